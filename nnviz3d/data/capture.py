@@ -1,0 +1,199 @@
+"""Reads a capture: opens at once, reads arrays when they are asked for."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.storage import LocalStore, ZipStore
+
+from nnviz3d.data import store
+from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
+from nnviz3d.errors import CaptureError
+
+
+class Capture:
+    """One run of one model, as it stands on disk. Make one with `open_capture`.
+
+    All that is read is exactly what was stored; nothing is scaled or rounded.
+
+    Attributes
+    ----------
+    path
+        The folder or zip file.
+    graph
+        The architecture.
+    provenance
+        Where the numbers come from.
+    classes
+        Names of the classes, or `None`.
+    complete
+        Whether the writer finished.
+    committed
+        How many samples are whole; readers stop there.
+    """
+
+    def __init__(self, path: Path, root: zarr.Group) -> None:
+        self.path = path
+        self._root = root
+        attributes = root.attrs.asdict()
+        if attributes.get("format") != store.FORMAT:
+            raise CaptureError(f"{path} is a Zarr store but not a capture: its format is {attributes.get('format')!r}.")
+        version = attributes.get("version")
+        if not isinstance(version, int) or version > store.VERSION:
+            raise CaptureError(
+                f"{path} is a capture of version {version!r}; this nnviz3d reads up to version {store.VERSION}. "
+                "Update nnviz3d."
+            )
+        self.graph = ModelGraph.from_json(attributes.get("graph"))
+        self.provenance = Provenance.from_json(attributes.get("provenance"))
+        classes = attributes.get("classes")
+        self.classes: tuple[str, ...] | None = tuple(str(c) for c in classes) if isinstance(classes, list) else None
+        self.complete = attributes.get("complete") is True
+        committed = attributes.get("committed")
+        self.committed = committed if isinstance(committed, int) else 0
+        self._opened: dict[str, zarr.Array[Any] | None] = {}
+
+    def has_activations(self, node_id: str, output: int = 0) -> bool:
+        """Whether the numbers of a node's output were captured."""
+        return self._array(store.activation_path(node_id, output)) is not None
+
+    def activations(self, node_id: str, output: int = 0) -> LayerActivations:
+        """Read what a node's output held for all committed samples, ``(N, *shape)``."""
+        return LayerActivations(node_id, self._require(store.activation_path(node_id, output))[: self.committed])
+
+    def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
+        """Read what a node's output held for one sample, ``shape``.
+
+        Raises
+        ------
+        CaptureError
+            If it was not captured, its shape is not the graph's, or the store is damaged.
+        """
+        array = self._require(store.activation_path(node_id, output))
+        expected = self.graph.node(node_id).shapes[output]
+        found = array.shape[1:]
+        if len(found) != len(expected) or any(n is not None and n != m for n, m in zip(expected, found, strict=True)):
+            raise CaptureError(
+                f"{self.path}: {node_id!r} is said to have the shape {expected} but its numbers have {found}; "
+                "the capture is damaged: capture again."
+            )
+        return self._sample(array, sample)
+
+    def input(self, name: str, sample: int = 0) -> NDArray[Any]:
+        """Read what the model was fed through the input of this name."""
+        return self._sample(self._require(store.input_path(name)), sample)
+
+    def picture(self, name: str, sample: int = 0) -> NDArray[np.uint8] | None:
+        """Read a sample as people would look at it, ``(H, W, 3)``; `None` if it is no picture."""
+        array = self._array(store.picture_path(name))
+        return None if array is None else self._sample(array, sample)
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """The true class of each committed sample, ``(N,)``, if known."""
+        array = self._array("labels")
+        return None if array is None else np.asarray(array[: self.committed])
+
+    def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
+        """Read a pair's strongest connections for one sample; `None` if none were captured."""
+        path = store.connection_path(source, target, ranking)
+        index = self._array(f"{path}/index")
+        if index is None:
+            return None
+        attributes = self._root[path].attrs.asdict()
+        return Connections(
+            source,
+            target,
+            attributes["rule"],  # type: ignore[arg-type]
+            ranking,
+            int(attributes["total"]),  # type: ignore[arg-type]
+            self._sample(index, sample),
+            self._sample(self._require(f"{path}/weight"), sample),
+            self._sample(self._require(f"{path}/contribution"), sample),
+        )
+
+    def weights(self, layer: str) -> Mapping[str, NDArray[Any]]:
+        """Read a layer's variables by name; empty if they were not captured."""
+        try:
+            group = self._root[f"weights/{layer}/@0"]
+        except KeyError:
+            return {}
+        if not isinstance(group, zarr.Group):
+            return {}
+        return {name: np.asarray(array[...]) for name, array in group.arrays()}
+
+    def _array(self, path: str) -> zarr.Array[Any] | None:
+        if path not in self._opened:
+            try:
+                found = self._root[path]
+            except KeyError:
+                found = None
+            array = found if isinstance(found, zarr.Array) else None
+            # A missing chunk reads as zeros, and zeros that nobody measured must never be drawn.
+            if array is not None and self.complete and array.nchunks_initialized != array.nchunks:
+                raise CaptureError(f"{self.path} is damaged: {path} lacks part of its numbers. Capture again.")
+            self._opened[path] = array
+        return self._opened[path]
+
+    def _require(self, path: str) -> zarr.Array[Any]:
+        array = self._array(path)
+        if array is None:
+            raise CaptureError(f"{self.path} holds no {path}; it was not captured.")
+        return array
+
+    def _sample(self, array: zarr.Array[Any], sample: int) -> NDArray[Any]:
+        if not 0 <= sample < self.committed:
+            raise CaptureError(
+                f"There is no sample {sample}; {self.path.name} holds samples 0 to {self.committed - 1}."
+            )
+        try:
+            return np.asarray(array[sample])
+        except (RuntimeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise CaptureError(
+                f"{self.path} is damaged: {array.path} cannot be read ({error}). Capture again."
+            ) from error
+
+
+def is_capture(path: Path | str) -> bool:
+    """Whether a capture stands at this path, in any version, whole or not."""
+    try:
+        root = _open_root(Path(path))
+    except CaptureError:
+        return False
+    return root.attrs.get("format") == store.FORMAT
+
+
+def open_capture(path: Path | str) -> Capture:
+    """Open a capture for reading.
+
+    Parameters
+    ----------
+    path
+        A ``*.zarr`` folder or a ``*.zarr.zip`` file.
+
+    Raises
+    ------
+    CaptureError
+        If nothing is there, or it is no capture, damaged, or of a newer version.
+    """
+    capture = Capture(Path(path), _open_root(Path(path)))
+    if capture.committed < 1:
+        raise CaptureError(f"{path} holds no whole sample yet.")
+    return capture
+
+
+def _open_root(path: Path) -> zarr.Group:
+    if not path.exists():
+        raise CaptureError(f"There is no capture at {path}.")
+    try:
+        where = ZipStore(path, mode="r") if path.is_file() else LocalStore(path, read_only=True)
+        return zarr.open_group(where, mode="r", zarr_format=3)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise CaptureError(f"{path} is not a capture, or a damaged one ({type(error).__name__}).") from error

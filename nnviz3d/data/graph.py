@@ -1,0 +1,181 @@
+"""The architecture of a model as plain values: what was called, in which order, and what feeds what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from nnviz3d.errors import CaptureError
+
+Shape = tuple[int | None, ...]
+"""A tensor's shape without the batch axis; `None` where the length varies from sample to sample."""
+
+
+@dataclass(frozen=True)
+class LayerNode:
+    """One call of one layer (or of one operation that stands for itself, such as ``Add`` from ``x + y``).
+
+    Parameters
+    ----------
+    path
+        Where the layer stands in the model, nested models and composite layers joined by slashes: ``block1/conv``.
+    call
+        0 for the first call of the layer, 1 for its second, and so on.
+    kind
+        The class name: ``Conv2D``, ``Dense``, ``Add``.
+    shapes
+        The shape of each output, without the batch axis.
+    parameters
+        How many numbers the layer holds, counted once, at its first call.
+    activation
+        The name of the layer's activation function, if it has one: ``relu``, ``softmax``.
+    details
+        What drawing wants to know of the layer and what reads well beside it: ``kernel_size``, ``strides``, ``padding``,
+        ``dilation_rate``, ``units``, ``filters``, ``rate``; numbers, strings and lists of them only.
+    """
+
+    path: str
+    call: int
+    kind: str
+    shapes: tuple[Shape, ...]
+    parameters: int = 0
+    activation: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The node's name: its path, and ``@k`` behind it from the second call on."""
+        return self.path if self.call == 0 else f"{self.path}@{self.call}"
+
+    @property
+    def name(self) -> str:
+        """The last part of the path, with the call: what a label shows."""
+        return self.id.rsplit("/", 1)[-1]
+
+    @property
+    def group(self) -> str:
+        """The nested model or composite layer that the node stands in; empty at the top."""
+        return self.path.rpartition("/")[0]
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the first output."""
+        return self.shapes[0] if self.shapes else ()
+
+    @property
+    def size(self) -> int:
+        """How many numbers the first output holds for one sample; 0 where a length varies."""
+        return math.prod(n or 0 for n in self.shape)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A tensor that runs from one node's output to another node."""
+
+    source: str
+    target: str
+    output: int = 0
+    """Which of the source's outputs it is."""
+
+
+@dataclass(frozen=True)
+class ModelGraph:
+    """Nodes in topological order, the edges between them, and where tensors enter and leave.
+
+    Parameters
+    ----------
+    name
+        The model's own name.
+    nodes
+        In topological order.
+    edges
+        Real edges: skips, merges, several inputs and outputs.
+    inputs, outputs
+        Node ids.
+    """
+
+    name: str
+    nodes: tuple[LayerNode, ...]
+    edges: tuple[Edge, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for node in self.nodes:
+            if node.id in seen:
+                raise CaptureError(f"The graph names node {node.id!r} twice; node ids must be unique.")
+            seen.add(node.id)
+        order = {node.id: i for i, node in enumerate(self.nodes)}
+        for edge in self.edges:
+            if edge.source not in order or edge.target not in order:
+                raise CaptureError(f"The graph has an edge {edge.source!r} -> {edge.target!r} to a node it lacks.")
+            if order[edge.source] >= order[edge.target]:
+                raise CaptureError(
+                    f"The graph's nodes are out of order: {edge.source!r} must stand before {edge.target!r}."
+                )
+        for name in (*self.inputs, *self.outputs):
+            if name not in order:
+                raise CaptureError(f"The graph names {name!r} as an input or output, but has no such node.")
+
+    def __iter__(self) -> Iterator[LayerNode]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __contains__(self, node_id: str) -> bool:
+        return node_id in self._by_id
+
+    @cached_property
+    def _by_id(self) -> dict[str, LayerNode]:
+        return {node.id: node for node in self.nodes}
+
+    @cached_property
+    def _sources(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {node.id: [] for node in self.nodes}
+        for edge in self.edges:
+            found[edge.target].append(edge.source)
+        return {key: tuple(value) for key, value in found.items()}
+
+    def node(self, node_id: str) -> LayerNode:
+        """Return the node with this id; an unknown id is a `KeyError`."""
+        return self._by_id[node_id]
+
+    def sources(self, node_id: str) -> tuple[str, ...]:
+        """Return the ids that feed a node, in the order of its arguments."""
+        return self._sources[node_id]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the whole model holds."""
+        return sum(node.parameters for node in self.nodes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain lists and dictionaries, as the capture's attribute ``graph`` stores them."""
+        data: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        return data
+
+    @staticmethod
+    def from_json(data: Any) -> ModelGraph:
+        """Check and rebuild what `to_json` gave.
+
+        Raises
+        ------
+        CaptureError
+            If anything is missing or of the wrong type.
+        """
+        try:
+            return _ADAPTER.validate_python(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise CaptureError(f"The capture's graph is damaged at {where or 'its top'}: {first['msg']}.") from None
+
+
+_ADAPTER: TypeAdapter[ModelGraph] = TypeAdapter(ModelGraph)

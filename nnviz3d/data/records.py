@@ -1,0 +1,158 @@
+"""What a capture holds of one model, each a frozen value around NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.errors import CaptureError
+
+Ranking = Literal["weight", "contribution"]
+"""What makes a connection strong: its |weight|, or |weight times activation| for one sample."""
+
+RANKINGS: tuple[Ranking, ...] = ("weight", "contribution")
+
+
+def axes_of(shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Name the axes of one sample's tensor, channels last.
+
+    Parameters
+    ----------
+    shape
+        The shape without the sample axis, of any rank.
+    """
+    match len(shape):
+        case 0:
+            return ()
+        case 1:
+            return ("channel",)
+        case 2:
+            return ("step", "channel")
+        case 3:
+            return ("row", "column", "channel")
+        case 4:
+            return ("plane", "row", "column", "channel")
+        case rank:
+            return (*(f"axis{i}" for i in range(rank - 1)), "channel")
+
+
+@dataclass(frozen=True)
+class LayerActivations:
+    """What one output of one node held.
+
+    Parameters
+    ----------
+    node
+        Node id.
+    values
+        ``(N, *layer_shape)`` float32, samples first.
+    """
+
+    node: str
+    values: NDArray[np.float32]
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes of `values`, the sample first."""
+        return ("sample", *axes_of(self.values.shape[1:]))
+
+
+@dataclass(frozen=True)
+class Connections:
+    """The strongest connections from one node to the next, for one sample.
+
+    Between vectors (``rule = "dense"``) they are the strongest `k` of all entries of the weight matrix. For a convolution
+    (``rule = "fan"``) they are the strongest `k` of one filter's weights, those that meet in the cell where that filter
+    answers most: the receptive-field fan.
+
+    Parameters
+    ----------
+    source, target
+        Node ids.
+    rule
+        ``dense`` or ``fan``.
+    ranking
+        What "strongest" means: |weight| or |contribution|.
+    total
+        How many connections there are to choose from.
+    index
+        ``(k, 2)`` int64: flat index (C order, without the sample axis) of the source's cell and of the target's.
+    weight
+        ``(k,)`` float32.
+    contribution
+        ``(k,)`` float32: weight times the source's activation.
+    """
+
+    source: str
+    target: str
+    rule: Literal["dense", "fan"]
+    ranking: Ranking
+    total: int
+    index: NDArray[np.int64]
+    weight: NDArray[np.float32]
+    contribution: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        k = len(self.index)
+        if self.index.shape != (k, 2) or self.weight.shape != (k,) or self.contribution.shape != (k,):
+            raise CaptureError(
+                f"Connections {self.source!r} -> {self.target!r}: expected index (k, 2), weight (k,) and contribution "
+                f"(k,), got {self.index.shape}, {self.weight.shape} and {self.contribution.shape}."
+            )
+
+    @property
+    def shown(self) -> int:
+        """The k of "k of n"."""
+        return len(self.index)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a capture comes from, in words that the picture can quote.
+
+    Parameters
+    ----------
+    model
+        The model file's name, ``keras:NAME``, or the class of a live model; never a full path.
+    preprocessing
+        ``tf``, ``torch``, ``caffe``, ``unit`` or ``none``: what was done to the samples before the model saw them.
+    preprocessing_reason
+        Why that one, as a sentence.
+    samples
+        A name for each sample: ``china.jpg``, ``digits:7``, ``random (seed 0)``.
+    notes
+        Sentences a reader should know, such as "bfloat16 is stored as float32".
+    versions
+        Of nnviz3d, keras, tensorflow, numpy.
+    """
+
+    model: str
+    sha256: str | None = None
+    preprocessing: str = "none"
+    preprocessing_reason: str = ""
+    samples: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    versions: Mapping[str, str] | None = None
+    seed: int | None = None
+    created: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for the capture's attribute ``provenance``."""
+        data = dict(self.__dict__)
+        data["samples"], data["notes"] = list(self.samples), list(self.notes)
+        data["versions"] = dict(self.versions or {})
+        return data
+
+    @staticmethod
+    def from_json(data: Any) -> Provenance:
+        """Rebuild what `to_json` gave; unknown keys of a later writer are passed over."""
+        if not isinstance(data, dict) or not isinstance(data.get("model"), str):
+            raise CaptureError("The capture's provenance is damaged: it names no model.")
+        known = {key: value for key, value in data.items() if key in Provenance.__dataclass_fields__}
+        for key in ("samples", "notes"):
+            known[key] = tuple(str(item) for item in known.get(key) or ())
+        return Provenance(**known)

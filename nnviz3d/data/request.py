@@ -1,0 +1,95 @@
+"""What the capture process is asked to do, and what it says while it does it: plain JSON over its standard streams."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+Preprocessing = Literal["tf", "torch", "caffe", "unit", "none"]
+
+
+class CaptureRequest(BaseModel):
+    """Everything that one capture depends on.
+
+    Attributes
+    ----------
+    model
+        A ``.keras`` or ``.h5`` file, or ``keras:NAME`` for one of keras.applications.
+    inputs
+        Pictures, a folder, ``.npy``/``.npz``, ``digits:N``, or ``random``; none means ``random``.
+    out
+        The capture to write.
+    preprocess
+        One of Keras' modes, or `None`: the default is decided and said.
+    weights
+        ``imagenet``, ``none``, or a file, for ``keras:NAME`` only; `None` means ``imagenet``.
+    all_weights
+        Store every variable, not only those of small layers.
+    classes
+        A text file with one class name a line.
+    trust
+        Load Lambda layers and other code that a model file carries. Safe mode stays on otherwise.
+    top_k
+        How many connections to keep for each pair of layers and each ranking.
+    seed
+        For random inputs and for whatever the model draws at random.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    inputs: tuple[str, ...] = ()
+    out: Path
+    preprocess: Preprocessing | None = None
+    weights: str | None = None
+    all_weights: bool = False
+    classes: Path | None = None
+    trust: bool = False
+    top_k: Annotated[int, Field(ge=1)] = 256
+    seed: int = 0
+
+
+class Progress(BaseModel):
+    """One stage of the work, so far."""
+
+    event: Literal["progress"] = "progress"
+    stage: str
+    done: int
+    total: int | None = None
+
+
+class Notice(BaseModel):
+    """Something the person should know, such as which preprocessing was chosen and why."""
+
+    event: Literal["notice"] = "notice"
+    text: str
+
+
+class Finished(BaseModel):
+    """The capture is in place."""
+
+    event: Literal["finished"] = "finished"
+    out: Path
+    samples: int
+    nodes: int
+    seconds: dict[str, float]
+
+
+class Refused(BaseModel):
+    """A person's mistake, as one sentence."""
+
+    event: Literal["refused"] = "refused"
+    message: str
+
+
+class Crashed(BaseModel):
+    """A bug, with its traceback."""
+
+    event: Literal["crashed"] = "crashed"
+    traceback: str
+
+
+Event = Annotated[Progress | Notice | Finished | Refused | Crashed, Field(discriminator="event")]
+EVENT: TypeAdapter[Progress | Notice | Finished | Refused | Crashed] = TypeAdapter(Event)

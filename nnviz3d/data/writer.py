@@ -1,0 +1,208 @@
+"""Writes a capture. It appears under its name only once it is whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from nnviz3d.data import store
+from nnviz3d.data.capture import is_capture
+from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.records import Connections, Provenance
+from nnviz3d.errors import CaptureError, UserError
+
+
+class CaptureWriter:
+    """A context in which a capture is written; leaving it in good order puts the capture in place.
+
+    While it is written it stands in a hidden folder beside its destination; an error or Ctrl-C removes that folder and
+    leaves an earlier capture of the same name untouched.
+
+    Parameters
+    ----------
+    path
+        ``RUN.zarr``, or ``RUN.zarr.zip`` for one finished file.
+    graph, provenance
+        What was captured and how.
+    samples
+        N: how many samples there will be.
+    classes
+        Names of the classes, if known.
+
+    Raises
+    ------
+    UserError
+        If the destination cannot be written, or is something else than an earlier capture.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        graph: ModelGraph,
+        provenance: Provenance,
+        samples: int,
+        classes: Sequence[str] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.samples = samples
+        check_destination(self.path)
+        try:
+            folder = tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=".partial", dir=self.path.parent)
+        except OSError as error:
+            raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from None
+        self._folder = Path(folder)
+        self._root = zarr.open_group(self._folder, mode="w", zarr_format=3)
+        self._arrays: dict[str, zarr.Array[Any]] = {}
+        self._attributes: dict[str, Any] = {
+            "format": store.FORMAT,
+            "version": store.VERSION,
+            "complete": False,
+            "committed": 0,
+            "graph": graph.to_json(),
+            "classes": list(classes) if classes is not None else None,
+            "provenance": provenance.to_json(),
+        }
+        self._root.update_attributes(self._attributes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            try:
+                self._finish()
+            except OSError as problem:
+                self._discard()
+                raise UserError(f"Cannot write {self.path}: {problem.strerror or problem}.") from None
+            return
+        self._discard()
+        if isinstance(error, OSError):
+            raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from None
+
+    def write_activations(self, node_id: str, output: int, start: int, values: NDArray[Any]) -> None:
+        """Write one output of a node for samples ``start`` and on; values ``(n, *shape)``."""
+        self._write(store.activation_path(node_id, output), start, values)
+
+    def write_input(self, name: str, start: int, values: NDArray[Any]) -> None:
+        """Write what the model was fed, ``(n, *shape)``."""
+        self._write(store.input_path(name), start, values)
+
+    def write_pictures(self, name: str, values: NDArray[np.uint8]) -> None:
+        """Write the samples as people would look at them, ``(N, H, W, 3)`` uint8."""
+        self._write(store.picture_path(name), 0, values)
+
+    def write_labels(self, labels: NDArray[np.integer[Any]]) -> None:
+        """Write the true class of each sample, ``(N,)``."""
+        self._write("labels", 0, np.asarray(labels, dtype=np.int64))
+
+    def write_weights(self, layer: str, variable: str, values: NDArray[Any]) -> None:
+        """Write one variable of a layer, whole."""
+        self._put(store.weight_path(layer, variable), as_stored(values))
+
+    def write_connections(self, per_sample: Sequence[Connections]) -> None:
+        """Write one pair's strongest connections, one record for each sample in order, all of the same k."""
+        first = per_sample[0]
+        path = store.connection_path(first.source, first.target, first.ranking)
+        self._put(f"{path}/index", np.stack([c.index for c in per_sample]))
+        self._put(f"{path}/weight", np.stack([c.weight for c in per_sample]))
+        self._put(f"{path}/contribution", np.stack([c.contribution for c in per_sample]))
+        self._root[path].update_attributes({"rule": first.rule, "total": first.total})
+
+    def commit(self, samples: int) -> None:
+        """Say, after their numbers, that the first so many samples are whole."""
+        self._attributes["committed"] = samples
+        self._root.update_attributes({"committed": samples})
+
+    def _write(self, path: str, start: int, values: NDArray[Any]) -> None:
+        values = as_stored(values)
+        if path not in self._arrays:
+            self._arrays[path] = self._create(path, (self.samples, *values.shape[1:]), values.dtype)
+        array = self._arrays[path]
+        if array.shape[1:] != values.shape[1:]:
+            raise CaptureError(f"{path} holds {array.shape[1:]} for each sample, got {values.shape[1:]}.")
+        array[start : start + len(values)] = values
+
+    def _put(self, path: str, values: NDArray[Any]) -> None:
+        self._create(path, values.shape, values.dtype)[...] = values
+
+    def _create(self, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> zarr.Array[Any]:
+        # Empty chunks are written too: else a lost file would read as zeros and nobody could tell.
+        return self._root.create_array(
+            path,
+            shape=shape,
+            chunks=store.chunks_for(shape, dtype.itemsize) or "auto",
+            dtype=dtype,
+            config={"write_empty_chunks": True},
+        )
+
+    def _finish(self) -> None:
+        self._root.update_attributes({"committed": self._attributes["committed"], "complete": True})
+        os.chmod(self._folder, 0o755)  # noqa: S103 - mkdtemp makes it private, a capture is a file like any other
+        check_destination(self.path)
+        if self.path.suffix == ".zip":
+            packed = self._folder.with_suffix(".zip")
+            zip_folder(self._folder, packed)
+            packed.replace(self.path)
+            self._discard()
+            return
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        self._folder.replace(self.path)
+
+    def _discard(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.with_suffix(".zip").unlink(missing_ok=True)
+
+
+def check_destination(path: Path) -> None:
+    """Refuse to write over anything but an earlier capture.
+
+    Raises
+    ------
+    UserError
+        If the name does not end in ``.zarr`` or ``.zarr.zip``, the folder is missing, or something else stands there.
+    """
+    if not path.name.endswith((".zarr", ".zarr.zip")):
+        raise UserError(f"A capture's name ends in .zarr or .zarr.zip; got {path.name!r}.")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"Cannot write {path}: the folder {path.parent} does not exist.")
+    if path.exists() and not is_capture(path):
+        raise UserError(f"{path} exists and is not a capture; choose another name or remove it.")
+
+
+def zip_folder(folder: Path, target: Path) -> None:
+    """Pack a Zarr folder into one file, in a fixed order and with fixed dates, so that equal captures give equal files."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+            entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, file.read_bytes())
+
+
+def as_stored(values: NDArray[Any]) -> NDArray[Any]:
+    """Give an array the type it is stored in: float32, or integers and bytes as they are.
+
+    bfloat16 and float16 become float32 exactly; float64 is rounded.
+    """
+    values = np.asarray(values)
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8)
+    if values.dtype.kind in "iu":
+        return values
+    if values.dtype == object:
+        raise CaptureError("An array of Python objects cannot be stored; expected numbers.")
+    return np.ascontiguousarray(values, dtype=np.float32)
