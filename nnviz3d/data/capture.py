@@ -64,9 +64,14 @@ class Capture:
         """Whether the numbers of a node's output were captured."""
         return self._array(store.activation_path(node_id, output)) is not None
 
+    def activation_shape(self, node_id: str, output: int = 0) -> tuple[int, ...]:
+        """Return the shape of one sample of a node's output, without reading it."""
+        return tuple(self._require(store.activation_path(node_id, output)).shape[1:])
+
     def activations(self, node_id: str, output: int = 0) -> LayerActivations:
         """Read what a node's output held for all committed samples, ``(N, *shape)``."""
-        return LayerActivations(node_id, self._require(store.activation_path(node_id, output))[: self.committed])
+        stored = self._require(store.activation_path(node_id, output))
+        return LayerActivations(node_id, np.asarray(stored[: self.committed]))
 
     def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
         """Read what a node's output held for one sample, ``shape``.

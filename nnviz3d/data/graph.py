@@ -35,8 +35,8 @@ class LayerNode:
     activation
         The name of the layer's activation function, if it has one: ``relu``, ``softmax``.
     details
-        What drawing wants to know of the layer and what reads well beside it: ``kernel_size``, ``strides``, ``padding``,
-        ``dilation_rate``, ``units``, ``filters``, ``rate``; numbers, strings and lists of them only.
+        What drawing wants to know of the layer and what reads well beside it: ``kernel_size``, ``strides``,
+        ``padding``, ``dilation_rate``, ``units``, ``filters``, ``rate``; numbers, strings and lists of them only.
     """
 
     path: str

@@ -65,9 +65,9 @@ class LayerActivations:
 class Connections:
     """The strongest connections from one node to the next, for one sample.
 
-    Between vectors (``rule = "dense"``) they are the strongest `k` of all entries of the weight matrix. For a convolution
-    (``rule = "fan"``) they are the strongest `k` of one filter's weights, those that meet in the cell where that filter
-    answers most: the receptive-field fan.
+    Between vectors (``rule = "dense"``) they are the strongest `k` of all entries of the weight matrix. For a
+    convolution (``rule = "fan"``) they are the strongest `k` of one filter's weights, those that meet in the cell
+    where that filter answers most: the receptive-field fan.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Names and rules of the capture on disk, which the writer and the reader share.
 
-A capture is a Zarr v3 group. Arrays stand at ``<kind>/<path>/@<call>/<k>``, k the index of the output, so that a path may
-be another's prefix and a layer may have several outputs.
+A capture is a Zarr v3 group. Arrays stand at ``<kind>/<path>/@<call>/<k>``, k the index of the output, so that a
+path may be another's prefix and a layer may have several outputs.
 """
 
 from __future__ import annotations

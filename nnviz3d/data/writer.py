@@ -184,7 +184,10 @@ def check_destination(path: Path) -> None:
 
 
 def zip_folder(folder: Path, target: Path) -> None:
-    """Pack a Zarr folder into one file, in a fixed order and with fixed dates, so that equal captures give equal files."""
+    """Pack a Zarr folder into one file.
+
+    Order and dates are fixed, so that equal captures give equal files.
+    """
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(p for p in folder.rglob("*") if p.is_file()):
             entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))

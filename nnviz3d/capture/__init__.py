@@ -1,0 +1,1 @@
+"""Runs a model and keeps the numbers."""

@@ -1,0 +1,145 @@
+"""Runs a model once and gives the output of every node."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from nnviz3d.capture.describe import DescribedModel
+from nnviz3d.capture.graph import InputSpec
+from nnviz3d.data.writer import as_stored
+from nnviz3d.errors import ModelError
+
+MEMORY = 256 * 2**20
+"""Bytes of activations that one batch may hold."""
+LARGEST_BATCH = 32
+"""What `predict` takes too: equal batches give equal bits."""
+
+
+class Batch:
+    """The outputs of every node for samples ``start`` and on.
+
+    Parameters
+    ----------
+    count
+        How many samples.
+    """
+
+    def __init__(
+        self, outputs: dict[str, tuple[Any, ...]], per_sample: frozenset[tuple[str, int]], start: int, count: int
+    ) -> None:
+        self._outputs = outputs
+        self._per_sample = per_sample
+        self.start = start
+        self.count = count
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        for node_id, tensors in self._outputs.items():
+            yield from ((node_id, k) for k in range(len(tensors)))
+
+    def numbers(self, node_id: str, output: int = 0) -> NDArray[Any] | None:
+        """Return one output of a node as ``(count, *shape)``; `None` if it holds no numbers for each sample.
+
+        Windows that a model folds into the batch axis, ``(count * w, ...)``, are unfolded to ``(count, w, ...)``.
+        """
+        if (node_id, output) not in self._per_sample:
+            return None
+        values = _to_numpy(self._outputs[node_id][output])
+        if values is None or values.ndim == 0:
+            return None
+        if values.shape[0] > self.count and values.shape[0] % self.count == 0:
+            values = values.reshape(self.count, values.shape[0] // self.count, *values.shape[1:])
+        return values[: self.count] if values.shape[0] >= self.count else None
+
+
+class Forward:
+    """A model's program, compiled to one TensorFlow function without XLA, so that it gives the bits Keras gives.
+
+    Parameters
+    ----------
+    specs
+        The model's inputs with the sizes of the samples filled in.
+    """
+
+    def __init__(self, described: DescribedModel, specs: Sequence[InputSpec]) -> None:
+        self._described = described
+        self._specs = tuple(specs)
+        wanted = described.calls
+
+        def run(*inputs: Any) -> dict[str, tuple[Any, ...]]:
+            results = described.program.run(inputs)
+            return {node_id: results[i] for node_id, i in wanted.items()}
+
+        signature = [tf.TensorSpec((spec.batch, *spec.shape), spec.dtype) for spec in specs]
+        self._function = tf.function(run, input_signature=signature, jit_compile=False, autograph=False)
+        self._batch = next((spec.batch for spec in specs if spec.batch is not None), None)
+        self._per_sample = frozenset(
+            (node_id, k)
+            for node_id in wanted
+            for k, tensor in enumerate(described.call(node_id).outputs)
+            if tensor.shape and tensor.shape[0] in (None, self._batch)
+        )
+
+    def batches(self, arrays: Sequence[NDArray[Any]]) -> Iterator[Batch]:
+        """Run all samples, as many at a time as memory allows.
+
+        Parameters
+        ----------
+        arrays
+            ``(N, *shape)`` for each input, ready for the model.
+
+        Raises
+        ------
+        ModelError
+            If the model fails on these numbers.
+        """
+        total = len(arrays[0])
+        size = self._batch or batch_size(self._described, total)
+        for start in range(0, total, size):
+            parts = [array[start : start + size] for array in arrays]
+            count = len(parts[0])
+            if self._batch is not None and count < self._batch:
+                # The model takes batches of one size only: fill up with copies of the last sample.
+                parts = [np.concatenate([p, np.repeat(p[-1:], self._batch - count, axis=0)]) for p in parts]
+            yield Batch(self._run(parts), self._per_sample, start, count)
+
+    def _run(self, parts: Sequence[NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
+        tensors = [tf.convert_to_tensor(p, dtype=s.dtype) for p, s in zip(parts, self._specs, strict=True)]
+        try:
+            outputs: dict[str, tuple[Any, ...]] = self._function(*tensors)
+        except tf.errors.OpError as error:
+            raise ModelError(f"The model failed on this input: {' '.join(str(error.message).split())[:300]}") from error
+        return {node_id: outputs[node_id] for node_id in self._described.calls}
+
+
+def batch_size(described: DescribedModel, samples: int) -> int:
+    """Choose how many samples to run at once."""
+    one = 4 * sum(math.prod(n or 1 for n in shape) for node in described.graph for shape in node.shapes)
+    return max(1, min(samples, LARGEST_BATCH, MEMORY // max(one, 1)))
+
+
+def random_states(model: keras.Model) -> list[NDArray[Any]]:
+    """Read the state of a model's random generators: if a run changes it, the model draws at random."""
+    return [np.asarray(v) for v in _generators(model)]
+
+
+def restore_random_states(model: keras.Model, states: Sequence[NDArray[Any]]) -> None:
+    """Put back what `random_states` read, so that capturing changes nothing in a live model."""
+    for variable, state in zip(_generators(model), states, strict=True):
+        variable.assign(state)
+
+
+def _generators(model: keras.Model) -> list[Any]:
+    return [v for v in model.non_trainable_variables if v.name == "seed_generator_state"]
+
+
+def _to_numpy(tensor: Any) -> NDArray[Any] | None:
+    if not isinstance(tensor, tf.Tensor) or tensor.dtype in (tf.string, tf.complex64, tf.complex128):
+        return None
+    return as_stored(tensor.numpy())

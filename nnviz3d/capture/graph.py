@@ -1,0 +1,346 @@
+"""Opens any Keras 3 model into one flat sequence of calls. The only module that touches private attributes of Keras.
+
+One mechanism serves functional, nested, subclassed and unbuilt models alike: the model is called once on symbolic
+inputs while every composite (a model, or a layer made of layers) runs its own `call` instead of standing as one
+node. What Keras records on the way is the real graph: each call of each layer, operators such as ``x + y``, and
+every tensor between. `layer.output` and `layer._inbound_nodes` are not used: a reloaded Sequential carries dead
+nodes there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+from keras.src import backend
+from keras.src.layers.layer import Layer
+from keras.src.ops.node import Node
+
+from nnviz3d.capture.naming import Namer, is_plumbing
+from nnviz3d.errors import ModelError
+
+# Layers that Keras itself builds from layers, but that people read as one: opening them would show cells and
+# projections.
+_SEALED = (keras.layers.RNN, keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention, keras.layers.Wrapper)
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input of a model.
+
+    Parameters
+    ----------
+    shape
+        Without the batch axis; `None` where a length may vary.
+    batch
+        The only batch size that the model takes; `None`, nearly always, if it takes any.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    batch: int | None = None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a model takes, in the order of its flat inputs, and how to pack them into its first argument."""
+
+    specs: tuple[InputSpec, ...]
+    structure: Any
+
+    def pack(self, flat: Sequence[Any]) -> Any:
+        """Arrange one value for each spec as the model's `call` expects it."""
+        return keras.tree.pack_sequence_as(self.structure, list(flat))
+
+
+@dataclass(frozen=True)
+class Call:
+    """One recorded call of one layer or operation.
+
+    Parameters
+    ----------
+    operation
+        What was called.
+    path, index
+        Its name in the graph, and how often this path was called before.
+    outputs
+        The symbolic tensors that it gave, ``(batch, *shape)`` each.
+    sources
+        What fed it: position of the earlier call, and which of its outputs, in the order of the arguments.
+    variables
+        Variables among the arguments, which belong to a composite and not to the operation.
+    """
+
+    operation: Any
+    path: str
+    index: int
+    outputs: tuple[Any, ...]
+    sources: tuple[tuple[int, int], ...]
+    variables: tuple[Any, ...]
+    arguments: Any = field(repr=False)
+    autocast: str | None = None
+
+    @property
+    def plumbing(self) -> bool:
+        """Whether the call only changes the type of a tensor, and is not worth a node."""
+        return is_plumbing(type(self.operation).__name__) and len(self.sources) == 1
+
+    def __call__(self, values: dict[int, Any]) -> None:
+        """Compute the outputs from the values of earlier calls, both by identity of the symbolic tensor."""
+        if not self.sources and isinstance(self.operation, keras.layers.InputLayer):
+            return
+        args, kwargs = self.arguments.fill_in(values)
+        if self.autocast is None:
+            results = self.operation(*args, **kwargs)
+        else:
+            with backend.AutocastScope(self.autocast):
+                results = self.operation(*args, **kwargs)
+        flat = keras.tree.flatten(results)
+        values.update((id(tensor), value) for tensor, value in zip(self.outputs, flat, strict=True))
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model as a flat sequence of calls, inputs first, in an order in which they can be run.
+
+    Parameters
+    ----------
+    inputs, outputs
+        Symbolic tensors.
+    sealed
+        For each composite that could not be opened, its path and why.
+    """
+
+    calls: tuple[Call, ...]
+    inputs: tuple[Any, ...]
+    outputs: tuple[tuple[int, int], ...]
+    sealed: dict[str, str]
+
+    def run(self, flat_inputs: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Run every call once; returns the output tensors of each."""
+        values = {id(symbol): value for symbol, value in zip(self.inputs, flat_inputs, strict=True)}
+        for call in self.calls:
+            call(values)
+        return [tuple(values[id(tensor)] for tensor in call.outputs) for call in self.calls]
+
+
+def expected_inputs(model: keras.Model) -> Inputs | None:
+    """Tell what a model takes; `None` if it was never built and so does not know."""
+    functional = getattr(model, "_functional", None) or model
+    structure = getattr(functional, "_inputs_struct", None)
+    if structure is not None:
+        tensors = keras.tree.flatten(structure)
+        specs = tuple(_spec(t) for t in tensors)
+        return Inputs(specs, structure)
+    shapes = getattr(model, "_build_shapes_dict", None) or {}
+    if len(shapes) != 1:
+        return None
+    shape = next(iter(shapes.values()))
+    if isinstance(shape, tuple) and all(n is None or isinstance(n, int) for n in shape):
+        return Inputs((InputSpec("input", shape[1:], model.compute_dtype),), 0)
+    return None
+
+
+def _spec(tensor: Any) -> InputSpec:
+    # The layer behind the tensor carries the name that summary() shows; the tensor's own may be "keras_tensor_12".
+    history = getattr(tensor, "_keras_history", None)
+    name = history.operation.name if history is not None and history.operation is not None else tensor.name
+    return InputSpec(name, tuple(tensor.shape[1:]), tensor.dtype, tensor.shape[0])
+
+
+def open_model(model: keras.Model, inputs: Inputs) -> Program:
+    """Trace a model into its flat program. The model, its layers and Keras are left as they were.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot run on symbolic inputs.
+    """
+    symbols = [keras.Input(batch_shape=(s.batch, *s.shape), dtype=s.dtype, name=s.name) for s in inputs.specs]
+    tracer = _Tracer(model, symbols)
+    with tracer.patched():
+        try:
+            result = model(inputs.pack(symbols), training=False)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise ModelError(
+                f"{type(model).__name__} {model.name!r} cannot be traced: {reason} Write its call() with keras.layers "
+                "and keras.ops (tf.* functions belong inside a layer of their own), and check that the input fits."
+            ) from error
+    outputs = [t for t in keras.tree.flatten(result) if backend.is_keras_tensor(t)]
+    if not outputs:
+        raise ModelError(f"{type(model).__name__} {model.name!r} returns no tensor, so there is nothing to show.")
+    return _assemble(tracer, outputs)
+
+
+def _assemble(tracer: _Tracer, outputs: Sequence[Any]) -> Program:
+    """Keep the recorded calls that lead to an output, in the order they were made, and name them."""
+    maker = {id(t): (i, k) for i, r in enumerate(tracer.records) for k, t in enumerate(r.outputs)}
+    needed = {i for i, record in enumerate(tracer.records) if record.is_input}
+    pending = [maker[id(t)][0] for t in outputs]
+    while pending:
+        i = pending.pop()
+        if i not in needed:
+            needed.add(i)
+            pending.extend(maker[id(t)][0] for t in tracer.records[i].tensors)
+    kept = sorted(needed)
+    position = {old: new for new, old in enumerate(kept)}
+    namer = Namer()
+    calls = []
+    for i in kept:
+        record = tracer.records[i]
+        path, index = namer.name(record.operation, record.where, record.fresh)
+        sources = dict.fromkeys(maker[id(t)] for t in record.tensors)
+        calls.append(
+            Call(
+                record.operation,
+                path,
+                index,
+                record.outputs,
+                tuple((position[j], k) for j, k in sources),
+                record.variables,
+                record.arguments,
+                record.autocast,
+            )
+        )
+    ends = dict.fromkeys((position[i], k) for i, k in (maker[id(t)] for t in outputs))
+    return Program(tuple(calls), tuple(tracer.symbols), tuple(ends), dict(tracer.sealed))
+
+
+@dataclass
+class _Record:
+    """What one Keras node said when it was made."""
+
+    operation: Any
+    where: tuple[str, ...]
+    outputs: tuple[Any, ...]
+    arguments: Any
+    fresh: bool
+    autocast: str | None = None
+
+    @property
+    def tensors(self) -> list[Any]:
+        return self.arguments.keras_tensors if self.arguments is not None else []
+
+    @property
+    def is_input(self) -> bool:
+        return isinstance(self.operation, keras.layers.InputLayer)
+
+    @property
+    def variables(self) -> tuple[Any, ...]:
+        if isinstance(self.operation, Layer) or self.arguments is None:
+            return ()
+        flat = keras.tree.flatten((self.arguments.args, self.arguments.kwargs))
+        return tuple(a for a in flat if isinstance(a, backend.Variable))
+
+
+@dataclass
+class _Frame:
+    layer: Any
+    opened: bool = False
+
+
+class _Tracer:
+    """Records the calls that descend from our inputs while Keras is patched; other threads see Keras unchanged."""
+
+    def __init__(self, model: keras.Model, symbols: Sequence[Any]) -> None:
+        self.symbols = list(symbols)
+        self.records = [_Record(t._keras_history.operation, (t.name,), (t,), None, False) for t in symbols]
+        self.sealed: dict[str, str] = {}
+        self._top = model
+        self._mine = {id(t) for t in symbols}
+        self._nodes: list[Node] = []
+        self._frames: list[_Frame] = []
+        self._thread = threading.get_ident()
+
+    @contextmanager
+    def patched(self) -> Iterator[None]:
+        """Patch Keras for the length of one symbolic call, then undo it and take back the nodes that it added."""
+        call, symbolic_call, init = Layer.__call__, Layer.symbolic_call, Node.__init__
+        tracer = self
+
+        def traced_call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != tracer._thread:
+                return call(layer, *args, **kwargs)
+            tracer._frames.append(_Frame(layer))
+            try:
+                return call(layer, *args, **kwargs)
+            finally:
+                tracer._frames.pop()
+
+        def traced_symbolic_call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() == tracer._thread and tracer._descends(args, kwargs) and _is_composite(layer):
+                return tracer._open(layer, symbolic_call, args, kwargs)
+            return symbolic_call(layer, *args, **kwargs)
+
+        def traced_init(node: Any, operation: Any, **arguments: Any) -> None:
+            mine = threading.get_ident() == tracer._thread
+            if mine and tracer._frames and tracer._frames[-1].layer is operation and tracer._frames[-1].opened:
+                # Keras would now hang the composite itself behind its insides; they are the graph, it is not.
+                return
+            fresh = not isinstance(operation, Layer) and not operation._inbound_nodes
+            init(node, operation, **arguments)
+            if mine:
+                tracer._record(node, fresh)
+
+        Layer.__call__, Layer.symbolic_call, Node.__init__ = traced_call, traced_symbolic_call, traced_init
+        try:
+            yield
+        finally:
+            Layer.__call__, Layer.symbolic_call, Node.__init__ = call, symbolic_call, init
+            self._take_back()
+
+    def _open(self, layer: Any, symbolic_call: Any, args: Any, kwargs: Any) -> Any:
+        frame = self._frames[-1]
+        if layer is self._top:
+            outputs = layer.call(*args, **kwargs)
+        else:
+            try:
+                outputs = layer.call(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - its own code may raise anything on a symbolic tensor
+                # TensorFlow functions refuse symbolic tensors; the layer then stands as one node, and the capture
+                # says so.
+                outputs = symbolic_call(layer, *args, **kwargs)
+                self.sealed["/".join(self._where())] = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+                return outputs
+        frame.opened = True
+        return outputs
+
+    def _record(self, node: Any, fresh: bool) -> None:
+        if not any(id(t) in self._mine for t in node.arguments.keras_tensors):
+            return
+        self._nodes.append(node)
+        self._mine.update(id(t) for t in node.outputs)
+        scope = backend.get_autocast_scope()
+        where = self._where()
+        if not (self._frames and self._frames[-1].layer is node.operation):
+            where = (*where, node.operation.name)
+        autocast = None if scope is None or isinstance(node.operation, Layer) else scope.dtype
+        self.records.append(_Record(node.operation, where, tuple(node.outputs), node.arguments, fresh, autocast))
+
+    def _where(self) -> tuple[str, ...]:
+        return tuple(frame.layer.name for frame in self._frames[1:])
+
+    def _descends(self, args: Any, kwargs: Any) -> bool:
+        return any(id(t) in self._mine for t in keras.tree.flatten((args, kwargs)))
+
+    def _take_back(self) -> None:
+        for node in reversed(self._nodes):
+            node.operation._inbound_nodes.remove(node)
+            for tensor in node.arguments.keras_tensors:
+                maker = tensor._keras_history.operation
+                if maker is not None and node in maker._outbound_nodes:
+                    maker._outbound_nodes.remove(node)
+
+
+def _is_composite(layer: Any) -> bool:
+    if isinstance(layer, keras.Model):
+        return True
+    if isinstance(layer, _SEALED) or type(layer).__module__.startswith(("keras.src.", "keras.layers.")):
+        return False
+    return bool(layer._layers)

@@ -1,0 +1,250 @@
+"""Loads a model from wherever the user says it is, in Keras' safe mode unless the user trusts the file."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import tensorflow as tf
+
+from nnviz3d.capture import archive
+from nnviz3d.capture.preprocess import family_mode
+from nnviz3d.data.request import Preprocessing
+from nnviz3d.errors import ModelError
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model and what is known of where it came from.
+
+    Parameters
+    ----------
+    name
+        What the picture calls it: the file's name or ``keras:NAME``.
+    family
+        How the pictures were prepared that this family of keras.applications was trained on.
+    imagenet
+        Whether its last layer holds ImageNet's 1000 classes.
+    notes
+        Sentences for the provenance.
+    """
+
+    model: keras.Model
+    name: str
+    sha256: str | None = None
+    family: Preprocessing | None = None
+    imagenet: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def load_model(source: str, *, weights: str | None = None, trust: bool = False) -> LoadedModel:
+    """Load a model.
+
+    Parameters
+    ----------
+    source
+        A ``.keras`` or ``.h5`` file, a SavedModel folder, or ``keras:NAME``.
+    weights
+        For ``keras:NAME`` only: ``imagenet`` (also the default), ``none``, or a file.
+    trust
+        Whether to run code that the file carries.
+
+    Raises
+    ------
+    ModelError
+        If there is no model, it is damaged, or it carries code and is not trusted.
+    """
+    if source.startswith("keras:"):
+        return _application(source.removeprefix("keras:"), weights or "imagenet")
+    if weights is not None:
+        raise ModelError(f"--weights goes with keras:NAME only; {source} brings its own.")
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _saved_model(path, trust)
+    if not path.exists():
+        raise ModelError(
+            f"There is no model at {source}; expected a .keras or .h5 file, a SavedModel folder or keras:NAME."
+        )
+    match path.suffix.lower():
+        case ".keras":
+            config = archive.read_keras_config(path)
+            return _file(path, path, config, trust)
+        case ".h5" | ".hdf5":
+            return _h5(path, trust)
+        case other:
+            raise ModelError(
+                f"{path.name} ends in {other or 'nothing'!r}; expected a model that ends in .keras or .h5, a "
+                f"SavedModel folder or "
+                "keras:NAME."
+            )
+
+
+def application_names() -> list[str]:
+    """List the models of keras.applications."""
+    return sorted(n for n, v in vars(keras.applications).items() if n[0].isupper() and callable(v))
+
+
+def _application(name: str, weights: str) -> LoadedModel:
+    names = application_names()
+    if name not in names:
+        folded = {n.casefold(): n for n in names}
+        close = [folded[n] for n in difflib.get_close_matches(name.casefold(), list(folded), n=3, cutoff=0.5)]
+        hint = f" Did you mean {' or '.join(close)}?" if close else f" It has {', '.join(names)}."
+        raise ModelError(f"keras.applications has no model {name!r}.{hint}")
+    build = getattr(keras.applications, name)
+    notes: list[str] = []
+    argument: str | None = weights
+    if weights == "none":
+        argument = None
+        notes.append("The weights are random, not trained (--weights none).")
+    elif weights != "imagenet":
+        if not Path(weights).expanduser().is_file():
+            raise ModelError(f"There is no weights file {weights}; --weights takes imagenet, none or a file.")
+        argument = str(Path(weights).expanduser())
+    try:
+        model = build(weights=argument)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        if weights == "imagenet":
+            raise ModelError(
+                f"The ImageNet weights of {name} could not be downloaded ({reason}). Give a file with --weights FILE, "
+                f"or "
+                "draw the untrained network with --weights none."
+            ) from error
+        raise ModelError(f"{weights} does not fit {name}: {reason}") from error
+    head = tuple(model.output_shape)
+    return LoadedModel(
+        model,
+        f"keras:{name}",
+        sha256=_sha256(Path(argument)) if argument not in {None, "imagenet"} else None,
+        family=family_mode(name),
+        imagenet=len(head) == 2 and head[-1] == 1000,
+        notes=tuple(notes),
+    )
+
+
+def _h5(path: Path, trust: bool) -> LoadedModel:
+    config = archive.read_h5_config(path)
+    if not isinstance(config.get("config"), list):
+        return _file(path, path, config, trust)
+    # Keras before 2.2 wrote a Sequential as the bare list of its layers; Keras 3 wants a dictionary around it.
+    config["config"] = {"name": "sequential", "layers": config["config"]}
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "model.h5"
+        shutil.copyfile(path, copy)
+        copy.chmod(0o600)
+        with h5py.File(copy, "r+") as file:
+            file.attrs["model_config"] = json.dumps(config).encode()
+        loaded = _file(copy, path, config, trust)
+    note = "Written by Keras 2.1 or earlier; its list of layers was wrapped so that Keras 3 can read it."
+    return LoadedModel(loaded.model, loaded.name, loaded.sha256, notes=(*loaded.notes, note))
+
+
+def _file(readable: Path, path: Path, config: dict[str, Any], trust: bool) -> LoadedModel:
+    """Load `readable`, a copy of `path` or itself, after a look at its configuration."""
+    code = archive.carried_code(config)
+    if code and not trust:
+        raise ModelError(
+            f"{path.name} carries code of its own: {_listed(code)}. Loading it can run anything; if you know where "
+            f"the file "
+            "comes from, add --trust."
+        )
+    scope = _custom_objects(path, config) if trust else {}
+    try:
+        model = keras.saving.load_model(readable, custom_objects=scope, compile=False, safe_mode=not trust)
+    except Exception as error:
+        raise ModelError(_load_failure(path, code, error)) from error
+    if not isinstance(model, keras.Model):
+        raise ModelError(f"{path.name} holds a {type(model).__name__}; expected a whole model.")
+    notes = (f"The file was trusted with its own code: {_listed(code)}.",) if code else ()
+    return LoadedModel(model, path.name, _sha256(path), notes=notes)
+
+
+def _load_failure(path: Path, code: Sequence[str], error: Exception) -> str:
+    reason = " ".join(str(error).split())
+    if code:
+        return (
+            f"{path.name} needs {_listed(code)}, which could not be loaded ({reason[:160]}). Run where its module can "
+            f"be "
+            "imported, or capture in Python with nnviz3d.capture(model, x)."
+        )
+    return (
+        f"Keras {keras.__version__} cannot load {path.name}: {reason[:300]} Save it again with this version of Keras."
+    )
+
+
+def _custom_objects(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """Import the modules that a trusted file names, from where Python looks or from beside the file."""
+    found: dict[str, Any] = {}
+    sys.path.append(str(path.absolute().parent))
+    try:
+        for name in archive.custom_modules(config):
+            try:
+                module = importlib.import_module(name)
+            except ImportError:
+                continue  # the class may be registered by another module; if it is not, Keras says which one it lacks
+            found.update((key, value) for key, value in vars(module).items() if isinstance(value, type))
+    finally:
+        sys.path.remove(str(path.absolute().parent))
+    return found
+
+
+def _saved_model(path: Path, trust: bool) -> LoadedModel:
+    graph = path / "saved_model.pb"
+    if not graph.is_file():
+        raise ModelError(f"The folder {path.name} is no SavedModel: it holds no saved_model.pb.")
+    if not trust:
+        raise ModelError(
+            f"{path.name} is a SavedModel, which is TensorFlow code. Loading it can run anything; if you know where "
+            f"it comes "
+            "from, add --trust."
+        )
+    try:
+        signatures = tf.saved_model.load(str(path)).signatures
+        if "serving_default" not in signatures:
+            others = _listed(list(signatures)) or "none"
+            raise ModelError(f"The SavedModel {path.name} has no signature serving_default; it has {others}.")
+        _, wanted = signatures["serving_default"].structured_input_signature
+        inputs = {
+            name: keras.Input(batch_shape=tuple(spec.shape), dtype=spec.dtype.name, name=name)
+            for name, spec in wanted.items()
+        }
+        layer = keras.layers.TFSMLayer(str(path), call_endpoint="serving_default", name="saved_model")
+        model = keras.Model(inputs, _Served(layer, name="saved_model")(inputs), name=path.name)
+    except (OSError, ValueError, TypeError, tf.errors.OpError) as error:
+        raise ModelError(
+            f"The SavedModel {path.name} cannot be loaded: {' '.join(str(error).split())[:300]}"
+        ) from error
+    note = "A SavedModel keeps no layers, so the whole of it is one block."
+    return LoadedModel(model, path.name, _sha256(graph), notes=(note,))
+
+
+class _Served(keras.Layer):  # type: ignore[misc]
+    """A SavedModel's signature, which takes its inputs by name."""
+
+    def __init__(self, served: keras.layers.TFSMLayer, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.endpoint = served.call_endpoint_fn
+
+    def call(self, inputs: dict[str, Any]) -> Any:
+        return self.endpoint(**inputs)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

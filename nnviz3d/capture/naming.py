@@ -1,0 +1,70 @@
+"""Gives every recorded call a path that is unique, stays the same from run to run and can stand in a Zarr store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+_UNSAFE = re.compile(r"[^\w.+=,()-]")
+_PLUMBING = frozenset({"Cast", "ConvertToTensor"})
+
+
+def is_plumbing(kind: str) -> bool:
+    """Whether an operation of this class only changes a tensor's type."""
+    return kind in _PLUMBING
+
+
+def safe_part(name: str) -> str:
+    """Make one part of a path safe for Zarr and for file systems, changing as little as possible."""
+    part = _UNSAFE.sub("_", name)
+    if part.startswith("__"):
+        part = "_" + part.lstrip("_")
+    return part if part.strip(".") and part != "zarr.json" else f"_{part.strip('.')}"
+
+
+class Namer:
+    """Hands out paths and call numbers in the order of the calls."""
+
+    def __init__(self) -> None:
+        self._path_of: dict[tuple[int, tuple[str, ...]], str] = {}
+        self._owner: dict[str, Any] = {}
+        self._calls: dict[str, int] = {}
+
+    def name(self, operation: Any, where: Iterable[str], fresh: bool) -> tuple[str, int]:
+        """Name one call.
+
+        Parameters
+        ----------
+        operation
+            What was called.
+        where
+            Names from the top down, the operation's own last.
+        fresh
+            Whether the operation came to be during this very call, as ``+`` makes an ``Add``. Keras numbers those by
+            all that the process did before, so they are numbered here instead.
+
+        Returns
+        -------
+        tuple
+            The path, and 0 for its first call, 1 for the second, and so on.
+        """
+        parts = tuple(where)
+        key = (id(operation), parts)
+        path = self._path_of.get(key)
+        if path is None:
+            last = re.sub(r"_\d+$", "", parts[-1]) if fresh else parts[-1]
+            path = self._free("/".join(safe_part(part) for part in (*parts[:-1], last)))
+            self._path_of[key] = path
+            self._owner[path] = operation  # kept, so that its id is not given to another object
+        call = self._calls.get(path, 0)
+        self._calls[path] = call + 1
+        return path, call
+
+    def _free(self, path: str) -> str:
+        if path not in self._owner:
+            return path
+        number = 1
+        while f"{path}_{number}" in self._owner:
+            number += 1
+        return f"{path}_{number}"

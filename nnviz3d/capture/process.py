@@ -1,0 +1,128 @@
+"""The capture process: ``python -m nnviz3d.capture.process``.
+
+Reads one `CaptureRequest` as JSON from its standard input and answers with `Event` lines on its standard output, the
+last of which is `Finished`, `Refused` or `Crashed`. TensorFlow lives here and nowhere near a window: on Linux it and
+OpenGL in one process crash.
+
+Exit codes: 0 finished, 2 refused, 1 crashed, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import TextIO
+
+from pydantic import ValidationError
+
+from nnviz3d.data.request import CaptureRequest, Crashed, Event, Finished, Progress, Refused
+from nnviz3d.data.writer import check_destination
+from nnviz3d.errors import ModelError, UserError
+
+Report = Callable[[Event], None]
+
+_NO_TENSORFLOW = (
+    'Capturing a model needs TensorFlow, which is not installed; install it with: pip install "nnviz3d[tensorflow]". '
+    "Captures that are already made open without it."
+)
+_GRACE = 10.0
+"""Seconds to clean up in once the parent is gone."""
+
+
+def main() -> int:
+    """Do one request; returns the exit code."""
+    answers = _private_stdout()
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+
+    def say(event: Event) -> None:
+        answers.write(event.model_dump_json() + "\n")
+        answers.flush()
+
+    try:
+        request = CaptureRequest.model_validate_json(sys.stdin.readline())
+        say(_capture(request, say))
+    except UserError as error:
+        say(Refused(message=str(error)))
+        return 2
+    except (KeyboardInterrupt, BrokenPipeError):
+        return 130
+    except ValidationError as error:
+        say(Crashed(traceback=f"The request is not valid: {error}"))
+        return 1
+    except Exception:  # noqa: BLE001 - whatever it is, the parent shows it whole
+        say(Crashed(traceback=traceback.format_exc()))
+        return 1
+    return 0
+
+
+def _capture(request: CaptureRequest, say: Report) -> Finished:
+    check_destination(request.out)
+    started = time.perf_counter()
+    say(Progress(stage="import", done=0))
+    # Set before TensorFlow is imported, or not heard.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import keras
+
+        from nnviz3d.capture import run
+        from nnviz3d.capture.load import load_model
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in {"tensorflow", "keras", "h5py"}:
+            raise
+        raise ModelError(_NO_TENSORFLOW) from None
+    imported = time.perf_counter()
+    keras.utils.set_random_seed(request.seed)
+
+    say(Progress(stage="load", done=0))
+    classes = run.read_classes(request.classes) if request.classes else None
+    loaded = load_model(request.model, weights=request.weights, trust=request.trust)
+    if classes is None and loaded.imagenet:
+        classes = run.imagenet_classes()
+    inputs, samples = run.read_inputs(loaded, request.inputs, seed=request.seed)
+    spent = {"import": round(imported - started, 4), "load": round(time.perf_counter() - imported, 4)}
+    options = run.Options(
+        out=request.out,
+        preprocess=request.preprocess,
+        classes=classes,
+        all_weights=request.all_weights,
+        top_k=request.top_k,
+        seed=request.seed,
+    )
+    finished = run.capture_model(loaded, inputs, samples, options, say)
+    return finished.model_copy(update={"seconds": {**spent, **finished.seconds}})
+
+
+def _private_stdout() -> TextIO:
+    """Keep standard output for the answers alone: whatever else is printed in this process goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return answers
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    # A second signal must not interrupt the cleaning up.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this process once its parent is gone, as if it had been asked to; where it does not listen, by force."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE)
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""Finds the samples that a model is to be shown, and brings them to the shapes of its inputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from nnviz3d.capture import pictures
+from nnviz3d.capture.arrays import array_samples, load_array
+from nnviz3d.capture.graph import InputSpec
+from nnviz3d.capture.pictures import PictureShape
+from nnviz3d.capture.sample_set import Samples, join
+from nnviz3d.data.bundled import bundled
+from nnviz3d.errors import SampleError
+
+_DIGITS = re.compile(r"digits:(\d+)(?:-(\d+))?")
+
+
+def read_samples(
+    sources: Sequence[str], specs: Sequence[InputSpec], *, seed: int = 0, vocabulary: Mapping[int, int] | None = None
+) -> Samples:
+    """Read samples from where the user says they are.
+
+    Parameters
+    ----------
+    sources
+        Pictures, folders of pictures, ``.npy`` or ``.npz`` files, ``digits:N``, ``digits:A-B`` or ``random``; none
+        means ``random``. Several are strung together.
+    specs
+        The model's inputs.
+    seed
+        For ``random``.
+    vocabulary
+        For each input that takes tokens, by position, how many tokens there are.
+
+    Raises
+    ------
+    SampleError
+        If something cannot be read or does not fit the model.
+    """
+    parts: list[Samples] = []
+    for source in sources or ("random",):
+        taken = parts[0].arrays[0].shape[1:] if parts else None
+        parts.append(_read(source, specs, seed, vocabulary or {}, taken))
+    return parts[0] if len(parts) == 1 else join(parts)
+
+
+def random_samples(specs: Sequence[InputSpec], seed: int, vocabulary: Mapping[int, int]) -> Samples:
+    """Draw one sample: soft noise for pictures, tokens below the vocabulary's size, else a standard normal."""
+    rng = np.random.default_rng(seed)
+    arrays, is_picture, shown = [], [], {}
+    for i, spec in enumerate(specs):
+        shape = tuple(16 if n is None else n for n in spec.shape)
+        kind = PictureShape.of(spec.shape) if len(spec.shape) == 3 else None
+        if i in vocabulary:
+            arrays.append(rng.integers(0, max(vocabulary[i], 1), (1, *shape)).astype(spec.dtype))
+        elif spec.dtype == "string":
+            raise SampleError(f"The input {spec.name!r} takes text, which cannot be drawn at random; give a .npy file.")
+        elif kind is not None and not spec.dtype.startswith("int"):
+            pixels = pictures.noise(kind, rng)[None]
+            arrays.append(pixels)
+            shown[spec.name] = pixels[..., :3] if kind.channels >= 3 else np.repeat(pixels, 3, axis=3)
+        elif "int" in spec.dtype:
+            arrays.append(rng.integers(0, 2, (1, *shape)).astype(spec.dtype))
+        else:
+            arrays.append(rng.standard_normal((1, *shape)).astype(np.float32))
+        is_picture.append(spec.name in shown)
+    return Samples(tuple(arrays), (f"random (seed {seed})",), tuple(is_picture), shown)
+
+
+def _read(
+    source: str,
+    specs: Sequence[InputSpec],
+    seed: int,
+    vocabulary: Mapping[int, int],
+    taken: tuple[int, ...] | None,
+) -> Samples:
+    if source == "random":
+        return random_samples(specs, seed, vocabulary)
+    if source.startswith("digits:"):
+        return _digits(source, specs, taken)
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise SampleError(
+            f"There is no input {source}; expected a picture, a folder of pictures, a .npy or .npz file, digits:N or "
+            f"random."
+        )
+    suffix = path.suffix.lower()
+    if suffix in {".npy", ".npz"}:
+        return array_samples(load_array(path), specs, path.name)
+    if path.is_dir():
+        return _picture_samples([(p.name, pictures.read_image(p)) for p in pictures.pictures_in(path)], specs, taken)
+    if suffix in pictures.SUFFIXES:
+        return _picture_samples([(path.name, pictures.read_image(path))], specs, taken)
+    raise SampleError(
+        f"{path.name} is no input that nnviz3d knows; expected {', '.join(sorted(pictures.SUFFIXES))}, .npy or .npz."
+    )
+
+
+def _digits(source: str, specs: Sequence[InputSpec], taken: tuple[int, ...] | None) -> Samples:
+    match = _DIGITS.fullmatch(source)
+    if match is None:
+        raise SampleError(f"{source!r} is not understood; expected digits:N, such as digits:7, or digits:A-B.")
+    first = int(match[1])
+    last = int(match[2] or first)
+    with np.load(bundled("digits.npz"), allow_pickle=False) as file:
+        images, labels = file["images"], file["labels"]
+    if not first <= last < len(images):
+        raise SampleError(
+            f"{source} is out of range; the bundled test digits are digits:0 to digits:{len(images) - 1}."
+        )
+    named = [(f"digits:{i}", Image.fromarray(images[i])) for i in range(first, last + 1)]
+    samples = _picture_samples(named, specs, taken)
+    return Samples(
+        samples.arrays,
+        samples.names,
+        samples.is_picture,
+        samples.shown,
+        labels[first : last + 1].astype(np.int64),
+        samples.notes,
+    )
+
+
+def _picture_samples(
+    named: Sequence[tuple[str, Image.Image]], specs: Sequence[InputSpec], taken: tuple[int, ...] | None
+) -> Samples:
+    if len(specs) != 1:
+        raise SampleError(
+            f"The model has {len(specs)} inputs ({', '.join(s.name for s in specs)}), a picture is only one; give an "
+            f".npz file "
+            "with an array of each name."
+        )
+    spec = specs[0]
+    shape = PictureShape.of(spec.shape)
+    if shape is None or spec.dtype == "string":
+        raise SampleError(
+            f"{named[0][0]} is a picture, but the model's input {spec.name!r} takes {spec.shape}; give a .npy file of "
+            f"that "
+            "shape, or random."
+        )
+    if taken is not None and len(taken) == 3:
+        shape = PictureShape(taken[0], taken[1], shape.channels)
+    shape = shape.sized_for(named[0][1])
+    fitted = [pictures.fit(image, shape, name) for name, image in named]
+    pixels, shown = pictures.stack(fitted)
+    final = tuple(s if n is None else n for n, s in zip(spec.shape, pixels.shape[1:], strict=False))
+    return Samples(
+        (pixels.reshape(len(pixels), *final),),
+        tuple(name for name, _ in named),
+        (True,),
+        {spec.name: shown},
+        notes=tuple(p.note for p in fitted if p.note),
+    )

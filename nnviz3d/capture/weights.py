@@ -1,0 +1,49 @@
+"""Stores the variables of layers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from nnviz3d.capture.describe import DescribedModel
+from nnviz3d.capture.naming import safe_part
+from nnviz3d.data.writer import CaptureWriter
+
+SMALL = 262_144
+"""Numbers: layers that hold no more are always stored."""
+
+
+def write_weights(writer: CaptureWriter, described: DescribedModel, *, everything: bool) -> None:
+    """Write the variables of small layers, or of all, one variable in memory at a time.
+
+    Two layers may share a path only if they are one layer called twice, so each is written once.
+    """
+    done: set[str] = set()
+    for node in described.graph:
+        operation = described.call(node.id).operation
+        if node.path in done or not isinstance(operation, keras.Layer):
+            continue
+        done.add(node.path)
+        variables = operation.weights
+        if not everything and sum(math.prod(v.shape) for v in variables) > SMALL:
+            continue
+        for name, variable in _named(variables).items():
+            values = np.asarray(keras.ops.convert_to_numpy(variable))
+            writer.write_weights(node.path, name, values)
+
+
+def _named(variables: list[Any]) -> dict[str, Any]:
+    """Name variables by their last part, ``kernel``; where that is not enough, by as many parts as it takes."""
+    named: dict[str, Any] = {}
+    short = [v.name for v in variables]
+    for variable in variables:
+        parts = variable.path.split("/")
+        name = safe_part(variable.name if short.count(variable.name) == 1 else ".".join(parts[1:] or parts))
+        free, number = name, 1
+        while free in named:
+            free, number = f"{name}_{number}", number + 1
+        named[free] = variable
+    return named

@@ -1,0 +1,37 @@
+"""Finds what comes with nnviz3d: the gallery's scenes, the digits network and its test digits."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from nnviz3d.errors import UserError
+
+
+@cache
+def gallery() -> Path:
+    """Return the folder of bundled files.
+
+    An installed wheel has it inside the package; a checkout has it at the top of the repository, where people look
+    for it.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "scenes", package.parent / "scenes"):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"nnviz3d is installed without its scenes; expected them in {package / 'scenes'}.")
+
+
+def bundled(name: str) -> Path:
+    """Find a bundled file or capture by its name, such as ``digits.npz``.
+
+    Raises
+    ------
+    UserError
+        If there is none of that name; the message lists those there are.
+    """
+    folder = gallery()
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    if name not in names:
+        raise UserError(f"nnviz3d comes with no {name!r}; it has {', '.join(names)}.")
+    return folder / name
