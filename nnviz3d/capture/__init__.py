@@ -1,1 +1,32 @@
-"""Runs a model and keeps the numbers."""
+"""Runs a model and keeps the numbers.
+
+The package is callable: ``nnviz3d.capture(model, x, out="run.zarr")`` captures a live model where it lives.
+Importing it loads neither TensorFlow nor Keras.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnviz3d.data.capture import Capture
+
+
+class _CallablePackage(ModuleType):
+    """A package that can be called, as the public function of the same name.
+
+    `nnviz3d.capture` has to be both: the folder in which capturing lives, and the verb that people write. Python
+    puts every imported submodule into its parent under its own name, so a function of that name would be overwritten
+    by the first ``import nnviz3d.capture.process``; a module whose class has a `__call__` stays both.
+    """
+
+    def __call__(self, model: Any, x: Any = None, **options: Any) -> Capture:
+        """Capture a live model; see `nnviz3d.capture.live.capture` for the options."""
+        from nnviz3d.capture.live import capture
+
+        return capture(model, x, **options)
+
+
+sys.modules[__name__].__class__ = _CallablePackage

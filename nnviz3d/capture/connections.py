@@ -1,15 +1,133 @@
-"""Finds the strongest connections between layers."""
+"""Finds the strongest connections between layers, sample by sample, as the model runs."""
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
 from nnviz3d.capture.activations import Batch
 from nnviz3d.capture.describe import DescribedModel
+from nnviz3d.capture.fans import Convolution, is_convolution, why_not
+from nnviz3d.capture.strongest import KernelMatrix, pick
+from nnviz3d.data.records import RANKINGS, Connections, Ranking
 from nnviz3d.data.writer import CaptureWriter
 
 
-class ConnectionFinder:
-    def __init__(self, described: DescribedModel, k: int) -> None:
-        self.skipped: list[str] = []
+class _Pair(Protocol):
+    """A source and a target whose connections can be told apart."""
 
-    def add(self, batch: Batch) -> None: ...
-    def write(self, writer: CaptureWriter) -> None: ...
+    source: str
+    target: str
+
+    def find(self, before: NDArray[np.float32], after: NDArray[np.float32], ranking: Ranking, k: int) -> Connections:
+        """Pick the strongest k for one sample, from what the source ``before`` and the target ``after`` held."""
+
+
+class ConnectionFinder:
+    """Collects the strongest connections of every pair that has some.
+
+    Pairs are: vector to Dense (all weights compete), and anything to a convolution (the weights that meet in the
+    cell that answers most, for each sample).
+
+    Attributes
+    ----------
+    skipped
+        Sentences on layers whose connections are not captured, and why.
+    """
+
+    def __init__(self, described: DescribedModel, k: int) -> None:
+        self._k = k
+        self._pairs, self.skipped = _pairs(described)
+        self._found: dict[tuple[str, str], dict[Ranking, list[Connections]]] = {}
+
+    def add(self, batch: Batch) -> None:
+        """Find the connections for one more batch."""
+        for pair in self._pairs:
+            before, after = batch.numbers(pair.source), batch.numbers(pair.target)
+            if before is None or after is None:
+                continue
+            records = self._found.setdefault((pair.source, pair.target), {ranking: [] for ranking in RANKINGS})
+            for i in range(batch.count):
+                for ranking in RANKINGS:
+                    records[ranking].append(pair.find(before[i], after[i], ranking, self._k))
+
+    def write(self, writer: CaptureWriter) -> None:
+        """Write all that was found."""
+        for records in self._found.values():
+            writer.write_connections(records)
+
+
+class _Dense:
+    """All entries of a Dense layer's kernel."""
+
+    def __init__(self, source: str, target: str, layer: Any) -> None:
+        self.source = source
+        self.target = target
+        self._matrix = KernelMatrix(layer.kernel)
+        self._by_weight: dict[int, Any] = {}
+
+    def find(self, before: NDArray[np.float32], after: NDArray[np.float32], ranking: Ranking, k: int) -> Connections:
+        rows, columns = self._matrix.shape
+        k = min(k, rows * columns)
+        if ranking == "weight":
+            # The same for every sample; only the contributions differ.
+            if k not in self._by_weight:
+                self._by_weight[k] = self._matrix.strongest(k)
+            picked = self._by_weight[k]
+        else:
+            picked = self._matrix.strongest(k, np.asarray(before, dtype=np.float32))
+        index = np.stack([picked.row, picked.column], axis=1)
+        values = picked.weight * before[picked.row]
+        return Connections(
+            self.source, self.target, "dense", ranking, rows * columns, index, picked.weight, values.astype(np.float32)
+        )
+
+
+class _Fan:
+    """The weights of a convolution that meet in the cell that answers most."""
+
+    def __init__(self, source: str, target: str, layer: Any) -> None:
+        self.source = source
+        self.target = target
+        self._layer = layer
+        self._rule: Convolution | None = None
+
+    def find(self, before: NDArray[np.float32], after: NDArray[np.float32], ranking: Ranking, k: int) -> Connections:
+        if self._rule is None:
+            self._rule = Convolution(self._layer, before.shape)
+        target = int(np.argmax(np.abs(after)))
+        fan = self._rule.fan(tuple(int(i) for i in np.unravel_index(target, after.shape)))
+        values = fan.weight * before.ravel()[fan.source]
+        chosen = pick(np.abs(fan.weight if ranking == "weight" else values), k)
+        index = np.stack([fan.source[chosen], np.full(len(chosen), target, dtype=np.int64)], axis=1)
+        return Connections(
+            self.source,
+            self.target,
+            "fan",
+            ranking,
+            len(fan.source),
+            index,
+            fan.weight[chosen],
+            values[chosen].astype(np.float32),
+        )
+
+
+def _pairs(described: DescribedModel) -> tuple[list[_Pair], list[str]]:
+    pairs: list[_Pair] = []
+    reasons: dict[str, None] = {}
+    for edge in described.graph.edges:
+        layer = described.call(edge.target).operation
+        source = described.graph.node(edge.source)
+        reason = why_not(layer)
+        if reason is not None:
+            reasons[f"{reason[0].upper()}{reason[1:]}."] = None
+        if edge.output != 0 or len(described.graph.sources(edge.target)) != 1:
+            continue
+        if isinstance(layer, keras.layers.Dense) and len(source.shape) == 1:
+            pairs.append(_Dense(edge.source, edge.target, layer))
+        elif is_convolution(layer):
+            pairs.append(_Fan(edge.source, edge.target, layer))
+    return pairs, list(reasons)

@@ -113,7 +113,11 @@ def capture_model(loaded: LoadedModel, inputs: Inputs, samples: Samples, options
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     with CaptureWriter(
-        options.out, graph=described.graph, provenance=provenance, samples=len(samples), classes=options.classes
+        options.out,
+        graph=described.graph,
+        provenance=provenance,
+        samples=len(samples),
+        classes=_classes(options, samples, described),
     ) as writer:
         _write_samples(writer, described, samples, arrays)
         while True:
@@ -136,6 +140,14 @@ def capture_model(loaded: LoadedModel, inputs: Inputs, samples: Samples, options
         writer.commit(len(samples))
     clock.stop()
     return Finished(out=options.out, samples=len(samples), nodes=len(described.graph), seconds=clock.seconds)
+
+
+def _classes(options: Options, samples: Samples, described: DescribedModel) -> tuple[str, ...] | None:
+    """Return the names that the user gave, or those that the samples know, if the model has as many outputs."""
+    if options.classes is not None or samples.classes is None:
+        return options.classes
+    fits = described.graph.node(described.graph.outputs[0]).shape == (len(samples.classes),)
+    return samples.classes if fits else None
 
 
 def tokens(program: Program) -> dict[int, int]:
@@ -225,19 +237,12 @@ def _write_samples(
     for name, array in zip(described.graph.inputs, arrays, strict=True):
         if array.dtype.kind in "biuf":
             writer.write_input(name, 0, array)
-    for node_id, (spec_name, shown) in _shown(described, samples):
-        del spec_name
-        writer.write_pictures(node_id, shown)
+    for node_id in described.graph.inputs:
+        shown = samples.shown.get(described.call(node_id).operation.name)
+        if shown is not None:
+            writer.write_pictures(node_id, shown)
     if samples.labels is not None:
         writer.write_labels(samples.labels)
-
-
-def _shown(described: DescribedModel, samples: Samples) -> list[tuple[str, tuple[str, NDArray[np.uint8]]]]:
-    """Pair the pictures to look at with the ids of the input nodes."""
-    symbols = [described.call(node_id).operation.name for node_id in described.graph.inputs]
-    return [
-        (i, (n, samples.shown[n])) for i, n in zip(described.graph.inputs, symbols, strict=True) if n in samples.shown
-    ]
 
 
 def _remarks(described: DescribedModel, finder: ConnectionFinder, *, random: bool, missing: Sequence[str]) -> list[str]:

@@ -30,6 +30,8 @@ class Samples:
         ``(N,)`` true classes, if known.
     notes
         Sentences for the provenance.
+    classes
+        What the labels mean, where the samples themselves know it.
     """
 
     arrays: tuple[NDArray[Any], ...]
@@ -38,6 +40,7 @@ class Samples:
     shown: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     labels: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -73,4 +76,5 @@ def join(parts: Sequence[Samples]) -> Samples:
         {name: np.concatenate([part.shown[name] for part in parts]) for name in shown},
         np.concatenate([x for x in labels if x is not None]) if all(x is not None for x in labels) else None,
         tuple(note for part in parts for note in part.notes),
+        parts[0].classes if all(part.classes == parts[0].classes for part in parts) else None,
     )

@@ -122,6 +122,7 @@ def _digits(source: str, specs: Sequence[InputSpec], taken: tuple[int, ...] | No
         samples.shown,
         labels[first : last + 1].astype(np.int64),
         samples.notes,
+        tuple(str(digit) for digit in range(10)),
     )
 
 

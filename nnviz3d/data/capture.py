@@ -108,20 +108,28 @@ class Capture:
 
     def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
         """Read a pair's strongest connections for one sample; `None` if none were captured."""
-        path = store.connection_path(source, target, ranking)
+        path = store.connection_path(source, target)
         index = self._array(f"{path}/index")
         if index is None:
             return None
         attributes = self._root[path].attrs.asdict()
+        rule, rankings, totals = (attributes.get(key) for key in ("rule", "rankings", "totals"))
+        if rule not in ("dense", "fan") or not isinstance(rankings, list) or not isinstance(totals, list):
+            raise CaptureError(f"{self.path} is damaged: {path} does not say what its connections are. Capture again.")
+        if ranking not in rankings:
+            return None
+        which = rankings.index(ranking)
+        pairs = self._sample(index, sample)[which]
+        real = pairs[:, 0] >= 0  # the rest fills up a record that is shorter than the longest
         return Connections(
             source,
             target,
-            attributes["rule"],  # type: ignore[arg-type]
+            "dense" if rule == "dense" else "fan",
             ranking,
-            int(attributes["total"]),  # type: ignore[arg-type]
-            self._sample(index, sample),
-            self._sample(self._require(f"{path}/weight"), sample),
-            self._sample(self._require(f"{path}/contribution"), sample),
+            int(str(totals[sample])),
+            pairs[real],
+            self._sample(self._require(f"{path}/weight"), sample)[which][real],
+            self._sample(self._require(f"{path}/contribution"), sample)[which][real],
         )
 
     def weights(self, layer: str) -> Mapping[str, NDArray[Any]]:

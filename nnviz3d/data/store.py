@@ -7,7 +7,6 @@ path may be another's prefix and a layer may have several outputs.
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 FORMAT = "nnviz3d-capture"
 VERSION = 1
@@ -15,8 +14,6 @@ CHUNK_BYTES = 16 * 2**20
 """No chunk is larger: one sample or one step of a big tensor, or a part of it."""
 SERIES_BYTES = 2**20
 """Samples of small tensors share a chunk up to this size, so that a thousand samples are not a thousand files."""
-
-Ranked = Literal["index", "weight", "contribution"]
 
 
 def split_id(node_id: str) -> tuple[str, int]:
@@ -31,10 +28,10 @@ def activation_path(node_id: str, output: int = 0) -> str:
     return f"activations/{path}/@{call}/{output}"
 
 
-def connection_path(source: str, target: str, ranking: str) -> str:
-    """Where the strongest connections of a pair are stored, one group for each ranking."""
+def connection_path(source: str, target: str) -> str:
+    """Where the strongest connections of a pair are stored, by every ranking."""
     (a, i), (b, j) = split_id(source), split_id(target)
-    return f"connections/{a}/@{i}/{b}/@{j}/{ranking}"
+    return f"connections/{a}/@{i}/{b}/@{j}"
 
 
 def weight_path(layer: str, variable: str) -> str:

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nnviz3d.data import store
 from nnviz3d.data.capture import is_capture
 from nnviz3d.data.graph import ModelGraph
-from nnviz3d.data.records import Connections, Provenance
+from nnviz3d.data.records import RANKINGS, Connections, Provenance, Ranking
 from nnviz3d.errors import CaptureError, UserError
 
 
@@ -64,6 +64,7 @@ class CaptureWriter:
         self._folder = Path(folder)
         self._root = zarr.open_group(self._folder, mode="w", zarr_format=3)
         self._arrays: dict[str, zarr.Array[Any]] = {}
+        self._groups: set[str] = set()
         self._attributes: dict[str, Any] = {
             "format": store.FORMAT,
             "version": store.VERSION,
@@ -112,14 +113,27 @@ class CaptureWriter:
         """Write one variable of a layer, whole."""
         self._put(store.weight_path(layer, variable), as_stored(values))
 
-    def write_connections(self, per_sample: Sequence[Connections]) -> None:
-        """Write one pair's strongest connections, one record for each sample in order, all of the same k."""
-        first = per_sample[0]
-        path = store.connection_path(first.source, first.target, first.ranking)
-        self._put(f"{path}/index", np.stack([c.index for c in per_sample]))
-        self._put(f"{path}/weight", np.stack([c.weight for c in per_sample]))
-        self._put(f"{path}/contribution", np.stack([c.contribution for c in per_sample]))
-        self._root[path].update_attributes({"rule": first.rule, "total": first.total})
+    def write_connections(self, found: Mapping[Ranking, Sequence[Connections]]) -> None:
+        """Write one pair's strongest connections: by every ranking, one record for each sample in order.
+
+        They are packed, ``index (N, rankings, k, 2)`` and the others ``(N, rankings, k)``, because many small arrays
+        cost time. A cell at the border has fewer connections than one in the middle, so shorter records are filled
+        up with the index -1.
+        """
+        columns = [found[ranking] for ranking in RANKINGS]
+        k = max(c.shown for column in columns for c in column)
+        first = columns[0][0]
+        path = store.connection_path(first.source, first.target)
+
+        def packed(part: Callable[[Connections], NDArray[Any]], filler: int) -> NDArray[Any]:
+            return np.stack([np.stack([_filled(part(c), k, filler) for c in column]) for column in columns], axis=1)
+
+        self._put(f"{path}/index", packed(lambda c: c.index, -1))
+        self._put(f"{path}/weight", packed(lambda c: c.weight, 0))
+        self._put(f"{path}/contribution", packed(lambda c: c.contribution, 0))
+        self._root[path].update_attributes(
+            {"rule": first.rule, "rankings": list(RANKINGS), "totals": [c.total for c in columns[0]]}
+        )
 
     def commit(self, samples: int) -> None:
         """Say, after their numbers, that the first so many samples are whole."""
@@ -139,14 +153,22 @@ class CaptureWriter:
         self._create(path, values.shape, values.dtype)[...] = values
 
     def _create(self, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> zarr.Array[Any]:
+        self._make_groups(path.rpartition("/")[0])
         # Empty chunks are written too: else a lost file would read as zeros and nobody could tell.
-        return self._root.create_array(
-            path,
+        return zarr.create_array(
+            self._folder / path,
             shape=shape,
             chunks=store.chunks_for(shape, dtype.itemsize) or "auto",
             dtype=dtype,
             config={"write_empty_chunks": True},
         )
+
+    def _make_groups(self, path: str) -> None:
+        # Left to itself Zarr checks every group on the way for every array, which took half of all writing.
+        if path and path not in self._groups:
+            self._make_groups(path.rpartition("/")[0])
+            zarr.create_group(self._folder / path, zarr_format=3)
+            self._groups.add(path)
 
     def _finish(self) -> None:
         self._root.update_attributes({"committed": self._attributes["committed"], "complete": True})
@@ -165,6 +187,12 @@ class CaptureWriter:
     def _discard(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.with_suffix(".zip").unlink(missing_ok=True)
+
+
+def _filled(values: NDArray[Any], k: int, filler: int) -> NDArray[Any]:
+    """Lengthen ``(n, ...)`` to ``(k, ...)``."""
+    missing = np.full((k - len(values), *values.shape[1:]), filler, dtype=values.dtype)
+    return np.concatenate([values, missing])
 
 
 def check_destination(path: Path) -> None:

@@ -1,0 +1,119 @@
+"""The connections that meet in one cell of a convolution: its receptive-field fan."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+_PLAIN = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+
+
+@dataclass(frozen=True)
+class Fan:
+    """All connections into one cell.
+
+    Parameters
+    ----------
+    source
+        ``(n,)`` int64: flat index of each cell of the source, C order, without the sample axis.
+    weight
+        ``(n,)`` float32.
+    """
+
+    source: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+
+class Convolution:
+    """A convolution as a rule that says which cells feed a cell, and through which weights. Channels last.
+
+    Parameters
+    ----------
+    layer
+        A convolution for which `why_not` says nothing.
+    shape
+        The source's ``(*spatial, channels)``.
+    """
+
+    def __init__(self, layer: Any, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._kernel = _dense_kernel(layer)
+        self._size = self._kernel.shape[:-2]
+        self._strides = _each(layer.strides, len(self._size))
+        self._dilation = _each(layer.dilation_rate, len(self._size))
+        self._padding = str(layer.padding)
+        self._depthwise = isinstance(layer, _DEPTHWISE)
+        self._filters = self._kernel.shape[-1] * (self._kernel.shape[-2] if self._depthwise else 1)
+
+    def fan(self, cell: tuple[int, ...]) -> Fan:
+        """Collect the connections into a cell ``(*position, channel)`` of the output; those in the padding are none."""
+        taps = [self._taps(axis, cell[axis]) for axis in range(len(self._size))]
+        weights, channels = self._weights(cell[-1])
+        positions = np.array(list(itertools.product(*(p for p, _ in taps))), dtype=np.int64).reshape(
+            -1, len(self._size)
+        )
+        offsets = np.array(list(itertools.product(*(o for _, o in taps))), dtype=np.int64).reshape(-1, len(self._size))
+        steps = np.cumprod((1, *self._shape[-2:0:-1]))[::-1]
+        place = positions @ steps
+        source = place[:, None] * self._shape[-1] + channels[None, :]
+        return Fan(source.ravel().astype(np.int64), weights[tuple(offsets.T)].astype(np.float32).ravel())
+
+    def _weights(self, channel: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return one filter's weights ``(*size, c)`` and which of the source's channels they read."""
+        wide = self._kernel.shape[-2]
+        if self._depthwise:
+            read, which = divmod(channel, self._kernel.shape[-1])
+            return self._kernel[..., read : read + 1, which], np.array([read])
+        groups = self._shape[-1] // wide
+        group = channel // (self._filters // groups)
+        return self._kernel[..., channel], np.arange(group * wide, (group + 1) * wide)
+
+    def _taps(self, axis: int, position: int) -> tuple[list[int], list[int]]:
+        """Return where the filter reads along an axis, and with which of its taps, inside the source only."""
+        size, stride, dilation = self._size[axis], self._strides[axis], self._dilation[axis]
+        length, reach = self._shape[axis], (size - 1) * dilation + 1
+        before = 0
+        if self._padding == "same":
+            before = max((-(-length // stride) - 1) * stride + reach - length, 0) // 2
+        elif self._padding == "causal":
+            before = reach - 1
+        read = [(position * stride - before + tap * dilation, tap) for tap in range(size)]
+        inside = [(at, tap) for at, tap in read if 0 <= at < length]
+        return [at for at, _ in inside], [tap for _, tap in inside]
+
+
+def why_not(layer: Any) -> str | None:
+    """Say why a layer has no fan; `None` if it has one, or is no convolution at all."""
+    if not isinstance(layer, (*_PLAIN, *_DEPTHWISE, *_SEPARABLE)):
+        name = type(layer).__name__
+        return f"the connections of {name} layers are not among those captured" if "Conv" in name else None
+    if layer.data_format != "channels_last":
+        return "connections are captured with channels last only"
+    return None
+
+
+def is_convolution(layer: Any) -> bool:
+    """Whether a layer is a convolution with a fan."""
+    return isinstance(layer, (*_PLAIN, *_DEPTHWISE, *_SEPARABLE)) and why_not(layer) is None
+
+
+def _dense_kernel(layer: Any) -> NDArray[np.float32]:
+    """Return the kernel ``(*size, channels, filters)``; a separable layer's two are multiplied into one."""
+    if not isinstance(layer, _SEPARABLE):
+        return np.asarray(keras.ops.convert_to_numpy(layer.kernel)).astype(np.float32)
+    depthwise = np.asarray(keras.ops.convert_to_numpy(layer.depthwise_kernel)).astype(np.float32)
+    pointwise = np.asarray(keras.ops.convert_to_numpy(layer.pointwise_kernel)).astype(np.float32)
+    channels, multiplier = depthwise.shape[-2:]
+    mixed = pointwise.reshape(channels, multiplier, pointwise.shape[-1])
+    return np.asarray(np.einsum("...cm,cmf->...cf", depthwise, mixed), dtype=np.float32)
+
+
+def _each(value: Any, rank: int) -> tuple[int, ...]:
+    return (int(value),) * rank if isinstance(value, int) else tuple(int(v) for v in value)

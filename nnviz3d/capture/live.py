@@ -1,0 +1,147 @@
+"""Captures a live model object, in the process it lives in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.capture import run
+from nnviz3d.capture.arrays import array_samples
+from nnviz3d.capture.graph import Inputs, InputSpec, expected_inputs
+from nnviz3d.capture.load import LoadedModel
+from nnviz3d.capture.sample_set import Samples
+from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.data.request import Event, Preprocessing
+from nnviz3d.errors import ModelError, SampleError
+
+
+def capture(
+    model: keras.Model,
+    x: Any = None,
+    *,
+    out: Path | str = "capture.zarr",
+    preprocess: Preprocessing | None = None,
+    classes: Iterable[str] | None = None,
+    labels: Any = None,
+    all_weights: bool = False,
+    top_k: int = 256,
+    seed: int = 0,
+) -> Capture:
+    """Run a live model once on some samples and keep every number that it computes.
+
+    Nothing in the model changes, its random generators included.
+
+    Parameters
+    ----------
+    model
+        A Keras model; one of your own class too. It need not be built.
+    x
+        An array ``(N, *shape)``, or one sample; for several inputs a list of arrays or a dictionary by name; or what
+        ``--input`` takes: a path, ``digits:7``, ``random``, or a list of those. By default ``random``.
+    out
+        The capture to write, ``*.zarr`` or ``*.zarr.zip``; an earlier capture there is replaced.
+    preprocess
+        ``tf``, ``torch``, ``caffe``, ``unit`` or ``none``. By default pictures, bytes among them, are prepared as
+        the model seems to want it, and other arrays are taken as they are; `Capture.provenance` says which and why.
+    classes
+        Names of the classes.
+    labels
+        ``(N,)`` integers: the true class of each sample.
+    all_weights
+        Store every variable, not only those of small layers.
+    top_k
+        How many connections to keep for each pair of layers and each ranking.
+    seed
+        For ``random``.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be traced or fails on the samples.
+    SampleError
+        If the samples cannot be read or do not fit.
+    UserError
+        If the capture cannot be written.
+    """
+    if not isinstance(model, keras.Model):
+        raise ModelError(
+            f"Expected a Keras model, got {type(model).__name__}; a model file is captured with: nnviz3d capture FILE."
+        )
+    loaded = LoadedModel(model, f"{type(model).__name__} {model.name!r}")
+    sources = _sources(x)
+    if sources is not None:
+        inputs, samples = run.read_inputs(loaded, sources, seed=seed)
+    else:
+        inputs = expected_inputs(model) or _inputs_like(x)
+        samples = array_samples(_flat(x, inputs), inputs.specs, "x")
+    if labels is not None:
+        samples = _with_labels(samples, np.asarray(labels))
+    names = tuple(str(name) for name in classes) if classes is not None else None
+    options = run.Options(Path(out), preprocess, names, all_weights, top_k, seed)
+    run.capture_model(loaded, inputs, samples, options, _silent)
+    return open_capture(out)
+
+
+def _silent(_event: Event) -> None:
+    """Tell nobody: what there is to say stands in the provenance."""
+
+
+def _sources(x: Any) -> tuple[str, ...] | None:
+    """Return what `x` names, if it names samples instead of being some."""
+    if x is None:
+        return ()
+    if isinstance(x, str | Path):
+        return (str(x),)
+    if isinstance(x, list | tuple) and x and all(isinstance(item, str | Path) for item in x):
+        return tuple(str(item) for item in x)
+    return None
+
+
+def _flat(x: Any, inputs: Inputs) -> Mapping[str, NDArray[Any]] | Sequence[NDArray[Any]]:
+    """Bring `x` to arrays by name, or in the order of the model's inputs."""
+    if isinstance(x, Mapping):
+        if len(x) == len(inputs.specs) and not all(spec.name in x for spec in inputs.specs):
+            return [_array(item) for item in keras.tree.flatten(dict(x))]
+        return {str(key): _array(value) for key, value in x.items()}
+    if isinstance(x, list | tuple) and len(inputs.specs) > 1:
+        return [_array(item) for item in x]
+    return [_array(x)]
+
+
+def _array(x: Any) -> NDArray[Any]:
+    values = keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else np.asarray(x)
+    if values.dtype == object:
+        raise SampleError("x holds Python objects, or rows of unequal length; expected an array of numbers.")
+    # What Python and NumPy make of plain numbers; models compute in float32 and say so in the capture if they do not.
+    return values.astype(np.float32) if values.dtype == np.float64 else values
+
+
+def _inputs_like(x: Any) -> Inputs:
+    """Read the inputs of a model that was never built off the samples it is given."""
+    if isinstance(x, Mapping):
+        arrays = {str(key): _array(value) for key, value in x.items()}
+        specs = {key: InputSpec(key, tuple(value.shape[1:]), value.dtype.name) for key, value in arrays.items()}
+        return Inputs(tuple(keras.tree.flatten(specs)), dict.fromkeys(specs, 0))
+    items = [_array(item) for item in x] if isinstance(x, list | tuple) and _are_arrays(x) else [_array(x)]
+    names = ["input"] if len(items) == 1 else [f"input_{i}" for i in range(len(items))]
+    flat = tuple(
+        InputSpec(name, tuple(item.shape[1:]), "float32" if item.dtype == np.uint8 else item.dtype.name)
+        for name, item in zip(names, items, strict=True)
+    )
+    return Inputs(flat, 0 if len(items) == 1 else [0] * len(items))
+
+
+def _are_arrays(items: Sequence[Any]) -> bool:
+    return len(items) > 1 and all(hasattr(item, "shape") for item in items)
+
+
+def _with_labels(samples: Samples, labels: NDArray[Any]) -> Samples:
+    if labels.reshape(-1).shape != (len(samples),) or labels.dtype.kind not in "iu":
+        raise SampleError(f"labels has the shape {labels.shape} of {labels.dtype}; expected {len(samples)} integers.")
+    return replace(samples, labels=labels.reshape(-1).astype(np.int64))
