@@ -1,7 +1,7 @@
 """The one family of errors that a person can mend.
 
-Whatever derives from `UserError` is shown as one sentence on stderr with exit code 2. Everything else is a bug: it keeps
-its traceback and ends with exit code 1.
+Whatever derives from `UserError` is shown as one sentence on stderr with exit code 2. Everything else is a bug: it
+keeps its traceback and ends with exit code 1.
 """
 
 from __future__ import annotations

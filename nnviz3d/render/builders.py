@@ -1,0 +1,231 @@
+"""One drawer for each kind of primitive but voxels, and sprites for all text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
+from vtkmodules.vtkCommonCore import vtkPoints
+from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyData
+from vtkmodules.vtkRenderingCore import (
+    vtkActor,
+    vtkPolyDataMapper,
+    vtkPolyDataMapper2D,
+    vtkRenderer,
+    vtkTexture,
+    vtkTexturedActor2D,
+)
+
+from nnviz3d.scene.primitives import Box, Image, Lines
+
+_CRISP = 64
+"""Pictures up to this many pixels wide show their pixels as squares."""
+_CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float32)
+_EDGES = [(a, b) for a in range(8) for b in range(a + 1, 8) if (a ^ b).bit_count() == 1]
+_FACES = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+
+
+def _mesh(points: NDArray[np.float32], cells: NDArray[np.int64], *, lines: bool) -> vtkPolyData:
+    """Make a mesh of equally long cells: ``points (n, 3)``, ``cells (m, k)`` indices."""
+    data = vtkPolyData()
+    where = vtkPoints()
+    where.SetData(numpy_to_vtk(np.ascontiguousarray(points), deep=True))
+    data.SetPoints(where)
+    count, length = cells.shape
+    array = vtkCellArray()
+    offsets = numpy_to_vtkIdTypeArray(np.arange(0, count * length + 1, length, dtype=np.int64), deep=True)
+    array.SetData(offsets, numpy_to_vtkIdTypeArray(np.ascontiguousarray(cells, dtype=np.int64).ravel(), deep=True))
+    (data.SetLines if lines else data.SetPolys)(array)
+    return data
+
+
+def _color_cells(data: vtkPolyData, colors: NDArray[np.floating]) -> None:
+    """Give each cell a colour, ``(m, 4)`` in [0, 1]."""
+    rgba = numpy_to_vtk(np.ascontiguousarray(np.clip(colors, 0, 1) * 255 + 0.5, dtype=np.uint8), deep=True)
+    rgba.SetName("colors")
+    data.GetCellData().SetScalars(rgba)
+
+
+class _Mesh:
+    """An actor with coloured cells."""
+
+    def __init__(self, renderer: vtkRenderer) -> None:
+        self._renderer = renderer
+        self.mapper = vtkPolyDataMapper()
+        self.mapper.SetColorModeToDirectScalars()
+        self.mapper.SetScalarModeToUseCellData()
+        self.actor = vtkActor()
+        self.actor.SetMapper(self.mapper)
+        self.actor.GetProperty().LightingOff()
+        self.actor.PickableOff()
+        renderer.AddActor(self.actor)
+
+    def remove(self) -> None:
+        self._renderer.RemoveActor(self.actor)
+
+
+class LinesActor(_Mesh):
+    """Draws `Lines`."""
+
+    def __init__(self, renderer: vtkRenderer, lines: Lines, scale: float) -> None:
+        super().__init__(renderer)
+        self._points: object = None
+        self._colors: object = None
+        self.actor.ForceTranslucentOn()
+        self.update(lines, scale)
+
+    def update(self, lines: Lines, scale: float) -> None:
+        """Draw these lines from now on."""
+        if self._points is not lines.points:
+            n, p, _ = lines.points.shape
+            data = _mesh(lines.points.reshape(-1, 3), np.arange(n * p).reshape(n, p), lines=True)
+            _color_cells(data, lines.colors)
+            self.mapper.SetInputData(data)
+        elif self._colors is not lines.colors:
+            _color_cells(self.mapper.GetInput(), lines.colors)
+        self._points, self._colors = lines.points, lines.colors
+        self.actor.GetProperty().SetLineWidth(lines.width * scale)
+        self.actor.GetProperty().SetOpacity(lines.opacity)
+        self.actor.SetVisibility(lines.opacity > 0)
+
+
+class BoxesActor:
+    """Draws all `Box`es: the frames as one mesh of lines, the bodies as one mesh of faces."""
+
+    def __init__(self, renderer: vtkRenderer, boxes: Sequence[Box], scale: float) -> None:
+        self._frames, self._bodies = _Mesh(renderer), _Mesh(renderer)
+        self._frames.actor.ForceTranslucentOn()
+        self._bodies.actor.ForceOpaqueOn()
+        surface = self._bodies.actor.GetProperty()
+        surface.LightingOn()
+        surface.SetInterpolationToFlat()
+        surface.SetAmbient(0.35)
+        surface.SetDiffuse(0.65)
+        self._boxes: Sequence[Box] = ()
+        self.update(boxes, scale)
+
+    def update(self, boxes: Sequence[Box], scale: float) -> None:
+        """Draw these boxes from now on."""
+        self._frames.actor.GetProperty().SetLineWidth(1.1 * scale)
+        if len(boxes) == len(self._boxes) and all(a is b for a, b in zip(boxes, self._boxes, strict=True)):
+            return
+        self._boxes = boxes
+        points = np.concatenate([np.array(b.origin) + _CORNERS * np.array(b.size) for b in boxes]).astype(np.float32)
+        first = np.arange(len(boxes))[:, np.newaxis, np.newaxis] * 8
+        edges = _mesh(points, (np.array(_EDGES) + first).reshape(-1, 2), lines=True)
+        _color_cells(edges, np.repeat([[*_edge_color(b), b.edge] for b in boxes], 12, axis=0))
+        self._frames.mapper.SetInputData(edges)
+        solid = [i for i, b in enumerate(boxes) if b.fill > 0]
+        faces = _mesh(points, (np.array(_FACES) + first[solid]).reshape(-1, 4), lines=False)
+        if solid:
+            # Opaque bodies: the fill is how far they stand out from the ground, so that the order never matters.
+            _color_cells(
+                faces, np.repeat([[*(c * boxes[i].fill for c in boxes[i].color), 1.0] for i in solid], 6, axis=0)
+            )
+        self._bodies.mapper.SetInputData(faces)
+        self._bodies.actor.SetVisibility(bool(solid))
+
+    def remove(self) -> None:
+        """Take them out of the picture."""
+        self._frames.remove()
+        self._bodies.remove()
+
+
+def _edge_color(box: Box) -> tuple[float, float, float]:
+    """Let a body's edges be lighter than its faces, so that they are seen."""
+    if box.fill <= 0:
+        return box.color
+    r, g, b = (c + (1 - c) * 0.45 for c in box.color)
+    return r, g, b
+
+
+class ImageActor:
+    """Draws an `Image`."""
+
+    def __init__(self, renderer: vtkRenderer, image: Image, scale: float) -> None:
+        self._renderer = renderer
+        self._pixels: object = None
+        self._texture = vtkTexture()
+        self._mapper = vtkPolyDataMapper()
+        self.actor = vtkActor()
+        self.actor.SetMapper(self._mapper)
+        self.actor.SetTexture(self._texture)
+        self.actor.GetProperty().LightingOff()
+        self.update(image, scale)
+        renderer.AddActor(self.actor)
+
+    def update(self, image: Image, scale: float) -> None:
+        """Draw this picture from now on."""
+        if self._pixels is not image.pixels:
+            self._texture.SetInputData(_image_data(image.pixels))
+            self._texture.SetInterpolate(image.pixels.shape[1] > _CRISP)
+            self._texture.SetMipmap(image.pixels.shape[1] > _CRISP)
+            self._pixels = image.pixels
+        x, y, z = image.origin
+        w, h = image.size
+        points = np.array([[x, y, z], [x + w, y, z], [x + w, y + h, z], [x, y + h, z]], dtype=np.float32)
+        self._mapper.SetInputData(_quad(points))
+        # A dark picture rather than a translucent one: nothing behind it shows through.
+        self.actor.GetProperty().SetColor(image.opacity, image.opacity, image.opacity)
+        self.actor.SetVisibility(image.opacity > 0)
+
+    def remove(self) -> None:
+        """Take it out of the picture."""
+        self._renderer.RemoveActor(self.actor)
+
+
+def _quad(points: NDArray[np.float32]) -> vtkPolyData:
+    data = _mesh(points, np.array([[0, 1, 2, 3]]), lines=False)
+    coordinates = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float32)
+    data.GetPointData().SetTCoords(numpy_to_vtk(coordinates, deep=True))
+    return data
+
+
+def _image_data(pixels: NDArray[np.uint8]) -> vtkImageData:
+    """Turn ``(H, W, 3 or 4)``, first row on top, into VTK's image, first row at the bottom."""
+    height, width, components = pixels.shape
+    data = vtkImageData()
+    data.SetDimensions(width, height, 1)
+    flat = np.ascontiguousarray(pixels[::-1]).reshape(-1, components)
+    array = numpy_to_vtk(flat, deep=True)
+    array.SetName("pixels")
+    data.GetPointData().SetScalars(array)
+    return data
+
+
+class SpriteActor:
+    """A small picture at a place of the screen, over everything."""
+
+    def __init__(self, renderer: vtkRenderer) -> None:
+        self._renderer = renderer
+        self._pixels: object = None
+        self._texture = vtkTexture()
+        self._texture.InterpolateOff()
+        self._mapper = vtkPolyDataMapper2D()
+        self.actor = vtkTexturedActor2D()
+        self.actor.SetMapper(self._mapper)
+        self.actor.SetTexture(self._texture)
+        self.actor.PickableOff()
+        self.actor.GetPositionCoordinate().SetCoordinateSystemToDisplay()
+        renderer.AddViewProp(self.actor)
+
+    def show(self, pixels: NDArray[np.uint8], left: float, bottom: float) -> None:
+        """Show these pixels, ``(H, W, 4)``, with their lower left corner there."""
+        if self._pixels is not pixels:
+            height, width = pixels.shape[:2]
+            self._texture.SetInputData(_image_data(pixels))
+            points = np.array([[0, 0, 0], [width, 0, 0], [width, height, 0], [0, height, 0]], dtype=np.float32)
+            self._mapper.SetInputData(_quad(points))
+            self._pixels = pixels
+        self.actor.SetPosition(round(left), round(bottom))
+        self.actor.VisibilityOn()
+
+    def hide(self) -> None:
+        """Show nothing."""
+        self.actor.VisibilityOff()
+
+    def remove(self) -> None:
+        """Take it out of the picture."""
+        self._renderer.RemoveViewProp(self.actor)

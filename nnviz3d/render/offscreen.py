@@ -1,0 +1,65 @@
+"""Pictures without a window."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numpy as np
+from numpy.typing import NDArray
+from vtkmodules.vtkRenderingCore import vtkRenderWindow
+
+from nnviz3d.render.renderer import Renderer
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.primitives import DrawList
+
+_SUPERSAMPLED = 16_000_000
+"""Pixels up to which a still is drawn twice as wide and high and then halved."""
+
+
+def offscreen_window(size: tuple[int, int]) -> vtkRenderWindow:
+    """Make a window that is nowhere to be seen, on machines without a display too."""
+    if sys.platform.startswith("linux"):
+        # Else VTK first tries the X server and complains where there is none.
+        os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+    window = vtkRenderWindow()
+    window.SetOffScreenRendering(1)
+    window.SetSize(*size)
+    return window
+
+
+class Offscreen:
+    """A picture of a given size, drawn as often as wanted.
+
+    Parameters
+    ----------
+    size
+        Width and height in pixels.
+    antialias
+        Draw twice as wide and high and average, unless the picture is too large for that.
+    """
+
+    def __init__(self, size: tuple[int, int], *, antialias: bool = True) -> None:
+        self._factor = 2 if antialias and size[0] * size[1] * 4 <= _SUPERSAMPLED * 2.1 else 1
+        self.renderer = Renderer(offscreen_window((size[0] * self._factor, size[1] * self._factor)), scale=self._factor)
+
+    def picture(self, what: DrawList, pose: CameraPose) -> NDArray[np.uint8]:
+        """Draw, and return ``(H, W, 3)`` uint8, the first row on top."""
+        self.renderer.draw(what)
+        self.renderer.look(pose)
+        self.renderer.render()
+        return halved(self.renderer.pixels()) if self._factor == 2 else self.renderer.pixels()
+
+    def close(self) -> None:
+        """Free everything on the graphics card."""
+        self.renderer.close()
+
+
+def halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Average 2 x 2 pixels, ``(2H, 2W, 3)`` to ``(H, W, 3)``."""
+    h, w = pixels.shape[0] // 2, pixels.shape[1] // 2
+    blocks = pixels.reshape(h, 2, w, 2, 3)
+    total = blocks[:, 0, :, 0].astype(np.uint16)
+    for i, j in ((0, 1), (1, 0), (1, 1)):
+        total += blocks[:, i, :, j]
+    return ((total + 2) >> 2).astype(np.uint8)

@@ -1,0 +1,216 @@
+"""Keeps a VTK window equal to a draw list: what is drawn how is looked up by type, what did not change is not touched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import numpy as np
+import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - registers the OpenGL implementations
+from numpy.typing import NDArray
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
+from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
+
+from nnviz3d.render.builders import BoxesActor, ImageActor, LinesActor, SpriteActor
+from nnviz3d.render.labelling import Rect, outlines, place_labels
+from nnviz3d.render.text import label_sprite, panel_sprite
+from nnviz3d.render.voxels import VoxelActor
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.primitives import Box, DrawList, Image, Label, Labels, Lines, Panel, Voxels
+
+_REFERENCE = (1280, 720)
+"""The picture at which text, lines and margins have scale 1."""
+_MARGIN = 18.0
+
+
+class _Drawn(Protocol):
+    def update(self, primitive: Any, scale: float) -> None: ...
+    def remove(self) -> None: ...
+
+
+class _Voxels:
+    """Fits the voxel actor to the table below; its sizes do not depend on the picture's."""
+
+    def __init__(self, renderer: vtkRenderer, block: Voxels, scale: float) -> None:
+        self.drawn = VoxelActor(renderer, block, renderer.GetBackground())
+
+    def update(self, block: Voxels, scale: float) -> None:
+        self.drawn.update(block)
+
+    def remove(self) -> None:
+        self.drawn.remove()
+
+
+_DRAWN: dict[type, Callable[[vtkRenderer, Any, float], _Drawn]] = {
+    Voxels: _Voxels,
+    Image: ImageActor,
+    Lines: LinesActor,
+}
+
+
+class Renderer:
+    """Draws into a VTK window, on screen or off.
+
+    Parameters
+    ----------
+    window
+        Any VTK render window; this adds its own renderer to it.
+    scale
+        Extra factor for text and lines, such as 2 for a picture that will be halved.
+    """
+
+    def __init__(self, window: vtkRenderWindow, *, scale: float = 1.0) -> None:
+        self.window = window
+        self._factor = scale
+        self.renderer = vtkRenderer()
+        window.AddRenderer(self.renderer)
+        window.SetMultiSamples(0)
+        # Textures of exact numbers need a live context before the first block is made.
+        window.Render()
+        self._drawn: dict[tuple[type, str], _Drawn] = {}
+        self._boxes: BoxesActor | None = None
+        self._labels: tuple[Label, ...] = ()
+        self._panels: tuple[Panel, ...] = ()
+        self._label_sprites: list[SpriteActor] = []
+        self._panel_sprites: list[SpriteActor] = []
+        self._panel_pixels: dict[tuple[Panel, float, float], NDArray[np.uint8]] = {}
+        self.renderer.AddObserver("StartEvent", self._before_render)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        width, height = self.window.GetSize()
+        return int(width), int(height)
+
+    @property
+    def scale(self) -> float:
+        """How much larger than in a 1280 x 720 picture text and lines are."""
+        width, height = self.size
+        return max(0.6 * self._factor, min(width / _REFERENCE[0], height / _REFERENCE[1]))
+
+    def draw(self, what: DrawList) -> None:
+        """Make the window equal to a draw list; call `render` to see it."""
+        low, high = what.background
+        self.renderer.SetBackground(*low)
+        self.renderer.SetBackground2(*high)
+        self.renderer.GradientBackgroundOn()
+        scale = self.scale
+        wanted = {(type(p), p.name): p for p in what.primitives if type(p) in _DRAWN}
+        for key in [k for k in self._drawn if k not in wanted]:
+            self._drawn.pop(key).remove()
+        for key, primitive in wanted.items():
+            if key in self._drawn:
+                self._drawn[key].update(primitive, scale)
+            else:
+                self._drawn[key] = _DRAWN[key[0]](self.renderer, primitive, scale)
+        self._draw_boxes([p for p in what.primitives if isinstance(p, Box)], scale)
+        self._labels = tuple(label for p in what.primitives if isinstance(p, Labels) for label in p.labels)
+        self._panels = tuple(p for p in what.primitives if isinstance(p, Panel))
+
+    def _draw_boxes(self, boxes: list[Box], scale: float) -> None:
+        if not boxes:
+            if self._boxes is not None:
+                self._boxes.remove()
+                self._boxes = None
+        elif self._boxes is None:
+            self._boxes = BoxesActor(self.renderer, boxes, scale)
+        else:
+            self._boxes.update(boxes, scale)
+
+    def look(self, pose: CameraPose) -> None:
+        """Put the camera there."""
+        camera = self.renderer.GetActiveCamera()
+        camera.SetPosition(*pose.position)
+        camera.SetFocalPoint(*pose.target)
+        camera.SetViewUp(*pose.up)
+        camera.SetViewAngle(pose.field_of_view)
+
+    def pose(self) -> CameraPose:
+        """Say where the camera is."""
+        camera = self.renderer.GetActiveCamera()
+        return CameraPose(camera.GetPosition(), camera.GetFocalPoint(), camera.GetViewUp(), camera.GetViewAngle())
+
+    def render(self) -> None:
+        """Draw one frame."""
+        self.window.Render()
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Read the last frame back, ``(H, W, 3)`` uint8, the first row on top; it is not drawn again."""
+        width, height = self.size
+        buffer = vtkUnsignedCharArray()
+        self.window.GetPixelData(0, 0, width - 1, height - 1, 0, buffer, 0)
+        return np.asarray(vtk_to_numpy(buffer).reshape(height, width, 3)[::-1])
+
+    def close(self) -> None:
+        """Free everything on the graphics card."""
+        for drawn in self._drawn.values():
+            drawn.remove()
+        self._drawn.clear()
+        self.window.Finalize()
+
+    def _before_render(self, *_: object) -> None:
+        self.renderer.ResetCameraClippingRange()
+        camera = self.renderer.GetActiveCamera()
+        parallel = bool(camera.GetParallelProjection())
+        half = camera.GetParallelScale() if parallel else math.tan(math.radians(camera.GetViewAngle() / 2))
+        pixel = 2 * half / self.size[1]
+        for drawn in self._drawn.values():
+            if isinstance(drawn, _Voxels):
+                drawn.drawn.look_from(camera.GetPosition(), camera.GetDirectionOfProjection(), pixel, parallel)
+        self._place_text()
+
+    def _place_text(self) -> None:
+        scale = self.scale
+        occupied = self._place_panels(scale)
+        size = self.size
+        placed = place_labels(
+            self._labels,
+            outlines(self._labels, self._matrix(), size),
+            lambda label, lines: label_sprite(lines, label.emphasis, scale, label.small).shape[1::-1],
+            size,
+            scale,
+            occupied,
+        )
+        sprites = _enough(self._label_sprites, len(placed), self.renderer)
+        for sprite, spot in zip(sprites, placed, strict=False):
+            label = self._labels[spot.index]
+            sprite.show(label_sprite(spot.lines, label.emphasis, scale, label.small), spot.rect.left, spot.rect.bottom)
+
+    def _place_panels(self, scale: float) -> list[Rect]:
+        width, height = self.size
+        margin = _MARGIN * scale
+        widest = width * 0.46 - margin
+        used: dict[str, float] = {}
+        occupied: list[Rect] = []
+        wanted = {(p, scale, widest): p for p in self._panels}
+        self._panel_pixels = {k: v for k, v in self._panel_pixels.items() if k in wanted}
+        sprites = _enough(self._panel_sprites, len(self._panels), self.renderer)
+        for key, sprite in zip(wanted, sprites, strict=False):
+            panel = key[0]
+            if key not in self._panel_pixels:
+                self._panel_pixels[key] = panel_sprite(panel, scale, widest)
+            pixels = self._panel_pixels[key]
+            h, w = pixels.shape[:2]
+            offset = used.get(panel.corner, margin)
+            used[panel.corner] = offset + w + margin
+            left = width - offset - w if panel.corner.endswith("right") else offset
+            bottom = height - margin - h if panel.corner.startswith("top") else margin
+            sprite.show(pixels, left, bottom)
+            occupied.append(Rect(left, bottom, w, h))
+        return occupied
+
+    def _matrix(self) -> NDArray[np.float64]:
+        width, height = self.size
+        matrix = self.renderer.GetActiveCamera().GetCompositeProjectionTransformMatrix(width / height, -1, 1)
+        return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])
+
+
+def _enough(sprites: list[SpriteActor], count: int, renderer: vtkRenderer) -> Iterable[SpriteActor]:
+    """Have at least so many sprites, the surplus hidden."""
+    while len(sprites) < count:
+        sprites.append(SpriteActor(renderer))
+    for sprite in sprites[count:]:
+        sprite.hide()
+    return sprites[:count]

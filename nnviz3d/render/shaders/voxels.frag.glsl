@@ -1,0 +1,108 @@
+//VTK::Light::Impl
+  // Walk the grid along the ray from cell to cell (J. Amanatides and A. Woo, "A Fast Voxel Traversal Algorithm for Ray
+  // Tracing", Eurographics 1987), over empty pairs (2x2x2 cells) and bricks (8x8x8) in one step. Front faces are culled, so every ray is walked once,
+  // also from inside the block. Lengths along the ray are world units; positions q are in cells.
+  bool flatView = parallel > 0.5;
+  vec3 ray = flatView ? viewDirection : normalize(cornerMC - cameraMC);
+  ray += vec3(equal(ray, vec3(0.0))) * 1e-7;
+  vec3 eye = flatView ? cornerMC - ray * farAway : cameraMC;
+  vec3 upper = origin + gridEnd * cellSize;
+  vec3 ta = (origin - eye) / ray, tb = (upper - eye) / ray;
+  vec3 tNear = min(ta, tb), tFar = max(ta, tb);
+  float enter = max(max(tNear.x, tNear.y), max(tNear.z, 0.0));
+  float leave = min(min(tFar.x, tFar.y), tFar.z);
+  if (enter >= leave) discard;
+
+  vec3 slope = ray / cellSize;
+  vec3 q0 = (eye - origin) / cellSize;
+  vec3 heading = sign(slope);
+  vec3 forward = max(heading, 0.0);
+  vec3 inverse = 1.0 / slope;
+  vec3 pace = abs(inverse);
+  vec3 cell = clamp(floor(q0 + slope * enter), vec3(0.0), gridEnd - 1.0);
+  vec3 next = (cell + forward - q0) * inverse;
+
+  // The gap between cubes closes as they shrink towards a pixel, where it would only flicker.
+  float smallest = min(cellSize.x, min(cellSize.y, cellSize.z));
+  float pixels = smallest / (pixelSize * (flatView ? 1.0 : max(enter, 1e-6)));
+  vec3 gap = smallest * gapShare * smoothstep(2.0, 6.0, pixels) / cellSize;
+
+  bool hit = false;
+  float v = 0.0, depth = enter;
+  vec3 normal = vec3(0.0);
+  vec3 knownPair = vec3(-1.0), knownBrick = vec3(-1.0);
+  bool emptyPair = false, emptyBrick = false;
+  for (int step = 0; step < 4096; ++step)
+  {
+    vec3 pair = floor(cell * 0.5);
+    if (pair != knownPair)
+    {
+      knownPair = pair;
+      vec3 brick = floor(cell * 0.125);
+      if (brick != knownBrick)
+      {
+        knownBrick = brick;
+        emptyBrick = !isShown(largestIn(bricks, brick, brickGrid, brickTilesAcross));
+      }
+      emptyPair = emptyBrick || !isShown(largestIn(pairs, pair, pairGrid, pairTilesAcross));
+    }
+    if (emptyPair)
+    {
+      // Jump to where the ray leaves: exactly onto the cell behind that face, wherever it is on the other axes.
+      vec3 first = emptyBrick ? knownBrick * 8.0 : pair * 2.0;
+      vec3 last = min(first + (emptyBrick ? 8.0 : 2.0), gridEnd);
+      vec3 t3 = (mix(first, last, forward) - q0) * inverse;
+      float t = min(t3.x, min(t3.y, t3.z));
+      cell = clamp(floor(q0 + slope * t), first, last - 1.0);
+      vec3 behind = mix(first - 1.0, last, forward);
+      if (t3.x <= t) cell.x = behind.x;
+      else if (t3.y <= t) cell.y = behind.y;
+      else cell.z = behind.z;
+      next = (cell + forward - q0) * inverse;
+    }
+    else
+    {
+      v = numberAt(cell);
+      if (isShown(v) && isReal(cell))
+      {
+        vec3 a = (cell + gap - q0) * inverse, b = (cell + 1.0 - gap - q0) * inverse;
+        vec3 lo = min(a, b), hi = max(a, b);
+        float into = max(lo.x, max(lo.y, lo.z));
+        if (into <= min(hi.x, min(hi.y, hi.z)))
+        {
+          normal = into == lo.x ? vec3(-heading.x, 0.0, 0.0) : into == lo.y ? vec3(0.0, -heading.y, 0.0) : vec3(0.0, 0.0, -heading.z);
+          depth = max(into, 0.0);
+          hit = true;
+          break;
+        }
+      }
+      if (next.x < next.y && next.x < next.z) { cell.x += heading.x; next.x += pace.x; }
+      else if (next.y < next.z) { cell.y += heading.y; next.y += pace.y; }
+      else { cell.z += heading.z; next.z += pace.z; }
+    }
+    if (any(lessThan(cell, vec3(0.0))) || any(greaterThanEqual(cell, gridEnd))) break;
+  }
+  if (!hit) discard;
+
+  vec3 at = eye + ray * depth;
+  float light = dot(abs(normal), vec3(0.80, 0.90, 1.0)) - (normal.y < 0.0 ? 0.25 : 0.0);
+  light = normal.y > 0.5 ? 1.0 : light;
+  // Corners and creases are darker, where neighbours in front of the face keep the light away.
+  float close = smoothstep(1.5, 4.0, pixels);
+  if (close > 0.0)
+  {
+    vec3 u = abs(normal.x) > 0.5 ? vec3(0.0, 1.0, 0.0) : vec3(1.0, 0.0, 0.0);
+    vec3 w = abs(normal.z) > 0.5 ? vec3(0.0, 1.0, 0.0) : vec3(0.0, 0.0, 1.0);
+    vec3 inside = clamp((at - origin) / cellSize - cell, 0.0, 1.0);
+    float s = dot(inside, u), r = dot(inside, w);
+    vec3 f = cell + normal;
+    float left = filled(f - u), right = filled(f + u), under = filled(f - w), over = filled(f + w);
+    float lu = max(max(left, under), filled(f - u - w)), lo = max(max(left, over), filled(f - u + w));
+    float ru = max(max(right, under), filled(f + u - w)), ro = max(max(right, over), filled(f + u + w));
+    float shade = mix(mix(left + under + lu, right + under + ru, s), mix(left + over + lo, right + over + ro, s), r);
+    light *= 1.0 - close * 0.12 * shade;
+  }
+  vec3 shown = mix(groundColor, colorOf(v) * light, emphasis);
+  fragOutput0 = vec4(shown, 1.0);
+  // Written at the hit, so that lines, frames and other blocks pass in front of and behind single cubes.
+  gl_FragDepth = clamp((dot(depthRow, vec4(at, 1.0)) / dot(scaleRow, vec4(at, 1.0))) * 0.5 + 0.5, 0.0, 1.0);

@@ -1,0 +1,187 @@
+"""Writes labels and panels into small pictures with an alpha channel. Pure: no VTK here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from importlib.resources import files
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from nnviz3d.scene.primitives import BarRow, Panel, Row, ScaleRow, SwatchRow, TextRow
+
+Sprite = NDArray[np.uint8]
+"""``(H, W, 4)``, straight alpha, the first row on top."""
+
+INK = (236, 240, 247)
+QUIET = (150, 161, 180)
+_HALO = (6, 8, 12)
+_SIZES = {"title": 19.0, "text": 13.0, "quiet": 11.5, "name": 12.0, "detail": 10.5, "score": 10.5}
+_PANEL_WIDTH = 264.0
+"""Width of bars and scales, in pixels of a 720 pixels high picture, as all sizes here."""
+
+
+@cache
+def font(style: str, scale: float) -> ImageFont.FreeTypeFont:
+    """Load Inter at the size of a style; `scale` is 1 for a 720 pixels high picture."""
+    weight = "SemiBold" if style in ("title", "name", "score") else "Regular"
+    data = files("nnviz3d.render") / "fonts" / f"Inter-{weight}.otf"
+    return ImageFont.truetype(BytesIO(data.read_bytes()), max(6.0, _SIZES[style] * scale))
+
+
+@lru_cache(maxsize=4096)
+def label_sprite(label_lines: tuple[str, ...], emphasis: float, scale: float, small: bool = False) -> Sprite:
+    """Write a label: the first line stands out, the others are quiet."""
+    styles = ["score" if small else "name", *["detail"] * (len(label_lines) - 1)]
+    fonts = [font(style, scale) for style in styles]
+    pad = round((0 if small else 4) * scale)
+    widths = [f.getlength(line) for f, line in zip(fonts, label_lines, strict=True)]
+    heights = [round(_SIZES[style] * scale * (1.05 if small else 1.3)) for style in styles]
+    width = int(max(widths)) + 2 * pad + 1
+    canvas = Image.new("RGBA", (width, sum(heights) + 2 * pad), (*_HALO, 0))
+    draw = ImageDraw.Draw(canvas)
+    y = float(pad)
+    for line, f, style, height, length in zip(label_lines, fonts, styles, heights, widths, strict=True):
+        ink = QUIET if style == "detail" else INK
+        shade = tuple(round(c * (0.35 + 0.65 * emphasis)) for c in ink)
+        x = pad + (max(widths) - length) / 2
+        draw.text(
+            (x, y), line, font=f, fill=(*shade, 255), stroke_width=max(1, round(1.6 * scale)), stroke_fill=(*_HALO, 190)
+        )
+        y += height
+    return np.asarray(canvas)
+
+
+def shorten(text: str, f: ImageFont.FreeTypeFont, width: float) -> str:
+    """Cut a text that is too wide, with an ellipsis."""
+    if f.getlength(text) <= width:
+        return text
+    while text and f.getlength(text + "…") > width:
+        text = text[:-1]
+    return text.rstrip() + "…"
+
+
+def panel_sprite(panel: Panel, scale: float, widest: float) -> Sprite:
+    """Draw a panel.
+
+    Parameters
+    ----------
+    scale
+        1 for a 720 pixels high picture.
+    widest
+        Pixels that the panel may take at most; longer text is cut with an ellipsis.
+    """
+    rows = [_row_sprite(row, scale, widest) for row in panel.rows]
+    right = panel.corner.endswith("right")
+    width = max(r.width for r in rows)
+    height = sum(r.height for r in rows)
+    canvas = Image.new("RGBA", (width, height), (*_HALO, 0))
+    y = 0
+    for r in rows:
+        canvas.paste(r, (width - r.width if right else 0, y))
+        y += r.height
+    return np.asarray(canvas)
+
+
+def _row_sprite(row: Row, scale: float, widest: float) -> Image.Image:
+    match row:
+        case TextRow():
+            return _text_row(row, scale, widest)
+        case BarRow():
+            return _bar_row(row, scale, widest)
+        case ScaleRow():
+            return _scale_row(row, scale)
+        case SwatchRow():
+            return _swatch_row(row, scale, widest)
+
+
+def _blank(width: float, height: float) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    canvas = Image.new("RGBA", (max(1, round(width)), max(1, round(height))), (*_HALO, 0))
+    return canvas, ImageDraw.Draw(canvas)
+
+
+def _write(
+    draw: ImageDraw.ImageDraw,
+    at: tuple[float, float],
+    text: str,
+    style: str,
+    scale: float,
+    ink: Sequence[int],
+    anchor: str = "la",
+) -> None:
+    draw.text(
+        at,
+        text,
+        font=font(style, scale),
+        fill=(*ink, 255),
+        anchor=anchor,
+        stroke_width=max(1, round(1.6 * scale)),
+        stroke_fill=(*_HALO, 190),
+    )
+
+
+def _text_row(row: TextRow, scale: float, widest: float) -> Image.Image:
+    f = font(row.style, scale)
+    pad = 3 * scale
+    text = shorten(row.text, f, widest - 2 * pad)
+    canvas, draw = _blank(f.getlength(text) + 2 * pad + 1, _SIZES[row.style] * scale * 1.5)
+    _write(
+        draw, (pad, _SIZES[row.style] * scale * 0.15), text, row.style, scale, QUIET if row.style == "quiet" else INK
+    )
+    return canvas
+
+
+def _bar_row(row: BarRow, scale: float, widest: float) -> Image.Image:
+    width = min(_PANEL_WIDTH * scale, widest)
+    canvas, draw = _blank(width, 23 * scale)
+    ink = INK if row.strong else QUIET
+    value = font("text", scale).getlength(row.value)
+    name = shorten(row.text, font("text", scale), width - value - 18 * scale)
+    _write(draw, (3 * scale, 0), name, "text", scale, ink)
+    _write(draw, (width - 3 * scale, 0), row.value, "text", scale, ink, "ra")
+    top, bottom = 17.5 * scale, 20 * scale
+    draw.rectangle((3 * scale, top, width - 3 * scale, bottom), fill=(255, 255, 255, 26))
+    fill = (255, 176, 74, 255) if row.strong else (120, 132, 156, 255)
+    if row.share > 0:
+        draw.rectangle((3 * scale, top, 3 * scale + (width - 6 * scale) * min(row.share, 1.0), bottom), fill=fill)
+    return canvas
+
+
+def _scale_row(row: ScaleRow, scale: float) -> Image.Image:
+    width = round(_PANEL_WIDTH * scale)
+    side = round(9 * scale)
+    canvas, draw = _blank(width + 2 * side, 31 * scale)
+    top, bottom = round(2 * scale), round(12 * scale)
+    at = (np.arange(width) + 0.5) / width
+    table = row.colormap.table[np.minimum((at * 256).astype(int), 255)]
+    ramp = np.broadcast_to(table, (bottom - top, width, 3)).copy()
+    for low, high in row.hidden:
+        # What is not drawn is shown as a thin line, so that the scale tells the threshold too.
+        hidden = (at >= low) & (at < high)
+        ramp[: (bottom - top) * 2 // 3, hidden] = (26, 30, 40)
+    canvas.paste(Image.fromarray(ramp), (side, top))
+    for share, text in row.ticks:
+        x = side + share * (width - 1)
+        draw.line((x, bottom, x, bottom + 3 * scale), fill=(*QUIET, 255), width=max(1, round(scale)))
+        anchor = "la" if share <= 0 else "ra" if share >= 1 else "ma"
+        _write(draw, (x, bottom + 4 * scale), text, "quiet", scale, INK, anchor)
+    return canvas
+
+
+def _swatch_row(row: SwatchRow, scale: float, widest: float) -> Image.Image:
+    f = font("quiet", scale)
+    texts = [shorten(text, f, widest / len(row.swatches) - 24 * scale) for _, text in row.swatches]
+    widths = [f.getlength(text) + 28 * scale for text in texts]
+    canvas, draw = _blank(sum(widths), 17 * scale)
+    x = 0.0
+    for (color, _), text, width in zip(row.swatches, texts, widths, strict=True):
+        fill = tuple(round(c * 255) for c in color)
+        draw.rounded_rectangle(
+            (x + 4 * scale, 3 * scale, x + 13 * scale, 12 * scale), radius=2 * scale, fill=(*fill, 255)
+        )
+        _write(draw, (x + 19 * scale, 1 * scale), text, "quiet", scale, INK)
+        x += width
+    return canvas

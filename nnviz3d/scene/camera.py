@@ -1,0 +1,116 @@
+"""Where the picture is taken from: poses, and the pose that fills a frame with a given scene."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.scene.primitives import Vector
+
+FIELD_OF_VIEW = 26.0
+"""Degrees, vertical: long enough that blocks at the edge of a picture are not stretched."""
+
+
+@dataclass(frozen=True)
+class CameraPose:
+    """A perspective camera.
+
+    Attributes
+    ----------
+    position, target
+        World coordinates of the eye and of the point in the middle of the picture.
+    up
+        Roughly upwards, a unit vector.
+    field_of_view
+        Degrees, vertical.
+    """
+
+    position: Vector
+    target: Vector
+    up: Vector = (0.0, 1.0, 0.0)
+    field_of_view: float = FIELD_OF_VIEW
+
+
+@dataclass(frozen=True)
+class Margins:
+    """Shares of the picture's width and height that a fitted scene leaves free."""
+
+    left: float = 0.04
+    right: float = 0.04
+    top: float = 0.06
+    bottom: float = 0.06
+
+
+MARGINS = Margins(left=0.03, right=0.035, top=0.145, bottom=0.15)
+"""Room for the title above, the scales below, and the names of the outermost layers."""
+
+
+def default_view(rows: int) -> tuple[float, float]:
+    """Return azimuth and elevation in degrees: the more rows, the straighter, so that the page stays a page."""
+    return {1: (-30.0, 16.0), 2: (-24.0, 16.0), 3: (-20.0, 14.0)}.get(rows, (-14.0, 11.0))
+
+
+def direction(azimuth: float, elevation: float) -> NDArray[np.float64]:
+    """Return the unit vector from the scene to the eye.
+
+    Parameters
+    ----------
+    azimuth, elevation
+        Degrees; (0, 0) looks straight at the maps, a negative azimuth from the input's side.
+    """
+    a, e = math.radians(azimuth), math.radians(elevation)
+    return np.array([math.sin(a) * math.cos(e), math.sin(e), math.cos(a) * math.cos(e)])
+
+
+def fit(
+    points: NDArray[np.float64],
+    azimuth: float,
+    elevation: float,
+    *,
+    aspect: float,
+    margins: Margins | None = None,
+    field_of_view: float = FIELD_OF_VIEW,
+) -> CameraPose:
+    """Find the nearest pose that sees all points, looking in a given direction.
+
+    Each side of the view is a plane through the eye, and each point has to be inside of it: linear in the eye's
+    coordinates, so the answer is exact, not searched.
+
+    Parameters
+    ----------
+    points
+        ``(n, 3)`` world coordinates, such as the corners of all blocks.
+    aspect
+        Width over height of the picture.
+    """
+    margins = margins or Margins()
+    back = direction(azimuth, elevation)
+    right = np.cross([0.0, 1.0, 0.0], back)
+    right /= np.linalg.norm(right)
+    up = np.cross(back, right)
+    x, y, z = points @ right, points @ up, points @ back
+    half_y = math.tan(math.radians(field_of_view / 2))
+    half_x = half_y * aspect
+
+    def squeeze(v: NDArray[np.float64], low: float, high: float) -> tuple[float, float]:
+        # v - c <= (e - z) high and c - v <= (e - z) low for the eye's depth e and coordinate c.
+        a, b = float(np.max(v + high * z)), float(np.min(v - low * z))
+        return a, b
+
+    tan_left, tan_right = half_x * (1 - 2 * margins.left), half_x * (1 - 2 * margins.right)
+    tan_bottom, tan_top = half_y * (1 - 2 * margins.bottom), half_y * (1 - 2 * margins.top)
+    ax, bx = squeeze(x, tan_left, tan_right)
+    ay, by = squeeze(y, tan_bottom, tan_top)
+    depth = max((ax - bx) / (tan_left + tan_right), (ay - by) / (tan_bottom + tan_top))
+    center_x = ((ax - tan_right * depth) + (bx + tan_left * depth)) / 2
+    center_y = ((ay - tan_top * depth) + (by + tan_bottom * depth)) / 2
+    eye = right * center_x + up * center_y + back * depth
+    target = eye - back * (depth - float(np.median(z)))
+    return CameraPose(_vector(eye), _vector(target), _vector(up), field_of_view)
+
+
+def _vector(v: NDArray[np.float64]) -> Vector:
+    return float(v[0]), float(v[1]), float(v[2])

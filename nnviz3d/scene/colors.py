@@ -1,0 +1,177 @@
+"""Colour maps, and how the numbers of a tensor are laid along them.
+
+Sequential maps are perceptually uniform and dark at zero, so that strength glows on a dark ground. Diverging maps are dark
+in the middle and symmetric, so that zero recedes and sign is hue.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.errors import SceneError
+
+Normalize = Literal["layer", "global", "symmetric"]
+"""One scale for each layer, one for all layers, or one for each layer that is symmetric whatever its sign."""
+
+NAN_COLOR = (0.10, 1.00, 0.35)
+INF_COLOR = (0.10, 0.85, 1.00)
+POSITIVE = (1.00, 0.62, 0.30)
+NEGATIVE = (0.36, 0.66, 1.00)
+
+SEQUENTIAL = ("inferno", "magma", "plasma", "viridis", "cividis", "gray")
+DIVERGING = ("ember-ice", "berlin", "managua", "vanimo")
+DEFAULT_SEQUENTIAL = "inferno"
+DEFAULT_DIVERGING = "ember-ice"
+
+
+@dataclass(frozen=True, eq=False)
+class Colormap:
+    """A table of 256 colours.
+
+    Attributes
+    ----------
+    table
+        ``(256, 3)`` uint8, sRGB.
+    diverging
+        Whether its middle stands for zero.
+    """
+
+    name: str
+    table: NDArray[np.uint8]
+    diverging: bool
+
+
+@cache
+def colormap(name: str) -> Colormap:
+    """Return a colour map by name; the same object each time.
+
+    Raises
+    ------
+    SceneError
+        If there is none of this name; the message lists them.
+    """
+    if name not in SEQUENTIAL + DIVERGING:
+        close = difflib.get_close_matches(name, SEQUENTIAL + DIVERGING, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise SceneError(f"There is no colour map {name!r}; choose one of {', '.join(SEQUENTIAL + DIVERGING)}.{hint}")
+    table = _ember_ice() if name == "ember-ice" else _from_matplotlib(name)
+    table.flags.writeable = False
+    return Colormap(name, table, name in DIVERGING)
+
+
+def _from_matplotlib(name: str) -> NDArray[np.uint8]:
+    from matplotlib import colormaps
+
+    return np.asarray(colormaps[name](np.arange(256), bytes=True)[:, :3], dtype=np.uint8)
+
+
+def _ember_ice() -> NDArray[np.uint8]:
+    """Blue for negative, ember for positive, dark at zero; lightness is the same on both sides (interpolated in Oklab)."""
+    ember = [(0.16, 0.0, 0.0), (0.42, 0.115, 0.075), (0.66, 0.125, 0.125), (0.82, 0.04, 0.14), (0.95, -0.02, 0.09)]
+    ice = [(0.16, 0.0, 0.0), (0.42, -0.01, -0.135), (0.66, -0.06, -0.125), (0.82, -0.075, -0.075), (0.95, -0.05, -0.02)]
+    at = np.linspace(0, 1, 128)
+    halves = []
+    for stops in (ice, ember):
+        columns = [np.interp(at, np.linspace(0, 1, len(stops)), [s[i] for s in stops]) for i in range(3)]
+        halves.append(np.stack(columns, axis=1))
+    return oklab_to_srgb(np.concatenate([halves[0][::-1], halves[1]]))
+
+
+def oklab_to_srgb(lab: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Turn Oklab (B. Ottosson, 2020) into 8-bit sRGB, ``(n, 3)`` to ``(n, 3)``; what no screen can show is clipped."""
+    to_lms = np.array(
+        [[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.2914855480]]
+    )
+    to_rgb = np.array(
+        [
+            [4.0767416621, -3.3077115913, 0.2309699292],
+            [-1.2684380046, 2.6097574011, -0.3413193965],
+            [-0.0041960863, -0.7034186147, 1.7076147010],
+        ]
+    )
+    linear = np.clip(((lab @ to_lms.T) ** 3) @ to_rgb.T, 0, 1)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.asarray(np.round(encoded * 255), dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class ValueStatistics:
+    """What a tensor's numbers are like; NaN and infinite ones are counted and left out of the rest.
+
+    Attributes
+    ----------
+    low, high
+        Smallest and largest finite number; 0 if there is none.
+    strong
+        The 99.8th percentile of the finite |numbers|, at least a twentieth of the largest: a few outliers do not turn
+        everything else dark.
+    """
+
+    count: int
+    low: float
+    high: float
+    strong: float
+    nans: int
+    infinities: int
+
+
+_SAMPLE = 200_000
+
+
+def statistics_of(values: NDArray[np.float32]) -> ValueStatistics:
+    """Measure a tensor of any shape.
+
+    Extremes and counts are exact. The percentile of more than 200,000 numbers is taken from an even sample of them: it
+    only says where the colours end, and the scale bar shows what it says.
+    """
+    flat = values.reshape(-1)
+    if flat.size == 0:
+        return ValueStatistics(0, 0.0, 0.0, 0.0, 0, 0)
+    low, high = float(flat.min()), float(flat.max())
+    nans = infinities = 0
+    if not (math.isfinite(low) and math.isfinite(high)):
+        finite = np.isfinite(flat)
+        nans = int(np.isnan(flat).sum())
+        infinities = int(flat.size - finite.sum()) - nans
+        flat = flat[finite]
+        low, high = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
+    largest = max(abs(low), abs(high))
+    sampled = np.abs(flat[:: max(1, flat.size // _SAMPLE)])
+    strong = float(np.percentile(sampled, 99.8)) if flat.size else 0.0
+    return ValueStatistics(values.size, low, high, max(strong, largest / 20), nans, infinities)
+
+
+def limits_for(statistics: ValueStatistics, normalize: Normalize) -> tuple[float, float]:
+    """Say which numbers get the first and the last colour: ``(0, m)``, or ``(-m, m)`` where values go negative.
+
+    Symmetric about zero whenever there are negative numbers, so that colour tells sign and equal colours equal strength.
+    """
+    top = statistics.strong or max(abs(statistics.low), abs(statistics.high)) or 1.0
+    if statistics.low < 0 or normalize == "symmetric":
+        return -top, top
+    return 0.0, top
+
+
+def number(value: float) -> str:
+    """Write a number for a person: three significant digits, no trailing zeros, a true minus sign."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"
+    magnitude = abs(value)
+    if magnitude >= 1e5 or magnitude < 1e-3:
+        text = f"{value:.1e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+    elif magnitude >= 100:
+        text = f"{value:.0f}"
+    else:
+        text = f"{value:.3g}"
+    return text.replace("-", "−")

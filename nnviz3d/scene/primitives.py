@@ -1,0 +1,245 @@
+"""The vocabulary of a picture: frozen values that say what stands where. How they are drawn is the renderer's business.
+
+World space is right-handed and in world units: x runs along the network's flow, y up, z towards the viewer. Colours are
+sRGB in [0, 1]. Arrays are never changed once they are in a primitive; the renderer compares them by identity, so the same
+array object means "nothing to upload".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.scene.colors import Colormap
+
+Color = tuple[float, float, float]
+Vector = tuple[float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Voxels:
+    """A block of cubes, one for each number of a tensor.
+
+    Attributes
+    ----------
+    name
+        Node id.
+    values
+        ``(X, Y, Z)`` float32 along the world's axes; any strides. What is drawn and picked are exactly these numbers.
+    count
+        How many cells are real, in C order of ``(Y reversed, X)``, where a vector was wrapped into a grid with a few
+        cells to spare; `None` if all are.
+    origin
+        World coordinates of the corner with the smallest x, y and z.
+    cell
+        World size of one cell along x, y and z.
+    colormap
+        What turns a number into a colour.
+    limits
+        The numbers that get the first and the last colour; what lies beyond gets the nearest of the two.
+    threshold
+        Cells with ``|value|`` below it are not drawn; NaN and infinite ones always are.
+    reveal
+        How much of the block is shown, along x, from 0 to 1.
+    emphasis
+        1 as usual; less sinks into the background, for what is not selected.
+    """
+
+    name: str
+    values: NDArray[np.float32]
+    origin: Vector
+    cell: Vector
+    colormap: Colormap
+    limits: tuple[float, float]
+    threshold: float = 0.0
+    count: int | None = None
+    reveal: float = 1.0
+    emphasis: float = 1.0
+
+    @property
+    def size(self) -> Vector:
+        """World size of the block."""
+        x, y, z = (float(n * s) for n, s in zip(self.values.shape, self.cell, strict=True))
+        return x, y, z
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """A picture that stands in the world, facing +z.
+
+    Attributes
+    ----------
+    pixels
+        ``(H, W, 3)`` uint8, the first row on top.
+    origin
+        World coordinates of its lower left corner.
+    size
+        Its width and height in world units.
+    """
+
+    name: str
+    pixels: NDArray[np.uint8]
+    origin: Vector
+    size: tuple[float, float]
+    opacity: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Polylines with one colour and opacity each.
+
+    Attributes
+    ----------
+    points
+        ``(n, p, 3)`` float32: n lines of p points.
+    colors
+        ``(n, 4)`` float32: red, green, blue, opacity.
+    width
+        In pixels of a 720 pixels high picture.
+    """
+
+    name: str
+    points: NDArray[np.float32]
+    colors: NDArray[np.float32]
+    width: float = 1.0
+    opacity: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """A thin frame, or a solid box with softly drawn edges.
+
+    Attributes
+    ----------
+    origin, size
+        World coordinates of the smallest corner, and the extent.
+    fill
+        Opacity of the faces; 0 for a frame alone.
+    """
+
+    name: str
+    origin: Vector
+    size: Vector
+    color: Color
+    edge: float = 0.35
+    fill: float = 0.0
+
+
+@dataclass(frozen=True)
+class Label:
+    """Text beside a block or a point of the world, at a constant size on the screen.
+
+    Attributes
+    ----------
+    anchor
+        World coordinates of what it names: a point, or the smallest corner of a block.
+    span
+        World extent of the block; the text stands beside its outline on the screen.
+    lines
+        The first line stands out, the others are quiet.
+    align
+        Where the text stands: below its anchor, above it, to its right, or to its left.
+    priority
+        Where labels would overlap, the one with the larger priority stays.
+    emphasis
+        1 as usual; less is fainter.
+    small
+        Whether it stands among many close neighbours.
+    """
+
+    anchor: Vector
+    lines: tuple[str, ...]
+    align: Literal["below", "above", "right", "left"] = "below"
+    priority: float = 0.0
+    emphasis: float = 1.0
+    small: bool = False
+    span: Vector = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """All labels of one kind; the renderer places them so that none covers another."""
+
+    name: str
+    labels: tuple[Label, ...]
+
+
+@dataclass(frozen=True)
+class TextRow:
+    """A line of a panel."""
+
+    text: str
+    style: Literal["title", "text", "quiet"] = "text"
+
+
+@dataclass(frozen=True)
+class BarRow:
+    """A name, a bar and a number: a class and its score."""
+
+    text: str
+    value: str
+    share: float
+    """Length of the bar, from 0 to 1."""
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class ScaleRow:
+    """A colour map with the numbers that stand along it.
+
+    Attributes
+    ----------
+    ticks
+        Where along the scale, from 0 to 1, and what to write there.
+    hidden
+        Stretches of the scale, from 0 to 1, whose cells are below the threshold and so not drawn.
+    """
+
+    colormap: Colormap
+    ticks: tuple[tuple[float, str], ...]
+    hidden: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class SwatchRow:
+    """Patches of colour and what they mean, side by side."""
+
+    swatches: tuple[tuple[Color, str], ...]
+
+
+Row = TextRow | BarRow | ScaleRow | SwatchRow
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Text and small charts at a corner of the picture.
+
+    Attributes
+    ----------
+    corner
+        Panels of one corner stand side by side, in their order, the first outermost.
+    """
+
+    name: str
+    corner: Literal["top-left", "top-right", "bottom-left", "bottom-right"]
+    rows: tuple[Row, ...]
+
+
+Primitive = Voxels | Image | Lines | Box | Labels | Panel
+
+
+@dataclass(frozen=True)
+class DrawList:
+    """One picture: everything in it, each under a name of its own among its kind.
+
+    Attributes
+    ----------
+    background
+        Colours of the bottom and the top of the ground.
+    """
+
+    primitives: tuple[Primitive, ...]
+    background: tuple[Color, Color] = field(default=((0.02, 0.025, 0.035), (0.055, 0.07, 0.10)))

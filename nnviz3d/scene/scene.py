@@ -1,0 +1,131 @@
+"""A scene file built against a capture: heavy work once, then a pure function of time and selection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.capture import Capture
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.camera import MARGINS, CameraPose, default_view, direction, fit
+from nnviz3d.scene.primitives import DrawList, Panel, Primitive, TextRow
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import Keyframe, SceneSpec
+from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.views import build_view
+
+
+class Scene:
+    """What a scene file shows of a capture. Make one with `Scene.build`.
+
+    Attributes
+    ----------
+    stage
+        The capture and its layout.
+    duration
+        Seconds until nothing changes any more.
+    """
+
+    def __init__(self, spec: SceneSpec, stage: Stage) -> None:
+        self.spec = spec
+        self.stage = stage
+        self._views = [build_view(view, stage, spec) for view in spec.views]
+        ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
+        self.duration = max(ends, default=0.0)
+        for number, frame in enumerate(spec.camera.keyframes):
+            self._points(frame.target, f"camera.keyframes[{number}].target")
+
+    @staticmethod
+    def build(spec: SceneSpec, capture: Capture, *, aspect: float = 16 / 9) -> Scene:
+        """Lay out and prepare everything that does not depend on time.
+
+        Parameters
+        ----------
+        spec, capture
+            What to show, of what.
+        aspect
+            Width over height of the picture that the layout should fill.
+
+        Raises
+        ------
+        SceneError
+            If the scene names layers that the capture lacks.
+        """
+        return Scene(spec, Stage.build(capture, aspect=aspect))
+
+    def at(self, t: float, selection: Selection | None = None) -> DrawList:
+        """Return the picture at `t` seconds; arrays that did not change are the same objects as before."""
+        selection = selection or Selection()
+        found: list[Primitive] = []
+        for view in self._views:
+            found.extend(view.at(t, selection))
+        return DrawList(tuple(self._titled(found)))
+
+    def _titled(self, found: Iterable[Primitive]) -> Iterable[Primitive]:
+        title = self.spec.title or self.stage.graph.name
+        heading = TextRow(title, "title")
+        titled = False
+        for primitive in found:
+            if isinstance(primitive, Panel) and primitive.name == "title":
+                titled = True
+                yield Panel("title", "top-left", (heading, *primitive.rows))
+            else:
+                yield primitive
+        if not titled:
+            yield Panel("title", "top-left", (heading, TextRow(self.stage.capture.provenance.model, "quiet")))
+
+    def camera(self, t: float, *, aspect: float) -> CameraPose:
+        """Return the pose at `t` seconds for a picture of this aspect.
+
+        Between keyframes the eye's direction, its distance and its target move together, eased at both ends.
+        """
+        frames = self.spec.camera.keyframes
+        if not frames:
+            azimuth, elevation = default_view(len(self.stage.plan.rows))
+            camera = self.spec.camera
+            still = Keyframe(
+                azimuth=azimuth if camera.azimuth is None else camera.azimuth,
+                elevation=elevation if camera.elevation is None else camera.elevation,
+            )
+            return self._pose(still, aspect)
+        later = next((i for i, frame in enumerate(frames) if frame.at > t), len(frames))
+        if later in (0, len(frames)):
+            return self._pose(frames[min(later, len(frames) - 1)], aspect)
+        before, after = frames[later - 1], frames[later]
+        share = (t - before.at) / (after.at - before.at)
+        return _between(self._pose(before, aspect), self._pose(after, aspect), share * share * (3 - 2 * share))
+
+    def _pose(self, frame: Keyframe, aspect: float) -> CameraPose:
+        points = self._points(frame.target, "camera")
+        if frame.distance is None:
+            return fit(points, frame.azimuth, frame.elevation, aspect=aspect, margins=MARGINS)
+        low, high = points.min(axis=0), points.max(axis=0)
+        center = (low + high) / 2
+        eye = center + direction(frame.azimuth, frame.elevation) * float(np.linalg.norm(high - low)) * frame.distance
+        return CameraPose(tuple(map(float, eye)), tuple(map(float, center)))  # type: ignore[arg-type]
+
+    def _points(self, target: str, where: str) -> NDArray[np.float64]:
+        plan = self.stage.plan
+        if target == "all":
+            return plan.corners()
+        node = target.removeprefix("layer:")
+        if node == target or node not in plan.placements:
+            names = ", ".join(plan.placements)
+            raise SceneError(f"{where}: expected 'all' or 'layer:NODE', got {target!r}; nodes are {names}.")
+        return plan.corners([node])
+
+
+def _between(a: CameraPose, b: CameraPose, share: float) -> CameraPose:
+    def mix(u: tuple[float, float, float], v: tuple[float, float, float]) -> NDArray[np.float64]:
+        return np.array(u) * (1 - share) + np.array(v) * share
+
+    # The arm from target to eye turns and stretches: mixing eyes would cut through the scene.
+    arm_a, arm_b = np.subtract(a.position, a.target), np.subtract(b.position, b.target)
+    length = np.exp(np.log(np.linalg.norm(arm_a)) * (1 - share) + np.log(np.linalg.norm(arm_b)) * share)
+    arm = arm_a / np.linalg.norm(arm_a) * (1 - share) + arm_b / np.linalg.norm(arm_b) * share
+    target = mix(a.target, b.target)
+    eye = target + arm / np.linalg.norm(arm) * length
+    up = mix(a.up, b.up)
+    return CameraPose(tuple(map(float, eye)), tuple(map(float, target)), tuple(map(float, up)), a.field_of_view)  # type: ignore[arg-type]

@@ -1,0 +1,206 @@
+"""The scene file: what to show of which capture, and how. Unknown keys are refused, errors carry the TOML path."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from nnviz3d.data.records import Ranking
+from nnviz3d.data.request import Preprocessing
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, DIVERGING, SEQUENTIAL, Normalize
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Strict):
+    """Where the numbers come from: a ready capture, or a model and what to feed it. Files are relative to the scene."""
+
+    capture: str | None = None
+    model: str | None = None
+    input: str | tuple[str, ...] = ()
+    preprocess: Preprocessing | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Source:
+        if self.capture is None and self.model is None:
+            raise ValueError("give a capture, or a model")
+        return self
+
+
+class Layout(_Strict):
+    """How the blocks are placed."""
+
+    kind: Literal["flow"] = "flow"
+
+
+class Reveal(_Strict):
+    """The forward pass as an animation: blocks fill one after the other, in seconds."""
+
+    start: Seconds = 0.0
+    duration: Seconds = 8.0
+
+
+class Structure(_Strict):
+    """Frames, names and edges.
+
+    Attributes
+    ----------
+    solid
+        Whether blocks are drawn as solid bodies; by default only if no view shows their numbers.
+    """
+
+    kind: Literal["structure"]
+    labels: bool = True
+    edges: bool = True
+    solid: bool | None = None
+
+
+class Activations(_Strict):
+    """Every number of the chosen layers as a voxel, the input as its picture, the scores with their names.
+
+    Attributes
+    ----------
+    layers
+        Globs over node ids.
+    threshold
+        Share of a layer's colour range below which cells are not drawn. Vectors are always drawn whole.
+    """
+
+    kind: Literal["activations"]
+    layers: tuple[str, ...] = ("*",)
+    normalize: Normalize = "layer"
+    threshold: Share = 0.25
+    colormap: str = DEFAULT_SEQUENTIAL
+    diverging: str = DEFAULT_DIVERGING
+    reveal: Reveal = Reveal()
+
+    @field_validator("colormap", "diverging")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in SEQUENTIAL + DIVERGING:
+            raise ValueError(f"there is no colour map {name!r}; choose one of {', '.join(SEQUENTIAL + DIVERGING)}")
+        return name
+
+
+class ConnectionsView(_Strict):
+    """The strongest connections between vectors, and the receptive-field fans of convolutions.
+
+    Attributes
+    ----------
+    strongest
+        How many lines a pair of layers gets at most.
+    fans
+        Whether convolutions show the fan of their strongest filter.
+    """
+
+    kind: Literal["connections"]
+    ranking: Ranking = "weight"
+    strongest: Annotated[int, Field(ge=1)] = 160
+    fans: bool = True
+
+
+ViewSpec = Annotated[Structure | Activations | ConnectionsView, Field(discriminator="kind")]
+
+
+class Keyframe(_Strict):
+    """Where the camera is at a moment.
+
+    Attributes
+    ----------
+    at
+        Seconds.
+    target
+        ``all``, or ``layer:NODE``.
+    azimuth, elevation
+        Degrees; (0, 0) looks straight at the maps.
+    distance
+        Multiples of the target's diagonal; none fits the target to the frame.
+    """
+
+    at: Seconds = 0.0
+    target: str = "all"
+    azimuth: float = -24.0
+    elevation: Annotated[float, Field(ge=-89, le=89)] = 16.0
+    distance: Annotated[float, Field(gt=0)] | None = None
+
+
+class Camera(_Strict):
+    """Where the picture is taken from, in degrees; the defaults suit the layout and fill the frame with everything."""
+
+    azimuth: float | None = None
+    elevation: Annotated[float, Field(ge=-89, le=89)] | None = None
+    keyframes: tuple[Keyframe, ...] = ()
+
+
+class SceneSpec(_Strict):
+    """A whole scene file."""
+
+    format: Literal[1]
+    title: str = ""
+    source: Source | None = None
+    layout: Layout = Layout()
+    views: Annotated[tuple[ViewSpec, ...], Field(min_length=1)] = (
+        Structure(kind="structure"),
+        Activations(kind="activations"),
+        ConnectionsView(kind="connections"),
+    )
+    camera: Camera = Camera()
+
+    def requires(self) -> frozenset[str]:
+        """Say which families of arrays a capture must hold for this scene: of ``activations`` and ``connections``."""
+        return frozenset(view.kind for view in self.views) - {"structure"}
+
+
+def default_scene(title: str = "") -> SceneSpec:
+    """Return the scene that a model or a capture without a scene file gets."""
+    return SceneSpec(format=1, title=title)
+
+
+def read_scene(path: Path) -> SceneSpec:
+    """Read and check a scene file.
+
+    Raises
+    ------
+    SceneError
+        If it is no TOML, or does not say a scene; the message carries the path within the file.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SceneError(f"{path.name} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise SceneError(f"Cannot read the scene {path}: {error.strerror or error}.") from None
+    return parse_scene(data, path.name)
+
+
+def parse_scene(data: dict[str, Any], name: str = "scene") -> SceneSpec:
+    """Check a scene that was read from TOML."""
+    try:
+        return SceneSpec.model_validate(data)
+    except ValidationError as error:
+        raise SceneError(f"{name}: {'; '.join(_sentence(e) for e in error.errors())}.") from None
+
+
+def _sentence(error: Any) -> str:
+    where = ""
+    for part in error["loc"]:
+        if isinstance(part, int):
+            where += f"[{part}]"
+        # pydantic puts the chosen kind of a view into the location; the file has no such key.
+        elif not where.startswith("views[") or part not in ("structure", "activations", "connections") or "." in where:
+            where += f".{part}" if where else str(part)
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {where}"
+    if error["type"] == "missing":
+        return f"{where} is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {message[0].lower()}{message[1:]} (got {error['input']!r})"

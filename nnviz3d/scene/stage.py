@@ -1,0 +1,128 @@
+"""What the views of one scene share: the capture, the layout, and each layer's numbers in world order."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.graph import LayerNode, ModelGraph
+from nnviz3d.scene.cells import CellGrid
+from nnviz3d.scene.colors import ValueStatistics, statistics_of
+from nnviz3d.scene.layout import Placement, Plan, lay_out
+from nnviz3d.scene.primitives import Primitive
+from nnviz3d.scene.routes import Route, route_edges
+from nnviz3d.scene.selection import Selection
+
+
+class View(Protocol):
+    """One capability's part of a picture.
+
+    `at` is pure: equal arguments give equal primitives, and arrays that did not change are the same objects.
+    """
+
+    @property
+    def duration(self) -> float:
+        """Seconds until nothing changes any more."""
+        ...
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return what to draw at `t` seconds."""
+        ...
+
+
+@dataclass(frozen=True)
+class LayerValues:
+    """One layer's numbers for one sample.
+
+    Attributes
+    ----------
+    values
+        As captured, ``shape``.
+    cells
+        The same numbers in world order, ``(X, Y, Z)``.
+    """
+
+    grid: CellGrid
+    values: NDArray[np.float32]
+    cells: NDArray[np.float32]
+    statistics: ValueStatistics
+
+
+@dataclass
+class Stage:
+    """Built once for each scene; reads each layer once for each sample that is looked at."""
+
+    capture: Capture
+    plan: Plan
+    routes: tuple[Route, ...]
+    _values: dict[str, tuple[int, LayerValues]] = field(default_factory=dict)
+
+    @staticmethod
+    def build(capture: Capture, *, aspect: float) -> Stage:
+        """Lay the capture's graph out for a picture of this aspect (width over height)."""
+        shapes = {}
+        for node in capture.graph:
+            if capture.has_activations(node.id):
+                shapes[node.id] = capture.activation_shape(node.id)
+        plan = lay_out(capture.graph, shapes, aspect=aspect)
+        return Stage(capture, plan, route_edges(capture.graph, plan))
+
+    @property
+    def graph(self) -> ModelGraph:
+        """The architecture."""
+        return self.capture.graph
+
+    def values(self, node_id: str, sample: int) -> LayerValues:
+        """Return a layer's numbers for a sample; the same object until another sample is asked for."""
+        kept = self._values.get(node_id)
+        if kept is None or kept[0] != sample:
+            values = self.capture.activation(node_id, sample)
+            grid = self.place(node_id).grid
+            kept = (sample, LayerValues(grid, values, grid.arrange(values), statistics_of(values)))
+            self._values[node_id] = kept
+        return kept[1]
+
+    def place(self, node_id: str) -> Placement:
+        """Where a node's block stands."""
+        return self.plan.placements[node_id]
+
+    def centers(self, node_id: str, index: NDArray[np.int64]) -> NDArray[np.float64]:
+        """World coordinates of the middles of cells, given flat indices ``(n,)`` of the node's tensor: ``(n, 3)``."""
+        place = self.place(node_id)
+        return np.asarray(np.array(place.origin) + (place.grid.cells(index) + 0.5) * np.array(place.cell))
+
+    @property
+    def ranks(self) -> int:
+        """How many steps the flow has."""
+        return 1 + max(p.rank for p in self.plan.placements.values())
+
+
+def shape_text(node: LayerNode, shape: tuple[int, ...] | None = None) -> str:
+    """Write a shape for a label: ``26 × 26 × 32``."""
+    dims = shape if shape is not None else node.shape
+    return " × ".join("?" if n is None else f"{n:,}" for n in dims) if dims else "scalar"
+
+
+def head_of(graph: ModelGraph) -> str | None:
+    """Return the output whose numbers are class scores: the last output that is a vector of more than one number."""
+    for name in reversed(graph.outputs):
+        shape = graph.node(name).shape
+        if len(shape) == 1 and (shape[0] or 0) > 1:
+            return name
+    return None
+
+
+def top_classes(scores: NDArray[np.float32], count: int) -> list[int]:
+    """Return the indices of the largest scores, the largest first; NaN last."""
+    order = np.argsort(np.where(np.isnan(scores), math.inf, -scores), kind="stable")
+    return [int(i) for i in order[:count]]
+
+
+def class_name(classes: tuple[str, ...] | None, index: int) -> str:
+    """Return a class's name, or its number if it has none."""
+    return classes[index] if classes is not None and index < len(classes) else f"class {index}"

@@ -1,0 +1,27 @@
+"""One module for each capability's part of a picture, and one table from a scene file's words to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.spec import Activations, ConnectionsView, SceneSpec, Structure
+from nnviz3d.scene.stage import Stage, View
+from nnviz3d.scene.views.activations import ActivationsView
+from nnviz3d.scene.views.connections import ConnectionLinesView
+from nnviz3d.scene.views.structure import StructureView
+
+_BUILDERS: dict[type, Callable[[Any, Stage, SceneSpec], View]] = {
+    Structure: StructureView,
+    Activations: ActivationsView,
+    ConnectionsView: ConnectionLinesView,
+}
+
+
+def build_view(spec: object, stage: Stage, scene: SceneSpec) -> View:
+    """Build the view that a part of a scene file asks for."""
+    builder = _BUILDERS.get(type(spec))
+    if builder is None:
+        raise SceneError(f"No view is registered for {type(spec).__name__}.")
+    return builder(spec, stage, scene)

@@ -1,0 +1,135 @@
+"""Edges weighted by connections: the strongest k of n between vectors, and the receptive-field fans of convolutions."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.records import Connections, Ranking
+from nnviz3d.scene.colors import NEGATIVE, POSITIVE, number
+from nnviz3d.scene.primitives import Lines, Panel, Primitive, SwatchRow, TextRow
+from nnviz3d.scene.routes import bezier
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import Activations, ConnectionsView, SceneSpec
+from nnviz3d.scene.stage import Stage
+
+_WIDTHS = (0.7, 1.0, 1.5, 2.2)
+"""Pixels; each line takes one of them, by strength."""
+_POINTS = 14
+_GATHERED = 0.2
+"""Lines that share one way to the next row lie on top of each other: each is fainter, so that together they are one."""
+
+
+class ConnectionLinesView:
+    """Lines from cell to cell: opacity and width by strength, colour by sign."""
+
+    def __init__(self, spec: ConnectionsView, stage: Stage, scene: SceneSpec) -> None:
+        self._spec = spec
+        self._stage = stage
+        reveal = next((v.reveal for v in scene.views if isinstance(v, Activations)), None)
+        self._start, self.duration = (reveal.start, reveal.start + reveal.duration) if reveal else (0.0, 0.0)
+        self._kept: dict[tuple[int, Ranking], tuple[Primitive, ...]] = {}
+        self._moments: dict[str, tuple[float, Primitive]] = {}
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the lines of the chosen sample and ranking; each pair appears as the forward pass reaches it."""
+        ranking = selection.ranking or self._spec.ranking
+        key = (selection.sample, ranking)
+        if key not in self._kept:
+            self._kept = {key: self._build(selection.sample, ranking)}
+        shown: list[Primitive] = []
+        for primitive in self._kept[key]:
+            if not isinstance(primitive, Lines):
+                shown.append(primitive)
+                continue
+            target = primitive.name.split("|")[1]
+            seen = self._seen(target, t) * (
+                1.0 if selection.layer in (None, target, primitive.name.split("|")[0]) else 0.2
+            )
+            shown.append(
+                primitive
+                if seen == 1.0
+                else Lines(primitive.name, primitive.points, primitive.colors, primitive.width, seen)
+            )
+        return tuple(shown)
+
+    def _seen(self, node_id: str, t: float) -> float:
+        if self.duration <= self._start:
+            return 1.0
+        step = (self.duration - self._start) / self._stage.ranks
+        return float(np.clip((t - self._start) / step - self._stage.place(node_id).rank + 1, 0, 1))
+
+    def _build(self, sample: int, ranking: Ranking) -> tuple[Primitive, ...]:
+        stage = self._stage
+        found = []
+        for edge in stage.graph.edges:
+            pair = stage.capture.connections(edge.source, edge.target, ranking, sample)
+            if pair is not None and pair.shown and (self._spec.fans or pair.rule == "dense"):
+                found.append(pair)
+        lines: list[Primitive] = []
+        for pair in found:
+            lines.extend(self._lines(pair))
+        return (*lines, *self._legend(found, ranking))
+
+    def _lines(self, pair: Connections) -> list[Lines]:
+        strength = np.abs(pair.weight if pair.ranking == "weight" else pair.contribution)
+        order = np.argsort(strength, kind="stable")[::-1][: self._spec.strongest]
+        # Weakest first, so that the strongest are drawn on top.
+        order = order[::-1]
+        share = strength[order] / max(float(strength.max()), 1e-30)
+        signed = (pair.weight if pair.ranking == "weight" else pair.contribution)[order]
+        points = self._curves(pair, order)
+        colors = np.empty((len(order), 4), dtype=np.float32)
+        colors[:, :3] = np.where(signed[:, np.newaxis] >= 0, POSITIVE, NEGATIVE)
+        colors[:, 3] = 0.05 + 0.6 * share**2
+        if self._stage.place(pair.source).row != self._stage.place(pair.target).row:
+            colors[:, 3] *= _GATHERED
+        bins = np.minimum((share * len(_WIDTHS)).astype(int), len(_WIDTHS) - 1)
+        return [
+            Lines(f"{pair.source}|{pair.target}|{k}", points[bins == k], colors[bins == k], width)
+            for k, width in enumerate(_WIDTHS)
+            if (bins == k).any()
+        ]
+
+    def _curves(self, pair: Connections, order: NDArray[np.int64]) -> NDArray[np.float32]:
+        start = self._stage.centers(pair.source, pair.index[order, 0])
+        end = self._stage.centers(pair.target, pair.index[order, 1])
+        source, target = self._stage.place(pair.source), self._stage.place(pair.target)
+        if source.row == target.row:
+            reach = np.zeros_like(start)
+            reach[:, 0] = (end[:, 0] - start[:, 0]) * 0.45
+            return bezier(start, start + reach, end - reach, end, _POINTS).astype(np.float32)
+        # To another row: gathered into the edge's own way, and spread again at its end.
+        way = next(r.points for r in self._stage.routes if (r.edge.source, r.edge.target) == (pair.source, pair.target))
+        first, last = np.broadcast_to(way[0], start.shape), np.broadcast_to(way[-1], end.shape)
+        out = bezier(start, (start + first) / 2, first, first, _POINTS)
+        into = bezier(last, last, (last + end) / 2, end, _POINTS)
+        middle = np.broadcast_to(way, (len(order), *way.shape))
+        return np.concatenate([out, middle, into], axis=1).astype(np.float32)
+
+    def _legend(self, pairs: list[Connections], ranking: Ranking) -> tuple[Primitive, ...]:
+        if not pairs:
+            return ()
+        what = "|weight|" if ranking == "weight" else "|weight × activation|"
+        dense = [p for p in pairs if p.rule == "dense"]
+        fans = [p for p in pairs if p.rule == "fan"]
+        rows: list[TextRow | SwatchRow] = [
+            TextRow(f"strongest connections by {what}", "quiet"),
+            SwatchRow(((POSITIVE, "positive"), (NEGATIVE, "negative"))),
+        ]
+        if len(dense) > 2:
+            rows.append(self._total(dense, f"connections between {len(dense)} pairs of vectors"))
+        else:
+            rows.extend(self._row(p) for p in dense)
+        if fans:
+            rows.append(self._total(fans, f"taps of the {len(fans)} strongest filters"))
+        return (Panel("connections", "bottom-right", tuple(rows)),)
+
+    def _row(self, pair: Connections) -> TextRow:
+        k = min(pair.shown, self._spec.strongest)
+        strongest = number(float(np.abs(pair.weight if pair.ranking == "weight" else pair.contribution).max()))
+        return TextRow(f"{pair.source} → {pair.target}: {k:,} of {pair.total:,}, up to {strongest}", "quiet")
+
+    def _total(self, pairs: list[Connections], what: str) -> TextRow:
+        k = sum(min(p.shown, self._spec.strongest) for p in pairs)
+        return TextRow(f"{k:,} of {sum(p.total for p in pairs):,} {what}", "quiet")

@@ -1,0 +1,127 @@
+"""The architecture: a frame or a body for every layer, its name, kind and shape, and the way of every edge."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnviz3d.data.graph import LayerNode
+from nnviz3d.scene.primitives import Box, Color, Label, Labels, Lines, Panel, Primitive, SwatchRow, TextRow
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import SceneSpec, Structure
+from nnviz3d.scene.stage import Stage, shape_text
+
+FAMILIES: dict[str, Color] = {
+    "input": (0.62, 0.68, 0.78),
+    "convolution": (0.98, 0.60, 0.26),
+    "dense": (0.94, 0.38, 0.47),
+    "pooling": (0.33, 0.72, 0.93),
+    "normalization": (0.53, 0.80, 0.55),
+    "activation": (0.93, 0.82, 0.45),
+    "attention": (0.83, 0.50, 0.92),
+    "recurrent": (0.62, 0.52, 0.96),
+    "merge": (0.38, 0.84, 0.78),
+    "other": (0.55, 0.60, 0.70),
+}
+_WORDS = (
+    ("input", ("Input",)),
+    ("attention", ("Attention",)),
+    ("convolution", ("Conv",)),
+    ("pooling", ("Pool",)),
+    ("normalization", ("Norm", "Rescaling")),
+    ("recurrent", ("LSTM", "GRU", "RNN", "Bidirectional")),
+    ("merge", ("Add", "Concat", "Multiply", "Subtract", "Average", "Maximum", "Minimum", "Dot", "Mul")),
+    (
+        "activation",
+        ("Activation", "ReLU", "Relu", "Softmax", "Sigmoid", "Silu", "Gelu", "LeakyReLU", "PReLU", "ELU", "Tanh"),
+    ),
+    ("dense", ("Dense", "EinsumDense", "Embedding")),
+)
+_FLOW = (0.52, 0.60, 0.74)
+
+
+def family_of(node: LayerNode) -> str:
+    """Say which family of layers a node belongs to, by the words in its kind."""
+    for family, words in _WORDS:
+        if any(word in node.kind for word in words):
+            return family
+    return "other"
+
+
+class StructureView:
+    """Frames, labels and edges; without any numbers to show, the blocks are bodies coloured by family."""
+
+    duration = 0.0
+
+    def __init__(self, spec: Structure, stage: Stage, scene: SceneSpec) -> None:
+        self._stage = stage
+        self._solid = not any(v.kind == "activations" for v in scene.views) if spec.solid is None else spec.solid
+        self._labels = spec.labels
+        self._edges = self._route_lines() if spec.edges else ()
+        self._kept: dict[tuple[int, str | None], tuple[Primitive, ...]] = {}
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the same frames and edges at all times; labels follow the sample's shapes and the chosen layer."""
+        key = (selection.sample, selection.layer)
+        if key not in self._kept:
+            self._kept = {key: (*self._frames(selection), *self._edges, *self._names(selection), *self._legend())}
+        return self._kept[key]
+
+    def _frames(self, selection: Selection) -> tuple[Primitive, ...]:
+        boxes = []
+        for node in self._stage.graph:
+            place = self._stage.place(node.id)
+            chosen = selection.layer == node.id
+            color = FAMILIES[family_of(node)]
+            edge = 0.95 if chosen else (0.7 if self._solid else 0.22)
+            fill = (0.85 if selection.layer in (None, node.id) else 0.25) if self._solid else 0.0
+            boxes.append(Box(node.id, place.origin, place.size, color, edge, fill))
+        return tuple(boxes)
+
+    def _route_lines(self) -> tuple[Primitive, ...]:
+        lines: list[Primitive] = []
+        for kind, opacity in (("flow", 0.55), ("around", 0.85), ("fold", 0.4)):
+            ways = [r.points for r in self._stage.routes if r.kind == kind]
+            for count in sorted({len(w) for w in ways}):
+                points = np.stack([w for w in ways if len(w) == count])
+                color = FAMILIES["merge"] if kind == "around" else _FLOW
+                colors = np.tile(np.array([*color, opacity], dtype=np.float32), (len(points), 1))
+                lines.append(Lines(f"edges/{kind}/{count}", points, colors, width=1.6))
+        return tuple(lines)
+
+    def _names(self, selection: Selection) -> tuple[Primitive, ...]:
+        if not self._labels:
+            return ()
+        graph = self._stage.graph
+        largest = max((n.parameters for n in graph), default=0) or 1
+        labels = []
+        for node in graph:
+            place = self._stage.place(node.id)
+            details = shape_text(node, place.grid.shape if None in node.shape else None)
+            ends = node.id in graph.inputs or node.id in graph.outputs
+            priority = 3.0 * ends + 2.0 * (node.parameters / largest) + (node.parameters > 0)
+            chosen = selection.layer == node.id
+            labels.append(
+                Label(
+                    place.origin,
+                    (node.name, f"{node.kind} · {details}"),
+                    priority=9.0 if chosen else priority,
+                    emphasis=1.0 if selection.layer in (None, node.id) else 0.45,
+                    span=place.size,
+                )
+            )
+        return (Labels("names", tuple(labels)),)
+
+    def _legend(self) -> tuple[Primitive, ...]:
+        if not self._solid:
+            return ()
+        graph = self._stage.graph
+        present = {family_of(node) for node in graph}
+        swatches = [(color, family) for family, color in FAMILIES.items() if family in present]
+        rows = [SwatchRow(tuple(swatches[k : k + 4])) for k in range(0, len(swatches), 4)]
+        layers = f"{len(graph):,} nodes · {number_of_parameters(graph.parameters)} parameters"
+        return (Panel("structure", "bottom-left", (TextRow(layers), *rows)),)
+
+
+def number_of_parameters(count: int) -> str:
+    """Write a count for a person: ``93,322``, ``138.4 M``."""
+    return f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count:,}"
