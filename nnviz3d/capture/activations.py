@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.graph import InputSpec
+from nnviz3d.capture.words import reason
 from nnviz3d.data.writer import as_stored
 from nnviz3d.errors import ModelError
 
@@ -114,7 +115,7 @@ class Forward:
         try:
             outputs: dict[str, tuple[Any, ...]] = self._function(*tensors)
         except tf.errors.OpError as error:
-            raise ModelError(f"The model failed on this input: {' '.join(str(error.message).split())[:300]}") from error
+            raise ModelError(f"The model failed on this input: {reason(error)}") from error
         return {node_id: outputs[node_id] for node_id in self._described.calls}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import h5py
 
+from nnviz3d.capture.words import reason
 from nnviz3d.errors import ModelError
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -38,9 +39,7 @@ def read_keras_config(path: Path) -> dict[str, Any]:
             names = archive.namelist()
             config = json.loads(archive.read("config.json")) if "config.json" in names and broken is None else None
     except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-        raise ModelError(
-            f"{path.name} is damaged or cut short ({' '.join(str(error).split())}); copy or save it again."
-        ) from None
+        raise ModelError(f"{path.name} is damaged or cut short ({reason(error)}); copy or save it again.") from None
     if broken is not None:
         raise ModelError(
             f"{path.name} is damaged: its part {broken} does not match its checksum; copy or save it again."
@@ -72,9 +71,7 @@ def read_h5_config(path: Path) -> dict[str, Any]:
             # Touch every array: a file cut short opens well and fails only there.
             file.visititems(lambda _name, item: getattr(item, "shape", None) and None)
     except OSError as error:
-        raise ModelError(
-            f"{path.name} is damaged or cut short ({' '.join(str(error).split())}); copy or save it again."
-        ) from None
+        raise ModelError(f"{path.name} is damaged or cut short ({reason(error)}); copy or save it again.") from None
     if text is None:
         raise ModelError(
             f"{path.name} holds weights but no architecture: save the whole model with model.save('model.keras'), or, "

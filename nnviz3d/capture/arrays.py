@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.graph import InputSpec
 from nnviz3d.capture.pictures import PictureShape, shown_from
 from nnviz3d.capture.sample_set import Samples
+from nnviz3d.capture.words import reason
 from nnviz3d.errors import SampleError
 
 _COMMON = ("x", "images", "inputs", "x_test", "data")
@@ -40,9 +41,9 @@ def load_array(path: Path) -> NDArray[Any] | dict[str, NDArray[Any]]:
                 f"numpy.save "
                 "or numpy.savez. Nothing is ever unpickled."
             ) from None
-        raise SampleError(f"{path.name} is damaged: {' '.join(str(error).split())}.") from None
+        raise SampleError(f"{path.name} is damaged: {reason(error)}") from None
     except (OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise SampleError(f"{path.name} is no whole NumPy file: {' '.join(str(error).split())}.") from None
+        raise SampleError(f"{path.name} is no whole NumPy file: {reason(error)}") from None
 
 
 def array_samples(

@@ -21,6 +21,8 @@ from keras.src.layers.layer import Layer
 from keras.src.ops.node import Node
 
 from nnviz3d.capture.naming import Namer, is_plumbing
+from nnviz3d.capture.tf_ops import tensorflow_functions_traced
+from nnviz3d.capture.words import reason
 from nnviz3d.errors import ModelError
 
 # Layers that Keras itself builds from layers, but that people read as one: opening them would show cells and
@@ -163,14 +165,14 @@ def open_model(model: keras.Model, inputs: Inputs) -> Program:
     """
     symbols = [keras.Input(batch_shape=(s.batch, *s.shape), dtype=s.dtype, name=s.name) for s in inputs.specs]
     tracer = _Tracer(model, symbols)
-    with tracer.patched():
+    with tracer.patched(), tensorflow_functions_traced():
         try:
             result = model(inputs.pack(symbols), training=False)
         except Exception as error:
-            reason = " ".join(str(error).split())[:300]
             raise ModelError(
-                f"{type(model).__name__} {model.name!r} cannot be traced: {reason} Write its call() with keras.layers "
-                "and keras.ops (tf.* functions belong inside a layer of their own), and check that the input fits."
+                f"{type(model).__name__} {model.name!r} cannot be traced: {reason(error)} Write its call() with "
+                f"keras.layers "
+                "and keras.ops, without Python ifs and loops over tensors, and check that the input fits."
             ) from error
     outputs = [t for t in keras.tree.flatten(result) if backend.is_keras_tensor(t)]
     if not outputs:
@@ -303,10 +305,10 @@ class _Tracer:
             try:
                 outputs = layer.call(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - its own code may raise anything on a symbolic tensor
-                # TensorFlow functions refuse symbolic tensors; the layer then stands as one node, and the capture
-                # says so.
+                # Code that asks a tensor for its value cannot run on symbols; the layer then stands as one node, and
+                # the capture says so.
                 outputs = symbolic_call(layer, *args, **kwargs)
-                self.sealed["/".join(self._where())] = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+                self.sealed["/".join(self._where())] = reason(error, 160)
                 return outputs
         frame.opened = True
         return outputs

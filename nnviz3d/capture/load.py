@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from nnviz3d.capture import archive
 from nnviz3d.capture.preprocess import family_mode
+from nnviz3d.capture.words import reason
 from nnviz3d.data.request import Preprocessing
 from nnviz3d.errors import ModelError
 
@@ -115,14 +116,14 @@ def _application(name: str, weights: str) -> LoadedModel:
     try:
         model = build(weights=argument)
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
+        why = reason(error)
         if weights == "imagenet":
             raise ModelError(
-                f"The ImageNet weights of {name} could not be downloaded ({reason}). Give a file with --weights FILE, "
+                f"The ImageNet weights of {name} could not be downloaded ({why}). Give a file with --weights FILE, "
                 f"or "
                 "draw the untrained network with --weights none."
             ) from error
-        raise ModelError(f"{weights} does not fit {name}: {reason}") from error
+        raise ModelError(f"{weights} does not fit {name}: {why}") from error
     head = tuple(model.output_shape)
     return LoadedModel(
         model,
@@ -172,15 +173,15 @@ def _file(readable: Path, path: Path, config: dict[str, Any], trust: bool) -> Lo
 
 
 def _load_failure(path: Path, code: Sequence[str], error: Exception) -> str:
-    reason = " ".join(str(error).split())
     if code:
         return (
-            f"{path.name} needs {_listed(code)}, which could not be loaded ({reason[:160]}). Run where its module can "
+            f"{path.name} needs {_listed(code)}, which could not be loaded ({reason(error, 160)}). Run where its "
+            f"module can "
             f"be "
             "imported, or capture in Python with nnviz3d.capture(model, x)."
         )
     return (
-        f"Keras {keras.__version__} cannot load {path.name}: {reason[:300]} Save it again with this version of Keras."
+        f"Keras {keras.__version__} cannot load {path.name}: {reason(error)} Save it again with this version of Keras."
     )
 
 
@@ -223,9 +224,7 @@ def _saved_model(path: Path, trust: bool) -> LoadedModel:
         layer = keras.layers.TFSMLayer(str(path), call_endpoint="serving_default", name="saved_model")
         model = keras.Model(inputs, _Served(layer, name="saved_model")(inputs), name=path.name)
     except (OSError, ValueError, TypeError, tf.errors.OpError) as error:
-        raise ModelError(
-            f"The SavedModel {path.name} cannot be loaded: {' '.join(str(error).split())[:300]}"
-        ) from error
+        raise ModelError(f"The SavedModel {path.name} cannot be loaded: {reason(error)}") from error
     note = "A SavedModel keeps no layers, so the whole of it is one block."
     return LoadedModel(model, path.name, _sha256(graph), notes=(note,))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 _UNSAFE = re.compile(r"[^\w.+=,()-]")
-_PLUMBING = frozenset({"Cast", "ConvertToTensor"})
+_PLUMBING = frozenset({"Cast", "ConvertToTensor", "Identity"})
 
 
 def is_plumbing(kind: str) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from nnviz3d.capture.words import reason
 from nnviz3d.errors import SampleError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"})
@@ -82,7 +83,7 @@ def read_image(path: Path) -> Image.Image:
             return ImageOps.exif_transpose(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise SampleError(
-            f"{path.name} cannot be read as a picture ({' '.join(str(error).split())[:160]}); expected a whole png, "
+            f"{path.name} cannot be read as a picture ({reason(error, 160)}); expected a whole png, "
             f"jpg, "
             "webp, bmp or gif file."
         ) from None
