@@ -1,5 +1,37 @@
-"""See into a neural network: a 3D interactive visualizer for TensorFlow and Keras models."""
+"""See into a neural network: a 3D interactive visualizer for TensorFlow and Keras models.
+
+>>> import nnviz3d
+>>> run = nnviz3d.capture(model, x, out="run.zarr")  # needs TensorFlow, in this process
+>>> run = nnviz3d.open_capture("run.zarr")  # does not
+>>> run.activation("conv2d", sample=0).shape
+(26, 26, 32)
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnviz3d import capture as capture
+    from nnviz3d.data.capture import Capture as Capture
+    from nnviz3d.data.capture import open_capture as open_capture
+
 __version__ = "0.1.0"
+__all__ = ["Capture", "capture", "open_capture"]
+
+# Looked up on first use, so that importing the package, and `nnviz3d --help`, loads nothing.
+_HOMES = {"Capture": "nnviz3d.data.capture", "open_capture": "nnviz3d.data.capture"}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "capture":
+        # Both the package and, called, the function: see nnviz3d/capture/__init__.py.
+        return import_module("nnviz3d.capture")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'nnviz3d' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -43,6 +43,8 @@ def label_sprite(label_lines: tuple[str, ...], emphasis: float, scale: float, sm
     width = int(max(widths)) + 2 * pad + 1
     canvas = Image.new("RGBA", (width, sum(heights) + 2 * pad), (*_HALO, 0))
     draw = ImageDraw.Draw(canvas)
+    # A dark ground of its own keeps a line that passes behind from striking the text through.
+    draw.rounded_rectangle((0, 0, width - 1, canvas.height - 1), radius=3 * scale, fill=(*_HALO, 150))
     y = float(pad)
     for line, f, style, height, length in zip(label_lines, fonts, styles, heights, widths, strict=True):
         ink = QUIET if style == "detail" else INK

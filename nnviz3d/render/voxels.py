@@ -10,11 +10,11 @@ import math
 from importlib.resources import files
 
 import numpy as np
-import vtkmodules.vtkRenderingOpenGL2 as gl
 from numpy.typing import NDArray
 from vtkmodules.vtkCommonCore import VTK_FLOAT, VTK_UNSIGNED_CHAR
 from vtkmodules.vtkFiltersSources import vtkCubeSource
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow
+from vtkmodules.vtkRenderingOpenGL2 import vtkOpenGLTexture, vtkTextureObject
 
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR
@@ -81,11 +81,11 @@ class _Texture:
     """A texture of exact numbers: VTK's own path from image data rescales floats, the texture object does not."""
 
     def __init__(self, window: vtkRenderWindow, pixels: NDArray[np.float32] | NDArray[np.uint8]) -> None:
-        self._object = gl.vtkTextureObject()
+        self._object = vtkTextureObject()
         self._object.SetContext(window)
-        self._object.SetMinificationFilter(gl.vtkTextureObject.Nearest)
-        self._object.SetMagnificationFilter(gl.vtkTextureObject.Nearest)
-        self.texture = gl.vtkOpenGLTexture()
+        self._object.SetMinificationFilter(vtkTextureObject.Nearest)
+        self._object.SetMagnificationFilter(vtkTextureObject.Nearest)
+        self.texture = vtkOpenGLTexture()
         self.texture.SetTextureObject(self._object)
         self.texture.InterpolateOff()
         self.texture.MipmapOff()
@@ -97,9 +97,7 @@ class _Texture:
         components = 1 if pixels.ndim == 2 else pixels.shape[2]
         kind = VTK_FLOAT if pixels.dtype == np.float32 else VTK_UNSIGNED_CHAR
         if not self._object.Create2DFromRaw(width, height, components, kind, np.ascontiguousarray(pixels)):
-            raise UserError(
-                f"The graphics driver refused a texture of {width} x {height}; choose fewer or smaller layers."
-            )
+            raise UserError(f"The graphics driver refused a texture of {width} x {height}; choose fewer layers.")
 
     def release(self, window: vtkRenderWindow) -> None:
         self._object.ReleaseGraphicsResources(window)

@@ -159,6 +159,11 @@ def limits_for(statistics: ValueStatistics, normalize: Normalize) -> tuple[float
     return 0.0, top
 
 
+def score(value: float) -> str:
+    """Write a class's score: three decimals, so that a column of probabilities can be compared, small ones as powers."""
+    return f"{value:.3f}".replace("-", "−") if 1e-3 <= abs(value) < 1000 else number(value)
+
+
 def number(value: float) -> str:
     """Write a number for a person: three significant digits, no trailing zeros, a true minus sign."""
     if math.isnan(value):

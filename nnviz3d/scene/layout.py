@@ -168,9 +168,7 @@ def block_sizes(grids: Mapping[str, CellGrid]) -> dict[str, Vector]:
 
 @dataclass(frozen=True)
 class _Flow:
-    """The network as one long line, before it is folded: for each rank its width, the gap before it, and what is torn
-    by a break there.
-    """
+    """The network as one long line, before it is folded: for each rank its width, its gap, and what a break tears."""
 
     spots: Mapping[str, Spot]
     sizes: Mapping[str, Vector]

@@ -22,12 +22,18 @@ class _Strict(BaseModel):
 
 
 class Source(_Strict):
-    """Where the numbers come from: a ready capture, or a model and what to feed it. Files are relative to the scene."""
+    """Where the numbers come from: a ready capture, or a model and what to feed it. Files are relative to the scene.
+
+    Where both are given, the ready capture serves until other input is asked for. `sample` says which of the ready ones
+    is shown first.
+    """
 
     capture: str | None = None
     model: str | None = None
     input: str | tuple[str, ...] = ()
     preprocess: Preprocessing | None = None
+    classes: str | None = None
+    sample: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _something(self) -> Source:

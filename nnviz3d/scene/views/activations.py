@@ -19,6 +19,7 @@ from nnviz3d.scene.colors import (
     colormap,
     limits_for,
     number,
+    score,
 )
 from nnviz3d.scene.primitives import (
     BarRow,
@@ -154,7 +155,7 @@ class ActivationsView:
             labels = tuple(
                 Label(
                     (right, float(y), float(z)),
-                    (f"{class_name(classes, i)}   {number(float(scores[i]))}",),
+                    (f"{class_name(classes, i)}   {score(float(scores[i]))}",),
                     align="right",
                     priority=20.0 if i == best else 8.0 - 0.1 * abs(i - best),
                     emphasis=1.0 if i == best else 0.5,
@@ -185,7 +186,7 @@ class ActivationsView:
         if self._head is not None and self._head in self._nodes:
             scores = self._stage.values(self._head, selection.sample).values
             best = top_classes(scores, 1)[0]
-            words.append(f"predicted {class_name(capture.classes, best)} ({number(float(scores[best]))})")
+            words.append(f"predicted {class_name(capture.classes, best)} ({score(float(scores[best]))})")
         facts = [
             f"preprocessing {capture.provenance.preprocessing}",
             *(n.rstrip(".") for n in capture.provenance.notes),
@@ -204,7 +205,7 @@ class ActivationsView:
         for position, i in enumerate(best):
             share = (float(scores[i]) - low) / (high - low) if high > low else 0.0
             name = class_name(self._stage.capture.classes, i)
-            rows.append(BarRow(name, number(float(scores[i])), 0.0 if math.isnan(share) else share, position == 0))
+            rows.append(BarRow(name, score(float(scores[i])), 0.0 if math.isnan(share) else share, position == 0))
         return rows
 
     def _scales(self, selection: Selection) -> list[list[Row]]:

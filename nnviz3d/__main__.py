@@ -1,0 +1,7 @@
+"""``python -m nnviz3d``."""
+
+from __future__ import annotations
+
+from nnviz3d.cli import main
+
+main()

@@ -1,0 +1,91 @@
+"""`inspect`: a model's graph, shapes and statistics as a table or as JSON."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from nnviz3d.data.capture import Capture
+from nnviz3d.scene.colors import number, statistics_of
+
+
+def describe(capture: Capture, sample: int = 0) -> dict[str, Any]:
+    """Return everything that `inspect --json` prints, as plain values.
+
+    Returns
+    -------
+    ``nodes``: id, kind, shape, parameters, activation, details, and ``statistics`` where numbers were captured (min, max,
+    mean, the share of zeros, and how many are NaN or infinite). ``edges``: pairs of ids.
+    """
+    graph = capture.graph
+    nodes = []
+    for node in graph:
+        entry: dict[str, Any] = {
+            "id": node.id,
+            "kind": node.kind,
+            "shape": list(node.shape),
+            "parameters": node.parameters,
+            "activation": node.activation,
+            "details": dict(node.details),
+        }
+        if capture.has_activations(node.id):
+            entry["statistics"] = _statistics(capture, node.id, sample)
+        nodes.append(entry)
+    return {
+        "name": graph.name,
+        "parameters": graph.parameters,
+        "inputs": list(graph.inputs),
+        "outputs": list(graph.outputs),
+        "nodes": nodes,
+        "edges": [[edge.source, edge.target] for edge in graph.edges],
+        "samples": list(capture.provenance.samples),
+        "classes": None if capture.classes is None else list(capture.classes),
+        "provenance": capture.provenance.to_json(),
+    }
+
+
+def _statistics(capture: Capture, node_id: str, sample: int) -> dict[str, Any]:
+    values = capture.activation(node_id, sample)
+    found = statistics_of(values)
+    mean = float(values.mean(dtype="float64")) if values.size else 0.0
+    return {
+        "min": found.low,
+        "max": found.high,
+        # JSON has no NaN.
+        "mean": mean if math.isfinite(mean) else None,
+        "zeros": float((values == 0).mean()) if values.size else 0.0,
+        "nan": found.nans,
+        "infinite": found.infinities,
+    }
+
+
+def print_table(capture: Capture, console: Console, sample: int = 0) -> None:
+    """Print the same for people."""
+    data = describe(capture, sample)
+    names = data["samples"]
+    of = f", numbers of {names[sample]}" if sample < len(names) else ""
+    console.print(f"{data['name']}: {len(data['nodes'])} nodes, {data['parameters']:,} parameters{of}", highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("node", "kind", "shape"):
+        table.add_column(column, no_wrap=True)
+    for column in ("parameters", "min", "mean", "max", "zeros"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("from", no_wrap=True)
+    for node in data["nodes"]:
+        numbers = node.get("statistics")
+        cells = ("", "", "", "")
+        if numbers:
+            mean = "NaN" if numbers["mean"] is None else number(numbers["mean"])
+            cells = (number(numbers["min"]), mean, number(numbers["max"]), f"{numbers['zeros']:.0%}")
+        table.add_row(
+            node["id"],
+            node["kind"] + (f" ({node['activation']})" if node["activation"] else ""),
+            "×".join("?" if n is None else str(n) for n in node["shape"]),
+            f"{node['parameters']:,}" if node["parameters"] else "",
+            *cells,
+            ", ".join(capture.graph.sources(node["id"])),
+        )
+    console.print(table)

@@ -1,0 +1,87 @@
+"""`snapshot`: one picture into a file."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.capture import Capture
+from nnviz3d.errors import UserError
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import SceneSpec
+
+
+def require_graphics() -> None:
+    """Say what to install where the system's OpenGL is missing: VTK would crash without a word.
+
+    Raises
+    ------
+    UserError
+        On Linux, if libEGL or libGL cannot be loaded.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    for library in ("libEGL.so.1", "libGL.so.1"):
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            raise UserError(
+                f"Drawing needs OpenGL, and {library} is missing here; on Debian and Ubuntu: apt install libegl1 libgl1."
+            ) from None
+
+
+def snapshot(
+    spec: SceneSpec,
+    capture: Capture,
+    out: Path,
+    *,
+    size: tuple[int, int] = (1920, 1080),
+    at: float | None = None,
+    selection: Selection | None = None,
+) -> None:
+    """Draw one picture and write it as PNG, whole or not at all.
+
+    Parameters
+    ----------
+    size
+        Width and height in pixels.
+    at
+        Seconds into the scene; by default its end, where everything is revealed.
+    """
+    require_graphics()
+    from nnviz3d.render.offscreen import Offscreen
+
+    aspect = size[0] / size[1]
+    scene = Scene.build(spec, capture, aspect=aspect)
+    moment = scene.duration if at is None else at
+    drawn = scene.at(moment, selection)
+    studio = Offscreen(size)
+    try:
+        write_png(studio.picture(drawn, scene.camera(moment, aspect=aspect)), out)
+    finally:
+        studio.close()
+
+
+def write_png(pixels: NDArray[np.uint8], out: Path) -> None:
+    """Write ``(H, W, 3)`` as PNG; the file appears only once it is whole."""
+    from PIL import Image
+
+    handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".partial", dir=out.absolute().parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            Image.fromarray(pixels).save(file, format="PNG")
+        Path(name).chmod(0o644)
+        Path(name).replace(out)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

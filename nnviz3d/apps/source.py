@@ -1,0 +1,193 @@
+"""From what a person names (a scene, a model, a capture, or nothing) to a scene file's content and an open capture."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnviz3d.data.bundled import gallery
+from nnviz3d.data.capture import Capture, is_capture, open_capture
+from nnviz3d.data.request import CaptureRequest, Preprocessing
+from nnviz3d.errors import UserError
+from nnviz3d.scene.spec import SceneSpec, Source, default_scene, read_scene
+
+DEFAULT = "digits"
+_MODEL_ENDINGS = (".keras", ".h5", ".hdf5")
+_CAPTURE_ENDINGS = (".zarr", ".zarr.zip")
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What the command line says of a model and its input; each goes before what a scene file says."""
+
+    inputs: tuple[str, ...] = ()
+    preprocess: Preprocessing | None = None
+    weights: str | None = None
+    classes: Path | None = None
+    trust: bool = False
+
+    def request(self, model: str, out: Path) -> CaptureRequest:
+        """Ask for a capture of this model with these options."""
+        return CaptureRequest(
+            model=model,
+            inputs=self.inputs,
+            out=out,
+            preprocess=self.preprocess,
+            weights=None if self.weights == "all" else self.weights,
+            all_weights=self.weights == "all",
+            classes=self.classes,
+            trust=self.trust,
+        )
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a target turned out to be: a scene, and the capture or the model that it is to show."""
+
+    spec: SceneSpec
+    capture: Path | None = None
+    model: str | None = None
+    options: ModelOptions = ModelOptions()
+    sample: int = 0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A scene, an open capture, and which of its samples the scene shows first."""
+
+    spec: SceneSpec
+    capture: Capture
+    sample: int
+
+
+def bundled_scenes() -> dict[str, Path]:
+    """Return the gallery's scenes by name."""
+    return {path.stem: path for path in sorted(gallery().glob("*.toml"))}
+
+
+def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Resolved:
+    """Find out what a target is, without opening anything large.
+
+    Parameters
+    ----------
+    target
+        A scene, a model, a capture, or `None` for the bundled digits.
+    scene
+        A scene by which to look at a model or a capture.
+    options
+        From the command line.
+
+    Raises
+    ------
+    UserError
+        If it is none of them.
+    """
+    target = DEFAULT if target is None else target
+    path = Path(target)
+    if target.endswith(_CAPTURE_ENDINGS) or (path.exists() and is_capture(path)):
+        return Resolved(_scene_named(scene) if scene else default_scene(), capture=path)
+    if target.startswith("keras:") or target.endswith(_MODEL_ENDINGS) or (path / "saved_model.pb").is_file():
+        return Resolved(_scene_named(scene) if scene else default_scene(), model=target, options=options)
+    spec = _scene_named(target)
+    if scene is not None:
+        raise UserError(f"--scene goes with a model or a capture; {target!r} is itself a scene.")
+    if spec.source is None:
+        raise UserError(f"The scene {target!r} names no source; give a model or a capture and --scene {target}.")
+    folder = path.parent if target.endswith(".toml") else gallery()
+    return _from_source(spec, spec.source, folder, options)
+
+
+def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOptions) -> Resolved:
+    # A ready capture serves as long as nobody asks for other input.
+    if source.capture is not None and (source.model is None or options == ModelOptions()):
+        return Resolved(spec, capture=folder / source.capture, sample=source.sample)
+    if source.model is None:
+        raise UserError("The scene shows a ready capture, so --input and other options for models do not apply.")
+    inputs = options.inputs or ((source.input,) if isinstance(source.input, str) else source.input)
+    merged = ModelOptions(
+        inputs=inputs,
+        preprocess=options.preprocess or source.preprocess,
+        weights=options.weights,
+        classes=options.classes or (folder / source.classes if source.classes else None),
+        trust=options.trust,
+    )
+    model = source.model if source.model.startswith("keras:") else str(folder / source.model)
+    return Resolved(spec, model=model, options=merged)
+
+
+def _scene_named(name: str) -> SceneSpec:
+    if name.endswith(".toml"):
+        return read_scene(Path(name))
+    scenes = bundled_scenes()
+    if name in scenes:
+        return read_scene(scenes[name])
+    if Path(name).exists():
+        raise UserError(
+            f"{name} is no scene (.toml), model (.keras, .h5, a SavedModel folder, keras:NAME) or capture (.zarr)."
+        )
+    raise UserError(f"There is no {name!r}: neither a file nor one of the bundled scenes {', '.join(scenes)}.")
+
+
+@contextmanager
+def opened(
+    target: str | None,
+    scene: str | None,
+    options: ModelOptions,
+    run: Callable[[CaptureRequest], object],
+) -> Iterator[Opened]:
+    """Open what a target shows, capturing a model into a temporary folder first.
+
+    Parameters
+    ----------
+    run
+        Makes a capture, with whatever progress it shows.
+    """
+    found = resolve(target, scene, options)
+    if found.capture is not None:
+        yield Opened(found.spec, open_capture(found.capture), found.sample)
+        return
+    assert found.model is not None
+    with tempfile.TemporaryDirectory(prefix="nnviz3d-") as folder:
+        out = Path(folder) / "run.zarr"
+        run(found.options.request(found.model, out))
+        yield Opened(found.spec, open_capture(out), found.sample)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read ``1920x1080``.
+
+    Raises
+    ------
+    UserError
+        If it is something else, or a size that no picture has.
+    """
+    parts = text.lower().replace("×", "x").split("x")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise UserError(f"--size is WIDTHxHEIGHT in pixels, such as 1920x1080; got {text!r}.")
+    width, height = int(parts[0]), int(parts[1])
+    if not (64 <= width <= 8192 and 64 <= height <= 8192):
+        raise UserError(f"--size: width and height are 64 to 8192 pixels; got {width}x{height}.")
+    return width, height
+
+
+def check_output(path: Path, endings: Sequence[str]) -> None:
+    """Refuse, before any work, an output that could not be written.
+
+    Raises
+    ------
+    UserError
+        If the ending is another, the folder is missing, or writing there is not allowed.
+    """
+    if path.suffix.lower() not in endings:
+        raise UserError(f"-o {path}: the name has to end in {' or '.join(endings)}.")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise UserError(f"Cannot write {path}: the folder {path.parent} does not exist.")
+    if path.is_dir():
+        raise UserError(f"Cannot write {path}: it is a folder.")
+    if not os.access(path if path.exists() else folder, os.W_OK) or not os.access(folder, os.W_OK):
+        raise UserError(f"Cannot write {path}: permission denied.")

@@ -1,0 +1,309 @@
+"""The command line. Each command imports what it needs when it runs, so that ``--help`` is there at once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from nnviz3d import __version__
+from nnviz3d.errors import Nnviz3dError, UserError
+
+if TYPE_CHECKING:
+    from nnviz3d.apps.source import ModelOptions, Opened
+    from nnviz3d.data.request import CaptureRequest, Finished
+    from nnviz3d.scene.selection import Selection
+
+app = App(
+    name="nnviz3d",
+    version=__version__,
+    help="""See into a neural network: its layers as blocks of voxels in 3D, every one a real activation.
+
+TARGET is a scene (a .toml file, or a bundled one: digits, structure), a model (.keras, .h5, a SavedModel folder,
+keras:EfficientNetB0 for keras.applications) or a capture (.zarr). With none, the bundled digits scene runs.""",
+    help_epilogue="""Examples:
+
+  nnviz3d serve                               the demo, in the browser
+
+  nnviz3d serve model.keras --input cat.jpg   your model on your picture
+
+  nnviz3d snapshot keras:VGG16 --input cat.jpg -o vgg.png
+
+  nnviz3d capture model.keras --input photos/ -o run.zarr
+""",
+    help_format="plaintext",
+)
+_MODEL = Group("Model", sort_key=2)
+_LOOK = Group("Look", sort_key=3)
+
+Preprocess = Literal["tf", "torch", "caffe", "unit", "none"]
+
+
+@Parameter(name="*", group=_MODEL)
+@dataclass(frozen=True)
+class Model:
+    """Options for a target that is a model."""
+
+    input: Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], negative=())] = ()
+    """Pictures, a folder, .npy or .npz, digits:N, or random (the default); may be given several times."""
+    preprocess: Preprocess | None = None
+    """How pictures are prepared; by default as the model was trained, which is said."""
+    weights: str | None = None
+    """For keras:NAME: imagenet (the default), none, or a file. For any model: all, to keep every weight."""
+    classes: Path | None = None
+    """A text file with one class name a line."""
+    trust: Annotated[bool, Parameter(negative=())] = False
+    """Run code that the model file carries, such as Lambda layers. Only for files from people you trust."""
+
+
+@Parameter(name="*", group=_LOOK)
+@dataclass(frozen=True)
+class Look:
+    """Options for what is shown, and how."""
+
+    scene: str | None = None
+    """A scene (a .toml file or a bundled one) by which to look at a model or a capture."""
+    sample: int | None = None
+    """Which of the captured samples, from 0."""
+    layer: str | None = None
+    """A layer that stands out."""
+    threshold: float | None = None
+    """Hide cells below this share of their layer's range, 0 to 1."""
+    colormap: str | None = None
+    """inferno, magma, plasma, viridis, cividis, gray; or ember-ice, berlin, managua, vanimo for signed numbers."""
+    normalize: Literal["layer", "global", "symmetric"] | None = None
+    """One colour scale a layer, one for all, or a symmetric one a layer."""
+    ranking: Literal["weight", "contribution"] | None = None
+    """Which connections count as strongest: by |weight|, or by |weight x activation|."""
+
+
+_NO_MODEL = Model()
+_NO_LOOK = Look()
+
+
+@app.command
+def snapshot(
+    target: str | None = None,
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    size: str = "1920x1080",
+    at: float | None = None,
+    model: Model = _NO_MODEL,
+    look: Look = _NO_LOOK,
+) -> None:
+    """Make one picture.
+
+    Examples:
+
+      nnviz3d snapshot -o digits.png
+
+      nnviz3d snapshot model.keras --input cat.jpg -o cat.png --size 3840x2160
+
+      nnviz3d snapshot keras:ResNet50 --weights none --scene structure -o resnet.png
+
+    Parameters
+    ----------
+    target
+        A scene, a model or a capture; none for the demo.
+    output
+        The .png to write.
+    size
+        Width and height in pixels.
+    at
+        Seconds into the scene; by default its end.
+    """
+    from nnviz3d.apps.pictures import require_graphics
+    from nnviz3d.apps.pictures import snapshot as draw
+    from nnviz3d.apps.source import check_output, opened, parse_size
+
+    pixels = parse_size(size)
+    check_output(output, (".png",))
+    if at is not None and at < 0:
+        raise UserError(f"--at is a time in seconds, 0 or more; got {at:g}.")
+    require_graphics()
+    with opened(target, look.scene, _options(model), _run) as found:
+        draw(found.spec, found.capture, output, size=pixels, at=at, selection=_selection(look, found))
+
+
+@app.command
+def serve(
+    target: str | None = None,
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    open: Annotated[bool, Parameter(negative="--no-open")] = True,
+    model: Model = _NO_MODEL,
+    look: Look = _NO_LOOK,
+) -> None:
+    """Show it in the browser. The address, printed once, holds a secret: who has it can look.
+
+    Examples:
+
+      nnviz3d serve
+
+      nnviz3d serve model.keras --input cat.jpg
+
+      nnviz3d serve run.zarr --port 9000 --no-open
+
+    Parameters
+    ----------
+    target
+        A scene, a model or a capture; none for the demo.
+    host
+        The address to listen at.
+    port
+        The port to listen at; by default 8080, or the next free one.
+    open
+        Open the browser.
+    """
+    from nnviz3d.apps.pictures import require_graphics
+    from nnviz3d.apps.source import opened
+
+    require_graphics()
+    with opened(target, look.scene, _options(model), _run) as found:
+        from nnviz3d.apps.web.server import serve as run_server
+        from nnviz3d.scene.scene import Scene
+
+        scene = Scene.build(found.spec, found.capture)
+        run_server(scene, host=host, port=port, open_browser=open, selection=_selection(look, found))
+
+
+@app.command
+def capture(
+    model_file: Annotated[str, Parameter(name="MODEL")],
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    model: Model = _NO_MODEL,
+) -> None:
+    """Run a model once and keep the numbers: graph, activations, connections. Needs TensorFlow; looking does not.
+
+    Examples:
+
+      nnviz3d capture model.keras --input cat.jpg -o run.zarr
+
+      nnviz3d capture keras:VGG16 --input photos/ --preprocess caffe -o vgg.zarr
+
+      nnviz3d capture model.h5 --input batch.npy -o run.zarr.zip
+
+    Parameters
+    ----------
+    model_file
+        A .keras or .h5 file, a SavedModel folder, or keras:NAME.
+    output
+        The capture to write: RUN.zarr, or RUN.zarr.zip for one file.
+    """
+    from nnviz3d.data.writer import check_destination
+
+    check_destination(output)
+    done = _run(_options(model).request(model_file, output))
+    seconds = sum(v for k, v in done.seconds.items() if k != "import")
+    print(f"{output}: {done.nodes} nodes, {_count(done.samples, 'sample')}, in {seconds:.1f} s", file=sys.stderr)
+
+
+@app.command
+def inspect(
+    target: str | None = None,
+    /,
+    *,
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    sample: int = 0,
+    model: Model = _NO_MODEL,
+) -> None:
+    """Print graph, shapes and statistics.
+
+    Examples:
+
+      nnviz3d inspect
+
+      nnviz3d inspect model.keras --input cat.jpg --json
+
+    Parameters
+    ----------
+    target
+        A scene, a model or a capture; none for the demo.
+    json_
+        Print JSON.
+    sample
+        Which of the captured samples the statistics are of, from 0.
+    """
+    from nnviz3d.apps.inspection import describe, print_table
+    from nnviz3d.apps.source import opened
+
+    with opened(target, None, _options(model), _run) as found:
+        _check_sample(sample, found.capture.committed)
+        if json_:
+            print(json.dumps(describe(found.capture, sample), ensure_ascii=False, allow_nan=False))
+        else:
+            from rich.console import Console
+
+            # Into a pipe the table is as wide as it wants to be.
+            print_table(found.capture, Console(width=None if sys.stdout.isatty() else 160), sample)
+
+
+def _options(model: Model) -> ModelOptions:
+    from nnviz3d.apps.source import ModelOptions
+
+    return ModelOptions(model.input, model.preprocess, model.weights, model.classes, model.trust)
+
+
+def _run(request: CaptureRequest) -> Finished:
+    from nnviz3d.apps.worker import capture_with_progress
+
+    return capture_with_progress(request)
+
+
+def _selection(look: Look, found: Opened) -> Selection:
+    from nnviz3d.scene.colors import colormap
+    from nnviz3d.scene.selection import Selection
+
+    capture = found.capture
+    sample = found.sample if look.sample is None else look.sample
+    _check_sample(sample, capture.committed)
+    if look.layer is not None and look.layer not in capture.graph:
+        names = ", ".join(node.id for node in capture.graph)
+        raise UserError(f"--layer: there is no layer {look.layer!r}; the model has {names}.")
+    if look.threshold is not None and not 0 <= look.threshold <= 1:
+        raise UserError(f"--threshold is a share of the colour range, 0 to 1; got {look.threshold:g}.")
+    if look.colormap is not None:
+        colormap(look.colormap)
+    return Selection(sample, look.layer, look.threshold, look.colormap, look.normalize, look.ranking)
+
+
+def _check_sample(sample: int, count: int) -> None:
+    if not 0 <= sample < count:
+        raise UserError(f"--sample: there is no sample {sample}; the capture holds {_count(count, 'sample')}, from 0.")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and end the process: 0, 2 for a person's mistake (one sentence on stderr), 1 for a bug."""
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        message = " ".join(str(error).split())
+        _fail(f"{message} See nnviz3d --help.", 2)
+    except UserError as error:
+        _fail(str(error), 2)
+    except Nnviz3dError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough.
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"nnviz3d: {message}", file=sys.stderr)
+    sys.exit(code)
