@@ -23,6 +23,8 @@ from nnviz3d.scene.primitives import Box, DrawList, Image, Label, Labels, Lines,
 _REFERENCE = (1280, 720)
 """The picture at which text, lines and margins have scale 1."""
 _MARGIN = 18.0
+_WIDEST = {"top-left": 0.70, "top-right": 0.27, "bottom-left": 0.5, "bottom-right": 0.46}
+"""The share of the picture's width that the panels of each corner may take."""
 
 
 class _Drawn(Protocol):
@@ -181,22 +183,25 @@ class Renderer:
     def _place_panels(self, scale: float) -> list[Rect]:
         width, height = self.size
         margin = _MARGIN * scale
-        widest = width * 0.46 - margin
         used: dict[str, float] = {}
         occupied: list[Rect] = []
-        wanted = {(p, scale, widest): p for p in self._panels}
+        wanted = {(p, scale, _WIDEST[p.corner] * width - margin): p for p in self._panels}
         self._panel_pixels = {k: v for k, v in self._panel_pixels.items() if k in wanted}
+        for key, panel in wanted.items():
+            if key not in self._panel_pixels:
+                self._panel_pixels[key] = panel_sprite(panel, scale, key[2])
+        tallest: dict[str, int] = {}
+        for key, panel in wanted.items():
+            tallest[panel.corner] = max(tallest.get(panel.corner, 0), self._panel_pixels[key].shape[0])
         sprites = _enough(self._panel_sprites, len(self._panels), self.renderer)
         for key, sprite in zip(wanted, sprites, strict=False):
             panel = key[0]
-            if key not in self._panel_pixels:
-                self._panel_pixels[key] = panel_sprite(panel, scale, widest)
             pixels = self._panel_pixels[key]
             h, w = pixels.shape[:2]
             offset = used.get(panel.corner, margin)
             used[panel.corner] = offset + w + margin
             left = width - offset - w if panel.corner.endswith("right") else offset
-            bottom = height - margin - h if panel.corner.startswith("top") else margin
+            bottom = height - margin - h if panel.corner.startswith("top") else margin + tallest[panel.corner] - h
             sprite.show(pixels, left, bottom)
             occupied.append(Rect(left, bottom, w, h))
         return occupied

@@ -160,8 +160,8 @@ def limits_for(statistics: ValueStatistics, normalize: Normalize) -> tuple[float
 
 
 def score(value: float) -> str:
-    """Write a class's score: three decimals, so that a column of probabilities can be compared, small ones as powers."""
-    return f"{value:.3f}".replace("-", "−") if 1e-3 <= abs(value) < 1000 else number(value)
+    """Write a class's score: three decimals for what counts, so that 1 reads as 1.000; three digits for what is small."""
+    return f"{value:.3f}".replace("-", "−") if 0.1 <= abs(value) < 1000 else number(value)
 
 
 def number(value: float) -> str:

@@ -42,6 +42,9 @@ _ROW_GAP = 0.75
 _LABEL_SHARE = 0.062
 """Height of a label as a share of the picture's."""
 _MOST_ROWS = 14
+_CLOSE = 1.04
+"""How much farther away the camera may go for wider gaps."""
+_EASES = (2.4, 2.1, 1.8, 1.5, 1.3, 1.15, 1.0)
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,11 @@ class Plan:
     placements: Mapping[str, Placement]
     rows: tuple[Row, ...]
 
+    @property
+    def bounds_x(self) -> tuple[float, float]:
+        """Where the rows begin and end along x."""
+        return min(row.left for row in self.rows), max(row.right for row in self.rows)
+
     def corners(self, nodes: Sequence[str] | None = None) -> NDArray[np.float64]:
         """Return the eight corners of each block, or of the chosen ones: ``(8n, 3)`` world coordinates."""
         chosen = self.placements.values() if nodes is None else [self.placements[n] for n in nodes]
@@ -119,15 +127,17 @@ def lay_out(graph: ModelGraph, shapes: Mapping[str, tuple[int, ...]], *, aspect:
     """
     grids = {node.id: grid_for(shapes.get(node.id) or known_shape(node)) for node in graph}
     flow = _Flow.of(graph, grids)
-    best: Plan | None = None
-    nearest = float("inf")
+    best: tuple[float, list[int]] = (float("inf"), [0])
     for rows in range(1, min(_MOST_ROWS, flow.ranks) + 1):
-        plan = _place(graph, grids, flow, flow.breaks(rows))
-        distance = _distance(plan, aspect)
-        if distance < nearest:
-            best, nearest = plan, distance
-    assert best is not None  # noqa: S101 - a graph has at least one node, so at least one row
-    return best
+        breaks = flow.breaks(rows)
+        best = min(best, (_distance(_place(graph, grids, flow, breaks), aspect), breaks))
+    nearest, breaks = best
+    # What is still free at the sides goes between the blocks, where lines and labels can use it.
+    for ease in _EASES:
+        plan = _place(graph, grids, flow, breaks, ease)
+        if _distance(plan, aspect) <= nearest * _CLOSE:
+            break
+    return plan
 
 
 def _distance(plan: Plan, aspect: float) -> float:
@@ -229,9 +239,11 @@ def _gap_before(node: LayerNode, graph: ModelGraph, fan_out: Mapping[str, int]) 
     return _TIGHT if alone and "Conv" not in node.kind and "Dense" not in node.kind else GAP
 
 
-def _place(graph: ModelGraph, grids: Mapping[str, CellGrid], flow: _Flow, breaks: Sequence[int]) -> Plan:
+def _place(
+    graph: ModelGraph, grids: Mapping[str, CellGrid], flow: _Flow, breaks: Sequence[int], ease: float = 1.0
+) -> Plan:
     row_of = [bisect_right(breaks, rank) - 1 for rank in range(flow.ranks)]
-    lefts, rights = _columns(flow, breaks, row_of)
+    lefts, rights = _columns(flow, breaks, row_of, ease)
     lane_heights: list[dict[int, float]] = [{} for _ in breaks]
     for node in graph:
         spot = flow.spots[node.id]
@@ -270,10 +282,11 @@ def _place(graph: ModelGraph, grids: Mapping[str, CellGrid], flow: _Flow, breaks
     return Plan(placements, shifted)
 
 
-def _columns(flow: _Flow, breaks: Sequence[int], row_of: Sequence[int]) -> tuple[list[float], list[float]]:
+def _columns(flow: _Flow, breaks: Sequence[int], row_of: Sequence[int], ease: float) -> tuple[list[float], list[float]]:
     """Say where each rank begins and ends along x; rows that are nearly full are stretched to the same width."""
     ends = [*breaks[1:], flow.ranks]
-    natural = [sum(flow.widths[a:b]) + sum(flow.gaps[a + 1 : b]) for a, b in zip(breaks, ends, strict=True)]
+    gaps = [gap * (ease if gap > _TIGHT else 1.0) for gap in flow.gaps]
+    natural = [sum(flow.widths[a:b]) + sum(gaps[a + 1 : b]) for a, b in zip(breaks, ends, strict=True)]
     widest = max(natural)
     lefts: list[float] = []
     x = 0.0
@@ -282,9 +295,9 @@ def _columns(flow: _Flow, breaks: Sequence[int], row_of: Sequence[int]) -> tuple
         if rank == breaks[row]:
             x = 0.0
         else:
-            free = sum(flow.gaps[breaks[row] + 1 : ends[row]])
-            stretch = 1 + (widest - natural[row]) / free if natural[row] > 0.66 * widest and free else 1.0
-            x += flow.gaps[rank] * stretch
+            free = sum(gaps[breaks[row] + 1 : ends[row]])
+            stretch = 1 + (widest - natural[row]) / free if natural[row] > 0.5 * widest and free else 1.0
+            x += gaps[rank] * stretch
         lefts.append(x)
         x += width
     return lefts, [left + width for left, width in zip(lefts, flow.widths, strict=True)]

@@ -13,8 +13,11 @@ from nnviz3d.scene.camera import MARGINS, CameraPose, default_view, direction, f
 from nnviz3d.scene.primitives import DrawList, Panel, Primitive, TextRow
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
-from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.stage import Stage, head_of
 from nnviz3d.scene.views import build_view
+
+_NAMES = 0.085
+"""Width of a class's name and score as a share of the scene's."""
 
 
 class Scene:
@@ -109,12 +112,22 @@ class Scene:
     def _points(self, target: str, where: str) -> NDArray[np.float64]:
         plan = self.stage.plan
         if target == "all":
-            return plan.corners()
+            return np.concatenate([plan.corners(), self._room_for_scores()])
         node = target.removeprefix("layer:")
         if node == target or node not in plan.placements:
             names = ", ".join(plan.placements)
             raise SceneError(f"{where}: expected 'all' or 'layer:NODE', got {target!r}; nodes are {names}.")
         return plan.corners([node])
+
+    def _room_for_scores(self) -> NDArray[np.float64]:
+        """Return points beside the class scores, where their names stand at a constant size on the screen."""
+        plan, head = self.stage.plan, head_of(self.stage.graph)
+        if head is None:
+            return np.empty((0, 3))
+        low, high = plan.bounds_x
+        beside = plan.corners([head])
+        beside[:, 0] += _NAMES * (high - low)
+        return beside
 
 
 def _between(a: CameraPose, b: CameraPose, share: float) -> CameraPose:
