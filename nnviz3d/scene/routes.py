@@ -42,11 +42,12 @@ def route_edges(graph: ModelGraph, plan: Plan) -> tuple[Route, ...]:
     kinds = {edge: _kind(edge, plan) for edge in graph.edges}
     levels = _levels((e for e, kind in kinds.items() if kind == "around"), places)
     folds = _fold_levels((e for e, kind in kinds.items() if kind == "fold"), places)
+    columns = _columns(places.values())
     routes = []
     for edge, kind in kinds.items():
         source, target = places[edge.source], places[edge.target]
         if kind == "flow":
-            points = _straight(source, target)
+            points = _onward(source, target, columns)
         elif kind == "around":
             points = _around(source, target, plan, levels[edge])
         else:
@@ -106,10 +107,24 @@ def _top(p: Placement) -> NDArray[np.float64]:
     return np.array([p.center[0], p.origin[1] + p.size[1], 0.0])
 
 
-def _straight(source: Placement, target: Placement) -> NDArray[np.float64]:
+def _columns(places: Iterable[Placement]) -> dict[int, tuple[float, float]]:
+    """Say from where to where along x the blocks of each rank stand."""
+    columns: dict[int, tuple[float, float]] = {}
+    for p in places:
+        left, right = columns.get(p.rank, (np.inf, -np.inf))
+        columns[p.rank] = min(left, p.origin[0]), max(right, p.origin[0] + p.size[0])
+    return columns
+
+
+def _onward(source: Placement, target: Placement, columns: Mapping[int, tuple[float, float]]) -> NDArray[np.float64]:
     a, b = _right(source), _left(target)
-    reach = np.array([(b[0] - a[0]) / 2, 0.0, 0.0])
-    return bezier(a, a + reach, b - reach, b, 16 if abs(a[1] - b[1]) > 1e-9 else 2)
+    if abs(a[1] - b[1]) < 1e-9:
+        return np.array([a, b])
+    # Lanes are changed in the gap beside the inner of the two blocks: further on, other blocks are in the way.
+    gap = source.rank if abs(target.lane) >= abs(source.lane) else target.rank - 1
+    start, end = np.array([columns[gap][1], a[1], 0.0]), np.array([columns[gap + 1][0], b[1], 0.0])
+    reach = np.array([(end[0] - start[0]) / 2, 0.0, 0.0])
+    return np.concatenate([[a], bezier(start, start + reach, end - reach, end, 16), [b]])
 
 
 def _around(source: Placement, target: Placement, plan: Plan, level: int) -> NDArray[np.float64]:
