@@ -150,7 +150,8 @@ def opened(
     if found.capture is not None:
         yield Opened(found.spec, open_capture(found.capture), found.sample)
         return
-    assert found.model is not None
+    if found.model is None:
+        raise ValueError("`resolve` gave neither a capture nor a model.")
     with tempfile.TemporaryDirectory(prefix="nnviz3d-") as folder:
         out = Path(folder) / "run.zarr"
         run(found.options.request(found.model, out))

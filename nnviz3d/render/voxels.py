@@ -139,7 +139,7 @@ class VoxelActor:
         into = "".join(f"{'' if 'corner' in v else 'flat '}in {v};\n" for v in varyings)
         shader.AddVertexShaderReplacement("//VTK::PositionVC::Dec", True, f"//VTK::PositionVC::Dec\n{out}", False)
         shader.AddVertexShaderReplacement("//VTK::PositionVC::Impl", True, _glsl("voxels.vert.glsl"), False)
-        # VTK declares the custom uniforms and the samplers at its own tags; the functions come after both: hence the clip tag.
+        # VTK declares custom uniforms and samplers at tags of its own; the clip tag is the first after both.
         shader.AddFragmentShaderReplacement("//VTK::PositionVC::Dec", True, f"//VTK::PositionVC::Dec\n{into}", False)
         shader.AddFragmentShaderReplacement("//VTK::Clip::Dec", True, _glsl("voxels.decl.glsl"), False)
         shader.AddFragmentShaderReplacement("//VTK::Light::Impl", True, _glsl("voxels.frag.glsl"), False)

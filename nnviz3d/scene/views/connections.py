@@ -81,7 +81,8 @@ class ConnectionLinesView:
         points = self._curves(pair, order)
         colors = np.empty((len(order), 4), dtype=np.float32)
         colors[:, :3] = np.where(signed[:, np.newaxis] >= 0, POSITIVE, NEGATIVE)
-        colors[:, 3] = 0.05 + 0.6 * share**2
+        # Many lines of like strength would add up to one pale mass: the more there are, the fainter each is.
+        colors[:, 3] = (0.05 + 0.6 * share**2) * min(1.0, (90 / len(order)) ** 0.5)
         if self._stage.place(pair.source).row != self._stage.place(pair.target).row:
             colors[:, 3] *= _GATHERED
         bins = np.minimum((share * len(_WIDTHS)).astype(int), len(_WIDTHS) - 1)
