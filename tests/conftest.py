@@ -1,0 +1,27 @@
+"""Fixtures for all tests but those of `capture`. Nothing here imports TensorFlow: it and VTK never share a process."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import Capture, open_capture
+from tests.support import captures
+
+
+@pytest.fixture(scope="session")
+def small_capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    """Six layers, three samples, written from NumPy."""
+    return captures.small_capture(tmp_path_factory.mktemp("captures") / "small.zarr")
+
+
+@pytest.fixture(scope="session")
+def long_capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    """177 layers with skips."""
+    return captures.long_capture(tmp_path_factory.mktemp("captures") / "long.zarr")
+
+
+@pytest.fixture(scope="session")
+def digits() -> Capture:
+    """The bundled capture of the digits network."""
+    return open_capture(bundled("digits.zarr.zip"))

@@ -1,0 +1,107 @@
+"""Captures written from NumPy alone: small, with every odd number that a test wants in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.records import RANKINGS, Connections, Provenance, Ranking
+from nnviz3d.data.writer import CaptureWriter
+from tests.support.graphs import chain, resnet50_like
+
+CLASSES = ("ant", "bee", "cat", "dog", "elk")
+
+
+def write(
+    path: Path,
+    graph: ModelGraph,
+    values: Mapping[str, NDArray[Any]],
+    *,
+    connections: Mapping[tuple[str, str], Mapping[Ranking, list[Connections]]] | None = None,
+    **extra: Any,
+) -> Capture:
+    """Write a capture of these values, ``(N, *shape)`` for each node, and open it.
+
+    `extra`: classes, labels ``(N,)``, pictures ``{name: (N, H, W, 3)}``.
+    """
+    samples = len(next(iter(values.values())))
+    provenance = Provenance("hand.keras", samples=tuple(f"sample {i}" for i in range(samples)))
+    with CaptureWriter(
+        path, graph=graph, provenance=provenance, samples=samples, classes=extra.get("classes")
+    ) as writer:
+        for node, array in values.items():
+            writer.write_activations(node, 0, 0, array)
+        for name, pixels in extra.get("pictures", {}).items():
+            writer.write_pictures(name, pixels)
+        if "labels" in extra:
+            writer.write_labels(extra["labels"])
+        for found in (connections or {}).values():
+            writer.write_connections(found)
+        writer.commit(samples)
+    return open_capture(path)
+
+
+def small_graph() -> ModelGraph:
+    return chain(
+        [
+            ("input", "InputLayer", (8, 9, 1)),
+            ("conv", "Conv2D", (6, 7, 4)),
+            ("pool", "MaxPooling2D", (3, 3, 4)),
+            ("flatten", "Flatten", (36,)),
+            ("dense", "Dense", (20,)),
+            ("scores", "Dense", (5,)),
+        ]
+    )
+
+
+def small_values(samples: int = 3) -> dict[str, NDArray[np.float32]]:
+    """Random numbers; ``dense`` goes negative, ``pool`` has half of its numbers zero, the scores add up to 1."""
+    random = np.random.default_rng(7)
+    values = {n.id: random.random((samples, *n.shape), dtype=np.float32) for n in small_graph()}
+    values["dense"] = values["dense"] * 4 - 2
+    values["pool"][values["pool"] < 0.5] = 0
+    values["scores"] /= values["scores"].sum(axis=1, keepdims=True)
+    return values
+
+
+def small_connections(values: Mapping[str, NDArray[np.float32]]) -> dict[tuple[str, str], Any]:
+    """The strongest 30 of 720 weights between two vectors, and one filter's 6 of 9 taps."""
+    random = np.random.default_rng(8)
+    found: dict[tuple[str, str], Any] = {}
+    for source, target, k, rule, total in (("flatten", "dense", 30, "dense", 720), ("input", "conv", 6, "fan", 9)):
+        a, b = values[source], values[target]
+        index = np.stack([random.choice(a[0].size, k), random.choice(b[0].size, k)], axis=1)
+        weight = random.normal(size=k).astype(np.float32)
+        found[source, target] = {
+            ranking: [
+                Connections(source, target, rule, ranking, total, index, weight, weight * a[i].ravel()[index[:, 0]])
+                for i in range(len(a))
+            ]
+            for ranking in RANKINGS
+        }
+    return found
+
+
+def small_capture(path: Path) -> Capture:
+    """Six layers, three samples, with names, labels and connections; the input is shown from its numbers."""
+    values = small_values()
+    return write(
+        path,
+        small_graph(),
+        values,
+        connections=small_connections(values),
+        classes=CLASSES,
+        labels=np.array([0, 3, 4]),
+    )
+
+
+def long_capture(path: Path) -> Capture:
+    """The graph of ResNet50 with skips, numbers for its last layer alone."""
+    random = np.random.default_rng(9)
+    return write(path, resnet50_like(), {"predictions": random.random((1, 1000), dtype=np.float32)})
