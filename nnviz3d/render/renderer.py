@@ -22,7 +22,7 @@ from nnviz3d.scene.primitives import Box, DrawList, Image, Label, Labels, Lines,
 
 _REFERENCE = (1280, 720)
 """The picture at which text, lines and margins have scale 1."""
-_MARGIN = 18.0
+_MARGIN = 6.0
 _WIDEST = {"top-left": 0.70, "top-right": 0.27, "bottom-left": 0.5, "bottom-right": 0.46}
 """The share of the picture's width that the panels of each corner may take."""
 

@@ -9,7 +9,7 @@ from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from nnviz3d.scene.primitives import BarRow, Panel, Row, ScaleRow, SwatchRow, TextRow
 
@@ -78,12 +78,17 @@ def panel_sprite(panel: Panel, scale: float, widest: float) -> Sprite:
     """
     rows = [_row_sprite(row, scale, widest) for row in panel.rows]
     right = panel.corner.endswith("right")
-    width = max(r.width for r in rows)
-    height = sum(r.height for r in rows)
+    pad = round(14 * scale)
+    width = max(r.width for r in rows) + 2 * pad
+    height = sum(r.height for r in rows) + 2 * pad
     canvas = Image.new("RGBA", (width, height), (*_HALO, 0))
-    y = 0
+    # Not seen on the dark ground; over bright blocks it keeps the text legible.
+    shade = Image.new("L", canvas.size, 0)
+    ImageDraw.Draw(shade).rounded_rectangle((pad / 2, pad / 2, width - pad / 2, height - pad / 2), radius=pad, fill=150)
+    canvas.putalpha(shade.filter(ImageFilter.GaussianBlur(pad / 3)))
+    y = pad
     for r in rows:
-        canvas.paste(r, (width - r.width if right else 0, y))
+        canvas.alpha_composite(r, (width - pad - r.width if right else pad, y))
         y += r.height
     return np.asarray(canvas)
 

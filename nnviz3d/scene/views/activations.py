@@ -107,7 +107,7 @@ class ActivationsView:
                     place.cell,
                     self._map(limits, selection),
                     limits,
-                    threshold=self.threshold_of(name, selection) * limits[1],
+                    threshold=self.threshold_of(name, selection) * limits_for(layer.statistics, "layer")[1],
                     count=place.grid.count if len(place.grid.shape) < 2 else None,
                     emphasis=1.0 if selection.layer in (None, name) else 0.3,
                 )
@@ -115,7 +115,7 @@ class ActivationsView:
         return blocks
 
     def threshold_of(self, name: str, selection: Selection) -> float:
-        """Return the share of the colour range below which a layer's cells are not drawn; vectors are drawn whole."""
+        """Return the share of the layer's own range below which its cells are not drawn; vectors are drawn whole."""
         if len(self._stage.place(name).grid.shape) < 2:
             return 0.0
         return self._spec.threshold if selection.threshold is None else selection.threshold
@@ -218,13 +218,15 @@ class ActivationsView:
             for signed in sorted({b.limits[0] < 0 for b in blocks.values()}):
                 alike = [b for b in blocks.values() if (b.limits[0] < 0) == signed]
                 one = normalize == "global"
-                scales.append(_absolute_scale(alike[0], "all layers") if one else _relative_scale(alike, signed))
+                scales.append(_absolute_scale(alike[0], None) if one else _relative_scale(alike, signed))
         if not scales:
             return []
         if any(b.threshold > 0 for b in blocks.values()):
             hidden = self._spec.threshold if selection.threshold is None else selection.threshold
             shown, total = self.cells_shown(selection)
-            scales[0].append(TextRow(f"{shown:,} of {total:,} cells reach {hidden:.0%} of m", "quiet"))
+            scales[0].append(
+                TextRow(f"{shown:,} of {total:,} cells reach {hidden:.0%} of their layer's range", "quiet")
+            )
         statistics = [self._stage.values(n, selection.sample).statistics for n in blocks]
         for color, count, what in (
             (NAN_COLOR, sum(s.nans for s in statistics), "NaN"),
@@ -253,10 +255,14 @@ class ActivationsView:
 
 
 def _absolute_scale(block: Voxels, of: str | None) -> list[Row]:
+    """Return a scale with real numbers, of one layer or of all; the threshold has one place on it only for one layer."""
     low, high = block.limits
     ticks = ((0.0, number(low)), (0.5, number((low + high) / 2)), (1.0, f"m = {number(high)}"))
-    scale = ScaleRow(block.colormap, ticks, _hidden(block.threshold / high if high else 0.0, low < 0))
-    return [TextRow(f"activation, {of}", "quiet"), scale]
+    hidden = _hidden(block.threshold / high if high else 0.0, low < 0) if of is not None else ()
+    return [
+        TextRow(f"activation, {of or 'one scale for all layers'}", "quiet"),
+        ScaleRow(block.colormap, ticks, hidden),
+    ]
 
 
 def _relative_scale(blocks: list[Voxels], signed: bool) -> list[Row]:
