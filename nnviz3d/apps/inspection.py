@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -50,7 +51,8 @@ def describe(capture: Capture, sample: int = 0) -> dict[str, Any]:
 def _statistics(capture: Capture, node_id: str, sample: int) -> dict[str, Any]:
     values = capture.activation(node_id, sample)
     found = statistics_of(values)
-    mean = float(values.mean(dtype="float64")) if values.size else 0.0
+    with np.errstate(invalid="ignore"):  # of NaN and opposite infinities the mean is NaN, and that is said
+        mean = float(values.mean(dtype=np.float64)) if values.size else 0.0
     return {
         "min": found.low,
         "max": found.high,

@@ -34,7 +34,7 @@ _WORDS = {
 }
 
 
-class WorkerCrashed(Nnviz3dError):
+class WorkerCrashed(Nnviz3dError):  # noqa: N818 - what happened, not what was wrong
     """The capture process died of a bug; the message holds its traceback and the end of what it printed."""
 
 

@@ -21,7 +21,7 @@ Normalize = Literal["layer", "global", "symmetric"]
 """One scale for each layer, one for all layers, or one for each layer that is symmetric whatever its sign."""
 
 NAN_COLOR = (0.10, 1.00, 0.35)
-INF_COLOR = (0.10, 0.85, 1.00)
+INF_COLOR = (1.00, 0.15, 0.85)
 POSITIVE = (1.00, 0.62, 0.30)
 NEGATIVE = (0.36, 0.66, 1.00)
 

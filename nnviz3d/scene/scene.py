@@ -34,7 +34,7 @@ class Scene:
     def __init__(self, spec: SceneSpec, stage: Stage) -> None:
         self.spec = spec
         self.stage = stage
-        self._views = [build_view(view, stage, spec) for view in spec.views]
+        self._views = [_build(number, spec, stage) for number in range(len(spec.views))]
         ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
         self.duration = max(ends, default=0.0)
         for number, frame in enumerate(spec.camera.keyframes):
@@ -128,6 +128,13 @@ class Scene:
         beside = plan.corners([head])
         beside[:, 0] += _NAMES * (high - low)
         return beside
+
+
+def _build(number: int, spec: SceneSpec, stage: Stage) -> View:
+    try:
+        return build_view(spec.views[number], stage, spec)
+    except SceneError as error:
+        raise SceneError(f"views[{number}].{error}") from None
 
 
 def _between(a: CameraPose, b: CameraPose, share: float) -> CameraPose:

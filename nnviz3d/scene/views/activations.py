@@ -3,43 +3,29 @@
 from __future__ import annotations
 
 import difflib
-import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.colors import (
-    INF_COLOR,
-    NAN_COLOR,
-    Colormap,
-    ValueStatistics,
-    colormap,
-    limits_for,
-    number,
-    score,
-)
-from nnviz3d.scene.primitives import (
-    BarRow,
-    Image,
-    Label,
-    Labels,
-    Panel,
-    Primitive,
-    Row,
-    ScaleRow,
-    SwatchRow,
-    TextRow,
-    Voxels,
-)
+from nnviz3d.scene.colors import Colormap, ValueStatistics, colormap, limits_for
+from nnviz3d.scene.primitives import Image, Primitive, Voxels
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import Activations, SceneSpec
-from nnviz3d.scene.stage import Stage, class_name, head_of, top_classes
+from nnviz3d.scene.stage import Stage, head_of
+from nnviz3d.scene.views.legends import scale_panels, scores_of, title_panel
 
-_NAMED_CELLS = 16
-"""Heads up to this size have a name beside every cell; larger ones list their best."""
+
+@dataclass(frozen=True, eq=False)
+class _Still:
+    """What one selection shows when nothing moves, and the words before and after the answer is known."""
+
+    blocks: tuple[Primitive, ...]
+    scales: tuple[Primitive, ...]
+    answer: tuple[Primitive, ...]
+    question: tuple[Primitive, ...]
 
 
 class ActivationsView:
@@ -52,15 +38,32 @@ class ActivationsView:
         self._head = head_of(stage.graph)
         self._reveal = (spec.reveal.start, spec.reveal.duration)
         self.duration = spec.reveal.start + spec.reveal.duration
-        self._still: dict[Selection, tuple[tuple[Primitive, ...], tuple[Primitive, ...]]] = {}
+        self._still: dict[Selection, _Still] = {}
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the blocks as far as the forward pass has come by `t`."""
         if selection not in self._still:
             blocks = tuple(self._blocks(selection))
-            self._still = {selection: (blocks, (*self._score_labels(selection), *self._panels(selection)))}
-        blocks, words = self._still[selection]
-        return (*(self._revealed(b, t) for b in blocks), *words)
+            self._still = {selection: self._stand(blocks, selection)}
+        still = self._still[selection]
+        # The answer is not told before the forward pass has come to it.
+        known = self._head is None or self._share(self._head, t) >= 1
+        words = still.answer if known else still.question
+        return (*(self._revealed(b, t) for b in still.blocks), *words, *still.scales)
+
+    def _stand(self, blocks: tuple[Primitive, ...], selection: Selection) -> _Still:
+        voxels = {b.name: b for b in blocks if isinstance(b, Voxels)}
+        scales = scale_panels(
+            voxels,
+            [self._stage.values(name, selection.sample).statistics for name in voxels],
+            threshold=self._spec.threshold if selection.threshold is None else selection.threshold,
+            shared=(selection.normalize or self._spec.normalize) == "global",
+            chosen=selection.layer,
+        )
+        head = self._head if self._head in self._nodes else None
+        answer = scores_of(self._stage, head, selection.sample) if head is not None else None
+        question = (title_panel(self._stage.capture, selection.sample),)
+        return _Still(blocks, scales, question if answer is None else answer, question)
 
     def _choose(self, globs: tuple[str, ...]) -> tuple[str, ...]:
         graph, capture = self._stage.graph, self._stage.capture
@@ -77,14 +80,19 @@ class ActivationsView:
         )
 
     def _revealed(self, block: Primitive, t: float) -> Primitive:
-        start, duration = self._reveal
-        if duration <= 0 or not isinstance(block, Voxels | Image):
+        if not isinstance(block, Voxels | Image):
             return block
-        step = duration / self._stage.ranks
-        share = float(np.clip((t - start) / step - self._stage.place(block.name).rank, 0, 1))
+        share = self._share(block.name, t)
         if share >= 1:
             return block
         return replace(block, reveal=share) if isinstance(block, Voxels) else replace(block, opacity=share)
+
+    def _share(self, name: str, t: float) -> float:
+        """Say how much of a layer is revealed at `t` seconds, from 0 to 1."""
+        start, duration = self._reveal
+        if duration <= 0:
+            return 1.0
+        return float(np.clip((t - start) / duration * self._stage.ranks - self._stage.place(name).rank, 0, 1))
 
     def _blocks(self, selection: Selection) -> list[Primitive]:
         normalize = selection.normalize or self._spec.normalize
@@ -141,146 +149,6 @@ class ActivationsView:
         if found is not None:
             return found
         return picture_of(self._stage.values(name, sample).values)
-
-    def _score_labels(self, selection: Selection) -> list[Primitive]:
-        if self._head is None or self._head not in self._nodes:
-            return []
-        scores = self._stage.values(self._head, selection.sample).values
-        best = top_classes(scores, 1)[0]
-        classes = self._stage.capture.classes
-        place = self._stage.place(self._head)
-        right = place.origin[0] + place.size[0] + 0.12
-        if len(scores) <= _NAMED_CELLS:
-            centers = self._stage.centers(self._head, np.arange(len(scores)))
-            labels = tuple(
-                Label(
-                    (right, float(y), float(z)),
-                    (f"{class_name(classes, i)}   {score(float(scores[i]))}",),
-                    align="right",
-                    priority=20.0 if i == best else 8.0 - 0.1 * abs(i - best),
-                    emphasis=1.0 if i == best else 0.5,
-                    small=True,
-                )
-                for i, (_, y, z) in enumerate(centers)
-            )
-            return [Labels("scores", labels)]
-        return []
-
-    def _panels(self, selection: Selection) -> list[Primitive]:
-        panels: list[Primitive] = [Panel("title", "top-left", tuple(self._title(selection)))]
-        scores = self._score_rows(selection)
-        if scores:
-            panels.append(Panel("scores", "top-right", tuple(scores)))
-        for position, rows in enumerate(self._scales(selection)):
-            panels.append(Panel(f"scale/{position}", "bottom-left", tuple(rows)))
-        return panels
-
-    def _title(self, selection: Selection) -> list[Row]:
-        capture = self._stage.capture
-        names = capture.provenance.samples
-        sample = names[selection.sample] if selection.sample < len(names) else f"sample {selection.sample}"
-        words = [f"input {sample}"]
-        labels = capture.labels
-        if labels is not None:
-            words.append(f"labelled {class_name(capture.classes, int(labels[selection.sample]))}")
-        if self._head is not None and self._head in self._nodes:
-            scores = self._stage.values(self._head, selection.sample).values
-            best = top_classes(scores, 1)[0]
-            words.append(f"predicted {class_name(capture.classes, best)} ({score(float(scores[best]))})")
-        facts = [
-            f"preprocessing {capture.provenance.preprocessing}",
-            *(n.rstrip(".") for n in capture.provenance.notes),
-        ]
-        return [TextRow(" · ".join(words)), TextRow(" · ".join(facts), "quiet")]
-
-    def _score_rows(self, selection: Selection) -> list[Row]:
-        if self._head is None or self._head not in self._nodes:
-            return []
-        scores = self._stage.values(self._head, selection.sample).values
-        if len(scores) <= _NAMED_CELLS:
-            return []
-        best = top_classes(scores, 3)
-        low, high = min(0.0, float(np.nanmin(scores))), float(np.nanmax(scores))
-        rows: list[Row] = [TextRow(f"{self._head}: highest 3 of {len(scores):,}", "quiet")]
-        for position, i in enumerate(best):
-            share = (float(scores[i]) - low) / (high - low) if high > low else 0.0
-            name = class_name(self._stage.capture.classes, i)
-            rows.append(BarRow(name, score(float(scores[i])), 0.0 if math.isnan(share) else share, position == 0))
-        return rows
-
-    def _scales(self, selection: Selection) -> list[list[Row]]:
-        normalize = selection.normalize or self._spec.normalize
-        blocks = {b.name: b for b in self._still_blocks(selection)}
-        scales: list[list[Row]] = []
-        if selection.layer in blocks:
-            scales.append(_absolute_scale(blocks[selection.layer], selection.layer))
-        else:
-            for signed in sorted({b.limits[0] < 0 for b in blocks.values()}):
-                alike = [b for b in blocks.values() if (b.limits[0] < 0) == signed]
-                one = normalize == "global"
-                scales.append(_absolute_scale(alike[0], None) if one else _relative_scale(alike, signed))
-        if not scales:
-            return []
-        if any(b.threshold > 0 for b in blocks.values()):
-            hidden = self._spec.threshold if selection.threshold is None else selection.threshold
-            shown, total = self.cells_shown(selection)
-            scales[0].append(
-                TextRow(f"{shown:,} of {total:,} cells reach {hidden:.0%} of their layer's range", "quiet")
-            )
-        statistics = [self._stage.values(n, selection.sample).statistics for n in blocks]
-        for color, count, what in (
-            (NAN_COLOR, sum(s.nans for s in statistics), "NaN"),
-            (INF_COLOR, sum(s.infinities for s in statistics), "infinite"),
-        ):
-            if count:
-                scales[-1].append(SwatchRow(((color, f"{count:,} {what}"),)))
-        return scales
-
-    def _still_blocks(self, selection: Selection) -> list[Voxels]:
-        kept = self._still.get(selection)
-        blocks = kept[0] if kept else tuple(self._blocks(selection))
-        return [b for b in blocks if isinstance(b, Voxels)]
-
-    def cells_shown(self, selection: Selection) -> tuple[int, int]:
-        """Count the cells that are drawn, and all there are."""
-        shown = total = 0
-        for block in self._still_blocks(selection):
-            count = block.count if block.count is not None else block.values.size
-            total += count
-            if block.threshold <= 0:
-                shown += count
-            else:
-                shown += int(block.values.size - np.count_nonzero(np.abs(block.values) < block.threshold))
-        return shown, total
-
-
-def _absolute_scale(block: Voxels, of: str | None) -> list[Row]:
-    """Return a scale with real numbers, of one layer or of all; the threshold has one place on it only for one layer."""
-    low, high = block.limits
-    ticks = ((0.0, number(low)), (0.5, number((low + high) / 2)), (1.0, f"m = {number(high)}"))
-    hidden = _hidden(block.threshold / high if high else 0.0, low < 0) if of is not None else ()
-    return [
-        TextRow(f"activation, {of or 'one scale for all layers'}", "quiet"),
-        ScaleRow(block.colormap, ticks, hidden),
-    ]
-
-
-def _relative_scale(blocks: list[Voxels], signed: bool) -> list[Row]:
-    tops = [b.limits[1] for b in blocks]
-    span = number(min(tops)) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"
-    ticks = ((0.0, "−m"), (0.5, "0"), (1.0, "m")) if signed else ((0.0, "0"), (0.5, "m/2"), (1.0, "m"))
-    threshold = max((b.threshold / b.limits[1] for b in blocks if b.limits[1]), default=0.0)
-    what = "signed activation" if signed else "activation"
-    return [
-        TextRow(f"{what}, m each layer's own: {span}", "quiet"),
-        ScaleRow(blocks[0].colormap, ticks, _hidden(threshold, signed)),
-    ]
-
-
-def _hidden(share: float, signed: bool) -> tuple[tuple[float, float], ...]:
-    if share <= 0:
-        return ()
-    return ((0.5 - share / 2, 0.5 + share / 2),) if signed else ((0.0, share),)
 
 
 def picture_of(values: NDArray[np.float32]) -> NDArray[np.uint8] | None:
