@@ -13,7 +13,7 @@ from nnviz3d.scene.camera import MARGINS, CameraPose, default_view, direction, f
 from nnviz3d.scene.primitives import DrawList, Panel, Primitive, TextRow
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
-from nnviz3d.scene.stage import Stage, head_of
+from nnviz3d.scene.stage import Stage, View, head_of
 from nnviz3d.scene.views import build_view
 
 _NAMES = 0.085

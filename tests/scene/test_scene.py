@@ -1,0 +1,432 @@
+"""A picture is a pure function of time and selection, and what it says in words is what the capture holds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.capture import Capture
+from nnviz3d.scene.colors import score
+from nnviz3d.scene.primitives import (
+    BarRow,
+    Box,
+    DrawList,
+    Image,
+    Labels,
+    Lines,
+    Panel,
+    ScaleRow,
+    SwatchRow,
+    TextRow,
+    Voxels,
+)
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import default_scene, parse_scene
+from nnviz3d.scene.views import _BUILDERS
+from tests.support import captures
+from tests.support.graphs import chain
+
+PRIMITIVES = (Voxels, Image, Lines, Box, Labels, Panel)
+
+
+def of(kind: type, picture: DrawList) -> dict:
+    return {p.name: p for p in picture.primitives if isinstance(p, kind)}
+
+
+def arrays_of(value: object) -> list[np.ndarray]:
+    """All arrays within a value, in order."""
+    if isinstance(value, np.ndarray):
+        return [value]
+    if isinstance(value, tuple | list):
+        return [a for item in value for a in arrays_of(item)]
+    if is_dataclass(value):
+        return [a for field in fields(value) for a in arrays_of(getattr(value, field.name))]
+    return []
+
+
+def texts_of(picture: DrawList) -> str:
+    """Everything that the panels say."""
+    words = []
+    for panel in of(Panel, picture).values():
+        for row in panel.rows:
+            if isinstance(row, TextRow | BarRow):
+                words.append(row.text)
+            if isinstance(row, BarRow):
+                words.append(row.value)
+            if isinstance(row, SwatchRow):
+                words.extend(text for _, text in row.swatches)
+            if isinstance(row, ScaleRow):
+                words.extend(text for _, text in row.ticks)
+    return "\n".join(words)
+
+
+@pytest.fixture(scope="module")
+def scene(small_capture: Capture) -> Scene:
+    return Scene.build(default_scene(), small_capture)
+
+
+@pytest.fixture(params=sorted(kind.__name__ for kind in _BUILDERS))
+def one_view(request, small_capture):
+    """A scene of one view alone, once for each view there is: what every view has to keep."""
+    kind = next(kind for kind in _BUILDERS if kind.__name__ == request.param)
+    word = kind.model_fields["kind"].annotation.__args__[0]
+    return Scene.build(parse_scene({"format": 1, "views": [{"kind": word}]}), small_capture)
+
+
+class TestEveryView:
+    MOMENTS = (0.0, 0.4, 3.3, 1e6)
+    SELECTIONS = (Selection(), Selection(sample=2), Selection(layer="dense"), Selection(threshold=0.9))
+
+    def test_it_lasts_some_finite_time(self, one_view):
+        assert 0 <= one_view.duration < math.inf
+
+    @pytest.mark.parametrize("t", MOMENTS)
+    @pytest.mark.parametrize("selection", SELECTIONS, ids=str)
+    def test_it_gives_known_primitives_with_names_of_their_own(self, one_view, t, selection):
+        found = one_view.at(t, selection).primitives
+        assert found
+        assert all(type(p) in PRIMITIVES for p in found)
+        names = [(type(p), p.name) for p in found]
+        assert len(set(names)) == len(names)
+
+    @pytest.mark.parametrize("selection", SELECTIONS, ids=str)
+    def test_the_same_question_gives_the_same_arrays(self, one_view, selection):
+        first = one_view.at(3.3, selection)
+        one_view.at(0.1, selection)
+        for a, b in zip(arrays_of(first.primitives), arrays_of(one_view.at(3.3, selection).primitives), strict=True):
+            assert a is b
+
+    def test_what_was_asked_before_does_not_matter(self, one_view, small_capture):
+        fresh = Scene.build(one_view.spec, small_capture)
+        for t, selection in (
+            (5.0, Selection(sample=1)),
+            (0.0, Selection(layer="conv")),
+            (2.0, Selection(threshold=1.0)),
+        ):
+            one_view.at(t, selection)
+        here, there = one_view.at(1.7).primitives, fresh.at(1.7).primitives
+        assert [(type(p), p.name) for p in here] == [(type(p), p.name) for p in there]
+        for a, b in zip(arrays_of(here), arrays_of(there), strict=True):
+            assert np.array_equal(a, b)
+
+    def test_after_its_end_nothing_changes(self, one_view):
+        end, later = one_view.at(one_view.duration), one_view.at(one_view.duration * 2 + 5)
+        for a, b in zip(end.primitives, later.primitives, strict=True):
+            assert type(a) is type(b)
+            assert getattr(a, "reveal", None) == getattr(b, "reveal", None)
+            assert getattr(a, "opacity", None) == getattr(b, "opacity", None)
+
+    def test_nothing_it_gives_stands_elsewhere_than_in_the_world(self, one_view):
+        for array in arrays_of(one_view.at(one_view.duration).primitives):
+            assert array.size
+
+    def test_points_are_finite(self, one_view):
+        for lines in of(Lines, one_view.at(one_view.duration)).values():
+            assert lines.points.dtype == np.float32
+            assert lines.points.shape[::2] == (len(lines.colors), 3)
+            assert np.isfinite(lines.points).all()
+            assert ((lines.colors >= 0) & (lines.colors <= 1)).all()
+
+
+class TestReveal:
+    def test_it_grows_and_never_shrinks(self, scene):
+        before: dict[str, float] = {}
+        for t in np.linspace(0, scene.duration, 41):
+            now = {p.name: p.reveal for p in of(Voxels, scene.at(t)).values()}
+            assert all(0 <= share <= 1 for share in now.values())
+            assert all(now[name] >= share for name, share in before.items())
+            before = now
+        assert set(before.values()) == {1.0}
+
+    def test_at_the_start_nothing_of_any_layer_is_there(self, scene):
+        picture = scene.at(0.0)
+        assert {p.reveal for p in of(Voxels, picture).values()} == {0.0}
+        assert {p.opacity for p in of(Image, picture).values()} == {0.0}
+        lines = {n: p for n, p in of(Lines, picture).items() if "|" in n}
+        assert lines
+        assert {p.opacity for p in lines.values()} == {0.0}
+
+    def test_at_the_end_everything_is(self, scene):
+        picture = scene.at(scene.duration)
+        assert {p.reveal for p in of(Voxels, picture).values()} == {1.0}
+        assert {p.opacity for p in of(Image, picture).values()} == {1.0}
+        assert {p.opacity for n, p in of(Lines, picture).items() if "|" in n} == {1.0}
+
+    def test_a_layer_begins_when_the_one_before_is_whole(self, scene):
+        for t in np.linspace(0, scene.duration, 33):
+            shares = [p.reveal for p in of(Voxels, scene.at(t)).values()]
+            assert shares == sorted(shares, reverse=True)
+            assert sum(0 < share < 1 for share in shares) <= 1
+
+    def test_only_the_reveal_changes_and_no_array(self, scene):
+        early, late = of(Voxels, scene.at(2.0)), of(Voxels, scene.at(6.0))
+        assert any(early[n].reveal != late[n].reveal for n in early)
+        for name, block in early.items():
+            assert block.values is late[name].values
+            assert block.colormap is late[name].colormap
+
+    def test_a_reveal_of_no_length_shows_all_at_once(self, small_capture):
+        view = {"kind": "activations", "reveal": {"start": 0.0, "duration": 0.0}}
+        scene = Scene.build(parse_scene({"format": 1, "views": [view]}), small_capture)
+        assert scene.duration == 0
+        assert {p.reveal for p in of(Voxels, scene.at(0.0)).values()} == {1.0}
+
+
+class TestSelection:
+    def test_another_sample_shows_its_own_numbers(self, scene, small_capture):
+        for sample in (2, 0, 1):
+            blocks = of(Voxels, scene.at(9.0, Selection(sample=sample)))
+            for name, block in blocks.items():
+                grid = scene.stage.place(name).grid
+                assert np.array_equal(block.values, grid.arrange(small_capture.activation(name, sample)))
+
+    def test_blocks_stay_where_they_are(self, scene):
+        one, other = (of(Voxels, scene.at(9.0, Selection(sample=s))) for s in (0, 1))
+        for name, block in one.items():
+            assert (block.origin, block.cell) == (other[name].origin, other[name].cell)
+
+    def test_a_chosen_layer_stands_out(self, scene):
+        blocks = of(Voxels, scene.at(9.0, Selection(layer="pool")))
+        assert blocks.pop("pool").emphasis == 1.0
+        assert all(block.emphasis < 1 for block in blocks.values())
+
+    def test_a_chosen_layer_gets_its_own_scale(self, scene, small_capture):
+        words = texts_of(scene.at(9.0, Selection(layer="conv")))
+        assert "activation, conv" in words
+        assert "m each layer's own" not in words
+
+    def test_threshold_and_colours_change_no_numbers(self, scene):
+        plain = of(Voxels, scene.at(9.0))
+        other = of(Voxels, scene.at(9.0, Selection(threshold=0.7, colormap="viridis")))
+        for name, block in plain.items():
+            assert other[name].values is block.values
+        assert other["conv"].colormap.name == "viridis"
+        assert other["conv"].threshold == pytest.approx(0.7 * other["conv"].limits[1])
+
+    def test_vectors_are_drawn_whole_whatever_the_threshold(self, scene):
+        blocks = of(Voxels, scene.at(9.0, Selection(threshold=1.0)))
+        assert {blocks[n].threshold for n in ("flatten", "dense", "scores")} == {0.0}
+
+    def test_signed_numbers_get_a_diverging_map_with_zero_in_its_middle(self, scene):
+        for chosen in (None, "viridis", "berlin"):
+            block = of(Voxels, scene.at(9.0, Selection(colormap=chosen)))["dense"]
+            assert block.colormap.diverging
+            assert block.limits[0] == -block.limits[1]
+
+    def test_unsigned_numbers_never_get_one(self, scene):
+        assert not of(Voxels, scene.at(9.0, Selection(colormap="berlin")))["conv"].colormap.diverging
+
+    def test_global_colours_are_the_same_in_all_layers(self, scene):
+        blocks = of(Voxels, scene.at(9.0, Selection(normalize="global"))).values()
+        assert len({block.limits[1] for block in blocks}) == 1
+
+    def test_symmetric_colours(self, scene):
+        blocks = of(Voxels, scene.at(9.0, Selection(normalize="symmetric"))).values()
+        assert all(low == -high for low, high in (block.limits for block in blocks))
+
+
+class TestWords:
+    def test_the_title_names_input_label_and_prediction(self, scene, small_capture):
+        for sample in range(3):
+            scores = small_capture.activation("scores", sample)
+            best = int(scores.argmax())
+            label = captures.CLASSES[int(small_capture.labels[sample])]
+            words = texts_of(scene.at(9.0, Selection(sample=sample)))
+            assert f"input sample {sample}" in words
+            assert f"labelled {label}" in words
+            assert f"predicted {captures.CLASSES[best]} ({score(float(scores[best]))})" in words
+
+    def test_every_cell_of_a_small_head_has_its_name_and_score(self, scene, small_capture):
+        scores = small_capture.activation("scores", 1)
+        labels = of(Labels, scene.at(9.0, Selection(sample=1)))["scores"].labels
+        assert [label.lines[0].split() for label in labels] == [
+            [name, score(float(s))] for name, s in zip(captures.CLASSES, scores, strict=True)
+        ]
+        strongest = max(labels, key=lambda label: label.priority)
+        assert strongest.lines[0].startswith(captures.CLASSES[int(scores.argmax())])
+
+    @pytest.mark.parametrize("threshold", [0.0, 0.25, 0.6, 1.0])
+    @pytest.mark.parametrize("sample", [0, 2])
+    def test_the_cells_shown_are_those_that_reach_the_threshold(self, scene, small_capture, threshold, sample):
+        selection = Selection(sample=sample, threshold=threshold)
+        blocks = of(Voxels, scene.at(9.0, selection))
+        shown = total = 0
+        for name, block in blocks.items():
+            values = small_capture.activation(name, sample)
+            total += values.size
+            is_vector = values.ndim == 1
+            shown += (
+                values.size if is_vector else int((np.abs(values) >= np.float32(threshold * block.limits[1])).sum())
+            )
+        words = texts_of(scene.at(9.0, selection))
+        if threshold:
+            assert f"{shown:,} of {total:,} cells reach {threshold:.0%} of" in words
+        else:
+            assert "cells reach" not in words
+
+    def test_connections_shown_and_all(self, scene, small_capture):
+        words = texts_of(scene.at(9.0))
+        pair = small_capture.connections("flatten", "dense")
+        strongest = np.abs(pair.weight).max()
+        assert f"flatten → dense: 30 of 720, up to {strongest:.3g}" in words
+        assert "6 of 9 taps of the 1 strongest filters" in words
+
+    def test_a_layer_is_named_with_its_kind_and_shape(self, scene):
+        labels = of(Labels, scene.at(0.0))["names"].labels
+        assert ("conv", "Conv2D · 6 × 7 × 4") in [label.lines for label in labels]
+        assert len(labels) == 6
+
+    def test_nan_and_infinite_numbers_are_counted(self, tmp_path: Path):
+        graph = chain([("input", "InputLayer", (5, 5, 1)), ("conv", "Conv2D", (4, 4, 2))])
+        values = np.ones((1, 4, 4, 2), dtype=np.float32)
+        values[0, 0, 0] = np.nan
+        values[0, 1, :2, 0] = (np.inf, -np.inf)
+        values[0, 2, 2, 1] = np.inf
+        capture = captures.write(tmp_path / "odd.zarr", graph, {"conv": values})
+        scene = Scene.build(default_scene(), capture)
+        words = texts_of(scene.at(scene.duration))
+        assert "2 NaN" in words
+        assert "3 infinite" in words
+        assert "32 of 32 cells reach 25% of" in words
+
+
+class TestConnections:
+    def test_as_many_lines_as_pairs(self, scene):
+        found = of(Lines, scene.at(9.0))
+        assert sum(len(p.points) for n, p in found.items() if n.startswith("flatten|dense|")) == 30
+        assert sum(len(p.points) for n, p in found.items() if n.startswith("input|conv|")) == 6
+
+    def test_a_scene_may_ask_for_fewer(self, small_capture):
+        spec = parse_scene({"format": 1, "views": [{"kind": "connections", "strongest": 4, "fans": False}]})
+        scene = Scene.build(spec, small_capture)
+        found = of(Lines, scene.at(9.0))
+        assert sum(len(p.points) for p in found.values()) == 4
+        assert "4 of 720" in texts_of(scene.at(9.0))
+        weights = np.sort(np.abs(small_capture.connections("flatten", "dense").weight))[-4:]
+        shares = np.sort(np.concatenate([p.colors[:, 3] for p in found.values()]))
+        assert np.allclose(shares, 0.05 + 0.6 * (weights / weights.max()) ** 2, atol=1e-5)
+
+    def test_a_line_runs_from_cell_to_cell(self, scene, small_capture):
+        pair = small_capture.connections("flatten", "dense")
+        stage = scene.stage
+        ends = {
+            (tuple(np.round(a, 4)), tuple(np.round(b, 4)))
+            for a, b in zip(
+                stage.centers("flatten", pair.index[:, 0]), stage.centers("dense", pair.index[:, 1]), strict=True
+            )
+        }
+        for name, lines in of(Lines, scene.at(9.0)).items():
+            if name.startswith("flatten|dense|"):
+                for points in lines.points.astype(np.float64):
+                    ends.discard((tuple(np.round(points[0], 4)), tuple(np.round(points[-1], 4))))
+        # float32 moves the last digit of a few.
+        assert len(ends) < 8
+
+    def test_sign_is_colour(self, scene, small_capture):
+        pair = small_capture.connections("flatten", "dense")
+        warm = sum(
+            int((p.colors[:, 0] > p.colors[:, 2]).sum())
+            for n, p in of(Lines, scene.at(9.0)).items()
+            if n.startswith("flatten|dense|")
+        )
+        assert warm == int((pair.weight >= 0).sum())
+
+    def test_another_ranking_is_said(self, scene):
+        assert "by |weight|" in texts_of(scene.at(9.0))
+        assert "by |weight × activation|" in texts_of(scene.at(9.0, Selection(ranking="contribution")))
+
+
+class TestCamera:
+    def test_without_keyframes_it_stands_still(self, scene):
+        assert scene.camera(0.0, aspect=1.5) == scene.camera(7.0, aspect=1.5)
+
+    def test_it_goes_from_keyframe_to_keyframe(self, small_capture):
+        frames = [{"at": 1.0, "azimuth": -40.0}, {"at": 3.0, "target": "layer:conv", "distance": 2.0}]
+        scene = Scene.build(parse_scene({"format": 1, "camera": {"keyframes": frames}}), small_capture)
+        poses = [scene.camera(t, aspect=1.6) for t in (0.0, 1.0, 2.0, 3.0, 9.0)]
+        assert poses[0].position == pytest.approx(poses[1].position)
+        assert poses[3].position == pytest.approx(poses[4].position)
+        assert poses[3].target == pytest.approx(scene.stage.place("conv").center)
+        lengths = [math.dist(p.position, p.target) for p in poses[1:4]]
+        assert lengths[0] > lengths[1] > lengths[2]
+        diagonal = math.hypot(*scene.stage.place("conv").size)
+        assert lengths[2] == pytest.approx(2.0 * diagonal)
+
+    def test_it_moves_without_a_jump(self, small_capture):
+        frames = [{"at": 0.0, "azimuth": -60.0}, {"at": 2.0, "azimuth": 60.0, "target": "layer:dense"}]
+        scene = Scene.build(parse_scene({"format": 1, "camera": {"keyframes": frames}}), small_capture)
+        eyes = np.array([scene.camera(t, aspect=1.6).position for t in np.linspace(0, 2, 401)])
+        steps = np.linalg.norm(np.diff(eyes, axis=0), axis=1)
+        assert steps.max() < 5 * steps.mean()
+
+    def test_a_scene_lasts_as_long_as_its_camera_moves(self, small_capture):
+        spec = parse_scene({"format": 1, "camera": {"keyframes": [{"at": 30.0}]}})
+        assert Scene.build(spec, small_capture).duration == 30.0
+
+
+class TestStructure:
+    def test_without_numbers_the_blocks_are_bodies(self, long_capture):
+        scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), long_capture)
+        picture = scene.at(0.0)
+        boxes = of(Box, picture)
+        assert len(boxes) == 177
+        assert all(box.fill > 0 for box in boxes.values())
+        assert "177 nodes" in texts_of(picture)
+
+    def test_with_numbers_they_are_frames(self, scene):
+        assert {box.fill for box in of(Box, scene.at(0.0)).values()} == {0.0}
+
+    def test_every_edge_is_drawn_once(self, long_capture):
+        scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), long_capture)
+        assert sum(len(p.points) for p in of(Lines, scene.at(0.0)).values()) == len(long_capture.graph.edges)
+
+    def test_labels_and_edges_can_be_left_out(self, small_capture):
+        view = {"kind": "structure", "labels": False, "edges": False}
+        picture = Scene.build(parse_scene({"format": 1, "views": [view]}), small_capture).at(0.0)
+        assert not of(Labels, picture)
+        assert not of(Lines, picture)
+
+    def test_a_picture_with_no_panel_of_its_own_has_a_title(self, small_capture):
+        scene = Scene.build(
+            parse_scene({"format": 1, "title": "Mine", "views": [{"kind": "structure"}]}), small_capture
+        )
+        assert scene.at(0.0).primitives[-1].rows[0] == TextRow("Mine", "title")
+
+
+def test_a_picture_as_input_is_shown_as_it_was(tmp_path: Path):
+    random = np.random.default_rng(4)
+    graph = chain([("input", "InputLayer", (6, 5, 3)), ("out", "Dense", (4,))])
+    pixels = random.integers(0, 256, (2, 6, 5, 3), dtype=np.uint8)
+    values = {"input": random.random((2, 6, 5, 3), dtype=np.float32), "out": random.random((2, 4), dtype=np.float32)}
+    capture = captures.write(tmp_path / "p.zarr", graph, values, pictures={"input": pixels})
+    scene = Scene.build(default_scene(), capture)
+    for sample in (0, 1):
+        picture = scene.at(9.0, Selection(sample=sample))
+        assert np.array_equal(of(Image, picture)["input"].pixels, pixels[sample])
+        assert "input" not in of(Voxels, picture)
+
+
+def test_a_gray_input_is_shown_from_its_numbers(scene, small_capture):
+    pixels = of(Image, scene.at(9.0))["input"].pixels
+    values = small_capture.activation("input", 0)[..., 0]
+    assert pixels.shape == (8, 9, 3)
+    expected = (values - values.min()) / (values.max() - values.min()) * 255
+    assert np.abs(pixels[..., 0] - expected).max() <= 0.51
+
+
+def test_a_capture_without_numbers_still_shows_its_architecture(long_capture):
+    scene = Scene.build(default_scene(), long_capture)
+    picture = scene.at(scene.duration)
+    assert len(of(Box, picture)) == 177
+    assert set(of(Voxels, picture)) == {"predictions"}
+    assert "predictions: highest 3 of 1,000" in texts_of(picture)
+
+
+def test_selections_that_are_equal_are_one_picture(scene):
+    a, b = Selection(sample=1, layer="conv"), replace(Selection(sample=1), layer="conv")
+    assert arrays_of(scene.at(9.0, a).primitives)[0] is arrays_of(scene.at(9.0, b).primitives)[0]

@@ -1,0 +1,147 @@
+"""A scene file is either whole, or refused with the place in the file that is wrong."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nnviz3d.apps.source import bundled_scenes
+from nnviz3d.data.bundled import gallery
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.spec import default_scene, parse_scene, read_scene
+
+ACTIVATIONS = {"kind": "activations"}
+
+
+def parse(*views, **top):
+    return parse_scene({"format": 1, "views": list(views) or [ACTIVATIONS], **top})
+
+
+def test_nothing_but_the_format_gives_all_views():
+    spec = parse_scene({"format": 1})
+    assert [view.kind for view in spec.views] == ["structure", "activations", "connections"]
+    assert spec == default_scene()
+
+
+@pytest.mark.parametrize(
+    ("data", "where"),
+    [
+        ({"format": 1, "foo": 2}, "unknown key foo"),
+        ({"format": 1, "views": [{**ACTIVATIONS, "foo": 1}]}, "unknown key views[0].foo"),
+        ({"format": 1, "views": [ACTIVATIONS, {"kind": "structure", "foo": 1}]}, "unknown key views[1].foo"),
+        ({"format": 1, "camera": {"keyframes": [{"foo": 1}]}}, "unknown key camera.keyframes[0].foo"),
+        ({"format": 1, "views": [{**ACTIVATIONS, "reveal": {"foo": 1}}]}, "unknown key views[0].reveal.foo"),
+        ({"format": 1, "source": {"capture": "a", "foo": 1}}, "unknown key source.foo"),
+        ({}, "format is missing"),
+        ({"format": 2}, "format: input should be 1 (got 2)"),
+        ({"format": 1, "views": []}, "views: "),
+        ({"format": 1, "views": [{"kind": "activation"}]}, "views[0]: "),
+        ({"format": 1, "views": [{"layers": ["a"]}]}, "views[0]"),
+        ({"format": 1, "views": [{**ACTIVATIONS, "threshold": 2}]}, "views[0].threshold: "),
+        ({"format": 1, "views": [{**ACTIVATIONS, "threshold": "much"}]}, "views[0].threshold: "),
+        ({"format": 1, "views": [{**ACTIVATIONS, "normalize": "none"}]}, "views[0].normalize: "),
+        ({"format": 1, "views": [{**ACTIVATIONS, "reveal": {"duration": -1}}]}, "views[0].reveal.duration: "),
+        ({"format": 1, "views": [{"kind": "connections", "strongest": 0}]}, "views[0].strongest: "),
+        ({"format": 1, "camera": {"elevation": 90}}, "camera.elevation: "),
+        ({"format": 1, "camera": {"keyframes": [{}, {"distance": 0}]}}, "camera.keyframes[1].distance: "),
+        ({"format": 1, "layout": {"kind": "circle"}}, "layout.kind: "),
+        ({"format": 1, "source": {}}, "source: give a capture, or a model"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(data, where):
+    with pytest.raises(SceneError) as error:
+        parse_scene(data, "my.toml")
+    message = str(error.value)
+    assert message.startswith(f"my.toml: {where}")
+    assert "\n" not in message
+
+
+def test_all_mistakes_are_named_at_once():
+    with pytest.raises(SceneError, match=r"views\[0\]\.foo.*; .*camera\.bar"):
+        parse_scene({"format": 1, "views": [{**ACTIVATIONS, "foo": 1}], "camera": {"bar": 1}})
+
+
+def test_an_unknown_colour_map_lists_those_there_are():
+    with pytest.raises(SceneError, match=r"views\[0\]\.colormap: there is no colour map 'jet'; choose one of inferno"):
+        parse({**ACTIVATIONS, "colormap": "jet"})
+
+
+@pytest.mark.parametrize("name", ["inferno", "gray", "ember-ice", "berlin"])
+def test_every_kind_of_colour_map_may_be_named(name):
+    assert parse({**ACTIVATIONS, "colormap": name}).views[0].colormap == name
+
+
+def test_a_spec_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        parse().title = "other"
+
+
+def test_bad_toml_is_said_with_its_line(tmp_path):
+    file = tmp_path / "bad.toml"
+    file.write_text("format = 1\nviews = = 2\n")
+    with pytest.raises(SceneError, match=r"^bad\.toml is not valid TOML: .*line"):
+        read_scene(file)
+
+
+def test_bytes_that_are_no_text_are_no_toml(tmp_path):
+    file = tmp_path / "bad.toml"
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SceneError, match=r"^bad\.toml is not valid TOML"):
+        read_scene(file)
+
+
+def test_a_missing_file_is_said(tmp_path):
+    with pytest.raises(SceneError, match=r"Cannot read the scene .*gone\.toml: No such file"):
+        read_scene(tmp_path / "gone.toml")
+
+
+def test_requires_names_what_has_to_be_captured():
+    assert parse({"kind": "structure"}).requires() == frozenset()
+    assert parse(ACTIVATIONS, {"kind": "connections"}).requires() == {"activations", "connections"}
+
+
+class TestTheGallery:
+    def test_it_has_the_default(self):
+        assert "digits" in bundled_scenes()
+
+    @pytest.mark.parametrize("name", bundled_scenes())
+    def test_every_scene_is_valid_and_its_files_are_there(self, name):
+        spec = read_scene(bundled_scenes()[name])
+        assert spec.title
+        assert spec.source is not None
+        assert spec.source.capture is None or (gallery() / spec.source.capture).exists()
+        model = spec.source.model
+        assert model is None or model.startswith("keras:") or (gallery() / model).exists()
+
+
+class TestAgainstACapture:
+    def test_a_glob_without_a_match_lists_the_names(self, small_capture):
+        with pytest.raises(SceneError) as error:
+            Scene.build(parse({"kind": "structure"}, {**ACTIVATIONS, "layers": ["con", "dense"]}), small_capture)
+        message = str(error.value)
+        assert message.startswith("views[1].layers: no layer matches 'con'")
+        for node in small_capture.graph:
+            assert node.id in message
+        assert "Did you mean 'conv'?" in message
+
+    def test_globs_choose_layers(self, small_capture):
+        scene = Scene.build(parse({**ACTIVATIONS, "layers": ["con*", "den?e"]}), small_capture)
+        names = {p.name for p in scene.at(scene.duration).primitives if type(p).__name__ == "Voxels"}
+        assert names == {"conv", "dense"}
+
+    def test_a_camera_target_that_is_no_node_is_named_with_its_place(self, small_capture):
+        spec = parse(camera={"keyframes": [{"at": 0.0}, {"at": 1.0, "target": "layer:convv"}]})
+        with pytest.raises(SceneError, match=re.escape("camera.keyframes[1].target: expected 'all' or 'layer:NODE'")):
+            Scene.build(spec, small_capture)
+
+    def test_the_scene_of_the_readme_is_valid(self):
+        """Where the README shows a scene file, it can be used as it stands."""
+        text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+        for block in re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL):
+            if "format = 1" in block:
+                import tomllib
+
+                parse_scene(tomllib.loads(block))
