@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -30,13 +30,21 @@ class Batch:
     ----------
     count
         How many samples.
+    ran
+        How many rows the model was given: more than `count` where it takes batches of one size only.
     """
 
     def __init__(
-        self, outputs: dict[str, tuple[Any, ...]], per_sample: frozenset[tuple[str, int]], start: int, count: int
+        self,
+        outputs: dict[str, tuple[Any, ...]],
+        per_sample: frozenset[tuple[str, int]],
+        start: int,
+        count: int,
+        ran: int,
     ) -> None:
         self._outputs = outputs
         self._per_sample = per_sample
+        self._ran = ran
         self.start = start
         self.count = count
 
@@ -54,9 +62,11 @@ class Batch:
         values = _to_numpy(self._outputs[node_id][output])
         if values is None or values.ndim == 0:
             return None
-        if values.shape[0] > self.count and values.shape[0] % self.count == 0:
-            values = values.reshape(self.count, values.shape[0] // self.count, *values.shape[1:])
-        return values[: self.count] if values.shape[0] >= self.count else None
+        if values.shape[0] != self._ran:
+            if values.shape[0] % self._ran:
+                return None
+            values = values.reshape(self._ran, values.shape[0] // self._ran, *values.shape[1:])
+        return values[: self.count]
 
 
 class Forward:
@@ -108,7 +118,7 @@ class Forward:
             if self._batch is not None and count < self._batch:
                 # The model takes batches of one size only: fill up with copies of the last sample.
                 parts = [np.concatenate([p, np.repeat(p[-1:], self._batch - count, axis=0)]) for p in parts]
-            yield Batch(self._run(parts), self._per_sample, start, count)
+            yield Batch(self._run(parts), self._per_sample, start, count, len(parts[0]))
 
     def _run(self, parts: Sequence[NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
         tensors = [tf.convert_to_tensor(p, dtype=s.dtype) for p, s in zip(parts, self._specs, strict=True)]
@@ -125,19 +135,25 @@ def batch_size(described: DescribedModel, samples: int) -> int:
     return max(1, min(samples, LARGEST_BATCH, MEMORY // max(one, 1)))
 
 
-def random_states(model: keras.Model) -> list[NDArray[Any]]:
-    """Read the state of a model's random generators: if a run changes it, the model draws at random."""
-    return [np.asarray(v) for v in _generators(model)]
+class RandomWatch:
+    """A context that notices if a model draws at random, and in the end puts its generators back as they were."""
 
+    def __init__(self, model: keras.Model) -> None:
+        self._generators = [v for v in model.non_trainable_variables if v.name == "seed_generator_state"]
+        self._before = [np.asarray(v) for v in self._generators]
 
-def restore_random_states(model: keras.Model, states: Sequence[NDArray[Any]]) -> None:
-    """Put back what `random_states` read, so that capturing changes nothing in a live model."""
-    for variable, state in zip(_generators(model), states, strict=True):
-        variable.assign(state)
+    def __enter__(self) -> Self:
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        for generator, state in zip(self._generators, self._before, strict=True):
+            generator.assign(state)
 
-def _generators(model: keras.Model) -> list[Any]:
-    return [v for v in model.non_trainable_variables if v.name == "seed_generator_state"]
+    @property
+    def drew(self) -> bool:
+        """Whether any generator has moved since."""
+        now = [np.asarray(v) for v in self._generators]
+        return any(not np.array_equal(a, b) for a, b in zip(self._before, now, strict=True))
 
 
 def _to_numpy(tensor: Any) -> NDArray[Any] | None:

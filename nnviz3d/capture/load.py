@@ -19,6 +19,7 @@ import keras
 import tensorflow as tf
 
 from nnviz3d.capture import archive
+from nnviz3d.capture.early import check_model_source
 from nnviz3d.capture.preprocess import family_mode
 from nnviz3d.capture.words import reason
 from nnviz3d.data.request import Preprocessing
@@ -66,29 +67,16 @@ def load_model(source: str, *, weights: str | None = None, trust: bool = False) 
     ModelError
         If there is no model, it is damaged, or it carries code and is not trusted.
     """
-    if source.startswith("keras:"):
+    path = check_model_source(source)
+    if path is None:
         return _application(source.removeprefix("keras:"), weights or "imagenet")
     if weights is not None:
         raise ModelError(f"--weights goes with keras:NAME only; {source} brings its own.")
-    path = Path(source).expanduser()
     if path.is_dir():
         return _saved_model(path, trust)
-    if not path.exists():
-        raise ModelError(
-            f"There is no model at {source}; expected a .keras or .h5 file, a SavedModel folder or keras:NAME."
-        )
-    match path.suffix.lower():
-        case ".keras":
-            config = archive.read_keras_config(path)
-            return _file(path, path, config, trust)
-        case ".h5" | ".hdf5":
-            return _h5(path, trust)
-        case other:
-            raise ModelError(
-                f"{path.name} ends in {other or 'nothing'!r}; expected a model that ends in .keras or .h5, a "
-                f"SavedModel folder or "
-                "keras:NAME."
-            )
+    if path.suffix.lower() == ".keras":
+        return _file(path, path, archive.read_keras_config(path), trust)
+    return _h5(path, trust)
 
 
 def application_names() -> list[str]:
@@ -140,7 +128,7 @@ def _h5(path: Path, trust: bool) -> LoadedModel:
     if not isinstance(config.get("config"), list):
         return _file(path, path, config, trust)
     # Keras before 2.2 wrote a Sequential as the bare list of its layers; Keras 3 wants a dictionary around it.
-    config["config"] = {"name": "sequential", "layers": config["config"]}
+    config["config"] = {"name": "sequential", "layers": _with_input(config["config"])}
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "model.h5"
         shutil.copyfile(path, copy)
@@ -150,6 +138,17 @@ def _h5(path: Path, trust: bool) -> LoadedModel:
         loaded = _file(copy, path, config, trust)
     note = "Written by Keras 2.1 or earlier; its list of layers was wrapped so that Keras 3 can read it."
     return LoadedModel(loaded.model, loaded.name, loaded.sha256, notes=(*loaded.notes, note))
+
+
+def _with_input(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give the first layer's ``batch_input_shape`` a layer of its own; Keras 3 takes it for a shape without the batch."""
+    first = layers[0] if layers else {}
+    if first.get("class_name") == "InputLayer" or "batch_input_shape" not in first.get("config", {}):
+        return layers
+    inside = dict(first["config"])
+    shape = inside.pop("batch_input_shape")
+    opening = {"batch_shape": shape, "dtype": inside.get("dtype", "float32"), "name": "input"}
+    return [{"class_name": "InputLayer", "config": opening}, {**first, "config": inside}, *layers[1:]]
 
 
 def _file(readable: Path, path: Path, config: dict[str, Any], trust: bool) -> LoadedModel:
@@ -202,9 +201,6 @@ def _custom_objects(path: Path, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _saved_model(path: Path, trust: bool) -> LoadedModel:
-    graph = path / "saved_model.pb"
-    if not graph.is_file():
-        raise ModelError(f"The folder {path.name} is no SavedModel: it holds no saved_model.pb.")
     if not trust:
         raise ModelError(
             f"{path.name} is a SavedModel, which is TensorFlow code. Loading it can run anything; if you know where "
@@ -226,7 +222,7 @@ def _saved_model(path: Path, trust: bool) -> LoadedModel:
     except (OSError, ValueError, TypeError, tf.errors.OpError) as error:
         raise ModelError(f"The SavedModel {path.name} cannot be loaded: {reason(error)}") from error
     note = "A SavedModel keeps no layers, so the whole of it is one block."
-    return LoadedModel(model, path.name, _sha256(graph), notes=(note,))
+    return LoadedModel(model, path.name, _sha256(path / "saved_model.pb"), notes=(note,))
 
 
 class _Served(keras.Layer):  # type: ignore[misc]

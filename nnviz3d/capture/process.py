@@ -21,8 +21,8 @@ from typing import TextIO
 
 from pydantic import ValidationError
 
+from nnviz3d.capture.early import refuse_early
 from nnviz3d.data.request import CaptureRequest, Crashed, Event, Finished, Progress, Refused
-from nnviz3d.data.writer import check_destination
 from nnviz3d.errors import ModelError, UserError
 
 Report = Callable[[Event], None]
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def _capture(request: CaptureRequest, say: Report) -> Finished:
-    check_destination(request.out)
+    refuse_early(request)
     started = time.perf_counter()
     say(Progress(stage="import", done=0))
     # Set before TensorFlow is imported, or not heard.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d import __version__
-from nnviz3d.capture.activations import Batch, Forward, random_states, restore_random_states
+from nnviz3d.capture.activations import Batch, Forward, RandomWatch
 from nnviz3d.capture.connections import ConnectionFinder
 from nnviz3d.capture.describe import DescribedModel, describe
 from nnviz3d.capture.graph import Inputs, Program, expected_inputs, open_model
@@ -58,8 +59,8 @@ def read_inputs(loaded: LoadedModel, sources: Sequence[str], *, seed: int) -> tu
     inputs = expected_inputs(loaded.model)
     if inputs is None:
         raise ModelError(
-            f"{loaded.name} was saved before it was built, so it does not know its input's shape; call it once on data "
-            "before you save it, or capture in Python with nnviz3d.capture(model, x)."
+            f"{loaded.name} was never built, so it does not know its input's shape; call it once on data before it is "
+            "saved, or hand it an array in Python: nnviz3d.capture(model, x)."
         )
     needs_tokens = not sources or "random" in sources
     vocabulary = tokens(open_model(loaded.model, inputs)) if needs_tokens else {}
@@ -96,48 +97,44 @@ def capture_model(loaded: LoadedModel, inputs: Inputs, samples: Samples, options
     finder = ConnectionFinder(described, options.top_k)
 
     clock.start("forward", len(samples))
-    before = random_states(loaded.model)
     batches = forward.batches(arrays)
-    batch = next(batches)
-    random = any(not np.array_equal(a, b) for a, b in zip(before, random_states(loaded.model), strict=True))
-    described, missing = _with_real_shapes(described, batch)
-    provenance = Provenance(
-        model=loaded.name,
-        sha256=loaded.sha256,
-        preprocessing=decision.mode,
-        preprocessing_reason=decision.reason,
-        samples=samples.names,
-        notes=(*loaded.notes, *samples.notes, *_remarks(described, finder, random=random, missing=missing)),
-        versions=versions(),
-        seed=options.seed,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-    with CaptureWriter(
-        options.out,
-        graph=described.graph,
-        provenance=provenance,
-        samples=len(samples),
-        classes=_classes(options, samples, described),
-    ) as writer:
-        _write_samples(writer, described, samples, arrays)
-        while True:
-            clock.start("write", len(samples), batch.start)
-            for node_id, output in batch:
-                numbers = batch.numbers(node_id, output)
-                if numbers is not None:
-                    writer.write_activations(node_id, output, batch.start, numbers)
-            clock.start("connections", len(samples), batch.start)
-            finder.add(batch)
-            clock.start("forward", len(samples), batch.start + batch.count)
-            following = next(batches, None)
-            if following is None:
-                break
-            batch = following
-        restore_random_states(loaded.model, before)
-        clock.start("write", len(samples), len(samples))
-        finder.write(writer)
-        write_weights(writer, described, everything=options.all_weights)
-        writer.commit(len(samples))
+    with RandomWatch(loaded.model) as watch:
+        batch = next(batches)
+        # Some shapes are known only now: layers that fold windows into the batch axis say nothing of them before.
+        described, missing = _with_real_shapes(described, batch)
+        remarks = _remarks(described, finder, random=watch.drew, missing=missing)
+        provenance = Provenance(
+            model=loaded.name,
+            sha256=loaded.sha256,
+            preprocessing=decision.mode,
+            preprocessing_reason=decision.reason,
+            samples=samples.names,
+            notes=(*loaded.notes, *samples.notes, *remarks),
+            versions=versions(),
+            seed=options.seed,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        with CaptureWriter(
+            options.out,
+            graph=described.graph,
+            provenance=provenance,
+            samples=len(samples),
+            classes=_classes(options, samples, described),
+        ) as writer:
+            _write_samples(writer, described, samples, arrays)
+            for part in itertools.chain([batch], batches):
+                clock.start("write", len(samples), part.start)
+                for node_id, output in part:
+                    numbers = part.numbers(node_id, output)
+                    if numbers is not None:
+                        writer.write_activations(node_id, output, part.start, numbers)
+                clock.start("connections", len(samples), part.start)
+                finder.add(part)
+                clock.start("forward", len(samples), part.start + part.count)
+            clock.start("write", len(samples), len(samples))
+            finder.write(writer)
+            write_weights(writer, described, everything=options.all_weights)
+            writer.commit(len(samples))
     clock.stop()
     return Finished(out=options.out, samples=len(samples), nodes=len(described.graph), seconds=clock.seconds)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from nnviz3d.capture import pictures
 from nnviz3d.capture.arrays import array_samples, load_array
+from nnviz3d.capture.early import check_sample_source
 from nnviz3d.capture.graph import InputSpec
 from nnviz3d.capture.pictures import PictureShape
 from nnviz3d.capture.sample_set import Samples, join
@@ -81,24 +81,14 @@ def _read(
 ) -> Samples:
     if source == "random":
         return random_samples(specs, seed, vocabulary)
-    if source.startswith("digits:"):
+    path = check_sample_source(source)
+    if path is None:
         return _digits(source, specs, taken)
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise SampleError(
-            f"There is no input {source}; expected a picture, a folder of pictures, a .npy or .npz file, digits:N or "
-            f"random."
-        )
-    suffix = path.suffix.lower()
-    if suffix in {".npy", ".npz"}:
-        return array_samples(load_array(path), specs, path.name)
     if path.is_dir():
         return _picture_samples([(p.name, pictures.read_image(p)) for p in pictures.pictures_in(path)], specs, taken)
-    if suffix in pictures.SUFFIXES:
+    if path.suffix.lower() in pictures.SUFFIXES:
         return _picture_samples([(path.name, pictures.read_image(path))], specs, taken)
-    raise SampleError(
-        f"{path.name} is no input that nnviz3d knows; expected {', '.join(sorted(pictures.SUFFIXES))}, .npy or .npz."
-    )
+    return array_samples(load_array(path), specs, path.name)
 
 
 def _digits(source: str, specs: Sequence[InputSpec], taken: tuple[int, ...] | None) -> Samples:

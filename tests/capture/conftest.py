@@ -1,0 +1,28 @@
+"""Real models for the tests of capturing. These tests run in a process of their own: TensorFlow and OpenGL share none."""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "tests/capture" in item.path.as_posix():
+            item.add_marker(pytest.mark.tensorflow)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    import keras
+
+    keras.utils.set_random_seed(7)
+    keras.backend.clear_session()  # names such as dense_1 start anew, so that tests do not depend on their order
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(3)

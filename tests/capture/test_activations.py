@@ -1,0 +1,210 @@
+"""What is captured is bit for bit what Keras itself computes."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from nnviz3d.capture.activations import Forward, RandomWatch, batch_size
+from nnviz3d.capture.describe import describe
+from nnviz3d.capture.graph import Inputs, InputSpec, expected_inputs, open_model
+from tests.capture import zoo
+
+
+def run(model, arrays, inputs=None):
+    inputs = inputs or expected_inputs(model)
+    if inputs is None:
+        inputs = Inputs((InputSpec("input", arrays[0].shape[1:], "float32"),), 0)
+    described = describe(open_model(model, inputs), model.name)
+    found = {}
+    for batch in Forward(described, inputs.specs).batches(arrays):
+        for node_id, output in batch:
+            found.setdefault((node_id, output), []).append(batch.numbers(node_id, output))
+    return described, {key: np.concatenate(parts) for key, parts in found.items()}
+
+
+def own_outputs(model, x):
+    """Run Keras' own sub-model that ends in every layer of a functional model."""
+    taken = [layer for layer in model.layers if not isinstance(layer, layers.InputLayer)]
+    values = keras.Model(model.inputs, [layer.output for layer in taken])(
+        [x] if not isinstance(x, list) else x, training=False
+    )
+    return dict(zip((layer.name for layer in taken), (np.asarray(v) for v in keras.tree.flatten(values)), strict=True))
+
+
+def test_reloaded_sequential(tmp_path, rng):
+    model = zoo.reloaded(tmp_path)
+    x = zoo.numbers(rng, 5, 28, 28, 1)
+    described, found = run(model, [x])
+    assert len(found) == 9
+    value = x
+    for layer in model.layers:  # one layer after the other, by Keras itself
+        value = layer(value, training=False)
+        assert np.array_equal(found[layer.name, 0], value)
+    assert np.array_equal(found[described.graph.outputs[0], 0], model.predict(x, verbose=0))
+
+
+def test_residual_by_keras_own_submodels(rng):
+    model = zoo.residual()
+    x = zoo.numbers(rng, 3, 8, 8, 3)
+    _, found = run(model, [x])
+    for name, value in own_outputs(model, x).items():
+        assert np.array_equal(found[name, 0], value), name
+
+
+def test_mobilenet_v2_by_keras_own_submodels(rng):
+    model = keras.applications.MobileNetV2(weights=None, input_shape=(64, 64, 3))
+    x = zoo.numbers(rng, 2, 64, 64, 3)
+    _, found = run(model, [x])
+    own = own_outputs(model, x)
+    assert len(own) == 155
+    assert [name for name, value in own.items() if not np.array_equal(found[name, 0], value)] == []
+
+
+def test_nested_and_shared(rng):
+    model = zoo.nested_and_shared()
+    x = zoo.numbers(rng, 4, 8)
+    _, found = run(model, [x])
+    shared, inner = model.get_layer("shared"), model.get_layer("inner")
+    once = shared(x)
+    twice = shared(once)
+    assert np.array_equal(found["shared", 0], once)
+    assert np.array_equal(found["shared@1", 0], twice)
+    assert np.array_equal(found["inner/second", 0], inner(once))
+    assert np.array_equal(found["inner/second@1", 0], inner(twice))
+    assert np.array_equal(found["head/drop", 0], model(x, training=False))
+
+
+def test_subclassed_with_a_list(rng):
+    model = zoo.Stack()
+    x = zoo.numbers(rng, 4, 5)
+    _, found = run(model, [x])
+    value = model.stem(x)
+    assert np.array_equal(found["stem", 0], value)
+    for i, block in enumerate(model.blocks):
+        assert np.array_equal(found[f"block{i}/one", 0], block.one(value))
+        value = block(value)
+        assert np.array_equal(found[f"block{i}/add", 0], value)
+    assert np.array_equal(value, model(x))
+
+
+def test_attention_and_bidirectional(rng):
+    model = zoo.sequence()
+    x = zoo.numbers(rng, 3, 6, 8)
+    _, found = run(model, [x])
+    for name, value in own_outputs(model, x).items():
+        assert np.array_equal(found[name, 0], value), name
+
+
+def test_several_inputs_and_outputs(rng):
+    model = zoo.two_in_two_out()
+    left, right = zoo.numbers(rng, 3, 4), zoo.numbers(rng, 3, 3)
+    _, found = run(model, [left, right])
+    own = model({"left": left, "right": right}, training=False)
+    assert np.array_equal(found["first", 0], own["first"])
+    assert np.array_equal(found["second", 0], own["second"])
+
+
+def test_masks_are_honoured():
+    start = keras.Input((5,), dtype="int32", name="start")
+    embedded = layers.Embedding(10, 4, mask_zero=True, name="embedding")(start)
+    model = keras.Model(start, layers.LSTM(3, name="lstm")(embedded))
+    x = np.array([[1, 2, 0, 0, 0], [3, 4, 5, 6, 0]], dtype=np.int32)
+    _, found = run(model, [x])
+    assert np.array_equal(found["lstm", 0], model(x))
+
+
+def test_tensorflow_functions(rng):
+    model = zoo.Tutorial()
+    x = zoo.numbers(rng, 2, 9, 9, 1)
+    _, found = run(model, [x])
+    assert np.array_equal(found["softmax", 0], model(x))
+    assert np.array_equal(found["relu", 0], np.maximum(found["conv", 0], 0))
+
+
+def test_batch_normalization_and_dropout_run_as_in_inference(rng):
+    model = keras.Sequential(
+        [keras.Input((6,), name="input"), layers.BatchNormalization(name="norm"), layers.Dropout(0.5)]
+    )
+    model.layers[0].set_weights([v + 0.5 for v in model.layers[0].get_weights()])
+    before = [v.numpy() for v in model.variables]
+    x = zoo.numbers(rng, 4, 6)
+    _, found = run(model, [x])
+    assert np.array_equal(found["norm", 0], model(x, training=False))
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.variables, strict=True))
+
+
+def test_half_precision_is_widened_exactly(rng):
+    policy = keras.mixed_precision.DTypePolicy("mixed_bfloat16")
+    model = keras.Sequential([keras.Input((6,), name="input"), layers.Dense(4, dtype=policy, name="dense")])
+    x = zoo.numbers(rng, 3, 6)
+    _, found = run(model, [x])
+    own = model(x)
+    assert own.dtype == "bfloat16"
+    assert found["dense", 0].dtype == np.float32
+    assert np.array_equal(found["dense", 0], np.asarray(keras.ops.cast(own, "float32")))
+
+
+def test_windows_folded_into_the_batch_are_unfolded(rng):
+    start = keras.Input((4, 6), name="start")
+    folded = keras.ops.reshape(start, (-1, 6))
+    model = keras.Model(start, keras.ops.reshape(layers.Dense(2, name="dense")(folded), (-1, 4, 2)))
+    x = zoo.numbers(rng, 3, 4, 6)
+    _, found = run(model, [x])
+    assert found["dense", 0].shape == (3, 4, 2)
+    assert np.array_equal(found["dense", 0], model(x))
+
+
+def test_many_samples_go_in_batches_and_come_out_in_order(rng):
+    model = zoo.digits_like()
+    x = zoo.numbers(rng, 70, 28, 28, 1)
+    described, found = run(model, [x])
+    assert batch_size(described, 70) == 32
+    assert found["input", 0].shape == x.shape
+    assert np.array_equal(found["input", 0], x)
+    assert np.array_equal(found["dense_1", 0], model.predict(x, batch_size=32, verbose=0))
+
+
+def test_a_batch_holds_no_more_than_memory_allows():
+    model = keras.Sequential([keras.Input((512, 512, 3), name="input"), layers.Conv2D(64, 3, name="conv")])
+    described = describe(open_model(model, expected_inputs(model)), "wide")
+    assert batch_size(described, 100) == 3
+
+
+def test_a_model_for_one_batch_size_gets_it(rng):
+    start = keras.Input(batch_shape=(4, 3), name="start")
+    model = keras.Model(start, layers.Dense(2, name="dense")(start))
+    x = zoo.numbers(rng, 6, 3)
+    _, found = run(model, [x])
+    assert found["dense", 0].shape == (6, 2)
+    assert np.allclose(found["dense", 0], model.layers[1](x), atol=1e-6)
+
+
+def test_random_layers_are_noticed_and_their_generators_put_back(rng):
+    class Sampling(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.generator = keras.random.SeedGenerator(3)
+
+        def call(self, x):
+            return x + keras.random.normal(keras.ops.shape(x), seed=self.generator)
+
+    model = keras.Sequential([keras.Input((4,), name="input"), Sampling(name="sampling")])
+    x = zoo.numbers(rng, 2, 4)
+    expected = np.asarray(model(x))
+    model.layers[0].generator.state.assign([3, 0])
+    state = model.layers[0].generator.state.numpy()
+    with RandomWatch(model) as watch:
+        assert not watch.drew
+        run(model, [x])
+        assert watch.drew
+    assert np.array_equal(state, model.layers[0].generator.state)
+    assert np.array_equal(expected, model(x))
+
+
+@pytest.mark.parametrize("activation", ["gelu", "silu", "softmax"])
+def test_activation_functions_inside_layers(activation, rng):
+    model = keras.Sequential([keras.Input((6,), name="input"), layers.Dense(4, activation=activation, name="dense")])
+    x = zoo.numbers(rng, 3, 6)
+    # By predict, which is compiled as the capture is: TensorFlow fuses a gelu into its matrix product only then.
+    assert np.array_equal(run(model, [x])[1]["dense", 0], model.predict(x, verbose=0))

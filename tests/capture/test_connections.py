@@ -1,0 +1,158 @@
+"""Connections are proven by hand: all contributions into a cell, and its bias, make what the layer computes there."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from nnviz3d.capture.activations import Forward
+from nnviz3d.capture.connections import ConnectionFinder
+from nnviz3d.capture.describe import describe
+from nnviz3d.capture.graph import expected_inputs, open_model
+from nnviz3d.capture.strongest import KernelMatrix, pick
+from tests.capture import zoo
+
+ALL = 10**9
+
+
+class Kept:
+    """Stands in for the writer: keeps what it is given."""
+
+    def __init__(self):
+        self.pairs = {}
+
+    def write_connections(self, found):
+        first = found["weight"][0]
+        self.pairs[first.source, first.target] = found
+
+
+def connections(model, x, k=ALL):
+    inputs = expected_inputs(model)
+    described = describe(open_model(model, inputs), "m")
+    finder = ConnectionFinder(described, k)
+    values = {}
+    for batch in Forward(described, inputs.specs).batches([x]):
+        finder.add(batch)
+        for node_id, output in batch:
+            values.setdefault(node_id, []).append(batch.numbers(node_id, output))
+    kept = Kept()
+    finder.write(kept)
+    return kept.pairs, {key: np.concatenate(parts) for key, parts in values.items()}, finder
+
+
+CONVOLUTIONS = [
+    ("valid", (9, 9, 3), lambda: layers.Conv2D(5, 3, name="layer")),
+    ("same", (9, 9, 3), lambda: layers.Conv2D(5, 3, padding="same", name="layer")),
+    ("same, strides", (9, 8, 3), lambda: layers.Conv2D(5, 4, strides=2, padding="same", name="layer")),
+    ("strides, uneven kernel", (11, 9, 2), lambda: layers.Conv2D(3, (2, 5), strides=(3, 2), name="layer")),
+    ("dilation", (12, 12, 2), lambda: layers.Conv2D(3, 3, dilation_rate=2, padding="same", name="layer")),
+    ("groups", (7, 7, 6), lambda: layers.Conv2D(9, 3, groups=3, name="layer")),
+    ("one dimension", (12, 3), lambda: layers.Conv1D(4, 3, name="layer")),
+    ("causal", (12, 3), lambda: layers.Conv1D(4, 3, padding="causal", dilation_rate=2, name="layer")),
+    ("three dimensions", (5, 6, 7, 2), lambda: layers.Conv3D(3, 3, padding="same", strides=2, name="layer")),
+    ("depthwise", (9, 9, 3), lambda: layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same", name="layer")),
+    ("depthwise, 1-D", (9, 3), lambda: layers.DepthwiseConv1D(3, strides=2, name="layer")),
+    ("separable", (9, 9, 3), lambda: layers.SeparableConv2D(4, 3, depth_multiplier=2, padding="same", name="layer")),
+]
+
+
+@pytest.mark.parametrize(("shape", "make"), [c[1:] for c in CONVOLUTIONS], ids=[c[0] for c in CONVOLUTIONS])
+def test_a_fan_and_the_bias_make_the_cell(shape, make, rng):
+    model = keras.Sequential([keras.Input(shape, name="input"), make()])
+    layer = model.layers[0]
+    layer.bias.assign(rng.normal(size=layer.bias.shape))
+    x = zoo.numbers(rng, 4, *shape)
+    pairs, values, _ = connections(model, x)
+    assert list(pairs) == [("input", "layer")]
+    bias = layer.bias.numpy()
+    for i, record in enumerate(pairs["input", "layer"]["contribution"]):
+        after = values["layer"][i]
+        cell = np.unravel_index(record.index[0, 1], after.shape)
+        assert np.abs(after[cell]) == np.abs(after).max()
+        assert set(record.index[:, 1]) == {record.index[0, 1]}
+        assert record.shown == record.total
+        assert record.rule == "fan"
+        assert len(set(record.index[:, 0])) == record.total  # every cell of the source at most once
+        assert np.allclose(record.contribution, record.weight * x[i].ravel()[record.index[:, 0]], atol=1e-6)
+        assert np.isclose(record.contribution.sum() + bias[cell[-1]], after[cell], atol=1e-4)
+        assert np.all(np.diff(np.abs(record.contribution)) <= 0)
+
+
+def test_only_taps_inside_the_picture_count(rng):
+    model = keras.Sequential(
+        [
+            keras.Input((3, 3, 1), name="input"),
+            layers.Conv2D(1, 3, padding="same", kernel_initializer="ones", name="layer"),
+        ]
+    )
+    x = np.zeros((2, 3, 3, 1), np.float32)
+    x[0, 0, 0], x[1] = 1, 1
+    x[1, 1, 1] = 5
+    pairs, values, _ = connections(model, x)
+    corner = pairs["input", "layer"]["weight"][0]
+    assert np.abs(values["layer"][0]).argmax() == corner.index[0, 1] == 0
+    assert corner.total == 4
+    assert sorted(corner.index[:, 0]) == [0, 1, 3, 4]
+
+
+def test_all_dense_contributions_and_the_bias_make_the_layer(rng):
+    model = keras.Sequential([keras.Input((7,), name="input"), layers.Dense(5, name="dense")])
+    layer = model.layers[0]
+    layer.bias.assign(rng.normal(size=5))
+    x = zoo.numbers(rng, 3, 7)
+    pairs, values, _ = connections(model, x)
+    for i, record in enumerate(pairs["input", "dense"]["contribution"]):
+        assert (record.rule, record.total, record.shown) == ("dense", 35, 35)
+        sums = np.zeros(5)
+        np.add.at(sums, record.index[:, 1], record.contribution)
+        assert np.allclose(sums + layer.bias.numpy(), values["dense"][i], atol=1e-5)
+
+
+@pytest.mark.parametrize("k", [1, 10, 100])
+def test_the_strongest_are_those_a_full_sort_finds(k, rng):
+    model = keras.Sequential([keras.Input((40,), name="input"), layers.Dense(30, name="dense")])
+    x = np.maximum(zoo.numbers(rng, 2, 40), 0)  # half of it zero, as behind a relu
+    pairs, _, _ = connections(model, x, k)
+    kernel = model.layers[0].kernel.numpy()
+    by_weight, by_contribution = pairs["input", "dense"]["weight"], pairs["input", "dense"]["contribution"]
+    for i in range(2):
+        for record, strength in (
+            (by_weight[i], np.abs(kernel)),
+            (by_contribution[i], np.abs(kernel * x[i][:, None])),
+        ):
+            order = np.argsort(-strength.ravel(), kind="stable")[:k]
+            assert np.array_equal(record.index[:, 0] * 30 + record.index[:, 1], order)
+            assert np.array_equal(record.weight, kernel.ravel()[order])
+            assert np.allclose(record.contribution, (kernel * x[i][:, None]).ravel()[order])
+
+
+def test_a_kernel_read_in_slices_gives_the_same(rng, monkeypatch):
+    kernel = zoo.numbers(rng, 100, 50)
+    kernel[3, 4] = kernel[70, 8] = 9  # a tie, which the earlier position wins
+    scale = zoo.numbers(rng, 100)
+    whole = KernelMatrix(kernel)
+    monkeypatch.setattr("nnviz3d.capture.strongest._SLICE", 4 * 50 * 7)
+    sliced = KernelMatrix(kernel)
+    for factor in (None, scale, np.zeros(100, np.float32)):
+        a, b = whole.strongest(60, factor), sliced.strongest(60, factor)
+        assert np.array_equal(a.row, b.row)
+        assert np.array_equal(a.column, b.column)
+        assert np.array_equal(a.weight, kernel[a.row, a.column])
+    assert (whole.strongest(1).row[0], whole.strongest(1).column[0]) == (3, 4)
+
+
+def test_ties_go_to_the_first():
+    assert pick(np.array([1, 3, 3, 0, 3], np.float32), 2).tolist() == [1, 2]
+
+
+def test_dense_on_sequences_has_no_connections_and_odd_convolutions_say_so(rng):
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 2), name="input"),
+            layers.Conv2DTranspose(3, 3, name="up"),
+            layers.Dense(4, name="mixes_channels"),
+        ]
+    )
+    pairs, _, finder = connections(model, zoo.numbers(rng, 1, 6, 6, 2))
+    assert pairs == {}
+    assert finder.skipped == ["The connections of Conv2DTranspose layers are not among those captured."]

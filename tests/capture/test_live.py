@@ -1,0 +1,94 @@
+"""`nnviz3d.capture(model, x)` takes a model object of any class where it lives."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import nnviz3d.capture
+from nnviz3d.errors import ModelError, SampleError
+from tests.capture import zoo
+
+
+def test_the_package_is_callable_and_still_a_package(tmp_path, rng):
+    import nnviz3d.capture.process
+
+    model = zoo.Stack(name="stack")
+    x = rng.normal(size=(3, 5))
+    capture = nnviz3d.capture(model, x, out=tmp_path / "run.zarr", classes="abcdefgh", labels=[1, 0, 2])
+    assert capture.provenance.model == "Stack 'stack'"
+    assert capture.provenance.samples == ("x[0]", "x[1]", "x[2]")
+    assert capture.classes == tuple("abcdefgh")
+    assert capture.labels.tolist() == [1, 0, 2]
+    assert np.array_equal(capture.activations("block2/add").values, model(x.astype(np.float32)))
+
+
+def test_importing_the_package_loads_no_tensorflow():
+    code = "import sys, nnviz3d.capture.process; sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_names_lists_and_dictionaries(tmp_path, rng):
+    model = zoo.two_in_two_out()
+    left, right = zoo.numbers(rng, 2, 4), zoo.numbers(rng, 2, 3)
+    own = model({"left": left, "right": right})
+    for x in ({"right": right, "left": left}, [left, right]):
+        capture = nnviz3d.capture(model, x, out=tmp_path / "run.zarr")
+        assert np.array_equal(capture.activations("first").values, own["first"])
+
+
+def test_a_subclassed_model_of_several_inputs(tmp_path, rng):
+    class Sum(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(3, name="dense")
+
+        def call(self, inputs):
+            return self.dense(inputs["a"]) + self.dense(inputs["b"])
+
+    model = Sum()
+    x = {"b": zoo.numbers(rng, 2, 4), "a": zoo.numbers(rng, 2, 4)}
+    capture = nnviz3d.capture(model, x, out=tmp_path / "run.zarr")
+    assert capture.graph.inputs == ("a", "b")
+    assert [node.id for node in capture.graph] == ["a", "b", "dense", "dense@1", "add"]
+    assert np.array_equal(capture.activations("add").values, model(x))
+
+
+def test_tensors_paths_and_words(tmp_path, rng):
+    model = zoo.digits_like()
+    x = zoo.numbers(rng, 2, 28, 28, 1)
+    capture = nnviz3d.capture(model, keras.ops.convert_to_tensor(x), out=tmp_path / "a.zarr")
+    assert np.array_equal(capture.activations("input").values, x)
+    assert nnviz3d.capture(model, "digits:7", out=tmp_path / "b.zarr").provenance.samples == ("digits:7",)
+    assert nnviz3d.capture(model, ["digits:7", "digits:9"], out=tmp_path / "c.zarr").committed == 2
+    assert nnviz3d.capture(model, out=tmp_path / "d.zarr").provenance.samples == ("random (seed 0)",)
+    np.save(tmp_path / "x.npy", x)
+    assert nnviz3d.capture(model, tmp_path / "x.npy", out=tmp_path / "e.zarr").committed == 2
+
+
+def test_bytes_are_pictures_and_numbers_are_taken_as_they_are(tmp_path):
+    model = zoo.digits_like()
+    pixels = np.full((1, 28, 28), 51, np.uint8)
+    prepared = nnviz3d.capture(model, pixels, out=tmp_path / "run.zarr")
+    assert prepared.provenance.preprocessing == "unit"
+    assert np.all(prepared.input("input") == np.float32(0.2))
+    as_it_is = nnviz3d.capture(model, pixels.astype(np.float32), out=tmp_path / "run.zarr")
+    assert as_it_is.provenance.preprocessing == "none"
+    assert np.all(as_it_is.input("input") == 51)
+    asked = nnviz3d.capture(model, pixels.astype(np.float32), out=tmp_path / "run.zarr", preprocess="unit")
+    assert np.all(asked.input("input") == np.float32(0.2))
+
+
+def test_what_cannot_be_captured(tmp_path):
+    with pytest.raises(ModelError, match="Expected a Keras model, got str"):
+        nnviz3d.capture("model.keras")
+    with pytest.raises(SampleError, match="x holds Python objects"):
+        nnviz3d.capture(zoo.digits_like(), np.array([None, "a"], dtype=object), out=tmp_path / "run.zarr")
+    with pytest.raises(SampleError, match="labels has the shape"):
+        nnviz3d.capture(zoo.digits_like(), "digits:7", labels=[1, 2], out=tmp_path / "run.zarr")
+    with pytest.raises(ModelError, match="was never built"):
+        nnviz3d.capture(zoo.Stack(), out=tmp_path / "run.zarr")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,219 @@
+"""Samples from everywhere come in the model's shape, and what does not fit is said in one sentence."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nnviz3d.capture.arrays import array_samples
+from nnviz3d.capture.graph import InputSpec
+from nnviz3d.capture.samples import read_samples
+from nnviz3d.errors import SampleError
+
+COLOUR = InputSpec("input", (32, 32, 3), "float32")
+GREY = InputSpec("input", (28, 28, 1), "float32")
+ANY_SIZE = InputSpec("input", (None, None, 3), "float32")
+VECTOR = InputSpec("input", (5,), "float32")
+
+
+def picture(width=64, height=48, mode="RGB"):
+    pixels = np.arange(width * height, dtype=np.uint32).reshape(height, width)
+    return Image.fromarray((pixels % 256).astype(np.uint8)).convert(mode)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "gif"])
+def test_pictures_of_every_kind(tmp_path, suffix):
+    path = tmp_path / f"one.{suffix}"
+    picture().save(path)
+    samples = read_samples([str(path)], [COLOUR])
+    assert samples.arrays[0].shape == (1, 32, 32, 3)
+    assert samples.arrays[0].dtype == np.uint8
+    assert samples.is_picture == (True,)
+    assert samples.names == (f"one.{suffix}",)
+    assert samples.shown["input"].shape == (1, 32, 32, 3)
+    assert "cropped to the middle: 25%" in samples.notes[0]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "LA"])
+@pytest.mark.parametrize("spec", [COLOUR, GREY, InputSpec("input", (16, 16, 4), "float32")])
+def test_every_mode_fits_every_number_of_channels(tmp_path, mode, spec):
+    path = tmp_path / ("one.jpg" if mode == "CMYK" else "one.png")
+    picture(32, 32, mode).save(path)
+    samples = read_samples([str(path)], [spec])
+    assert samples.arrays[0].shape[1:] == spec.shape
+    assert samples.notes == ()
+
+
+def test_sixteen_bits_are_scaled_not_cut(tmp_path):
+    Image.fromarray(np.full((28, 28), 32896, np.uint16)).save(tmp_path / "deep.png")
+    assert np.all(read_samples([str(tmp_path / "deep.png")], [GREY]).arrays[0] == 128)
+
+
+def test_transparency_is_laid_on_white(tmp_path):
+    Image.new("RGBA", (32, 32), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert np.all(read_samples([str(tmp_path / "clear.png")], [COLOUR]).arrays[0] == 255)
+
+
+def test_exif_turns_the_picture_upright(tmp_path):
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    pixels[:, :16] = 255  # light on the left
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter to the right
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+    upright = read_samples([str(tmp_path / "turned.png")], [COLOUR]).arrays[0][0]
+    assert upright[:14].min() > 250
+    assert upright[18:].max() < 5
+
+
+def test_a_model_for_any_size_gets_the_pictures_own_up_to_a_limit(tmp_path):
+    picture(64, 48).save(tmp_path / "small.png")
+    picture(1024, 256).save(tmp_path / "wide.png")
+    assert read_samples([str(tmp_path / "small.png")], [ANY_SIZE]).arrays[0].shape == (1, 48, 64, 3)
+    assert read_samples([str(tmp_path / "wide.png")], [ANY_SIZE]).arrays[0].shape == (1, 128, 512, 3)
+    both = read_samples([str(tmp_path / "small.png"), str(tmp_path / "wide.png")], [ANY_SIZE])
+    assert both.arrays[0].shape == (2, 48, 64, 3)
+
+
+def test_a_folder_is_read_by_name(tmp_path):
+    for name in ("b.png", "a.jpg", "c.PNG"):
+        picture().save(tmp_path / name)
+    (tmp_path / "readme.txt").write_text("no picture")
+    assert read_samples([str(tmp_path)], [COLOUR]).names == ("a.jpg", "b.png", "c.PNG")
+
+
+def test_bundled_digits():
+    one = read_samples(["digits:7"], [GREY])
+    assert (one.names, one.labels.tolist(), one.arrays[0].shape) == (("digits:7",), [9], (1, 28, 28, 1))
+    assert one.classes == tuple("0123456789")
+    some = read_samples(["digits:0-2", "digits:7"], [GREY])
+    assert some.names == ("digits:0", "digits:1", "digits:2", "digits:7")
+    assert some.labels.tolist() == [7, 2, 1, 9]
+    assert np.array_equal(some.arrays[0][3], one.arrays[0][0])
+    assert read_samples(["digits:7"], [InputSpec("input", (784,), "float32")]).arrays[0].shape == (1, 784)
+    assert read_samples(["digits:7"], [InputSpec("input", (28, 28), "float32")]).arrays[0].shape == (1, 28, 28)
+    assert read_samples(["digits:7"], [COLOUR]).arrays[0].shape == (1, 32, 32, 3)
+
+
+def test_random_is_seeded_and_says_so():
+    first, again = (read_samples([], [COLOUR], seed=3) for _ in range(2))
+    other = read_samples(["random"], [COLOUR], seed=4)
+    assert first.names == ("random (seed 3)",)
+    assert np.array_equal(first.arrays[0], again.arrays[0])
+    assert not np.array_equal(first.arrays[0], other.arrays[0])
+    assert first.arrays[0].dtype == np.uint8
+    assert first.is_picture == (True,)
+
+
+def test_random_tokens_stay_inside_the_vocabulary():
+    spec = InputSpec("tokens", (None,), "int32")
+    tokens = read_samples([], [spec, VECTOR], vocabulary={0: 5}).arrays
+    assert tokens[0].shape == (1, 16)
+    assert tokens[0].dtype == np.int32
+    assert tokens[0].max() < 5
+    assert tokens[1].dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [(4, 28, 28, 1), (28, 28, 1), (4, 28, 28), (28, 28)])
+def test_arrays_single_or_in_batches(tmp_path, shape):
+    np.save(tmp_path / "x.npy", np.linspace(0, 1, np.prod(shape), dtype=np.float32).reshape(shape))
+    samples = read_samples([str(tmp_path / "x.npy")], [GREY])
+    assert samples.arrays[0].shape[1:] == (28, 28, 1)
+    assert samples.is_picture == (False,)
+    assert samples.names[0] == ("x.npy[0]" if len(samples) == 4 else "x.npy")
+    assert samples.shown["input"].shape == (len(samples), 28, 28, 3)
+
+
+def test_bytes_are_pictures(tmp_path):
+    np.savez(tmp_path / "x.npz", images=np.zeros((3, 28, 28), np.uint8), labels=np.array([1, 2, 3]))
+    samples = read_samples([str(tmp_path / "x.npz")], [GREY])
+    assert samples.is_picture == (True,)
+    assert samples.labels.tolist() == [1, 2, 3]
+
+
+def test_several_inputs_by_name_or_in_order():
+    specs = [InputSpec("left", (4,), "float32"), InputSpec("right", (3,), "float32")]
+    left, right = np.ones((2, 4), np.float32), np.zeros((2, 3), np.float32)
+    by_name = array_samples({"right": right, "left": left}, specs, "x.npz")
+    in_order = array_samples([left, right], specs, "x")
+    assert [a.shape for a in by_name.arrays] == [a.shape for a in in_order.arrays] == [(2, 4), (2, 3)]
+
+
+def refusal(sources, specs):
+    with pytest.raises(SampleError) as caught:
+        read_samples([str(s) for s in sources], specs)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_what_is_not_there_or_not_known(tmp_path):
+    (tmp_path / "x.txt").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    assert "There is no input" in refusal(["nowhere.png"], [COLOUR])
+    assert "x.txt is no input that nnviz3d knows; expected .bmp" in refusal([tmp_path / "x.txt"], [COLOUR])
+    assert "The folder empty holds no pictures" in refusal([tmp_path / "empty"], [COLOUR])
+
+
+def test_damaged_pictures(tmp_path):
+    picture().save(tmp_path / "whole.png")
+    whole = (tmp_path / "whole.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.png").write_text("this is no picture")
+    (tmp_path / "none.png").touch()
+    for name in ("cut.png", "text.png", "none.png"):
+        assert f"{name} cannot be read as a picture" in refusal([tmp_path / name], [COLOUR])
+
+
+def test_damaged_arrays(tmp_path):
+    np.save(tmp_path / "whole.npy", np.zeros((4, 5)))
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "whole.npy").read_bytes()[:140])
+    (tmp_path / "text.npy").write_text("hello")
+    (tmp_path / "none.npy").touch()
+    (tmp_path / "text.npz").write_bytes(b"PK\x03\x04 and then nothing")
+    for name in ("cut.npy", "text.npy", "none.npy", "text.npz"):
+        assert refusal([tmp_path / name], [VECTOR]).startswith(name)
+
+
+def test_nothing_is_unpickled(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "exploded"), "w"))
+
+    np.save(tmp_path / "objects.npy", np.array([Bomb()], dtype=object), allow_pickle=True)
+    assert "Nothing is ever unpickled" in refusal([tmp_path / "objects.npy"], [VECTOR])
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_shapes_and_names_that_do_not_fit(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((2, 7), np.float32))
+    np.save(tmp_path / "none.npy", np.zeros((0, 5), np.float32))
+    np.save(tmp_path / "words.npy", np.array(["a", "b"]))
+    np.savez(tmp_path / "x.npz", one=np.zeros((2, 5)), two=np.zeros((2, 5)))
+    two = [InputSpec("left", (4,), "float32"), InputSpec("right", (3,), "float32")]
+    picture().save(tmp_path / "p.png")
+    assert "has the shape (2, 7); the model's input 'input' takes samples of (5,)" in refusal(
+        [tmp_path / "x.npy"], [VECTOR]
+    )
+    assert "holds no samples" in refusal([tmp_path / "none.npy"], [VECTOR])
+    assert "expected numbers" in refusal([tmp_path / "words.npy"], [VECTOR])
+    assert "holds one, two; the model's inputs are called input" in refusal([tmp_path / "x.npz"], [VECTOR])
+    assert "has 2 inputs: left, right" in refusal([tmp_path / "x.npy"], two)
+    assert "has 2 inputs (left, right), a picture is only one" in refusal([tmp_path / "p.png"], two)
+    assert "p.png is a picture, but the model's input 'input' takes (5,)" in refusal([tmp_path / "p.png"], [VECTOR])
+    assert "one is a picture, the other an array" in refusal(["digits:1", _floats(tmp_path)], [GREY])
+
+
+def test_digits_that_do_not_exist():
+    assert "digits:1000 is out of range; the bundled test digits are digits:0 to digits:999" in refusal(
+        ["digits:1000"], [GREY]
+    )
+    assert "is not understood" in refusal(["digits:seven"], [GREY])
+    assert "out of range" in refusal(["digits:9-3"], [GREY])
+
+
+def test_text_cannot_be_random():
+    assert "takes text" in refusal([], [InputSpec("words", (), "string")])
+
+
+def _floats(folder):
+    np.save(folder / "floats.npy", np.zeros((28, 28, 1), np.float32))
+    return folder / "floats.npy"
