@@ -71,7 +71,7 @@ class Capture:
     def activations(self, node_id: str, output: int = 0) -> LayerActivations:
         """Read what a node's output held for all committed samples, ``(N, *shape)``."""
         stored = self._require(store.activation_path(node_id, output))
-        return LayerActivations(node_id, np.asarray(stored[: self.committed]))
+        return LayerActivations(node_id, self._read(stored, slice(self.committed)))
 
     def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
         """Read what a node's output held for one sample, ``shape``.
@@ -104,7 +104,7 @@ class Capture:
     def labels(self) -> NDArray[np.int64] | None:
         """The true class of each committed sample, ``(N,)``, if known."""
         array = self._array("labels")
-        return None if array is None else np.asarray(array[: self.committed])
+        return None if array is None else self._read(array, slice(self.committed))
 
     def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
         """Read a pair's strongest connections for one sample; `None` if none were captured."""
@@ -140,7 +140,7 @@ class Capture:
             return {}
         if not isinstance(group, zarr.Group):
             return {}
-        return {name: np.asarray(array[...]) for name, array in group.arrays()}
+        return {name: self._read(array, ...) for name, array in group.arrays()}
 
     def _array(self, path: str) -> zarr.Array[Any] | None:
         if path not in self._opened:
@@ -166,8 +166,11 @@ class Capture:
             raise CaptureError(
                 f"There is no sample {sample}; {self.path.name} holds samples 0 to {self.committed - 1}."
             )
+        return self._read(array, sample)
+
+    def _read(self, array: zarr.Array[Any], selection: Any) -> NDArray[Any]:
         try:
-            return np.asarray(array[sample])
+            return np.asarray(array[selection])
         except (RuntimeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise CaptureError(
                 f"{self.path} is damaged: {array.path} cannot be read ({error}). Capture again."

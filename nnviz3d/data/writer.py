@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.codecs import ZstdCodec
 
 from nnviz3d.data import store
 from nnviz3d.data.capture import is_capture
@@ -160,6 +161,8 @@ class CaptureWriter:
             shape=shape,
             chunks=store.chunks_for(shape, dtype.itemsize) or "auto",
             dtype=dtype,
+            # With a checksum, or a flipped bit would be drawn as if the model had computed it.
+            compressors=ZstdCodec(level=0, checksum=True),
             config={"write_empty_chunks": True},
         )
 

@@ -1,0 +1,69 @@
+"""The graph refuses what is no graph, and comes back from JSON as it was."""
+
+import pytest
+
+from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
+from nnviz3d.errors import CaptureError
+
+
+def diamond() -> ModelGraph:
+    nodes = (
+        LayerNode("input", 0, "InputLayer", ((8,),)),
+        LayerNode("block/left", 0, "Dense", ((4,),), parameters=36, activation="relu", details={"units": 4}),
+        LayerNode("block/left", 1, "Dense", ((4,),)),
+        LayerNode("add", 0, "Add", ((4,), (None, 2))),
+    )
+    edges = (
+        Edge("input", "block/left"),
+        Edge("input", "block/left@1"),
+        Edge("block/left", "add"),
+        Edge("block/left@1", "add"),
+    )
+    return ModelGraph("m", nodes, edges, ("input",), ("add",))
+
+
+def test_names():
+    first, second = diamond().nodes[1:3]
+    assert (first.id, first.name, first.group) == ("block/left", "left", "block")
+    assert (second.id, second.name, second.group) == ("block/left@1", "left@1", "block")
+
+
+def test_questions():
+    graph = diamond()
+    assert len(graph) == 4
+    assert "block/left@1" in graph
+    assert graph.sources("add") == ("block/left", "block/left@1")
+    assert graph.parameters == 36
+    assert graph.node("add").size == 4
+    assert LayerNode("x", 0, "Dense", ((None, 3),)).size == 0
+    with pytest.raises(KeyError):
+        graph.node("nothing")
+
+
+def test_json_and_back():
+    assert ModelGraph.from_json(diamond().to_json()) == diamond()
+
+
+@pytest.mark.parametrize(
+    ("nodes", "edges", "ends", "words"),
+    [
+        (["a", "a"], [], ["a"], "names node 'a' twice"),
+        (["a", "b"], [("a", "c")], ["a"], "to a node it lacks"),
+        (["b", "a"], [("a", "b")], ["a"], "out of order"),
+        (["a"], [("a", "a")], ["a"], "out of order"),
+        (["a"], [], ["z"], "has no such node"),
+    ],
+)
+def test_what_is_no_graph(nodes, edges, ends, words):
+    made = tuple(LayerNode(name, 0, "Dense", ((1,),)) for name in nodes)
+    with pytest.raises(CaptureError, match=words):
+        ModelGraph("m", made, tuple(Edge(*edge) for edge in edges), tuple(ends), ())
+
+
+def test_damaged_json_says_where():
+    data = diamond().to_json()
+    del data["nodes"][1]["kind"]
+    with pytest.raises(CaptureError, match=r"damaged at nodes\.1\.kind"):
+        ModelGraph.from_json(data)
+    with pytest.raises(CaptureError, match="damaged at its top"):
+        ModelGraph.from_json(None)

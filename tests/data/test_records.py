@@ -1,0 +1,32 @@
+"""Records check themselves, once."""
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.records import Connections, LayerActivations, Provenance, axes_of
+from nnviz3d.errors import CaptureError
+
+
+def test_axes_have_names():
+    assert axes_of(()) == ()
+    assert axes_of((3,)) == ("channel",)
+    assert axes_of((5, 3)) == ("step", "channel")
+    assert axes_of((4, 5, 3)) == ("row", "column", "channel")
+    assert axes_of((2, 4, 5, 3)) == ("plane", "row", "column", "channel")
+    assert axes_of((1, 2, 4, 5, 3)) == ("axis0", "axis1", "axis2", "axis3", "channel")
+    assert LayerActivations("a", np.zeros((7, 4, 5, 3), np.float32)).axes == ("sample", "row", "column", "channel")
+
+
+def test_connections_of_unequal_parts_are_refused():
+    index = np.zeros((3, 2), np.int64)
+    good = np.zeros(3, np.float32)
+    assert Connections("a", "b", "dense", "weight", 9, index, good, good).shown == 3
+    with pytest.raises(CaptureError, match=r"expected index \(k, 2\), weight \(k,\)"):
+        Connections("a", "b", "dense", "weight", 9, index, good[:2], good)
+
+
+def test_provenance_passes_over_what_a_later_writer_adds():
+    provenance = Provenance("m.keras", samples=("a",), notes=("b",), versions={"keras": "3"}, seed=1)
+    assert Provenance.from_json({**provenance.to_json(), "mood": "good"}) == provenance
+    with pytest.raises(CaptureError, match="names no model"):
+        Provenance.from_json({"seed": 1})
