@@ -111,6 +111,8 @@ class _Bar:
             TimeElapsedColumn(),
             console=console,
             transient=True,
+            # In a pipe or a log there is nothing to animate, and stopping would leave an empty line.
+            disable=not console.is_terminal,
         )
         self._task = self._progress.add_task(_WORDS["import"], total=None)
         # A timer, because the first and longest stage, starting TensorFlow, says nothing while it lasts.
