@@ -1,0 +1,208 @@
+"""The capture process and its parent. TensorFlow runs in child processes only; this one never imports it."""
+
+import io
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from nnviz3d.apps.worker import WorkerCrashed, capture_with_progress, run_capture
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import open_capture
+from nnviz3d.data.request import EVENT, CaptureRequest, Finished, Notice, Progress, Refused
+from nnviz3d.errors import UserError
+
+DIGITS = str(bundled("digits.keras"))
+
+
+def worker(request, **environment):
+    """Start the process by hand, so that a test can meddle with it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nnviz3d.capture.process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    process.stdin.write((request if isinstance(request, str) else request.model_dump_json()) + "\n")
+    process.stdin.flush()
+    return process
+
+
+def stand_in(tmp_path, monkeypatch, script):
+    """Let another program answer in the place of the capture process."""
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+
+def request(tmp_path, **changes):
+    return CaptureRequest(**{"model": DIGITS, "inputs": ("digits:7",), "out": tmp_path / "run.zarr", **changes})
+
+
+@pytest.mark.tensorflow
+def test_a_capture_from_end_to_end(tmp_path):
+    events = []
+    finished = run_capture(request(tmp_path, inputs=("digits:0-9",)), events.append)
+    assert isinstance(finished, Finished)
+    assert (finished.samples, finished.nodes) == (10, 9)
+    assert {"import", "load", "trace", "forward", "write", "connections"} <= set(finished.seconds)
+    stages = dict.fromkeys(e.stage for e in events if isinstance(e, Progress))
+    assert list(stages) == ["import", "load", "trace", "forward", "write", "connections"]
+    assert any("Preprocessing unit" in e.text for e in events if isinstance(e, Notice))
+    capture = open_capture(tmp_path / "run.zarr")
+    assert capture.activations("dense_1").values.argmax(1).tolist() == capture.labels.tolist()
+    assert "tensorflow" not in sys.modules
+
+
+@pytest.mark.tensorflow
+def test_the_ready_capture_is_what_the_network_gives(tmp_path):
+    ready = open_capture(bundled("digits.zarr.zip"))
+    run_capture(request(tmp_path, inputs=ready.provenance.samples))
+    again = open_capture(tmp_path / "run.zarr")
+    assert again.graph == ready.graph
+    assert np.allclose(again.activations("dense_1").values, ready.activations("dense_1").values, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model": "nowhere.keras"}, "There is no model at nowhere.keras"),
+        ({"inputs": ("nowhere.png",)}, "There is no input nowhere.png"),
+        ({"out": Path("nowhere/run.zarr")}, "the folder nowhere does not exist"),
+        ({"out": Path("run.npz")}, "name ends in .zarr"),
+    ],
+)
+def test_mistakes_are_told_before_tensorflow_starts(tmp_path, changes, words):
+    events = []
+    with pytest.raises(UserError, match=words) as caught:
+        run_capture(request(tmp_path, **changes), events.append)
+    assert "\n" not in str(caught.value)
+    assert events == []
+
+
+@pytest.mark.tensorflow
+def test_a_refusal_leaves_nothing_behind(tmp_path):
+    with pytest.raises(UserError, match="digits:5000 is out of range"):
+        run_capture(request(tmp_path, inputs=("digits:5000",)))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_cleans_up(tmp_path, number):
+    process = worker(request(tmp_path, inputs=("digits:0-999",)))
+    for line in process.stdout:
+        event = EVENT.validate_json(line)
+        if isinstance(event, Progress) and event.stage == "connections":
+            break  # some samples are written, most are not
+    assert [p.suffix for p in tmp_path.iterdir()] == [".partial"]
+    process.send_signal(number)
+    rest, chatter = process.communicate()
+    assert process.returncode == 130
+    assert "finished" not in rest
+    assert "Traceback" not in chatter
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.tensorflow
+def test_an_error_in_the_parent_ends_the_process(tmp_path):
+    def stop(event):
+        if isinstance(event, Progress) and event.stage == "connections":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_capture(request(tmp_path, inputs=("digits:0-999",)), stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.tensorflow
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="watches a process that is not its own child")
+def test_the_process_ends_when_its_parent_dies(tmp_path):
+    code = (
+        "import subprocess, sys\n"
+        "command = [sys.executable, '-m', 'nnviz3d.capture.process']\n"
+        "p = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)\n"
+        "p.stdin.write(sys.argv[1].encode() + b'\\n'); p.stdin.flush(); print(p.pid, flush=True); p.wait()\n"
+    )
+    ask = request(tmp_path, inputs=("digits:0-999",)).model_dump_json()
+    parent = subprocess.Popen([sys.executable, "-c", code, ask], stdout=subprocess.PIPE, text=True)
+    child = os.pidfd_open(int(parent.stdout.readline()))
+    for line in parent.stdout:  # the grandchild writes into the same pipe
+        if json.loads(line).get("stage") == "connections":
+            break
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    ended, _, _ = select.select([child], [], [], 60)
+    os.close(child)
+    assert ended
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_tensorflow_the_sentence_says_how_to_get_it(tmp_path):
+    for missing in ("keras", "tensorflow"):
+        fake = tmp_path / missing / "packages"
+        (fake / missing).mkdir(parents=True)
+        (fake / missing / "__init__.py").write_text(f"raise ModuleNotFoundError('No module', name={missing!r})\n")
+        if missing == "tensorflow":
+            (fake / "keras.py").write_text("import tensorflow\n")
+        out, _ = worker(
+            request(tmp_path), PYTHONPATH=f"{fake}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        ).communicate()
+        last = EVENT.validate_json(out.splitlines()[-1])
+        assert isinstance(last, Refused)
+        assert 'pip install "nnviz3d[tensorflow]"' in last.message
+
+
+def test_nonsense_on_standard_input_is_a_bug(tmp_path):
+    process = worker("this is no request")
+    out, _ = process.communicate()
+    assert process.returncode == 1
+    assert "The request is not valid" in EVENT.validate_json(out).traceback
+
+
+def test_a_crash_shows_its_traceback_and_the_last_chatter(tmp_path, monkeypatch):
+    stand_in(
+        tmp_path,
+        monkeypatch,
+        """echo chatter >&2; echo '{"event": "crashed", "traceback": "Traceback: a bug"}'; exit 1""",
+    )
+    with pytest.raises(WorkerCrashed, match=r"(?s)failed\..*Traceback: a bug.*printed last:\nchatter") as caught:
+        run_capture(request(tmp_path))
+    assert not isinstance(caught.value, UserError)
+
+
+def test_a_process_that_dies_in_silence_is_a_crash(tmp_path, monkeypatch):
+    stand_in(tmp_path, monkeypatch, "echo last words >&2; kill -SEGV $$")
+    with pytest.raises(WorkerCrashed, match=r"(?s)died with exit code -11\..*last words"):
+        run_capture(request(tmp_path))
+
+
+def test_a_process_that_talks_nonsense_is_a_crash(tmp_path, monkeypatch):
+    stand_in(tmp_path, monkeypatch, "echo hello")
+    with pytest.raises(WorkerCrashed, match="said something that is no event: 'hello"):
+        run_capture(request(tmp_path))
+
+
+def test_notices_and_quick_work_show_no_bar(tmp_path, monkeypatch):
+    stand_in(
+        tmp_path,
+        monkeypatch,
+        """echo '{"event": "notice", "text": "A [red] notice."}'
+echo '{"event": "progress", "stage": "write", "done": 1, "total": 2}'
+echo '{"event": "finished", "out": "run.zarr", "samples": 1, "nodes": 1, "seconds": {}}'""",
+    )
+    screen = io.StringIO()
+    finished = capture_with_progress(request(tmp_path), console=Console(file=screen, width=200))
+    assert finished.samples == 1
+    assert screen.getvalue().strip() == "A [red] notice."
