@@ -61,11 +61,17 @@ class Renderer:
         Any VTK render window; this adds its own renderer to it.
     scale
         Extra factor for text and lines, such as 2 for a picture that will be halved.
+
+    Attributes
+    ----------
+    factor
+        The extra factor; a new one takes effect at the next `draw`.
     """
 
     def __init__(self, window: vtkRenderWindow, *, scale: float = 1.0) -> None:
         self.window = window
-        self._factor = scale
+        self.factor = scale
+        self._text_stays = False
         self.renderer = vtkRenderer()
         window.AddRenderer(self.renderer)
         window.SetMultiSamples(0)
@@ -90,7 +96,7 @@ class Renderer:
     def scale(self) -> float:
         """How much larger than in a 1280 x 720 picture text and lines are."""
         width, height = self.size
-        return max(0.6 * self._factor, min(width / _REFERENCE[0], height / _REFERENCE[1]))
+        return max(0.6 * self.factor, min(width / _REFERENCE[0], height / _REFERENCE[1]))
 
     def draw(self, what: DrawList) -> None:
         """Make the window equal to a draw list; call `render` to see it."""
@@ -134,8 +140,19 @@ class Renderer:
         camera = self.renderer.GetActiveCamera()
         return CameraPose(camera.GetPosition(), camera.GetFocalPoint(), camera.GetViewUp(), camera.GetViewAngle())
 
-    def render(self) -> None:
-        """Draw one frame."""
+    def render(self, *, shift: tuple[float, float] | None = None) -> None:
+        """Draw one frame.
+
+        Parameters
+        ----------
+        shift
+            Less than a pixel to the right and upwards, by which everything but text is drawn off its place: the
+            average of such frames has smooth edges and crisp text.
+        """
+        width, height = self.size
+        x, y = shift or (0.0, 0.0)
+        self.renderer.GetActiveCamera().SetWindowCenter(-2 * x / width, -2 * y / height)
+        self._text_stays = shift is not None
         self.window.Render()
 
     def pixels(self) -> NDArray[np.uint8]:
@@ -161,7 +178,8 @@ class Renderer:
         for drawn in self._drawn.values():
             if isinstance(drawn, _Voxels):
                 drawn.drawn.look_from(camera.GetPosition(), camera.GetDirectionOfProjection(), pixel, parallel)
-        self._place_text()
+        if not self._text_stays:
+            self._place_text()
 
     def _place_text(self) -> None:
         scale = self.scale
