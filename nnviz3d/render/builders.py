@@ -146,7 +146,7 @@ class ImageActor:
 
     def __init__(self, renderer: vtkRenderer, image: Image, scale: float) -> None:
         self._renderer = renderer
-        self._pixels: object = None
+        self._image: Image | None = None
         self._texture = vtkTexture()
         self._mapper = vtkPolyDataMapper()
         self.actor = vtkActor()
@@ -158,11 +158,13 @@ class ImageActor:
 
     def update(self, image: Image, scale: float) -> None:
         """Draw this picture from now on."""
-        if self._pixels is not image.pixels:
+        if self._image is image:
+            return
+        if self._image is None or self._image.pixels is not image.pixels:
             self._texture.SetInputData(_image_data(image.pixels))
             self._texture.SetInterpolate(image.pixels.shape[1] > _CRISP)
             self._texture.SetMipmap(image.pixels.shape[1] > _CRISP)
-            self._pixels = image.pixels
+        self._image = image
         x, y, z = image.origin
         w, h = image.size
         points = np.array([[x, y, z], [x + w, y, z], [x + w, y + h, z], [x, y + h, z]], dtype=np.float32)

@@ -23,6 +23,8 @@ from nnviz3d.scene.primitives import Color, Voxels
 PAIR, BRICK = 2, 8
 """Cells along each side of the two levels that a ray may jump over; the shader knows the same numbers."""
 _MAX_TEXTURE = 16384
+_ALL = 1e30
+"""More cells than any block has."""
 _SHADERS = files("nnviz3d.render") / "shaders"
 _UNIFORM_TYPES = {1: "f", 2: "2f", 3: "3f"}
 
@@ -178,7 +180,7 @@ class VoxelActor:
         self._uniform("gridEnd", end)
         self._uniform("origin", block.origin)
         self._uniform("cellSize", block.cell)
-        self._uniform("realCount", (block.count if block.count is not None else 2**24,))
+        self._uniform("realCount", (block.count if block.count is not None else _ALL,))
         self._uniform("limits", block.limits)
         self._uniform("threshold", (block.threshold,))
         self._uniform("emphasis", (block.emphasis,))
