@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +12,7 @@ from nnviz3d.scene.camera import MARGINS, CameraPose, Margins, default_view, fit
 from nnviz3d.scene.lanes import assign_spots
 from nnviz3d.scene.layout import Plan, lay_out
 from tests.support.graphs import GRAPHS, chain
+from tests.support.pinhole import to_frame
 
 ASPECTS = {"16:9": 16 / 9, "4:3": 4 / 3}
 
@@ -32,21 +32,6 @@ def pose_of(plan: Plan, aspect: float) -> CameraPose:
     return fit(plan.corners(), *default_view(len(plan.rows)), aspect=aspect, margins=MARGINS)
 
 
-def seen(points: np.ndarray, pose: CameraPose, aspect: float) -> np.ndarray:
-    """Project to ``(n, 2)`` in [-1, 1], by a way of its own."""
-    eye = np.array(pose.position)
-    ahead = np.array(pose.target) - eye
-    ahead /= np.linalg.norm(ahead)
-    right = np.cross(ahead, pose.up)
-    right /= np.linalg.norm(right)
-    up = np.cross(right, ahead)
-    half = math.tan(math.radians(pose.field_of_view / 2))
-    away = points - eye
-    depth = away @ ahead
-    assert (depth > 0).all()
-    return np.stack([away @ right / depth / half / aspect, away @ up / depth / half], axis=1)
-
-
 def share_covered(plan: Plan, pose: CameraPose, aspect: float) -> float:
     """Share of the picture that lies behind the blocks' outlines."""
     height = 300
@@ -54,7 +39,7 @@ def share_covered(plan: Plan, pose: CameraPose, aspect: float) -> float:
     canvas = Image.new("1", (width, height))
     draw = ImageDraw.Draw(canvas)
     faces = [(0, 1, 3, 2), (4, 5, 7, 6), (0, 1, 5, 4), (2, 3, 7, 6), (0, 2, 6, 4), (1, 3, 7, 5)]
-    pixels = (seen(plan.corners(), pose, aspect) + 1) / 2 * (width, height)
+    pixels = (to_frame(plan.corners(), pose, aspect) + 1) / 2 * (width, height)
     for block in pixels.reshape(-1, 8, 2):
         for face in faces:
             draw.polygon([tuple(block[k]) for k in face], fill=1)
@@ -111,7 +96,7 @@ def test_cells_fill_their_block_exactly(graph, aspect):
 
 def test_the_camera_is_exactly_as_near_as_the_margins_allow(graph, aspect):
     plan = lay_out(graph, {}, aspect=aspect)
-    x, y = seen(plan.corners(), pose_of(plan, aspect), aspect).T
+    x, y = to_frame(plan.corners(), pose_of(plan, aspect), aspect).T
     left, right = x.min() + 1 - 2 * MARGINS.left, 1 - 2 * MARGINS.right - x.max()
     bottom, top = y.min() + 1 - 2 * MARGINS.bottom, 1 - 2 * MARGINS.top - y.max()
     tolerance = 1e-6
@@ -169,7 +154,7 @@ def test_large_and_deep_tensors_both_look_like_blocks():
 @pytest.mark.parametrize("angles", [(0.0, 0.0), (-30.0, 16.0), (70.0, -40.0), (180.0, 80.0)], ids=str)
 def test_fit_touches_its_margins_from_any_side(margins, angles, aspect):
     points = np.random.default_rng(3).normal(size=(60, 3)) * (5, 2, 3)
-    x, y = seen(points, fit(points, *angles, aspect=aspect, margins=margins), aspect).T
+    x, y = to_frame(points, fit(points, *angles, aspect=aspect, margins=margins), aspect).T
     gaps = [
         (x.min() + 1 - 2 * margins.left, 1 - 2 * margins.right - x.max()),
         (y.min() + 1 - 2 * margins.bottom, 1 - 2 * margins.top - y.max()),

@@ -1,0 +1,306 @@
+"""Depth between all kinds of things, and a window that stays equal to its draw list."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnviz3d.render import renderer as module
+from nnviz3d.render.builders import BoxesActor, LinesActor
+from nnviz3d.render.offscreen import Offscreen, halved
+from nnviz3d.render.voxels import VoxelActor
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.primitives import Box, DrawList, Image, Label, Labels, Lines, Panel, TextRow
+from tests.render.conftest import SIZE
+from tests.support.blocks import block, looking, picture_of, told_apart, which_hue
+from tests.support.pinhole import pixel_at, to_pixels
+
+FRONT = looking((0.0, 0.0), 14.0)
+SLANTED = looking((-30.0, 20.0), 14.0)
+
+
+def line(*points: tuple[float, float, float], name: str = "line", color=(1.0, 1.0, 1.0, 1.0), **kwargs) -> Lines:
+    kwargs = {"width": 6.0, **kwargs}
+    return Lines(name, np.array([points], dtype=np.float32), np.array([color], dtype=np.float32), **kwargs)
+
+
+class TestDepth:
+    @pytest.mark.parametrize("pose", [FRONT, SLANTED], ids=("front", "slanted"))
+    @pytest.mark.parametrize(("z", "in_front"), [(1.5, True), (-1.5, False)])
+    def test_a_line_passes_in_front_of_a_voxel_or_behind_it(self, shoot, pose, z, in_front):
+        voxel = told_apart(np.full((1, 1, 1), 40.0), cell=(2.0, 2.0, 2.0))
+        middle = (0.0, 0.0, z)
+        picture = shoot(picture_of(voxel, line((-5, 0, z), (5, 0, z))), pose)
+        seen = picture[pixel_at(middle, pose, SIZE)]
+        if in_front:
+            assert seen.min() > 200
+        else:
+            # Where the line's middle would be stands the cube.
+            assert which_hue(seen) == 40
+        assert picture[pixel_at((-3.5, 0.0, z), pose, SIZE)].min() > 150
+
+    def test_a_line_passes_between_the_voxels_of_one_block(self, shoot):
+        values = np.zeros((1, 1, 5), dtype=np.float32)
+        values[0, 0, 4], values[0, 0, 0] = 40, 90
+        drawn = told_apart(values, threshold=0.5)
+        through = line((-3, 0, 0), (3, 0, 0))
+        spot = pixel_at((0, 0, 0), FRONT, SIZE)
+        assert which_hue(shoot(picture_of(drawn, through), FRONT)[spot]) == 40
+        values = values.copy()
+        values[0, 0, 4] = 0
+        assert shoot(picture_of(told_apart(values, threshold=0.5), through), FRONT)[spot].min() > 200
+
+    def test_two_interleaved_blocks_hide_each_other_cube_by_cube(self, shoot):
+        """Seen from the front: one block's first cube, the other's only one, the first one's last."""
+        outer = np.zeros((1, 1, 5), dtype=np.float32)
+        outer[0, 0, 4], outer[0, 0, 0] = 40, 90
+        inner = np.zeros((1, 1, 3), dtype=np.float32)
+        inner[0, 0, 1] = 200
+        spot = pixel_at((0, 0, 0), FRONT, SIZE)
+        seen = []
+        for _ in range(3):
+            a = told_apart(outer.copy(), name="outer", threshold=0.5)
+            b = told_apart(inner.copy(), name="inner", threshold=0.5)
+            both = [int(which_hue(shoot(picture_of(*order), FRONT)[spot])) for order in ((a, b), (b, a))]
+            assert both[0] == both[1]
+            seen.append(both[0])
+            front = outer if outer[0, 0, 4] else inner
+            front[...] = np.where(front == (40 if front is outer else 200), 0, front)
+        assert seen == [40, 200, 90]
+
+    def test_the_order_of_two_slanted_blocks_follows_from_the_eye(self, shoot):
+        near = told_apart(np.full((2, 2, 2), 40.0), name="near", origin=(-1.0, -1.0, 1.5))
+        far = told_apart(np.full((2, 2, 2), 90.0), name="far", origin=(-1.0, -1.0, -3.5))
+        for azimuth, hue in ((0.0, 40), (180.0, 90)):
+            pose = looking((azimuth, 0.0), 20.0)
+            assert which_hue(shoot(picture_of(near, far), pose)[pixel_at((0.5, 0.5, 0), pose, SIZE)]) == hue
+
+    def test_a_body_hides_voxels_and_voxels_hide_a_body(self, shoot):
+        voxel = told_apart(np.full((1, 1, 1), 40.0))
+        for z, hidden in ((1.0, True), (-3.0, False)):
+            body = Box("body", (-1.0, -1.0, z), (2.0, 2.0, 1.0), (1.0, 0.0, 0.0), fill=0.9)
+            seen = shoot(picture_of(voxel, body), FRONT)[pixel_at((0, 0, 0.5), FRONT, SIZE)].astype(int)
+            if hidden:
+                assert seen[0] > 60
+                assert seen[1:].max() < 20
+            else:
+                assert which_hue(seen) == 40
+
+    def test_a_picture_hides_what_is_behind_it(self, shoot):
+        pixels = np.full((4, 4, 3), (0, 0, 255), dtype=np.uint8)
+        for z, blue in ((1.5, True), (-1.5, False)):
+            image = Image("image", pixels, (-1.0, -1.0, z), (2.0, 2.0))
+            voxel = told_apart(np.full((1, 1, 1), 40.0))
+            seen = shoot(picture_of(voxel, image), FRONT)[pixel_at((0, 0, 0.5), FRONT, SIZE)]
+            assert (seen.tolist() == [0, 0, 255]) == blue
+
+    def test_an_eye_close_to_a_block_sees_what_is_far_too(self, shoot):
+        near = told_apart(np.full((1, 1, 1), 40.0), name="near", origin=(0.05, -0.5, 4.0))
+        far = told_apart(np.full((1, 1, 1), 90.0), name="far", origin=(-30.0, -10.0, -60.0), cell=(20.0, 20.0, 1.0))
+        pose = CameraPose((0.0, 0.0, 5.2), (0.0, 0.0, 0.0))
+        assert {40, 90} <= set(np.unique(which_hue(shoot(picture_of(near, far), pose))))
+
+
+class TestKinds:
+    def test_the_ground_runs_from_its_first_colour_below_to_its_second_above(self, shoot):
+        picture = shoot(DrawList((), background=((1.0, 0.0, 0.0), (0.0, 0.0, 1.0))), FRONT).astype(int)
+        assert picture[-1, :, 0].min() > 250
+        assert picture[0, :, 2].min() > 250
+        assert (np.diff(picture[:, 0, 2]) <= 0).all()
+
+    def test_an_image_stands_upright_and_unmirrored(self, shoot):
+        pixels = np.zeros((2, 3, 3), dtype=np.uint8)
+        pixels[0, 0] = (255, 0, 0)
+        pixels[0, 2] = (0, 255, 0)
+        pixels[1, 0] = (0, 0, 255)
+        picture = shoot(picture_of(Image("image", pixels, (-1.5, -1.0, 0.0), (3.0, 2.0))), FRONT)
+        for x, y, color in ((-1, 0.5, pixels[0, 0]), (1, 0.5, pixels[0, 2]), (-1, -0.5, pixels[1, 0])):
+            assert picture[pixel_at((x, y, 0.0), FRONT, SIZE)].tolist() == color.tolist()
+
+    def test_a_small_image_shows_its_pixels_as_squares(self, shoot):
+        pixels = np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        picture = shoot(picture_of(Image("image", pixels, (-2.0, -2.0, 0.0), (4.0, 4.0))), FRONT)
+        for row in range(8):
+            for column in range(8):
+                for dx, dy in ((0.2, 0.2), (0.5, 0.5), (0.8, 0.8)):
+                    at = (-2 + (column + dx) / 2, 2 - (row + dy) / 2, 0.0)
+                    assert picture[pixel_at(at, FRONT, SIZE)].tolist() == pixels[row, column].tolist()
+
+    def test_opacity_darkens_an_image(self, shoot):
+        pixels = np.full((4, 4, 3), 200, dtype=np.uint8)
+        seen = [
+            int(shoot(picture_of(Image("i", pixels, (-1, -1, 0), (2, 2), opacity=o)), FRONT)[90, 120, 0])
+            for o in (0.0, 0.5, 1.0)
+        ]
+        assert seen[0] == 0
+        assert seen[1] == pytest.approx(100, abs=2)
+        assert seen[2] == 200
+
+    def test_a_frame_is_drawn_along_its_edges_alone(self, shoot):
+        box = Box("box", (-2.0, -1.0, -1.0), (4.0, 2.0, 2.0), (0.0, 1.0, 0.0), edge=1.0)
+        picture = shoot(picture_of(box), FRONT)
+        near = to_pixels(np.array([[x, y, 1.0] for x in (-2, 2) for y in (-1, 1)]), FRONT, SIZE)
+        lit_rows, lit_columns = np.nonzero(picture[..., 1] > 40)
+        assert abs(lit_columns.min() - near[:, 0].min()) < 2.5
+        assert abs(lit_columns.max() - near[:, 0].max()) < 2.5
+        assert abs(lit_rows.min() - near[:, 1].min()) < 2.5
+        assert picture[pixel_at((0, 0, 0), FRONT, SIZE)].max() == 0
+        assert picture[..., (0, 2)].max() == 0
+
+    def test_lines_have_their_own_colours_widths_and_opacity(self, shoot):
+        points = np.array([[(-3, y, 0), (3, y, 0)] for y in (-1, 1)], dtype=np.float32)
+        colors = np.array([(1, 0, 0, 1), (0, 0, 1, 0.5)], dtype=np.float32)
+        picture = shoot(picture_of(Lines("lines", points, colors, width=12.0)), FRONT).astype(int)
+        assert picture[pixel_at((0, -1, 0), FRONT, SIZE)].tolist() == [255, 0, 0]
+        blue = picture[pixel_at((0, 1, 0), FRONT, SIZE)]
+        assert blue[2] == pytest.approx(127, abs=6)
+        thick = (picture[:, 120, 0] > 100).sum()
+        thin = (shoot(picture_of(Lines("lines", points, colors, width=4.0)), FRONT)[:, 120, 0] > 100).sum()
+        assert thick > thin > 0
+
+    def test_a_label_stands_beside_what_it_names(self, shoot):
+        label = Label((-1.0, -1.0, 0.0), ("name", "detail"), span=(2.0, 2.0, 0.0))
+        picture = shoot(picture_of(Labels("names", (label,))), FRONT)
+        rows, columns = np.nonzero(picture.max(axis=2) > 60)
+        below = to_pixels(np.array([(0.0, -1.0, 0.0)]), FRONT, SIZE)[0]
+        assert rows.min() >= below[1]
+        assert abs((columns.min() + columns.max()) / 2 - below[0]) < 4
+
+    def test_panels_stand_in_their_corners(self, shoot):
+        height, width = SIZE[::-1]
+        for corner in ("top-left", "top-right", "bottom-left", "bottom-right"):
+            panel = Panel("panel", corner, (TextRow("words"),))
+            rows, columns = np.nonzero(shoot(picture_of(panel), FRONT).max(axis=2) > 60)
+            assert (rows.mean() < height / 2) == corner.startswith("top")
+            assert (columns.mean() < width / 2) == corner.endswith("left")
+
+
+class TestKeepingUp:
+    @pytest.fixture
+    def made(self, monkeypatch) -> list[str]:
+        """Which drawers were built."""
+        found: list[str] = []
+        for kind, maker in list(module._DRAWN.items()):
+
+            def make(renderer, primitive, scale, maker=maker):
+                found.append(primitive.name)
+                return maker(renderer, primitive, scale)
+
+            monkeypatch.setitem(module._DRAWN, kind, make)
+        return found
+
+    def test_nothing_is_built_again_for_an_unchanged_list(self, shoot, made, monkeypatch):
+        what = picture_of(
+            block(np.ones((2, 2, 2)), name="one"),
+            line((-3, 0, 0), (3, 0, 0), name="two"),
+            Image("three", np.zeros((2, 2, 3), dtype=np.uint8), (0, 0, 0), (1, 1)),
+            Box("four", (0, 0, 0), (1, 1, 1), (1, 1, 1)),
+        )
+        first = shoot(what, SLANTED)
+        assert sorted(made) == ["one", "three", "two"]
+        monkeypatch.setattr(VoxelActor, "_upload", None)
+        monkeypatch.setattr("nnviz3d.render.builders._mesh", None)
+        monkeypatch.setattr("nnviz3d.render.builders._image_data", None)
+        assert np.array_equal(shoot(what, SLANTED), first)
+        assert len(made) == 3
+
+    def test_what_is_gone_from_the_list_is_gone_from_the_picture(self, shoot):
+        things = {
+            "voxels": told_apart(np.full((1, 1, 1), 40.0)),
+            "line": line((-3, 1, 0), (3, 1, 0)),
+            "image": Image("image", np.full((2, 2, 3), 255, dtype=np.uint8), (1.0, -2.0, 0.0), (1.0, 1.0)),
+            "box": Box("box", (-3, -2, -1), (2, 2, 2), (1, 1, 1), edge=1.0, fill=1.0),
+            "labels": Labels("names", (Label((0.0, -2.0, 0.0), ("name",)),)),
+            "panel": Panel("panel", "top-left", (TextRow("words"),)),
+        }
+        alone = {name: shoot(picture_of(thing), FRONT) for name, thing in things.items()}
+        for gone in things:
+            shoot(picture_of(*things.values()), FRONT)
+            rest = [thing for name, thing in things.items() if name != gone]
+            without = shoot(picture_of(*rest), FRONT)
+            lit = (alone[gone].max(axis=2) > 60) & ~np.any(
+                [alone[name].max(axis=2) > 0 for name in things if name != gone], axis=0
+            )
+            assert lit.any()
+            assert without[lit].max() == 0, gone
+        assert shoot(picture_of(), FRONT).max() == 0
+
+    def test_coming_back_gives_the_same_picture(self, shoot):
+        what = picture_of(block(np.random.default_rng(1).random((4, 4, 4))), line((-3, 0, 3), (3, 0, 3)))
+        first = shoot(what, SLANTED)
+        shoot(picture_of(), SLANTED)
+        shoot(picture_of(block(np.ones((2, 3, 4)))), FRONT)
+        assert np.array_equal(shoot(what, SLANTED), first)
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            (line((-3, 0, 0), (3, 0, 0)), line((0, -3, 0), (0, 3, 0))),
+            (line((-3, 0, 0), (3, 0, 0)), line((-3, 0, 0), (3, 0, 0), color=(1.0, 0.0, 0.0, 1.0))),
+            (line((-3, 0, 0), (3, 0, 0)), line((-3, 0, 0), (3, 0, 0), width=1.0)),
+            (line((-3, 0, 0), (3, 0, 0)), line((-3, 0, 0), (3, 0, 0), opacity=0.0)),
+            (Box("b", (0, 0, 0), (1, 1, 1), (1, 1, 1)), Box("b", (0, 0, 0), (2, 1, 1), (1, 0, 0), fill=1.0)),
+            (
+                Image("i", np.zeros((2, 2, 3), dtype=np.uint8), (0, 0, 0), (1, 1)),
+                Image("i", np.full((3, 5, 3), 99, dtype=np.uint8), (0, 0, 0), (2, 1)),
+            ),
+        ],
+    )
+    def test_an_updated_thing_looks_like_a_new_one(self, shoot, before, after):
+        shoot(picture_of(), SLANTED)
+        new = shoot(picture_of(after), SLANTED)
+        shoot(picture_of(), SLANTED)
+        old = shoot(picture_of(before), SLANTED)
+        assert np.array_equal(shoot(picture_of(after), SLANTED), new)
+        assert not np.array_equal(old, new)
+
+    def test_lines_that_only_fade_are_not_built_again(self, shoot, monkeypatch):
+        lines = line((-3, 0, 0), (3, 0, 0))
+        shoot(picture_of(lines), FRONT)
+        monkeypatch.setattr("nnviz3d.render.builders._mesh", None)
+        faded = Lines(lines.name, lines.points, lines.colors, lines.width, 0.3)
+        assert shoot(picture_of(faded), FRONT)[90, 120].max() < 120
+
+    def test_the_table_names_a_drawer_for_every_kind_it_looks_up(self):
+        assert set(module._DRAWN) == {module.Voxels, Image, Lines}
+        assert all(hasattr(drawer, "update") and hasattr(drawer, "remove") for drawer in (LinesActor, BoxesActor))
+
+
+class TestOffscreen:
+    def test_the_picture_has_the_size_that_was_asked_for(self):
+        for size, antialias in (((120, 64), True), ((65, 121), True), ((120, 64), False)):
+            studio = Offscreen(size, antialias=antialias)
+            picture = studio.picture(picture_of(block(np.ones((2, 2, 2)))), FRONT)
+            studio.close()
+            assert picture.shape == (size[1], size[0], 3)
+            assert picture.max() > 100
+
+    def test_the_same_list_gives_the_same_bytes_in_another_studio(self):
+        what = picture_of(
+            block(np.random.default_rng(2).random((5, 6, 7))), Panel("p", "top-left", (TextRow("words"),))
+        )
+        pictures = []
+        for _ in range(2):
+            studio = Offscreen((160, 90))
+            pictures.append(studio.picture(what, SLANTED))
+            studio.close()
+        assert np.array_equal(*pictures)
+
+    def test_antialiasing_keeps_the_picture_and_softens_its_edges(self):
+        what = picture_of(block(np.ones((3, 3, 3))))
+        sharp, soft = (Offscreen((160, 120), antialias=a) for a in (False, True))
+        a, b = sharp.picture(what, SLANTED).astype(int), soft.picture(what, SLANTED).astype(int)
+        sharp.close()
+        soft.close()
+        assert np.abs(a - b).mean() < 6
+        assert len(np.unique(b.reshape(-1, 3), axis=0)) > len(np.unique(a.reshape(-1, 3), axis=0))
+
+    def test_halving_averages(self):
+        pixels = np.random.default_rng(3).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        expected = pixels.reshape(3, 2, 4, 2, 3).mean(axis=(1, 3))
+        assert np.abs(halved(pixels) - expected).max() <= 0.5
+
+    def test_the_pose_can_be_read_back(self, studio):
+        pose = CameraPose((1.0, 2.0, 9.0), (0.5, 0.0, 0.0), (0.0, 1.0, 0.0), 30.0)
+        studio.renderer.look(pose)
+        assert studio.renderer.pose() == pose
