@@ -1,0 +1,183 @@
+"""The bundled scenes, whole: full frames, readable words, colours where they belong."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PngFile
+
+from nnviz3d.apps.source import ModelOptions, bundled_scenes, opened
+from nnviz3d.data.capture import Capture
+from nnviz3d.render import renderer as module
+from nnviz3d.render.labelling import Placed, Rect
+from nnviz3d.render.offscreen import Offscreen
+from nnviz3d.scene.primitives import Box, DrawList, Label, Lines
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import default_scene
+from tests.support.blocks import block, looking
+from tests.support.pinhole import to_pixels
+
+SIZES = [(1280, 720), (1920, 1080)]
+
+
+class Shot:
+    """A picture, and what was written where on it."""
+
+    def __init__(self, scene: Scene, size: tuple[int, int], selection: Selection | None = None) -> None:
+        self.scene, self.size = scene, size
+        self.labels: tuple[Label, ...] = ()
+        self.placed: list[Placed] = []
+        self.panels: list[Rect] = []
+        real = module.place_labels
+
+        def watched(labels, around, measure, size, scale, occupied=()):
+            self.panels = list(occupied)
+            self.labels = labels
+            self.placed = real(labels, around, measure, size, scale, self.panels)
+            return self.placed
+
+        self.pose = scene.camera(scene.duration, aspect=size[0] / size[1])
+        studio = Offscreen(size)
+        try:
+            module.place_labels = watched
+            self.pixels = studio.picture(scene.at(scene.duration, selection), self.pose)
+        finally:
+            module.place_labels = real
+            studio.close()
+
+    def words(self) -> set[str]:
+        return {line for p in self.placed for line in p.lines}
+
+    def part(self, node: str) -> np.ndarray:
+        """The pixels of the rectangle in which a block is seen, ``(H, W, 3)``."""
+        columns, rows = to_pixels(self.scene.stage.plan.corners([node]), self.pose, self.size).T
+        return self.pixels[int(rows.min()) : int(rows.max()) + 1, int(columns.min()) : int(columns.max()) + 1].astype(
+            int
+        )
+
+
+@pytest.fixture(scope="module", params=[(name, size) for name in bundled_scenes() for size in SIZES], ids=str)
+def shot(request) -> Shot:
+    name, size = request.param
+
+    def never(_):
+        raise AssertionError("a bundled scene is shown without running its model")
+
+    with opened(name, None, ModelOptions(), never) as found:
+        scene = Scene.build(found.spec, found.capture, aspect=size[0] / size[1])
+        return Shot(scene, size)
+
+
+class TestBundled:
+    def test_no_words_cover_others(self, shot):
+        rects = [p.rect for p in shot.placed] + shot.panels
+        assert len(rects) > 6
+        assert not any(a.overlaps(b) for a, b in combinations(rects, 2))
+
+    def test_all_words_are_within_the_picture(self, shot):
+        width, height = (shot.size[0] * 2, shot.size[1] * 2)
+        for rect in [p.rect for p in shot.placed] + shot.panels:
+            assert rect.left >= 0
+            assert rect.bottom >= 0
+            assert rect.left + rect.width <= width
+            assert rect.bottom + rect.height <= height
+
+    def test_every_layer_is_named(self, shot):
+        names = {node.name for node in shot.scene.stage.graph}
+        assert names <= shot.words()
+
+    def test_the_picture_is_full(self, shot):
+        ground = shot.pixels[:, :1].astype(int)
+        drawn = np.abs(shot.pixels.astype(int) - ground).max(axis=2) > 24
+        assert drawn.mean() > 0.12
+        rows, columns = np.nonzero(drawn)
+        height, width = drawn.shape
+        assert columns.max() - columns.min() > 0.8 * width
+        assert rows.max() - rows.min() > 0.8 * height
+
+
+@pytest.fixture(scope="module", params=SIZES, ids=str)
+def digits_shot(request, digits: Capture) -> Shot:
+    size = request.param
+    return Shot(Scene.build(default_scene("digits"), digits, aspect=size[0] / size[1]), size)
+
+
+class TestDigits:
+    def test_all_ten_classes_are_named_with_their_scores(self, digits_shot, digits):
+        shown = [digits_shot.labels[p.index].lines[0] for p in digits_shot.placed if digits_shot.labels[p.index].small]
+        assert sorted(line.split()[0] for line in shown) == sorted(digits.classes)
+
+    def test_a_convolution_glows_in_its_colours(self, digits_shot):
+        part = digits_shot.part("conv2d")
+        r, g, b = part[..., 0], part[..., 1], part[..., 2]
+        strong = (r > 180) & (r > g + 30) & (g > b + 10)
+        assert strong.mean() > 0.01
+        assert (part.max(axis=2) > 60).mean() > 0.1
+
+    def test_the_digit_stands_before_it(self, digits_shot):
+        part = digits_shot.part("input")
+        gray = np.ptp(part, axis=2) < 30
+        assert ((part.min(axis=2) > 200) & gray).mean() > 0.02
+        assert ((part.max(axis=2) < 20) & gray).mean() > 0.3
+
+    def test_both_signs_of_weights_are_drawn_before_the_last_layer(self, digits_shot):
+        plan = digits_shot.scene.stage.plan
+        a, b = plan.placements["dense"], plan.placements["dense_1"]
+        assert a.row == b.row
+        gap = np.array([(a.origin[0] + a.size[0], a.center[1], 0), (b.origin[0], a.center[1], 0)])
+        columns, rows = to_pixels(gap, digits_shot.pose, digits_shot.size).astype(int).T
+        part = digits_shot.pixels[rows.min() - 60 : rows.max() + 60, columns[0] : columns[1]].astype(int)
+        assert (part[..., 0] > part[..., 2] + 25).mean() > 0.02
+        assert (part[..., 2] > part[..., 0] + 25).mean() > 0.02
+
+
+def test_a_small_picture_is_as_it_was():
+    """One baseline, with room for another rasteriser's rounding: what shading and anti-aliasing are like."""
+    values = np.random.default_rng(12).random((8, 7, 6), dtype=np.float32)
+    lines = Lines(
+        "line", np.array([[(-6, 2, 5), (6, -3, -5)]], dtype=np.float32), np.ones((1, 4), dtype=np.float32), 2.0
+    )
+    frame = Box("frame", (-4.0, -3.5, -3.0), (8.0, 7.0, 6.0), (0.4, 0.8, 1.0), edge=0.8)
+    what = DrawList((block(values, threshold=0.55), lines, frame))
+    studio = Offscreen((96, 72))
+    pixels = studio.picture(what, looking((-30.0, 18.0), 26.0)).astype(int)
+    studio.close()
+    file = Path(__file__).with_name("baseline.png")
+    expected = np.asarray(PngFile.open(file)).astype(int)
+    apart = np.abs(pixels - expected).max(axis=2)
+    assert apart.mean() < 1.5
+    assert (apart > 24).mean() < 0.01
+
+
+def test_another_sample_changes_the_picture(digits: Capture):
+    scene = Scene.build(default_scene(), digits)
+    one, other = (Shot(scene, (320, 180), Selection(sample=s)).pixels for s in (0, 1))
+    assert (one != other).any(axis=2).mean() > 0.01
+
+
+def test_hiding_a_view_changes_the_picture(digits: Capture):
+    spec = default_scene()
+    whole = Shot(Scene.build(spec, digits), (320, 180)).pixels
+    for left_out in range(len(spec.views)):
+        views = tuple(view for k, view in enumerate(spec.views) if k != left_out)
+        part = Shot(Scene.build(spec.model_copy(update={"views": views}), digits), (320, 180)).pixels
+        assert (part != whole).any(axis=2).mean() > 0.01
+
+
+def test_many_layers_are_drawn_and_the_important_ones_named(long_capture: Capture):
+    shot = Shot(Scene.build(default_scene(), long_capture), (1280, 720))
+    rects = [p.rect for p in shot.placed] + shot.panels
+    assert not any(a.overlaps(b) for a, b in combinations(rects, 2))
+    assert {"input", "predictions"} <= shot.words()
+    assert len(shot.placed) > 15
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 640), (640, 64), (1000, 1000)], ids=str)
+def test_any_size_gives_a_picture(small_capture: Capture, size):
+    pixels = Shot(Scene.build(default_scene(), small_capture, aspect=size[0] / size[1]), size).pixels
+    assert pixels.shape == (size[1], size[0], 3)
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20
