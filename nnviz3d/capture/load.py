@@ -217,23 +217,20 @@ def _saved_model(path: Path, trust: bool) -> LoadedModel:
             name: keras.Input(batch_shape=tuple(spec.shape), dtype=spec.dtype.name, name=name)
             for name, spec in wanted.items()
         }
-        layer = keras.layers.TFSMLayer(str(path), call_endpoint="serving_default", name="saved_model")
-        model = keras.Model(inputs, _Served(layer, name="saved_model")(inputs), name=path.name)
+        layer = SavedModel(str(path), call_endpoint="serving_default", name="saved_model")
+        model = keras.Model(inputs, layer(inputs), name=path.name)
     except (OSError, ValueError, TypeError, tf.errors.OpError) as error:
         raise ModelError(f"The SavedModel {path.name} cannot be loaded: {reason(error)}") from error
     note = "A SavedModel keeps no layers, so the whole of it is one block."
     return LoadedModel(model, path.name, _sha256(path / "saved_model.pb"), notes=(note,))
 
 
-class _Served(keras.Layer):  # type: ignore[misc]
-    """A SavedModel's signature, which takes its inputs by name."""
+class SavedModel(keras.layers.TFSMLayer):  # type: ignore[misc]
+    """A SavedModel's signature, which takes its inputs by name; its class is the kind that the graph shows."""
 
-    def __init__(self, served: keras.layers.TFSMLayer, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.endpoint = served.call_endpoint_fn
-
-    def call(self, inputs: dict[str, Any]) -> Any:
-        return self.endpoint(**inputs)
+    def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        """Run the signature."""
+        return self.call_endpoint_fn(**inputs)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
 
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.naming import safe_part
@@ -17,7 +19,7 @@ SMALL = 262_144
 
 
 def write_weights(writer: CaptureWriter, described: DescribedModel, *, everything: bool) -> None:
-    """Write the variables of small layers, or of all, one variable in memory at a time.
+    """Write the variables of small layers, or of all, without copying them.
 
     Two layers may share a path only if they are one layer called twice, so each is written once.
     """
@@ -31,8 +33,15 @@ def write_weights(writer: CaptureWriter, described: DescribedModel, *, everythin
         if not everything and sum(math.prod(v.shape) for v in variables) > SMALL:
             continue
         for name, variable in _named(variables).items():
-            values = np.asarray(keras.ops.convert_to_numpy(variable))
-            writer.write_weights(node.path, name, values)
+            writer.write_weights(node.path, name, _view(variable))
+
+
+def _view(variable: Any) -> NDArray[Any]:
+    """Look at a variable's numbers where they lie: VGG16's largest kernel alone would be 411 MB more as a copy."""
+    tensor = tf.convert_to_tensor(variable)
+    if tensor.dtype == tf.bfloat16:
+        tensor = tf.cast(tensor, tf.float32)  # NumPy's buffers know no bfloat16
+    return np.asarray(memoryview(tensor))
 
 
 def _named(variables: list[Any]) -> dict[str, Any]:

@@ -166,6 +166,18 @@ def test_a_sealed_block_is_noted(tmp_path):
     assert any(note.startswith("picky stands as one block") for note in capture_.provenance.notes)
 
 
+def test_a_saved_model_is_one_block_with_all_its_parameters(tmp_path):
+    from nnviz3d.capture.live import capture as capture_live
+
+    model = keras.saving.load_model(bundled("digits.keras"))
+    model.export(tmp_path / "saved", verbose=False)
+    loaded = load_model(str(tmp_path / "saved"), trust=True)
+    capture_ = capture_live(loaded.model, ["digits:0-9"], out=tmp_path / "run.zarr")
+    assert [(node.kind, node.parameters) for node in capture_.graph] == [("InputLayer", 0), ("SavedModel", 93_322)]
+    own = capture_live(model, ["digits:0-9"], out=tmp_path / "own.zarr").activations("dense_1").values
+    assert np.allclose(capture_.activations(capture_.graph.outputs[0]).values, own, atol=1e-6)
+
+
 def test_open_sizes_are_filled_in_with_those_of_the_sample(tmp_path):
     model = keras.Sequential([keras.Input((None, None, 1), name="input"), layers.Conv2D(2, 3, name="conv")])
     model.save(tmp_path / "m.keras")
