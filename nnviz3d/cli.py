@@ -123,7 +123,7 @@ def snapshot(
 
     pixels = parse_size(size)
     check_output(output, (".png",))
-    if at is not None and at < 0:
+    if at is not None and not at >= 0:  # NaN too
         raise UserError(f"--at is a time in seconds, 0 or more; got {at:g}.")
     require_graphics()
     with opened(target, look.scene, _options(model), _run) as found:

@@ -17,6 +17,9 @@ from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
 from nnviz3d.errors import CaptureError
 
+_DAMAGES = (RuntimeError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile)
+"""What Zarr raises where a chunk or a description of numbers is not what it was."""
+
 
 class Capture:
     """One run of one model, as it stands on disk. Make one with `open_capture`.
@@ -148,6 +151,8 @@ class Capture:
                 found = self._root[path]
             except KeyError:
                 found = None
+            except _DAMAGES as error:
+                raise self._damaged(path, error) from error
             array = found if isinstance(found, zarr.Array) else None
             # A missing chunk reads as zeros, and zeros that nobody measured must never be drawn.
             if array is not None and self.complete and array.nchunks_initialized != array.nchunks:
@@ -171,10 +176,11 @@ class Capture:
     def _read(self, array: zarr.Array[Any], selection: Any) -> NDArray[Any]:
         try:
             return np.asarray(array[selection])
-        except (RuntimeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise CaptureError(
-                f"{self.path} is damaged: {array.path} cannot be read ({error}). Capture again."
-            ) from error
+        except _DAMAGES as error:
+            raise self._damaged(array.path, error) from error
+
+    def _damaged(self, path: str, error: Exception) -> CaptureError:
+        return CaptureError(f"{self.path} is damaged: {path} cannot be read ({error}). Capture again.")
 
 
 def is_capture(path: Path | str) -> bool:
