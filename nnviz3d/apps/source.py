@@ -89,6 +89,7 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
     target = DEFAULT if target is None else target
     path = Path(target)
     if target.endswith(_CAPTURE_ENDINGS) or (path.exists() and is_capture(path)):
+        _refuse_model_options(target, options)
         return Resolved(_scene_named(scene) if scene else default_scene(), capture=path)
     if target.startswith("keras:") or target.endswith(_MODEL_ENDINGS) or (path / "saved_model.pb").is_file():
         return Resolved(_scene_named(scene) if scene else default_scene(), model=target, options=options)
@@ -102,11 +103,12 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
 
 
 def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOptions) -> Resolved:
+    if source.model is None:
+        _refuse_model_options("The scene's source", options)
     # A ready capture serves as long as nobody asks for other input.
     if source.capture is not None and (source.model is None or options == ModelOptions()):
         return Resolved(spec, capture=folder / source.capture, sample=source.sample)
-    if source.model is None:
-        raise UserError("The scene shows a ready capture, so --input and other options for models do not apply.")
+    assert source.model is not None  # noqa: S101 - a source has one of the two
     inputs = options.inputs or ((source.input,) if isinstance(source.input, str) else source.input)
     merged = ModelOptions(
         inputs=inputs,
@@ -117,6 +119,11 @@ def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOp
     )
     model = source.model if source.model.startswith("keras:") else str(folder / source.model)
     return Resolved(spec, model=model, options=merged)
+
+
+def _refuse_model_options(what: str, options: ModelOptions) -> None:
+    if options != ModelOptions():
+        raise UserError(f"{what} is a ready capture, so --input and the other options for models do not apply.")
 
 
 def _scene_named(name: str) -> SceneSpec:

@@ -1,0 +1,357 @@
+"""The real command line, each time in a fresh process: what it makes, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import nnviz3d
+from nnviz3d.apps.source import bundled_scenes
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import Capture
+
+COMMANDS = ("snapshot", "serve", "capture", "inspect")
+
+
+def run(*arguments: object, cwd: Path, code: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `nnviz3d` with these arguments; `code` runs in its process before."""
+    command = ["-m", "nnviz3d"] if code is None else ["-c", f"{code}\nfrom nnviz3d.cli import main\nmain()"]
+    return subprocess.run(
+        [sys.executable, *command, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd
+    )
+
+
+@pytest.fixture
+def small(small_capture: Capture, tmp_path: Path) -> Path:
+    """A small capture in the working folder, to be damaged at will."""
+    return Path(shutil.copytree(small_capture.path, tmp_path / "small.zarr"))
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """Check that a person was told of a mistake as they should be, and return what they were told."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("nnviz3d: ")
+    assert lines[0].endswith((".", "?"))
+    return lines[0].removeprefix("nnviz3d: ")
+
+
+class TestSnapshot:
+    @pytest.mark.parametrize("name", [None, *bundled_scenes()])
+    def test_a_bundled_scene(self, tmp_path, name):
+        target = [] if name is None else [name]
+        done = run("snapshot", *target, "-o", "out.png", "--size", "320x200", cwd=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        picture = Image.open(tmp_path / "out.png")
+        assert (picture.format, picture.size, picture.mode) == ("PNG", (320, 200), "RGB")
+        assert len(np.unique(np.asarray(picture).reshape(-1, 3), axis=0)) > 200
+        assert os.listdir(tmp_path) == ["out.png"]
+
+    def test_a_capture_with_everything_chosen(self, small, tmp_path):
+        plain = run("snapshot", small, "-o", "a.png", "--size", "320x200", cwd=tmp_path)
+        chosen = run(
+            *("snapshot", small, "-o", "b.png", "--size", "320x200", "--sample", 1, "--layer", "conv", "--at", 6),
+            *("--threshold", 0.5, "--colormap", "viridis", "--normalize", "global", "--ranking", "contribution"),
+            cwd=tmp_path,
+        )
+        assert (plain.returncode, chosen.returncode, chosen.stderr) == (0, 0, "")
+        one, other = (np.asarray(Image.open(tmp_path / name)).astype(int) for name in ("a.png", "b.png"))
+        assert (one != other).any(axis=2).mean() > 0.02
+
+    def test_time_goes_from_nothing_to_all(self, small, tmp_path):
+        light = []
+        for at in (0, 3, 8):
+            run("snapshot", small, "-o", f"{at}.png", "--size", "320x200", "--at", at, cwd=tmp_path)
+            light.append(np.asarray(Image.open(tmp_path / f"{at}.png")).mean())
+        assert light == sorted(light)
+        assert light[0] < light[1] < light[2]
+
+    def test_a_scene_file_beside_its_capture(self, small, tmp_path):
+        folder = tmp_path / "scenes"
+        folder.mkdir()
+        small.rename(folder / "my.zarr")
+        (folder / "my.toml").write_text('format = 1\nsource = { capture = "my.zarr" }\n')
+        done = run("snapshot", "scenes/my.toml", "-o", "out.png", "--size", "64x64", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert Image.open(tmp_path / "out.png").size == (64, 64)
+
+    def test_an_earlier_picture_is_replaced(self, small, tmp_path):
+        (tmp_path / "out.png").write_text("earlier")
+        assert run("snapshot", small, "-o", "out.png", "--size", "64x64", cwd=tmp_path).returncode == 0
+        assert Image.open(tmp_path / "out.png").size == (64, 64)
+
+
+class TestInspect:
+    def test_json(self, tmp_path):
+        done = run("inspect", "--json", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        said = json.loads(done.stdout)
+        assert len(said["nodes"]) == 9
+        names = [node["id"] for node in said["nodes"]]
+        assert said["edges"] == [[a, b] for a, b in pairwise(names)]
+        assert said["parameters"] == sum(node["parameters"] for node in said["nodes"]) == 93_322
+        assert said["nodes"][1]["shape"] == [26, 26, 32]
+
+    def test_json_says_what_the_numbers_are(self, small, small_capture, tmp_path):
+        said = json.loads(run("inspect", small, "--json", "--sample", 2, cwd=tmp_path).stdout)
+        for node in said["nodes"]:
+            values = small_capture.activation(node["id"], 2)
+            assert node["statistics"]["min"] == float(values.min())
+            assert node["statistics"]["max"] == float(values.max())
+            assert node["statistics"]["mean"] == pytest.approx(float(values.mean()), rel=1e-5)
+            assert node["statistics"]["zeros"] == pytest.approx(float((values == 0).mean()))
+            assert (node["statistics"]["nan"], node["statistics"]["infinite"]) == (0, 0)
+
+    def test_the_table_has_a_line_for_every_node(self, small, small_capture, tmp_path):
+        done = run("inspect", small, cwd=tmp_path)
+        assert done.returncode == 0
+        lines = done.stdout.splitlines()
+        for node in small_capture.graph:
+            (line,) = [line for line in lines if line.split()[:1] == [node.id]]
+            assert node.kind in line
+            assert "×".join(map(str, node.shape)) in line
+
+
+class TestHelp:
+    def test_without_arguments_it_tells_what_there_is(self, tmp_path):
+        done = run(cwd=tmp_path)
+        assert done.returncode == 0
+        for command in COMMANDS:
+            assert command in done.stdout
+
+    def test_version(self, tmp_path):
+        done = run("--version", cwd=tmp_path)
+        assert (done.returncode, done.stdout.strip()) == (0, nnviz3d.__version__)
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_each_command_gives_an_example(self, tmp_path, command):
+        done = run(command, "--help", cwd=tmp_path)
+        assert done.returncode == 0
+        assert f"nnviz3d {command}" in done.stdout.split("Examples:")[1]
+
+
+class TestRefusals:
+    """One sentence, exit code 2, and nothing written."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["-o"], "requires an argument"),
+            ([], "--output requires an argument"),
+            (["-o", "x.png", "--foo"], "Unknown option: --foo"),
+            (["a", "b", "-o", "x.png"], "'b'"),
+            (["-o", "x.jpg"], "has to end in .png"),
+            (["-o", "x"], "has to end in .png"),
+            (["-o", "gone/x.png"], "the folder gone does not exist"),
+            (["-o", "folder.png"], "it is a folder"),
+            (["-o", "file.txt/x.png"], "Cannot write file.txt/x.png"),
+            (["-o", "x.png", "--size", "12"], "--size is WIDTHxHEIGHT"),
+            (["-o", "x.png", "--size", "axb"], "--size is WIDTHxHEIGHT"),
+            (["-o", "x.png", "--size", "63x64"], "64 to 8192"),
+            (["-o", "x.png", "--size", "64x8193"], "64 to 8192"),
+            (["-o", "x.png", "--size", "-64x64"], "--size"),
+            (["-o", "x.png", "--at", "-1"], "--at is a time in seconds, 0 or more; got -1"),
+            (["-o", "x.png", "--at", "nan"], "--at is a time in seconds"),
+            (["-o", "x.png", "--at", "soon"], "--at"),
+            (["-o", "x.png", "--sample", "10"], "there is no sample 10; the capture holds 10 samples"),
+            (["-o", "x.png", "--sample", "-1"], "there is no sample -1"),
+            (["-o", "x.png", "--layer", "conv"], "there is no layer 'conv'; the model has input, conv2d,"),
+            (["-o", "x.png", "--threshold", "2"], "--threshold is a share of the colour range, 0 to 1; got 2"),
+            (["-o", "x.png", "--threshold", "nan"], "--threshold is a share"),
+            (["-o", "x.png", "--colormap", "jet"], "There is no colour map 'jet'; choose one of inferno"),
+            (["-o", "x.png", "--normalize", "much"], '"much" for --normalize'),
+            (["-o", "x.png", "--ranking", "size"], '"size" for --ranking'),
+            (["digitz", "-o", "x.png"], "There is no 'digitz'"),
+            (["gone.zarr", "-o", "x.png"], "There is no capture at gone.zarr"),
+            (["gone.zarr.zip", "-o", "x.png"], "There is no capture at gone.zarr.zip"),
+            (["gone.toml", "-o", "x.png"], "Cannot read the scene gone.toml"),
+            (["file.txt", "-o", "x.png"], "file.txt is no scene (.toml), model"),
+            (["folder.png", "-o", "x.png"], "folder.png is no scene (.toml), model"),
+            (["digits", "--scene", "structure", "-o", "x.png"], "is itself a scene"),
+            (["foo.toml", "-o", "x.png"], "foo.toml: unknown key views[0].foo"),
+            (["broken.toml", "-o", "x.png"], "broken.toml is not valid TOML"),
+            (["no-source.toml", "-o", "x.png"], "names no source"),
+            (["globs.toml", "-o", "x.png"], "views[0].layers: no layer matches 'convolution*'"),
+            (
+                ["ready.toml", "--input", "digits:3", "-o", "x.png"],
+                "--input and the other options for models do not apply",
+            ),
+            (["ready.zarr.zip", "--weights", "all", "-o", "x.png"], "ready.zarr.zip is a ready capture, so --input"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    )
+    def test_snapshot(self, tmp_path, arguments, says):
+        (tmp_path / "folder.png").mkdir()
+        (tmp_path / "file.txt").write_text("words")
+        where = json.dumps(str(bundled("digits.zarr.zip")))
+        (tmp_path / "foo.toml").write_text('format = 1\n[[views]]\nkind = "structure"\nfoo = 1\n')
+        (tmp_path / "broken.toml").write_text("format = = 1\n")
+        (tmp_path / "no-source.toml").write_text("format = 1\n")
+        (tmp_path / "ready.toml").write_text(f"format = 1\nsource = {{ capture = {where} }}\n")
+        (tmp_path / "globs.toml").write_text(
+            f'format = 1\nsource = {{ capture = {where} }}\n[[views]]\nkind = "activations"\nlayers = ["convolution*"]\n'
+        )
+        before = sorted(tmp_path.rglob("*"))
+        assert says in refused(run("snapshot", *arguments, cwd=tmp_path))
+        assert sorted(tmp_path.rglob("*")) == before
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["foo"], 'Unknown command "foo"'),
+            (["--foo"], "--foo"),
+            (["inspect", "gone.zarr"], "There is no capture at gone.zarr"),
+            (["inspect", "--sample", "10"], "there is no sample 10"),
+            (["inspect", "--json", "yes", "no"], "no"),
+            (["capture"], "MODEL requires an argument"),
+            (["capture", "model.keras"], "--output requires an argument"),
+            (["capture", "model.keras", "-o", "run.txt"], "A capture's name ends in .zarr or .zarr.zip"),
+            (["capture", "model.keras", "-o", "gone/run.zarr"], "the folder gone does not exist"),
+            (["capture", "model.keras", "-o", "taken.zarr"], "taken.zarr exists and is not a capture"),
+            (["serve", "--port", "many"], "--port"),
+            (["serve", "gone.zarr"], "There is no capture at gone.zarr"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    )
+    def test_other_commands(self, tmp_path, arguments, says):
+        (tmp_path / "taken.zarr").write_text("mine")
+        assert says in refused(run(*arguments, cwd=tmp_path))
+        assert os.listdir(tmp_path) == ["taken.zarr"]
+        assert (tmp_path / "taken.zarr").read_text() == "mine"
+
+    def test_a_bundled_name_that_is_no_scene_lists_the_scenes(self, tmp_path):
+        said = refused(run("inspect", "digitz", cwd=tmp_path))
+        for name in bundled_scenes():
+            assert name in said
+
+    @pytest.mark.tensorflow
+    def test_a_text_that_calls_itself_a_model(self, tmp_path):
+        (tmp_path / "model.keras").write_text("not a model")
+        said = refused(run("snapshot", "model.keras", "-o", "x.png", cwd=tmp_path))
+        assert "model.keras" in said
+        assert os.listdir(tmp_path) == ["model.keras"]
+
+    def test_a_model_that_is_not_there(self, tmp_path):
+        said = refused(run("snapshot", "gone.keras", "-o", "x.png", cwd=tmp_path))
+        assert "gone.keras" in said
+        assert os.listdir(tmp_path) == []
+
+
+class TestDamage:
+    """A capture that is not whole is never drawn."""
+
+    @staticmethod
+    def damage_of(capture: Path, tmp_path: Path) -> str:
+        said = refused(run("snapshot", capture.name, "-o", "x.png", "--size", "64x64", cwd=tmp_path))
+        assert not (tmp_path / "x.png").exists()
+        assert refused(run("inspect", capture.name, cwd=tmp_path))
+        return said
+
+    def test_a_newer_version(self, small, tmp_path):
+        file = small / "zarr.json"
+        data = json.loads(file.read_text())
+        data["attributes"]["version"] = 99
+        file.write_text(json.dumps(data))
+        said = self.damage_of(small, tmp_path)
+        assert "version 99" in said
+        assert "Update nnviz3d" in said
+
+    def test_a_chunk_of_other_bytes(self, small, tmp_path):
+        (chunk,) = (small / "activations" / "conv").rglob("c/*/*/*/*")
+        chunk.write_bytes(b"\x00" + chunk.read_bytes()[: chunk.stat().st_size // 2])
+        assert "activations/conv" in self.damage_of(small, tmp_path)
+
+    def test_a_chunk_that_is_gone(self, small, tmp_path):
+        (chunk,) = (small / "activations" / "conv").rglob("c/*/*/*/*")
+        chunk.unlink()
+        assert "lacks part of its numbers" in self.damage_of(small, tmp_path)
+
+    def test_a_description_that_is_no_json(self, small, tmp_path):
+        (small / "activations" / "conv" / "@0" / "0" / "zarr.json").write_text("{bad")
+        assert "activations/conv" in self.damage_of(small, tmp_path)
+
+    def test_a_graph_with_other_shapes(self, small, tmp_path):
+        file = small / "zarr.json"
+        data = json.loads(file.read_text())
+        data["attributes"]["graph"]["nodes"][1]["shapes"] = [[6, 7, 5]]
+        file.write_text(json.dumps(data))
+        assert "the capture is damaged" in self.damage_of(small, tmp_path)
+
+    def test_nothing_but_a_folder(self, tmp_path):
+        (tmp_path / "empty.zarr").mkdir()
+        assert "not a capture" in self.damage_of(tmp_path / "empty.zarr", tmp_path)
+
+    @pytest.mark.parametrize("share", [0.0, 0.5, 0.98])
+    def test_a_file_that_was_cut_short(self, tmp_path, share):
+        whole = bundled("digits.zarr.zip").read_bytes()
+        cut = tmp_path / "cut.zarr.zip"
+        cut.write_bytes(whole[: int(len(whole) * share)])
+        assert "cut.zarr.zip is not a capture, or a damaged one" in self.damage_of(cut, tmp_path)
+
+    def test_bytes_that_flipped(self, tmp_path):
+        import zipfile
+
+        data = bytearray(bundled("digits.zarr.zip").read_bytes())
+        with zipfile.ZipFile(bundled("digits.zarr.zip")) as archive:
+            chunk = next(i for i in archive.infolist() if i.filename.startswith("activations/conv2d/@0/0/c/"))
+        data[chunk.header_offset + 200] ^= 0xFF
+        flipped = tmp_path / "flipped.zarr.zip"
+        flipped.write_bytes(data)
+        assert "activations/conv2d" in self.damage_of(flipped, tmp_path)
+
+
+INTERRUPTED = """
+import os, signal
+import PIL.Image
+def save(self, file, **kwargs):
+    file.write(b"half a picture")
+    os.kill(os.getpid(), signal.SIGINT)
+PIL.Image.Image.save = save
+"""
+FULL_DISK = """
+import errno, os
+import PIL.Image
+def save(self, file, **kwargs):
+    file.write(b"half a picture")
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+PIL.Image.Image.save = save
+"""
+
+
+class TestInterruptions:
+    def test_ctrl_c_leaves_no_file(self, small, tmp_path):
+        done = run("snapshot", small, "-o", "x.png", "--size", "64x64", cwd=tmp_path, code=INTERRUPTED)
+        assert done.returncode == 128 + signal.SIGINT
+        assert (done.stdout, done.stderr) == ("", "")
+        assert os.listdir(tmp_path) == ["small.zarr"]
+
+    def test_nor_does_it_harm_an_earlier_one(self, small, tmp_path):
+        (tmp_path / "x.png").write_text("earlier")
+        done = run("snapshot", small, "-o", "x.png", "--size", "64x64", cwd=tmp_path, code=INTERRUPTED)
+        assert done.returncode == 128 + signal.SIGINT
+        assert (tmp_path / "x.png").read_text() == "earlier"
+        assert sorted(os.listdir(tmp_path)) == ["small.zarr", "x.png"]
+
+    def test_a_full_disk_is_said(self, small, tmp_path):
+        done = run("snapshot", small, "-o", "x.png", "--size", "64x64", cwd=tmp_path, code=FULL_DISK)
+        assert "Cannot write x.png: No space left on device" in refused(done)
+        assert os.listdir(tmp_path) == ["small.zarr"]
+
+    def test_a_bug_keeps_its_traceback(self, small, tmp_path):
+        code = "import PIL.Image\nPIL.Image.Image.save = lambda *a, **k: 1 / 0\n"
+        done = run("snapshot", small, "-o", "x.png", "--size", "64x64", cwd=tmp_path, code=code)
+        assert done.returncode == 1
+        assert "ZeroDivisionError" in done.stderr
+        assert os.listdir(tmp_path) == ["small.zarr"]
