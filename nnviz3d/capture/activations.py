@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Self
 
 import keras
@@ -23,33 +25,31 @@ LARGEST_BATCH = 32
 """What `predict` takes too: equal batches give equal bits."""
 
 
+@dataclass(frozen=True)
 class Batch:
     """The outputs of every node for samples ``start`` and on.
 
     Parameters
     ----------
+    outputs
+        TensorFlow tensors, by node id.
+    per_sample, constant
+        Which outputs, by node id and position, have a row for each sample; and which are the same for every sample.
     count
         How many samples.
     ran
         How many rows the model was given: more than `count` where it takes batches of one size only.
     """
 
-    def __init__(
-        self,
-        outputs: dict[str, tuple[Any, ...]],
-        per_sample: frozenset[tuple[str, int]],
-        start: int,
-        count: int,
-        ran: int,
-    ) -> None:
-        self._outputs = outputs
-        self._per_sample = per_sample
-        self._ran = ran
-        self.start = start
-        self.count = count
+    outputs: Mapping[str, tuple[Any, ...]]
+    per_sample: frozenset[tuple[str, int]]
+    constant: frozenset[tuple[str, int]]
+    start: int
+    count: int
+    ran: int
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
-        for node_id, tensors in self._outputs.items():
+        for node_id, tensors in self.outputs.items():
             yield from ((node_id, k) for k in range(len(tensors)))
 
     def numbers(self, node_id: str, output: int = 0) -> NDArray[Any] | None:
@@ -57,20 +57,23 @@ class Batch:
 
         Windows that a model folds into the batch axis, ``(count * w, ...)``, are unfolded to ``(count, w, ...)``.
         """
-        if (node_id, output) not in self._per_sample:
+        key = (node_id, output)
+        values = _to_numpy(self.outputs[node_id][output])
+        if values is None:
             return None
-        values = _to_numpy(self._outputs[node_id][output])
-        if values is None or values.ndim == 0:
+        if key in self.constant:
+            return np.broadcast_to(values, (self.count, *values.shape))
+        if key not in self.per_sample or values.ndim == 0 or values.shape[0] % self.ran:
             return None
-        if values.shape[0] != self._ran:
-            if values.shape[0] % self._ran:
-                return None
-            values = values.reshape(self._ran, values.shape[0] // self._ran, *values.shape[1:])
+        if values.shape[0] != self.ran:
+            values = values.reshape(self.ran, values.shape[0] // self.ran, *values.shape[1:])
         return values[: self.count]
 
 
 class Forward:
-    """A model's program, compiled to one TensorFlow function without XLA, so that it gives the bits Keras gives.
+    """A model's program, compiled to one TensorFlow function that gives, bit for bit, what calling the model gives.
+
+    So XLA stays off, and TensorFlow may not fuse operations: a fused gelu or silu rounds otherwise. (`predict` may fuse.)
 
     Parameters
     ----------
@@ -90,11 +93,13 @@ class Forward:
         signature = [tf.TensorSpec((spec.batch, *spec.shape), spec.dtype) for spec in specs]
         self._function = tf.function(run, input_signature=signature, jit_compile=False, autograph=False)
         self._batch = next((spec.batch for spec in specs if spec.batch is not None), None)
+        outputs = [
+            (node_id, k, tensor) for node_id in wanted for k, tensor in enumerate(described.call(node_id).outputs)
+        ]
+        constants = described.program.constants()
+        self._constant = frozenset((node_id, k) for node_id, k, _ in outputs if wanted[node_id] in constants)
         self._per_sample = frozenset(
-            (node_id, k)
-            for node_id in wanted
-            for k, tensor in enumerate(described.call(node_id).outputs)
-            if tensor.shape and tensor.shape[0] in (None, self._batch)
+            (node_id, k) for node_id, k, tensor in outputs if tensor.shape and tensor.shape[0] in (None, self._batch)
         )
 
     def batches(self, arrays: Sequence[NDArray[Any]]) -> Iterator[Batch]:
@@ -118,15 +123,27 @@ class Forward:
             if self._batch is not None and count < self._batch:
                 # The model takes batches of one size only: fill up with copies of the last sample.
                 parts = [np.concatenate([p, np.repeat(p[-1:], self._batch - count, axis=0)]) for p in parts]
-            yield Batch(self._run(parts), self._per_sample, start, count, len(parts[0]))
+            yield Batch(self._run(parts), self._per_sample, self._constant, start, count, len(parts[0]))
 
     def _run(self, parts: Sequence[NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
         tensors = [tf.convert_to_tensor(p, dtype=s.dtype) for p, s in zip(parts, self._specs, strict=True)]
         try:
-            outputs: dict[str, tuple[Any, ...]] = self._function(*tensors)
+            with _unfused():
+                outputs: dict[str, tuple[Any, ...]] = self._function(*tensors)
         except tf.errors.OpError as error:
             raise ModelError(f"The model failed on this input: {reason(error)}") from error
         return {node_id: outputs[node_id] for node_id in self._described.calls}
+
+
+@contextmanager
+def _unfused() -> Iterator[None]:
+    """Keep TensorFlow from fusing operations for a while; the setting is the process's, which may be a user's own."""
+    before = tf.config.optimizer.get_experimental_options().get("remapping", True)
+    tf.config.optimizer.set_experimental_options({"remapping": False})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({"remapping": before})
 
 
 def batch_size(described: DescribedModel, samples: int) -> int:

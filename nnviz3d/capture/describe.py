@@ -67,13 +67,14 @@ def describe(program: Program, name: str) -> DescribedModel:
     nodes: list[LayerNode] = []
     edges: list[Edge] = []
     ids: dict[int, str] = {}
+    constants = program.constants()
     for i in numbered:
         call = calls[i]
         node = LayerNode(
             path=call.path,
             call=call.index,
             kind=type(call.operation).__name__,
-            shapes=tuple(tuple(t.shape[1:]) for t in call.outputs),
+            shapes=tuple(tuple(t.shape) if i in constants else tuple(t.shape[1:]) for t in call.outputs),
             parameters=_parameters(call, counted),
             activation=_activation(call.operation),
             details=_details(call.operation),

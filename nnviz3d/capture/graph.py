@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras.src import backend
 from keras.src.layers.layer import Layer
 from keras.src.ops.node import Node
@@ -88,13 +89,18 @@ class Call:
     autocast: str | None = None
 
     @property
+    def is_input(self) -> bool:
+        """Whether the call stands for one of the model's inputs."""
+        return isinstance(self.operation, keras.layers.InputLayer)
+
+    @property
     def plumbing(self) -> bool:
         """Whether the call only changes the type of a tensor, and is not worth a node."""
         return is_plumbing(type(self.operation).__name__) and len(self.sources) == 1
 
     def __call__(self, values: dict[int, Any]) -> None:
         """Compute the outputs from the values of earlier calls, both by identity of the symbolic tensor."""
-        if not self.sources and isinstance(self.operation, keras.layers.InputLayer):
+        if self.is_input:
             return
         args, kwargs = self.arguments.fill_in(values)
         if self.autocast is None:
@@ -122,6 +128,14 @@ class Program:
     inputs: tuple[Any, ...]
     outputs: tuple[tuple[int, int], ...]
     sealed: dict[str, str]
+
+    def constants(self) -> frozenset[int]:
+        """Find the calls that no input reaches, such as an embedding of positions: they give the same for every sample."""
+        found: set[int] = set()
+        for i, call in enumerate(self.calls):
+            if not call.is_input and all(source in found for source, _ in call.sources):
+                found.add(i)
+        return frozenset(found)
 
     def run(self, flat_inputs: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Run every call once; returns the output tensors of each."""
@@ -243,7 +257,10 @@ class _Record:
 
 @dataclass
 class _Frame:
+    """A layer whose call is under way; ``opening`` while its own code runs on symbols, ``opened`` once that is done."""
+
     layer: Any
+    opening: bool = False
     opened: bool = False
 
 
@@ -269,9 +286,11 @@ class _Tracer:
         def traced_call(layer: Any, *args: Any, **kwargs: Any) -> Any:
             if threading.get_ident() != tracer._thread:
                 return call(layer, *args, **kwargs)
+            alone = tracer._stands_alone(layer, args, kwargs)
             tracer._frames.append(_Frame(layer))
             try:
-                return call(layer, *args, **kwargs)
+                result = call(layer, *args, **kwargs)
+                return tracer._as_symbols(layer, args, kwargs, result) if alone else result
             finally:
                 tracer._frames.pop()
 
@@ -299,22 +318,41 @@ class _Tracer:
 
     def _open(self, layer: Any, symbolic_call: Any, args: Any, kwargs: Any) -> Any:
         frame = self._frames[-1]
-        if layer is self._top:
+        frame.opening = True
+        try:
             outputs = layer.call(*args, **kwargs)
-        else:
-            try:
-                outputs = layer.call(*args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - its own code may raise anything on a symbolic tensor
-                # Code that asks a tensor for its value cannot run on symbols; the layer then stands as one node, and
-                # the capture says so.
-                outputs = symbolic_call(layer, *args, **kwargs)
-                self.sealed["/".join(self._where())] = reason(error, 160)
-                return outputs
-        frame.opened = True
+        except Exception as error:
+            # Its own code may raise anything on a symbolic tensor, for instance when it asks for the value. It then stands
+            # as one node, and the capture says so. The top cannot: there would be nothing left to show.
+            frame.opening = False
+            if layer is self._top:
+                raise
+            outputs = symbolic_call(layer, *args, **kwargs)
+            self.sealed["/".join(self._where())] = reason(error, 160)
+            return outputs
+        frame.opening, frame.opened = False, True
         return outputs
 
+    def _stands_alone(self, layer: Any, args: Any, kwargs: Any) -> bool:
+        """Whether an opened composite calls this layer on plain numbers, as one does to embed positions."""
+        if not self._frames or not self._frames[-1].opening or _is_composite(layer) or not tf.executing_eagerly():
+            return False
+        flat = keras.tree.flatten((args, kwargs))
+        return not any(backend.is_keras_tensor(t) for t in flat)
+
+    def _as_symbols(self, layer: Any, args: Any, kwargs: Any, result: Any) -> Any:
+        """Let what came of plain numbers go on as symbols, so that the layer has its place in the graph."""
+        if not all(backend.is_tensor(t) for t in keras.tree.flatten(result)):
+            return result
+        symbols = keras.tree.map_structure(
+            lambda t: keras.KerasTensor(t.shape, backend.standardize_dtype(t.dtype)), result
+        )
+        self._mine.update(id(t) for t in keras.tree.flatten(symbols))
+        Node(layer, call_args=args, call_kwargs=kwargs, outputs=symbols)
+        return symbols
+
     def _record(self, node: Any, fresh: bool) -> None:
-        if not any(id(t) in self._mine for t in node.arguments.keras_tensors):
+        if not any(id(t) in self._mine for t in (*node.arguments.keras_tensors, *node.outputs)):
             return
         self._nodes.append(node)
         self._mine.update(id(t) for t in node.outputs)

@@ -105,12 +105,10 @@ def _sources(x: Any) -> tuple[str, ...] | None:
 
 def _flat(x: Any, inputs: Inputs) -> Mapping[str, NDArray[Any]] | Sequence[NDArray[Any]]:
     """Bring `x` to arrays by name, or in the order of the model's inputs."""
-    if isinstance(x, Mapping):
-        if len(x) == len(inputs.specs) and not all(spec.name in x for spec in inputs.specs):
-            return [_array(item) for item in keras.tree.flatten(dict(x))]
+    if isinstance(x, Mapping) and all(spec.name in x for spec in inputs.specs):
         return {str(key): _array(value) for key, value in x.items()}
-    if isinstance(x, list | tuple) and len(inputs.specs) > 1:
-        return [_array(item) for item in x]
+    if len(inputs.specs) > 1 or isinstance(x, Mapping):
+        return [_array(item) for item in keras.tree.flatten(x)]
     return [_array(x)]
 
 
@@ -123,22 +121,21 @@ def _array(x: Any) -> NDArray[Any]:
 
 
 def _inputs_like(x: Any) -> Inputs:
-    """Read the inputs of a model that was never built off the samples it is given."""
-    if isinstance(x, Mapping):
-        arrays = {str(key): _array(value) for key, value in x.items()}
-        specs = {key: InputSpec(key, tuple(value.shape[1:]), value.dtype.name) for key, value in arrays.items()}
-        return Inputs(tuple(keras.tree.flatten(specs)), dict.fromkeys(specs, 0))
-    items = [_array(item) for item in x] if isinstance(x, list | tuple) and _are_arrays(x) else [_array(x)]
-    names = ["input"] if len(items) == 1 else [f"input_{i}" for i in range(len(items))]
-    flat = tuple(
-        InputSpec(name, tuple(item.shape[1:]), "float32" if item.dtype == np.uint8 else item.dtype.name)
-        for name, item in zip(names, items, strict=True)
+    """Read the inputs of a model that was never built off the samples it is given, however they are nested."""
+    leaves = keras.tree.flatten(x)
+    if not isinstance(x, Mapping) and (len(leaves) < 2 or not all(getattr(leaf, "shape", ()) for leaf in leaves)):
+        leaves, x = [x], 0  # one array, perhaps as lists of numbers
+    arrays = [_array(leaf) for leaf in leaves]
+    names = ["_".join(str(part) for part in path) or "input" for path, _ in keras.tree.flatten_with_path(x)]
+    specs = tuple(
+        InputSpec(
+            f"input_{name}" if name.isdigit() else name,
+            tuple(array.shape[1:]),
+            "float32" if array.dtype == np.uint8 else array.dtype.name,
+        )
+        for name, array in zip(names, arrays, strict=True)
     )
-    return Inputs(flat, 0 if len(items) == 1 else [0] * len(items))
-
-
-def _are_arrays(items: Sequence[Any]) -> bool:
-    return len(items) > 1 and all(hasattr(item, "shape") for item in items)
+    return Inputs(specs, keras.tree.map_structure(lambda _: 0, x))
 
 
 def _with_labels(samples: Samples, labels: NDArray[Any]) -> Samples:

@@ -94,7 +94,6 @@ def capture_model(loaded: LoadedModel, inputs: Inputs, samples: Samples, options
     concrete = _with_sizes(inputs, arrays)
     described = describe(open_model(loaded.model, concrete), loaded.model.name)
     forward = Forward(described, concrete.specs)
-    finder = ConnectionFinder(described, options.top_k)
 
     clock.start("forward", len(samples))
     batches = forward.batches(arrays)
@@ -102,6 +101,7 @@ def capture_model(loaded: LoadedModel, inputs: Inputs, samples: Samples, options
         batch = next(batches)
         # Some shapes are known only now: layers that fold windows into the batch axis say nothing of them before.
         described, missing = _with_real_shapes(described, batch)
+        finder = ConnectionFinder(described, options.top_k)
         remarks = _remarks(described, finder, random=watch.drew, missing=missing)
         provenance = Provenance(
             model=loaded.name,
@@ -252,7 +252,9 @@ def _remarks(described: DescribedModel, finder: ConnectionFinder, *, random: boo
     remarks.extend(
         f"{t} activations are stored as float32." for t in sorted(types & {"bfloat16", "float16", "float64"})
     )
-    if random:
+    operations = [described.call(node.id).operation for node in described.graph]
+    drawing = (type(o).__name__ for o in operations if not isinstance(o, keras.Layer) and "Random" in type(o).__name__)
+    if random or any(drawing):
         remarks.append("The model draws at random while it runs; another run gives other numbers.")
     if missing:
         remarks.append(

@@ -155,6 +155,48 @@ def test_windows_folded_into_the_batch_are_unfolded(rng):
     assert np.array_equal(found["dense", 0], model(x))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_recurrence_and_small_fused_layers(seed, rng):
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential(
+        [
+            keras.Input((4, 8, 8, 1), name="input"),
+            layers.ConvLSTM2D(3, 3, return_sequences=True, name="conv_lstm"),
+            layers.TimeDistributed(layers.GlobalAveragePooling2D(), name="pool"),
+            layers.LSTM(5, name="lstm"),
+            layers.Dense(3, activation="gelu", name="dense"),
+        ]
+    )
+    x = zoo.numbers(rng, 2, 4, 8, 8, 1)
+    assert np.array_equal(run(model, [x])[1]["dense", 0], model(x))
+
+
+class Positions(layers.Layer):
+    """Embeds where a token stands, from plain numbers that no input reaches."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.token = layers.Embedding(20, 4, name="token")
+        self.position = layers.Embedding(6, 4, name="position")
+
+    def call(self, x):
+        return self.token(x) + self.position(keras.ops.arange(6))
+
+
+def test_layers_that_no_input_reaches_have_their_place_and_the_same_numbers_for_every_sample(rng):
+    model = keras.Sequential([Positions(name="embed"), layers.Dense(2, name="dense")])
+    x = rng.integers(0, 20, (3, 6)).astype(np.int32)
+    described, found = run(model, [x], Inputs((InputSpec("tokens", (6,), "int32"),), 0))
+    graph = described.graph
+    assert graph.node("embed/position").shape == (6, 4)
+    assert graph.sources("embed/position") == ()
+    assert set(graph.sources("embed/add")) == {"embed/token", "embed/position"}
+    assert graph.parameters == model.count_params()
+    assert found["embed/position", 0].shape == (3, 6, 4)
+    assert np.array_equal(found["embed/position", 0][2], model.layers[0].position.embeddings)
+    assert np.array_equal(found["dense", 0], model(x))
+
+
 def test_many_samples_go_in_batches_and_come_out_in_order(rng):
     model = zoo.digits_like()
     x = zoo.numbers(rng, 70, 28, 28, 1)
@@ -206,5 +248,4 @@ def test_random_layers_are_noticed_and_their_generators_put_back(rng):
 def test_activation_functions_inside_layers(activation, rng):
     model = keras.Sequential([keras.Input((6,), name="input"), layers.Dense(4, activation=activation, name="dense")])
     x = zoo.numbers(rng, 3, 6)
-    # By predict, which is compiled as the capture is: TensorFlow fuses a gelu into its matrix product only then.
-    assert np.array_equal(run(model, [x])[1]["dense", 0], model.predict(x, verbose=0))
+    assert np.array_equal(run(model, [x])[1]["dense", 0], model(x))

@@ -57,6 +57,31 @@ def test_a_subclassed_model_of_several_inputs(tmp_path, rng):
     assert np.array_equal(capture.activations("add").values, model(x))
 
 
+def test_inputs_nested_as_the_model_likes_them(tmp_path, rng):
+    class Nest(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(3, name="dense")
+
+        def call(self, inputs):
+            (one, two), three = inputs["pair"], inputs["single"]
+            return {"sum": self.dense(one) + self.dense(two), "same": three}
+
+    model = Nest()
+    x = {"pair": (zoo.numbers(rng, 2, 4), zoo.numbers(rng, 2, 4)), "single": zoo.numbers(rng, 2, 1)}
+    capture = nnviz3d.capture(model, x, out=tmp_path / "run.zarr")
+    assert capture.graph.inputs == ("pair_0", "pair_1", "single")
+    assert capture.graph.outputs == ("single", "add")
+    assert np.array_equal(capture.activations("add").values, model(x)["sum"])
+
+
+def test_a_plain_list_of_numbers_is_one_array(tmp_path):
+    model = keras.Sequential([layers.Dense(2, name="dense")])
+    capture = nnviz3d.capture(model, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], out=tmp_path / "run.zarr")
+    assert capture.graph.node("input").shape == (3,)
+    assert capture.committed == 2
+
+
 def test_tensors_paths_and_words(tmp_path, rng):
     model = zoo.digits_like()
     x = zoo.numbers(rng, 2, 28, 28, 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from nnviz3d.capture import run
@@ -148,6 +149,34 @@ def test_tokens_are_found_behind_a_cast():
     model = keras.Model([start, other], layers.Concatenate()([x, other]))
     program = open_model(model, expected_inputs(model))
     assert run.tokens(program) == {0: 12}
+
+
+def test_tensorflow_randomness_is_noted(tmp_path):
+    from nnviz3d.capture.live import capture as capture_live
+
+    class Noisy(keras.Model):
+        def call(self, x):
+            return x + tf.random.normal(tf.shape(x))
+
+    notes = capture_live(Noisy(), np.ones((3, 4)), out=tmp_path / "run.zarr").provenance.notes
+    assert any("draws at random" in note for note in notes)
+    assert any("no numbers for each sample: shape" in note for note in notes)
+
+
+def test_connections_of_dense_layers_on_folded_sequences(tmp_path):
+    from nnviz3d.capture.live import capture as capture_live
+
+    class Folding(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2, name="dense")
+
+        def call(self, x):
+            return tf.reshape(self.dense(tf.reshape(x, (-1, 3))), (-1, 4, 2))
+
+    capture_ = capture_live(Folding(), np.ones((5, 4, 3)), out=tmp_path / "run.zarr")
+    assert capture_.graph.node("dense").shape == (4, 2)
+    assert capture_.connections("reshape", "dense") is None
 
 
 def test_half_precision_is_noted(tmp_path):
