@@ -1,0 +1,194 @@
+"""Frames a second of all of VGG16 at 1280 x 720: against meshes, and against fewer cells in the same boxes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
+from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
+
+from nnviz3d.data.capture import open_capture
+from nnviz3d.render.builders import _color_cells, _mesh
+from nnviz3d.render.offscreen import Offscreen, halved, offscreen_window
+from nnviz3d.scene.camera import CameraPose, default_view
+from nnviz3d.scene.primitives import DrawList, Voxels
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import Keyframe, default_scene
+from tests.benchmarks.timing import interleaved, table
+
+SIZE = (1280, 720)
+ASPECT = SIZE[0] / SIZE[1]
+ROUNDS = 7
+
+
+@pytest.fixture(scope="module")
+def scene(vgg: Path) -> Scene:
+    return Scene.build(default_scene(), open_capture(vgg), aspect=ASPECT)
+
+
+@pytest.fixture(scope="module")
+def blocks(scene: Scene) -> list[Voxels]:
+    """All blocks of the picture, every cell drawn."""
+    picture = scene.at(scene.duration, Selection(threshold=0.0))
+    return [p for p in picture.primitives if isinstance(p, Voxels)]
+
+
+@pytest.fixture(scope="module")
+def poses(scene: Scene) -> list[CameraPose]:
+    """The scene's own view, and others around it."""
+    azimuth, elevation = default_view(len(scene.stage.plan.rows))
+    return [
+        scene._pose(Keyframe(azimuth=azimuth + 2.0 * k, elevation=elevation), ASPECT)
+        for k in (0, 1, 2, 3, 4, 5, 6, -1, -2, -3, -4)
+    ]
+
+
+def surface(block: Voxels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The outer faces of a block, one quad a cell: points ``(4n, 3)``, quads ``(n, 4)``, colours ``(n, 4)``."""
+    origin, cell = np.array(block.origin), np.array(block.cell)
+    low, high = block.limits
+    at = np.clip((np.nan_to_num(block.values) - low) / (high - low), 0, 1)
+    entry = np.round(at * 255).astype(np.uint8)
+    points, colors = [], []
+    for axis in range(3):
+        u, w = (a for a in range(3) if a != axis)
+        for end in (0, -1):
+            side = np.take(entry, end, axis=axis)
+            i, j = (g.ravel() for g in np.indices(side.shape))
+            quad = np.zeros((i.size, 4, 3))
+            quad[:, :, axis] = 0 if end == 0 else block.values.shape[axis]
+            quad[:, :, u] = i[:, None] + (0, 1, 1, 0)
+            quad[:, :, w] = j[:, None] + (0, 0, 1, 1)
+            points.append(origin + quad.reshape(-1, 3) * cell)
+            colors.append(block.colormap.table[side.ravel()] / 255)
+    all_points = np.concatenate(points).astype(np.float32)
+    rgba = np.concatenate(colors)
+    return all_points, np.arange(len(all_points)).reshape(-1, 4), np.column_stack([rgba, np.ones(len(rgba))])
+
+
+class Meshes:
+    """The same blocks as meshes of their outer faces: what a viewer without a shader of its own draws."""
+
+    def __init__(self, blocks: list[Voxels], size: tuple[int, int]) -> None:
+        self.window = offscreen_window(size)
+        self.renderer = vtkRenderer()
+        self.window.AddRenderer(self.renderer)
+        self.window.SetMultiSamples(0)
+        self.quads = 0
+        for block in blocks:
+            points, quads, colors = surface(block)
+            self.quads += len(quads)
+            data = _mesh(points, quads, lines=False)
+            _color_cells(data, colors)
+            mapper = vtkPolyDataMapper()
+            mapper.SetInputData(data)
+            mapper.SetColorModeToDirectScalars()
+            mapper.SetScalarModeToUseCellData()
+            actor = vtkActor()
+            actor.SetMapper(mapper)
+            actor.GetProperty().LightingOff()
+            self.renderer.AddActor(actor)
+
+    def draw(self, pose: CameraPose) -> np.ndarray:
+        camera = self.renderer.GetActiveCamera()
+        camera.SetPosition(*pose.position)
+        camera.SetFocalPoint(*pose.target)
+        camera.SetViewUp(*pose.up)
+        camera.SetViewAngle(pose.field_of_view)
+        self.renderer.ResetCameraClippingRange()
+        self.window.Render()
+        width, height = self.window.GetSize()
+        buffer = vtkUnsignedCharArray()
+        self.window.GetPixelData(0, 0, width - 1, height - 1, 0, buffer, 0)
+        return np.frombuffer(memoryview(buffer), dtype=np.uint8)
+
+
+def test_against_meshes(scene, blocks, poses):
+    """Still: drawn again from the same place; moving: from another place each time. With read-back, as for a film."""
+    whole = scene.at(scene.duration, Selection(threshold=0.0))
+    usual = scene.at(scene.duration)
+    only = DrawList(tuple(blocks))
+    plain, fine = Offscreen(SIZE, antialias=False), Offscreen(SIZE, antialias=True)
+    meshes, fine_meshes = Meshes(blocks, SIZE), Meshes(blocks, (SIZE[0] * 2, SIZE[1] * 2))
+
+    def fine_mesh(pose: CameraPose) -> np.ndarray:
+        return halved(fine_meshes.draw(pose).reshape(SIZE[1] * 2, SIZE[0] * 2, 3))
+
+    rows: list[list[object]] = [["", "blocks", "whole picture", "its threshold", "meshes", "blocks : meshes"]]
+    for what, pose_of in (("still", lambda k: poses[0]), ("moving", lambda k: poses[k % len(poses)])):
+        for quality, studio, mesh in (("", plain, meshes.draw), (", 2x2 samples", fine, fine_mesh)):
+            seconds = interleaved(
+                {
+                    "blocks": lambda k, s=studio, p=pose_of: s.picture(only, p(k)),
+                    "whole": lambda k, s=studio, p=pose_of: s.picture(whole, p(k)),
+                    "usual": lambda k, s=studio, p=pose_of: s.picture(usual, p(k)),
+                    "meshes": lambda k, m=mesh, p=pose_of: m(p(k)),
+                },
+                ROUNDS if quality == "" else 3,
+                warm=2,
+            )
+            rows.append([what + quality, *(1 / s for s in seconds.values()), seconds["meshes"] / seconds["blocks"]])
+    cells = sum(b.values.size for b in blocks)
+    table(f"Frames a second, {cells:,} cells as blocks and {meshes.quads:,} quads as meshes", rows)
+    plain.close()
+    fine.close()
+
+
+def fewer(block: Voxels, share: float, values: np.ndarray | None = None) -> Voxels:
+    """The same box with about a `share` of its cells."""
+    values = block.values if values is None else values
+    factor = share ** (1 / 3)
+    index = [np.minimum((np.arange(max(1, round(n * factor))) / factor).astype(int), n - 1) for n in values.shape]
+    less = np.ascontiguousarray(values[np.ix_(*index)])
+    cell = tuple(s / n for s, n in zip(block.size, less.shape, strict=True))
+    return replace(block, values=less, cell=cell, count=None)
+
+
+def test_against_fewer_cells(blocks, poses):
+    """Fifteen million cells and one million in the same boxes, dense and with a fiftieth of the cells filled."""
+    share = 1e6 / sum(b.values.size for b in blocks)
+    random = np.random.default_rng(1)
+    lists: dict[str, tuple[list[Voxels], list[Voxels]]] = {}
+    many = [replace(b, count=None) for b in blocks]
+    lists["dense"] = (many, [fewer(b, share) for b in many])
+    strongest = [replace(b, threshold=float(np.percentile(b.values, 98))) for b in many]
+    lists["2 %, the strongest"] = (
+        strongest,
+        [replace(f, threshold=float(np.percentile(f.values, 98))) for f in (fewer(b, share) for b in strongest)],
+    )
+    scattered = [
+        replace(b, values=random.random(b.values.shape, dtype=np.float32), limits=(0.0, 1.0), threshold=0.98)
+        for b in many
+    ]
+    lists["2 %, at random"] = (
+        scattered,
+        [
+            replace(f, values=random.random(f.values.shape, dtype=np.float32))
+            for f in (fewer(b, share) for b in scattered)
+        ],
+    )
+    rows: list[list[object]] = [["", "cells", "filled", "fps", "cells", "filled", "fps", "ratio"]]
+    for name, pair in lists.items():
+        studios = [Offscreen(SIZE, antialias=False) for _ in pair]
+        drawn = [DrawList(tuple(part)) for part in pair]
+        seconds = interleaved(
+            {
+                f"{i}": lambda k, s=s, d=d: s.picture(d, poses[k % len(poses)])
+                for i, (s, d) in enumerate(zip(studios, drawn, strict=True))
+            },
+            ROUNDS,
+            warm=2,
+        )
+        row: list[object] = [name]
+        for part, spent in zip(pair, seconds.values(), strict=True):
+            cells = sum(b.values.size for b in part)
+            filled = sum(int((np.abs(b.values) >= b.threshold).sum()) for b in part)
+            row += [f"{cells:,}", f"{filled / cells:.1%}", 1 / spent]
+        rows.append([*row, seconds["1"] / seconds["0"]])
+        for studio in studios:
+            studio.close()
+    table("Frames a second by the number of cells, moving camera", rows)
