@@ -1,0 +1,163 @@
+"""The page around the picture, and what its controls do. One server shows one session: all pages see the same."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from secrets import token_hex
+from typing import Any
+
+from trame.app import TrameApp, get_server
+
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.web.appearance import Appearance
+from nnviz3d.apps.web.clients import Clients
+from nnviz3d.apps.web.layers import Layers
+from nnviz3d.apps.web.page import build_page
+from nnviz3d.apps.web.pages import MODULE, add_pages
+from nnviz3d.apps.web.samples import Samples
+from nnviz3d.apps.web.security import Gate
+from nnviz3d.apps.web.transport import Transport
+from nnviz3d.apps.web.view import RemoteView
+from nnviz3d.errors import UserError
+
+
+class WebApp(TrameApp):  # type: ignore[misc]
+    """The page and its state.
+
+    Parameters
+    ----------
+    session
+        What is shown. All drawing happens on the thread of the event loop, which owns the window.
+    gate
+        Who may look.
+
+    Attributes
+    ----------
+    view
+        The picture.
+    """
+
+    def __init__(self, session: Session, gate: Gate) -> None:
+        # A name of its own, because trame keeps servers by name for the whole process.
+        super().__init__(get_server(f"nnviz3d-{token_hex(4)}", client_type="vue3"))
+        self.session = session
+        self._gate = gate
+        self._drawn = session.selection
+        self.view = RemoteView(session, drawn=self.drawn, failed=self.report, ticked=self._ticked)
+        self.title = session.scene.spec.title or session.scene.stage.graph.name
+        self.samples = Samples(self)
+        self.layers = Layers(self)
+        self.appearance = Appearance(self)
+        self.transport = Transport(self)
+        self._clients = Clients(self._count)
+        self.state.update({"message": "", "clients": 0, "title": self.title, "trame__title": f"{self.title} · nnviz3d"})
+        self.state.client_only("drawer", "layer_filter")
+        self.server.enable_module(MODULE)
+        self.server.add_protocol_to_configure(self._clients.register)
+        self.ctrl.on_exception.add(self.report)
+        self.ctrl.on_server_bind.add(self._bound)
+        self.ctrl.on_server_ready.add(lambda **_: self.ctrl.rc_area_register(self.view))
+        self.server.trigger("picture")(self.guarded(self._picture))
+        self.server.trigger("key")(self.guarded(self._key))
+        self.ui = build_page(self)
+
+    # Running.
+
+    def listen(self, host: str, port: int) -> Awaitable[None]:
+        """Return the coroutine that serves; nothing listens before it runs."""
+        serving: Awaitable[None] = self.server.start(
+            host=host,
+            port=port,
+            timeout=0,
+            exec_mode="coroutine",
+            backend="aiohttp",
+            thread=True,  # the signals are ours
+            open_browser=False,
+            show_connection_info=False,
+            disable_logging=True,
+            follow_symlinks=False,
+        )
+        # In place of trame's default, which is the same everywhere.
+        self.server.protocol.updateSecret(self._gate.token)
+        return serving
+
+    async def ready(self) -> None:
+        """Wait until it answers."""
+        await self.server.ready
+
+    async def stop(self) -> None:
+        """End all connections."""
+        await self.server.stop()
+
+    def _bound(self, server: Any) -> None:
+        add_pages(server.app, self._gate, www=self.server._www, title=f"{self.title} · nnviz3d")
+
+    def _count(self, clients: int) -> None:
+        with self.state:
+            self.state.clients = clients
+
+    # What may go wrong.
+
+    def guarded(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a callback that tells what goes wrong, instead of losing it in trame's log."""
+
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the page says so and lives on
+                self.report(error)
+
+        return call
+
+    def report(self, error: Exception) -> None:
+        """Say what went wrong: a person's mistake as a sentence on the page, a bug in the terminal too."""
+        if not isinstance(error, UserError):
+            traceback.print_exception(error, file=sys.stderr)
+        text = str(error) if isinstance(error, UserError) else "Something went wrong; the terminal says what."
+        with self.state:
+            self.state.message = text
+        if self.session.selection != self._drawn:
+            # What cannot be drawn is not selected.
+            self.session.selection = self._drawn
+            self.synchronize()
+            self.view.changed()
+
+    def drawn(self) -> None:
+        """Take note that what is selected could be drawn."""
+        self._drawn = self.session.selection
+
+    # What the controls do.
+
+    def select(self, *, moving: bool = False, **changes: Any) -> None:
+        """Change what is selected, and show it."""
+        self.session.select(**changes)
+        self.synchronize()
+        self.view.changed(moving=moving)
+
+    def synchronize(self) -> None:
+        """Let all pages show what is selected."""
+        with self.state:
+            for panel in (self.samples, self.layers, self.appearance):
+                panel.synchronize()
+
+    def _ticked(self) -> None:
+        with self.state:
+            self.transport.synchronize()
+
+    def _key(self, name: str) -> None:
+        match name:
+            case "play":
+                self.transport.toggle()
+            case "home":
+                self.view.home()
+            case "previous":
+                self.samples.step(-1)
+            case "next":
+                self.samples.step(1)
+
+    def _picture(self) -> bytes:
+        return self.view.picture()

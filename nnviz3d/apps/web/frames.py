@@ -1,0 +1,150 @@
+"""Draws a session's picture at the quality that the moment allows, and packs it for the network."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import math
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nnviz3d.apps.session import Session
+
+_FRAME = 1 / 25
+"""Seconds that a frame may take while something moves; what takes longer is drawn smaller."""
+_RATIOS = (0.5, 0.625, 0.75, 1.0)
+"""Shares of the full width and height that a moving picture may have."""
+_SHIFTS = ((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125))
+"""Where in a pixel the frames of a smooth picture look: a rotated grid, best for edges near the axes."""
+_MOST = 16_000_000
+"""Pixels of the largest picture."""
+_LOSSLESS = 4_000_000
+"""Pixels up to which a still is sent exactly; packing a larger one takes too long."""
+_LONGEST_SMOOTH = 1.6
+"""Seconds for a smooth picture, beyond which the plain one has to do."""
+
+
+class Quality(Enum):
+    """How good a picture is: while it moves, at once when it stands, and when it has stood for a moment."""
+
+    ROUGH = auto()
+    FULL = auto()
+    SMOOTH = auto()
+
+
+class Frames:
+    """Draws one session for one size of page.
+
+    Attributes
+    ----------
+    size
+        Width and height on the page.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._renderer = session.renderer
+        self.size = session.renderer.size
+        self._density = 1.0
+        self._ratio = _RATIOS[0]
+        self._seconds_per_pixel = 0.0
+
+    @property
+    def aspect(self) -> float:
+        """Width over height."""
+        return self.size[0] / self.size[1]
+
+    def resize(self, width: float, height: float, density: float) -> None:
+        """Draw for so many of the page's pixels, each of so many of the screen's."""
+        self.size = (int(max(16, min(width, 8192))), int(max(16, min(height, 8192))))
+        density = max(0.5, min(density, 4.0))
+        self._density = min(density, math.sqrt(_MOST / (self.size[0] * self.size[1])))
+
+    def start_moving(self) -> None:
+        """Choose how large to draw from now on while something moves; a change of size costs time, so not later."""
+        if not self._seconds_per_pixel:
+            return  # nothing is known yet: small, to be safe
+        pixels = self.size[0] * self.size[1] * self._density**2
+        affordable = math.sqrt(_FRAME / (self._seconds_per_pixel * pixels))
+        self._ratio = max((r for r in _RATIOS if r <= affordable), default=_RATIOS[0])
+
+    def draw(self, quality: Quality) -> NDArray[np.uint8]:
+        """Draw once; returns ``(H, W, 3)`` uint8."""
+        self._fit(self._ratio if quality is Quality.ROUGH else 1.0)
+        self._session.draw()
+        self._renderer.render()
+        return self._renderer.pixels()
+
+    def learn(self, seconds: float, pixels: int) -> None:
+        """Take note of how long a moving frame of so many pixels took, from the first line to the network."""
+        taken = seconds / pixels
+        self._seconds_per_pixel = 0.8 * self._seconds_per_pixel + 0.2 * taken if self._seconds_per_pixel else taken
+
+    async def smooth(self, go_on: Callable[[], bool]) -> NDArray[np.uint8] | None:
+        """Draw with smooth edges, giving way to others between frames; `None` if it is not to go on, or takes too long."""
+        start = time.perf_counter()
+        total = self._begin_sum()
+        for k, shift in enumerate(_SHIFTS):
+            await asyncio.sleep(0)
+            if not go_on() or (time.perf_counter() - start) * len(_SHIFTS) > _LONGEST_SMOOTH * max(k, 1):
+                return None
+            self._add(total, shift)
+        return _mean(total)
+
+    def still(self) -> NDArray[np.uint8]:
+        """Draw with smooth edges, at once."""
+        total = self._begin_sum()
+        for shift in _SHIFTS:
+            self._add(total, shift)
+        return _mean(total)
+
+    def _begin_sum(self) -> NDArray[np.uint16]:
+        self._fit(1.0)
+        self._session.draw()
+        # Once in its place, where the texts then stay.
+        self._renderer.render()
+        width, height = self._renderer.size
+        return np.zeros((height, width, 3), dtype=np.uint16)
+
+    def _add(self, total: NDArray[np.uint16], shift: tuple[float, float]) -> None:
+        self._fit(1.0)
+        self._renderer.render(shift=shift)
+        total += self._renderer.pixels()
+
+    def _fit(self, ratio: float) -> bool:
+        factor = self._density * ratio
+        size = (max(8, round(self.size[0] * factor)), max(8, round(self.size[1] * factor)))
+        self._renderer.factor = factor
+        if self._renderer.size == size:
+            return False
+        self._renderer.window.SetSize(*size)
+        return True
+
+
+def _mean(total: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    return ((total + len(_SHIFTS) // 2) // len(_SHIFTS)).astype(np.uint8)
+
+
+def pack(pixels: NDArray[np.uint8], quality: Quality) -> tuple[bytes, str]:
+    """Pack a picture; returns its bytes and their media type."""
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    if quality is Quality.SMOOTH and pixels.size <= _LOSSLESS * 3:
+        return png(pixels), "image/png"
+    out = io.BytesIO()
+    if quality is Quality.ROUGH:
+        image.save(out, "JPEG", quality=78)
+    else:
+        image.save(out, "JPEG", quality=93, subsampling=0)
+    return out.getvalue(), "image/jpeg"
+
+
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """Pack a picture exactly."""
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG", compress_level=1)
+    return out.getvalue()

@@ -1,0 +1,147 @@
+"""The list of layers: what the network is made of, and the exact numbers of the one that is chosen."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from trame.widgets import html
+from trame.widgets import vuetify3 as v
+
+from nnviz3d.data.graph import LayerNode, ModelGraph
+from nnviz3d.scene.stage import Stage, shape_text
+from nnviz3d.scene.views.structure import FAMILIES, family_of, number_of_parameters
+
+if TYPE_CHECKING:
+    from nnviz3d.apps.web.app import WebApp
+
+_MATCH = "(node.id + ' ' + node.kind).toLowerCase().includes((layer_filter || '').trim().toLowerCase())"
+
+
+class Layers:
+    """Chooses the layer that stands out."""
+
+    def __init__(self, app: WebApp) -> None:
+        self._app = app
+        graph = app.session.scene.stage.graph
+        app.state.update({"layer_groups": groups(graph), "layer_filter": ""})
+        app.state.layer_total = f"{len(graph):,} layers · {number_of_parameters(graph.parameters)} parameters"
+        self.synchronize()
+
+    def synchronize(self) -> None:
+        """Show which one is selected."""
+        selection = self._app.session.selection
+        known = selection.layer in self._app.session.scene.stage.graph if selection.layer is not None else False
+        self._app.state.layer = selection.layer
+        self._app.state.details = (
+            details(self._app.session.scene.stage, str(selection.layer), selection.sample) if known else []
+        )
+
+    def toggle(self, node_id: str) -> None:
+        """Let a layer stand out, or release it."""
+        selection = self._app.session.selection
+        self._app.select(layer=None if selection.layer == node_id else str(node_id))
+
+    def build(self) -> None:
+        """Make the widgets."""
+        with html.Div(classes="section grow", id="layers"):
+            with html.Div(classes="section-head"):
+                html.Span("Layers", classes="section-title")
+                html.Span("{{ layer_total }}", classes="faint")
+            v.VTextField(
+                v_model=("layer_filter", ""),
+                placeholder="Filter by name or kind",
+                prepend_inner_icon="mdi-magnify",
+                clearable=True,
+                id="filter",
+                classes="filter",
+            )
+            with html.Div(classes="layer-list"):
+                with v.Template(v_for="group in layer_groups", key="group.path"):
+                    html.Div(
+                        "{{ group.path }}",
+                        classes="group",
+                        v_if=f"group.path && group.nodes.some((node) => {_MATCH})",
+                    )
+                    with v.Template(v_for="node in group.nodes", key="node.id"):
+                        self._row()
+                html.Div(
+                    "No layer matches.",
+                    classes="faint empty",
+                    v_if=f"!layer_groups.some((group) => group.nodes.some((node) => {_MATCH}))",
+                )
+
+    def _row(self) -> None:
+        with html.Button(
+            v_if=_MATCH,
+            classes=("['layer', { chosen: node.id === layer, dimmed: layer && node.id !== layer }]",),
+            click=(self._app.guarded(self.toggle), "[node.id]"),
+            title=("node.id",),
+            data_layer=("node.id",),
+        ):
+            html.Span(classes="dot", style=("{ background: node.color }",))
+            with html.Span(classes="layer-text"):
+                html.Span("{{ node.name }}", classes="line")
+                html.Span("{{ node.kind }}", classes="line faint")
+            with html.Span(classes="layer-numbers"):
+                html.Span("{{ node.shape }}", classes="line")
+                html.Span("{{ node.parameters }}", classes="line faint")
+        with html.Div(v_if=f"node.id === layer && {_MATCH}", classes="details", id="details"):
+            with v.Template(v_for="pair in details", key="pair[0]"):
+                html.Span("{{ pair[0] }}", classes="faint")
+                html.Span("{{ pair[1] }}")
+
+
+def groups(graph: ModelGraph) -> list[dict[str, Any]]:
+    """Describe the layers for the page, by the group they stand in, groups in the order of their first layer."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for node in graph:
+        red, green, blue = (round(255 * c) for c in FAMILIES[family_of(node)])
+        found.setdefault(node.group, []).append(
+            {
+                "id": node.id,
+                "name": node.name,
+                "kind": node.kind,
+                "shape": shape_text(node),
+                "parameters": number_of_parameters(node.parameters) if node.parameters else "",
+                "color": f"rgb({red}, {green}, {blue})",
+            }
+        )
+    return [{"path": path, "nodes": nodes} for path, nodes in found.items()]
+
+
+def details(stage: Stage, node_id: str, sample: int) -> list[list[str]]:
+    """Say all that is known of a layer, as names and values; its numbers exactly as captured."""
+    node = stage.graph.node(node_id)
+    pairs = [["id", node.id], ["kind", node.kind], ["shape", shape_text(node)], ["parameters", f"{node.parameters:,}"]]
+    if node.activation:
+        pairs.append(["activation", node.activation])
+    pairs.extend([name.replace("_", " "), _text(value)] for name, value in node.details.items())
+    if stage.capture.has_activations(node_id):
+        pairs.extend(_numbers(node, stage, sample))
+    return pairs
+
+
+def _numbers(node: LayerNode, stage: Stage, sample: int) -> list[list[str]]:
+    layer = stage.values(node.id, sample)
+    if layer.values.size == 0:
+        return [["values", "none"]]
+    zeros = layer.values.size - int(np.count_nonzero(layer.values))
+    found = [
+        ["minimum", _exact(layer.statistics.low)],
+        ["maximum", _exact(layer.statistics.high)],
+        ["zeros", f"{100 * zeros / layer.values.size:.1f} % ({zeros:,} of {layer.values.size:,})"],
+    ]
+    if layer.statistics.nans or layer.statistics.infinities:
+        found.append(["not finite", f"{layer.statistics.nans:,} NaN, {layer.statistics.infinities:,} infinite"])
+    return found
+
+
+def _exact(value: float) -> str:
+    """Write a float32 so that it can be read back without loss."""
+    return str(np.float32(value)) if math.isfinite(value) else str(value)
+
+
+def _text(value: Any) -> str:
+    return " × ".join(str(v) for v in value) if isinstance(value, list | tuple) else str(value)

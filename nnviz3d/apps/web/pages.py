@@ -1,0 +1,68 @@
+"""The few pages that trame's server lacks: the start page under this product's name, and where its websocket is."""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+
+from aiohttp import web
+
+from nnviz3d.apps.web.security import Gate
+
+STATIC = Path(__file__).parent / "static"
+_FONTS = Path(__file__).parents[2] / "render" / "fonts"
+
+MODULE = {
+    "serve": {"nnviz3d_web": str(STATIC), "nnviz3d_fonts": str(_FONTS)},
+    "styles": ["nnviz3d_web/style.css"],
+    "scripts": ["nnviz3d_web/keys.js"],
+}
+"""What trame is to serve and load beside its own."""
+
+
+def add_pages(application: web.Application, gate: Gate, *, www: str, title: str) -> None:
+    """Add the pages and the gate to a server that does not run yet.
+
+    Parameters
+    ----------
+    www
+        trame's folder with its start page.
+    title
+        What the browser's tab says.
+    """
+    start = _start_page(Path(www) / "index.html", title)
+
+    async def page(_request: web.Request) -> web.Response:
+        return web.Response(text=start, content_type="text/html", headers={"Cache-Control": "no-store"})
+
+    async def loading(_request: web.Request) -> web.FileResponse:
+        return web.FileResponse(STATIC / "loading.html")
+
+    async def session(request: web.Request) -> web.Response:
+        # trame's page first asks a launcher where its websocket is; without an answer the browser logs an error.
+        return web.json_response({"sessionURL": f"ws://{request.host}/ws"})
+
+    async def opened(request: web.Request) -> web.Response:
+        if not gate.redeem(request.match_info["ticket"]):
+            return web.Response(status=403, text="This address worked once; open the one that nnviz3d printed.\n")
+        raise web.HTTPSeeOther(f"/?secret={gate.token}")
+
+    application.middlewares.append(gate.middleware)
+    application.add_routes(
+        [
+            web.get("/", page),
+            web.get("/index.html", page),
+            web.get("/loading.tpl", loading),
+            web.post("/paraview/", session),
+            web.get("/open/{ticket}", opened),
+        ]
+    )
+
+
+def _start_page(template: Path, title: str) -> str:
+    text = template.read_text(encoding="utf-8")
+    text = re.sub(r"<title>.*?</title>", lambda _: f"<title>{html.escape(title)}</title>", text, flags=re.DOTALL)
+    text = re.sub(r'<link rel="icon"[^>]*>', '<link rel="icon" href="nnviz3d_web/icon.svg">', text)
+    # Dark from the first moment.
+    return text.replace("<body>", '<body style="background: #07090d">')

@@ -1,0 +1,61 @@
+"""Finds a port to listen at."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from nnviz3d.errors import UserError
+
+PORT = 8080
+"""Where the search for a free port begins."""
+_TRIES = 100
+
+
+def choose_port(host: str, port: int | None) -> int:
+    """Return the wanted port if it is free, or else, if none is wanted, the next free one from 8080.
+
+    Raises
+    ------
+    UserError
+        If the wanted one is taken or forbidden, or there is no such host.
+    """
+    if port is not None:
+        if not 0 <= port <= 65535:
+            raise UserError(f"A port is a number from 0 to 65535; got {port}.")
+        return _bind(host, port)
+    for candidate in range(PORT, PORT + _TRIES):
+        try:
+            return _bind(host, candidate)
+        except _Taken:
+            continue
+    raise UserError(f"The ports {PORT} to {PORT + _TRIES - 1} are all taken; choose another with --port.")
+
+
+class _Taken(UserError):  # noqa: N818 - it reads as what happened
+    """Somebody else listens there."""
+
+
+def _bind(host: str, port: int) -> int:
+    """Try to listen at a port, 0 for any; returns it."""
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            host.strip("[]") or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            if os.name == "posix":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise bind_error(host, port, error) from None
+
+
+def bind_error(host: str, port: int, error: OSError) -> UserError:
+    """Say in a sentence why there is no listening there."""
+    if error.errno == errno.EADDRINUSE:
+        return _Taken(f"Port {port} is taken; choose another with --port, or leave it out for a free one.")
+    if isinstance(error, socket.gaierror):
+        return UserError(f"There is no host {host!r} to listen at ({error.strerror}).")
+    return UserError(f"Cannot listen at {host} port {port}: {error.strerror or error}.")

@@ -1,0 +1,153 @@
+"""Serves one scene to browsers until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.web.ports import PORT, bind_error, choose_port
+from nnviz3d.apps.web.security import Gate, address, is_loopback, is_wildcard
+from nnviz3d.render.offscreen import offscreen_window
+from nnviz3d.render.renderer import Renderer
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+
+_PATIENCE = 3.0
+"""Seconds that open connections get to end in."""
+
+
+def serve(
+    scene: Scene,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    open_browser: bool = True,
+    size: tuple[int, int] = (1280, 720),
+    selection: Selection | None = None,
+) -> None:
+    """Show a scene in the browser; returns after Ctrl-C or SIGTERM.
+
+    Its address, with the secret that it takes, is the one line on standard output, printed once it answers.
+
+    Parameters
+    ----------
+    scene
+        What is shown.
+    host
+        The address to listen at; the loopback unless others are to see it.
+    port
+        The port to listen at; by default 8080, or the next free one.
+    open_browser
+        Whether to open the page.
+    size
+        Width and height of the picture until a page tells its own.
+    selection
+        What is selected at first.
+
+    Raises
+    ------
+    UserError
+        If the port is taken, or there is no such host.
+    """
+    chosen = choose_port(host, port)
+    if port is None and chosen != PORT:
+        print(f"Port {PORT} is taken; using {chosen}.", file=sys.stderr, flush=True)
+    renderer = Renderer(offscreen_window(size))
+    try:
+        session = Session(scene, renderer)
+        session.selection = selection or session.selection
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_serve(session, host, chosen, open_browser))
+    finally:
+        renderer.close()
+
+
+async def _serve(session: Session, host: str, port: int, open_browser: bool) -> None:
+    # Not before it is needed: trame takes a second to import.
+    from nnviz3d.apps.web.app import WebApp
+
+    gate = Gate(host, port)
+    app = WebApp(session, gate)
+    stop = asyncio.Event()
+    with _trame_alone(), _signals(stop):
+        serving = asyncio.ensure_future(app.listen(host, port))
+        drawing = asyncio.ensure_future(app.view.run())
+        ready, stopping = asyncio.ensure_future(app.ready()), asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done():
+                await serving  # it failed; here is why
+            _announce(gate, host, port, open_browser)
+            done, _ = await asyncio.wait({serving, drawing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except OSError as error:
+            raise bind_error(host, port, error) from None
+        finally:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(app.stop(), _PATIENCE)
+            for task in (serving, drawing, ready, stopping):
+                task.cancel()
+            await asyncio.gather(serving, drawing, ready, stopping, return_exceptions=True)
+
+
+def _announce(gate: Gate, host: str, port: int, open_browser: bool) -> None:
+    base = address(host, port)
+    if is_wildcard(host):
+        name = f"http://{socket.gethostname()}:{port}/?secret={gate.token}"
+        print(f"From other machines: {name}", file=sys.stderr, flush=True)
+    elif not is_loopback(host):
+        print("Other machines can reach this; who has the address can look.", file=sys.stderr, flush=True)
+    print(f"{base}/?secret={gate.token}", flush=True)
+    if open_browser:
+        # In a process of its own, since browsers print; with a ticket, since command lines are public.
+        subprocess.Popen(
+            [sys.executable, "-m", "webbrowser", "-t", f"{base}/open/{gate.ticket}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+@contextlib.contextmanager
+def _trame_alone() -> Iterator[None]:
+    """Keep trame from reading this program's command line as its own."""
+    before = os.environ.get("TRAME_ARGS")
+    os.environ["TRAME_ARGS"] = ""
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("TRAME_ARGS", None)
+        else:
+            os.environ["TRAME_ARGS"] = before
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    """Stop in good order on Ctrl-C and SIGTERM."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    if os.name == "nt":
+        # Windows' loop knows no signals; asyncio.run itself turns Ctrl-C into KeyboardInterrupt there.
+        signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(stop.set))
+        yield
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,115 @@
+"""Moves the camera as a hand does: the network stands on a turntable, so the horizon never rolls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.primitives import Vector
+
+_STEEPEST = 86.0
+"""Degrees of elevation; at 90 up and down would change places."""
+_HALF_TURN = 180.0
+"""Degrees that a drag across the shorter side of the picture turns by."""
+_NOTCH = 1.12
+"""How much one notch of the wheel zooms."""
+_BUTTONS = {"LeftButtonPress": "left", "MiddleButtonPress": "middle", "RightButtonPress": "right"}
+
+
+def orbit(pose: CameraPose, azimuth: float, elevation: float) -> CameraPose:
+    """Turn the eye around the target, by degrees."""
+    arm = np.subtract(pose.position, pose.target)
+    distance = float(np.linalg.norm(arm))
+    up = math.degrees(math.asin(max(-1.0, min(1.0, arm[1] / distance)))) + elevation
+    around = math.atan2(arm[0], arm[2]) + math.radians(azimuth)
+    up = math.radians(max(-_STEEPEST, min(_STEEPEST, up)))
+    turned = np.array([math.sin(around) * math.cos(up), math.sin(up), math.cos(around) * math.cos(up)])
+    return replace(pose, position=_vector(np.array(pose.target) + turned * distance), up=(0.0, 1.0, 0.0))
+
+
+def pan(pose: CameraPose, right: float, up: float) -> CameraPose:
+    """Shift what is seen, by shares of the picture's height, so that the target's depth follows the hand."""
+    arm = np.subtract(pose.position, pose.target)
+    distance = float(np.linalg.norm(arm))
+    sideways = np.cross(pose.up, arm)
+    sideways /= np.linalg.norm(sideways)
+    upwards = np.cross(arm, sideways) / distance
+    height = 2 * distance * math.tan(math.radians(pose.field_of_view / 2))
+    shift = -(sideways * right + upwards * up) * height
+    return replace(
+        pose, position=_vector(np.array(pose.position) + shift), target=_vector(np.array(pose.target) + shift)
+    )
+
+
+def zoom(pose: CameraPose, factor: float) -> CameraPose:
+    """Bring the eye nearer to the target: at a factor of 2 to half the distance."""
+    arm = np.subtract(pose.position, pose.target)
+    return replace(pose, position=_vector(np.array(pose.target) + arm / factor))
+
+
+class Turntable:
+    """Follows buttons, wheel and fingers."""
+
+    def __init__(self) -> None:
+        self._button: str | None = None
+        self._last = (0.0, 0.0)
+        self._gesture: tuple[float, float, float] = (1.0, 0.0, 0.0)
+
+    @property
+    def held(self) -> bool:
+        """Whether a button or finger is down."""
+        return self._button is not None
+
+    def follow(self, event: Mapping[str, Any], pose: CameraPose, size: tuple[int, int]) -> CameraPose | None:
+        """Return where the camera goes by an event of the page; `None` if it stays.
+
+        Parameters
+        ----------
+        event
+            As vtk.js names them; x and y in the page's pixels, y upwards.
+        size
+            Width and height of the picture on the page, in the same pixels.
+        """
+        kind = event["type"]
+        if kind in _BUTTONS:
+            self._button = "middle" if event.get("shiftKey") else _BUTTONS[kind]
+            self._last = (float(event["x"]), float(event["y"]))
+        elif kind.endswith("ButtonRelease"):
+            self._button = None
+        elif kind == "MouseMove" and self._button is not None:
+            return self._drag(float(event["x"]), float(event["y"]), pose, size)
+        elif kind == "MouseWheel":
+            return zoom(pose, _NOTCH ** -max(-5.0, min(5.0, float(event.get("spinY", 0)))))
+        elif kind in ("StartPinch", "StartPan"):
+            self._button, self._gesture = "fingers", (1.0, 0.0, 0.0)
+        elif kind in ("EndPinch", "EndPan"):
+            self._button = None
+        elif kind in ("Pinch", "Pan"):
+            return self._fingers(event, pose, size)
+        return None
+
+    def _drag(self, x: float, y: float, pose: CameraPose, size: tuple[int, int]) -> CameraPose | None:
+        right, up = x - self._last[0], y - self._last[1]
+        self._last = (x, y)
+        if not (right or up):
+            return None
+        if self._button == "left":
+            degrees = _HALF_TURN / min(size)
+            return orbit(pose, -right * degrees, -up * degrees)
+        return pan(pose, right / size[1], up / size[1])
+
+    def _fingers(self, event: Mapping[str, Any], pose: CameraPose, size: tuple[int, int]) -> CameraPose:
+        # Both are told since the fingers came down, not since the last event.
+        factor = max(float(event.get("factor", 1.0)), 1e-3)
+        right, up = (float(v) for v in event.get("translation", (0.0, 0.0)))
+        before, self._gesture = self._gesture, (factor, right, up)
+        return pan(zoom(pose, factor / before[0]), (right - before[1]) / size[1], (up - before[2]) / size[1])
+
+
+def _vector(v: np.ndarray[Any, np.dtype[np.float64]]) -> Vector:
+    return float(v[0]), float(v[1]), float(v[2])
