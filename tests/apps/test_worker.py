@@ -61,7 +61,11 @@ def test_a_capture_from_end_to_end(tmp_path):
     assert any("Preprocessing unit" in e.text for e in events if isinstance(e, Notice))
     capture = open_capture(tmp_path / "run.zarr")
     assert capture.activations("dense_1").values.argmax(1).tolist() == capture.labels.tolist()
-    assert "tensorflow" not in sys.modules
+
+
+def test_the_parent_needs_no_tensorflow():
+    code = "import sys, nnviz3d.apps.worker; sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.tensorflow
