@@ -158,6 +158,15 @@ class TestKinds:
         thin = (shoot(picture_of(Lines("lines", points, colors, width=4.0)), FRONT)[:, 120, 0] > 100).sum()
         assert thick > thin > 0
 
+    def test_of_two_lines_that_cross_the_later_is_on_top_and_keeps_its_colour(self, shoot):
+        points = np.array([[(-3, -3, 0), (3, 3, 0)], [(-3, 3, 0), (3, -3, 0)]], dtype=np.float32)
+        colors = np.array([(1, 0.5, 0, 0.9), (0, 0.5, 1, 0.9)], dtype=np.float32)
+        for order in ([0, 1], [1, 0]):
+            crossing = Lines("lines", points[order], colors[order], width=10.0)
+            seen = shoot(picture_of(crossing), FRONT)[pixel_at((0, 0, 0), FRONT, SIZE)] / 255
+            under, over = colors[order][:, :3] * 0.9
+            assert seen == pytest.approx(over + under * 0.1, abs=0.03)
+
     def test_a_label_stands_beside_what_it_names(self, shoot):
         label = Label((-1.0, -1.0, 0.0), ("name", "detail"), span=(2.0, 2.0, 0.0))
         picture = shoot(picture_of(Labels("names", (label,))), FRONT)
