@@ -1,4 +1,4 @@
-"""Fixtures for all tests but those of `capture`. Nothing here imports TensorFlow: it and VTK never share a process."""
+"""Fixtures for all tests but those of `capture`."""
 
 from __future__ import annotations
 

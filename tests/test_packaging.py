@@ -44,7 +44,9 @@ def test_installed_wheel_finds_its_scenes(wheel: Path, tmp_path: Path):
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
-    code = "import sys, nnviz3d; assert nnviz3d.__file__.startswith(sys.argv.pop(1)); from nnviz3d.cli import main; main()"
+    code = (
+        "import sys, nnviz3d; assert nnviz3d.__file__.startswith(sys.argv.pop(1)); from nnviz3d.cli import main; main()"
+    )
     shown = subprocess.run(
         [sys.executable, "-c", code, str(site), "inspect", "--json"],
         capture_output=True,

@@ -1,9 +1,20 @@
-"""Real models for the tests of capturing. These tests run in a process of their own: TensorFlow and OpenGL share none."""
+"""Real models for the tests of capturing."""
 
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import sys
+
+# In the product TensorFlow and OpenGL never share a process: TensorFlow loads its LLVM with global symbols, and Mesa's
+# breaks on them. Only so that one command runs all tests, it is loaded here with symbols of its own.
+_real = sys.setdlopenflags
+sys.setdlopenflags = lambda flags: _real(flags & ~os.RTLD_GLOBAL)
+try:
+    import tensorflow  # noqa: F401
+finally:
+    sys.setdlopenflags = _real
 
 import numpy as np
 import pytest
