@@ -23,6 +23,8 @@ from nnviz3d.scene.primitives import Box, DrawList, Image, Label, Labels, Lines,
 _REFERENCE = (1280, 720)
 """The picture at which text, lines and margins have scale 1."""
 _MARGIN = 6.0
+_SHADE = 28.0
+"""How much of a panel's width is its soft shade, which may overlap its neighbour's."""
 _WIDEST = {"top-left": 0.70, "top-right": 0.27, "bottom-left": 0.5, "bottom-right": 0.46}
 """The share of the picture's width that the panels of each corner may take."""
 
@@ -211,18 +213,25 @@ class Renderer:
         for key, panel in wanted.items():
             if key not in self._panel_pixels:
                 self._panel_pixels[key] = panel_sprite(panel, scale, key[2])
-        tallest: dict[str, int] = {}
-        for key, panel in wanted.items():
-            tallest[panel.corner] = max(tallest.get(panel.corner, 0), self._panel_pixels[key].shape[0])
+        shapes = [(panel.corner, self._panel_pixels[key].shape) for key, panel in wanted.items()]
+        tallest = {corner: max(h for c, (h, *_) in shapes if c == corner) for corner, _ in shapes}
+        across = {corner: sum(w + margin for c, (_, w, *_) in shapes if c == corner) for corner, _ in shapes}
+        # Where a narrow picture has no room for them side by side they stand one above the other.
+        stacked = {corner for corner, w in across.items() if w + margin > width}
+        crowded = across.get("top-left", 0) + across.get("top-right", 0) - 2 * _SHADE * scale > width
+        down = {"top-right": tallest.get("top-left", 0) if crowded else 0}
         sprites = _enough(self._panel_sprites, len(self._panels), self.renderer)
         for key, sprite in zip(wanted, sprites, strict=False):
-            panel = key[0]
-            pixels = self._panel_pixels[key]
+            corner, pixels = key[0].corner, self._panel_pixels[key]
             h, w = pixels.shape[:2]
-            offset = used.get(panel.corner, margin)
-            used[panel.corner] = offset + w + margin
-            left = width - offset - w if panel.corner.endswith("right") else offset
-            bottom = height - margin - h if panel.corner.startswith("top") else margin + tallest[panel.corner] - h
+            offset = margin if corner in stacked else used.get(corner, margin)
+            rise = down.get(corner, 0)
+            if corner in stacked:
+                down[corner] = rise + h
+            used[corner] = offset + w + margin
+            left = width - offset - w if corner.endswith("right") else offset
+            level = 0 if corner in stacked else tallest[corner] - h
+            bottom = height - margin - h - rise if corner.startswith("top") else margin + level + rise
             sprite.show(pixels, left, bottom)
             occupied.append(Rect(left, bottom, w, h))
         return occupied

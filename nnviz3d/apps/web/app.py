@@ -55,7 +55,6 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self._clients = Clients(self._count)
         self.state.update({"message": "", "clients": 0, "title": self.title, "trame__title": f"{self.title} · nnviz3d"})
         self.state.client_only("drawer", "layer_filter")
-        self.server.enable_module(MODULE)
         self.server.add_protocol_to_configure(self._clients.register)
         self.ctrl.on_exception.add(self.report)
         self.ctrl.on_server_bind.add(self._bound)
@@ -63,6 +62,8 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self.server.trigger("picture")(self.guarded(self._picture))
         self.server.trigger("key")(self.guarded(self._key))
         self.ui = build_page(self)
+        # After the widgets' own style, so that ours has the last word.
+        self.server.enable_module(MODULE)
 
     # Running.
 

@@ -21,6 +21,8 @@ _RATIOS = (0.5, 0.625, 0.75, 1.0)
 """Shares of the full width and height that a moving picture may have."""
 _SHIFTS = ((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125))
 """Where in a pixel the frames of a smooth picture look: a rotated grid, best for edges near the axes."""
+_READABLE = 1.3
+"""How much larger than in a small picture text is at least on a small page: a picture can be enlarged, a page is read."""
 _MOST = 16_000_000
 """Pixels of the largest picture."""
 _LOSSLESS = 4_000_000
@@ -119,7 +121,7 @@ class Frames:
     def _fit(self, ratio: float) -> bool:
         factor = self._density * ratio
         size = (max(8, round(self.size[0] * factor)), max(8, round(self.size[1] * factor)))
-        self._renderer.factor = factor
+        self._renderer.factor = factor * _READABLE
         if self._renderer.size == size:
             return False
         self._renderer.window.SetSize(*size)
