@@ -28,7 +28,7 @@ from nnviz3d.errors import ModelError, UserError
 Report = Callable[[Event], None]
 
 _NO_TENSORFLOW = (
-    'Capturing a model needs TensorFlow, which is not installed; install it with: pip install "nnviz3d[tensorflow]". '
+    "Capturing a model needs TensorFlow, which is not installed; install it with: pip install tensorflow. "
     "Captures that are already made open without it."
 )
 _GRACE = 10.0
