@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,9 @@ from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR
 from nnviz3d.scene.primitives import Color, Voxels
 
-PAIR, BRICK = 2, 8
-"""Cells along each side of the two levels that a ray may jump over; the shader knows the same numbers."""
+LEVELS = 4
+"""A ray may jump over cubes of 2, 4, 8 and 16 cells a side; the shader knows the same sizes."""
+_RANKS = 255
 _MAX_TEXTURE = 16384
 _ALL = 1e30
 """More cells than any block has."""
@@ -36,7 +38,7 @@ def atlas_tiles(shape: tuple[int, int, int]) -> tuple[int, int]:
     return across, -(-z // across)
 
 
-def pack_atlas(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
+def pack_atlas(values: NDArray[Any]) -> tuple[NDArray[Any], int]:
     """Lay the slices of a grid into one picture.
 
     Parameters
@@ -47,7 +49,7 @@ def pack_atlas(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
     Returns
     -------
     atlas
-        ``(rows * Y, across * X)`` float32, contiguous; unused tiles are zero.
+        ``(rows * Y, across * X)``, contiguous; unused tiles are zero.
     across
         How many slices lie side by side.
     """
@@ -58,7 +60,7 @@ def pack_atlas(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
             f"A layer of {x} x {y} x {z} cells is too large to draw at once: at most {_MAX_TEXTURE**2:,} cells fit. "
             "Choose fewer layers, or a smaller input."
         )
-    atlas = np.zeros((rows, y, across, x), dtype=np.float32)
+    atlas = np.zeros((rows, y, across, x), dtype=values.dtype)
     for k in range(z):
         atlas[k // across, :, k % across, :] = values[:, :, k].T
     return atlas.reshape(rows * y, across * x), across
@@ -77,6 +79,37 @@ def block_maxima(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
         reduced = np.maximum.reduceat(reduced, np.arange(0, reduced.shape[axis], side), axis=axis)
     reduced[np.isnan(reduced)] = np.inf
     return reduced
+
+
+def rank_levels(values: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Say how strong the strongest number is around each 2 x 2 x 2 cells, in one byte for each size of surroundings.
+
+    A rank counts how many of some bounds a number reaches, so whatever ranks lower than the threshold is below it, and
+    one texel tells a ray the largest empty cube that it stands in.
+
+    Returns
+    -------
+    levels
+        ``(ceil(X / 2), ceil(Y / 2), ceil(Z / 2), LEVELS)``: the rank of the largest |number| of the cube of 2, 4, 8
+        and 16 cells that these belong to. NaN and infinite numbers rank highest.
+    bounds
+        At most 255, ascending, chosen so that about as many cubes lie between each two.
+    """
+    maxima = block_maxima(values, 2)
+    some = maxima.reshape(-1)[:: max(1, maxima.size // 20_000)]
+    some = np.sort(some[np.isfinite(some) & (some > 0)])
+    evenly = some[np.linspace(0, some.size - 1, _RANKS - 1).astype(int)] if some.size else some
+    # The first bound is the smallest number above zero, so that zeros are empty at any threshold.
+    bounds = np.unique(np.append(evenly, np.finfo(np.float32).smallest_subnormal))
+    level = np.searchsorted(bounds, maxima.reshape(-1), side="right").astype(np.uint8).reshape(maxima.shape)
+    levels = np.empty((*maxima.shape, LEVELS), dtype=np.uint8)
+    for k in range(LEVELS):
+        spread = level
+        for axis, size in enumerate(maxima.shape):
+            spread = np.repeat(spread, 2**k, axis=axis).take(range(size), axis=axis)
+            level = np.maximum.reduceat(level, np.arange(0, level.shape[axis], 2), axis=axis)
+        levels[..., k] = spread
+    return levels, bounds
 
 
 class _Texture:
@@ -121,6 +154,7 @@ class VoxelActor:
         self.actor.ForceOpaqueOn()
         self._mapper = mapper
         self._textures: dict[str, _Texture] = {}
+        self._bounds: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self._set_up_shader()
         self._uniform("groundColor", ground)
         self._uniform("nanColor", NAN_COLOR)
@@ -183,6 +217,8 @@ class VoxelActor:
         self._uniform("realCount", (block.count if block.count is not None else _ALL,))
         self._uniform("limits", block.limits)
         self._uniform("threshold", (block.threshold,))
+        rank = int(np.searchsorted(self._bounds, np.float32(block.threshold), side="right"))
+        self._uniform("lowestRank", ((rank - 0.5) / 255,))
         self._uniform("emphasis", (block.emphasis,))
         self.actor.SetVisibility(block.reveal > 0 and block.values.size > 0)
         self._block = block
@@ -191,12 +227,11 @@ class VoxelActor:
         atlas, across = pack_atlas(values)
         self._texture("numbers", atlas)
         self._uniform("tilesAcross", (across,))
-        pairs = block_maxima(values, PAIR)
-        for name, maxima in (("pair", pairs), ("brick", block_maxima(pairs, BRICK // PAIR))):
-            atlas, across = pack_atlas(maxima)
-            self._texture(f"{name}s", atlas)
-            self._uniform(f"{name}TilesAcross", (across,))
-            self._uniform(f"{name}Grid", maxima.shape)
+        levels, self._bounds = rank_levels(values)
+        texels, across = pack_atlas(levels.view(np.uint32)[..., 0])
+        self._texture("levels", texels.view(np.uint8).reshape(*texels.shape, LEVELS))
+        self._uniform("pairTilesAcross", (across,))
+        self._uniform("pairGrid", levels.shape[:3])
 
     def look_from(
         self, position: tuple[float, ...], direction: tuple[float, ...], pixel: float, parallel: bool

@@ -367,6 +367,34 @@ class TestPacking:
             part = values[tuple(slice(i * side, i * side + side) for i in cell)]
             assert found[cell] == np.abs(part).max()
 
+    @pytest.mark.parametrize("shape", [(6, 5, 4), (17, 9, 33), (1, 1, 1), (40, 3, 2)], ids=str)
+    def test_a_ray_jumps_only_over_what_is_below_the_threshold(self, shape):
+        values = np.random.default_rng(3).normal(size=shape).astype(np.float32) ** 3
+        values[np.abs(values) < 0.2] = 0
+        values[0, 0, 0] = np.nan
+        levels, bounds = voxels.rank_levels(values)
+        strength = np.where(np.isnan(values), np.inf, np.abs(values))
+        for threshold in (0.0, 0.1, 0.2, *np.abs(values[np.isfinite(values)])[:40], 1.0, 50.0, 1e30):
+            lowest = np.searchsorted(bounds, np.float32(threshold), side="right")
+            for k in range(voxels.LEVELS):
+                for cell in np.ndindex(levels.shape[:3]):
+                    side = 2 ** (k + 1)
+                    cube = tuple(slice(2 * c // side * side, 2 * c // side * side + side) for c in cell)
+                    if levels[(*cell, k)] < lowest:
+                        assert strength[cube].max() < np.float32(threshold)
+
+    def test_nearly_all_that_is_below_the_threshold_is_jumped_over(self):
+        values = np.random.default_rng(4).random((64, 64, 32), dtype=np.float32)
+        levels, bounds = voxels.rank_levels(values)
+        lowest = np.searchsorted(bounds, np.float32(0.9), side="right")
+        empty = voxels.block_maxima(values, 2) < 0.9
+        assert (levels[..., 0] < lowest).sum() > 0.95 * empty.sum()
+
+    def test_nothing_but_zeros_is_one_empty_cube(self):
+        levels, bounds = voxels.rank_levels(np.zeros((16, 16, 16), dtype=np.float32))
+        assert (levels < np.searchsorted(bounds, np.float32(1e-30), side="right")).all()
+        assert (levels >= np.searchsorted(bounds, np.float32(0), side="right")).all()
+
     def test_nan_counts_as_infinite(self):
         values = np.zeros((4, 4, 4), dtype=np.float32)
         values[3, 0, 2] = np.nan

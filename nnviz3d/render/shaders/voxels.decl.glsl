@@ -7,12 +7,12 @@ float numberAt(vec3 c)
   return texelFetch(numbers, ivec2(uv), 0).r;
 }
 
-// The largest |number| of a pair of 2x2x2 cells or a brick of 8x8x8: what a ray may jump over.
-float largestIn(sampler2D level, vec3 c, vec3 grid, float across)
+// For 2x2x2 cells: the ranks of the largest |numbers| of the cubes of 2, 4, 8 and 16 cells a side that they belong to.
+vec4 ranksAt(vec3 c)
 {
-  float row = floor(c.z / across);
-  vec2 uv = vec2((c.z - row * across) * grid.x + c.x, row * grid.y + c.y);
-  return texelFetch(level, ivec2(uv), 0).r;
+  float row = floor(c.z / pairTilesAcross);
+  vec2 uv = vec2((c.z - row * pairTilesAcross) * pairGrid.x + c.x, row * pairGrid.y + c.y);
+  return texelFetch(levels, ivec2(uv), 0);
 }
 
 // NaN and infinite numbers always show; NaN fails the first comparison, hence the "not".

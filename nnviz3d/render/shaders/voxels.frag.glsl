@@ -1,7 +1,7 @@
 //VTK::Light::Impl
   // Walk the grid along the ray from cell to cell (J. Amanatides and A. Woo, "A Fast Voxel Traversal Algorithm for Ray
-  // Tracing", Eurographics 1987), over empty pairs (2x2x2 cells) and bricks (8x8x8) in one step. Front faces are culled, so every ray is walked once,
-  // also from inside the block. Lengths along the ray are world units; positions q are in cells.
+  // Tracing", Eurographics 1987), over empty cubes of 2 to 16 cells a side in one step. Front faces are culled, so every
+  // ray is walked once, also from inside the block. Lengths along the ray are world units; positions q are in cells.
   bool flatView = parallel > 0.5;
   vec3 ray = flatView ? viewDirection : normalize(cornerMC - cameraMC);
   ray += vec3(equal(ray, vec3(0.0))) * 1e-7;
@@ -20,37 +20,28 @@
   vec3 inverse = 1.0 / slope;
   vec3 pace = abs(inverse);
   vec3 cell = clamp(floor(q0 + slope * enter), vec3(0.0), gridEnd - 1.0);
-  vec3 next = (cell + forward - q0) * inverse;
 
   // The gap between cubes closes as they shrink towards a pixel, where it would only flicker.
   float smallest = min(cellSize.x, min(cellSize.y, cellSize.z));
   float pixels = smallest / (pixelSize * (flatView ? 1.0 : max(enter, 1e-6)));
   vec3 gap = smallest * gapShare * smoothstep(2.0, 6.0, pixels) / cellSize;
 
-  bool hit = false;
+  // Two loops in turn, over what is empty and then from cell to cell: pixels are drawn in groups that wait for each other.
+  bool hit = false, gone = false;
   float v = 0.0, depth = enter;
   vec3 normal = vec3(0.0);
-  vec3 knownPair = vec3(-1.0), knownBrick = vec3(-1.0);
-  bool emptyPair = false, emptyBrick = false;
-  for (int step = 0; step < 4096; ++step)
+  int step = 0;
+  while (!hit && !gone && step < 4096)
   {
     vec3 pair = floor(cell * 0.5);
-    if (pair != knownPair)
+    while (step < 4096)
     {
-      knownPair = pair;
-      vec3 brick = floor(cell * 0.125);
-      if (brick != knownBrick)
-      {
-        knownBrick = brick;
-        emptyBrick = !isShown(largestIn(bricks, brick, brickGrid, brickTilesAcross));
-      }
-      emptyPair = emptyBrick || !isShown(largestIn(pairs, pair, pairGrid, pairTilesAcross));
-    }
-    if (emptyPair)
-    {
+      vec4 ranks = ranksAt(pair);
+      if (ranks.x >= lowestRank) break;
       // Jump to where the ray leaves: exactly onto the cell behind that face, wherever it is on the other axes.
-      vec3 first = emptyBrick ? knownBrick * 8.0 : pair * 2.0;
-      vec3 last = min(first + (emptyBrick ? 8.0 : 2.0), gridEnd);
+      float side = ranks.w < lowestRank ? 16.0 : ranks.z < lowestRank ? 8.0 : ranks.y < lowestRank ? 4.0 : 2.0;
+      vec3 first = floor(cell / side) * side;
+      vec3 last = min(first + side, gridEnd);
       vec3 t3 = (mix(first, last, forward) - q0) * inverse;
       float t = min(t3.x, min(t3.y, t3.z));
       cell = clamp(floor(q0 + slope * t), first, last - 1.0);
@@ -58,9 +49,14 @@
       if (t3.x <= t) cell.x = behind.x;
       else if (t3.y <= t) cell.y = behind.y;
       else cell.z = behind.z;
-      next = (cell + forward - q0) * inverse;
+      pair = floor(cell * 0.5);
+      ++step;
+      gone = any(lessThan(cell, vec3(0.0))) || any(greaterThanEqual(cell, gridEnd));
+      if (gone) break;
     }
-    else
+    if (gone) break;
+    vec3 next = (cell + forward - q0) * inverse;
+    while (step < 4096)
     {
       v = numberAt(cell);
       if (isShown(v) && isReal(cell))
@@ -79,8 +75,10 @@
       if (next.x < next.y && next.x < next.z) { cell.x += heading.x; next.x += pace.x; }
       else if (next.y < next.z) { cell.y += heading.y; next.y += pace.y; }
       else { cell.z += heading.z; next.z += pace.z; }
+      ++step;
+      gone = any(lessThan(cell, vec3(0.0))) || any(greaterThanEqual(cell, gridEnd));
+      if (gone || floor(cell * 0.5) != pair) break;
     }
-    if (any(lessThan(cell, vec3(0.0))) || any(greaterThanEqual(cell, gridEnd))) break;
   }
   if (!hit) discard;
 
