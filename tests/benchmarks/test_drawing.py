@@ -78,6 +78,10 @@ class Meshes:
         self.renderer = vtkRenderer()
         self.window.AddRenderer(self.renderer)
         self.window.SetMultiSamples(0)
+        low, high = DrawList(()).background
+        self.renderer.SetBackground(*low)
+        self.renderer.SetBackground2(*high)
+        self.renderer.GradientBackgroundOn()
         self.quads = 0
         for block in blocks:
             points, quads, colors = surface(block)
