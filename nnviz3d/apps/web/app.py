@@ -94,7 +94,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         await self.server.stop()
 
     def _bound(self, server: Any) -> None:
-        add_pages(server.app, self._gate, www=self.server._www, title=f"{self.title} · nnviz3d")
+        add_pages(server.app, self._gate, title=f"{self.title} · nnviz3d")
 
     def _count(self, clients: int) -> None:
         with self.state:

@@ -78,7 +78,7 @@ class Layers:
             classes=("['layer', { chosen: node.id === layer, dimmed: layer && node.id !== layer }]",),
             click=(self._app.guarded(self.toggle), "[node.id]"),
             title=("node.id",),
-            data_layer=("node.id",),
+            v_bind="{ 'data-layer': node.id }",
         ):
             html.Span(classes="dot", style=("{ background: node.color }",))
             with html.Span(classes="layer-text"):

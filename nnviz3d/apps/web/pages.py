@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from aiohttp import web
+from trame_client.module import vue3
 
 from nnviz3d.apps.web.security import Gate
 
@@ -21,20 +22,23 @@ MODULE = {
 """What trame is to serve and load beside its own."""
 
 
-def add_pages(application: web.Application, gate: Gate, *, www: str, title: str) -> None:
+def add_pages(application: web.Application, gate: Gate, *, title: str) -> None:
     """Add the pages and the gate to a server that does not run yet.
 
     Parameters
     ----------
-    www
-        trame's folder with its start page.
     title
         What the browser's tab says.
     """
-    start = _start_page(Path(www) / "index.html", title)
+    start = _start_page(Path(vue3.www) / "index.html", title)
 
-    async def page(_request: web.Request) -> web.Response:
-        return web.Response(text=start, content_type="text/html", headers={"Cache-Control": "no-store"})
+    async def page(request: web.Request) -> web.StreamResponse:
+        if "secret" not in request.query:
+            # trame's page takes the secret out of its address; when it is loaded again, the cookie stands for it.
+            raise web.HTTPSeeOther(f"/?secret={gate.token}")
+        response = web.Response(text=start, content_type="text/html", headers={"Cache-Control": "no-store"})
+        response.set_cookie(gate.cookie, gate.token, httponly=True, samesite="Strict")
+        return response
 
     async def loading(_request: web.Request) -> web.FileResponse:
         return web.FileResponse(STATIC / "loading.html")

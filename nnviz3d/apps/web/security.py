@@ -79,6 +79,11 @@ class Gate:
         return token is not None and secrets.compare_digest(token.encode(), self.token.encode())
 
     @property
+    def cookie(self) -> str:
+        """Name of the cookie that holds the token; cookies of one host are shared by all its ports."""
+        return f"nnviz3d-{self._port}"
+
+    @property
     def ticket(self) -> str:
         """What the browser is started with: it works once, so it may stand where others can read it, unlike the token."""
         return self._ticket or ""
@@ -97,7 +102,8 @@ class Gate:
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             reason = self.refusal(request.headers.get("Host"), request.headers.get("Origin"))
-            if reason is None and request.path in _PAGES and not self.knows(request.query.get("secret")):
+            told = request.query.get("secret", request.cookies.get(self.cookie))
+            if reason is None and request.path in _PAGES and not self.knows(told):
                 reason = "The address lacks the right secret; open the one that nnviz3d printed."
             if reason is not None:
                 return web.Response(status=403, text=f"{reason}\n")

@@ -14,16 +14,17 @@
     const name = names[event.key];
     const at = event.target instanceof Element ? event.target : document.body;
     if (!name || event.ctrlKey || event.metaKey || event.altKey || at.closest(fields)) return;
-    // A slider has the arrows for itself, a button the space bar.
+    // A slider has the arrows for itself, and a button that was reached by keys the space bar; one that was clicked not.
     if (event.key.startsWith("Arrow") && at.closest("[role=slider]")) return;
-    if (event.key === " " && at.closest("button")) return;
+    if (event.key === " " && at.closest("button:focus-visible")) return;
     event.preventDefault();
     if (!event.repeat || name !== "play") window.trame.trigger("key", [name]);
   });
 
-  // A button that was clicked does not keep the space bar.
-  window.addEventListener("pointerup", () => {
-    const at = document.activeElement;
-    if (at instanceof HTMLButtonElement && !at.closest("[role=combobox]")) at.blur();
+  // Browsers that click a button when the space bar comes up again.
+  window.addEventListener("keyup", (event) => {
+    if (event.key === " " && event.target instanceof HTMLButtonElement && !event.target.matches(":focus-visible")) {
+      event.preventDefault();
+    }
   });
 })();

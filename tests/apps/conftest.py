@@ -1,0 +1,117 @@
+"""A server in a process of its own, and a real browser that looks at it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+CHROMIUM = (
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+    "--disable-background-networking",
+)
+
+
+class Served:
+    """A running `nnviz3d serve`.
+
+    Attributes
+    ----------
+    url
+        The address as it was printed.
+    """
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "nnviz3d", "serve", "--no-open", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self._errors = _Reader(self.process.stderr)
+        self.url = self.process.stdout.readline().strip()
+        assert self.url.startswith("http://"), self.end()
+        self._output = _Reader(self.process.stdout)
+
+    @property
+    def token(self) -> str:
+        return parse_qs(urlsplit(self.url).query)["secret"][0]
+
+    @property
+    def port(self) -> int:
+        return int(urlsplit(self.url).port or 80)
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
+        """Send a signal; returns the exit code, and what was printed after the address and as errors."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(60)
+        rest = self._output.text() if hasattr(self, "_output") else ""
+        return code, rest, self._errors.text()
+
+
+class _Reader:
+    """Reads a pipe, so that it never fills."""
+
+    def __init__(self, pipe: IO[str]) -> None:
+        self._lines: list[str] = []
+        self._thread = threading.Thread(target=lambda: self._lines.extend(pipe), daemon=True)
+        self._thread.start()
+
+    def text(self) -> str:
+        self._thread.join(10)
+        return "".join(self._lines)
+
+
+@pytest.fixture(scope="module")  # Playwright keeps a running event loop, and other tests want their own
+def chromium() -> Iterator[object]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("Chromium is not installed: apt install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def served(digits_folder: Path) -> Iterator[Served]:
+    """The digits network, in whatever state the tests before have left it."""
+    server = Served(str(digits_folder))
+    yield server
+    code, _, errors = server.end()
+    assert code == 0
+    assert "Traceback" not in errors, errors
+
+
+@pytest.fixture(scope="session")
+def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled capture of the digits network, unpacked."""
+    from nnviz3d.data.bundled import bundled
+
+    folder = tmp_path_factory.mktemp("digits") / "digits.zarr"
+    shutil.unpack_archive(bundled("digits.zarr.zip"), folder)
+    attributes = json.loads((folder / "zarr.json").read_text())["attributes"]
+    assert attributes["committed"] >= 2, "the tests choose another sample"
+    return folder

@@ -1,0 +1,338 @@
+"""The page in a real browser. The server's state is shared, so each test puts back what it changes."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from nnviz3d.data.capture import open_capture
+from tests.apps.conftest import Served
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.chromium
+PATIENCE = 60.0
+STANDS = """() => {
+  const image = document.querySelector('#view img');
+  if (image === null) return false;
+  const box = document.querySelector('#view').getBoundingClientRect();
+  return image.complete && image.naturalWidth === Math.round(box.width * devicePixelRatio)
+    && image.naturalHeight === Math.round(box.height * devicePixelRatio);
+}"""
+
+
+def wait_until(condition: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"Waited {PATIENCE:.0f} s in vain: {what}")
+
+
+def pixels(page: Page) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(page.locator("#view").screenshot())).convert("RGB"))
+
+
+def still(page: Page) -> NDArray[np.uint8]:
+    """The picture once it is whole and stands: the same for a second and a half."""
+    last: list[NDArray[np.uint8]] = []
+
+    def stands() -> bool:
+        last.append(pixels(page))
+        same = len(last) > 3 and all(np.array_equal(last[-1], other) for other in last[-4:-1])
+        time.sleep(0.4)
+        return same and bool(page.evaluate(STANDS))
+
+    wait_until(stands, "the picture stands still")
+    return last[-1]
+
+
+def changed(page: Page, before: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture once it stands and is another one than before."""
+    wait_until(lambda: np.mean(np.abs(pixels(page).astype(int) - before)) > 0.05, "the picture changes")
+    return still(page)
+
+
+def back(page: Page, first: NDArray[np.uint8]) -> None:
+    wait_until(lambda: np.array_equal(still(page), first), "the picture is the first one again")
+
+
+def text(page: Page, selector: str) -> str:
+    return str(page.locator(selector).first.inner_text())
+
+
+@pytest.fixture
+def page(chromium: Browser, served: Served) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 720})
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda e: said.append(str(e)))
+    page.goto(served.url)
+    wait_until(lambda: page.evaluate(STANDS), "the picture is there")
+    yield page
+    context.close()
+    assert not said
+
+
+def drag(page: Page, right: int, down: int, *, button: str = "left") -> None:
+    box = page.locator("#view").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down(button=button)  # type: ignore[arg-type]
+    page.mouse.move(x + right, y + down, steps=5)
+    page.mouse.up(button=button)  # type: ignore[arg-type]
+
+
+def test_it_shows_the_network(page):
+    picture = still(page).astype(int)
+    warm = (picture[..., 0] > 180) & (picture[..., 0] - picture[..., 2] > 90)
+    assert warm.sum() > 500
+    box = page.locator("#view").bounding_box()
+    assert box["width"] > 0.6 * 1280
+    assert box["height"] > 0.8 * 720
+    assert "nnviz3d" in page.title()
+
+
+def test_a_drag_turns_it_and_the_scene_s_own_view_comes_back(page):
+    first = still(page)
+    drag(page, 160, 60)
+    turned = changed(page, first)
+    time.sleep(2)
+    assert np.array_equal(pixels(page), turned)
+    page.keyboard.press("r")
+    back(page, first)
+
+
+@pytest.mark.parametrize("how", ["wheel", "middle", "shift"])
+def test_it_zooms_and_shifts(page, how):
+    first = still(page)
+    if how == "wheel":
+        drag(page, 0, 0)
+        page.mouse.wheel(0, -300)
+    elif how == "middle":
+        drag(page, 80, 0, button="middle")
+    else:
+        page.keyboard.down("Shift")
+        drag(page, 80, 0)
+        page.keyboard.up("Shift")
+    changed(page, first)
+    page.locator("#home").click()
+    back(page, first)
+
+
+def test_a_page_of_another_size_gets_a_picture_of_its_size(page):
+    first = still(page)
+    page.set_viewport_size({"width": 1000, "height": 650})
+    assert still(page).shape != first.shape
+    page.locator("#toggle").click()
+    wait_until(lambda: page.locator("#view").bounding_box()["width"] == 1000, "the drawer is closed")
+    assert still(page).shape[1] == 1000
+    page.locator("#toggle").click()
+    page.set_viewport_size({"width": 1280, "height": 720})
+    back(page, first)
+
+
+def test_a_dense_screen_gets_a_sharp_picture(chromium, served):
+    context = chromium.new_context(viewport={"width": 390, "height": 700}, device_scale_factor=2, is_mobile=True)
+    phone = context.new_page()
+    phone.goto(served.url)
+    wait_until(lambda: phone.evaluate(STANDS), "the picture is there")
+    assert phone.evaluate("document.querySelector('#view img').naturalWidth") == 780
+    assert not phone.locator("#layers").is_visible() or phone.locator("#layers").bounding_box()["x"] < 0
+    context.close()
+
+
+def test_another_sample(page, digits_folder):
+    first = still(page)
+    names = open_capture(digits_folder).provenance.samples
+    assert names[0] in text(page, "#sample")
+    page.locator("#sample").click()
+    page.locator(".sample-list .sample").nth(1).click()
+    changed(page, first)
+    wait_until(lambda: names[1] in text(page, "#sample"), "the picker names it")
+    page.keyboard.press("Escape")
+    page.locator("#view").click()
+    page.keyboard.press("ArrowLeft")
+    wait_until(lambda: names[0] in text(page, "#sample"), "the arrow goes back")
+    page.keyboard.press("r")
+    back(page, first)
+    assert page.locator("#sample img").get_attribute("src").startswith("data:image/png;base64,")
+
+
+def test_a_chosen_layer_stands_out_and_shows_its_exact_numbers(page, digits_folder):
+    first = still(page)
+    capture = open_capture(digits_folder)
+    name = next(n.id for n in capture.graph if n.kind == "Conv2D")
+    page.locator(f'[data-layer="{name}"]').click()
+    changed(page, first)
+    details = text(page, "#details")
+    values = capture.activation(name, 0)
+    for number in (str(values.min()), str(values.max()), f"{np.mean(values == 0):.1%}".replace("%", " %")):
+        assert number in details
+    assert f"{capture.graph.node(name).parameters:,}" in details
+    page.locator(f'[data-layer="{name}"]').click()
+    back(page, first)
+
+
+def test_the_list_of_layers_can_be_filtered(page, digits_folder):
+    capture = open_capture(digits_folder)
+    assert page.locator("[data-layer]").count() == len(capture.graph)
+    page.locator("#filter").fill("pool")
+    pools = sum("pool" in f"{n.id} {n.kind}".lower() for n in capture.graph)
+    wait_until(lambda: page.locator("[data-layer]").count() == pools, "only those that match are listed")
+    page.locator("#filter").fill("")
+
+
+def test_the_threshold_hides_cells(page):
+    first = still(page)
+    slider = page.locator(".v-slider:has(#threshold)")
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
+    wait_until(lambda: int(re.findall(r"\d+", text(page, ".field-value"))[0]) > 80, "the slider says so")
+    fewer = changed(page, first)
+    assert (fewer.max(axis=2) > 120).sum() < (first.max(axis=2) > 120).sum()
+    thumb = slider.locator("[role=slider]")
+    for _ in range(100):
+        value = int(thumb.get_attribute("aria-valuenow"))
+        if value == 25:
+            break
+        thumb.press("ArrowLeft" if value > 25 else "ArrowRight")
+    back(page, first)
+
+
+@pytest.mark.parametrize(("control", "other", "before"), [("normalize", "global", "layer")])
+def test_a_choice_changes_the_picture(page, control, other, before):
+    first = still(page)
+    page.locator(f'#{control} button[value="{other}"]').click()
+    changed(page, first)
+    page.locator(f'#{control} button[value="{before}"]').click()
+    back(page, first)
+
+
+def test_another_colour_map(page):
+    first = still(page)
+    for name, done in (("viridis", lambda: changed(page, first)), ("inferno", lambda: back(page, first))):
+        page.locator(".v-field:has(#colormap)").click()
+        page.locator(".colormap-item", has_text=name).click()
+        done()
+
+
+def test_time(page):
+    first = still(page)
+    page.locator("#restart").click()
+    wait_until(lambda: text(page, ".clock-now") == "0.0", "the clock is at the start")
+    start = changed(page, first)
+    page.locator("#play").click()
+    wait_until(lambda: float(text(page, ".clock-now")) > 0.5, "the clock runs")
+    page.keyboard.press(" ")
+    paused = wait_until(lambda: page.locator("#play .mdi-play").count(), "it is paused")
+    stands = changed(page, start)
+    moment = text(page, ".clock-now")
+    time.sleep(1)
+    assert paused
+    assert text(page, ".clock-now") == moment
+    assert np.array_equal(pixels(page), stands)
+    page.locator("#speed").click()
+    page.locator("#speeds .v-list-item", has_text="4×").click()
+    page.locator("#speeds").wait_for(state="hidden")
+    page.keyboard.press(" ")
+    wait_until(lambda: text(page, ".clock-now") == "8.0", "it comes to its end")
+    page.locator("#speed").click()
+    page.locator("#speeds .v-list-item", has_text=re.compile("^1×")).click()
+    back(page, first)
+
+
+def test_the_slider_goes_to_a_moment(page):
+    first = still(page)
+    box = page.locator("#transport .v-slider").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    wait_until(lambda: 3 < float(text(page, ".clock-now")) < 5, "the clock follows")
+    changed(page, first)
+    page.locator("#transport [role=slider]").press("End")
+    back(page, first)
+
+
+def test_keys_do_nothing_while_one_types(page):
+    first = still(page)
+    page.locator("#filter").click()
+    page.keyboard.type("r ")
+    page.keyboard.press("ArrowRight")
+    time.sleep(1)
+    assert page.locator("#filter").input_value() == "r "
+    page.locator("#filter").fill("")
+    assert np.array_equal(still(page), first)
+
+
+def test_the_saved_picture_is_the_one_that_is_shown(page):
+    shown = still(page)
+    with page.expect_download() as download:
+        page.locator("#save").click()
+    assert download.value.suggested_filename.endswith(".png")
+    saved = np.asarray(Image.open(download.value.path()).convert("RGB"))
+    assert saved.shape == shown.shape
+    assert np.abs(saved.astype(int) - shown).max() <= 1
+
+
+def test_two_pages_share_one_view(page, chromium, served, digits_folder):
+    first = still(page)
+    assert not page.locator("#shared").is_visible()
+    other = chromium.new_page(viewport={"width": 1280, "height": 720})
+    other.goto(served.url)
+    page.locator("#shared").wait_for(state="visible")
+    name = open_capture(digits_folder).graph.nodes[1].id
+    other.locator(f'[data-layer="{name}"]').click()
+    changed(page, first)
+    assert page.locator("#details").is_visible()
+    page.locator(f'[data-layer="{name}"]').click()
+    other.close()
+    page.locator("#shared").wait_for(state="hidden")
+    back(page, first)
+
+
+def test_the_page_can_be_loaded_again(page):
+    first = still(page)
+    page.reload()
+    wait_until(lambda: page.evaluate(STANDS), "the picture is there")
+    back(page, first)
+
+
+def test_the_title_says_where_the_numbers_come_from(page, digits_folder):
+    page.locator("#title").hover()
+    tip = page.locator(".provenance")
+    tip.wait_for(state="visible")
+    assert open_capture(digits_folder).provenance.model in tip.inner_text()
+
+
+def test_a_damaged_capture_is_said_on_the_page(chromium, digits_folder, tmp_path):
+    folder = tmp_path / "damaged.zarr"
+    shutil.copytree(digits_folder, folder)
+    server = Served(str(folder))
+    page = chromium.new_page(viewport={"width": 1280, "height": 720})
+    page.goto(server.url)
+    first = still(page)
+    name = next(n.id for n in open_capture(folder).graph if n.kind == "Conv2D")
+    for chunk in (p for p in (folder / "activations" / name).rglob("*") if p.is_file() and "/c/" in p.as_posix()):
+        chunk.write_bytes(b"no longer what it was")
+    page.locator('[title^="Next sample"]').click()
+    page.locator("#message .v-snackbar__content", has_text="damaged").wait_for(state="visible")
+    names = open_capture(folder).provenance.samples
+    wait_until(lambda: names[0] in text(page, "#sample"), "the sample that can be drawn is chosen again")
+    page.locator("#message").wait_for(state="hidden")
+    back(page, first)
+    page.close()
+    code, _, errors = server.end()
+    assert code == 0
+    assert "Traceback" not in errors

@@ -1,0 +1,270 @@
+"""The parts of the web app that need neither a server nor a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.web import frames as frames_module
+from nnviz3d.apps.web.appearance import gradient
+from nnviz3d.apps.web.frames import Frames, Quality, pack
+from nnviz3d.apps.web.layers import details, groups
+from nnviz3d.apps.web.samples import entries, provenance
+from nnviz3d.apps.web.security import Gate, address
+from nnviz3d.apps.web.turntable import Turntable, orbit, pan, zoom
+from nnviz3d.render.offscreen import offscreen_window
+from nnviz3d.render.renderer import Renderer
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.spec import default_scene
+from tests.support.graphs import chain
+from tests.support.pinhole import to_frame
+
+POSE = CameraPose((3.0, 4.0, 12.0), (1.0, 2.0, 3.0))
+SIZE = (640, 360)
+
+
+def distance(pose: CameraPose) -> float:
+    return float(np.linalg.norm(np.subtract(pose.position, pose.target)))
+
+
+@pytest.fixture
+def session(small_capture):
+    renderer = Renderer(offscreen_window((160, 90)))
+    yield Session(Scene.build(default_scene(), small_capture), renderer)
+    renderer.close()
+
+
+# The turntable
+
+
+def test_turning_keeps_the_distance_and_the_horizon():
+    pose = POSE
+    random = np.random.default_rng(1)
+    for azimuth, elevation in random.uniform(-170, 170, (50, 2)):
+        pose = orbit(pose, azimuth, elevation)
+        assert distance(pose) == pytest.approx(distance(POSE))
+        assert pose.target == POSE.target
+        assert pose.up == (0.0, 1.0, 0.0)
+        arm = np.subtract(pose.position, pose.target) / distance(pose)
+        assert abs(arm[1]) < 0.999, "over the top, left and right would change places"
+
+
+def test_turning_there_and_back_again():
+    there = orbit(POSE, 40, 20)
+    assert orbit(there, -40, -20).position == pytest.approx(POSE.position)
+
+
+def test_a_shift_moves_the_target_by_that_share_of_the_picture():
+    shifted = pan(POSE, 0.25, -0.1)
+    x, y = to_frame(np.array([POSE.target]), shifted, 1.0)[0]
+    assert (x / 2, y / 2) == pytest.approx((0.25, -0.1))
+
+
+def test_zooming_comes_nearer():
+    assert distance(zoom(POSE, 2.0)) == pytest.approx(distance(POSE) / 2)
+
+
+def follow(*events: dict[str, object]) -> CameraPose:
+    table, pose = Turntable(), POSE
+    for event in events:
+        pose = table.follow(event, pose, SIZE) or pose
+    return pose
+
+
+def test_a_drag_to_the_right_turns_what_is_seen_to_the_right():
+    near = np.array([POSE.target]) + np.subtract(POSE.position, POSE.target) * 0.3
+    turned = follow(
+        {"type": "LeftButtonPress", "x": 100, "y": 100},
+        {"type": "MouseMove", "x": 130, "y": 100},
+        {"type": "LeftButtonRelease", "x": 130, "y": 100},
+    )
+    assert to_frame(near, turned, 1.0)[0, 0] > to_frame(near, POSE, 1.0)[0, 0] + 0.01
+
+
+@pytest.mark.parametrize("press", [{"type": "MiddleButtonPress"}, {"type": "LeftButtonPress", "shiftKey": 1}])
+def test_a_shifting_drag_takes_the_target_along_with_the_hand(press):
+    shifted = follow({**press, "x": 100, "y": 100}, {"type": "MouseMove", "x": 136, "y": 118})
+    x, y = to_frame(np.array([POSE.target]), shifted, SIZE[0] / SIZE[1])[0]
+    assert (x / 2 * SIZE[0], y / 2 * SIZE[1]) == pytest.approx((36, 18))
+
+
+def test_moving_without_a_button_does_nothing():
+    assert follow({"type": "MouseMove", "x": 1, "y": 2}) is POSE
+    assert follow({"type": "keyDown", "key": "w"}) is POSE
+    released = ({"type": "LeftButtonPress", "x": 0, "y": 0}, {"type": "LeftButtonRelease", "x": 0, "y": 0})
+    assert follow(*released, {"type": "MouseMove", "x": 50, "y": 50}) is POSE
+
+
+def test_the_wheel_zooms_and_fingers_too():
+    assert distance(follow({"type": "MouseWheel", "spinY": -1})) < distance(POSE)
+    assert distance(follow({"type": "MouseWheel", "spinY": 1})) > distance(POSE)
+    pinched = follow({"type": "StartPinch"}, {"type": "Pinch", "factor": 1.5}, {"type": "Pinch", "factor": 2.0})
+    assert distance(pinched) == pytest.approx(distance(POSE) / 2)
+    panned = follow({"type": "StartPan"}, {"type": "Pan", "translation": [0, 36]}, {"type": "EndPan"})
+    assert panned.target == pytest.approx(pan(POSE, 0, 0.1).target)
+
+
+# Who is let in
+
+
+@pytest.mark.parametrize(
+    ("bound", "host", "allowed"),
+    [
+        ("127.0.0.1", "localhost:80", True),
+        ("127.0.0.1", "LOCALHOST", True),
+        ("127.0.0.1", "localhost.", False),
+        ("127.0.0.1", "192.168.1.5", False),
+        ("127.0.0.1", "localhost.evil.example", False),
+        ("127.0.0.1", "localhost@evil.example", False),
+        ("127.0.0.1", "", False),
+        ("127.0.0.1", None, False),
+        ("::1", "[::1]", True),
+        ("0.0.0.0", "192.168.1.5", True),
+        ("0.0.0.0", "[fe80::1]", True),
+        ("0.0.0.0", "evil.example", False),
+        ("192.168.1.5", "192.168.1.5", True),
+        ("192.168.1.5", "192.168.1.6", False),
+        ("gpu.lab.example", "gpu.lab.example", True),
+    ],
+)
+def test_which_hosts_are_its_own(bound, host, allowed):
+    assert (Gate(bound, 80).refusal(host, None) is None) is allowed
+
+
+def test_the_ticket_works_once():
+    gate = Gate("127.0.0.1", 80)
+    ticket = gate.ticket
+    assert ticket
+    assert not gate.redeem("another")
+    assert gate.redeem(ticket)
+    assert not gate.redeem(ticket)
+    assert not gate.redeem("")
+
+
+def test_each_run_has_its_own_token():
+    assert len({Gate("127.0.0.1", 80).token for _ in range(8)}) == 8
+    assert not Gate("127.0.0.1", 80).knows(None)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("127.0.0.1", "http://127.0.0.1:81"), ("::1", "http://[::1]:81"), ("0.0.0.0", "http://127.0.0.1:81")],
+)
+def test_the_address_is_one_that_a_browser_opens(host, url):
+    assert address(host, 81) == url
+
+
+# What the panels say
+
+
+def test_layers_are_listed_by_group_in_order():
+    graph = chain(
+        [("in", "InputLayer", (4,)), ("b/one", "Dense", (3,)), ("b/two", "Dense", (2,)), ("out", "Dense", (2,))]
+    )
+    listed = groups(graph)
+    assert [(g["path"], [n["id"] for n in g["nodes"]]) for g in listed] == [
+        ("", ["in", "out"]),
+        ("b", ["b/one", "b/two"]),
+    ]
+    assert listed[1]["nodes"][0] | {"color": ""} == {
+        "id": "b/one",
+        "name": "one",
+        "kind": "Dense",
+        "shape": "3",
+        "parameters": listed[1]["nodes"][0]["parameters"],
+        "color": "",
+    }
+
+
+@pytest.mark.parametrize("node", ["conv", "pool", "dense"])
+def test_a_layer_s_numbers_are_exact(session, small_capture, node):
+    said = dict(details(session.scene.stage, node, 1))
+    values = small_capture.activation(node, 1)
+    assert np.float32(said["minimum"]) == values.min()
+    assert np.float32(said["maximum"]) == values.max()
+    zeros = int((values == 0).sum())
+    assert said["zeros"] == f"{100 * zeros / values.size:.1f} % ({zeros:,} of {values.size:,})"
+    assert said["id"] == node
+
+
+def test_samples_have_names_pictures_and_classes(session, digits):
+    first = entries(session)[0]
+    assert first["name"] == "sample 0"
+    assert "label ant" in first["note"]
+    scores = session.scene.stage.capture.activation("scores", 0)
+    assert f"predicted {session.scene.stage.capture.classes[int(scores.argmax())]}" in first["note"]
+    assert first["picture"] is None, "nobody stored a picture"
+    shown = entries(Session(Scene.build(default_scene(), digits), session.renderer))[0]
+    head, _, data = shown["picture"].partition(",")
+    assert head == "data:image/png;base64"
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    assert np.array_equal(pixels, digits.picture(digits.graph.inputs[0], 0))
+
+
+def test_provenance_names_the_model(session):
+    assert ["model", "hand.keras"] in provenance(session)
+
+
+def test_a_colour_map_s_strip_runs_from_end_to_end():
+    assert gradient("gray").startswith("linear-gradient(90deg, rgb(0, 0, 0), ")
+    assert gradient("gray").endswith("rgb(255, 255, 255))")
+
+
+# Frames
+
+
+def test_a_full_picture_has_as_many_pixels_as_the_screen(session):
+    made = Frames(session)
+    made.resize(200, 120, 2.0)
+    assert made.draw(Quality.FULL).shape == (240, 400, 3)
+    assert made.still().shape == (240, 400, 3)
+
+
+def test_a_moving_picture_has_at_least_half_the_width(session):
+    made = Frames(session)
+    made.resize(400, 200, 1.0)
+    for seconds, width in ((10.0, 200), (1e-9, 400)):
+        for _ in range(60):
+            made.learn(seconds, 400 * 200)
+        made.start_moving()
+        assert made.draw(Quality.ROUGH).shape[1] == width
+
+
+def test_a_page_may_tell_any_size(session):
+    made = Frames(session)
+    for size in ((0, 0, 1.0), (-5, 10, 0.0), (1e9, 1e9, 100.0)):
+        made.resize(*size)
+        assert made.size[0] >= 16
+        pixels = made.size[0] * made.size[1] * made._density**2
+        assert pixels <= frames_module._MOST * 1.01 or made._density == 0.5
+
+
+def test_smooth_frames_differ_from_plain_ones_at_edges_only_and_give_way(session):
+    session.renderer.look(session.home())
+    made = Frames(session)
+    made.resize(320, 180, 1.0)
+    plain = made.draw(Quality.FULL).astype(int)
+    smooth = asyncio.run(made.smooth(lambda: True))
+    assert smooth is not None
+    assert np.array_equal(smooth, made.still())
+    differs = (np.abs(smooth - plain).max(axis=2) > 8).mean()
+    assert 0.001 < differs < 0.25
+    assert asyncio.run(made.smooth(lambda: False)) is None
+
+
+def test_a_still_is_packed_exactly():
+    pixels = np.random.default_rng(2).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    content, media = pack(pixels, Quality.SMOOTH)
+    assert media == "image/png"
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), pixels)
+    for quality in (Quality.ROUGH, Quality.FULL):
+        content, media = pack(pixels, quality)
+        assert media == "image/jpeg"
+        assert Image.open(io.BytesIO(content)).size == (60, 40)

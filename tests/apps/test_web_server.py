@@ -1,0 +1,185 @@
+"""The server from outside, without a browser: who is let in, and how it begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgpack
+import pytest
+
+from nnviz3d.apps.web.ports import choose_port
+from nnviz3d.errors import UserError
+from tests.apps.conftest import Served
+
+
+def get(url: str, **headers: str) -> tuple[int, str, dict[str, str]]:
+    async def ask() -> tuple[int, str, dict[str, str]]:
+        async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
+            return answer.status, await answer.text(errors="replace"), dict(answer.headers)
+
+    return asyncio.run(ask())
+
+
+def greet(served: Served, secret: str, **headers: str) -> Any:
+    """Open the websocket, say the secret, and return the answer."""
+
+    async def ask() -> Any:
+        hello = {"wslink": "1.0", "id": "system:0", "method": "wslink.hello", "args": [{"secret": secret}]}
+        packed = msgpack.packb(hello)
+        head = b"".join(n.to_bytes(4, "little") for n in (1, 0, len(packed)))
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"ws://127.0.0.1:{served.port}/ws", headers=headers) as connection,
+        ):
+            await connection.send_bytes(head + packed)
+            answer = await connection.receive_bytes(timeout=20)
+            return msgpack.unpackb(answer[12:])
+
+    return asyncio.run(ask())
+
+
+@pytest.fixture(scope="module")
+def served(small_capture) -> Iterator[Served]:
+    server = Served(str(small_capture.path))
+    yield server
+    server.end()
+
+
+def test_the_page_takes_the_token(served):
+    status, text, headers = get(served.url)
+    assert status == 200
+    assert 'id="app"' in text
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert "HttpOnly" in headers["Set-Cookie"]
+    assert "SameSite=Strict" in headers["Set-Cookie"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/index.html", "/?secret=", "/?secret=wslink-secret", "/index.html?secret=wrong"]
+)
+def test_no_page_without_the_token(served, path):
+    status, text, _ = get(f"{served.base}{path}")
+    assert status == 403
+    assert served.token not in text
+
+
+def test_the_cookie_of_an_opened_page_stands_for_the_token(served):
+    assert get(served.base, Cookie=f"nnviz3d-{served.port}={served.token}")[0] == 200
+    assert get(served.base, Cookie=f"nnviz3d-{served.port}=wrong")[0] == 403
+
+
+def test_the_websocket_takes_the_token(served):
+    assert "result" in greet(served, served.token)
+
+
+@pytest.mark.parametrize("secret", ["", "wrong", "wslink-secret", "vtkweb-secret"])
+def test_no_websocket_without_the_token(served, secret):
+    answer = greet(served, secret)
+    assert "result" not in answer
+    assert "Authentication" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "localhost:1", "[::2]:{port}", "x@y"]
+)
+def test_a_foreign_host_is_refused(served, host):
+    name = host.format(port=served.port)
+    assert get(served.url, Host=name)[0] == 403
+    with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+        greet(served, served.token, Host=name)
+
+
+@pytest.mark.parametrize("host", ["localhost:{port}", "127.0.0.1:{port}", "[::1]:{port}"])
+def test_its_own_names_are_answered(served, host):
+    name = host.format(port=served.port)
+    assert get(served.url, Host=name)[0] == 200
+    assert "result" in greet(served, served.token, Host=name, Origin=f"http://{name}")
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1", "http://localhost:{port}", "https://127.0.0.1:{port}"]
+)
+def test_a_foreign_origin_is_refused(served, origin):
+    page = origin.format(port=served.port)
+    assert get(served.url, Origin=page)[0] == 403
+    with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+        greet(served, served.token, Origin=page)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/../../../../etc/passwd", "/%2e%2e/%2e%2e/%2e%2e/etc/passwd", "/nnviz3d_web/..%2f..%2fapp.py", "//etc/passwd"],
+)
+def test_no_file_outside_is_served(served, path):
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as raw:
+        raw.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: raw.recv(65536), b""))
+    assert re.match(rb"HTTP/1.1 4\d\d ", answer)
+
+
+def test_the_secret_is_on_no_command_line(served):
+    if not Path("/proc").is_dir():
+        pytest.skip("This system has no /proc")
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert served.token.encode() not in entry.read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_it_ends_in_good_order(small_capture, number):
+    server = Served(str(small_capture.path))
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?secret=[\w-]{20,}", server.url)
+    assert get(server.url)[0] == 200
+    code, rest, errors = server.end(number)
+    assert code == 0
+    assert rest == ""
+    assert errors in ("", f"Port 8080 is taken; using {server.port}.\n")
+
+
+def test_a_taken_port_is_a_sentence(small_capture):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "nnviz3d", "serve", "--no-open", str(small_capture.path), "--port", str(port)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert f"Port {port} is taken" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wanted_port_is_used(small_capture):
+    port = choose_port("127.0.0.1", 0)
+    server = Served(str(small_capture.path), "--port", str(port))
+    assert server.port == port
+    server.end()
+
+
+def test_without_a_wish_the_next_free_port_is_taken():
+    first = choose_port("127.0.0.1", None)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", first))
+        other.listen()
+        assert choose_port("127.0.0.1", None) > first
+
+
+def test_a_host_that_is_none_is_a_sentence():
+    with pytest.raises(UserError, match=r"There is no host 'no\.such\.host\.invalid'"):
+        choose_port("no.such.host.invalid", None)
