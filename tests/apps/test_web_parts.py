@@ -233,7 +233,7 @@ def test_a_moving_picture_has_at_least_half_the_width(session):
     for seconds, width in ((10.0, 200), (1e-9, 400)):
         for _ in range(60):
             made.learn(seconds, 400 * 200)
-        made.start_moving()
+        made.start_moving(1 / 25)
         assert made.draw(Quality.ROUGH).shape[1] == width
 
 

@@ -183,3 +183,21 @@ def test_without_a_wish_the_next_free_port_is_taken():
 def test_a_host_that_is_none_is_a_sentence():
     with pytest.raises(UserError, match=r"There is no host 'no\.such\.host\.invalid'"):
         choose_port("no.such.host.invalid", None)
+
+
+def test_what_a_stranger_sends_leaves_no_trace_in_the_terminal(small_capture):
+    server = Served(str(small_capture.path))
+
+    async def misbehave() -> None:
+        async with aiohttp.ClientSession() as session:
+            for message in (b"", b"nonsense", bytes(12) + b"\xc1", b"\0" * 8 + b"\xff" * 4 + b"x"):
+                async with session.ws_connect(f"ws://127.0.0.1:{server.port}/ws") as connection:
+                    await connection.send_bytes(message)
+                    await connection.send_str("text")
+                    await asyncio.sleep(0.2)
+
+    asyncio.run(misbehave())
+    assert get(server.url)[0] == 200
+    code, rest, errors = server.end()
+    assert (code, rest) == (0, "")
+    assert errors in ("", f"Port 8080 is taken; using {server.port}.\n")

@@ -15,7 +15,7 @@ from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.appearance import Appearance
 from nnviz3d.apps.web.clients import Clients
 from nnviz3d.apps.web.layers import Layers
-from nnviz3d.apps.web.page import build_page
+from nnviz3d.apps.web.page import GONE, build_page
 from nnviz3d.apps.web.pages import MODULE, add_pages
 from nnviz3d.apps.web.samples import Samples
 from nnviz3d.apps.web.security import Gate
@@ -54,9 +54,11 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self.transport = Transport(self)
         self._clients = Clients(self._count)
         self.state.update({"message": "", "clients": 0, "title": self.title, "trame__title": f"{self.title} · nnviz3d"})
+        self.state.trame__template_error = GONE
         self.state.client_only("drawer", "layer_filter")
         self.server.add_protocol_to_configure(self._clients.register)
         self.ctrl.on_exception.add(self.report)
+        self.ctrl.on_error.add(lambda message: print(f"The page reports: {message}", file=sys.stderr))
         self.ctrl.on_server_bind.add(self._bound)
         self.ctrl.on_server_ready.add(lambda **_: self.ctrl.rc_area_register(self.view))
         self.server.trigger("picture")(self.guarded(self._picture))
@@ -124,8 +126,8 @@ class WebApp(TrameApp):  # type: ignore[misc]
         if self.session.selection != self._drawn:
             # What cannot be drawn is not selected.
             self.session.selection = self._drawn
-            self.synchronize()
             self.view.changed()
+        self.synchronize()
 
     def drawn(self) -> None:
         """Take note that what is selected could be drawn."""

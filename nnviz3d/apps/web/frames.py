@@ -15,8 +15,10 @@ from PIL import Image
 
 from nnviz3d.apps.session import Session
 
-_FRAME = 1 / 25
-"""Seconds that a frame may take while something moves; what takes longer is drawn smaller."""
+FOLLOWING = 1 / 25
+"""Seconds that a frame may take while it follows a hand; what takes longer is drawn smaller."""
+PLAYING = 1 / 12
+"""The same while a scene plays and nobody waits for an answer."""
 _RATIOS = (0.5, 0.625, 0.75, 1.0)
 """Shares of the full width and height that a moving picture may have."""
 _SHIFTS = ((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125))
@@ -67,12 +69,15 @@ class Frames:
         density = max(0.5, min(density, 4.0))
         self._density = min(density, math.sqrt(_MOST / (self.size[0] * self.size[1])))
 
-    def start_moving(self) -> None:
-        """Choose how large to draw from now on while something moves; a change of size costs time, so not later."""
-        if not self._seconds_per_pixel:
-            return  # nothing is known yet: small, to be safe
+    def start_moving(self, seconds: float) -> None:
+        """Choose how large frames are from now on, so that one takes so long at most.
+
+        A change of size costs time itself, so it is not for every frame.
+        """
+        if not self.experienced:
+            return  # small, to be safe
         pixels = self.size[0] * self.size[1] * self._density**2
-        affordable = math.sqrt(_FRAME / (self._seconds_per_pixel * pixels))
+        affordable = math.sqrt(seconds / (self._seconds_per_pixel * pixels))
         self._ratio = max((r for r in _RATIOS if r <= affordable), default=_RATIOS[0])
 
     def draw(self, quality: Quality) -> NDArray[np.uint8]:
@@ -82,10 +87,15 @@ class Frames:
         self._renderer.render()
         return self._renderer.pixels()
 
+    @property
+    def experienced(self) -> bool:
+        """Whether it is known how long frames take."""
+        return self._seconds_per_pixel > 0
+
     def learn(self, seconds: float, pixels: int) -> None:
-        """Take note of how long a moving frame of so many pixels took, from the first line to the network."""
+        """Take note of how long a frame of so many pixels took, from the first line to the network."""
         taken = seconds / pixels
-        self._seconds_per_pixel = 0.8 * self._seconds_per_pixel + 0.2 * taken if self._seconds_per_pixel else taken
+        self._seconds_per_pixel = 0.8 * self._seconds_per_pixel + 0.2 * taken if self.experienced else taken
 
     async def smooth(self, go_on: Callable[[], bool]) -> NDArray[np.uint8] | None:
         """Draw with smooth edges, giving way to others between frames; `None` if it is not to go on, or takes too long."""

@@ -15,6 +15,12 @@ from nnviz3d.apps.web.view import AREA
 if TYPE_CHECKING:
     from nnviz3d.apps.web.app import WebApp
 
+GONE = """<div class="gone">
+  <b>The connection to nnviz3d has ended.</b>
+  <span class="faint">If it was stopped, start it again and open the address that it prints.</span>
+</div>"""
+"""What stands in the page's place once the server is gone."""
+
 
 def build_page(app: WebApp) -> Any:
     """Lay the page out: a bar on top, the panels at the left, time below, and the picture in all that is left."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
+import sys
+import traceback
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -107,7 +109,15 @@ class Gate:
                 reason = "The address lacks the right secret; open the one that nnviz3d printed."
             if reason is not None:
                 return web.Response(status=403, text=f"{reason}\n")
-            response = await handler(request)
+            try:
+                response = await handler(request)
+            except web.HTTPException:
+                raise
+            except Exception:
+                # A websocket ends so when its other end says what it should not: nothing to tell of.
+                if request.path != "/ws":
+                    traceback.print_exc(file=sys.stderr)
+                raise
             if not response.prepared:
                 for name, value in _HEADERS.items():
                     response.headers[name] = value.format(host=request.host)

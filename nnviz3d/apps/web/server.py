@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 
+_CHATTER = ("aiohttp", "trame_client", "trame_rca", "trame_server", "wslink")
 _PATIENCE = 3.0
 """Seconds that open connections get to end in."""
 
@@ -120,12 +122,24 @@ def _announce(gate: Gate, host: str, port: int, open_browser: bool) -> None:
 
 @contextlib.contextmanager
 def _trame_alone() -> Iterator[None]:
-    """Keep trame from reading this program's command line as its own."""
+    """Keep trame from reading this program's command line as its own, and its log from the terminal.
+
+    What goes wrong in this program's own callbacks is told without the log.
+    """
     before = os.environ.get("TRAME_ARGS")
     os.environ["TRAME_ARGS"] = ""
+    loggers = [logging.getLogger(name) for name in _CHATTER]
+    propagated = [logger.propagate for logger in loggers]
+    silence = logging.NullHandler()
+    for logger in loggers:
+        logger.propagate = False
+        logger.addHandler(silence)
     try:
         yield
     finally:
+        for logger, propagate in zip(loggers, propagated, strict=True):
+            logger.propagate = propagate
+            logger.removeHandler(silence)
         if before is None:
             os.environ.pop("TRAME_ARGS", None)
         else:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnviz3d.apps.session import Session
-from nnviz3d.apps.web.frames import Frames, Quality, pack, png
+from nnviz3d.apps.web.frames import FOLLOWING, PLAYING, Frames, Quality, pack, png
 from nnviz3d.apps.web.turntable import Turntable
 
 AREA = "view"
@@ -142,7 +142,7 @@ class RemoteView:
             else:
                 wanted = Quality.SMOOTH
             if wanted is Quality.ROUGH and quality is not Quality.ROUGH:
-                self._frames.start_moving()
+                self._frames.start_moving(PLAYING if self._session.playing and rest <= 0 else FOLLOWING)
             drawn, quality = self._revision, wanted
             if self._streamer is not None:
                 await self._show(wanted)
@@ -166,7 +166,7 @@ class RemoteView:
         meta = {"type": media, "codec": "", "w": width, "h": height, "st": int(time.time() * 1000), "key": "key"}
         self._streamer.push_content(AREA, meta, content)
         await self._sent()
-        if quality is Quality.ROUGH:
+        if quality is Quality.ROUGH or not self._frames.experienced:
             self._frames.learn(time.monotonic() - start, width * height)
         await asyncio.sleep(max(0.0, start + _SHORTEST - time.monotonic()))
 
