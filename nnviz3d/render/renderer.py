@@ -68,11 +68,14 @@ class Renderer:
     ----------
     factor
         The extra factor; a new one takes effect at the next `draw`.
+    creases
+        Whether corners and creases of the blocks are darker; a frame that nobody looks at for long does without.
     """
 
     def __init__(self, window: vtkRenderWindow, *, scale: float = 1.0) -> None:
         self.window = window
         self.factor = scale
+        self.creases = True
         self._text_stays = False
         self.renderer = vtkRenderer()
         window.AddRenderer(self.renderer)
@@ -182,7 +185,13 @@ class Renderer:
         pixel = 2 * half / self.size[1]
         for drawn in self._drawn.values():
             if isinstance(drawn, _Voxels):
-                drawn.drawn.look_from(camera.GetPosition(), camera.GetDirectionOfProjection(), pixel, parallel)
+                drawn.drawn.look_from(
+                    camera.GetPosition(),
+                    camera.GetDirectionOfProjection(),
+                    pixel,
+                    parallel=parallel,
+                    creases=self.creases,
+                )
         if not self._text_stays:
             self._place_text()
 

@@ -234,9 +234,15 @@ class VoxelActor:
         self._uniform("pairGrid", levels.shape[:3])
 
     def look_from(
-        self, position: tuple[float, ...], direction: tuple[float, ...], pixel: float, parallel: bool
+        self,
+        position: tuple[float, ...],
+        direction: tuple[float, ...],
+        pixel: float,
+        *,
+        parallel: bool,
+        creases: bool,
     ) -> None:
-        """Tell the shader where the camera is.
+        """Tell the shader where the camera is, and how much trouble to take.
 
         Parameters
         ----------
@@ -244,12 +250,15 @@ class VoxelActor:
             World coordinates of the eye, and the unit vector it looks along.
         pixel
             World size of a pixel at distance 1, or anywhere for a parallel projection.
+        creases
+            Whether corners and creases are darker than open faces.
         """
         self._uniform("cameraMC", position)
         self._uniform("viewDirection", direction)
         self._uniform("pixelSize", (pixel,))
         self._uniform("parallel", (float(parallel),))
         self._uniform("farAway", (1e4,))
+        self._uniform("neighbours", (9.0 if creases else 0.0,))
 
     def remove(self) -> None:
         """Take the block out of the picture and free its textures."""

@@ -94,7 +94,8 @@ class Meshes:
             mapper.SetScalarModeToUseCellData()
             actor = vtkActor()
             actor.SetMapper(mapper)
-            actor.GetProperty().LightingOff()
+            # Lit, as the blocks are.
+            actor.GetProperty().SetInterpolationToFlat()
             self.renderer.AddActor(actor)
 
     def draw(self, pose: CameraPose) -> np.ndarray:

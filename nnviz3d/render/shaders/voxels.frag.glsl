@@ -85,21 +85,21 @@
   vec3 at = eye + ray * depth;
   float light = dot(abs(normal), vec3(0.80, 0.90, 1.0)) - (normal.y < 0.0 ? 0.25 : 0.0);
   light = normal.y > 0.5 ? 1.0 : light;
-  // Corners and creases are darker, where neighbours in front of the face keep the light away.
+  // Corners and creases are darker, where neighbours in front of the face keep the light away: each of the eight by how
+  // near the point is to it. A loop, because software rasterizers run both sides of an "if" but leave a loop early.
   float close = smoothstep(1.5, 4.0, pixels);
-  if (close > 0.0)
+  int looks = close > 0.0 ? int(neighbours) : 0;
+  vec3 u = abs(normal.x) > 0.5 ? vec3(0.0, 1.0, 0.0) : vec3(1.0, 0.0, 0.0);
+  vec3 w = abs(normal.z) > 0.5 ? vec3(0.0, 1.0, 0.0) : vec3(0.0, 0.0, 1.0);
+  vec3 inside = clamp((at - origin) / cellSize - cell, 0.0, 1.0);
+  float s = dot(inside, u), r = dot(inside, w), shade = 0.0;
+  for (int k = 0; k < looks; ++k)
   {
-    vec3 u = abs(normal.x) > 0.5 ? vec3(0.0, 1.0, 0.0) : vec3(1.0, 0.0, 0.0);
-    vec3 w = abs(normal.z) > 0.5 ? vec3(0.0, 1.0, 0.0) : vec3(0.0, 0.0, 1.0);
-    vec3 inside = clamp((at - origin) / cellSize - cell, 0.0, 1.0);
-    float s = dot(inside, u), r = dot(inside, w);
-    vec3 f = cell + normal;
-    float left = filled(f - u), right = filled(f + u), under = filled(f - w), over = filled(f + w);
-    float lu = max(max(left, under), filled(f - u - w)), lo = max(max(left, over), filled(f - u + w));
-    float ru = max(max(right, under), filled(f + u - w)), ro = max(max(right, over), filled(f + u + w));
-    float shade = mix(mix(left + under + lu, right + under + ru, s), mix(left + over + lo, right + over + ro, s), r);
-    light *= 1.0 - close * 0.12 * shade;
+    float i = float(k % 3 - 1), j = float(k / 3 - 1);
+    float near = (i < 0.0 ? 1.0 - s : i > 0.0 ? s : 1.0) * (j < 0.0 ? 1.0 - r : j > 0.0 ? r : 1.0);
+    shade += k == 4 ? 0.0 : near * filled(cell + normal + i * u + j * w);
   }
+  light *= 1.0 - close * 0.15 * shade;
   vec3 shown = mix(groundColor, colorOf(v) * light, emphasis);
   fragOutput0 = vec4(shown, 1.0);
   // Written at the hit, so that lines, frames and other blocks pass in front of and behind single cubes.
