@@ -175,6 +175,7 @@ def test_a_wanted_port_is_used(small_capture):
 def test_without_a_wish_the_next_free_port_is_taken():
     first = choose_port("127.0.0.1", None)
     with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of other tests may linger there
         other.bind(("127.0.0.1", first))
         other.listen()
         assert choose_port("127.0.0.1", None) > first
