@@ -86,7 +86,7 @@ def capture_model(loaded: LoadedModel, inputs: Inputs, samples: Samples, options
         model=loaded.model,
     )
     report(Notice(text=decision.sentence))
-    for note in (*loaded.notes, *samples.notes):
+    for note in (*loaded.notes, *itertools.chain.from_iterable(samples.notes)):
         report(Notice(text=note))
     arrays = _prepare(samples, options.preprocess, decision)
 
@@ -109,7 +109,8 @@ def capture_model(loaded: LoadedModel, inputs: Inputs, samples: Samples, options
             preprocessing=decision.mode,
             preprocessing_reason=decision.reason,
             samples=samples.names,
-            notes=(*loaded.notes, *samples.notes, *remarks),
+            notes=(*loaded.notes, *remarks),
+            sample_notes=samples.notes_each,
             versions=versions(),
             seed=options.seed,
             created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -29,7 +29,7 @@ class Samples:
     labels
         ``(N,)`` true classes, if known.
     notes
-        Sentences for the provenance.
+        For each sample the sentences that concern it alone, for the provenance; or nothing, if there are none at all.
     classes
         What the labels mean, where the samples themselves know it.
     """
@@ -39,11 +39,16 @@ class Samples:
     is_picture: tuple[bool, ...]
     shown: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     labels: NDArray[np.int64] | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[tuple[str, ...], ...] = ()
     classes: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def notes_each(self) -> tuple[tuple[str, ...], ...]:
+        """`notes`, with as many entries as there are samples."""
+        return self.notes or ((),) * len(self)
 
 
 def join(parts: Sequence[Samples]) -> Samples:
@@ -75,6 +80,6 @@ def join(parts: Sequence[Samples]) -> Samples:
         parts[0].is_picture,
         {name: np.concatenate([part.shown[name] for part in parts]) for name in shown},
         np.concatenate([x for x in labels if x is not None]) if all(x is not None for x in labels) else None,
-        tuple(note for part in parts for note in part.notes),
+        tuple(notes for part in parts for notes in part.notes_each),
         parts[0].classes if all(part.classes == parts[0].classes for part in parts) else None,
     )

@@ -144,5 +144,5 @@ def _picture_samples(
         tuple(name for name, _ in named),
         (True,),
         {spec.name: shown},
-        notes=tuple(p.note for p in fitted if p.note),
+        notes=tuple((p.note,) if p.note else () for p in fitted),
     )

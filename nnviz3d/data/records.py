@@ -128,6 +128,9 @@ class Provenance:
         Sentences a reader should know, such as "bfloat16 is stored as float32".
     versions
         Of nnviz3d, keras, tensorflow, numpy.
+    sample_notes
+        For each sample the sentences that concern it alone, such as that its picture was cropped; empty in captures
+        that are older than this.
     """
 
     model: str
@@ -139,11 +142,18 @@ class Provenance:
     versions: Mapping[str, str] | None = None
     seed: int | None = None
     created: str = ""
+    sample_notes: tuple[tuple[str, ...], ...] = ()
+
+    def notes_of(self, sample: int) -> tuple[str, ...]:
+        """Return what a reader of one sample's numbers should know: of the capture, then of the sample."""
+        own = self.sample_notes[sample] if sample < len(self.sample_notes) else ()
+        return (*self.notes, *own)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for the capture's attribute ``provenance``."""
         data = dict(self.__dict__)
         data["samples"], data["notes"] = list(self.samples), list(self.notes)
+        data["sample_notes"] = [list(notes) for notes in self.sample_notes]
         data["versions"] = dict(self.versions or {})
         return data
 
@@ -155,4 +165,8 @@ class Provenance:
         known = {key: value for key, value in data.items() if key in Provenance.__dataclass_fields__}
         for key in ("samples", "notes"):
             known[key] = tuple(str(item) for item in known.get(key) or ())
+        each = known.get("sample_notes") or []
+        if not isinstance(each, list) or not all(isinstance(notes, list) for notes in each):
+            raise CaptureError("The capture's provenance is damaged: its sample_notes are no lists of sentences.")
+        known["sample_notes"] = tuple(tuple(str(note) for note in notes) for notes in each)
         return Provenance(**known)

@@ -30,7 +30,7 @@ def test_pictures_of_every_kind(tmp_path, suffix):
     assert samples.is_picture == (True,)
     assert samples.names == (f"one.{suffix}",)
     assert samples.shown["input"].shape == (1, 32, 32, 3)
-    assert "cropped to the middle: 25%" in samples.notes[0]
+    assert "cropped to the middle: 25%" in samples.notes[0][0]
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "LA"])
@@ -40,7 +40,7 @@ def test_every_mode_fits_every_number_of_channels(tmp_path, mode, spec):
     picture(32, 32, mode).save(path)
     samples = read_samples([str(path)], [spec])
     assert samples.arrays[0].shape[1:] == spec.shape
-    assert samples.notes == ()
+    assert samples.notes_each == ((),)
 
 
 def test_sixteen_bits_are_scaled_not_cut(tmp_path):
@@ -217,3 +217,13 @@ def test_text_cannot_be_random():
 def _floats(folder):
     np.save(folder / "floats.npy", np.zeros((28, 28, 1), np.float32))
     return folder / "floats.npy"
+
+
+def test_notes_stay_with_their_samples(tmp_path):
+    picture(32, 32).save(tmp_path / "square.png")
+    picture(64, 32).save(tmp_path / "wide.png")
+    np.save(tmp_path / "bytes.npy", np.zeros((2, 32, 32, 3), np.uint8))
+    names = [str(tmp_path / name) for name in ("bytes.npy", "square.png", "wide.png")]
+    bare, also_bare, square, (wide,) = read_samples(names, [COLOUR]).notes_each
+    assert bare == also_bare == square == ()
+    assert wide.startswith("wide.png was cropped")

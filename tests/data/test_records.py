@@ -26,7 +26,25 @@ def test_connections_of_unequal_parts_are_refused():
 
 
 def test_provenance_passes_over_what_a_later_writer_adds():
-    provenance = Provenance("m.keras", samples=("a",), notes=("b",), versions={"keras": "3"}, seed=1)
+    provenance = Provenance(
+        "m.keras", samples=("a", "c"), notes=("b",), sample_notes=(("d",), ()), versions={"keras": "3"}, seed=1
+    )
     assert Provenance.from_json({**provenance.to_json(), "mood": "good"}) == provenance
     with pytest.raises(CaptureError, match="names no model"):
         Provenance.from_json({"seed": 1})
+
+
+def test_a_note_belongs_to_its_sample():
+    provenance = Provenance("m.keras", samples=("a", "b"), notes=("of all",), sample_notes=(("of a",), ()))
+    assert provenance.notes_of(0) == ("of all", "of a")
+    assert provenance.notes_of(1) == ("of all",)
+
+
+def test_an_older_capture_has_no_notes_of_samples():
+    data = Provenance("m.keras", samples=("a",), notes=("of all",)).to_json()
+    del data["sample_notes"]
+    older = Provenance.from_json(data)
+    assert older.sample_notes == ()
+    assert older.notes_of(0) == ("of all",)
+    with pytest.raises(CaptureError, match="sample_notes are no lists"):
+        Provenance.from_json({**data, "sample_notes": ["of a"]})
