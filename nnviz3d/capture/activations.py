@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ MEMORY = 256 * 2**20
 """Bytes of activations that one batch may hold."""
 LARGEST_BATCH = 32
 """What `predict` takes too: equal batches give equal bits."""
+_BAD_NAME = re.compile(r"'(.+)' is not a valid (?:root )?scope name")
+"""What TensorFlow says of a layer's name that it cannot compile; it is a plain `ValueError`."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,9 @@ class Forward:
         wanted = described.calls
 
         def run(*inputs: Any) -> dict[str, tuple[Any, ...]]:
-            results = described.program.run(inputs)
+            # Keras runs a layer inside its model's scope, where names may begin as they may not at the root: `_hidden`.
+            with tf.name_scope("model"):
+                results = described.program.run(inputs)
             return {node_id: results[i] for node_id, i in wanted.items()}
 
         signature = [tf.TensorSpec((spec.batch, *spec.shape), spec.dtype) for spec in specs]
@@ -132,6 +137,14 @@ class Forward:
                 outputs: dict[str, tuple[Any, ...]] = self._function(*tensors)
         except tf.errors.OpError as error:
             raise ModelError(f"The model failed on this input: {reason(error)}") from error
+        except ValueError as error:
+            name = _BAD_NAME.search(str(error))
+            if name is None:
+                raise
+            raise ModelError(
+                f"TensorFlow cannot compile a layer named {name[1]!r}, nor can Keras' own predict(); expected a name of "
+                "the letters a to z, digits, and the signs _ . - only."
+            ) from error
         return {node_id: outputs[node_id] for node_id in self._described.calls}
 
 

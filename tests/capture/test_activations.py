@@ -8,6 +8,7 @@ from keras import layers
 from nnviz3d.capture.activations import Forward, RandomWatch, batch_size
 from nnviz3d.capture.describe import describe
 from nnviz3d.capture.graph import Inputs, InputSpec, expected_inputs, open_model
+from nnviz3d.errors import ModelError
 from tests.capture import zoo
 
 
@@ -249,3 +250,36 @@ def test_activation_functions_inside_layers(activation, rng):
     model = keras.Sequential([keras.Input((6,), name="input"), layers.Dense(4, activation=activation, name="dense")])
     x = zoo.numbers(rng, 3, 6)
     assert np.array_equal(run(model, [x])[1]["dense", 0], model(x))
+
+
+@pytest.mark.parametrize("name", ["_hidden", "-minus", ".dot"])
+def test_names_that_keras_runs(rng, name):
+    model = keras.Sequential([layers.Input((4,)), layers.Dense(3, name=name)])
+    x = zoo.numbers(rng, 2, 4)
+    _, found = run(model, [x])
+    assert np.array_equal(found[name, 0], model.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("name", ["a b", "what?", "a@b", "a[0]", "größe", "it's"])
+def test_names_that_keras_cannot_run_are_said(rng, name):
+    model = keras.Sequential([layers.Input((4,)), layers.Dense(3, name=name)])
+    x = zoo.numbers(rng, 2, 4)
+    with pytest.raises(ValueError, match="is not a valid scope name"):
+        model.predict(x, verbose=0)
+    with pytest.raises(ModelError) as caught:
+        run(model, [x])
+    assert f"a layer named {name!r}, nor" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_errors_of_value_are_not_hidden(rng):
+    class Broken(layers.Layer):
+        def compute_output_spec(self, x):
+            return keras.KerasTensor(x.shape, x.dtype)
+
+        def call(self, _x):
+            raise ValueError("a bug of its own")
+
+    model = keras.Sequential([layers.Input((4,)), Broken()])
+    with pytest.raises(ValueError, match="a bug of its own"):
+        run(model, [zoo.numbers(rng, 2, 4)])
