@@ -25,6 +25,7 @@ _REFERENCE = (1280, 720)
 _MARGIN = 6.0
 _SHADE = 28.0
 """How much of a panel's width is its soft shade, which may overlap its neighbour's."""
+_MOST_OF_HEIGHT = 0.25
 _WIDEST = {"top-left": 0.70, "top-right": 0.27, "bottom-left": 0.5, "bottom-right": 0.46}
 """The share of the picture's width that the panels of each corner may take."""
 
@@ -222,6 +223,8 @@ class Renderer:
         for key, panel in wanted.items():
             if key not in self._panel_pixels:
                 self._panel_pixels[key] = panel_sprite(panel, scale, key[2])
+        # In a very small picture the scales would cover what they explain.
+        wanted = {k: p for k, p in wanted.items() if self._panel_pixels[k].shape[0] <= _MOST_OF_HEIGHT * height}
         shapes = [(panel.corner, self._panel_pixels[key].shape) for key, panel in wanted.items()]
         tallest = {corner: max(h for c, (h, *_) in shapes if c == corner) for corner, _ in shapes}
         across = {corner: sum(w + margin for c, (_, w, *_) in shapes if c == corner) for corner, _ in shapes}
@@ -229,7 +232,7 @@ class Renderer:
         stacked = {corner for corner, w in across.items() if w + margin > width}
         crowded = across.get("top-left", 0) + across.get("top-right", 0) - 2 * _SHADE * scale > width
         down = {"top-right": tallest.get("top-left", 0) if crowded else 0}
-        sprites = _enough(self._panel_sprites, len(self._panels), self.renderer)
+        sprites = _enough(self._panel_sprites, len(wanted), self.renderer)
         for key, sprite in zip(wanted, sprites, strict=False):
             corner, pixels = key[0].corner, self._panel_pixels[key]
             h, w = pixels.shape[:2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -24,9 +25,27 @@ _PANEL_WIDTH = 264.0
 """Width of bars and scales, in pixels of a 720 pixels high picture, as all sizes here."""
 
 
+_FOREIGN = re.compile("[^ -~\u00a0-\u017f\u0370-\u03ff\u0400-\u045f\u2010-\u203a\u2190-\u2199\u2200-\u22ff]")
+"""What the bundled part of Inter has no letter for."""
+
+
+def font(text: str, style: str, scale: float) -> ImageFont.FreeTypeFont:
+    """Return the font in which a text of this style can be written; `scale` is 1 for a 720 pixels high picture.
+
+    Inter, or for other scripts the one that comes with matplotlib: it knows many, and shows a box for the rest, so that
+    nothing is left out without a sign.
+    """
+    return _load(style, scale, foreign=_FOREIGN.search(text) is not None)
+
+
 @cache
-def font(style: str, scale: float) -> ImageFont.FreeTypeFont:
-    """Load Inter at the size of a style; `scale` is 1 for a 720 pixels high picture."""
+def _load(style: str, scale: float, *, foreign: bool) -> ImageFont.FreeTypeFont:
+    if foreign:
+        import matplotlib
+
+        return ImageFont.truetype(
+            f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", max(6.0, _SIZES[style] * scale)
+        )
     weight = "SemiBold" if style in ("title", "name", "score") else "Regular"
     data = files("nnviz3d.render") / "fonts" / f"Inter-{weight}.otf"
     return ImageFont.truetype(BytesIO(data.read_bytes()), max(6.0, _SIZES[style] * scale))
@@ -36,10 +55,10 @@ def font(style: str, scale: float) -> ImageFont.FreeTypeFont:
 def label_sprite(label_lines: tuple[str, ...], emphasis: float, scale: float, small: bool = False) -> Sprite:
     """Write a label: the first line stands out, the others are quiet."""
     styles = ["score" if small else "name", *["detail"] * (len(label_lines) - 1)]
-    fonts = [font(style, scale) for style in styles]
+    fonts = [font(line, style, scale) for line, style in zip(label_lines, styles, strict=True)]
     pad = round((0 if small else 4) * scale)
     widths = [f.getlength(line) for f, line in zip(fonts, label_lines, strict=True)]
-    heights = [round(_SIZES[style] * scale * (1.05 if small else 1.3)) for style in styles]
+    heights = [round(_SIZES[style] * scale * (1.24 if small else 1.3)) for style in styles]
     width = int(max(widths)) + 2 * pad + 1
     canvas = Image.new("RGBA", (width, sum(heights) + 2 * pad), (*_HALO, 0))
     draw = ImageDraw.Draw(canvas)
@@ -122,7 +141,7 @@ def _write(
     draw.text(
         at,
         text,
-        font=font(style, scale),
+        font=font(text, style, scale),
         fill=(*ink, 255),
         anchor=anchor,
         stroke_width=max(1, round(1.6 * scale)),
@@ -131,7 +150,7 @@ def _write(
 
 
 def _text_row(row: TextRow, scale: float, widest: float) -> Image.Image:
-    f = font(row.style, scale)
+    f = font(row.text, row.style, scale)
     pad = 3 * scale
     text = shorten(row.text, f, widest - 2 * pad)
     canvas, draw = _blank(f.getlength(text) + 2 * pad + 1, _SIZES[row.style] * scale * 1.5)
@@ -145,8 +164,8 @@ def _bar_row(row: BarRow, scale: float, widest: float) -> Image.Image:
     width = min(_PANEL_WIDTH * scale, widest)
     canvas, draw = _blank(width, 23 * scale)
     ink = INK if row.strong else QUIET
-    value = font("text", scale).getlength(row.value)
-    name = shorten(row.text, font("text", scale), width - value - 18 * scale)
+    value = font(row.value, "text", scale).getlength(row.value)
+    name = shorten(row.text, font(row.text, "text", scale), width - value - 18 * scale)
     _write(draw, (3 * scale, 0), name, "text", scale, ink)
     _write(draw, (width - 3 * scale, 0), row.value, "text", scale, ink, "ra")
     top, bottom = 17.5 * scale, 20 * scale
@@ -179,7 +198,7 @@ def _scale_row(row: ScaleRow, scale: float) -> Image.Image:
 
 
 def _swatch_row(row: SwatchRow, scale: float, widest: float) -> Image.Image:
-    f = font("quiet", scale)
+    f = font("".join(text for _, text in row.swatches), "quiet", scale)
     texts = [shorten(text, f, widest / len(row.swatches) - 24 * scale) for _, text in row.swatches]
     widths = [f.getlength(text) + 28 * scale for text in texts]
     canvas, draw = _blank(sum(widths), 17 * scale)

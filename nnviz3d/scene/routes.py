@@ -29,11 +29,14 @@ class Route:
         ``flow`` to the next block, ``around`` over others (a skip or a branch), ``fold`` to another row.
     points
         ``(p, 3)`` float32 world coordinates, from the source to the target.
+    skips
+        Whether the edge leaves out what lies between on the main path: a residual or a long skip, in its row or across.
     """
 
     edge: Edge
     kind: Kind
     points: NDArray[np.float32]
+    skips: bool = False
 
 
 def route_edges(graph: ModelGraph, plan: Plan) -> tuple[Route, ...]:
@@ -52,8 +55,17 @@ def route_edges(graph: ModelGraph, plan: Plan) -> tuple[Route, ...]:
             points = _around(source, target, plan, levels[edge])
         else:
             points = _fold(source, target, plan, folds[edge])
-        routes.append(Route(edge, kind, points.astype(np.float32)))
+        skips = kind == "around" or (kind == "fold" and _leaves_out(source, target, plan))
+        routes.append(Route(edge, kind, points.astype(np.float32), skips))
     return tuple(routes)
+
+
+def _leaves_out(source: Placement, target: Placement, plan: Plan) -> bool:
+    """Whether blocks stand between the two in the lane that they share."""
+    lanes = (source.lane, target.lane)
+    return lanes[0] == lanes[1] and any(
+        p.lane == lanes[0] and source.rank < p.rank < target.rank for p in plan.placements.values()
+    )
 
 
 def _kind(edge: Edge, plan: Plan) -> Kind:

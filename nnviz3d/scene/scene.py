@@ -56,6 +56,10 @@ class Scene:
         SceneError
             If the scene names layers that the capture lacks.
         """
+        if "activations" in spec.requires() and not any(capture.has_activations(node.id) for node in capture.graph):
+            raise SceneError(
+                f"{capture.path.name} holds no activations, which the scene shows; capture the model again."
+            )
         return Scene(spec, Stage.build(capture, aspect=aspect))
 
     def at(self, t: float, selection: Selection | None = None) -> DrawList:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,8 +18,14 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
 
 
+def _one_of(name: str, names: tuple[str, ...], what: str) -> str:
+    if name not in names:
+        raise ValueError(f"there is no {what} {name!r}; choose one of {', '.join(names)}")
+    return name
+
+
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Source(_Strict):
@@ -82,19 +89,22 @@ class Activations(_Strict):
     """
 
     kind: Literal["activations"]
-    layers: tuple[str, ...] = ("*",)
+    layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
     normalize: Normalize = "layer"
     threshold: Share = 0.25
     colormap: str = DEFAULT_SEQUENTIAL
     diverging: str = DEFAULT_DIVERGING
     reveal: Reveal = Reveal()
 
-    @field_validator("colormap", "diverging")
+    @field_validator("colormap")
     @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in SEQUENTIAL + DIVERGING:
-            raise ValueError(f"there is no colour map {name!r}; choose one of {', '.join(SEQUENTIAL + DIVERGING)}")
-        return name
+    def _sequential(cls, name: str) -> str:
+        return _one_of(name, SEQUENTIAL, "colour map for numbers from zero up")
+
+    @field_validator("diverging")
+    @classmethod
+    def _diverging(cls, name: str) -> str:
+        return _one_of(name, DIVERGING, "colour map for signed numbers")
 
 
 class ConnectionsView(_Strict):
@@ -146,6 +156,14 @@ class Camera(_Strict):
     elevation: Annotated[float, Field(ge=-89, le=89)] | None = None
     keyframes: tuple[Keyframe, ...] = ()
 
+    @field_validator("keyframes")
+    @classmethod
+    def _in_order(cls, frames: tuple[Keyframe, ...]) -> tuple[Keyframe, ...]:
+        for before, after in pairwise(frames):
+            if after.at <= before.at:
+                raise ValueError(f"keyframes have to stand in order of time; {after.at:g} s follows {before.at:g} s")
+        return frames
+
 
 class SceneSpec(_Strict):
     """A whole scene file."""
@@ -160,6 +178,15 @@ class SceneSpec(_Strict):
         ConnectionsView(kind="connections"),
     )
     camera: Camera = Camera()
+
+    @field_validator("views")
+    @classmethod
+    def _each_once(cls, views: tuple[Structure | Activations | ConnectionsView, ...]) -> Any:
+        kinds = [view.kind for view in views]
+        twice = next((kind for kind in kinds if kinds.count(kind) > 1), None)
+        if twice is not None:
+            raise ValueError(f"there are two views of kind {twice!r}; give each kind once")
+        return views
 
     def requires(self) -> frozenset[str]:
         """Say which families of arrays a capture must hold for this scene: of ``activations`` and ``connections``."""
@@ -193,7 +220,11 @@ def parse_scene(data: dict[str, Any], name: str = "scene") -> SceneSpec:
     try:
         return SceneSpec.model_validate(data)
     except ValidationError as error:
-        raise SceneError(f"{name}: {'; '.join(_sentence(e) for e in error.errors())}.") from None
+        found = error.errors()
+        # A mistake inside a view makes pydantic miss that view as well; only the first of the two is the mistake.
+        inside = any(e["loc"][:1] == ("views",) and len(e["loc"]) > 1 for e in found)
+        kept = [e for e in found if not (inside and e["loc"] == ("views",))]
+        raise SceneError(f"{name}: {'; '.join(_sentence(e) for e in kept)}.") from None
 
 
 def _sentence(error: Any) -> str:
@@ -208,5 +239,10 @@ def _sentence(error: Any) -> str:
         return f"unknown key {where}"
     if error["type"] == "missing":
         return f"{where} is missing"
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return f"{where}.kind is one of structure, activations and connections (got {error['input'].get('kind')!r})"
+    if where == "format":
+        return f"this nnviz3d reads scenes of format 1 (got {error['input']!r}); update nnviz3d for a newer one"
     message = error["msg"].removeprefix("Value error, ")
-    return f"{where}: {message[0].lower()}{message[1:]} (got {error['input']!r})"
+    got = "" if isinstance(error["input"], list | tuple | dict) else f" (got {error['input']!r})"
+    return f"{where}: {message[0].lower()}{message[1:]}{got}"

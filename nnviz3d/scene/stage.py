@@ -81,7 +81,8 @@ class Stage:
         """Return a layer's numbers for a sample; the same object until another sample is asked for."""
         kept = self._values.get(node_id)
         if kept is None or kept[0] != sample:
-            values = self.capture.activation(node_id, sample)
+            # Tokens and masks are stored as integers; drawn and compared they are numbers like all others.
+            values = np.asarray(self.capture.activation(node_id, sample), dtype=np.float32)
             grid = self.place(node_id).grid
             kept = (sample, LayerValues(grid, values, grid.arrange(values), statistics_of(values)))
             self._values[node_id] = kept
@@ -108,13 +109,22 @@ def shape_text(node: LayerNode, shape: tuple[int, ...] | None = None) -> str:
     return " × ".join("?" if n is None else f"{n:,}" for n in dims) if dims else "scalar"
 
 
+def vector_outputs(graph: ModelGraph) -> tuple[str, ...]:
+    """Return the outputs that are vectors or single numbers, and so can be read as such."""
+    return tuple(name for name in graph.outputs if len(graph.node(name).shape) <= 1 and graph.node(name).size)
+
+
 def head_of(graph: ModelGraph) -> str | None:
-    """Return the output whose numbers are class scores: the last output that is a vector of more than one number."""
-    for name in reversed(graph.outputs):
-        shape = graph.node(name).shape
-        if len(shape) == 1 and (shape[0] or 0) > 1:
-            return name
-    return None
+    """Return the output that answers: the last one that is a vector of more than one number, else the last number."""
+    found = vector_outputs(graph)
+    return next((name for name in reversed(found) if graph.node(name).size > 1), found[-1] if found else None)
+
+
+def is_classifier(capture: Capture, head: str) -> bool:
+    """Whether an output's numbers are scores of classes: it ends in a softmax, or the classes have names."""
+    node = capture.graph.node(head)
+    named = capture.classes is not None and len(capture.classes) == node.size
+    return node.size > 1 and (named or node.activation == "softmax" or node.kind == "Softmax")
 
 
 def top_classes(scores: NDArray[np.float32], count: int) -> list[int]:

@@ -119,11 +119,11 @@ def test_what_is_behind_the_eye_has_no_place():
 
 class TestText:
     def test_short_text_stays(self):
-        assert shorten("short", font("text", 1.0), 200) == "short"
+        assert shorten("short", font("", "text", 1.0), 200) == "short"
 
     @pytest.mark.parametrize("width", [20, 60, 100])
     def test_long_text_is_cut_to_fit(self, width):
-        f = font("text", 1.0)
+        f = font("", "text", 1.0)
         cut = shorten("a very long text that nobody wants to read to its end", f, width)
         assert cut.endswith("…")
         assert f.getlength(cut) <= width

@@ -258,23 +258,22 @@ class TestWords:
         shown = total = 0
         for name, block in blocks.items():
             values = small_capture.activation(name, sample)
+            if values.ndim == 1:  # vectors are drawn whole
+                continue
             total += values.size
-            is_vector = values.ndim == 1
-            shown += (
-                values.size if is_vector else int((np.abs(values) >= np.float32(threshold * block.limits[1])).sum())
-            )
+            shown += int((np.abs(values) >= np.float32(threshold * block.limits[1])).sum())
         words = texts_of(scene.at(9.0, selection))
         if threshold:
-            assert f"{shown:,} of {total:,} cells reach {threshold:.0%} of" in words
+            assert f"{shown:,} of {total:,} cells of maps reach {threshold:.0%} of" in words
         else:
-            assert "cells reach" not in words
+            assert "reach" not in words
 
     def test_connections_shown_and_all(self, scene, small_capture):
         words = texts_of(scene.at(9.0))
         pair = small_capture.connections("flatten", "dense")
         strongest = np.abs(pair.weight).max()
         assert f"flatten → dense: 30 of 720, up to {strongest:.3g}" in words
-        assert "6 of 9 taps of the 1 strongest filters" in words
+        assert "6 of 9 taps into the strongest cell of a convolution" in words
 
     def test_a_layer_is_named_with_its_kind_and_shape(self, scene):
         labels = of(Labels, scene.at(0.0))["names"].labels
@@ -292,7 +291,8 @@ class TestWords:
         words = texts_of(scene.at(scene.duration))
         assert "2 NaN" in words
         assert "3 infinite" in words
-        assert "32 of 32 cells reach 25% of" in words
+        # NaN reaches nothing; what is infinite reaches everything.
+        assert "30 of 32 cells reach 25% of" in words
 
 
 class TestConnections:
@@ -430,3 +430,43 @@ def test_a_capture_without_numbers_still_shows_its_architecture(long_capture):
 def test_selections_that_are_equal_are_one_picture(scene):
     a, b = Selection(sample=1, layer="conv"), replace(Selection(sample=1), layer="conv")
     assert arrays_of(scene.at(9.0, a).primitives)[0] is arrays_of(scene.at(9.0, b).primitives)[0]
+
+
+class TestAnswers:
+    """What the title says of outputs that are not class scores, and of numbers that are none."""
+
+    @staticmethod
+    def words(tmp_path: Path, values: list[float], *, activation: str | None = None, classes=None) -> str:
+        graph = chain([("input", "InputLayer", (5,)), ("out", "Dense", (len(values),))])
+        if activation:
+            last = replace(graph.nodes[-1], activation=activation)
+            graph = replace(graph, nodes=(*graph.nodes[:-1], last))
+        capture = captures.write(
+            tmp_path / "out.zarr", graph, {"out": np.array([values], dtype=np.float32)}, classes=classes
+        )
+        scene = Scene.build(default_scene(), capture)
+        return texts_of(scene.at(scene.duration))
+
+    def test_only_scores_of_classes_are_a_prediction(self, tmp_path: Path):
+        assert "predicted class 1 (0.700)" in self.words(tmp_path, [0.3, 0.7], activation="softmax")
+
+    def test_other_vectors_have_a_largest_output(self, tmp_path: Path):
+        words = self.words(tmp_path, [10.5, -3.0])
+        assert "largest output 0 (10.500)" in words
+        assert "predicted" not in words
+
+    def test_a_single_number_is_said(self, tmp_path: Path):
+        assert "output 0.420" in self.words(tmp_path, [0.42])
+
+    def test_nan_is_no_prediction(self, tmp_path: Path):
+        words = self.words(tmp_path, [float("nan"), float("nan")], activation="softmax")
+        assert "the output is NaN" in words
+        assert "predicted" not in words
+
+
+def test_integer_activations_are_numbers_too(tmp_path: Path):
+    graph = chain([("tokens", "InputLayer", (6,)), ("dense", "Dense", (3,))])
+    capture = captures.write(tmp_path / "int.zarr", graph, {"tokens": np.arange(6)[None], "dense": np.ones((1, 3))})
+    blocks = of(Voxels, Scene.build(default_scene(), capture).at(9.0))
+    assert blocks["tokens"].values.dtype == np.float32
+    assert sorted(blocks["tokens"].values.ravel()) == [0, 1, 2, 3, 4, 5]

@@ -36,9 +36,12 @@ def test_nothing_but_the_format_gives_all_views():
         ({"format": 1, "views": [{**ACTIVATIONS, "reveal": {"foo": 1}}]}, "unknown key views[0].reveal.foo"),
         ({"format": 1, "source": {"capture": "a", "foo": 1}}, "unknown key source.foo"),
         ({}, "format is missing"),
-        ({"format": 2}, "format: input should be 1 (got 2)"),
+        ({"format": 2}, "this nnviz3d reads scenes of format 1 (got 2)"),
         ({"format": 1, "views": []}, "views: "),
-        ({"format": 1, "views": [{"kind": "activation"}]}, "views[0]: "),
+        (
+            {"format": 1, "views": [{"kind": "activation"}]},
+            "views[0].kind is one of structure, activations and connections",
+        ),
         ({"format": 1, "views": [{"layers": ["a"]}]}, "views[0]"),
         ({"format": 1, "views": [{**ACTIVATIONS, "threshold": 2}]}, "views[0].threshold: "),
         ({"format": 1, "views": [{**ACTIVATIONS, "threshold": "much"}]}, "views[0].threshold: "),
@@ -65,13 +68,39 @@ def test_all_mistakes_are_named_at_once():
 
 
 def test_an_unknown_colour_map_lists_those_there_are():
-    with pytest.raises(SceneError, match=r"views\[0\]\.colormap: there is no colour map 'jet'; choose one of inferno"):
+    with pytest.raises(
+        SceneError, match=r"views\[0\]\.colormap: there is no colour map .*'jet'; choose one of inferno"
+    ):
         parse({**ACTIVATIONS, "colormap": "jet"})
 
 
-@pytest.mark.parametrize("name", ["inferno", "gray", "ember-ice", "berlin"])
-def test_every_kind_of_colour_map_may_be_named(name):
-    assert parse({**ACTIVATIONS, "colormap": name}).views[0].colormap == name
+@pytest.mark.parametrize("key, name", [("colormap", "gray"), ("diverging", "berlin")])
+def test_a_colour_map_of_the_right_kind_may_be_named(key, name):
+    assert getattr(parse({**ACTIVATIONS, key: name}).views[0], key) == name
+
+
+@pytest.mark.parametrize("key, name", [("colormap", "berlin"), ("diverging", "inferno")])
+def test_a_colour_map_of_the_other_kind_is_refused(key, name):
+    # A diverging map on numbers from zero up would show sign where there is none.
+    with pytest.raises(SceneError, match=rf"views\[0\]\.{key}: there is no colour map for"):
+        parse({**ACTIVATIONS, key: name})
+
+
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        ({"views": [ACTIVATIONS, ACTIVATIONS]}, "views: there are two views of kind 'activations'"),
+        ({"views": [{**ACTIVATIONS, "layers": []}]}, "views[0].layers: "),
+        ({"views": [{**ACTIVATIONS, "reveal": {"duration": float("inf")}}]}, "views[0].reveal.duration: "),
+        ({"camera": {"azimuth": float("nan")}}, "camera.azimuth: "),
+        ({"camera": {"keyframes": [{"at": 5.0}, {"at": 1.0}]}}, "camera.keyframes: keyframes have to stand in order"),
+    ],
+)
+def test_what_could_not_be_drawn_is_refused_once(data, words):
+    with pytest.raises(SceneError) as refused:
+        parse_scene({"format": 1, **data})
+    assert words in str(refused.value)
+    assert "; views" not in str(refused.value)
 
 
 def test_a_spec_cannot_be_changed():

@@ -16,7 +16,7 @@ from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
 from nnviz3d.data.capture import Capture
 from nnviz3d.errors import CaptureError
-from nnviz3d.scene.stage import class_name, head_of, top_classes
+from nnviz3d.scene.stage import class_name, head_of, is_classifier, top_classes
 
 if TYPE_CHECKING:
     from nnviz3d.apps.web.app import WebApp
@@ -107,7 +107,7 @@ def _notes(session: Session) -> dict[int, str]:
     capture = session.scene.stage.capture
     head, labels = head_of(capture.graph), capture.labels
     scores = None
-    if head is not None and capture.has_activations(head):
+    if head is not None and is_classifier(capture, head) and capture.has_activations(head):
         try:
             scores = capture.activations(head).values
         except (CaptureError, ValueError, OSError):

@@ -85,7 +85,9 @@ class ActivationsView:
         share = self._share(block.name, t)
         if share >= 1:
             return block
-        return replace(block, reveal=share) if isinstance(block, Voxels) else replace(block, opacity=share)
+        return (
+            replace(block, reveal=share) if isinstance(block, Voxels) else replace(block, opacity=share * block.opacity)
+        )
 
     def _share(self, name: str, t: float) -> float:
         """Say how much of a layer is revealed at `t` seconds, from 0 to 1."""
@@ -104,7 +106,8 @@ class ActivationsView:
             picture = self._picture(name, selection.sample)
             if picture is not None:
                 x, y, z = place.origin
-                blocks.append(Image(name, picture, (x, y, z + place.size[2]), place.size[:2]))
+                seen = 1.0 if selection.layer in (None, name) else 0.45
+                blocks.append(Image(name, picture, (x, y, z + place.size[2]), place.size[:2], seen))
                 continue
             limits = limits_for(layer.statistics, normalize) if shared is None else self._clip(shared, layer.statistics)
             blocks.append(

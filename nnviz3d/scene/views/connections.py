@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.records import Connections, Ranking
-from nnviz3d.scene.colors import NEGATIVE, POSITIVE, number
+from nnviz3d.scene.colors import NAN_COLOR, NEGATIVE, POSITIVE, number
 from nnviz3d.scene.primitives import Lines, Panel, Primitive, SwatchRow, TextRow
 from nnviz3d.scene.routes import bezier
 from nnviz3d.scene.selection import Selection
@@ -72,12 +72,14 @@ class ConnectionLinesView:
         return (*lines, *self._legend(found, ranking))
 
     def _lines(self, pair: Connections) -> list[Lines]:
-        strength = np.abs(pair.weight if pair.ranking == "weight" else pair.contribution)
-        order = np.argsort(strength, kind="stable")[::-1][: self._spec.strongest]
+        values = _ranked(pair)
         # Weakest first, so that the strongest are drawn on top.
-        order = order[::-1]
-        share = strength[order] / max(float(strength.max()), 1e-30)
-        signed = (pair.weight if pair.ranking == "weight" else pair.contribution)[order]
+        order = self._strongest(pair)[::-1]
+        if not len(order):
+            return []
+        strength = np.abs(values[order])
+        share = strength / max(float(strength.max()), 1e-30)
+        signed = values[order]
         points = self._curves(pair, order)
         colors = np.empty((len(order), 4), dtype=np.float32)
         colors[:, :3] = np.where(signed[:, np.newaxis] >= 0, POSITIVE, NEGATIVE)
@@ -91,6 +93,12 @@ class ConnectionLinesView:
             for k, width in enumerate(_WIDTHS)
             if (bins == k).any()
         ]
+
+    def _strongest(self, pair: Connections) -> NDArray[np.int64]:
+        """Return which connections are drawn, the strongest first; what is no finite number has no strength."""
+        strength = np.abs(_ranked(pair))
+        finite = np.flatnonzero(np.isfinite(strength))
+        return finite[np.argsort(-strength[finite], kind="stable")][: self._spec.strongest]
 
     def _curves(self, pair: Connections, order: NDArray[np.int64]) -> NDArray[np.float32]:
         start = self._stage.centers(pair.source, pair.index[order, 0])
@@ -123,14 +131,25 @@ class ConnectionLinesView:
         else:
             rows.extend(self._row(p) for p in dense)
         if fans:
-            rows.append(self._total(fans, f"taps of the {len(fans)} strongest filters"))
+            cells = (
+                f"strongest cells of {len(fans)} convolutions" if len(fans) > 1 else "strongest cell of a convolution"
+            )
+            rows.append(self._total(fans, f"taps into the {cells}"))
+        broken = sum(int(np.count_nonzero(~np.isfinite(_ranked(p)))) for p in pairs)
+        if broken:
+            rows.append(SwatchRow(((NAN_COLOR, f"{broken:,} NaN or infinite, not drawn"),)))
         return (Panel("connections", "bottom-right", tuple(rows)),)
 
     def _row(self, pair: Connections) -> TextRow:
-        k = min(pair.shown, self._spec.strongest)
-        strongest = number(float(np.abs(pair.weight if pair.ranking == "weight" else pair.contribution).max()))
-        return TextRow(f"{pair.source} → {pair.target}: {k:,} of {pair.total:,}, up to {strongest}", "quiet")
+        drawn = self._strongest(pair)
+        up_to = f", up to {number(float(np.abs(_ranked(pair)[drawn[0]])))}" if len(drawn) else ""
+        return TextRow(f"{pair.source} → {pair.target}: {len(drawn):,} of {pair.total:,}{up_to}", "quiet")
 
     def _total(self, pairs: list[Connections], what: str) -> TextRow:
-        k = sum(min(p.shown, self._spec.strongest) for p in pairs)
+        k = sum(len(self._strongest(p)) for p in pairs)
         return TextRow(f"{k:,} of {sum(p.total for p in pairs):,} {what}", "quiet")
+
+
+def _ranked(pair: Connections) -> NDArray[np.float32]:
+    """Return the numbers by which a pair's connections were ranked."""
+    return pair.weight if pair.ranking == "weight" else pair.contribution

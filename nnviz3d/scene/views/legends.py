@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nnviz3d.data.capture import Capture
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, ValueStatistics, number, score
 from nnviz3d.scene.primitives import BarRow, Label, Labels, Panel, Primitive, Row, ScaleRow, SwatchRow, TextRow, Voxels
-from nnviz3d.scene.stage import Stage, class_name, top_classes
+from nnviz3d.scene.stage import Stage, class_name, is_classifier, top_classes, vector_outputs
 
 _NAMED_CELLS = 16
 """Heads up to this size have a name beside every cell; larger ones list their best."""
@@ -25,47 +25,69 @@ def title_panel(capture: Capture, sample: int, answer: str | None = None) -> Pan
         words.append(f"labelled {class_name(capture.classes, int(capture.labels[sample]))}")
     if answer is not None:
         words.append(answer)
-    facts = [f"preprocessing {capture.provenance.preprocessing}", *(n.rstrip(".") for n in capture.provenance.notes)]
+    provenance = capture.provenance
+    facts = [f"preprocessing {provenance.preprocessing}", *(n.rstrip(".") for n in provenance.notes_of(sample))]
     return Panel("title", "top-left", (TextRow(" · ".join(words)), TextRow(" · ".join(facts), "quiet")))
 
 
 def scores_of(stage: Stage, head: str, sample: int) -> tuple[Primitive, ...]:
     """Return the title with the answer in it, and the class scores: beside their cells, or the best of many."""
-    scores = stage.values(head, sample).values
-    classes = stage.capture.classes
+    scores = stage.values(head, sample).values.reshape(-1)
+    names = _names(stage.capture, head, len(scores))
     best = top_classes(scores, 1)[0]
-    answer = f"predicted {class_name(classes, best)} ({score(float(scores[best]))})"
-    title = title_panel(stage.capture, sample, answer)
-    if len(scores) <= _NAMED_CELLS:
-        return (title, _beside_cells(stage, head, scores, best))
-    return (title, Panel("scores", "top-right", tuple(_best_rows(head, scores, classes))))
+    shown = f"({score(float(scores[best]))})"
+    if np.isnan(scores[best]):
+        answer = "the output is NaN"
+    elif len(scores) == 1:
+        answer = f"output {score(float(scores[0]))}"
+    elif is_classifier(stage.capture, head):
+        answer = f"predicted {names[best]} {shown}"
+    else:
+        answer = f"largest output {names[best]} {shown}"
+    labels: list[Label] = []
+    for output in vector_outputs(stage.graph):
+        if stage.capture.has_activations(output) and stage.place(output).grid.count <= _NAMED_CELLS:
+            labels += _beside_cells(stage, output, sample)
+    found: list[Primitive] = [title_panel(stage.capture, sample, answer), Labels("scores", tuple(labels))]
+    if len(scores) > _NAMED_CELLS:
+        found.append(Panel("scores", "top-right", tuple(_best_rows(head, scores, names))))
+    return tuple(found)
 
 
-def _beside_cells(stage: Stage, head: str, scores: NDArray[np.float32], best: int) -> Labels:
+def _names(capture: Capture, head: str, count: int) -> list[str]:
+    """Name the numbers of an output: classes by their names, anything else by its position."""
+    if is_classifier(capture, head):
+        return [class_name(capture.classes, i) for i in range(count)]
+    return [str(i) for i in range(count)]
+
+
+def _beside_cells(stage: Stage, head: str, sample: int) -> list[Label]:
+    scores = stage.values(head, sample).values.reshape(-1)
     place = stage.place(head)
-    right = place.origin[0] + place.size[0] + 0.12
-    centers = stage.centers(head, np.arange(len(scores)))
-    labels = tuple(
+    names = _names(stage.capture, head, len(scores)) if len(scores) > 1 else [""]
+    best = top_classes(scores, 1)[0]
+    corners = np.array(place.origin) + place.grid.cells(np.arange(len(scores))) * np.array(place.cell)
+    return [
         Label(
-            (right, float(y), float(z)),
-            (f"{class_name(stage.capture.classes, i)}   {score(float(scores[i]))}",),
+            (float(x), float(y), float(z)),
+            (f"{names[i]}   {score(float(scores[i]))}".strip(),),
             align="right",
             priority=20.0 if i == best else 8.0 - 0.1 * abs(i - best),
             emphasis=1.0 if i == best else 0.5,
             small=True,
+            span=place.cell,
         )
-        for i, (_, y, z) in enumerate(centers)
-    )
-    return Labels("scores", labels)
+        for i, (x, y, z) in enumerate(corners)
+    ]
 
 
-def _best_rows(head: str, scores: NDArray[np.float32], classes: tuple[str, ...] | None) -> list[Row]:
+def _best_rows(head: str, scores: NDArray[np.float32], names: Sequence[str]) -> list[Row]:
     finite = scores[np.isfinite(scores)]
     low, high = (min(0.0, float(finite.min())), float(finite.max())) if finite.size else (0.0, 0.0)
     rows: list[Row] = [TextRow(f"{head}: highest {_BEST} of {len(scores):,}", "quiet")]
     for position, i in enumerate(top_classes(scores, _BEST)):
         share = np.clip((np.nan_to_num(scores[i], nan=low) - low) / (high - low), 0, 1) if high > low else 0.0
-        rows.append(BarRow(class_name(classes, i), score(float(scores[i])), float(share), position == 0))
+        rows.append(BarRow(names[i], score(float(scores[i])), float(share), position == 0))
     return rows
 
 
@@ -99,10 +121,13 @@ def scale_panels(
             scales.append(_absolute_scale(alike[0], None) if shared else _relative_scale(alike, signed))
     if not scales:
         return ()
-    if any(b.threshold > 0 for b in blocks.values()):
-        shown, total = cells_shown(blocks.values())
-        text = f"{shown:,} of {total:,} cells reach {threshold:.0%} of their layer's range"
-        scales[0].append(TextRow(text, "quiet"))
+    cut = [b for b in blocks.values() if b.threshold > 0]
+    if cut:
+        shown, total = cells_shown(cut)
+        what = "cells" if len(cut) == len(blocks) else "cells of maps"
+        scales[0].append(
+            TextRow(f"{shown:,} of {total:,} {what} reach {threshold:.0%} of their layer's range", "quiet")
+        )
     nans, infinities = sum(s.nans for s in statistics), sum(s.infinities for s in statistics)
     for color, count, what in ((NAN_COLOR, nans, "NaN"), (INF_COLOR, infinities, "infinite")):
         if count:
@@ -111,23 +136,18 @@ def scale_panels(
 
 
 def cells_shown(blocks: Iterable[Voxels]) -> tuple[int, int]:
-    """Count the cells that are drawn, and all there are."""
+    """Count the cells whose |number| reaches their block's threshold, and all there are. NaN reaches nothing."""
     shown = total = 0
     for block in blocks:
-        count = block.count if block.count is not None else block.values.size
-        total += count
-        if block.threshold <= 0:
-            shown += count
-        else:
-            # Not less than, as the shader has it: NaN is drawn.
-            shown += count - int(np.count_nonzero(np.abs(block.values) < block.threshold))
+        total += block.values.size
+        shown += int(np.count_nonzero(np.abs(block.values) >= block.threshold))
     return shown, total
 
 
 def _absolute_scale(block: Voxels, of: str | None) -> list[Row]:
     """Return a scale with real numbers, of one layer or of all; the threshold has one place on it only for one layer."""
     low, high = block.limits
-    ticks = ((0.0, number(low)), (0.5, number((low + high) / 2)), (1.0, f"m = {number(high)}"))
+    ticks = ((0.0, number(low)), (0.5, number((low + high) / 2)), (1.0, f"≥ {number(high)}"))
     hidden = _hidden(block.threshold / high if high else 0.0, low < 0) if of is not None else ()
     return [
         TextRow(f"activation, {of or 'one scale for all layers'}", "quiet"),
@@ -136,13 +156,14 @@ def _absolute_scale(block: Voxels, of: str | None) -> list[Row]:
 
 
 def _relative_scale(blocks: list[Voxels], signed: bool) -> list[Row]:
-    tops = [b.limits[1] for b in blocks]
+    # A layer of zeros has no range of its own.
+    tops = [b.limits[1] for b in blocks if np.any(b.values)] or [0.0]
     span = number(min(tops)) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"
-    ticks = ((0.0, "−m"), (0.5, "0"), (1.0, "m")) if signed else ((0.0, "0"), (0.5, "m/2"), (1.0, "m"))
+    ticks = ((0.0, "≤ −m"), (0.5, "0"), (1.0, "≥ m")) if signed else ((0.0, "0"), (0.5, "m/2"), (1.0, "≥ m"))
     threshold = max((b.threshold / b.limits[1] for b in blocks if b.limits[1]), default=0.0)
     what = "signed activation" if signed else "activation"
     return [
-        TextRow(f"{what}, m each layer's own: {span}", "quiet"),
+        TextRow(f"{what}, up to each layer's m: {span}", "quiet"),
         ScaleRow(blocks[0].colormap, ticks, _hidden(threshold, signed)),
     ]
 

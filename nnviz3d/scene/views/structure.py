@@ -37,6 +37,7 @@ _WORDS = (
     ("dense", ("Dense", "EinsumDense", "Embedding")),
 )
 _FLOW = (0.52, 0.60, 0.74)
+_OPACITY = {"flow": 0.55, "around": 0.85, "fold": 0.4}
 
 
 def family_of(node: LayerNode) -> str:
@@ -79,13 +80,12 @@ class StructureView:
 
     def _route_lines(self) -> tuple[Primitive, ...]:
         lines: list[Primitive] = []
-        for kind, opacity in (("flow", 0.55), ("around", 0.85), ("fold", 0.4)):
-            ways = [r.points for r in self._stage.routes if r.kind == kind]
-            for count in sorted({len(w) for w in ways}):
-                points = np.stack([w for w in ways if len(w) == count])
-                color = FAMILIES["merge"] if kind == "around" else _FLOW
-                colors = np.tile(np.array([*color, opacity], dtype=np.float32), (len(points), 1))
-                lines.append(Lines(f"edges/{kind}/{count}", points, colors, width=1.6))
+        routes = self._stage.routes
+        for kind, skips, count in sorted({(r.kind, r.skips, len(r.points)) for r in routes}):
+            points = np.stack([r.points for r in routes if (r.kind, r.skips, len(r.points)) == (kind, skips, count)])
+            color, opacity = (FAMILIES["merge"], 0.85) if skips else (_FLOW, _OPACITY[kind])
+            colors = np.tile(np.array([*color, opacity], dtype=np.float32), (len(points), 1))
+            lines.append(Lines(f"edges/{kind}/{'skip' if skips else 'next'}/{count}", points, colors, width=1.6))
         return tuple(lines)
 
     def _names(self, selection: Selection) -> tuple[Primitive, ...]:
