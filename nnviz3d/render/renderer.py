@@ -230,8 +230,11 @@ class Renderer:
         across = {corner: sum(w + margin for c, (_, w, *_) in shapes if c == corner) for corner, _ in shapes}
         # Where a narrow picture has no room for them side by side they stand one above the other.
         stacked = {corner for corner, w in across.items() if w + margin > width}
-        crowded = across.get("top-left", 0) + across.get("top-right", 0) - 2 * _SHADE * scale > width
-        down = {"top-right": tallest.get("top-left", 0) if crowded else 0}
+        down: dict[str, float] = {}
+        for edge in ("top", "bottom"):
+            both = across.get(f"{edge}-left", 0) + across.get(f"{edge}-right", 0)
+            if both - 2 * _SHADE * scale > width:
+                down[f"{edge}-right"] = tallest.get(f"{edge}-left", 0)
         sprites = _enough(self._panel_sprites, len(wanted), self.renderer)
         for key, sprite in zip(wanted, sprites, strict=False):
             corner, pixels = key[0].corner, self._panel_pixels[key]
@@ -245,7 +248,8 @@ class Renderer:
             level = 0 if corner in stacked else tallest[corner] - h
             bottom = height - margin - h - rise if corner.startswith("top") else margin + level + rise
             sprite.show(pixels, left, bottom)
-            occupied.append(Rect(left, bottom, w, h))
+            shade = _SHADE * scale / 2
+            occupied.append(Rect(left + shade, bottom + shade, w - 2 * shade, h - 2 * shade))
         return occupied
 
     def _matrix(self) -> NDArray[np.float64]:
