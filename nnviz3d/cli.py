@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from dataclasses import dataclass
@@ -81,6 +82,8 @@ class Look:
     """Which connections count as strongest: by |weight|, or by |weight x activation|."""
 
 
+_ENDLESS = 1_000_000
+"""Characters: the width of a line that is never cut."""
 _NO_MODEL = Model()
 _NO_LOOK = Look()
 
@@ -243,8 +246,13 @@ def inspect(
         else:
             from rich.console import Console
 
-            # Into a pipe the table is as wide as it wants to be.
-            print_table(found.capture, Console(width=None if sys.stdout.isatty() else 160), sample)
+            if sys.stdout.isatty():
+                print_table(found.capture, Console(), sample)
+                return
+            # Into a pipe or a file the table is as wide as it wants to be, for nothing there needs it narrow.
+            lines = io.StringIO()
+            print_table(found.capture, Console(file=lines, width=_ENDLESS, color_system=None), sample)
+            print("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
 
 
 def _options(model: Model) -> ModelOptions:

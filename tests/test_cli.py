@@ -19,6 +19,8 @@ import nnviz3d
 from nnviz3d.apps.source import bundled_scenes
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture
+from tests.support.captures import write
+from tests.support.graphs import chain
 
 COMMANDS = ("snapshot", "serve", "capture", "inspect")
 
@@ -122,6 +124,18 @@ class TestInspect:
             (line,) = [line for line in lines if line.split()[:1] == [node.id]]
             assert node.kind in line
             assert "×".join(map(str, node.shape)) in line
+
+    def test_into_a_pipe_nothing_is_cut(self, tmp_path):
+        names = [f"{letter * 60}_{i}" for i, letter in enumerate("abc")]
+        graph = chain([(name, "Dense", (3,)) for name in names])
+        write(tmp_path / "wide.zarr", graph, {name: np.ones((1, 3), np.float32) for name in names})
+        done = run("inspect", "wide.zarr", cwd=tmp_path)
+        assert done.returncode == 0
+        lines = done.stdout.splitlines()
+        assert [line.split()[0] for line in lines[-3:]] == names
+        assert [line.split()[-1] for line in lines[-2:]] == names[:2]
+        assert "…" not in done.stdout
+        assert lines == [line.rstrip() for line in lines]
 
 
 class TestHelp:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from nnviz3d.data.capture import Capture
 from nnviz3d.scene.colors import number, statistics_of
@@ -19,7 +20,8 @@ def describe(capture: Capture, sample: int = 0) -> dict[str, Any]:
     Returns
     -------
     ``nodes``: id, kind, shape, parameters, activation, details, and ``statistics`` where numbers were captured (min, max,
-    mean, the share of zeros, and how many are NaN or infinite). ``edges``: pairs of ids.
+    mean, the share of zeros, and how many are NaN or infinite; min and max are of the finite numbers, `None` where there
+    are none, and so is a mean that is not finite: JSON has no NaN). ``edges``: pairs of ids.
     """
     graph = capture.graph
     nodes = []
@@ -52,11 +54,11 @@ def _statistics(capture: Capture, node_id: str, sample: int) -> dict[str, Any]:
     values = capture.activation(node_id, sample)
     found = statistics_of(values)
     with np.errstate(invalid="ignore"):  # of NaN and opposite infinities the mean is NaN, and that is said
-        mean = float(values.mean(dtype=np.float64)) if values.size else 0.0
+        mean = float(values.mean(dtype=np.float64)) if values.size else math.nan
+    some = values.size > found.nans + found.infinities
     return {
-        "min": found.low,
-        "max": found.high,
-        # JSON has no NaN.
+        "min": found.low if some else None,
+        "max": found.high if some else None,
         "mean": mean if math.isfinite(mean) else None,
         "zeros": float((values == 0).mean()) if values.size else 0.0,
         "nan": found.nans,
@@ -65,29 +67,39 @@ def _statistics(capture: Capture, node_id: str, sample: int) -> dict[str, Any]:
 
 
 def print_table(capture: Capture, console: Console, sample: int = 0) -> None:
-    """Print the same for people."""
+    """Print the same for people.
+
+    Names are `Text`, because rich would take the brackets of a string such as ``[bold]x.png`` for markup.
+    """
     data = describe(capture, sample)
     names = data["samples"]
     of = f", numbers of {names[sample]}" if sample < len(names) else ""
-    console.print(f"{data['name']}: {len(data['nodes'])} nodes, {data['parameters']:,} parameters{of}", highlight=False)
+    console.print(Text(f"{data['name']}: {len(data['nodes'])} nodes, {data['parameters']:,} parameters{of}"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("node", "kind", "shape"):
         table.add_column(column, no_wrap=True)
     for column in ("parameters", "min", "mean", "max", "zeros"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("from", no_wrap=True)
+    # To rich the one column that may wrap is the first to become narrower; its cells then are cut short all the same.
+    table.add_column(_cell("from"))
     for node in data["nodes"]:
         numbers = node.get("statistics")
         cells = ("", "", "", "")
         if numbers:
-            mean = "NaN" if numbers["mean"] is None else number(numbers["mean"])
-            cells = (number(numbers["min"]), mean, number(numbers["max"]), f"{numbers['zeros']:.0%}")
+            low, mean, high = (
+                "NaN" if numbers[key] is None else number(numbers[key]) for key in ("min", "mean", "max")
+            )
+            cells = (low, mean, high, f"{numbers['zeros']:.0%}")
         table.add_row(
-            node["id"],
-            node["kind"] + (f" ({node['activation']})" if node["activation"] else ""),
+            _cell(node["id"]),
+            _cell(node["kind"] + (f" ({node['activation']})" if node["activation"] else "")),
             "×".join("?" if n is None else str(n) for n in node["shape"]),
             f"{node['parameters']:,}" if node["parameters"] else "",
             *cells,
-            ", ".join(capture.graph.sources(node["id"])),
+            _cell(", ".join(capture.graph.sources(node["id"]))),
         )
     console.print(table)
+
+
+def _cell(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="ellipsis")

@@ -1,0 +1,74 @@
+"""What `inspect` says of layers: nothing that was not measured, nothing cut that need not be."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from nnviz3d.apps.inspection import describe, print_table
+from nnviz3d.data.capture import Capture
+from tests.support import captures
+from tests.support.graphs import chain
+
+LONG = "branch_with_a_name_that_does_not_end_soon"
+
+
+def printed(capture: Capture, width: int) -> list[str]:
+    out = io.StringIO()
+    print_table(capture, Console(file=out, width=width, color_system=None))
+    return out.getvalue().splitlines()
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Capture:
+    graph = chain([(name, "Dense", (3,)) for name in ("whole", "nan", "mixed", "infinite")])
+    values = {
+        "whole": [-1, 0, 2],
+        "nan": [np.nan] * 3,
+        "mixed": [np.nan, 3, 5],
+        "infinite": [np.inf, -np.inf, np.inf],
+    }
+    return captures.write(tmp_path / "odd.zarr", graph, {k: np.array([v], np.float32) for k, v in values.items()})
+
+
+def test_without_finite_numbers_there_is_no_least_and_no_largest(odd: Capture):
+    found = {node["id"]: node["statistics"] for node in describe(odd)["nodes"]}
+    json.dumps(found, allow_nan=False)
+    assert {name: (s["min"], s["mean"], s["max"]) for name, s in found.items()} == {
+        "whole": (-1, pytest.approx(1 / 3), 2),
+        "nan": (None, None, None),
+        "mixed": (3, None, 5),
+        "infinite": (None, None, None),
+    }
+    assert (found["nan"]["nan"], found["infinite"]["infinite"]) == (3, 3)
+    (line,) = [line for line in printed(odd, 200) if line.startswith("nan ")]
+    assert line.split()[3:6] == ["NaN"] * 3
+
+
+def test_brackets_in_names_are_no_markup(odd: Capture):
+    odd.provenance = replace(odd.provenance, samples=("[bold]x.png :cat:",))
+    assert printed(odd, 200)[0].endswith("numbers of [bold]x.png :cat:")
+    graph = chain([("in[/]put", "InputLayer", (3,)), ("[red]dense", "Dense", (3,))])
+    numbers = np.zeros((1, 3), np.float32)
+    capture = captures.write(odd.path.with_name("b.zarr"), graph, {node.id: numbers for node in graph})
+    assert printed(capture, 200)[-1].startswith("[red]dense ")
+    assert printed(capture, 200)[-1].rstrip().endswith(" in[/]put")
+
+
+def test_in_a_narrow_terminal_the_sources_are_cut_first(tmp_path: Path):
+    graph = chain([(LONG, "Dense", (3,)), ("end", "Dense", (3,))])
+    values = {name: np.array([[-0.125, 0.25, 0.75]], np.float32) for name in (LONG, "end")}
+    capture = captures.write(tmp_path / "long.zarr", graph, values)
+    whole = len(printed(capture, 400)[-1].rstrip())
+    for width in (whole - 1, whole - 20):
+        lines = printed(capture, width)
+        assert len(lines) == 4
+        assert lines[2].split()[0] == LONG
+        assert lines[3].split()[3:] == ["−0.125", "0.292", "0.75", "0%", lines[3].split()[-1]]
+        assert lines[3].rstrip().endswith("…")
