@@ -226,8 +226,10 @@ class Renderer:
         # In a very small picture the scales would cover what they explain.
         wanted = {k: p for k, p in wanted.items() if self._panel_pixels[k].shape[0] <= _MOST_OF_HEIGHT * height}
         shapes = [(panel.corner, self._panel_pixels[key].shape) for key, panel in wanted.items()]
-        tallest = {corner: max(h for c, (h, *_) in shapes if c == corner) for corner, _ in shapes}
-        across = {corner: sum(w + margin for c, (_, w, *_) in shapes if c == corner) for corner, _ in shapes}
+        tallest: dict[str, int] = {corner: max(h for c, (h, *_) in shapes if c == corner) for corner, _ in shapes}
+        across: dict[str, float] = {
+            corner: sum(w + margin for c, (_, w, *_) in shapes if c == corner) for corner, _ in shapes
+        }
         # Where a narrow picture has no room for them side by side they stand one above the other.
         stacked = {corner for corner, w in across.items() if w + margin > width}
         down: dict[str, float] = {}
