@@ -12,7 +12,7 @@ from pathlib import Path
 from nnviz3d.data.bundled import gallery
 from nnviz3d.data.capture import Capture, is_capture, open_capture
 from nnviz3d.data.request import CaptureRequest, Preprocessing
-from nnviz3d.errors import UserError
+from nnviz3d.errors import SceneError, UserError
 from nnviz3d.scene.spec import SceneSpec, Source, default_scene, read_scene
 
 DEFAULT = "digits"
@@ -90,9 +90,9 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
     path = Path(target)
     if target.endswith(_CAPTURE_ENDINGS) or (path.exists() and is_capture(path)):
         _refuse_model_options(target, options)
-        return Resolved(_scene_named(scene) if scene else default_scene(), capture=path)
+        return Resolved(default_scene() if scene is None else _scene_named(scene), capture=path)
     if target.startswith("keras:") or target.endswith(_MODEL_ENDINGS) or (path / "saved_model.pb").is_file():
-        return Resolved(_scene_named(scene) if scene else default_scene(), model=target, options=options)
+        return Resolved(default_scene() if scene is None else _scene_named(scene), model=target, options=options)
     spec = _scene_named(target)
     if scene is not None:
         raise UserError(f"--scene goes with a model or a capture; {target!r} is itself a scene.")
@@ -109,7 +109,8 @@ def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOp
     if source.capture is not None and (source.model is None or options == ModelOptions()):
         return Resolved(spec, capture=folder / source.capture, sample=source.sample)
     assert source.model is not None  # noqa: S101 - a source has one of the two
-    inputs = options.inputs or ((source.input,) if isinstance(source.input, str) else source.input)
+    named = (source.input,) if isinstance(source.input, str) else source.input
+    inputs = options.inputs or tuple(_beside(folder, name) for name in named)
     merged = ModelOptions(
         inputs=inputs,
         preprocess=options.preprocess or source.preprocess,
@@ -118,7 +119,15 @@ def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOp
         trust=options.trust,
     )
     model = source.model if source.model.startswith("keras:") else str(folder / source.model)
-    return Resolved(spec, model=model, options=merged)
+    # The scene's sample is one of the scene's own inputs; of other ones it would be any.
+    return Resolved(spec, model=model, options=merged, sample=0 if options.inputs else source.sample)
+
+
+def _beside(folder: Path, name: str) -> str:
+    """Read an input that a scene names: a file's path goes from the scene's folder."""
+    if name == "random" or name.startswith("digits:"):
+        return name
+    return str(folder / Path(name).expanduser())
 
 
 def _refuse_model_options(what: str, options: ModelOptions) -> None:
@@ -127,6 +136,10 @@ def _refuse_model_options(what: str, options: ModelOptions) -> None:
 
 
 def _scene_named(name: str) -> SceneSpec:
+    if not name:
+        raise UserError(
+            "The name of what to show is empty; expected a scene, a model or a capture, or none for the demo."
+        )
     if name.endswith(".toml"):
         return read_scene(Path(name))
     scenes = bundled_scenes()
@@ -155,14 +168,25 @@ def opened(
     """
     found = resolve(target, scene, options)
     if found.capture is not None:
-        yield Opened(found.spec, open_capture(found.capture), found.sample)
+        yield _checked(Opened(found.spec, open_capture(found.capture), found.sample))
         return
     if found.model is None:
         raise ValueError("`resolve` gave neither a capture nor a model.")
     with tempfile.TemporaryDirectory(prefix="nnviz3d-") as folder:
         out = Path(folder) / "run.zarr"
         run(found.options.request(found.model, out))
-        yield Opened(found.spec, open_capture(out), found.sample)
+        yield _checked(Opened(found.spec, open_capture(out), found.sample))
+
+
+def _checked(found: Opened) -> Opened:
+    """Refuse a scene's sample that is not there, before anybody blames the command line for it."""
+    count = found.capture.committed
+    if found.sample >= count:
+        raise SceneError(
+            f"The scene's source.sample is {found.sample}, but its capture holds {count} sample{'s' * (count != 1)}, "
+            "counted from 0."
+        )
+    return found
 
 
 def parse_size(text: str) -> tuple[int, int]:

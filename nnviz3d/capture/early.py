@@ -34,6 +34,8 @@ def check_model_source(source: str) -> Path | None:
     """
     if source.startswith("keras:"):
         return None
+    if not source:  # as a path it would be the working folder
+        raise ModelError("The model's name is empty; expected a .keras or .h5 file, a SavedModel folder or keras:NAME.")
     path = Path(source).expanduser()
     if not path.exists():
         raise ModelError(
@@ -61,6 +63,10 @@ def check_sample_source(source: str) -> Path | None:
     """
     if source == "random" or source.startswith("digits:"):
         return None
+    if not source:
+        raise SampleError(
+            "An input's name is empty; expected a picture, a folder of pictures, a .npy or .npz file, digits:N or random."
+        )
     path = Path(source).expanduser()
     if not path.exists():
         raise SampleError(

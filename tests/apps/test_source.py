@@ -1,0 +1,87 @@
+"""What a person names, and what a scene file says, come to the capture that is meant."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nnviz3d.apps.source import ModelOptions, bundled_scenes, opened, resolve
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.request import CaptureRequest
+from nnviz3d.errors import SceneError, UserError
+from nnviz3d.scene.spec import read_scene
+
+NOTHING = ModelOptions()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for scenes that is not the working folder."""
+    (tmp_path / "scenes").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    return tmp_path / "scenes"
+
+
+def scene(folder: Path, source: str) -> str:
+    (folder / "my.toml").write_text(f"format = 1\n[source]\n{source}\n")
+    return str(folder / "my.toml")
+
+
+def test_files_of_a_scene_are_beside_it(folder: Path):
+    inputs = '["cat.jpg", "more/dogs", "../x.npy", "/abs/y.png", "digits:3", "random"]'
+    found = resolve(scene(folder, f'model = "m.keras"\ninput = {inputs}\nclasses = "names.txt"'), None, NOTHING)
+    assert found.model == str(folder / "m.keras")
+    assert found.options.classes == folder / "names.txt"
+    assert found.options.inputs == (
+        *(str(folder / name) for name in ("cat.jpg", "more/dogs", "../x.npy")),
+        *("/abs/y.png", "digits:3", "random"),
+    )
+    (one,) = resolve(scene(folder, 'model = "m.keras"\ninput = "cat.jpg"'), None, NOTHING).options.inputs
+    assert one == str(folder / "cat.jpg")
+
+
+def test_files_of_the_command_line_are_where_the_person_is(folder: Path):
+    target = scene(folder, 'model = "m.keras"\ninput = "cat.jpg"\nsample = 3')
+    found = resolve(target, None, ModelOptions(inputs=("dog.jpg",)))
+    assert found.options.inputs == ("dog.jpg",)
+    assert found.sample == 0, "the scene's sample is one of the scene's inputs"
+
+
+def test_a_scene_says_which_sample_of_its_model_is_shown(folder: Path, small_capture: Capture):
+    def run(request: CaptureRequest) -> None:
+        shutil.copytree(small_capture.path, request.out)
+
+    with opened(scene(folder, 'model = "m.keras"\nsample = 2'), None, NOTHING, run) as found:
+        assert found.sample == 2
+    with (
+        pytest.raises(SceneError, match=r"source\.sample is 3, but its capture holds 3 samples"),
+        opened(scene(folder, 'model = "m.keras"\nsample = 3'), None, NOTHING, run),
+    ):
+        pass
+
+
+def test_a_sample_that_the_ready_capture_lacks_is_the_scenes_mistake(folder: Path, small_capture: Capture):
+    target = scene(folder, f'capture = "{small_capture.path}"\nsample = 9')
+    with (
+        pytest.raises(SceneError, match=r"The scene's source\.sample is 9, but its capture holds 3 samples"),
+        opened(target, None, NOTHING, pytest.fail),
+    ):
+        pass
+
+
+def test_the_bundled_model_is_shown_what_its_ready_capture_was(digits: Capture):
+    source = read_scene(bundled_scenes()["digits"]).source
+    assert source is not None
+    assert source.input == digits.provenance.samples
+    assert resolve("digits", None, ModelOptions(preprocess="unit")).model == str(bundled("digits.keras"))
+
+
+def test_an_empty_name():
+    with pytest.raises(UserError, match="The name of what to show is empty; expected a scene, a model or a capture"):
+        resolve("", None, NOTHING)
+    with pytest.raises(UserError, match="is empty"):
+        resolve("model.keras", "", NOTHING)
