@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CoercionError, CycloptsError, Group, Parameter, Token, convert
 
 from nnviz3d import __version__
 from nnviz3d.errors import Nnviz3dError, UserError
@@ -38,6 +41,16 @@ keras:EfficientNetB0 for keras.applications) or a capture (.zarr). With none, th
 """,
     help_format="plaintext",
 )
+
+
+def _given(kind: Any, tokens: Sequence[Token]) -> Any:
+    """Read an option that may be left out, as one type of its union; ``none`` does not mean that it was left out."""
+    if kind is NoneType:
+        raise CoercionError(target_type=kind)
+    return convert(kind, tokens)
+
+
+_OPTIONAL = Parameter(converter=_given)
 _MODEL = Group("Model", sort_key=2)
 _LOOK = Group("Look", sort_key=3)
 
@@ -51,7 +64,7 @@ class Model:
 
     input: Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], negative=())] = ()
     """Pictures, a folder, .npy or .npz, digits:N, or random (the default); may be given several times."""
-    preprocess: Preprocess | None = None
+    preprocess: Annotated[Preprocess | None, _OPTIONAL] = None
     """How pictures are prepared; by default as the model was trained, which is said."""
     weights: str | None = None
     """For keras:NAME: imagenet (the default), none, or a file. For any model: all, to keep every weight."""
@@ -68,17 +81,17 @@ class Look:
 
     scene: str | None = None
     """A scene (a .toml file or a bundled one) by which to look at a model or a capture."""
-    sample: int | None = None
+    sample: Annotated[int | None, _OPTIONAL] = None
     """Which of the captured samples, from 0."""
     layer: str | None = None
     """A layer that stands out."""
-    threshold: float | None = None
+    threshold: Annotated[float | None, _OPTIONAL] = None
     """Hide cells below this share of their layer's range, 0 to 1."""
     colormap: str | None = None
     """inferno, magma, plasma, viridis, cividis, gray; or ember-ice, berlin, managua, vanimo for signed numbers."""
-    normalize: Literal["layer", "global", "symmetric"] | None = None
+    normalize: Annotated[Literal["layer", "global", "symmetric"] | None, _OPTIONAL] = None
     """One colour scale a layer, one for all, or a symmetric one a layer."""
-    ranking: Literal["weight", "contribution"] | None = None
+    ranking: Annotated[Literal["weight", "contribution"] | None, _OPTIONAL] = None
     """Which connections count as strongest: by |weight|, or by |weight x activation|."""
 
 
@@ -88,14 +101,14 @@ _NO_MODEL = Model()
 _NO_LOOK = Look()
 
 
-@app.command
+@app.command(help_epilogue="")  # or the examples of the whole would follow its own
 def snapshot(
     target: str | None = None,
     /,
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     size: str = "1920x1080",
-    at: float | None = None,
+    at: Annotated[float | None, _OPTIONAL] = None,
     model: Model = _NO_MODEL,
     look: Look = _NO_LOOK,
 ) -> None:
@@ -133,13 +146,13 @@ def snapshot(
         draw(found.spec, found.capture, output, size=pixels, at=at, selection=_selection(look, found))
 
 
-@app.command
+@app.command(help_epilogue="")  # or the examples of the whole would follow its own
 def serve(
     target: str | None = None,
     /,
     *,
     host: str = "127.0.0.1",
-    port: int | None = None,
+    port: Annotated[int | None, _OPTIONAL] = None,
     open: Annotated[bool, Parameter(negative="--no-open")] = True,
     model: Model = _NO_MODEL,
     look: Look = _NO_LOOK,
@@ -177,7 +190,7 @@ def serve(
         run_server(scene, host=host, port=port, open_browser=open, selection=_selection(look, found))
 
 
-@app.command
+@app.command(help_epilogue="")  # or the examples of the whole would follow its own
 def capture(
     model_file: Annotated[str, Parameter(name="MODEL")],
     /,
@@ -210,7 +223,7 @@ def capture(
     print(f"{output}: {done.nodes} nodes, {_count(done.samples, 'sample')}, in {seconds:.1f} s", file=sys.stderr)
 
 
-@app.command
+@app.command(help_epilogue="")  # or the examples of the whole would follow its own
 def inspect(
     target: str | None = None,
     /,
@@ -296,7 +309,10 @@ def _count(number: int, what: str) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and end the process: 0, 2 for a person's mistake (one sentence on stderr), 1 for a bug."""
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        try:
+            app(arguments, exit_on_error=False, print_error=False)
+        finally:
+            sys.stdout.flush()  # here, where a reader that is gone can be told from a bug, and not at Python's end
     except CycloptsError as error:
         message = " ".join(str(error).split())
         _fail(f"{message} See nnviz3d --help.", 2)
@@ -307,8 +323,8 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough.
-        sys.stderr.close()
+        # The reader, such as `head`, has seen enough. What is left must go somewhere when Python flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 
 

@@ -153,7 +153,26 @@ class TestHelp:
     def test_each_command_gives_an_example(self, tmp_path, command):
         done = run(command, "--help", cwd=tmp_path)
         assert done.returncode == 0
-        assert f"nnviz3d {command}" in done.stdout.split("Examples:")[1]
+        (examples,) = done.stdout.split("Examples:")[1:]
+        assert f"nnviz3d {command}" in examples
+        assert all(f"nnviz3d {other}" not in examples for other in COMMANDS if other != command)
+
+    @pytest.mark.parametrize("arguments", [[], ["--help"], ["inspect"], ["inspect", "--json"]])
+    @pytest.mark.parametrize("buffered", [True, False])
+    def test_a_reader_that_has_seen_enough(self, tmp_path, arguments, buffered):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [sys.executable, *([] if buffered else ["-u"]), "-m", "nnviz3d", *arguments],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+        )
+        os.close(writing)
+        assert done.stderr == ""
+        assert done.returncode in (0, 1)
 
 
 class TestRefusals:
@@ -187,6 +206,14 @@ class TestRefusals:
             (["-o", "x.png", "--colormap", "jet"], "There is no colour map 'jet'; choose one of inferno"),
             (["-o", "x.png", "--normalize", "much"], '"much" for --normalize'),
             (["-o", "x.png", "--ranking", "size"], '"size" for --ranking'),
+            (["-o", "x.png", "--normalize", "none"], 'Invalid value "none" for --normalize'),
+            (["-o", "x.png", "--ranking", "null"], 'Invalid value "null" for --ranking'),
+            (["-o", "x.png", "--at", "none"], 'Invalid value for --at: unable to convert "none"'),
+            (["-o", "x.png", "--sample", "None"], 'Invalid value for --sample: unable to convert "None"'),
+            (["-o", "x.png", "--threshold", "none"], 'Invalid value for --threshold: unable to convert "none"'),
+            (["-o", "x.png", "--preprocess", "null"], 'Invalid value "null" for --preprocess'),
+            (["none", "-o", "x.png"], "There is no 'none'"),
+            (["", "-o", "x.png"], "The name of what to show is empty"),
             (["digitz", "-o", "x.png"], "There is no 'digitz'"),
             (["gone.zarr", "-o", "x.png"], "There is no capture at gone.zarr"),
             (["gone.zarr.zip", "-o", "x.png"], "There is no capture at gone.zarr.zip"),
@@ -230,11 +257,14 @@ class TestRefusals:
             (["inspect", "--sample", "10"], "there is no sample 10"),
             (["inspect", "--json", "yes", "no"], "no"),
             (["capture"], "MODEL requires an argument"),
+            (["capture", "", "-o", "run.zarr"], "The model's name is empty"),
+            (["capture", "keras:VGG16", "--input", "", "-o", "run.zarr"], "An input's name is empty"),
             (["capture", "model.keras"], "--output requires an argument"),
             (["capture", "model.keras", "-o", "run.txt"], "A capture's name ends in .zarr or .zarr.zip"),
             (["capture", "model.keras", "-o", "gone/run.zarr"], "the folder gone does not exist"),
             (["capture", "model.keras", "-o", "taken.zarr"], "taken.zarr exists and is not a capture"),
             (["serve", "--port", "many"], "--port"),
+            (["serve", "--port", "none"], 'Invalid value for --port: unable to convert "none"'),
             (["serve", "gone.zarr"], "There is no capture at gone.zarr"),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",

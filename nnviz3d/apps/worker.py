@@ -13,6 +13,7 @@ from typing import IO
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from nnviz3d.data import request as messages
 from nnviz3d.data.request import EVENT, CaptureRequest, Event, Finished
@@ -130,7 +131,8 @@ class _Bar:
 
     def hear(self, event: Event) -> None:
         if isinstance(event, messages.Notice):
-            self._console.print(event.text, style="dim", highlight=False, markup=False, soft_wrap=True)
+            # As `Text`: in a string rich takes [brackets] for markup and :cat: for a picture, and names may hold both.
+            self._console.print(Text(event.text), style="dim", soft_wrap=True)
         elif isinstance(event, messages.Progress):
             words = _WORDS.get(event.stage, event.stage)
             self._progress.update(self._task, description=words, total=event.total, completed=event.done)

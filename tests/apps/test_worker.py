@@ -210,3 +210,14 @@ echo '{"event": "finished", "out": "run.zarr", "samples": 1, "nodes": 1, "second
     finished = capture_with_progress(request(tmp_path), console=Console(file=screen, width=200))
     assert finished.samples == 1
     assert screen.getvalue().strip() == "A [red] notice."
+
+
+def test_names_in_notices_are_shown_as_they_are(monkeypatch):
+    def told(request, hear):
+        hear(Notice(text="[bold]x.png :cat: was cropped."))
+        return Finished(out=request.out, samples=1, nodes=1, seconds={})
+
+    monkeypatch.setattr("nnviz3d.apps.worker.run_capture", told)
+    screen = io.StringIO()
+    capture_with_progress(CaptureRequest(model="m.keras", out=Path("run.zarr")), console=Console(file=screen, width=20))
+    assert screen.getvalue() == "[bold]x.png :cat: was cropped.\n"
