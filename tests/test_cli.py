@@ -358,6 +358,8 @@ class TestDamage:
 
 INTERRUPTED = """
 import os, signal
+# A shell that runs this in the background has had Ctrl-C ignored for all its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import PIL.Image
 def save(self, file, **kwargs):
     file.write(b"half a picture")

@@ -74,12 +74,12 @@ def test_an_unknown_colour_map_lists_those_there_are():
         parse({**ACTIVATIONS, "colormap": "jet"})
 
 
-@pytest.mark.parametrize("key, name", [("colormap", "gray"), ("diverging", "berlin")])
+@pytest.mark.parametrize(("key", "name"), [("colormap", "gray"), ("diverging", "berlin")])
 def test_a_colour_map_of_the_right_kind_may_be_named(key, name):
     assert getattr(parse({**ACTIVATIONS, key: name}).views[0], key) == name
 
 
-@pytest.mark.parametrize("key, name", [("colormap", "berlin"), ("diverging", "inferno")])
+@pytest.mark.parametrize(("key", "name"), [("colormap", "berlin"), ("diverging", "inferno")])
 def test_a_colour_map_of_the_other_kind_is_refused(key, name):
     # A diverging map on numbers from zero up would show sign where there is none.
     with pytest.raises(SceneError, match=rf"views\[0\]\.{key}: there is no colour map for"):
@@ -87,7 +87,7 @@ def test_a_colour_map_of_the_other_kind_is_refused(key, name):
 
 
 @pytest.mark.parametrize(
-    "data, words",
+    ("data", "words"),
     [
         ({"views": [ACTIVATIONS, ACTIVATIONS]}, "views: there are two views of kind 'activations'"),
         ({"views": [{**ACTIVATIONS, "layers": []}]}, "views[0].layers: "),
