@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import zipfile
@@ -59,10 +58,12 @@ class CaptureWriter:
         self.samples = samples
         check_destination(self.path)
         try:
-            folder = tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=".partial", dir=self.path.parent)
+            workshop = tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=".partial", dir=self.path.parent)
         except OSError as error:
             raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from None
-        self._folder = Path(folder)
+        self._workshop = Path(workshop)
+        # A folder within, because mkdtemp's own is private, while a capture is as the user's umask wants files to be.
+        self._folder = self._workshop / "capture"
         self._root = zarr.open_group(self._folder, mode="w", zarr_format=3)
         self._arrays: dict[str, zarr.Array[Any]] = {}
         self._groups: set[str] = set()
@@ -88,8 +89,9 @@ class CaptureWriter:
             try:
                 self._finish()
             except OSError as problem:
-                self._discard()
                 raise UserError(f"Cannot write {self.path}: {problem.strerror or problem}.") from None
+            finally:
+                self._discard()
             return
         self._discard()
         if isinstance(error, OSError):
@@ -182,21 +184,29 @@ class CaptureWriter:
 
     def _finish(self) -> None:
         self._root.update_attributes({"committed": self._attributes["committed"], "complete": True})
-        os.chmod(self._folder, 0o755)  # noqa: S103 - mkdtemp makes it private, a capture is a file like any other
         check_destination(self.path)
         if self.path.suffix == ".zip":
-            packed = self._folder.with_suffix(".zip")
+            packed = self._workshop / "capture.zip"
             zip_folder(self._folder, packed)
             packed.replace(self.path)
-            self._discard()
             return
-        if self.path.exists():
-            shutil.rmtree(self.path)
-        self._folder.replace(self.path)
+        # A folder cannot be replaced in one step. So the earlier one steps aside, and goes only once the new one stands.
+        earlier = self._workshop / "earlier"
+        try:
+            if self.path.exists():
+                self.path.replace(earlier)
+            self._folder.replace(self.path)
+        except BaseException:
+            if earlier.exists() and not self.path.exists():
+                earlier.replace(self.path)
+            raise
 
     def _discard(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.with_suffix(".zip").unlink(missing_ok=True)
+        try:
+            shutil.rmtree(self._workshop, ignore_errors=True)
+        except BaseException:  # Ctrl-C while it is at it
+            shutil.rmtree(self._workshop, ignore_errors=True)
+            raise
 
 
 def _filled(values: NDArray[Any], k: int, filler: int) -> NDArray[Any]:
@@ -211,12 +221,15 @@ def check_destination(path: Path) -> None:
     Raises
     ------
     UserError
-        If the name does not end in ``.zarr`` or ``.zarr.zip``, the folder is missing, or something else stands there.
+        If the name does not end in ``.zarr`` or ``.zarr.zip``, the folder is missing, or something else stands there, be
+        it a symbolic link: to replace it would leave the capture that it leads to, to follow it is not what was said.
     """
     if not path.name.endswith((".zarr", ".zarr.zip")):
         raise UserError(f"A capture's name ends in .zarr or .zarr.zip; got {path.name!r}.")
     if not path.absolute().parent.is_dir():
         raise UserError(f"Cannot write {path}: the folder {path.parent} does not exist.")
+    if path.is_symlink():
+        raise UserError(f"{path} is a symbolic link; give the name of the capture itself, or another one.")
     if path.exists() and not is_capture(path):
         raise UserError(f"{path} exists and is not a capture; choose another name or remove it.")
 

@@ -1,6 +1,9 @@
 """What is written is what is read; what is damaged, half or foreign is refused in one sentence."""
 
 import json
+import os
+import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,6 +139,54 @@ def test_a_partial_capture_is_removed_and_an_earlier_one_kept(tmp_path, error):
         write(tmp_path / "run.zarr", also=[fail])
     assert [p.name for p in tmp_path.iterdir()] == ["run.zarr"]
     assert open_capture(tmp_path / "run.zarr").complete
+
+
+@pytest.mark.parametrize("step", [0, 1])
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_there_is_a_whole_capture_whenever_replacing_ends(tmp_path, monkeypatch, step, after, error):
+    write(tmp_path / "run.zarr")
+    edit(tmp_path / "run.zarr", mark="earlier")
+    replace, steps = Path.replace, []
+
+    def broken(self, target):
+        if "run.zarr" not in (self.name, target.name):  # Zarr moves its own files so too, on a thread of its own
+            return replace(self, target)
+        steps.append(target)
+        if len(steps) != step + 1:
+            return replace(self, target)
+        if after:
+            replace(self, target)
+        raise error
+
+    monkeypatch.setattr(Path, "replace", broken)
+    with pytest.raises(UserError if error is OSError else error):
+        write(tmp_path / "run.zarr")
+    assert [p.name for p in tmp_path.iterdir()] == ["run.zarr"]
+    assert open_capture(tmp_path / "run.zarr").complete
+    assert ("mark" in attributes(tmp_path / "run.zarr")["attributes"]) is not (after and step == 1)
+
+
+@pytest.mark.parametrize(("umask", "folder", "file"), [(0o027, 0o750, 0o640), (0o002, 0o775, 0o664)])
+def test_the_umask_says_who_may_read(tmp_path, umask, folder, file):
+    before = os.umask(umask)
+    try:
+        write(tmp_path / "run.zarr")
+        write(tmp_path / "run.zarr.zip")
+    finally:
+        os.umask(before)
+    modes = {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("run.zarr", "run.zarr.zip")}
+    assert modes == {"run.zarr": folder, "run.zarr.zip": file}
+
+
+def test_a_symbolic_link_is_neither_followed_nor_replaced(tmp_path):
+    write(tmp_path / "real.zarr")
+    (tmp_path / "link.zarr").symlink_to(tmp_path / "real.zarr")
+    (tmp_path / "dangling.zarr").symlink_to(tmp_path / "nowhere")
+    for name in ("link.zarr", "dangling.zarr"):
+        with pytest.raises(UserError, match=rf"{name} is a symbolic link; give the name of the capture itself"):
+            write(tmp_path / name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["dangling.zarr", "link.zarr", "real.zarr"]
 
 
 def test_a_full_disk_is_said_in_a_sentence(tmp_path):
