@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import os
+import secrets
 import sys
-import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,18 +70,27 @@ def snapshot(
 
 
 def write_png(pixels: NDArray[np.uint8], out: Path) -> None:
-    """Write ``(H, W, 3)`` as PNG; the file appears only once it is whole."""
+    """Write ``(H, W, 3)`` as PNG; the file appears only once it is whole.
+
+    Raises
+    ------
+    UserError
+        If the system does not let it be written.
+    """
+    partial = out.absolute().with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
+    try:
+        # Opened like any file, so that the user's umask says who may read it; `x` because nobody else's is overwritten.
+        _write_and_move(pixels, partial.open("xb"), out)
+    except OSError as error:
+        raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
+
+
+def _write_and_move(pixels: NDArray[np.uint8], file: BinaryIO, out: Path) -> None:
     from PIL import Image
 
-    handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".partial", dir=out.absolute().parent)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             Image.fromarray(pixels).save(file, format="PNG")
-        Path(name).chmod(0o644)
-        Path(name).replace(out)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        Path(file.name).replace(out)
+    finally:
+        Path(file.name).unlink(missing_ok=True)
