@@ -175,8 +175,9 @@ def read_classes(path: Path) -> tuple[str, ...]:
     try:
         lines = path.expanduser().read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
+        why = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or error
         raise SampleError(
-            f"The class names in {path} cannot be read ({error}); expected a text file, one a line."
+            f"The class names in {path} cannot be read ({why}); expected a text file, one a line."
         ) from None
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:

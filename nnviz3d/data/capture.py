@@ -218,4 +218,4 @@ def _open_root(path: Path) -> zarr.Group:
         where = ZipStore(path, mode="r") if path.is_file() else LocalStore(path, read_only=True)
         return zarr.open_group(where, mode="r", zarr_format=3)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise CaptureError(f"{path} is not a capture, or a damaged one ({type(error).__name__}).") from error
+        raise CaptureError(f"{path} is not a capture, or a damaged one; nnviz3d capture writes whole ones.") from error

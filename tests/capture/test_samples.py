@@ -170,7 +170,9 @@ def test_damaged_arrays(tmp_path):
     (tmp_path / "none.npy").touch()
     (tmp_path / "text.npz").write_bytes(b"PK\x03\x04 and then nothing")
     for name in ("cut.npy", "text.npy", "none.npy", "text.npz"):
-        assert refusal([tmp_path / name], [VECTOR]).startswith(name)
+        said = refusal([tmp_path / name], [VECTOR])
+        assert said.startswith(name)
+        assert "Error" not in said
 
 
 def test_nothing_is_unpickled(tmp_path):

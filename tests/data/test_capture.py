@@ -250,8 +250,10 @@ def test_what_is_no_capture(tmp_path):
         ("text.zarr.zip", "is not a capture"),
         ("other.zarr", "is a Zarr store but not a capture"),
     ):
-        with pytest.raises(CaptureError, match=words):
+        with pytest.raises(CaptureError, match=words) as caught:
             open_capture(tmp_path / name)
+        assert "Error" not in str(caught.value)
+        assert "BadZipFile" not in str(caught.value)
         assert not is_capture(tmp_path / name)
 
 
