@@ -69,14 +69,16 @@ class Renderer:
     ----------
     factor
         The extra factor; a new one takes effect at the next `draw`.
-    creases
-        Whether corners and creases of the blocks are darker; a frame that nobody looks at for long does without.
+    careful
+        Whether corners and creases of the blocks are darker and the ground is graded: a third of the time of a frame on
+        a software rasterizer. A frame that nobody looks at for long does without.
     """
 
     def __init__(self, window: vtkRenderWindow, *, scale: float = 1.0) -> None:
         self.window = window
         self.factor = scale
-        self.creases = True
+        self.careful = True
+        self._background = DrawList(()).background
         self._text_stays = False
         self.renderer = vtkRenderer()
         window.AddRenderer(self.renderer)
@@ -109,10 +111,8 @@ class Renderer:
 
     def draw(self, what: DrawList) -> None:
         """Make the window equal to a draw list; call `render` to see it."""
-        low, high = what.background
-        self.renderer.SetBackground(*low)
-        self.renderer.SetBackground2(*high)
-        self.renderer.GradientBackgroundOn()
+        self._background = what.background
+        self.renderer.SetBackground(*self._background[0])
         scale = self.scale
         wanted = {(type(p), p.name): p for p in what.primitives if type(p) in _DRAWN}
         for key in [k for k in self._drawn if k not in wanted]:
@@ -179,6 +179,11 @@ class Renderer:
         self.window.Finalize()
 
     def _before_render(self, *_: object) -> None:
+        low, high = self._background
+        middle = [(a + b) / 2 for a, b in zip(low, high, strict=True)]
+        self.renderer.SetBackground(*(low if self.careful else middle))
+        self.renderer.SetBackground2(*high)
+        self.renderer.SetGradientBackground(self.careful)
         self.renderer.ResetCameraClippingRange()
         camera = self.renderer.GetActiveCamera()
         parallel = bool(camera.GetParallelProjection())
@@ -191,7 +196,7 @@ class Renderer:
                     camera.GetDirectionOfProjection(),
                     pixel,
                     parallel=parallel,
-                    creases=self.creases,
+                    creases=self.careful,
                 )
         if not self._text_stays:
             self._place_text()

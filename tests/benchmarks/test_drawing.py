@@ -113,34 +113,39 @@ class Meshes:
 
 
 def test_against_meshes(scene, blocks, poses):
-    """Still: drawn again from the same place; moving: from another place each time. With read-back, as for a film."""
+    """Still: drawn again from the same place; moving: from another place each time. With read-back, as for a film.
+
+    Dragged: moving as it is drawn while a hand drags it, without darker creases and a graded ground; at full resolution.
+    """
     whole = scene.at(scene.duration, Selection(threshold=0.0))
     usual = scene.at(scene.duration)
     only = DrawList(tuple(blocks))
-    plain, fine = Offscreen(SIZE, antialias=False), Offscreen(SIZE, antialias=True)
+    # A studio for each list: going from one list to another is not what is measured.
+    lists = {"blocks": only, "whole": whole, "usual": usual}
+    studios = {(name, fine): Offscreen(SIZE, antialias=fine) for name in lists for fine in (False, True)}
     meshes, fine_meshes = Meshes(blocks, SIZE), Meshes(blocks, (SIZE[0] * 2, SIZE[1] * 2))
 
     def fine_mesh(pose: CameraPose) -> np.ndarray:
         return halved(fine_meshes.draw(pose).reshape(SIZE[1] * 2, SIZE[0] * 2, 3))
 
     rows: list[list[object]] = [["", "blocks", "whole picture", "its threshold", "meshes", "blocks : meshes"]]
-    for what, pose_of in (("still", lambda k: poses[0]), ("moving", lambda k: poses[k % len(poses)])):
-        for quality, studio, mesh in (("", plain, meshes.draw), (", 2x2 samples", fine, fine_mesh)):
-            seconds = interleaved(
-                {
-                    "blocks": lambda k, s=studio, p=pose_of: s.picture(only, p(k)),
-                    "whole": lambda k, s=studio, p=pose_of: s.picture(whole, p(k)),
-                    "usual": lambda k, s=studio, p=pose_of: s.picture(usual, p(k)),
-                    "meshes": lambda k, m=mesh, p=pose_of: m(p(k)),
-                },
-                ROUNDS if quality == "" else 3,
-                warm=2,
-            )
-            rows.append([what + quality, *(1 / s for s in seconds.values()), seconds["meshes"] / seconds["blocks"]])
+    still, moving = (lambda k: poses[0]), (lambda k: poses[k % len(poses)])
+    for what, pose_of in (("still", still), ("moving", moving), ("dragged", moving)):
+        for studio in studios.values():
+            studio.renderer.careful = what != "dragged"
+        for fine, mesh in ((False, meshes.draw), (True, fine_mesh)):
+            drawers = {
+                name: lambda k, s=studios[name, fine], d=drawn, p=pose_of: s.picture(d, p(k))
+                for name, drawn in lists.items()
+            }
+            drawers["meshes"] = lambda k, m=mesh, p=pose_of: m(p(k))
+            seconds = interleaved(drawers, 3 if fine else ROUNDS, warm=2)
+            ratio = seconds["meshes"] / seconds["blocks"]
+            rows.append([what + (", 2x2 samples" if fine else ""), *(1 / s for s in seconds.values()), ratio])
     cells = sum(b.values.size for b in blocks)
     table(f"Frames a second, {cells:,} cells as blocks and {meshes.quads:,} quads as meshes", rows)
-    plain.close()
-    fine.close()
+    for studio in studios.values():
+        studio.close()
 
 
 def fewer(block: Voxels, share: float, values: np.ndarray | None = None) -> Voxels:

@@ -83,7 +83,7 @@ class Frames:
     def draw(self, quality: Quality) -> NDArray[np.uint8]:
         """Draw once; returns ``(H, W, 3)`` uint8."""
         self._fit(self._ratio if quality is Quality.ROUGH else 1.0)
-        self._renderer.creases = quality is not Quality.ROUGH
+        self._renderer.careful = quality is not Quality.ROUGH
         self._session.draw()
         self._renderer.render()
         return self._renderer.pixels()
@@ -117,7 +117,7 @@ class Frames:
         return _mean(total)
 
     def _begin_sum(self) -> NDArray[np.uint16]:
-        self._renderer.creases = True
+        self._renderer.careful = True
         self._fit(1.0)
         self._session.draw()
         # Once in its place, where the texts then stay.
