@@ -31,8 +31,8 @@ class _Strict(BaseModel):
 class Source(_Strict):
     """Where the numbers come from: a ready capture, or a model and what to feed it. Files are relative to the scene.
 
-    Where both are given, the ready capture serves until other input is asked for. `sample` says which of the ready ones
-    is shown first.
+    Where both are given, the ready capture serves until other input is asked for. `sample` says which of the samples is
+    shown first.
     """
 
     capture: str | None = None

@@ -128,9 +128,10 @@ def _numbers(node: LayerNode, stage: Stage, sample: int) -> list[list[str]]:
     if layer.values.size == 0:
         return [["values", "none"]]
     zeros = layer.values.size - int(np.count_nonzero(layer.values))
+    finite = layer.statistics.nans + layer.statistics.infinities < layer.values.size
     found = [
-        ["minimum", _exact(layer.statistics.low)],
-        ["maximum", _exact(layer.statistics.high)],
+        ["minimum", _exact(layer.statistics.low) if finite else "none is finite"],
+        ["maximum", _exact(layer.statistics.high) if finite else "none is finite"],
         ["zeros", f"{100 * zeros / layer.values.size:.1f} % ({zeros:,} of {layer.values.size:,})"],
     ]
     if layer.statistics.nans or layer.statistics.infinities:
