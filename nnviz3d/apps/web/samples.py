@@ -33,17 +33,15 @@ class Samples:
     def __init__(self, app: WebApp) -> None:
         self._app = app
         self._entries = entries(app.session)
-        app.state.update({"samples": self._entries})
+        app.state.update({"samples": self._entries, "provenance": provenance(app.session)})
         self.synchronize()
 
     def synchronize(self) -> None:
-        """Show which one is selected, and where its numbers come from."""
+        """Show which one is selected."""
         chosen = self._app.session.selection.sample
         entry = self._entries[chosen] if 0 <= chosen < len(self._entries) else {"name": ""}
         model = self._app.session.scene.stage.capture.provenance.model
-        caption = " · ".join(t for t in (model, entry["name"]) if t)
-        origin = provenance(self._app.session)
-        self._app.state.update({"sample": chosen, "caption": caption, "provenance": origin})
+        self._app.state.update({"sample": chosen, "caption": " · ".join(t for t in (model, entry["name"]) if t)})
 
     def choose(self, index: int) -> None:
         """Look at another sample."""
