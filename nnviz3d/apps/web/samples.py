@@ -149,5 +149,5 @@ def provenance(session: Session) -> list[list[str]]:
         lines.append(["captured", origin.created])
     if origin.versions:
         lines.append(["with", ", ".join(f"{name} {version}" for name, version in origin.versions.items())])
-    lines.extend(["note", note] for note in origin.notes_of(session.selection.sample))
+    lines.extend(["note", note] for note in origin.notes)
     return lines
