@@ -185,8 +185,7 @@ def open_model(model: keras.Model, inputs: Inputs) -> Program:
         except Exception as error:
             raise ModelError(
                 f"{type(model).__name__} {model.name!r} cannot be traced: {reason(error)} Write its call() with "
-                f"keras.layers "
-                "and keras.ops, without Python ifs and loops over tensors, and check that the input fits."
+                "keras.layers and keras.ops, without Python ifs and loops over tensors, and check that the input fits."
             ) from error
     outputs = [t for t in keras.tree.flatten(result) if backend.is_keras_tensor(t)]
     if not outputs:
