@@ -96,6 +96,11 @@ class Renderer:
         self._panel_sprites: list[SpriteActor] = []
         self._panel_pixels: dict[tuple[Panel, float, float], NDArray[np.uint8]] = {}
         self.renderer.AddObserver("StartEvent", self._before_render)
+        self._front = vtkRenderer()
+        self._front.DrawOff()
+        self._front.InteractiveOff()
+        window.AddRenderer(self._front)
+        self._overlay: SpriteActor | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -163,6 +168,20 @@ class Renderer:
         self.renderer.GetActiveCamera().SetWindowCenter(-2 * x / width, -2 * y / height)
         self._text_stays = shift is not None
         self.window.Render()
+
+    def overlay(self, pixels: NDArray[np.uint8] | None) -> None:
+        """Show a picture in place of the scene, which costs nothing meanwhile; call `render` to see it.
+
+        Parameters
+        ----------
+        pixels
+            ``(H, W, 3)`` uint8, the first row on top, as large as the window; `None` for the scene again.
+        """
+        if pixels is not None:
+            self._overlay = self._overlay or SpriteActor(self._front)
+            self._overlay.show(pixels, 0, 0)
+        self._front.SetDraw(pixels is not None)
+        self.renderer.SetDraw(pixels is None)
 
     def pixels(self) -> NDArray[np.uint8]:
         """Read the last frame back, ``(H, W, 3)`` uint8, the first row on top; it is not drawn again."""

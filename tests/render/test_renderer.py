@@ -275,6 +275,19 @@ class TestKeepingUp:
         assert all(hasattr(drawer, "update") and hasattr(drawer, "remove") for drawer in (LinesActor, BoxesActor))
 
 
+def test_an_overlay_stands_in_place_of_the_scene_until_it_is_taken_away(studio, shoot):
+    what = picture_of(told_apart(np.full((1, 1, 1), 40.0)), Panel("p", "top-left", (TextRow("words"),)))
+    before = shoot(what, FRONT)
+    for seed in (1, 2):
+        pixels = np.random.default_rng(seed).integers(0, 256, (*SIZE[::-1], 3), dtype=np.uint8)
+        studio.renderer.overlay(pixels)
+        studio.renderer.render()
+        assert np.array_equal(studio.renderer.pixels(), pixels)
+    studio.renderer.overlay(None)
+    studio.renderer.render()
+    assert np.array_equal(studio.renderer.pixels(), before)
+
+
 class TestOffscreen:
     def test_the_picture_has_the_size_that_was_asked_for(self):
         for size, antialias in (((120, 64), True), ((65, 121), True), ((120, 64), False)):
