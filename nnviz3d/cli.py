@@ -275,7 +275,7 @@ def _options(model: Model) -> ModelOptions:
 
 
 def _run(request: CaptureRequest) -> Finished:
-    from nnviz3d.apps.worker import capture_with_progress
+    from nnviz3d.apps.progress import capture_with_progress
 
     return capture_with_progress(request)
 

@@ -1,19 +1,20 @@
-"""Starts the capture process and listens to it. TensorFlow never enters this process."""
+"""Has models captured where they live: in a process of this program's own, or in the one that holds a live model.
+
+TensorFlow never enters this process. Both ends speak JSON lines: a `CaptureRequest` there, `Event`s back.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from typing import IO
+from collections.abc import Callable
+from typing import IO, Protocol
 
 from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from nnviz3d.data import request as messages
 from nnviz3d.data.request import EVENT, CaptureRequest, Event, Finished
@@ -23,159 +24,251 @@ _TAIL = 4000
 """Characters of the process's own chatter that are shown with a bug."""
 _GRACE = 15.0
 """Seconds that the process gets to clean up in before it is killed."""
-_QUIET = 1.0
-"""Seconds that work may last without a progress bar."""
-_WORDS = {
-    "import": "Starting TensorFlow",
-    "load": "Loading the model",
-    "trace": "Tracing the model",
-    "forward": "Running the model",
-    "write": "Writing the capture",
-    "connections": "Finding the strongest connections",
-}
 
 
 class WorkerCrashed(Nnviz3dError):  # noqa: N818 - what happened, not what was wrong
     """The capture process died of a bug; the message holds its traceback and the end of what it printed."""
 
 
-def run_capture(request: CaptureRequest, on_event: Callable[[Event], None] | None = None) -> Finished:
-    """Capture a model in a process of its own, and wait for it.
+class Connection(Protocol):
+    """The other end."""
 
-    Parameters
-    ----------
-    request
-        What to capture, and where to.
-    on_event
-        Is told of progress and notices, in this thread.
+    @property
+    def read(self) -> IO[str]:
+        """Where its events come from."""
+        ...
 
-    Raises
-    ------
-    UserError
-        If the process refuses; its message is the sentence to show.
-    WorkerCrashed
-        If it crashes or dies.
-    """
-    with tempfile.TemporaryFile() as chatter:
-        process = subprocess.Popen(
+    @property
+    def write(self) -> IO[str]:
+        """Where requests go."""
+        ...
+
+    def obituary(self) -> Exception:
+        """Say what to raise when it is gone without a word."""
+        ...
+
+    def last_words(self) -> str:
+        """Return the end of what it printed, to be shown with a bug."""
+        ...
+
+    def finish(self) -> None:
+        """Let it end by itself: nothing more is asked."""
+        ...
+
+    def end(self) -> None:
+        """Make it end, whatever it is doing."""
+        ...
+
+
+class ProcessConnection:
+    """A capture process, started for this."""
+
+    def __init__(self) -> None:
+        self._chatter = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "nnviz3d.capture.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=chatter,
+            stderr=self._chatter,
             text=True,
             encoding="utf-8",
         )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("The capture process has no pipes.")
+        self.read, self.write = self._process.stdout, self._process.stdin
+
+    def obituary(self) -> Exception:
+        """Say how the process died."""
+        code = self._process.wait()
+        how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+        return WorkerCrashed("\n".join(p for p in (f"The capture process died ({how}).", self.last_words()) if p))
+
+    def last_words(self) -> str:
+        """Return the end of what the process printed."""
+        self._chatter.seek(0, 2)
+        self._chatter.seek(max(0, self._chatter.tell() - _TAIL))
+        tail = self._chatter.read().decode("utf-8", errors="replace").strip()
+        return tail and f"It printed last:\n{tail}"
+
+    def finish(self) -> None:
+        """Close its standard input, and wait until it has cleaned up."""
+        with contextlib.suppress(BrokenPipeError):
+            self.write.close()
+        self._process.wait()
+        self._close()
+
+    def end(self) -> None:
+        """Ask the process to clean up and go, and see that it does."""
+        self._process.terminate()
         try:
-            last = _converse(process, request, on_event)
-            code = process.wait()
+            self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._close()
+
+    def _close(self) -> None:
+        for pipe in (self.write, self.read):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        self._chatter.close()
+
+
+class SocketConnection:
+    """The process that holds a live model, which listens on the loopback.
+
+    Parameters
+    ----------
+    port, token
+        Where it listens, and the secret that it takes first.
+    """
+
+    def __init__(self, port: int, token: str) -> None:
+        try:
+            self._socket = socket.create_connection(("127.0.0.1", port))
+        except OSError as error:
+            raise UserError(f"The process that holds the model no longer answers ({error.strerror}).") from None
+        self.read = self._socket.makefile("r", encoding="utf-8")
+        self.write = self._socket.makefile("w", encoding="utf-8")
+        self.write.write(f"{token}\n")
+
+    def obituary(self) -> Exception:
+        """Say that nobody answers."""
+        return UserError("The process that holds the model has ended, so other samples cannot be run.")
+
+    def last_words(self) -> str:
+        """Return nothing: it prints where it runs."""
+        return ""
+
+    def finish(self) -> None:
+        """Hang up."""
+        for end in (self.read, self.write, self._socket):
+            with contextlib.suppress(OSError):
+                end.close()
+
+    def end(self) -> None:
+        """Hang up, so that who waits for an answer waits no longer."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self.finish()
+
+
+class Worker:
+    """Captures one request after another at the other end of a connection, which is made on first need and kept.
+
+    Parameters
+    ----------
+    connect
+        Makes the connection; made anew when the other end has died. By default a process of this program's own.
+    """
+
+    def __init__(self, connect: Callable[[], Connection] = ProcessConnection) -> None:
+        self._connect = connect
+        self._connection: Connection | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def run(self, request: CaptureRequest, on_event: Callable[[Event], None] | None = None) -> Finished:
+        """Have a model captured, and wait for it.
+
+        Parameters
+        ----------
+        request
+            What to capture, and where to.
+        on_event
+            Is told of progress and notices, in this thread.
+
+        Raises
+        ------
+        UserError
+            If the other end refuses; its message is the sentence to show.
+        WorkerCrashed
+            If it crashes or dies. The next request finds a new one.
+        """
+        connection = self._ready()
+        try:
+            last = _converse(connection, request, on_event)
         except BaseException:
-            _end(process)
+            # What it says next would still answer this request.
+            self._drop(connection)
             raise
-        finally:
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(BrokenPipeError):
-                        pipe.close()
         match last:
             case messages.Finished():
                 return last
             case messages.Refused():
                 raise UserError(last.message)
             case messages.Crashed():
-                raise WorkerCrashed(_obituary("The capture process failed.", last.traceback, chatter))
-        raise WorkerCrashed(_obituary(f"The capture process died with exit code {code}.", "", chatter))
+                parts = ("The capture process failed.", last.traceback, connection.last_words())
+                self._drop(connection)
+                raise WorkerCrashed("\n".join(part for part in parts if part))
+        death = connection.obituary()
+        self._drop(connection)
+        raise death
+
+    def finish(self) -> None:
+        """Let the other end go, and wait until it has cleaned up."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.finish()
+
+    def close(self) -> None:
+        """End the other end at once, also while `run` waits for it in another thread."""
+        with self._lock:
+            self._closed = True
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.end()
+
+    def _ready(self) -> Connection:
+        with self._lock:
+            if self._closed:
+                raise UserError("Nothing more can be run: the program ends.")
+            if self._connection is None:
+                self._connection = self._connect()
+            return self._connection
+
+    def _drop(self, connection: Connection) -> None:
+        with self._lock:
+            mine = self._connection is connection
+            self._connection = None if mine else self._connection
+        if mine:  # else `close` has it
+            connection.end()
 
 
-def capture_with_progress(request: CaptureRequest, *, console: Console | None = None) -> Finished:
-    """Capture a model, with a progress bar on standard error once it lasts over a second, and notices there.
+def run_capture(request: CaptureRequest, on_event: Callable[[Event], None] | None = None) -> Finished:
+    """Capture a model in a process of its own, and wait for it.
 
     Raises
     ------
     UserError, WorkerCrashed
-        As `run_capture`.
+        As `Worker.run`.
     """
-    screen = console or Console(stderr=True)
-    with _Bar(screen) as bar:
-        return run_capture(request, bar.hear)
+    worker = Worker()
+    try:
+        done = worker.run(request, on_event)
+        worker.finish()
+    finally:
+        worker.close()
+    return done
 
 
-class _Bar:
-    """One line that says which stage the work is in; it shows itself only if the work lasts."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            # In a pipe or a log there is nothing to animate, and stopping would leave an empty line.
-            disable=not console.is_terminal,
-        )
-        self._task = self._progress.add_task(_WORDS["import"], total=None)
-        # A timer, because the first and longest stage, starting TensorFlow, says nothing while it lasts.
-        self._timer = threading.Timer(_QUIET, self._progress.start)
-        self._timer.daemon = True
-
-    def __enter__(self) -> _Bar:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        self._timer.join()
-        self._progress.stop()
-
-    def hear(self, event: Event) -> None:
-        if isinstance(event, messages.Notice):
-            # As `Text`: in a string rich takes [brackets] for markup and :cat: for a picture, and names may hold both.
-            self._console.print(Text(event.text), style="dim", soft_wrap=True)
-        elif isinstance(event, messages.Progress):
-            words = _WORDS.get(event.stage, event.stage)
-            self._progress.update(self._task, description=words, total=event.total, completed=event.done)
-
-
-def _converse(
-    process: subprocess.Popen[str], request: CaptureRequest, on_event: Callable[[Event], None] | None
-) -> Event | None:
+def _converse(connection: Connection, request: CaptureRequest, on_event: Callable[[Event], None] | None) -> Event | None:
     """Hand over the request and pass on what comes; returns the last word, if there was one."""
-    if process.stdin is None or process.stdout is None:
-        raise RuntimeError("The capture process has no pipes.")
-    with contextlib.suppress(BrokenPipeError):  # it died at once; its exit code tells
-        process.stdin.write(request.model_dump_json() + "\n")
-        process.stdin.flush()
-    for event in _events(process.stdout):
-        if isinstance(event, messages.Progress | messages.Notice):
+    with contextlib.suppress(BrokenPipeError):  # it died at once; that it says nothing tells
+        connection.write.write(request.model_dump_json() + "\n")
+        connection.write.flush()
+    with contextlib.suppress(ConnectionError):
+        for line in connection.read:
+            event = _event(line)
+            if not isinstance(event, messages.Progress | messages.Notice):
+                return event
             if on_event is not None:
                 on_event(event)
-        else:
-            return event
     return None
 
 
-def _events(lines: IO[str]) -> Iterator[Event]:
-    for line in lines:
-        try:
-            yield EVENT.validate_json(line)
-        except ValidationError as error:
-            raise WorkerCrashed(f"The capture process said something that is no event: {line!r} ({error}).") from error
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """Ask the process to clean up and go, and see that it does."""
-    process.terminate()
+def _event(line: str) -> Event:
     try:
-        process.wait(_GRACE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _obituary(first: str, trace: str, chatter: IO[bytes]) -> str:
-    chatter.seek(0, 2)
-    chatter.seek(max(0, chatter.tell() - _TAIL))
-    tail = chatter.read().decode("utf-8", errors="replace").strip()
-    return "\n".join(part for part in (first, trace, tail and f"It printed last:\n{tail}") if part)
+        return EVENT.validate_json(line)
+    except ValidationError as error:
+        raise WorkerCrashed(f"The capture process said something that is no event: {line!r} ({error}).") from error

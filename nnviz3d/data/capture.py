@@ -109,6 +109,16 @@ class Capture:
         array = self._array("labels")
         return None if array is None else self._read(array, slice(self.committed))
 
+    def label(self, sample: int) -> int | None:
+        """Return the true class of a sample, if known."""
+        labels = self.labels
+        return None if labels is None else int(labels[sample])
+
+    def sample_name(self, sample: int) -> str:
+        """Return what a sample is called: ``china.jpg``, ``digits:7``."""
+        names = self.provenance.samples
+        return names[sample] if sample < len(names) else f"sample {sample}"
+
     def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
         """Read a pair's strongest connections for one sample; `None` if none were captured."""
         path = store.connection_path(source, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,16 @@ class Scene:
                 f"{capture.path.name} holds no activations, which the scene shows; capture the model again."
             )
         return Scene(spec, Stage.build(capture, aspect=aspect))
+
+    def revised(self, capture: Capture) -> Scene:
+        """Return this scene of other numbers, such as a series that has become longer: the same blocks stand where they did.
+
+        Parameters
+        ----------
+        capture
+            Of the same model, each layer of the shape that it has here.
+        """
+        return Scene(self.spec, replace(self.stage, capture=capture))
 
     def at(self, t: float, selection: Selection | None = None) -> DrawList:
         """Return the picture at `t` seconds; arrays that did not change are the same objects as before."""

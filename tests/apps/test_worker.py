@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from nnviz3d.apps.worker import WorkerCrashed, capture_with_progress, run_capture
+from nnviz3d.apps.progress import capture_with_progress
+from nnviz3d.apps.worker import WorkerCrashed, run_capture
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import EVENT, CaptureRequest, Finished, Notice, Progress, Refused
@@ -188,7 +189,7 @@ def test_a_crash_shows_its_traceback_and_the_last_chatter(tmp_path, monkeypatch)
 
 def test_a_process_that_dies_in_silence_is_a_crash(tmp_path, monkeypatch):
     stand_in(tmp_path, monkeypatch, "echo last words >&2; kill -SEGV $$")
-    with pytest.raises(WorkerCrashed, match=r"(?s)died with exit code -11\..*last words"):
+    with pytest.raises(WorkerCrashed, match=r"(?s)died \(signal 11\)\..*last words"):
         run_capture(request(tmp_path))
 
 
@@ -217,7 +218,7 @@ def test_names_in_notices_are_shown_as_they_are(monkeypatch):
         hear(Notice(text="[bold]x.png :cat: was cropped."))
         return Finished(out=request.out, samples=1, nodes=1, seconds={})
 
-    monkeypatch.setattr("nnviz3d.apps.worker.run_capture", told)
+    monkeypatch.setattr("nnviz3d.apps.progress.run_capture", told)
     screen = io.StringIO()
     capture_with_progress(CaptureRequest(model="m.keras", out=Path("run.zarr")), console=Console(file=screen, width=20))
     assert screen.getvalue() == "[bold]x.png :cat: was cropped.\n"

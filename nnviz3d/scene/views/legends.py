@@ -19,10 +19,10 @@ _BEST = 3
 
 def title_panel(capture: Capture, sample: int, answer: str | None = None) -> Panel:
     """Say what is seen: the sample, its label, what the model makes of it, and how it was prepared."""
-    names = capture.provenance.samples
-    words = [f"input {names[sample] if sample < len(names) else f'sample {sample}'}"]
-    if capture.labels is not None:
-        words.append(f"labelled {class_name(capture.classes, int(capture.labels[sample]))}")
+    words = [f"input {capture.sample_name(sample)}"]
+    label = capture.label(sample)
+    if label is not None:
+        words.append(f"labelled {class_name(capture.classes, label)}")
     if answer is not None:
         words.append(answer)
     provenance = capture.provenance

@@ -1,0 +1,83 @@
+"""Shows on standard error how far long work has come."""
+
+from __future__ import annotations
+
+import threading
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from nnviz3d.apps.worker import Worker, run_capture
+from nnviz3d.data import request as messages
+from nnviz3d.data.request import CaptureRequest, Event, Finished
+
+_QUIET = 1.0
+"""Seconds that work may last without a progress bar."""
+_WORDS = {
+    "import": "Starting TensorFlow",
+    "load": "Loading the model",
+    "trace": "Tracing the model",
+    "forward": "Running the model",
+    "write": "Writing the capture",
+    "connections": "Finding the strongest connections",
+}
+
+
+def capture_with_progress(
+    request: CaptureRequest, *, worker: Worker | None = None, console: Console | None = None
+) -> Finished:
+    """Capture a model, with a progress bar on standard error once it lasts over a second, and notices there.
+
+    Parameters
+    ----------
+    worker
+        Who does it, and stays; by default a process for this request alone.
+
+    Raises
+    ------
+    UserError, WorkerCrashed
+        As `run_capture`.
+    """
+    screen = console or Console(stderr=True)
+    with _Bar(screen) as bar:
+        return run_capture(request, bar.hear) if worker is None else worker.run(request, bar.hear)
+
+
+class _Bar:
+    """One line that says which stage the work is in; it shows itself only if the work lasts."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            # In a pipe or a log there is nothing to animate, and stopping would leave an empty line.
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task(_WORDS["import"], total=None)
+        # A timer, because the first and longest stage, starting TensorFlow, says nothing while it lasts.
+        self._timer = threading.Timer(_QUIET, self._progress.start)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _Bar:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._timer.join()
+        self._progress.stop()
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, messages.Notice):
+            # As `Text`: in a string rich takes [brackets] for markup and :cat: for a picture, and names may hold both.
+            self._console.print(Text(event.text), style="dim", soft_wrap=True)
+        elif isinstance(event, messages.Progress):
+            words = _WORDS.get(event.stage, event.stage)
+            self._progress.update(self._task, description=words, total=event.total, completed=event.done)
