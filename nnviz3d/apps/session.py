@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from nnviz3d.apps.live import Answer, Live
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.series import CaptureSeries
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Something that can be chosen to be looked at.
+
+    Attributes
+    ----------
+    name
+        What people call it.
+    index
+        Which of the capture's samples it is; `None` until the model has been run on it.
+    source
+        How a request names it; `None` if it cannot be run again.
+    """
+
+    name: str
+    index: int | None = None
+    source: str | None = None
+
+
+def captured_samples(capture: Capture) -> tuple[Sample, ...]:
+    """Return what a capture holds."""
+    return tuple(Sample(capture.sample_name(i), i) for i in range(capture.committed))
 
 
 class Session:
@@ -20,6 +48,10 @@ class Session:
         What is shown.
     renderer
         Where. The caller renders.
+    samples
+        What can be chosen; by default what the capture holds.
+    live
+        Who runs the model on samples that were not captured.
 
     Attributes
     ----------
@@ -27,22 +59,44 @@ class Session:
         The moment that is shown, in seconds; at first the end, where all is revealed.
     playing, speed
         Whether `advance` moves the clock, and how many scene seconds pass in one second.
+    message
+        A sentence that people should read now, such as why a sample could not be run; whoever shows it empties it.
     """
 
-    def __init__(self, scene: Scene, renderer: Renderer) -> None:
+    def __init__(
+        self, scene: Scene, renderer: Renderer, *, samples: Sequence[Sample] = (), live: Live | None = None
+    ) -> None:
         self.scene = scene
         self.renderer = renderer
         self.t = scene.duration
         self.playing = False
         self.speed = 1.0
         self.selection = Selection()
+        self.message = ""
+        self._samples = list(samples or captured_samples(scene.stage.capture))
+        self._wanted: int | None = None
+        self.live = live
 
     @property
-    def samples(self) -> tuple[str, ...]:
-        """A name for each sample that can be chosen."""
-        capture = self.scene.stage.capture
-        names = capture.provenance.samples
-        return tuple(names[i] if i < len(names) else f"sample {i}" for i in range(capture.committed))
+    def samples(self) -> tuple[Sample, ...]:
+        """What can be chosen."""
+        return tuple(self._samples)
+
+    @property
+    def chosen(self) -> int:
+        """The position, in `samples`, of what is shown."""
+        shown = self.selection.sample
+        return next((i for i, sample in enumerate(self._samples) if sample.index == shown), 0)
+
+    @property
+    def wanted(self) -> int | None:
+        """The position of what the model is being run on, to be shown next."""
+        return self._wanted
+
+    @property
+    def busy(self) -> str:
+        """A sentence that says what is waited for, or nothing."""
+        return "" if self._wanted is None else f"Running the model on {self._samples[self._wanted].name}"
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -52,6 +106,53 @@ class Session:
     def select(self, **changes: Any) -> None:
         """Change what is selected: the fields of `Selection` by name."""
         self.selection = replace(self.selection, **changes)
+
+    # Samples.
+
+    def choose(self, position: int) -> None:
+        """Look at another sample: at once if the model has been run on it, else when it has, which `poll` tells."""
+        sample = self._samples[position]
+        if sample.index is not None:
+            self._wanted = None
+            self.select(sample=sample.index)
+        elif self.live is not None and sample.source is not None:
+            self._wanted = position
+            self.live.ask(sample.source)
+
+    def step(self, by: int) -> None:
+        """Choose the next or the previous sample, around the ends."""
+        current = self.chosen if self._wanted is None else self._wanted
+        self.choose((current + by) % len(self._samples))
+
+    def add(self, sample: Sample) -> int:
+        """Take in one more sample; returns its position."""
+        self._samples.append(sample)
+        return len(self._samples) - 1
+
+    def poll(self) -> bool:
+        """Take what the model has said since the last call; returns whether there was anything."""
+        answers = self.live.answers() if self.live is not None else []
+        for answer in answers:
+            self._take(answer)
+        return bool(answers)
+
+    def _take(self, answer: Answer) -> None:
+        position = next(i for i, sample in enumerate(self._samples) if sample.source == answer.source)
+        expected = position == self._wanted
+        if expected:
+            self._wanted = None
+        if answer.capture is None:
+            # Of a sample that nobody waits for any more nobody wants to hear.
+            self.message = answer.problem if expected else self.message
+            return
+        series = CaptureSeries.of(self.scene.stage.capture)
+        index = series.committed
+        self.scene = self.scene.revised(series.plus(answer.capture))
+        self._samples[position] = replace(self._samples[position], index=index)
+        if expected:
+            self.select(sample=index)
+
+    # Time.
 
     def play(self) -> None:
         """Let the clock run, from the start if it is at the end."""
@@ -75,6 +176,8 @@ class Session:
         if self.t >= self.scene.duration:
             self.playing = False
         return True
+
+    # The picture.
 
     def home(self) -> CameraPose:
         """Return the scene's own view of this moment, for the window's shape."""

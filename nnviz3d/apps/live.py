@@ -1,0 +1,121 @@
+"""Runs the model on further samples while people look: one request at a time, the newest wish first."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnviz3d.apps.worker import Worker
+from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.data.request import CaptureRequest
+from nnviz3d.errors import Nnviz3dError, UserError
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a wish.
+
+    Attributes
+    ----------
+    source
+        The sample that was asked for, as a request names it.
+    capture
+        A capture of it alone; `None` if there is none.
+    problem
+        A sentence that says why not.
+    """
+
+    source: str
+    capture: Capture | None = None
+    problem: str = ""
+
+
+class Live:
+    """A worker and the thread that waits for it.
+
+    Parameters
+    ----------
+    worker
+        Who runs the model; closed with this.
+    template
+        A request for the model, without a sample.
+    folder
+        Where captures go, a folder that outlives this.
+    """
+
+    def __init__(self, worker: Worker, template: CaptureRequest, folder: Path) -> None:
+        self._worker = worker
+        self._template = template
+        self._folder = folder
+        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._wish: str | None = None
+        self._closed = False
+        self._count = 0
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._told: Callable[[], None] = lambda: None
+
+    @property
+    def folder(self) -> Path:
+        """A folder of this alone, for files that people hand in as well."""
+        return self._folder
+
+    def tell(self, told: Callable[[], None]) -> None:
+        """Call this, in another thread, whenever there is an answer."""
+        self._told = told
+
+    def ask(self, source: str) -> None:
+        """Wish for a sample; an earlier wish that was not begun yet is forgotten."""
+        with self._changed:
+            self._wish = source
+            self._changed.notify()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="live samples", daemon=True)
+            self._thread.start()
+
+    def answers(self) -> list[Answer]:
+        """Take what has come since the last call."""
+        found = []
+        while not self._answers.empty():
+            found.append(self._answers.get())
+        return found
+
+    def close(self) -> None:
+        """End the worker, and wait for the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._worker.close()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while self._wish is None and not self._closed:
+                    self._changed.wait()
+                if self._closed or self._wish is None:
+                    return
+                source, self._wish = self._wish, None
+            answer = self._capture(source)
+            if not self._closed:
+                self._answers.put(answer)
+                self._told()
+
+    def _capture(self, source: str) -> Answer:
+        self._count += 1
+        out = self._folder / f"live-{self._count}.zarr"
+        try:
+            self._worker.run(self._template.model_copy(update={"inputs": (source,), "out": out}))
+            return Answer(source, open_capture(out))
+        except UserError as error:
+            return Answer(source, problem=str(error))
+        except Nnviz3dError as error:
+            if not self._closed:
+                print(f"nnviz3d: {error}", file=sys.stderr, flush=True)
+            first = str(error).splitlines()[0]
+            return Answer(source, problem=f"{first} The terminal says more; choose a sample again to start a new one.")
