@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from nnviz3d.apps.session import Session
+from nnviz3d.apps.turntable import Turntable, orbit, pan, zoom
 from nnviz3d.apps.web import frames as frames_module
 from nnviz3d.apps.web.appearance import gradient
 from nnviz3d.apps.web.frames import Frames, Quality, pack
 from nnviz3d.apps.web.layers import details, groups
 from nnviz3d.apps.web.samples import entries, provenance
 from nnviz3d.apps.web.security import Gate, address
-from nnviz3d.apps.web.turntable import Turntable, orbit, pan, zoom
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnviz3d.apps.session import Session
+from nnviz3d.apps.turntable import Turntable
 from nnviz3d.apps.web.frames import FOLLOWING, PLAYING, Frames, Quality, pack, png
-from nnviz3d.apps.web.turntable import Turntable
 
 AREA = "view"
 """Name under which page and server speak of the picture."""
