@@ -1,10 +1,10 @@
 """The capture process: ``python -m nnviz3d.capture.process``.
 
-Reads one `CaptureRequest` as JSON from its standard input and answers with `Event` lines on its standard output, the
-last of which is `Finished`, `Refused` or `Crashed`. TensorFlow lives here and nowhere near a window: on Linux it and
-OpenGL in one process crash.
+Reads `CaptureRequest`s, a line of JSON each, from its standard input until that is closed, and answers each with
+`Event` lines on its standard output, the last of which is `Finished`, `Refused` or `Crashed`. TensorFlow lives here and
+nowhere near a window: on Linux it and OpenGL in one process crash.
 
-Exit codes: 0 finished, 2 refused, 1 crashed, 130 interrupted.
+Exit codes, by the last request: 0 finished, 2 refused, 1 crashed; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,18 +14,13 @@ import signal
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable
 from types import FrameType
 from typing import TextIO
 
-from pydantic import ValidationError
-
 from nnviz3d.capture.early import refuse_early
-from nnviz3d.data.request import CaptureRequest, Crashed, Event, Finished, Progress, Refused
-from nnviz3d.errors import ModelError, UserError
-
-Report = Callable[[Event], None]
+from nnviz3d.capture.requests import INTERRUPTED, Report, serve_requests
+from nnviz3d.data.request import CaptureRequest, Finished, Progress
+from nnviz3d.errors import ModelError
 
 _NO_TENSORFLOW = (
     "Capturing a model needs TensorFlow, which is not installed; install it with: pip install tensorflow. "
@@ -36,31 +31,16 @@ _GRACE = 10.0
 
 
 def main() -> int:
-    """Do one request; returns the exit code."""
+    """Answer all requests; returns the exit code."""
     answers = _private_stdout()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
-    def say(event: Event) -> None:
-        answers.write(event.model_dump_json() + "\n")
-        answers.flush()
-
     try:
-        request = CaptureRequest.model_validate_json(sys.stdin.readline())
-        say(_capture(request, say))
-    except UserError as error:
-        say(Refused(message=str(error)))
-        return 2
-    except (KeyboardInterrupt, BrokenPipeError):
-        return 130
-    except ValidationError as error:
-        say(Crashed(traceback=f"The request is not valid: {error}"))
-        return 1
-    except Exception:  # noqa: BLE001 - whatever it is, the parent shows it whole
-        say(Crashed(traceback=traceback.format_exc()))
-        return 1
-    return 0
+        return serve_requests(sys.stdin, answers, _capture)
+    except KeyboardInterrupt:  # before there was anything to interrupt
+        return INTERRUPTED
 
 
 def _capture(request: CaptureRequest, say: Report) -> Finished:

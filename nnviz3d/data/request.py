@@ -1,4 +1,4 @@
-"""What the capture process is asked to do, and what it says while it does it: plain JSON over its standard streams."""
+"""What is asked of whoever runs a model, and what it says while it does it: lines of JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class CaptureRequest(BaseModel):
     model
         A ``.keras`` or ``.h5`` file, or ``keras:NAME`` for one of keras.applications.
     inputs
-        Pictures, a folder, ``.npy``/``.npz``, ``digits:N``, or ``random``; none means ``random``.
+        Pictures, a folder, ``.npy``/``.npz``, one row of those as in ``x.npy[3]``, ``digits:N``, or ``random``; none
+        means ``random``.
     out
         The capture to write.
     preprocess
@@ -35,6 +36,12 @@ class CaptureRequest(BaseModel):
         How many connections to keep for each pair of layers and each ranking.
     seed
         For random inputs and for whatever the model draws at random.
+    shapes
+        One for each input of the model, without the batch: where the model leaves sizes open, bring the samples to
+        these, those of other samples that they are to be seen beside. Empty: the samples decide.
+    transient
+        The capture is one of a session that goes with it: it is written in haste, not compressed, and without the
+        weights, which the session's first capture holds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +56,8 @@ class CaptureRequest(BaseModel):
     trust: bool = False
     top_k: Annotated[int, Field(ge=1)] = 256
     seed: int = 0
+    shapes: tuple[tuple[int, ...], ...] = ()
+    transient: bool = False
 
 
 class Progress(BaseModel):
