@@ -18,6 +18,7 @@ from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
 from vtkmodules.vtkRenderingOpenGL2 import vtkOpenGLTexture, vtkTextureObject
 
 from nnviz3d.errors import UserError
+from nnviz3d.render.picking import GAP_SHARE
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR
 from nnviz3d.scene.primitives import Color, Voxels
 
@@ -159,7 +160,7 @@ class VoxelActor:
         self._uniform("groundColor", ground)
         self._uniform("nanColor", NAN_COLOR)
         self._uniform("infColor", INF_COLOR)
-        self._uniform("gapShare", (0.07,))
+        self._uniform("gapShare", (GAP_SHARE,))
         self.update(block)
         renderer.AddActor(self.actor)
 

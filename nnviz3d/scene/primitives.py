@@ -88,6 +88,26 @@ class Image:
 
 
 @dataclass(frozen=True, eq=False)
+class Ends:
+    """What some lines connect.
+
+    Attributes
+    ----------
+    source, target
+        Node ids.
+    index
+        ``(n, 2)`` int64: for each line the flat index (C order) of the source's cell and of the target's.
+    weight
+        ``(n,)`` float32.
+    """
+
+    source: str
+    target: str
+    index: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class Lines:
     """Polylines with one colour and opacity each.
 
@@ -99,6 +119,8 @@ class Lines:
         ``(n, 4)`` float32: red, green, blue, opacity.
     width
         In pixels of a 720 pixels high picture.
+    ends
+        What each line connects, if each is one connection.
     """
 
     name: str
@@ -106,6 +128,7 @@ class Lines:
     colors: NDArray[np.float32]
     width: float = 1.0
     opacity: float = 1.0
+    ends: Ends | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +251,34 @@ class Panel:
     rows: tuple[Row, ...]
 
 
-Primitive = Voxels | Image | Lines | Box | Labels | Panel
+@dataclass(frozen=True)
+class Span:
+    """A box of the world, along its axes."""
+
+    origin: Vector
+    size: Vector
+
+
+@dataclass(frozen=True, eq=False)
+class Callout:
+    """Brackets around marked places of the world, seen however small these are, and words beside them.
+
+    Attributes
+    ----------
+    marks
+        What is marked.
+    path
+        ``(n, 3)`` float32: points that the words should not cover either; the middle one, if there are any, is what
+        they stand beside.
+    """
+
+    name: str
+    marks: tuple[Span, ...]
+    rows: tuple[Row, ...]
+    path: NDArray[np.float32]
+
+
+Primitive = Voxels | Image | Lines | Box | Labels | Panel | Callout
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,49 @@ from nnviz3d.scene.colors import Normalize
 
 
 @dataclass(frozen=True)
+class CellPick:
+    """A number of a layer.
+
+    Attributes
+    ----------
+    index
+        Its place in one sample's tensor; without the channel for a pixel of a coloured picture, which is several.
+    """
+
+    layer: str
+    index: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class EdgePick:
+    """A connection between two numbers.
+
+    Attributes
+    ----------
+    source_index, target_index
+        The places of the two in one sample's tensors.
+    weight
+        The same for every sample.
+    """
+
+    source: str
+    target: str
+    source_index: tuple[int, ...]
+    target_index: tuple[int, ...]
+    weight: float
+
+
+@dataclass(frozen=True)
+class LayerPick:
+    """A layer that is drawn without its numbers."""
+
+    layer: str
+
+
+Pick = CellPick | EdgePick | LayerPick
+
+
+@dataclass(frozen=True)
 class Selection:
     """Choices that change what is drawn; `None` leaves it to the scene.
 
@@ -24,6 +67,8 @@ class Selection:
         Name of a colour map for layers without negative numbers.
     normalize, ranking
         As in the views of these settings.
+    pick
+        What was pointed at: marked, and told in full.
     """
 
     sample: int = 0
@@ -32,3 +77,4 @@ class Selection:
     colormap: str | None = None
     normalize: Normalize | None = None
     ranking: Ranking | None = None
+    pick: Pick | None = None

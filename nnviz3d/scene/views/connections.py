@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.records import Connections, Ranking
 from nnviz3d.scene.colors import NAN_COLOR, NEGATIVE, POSITIVE, number
-from nnviz3d.scene.primitives import Lines, Panel, Primitive, SwatchRow, TextRow
+from nnviz3d.scene.primitives import Ends, Lines, Panel, Primitive, SwatchRow, TextRow
 from nnviz3d.scene.routes import bezier
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import Activations, ConnectionsView, SceneSpec
@@ -39,18 +41,12 @@ class ConnectionLinesView:
             self._kept = {key: self._build(selection.sample, ranking)}
         shown: list[Primitive] = []
         for primitive in self._kept[key]:
-            if not isinstance(primitive, Lines):
+            if not isinstance(primitive, Lines) or primitive.ends is None:
                 shown.append(primitive)
                 continue
-            target = primitive.name.split("|")[1]
-            seen = self._seen(target, t) * (
-                1.0 if selection.layer in (None, target, primitive.name.split("|")[0]) else 0.2
-            )
-            shown.append(
-                primitive
-                if seen == 1.0
-                else Lines(primitive.name, primitive.points, primitive.colors, primitive.width, seen)
-            )
+            source, target = primitive.ends.source, primitive.ends.target
+            seen = self._seen(target, t) * (1.0 if selection.layer in (None, target, source) else 0.2)
+            shown.append(primitive if seen == 1.0 else replace(primitive, opacity=seen))
         return tuple(shown)
 
     def _seen(self, node_id: str, t: float) -> float:
@@ -80,7 +76,7 @@ class ConnectionLinesView:
         strength = np.abs(values[order])
         share = strength / max(float(strength.max()), 1e-30)
         signed = values[order]
-        points = self._curves(pair, order)
+        points = curves(self._stage, pair.source, pair.target, pair.index[order])
         colors = np.empty((len(order), 4), dtype=np.float32)
         colors[:, :3] = np.where(signed[:, np.newaxis] >= 0, POSITIVE, NEGATIVE)
         # Many lines of like strength would add up to one pale mass: the more there are, the fainter each is.
@@ -88,33 +84,20 @@ class ConnectionLinesView:
         if self._stage.place(pair.source).row != self._stage.place(pair.target).row:
             colors[:, 3] *= _GATHERED
         bins = np.minimum((share * len(_WIDTHS)).astype(int), len(_WIDTHS) - 1)
-        return [
-            Lines(f"{pair.source}|{pair.target}|{k}", points[bins == k], colors[bins == k], width)
-            for k, width in enumerate(_WIDTHS)
-            if (bins == k).any()
-        ]
+        lines = []
+        for k, width in enumerate(_WIDTHS):
+            chosen = order[bins == k]
+            if len(chosen):
+                ends = Ends(pair.source, pair.target, pair.index[chosen], pair.weight[chosen])
+                name = f"{pair.source}|{pair.target}|{k}"
+                lines.append(Lines(name, points[bins == k], colors[bins == k], width, ends=ends))
+        return lines
 
     def _strongest(self, pair: Connections) -> NDArray[np.int64]:
         """Return which connections are drawn, the strongest first; what is no finite number has no strength."""
         strength = np.abs(_ranked(pair))
         finite = np.flatnonzero(np.isfinite(strength))
         return finite[np.argsort(-strength[finite], kind="stable")][: self._spec.strongest]
-
-    def _curves(self, pair: Connections, order: NDArray[np.int64]) -> NDArray[np.float32]:
-        start = self._stage.centers(pair.source, pair.index[order, 0])
-        end = self._stage.centers(pair.target, pair.index[order, 1])
-        source, target = self._stage.place(pair.source), self._stage.place(pair.target)
-        if source.row == target.row:
-            reach = np.zeros_like(start)
-            reach[:, 0] = (end[:, 0] - start[:, 0]) * 0.45
-            return bezier(start, start + reach, end - reach, end, _POINTS).astype(np.float32)
-        # To another row: gathered into the edge's own way, and spread again at its end.
-        way = next(r.points for r in self._stage.routes if (r.edge.source, r.edge.target) == (pair.source, pair.target))
-        first, last = np.broadcast_to(way[0], start.shape), np.broadcast_to(way[-1], end.shape)
-        out = bezier(start, (start + first) / 2, first, first, _POINTS)
-        into = bezier(last, last, (last + end) / 2, end, _POINTS)
-        middle = np.broadcast_to(way, (len(order), *way.shape))
-        return np.concatenate([out, middle, into], axis=1).astype(np.float32)
 
     def _legend(self, pairs: list[Connections], ranking: Ranking) -> tuple[Primitive, ...]:
         if not pairs:
@@ -153,3 +136,29 @@ class ConnectionLinesView:
 def _ranked(pair: Connections) -> NDArray[np.float32]:
     """Return the numbers by which a pair's connections were ranked."""
     return pair.weight if pair.ranking == "weight" else pair.contribution
+
+
+def curves(stage: Stage, source: str, target: str, index: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the ways of connections from one layer to the next.
+
+    Parameters
+    ----------
+    index
+        ``(n, 2)``: flat indices of the source's cells and of the target's.
+
+    Returns
+    -------
+    ``(n, p, 3)`` world coordinates.
+    """
+    start, end = stage.centers(source, index[:, 0]), stage.centers(target, index[:, 1])
+    if stage.place(source).row == stage.place(target).row:
+        reach = np.zeros_like(start)
+        reach[:, 0] = (end[:, 0] - start[:, 0]) * 0.45
+        return bezier(start, start + reach, end - reach, end, _POINTS).astype(np.float32)
+    # To another row: gathered into the edge's own way, and spread again at its end.
+    way = next(r.points for r in stage.routes if (r.edge.source, r.edge.target) == (source, target))
+    first, last = np.broadcast_to(way[0], start.shape), np.broadcast_to(way[-1], end.shape)
+    out = bezier(start, (start + first) / 2, first, first, _POINTS)
+    into = bezier(last, last, (last + end) / 2, end, _POINTS)
+    middle = np.broadcast_to(way, (len(index), *way.shape))
+    return np.concatenate([out, middle, into], axis=1).astype(np.float32)

@@ -1,0 +1,294 @@
+"""Says what is seen at a point of the picture: the same walk as the voxel shader's, in NumPy. No window is asked.
+
+The cost follows the cells that one ray crosses, not the cells of a block.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.primitives import Box, DrawList, Image, Lines, Voxels
+
+GAP_SHARE = 0.07
+"""Share of a cube's shortest side that stays free on each side of it."""
+_REACH = 5.0
+"""Pixels from which a line on the bare ground can be caught."""
+_REACH_BEFORE = 2.5
+"""The same where the line passes in front of something that may be meant as well."""
+_SAME = 1.0
+"""Pixels: of lines that are as near as that the one on top is meant."""
+_FAINTEST = 0.02
+"""Opacity of a line that is not seen."""
+_EYE = 1e-6
+"""World distance in front of the eye where seeing begins."""
+
+
+@dataclass(frozen=True)
+class CellHit:
+    """A cube of a block: its place along x, y and z."""
+
+    name: str
+    cell: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class PixelHit:
+    """A pixel of a picture that stands in the world."""
+
+    name: str
+    row: int
+    column: int
+
+
+@dataclass(frozen=True)
+class BoxHit:
+    """A solid box."""
+
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class LineHit:
+    """One of some lines, by its number."""
+
+    lines: Lines
+    number: int
+
+
+Solid = CellHit | PixelHit | BoxHit
+Hit = Solid | LineHit
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Eye:
+    """A camera and the picture that it takes.
+
+    Attributes
+    ----------
+    position, ahead, right, up
+        World coordinates; the last three are unit vectors.
+    half
+        Half the picture's height at distance 1.
+    size
+        Width and height in pixels.
+    """
+
+    position: Floats
+    ahead: Floats
+    right: Floats
+    up: Floats
+    half: float
+    size: tuple[int, int]
+
+    @staticmethod
+    def of(pose: CameraPose, size: tuple[int, int]) -> Eye:
+        """Look from this pose at a picture of this size."""
+        position = np.array(pose.position)
+        ahead = np.array(pose.target) - position
+        ahead /= np.linalg.norm(ahead)
+        right = np.cross(ahead, pose.up)
+        right /= np.linalg.norm(right)
+        half = math.tan(math.radians(pose.field_of_view / 2))
+        return Eye(position, ahead, right, np.cross(right, ahead), half, size)
+
+    @property
+    def pixel(self) -> float:
+        """World size of a pixel at distance 1."""
+        return 2 * self.half / self.size[1]
+
+    def ray(self, x: float, y: float) -> Floats:
+        """Return the unit vector towards a point of the picture, in pixels from its upper left corner."""
+        width, height = self.size
+        way = self.ahead + ((x - width / 2) * self.right + (height / 2 - y) * self.up) * self.pixel
+        return np.asarray(way / np.linalg.norm(way))
+
+    def project(self, points: Floats) -> tuple[Floats, Floats]:
+        """Return where points ``(..., 3)`` are seen, in pixels ``(..., 2)``, and how far ahead they lie ``(...)``."""
+        away = points - self.position
+        depth = away @ self.ahead
+        width, height = self.size
+        with np.errstate(divide="ignore", invalid="ignore"):
+            x = width / 2 + away @ self.right / depth / self.pixel
+            y = height / 2 - away @ self.up / depth / self.pixel
+        return np.stack([x, y], axis=-1), depth
+
+
+def pick(what: DrawList, pose: CameraPose, size: tuple[int, int], at: tuple[float, float]) -> Hit | None:
+    """Find the nearest thing that is seen at a point.
+
+    Parameters
+    ----------
+    what, pose, size
+        The picture: what is in it, from where, and its width and height in pixels.
+    at
+        Pixels from the picture's upper left corner; the middle of the first pixel is ``(0.5, 0.5)``.
+
+    Returns
+    -------
+    A line if one passes closely by that nothing hides, else a cube, pixel or solid box, else `None`.
+    """
+    eye = Eye.of(pose, size)
+    found = _solid(what, eye, eye.ray(*at))
+    line = _line(what, eye, at, found)
+    return line or (found[0] if found is not None else None)
+
+
+def _solid(what: DrawList, eye: Eye, ray: Floats) -> tuple[Solid, float] | None:
+    """Return the first opaque thing that a ray meets, and how far ahead of the eye."""
+    nearest: Solid | None = None
+    distance = math.inf
+    for hit, away in _surfaces(what, eye, ray):
+        if away < distance:
+            nearest, distance = hit, away
+    blocks = [p for p in what.primitives if isinstance(p, Voxels) and p.reveal > 0 and p.values.size]
+    for block, enter in _crossed(blocks, eye, ray):
+        if enter >= distance:
+            break
+        found = first_cell(block, eye.position, ray, eye.pixel)
+        if found is not None and found[1] < distance:
+            nearest, distance = CellHit(block.name, found[0]), found[1]
+    return None if nearest is None else (nearest, distance * float(ray @ eye.ahead))
+
+
+def _crossed(blocks: list[Voxels], eye: Eye, ray: Floats) -> Iterable[tuple[Voxels, float]]:
+    """Return the blocks that a ray passes through, and where it enters, the first one first."""
+    if not blocks:
+        return []
+    low = np.array([b.origin for b in blocks])
+    enter, leave = _between(low, low + np.array([b.size for b in blocks]), eye.position, ray)
+    hit = np.flatnonzero((enter <= leave) & (leave > 0))
+    return [(blocks[i], float(max(enter[i], 0.0))) for i in hit[np.argsort(enter[hit], kind="stable")]]
+
+
+def _between(low: Floats, high: Floats, start: Floats, way: Floats) -> tuple[Floats, Floats]:
+    """Return where a ray enters and leaves boxes, ``(n,)`` each; it misses those that it would leave first."""
+    way = np.where(way == 0, 1e-12, way)
+    a, b = (low - start) / way, (high - start) / way
+    return np.minimum(a, b).max(axis=-1), np.maximum(a, b).min(axis=-1)
+
+
+def first_cell(block: Voxels, start: Floats, way: Floats, pixel: float) -> tuple[tuple[int, int, int], float] | None:
+    """Find the first cube of a block that a ray meets, as the shader draws it.
+
+    The ray is cut at every plane between two cells (R. L. Siddon, "Fast calculation of the exact radiological path for
+    a three-dimensional CT array", 1985): the same cells in the same order as a walk from cell to cell gives, at once.
+
+    Parameters
+    ----------
+    start, way
+        World coordinates of the ray's beginning, and the unit vector along it.
+    pixel
+        World size of a pixel at distance 1: the gaps between cubes close as they shrink towards it.
+
+    Returns
+    -------
+    The cell along x, y and z, and the distance at which the ray meets it.
+    """
+    shape = block.values.shape
+    end = np.array([min(shape[0], math.ceil(shape[0] * block.reveal)), shape[1], shape[2]])
+    size = np.array(block.cell)
+    way = np.where(way == 0, 1e-12, way)
+    slope, first = way / size, (start - np.array(block.origin)) / size
+    bounds = _between(np.zeros(3), end.astype(np.float64), first, slope)
+    enter, leave = max(float(bounds[0]), 0.0), float(bounds[1])
+    if enter >= leave:
+        return None
+    planes = np.concatenate([(np.arange(1, n) - q) / s for n, q, s in zip(end, first, slope, strict=True)])
+    stops = np.sort(np.concatenate([[enter], planes[(planes > enter) & (planes < leave)], [leave]]))
+    middles = (stops[:-1] + stops[1:])[np.diff(stops) > 0] / 2
+    cells = np.clip(np.floor(first + slope * middles[:, np.newaxis]), 0, end - 1).astype(np.int64)
+    # NaN and infinite numbers always show; NaN fails the comparison, hence the "not".
+    shown = ~(np.abs(block.values[tuple(cells.T)]) < np.float32(block.threshold))
+    if block.count is not None:
+        shown &= (shape[1] - 1 - cells[:, 1]) * shape[0] + cells[:, 0] < block.count
+    cells = cells[shown]
+    smallest = float(size.min())
+    gap = smallest * GAP_SHARE * _smoothstep(2.0, 6.0, smallest / (pixel * max(enter, _EYE))) / size
+    a, b = (cells + gap - first) / slope, (cells + 1 - gap - first) / slope
+    into = np.minimum(a, b).max(axis=1)
+    met = np.flatnonzero(into <= np.maximum(a, b).min(axis=1))
+    if not len(met):
+        return None
+    i, j, k = (int(n) for n in cells[met[0]])
+    return (i, j, k), max(float(into[met[0]]), 0.0)
+
+
+def _smoothstep(low: float, high: float, x: float) -> float:
+    share = min(max((x - low) / (high - low), 0.0), 1.0)
+    return share * share * (3 - 2 * share)
+
+
+def _surfaces(what: DrawList, eye: Eye, ray: Floats) -> Iterator[tuple[Solid, float]]:
+    """Yield the pictures and solid boxes that a ray meets, and at which distance."""
+    for primitive in what.primitives:
+        if isinstance(primitive, Image) and primitive.opacity > 0 and ray[2]:
+            away = float((primitive.origin[2] - eye.position[2]) / ray[2])
+            x, y = (eye.position + ray * away)[:2] - primitive.origin[:2]
+            across, up = x / primitive.size[0], y / primitive.size[1]
+            if away > 0 and 0 <= across < 1 and 0 < up <= 1:
+                rows, columns = primitive.pixels.shape[:2]
+                yield PixelHit(primitive.name, int((1 - up) * rows), int(across * columns)), away
+        elif isinstance(primitive, Box) and primitive.fill > 0:
+            low = np.array(primitive.origin)
+            enter, leave = _between(low, low + np.array(primitive.size), eye.position, ray)
+            if enter <= leave and leave > 0:
+                yield BoxHit(primitive.name), float(enter if enter > 0 else leave)
+
+
+def _line(what: DrawList, eye: Eye, at: tuple[float, float], behind: tuple[Solid, float] | None) -> LineHit | None:
+    """Return the connection that passes nearest by, unless something hides it."""
+    reach = _REACH if behind is None else _REACH_BEFORE
+    found: list[tuple[float, float, Floats, LineHit]] = []
+    for lines in what.primitives:
+        if not isinstance(lines, Lines) or lines.ends is None:
+            continue
+        seen = np.flatnonzero(lines.colors[:, 3] * lines.opacity > _FAINTEST)
+        away, depth, where = _nearest(lines.points[seen].astype(np.float64), eye, np.array(at))
+        near = np.flatnonzero((away <= reach) & (depth < (math.inf if behind is None else behind[1])))
+        found.extend((float(away[k]), float(depth[k]), where[k], LineHit(lines, int(seen[k]))) for k in near)
+    nearest = sorted(found, key=lambda line: line[0])
+    closest = next((away for away, depth, where, _ in nearest if not _hidden(what, eye, where, depth)), None)
+    if closest is None:
+        return None
+    # What is drawn later lies on top.
+    alike = (line for line in reversed(found) if line[0] <= closest + _SAME)
+    return next(hit for _, depth, where, hit in alike if not _hidden(what, eye, where, depth))
+
+
+def _hidden(what: DrawList, eye: Eye, where: Floats, depth: float) -> bool:
+    found = _solid(what, eye, eye.ray(float(where[0]), float(where[1])))
+    return found is not None and found[1] < depth
+
+
+def _nearest(points: Floats, eye: Eye, at: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return for each polyline ``(n, p, 3)`` its distance from a point of the picture, and the place where it is nearest.
+
+    Returns
+    -------
+    away
+        ``(n,)`` pixels; infinite for what lies behind the eye.
+    depth
+        ``(n,)``: how far ahead of the eye.
+    where
+        ``(n, 2)`` pixels.
+    """
+    screen, depth = eye.project(points)
+    a, b = screen[:, :-1], screen[:, 1:]
+    along = b - a
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.clip(((at - a) * along).sum(axis=-1) / np.maximum((along * along).sum(axis=-1), 1e-12), 0, 1)
+        nearest = a + share[..., np.newaxis] * along
+        away = np.linalg.norm(nearest - at, axis=-1)
+        # Along a line of the picture it is 1 / depth that changes evenly.
+        ahead = 1 / (1 / depth[:, :-1] + share * (1 / depth[:, 1:] - 1 / depth[:, :-1]))
+    away[(depth[:, :-1] <= _EYE) | (depth[:, 1:] <= _EYE)] = np.inf
+    best = away.argmin(axis=1)
+    rows = np.arange(len(points))
+    return away[rows, best], ahead[rows, best], nearest[rows, best]
