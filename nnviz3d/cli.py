@@ -27,8 +27,8 @@ app = App(
     version=__version__,
     help="""See into a neural network: its layers as blocks of voxels in 3D, every one a real activation.
 
-TARGET is a scene (a .toml file, or a bundled one: digits, structure), a model (.keras, .h5, a SavedModel folder,
-keras:EfficientNetB0 for keras.applications) or a capture (.zarr). With none, the bundled digits scene runs.""",
+TARGET is a scene (a .toml file, or a bundled one: digits, structure, imagenet), a model (.keras, .h5, a SavedModel
+folder, keras:EfficientNetB0 for keras.applications) or a capture (.zarr). With none, the bundled digits scene runs.""",
     help_epilogue="""Examples:
 
   nnviz3d serve                               the demo, in the browser
@@ -63,7 +63,7 @@ class Model:
     """Options for a target that is a model."""
 
     input: Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], negative=())] = ()
-    """Pictures, a folder, .npy or .npz, digits:N, or random (the default); may be given several times."""
+    """Pictures, a folder, .npy, .npz, digits:N, sklearn:NAME, or random (the default); may be given several times."""
     preprocess: Annotated[Preprocess | None, _OPTIONAL] = None
     """How pictures are prepared; by default as the model was trained, which is said."""
     weights: str | None = None

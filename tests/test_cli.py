@@ -20,6 +20,7 @@ from nnviz3d.apps.source import bundled_scenes
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture
 from tests.support.captures import write
+from tests.support.gallery import READY
 from tests.support.graphs import chain
 
 COMMANDS = ("snapshot", "serve", "capture", "inspect")
@@ -51,7 +52,7 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
 
 
 class TestSnapshot:
-    @pytest.mark.parametrize("name", [None, *bundled_scenes()])
+    @pytest.mark.parametrize("name", [None, *READY])
     def test_a_bundled_scene(self, tmp_path, name):
         target = [] if name is None else [name]
         done = run("snapshot", *target, "-o", "out.png", "--size", "320x200", cwd=tmp_path)

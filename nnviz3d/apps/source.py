@@ -111,21 +111,31 @@ def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOp
     assert source.model is not None  # noqa: S101 - a source has one of the two
     named = (source.input,) if isinstance(source.input, str) else source.input
     inputs = options.inputs or tuple(_beside(folder, name) for name in named)
+    model = source.model if source.model.startswith("keras:") else str(_found(folder, source.model, source))
     merged = ModelOptions(
         inputs=inputs,
         preprocess=options.preprocess or source.preprocess,
         weights=options.weights,
-        classes=options.classes or (folder / source.classes if source.classes else None),
+        classes=options.classes or (_found(folder, source.classes, source) if source.classes else None),
         trust=options.trust,
     )
-    model = source.model if source.model.startswith("keras:") else str(folder / source.model)
     # The scene's sample is one of the scene's own inputs; of other ones it would be any.
     return Resolved(spec, model=model, options=merged, sample=0 if options.inputs else source.sample)
 
 
+def _found(folder: Path, name: str, source: Source) -> Path:
+    """Find a file that a scene names: beside the scene, or in the working folder, for what is too large to come with it."""
+    for place in (folder, Path()):
+        path = place / Path(name).expanduser()
+        if path.exists():
+            return path
+    hint = f"; {source.hint}" if source.hint else ""
+    raise UserError(f"There is no {name} beside the scene, nor in the working folder{hint}.")
+
+
 def _beside(folder: Path, name: str) -> str:
     """Read an input that a scene names: a file's path goes from the scene's folder."""
-    if name == "random" or name.startswith("digits:"):
+    if name == "random" or name.startswith(("digits:", "sklearn:")):
         return name
     return str(folder / Path(name).expanduser())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from nnviz3d.capture.pictures import SUFFIXES
@@ -54,7 +55,7 @@ def check_model_source(source: str) -> Path | None:
 
 
 def check_sample_source(source: str) -> Path | None:
-    """Return where a sample stands; `None` for ``random`` and ``digits:N``.
+    """Return where a sample stands; `None` for ``random`` and ``digits:N``, which are in no file of their own.
 
     Raises
     ------
@@ -63,18 +64,34 @@ def check_sample_source(source: str) -> Path | None:
     """
     if source == "random" or source.startswith("digits:"):
         return None
+    if source.startswith("sklearn:"):
+        return _photograph(source.removeprefix("sklearn:"))
     if not source:
         raise SampleError(
-            "An input's name is empty; expected a picture, a folder of pictures, a .npy or .npz file, digits:N or random."
+            "An input's name is empty; expected a picture, a folder of pictures, a .npy or .npz file, digits:N, "
+            "sklearn:NAME or random."
         )
     path = Path(source).expanduser()
     if not path.exists():
         raise SampleError(
-            f"There is no input {source}; expected a picture, a folder of pictures, a .npy or .npz file, digits:N or "
-            f"random."
+            f"There is no input {source}; expected a picture, a folder of pictures, a .npy or .npz file, digits:N, "
+            "sklearn:NAME or random."
         )
     if not path.is_dir() and path.suffix.lower() not in {*SUFFIXES, ".npy", ".npz"}:
         raise SampleError(
             f"{path.name} is no input that nnviz3d knows; expected {', '.join(sorted(SUFFIXES))}, .npy or .npz."
         )
     return path
+
+
+def _photograph(name: str) -> Path:
+    """Find one of the photographs that come with scikit-learn, without importing it, which takes a second."""
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise SampleError(f"sklearn:{name} comes with scikit-learn, which is not installed: pip install scikit-learn.")
+    folder = Path(package.origin).parent / "datasets" / "images"
+    names = sorted(path.name for path in folder.glob("*.jpg"))
+    if name not in names:
+        listed = ", ".join(f"sklearn:{other}" for other in names)
+        raise SampleError(f"scikit-learn comes with no photograph {name!r}; there are {listed}.")
+    return folder / name

@@ -28,8 +28,9 @@ def read_samples(
     Parameters
     ----------
     sources
-        Pictures, folders of pictures, ``.npy`` or ``.npz`` files, ``digits:N``, ``digits:A-B`` or ``random``; none
-        means ``random``. Several are strung together.
+        Pictures, folders of pictures, ``.npy`` or ``.npz`` files, ``digits:N``, ``digits:A-B``, ``sklearn:china.jpg``
+        (one of the photographs that come with scikit-learn) or ``random``; none means ``random``. Several are strung
+        together.
     specs
         The model's inputs.
     seed

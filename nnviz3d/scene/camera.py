@@ -44,7 +44,7 @@ class Margins:
     bottom: float = 0.06
 
 
-MARGINS = Margins(left=0.03, right=0.035, top=0.145, bottom=0.178)
+MARGINS = Margins(left=0.03, right=0.035, top=0.153, bottom=0.175)
 """Room for the title above, the scales below, and the names of the outermost layers."""
 
 

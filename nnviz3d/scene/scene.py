@@ -16,6 +16,7 @@ from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
 from nnviz3d.scene.stage import Stage, View, head_of
 from nnviz3d.scene.views import build_view
+from nnviz3d.scene.views.legends import NAMED_CELLS
 
 _NAMES = 0.085
 """Width of a class's name and score as a share of the scene's."""
@@ -135,9 +136,10 @@ class Scene:
         return plan.corners([node])
 
     def _room_for_scores(self) -> NDArray[np.float64]:
-        """Return points beside the class scores, where their names stand at a constant size on the screen."""
+        """Return points beside the class scores, where their names stand at a constant size on the screen, if they do."""
         plan, head = self.stage.plan, head_of(self.stage.graph)
-        if head is None:
+        named = head is not None and plan.placements[head].grid.count <= NAMED_CELLS
+        if head is None or not named or "activations" not in self.spec.requires():
             return np.empty((0, 3))
         low, high = plan.bounds_x
         beside = plan.corners([head])

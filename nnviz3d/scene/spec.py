@@ -32,7 +32,8 @@ class Source(_Strict):
     """Where the numbers come from: a ready capture, or a model and what to feed it. Files are relative to the scene.
 
     Where both are given, the ready capture serves until other input is asked for. `sample` says which of the samples is
-    shown first.
+    shown first. A model, and the names of its classes, may also stand in the working folder; `hint` says how to get
+    them if they are in neither.
     """
 
     capture: str | None = None
@@ -41,6 +42,7 @@ class Source(_Strict):
     preprocess: Preprocessing | None = None
     classes: str | None = None
     sample: Annotated[int, Field(ge=0)] = 0
+    hint: str | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Source:

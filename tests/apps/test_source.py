@@ -19,8 +19,10 @@ NOTHING = ModelOptions()
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for scenes that is not the working folder."""
+    """A folder for scenes, with a model and the names of its classes, that is not the working folder."""
     (tmp_path / "scenes").mkdir()
+    (tmp_path / "scenes" / "m.keras").touch()
+    (tmp_path / "scenes" / "names.txt").touch()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     return tmp_path / "scenes"
@@ -32,16 +34,31 @@ def scene(folder: Path, source: str) -> str:
 
 
 def test_files_of_a_scene_are_beside_it(folder: Path):
-    inputs = '["cat.jpg", "more/dogs", "../x.npy", "/abs/y.png", "digits:3", "random"]'
+    inputs = '["cat.jpg", "more/dogs", "../x.npy", "/abs/y.png", "digits:3", "sklearn:china.jpg", "random"]'
     found = resolve(scene(folder, f'model = "m.keras"\ninput = {inputs}\nclasses = "names.txt"'), None, NOTHING)
     assert found.model == str(folder / "m.keras")
     assert found.options.classes == folder / "names.txt"
     assert found.options.inputs == (
         *(str(folder / name) for name in ("cat.jpg", "more/dogs", "../x.npy")),
-        *("/abs/y.png", "digits:3", "random"),
+        *("/abs/y.png", "digits:3", "sklearn:china.jpg", "random"),
     )
     (one,) = resolve(scene(folder, 'model = "m.keras"\ninput = "cat.jpg"'), None, NOTHING).options.inputs
     assert one == str(folder / "cat.jpg")
+
+
+def test_a_model_that_is_not_beside_the_scene_may_be_in_the_working_folder(folder: Path):
+    target = scene(folder, 'model = "big.keras"\nclasses = "big.txt"\nhint = "make it with: make big"')
+    says = r"There is no big\.keras beside the scene, nor in the working folder; make it with: make big\."
+    with pytest.raises(UserError, match=says):
+        resolve(target, None, NOTHING)
+    Path("big.keras").touch()
+    with pytest.raises(UserError, match=r"no big\.txt .*; make it with: make big\."):
+        resolve(target, None, NOTHING)
+    Path("big.txt").touch()
+    found = resolve(target, None, NOTHING)
+    assert (Path(found.model or "").resolve(), found.options.classes) == (Path("big.keras").resolve(), Path("big.txt"))
+    (folder / "big.keras").touch()
+    assert resolve(target, None, NOTHING).model == str(folder / "big.keras"), "beside the scene comes first"
 
 
 def test_files_of_the_command_line_are_where_the_person_is(folder: Path):

@@ -73,6 +73,16 @@ def test_a_model_for_any_size_gets_the_pictures_own_up_to_a_limit(tmp_path):
     assert both.arrays[0].shape == (2, 48, 64, 3)
 
 
+def test_photographs_that_come_with_scikit_learn():
+    samples = read_samples(["sklearn:china.jpg", "sklearn:flower.jpg"], [COLOUR])
+    assert samples.names == ("china.jpg", "flower.jpg")
+    china, flower = samples.shown["input"].astype(int)
+    assert china[:8].mean() > 180, "a bright sky"
+    assert flower[12:20, 12:20, 0].mean() > flower[12:20, 12:20, 2].mean() + 60, "an orange blossom"
+    with pytest.raises(SampleError, match=r"no photograph 'cat\.jpg'; there are sklearn:china\.jpg, sklearn:flower\.jpg"):
+        read_samples(["sklearn:cat.jpg"], [COLOUR])
+
+
 def test_a_folder_is_read_by_name(tmp_path):
     for name in ("b.png", "a.jpg", "c.PNG"):
         picture().save(tmp_path / name)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as PngFile
 
-from nnviz3d.apps.source import ModelOptions, bundled_scenes, opened
+from nnviz3d.apps.source import ModelOptions, opened
 from nnviz3d.data.capture import Capture
 from nnviz3d.render import renderer as module
 from nnviz3d.render.labelling import Placed, Rect
@@ -19,6 +19,7 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
 from tests.support.blocks import block, looking
+from tests.support.gallery import READY
 from tests.support.pinhole import to_pixels
 
 SIZES = [(1280, 720), (1920, 1080)]
@@ -60,7 +61,7 @@ class Shot:
         )
 
 
-@pytest.fixture(scope="module", params=[(name, size) for name in bundled_scenes() for size in SIZES], ids=str)
+@pytest.fixture(scope="module", params=[(name, size) for name in READY for size in SIZES], ids=str)
 def shot(request) -> Shot:
     name, size = request.param
 

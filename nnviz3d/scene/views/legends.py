@@ -12,7 +12,7 @@ from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, ValueStatistics, number, 
 from nnviz3d.scene.primitives import BarRow, Label, Labels, Panel, Primitive, Row, ScaleRow, SwatchRow, TextRow, Voxels
 from nnviz3d.scene.stage import Stage, class_name, is_classifier, top_classes, vector_outputs
 
-_NAMED_CELLS = 16
+NAMED_CELLS = 16
 """Heads up to this size have a name beside every cell; larger ones list their best."""
 _BEST = 3
 
@@ -46,10 +46,10 @@ def scores_of(stage: Stage, head: str, sample: int) -> tuple[Primitive, ...]:
         answer = f"largest output {names[best]} {shown}"
     labels: list[Label] = []
     for output in vector_outputs(stage.graph):
-        if stage.capture.has_activations(output) and stage.place(output).grid.count <= _NAMED_CELLS:
+        if stage.capture.has_activations(output) and stage.place(output).grid.count <= NAMED_CELLS:
             labels += _beside_cells(stage, output, sample)
     found: list[Primitive] = [title_panel(stage.capture, sample, answer), Labels("scores", tuple(labels))]
-    if len(scores) > _NAMED_CELLS:
+    if len(scores) > NAMED_CELLS:
         found.append(Panel("scores", "top-right", tuple(_best_rows(head, scores, names))))
     return tuple(found)
 

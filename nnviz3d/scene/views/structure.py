@@ -93,17 +93,22 @@ class StructureView:
             return ()
         graph = self._stage.graph
         largest = max((n.parameters for n in graph), default=0) or 1
-        labels = []
+        labels, groups = [], {""}
         for node in graph:
             place = self._stage.place(node.id)
             details = shape_text(node, place.grid.shape if None in node.shape else None)
             ends = node.id in graph.inputs or node.id in graph.outputs
             priority = 3.0 * ends + 2.0 * (node.parameters / largest) + (node.parameters > 0)
             chosen = selection.layer == node.id
+            # The first layer of a nested model says where one is: in a row of blocks all its others are called alike.
+            enters = node.group not in groups
+            groups.add(node.group)
+            name = "/".join(node.id.split("/")[-2:]) if enters else node.name
+            priority += enters
             labels.append(
                 Label(
                     place.origin,
-                    (node.name, f"{node.kind} · {details}"),
+                    (name, f"{node.kind} · {details}"),
                     priority=9.0 if chosen else priority,
                     emphasis=1.0 if selection.layer in (None, node.id) else 0.45,
                     span=place.size,
