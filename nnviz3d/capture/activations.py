@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from tensorflow.python.framework import op_def_registry
 
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.graph import InputSpec
@@ -73,6 +75,23 @@ class Batch:
         return values[: self.count]
 
 
+_PURE = frozenset(
+    {
+        "ReadVariableOp",
+        "ResourceGather",
+        "ResourceGatherNd",
+        "LookupTableFindV2",
+        "PartitionedCall",
+        "StatefulPartitionedCall",
+        "If",
+        "While",
+        "Placeholder",
+        "Assert",
+    }
+)
+"""Operations that TensorFlow counts as stateful, but that only read, or only run others."""
+
+
 class Forward:
     """A model's program, compiled to one TensorFlow function that gives, bit for bit, what calling the model gives.
 
@@ -106,6 +125,16 @@ class Forward:
         self._per_sample = frozenset(
             (node_id, k) for node_id, k, tensor in outputs if tensor.shape and tensor.shape[0] in (None, self._batch)
         )
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the compiled program is a function of its inputs and the weights alone.
+
+        One that draws at random or counts is not: the next run of it goes on where this one ended.
+        """
+        graph = self._function.get_concrete_function().graph.as_graph_def()
+        nodes = itertools.chain(graph.node, *(function.node_def for function in graph.library.function))
+        return all(node.op in _PURE or not _is_stateful(node.op) for node in nodes)
 
     def batches(self, arrays: Sequence[NDArray[Any]]) -> Iterator[Batch]:
         """Run all samples, as many at a time as memory allows.
@@ -146,6 +175,11 @@ class Forward:
                 "the letters a to z, digits, and the signs _ . - only."
             ) from error
         return {node_id: outputs[node_id] for node_id in self._described.calls}
+
+
+def _is_stateful(operation: str) -> bool:
+    definition = op_def_registry.get(operation)
+    return definition is None or bool(definition.is_stateful)
 
 
 @contextmanager

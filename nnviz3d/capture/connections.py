@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import keras
@@ -26,11 +27,11 @@ class _Pair(Protocol):
         """Pick the strongest k for one sample, from what the source ``before`` and the target ``after`` held."""
 
 
-class ConnectionFinder:
-    """Collects the strongest connections of every pair that has some.
+class Pairs:
+    """Every pair of layers whose connections can be told apart, with what its weights need to be read for but once.
 
-    Pairs are: vector to Dense (all weights compete), and anything to a convolution (the weights that meet in the
-    cell that answers most, for each sample).
+    These are: vector to Dense (all weights compete), and anything to a convolution (the weights that meet in the cell
+    that answers most, for each sample).
 
     Attributes
     ----------
@@ -38,9 +39,19 @@ class ConnectionFinder:
         Sentences on layers whose connections are not captured, and why.
     """
 
-    def __init__(self, described: DescribedModel, k: int) -> None:
-        self._k = k
+    def __init__(self, described: DescribedModel) -> None:
         self._pairs, self.skipped = _pairs(described)
+
+    def __iter__(self) -> Iterator[_Pair]:
+        return iter(self._pairs)
+
+
+class ConnectionFinder:
+    """Collects the strongest k connections of every pair, sample by sample."""
+
+    def __init__(self, pairs: Pairs, k: int) -> None:
+        self._k = k
+        self._pairs = pairs
         self._found: dict[tuple[str, str], dict[Ranking, list[Connections]]] = {}
 
     def add(self, batch: Batch) -> None:

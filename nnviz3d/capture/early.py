@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+from nnviz3d.capture.classes import read_classes
 from nnviz3d.capture.pictures import SUFFIXES
 from nnviz3d.data.request import CaptureRequest
 from nnviz3d.data.writer import check_destination
@@ -23,6 +24,8 @@ def refuse_early(request: CaptureRequest) -> None:
     check_model_source(request.model)
     for source in request.inputs:
         check_sample_source(source)
+    if request.classes is not None:
+        read_classes(request.classes)
 
 
 def check_model_source(source: str) -> Path | None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture import run
 from nnviz3d.capture.arrays import array_samples
 from nnviz3d.capture.graph import Inputs, InputSpec, expected_inputs
+from nnviz3d.capture.kept import KeptModel
 from nnviz3d.capture.load import LoadedModel
 from nnviz3d.capture.sample_set import Samples
 from nnviz3d.data.capture import Capture, open_capture
@@ -69,23 +70,43 @@ def capture(
     UserError
         If the capture cannot be written.
     """
+    kept = keep(model, x, classes=classes, labels=labels)
+    samples = kept.samples(kept.sources, seed=seed)
+    if labels is not None and kept.held is None:
+        samples = _with_labels(samples, np.asarray(labels))
+    options = run.Options(Path(out), preprocess, kept.classes, all_weights, top_k, seed)
+    run.capture_model(kept.traced, samples, options, _silent)
+    return open_capture(out)
+
+
+def keep(model: keras.Model, x: Any = None, *, classes: Iterable[str] | None = None, labels: Any = None) -> KeptModel:
+    """Get a live model ready to be captured again and again, on the samples in `x` or on others.
+
+    Parameters
+    ----------
+    model, x, classes, labels
+        As for `capture`. Requests name the rows of arrays as the capture does: ``x[3]``.
+
+    Raises
+    ------
+    ModelError
+        If it is no Keras model, or one that was never built and `x` holds no arrays.
+    SampleError
+        If arrays do not fit.
+    """
     if not isinstance(model, keras.Model):
         raise ModelError(
             f"Expected a Keras model, got {type(model).__name__}; a model file is captured with: nnviz3d capture FILE."
         )
     loaded = LoadedModel(model, f"{type(model).__name__} {model.name!r}")
+    names = tuple(str(name) for name in classes) if classes is not None else None
     sources = _sources(x)
     if sources is not None:
-        inputs, samples = run.read_inputs(loaded, sources, seed=seed)
-    else:
-        inputs = expected_inputs(model) or _inputs_like(x)
-        samples = array_samples(_flat(x, inputs), inputs.specs, "x")
-    if labels is not None:
-        samples = _with_labels(samples, np.asarray(labels))
-    names = tuple(str(name) for name in classes) if classes is not None else None
-    options = run.Options(Path(out), preprocess, names, all_weights, top_k, seed)
-    run.capture_model(loaded, inputs, samples, options, _silent)
-    return open_capture(out)
+        return KeptModel(loaded, sources=sources, classes=names, live=True)
+    inputs = expected_inputs(model) or _inputs_like(x)
+    samples = array_samples(_flat(x, inputs), inputs.specs, "x")
+    held = samples if labels is None else _with_labels(samples, np.asarray(labels))
+    return KeptModel(loaded, inputs=inputs, held=held, classes=names, live=True)
 
 
 def _silent(_event: Event) -> None:

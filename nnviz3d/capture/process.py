@@ -15,12 +15,15 @@ import sys
 import threading
 import time
 from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from nnviz3d.capture.early import refuse_early
 from nnviz3d.capture.requests import INTERRUPTED, Report, serve_requests
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.errors import ModelError
+
+if TYPE_CHECKING:
+    from nnviz3d.capture.kept import LastModel
 
 _NO_TENSORFLOW = (
     "Capturing a model needs TensorFlow, which is not installed; install it with: pip install tensorflow. "
@@ -38,47 +41,40 @@ def main() -> int:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
     try:
-        return serve_requests(sys.stdin, answers, _capture)
+        return serve_requests(sys.stdin, answers, _Runner().capture)
     except KeyboardInterrupt:  # before there was anything to interrupt
         return INTERRUPTED
 
 
-def _capture(request: CaptureRequest, say: Report) -> Finished:
-    refuse_early(request)
-    started = time.perf_counter()
-    say(Progress(stage="import", done=0))
+class _Runner:
+    """Does requests; TensorFlow is imported with the first that cannot be refused without it."""
+
+    def __init__(self) -> None:
+        self._model: LastModel | None = None
+
+    def capture(self, request: CaptureRequest, say: Report) -> Finished:
+        refuse_early(request)
+        if self._model is not None:
+            return self._model.capture(request, say)
+        started = time.perf_counter()
+        say(Progress(stage="import", done=0))
+        self._model = _import_models()
+        spent = round(time.perf_counter() - started, 4)
+        finished = self._model.capture(request, say)
+        return finished.model_copy(update={"seconds": {"import": spent, **finished.seconds}})
+
+
+def _import_models() -> LastModel:
     # Set before TensorFlow is imported, or not heard.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        import keras
-
-        from nnviz3d.capture import run
-        from nnviz3d.capture.load import load_model
+        from nnviz3d.capture.kept import LastModel
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in {"tensorflow", "keras", "h5py"}:
             raise
         raise ModelError(_NO_TENSORFLOW) from None
-    imported = time.perf_counter()
-    keras.utils.set_random_seed(request.seed)
-
-    say(Progress(stage="load", done=0))
-    classes = run.read_classes(request.classes) if request.classes else None
-    loaded = load_model(request.model, weights=request.weights, trust=request.trust)
-    if classes is None and loaded.imagenet:
-        classes = run.imagenet_classes()
-    inputs, samples = run.read_inputs(loaded, request.inputs, seed=request.seed)
-    spent = {"import": round(imported - started, 4), "load": round(time.perf_counter() - imported, 4)}
-    options = run.Options(
-        out=request.out,
-        preprocess=request.preprocess,
-        classes=classes,
-        all_weights=request.all_weights,
-        top_k=request.top_k,
-        seed=request.seed,
-    )
-    finished = run.capture_model(loaded, inputs, samples, options, say)
-    return finished.model_copy(update={"seconds": {**spent, **finished.seconds}})
+    return LastModel()
 
 
 def _private_stdout() -> TextIO:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +16,17 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d import __version__
-from nnviz3d.capture.activations import Batch, Forward, RandomWatch
+from nnviz3d.capture.activations import Batch, RandomWatch
 from nnviz3d.capture.connections import ConnectionFinder
-from nnviz3d.capture.describe import DescribedModel, describe
-from nnviz3d.capture.graph import Inputs, Program, expected_inputs, open_model
-from nnviz3d.capture.load import LoadedModel
+from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.preprocess import Decision, apply, decide
+from nnviz3d.capture.requests import Report
 from nnviz3d.capture.sample_set import Samples
-from nnviz3d.capture.samples import read_samples
+from nnviz3d.capture.trace import TracedModel
 from nnviz3d.capture.weights import write_weights
 from nnviz3d.data.records import Provenance
-from nnviz3d.data.request import Event, Finished, Notice, Preprocessing, Progress
+from nnviz3d.data.request import Finished, Notice, Preprocessing, Progress
 from nnviz3d.data.writer import CaptureWriter, check_destination
-from nnviz3d.errors import ModelError, SampleError
-
-Report = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
@@ -44,30 +39,10 @@ class Options:
     all_weights: bool = False
     top_k: int = 256
     seed: int = 0
+    transient: bool = False
 
 
-def read_inputs(loaded: LoadedModel, sources: Sequence[str], *, seed: int) -> tuple[Inputs, Samples]:
-    """Read samples for a model that knows its inputs.
-
-    Raises
-    ------
-    ModelError
-        If the model was never built.
-    SampleError
-        If the samples cannot be read or do not fit.
-    """
-    inputs = expected_inputs(loaded.model)
-    if inputs is None:
-        raise ModelError(
-            f"{loaded.name} was never built, so it does not know its input's shape; call it once on data before it is "
-            "saved, or hand it an array in Python: nnviz3d.capture(model, x)."
-        )
-    needs_tokens = not sources or "random" in sources
-    vocabulary = tokens(open_model(loaded.model, inputs)) if needs_tokens else {}
-    return inputs, read_samples(sources, inputs.specs, seed=seed, vocabulary=vocabulary)
-
-
-def capture_model(loaded: LoadedModel, inputs: Inputs, samples: Samples, options: Options, report: Report) -> Finished:
+def capture_model(model: TracedModel, samples: Samples, options: Options, report: Report) -> Finished:
     """Run a model on samples and write the capture.
 
     Raises
@@ -78,6 +53,7 @@ def capture_model(loaded: LoadedModel, inputs: Inputs, samples: Samples, options
         If the capture cannot be written where it should be.
     """
     check_destination(options.out)
+    loaded = model.loaded
     clock = _Clock(report)
     decision = decide(
         asked=options.preprocess,
@@ -91,18 +67,17 @@ def capture_model(loaded: LoadedModel, inputs: Inputs, samples: Samples, options
     arrays = _prepare(samples, options.preprocess, decision)
 
     clock.start("trace")
-    concrete = _with_sizes(inputs, arrays)
-    described = describe(open_model(loaded.model, concrete), loaded.model.name)
-    forward = Forward(described, concrete.specs)
+    trace = model.trace(arrays)
 
     clock.start("forward", len(samples))
-    batches = forward.batches(arrays)
+    batches = trace.forward.batches(arrays)
     with RandomWatch(loaded.model) as watch:
         batch = next(batches)
         # Some shapes are known only now: layers that fold windows into the batch axis say nothing of them before.
-        described, missing = _with_real_shapes(described, batch)
-        finder = ConnectionFinder(described, options.top_k)
-        remarks = _remarks(described, finder, random=watch.drew, missing=missing)
+        described, missing = _with_real_shapes(trace.described, batch)
+        pairs = trace.pairs(described, anew=model.live)
+        finder = ConnectionFinder(pairs, options.top_k)
+        remarks = _remarks(described, pairs.skipped, random=watch.drew, missing=missing)
         provenance = Provenance(
             model=loaded.name,
             sha256=loaded.sha256,
@@ -134,9 +109,11 @@ def capture_model(loaded: LoadedModel, inputs: Inputs, samples: Samples, options
                 clock.start("forward", len(samples), part.start + part.count)
             clock.start("write", len(samples), len(samples))
             finder.write(writer)
-            write_weights(writer, described, everything=options.all_weights)
+            if not options.transient:
+                write_weights(writer, described, everything=options.all_weights)
             writer.commit(len(samples))
     clock.stop()
+    model.ran(trace)
     return Finished(out=options.out, samples=len(samples), nodes=len(described.graph), seconds=clock.seconds)
 
 
@@ -146,49 +123,6 @@ def _classes(options: Options, samples: Samples, described: DescribedModel) -> t
         return options.classes
     fits = described.graph.node(described.graph.outputs[0]).shape == (len(samples.classes),)
     return samples.classes if fits else None
-
-
-def tokens(program: Program) -> dict[int, int]:
-    """Find the inputs that are token numbers: position of the input to the size of the vocabulary that embeds it."""
-    found: dict[int, int] = {}
-    reads: dict[int, int] = {i: i for i in range(len(program.inputs))}
-    for position, call in enumerate(program.calls):
-        source = call.sources[0][0] if call.sources else None
-        if source is None or source not in reads:
-            continue
-        if call.plumbing:
-            reads[position] = reads[source]
-        elif isinstance(call.operation, keras.layers.Embedding):
-            size = int(call.operation.input_dim)
-            found[reads[source]] = min(size, found.get(reads[source], size))
-    return found
-
-
-def read_classes(path: Path) -> tuple[str, ...]:
-    """Read class names, one a line.
-
-    Raises
-    ------
-    SampleError
-        If the file is missing, empty or no text.
-    """
-    try:
-        lines = path.expanduser().read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or error
-        raise SampleError(
-            f"The class names in {path} cannot be read ({why}); expected a text file, one a line."
-        ) from None
-    names = tuple(line.strip() for line in lines if line.strip())
-    if not names:
-        raise SampleError(f"{path.name} names no classes; expected one a line.")
-    return names
-
-
-def imagenet_classes() -> tuple[str, ...]:
-    """Return ImageNet's 1000 class names in the order of the usual networks' outputs."""
-    text = resources.files("nnviz3d.capture").joinpath("imagenet.txt").read_text(encoding="utf-8")
-    return tuple(text.splitlines())
 
 
 def versions() -> dict[str, str]:
@@ -207,12 +141,6 @@ def _prepare(samples: Samples, asked: Preprocessing | None, decision: Decision) 
         apply(decision.mode, array) if picture or (asked and array.dtype.kind == "f") else array
         for array, picture in zip(samples.arrays, samples.is_picture, strict=True)
     ]
-
-
-def _with_sizes(inputs: Inputs, arrays: Sequence[NDArray[Any]]) -> Inputs:
-    """Fill in the sizes that the model leaves open with those of the samples."""
-    specs = tuple(replace(s, shape=tuple(a.shape[1:])) for s, a in zip(inputs.specs, arrays, strict=True))
-    return replace(inputs, specs=specs)
 
 
 def _with_real_shapes(described: DescribedModel, batch: Batch) -> tuple[DescribedModel, list[str]]:
@@ -244,7 +172,7 @@ def _write_samples(
         writer.write_labels(samples.labels)
 
 
-def _remarks(described: DescribedModel, finder: ConnectionFinder, *, random: bool, missing: Sequence[str]) -> list[str]:
+def _remarks(described: DescribedModel, skipped: Sequence[str], *, random: bool, missing: Sequence[str]) -> list[str]:
     """Say what a reader of the capture should know of it."""
     remarks = [
         f"{path} stands as one block: its code cannot run on symbolic tensors ({why})."
@@ -262,7 +190,7 @@ def _remarks(described: DescribedModel, finder: ConnectionFinder, *, random: boo
         remarks.append(
             f"Not stored, because they hold no numbers for each sample: {', '.join(dict.fromkeys(missing))}."
         )
-    return [*remarks, *finder.skipped]
+    return [*remarks, *skipped]
 
 
 class _Clock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,18 +46,35 @@ class Samples:
         return len(self.names)
 
     @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of one sample for each input."""
+        return tuple(tuple(array.shape[1:]) for array in self.arrays)
+
+    def take(self, i: int) -> Samples:
+        """Return one sample alone."""
+        row = slice(i, i + 1)
+        return replace(
+            self,
+            arrays=tuple(array[row] for array in self.arrays),
+            names=self.names[row],
+            shown={name: pictures[row] for name, pictures in self.shown.items()},
+            labels=None if self.labels is None else self.labels[row],
+            notes=self.notes[row],
+        )
+
+    @property
     def notes_each(self) -> tuple[tuple[str, ...], ...]:
         """`notes`, with as many entries as there are samples."""
         return self.notes or ((),) * len(self)
 
 
 def join(parts: Sequence[Samples]) -> Samples:
-    """Join several sets together.
+    """Join several sets of the same shapes together.
 
     Raises
     ------
     SampleError
-        If they differ in shape, or some are pictures and some prepared arrays.
+        If some are pictures and some prepared arrays.
     """
     for part in parts[1:]:
         if part.is_picture != parts[0].is_picture:
@@ -65,13 +82,6 @@ def join(parts: Sequence[Samples]) -> Samples:
                 f"{parts[0].names[0]} and {part.names[0]} cannot be captured together: one is a picture, the other an "
                 f"array."
             )
-        for one, other in zip(parts[0].arrays, part.arrays, strict=True):
-            if one.shape[1:] != other.shape[1:]:
-                raise SampleError(
-                    f"{parts[0].names[0]} has the shape {one.shape[1:]}, {part.names[0]} has {other.shape[1:]}; "
-                    f"samples "
-                    "captured together need one shape."
-                )
     labels = [part.labels for part in parts]
     shown = [name for name in parts[0].shown if all(name in part.shown for part in parts)]
     return Samples(

@@ -20,8 +20,18 @@ from nnviz3d.errors import SampleError
 _DIGITS = re.compile(r"digits:(\d+)(?:-(\d+))?")
 
 
+Shapes = Sequence[tuple[int, ...]]
+"""One shape for each input of the model, without the batch; none at all where nothing is decided yet."""
+
+
 def read_samples(
-    sources: Sequence[str], specs: Sequence[InputSpec], *, seed: int = 0, vocabulary: Mapping[int, int] | None = None
+    sources: Sequence[str],
+    specs: Sequence[InputSpec],
+    *,
+    seed: int = 0,
+    vocabulary: Mapping[int, int] | None = None,
+    shapes: Shapes = (),
+    held: Samples | None = None,
 ) -> Samples:
     """Read samples from where the user says they are.
 
@@ -37,26 +47,43 @@ def read_samples(
         For ``random``.
     vocabulary
         For each input that takes tokens, by position, how many tokens there are.
+    shapes
+        Where the model leaves sizes open, bring the samples to these; by default the first samples decide.
+    held
+        Samples in memory, which are found by their names before any file is.
 
     Raises
     ------
     SampleError
-        If something cannot be read or does not fit the model.
+        If something cannot be read or does not fit the model or the shapes.
     """
+    if held is not None and not shapes and tuple(sources) == held.names:
+        return held
+    rows = {name: i for i, name in enumerate(held.names)} if held is not None else {}
     parts: list[Samples] = []
     for source in sources or ("random",):
-        taken = parts[0].arrays[0].shape[1:] if parts else None
-        parts.append(_read(source, specs, seed, vocabulary or {}, taken))
+        taken = tuple(shapes) or (parts[0].shapes if parts else ())
+        if held is not None and source in rows:
+            part = held.take(rows[source])
+        else:
+            part = _read(source, specs, seed, vocabulary or {}, taken)
+        if taken and part.shapes != taken:
+            raise SampleError(
+                f"{part.names[0]} has the shape {_listed(part.shapes)}; the samples beside it have {_listed(taken)}, and "
+                "samples that are seen together need one shape."
+            )
+        parts.append(part)
     return parts[0] if len(parts) == 1 else join(parts)
 
 
-def random_samples(specs: Sequence[InputSpec], seed: int, vocabulary: Mapping[int, int]) -> Samples:
+def random_samples(specs: Sequence[InputSpec], seed: int, vocabulary: Mapping[int, int], taken: Shapes = ()) -> Samples:
     """Draw one sample: soft noise for pictures, tokens below the vocabulary's size, else a standard normal."""
     rng = np.random.default_rng(seed)
     arrays, is_picture, shown = [], [], {}
     for i, spec in enumerate(specs):
-        shape = tuple(16 if n is None else n for n in spec.shape)
-        kind = PictureShape.of(spec.shape) if len(spec.shape) == 3 else None
+        wanted = taken[i] if taken else spec.shape
+        shape = tuple(16 if n is None else n for n in wanted)
+        kind = PictureShape.of(wanted) if len(spec.shape) == 3 else None
         if i in vocabulary:
             arrays.append(rng.integers(0, max(vocabulary[i], 1), (1, *shape)).astype(spec.dtype))
         elif spec.dtype == "string":
@@ -78,10 +105,10 @@ def _read(
     specs: Sequence[InputSpec],
     seed: int,
     vocabulary: Mapping[int, int],
-    taken: tuple[int, ...] | None,
+    taken: Shapes,
 ) -> Samples:
     if source == "random":
-        return random_samples(specs, seed, vocabulary)
+        return random_samples(specs, seed, vocabulary, taken)
     path = check_sample_source(source)
     if path is None:
         return _digits(source, specs, taken)
@@ -92,7 +119,7 @@ def _read(
     return array_samples(load_array(path), specs, path.name)
 
 
-def _digits(source: str, specs: Sequence[InputSpec], taken: tuple[int, ...] | None) -> Samples:
+def _digits(source: str, specs: Sequence[InputSpec], taken: Shapes) -> Samples:
     match = _DIGITS.fullmatch(source)
     if match is None:
         raise SampleError(f"{source!r} is not understood; expected digits:N, such as digits:7, or digits:A-B.")
@@ -117,9 +144,7 @@ def _digits(source: str, specs: Sequence[InputSpec], taken: tuple[int, ...] | No
     )
 
 
-def _picture_samples(
-    named: Sequence[tuple[str, Image.Image]], specs: Sequence[InputSpec], taken: tuple[int, ...] | None
-) -> Samples:
+def _picture_samples(named: Sequence[tuple[str, Image.Image]], specs: Sequence[InputSpec], taken: Shapes) -> Samples:
     if len(specs) != 1:
         raise SampleError(
             f"The model has {len(specs)} inputs ({', '.join(s.name for s in specs)}), a picture is only one; give an "
@@ -134,8 +159,8 @@ def _picture_samples(
             f"that "
             "shape, or random."
         )
-    if taken is not None and len(taken) == 3:
-        shape = PictureShape(taken[0], taken[1], shape.channels)
+    if taken and len(taken[0]) == 3:
+        shape = PictureShape(taken[0][0], taken[0][1], shape.channels)
     shape = shape.sized_for(named[0][1])
     fitted = [pictures.fit(image, shape, name) for name, image in named]
     pixels, shown = pictures.stack(fitted)
@@ -147,3 +172,7 @@ def _picture_samples(
         {spec.name: shown},
         notes=tuple((p.note,) if p.note else () for p in fitted),
     )
+
+
+def _listed(shapes: Shapes) -> str:
+    return ", ".join(str(shape) for shape in shapes)

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from nnviz3d.capture.activations import Forward
-from nnviz3d.capture.connections import ConnectionFinder
+from nnviz3d.capture.connections import ConnectionFinder, Pairs
 from nnviz3d.capture.describe import describe
 from nnviz3d.capture.graph import expected_inputs, open_model
 from nnviz3d.capture.strongest import KernelMatrix, pick
@@ -29,7 +29,8 @@ class Kept:
 def connections(model, x, k=ALL):
     inputs = expected_inputs(model)
     described = describe(open_model(model, inputs), "m")
-    finder = ConnectionFinder(described, k)
+    pairs = Pairs(described)
+    finder = ConnectionFinder(pairs, k)
     values = {}
     for batch in Forward(described, inputs.specs).batches([x]):
         finder.add(batch)
@@ -37,7 +38,7 @@ def connections(model, x, k=ALL):
             values.setdefault(node_id, []).append(batch.numbers(node_id, output))
     kept = Kept()
     finder.write(kept)
-    return kept.pairs, {key: np.concatenate(parts) for key, parts in values.items()}, finder
+    return kept.pairs, {key: np.concatenate(parts) for key, parts in values.items()}, pairs
 
 
 CONVOLUTIONS = [

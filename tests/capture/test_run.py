@@ -10,9 +10,12 @@ import tensorflow as tf
 from keras import layers
 
 from nnviz3d.capture import run
+from nnviz3d.capture.classes import imagenet_classes, read_classes
 from nnviz3d.capture.graph import expected_inputs, open_model
+from nnviz3d.capture.kept import KeptModel
 from nnviz3d.capture.load import load_model
-from nnviz3d.capture.run import Options, capture_model, read_inputs
+from nnviz3d.capture.run import Options, capture_model
+from nnviz3d.capture.trace import tokens
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import Notice, Progress
@@ -22,9 +25,10 @@ from tests.capture import zoo
 
 def capture(tmp_path, source, inputs=(), *, weights=None, **options):
     loaded = load_model(str(source), weights=weights)
-    given, samples = read_inputs(loaded, inputs, seed=options.get("seed", 0))
+    kept = KeptModel(loaded)
+    samples = kept.samples(inputs, seed=options.get("seed", 0))
     events = []
-    finished = capture_model(loaded, given, samples, Options(tmp_path / "run.zarr", **options), events.append)
+    finished = capture_model(kept.traced, samples, Options(tmp_path / "run.zarr", **options), events.append)
     return open_capture(tmp_path / "run.zarr"), events, finished
 
 
@@ -122,7 +126,7 @@ def test_an_application_on_a_picture(tmp_path):
 
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (300, 400, 3)).astype(np.uint8)).save(tmp_path / "p.png")
     capture_, _, _ = capture(
-        tmp_path, "keras:MobileNetV2", [str(tmp_path / "p.png")], weights="none", classes=run.imagenet_classes()
+        tmp_path, "keras:MobileNetV2", [str(tmp_path / "p.png")], weights="none", classes=imagenet_classes()
     )
     assert len(capture_.graph) == 156
     assert capture_.provenance.preprocessing == "tf"
@@ -149,7 +153,7 @@ def test_tokens_are_found_behind_a_cast():
     x = layers.GlobalAveragePooling1D()(layers.Embedding(12, 4)(start))
     model = keras.Model([start, other], layers.Concatenate()([x, other]))
     program = open_model(model, expected_inputs(model))
-    assert run.tokens(program) == {0: 12}
+    assert tokens(program) == {0: 12}
 
 
 def test_tensorflow_randomness_is_noted(tmp_path):
@@ -219,7 +223,7 @@ def test_a_model_saved_before_it_was_built(tmp_path):
     keras.Sequential([layers.Dense(3)]).save(tmp_path / "m.keras")
     loaded = load_model(str(tmp_path / "m.keras"))
     with pytest.raises(ModelError, match="was never built"):
-        read_inputs(loaded, (), seed=0)
+        KeptModel(loaded)
 
 
 def test_an_earlier_capture_is_kept_when_the_model_fails(tmp_path, monkeypatch):
@@ -245,10 +249,10 @@ def test_places_where_no_capture_can_go(tmp_path):
 
 def test_classes(tmp_path):
     (tmp_path / "names.txt").write_text("cat\n\n dog \n", encoding="utf-8")
-    assert run.read_classes(tmp_path / "names.txt") == ("cat", "dog")
+    assert read_classes(tmp_path / "names.txt") == ("cat", "dog")
     (tmp_path / "none.txt").touch()
     with pytest.raises(SampleError, match="names no classes"):
-        run.read_classes(tmp_path / "none.txt")
+        read_classes(tmp_path / "none.txt")
     with pytest.raises(SampleError, match="cannot be read"):
-        run.read_classes(Path("nowhere.txt"))
-    assert len(set(run.imagenet_classes())) > 990
+        read_classes(Path("nowhere.txt"))
+    assert len(set(imagenet_classes())) > 990

@@ -1,0 +1,108 @@
+"""A model traced for samples of one shape: all that can be used again while neither changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import keras
+from numpy.typing import NDArray
+
+from nnviz3d.capture.activations import Forward
+from nnviz3d.capture.connections import Pairs
+from nnviz3d.capture.describe import DescribedModel, describe
+from nnviz3d.capture.graph import Inputs, Program, open_model
+from nnviz3d.capture.load import LoadedModel
+
+
+class Trace:
+    """A model's graph and its compiled program, for inputs all of whose sizes are known."""
+
+    def __init__(self, loaded: LoadedModel, inputs: Inputs) -> None:
+        self.specs = inputs.specs
+        self.described = describe(open_model(loaded.model, inputs), loaded.model.name)
+        self.forward = Forward(self.described, inputs.specs)
+        self._pairs: Pairs | None = None
+
+    def pairs(self, described: DescribedModel, *, anew: bool) -> Pairs:
+        """Return the connected pairs of layers.
+
+        Parameters
+        ----------
+        described
+            The graph with those shapes too that only a run shows.
+        anew
+            Whether to look at the weights again, which may have changed.
+        """
+        if self._pairs is None or anew:
+            self._pairs = Pairs(described)
+        return self._pairs
+
+
+class TracedModel:
+    """A model that remembers its last trace, for the next samples nearly always have the shapes of the last.
+
+    Parameters
+    ----------
+    loaded
+        The model.
+    inputs
+        What it takes; sizes may be open.
+    live
+        Whether it belongs to somebody who may train it between two runs. Its layers have to stay.
+
+    Attributes
+    ----------
+    repeatable
+        Whether every run so far depended on nothing but samples and weights; else each is traced anew.
+    """
+
+    def __init__(self, loaded: LoadedModel, inputs: Inputs, *, live: bool = False) -> None:
+        self.loaded = loaded
+        self.inputs = inputs
+        self.live = live
+        self.repeatable = True
+        self._trace: Trace | None = None
+
+    def trace(self, arrays: Sequence[NDArray[Any]]) -> Trace:
+        """Return the trace for samples ``(N, *shape)`` for each input.
+
+        Raises
+        ------
+        ModelError
+            If the model cannot run on symbolic inputs.
+        """
+        specs = tuple(replace(s, shape=tuple(a.shape[1:])) for s, a in zip(self.inputs.specs, arrays, strict=True))
+        if self._trace is None or self._trace.specs != specs:
+            self._trace = None  # first, so that there are never two
+            self._trace = Trace(self.loaded, replace(self.inputs, specs=specs))
+        return self._trace
+
+    def ran(self, trace: Trace) -> None:
+        """Take note of what a run has shown of the model."""
+        if not trace.forward.repeatable:
+            self.repeatable = False
+            self._trace = None
+
+    @cached_property
+    def vocabulary(self) -> Mapping[int, int]:
+        """For each input that takes tokens, by position, how many tokens there are."""
+        return tokens(open_model(self.loaded.model, self.inputs))
+
+
+def tokens(program: Program) -> dict[int, int]:
+    """Find the inputs that are token numbers: position of the input to the size of the vocabulary that embeds it."""
+    found: dict[int, int] = {}
+    reads: dict[int, int] = {i: i for i in range(len(program.inputs))}
+    for position, call in enumerate(program.calls):
+        source = call.sources[0][0] if call.sources else None
+        if source is None or source not in reads:
+            continue
+        if call.plumbing:
+            reads[position] = reads[source]
+        elif isinstance(call.operation, keras.layers.Embedding):
+            size = int(call.operation.input_dim)
+            found[reads[source]] = min(size, found.get(reads[source], size))
+    return found
