@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import importlib
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -106,9 +107,10 @@ def _application(name: str, weights: str) -> LoadedModel:
     except Exception as error:
         why = reason(error)
         if weights == "imagenet":
+            # Keras puts the address and an error number before what happened.
+            what = re.sub(r"^\[Errno -?\d+\] ", "", why.rpartition(" -- ")[2]).removesuffix(".")
             raise ModelError(
-                f"The ImageNet weights of {name} could not be downloaded ({why}). Give a file with --weights FILE, "
-                f"or "
+                f"The ImageNet weights of {name} could not be downloaded ({what}); give a file with --weights FILE, or "
                 "draw the untrained network with --weights none."
             ) from error
         raise ModelError(f"{weights} does not fit {name}: {why}") from error
