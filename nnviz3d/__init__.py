@@ -5,6 +5,7 @@
 >>> run = nnviz3d.open_capture("run.zarr")  # does not
 >>> run.activation("conv2d", sample=0).shape
 (26, 26, 32)
+>>> nnviz3d.serve(model, x)  # in the browser; show, record and snapshot look in a window, a film, a picture
 """
 
 from __future__ import annotations
@@ -16,12 +17,20 @@ if TYPE_CHECKING:
     from nnviz3d import capture as capture
     from nnviz3d.data.capture import Capture as Capture
     from nnviz3d.data.capture import open_capture as open_capture
+    from nnviz3d.viewing import record as record
+    from nnviz3d.viewing import serve as serve
+    from nnviz3d.viewing import show as show
+    from nnviz3d.viewing import snapshot as snapshot
 
 __version__ = "0.1.0"
-__all__ = ["Capture", "capture", "open_capture"]
+__all__ = ["Capture", "capture", "open_capture", "record", "serve", "show", "snapshot"]
 
 # Looked up on first use, so that importing the package, and `nnviz3d --help`, loads nothing.
-_HOMES = {"Capture": "nnviz3d.data.capture", "open_capture": "nnviz3d.data.capture"}
+_HOMES = {
+    "Capture": "nnviz3d.data.capture",
+    "open_capture": "nnviz3d.data.capture",
+    **dict.fromkeys(("record", "serve", "show", "snapshot"), "nnviz3d.viewing"),
+}
 
 
 def __getattr__(name: str) -> Any:

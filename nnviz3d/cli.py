@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,6 +19,7 @@ from cyclopts import App, CoercionError, CycloptsError, Group, Parameter, Token,
 
 from nnviz3d import __version__
 from nnviz3d.errors import Nnviz3dError, UserError
+from nnviz3d.parent import end_with_parent
 
 if TYPE_CHECKING:
     from nnviz3d.apps.source import ModelOptions, Opened
@@ -51,6 +55,8 @@ def _given(kind: Any, tokens: Sequence[Token]) -> Any:
 
 
 _OPTIONAL = Parameter(converter=_given)
+_Live = Annotated[Path | None, Parameter(show=False)]
+"""A file in which a program that holds a live model says where it can be asked; Python's `serve` and `show` write it."""
 _MODEL = Group("Model", sort_key=2)
 _LOOK = Group("Look", sort_key=3)
 
@@ -142,7 +148,7 @@ def snapshot(
     if at is not None and not at >= 0:  # NaN too
         raise UserError(f"--at is a time in seconds, 0 or more; got {at:g}.")
     require_graphics()
-    with opened(target, look.scene, _options(model), _run) as found:
+    with opened(target, look.scene, _options(model), _run, sample=look.sample) as found:
         draw(found.spec, found.capture, output, size=pixels, at=at, selection=_selection(look, found))
 
 
@@ -156,6 +162,7 @@ def serve(
     open: Annotated[bool, Parameter(negative="--no-open")] = True,
     model: Model = _NO_MODEL,
     look: Look = _NO_LOOK,
+    live: _Live = None,
 ) -> None:
     """Show it in the browser. The address, printed once, holds a secret: who has it can look.
 
@@ -179,15 +186,12 @@ def serve(
         Open the browser.
     """
     from nnviz3d.apps.pictures import require_graphics
-    from nnviz3d.apps.source import opened
 
     require_graphics()
-    with opened(target, look.scene, _options(model), _run) as found:
+    with _opened_live(target, model, look, live) as found:
         from nnviz3d.apps.web.server import serve as run_server
-        from nnviz3d.scene.scene import Scene
 
-        scene = Scene.build(found.spec, found.capture)
-        run_server(scene, host=host, port=port, open_browser=open, selection=_selection(look, found))
+        run_server(found, host=host, port=port, open_browser=open, selection=_selection(look, found))
 
 
 @app.command(help_epilogue="")  # or the examples of the whole would follow its own
@@ -252,8 +256,7 @@ def inspect(
     from nnviz3d.apps.inspection import describe, print_table
     from nnviz3d.apps.source import opened
 
-    with opened(target, None, _options(model), _run) as found:
-        _check_sample(sample, found.capture.committed)
+    with opened(target, None, _options(model), _run, sample=sample, whole=True) as found:
         if json_:
             print(json.dumps(describe(found.capture, sample), ensure_ascii=False, allow_nan=False))
         else:
@@ -280,13 +283,33 @@ def _run(request: CaptureRequest) -> Finished:
     return capture_with_progress(request)
 
 
+@contextmanager
+def _opened_live(target: str | None, model: Model, look: Look, live: Path | None) -> Iterator[Opened]:
+    """Open what a target shows, with somebody who runs the model on further samples."""
+    from nnviz3d.apps.progress import capture_with_progress
+    from nnviz3d.apps.source import opened
+    from nnviz3d.apps.worker import ProcessConnection, SocketConnection, Worker
+    from nnviz3d.data.request import Invitation
+
+    invitation = None if live is None else Invitation.model_validate_json(live.read_text(encoding="utf-8"))
+    connect = ProcessConnection if invitation is None else partial(SocketConnection, invitation.port, invitation.token)
+    worker = Worker(connect)
+    try:
+        run = partial(capture_with_progress, worker=worker)
+        options = _options(model)
+        with opened(
+            target, look.scene, options, run, sample=look.sample, worker=worker, invitation=invitation
+        ) as found:
+            yield found
+    finally:
+        worker.close()
+
+
 def _selection(look: Look, found: Opened) -> Selection:
     from nnviz3d.scene.colors import colormap
     from nnviz3d.scene.selection import Selection
 
     capture = found.capture
-    sample = found.sample if look.sample is None else look.sample
-    _check_sample(sample, capture.committed)
     if look.layer is not None and look.layer not in capture.graph:
         names = ", ".join(node.id for node in capture.graph)
         raise UserError(f"--layer: there is no layer {look.layer!r}; the model has {names}.")
@@ -294,12 +317,7 @@ def _selection(look: Look, found: Opened) -> Selection:
         raise UserError(f"--threshold is a share of the colour range, 0 to 1; got {look.threshold:g}.")
     if look.colormap is not None:
         colormap(look.colormap)
-    return Selection(sample, look.layer, look.threshold, look.colormap, look.normalize, look.ranking)
-
-
-def _check_sample(sample: int, count: int) -> None:
-    if not 0 <= sample < count:
-        raise UserError(f"--sample: there is no sample {sample}; the capture holds {_count(count, 'sample')}, from 0.")
+    return Selection(found.sample, look.layer, look.threshold, look.colormap, look.normalize, look.ranking)
 
 
 def _count(number: int, what: str) -> str:
@@ -308,6 +326,8 @@ def _count(number: int, what: str) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and end the process: 0, 2 for a person's mistake (one sentence on stderr), 1 for a bug."""
+    signal.signal(signal.SIGTERM, _terminated)
+    end_with_parent()
     try:
         try:
             app(arguments, exit_on_error=False, print_error=False)
@@ -326,6 +346,11 @@ def main(arguments: list[str] | None = None) -> None:
         # The reader, such as `head`, has seen enough. What is left must go somewhere when Python flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _terminated(number: int, _frame: object) -> None:
+    """Leave as for Ctrl-C: what is under way cleans up."""
+    sys.exit(128 + number)
 
 
 def _fail(message: str, code: int) -> None:

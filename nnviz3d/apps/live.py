@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from nnviz3d.apps.worker import Worker
 from nnviz3d.data.capture import Capture, open_capture
-from nnviz3d.data.request import CaptureRequest
+from nnviz3d.data.request import CaptureRequest, Event, Progress
 from nnviz3d.errors import Nnviz3dError, UserError
 
 
@@ -55,17 +56,22 @@ class Live:
         self._wish: str | None = None
         self._closed = False
         self._count = 0
+        self._stage = ""
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._told: Callable[[], None] = lambda: None
 
     @property
-    def folder(self) -> Path:
-        """A folder of this alone, for files that people hand in as well."""
-        return self._folder
+    def stage(self) -> str:
+        """What is being done at the moment, one of the stages of `Progress`; empty if nothing."""
+        return self._stage
+
+    def new_folder(self) -> Path:
+        """Make an empty folder for a file that somebody hands in; it goes with the session."""
+        return Path(tempfile.mkdtemp(prefix="in-", dir=self._folder))
 
     def tell(self, told: Callable[[], None]) -> None:
-        """Call this, in another thread, whenever there is an answer."""
+        """Call this, in another thread, whenever there is an answer or the next stage of the work begins."""
         self._told = told
 
     def ask(self, source: str) -> None:
@@ -102,15 +108,21 @@ class Live:
                     return
                 source, self._wish = self._wish, None
             answer = self._capture(source)
+            self._stage = ""
             if not self._closed:
                 self._answers.put(answer)
                 self._told()
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, Progress) and event.stage != self._stage:
+            self._stage = event.stage
+            self._told()
 
     def _capture(self, source: str) -> Answer:
         self._count += 1
         out = self._folder / f"live-{self._count}.zarr"
         try:
-            self._worker.run(self._template.model_copy(update={"inputs": (source,), "out": out}))
+            self._worker.run(self._template.model_copy(update={"inputs": (source,), "out": out}), self._hear)
             return Answer(source, open_capture(out))
         except UserError as error:
             return Answer(source, problem=str(error))

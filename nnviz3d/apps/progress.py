@@ -8,20 +8,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from nnviz3d.apps.worker import Worker, run_capture
+from nnviz3d.apps.worker import STAGES, Worker, run_capture
 from nnviz3d.data import request as messages
 from nnviz3d.data.request import CaptureRequest, Event, Finished
 
 _QUIET = 1.0
 """Seconds that work may last without a progress bar."""
-_WORDS = {
-    "import": "Starting TensorFlow",
-    "load": "Loading the model",
-    "trace": "Tracing the model",
-    "forward": "Running the model",
-    "write": "Writing the capture",
-    "connections": "Finding the strongest connections",
-}
 
 
 def capture_with_progress(
@@ -60,7 +52,7 @@ class _Bar:
             # In a pipe or a log there is nothing to animate, and stopping would leave an empty line.
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task(_WORDS["import"], total=None)
+        self._task = self._progress.add_task(STAGES["import"], total=None)
         # A timer, because the first and longest stage, starting TensorFlow, says nothing while it lasts.
         self._timer = threading.Timer(_QUIET, self._progress.start)
         self._timer.daemon = True
@@ -79,5 +71,5 @@ class _Bar:
             # As `Text`: in a string rich takes [brackets] for markup and :cat: for a picture, and names may hold both.
             self._console.print(Text(event.text), style="dim", soft_wrap=True)
         elif isinstance(event, messages.Progress):
-            words = _WORDS.get(event.stage, event.stage)
+            words = STAGES.get(event.stage, event.stage)
             self._progress.update(self._task, description=words, total=event.total, completed=event.done)

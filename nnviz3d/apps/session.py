@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from nnviz3d.apps.live import Answer, Live
-from nnviz3d.data.capture import Capture
+from nnviz3d.apps.samples import Sample, captured_samples
+from nnviz3d.apps.worker import STAGES
 from nnviz3d.data.series import CaptureSeries
+from nnviz3d.errors import UserError
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 
-
-@dataclass(frozen=True)
-class Sample:
-    """Something that can be chosen to be looked at.
-
-    Attributes
-    ----------
-    name
-        What people call it.
-    index
-        Which of the capture's samples it is; `None` until the model has been run on it.
-    source
-        How a request names it; `None` if it cannot be run again.
-    """
-
-    name: str
-    index: int | None = None
-    source: str | None = None
-
-
-def captured_samples(capture: Capture) -> tuple[Sample, ...]:
-    """Return what a capture holds."""
-    return tuple(Sample(capture.sample_name(i), i) for i in range(capture.committed))
+_SLOW = ("import", "load", "trace")
+"""Stages that a kept worker goes through once."""
 
 
 class Session:
@@ -96,7 +77,11 @@ class Session:
     @property
     def busy(self) -> str:
         """A sentence that says what is waited for, or nothing."""
-        return "" if self._wanted is None else f"Running the model on {self._samples[self._wanted].name}"
+        if self._wanted is None:
+            return ""
+        name = self._samples[self._wanted].name
+        words = STAGES[self.live.stage] if self.live is not None and self.live.stage in _SLOW else ""
+        return f"{words}, to run it on {name}" if words else f"Running the model on {name}"
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -147,7 +132,11 @@ class Session:
             return
         series = CaptureSeries.of(self.scene.stage.capture)
         index = series.committed
-        self.scene = self.scene.revised(series.plus(answer.capture))
+        try:
+            self.scene = self.scene.revised(series.plus(answer.capture))
+        except UserError as error:  # the model's file has changed since
+            self.message = str(error)
+            return
         self._samples[position] = replace(self._samples[position], index=index)
         if expected:
             self.select(sample=index)

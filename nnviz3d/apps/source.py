@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nnviz3d.apps.live import Live
+from nnviz3d.apps.samples import Sample, captured_samples
+from nnviz3d.apps.worker import Worker
 from nnviz3d.data.bundled import gallery
 from nnviz3d.data.capture import Capture, is_capture, open_capture
-from nnviz3d.data.request import CaptureRequest, Preprocessing
+from nnviz3d.data.request import CaptureRequest, Invitation, Preprocessing
 from nnviz3d.errors import SceneError, UserError
 from nnviz3d.scene.spec import SceneSpec, Source, default_scene, read_scene
 
@@ -46,22 +49,28 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class Resolved:
-    """What a target turned out to be: a scene, and the capture or the model that it is to show."""
+    """What a target turned out to be: a scene, and the capture or the model that it is to show.
+
+    Where both are there, the capture is shown, and the model can be run on other input, such as the `choices`.
+    """
 
     spec: SceneSpec
     capture: Path | None = None
     model: str | None = None
     options: ModelOptions = ModelOptions()
     sample: int = 0
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A scene, an open capture, and which of its samples the scene shows first."""
+    """A scene, an open capture, which of its samples is shown first, what else can be chosen, and who runs the model."""
 
     spec: SceneSpec
     capture: Capture
     sample: int
+    samples: tuple[Sample, ...] = ()
+    live: Live | None = None
 
 
 def bundled_scenes() -> dict[str, Path]:
@@ -106,21 +115,29 @@ def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOp
     if source.model is None:
         _refuse_model_options("The scene's source", options)
     # A ready capture serves as long as nobody asks for other input.
-    if source.capture is not None and (source.model is None or options == ModelOptions()):
-        return Resolved(spec, capture=folder / source.capture, sample=source.sample)
-    assert source.model is not None  # noqa: S101 - a source has one of the two
-    named = (source.input,) if isinstance(source.input, str) else source.input
-    inputs = options.inputs or tuple(_beside(folder, name) for name in named)
-    model = source.model if source.model.startswith("keras:") else str(_found(folder, source.model, source))
+    ready = source.capture is not None and (source.model is None or options == ModelOptions())
+    capture = folder / source.capture if ready and source.capture is not None else None
+    model = classes = None
+    try:
+        if source.model is not None:
+            keras_name = source.model.startswith("keras:")
+            model = source.model if keras_name else str(_found(folder, source.model, source))
+        classes = options.classes or (_found(folder, source.classes, source) if source.classes else None)
+    except UserError:
+        if capture is None:
+            raise
+        model = None  # the capture can be looked at without
     merged = ModelOptions(
-        inputs=inputs,
+        inputs=options.inputs or _beside(folder, source.input),
         preprocess=options.preprocess or source.preprocess,
         weights=options.weights,
-        classes=options.classes or (_found(folder, source.classes, source) if source.classes else None),
+        classes=classes,
         trust=options.trust,
     )
-    # The scene's sample is one of the scene's own inputs; of other ones it would be any.
-    return Resolved(spec, model=model, options=merged, sample=0 if options.inputs else source.sample)
+    # The scene's sample and choices are among the scene's own inputs; of other ones they would be any.
+    if options.inputs:
+        return Resolved(spec, capture, model, merged)
+    return Resolved(spec, capture, model, merged, source.sample, _beside(folder, source.choices))
 
 
 def _found(folder: Path, name: str, source: Source) -> Path:
@@ -133,11 +150,12 @@ def _found(folder: Path, name: str, source: Source) -> Path:
     raise UserError(f"There is no {name} beside the scene, nor in the working folder{hint}.")
 
 
-def _beside(folder: Path, name: str) -> str:
-    """Read an input that a scene names: a file's path goes from the scene's folder."""
-    if name == "random" or name.startswith(("digits:", "sklearn:")):
-        return name
-    return str(folder / Path(name).expanduser())
+def _beside(folder: Path, names: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Read inputs that a scene names: a file's path goes from the scene's folder."""
+    return tuple(
+        name if name == "random" or name.startswith(("digits:", "sklearn:")) else str(folder / Path(name).expanduser())
+        for name in ((names,) if isinstance(names, str) else names)
+    )
 
 
 def _refuse_model_options(what: str, options: ModelOptions) -> None:
@@ -168,35 +186,96 @@ def opened(
     scene: str | None,
     options: ModelOptions,
     run: Callable[[CaptureRequest], object],
+    *,
+    sample: int | None = None,
+    whole: bool = False,
+    worker: Worker | None = None,
+    invitation: Invitation | None = None,
 ) -> Iterator[Opened]:
-    """Open what a target shows, capturing a model into a temporary folder first.
+    """Open what a target shows; a model is first captured into a temporary folder.
 
     Parameters
     ----------
     run
         Makes a capture, with whatever progress it shows.
+    sample
+        Which of the samples is wanted; by default the scene's.
+    whole
+        Whether all of a model's samples are captured, not only the wanted one.
+    worker
+        Who runs the model on further samples while people look; closed at the end.
+    invitation
+        What the program that made a capture says of its live model.
+
+    Raises
+    ------
+    UserError
+        If there is no such target or sample, or it cannot be captured.
     """
     found = resolve(target, scene, options)
-    if found.capture is not None:
-        yield _checked(Opened(found.spec, open_capture(found.capture), found.sample))
-        return
-    if found.model is None:
-        raise ValueError("`resolve` gave neither a capture nor a model.")
-    with tempfile.TemporaryDirectory(prefix="nnviz3d-") as folder:
-        out = Path(folder) / "run.zarr"
-        run(found.options.request(found.model, out))
-        yield _checked(Opened(found.spec, open_capture(out), found.sample))
+    if invitation is not None:
+        found = replace(found, model=invitation.request.model)
+    with ExitStack() as stack:
+        if found.capture is not None:
+            capture = open_capture(found.capture)
+            shown = _wanted(sample, found, capture.committed, "capture")
+            if found.model is None or worker is None:
+                yield Opened(found.spec, capture, shown, captured_samples(capture))
+                return
+        elif found.model is None:
+            raise ValueError("`resolve` gave neither a capture nor a model.")
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nnviz3d-", ignore_cleanup_errors=True)))
+        request = found.options.request(found.model, folder / "run.zarr")
+        if invitation is not None:
+            request = invitation.request
+            listed = tuple(Sample(name, None, source) for name, source in invitation.samples)
+            samples = _placed(listed, {invitation.position: 0})
+        elif found.capture is not None:
+            ready = captured_samples(capture)
+            names = {one.name for one in ready}
+            samples = (*ready, *(one for one in _listed(found.choices) if one.name not in names))
+        else:
+            sources = _listed(found.options.inputs or ("random",))
+            wanted = _wanted(sample, found, len(sources), "input")
+            run(request if whole else request.model_copy(update={"inputs": (sources[wanted].source,)}))
+            capture = open_capture(request.out)
+            shown = wanted if whole else 0
+            places = {i: i for i in range(len(sources))} if whole else {wanted: 0}
+            samples = _placed((*sources, *_listed(found.choices)), places)
+        live = None
+        if worker is not None:
+            live = Live(worker, _template(request, capture), folder)
+            stack.callback(live.close)
+        yield Opened(found.spec, capture, shown, samples, live)
 
 
-def _checked(found: Opened) -> Opened:
-    """Refuse a scene's sample that is not there, before anybody blames the command line for it."""
-    count = found.capture.committed
-    if found.sample >= count:
-        raise SceneError(
-            f"The scene's source.sample is {found.sample}, but its capture holds {count} sample{'s' * (count != 1)}, "
-            "counted from 0."
-        )
-    return found
+def _listed(inputs: tuple[str, ...]) -> tuple[Sample, ...]:
+    """List the samples that inputs hold; none of them has been captured."""
+    from nnviz3d.data.sources import expand
+
+    return tuple(Sample(one.name, None, one.source) for one in expand(inputs)) if inputs else ()
+
+
+def _placed(samples: tuple[Sample, ...], places: Mapping[int, int]) -> tuple[Sample, ...]:
+    """Say of some samples, by position, which of the capture's they are."""
+    return tuple(replace(one, index=places.get(i)) for i, one in enumerate(samples))
+
+
+def _template(request: CaptureRequest, capture: Capture) -> CaptureRequest:
+    """Return the request of which others differ only in their sample, which is brought to the shapes of the first."""
+    shapes = tuple(capture.activation_shape(name) for name in capture.graph.inputs if capture.has_activations(name))
+    fits = len(shapes) == len(capture.graph.inputs)
+    return request.model_copy(update={"inputs": (), "shapes": shapes if fits else (), "transient": True})
+
+
+def _wanted(sample: int | None, found: Resolved, count: int, holder: str) -> int:
+    """Return which sample is shown; a scene's mistake is told as the scene's, not the command line's."""
+    holds = f"{holder} holds {count} sample{'s' * (count != 1)}"
+    if sample is None and found.sample >= count:
+        raise SceneError(f"The scene's source.sample is {found.sample}, but its {holds}, counted from 0.")
+    if sample is not None and not 0 <= sample < count:
+        raise UserError(f"--sample: there is no sample {sample}; the {holds}, from 0.")
+    return found.sample if sample is None else sample
 
 
 def parse_size(text: str) -> tuple[int, int]:

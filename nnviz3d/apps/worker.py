@@ -20,6 +20,15 @@ from nnviz3d.data import request as messages
 from nnviz3d.data.request import EVENT, CaptureRequest, Event, Finished
 from nnviz3d.errors import Nnviz3dError, UserError
 
+STAGES = {
+    "import": "Starting TensorFlow",
+    "load": "Loading the model",
+    "trace": "Tracing the model",
+    "forward": "Running the model",
+    "write": "Writing the capture",
+    "connections": "Finding the strongest connections",
+}
+"""The stages of `Progress`, in words."""
 _TAIL = 4000
 """Characters of the process's own chatter that are shown with a bug."""
 _GRACE = 15.0
@@ -252,7 +261,9 @@ def run_capture(request: CaptureRequest, on_event: Callable[[Event], None] | Non
     return done
 
 
-def _converse(connection: Connection, request: CaptureRequest, on_event: Callable[[Event], None] | None) -> Event | None:
+def _converse(
+    connection: Connection, request: CaptureRequest, on_event: Callable[[Event], None] | None
+) -> Event | None:
     """Hand over the request and pass on what comes; returns the last word, if there was one."""
     with contextlib.suppress(BrokenPipeError):  # it died at once; that it says nothing tells
         connection.write.write(request.model_dump_json() + "\n")

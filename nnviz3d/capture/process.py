@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import time
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
@@ -21,6 +20,7 @@ from nnviz3d.capture.early import refuse_early
 from nnviz3d.capture.requests import INTERRUPTED, Report, serve_requests
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.errors import ModelError
+from nnviz3d.parent import end_with_parent
 
 if TYPE_CHECKING:
     from nnviz3d.capture.kept import LastModel
@@ -29,8 +29,6 @@ _NO_TENSORFLOW = (
     "Capturing a model needs TensorFlow, which is not installed; install it with: pip install tensorflow. "
     "Captures that are already made open without it."
 )
-_GRACE = 10.0
-"""Seconds to clean up in once the parent is gone."""
 
 
 def main() -> int:
@@ -38,7 +36,7 @@ def main() -> int:
     answers = _private_stdout()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    end_with_parent(os.getppid())
 
     try:
         return serve_requests(sys.stdin, answers, _Runner().capture)
@@ -89,15 +87,6 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
-
-
-def _end_with_parent(parent: int) -> None:
-    """End this process once its parent is gone, as if it had been asked to; where it does not listen, by force."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_GRACE)
-    os._exit(130)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,30 @@ class CaptureRequest(BaseModel):
     transient: bool = False
 
 
+class Invitation(BaseModel):
+    """Where a live model can be asked for further captures: what a program that holds one tells the viewer it starts.
+
+    Attributes
+    ----------
+    port, token
+        Where on the loopback it listens, and the secret that it takes first.
+    request
+        A request for the model, without a sample.
+    samples
+        What can be chosen: the name of each sample, and how a request names it.
+    position
+        Which of them the first capture shows.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: int
+    token: str
+    request: CaptureRequest
+    samples: tuple[tuple[str, str], ...]
+    position: int = 0
+
+
 class Progress(BaseModel):
     """One stage of the work, so far."""
 

@@ -14,6 +14,7 @@ from trame.app import TrameApp, get_server
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.appearance import Appearance
 from nnviz3d.apps.web.clients import Clients
+from nnviz3d.apps.web.files import add_files
 from nnviz3d.apps.web.layers import Layers
 from nnviz3d.apps.web.page import GONE, build_page
 from nnviz3d.apps.web.pages import MODULE, add_pages
@@ -89,6 +90,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
 
     async def ready(self) -> None:
         """Wait until it answers."""
+        self.samples.listen()
         await self.server.ready
 
     async def stop(self) -> None:
@@ -97,6 +99,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
 
     def _bound(self, server: Any) -> None:
         add_pages(server.app, self._gate, title=f"{self.title} · nnviz3d")
+        add_files(server.app, self)
 
     def _count(self, clients: int) -> None:
         with self.state:
@@ -121,13 +124,17 @@ class WebApp(TrameApp):  # type: ignore[misc]
         if not isinstance(error, UserError):
             traceback.print_exception(error, file=sys.stderr)
         text = str(error) if isinstance(error, UserError) else "Something went wrong; the terminal says what."
-        with self.state:
-            self.state.message = text
+        self.say(text)
         if self.session.selection != self._drawn:
             # What cannot be drawn is not selected.
             self.session.selection = self._drawn
             self.view.changed()
         self.synchronize()
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence on the page for a while."""
+        with self.state:
+            self.state.message = sentence
 
     def drawn(self) -> None:
         """Take note that what is selected could be drawn."""
@@ -138,6 +145,10 @@ class WebApp(TrameApp):  # type: ignore[misc]
     def select(self, *, moving: bool = False, **changes: Any) -> None:
         """Change what is selected, and show it."""
         self.session.select(**changes)
+        self.refresh(moving=moving)
+
+    def refresh(self, *, moving: bool = False) -> None:
+        """Show what is selected now."""
         self.synchronize()
         self.view.changed(moving=moving)
 

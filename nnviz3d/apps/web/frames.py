@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nnviz3d.apps.session import Session
+from nnviz3d.render.smooth import SHIFTS, Average
 
 FOLLOWING = 1 / 25
 """Seconds that a frame may take while it follows a hand; what takes longer is drawn smaller."""
@@ -21,8 +22,6 @@ PLAYING = 1 / 12
 """The same while a scene plays and nobody waits for an answer."""
 _RATIOS = (0.5, 0.625, 0.75, 1.0)
 """Shares of the full width and height that a moving picture may have."""
-_SHIFTS = ((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125))
-"""Where in a pixel the frames of a smooth picture look: a rotated grid, best for edges near the axes."""
 _READABLE = 1.3
 """How much larger than in a small picture text is at least on a small page: a picture can be enlarged, a page is read."""
 _MOST = 16_000_000
@@ -101,34 +100,29 @@ class Frames:
     async def smooth(self, go_on: Callable[[], bool]) -> NDArray[np.uint8] | None:
         """Draw with smooth edges, giving way to others between frames; `None` if it is not to go on, or takes too long."""
         start = time.perf_counter()
-        total = self._begin_sum()
-        for k, shift in enumerate(_SHIFTS):
+        average = self._begin()
+        while not average.done:
             await asyncio.sleep(0)
-            if not go_on() or (time.perf_counter() - start) * len(_SHIFTS) > _LONGEST_SMOOTH * max(k, 1):
+            spent = time.perf_counter() - start
+            if not go_on() or spent * len(SHIFTS) > _LONGEST_SMOOTH * max(average.count, 1):
                 return None
-            self._add(total, shift)
-        return _mean(total)
+            self._fit(1.0)
+            average.add()
+        return average.picture()
 
     def still(self) -> NDArray[np.uint8]:
         """Draw with smooth edges, at once."""
-        total = self._begin_sum()
-        for shift in _SHIFTS:
-            self._add(total, shift)
-        return _mean(total)
+        average = self._begin()
+        while not average.done:
+            average.add()
+        return average.picture()
 
-    def _begin_sum(self) -> NDArray[np.uint16]:
+    def _begin(self) -> Average:
         self._renderer.careful = True
         self._fit(1.0)
         self._session.draw()
-        # Once in its place, where the texts then stay.
         self._renderer.render()
-        width, height = self._renderer.size
-        return np.zeros((height, width, 3), dtype=np.uint16)
-
-    def _add(self, total: NDArray[np.uint16], shift: tuple[float, float]) -> None:
-        self._fit(1.0)
-        self._renderer.render(shift=shift)
-        total += self._renderer.pixels()
+        return Average(self._renderer)
 
     def _fit(self, ratio: float) -> bool:
         factor = self._density * ratio
@@ -138,10 +132,6 @@ class Frames:
             return False
         self._renderer.window.SetSize(*size)
         return True
-
-
-def _mean(total: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    return ((total + len(_SHIFTS) // 2) // len(_SHIFTS)).astype(np.uint8)
 
 
 def pack(pixels: NDArray[np.uint8], quality: Quality) -> tuple[bytes, str]:

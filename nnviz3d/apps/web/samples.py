@@ -1,17 +1,15 @@
-"""The sample picker: pictures, names, and what they are and were taken for."""
+"""The sample picker: pictures, names, what they are and were taken for; and pictures that people hand in."""
 
 from __future__ import annotations
 
-import base64
-import io
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
 from nnviz3d.data.capture import Capture
@@ -21,37 +19,91 @@ from nnviz3d.scene.stage import class_name, head_of, is_classifier, top_classes
 if TYPE_CHECKING:
     from nnviz3d.apps.web.app import WebApp
 
-_THUMB = 64
-"""Pixels of a thumbnail's longer side."""
-_THUMBS = 256
-"""How many samples get one."""
-
 
 class Samples:
     """Chooses the sample."""
 
     def __init__(self, app: WebApp) -> None:
         self._app = app
-        self._entries = entries(app.session)
-        app.state.update({"samples": self._entries, "provenance": provenance(app.session)})
-        self.synchronize()
+        session = app.session
+        self._notes = notes_of(session)
+        app.state.update(
+            {
+                "samples": entries(session),
+                "sample_notes": self._notes,
+                "pictures": has_pictures(session),
+                "provenance": provenance(session),
+                "uploads": session.live is not None,
+            }
+        )
+        self._show()
+        app.server.trigger("uploaded")(app.guarded(self._uploaded))
 
     def synchronize(self) -> None:
-        """Show which one is selected."""
-        chosen = self._app.session.selection.sample
-        entry = self._entries[chosen] if 0 <= chosen < len(self._entries) else {"name": ""}
-        model = self._app.session.scene.stage.capture.provenance.model
-        self._app.state.update({"sample": chosen, "caption": " · ".join(t for t in (model, entry["name"]) if t)})
+        """Show which one is selected, and which one is waited for."""
+        session = self._app.session
+        position = session.chosen
+        if position not in self._notes:
+            self._notes = {**self._notes, position: note_of(session, position)}
+            self._app.state.sample_notes = self._notes
+        self._show()
 
-    def choose(self, index: int) -> None:
+    def _show(self) -> None:
+        session = self._app.session
+        name = session.samples[session.chosen].name
+        model = session.scene.stage.capture.provenance.model
+        self._app.state.update(
+            {
+                "sample": session.chosen,
+                "busy": session.busy,
+                "caption": " · ".join(t for t in (model, name) if t),
+            }
+        )
+
+    def listen(self) -> None:
+        """Hear of what the model has said, on the event loop of the caller."""
+        live, loop = self._app.session.live, asyncio.get_running_loop()
+        if live is None:
+            return
+        answered = self._app.guarded(self._answered)
+
+        def told() -> None:
+            loop.call_soon_threadsafe(answered)
+
+        live.tell(told)
+
+    def _answered(self) -> None:
+        app = self._app
+        changed = app.session.poll()
+        app.synchronize()
+        if app.session.message:
+            app.say(app.session.message)
+            app.session.message = ""
+        if changed:
+            app.view.changed()
+
+    def choose(self, position: int) -> None:
         """Look at another sample."""
-        index = int(index)
-        if 0 <= index < len(self._entries) and index != self._app.session.selection.sample:
-            self._app.select(sample=index)
+        session = self._app.session
+        position = int(position)
+        if 0 <= position < len(session.samples):
+            session.choose(position)
+            self._app.refresh()
 
     def step(self, by: int) -> None:
         """Go to the next or the previous one, around the ends."""
-        self.choose((self._app.session.selection.sample + by) % len(self._entries))
+        self._app.session.step(by)
+        self._app.refresh()
+
+    def add(self, name: str, source: str) -> int:
+        """List a sample that somebody handed in; returns its position."""
+        position = self._app.session.add(Sample(name, None, source))
+        with self._app.state:
+            self._app.state.samples = entries(self._app.session)
+        return position
+
+    def _uploaded(self, position: int) -> None:
+        self.choose(position)
 
     def build(self) -> None:
         """Make the widgets."""
@@ -76,64 +128,90 @@ class Samples:
                         ("mdi-chevron-right", 1, "Next sample (→)"),
                     ):
                         v.VBtn(icon=icon, click=(guarded(self.step), f"[{by}]"), **theme.icon_button(title))
+                with html.Div(classes="steps", v_if="uploads"):
+                    html.Input(type="file", id="file", accept="image/*,.npy", style="display: none")
+                    v.VBtn(
+                        icon="mdi-image-plus-outline",
+                        click="window.document.getElementById('file').click()",
+                        id="upload",
+                        **theme.icon_button("Run the model on a picture of yours (or drop one anywhere)"),
+                    )
+            with html.Div(classes="busy", v_if="busy", id="busy"):
+                v.VProgressLinear(indeterminate=True, height=2, color="primary")
+                html.Span("{{ busy }}", classes="faint")
 
 
 def _entry(name: str) -> None:
-    html.Img(v_if=f"{name}.picture", src=(f"{name}.picture",), classes="thumb", alt="")
-    with html.Div(classes="sample-text", title=(f"`${{{name}.name}} ${{{name}.note}}`",)):
+    html.Img(
+        v_if=f"pictures && {name}",
+        src=(f"`samples/${{{name}.index}}/thumbnail`",),
+        key=(f"{name}.index",),
+        loading="lazy",
+        classes="thumb",
+        alt="",
+    )
+    note = f"sample_notes[{name}.index]"
+    with html.Div(classes="sample-text", v_if=name, title=(f"`${{{name}.name}} ${{{note} || ''}}`",)):
         html.Div(f"{{{{ {name}.name }}}}", classes="line")
-        html.Div(f"{{{{ {name}.note }}}}", classes="line faint", v_if=f"{name}.note")
+        html.Div(f"{{{{ {note} }}}}", classes="line faint", v_if=note)
 
 
 def entries(session: Session) -> list[dict[str, Any]]:
-    """Describe each sample for the page: its index, name, thumbnail, and true and predicted class."""
-    capture = session.scene.stage.capture
-    notes = _notes(session)
-    found = []
-    for index, name in enumerate(session.samples):
-        picture = None
-        if index < _THUMBS:
-            try:
-                pictures = (capture.picture(node, index) for node in capture.graph.inputs)
-                picture = next((p for p in pictures if p is not None), None)
-            except CaptureError:
-                notes[index] = "its picture is damaged"
-        uri = None if picture is None else thumbnail(picture)
-        found.append({"index": index, "name": name, "note": notes.get(index, ""), "picture": uri})
-    return found
+    """List the samples for the page: position and name."""
+    return [{"index": index, "name": sample.name} for index, sample in enumerate(session.samples)]
 
 
-def _notes(session: Session) -> dict[int, str]:
+def has_pictures(session: Session) -> bool:
+    """Whether samples can be shown as pictures."""
     capture = session.scene.stage.capture
-    head, labels = head_of(capture.graph), capture.labels
-    scores = None
-    if head is not None and is_classifier(capture, head) and capture.has_activations(head):
-        try:
-            scores = capture.activations(head).values
-        except (CaptureError, ValueError, OSError):
-            scores = None  # the picture itself will say that the capture is damaged
-    notes = {}
-    for index in range(capture.committed):
-        parts = []
-        if scores is not None and np.isfinite(scores[index]).any():
-            parts.append(f"predicted {_name(capture, top_classes(scores[index], 1)[0])}")
-        if labels is not None:
-            parts.append(f"label {_name(capture, int(labels[index]))}")
-        notes[index] = " · ".join(parts)
-    return notes
+    try:
+        return any(capture.picture(node, 0) is not None for node in capture.graph.inputs)
+    except CaptureError:
+        return False
+
+
+def notes_of(session: Session) -> dict[int, str]:
+    """Say of each sample that the model has been run on what it is and was taken for."""
+    capture = session.scene.stage.capture
+    head = _classes_of(capture)
+    try:
+        scores = None if head is None else capture.activations(head).values
+    except (CaptureError, ValueError, OSError):
+        scores = None  # the picture itself will say that the capture is damaged
+    return {
+        position: _note(capture, sample.index, None if scores is None else scores[sample.index])
+        for position, sample in enumerate(session.samples)
+        if sample.index is not None
+    }
+
+
+def note_of(session: Session, position: int) -> str:
+    """Say of one sample what it is and was taken for."""
+    capture, index = session.scene.stage.capture, session.samples[position].index
+    if index is None:
+        return ""
+    head = _classes_of(capture)
+    return _note(capture, index, None if head is None else capture.activation(head, index))
+
+
+def _classes_of(capture: Capture) -> str | None:
+    """Return the output that tells classes, if there is one."""
+    head = head_of(capture.graph)
+    return head if head is not None and is_classifier(capture, head) and capture.has_activations(head) else None
+
+
+def _note(capture: Capture, index: int, scores: np.ndarray[Any, Any] | None) -> str:
+    parts = []
+    if scores is not None and np.isfinite(scores).any():
+        parts.append(f"predicted {_name(capture, top_classes(scores, 1)[0])}")
+    label = capture.label(index)
+    if label is not None:
+        parts.append(f"label {_name(capture, label)}")
+    return " · ".join(parts)
 
 
 def _name(capture: Capture, index: int) -> str:
     return str(index) if capture.classes is None else class_name(capture.classes, index)
-
-
-def thumbnail(picture: NDArray[np.uint8]) -> str:
-    """Shrink a picture, ``(H, W, 3)``, to a small PNG in a data URI."""
-    image = Image.fromarray(picture)
-    image.thumbnail((_THUMB, _THUMB))
-    out = io.BytesIO()
-    image.save(out, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 def provenance(session: Session) -> list[list[str]]:

@@ -18,6 +18,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 _PAGES = ("/", "/index.html")
+PRIVATE = "/samples/"
+"""Addresses under this are for who knows the secret, as the page itself is."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HEADERS = {
     # No page of others may frame this one, and this one loads nothing from others.
@@ -105,7 +107,8 @@ class Gate:
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             reason = self.refusal(request.headers.get("Host"), request.headers.get("Origin"))
             told = request.query.get("secret", request.cookies.get(self.cookie))
-            if reason is None and request.path in _PAGES and not self.knows(told):
+            private = request.path in _PAGES or request.path.startswith(PRIVATE)
+            if reason is None and private and not self.knows(told):
                 reason = "The address lacks the right secret; open the one that nnviz3d printed."
             if reason is not None:
                 return web.Response(status=403, text=f"{reason}\n")

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 
 from nnviz3d.apps.session import Session
+from nnviz3d.apps.source import Opened
 from nnviz3d.apps.web.ports import PORT, bind_error, choose_port
 from nnviz3d.apps.web.security import Gate, address, is_loopback, is_wildcard
 from nnviz3d.render.offscreen import offscreen_window
@@ -27,7 +28,7 @@ _PATIENCE = 3.0
 
 
 def serve(
-    scene: Scene,
+    found: Opened,
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
@@ -35,14 +36,14 @@ def serve(
     size: tuple[int, int] = (1280, 720),
     selection: Selection | None = None,
 ) -> None:
-    """Show a scene in the browser; returns after Ctrl-C or SIGTERM.
+    """Show what was opened in the browser; returns after Ctrl-C or SIGTERM.
 
     Its address, with the secret that it takes, is the one line on standard output, printed once it answers.
 
     Parameters
     ----------
-    scene
-        What is shown.
+    found
+        What is shown, and who runs the model on more samples.
     host
         The address to listen at; the loopback unless others are to see it.
     port
@@ -62,10 +63,11 @@ def serve(
     chosen = choose_port(host, port)
     if port is None and chosen != PORT:
         print(f"Port {PORT} is taken; using {chosen}.", file=sys.stderr, flush=True)
+    scene = Scene.build(found.spec, found.capture)
     renderer = Renderer(offscreen_window(size))
     try:
-        session = Session(scene, renderer)
-        session.selection = selection or session.selection
+        session = Session(scene, renderer, samples=found.samples, live=found.live)
+        session.selection = selection or Selection(sample=found.sample)
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_serve(session, host, chosen, open_browser))
     finally:

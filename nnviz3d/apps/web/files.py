@@ -1,0 +1,113 @@
+"""Files that go between page and server: small pictures of samples, and samples that people hand in."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from aiohttp import web
+from numpy.typing import NDArray
+from PIL import Image
+
+from nnviz3d.apps.samples import Sample
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.web.security import PRIVATE
+from nnviz3d.errors import UserError
+
+if TYPE_CHECKING:
+    from nnviz3d.apps.web.app import WebApp
+
+_SIDE = 88
+"""Pixels of a thumbnail's longer side: twice its size on the page, for dense screens."""
+_LARGEST = 64 * 2**20
+"""Bytes of a file that is handed in, at most."""
+
+
+def add_files(application: web.Application, app: WebApp) -> None:
+    """Add the addresses to a server that does not run yet."""
+
+    async def thumbnail(request: web.Request) -> web.Response:
+        position = int(request.match_info["position"])
+        samples = app.session.samples
+        if position >= len(samples):
+            return web.Response(status=404)
+        try:
+            picture = await asyncio.to_thread(_thumbnail, app.session, samples[position])
+        except UserError:
+            picture = None  # the sample itself, once it is chosen, says what is wrong with it
+        if picture is None:
+            return web.Response(status=204)
+        return web.Response(body=picture, content_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+
+    async def hand_in(request: web.Request) -> web.Response:
+        live = app.session.live
+        if live is None:
+            return web.Response(status=409, text="There is no model at hand that could be run on it.")
+        name = request.query.get("name", "")
+        plain = safe_name(name)
+        from nnviz3d.data.sources import SUFFIXES
+
+        suffixes = (*SUFFIXES, ".npy")
+        if not plain.lower().endswith(suffixes):
+            return web.Response(status=415, text=f"{plain} is no picture (and no .npy file).")
+        folder = live.new_folder()
+        try:
+            size = await _receive(request, folder / plain)
+        except OSError as error:
+            return web.Response(status=507, text=f"{plain} cannot be kept: {error.strerror or error}.")
+        if size is None:
+            return web.Response(status=413, text=f"{plain} is larger than {_LARGEST >> 20} MB.")
+        return web.json_response({"position": app.samples.add(plain, str(folder / plain))})
+
+    application.add_routes(
+        [web.get(f"{PRIVATE}{{position:\\d{{1,7}}}}/thumbnail", thumbnail), web.post(f"{PRIVATE}new", hand_in)]
+    )
+
+
+def safe_name(name: str) -> str:
+    """Make of whatever a browser calls a file a name without a path, without signs that mean anything to anybody."""
+    base = re.split(r"[/\\]", name)[-1]
+    stem, dot, suffix = base.rpartition(".")
+    clean = re.sub(r"[^\w -]+", "_", stem if dot else base).strip(" ._")[:60] or "picture"
+    return f"{clean}.{re.sub(r'[^A-Za-z0-9]', '', suffix)[:8].lower()}" if dot else clean
+
+
+async def _receive(request: web.Request, path: Path) -> int | None:
+    """Write a request's body into a file; returns its size, or `None` if it is too large."""
+    size = 0
+    with path.open("xb") as file:
+        async for part in request.content.iter_chunked(1 << 16):
+            size += len(part)
+            if size > _LARGEST:
+                break
+            file.write(part)
+    if size > _LARGEST:
+        path.unlink()
+        return None
+    return size
+
+
+def _thumbnail(session: Session, sample: Sample) -> bytes | None:
+    picture: NDArray[np.uint8] | None = None
+    if sample.index is not None:
+        capture = session.scene.stage.capture
+        found = (capture.picture(node, sample.index) for node in capture.graph.inputs)
+        picture = next((p for p in found if p is not None), None)
+    elif sample.source is not None:
+        from nnviz3d.data.sources import thumbnail_of
+
+        picture = thumbnail_of(sample.source, _SIDE)
+    return None if picture is None else thumbnail(picture)
+
+
+def thumbnail(picture: NDArray[np.uint8]) -> bytes:
+    """Shrink a picture, ``(H, W, 3)``, to a small PNG."""
+    image = Image.fromarray(picture)
+    image.thumbnail((_SIDE, _SIDE))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()

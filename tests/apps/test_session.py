@@ -1,0 +1,157 @@
+"""Choosing samples that the model has not been run on yet. Here somebody else answers in its place."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from nnviz3d.apps.live import Live
+from nnviz3d.apps.samples import Sample
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.worker import WorkerCrashed
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.request import CaptureRequest, Finished, Progress
+from nnviz3d.errors import UserError
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.spec import default_scene
+
+LISTED = ("first", "second", "third", "bad", "crash")
+
+
+class StandIn:
+    """Answers as a worker does: with copies of one capture, when it is let."""
+
+    def __init__(self, capture: Capture) -> None:
+        self.asked: list[str] = []
+        self.may_go_on = threading.Event()
+        self.closed = False
+        self._capture = capture
+
+    def run(self, request: CaptureRequest, on_event) -> Finished:
+        (source,) = request.inputs
+        self.asked.append(source)
+        on_event(Progress(stage="load", done=0))
+        assert self.may_go_on.wait(30)
+        if source == "bad":
+            raise UserError("There is no input bad.")
+        if source == "crash":
+            raise WorkerCrashed("The capture process died (signal 9).\nmore")
+        shutil.copytree(self._capture.path, request.out)
+        return Finished(out=request.out, samples=1, nodes=1, seconds={})
+
+    def close(self) -> None:
+        self.closed = True
+        self.may_go_on.set()
+
+
+@pytest.fixture
+def stand_in(small_capture):
+    return StandIn(small_capture)
+
+
+@pytest.fixture
+def session(small_capture, stand_in, tmp_path: Path):
+    request = CaptureRequest(model="m.keras", out=tmp_path / "run.zarr")
+    live = Live(stand_in, request, tmp_path)
+    samples = (Sample("ready", 1, None), *(Sample(name, None, name) for name in LISTED))
+    yield Session(Scene.build(default_scene(), small_capture), SimpleNamespace(), samples=samples, live=live)
+    live.close()
+    assert stand_in.closed
+
+
+def arrive(session: Session) -> None:
+    deadline = time.monotonic() + 30
+    while not session.poll():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_sample_is_shown_when_the_model_has_been_run_on_it(session, stand_in):
+    session.select(sample=1)
+    before, scene = session.selection, session.scene
+    session.choose(2)
+    assert session.selection == before
+    assert session.busy.endswith("second")
+    assert (session.chosen, session.wanted) == (0, 2)
+    stand_in.may_go_on.set()
+    arrive(session)
+    assert (session.chosen, session.wanted, session.busy) == (2, None, "")
+    assert session.selection.sample == 3, "it stands after the three of the first capture"
+    assert session.scene.stage.capture.committed == 6
+    assert session.scene.stage.plan is scene.stage.plan, "blocks stay where they are"
+    assert scene.stage.capture.committed == 3, "the earlier scene is what it was"
+
+
+def test_what_has_been_run_is_not_run_again(session, stand_in):
+    stand_in.may_go_on.set()
+    session.choose(1)
+    arrive(session)
+    session.choose(0)
+    assert (session.chosen, session.selection.sample) == (0, 1)
+    session.choose(1)
+    assert (session.chosen, stand_in.asked) == (1, ["first"])
+
+
+def test_the_newest_wish_goes_first_and_nothing_is_lost(session, stand_in):
+    session.choose(1)
+    while stand_in.asked != ["first"]:
+        time.sleep(0.005)
+    session.choose(2)  # forgotten: nobody had begun it
+    session.choose(3)
+    stand_in.may_go_on.set()
+    arrive(session)
+    while session.wanted is not None:
+        session.poll()
+        time.sleep(0.005)
+    assert stand_in.asked == ["first", "third"]
+    assert session.chosen == 3
+    assert session.samples[1].index is not None, "the first one is there as well"
+    assert session.samples[2].index is None
+
+
+def test_a_ready_sample_overtakes_one_that_is_waited_for(session, stand_in):
+    session.choose(1)
+    session.choose(0)
+    assert (session.busy, session.chosen) == ("", 0)
+    stand_in.may_go_on.set()
+    arrive(session)
+    assert session.chosen == 0, "what nobody waits for any more does not push itself forward"
+    assert session.samples[1].index is not None
+
+
+def test_what_goes_wrong_is_a_sentence_and_the_picture_stays(session, stand_in, capsys):
+    stand_in.may_go_on.set()
+    before = session.selection
+    session.choose(4)
+    arrive(session)
+    assert session.message == "There is no input bad."
+    session.choose(5)
+    arrive(session)
+    assert session.message.startswith("The capture process died (signal 9). ")
+    assert "choose a sample again" in session.message
+    assert "more" in capsys.readouterr().err
+    assert (session.selection, session.busy) == (before, "")
+    session.choose(1)
+    arrive(session)
+    assert session.chosen == 1, "the next one is run all the same"
+
+
+def test_the_arrows_go_around_and_from_what_is_waited_for(session):
+    session.step(-1)
+    assert session.wanted == 5
+    session.step(-1)
+    assert session.wanted == 4
+    session.step(2)
+    assert (session.chosen, session.wanted) == (0, None)
+
+
+def test_without_a_model_only_what_is_there_can_be_chosen(small_capture):
+    session = Session(Scene.build(default_scene(), small_capture), SimpleNamespace())
+    assert [sample.name for sample in session.samples] == ["sample 0", "sample 1", "sample 2"]
+    session.choose(2)
+    assert (session.selection.sample, session.poll(), session.busy) == (2, False, "")

@@ -1,0 +1,63 @@
+"""Several captures of one model read as one."""
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.series import CaptureSeries
+from nnviz3d.errors import CaptureError
+from tests.support import captures
+from tests.support.graphs import chain
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """Three labelled samples, and one of the same network without a label."""
+    folder = tmp_path_factory.mktemp("series")
+    values = {name: array[:1] + 5 for name, array in captures.small_values().items()}
+    first = captures.small_capture(folder / "first.zarr")
+    return first, captures.write(folder / "second.zarr", captures.small_graph(), values)
+
+
+def test_samples_follow_one_another(parts):
+    first, second = parts
+    series = CaptureSeries.of(first).plus(second)
+    assert series.committed == first.committed + 1
+    for node in series.graph:
+        assert np.array_equal(series.activation(node.id, 1), first.activation(node.id, 1))
+        assert np.array_equal(series.activation(node.id, 3), second.activation(node.id, 0))
+        assert np.array_equal(series.activations(node.id).values[-1], second.activation(node.id, 0))
+    assert [series.sample_name(i) for i in range(4)] == ["sample 0", "sample 1", "sample 2", "sample 0"]
+    assert [series.label(i) for i in range(4)] == [*first.labels.tolist(), None]
+    assert series.labels is None, "not all are known"
+    pair = series.connections("flatten", "dense", "weight", 2)
+    assert np.array_equal(pair.index, first.connections("flatten", "dense", "weight", 2).index)
+    assert series.connections("flatten", "dense", "weight", 3) is None
+
+
+def test_a_series_of_one_reads_as_the_capture(parts):
+    first, _ = parts
+    series = CaptureSeries.of(first)
+    assert CaptureSeries.of(series) is series
+    assert np.array_equal(series.labels, first.labels)
+    assert series.provenance.samples == first.provenance.samples
+    assert series.activation_shape("conv") == first.activation_shape("conv")
+    assert series.classes == first.classes
+
+
+def test_it_never_changes(parts):
+    first, second = parts
+    series = CaptureSeries.of(first)
+    series.plus(second)
+    assert series.committed == first.committed
+
+
+def test_what_is_not_there_is_said(parts, tmp_path):
+    first, second = parts
+    series = CaptureSeries.of(first).plus(second)
+    for sample in (-1, 4):
+        with pytest.raises(CaptureError, match=rf"There is no sample {sample}; first.zarr holds samples 0 to 3"):
+            series.activation("conv", sample)
+    graph = chain([("input", "InputLayer", (4,)), ("out", "Dense", (2,))])
+    values = {"input": np.zeros((1, 4), np.float32), "out": np.zeros((1, 2), np.float32)}
+    with pytest.raises(CaptureError, match="another model"):
+        series.plus(captures.write(tmp_path / "other.zarr", graph, values))
