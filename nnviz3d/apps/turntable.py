@@ -18,6 +18,8 @@ _HALF_TURN = 180.0
 """Degrees that a drag across the shorter side of the picture turns by."""
 _NOTCH = 1.12
 """How much one notch of the wheel zooms."""
+_SLIP = 4.0
+"""Pixels that a hand may slip during a click; less than that turns nothing."""
 _BUTTONS = {"LeftButtonPress": "left", "MiddleButtonPress": "middle", "RightButtonPress": "right"}
 
 
@@ -46,19 +48,35 @@ def pan(pose: CameraPose, right: float, up: float) -> CameraPose:
     )
 
 
-def zoom(pose: CameraPose, factor: float) -> CameraPose:
-    """Bring the eye nearer to the target: at a factor of 2 to half the distance."""
+def zoom(pose: CameraPose, factor: float, at: tuple[float, float] = (0.0, 0.0)) -> CameraPose:
+    """Bring the eye nearer to the target: at a factor of 2 to half the distance.
+
+    Parameters
+    ----------
+    at
+        The point that stays where it is, if it is as far away as the target: to the right of the middle and above it,
+        as shares of the picture's height.
+    """
     arm = np.subtract(pose.position, pose.target)
-    return replace(pose, position=_vector(np.array(pose.target) + arm / factor))
+    nearer = replace(pose, position=_vector(np.array(pose.target) + arm / factor))
+    return pan(nearer, at[0] * (1 - factor), at[1] * (1 - factor))
 
 
 class Turntable:
-    """Follows buttons, wheel and fingers."""
+    """Follows buttons, wheel and fingers.
+
+    Attributes
+    ----------
+    click
+        Where the last event ended a click of the left button, in the page's pixels; `None` if it did not.
+    """
 
     def __init__(self) -> None:
         self._button: str | None = None
         self._last = (0.0, 0.0)
+        self._slipped = False
         self._gesture: tuple[float, float, float] = (1.0, 0.0, 0.0)
+        self.click: tuple[float, float] | None = None
 
     @property
     def held(self) -> bool:
@@ -76,15 +94,19 @@ class Turntable:
             Width and height of the picture on the page, in the same pixels.
         """
         kind = event["type"]
+        self.click = None
         if kind in _BUTTONS:
             self._button = "middle" if event.get("shiftKey") else _BUTTONS[kind]
-            self._last = (float(event["x"]), float(event["y"]))
+            self._last, self._slipped = (float(event["x"]), float(event["y"])), False
         elif kind.endswith("ButtonRelease"):
+            if self._button == "left" and not self._slipped:
+                self.click = self._last
             self._button = None
         elif kind == "MouseMove" and self._button is not None:
             return self._drag(float(event["x"]), float(event["y"]), pose, size)
         elif kind == "MouseWheel":
-            return zoom(pose, _NOTCH ** -max(-5.0, min(5.0, float(event.get("spinY", 0)))))
+            factor = _NOTCH ** -max(-5.0, min(5.0, float(event.get("spinY", 0))))
+            return zoom(pose, factor, _from_middle(event, size))
         elif kind in ("StartPinch", "StartPan"):
             self._button, self._gesture = "fingers", (1.0, 0.0, 0.0)
         elif kind in ("EndPinch", "EndPan"):
@@ -95,7 +117,9 @@ class Turntable:
 
     def _drag(self, x: float, y: float, pose: CameraPose, size: tuple[int, int]) -> CameraPose | None:
         right, up = x - self._last[0], y - self._last[1]
-        self._last = (x, y)
+        if not self._slipped and math.hypot(right, up) < _SLIP:
+            return None
+        self._last, self._slipped = (x, y), True
         if not (right or up):
             return None
         if self._button == "left":
@@ -109,6 +133,13 @@ class Turntable:
         right, up = (float(v) for v in event.get("translation", (0.0, 0.0)))
         before, self._gesture = self._gesture, (factor, right, up)
         return pan(zoom(pose, factor / before[0]), (right - before[1]) / size[1], (up - before[2]) / size[1])
+
+
+def _from_middle(event: Mapping[str, Any], size: tuple[int, int]) -> tuple[float, float]:
+    """Return where an event points, from the middle of the picture, as shares of its height."""
+    if "x" not in event:
+        return 0.0, 0.0
+    return (float(event["x"]) - size[0] / 2) / size[1], (float(event["y"]) - size[1] / 2) / size[1]
 
 
 def _vector(v: np.ndarray[Any, np.dtype[np.float64]]) -> Vector:

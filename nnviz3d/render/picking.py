@@ -39,11 +39,12 @@ class CellHit:
 
 @dataclass(frozen=True)
 class PixelHit:
-    """A pixel of a picture that stands in the world."""
+    """A pixel of a picture that stands in the world, and how many rows and columns that has."""
 
     name: str
     row: int
     column: int
+    shape: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,16 @@ def pick(what: DrawList, pose: CameraPose, size: tuple[int, int], at: tuple[floa
     return line or (found[0] if found is not None else None)
 
 
+def nearest_box(
+    low: Floats, high: Floats, pose: CameraPose, size: tuple[int, int], at: tuple[float, float]
+) -> int | None:
+    """Return the number of the first box, of those between these corners ``(n, 3)``, at a point of the picture."""
+    eye = Eye.of(pose, size)
+    enter, leave = _between(low, high, eye.position, eye.ray(*at))
+    hit = np.flatnonzero((enter <= leave) & (leave > 0))
+    return int(hit[enter[hit].argmin()]) if len(hit) else None
+
+
 def _solid(what: DrawList, eye: Eye, ray: Floats) -> tuple[Solid, float] | None:
     """Return the first opaque thing that a ray meets, and how far ahead of the eye."""
     nearest: Solid | None = None
@@ -234,7 +245,7 @@ def _surfaces(what: DrawList, eye: Eye, ray: Floats) -> Iterator[tuple[Solid, fl
             across, up = x / primitive.size[0], y / primitive.size[1]
             if away > 0 and 0 <= across < 1 and 0 < up <= 1:
                 rows, columns = primitive.pixels.shape[:2]
-                yield PixelHit(primitive.name, int((1 - up) * rows), int(across * columns)), away
+                yield PixelHit(primitive.name, int((1 - up) * rows), int(across * columns), (rows, columns)), away
         elif isinstance(primitive, Box) and primitive.fill > 0:
             low = np.array(primitive.origin)
             enter, leave = _between(low, low + np.array(primitive.size), eye.position, ray)

@@ -111,6 +111,47 @@ def test_the_wheel_zooms_and_fingers_too():
     assert panned.target == pytest.approx(pan(POSE, 0, 0.1).target)
 
 
+def test_zooming_at_the_pointer_leaves_what_is_there_in_its_place():
+    at = np.array([POSE.target]) + 0.4 * np.cross(np.subtract(POSE.position, POSE.target), (0.0, 1.0, 0.0)) / 10
+    x, y = to_frame(at, POSE, SIZE[0] / SIZE[1])[0]
+    event = {"type": "MouseWheel", "spinY": -2, "x": (x + 1) / 2 * SIZE[0], "y": (y + 1) / 2 * SIZE[1]}
+    nearer = follow(event)
+    assert distance(nearer) < distance(POSE)
+    assert to_frame(at, nearer, SIZE[0] / SIZE[1])[0] == pytest.approx((x, y))
+
+
+def test_a_press_and_release_in_one_place_is_a_click_and_turns_nothing():
+    table = Turntable()
+    table.follow({"type": "LeftButtonPress", "x": 100, "y": 100}, POSE, SIZE)
+    assert table.follow({"type": "MouseMove", "x": 102, "y": 101}, POSE, SIZE) is None
+    table.follow({"type": "LeftButtonRelease", "x": 102, "y": 101}, POSE, SIZE)
+    assert table.click == (100, 100)
+    table.follow({"type": "MouseMove", "x": 110, "y": 100}, POSE, SIZE)
+    assert table.click is None
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [
+            {"type": "LeftButtonPress"},
+            {"type": "MouseMove", "x": 150},
+            {"type": "MouseMove"},
+            {"type": "LeftButtonRelease"},
+        ],
+        [{"type": "LeftButtonPress", "shiftKey": True}, {"type": "LeftButtonRelease"}],
+        [{"type": "MiddleButtonPress"}, {"type": "MiddleButtonRelease"}],
+        [{"type": "LeftButtonRelease"}],
+    ],
+    ids=["a drag there and back", "shift", "the middle button", "a release alone"],
+)
+def test_what_is_no_click(events):
+    table = Turntable()
+    for event in events:
+        table.follow({"x": 100, "y": 100, **event}, POSE, SIZE)
+        assert table.click is None
+
+
 # Who is let in
 
 
