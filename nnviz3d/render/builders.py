@@ -1,4 +1,4 @@
-"""One drawer for each kind of primitive but voxels, and sprites for all text."""
+"""One drawer for each kind of primitive but voxels and text."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyDat
 from vtkmodules.vtkRenderingCore import (
     vtkActor,
     vtkPolyDataMapper,
-    vtkPolyDataMapper2D,
     vtkRenderer,
     vtkTexture,
-    vtkTexturedActor2D,
 )
 
 from nnviz3d.scene.primitives import Box, Image, Lines
@@ -33,12 +31,17 @@ def _mesh(points: NDArray[np.float32], cells: NDArray[np.int64], *, lines: bool)
     where = vtkPoints()
     where.SetData(numpy_to_vtk(np.ascontiguousarray(points), deep=True))
     data.SetPoints(where)
+    (data.SetLines if lines else data.SetPolys)(cell_array(cells))
+    return data
+
+
+def cell_array(cells: NDArray[np.int64]) -> vtkCellArray:
+    """Turn indices of points, ``(m, k)``, into VTK's cells."""
     count, length = cells.shape
     array = vtkCellArray()
     offsets = numpy_to_vtkIdTypeArray(np.arange(0, count * length + 1, length, dtype=np.int64), deep=True)
     array.SetData(offsets, numpy_to_vtkIdTypeArray(np.ascontiguousarray(cells, dtype=np.int64).ravel(), deep=True))
-    (data.SetLines if lines else data.SetPolys)(array)
-    return data
+    return array
 
 
 def _color_cells(data: vtkPolyData, colors: NDArray[np.floating]) -> None:
@@ -161,7 +164,7 @@ class ImageActor:
         if self._image is image:
             return
         if self._image is None or self._image.pixels is not image.pixels:
-            self._texture.SetInputData(_image_data(image.pixels))
+            self._texture.SetInputData(image_data(image.pixels))
             self._texture.SetInterpolate(image.pixels.shape[1] > _CRISP)
             self._texture.SetMipmap(image.pixels.shape[1] > _CRISP)
         self._image = image
@@ -185,8 +188,8 @@ def _quad(points: NDArray[np.float32]) -> vtkPolyData:
     return data
 
 
-def _image_data(pixels: NDArray[np.uint8]) -> vtkImageData:
-    """Turn ``(H, W, 3 or 4)``, first row on top, into VTK's image, first row at the bottom."""
+def image_data(pixels: NDArray[np.uint8]) -> vtkImageData:
+    """Turn ``(H, W, 3)``, first row on top, into VTK's image, first row at the bottom."""
     height, width, components = pixels.shape
     data = vtkImageData()
     data.SetDimensions(width, height, 1)
@@ -195,39 +198,3 @@ def _image_data(pixels: NDArray[np.uint8]) -> vtkImageData:
     array.SetName("pixels")
     data.GetPointData().SetScalars(array)
     return data
-
-
-class SpriteActor:
-    """A small picture at a place of the screen, over everything."""
-
-    def __init__(self, renderer: vtkRenderer) -> None:
-        self._renderer = renderer
-        self._pixels: object = None
-        self._texture = vtkTexture()
-        self._texture.InterpolateOff()
-        self._mapper = vtkPolyDataMapper2D()
-        self.actor = vtkTexturedActor2D()
-        self.actor.SetMapper(self._mapper)
-        self.actor.SetTexture(self._texture)
-        self.actor.PickableOff()
-        self.actor.GetPositionCoordinate().SetCoordinateSystemToDisplay()
-        renderer.AddViewProp(self.actor)
-
-    def show(self, pixels: NDArray[np.uint8], left: float, bottom: float) -> None:
-        """Show these pixels, ``(H, W, 4)``, with their lower left corner there."""
-        if self._pixels is not pixels:
-            height, width = pixels.shape[:2]
-            self._texture.SetInputData(_image_data(pixels))
-            points = np.array([[0, 0, 0], [width, 0, 0], [width, height, 0], [0, height, 0]], dtype=np.float32)
-            self._mapper.SetInputData(_quad(points))
-            self._pixels = pixels
-        self.actor.SetPosition(round(left), round(bottom))
-        self.actor.VisibilityOn()
-
-    def hide(self) -> None:
-        """Show nothing."""
-        self.actor.VisibilityOff()
-
-    def remove(self) -> None:
-        """Take it out of the picture."""
-        self._renderer.RemoveViewProp(self.actor)

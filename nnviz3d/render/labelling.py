@@ -96,49 +96,64 @@ def place_labels(
     occupied
         What labels must not cover.
     """
-    taken = list(occupied)
+    seen = [int(i) for i in np.flatnonzero(np.isfinite(around).all(axis=1))]
+    order = sorted(seen, key=lambda i: -labels[i].priority)
+    # Whole, and with its first line alone.
+    choices = [(i, lines) for i in order for lines in dict.fromkeys((labels[i].lines, labels[i].lines[:1]))]
+    if not choices:
+        return []
+    index = np.array([i for i, _ in choices])
+    sizes = np.array([measure(labels[i], lines) for i, lines in choices], dtype=np.float64)
+    rects = _beside(around[index], sizes, [labels[i].align for i, _ in choices], _OFFSET * scale)
+    free = (rects[:, :2] >= 0).all(axis=1) & (rects[:, 2:] <= size).all(axis=1)
+    # A small label stands on purpose beside one cell of a block; all others keep clear of every other block.
+    covers = _overlap(rects, _inner(around))
+    covers[np.arange(len(choices)), index] = False
+    free &= np.array([labels[i].small for i, _ in choices]) | ~covers.any(axis=1)
+    taken = np.array([(r.left, r.bottom, r.left + r.width, r.bottom + r.height) for r in occupied]).reshape(-1, 4)
+    free &= ~_overlap(rects, taken).any(axis=1)
     shown: list[Placed] = []
-    blocks = [_inner(outline) for outline in around]
-    for i in sorted(range(len(labels)), key=lambda k: -labels[k].priority):
-        label, outline = labels[i], around[i]
-        if not np.isfinite(outline).all():
-            continue
-        for lines in dict.fromkeys((label.lines, label.lines[:1])):
-            rect = _rect(label.align, outline, measure(label, lines), _OFFSET * scale)
-            inside = (
-                rect.left >= 0
-                and rect.bottom >= 0
-                and rect.left + rect.width <= size[0]
-                and rect.bottom + rect.height <= size[1]
-            )
-            # A small label stands on purpose beside one cell of a block; all others keep clear of every other block.
-            clear = label.small or not any(b is not None and rect.overlaps(b) for k, b in enumerate(blocks) if k != i)
-            if inside and clear and not any(rect.overlaps(other) for other in taken):
-                taken.append(rect)
-                shown.append(Placed(i, lines, rect))
-                break
+    while free.any():
+        k = int(free.argmax())
+        i, lines = choices[k]
+        left, bottom = rects[k, :2].tolist()
+        shown.append(Placed(i, lines, Rect(left, bottom, *sizes[k].tolist())))
+        free &= ~_overlap(rects, rects[k : k + 1])[:, 0] & (index != i)
     return shown
 
 
-def _inner(outline: NDArray[np.float64]) -> Rect | None:
-    """Return the part of a block's outline that text must not cover: a block seen at an angle leaves corners free."""
-    left, bottom, right, top = (float(v) for v in outline)
-    width, height = right - left, top - bottom
-    if not width > 0 or not height > 0:
-        return None
-    return Rect(left + 0.12 * width, bottom + 0.12 * height, 0.76 * width, 0.76 * height)
+def _overlap(some: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Say which rectangles ``(m, 4)`` share any area with which others ``(n, 4)``: ``(m, n)``; none does with NaN."""
+    left, bottom, right, top = some.T[:, :, np.newaxis]
+    return np.asarray(
+        (left < others[:, 2]) & (others[:, 0] < right) & (bottom < others[:, 3]) & (others[:, 1] < top), dtype=np.bool_
+    )
 
 
-def _rect(align: str, outline: NDArray[np.float64], size: tuple[int, int], offset: float) -> Rect:
-    width, height = size
-    left, bottom, right, top = (float(v) for v in outline)
-    x, y = (left + right) / 2, (bottom + top) / 2
-    match align:
-        case "below":
-            return Rect(round(x - width / 2), round(bottom - offset - height), width, height)
-        case "above":
-            return Rect(round(x - width / 2), round(top + offset), width, height)
-        case "right":
-            return Rect(round(right + offset), round(y - height / 2), width, height)
-        case _:
-            return Rect(round(left - offset - width), round(y - height / 2), width, height)
+def _inner(outlines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the part of each block's outline that text must not cover: a block seen at an angle leaves corners free.
+
+    NaN for what has no area.
+    """
+    low, size = outlines[:, :2], outlines[:, 2:] - outlines[:, :2]
+    inner = np.concatenate([low + 0.12 * size, low + 0.88 * size], axis=1)
+    inner[~(size > 0).all(axis=1)] = np.nan
+    return inner
+
+
+def _beside(
+    outlines: NDArray[np.float64], sizes: NDArray[np.float64], aligns: Sequence[str], offset: float
+) -> NDArray[np.float64]:
+    """Return rectangles of these sizes ``(n, 2)`` beside these outlines ``(n, 4)``, on whole pixels."""
+    low, high = outlines[:, :2], outlines[:, 2:]
+    corner = (low + high) / 2 - sizes / 2
+    for align, axis, there in (
+        ("below", 1, low - offset - sizes),
+        ("above", 1, high + offset),
+        ("right", 0, high + offset),
+        ("left", 0, low - offset - sizes),
+    ):
+        chosen = np.array([a == align for a in aligns])
+        corner[chosen, axis] = there[chosen, axis]
+    corner = np.rint(corner)
+    return np.concatenate([corner, corner + sizes], axis=1)

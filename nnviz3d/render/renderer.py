@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,10 +11,11 @@ import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - registers the OpenGL imple
 from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
-from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
+from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow, vtkTexture
 
-from nnviz3d.render.builders import BoxesActor, ImageActor, LinesActor, SpriteActor
+from nnviz3d.render.builders import BoxesActor, ImageActor, LinesActor, image_data
 from nnviz3d.render.labelling import Rect, outlines, place_labels
+from nnviz3d.render.sprites import Spot, SpritesActor
 from nnviz3d.render.text import label_sprite, panel_sprite
 from nnviz3d.render.voxels import VoxelActor
 from nnviz3d.scene.camera import CameraPose
@@ -92,15 +93,17 @@ class Renderer:
         self._boxes: BoxesActor | None = None
         self._labels: tuple[Label, ...] = ()
         self._panels: tuple[Panel, ...] = ()
-        self._label_sprites: list[SpriteActor] = []
-        self._panel_sprites: list[SpriteActor] = []
+        self._text = SpritesActor(self.renderer)
         self._panel_pixels: dict[tuple[Panel, float, float], NDArray[np.uint8]] = {}
         self.renderer.AddObserver("StartEvent", self._before_render)
         self._front = vtkRenderer()
         self._front.DrawOff()
         self._front.InteractiveOff()
         window.AddRenderer(self._front)
-        self._overlay: SpriteActor | None = None
+        self._overlay = vtkTexture()
+        self._overlay.InterpolateOff()
+        self._front.SetBackgroundTexture(self._overlay)
+        self._front.TexturedBackgroundOn()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -178,8 +181,7 @@ class Renderer:
             ``(H, W, 3)`` uint8, the first row on top, as large as the window; `None` for the scene again.
         """
         if pixels is not None:
-            self._overlay = self._overlay or SpriteActor(self._front)
-            self._overlay.show(pixels, 0, 0)
+            self._overlay.SetInputData(image_data(pixels))
         self._front.SetDraw(pixels is not None)
         self.renderer.SetDraw(pixels is None)
 
@@ -222,7 +224,7 @@ class Renderer:
 
     def _place_text(self) -> None:
         scale = self.scale
-        occupied = self._place_panels(scale)
+        spots, occupied = self._place_panels(scale)
         size = self.size
         placed = place_labels(
             self._labels,
@@ -232,12 +234,14 @@ class Renderer:
             scale,
             occupied,
         )
-        sprites = _enough(self._label_sprites, len(placed), self.renderer)
-        for sprite, spot in zip(sprites, placed, strict=False):
-            label = self._labels[spot.index]
-            sprite.show(label_sprite(spot.lines, label.emphasis, scale, label.small), spot.rect.left, spot.rect.bottom)
+        for found in placed:
+            label = self._labels[found.index]
+            sprite = label_sprite(found.lines, label.emphasis, scale, label.small)
+            spots.append(Spot(sprite, found.rect.left, found.rect.bottom))
+        self._text.show(spots)
 
-    def _place_panels(self, scale: float) -> list[Rect]:
+    def _place_panels(self, scale: float) -> tuple[list[Spot], list[Rect]]:
+        """Say where the panels stand, and what labels must not cover."""
         width, height = self.size
         margin = _MARGIN * scale
         used: dict[str, float] = {}
@@ -261,8 +265,8 @@ class Renderer:
             both = across.get(f"{edge}-left", 0) + across.get(f"{edge}-right", 0)
             if both - 2 * _SHADE * scale > width:
                 down[f"{edge}-right"] = tallest.get(f"{edge}-left", 0)
-        sprites = _enough(self._panel_sprites, len(wanted), self.renderer)
-        for key, sprite in zip(wanted, sprites, strict=False):
+        spots: list[Spot] = []
+        for key in wanted:
             corner, pixels = key[0].corner, self._panel_pixels[key]
             h, w = pixels.shape[:2]
             offset = margin if corner in stacked else used.get(corner, margin)
@@ -273,21 +277,12 @@ class Renderer:
             left = width - offset - w if corner.endswith("right") else offset
             level = 0 if corner in stacked else tallest[corner] - h
             bottom = height - margin - h - rise if corner.startswith("top") else margin + level + rise
-            sprite.show(pixels, left, bottom)
+            spots.append(Spot(pixels, left, bottom))
             shade = _SHADE * scale / 2
             occupied.append(Rect(left + shade, bottom + shade, w - 2 * shade, h - 2 * shade))
-        return occupied
+        return spots, occupied
 
     def _matrix(self) -> NDArray[np.float64]:
         width, height = self.size
         matrix = self.renderer.GetActiveCamera().GetCompositeProjectionTransformMatrix(width / height, -1, 1)
         return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])
-
-
-def _enough(sprites: list[SpriteActor], count: int, renderer: vtkRenderer) -> Iterable[SpriteActor]:
-    """Have at least so many sprites, the surplus hidden."""
-    while len(sprites) < count:
-        sprites.append(SpriteActor(renderer))
-    for sprite in sprites[count:]:
-        sprite.hide()
-    return sprites[:count]

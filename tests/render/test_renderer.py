@@ -209,7 +209,7 @@ class TestKeepingUp:
         assert sorted(made) == ["one", "three", "two"]
         monkeypatch.setattr(VoxelActor, "_upload", None)
         monkeypatch.setattr("nnviz3d.render.builders._mesh", None)
-        monkeypatch.setattr("nnviz3d.render.builders._image_data", None)
+        monkeypatch.setattr("nnviz3d.render.builders.image_data", None)
         assert np.array_equal(shoot(what, SLANTED), first)
         assert len(made) == 3
 
