@@ -18,7 +18,7 @@ from tensorflow.python.framework import op_def_registry
 
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.graph import InputSpec
-from nnviz3d.capture.words import reason
+from nnviz3d.data.words import reason
 from nnviz3d.data.writer import as_stored
 from nnviz3d.errors import ModelError
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import h5py
 
-from nnviz3d.capture.words import reason
+from nnviz3d.data.words import reason
 from nnviz3d.errors import ModelError
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"

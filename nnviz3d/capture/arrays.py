@@ -2,48 +2,51 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.capture.graph import InputSpec
-from nnviz3d.capture.pictures import PictureShape, shown_from
 from nnviz3d.capture.sample_set import Samples
-from nnviz3d.capture.words import reason
+from nnviz3d.data.arrays import ArrayFile, batch_shape
+from nnviz3d.data.pictures import PictureShape, shown_from
+from nnviz3d.data.sources import Located
 from nnviz3d.errors import SampleError
 
-_COMMON = ("x", "images", "inputs", "x_test", "data")
-_LABELS = ("labels", "y", "y_test", "label")
+_EXTRA = frozenset({"bfloat16", "float8_e4m3fn", "float8_e5m2"})
+"""Numbers that NumPy knows from elsewhere, and that float32 holds exactly."""
 
 
-def load_array(path: Path) -> NDArray[Any] | dict[str, NDArray[Any]]:
-    """Read a ``.npy`` or ``.npz`` file, never by unpickling.
+def file_samples(located: Located, specs: Sequence[InputSpec]) -> Samples:
+    """Read the samples in a ``.npy`` or ``.npz`` file, or only those rows of it that are meant.
 
     Raises
     ------
     SampleError
-        If it is damaged, or holds Python objects.
+        If the file is damaged or has too few rows, or an array is missing or does not fit.
     """
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            return {name: loaded[name] for name in loaded.files}
-    except ValueError as error:
-        if "allow_pickle" in str(error) or "pickle" in str(error):
-            raise SampleError(
-                f"{path.name} holds Python objects or is no NumPy file; expected an array of numbers, saved with "
-                f"numpy.save "
-                "or numpy.savez. Nothing is ever unpickled."
-            ) from None
-        raise SampleError(f"{path.name} is damaged: {reason(error)}") from None
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise SampleError(f"{path.name} is no whole NumPy file: {reason(error)}") from None
+    file, name = ArrayFile(located.path), located.path.name
+    keys = file.arrays_for([spec.name for spec in specs])
+    _check_number(keys, specs, name)
+    heads = [file.headers[key] for key in keys]
+    fits = [_fitting(head.shape, head.dtype, spec, name) for head, spec in zip(heads, specs, strict=True)]
+    count = _count(fits, specs, name)
+    rows = located.chosen(count)
+    # One sample may lack the axis that counts samples.
+    read = [file.read(key, None if count == 1 else rows) for key in keys]
+    arrays = [array.reshape(len(rows), *fit[1:]) for array, fit in zip(read, fits, strict=True)]
+    key = file.labels()
+    labels = file.read(key).reshape(-1) if key is not None else None
+    known = labels is not None and labels.size == count and labels.dtype.kind in "iu"
+    alone = count == 1 and located.rows is None
+    return _samples(
+        arrays,
+        specs,
+        (name,) if alone else tuple(f"{name}[{i}]" for i in rows),
+        labels[rows.start : rows.stop].astype(np.int64) if labels is not None and known else None,
+    )
 
 
 def array_samples(
@@ -59,88 +62,80 @@ def array_samples(
         A batch ``(N, *shape)`` for each input, or a single sample ``shape``. Bytes that look like pictures are
         pictures and still want preprocessing; anything else is taken as it is.
     name
-        What to call them: the file's name, or the argument's.
+        What to call them.
 
     Raises
     ------
     SampleError
         If an array is missing or does not fit.
     """
-    labels: NDArray[Any] | None = None
     if isinstance(data, Mapping):
-        arrays = _by_name(data, specs, name)
-        labels = next((np.asarray(data[key]) for key in _LABELS if key in data), None)
-    elif isinstance(data, np.ndarray):
-        arrays = [data]
+        given = [data[spec.name] for spec in specs]
     else:
-        arrays = [np.asarray(item) for item in data]
+        given = [data] if isinstance(data, np.ndarray) else list(data)
+    _check_number(given, specs, name)
+    arrays = [np.asarray(array) for array in given]
+    fits = [_fitting(array.shape, array.dtype, spec, name) for array, spec in zip(arrays, specs, strict=True)]
+    count = _count(fits, specs, name)
+    return _samples(
+        [array.reshape(fit) for array, fit in zip(arrays, fits, strict=True)],
+        specs,
+        (name,) if count == 1 else tuple(f"{name}[{i}]" for i in range(count)),
+    )
+
+
+def _samples(
+    arrays: Sequence[NDArray[Any]],
+    specs: Sequence[InputSpec],
+    names: tuple[str, ...],
+    labels: NDArray[np.int64] | None = None,
+) -> Samples:
+    arrays = [array.astype(np.float32) if array.dtype.name in _EXTRA else array for array in arrays]
+    shown = {spec.name: shown_from(array) for array, spec in zip(arrays, specs, strict=True)}
+    return Samples(
+        tuple(arrays),
+        names,
+        tuple(_is_picture(array, spec) for array, spec in zip(arrays, specs, strict=True)),
+        {key: value for key, value in shown.items() if value is not None},
+        labels,
+    )
+
+
+def _check_number(arrays: Sequence[Any], specs: Sequence[InputSpec], name: str) -> None:
     if len(arrays) != len(specs):
         raise SampleError(
             f"{name} gives {len(arrays)} arrays; the model has {len(specs)} inputs: {', '.join(s.name for s in specs)}."
         )
-    fitted = [fit_array(array, spec, name) for array, spec in zip(arrays, specs, strict=True)]
-    counts = {len(array) for array in fitted}
+
+
+def _fitting(shape: tuple[int, ...], dtype: np.dtype[Any], spec: InputSpec, name: str) -> tuple[int, ...]:
+    """Return the shape ``(N, *shape)`` that an array takes as an input."""
+    numbers = dtype.kind in "biuf" or dtype.name in _EXTRA
+    if not numbers and not (spec.dtype == "string" and dtype.kind in "US"):
+        raise SampleError(f"{name} holds {dtype}; expected numbers for the input {spec.name!r}.")
+    fit = batch_shape(shape, spec.shape)
+    if fit is None:
+        comma = "," * (len(spec.shape) == 1)
+        wanted = "(" + ", ".join("any" if n is None else str(n) for n in spec.shape) + comma + ")"
+        raise SampleError(
+            f"{name} has the shape {shape}; the model's input {spec.name!r} takes samples of {wanted}, one or a batch "
+            "of them."
+        )
+    return fit
+
+
+def _count(fits: Sequence[tuple[int, ...]], specs: Sequence[InputSpec], name: str) -> int:
+    """Return how many samples there are of every input."""
+    counts = {fit[0] for fit in fits}
     if len(counts) != 1:
         raise SampleError(
-            f"{name} gives {', '.join(f'{len(a)} for {s.name!r}' for a, s in zip(fitted, specs, strict=True))}; "
-            f"expected as "
-            "many samples for every input."
+            f"{name} gives {', '.join(f'{fit[0]} for {s.name!r}' for fit, s in zip(fits, specs, strict=True))}; "
+            "expected as many samples for every input."
         )
     count = counts.pop()
     if count == 0:
-        raise SampleError(f"{name} holds no samples; its shape is {arrays[0].shape}.")
-    pixels = tuple(_is_picture(a, s) for a, s in zip(fitted, specs, strict=True))
-    shown = {spec.name: shown_from(array) for array, spec in zip(fitted, specs, strict=True)}
-    truth = labels.reshape(-1) if labels is not None and labels.size == count and labels.dtype.kind in "iu" else None
-    return Samples(
-        tuple(fitted),
-        (name,) if count == 1 else tuple(f"{name}[{i}]" for i in range(count)),
-        pixels,
-        {key: value for key, value in shown.items() if value is not None},
-        None if truth is None else truth.astype(np.int64),
-    )
-
-
-def fit_array(array: NDArray[Any], spec: InputSpec, name: str) -> NDArray[Any]:
-    """Bring an array to ``(N, *shape)`` of an input, adding only axes of length 1.
-
-    Raises
-    ------
-    SampleError
-        If it has another shape, or holds no numbers.
-    """
-    if array.dtype.kind not in "biuf" and not (spec.dtype == "string" and array.dtype.kind in "US"):
-        if array.dtype.name not in {"bfloat16", "float8_e4m3fn", "float8_e5m2"}:
-            raise SampleError(f"{name} holds {array.dtype}; expected numbers for the input {spec.name!r}.")
-        array = array.astype(np.float32)
-    for candidate in (array, array[None], array[..., None], array[None, ..., None]):
-        found, wanted = candidate.shape[1:], spec.shape
-        if (
-            candidate.ndim
-            and len(found) == len(wanted)
-            and all(n is None or n == m for n, m in zip(wanted, found, strict=True))
-        ):
-            return candidate
-    wanted_text = (
-        "(" + ", ".join("any" if n is None else str(n) for n in spec.shape) + ("," * (len(spec.shape) == 1)) + ")"
-    )
-    raise SampleError(
-        f"{name} has the shape {array.shape}; the model's input {spec.name!r} takes samples of {wanted_text}, one or "
-        f"a batch "
-        "of them."
-    )
-
-
-def _by_name(data: Mapping[str, NDArray[Any]], specs: Sequence[InputSpec], name: str) -> list[NDArray[Any]]:
-    if all(spec.name in data for spec in specs):
-        return [np.asarray(data[spec.name]) for spec in specs]
-    if len(specs) == 1:
-        rest = [key for key in data if key not in _LABELS]
-        key = next((key for key in _COMMON if key in data), rest[0] if len(rest) == 1 else None)
-        if key is not None:
-            return [np.asarray(data[key])]
-    held, wanted = ", ".join(data) or "nothing", ", ".join(spec.name for spec in specs)
-    raise SampleError(f"{name} holds {held}; the model's inputs are called {wanted}.")
+        raise SampleError(f"{name} holds no samples; its shape is {fits[0]}.")
+    return count
 
 
 def _is_picture(array: NDArray[Any], spec: InputSpec) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from nnviz3d.capture.classes import read_classes
-from nnviz3d.capture.pictures import SUFFIXES
 from nnviz3d.data.request import CaptureRequest
+from nnviz3d.data.sources import locate
 from nnviz3d.data.writer import check_destination
-from nnviz3d.errors import ModelError, SampleError
+from nnviz3d.errors import ModelError
 
 
 def refuse_early(request: CaptureRequest) -> None:
@@ -23,7 +22,7 @@ def refuse_early(request: CaptureRequest) -> None:
     check_destination(request.out)
     check_model_source(request.model)
     for source in request.inputs:
-        check_sample_source(source)
+        locate(source)
     if request.classes is not None:
         read_classes(request.classes)
 
@@ -55,46 +54,3 @@ def check_model_source(source: str) -> Path | None:
             "folder or keras:NAME."
         )
     return path
-
-
-def check_sample_source(source: str) -> Path | None:
-    """Return where a sample stands; `None` for ``random`` and ``digits:N``, which are in no file of their own.
-
-    Raises
-    ------
-    SampleError
-        If nothing is there, or its name is not that of a sample.
-    """
-    if source == "random" or source.startswith("digits:"):
-        return None
-    if source.startswith("sklearn:"):
-        return _photograph(source.removeprefix("sklearn:"))
-    if not source:
-        raise SampleError(
-            "An input's name is empty; expected a picture, a folder of pictures, a .npy or .npz file, digits:N, "
-            "sklearn:NAME or random."
-        )
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise SampleError(
-            f"There is no input {source}; expected a picture, a folder of pictures, a .npy or .npz file, digits:N, "
-            "sklearn:NAME or random."
-        )
-    if not path.is_dir() and path.suffix.lower() not in {*SUFFIXES, ".npy", ".npz"}:
-        raise SampleError(
-            f"{path.name} is no input that nnviz3d knows; expected {', '.join(sorted(SUFFIXES))}, .npy or .npz."
-        )
-    return path
-
-
-def _photograph(name: str) -> Path:
-    """Find one of the photographs that come with scikit-learn, without importing it, which takes a second."""
-    package = find_spec("sklearn")
-    if package is None or package.origin is None:
-        raise SampleError(f"sklearn:{name} comes with scikit-learn, which is not installed: pip install scikit-learn.")
-    folder = Path(package.origin).parent / "datasets" / "images"
-    names = sorted(path.name for path in folder.glob("*.jpg"))
-    if name not in names:
-        listed = ", ".join(f"sklearn:{other}" for other in names)
-        raise SampleError(f"scikit-learn comes with no photograph {name!r}; there are {listed}.")
-    return folder / name

@@ -23,7 +23,7 @@ from keras.src.ops.node import Node
 
 from nnviz3d.capture.naming import Namer, is_plumbing
 from nnviz3d.capture.tf_ops import tensorflow_functions_traced
-from nnviz3d.capture.words import reason
+from nnviz3d.data.words import reason
 from nnviz3d.errors import ModelError
 
 # Layers that Keras itself builds from layers, but that people read as one: opening them would show cells and

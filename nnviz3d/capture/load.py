@@ -22,8 +22,8 @@ import tensorflow as tf
 from nnviz3d.capture import archive
 from nnviz3d.capture.early import check_model_source
 from nnviz3d.capture.preprocess import family_mode
-from nnviz3d.capture.words import reason
 from nnviz3d.data.request import Preprocessing
+from nnviz3d.data.words import reason
 from nnviz3d.errors import ModelError
 
 

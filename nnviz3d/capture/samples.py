@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
 from nnviz3d.capture import pictures
-from nnviz3d.capture.arrays import array_samples, load_array
-from nnviz3d.capture.early import check_sample_source
+from nnviz3d.capture.arrays import file_samples
 from nnviz3d.capture.graph import InputSpec
-from nnviz3d.capture.pictures import PictureShape
 from nnviz3d.capture.sample_set import Samples, join
-from nnviz3d.data.bundled import bundled
+from nnviz3d.data.bundled import digits
+from nnviz3d.data.pictures import PictureShape, pictures_in, read_image
+from nnviz3d.data.sources import digit_numbers, is_picture, locate
 from nnviz3d.errors import SampleError
-
-_DIGITS = re.compile(r"digits:(\d+)(?:-(\d+))?")
-
 
 Shapes = Sequence[tuple[int, ...]]
 """One shape for each input of the model, without the batch; none at all where nothing is decided yet."""
@@ -38,7 +35,8 @@ def read_samples(
     Parameters
     ----------
     sources
-        Pictures, folders of pictures, ``.npy`` or ``.npz`` files, ``digits:N``, ``digits:A-B``, ``sklearn:china.jpg``
+        Pictures, folders of pictures, ``.npy`` or ``.npz`` files, rows of those as in ``x.npy[3]`` or ``x.npy[3:10]``,
+        ``digits:N``, ``digits:A-B``, ``sklearn:china.jpg``
         (one of the photographs that come with scikit-learn) or ``random``; none means ``random``. Several are strung
         together.
     specs
@@ -109,39 +107,21 @@ def _read(
 ) -> Samples:
     if source == "random":
         return random_samples(specs, seed, vocabulary, taken)
-    path = check_sample_source(source)
-    if path is None:
-        return _digits(source, specs, taken)
-    if path.is_dir():
-        return _picture_samples([(p.name, pictures.read_image(p)) for p in pictures.pictures_in(path)], specs, taken)
-    if path.suffix.lower() in pictures.SUFFIXES:
-        return _picture_samples([(path.name, pictures.read_image(path))], specs, taken)
-    return array_samples(load_array(path), specs, path.name)
+    located = locate(source)
+    if located is None:
+        return _digits(digit_numbers(source), specs, taken)
+    if located.path.is_dir():
+        return _picture_samples([(p.name, read_image(p)) for p in pictures_in(located.path)], specs, taken)
+    if is_picture(located.path):
+        return _picture_samples([(located.path.name, read_image(located.path))], specs, taken)
+    return file_samples(located, specs)
 
 
-def _digits(source: str, specs: Sequence[InputSpec], taken: Shapes) -> Samples:
-    match = _DIGITS.fullmatch(source)
-    if match is None:
-        raise SampleError(f"{source!r} is not understood; expected digits:N, such as digits:7, or digits:A-B.")
-    first = int(match[1])
-    last = int(match[2] or first)
-    with np.load(bundled("digits.npz"), allow_pickle=False) as file:
-        images, labels = file["images"], file["labels"]
-    if not first <= last < len(images):
-        raise SampleError(
-            f"{source} is out of range; the bundled test digits are digits:0 to digits:{len(images) - 1}."
-        )
-    named = [(f"digits:{i}", Image.fromarray(images[i])) for i in range(first, last + 1)]
-    samples = _picture_samples(named, specs, taken)
-    return Samples(
-        samples.arrays,
-        samples.names,
-        samples.is_picture,
-        samples.shown,
-        labels[first : last + 1].astype(np.int64),
-        samples.notes,
-        tuple(str(digit) for digit in range(10)),
-    )
+def _digits(numbers: range, specs: Sequence[InputSpec], taken: Shapes) -> Samples:
+    images, labels = digits()
+    samples = _picture_samples([(f"digits:{i}", Image.fromarray(images[i])) for i in numbers], specs, taken)
+    truth = labels[numbers.start : numbers.stop]
+    return replace(samples, labels=truth, classes=tuple(str(digit) for digit in range(10)))
 
 
 def _picture_samples(named: Sequence[tuple[str, Image.Image]], specs: Sequence[InputSpec], taken: Shapes) -> Samples:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nnviz3d.errors import UserError
 
 
@@ -35,3 +38,12 @@ def bundled(name: str) -> Path:
     if name not in names:
         raise UserError(f"nnviz3d comes with no {name!r}; it has {', '.join(names)}.")
     return folder / name
+
+
+@cache
+def digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the bundled test digits, ``(N, 28, 28)``, and what they are, ``(N,)``."""
+    with np.load(bundled("digits.npz"), allow_pickle=False) as file:
+        images, labels = file["images"], file["labels"].astype(np.int64)
+    images.flags.writeable = labels.flags.writeable = False
+    return images, labels

@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from nnviz3d.capture.words import reason
+from nnviz3d.data.words import reason
 
 
 @pytest.mark.parametrize("error", [EOFError(), KeyError(), zipfile.BadZipFile(""), ValueError(" \n")])
