@@ -318,7 +318,8 @@ class _Workshop:
             return [str(item) for item in x]
         path = self.folder / "x.npz"
         if isinstance(x, Mapping):
-            np.savez(path, **{str(name): np.asarray(values) for name, values in x.items()})
+            arrays: dict[str, Any] = {str(name): np.asarray(values) for name, values in x.items()}
+            np.savez(path, **arrays)
         else:
             values = np.asarray(x)
             if values.dtype == object:

@@ -81,7 +81,7 @@ class Session:
             return ""
         name = self._samples[self._wanted].name
         words = STAGES[self.live.stage] if self.live is not None and self.live.stage in _SLOW else ""
-        return f"{words}, to run it on {name}" if words else f"Running the model on {name}"
+        return f"{words} for {name}" if words else f"Running the model on {name}"
 
     @property
     def layers(self) -> tuple[str, ...]:

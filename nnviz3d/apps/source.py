@@ -14,7 +14,9 @@ from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.worker import Worker
 from nnviz3d.data.bundled import gallery
 from nnviz3d.data.capture import Capture, is_capture, open_capture
+from nnviz3d.data.graph import Shape
 from nnviz3d.data.request import CaptureRequest, Invitation, Preprocessing
+from nnviz3d.data.sources import expand
 from nnviz3d.errors import SceneError, UserError
 from nnviz3d.scene.spec import SceneSpec, Source, default_scene, read_scene
 
@@ -235,11 +237,13 @@ def opened(
             names = {one.name for one in ready}
             samples = (*ready, *(one for one in _listed(found.choices) if one.name not in names))
         else:
-            sources = _listed(found.options.inputs or ("random",))
-            wanted = _wanted(sample, found, len(sources), "input")
-            run(request if whole else request.model_copy(update={"inputs": (sources[wanted].source,)}))
+            wanted = found.sample if sample is None else sample
+            run(request if whole else request.model_copy(update={"only": wanted}))
             capture = open_capture(request.out)
-            shown = wanted if whole else 0
+            # Which of an array's axes counts samples is known only now.
+            shapes = {name: capture.graph.node(name).shape for name in capture.graph.inputs}
+            sources = _listed(found.options.inputs or ("random",), shapes)
+            shown = _wanted(sample, found, capture.committed, "input") if whole else 0
             places = {i: i for i in range(len(sources))} if whole else {wanted: 0}
             samples = _placed((*sources, *_listed(found.choices)), places)
         live = None
@@ -249,11 +253,9 @@ def opened(
         yield Opened(found.spec, capture, shown, samples, live)
 
 
-def _listed(inputs: tuple[str, ...]) -> tuple[Sample, ...]:
+def _listed(inputs: tuple[str, ...], shapes: Mapping[str, Shape] | None = None) -> tuple[Sample, ...]:
     """List the samples that inputs hold; none of them has been captured."""
-    from nnviz3d.data.sources import expand
-
-    return tuple(Sample(one.name, None, one.source) for one in expand(inputs)) if inputs else ()
+    return tuple(Sample(one.name, None, one.source) for one in expand(inputs, shapes=shapes)) if inputs else ()
 
 
 def _placed(samples: tuple[Sample, ...], places: Mapping[int, int]) -> tuple[Sample, ...]:

@@ -17,7 +17,8 @@ from nnviz3d.capture.sample_set import Samples
 from nnviz3d.capture.samples import read_samples
 from nnviz3d.capture.trace import TracedModel
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
-from nnviz3d.errors import ModelError, UserError
+from nnviz3d.data.sources import expand
+from nnviz3d.errors import ModelError, SampleError, UserError
 
 
 class KeptModel:
@@ -76,7 +77,8 @@ class KeptModel:
             If the capture cannot be written.
         """
         classes = read_classes(request.classes) if request.classes else self.classes
-        samples = self.samples(request.inputs, seed=request.seed, shapes=request.shapes)
+        inputs = request.inputs if request.only is None else (self._one(request.inputs, request.only),)
+        samples = self.samples(inputs, seed=request.seed, shapes=request.shapes)
         options = Options(
             out=request.out,
             preprocess=request.preprocess,
@@ -87,6 +89,15 @@ class KeptModel:
             transient=request.transient,
         )
         return capture_model(self.traced, samples, options, report)
+
+    def _one(self, inputs: Sequence[str], position: int) -> str:
+        """Find the source of one of all the samples that inputs hold."""
+        found = expand(inputs, shapes={spec.name: spec.shape for spec in self.traced.inputs.specs})
+        if not 0 <= position < len(found):
+            raise SampleError(
+                f"There is no sample {position}; the input holds {len(found)} sample{'s' * (len(found) != 1)}, from 0."
+            )
+        return found[position].source
 
     def samples(self, sources: Sequence[str], *, seed: int = 0, shapes: Sequence[tuple[int, ...]] = ()) -> Samples:
         """Read samples for this model; see `read_samples`."""

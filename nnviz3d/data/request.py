@@ -56,6 +56,7 @@ class CaptureRequest(BaseModel):
     trust: bool = False
     top_k: Annotated[int, Field(ge=1)] = 256
     seed: int = 0
+    only: int | None = None
     shapes: tuple[tuple[int, ...], ...] = ()
     transient: bool = False
 

@@ -39,6 +39,7 @@ class Source(_Strict):
     capture: str | None = None
     model: str | None = None
     input: str | tuple[str, ...] = ()
+    choices: str | tuple[str, ...] = ()
     preprocess: Preprocessing | None = None
     classes: str | None = None
     sample: Annotated[int, Field(ge=0)] = 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nnviz3d.apps.source import ModelOptions, bundled_scenes, opened, resolve
+from nnviz3d.apps.worker import Worker
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.request import CaptureRequest
@@ -68,17 +69,38 @@ def test_files_of_the_command_line_are_where_the_person_is(folder: Path):
     assert found.sample == 0, "the scene's sample is one of the scene's inputs"
 
 
-def test_a_scene_says_which_sample_of_its_model_is_shown(folder: Path, small_capture: Capture):
+def test_of_a_model_s_samples_only_the_wanted_one_is_captured(folder: Path, small_capture: Capture):
+    asked: list[CaptureRequest] = []
+
     def run(request: CaptureRequest) -> None:
+        asked.append(request)
         shutil.copytree(small_capture.path, request.out)
 
-    with opened(scene(folder, 'model = "m.keras"\nsample = 2'), None, NOTHING, run) as found:
-        assert found.sample == 2
-    with (
-        pytest.raises(SceneError, match=r"source\.sample is 3, but its capture holds 3 samples"),
-        opened(scene(folder, 'model = "m.keras"\nsample = 3'), None, NOTHING, run),
-    ):
-        pass
+    target = scene(folder, 'model = "m.keras"\ninput = "digits:4-6"\nsample = 2')
+    (folder / "m.keras").touch()
+    with opened(target, None, NOTHING, run) as found:
+        assert (found.sample, [s.index for s in found.samples]) == (0, [None, None, 0])
+        assert [s.source for s in found.samples] == ["digits:4", "digits:5", "digits:6"]
+    with opened(target, None, NOTHING, run, sample=1) as found:
+        assert [s.index for s in found.samples] == [None, 0, None]
+    with opened(target, None, NOTHING, run, sample=1, whole=True) as found:
+        assert (found.sample, [s.index for s in found.samples]) == (1, [0, 1, 2])
+    assert [request.only for request in asked] == [2, 1, None]
+
+
+def test_a_ready_capture_offers_the_scene_s_choices_to_who_can_run_its_model(folder: Path, small_capture: Capture):
+    target = scene(folder, f'capture = "{small_capture.path}"\nmodel = "later.keras"\nchoices = "digits:4-5"')
+    worker = Worker()
+    with opened(target, None, NOTHING, pytest.fail, worker=worker) as found:
+        assert len(found.samples) == 3, "without its model it is a capture like others"
+        assert found.live is None
+    (folder / "later.keras").touch()
+    with opened(target, None, NOTHING, pytest.fail) as found:
+        assert len(found.samples) == 3, "nobody is there to run it"
+    with opened(target, None, NOTHING, pytest.fail, worker=worker) as found:
+        assert [s.name for s in found.samples[3:]] == ["digits:4", "digits:5"]
+        assert [s.index for s in found.samples] == [0, 1, 2, None, None]
+        assert found.live is not None
 
 
 def test_a_sample_that_the_ready_capture_lacks_is_the_scenes_mistake(folder: Path, small_capture: Capture):

@@ -16,6 +16,8 @@ from PIL import Image
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.security import PRIVATE
+from nnviz3d.data.pictures import SUFFIXES
+from nnviz3d.data.sources import thumbnail_of
 from nnviz3d.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,24 +45,26 @@ def add_files(application: web.Application, app: WebApp) -> None:
             return web.Response(status=204)
         return web.Response(body=picture, content_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
+    def refused(why: str) -> web.Response:
+        # Not as an error of HTTP: those the browser writes into its console, whatever the page makes of them.
+        return web.json_response({"problem": why})
+
     async def hand_in(request: web.Request) -> web.Response:
         live = app.session.live
         if live is None:
-            return web.Response(status=409, text="There is no model at hand that could be run on it.")
+            return refused("There is no model at hand that could be run on it.")
         name = request.query.get("name", "")
         plain = safe_name(name)
-        from nnviz3d.data.sources import SUFFIXES
-
         suffixes = (*SUFFIXES, ".npy")
         if not plain.lower().endswith(suffixes):
-            return web.Response(status=415, text=f"{plain} is no picture (and no .npy file).")
+            return refused(f"{plain} is no picture (and no .npy file).")
         folder = live.new_folder()
         try:
             size = await _receive(request, folder / plain)
         except OSError as error:
-            return web.Response(status=507, text=f"{plain} cannot be kept: {error.strerror or error}.")
+            return refused(f"{plain} cannot be kept: {error.strerror or error}.")
         if size is None:
-            return web.Response(status=413, text=f"{plain} is larger than {_LARGEST >> 20} MB.")
+            return refused(f"{plain} is larger than {_LARGEST >> 20} MB.")
         return web.json_response({"position": app.samples.add(plain, str(folder / plain))})
 
     application.add_routes(
@@ -98,8 +102,6 @@ def _thumbnail(session: Session, sample: Sample) -> bytes | None:
         found = (capture.picture(node, sample.index) for node in capture.graph.inputs)
         picture = next((p for p in found if p is not None), None)
     elif sample.source is not None:
-        from nnviz3d.data.sources import thumbnail_of
-
         picture = thumbnail_of(sample.source, _SIDE)
     return None if picture is None else thumbnail(picture)
 

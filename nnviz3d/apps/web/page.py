@@ -46,6 +46,7 @@ def build_page(app: WebApp) -> Any:
                     event_throttle_ms=("12",),
                     image_style=("{ width: '100%', height: '100%', objectFit: 'contain', display: 'block' }",),
                 )
+                app.samples.build_busy()
         v.VSnackbar(
             "{{ message }}",
             model_value=("!!message",),

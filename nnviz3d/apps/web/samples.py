@@ -19,6 +19,9 @@ from nnviz3d.scene.stage import class_name, head_of, is_classifier, top_classes
 if TYPE_CHECKING:
     from nnviz3d.apps.web.app import WebApp
 
+_LONG = 12
+"""More samples than this can be searched."""
+
 
 class Samples:
     """Chooses the sample."""
@@ -37,7 +40,9 @@ class Samples:
             }
         )
         self._show()
-        app.server.trigger("uploaded")(app.guarded(self._uploaded))
+        self._choose = app.guarded(self.choose)
+        app.state.client_only("sample_menu", "sample_filter")
+        app.server.trigger("uploaded")(self._choose)
 
     def synchronize(self) -> None:
         """Show which one is selected, and which one is waited for."""
@@ -102,26 +107,24 @@ class Samples:
             self._app.state.samples = entries(self._app.session)
         return position
 
-    def _uploaded(self, position: int) -> None:
-        self.choose(position)
-
     def build(self) -> None:
         """Make the widgets."""
         guarded = self._app.guarded
         with html.Div(classes="section", v_if="samples.length", id="samples"):
             with html.Div(classes="sample-bar"):
-                with v.VMenu(location="bottom start", offset=4, max_height=420, min_width=280):
+                with v.VMenu(
+                    v_model=("sample_menu", False),
+                    location="bottom start",
+                    offset=4,
+                    max_height=460,
+                    min_width=288,
+                    close_on_content_click=False,
+                ):
                     with v.Template(v_slot_activator="{ props }"):
                         with html.Button(v_bind="props", classes="sample", id="sample", title="Choose a sample"):
                             _entry("samples[sample]")
                             v.VIcon("mdi-unfold-more-horizontal", size=16, classes="faint", v_if="samples.length > 1")
-                    with v.VVirtualScroll(items=("samples",), item_height=58, max_height=420, classes="sample-list"):
-                        with v.Template(v_slot_default="{ item }"):
-                            with html.Button(
-                                classes=("['sample', { chosen: item.index === sample }]",),
-                                click=(guarded(self.choose), "[item.index]"),
-                            ):
-                                _entry("item")
+                    self._build_list()
                 with html.Div(classes="steps", v_if="samples.length > 1"):
                     for icon, by, title in (
                         ("mdi-chevron-left", -1, "Previous sample (←)"),
@@ -136,9 +139,36 @@ class Samples:
                         id="upload",
                         **theme.icon_button("Run the model on a picture of yours (or drop one anywhere)"),
                     )
-            with html.Div(classes="busy", v_if="busy", id="busy"):
-                v.VProgressLinear(indeterminate=True, height=2, color="primary")
-                html.Span("{{ busy }}", classes="faint")
+
+    def _build_list(self) -> None:
+        shown = "samples.filter((s) => `${s.name} ${sample_notes[s.index] || ''}`.includes(sample_filter || ''))"
+        with html.Div(classes="sample-list"):
+            v.VTextField(
+                v_model=("sample_filter", ""),
+                v_if=f"samples.length > {_LONG}",
+                placeholder="Filter by name or class",
+                prepend_inner_icon="mdi-magnify",
+                clearable=True,
+                autofocus=True,
+                id="sample-filter",
+                classes="filter",
+            )
+            with v.VVirtualScroll(items=(shown,), item_height=58, max_height=400):
+                with v.Template(v_slot_default="{ item }"):
+                    with html.Button(
+                        classes=("['sample', { chosen: item.index === sample }]",),
+                        click=(
+                            f"sample_menu = false; trigger('{self._app.server.trigger_name(self._choose)}', [item.index])"
+                        ),
+                    ):
+                        _entry("item")
+
+    @staticmethod
+    def build_busy() -> None:
+        """Make the sign, over the picture, that says what is waited for."""
+        with html.Div(classes="busy", v_if="busy", id="busy"):
+            v.VProgressCircular(indeterminate=True, size=14, width=2, color="primary")
+            html.Span("{{ busy }}")
 
 
 def _entry(name: str) -> None:

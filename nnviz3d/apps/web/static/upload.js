@@ -5,8 +5,9 @@
 
   async function hand(file) {
     const answer = await fetch(`samples/new?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
-    if (!answer.ok) return say(await answer.text());
-    return window.trame.trigger("uploaded", [(await answer.json()).position]);
+    if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+    const said = await answer.json();
+    return said.problem ? say(said.problem) : window.trame.trigger("uploaded", [said.position]);
   }
 
   window.addEventListener("change", (event) => {
