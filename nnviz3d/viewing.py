@@ -22,11 +22,12 @@ from typing import Any, Literal, Self, TypedDict, Unpack
 
 import numpy as np
 
+from nnviz3d.data.arrays import as_numbers
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import CaptureRequest, Invitation, Preprocessing
 from nnviz3d.data.sources import expand
-from nnviz3d.errors import Nnviz3dError, SampleError, UserError
+from nnviz3d.errors import Nnviz3dError, UserError
 from nnviz3d.parent import PARENT
 
 _PATIENCE = 20.0
@@ -318,14 +319,11 @@ class _Workshop:
             return [str(item) for item in x]
         path = self.folder / "x.npz"
         if isinstance(x, Mapping):
-            arrays: dict[str, Any] = {str(name): np.asarray(values) for name, values in x.items()}
+            arrays: dict[str, Any] = {str(name): as_numbers(values) for name, values in x.items()}
             np.savez(path, **arrays)
         else:
-            values = np.asarray(x)
-            if values.dtype == object:
-                raise SampleError("x holds Python objects, or rows of unequal length; expected an array of numbers.")
             path = path.with_suffix(".npy")
-            np.save(path, values, allow_pickle=False)
+            np.save(path, as_numbers(x), allow_pickle=False)
         return [str(path)]
 
     def _live(self, model: Any, x: Any, options: Options, *, live: bool) -> list[str]:

@@ -17,6 +17,7 @@ from nnviz3d.capture.graph import Inputs, InputSpec, expected_inputs
 from nnviz3d.capture.kept import KeptModel
 from nnviz3d.capture.load import LoadedModel
 from nnviz3d.capture.sample_set import Samples
+from nnviz3d.data.arrays import as_numbers
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.request import Event, Preprocessing
 from nnviz3d.errors import ModelError, SampleError
@@ -134,9 +135,7 @@ def _flat(x: Any, inputs: Inputs) -> Mapping[str, NDArray[Any]] | Sequence[NDArr
 
 
 def _array(x: Any) -> NDArray[Any]:
-    values = keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else np.asarray(x)
-    if values.dtype == object:
-        raise SampleError("x holds Python objects, or rows of unequal length; expected an array of numbers.")
+    values = as_numbers(keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else x)
     # What Python and NumPy make of plain numbers; models compute in float32 and say so in the capture if they do not.
     return values.astype(np.float32) if values.dtype == np.float64 else values
 

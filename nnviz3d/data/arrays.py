@@ -182,3 +182,20 @@ def batch_shape(found: tuple[int, ...], wanted: Shape) -> tuple[int, ...] | None
         if shape and len(sample) == len(wanted) and all(n in (None, m) for n, m in zip(wanted, sample, strict=True)):
             return shape
     return None
+
+
+def as_numbers(x: Any) -> NDArray[Any]:
+    """Make an array of what somebody calls one.
+
+    Raises
+    ------
+    SampleError
+        If it holds anything but numbers, or rows of unequal length.
+    """
+    try:
+        values = np.asarray(x)
+    except ValueError:  # rows of unequal length
+        values = np.empty(0, dtype=object)
+    if values.dtype == object:
+        raise SampleError("x holds Python objects, or rows of unequal length; expected an array of numbers.")
+    return values
