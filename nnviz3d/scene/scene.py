@@ -102,19 +102,27 @@ class Scene:
         """
         frames = self.spec.camera.keyframes
         if not frames:
-            azimuth, elevation = default_view(len(self.stage.plan.rows))
-            camera = self.spec.camera
-            still = Keyframe(
-                azimuth=azimuth if camera.azimuth is None else camera.azimuth,
-                elevation=elevation if camera.elevation is None else camera.elevation,
-            )
-            return self._pose(still, aspect)
+            return self.overview(aspect=aspect)
         later = next((i for i, frame in enumerate(frames) if frame.at > t), len(frames))
         if later in (0, len(frames)):
             return self._pose(frames[min(later, len(frames) - 1)], aspect)
         before, after = frames[later - 1], frames[later]
         share = (t - before.at) / (after.at - before.at)
         return _between(self._pose(before, aspect), self._pose(after, aspect), share * share * (3 - 2 * share))
+
+    def overview(self, *, aspect: float) -> CameraPose:
+        """Return the pose that fills a picture of this aspect with everything, whatever the keyframes say."""
+        azimuth, elevation = default_view(len(self.stage.plan.rows))
+        camera = self.spec.camera
+        still = Keyframe(
+            azimuth=azimuth if camera.azimuth is None else camera.azimuth,
+            elevation=elevation if camera.elevation is None else camera.elevation,
+        )
+        return self._pose(still, aspect)
+
+    def extent(self) -> NDArray[np.float64]:
+        """Return the points that a picture of everything has to hold, ``(n, 3)`` world coordinates."""
+        return self._points("all", "camera")
 
     def _pose(self, frame: Keyframe, aspect: float) -> CameraPose:
         points = self._points(frame.target, "camera")

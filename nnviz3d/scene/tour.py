@@ -1,0 +1,53 @@
+"""Films as pure functions: for each second of a film, the moment of the scene and where the camera is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from nnviz3d.errors import UserError
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.tours.flythrough import fly_through
+from nnviz3d.scene.tours.orbit import orbit
+from nnviz3d.scene.tours.track import Tour
+
+TourKind = Literal["orbit", "flythrough", "scene"]
+
+
+def usual_tour(scene: Scene) -> TourKind:
+    """Say which tour a scene gets that nobody chose: its own, if it has keyframes to move between."""
+    return "scene" if len(scene.spec.camera.keyframes) > 1 else "flythrough"
+
+
+def make_tour(scene: Scene, aspect: float, kind: TourKind | None = None, seconds: float | None = None) -> Tour:
+    """Plan a film.
+
+    Parameters
+    ----------
+    scene
+        What is filmed.
+    aspect
+        Width over height of the picture.
+    kind
+        By default as `usual_tour` says.
+    seconds
+        How long it shall be; by default what suits the network.
+
+    Raises
+    ------
+    UserError
+        If the scene's own tour is asked for, and it has none.
+    """
+    match kind or usual_tour(scene):
+        case "orbit":
+            return orbit(scene, aspect, seconds)
+        case "flythrough":
+            return fly_through(scene, aspect, seconds)
+        case "scene":
+            if len(scene.spec.camera.keyframes) < 2:
+                raise UserError(
+                    "The scene has no camera keyframes to move between; add [[camera.keyframes]] at two moments, or "
+                    "choose --tour orbit or flythrough."
+                )
+            length = seconds or scene.duration
+            pace = scene.duration / length
+            return Tour(length, False, lambda tau: (tau * pace, scene.camera(tau * pace, aspect=aspect)))

@@ -1,0 +1,254 @@
+"""Along the layers while they light up one after another.
+
+The film is planned as shots of one rank after the other, each framed by `fit`, and how deep the camera dives between
+the whole network (0) and these shots (1) is one number that varies over the film. Where the film would move faster than
+the limits of `motion`, the camera dives less deep, and so stands further back: at 0 nothing moves at all, which is why
+every length of film has a solution.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.scene.camera import FIELD_OF_VIEW, Margins, fit
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.spec import Activations
+from nnviz3d.scene.tours.motion import ease, haste, lost, smooth, within_limits
+from nnviz3d.scene.tours.track import RATE, Floats, Framing, Tour, Track
+
+_DARK, _DIVE, _READ, _RISE, _HOLD = 0.7, 1.7, 0.5, 1.7, 1.2
+"""Seconds: the dark whole, the way to the input, the answer seen near, the way back, the whole with the answer.
+
+The input lights up while the camera still arrives, which leaves a little more for the last.
+"""
+_RETURN = 1.5
+"""Seconds from the end of a row to the beginning of the next."""
+_DWELL = 0.52
+"""Seconds that a block takes to light up, if there are few."""
+_PAUSE = 0.3
+"""The same for the first and the last of a row, where the camera turns round."""
+_FLIGHT = 15.0
+"""Seconds in which all blocks light up, if there are many."""
+_LEAST_FLIGHT, _HURRY = 0.5, 1.25
+"""The share of a short film that is left for it, everything else then goes faster; and how much faster it may go."""
+_PAN = 0.8
+"""Picture heights a second along a row, as planned; the limits leave room for easing."""
+_DEEPEST, _SHALLOWEST = 3.0, 1.25
+"""How many times nearer than for the whole the camera goes at most; and how near at least, if time allows."""
+_LOOSE = 1.15
+"""How much larger than its block a shot is."""
+_SWAY = (-8.0, 4.0)
+"""Degrees by which the camera looks more from the input's side at a row's beginning, and less at its end."""
+_DIP = 2.0
+"""Degrees by which it flies higher than it stands for the whole."""
+_STEEPEST = 89.0
+_SOFT = 0.4
+"""Seconds (a standard deviation) over which the path is smoothed."""
+_SHOT_MARGINS = Margins(left=0.08, right=0.08, top=0.17, bottom=0.2)
+_FLIGHT_MARGINS = Margins(left=0.09, right=0.09, top=0.15, bottom=0.18)
+_SPREAD = 0.3
+"""Seconds over which going less deep is spread."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Shots:
+    """The framings of all ranks, in order: ``(r,)`` and ``(r, 3)``.
+
+    Attributes
+    ----------
+    boxes
+        ``(r, 8, 3)``, corners around each rank's blocks.
+    all_target, all_distance
+        Where the same direction shows everything.
+    """
+
+    boxes: Floats
+    target: Floats
+    distance: Floats
+    all_target: Floats
+    all_distance: Floats
+    azimuth: Floats
+    elevation: float
+    rows: NDArray[np.int64]
+
+    def not_nearer(self, zoom: float) -> _Shots:
+        """Stand further back where a shot is nearer, and look as little aside as shows no more than the whole does."""
+        further = np.maximum(self.distance, self.all_distance / zoom)
+        room = np.maximum(self.all_distance - self.distance, 1e-9)
+        share = np.clip((self.all_distance - further) / room, 0, 1)[:, np.newaxis]
+        return replace(self, distance=further, target=self.all_target + share * (self.target - self.all_target))
+
+    def durations(self) -> Floats:
+        """Return the seconds for each rank: enough to light up, and for the way to it from the one before."""
+        dwell = np.full(len(self.rows), min(_DWELL, _FLIGHT * 0.45 / len(self.rows)))
+        turning = np.diff(self.rows, prepend=-1, append=-1) != 0
+        dwell[turning[1:] | turning[:-1]] = np.maximum(dwell[0], _PAUSE)
+        steps = np.linalg.norm(np.diff(self.target, axis=0), axis=1)
+        steps[np.diff(self.rows) != 0] = 0.0
+        reach = 2 * math.tan(math.radians(FIELD_OF_VIEW / 2)) * (self.distance[1:] + self.distance[:-1]) / 2
+        way = np.concatenate([[0.0], steps / reach / _PAN, [0.0]])
+        return np.asarray(np.maximum(dwell, (way[:-1] + way[1:]) / 2))
+
+
+def fly_through(scene: Scene, aspect: float, seconds: float | None = None) -> Tour:
+    """Plan a film from the dark whole to the input, along all layers, and back to the whole with the answer.
+
+    Parameters
+    ----------
+    seconds
+        By default what the number of layers and rows asks for, 10 to 30.
+    """
+    whole = Framing.of(scene.overview(aspect=aspect))
+    near = _shots(scene, whole, aspect)
+    returns = int(np.count_nonzero(np.diff(near.rows)))
+    still = _DARK + _DIVE + _READ + _RISE + _HOLD + _RETURN * returns
+    depths = np.geomspace(_DEEPEST, _SHALLOWEST, 24)
+    # As near as the time for the flight allows.
+    usual = min(_FLIGHT, 1.2 + 0.65 * len(near.rows))
+    budget = usual if seconds is None else max(seconds - still, _LEAST_FLIGHT * seconds) * _HURRY
+    shots = next(
+        (s for s in map(near.not_nearer, depths) if s.durations().sum() <= budget), near.not_nearer(_SHALLOWEST)
+    )
+    natural = still + float(shots.durations().sum())
+    length = natural if seconds is None else seconds
+    # A longer film flies slower; a shorter one does everything faster.
+    flight = max(length - still, _LEAST_FLIGHT * length)
+    pace = (length - flight) / still
+    schedule = _Schedule.of(shots, pace, flight)
+    return _film(scene, whole, shots, schedule, length, aspect).tour(length, loops=False)
+
+
+def _shots(scene: Scene, whole: Framing, aspect: float) -> _Shots:
+    plan = scene.stage.plan
+    places = sorted(plan.placements.values(), key=lambda p: p.rank)
+    ranks = range(scene.stage.ranks)
+    nodes = [[p.node for p in places if p.rank == rank] for rank in ranks]
+    boxes = np.array([_box(plan.corners(names)) for names in nodes])
+    rows = np.array([plan.placements[names[0]].row for names in nodes])
+    left, right = plan.bounds_x
+    framings, alls, azimuths = [], [], []
+    elevation = min(whole.elevation + _DIP, _STEEPEST)
+    for points in boxes:
+        middle = (points.min(axis=0) + points.max(axis=0)) / 2
+        along = float(np.clip((middle[0] - left) / max(right - left, 1e-9), 0, 1))
+        azimuth = whole.azimuth + _SWAY[0] + along * (_SWAY[1] - _SWAY[0])
+        pose = fit(middle + (points - middle) * _LOOSE, azimuth, elevation, aspect=aspect, margins=_SHOT_MARGINS)
+        azimuths.append(azimuth)
+        framings.append(Framing.of(pose))
+        alls.append(Framing.of(fit(scene.extent(), azimuth, elevation, aspect=aspect, margins=_FLIGHT_MARGINS)))
+    return _Shots(
+        boxes,
+        np.array([f.target for f in framings]),
+        np.minimum([f.distance for f in framings], [f.distance for f in alls]),
+        np.array([f.target for f in alls]),
+        np.array([f.distance for f in alls]),
+        np.array(azimuths),
+        elevation,
+        rows,
+    )
+
+
+def _box(points: Floats) -> Floats:
+    """Return the eight corners of the box around points."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    return np.array([[(low, high)[i][0], (low, high)[j][1], (low, high)[k][2]] for i, j, k in np.ndindex(2, 2, 2)])
+
+
+@dataclass(frozen=True, eq=False)
+class _Schedule:
+    """When what happens: film seconds, and what is reached then; between them it goes evenly.
+
+    Attributes
+    ----------
+    light
+        ``(n, 2)``: seconds, and how many ranks are lit.
+    camera
+        ``(n, 2)``: seconds, and which rank is looked at.
+    dive
+        Film seconds: the camera starts diving, has dived, starts rising, has risen.
+    """
+
+    light: Floats
+    camera: Floats
+    dive: tuple[float, float, float, float]
+
+    @staticmethod
+    def of(shots: _Shots, pace: float, flight: float) -> _Schedule:
+        durations = shots.durations()
+        durations *= flight / durations.sum()
+        ranks = len(durations)
+        now = (_DARK + _DIVE * 0.8) * pace
+        light, camera = [(now, 0.0)], [(now, 0.0)]
+        for rank, lasts in enumerate(durations):
+            first = rank == 0 or shots.rows[rank] != shots.rows[rank - 1]
+            final = rank == ranks - 1 or shots.rows[rank] != shots.rows[rank + 1]
+            if first and rank:
+                now += _RETURN * pace
+                light.append((now - 0.1 * pace, rank))
+                camera.append((now - 0.2 * pace, rank))
+            if not final:
+                camera.append((now + lasts / 2, rank))
+            now += lasts
+            light.append((now, rank + 1.0))
+            if final:
+                camera.append((now, rank))
+        read = now + _READ * pace
+        dive = (_DARK * pace, (_DARK + _DIVE) * pace, read, read + _RISE * pace)
+        return _Schedule(np.array(light), np.array(camera), dive)
+
+
+def _film(scene: Scene, whole: Framing, shots: _Shots, schedule: _Schedule, length: float, aspect: float) -> Track:
+    n = max(2, round(length * RATE)) + 1
+    tau = np.linspace(0, length, n)
+    step = length / (n - 1)
+    looked = np.interp(tau, *schedule.camera.T)
+    lit = np.interp(tau, *schedule.light.T)
+    order = np.arange(len(shots.rows))
+
+    def path(values: Floats, soft: float = _SOFT) -> Floats:
+        return smooth(np.interp(looked, order, values), soft / step)
+
+    def way(points: Floats) -> Floats:
+        return np.stack([path(points[:, axis]) for axis in range(3)], axis=1)
+
+    target, all_target = way(shots.target), way(shots.all_target) - whole.target
+    all_distance = path(np.log(shots.all_distance / whole.distance))
+    zoom = path(np.log(shots.all_distance / shots.distance))
+    azimuth = path(shots.azimuth, 2 * _SOFT) - whole.azimuth
+    wanted = ease(tau, *schedule.dive[:2]) * (1 - ease(tau, *schedule.dive[2:]))
+    moments = _moments(scene, lit)
+    blocks = shots.boxes[np.minimum(lit.astype(int), len(order) - 1)]
+    lighting = np.diff(lit, append=lit[-1]) > 0
+
+    def track(depth: Floats) -> Track:
+        nearer = depth * zoom
+        # Zooming about a fixed point: what is seen is inside of the whole, and around what the shot shows.
+        with np.errstate(invalid="ignore"):
+            share = np.where(zoom > 1e-6, np.expm1(-nearer) / np.expm1(-zoom), depth)[:, np.newaxis]
+        middle = whole.target + depth[:, np.newaxis] * all_target
+        return Track(
+            moments,
+            middle + share * (target - middle),
+            whole.distance * np.exp(depth * all_distance - nearer),
+            whole.azimuth + depth * azimuth,
+            whole.elevation + depth * (shots.elevation - whole.elevation),
+        )
+
+    def excess(depth: Floats) -> Floats:
+        found = track(depth)
+        # Between rows nothing lights up, and nothing has to be seen.
+        return np.maximum(haste(found, step), np.where(lighting, lost(found, blocks, aspect), 0))
+
+    return track(within_limits(wanted, excess, round(_SPREAD / step)))
+
+
+def _moments(scene: Scene, lit: Floats) -> Floats:
+    """Return the scene's time at which so many ranks are lit."""
+    ranks = scene.stage.ranks
+    reveal = next((view.reveal for view in scene.spec.views if isinstance(view, Activations)), None)
+    start, duration = (reveal.start, reveal.duration) if reveal else (0.0, scene.duration)
+    return np.where(lit >= ranks, scene.duration, np.where(lit > 0, start + duration * lit / ranks, 0.0))

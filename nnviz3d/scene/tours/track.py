@@ -1,0 +1,117 @@
+"""A film's plan, sampled evenly over its time, and the arithmetic of its camera."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.scene.camera import FIELD_OF_VIEW, CameraPose, direction
+from nnviz3d.scene.primitives import Vector
+
+Floats = NDArray[np.float64]
+RATE = 120.0
+"""Samples of a track in a second."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tour:
+    """What a film shows when. Make one with `nnviz3d.scene.tour.make_tour`.
+
+    Attributes
+    ----------
+    seconds
+        How long it is.
+    loops
+        Whether the end leads into the beginning: the picture at `seconds` is the one at 0.
+    """
+
+    seconds: float
+    loops: bool
+    _at: Callable[[float], tuple[float, CameraPose]]
+
+    def at(self, tau: float) -> tuple[float, CameraPose]:
+        """Return the scene's time in seconds and the camera's pose, `tau` seconds into the film."""
+        return self._at(min(max(tau, 0.0), self.seconds))
+
+    def frames(self, fps: float) -> Floats:
+        """Return the film seconds of all frames; of a tour that does not loop the last one is its very end."""
+        count = max(1, round(self.seconds * fps))
+        return np.linspace(0.0, self.seconds, count, endpoint=not self.loops)
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """Camera and scene time, sampled evenly over a film: all ``(n,)``, `target` ``(n, 3)``; angles in degrees."""
+
+    t: Floats
+    target: Floats
+    distance: Floats
+    azimuth: Floats
+    elevation: Floats
+
+    def tour(self, seconds: float, *, loops: bool) -> Tour:
+        """Make the film of it; between two samples everything goes evenly."""
+        last = len(self.t) - 1
+
+        def at(tau: float) -> tuple[float, CameraPose]:
+            where = tau / seconds * last
+            i = min(int(where), last - 1)
+            share = where - i
+
+            def mix(values: Floats) -> NDArray[np.float64]:
+                return np.asarray(values[i] * (1 - share) + values[i + 1] * share)
+
+            pose = _pose(
+                mix(self.target), float(mix(self.distance)), float(mix(self.azimuth)), float(mix(self.elevation))
+            )
+            return float(mix(self.t)), pose
+
+        return Tour(seconds, loops, at)
+
+
+def _pose(target: Floats, distance: float, azimuth: float, elevation: float) -> CameraPose:
+    back = direction(azimuth, elevation)
+    right = np.cross([0.0, 1.0, 0.0], back)
+    up = np.cross(back, right / np.linalg.norm(right))
+    return CameraPose(_vector(target + back * distance), _vector(target), _vector(up), FIELD_OF_VIEW)
+
+
+def _vector(v: Floats) -> Vector:
+    return float(v[0]), float(v[1]), float(v[2])
+
+
+@dataclass(frozen=True, eq=False)
+class Framing:
+    """One pose in the quantities that are eased."""
+
+    target: Floats
+    distance: float
+    azimuth: float
+    elevation: float
+
+    @staticmethod
+    def of(pose: CameraPose) -> Framing:
+        """Take a pose apart."""
+        arm = np.subtract(pose.position, pose.target)
+        distance = float(np.linalg.norm(arm))
+        azimuth = math.degrees(math.atan2(arm[0], arm[2]))
+        return Framing(np.array(pose.target), distance, azimuth, math.degrees(math.asin(arm[1] / distance)))
+
+
+def directions(azimuth: Floats, elevation: Floats) -> Floats:
+    """`direction` of many angles: ``(n, 3)``."""
+    a, e = np.radians(azimuth), np.radians(elevation)
+    return np.stack([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)], axis=1)
+
+
+def eye_axes(offsets: Floats, back: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return offsets ``(n, k, 3)`` along the picture's right, its up, and towards the eye ``(n, 3)``: each ``(n, k)``."""
+    right = np.stack([back[:, 2], np.zeros(len(back)), -back[:, 0]], axis=1)
+    right /= np.linalg.norm(right, axis=1, keepdims=True)
+    axes = np.stack([right, np.cross(back, right), back], axis=2)
+    x, y, z = np.moveaxis(offsets @ axes, 2, 0)
+    return x, y, z
