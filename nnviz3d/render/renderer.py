@@ -14,12 +14,13 @@ from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
 from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow, vtkTexture
 
 from nnviz3d.render.builders import BoxesActor, ImageActor, LinesActor, image_data
+from nnviz3d.render.callouts import board_places, callout_places
 from nnviz3d.render.labelling import Rect, outlines, place_labels
 from nnviz3d.render.sprites import Spot, SpritesActor
 from nnviz3d.render.text import label_sprite, panel_sprite
 from nnviz3d.render.voxels import VoxelActor
 from nnviz3d.scene.camera import CameraPose
-from nnviz3d.scene.primitives import Box, DrawList, Image, Label, Labels, Lines, Panel, Voxels
+from nnviz3d.scene.primitives import Box, Callout, DrawList, Image, Label, Labels, Lines, Panel, Voxels
 
 _REFERENCE = (1280, 720)
 """The picture at which text, lines and margins have scale 1."""
@@ -93,6 +94,8 @@ class Renderer:
         self._boxes: BoxesActor | None = None
         self._labels: tuple[Label, ...] = ()
         self._panels: tuple[Panel, ...] = ()
+        self._boards: tuple[Panel, ...] = ()
+        self._callouts: tuple[Callout, ...] = ()
         self._text = SpritesActor(self.renderer)
         self._panel_pixels: dict[tuple[Panel, float, float], NDArray[np.uint8]] = {}
         self.renderer.AddObserver("StartEvent", self._before_render)
@@ -119,6 +122,7 @@ class Renderer:
 
     def draw(self, what: DrawList) -> None:
         """Make the window equal to a draw list; call `render` to see it."""
+        self.window.MakeCurrent()  # else the textures of exact numbers may go to the window that was drawn last
         self._background = what.background
         self.renderer.SetBackground(*self._background[0])
         scale = self.scale
@@ -132,7 +136,10 @@ class Renderer:
                 self._drawn[key] = _DRAWN[key[0]](self.renderer, primitive, scale)
         self._draw_boxes([p for p in what.primitives if isinstance(p, Box)], scale)
         self._labels = tuple(label for p in what.primitives if isinstance(p, Labels) for label in p.labels)
-        self._panels = tuple(p for p in what.primitives if isinstance(p, Panel))
+        panels = [p for p in what.primitives if isinstance(p, Panel)]
+        self._panels = tuple(p for p in panels if p.corner in _WIDEST)
+        self._boards = tuple(p for p in panels if p.corner not in _WIDEST)
+        self._callouts = tuple(p for p in what.primitives if isinstance(p, Callout))
 
     def _draw_boxes(self, boxes: list[Box], scale: float) -> None:
         if not boxes:
@@ -225,10 +232,13 @@ class Renderer:
     def _place_text(self) -> None:
         scale = self.scale
         spots, occupied = self._place_panels(scale)
-        size = self.size
+        size, matrix = self.size, self._matrix()
+        boards = [Spot(*p) for p in board_places(self._boards, size, scale, occupied)]
+        named = outlines(self._labels, matrix, size)
+        callouts = [Spot(*p) for p in callout_places(self._callouts, matrix, size, scale, occupied, named)]
         placed = place_labels(
             self._labels,
-            outlines(self._labels, self._matrix(), size),
+            named,
             lambda label, lines: label_sprite(lines, label.emphasis, scale, label.small).shape[1::-1],
             size,
             scale,
@@ -238,7 +248,7 @@ class Renderer:
             label = self._labels[found.index]
             sprite = label_sprite(found.lines, label.emphasis, scale, label.small)
             spots.append(Spot(sprite, found.rect.left, found.rect.bottom))
-        self._text.show(spots)
+        self._text.show([*spots, *callouts, *boards])
 
     def _place_panels(self, scale: float) -> tuple[list[Spot], list[Rect]]:
         """Say where the panels stand, and what labels must not cover."""

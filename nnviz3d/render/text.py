@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from nnviz3d.scene.primitives import BarRow, Panel, Row, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.primitives import BarRow, KeyRow, Panel, Row, ScaleRow, SwatchRow, TextRow
 
 Sprite = NDArray[np.uint8]
 """``(H, W, 4)``, straight alpha, the first row on top."""
@@ -20,6 +20,8 @@ Sprite = NDArray[np.uint8]
 INK = (236, 240, 247)
 QUIET = (150, 161, 180)
 _HALO = (6, 8, 12)
+_BOARD = (13, 17, 25)
+_EDGE = (74, 86, 106)
 _SIZES = {"title": 19.0, "text": 13.0, "quiet": 11.5, "name": 12.0, "detail": 10.5, "score": 10.5}
 _PANEL_WIDTH = 264.0
 """Width of bars and scales, in pixels of a 720 pixels high picture, as all sizes here."""
@@ -112,6 +114,25 @@ def panel_sprite(panel: Panel, scale: float, widest: float) -> Sprite:
     return np.asarray(canvas)
 
 
+@lru_cache(maxsize=64)
+def board_sprite(rows: tuple[Row, ...], scale: float, widest: float) -> Sprite:
+    """Draw rows on a dark board with a fine edge, which stands out from whatever is behind it."""
+    column = max((_key_width(row, scale) for row in rows if isinstance(row, KeyRow)), default=0.0)
+    drawn = [_key_row(r, scale, column) if isinstance(r, KeyRow) else _row_sprite(r, scale, widest) for r in rows]
+    pad, edge = round(9 * scale), max(1, round(scale))
+    width = max(r.width for r in drawn) + 2 * pad
+    height = sum(r.height for r in drawn) + 2 * pad
+    canvas = Image.new("RGBA", (width, height), (*_HALO, 0))
+    ImageDraw.Draw(canvas).rounded_rectangle(
+        (0, 0, width - 1, height - 1), radius=5 * scale, fill=(*_BOARD, 236), outline=(*_EDGE, 255), width=edge
+    )
+    y = pad
+    for r in drawn:
+        canvas.alpha_composite(r, (pad, y))
+        y += r.height
+    return np.asarray(canvas)
+
+
 def _row_sprite(row: Row, scale: float, widest: float) -> Image.Image:
     match row:
         case TextRow():
@@ -122,6 +143,8 @@ def _row_sprite(row: Row, scale: float, widest: float) -> Image.Image:
             return _scale_row(row, scale)
         case SwatchRow():
             return _swatch_row(row, scale, widest)
+        case KeyRow():
+            return _key_row(row, scale, _key_width(row, scale))
 
 
 def _blank(width: float, height: float) -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -210,4 +233,15 @@ def _swatch_row(row: SwatchRow, scale: float, widest: float) -> Image.Image:
         )
         _write(draw, (x + 19 * scale, 1 * scale), text, "quiet", scale, INK)
         x += width
+    return canvas
+
+
+def _key_width(row: KeyRow, scale: float) -> float:
+    return font(row.key, "text", scale).getlength(row.key) + 20 * scale
+
+
+def _key_row(row: KeyRow, scale: float, column: float) -> Image.Image:
+    canvas, draw = _blank(column + font(row.text, "text", scale).getlength(row.text) + 6 * scale, 19.5 * scale)
+    _write(draw, (3 * scale, 2 * scale), row.key, "text", scale, QUIET)
+    _write(draw, (column, 2 * scale), row.text, "text", scale, INK)
     return canvas

@@ -112,5 +112,26 @@ def fit(
     return CameraPose(_vector(eye), _vector(target), _vector(up), field_of_view)
 
 
+def between(a: CameraPose, b: CameraPose, share: float) -> CameraPose:
+    """Return a pose on the way from one to another: the eye's direction, its distance and its target move together.
+
+    Parameters
+    ----------
+    share
+        How much of the way has been made, from 0 to 1.
+    """
+
+    def mix(u: Vector, v: Vector) -> NDArray[np.float64]:
+        return np.array(u) * (1 - share) + np.array(v) * share
+
+    # The arm from target to eye turns and stretches: mixing eyes would cut through the scene.
+    arm_a, arm_b = np.subtract(a.position, a.target), np.subtract(b.position, b.target)
+    length = np.exp(np.log(np.linalg.norm(arm_a)) * (1 - share) + np.log(np.linalg.norm(arm_b)) * share)
+    arm = arm_a / np.linalg.norm(arm_a) * (1 - share) + arm_b / np.linalg.norm(arm_b) * share
+    target = mix(a.target, b.target)
+    eye = target + arm / np.linalg.norm(arm) * length
+    return CameraPose(_vector(eye), _vector(target), _vector(mix(a.up, b.up)), a.field_of_view)
+
+
 def _vector(v: NDArray[np.float64]) -> Vector:
     return float(v[0]), float(v[1]), float(v[2])

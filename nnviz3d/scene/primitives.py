@@ -233,21 +233,30 @@ class SwatchRow:
     swatches: tuple[tuple[Color, str], ...]
 
 
-Row = TextRow | BarRow | ScaleRow | SwatchRow
+@dataclass(frozen=True)
+class KeyRow:
+    """A key and what it does, in two columns."""
+
+    key: str
+    text: str
+
+
+Row = TextRow | BarRow | ScaleRow | SwatchRow | KeyRow
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Text and small charts at a corner of the picture.
+    """Text and small charts at a corner of the picture, or in front of everything.
 
     Attributes
     ----------
     corner
-        Panels of one corner stand side by side, in their order, the first outermost.
+        Panels of one corner stand side by side, in their order, the first outermost. In the middle, or above the lower
+        edge, each stands alone.
     """
 
     name: str
-    corner: Literal["top-left", "top-right", "bottom-left", "bottom-right"]
+    corner: Literal["top-left", "top-right", "bottom-left", "bottom-right", "middle", "bottom"]
     rows: tuple[Row, ...]
 
 

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.capture import Capture
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.camera import MARGINS, CameraPose, default_view, direction, fit
+from nnviz3d.scene.camera import MARGINS, CameraPose, between, default_view, direction, fit
 from nnviz3d.scene.primitives import DrawList, Panel, Primitive, TextRow
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
 from nnviz3d.scene.stage import Stage, View, head_of
 from nnviz3d.scene.views import build_view
+from nnviz3d.scene.views.details import DetailsView
 from nnviz3d.scene.views.legends import NAMED_CELLS
 
 _NAMES = 0.085
@@ -37,6 +38,7 @@ class Scene:
         self.spec = spec
         self.stage = stage
         self._views = [_build(number, spec, stage) for number in range(len(spec.views))]
+        self._details = DetailsView(stage)
         ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
         self.duration = max(ends, default=0.0)
         for number, frame in enumerate(spec.camera.keyframes):
@@ -77,9 +79,12 @@ class Scene:
     def at(self, t: float, selection: Selection | None = None) -> DrawList:
         """Return the picture at `t` seconds; arrays that did not change are the same objects as before."""
         selection = selection or Selection()
+        # What is picked is marked by one view alone; for all others nothing changes.
+        unmarked = replace(selection, pick=None)
         found: list[Primitive] = []
         for view in self._views:
-            found.extend(view.at(t, selection))
+            found.extend(view.at(t, unmarked))
+        found.extend(self._details.at(t, selection))
         return DrawList(tuple(self._titled(found)))
 
     def _titled(self, found: Iterable[Primitive]) -> Iterable[Primitive]:
@@ -108,7 +113,7 @@ class Scene:
             return self._pose(frames[min(later, len(frames) - 1)], aspect)
         before, after = frames[later - 1], frames[later]
         share = (t - before.at) / (after.at - before.at)
-        return _between(self._pose(before, aspect), self._pose(after, aspect), share * share * (3 - 2 * share))
+        return between(self._pose(before, aspect), self._pose(after, aspect), share * share * (3 - 2 * share))
 
     def overview(self, *, aspect: float) -> CameraPose:
         """Return the pose that fills a picture of this aspect with everything, whatever the keyframes say."""
@@ -160,17 +165,3 @@ def _build(number: int, spec: SceneSpec, stage: Stage) -> View:
         return build_view(spec.views[number], stage, spec)
     except SceneError as error:
         raise SceneError(f"views[{number}].{error}") from None
-
-
-def _between(a: CameraPose, b: CameraPose, share: float) -> CameraPose:
-    def mix(u: tuple[float, float, float], v: tuple[float, float, float]) -> NDArray[np.float64]:
-        return np.array(u) * (1 - share) + np.array(v) * share
-
-    # The arm from target to eye turns and stretches: mixing eyes would cut through the scene.
-    arm_a, arm_b = np.subtract(a.position, a.target), np.subtract(b.position, b.target)
-    length = np.exp(np.log(np.linalg.norm(arm_a)) * (1 - share) + np.log(np.linalg.norm(arm_b)) * share)
-    arm = arm_a / np.linalg.norm(arm_a) * (1 - share) + arm_b / np.linalg.norm(arm_b) * share
-    target = mix(a.target, b.target)
-    eye = target + arm / np.linalg.norm(arm) * length
-    up = mix(a.up, b.up)
-    return CameraPose(tuple(map(float, eye)), tuple(map(float, target)), tuple(map(float, up)), a.field_of_view)  # type: ignore[arg-type]

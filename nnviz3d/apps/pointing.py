@@ -1,0 +1,67 @@
+"""From a point of the picture to what is meant by it: shared by window and browser."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnviz3d.apps.session import Session
+from nnviz3d.render.picking import BoxHit, CellHit, Hit, LineHit, PixelHit, nearest_box, pick
+from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick
+from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.views.details import facts
+
+
+def pick_at(session: Session, at: tuple[float, float]) -> Pick | None:
+    """Find what is seen at a point of the picture.
+
+    Parameters
+    ----------
+    at
+        Pixels of the renderer's picture, from its upper left corner.
+    """
+    what = session.scene.at(session.t, session.selection)
+    hit = pick(what, session.renderer.pose(), session.renderer.size, at)
+    return None if hit is None else _meant(session.scene.stage, hit)
+
+
+def layer_at(session: Session, at: tuple[float, float]) -> str | None:
+    """Find the layer whose block, drawn or not, lies at a point of the picture."""
+    places = list(session.scene.stage.plan.placements.values())
+    low = np.array([p.origin for p in places])
+    size = np.array([p.size for p in places])
+    found = nearest_box(low, low + size, session.renderer.pose(), session.renderer.size, at)
+    return None if found is None else places[found].node
+
+
+def say(session: Session) -> str:
+    """Return the sentence for what is picked, in characters that any terminal knows; nothing if nothing is."""
+    selection = session.selection
+    found = None if selection.pick is None else facts(session.scene.stage, selection.pick, selection.sample)
+    return "" if found is None else found.sentence.replace("→", "->").replace("×", "x").replace("∞", "inf")
+
+
+def _meant(stage: Stage, hit: Hit) -> Pick | None:
+    match hit:
+        case CellHit():
+            index = stage.place(hit.name).grid.index(hit.cell)
+            return None if index is None else CellPick(hit.name, index)
+        case PixelHit():
+            rows, columns, channels = stage.place(hit.name).grid.shape[-3:]
+            height, width = hit.shape
+            place = (hit.row * rows // height, hit.column * columns // width)
+            return CellPick(hit.name, (*place, 0) if channels == 1 else place)
+        case BoxHit():
+            return LayerPick(hit.name)
+        case LineHit():
+            return _edge(stage, hit)
+
+
+def _edge(stage: Stage, hit: LineHit) -> EdgePick | None:
+    ends = hit.lines.ends
+    if ends is None:
+        return None
+    source, target = (
+        tuple(int(i) for i in np.unravel_index(int(flat), stage.place(node).grid.shape))
+        for node, flat in zip((ends.source, ends.target), ends.index[hit.number], strict=True)
+    )
+    return EdgePick(ends.source, ends.target, source, target, float(ends.weight[hit.number]))

@@ -1,0 +1,132 @@
+"""A window of the desktop: VTK opens it and hears keys and mouse; nothing in it happens by VTK's own habits."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import vtkmodules.vtkRenderingOpenGL2
+import vtkmodules.vtkRenderingUI  # noqa: F401 - registers the windows of this system
+from vtkmodules.vtkRenderingCore import vtkRenderWindow, vtkRenderWindowInteractor
+
+from nnviz3d.errors import UserError
+
+Event = Mapping[str, Any]
+"""What happened, in the words of vtk.js: ``type``, ``x`` and ``y`` in pixels from the lower left corner, ``shiftKey``;
+``spinY`` of the wheel, and ``key`` and ``repeat`` of a key: the character that it writes, or else its X11 name."""
+
+_POINTER = (
+    "LeftButtonPress",
+    "LeftButtonRelease",
+    "MiddleButtonPress",
+    "MiddleButtonRelease",
+    "RightButtonPress",
+    "RightButtonRelease",
+    "MouseMove",
+)
+_WHEEL = {"MouseWheelForward": -1.0, "MouseWheelBackward": 1.0}
+_KEYS = ("KeyPress", "KeyRelease")
+_CHANGES = ("Expose", "Configure", "Exit")
+_UNSEEN = ("vtkEGLRenderWindow", "vtkOSOpenGLRenderWindow")
+
+
+class Window:
+    """A window on the screen.
+
+    Attributes
+    ----------
+    target
+        What a `Renderer` draws into.
+    """
+
+    def __init__(self, size: tuple[int, int], title: str) -> None:
+        self.target = vtkRenderWindow()
+        if self.target.GetClassName() in _UNSEEN:
+            raise UserError(
+                "No window can be opened on this display; use nnviz3d serve (in a browser) or nnviz3d snapshot (a picture)."
+            )
+        self.target.SetWindowName(title)
+        self.target.SetSize(*size)
+        self._found: list[Event] = []
+        self._interactor = vtkRenderWindowInteractor()
+        self._interactor.SetRenderWindow(self.target)
+        # VTK's styles bind keys of their own, such as e, q, p, s, w and 3.
+        self._interactor.SetInteractorStyle(None)  # type: ignore[arg-type]
+        # Drawing is the application's business, also when the window is uncovered.
+        self._interactor.EnableRenderOff()
+        for name in (*_POINTER, *_WHEEL, *_KEYS, *_CHANGES):
+            self._interactor.AddObserver(f"{name}Event", self._hear)
+
+    def open(self) -> None:
+        """Begin to hear; the window is there since its first frame."""
+        self._interactor.Initialize()
+
+    def events(self) -> list[Event]:
+        """Return what has happened since the last call, at once."""
+        self._interactor.ProcessEvents()
+        found, self._found = self._found, []
+        return without_repeats(found)
+
+    def hide_frames(self, hidden: bool) -> None:
+        """Keep the frames that are drawn from the screen, or let them be seen."""
+        self.target.SetSwapBuffers(not hidden)
+
+    def close(self) -> None:
+        """Stop hearing."""
+        self._interactor.RemoveAllObservers()
+        self._interactor.TerminateApp()
+
+    def _hear(self, interactor: vtkRenderWindowInteractor, name: str) -> None:
+        kind = name.removesuffix("Event")
+        x, y = interactor.GetEventPosition()
+        event: dict[str, Any] = {"type": kind, "x": x, "y": y, "shiftKey": bool(interactor.GetShiftKey())}
+        if kind in _WHEEL:
+            event.update(type="MouseWheel", spinY=_WHEEL[kind])
+        elif kind in _KEYS:
+            if interactor.GetControlKey() or interactor.GetAltKey():
+                return  # the desktop's
+            character = interactor.GetKeyCode()
+            event.update(key=character if character.isprintable() else interactor.GetKeySym(), repeat=False)
+        self._found.append(event)
+
+
+def without_repeats(events: Sequence[Event]) -> list[Event]:
+    """Mark the presses by which a held key repeats itself, and leave out the releases that never happened.
+
+    X tells a repeat as a release and a press at one and the same moment.
+    """
+    found: list[Event] = []
+    for event in events:
+        before = found[-1] if found else None
+        if (
+            before is not None
+            and (before["type"], event["type"]) == ("KeyRelease", "KeyPress")
+            and before["key"] == event["key"]
+        ):
+            found[-1] = {**event, "repeat": True}
+        else:
+            found.append(event)
+    return found
+
+
+def display_missing() -> bool:
+    """Whether this is a system with an X server for windows, and none can be reached."""
+    if not sys.platform.startswith("linux"):
+        return False
+    import ctypes
+    import os
+
+    if not os.environ.get("DISPLAY"):
+        return True
+    try:
+        x11 = ctypes.CDLL("libX11.so.6")
+    except OSError:
+        return True
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    display = x11.XOpenDisplay(None)
+    if display is None:
+        return True
+    x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
+    x11.XCloseDisplay(display)
+    return False

@@ -1,0 +1,229 @@
+"""What was picked: marked where it stands, and told in full. It stays in its place when the sample changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.records import axes_of
+from nnviz3d.scene.colors import NEGATIVE, POSITIVE
+from nnviz3d.scene.primitives import Callout, Color, KeyRow, Lines, Primitive, Row, Span, TextRow
+from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick, Selection
+from nnviz3d.scene.stage import Stage, class_name, head_of, is_classifier, shape_text
+from nnviz3d.scene.views.connections import curves
+from nnviz3d.scene.views.structure import number_of_parameters
+
+_BRIGHT: Color = (0.93, 0.98, 1.0)
+_LIFT = 0.03
+"""Share of a cell's shortest side by which its frame stands off from it."""
+_CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float64)
+_EDGES = np.array([(a, b) for a in range(8) for b in range(a + 1, 8) if (a ^ b).bit_count() == 1])
+_MOST_CHANNELS = 4
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What there is to say of a pick.
+
+    Attributes
+    ----------
+    title
+        What it is: ``conv2d_1 [5, 7, 12]``.
+    value
+        Its number with as many digits as tell it from its neighbours; empty for what has none.
+    parts
+        Further numbers by name.
+    more
+        The rest, in words.
+    """
+
+    title: str
+    value: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
+    more: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """All in one line, without what only repeats the place in words."""
+        if self.value:
+            return f"{self.title} = {self.value}"
+        return f"{self.title}: {', '.join(self.more or (f'{name} {number}' for name, number in self.parts))}"
+
+
+class DetailsView:
+    """The marks and words of the present pick."""
+
+    duration = 0.0
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._kept: tuple[tuple[Pick | None, int], tuple[Primitive, ...]] = ((None, 0), ())
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the same marks at all times; nothing if nothing is picked, or if this sample has no such place."""
+        key = (selection.pick, selection.sample)
+        if self._kept[0] != key:
+            self._kept = (key, self._build(*key))
+        return self._kept[1]
+
+    def _build(self, pick: Pick | None, sample: int) -> tuple[Primitive, ...]:
+        found = None if pick is None else facts(self._stage, pick, sample)
+        if pick is None or found is None:
+            return ()
+        marks = tuple(self._marks(pick))
+        path = self._path(pick)
+        rows: list[Row] = [TextRow(found.title)]
+        if found.value:
+            rows.append(TextRow(found.value, "title" if len(found.value) < 24 else "text"))
+        rows.extend(KeyRow(name, number) for name, number in found.parts)
+        rows.extend(TextRow(text, "quiet") for text in found.more)
+        thing: list[Primitive] = [_frames(marks)]
+        if isinstance(pick, EdgePick):
+            thing.extend(_glow(path, POSITIVE if pick.weight >= 0 else NEGATIVE))
+        return (*thing, Callout("pick", marks, tuple(rows), path))
+
+    def _marks(self, pick: Pick) -> list[Span]:
+        match pick:
+            case CellPick():
+                return [_span(self._stage, pick.layer, pick.index)]
+            case EdgePick():
+                ends = ((pick.source, pick.source_index), (pick.target, pick.target_index))
+                return [_span(self._stage, layer, index) for layer, index in ends]
+            case LayerPick():
+                place = self._stage.place(pick.layer)
+                return [Span(place.origin, place.size)]
+
+    def _path(self, pick: Pick) -> NDArray[np.float32]:
+        if not isinstance(pick, EdgePick):
+            return np.empty((0, 3), dtype=np.float32)
+        source, target = self._stage.place(pick.source).grid.shape, self._stage.place(pick.target).grid.shape
+        index = np.array([[_flat(pick.source_index, source), _flat(pick.target_index, target)]])
+        return np.asarray(curves(self._stage, pick.source, pick.target, index)[0])
+
+
+def facts(stage: Stage, pick: Pick, sample: int) -> Facts | None:
+    """Say what is known of a pick for one sample; `None` if the sample has no such place."""
+    match pick:
+        case CellPick():
+            return _facts_of_cell(stage, pick, sample)
+        case EdgePick():
+            return _facts_of_edge(stage, pick, sample)
+        case LayerPick():
+            node = stage.graph.node(pick.layer)
+            known = stage.place(node.id).grid.shape if None in node.shape else None
+            size = f"{number_of_parameters(node.parameters)} parameters"
+            return Facts(node.id, more=(node.kind, shape_text(node, known), size))
+
+
+def value_at(stage: Stage, layer: str, index: tuple[int, ...], sample: int) -> NDArray[np.float32] | None:
+    """Return the number at a place of a layer, or the numbers of a pixel; `None` if the sample has no such place."""
+    values = stage.values(layer, sample).values
+    if len(index) not in (values.ndim, values.ndim - 1) or any(
+        not 0 <= i < n for i, n in zip(index, values.shape, strict=False)
+    ):
+        return None
+    return np.asarray(values[index])
+
+
+def exact(value: np.floating) -> str:
+    """Write a number with as many digits as its precision needs to be read back as the same."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
+    return str(value)
+
+
+def _facts_of_cell(stage: Stage, pick: CellPick, sample: int) -> Facts | None:
+    found = value_at(stage, pick.layer, pick.index, sample)
+    if found is None:
+        return None
+    place = f" [{', '.join(map(str, pick.index))}]" if pick.index else ""
+    numbers = found.reshape(-1)[:_MOST_CHANNELS]
+    more = [_words(stage, pick.layer, pick.index)]
+    raw = _pixel(stage, pick, sample)
+    if raw:
+        more.append(raw)
+    value = ", ".join(exact(v) for v in numbers)
+    return Facts(f"{pick.layer}{place}", value, more=tuple(text for text in more if text))
+
+
+def _facts_of_edge(stage: Stage, pick: EdgePick, sample: int) -> Facts | None:
+    activation = value_at(stage, pick.source, pick.source_index, sample)
+    target = value_at(stage, pick.target, pick.target_index, sample)
+    if activation is None or activation.ndim or target is None:
+        return None
+    weight, value = np.float32(pick.weight), np.float32(activation)
+    ends = ((pick.source, pick.source_index), (pick.target, pick.target_index))
+    title = " → ".join(f"{layer}[{', '.join(map(str, index))}]" for layer, index in ends)
+    # The same product of two float32 as was captured; zero has no sign for people.
+    product = weight * value + np.float32(0)
+    parts = (("weight", exact(weight)), ("activation", exact(value)), ("contribution", exact(product)))
+    return Facts(title, parts=parts)
+
+
+def _words(stage: Stage, layer: str, index: tuple[int, ...]) -> str:
+    """Say a place in words: the axes by name, and of a class its name."""
+    shape = stage.place(layer).grid.shape
+    names = ("neuron",) if len(shape) == 1 else axes_of(shape)
+    words = ", ".join(f"{name} {i}" for name, i in zip(names, index, strict=False))
+    if layer == head_of(stage.graph) and is_classifier(stage.capture, layer) and stage.capture.classes is not None:
+        words = f"{words}: {class_name(stage.capture.classes, index[0])}"
+    return words
+
+
+def _pixel(stage: Stage, pick: CellPick, sample: int) -> str:
+    """Say what the picture was before it was prepared for the model, if this is a place of an input picture."""
+    if pick.layer not in stage.graph.inputs or len(pick.index) < 2:
+        return ""
+    picture = stage.capture.picture(pick.layer, sample)
+    shape = stage.values(pick.layer, sample).values.shape
+    if picture is None or picture.shape[:2] != shape[-3:-1]:
+        return ""
+    pixel = [int(v) for v in picture[pick.index[0], pick.index[1]]]
+    if len(set(pixel)) == 1:
+        return f"pixel {pixel[0]} of 255"
+    return "pixel red {}, green {}, blue {}".format(*pixel)
+
+
+def _flat(index: Sequence[int], shape: tuple[int, ...]) -> int:
+    return int(np.ravel_multi_index(tuple(index), shape)) if shape else 0
+
+
+def _span(stage: Stage, layer: str, index: tuple[int, ...]) -> Span:
+    """Return where a number stands; the numbers of a pixel stand one behind the other."""
+    place = stage.place(layer)
+    shape = place.grid.shape
+    channels = (0,) if len(index) == len(shape) else (0, shape[-1] - 1)
+    flat = [_flat(index if len(index) == len(shape) else (*index, c), shape) for c in channels]
+    cells = place.grid.cells(np.array(flat, dtype=np.int64))
+    low = np.array(place.origin) + cells.min(axis=0) * place.cell
+    size = (cells.max(axis=0) - cells.min(axis=0) + 1) * np.array(place.cell)
+    return Span(tuple(map(float, low)), tuple(map(float, size)))  # type: ignore[arg-type]
+
+
+def _frames(marks: Sequence[Span]) -> Lines:
+    """Draw the edges of what is marked."""
+    edges = []
+    for mark in marks:
+        size = np.array(mark.size)
+        lift = _LIFT * size.min()
+        corners = np.array(mark.origin) - lift + _CORNERS * (size + 2 * lift)
+        edges.append(corners[_EDGES])
+    points = np.concatenate(edges).astype(np.float32)
+    return Lines("pick/frames", points, _paint(len(points), 1.0), width=1.8)
+
+
+def _glow(path: NDArray[np.float32], color: Color) -> list[Lines]:
+    """Draw a connection so that it stands out from all others: bright, with a shine of its own colour."""
+    shine = ((11.0, 0.16, color), (6.0, 0.45, color), (2.2, 1.0, _BRIGHT))
+    return [
+        Lines(f"pick/glow/{k}", path[np.newaxis], _paint(1, opacity, tint), width)
+        for k, (width, opacity, tint) in enumerate(shine)
+    ]
+
+
+def _paint(count: int, opacity: float, color: Color = _BRIGHT) -> NDArray[np.float32]:
+    return np.tile(np.array([*color, opacity], dtype=np.float32), (count, 1))
