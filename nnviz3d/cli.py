@@ -195,6 +195,45 @@ def serve(
 
 
 @app.command(help_epilogue="")  # or the examples of the whole would follow its own
+def show(
+    target: str | None = None,
+    /,
+    *,
+    size: str = "1280x800",
+    model: Model = _NO_MODEL,
+    look: Look = _NO_LOOK,
+    live: _Live = None,
+) -> None:
+    """Show it in a native 3D window: drag to turn, click to pick, h for all keys. Each pick is printed as a line.
+
+    Examples:
+
+      nnviz3d show
+
+      nnviz3d show model.keras --input cat.jpg
+
+      nnviz3d show run.zarr --layer conv2d --size 1920x1080
+
+    Parameters
+    ----------
+    target
+        A scene, a model or a capture; none for the demo.
+    size
+        Width and height of the window in pixels.
+    """
+    from nnviz3d.apps.desktop import require_display
+    from nnviz3d.apps.desktop import show as open_window
+    from nnviz3d.apps.pictures import require_graphics
+    from nnviz3d.apps.source import parse_size
+
+    pixels = parse_size(size)
+    require_graphics()
+    require_display()
+    with _opened_live(target, model, look, live) as found:
+        open_window(found, size=pixels, selection=_selection(look, found))
+
+
+@app.command(help_epilogue="")  # or the examples of the whole would follow its own
 def capture(
     model_file: Annotated[str, Parameter(name="MODEL")],
     /,
