@@ -79,7 +79,9 @@ def test_photographs_that_come_with_scikit_learn():
     china, flower = samples.shown["input"].astype(int)
     assert china[:8].mean() > 180, "a bright sky"
     assert flower[12:20, 12:20, 0].mean() > flower[12:20, 12:20, 2].mean() + 60, "an orange blossom"
-    with pytest.raises(SampleError, match=r"no photograph 'cat\.jpg'; there are sklearn:china\.jpg, sklearn:flower\.jpg"):
+    with pytest.raises(
+        SampleError, match=r"no photograph 'cat\.jpg'; there are sklearn:china\.jpg, sklearn:flower\.jpg"
+    ):
         read_samples(["sklearn:cat.jpg"], [COLOUR])
 
 
