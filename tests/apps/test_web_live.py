@@ -1,0 +1,170 @@
+"""Other samples in a real browser: the model runs while somebody looks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nnviz3d.data.bundled import bundled, digits
+from tests.apps.conftest import Served
+from tests.apps.test_web import STANDS, changed, still, text, wait_until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.chromium, pytest.mark.tensorflow]
+
+
+@pytest.fixture(scope="module")
+def live():
+    """The bundled scene: ten digits that are ready, and hundreds that the network has not seen."""
+    server = Served("digits")
+    yield server
+    code, _, errors = server.end()
+    assert code == 0
+    assert "Traceback" not in errors, errors
+    assert workers_of(server) == []
+
+
+@pytest.fixture
+def page(chromium: Browser, live: Served):
+    context = chromium.new_context(viewport={"width": 1280, "height": 720})
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda e: said.append(str(e)))
+    page.goto(live.url)
+    wait_until(lambda: page.evaluate(STANDS), "the picture is there")
+    yield page
+    context.close()
+    assert not said
+
+
+def workers_of(server: Served) -> list[int]:
+    """The capture processes that a server has started."""
+    found = subprocess.run(
+        ["pgrep", "-P", str(server.process.pid), "-f", "capture.process"], capture_output=True, text=True, check=False
+    )
+    return [int(line) for line in found.stdout.split()]
+
+
+def choose(page: Page, name: str) -> None:
+    page.locator("#sample").click()
+    page.locator("#sample-filter").fill(name)
+    page.locator(".sample-list .sample", has_text=name).first.click()
+
+
+def arrived(page: Page, name: str) -> None:
+    wait_until(lambda: text(page, "#sample").startswith(name), f"{name} is shown")
+    wait_until(lambda: page.locator("#busy").count() == 0, "nothing is waited for")
+
+
+def test_another_digit_runs_through_the_network(page, live):
+    first = still(page)
+    assert workers_of(live) == [], "nobody is started before there is need"
+    _, labels = digits()
+    choose(page, "digits:320")
+    wait_until(lambda: page.locator("#busy").count() == 1, "it says what is waited for")
+    arrived(page, "digits:320")
+    picture = changed(page, first)
+    assert np.mean(np.abs(picture.astype(int) - first)) > 1, "it is another network picture"
+    assert f"predicted {labels[320]} · label {labels[320]}" in text(page, "#sample")
+    (worker,) = workers_of(live)
+    choose(page, "digits:456")
+    arrived(page, "digits:456")
+    assert workers_of(live) == [worker], "it is kept"
+    page.locator("#view").click(position={"x": 20, "y": 600})
+    page.keyboard.press("ArrowRight")
+    arrived(page, "digits:457")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    arrived(page, "digits:455")
+
+
+def test_a_picture_of_one_s_own(page, tmp_path):
+    first = still(page)
+    drawn = np.zeros((200, 200, 3), np.uint8)
+    drawn[30:170, 85:115] = 255
+    Image.fromarray(drawn).save(tmp_path / "my <one> & only.png")
+    page.set_input_files("#file", tmp_path / "my <one> & only.png")
+    arrived(page, "my _one_ _ only.png")
+    changed(page, first)
+    assert "predicted 1" in text(page, "#sample")
+    thumbnail = page.locator("#sample img")
+    wait_until(lambda: thumbnail.evaluate("image => image.complete && image.naturalWidth > 0"), "it has a thumbnail")
+
+
+def test_what_is_no_picture_is_refused_with_a_sentence(page, tmp_path):
+    shown = text(page, "#sample")
+    (tmp_path / "notes.txt").write_text("no picture")
+    page.set_input_files("#file", tmp_path / "notes.txt")
+    wait_until(lambda: "notes.txt is no picture" in page.locator("#message").inner_text(), "the page says so")
+    (tmp_path / "broken.png").write_text("no picture either")
+    page.set_input_files("#file", tmp_path / "broken.png")
+    wait_until(lambda: "broken.png" in page.locator("#message").inner_text(), "the page says so")
+    assert text(page, "#sample") == shown
+    assert page.locator("#busy").count() == 0
+
+
+def test_a_worker_that_dies_is_a_sentence_and_the_next_is_a_fresh_one(page, live):
+    choose(page, "digits:601")
+    arrived(page, "digits:601")
+    (worker,) = workers_of(live)
+    os.kill(worker, signal.SIGSTOP)
+    choose(page, "digits:602")
+    wait_until(lambda: page.locator("#busy").count() == 1, "it is waited for")
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: "The capture process died (signal 9)." in page.locator("#message").inner_text(), "it is told")
+    assert text(page, "#sample").startswith("digits:601")
+    choose(page, "digits:602")
+    arrived(page, "digits:602")
+    (fresh,) = workers_of(live)
+    assert fresh != worker
+
+
+def test_files_are_for_who_knows_the_secret(page, live):
+    import urllib.error
+    import urllib.request
+
+    for address, data in (("samples/0/thumbnail", None), ("samples/new?name=x.png", b"x")):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(f"{live.base}/{address}", data=data))
+        assert refused.value.code == 403
+    count = page.evaluate("window.trame.state.get('samples').length")
+    answer = page.evaluate(
+        "fetch('samples/new?name=' + encodeURIComponent('../../evil.png'), {method: 'POST', body: 'x'})"
+        ".then(a => a.json())"
+    )
+    assert answer == {"position": count}, "the path is cut off, and the file stays in a folder of its own"
+    assert not list(Path(bundled("digits.keras")).parent.glob("evil*"))
+
+
+def test_two_browsers_see_one_view_and_one_that_comes_back_finds_it(page, chromium, live):
+    other = chromium.new_context(viewport={"width": 1280, "height": 720}).new_page()
+    other.goto(live.url)
+    wait_until(lambda: other.locator("#shared").is_visible() and page.locator("#shared").is_visible(), "both say so")
+    choose(page, "digits:700")
+    arrived(page, "digits:700")
+    arrived(other, "digits:700")
+    other.reload()
+    wait_until(lambda: other.evaluate(STANDS), "the picture is there again")
+    arrived(other, "digits:700")
+    other.context.close()
+    wait_until(lambda: not page.locator("#shared").is_visible(), "it is alone again")
+
+
+def test_who_is_in_a_hurry_gets_what_was_asked_for_last(page):
+    page.locator("#view").click(position={"x": 20, "y": 600})
+    start = int(text(page, "#sample").split(":")[1].split("\\n")[0].split()[0])
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+        time.sleep(0.05)
+    arrived(page, f"digits:{start + 10}")
