@@ -122,8 +122,9 @@ class Session:
         return bool(answers)
 
     def _take(self, answer: Answer) -> None:
-        position = next(i for i, sample in enumerate(self._samples) if sample.source == answer.source)
-        expected = position == self._wanted
+        # The same picture may be listed twice.
+        positions = [i for i, sample in enumerate(self._samples) if sample.source == answer.source]
+        expected = self._wanted in positions
         if expected:
             self._wanted = None
         if answer.capture is None:
@@ -137,7 +138,8 @@ class Session:
         except UserError as error:  # the model's file has changed since
             self.message = str(error)
             return
-        self._samples[position] = replace(self._samples[position], index=index)
+        for position in positions:
+            self._samples[position] = replace(self._samples[position], index=index)
         if expected:
             self.select(sample=index)
 

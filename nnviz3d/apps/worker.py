@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, Protocol
 
 from pydantic import ValidationError
@@ -52,6 +52,11 @@ class Connection(Protocol):
         """Where requests go."""
         ...
 
+    @property
+    def alive(self) -> bool:
+        """Whether it is there, as far as can be told without asking."""
+        ...
+
     def obituary(self) -> Exception:
         """Say what to raise when it is gone without a word."""
         ...
@@ -81,10 +86,16 @@ class ProcessConnection:
             stderr=self._chatter,
             text=True,
             encoding="utf-8",
+            process_group=0,  # a Ctrl-C is for this process, which then ends that one in good order
         )
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("The capture process has no pipes.")
         self.read, self.write = self._process.stdout, self._process.stdin
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
 
     def obituary(self) -> Exception:
         """Say how the process died."""
@@ -94,6 +105,8 @@ class ProcessConnection:
 
     def last_words(self) -> str:
         """Return the end of what the process printed."""
+        if self._chatter.closed:
+            return ""
         self._chatter.seek(0, 2)
         self._chatter.seek(max(0, self._chatter.tell() - _TAIL))
         tail = self._chatter.read().decode("utf-8", errors="replace").strip()
@@ -140,6 +153,11 @@ class SocketConnection:
         self.read = self._socket.makefile("r", encoding="utf-8")
         self.write = self._socket.makefile("w", encoding="utf-8")
         self.write.write(f"{token}\n")
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is there: nobody knows before asking."""
+        return True
 
     def obituary(self) -> Exception:
         """Say that nobody answers."""
@@ -232,9 +250,13 @@ class Worker:
         with self._lock:
             if self._closed:
                 raise UserError("Nothing more can be run: the program ends.")
-            if self._connection is None:
+            gone = self._connection if self._connection is not None and not self._connection.alive else None
+            if self._connection is None or gone is not None:
                 self._connection = self._connect()
-            return self._connection
+            connection = self._connection
+        if gone is not None:
+            gone.end()
+        return connection
 
     def _drop(self, connection: Connection) -> None:
         with self._lock:
@@ -268,14 +290,25 @@ def _converse(
     with contextlib.suppress(BrokenPipeError):  # it died at once; that it says nothing tells
         connection.write.write(request.model_dump_json() + "\n")
         connection.write.flush()
-    with contextlib.suppress(ConnectionError):
-        for line in connection.read:
-            event = _event(line)
-            if not isinstance(event, messages.Progress | messages.Notice):
-                return event
-            if on_event is not None:
-                on_event(event)
+    for line in _lines(connection.read):
+        event = _event(line)
+        if not isinstance(event, messages.Progress | messages.Notice):
+            return event
+        if on_event is not None:
+            on_event(event)
     return None
+
+
+def _lines(read: IO[str]) -> Iterator[str]:
+    """Read lines for as long as there is somebody who writes them."""
+    while True:
+        try:
+            line = read.readline()
+        except (ConnectionError, ValueError):  # the connection was cut, or closed by this program
+            return
+        if not line:
+            return
+        yield line
 
 
 def _event(line: str) -> Event:

@@ -155,3 +155,13 @@ def test_without_a_model_only_what_is_there_can_be_chosen(small_capture):
     assert [sample.name for sample in session.samples] == ["sample 0", "sample 1", "sample 2"]
     session.choose(2)
     assert (session.selection.sample, session.poll(), session.busy) == (2, False, "")
+
+
+def test_a_picture_that_is_listed_twice_is_run_once(session, stand_in):
+    stand_in.may_go_on.set()
+    twin = session.add(Sample("first again", None, "first"))
+    session.choose(twin)
+    arrive(session)
+    assert (session.busy, session.samples[twin].index) == ("", session.samples[1].index)
+    session.choose(1)
+    assert stand_in.asked == ["first"]

@@ -7,6 +7,8 @@ import select
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from nnviz3d.apps.progress import capture_with_progress
-from nnviz3d.apps.worker import WorkerCrashed, run_capture
+from nnviz3d.apps.worker import Worker, WorkerCrashed, run_capture
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import EVENT, CaptureRequest, Finished, Notice, Progress, Refused
@@ -222,3 +224,39 @@ def test_names_in_notices_are_shown_as_they_are(monkeypatch):
     screen = io.StringIO()
     capture_with_progress(CaptureRequest(model="m.keras", out=Path("run.zarr")), console=Console(file=screen, width=20))
     assert screen.getvalue() == "[bold]x.png :cat: was cropped.\n"
+
+
+def test_one_that_died_while_nobody_asked_is_replaced_without_a_word(tmp_path, monkeypatch):
+    stand_in(
+        tmp_path,
+        monkeypatch,
+        """read request
+echo '{"event": "finished", "out": "run.zarr", "samples": 1, "nodes": '$$', "seconds": {}}'""",
+    )
+    worker = Worker()
+    first = worker.run(request(tmp_path)).nodes
+    while worker._connection.alive:
+        time.sleep(0.01)
+    assert worker.run(request(tmp_path)).nodes != first
+    worker.close()
+    with pytest.raises(UserError, match="the program ends"):
+        worker.run(request(tmp_path))
+
+
+def test_a_worker_can_be_closed_while_somebody_waits_for_it(tmp_path, monkeypatch):
+    stand_in(tmp_path, monkeypatch, "read request; exec sleep 600")
+    worker, died = Worker(), []
+
+    def wait():
+        try:
+            worker.run(request(tmp_path))
+        except WorkerCrashed as error:
+            died.append(str(error))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while worker._connection is None:
+        time.sleep(0.01)
+    worker.close()
+    thread.join(30)
+    assert died == ["The capture process died (signal 15)."]
