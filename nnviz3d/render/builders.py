@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
-from vtkmodules.vtkCommonCore import vtkPoints
+from vtkmodules.vtkCommonCore import vtkPoints, vtkUnsignedCharArray
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyData
 from vtkmodules.vtkRenderingCore import (
     vtkActor,
@@ -46,9 +46,14 @@ def cell_array(cells: NDArray[np.int64]) -> vtkCellArray:
 
 def _color_cells(data: vtkPolyData, colors: NDArray[np.floating]) -> None:
     """Give each cell a colour, ``(m, 4)`` in [0, 1]."""
-    rgba = numpy_to_vtk(np.ascontiguousarray(np.clip(colors, 0, 1) * 255 + 0.5, dtype=np.uint8), deep=True)
+    data.GetCellData().SetScalars(_rgba(colors))
+
+
+def _rgba(colors: NDArray[np.floating]) -> vtkUnsignedCharArray:
+    pixels = np.ascontiguousarray(np.clip(colors, 0, 1) * 255 + 0.5, dtype=np.uint8)
+    rgba: vtkUnsignedCharArray = numpy_to_vtk(pixels, deep=True)
     rgba.SetName("colors")
-    data.GetCellData().SetScalars(rgba)
+    return rgba
 
 
 class _Mesh:
@@ -77,17 +82,18 @@ class LinesActor(_Mesh):
         self._points: object = None
         self._colors: object = None
         self.actor.ForceTranslucentOn()
+        # A colour at each point, all the same along a line: one for each cell is looked up again for every pixel.
+        self.mapper.SetScalarModeToUsePointData()
         self.update(lines, scale)
 
     def update(self, lines: Lines, scale: float) -> None:
         """Draw these lines from now on."""
         if self._points is not lines.points:
             n, p, _ = lines.points.shape
-            data = _mesh(lines.points.reshape(-1, 3), np.arange(n * p).reshape(n, p), lines=True)
-            _color_cells(data, lines.colors)
-            self.mapper.SetInputData(data)
-        elif self._colors is not lines.colors:
-            _color_cells(self.mapper.GetInput(), lines.colors)
+            self.mapper.SetInputData(_mesh(lines.points.reshape(-1, 3), np.arange(n * p).reshape(n, p), lines=True))
+        if self._points is not lines.points or self._colors is not lines.colors:
+            colors = np.repeat(lines.colors, lines.points.shape[1], axis=0)
+            self.mapper.GetInput().GetPointData().SetScalars(_rgba(colors))
         self._points, self._colors = lines.points, lines.colors
         self.actor.GetProperty().SetLineWidth(lines.width * scale)
         self.actor.GetProperty().SetOpacity(lines.opacity)

@@ -150,11 +150,13 @@ class VoxelActor:
         mapper = vtkPolyDataMapper()
         mapper.SetInputConnection(self._source.GetOutputPort())
         mapper.SetVBOShiftScaleMethod(0)  # the shader wants the vertices in world units
+        mapper.StaticOn()  # `update` runs the pipeline; else each frame asks it several times whether anything is new
         self.actor = vtkActor()
         self.actor.SetMapper(mapper)
         self.actor.ForceOpaqueOn()
         self._mapper = mapper
         self._textures: dict[str, _Texture] = {}
+        self._sent: dict[str, tuple[float, ...]] = {}
         self._bounds: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self._set_up_shader()
         self._uniform("groundColor", ground)
@@ -183,6 +185,9 @@ class VoxelActor:
         self._uniforms = shader.GetFragmentCustomUniforms()
 
     def _uniform(self, name: str, value: tuple[float, ...]) -> None:
+        if self._sent.get(name) == value:
+            return
+        self._sent[name] = value
         numbers = [float(v) for v in value]
         setter = getattr(self._uniforms, f"SetUniform{_UNIFORM_TYPES[len(numbers)]}")
         setter(name, numbers if len(numbers) > 1 else numbers[0])
