@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import keras
@@ -126,7 +127,7 @@ class Forward:
             (node_id, k) for node_id, k, tensor in outputs if tensor.shape and tensor.shape[0] in (None, self._batch)
         )
 
-    @property
+    @cached_property
     def repeatable(self) -> bool:
         """Whether the compiled program is a function of its inputs and the weights alone.
 
@@ -220,7 +221,14 @@ class RandomWatch:
         return any(not np.array_equal(a, b) for a, b in zip(self._before, now, strict=True))
 
 
+def viewed(tensor: Any) -> NDArray[Any]:
+    """Look at a tensor's numbers where they lie: copies of large ones cost time and memory. Not to be written to."""
+    if np.dtype(tensor.dtype.as_numpy_dtype).kind not in "biuf":
+        return np.asarray(tensor)  # NumPy's buffers know no bfloat16
+    return np.asarray(memoryview(tensor))
+
+
 def _to_numpy(tensor: Any) -> NDArray[Any] | None:
     if not isinstance(tensor, tf.Tensor) or tensor.dtype in (tf.string, tf.complex64, tf.complex128):
         return None
-    return as_stored(tensor.numpy())
+    return as_stored(viewed(tensor))

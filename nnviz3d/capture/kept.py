@@ -136,8 +136,6 @@ class LastModel:
         except BaseException:
             self._forget()  # nobody knows what state it is in
             raise
-        if not kept.traced.repeatable:
-            self._forget()
         return finished.model_copy(update={"seconds": {"load": spent, **finished.seconds}})
 
     def _get(self, request: CaptureRequest, report: Report) -> KeptModel:
@@ -149,10 +147,11 @@ class LastModel:
             _state(request.model),
             _state(request.weights),
         )
-        keras.utils.set_random_seed(request.seed)
-        if self._kept is None or key != self._key:
+        # What was never seen to be repeatable is loaded anew, with the seeds of a fresh process.
+        if self._kept is None or key != self._key or not self._kept.traced.repeatable:
             self._forget()
             keras.backend.clear_session()  # names such as input_layer_1 start anew
+            keras.utils.set_random_seed(request.seed)
             report(Progress(stage="load", done=0))
             loaded = load_model(request.model, weights=request.weights, trust=request.trust)
             self._kept, self._key = KeptModel(loaded), key

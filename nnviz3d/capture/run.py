@@ -96,6 +96,7 @@ def capture_model(model: TracedModel, samples: Samples, options: Options, report
             provenance=provenance,
             samples=len(samples),
             classes=_classes(options, samples, described),
+            transient=options.transient,
         ) as writer:
             _write_samples(writer, described, samples, arrays)
             for part in itertools.chain([batch], batches):

@@ -56,14 +56,14 @@ class TracedModel:
     Attributes
     ----------
     repeatable
-        Whether every run so far depended on nothing but samples and weights; else each is traced anew.
+        Whether a run depends on nothing but samples and weights; `None` before the first. If not, each is traced anew.
     """
 
     def __init__(self, loaded: LoadedModel, inputs: Inputs, *, live: bool = False) -> None:
         self.loaded = loaded
         self.inputs = inputs
         self.live = live
-        self.repeatable = True
+        self.repeatable: bool | None = None
         self._trace: Trace | None = None
 
     def trace(self, arrays: Sequence[NDArray[Any]]) -> Trace:
@@ -82,8 +82,8 @@ class TracedModel:
 
     def ran(self, trace: Trace) -> None:
         """Take note of what a run has shown of the model."""
-        if not trace.forward.repeatable:
-            self.repeatable = False
+        self.repeatable = trace.forward.repeatable
+        if not self.repeatable:
             self._trace = None
 
     @cached_property

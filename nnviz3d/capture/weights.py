@@ -6,10 +6,9 @@ import math
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
+from nnviz3d.capture.activations import viewed
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.naming import safe_part
 from nnviz3d.data.writer import CaptureWriter
@@ -33,15 +32,7 @@ def write_weights(writer: CaptureWriter, described: DescribedModel, *, everythin
         if not everything and sum(math.prod(v.shape) for v in variables) > SMALL:
             continue
         for name, variable in _named(variables).items():
-            writer.write_weights(node.path, name, _view(variable))
-
-
-def _view(variable: Any) -> NDArray[Any]:
-    """Look at a variable's numbers where they lie: VGG16's largest kernel alone would be 411 MB more as a copy."""
-    tensor = tf.convert_to_tensor(variable)
-    if tensor.dtype == tf.bfloat16:
-        tensor = tf.cast(tensor, tf.float32)  # NumPy's buffers know no bfloat16
-    return np.asarray(memoryview(tensor))
+            writer.write_weights(node.path, name, viewed(tf.convert_to_tensor(variable)))
 
 
 def _named(variables: list[Any]) -> dict[str, Any]:

@@ -40,8 +40,8 @@ class CaptureRequest(BaseModel):
         One for each input of the model, without the batch: where the model leaves sizes open, bring the samples to
         these, those of other samples that they are to be seen beside. Empty: the samples decide.
     transient
-        The capture is one of a session that goes with it: it is written in haste, not compressed, and without the
-        weights, which the session's first capture holds.
+        The capture is one of a session that goes with it: it holds no weights, which the session's first capture has,
+        and a ``.zarr.zip`` is written in haste, not compressed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -11,14 +11,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.codecs import ZstdCodec
 
 from nnviz3d.data import store
 from nnviz3d.data.capture import is_capture
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.records import RANKINGS, Connections, Provenance, Ranking
+from nnviz3d.data.sinks import FolderSink, Sink, ZipSink
 from nnviz3d.errors import CaptureError, UserError
 
 
@@ -38,6 +37,8 @@ class CaptureWriter:
         N: how many samples there will be.
     classes
         Names of the classes, if known.
+    transient
+        Whether it goes with the session it is made in: a ``.zarr.zip`` is then written in haste, not compressed.
 
     Raises
     ------
@@ -53,6 +54,7 @@ class CaptureWriter:
         provenance: Provenance,
         samples: int,
         classes: Sequence[str] | None = None,
+        transient: bool = False,
     ) -> None:
         self.path = Path(path)
         self.samples = samples
@@ -63,11 +65,9 @@ class CaptureWriter:
             raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from None
         self._workshop = Path(workshop)
         # A folder within, because mkdtemp's own is private, while a capture is as the user's umask wants files to be.
-        self._folder = self._workshop / "capture"
-        self._root = zarr.open_group(self._folder, mode="w", zarr_format=3)
-        self._arrays: dict[str, zarr.Array[Any]] = {}
+        self._made = self._workshop / "capture"
+        self._sink: Sink = ZipSink(self._made) if transient and self.path.suffix == ".zip" else FolderSink(self._made)
         self._groups: set[str] = set()
-        self._empty_group = b""
         self._attributes: dict[str, Any] = {
             "format": store.FORMAT,
             "version": store.VERSION,
@@ -77,7 +77,7 @@ class CaptureWriter:
             "classes": list(classes) if classes is not None else None,
             "provenance": provenance.to_json(),
         }
-        self._root.update_attributes(self._attributes)
+        self._sink.update(self._attributes)
 
     def __enter__(self) -> Self:
         return self
@@ -132,62 +132,40 @@ class CaptureWriter:
         def packed(part: Callable[[Connections], NDArray[Any]], filler: int) -> NDArray[Any]:
             return np.stack([np.stack([_filled(part(c), k, filler) for c in column]) for column in columns], axis=1)
 
+        attributes = {"rule": first.rule, "rankings": list(RANKINGS), "totals": [c.total for c in columns[0]]}
+        self._make_groups(path, attributes)
         self._put(f"{path}/index", packed(lambda c: c.index, -1))
         self._put(f"{path}/weight", packed(lambda c: c.weight, 0))
         self._put(f"{path}/contribution", packed(lambda c: c.contribution, 0))
-        self._root[path].update_attributes(
-            {"rule": first.rule, "rankings": list(RANKINGS), "totals": [c.total for c in columns[0]]}
-        )
 
     def commit(self, samples: int) -> None:
         """Say, after their numbers, that the first so many samples are whole."""
         self._attributes["committed"] = samples
-        self._root.update_attributes({"committed": samples})
+        self._sink.update({"committed": samples})
 
     def _write(self, path: str, start: int, values: NDArray[Any]) -> None:
-        values = as_stored(values)
-        if path not in self._arrays:
-            self._arrays[path] = self._create(path, (self.samples, *values.shape[1:]), values.dtype)
-        array = self._arrays[path]
-        if array.shape[1:] != values.shape[1:]:
-            raise CaptureError(f"{path} holds {array.shape[1:]} for each sample, got {values.shape[1:]}.")
-        array[start : start + len(values)] = values
+        self._make_groups(path.rpartition("/")[0])
+        self._sink.write(path, self.samples, start, as_stored(values))
 
     def _put(self, path: str, values: NDArray[Any]) -> None:
-        self._create(path, values.shape, values.dtype)[...] = values
-
-    def _create(self, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> zarr.Array[Any]:
         self._make_groups(path.rpartition("/")[0])
-        # Empty chunks are written too: else a lost file would read as zeros and nobody could tell.
-        return zarr.create_array(
-            self._folder / path,
-            shape=shape,
-            chunks=store.chunks_for(shape, dtype.itemsize) or "auto",
-            dtype=dtype,
-            # With a checksum, or a flipped bit would be drawn as if the model had computed it.
-            compressors=ZstdCodec(level=0, checksum=True),
-            config={"write_empty_chunks": True},
-        )
+        self._sink.put(path, values)
 
-    def _make_groups(self, path: str) -> None:
-        # Left to itself Zarr checks every group on the way for every array, which took half of all writing. One empty
-        # group is like another, so a copy of the first one's description makes the next.
+    def _make_groups(self, path: str, attributes: Mapping[str, Any] | None = None) -> None:
         if path and path not in self._groups:
             self._make_groups(path.rpartition("/")[0])
-            if not self._groups:
-                zarr.create_group(self._folder / path, zarr_format=3)
-                self._empty_group = (self._folder / path / "zarr.json").read_bytes()
-            else:
-                (self._folder / path).mkdir()
-                (self._folder / path / "zarr.json").write_bytes(self._empty_group)
+            self._sink.group(path, attributes or {})
             self._groups.add(path)
 
     def _finish(self) -> None:
-        self._root.update_attributes({"committed": self._attributes["committed"], "complete": True})
+        self._sink.update({"committed": self._attributes["committed"], "complete": True})
+        self._sink.close()
         check_destination(self.path)
         if self.path.suffix == ".zip":
-            packed = self._workshop / "capture.zip"
-            zip_folder(self._folder, packed)
+            packed = self._made
+            if packed.is_dir():
+                packed = self._workshop / "capture.zip"
+                zip_folder(self._made, packed)
             packed.replace(self.path)
             return
         # A folder cannot be replaced in one step. So the earlier one steps aside, and goes only once the new one stands.
@@ -195,7 +173,7 @@ class CaptureWriter:
         try:
             if self.path.exists():
                 self.path.replace(earlier)
-            self._folder.replace(self.path)
+            self._made.replace(self.path)
         except BaseException:
             if earlier.exists() and not self.path.exists():
                 earlier.replace(self.path)
