@@ -1,0 +1,229 @@
+"""Text: every sprite in one texture, each pixel of it where it belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+
+import numpy as np
+import pytest
+from vtkmodules.vtkRenderingCore import vtkRenderer
+
+from nnviz3d.render import sprites as module
+from nnviz3d.render.offscreen import Offscreen, offscreen_window
+from nnviz3d.render.renderer import Renderer
+from nnviz3d.render.sprites import Atlas, Spot, SpritesActor
+from nnviz3d.scene.primitives import DrawList, Label, Labels, Panel, TextRow
+from tests.render.conftest import SIZE
+from tests.support.blocks import block, looking, picture_of
+
+POSE = looking((0.0, 0.0), 14.0)
+GROUND = (40, 90, 160)
+
+
+def sprite(seed: int, width: int, height: int) -> np.ndarray:
+    """Random colours, some of them translucent."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 4), dtype=np.uint8)
+
+
+def many(seed: int, count: int) -> list[np.ndarray]:
+    sizes = np.random.default_rng(seed).integers(3, 90, (count, 2))
+    return [sprite(seed + k, int(w), int(h)) for k, (w, h) in enumerate(sizes)]
+
+
+class TestAtlas:
+    @staticmethod
+    def check(atlas: Atlas, held: Sequence[np.ndarray]) -> None:
+        rects = [atlas.where(s) for s in held]
+        for s, (left, top, right, bottom) in zip(held, rects, strict=True):
+            assert np.array_equal(atlas.pixels[top:bottom, left:right], s)
+        for (l1, t1, r1, b1), (l2, t2, r2, b2) in combinations(rects, 2):
+            assert r1 <= l2 or r2 <= l1 or b1 <= t2 or b2 <= t1
+
+    @pytest.mark.parametrize("count", [1, 2, 30, 200])
+    def test_every_sprite_has_a_place_of_its_own(self, count):
+        atlas, held = Atlas(), many(1, count)
+        assert atlas.hold(held)
+        self.check(atlas, held)
+        area = sum(s.shape[0] * s.shape[1] for s in held)
+        assert atlas.pixels.shape[0] * atlas.pixels.shape[1] < 8 * area
+
+    def test_what_it_holds_is_not_written_again(self):
+        atlas, held = Atlas(), many(2, 20)
+        atlas.hold(held)
+        pixels, before = atlas.pixels, atlas.pixels.copy()
+        assert not atlas.hold(held[5:])
+        assert not atlas.hold([held[3], held[3]])
+        assert atlas.pixels is pixels
+        assert np.array_equal(pixels, before)
+
+    def test_one_more_leaves_the_others_where_they_are(self):
+        atlas, held = Atlas(), many(3, 20)
+        atlas.hold(held)
+        pixels, places = atlas.pixels, [atlas.where(s) for s in held]
+        held.append(sprite(99, 40, 10))
+        assert atlas.hold(held)
+        assert atlas.pixels is pixels
+        assert [atlas.where(s) for s in held[:-1]] == places
+        self.check(atlas, held)
+
+    def test_however_many_come_and_go_it_stays_small(self):
+        atlas = Atlas()
+        coming = many(4, 400)
+        for first in range(0, 390, 7):
+            now = coming[first : first + 10]
+            atlas.hold(now)
+            self.check(atlas, now)
+        assert atlas.pixels.shape[0] * atlas.pixels.shape[1] <= 512 * 512
+
+    @pytest.mark.parametrize(("width", "height"), [(2000, 1), (1, 2000), (700, 900)])
+    def test_long_and_large_ones(self, width, height):
+        atlas, held = Atlas(), [sprite(1, 5, 5), sprite(2, width, height), sprite(3, 5, 5)]
+        atlas.hold(held)
+        self.check(atlas, held)
+
+
+class Screen:
+    """Nothing but sprites on a plain ground, and what they should look like."""
+
+    def __init__(self) -> None:
+        self.window = offscreen_window(SIZE)
+        renderer = vtkRenderer()
+        renderer.SetBackground(*(c / 255 for c in GROUND))
+        self.window.AddRenderer(renderer)
+        self.window.SetMultiSamples(0)
+        self.sprites = SpritesActor(renderer)
+
+    def shows(self, *spots: Spot) -> bool:
+        self.sprites.show(spots)
+        self.window.Render()
+        seen = Renderer.pixels(self).astype(int)  # type: ignore[arg-type]
+        expected, layers = blended(spots, self.size)
+        # Each layer is rounded to 8 bits, upwards or downwards.
+        return bool((np.abs(seen - expected) <= layers[..., np.newaxis]).all())
+
+    @property
+    def size(self) -> tuple[int, int]:
+        width, height = self.window.GetSize()
+        return int(width), int(height)
+
+
+def blended(spots: Sequence[Spot], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """What straight alpha gives, ``(H, W, 3)``: each sprite over those before it; and how many are where, ``(H, W)``."""
+    picture = np.empty((*size[::-1], 3))
+    picture[:] = GROUND
+    layers = np.zeros(size[::-1], dtype=int)
+    for spot in spots:
+        height, width = spot.sprite.shape[:2]
+        left, low = round(spot.left), size[1] - round(spot.bottom)
+        layers[low - height : low, left : left + width] += 1
+        part = picture[low - height : low, left : left + width]
+        alpha = spot.sprite[..., 3:] / 255
+        part[:] = spot.sprite[..., :3] * alpha + part * (1 - alpha)
+    return picture, layers
+
+
+class TestSprites:
+    @pytest.fixture
+    def screen(self) -> Iterator[Screen]:
+        screen = Screen()
+        yield screen
+        screen.window.Finalize()
+
+    def test_each_pixel_is_where_it_belongs(self, screen):
+        assert screen.shows(Spot(sprite(1, 31, 17), 3, 5), Spot(sprite(2, 60, 40), 120, 90))
+
+    def test_a_later_one_stands_over_those_before_it(self, screen):
+        a, b = Spot(sprite(1, 40, 40), 20, 20), Spot(sprite(2, 40, 30), 35, 42)
+        assert screen.shows(a, b)
+        assert screen.shows(b, a)
+
+    def test_places_between_pixels_are_rounded(self, screen):
+        assert screen.shows(Spot(sprite(1, 31, 17), 3.4, 5.6), Spot(sprite(2, 20, 20), 99.51, 50.49))
+
+    def test_they_move_come_go_and_change(self, screen):
+        a, b, c = sprite(1, 31, 17), sprite(2, 60, 40), sprite(3, 25, 50)
+        assert screen.shows(Spot(a, 3, 5))
+        assert screen.shows(Spot(a, 53, 25))
+        assert screen.shows(Spot(a, 53, 25), Spot(b, 0, 100))
+        assert screen.shows(Spot(c, 53, 25), Spot(b, 0, 100))
+        assert screen.shows()
+        assert screen.shows(Spot(b, 150, 100))
+        assert screen.shows(*(Spot(b, 61 * k, 10 * k) for k in range(3)))
+
+    def test_more_of_them_than_there_was_room_for(self, screen):
+        for seed, count in ((1, 2), (20, 25), (300, 9), (400, 60)):
+            places = np.random.default_rng(seed).integers(0, (SIZE[0] - 90, SIZE[1] - 90), (count, 2))
+            assert screen.shows(*(Spot(s, *map(int, p)) for s, p in zip(many(seed, count), places, strict=True)))
+
+    def test_one_that_is_drawn_anew_is_another(self, screen):
+        """An array that took the place of a forgotten one in memory is not taken for it."""
+        for seed in range(30):
+            assert screen.shows(Spot(sprite(seed, 33, 22), 10, 10))
+
+    def test_a_window_of_another_size(self, screen):
+        spots = (Spot(sprite(1, 31, 17), 3, 5), Spot(sprite(2, 60, 40), 120, 90))
+        assert screen.shows(*spots)
+        for size in ((400, 300), (200, 150)):
+            screen.window.SetSize(*size)
+            assert screen.shows(*spots)
+
+    def test_all_are_drawn_as_one(self, screen):
+        screen.shows(*(Spot(s, 5, 5) for s in many(1, 30)))
+        (renderer,) = screen.window.GetRenderers()
+        assert renderer.GetViewProps().GetNumberOfItems() == 1
+
+
+def names(*labels: Label) -> Labels:
+    return Labels("names", labels)
+
+
+LEFT = Label((-2.0, 1.0, 0.0), ("left", "words"))
+RIGHT = Label((2.0, -1.0, 0.0), ("right",))
+
+
+class TestTextOfAPicture:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            [names(LEFT)],
+            [names(LEFT, RIGHT)],
+            [names(RIGHT)],
+            [names(Label(LEFT.anchor, ("other words",)), RIGHT)],
+            [names(Label(RIGHT.anchor, LEFT.lines), Label(LEFT.anchor, RIGHT.lines))],
+            [names(Label(LEFT.anchor, LEFT.lines, emphasis=0.2), RIGHT)],
+            [names(Label(LEFT.anchor, LEFT.lines, small=True))],
+            [names(LEFT), Panel("panel", "top-right", (TextRow("a panel"),))],
+            [Panel("one", "top-left", (TextRow("one"),)), Panel("two", "top-left", (TextRow("two"),))],
+            [],
+        ],
+    )
+    def test_whatever_was_written_before_is_gone(self, shoot: Callable, text):
+        shoot(picture_of(names(LEFT, RIGHT), Panel("panel", "top-left", (TextRow("words"),))), POSE)
+        picture = shoot(picture_of(*text), POSE)
+        fresh = Offscreen(SIZE, antialias=False)
+        expected = fresh.picture(picture_of(*text), POSE)
+        fresh.close()
+        assert np.array_equal(picture, expected)
+        assert (picture.max() > 60) == bool(text)
+
+    def test_text_goes_along_when_the_eye_moves(self, studio, shoot, monkeypatch):
+        what = picture_of(names(LEFT, RIGHT), block(np.ones((1, 1, 1))))
+        shoot(what, POSE)
+        uploads = []
+        upload = SpritesActor._upload
+        monkeypatch.setattr(module.SpritesActor, "_upload", lambda *a, **k: (uploads.append(1), upload(*a, **k)))
+        pictures = [shoot(what, looking((angle, 0.0), 14.0)) for angle in (0.0, 8.0, 16.0)]
+        assert not uploads
+        assert all((a != b).any() for a, b in combinations(pictures, 2))
+
+    def test_a_larger_window_has_larger_text(self):
+        what = DrawList((names(LEFT, RIGHT), Panel("p", "top-left", (TextRow("words"),))))
+        studio = Offscreen((900, 600), antialias=False)
+        studio.picture(what, POSE)
+        for size in ((1500, 900), (900, 600)):
+            studio.renderer.window.SetSize(*size)
+            fresh = Offscreen(size, antialias=False)
+            assert np.array_equal(studio.picture(what, POSE), fresh.picture(what, POSE))
+            fresh.close()
+        studio.close()
