@@ -234,6 +234,77 @@ def show(
 
 
 @app.command(help_epilogue="")  # or the examples of the whole would follow its own
+def record(
+    target: str | None = None,
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    tour: Annotated[Literal["orbit", "flythrough", "scene"] | None, _OPTIONAL] = None,
+    size: Annotated[str | None, _OPTIONAL] = None,
+    fps: Annotated[int | None, _OPTIONAL] = None,
+    seconds: Annotated[float | None, _OPTIONAL] = None,
+    model: Model = _NO_MODEL,
+    look: Look = _NO_LOOK,
+) -> None:
+    """Make a film: along the layers while they light up, or once around.
+
+    Examples:
+
+      nnviz3d record -o digits.mp4
+
+      nnviz3d record model.keras --input cat.jpg -o cat.webm --size 3840x2160 --fps 60
+
+      nnviz3d record run.zarr -o turn.gif --tour orbit --size 640x360
+
+      nnviz3d record run.zarr -o frames/
+
+    Parameters
+    ----------
+    target
+        A scene, a model or a capture; none for the demo.
+    output
+        A .mp4, .webm or .gif, or a folder for one PNG a frame: given again, it goes on where it was interrupted.
+    tour
+        scene: the scene's own camera keyframes (the default where it has some); flythrough: along the layers (the
+        default elsewhere); orbit: once around, everything lit, a seamless loop, which in less than 13 seconds swings.
+    size
+        Width and height in pixels, up to 3840x2160; by default 1280x720, for .gif 800x450.
+    fps
+        Frames a second; by default 30, for .gif 15.
+    seconds
+        How long the film is; by default what suits the network. The camera never hurries: where there is little time
+        it goes less near.
+    """
+    from nnviz3d.apps.film.bar import FilmBar
+    from nnviz3d.apps.pictures import require_graphics
+    from nnviz3d.apps.source import opened, parse_size
+    from nnviz3d.apps.video import check_film, film_size
+    from nnviz3d.apps.video import record as film
+
+    pixels = None if size is None else parse_size(size)
+    check_film(output, size=pixels, fps=fps, seconds=seconds)
+    require_graphics()
+    with opened(target, look.scene, _options(model), _run, sample=look.sample) as found:
+        selection = _selection(look, found)
+        even = film_size(output, pixels)
+        if pixels is not None and even != pixels:
+            words = f"{output.suffix} holds even sizes only: the film is {even[0]}x{even[1]}, not {size}."
+            print(f"nnviz3d: {words}", file=sys.stderr)
+        with FilmBar(output.name) as bar:
+            film(
+                found.spec,
+                found.capture,
+                output,
+                tour=tour,
+                size=pixels,
+                fps=fps,
+                seconds=seconds,
+                selection=selection,
+                progress=bar,
+            )
+
+
+@app.command(help_epilogue="")  # or the examples of the whole would follow its own
 def capture(
     model_file: Annotated[str, Parameter(name="MODEL")],
     /,

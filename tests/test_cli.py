@@ -23,7 +23,7 @@ from tests.support.captures import write
 from tests.support.gallery import READY
 from tests.support.graphs import chain
 
-COMMANDS = ("snapshot", "serve", "capture", "inspect")
+COMMANDS = ("snapshot", "record", "serve", "capture", "inspect")
 
 
 def run(*arguments: object, cwd: Path, code: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -69,8 +69,13 @@ def snapshot(
         studio.close()
 
 
-def write_png(pixels: NDArray[np.uint8], out: Path) -> None:
+def write_png(pixels: NDArray[np.uint8], out: Path, *, effort: int = 6) -> None:
     """Write ``(H, W, 3)`` as PNG; the file appears only once it is whole.
+
+    Parameters
+    ----------
+    effort
+        0 to 9: the more, the smaller the file, and the longer it takes.
 
     Raises
     ------
@@ -80,17 +85,17 @@ def write_png(pixels: NDArray[np.uint8], out: Path) -> None:
     partial = out.absolute().with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
     try:
         # Opened like any file, so that the user's umask says who may read it; `x` because nobody else's is overwritten.
-        _write_and_move(pixels, partial.open("xb"), out)
+        _write_and_move(pixels, partial.open("xb"), out, effort)
     except OSError as error:
         raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
 
 
-def _write_and_move(pixels: NDArray[np.uint8], file: BinaryIO, out: Path) -> None:
+def _write_and_move(pixels: NDArray[np.uint8], file: BinaryIO, out: Path, effort: int) -> None:
     from PIL import Image
 
     try:
         with file:
-            Image.fromarray(pixels).save(file, format="PNG")
+            Image.fromarray(pixels).save(file, format="PNG", compress_level=effort)
         Path(file.name).replace(out)
     finally:
         Path(file.name).unlink(missing_ok=True)

@@ -45,10 +45,18 @@ class Offscreen:
 
     def picture(self, what: DrawList, pose: CameraPose) -> NDArray[np.uint8]:
         """Draw, and return ``(H, W, 3)`` uint8, the first row on top."""
+        return self.averaged(self.samples(what, pose))
+
+    def samples(self, what: DrawList, pose: CameraPose) -> NDArray[np.uint8]:
+        """Draw, and return what `averaged` makes the picture of, for films on another thread."""
         self.renderer.draw(what)
         self.renderer.look(pose)
         self.renderer.render()
-        return halved(self.renderer.pixels()) if self._factor == 2 else self.renderer.pixels()
+        return self.renderer.pixels()
+
+    def averaged(self, samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the picture of the `samples`, ``(H, W, 3)`` uint8; touches no window."""
+        return halved(samples) if self._factor == 2 else samples
 
     def close(self) -> None:
         """Free everything on the graphics card."""

@@ -1,0 +1,37 @@
+"""Shows on standard error how far a film has come, and how long it will take."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class FilmBar:
+    """A context with one line that moves, on a terminal alone; call it with the frames done, and how many there are."""
+
+    def __init__(self, name: str, console: Console | None = None) -> None:
+        screen = console or Console(stderr=True)
+        self._name = name
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=screen,
+            transient=True,
+            # In a pipe or a log there is nothing to animate, and stopping would leave an empty line.
+            disable=not screen.is_terminal,
+        )
+        self._task = self._progress.add_task("Drawing frames", total=None)
+
+    def __enter__(self) -> FilmBar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that so many frames are drawn."""
+        words = f"Writing {self._name}" if done == total else "Drawing frames"
+        self._progress.update(self._task, description=words, completed=done, total=total)

@@ -1,0 +1,113 @@
+"""Films that every browser plays: H.264 in ``.mp4`` and VP9 in ``.webm``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
+from numpy.typing import NDArray
+
+from nnviz3d.apps.film.sink import PartialFile
+
+_THREADS = 4
+"""Of the encoder: fixed, because how the work is divided changes the film by a little."""
+_SEEK = 2
+"""Seconds between the frames that a player can jump to."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """An encoder, its settings, and those of the file around the film."""
+
+    container: str
+    codec: str
+    settings: Mapping[str, str]
+    file_settings: Mapping[str, str]
+
+
+# Thin lines and even dark grounds show every fault: better than the codecs' defaults, and small all the same.
+MP4 = Encoding(
+    "mp4",
+    "libx264",
+    {"preset": "veryfast", "crf": "17", "x264-params": "aq-mode=3"},
+    # The index goes to the front, so that a page can play the film while it loads.
+    {"movflags": "+faststart"},
+)
+WEBM = Encoding(
+    "webm", "libvpx-vp9", {"crf": "24", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}, {}
+)
+
+
+class EncodedFilm:
+    """A film whose colours are stored at half the resolution, as players expect it, in BT.709.
+
+    Parameters
+    ----------
+    size
+        Width and height in pixels, both even.
+    fps
+        Frames a second.
+    """
+
+    def __init__(self, out: Path, encoding: Encoding, size: tuple[int, int], fps: int) -> None:
+        self._time_base = Fraction(1, fps)
+        self._partial = PartialFile(out)
+        try:
+            self._container, self._stream = self._open(encoding, size, fps)
+        except BaseException:
+            self._partial.discard()
+            raise
+
+    def _open(self, encoding: Encoding, size: tuple[int, int], fps: int) -> tuple[Any, Any]:
+        container = av.open(
+            self._partial,
+            "w",
+            format=encoding.container,
+            options=dict(encoding.file_settings),
+            io_open=self._reopen,
+        )
+        stream = container.add_stream(encoding.codec, rate=fps, options=dict(encoding.settings))
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        codec = stream.codec_context
+        codec.time_base = self._time_base
+        codec.thread_count = _THREADS
+        codec.gop_size = _SEEK * fps
+        codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
+        codec.color_primaries, codec.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+        return container, stream
+
+    def needs(self, number: int) -> bool:
+        """Whether a frame has still to be drawn: each has."""
+        return True
+
+    def write(self, number: int, pixels: NDArray[np.uint8]) -> None:
+        """Encode a frame."""
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24").reformat(
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+            interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP,
+        )
+        frame.pts, frame.time_base = number, self._time_base
+        self._container.mux(self._stream.encode(frame))
+
+    def finish(self) -> None:
+        """Write the rest, and give the file its name."""
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        self._partial.keep()
+
+    def discard(self) -> None:
+        """Remove the file."""
+        self._partial.discard()
+
+    def _reopen(self, url: str, flags: int, options: Mapping[str, Any]) -> object:
+        """Let the muxer read what it has written, which it does to move the index to the front."""
+        return self._partial.path.open("rb")

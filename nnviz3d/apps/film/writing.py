@@ -1,0 +1,83 @@
+"""Frames on their way to a sink, in a thread of its own, so that drawing does not wait for encoding."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.apps.film.interruption import Interruption
+from nnviz3d.apps.film.sink import FrameSink
+
+_WAITING = 3
+"""Frames that wait at most."""
+
+
+class Writing:
+    """A context in which a film is written: at its end the film is there, or, after any error, nothing is left of it.
+
+    Parameters
+    ----------
+    sink
+        Where frames go, in the order in which they are given.
+    develop
+        What is still to be done with a frame first, on that thread too.
+    """
+
+    def __init__(self, sink: FrameSink, develop: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> None:
+        self._sink = sink
+        self._develop = develop
+        self._frames: queue.Queue[tuple[int, NDArray[np.uint8]] | None] = queue.Queue(_WAITING)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="film", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def put(self, number: int, raw: NDArray[np.uint8]) -> None:
+        """Hand over a frame; waits while too many are waiting, and raises what went wrong with an earlier one."""
+        if self._error is not None:
+            raise self._error
+        self._frames.put((number, raw))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        done = False
+        try:
+            if error is None:
+                self._frames.put(None)
+                self._thread.join()
+                if self._error is not None:
+                    raise self._error
+                self._sink.finish()
+                done = True
+        finally:
+            if not done:
+                self._give_up()
+
+    def _give_up(self) -> None:
+        # Whoever is in a hurry presses Ctrl-C twice.
+        with Interruption():
+            while self._thread.is_alive():
+                # What waits is thrown away, which also makes room for the word to stop.
+                while not self._frames.empty():
+                    self._frames.get_nowait()
+                self._frames.put(None)
+                self._thread.join()
+            self._sink.discard()
+
+    def _work(self) -> None:
+        while (given := self._frames.get()) is not None:
+            if self._error is None:
+                number, raw = given
+                try:
+                    self._sink.write(number, self._develop(raw))
+                except BaseException as error:  # noqa: BLE001 - raised again on the thread that draws
+                    self._error = error
