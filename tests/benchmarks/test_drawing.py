@@ -1,4 +1,4 @@
-"""Frames a second of all of VGG16 at 1280 x 720: against meshes, and against fewer cells in the same boxes."""
+"""Frames a second at 1280 x 720: all of VGG16 against meshes and against fewer cells, whole pictures against no text."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
 
-from nnviz3d.data.capture import open_capture
+from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.render.builders import _color_cells, _mesh
 from nnviz3d.render.offscreen import Offscreen, halved, offscreen_window
 from nnviz3d.scene.camera import CameraPose, default_view
-from nnviz3d.scene.primitives import DrawList, Voxels
+from nnviz3d.scene.primitives import DrawList, Labels, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import Keyframe, default_scene
@@ -146,6 +146,37 @@ def test_against_meshes(scene, blocks, poses):
     table(f"Frames a second, {cells:,} cells as blocks and {meshes.quads:,} quads as meshes", rows)
     for studio in studios.values():
         studio.close()
+
+
+def test_without_text(vgg: Path, digits: Capture, long_capture: Capture):
+    """What labels and panels cost of a whole picture while the camera moves; dragged as above, without read-back."""
+    rows: list[list[object]] = [["", "blocks", "labels", "with text", "without", "share of the text"]]
+    for name, capture in (("digits", digits), ("VGG16", open_capture(vgg)), ("a long network", long_capture)):
+        scene = Scene.build(default_scene(), capture, aspect=ASPECT)
+        azimuth, elevation = default_view(len(scene.stage.plan.rows))
+        poses = [scene._pose(Keyframe(azimuth=azimuth + 2.0 * k, elevation=elevation), ASPECT) for k in range(9)]
+        whole = scene.at(scene.duration).primitives
+        labels = sum(len(p.labels) for p in whole if isinstance(p, Labels))
+        lists = {"with": whole, "without": tuple(p for p in whole if not isinstance(p, Labels | Panel))}
+        for careful in (True, False):
+            studios = {key: Offscreen(SIZE, antialias=False) for key in lists}
+            for key, studio in studios.items():
+                studio.renderer.careful = careful
+                studio.renderer.draw(DrawList(lists[key]))
+            seconds = interleaved(
+                {
+                    key: lambda k, r=studio.renderer, p=poses: (r.look(p[k % len(p)]), r.render())
+                    for key, studio in studios.items()
+                },
+                5 * ROUNDS,
+                warm=3,
+            )
+            row = [name + ("" if careful else ", dragged"), sum(isinstance(p, Voxels) for p in whole), labels]
+            frames = [1 / s for s in seconds.values()]
+            rows.append([*row, *frames, f"{1 - seconds['without'] / seconds['with']:.0%}"])
+            for studio in studios.values():
+                studio.close()
+    table("Frames a second of whole pictures, moving camera", rows)
 
 
 def fewer(block: Voxels, share: float, values: np.ndarray | None = None) -> Voxels:
