@@ -90,4 +90,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # What has to be cleaned up is by now. Taking TensorFlow apart would keep a window that closes waiting for a second.
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)
