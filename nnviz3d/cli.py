@@ -69,7 +69,7 @@ class Model:
     """Options for a target that is a model."""
 
     input: Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], negative=())] = ()
-    """Pictures, a folder, .npy, .npz, digits:N, sklearn:NAME, or random (the default); may be given several times."""
+    """Pictures, a folder, .npy or .npz, rows of one (x.npy[3:10]), digits:N, sklearn:NAME, or random; may be repeated."""
     preprocess: Annotated[Preprocess | None, _OPTIONAL] = None
     """How pictures are prepared; by default as the model was trained, which is said."""
     weights: str | None = None

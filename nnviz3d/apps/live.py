@@ -120,7 +120,7 @@ class Live:
 
     def _capture(self, source: str) -> Answer:
         self._count += 1
-        out = self._folder / f"live-{self._count}.zarr"
+        out = self._folder / f"live-{self._count}.zarr.zip"
         try:
             self._worker.run(self._template.model_copy(update={"inputs": (source,), "out": out}), self._hear)
             return Answer(source, open_capture(out))

@@ -1,0 +1,132 @@
+"""The real process, kept and asked again and again."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import open_capture
+from nnviz3d.data.request import EVENT, CaptureRequest, Crashed, Finished, Notice, Progress, Refused
+
+DIGITS = str(bundled("digits.keras"))
+
+
+class Process:
+    def __init__(self, folder):
+        self.folder = folder
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", "nnviz3d.capture.process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def send(self, line):
+        self.child.stdin.write(line + "\n")
+        self.child.stdin.flush()
+        events = []
+        for answer in self.child.stdout:
+            events.append(EVENT.validate_json(answer))
+            if not isinstance(events[-1], Progress | Notice):
+                break
+        return events
+
+    def ask(self, *inputs, out="run.zarr.zip", model=DIGITS, **options):
+        request = CaptureRequest(model=model, inputs=inputs, out=self.folder / out, transient=True, **options)
+        return self.send(request.model_dump_json())
+
+    def end(self):
+        with contextlib.suppress(BrokenPipeError):
+            self.child.stdin.close()
+        return self.child.wait()
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory):
+    process = Process(tmp_path_factory.mktemp("process"))
+    process.ask("digits:1")
+    yield process
+    process.end()
+    process.child.stdout.close()
+
+
+def stages(events):
+    return {event.stage for event in events if isinstance(event, Progress)}
+
+
+def test_further_requests_neither_import_nor_load(process):
+    for i in (7, 8):
+        events = process.ask(f"digits:{i}")
+        assert isinstance(events[-1], Finished)
+        assert stages(events) == {"trace", "forward", "write", "connections"}
+        assert open_capture(process.folder / "run.zarr.zip").provenance.samples == (f"digits:{i}",)
+    assert [p.name for p in process.folder.iterdir()] == ["run.zarr.zip"]
+
+
+def test_refusals_and_crashes_end_nothing(process):
+    for events, kind in (
+        (process.ask("digits:5000"), Refused),
+        (process.ask("nowhere.png"), Refused),
+        (process.ask("digits:7", model="nowhere.keras"), Refused),
+        (process.ask("digits:7", classes=Path("nowhere.txt")), Refused),
+        (process.send("this is no request"), Crashed),
+        (process.ask("digits:7", out="a\0b.zarr.zip"), Crashed),
+    ):
+        assert isinstance(events[-1], kind), events[-1]
+        assert isinstance(process.ask("digits:7")[-1], Finished)
+    assert process.child.poll() is None
+
+
+def test_numbers_are_those_of_another_process(process, tmp_path):
+    process.ask("digits:3")
+    process.ask("digits:7")
+    kept = open_capture(process.folder / "run.zarr.zip")
+    other = Process(tmp_path)
+    assert isinstance(other.ask("digits:7")[-1], Finished)
+    assert other.end() == 0
+    fresh = open_capture(tmp_path / "run.zarr.zip")
+    for node in fresh.graph:
+        assert np.array_equal(kept.activation(node.id), fresh.activation(node.id))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of another process")
+def test_memory_stays_flat(process):
+    def memory():
+        text = Path(f"/proc/{process.child.pid}/status").read_text()
+        return int(text.partition("VmRSS:")[2].split()[0]) / 1024
+
+    for i in range(20):
+        process.ask(f"digits:{i}")
+    before = memory()
+    for i in range(100):
+        process.ask(f"digits:{i}")
+    assert memory() - before < 16, "MiB"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupt_ends_a_process_that_waits(tmp_path, number):
+    process = Process(tmp_path)
+    process.ask("nowhere.png")  # it answers, so it has set up its signals
+    process.child.send_signal(number)
+    assert process.child.wait() == 130
+    process.end()
+
+
+def test_without_requests_there_is_nothing_to_do(tmp_path):
+    assert Process(tmp_path).end() == 0
+
+
+def test_a_killed_process_is_not_waited_for(tmp_path):
+    process = Process(tmp_path)
+    process.ask("nowhere.png")
+    os.kill(process.child.pid, signal.SIGKILL)
+    assert process.child.wait() == -signal.SIGKILL
+    assert process.child.stdout.read() == ""
