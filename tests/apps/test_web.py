@@ -15,13 +15,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nnviz3d.data.capture import open_capture
+from nnviz3d.render.picking import CellHit, pick
+from nnviz3d.render.text import board_sprite
+from nnviz3d.scene.primitives import Callout
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick, Selection
+from nnviz3d.scene.spec import default_scene
 from tests.apps.conftest import Served
+from tests.support.pinhole import to_pixels
+from tests.support.screen import shows
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.chromium
-PATIENCE = 60.0
+PATIENCE = 120.0
 STANDS = """() => {
   const image = document.querySelector('#view img');
   if (image === null) return false;
@@ -120,7 +128,7 @@ def test_a_drag_turns_it_and_the_scene_s_own_view_comes_back(page):
 def test_it_zooms_and_shifts(page, how):
     first = still(page)
     if how == "wheel":
-        drag(page, 0, 0)
+        page.locator("#view").hover()
         page.mouse.wheel(0, -300)
     elif how == "middle":
         drag(page, 80, 0, button="middle")
@@ -164,7 +172,7 @@ def test_another_sample(page, digits_folder):
     changed(page, first)
     wait_until(lambda: names[1] in text(page, "#sample"), "the picker names it")
     page.keyboard.press("Escape")
-    page.locator("#view").click()
+    page.locator("#view").click(position={"x": 5, "y": 5})
     page.keyboard.press("ArrowLeft")
     wait_until(lambda: names[0] in text(page, "#sample"), "the arrow goes back")
     page.keyboard.press("r")
@@ -262,6 +270,37 @@ def test_the_slider_goes_to_a_moment(page):
     wait_until(lambda: 3 < float(text(page, ".clock-now")) < 5, "the clock follows")
     changed(page, first)
     page.locator("#transport [role=slider]").press("End")
+    back(page, first)
+
+
+def test_a_click_picks_the_number_that_is_seen_there(page, digits_folder):
+    first = still(page)
+    height, width = first.shape[:2]
+    # The same scene from the same place says where a cell is to be seen, and what is stored there.
+    capture = open_capture(digits_folder)
+    scene = Scene.build(default_scene(), capture)
+    what, pose = scene.at(scene.duration), scene.camera(scene.duration, aspect=width / height)
+    place = scene.stage.place("conv2d_2")
+    x, y = (float(v) for v in to_pixels(np.array([place.center]), pose, (width, height))[0])
+    hit = pick(what, pose, (width, height), (x, y))
+    assert isinstance(hit, CellHit)
+    assert hit.name == "conv2d_2"
+    index = place.grid.index(hit.cell)
+
+    page.locator("#view").click(position={"x": x, "y": y})
+    picked = changed(page, first)
+    marked = scene.at(scene.duration, Selection(pick=CellPick("conv2d_2", index)))
+    callout = next(p for p in marked.primitives if isinstance(p, Callout))
+    assert str(capture.activation("conv2d_2", 0)[index]) in [r.text for r in callout.rows]
+    words = board_sprite(callout.rows, max(0.78, min(width / 1280, height / 720)), 2000.0)
+    assert shows(picked, words)
+    assert not shows(first, words)
+
+    page.keyboard.press("Escape")
+    back(page, first)
+    page.locator("#view").click(position={"x": x, "y": y})
+    changed(page, first)
+    page.locator("#view").click(position={"x": 5, "y": height - 200})
     back(page, first)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from trame.app import TrameApp, get_server
 
+from nnviz3d.apps.pointing import pick_at
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.appearance import Appearance
 from nnviz3d.apps.web.clients import Clients
@@ -47,7 +48,9 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self.session = session
         self._gate = gate
         self._drawn = session.selection
-        self.view = RemoteView(session, drawn=self.drawn, failed=self.report, ticked=self._ticked)
+        self.view = RemoteView(
+            session, drawn=self.drawn, failed=self.report, ticked=self._ticked, clicked=self.guarded(self._pick)
+        )
         self.title = session.scene.spec.title or session.scene.stage.graph.name
         self.samples = Samples(self)
         self.layers = Layers(self)
@@ -172,6 +175,13 @@ class WebApp(TrameApp):  # type: ignore[misc]
                 self.samples.step(-1)
             case "next":
                 self.samples.step(1)
+            case "clear":
+                self.select(pick=None)
+
+    def _pick(self, at: tuple[float, float]) -> None:
+        pick = pick_at(self.session, at)
+        if pick != self.session.selection.pick:
+            self.select(pick=pick)
 
     def _picture(self) -> bytes:
         return self.view.picture()

@@ -41,6 +41,8 @@ class RemoteView:
         Are told that the session could be drawn, or why not.
     ticked
         Is told whenever the clock of a playing scene has moved.
+    clicked
+        Is told where a click went, in pixels of the renderer's picture from its upper left corner.
     """
 
     area_name = AREA
@@ -52,11 +54,13 @@ class RemoteView:
         drawn: Callable[[], None],
         failed: Callable[[Exception], None],
         ticked: Callable[[], None],
+        clicked: Callable[[tuple[float, float]], None],
     ) -> None:
         self._session = session
         self._drawn = drawn
         self._failed = failed
         self._ticked = ticked
+        self._clicked = clicked
         self._frames = Frames(session)
         self._turntable = Turntable()
         self._streamer: Any = None
@@ -108,6 +112,10 @@ class RemoteView:
         elif before and not self._turntable.held:
             self._stirred = float("-inf")
             self._wake.set()
+        if self._turntable.click is not None:
+            (x, y), (width, height) = self._turntable.click, self._frames.size
+            across, down = self._session.renderer.size
+            self._clicked((x / width * across, (1 - y / height) * down))
 
     def reset(self) -> None:
         """Do nothing: pictures do not build on each other."""

@@ -7,6 +7,7 @@
     Home: "home",
     ArrowLeft: "previous",
     ArrowRight: "next",
+    Escape: "clear",
   };
   const fields = "input:not([type=range]), textarea, select, [contenteditable], [role=listbox], [role=combobox]";
 
@@ -17,6 +18,8 @@
     // A slider has the arrows for itself, and a button that was reached by keys the space bar; one that was clicked not.
     if (event.key.startsWith("Arrow") && at.closest("[role=slider]")) return;
     if (event.key === " " && at.closest("button:focus-visible")) return;
+    // An open menu is closed first.
+    if (event.key === "Escape" && document.querySelector(".v-menu.v-overlay--active")) return;
     event.preventDefault();
     if (!event.repeat || name !== "play") window.trame.trigger("key", [name]);
   });
