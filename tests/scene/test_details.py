@@ -1,0 +1,167 @@
+"""What is said and marked of a pick is what the capture holds, for whichever sample is shown."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnviz3d.scene.primitives import Callout, KeyRow, Lines, Panel, Voxels
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Selection
+from nnviz3d.scene.spec import default_scene, parse_scene
+from nnviz3d.scene.views.connections import curves
+from nnviz3d.scene.views.details import exact, facts
+from tests.support import captures
+from tests.support.captures import small_connections, small_values
+from tests.support.graphs import chain
+
+
+@pytest.fixture(scope="module")
+def scene(small_capture):
+    return Scene.build(default_scene(), small_capture)
+
+
+def callout(scene: Scene, pick, sample: int = 0) -> Callout:
+    found = [p for p in scene.at(scene.duration, Selection(sample, pick=pick)).primitives if isinstance(p, Callout)]
+    assert len(found) == 1
+    return found[0]
+
+
+def words(scene: Scene, pick, sample: int = 0) -> list[str]:
+    return [f"{r.key} {r.text}" if isinstance(r, KeyRow) else r.text for r in callout(scene, pick, sample).rows]
+
+
+class TestCells:
+    def test_the_stored_number_of_every_sample_at_the_same_place(self, scene, small_capture):
+        pick = CellPick("conv", (5, 2, 3))
+        texts = [words(scene, pick, sample) for sample in range(3)]
+        for sample, text in enumerate(texts):
+            assert text[0] == "conv [5, 2, 3]"
+            assert np.float32(text[1]) == small_capture.activation("conv", sample)[5, 2, 3]
+            assert text[2] == "row 5, column 2, channel 3"
+        assert len({text[1] for text in texts}) == 3
+        assert len({callout(scene, pick, sample).marks for sample in range(3)}) == 1
+
+    def test_the_mark_is_the_cell(self, scene):
+        """The number at the place of the mark in the drawn block is the number that is told."""
+        blocks = {p.name: p for p in scene.at(scene.duration).primitives if isinstance(p, Voxels)}
+        for layer, index in (("conv", (0, 6, 1)), ("pool", (2, 0, 3)), ("flatten", (35,)), ("scores", (4,))):
+            (mark,) = callout(scene, CellPick(layer, index)).marks
+            block = blocks[layer]
+            cell = (np.array(mark.origin) - block.origin) / block.cell
+            assert np.allclose(cell, np.round(cell), atol=1e-6)
+            assert mark.size == pytest.approx(block.cell)
+            shown = block.values[tuple(np.round(cell).astype(int))]
+            assert np.float32(words(scene, CellPick(layer, index))[1]) == shown
+
+    def test_a_neuron_and_a_class_are_named(self, scene):
+        assert words(scene, CellPick("dense", (7,)))[2] == "neuron 7"
+        assert words(scene, CellPick("scores", (2,)))[2] == "neuron 2: cat"
+
+    def test_everything_else_in_the_picture_stays_the_same_objects(self, scene):
+        before = scene.at(scene.duration, Selection()).primitives
+        after = scene.at(scene.duration, Selection(pick=CellPick("conv", (0, 0, 0)))).primitives
+        assert {id(p) for p in before if not isinstance(p, Panel)} <= {id(p) for p in after}
+        again = scene.at(scene.duration, Selection(pick=CellPick("conv", (0, 0, 0)))).primitives
+        assert all(a is b or isinstance(a, Panel) for a, b in zip(after, again, strict=True))
+
+    @pytest.mark.parametrize("index", [(6, 0, 0), (0, 0), (0, 0, 4), (0, 0, 0, 0), (-1, 0, 0), ()])
+    def test_where_there_is_no_such_place_nothing_is_said(self, scene, index):
+        found = facts(scene.stage, CellPick("conv", index), 0)
+        assert found is None or index == (0, 0)
+        if found is None:
+            drawn = scene.at(scene.duration, Selection(pick=CellPick("conv", index))).primitives
+            assert not any(isinstance(p, Callout) for p in drawn)
+
+
+@pytest.fixture(scope="module")
+def colored(tmp_path_factory):
+    graph = chain([("input", "InputLayer", (5, 6, 3)), ("conv", "Conv2D", (5, 6, 2))])
+    random = np.random.default_rng(1)
+    values = {n.id: random.random((2, *n.shape), dtype=np.float32) for n in graph}
+    pixels = random.integers(0, 256, (2, 5, 6, 3), dtype=np.uint8)
+    path = tmp_path_factory.mktemp("colored") / "colored.zarr"
+    capture = captures.write(path, graph, values, pictures={"input": pixels})
+    return Scene.build(default_scene(), capture), values["input"], pixels
+
+
+class TestPictures:
+    def test_a_pixel_tells_what_the_model_got_and_what_the_picture_was(self, colored):
+        scene, values, pixels = colored
+        for sample in (0, 1):
+            text = words(scene, CellPick("input", (4, 1)), sample)
+            assert [np.float32(v) for v in text[1].split(", ")] == list(values[sample, 4, 1])
+            assert text[2] == "row 4, column 1"
+            red, green, blue = pixels[sample, 4, 1]
+            assert text[3] == f"pixel red {red}, green {green}, blue {blue}"
+
+    def test_its_mark_holds_all_its_channels(self, colored):
+        scene, _, _ = colored
+        (mark,) = callout(scene, CellPick("input", (4, 1))).marks
+        place = scene.stage.place("input")
+        assert mark.size == pytest.approx((place.cell[0], place.cell[1], place.size[2]))
+        assert mark.origin == pytest.approx((place.origin[0] + place.cell[0], place.origin[1], place.origin[2]))
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return small_connections(small_values())["flatten", "dense"]["weight"]
+
+
+class TestEdges:
+    def edge(self, pair, k: int) -> EdgePick:
+        source, target = (int(i) for i in pair[0].index[k])
+        return EdgePick("flatten", "dense", (source,), (target,), float(pair[0].weight[k]))
+
+    def test_weight_activation_and_contribution_are_the_captured_ones_of_each_sample(self, scene, pair):
+        for k in range(5):
+            source, target = pair[0].index[k]
+            for sample in range(3):
+                text = words(scene, self.edge(pair, k), sample)
+                assert text[0] == f"flatten[{source}] → dense[{target}]"
+                numbers = {name: np.float32(value) for name, value in (row.split() for row in text[1:])}
+                assert numbers == {
+                    "weight": pair[sample].weight[k],
+                    "activation": small_values()["flatten"][sample, source],
+                    "contribution": pair[sample].contribution[k],
+                }
+
+    def test_both_ends_are_marked_and_the_line_drawn_on_top_is_the_line(self, scene, pair):
+        pick = self.edge(pair, 3)
+        found = callout(scene, pick)
+        drawn = scene.at(scene.duration, Selection(pick=pick)).primitives
+        (way,) = curves(scene.stage, "flatten", "dense", pair[0].index[3:4])
+        glow = [p for p in drawn if isinstance(p, Lines) and p.name.startswith("pick/glow")]
+        assert glow
+        assert all(np.array_equal(line.points, way[np.newaxis]) for line in glow)
+        for end, mark in zip((way[0], way[-1]), found.marks, strict=True):
+            assert (np.array(mark.origin) - 1e-5 <= end).all()
+            assert (end <= np.array(mark.origin) + mark.size + 1e-5).all()
+
+    def test_every_drawn_line_knows_its_connection(self, scene):
+        lines = [p for p in scene.at(scene.duration).primitives if isinstance(p, Lines) and p.ends is not None]
+        assert sum(len(p.points) for p in lines) == 30 + 6
+        for p in lines:
+            ends = p.ends
+            assert len(ends.index) == len(ends.weight) == len(p.points)
+            pair = scene.stage.capture.connections(ends.source, ends.target, "weight", 0)
+            stored = {tuple(i): w for i, w in zip(pair.index.tolist(), pair.weight, strict=True)}
+            assert all(stored[tuple(i)] == w for i, w in zip(ends.index.tolist(), ends.weight, strict=True))
+            start = scene.stage.centers(ends.source, ends.index[:, 0])
+            assert np.allclose(p.points[:, 0], start, atol=1e-4)
+
+
+def test_a_layer_tells_what_it_is(small_capture):
+    scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), small_capture)
+    text = words(scene, LayerPick("conv"))
+    assert text[:3] == ["conv", "Conv2D", "6 × 7 × 4"]
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e-30, 16777216.0, -2.5e7, 0.0])
+def test_numbers_have_all_their_digits(value):
+    stored = np.float32(value)
+    assert np.float32(exact(stored)) == stored
+
+
+def test_what_is_no_number_is_said():
+    assert [exact(np.float32(v)) for v in (np.nan, np.inf, -np.inf)] == ["NaN", "∞", "-∞"]
