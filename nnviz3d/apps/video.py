@@ -25,6 +25,8 @@ from nnviz3d.apps.pictures import require_graphics
 from nnviz3d.apps.source import check_output
 from nnviz3d.data.capture import Capture, is_capture
 from nnviz3d.errors import UserError
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.primitives import DrawList
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
@@ -112,6 +114,7 @@ def record(
     check_film(out, size=size, fps=fps, seconds=seconds)
     require_graphics()
     from nnviz3d.render.offscreen import Offscreen
+    from nnviz3d.render.steady import SteadyLabels
 
     width, height = film_size(out, size)
     rate = fps or (15 if out.suffix.lower() == ".gif" else 30)
@@ -121,15 +124,21 @@ def record(
     kind = tour or usual_tour(scene)
     path = make_tour(scene, aspect, kind, seconds)
     moments = path.frames(rate)
+
+    def at(tau: float) -> tuple[DrawList, CameraPose]:
+        t, pose = path.at(tau)
+        return scene.at(t, selection), pose
+
     studio = Offscreen((width, height))
     try:
         with ExitStack() as stack, Interruption() as interruption:
             sink = _sink(out, (width, height), rate, lambda: film_of(scene, selection, kind, (width, height), moments))
+            labels = SteadyLabels(path.seconds, at, studio.renderer.size, studio.renderer.scale, loops=path.loops)
             writing = stack.enter_context(Writing(sink, studio.averaged))
             for number, tau in enumerate(moments):
                 if sink.needs(number):
-                    t, pose = path.at(float(tau))
-                    writing.put(number, studio.samples(scene.at(t, selection), pose))
+                    what, pose = at(float(tau))
+                    writing.put(number, studio.samples(labels.of(what, float(tau)), pose))
                 if progress is not None:
                     progress(number + 1, len(moments))
                 interruption.check()

@@ -10,6 +10,9 @@ import pytest
 from nnviz3d.apps.video import record
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.render.offscreen import Offscreen
+from nnviz3d.render.steady import SteadyLabels
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.primitives import DrawList
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
 from nnviz3d.scene.tour import make_tour
@@ -30,9 +33,16 @@ def test_recording_against_drawing(network: str, digits: Capture, vgg: Path, tmp
         scene = Scene.build(default_scene(), capture, aspect=aspect)
         tour = make_tour(scene, aspect, "flythrough", SECONDS)
         studio = Offscreen(SIZE)
+        size, scale = studio.renderer.size, studio.renderer.scale
+
+        def at(tau: float) -> tuple[DrawList, CameraPose]:
+            t, pose = tour.at(tau)
+            return scene.at(t), pose
+
+        labels = SteadyLabels(tour.seconds, at, size, scale)
         for tau in tour.frames(FPS):
-            t, pose = tour.at(float(tau))
-            studio.picture(scene.at(t), pose)
+            what, pose = at(float(tau))
+            studio.picture(labels.of(what, float(tau)), pose)
         studio.close()
 
     def film(name: str) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nnviz3d.apps.film.sink import PartialFile
 
 _PALETTE = "max_colors=128:reserve_transparent=1"
-_DITHER = "dither=bayer:bayer_scale=4:diff_mode=rectangle"
+_DITHER = "dither=bayer:bayer_scale=5:diff_mode=rectangle"
 """A pattern that stays in its place: errors that are handed on from pixel to pixel would flicker in a film."""
 
 

@@ -1,0 +1,74 @@
+"""Names of a film come and go like in a film: none blinks, and at rest it is labelled as a picture is."""
+
+from __future__ import annotations
+
+from itertools import groupby, pairwise
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.capture import Capture
+from nnviz3d.render.steady import SteadyLabels
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.primitives import DrawList, Labels
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.spec import default_scene
+from nnviz3d.scene.tour import TourKind, make_tour
+
+SIZE = (1280, 720)
+FPS = 30
+
+
+def names(what: DrawList) -> set[str]:
+    return {label.lines[0] for p in what.primitives if isinstance(p, Labels) for label in p.labels}
+
+
+class Film:
+    """The labels of a whole tour: what is shown in each frame, and what would be without any foresight."""
+
+    def __init__(self, capture: Capture, kind: TourKind, seconds: float | None = None) -> None:
+        scene = Scene.build(default_scene(), capture, aspect=SIZE[0] / SIZE[1])
+        tour = make_tour(scene, SIZE[0] / SIZE[1], kind, seconds)
+
+        def at(tau: float) -> tuple[DrawList, CameraPose]:
+            t, pose = tour.at(tau)
+            return scene.at(t), pose
+
+        self.labels = SteadyLabels(tour.seconds, at, SIZE, 1.0, loops=tour.loops)
+        self.moments = np.arange(0, tour.seconds, 1 / FPS)
+        self.shown = [names(self.labels.of(at(tau)[0], tau)) for tau in self.moments]
+        self.end = names(self.labels.of(at(tour.seconds)[0], tour.seconds))
+        self.alone = [
+            names(SteadyLabels(1.0, lambda _, tau=tau: at(tau), SIZE, 1.0).of(at(tau)[0], 0.0))
+            for tau in (*self.moments[:: FPS // 3], tour.seconds)
+        ]
+
+
+@pytest.fixture(scope="module")
+def flight(long_capture: Capture) -> Film:
+    return Film(long_capture, "flythrough", 12.0)
+
+
+def test_none_is_shown_for_a_moment_only(flight):
+    for name in set().union(*flight.shown):
+        runs = [(seen, len(list(run))) for seen, run in groupby(name in frame for frame in flight.shown)]
+        assert all(length >= 0.75 * FPS for seen, length in runs[1:-1] if seen), name
+
+
+def test_they_change_far_less_often_than_from_picture_to_picture(flight):
+    def changes(frames: list[set[str]]) -> int:
+        return sum(len(a ^ b) for a, b in pairwise(frames))
+
+    assert changes(flight.shown) < changes(flight.alone) / 2
+    assert np.mean([len(frame) for frame in flight.shown]) > 0.6 * np.mean([len(frame) for frame in flight.alone])
+
+
+def test_at_its_end_it_is_labelled_as_a_picture(flight):
+    assert flight.end == flight.alone[-1]
+    assert len(flight.end) > 10
+
+
+def test_a_loop_fits_together(digits: Capture):
+    film = Film(digits, "orbit", 14.0)
+    assert len(film.shown[0] ^ film.shown[-1]) <= max(len(a ^ b) for a, b in pairwise(film.shown))
+    assert len(film.shown[0]) >= 6
