@@ -106,7 +106,6 @@ class SpritesActor:
     """Draws sprites over everything, each later one over those before it."""
 
     def __init__(self, renderer: vtkRenderer) -> None:
-        self._renderer = renderer
         self._atlas = Atlas()
         self._shown: list[tuple[int, int, int]] = []
         # VTK reads these arrays where they are: `(n, 4, 3)` and `(n, 4, 2)`, four corners for each sprite.
@@ -178,7 +177,3 @@ class SpritesActor:
         data.SetPolys(cell_array(np.arange(count * 4).reshape(count, 4)))
         data.GetPointData().SetTCoords(numpy_to_vtk(self._within.reshape(-1, 2)))
         self._mapper.SetInputData(data)
-
-    def remove(self) -> None:
-        """Take them out of the picture."""
-        self._renderer.RemoveViewProp(self.actor)

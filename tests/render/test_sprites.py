@@ -10,6 +10,7 @@ import pytest
 from vtkmodules.vtkRenderingCore import vtkRenderer
 
 from nnviz3d.render import sprites as module
+from nnviz3d.render.labelling import Rect
 from nnviz3d.render.offscreen import Offscreen, offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.render.sprites import Atlas, Spot, SpritesActor
@@ -206,6 +207,27 @@ class TestTextOfAPicture:
         fresh.close()
         assert np.array_equal(picture, expected)
         assert (picture.max() > 60) == bool(text)
+
+    def test_a_label_stands_over_a_panels_shade_whichever_came_first(self, studio, shoot, monkeypatch):
+        shown = []
+        show = SpritesActor.show
+        monkeypatch.setattr(SpritesActor, "show", lambda self, spots: (shown.append(spots), show(self, spots)))
+        panel = Panel("panel", "top-right", (TextRow("a panel"),))
+        touching = 0
+        # Down along the picture's right side: the first that fits is close below the panel.
+        for y in np.linspace(2.1, 2.5, 5):
+            label = names(Label((3.2, float(y), 0.0), ("name",)))
+            last = []
+            for first in (label, panel):
+                shoot(picture_of(), POSE)
+                shoot(picture_of(first), POSE)
+                last.append(shoot(picture_of(label, panel), POSE))
+            assert np.array_equal(*last)
+            if len(shown[-1]) == 2:
+                (a, b) = (Rect(s.left, s.bottom, s.sprite.shape[1], s.sprite.shape[0]) for s in shown[-1])
+                touching += a.overlaps(b)
+                assert shown[-1][0].sprite.shape[0] > shown[-1][1].sprite.shape[0]
+        assert touching
 
     def test_text_goes_along_when_the_eye_moves(self, studio, shoot, monkeypatch):
         what = picture_of(names(LEFT, RIGHT), block(np.ones((1, 1, 1))))
