@@ -67,7 +67,7 @@ class Scene:
         return Scene(spec, Stage.build(capture, aspect=aspect))
 
     def revised(self, capture: Capture) -> Scene:
-        """Return this scene of other numbers, such as a series that has become longer: the same blocks stand where they did.
+        """Return this scene of other numbers, such as a series that has become longer: all blocks stand where they did.
 
         Parameters
         ----------
