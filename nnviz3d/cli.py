@@ -22,7 +22,8 @@ from nnviz3d.errors import Nnviz3dError, UserError
 from nnviz3d.parent import end_with_parent
 
 if TYPE_CHECKING:
-    from nnviz3d.apps.source import ModelOptions, Opened
+    from nnviz3d.apps.opening import Opened
+    from nnviz3d.apps.source import ModelOptions
     from nnviz3d.data.request import CaptureRequest, Finished
     from nnviz3d.scene.selection import Selection
 
@@ -139,9 +140,10 @@ def snapshot(
     at
         Seconds into the scene; by default its end.
     """
+    from nnviz3d.apps.opening import opened
     from nnviz3d.apps.pictures import require_graphics
     from nnviz3d.apps.pictures import snapshot as draw
-    from nnviz3d.apps.source import check_output, opened, parse_size
+    from nnviz3d.apps.source import check_output, parse_size
 
     pixels = parse_size(size)
     check_output(output, (".png",))
@@ -276,8 +278,9 @@ def record(
         it goes less near.
     """
     from nnviz3d.apps.film.bar import FilmBar
+    from nnviz3d.apps.opening import opened
     from nnviz3d.apps.pictures import require_graphics
-    from nnviz3d.apps.source import opened, parse_size
+    from nnviz3d.apps.source import parse_size
     from nnviz3d.apps.video import check_film, film_size
     from nnviz3d.apps.video import record as film
 
@@ -364,7 +367,7 @@ def inspect(
         Which of the captured samples the statistics are of, from 0.
     """
     from nnviz3d.apps.inspection import describe, print_table
-    from nnviz3d.apps.source import opened
+    from nnviz3d.apps.opening import opened
 
     with opened(target, None, _options(model), _run, sample=sample, whole=True) as found:
         if json_:
@@ -396,8 +399,8 @@ def _run(request: CaptureRequest) -> Finished:
 @contextmanager
 def _opened_live(target: str | None, model: Model, look: Look, live: Path | None) -> Iterator[Opened]:
     """Open what a target shows, with somebody who runs the model on further samples."""
+    from nnviz3d.apps.opening import opened
     from nnviz3d.apps.progress import capture_with_progress
-    from nnviz3d.apps.source import opened
     from nnviz3d.apps.worker import ProcessConnection, SocketConnection, Worker
     from nnviz3d.data.request import Invitation
 

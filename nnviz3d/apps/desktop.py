@@ -10,9 +10,9 @@ from enum import Enum, auto
 from pathlib import Path
 
 from nnviz3d.apps.controls import Controls
+from nnviz3d.apps.opening import Opened
 from nnviz3d.apps.pictures import require_graphics, write_png
 from nnviz3d.apps.session import Session
-from nnviz3d.apps.source import Opened
 from nnviz3d.errors import UserError
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.render.smooth import Average

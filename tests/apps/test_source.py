@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nnviz3d.apps.source import ModelOptions, bundled_scenes, opened, resolve
+from nnviz3d.apps.opening import opened
+from nnviz3d.apps.source import ModelOptions, bundled_scenes, resolve
 from nnviz3d.apps.worker import Worker
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture

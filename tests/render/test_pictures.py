@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image as PngFile
 
-from nnviz3d.apps.source import ModelOptions, opened
+from nnviz3d.apps.opening import opened
+from nnviz3d.apps.source import ModelOptions
 from nnviz3d.data.capture import Capture
 from nnviz3d.render import renderer as module
 from nnviz3d.render.labelling import Placed, Rect

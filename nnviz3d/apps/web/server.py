@@ -13,8 +13,8 @@ import sys
 import threading
 from collections.abc import Iterator
 
+from nnviz3d.apps.opening import Opened
 from nnviz3d.apps.session import Session
-from nnviz3d.apps.source import Opened
 from nnviz3d.apps.web.ports import PORT, bind_error, choose_port
 from nnviz3d.apps.web.security import Gate, address, is_loopback, is_wildcard
 from nnviz3d.render.offscreen import offscreen_window
