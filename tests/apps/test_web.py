@@ -52,15 +52,20 @@ def pixels(page: Page) -> NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(page.locator("#view").screenshot())).convert("RGB"))
 
 
+def same(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
+    """Whether two screenshots show one picture: of some pixels Chromium's compositor rounds now up, now down."""
+    return a.shape == b.shape and int(np.abs(a.astype(np.int16) - b).max()) <= 1
+
+
 def still(page: Page) -> NDArray[np.uint8]:
     """The picture once it is whole and stands: the same for a second and a half."""
     last: list[NDArray[np.uint8]] = []
 
     def stands() -> bool:
         last.append(pixels(page))
-        same = len(last) > 3 and all(np.array_equal(last[-1], other) for other in last[-4:-1])
+        stays = len(last) > 3 and all(same(last[-1], other) for other in last[-4:-1])
         time.sleep(0.4)
-        return same and bool(page.evaluate(STANDS))
+        return stays and bool(page.evaluate(STANDS))
 
     wait_until(stands, "the picture stands still")
     return last[-1]
@@ -73,7 +78,7 @@ def changed(page: Page, before: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def back(page: Page, first: NDArray[np.uint8]) -> None:
-    wait_until(lambda: np.array_equal(still(page), first), "the picture is the first one again")
+    wait_until(lambda: same(still(page), first), "the picture is the first one again")
 
 
 def text(page: Page, selector: str) -> str:
@@ -119,7 +124,7 @@ def test_a_drag_turns_it_and_the_scene_s_own_view_comes_back(page):
     drag(page, 160, 60)
     turned = changed(page, first)
     time.sleep(2)
-    assert np.array_equal(pixels(page), turned)
+    assert same(pixels(page), turned)
     page.keyboard.press("r")
     back(page, first)
 
@@ -252,7 +257,7 @@ def test_time(page):
     time.sleep(1)
     assert paused
     assert text(page, ".clock-now") == moment
-    assert np.array_equal(pixels(page), stands)
+    assert same(pixels(page), stands)
     page.locator("#speed").click()
     page.locator("#speeds .v-list-item", has_text="4×").click()
     page.locator("#speeds").wait_for(state="hidden")
@@ -312,7 +317,7 @@ def test_keys_do_nothing_while_one_types(page):
     time.sleep(1)
     assert page.locator("#filter").input_value() == "r "
     page.locator("#filter").fill("")
-    assert np.array_equal(still(page), first)
+    assert same(still(page), first)
 
 
 def test_the_saved_picture_is_the_one_that_is_shown(page):
