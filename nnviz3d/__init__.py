@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from nnviz3d import capture as capture
     from nnviz3d.data.capture import Capture as Capture
     from nnviz3d.data.capture import open_capture as open_capture
-    from nnviz3d.viewing import record as record
-    from nnviz3d.viewing import serve as serve
-    from nnviz3d.viewing import show as show
-    from nnviz3d.viewing import snapshot as snapshot
+    from nnviz3d.viewing.looking import record as record
+    from nnviz3d.viewing.looking import serve as serve
+    from nnviz3d.viewing.looking import show as show
+    from nnviz3d.viewing.looking import snapshot as snapshot
 
 __version__ = "0.1.0"
 __all__ = ["Capture", "capture", "open_capture", "record", "serve", "show", "snapshot"]
@@ -29,7 +29,7 @@ __all__ = ["Capture", "capture", "open_capture", "record", "serve", "show", "sna
 _HOMES = {
     "Capture": "nnviz3d.data.capture",
     "open_capture": "nnviz3d.data.capture",
-    **dict.fromkeys(("record", "serve", "show", "snapshot"), "nnviz3d.viewing"),
+    **dict.fromkeys(("record", "serve", "show", "snapshot"), "nnviz3d.viewing.looking"),
 }
 
 

@@ -57,8 +57,9 @@ for wrong in (
         said.setdefault("refused", []).append(str(error))
 with nnviz3d.serve(model, x, sample=1, open=False, block=False, port=0) as viewer:
     said["status"] = urllib.request.urlopen(viewer.url).status
+    folder = viewer._close.__self__.folder
     # What the viewer does when another sample is chosen: it asks this process.
-    invitation = Invitation.model_validate_json((viewer._workshop.folder / "live.json").read_text())
+    invitation = Invitation.model_validate_json((folder / "live.json").read_text())
     said["samples"] = [name for name, _ in invitation.samples]
     worker = Worker(lambda: SocketConnection(invitation.port, invitation.token))
     model.scores.bias.assign([9.0, 0.0, 0.0, 0.0])  # trained on, meanwhile
@@ -66,8 +67,7 @@ with nnviz3d.serve(model, x, sample=1, open=False, block=False, port=0) as viewe
     five = nnviz3d.open_capture("five.zarr")
     said["five"] = five.activations(five.graph.outputs[0]).values.tolist()
     said["now"] = model(x[5:]).numpy().tolist()
-    workshop = viewer._workshop.folder
-said["closed"] = [viewer.running, repr(viewer), workshop.exists()]
+said["closed"] = [viewer.running, repr(viewer), folder.exists()]
 Path("said.json").write_text(json.dumps(said))
 """
 

@@ -1,0 +1,158 @@
+"""From Python's words to the command line's: files for what a process of its own cannot be handed, and who answers it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+
+from nnviz3d.data.arrays import as_numbers
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.records import Ranking
+from nnviz3d.data.request import CaptureRequest, Invitation, Preprocessing
+from nnviz3d.data.sources import expand
+from nnviz3d.errors import UserError
+
+
+class Options(TypedDict, total=False):
+    """What every way of looking takes beside the target.
+
+    Attributes
+    ----------
+    scene
+        A scene file, or the name of a bundled scene, by which to look at a model or a capture.
+    sample
+        Which of the samples, from 0.
+    layer
+        A layer that stands out.
+    threshold
+        Hide cells below this share of their layer's range, 0 to 1.
+    colormap, normalize, ranking
+        As the options of the command line of these names.
+    preprocess
+        ``tf``, ``torch``, ``caffe``, ``unit`` or ``none``: how pictures are prepared.
+    classes
+        Names of the classes.
+    labels
+        ``(N,)`` integers: the true class of each sample; for a model object.
+    weights, trust
+        For a model file; as the options of the command line of these names.
+    """
+
+    scene: str | Path
+    sample: int
+    layer: str
+    threshold: float
+    colormap: str
+    normalize: Literal["layer", "global", "symmetric"]
+    ranking: Ranking
+    preprocess: Preprocessing
+    classes: Iterable[str]
+    labels: Any
+    weights: str
+    trust: bool
+
+
+class Workshop:
+    """What a view needs for as long as it lasts: a folder, and perhaps someone who answers for a live model."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="nnviz3d-"))
+        self._ends = contextlib.ExitStack()
+        self._ends.callback(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove the folder, and answer no more."""
+        self._ends.close()
+
+    def arguments(self, target: Any, x: Any, options: Options, *, live: bool) -> list[str]:
+        """Return the command line's words for a target and what it is shown."""
+        common = [
+            *given("--scene", options.get("scene")),
+            *given("--layer", options.get("layer")),
+            *given("--threshold", options.get("threshold")),
+            *given("--colormap", options.get("colormap")),
+            *given("--normalize", options.get("normalize")),
+            *given("--ranking", options.get("ranking")),
+        ]
+        if target is not None and not isinstance(target, str | Path | Capture):
+            return [*self._live(target, x, options, live=live), *common]
+        common += given("--sample", options.get("sample"))
+        if options.get("labels") is not None:
+            raise UserError("labels go with a model object; a file of arrays (.npz) holds its own.")
+        if isinstance(target, Capture):
+            return [str(target.path), *common]
+        named = [] if target is None else [str(target)]
+        classes = options.get("classes")
+        return [
+            *named,
+            *common,
+            *[word for source in self._sources(x) for word in ("--input", source)],
+            *given("--preprocess", options.get("preprocess")),
+            *given("--weights", options.get("weights")),
+            *given("--classes", None if classes is None else self._text("classes.txt", "\n".join(map(str, classes)))),
+            *(["--trust"] if options.get("trust") else []),
+        ]
+
+    def _text(self, name: str, text: str) -> str:
+        path = self.folder / name
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    def _sources(self, x: Any) -> list[str]:
+        """Return what a model file is shown in the command line's words; arrays go through a file."""
+        if x is None:
+            return []
+        if isinstance(x, str | Path):
+            return [str(x)]
+        if isinstance(x, Sequence) and x and all(isinstance(item, str | Path) for item in x):
+            return [str(item) for item in x]
+        path = self.folder / "x.npz"
+        if isinstance(x, Mapping):
+            arrays: dict[str, Any] = {str(name): as_numbers(values) for name, values in x.items()}
+            np.savez(path, **arrays)
+        else:
+            path = path.with_suffix(".npy")
+            np.save(path, as_numbers(x), allow_pickle=False)
+        return [str(path)]
+
+    def _live(self, model: Any, x: Any, options: Options, *, live: bool) -> list[str]:
+        """Capture one sample of a live model, and let the viewer ask for the others."""
+        from nnviz3d.capture.live import keep
+
+        if options.get("weights") is not None or options.get("trust"):
+            raise UserError("weights and trust go with a model file; a model object has its weights.")
+        kept = keep(model, x, classes=options.get("classes"), labels=options.get("labels"))
+        if kept.held is not None:
+            samples = tuple((name, name) for name in kept.held.names)
+        elif options.get("labels") is not None:
+            raise UserError("labels go with arrays; pictures and other samples that are named have their own or none.")
+        else:
+            samples = tuple((one.name, one.source) for one in expand(kept.sources or ("random",)))
+        position = options.get("sample", 0)
+        if not 0 <= position < len(samples):
+            raise UserError(f"There is no sample {position}; x holds {len(samples)}, from 0.")
+        out = self.folder / "run.zarr"
+        request = CaptureRequest(model="live", out=out, preprocess=options.get("preprocess"))
+        kept.answer(request.model_copy(update={"inputs": (samples[position][1],)}), lambda _event: None)
+        if not live:
+            return [str(out)]
+        from nnviz3d.capture.listener import Listener
+
+        listener = Listener(kept.answer)
+        self._ends.callback(listener.close)
+        invitation = Invitation(
+            port=listener.port, token=listener.token, request=request, samples=samples, position=position
+        )
+        return [str(out), "--live", self._text("live.json", invitation.model_dump_json())]
+
+
+def given(option: str, value: Any) -> list[str]:
+    """Return an option's words; none if it has no value."""
+    return [] if value is None else [option, str(value)]
