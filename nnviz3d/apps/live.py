@@ -15,6 +15,9 @@ from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.request import CaptureRequest, Event, Progress
 from nnviz3d.errors import Nnviz3dError, UserError
 
+ROOM = 2 * 2**30
+"""Bytes: thousands of digits, some thirty photographs in a network of 150 layers."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -46,9 +49,11 @@ class Live:
         A request for the model, without a sample.
     folder
         Where captures go, a folder that outlives this.
+    room
+        Bytes of the disk that samples may take before the oldest are forgotten.
     """
 
-    def __init__(self, worker: Worker, template: CaptureRequest, folder: Path) -> None:
+    def __init__(self, worker: Worker, template: CaptureRequest, folder: Path, *, room: int = ROOM) -> None:
         self._worker = worker
         self._template = template
         self._folder = folder
@@ -57,6 +62,8 @@ class Live:
         self._closed = False
         self._count = 0
         self._stage = ""
+        self._room = room
+        self._kept: dict[int, tuple[Path, int]] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._told: Callable[[], None] = lambda: None
@@ -89,6 +96,27 @@ class Live:
         while not self._answers.empty():
             found.append(self._answers.get())
         return found
+
+    def keep(self, sample: int, path: Path) -> None:
+        """Take note of which sample of a series stands where on the disk."""
+        self._kept[sample] = (path, path.stat().st_size)
+
+    def oldest(self, *, besides: int) -> int | None:
+        """Return the sample that was run first, if all together take more of the disk than they may.
+
+        Parameters
+        ----------
+        besides
+            One that is looked at, which stays.
+        """
+        if sum(size for _, size in self._kept.values()) <= self._room:
+            return None
+        return next((sample for sample in self._kept if sample != besides), None)
+
+    def forget(self, sample: int) -> None:
+        """Remove a sample from the disk."""
+        path, _ = self._kept.pop(sample)
+        path.unlink()
 
     def close(self) -> None:
         """End the worker, and wait for the thread."""

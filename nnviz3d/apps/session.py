@@ -138,10 +138,24 @@ class Session:
         except UserError as error:  # the model's file has changed since
             self.message = str(error)
             return
+        if self.live is not None:
+            self.live.keep(index, answer.capture.path)
         for position in positions:
             self._samples[position] = replace(self._samples[position], index=index)
         if expected:
             self.select(sample=index)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of the samples that were run longest ago, once what was run takes more of the disk than it may."""
+        if self.live is None:
+            return
+        series = CaptureSeries.of(self.scene.stage.capture)
+        while (oldest := self.live.oldest(besides=self.selection.sample)) is not None:
+            series = series.without(oldest)
+            self._samples = [replace(s, index=None) if s.index == oldest else s for s in self._samples]
+            self.live.forget(oldest)
+            self.scene = self.scene.revised(series)
 
     # Time.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,42 @@ from nnviz3d.data.records import Connections, LayerActivations, Ranking
 from nnviz3d.errors import CaptureError
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some samples of a series.
+
+    Attributes
+    ----------
+    capture
+        What holds them; `None` once they are forgotten.
+    names, notes
+        Of each sample, which outlive it.
+    """
+
+    capture: Capture | None
+    names: tuple[str, ...]
+    notes: tuple[tuple[str, ...], ...]
+
+    @staticmethod
+    def of(capture: Capture) -> Part:
+        """Take in what a capture holds."""
+        samples = range(capture.committed)
+        return Part(
+            capture,
+            tuple(capture.sample_name(i) for i in samples),
+            tuple(capture.provenance.notes_of(i) for i in samples),
+        )
+
+
 class CaptureSeries(Capture):
     """The samples of several captures, one after another. It never changes; `plus` returns a longer one.
 
     Parameters
     ----------
-    parts
-        Captures of one model. Graph, classes and provenance are those of the first.
+    first
+        Graph, classes and provenance are those of this one.
+    later
+        Captures of the same model.
 
     Raises
     ------
@@ -28,48 +57,64 @@ class CaptureSeries(Capture):
         If they are not of one model.
     """
 
-    def __init__(self, parts: tuple[Capture, ...]) -> None:
-        first = parts[0]
-        for part in parts[1:]:
-            if [node.id for node in part.graph] != [node.id for node in first.graph]:
-                raise CaptureError(f"{part.path.name} is a capture of another model than {first.path.name}.")
-        self._parts = parts
+    def __init__(self, first: Capture, later: tuple[Part, ...] = ()) -> None:
+        for part in later:
+            if part.capture is not None and [n.id for n in part.capture.graph] != [n.id for n in first.graph]:
+                raise CaptureError(f"{part.capture.path.name} is a capture of another model than {first.path.name}.")
+        own = Part.of(first)
+        self._first = first
+        self._later = later
+        self._parts = (own, *later)
         self.path = first.path
         self.graph = first.graph
         self.classes = first.classes
-        self.complete = all(part.complete for part in parts)
-        self.committed = sum(part.committed for part in parts)
+        self.complete = first.complete
+        self.committed = sum(len(part.names) for part in self._parts)
+        common = first.provenance.notes
         self.provenance = replace(
             first.provenance,
-            samples=tuple(part.sample_name(i) for part in parts for i in range(part.committed)),
+            samples=tuple(name for part in self._parts for name in part.names),
             # What is said of the whole of a later part concerns its samples alone, where the first does not say it too.
             sample_notes=tuple(
-                tuple(n for n in part.provenance.notes_of(i) if n not in first.provenance.notes)
-                for part in parts
-                for i in range(part.committed)
+                tuple(n for n in notes if n not in common) for part in self._parts for notes in part.notes
             ),
         )
 
     @staticmethod
     def of(capture: Capture) -> CaptureSeries:
         """Begin a series with a capture; one that is a series already is returned as it is."""
-        return capture if isinstance(capture, CaptureSeries) else CaptureSeries((capture,))
+        return capture if isinstance(capture, CaptureSeries) else CaptureSeries(capture)
 
     def plus(self, capture: Capture) -> CaptureSeries:
         """Return this series and another capture's samples after it."""
-        return CaptureSeries((*self._parts, capture))
+        return CaptureSeries(self._first, (*self._later, Part.of(capture)))
+
+    def without(self, sample: int) -> CaptureSeries:
+        """Return this series without the numbers of the later part that a sample belongs to; all others keep their places.
+
+        Raises
+        ------
+        CaptureError
+            If it belongs to the first part, which stays.
+        """
+        place, _ = self._place(sample)
+        if place == 0:
+            raise CaptureError(f"Sample {sample} belongs to {self.path.name}, which the series begins with.")
+        later = list(self._later)
+        later[place - 1] = replace(later[place - 1], capture=None)
+        return CaptureSeries(self._first, tuple(later))
 
     def has_activations(self, node_id: str, output: int = 0) -> bool:
         """Whether the numbers of a node's output were captured."""
-        return self._parts[0].has_activations(node_id, output)
+        return self._first.has_activations(node_id, output)
 
     def activation_shape(self, node_id: str, output: int = 0) -> tuple[int, ...]:
         """Return the shape of one sample of a node's output, in the first part."""
-        return self._parts[0].activation_shape(node_id, output)
+        return self._first.activation_shape(node_id, output)
 
     def activations(self, node_id: str, output: int = 0) -> LayerActivations:
         """Read what a node's output held for all samples, ``(N, *shape)``."""
-        values = [part.activations(node_id, output).values for part in self._parts]
+        values = [part.activations(node_id, output).values for part in self._whole()]
         return LayerActivations(node_id, np.concatenate(values))
 
     def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
@@ -90,7 +135,7 @@ class CaptureSeries(Capture):
     @property
     def labels(self) -> NDArray[np.int64] | None:
         """The true class of each sample, ``(N,)``; `None` unless all are known."""
-        labels = [part.labels for part in self._parts]
+        labels = [part.labels for part in self._whole()]
         return None if any(found is None for found in labels) else np.concatenate([x for x in labels if x is not None])
 
     def label(self, sample: int) -> int | None:
@@ -105,13 +150,28 @@ class CaptureSeries(Capture):
 
     def weights(self, layer: str) -> Mapping[str, NDArray[Any]]:
         """Read a layer's variables by name; empty if they were not captured."""
-        return self._parts[0].weights(layer)
+        return self._first.weights(layer)
+
+    def _whole(self) -> tuple[Capture, ...]:
+        """Return all parts, of which none may be forgotten."""
+        found = tuple(part.capture for part in self._parts if part.capture is not None)
+        if len(found) < len(self._parts):
+            raise CaptureError(f"Some samples after those of {self.path.name} were forgotten; read them one by one.")
+        return found
 
     def _find(self, sample: int) -> tuple[Capture, int]:
-        """Return the part that holds a sample, and which of its own it is."""
+        """Return the capture that holds a sample, and which of its own it is."""
+        place, own = self._place(sample)
+        part = self._parts[place]
+        if part.capture is None:
+            raise CaptureError(f"Sample {sample} ({part.names[own]}) was forgotten; choose it again.")
+        return part.capture, own
+
+    def _place(self, sample: int) -> tuple[int, int]:
+        """Return the part that a sample belongs to, and which of its own it is."""
         rest = sample
-        for part in self._parts:
-            if 0 <= rest < part.committed:
-                return part, rest
-            rest -= part.committed
+        for place, part in enumerate(self._parts):
+            if 0 <= rest < len(part.names):
+                return place, rest
+            rest -= len(part.names)
         raise CaptureError(f"There is no sample {sample}; {self.path.name} holds samples 0 to {self.committed - 1}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from nnviz3d.apps.session import Session
 from nnviz3d.apps.worker import WorkerCrashed
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
+from nnviz3d.data.writer import zip_folder
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
@@ -41,7 +41,7 @@ class StandIn:
             raise UserError("There is no input bad.")
         if source == "crash":
             raise WorkerCrashed("The capture process died (signal 9).\nmore")
-        shutil.copytree(self._capture.path, request.out)
+        zip_folder(self._capture.path, request.out)
         return Finished(out=request.out, samples=1, nodes=1, seconds={})
 
     def close(self) -> None:
@@ -165,3 +165,23 @@ def test_a_picture_that_is_listed_twice_is_run_once(session, stand_in):
     assert (session.busy, session.samples[twin].index) == ("", session.samples[1].index)
     session.choose(1)
     assert stand_in.asked == ["first"]
+
+
+def test_what_was_run_longest_ago_is_forgotten_when_the_disk_has_no_more_room(small_capture, stand_in, tmp_path: Path):
+    request = CaptureRequest(model="m.keras", out=tmp_path / "run.zarr")
+    live = Live(stand_in, request, tmp_path, room=1)
+    samples = (Sample("ready", 1, None), *(Sample(name, None, name) for name in LISTED))
+    session = Session(Scene.build(default_scene(), small_capture), SimpleNamespace(), samples=samples, live=live)
+    stand_in.may_go_on.set()
+    for position in (1, 2):
+        session.choose(position)
+        arrive(session)
+        assert session.chosen == position
+        assert session.scene.at(8.0, session.selection).primitives, "what is looked at stays, however large it is"
+    assert [s.index is None for s in session.samples] == [False, True, False, True, True, True]
+    assert len(list(tmp_path.glob("live-*"))) == 1
+    session.choose(0)
+    session.choose(1)
+    arrive(session)
+    assert (session.chosen, stand_in.asked) == (1, ["first", "second", "first"])
+    live.close()

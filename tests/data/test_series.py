@@ -61,3 +61,18 @@ def test_what_is_not_there_is_said(parts, tmp_path):
     values = {"input": np.zeros((1, 4), np.float32), "out": np.zeros((1, 2), np.float32)}
     with pytest.raises(CaptureError, match="another model"):
         series.plus(captures.write(tmp_path / "other.zarr", graph, values))
+
+
+def test_a_later_part_can_be_forgotten_and_the_others_keep_their_places(parts):
+    first, second = parts
+    longer = CaptureSeries.of(first).plus(second).plus(second)
+    series = longer.without(3)
+    assert series.committed == longer.committed
+    assert series.provenance == longer.provenance
+    assert np.array_equal(series.activation("conv", 4), second.activation("conv", 0))
+    with pytest.raises(CaptureError, match=r"Sample 3 \(sample 0\) was forgotten; choose it again"):
+        series.activation("conv", 3)
+    with pytest.raises(CaptureError, match="read them one by one"):
+        series.activations("conv")
+    with pytest.raises(CaptureError, match=r"Sample 1 belongs to first\.zarr"):
+        series.without(1)
