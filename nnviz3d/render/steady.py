@@ -8,8 +8,9 @@ there is room, one that comes needs a little more than its room, and none comes 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,16 +88,15 @@ class _Moment:
     def place(self, shown: Mapping[Label, Lines] | None) -> dict[Label, Lines]:
         """Choose what to write, given what is written at the neighbouring moment; none for a picture by itself."""
         known = shown or {}
-        labels = [
-            replace(label, priority=label.priority + _STAYS, lines=known[label]) if label in known else label
-            for label in self._labels
-        ]
         wider, higher = (0.0, 0.0) if shown is None else (pixels * self._scale for pixels in _AROUND)
-        stay = {id(label) for label, original in zip(labels, self._labels, strict=True) if original in known}
+        labels = [
+            replace(label, priority=label.priority + _STAYS) if label in known else label for label in self._labels
+        ]
+        before = {id(label): known.get(original, ()) for label, original in zip(labels, self._labels, strict=True)}
 
         def measure(label: Label, lines: Lines) -> tuple[int, int]:
             height, width = label_sprite(lines, label.emphasis, self._scale, label.small).shape[:2]
-            if id(label) in stay or label.small:
+            if len(lines) <= len(before[id(label)]) or label.small:
                 return width, height
             return math.ceil(width + wider), math.ceil(height + higher)
 
@@ -105,22 +105,27 @@ class _Moment:
 
 
 def _without_glimpses(shown: list[Mapping[Label, Lines]]) -> list[dict[Label, Lines]]:
-    """Leave out what is shown for a moment only, and give each label as many lines as there is room for all the time."""
-    last = len(shown) - 1
+    """Leave out labels, and lines of labels, that are shown for a moment only."""
     kept: list[dict[Label, Lines]] = [{} for _ in shown]
     for label in {label: None for moment in shown for label in moment}:
-        start = 0
-        while start <= last:
-            end = start
-            while end <= last and label in shown[end]:
-                end += 1
-            # What begins before the film, or goes on after it, is no glimpse.
-            if end > start and (end - start > _LEAST or start == 0 or end > last):
-                lines = min((shown[k][label] for k in range(start, end)), key=len)
-                for k in range(start, end):
-                    kept[k][label] = lines
-            start = end + 1
+        counts = [len(moment.get(label, ())) for moment in shown]
+        for lines in sorted({len(label.lines[:1]), len(label.lines)}):
+            for start, end in _runs([count >= lines for count in counts]):
+                # What begins before the film, or goes on after it, is no glimpse.
+                if end - start > _LEAST or start == 0 or end == len(shown):
+                    for k in range(start, end):
+                        kept[k][label] = label.lines[:lines]
     return kept
+
+
+def _runs(flags: list[bool]) -> Iterator[tuple[int, int]]:
+    """Return where flags are set without a break: first, and one past the last."""
+    start = 0
+    for flag, run in groupby(flags):
+        end = start + sum(1 for _ in run)
+        if flag:
+            yield start, end
+        start = end
 
 
 def _only(primitive: Primitive, now: Mapping[Label, Lines], later: Mapping[Label, Lines]) -> Primitive:

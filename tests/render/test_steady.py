@@ -19,8 +19,10 @@ SIZE = (1280, 720)
 FPS = 30
 
 
-def names(what: DrawList) -> set[str]:
-    return {label.lines[0] for p in what.primitives if isinstance(p, Labels) for label in p.labels}
+def lines(what: DrawList) -> set[str]:
+    """Every line that is written, under its label's name."""
+    found = [label for p in what.primitives if isinstance(p, Labels) for label in p.labels]
+    return {f"{label.lines[0]}: {line}" for label in found for line in label.lines}
 
 
 class Film:
@@ -36,10 +38,10 @@ class Film:
 
         self.labels = SteadyLabels(tour.seconds, at, SIZE, 1.0, loops=tour.loops)
         self.moments = np.arange(0, tour.seconds, 1 / FPS)
-        self.shown = [names(self.labels.of(at(tau)[0], tau)) for tau in self.moments]
-        self.end = names(self.labels.of(at(tour.seconds)[0], tour.seconds))
+        self.shown = [lines(self.labels.of(at(tau)[0], tau)) for tau in self.moments]
+        self.end = lines(self.labels.of(at(tour.seconds)[0], tour.seconds))
         self.alone = [
-            names(SteadyLabels(1.0, lambda _, tau=tau: at(tau), SIZE, 1.0).of(at(tau)[0], 0.0))
+            lines(SteadyLabels(1.0, lambda _, tau=tau: at(tau), SIZE, 1.0).of(at(tau)[0], 0.0))
             for tau in (*self.moments[:: FPS // 3], tour.seconds)
         ]
 
@@ -50,9 +52,9 @@ def flight(long_capture: Capture) -> Film:
 
 
 def test_none_is_shown_for_a_moment_only(flight):
-    for name in set().union(*flight.shown):
-        runs = [(seen, len(list(run))) for seen, run in groupby(name in frame for frame in flight.shown)]
-        assert all(length >= 0.75 * FPS for seen, length in runs[1:-1] if seen), name
+    for line in set().union(*flight.shown):
+        runs = [(seen, len(list(run))) for seen, run in groupby(line in frame for frame in flight.shown)]
+        assert all(length >= 0.75 * FPS for seen, length in runs[1:-1] if seen), line
 
 
 def test_they_change_far_less_often_than_from_picture_to_picture(flight):
