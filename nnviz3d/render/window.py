@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import vtkmodules.vtkRenderingOpenGL2
@@ -49,6 +51,7 @@ class Window:
         self.target.SetWindowName(title)
         self.target.SetSize(*size)
         self._found: list[Event] = []
+        self._down: set[str] = set()
         self._interactor = vtkRenderWindowInteractor()
         self._interactor.SetRenderWindow(self.target)
         # VTK's styles bind keys of their own, such as e, q, p, s, w and 3.
@@ -61,12 +64,13 @@ class Window:
     def open(self) -> None:
         """Begin to hear; the window is there since its first frame."""
         self._interactor.Initialize()
+        _tell_repeats_apart(self.target)
 
     def events(self) -> list[Event]:
         """Return what has happened since the last call, at once."""
         self._interactor.ProcessEvents()
         found, self._found = self._found, []
-        return without_repeats(found)
+        return found
 
     def hide_frames(self, hidden: bool) -> None:
         """Keep the frames that are drawn from the screen, or let them be seen."""
@@ -86,37 +90,27 @@ class Window:
         elif kind in _KEYS:
             if interactor.GetControlKey() or interactor.GetAltKey():
                 return  # the desktop's
-            character = interactor.GetKeyCode()
-            event.update(key=character if character.isprintable() else interactor.GetKeySym(), repeat=False)
+            character, symbol = interactor.GetKeyCode(), interactor.GetKeySym()
+            event.update(key=character if character.isprintable() else symbol, repeat=symbol in self._down)
+            (self._down.add if kind == "KeyPress" else self._down.discard)(symbol)
         self._found.append(event)
 
 
-def without_repeats(events: Sequence[Event]) -> list[Event]:
-    """Mark the presses by which a held key repeats itself, and leave out the releases that never happened.
+def _tell_repeats_apart(target: vtkRenderWindow) -> None:
+    """Ask the X server not to tell the repeats of a held key as releases that never happened.
 
-    X tells a repeat as a release and a press at one and the same moment.
+    Else two quick strokes could not be told from one long one. Other systems do so by themselves.
     """
-    found: list[Event] = []
-    for event in events:
-        before = found[-1] if found else None
-        if (
-            before is not None
-            and (before["type"], event["type"]) == ("KeyRelease", "KeyPress")
-            and before["key"] == event["key"]
-        ):
-            found[-1] = {**event, "repeat": True}
-        else:
-            found.append(event)
-    return found
+    if sys.platform.startswith("linux"):
+        address = int(target.GetGenericDisplayId().strip("_").split("_")[0], 16)
+        x11 = ctypes.CDLL("libX11.so.6")
+        x11.XkbSetDetectableAutoRepeat(ctypes.c_void_p(address), 1, None)
 
 
 def display_missing() -> bool:
     """Whether this is a system with an X server for windows, and none can be reached."""
     if not sys.platform.startswith("linux"):
         return False
-    import ctypes
-    import os
-
     if not os.environ.get("DISPLAY"):
         return True
     try:

@@ -1,0 +1,570 @@
+"""The window as people use it: the real command under a real X server, with real keys and clicks."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageGrab
+
+from nnviz3d.apps.source import bundled_scenes
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import open_capture
+from nnviz3d.render.picking import CellHit, LineHit, PixelHit, pick
+from nnviz3d.render.text import board_sprite
+from nnviz3d.scene.primitives import Callout, Lines, TextRow, Voxels
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick, Selection
+from nnviz3d.scene.spec import default_scene, read_scene
+from tests.support import captures
+from tests.support.graphs import chain
+from tests.support.pinhole import to_pixels
+from tests.support.screen import shows
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Xvfb is for Linux")
+PATIENCE = 60.0
+SIZE = (900, 600)
+SCREEN = (1000, 700)
+
+
+def wait_until(condition: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"Waited {PATIENCE:.0f} s in vain: {what}")
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator[str]:
+    """A display of its own: an X server that picks a free number and says which."""
+    for tool in ("Xvfb", "xdotool"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed: apt install xvfb xdotool")
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{SCREEN[0]}x{SCREEN[1]}x24", "-nolisten", "tcp"],
+        pass_fds=(write,),
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        name = f":{pipe.readline().strip()}"
+    yield name
+    server.terminate()
+    server.wait()
+
+
+class Shown:
+    """A running `nnviz3d show`."""
+
+    def __init__(self, display: str, folder: Path, *arguments: str, size: tuple[int, int] = SIZE) -> None:
+        self.display = display
+        self.environment = {**os.environ, "DISPLAY": display}
+        self._others = self._windows()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "nnviz3d", "show", "--size", f"{size[0]}x{size[1]}", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            env=self.environment,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.lines: list[str] = []
+        self.errors: list[str] = []
+        self._readers = [
+            threading.Thread(target=lambda: self.lines.extend(self.process.stdout or ()), daemon=True),
+            threading.Thread(target=lambda: self.errors.extend(self.process.stderr or ()), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+        self.window = ""
+        wait_until(self._find, "the window is there")
+        wait_until(lambda: self.screen().max() > 100, "the picture is there")
+        self.move(5, 5)  # without a window manager keys go to the window under the pointer
+
+    def _find(self) -> bool:
+        assert self.process.poll() is None, "".join(self.errors)
+        self.window = next(iter(self._windows() - self._others), "")
+        return bool(self.window)
+
+    def _windows(self) -> set[str]:
+        return set(self.do("search", "--onlyvisible", "--name", ".", check=False).split())
+
+    def do(self, *words: str, check: bool = True) -> str:
+        """Run xdotool."""
+        done = subprocess.run(["xdotool", *words], env=self.environment, capture_output=True, text=True, check=check)
+        return done.stdout
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.do("key", key)
+
+    def move(self, x: float, y: float) -> None:
+        self.do("mousemove", "--window", self.window, str(int(x)), str(int(y)))
+
+    def click(self, x: float, y: float, *more: str) -> None:
+        self.move(x, y)
+        self.do("click", *more, "1")
+
+    def drag(self, start: tuple[int, int], end: tuple[int, int], button: str = "1") -> None:
+        self.move(*start)
+        self.do("mousedown", button)
+        for share in (0.25, 0.5, 0.75, 1.0):
+            self.move(*(a + (b - a) * share for a, b in zip(start, end, strict=True)))
+            time.sleep(0.02)
+        self.do("mouseup", button)
+
+    def screen(self) -> np.ndarray:
+        """The window's pixels as they are on the screen, ``(H, W, 3)``; nothing else is on this display."""
+        return np.asarray(ImageGrab.grab(xdisplay=self.display).convert("RGB"))[: SIZE[1], : SIZE[0]]
+
+    def still(self) -> np.ndarray:
+        """The picture once it is smooth, and so stands."""
+        last: list[np.ndarray] = []
+
+        def stands() -> bool:
+            last.append(self.screen())
+            time.sleep(0.35)
+            return len(last) > 4 and all(np.array_equal(last[-1], other) for other in last[-5:-1])
+
+        wait_until(stands, "the picture stands still")
+        return last[-1]
+
+    def said(self, count: int) -> list[str]:
+        """What was printed, once it is so many lines."""
+        wait_until(lambda: len(self.lines) >= count, f"{count} lines are printed, not {self.lines}")
+        return [line.rstrip("\n") for line in self.lines]
+
+    def end(self) -> int:
+        code = self.process.wait(PATIENCE)
+        for reader in self._readers:
+            reader.join(10)
+        return code
+
+
+@contextlib.contextmanager
+def shown(display: str, folder: Path, *arguments: str, size: tuple[int, int] = SIZE) -> Iterator[Shown]:
+    """A window that is closed with `q` in the end, if it is not by then."""
+    window = Shown(display, folder, *arguments, size=size)
+    try:
+        yield window
+        if window.process.poll() is None:
+            window.press("q")
+        assert window.end() == 0, "".join(window.errors)
+        assert "Traceback" not in "".join(window.errors)
+    finally:
+        if window.process.poll() is None:
+            window.process.kill()
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pictures")
+
+
+@pytest.fixture(scope="module")
+def digits_window(display, workplace) -> Iterator[Shown]:
+    """The demo, in whatever state the tests before have left it; each puts back what it changes."""
+    with shown(display, workplace, "digits") as window:
+        yield window
+
+
+@pytest.fixture(scope="module")
+def demo() -> tuple[Scene, int]:
+    """The same scene, and which sample it shows first."""
+    spec = read_scene(bundled_scenes()["digits"])
+    assert spec.source is not None
+    return Scene.build(spec, open_capture(bundled("digits.zarr.zip")), aspect=SIZE[0] / SIZE[1]), spec.source.sample
+
+
+def seen(scene: Scene, sample: int) -> tuple[Any, Any]:
+    """What is in the window, and from where it is seen."""
+    return scene.at(scene.duration, Selection(sample)), scene.camera(scene.duration, aspect=SIZE[0] / SIZE[1])
+
+
+def test_it_opens_with_the_network_and_a_hint(digits_window):
+    picture = digits_window.screen().astype(int)
+    warm = (picture[..., 0] > 180) & (picture[..., 0] - picture[..., 2] > 90)
+    assert warm.sum() > 500
+    assert "handwritten digit" in digits_window.do("getwindowname", digits_window.window)
+    assert shows(digits_window.still(), board_sprite((TextRow("h: keys", "quiet"),), SIZE[0] / 1280, 2000.0))
+
+
+@pytest.mark.parametrize("layer", ["conv2d", "max_pooling2d_1", "dense"])
+def test_a_click_tells_the_stored_number_of_the_cell_that_is_seen(digits_window, demo, layer):
+    scene, sample = demo
+    before = len(digits_window.lines)
+    what, pose = seen(scene, sample)
+    place = scene.stage.place(layer)
+    around = to_pixels(np.array([place.center]), pose, SIZE)[0]
+    spots = [(int(x), int(y)) for x, y in around + np.random.default_rng(3).integers(-14, 15, (60, 2))]
+    hits = {spot: pick(what, pose, SIZE, (spot[0] + 0.5, spot[1] + 0.5)) for spot in spots}
+    spot, hit = next((s, h) for s, h in hits.items() if isinstance(h, CellHit) and h.name == layer)
+    index = place.grid.index(hit.cell)
+    digits_window.click(*spot)
+    line = digits_window.said(before + 1)[-1]
+    name, place_text, value = re.fullmatch(r"(\S+) \[([\d, ]+)\] = (\S+)", line).groups()
+    assert name == layer
+    assert tuple(int(i) for i in place_text.split(", ")) == index
+    assert np.float32(value) == open_capture(bundled("digits.zarr.zip")).activation(layer, sample)[index]
+    # On the screen it is told and marked too.
+    picked = scene.at(scene.duration, Selection(sample, pick=CellPick(layer, index)))
+    callout = next(p for p in picked.primitives if isinstance(p, Callout))
+    words = board_sprite(callout.rows, max(0.6, min(SIZE[0] / 1280, SIZE[1] / 720)), 2000.0)
+    wait_until(lambda: shows(digits_window.screen(), words), "the callout is on the screen")
+    digits_window.press("Escape")
+    wait_until(lambda: not shows(digits_window.screen(), words), "the callout is gone")
+
+
+def test_a_click_on_the_input_tells_number_and_pixel(digits_window, demo):
+    scene, sample = demo
+    before = len(digits_window.lines)
+    what, pose = seen(scene, sample)
+    x, y = to_pixels(np.array([scene.stage.place("input").center]), pose, SIZE)[0]
+    hit = pick(what, pose, SIZE, (int(x) + 0.5, int(y) + 0.5))
+    assert isinstance(hit, PixelHit)
+    digits_window.click(x, y)
+    stored = open_capture(bundled("digits.zarr.zip")).activation("input", sample)[hit.row, hit.column, 0]
+    assert digits_window.said(before + 1)[-1] == f"input [{hit.row}, {hit.column}, 0] = {stored}"
+    digits_window.press("Escape")
+
+
+def test_a_click_on_a_line_tells_the_connection(digits_window, demo):
+    scene, sample = demo
+    before = len(digits_window.lines)
+    what, pose = seen(scene, sample)
+    lines = next(
+        p for p in what.primitives if isinstance(p, Lines) and p.ends is not None and p.ends.target == "dense_1"
+    )
+    for point in lines.points[:, lines.points.shape[1] // 2].astype(float):
+        x, y = (int(v) for v in to_pixels(point[np.newaxis], pose, SIZE)[0])
+        hit = pick(what, pose, SIZE, (x + 0.5, y + 0.5))
+        if isinstance(hit, LineHit):
+            break
+    source, target = (int(i) for i in hit.lines.ends.index[hit.number])
+    capture = open_capture(bundled("digits.zarr.zip"))
+    pair = capture.connections("dense", "dense_1", "weight", sample)
+    k = pair.index.tolist().index([source, target])
+    digits_window.click(x, y)
+    line = digits_window.said(before + 1)[-1]
+    pattern = rf"dense\[{source}\] -> dense_1\[{target}\]: weight (\S+), activation (\S+), contribution (\S+)"
+    weight, activation, contribution = (np.float32(v) for v in re.fullmatch(pattern, line).groups())
+    assert weight == pair.weight[k]
+    assert activation == capture.activation("dense", sample)[source]
+    assert contribution == pair.contribution[k]
+    # A click on nothing clears, and prints nothing.
+    plain = digits_window.still()
+    digits_window.click(SIZE[0] - 5, SIZE[1] // 2 - 200)
+    wait_until(lambda: not np.array_equal(digits_window.screen(), plain), "the mark is gone")
+    digits_window.still()
+    assert len(digits_window.lines) == before + 1
+
+
+def test_the_pick_stays_in_its_place_when_the_sample_changes(digits_window, demo):
+    scene, sample = demo
+    before = len(digits_window.lines)
+    x, y = to_pixels(np.array([scene.stage.place("input").center]), seen(scene, sample)[1], SIZE)[0]
+    digits_window.click(x, y)
+    first = digits_window.said(before + 1)[-1]
+    row, column = (int(v) for v in re.findall(r"\d+", first)[:2])
+    digits_window.press("Right")
+    count = open_capture(bundled("digits.zarr.zip")).committed
+    other = (sample + 1) % count
+    drawn = scene.at(scene.duration, Selection(other, pick=CellPick("input", (row, column, 0))))
+    callout = next(p for p in drawn.primitives if isinstance(p, Callout))
+    words = board_sprite(callout.rows, max(0.6, min(SIZE[0] / 1280, SIZE[1] / 720)), 2000.0)
+    wait_until(lambda: shows(digits_window.screen(), words), "the callout tells the other sample's number")
+    digits_window.press("Left", "Escape")
+
+
+def saved(window: Shown) -> np.ndarray:
+    """Press `s`, and read the picture whose name is printed."""
+    before = len(window.lines)
+    window.press("s")
+    line = window.said(before + 1)[-1]
+    assert re.fullmatch(r"saved nnviz3d-\d{3}\.png", line)
+    return np.asarray(Image.open(window.folder / line.split()[1]).convert("RGB"))
+
+
+@pytest.fixture
+def pictures(digits_window, workplace) -> Callable[[], np.ndarray]:
+    digits_window.folder = workplace
+    return lambda: saved(digits_window)
+
+
+def test_the_saved_picture_is_the_one_on_the_screen(digits_window, pictures):
+    a = pictures()
+    b = pictures()
+    assert a.shape == (SIZE[1], SIZE[0], 3)
+    assert np.array_equal(a, b)
+    wait_until(
+        lambda: np.array_equal(digits_window.screen(), a), "the message goes away, and the screen is the picture"
+    )
+
+
+def lit(picture: np.ndarray) -> int:
+    return int((picture.max(axis=2) > 120).sum())
+
+
+def changed(pictures: Callable[[], np.ndarray], before: np.ndarray) -> np.ndarray:
+    found: list[np.ndarray] = []
+
+    def other() -> bool:
+        found.append(pictures())
+        return bool((found[-1] != before).any())
+
+    wait_until(other, "the picture is another one")
+    return found[-1]
+
+
+def test_keys_change_the_looks(digits_window, pictures):
+    first = pictures()
+    digits_window.press(*["bracketright"] * 12)
+    fewer = pictures()
+    assert lit(fewer) < lit(first)
+    digits_window.press(*["bracketleft"] * 12)
+    assert np.array_equal(pictures(), first)
+    digits_window.press("minus", "minus", "minus")
+    assert lit(pictures()) < lit(first)
+    digits_window.press("plus", "plus", "plus")
+    assert np.array_equal(pictures(), first)
+    for key, back in (("m", 9), ("n", 2), ("g", 1)):
+        digits_window.press(key)
+        assert not np.array_equal(pictures(), first), key
+        digits_window.press(*[key] * back)
+        assert np.array_equal(pictures(), first), key
+
+
+@pytest.mark.parametrize(
+    "go",
+    [
+        lambda w: w.drag((450, 300), (540, 330)),
+        lambda w: w.drag((450, 300), (540, 330), "2"),
+        lambda w: w.drag((450, 300), (540, 330), "3"),
+        lambda w: (w.move(450, 300), w.do("click", "4"), w.do("click", "4")),
+    ],
+    ids=["turn", "shift, middle button", "shift, right button", "zoom"],
+)
+def test_the_hand_moves_the_view_and_r_brings_it_back(digits_window, pictures, go):
+    first = pictures()
+    before = len([line for line in digits_window.lines if "=" in line])
+    go(digits_window)
+    changed(pictures, first)
+    assert len([line for line in digits_window.lines if "=" in line]) == before, "a drag picks nothing"
+    digits_window.press("r")
+    assert np.array_equal(pictures(), first)
+
+
+def test_arrows_fly_as_long_as_they_are_held(digits_window, pictures):
+    first = pictures()
+    digits_window.do("keydown", "Up")
+    wait_until(lambda: np.mean(digits_window.screen() != first) > 0.1, "it flies")
+    digits_window.do("keyup", "Up")
+    stands = digits_window.still()
+    assert not np.array_equal(stands, first)
+    digits_window.press("r")
+    assert np.array_equal(pictures(), first)
+
+
+def test_f_and_a_double_click_fly_to_the_layer(digits_window, demo, pictures):
+    scene, sample = demo
+    x, y = to_pixels(np.array([scene.stage.place("conv2d_2").center]), seen(scene, sample)[1], SIZE)[0]
+    first = pictures()
+    ends = []
+    for go in (
+        lambda: digits_window.press("f"),
+        lambda: digits_window.do("click", "--repeat", "2", "--delay", "60", "1"),
+    ):
+        digits_window.move(x, y)
+        go()
+        wait_until(lambda: np.mean(digits_window.screen() != first) > 0.1, "it flies")
+        digits_window.still()
+        digits_window.press("Escape")
+        ends.append(pictures())
+        # The block is in the middle now.
+        before = len(digits_window.lines)
+        digits_window.click(SIZE[0] / 2, SIZE[1] / 2)
+        assert digits_window.said(before + 1)[-1].startswith("conv2d_2 [")
+        digits_window.press("Escape", "r")
+        assert np.array_equal(pictures(), first)
+    assert np.array_equal(*ends)
+
+
+def test_space_plays_and_pauses(digits_window, pictures):
+    first = pictures()
+    digits_window.press("space")
+    wait_until(lambda: lit(digits_window.screen()) < 0.6 * lit(first), "it begins anew")
+    digits_window.press("space")
+    assert np.array_equal(digits_window.still(), digits_window.screen())
+    paused = pictures()
+    assert lit(paused) < lit(first)
+    digits_window.press(*["plus"] * 9)
+    assert np.array_equal(pictures(), first)
+
+
+def test_h_shows_every_key_and_hides_them_again(digits_window, pictures):
+    from nnviz3d.apps.keys import KEYS, described
+    from nnviz3d.scene.primitives import KeyRow
+
+    digits_window.press("h")
+    rows = tuple(KeyRow(label, words) for label, words in described())
+    help_ = board_sprite(rows, max(0.6, min(SIZE[0] / 1280, SIZE[1] / 720)), 2000.0)
+    wait_until(lambda: shows(digits_window.screen(), help_), "the help is on the screen")
+    assert {key.words for key in KEYS} <= {words for _, words in described()}
+    digits_window.press("h")
+    wait_until(lambda: not shows(digits_window.screen(), help_), "the help is gone")
+
+
+@pytest.mark.parametrize("key", ["e", "p", "w", "3", "v", "b", "c", "u", "j", "t", "a", "i"])
+def test_no_key_of_vtk_does_anything(digits_window, key):
+    digits_window.press(key)
+    assert digits_window.process.poll() is None
+
+
+def test_it_can_be_resized(display, tmp_path):
+    with shown(display, tmp_path) as window:
+        before = window.still()
+        window.do("windowsize", window.window, "600", "400")
+        wait_until(lambda: not np.array_equal(window.screen()[:400, :600], before[:400, :600]), "it is drawn anew")
+        window.folder = tmp_path
+        assert saved(window).shape == (400, 600, 3)
+
+
+class _ClientMessage(ctypes.Structure):
+    _fields_ = [
+        ("type", ctypes.c_int),
+        ("serial", ctypes.c_ulong),
+        ("send_event", ctypes.c_int),
+        ("display", ctypes.c_void_p),
+        ("window", ctypes.c_ulong),
+        ("message_type", ctypes.c_ulong),
+        ("format", ctypes.c_int),
+        ("data", ctypes.c_long * 5),
+        ("room", ctypes.c_long * 24),
+    ]
+
+
+def close_button(display: str, window: int) -> None:
+    """Do what a window manager does when the cross of a window is clicked."""
+    x11 = ctypes.CDLL("libX11.so.6")
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    connection = ctypes.c_void_p(x11.XOpenDisplay(display.encode()))
+    x11.XInternAtom.restype = ctypes.c_ulong
+    protocols, delete = (x11.XInternAtom(connection, name, 0) for name in (b"WM_PROTOCOLS", b"WM_DELETE_WINDOW"))
+    message = _ClientMessage(type=33, window=window, message_type=protocols, format=32)
+    message.data[0] = delete
+    x11.XSendEvent(connection, ctypes.c_ulong(window), 0, ctypes.c_long(0), ctypes.byref(message))
+    x11.XCloseDisplay(connection)
+
+
+@pytest.mark.parametrize("how", ["q", "the cross", "Ctrl-C", "SIGTERM"])
+def test_it_closes_cleanly(display, tmp_path, how):
+    with shown(display, tmp_path) as window:
+        match how:
+            case "q":
+                window.press("q")
+            case "the cross":
+                close_button(display, int(window.window))
+            case "Ctrl-C":
+                window.process.send_signal(signal.SIGINT)
+            case _:
+                window.process.send_signal(signal.SIGTERM)
+        assert window.end() == 0
+        assert not window.lines
+
+
+def odd_capture(path: Path) -> Path:
+    graph = chain(
+        [
+            ("input", "InputLayer", (8, 8, 1)),
+            ("broken", "Conv2D", (6, 6, 4)),
+            ("zeros", "Conv2D", (4, 4, 4)),
+            ("wide", "Flatten", (25088,)),
+            ("out", "Dense", (3,)),
+        ]
+    )
+    random = np.random.default_rng(1)
+    values = {n.id: random.random((1, *n.shape), dtype=np.float32) for n in graph}
+    values["zeros"][:] = 0
+    values["broken"][0, :, :, 0] = np.nan
+    values["broken"][0, 0, :, 0] = -np.inf
+    captures.write(path, graph, values)
+    return path
+
+
+def test_numbers_that_are_none_and_zeros_and_very_wide_layers_can_be_picked(display, tmp_path):
+    path = odd_capture(tmp_path / "odd.zarr")
+    scene = Scene.build(default_scene(), open_capture(path), aspect=SIZE[0] / SIZE[1])
+    capture = open_capture(path)
+    with shown(display, tmp_path, "odd.zarr") as window:
+        window.press("bracketleft", "bracketleft", "bracketleft", "bracketleft", "bracketleft")  # all cells, zeros too
+        window.still()
+        what = scene.at(scene.duration, Selection(threshold=0.0))
+        pose = scene.camera(scene.duration, aspect=SIZE[0] / SIZE[1])
+        expected: list[str] = []
+        for block in (p for p in what.primitives if isinstance(p, Voxels)):
+            for x, y in to_pixels(
+                np.array(block.origin) + np.array(block.size) * [[0.5, 0.97, 1], [0.5, 0.4, 1]], pose, SIZE
+            ):
+                hit = pick(what, pose, SIZE, (int(x) + 0.5, int(y) + 0.5))
+                if isinstance(hit, CellHit):
+                    index = scene.stage.place(hit.name).grid.index(hit.cell)
+                    value = capture.activation(hit.name, 0)[index]
+                    number = "NaN" if np.isnan(value) else "-inf" if np.isinf(value) else str(value)
+                    expected.append(f"{hit.name} [{', '.join(map(str, index))}] = {number}")
+                    window.click(x, y)
+                    time.sleep(0.5)  # two clicks in one place are a double click
+        assert window.said(len(expected)) == expected
+        assert {line.split()[0] for line in expected} >= {"broken", "zeros", "wide"}
+        assert any("NaN" in line for line in expected)
+        assert any("-inf" in line for line in expected)
+
+
+@pytest.mark.tensorflow
+def test_what_the_model_answers_arrives_while_nobody_touches_the_window(display, tmp_path, demo):
+    scene, _ = demo
+    capture = scene.stage.capture
+    assert capture.provenance.samples[:2] == ("digits:3", "digits:2")
+    # A pixel that tells the two apart, picked before the model has seen the second.
+    before, after = (capture.activation("input", sample) for sample in (0, 1))
+    index = tuple(int(i) for i in np.unravel_index(np.abs(before - after).argmax(), before.shape))
+    middle = scene.stage.centers("input", np.array([np.ravel_multi_index(index, before.shape)]))
+    middle[:, 2] += scene.stage.place("input").cell[2] / 2
+    with shown(display, tmp_path, "digits", "--input", "digits:3", "--input", "digits:2") as window:
+        window.click(*to_pixels(middle, seen(scene, 0)[1], SIZE)[0])
+        assert window.said(1) == [f"input [{index[0]}, {index[1]}, 0] = {before[index]}"]
+        window.press("Right")
+        told = scene.at(scene.duration, Selection(1, pick=CellPick("input", index)))
+        callout = next(p for p in told.primitives if isinstance(p, Callout))
+        words = board_sprite(callout.rows, max(0.6, min(SIZE[0] / 1280, SIZE[1] / 720)), 2000.0)
+        wait_until(lambda: shows(window.screen(), words), "the answer is on the screen")
+
+
+@pytest.mark.parametrize("name", ["", ":987"], ids=["none", "one that nobody serves"])
+def test_without_a_display_one_sentence_says_what_to_do(name, tmp_path):
+    environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    if name:
+        environment["DISPLAY"] = name
+    done = subprocess.run(
+        [sys.executable, "-m", "nnviz3d", "show"], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert re.fullmatch(r"nnviz3d: There is no display .*nnviz3d serve.*nnviz3d snapshot.*\n", done.stderr)
