@@ -26,7 +26,9 @@ _SETTLED = 0.15
 """Seconds that a full picture stands before edges are smoothed."""
 _STALLED = 5.0
 """Seconds to wait for a network that takes nothing."""
-_SHORTEST = 1 / 45
+_TURNS = 16
+"""Turns of the event loop to wait for the network before sleeping."""
+_SHORTEST = 1 / 60
 """Seconds between two pictures at least."""
 
 
@@ -195,8 +197,11 @@ class RemoteView:
         """Wait until the network has taken what there is, so that pictures never queue up."""
         monitor = self._streamer.coreServer.network_monitor
         deadline = time.monotonic() + _STALLED
+        turns = 0
         while monitor.pending and time.monotonic() < deadline:
-            await asyncio.sleep(0.002)
+            # On one machine a few turns of the event loop are enough, and much less than the shortest sleep.
+            turns += 1
+            await asyncio.sleep(0 if turns < _TURNS else 0.002)
 
     async def _woken(self, seconds: float | None) -> bool:
         """Wait for something new; returns whether it came in time."""
