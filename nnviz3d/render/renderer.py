@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,10 +20,11 @@ from nnviz3d.render.callouts import board_places, callout_places
 from nnviz3d.render.labelling import Rect, outlines, place_labels
 from nnviz3d.render.sprites import Spot, SpritesActor
 from nnviz3d.render.text import label_sprite, panel_sprite
-from nnviz3d.render.voxels import VoxelActor
+from nnviz3d.render.voxels import VoxelActor, pack
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.primitives import Box, Callout, DrawList, Image, Label, Labels, Lines, Panel, Voxels
 
+_CORES = os.cpu_count() or 1
 _REFERENCE = (1280, 720)
 """The picture at which text, lines and margins have scale 1."""
 _MARGIN = 6.0
@@ -37,21 +40,7 @@ class _Drawn(Protocol):
     def remove(self) -> None: ...
 
 
-class _Voxels:
-    """Fits the voxel actor to the table below; its sizes do not depend on the picture's."""
-
-    def __init__(self, renderer: vtkRenderer, block: Voxels, scale: float) -> None:
-        self.drawn = VoxelActor(renderer, block, renderer.GetBackground())
-
-    def update(self, block: Voxels, scale: float) -> None:
-        self.drawn.update(block)
-
-    def remove(self) -> None:
-        self.drawn.remove()
-
-
 _DRAWN: dict[type, Callable[[vtkRenderer, Any, float], _Drawn]] = {
-    Voxels: _Voxels,
     Image: ImageActor,
     Lines: LinesActor,
 }
@@ -91,6 +80,7 @@ class Renderer:
         # Textures of exact numbers need a live context before the first block is made.
         window.Render()
         self._drawn: dict[tuple[type, str], _Drawn] = {}
+        self._blocks: dict[str, VoxelActor] = {}
         self._boxes: BoxesActor | None = None
         self._labels: tuple[Label, ...] = ()
         self._panels: tuple[Panel, ...] = ()
@@ -134,12 +124,29 @@ class Renderer:
                 self._drawn[key].update(primitive, scale)
             else:
                 self._drawn[key] = _DRAWN[key[0]](self.renderer, primitive, scale)
+        self._draw_blocks({p.name: p for p in what.primitives if isinstance(p, Voxels)})
         self._draw_boxes([p for p in what.primitives if isinstance(p, Box)], scale)
         self._labels = tuple(label for p in what.primitives if isinstance(p, Labels) for label in p.labels)
         panels = [p for p in what.primitives if isinstance(p, Panel)]
         self._panels = tuple(p for p in panels if p.corner in _WIDEST)
         self._boards = tuple(p for p in panels if p.corner not in _WIDEST)
         self._callouts = tuple(p for p in what.primitives if isinstance(p, Callout))
+
+    def _draw_blocks(self, blocks: dict[str, Voxels]) -> None:
+        for name in [name for name in self._blocks if name not in blocks]:
+            self._blocks.pop(name).remove()
+        new = [b for name, b in blocks.items() if name not in self._blocks or not self._blocks[name].shows(b.values)]
+        packed = {}
+        if len(new) > 1:
+            # All at once: another sample of a deep network is many millions of numbers.
+            with ThreadPoolExecutor(_CORES) as cores:
+                packed = dict(zip((b.name for b in new), cores.map(pack, (b.values for b in new)), strict=True))
+        for name, block in blocks.items():
+            if name in self._blocks:
+                self._blocks[name].update(block, packed.get(name))
+            else:
+                ground = self.renderer.GetBackground()
+                self._blocks[name] = VoxelActor(self.renderer, block, ground, packed.get(name))
 
     def _draw_boxes(self, boxes: list[Box], scale: float) -> None:
         if not boxes:
@@ -203,7 +210,10 @@ class Renderer:
         """Free everything on the graphics card."""
         for drawn in self._drawn.values():
             drawn.remove()
+        for block in self._blocks.values():
+            block.remove()
         self._drawn.clear()
+        self._blocks.clear()
         self.window.Finalize()
 
     def _before_render(self, *_: object) -> None:
@@ -217,15 +227,14 @@ class Renderer:
         parallel = bool(camera.GetParallelProjection())
         half = camera.GetParallelScale() if parallel else math.tan(math.radians(camera.GetViewAngle() / 2))
         pixel = 2 * half / self.size[1]
-        for drawn in self._drawn.values():
-            if isinstance(drawn, _Voxels):
-                drawn.drawn.look_from(
-                    camera.GetPosition(),
-                    camera.GetDirectionOfProjection(),
-                    pixel,
-                    parallel=parallel,
-                    creases=self.careful,
-                )
+        for block in self._blocks.values():
+            block.look_from(
+                camera.GetPosition(),
+                camera.GetDirectionOfProjection(),
+                pixel,
+                parallel=parallel,
+                creases=self.careful,
+            )
         if not self._text_stays:
             self._place_text()
 

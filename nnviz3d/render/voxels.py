@@ -7,6 +7,7 @@ threshold and reveal are uniforms, so changing them uploads nothing.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -67,17 +68,26 @@ def pack_atlas(values: NDArray[Any]) -> tuple[NDArray[Any], int]:
     return atlas.reshape(rows * y, across * x), across
 
 
-def block_maxima(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Reduce a grid to the largest |number| of each cube of ``side`` cells, NaN counting as infinite.
+def larger_of_pairs(values: NDArray[Any], axis: int) -> NDArray[Any]:
+    """Halve an axis: of each two neighbours the larger is left, and the last alone where their number is odd."""
+    along = np.moveaxis(values, axis, 0)
+    even = len(along) // 2 * 2
+    half = np.maximum(along[:even:2], along[1:even:2])
+    return np.moveaxis(half if even == len(along) else np.concatenate([half, along[even:]]), 0, axis)
+
+
+def block_maxima(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Reduce a grid to the largest |number| of each cube of two cells a side, NaN counting as infinite.
 
     Parameters
     ----------
     values
-        ``(X, Y, Z)``, any strides; the far ends need not be multiples of `side`.
+        ``(X, Y, Z)``, any strides; sizes may be odd.
     """
     reduced = np.abs(values)
-    for axis in np.argsort(values.strides):
-        reduced = np.maximum.reduceat(reduced, np.arange(0, reduced.shape[axis], side), axis=axis)
+    # The widest steps first: they compare whole runs of memory, and leave half of it for the narrow ones.
+    for axis in np.argsort(reduced.strides)[::-1]:
+        reduced = larger_of_pairs(reduced, int(axis))
     reduced[np.isnan(reduced)] = np.inf
     return reduced
 
@@ -96,7 +106,7 @@ def rank_levels(values: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray
     bounds
         At most 255, ascending, chosen so that about as many cubes lie between each two.
     """
-    maxima = block_maxima(values, 2)
+    maxima = block_maxima(values)
     some = maxima.reshape(-1)[:: max(1, maxima.size // 20_000)]
     some = np.sort(some[np.isfinite(some) & (some > 0)])
     evenly = some[np.linspace(0, some.size - 1, _RANKS - 1).astype(int)] if some.size else some
@@ -108,9 +118,42 @@ def rank_levels(values: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray
         spread = level
         for axis, size in enumerate(maxima.shape):
             spread = np.repeat(spread, 2**k, axis=axis).take(range(size), axis=axis)
-            level = np.maximum.reduceat(level, np.arange(0, level.shape[axis], 2), axis=axis)
+            level = larger_of_pairs(level, axis)
         levels[..., k] = spread
     return levels, bounds
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A grid of numbers as the shader wants it.
+
+    Attributes
+    ----------
+    atlas, across
+        The numbers, as of `pack_atlas`.
+    levels, levels_across
+        The ranks of `rank_levels`, one texel of four bytes for each 2 x 2 x 2 cells, laid out in the same way.
+    pairs
+        How many such cubes there are along x, y and z.
+    bounds
+        As of `rank_levels`.
+    """
+
+    atlas: NDArray[np.float32]
+    across: int
+    levels: NDArray[np.uint8]
+    levels_across: int
+    pairs: tuple[int, int, int]
+    bounds: NDArray[np.float32]
+
+
+def pack(values: NDArray[np.float32]) -> Packed:
+    """Pack a grid ``(X, Y, Z)``. Pure, and mostly NumPy's own loops, so that several threads can do several at once."""
+    atlas, across = pack_atlas(values)
+    levels, bounds = rank_levels(values)
+    texels, levels_across = pack_atlas(levels.view(np.uint32)[..., 0])
+    x, y, z, _ = levels.shape
+    return Packed(atlas, across, texels.view(np.uint8).reshape(*texels.shape, LEVELS), levels_across, (x, y, z), bounds)
 
 
 class _Texture:
@@ -142,7 +185,7 @@ class _Texture:
 class VoxelActor:
     """One drawn block. `update` uploads only what changed."""
 
-    def __init__(self, renderer: vtkRenderer, block: Voxels, ground: Color) -> None:
+    def __init__(self, renderer: vtkRenderer, block: Voxels, ground: Color, packed: Packed | None = None) -> None:
         self._renderer = renderer
         self._window: vtkRenderWindow = renderer.GetRenderWindow()
         self._block: Voxels | None = None
@@ -163,7 +206,7 @@ class VoxelActor:
         self._uniform("nanColor", NAN_COLOR)
         self._uniform("infColor", INF_COLOR)
         self._uniform("gapShare", (GAP_SHARE,))
-        self.update(block)
+        self.update(block, packed)
         renderer.AddActor(self.actor)
 
     def _set_up_shader(self) -> None:
@@ -199,13 +242,23 @@ class VoxelActor:
             self._textures[name] = _Texture(self._window, pixels)
             self.actor.GetProperty().SetTexture(name, self._textures[name].texture)
 
-    def update(self, block: Voxels) -> None:
-        """Draw this block from now on."""
+    def shows(self, values: NDArray[np.float32]) -> bool:
+        """Whether these are the numbers that it has."""
+        return self._block is not None and self._block.values is values
+
+    def update(self, block: Voxels, packed: Packed | None = None) -> None:
+        """Draw this block from now on.
+
+        Parameters
+        ----------
+        packed
+            Its numbers, packed, if that has been done.
+        """
         before = self._block
         if before is block:
             return
-        if before is None or before.values is not block.values:
-            self._upload(block.values)
+        if not self.shows(block.values):
+            self._upload(pack(block.values) if packed is None else packed)
         if before is None or before.colormap is not block.colormap:
             self._texture("lookup", block.colormap.table.reshape(1, 256, 3))
         grid = block.values.shape
@@ -229,15 +282,13 @@ class VoxelActor:
         self.actor.SetVisibility(block.reveal > 0 and block.values.size > 0)
         self._block = block
 
-    def _upload(self, values: NDArray[np.float32]) -> None:
-        atlas, across = pack_atlas(values)
-        self._texture("numbers", atlas)
-        self._uniform("tilesAcross", (across,))
-        levels, self._bounds = rank_levels(values)
-        texels, across = pack_atlas(levels.view(np.uint32)[..., 0])
-        self._texture("levels", texels.view(np.uint8).reshape(*texels.shape, LEVELS))
-        self._uniform("pairTilesAcross", (across,))
-        self._uniform("pairGrid", levels.shape[:3])
+    def _upload(self, packed: Packed) -> None:
+        self._texture("numbers", packed.atlas)
+        self._uniform("tilesAcross", (packed.across,))
+        self._texture("levels", packed.levels)
+        self._uniform("pairTilesAcross", (packed.levels_across,))
+        self._uniform("pairGrid", packed.pairs)
+        self._bounds = packed.bounds
 
     def look_from(
         self,

@@ -55,7 +55,7 @@ HAND = """([x, y]) => {
     }));
   }, 1000 / 60);
 }"""
-"""Moves a pointer that is down 60 times a second, as a hand does; a test program's own moves wait for the page each time."""
+"""Moves a pointer that is down 60 times a second, as a hand does; Playwright's own moves wait for the page each time."""
 
 
 @pytest.fixture(scope="module")

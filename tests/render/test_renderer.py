@@ -196,6 +196,12 @@ class TestKeepingUp:
                 return maker(renderer, primitive, scale)
 
             monkeypatch.setitem(module._DRAWN, kind, make)
+
+        def block_actor(renderer, block, ground, packed):
+            found.append(block.name)
+            return VoxelActor(renderer, block, ground, packed)
+
+        monkeypatch.setattr(module, "VoxelActor", block_actor)
         return found
 
     def test_nothing_is_built_again_for_an_unchanged_list(self, shoot, made, monkeypatch):
@@ -270,9 +276,10 @@ class TestKeepingUp:
         faded = Lines(lines.name, lines.points, lines.colors, lines.width, 0.3)
         assert shoot(picture_of(faded), FRONT)[90, 120].max() < 120
 
-    def test_the_table_names_a_drawer_for_every_kind_it_looks_up(self):
-        assert set(module._DRAWN) == {module.Voxels, Image, Lines}
-        assert all(hasattr(drawer, "update") and hasattr(drawer, "remove") for drawer in (LinesActor, BoxesActor))
+    def test_many_blocks_are_packed_at_once_and_each_gets_its_own_numbers(self, shoot):
+        many = [told_apart(np.full((1, 1, 1), 30.0 * k), name=f"b{k}", origin=(2.0 * k - 8, 0, 0)) for k in range(8)]
+        alone = np.max([shoot(picture_of(b), FRONT) for b in many], axis=0)
+        assert np.array_equal(shoot(picture_of(*many), FRONT), alone)
 
 
 def test_an_overlay_stands_in_place_of_the_scene_until_it_is_taken_away(studio, shoot):
