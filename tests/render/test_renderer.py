@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from nnviz3d.render import renderer as module
-from nnviz3d.render.builders import BoxesActor, LinesActor
 from nnviz3d.render.offscreen import Offscreen, halved
 from nnviz3d.render.voxels import VoxelActor
 from nnviz3d.scene.camera import CameraPose
