@@ -28,7 +28,7 @@ _STALLED = 5.0
 """Seconds to wait for a network that takes nothing."""
 _TURNS = 16
 """Turns of the event loop to wait for the network before sleeping."""
-_SHORTEST = 1 / 60
+_SHORTEST = 1 / 45
 """Seconds between two pictures at least."""
 
 
