@@ -124,7 +124,7 @@ def board_sprite(rows: tuple[Row, ...], scale: float, widest: float) -> Sprite:
     height = sum(r.height for r in drawn) + 2 * pad
     canvas = Image.new("RGBA", (width, height), (*_HALO, 0))
     ImageDraw.Draw(canvas).rounded_rectangle(
-        (0, 0, width - 1, height - 1), radius=5 * scale, fill=(*_BOARD, 236), outline=(*_EDGE, 255), width=edge
+        (0, 0, width - 1, height - 1), radius=5 * scale, fill=(*_BOARD, 246), outline=(*_EDGE, 255), width=edge
     )
     y = pad
     for r in drawn:

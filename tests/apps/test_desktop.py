@@ -14,18 +14,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from PIL import Image, ImageGrab
 
+from nnviz3d.apps.keys import KEYS, described
 from nnviz3d.apps.source import bundled_scenes
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.render.picking import CellHit, LineHit, PixelHit, pick
-from nnviz3d.render.text import board_sprite
-from nnviz3d.scene.primitives import Callout, Lines, TextRow, Voxels
+from nnviz3d.render.text import Sprite, board_sprite
+from nnviz3d.scene.primitives import Callout, KeyRow, Lines, Row, TextRow, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, read_scene
@@ -49,15 +50,16 @@ def wait_until(condition: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"Waited {PATIENCE:.0f} s in vain: {what}")
 
 
-@pytest.fixture(scope="module")
-def display() -> Iterator[str]:
+@contextlib.contextmanager
+def x_server() -> Iterator[str]:
     """A display of its own: an X server that picks a free number and says which."""
     for tool in ("Xvfb", "xdotool"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed: apt install xvfb xdotool")
     read, write = os.pipe()
+    screen = f"{SCREEN[0]}x{SCREEN[1]}x24"
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{SCREEN[0]}x{SCREEN[1]}x24", "-nolisten", "tcp"],
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", screen, "-nolisten", "tcp", "-noreset"],
         pass_fds=(write,),
         stderr=subprocess.DEVNULL,
     )
@@ -69,13 +71,28 @@ def display() -> Iterator[str]:
     server.wait()
 
 
+@pytest.fixture(scope="module")
+def display() -> Iterator[str]:
+    """For windows that are opened and closed, one at a time."""
+    with x_server() as name:
+        yield name
+
+
+def words(*texts: str, style: Literal["text", "quiet"] = "text") -> Sprite:
+    """What a board with these lines looks like in the window."""
+    return board(tuple(TextRow(text, style) for text in texts))
+
+
+def board(rows: tuple[Row, ...]) -> Sprite:
+    return board_sprite(rows, max(0.6, min(SIZE[0] / 1280, SIZE[1] / 720)), 2000.0)
+
+
 class Shown:
     """A running `nnviz3d show`."""
 
     def __init__(self, display: str, folder: Path, *arguments: str, size: tuple[int, int] = SIZE) -> None:
         self.display = display
         self.environment = {**os.environ, "DISPLAY": display}
-        self._others = self._windows()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "nnviz3d", "show", "--size", f"{size[0]}x{size[1]}", *arguments],
             stdout=subprocess.PIPE,
@@ -96,16 +113,13 @@ class Shown:
             reader.start()
         self.window = ""
         wait_until(self._find, "the window is there")
-        wait_until(lambda: self.screen().max() > 100, "the picture is there")
+        wait_until(lambda: shows(self.screen(), words("h: keys", style="quiet")), "the picture is there, with its hint")
         self.move(5, 5)  # without a window manager keys go to the window under the pointer
 
     def _find(self) -> bool:
         assert self.process.poll() is None, "".join(self.errors)
-        self.window = next(iter(self._windows() - self._others), "")
+        self.window = self.do("search", "--onlyvisible", "--name", ".", check=False).strip()
         return bool(self.window)
-
-    def _windows(self) -> set[str]:
-        return set(self.do("search", "--onlyvisible", "--name", ".", check=False).split())
 
     def do(self, *words: str, check: bool = True) -> str:
         """Run xdotool."""
@@ -180,9 +194,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def digits_window(display, workplace) -> Iterator[Shown]:
+def digits_window(workplace) -> Iterator[Shown]:
     """The demo, in whatever state the tests before have left it; each puts back what it changes."""
-    with shown(display, workplace, "digits") as window:
+    with x_server() as name, shown(name, workplace, "digits") as window:
         yield window
 
 
@@ -204,7 +218,7 @@ def test_it_opens_with_the_network_and_a_hint(digits_window):
     warm = (picture[..., 0] > 180) & (picture[..., 0] - picture[..., 2] > 90)
     assert warm.sum() > 500
     assert "handwritten digit" in digits_window.do("getwindowname", digits_window.window)
-    assert shows(digits_window.still(), board_sprite((TextRow("h: keys", "quiet"),), SIZE[0] / 1280, 2000.0))
+    assert shows(digits_window.still(), words("h: keys", style="quiet"))
 
 
 @pytest.mark.parametrize("layer", ["conv2d", "max_pooling2d_1", "dense"])
@@ -227,10 +241,10 @@ def test_a_click_tells_the_stored_number_of_the_cell_that_is_seen(digits_window,
     # On the screen it is told and marked too.
     picked = scene.at(scene.duration, Selection(sample, pick=CellPick(layer, index)))
     callout = next(p for p in picked.primitives if isinstance(p, Callout))
-    words = board_sprite(callout.rows, max(0.6, min(SIZE[0] / 1280, SIZE[1] / 720)), 2000.0)
-    wait_until(lambda: shows(digits_window.screen(), words), "the callout is on the screen")
+    told = board(callout.rows)
+    wait_until(lambda: shows(digits_window.screen(), told), "the callout is on the screen")
     digits_window.press("Escape")
-    wait_until(lambda: not shows(digits_window.screen(), words), "the callout is gone")
+    wait_until(lambda: not shows(digits_window.screen(), told), "the callout is gone")
 
 
 def test_a_click_on_the_input_tells_number_and_pixel(digits_window, demo):
@@ -289,8 +303,8 @@ def test_the_pick_stays_in_its_place_when_the_sample_changes(digits_window, demo
     other = (sample + 1) % count
     drawn = scene.at(scene.duration, Selection(other, pick=CellPick("input", (row, column, 0))))
     callout = next(p for p in drawn.primitives if isinstance(p, Callout))
-    words = board_sprite(callout.rows, max(0.6, min(SIZE[0] / 1280, SIZE[1] / 720)), 2000.0)
-    wait_until(lambda: shows(digits_window.screen(), words), "the callout tells the other sample's number")
+    told = board(callout.rows)
+    wait_until(lambda: shows(digits_window.screen(), told), "the callout tells the other sample's number")
     digits_window.press("Left", "Escape")
 
 
@@ -420,12 +434,9 @@ def test_space_plays_and_pauses(digits_window, pictures):
 
 
 def test_h_shows_every_key_and_hides_them_again(digits_window, pictures):
-    from nnviz3d.apps.keys import KEYS, described
-    from nnviz3d.scene.primitives import KeyRow
-
     digits_window.press("h")
     rows = tuple(KeyRow(label, words) for label, words in described())
-    help_ = board_sprite(rows, max(0.6, min(SIZE[0] / 1280, SIZE[1] / 720)), 2000.0)
+    help_ = board(rows)
     wait_until(lambda: shows(digits_window.screen(), help_), "the help is on the screen")
     assert {key.words for key in KEYS} <= {words for _, words in described()}
     digits_window.press("h")
@@ -537,6 +548,22 @@ def test_numbers_that_are_none_and_zeros_and_very_wide_layers_can_be_picked(disp
         assert any("-inf" in line for line in expected)
 
 
+def test_a_damaged_sample_is_said_and_the_one_before_stays(display, digits_folder, tmp_path):
+    folder = tmp_path / "damaged.zarr"
+    shutil.copytree(digits_folder, folder)
+    with shown(display, tmp_path, "damaged.zarr") as window:
+        window.folder = tmp_path
+        first = saved(window)
+        for chunk in (
+            p for p in (folder / "activations" / "conv2d").rglob("*") if p.is_file() and "/c/" in p.as_posix()
+        ):
+            chunk.write_bytes(b"no longer what it was")
+        plain = window.screen()
+        window.press("Right")
+        wait_until(lambda: np.mean(window.screen() != plain) > 0.001, "something is said")
+        assert np.array_equal(saved(window), first)
+
+
 @pytest.mark.tensorflow
 def test_what_the_model_answers_arrives_while_nobody_touches_the_window(display, tmp_path, demo):
     scene, _ = demo
@@ -553,8 +580,8 @@ def test_what_the_model_answers_arrives_while_nobody_touches_the_window(display,
         window.press("Right")
         told = scene.at(scene.duration, Selection(1, pick=CellPick("input", index)))
         callout = next(p for p in told.primitives if isinstance(p, Callout))
-        words = board_sprite(callout.rows, max(0.6, min(SIZE[0] / 1280, SIZE[1] / 720)), 2000.0)
-        wait_until(lambda: shows(window.screen(), words), "the answer is on the screen")
+        answer = board(callout.rows)
+        wait_until(lambda: shows(window.screen(), answer), "the answer is on the screen")
 
 
 @pytest.mark.parametrize("name", ["", ":987"], ids=["none", "one that nobody serves"])
