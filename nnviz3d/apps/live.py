@@ -6,6 +6,7 @@ import queue
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from nnviz3d.data.request import CaptureRequest, Event, Progress
 from nnviz3d.errors import Nnviz3dError, UserError
 
 ROOM = 2 * 2**30
-"""Bytes: thousands of digits, some thirty photographs in a network of 150 layers."""
+"""Bytes: some thirty photographs in a network of 150 layers."""
+MOST = 256
+"""Samples, each of which is an open file: some systems let a program have a thousand."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +105,14 @@ class Live:
         self._kept[sample] = (path, path.stat().st_size)
 
     def oldest(self, *, besides: int) -> int | None:
-        """Return the sample that was run first, if all together take more of the disk than they may.
+        """Return the sample that was run first, if they are too many, or take more of the disk than they may.
 
         Parameters
         ----------
         besides
             One that is looked at, which stays.
         """
-        if sum(size for _, size in self._kept.values()) <= self._room:
+        if len(self._kept) <= MOST and sum(size for _, size in self._kept.values()) <= self._room:
             return None
         return next((sample for sample in self._kept if sample != besides), None)
 
@@ -154,8 +157,9 @@ class Live:
             return Answer(source, open_capture(out))
         except UserError as error:
             return Answer(source, problem=str(error))
-        except Nnviz3dError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, who waits is told, and the next wish is heard
             if not self._closed:
-                print(f"nnviz3d: {error}", file=sys.stderr, flush=True)
-            first = str(error).splitlines()[0]
+                known = isinstance(error, Nnviz3dError)
+                print(f"nnviz3d: {error}" if known else "".join(traceback.format_exception(error)), file=sys.stderr)
+            first = str(error).splitlines()[0] if str(error) else type(error).__name__
             return Answer(source, problem=f"{first} The terminal says more; choose a sample again to start a new one.")

@@ -14,7 +14,7 @@ from nnviz3d.errors import UserError
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import EdgePick, Selection
 
 _SLOW = ("import", "load", "trace")
 """Stages that a kept worker goes through once."""
@@ -140,6 +140,8 @@ class Session:
             return
         if self.live is not None:
             self.live.keep(index, answer.capture.path)
+        if answer.capture.provenance.sha256 is None and isinstance(self.selection.pick, EdgePick):
+            self.select(pick=None)  # a live model may have been trained on, and the pick holds the weight it had
         for position in positions:
             self._samples[position] = replace(self._samples[position], index=index)
         if expected:

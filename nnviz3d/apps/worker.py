@@ -78,16 +78,19 @@ class ProcessConnection:
     """A capture process, started for this."""
 
     def __init__(self) -> None:
-        self._chatter = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "nnviz3d.capture.process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._chatter,
-            text=True,
-            encoding="utf-8",
-            process_group=0,  # a Ctrl-C is for this process, which then ends that one in good order
-        )
+        try:
+            self._chatter = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "nnviz3d.capture.process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._chatter,
+                text=True,
+                encoding="utf-8",
+                process_group=0,  # a Ctrl-C is for this process, which then ends that one in good order
+            )
+        except OSError as error:
+            raise UserError(f"The capture process cannot be started: {error.strerror or error}.") from None
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("The capture process has no pipes.")
         self.read, self.write = self._process.stdout, self._process.stdin
@@ -287,7 +290,7 @@ def _converse(
     connection: Connection, request: CaptureRequest, on_event: Callable[[Event], None] | None
 ) -> Event | None:
     """Hand over the request and pass on what comes; returns the last word, if there was one."""
-    with contextlib.suppress(BrokenPipeError):  # it died at once; that it says nothing tells
+    with contextlib.suppress(ConnectionError, ValueError):  # it died, or is being closed; that it says nothing tells
         connection.write.write(request.model_dump_json() + "\n")
         connection.write.flush()
     for line in _lines(connection.read):

@@ -119,6 +119,10 @@ class Capture:
         names = self.provenance.samples
         return names[sample] if sample < len(names) else f"sample {sample}"
 
+    def preprocessing(self, sample: int) -> tuple[str, str]:
+        """Say what was done to a sample before the model saw it: a mode of `Provenance`, and why that one."""
+        return self.provenance.preprocessing, self.provenance.preprocessing_reason
+
     def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
         """Read a pair's strongest connections for one sample; `None` if none were captured."""
         path = store.connection_path(source, target)

@@ -24,11 +24,14 @@ class Part:
         What holds them; `None` once they are forgotten.
     names, notes
         Of each sample, which outlive it.
+    preprocessing
+        Its mode, and why that one.
     """
 
     capture: Capture | None
     names: tuple[str, ...]
     notes: tuple[tuple[str, ...], ...]
+    preprocessing: tuple[str, str]
 
     @staticmethod
     def of(capture: Capture) -> Part:
@@ -38,6 +41,7 @@ class Part:
             capture,
             tuple(capture.sample_name(i) for i in samples),
             tuple(capture.provenance.notes_of(i) for i in samples),
+            capture.preprocessing(0),
         )
 
 
@@ -61,6 +65,12 @@ class CaptureSeries(Capture):
         for part in later:
             if part.capture is not None and [n.id for n in part.capture.graph] != [n.id for n in first.graph]:
                 raise CaptureError(f"{part.capture.path.name} is a capture of another model than {first.path.name}.")
+            hashes = {p.provenance.sha256 for p in (first, part.capture) if p is not None} - {None}
+            if len(hashes) > 1:
+                raise CaptureError(
+                    f"{first.provenance.model} has changed since {first.path.name} was captured, so its numbers cannot be "
+                    "seen beside the earlier ones; start again."
+                )
         own = Part.of(first)
         self._first = first
         self._later = later
@@ -142,6 +152,11 @@ class CaptureSeries(Capture):
         """Return the true class of a sample, if known."""
         part, local = self._find(sample)
         return part.label(local)
+
+    def preprocessing(self, sample: int) -> tuple[str, str]:
+        """Say what was done to a sample before the model saw it, and why."""
+        place, _ = self._place(sample)
+        return self._parts[place].preprocessing
 
     def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
         """Read a pair's strongest connections for one sample; `None` if none were captured."""

@@ -18,6 +18,7 @@ from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.data.writer import zip_folder
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import EdgePick
 from nnviz3d.scene.spec import default_scene
 
 LISTED = ("first", "second", "third", "bad", "crash")
@@ -41,6 +42,8 @@ class StandIn:
             raise UserError("There is no input bad.")
         if source == "crash":
             raise WorkerCrashed("The capture process died (signal 9).\nmore")
+        if source == "bug":
+            raise RuntimeError("nobody thought of this")
         zip_folder(self._capture.path, request.out)
         return Finished(out=request.out, samples=1, nodes=1, seconds={})
 
@@ -185,3 +188,34 @@ def test_what_was_run_longest_ago_is_forgotten_when_the_disk_has_no_more_room(sm
     arrive(session)
     assert (session.chosen, stand_in.asked) == (1, ["first", "second", "first"])
     live.close()
+
+
+def test_whatever_goes_wrong_the_next_wish_is_heard(session, stand_in, capsys):
+    stand_in.may_go_on.set()
+    session.choose(session.add(Sample("bug", None, "bug")))
+    arrive(session)
+    assert session.message.startswith("nobody thought of this ")
+    assert "Traceback" in capsys.readouterr().err
+    session.choose(1)
+    arrive(session)
+    assert session.chosen == 1
+
+
+def test_no_more_files_are_kept_open_than_a_program_may(session, stand_in, monkeypatch, tmp_path):
+    monkeypatch.setattr("nnviz3d.apps.live.MOST", 2)
+    stand_in.may_go_on.set()
+    for position in (1, 2, 3):
+        session.choose(position)
+        arrive(session)
+    assert [s.index is None for s in session.samples[1:4]] == [True, False, False]
+    assert len(list(tmp_path.glob("live-*"))) == 2
+
+
+def test_the_weight_of_a_live_model_is_not_told_for_its_next_numbers(session, stand_in):
+    stand_in.may_go_on.set()
+    session.select(pick=EdgePick("flatten", "dense", (0,), (1,), 0.5))
+    session.choose(0)
+    assert session.selection.pick is not None
+    session.choose(1)
+    arrive(session)
+    assert session.selection.pick is None

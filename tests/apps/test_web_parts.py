@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import io
 
 import numpy as np
@@ -14,9 +13,10 @@ from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable, orbit, pan, zoom
 from nnviz3d.apps.web import frames as frames_module
 from nnviz3d.apps.web.appearance import gradient
+from nnviz3d.apps.web.files import safe_name, thumbnail
 from nnviz3d.apps.web.frames import Frames, Quality, pack
 from nnviz3d.apps.web.layers import details, groups
-from nnviz3d.apps.web.samples import entries, provenance
+from nnviz3d.apps.web.samples import entries, has_pictures, note_of, notes_of, provenance
 from nnviz3d.apps.web.security import Gate, address
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
@@ -236,17 +236,32 @@ def test_a_layer_s_numbers_are_exact(session, small_capture, node):
 
 
 def test_samples_have_names_pictures_and_classes(session, digits):
-    first = entries(session)[0]
-    assert first["name"] == "sample 0"
-    assert "label ant" in first["note"]
-    scores = session.scene.stage.capture.activation("scores", 0)
-    assert f"predicted {session.scene.stage.capture.classes[int(scores.argmax())]}" in first["note"]
-    assert first["picture"] is None, "nobody stored a picture"
-    shown = entries(Session(Scene.build(default_scene(), digits), session.renderer))[0]
-    head, _, data = shown["picture"].partition(",")
-    assert head == "data:image/png;base64"
-    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
-    assert np.array_equal(pixels, digits.picture(digits.graph.inputs[0], 0))
+    assert entries(session)[0] == {"index": 0, "name": "sample 0"}
+    capture = session.scene.stage.capture
+    assert "label ant" in notes_of(session)[0]
+    assert f"predicted {capture.classes[int(capture.activation('scores', 0).argmax())]}" in notes_of(session)[0]
+    assert [note_of(session, i) for i in range(3)] == list(notes_of(session).values())
+    assert not has_pictures(session), "nobody stored a picture"
+    assert has_pictures(Session(Scene.build(default_scene(), digits), session.renderer))
+    picture = digits.picture(digits.graph.inputs[0], 0)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(thumbnail(picture)))), picture)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("cat.jpg", "cat.jpg"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Users\\me\\a b.PNG", "a b.png"),
+        ("<img src=x>.png", "img src_x.png"),
+        (".png", "picture.png"),
+        ("", "picture"),
+        ("Grüße 東京.jpeg", "Grüße 東京.jpeg"),
+        ("x" * 300 + ".npy", "x" * 60 + ".npy"),
+    ],
+)
+def test_a_file_s_name_is_a_name_and_nothing_else(name, kept):
+    assert safe_name(name) == kept
 
 
 def test_provenance_names_the_model(session):

@@ -1,5 +1,8 @@
 """Several captures of one model read as one."""
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,6 +64,24 @@ def test_what_is_not_there_is_said(parts, tmp_path):
     values = {"input": np.zeros((1, 4), np.float32), "out": np.zeros((1, 2), np.float32)}
     with pytest.raises(CaptureError, match="another model"):
         series.plus(captures.write(tmp_path / "other.zarr", graph, values))
+
+
+def test_a_model_whose_file_has_changed_is_not_the_same(parts):
+    first, second = (copy.copy(part) for part in parts)
+    first.provenance = replace(first.provenance, sha256="a" * 64)
+    CaptureSeries.of(first).plus(second)  # one of them does not know its file
+    second.provenance = replace(second.provenance, sha256="b" * 64)
+    with pytest.raises(CaptureError, match=r"hand\.keras has changed since first\.zarr was captured.*start again"):
+        CaptureSeries.of(first).plus(second)
+
+
+def test_each_part_knows_how_it_was_prepared(parts):
+    first, second = (copy.copy(part) for part in parts)
+    second.provenance = replace(second.provenance, preprocessing="unit", preprocessing_reason="It is usual.")
+    series = CaptureSeries.of(first).plus(second)
+    assert [series.preprocessing(i)[0] for i in range(4)] == ["none", "none", "none", "unit"]
+    assert series.preprocessing(3)[1] == "It is usual."
+    assert series.without(3).preprocessing(3)[0] == "unit"
 
 
 def test_a_later_part_can_be_forgotten_and_the_others_keep_their_places(parts):

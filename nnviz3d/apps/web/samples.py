@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +36,6 @@ class Samples:
                 "samples": entries(session),
                 "sample_notes": self._notes,
                 "pictures": has_pictures(session),
-                "provenance": provenance(session),
                 "uploads": session.live is not None,
             }
         )
@@ -62,6 +62,7 @@ class Samples:
                 "sample": session.chosen,
                 "busy": session.busy,
                 "caption": " · ".join(t for t in (model, name) if t),
+                "provenance": provenance(session),
             }
         )
 
@@ -73,7 +74,8 @@ class Samples:
         answered = self._app.guarded(self._answered)
 
         def told() -> None:
-            loop.call_soon_threadsafe(answered)
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody looks any more
+                loop.call_soon_threadsafe(answered)
 
         live.tell(told)
 
@@ -250,9 +252,10 @@ def provenance(session: Session) -> list[list[str]]:
     lines = [["model", origin.model]]
     if origin.sha256:
         lines.append(["sha256", f"{origin.sha256[:16]}…"])
-    lines.append(["preprocessing", origin.preprocessing])
-    if origin.preprocessing_reason:
-        lines.append(["because", origin.preprocessing_reason])
+    mode, reason = session.scene.stage.capture.preprocessing(session.selection.sample)
+    lines.append(["preprocessing", mode])
+    if reason:
+        lines.append(["because", reason])
     if origin.created:
         lines.append(["captured", origin.created])
     if origin.versions:

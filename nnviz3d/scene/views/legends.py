@@ -25,8 +25,8 @@ def title_panel(capture: Capture, sample: int, answer: str | None = None) -> Pan
         words.append(f"labelled {class_name(capture.classes, label)}")
     if answer is not None:
         words.append(answer)
-    provenance = capture.provenance
-    facts = [f"preprocessing {provenance.preprocessing}", *(n.rstrip(".") for n in provenance.notes_of(sample))]
+    mode, _ = capture.preprocessing(sample)
+    facts = [f"preprocessing {mode}", *(n.rstrip(".") for n in capture.provenance.notes_of(sample))]
     return Panel("title", "top-left", (TextRow(" · ".join(words)), TextRow(" · ".join(facts), "quiet")))
 
 
