@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,14 @@ from nnviz3d.apps.film.writing import Writing
 from nnviz3d.apps.pictures import require_graphics
 from nnviz3d.apps.source import check_output
 from nnviz3d.data.capture import Capture, is_capture
+from nnviz3d.data.records import RANKINGS
 from nnviz3d.errors import UserError
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.primitives import DrawList
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.tour import TourKind, make_tour, usual_tour
 
 ENDINGS = (".mp4", ".webm", ".gif")
@@ -124,17 +127,20 @@ def record(
     kind = tour or usual_tour(scene)
     path = make_tour(scene, aspect, kind, seconds)
     moments = path.frames(rate)
+    interruption = Interruption()
 
     def at(tau: float) -> tuple[DrawList, CameraPose]:
+        interruption.check()  # here, because the labels of a long film take a while too
         t, pose = path.at(tau)
         return scene.at(t, selection), pose
 
     studio = Offscreen((width, height))
     try:
-        with ExitStack() as stack, Interruption() as interruption:
+        with ExitStack() as stack, interruption:
             sink = _sink(out, (width, height), rate, lambda: film_of(scene, selection, kind, (width, height), moments))
-            labels = SteadyLabels(path.seconds, at, studio.renderer.size, studio.renderer.scale, loops=path.loops)
+            # At once, because nobody else discards what is begun.
             writing = stack.enter_context(Writing(sink, studio.averaged))
+            labels = SteadyLabels(path.seconds, at, studio.renderer.size, studio.renderer.scale, loops=path.loops)
             for number, tau in enumerate(moments):
                 if sink.needs(number):
                     what, pose = at(float(tau))
@@ -181,19 +187,14 @@ def film_of(
     scene: Scene, selection: Selection, tour: TourKind, size: tuple[int, int], moments: NDArray[np.float64]
 ) -> dict[str, Any]:
     """Return what decides all frames of a film, as JSON: two films of which this is equal are the same."""
-    stage = scene.stage
-    numbers = hashlib.sha256(json.dumps(stage.graph.to_json(), sort_keys=True).encode())
-    for node in stage.graph:
-        if stage.capture.has_activations(node.id):
-            numbers.update(stage.values(node.id, selection.sample).values.tobytes())
-    provenance = stage.capture.provenance
+    provenance = scene.stage.capture.provenance
     return {
         "nnviz3d": version("nnviz3d"),
         "capture": {
             "model": provenance.model,
             "sha256": provenance.sha256,
             "preprocessing": provenance.preprocessing,
-            "numbers": numbers.hexdigest(),
+            "contents": _digest(scene.stage, selection.sample),
         },
         "scene": scene.spec.model_dump(mode="json", exclude={"source"}),
         "selection": asdict(selection),
@@ -202,3 +203,24 @@ def film_of(
         "frames": len(moments),
         "seconds": float(moments[-1]),
     }
+
+
+def _digest(stage: Stage, sample: int) -> str:
+    """Hash all that a capture holds of a sample that can be drawn: numbers, connections, pictures and words."""
+    capture, graph = stage.capture, stage.graph
+    words = [graph.to_json(), capture.classes, capture.sample_name(sample), capture.label(sample)]
+    found = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
+    for node in graph:
+        if capture.has_activations(node.id):
+            found.update(stage.values(node.id, sample).values.tobytes())
+    for name in graph.inputs:
+        picture = capture.picture(name, sample)
+        if picture is not None:
+            found.update(picture.tobytes())
+    for edge, ranking in product(graph.edges, RANKINGS):
+        pair = capture.connections(edge.source, edge.target, ranking, sample)
+        if pair is not None:
+            found.update(json.dumps([edge.source, edge.target, pair.rule, ranking, pair.total]).encode())
+            for array in (pair.index, pair.weight, pair.contribution):
+                found.update(array.tobytes())
+    return found.hexdigest()

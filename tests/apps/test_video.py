@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import pty
+import shutil
 import signal
 import stat
 import subprocess
@@ -27,10 +28,13 @@ from nnviz3d.apps.film.sink import FrameSink
 from nnviz3d.apps.film.writing import Writing
 from nnviz3d.apps.pictures import snapshot
 from nnviz3d.apps.video import check_film, film_size, record
-from nnviz3d.data.capture import Capture
-from nnviz3d.errors import UserError
+from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.errors import CaptureError, UserError
+from nnviz3d.scene.primitives import DrawList
+from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
+from tests.support import captures
 
 SIZE = (320, 180)
 RED, BLUE, DARK = (200, 40, 30), (30, 60, 210), (9, 11, 16)
@@ -188,6 +192,35 @@ def test_signals_wait_for_the_end_of_a_frame():
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, earlier)
+
+
+def test_a_long_film_s_labels_hear_of_signals(small_capture, tmp_path, monkeypatch):
+    drawn = []
+    draw = Scene.at
+
+    def at(scene: Scene, t: float, selection: Selection) -> DrawList:
+        drawn.append(t)
+        os.kill(os.getpid(), signal.SIGINT)
+        return draw(scene, t, selection)
+
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(Scene, "at", at)
+        with pytest.raises(KeyboardInterrupt):
+            record(default_scene(), small_capture, tmp_path / "x.mp4", size=(96, 64), seconds=60)
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+    assert len(drawn) == 1
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["x.mp4", "x.webm", "x.gif", "x"])
+def test_a_damaged_capture_leaves_no_part_of_a_film(small_capture, tmp_path, name):
+    shutil.copytree(small_capture.path, tmp_path / "damaged.zarr")
+    (tmp_path / "damaged.zarr" / "labels" / "c" / "0").unlink()
+    with pytest.raises(CaptureError, match="labels lacks part of its numbers"):
+        record(default_scene(), open_capture(tmp_path / "damaged.zarr"), tmp_path / name, size=(96, 64), seconds=1)
+    assert os.listdir(tmp_path) == ["damaged.zarr"]
 
 
 @pytest.fixture(scope="module")
@@ -348,6 +381,31 @@ class TestFolders:
         ):
             self.record(small_capture, out, **changes)
         assert np.array_equal(decoded(out), before)
+
+    @pytest.mark.parametrize("changes", ["classes", "labels", "pictures", "connections"])
+    def test_another_thing_that_is_drawn_makes_another_film(self, tmp_path, changes):
+        values = captures.small_values()
+        pixels = np.full((3, 8, 9, 3), 200, np.uint8)
+        known = {
+            "classes": captures.CLASSES,
+            "labels": np.array([0, 3, 4]),
+            "pictures": {"input": pixels},
+            "connections": captures.small_connections(values),
+        }
+        other = {
+            "classes": captures.CLASSES[::-1],
+            "labels": np.array([1, 3, 4]),
+            "pictures": {"input": pixels // 2},
+            "connections": captures.small_connections({name: array * 2 for name, array in values.items()}),
+        }
+        one = captures.write(tmp_path / "one.zarr", captures.small_graph(), values, **known)
+        two = captures.write(
+            tmp_path / "two.zarr", captures.small_graph(), values, **{**known, changes: other[changes]}
+        )
+        self.record(one, tmp_path / "frames")
+        self.record(one, tmp_path / "frames")
+        with pytest.raises(UserError, match=r"another film \(its capture differs\)"):
+            self.record(two, tmp_path / "frames")
 
     def test_frames_of_which_nobody_knows_the_film_are_refused(self, small_capture, tmp_path):
         (tmp_path / "frame_00003.png").touch()
