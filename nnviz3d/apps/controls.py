@@ -103,6 +103,10 @@ class Controls:
             case "KeyRelease":
                 self._held.discard(str(event["key"]))
                 self.fly()
+            case "Leave":
+                # A key that is let go over another window is not heard of.
+                self._held.clear()
+                self.fly()
             case _:
                 self._point(event)
 
@@ -140,6 +144,7 @@ class Controls:
         return tuple(panels)
 
     def _press(self, name: str, *, shift: bool, repeated: bool) -> None:
+        name = name.lower() if len(name) == 1 else name  # Caps Lock is nobody's wish here
         with_shift = f"Shift+{name}"
         key, action = self._keys.get(with_shift if shift and with_shift in self._keys else name, (None, None))
         if key is None or action is None:

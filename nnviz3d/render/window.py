@@ -29,7 +29,7 @@ _POINTER = (
 )
 _WHEEL = {"MouseWheelForward": -1.0, "MouseWheelBackward": 1.0}
 _KEYS = ("KeyPress", "KeyRelease")
-_CHANGES = ("Expose", "Configure", "Exit")
+_CHANGES = ("Expose", "Configure", "Exit", "Leave")
 _UNSEEN = ("vtkEGLRenderWindow", "vtkOSOpenGLRenderWindow")
 
 
@@ -88,11 +88,16 @@ class Window:
         if kind in _WHEEL:
             event.update(type="MouseWheel", spinY=_WHEEL[kind])
         elif kind in _KEYS:
-            if interactor.GetControlKey() or interactor.GetAltKey():
-                return  # the desktop's
             character, symbol = interactor.GetKeyCode(), interactor.GetKeySym()
             event.update(key=character if character.isprintable() else symbol, repeat=symbol in self._down)
-            (self._down.add if kind == "KeyPress" else self._down.discard)(symbol)
+            if kind == "KeyPress":
+                if interactor.GetControlKey() or interactor.GetAltKey():
+                    return  # the desktop's; but what was pressed before can still be let go
+                self._down.add(symbol)
+            elif symbol in self._down:
+                self._down.remove(symbol)
+            else:
+                self._down.clear()  # a key goes up under another name when Shift was let go before it
         self._found.append(event)
 
 

@@ -397,6 +397,20 @@ def test_arrows_fly_as_long_as_they_are_held(digits_window, pictures):
     assert np.array_equal(pictures(), first)
 
 
+def test_a_key_that_goes_up_beside_another_one_has_gone_up(digits_window, pictures):
+    first = pictures()
+    digits_window.do("keydown", "Up")
+    wait_until(lambda: np.mean(digits_window.screen() != first) > 0.1, "it flies")
+    digits_window.do("keydown", "alt", "keyup", "Up", "keyup", "alt")
+    digits_window.still()
+    digits_window.press("r")
+    assert np.array_equal(pictures(), first)
+    digits_window.do("keydown", "shift", "keydown", "slash", "keyup", "shift", "keyup", "slash")
+    wait_until(lambda: not np.array_equal(pictures(), first), "the help is there")
+    digits_window.do("keydown", "shift", "keydown", "slash", "keyup", "slash", "keyup", "shift")
+    wait_until(lambda: np.array_equal(pictures(), first), "the same key is pressed anew")
+
+
 def test_f_and_a_double_click_fly_to_the_layer(digits_window, demo, pictures):
     scene, sample = demo
     x, y = to_pixels(np.array([scene.stage.place("conv2d_2").center]), seen(scene, sample)[1], SIZE)[0]
