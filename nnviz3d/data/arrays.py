@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,15 +76,18 @@ class ArrayFile:
             If the file is damaged or cut short.
         """
         header = self.headers[name]
-        with self._errors(), self._open(name) as file:
+        with self._errors(), self._open(name) as (file, size):
             _read_header(file)
+            start = file.tell()
             if rows is None or header.columns_first:
+                _check_end(start + math.prod(header.shape) * header.dtype.itemsize, size)
                 shape = header.shape[::-1] if header.columns_first else header.shape
                 values = _numbers(file, shape, header.dtype)
                 whole = values.T if header.columns_first else values
                 return whole if rows is None else whole[rows.start : rows.stop]
             row = math.prod(header.shape[1:]) * header.dtype.itemsize
-            file.seek(file.tell() + rows.start * row)
+            _check_end(start + rows.stop * row, size)
+            file.seek(start + rows.start * row)
             return _numbers(file, (len(rows), *header.shape[1:]), header.dtype)
 
     def labels(self) -> str | None:
@@ -90,7 +95,7 @@ class ArrayFile:
         return next((name for name in _LABELS if name in self.headers), None)
 
     def _header(self, name: str) -> Header:
-        with self._open(name) as file:
+        with self._open(name) as (file, _):
             header = _read_header(file)
         if header.dtype.hasobject:
             raise SampleError(
@@ -127,13 +132,14 @@ class ArrayFile:
         raise SampleError(f"{self.path.name} holds {held}; {wanted}.")
 
     @contextmanager
-    def _open(self, name: str) -> Iterator[IO[bytes]]:
+    def _open(self, name: str) -> Iterator[tuple[IO[bytes], int]]:
+        """Open what is stored of an array; gives its size in bytes too."""
         if not self._packed:
             with self.path.open("rb") as file:
-                yield file
+                yield file, self.path.stat().st_size
             return
         with zipfile.ZipFile(self.path) as archive, archive.open(f"{name}.npy") as member:
-            yield member
+            yield member, archive.getinfo(f"{name}.npy").file_size
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -141,7 +147,7 @@ class ArrayFile:
             yield
         except ValueError as error:
             raise SampleError(f"{self.path.name} is damaged or no NumPy file: {reason(error)}") from None
-        except (OSError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
             raise SampleError(f"{self.path.name} is no whole NumPy file: {reason(error)}") from None
 
 
@@ -149,8 +155,19 @@ def _read_header(file: IO[bytes]) -> Header:
     version = npy.read_magic(file)
     if version not in _HEADERS:
         raise ValueError(f"its format is {version[0]}.{version[1]}, which holds no plain numbers")
-    shape, columns_first, dtype = _HEADERS[version](file)
+    try:
+        shape, columns_first, dtype = _HEADERS[version](file)
+    except tokenize.TokenError:
+        raise ValueError("its header has no end") from None
+    if min(shape, default=0) < 0:
+        raise ValueError(f"its shape is {shape}")
     return Header(shape, dtype, columns_first)
+
+
+def _check_end(end: int, size: int) -> None:
+    """Refuse numbers that go on after the end of the file, before there is memory for them."""
+    if end > size:
+        raise EOFError(f"its numbers would end at byte {end:,}, but it has only {size:,} bytes")
 
 
 def _numbers(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

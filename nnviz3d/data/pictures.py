@@ -15,6 +15,8 @@ from nnviz3d.data.words import reason
 from nnviz3d.errors import SampleError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"})
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+"""What these hold, in Pillow's words. It goes by content alone, and for some formats (EPS) it would start a program."""
 LONGEST = 512
 """Pixels: how long the longer side may be where the model takes any size."""
 
@@ -62,16 +64,15 @@ def read_image(path: Path, *, least: int | None = None) -> Image.Image:
         If it is no picture, or a damaged one.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             if least is not None:
                 image.draft(None, (least, least))
             image.load()
             return ImageOps.exif_transpose(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise SampleError(
-            f"{path.name} cannot be read as a picture ({reason(error, 160)}); expected a whole png, "
-            f"jpg, "
-            "webp, bmp or gif file."
+            f"{path.name} cannot be read as a picture ({reason(error, 160)}); expected a whole png, jpg, webp, bmp or "
+            "gif file."
         ) from None
 
 
@@ -115,7 +116,9 @@ def shown_from(values: NDArray[Any]) -> NDArray[np.uint8] | None:
         ``(N, H, W, 3)`` uint8; `None` if these are no pictures, or nobody can tell the range they are in.
     """
     shape = PictureShape.of(values.shape[1:])
-    if shape is None or shape.height is None or shape.width is None or values.dtype.kind not in "uif":
+    if shape is None or shape.height is None or shape.width is None:
+        return None
+    if values.dtype.kind not in "uif" or not values.size:
         return None
     low, high = float(values.min()), float(values.max())
     if not (math.isfinite(low) and math.isfinite(high)):

@@ -1,9 +1,14 @@
 """Names become one source for each sample, without a model."""
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 from PIL import Image
 
+from nnviz3d.data.arrays import ArrayFile
 from nnviz3d.data.sources import SampleSource, expand, locate, thumbnail_of
 from nnviz3d.errors import SampleError
 
@@ -98,6 +103,9 @@ def test_only_headers_are_read(folder):
         ("photos/notes.txt", r"notes\.txt is no input that nnviz3d knows"),
         ("empty", r"The folder empty holds no pictures"),
         ("text.npy", r"text\.npy is damaged or no NumPy file"),
+        ("cut.npy", r"cut\.npy is damaged or no NumPy file: its header has no end\."),
+        ("negative.npy", r"negative\.npy is damaged or no NumPy file: its shape is \(-9, 5\)\."),
+        ("packed.npz", r"packed\.npz is no whole NumPy file: Error -3 while decompressing data"),
         ("objects.npy", r"Nothing is ever unpickled"),
         ("none.npy", r"none\.npy holds \(0, 5\); expected as many samples, at least one"),
         ("uneven.npz", r"uneven\.npz holds a \(3, 4\), b \(2, 4\); expected as many samples"),
@@ -106,6 +114,12 @@ def test_only_headers_are_read(folder):
 def test_mistakes_are_sentences(folder, source, sentence):
     (folder / "empty").mkdir()
     (folder / "text.npy").write_text("hello, this is no array")
+    (folder / "cut.npy").write_bytes((folder / "x.npy").read_bytes().replace(b"}", b" ", 1))
+    with (folder / "negative.npy").open("wb") as file:
+        npy.write_array_header_1_0(file, {"shape": (-9, 5), "fortran_order": False, "descr": "<f4"})
+    np.savez_compressed(folder / "packed.npz", x=np.zeros((3, 4)))
+    packed = (folder / "packed.npz").read_bytes()
+    (folder / "packed.npz").write_bytes(packed[:55] + b"\xff" * 8 + packed[63:])
     np.save(folder / "objects.npy", np.array([None], dtype=object), allow_pickle=True)
     np.save(folder / "none.npy", np.zeros((0, 5)))
     np.savez(folder / "uneven.npz", a=np.zeros((3, 4)), b=np.zeros((2, 4)))
@@ -160,8 +174,6 @@ def test_a_thumbnail_stands_upright(folder):
 
 
 def test_rows_are_read_alone_from_every_kind_of_file(folder):
-    from nnviz3d.data.arrays import ArrayFile
-
     values = np.arange(60, dtype=np.int16).reshape(5, 4, 3)
     np.save(folder / "c.npy", values)
     np.save(folder / "f.npy", np.asfortranarray(values))
@@ -172,3 +184,43 @@ def test_rows_are_read_alone_from_every_kind_of_file(folder):
         assert file.headers[key].shape == (5, 4, 3)
         assert np.array_equal(file.read(key), values)
         assert np.array_equal(file.read(key, range(2, 4)), values[2:4])
+
+
+@pytest.mark.parametrize("name", ["claims.npy", "claims.npz"])
+@pytest.mark.parametrize("rows", [None, range(10**9, 10**9 + 1)], ids=["all", "one row"])
+@pytest.mark.parametrize("columns_first", [False, True])
+def test_there_is_no_memory_for_numbers_that_a_file_only_claims(tmp_path, name, rows, columns_first):
+    claims = io.BytesIO()
+    header = {"shape": (2**60, 28, 28), "fortran_order": columns_first, "descr": "<f4"}
+    npy.write_array_header_1_0(claims, header)
+    claims.write(b"few")
+    if name == "claims.npy":
+        (tmp_path / name).write_bytes(claims.getvalue())
+    else:
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("x.npy", claims.getvalue())
+    file = ArrayFile(tmp_path / name)
+    (key,) = file.headers
+    with pytest.raises(SampleError, match=r"its numbers would end at byte [\d,]+, but it has only 131 bytes\."):
+        file.read(key, rows)
+
+
+def test_an_array_without_numbers_is_no_picture(tmp_path):
+    np.save(tmp_path / "none.npy", np.zeros((1, 0, 8, 3), np.uint8))
+    assert thumbnail_of(f"{tmp_path}/none.npy[0]") is None
+
+
+def test_what_is_no_picture_inside_is_not_opened_by_its_name(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.eps")
+    (tmp_path / "x.eps").rename(tmp_path / "x.png")
+    with pytest.raises(SampleError, match=r"x\.png cannot be read as a picture"):
+        thumbnail_of(str(tmp_path / "x.png"))
+
+
+def test_a_phones_picture_of_several_is_its_first(tmp_path):
+    red, blue = (Image.new("RGB", (40, 40), color) for color in ("red", "blue"))
+    red.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[blue])
+    pixels = thumbnail_of(str(tmp_path / "phone.jpg"))
+    assert pixels.shape == (40, 40, 3)
+    assert pixels[..., 0].min() > 240
+    assert pixels[..., 2].max() < 15
