@@ -36,6 +36,8 @@ class CaptureRequest(BaseModel):
         How many connections to keep for each pair of layers and each ranking.
     seed
         For random inputs and for whatever the model draws at random.
+    only
+        Which one of all the samples in the inputs to capture, from 0; `None` means all.
     shapes
         One for each input of the model, without the batch: where the model leaves sizes open, bring the samples to
         these, those of other samples that they are to be seen beside. Empty: the samples decide.
