@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import secrets
 import socket
 import threading
@@ -12,6 +13,8 @@ from nnviz3d.capture.requests import Report, serve_requests
 from nnviz3d.data.request import CaptureRequest, Finished
 
 _LONGEST_TOKEN = 256
+_PATIENCE = 5.0
+"""Seconds that who connects may be silent until the token is known."""
 
 
 class Listener:
@@ -55,11 +58,15 @@ class Listener:
     def _converse(self, connection: socket.socket) -> None:
         self._open.add(connection)
         try:
-            with connection, connection.makefile("r", encoding="utf-8") as read:
-                said = read.readline(_LONGEST_TOKEN).rstrip("\n")
-                if not secrets.compare_digest(said.encode(), self.token.encode()):
+            connection.settimeout(_PATIENCE)
+            with connection, connection.makefile("rb") as said:  # bytes: whoever connects may say anything
+                if not secrets.compare_digest(said.readline(_LONGEST_TOKEN).rstrip(b"\n"), self.token.encode()):
                     return
-                with connection.makefile("w", encoding="utf-8") as write:
+                connection.settimeout(None)
+                with (
+                    io.TextIOWrapper(said, encoding="utf-8") as read,
+                    connection.makefile("w", encoding="utf-8") as write,
+                ):
                     serve_requests(read, write, self._answer)
         except OSError:  # the other end hung up
             return
