@@ -49,10 +49,13 @@ folder, keras:EfficientNetB0 for keras.applications) or a capture (.zarr). With 
 
 
 def _given(kind: Any, tokens: Sequence[Token]) -> Any:
-    """Read an option that may be left out, as one type of its union; ``none`` does not mean that it was left out."""
+    """Read an option that may be left out, as one type of its union; ``none`` does not mean left out, nor 2.5 two."""
     if kind is NoneType:
         raise CoercionError(target_type=kind)
-    return convert(kind, tokens)
+    value = convert(kind, tokens)
+    if kind is int and "." in tokens[0].value and float(tokens[0].value) != value:  # `convert` rounds
+        raise CoercionError(msg=f"{tokens[0].value} is no whole number.", token=tokens[0])
+    return value
 
 
 _OPTIONAL = Parameter(converter=_given)
@@ -292,7 +295,7 @@ def record(
         even = film_size(output, pixels)
         if pixels is not None and even != pixels:
             words = f"{output.suffix} holds even sizes only: the film is {even[0]}x{even[1]}, not {size}."
-            print(f"nnviz3d: {words}", file=sys.stderr)
+            print(words, file=sys.stderr)
         with FilmBar(output.name) as bar:
             film(
                 found.spec,
@@ -346,7 +349,7 @@ def inspect(
     /,
     *,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
-    sample: int = 0,
+    sample: Annotated[int, _OPTIONAL] = 0,
     model: Model = _NO_MODEL,
 ) -> None:
     """Print graph, shapes and statistics.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -13,13 +16,16 @@ from PIL import Image
 
 import nnviz3d
 from nnviz3d.apps.worker import SocketConnection, Worker
+from nnviz3d.capture import listener as listening
 from nnviz3d.capture.listener import Listener
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
-from nnviz3d.errors import SampleError, UserError
+from nnviz3d.errors import Nnviz3dError, SampleError, UserError
+from nnviz3d.viewing.child import Child
+from nnviz3d.viewing.speech import Speech
 
 SCRIPT = """
-import json, urllib.request
+import json, os, signal, time, urllib.request
 from pathlib import Path
 import keras, numpy as np, tensorflow
 import nnviz3d
@@ -56,7 +62,11 @@ for wrong in (
     except UserError as error:
         said.setdefault("refused", []).append(str(error))
 with nnviz3d.serve(model, x, sample=1, open=False, block=False, port=0) as viewer:
-    said["status"] = urllib.request.urlopen(viewer.url).status
+    try:
+        os.killpg(0, signal.SIGINT)  # Ctrl-C at a prompt
+        time.sleep(60)
+    except KeyboardInterrupt:
+        said["interrupted"] = True
     folder = viewer._close.__self__.folder
     # What the viewer does when another sample is chosen: it asks this process.
     invitation = Invitation.model_validate_json((folder / "live.json").read_text())
@@ -67,6 +77,7 @@ with nnviz3d.serve(model, x, sample=1, open=False, block=False, port=0) as viewe
     five = nnviz3d.open_capture("five.zarr")
     said["five"] = five.activations(five.graph.outputs[0]).values.tolist()
     said["now"] = model(x[5:]).numpy().tolist()
+    said["status"] = urllib.request.urlopen(viewer.url).status
 said["closed"] = [viewer.running, repr(viewer), folder.exists()]
 Path("said.json").write_text(json.dumps(said))
 """
@@ -77,7 +88,13 @@ def script(tmp_path_factory):
     folder = tmp_path_factory.mktemp("script")
     (folder / "script.py").write_text(textwrap.dedent(SCRIPT))
     done = subprocess.run(
-        [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, "script.py"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        start_new_session=True,  # its Ctrl-C is its own
     )
     assert done.returncode == 0, done.stderr
     assert "nnviz3d:" not in done.stderr, "errors are exceptions, not words beside them"
@@ -112,7 +129,8 @@ def test_mistakes_are_one_sentence(script):
 @pytest.mark.tensorflow
 def test_a_live_model_answers_from_the_process_it_lives_in(script):
     _, said = script
-    assert said["status"] == 200
+    assert said["interrupted"]
+    assert said["status"] == 200, "a Ctrl-C at the prompt is not the viewer's"
     assert said["samples"] == [f"x[{i}]" for i in range(6)]
     assert said["five"] == said["now"], "the numbers of the model as it is at that moment"
     assert not np.allclose(said["five"], said["truth"][5])
@@ -143,6 +161,18 @@ def test_who_does_not_know_the_token_is_told_nothing(tmp_path):
         worker.run(request)
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("said", [b"\x16\x03\x01\xff\xfe\n", b"\xff" * 300, b""], ids=["TLS", "long", "nothing"])
+def test_who_says_anything_else_or_nothing_is_hung_up_on(monkeypatch, said):
+    monkeypatch.setattr(listening, "_PATIENCE", 0.05)
+    listener = Listener(lambda request, report: pytest.fail("It was not asked."))
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=60) as stranger:
+        stranger.sendall(said)
+        with contextlib.suppress(ConnectionResetError):  # where it hung up before all was read
+            assert stranger.recv(1) == b""
+    listener.close()
+
+
 def test_arrays_for_a_file_go_through_a_file(tmp_path):
     model = bundled("digits.keras")
     x = np.zeros((3, 28, 28, 1), np.float32)
@@ -154,3 +184,106 @@ def test_arrays_for_a_file_go_through_a_file(tmp_path):
     with pytest.raises(SampleError, match="Python objects"):
         nnviz3d.snapshot(model, tmp_path / "y.png", [[1], [2, 3]])
     assert not (tmp_path / "y.png").exists()
+
+
+def heard(*pieces: str) -> tuple[str, str]:
+    """Return what is passed on of these, and the sentence."""
+    speech = Speech()
+    return "".join([*map(speech.hear, pieces), speech.end()]), speech.sentence
+
+
+@pytest.mark.parametrize(
+    ("said", "passed", "sentence"),
+    [
+        ("Port 8080 is taken.\nnnviz3d: Wrong.\n", "Port 8080 is taken.\n", "nnviz3d: Wrong.\n"),
+        ("nnviz3d: One.\nTwo.\nnnviz3d: Three.\nFour.\n", "nnviz3d: One.\nTwo.\n", "nnviz3d: Three.\nFour.\n"),
+        (
+            "\x1b[?25l\r  3/9 ━━\r\x1b[2K\x1b[?25hnnviz3d: Wrong.\n",
+            "\x1b[?25l\r  3/9 ━━\r\x1b[2K\x1b[?25h",
+            "nnviz3d: Wrong.\n",
+        ),
+        ("This is nnviz3d: a viewer.\nnnviz", "This is nnviz3d: a viewer.\nnnviz", ""),
+    ],
+)
+def test_the_last_sentence_is_told_from_the_rest_however_it_comes(said, passed, sentence):
+    assert heard(said) == heard(*said) == (passed, sentence)
+    for cut in range(len(said)):
+        assert heard(said[:cut], said[cut:]) == (passed, sentence)
+
+
+def test_what_is_no_sentence_is_passed_on_at_once():
+    speech = Speech()
+    assert [speech.hear(said) for said in ("50%", "\r", "\x1b[2K", "nn", "viz", "4 s")] == [
+        "50%",
+        "\r",
+        "\x1b[2K",
+        "",
+        "",
+        "nnviz4 s",
+    ]
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Return a function that puts a shell script where viewers are started from."""
+    path = tmp_path / "python"
+
+    def put(script: str) -> None:
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o700)
+        monkeypatch.setattr(sys, "executable", str(path))
+
+    return put
+
+
+@pytest.mark.parametrize("end", ["exit 130", "exit 143", "kill -TERM $$"])
+def test_a_viewer_that_is_interrupted_made_no_picture_but_was_closed(stand_in, tmp_path, capsys, end):
+    stand_in(end)
+    with pytest.raises(Nnviz3dError, match="was interrupted"):
+        nnviz3d.snapshot("digits", tmp_path / "x.png")
+    with pytest.raises(Nnviz3dError, match="was interrupted"):
+        nnviz3d.serve("digits", open=False)
+    nnviz3d.show("digits", block=True)
+    assert capsys.readouterr().err == ""
+
+
+def test_notes_and_the_sentence_come_apart(stand_in, tmp_path, capsys):
+    stand_in("printf 'A note.\nnnviz3d: It is wrong.\n' >&2; exit 2")
+    with pytest.raises(UserError, match=r"^It is wrong\.$"):
+        nnviz3d.snapshot("digits", tmp_path / "x.png")
+    assert capsys.readouterr().err == "A note.\n"
+
+
+def test_ctrl_c_while_a_viewer_starts_or_works_ends_it(stand_in, tmp_path, monkeypatch):
+    stand_in("exec sleep 600")
+    started = []
+
+    def interrupted(child: Child, **_: object) -> None:
+        started.append(child)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Child, "first_line", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        nnviz3d.serve("digits", open=False, block=False)
+    monkeypatch.setattr(Child, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        nnviz3d.snapshot("digits", tmp_path / "x.png")
+    assert [child.running for child in started] == [False, False]
+
+
+def test_without_a_display_a_window_says_so_whether_or_not_somebody_waits(monkeypatch, capsys):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    viewer = nnviz3d.show("digits", block=False)
+    while viewer.running:
+        time.sleep(0.05)
+    viewer.close()
+    assert capsys.readouterr().err.startswith("nnviz3d: There is no display")
+    with pytest.raises(UserError, match="There is no display"):
+        nnviz3d.show("digits", block=True)
+    assert capsys.readouterr().err == "", "an exception, not words beside it"
+
+
+def test_half_frames_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"--fps: 29\.97 is no whole number"):
+        nnviz3d.record("digits", tmp_path / "x.mp4", fps=29.97)  # type: ignore[arg-type]

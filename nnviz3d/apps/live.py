@@ -160,6 +160,6 @@ class Live:
         except Exception as error:  # noqa: BLE001 - whatever it is, who waits is told, and the next wish is heard
             if not self._closed:
                 known = isinstance(error, Nnviz3dError)
-                print(f"nnviz3d: {error}" if known else "".join(traceback.format_exception(error)), file=sys.stderr)
+                print(error if known else "".join(traceback.format_exception(error)), file=sys.stderr)
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
             return Answer(source, problem=f"{first} The terminal says more; choose a sample again to start a new one.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import codecs
 import os
 import shutil
 import signal
@@ -15,9 +16,12 @@ from typing import Self
 
 from nnviz3d.errors import Nnviz3dError, UserError
 from nnviz3d.parent import PARENT
+from nnviz3d.viewing.speech import Speech
 
 _PATIENCE = 20.0
 """Seconds that a viewer gets to close in."""
+_STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
+"""How a process ends that was asked to: in good order, or before it listened."""
 
 
 class Child:
@@ -34,8 +38,10 @@ class Child:
             stdout=subprocess.PIPE if listen else None,
             stderr=subprocess.PIPE,
             env=environment,
+            process_group=0,  # a Ctrl-C is for this process, which goes on or ends that one, as its user sees fit
         )
-        self._sentence = b""
+        self._ended = False
+        self._speech = Speech()
         self._reader = threading.Thread(target=self._pass_on, name="nnviz3d viewer's words", daemon=True)
         self._reader.start()
 
@@ -48,21 +54,32 @@ class Child:
         """Wait for the first line on its standard output; empty if there is none."""
         return "" if self._process.stdout is None else self._process.stdout.readline().decode().strip()
 
-    def wait(self) -> None:
-        """Wait for its end, and raise what it ended of."""
+    def wait(self, *, stoppable: bool = False) -> None:
+        """Wait for its end, and raise what it ended of.
+
+        Parameters
+        ----------
+        stoppable
+            Whether it is an ordinary end if it was asked to close: by Ctrl-C, SIGTERM or `end`.
+        """
         code = self._process.wait()
         self._reader.join()
-        sentence = self._sentence.decode(errors="replace").strip().removeprefix("nnviz3d: ")
+        sentence = self._speech.sentence.strip().removeprefix("nnviz3d: ")
+        stopped = self._ended or code in _STOPPED
         if code == 2:
             raise UserError(sentence)
-        if code not in (0, 130, 128 + signal.SIGTERM):
+        if stopped and not stoppable:
+            raise Nnviz3dError("The viewer was interrupted before it was done; start it again.")
+        if code != 0 and not stopped:
             raise Nnviz3dError(
                 sentence or f"The viewer died ({f'exit code {code}' if code > 0 else f'signal {-code}'})."
             )
+        say(self._speech.sentence)
 
     def end(self) -> None:
         """Ask it to close, and see that it does."""
         if self.running:
+            self._ended = True
             self._process.terminate()
             try:
                 self._process.wait(_PATIENCE)
@@ -74,13 +91,18 @@ class Child:
         pipe = self._process.stderr
         if pipe is None:
             raise RuntimeError("The viewer has no pipe.")
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")  # what is read may end within a letter
         with pipe:
             while said := os.read(pipe.fileno(), 4096):
-                if self._sentence or said.startswith(b"nnviz3d: "):
-                    self._sentence += said
-                elif sys.stderr is not None:
-                    sys.stderr.write(said.decode(errors="replace"))
-                    sys.stderr.flush()
+                say(self._speech.hear(decoder.decode(said)))
+        say(self._speech.end())
+
+
+def say(words: str) -> None:
+    """Write to standard error, if there is one."""
+    if words and sys.stderr is not None:
+        sys.stderr.write(words)
+        sys.stderr.flush()
 
 
 class Viewer:
@@ -94,6 +116,8 @@ class Viewer:
         The address of a server, with the secret that it takes; empty for a window.
     close
         Is called once it is closed, whoever closed it.
+    awaited
+        Whether `wait` is called next, and raises what it could not go on for. As long as nobody waits, that is printed.
 
     Attributes
     ----------
@@ -101,11 +125,12 @@ class Viewer:
         As above.
     """
 
-    def __init__(self, child: Child, url: str, close: Callable[[], None]) -> None:
+    def __init__(self, child: Child, url: str, close: Callable[[], None], *, awaited: bool = False) -> None:
         self._child = child
         self._close = close
         self.url = url
         self._problem: Nnviz3dError | None = None
+        self._awaited = awaited
         atexit.register(self.close)
         self._watch = threading.Thread(target=self._close_with_child, name="nnviz3d viewer's end", daemon=True)
         self._watch.start()
@@ -123,6 +148,7 @@ class Viewer:
         UserError
             If it could not go on.
         """
+        self._awaited = True
         try:
             self._watch.join()
         except KeyboardInterrupt:
@@ -138,9 +164,11 @@ class Viewer:
 
     def _close_with_child(self) -> None:
         try:
-            self._child.wait()
+            self._child.wait(stoppable=True)
         except Nnviz3dError as error:
             self._problem = error
+            if not self._awaited:
+                say(f"nnviz3d: {error}\n")
         self._close()
 
     def __enter__(self) -> Self:

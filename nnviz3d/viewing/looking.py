@@ -83,7 +83,7 @@ def record(
     *,
     tour: Literal["orbit", "flythrough", "scene"] | None = None,
     size: tuple[int, int] | None = None,
-    fps: float | None = None,
+    fps: int | None = None,
     seconds: float | None = None,
     **options: Unpack[Options],
 ) -> Path:
@@ -141,14 +141,19 @@ def _view(verb: str, target: Any, x: Any, more: Sequence[str], block: bool | Non
     workshop = Workshop()
     try:
         child = Child(verb, [*workshop.arguments(target, x, options, live=True), *more], listen=verb == "serve")
-        url = child.first_line() if verb == "serve" else ""
-        if verb == "serve" and not url:
-            child.wait()
+        try:
+            url = child.first_line() if verb == "serve" else ""
+            if verb == "serve" and not url:
+                child.wait()
+        except BaseException:
+            child.end()
+            raise
     except BaseException:
         workshop.close()
         raise
-    viewer = Viewer(child, url, workshop.close)
-    if block if block is not None else not _interactive():
+    waits = block if block is not None else not _interactive()
+    viewer = Viewer(child, url, workshop.close, awaited=waits)
+    if waits:
         if url:
             print(url, flush=True)
         viewer.wait()

@@ -504,7 +504,7 @@ class TestCommand:
     def test_an_odd_size_is_said_in_one_line(self, small_capture, tmp_path):
         done = run(small_capture.path, "-o", "x.mp4", "--size", "129x97", "--fps", 2, "--seconds", 1, cwd=tmp_path)
         assert done.returncode == 0
-        assert done.stderr == "nnviz3d: .mp4 holds even sizes only: the film is 128x96, not 129x97.\n"
+        assert done.stderr == ".mp4 holds even sizes only: the film is 128x96, not 129x97.\n"
         assert decoded(tmp_path / "x.mp4").shape == (2, 96, 128, 3)
 
     @pytest.mark.parametrize(
