@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -100,6 +101,7 @@ def test_a_picture_of_one_s_own(page, tmp_path):
     assert "predicted 1" in text(page, "#sample")
     thumbnail = page.locator("#sample img")
     wait_until(lambda: thumbnail.evaluate("image => image.complete && image.naturalWidth > 0"), "it has a thumbnail")
+    assert re.fullmatch(r"samples/\d+/thumbnail\?run=[0-9a-f]{8}", str(thumbnail.get_attribute("src")))
 
 
 def test_what_is_no_picture_is_refused_with_a_sentence(page, tmp_path):

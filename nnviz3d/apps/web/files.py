@@ -6,6 +6,7 @@ import asyncio
 import io
 import re
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,8 @@ from nnviz3d.errors import UserError
 if TYPE_CHECKING:
     from nnviz3d.apps.web.app import WebApp
 
+RUN = token_hex(4)
+"""Part of a thumbnail's address: browsers keep it, and the next server at this port may have other samples."""
 _SIDE = 88
 """Pixels of a thumbnail's longer side: twice its size on the page, for dense screens."""
 _LARGEST = 64 * 2**20
@@ -83,12 +86,16 @@ def safe_name(name: str) -> str:
 async def _receive(request: web.Request, path: Path) -> int | None:
     """Write a request's body into a file; returns its size, or `None` if it is too large."""
     size = 0
-    with path.open("xb") as file:
-        async for part in request.content.iter_chunked(1 << 16):
-            size += len(part)
-            if size > _LARGEST:
-                break
-            file.write(part)
+    try:
+        with path.open("xb") as file:
+            async for part in request.content.iter_chunked(1 << 16):
+                size += len(part)
+                if size > _LARGEST:
+                    break
+                file.write(part)
+    except BaseException:  # the disk is full, or who sends it has gone
+        path.unlink(missing_ok=True)
+        raise
     if size > _LARGEST:
         path.unlink()
         return None

@@ -124,14 +124,12 @@ class Frames:
         self._renderer.render()
         return Average(self._renderer)
 
-    def _fit(self, ratio: float) -> bool:
+    def _fit(self, ratio: float) -> None:
         factor = self._density * ratio
         size = (max(8, round(self.size[0] * factor)), max(8, round(self.size[1] * factor)))
         self._renderer.factor = factor * _READABLE
-        if self._renderer.size == size:
-            return False
-        self._renderer.window.SetSize(*size)
-        return True
+        if self._renderer.size != size:
+            self._renderer.window.SetSize(*size)
 
 
 def pack(pixels: NDArray[np.uint8], quality: Quality) -> tuple[bytes, str]:

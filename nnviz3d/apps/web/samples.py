@@ -13,6 +13,7 @@ from trame.widgets import vuetify3 as v
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
+from nnviz3d.apps.web.files import RUN
 from nnviz3d.data.capture import Capture
 from nnviz3d.errors import CaptureError
 from nnviz3d.scene.stage import class_name, head_of, is_classifier, top_classes
@@ -176,7 +177,7 @@ class Samples:
 def _entry(name: str) -> None:
     html.Img(
         v_if=f"pictures && {name}",
-        src=(f"`samples/${{{name}.index}}/thumbnail`",),
+        src=(f"`samples/${{{name}.index}}/thumbnail?run={RUN}`",),
         key=(f"{name}.index",),
         loading="lazy",
         classes="thumb",

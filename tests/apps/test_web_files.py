@@ -1,0 +1,72 @@
+"""Small pictures and files that are handed in, at a server of these alone."""
+
+from __future__ import annotations
+
+import asyncio
+import runpy
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from aiohttp import ClientSession, web
+
+from nnviz3d.apps.samples import Sample
+from nnviz3d.apps.web import files
+from nnviz3d.apps.web.files import RUN, add_files
+
+
+async def file_server(samples: Sequence[Sample], folder: Path) -> tuple[web.AppRunner, int]:
+    """Start to serve; returns what ends it, and its port."""
+    live = SimpleNamespace(new_folder=lambda: folder)
+    application = web.Application()
+    add_files(application, SimpleNamespace(session=SimpleNamespace(samples=samples, live=live)))
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner, runner.addresses[0][1]
+
+
+def test_a_broken_sample_has_an_empty_thumbnail(tmp_path):
+    np.save(tmp_path / "whole.npy", np.zeros((1, 8, 8, 3), np.uint8))
+    whole = (tmp_path / "whole.npy").read_bytes()
+    (tmp_path / "header.npy").write_bytes(whole.replace(b"}", b" ", 1))
+    (tmp_path / "numbers.npy").write_bytes(whole[:-1])
+    np.save(tmp_path / "none.npy", np.zeros((1, 0, 8, 3), np.uint8))
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    names = ("whole.npy", "header.npy", "numbers.npy", "none.npy", "broken.png", "gone.png")
+
+    async def statuses() -> list[int]:
+        runner, port = await file_server([Sample(name, None, str(tmp_path / name)) for name in names], tmp_path)
+        try:
+            async with ClientSession(f"http://127.0.0.1:{port}") as client:
+                answers = [await client.get(f"/samples/{i}/thumbnail?run={RUN}") for i in range(len(names))]
+                return [answer.status for answer in answers]
+        finally:
+            await runner.cleanup()
+
+    assert asyncio.run(statuses()) == [200, 204, 204, 204, 204, 204]
+
+
+def test_who_goes_away_while_sending_leaves_no_half_file(tmp_path):
+    async def until(there: bool) -> None:
+        while (tmp_path / "x.png").exists() is not there:
+            await asyncio.sleep(0.01)
+
+    async def send_half() -> None:
+        runner, port = await file_server([], tmp_path)
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST /samples/new?name=x.png HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\nhalf")
+            await asyncio.wait_for(until(True), 30)
+            writer.close()
+            await asyncio.wait_for(until(False), 30)
+        finally:
+            await runner.cleanup()
+
+    asyncio.run(send_half())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_thumbnails_of_another_run_have_other_addresses():
+    assert runpy.run_path(files.__file__)["RUN"] != RUN
