@@ -124,6 +124,8 @@ class WebApp(TrameApp):  # type: ignore[misc]
 
     def report(self, error: Exception) -> None:
         """Say what went wrong: a person's mistake as a sentence on the page, a bug in the terminal too."""
+        if isinstance(error, ConnectionResetError):
+            return  # a page that was closed while something was being said to it
         if not isinstance(error, UserError):
             traceback.print_exception(error, file=sys.stderr)
         text = str(error) if isinstance(error, UserError) else "Something went wrong; the terminal says what."

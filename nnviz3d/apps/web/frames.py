@@ -28,7 +28,7 @@ _MOST = 16_000_000
 """Pixels of the largest picture."""
 _LOSSLESS = 4_000_000
 """Pixels up to which a still is sent exactly; packing a larger one takes too long."""
-_LONGEST_SMOOTH = 1.6
+_LONGEST_SMOOTH = 5.0
 """Seconds for a smooth picture, beyond which the plain one has to do."""
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 from nnviz3d.apps.opening import Opened
 from nnviz3d.apps.session import Session
@@ -78,6 +79,7 @@ async def _serve(session: Session, host: str, port: int, open_browser: bool) -> 
     # Not before it is needed: trame takes a second to import.
     from nnviz3d.apps.web.app import WebApp
 
+    asyncio.get_running_loop().set_exception_handler(_unless_a_page_left)
     gate = Gate(host, port)
     app = WebApp(session, gate)
     stop = asyncio.Event()
@@ -101,6 +103,12 @@ async def _serve(session: Session, host: str, port: int, open_browser: bool) -> 
             for task in (serving, drawing, ready, stopping):
                 task.cancel()
             await asyncio.gather(serving, drawing, ready, stopping, return_exceptions=True)
+
+
+def _unless_a_page_left(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Tell of what a task ended of, but not of words that were said to a page that had just been closed."""
+    if not isinstance(context.get("exception"), ConnectionResetError):
+        loop.default_exception_handler(context)
 
 
 def _announce(gate: Gate, host: str, port: int, open_browser: bool) -> None:
