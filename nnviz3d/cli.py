@@ -30,15 +30,22 @@ if TYPE_CHECKING:
 app = App(
     name="nnviz3d",
     version=__version__,
-    help="""See into a neural network: its layers as blocks of voxels in 3D, every one a real activation.
+    help="""See into a neural network: its layers as blocks of voxels in 3D,
+every one a real activation.
 
-TARGET is a scene (a .toml file, or a bundled one: digits, structure, imagenet), a model (.keras, .h5, a SavedModel
-folder, keras:EfficientNetB0 for keras.applications) or a capture (.zarr). With none, the bundled digits scene runs.""",
+TARGET is a scene (a .toml file, or a bundled one: digits, structure, imagenet),
+a model (.keras, .h5, a SavedModel folder, or keras:EfficientNetB0 for
+keras.applications) or a capture (.zarr). With none, the bundled digits scene
+runs.""",
     help_epilogue="""Examples:
 
   nnviz3d serve                               the demo, in the browser
 
   nnviz3d serve model.keras --input cat.jpg   your model on your picture
+
+  nnviz3d show model.keras --input photos/    in a window, to fly through
+
+  nnviz3d record -o digits.mp4                a film of the demo
 
   nnviz3d snapshot keras:VGG16 --input cat.jpg -o vgg.png
 
