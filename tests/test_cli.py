@@ -367,6 +367,16 @@ def save(self, file, **kwargs):
     os.kill(os.getpid(), signal.SIGINT)
 PIL.Image.Image.save = save
 """
+WHILE_DRAWING = """
+import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from nnviz3d.render.renderer import Renderer
+place = Renderer._place_text
+def interrupted(self, *arguments):  # VTK calls this
+    os.kill(os.getpid(), signal.SIGINT)
+    return place(self, *arguments)
+Renderer._place_text = interrupted
+"""
 FULL_DISK = """
 import errno, os
 import PIL.Image
@@ -390,6 +400,12 @@ class TestInterruptions:
         assert done.returncode == 128 + signal.SIGINT
         assert (tmp_path / "x.png").read_text() == "earlier"
         assert sorted(os.listdir(tmp_path)) == ["small.zarr", "x.png"]
+
+    def test_ctrl_c_while_vtk_draws(self, small, tmp_path):
+        done = run("snapshot", small, "-o", "x.png", "--size", "64x64", cwd=tmp_path, code=WHILE_DRAWING)
+        assert done.returncode == 128 + signal.SIGINT
+        assert (done.stdout, done.stderr) == ("", "")
+        assert os.listdir(tmp_path) == ["small.zarr"]
 
     def test_a_full_disk_is_said(self, small, tmp_path):
         done = run("snapshot", small, "-o", "x.png", "--size", "64x64", cwd=tmp_path, code=FULL_DISK)

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.apps.interruption import Interruption
 from nnviz3d.data.capture import Capture
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
@@ -64,7 +65,9 @@ def snapshot(
     drawn = scene.at(moment, selection)
     studio = Offscreen(size)
     try:
-        write_png(studio.picture(drawn, scene.camera(moment, aspect=aspect)), out)
+        with Interruption():
+            pixels = studio.picture(drawn, scene.camera(moment, aspect=aspect))
+        write_png(pixels, out)
     finally:
         studio.close()
 

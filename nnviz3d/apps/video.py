@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from nnviz3d.apps.film.encoded import MP4, WEBM, EncodedFilm
 from nnviz3d.apps.film.gif import GifFilm
-from nnviz3d.apps.film.interruption import Interruption
 from nnviz3d.apps.film.pictures import PictureFolder, check_folder
 from nnviz3d.apps.film.sink import FrameSink
 from nnviz3d.apps.film.writing import Writing
+from nnviz3d.apps.interruption import Interruption
 from nnviz3d.apps.pictures import require_graphics
 from nnviz3d.apps.source import check_output
 from nnviz3d.data.capture import Capture, is_capture

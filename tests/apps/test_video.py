@@ -22,10 +22,10 @@ from PIL import Image
 
 from nnviz3d.apps.film.encoded import MP4, WEBM, EncodedFilm
 from nnviz3d.apps.film.gif import GifFilm
-from nnviz3d.apps.film.interruption import Interruption
 from nnviz3d.apps.film.pictures import PictureFolder
 from nnviz3d.apps.film.sink import FrameSink
 from nnviz3d.apps.film.writing import Writing
+from nnviz3d.apps.interruption import Interruption
 from nnviz3d.apps.pictures import snapshot
 from nnviz3d.apps.video import check_film, film_size, record
 from nnviz3d.data.capture import Capture, open_capture

@@ -11,8 +11,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.apps.film.interruption import Interruption
 from nnviz3d.apps.film.sink import FrameSink
+from nnviz3d.apps.interruption import Interruption
 
 _WAITING = 3
 """Frames that wait at most."""
