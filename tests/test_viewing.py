@@ -33,6 +33,9 @@ from nnviz3d.apps.worker import SocketConnection, Worker
 from nnviz3d.data.request import Invitation
 from nnviz3d.errors import UserError
 
+# A shell that runs this in the background has had Ctrl-C ignored for all its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 class Net(keras.Model):  # a class of one's own, in a file that no other process has imported
     def __init__(self):
         super().__init__()

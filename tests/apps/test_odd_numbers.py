@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from PIL import Image
 
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR
 from tests.apps.conftest import Served
-from tests.apps.test_desktop import odd_capture
+from tests.apps.test_desktop import odd_capture, x_server
 from tests.apps.test_web import STANDS, still, wait_until
 
 if TYPE_CHECKING:
@@ -97,15 +98,16 @@ def test_what_nobody_can_read_is_a_sentence(small_capture, tmp_path: Path, comma
     else:
         target = tmp_path / "cut.zarr.zip"
         target.write_bytes(b"PK\x03\x04 and then nothing more")
-    done = subprocess.run(
-        [sys.executable, "-m", "nnviz3d", command, target.name, *COMMANDS[command]],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
-        env={**os.environ, "DISPLAY": ":0"},  # it is opened before any window is
-        timeout=60,
-    )
+    with x_server() if command == "show" else contextlib.nullcontext(":0") as display:
+        done = subprocess.run(
+            [sys.executable, "-m", "nnviz3d", command, target.name, *COMMANDS[command]],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+            env={**os.environ, "DISPLAY": display},
+            timeout=60,
+        )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert ("Update nnviz3d" if harm == "newer" else "cut.zarr.zip is not a capture") in done.stderr
