@@ -5,7 +5,15 @@ from __future__ import annotations
 import threading
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
 
 from nnviz3d.apps.worker import STAGES, Worker, run_capture
@@ -36,21 +44,24 @@ def capture_with_progress(
         return run_capture(request, bar.hear) if worker is None else worker.run(request, bar.hear)
 
 
+def one_line(console: Console, *columns: ProgressColumn) -> Progress:
+    """Make a line that moves while work lasts, and is gone after it."""
+    # In a pipe or a log there is nothing to animate, and stopping would leave an empty line.
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
 class _Bar:
     """One line that says which stage the work is in; it shows itself only if the work lasts."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._progress = Progress(
+        self._progress = one_line(
+            console,
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            # In a pipe or a log there is nothing to animate, and stopping would leave an empty line.
-            disable=not console.is_terminal,
         )
         self._task = self._progress.add_task(STAGES["import"], total=None)
         # A timer, because the first and longest stage, starting TensorFlow, says nothing while it lasts.

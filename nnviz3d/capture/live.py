@@ -20,6 +20,7 @@ from nnviz3d.capture.sample_set import Samples
 from nnviz3d.data.arrays import as_numbers
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.request import Event, Preprocessing
+from nnviz3d.data.sources import named_sources
 from nnviz3d.errors import ModelError, SampleError
 
 
@@ -101,7 +102,7 @@ def keep(model: keras.Model, x: Any = None, *, classes: Iterable[str] | None = N
         )
     loaded = LoadedModel(model, f"{type(model).__name__} {model.name!r}")
     names = tuple(str(name) for name in classes) if classes is not None else None
-    sources = _sources(x)
+    sources = named_sources(x)
     if sources is not None:
         return KeptModel(loaded, sources=sources, classes=names, live=True)
     inputs = expected_inputs(model) or _inputs_like(x)
@@ -112,17 +113,6 @@ def keep(model: keras.Model, x: Any = None, *, classes: Iterable[str] | None = N
 
 def _silent(_event: Event) -> None:
     """Tell nobody: what there is to say stands in the provenance."""
-
-
-def _sources(x: Any) -> tuple[str, ...] | None:
-    """Return what `x` names, if it names samples instead of being some."""
-    if x is None:
-        return ()
-    if isinstance(x, str | Path):
-        return (str(x),)
-    if isinstance(x, list | tuple) and x and all(isinstance(item, str | Path) for item in x):
-        return tuple(str(item) for item in x)
-    return None
 
 
 def _flat(x: Any, inputs: Inputs) -> Mapping[str, NDArray[Any]] | Sequence[NDArray[Any]]:

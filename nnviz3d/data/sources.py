@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,6 +138,17 @@ def expand(
         else:
             found.extend(_rows(source, located, shapes or {}))
     return tuple(found)
+
+
+def named_sources(x: Any) -> tuple[str, ...] | None:
+    """Return the names in what somebody hands over in Python, if it names samples instead of being some."""
+    if x is None:
+        return ()
+    if isinstance(x, str | Path):
+        return (str(x),)
+    if isinstance(x, list | tuple) and x and all(isinstance(item, str | Path) for item in x):
+        return tuple(str(item) for item in x)
+    return None
 
 
 def thumbnail_of(source: str, side: int = 64) -> NDArray[np.uint8] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -15,7 +15,7 @@ from nnviz3d.data.arrays import as_numbers
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import CaptureRequest, Invitation, Preprocessing
-from nnviz3d.data.sources import expand
+from nnviz3d.data.sources import expand, named_sources
 from nnviz3d.errors import UserError
 
 
@@ -107,12 +107,9 @@ class Workshop:
 
     def _sources(self, x: Any) -> list[str]:
         """Return what a model file is shown in the command line's words; arrays go through a file."""
-        if x is None:
-            return []
-        if isinstance(x, str | Path):
-            return [str(x)]
-        if isinstance(x, Sequence) and x and all(isinstance(item, str | Path) for item in x):
-            return [str(item) for item in x]
+        named = named_sources(x)
+        if named is not None:
+            return list(named)
         path = self.folder / "x.npz"
         if isinstance(x, Mapping):
             arrays: dict[str, Any] = {str(name): as_numbers(values) for name, values in x.items()}

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+from nnviz3d.apps.progress import one_line
 
 
 class FilmBar:
     """A context with one line that moves, on a terminal alone; call it with the frames done, and how many there are."""
 
     def __init__(self, name: str, console: Console | None = None) -> None:
-        screen = console or Console(stderr=True)
         self._name = name
-        self._progress = Progress(
+        self._progress = one_line(
+            console or Console(stderr=True),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=screen,
-            transient=True,
-            # In a pipe or a log there is nothing to animate, and stopping would leave an empty line.
-            disable=not screen.is_terminal,
         )
         self._task = self._progress.add_task("Drawing frames", total=None)
 
