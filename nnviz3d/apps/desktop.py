@@ -71,8 +71,8 @@ def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | 
     window = Window(size, scene.spec.title or scene.stage.graph.name)
     renderer = Renderer(window.target)
     try:
-        session = Session(scene, renderer, samples=found.samples, live=found.live)
-        session.selection = selection or Selection(sample=found.sample)
+        selection = selection or Selection(sample=found.sample)
+        session = Session(scene, renderer, samples=found.samples, live=found.live, selection=selection)
         desktop = Desktop(session, window)
         with _signals(desktop.quit):
             desktop.run()
@@ -97,7 +97,6 @@ class Desktop:
         self._renderer = session.renderer
         self._window = window
         self._controls = Controls(session, save=self._save, printed=lambda text: print(text, flush=True))
-        self._drawn = session.selection
         self._quality = _Quality.SMOOTH
         self._stirred = self._shown = float("-inf")
         self._average: Average | None = None
@@ -144,13 +143,11 @@ class Desktop:
         try:
             self._compose(with_panels=True)
         except UserError as error:
-            # What cannot be drawn is not selected.
             self._controls.tell(str(error))
-            if self._session.selection == self._drawn:
+            if not self._session.revert():
                 raise
-            self._session.selection = self._drawn
             self._compose(with_panels=True)
-        self._drawn = self._session.selection
+        self._session.drawn()
         self._renderer.render()
         self._quality, self._shown = quality, time.monotonic()
 

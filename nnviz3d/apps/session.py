@@ -33,6 +33,8 @@ class Session:
         What can be chosen; by default what the capture holds.
     live
         Who runs the model on samples that were not captured.
+    selection
+        What is selected at first.
 
     Attributes
     ----------
@@ -45,14 +47,20 @@ class Session:
     """
 
     def __init__(
-        self, scene: Scene, renderer: Renderer, *, samples: Sequence[Sample] = (), live: Live | None = None
+        self,
+        scene: Scene,
+        renderer: Renderer,
+        *,
+        samples: Sequence[Sample] = (),
+        live: Live | None = None,
+        selection: Selection | None = None,
     ) -> None:
         self.scene = scene
         self.renderer = renderer
         self.t = scene.duration
         self.playing = False
         self.speed = 1.0
-        self.selection = Selection()
+        self.selection = self._drawn = selection or Selection()
         self.message = ""
         self._samples = list(samples or captured_samples(scene.stage.capture))
         self._wanted: int | None = None
@@ -83,14 +91,19 @@ class Session:
         words = STAGES[self.live.stage] if self.live is not None and self.live.stage in _SLOW else ""
         return f"{words} for {name}" if words else f"Running the model on {name}"
 
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The node ids in topological order."""
-        return tuple(node.id for node in self.scene.stage.graph)
-
     def select(self, **changes: Any) -> None:
         """Change what is selected: the fields of `Selection` by name."""
         self.selection = replace(self.selection, **changes)
+
+    def drawn(self) -> None:
+        """Take note that what is selected could be drawn."""
+        self._drawn = self.selection
+
+    def revert(self) -> bool:
+        """Select again what could be drawn last, for what cannot be drawn is not selected; returns whether that differs."""
+        differs = self.selection != self._drawn
+        self.selection = self._drawn
+        return differs
 
     # Samples.
 
@@ -116,12 +129,14 @@ class Session:
 
     def poll(self) -> bool:
         """Take what the model has said since the last call; returns whether there was anything."""
-        answers = self.live.answers() if self.live is not None else []
+        if self.live is None:
+            return False
+        answers = self.live.answers()
         for answer in answers:
-            self._take(answer)
+            self._take(answer, self.live)
         return bool(answers)
 
-    def _take(self, answer: Answer) -> None:
+    def _take(self, answer: Answer, live: Live) -> None:
         # The same picture may be listed twice.
         positions = [i for i, sample in enumerate(self._samples) if sample.source == answer.source]
         expected = self._wanted in positions
@@ -138,26 +153,21 @@ class Session:
         except UserError as error:  # the model's file has changed since
             self.message = str(error)
             return
-        if self.live is not None:
-            self.live.keep(index, answer.capture.path)
+        live.keep(index, answer.capture.path)
         if answer.capture.provenance.sha256 is None and isinstance(self.selection.pick, EdgePick):
             self.select(pick=None)  # a live model may have been trained on, and the pick holds the weight it had
         for position in positions:
             self._samples[position] = replace(self._samples[position], index=index)
         if expected:
             self.select(sample=index)
-        self._forget()
+        self._forget(live)
 
-    def _forget(self) -> None:
+    def _forget(self, live: Live) -> None:
         """Let go of the samples that were run longest ago, once what was run takes more of the disk than it may."""
-        if self.live is None:
-            return
-        series = CaptureSeries.of(self.scene.stage.capture)
-        while (oldest := self.live.oldest(besides=self.selection.sample)) is not None:
-            series = series.without(oldest)
+        while (oldest := live.oldest(besides=self.selection.sample)) is not None:
+            self.scene = self.scene.revised(CaptureSeries.of(self.scene.stage.capture).without(oldest))
             self._samples = [replace(s, index=None) if s.index == oldest else s for s in self._samples]
-            self.live.forget(oldest)
-            self.scene = self.scene.revised(series)
+            live.forget(oldest)
 
     # Time.
 

@@ -71,10 +71,8 @@ class CaptureSeries(Capture):
                     f"{first.provenance.model} has changed since {first.path.name} was captured, so its numbers cannot be "
                     "seen beside the earlier ones; start again."
                 )
-        own = Part.of(first)
         self._first = first
-        self._later = later
-        self._parts = (own, *later)
+        self._parts = (Part.of(first), *later)
         self.path = first.path
         self.graph = first.graph
         self.classes = first.classes
@@ -97,7 +95,7 @@ class CaptureSeries(Capture):
 
     def plus(self, capture: Capture) -> CaptureSeries:
         """Return this series and another capture's samples after it."""
-        return CaptureSeries(self._first, (*self._later, Part.of(capture)))
+        return CaptureSeries(self._first, (*self._parts[1:], Part.of(capture)))
 
     def without(self, sample: int) -> CaptureSeries:
         """Return this series without the numbers of the later part that a sample belongs to; all others keep their places.
@@ -110,9 +108,9 @@ class CaptureSeries(Capture):
         place, _ = self._place(sample)
         if place == 0:
             raise CaptureError(f"Sample {sample} belongs to {self.path.name}, which the series begins with.")
-        later = list(self._later)
-        later[place - 1] = replace(later[place - 1], capture=None)
-        return CaptureSeries(self._first, tuple(later))
+        parts = list(self._parts)
+        parts[place] = replace(parts[place], capture=None)
+        return CaptureSeries(self._first, tuple(parts[1:]))
 
     def has_activations(self, node_id: str, output: int = 0) -> bool:
         """Whether the numbers of a node's output were captured."""

@@ -47,10 +47,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         super().__init__(get_server(f"nnviz3d-{token_hex(4)}", client_type="vue3"))
         self.session = session
         self._gate = gate
-        self._drawn = session.selection
-        self.view = RemoteView(
-            session, drawn=self.drawn, failed=self.report, ticked=self._ticked, clicked=self.guarded(self._pick)
-        )
+        self.view = RemoteView(session, failed=self.report, ticked=self._ticked, clicked=self.guarded(self._pick))
         self.title = session.scene.spec.title or session.scene.stage.graph.name
         self.samples = Samples(self)
         self.layers = Layers(self)
@@ -130,9 +127,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
             traceback.print_exception(error, file=sys.stderr)
         text = str(error) if isinstance(error, UserError) else "Something went wrong; the terminal says what."
         self.say(text)
-        if self.session.selection != self._drawn:
-            # What cannot be drawn is not selected.
-            self.session.selection = self._drawn
+        if self.session.revert():
             self.view.changed()
         self.synchronize()
 
@@ -140,10 +135,6 @@ class WebApp(TrameApp):  # type: ignore[misc]
         """Show a sentence on the page for a while."""
         with self.state:
             self.state.message = sentence
-
-    def drawn(self) -> None:
-        """Take note that what is selected could be drawn."""
-        self._drawn = self.session.selection
 
     # What the controls do.
 

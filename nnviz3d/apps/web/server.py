@@ -67,8 +67,8 @@ def serve(
     scene = Scene.build(found.spec, found.capture)
     renderer = Renderer(offscreen_window(size))
     try:
-        session = Session(scene, renderer, samples=found.samples, live=found.live)
-        session.selection = selection or Selection(sample=found.sample)
+        selection = selection or Selection(sample=found.sample)
+        session = Session(scene, renderer, samples=found.samples, live=found.live, selection=selection)
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_serve(session, host, chosen, open_browser))
     finally:

@@ -39,8 +39,8 @@ class RemoteView:
     ----------
     session
         What is shown.
-    drawn, failed
-        Are told that the session could be drawn, or why not.
+    failed
+        Is told why the session could not be drawn.
     ticked
         Is told whenever the clock of a playing scene has moved.
     clicked
@@ -53,13 +53,11 @@ class RemoteView:
         self,
         session: Session,
         *,
-        drawn: Callable[[], None],
         failed: Callable[[Exception], None],
         ticked: Callable[[], None],
         clicked: Callable[[tuple[float, float]], None],
     ) -> None:
         self._session = session
-        self._drawn = drawn
         self._failed = failed
         self._ticked = ticked
         self._clicked = clicked
@@ -170,7 +168,7 @@ class RemoteView:
             return
         if pixels is None:
             return
-        self._drawn()
+        self._session.drawn()
         content, media = await asyncio.to_thread(pack, pixels, quality)
         height, width = pixels.shape[:2]
         meta = {"type": media, "codec": "", "w": width, "h": height, "st": int(time.time() * 1000), "key": "key"}
