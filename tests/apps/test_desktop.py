@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,24 +31,16 @@ from nnviz3d.scene.primitives import Callout, KeyRow, Lines, Row, TextRow, Voxel
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, read_scene
-from tests.support import captures
+from tests.support import captures, waiting
 from tests.support.graphs import chain
 from tests.support.pinhole import to_pixels
 from tests.support.screen import shows
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Xvfb is for Linux")
-PATIENCE = 60.0
 SIZE = (900, 600)
 SCREEN = (1000, 700)
-
-
-def wait_until(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"Waited {PATIENCE:.0f} s in vain: {what}")
+PATIENCE = 60.0
+wait_until = partial(waiting.wait_until, patience=PATIENCE, pause=0.05)
 
 
 @contextlib.contextmanager
@@ -92,7 +85,9 @@ class Shown:
 
     def __init__(self, display: str, folder: Path, *arguments: str, size: tuple[int, int] = SIZE) -> None:
         self.display = display
-        self.environment = {**os.environ, "DISPLAY": display}
+        # Tests that drew off screen before have told VTK so for this whole process.
+        inherited = {k: v for k, v in os.environ.items() if k != "VTK_DEFAULT_OPENGL_WINDOW"}
+        self.environment = {**inherited, "DISPLAY": display}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "nnviz3d", "show", "--size", f"{size[0]}x{size[1]}", *arguments],
             stdout=subprocess.PIPE,

@@ -6,8 +6,10 @@ import io
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene
 from tests.apps.conftest import Served
+from tests.support import waiting
 from tests.support.pinhole import to_pixels
 from tests.support.screen import shows
 
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.chromium
-PATIENCE = 120.0
+wait_until = partial(waiting.wait_until, patience=120.0, pause=0.1)
 STANDS = """() => {
   const image = document.querySelector('#view img');
   if (image === null) return false;
@@ -37,15 +40,6 @@ STANDS = """() => {
   return image.complete && image.naturalWidth === Math.round(box.width * devicePixelRatio)
     && image.naturalHeight === Math.round(box.height * devicePixelRatio);
 }"""
-
-
-def wait_until(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"Waited {PATIENCE:.0f} s in vain: {what}")
 
 
 def pixels(page: Page) -> NDArray[np.uint8]:
@@ -85,18 +79,25 @@ def text(page: Page, selector: str) -> str:
     return str(page.locator(selector).first.inner_text())
 
 
-@pytest.fixture
-def page(chromium: Browser, served: Served) -> Iterator[Page]:
+@contextmanager
+def looking(chromium: Browser, server: Served) -> Iterator[Page]:
+    """A page that shows the picture, and in the end has had nothing to complain of."""
     context = chromium.new_context(viewport={"width": 1280, "height": 720})
     page = context.new_page()
     said: list[str] = []
     page.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda e: said.append(str(e)))
-    page.goto(served.url)
+    page.goto(server.url)
     wait_until(lambda: page.evaluate(STANDS), "the picture is there")
     yield page
     context.close()
     assert not said
+
+
+@pytest.fixture
+def page(chromium: Browser, served: Served) -> Iterator[Page]:
+    with looking(chromium, served) as page:
+        yield page
 
 
 def drag(page: Page, right: int, down: int, *, button: str = "left") -> None:

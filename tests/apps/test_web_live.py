@@ -16,7 +16,7 @@ from PIL import Image
 
 from nnviz3d.data.bundled import bundled, digits
 from tests.apps.conftest import Served
-from tests.apps.test_web import STANDS, changed, still, text, wait_until
+from tests.apps.test_web import STANDS, changed, looking, still, text, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -37,16 +37,8 @@ def live():
 
 @pytest.fixture
 def page(chromium: Browser, live: Served):
-    context = chromium.new_context(viewport={"width": 1280, "height": 720})
-    page = context.new_page()
-    said: list[str] = []
-    page.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda e: said.append(str(e)))
-    page.goto(live.url)
-    wait_until(lambda: page.evaluate(STANDS), "the picture is there")
-    yield page
-    context.close()
-    assert not said
+    with looking(chromium, live) as page:
+        yield page
 
 
 def workers_of(server: Served) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
-from tests.apps.conftest import CHROMIUM, Served
+from tests.apps.conftest import Served
 from tests.apps.test_web import STANDS, wait_until
 from tests.benchmarks.timing import table
 
@@ -58,26 +57,13 @@ HAND = """([x, y]) => {
 """Moves a pointer that is down 60 times a second, as a hand does; Playwright's own moves wait for the page each time."""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("Chromium is not installed: apt install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM))
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Callable[..., Page]]:
+def page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     servers: list[Served] = []
 
     def opened(*target: str) -> Page:
         servers.append(Served(*target))
-        page = browser.new_context(viewport=PAGE).new_page()  # type: ignore[arg-type]
+        page = chromium.new_context(viewport=PAGE).new_page()  # type: ignore[arg-type]
         page.goto(servers[-1].url)
         wait_until(lambda: page.evaluate(STANDS), "the picture is there")
         time.sleep(2)
