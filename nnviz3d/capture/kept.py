@@ -87,8 +87,9 @@ class KeptModel:
             top_k=request.top_k,
             seed=request.seed,
             transient=request.transient,
+            insights=request.insights,
         )
-        return capture_model(self.traced, samples, options, report)
+        return capture_model(self.traced, samples, options, report, self.samples)
 
     def _one(self, inputs: Sequence[str], position: int) -> str:
         """Find the source of one of all the samples that inputs hold."""

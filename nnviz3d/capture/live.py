@@ -19,9 +19,11 @@ from nnviz3d.capture.load import LoadedModel
 from nnviz3d.capture.sample_set import Samples
 from nnviz3d.data.arrays import as_numbers
 from nnviz3d.data.capture import Capture, open_capture
-from nnviz3d.data.request import Event, Preprocessing
+from nnviz3d.data.request import Event, Insights, Preprocessing
 from nnviz3d.data.sources import named_sources
 from nnviz3d.errors import ModelError, SampleError
+
+_NOTHING_MORE = Insights()
 
 
 def capture(
@@ -35,6 +37,7 @@ def capture(
     all_weights: bool = False,
     top_k: int = 256,
     seed: int = 0,
+    insights: Insights = _NOTHING_MORE,
 ) -> Capture:
     """Run a live model once on some samples and keep every number that it computes.
 
@@ -62,6 +65,8 @@ def capture(
         How many connections to keep for each pair of layers and each ranking.
     seed
         For ``random``.
+    insights
+        What is wanted beyond one forward pass: gradients, attributions, attention, features, embeddings.
 
     Raises
     ------
@@ -76,8 +81,8 @@ def capture(
     samples = kept.samples(kept.sources, seed=seed)
     if labels is not None and kept.held is None:
         samples = _with_labels(samples, np.asarray(labels))
-    options = run.Options(Path(out), preprocess, kept.classes, all_weights, top_k, seed)
-    run.capture_model(kept.traced, samples, options, _silent)
+    options = run.Options(Path(out), preprocess, kept.classes, all_weights, top_k, seed, insights=insights)
+    run.capture_model(kept.traced, samples, options, _silent, kept.samples)
     return open_capture(out)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from nnviz3d import __version__
 from nnviz3d.capture.activations import Batch, RandomWatch
 from nnviz3d.capture.connections import ConnectionFinder
 from nnviz3d.capture.describe import DescribedModel
+from nnviz3d.capture.insights import ReadSamples, Work, write_insights
 from nnviz3d.capture.preprocess import Decision, apply, decide
 from nnviz3d.capture.requests import Report
 from nnviz3d.capture.sample_set import Samples
 from nnviz3d.capture.trace import TracedModel
 from nnviz3d.capture.weights import write_weights
 from nnviz3d.data.records import Provenance
-from nnviz3d.data.request import Finished, Notice, Preprocessing, Progress
+from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing, Progress
 from nnviz3d.data.writer import CaptureWriter, check_destination
 
 
@@ -40,10 +42,18 @@ class Options:
     top_k: int = 256
     seed: int = 0
     transient: bool = False
+    insights: Insights = field(default_factory=Insights)
 
 
-def capture_model(model: TracedModel, samples: Samples, options: Options, report: Report) -> Finished:
+def capture_model(
+    model: TracedModel, samples: Samples, options: Options, report: Report, read: ReadSamples
+) -> Finished:
     """Run a model on samples and write the capture.
+
+    Parameters
+    ----------
+    read
+        Reads further samples for the model, such as a data set to be placed as points.
 
     Raises
     ------
@@ -112,6 +122,18 @@ def capture_model(model: TracedModel, samples: Samples, options: Options, report
             finder.write(writer)
             if not options.transient:
                 write_weights(writer, described, everything=options.all_weights)
+            clock.stop()
+            work = Work(
+                insights=options.insights,
+                model=trace.differentiable,
+                samples=samples,
+                arrays=arrays,
+                classes=_classes(options, samples, described),
+                prepare=partial(_prepare, asked=options.preprocess, decision=decision),
+                read=read,
+                out=options.out,
+            )
+            write_insights(writer, work, report)
             writer.commit(len(samples))
     clock.stop()
     model.ran(trace)

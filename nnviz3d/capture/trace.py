@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.activations import Forward
 from nnviz3d.capture.connections import Pairs
 from nnviz3d.capture.describe import DescribedModel, describe
+from nnviz3d.capture.differentiable import DifferentiableModel
 from nnviz3d.capture.graph import Inputs, Program, open_model
 from nnviz3d.capture.load import LoadedModel
 
@@ -25,6 +26,11 @@ class Trace:
         self.described = describe(open_model(loaded.model, inputs), loaded.model.name)
         self.forward = Forward(self.described, inputs.specs)
         self._pairs: Pairs | None = None
+
+    @cached_property
+    def differentiable(self) -> DifferentiableModel:
+        """The model as a function that can be differentiated by what any of its layers gave."""
+        return DifferentiableModel(self.described, self.specs)
 
     def pairs(self, described: DescribedModel, *, anew: bool) -> Pairs:
         """Return the connected pairs of layers.

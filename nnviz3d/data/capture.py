@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import zarr
@@ -13,12 +14,12 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore, ZipStore
 
 from nnviz3d.data import store
+from nnviz3d.data.explanations import SampleInsights, read_embedding, read_features
 from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.insights import Embedding, FeatureVisualization
 from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
+from nnviz3d.data.stored import StoredArrays
 from nnviz3d.errors import CaptureError
-
-_DAMAGES = (RuntimeError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile)
-"""What Zarr raises where a chunk or a description of numbers is not what it was."""
 
 
 class Capture:
@@ -44,7 +45,6 @@ class Capture:
 
     def __init__(self, path: Path, root: zarr.Group) -> None:
         self.path = path
-        self._root = root
         attributes = root.attrs.asdict()
         if attributes.get("format") != store.FORMAT:
             raise CaptureError(f"{path} is a Zarr store but not a capture: its format is {attributes.get('format')!r}.")
@@ -61,20 +61,20 @@ class Capture:
         self.complete = attributes.get("complete") is True
         committed = attributes.get("committed")
         self.committed = committed if isinstance(committed, int) else 0
-        self._opened: dict[str, zarr.Array[Any] | None] = {}
+        self._stored = StoredArrays(path, root, complete=self.complete, committed=self.committed)
 
     def has_activations(self, node_id: str, output: int = 0) -> bool:
         """Whether the numbers of a node's output were captured."""
-        return self._array(store.activation_path(node_id, output)) is not None
+        return self._stored.find(store.activation_path(node_id, output)) is not None
 
     def activation_shape(self, node_id: str, output: int = 0) -> tuple[int, ...]:
         """Return the shape of one sample of a node's output, without reading it."""
-        return tuple(self._require(store.activation_path(node_id, output)).shape[1:])
+        return tuple(self._stored.require(store.activation_path(node_id, output)).shape[1:])
 
     def activations(self, node_id: str, output: int = 0) -> LayerActivations:
         """Read what a node's output held for all committed samples, ``(N, *shape)``."""
-        stored = self._require(store.activation_path(node_id, output))
-        return LayerActivations(node_id, self._read(stored, slice(self.committed)))
+        stored = self._stored.require(store.activation_path(node_id, output))
+        return LayerActivations(node_id, self._stored.read(stored, slice(self.committed)))
 
     def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
         """Read what a node's output held for one sample, ``shape``.
@@ -84,7 +84,7 @@ class Capture:
         CaptureError
             If it was not captured, its shape is not the graph's, or the store is damaged.
         """
-        array = self._require(store.activation_path(node_id, output))
+        array = self._stored.require(store.activation_path(node_id, output))
         expected = self.graph.node(node_id).shapes[output]
         found = array.shape[1:]
         if len(found) != len(expected) or any(n is not None and n != m for n, m in zip(expected, found, strict=True)):
@@ -92,22 +92,22 @@ class Capture:
                 f"{self.path}: {node_id!r} is said to have the shape {expected} but its numbers have {found}; "
                 "the capture is damaged: capture again."
             )
-        return self._sample(array, sample)
+        return self._stored.sample(array, sample)
 
     def input(self, name: str, sample: int = 0) -> NDArray[Any]:
         """Read what the model was fed through the input of this name."""
-        return self._sample(self._require(store.input_path(name)), sample)
+        return self._stored.sample(self._stored.require(store.input_path(name)), sample)
 
     def picture(self, name: str, sample: int = 0) -> NDArray[np.uint8] | None:
         """Read a sample as people would look at it, ``(H, W, 3)``; `None` if it is no picture."""
-        array = self._array(store.picture_path(name))
-        return None if array is None else self._sample(array, sample)
+        array = self._stored.find(store.picture_path(name))
+        return None if array is None else self._stored.sample(array, sample)
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
         """The true class of each committed sample, ``(N,)``, if known."""
-        array = self._array("labels")
-        return None if array is None else self._read(array, slice(self.committed))
+        array = self._stored.find("labels")
+        return None if array is None else self._stored.read(array, slice(self.committed))
 
     def label(self, sample: int) -> int | None:
         """Return the true class of a sample, if known."""
@@ -126,17 +126,17 @@ class Capture:
     def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
         """Read a pair's strongest connections for one sample; `None` if none were captured."""
         path = store.connection_path(source, target)
-        index = self._array(f"{path}/index")
+        index = self._stored.find(f"{path}/index")
         if index is None:
             return None
-        attributes = self._root[path].attrs.asdict()
+        attributes = self._stored.attributes(path)
         rule, rankings, totals = (attributes.get(key) for key in ("rule", "rankings", "totals"))
         if rule not in ("dense", "fan") or not isinstance(rankings, list) or not isinstance(totals, list):
             raise CaptureError(f"{self.path} is damaged: {path} does not say what its connections are. Capture again.")
         if ranking not in rankings:
             return None
         which = rankings.index(ranking)
-        pairs = self._sample(index, sample)[which]
+        pairs = self._stored.sample(index, sample)[which]
         real = pairs[:, 0] >= 0  # the rest fills up a record that is shorter than the longest
         return Connections(
             source,
@@ -145,56 +145,49 @@ class Capture:
             ranking,
             int(str(totals[sample])),
             pairs[real],
-            self._sample(self._require(f"{path}/weight"), sample)[which][real],
-            self._sample(self._require(f"{path}/contribution"), sample)[which][real],
+            self._stored.sample(self._stored.require(f"{path}/weight"), sample)[which][real],
+            self._stored.sample(self._stored.require(f"{path}/contribution"), sample)[which][real],
         )
 
     def weights(self, layer: str) -> Mapping[str, NDArray[Any]]:
         """Read a layer's variables by name; empty if they were not captured."""
-        try:
-            group = self._root[f"weights/{layer}/@0"]
-        except KeyError:
-            return {}
-        if not isinstance(group, zarr.Group):
-            return {}
-        return {name: self._read(array, ...) for name, array in group.arrays()}
+        return self._stored.group(f"weights/{layer}/@0")
 
-    def _array(self, path: str) -> zarr.Array[Any] | None:
-        if path not in self._opened:
-            try:
-                found = self._root[path]
-            except KeyError:
-                found = None
-            except _DAMAGES as error:
-                raise self._damaged(path, error) from error
-            array = found if isinstance(found, zarr.Array) else None
-            # A missing chunk reads as zeros, and zeros that nobody measured must never be drawn.
-            if array is not None and self.complete and array.nchunks_initialized != array.nchunks:
-                raise CaptureError(f"{self.path} is damaged: {path} lacks part of its numbers. Capture again.")
-            self._opened[path] = array
-        return self._opened[path]
+    def insights(self, sample: int = 0) -> SampleInsights:
+        """Return what explains one sample: targets, gradients, attributions, attention."""
+        return SampleInsights(self._stored, sample)
 
-    def _require(self, path: str) -> zarr.Array[Any]:
-        array = self._array(path)
-        if array is None:
-            raise CaptureError(f"{self.path} holds no {path}; it was not captured.")
-        return array
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The attribution methods whose maps were captured."""
+        return self._stored.members("attributions")
 
-    def _sample(self, array: zarr.Array[Any], sample: int) -> NDArray[Any]:
-        if not 0 <= sample < self.committed:
-            raise CaptureError(
-                f"There is no sample {sample}; {self.path.name} holds samples 0 to {self.committed - 1}."
-            )
-        return self._read(array, sample)
+    def has_gradients(self) -> bool:
+        """Whether gradients of a target by the layers were captured."""
+        return bool(self._stored.members("gradients"))
 
-    def _read(self, array: zarr.Array[Any], selection: Any) -> NDArray[Any]:
-        try:
-            return np.asarray(array[selection])
-        except _DAMAGES as error:
-            raise self._damaged(array.path, error) from error
+    def has_attention(self, node_id: str) -> bool:
+        """Whether the scores of an attention layer were captured."""
+        return self._stored.find(store.attention_path(node_id)) is not None
 
-    def _damaged(self, path: str, error: Exception) -> CaptureError:
-        return CaptureError(f"{self.path} is damaged: {path} cannot be read ({error}). Capture again.")
+    def features(self, node_id: str) -> FeatureVisualization | None:
+        """Read what drives a layer's channels; `None` if it was not captured."""
+        return read_features(self._stored, node_id)
+
+    @property
+    def embeddings(self) -> tuple[str, ...]:
+        """The names of the captured embeddings: node ids."""
+        return tuple(unquote(name) for name in self._stored.members("embeddings"))
+
+    def embedding(self, name: str) -> Embedding:
+        """Read an embedding.
+
+        Raises
+        ------
+        CaptureError
+            If there is none of this name, or it is damaged.
+        """
+        return read_embedding(self._stored, name)
 
 
 def is_capture(path: Path | str) -> bool:

@@ -10,6 +10,110 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 Preprocessing = Literal["tf", "torch", "caffe", "unit", "none"]
 
 
+class FeatureOptions(BaseModel):
+    """How inputs that drive channels are looked for.
+
+    Attributes
+    ----------
+    objective
+        ``channel``, its mean; or ``neuron``, its cell in the middle. Numbers of an output are always taken as they are.
+    parametrization
+        ``fourier``, by the spectrum of a picture with decorrelated colours; or ``pixel``.
+    steps
+        Steps of gradient ascent.
+    seed
+        Of the start and of the jitter.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    objective: Literal["channel", "neuron"] = "channel"
+    parametrization: Literal["fourier", "pixel"] = "fourier"
+    steps: Annotated[int, Field(ge=1)] = 256
+    seed: int = 0
+
+
+class EmbeddingOptions(BaseModel):
+    """How points are placed.
+
+    Attributes
+    ----------
+    method
+        ``tsne``, or ``pca``, the fast first look that t-SNE starts with too.
+    engine
+        ``opentsne``, Barnes-Hut with progress; or ``sklearn``, the reference.
+    dimensions
+        2 or 3.
+    perplexity
+        How many neighbours count, roughly; `None`: 30, less for few points.
+    pooled
+        Whether maps are averaged over their places first: one number a channel.
+    seed
+        Of what is drawn at random.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal["tsne", "pca"] = "tsne"
+    engine: Literal["opentsne", "sklearn"] = "opentsne"
+    dimensions: Literal[2, 3] = 3
+    perplexity: Annotated[float, Field(gt=0)] | None = None
+    pooled: bool = False
+    seed: int = 0
+
+
+class Insights(BaseModel):
+    """What is wanted beyond one forward pass.
+
+    Attributes
+    ----------
+    targets
+        What is explained: a class by its number or name, or any number of an output, ``OUTPUT[INDEX]``; empty: what the
+        model itself answers most strongly.
+    gradients
+        The gradient of each target's score by every layer's activation.
+    attributions
+        Methods by name: ``grad_cam``, ``integrated_gradients``, ...
+    layers
+        The layers whose places class activation maps are of; empty: the last that has any.
+    baseline
+        What integrated gradients and occlusion take for "nothing there": ``zero``, ``mean`` (of the sample), ``blur``,
+        or ``noise``.
+    attention
+        The scores of all attention layers.
+    features
+        Layers, by globs over node ids, whose channels are driven as high as they go; ``conv2d[3]`` and ``conv2d[0:8]``
+        say which channels.
+    feature_options
+        How.
+    embeddings
+        Layers, by globs over node ids, whose answers are placed as points; an input stands for the samples themselves.
+    dataset
+        What the model is run on for that, named as inputs are; empty: the samples themselves.
+    embedding_options
+        How.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    targets: tuple[str, ...] = ()
+    gradients: bool = False
+    attributions: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    baseline: Literal["zero", "mean", "blur", "noise"] = "zero"
+    attention: bool = False
+    features: tuple[str, ...] = ()
+    feature_options: FeatureOptions = FeatureOptions()
+    embeddings: tuple[str, ...] = ()
+    dataset: tuple[str, ...] = ()
+    embedding_options: EmbeddingOptions = EmbeddingOptions()
+
+    @property
+    def explains(self) -> bool:
+        """Whether there is a target to find."""
+        return self.gradients or bool(self.attributions)
+
+
 class CaptureRequest(BaseModel):
     """Everything that one capture depends on.
 
@@ -41,6 +145,8 @@ class CaptureRequest(BaseModel):
     shapes
         One for each input of the model, without the batch: where the model leaves sizes open, bring the samples to
         these, those of other samples that they are to be seen beside. Empty: the samples decide.
+    insights
+        What is wanted beyond one forward pass.
     transient
         The capture is one of a session that goes with it: it holds no weights, which the session's first capture has,
         and a ``.zarr.zip`` is written in haste, not compressed.
@@ -61,6 +167,7 @@ class CaptureRequest(BaseModel):
     only: int | None = None
     shapes: tuple[tuple[int, ...], ...] = ()
     transient: bool = False
+    insights: Insights = Insights()
 
 
 class Invitation(BaseModel):

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.explanations import SampleInsights
+from nnviz3d.data.insights import Embedding, FeatureVisualization
 from nnviz3d.data.records import Connections, LayerActivations, Ranking
 from nnviz3d.errors import CaptureError
 
@@ -164,6 +166,37 @@ class CaptureSeries(Capture):
     def weights(self, layer: str) -> Mapping[str, NDArray[Any]]:
         """Read a layer's variables by name; empty if they were not captured."""
         return self._first.weights(layer)
+
+    def insights(self, sample: int = 0) -> SampleInsights:
+        """Return what explains one sample: targets, gradients, attributions, attention."""
+        part, local = self._find(sample)
+        return part.insights(local)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The attribution methods whose maps the first part holds."""
+        return self._first.methods
+
+    def has_gradients(self) -> bool:
+        """Whether the first part holds gradients."""
+        return self._first.has_gradients()
+
+    def has_attention(self, node_id: str) -> bool:
+        """Whether the scores of an attention layer were captured."""
+        return self._first.has_attention(node_id)
+
+    def features(self, node_id: str) -> FeatureVisualization | None:
+        """Read what drives a layer's channels; `None` if it was not captured."""
+        return self._first.features(node_id)
+
+    @property
+    def embeddings(self) -> tuple[str, ...]:
+        """The names of the embeddings that the first part holds."""
+        return self._first.embeddings
+
+    def embedding(self, name: str) -> Embedding:
+        """Read an embedding."""
+        return self._first.embedding(name)
 
     def _whole(self) -> tuple[Capture, ...]:
         """Return all parts, of which none may be forgotten."""

@@ -99,23 +99,23 @@ class CaptureWriter:
 
     def write_activations(self, node_id: str, output: int, start: int, values: NDArray[Any]) -> None:
         """Write one output of a node for samples ``start`` and on; values ``(n, *shape)``."""
-        self._write(store.activation_path(node_id, output), start, values)
+        self.rows(store.activation_path(node_id, output), start, values)
 
     def write_input(self, name: str, start: int, values: NDArray[Any]) -> None:
         """Write what the model was fed, ``(n, *shape)``."""
-        self._write(store.input_path(name), start, values)
+        self.rows(store.input_path(name), start, values)
 
     def write_pictures(self, name: str, values: NDArray[np.uint8]) -> None:
         """Write the samples as people would look at them, ``(N, H, W, 3)`` uint8."""
-        self._write(store.picture_path(name), 0, values)
+        self.rows(store.picture_path(name), 0, values)
 
     def write_labels(self, labels: NDArray[np.integer[Any]]) -> None:
         """Write the true class of each sample, ``(N,)``."""
-        self._write("labels", 0, np.asarray(labels, dtype=np.int64))
+        self.rows("labels", 0, np.asarray(labels, dtype=np.int64))
 
     def write_weights(self, layer: str, variable: str, values: NDArray[Any]) -> None:
         """Write one variable of a layer, whole."""
-        self._put(store.weight_path(layer, variable), as_stored(values))
+        self.whole(store.weight_path(layer, variable), as_stored(values))
 
     def write_connections(self, found: Mapping[Ranking, Sequence[Connections]]) -> None:
         """Write one pair's strongest connections: by every ranking, one record for each sample in order.
@@ -133,27 +133,30 @@ class CaptureWriter:
             return np.stack([np.stack([_filled(part(c), k, filler) for c in column]) for column in columns], axis=1)
 
         attributes = {"rule": first.rule, "rankings": list(RANKINGS), "totals": [c.total for c in columns[0]]}
-        self._make_groups(path, attributes)
-        self._put(f"{path}/index", packed(lambda c: c.index, -1))
-        self._put(f"{path}/weight", packed(lambda c: c.weight, 0))
-        self._put(f"{path}/contribution", packed(lambda c: c.contribution, 0))
+        self.group(path, attributes)
+        self.whole(f"{path}/index", packed(lambda c: c.index, -1))
+        self.whole(f"{path}/weight", packed(lambda c: c.weight, 0))
+        self.whole(f"{path}/contribution", packed(lambda c: c.contribution, 0))
 
     def commit(self, samples: int) -> None:
         """Say, after their numbers, that the first so many samples are whole."""
         self._attributes["committed"] = samples
         self._sink.update({"committed": samples})
 
-    def _write(self, path: str, start: int, values: NDArray[Any]) -> None:
-        self._make_groups(path.rpartition("/")[0])
+    def rows(self, path: str, start: int, values: NDArray[Any]) -> None:
+        """Write samples ``start`` and on of an array whose first axis is samples, as `data.explanations` does."""
+        self.group(path.rpartition("/")[0])
         self._sink.write(path, self.samples, start, as_stored(values))
 
-    def _put(self, path: str, values: NDArray[Any]) -> None:
-        self._make_groups(path.rpartition("/")[0])
+    def whole(self, path: str, values: NDArray[Any]) -> None:
+        """Write a whole array."""
+        self.group(path.rpartition("/")[0])
         self._sink.put(path, values)
 
-    def _make_groups(self, path: str, attributes: Mapping[str, Any] | None = None) -> None:
+    def group(self, path: str, attributes: Mapping[str, Any] | None = None) -> None:
+        """Make a group, and those above it that are not there yet; attributes only with the first call for a path."""
         if path and path not in self._groups:
-            self._make_groups(path.rpartition("/")[0])
+            self.group(path.rpartition("/")[0])
             self._sink.group(path, attributes or {})
             self._groups.add(path)
 

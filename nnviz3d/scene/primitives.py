@@ -88,6 +88,54 @@ class Image:
 
 
 @dataclass(frozen=True, eq=False)
+class Tiles:
+    """Many small pictures of one size that stand in the world, facing +z: channels laid out as a grid, thumbnails.
+
+    Attributes
+    ----------
+    name
+        Node id of what they belong to.
+    pixels
+        ``(n, h, w, 3)`` uint8, the first row on top.
+    origins
+        ``(n, 3)`` float32 world coordinates of the lower left corners; new ones move the tiles without an upload.
+    size
+        Width and height of a tile in world units.
+    channels
+        ``(n,)`` int64: which channel of the layer each shows.
+    """
+
+    name: str
+    pixels: NDArray[np.uint8]
+    origins: NDArray[np.float32]
+    size: tuple[float, float]
+    channels: NDArray[np.int64]
+    opacity: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """A cloud of points, each a small lit ball at a constant size on the screen.
+
+    Attributes
+    ----------
+    name
+        The embedding's name.
+    points
+        ``(n, 3)`` float32 world coordinates.
+    colors
+        ``(n, 4)`` float32: red, green, blue, opacity.
+    sizes
+        ``(n,)`` float32: diameter in pixels of a 720 pixels high picture.
+    """
+
+    name: str
+    points: NDArray[np.float32]
+    colors: NDArray[np.float32]
+    sizes: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class Ends:
     """What some lines connect.
 
@@ -287,7 +335,7 @@ class Callout:
     path: NDArray[np.float32]
 
 
-Primitive = Voxels | Image | Lines | Box | Labels | Panel | Callout
+Primitive = Voxels | Image | Tiles | Points | Lines | Box | Labels | Panel | Callout
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+from nnviz3d.data.insights import Target
 from nnviz3d.data.records import Ranking
 from nnviz3d.scene.colors import Normalize
+
+Quantity = Literal["activation", "gradient", "attribution", "difference"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,15 @@ class Selection:
         Name of a colour map for layers without negative numbers.
     normalize, ranking
         As in the views of these settings.
+    quantity
+        What the cells of the blocks show: the activation itself, the gradient of the target's score by it, the
+        attribution (gradient times activation), or the difference of two samples.
+    against
+        The sample B of a difference A - B.
+    target
+        Which of the explained targets; by default the model's own answer.
+    method
+        Which attribution method's map.
     pick
         What was pointed at: marked, and told in full.
     """
@@ -77,4 +90,8 @@ class Selection:
     colormap: str | None = None
     normalize: Normalize | None = None
     ranking: Ranking | None = None
+    quantity: Quantity | None = None
+    against: int | None = None
+    target: Target | None = None
+    method: str | None = None
     pick: Pick | None = None

@@ -1,0 +1,79 @@
+"""What every attribution method is: one function of model, samples and target, with a few settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a method needs to know beside model, samples and target.
+
+    Attributes
+    ----------
+    layer
+        Node id of the layer whose places the map is of: an input for methods that look at pixels.
+    baselines
+        What stands for "nothing there": for each input of the model ``(n, *shape)``.
+    seed
+        For methods that draw at random.
+    report
+        Is told how many steps of the work are done, and of how many.
+    """
+
+    layer: str
+    baselines: Sequence[NDArray[Any]]
+    seed: int
+    report: Callable[[int, int], None]
+
+
+class Function(Protocol):
+    """How much each place of ``settings.layer`` counts for ``g``.
+
+    Parameters
+    ----------
+    model, x, y, g
+        ``g(model, x, y)`` gives what is explained, ``(n,)``; x is ``(n, *shape)`` for each input, y is ``(n,)``.
+    settings
+        As above.
+
+    Returns
+    -------
+    ``(n, *places)`` float32, channels left out: ``(n, H, W)`` for pictures.
+    """
+
+    def __call__(
+        self, model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, settings: Settings
+    ) -> NDArray[np.float32]:
+        """Attribute."""
+        ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """An attribution method.
+
+    Attributes
+    ----------
+    name
+        As on the command line: ``grad_cam``.
+    title
+        As in a picture: ``Grad-CAM``.
+    at
+        Whether it looks at the places of an input, or of a convolution (or another layer that has places).
+    signed
+        Whether its numbers may be negative.
+    """
+
+    name: str
+    title: str
+    at: Literal["input", "layer"]
+    signed: bool
+    attribute: Function

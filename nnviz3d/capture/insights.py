@@ -1,0 +1,66 @@
+"""Computes what is wanted of a model beyond one forward pass, and writes it into the capture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from nnviz3d.capture.differentiable import DifferentiableModel
+from nnviz3d.capture.requests import Report
+from nnviz3d.capture.sample_set import Samples
+from nnviz3d.data.request import Insights
+from nnviz3d.data.writer import CaptureWriter
+
+
+class ReadSamples(Protocol):
+    """Reads samples for the model; see `KeptModel.samples`."""
+
+    def __call__(self, sources: Sequence[str], *, seed: int = 0, shapes: Sequence[tuple[int, ...]] = ()) -> Samples:
+        """Read what these sources name."""
+        ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """What there is to compute, and from what.
+
+    Attributes
+    ----------
+    insights
+        What is wanted.
+    model
+        The model, traced for samples of these shapes.
+    samples, arrays
+        What the capture is of, as read and as the model takes it: ``(N, *shape)`` for each input.
+    classes
+        Names of the classes, if known.
+    prepare
+        Brings other samples to what the model takes, as these were.
+    read
+        Reads other samples.
+    out
+        Where the capture will stand; an earlier one may stand there still.
+    """
+
+    insights: Insights
+    model: DifferentiableModel
+    samples: Samples
+    arrays: Sequence[NDArray[Any]]
+    classes: tuple[str, ...] | None
+    prepare: Callable[[Samples], list[NDArray[Any]]]
+    read: ReadSamples
+    out: Path
+
+
+def write_insights(writer: CaptureWriter, work: Work, report: Report) -> None:
+    """Compute all that is wanted and write it.
+
+    Raises
+    ------
+    UserError
+        If something cannot be computed for this model or these samples; the sentence says why and what to do.
+    """
