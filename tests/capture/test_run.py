@@ -28,7 +28,9 @@ def capture(tmp_path, source, inputs=(), *, weights=None, **options):
     kept = KeptModel(loaded)
     samples = kept.samples(inputs, seed=options.get("seed", 0))
     events = []
-    finished = capture_model(kept.traced, samples, Options(tmp_path / "run.zarr", **options), events.append)
+    finished = capture_model(
+        kept.traced, samples, Options(tmp_path / "run.zarr", **options), events.append, kept.samples
+    )
     return open_capture(tmp_path / "run.zarr"), events, finished
 
 
