@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,11 +22,11 @@ class SampleInsights:
         self._stored = stored
         self._sample = sample
 
-    @property
+    @cached_property
     def targets(self) -> tuple[Explained, ...]:
-        """What was explained, the model's own answer first."""
-        slots = sorted(self._stored.members("targets"), key=lambda slot: (slot != PREDICTED, slot))
-        return tuple(self._explained(slot) for slot in slots)
+        """What was explained: the model's own answer first, the others by output and index."""
+        found = [self._explained(slot) for slot in self._stored.members("targets")]
+        return tuple(sorted(found, key=lambda e: (e.slot != PREDICTED, e.target.output, e.target.index)))
 
     def explained(self, target: Target | None = None) -> Explained | None:
         """Find a target among those that were explained; by default the first of them."""
@@ -65,14 +66,13 @@ class SampleInsights:
             array = self._stored.find(f"{path}/{name}")
             return np.empty(0, dtype=np.float32) if array is None else self._stored.sample(array, self._sample)
 
-        shares = attributes.get("shares", [])
         return Attribution(
             method,
             layer,
             self._stored.sample(self._stored.require(f"{path}/values"), self._sample),
             explained,
             attributes.get("settings", {}),
-            np.asarray(shares, dtype=np.float32),
+            np.asarray(attributes.get("shares", []), dtype=np.float32),
             row("deletion"),
             row("insertion"),
         )
@@ -134,6 +134,9 @@ def read_embedding(stored: StoredArrays, name: str) -> Embedding:
     if "method" not in attributes:
         raise CaptureError(f"{stored.path} holds no embedding {name!r}; it was not captured.")
     arrays = {kind: stored.read(stored.require(f"{path}/{kind}"), ...) for kind in _EMBEDDING}
+    lacking = [key for key in _PLAIN if key not in attributes]
+    if lacking:
+        raise CaptureError(f"{stored.path} is damaged: {path} lacks its {' and '.join(lacking)}. Capture again.")
     return Embedding(
         name=name,
         method=attributes["method"],
@@ -146,7 +149,19 @@ def read_embedding(stored: StoredArrays, name: str) -> Embedding:
 
 
 _FEATURES = ("channels", "images", "before", "after", "dead")
-_EMBEDDING = ("points", "first", "snapshots", "labels", "predictions", "probabilities", "thumbnails", "vectors")
+_PLAIN = ("names", "quality", "settings", "key")
+_EMBEDDING = (
+    "points",
+    "first",
+    "snapshots",
+    "labels",
+    "predictions",
+    "probabilities",
+    "thumbnails",
+    "vectors",
+    "mean",
+    "basis",
+)
 
 
 class _Writer(Protocol):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote, unquote
 
@@ -190,6 +190,9 @@ class Embedding:
         Perplexity, engine, seed, the number of dimensions before PCA, pooling.
     key
         What determines it, as a hash.
+    mean, basis
+        ``(D,)`` and ``(D, k)``: what was taken off the layer's answers and what they were multiplied by to become
+        `vectors`; empty if they are those answers.
     """
 
     name: str
@@ -206,6 +209,8 @@ class Embedding:
     quality: Mapping[str, float]
     settings: Mapping[str, object]
     key: str
+    mean: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, dtype=np.float32))
+    basis: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
 
     def __post_init__(self) -> None:
         count = len(self.points)

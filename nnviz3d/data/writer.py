@@ -155,6 +155,8 @@ class CaptureWriter:
 
     def group(self, path: str, attributes: Mapping[str, Any] | None = None) -> None:
         """Make a group, and those above it that are not there yet; attributes only with the first call for a path."""
+        if path in self._groups and attributes:
+            raise CaptureError(f"{path} is there already; what it is has to be said before what stands in it.")
         if path and path not in self._groups:
             self.group(path.rpartition("/")[0])
             self._sink.group(path, attributes or {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,23 @@ def write(
     values: Mapping[str, NDArray[Any]],
     *,
     connections: Mapping[tuple[str, str], Mapping[Ranking, list[Connections]]] | None = None,
+    also: Sequence[Callable[[CaptureWriter], None]] = (),
+    transient: bool = False,
     **extra: Any,
 ) -> Capture:
     """Write a capture of these values, ``(N, *shape)`` for each node, and open it.
 
-    `extra`: classes, labels ``(N,)``, pictures ``{name: (N, H, W, 3)}``.
+    `also` are called with the writer; `extra`: classes, labels ``(N,)``, pictures ``{name: (N, H, W, 3)}``.
     """
     samples = len(next(iter(values.values())))
     provenance = Provenance("hand.keras", samples=tuple(f"sample {i}" for i in range(samples)))
     with CaptureWriter(
-        path, graph=graph, provenance=provenance, samples=samples, classes=extra.get("classes")
+        path,
+        graph=graph,
+        provenance=provenance,
+        samples=samples,
+        classes=extra.get("classes"),
+        transient=transient,
     ) as writer:
         for node, array in values.items():
             writer.write_activations(node, 0, 0, array)
@@ -43,6 +50,8 @@ def write(
             writer.write_labels(extra["labels"])
         for found in (connections or {}).values():
             writer.write_connections(found)
+        for call in also:
+            call(writer)
         writer.commit(samples)
     return open_capture(path)
 
