@@ -7,23 +7,21 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App, CoercionError, CycloptsError, Group, Parameter, Token, convert
+from cyclopts import App, CycloptsError, Parameter
 
 from nnviz3d import __version__
 from nnviz3d.errors import Nnviz3dError, UserError
+from nnviz3d.options import NO_INSIGHT, NO_LOOK, NO_MODEL, OPTIONAL, Insight, Look, Model
 from nnviz3d.parent import end_with_parent
 
 if TYPE_CHECKING:
     from nnviz3d.apps.opening import Opened
-    from nnviz3d.apps.source import ModelOptions
     from nnviz3d.data.request import CaptureRequest, Finished
     from nnviz3d.scene.selection import Selection
 
@@ -55,67 +53,10 @@ runs.""",
 )
 
 
-def _given(kind: Any, tokens: Sequence[Token]) -> Any:
-    """Read an option that may be left out, as one type of its union; ``none`` does not mean left out, nor 2.5 two."""
-    if kind is NoneType:
-        raise CoercionError(target_type=kind)
-    value = convert(kind, tokens)
-    if kind is int and "." in tokens[0].value and float(tokens[0].value) != value:  # `convert` rounds
-        raise CoercionError(msg=f"{tokens[0].value} is no whole number.", token=tokens[0])
-    return value
-
-
-_OPTIONAL = Parameter(converter=_given)
 _Live = Annotated[Path | None, Parameter(show=False)]
 """A file in which a program that holds a live model says where it can be asked; Python's `serve` and `show` write it."""
-_MODEL = Group("Model", sort_key=2)
-_LOOK = Group("Look", sort_key=3)
-
-Preprocess = Literal["tf", "torch", "caffe", "unit", "none"]
-
-
-@Parameter(name="*", group=_MODEL)
-@dataclass(frozen=True)
-class Model:
-    """Options for a target that is a model."""
-
-    input: Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], negative=())] = ()
-    """Pictures, a folder, .npy or .npz, rows of one (x.npy[3:10]), digits:N, sklearn:NAME, or random; may be repeated."""
-    preprocess: Annotated[Preprocess | None, _OPTIONAL] = None
-    """How pictures are prepared; by default as the model was trained, which is said."""
-    weights: str | None = None
-    """For keras:NAME: imagenet (the default), none, or a file. For any model: all, to keep every weight."""
-    classes: Path | None = None
-    """A text file with one class name a line."""
-    trust: Annotated[bool, Parameter(negative=())] = False
-    """Run code that the model file carries, such as Lambda layers. Only for files from people you trust."""
-
-
-@Parameter(name="*", group=_LOOK)
-@dataclass(frozen=True)
-class Look:
-    """Options for what is shown, and how."""
-
-    scene: str | None = None
-    """A scene (a .toml file or a bundled one) by which to look at a model or a capture."""
-    sample: Annotated[int | None, _OPTIONAL] = None
-    """Which of the captured samples, from 0."""
-    layer: str | None = None
-    """A layer that stands out."""
-    threshold: Annotated[float | None, _OPTIONAL] = None
-    """Hide cells below this share of their layer's range, 0 to 1."""
-    colormap: str | None = None
-    """inferno, magma, plasma, viridis, cividis, gray; or ember-ice, berlin, managua, vanimo for signed numbers."""
-    normalize: Annotated[Literal["layer", "global", "symmetric"] | None, _OPTIONAL] = None
-    """One colour scale a layer, one for all, or a symmetric one a layer."""
-    ranking: Annotated[Literal["weight", "contribution"] | None, _OPTIONAL] = None
-    """Which connections count as strongest: by |weight|, or by |weight x activation|."""
-
-
 _ENDLESS = 1_000_000
 """Characters: the width of a line that is never cut."""
-_NO_MODEL = Model()
-_NO_LOOK = Look()
 
 
 @app.command(help_epilogue="")  # or the examples of the whole would follow its own
@@ -125,9 +66,9 @@ def snapshot(
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     size: str = "1920x1080",
-    at: Annotated[float | None, _OPTIONAL] = None,
-    model: Model = _NO_MODEL,
-    look: Look = _NO_LOOK,
+    at: Annotated[float | None, OPTIONAL] = None,
+    model: Model = NO_MODEL,
+    look: Look = NO_LOOK,
 ) -> None:
     """Make one picture.
 
@@ -160,7 +101,7 @@ def snapshot(
     if at is not None and not at >= 0:  # NaN too
         raise UserError(f"--at is a time in seconds, 0 or more; got {at:g}.")
     require_graphics()
-    with opened(target, look.scene, _options(model), _run, sample=look.sample) as found:
+    with opened(target, look.scene, model.options(), _run, sample=look.sample) as found:
         draw(found.spec, found.capture, output, size=pixels, at=at, selection=_selection(look, found))
 
 
@@ -170,10 +111,10 @@ def serve(
     /,
     *,
     host: str = "127.0.0.1",
-    port: Annotated[int | None, _OPTIONAL] = None,
+    port: Annotated[int | None, OPTIONAL] = None,
     open: Annotated[bool, Parameter(negative="--no-open")] = True,
-    model: Model = _NO_MODEL,
-    look: Look = _NO_LOOK,
+    model: Model = NO_MODEL,
+    look: Look = NO_LOOK,
     live: _Live = None,
 ) -> None:
     """Show it in the browser. The address, printed once, holds a secret: who has it can look.
@@ -212,8 +153,8 @@ def show(
     /,
     *,
     size: str = "1280x800",
-    model: Model = _NO_MODEL,
-    look: Look = _NO_LOOK,
+    model: Model = NO_MODEL,
+    look: Look = NO_LOOK,
     live: _Live = None,
 ) -> None:
     """Show it in a native 3D window: drag to turn, click to pick, h for all keys. Each pick is printed as a line.
@@ -251,12 +192,12 @@ def record(
     /,
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
-    tour: Annotated[Literal["orbit", "flythrough", "scene"] | None, _OPTIONAL] = None,
-    size: Annotated[str | None, _OPTIONAL] = None,
-    fps: Annotated[int | None, _OPTIONAL] = None,
-    seconds: Annotated[float | None, _OPTIONAL] = None,
-    model: Model = _NO_MODEL,
-    look: Look = _NO_LOOK,
+    tour: Annotated[Literal["orbit", "flythrough", "scene"] | None, OPTIONAL] = None,
+    size: Annotated[str | None, OPTIONAL] = None,
+    fps: Annotated[int | None, OPTIONAL] = None,
+    seconds: Annotated[float | None, OPTIONAL] = None,
+    model: Model = NO_MODEL,
+    look: Look = NO_LOOK,
 ) -> None:
     """Make a film: along the layers while they light up, or once around.
 
@@ -297,7 +238,7 @@ def record(
     pixels = None if size is None else parse_size(size)
     check_film(output, size=pixels, fps=fps, seconds=seconds)
     require_graphics()
-    with opened(target, look.scene, _options(model), _run, sample=look.sample) as found:
+    with opened(target, look.scene, model.options(), _run, sample=look.sample) as found:
         selection = _selection(look, found)
         even = film_size(output, pixels)
         if pixels is not None and even != pixels:
@@ -323,13 +264,20 @@ def capture(
     /,
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
-    model: Model = _NO_MODEL,
+    model: Model = NO_MODEL,
+    insight: Insight = NO_INSIGHT,
 ) -> None:
-    """Run a model once and keep the numbers: graph, activations, connections. Needs TensorFlow; looking does not.
+    """Run a model once and keep the numbers; on demand, what explains them too. Needs TensorFlow; looking does not.
 
     Examples:
 
       nnviz3d capture model.keras --input cat.jpg -o run.zarr
+
+      nnviz3d capture model.keras -i cat.jpg --gradients --attribution grad_cam
+      --class 5 -o run.zarr
+
+      nnviz3d capture model.keras -i cat.jpg --features conv2d_2 --embed dense
+      --dataset photos/ -o run.zarr
 
       nnviz3d capture keras:VGG16 --input photos/ --preprocess caffe -o vgg.zarr
 
@@ -345,7 +293,7 @@ def capture(
     from nnviz3d.data.writer import check_destination
 
     check_destination(output)
-    done = _run(_options(model).request(model_file, output))
+    done = _run(model.options(insight.wanted()).request(model_file, output))
     seconds = sum(v for k, v in done.seconds.items() if k != "import")
     print(f"{output}: {done.nodes} nodes, {_count(done.samples, 'sample')}, in {seconds:.1f} s", file=sys.stderr)
 
@@ -356,8 +304,8 @@ def inspect(
     /,
     *,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
-    sample: Annotated[int, _OPTIONAL] = 0,
-    model: Model = _NO_MODEL,
+    sample: Annotated[int, OPTIONAL] = 0,
+    model: Model = NO_MODEL,
 ) -> None:
     """Print graph, shapes and statistics.
 
@@ -379,7 +327,7 @@ def inspect(
     from nnviz3d.apps.inspection import describe, print_table
     from nnviz3d.apps.opening import opened
 
-    with opened(target, None, _options(model), _run, sample=sample, whole=True) as found:
+    with opened(target, None, model.options(), _run, sample=sample, whole=True) as found:
         if json_:
             print(json.dumps(describe(found.capture, sample), ensure_ascii=False, allow_nan=False))
         else:
@@ -392,12 +340,6 @@ def inspect(
             lines = io.StringIO()
             print_table(found.capture, Console(file=lines, width=_ENDLESS, color_system=None), sample)
             print("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
-
-
-def _options(model: Model) -> ModelOptions:
-    from nnviz3d.apps.source import ModelOptions
-
-    return ModelOptions(model.input, model.preprocess, model.weights, model.classes, model.trust)
 
 
 def _run(request: CaptureRequest) -> Finished:
@@ -419,7 +361,7 @@ def _opened_live(target: str | None, model: Model, look: Look, live: Path | None
     worker = Worker(connect)
     try:
         run = partial(capture_with_progress, worker=worker)
-        options = _options(model)
+        options = model.options()
         with opened(
             target, look.scene, options, run, sample=look.sample, worker=worker, invitation=invitation
         ) as found:

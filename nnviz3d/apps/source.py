@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nnviz3d.data.bundled import gallery
 from nnviz3d.data.capture import is_capture
-from nnviz3d.data.request import CaptureRequest, Preprocessing
+from nnviz3d.data.request import CaptureRequest, Insights, Preprocessing
 from nnviz3d.errors import UserError
 from nnviz3d.scene.spec import SceneSpec, Source, default_scene, read_scene
 
@@ -27,6 +27,11 @@ class ModelOptions:
     weights: str | None = None
     classes: Path | None = None
     trust: bool = False
+    insights: Insights = field(default_factory=Insights)
+
+    def wanting(self, insights: Insights) -> ModelOptions:
+        """Return these options with something wanted beyond the forward pass."""
+        return replace(self, insights=insights)
 
     def request(self, model: str, out: Path) -> CaptureRequest:
         """Ask for a capture of this model with these options."""
@@ -39,6 +44,7 @@ class ModelOptions:
             all_weights=self.weights == "all",
             classes=self.classes,
             trust=self.trust,
+            insights=self.insights,
         )
 
 
@@ -52,7 +58,7 @@ class Resolved:
     spec: SceneSpec
     capture: Path | None = None
     model: str | None = None
-    options: ModelOptions = ModelOptions()
+    options: ModelOptions = field(default_factory=ModelOptions)
     sample: int = 0
     choices: tuple[str, ...] = ()
 
@@ -117,6 +123,7 @@ def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOp
         weights=options.weights,
         classes=classes,
         trust=options.trust,
+        insights=options.insights,
     )
     # The scene's sample and choices are among the scene's own inputs; of other ones they would be any.
     if options.inputs:
