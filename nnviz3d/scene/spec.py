@@ -5,12 +5,12 @@ from __future__ import annotations
 import tomllib
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nnviz3d.data.records import Ranking
-from nnviz3d.data.request import Preprocessing
+from nnviz3d.data.request import Insights, Preprocessing
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, DIVERGING, SEQUENTIAL, Normalize
 
@@ -26,6 +26,15 @@ def _one_of(name: str, names: tuple[str, ...], what: str) -> str:
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class View(_Strict):
+    """A part of a scene file that says what to show."""
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights()
 
 
 class Source(_Strict):
@@ -65,7 +74,7 @@ class Reveal(_Strict):
     duration: Seconds = 8.0
 
 
-class Structure(_Strict):
+class Structure(View):
     """Frames, names and edges.
 
     Attributes
@@ -80,7 +89,7 @@ class Structure(_Strict):
     solid: bool | None = None
 
 
-class Activations(_Strict):
+class Activations(View):
     """Every number of the chosen layers as a voxel, the input as its picture, the scores with their names.
 
     Attributes
@@ -110,7 +119,7 @@ class Activations(_Strict):
         return _one_of(name, DIVERGING, "colour map for signed numbers")
 
 
-class ConnectionsView(_Strict):
+class ConnectionsView(View):
     """The strongest connections between vectors, and the receptive-field fans of convolutions.
 
     Attributes
@@ -128,6 +137,8 @@ class ConnectionsView(_Strict):
 
 
 ViewSpec = Annotated[Structure | Activations | ConnectionsView, Field(discriminator="kind")]
+KINDS = tuple(str(view.model_fields["kind"].annotation.__args__[0]) for view in get_args(get_args(ViewSpec)[0]))
+"""The kinds of views, as scene files call them."""
 
 
 class Keyframe(_Strict):
@@ -184,8 +195,8 @@ class SceneSpec(_Strict):
 
     @field_validator("views")
     @classmethod
-    def _each_once(cls, views: tuple[Structure | Activations | ConnectionsView, ...]) -> Any:
-        kinds = [view.kind for view in views]
+    def _each_once(cls, views: tuple[View, ...]) -> Any:
+        kinds = [getattr(view, "kind", "") for view in views]
         twice = next((kind for kind in kinds if kinds.count(kind) > 1), None)
         if twice is not None:
             raise ValueError(f"there are two views of kind {twice!r}; give each kind once")
@@ -194,6 +205,17 @@ class SceneSpec(_Strict):
     def requires(self) -> frozenset[str]:
         """Say which families of arrays a capture must hold for this scene: of ``activations`` and ``connections``."""
         return frozenset(view.kind for view in self.views) - {"structure"}
+
+    def needs(self) -> Insights:
+        """Say what a capture must hold for this scene beyond one forward pass: all that its views need, together."""
+        together: dict[str, Any] = {}
+        for name in Insights.model_fields:
+            values = [getattr(view.needs, name) for view in self.views]
+            if isinstance(values[0], bool):
+                together[name] = any(values)
+            elif isinstance(values[0], tuple):
+                together[name] = tuple(dict.fromkeys(item for value in values for item in value))
+        return Insights(**together)
 
 
 def default_scene(title: str = "") -> SceneSpec:
@@ -236,14 +258,14 @@ def _sentence(error: Any) -> str:
         if isinstance(part, int):
             where += f"[{part}]"
         # pydantic puts the chosen kind of a view into the location; the file has no such key.
-        elif not where.startswith("views[") or part not in ("structure", "activations", "connections") or "." in where:
+        elif not where.startswith("views[") or part not in KINDS or "." in where:
             where += f".{part}" if where else str(part)
     if error["type"] == "extra_forbidden":
         return f"unknown key {where}"
     if error["type"] == "missing":
         return f"{where} is missing"
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        return f"{where}.kind is one of structure, activations and connections (got {error['input'].get('kind')!r})"
+        return f"{where}.kind is one of {', '.join(KINDS[:-1])} and {KINDS[-1]} (got {error['input'].get('kind')!r})"
     if where == "format":
         return f"this nnviz3d reads scenes of format 1 (got {error['input']!r}); update nnviz3d for a newer one"
     message = error["msg"].removeprefix("Value error, ")
