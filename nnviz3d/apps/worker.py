@@ -27,6 +27,8 @@ STAGES = {
     "forward": "Running the model",
     "write": "Writing the capture",
     "connections": "Finding the strongest connections",
+    "embed": "Placing points",
+    "attention": "Computing attention scores",
 }
 """The stages of `Progress`, in words."""
 _TAIL = 4000

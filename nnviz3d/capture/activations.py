@@ -118,14 +118,7 @@ class Forward:
         signature = [tf.TensorSpec((spec.batch, *spec.shape), spec.dtype) for spec in specs]
         self._function = tf.function(run, input_signature=signature, jit_compile=False, autograph=False)
         self._batch = next((spec.batch for spec in specs if spec.batch is not None), None)
-        outputs = [
-            (node_id, k, tensor) for node_id in wanted for k, tensor in enumerate(described.call(node_id).outputs)
-        ]
-        constants = described.program.constants()
-        self._constant = frozenset((node_id, k) for node_id, k, _ in outputs if wanted[node_id] in constants)
-        self._per_sample = frozenset(
-            (node_id, k) for node_id, k, tensor in outputs if tensor.shape and tensor.shape[0] in (None, self._batch)
-        )
+        self._per_sample, self._constant = rows_per_sample(described, self._batch)
 
     @cached_property
     def repeatable(self) -> bool:
@@ -150,14 +143,8 @@ class Forward:
         ModelError
             If the model fails on these numbers.
         """
-        total = len(arrays[0])
-        size = self._batch or batch_size(self._described, total)
-        for start in range(0, total, size):
-            parts = [array[start : start + size] for array in arrays]
-            count = len(parts[0])
-            if self._batch is not None and count < self._batch:
-                # The model takes batches of one size only: fill up with copies of the last sample.
-                parts = [np.concatenate([p, np.repeat(p[-1:], self._batch - count, axis=0)]) for p in parts]
+        size = batch_size(self._described, len(arrays[0]))
+        for start, count, parts in portions(arrays, size, self._batch):
             yield Batch(self._run(parts), self._per_sample, self._constant, start, count, len(parts[0]))
 
     def _run(self, parts: Sequence[NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
@@ -198,6 +185,49 @@ def batch_size(described: DescribedModel, samples: int) -> int:
     """Choose how many samples to run at once."""
     one = 4 * sum(math.prod(n or 1 for n in shape) for node in described.graph for shape in node.shapes)
     return max(1, min(samples, LARGEST_BATCH, MEMORY // max(one, 1)))
+
+
+def rows_per_sample(
+    described: DescribedModel, only: int | None
+) -> tuple[frozenset[tuple[str, int]], frozenset[tuple[str, int]]]:
+    """Tell which outputs, by node id and position, have a row for each sample, and which are the same for every one.
+
+    Parameters
+    ----------
+    only
+        The only batch size that the model takes.
+    """
+    constants = described.program.constants()
+    outputs = [
+        (node_id, k, tensor) for node_id in described.calls for k, tensor in enumerate(described.call(node_id).outputs)
+    ]
+    return (
+        frozenset((node_id, k) for node_id, k, tensor in outputs if tensor.shape and tensor.shape[0] in (None, only)),
+        frozenset((node_id, k) for node_id, k, _ in outputs if described.calls[node_id] in constants),
+    )
+
+
+def portions(
+    arrays: Sequence[NDArray[Any]], size: int, only: int | None
+) -> Iterator[tuple[int, int, list[NDArray[Any]]]]:
+    """Cut samples into what is run at once: the first one, how many, and the arrays of each input.
+
+    Parameters
+    ----------
+    arrays
+        ``(N, *shape)`` for each input.
+    size
+        How many at a time.
+    only
+        The only batch size that the model takes: the last batch is filled up with copies of its last sample.
+    """
+    size = only or size
+    for start in range(0, len(arrays[0]), size):
+        parts = [array[start : start + size] for array in arrays]
+        count = len(parts[0])
+        if only is not None and count < only:
+            parts = [np.concatenate([p, np.repeat(p[-1:], only - count, axis=0)]) for p in parts]
+        yield start, count, parts
 
 
 class RandomWatch:

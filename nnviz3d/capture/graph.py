@@ -9,8 +9,9 @@ nodes there.
 
 from __future__ import annotations
 
+import inspect
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,9 @@ from nnviz3d.errors import ModelError
 # Layers that Keras itself builds from layers, but that people read as one: opening them would show cells and
 # projections.
 _SEALED = (keras.layers.RNN, keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention, keras.layers.Wrapper)
+_ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention, keras.layers.Attention)
+_SCORES = "return_attention_scores"
+"""How Keras' attention layers are asked for their scores."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,41 @@ class Call:
         """Whether the call only changes the type of a tensor, and is not worth a node."""
         return is_plumbing(type(self.operation).__name__) and len(self.sources) == 1
 
+    @property
+    def attends(self) -> bool:
+        """Whether an attention layer is called that can give its scores."""
+        return isinstance(self.operation, _ATTENTION) and _SCORES in _parameters(self.operation)
+
+    @property
+    def query(self) -> Any:
+        """The symbolic query of an attention layer, ``(batch, *places, features)``."""
+        first = next(iter(_parameters(self.operation)))
+        given = self.arguments.args[0] if self.arguments.args else self.arguments.kwargs[first]
+        return given[0] if isinstance(given, list | tuple) else given
+
+    def attention_scores(self, values: dict[int, Any]) -> Any:
+        """Call an attention layer once more, for its scores alone: masks and flags are those of the recorded call.
+
+        What it needs is left as it was, so that the call itself can follow: the layer takes masks off its arguments.
+        """
+        args, kwargs = self.arguments.fill_in(values)
+        at = list(_parameters(self.operation)).index(_SCORES)
+        if len(args) > at:
+            args = (*args[:at], True, *args[at + 1 :])
+        else:
+            kwargs = {**kwargs, _SCORES: True}
+        masks = [(t, backend.get_keras_mask(t)) for t in keras.tree.flatten((args, kwargs)) if backend.is_tensor(t)]
+        flash = getattr(self.operation, "_flash_attention", None)
+        if flash:
+            object.__setattr__(self.operation, "_flash_attention", False)
+        try:
+            return self.operation(*args, **kwargs)[1]
+        finally:
+            if flash:
+                object.__setattr__(self.operation, "_flash_attention", flash)
+            for tensor, mask in masks:
+                backend.set_keras_mask(tensor, mask)
+
     def __call__(self, values: dict[int, Any]) -> None:
         """Compute the outputs from the values of earlier calls, both by identity of the symbolic tensor."""
         if self.is_input:
@@ -110,6 +149,10 @@ class Call:
                 results = self.operation(*args, **kwargs)
         flat = keras.tree.flatten(results)
         values.update((id(tensor), value) for tensor, value in zip(self.outputs, flat, strict=True))
+
+
+def _parameters(operation: Any) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(operation.call).parameters
 
 
 @dataclass(frozen=True)
@@ -383,3 +426,11 @@ def _is_composite(layer: Any) -> bool:
     if isinstance(layer, _SEALED) or type(layer).__module__.startswith(("keras.src.", "keras.layers.")):
         return False
     return bool(layer._layers)
+
+
+def with_mask_of(source: Any, tensor: Any) -> Any:
+    """Give a tensor the mask that Keras hung on another, as it does with what layers make of one another."""
+    mask = backend.get_keras_mask(source)
+    if mask is not None:
+        backend.set_keras_mask(tensor, mask)
+    return tensor

@@ -1,0 +1,131 @@
+"""Attention scores: how much of each place's answer an attention layer takes from which other place.
+
+Vaswani et al. 2017, arXiv:1706.03762. The scores are Keras' own, after masks and softmax. Where a layer computes them in
+one fused step and never tells them, it is called a second time on the same tensors, and told to.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from nnviz3d.capture.activations import MEMORY, batch_size, portions, viewed
+from nnviz3d.capture.describe import DescribedModel
+from nnviz3d.capture.graph import Call, InputSpec
+from nnviz3d.capture.requests import Report
+from nnviz3d.data.explanations import write_attention
+from nnviz3d.data.request import Progress
+from nnviz3d.data.writer import CaptureWriter, as_stored
+from nnviz3d.errors import ModelError
+
+
+def write_attention_scores(
+    writer: CaptureWriter,
+    described: DescribedModel,
+    specs: Sequence[InputSpec],
+    arrays: Sequence[NDArray[Any]],
+    report: Report,
+) -> None:
+    """Compute the scores of every call of every attention layer, and write them.
+
+    Each is stored as ``(N, heads, T, S)`` float32. `Attention` and `AdditiveAttention` have one head. Several axes of
+    queries are flattened into T, as are axes over which the layer does not attend, and windows that the model folds into
+    the batch; several axes of keys into S. So each row, over S, adds up to 1; where a mask leaves nothing to look at, Keras
+    gives a row of zeros.
+
+    Parameters
+    ----------
+    described, specs
+        The model, and its inputs with the sizes of the samples filled in.
+    arrays
+        ``(N, *shape)`` for each input, ready for the model.
+
+    Raises
+    ------
+    ModelError
+        If the model has no attention layer.
+    """
+    wanted = attention_nodes(described)
+    if not wanted:
+        raise ModelError(
+            f"{described.graph.name} has no attention layer that could tell its scores; expected MultiHeadAttention, "
+            "GroupQueryAttention, Attention or AdditiveAttention. Leave attention out, or choose another model."
+        )
+    constants = described.program.constants()
+    function = _compiled(described, specs, wanted)
+    only = next((spec.batch for spec in specs if spec.batch is not None), None)
+    total = len(arrays[0])
+    for start, count, parts in portions(arrays, _batch_size(described, wanted, total), only):
+        report(Progress(stage="attention", done=start, total=total))
+        tensors = [tf.convert_to_tensor(p, dtype=s.dtype) for p, s in zip(parts, specs, strict=True)]
+        for node_id, scores in function(*tensors).items():
+            found = in_sheets(described.call(node_id), as_stored(viewed(scores)))
+            if described.calls[node_id] in constants:
+                found = np.broadcast_to(found[:1], (count, *found.shape[1:]))
+            write_attention(writer, node_id, start, _by_sample(found, len(parts[0]))[:count])
+    report(Progress(stage="attention", done=total, total=total))
+
+
+def attention_nodes(described: DescribedModel) -> tuple[str, ...]:
+    """Return the ids of the attention layers' calls, in the graph's order."""
+    return tuple(node_id for node_id in described.calls if described.call(node_id).attends)
+
+
+def _compiled(described: DescribedModel, specs: Sequence[InputSpec], wanted: Sequence[str]) -> Any:
+    asked = {described.calls[node_id]: node_id for node_id in wanted}
+    program = described.program
+
+    def run(*inputs: Any) -> dict[str, Any]:
+        values = {id(symbol): value for symbol, value in zip(program.inputs, inputs, strict=True)}
+        scores = {}
+        # The name scope is Keras' own: names may begin in it as they may not at the root.
+        with tf.name_scope("model"):
+            for i, call in enumerate(program.calls):
+                if i in asked:
+                    scores[asked[i]] = call.attention_scores(values)
+                call(values)
+        return scores
+
+    signature = [tf.TensorSpec((spec.batch, *spec.shape), spec.dtype) for spec in specs]
+    return tf.function(run, input_signature=signature, jit_compile=False, autograph=False)
+
+
+def in_sheets(call: Call, scores: NDArray[Any]) -> NDArray[Any]:
+    """Bring what a layer returned to ``(batch, heads, T, S)``.
+
+    Parameters
+    ----------
+    scores
+        ``(batch, *free, T, S)`` of a layer without heads; otherwise ``(batch, *free, heads, *T, *S)``, with as many axes
+        for the keys as for the queries.
+    """
+    if isinstance(call.operation, keras.layers.Attention):
+        return scores.reshape(scores.shape[0], 1, -1, scores.shape[-1])
+    axes = scores.ndim - len(call.query.shape)
+    sheets = np.moveaxis(scores, scores.ndim - 2 * axes - 1, 1)
+    return sheets.reshape(*sheets.shape[:2], -1, math.prod(sheets.shape[-axes:]))
+
+
+def _by_sample(sheets: NDArray[Any], ran: int) -> NDArray[Any]:
+    """Unfold windows from the batch axis, ``(ran * w, heads, T, S)``, into the queries, ``(ran, heads, w * T, S)``."""
+    if len(sheets) <= ran:
+        return sheets
+    folded = sheets.reshape(ran, -1, *sheets.shape[1:])
+    return np.moveaxis(folded, 1, 2).reshape(ran, sheets.shape[1], -1, sheets.shape[-1])
+
+
+def _batch_size(described: DescribedModel, wanted: Sequence[str], samples: int) -> int:
+    """Choose how many samples to run at once: scores grow with the square of a sequence's length."""
+    one = 0
+    for node_id in wanted:
+        call = described.call(node_id)
+        places = math.prod(n or 1 for n in call.query.shape[1:-1])
+        heads = getattr(call.operation, "num_heads", getattr(call.operation, "num_query_heads", 1))
+        one += 4 * heads * places * places
+    return max(1, min(batch_size(described, samples), MEMORY // max(one, 1)))

@@ -1,0 +1,139 @@
+"""Attention scores are Keras' own, of every call of every kind, whatever hides them; the run itself stays as it is."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import nnviz3d
+from nnviz3d.data.request import Insights
+from nnviz3d.errors import ModelError
+
+KINDS = {
+    "multi": lambda: layers.MultiHeadAttention(3, 4, name="attention"),
+    "grouped": lambda: layers.GroupQueryAttention(4, 4, 2, name="attention"),
+    "dot": lambda: layers.Attention(use_scale=True, name="attention"),
+    "additive": lambda: layers.AdditiveAttention(name="attention"),
+}
+HEADS = {"multi": 3, "grouped": 4, "dot": 1, "additive": 1}
+
+
+def attend(layer, query, value, **options):
+    return layer([query, value], **options) if isinstance(layer, layers.Attention) else layer(query, value, **options)
+
+
+def captured(tmp_path, model, x, node="attention"):
+    run = nnviz3d.capture(model, x, insights=Insights(attention=True), out=tmp_path / "run.zarr")
+    return np.stack([run.insights(i).attention(node) for i in range(run.committed)]), run
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_are_those_that_keras_returns(tmp_path, rng, kind, causal):
+    query, value = keras.Input((5, 8), name="query"), keras.Input((6, 8), name="value")
+    layer = KINDS[kind]()
+    model = keras.Model([query, value], attend(layer, query, value, use_causal_mask=causal))
+    x = [rng.normal(size=(3, n, 8)).astype("float32") for n in (5, 6)]
+    scores, run = captured(tmp_path, model, x)
+    _, expected = attend(layer, *map(tf.constant, x), use_causal_mask=causal, return_attention_scores=True)
+    assert scores.shape == (3, HEADS[kind], 5, 6)
+    assert scores.dtype == np.float32
+    assert np.allclose(scores, np.reshape(expected, scores.shape), atol=1e-6)
+    assert np.allclose(scores.sum(axis=-1), 1, atol=1e-5)
+    assert (np.abs(np.triu(scores, 1)).max() < 1e-6) == causal
+    assert np.array_equal(run.activations("attention").values, model(x, training=False))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_masked_tokens_get_nothing(tmp_path, kind):
+    tokens = keras.Input((5,), dtype="int32", name="tokens")
+    embedded = layers.Embedding(9, 8, mask_zero=True, name="embedding")(tokens)
+    layer = KINDS[kind]()
+    model = keras.Model(tokens, attend(layer, embedded, embedded))
+    x = np.array([[3, 1, 4, 0, 0], [2, 7, 1, 8, 0]], np.int32)
+    scores, run = captured(tmp_path, model, x)
+    for sheets, row in zip(scores, x, strict=True):
+        real = np.count_nonzero(row)
+        assert np.all(sheets[..., real:] == 0)
+        assert np.allclose(sheets[:, :real].sum(axis=-1), 1, atol=1e-5)
+        # Layers with heads mask the query too: Keras gives a place that may look nowhere a row of zeros.
+        assert np.all(sheets[:, real:] == 0) == (kind in ("multi", "grouped"))
+    again = model.get_layer("embedding")(tf.constant(x))
+    _, expected = attend(layer, again, again, return_attention_scores=True)
+    assert np.allclose(scores, np.reshape(expected, scores.shape), atol=1e-6)
+    assert np.array_equal(run.activations("attention").values, model(x, training=False))
+
+
+def test_an_own_mask_of_the_call_holds(tmp_path, rng):
+    x = rng.normal(size=(2, 4, 6)).astype("float32")
+    start = keras.Input((4, 6), name="input")
+    band = np.abs(np.subtract.outer(np.arange(4), np.arange(4)))[None] < 2
+    model = keras.Model(start, layers.MultiHeadAttention(2, 3, name="attention")(start, start, attention_mask=band))
+    scores, _ = captured(tmp_path, model, x)
+    assert np.all((scores > 1e-4) == band)
+
+
+def test_each_call_of_a_shared_layer_in_a_nested_model(tmp_path, rng):
+    shared = layers.MultiHeadAttention(2, 4, name="mix")
+    start = keras.Input((5, 8))
+    inner = keras.Model(start, shared(shared(start, start), start), name="block")
+    outer = keras.Input((5, 8), name="input")
+    model = keras.Model(outer, layers.Dense(3, name="dense")(inner(outer)))
+    x = rng.normal(size=(2, 5, 8)).astype("float32")
+    first, run = captured(tmp_path, model, x, "block/mix")
+    second = np.stack([run.insights(i).attention("block/mix@1") for i in range(2)])
+    between, expected = shared(x, x, return_attention_scores=True)
+    assert np.allclose(first, expected, atol=1e-6)
+    assert np.allclose(second, shared(between, x, return_attention_scores=True)[1], atol=1e-6)
+    assert [node.id for node in run.graph if run.has_attention(node.id)] == ["block/mix", "block/mix@1"]
+
+
+@pytest.mark.parametrize("axes", [None, (1,), (2,)])
+def test_places_of_a_picture_are_flattened_and_flash_attention_is_put_back(tmp_path, rng, axes):
+    start = keras.Input((2, 3, 8), name="input")
+    layer = layers.MultiHeadAttention(2, 4, attention_axes=axes, flash_attention=True, name="attention")
+    model = keras.Model(start, layer(start, start))
+    x = rng.normal(size=(2, 2, 3, 8)).astype("float32")
+    scores, _ = captured(tmp_path, model, x)
+    assert layer._flash_attention is True
+    assert scores.shape == (2, 2, 6, {None: 6, (1,): 2, (2,): 3}[axes])
+    assert np.allclose(scores.sum(axis=-1), 1, atol=1e-5)
+    # The value's own way through the layer: scores times values, projected, are what it answers.
+    layer._flash_attention = False
+    _, raw = layer(x, x, return_attention_scores=True)
+    if axes is None:
+        assert np.allclose(scores, np.reshape(raw, scores.shape), atol=1e-6)
+    else:
+        assert np.allclose(scores[1, 0, 0], raw[1, 0, 0, 0], atol=1e-6)
+        assert np.allclose(scores[1, 1, -1], raw[1, -1, 1, -1], atol=1e-6)
+
+
+def test_windows_in_the_batch_axis_come_back_to_their_sample(tmp_path, rng):
+    start = keras.Input((6, 4), name="input")
+    folded = keras.ops.reshape(start, (-1, 3, 4))
+    layer = layers.MultiHeadAttention(2, 4, name="attention")
+    model = keras.Model(start, keras.ops.reshape(layer(folded, folded), (-1, 6, 4)))
+    x = rng.normal(size=(3, 6, 4)).astype("float32")
+    scores, _ = captured(tmp_path, model, x)
+    windows = x.reshape(6, 3, 4)
+    _, expected = layer(windows, windows, return_attention_scores=True)
+    assert scores.shape == (3, 2, 6, 3)
+    assert np.allclose(scores[2, 1, 3:], expected[5, 1], atol=1e-6)
+
+
+def test_a_model_that_takes_one_batch_size_and_returns_scores_itself(tmp_path, rng):
+    start = keras.Input(batch_shape=(2, 4, 6), name="input")
+    out, own = layers.MultiHeadAttention(2, 3, name="attention")(start, start, return_attention_scores=True)
+    model = keras.Model(start, [out, own])
+    x = rng.normal(size=(3, 4, 6)).astype("float32")
+    scores, _ = captured(tmp_path, model, x)
+    assert np.allclose(scores[:2], model(x[:2])[1], atol=1e-6)
+    assert scores.shape == (3, 2, 4, 4)
+
+
+def test_a_model_without_attention_says_so(tmp_path):
+    model = keras.Sequential([keras.Input((4,), name="input"), layers.Dense(2)], name="plain")
+    with pytest.raises(ModelError, match="plain has no attention layer"):
+        nnviz3d.capture(model, np.ones((1, 4), np.float32), insights=Insights(attention=True), out=tmp_path / "r.zarr")
+    assert not list(tmp_path.iterdir())
