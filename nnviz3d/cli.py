@@ -101,7 +101,7 @@ def snapshot(
     if at is not None and not at >= 0:  # NaN too
         raise UserError(f"--at is a time in seconds, 0 or more; got {at:g}.")
     require_graphics()
-    with opened(target, look.scene, model.options(), _run, sample=look.sample) as found:
+    with opened(target, look.scene, model.options(), _run, **look.opening()) as found:
         draw(found.spec, found.capture, output, size=pixels, at=at, selection=_selection(look, found))
 
 
@@ -238,7 +238,7 @@ def record(
     pixels = None if size is None else parse_size(size)
     check_film(output, size=pixels, fps=fps, seconds=seconds)
     require_graphics()
-    with opened(target, look.scene, model.options(), _run, sample=look.sample) as found:
+    with opened(target, look.scene, model.options(), _run, **look.opening()) as found:
         selection = _selection(look, found)
         even = film_size(output, pixels)
         if pixels is not None and even != pixels:
@@ -362,15 +362,14 @@ def _opened_live(target: str | None, model: Model, look: Look, live: Path | None
     try:
         run = partial(capture_with_progress, worker=worker)
         options = model.options()
-        with opened(
-            target, look.scene, options, run, sample=look.sample, worker=worker, invitation=invitation
-        ) as found:
+        with opened(target, look.scene, options, run, worker=worker, invitation=invitation, **look.opening()) as found:
             yield found
     finally:
         worker.close()
 
 
 def _selection(look: Look, found: Opened) -> Selection:
+    from nnviz3d.apps.opening import find_target
     from nnviz3d.scene.colors import colormap
     from nnviz3d.scene.selection import Selection
 
@@ -382,7 +381,21 @@ def _selection(look: Look, found: Opened) -> Selection:
         raise UserError(f"--threshold is a share of the colour range, 0 to 1; got {look.threshold:g}.")
     if look.colormap is not None:
         colormap(look.colormap)
-    return Selection(found.sample, look.layer, look.threshold, look.colormap, look.normalize, look.ranking)
+    if look.against is not None and not 0 <= look.against < capture.committed:
+        last = capture.committed - 1
+        raise UserError(f"--against: there is no sample {look.against}; the capture holds samples 0 to {last}.")
+    return Selection(
+        found.sample,
+        look.layer,
+        look.threshold,
+        look.colormap,
+        look.normalize,
+        look.ranking,
+        quantity=look.quantity,
+        against=look.against,
+        target=None if look.class_ is None else find_target(capture, look.class_),
+        method=look.method,
+    )
 
 
 def _count(number: int, what: str) -> str:

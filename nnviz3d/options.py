@@ -170,6 +170,35 @@ class Look:
     """One colour scale a layer, one for all, or a symmetric one a layer."""
     ranking: Annotated[Literal["weight", "contribution"] | None, OPTIONAL] = None
     """Which connections count as strongest: by |weight|, or by |weight x activation|."""
+    quantity: Annotated[Literal["activation", "gradient", "attribution", "difference"] | None, OPTIONAL] = None
+    """What the cells show: attribution is gradient x activation, difference that of --sample and --against."""
+    class_: Annotated[str | None, Parameter(name="--class")] = None
+    """What is explained: a class by number or name, or any output's number, dense_1[5]."""
+    method: str | None = None
+    """Whose map of what counts for it is shown: grad_cam, integrated_gradients, occlusion, ..."""
+    against: Annotated[int | None, OPTIONAL] = None
+    """The sample that is taken off for --quantity difference, from 0."""
+
+    def opening(self) -> dict[str, Any]:
+        """Return what `opened` has to know of them.
+
+        Raises
+        ------
+        UserError
+            If they contradict each other.
+        """
+        from nnviz3d.data.request import Insights
+
+        if (self.against is None) == (self.quantity == "difference"):
+            raise UserError(
+                "--quantity difference and --against N go together: the cells show --sample minus --against."
+            )
+        wanted = Insights(
+            targets=() if self.class_ is None else (self.class_,),
+            gradients=self.quantity in ("gradient", "attribution"),
+            attributions=() if self.method is None else (self.method,),
+        )
+        return {"sample": self.sample, "wanted": wanted, "whole": self.quantity == "difference"}
 
 
 NO_MODEL = Model()

@@ -14,10 +14,14 @@ from nnviz3d.apps.source import ModelOptions, Resolved, resolve
 from nnviz3d.apps.worker import Worker
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.graph import Shape
-from nnviz3d.data.request import CaptureRequest, Invitation
+from nnviz3d.data.insights import Target
+from nnviz3d.data.request import CaptureRequest, Insights, Invitation
 from nnviz3d.data.sources import expand
 from nnviz3d.errors import SceneError, UserError
 from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.stage import class_name
+
+NOTHING_MORE = Insights()
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ def opened(
     *,
     sample: int | None = None,
     whole: bool = False,
+    wanted: Insights = NOTHING_MORE,
     worker: Worker | None = None,
     invitation: Invitation | None = None,
 ) -> Iterator[Opened]:
@@ -53,6 +58,9 @@ def opened(
         Which of the samples is wanted; by default the scene's.
     whole
         Whether all of a model's samples are captured, not only the wanted one.
+    wanted
+        What is to be seen beyond one forward pass and what the scene itself needs. A ready capture that lacks it gives
+        way to its model.
     worker
         Who runs the model on further samples while people look; closed at the end.
     invitation
@@ -66,7 +74,12 @@ def opened(
     found = resolve(target, scene, options)
     if invitation is not None:
         found = replace(found, model=invitation.request.model)
+    insights = wanted.plus(found.spec.needs())
     with ExitStack() as stack:
+        if found.capture is not None and (problem := lacking(open_capture(found.capture), wanted)):
+            if found.model is None:
+                raise UserError(problem)
+            found = replace(found, capture=None)
         if found.capture is not None:
             capture = open_capture(found.capture)
             shown = _wanted(sample, found, capture.committed, "capture")
@@ -76,9 +89,9 @@ def opened(
         elif found.model is None:
             raise ValueError("`resolve` gave neither a capture nor a model.")
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nnviz3d-", ignore_cleanup_errors=True)))
-        request = found.options.request(found.model, folder / "run.zarr")
+        request = found.options.wanting(insights).request(found.model, folder / "run.zarr")
         if invitation is not None:
-            request = invitation.request
+            request = invitation.request.model_copy(update={"insights": insights})
             listed = tuple(Sample(name, None, source) for name, source in invitation.samples)
             samples = _placed(listed, {invitation.position: 0})
         elif found.capture is not None:
@@ -86,20 +99,45 @@ def opened(
             names = {one.name for one in ready}
             samples = (*ready, *(one for one in _listed(found.choices) if one.name not in names))
         else:
-            wanted = found.sample if sample is None else sample
-            run(request if whole else request.model_copy(update={"only": wanted}))
+            position = found.sample if sample is None else sample
+            run(request if whole else request.model_copy(update={"only": position}))
             capture = open_capture(request.out)
             # Which of an array's axes counts samples is known only now.
             shapes = {name: capture.graph.node(name).shape for name in capture.graph.inputs}
             sources = _listed(found.options.inputs or ("random",), shapes)
             shown = _wanted(sample, found, capture.committed, "input") if whole else 0
-            places = {i: i for i in range(len(sources))} if whole else {wanted: 0}
+            places = {i: i for i in range(len(sources))} if whole else {position: 0}
             samples = _placed((*sources, *_listed(found.choices)), places)
         live = None
         if worker is not None:
             live = Live(worker, _template(request, capture), folder)
             stack.callback(live.close)
         yield Opened(found.spec, capture, shown, samples, live)
+
+
+def lacking(capture: Capture, wanted: Insights) -> str:
+    """Say in one sentence what a capture does not hold of what is wanted; nothing, if it holds all."""
+    name = capture.path.name
+    if wanted.gradients and not capture.has_gradients():
+        return f"{name} holds no gradients; capture the model with --gradients."
+    missing = [method for method in wanted.attributions if method not in capture.methods]
+    if missing:
+        known = f" (it holds {', '.join(capture.methods)})" if capture.methods else ""
+        return f"{name} holds no map by {missing[0]}{known}; capture the model with --attribution {missing[0]}."
+    for target in wanted.targets:
+        if find_target(capture, target) is None:
+            return f"{name} does not explain {target!r}; capture the model with --class {target}."
+    return ""
+
+
+def find_target(capture: Capture, text: str) -> Target | None:
+    """Find what people call a class among the targets that a capture explains: by number, name, or ``OUTPUT[INDEX]``."""
+    known = {found.target for sample in range(capture.committed) for found in capture.insights(sample).targets}
+    for target in sorted(known, key=lambda one: (one.output, one.index)):
+        words = {str(target.index), target.slot, class_name(capture.classes, target.index)}
+        if text.casefold() in {word.casefold() for word in words}:
+            return target
+    return None
 
 
 def _listed(inputs: tuple[str, ...], shapes: Mapping[str, Shape] | None = None) -> tuple[Sample, ...]:
@@ -116,7 +154,9 @@ def _template(request: CaptureRequest, capture: Capture) -> CaptureRequest:
     """Return the request of which others differ only in their sample, which is brought to the shapes of the first."""
     shapes = tuple(capture.activation_shape(name) for name in capture.graph.inputs if capture.has_activations(name))
     fits = len(shapes) == len(capture.graph.inputs)
-    return request.model_copy(update={"inputs": (), "shapes": shapes if fits else (), "transient": True})
+    insights = request.insights.of_samples
+    shapes = shapes if fits else ()
+    return request.model_copy(update={"inputs": (), "shapes": shapes, "transient": True, "insights": insights})
 
 
 def _wanted(sample: int | None, found: Resolved, count: int, holder: str) -> int:

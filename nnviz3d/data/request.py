@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -112,6 +112,24 @@ class Insights(BaseModel):
     def explains(self) -> bool:
         """Whether there is a target to find."""
         return self.gradients or bool(self.attributions)
+
+    def plus(self, other: Insights) -> Insights:
+        """Return what either of two asks for; where that is one choice, this one's."""
+        together: dict[str, Any] = {}
+        for name in Insights.model_fields:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if isinstance(mine, bool):
+                together[name] = mine or theirs
+            elif isinstance(mine, tuple):
+                together[name] = tuple(dict.fromkeys((*mine, *theirs)))
+            else:
+                together[name] = mine if name in self.model_fields_set else theirs
+        return Insights(**together)
+
+    @property
+    def of_samples(self) -> Insights:
+        """What of it belongs to each sample, and so is wanted of further samples too."""
+        return self.model_copy(update={"features": (), "embeddings": (), "dataset": ()})
 
 
 class CaptureRequest(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -208,14 +209,7 @@ class SceneSpec(_Strict):
 
     def needs(self) -> Insights:
         """Say what a capture must hold for this scene beyond one forward pass: all that its views need, together."""
-        together: dict[str, Any] = {}
-        for name in Insights.model_fields:
-            values = [getattr(view.needs, name) for view in self.views]
-            if isinstance(values[0], bool):
-                together[name] = any(values)
-            elif isinstance(values[0], tuple):
-                together[name] = tuple(dict.fromkeys(item for value in values for item in value))
-        return Insights(**together)
+        return reduce(Insights.plus, (view.needs for view in self.views))
 
 
 def default_scene(title: str = "") -> SceneSpec:
