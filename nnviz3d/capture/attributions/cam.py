@@ -1,0 +1,50 @@
+"""CAM, class activation mapping.
+
+B. Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016, arXiv:1512.04150.
+
+Where a model ends in global average pooling and one dense layer, the score is a mean over places, plus the bias: of
+each place's channels, weighed as the dense layer weighs them for the class. Those are the numbers of the map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.capture.attributions.layer_gradients import Numbers, combined, places
+from nnviz3d.capture.attributions.method import Settings
+from nnviz3d.capture.attributions.places import pooled_by, pooled_head
+from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.errors import ModelError
+
+
+def cam(model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, settings: Settings) -> NDArray[np.float32]:
+    """Weigh the channels of each place as the head does; the mean over places, plus the bias, is the score.
+
+    Raises
+    ------
+    ModelError
+        If the model has another head, or the layer is not the one that is pooled.
+    """
+    described = model.described
+    heads = [head for output in described.graph.outputs if (head := pooled_head(described, output)) is not None]
+    if not heads:
+        raise ModelError("CAM needs global average pooling followed by one Dense layer; use grad_cam.")
+    pooled = dict.fromkeys(pooled_by(described, head) for head in heads)
+    if settings.layer not in pooled:
+        raise ModelError(
+            f"CAM is of the layer before global average pooling, {' or '.join(pooled)}; use grad_cam for "
+            f"{settings.layer}."
+        )
+
+    def weighed(activation: Numbers, gradient: Numbers) -> Numbers:
+        # The score is linear in the pooled channels, and a mean over places: so its derivative by a channel, added up
+        # over places, is the dense layer's weight, and it is so for any operator that reads scores.
+        weights = gradient.sum(axis=places(gradient), keepdims=True)
+        maps: Numbers = (weights * activation).sum(axis=-1)
+        return maps
+
+    return combined(model, x, y, g, settings, weighed)

@@ -1,0 +1,28 @@
+"""LayerCAM, for early and fine layers too.
+
+P.-T. Jiang et al., "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization", IEEE Transactions on
+Image Processing 30, 2021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.capture.attributions.layer_gradients import Numbers, combined, rectified
+from nnviz3d.capture.attributions.method import Settings
+from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+
+
+def layer_cam(
+    model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, settings: Settings
+) -> NDArray[np.float32]:
+    """Weigh each cell by its own gradient where that is positive, so that early, fine layers give maps too."""
+
+    def weighed(activation: Numbers, gradient: Numbers) -> Numbers:
+        return rectified((rectified(gradient) * activation).sum(axis=-1))
+
+    return combined(model, x, y, g, settings, weighed)

@@ -1,0 +1,78 @@
+"""Score-CAM, which asks the model instead of its gradients.
+
+H. Wang et al., "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks", CVPR Workshops 2020,
+arXiv:1910.01279.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.capture.attributions.answers import Answers
+from nnviz3d.capture.attributions.layer_gradients import numbers_of, rectified, runs
+from nnviz3d.capture.attributions.method import Settings
+from nnviz3d.capture.attributions.places import input_under
+from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.data.upsample import upsampled
+from nnviz3d.errors import ModelError
+
+
+def score_cam(
+    model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, settings: Settings
+) -> NDArray[np.float32]:
+    """Weigh each channel by the score of the input seen through it; no gradients are needed.
+
+    Each channel, brought to the input's places and to [0, 1], fades the input into the baseline where it is low. By how
+    much the score of that exceeds the baseline's becomes, by a softmax over channels, the channel's weight (algorithm 1
+    of the paper; the score is the one before the model's own softmax). A channel that is the same everywhere masks
+    nothing, and is left out.
+
+    Raises
+    ------
+    ModelError
+        If the layer has no places, or no input has places that correspond to them.
+    """
+    under = input_under(model.described, settings.layer)
+    if under is None:
+        raise ModelError(
+            f"Score-CAM masks the input by {settings.layer}, but no input has places that correspond to it; use "
+            "grad_cam."
+        )
+    arrays, targets = [np.asarray(values) for values in x], np.asarray(y)
+    answers = Answers(model, g)
+    empty = answers(len(targets), lambda k: ([np.asarray(base)[k] for base in settings.baselines], targets[k]))
+    maps: list[NDArray[np.float32]] = []
+    for rows, held in runs(model, arrays):
+        for values in numbers_of(held, settings.layer, rows):
+            i = len(maps)
+            # One row for each channel, as a batch.
+            channels = np.moveaxis(values, -1, 0)
+            axes = tuple(range(1, channels.ndim))
+            low, high = channels.min(axis=axes, keepdims=True), channels.max(axis=axes, keepdims=True)
+            telling = np.flatnonzero(high > low)
+            if not len(telling):
+                maps.append(np.zeros(values.shape[:-1], dtype=np.float32))
+                continue
+            channels, low, high = channels[telling], low[telling], high[telling]
+            masks = ((channels - low) / (high - low)).astype(np.float32)
+            base = np.asarray(settings.baselines[under])[i]
+
+            def seen(
+                k: NDArray[np.int64], i: int = i, masks: NDArray[np.float32] = masks, base: NDArray[Any] = base
+            ) -> tuple[list[NDArray[Any]], NDArray[Any]]:
+                inputs = [np.repeat(array[i : i + 1], len(k), axis=0) for array in arrays]
+                share = upsampled(masks[k], base.shape[: masks.ndim - 1])
+                share = share.reshape(*share.shape, *(1 for _ in base.shape[masks.ndim - 1 :]))
+                inputs[under] = base + share * (arrays[under][i] - base)
+                return inputs, np.repeat(targets[i], len(k))
+
+            rises = answers(len(telling), seen).astype(np.float64) - empty[i]
+            weights = np.exp(rises - rises.max())
+            weights /= weights.sum()
+            maps.append(rectified(np.tensordot(weights, channels, 1)).astype(np.float32))
+            settings.report(i + 1, len(targets))
+    return np.stack(maps)

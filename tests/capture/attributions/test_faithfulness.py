@@ -1,0 +1,107 @@
+"""How faithful maps are, and that the figure for it is what it says."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from nnviz3d.capture.attributions.faithfulness import STEPS, Faithfulness, order
+from nnviz3d.capture.attributions.grad_cam import grad_cam
+from nnviz3d.capture.attributions.grad_cam_plus_plus import grad_cam_plus_plus
+from nnviz3d.capture.attributions.layer_cam import layer_cam
+from nnviz3d.capture.attributions.places import default_layer
+from nnviz3d.capture.attributions.score_cam import score_cam
+from nnviz3d.capture.differentiable import probability_of, score_of
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.bundled import digits as bundled_digits
+from nnviz3d.data.upsample import upsampled
+from tests.capture import zoo
+from tests.capture.attributions.models import at, opened, pooled
+
+
+def test_what_counts_most_comes_first_and_of_equals_the_first():
+    assert order(np.array([[0.0, 2.0], [2.0, -1.0]])).tolist() == [1, 2, 0, 3]
+
+
+def adder():
+    """A model of four places that adds them up, the later the heavier."""
+    net = keras.Sequential([keras.Input((2, 2, 1), name="x"), layers.Flatten(), layers.Dense(1, name="sum")])
+    net.layers[-1].set_weights([np.array([[1.0], [2.0], [4.0], [8.0]], np.float32), np.zeros(1, np.float32)])
+    return opened(net)
+
+
+def test_curves_by_hand():
+    model = adder()
+    x, base = np.ones((2, 2, 2, 1), np.float32), np.zeros((2, 2, 2, 1), np.float32)
+    right, wrong = [[1, 2], [4, 8]], [[8, 4], [2, 1]]
+    seen = []
+    measure = Faithfulness(model, probability_of("sum"))
+    curves = measure([x], [0, 0], "x", np.array([right, wrong]), [base], lambda *step: seen.append(step))
+    assert curves.shares.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert curves.deletion.tolist() == [[15, 7, 3, 1, 0], [15, 14, 12, 8, 0]]
+    assert curves.insertion.tolist() == [[0, 8, 12, 14, 15], [0, 1, 3, 7, 15]]
+    assert seen == [(20, 20)]
+
+
+def test_the_baseline_stands_for_nothing():
+    x, base = np.ones((1, 2, 2, 1), np.float32), np.full((1, 2, 2, 1), 10, np.float32)
+    curves = Faithfulness(adder(), probability_of("sum"))([x], [0], "x", np.array([[[1, 2], [4, 8]]]), [base])
+    assert curves.deletion.tolist() == [[15, 87, 123, 141, 150]]
+    assert curves.insertion.tolist() == [[150, 78, 42, 24, 15]]
+
+
+def test_a_layers_map_is_laid_over_the_input(rng):
+    net = pooled()
+    model = opened(net)
+    x = zoo.numbers(rng, 3, *net.input_shape[1:])
+    maps = zoo.numbers(rng, 3, 8, 6)
+    measure = Faithfulness(model, probability_of("head"))
+    coarse = measure([x], [0, 1, 2], "last", maps, [np.zeros_like(x)])
+    fine = measure([x], [0, 1, 2], "start", upsampled(maps, (12, 10)), [np.zeros_like(x)])
+    assert len(coarse.shares) == STEPS + 1
+    assert np.array_equal(coarse.deletion, fine.deletion)
+    assert coarse.deletion[:, 0] == pytest.approx(net(x).numpy()[np.arange(3), np.arange(3)], abs=1e-6)
+    assert np.allclose(coarse.deletion[:, 0], coarse.insertion[:, -1])
+    assert np.allclose(coarse.deletion[:, -1], net(np.zeros_like(x)).numpy()[np.arange(3), np.arange(3)], atol=1e-6)
+
+
+def test_without_corresponding_places_there_is_no_figure():
+    start = keras.Input((5,), dtype="int32", name="tokens")
+    x = layers.Conv1D(3, 2, name="conv")(layers.Embedding(9, 4)(start))
+    model = opened(keras.Model(start, layers.Dense(2, name="head")(layers.Flatten()(x))))
+    tokens = np.array([[1, 2, 3, 4, 5]], np.int32)
+    curves = Faithfulness(model, probability_of("head"))([tokens], [0], "conv", np.ones((1, 4)), [tokens])
+    assert (curves.shares.shape, curves.deletion.shape, curves.insertion.shape) == ((0,), (1, 0), (1, 0))
+
+
+class TestOnDigits:
+    """A hundred test digits, the same always."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def digits():
+        model = opened(keras.saving.load_model(bundled("digits.keras")))
+        x = bundled_digits()[0][:100, ..., None].astype(np.float32) / 255
+        (output,) = model.described.graph.outputs
+        y = np.argmax(np.asarray(model([x])[output]), axis=1)
+        return model, x, y, output, Faithfulness(model, probability_of(output))
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def by_chance(digits):
+        """The area under the deletion curve when pixels are taken out in a random order."""
+        model, x, y, _, measure = digits
+        values = np.random.default_rng(0).random((100, 28, 28))
+        return area(measure([x], y, model.described.graph.inputs[0], values, [np.zeros_like(x)]))
+
+    @pytest.mark.parametrize("function", [grad_cam, grad_cam_plus_plus, layer_cam, score_cam])
+    def test_maps_are_better_than_chance(self, digits, by_chance, function):
+        model, x, y, output, measure = digits
+        layer = default_layer(model.described, output)
+        settings = at(layer, x)
+        maps = function(model, [x], y, score_of(output), settings)
+        assert area(measure([x], y, layer, maps, settings.baselines)) < by_chance - 0.05
+
+
+def area(curves):
+    return np.trapezoid(curves.deletion, curves.shares).mean()
