@@ -27,6 +27,9 @@ STAGES = {
     "forward": "Running the model",
     "write": "Writing the capture",
     "connections": "Finding the strongest connections",
+    "gradients": "Finding the gradients",
+    "explain": "Computing the attributions",
+    "features": "Driving channels",
     "embed": "Placing points",
     "attention": "Computing attention scores",
 }

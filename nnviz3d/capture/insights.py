@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.attention import write_attention_scores
 from nnviz3d.capture.differentiable import DifferentiableModel
+from nnviz3d.capture.features import write_feature_visualizations
 from nnviz3d.capture.requests import Report
 from nnviz3d.capture.sample_set import Samples
 from nnviz3d.data.request import Insights
@@ -67,3 +68,5 @@ def write_insights(writer: CaptureWriter, work: Work, report: Report) -> None:
     """
     if work.insights.attention:
         write_attention_scores(writer, work.model.described, work.model.specs, work.arrays, report)
+    if work.insights.features:
+        write_feature_visualizations(writer, work, report)

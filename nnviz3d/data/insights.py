@@ -136,8 +136,8 @@ class FeatureVisualization:
     before, after
         ``(F,)``: the objective at the start and for the image.
     dead
-        ``(F,)`` bool: channels that answer nothing after the activation function, neither to their start nor to what
-        was found.
+        ``(F,)`` bool: channels that answer nothing after the activation function, neither to several random pictures nor
+        to what was found.
     settings
         Parametrization, steps, seeds.
     """

@@ -1,0 +1,299 @@
+"""Looks for pictures that drive channels of a layer as high as they go, by gradient ascent on the picture.
+
+D. Erhan et al., "Visualizing Higher-Layer Features of a Deep Network", 2009; C. Olah, A. Mordvintsev and L. Schubert,
+"Feature Visualization", Distill, 2017, doi:10.23915/distill.00007.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from nnviz3d.capture.differentiable import DifferentiableModel, Values
+from nnviz3d.capture.requests import Report
+from nnviz3d.capture.sample_set import Samples
+from nnviz3d.data.explanations import write_features
+from nnviz3d.data.graph import LayerNode, ModelGraph
+from nnviz3d.data.insights import FeatureVisualization
+from nnviz3d.data.request import FeatureOptions, Progress
+from nnviz3d.data.writer import CaptureWriter
+from nnviz3d.errors import ModelError
+
+if TYPE_CHECKING:
+    from nnviz3d.capture.insights import Work
+
+_WANTED = re.compile(r"(?P<glob>.+?)(?:\[(?P<first>\d+)(?P<range>:(?P<end>\d+))?\])?")
+_RATE = {"fourier": 0.05, "pixel": 0.08}
+_JITTER = 1 / 14
+"""How far a picture is moved at each step, as a share of its size."""
+_SCALING = 0.08
+_TOTAL_VARIATION = 0.01
+"""Weight of the sum of neighbours' differences against the objective, which is counted in its spread over the starts."""
+_CONTRAST = 4.0
+_LOOK = 8
+"""Every so many steps the untransformed picture is measured, and the best is kept."""
+_STARTS = 4
+"""Further random pictures that have to leave a channel without an answer before it is called dead."""
+_MEMORY = 1 << 30
+"""Bytes that the activations and gradients of the pictures of one batch may take, roughly."""
+_BATCH = 64
+_CONVENTIONS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
+_HUES = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], dtype=np.float32)
+"""How colours of natural pictures vary together (Olah et al. 2017): principal axes scaled by their spread, in columns."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """What the model takes for a picture in [0, 1]: ``offset + picture @ colors``.
+
+    Attributes
+    ----------
+    offset
+        ``(C,)``: what it takes for black.
+    colors
+        ``(C, C)``: what each of the picture's channels adds when it is full.
+    """
+
+    offset: NDArray[np.float32]
+    colors: NDArray[np.float32]
+
+    @staticmethod
+    def of(work: Work) -> Palette:
+        """Find it: by the preprocessing, where samples are pictures, else by the range of the samples' own numbers."""
+        channels = work.arrays[0].shape[-1]
+        if work.samples.is_picture[0]:
+            probe = np.zeros((channels + 1, 1, 1, channels), dtype=np.float32)
+            probe[np.arange(1, channels + 1), 0, 0, np.arange(channels)] = 255
+            names = tuple(f"colour {i}" for i in range(channels + 1))
+            given = np.asarray(work.prepare(Samples((probe,), names, (True,)))[0], dtype=np.float32)[:, 0, 0]
+            return Palette(given[0], given[1:] - given[0])
+        low, high = _range(np.asarray(work.arrays[0], dtype=np.float32))
+        return Palette(low, np.diag(high - low))
+
+    def __call__(self, pictures: Any) -> Any:
+        """Turn pictures ``(n, H, W, C)`` in [0, 1] into what the model takes."""
+        return tf.convert_to_tensor(self.offset) + tf.einsum("nhwc,cd->nhwd", pictures, self.colors)
+
+
+def write_feature_visualizations(writer: CaptureWriter, work: Work, report: Report) -> None:
+    """Find and write what drives the channels of each layer that is asked for.
+
+    Raises
+    ------
+    ModelError
+        If the model takes no picture, or there is no such layer or channel, or a layer's numbers cannot be
+        differentiated by the picture.
+    """
+    for found in feature_visualizations(work, report):
+        write_features(writer, found)
+
+
+def feature_visualizations(work: Work, report: Report) -> Iterator[FeatureVisualization]:
+    """Find what drives the channels of each layer that is asked for, in the graph's order; errors as above."""
+    graph = work.model.described.graph
+    wanted = _chosen(work.insights.features, graph)
+    shapes = [array.shape[1:] for array in work.arrays]
+    if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][-1] not in (1, 3):
+        takes = " and ".join(str(shape) for shape in shapes)
+        raise ModelError(f"Features are looked for in one picture, (rows, columns, 1 or 3); this model takes {takes}.")
+    palette, options, size = Palette.of(work), work.insights.feature_options, _batch_size(graph)
+    parts = [(node, channels[i : i + size]) for node, channels in wanted for i in range(0, len(channels), size)]
+    found: list[FeatureVisualization] = []
+    for k, (node, channels) in enumerate(parts):
+        search = _Search(work.model, node, shapes[0], palette, options)
+
+        def step(count: int, before: int = k * options.steps) -> None:
+            report(Progress(stage="features", done=before + count, total=len(parts) * options.steps))
+
+        step(0)
+        found.append(search.run(np.array(channels, dtype=np.int64), step))
+        if k + 1 == len(parts) or parts[k + 1][0] != node:
+            yield _joined(found)
+            found = []
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Raises channels of one node."""
+
+    model: DifferentiableModel
+    node: str
+    shape: tuple[int, int, int]
+    palette: Palette
+    options: FeatureOptions
+
+    def run(self, channels: NDArray[np.int64], step: Callable[[int], None]) -> FeatureVisualization:
+        """Find a picture for each of these channels ``(n,)``, all at once."""
+        options, wanted = self.options, tf.constant(channels)
+        variable = tf.Variable(self._start(channels, 0), name="ascent")
+        ascent = keras.optimizers.Adam(_RATE[options.parametrization], name="ascent")
+        ascent.build([variable])
+
+        def seen(parameters: Any) -> tuple[Any, Any, Any]:
+            pictures = self._pictures(parameters)
+            values = self.model([self.palette(pictures)])
+            return pictures, self._measured(values, wanted), self._answers(values, wanted)
+
+        def stepped(seed: Any, spread: Any) -> None:
+            with tf.GradientTape() as tape:
+                pictures = self._pictures(variable)
+                values = self.model([self.palette(_moved(pictures, wanted, seed))])
+                gain = self._measured(values, wanted) / spread
+                if options.parametrization == "pixel":
+                    gain -= _TOTAL_VARIATION * tf.image.total_variation(pictures)
+                loss = -tf.reduce_sum(gain)
+            gradient = tape.gradient(loss, variable)
+            if gradient is None:
+                raise ModelError(f"Nothing drives {self.node}: its numbers cannot be differentiated by the picture.")
+            ascent.apply([gradient], [variable])
+
+        look, climb = tf.function(seen), tf.function(stepped)
+        others = [look(tf.constant(self._start(channels, k, loudness=1.0)))[1:] for k in range(1, _STARTS + 1)]
+        spread = np.std([score for score, _ in others], axis=0) + 1e-6
+        images, before, answers = (x.numpy() for x in look(variable))
+        alive = np.any([answers, *(a.numpy() for _, a in others)], axis=0)
+        after = before.copy()
+        for k in range(1, options.steps + 1):
+            climb(tf.constant([options.seed, k]), tf.constant(spread, tf.float32))
+            if k % _LOOK == 0 or k == options.steps:
+                pictures, score, answers = (x.numpy() for x in look(variable))
+                better = score > after
+                after[better], images[better] = score[better], pictures[better]
+                alive |= answers
+                step(k)
+        settings = options.model_dump(include={"parametrization", "steps", "seed"})
+        return FeatureVisualization(self.node, self.objective, channels, images, before, after, ~alive, settings)
+
+    @property
+    def objective(self) -> Literal["channel", "neuron", "class"]:
+        return "class" if _is_head(self.model.described.graph, self.node) else self.options.objective
+
+    def _measured(self, values: Values, wanted: Any) -> Any:
+        """Return what is to be raised, ``(n,)``: of the n-th picture the n-th channel, before the activation function."""
+        raw = values.scores(self.node) if self.objective == "class" else values.raw(self.node)
+        if self.objective == "neuron":
+            for length in raw.shape[1:-1]:
+                raw = raw[:, length // 2]
+        elif len(raw.shape) > 2:
+            raw = tf.reduce_mean(raw, axis=list(range(1, len(raw.shape) - 1)))
+        return tf.gather(tf.cast(raw, tf.float32), wanted, axis=1, batch_dims=1)
+
+    def _answers(self, values: Values, wanted: Any) -> Any:
+        """Say for each picture whether its channel is anywhere other than 0 after the activation function, ``(n,)``."""
+        shown = tf.not_equal(values[self.node], 0)
+        if len(shown.shape) > 2:
+            shown = tf.reduce_any(shown, axis=list(range(1, len(shown.shape) - 1)))
+        return tf.gather(shown, wanted, axis=1, batch_dims=1)
+
+    def _start(self, channels: NDArray[np.int64], number: int, loudness: float = 0.01) -> NDArray[np.float32]:
+        """Draw parameters of pictures that are nearly grey, or louder; the same for a channel whatever else is sought."""
+        rows, columns, colors = self.shape
+        fourier = self.options.parametrization == "fourier"
+        size = (2, colors, rows, columns // 2 + 1) if fourier else (rows, columns, colors)
+        draws = [np.random.default_rng((self.options.seed, int(c), number)).normal(size=size) for c in channels]
+        return np.asarray(draws, dtype=np.float32) * np.float32(loudness)
+
+    def _pictures(self, parameters: Any) -> Any:
+        """Turn parameters into pictures ``(n, H, W, C)`` in [0, 1]."""
+        rows, columns, colors = self.shape
+        pictures = parameters
+        if self.options.parametrization == "fourier":
+            frequency = np.hypot(np.fft.fftfreq(rows)[:, np.newaxis], np.fft.rfftfreq(columns))
+            scale = math.sqrt(rows * columns) / np.maximum(frequency, 1 / max(rows, columns))
+            spectrum = tf.complex(parameters[:, 0], parameters[:, 1]) * tf.constant(scale, tf.complex64)
+            pictures = tf.transpose(tf.signal.irfft2d(spectrum, [rows, columns]), (0, 2, 3, 1)) / _CONTRAST
+            if colors == 3:
+                pictures = tf.einsum("nhwc,dc->nhwd", pictures, _HUES / np.linalg.norm(_HUES, axis=0).max())
+        return tf.sigmoid(pictures)
+
+
+def _moved(pictures: Any, wanted: Any, seed: Any) -> Any:
+    """Shift and scale each picture a little, by chance; what comes in at its edges is mirrored."""
+    _, rows, columns, _ = pictures.shape
+
+    def one(channel: Any) -> Any:
+        chance = tf.random.stateless_uniform((3,), tf.cast(seed, tf.int64) * [1, 1 << 20] + [0, channel], -1.0, 1.0)
+        zoom = 1 + _SCALING * chance[0]
+        across, down = (chance[i + 1] * _JITTER * n + (1 - zoom) * (n - 1) / 2 for i, n in enumerate((columns, rows)))
+        return tf.stack([zoom, 0.0, across, 0.0, zoom, down, 0.0, 0.0])
+
+    transforms = tf.map_fn(one, wanted, fn_output_signature=tf.float32)
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=pictures,
+        transforms=transforms,
+        output_shape=[rows, columns],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )
+
+
+def _chosen(globs: Sequence[str], graph: ModelGraph) -> list[tuple[str, list[int]]]:
+    """Find the nodes and channels that are asked for, in the graph's order."""
+    found: dict[str, set[int]] = {}
+    for text in globs:
+        match = _WANTED.fullmatch(text)
+        glob = match["glob"] if match is not None else text
+        nodes = [n for n in graph if fnmatchcase(n.id, glob) and (n.id not in graph.inputs or n.id == glob)]
+        if not nodes:
+            names = [n.id for n in graph if n.id not in graph.inputs]
+            close = difflib.get_close_matches(glob, names, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ModelError(f"No layer matches {glob!r}; the model has {', '.join(names[:40])}.{hint}")
+        for node in nodes:
+            found.setdefault(node.id, set()).update(_channels(node, graph, text, match))
+    return [(node.id, sorted(found[node.id])) for node in graph if node.id in found]
+
+
+def _channels(node: LayerNode, graph: ModelGraph, text: str, match: re.Match[str] | None) -> range:
+    count = node.shape[-1] if node.shape else None
+    if node.id in graph.inputs or not count:
+        raise ModelError(f"{node.id} has no channels to drive; name a layer behind the input.")
+    if match is None or match["first"] is None:
+        return range(count)
+    first = int(match["first"])
+    end = first + 1 if match["end"] is None else int(match["end"])
+    if not first < end <= count:
+        raise ModelError(f"{text!r}: {node.id} has the channels 0 to {count - 1}.")
+    return range(first, end)
+
+
+def _is_head(graph: ModelGraph, node_id: str) -> bool:
+    return node_id in graph.outputs and len(graph.node(node_id).shape) == 1
+
+
+def _range(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Say what the samples' numbers run between, for each channel: a usual range if they fill half of it."""
+    flat = values.reshape(-1, values.shape[-1])
+    flat = flat[np.isfinite(flat).all(axis=1)]
+    if not len(flat):
+        raise ModelError("Features need a sample of real numbers, to know the range of the model's input.")
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    for a, b in _CONVENTIONS:
+        if low.min() >= a and high.max() <= b and high.max() - low.min() >= (b - a) / 2:
+            return np.full_like(low, a), np.full_like(high, b)
+    return low, np.where(high > low, high, low + 1)
+
+
+def _batch_size(graph: ModelGraph) -> int:
+    # Each activation is kept for its gradient, which is as large.
+    numbers = sum(math.prod(n or 1 for n in shape) for node in graph for shape in node.shapes)
+    return max(1, min(_BATCH, _MEMORY // (8 * max(numbers, 1))))
+
+
+def _joined(parts: Sequence[FeatureVisualization]) -> FeatureVisualization:
+    rows: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("channels", "images", "before", "after", "dead")
+    }
+    return replace(parts[0], **rows)
