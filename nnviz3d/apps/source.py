@@ -89,10 +89,10 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
     path = Path(target)
     if target.endswith(_CAPTURE_ENDINGS) or (path.exists() and is_capture(path)):
         _refuse_model_options(target, options)
-        return Resolved(default_scene() if scene is None else _scene_named(scene), capture=path)
+        return Resolved(default_scene() if scene is None else scene_named(scene), capture=path)
     if target.startswith("keras:") or target.endswith(_MODEL_ENDINGS) or (path / "saved_model.pb").is_file():
-        return Resolved(default_scene() if scene is None else _scene_named(scene), model=target, options=options)
-    spec = _scene_named(target)
+        return Resolved(default_scene() if scene is None else scene_named(scene), model=target, options=options)
+    spec = scene_named(target)
     if scene is not None:
         raise UserError(f"--scene goes with a model or a capture; {target!r} is itself a scene.")
     if spec.source is None:
@@ -154,7 +154,14 @@ def _refuse_model_options(what: str, options: ModelOptions) -> None:
         raise UserError(f"{what} is a ready capture, so --input and the other options for models do not apply.")
 
 
-def _scene_named(name: str) -> SceneSpec:
+def scene_named(name: str) -> SceneSpec:
+    """Read a scene: a ``.toml`` file, or a bundled one by its name.
+
+    Raises
+    ------
+    UserError
+        If there is none of this name.
+    """
     if not name:
         raise UserError(
             "The name of what to show is empty; expected a scene, a model or a capture, or none for the demo."

@@ -11,12 +11,15 @@ from typing import Any, Literal, TypedDict
 
 import numpy as np
 
+from nnviz3d.apps.source import scene_named
 from nnviz3d.data.arrays import as_numbers
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.records import Ranking
-from nnviz3d.data.request import CaptureRequest, Invitation, Preprocessing
+from nnviz3d.data.request import CaptureRequest, Insights, Invitation, Preprocessing
 from nnviz3d.data.sources import expand, named_sources
 from nnviz3d.errors import UserError
+from nnviz3d.options import Look
+from nnviz3d.scene.selection import Quantity
 
 
 class Options(TypedDict, total=False):
@@ -34,6 +37,16 @@ class Options(TypedDict, total=False):
         Hide cells below this share of their layer's range, 0 to 1.
     colormap, normalize, ranking
         As the options of the command line of these names.
+    quantity
+        What the cells show: ``activation``, ``gradient`` of the target's score, ``attribution`` (gradient times
+        activation), or ``difference``, the sample minus the one that `against` names.
+    explain
+        What is explained: a class by number or name, or any output's number, ``dense_1[5]``; by default the model's
+        own answer.
+    method
+        Whose map of what counts for it is shown: ``grad_cam``, ``integrated_gradients``, ...
+    against
+        A sample, from 0; not for a model object.
     preprocess
         ``tf``, ``torch``, ``caffe``, ``unit`` or ``none``: how pictures are prepared.
     classes
@@ -51,6 +64,10 @@ class Options(TypedDict, total=False):
     colormap: str
     normalize: Literal["layer", "global", "symmetric"]
     ranking: Ranking
+    quantity: Quantity
+    explain: int | str
+    method: str
+    against: int
     preprocess: Preprocessing
     classes: Iterable[str]
     labels: Any
@@ -79,6 +96,10 @@ class Workshop:
             *given("--colormap", options.get("colormap")),
             *given("--normalize", options.get("normalize")),
             *given("--ranking", options.get("ranking")),
+            *given("--quantity", options.get("quantity")),
+            *given("--class", options.get("explain")),
+            *given("--method", options.get("method")),
+            *given("--against", options.get("against")),
         ]
         if target is not None and not isinstance(target, str | Path | Capture):
             return [*self._live(target, x, options, live=live), *common]
@@ -125,6 +146,8 @@ class Workshop:
 
         if options.get("weights") is not None or options.get("trust"):
             raise UserError("weights and trust go with a model file; a model object has its weights.")
+        if options.get("against") is not None:
+            raise UserError("against goes with a model file or a capture; capture the model object's samples first.")
         kept = keep(model, x, classes=options.get("classes"), labels=options.get("labels"))
         if kept.held is not None:
             samples = tuple((name, name) for name in kept.held.names)
@@ -136,7 +159,7 @@ class Workshop:
         if not 0 <= position < len(samples):
             raise UserError(f"There is no sample {position}; x holds {len(samples)}, from 0.")
         out = self.folder / "run.zarr"
-        request = CaptureRequest(model="live", out=out, preprocess=options.get("preprocess"))
+        request = CaptureRequest(model="live", out=out, preprocess=options.get("preprocess"), insights=_wanted(options))
         kept.answer(request.model_copy(update={"inputs": (samples[position][1],)}), lambda _event: None)
         if not live:
             return [str(out)]
@@ -148,6 +171,19 @@ class Workshop:
             port=listener.port, token=listener.token, request=request, samples=samples, position=position
         )
         return [str(out), "--live", self._text("live.json", invitation.model_dump_json())]
+
+
+def _wanted(options: Options) -> Insights:
+    """Return what a capture has to hold beyond one forward pass: what is asked for, and what the scene needs."""
+    explain = options.get("explain")
+    look = Look(
+        quantity=options.get("quantity"),
+        class_=None if explain is None else str(explain),
+        method=options.get("method"),
+    )
+    wanted: Insights = look.opening()["wanted"]
+    scene = options.get("scene")
+    return wanted if scene is None else wanted.plus(scene_named(str(scene)).needs())
 
 
 def given(option: str, value: Any) -> list[str]:
