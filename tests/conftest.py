@@ -16,6 +16,12 @@ def small_capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
 
 
 @pytest.fixture(scope="session")
+def explained_capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    """The same with two targets, gradients and maps."""
+    return captures.explained_capture(tmp_path_factory.mktemp("captures") / "explained.zarr")
+
+
+@pytest.fixture(scope="session")
 def long_capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
     """177 layers with skips."""
     return captures.long_capture(tmp_path_factory.mktemp("captures") / "long.zarr")

@@ -43,6 +43,11 @@ class SampleInsights:
         array = self._stored.find(store.gradient_path(explained.slot, node_id, output))
         return None if array is None else self._stored.sample(array, self._sample)
 
+    def has_gradients(self, target: Target | None = None) -> bool:
+        """Whether there are gradients of a target's score, by any layer."""
+        explained = self.explained(target)
+        return explained is not None and explained.slot in self._stored.members("gradients")
+
     def attribution(self, method: str, target: Target | None = None, layer: str | None = None) -> Attribution | None:
         """Read a map; `None` if it was not captured.
 

@@ -14,6 +14,7 @@ from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import Insights, Preprocessing
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, DIVERGING, SEQUENTIAL, Normalize
+from nnviz3d.scene.selection import Quantity
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -99,15 +100,27 @@ class Activations(View):
         Globs over node ids.
     threshold
         Share of a layer's colour range below which cells are not drawn. Vectors are always drawn whole.
+    quantity
+        What the cells show: the ``activation`` itself, the ``gradient`` of the target's score by it, the
+        ``attribution`` (gradient times activation), or the ``difference`` of the sample and another one.
+    against
+        That other sample.
     """
 
     kind: Literal["activations"]
+    quantity: Quantity = "activation"
+    against: Annotated[int, Field(ge=0)] | None = None
     layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
     normalize: Normalize = "layer"
     threshold: Share = 0.25
     colormap: str = DEFAULT_SEQUENTIAL
     diverging: str = DEFAULT_DIVERGING
     reveal: Reveal = Reveal()
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights(gradients=self.quantity in ("gradient", "attribution"))
 
     @field_validator("colormap")
     @classmethod
@@ -205,7 +218,7 @@ class SceneSpec(_Strict):
 
     def requires(self) -> frozenset[str]:
         """Say which families of arrays a capture must hold for this scene: of ``activations`` and ``connections``."""
-        return frozenset(view.kind for view in self.views) - {"structure"}
+        return frozenset(view.kind for view in self.views) & {"activations", "connections"}
 
     def needs(self) -> Insights:
         """Say what a capture must hold for this scene beyond one forward pass: all that its views need, together."""

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.explanations import SampleInsights
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.scene.cells import CellGrid
 from nnviz3d.scene.colors import ValueStatistics, statistics_of
 from nnviz3d.scene.layout import Placement, Plan, lay_out
 from nnviz3d.scene.primitives import Primitive
 from nnviz3d.scene.routes import Route, route_edges
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import Quantity, Selection
 
 
 class View(Protocol):
@@ -42,7 +43,7 @@ class LayerValues:
     Attributes
     ----------
     values
-        As captured, ``shape``.
+        As captured, or computed from what was captured, ``shape``.
     cells
         The same numbers in world order, ``(X, Y, Z)``.
     """
@@ -65,6 +66,8 @@ class Stage:
     @staticmethod
     def build(capture: Capture, *, aspect: float) -> Stage:
         """Lay the capture's graph out for a picture of this aspect (width over height)."""
+    _derived: dict[str, tuple[object, LayerValues | None]] = field(default_factory=dict)
+    _insights: dict[int, SampleInsights] = field(default_factory=dict)
         shapes = {}
         for node in capture.graph:
             if capture.has_activations(node.id):
@@ -83,14 +86,101 @@ class Stage:
         if kept is None or kept[0] != sample:
             # Tokens and masks are stored as integers; drawn and compared they are numbers like all others.
             values = np.asarray(self.capture.activation(node_id, sample), dtype=np.float32)
-            grid = self.place(node_id).grid
-            kept = (sample, LayerValues(grid, values, grid.arrange(values), statistics_of(values)))
+            kept = (sample, self._arranged(node_id, values))
             self._values[node_id] = kept
         return kept[1]
 
     def place(self, node_id: str) -> Placement:
         """Where a node's block stands."""
         return self.plan.placements[node_id]
+
+    def shown(self, node_id: str, quantity: Quantity, selection: Selection) -> LayerValues | None:
+        """Return what a layer's cells show; the same object until another quantity, sample or target is asked for.
+
+        Returns
+        -------
+        `None` if this layer has no such numbers, as tokens have no gradient.
+
+        Raises
+        ------
+        SceneError
+            If the sample was captured without gradients, or two samples cannot be compared.
+        """
+        if quantity == "activation":
+            return self.values(node_id, selection.sample)
+        key = (quantity, selection.sample, selection.against, selection.target)
+        kept = self._derived.get(node_id)
+        if kept is None or kept[0] != key:
+            values = self._derive(node_id, quantity, selection)
+            kept = (key, None if values is None else self._arranged(node_id, values))
+            self._derived[node_id] = kept
+        return kept[1]
+
+    def _derive(self, node_id: str, quantity: Quantity, selection: Selection) -> NDArray[np.float32] | None:
+        if quantity == "difference":
+            return self.difference(node_id, selection)
+        gradient = self.gradient(node_id, selection)
+        if gradient is None or quantity == "gradient":
+            return gradient
+        with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinite numbers are drawn as such
+            return np.asarray(gradient * self.values(node_id, selection.sample).values)
+
+    def gradient(self, node_id: str, selection: Selection) -> NDArray[np.float32] | None:
+        """Return the gradient of the target's score by a layer's activation, ``shape``; `None` if it has none."""
+        explained = self.explained(selection)
+        insights = self.insights(selection.sample)
+        found = None if explained is None else insights.gradient(node_id, explained.target)
+        if found is None and not self.has_gradients(selection):
+            name = self.capture.sample_name(selection.sample)
+            whose = "" if selection.target is None else f" of {self.name_of(selection.target)}"
+            raise SceneError(
+                f"There are no gradients{whose} for {name}; capture it with: nnviz3d capture "
+                f"{self.capture.provenance.model} --input {name} --gradients -o run.zarr."
+            )
+        return found
+
+    def difference(self, node_id: str, selection: Selection) -> NDArray[np.float32]:
+        """Return what a layer's numbers for the sample are beyond those for the one it is compared with, ``shape``."""
+        if selection.against is None:
+            raise SceneError("A difference is of two samples; choose the one to compare with.")
+        here = self.values(node_id, selection.sample).values
+        there = np.asarray(self.capture.activation(node_id, selection.against), dtype=np.float32)
+        if here.shape != there.shape:
+            names = [self.capture.sample_name(i) for i in (selection.sample, selection.against)]
+            sizes = [shape_text(self.graph.node(node_id), shape) for shape in (here.shape, there.shape)]
+            raise SceneError(
+                f"{names[0]} and {names[1]} cannot be compared: {node_id} has {sizes[0]} numbers for one and {sizes[1]} "
+                "for the other; choose samples of one size."
+            )
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.asarray(here - there)
+
+    def insights(self, sample: int) -> SampleInsights:
+        """Return what explains a sample."""
+        if sample not in self._insights:
+            self._insights.clear()
+            self._insights[sample] = self.capture.insights(sample)
+        return self._insights[sample]
+
+    def explained(self, selection: Selection) -> Explained | None:
+        """Return the selected target and its score for the selected sample; `None` if it was not explained."""
+        return self.insights(selection.sample).explained(selection.target)
+
+    def has_gradients(self, selection: Selection) -> bool:
+        """Whether there are gradients of the selected target's score for the selected sample."""
+        explained = self.explained(selection)
+        return explained is not None and self.insights(selection.sample).has_gradients(explained.target)
+
+    def name_of(self, target: Target) -> str:
+        """Return what people call a target: its class, or its place in an output."""
+        node = self.graph.node(target.output)
+        if is_classifier(self.capture, node.id):
+            return class_name(self.capture.classes, target.index)
+        return f"{target.output}[{target.index}]" if node.size > 1 else target.output
+
+    def _arranged(self, node_id: str, values: NDArray[np.float32]) -> LayerValues:
+        grid = self.place(node_id).grid
+        return LayerValues(grid, values, grid.arrange(values), statistics_of(values))
 
     def centers(self, node_id: str, index: NDArray[np.int64]) -> NDArray[np.float64]:
         """World coordinates of the middles of cells, given flat indices ``(n,)`` of the node's tensor: ``(n, 3)``."""

@@ -67,7 +67,7 @@ class TestCells:
 
     @pytest.mark.parametrize("index", [(6, 0, 0), (0, 0), (0, 0, 4), (0, 0, 0, 0), (-1, 0, 0), ()])
     def test_where_there_is_no_such_place_nothing_is_said(self, scene, index):
-        found = facts(scene.stage, CellPick("conv", index), 0)
+        found = facts(scene.stage, CellPick("conv", index), Selection())
         assert found is None or index == (0, 0)
         if found is None:
             drawn = scene.at(scene.duration, Selection(pick=CellPick("conv", index))).primitives

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data import explanations
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.insights import PREDICTED, Attribution, Explained, Target
 from nnviz3d.data.records import RANKINGS, Connections, Provenance, Ranking
 from nnviz3d.data.writer import CaptureWriter
 from tests.support.graphs import chain, resnet50_like
@@ -105,6 +107,55 @@ def small_capture(path: Path) -> Capture:
         small_graph(),
         values,
         connections=small_connections(values),
+        classes=CLASSES,
+        labels=np.array([0, 3, 4]),
+    )
+
+
+def explained_gradients() -> dict[str, NDArray[np.float32]]:
+    """Gradients of the answer's score by all layers but ``flatten``, three samples."""
+    random = np.random.default_rng(11)
+    return {n.id: random.normal(size=(3, *n.shape)).astype(np.float32) for n in small_graph() if n.id != "flatten"}
+
+
+def explained_maps() -> dict[str, NDArray[np.float32]]:
+    """A signed map over the input, and one from zero up over ``conv``, with one strong place each; three samples."""
+    random = np.random.default_rng(12)
+    signed = random.normal(size=(3, 8, 9)).astype(np.float32) * 0.1
+    unsigned = random.random((3, 6, 7), dtype=np.float32) * 0.1
+    signed[:, 1, 2], signed[:, 6, 7], unsigned[:, 4, 1] = 3, -3, 2
+    return {"input": signed, "conv": unsigned}
+
+
+def explained_capture(path: Path) -> Capture:
+    """The small capture with two targets, gradients, and maps by two methods; the answer's map by Grad-CAM measured."""
+    values, gradients, maps = small_values(), explained_gradients(), explained_maps()
+    answers = values["scores"].argmax(axis=1)
+    other = Target("scores", 1)
+    shares = np.linspace(0, 1, 5, dtype=np.float32)
+
+    def also(writer: CaptureWriter) -> None:
+        scores = np.array([9.25, 4.5, 2.75])
+        explanations.write_targets(writer, PREDICTED, "scores", answers, scores, np.full(3, 0.5))
+        explanations.write_targets(writer, other.slot, "scores", np.full(3, 1), scores / -2, None)
+        for name, array in gradients.items():
+            explanations.write_gradient(writer, PREDICTED, name, 0, 0, array)
+            explanations.write_gradient(writer, other.slot, name, 0, 0, -2 * array)
+        for slot, sign in ((PREDICTED, 1), (other.slot, -1)):
+            for method, layer in (("grad_cam", "conv"), ("vanilla", "input")):
+                strong = maps[layer] if method == "grad_cam" else sign * maps[layer]
+                measured = (shares, 1 - shares, shares) if sign > 0 else (np.empty(0, np.float32),) * 3
+                explanations.write_attribution_layers(writer, method, slot, [layer])
+                explained = Explained(slot, other, 0.0, None)
+                found = [Attribution(method, layer, one, explained, {}, *measured) for one in strong]
+                explanations.write_attribution(writer, slot, found)
+
+    return write(
+        path,
+        small_graph(),
+        values,
+        connections=small_connections(values),
+        also=[also],
         classes=CLASSES,
         labels=np.array([0, 3, 4]),
     )

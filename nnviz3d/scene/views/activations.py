@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.colors import Colormap, ValueStatistics, colormap, limits_for
+from nnviz3d.scene.colors import Colormap, Normalize, colormap, limits_for
 from nnviz3d.scene.primitives import Image, Primitive, Voxels
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import Quantity, Selection
 from nnviz3d.scene.spec import Activations, SceneSpec
-from nnviz3d.scene.stage import Stage, head_of
-from nnviz3d.scene.views.legends import scale_panels, scores_of, title_panel
+from nnviz3d.scene.stage import LayerValues, Stage, head_of
+from nnviz3d.scene.views.legends import scale_panels, scores_of, title_panel, words_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +53,11 @@ class ActivationsView:
 
     def _stand(self, blocks: tuple[Primitive, ...], selection: Selection) -> _Still:
         voxels = {b.name: b for b in blocks if isinstance(b, Voxels)}
+        layers = self._shown(selection)
         scales = scale_panels(
             voxels,
-            [self._stage.values(name, selection.sample).statistics for name in voxels],
+            [layers[name].statistics for name in voxels],
+            what=words_for(self._stage, self._quantity(selection), self._compared(selection)),
             threshold=self._spec.threshold if selection.threshold is None else selection.threshold,
             shared=(selection.normalize or self._spec.normalize) == "global",
             chosen=selection.layer,
@@ -96,20 +98,39 @@ class ActivationsView:
             return 1.0
         return float(np.clip((t - start) / duration * self._stage.ranks - self._stage.place(name).rank, 0, 1))
 
+    def _quantity(self, selection: Selection) -> Quantity:
+        return selection.quantity or self._spec.quantity
+
+    def _compared(self, selection: Selection) -> Selection:
+        return replace(selection, against=self._spec.against) if selection.against is None else selection
+
+    def _shown(self, selection: Selection) -> dict[str, LayerValues]:
+        """Return the numbers of all layers that have such, by name."""
+        quantity, compared = self._quantity(selection), self._compared(selection)
+        layers = {name: self._stage.shown(name, quantity, compared) for name in self._nodes}
+        return {name: layer for name, layer in layers.items() if layer is not None}
+
     def _blocks(self, selection: Selection) -> list[Primitive]:
-        normalize = selection.normalize or self._spec.normalize
-        shared = self._shared_limits(selection.sample) if normalize == "global" else None
+        plain = self._quantity(selection) == "activation"
+        normalize: Normalize = selection.normalize or self._spec.normalize
+        layers = self._shown(selection)
+        shared = self._shared_limits(layers) if normalize == "global" else None
+        if not plain:
+            normalize = "symmetric"  # whatever their sign happens to be, the numbers are signed by what they are
         blocks: list[Primitive] = []
         for name in self._nodes:
-            place = self._stage.place(name)
-            layer = self._stage.values(name, selection.sample)
-            picture = self._picture(name, selection.sample)
+            place, layer = self._stage.place(name), layers.get(name)
+            picture = self._picture(name, selection.sample) if plain or layer is None else None
             if picture is not None:
                 x, y, z = place.origin
                 seen = 1.0 if selection.layer in (None, name) else 0.45
                 blocks.append(Image(name, picture, (x, y, z + place.size[2]), place.size[:2], seen))
                 continue
-            limits = limits_for(layer.statistics, normalize) if shared is None else self._clip(shared, layer.statistics)
+            if layer is None:
+                continue
+            limits = limits_for(layer.statistics, normalize)
+            if shared is not None:
+                limits = (-shared if limits[0] < 0 else 0.0, shared)
             blocks.append(
                 Voxels(
                     name,
@@ -137,13 +158,10 @@ class ActivationsView:
             return chosen if chosen.diverging else colormap(self._spec.diverging)
         return chosen if not chosen.diverging else colormap(self._spec.colormap)
 
-    def _shared_limits(self, sample: int) -> float:
+    def _shared_limits(self, layers: dict[str, LayerValues]) -> float:
         heads = {self._head} | set(self._stage.graph.inputs)
-        tops = [self._stage.values(n, sample).statistics.strong for n in self._nodes if n not in heads]
+        tops = [layer.statistics.strong for name, layer in layers.items() if name not in heads]
         return max(tops, default=1.0) or 1.0
-
-    def _clip(self, top: float, statistics: ValueStatistics) -> tuple[float, float]:
-        return (-top, top) if statistics.low < 0 else (0.0, top)
 
     def _picture(self, name: str, sample: int) -> NDArray[np.uint8] | None:
         if name not in self._stage.graph.inputs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +51,7 @@ class Facts:
         """All in one line, without what only repeats the place in words."""
         if self.value:
             return f"{self.title} = {self.value}"
-        return f"{self.title}: {', '.join(self.more or (f'{name} {number}' for name, number in self.parts))}"
+        return f"{self.title}: {', '.join([f'{name} {number}' for name, number in self.parts] or self.more)}"
 
 
 class DetailsView:
@@ -61,17 +61,19 @@ class DetailsView:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._kept: tuple[tuple[Pick | None, int], tuple[Primitive, ...]] = ((None, 0), ())
+        self._kept: tuple[Selection, tuple[Primitive, ...]] = (Selection(), ())
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the same marks at all times; nothing if nothing is picked, or if this sample has no such place."""
-        key = (selection.pick, selection.sample)
+        key = Selection(
+            selection.sample, against=selection.against, target=selection.target, pick=selection.pick
+        )  # of nothing else do these words depend
         if self._kept[0] != key:
-            self._kept = (key, self._build(*key))
+            self._kept = (key, self._build(selection.pick, key))
         return self._kept[1]
 
-    def _build(self, pick: Pick | None, sample: int) -> tuple[Primitive, ...]:
-        found = None if pick is None else facts(self._stage, pick, sample)
+    def _build(self, pick: Pick | None, selection: Selection) -> tuple[Primitive, ...]:
+        found = None if pick is None else facts(self._stage, pick, selection)
         if pick is None or found is None:
             return ()
         marks = tuple(self._marks(pick))
@@ -105,13 +107,13 @@ class DetailsView:
         return np.asarray(curves(self._stage, pick.source, pick.target, index)[0])
 
 
-def facts(stage: Stage, pick: Pick, sample: int) -> Facts | None:
-    """Say what is known of a pick for one sample; `None` if the sample has no such place."""
+def facts(stage: Stage, pick: Pick, selection: Selection) -> Facts | None:
+    """Say what is known of a pick for the selected sample and target; `None` if the sample has no such place."""
     match pick:
         case CellPick():
-            return _facts_of_cell(stage, pick, sample)
+            return _facts_of_cell(stage, pick, selection)
         case EdgePick():
-            return _facts_of_edge(stage, pick, sample)
+            return _facts_of_edge(stage, pick, selection.sample)
         case LayerPick():
             node = stage.graph.node(pick.layer)
             known = stage.place(node.id).grid.shape if None in node.shape else None
@@ -136,18 +138,40 @@ def exact(value: np.floating) -> str:
     return str(value)
 
 
-def _facts_of_cell(stage: Stage, pick: CellPick, sample: int) -> Facts | None:
+def _facts_of_cell(stage: Stage, pick: CellPick, selection: Selection) -> Facts | None:
+    sample = selection.sample
     found = value_at(stage, pick.layer, pick.index, sample)
     if found is None:
         return None
     place = f" [{', '.join(map(str, pick.index))}]" if pick.index else ""
-    numbers = found.reshape(-1)[:_MOST_CHANNELS]
     more = [_words(stage, pick.layer, pick.index)]
     raw = _pixel(stage, pick, sample)
     if raw:
         more.append(raw)
-    value = ", ".join(exact(v) for v in numbers)
-    return Facts(f"{pick.layer}{place}", value, more=tuple(text for text in more if text))
+    value = _written(found)
+    parts = tuple((name, _written(numbers)) for name, numbers in _derived(stage, pick, found, selection))
+    if parts:
+        value, parts = "", (("activation", value), *parts)
+    return Facts(f"{pick.layer}{place}", value, parts, tuple(text for text in more if text))
+
+
+def _derived(
+    stage: Stage, pick: CellPick, activation: NDArray[np.float32], selection: Selection
+) -> Iterable[tuple[str, NDArray[np.float32]]]:
+    """Give what else is known of a cell, by name: of the selected target, and against the sample it is compared with."""
+    if stage.has_gradients(selection):
+        gradient = stage.gradient(pick.layer, selection)
+        if gradient is not None:
+            here = np.asarray(gradient[pick.index])
+            yield "gradient", here
+            with np.errstate(invalid="ignore", over="ignore"):
+                yield "attribution", np.asarray(here * activation + np.float32(0))
+    if selection.against is not None:
+        yield "difference", np.asarray(stage.difference(pick.layer, selection)[pick.index])
+
+
+def _written(numbers: NDArray[np.float32]) -> str:
+    return ", ".join(exact(v) for v in numbers.reshape(-1)[:_MOST_CHANNELS])
 
 
 def _facts_of_edge(stage: Stage, pick: EdgePick, sample: int) -> Facts | None:

@@ -3,18 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.insights import Explained
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, ValueStatistics, number, score
 from nnviz3d.scene.primitives import BarRow, Label, Labels, Panel, Primitive, Row, ScaleRow, SwatchRow, TextRow, Voxels
+from nnviz3d.scene.selection import Quantity, Selection
 from nnviz3d.scene.stage import Stage, class_name, is_classifier, top_classes, vector_outputs
 
 NAMED_CELLS = 16
 """Heads up to this size have a name beside every cell; larger ones list their best."""
 _BEST = 3
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the numbers of the blocks are.
+
+    Attributes
+    ----------
+    before
+        Lines of their own, above the scale.
+    name
+        What one number is.
+    """
+
+    name: str = "activation"
+    before: tuple[str, ...] = ()
+
+
+def words_for(stage: Stage, quantity: Quantity, selection: Selection) -> Words:
+    """Say what the numbers of a quantity are: of which target, or of which two samples."""
+    if quantity == "activation":
+        return Words()
+    if quantity == "difference":
+        names = [stage.capture.sample_name(i) for i in (selection.sample, selection.against or 0)]
+        return Words("difference", (f"{names[0]} − {names[1]}",))
+    explained = stage.explained(selection)
+    whose = "" if explained is None else score_text(stage, explained)
+    if quantity == "gradient":
+        return Words("gradient", (f"gradient of {whose}",))
+    return Words("attribution", (f"gradient × activation, for {whose}",))
+
+
+def score_text(stage: Stage, explained: Explained) -> str:
+    """Name a target with its score, and with the probability behind it if there is one."""
+    numbers = f"score {number(explained.score)}"
+    if explained.probability is not None:
+        numbers += f", p {score(explained.probability)}"
+    return f"the score of {stage.name_of(explained.target)} ({numbers})"
 
 
 def title_panel(capture: Capture, sample: int, answer: str | None = None) -> Panel:
@@ -95,6 +136,7 @@ def scale_panels(
     blocks: Mapping[str, Voxels],
     statistics: Sequence[ValueStatistics],
     *,
+    what: Words,
     threshold: float,
     shared: bool,
     chosen: str | None,
@@ -105,6 +147,8 @@ def scale_panels(
     ----------
     blocks, statistics
         All blocks by name, and what their numbers are like, in the same order.
+    what
+        What the numbers are.
     threshold
         Share of each layer's range below which cells are not drawn.
     shared
@@ -114,24 +158,24 @@ def scale_panels(
     """
     scales: list[list[Row]] = []
     if chosen is not None and chosen in blocks:
-        scales.append(_absolute_scale(blocks[chosen], chosen))
+        scales.append(_absolute_scale(blocks[chosen], chosen, what))
     else:
         for signed in sorted({b.limits[0] < 0 for b in blocks.values()}):
             alike = [b for b in blocks.values() if (b.limits[0] < 0) == signed]
-            scales.append(_absolute_scale(alike[0], None) if shared else _relative_scale(alike, signed))
+            scales.append(_absolute_scale(alike[0], None, what) if shared else _relative_scale(alike, signed, what))
     if not scales:
         return ()
     cut = [b for b in blocks.values() if b.threshold > 0]
     if cut:
         shown, total = cells_shown(cut)
-        what = "cells" if len(cut) == len(blocks) else "cells of maps"
+        cells = "cells" if len(cut) == len(blocks) else "cells of maps"
         scales[0].append(
-            TextRow(f"{shown:,} of {total:,} {what} reach {threshold:.0%} of their layer's range", "quiet")
+            TextRow(f"{shown:,} of {total:,} {cells} reach {threshold:.0%} of their layer's range", "quiet")
         )
     nans, infinities = sum(s.nans for s in statistics), sum(s.infinities for s in statistics)
-    for color, count, what in ((NAN_COLOR, nans, "NaN"), (INF_COLOR, infinities, "infinite")):
+    for color, count, kind in ((NAN_COLOR, nans, "NaN"), (INF_COLOR, infinities, "infinite")):
         if count:
-            scales[-1].append(SwatchRow(((color, f"{count:,} {what}"),)))
+            scales[-1].append(SwatchRow(((color, f"{count:,} {kind}"),)))
     return tuple(Panel(f"scale/{k}", "bottom-left", tuple(rows)) for k, rows in enumerate(scales))
 
 
@@ -144,26 +188,28 @@ def cells_shown(blocks: Iterable[Voxels]) -> tuple[int, int]:
     return shown, total
 
 
-def _absolute_scale(block: Voxels, of: str | None) -> list[Row]:
+def _absolute_scale(block: Voxels, of: str | None, what: Words) -> list[Row]:
     """Return a scale with real numbers, of one layer or of all; the threshold has one place on it only for one layer."""
     low, high = block.limits
     ticks = ((0.0, number(low)), (0.5, number((low + high) / 2)), (1.0, f"≥ {number(high)}"))
     hidden = _hidden(block.threshold / high if high else 0.0, low < 0) if of is not None else ()
     return [
-        TextRow(f"activation, {of or 'one scale for all layers'}", "quiet"),
+        *(TextRow(text, "quiet") for text in what.before),
+        TextRow(f"{what.name}, {of or 'one scale for all layers'}", "quiet"),
         ScaleRow(block.colormap, ticks, hidden),
     ]
 
 
-def _relative_scale(blocks: list[Voxels], signed: bool) -> list[Row]:
+def _relative_scale(blocks: list[Voxels], signed: bool, what: Words) -> list[Row]:
     # A layer of zeros has no range of its own.
     tops = [b.limits[1] for b in blocks if np.any(b.values)] or [0.0]
     span = number(min(tops)) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"
     ticks = ((0.0, "≤ −m"), (0.5, "0"), (1.0, "≥ m")) if signed else ((0.0, "0"), (0.5, "m/2"), (1.0, "≥ m"))
     threshold = max((b.threshold / b.limits[1] for b in blocks if b.limits[1]), default=0.0)
-    what = "signed activation" if signed else "activation"
+    name = f"signed {what.name}" if signed and what.name == "activation" else what.name
     return [
-        TextRow(f"{what}, up to each layer's m: {span}", "quiet"),
+        *(TextRow(text, "quiet") for text in what.before),
+        TextRow(f"{name}, up to each layer's m: {span}", "quiet"),
         ScaleRow(blocks[0].colormap, ticks, _hidden(threshold, signed)),
     ]
 

@@ -1,0 +1,171 @@
+"""Blocks show gradients, attributions and differences as they were captured, signed, and say of what they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.insights import PREDICTED, Target
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.colors import number
+from nnviz3d.scene.primitives import Callout, Image, KeyRow, Panel, TextRow, Voxels
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick, Selection
+from nnviz3d.scene.spec import default_scene, parse_scene
+from nnviz3d.scene.views.details import facts
+from tests.support import captures
+from tests.support.captures import explained_gradients
+
+OTHER = Target("scores", 1)
+LAYERS = ("input", "conv", "pool", "dense", "scores")
+
+
+@pytest.fixture(scope="module")
+def scene(explained_capture):
+    return Scene.build(default_scene(), explained_capture)
+
+
+def blocks(scene, **selected):
+    found = scene.at(scene.duration, Selection(**selected)).primitives
+    return {p.name: p for p in found if isinstance(p, Voxels)}
+
+
+def words(scene, **selected):
+    panels = [p for p in scene.at(scene.duration, Selection(**selected)).primitives if isinstance(p, Panel)]
+    return "\n".join(row.text for panel in panels for row in panel.rows if isinstance(row, TextRow))
+
+
+class TestNumbers:
+    @pytest.mark.parametrize("sample", [0, 2])
+    def test_the_gradient_is_the_captured_one(self, scene, sample):
+        found = blocks(scene, sample=sample, quantity="gradient")
+        assert set(found) == set(LAYERS), "flatten has none, and no block"
+        for name, block in found.items():
+            arranged = scene.stage.place(name).grid.arrange(explained_gradients()[name][sample])
+            assert np.array_equal(block.values, arranged)
+
+    def test_another_target_has_another(self, scene):
+        found = blocks(scene, quantity="gradient", target=OTHER)
+        for name, block in found.items():
+            arranged = scene.stage.place(name).grid.arrange(-2 * explained_gradients()[name][0])
+            assert np.array_equal(block.values, arranged)
+
+    def test_the_attribution_is_gradient_times_activation(self, scene, explained_capture):
+        for name, block in blocks(scene, sample=1, quantity="attribution").items():
+            product = explained_gradients()[name][1] * explained_capture.activation(name, 1)
+            assert np.array_equal(block.values, scene.stage.place(name).grid.arrange(product))
+
+    def test_the_difference_of_two_samples(self, scene, explained_capture):
+        found = blocks(scene, sample=2, quantity="difference", against=0)
+        assert set(found) == {*LAYERS, "flatten"}
+        for name, block in found.items():
+            difference = explained_capture.activation(name, 2) - explained_capture.activation(name, 0)
+            assert np.array_equal(block.values, scene.stage.place(name).grid.arrange(difference))
+
+    def test_a_scene_file_can_say_it(self, explained_capture):
+        view = {"kind": "activations", "quantity": "difference", "against": 1}
+        spec = parse_scene({"format": 1, "views": [view]})
+        assert np.array_equal(
+            blocks(Scene.build(spec, explained_capture))["dense"].values,
+            blocks(Scene.build(default_scene(), explained_capture), quantity="difference", against=1)["dense"].values,
+        )
+        assert not spec.needs().gradients
+        for quantity in ("gradient", "attribution"):
+            assert (
+                parse_scene({"format": 1, "views": [{"kind": "activations", "quantity": quantity}]}).needs().gradients
+            )
+
+    def test_the_same_selection_gives_the_same_arrays(self, scene):
+        for selected in ({"quantity": "gradient"}, {"quantity": "difference", "against": 1}):
+            first = blocks(scene, **selected)
+            again = blocks(scene, **selected, threshold=0.7)
+            assert all(first[name].values is again[name].values for name in first)
+
+
+class TestLooks:
+    @pytest.mark.parametrize(
+        "selected", [{"quantity": "gradient"}, {"quantity": "attribution"}, {"quantity": "difference", "against": 1}]
+    )
+    @pytest.mark.parametrize("normalize", ["layer", "global", "symmetric"])
+    def test_colours_are_symmetric_about_zero(self, scene, selected, normalize):
+        for block in blocks(scene, **selected, normalize=normalize, colormap="viridis").values():
+            assert block.colormap.diverging
+            assert block.limits[0] == -block.limits[1]
+
+    def test_the_input_is_a_picture_only_where_its_picture_is_meant(self, scene):
+        def pictures(**selected):
+            return [p.name for p in scene.at(9.0, Selection(**selected)).primitives if isinstance(p, Image)]
+
+        assert pictures() == ["input"]
+        assert pictures(quantity="gradient") == []
+
+
+class TestWords:
+    def test_they_say_of_what(self, scene, explained_capture):
+        answer, other = explained_capture.insights(1).targets
+        name = captures.CLASSES[answer.target.index]
+        text = words(scene, sample=1, quantity="gradient")
+        assert f"gradient of the score of {name} (score {number(answer.score)}, p 0.500)" in text
+        assert "gradient, up to each layer's m" in text
+        text = words(scene, sample=1, quantity="attribution", target=OTHER)
+        assert f"gradient × activation, for the score of bee (score {number(other.score)})" in text
+        text = words(scene, sample=1, quantity="difference", against=2)
+        assert "sample 1 − sample 2" in text
+        assert "difference, conv" in words(scene, quantity="difference", against=2, layer="conv")
+
+    def test_a_pick_tells_all_that_is_known(self, scene, explained_capture):
+        pick = CellPick("conv", (5, 2, 3))
+        selection = Selection(1, pick=pick, against=0)
+        (told,) = (p for p in scene.at(9.0, selection).primitives if isinstance(p, Callout))
+        parts = {row.key: np.float32(row.text) for row in told.rows if isinstance(row, KeyRow)}
+        here, there = (explained_capture.activation("conv", sample)[5, 2, 3] for sample in (1, 0))
+        gradient = explained_gradients()["conv"][1][5, 2, 3]
+        assert parts == {
+            "activation": here,
+            "gradient": gradient,
+            "attribution": gradient * here,
+            "difference": here - there,
+        }
+        sentence = facts(scene.stage, pick, Selection(1)).sentence
+        assert sentence.startswith(f"conv [5, 2, 3]: activation {here!s}, gradient {gradient!s}, attribution ")
+        assert facts(scene.stage, CellPick("flatten", (3,)), Selection(1)).parts == ()
+
+
+class TestWhatIsMissing:
+    def test_gradients_that_were_not_captured(self, small_capture):
+        scene = Scene.build(default_scene(), small_capture)
+        with pytest.raises(
+            SceneError, match=r"no gradients for sample 0; capture it with: nnviz3d capture hand\.keras"
+        ):
+            scene.at(0.0, Selection(quantity="gradient"))
+
+    def test_a_target_that_was_not_explained(self, scene):
+        with pytest.raises(SceneError, match=r"no gradients of ant for sample 0; .*--gradients -o run\.zarr\.$"):
+            scene.at(0.0, Selection(quantity="gradient", target=Target("scores", 0)))
+
+    def test_a_difference_of_one(self, scene):
+        with pytest.raises(SceneError, match="A difference is of two samples; choose the one to compare with"):
+            scene.at(0.0, Selection(quantity="difference"))
+
+    def test_samples_of_two_sizes(self, explained_capture, tmp_path):
+        from nnviz3d.data.series import CaptureSeries
+
+        values = {name: array[:1] for name, array in captures.small_values().items()}
+        values["dense"] = values["dense"][:, :10]
+        other = captures.write(tmp_path / "other.zarr", captures.small_graph(), values)
+        series = CaptureSeries.of(explained_capture).plus(other)
+        series.activation = lambda node, sample=0, output=0: (  # type: ignore[method-assign]
+            values[node][0] if sample == 3 else explained_capture.activation(node, sample)
+        )
+        scene = Scene.build(default_scene(), series)
+        with pytest.raises(
+            SceneError, match=r"sample 0 and sample 0 cannot be compared: dense has 20 numbers .* 10 for"
+        ):
+            scene.at(0.0, Selection(quantity="difference", against=3))
+
+
+def test_predicted_slots_differ_by_sample(explained_capture):
+    for sample in range(3):
+        found = explained_capture.insights(sample).targets
+        assert found[0].slot == PREDICTED
+        assert found[0].target.index == int(explained_capture.activation("scores", sample).argmax())
