@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.attributions.answers import rows_at_once, whole_batch
 from nnviz3d.capture.attributions.method import Settings
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator, Values
+from nnviz3d.data.words import reason
 from nnviz3d.errors import ModelError
 
 Numbers = NDArray[np.float64]
@@ -22,7 +23,13 @@ Combine = Callable[[Numbers, Numbers], Numbers]
 def combined(
     model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, settings: Settings, combine: Combine
 ) -> NDArray[np.float32]:
-    """Combine a layer's activation with the gradient of ``g`` by it, a batch at a time; see `Function`."""
+    """Combine a layer's activation with the gradient of ``g`` by it, a batch at a time; see `Function`.
+
+    Raises
+    ------
+    ModelError
+        If the layer has no places, or the model behind it has no gradient.
+    """
     targets = np.asarray(y)
     maps: list[NDArray[np.float32]] = []
     for rows, held in runs(model, x):
@@ -31,7 +38,10 @@ def combined(
         with tf.GradientTape() as tape:
             tape.watch(held[settings.layer])
             score = g(tail, [held[settings.layer]], tf.convert_to_tensor(whole_batch(model, targets[rows])))
-        gradient = tape.gradient(score, held[settings.layer], unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        try:
+            gradient = tape.gradient(score, held[settings.layer], unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        except LookupError as error:
+            raise ModelError(f"The model cannot be differentiated: {reason(error)} Use score_cam.") from error
         maps.append(combine(activation, _plain(gradient)[: len(activation)]).astype(np.float32))
         settings.report(rows.stop, len(targets))
     return np.concatenate(maps)
@@ -43,7 +53,8 @@ def runs(model: DifferentiableModel, x: Sequence[Any]) -> Iterator[tuple[slice, 
     count, rows = len(arrays[0]), rows_at_once(model)
     for start in range(0, count, rows):
         part = slice(start, min(start + rows, count))
-        yield part, model([tf.convert_to_tensor(whole_batch(model, values[part])) for values in arrays])
+        given = [whole_batch(model, values[part]) for values in arrays]
+        yield part, model([tf.cast(values, spec.dtype) for values, spec in zip(given, model.specs, strict=True)])
 
 
 def numbers_of(held: Values, layer: str, rows: slice) -> Numbers:
@@ -72,4 +83,4 @@ def places(values: Numbers) -> tuple[int, ...]:
 
 
 def _plain(tensor: Any) -> Numbers:
-    return np.asarray(tf.cast(tensor, tf.float32), dtype=np.float64)
+    return np.asarray(tf.cast(tensor, tf.float64))

@@ -149,6 +149,24 @@ class TestScoreCam:
         assert np.allclose(of(opened(net), x, [0], score_cam, "conv"), x[..., 0])
         assert not of(opened(net), np.ones_like(x), [0], score_cam, "conv").any()
 
+    def test_only_the_input_that_the_layer_looks_at_fades(self, rng):
+        left, right = keras.Input((6, 6, 1), name="left"), keras.Input((6, 6, 1), name="right")
+        x = layers.Conv2D(2, 3, name="conv")(right)
+        both = layers.Concatenate()([layers.Flatten()(left), layers.Flatten()(x)])
+        net = keras.Model([left, right], layers.Dense(2, name="head")(both))
+        model = opened(net)
+        x = [zoo.numbers(rng, 1, 6, 6, 1) for _ in range(2)]
+        assert (input_under(model.described, "conv"), default_layer(model.described, "head")) == (1, "conv")
+        maps = score_cam(
+            model, x, np.array([1]), score_of("head"), at("conv", *x, baselines=[x[0], np.zeros_like(x[1])])
+        )
+        values = keras.Model(right, net.get_layer("conv").output)(x[1]).numpy()[0]
+        low, high = values.min(axis=(0, 1)), values.max(axis=(0, 1))
+        masks = upsampled(np.moveaxis((values - low) / (high - low), -1, 0), (6, 6))
+        answers = [net([x[0], x[1] * mask[None, ..., None]]).numpy()[0, 1] for mask in masks]
+        weights = np.exp(answers) / np.exp(answers).sum()
+        assert np.allclose(maps[0], np.maximum(values @ weights, 0), atol=1e-5)
+
     def test_tokens_cannot_fade(self):
         start = keras.Input((5,), dtype="int32")
         x = layers.Conv1D(3, 2, name="conv")(layers.Embedding(9, 4)(start))
@@ -182,6 +200,15 @@ class TestAny:
         x = zoo.numbers(rng, 2, *net.input_shape[1:])
         maps = of(opened(net), x, [0, 1], function)
         assert np.array_equal(maps, np.zeros_like(maps))
+
+    def test_a_model_of_one_batch_size_only(self, function, rng):
+        net = pooled()
+        x = zoo.numbers(rng, 5, *net.input_shape[1:])
+        three = keras.Input((*net.input_shape[1:],), batch_size=3, name="start")
+        fixed = opened(keras.Model(three, net(three)))
+        layer = default_layer(fixed.described, *fixed.described.graph.outputs)
+        maps = of(fixed, x, [0, 1, 2, 1, 0], function, layer)
+        assert np.allclose(maps, of(opened(net), x, [0, 1, 2, 1, 0], function), atol=1e-5)
 
     def test_the_order_of_channels_does_not_matter(self, function, rng):
         net = pooled()
