@@ -1,0 +1,1 @@
+"""Works out what captured numbers say: figures and places, from NumPy arrays alone."""
