@@ -43,7 +43,7 @@ class LayerValues:
     Attributes
     ----------
     values
-        As captured, or computed from what was captured, ``shape``.
+        As captured, ``shape``.
     cells
         The same numbers in world order, ``(X, Y, Z)``.
     """
@@ -62,12 +62,12 @@ class Stage:
     plan: Plan
     routes: tuple[Route, ...]
     _values: dict[str, tuple[int, LayerValues]] = field(default_factory=dict)
+    _derived: dict[str, tuple[object, LayerValues | None]] = field(default_factory=dict)
+    _insights: dict[int, SampleInsights] = field(default_factory=dict)
 
     @staticmethod
     def build(capture: Capture, *, aspect: float) -> Stage:
         """Lay the capture's graph out for a picture of this aspect (width over height)."""
-    _derived: dict[str, tuple[object, LayerValues | None]] = field(default_factory=dict)
-    _insights: dict[int, SampleInsights] = field(default_factory=dict)
         shapes = {}
         for node in capture.graph:
             if capture.has_activations(node.id):
@@ -89,10 +89,6 @@ class Stage:
             kept = (sample, self._arranged(node_id, values))
             self._values[node_id] = kept
         return kept[1]
-
-    def place(self, node_id: str) -> Placement:
-        """Where a node's block stands."""
-        return self.plan.placements[node_id]
 
     def shown(self, node_id: str, quantity: Quantity, selection: Selection) -> LayerValues | None:
         """Return what a layer's cells show; the same object until another quantity, sample or target is asked for.
@@ -181,6 +177,10 @@ class Stage:
     def _arranged(self, node_id: str, values: NDArray[np.float32]) -> LayerValues:
         grid = self.place(node_id).grid
         return LayerValues(grid, values, grid.arrange(values), statistics_of(values))
+
+    def place(self, node_id: str) -> Placement:
+        """Where a node's block stands."""
+        return self.plan.placements[node_id]
 
     def centers(self, node_id: str, index: NDArray[np.int64]) -> NDArray[np.float64]:
         """World coordinates of the middles of cells, given flat indices ``(n,)`` of the node's tensor: ``(n, 3)``."""
