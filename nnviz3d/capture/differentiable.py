@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import keras
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from nnviz3d.capture.describe import DescribedModel
-from nnviz3d.capture.graph import InputSpec
+from nnviz3d.capture.graph import InputSpec, with_mask_of
 from nnviz3d.errors import ModelError
 
 _SQUASHING = ("softmax", "sigmoid", "log_softmax")
@@ -42,6 +44,10 @@ class Values:
         """Return one of a node's outputs."""
         return self.outputs[self.described.calls[node_id]][k]
 
+    def every(self, node_id: str) -> tuple[Any, ...]:
+        """Return all outputs of a node."""
+        return self.outputs[self.described.calls[node_id]]
+
     def raw(self, node_id: str) -> Any:
         """Return what a node gave before its own activation function; what it gave, if it has none."""
         position = self.described.calls[node_id]
@@ -65,6 +71,7 @@ Operator = Callable[["DifferentiableModel", Sequence[Any], Any], Any]
 sample, ``(n,)`` int, to one number for each sample, ``(n,)``. It is what an attribution method explains."""
 
 
+@cache
 def score_of(output: str) -> Operator:
     """Return the operator that reads number ``y`` of an output, before softmax or sigmoid."""
 
@@ -75,6 +82,7 @@ def score_of(output: str) -> Operator:
     return g
 
 
+@cache
 def probability_of(output: str) -> Operator:
     """Return the operator that reads number ``y`` of an output as the model gives it."""
 
@@ -88,7 +96,7 @@ def probability_of(output: str) -> Operator:
 class DifferentiableModel:
     """Calls a model's program; `tail` gives the part of it behind a layer.
 
-    Nothing is compiled here: who calls it often wraps what he does in `tf.function`.
+    Who calls it often wraps what he does in `tf.function`, and has it kept by `compiled`.
 
     Attributes
     ----------
@@ -111,6 +119,35 @@ class DifferentiableModel:
         self._start = start
         self._held = held
         self._behind = self._reached() if start is not None else frozenset()
+        self._compiled: dict[Hashable, Any] = {}
+
+    @property
+    def only_batch(self) -> int | None:
+        """The only number of samples that the model takes at once; `None`, nearly always, if it takes any."""
+        return next((spec.batch for spec in self.specs if spec.batch is not None), None)
+
+    @property
+    def signature(self) -> list[tf.TensorSpec]:
+        """What a compiled function takes: samples for each of the whole model's inputs."""
+        return [tf.TensorSpec((spec.batch, *spec.shape), spec.dtype) for spec in self.specs]
+
+    def tensors(self, arrays: Sequence[NDArray[Any]]) -> list[Any]:
+        """Turn samples for each of the whole model's inputs into what it takes."""
+        return [tf.cast(array, spec.dtype) for array, spec in zip(arrays, self.specs, strict=True)]
+
+    def compiled(self, key: Hashable, build: Callable[[], Any]) -> Any:
+        """Return the function that was built for this key, so that it is compiled only once."""
+        if key not in self._compiled:
+            self._compiled[key] = build()
+        return self._compiled[key]
+
+    def squashes(self, output: str) -> bool:
+        """Whether an output ends in a softmax or sigmoid, before which its scores are."""
+        operation = self.described.call(output).operation
+        activation = getattr(operation, "activation", None)
+        if activation is not None:
+            return getattr(activation, "__name__", "") in _SQUASHING and _is_plain(operation)
+        return type(operation).__name__.lower() in _SQUASHING and len(self.described.call(output).sources) == 1
 
     def __call__(self, x: Sequence[Any]) -> Values:
         """Run it on ``(n, *shape)`` for each input; for a tail, on the layer's activation alone.
@@ -131,12 +168,16 @@ class DifferentiableModel:
                 if i != start and i in self._held.before:
                     before[i] = self._held.before[i]
             else:
-                with _bare(call.operation) as activation:
+                # Keras runs a layer inside its model's scope, where names may begin as they may not at the root: `_hidden`.
+                with tf.name_scope("model"), _bare(call.operation) as activation:
                     call(values)
                 if activation is not None:
                     symbol = id(call.outputs[0])
                     before[i] = values[symbol]
-                    values[symbol] = activation(values[symbol])
+                    values[symbol] = with_mask_of(before[i], activation(before[i]))
+                for tensor in call.outputs:
+                    # A layer may give the tensor that it took, as dropout does; what is asked of one is not of the other.
+                    values[id(tensor)] = with_mask_of(values[id(tensor)], tf.identity(values[id(tensor)]))
             outputs[i] = tuple(values[id(tensor)] for tensor in call.outputs)
         return Values(self.described, outputs, before)
 
@@ -169,8 +210,7 @@ def _bare(operation: Any) -> Iterator[Any]:
     Only where the layer applies it last, to its only output: gates of recurrent layers, for instance, stay.
     """
     function = getattr(operation, "activation", None)
-    plain = isinstance(operation, keras.layers.Dense | keras.layers.EinsumDense) or type(operation).__name__ in _LINEAR
-    if not plain or function is None or function is keras.activations.linear:
+    if not _is_plain(operation) or function is None or function is keras.activations.linear:
         yield None
         return
     # Keras' own assignment would register layers among the activations anew.
@@ -179,6 +219,10 @@ def _bare(operation: Any) -> Iterator[Any]:
         yield function
     finally:
         object.__setattr__(operation, "activation", function)
+
+
+def _is_plain(operation: Any) -> bool:
+    return isinstance(operation, keras.layers.Dense | keras.layers.EinsumDense) or type(operation).__name__ in _LINEAR
 
 
 _LINEAR = frozenset(

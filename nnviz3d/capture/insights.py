@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.attention import write_attention_scores
 from nnviz3d.capture.differentiable import DifferentiableModel
+from nnviz3d.capture.explain import write_explanations
 from nnviz3d.capture.features import write_feature_visualizations
 from nnviz3d.capture.requests import Report
 from nnviz3d.capture.sample_set import Samples
@@ -66,6 +67,8 @@ def write_insights(writer: CaptureWriter, work: Work, report: Report) -> None:
     UserError
         If something cannot be computed for this model or these samples; the sentence says why and what to do.
     """
+    if work.insights.explains:
+        write_explanations(writer, work, report)
     if work.insights.attention:
         write_attention_scores(writer, work.model.described, work.model.specs, work.arrays, report)
     if work.insights.features:

@@ -179,3 +179,14 @@ class ModelGraph:
 
 
 _ADAPTER: TypeAdapter[ModelGraph] = TypeAdapter(ModelGraph)
+
+
+def vector_outputs(graph: ModelGraph) -> tuple[str, ...]:
+    """Return the outputs that are vectors or single numbers, and so can be read as such."""
+    return tuple(name for name in graph.outputs if len(graph.node(name).shape) <= 1 and graph.node(name).size)
+
+
+def head_of(graph: ModelGraph) -> str | None:
+    """Return the output that answers: the last one that is a vector of more than one number, else the last number."""
+    found = vector_outputs(graph)
+    return next((name for name in reversed(found) if graph.node(name).size > 1), found[-1] if found else None)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.explanations import SampleInsights
 from nnviz3d.data.graph import LayerNode, ModelGraph
+from nnviz3d.data.graph import head_of as head_of
+from nnviz3d.data.graph import vector_outputs as vector_outputs
 from nnviz3d.scene.cells import CellGrid
 from nnviz3d.scene.colors import ValueStatistics, statistics_of
 from nnviz3d.scene.layout import Placement, Plan, lay_out
@@ -197,17 +199,6 @@ def shape_text(node: LayerNode, shape: tuple[int, ...] | None = None) -> str:
     """Write a shape for a label: ``26 × 26 × 32``."""
     dims = shape if shape is not None else node.shape
     return " × ".join("?" if n is None else f"{n:,}" for n in dims) if dims else "scalar"
-
-
-def vector_outputs(graph: ModelGraph) -> tuple[str, ...]:
-    """Return the outputs that are vectors or single numbers, and so can be read as such."""
-    return tuple(name for name in graph.outputs if len(graph.node(name).shape) <= 1 and graph.node(name).size)
-
-
-def head_of(graph: ModelGraph) -> str | None:
-    """Return the output that answers: the last one that is a vector of more than one number, else the last number."""
-    found = vector_outputs(graph)
-    return next((name for name in reversed(found) if graph.node(name).size > 1), found[-1] if found else None)
 
 
 def is_classifier(capture: Capture, head: str) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -70,6 +70,10 @@ class Method:
         Whether it looks at the places of an input, or of a convolution (or another layer that has places).
     signed
         Whether its numbers may be negative.
+    reads
+        Which of the settings determine its maps.
+    constants
+        What else does, by name, such as how often it looks.
     """
 
     name: str
@@ -77,3 +81,5 @@ class Method:
     at: Literal["input", "layer"]
     signed: bool
     attribute: Function
+    reads: tuple[Literal["baseline", "seed"], ...] = ()
+    constants: Mapping[str, object] = field(default_factory=dict, hash=False)

@@ -1,0 +1,118 @@
+"""Runs the attribution methods that were asked for, and writes their maps."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.capture.attributions import METHODS
+from nnviz3d.capture.attributions.baselines import make_baselines
+from nnviz3d.capture.attributions.method import Method, Settings
+from nnviz3d.capture.attributions.pixels import explained_input
+from nnviz3d.capture.attributions.places import chosen_layers
+from nnviz3d.capture.differentiable import DifferentiableModel, score_of
+from nnviz3d.capture.targets import Slot
+from nnviz3d.data.explanations import write_attribution, write_attribution_layers
+from nnviz3d.data.insights import Attribution, Explained, Target
+from nnviz3d.data.writer import CaptureWriter
+from nnviz3d.errors import ModelError
+
+if TYPE_CHECKING:
+    from nnviz3d.capture.insights import Work
+
+SEED = 0
+"""Of all that methods draw at random, so that equal captures hold equal maps."""
+
+
+def find_methods(names: Sequence[str]) -> tuple[Method, ...]:
+    """Look methods up by name; ``Grad-CAM`` is ``grad_cam`` too.
+
+    Raises
+    ------
+    ModelError
+        If there is none of that name.
+    """
+    found = []
+    for name in names:
+        key = name.strip().casefold().replace("-", "_").replace(" ", "_")
+        if key not in METHODS:
+            close = difflib.get_close_matches(key, METHODS, n=2)
+            hint = f"did you mean {' or '.join(close)}?" if close else f"expected one of {', '.join(METHODS)}."
+            raise ModelError(f"There is no attribution method {name!r}; {hint}")
+        found.append(METHODS[key])
+    return tuple(dict.fromkeys(found))
+
+
+def layers_for(method: Method, model: DifferentiableModel, output: str, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Return the layers whose places a method's maps are of."""
+    if method.at == "input":
+        return (explained_input(model.described),)
+    return chosen_layers(model.described, output, wanted)
+
+
+def write_attributions(
+    writer: CaptureWriter, work: Work, slots: Sequence[Slot], report: Callable[[float], None]
+) -> None:
+    """Compute and write the maps of all methods that were asked for.
+
+    Parameters
+    ----------
+    report
+        Is told what share of the work is done.
+
+    Raises
+    ------
+    ModelError
+        If there is no such method or layer, or the model has nothing that the method looks at.
+    """
+    methods = find_methods(work.insights.attributions)
+    planned = [
+        (method, slot, layers_for(method, work.model, slot.output, work.insights.layers))
+        for method in methods
+        for slot in slots
+    ]
+    total = sum(len(layers) for _, _, layers in planned)
+    done = 0
+    for method, slot, layers in planned:
+        write_attribution_layers(writer, method.name, slot.name, layers)
+        for layer in layers:
+
+            def advance(step: int, of: int, before: int = done) -> None:
+                report((before + step / max(of, 1)) / total)
+
+            write_attribution(writer, slot.name, _maps(method, work, slot, layer, advance))
+            done += 1
+            report(done / total)
+
+
+def _maps(
+    method: Method, work: Work, slot: Slot, layer: str, report: Callable[[int, int], None]
+) -> tuple[Attribution, ...]:
+    """Compute a map for each sample."""
+    model = work.model
+    x = [np.asarray(array) for array in work.arrays]
+    compared = layer if method.at == "input" else explained_input(model.described)
+    baselines = make_baselines(model.described, x, compared, work.insights.baseline, SEED)
+    values = method.attribute(model, x, slot.index, score_of(slot.output), Settings(layer, baselines, SEED, report))
+    known: dict[str, object] = {"baseline": work.insights.baseline, "seed": SEED}
+    settings = {name: known[name] for name in method.reads} | dict(method.constants)
+    return tuple(_map(method, layer, values[i], explained, settings) for i, explained in enumerate(_explained(slot)))
+
+
+def _map(
+    method: Method, layer: str, values: NDArray[np.float32], explained: Explained, settings: Mapping[str, object]
+) -> Attribution:
+    none = np.empty(0, dtype=np.float32)
+    return Attribution(method.name, layer, values, explained, settings, none, none, none)
+
+
+def _explained(slot: Slot) -> tuple[Explained, ...]:
+    probabilities = [None] * len(slot.index) if slot.probability is None else [float(p) for p in slot.probability]
+    return tuple(
+        Explained(slot.name, Target(slot.output, int(index)), float(score), probability)
+        for index, score, probability in zip(slot.index, slot.score, probabilities, strict=True)
+    )

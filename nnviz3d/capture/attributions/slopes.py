@@ -1,0 +1,62 @@
+"""The gradient of what is explained by one input, for samples or variations of them, in batches, compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from nnviz3d.capture.activations import portions
+from nnviz3d.capture.attributions.answers import rows_at_once
+from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.data.words import reason
+from nnviz3d.errors import ModelError
+
+_HOLDS = 3
+"""How many times what layers gave is in memory at once: itself, its gradients, and what lies between."""
+
+
+def gradient_by_input(
+    model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, layer: str
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return ``g(model, x, y)``, ``(n,)``, and its gradient by one input, ``(n, *shape)``, in the model's precision.
+
+    Parameters
+    ----------
+    layer
+        Node id of the input.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be differentiated.
+    """
+    position = model.described.graph.inputs.index(layer)
+
+    def build() -> Any:
+        def run(asked: Any, *given: Any) -> tuple[Any, Any]:
+            answers = g(model, given, asked)
+            slopes = tf.gradients(tf.reduce_sum(answers), given[position], unconnected_gradients="zero")[0]
+            return answers, tf.convert_to_tensor(slopes)
+
+        signature = [tf.TensorSpec((model.only_batch,), tf.int64), *model.signature]
+        return tf.function(run, input_signature=signature, autograph=False)
+
+    function = model.compiled(("gradient by input", g, position), build)
+    arrays = [np.asarray(y, dtype=np.int64), *(np.asarray(part) for part in x)]
+    parts = []
+    for _, count, (asked, *given) in portions(arrays, max(1, rows_at_once(model) // _HOLDS), model.only_batch):
+        try:
+            found = function(tf.constant(asked), *model.tensors(given))
+        except (LookupError, tf.errors.OpError) as error:
+            raise ModelError(f"The model cannot be differentiated: {reason(error)}") from error
+        parts.append([_floats(part)[:count] for part in found])
+    answers, slopes = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return answers, slopes
+
+
+def _floats(tensor: Any) -> NDArray[np.floating]:
+    return np.asarray(tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32))

@@ -1,0 +1,83 @@
+"""The gradient of a target's score by what every layer gave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from nnviz3d.capture.activations import Batch, batch_size, portions, rows_per_sample
+from nnviz3d.capture.differentiable import DifferentiableModel
+from nnviz3d.data.words import reason
+from nnviz3d.errors import ModelError
+
+_HOLDS = 3
+"""How many times what layers gave is in memory at once: itself, its gradients, and what lies between."""
+
+
+def gradients(
+    model: DifferentiableModel, arrays: Sequence[NDArray[Any]], output: str, index: NDArray[np.int64]
+) -> Iterator[Batch]:
+    """Give the gradients of a score by every output of every node, as many samples at a time as memory allows.
+
+    They are signed, and 0 where the score does not depend on a number. Tokens and masks, which are no real numbers, have
+    none. The score is before softmax and sigmoid; so at an output that ends in one, which it does not depend on, stands
+    the gradient by the scores themselves: 1 at the target, else 0.
+
+    Parameters
+    ----------
+    arrays
+        ``(N, *shape)`` for each input, ready for the model.
+    output
+        Node id of the output.
+    index
+        ``(N,)``: which of its numbers is explained, for each sample.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be differentiated.
+    """
+
+    def build() -> Any:
+        signature = [tf.TensorSpec((model.only_batch,), tf.int64), *model.signature]
+        return tf.function(
+            lambda y, *x: _every_gradient(model, output, x, y), input_signature=signature, autograph=False
+        )
+
+    function = model.compiled(("gradients", output), build)
+    per_sample, constant = rows_per_sample(model.described, model.only_batch)
+    size = max(1, batch_size(model.described, len(index)) // _HOLDS)
+    if constant and model.only_batch is None:
+        size = 1  # what is the same for all samples gathers the gradients of all that run together
+    for start, count, (y, *x) in portions([index, *arrays], size, model.only_batch):
+        try:
+            found = function(tf.constant(y), *model.tensors(x))
+        except (LookupError, tf.errors.OpError) as error:
+            raise ModelError(f"The model cannot be differentiated: {reason(error)}") from error
+        yield Batch(found, per_sample, constant if size == 1 else frozenset(), start, count, len(y))
+
+
+def _every_gradient(model: DifferentiableModel, output: str, x: Sequence[Any], y: Any) -> dict[str, tuple[Any, ...]]:
+    values = model(x)
+    scores = values.scores(output)
+    rows = tf.reshape(scores, (tf.shape(scores)[0], -1))
+    explained = tf.gather(rows, y, batch_dims=1)
+    nodes = model.described.calls
+    places = [(node, k) for node in nodes for k, t in enumerate(values.every(node)) if _is_real(t)]
+    tensors = [values.output(node, k) for node, k in places]
+    # Not a gradient tape: it would leave out what follows from frozen weights alone, such as embeddings of positions.
+    slopes = dict(
+        zip(places, tf.gradients(tf.reduce_sum(explained), tensors, unconnected_gradients="zero"), strict=True)
+    )
+    if model.squashes(output):
+        slopes[output, 0] = tf.reshape(tf.one_hot(y, tf.shape(rows)[1], dtype=scores.dtype), tf.shape(scores))
+    slopes = {place: tf.convert_to_tensor(slope) for place, slope in slopes.items()}  # an embedding's are sparse
+    return {node: tuple(slopes.get((node, k)) for k in range(len(values.every(node)))) for node in nodes}
+
+
+def _is_real(tensor: Any) -> bool:
+    return isinstance(tensor, tf.Tensor) and tensor.dtype.is_floating

@@ -1,0 +1,214 @@
+"""Finds the numbers that are to be explained: the model's own answer, a class, or any number of an output."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from nnviz3d.capture.activations import batch_size, portions
+from nnviz3d.capture.differentiable import DifferentiableModel
+from nnviz3d.data.explanations import write_targets
+from nnviz3d.data.graph import ModelGraph, head_of
+from nnviz3d.data.insights import PREDICTED, Target
+from nnviz3d.data.writer import CaptureWriter
+from nnviz3d.errors import ModelError
+
+_NUMBER_OF_OUTPUT = re.compile(r"(.+)\[(\d+)\]")
+_SHOWN = 10
+"""How many names a sentence lists."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What is explained under one name, for all samples.
+
+    Attributes
+    ----------
+    name
+        As in the store: `PREDICTED`, or the target's own.
+    output
+        Node id of the output.
+    index
+        ``(N,)`` int64: flat index into the output, for each sample.
+    score
+        ``(N,)`` float32: before softmax or sigmoid.
+    probability
+        ``(N,)`` float32: behind them; `None` if there are none.
+    """
+
+    name: str
+    output: str
+    index: NDArray[np.int64]
+    score: NDArray[np.float32]
+    probability: NDArray[np.float32] | None
+
+    def write(self, writer: CaptureWriter) -> None:
+        """Write it."""
+        write_targets(writer, self.name, self.output, self.index, self.score, self.probability)
+
+
+def find_slots(
+    model: DifferentiableModel,
+    arrays: Sequence[NDArray[Any]],
+    targets: Sequence[str],
+    classes: Sequence[str] | None,
+) -> tuple[Slot, ...]:
+    """Find what is explained, and the scores that the samples get.
+
+    Parameters
+    ----------
+    arrays
+        ``(N, *shape)`` for each input, ready for the model.
+    targets
+        As in `Insights.targets`. None means, for each sample, the largest score of the model's head: its last output
+        that is a vector of more than one number, else its last that is one number.
+    classes
+        Names of the head's numbers, if known.
+
+    Raises
+    ------
+    ModelError
+        If a target is none of this model's, or none is named and the model has no head.
+    """
+    wanted = [read_target(text, model.described.graph, classes) for text in targets]
+    found: list[tuple[str, str, int | None]] = []
+    if wanted:
+        found += [(target.slot, target.output, target.index) for target in dict.fromkeys(wanted)]
+    else:
+        found.append((PREDICTED, _head(model.described.graph), None))
+    scored = {output: _scores(model, arrays, output) for output in dict.fromkeys(output for _, output, _ in found)}
+    slots = []
+    for name, output, index in found:
+        scores, probabilities = scored[output]
+        indices = _largest(scores) if index is None else np.full(len(scores), index, dtype=np.int64)
+        row = np.arange(len(scores))
+        slots.append(
+            Slot(
+                name,
+                output,
+                indices,
+                scores[row, indices],
+                None if probabilities is None else probabilities[row, indices],
+            )
+        )
+    return tuple(slots)
+
+
+def read_target(text: str, graph: ModelGraph, classes: Sequence[str] | None) -> Target:
+    """Read a class's number or name, or ``OUTPUT[INDEX]``.
+
+    Raises
+    ------
+    ModelError
+        If it is none of this model's; the sentence says what there is.
+    """
+    asked = text.strip()
+    match = _NUMBER_OF_OUTPUT.fullmatch(asked)
+    if match is not None and match[1] in graph.outputs:
+        return _within(Target(match[1], int(match[2])), graph, None)
+    if match is not None and (match[1] in graph or not classes):
+        outputs = ", ".join(graph.outputs)
+        raise ModelError(
+            f"{match[1]!r} is no output of {graph.name}; expected one of {outputs}, as in {_example(graph)}."
+        )
+    head = _head(graph)
+    known = classes if classes is not None and len(classes) == graph.node(head).size else None
+    if re.fullmatch(r"-?\d+", asked):
+        return _within(Target(head, int(asked)), graph, known)
+    return Target(head, _class_named(asked, known, graph))
+
+
+def _within(target: Target, graph: ModelGraph, classes: Sequence[str] | None) -> Target:
+    size = graph.node(target.output).size
+    if size == 0:
+        raise ModelError(f"The shape of {target.output!r} is not known before it runs, so none of it can be explained.")
+    if 0 <= target.index < size:
+        return target
+    what = f"{graph.name} has no class {target.index}" if classes else f"{target.output!r} has no number {target.index}"
+    names = f" ({_listed(classes)})" if classes else ""
+    raise ModelError(f"{what}; expected a number from 0 to {size - 1}{names}.")
+
+
+def _class_named(name: str, classes: Sequence[str] | None, graph: ModelGraph) -> int:
+    if classes is None:
+        raise ModelError(
+            f"Nobody said what the classes of {graph.name} are called, so there is no {name!r}; "
+            f"give a number, as in {_example(graph)}, or their names with --classes."
+        )
+    folded = [_folded(known) for known in classes]
+    found = [i for i, known in enumerate(folded) if known == _folded(name)]
+    if len(found) > 1:
+        raise ModelError(
+            f"The classes {' and '.join(str(i) for i in found)} are both called {name!r}; give the number."
+        )
+    if found:
+        return found[0]
+    close = difflib.get_close_matches(_folded(name), folded, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(classes[folded.index(c)] for c in close)}?" if close else _listed(classes)
+    raise ModelError(
+        f"{graph.name} has no class {name!r}; {hint}"
+        if close
+        else f"{graph.name} has no class {name!r}; there are {hint}."
+    )
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("_", " ").strip()
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= _SHOWN:
+        return ", ".join(names)
+    return f"{', '.join(names[: _SHOWN - 1])}, ... {names[-1]}"
+
+
+def _head(graph: ModelGraph) -> str:
+    head = head_of(graph)
+    if head is None:
+        raise ModelError(
+            f"No output of {graph.name} is a vector, so it has no class to explain; name one of an output's numbers, "
+            f"as in {_example(graph)}."
+        )
+    return head
+
+
+def _example(graph: ModelGraph) -> str:
+    return f"{graph.outputs[-1]}[0]"
+
+
+def _largest(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the first largest number of each row; NaN counts as the least."""
+    return np.asarray(np.argmax(np.where(np.isnan(scores), -math.inf, scores), axis=1), dtype=np.int64)
+
+
+def _scores(
+    model: DifferentiableModel, arrays: Sequence[NDArray[Any]], output: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return all of an output's scores ``(N, size)``, and its probabilities if it ends in a softmax or sigmoid."""
+
+    def build() -> Any:
+        def run(*x: Any) -> tuple[Any, ...]:
+            values = model(x)
+            return tuple(_rows(part) for part in (values.scores(output), values[output]))
+
+        return tf.function(run, input_signature=model.signature, autograph=False)
+
+    function = model.compiled(("scores", output), build)
+    size = batch_size(model.described, len(arrays[0]))
+    parts = []
+    for _, count, portion in portions(arrays, size, model.only_batch):
+        parts.append([np.asarray(part)[:count] for part in function(*model.tensors(portion))])
+    scores, probabilities = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return scores, probabilities if model.squashes(output) else None
+
+
+def _rows(values: Any) -> Any:
+    return tf.cast(tf.reshape(values, (tf.shape(values)[0], -1)), tf.float32)

@@ -1,0 +1,54 @@
+"""Models traced for explanations, and references to measure them by."""
+
+from dataclasses import replace
+
+import numpy as np
+import tensorflow as tf
+
+from nnviz3d.capture.describe import describe
+from nnviz3d.capture.differentiable import DifferentiableModel, score_of
+from nnviz3d.capture.gradients import gradients
+from nnviz3d.capture.graph import expected_inputs, open_model
+
+
+def traced(model, arrays):
+    """The model as a function that can be differentiated, for samples of these shapes."""
+    inputs = expected_inputs(model)
+    specs = tuple(replace(s, shape=a.shape[1:]) for s, a in zip(inputs.specs, arrays, strict=True))
+    inputs = replace(inputs, specs=specs)
+    return DifferentiableModel(describe(open_model(model, inputs), model.name), specs)
+
+
+def every_gradient(model, arrays, output, index):
+    """By node and output, ``(N, *shape)``."""
+    found = {}
+    for batch in gradients(model, arrays, output, np.asarray(index)):
+        for node, k in batch:
+            numbers = batch.outputs[node][k]
+            if numbers is not None and batch.numbers(node, k) is not None:
+                found.setdefault((node, k), []).append(np.asarray(numbers))
+    return {key: np.concatenate(parts) for key, parts in found.items()}
+
+
+def score(model, arrays, output, index):
+    """What is explained, ``(N,)`` in the model's own precision."""
+    return np.asarray(score_of(output)(model, [tf.constant(a) for a in arrays], tf.constant(index)))
+
+
+def central_differences(function, x, step=1e-6):
+    """The gradient of ``function(x)``, ``(N,)``, by each number of ``x``, ``(N, *shape)``; samples do not mix."""
+    slopes = np.empty_like(x)
+    flat = x.reshape(len(x), -1)
+    for i in range(flat.shape[1]):
+        up, down = flat.copy(), flat.copy()
+        up[:, i] += step
+        down[:, i] -= step
+        slopes.reshape(len(x), -1)[:, i] = (function(up.reshape(x.shape)) - function(down.reshape(x.shape))) / (
+            2 * step
+        )
+    return slopes
+
+
+def apart(a, b):
+    """How far two arrays are apart, as a share of the second's norm."""
+    return np.linalg.norm(np.asarray(a) - b) / np.linalg.norm(b)

@@ -1,0 +1,146 @@
+"""The gradients of a score by what every layer gave are those of calculus."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import nnviz3d
+from nnviz3d.capture.targets import find_slots
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.insights import Target
+from nnviz3d.data.request import Insights
+from tests.capture import zoo
+from tests.capture.explained import apart, central_differences, every_gradient, score, traced
+
+
+@pytest.fixture
+def double():
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    yield
+    keras.config.set_floatx(before)
+
+
+def images(rng, *shape):
+    return rng.normal(size=shape)
+
+
+def smooth():
+    """A nested model that is smooth, so that differences tell its slope exactly."""
+    inner = keras.Sequential(
+        [keras.Input((6, 6, 2)), layers.Conv2D(3, 3, activation="tanh", name="conv"), layers.Flatten(name="flat")],
+        name="inner",
+    )
+    start = keras.Input((6, 6, 2), name="start")
+    return keras.Model(start, layers.Dense(4, activation="softmax", name="head")(inner(start)))
+
+
+def layer_differences(model, x, node, output, index):
+    """Central differences by what one layer gave, through the rest of the model."""
+    held = model([tf.constant(x)])
+    tail = model.tail(node, held)
+    return central_differences(lambda v: score(tail, [v], output, index), np.asarray(held[node]))
+
+
+def test_central_differences_agree_at_every_layer_of_a_nested_model(double, rng):
+    model, x, index = smooth(), images(rng, 3, 6, 6, 2), [0, 3, 1]
+    traced_ = traced(model, [x])
+    found = every_gradient(traced_, [x], "head", index)
+    assert [node for node, _ in found] == ["start", "inner/conv", "inner/flat", "head"]
+    assert apart(found["start", 0], central_differences(lambda v: score(traced_, [v], "head", index), x)) < 1e-6
+    for node in ("inner/conv", "inner/flat"):
+        assert apart(found[node, 0], layer_differences(traced_, x, node, "head", index)) < 1e-6
+    assert np.array_equal(found["head", 0], np.eye(4)[index])
+
+
+def test_central_differences_agree_for_a_reloaded_sequential(double, tmp_path, rng):
+    model, x, index = zoo.reloaded(tmp_path), images(rng, 2, 28, 28, 1), [2, 7]
+    traced_ = traced(model, [x])
+    found = every_gradient(traced_, [x], "dense_1", index)
+    assert len(found) == 9
+    assert all(np.any(slopes) for slopes in found.values())
+    assert apart(found["input", 0], central_differences(lambda v: score(traced_, [v], "dense_1", index), x)) < 1e-4
+    for node in ("max_pooling2d_1", "conv2d_2", "flatten", "dense"):
+        assert apart(found[node, 0], layer_differences(traced_, x, node, "dense_1", index)) < 1e-4
+
+
+def test_a_linear_models_gradient_is_its_weight(rng):
+    model = keras.Sequential([keras.Input((5,), name="start"), layers.Dense(3, name="head")])
+    x = zoo.numbers(rng, 4, 5)
+    found = every_gradient(traced(model, [x]), [x], "head", [0, 1, 2, 1])
+    assert np.array_equal(found["start", 0], model.layers[-1].kernel.numpy().T[[0, 1, 2, 1]])
+
+
+def test_what_the_score_does_not_depend_on_has_the_gradient_zero(rng):
+    model = zoo.two_in_two_out()
+    x = [zoo.numbers(rng, 3, 4), zoo.numbers(rng, 3, 3)]
+    found = every_gradient(traced(model, x), x, "second", [0, 1, 2])
+    assert not np.any(found["left", 0])
+    assert not np.any(found["first", 0])
+    assert np.array_equal(found["right", 0], model.get_layer("second").kernel.numpy().T)
+
+
+def test_a_layer_that_gives_what_it_took_has_a_gradient_of_its_own(rng):
+    start = keras.Input((4,), name="start")
+    x = layers.Dense(4, name="x")(start)
+    model = keras.Model(start, layers.Add(name="add")([x, 2 * layers.Dropout(0.5, name="drop")(x)]))
+    samples = zoo.numbers(rng, 2, 4)
+    found = every_gradient(traced(model, [samples]), [samples], "add", [0, 3])
+    assert np.array_equal(found["drop", 0], 2 * np.eye(4)[[0, 3]])
+    assert np.array_equal(found["x", 0], 3 * np.eye(4)[[0, 3]])
+
+
+def test_tokens_have_none_and_masks_are_honoured():
+    start = keras.Input((5,), dtype="int32", name="start")
+    embedded = layers.Embedding(10, 4, mask_zero=True, name="embedding")(start)
+    dense = layers.Dense(4, activation="tanh", name="dense")(embedded)
+    model = keras.Model(start, layers.Dense(2, name="head")(layers.LSTM(3, name="lstm")(dense)))
+    x = np.array([[1, 2, 0, 0, 0], [3, 4, 5, 6, 0]], dtype=np.int32)
+    found = every_gradient(traced(model, [x]), [x], "head", [0, 1])
+    assert ("start", 0) not in found
+    assert np.array_equal(np.any(found["dense", 0], axis=-1), x > 0)  # masked steps change nothing
+    assert apart(score(traced(model, [x]), [x], "head", [0, 1]), model.predict(x, verbose=0)[[0, 1], [0, 1]]) < 1e-6
+
+
+def test_captured_with_the_samples_and_equal_to_kerass_own(tmp_path):
+    model = keras.saving.load_model(bundled("digits.keras"))
+    capture = nnviz3d.capture(
+        model, "digits:0-39", out=tmp_path / "run.zarr", insights=Insights(targets=("5",), gradients=True)
+    )
+    x = tf.constant(capture.activations("input").values)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = x
+        for layer in model.layers[:-1]:
+            value = layer(value)
+        head = model.layers[-1]
+        logits = value @ head.kernel + head.bias
+        explained = logits[:, 5]
+    expected = tape.gradient(explained, x).numpy()
+    for sample in (0, 35):
+        insights = capture.insights(sample)
+        (found,) = insights.targets
+        assert (found.slot, found.target) == ("dense_1[5]", Target("dense_1", 5))
+        assert np.isclose(found.score, explained[sample], rtol=1e-5)
+        assert np.isclose(found.probability, capture.activation("dense_1", sample)[5], rtol=1e-5)
+        assert apart(insights.gradient("input"), expected[sample]) < 1e-5
+    assert capture.has_gradients()
+
+
+def test_one_compiled_program_serves_all_classes(rng):
+    model, x = smooth(), zoo.numbers(rng, 3, 6, 6, 2)
+    traced_ = traced(model, [x])
+    function = lambda: traced_.compiled(("gradients", "head"), pytest.fail)  # noqa: E731
+    every_gradient(traced_, [x], "head", [0, 0, 0])
+    every_gradient(traced_, [x[:2]], "head", [1, 2])
+    assert function().experimental_get_tracing_count() == 1
+
+
+def test_regression_explains_its_number(rng):
+    model = keras.Sequential([keras.Input((5,), name="start"), layers.Dense(1, name="price")])
+    x = zoo.numbers(rng, 3, 5)
+    (slot,) = find_slots(traced(model, [x]), [x], (), None)
+    assert (slot.name, slot.output, slot.index.tolist(), slot.probability) == ("predicted", "price", [0, 0, 0], None)
+    assert apart(slot.score, model.predict(x, verbose=0)[:, 0]) < 1e-5
