@@ -14,6 +14,8 @@ from nnviz3d.data.explanations import SampleInsights
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.graph import head_of as head_of
 from nnviz3d.data.graph import vector_outputs as vector_outputs
+from nnviz3d.data.insights import Explained, Target
+from nnviz3d.errors import SceneError
 from nnviz3d.scene.cells import CellGrid
 from nnviz3d.scene.colors import ValueStatistics, statistics_of
 from nnviz3d.scene.layout import Placement, Plan, lay_out
@@ -45,7 +47,7 @@ class LayerValues:
     Attributes
     ----------
     values
-        As captured, ``shape``.
+        As captured, or computed from what was captured, ``shape``.
     cells
         The same numbers in world order, ``(X, Y, Z)``.
     """
