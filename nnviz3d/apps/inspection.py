@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nnviz3d.analysis.statistics import layer_statistics
 from nnviz3d.data.capture import Capture
-from nnviz3d.scene.colors import number, statistics_of
+from nnviz3d.scene.colors import number
 
 
 def describe(capture: Capture, sample: int = 0) -> dict[str, Any]:
@@ -20,8 +19,9 @@ def describe(capture: Capture, sample: int = 0) -> dict[str, Any]:
     Returns
     -------
     ``nodes``: id, kind, shape, parameters, activation, details, and ``statistics`` where numbers were captured (min, max,
-    mean, the share of zeros, and how many are NaN or infinite; min and max are of the finite numbers, `None` where there
-    are none, and so is a mean that is not finite: JSON has no NaN). ``edges``: pairs of ids.
+    mean, std, the shares of zeros and of saturated numbers, and how many are NaN or infinite; min and max are of the
+    finite numbers, `None` where there are none; mean and std are `None` unless all numbers are finite: JSON has no NaN;
+    saturated is `None` where the activation function does not saturate). ``edges``: pairs of ids.
     """
     graph = capture.graph
     nodes = []
@@ -51,18 +51,17 @@ def describe(capture: Capture, sample: int = 0) -> dict[str, Any]:
 
 
 def _statistics(capture: Capture, node_id: str, sample: int) -> dict[str, Any]:
-    values = capture.activation(node_id, sample)
-    found = statistics_of(values)
-    with np.errstate(invalid="ignore"):  # of NaN and opposite infinities the mean is NaN, and that is said
-        mean = float(values.mean(dtype=np.float64)) if values.size else math.nan
-    some = values.size > found.nans + found.infinities
+    found = layer_statistics(capture.activation(node_id, sample), capture.graph.node(node_id).activation)
+    whole = 0 < found.finite == found.count
     return {
-        "min": found.low if some else None,
-        "max": found.high if some else None,
-        "mean": mean if math.isfinite(mean) else None,
-        "zeros": float((values == 0).mean()) if values.size else 0.0,
-        "nan": found.nans,
-        "infinite": found.infinities,
+        "min": found.minimum if found.finite else None,
+        "max": found.maximum if found.finite else None,
+        "mean": found.mean if whole else None,
+        "std": found.std if whole else None,
+        "zeros": found.zeros,
+        "saturated": found.saturated,
+        "nan": found.nan,
+        "infinite": found.infinite,
     }
 
 
@@ -75,21 +74,22 @@ def print_table(capture: Capture, console: Console, sample: int = 0) -> None:
     names = data["samples"]
     of = f", numbers of {names[sample]}" if sample < len(names) else ""
     console.print(Text(f"{data['name']}: {len(data['nodes'])} nodes, {data['parameters']:,} parameters{of}"))
+    saturates = any(node.get("statistics", {}).get("saturated") is not None for node in data["nodes"])
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("node", "kind", "shape"):
         table.add_column(column, no_wrap=True)
-    for column in ("parameters", "min", "mean", "max", "zeros"):
+    for column in ("parameters", "min", "mean", "std", "max", "zeros", *(["saturated"] if saturates else [])):
         table.add_column(column, justify="right", no_wrap=True)
     # To rich the one column that may wrap is the first to become narrower; its cells then are cut short all the same.
     table.add_column(_cell("from"))
     for node in data["nodes"]:
         numbers = node.get("statistics")
-        cells = ("", "", "", "")
+        cells = [""] * (5 + saturates)
         if numbers:
-            low, mean, high = (
-                "NaN" if numbers[key] is None else number(numbers[key]) for key in ("min", "mean", "max")
-            )
-            cells = (low, mean, high, f"{numbers['zeros']:.0%}")
+            measured = (numbers[key] for key in ("min", "mean", "std", "max"))
+            cells = [*("NaN" if value is None else number(value) for value in measured), f"{numbers['zeros']:.0%}"]
+            if saturates:
+                cells.append("" if numbers["saturated"] is None else f"{numbers['saturated']:.0%}")
         table.add_row(
             _cell(node["id"]),
             _cell(node["kind"] + (f" ({node['activation']})" if node["activation"] else "")),

@@ -48,7 +48,22 @@ def test_without_finite_numbers_there_is_no_least_and_no_largest(odd: Capture):
     }
     assert (found["nan"]["nan"], found["infinite"]["infinite"]) == (3, 3)
     (line,) = [line for line in printed(odd, 200) if line.startswith("nan ")]
-    assert line.split()[3:6] == ["NaN"] * 3
+    assert line.split()[3:7] == ["NaN"] * 4
+
+
+def test_spread_and_saturation_are_told(tmp_path: Path):
+    graph = chain([("plain", "Dense", (4,)), ("gate", "Dense", (4,))])
+    graph = replace(graph, nodes=(graph.nodes[0], replace(graph.nodes[1], activation="tanh")))
+    values = {name: np.array([[-1, 0, 0, 1]], np.float32) for name in ("plain", "gate")}
+    capture = captures.write(tmp_path / "gate.zarr", graph, values)
+    found = {node["id"]: node["statistics"] for node in describe(capture)["nodes"]}
+    assert {name: (s["std"], s["saturated"]) for name, s in found.items()} == {
+        "plain": (pytest.approx(0.5**0.5), None),
+        "gate": (pytest.approx(0.5**0.5), 0.5),
+    }
+    lines = printed(capture, 200)
+    assert lines[1].split() == "node kind shape parameters min mean std max zeros saturated from".split()
+    assert lines[3].split()[-7:] == ["−1", "0", "0.707", "1", "50%", "50%", "plain"]
 
 
 def test_brackets_in_names_are_no_markup(odd: Capture):
@@ -70,5 +85,5 @@ def test_in_a_narrow_terminal_the_sources_are_cut_first(tmp_path: Path):
         lines = printed(capture, width)
         assert len(lines) == 4
         assert lines[2].split()[0] == LONG
-        assert lines[3].split()[3:] == ["−0.125", "0.292", "0.75", "0%", lines[3].split()[-1]]
+        assert lines[3].split()[3:] == ["−0.125", "0.292", "0.358", "0.75", "0%", lines[3].split()[-1]]
         assert lines[3].rstrip().endswith("…")
