@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.capture.attributions.layer_gradients import Numbers, combined, places
-from nnviz3d.capture.attributions.method import Settings
+from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.attributions.places import pooled_by, pooled_head
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator
 from nnviz3d.errors import ModelError
@@ -48,3 +48,6 @@ def cam(model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, setti
         return maps
 
     return combined(model, x, y, g, settings, weighed)
+
+
+CAM = Method("cam", "CAM", "layer", signed=True, attribute=cam)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.capture.attributions.layer_gradients import Numbers, combined, places, rectified
-from nnviz3d.capture.attributions.method import Settings
+from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator
 
 
@@ -27,3 +27,6 @@ def grad_cam(
         return rectified((weights * activation).sum(axis=-1))
 
     return combined(model, x, y, g, settings, weighed)
+
+
+GRAD_CAM = Method("grad_cam", "Grad-CAM", "layer", signed=False, attribute=grad_cam)

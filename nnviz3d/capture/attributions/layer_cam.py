@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.capture.attributions.layer_gradients import Numbers, combined, rectified
-from nnviz3d.capture.attributions.method import Settings
+from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator
 
 
@@ -26,3 +26,6 @@ def layer_cam(
         return rectified((rectified(gradient) * activation).sum(axis=-1))
 
     return combined(model, x, y, g, settings, weighed)
+
+
+LAYER_CAM = Method("layer_cam", "LayerCAM", "layer", signed=False, attribute=layer_cam)

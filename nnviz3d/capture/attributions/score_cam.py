@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.attributions.answers import Answers
 from nnviz3d.capture.attributions.layer_gradients import numbers_of, rectified, runs
-from nnviz3d.capture.attributions.method import Settings
+from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.attributions.places import input_under
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator
 from nnviz3d.data.upsample import upsampled
@@ -26,10 +26,10 @@ def score_cam(
 ) -> NDArray[np.float32]:
     """Weigh each channel by the score of the input seen through it; no gradients are needed.
 
-    Each channel, brought to the input's places and to [0, 1], fades the input into the baseline where it is low. By how
-    much the score of that exceeds the baseline's becomes, by a softmax over channels, the channel's weight (algorithm 1
-    of the paper; the score is the one before the model's own softmax). A channel that is the same everywhere masks
-    nothing, and is left out.
+    Each channel, brought to the input's places and to [0, 1], fades the input into the baseline where it is low. The
+    score of that becomes, by a softmax over channels, the channel's weight (algorithm 1 of the paper; the score is the
+    one before the model's own softmax, and that of the baseline alone, which the paper takes off, falls out of the
+    softmax). A channel that is the same everywhere masks nothing, and is left out.
 
     Raises
     ------
@@ -44,7 +44,6 @@ def score_cam(
         )
     arrays, targets = [np.asarray(values) for values in x], np.asarray(y)
     answers = Answers(model, g)
-    empty = answers(len(targets), lambda k: ([np.asarray(base)[k] for base in settings.baselines], targets[k]))
     maps: list[NDArray[np.float32]] = []
     for rows, held in runs(model, arrays):
         for values in numbers_of(held, settings.layer, rows):
@@ -70,9 +69,12 @@ def score_cam(
                 inputs[under] = base + share * (arrays[under][i] - base)
                 return inputs, np.repeat(targets[i], len(k))
 
-            rises = answers(len(telling), seen).astype(np.float64) - empty[i]
-            weights = np.exp(rises - rises.max())
+            scores = answers(len(telling), seen).astype(np.float64)
+            weights = np.exp(scores - scores.max())
             weights /= weights.sum()
             maps.append(rectified(np.tensordot(weights, channels, 1)).astype(np.float32))
             settings.report(i + 1, len(targets))
     return np.stack(maps)
+
+
+SCORE_CAM = Method("score_cam", "Score-CAM", "layer", signed=False, attribute=score_cam, reads=("baseline",))

@@ -43,11 +43,13 @@ def test_curves_by_hand():
     assert seen == [(20, 20)]
 
 
-def test_the_baseline_stands_for_nothing():
-    x, base = np.ones((1, 2, 2, 1), np.float32), np.full((1, 2, 2, 1), 10, np.float32)
-    curves = Faithfulness(adder(), probability_of("sum"))([x], [0], "x", np.array([[[1, 2], [4, 8]]]), [base])
-    assert curves.deletion.tolist() == [[15, 87, 123, 141, 150]]
-    assert curves.insertion.tolist() == [[150, 78, 42, 24, 15]]
+def test_each_samples_baseline_stands_for_nothing():
+    x, base = np.ones((2, 2, 2, 1), np.float32), np.zeros((2, 2, 2, 1), np.float32)
+    base[1] = 10
+    maps = np.array([[[1, 2], [4, 8]]] * 2)
+    curves = Faithfulness(adder(), probability_of("sum"))([x], [0, 0], "x", maps, [base])
+    assert curves.deletion.tolist() == [[15, 7, 3, 1, 0], [15, 87, 123, 141, 150]]
+    assert curves.insertion.tolist() == [[0, 8, 12, 14, 15], [150, 78, 42, 24, 15]]
 
 
 def test_a_layers_map_is_laid_over_the_input(rng):
