@@ -6,8 +6,10 @@ import numpy as np
 
 from nnviz3d.apps.session import Session
 from nnviz3d.render.picking import BoxHit, CellHit, Hit, LineHit, PixelHit, nearest_box, pick
+from nnviz3d.scene.cells import grid_for
 from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick
 from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.views.attributions import MAP
 from nnviz3d.scene.views.details import facts
 
 
@@ -42,6 +44,8 @@ def say(session: Session) -> str:
 
 def _meant(stage: Stage, hit: Hit) -> Pick | None:
     match hit:
+        case CellHit() | PixelHit() if hit.name.startswith(MAP):
+            return _on_map(stage, hit)
         case CellHit():
             index = stage.place(hit.name).grid.index(hit.cell)
             return None if index is None else CellPick(hit.name, index)
@@ -54,6 +58,17 @@ def _meant(stage: Stage, hit: Hit) -> Pick | None:
             return LayerPick(hit.name)
         case LineHit():
             return _edge(stage, hit)
+
+
+def _on_map(stage: Stage, hit: CellHit | PixelHit) -> Pick | None:
+    """Return the place of a layer at which a map was hit; its channels, of which a map knows nothing, are all meant."""
+    layer = hit.name.removeprefix(MAP)
+    shape = stage.place(layer).grid.shape
+    if isinstance(hit, CellHit):
+        index = grid_for((*shape[:-1], 1)).index(hit.cell)
+        return None if index is None else CellPick(layer, index[:-1])
+    place = (hit.row * shape[-3] // hit.shape[0], hit.column * shape[-2] // hit.shape[1])
+    return CellPick(layer, (*place, 0) if shape[-1] == 1 else place)
 
 
 def _edge(stage: Stage, hit: LineHit) -> EdgePick | None:

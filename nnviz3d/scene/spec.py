@@ -150,7 +150,28 @@ class ConnectionsView(View):
     fans: bool = True
 
 
-ViewSpec = Annotated[Structure | Activations | ConnectionsView, Field(discriminator="kind")]
+class Attributions(View):
+    """How much each place of the input, or of a layer, counts for a score: a map over the picture and at its layer.
+
+    Attributes
+    ----------
+    method
+        An attribution method; by default the first whose maps the capture holds.
+    opacity
+        How much of the picture the strongest colour hides.
+    """
+
+    kind: Literal["attributions"]
+    method: str | None = None
+    opacity: Share = 0.9
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights(attributions=(self.method or "grad_cam",))
+
+
+ViewSpec = Annotated[Structure | Activations | ConnectionsView | Attributions, Field(discriminator="kind")]
 KINDS = tuple(str(view.model_fields["kind"].annotation.__args__[0]) for view in get_args(get_args(ViewSpec)[0]))
 """The kinds of views, as scene files call them."""
 

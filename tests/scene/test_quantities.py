@@ -14,7 +14,7 @@ from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.views.details import facts
 from tests.support import captures
-from tests.support.captures import explained_gradients
+from tests.support.captures import explained_gradients, explained_maps
 
 OTHER = Target("scores", 1)
 LAYERS = ("input", "conv", "pool", "dense", "scores")
@@ -124,6 +124,7 @@ class TestWords:
             "activation": here,
             "gradient": gradient,
             "attribution": gradient * here,
+            "Grad-CAM": explained_maps()["conv"][1][5, 2],
             "difference": here - there,
         }
         sentence = facts(scene.stage, pick, Selection(1)).sentence

@@ -71,11 +71,11 @@ def scene(small_capture: Capture) -> Scene:
 
 
 @pytest.fixture(params=sorted(kind.__name__ for kind in _BUILDERS))
-def one_view(request, small_capture):
+def one_view(request, explained_capture):
     """A scene of one view alone, once for each view there is: what every view has to keep."""
     kind = next(kind for kind in _BUILDERS if kind.__name__ == request.param)
     word = kind.model_fields["kind"].annotation.__args__[0]
-    return Scene.build(parse_scene({"format": 1, "views": [{"kind": word}]}), small_capture)
+    return Scene.build(parse_scene({"format": 1, "views": [{"kind": word}]}), explained_capture)
 
 
 class TestEveryView:
@@ -101,8 +101,8 @@ class TestEveryView:
         for a, b in zip(arrays_of(first.primitives), arrays_of(one_view.at(3.3, selection).primitives), strict=True):
             assert a is b
 
-    def test_what_was_asked_before_does_not_matter(self, one_view, small_capture):
-        fresh = Scene.build(one_view.spec, small_capture)
+    def test_what_was_asked_before_does_not_matter(self, one_view):
+        fresh = Scene.build(one_view.spec, one_view.stage.capture)
         for t, selection in (
             (5.0, Selection(sample=1)),
             (0.0, Selection(layer="conv")),

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.spec import Activations, ConnectionsView, SceneSpec, Structure
+from nnviz3d.scene.spec import Activations, Attributions, ConnectionsView, SceneSpec, Structure
 from nnviz3d.scene.stage import Stage, View
 from nnviz3d.scene.views.activations import ActivationsView
+from nnviz3d.scene.views.attributions import AttributionsView
 from nnviz3d.scene.views.connections import ConnectionLinesView
 from nnviz3d.scene.views.structure import StructureView
 
@@ -16,6 +17,7 @@ _BUILDERS: dict[type, Callable[[Any, Stage, SceneSpec], View]] = {
     Structure: StructureView,
     Activations: ActivationsView,
     ConnectionsView: ConnectionLinesView,
+    Attributions: AttributionsView,
 }
 
 

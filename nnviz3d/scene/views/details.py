@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.records import axes_of
-from nnviz3d.scene.colors import NEGATIVE, POSITIVE
+from nnviz3d.scene.colors import NEGATIVE, POSITIVE, score
 from nnviz3d.scene.primitives import Callout, Color, KeyRow, Lines, Primitive, Row, Span, TextRow
 from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick, Selection
 from nnviz3d.scene.stage import Stage, class_name, head_of, is_classifier, shape_text
+from nnviz3d.scene.views.attributions import title_of
 from nnviz3d.scene.views.connections import curves
 from nnviz3d.scene.views.structure import number_of_parameters
 
@@ -166,12 +167,19 @@ def _derived(
             yield "gradient", here
             with np.errstate(invalid="ignore", over="ignore"):
                 yield "attribution", np.asarray(here * activation + np.float32(0))
+    insights = stage.insights(selection.sample)
+    for method in stage.capture.methods:
+        found = insights.attribution(method, selection.target, pick.layer)
+        if found is not None:
+            place = pick.index[: found.values.ndim]
+            yield title_of(found)[0], np.asarray(found.values[place])
     if selection.against is not None:
         yield "difference", np.asarray(stage.difference(pick.layer, selection)[pick.index])
 
 
 def _written(numbers: NDArray[np.float32]) -> str:
-    return ", ".join(exact(v) for v in numbers.reshape(-1)[:_MOST_CHANNELS])
+    rest = ", …" if numbers.size > _MOST_CHANNELS else ""
+    return ", ".join(exact(v) for v in numbers.reshape(-1)[:_MOST_CHANNELS]) + rest
 
 
 def _facts_of_edge(stage: Stage, pick: EdgePick, sample: int) -> Facts | None:

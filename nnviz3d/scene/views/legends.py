@@ -74,7 +74,7 @@ def title_panel(capture: Capture, sample: int, answer: str | None = None) -> Pan
 def scores_of(stage: Stage, head: str, sample: int) -> tuple[Primitive, ...]:
     """Return the title with the answer in it, and the class scores: beside their cells, or the best of many."""
     scores = stage.values(head, sample).values.reshape(-1)
-    names = _names(stage.capture, head, len(scores))
+    names = names_of(stage.capture, head, len(scores))
     best = top_classes(scores, 1)[0]
     shown = f"({score(float(scores[best]))})"
     if np.isnan(scores[best]):
@@ -91,11 +91,11 @@ def scores_of(stage: Stage, head: str, sample: int) -> tuple[Primitive, ...]:
             labels += _beside_cells(stage, output, sample)
     found: list[Primitive] = [title_panel(stage.capture, sample, answer), Labels("scores", tuple(labels))]
     if len(scores) > NAMED_CELLS:
-        found.append(Panel("scores", "top-right", tuple(_best_rows(head, scores, names))))
+        found.append(Panel("scores", "top-right", tuple(best_rows(head, scores, names))))
     return tuple(found)
 
 
-def _names(capture: Capture, head: str, count: int) -> list[str]:
+def names_of(capture: Capture, head: str, count: int) -> list[str]:
     """Name the numbers of an output: classes by their names, anything else by its position."""
     if is_classifier(capture, head):
         return [class_name(capture.classes, i) for i in range(count)]
@@ -105,7 +105,7 @@ def _names(capture: Capture, head: str, count: int) -> list[str]:
 def _beside_cells(stage: Stage, head: str, sample: int) -> list[Label]:
     scores = stage.values(head, sample).values.reshape(-1)
     place = stage.place(head)
-    names = _names(stage.capture, head, len(scores)) if len(scores) > 1 else [""]
+    names = names_of(stage.capture, head, len(scores)) if len(scores) > 1 else [""]
     best = top_classes(scores, 1)[0]
     corners = np.array(place.origin) + place.grid.cells(np.arange(len(scores))) * np.array(place.cell)
     return [
@@ -122,7 +122,8 @@ def _beside_cells(stage: Stage, head: str, sample: int) -> list[Label]:
     ]
 
 
-def _best_rows(head: str, scores: NDArray[np.float32], names: Sequence[str]) -> list[Row]:
+def best_rows(head: str, scores: NDArray[np.float32], names: Sequence[str]) -> list[Row]:
+    """List the largest numbers of an output as bars."""
     finite = scores[np.isfinite(scores)]
     low, high = (min(0.0, float(finite.min())), float(finite.max())) if finite.size else (0.0, 0.0)
     rows: list[Row] = [TextRow(f"{head}: highest {_BEST} of {len(scores):,}", "quiet")]

@@ -1,0 +1,255 @@
+"""What counts for a decision: a method's map over the input, and at the layer whose places it tells of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.insights import Attribution
+from nnviz3d.data.upsample import upsampled
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.cells import grid_for
+from nnviz3d.scene.colors import (
+    DEFAULT_DIVERGING,
+    DEFAULT_SEQUENTIAL,
+    Colormap,
+    colormap,
+    limits_for,
+    number,
+    score,
+    statistics_of,
+)
+from nnviz3d.scene.primitives import Image, Lines, Panel, Primitive, Row, ScaleRow, TextRow, Vector, Voxels
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import Activations, Attributions, SceneSpec
+from nnviz3d.scene.stage import Stage, head_of
+from nnviz3d.scene.views.activations import picture_of
+from nnviz3d.scene.views.legends import NAMED_CELLS, best_rows, names_of, score_text
+
+MAP = "map:"
+"""Before the name of the layer at which a map stands."""
+TITLES: dict[str, tuple[str, bool]] = {
+    "vanilla": ("Gradient", False),
+    "gradient_x_input": ("Gradient × input", True),
+    "smoothgrad": ("SmoothGrad", False),
+    "integrated_gradients": ("Integrated gradients", True),
+    "occlusion": ("Occlusion", True),
+    "cam": ("CAM", True),
+    "grad_cam": ("Grad-CAM", False),
+    "grad_cam_plus_plus": ("Grad-CAM++", False),
+    "layer_cam": ("LayerCAM", False),
+    "score_cam": ("Score-CAM", False),
+}
+"""What methods are called in a picture, and whether their numbers may be negative."""
+_APPEARS = 1.0
+"""Seconds that a map takes to appear, once the forward pass has come to the answer."""
+_DIM = 0.5
+"""How bright the picture under a map is, as a share."""
+_LIFT = 0.004
+"""How far a map stands before the picture, as a share of its width."""
+_GAP = 0.12
+"""How far a map stands above its block, as a share of the block's height."""
+
+
+class AttributionsView:
+    """One map of the chosen method and target."""
+
+    def __init__(self, spec: Attributions, stage: Stage, scene: SceneSpec) -> None:
+        self._spec = spec
+        self._stage = stage
+        reveals = [view.reveal for view in scene.views if isinstance(view, Activations)]
+        self._start = max((r.start + r.duration for r in reveals), default=0.0)
+        self.duration = self._start + _APPEARS if self._start else 0.0
+        head = head_of(stage.graph)
+        listed = bool(reveals) and head is not None and stage.place(head).grid.count > NAMED_CELLS
+        self._head = None if listed else head
+        self._still: dict[Selection, tuple[tuple[Primitive, ...], tuple[Primitive, ...]]] = {}
+        if not stage.capture.methods:
+            raise SceneError(
+                f"method: {stage.capture.path.name} holds no maps; capture it with: nnviz3d capture "
+                f"{stage.capture.provenance.model} --attribution {spec.method or 'grad_cam'} -o run.zarr."
+            )
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the map, as far as it has appeared by `t`."""
+        key = Selection(selection.sample, target=selection.target, method=selection.method)
+        if key not in self._still:
+            found = self._found(key)
+            self._still = {key: (tuple(self._things(found, key)), tuple(self._words(found, key)))}
+        things, words = self._still[key]
+        share = 1.0 if self.duration == 0 else float(np.clip((t - self._start) / _APPEARS, 0, 1))
+        if share <= 0:
+            return ()
+        if share < 1:
+            things = tuple(replace(p, opacity=share) if isinstance(p, Image | Lines) else p for p in things)
+        return (*things, *words)
+
+    def _found(self, selection: Selection) -> Attribution:
+        capture = self._stage.capture
+        method = selection.method or self._spec.method or capture.methods[0]
+        found = self._stage.insights(selection.sample).attribution(method, selection.target)
+        if found is None:
+            name = capture.sample_name(selection.sample)
+            whose = "" if selection.target is None else f" of {self._stage.name_of(selection.target)}"
+            raise SceneError(
+                f"There is no map{whose} by {method} for {name}; capture it with: nnviz3d capture "
+                f"{capture.provenance.model} --input {name} --attribution {method} -o run.zarr."
+            )
+        return found
+
+    # What stands in the world.
+
+    def _things(self, found: Attribution, selection: Selection) -> list[Primitive]:
+        values = found.values
+        table, limits = _colors(found)
+        things: list[Primitive] = []
+        if found.layer not in self._stage.graph.inputs:
+            things.append(self._standing(found.layer, values, table, limits))
+            reached = self._input_of(found)
+            if reached is None:
+                return things
+            name, places = reached
+            values = upsampled(values[np.newaxis], places)[0]
+        else:
+            name = found.layer
+        picture = self._picture(name, selection.sample)
+        if picture is None or values.ndim != 2:
+            things.append(self._standing(name, values, table, limits))
+            return things
+        place = self._stage.place(name)
+        x, y, z = place.origin
+        width, height, depth = place.size
+        pixels = laid_over(picture, values, table, limits, self._spec.opacity)
+        things.append(Image(MAP + name, pixels, (x, y, z + depth + _LIFT * width), (width, height)))
+        return things
+
+    def _standing(
+        self, layer: str, values: NDArray[np.float32], table: Colormap, limits: tuple[float, float]
+    ) -> Primitive:
+        """Stand a map, as fine as it is, above its block: a picture, a curve of a sequence, or a volume."""
+        place = self._stage.place(layer)
+        (x, y, z), (width, height, depth) = place.origin, place.size
+        y += height * (1 + _GAP)
+        if values.ndim == 2:
+            return Image(MAP + layer, painted(values, table, limits), (x, y, z + depth), (width, height))
+        if values.ndim == 1:
+            return _curve(MAP + layer, values, (x, y, z + depth), (width, max(height, width * 0.3)), table, limits)
+        volume = values[..., np.newaxis]
+        cells = grid_for(volume.shape).arrange(volume)
+        cell = tuple(s / n for s, n in zip((width, height, depth), cells.shape, strict=True))
+        threshold = 0.25 * limits[1]
+        return Voxels(MAP + layer, cells, (x, y, z), cell, table, limits, threshold=threshold)
+
+    def _input_of(self, found: Attribution) -> tuple[str, tuple[int, ...]] | None:
+        """Return the input over which a layer's map is laid, the first of as many axes of places, and their lengths."""
+        for name in self._stage.graph.inputs:
+            shape = self._stage.place(name).grid.shape
+            if len(shape) == found.values.ndim + 1:
+                return name, shape[:-1]
+        return None
+
+    def _picture(self, name: str, sample: int) -> NDArray[np.uint8] | None:
+        found = self._stage.capture.picture(name, sample)
+        return picture_of(self._stage.values(name, sample).values) if found is None else found
+
+    # What is said.
+
+    def _words(self, found: Attribution, selection: Selection) -> list[Primitive]:
+        title, _ = title_of(found)
+        table, (low, high) = _colors(found)
+        where = "" if found.layer in self._stage.graph.inputs else f", at {found.layer}"
+        middle = "0" if low < 0 else number(high / 2)
+        rows: list[Row] = [
+            TextRow(f"{title}{where}"),
+            TextRow(f"for {score_text(self._stage, found.explained)}", "quiet"),
+            ScaleRow(table, ((0.0, number(low)), (0.5, middle), (1.0, f"≥ {number(high)}"))),
+        ]
+        if found.deletion_auc is not None and found.insertion_auc is not None:
+            rows.append(TextRow(f"deletion AUC {score(found.deletion_auc)}, the less the more faithful", "quiet"))
+            rows.append(TextRow(f"insertion AUC {score(found.insertion_auc)}, the more the more faithful", "quiet"))
+        words: list[Primitive] = [Panel("attribution", "bottom-right", tuple(rows))]
+        if self._head is not None and self._stage.capture.has_activations(self._head):
+            scores = self._stage.values(self._head, selection.sample).values.reshape(-1)
+            names = names_of(self._stage.capture, self._head, len(scores))
+            words.append(Panel("best", "top-right", tuple(best_rows(self._head, scores, names))))
+        return words
+
+
+def title_of(found: Attribution) -> tuple[str, bool]:
+    """Return what a map's method is called, and whether its numbers may be negative."""
+    return TITLES.get(found.method, (found.method, bool((found.values < 0).any())))
+
+
+def _colors(found: Attribution) -> tuple[Colormap, tuple[float, float]]:
+    signed = title_of(found)[1] or bool((found.values < 0).any())
+    limits = limits_for(statistics_of(found.values), "symmetric" if signed else "layer")
+    return colormap(DEFAULT_DIVERGING if signed else DEFAULT_SEQUENTIAL), limits
+
+
+def painted(values: NDArray[np.float32], table: Colormap, limits: tuple[float, float]) -> NDArray[np.uint8]:
+    """Turn a map ``(H, W)`` into colours ``(H, W, 3)``; what is no number is black."""
+    low, high = limits
+    share = np.nan_to_num((np.clip(values, low, high) - low) / (high - low), nan=0.0)
+    pixels = np.asarray(table.table[np.round(share * 255).astype(np.intp)])
+    pixels[np.isnan(values)] = 0
+    return pixels
+
+
+def laid_over(
+    picture: NDArray[np.uint8],
+    values: NDArray[np.float32],
+    table: Colormap,
+    limits: tuple[float, float],
+    opacity: float,
+) -> NDArray[np.uint8]:
+    """Lay a map over a picture: where it counts for nothing the dimmed grey picture is seen, where it counts most, colour.
+
+    Parameters
+    ----------
+    picture
+        ``(h, w, 3)``.
+    values
+        ``(H, W)``, as fine as the model's input.
+    opacity
+        How much of the picture the strongest colour hides.
+
+    Returns
+    -------
+    ``(H', W', 3)``, as fine as the finer of the two.
+    """
+    rows, columns = (max(a, b) for a, b in zip(picture.shape[:2], values.shape, strict=True))
+    grey = _repeated(picture @ np.array([0.2126, 0.7152, 0.0722]), rows, columns) * _DIM
+    fine = _repeated(values, rows, columns)
+    strength = np.nan_to_num(np.clip(np.abs(fine) / max(abs(limits[0]), abs(limits[1])), 0, 1))[..., np.newaxis]
+    hidden = opacity * np.sqrt(strength)
+    color = painted(fine, table, limits)
+    return np.asarray(np.round(grey[..., np.newaxis] * (1 - hidden) + color * hidden), dtype=np.uint8)
+
+
+def _repeated(values: NDArray[np.floating], rows: int, columns: int) -> NDArray[np.floating]:
+    """Bring ``(h, w)`` to so many rows and columns by the nearest of its own: no number is made up."""
+    return values[np.ix_(np.arange(rows) * values.shape[0] // rows, np.arange(columns) * values.shape[1] // columns)]
+
+
+def _curve(
+    name: str,
+    values: NDArray[np.float32],
+    origin: Vector,
+    size: tuple[float, float],
+    table: Colormap,
+    limits: tuple[float, float],
+) -> Lines:
+    """Draw a sequence's map as bars from zero, each in its colour."""
+    low, high = limits
+    x = origin[0] + (np.arange(len(values)) + 0.5) / len(values) * size[0]
+    finite = np.nan_to_num(values)
+    up = (np.clip(finite, low, high) - low) / (high - low) * size[1]
+    zero = (0 - low) / (high - low) * size[1]
+    points = np.empty((len(values), 2, 3), dtype=np.float32)
+    points[:, :, 0], points[:, :, 2] = x[:, np.newaxis], origin[2]
+    points[:, 0, 1], points[:, 1, 1] = origin[1] + zero, origin[1] + up
+    colors = np.ones((len(values), 4), dtype=np.float32)
+    colors[:, :3] = painted(values[np.newaxis], table, limits)[0] / 255
+    return Lines(name, points, np.maximum(colors, 0.25), width=3.0)

@@ -1,0 +1,181 @@
+"""A map shows where its numbers are strong, over the picture and at its layer, and says whose they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnviz3d.data import explanations
+from nnviz3d.data.insights import PREDICTED, Attribution, Explained, Target
+from nnviz3d.data.upsample import upsampled
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.colors import colormap, limits_for, statistics_of
+from nnviz3d.scene.primitives import BarRow, Image, Lines, Panel, ScaleRow, TextRow, Voxels
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick, Selection
+from nnviz3d.scene.spec import parse_scene
+from nnviz3d.scene.views.activations import picture_of
+from nnviz3d.scene.views.attributions import laid_over, painted
+from nnviz3d.scene.views.details import facts
+from tests.support import captures
+from tests.support.captures import explained_maps
+from tests.support.graphs import chain
+
+OTHER = Target("scores", 1)
+
+
+def scene_of(capture, *others, **view):
+    views = [*({"kind": kind} for kind in others), {"kind": "attributions", **view}]
+    return Scene.build(parse_scene({"format": 1, "views": views}), capture)
+
+
+@pytest.fixture(scope="module")
+def scene(explained_capture):
+    return scene_of(explained_capture, "structure", "activations")
+
+
+def of(kind, scene, t=None, **selected):
+    found = scene.at(scene.duration if t is None else t, Selection(**selected)).primitives
+    return {p.name: p for p in found if isinstance(p, kind)}
+
+
+def rows(scene, name, **selected):
+    return of(Panel, scene, **selected)[name].rows
+
+
+def said(scene, **selected):
+    return [row.text for row in rows(scene, "attribution", **selected) if isinstance(row, TextRow)]
+
+
+class TestOverThePicture:
+    def test_it_is_warm_where_it_speaks_for_the_class_and_cold_where_it_speaks_against(self, scene):
+        pixels = of(Image, scene, method="vanilla")["map:input"].pixels.astype(int)
+        assert pixels.shape == (8, 9, 3)
+        assert pixels[1, 2, 0] > pixels[1, 2, 2] + 40
+        assert pixels[6, 7, 2] > pixels[6, 7, 0] + 40
+        against = of(Image, scene, method="vanilla", target=OTHER)["map:input"].pixels.astype(int)
+        assert against[1, 2, 2] > against[1, 2, 0] + 40, "the other class's map has the other sign"
+
+    def test_where_it_counts_for_nothing_the_grey_picture_is_seen(self):
+        picture = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+        values = np.zeros((4, 5), np.float32)
+        values[0, 0] = 1
+        pixels = laid_over(picture, values, colormap("ember-ice"), (-1, 1), 1.0)
+        grey = np.round(picture @ np.array([0.2126, 0.7152, 0.0722]) * 0.5)
+        assert (pixels[1:] == grey[1:, :, np.newaxis]).all()
+        assert (pixels[0, 0] == colormap("ember-ice").table[-1]).all()
+
+    def test_a_map_of_few_places_is_upsampled_as_faithfulness_does(self, scene, explained_capture):
+        image = of(Image, scene, method="grad_cam")["map:input"]
+        fine = upsampled(explained_maps()["conv"][:1], (8, 9))[0]
+        (scale,) = (row for row in rows(scene, "attribution", method="grad_cam") if isinstance(row, ScaleRow))
+        top = limits_for(statistics_of(explained_maps()["conv"][0]), "layer")[1]
+        picture = picture_of(explained_capture.activation("input", 0))
+        assert np.array_equal(image.pixels, laid_over(picture, fine, scale.colormap, (0, top), 0.9))
+
+    def test_it_stands_just_before_the_input(self, scene):
+        place = scene.stage.place("input")
+        image = of(Image, scene)["map:input"]
+        assert image.size == place.size[:2]
+        assert image.origin[:2] == place.origin[:2]
+        assert image.origin[2] > place.origin[2] + place.size[2]
+
+    def test_it_appears_once_the_answer_is_known(self, scene):
+        assert "map:input" not in of(Image, scene, t=8.0)
+        assert "attribution" not in of(Panel, scene, t=8.0)
+        assert of(Image, scene, t=8.5)["map:input"].opacity == pytest.approx(0.5)
+        assert of(Image, scene, t=8.5)["map:input"].pixels is of(Image, scene)["map:input"].pixels
+        assert of(Image, scene)["map:input"].opacity == 1
+
+
+class TestAtItsLayer:
+    def test_as_fine_as_it_is(self, scene):
+        image = of(Image, scene, method="grad_cam", sample=2)["map:conv"]
+        values = explained_maps()["conv"][2]
+        assert image.pixels.shape == (*values.shape, 3)
+        brightest = image.pixels.astype(int).sum(axis=2)
+        assert brightest[4, 1] == brightest.max()
+        place = scene.stage.place("conv")
+        assert image.origin[1] > place.origin[1] + place.size[1]
+
+    def test_a_map_of_the_input_stands_there_alone(self, scene):
+        assert set(of(Image, scene, method="vanilla")) == {"input", "map:input"}
+
+    def test_what_is_no_number_is_black(self):
+        values = np.array([[np.nan, 1.0]], np.float32)
+        assert painted(values, colormap("inferno"), (0.0, 1.0))[0, 0].tolist() == [0, 0, 0]
+
+
+class TestWords:
+    def test_method_target_score_and_faithfulness(self, scene, explained_capture):
+        found = explained_capture.insights(1).attribution("grad_cam")
+        name = captures.CLASSES[found.explained.target.index]
+        assert said(scene, sample=1) == [
+            "Grad-CAM, at conv",
+            f"for the score of {name} (score 4.5, p 0.500)",
+            "deletion AUC 0.500, the less the more faithful",
+            "insertion AUC 0.500, the more the more faithful",
+        ]
+        assert said(scene, sample=1, method="vanilla", target=OTHER) == [
+            "Gradient",
+            "for the score of bee (score −2.25)",
+        ]
+
+    def test_a_scale_of_signed_numbers_has_zero_in_its_middle(self, scene):
+        scales = {}
+        for method in ("vanilla", "grad_cam"):
+            (scales[method],) = (r for r in rows(scene, "attribution", method=method) if isinstance(r, ScaleRow))
+        assert scales["vanilla"].colormap.diverging
+        assert scales["vanilla"].ticks[1] == (0.5, "0")
+        assert not scales["grad_cam"].colormap.diverging
+        assert scales["grad_cam"].ticks[0] == (0.0, "0")
+
+    def test_the_best_classes(self, scene, explained_capture):
+        scores = explained_capture.activation("scores", 2)
+        bars = [row for row in rows(scene, "best", sample=2) if isinstance(row, BarRow)]
+        assert [bar.text for bar in bars] == [captures.CLASSES[i] for i in np.argsort(-scores)[:3]]
+
+    def test_a_pick_tells_the_maps_own_number(self, scene):
+        for layer, index, title in (("conv", (4, 1), "Grad-CAM"), ("input", (6, 7, 0), "Gradient")):
+            parts = dict(facts(scene.stage, CellPick(layer, index), Selection(1)).parts)
+            assert np.float32(parts[title]) == explained_maps()[layer][1][index[:2]]
+
+    def test_what_was_not_captured(self, scene, small_capture, explained_capture):
+        with pytest.raises(SceneError, match=r"^views\[0\]\.method: small\.zarr holds no maps; capture it with: .*\.$"):
+            scene_of(small_capture)
+        with pytest.raises(SceneError, match="no map by occlusion for sample 0; capture it with: nnviz3d capture hand"):
+            scene.at(9.0, Selection(method="occlusion"))
+        with pytest.raises(SceneError, match="no map of ant by grad_cam for sample 0; capture it with: "):
+            scene.at(9.0, Selection(target=Target("scores", 0)))
+        assert scene.spec.needs().attributions == ("grad_cam",)
+        assert scene_of(explained_capture, method="vanilla").spec.needs().attributions == ("vanilla",)
+
+
+@pytest.mark.parametrize("shape", [(12, 3), (4, 5, 6, 2)])
+def test_a_sequence_has_bars_and_a_volume_cells(tmp_path, shape):
+    places = shape[:-1]
+    values = np.linspace(-1, 2, int(np.prod(places)), dtype=np.float32).reshape(1, *places)
+    explained = Explained(PREDICTED, Target("out", 1), 1.0, None)
+    empty = np.empty(0, np.float32)
+
+    def also(writer):
+        explanations.write_targets(writer, PREDICTED, "out", np.array([1]), np.array([1.0]), None)
+        explanations.write_attribution_layers(writer, "occlusion", PREDICTED, ["in"])
+        found = Attribution("occlusion", "in", values[0], explained, {}, empty, empty, empty)
+        explanations.write_attribution(writer, PREDICTED, [found])
+
+    graph = chain([("in", "InputLayer", shape), ("out", "Dense", (2,))])
+    numbers = {"in": np.zeros((1, *shape), np.float32), "out": np.array([[0.2, 0.8]], np.float32)}
+    scene = scene_of(captures.write(tmp_path / "run.zarr", graph, numbers, also=[also]), "activations")
+    if len(places) == 1:
+        bars = of(Lines, scene)["map:in"]
+        assert bars.points.shape == (12, 2, 3)
+        heights = bars.points[:, 1, 1] - bars.points[:, 0, 1]
+        assert (np.sign(heights) == np.sign(values[0])).all()
+        assert bars.colors[-1, 0] > bars.colors[-1, 2]
+        assert bars.colors[0, 2] > bars.colors[0, 0]
+    else:
+        block = of(Voxels, scene)["map:in"]
+        assert block.values.shape == (6, 5, 4)
+        assert block.values.max() == values.max()
+        assert block.limits == pytest.approx((-2, 2), rel=0.01)
