@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnviz3d.apps.session import Session
-from nnviz3d.render.picking import BoxHit, CellHit, Hit, LineHit, PixelHit, nearest_box, pick
+from nnviz3d.render.picking import BoxHit, CellHit, Hit, LineHit, PixelHit, TileHit, nearest_box, pick
 from nnviz3d.scene.cells import grid_for
 from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick
 from nnviz3d.scene.stage import Stage
@@ -54,6 +54,10 @@ def _meant(stage: Stage, hit: Hit) -> Pick | None:
             height, width = hit.shape
             place = (hit.row * rows // height, hit.column * columns // width)
             return CellPick(hit.name, (*place, 0) if channels == 1 else place)
+        case TileHit():
+            if not hit.tiles.maps:
+                return LayerPick(hit.tiles.name)
+            return CellPick(hit.tiles.name, (hit.row, hit.column, int(hit.tiles.channels[hit.number])))
         case BoxHit():
             return LayerPick(hit.name)
         case LineHit():

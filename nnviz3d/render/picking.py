@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.scene.camera import CameraPose
-from nnviz3d.scene.primitives import Box, DrawList, Image, Lines, Voxels
+from nnviz3d.scene.primitives import Box, DrawList, Image, Lines, Tiles, Voxels
 
 GAP_SHARE = 0.07
 """Share of a cube's shortest side that stays free on each side of it."""
@@ -47,6 +47,16 @@ class PixelHit:
     shape: tuple[int, int]
 
 
+@dataclass(frozen=True, eq=False)
+class TileHit:
+    """A pixel of one of some tiles, by the tile's number."""
+
+    tiles: Tiles
+    number: int
+    row: int
+    column: int
+
+
 @dataclass(frozen=True)
 class BoxHit:
     """A solid box."""
@@ -62,7 +72,7 @@ class LineHit:
     number: int
 
 
-Solid = CellHit | PixelHit | BoxHit
+Solid = CellHit | PixelHit | TileHit | BoxHit
 Hit = Solid | LineHit
 Floats = NDArray[np.float64]
 
@@ -246,11 +256,33 @@ def _surfaces(what: DrawList, eye: Eye, ray: Floats) -> Iterator[tuple[Solid, fl
             if away > 0 and 0 <= across < 1 and 0 < up <= 1:
                 rows, columns = primitive.pixels.shape[:2]
                 yield PixelHit(primitive.name, int((1 - up) * rows), int(across * columns), (rows, columns)), away
+        elif isinstance(primitive, Tiles) and primitive.opacity > 0:
+            tile = _tile(primitive, eye, ray)
+            if tile is not None:
+                yield tile
         elif isinstance(primitive, Box) and primitive.fill > 0:
             low = np.array(primitive.origin)
             enter, leave = _between(low, low + np.array(primitive.size), eye.position, ray)
             if enter <= leave and leave > 0:
                 yield BoxHit(primitive.name), float(enter if enter > 0 else leave)
+
+
+def _tile(tiles: Tiles, eye: Eye, ray: Floats) -> tuple[TileHit, float] | None:
+    """Return the first tile that a ray meets, and at which distance."""
+    right, up = np.array(tiles.right), np.array(tiles.up)
+    facing = np.cross(right, up)
+    slope = float(ray @ facing)
+    if slope == 0 or not len(tiles.origins):
+        return None
+    away = (tiles.origins - eye.position) @ facing / slope
+    place = eye.position + ray * away[:, np.newaxis] - tiles.origins
+    across, rise = place @ right / tiles.size[0], place @ up / tiles.size[1]
+    hit = np.flatnonzero((away > 0) & (across >= 0) & (across < 1) & (rise > 0) & (rise <= 1))
+    if not len(hit):
+        return None
+    k = int(hit[away[hit].argmin()])
+    rows, columns = tiles.pixels.shape[1:3]
+    return TileHit(tiles, k, int((1 - rise[k]) * rows), int(across[k] * columns)), float(away[k])
 
 
 def _line(what: DrawList, eye: Eye, at: tuple[float, float], behind: tuple[Solid, float] | None) -> LineHit | None:

@@ -89,7 +89,7 @@ class Image:
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """Many small pictures of one size that stand in the world, facing +z: channels laid out as a grid, thumbnails.
+    """Many small pictures of one size that stand in the world: channels laid out as a grid, thumbnails.
 
     Attributes
     ----------
@@ -103,6 +103,10 @@ class Tiles:
         Width and height of a tile in world units.
     channels
         ``(n,)`` int64: which channel of the layer each shows.
+    maps
+        Whether each pixel is the number at that row and column of the channel.
+    right, up
+        Unit vectors along their width and height; by default they face +z.
     """
 
     name: str
@@ -111,6 +115,9 @@ class Tiles:
     size: tuple[float, float]
     channels: NDArray[np.int64]
     opacity: float = 1.0
+    maps: bool = False
+    right: Vector = (1.0, 0.0, 0.0)
+    up: Vector = (0.0, 1.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
 from nnviz3d.scene.stage import Stage, View, head_of
 from nnviz3d.scene.views import build_view
+from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.details import DetailsView
 from nnviz3d.scene.views.legends import NAMED_CELLS
 
@@ -38,6 +39,8 @@ class Scene:
         self.spec = spec
         self.stage = stage
         self._views = [_build(number, spec, stage) for number in range(len(spec.views))]
+        unfolding = (view for view in self._views if isinstance(view, ChannelsView))
+        self._channels = next(unfolding, None) or ChannelsView(None, stage, spec)
         self._details = DetailsView(stage)
         ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
         self.duration = max(ends, default=0.0)
@@ -83,7 +86,9 @@ class Scene:
         unmarked = replace(selection, pick=None)
         found: list[Primitive] = []
         for view in self._views:
-            found.extend(view.at(t, unmarked))
+            if view is not self._channels:
+                found.extend(view.at(t, unmarked))
+        found = [*self._channels.recede(found, t, unmarked), *self._channels.at(t, unmarked)]
         found.extend(self._details.at(t, selection))
         return DrawList(tuple(self._titled(found)))
 

@@ -80,6 +80,8 @@ class Selection:
         Which of the explained targets; by default the model's own answer.
     method
         Which attribution method's map.
+    unfold
+        A layer whose channels stand side by side before the network.
     pick
         What was pointed at: marked, and told in full.
     """
@@ -94,4 +96,5 @@ class Selection:
     against: int | None = None
     target: Target | None = None
     method: str | None = None
+    unfold: str | None = None
     pick: Pick | None = None

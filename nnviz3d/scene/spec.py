@@ -171,7 +171,56 @@ class Attributions(View):
         return Insights(attributions=(self.method or "grad_cam",))
 
 
-ViewSpec = Annotated[Structure | Activations | ConnectionsView | Attributions, Field(discriminator="kind")]
+class Move(_Strict):
+    """Something that goes from one state to another, in seconds."""
+
+    start: Seconds = 0.0
+    duration: Seconds = 3.0
+
+    def share(self, t: float) -> float:
+        """Say how much of it is done at `t` seconds, from 0 to 1."""
+        if self.duration <= 0:
+            return float(t >= self.start)
+        return min(max((t - self.start) / self.duration, 0.0), 1.0)
+
+
+class Channels(View):
+    """A layer's stack of channels unfolds into a grid before the network, and folds up again.
+
+    Attributes
+    ----------
+    layer
+        Node id; by default the last layer with maps.
+    order
+        By ``index``, by ``mean`` activation, the strongest first, or by ``contribution``: gradient times activation,
+        summed over places.
+    show
+        The channels' ``maps``, or their ``features``: the pictures that drive them.
+    unfold, fold
+        When it unfolds, and when it folds up again, if it does.
+    """
+
+    kind: Literal["channels"]
+    layer: str | None = None
+    order: Literal["index", "mean", "contribution"] = "mean"
+    show: Literal["maps", "features"] = "maps"
+    unfold: Move = Move()
+    fold: Move | None = None
+
+    @model_validator(mode="after")
+    def _of_a_layer(self) -> Channels:
+        if self.show == "features" and self.layer is None:
+            raise ValueError("features are of one layer; give its name as 'layer'")
+        return self
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        features = (self.layer,) if self.show == "features" and self.layer is not None else ()
+        return Insights(gradients=self.order == "contribution", features=features)
+
+
+ViewSpec = Annotated[Structure | Activations | ConnectionsView | Attributions | Channels, Field(discriminator="kind")]
 KINDS = tuple(str(view.model_fields["kind"].annotation.__args__[0]) for view in get_args(get_args(ViewSpec)[0]))
 """The kinds of views, as scene files call them."""
 

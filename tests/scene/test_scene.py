@@ -22,6 +22,7 @@ from nnviz3d.scene.primitives import (
     ScaleRow,
     SwatchRow,
     TextRow,
+    Tiles,
     Voxels,
 )
 from nnviz3d.scene.scene import Scene
@@ -31,7 +32,7 @@ from nnviz3d.scene.views import _BUILDERS
 from tests.support import captures
 from tests.support.graphs import chain
 
-PRIMITIVES = (Voxels, Image, Lines, Box, Labels, Panel)
+PRIMITIVES = (Voxels, Image, Lines, Box, Labels, Panel, Tiles)
 
 
 def of(kind: type, picture: DrawList) -> dict:

@@ -1,0 +1,327 @@
+"""A layer's stack of channels unfolds in its place into a grid before the network, and folds up again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.camera import MARGINS, default_view, direction, fit
+from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, colormap, limits_for
+from nnviz3d.scene.primitives import (
+    Box,
+    Image,
+    Label,
+    Labels,
+    Lines,
+    Panel,
+    Points,
+    Primitive,
+    Row,
+    TextRow,
+    Tiles,
+    Vector,
+    Voxels,
+)
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import Channels, SceneSpec
+from nnviz3d.scene.stage import Stage
+
+_ASPECT = 16 / 9
+_HEIGHT, _WIDTH = 0.66, 0.92
+"""Shares of the picture that the grid may fill."""
+_GAP = 0.10
+"""Free space between two tiles, as a share of a tile's width."""
+_NUMBER = 0.24
+"""Free space below each tile for its number, as a share of its height."""
+_DEAD = 0.28
+"""How bright a dead channel's picture is."""
+_RECEDED = 0.16
+"""How much the rest of the network is seen beside a grid."""
+_STAGGER = 0.45
+"""The share of the way by which the last channel sets out after the first."""
+_WORDS = {"index": "in their order", "mean": "by mean activation", "contribution": "by contribution to the score"}
+
+
+@dataclass(frozen=True, eq=False)
+class _Sheet:
+    """What the tiles of one layer show, in the order of the grid.
+
+    Attributes
+    ----------
+    pixels, channels
+        As in `Tiles`.
+    stacked, spread
+        ``(n, 3)``: the tiles' lower left corners in the block and in the grid.
+    small, large
+        Their width and height there.
+    """
+
+    pixels: NDArray[np.uint8]
+    channels: NDArray[np.int64]
+    stacked: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    small: NDArray[np.float64]
+    large: NDArray[np.float64]
+    right: NDArray[np.float64]
+    up: NDArray[np.float64]
+    rows: tuple[Row, ...]
+
+
+class ChannelsView:
+    """The unfolded channels of one layer.
+
+    Parameters
+    ----------
+    spec
+        Which layer unfolds and when; `None` if none does until one is selected.
+    """
+
+    def __init__(self, spec: Channels | None, stage: Stage, scene: SceneSpec) -> None:
+        self._stage, self._camera = stage, scene.camera
+        self._spec = None if spec is None else spec.model_copy(update={"layer": _named(spec, stage)})
+        moves = () if spec is None else (spec.unfold, spec.fold)
+        self.duration = max((move.start + move.duration for move in moves if move is not None), default=0.0)
+        self._sheet: tuple[object, _Sheet] | None = None
+        self._kept: dict[tuple[object, float], tuple[Primitive, ...]] = {}
+        self._receded: dict[int, tuple[Primitive, float, Primitive]] = {}
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the tiles as far as they have come by `t`; nothing while they are stacked."""
+        layer, share = self.unfolded(t, selection)
+        if layer is None or share <= 0:
+            return ()
+        sheet = self._prepared(layer, selection)
+        key = (sheet, share)
+        if key not in self._kept:
+            # Of the moments on the way one is kept, beside the end.
+            self._kept = {(s, end): tiles for (s, end), tiles in self._kept.items() if s is sheet and end >= 1}
+            self._kept[key] = self._tiles(layer, share, sheet)
+        return self._kept[key]
+
+    def unfolded(self, t: float, selection: Selection) -> tuple[str | None, float]:
+        """Say which layer is unfolded at `t` seconds, and how far, from 0 to 1."""
+        if selection.unfold is not None and unfolds(self._stage, selection.unfold):
+            return selection.unfold, 1.0
+        if self._spec is None:
+            return None, 0.0
+        share = self._spec.unfold.share(t)
+        if self._spec.fold is not None:
+            share = min(share, 1 - self._spec.fold.share(t))
+        return self._spec.layer, share
+
+    def recede(self, found: Iterable[Primitive], t: float, selection: Selection) -> list[Primitive]:
+        """Let all else sink into the ground while a layer is unfolded; what does not change stays the same object."""
+        layer, share = self.unfolded(t, selection)
+        primitives = list(found)
+        if layer is None or share <= 0:
+            self._receded = {}
+            return primitives
+        seen = 1 - (1 - _RECEDED) * _eased(min(1.0, 1.6 * share))
+        before, self._receded = self._receded, {}
+        kept: list[Primitive] = []
+        for primitive in primitives:
+            if isinstance(primitive, Labels | Points):
+                continue
+            old = before.get(id(primitive))
+            fainter = old[2] if old is not None and old[:2] == (primitive, seen) else _fainter(primitive, seen)
+            self._receded[id(primitive)] = (primitive, seen, fainter)
+            kept.append(fainter)
+        return kept
+
+    def _tiles(self, layer: str, share: float, sheet: _Sheet) -> tuple[Primitive, ...]:
+        count = len(sheet.channels)
+        turned = _eased(share)
+        setting_out = np.linspace(0, _STAGGER, count) if count > 1 else np.zeros(1)
+        own = _eased(np.clip((share - setting_out) / (1 - _STAGGER), 0, 1))[:, np.newaxis]
+        size = sheet.small + (sheet.large - sheet.small) * turned
+        right, up = _unit(_mixed((1.0, 0.0, 0.0), sheet.right, turned)), _mixed((0.0, 1.0, 0.0), sheet.up, turned)
+        up = _unit(up - right * (up @ right))
+        # Tiles turn and grow about their middles.
+        from_middle = sheet.stacked + np.array([*sheet.small / 2, 0.0])
+        to_middle = sheet.spread + sheet.right * sheet.large[0] / 2 + sheet.up * sheet.large[1] / 2
+        middle = from_middle + (to_middle - from_middle) * own
+        origins = (middle - right * size[0] / 2 - up * size[1] / 2).astype(np.float32)
+        show = self._shown(layer)
+        found: list[Primitive] = [
+            Tiles(
+                layer,
+                sheet.pixels,
+                origins,
+                (float(size[0]), float(size[1])),
+                sheet.channels,
+                min(1.0, 0.3 + 4 * share),
+                show == "maps",
+                _vector(right),
+                _vector(up),
+            ),
+            Panel("channels", "bottom-left", sheet.rows),
+        ]
+        if share >= 1:
+            below = sheet.spread + sheet.right * sheet.large[0] / 2
+            labels = (
+                Label(_vector(place), (f"{channel}",), priority=30.0, emphasis=0.55, small=True)
+                for place, channel in zip(below, sheet.channels, strict=True)
+            )
+            found.append(Labels("channels", tuple(labels)))
+        return tuple(found)
+
+    def _shown(self, layer: str) -> Literal["maps", "features"]:
+        return self._spec.show if self._spec is not None and self._spec.layer == layer else "maps"
+
+    def _prepared(self, layer: str, selection: Selection) -> _Sheet:
+        key = (layer, selection.sample, selection.target, selection.colormap)
+        if self._sheet is None or self._sheet[0] != key:
+            self._sheet = (key, self._prepare(layer, selection))
+        return self._sheet[1]
+
+    def _prepare(self, layer: str, selection: Selection) -> _Sheet:
+        place = self._stage.place(layer)
+        order = self._spec.order if self._spec is not None and self._spec.layer == layer else "mean"
+        rank = self._ranked(layer, order, selection)
+        pixels, channels, remark = (
+            self._features(layer, rank) if self._shown(layer) == "features" else self._maps(layer, rank, selection)
+        )
+        _, _, cell = place.cell
+        stacked = np.tile(np.array(place.origin, dtype=np.float64), (len(channels), 1))
+        stacked[:, 2] += place.size[2] - (channels + 0.5) * cell
+        spread, large, right, up = self._grid(len(channels), pixels.shape[2] / pixels.shape[1])
+        what = f"{len(channels)} channels of {layer} {_WORDS[order]}"
+        rows = (TextRow(what), TextRow(remark, "quiet"))
+        return _Sheet(pixels, channels, stacked, spread, np.array(place.size[:2]), large, right, up, rows)
+
+    def _ranked(self, layer: str, order: str, selection: Selection) -> NDArray[np.int64]:
+        """Return all channels in the order of the grid."""
+        values = self._stage.values(layer, selection.sample).values
+        if order == "index":
+            return np.arange(values.shape[-1], dtype=np.int64)
+        if order == "contribution":
+            gradient = self._stage.capture.insights(selection.sample).gradient(layer, selection.target)
+            if gradient is None:
+                raise SceneError(
+                    f"The order by contribution needs gradients of {layer}; capture the sample again with --gradients."
+                )
+            values = values * gradient
+        means = np.nan_to_num(values.reshape(-1, values.shape[-1]).mean(axis=0), nan=-np.inf)
+        return np.argsort(-means, kind="stable").astype(np.int64)
+
+    def _maps(
+        self, layer: str, rank: NDArray[np.int64], selection: Selection
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64], str]:
+        held = self._stage.values(layer, selection.sample)
+        limits = limits_for(held.statistics, "layer")
+        chosen = colormap(selection.colormap or "inferno")
+        table = chosen if chosen.diverging == (limits[0] < 0) else colormap("ember-ice" if limits[0] < 0 else "inferno")
+        values = held.values.transpose(2, 0, 1)[rank]
+        share = (np.nan_to_num(values, nan=0.0) - limits[0]) / ((limits[1] - limits[0]) or 1.0)
+        pixels = table.table[np.minimum((np.clip(share, 0, 1) * 256).astype(np.int64), 255)]
+        pixels[np.isnan(values)] = np.array(NAN_COLOR) * 255
+        pixels[np.isinf(values)] = np.array(INF_COLOR) * 255
+        silent = int(np.sum(~values.any(axis=(1, 2))))
+        remark = f"{silent} of them are 0 everywhere here" if silent else "each answers this input somewhere"
+        return np.ascontiguousarray(pixels), rank, remark
+
+    def _features(self, layer: str, rank: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64], str]:
+        found = self._stage.capture.features(layer)
+        if found is None:
+            raise SceneError(f"There are no features of {layer}; capture the model with --features {layer}.")
+        position = {int(channel): k for k, channel in enumerate(found.channels)}
+        rows = [position[int(channel)] for channel in rank if int(channel) in position]
+        light = np.where(found.dead[rows], _DEAD, 1.0)[:, np.newaxis, np.newaxis, np.newaxis]
+        pixels = np.asarray(np.clip(found.images[rows] * light, 0, 1) * 255 + 0.5, dtype=np.uint8)
+        if pixels.shape[-1] == 1:
+            pixels = np.repeat(pixels, 3, axis=-1)
+        what = "the mean" if found.objective == "channel" else "the middle cell"
+        dead = int(found.dead.sum())
+        remark = f"each picture drives {what} of its channel as high as it was found to go; {dead} dead"
+        return pixels, found.channels[rows], remark
+
+    def _grid(
+        self, count: int, aspect: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Lay a grid out that faces who looks at everything, in front of all blocks.
+
+        Returns
+        -------
+        Lower left corners ``(n, 3)``, width and height of a tile, and the grid's unit vectors to the right and up.
+        """
+        points = self._stage.plan.corners()
+        azimuth, elevation = default_view(len(self._stage.plan.rows))
+        azimuth = azimuth if self._camera.azimuth is None else self._camera.azimuth
+        elevation = elevation if self._camera.elevation is None else self._camera.elevation
+        pose = fit(points, azimuth, elevation, aspect=_ASPECT, margins=MARGINS)
+        back = direction(azimuth, elevation)
+        right = _unit(np.cross([0.0, 1.0, 0.0], back))
+        up = np.cross(back, right)
+        eye = np.array(pose.position)
+        # A little nearer than the nearest block.
+        away = 0.97 * float(((eye - points) @ back).min())
+        height = 2 * math.tan(math.radians(pose.field_of_view / 2)) * away
+        middle = eye - back * away + up * height * (MARGINS.bottom - MARGINS.top) / 2
+        best = (0.0, 1)
+        for across in range(1, count + 1):
+            down = -(-count // across)
+            tall = _HEIGHT * height / (down * (1 + _NUMBER) - _NUMBER)
+            wide = _WIDTH * height * _ASPECT / (across * (1 + _GAP) - _GAP)
+            best = max(best, (min(tall, wide / aspect), across))
+        tall, across = best
+        down, wide = -(-count // across), best[0] * aspect
+        row, column = np.divmod(np.arange(count), across)
+        x = (column - (across - 1) / 2) * wide * (1 + _GAP) - wide / 2
+        y = ((down - 1) / 2 - row) * tall * (1 + _NUMBER) - tall / 2
+        corners = middle + x[:, np.newaxis] * right + y[:, np.newaxis] * up
+        return corners, np.array([wide, tall]), right, up
+
+
+def _named(spec: Channels, stage: Stage) -> str:
+    """Return the layer that a scene unfolds, which has what the scene shows of it."""
+    can = [node.id for node in stage.graph if unfolds(stage, node.id)]
+    layer = spec.layer if spec.layer is not None else can[-1] if can else None
+    if layer is None:
+        raise SceneError("kind: no layer of this model has maps (rows, columns, channels) to unfold.")
+    if layer not in stage.plan.placements:
+        raise SceneError(f"layer: there is no layer {layer!r}; those with channels to unfold are {', '.join(can)}.")
+    if layer not in can:
+        raise SceneError(f"layer: {layer} has no maps (rows, columns, channels) to unfold; {', '.join(can)} have.")
+    if spec.show == "features" and stage.capture.features(layer) is None:
+        name = stage.capture.path.name
+        raise SceneError(f"show: {name} holds no features of {layer}; capture the model with --features {layer}.")
+    return layer
+
+
+def unfolds(stage: Stage, layer: str) -> bool:
+    """Whether a layer has maps whose channels can stand side by side."""
+    place = stage.plan.placements.get(layer)
+    return place is not None and len(place.grid.shape) == 3 and stage.capture.has_activations(layer)
+
+
+def _fainter(primitive: Primitive, seen: float) -> Primitive:
+    match primitive:
+        case Voxels():
+            return replace(primitive, emphasis=primitive.emphasis * seen)
+        case Image() | Lines():
+            return replace(primitive, opacity=primitive.opacity * seen)
+        case Box():
+            return replace(primitive, edge=primitive.edge * seen, fill=primitive.fill * seen)
+    return primitive
+
+
+def _eased(share: Any) -> Any:
+    return share * share * (3 - 2 * share)
+
+
+def _mixed(a: Vector, b: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    return np.array(a) * (1 - share) + b * share
+
+
+def _unit(v: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(v / np.linalg.norm(v))
+
+
+def _vector(v: NDArray[np.float64]) -> Vector:
+    return float(v[0]), float(v[1]), float(v[2])

@@ -1,0 +1,118 @@
+"""A layer unfolds into its channels: where the tiles stand, what they show, and what else sinks back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.colors import colormap, limits_for
+from nnviz3d.scene.primitives import Box, Labels, Panel, Tiles, Voxels
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import parse_scene
+
+
+def scene_of(capture, **channels) -> Scene:
+    views = [{"kind": "structure"}, {"kind": "activations", "reveal": {"start": 0, "duration": 0}}]
+    if channels:
+        views.append({"kind": "channels", "unfold": {"start": 1, "duration": 2}, **channels})
+    return Scene.build(parse_scene({"format": 1, "views": views}), capture)
+
+
+def tiles_of(what) -> Tiles:
+    (found,) = (p for p in what.primitives if isinstance(p, Tiles))
+    return found
+
+
+def test_at_first_the_channels_stand_in_their_block_and_in_the_end_side_by_side(digits):
+    scene = scene_of(digits, layer="conv2d_2", order="index")
+    assert not any(isinstance(p, Tiles) for p in scene.at(0.5).primitives)
+    place = scene.stage.place("conv2d_2")
+    start, end = tiles_of(scene.at(1.0 + 1e-6)), tiles_of(scene.at(3.0))
+    assert np.allclose(start.size, place.size[:2], rtol=1e-3)
+    assert np.allclose(start.origins[:, :2], place.origin[:2], atol=1e-3)
+    # The first channel in front, as in the block.
+    assert (np.diff(start.origins[:, 2]) < 0).all()
+    assert place.origin[2] < start.origins[:, 2].min() < start.origins[:, 2].max() < place.origin[2] + place.size[2]
+    # In the end in one plane that faces the camera, none over another, most of the picture high.
+    pose = scene.camera(3.0, aspect=16 / 9)
+    eye, ahead = np.array(pose.position), np.subtract(pose.target, pose.position)
+    ahead /= np.linalg.norm(ahead)
+    facing = np.cross(end.right, end.up)
+    assert np.allclose(facing, -ahead, atol=1e-6)
+    depth = (end.origins - eye) @ ahead
+    assert np.ptp(depth) < 1e-4
+    assert depth[0] < ((scene.stage.plan.corners() - eye) @ ahead).min()
+    half = np.tan(np.radians(pose.field_of_view / 2)) * depth[0]
+    x, y = (end.origins - eye) @ np.array(end.right), (end.origins - eye) @ np.array(end.up)
+    assert 1.2 < (y.max() + end.size[1] - y.min()) / half <= 1.4
+    assert max(np.abs(x).max(), np.abs(x + end.size[0]).max()) < half * 16 / 9
+    apart = (np.abs(x[:, None] - x) >= end.size[0]) | (np.abs(y[:, None] - y) >= end.size[1])
+    assert (apart | np.eye(64, dtype=bool)).all()
+
+
+def test_each_tile_shows_its_channels_numbers_and_the_legend_counts(digits):
+    scene = scene_of(digits, layer="conv2d_2")
+    shown = scene.at(9.0, Selection(sample=3))
+    tiles = tiles_of(shown)
+    values = digits.activation("conv2d_2", 3)
+    means = values.mean(axis=(0, 1))
+    assert (np.diff(means[tiles.channels]) <= 1e-6).all()
+    low, high = limits_for(scene.stage.values("conv2d_2", 3).statistics, "layer")
+    at = np.clip((values - low) / (high - low), 0, 1) * 256
+    colors = colormap("inferno").table[np.minimum(at.astype(int), 255)]
+    assert np.array_equal(tiles.pixels, colors.transpose(2, 0, 1, 3)[tiles.channels])
+    (legend,) = (p for p in shown.primitives if isinstance(p, Panel) and p.name == "channels")
+    silent = int((values.max(axis=(0, 1)) == 0).sum())
+    assert silent > 0
+    assert [row.text for row in legend.rows] == [
+        "64 channels of conv2d_2 by mean activation",
+        f"{silent} of them are 0 everywhere here",
+    ]
+    (labels,) = (p for p in shown.primitives if isinstance(p, Labels))
+    assert [label.lines[0] for label in labels.labels] == [str(c) for c in tiles.channels]
+
+
+def test_what_does_not_change_is_the_same_object(digits):
+    scene = scene_of(digits, layer="conv2d_1")
+    a, b = scene.at(1.5), scene.at(2.0)
+    assert tiles_of(a).pixels is tiles_of(b).pixels
+    assert not np.array_equal(tiles_of(a).origins, tiles_of(b).origins)
+    late, later = scene.at(5.0), scene.at(6.0)
+    for kind in (Tiles, Box, Voxels, Labels):
+        pairs = zip(*([p for p in w.primitives if isinstance(p, kind)] for w in (late, later)), strict=True)
+        assert all(p is q for p, q in pairs)
+
+
+def test_the_rest_sinks_back_and_returns(digits):
+    scene = scene_of(digits, layer="conv2d_1", fold={"start": 5, "duration": 2})
+    bright, faint, again = ([p for p in scene.at(t).primitives if isinstance(p, Voxels)] for t in (0.5, 4.0, 7.0))
+    assert all(f.emphasis < 0.3 * b.emphasis for f, b in zip(faint, bright, strict=True))
+    assert [b.emphasis for b in bright] == [a.emphasis for a in again]
+    assert not any(isinstance(p, Tiles) for p in scene.at(7.0).primitives)
+    assert scene.duration == 7.0
+
+
+def test_a_layer_that_is_selected_is_unfolded_at_once(digits):
+    scene = scene_of(digits)
+    assert tiles_of(scene.at(0.0, Selection(unfold="conv2d"))).pixels.shape == (32, 26, 26, 3)
+    assert not any(isinstance(p, Tiles) for p in scene.at(0.0, Selection(unfold="dense")).primitives)
+
+
+def test_mistakes_are_one_sentence(digits):
+    with pytest.raises(SceneError, match=r"views\[2\].layer: there is no layer 'conv9'; those .* are input, conv2d, "):
+        scene_of(digits, layer="conv9")
+    with pytest.raises(SceneError, match=r"views\[2\].layer: dense has no maps"):
+        scene_of(digits, layer="dense")
+    with pytest.raises(SceneError, match=r"views\[2\].show: .* holds no features of conv2d; .* --features conv2d"):
+        scene_of(digits, layer="conv2d", show="features")
+    scene = scene_of(digits, layer="conv2d", order="contribution")
+    with pytest.raises(SceneError, match="needs gradients of conv2d"):
+        scene.at(9.0)
+    with pytest.raises(SceneError, match=r"views\[0\]: features are of one layer"):
+        parse_scene({"format": 1, "views": [{"kind": "channels", "show": "features"}]})
+
+
+def test_by_default_the_last_layer_with_maps_unfolds(digits):
+    assert tiles_of(scene_of(digits, order="mean").at(9.0)).name == "conv2d_2"
