@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from nnviz3d.capture.attributions.answers import rows_at_once
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator
 from nnviz3d.data.words import reason
 from nnviz3d.errors import ModelError
+
+Vary = Callable[[NDArray[Any]], NDArray[Any]]
 
 _HOLDS = 3
 """How many times what layers gave is in memory at once: itself, its gradients, and what lies between."""
@@ -56,6 +58,40 @@ def gradient_by_input(
         parts.append([_floats(part)[:count] for part in found])
     answers, slopes = (np.concatenate(column) for column in zip(*parts, strict=True))
     return answers, slopes
+
+
+def mean_gradient(
+    model: DifferentiableModel,
+    x: Sequence[Any],
+    y: Any,
+    g: Operator,
+    layer: str,
+    variations: Sequence[tuple[float, Vary]],
+    report: Callable[[int, int], None],
+) -> NDArray[np.float64]:
+    """Return the weighted sum of gradients by one input at variations of it, ``(n, *shape)``.
+
+    Parameters
+    ----------
+    variations
+        Weights, and what makes the input of them, ``(n, *shape)``. So many stand in memory at a time as make one batch.
+    report
+        Is told how many variations are done, and of how many.
+    """
+    position = model.described.graph.inputs.index(layer)
+    arrays = [np.asarray(part) for part in x]
+    targets = np.asarray(y)
+    total = np.zeros(arrays[position].shape, dtype=np.float64)
+    together = max(1, rows_at_once(model) // _HOLDS // len(targets))
+    for start in range(0, len(variations), together):
+        part = variations[start : start + together]
+        rows = [np.concatenate([array] * len(part)) for array in arrays]
+        rows[position] = np.concatenate([vary(arrays[position]) for _, vary in part]).astype(arrays[position].dtype)
+        _, slopes = gradient_by_input(model, rows, np.concatenate([targets] * len(part)), g, layer)
+        weights = np.array([weight for weight, _ in part])
+        total += np.tensordot(weights, slopes.reshape(len(part), *total.shape), 1)
+        report(min(start + together, len(variations)), len(variations))
+    return total
 
 
 def _floats(tensor: Any) -> NDArray[np.floating]:

@@ -1,0 +1,264 @@
+"""What every attribution method keeps to, and what those that look at the input promise."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import nnviz3d
+from nnviz3d.capture.attributions import METHODS
+from nnviz3d.capture.attributions.baselines import make_baselines
+from nnviz3d.capture.attributions.method import Settings
+from nnviz3d.capture.attributions.occlusion import patches
+from nnviz3d.capture.attributions.pixels import explained_input
+from nnviz3d.capture.attributions.run import find_methods, layers_for
+from nnviz3d.capture.differentiable import score_of
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.request import Insights
+from nnviz3d.errors import ModelError
+from tests.capture import zoo
+from tests.capture.explained import apart, central_differences, score, traced
+
+PIXELS = tuple(name for name, method in METHODS.items() if method.at == "input")
+
+
+def attribute(name, model, arrays, output, index, *, baseline="zero", seed=0):
+    """A method's maps of a Keras model."""
+    traced_ = traced(model, arrays)
+    method = METHODS[name]
+    (layer,) = layers_for(method, traced_, output, ())
+    baselines = make_baselines(traced_.described, arrays, explained_input(traced_.described), baseline, seed)
+    settings = Settings(layer, baselines, seed, lambda done, total: None)
+    return method.attribute(traced_, arrays, np.asarray(index), score_of(output), settings)
+
+
+def small(bias=True):
+    """Convolution, global average pooling and one dense layer: every method can explain it."""
+    return keras.Sequential(
+        [
+            keras.Input((8, 6, 2), name="start"),
+            layers.Conv2D(4, 3, padding="same", activation="relu", use_bias=bias, name="conv"),
+            layers.GlobalAveragePooling2D(name="pool"),
+            layers.Dense(3, activation="softmax", name="head"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", METHODS)
+class TestContract:
+    def test_a_map_for_each_sample_without_channels(self, name, rng):
+        x = zoo.numbers(rng, 3, 8, 6, 2)
+        maps = attribute(name, small(), [x], "head", [0, 2, 1])
+        assert maps.shape == (3, 8, 6)
+        assert maps.dtype == np.float32
+        assert np.all(np.isfinite(maps))
+        assert np.any(maps)
+        assert METHODS[name].signed or np.all(maps >= 0)
+
+    def test_the_same_for_a_seed_and_in_whatever_company(self, name, rng):
+        x, model = zoo.numbers(rng, 3, 8, 6, 2), small()
+        maps = attribute(name, model, [x], "head", [0, 2, 1], seed=3)
+        assert np.array_equal(attribute(name, model, [x], "head", [0, 2, 1], seed=3), maps)
+        assert apart(attribute(name, model, [x[1:2]], "head", [2], seed=3), maps[1:2]) < 1e-5
+
+    def test_a_model_of_zeros_has_maps_of_zeros(self, name, rng):
+        model = small()
+        model.set_weights([np.zeros_like(w) for w in model.get_weights()])
+        assert not np.any(attribute(name, model, [zoo.numbers(rng, 2, 8, 6, 2)], "head", [0, 1]))
+
+    def test_a_mirrored_model_has_mirrored_maps(self, name, rng):
+        if name == "smoothgrad":
+            pytest.skip("its noise is not mirrored")
+        model, mirrored = small(), small()
+        kernel, *others = model.get_weights()
+        mirrored.set_weights([kernel[:, ::-1], *others])
+        x = zoo.numbers(rng, 2, 8, 6, 2)
+        maps = attribute(name, model, [x], "head", [0, 1])
+        assert apart(attribute(name, mirrored, [x[:, :, ::-1]], "head", [0, 1])[:, :, ::-1], maps) < 1e-4
+
+    def test_swapped_channels_change_nothing(self, name, rng):
+        if name == "smoothgrad":
+            pytest.skip("its noise is not swapped")
+        model, swapped = small(), small()
+        kernel, *others = model.get_weights()
+        swapped.set_weights([kernel[:, :, ::-1], *others])
+        x = zoo.numbers(rng, 2, 8, 6, 2)
+        maps = attribute(name, model, [x], "head", [0, 1])
+        assert apart(attribute(name, swapped, [x[..., ::-1]], "head", [0, 1]), maps) < 1e-4
+
+
+def linear():
+    return keras.Sequential(
+        [keras.Input((4, 4, 2), name="start"), layers.Flatten(name="flat"), layers.Dense(3, name="head")]
+    )
+
+
+class TestLinear:
+    def weights(self, model, index):
+        return model.layers[-1].kernel.numpy().T[index].reshape(-1, 4, 4, 2)
+
+    @pytest.mark.parametrize("name", ["vanilla", "smoothgrad"])
+    def test_the_gradient_is_the_weight(self, name, rng):
+        model, x = linear(), zoo.numbers(rng, 2, 4, 4, 2)
+        assert apart(attribute(name, model, [x], "head", [2, 0]), np.abs(self.weights(model, [2, 0])).max(-1)) < 1e-6
+
+    @pytest.mark.parametrize("name", ["gradient_x_input", "integrated_gradients", "occlusion"])
+    def test_what_a_place_gives_to_the_score(self, name, rng):
+        model, x = linear(), zoo.numbers(rng, 2, 4, 4, 2)
+        given = (self.weights(model, [2, 0]) * x).sum(-1)
+        assert apart(attribute(name, model, [x], "head", [2, 0]), given) < 1e-5  # patches are of one place here
+
+    def test_pictures_without_an_axis_of_channels(self, rng):
+        model = keras.Sequential([keras.Input((4, 5), name="start"), layers.Flatten(), layers.Dense(3, name="head")])
+        x = zoo.numbers(rng, 2, 4, 5)
+        weights = model.layers[-1].kernel.numpy().T[[2, 0]].reshape(-1, 4, 5)
+        assert apart(attribute("integrated_gradients", model, [x], "head", [2, 0]), weights * x) < 1e-5
+
+
+def test_vanilla_agrees_with_central_differences(rng):
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    try:
+        start = keras.Input((7, 6, 2), name="start")
+        hidden = layers.Conv2D(3, 3, activation="gelu", name="conv")(start)
+        model = keras.Model(start, layers.Dense(3, activation="softmax", name="head")(layers.Flatten()(hidden)))
+    finally:
+        keras.config.set_floatx(before)
+    x = rng.normal(size=(2, 7, 6, 2))
+    slopes = central_differences(lambda v: score(traced(model, [v]), [v], "head", [1, 2]), x)
+    assert apart(attribute("vanilla", model, [x], "head", [1, 2]), np.abs(slopes).max(-1)) < 1e-6
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    model = keras.saving.load_model(bundled("digits.keras"))
+    insights = Insights(attributions=PIXELS)
+    return model, nnviz3d.capture(model, "digits:0-19", out=tmp_path_factory.mktemp("d") / "d.zarr", insights=insights)
+
+
+def logits(model, x):
+    for layer in model.layers[:-1]:
+        x = layer(x)
+    return np.asarray(x @ model.layers[-1].kernel + model.layers[-1].bias)
+
+
+def test_integrated_gradients_are_complete_on_digits(digits):
+    model, capture = digits
+    nothing = logits(model, np.zeros((1, 28, 28, 1), dtype=np.float32))[0]
+    for sample in range(20):
+        found = capture.insights(sample).attribution("integrated_gradients")
+        expected = found.explained.score - nothing[found.explained.target.index]
+        assert abs(found.values.sum() - expected) < 0.01 * abs(expected)
+
+
+def test_occlusion_is_what_recomputing_by_hand_gives(digits):
+    model, capture = digits
+    x, found = capture.input("input", 3), capture.insights(3).attribution("occlusion")
+    index = found.explained.target.index
+    total, counts = np.zeros((28, 28)), np.zeros((28, 28))
+    whole = logits(model, x[None])[0, index]
+    for top in range(0, 25, 2):
+        for left in range(0, 25, 2):
+            covered = x.copy()
+            covered[top : top + 4, left : left + 4] = 0
+            total[top : top + 4, left : left + 4] += whole - logits(model, covered[None])[0, index]
+            counts[top : top + 4, left : left + 4] += 1
+    assert apart(found.values, total / counts) < 1e-4
+
+
+def test_maps_are_read_as_they_were_written(digits):
+    _, capture = digits
+    insights = capture.insights(7)
+    (target,) = insights.targets
+    assert target.slot == "predicted"
+    assert target.target.index == capture.activation("dense_1", 7).argmax()
+    assert np.isclose(target.probability, capture.activation("dense_1", 7).max(), rtol=1e-5)
+    for name in PIXELS:
+        found = insights.attribution(name)
+        assert (found.method, found.layer, found.values.shape) == (name, "input", (28, 28))
+    assert insights.attribution("integrated_gradients").settings["baseline"] == "zero"
+
+
+def test_patches_cover_all_of_sequences_pictures_and_volumes():
+    for places in ((5,), (30,), (28, 28), (8, 9, 10)):
+        counts = np.zeros(places)
+        for cover in patches(places):
+            counts[cover] += 1
+        assert counts.min() >= 1
+
+
+@pytest.mark.parametrize("shape", [(20, 3), (6, 7, 8, 2), (9,)])
+@pytest.mark.parametrize("name", PIXELS)
+def test_sequences_volumes_and_rows_of_numbers(name, shape, rng):
+    kind = {2: layers.Conv1D, 4: layers.Conv3D}.get(len(shape))
+    middle = [kind(2, 3, activation="relu")] if kind else []
+    model = keras.Sequential(
+        [keras.Input(shape, name="start"), *middle, layers.Flatten(), layers.Dense(3, name="head")]
+    )
+    maps = attribute(name, model, [zoo.numbers(rng, 2, *shape)], "head", [0, 1])
+    assert maps.shape == (2, *(shape[:-1] or shape))
+    assert np.all(np.isfinite(maps))
+
+
+def test_baselines(rng):
+    model = traced(small(), [zoo.numbers(rng, 1, 8, 6, 2)])
+    x = zoo.numbers(rng, 2, 8, 6, 2)
+    made = {
+        kind: make_baselines(model.described, [x], "start", kind, 5)[0] for kind in ("zero", "mean", "blur", "noise")
+    }
+    assert all(b.shape == x.shape and b.dtype == x.dtype for b in made.values())
+    assert not np.any(made["zero"])
+    assert np.allclose(made["mean"], x.mean(axis=(1, 2), keepdims=True))
+    assert np.allclose(made["blur"].mean(), x.mean(), atol=0.05)
+    assert made["blur"].std() < x.std()
+    assert np.all(made["noise"] >= x.min(axis=(1, 2, 3), keepdims=True))
+    assert np.array_equal(made["noise"][1:], make_baselines(model.described, [x[1:]], "start", "noise", 5)[0])
+
+
+def test_numbers_of_several_outputs_and_regressions(tmp_path, rng):
+    x = {"left": zoo.numbers(rng, 3, 4), "right": zoo.numbers(rng, 3, 3)}
+    model = zoo.two_in_two_out()
+    insights = Insights(targets=("first[1]", "second[2]"), gradients=True, attributions=("gradient_x_input",))
+    capture = nnviz3d.capture(model, x, out=tmp_path / "two.zarr", insights=insights)
+    for sample in range(3):
+        found = capture.insights(sample)
+        assert [e.slot for e in found.targets] == ["first[1]", "second[2]"]
+        for explained in found.targets:
+            output, index = explained.target.output, explained.target.index
+            assert explained.probability is None
+            assert np.isclose(explained.score, capture.activation(output, sample)[index], rtol=1e-5)
+        # The second output reads the right input alone, the map is of the left.
+        assert np.any(found.attribution("gradient_x_input", found.targets[0].target).values)
+        assert not np.any(found.attribution("gradient_x_input", found.targets[1].target).values)
+        kernel = model.get_layer("second").kernel.numpy()
+        assert np.allclose(found.gradient("right", found.targets[1].target), kernel[:, 2])
+
+
+def test_methods_are_found_by_what_people_write():
+    assert [m.name for m in find_methods(["Integrated-Gradients", "vanilla", "VANILLA"])] == [
+        "integrated_gradients",
+        "vanilla",
+    ]
+    with pytest.raises(ModelError, match=r"no attribution method 'smothgrad'; did you mean smoothgrad\?"):
+        find_methods(["smothgrad"])
+    with pytest.raises(ModelError, match="no attribution method 'xyz'; expected one of vanilla, gradient_x_input"):
+        find_methods(["xyz"])
+
+
+def test_models_of_tokens_have_no_map_of_their_input():
+    start = keras.Input((5,), dtype="int32", name="start")
+    model = keras.Model(start, layers.Dense(2)(layers.Flatten()(layers.Embedding(10, 4)(start))))
+    with pytest.raises(ModelError, match="takes no real numbers"):
+        explained_input(traced(model, [np.zeros((1, 5), dtype=np.int32)]).described)
+
+
+def test_batches_of_one_size_only(rng):
+    start = keras.Input(batch_shape=(4, 5), name="start")
+    model = keras.Model(start, layers.Dense(3, activation="sigmoid", name="head")(start))
+    x = zoo.numbers(rng, 6, 5)
+    kernel = model.layers[-1].kernel.numpy()
+    index = [0, 1, 2, 2, 1, 0]
+    for name in PIXELS:
+        maps = attribute(name, model, [x], "head", index)
+        given = kernel.T[index] if name in ("vanilla", "smoothgrad") else kernel.T[index] * x
+        assert apart(maps, np.abs(given) if not METHODS[name].signed else given) < 1e-4
