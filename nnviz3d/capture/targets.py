@@ -114,7 +114,7 @@ def read_target(text: str, graph: ModelGraph, classes: Sequence[str] | None) -> 
     match = _NUMBER_OF_OUTPUT.fullmatch(asked)
     if match is not None and match[1] in graph.outputs:
         return _within(Target(match[1], int(match[2])), graph, None)
-    if match is not None and (match[1] in graph or not classes):
+    if match is not None and (match[1] in graph or classes is None):
         outputs = ", ".join(graph.outputs)
         raise ModelError(
             f"{match[1]!r} is no output of {graph.name}; expected one of {outputs}, as in {_example(graph)}."
@@ -141,7 +141,7 @@ def _class_named(name: str, classes: Sequence[str] | None, graph: ModelGraph) ->
     if classes is None:
         raise ModelError(
             f"Nobody said what the classes of {graph.name} are called, so there is no {name!r}; "
-            f"give a number, as in {_example(graph)}, or their names with --classes."
+            "give a number, as in 0, or their names with --classes."
         )
     folded = [_folded(known) for known in classes]
     found = [i for i, known in enumerate(folded) if known == _folded(name)]
@@ -152,12 +152,11 @@ def _class_named(name: str, classes: Sequence[str] | None, graph: ModelGraph) ->
     if found:
         return found[0]
     close = difflib.get_close_matches(_folded(name), folded, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(classes[folded.index(c)] for c in close)}?" if close else _listed(classes)
-    raise ModelError(
-        f"{graph.name} has no class {name!r}; {hint}"
-        if close
-        else f"{graph.name} has no class {name!r}; there are {hint}."
-    )
+    if close:
+        raise ModelError(
+            f"{graph.name} has no class {name!r}; did you mean {' or '.join(classes[folded.index(c)] for c in close)}?"
+        )
+    raise ModelError(f"{graph.name} has no class {name!r}; there are {_listed(classes)}.")
 
 
 def _folded(name: str) -> str:
