@@ -21,8 +21,10 @@ from nnviz3d.apps.web.security import Gate, address
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.colors import number
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
+from nnviz3d.scene.stage import Stage
 from tests.support.graphs import chain
 from tests.support.pinhole import to_frame
 
@@ -232,7 +234,17 @@ def test_a_layer_s_numbers_are_exact(session, small_capture, node):
     assert np.float32(said["maximum"]) == values.max()
     zeros = int((values == 0).sum())
     assert said["zeros"] == f"{100 * zeros / values.size:.1f} % ({zeros:,} of {values.size:,})"
+    assert said["mean"] == number(values.astype(np.float64).mean())
+    assert said["std"] == number(values.astype(np.float64).std())
     assert said["id"] == node
+
+
+def test_a_layer_s_variables_are_told_after_its_numbers(digits):
+    said = details(Stage.build(digits, aspect=1.5), "conv2d", 0)
+    kernel = digits.weights("conv2d")["kernel"].astype(np.float64)
+    texts = [number(v) for v in (kernel.mean(), kernel.std(), kernel.min(), kernel.max())]
+    assert said[-1] == ["weight kernel", "3 × 3 × 1 × 32: mean {}, std {}, {} to {}".format(*texts)]
+    assert len({name for name, _ in said}) == len(said)
 
 
 def test_samples_have_names_pictures_and_classes(session, digits):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from nnviz3d.data.graph import LayerNode, ModelGraph
+from nnviz3d.data.graph import ModelGraph
+from nnviz3d.scene.measures import measured_values, measured_weights
 from nnviz3d.scene.stage import Stage, shape_text
 from nnviz3d.scene.views.structure import FAMILIES, family_of, number_of_parameters
 
@@ -112,36 +111,16 @@ def groups(graph: ModelGraph) -> list[dict[str, Any]]:
 
 
 def details(stage: Stage, node_id: str, sample: int) -> list[list[str]]:
-    """Say all that is known of a layer, as names and values; its numbers exactly as captured."""
+    """Say all that is known of a layer, as names and values; extremes exactly as captured."""
     node = stage.graph.node(node_id)
     pairs = [["id", node.id], ["kind", node.kind], ["shape", shape_text(node)], ["parameters", f"{node.parameters:,}"]]
     if node.activation:
         pairs.append(["activation", node.activation])
     pairs.extend([name.replace("_", " "), _text(value)] for name, value in node.details.items())
     if stage.capture.has_activations(node_id):
-        pairs.extend(_numbers(node, stage, sample))
+        pairs.extend(map(list, measured_values(node, stage.values(node_id, sample).values)))
+    pairs.extend(map(list, measured_weights(stage.capture, node)))
     return pairs
-
-
-def _numbers(node: LayerNode, stage: Stage, sample: int) -> list[list[str]]:
-    layer = stage.values(node.id, sample)
-    if layer.values.size == 0:
-        return [["values", "none"]]
-    zeros = layer.values.size - int(np.count_nonzero(layer.values))
-    finite = layer.statistics.nans + layer.statistics.infinities < layer.values.size
-    found = [
-        ["minimum", _exact(layer.statistics.low) if finite else "none is finite"],
-        ["maximum", _exact(layer.statistics.high) if finite else "none is finite"],
-        ["zeros", f"{100 * zeros / layer.values.size:.1f} % ({zeros:,} of {layer.values.size:,})"],
-    ]
-    if layer.statistics.nans or layer.statistics.infinities:
-        found.append(["not finite", f"{layer.statistics.nans:,} NaN, {layer.statistics.infinities:,} infinite"])
-    return found
-
-
-def _exact(value: float) -> str:
-    """Write a float32 so that it can be read back without loss."""
-    return str(np.float32(value)) if math.isfinite(value) else str(value)
 
 
 def _text(value: Any) -> str:

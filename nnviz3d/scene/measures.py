@@ -1,0 +1,54 @@
+"""What is measured of a layer, in words: its numbers for one sample, and its variables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnviz3d.analysis.statistics import LayerStatistics, layer_statistics, saturation_rule
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.graph import LayerNode
+from nnviz3d.scene.colors import number
+
+Pair = tuple[str, str]
+
+
+def measured_values(node: LayerNode, values: Any) -> list[Pair]:
+    """Say what a layer's numbers for one sample are like, as names and texts; extremes exactly as captured."""
+    found = layer_statistics(values, node.activation)
+    if not found.count:
+        return [("values", "none")]
+    pairs = [("values", "none is finite")]
+    if found.finite:
+        extremes = (("minimum", found.minimum), ("maximum", found.maximum))
+        pairs = [("mean", number(found.mean)), ("std", number(found.std))]
+        pairs[:0] = [(name, str(np.float32(value))) for name, value in extremes]
+    pairs.append(("zeros", _share(found.zeros, found.count)))
+    if found.saturated is not None:
+        pairs.append(("saturated", f"{_share(found.saturated, found.count)}: {saturation_rule(node.activation)}"))
+    return pairs + _not_finite(found)
+
+
+def measured_weights(capture: Capture, node: LayerNode) -> list[Pair]:
+    """Say what each captured variable of a layer is like, as names and texts; nothing if none was captured."""
+    pairs = []
+    for name, values in capture.weights(node.path).items():
+        found = layer_statistics(values)
+        shape = " × ".join(f"{n:,}" for n in values.shape) or "scalar"
+        spread = ""
+        if found.finite:
+            spread = f": mean {number(found.mean)}, std {number(found.std)}"
+            spread += f", {number(found.minimum)} to {number(found.maximum)}"
+        # A variable may be called as a measure is, such as the mean of a normalization.
+        pairs += [(f"weight {name}", shape + spread)]
+        pairs += [(f"weight {name}, {what}", text) for what, text in _not_finite(found)]
+    return pairs
+
+
+def _share(share: float, count: int) -> str:
+    return f"{100 * share:.1f} % ({round(share * count):,} of {count:,})"
+
+
+def _not_finite(found: LayerStatistics) -> list[Pair]:
+    return [("not finite", f"{found.nan:,} NaN, {found.infinite:,} infinite")] if found.nan or found.infinite else []
