@@ -15,7 +15,7 @@ from nnviz3d.data.capture import Capture
 from nnviz3d.render import renderer as module
 from nnviz3d.render.labelling import Placed, Rect
 from nnviz3d.render.offscreen import Offscreen
-from nnviz3d.scene.primitives import Box, DrawList, Label, Lines
+from nnviz3d.scene.primitives import Box, DrawList, Label, Lines, Tiles
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
@@ -88,9 +88,11 @@ class TestBundled:
             assert rect.left + rect.width <= width
             assert rect.bottom + rect.height <= height
 
-    def test_every_layer_is_named(self, shot):
+    def test_every_layer_is_named_or_every_channel_of_the_one_that_is_unfolded(self, shot):
         names = {node.name for node in shot.scene.stage.graph}
-        assert names <= shot.words()
+        for tiles in (p for p in shot.scene.at(shot.scene.duration).primitives if isinstance(p, Tiles)):
+            names = {str(channel) for channel in tiles.channels}
+        assert names <= {word.removesuffix(" dead") for word in shot.words()}
 
     def test_the_picture_is_full(self, shot):
         ground = shot.pixels[:, :1].astype(int)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import open_capture
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import colormap, limits_for
 from nnviz3d.scene.primitives import Box, Labels, Panel, Tiles, Voxels
@@ -116,3 +118,21 @@ def test_mistakes_are_one_sentence(digits):
 
 def test_by_default_the_last_layer_with_maps_unfolds(digits):
     assert tiles_of(scene_of(digits, order="mean").at(9.0)).name == "conv2d_2"
+
+
+def test_pictures_that_drive_channels_stand_at_them_and_dead_ones_are_dim_and_named():
+    capture = open_capture(bundled("features.zarr.zip"))
+    scene = scene_of(capture, layer="conv2d_2", show="features", order="index")
+    shown = scene.at(9.0)
+    tiles, found = tiles_of(shown), capture.features("conv2d_2")
+    assert found.dead.any()
+    assert not tiles.maps
+    assert np.array_equal(tiles.channels, found.channels)
+    light = tiles.pixels[..., 0].astype(float) / 255
+    assert np.allclose(light[~found.dead], found.images[~found.dead, ..., 0], atol=0.5 / 255 + 1e-6)
+    assert np.allclose(light[found.dead], found.images[found.dead, ..., 0] * 0.28, atol=0.5 / 255 + 1e-6)
+    words = [label.lines[0] for p in shown.primitives if isinstance(p, Labels) for label in p.labels]
+    assert words == [f"{c} dead" if dead else str(c) for c, dead in zip(found.channels, found.dead, strict=True)]
+    (legend,) = (p for p in shown.primitives if isinstance(p, Panel) and p.name == "channels")
+    assert legend.rows[0].text == f"{len(found.channels)} of 64 channels of conv2d_2 in their order"
+    assert legend.rows[1].text.endswith(f"; {found.dead.sum()} dead")

@@ -56,6 +56,8 @@ class _Sheet:
     ----------
     pixels, channels
         As in `Tiles`.
+    names
+        What is written below each.
     stacked, spread
         ``(n, 3)``: the tiles' lower left corners in the block and in the grid.
     small, large
@@ -64,6 +66,7 @@ class _Sheet:
 
     pixels: NDArray[np.uint8]
     channels: NDArray[np.int64]
+    names: tuple[str, ...]
     stacked: NDArray[np.float64]
     spread: NDArray[np.float64]
     small: NDArray[np.float64]
@@ -165,8 +168,8 @@ class ChannelsView:
         if share >= 1:
             below = sheet.spread + sheet.right * sheet.large[0] / 2
             labels = (
-                Label(_vector(place), (f"{channel}",), priority=30.0, emphasis=0.55, small=True)
-                for place, channel in zip(below, sheet.channels, strict=True)
+                Label(_vector(place), (name,), priority=30.0, emphasis=0.55, small=True)
+                for place, name in zip(below, sheet.names, strict=True)
             )
             found.append(Labels("channels", tuple(labels)))
         return tuple(found)
@@ -184,16 +187,19 @@ class ChannelsView:
         place = self._stage.place(layer)
         order = self._spec.order if self._spec is not None and self._spec.layer == layer else "mean"
         rank = self._ranked(layer, order, selection)
-        pixels, channels, remark = (
-            self._features(layer, rank) if self._shown(layer) == "features" else self._maps(layer, rank, selection)
-        )
+        if self._shown(layer) == "features":
+            pixels, channels, dead, remark = self._features(layer, rank)
+        else:
+            pixels, remark = self._maps(layer, rank, selection)
+            channels, dead = rank, np.zeros(len(rank), dtype=bool)
         _, _, cell = place.cell
         stacked = np.tile(np.array(place.origin, dtype=np.float64), (len(channels), 1))
         stacked[:, 2] += place.size[2] - (channels + 0.5) * cell
         spread, large, right, up = self._grid(len(channels), pixels.shape[2] / pixels.shape[1])
-        what = f"{len(channels)} channels of {layer} {_WORDS[order]}"
-        rows = (TextRow(what), TextRow(remark, "quiet"))
-        return _Sheet(pixels, channels, stacked, spread, np.array(place.size[:2]), large, right, up, rows)
+        count = f"{len(channels)}" if len(channels) == len(rank) else f"{len(channels)} of {len(rank)}"
+        rows = (TextRow(f"{count} channels of {layer} {_WORDS[order]}"), TextRow(remark, "quiet"))
+        names = tuple(f"{c} dead" if is_dead else f"{c}" for c, is_dead in zip(channels, dead, strict=True))
+        return _Sheet(pixels, channels, names, stacked, spread, np.array(place.size[:2]), large, right, up, rows)
 
     def _ranked(self, layer: str, order: str, selection: Selection) -> NDArray[np.int64]:
         """Return all channels in the order of the grid."""
@@ -210,9 +216,8 @@ class ChannelsView:
         means = np.nan_to_num(values.reshape(-1, values.shape[-1]).mean(axis=0), nan=-np.inf)
         return np.argsort(-means, kind="stable").astype(np.int64)
 
-    def _maps(
-        self, layer: str, rank: NDArray[np.int64], selection: Selection
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64], str]:
+    def _maps(self, layer: str, rank: NDArray[np.int64], selection: Selection) -> tuple[NDArray[np.uint8], str]:
+        """Return the maps as pictures, ``(n, rows, columns, 3)``, and what there is to say of them."""
         held = self._stage.values(layer, selection.sample)
         limits = limits_for(held.statistics, "layer")
         chosen = colormap(selection.colormap or "inferno")
@@ -220,26 +225,29 @@ class ChannelsView:
         values = held.values.transpose(2, 0, 1)[rank]
         share = (np.nan_to_num(values, nan=0.0) - limits[0]) / ((limits[1] - limits[0]) or 1.0)
         pixels = table.table[np.minimum((np.clip(share, 0, 1) * 256).astype(np.int64), 255)]
-        pixels[np.isnan(values)] = np.array(NAN_COLOR) * 255
-        pixels[np.isinf(values)] = np.array(INF_COLOR) * 255
+        pixels[np.isnan(values)] = np.round(np.array(NAN_COLOR) * 255)
+        pixels[np.isinf(values)] = np.round(np.array(INF_COLOR) * 255)
         silent = int(np.sum(~values.any(axis=(1, 2))))
         remark = f"{silent} of them are 0 everywhere here" if silent else "each answers this input somewhere"
-        return np.ascontiguousarray(pixels), rank, remark
+        return np.ascontiguousarray(pixels), remark
 
-    def _features(self, layer: str, rank: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64], str]:
+    def _features(
+        self, layer: str, rank: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_], str]:
+        """Return the pictures that were found, their channels, which are dead, and what there is to say of them."""
         found = self._stage.capture.features(layer)
         if found is None:
             raise SceneError(f"There are no features of {layer}; capture the model with --features {layer}.")
         position = {int(channel): k for k, channel in enumerate(found.channels)}
         rows = [position[int(channel)] for channel in rank if int(channel) in position]
-        light = np.where(found.dead[rows], _DEAD, 1.0)[:, np.newaxis, np.newaxis, np.newaxis]
+        dead = found.dead[rows]
+        light = np.where(dead, _DEAD, 1.0)[:, np.newaxis, np.newaxis, np.newaxis]
         pixels = np.asarray(np.clip(found.images[rows] * light, 0, 1) * 255 + 0.5, dtype=np.uint8)
         if pixels.shape[-1] == 1:
             pixels = np.repeat(pixels, 3, axis=-1)
         what = "the mean" if found.objective == "channel" else "the middle cell"
-        dead = int(found.dead.sum())
-        remark = f"each picture drives {what} of its channel as high as it was found to go; {dead} dead"
-        return pixels, found.channels[rows], remark
+        remark = f"each picture drives {what} of its channel as high as was found; {int(dead.sum())} dead"
+        return pixels, found.channels[rows], dead, remark
 
     def _grid(
         self, count: int, aspect: float

@@ -1,0 +1,59 @@
+"""What is meant by a point of the picture."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from nnviz3d.apps.pointing import pick_at
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import open_capture
+from nnviz3d.scene.primitives import Tiles
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick, LayerPick, Selection
+from nnviz3d.scene.spec import default_scene, read_scene
+from nnviz3d.scene.views.details import value_at
+from tests.support.pinhole import pixel_at
+
+SIZE = (1280, 720)
+
+
+def looked_at(scene: Scene, selection: Selection, t: float = 0.0) -> SimpleNamespace:
+    """Whatever a session knows that pointing asks for."""
+    pose = scene.camera(t, aspect=16 / 9)
+    renderer = SimpleNamespace(pose=lambda: pose, size=SIZE)
+    return SimpleNamespace(scene=scene, selection=selection, t=t, renderer=renderer)
+
+
+def point(session: SimpleNamespace, tiles: Tiles, number: int, row: float, column: float) -> tuple[float, float]:
+    """Where the middle of a tile's pixel is seen, in pixels from the upper left corner."""
+    _, rows, columns, _ = tiles.pixels.shape
+    across = np.array(tiles.right) * tiles.size[0] * (column + 0.5) / columns
+    rise = np.array(tiles.up) * tiles.size[1] * (1 - (row + 0.5) / rows)
+    place = tuple(map(float, tiles.origins[number] + across + rise))
+    y, x = pixel_at(place, session.renderer.pose(), SIZE)
+    return x + 0.5, y + 0.5
+
+
+@pytest.mark.parametrize("layer", ["conv2d_1", "conv2d_2"])
+def test_a_pixel_of_an_unfolded_channel_is_its_exact_number(digits, layer):
+    scene = Scene.build(default_scene(), digits)
+    session = looked_at(scene, Selection(sample=2, unfold=layer), 99.0)
+    (tiles,) = (p for p in scene.at(99.0, session.selection).primitives if isinstance(p, Tiles))
+    stored = digits.activation(layer, 2)
+    rows, columns, _ = stored.shape
+    for number in (0, 17, 40, 63):
+        channel = int(tiles.channels[number])
+        for row, column in ((0, 0), (rows - 1, 0), (rows // 2, columns - 1)):
+            picked = pick_at(session, point(session, tiles, number, row, column))
+            assert picked == CellPick(layer, (row, column, channel))
+            assert value_at(scene.stage, layer, picked.index, 2) == stored[row, column, channel]
+
+
+def test_a_picture_that_drives_a_channel_is_no_number_of_the_layer():
+    scene = Scene.build(read_scene(bundled("features.toml")), open_capture(bundled("features.zarr.zip")))
+    session = looked_at(scene, Selection(), scene.duration)
+    (tiles,) = (p for p in scene.at(scene.duration).primitives if isinstance(p, Tiles))
+    assert pick_at(session, point(session, tiles, 5, 3, 3)) == LayerPick("conv2d_2")
