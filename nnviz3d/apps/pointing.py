@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nnviz3d.apps.session import Session
-from nnviz3d.render.picking import BoxHit, CellHit, Hit, LineHit, PixelHit, TileHit, nearest_box, pick
+from nnviz3d.render.picking import BoxHit, CellHit, Hit, LineHit, PixelHit, PointHit, TileHit, nearest_box, pick
 from nnviz3d.scene.cells import grid_for
-from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick
+from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick, PointPick
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.views.attributions import MAP
 from nnviz3d.scene.views.details import facts
@@ -60,6 +60,8 @@ def _meant(stage: Stage, hit: Hit) -> Pick | None:
             return CellPick(hit.tiles.name, (hit.row, hit.column, int(hit.tiles.channels[hit.number])))
         case BoxHit():
             return LayerPick(hit.name)
+        case PointHit():
+            return PointPick(hit.name, hit.index)
         case LineHit():
             return _edge(stage, hit)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.scene.camera import CameraPose
-from nnviz3d.scene.primitives import Box, DrawList, Image, Lines, Tiles, Voxels
+from nnviz3d.scene.primitives import Box, DrawList, Image, Lines, Points, Tiles, Voxels
 
 GAP_SHARE = 0.07
 """Share of a cube's shortest side that stays free on each side of it."""
@@ -21,6 +21,8 @@ _REACH = 5.0
 """Pixels from which a line on the bare ground can be caught."""
 _REACH_BEFORE = 2.5
 """The same where the line passes in front of something that may be meant as well."""
+_SMALLEST_SCALE = 0.6
+"""How small balls become in a small picture, beside those in one 720 pixels high; the renderer's own limit."""
 _SAME = 1.0
 """Pixels: of lines that are as near as that the one on top is meant."""
 _FAINTEST = 0.02
@@ -72,8 +74,16 @@ class LineHit:
     number: int
 
 
+@dataclass(frozen=True)
+class PointHit:
+    """One of some points, by its number."""
+
+    name: str
+    index: int
+
+
 Solid = CellHit | PixelHit | TileHit | BoxHit
-Hit = Solid | LineHit
+Hit = Solid | LineHit | PointHit
 Floats = NDArray[np.float64]
 
 
@@ -143,9 +153,13 @@ def pick(what: DrawList, pose: CameraPose, size: tuple[int, int], at: tuple[floa
 
     Returns
     -------
-    A line if one passes closely by that nothing hides, else a cube, pixel or solid box, else `None`.
+    A ball or, next to none, the nearest one; else a line if one passes closely by that nothing hides; else a cube,
+    pixel or solid box; else `None`.
     """
     eye = Eye.of(pose, size)
+    point = _point(what, eye, at)
+    if point is not None:
+        return point
     found = _solid(what, eye, eye.ray(*at))
     line = _line(what, eye, at, found)
     return line or (found[0] if found is not None else None)
@@ -176,6 +190,24 @@ def _solid(what: DrawList, eye: Eye, ray: Floats) -> tuple[Solid, float] | None:
         if found is not None and found[1] < distance:
             nearest, distance = CellHit(block.name, found[0]), found[1]
     return None if nearest is None else (nearest, distance * float(ray @ eye.ahead))
+
+
+def _point(what: DrawList, eye: Eye, at: tuple[float, float]) -> PointHit | None:
+    """Return the foremost ball at a place of the picture; if there is none, the nearest within a few pixels."""
+    scale = max(_SMALLEST_SCALE, min(eye.size[0] / 1280, eye.size[1] / 720))
+    best: tuple[float, float] | None = None
+    hit: PointHit | None = None
+    for cloud in what.primitives:
+        if not isinstance(cloud, Points) or not len(cloud.points):
+            continue
+        places, depth = eye.project(cloud.points.astype(np.float64))
+        off = np.maximum(np.linalg.norm(places - np.array(at), axis=1) - cloud.sizes * scale / 2, 0.0)
+        off[(depth <= _EYE) | (cloud.colors[:, 3] <= 0) | ~(off <= _REACH)] = math.inf
+        k = int(np.lexsort((depth, off))[0])
+        rank = (float(off[k]), float(depth[k]))
+        if math.isfinite(rank[0]) and (best is None or rank < best):
+            best, hit = rank, PointHit(cloud.name, k)
+    return hit
 
 
 def _crossed(blocks: list[Voxels], eye: Eye, ray: Floats) -> Iterable[tuple[Voxels, float]]:

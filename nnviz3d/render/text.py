@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from nnviz3d.scene.primitives import BarRow, KeyRow, Panel, Row, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.primitives import BarRow, KeyRow, Panel, PictureRow, Row, ScaleRow, SwatchRow, TextRow
 
 Sprite = NDArray[np.uint8]
 """``(H, W, 4)``, straight alpha, the first row on top."""
@@ -24,6 +24,8 @@ _BOARD = (13, 17, 25)
 _EDGE = (74, 86, 106)
 _SIZES = {"title": 19.0, "text": 13.0, "quiet": 11.5, "name": 12.0, "detail": 10.5, "score": 10.5}
 _PANEL_WIDTH = 264.0
+_PICTURE = 84.0
+"""Height of a small picture among the rows of a panel."""
 """Width of bars and scales, in pixels of a 720 pixels high picture, as all sizes here."""
 
 
@@ -145,6 +147,8 @@ def _row_sprite(row: Row, scale: float, widest: float) -> Image.Image:
             return _swatch_row(row, scale, widest)
         case KeyRow():
             return _key_row(row, scale, _key_width(row, scale))
+        case PictureRow():
+            return _picture_row(row, scale)
 
 
 def _blank(width: float, height: float) -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -233,6 +237,15 @@ def _swatch_row(row: SwatchRow, scale: float, widest: float) -> Image.Image:
         )
         _write(draw, (x + 19 * scale, 1 * scale), text, "quiet", scale, INK)
         x += width
+    return canvas
+
+
+def _picture_row(row: PictureRow, scale: float) -> Image.Image:
+    height, width = row.pixels.shape[:2]
+    pad, tall = round(3 * scale), round(_PICTURE * scale)
+    size = (max(1, round(tall * width / height)), tall)
+    canvas, _ = _blank(size[0] + 2 * pad, tall + 2 * pad)
+    canvas.paste(Image.fromarray(row.pixels).resize(size, Image.Resampling.NEAREST), (pad, pad))
     return canvas
 
 

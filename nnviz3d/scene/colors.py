@@ -84,6 +84,18 @@ def _ember_ice() -> NDArray[np.uint8]:
     return oklab_to_srgb(np.concatenate([halves[0][::-1], halves[1]]))
 
 
+OTHERS = (0.46, 0.50, 0.58)
+"""What has no colour of its own."""
+
+
+def categorical(count: int) -> tuple[tuple[float, float, float], ...]:
+    """Return colours for classes without an order: hues evenly around Oklab's circle, in turn lighter and darker."""
+    hue = np.deg2rad(29 + 360 * np.arange(count) / max(count, 1))
+    light, chroma = np.where(np.arange(count) % 2, 0.82, 0.68), np.where(np.arange(count) % 2, 0.13, 0.16)
+    table = oklab_to_srgb(np.stack([light, chroma * np.cos(hue), chroma * np.sin(hue)], axis=1)) / 255
+    return tuple((float(r), float(g), float(b)) for r, g, b in table)
+
+
 def oklab_to_srgb(lab: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Turn Oklab (B. Ottosson, 2020) into 8-bit sRGB, ``(n, 3)`` to ``(n, 3)``; what no screen can show is clipped."""
     to_lms = np.array(

@@ -122,7 +122,7 @@ class Tiles:
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """A cloud of points, each a small lit ball at a constant size on the screen.
+    """A cloud of points, each a small lit ball at a constant size on the screen; farther ones are fainter.
 
     Attributes
     ----------
@@ -131,15 +131,18 @@ class Points:
     points
         ``(n, 3)`` float32 world coordinates.
     colors
-        ``(n, 4)`` float32: red, green, blue, opacity.
+        ``(n, 4)`` float32: red, green, blue, opacity, which lets a ball sink into the ground.
     sizes
         ``(n,)`` float32: diameter in pixels of a 720 pixels high picture.
+    rings
+        ``(n, 4)`` float32: a ring of this colour around each, within its size; none where its opacity is 0.
     """
 
     name: str
     points: NDArray[np.float32]
     colors: NDArray[np.float32]
     sizes: NDArray[np.float32]
+    rings: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,7 +299,14 @@ class KeyRow:
     text: str
 
 
-Row = TextRow | BarRow | ScaleRow | SwatchRow | KeyRow
+@dataclass(frozen=True, eq=False)
+class PictureRow:
+    """A small picture: ``(h, w, 3)`` uint8, the first row on top."""
+
+    pixels: NDArray[np.uint8]
+
+
+Row = TextRow | BarRow | ScaleRow | SwatchRow | KeyRow | PictureRow
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from nnviz3d.data.capture import Capture
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, CameraPose, between, default_view, direction, fit
 from nnviz3d.scene.primitives import DrawList, Panel, Primitive, TextRow
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
 from nnviz3d.scene.stage import Stage, View, head_of
 from nnviz3d.scene.views import build_view
@@ -22,6 +23,26 @@ from nnviz3d.scene.views.legends import NAMED_CELLS
 
 _NAMES = 0.085
 """Width of a class's name and score as a share of the scene's."""
+
+
+@runtime_checkable
+class OwnPlace(Protocol):
+    """A view that shows something else than the network, and fills the picture in its place.
+
+    Attributes
+    ----------
+    extent
+        ``(n, 3)`` world coordinates that a picture has to hold.
+    angles
+        Azimuth and elevation to look from, in degrees.
+    """
+
+    extent: NDArray[np.float64]
+    angles: tuple[float, float]
+
+    def marked(self, t: float, pick: Pick) -> tuple[Primitive, ...]:
+        """Return what marks a picked thing of its own."""
+        ...
 
 
 class Scene:
@@ -39,6 +60,7 @@ class Scene:
         self.spec = spec
         self.stage = stage
         self._views = [_build(number, spec, stage) for number in range(len(spec.views))]
+        self._own = next((view for view in self._views if isinstance(view, OwnPlace)), None)
         unfolding = (view for view in self._views if isinstance(view, ChannelsView))
         self._channels = next(unfolding, None) or ChannelsView(None, stage, spec)
         self._details = DetailsView(stage)
@@ -89,7 +111,10 @@ class Scene:
             if view is not self._channels:
                 found.extend(view.at(t, unmarked))
         found = [*self._channels.recede(found, t, unmarked), *self._channels.at(t, unmarked)]
-        found.extend(self._details.at(t, selection))
+        if self._own is None:
+            found.extend(self._details.at(t, selection))
+        elif selection.pick is not None:
+            found.extend(self._own.marked(t, selection.pick))
         return DrawList(tuple(self._titled(found)))
 
     def _titled(self, found: Iterable[Primitive]) -> Iterable[Primitive]:
@@ -122,7 +147,7 @@ class Scene:
 
     def overview(self, *, aspect: float) -> CameraPose:
         """Return the pose that fills a picture of this aspect with everything, whatever the keyframes say."""
-        azimuth, elevation = default_view(len(self.stage.plan.rows))
+        azimuth, elevation = default_view(len(self.stage.plan.rows)) if self._own is None else self._own.angles
         camera = self.spec.camera
         still = Keyframe(
             azimuth=azimuth if camera.azimuth is None else camera.azimuth,
@@ -145,6 +170,8 @@ class Scene:
 
     def _points(self, target: str, where: str) -> NDArray[np.float64]:
         plan = self.stage.plan
+        if target == "all" and self._own is not None:
+            return self._own.extent
         if target == "all":
             return np.concatenate([plan.corners(), self._room_for_scores()])
         node = target.removeprefix("layer:")

@@ -52,7 +52,15 @@ class LayerPick:
     layer: str
 
 
-Pick = CellPick | EdgePick | LayerPick
+@dataclass(frozen=True)
+class PointPick:
+    """A sample among the points of an embedding, by its number."""
+
+    embedding: str
+    index: int
+
+
+Pick = CellPick | EdgePick | LayerPick | PointPick
 
 
 @dataclass(frozen=True)

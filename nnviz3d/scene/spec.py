@@ -150,25 +150,23 @@ class ConnectionsView(View):
     fans: bool = True
 
 
-class Attributions(View):
-    """How much each place of the input, or of a layer, counts for a score: a map over the picture and at its layer.
+class EmbeddingCloud(View):
+    """Samples as a cloud of points, near each other where a layer answers alike. It stands alone in its scene.
 
     Attributes
     ----------
-    method
-        An attribution method; by default the first whose maps the capture holds.
-    opacity
-        How much of the picture the strongest colour hides.
+    layer
+        Whose embedding; by default the first that the capture has.
+    color
+        Whether a point is coloured by its true class or by the one the model predicts.
+    animate
+        When the points move from PCA's first look to where they are in the end.
     """
 
-    kind: Literal["attributions"]
-    method: str | None = None
-    opacity: Share = 0.9
-
-    @property
-    def needs(self) -> Insights:
-        """What a capture must hold for this view beyond one forward pass."""
-        return Insights(attributions=(self.method or "grad_cam",))
+    kind: Literal["embedding"]
+    layer: str | None = None
+    color: Literal["label", "prediction"] = "label"
+    animate: Reveal = Reveal()
 
 
 class Move(_Strict):
@@ -220,7 +218,30 @@ class Channels(View):
         return Insights(gradients=self.order == "contribution", features=features)
 
 
-ViewSpec = Annotated[Structure | Activations | ConnectionsView | Attributions | Channels, Field(discriminator="kind")]
+class Attributions(View):
+    """How much each place of the input, or of a layer, counts for a score: a map over the picture and at its layer.
+
+    Attributes
+    ----------
+    method
+        An attribution method; by default the first whose maps the capture holds.
+    opacity
+        How much of the picture the strongest colour hides.
+    """
+
+    kind: Literal["attributions"]
+    method: str | None = None
+    opacity: Share = 0.9
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights(attributions=(self.method or "grad_cam",))
+
+
+ViewSpec = Annotated[
+    Structure | Activations | ConnectionsView | EmbeddingCloud | Channels | Attributions, Field(discriminator="kind")
+]
 KINDS = tuple(str(view.model_fields["kind"].annotation.__args__[0]) for view in get_args(get_args(ViewSpec)[0]))
 """The kinds of views, as scene files call them."""
 
@@ -284,6 +305,8 @@ class SceneSpec(_Strict):
         twice = next((kind for kind in kinds if kinds.count(kind) > 1), None)
         if twice is not None:
             raise ValueError(f"there are two views of kind {twice!r}; give each kind once")
+        if "embedding" in kinds and len(kinds) > 1:
+            raise ValueError("a view of kind 'embedding' fills the picture by itself; give it a scene of its own")
         return views
 
     def requires(self) -> frozenset[str]:

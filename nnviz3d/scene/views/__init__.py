@@ -6,20 +6,30 @@ from collections.abc import Callable
 from typing import Any
 
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.spec import Activations, Attributions, Channels, ConnectionsView, SceneSpec, Structure
+from nnviz3d.scene.spec import (
+    Activations,
+    Attributions,
+    Channels,
+    ConnectionsView,
+    EmbeddingCloud,
+    SceneSpec,
+    Structure,
+)
 from nnviz3d.scene.stage import Stage, View
 from nnviz3d.scene.views.activations import ActivationsView
 from nnviz3d.scene.views.attributions import AttributionsView
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.connections import ConnectionLinesView
+from nnviz3d.scene.views.embedding import EmbeddingView
 from nnviz3d.scene.views.structure import StructureView
 
 _BUILDERS: dict[type, Callable[[Any, Stage, SceneSpec], View]] = {
     Structure: StructureView,
     Activations: ActivationsView,
     ConnectionsView: ConnectionLinesView,
-    Channels: ChannelsView,
     Attributions: AttributionsView,
+    Channels: ChannelsView,
+    EmbeddingCloud: EmbeddingView,
 }
 
 

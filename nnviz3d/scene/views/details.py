@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.insights import Embedding
 from nnviz3d.data.records import axes_of
 from nnviz3d.scene.colors import NEGATIVE, POSITIVE, score
 from nnviz3d.scene.primitives import Callout, Color, KeyRow, Lines, Primitive, Row, Span, TextRow
-from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick, Selection
+from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick, PointPick, Selection
 from nnviz3d.scene.stage import Stage, class_name, head_of, is_classifier, shape_text
 from nnviz3d.scene.views.attributions import title_of
 from nnviz3d.scene.views.connections import curves
@@ -99,6 +101,8 @@ class DetailsView:
             case LayerPick():
                 place = self._stage.place(pick.layer)
                 return [Span(place.origin, place.size)]
+            case PointPick():
+                return []  # its view marks it, which knows where it is
 
     def _path(self, pick: Pick) -> NDArray[np.float32]:
         if not isinstance(pick, EdgePick):
@@ -120,6 +124,20 @@ def facts(stage: Stage, pick: Pick, selection: Selection) -> Facts | None:
             known = stage.place(node.id).grid.shape if None in node.shape else None
             size = f"{number_of_parameters(node.parameters)} parameters"
             return Facts(node.id, more=(node.kind, shape_text(node, known), size))
+        case PointPick():
+            return facts_of_point(stage.capture, stage.capture.embedding(pick.embedding), pick.index)
+
+
+def facts_of_point(capture: Capture, found: Embedding, index: int) -> Facts:
+    """Say what is known of a sample among others: its label, what the model makes of it, and whether that is wrong."""
+    said = []
+    if len(found.labels):
+        said.append(f"labelled {class_name(capture.classes, int(found.labels[index]))}")
+    if len(found.predictions):
+        sure = f" ({score(float(found.probabilities[index]))})" if len(found.probabilities) else ""
+        wrong = ", which is wrong" if len(found.labels) and found.labels[index] != found.predictions[index] else ""
+        said.append(f"predicted {class_name(capture.classes, int(found.predictions[index]))}{sure}{wrong}")
+    return Facts(found.names[index], more=tuple(said))
 
 
 def value_at(stage: Stage, layer: str, index: tuple[int, ...], sample: int) -> NDArray[np.float32] | None:

@@ -1,0 +1,295 @@
+"""Places vectors as points in space, so that near ones stand near each other, and says how far that can be trusted.
+
+Libraries are imported where they are needed: they take a second that nobody else should wait for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.insights import Embedding
+from nnviz3d.data.request import EmbeddingOptions
+from nnviz3d.errors import ModelError
+
+Floats = NDArray[np.float32]
+Tell = Callable[[int, int], None]
+"""Is told how much is done, of how much."""
+
+REDUCED = 50
+"""Dimensions that PCA leaves, as in van der Maaten and Hinton 2008: distances among more say little, and cost time."""
+_EXAGGERATED, _FREE = 250, 500
+"""Steps of t-SNE while groups are pulled together, and after that."""
+_EVERY = 25
+"""Steps between two snapshots."""
+_FEWEST = 5
+_JUDGED = 3000
+"""Points among which trustworthiness is judged at most: it compares all pairs."""
+_NEIGHBOURS = 10
+_ALONE = 2000
+"""Points up to which one core is as quick as several, which wait for each other; the points are the same."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where vectors stand; the names are those of `Embedding`.
+
+    Attributes
+    ----------
+    points, first
+        ``(M, d)``.
+    snapshots
+        ``(F, M, d)``: the start, the way, and `points`; those between are rounded to a 4096th of their extent.
+    vectors
+        ``(M, k)``: after PCA, or as they were.
+    mean, basis
+        ``(D,)`` and ``(D, k)``: what PCA took off and multiplied by; empty if there was none.
+    """
+
+    points: Floats
+    first: Floats
+    snapshots: Floats
+    vectors: Floats
+    mean: Floats
+    basis: Floats
+    quality: dict[str, float]
+    settings: dict[str, object]
+
+
+def embed(vectors: Floats, options: EmbeddingOptions, report: Tell = lambda done, total: None) -> Placed:
+    """Place vectors as points. Equal arguments give equal points.
+
+    Parameters
+    ----------
+    vectors
+        ``(M, D)``, finite.
+    report
+        Is told of every 25 of 750 steps.
+
+    Raises
+    ------
+    ModelError
+        If there are too few vectors, or NaN or infinite numbers in them, or all are equal, or the perplexity is too
+        large for their number.
+    """
+    count = len(vectors)
+    perplexity = _check(vectors, options)
+    reduced, mean, basis = _reduce(vectors, options.seed)
+    first = _principal(reduced, reduced, options.dimensions)
+    settings: dict[str, object] = {
+        "dimensions": int(vectors.shape[1]),
+        "reduced": int(reduced.shape[1]),
+        "seed": options.seed,
+        "pooled": options.pooled,
+    }
+    if options.method == "pca":
+        points, way, divergence = first, first[np.newaxis], None
+        report(1, 1)
+    else:
+        settings |= {"perplexity": perplexity, "engine": options.engine}
+        engine = _by_opentsne if options.engine == "opentsne" else _by_sklearn
+        points, way, divergence = engine(reduced, _start(first, options.seed), perplexity, options, report)
+        way = np.concatenate([first[np.newaxis], way])
+    quality, judged = judge(reduced, points, options.seed)
+    if divergence is not None:
+        quality["kl"] = divergence
+    settings["judged"] = judged
+    if count and len(way) > 1:
+        way = np.concatenate([_rounded(way[:-1]), points[np.newaxis]])
+    return Placed(points, first, way, reduced, mean, basis, quality, settings)
+
+
+def place(embedding: Embedding, vectors: Floats) -> Floats:
+    """Place new vectors among points that stay where they are.
+
+    For t-SNE each new point starts at the median of its 25 nearest neighbours' points, and then moves by the gradient of
+    the same divergence that placed those (Policar, Strazar and Zupan 2023, doi:10.1007/s10994-021-06043-1).
+
+    Parameters
+    ----------
+    vectors
+        ``(n, D)``: what the same layer answers to other samples.
+
+    Returns
+    -------
+    ``(n, d)``.
+
+    Raises
+    ------
+    ModelError
+        If they have another length than those that were placed, or are not finite.
+    """
+    known = embedding.vectors
+    if not np.isfinite(vectors).all():
+        raise ModelError(f"{embedding.name}: there are NaN or infinite numbers among the new answers.")
+    length = len(embedding.mean) or known.shape[1]
+    if vectors.shape[1] != length:
+        raise ModelError(f"{embedding.name}: the new vectors have {vectors.shape[1]} numbers each; expected {length}.")
+    reduced = vectors
+    if len(embedding.mean):
+        reduced = np.asarray((vectors - embedding.mean) @ embedding.basis, dtype=np.float32)
+    if embedding.method == "pca":
+        return _principal(known, reduced, embedding.points.shape[1])
+    from openTSNE import TSNEEmbedding
+    from openTSNE.affinity import PerplexityBasedNN
+
+    settings = embedding.settings
+    seed, perplexity = int(str(settings["seed"])), float(str(settings["perplexity"]))
+    affinities = PerplexityBasedNN(known.astype(np.float64), perplexity, method="exact", random_state=seed)
+    points = embedding.points.astype(np.float64)
+    there = TSNEEmbedding(points.copy(), affinities, negative_gradient_method="bh", random_state=seed)
+    few = min(25, len(known))
+    # openTSNE first moves the known points, so that the middle of their box is the origin.
+    middle = (points.max(axis=0) + points.min(axis=0)) / 2
+    found = there.transform(reduced.astype(np.float64), perplexity=min(5.0, (len(known) - 1) / 3), k=few)
+    return np.asarray(np.asarray(found) + middle, dtype=np.float32)
+
+
+def judge(vectors: Floats, points: Floats, seed: int = 0) -> tuple[dict[str, float], int]:
+    """Say how much of what is near in `vectors`, ``(M, k)``, is near in `points`, ``(M, d)``, and the other way round.
+
+    Returns
+    -------
+    quality
+        ``trustworthiness`` and ``neighbours``, as in `Embedding`; without those that so few points cannot have.
+    judged
+        Among how many points, drawn at random, trustworthiness was judged.
+    """
+    from sklearn.manifold import trustworthiness
+    from sklearn.neighbors import NearestNeighbors
+
+    count = len(points)
+    quality: dict[str, float] = {}
+    some = np.arange(count)
+    if count > _JUDGED:
+        some = np.sort(np.random.default_rng(seed).choice(count, _JUDGED, replace=False))
+    if count > _NEIGHBOURS:  # of five neighbours among at least eleven: its norm needs more than twice as many
+        quality["trustworthiness"] = float(trustworthiness(vectors[some], points[some], n_neighbors=5))
+    near = min(_NEIGHBOURS, count - 1)
+    before, after = (
+        NearestNeighbors(n_neighbors=near).fit(where).kneighbors(return_distance=False) for where in (vectors, points)
+    )
+    kept = [len(np.intersect1d(a, b)) for a, b in zip(before, after, strict=True)]
+    quality["neighbours"] = float(np.mean(kept)) / near
+    return quality, len(some)
+
+
+def key_of(vectors: Floats, options: EmbeddingOptions) -> str:
+    """Return a hash of all that determines an embedding."""
+    told = hashlib.sha256(options.model_dump_json().encode())
+    told.update(repr(vectors.shape).encode())
+    told.update(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
+    return told.hexdigest()
+
+
+def _check(vectors: Floats, options: EmbeddingOptions) -> float:
+    """Refuse what cannot be placed; returns the perplexity to use."""
+    count = len(vectors)
+    fewest = 2 if options.method == "pca" else _FEWEST
+    if count < fewest:
+        raise ModelError(
+            f"Points are placed by how alike samples are, and there {'is' if count == 1 else 'are'} only {count}; give "
+            f"at least {fewest}, such as --dataset digits:0-999."
+        )
+    if not np.isfinite(vectors).all():
+        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        raise ModelError(
+            f"There are NaN or infinite numbers in the answers to {len(bad)} of {count} samples (the first is number "
+            f"{bad[0]}), which have no place among the others; leave these out, or choose another layer."
+        )
+    if not (vectors != vectors[0]).any():
+        raise ModelError(
+            "The answers to all samples are equal, so there is nothing to tell apart; choose another layer."
+        )
+    most = (count - 1) / 3
+    if options.perplexity is None:
+        return min(30.0, most)
+    if options.perplexity > most:
+        raise ModelError(
+            f"A perplexity of {options.perplexity:g} needs at least {int(np.ceil(3 * options.perplexity)) + 1} samples, "
+            f"and there are {count}; choose at most {most:.3g}."
+        )
+    return options.perplexity
+
+
+def _reduce(vectors: Floats, seed: int) -> tuple[Floats, Floats, Floats]:
+    """Keep the `REDUCED` directions along which vectors differ most; also returns what is taken off, and the basis."""
+    none = np.empty(0, dtype=np.float32)
+    if vectors.shape[1] <= REDUCED:
+        return np.asarray(vectors, dtype=np.float32), none, none.reshape(0, 0)
+    from sklearn.decomposition import PCA
+
+    fitted = PCA(min(REDUCED, len(vectors)), random_state=seed).fit(vectors)
+    mean = np.asarray(fitted.mean_, dtype=np.float32)
+    basis = np.ascontiguousarray(fitted.components_.T, dtype=np.float32)
+    return np.asarray((vectors - mean) @ basis, dtype=np.float32), mean, basis
+
+
+def _principal(known: Floats, vectors: Floats, dimensions: int) -> Floats:
+    """Lay vectors along the directions in which the known ones differ most; ones that do not exist are zero."""
+    from sklearn.decomposition import PCA
+
+    found = PCA(min(dimensions, *known.shape), svd_solver="full").fit(known).transform(vectors)
+    points = np.zeros((len(vectors), dimensions), dtype=np.float32)
+    points[:, : found.shape[1]] = found
+    return points
+
+
+def _start(first: Floats, seed: int) -> NDArray[np.float64]:
+    """Make of PCA's places where t-SNE starts: tiny, and no two alike."""
+    start = first / np.std(first[:, 0]) * 1e-4
+    return np.asarray(start + np.random.default_rng(seed).normal(0, 1e-6, first.shape), dtype=np.float64)
+
+
+def _by_opentsne(
+    vectors: Floats, start: NDArray[np.float64], perplexity: float, options: EmbeddingOptions, report: Tell
+) -> tuple[Floats, Floats, float]:
+    from openTSNE import TSNE
+
+    total = _EXAGGERATED + _FREE
+    way: list[Floats] = []
+
+    def note(step: int, divergence: float, points: Any) -> None:
+        way.append(np.array(points, dtype=np.float32))
+        report(min(len(way) * _EVERY, total), total)
+
+    fitted = TSNE(
+        n_components=options.dimensions,
+        perplexity=perplexity,
+        initialization=start,
+        # The one by FFT refuses three dimensions.
+        negative_gradient_method="bh",
+        neighbors="exact",
+        early_exaggeration_iter=_EXAGGERATED,
+        n_iter=_FREE,
+        random_state=options.seed,
+        callbacks=note,
+        callbacks_every_iters=_EVERY,
+        n_jobs=-1 if len(vectors) > _ALONE else 1,
+    ).fit(vectors.astype(np.float64))
+    points = np.asarray(fitted, dtype=np.float32)
+    return points, np.stack([*way[:-1], points]), float(fitted.kl_divergence)
+
+
+def _by_sklearn(
+    vectors: Floats, start: NDArray[np.float64], perplexity: float, options: EmbeddingOptions, report: Tell
+) -> tuple[Floats, Floats, float]:
+    from sklearn.manifold import TSNE
+
+    report(0, 1)
+    fitted = TSNE(options.dimensions, perplexity=perplexity, init=start, random_state=options.seed)
+    points = np.asarray(fitted.fit_transform(vectors), dtype=np.float32)
+    report(1, 1)
+    return points, points[np.newaxis], float(fitted.kl_divergence_)
+
+
+def _rounded(way: Floats) -> Floats:
+    """Round each snapshot to a 4096th of its extent: less than a pixel, and a third of the room on disk."""
+    extent = np.abs(way).max(axis=(1, 2), keepdims=True)
+    unit = np.exp2(np.ceil(np.log2(np.maximum(extent, np.finfo(np.float32).tiny)))) / 2048
+    return np.asarray(np.round(way / unit) * unit, dtype=np.float32)

@@ -1,0 +1,183 @@
+"""Collects what layers answer to a data set, and has it placed as points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nnviz3d.analysis.embedding import Placed, embed, key_of
+from nnviz3d.capture.activations import Forward
+from nnviz3d.capture.describe import DescribedModel
+from nnviz3d.capture.requests import Report
+from nnviz3d.capture.sample_set import Samples
+from nnviz3d.data.capture import is_capture, open_capture
+from nnviz3d.data.explanations import write_embedding
+from nnviz3d.data.insights import Embedding
+from nnviz3d.data.request import EmbeddingOptions, Progress
+from nnviz3d.data.writer import CaptureWriter
+from nnviz3d.errors import CaptureError, ModelError, SampleError
+
+if TYPE_CHECKING:
+    from nnviz3d.capture.insights import Work
+
+_MEMORY = 2**30
+"""Bytes that the answers of all chosen layers may take."""
+_THUMBNAIL = 28
+"""Pixels of height, at most."""
+
+
+def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
+    """Place the answers of every layer that was asked for, and write them.
+
+    An earlier capture of the same name is asked first: what it placed of equal answers, by equal options, it need not
+    be placed again.
+
+    Raises
+    ------
+    ModelError
+        If no layer matches, a layer tells no numbers for each sample, the answers do not fit into memory, or cannot be
+        placed; see `embed`.
+    SampleError
+        If the data set cannot be read.
+    """
+    insights, options = work.insights, work.insights.embedding_options
+    described = work.model.described
+    nodes = _matching(described, insights.embeddings)
+    samples, arrays = work.samples, work.arrays
+    if insights.dataset:
+        samples = work.read(insights.dataset, shapes=work.samples.shapes)
+        arrays = work.prepare(samples)
+    total = len(samples)
+    if samples.labels is not None and len(samples.labels) != total:
+        raise SampleError(f"There are {len(samples.labels)} labels for {total} samples; give one for each.")
+    head = _head(described, work.classes)
+    # Only what is asked for is compiled, and runs.
+    asked = dict.fromkeys((*nodes, *([head] if head else [])))
+    part = replace(described, calls={node_id: described.calls[node_id] for node_id in asked})
+    found: dict[str, list[NDArray[Any]]] = {node_id: [] for node_id in asked}
+    for batch in Forward(part, work.model.specs).batches(arrays):
+        report(Progress(stage="forward", done=batch.start, total=total))
+        for node_id in asked:
+            numbers = batch.numbers(node_id)
+            if numbers is None:
+                raise ModelError(f"{node_id} gives no numbers for each sample, so they cannot be placed as points.")
+            if node_id in nodes and batch.start == 0:
+                _check_room(node_id, numbers.shape[1:], total, len(nodes), options)
+            found[node_id].append(_flat(numbers, options) if node_id in nodes else numbers.reshape(len(numbers), -1))
+    predictions, probabilities = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+    if head:
+        scores = np.concatenate([s.reshape(len(s), -1) for s in found[head]])
+        predictions = scores.argmax(axis=1)
+        if _tells_probabilities(described, head):
+            probabilities = scores.max(axis=1)
+    thumbnails = _thumbnails(samples)
+    for node_id in nodes:
+        vectors = np.concatenate(found.pop(node_id))
+        key = key_of(vectors, options)
+        placed = _earlier(work, node_id, key) or _placed(node_id, vectors, options, report)
+        write_embedding(
+            writer,
+            Embedding(
+                name=node_id,
+                method=options.method,
+                points=placed.points,
+                first=placed.first,
+                snapshots=placed.snapshots,
+                names=samples.names,
+                labels=np.empty(0, dtype=np.int64) if samples.labels is None else samples.labels,
+                predictions=predictions,
+                probabilities=probabilities,
+                thumbnails=thumbnails,
+                vectors=placed.vectors,
+                quality=placed.quality,
+                settings=placed.settings,
+                key=key,
+                mean=placed.mean,
+                basis=placed.basis,
+            ),
+        )
+
+
+def _placed(node_id: str, vectors: NDArray[np.float32], options: EmbeddingOptions, report: Report) -> Placed:
+    try:
+        return embed(vectors, options, lambda done, total: report(Progress(stage="embed", done=done, total=total)))
+    except ModelError as error:
+        raise ModelError(f"{node_id}: {error}") from None
+
+
+def _earlier(work: Work, node_id: str, key: str) -> Embedding | None:
+    """Find what an earlier capture placed of the same answers."""
+    if not (work.out.exists() and is_capture(work.out)):
+        return None
+    try:
+        kept = open_capture(work.out)
+        found = kept.embedding(node_id) if node_id in kept.embeddings else None
+    except CaptureError:  # an older or damaged one: it is about to be replaced
+        return None
+    return found if found is not None and found.key == key else None
+
+
+def _matching(described: DescribedModel, globs: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(described.calls)
+    for glob in globs:
+        if not any(fnmatchcase(name, glob) for name in names):
+            raise ModelError(f"No layer is named {glob!r}, to be placed as points; the layers are {', '.join(names)}.")
+    return tuple(name for name in names if any(fnmatchcase(name, glob) for glob in globs))
+
+
+def _check_room(node_id: str, shape: tuple[int, ...], total: int, nodes: int, options: EmbeddingOptions) -> None:
+    numbers = shape[-1] if options.pooled and len(shape) > 1 else math.prod(shape)
+    needed = 4 * numbers * total
+    if needed <= _MEMORY / nodes:
+        return
+    way = "choose fewer samples" if options.pooled or len(shape) < 2 else "average each map over its places (pooled)"
+    raise ModelError(
+        f"{node_id} answers with {numbers:,} numbers, which for {total:,} samples take {needed / 2**30:.1f} GiB of "
+        f"memory, and {_MEMORY / nodes / 2**30:.1f} are free for it; {way}, or choose another layer."
+    )
+
+
+def _flat(numbers: NDArray[Any], options: EmbeddingOptions) -> NDArray[np.float32]:
+    """Make one vector of each sample's answer; pooled, of its mean over all places."""
+    if options.pooled and numbers.ndim > 2:
+        numbers = numbers.mean(axis=tuple(range(1, numbers.ndim - 1)), dtype=np.float64)
+    return np.ascontiguousarray(numbers.reshape(len(numbers), -1), dtype=np.float32)
+
+
+def _head(described: DescribedModel, classes: tuple[str, ...] | None) -> str | None:
+    """Find the output that tells classes, if there is one."""
+    vectors = [name for name in described.graph.outputs if len(described.graph.node(name).shape) == 1]
+    name = next((n for n in reversed(vectors) if (described.graph.node(n).size or 0) > 1), None)
+    if name is None:
+        return None
+    named = classes is not None and len(classes) == described.graph.node(name).size
+    return name if named or _tells_probabilities(described, name) else None
+
+
+def _tells_probabilities(described: DescribedModel, name: str) -> bool:
+    node = described.graph.node(name)
+    return node.activation == "softmax" or node.kind == "Softmax"
+
+
+def _thumbnails(samples: Samples) -> NDArray[np.uint8]:
+    """Make small pictures of samples that are pictures: ``(M, h, w, 3)``, at most 28 pixels high."""
+    shown = next(iter(samples.shown.values()), None)
+    if shown is None:
+        return np.empty((0, 1, 1, 3), dtype=np.uint8)
+    height, width = shown.shape[1:3]
+    if height <= _THUMBNAIL:
+        return shown
+    size = (max(1, round(width * _THUMBNAIL / height)), _THUMBNAIL)
+
+    def small() -> Iterator[NDArray[np.uint8]]:
+        for picture in shown:
+            yield np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX), dtype=np.uint8)
+
+    return np.stack(list(small()))

@@ -1,0 +1,146 @@
+"""Points are where near vectors are near, equal for equal seeds, and are judged as the reference judges them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.manifold import trustworthiness
+
+from nnviz3d.analysis.embedding import embed, judge, key_of, place
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import open_capture
+from nnviz3d.data.insights import Embedding
+from nnviz3d.data.request import EmbeddingOptions
+from nnviz3d.errors import ModelError
+
+
+@pytest.fixture(scope="module")
+def digits() -> Embedding:
+    """A thousand test digits by what the bundled network's last hidden layer answers."""
+    return open_capture(bundled("embedding.zarr.zip")).embedding("dense")
+
+
+@pytest.fixture(scope="module")
+def groups() -> np.ndarray:
+    """Three groups of 40 vectors each, far apart in 80 dimensions."""
+    rng = np.random.default_rng(3)
+    centers = 10 * rng.standard_normal((3, 80))
+    return (np.repeat(centers, 40, axis=0) + rng.standard_normal((120, 80))).astype(np.float32)
+
+
+def as_embedding(vectors: np.ndarray, options: EmbeddingOptions) -> Embedding:
+    placed = embed(vectors, options)
+    none = np.empty(0, dtype=np.int64)
+    return Embedding(
+        name="layer",
+        method=options.method,
+        names=tuple(map(str, range(len(vectors)))),
+        labels=none,
+        predictions=none,
+        probabilities=none.astype(np.float32),
+        thumbnails=np.empty((0, 1, 1, 3), dtype=np.uint8),
+        key="",
+        **vars(placed),
+    )
+
+
+def test_a_thousand_digits_can_be_trusted(digits):
+    assert digits.points.shape == (1000, 3)
+    found = trustworthiness(digits.vectors, digits.points, n_neighbors=5)
+    assert found >= 0.98
+    assert digits.quality["trustworthiness"] == pytest.approx(found, abs=1e-9)
+    assert digits.quality["neighbours"] > 0.5
+    assert digits.snapshots.shape == (31, 1000, 3)
+    assert np.array_equal(digits.snapshots[-1], digits.points)
+    assert np.bincount(digits.labels).min() >= 85
+    assert 0.98 <= (digits.labels == digits.predictions).mean() < 1
+
+
+@pytest.mark.parametrize("engine", ["opentsne", "sklearn"])
+def test_groups_stay_together_whichever_engine_places_them(groups, engine):
+    placed = embed(groups, EmbeddingOptions(engine=engine, perplexity=15))
+    middles = placed.points.reshape(3, 40, 3).mean(axis=1)
+    nearest = np.linalg.norm(placed.points[:, np.newaxis] - middles, axis=2).argmin(axis=1)
+    assert (nearest == np.repeat(range(3), 40)).mean() > 0.9
+    assert placed.quality["kl"] > 0
+    assert placed.settings["engine"] == engine
+
+
+def test_equal_seeds_give_equal_points(groups):
+    told: list[tuple[int, int]] = []
+    first = embed(groups, EmbeddingOptions(), lambda done, total: told.append((done, total)))
+    again = embed(groups.copy(), EmbeddingOptions())
+    assert np.array_equal(first.points, again.points)
+    assert np.array_equal(first.snapshots, again.snapshots)
+    assert told[0] == (25, 750)
+    assert told[-1] == (750, 750)
+    assert key_of(groups, EmbeddingOptions()) == key_of(groups.copy(), EmbeddingOptions())
+    assert key_of(groups, EmbeddingOptions()) != key_of(groups, EmbeddingOptions(seed=1))
+    assert key_of(groups, EmbeddingOptions()) != key_of(groups + 1, EmbeddingOptions())
+
+
+def test_two_dimensions_and_pca_alone(groups):
+    assert embed(groups, EmbeddingOptions(dimensions=2)).points.shape == (120, 2)
+    pca = embed(groups, EmbeddingOptions(method="pca"))
+    assert np.array_equal(pca.points, pca.first)
+    assert "kl" not in pca.quality
+    variances = pca.points.var(axis=0)
+    assert variances[0] >= variances[1] >= variances[2]
+
+
+def test_vectors_are_brought_to_fifty_dimensions_by_a_basis_that_is_kept(groups):
+    placed = embed(groups, EmbeddingOptions(method="pca"))
+    assert placed.vectors.shape == (120, 50)
+    np.testing.assert_allclose(placed.vectors, (groups - placed.mean) @ placed.basis, atol=1e-3)
+    few = embed(groups[:, :7], EmbeddingOptions(method="pca"))
+    assert np.array_equal(few.vectors, groups[:, :7])
+    assert len(few.mean) == 0
+
+
+def test_fewer_numbers_than_dimensions_still_make_points():
+    line = np.arange(12, dtype=np.float32)[:, np.newaxis]
+    assert np.isfinite(embed(line, EmbeddingOptions()).points).all()
+    flat = embed(line, EmbeddingOptions(method="pca")).points
+    assert (flat[:, 1:] == 0).all()
+    assert (np.diff(flat[:, 0]) > 0).all() or (np.diff(flat[:, 0]) < 0).all()
+
+
+def test_the_share_of_neighbours_kept_by_hand():
+    line = 2.0 ** np.arange(12, dtype=np.float32)[:, np.newaxis]  # no two neighbours are equally far
+    assert judge(line, line)[0] == {"trustworthiness": 1.0, "neighbours": 1.0}
+    few = np.array([[0.0], [1.0], [3.0]], dtype=np.float32)  # two neighbours each: all others
+    assert judge(few, few[::-1])[0] == {"neighbours": 1.0}
+
+
+@pytest.mark.parametrize("method", ["tsne", "pca"])
+def test_a_sample_that_is_placed_again_lands_where_it_stands(groups, method):
+    found = as_embedding(groups, EmbeddingOptions(method=method))
+    again = place(found, groups[[0, 50, 110]])
+    apart = np.linalg.norm(again - found.points[[0, 50, 110]], axis=1)
+    assert (apart < 0.1 * np.linalg.norm(found.points.std(axis=0))).all()
+
+
+def test_new_digits_land_among_their_own_kind(digits):
+    seen = replace(digits, mean=np.empty(0, dtype=np.float32))  # the vectors that are there are reduced ones
+    there = place(seen, digits.vectors[:50])
+    assert (np.linalg.norm(there - digits.points[:50], axis=1) < 0.1 * np.ptp(digits.points[:, 0])).mean() > 0.95
+
+
+def test_what_cannot_be_placed_is_refused_in_a_sentence(groups):
+    with pytest.raises(ModelError, match="there is only 1; give at least 5"):
+        embed(groups[:1], EmbeddingOptions())
+    with pytest.raises(ModelError, match=r"perplexity of 50 needs at least 151 samples, and there are 120; .* 39\.7"):
+        embed(groups, EmbeddingOptions(perplexity=50))
+    broken = groups.copy()
+    broken[7, 2] = np.nan
+    with pytest.raises(ModelError, match=r"NaN or infinite numbers in the answers to 1 of 120 .* number 7"):
+        embed(broken, EmbeddingOptions())
+    with pytest.raises(ModelError, match="equal, so there is nothing to tell apart"):
+        embed(np.ones((9, 4), dtype=np.float32), EmbeddingOptions())
+    found = as_embedding(groups, EmbeddingOptions(method="pca"))
+    with pytest.raises(ModelError, match="have 79 numbers each; expected 80"):
+        place(found, groups[:2, :79])
+    with pytest.raises(ModelError, match="NaN"):
+        place(found, broken[7:8])

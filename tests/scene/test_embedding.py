@@ -1,0 +1,153 @@
+"""A cloud of points is drawn where it stands, in its classes' colours, and each point can be asked what it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.errors import SceneError
+from nnviz3d.render.offscreen import Offscreen
+from nnviz3d.render.picking import Eye, PointHit, pick
+from nnviz3d.scene.colors import categorical
+from nnviz3d.scene.primitives import Callout, Labels, Panel, PictureRow, Points, TextRow
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import PointPick, Selection
+from nnviz3d.scene.spec import parse_scene
+
+SIZE = (640, 360)
+
+
+@pytest.fixture(scope="module")
+def capture() -> Capture:
+    return open_capture(bundled("embedding.zarr.zip"))
+
+
+@pytest.fixture(scope="module")
+def scene(capture) -> Scene:
+    return build(capture)
+
+
+def build(capture: Capture, **view: object) -> Scene:
+    spec = parse_scene({"format": 1, "views": [{"kind": "embedding", **view}]})
+    return Scene.build(spec, capture)
+
+
+def cloud_of(scene: Scene, t: float) -> Points:
+    return next(p for p in scene.at(t).primitives if isinstance(p, Points))
+
+
+def texts(scene: Scene, name: str) -> str:
+    panel = next(p for p in scene.at(scene.duration).primitives if isinstance(p, Panel) and p.name == name)
+    return "\n".join(row.text for row in panel.rows if isinstance(row, TextRow))
+
+
+def test_ten_classes_have_ten_colours_that_are_told_apart_on_dark_ground():
+    colors = np.array(categorical(10))
+    apart = np.linalg.norm(colors[:, np.newaxis] - colors, axis=2)[~np.eye(10, dtype=bool)]
+    assert apart.min() > 0.2
+    assert (colors @ [0.2126, 0.7152, 0.0722]).min() > 0.4
+
+
+def test_balls_are_seen_where_the_points_are_in_their_colours(scene):
+    studio = Offscreen(SIZE, antialias=False)
+    pose = scene.camera(scene.duration, aspect=SIZE[0] / SIZE[1])
+    what = scene.at(scene.duration)
+    picture = studio.picture(what, pose) / 255
+    studio.close()
+    cloud = cloud_of(scene, scene.duration)
+    places, depth = Eye.of(pose, SIZE).project(cloud.points.astype(np.float64))
+    assert (places >= 0).all()
+    assert (places < SIZE).all()
+    # Those that no other ball, which is nearer, covers.
+    apart = np.linalg.norm(places[:, np.newaxis] - places, axis=2)
+    free = ~((apart < 7) & (depth < depth[:, np.newaxis])).any(axis=1)
+    labels = [label.anchor for p in what.primitives if isinstance(p, Labels) for label in p.labels]
+    named, _ = Eye.of(pose, SIZE).project(np.array(labels))
+    free &= np.linalg.norm(places[:, np.newaxis] - named, axis=2).min(axis=1) > 14
+    assert free.sum() > 20
+    for i in np.flatnonzero(free):
+        x, y = places[i].astype(int)
+        seen, own = picture[y, x], cloud.colors[i, :3]
+        # Light changes how bright a ball is, not its hue.
+        assert seen @ own / np.linalg.norm(seen) / np.linalg.norm(own) > 0.93, (i, seen, own)
+
+
+def test_the_cloud_fills_the_frame_and_stands_still_after_its_way(scene):
+    assert scene.duration == 8.0
+    start, middle, end = (cloud_of(scene, t).points for t in (0.0, 4.0, 8.0))
+    assert not np.array_equal(start, middle)
+    assert cloud_of(scene, 30.0).points is end
+    assert cloud_of(scene, 3.0).colors is cloud_of(scene, 4.0).colors
+    places, _ = Eye.of(scene.overview(aspect=16 / 9), (1280, 720)).project(end.astype(np.float64))
+    assert np.ptp(places[:, 1]) > 0.6 * 720
+
+
+def test_classes_part_over_time(scene, capture):
+    labels = capture.embedding("dense").labels
+
+    def mixed(t: float) -> float:
+        points = cloud_of(scene, t).points
+        own = np.array([points[labels == k].var(axis=0).sum() for k in range(10)]).mean()
+        return float(own / points.var(axis=0).sum())
+
+    assert mixed(0.0) > 2 * mixed(8.0)
+
+
+def test_mistakes_are_larger_and_ringed_in_the_colour_of_what_was_predicted(scene, capture):
+    found, cloud = capture.embedding("dense"), cloud_of(scene, 8.0)
+    wrong = found.labels != found.predictions
+    assert cloud.rings is not None
+    assert 0 < wrong.sum() < 50
+    assert cloud.sizes[wrong].min() > cloud.sizes[~wrong].max()
+    assert (cloud.rings[~wrong] == 0).all()
+    i = int(np.flatnonzero(wrong)[0])
+    np.testing.assert_allclose(cloud.rings[i, :3], categorical(10)[found.predictions[i]], atol=1e-6)
+    np.testing.assert_allclose(cloud.colors[i, :3], categorical(10)[found.labels[i]], atol=1e-6)
+    by_answer = cloud_of(build(capture, color="prediction"), 8.0)
+    np.testing.assert_allclose(by_answer.colors[i, :3], categorical(10)[found.predictions[i]], atol=1e-6)
+
+
+def test_the_legend_says_how_far_it_can_be_trusted(scene, capture):
+    said = texts(scene, "embedding")
+    quality = capture.embedding("dense").quality
+    assert f"trustworthiness {quality['trustworthiness']:.3f}".replace(" 0.", " .") in said
+    assert f"KL {quality['kl']:.2f}" in said
+    assert "12 wrong" in said
+    assert "1,000 samples" in texts(scene, "title")
+    assert "perplexity 30" in texts(scene, "title")
+    names = next(p for p in scene.at(8.0).primitives if isinstance(p, Labels))
+    assert sorted(label.lines[0] for label in names.labels) == list("0123456789")
+
+
+def test_a_point_can_be_picked_and_told(scene, capture):
+    pose = scene.camera(8.0, aspect=16 / 9)
+    found, cloud = capture.embedding("dense"), cloud_of(scene, 8.0)
+    places, depth = Eye.of(pose, (1280, 720)).project(cloud.points.astype(np.float64))
+    first = int(np.argmin(depth))
+    hit = pick(scene.at(8.0), pose, (1280, 720), tuple(map(float, places[first])))
+    assert hit == PointHit("dense", first)
+    assert pick(scene.at(8.0), pose, (1280, 720), (1270.0, 300.0)) is None
+    wrong = int(np.flatnonzero(found.labels != found.predictions)[0])
+    shown = scene.at(8.0, Selection(pick=PointPick("dense", wrong))).primitives
+    callout = next(p for p in shown if isinstance(p, Callout))
+    words = [row.text for row in callout.rows if isinstance(row, TextRow)]
+    assert words[0] == f"digits:{wrong}"
+    assert words[1] == f"labelled {found.labels[wrong]}"
+    assert words[2].startswith(f"predicted {found.predictions[wrong]} (0.")
+    assert words[2].endswith("which is wrong")
+    picture = next(row for row in callout.rows if isinstance(row, PictureRow))
+    assert np.array_equal(picture.pixels, found.thumbnails[wrong])
+    np.testing.assert_allclose(callout.marks[0].origin, cloud.points[wrong], atol=1e-6)
+
+
+def test_what_is_not_there_is_said(capture, small_capture):
+    with pytest.raises(
+        SceneError, match=r"views\[0\]\.layer: there is no embedding of 'flatten'; the capture has dense"
+    ):
+        build(capture, layer="flatten")
+    with pytest.raises(SceneError, match="holds no embedding; capture the model with --embed LAYER"):
+        build(small_capture)
+    with pytest.raises(SceneError, match="fills the picture by itself"):
+        parse_scene({"format": 1, "views": [{"kind": "embedding"}, {"kind": "structure"}]})
