@@ -24,9 +24,9 @@ class SampleInsights:
 
     @cached_property
     def targets(self) -> tuple[Explained, ...]:
-        """What was explained: the model's own answer first, the others by output and index."""
+        """What was explained: the model's own answer first, then the others, the highest score in front."""
         found = [self._explained(slot) for slot in self._stored.members("targets")]
-        return tuple(sorted(found, key=lambda e: (e.slot != PREDICTED, e.target.output, e.target.index)))
+        return tuple(sorted(found, key=_rank))
 
     def explained(self, target: Target | None = None) -> Explained | None:
         """Find a target among those that were explained; by default the first of them."""
@@ -151,6 +151,11 @@ def read_embedding(stored: StoredArrays, name: str) -> Embedding:
         key=str(attributes["key"]),
         **arrays,
     )
+
+
+def _rank(found: Explained) -> tuple[bool, float, str, int]:
+    strength = -np.inf if np.isnan(found.score) else found.score
+    return found.slot != PREDICTED, -strength, found.target.output, found.target.index
 
 
 _FEATURES = ("channels", "images", "before", "after", "dead")

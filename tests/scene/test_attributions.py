@@ -15,7 +15,7 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene
 from nnviz3d.scene.views.activations import picture_of
-from nnviz3d.scene.views.attributions import laid_over, painted
+from nnviz3d.scene.views.attributions import GREYS, laid_over, painted
 from nnviz3d.scene.views.details import facts
 from tests.support import captures
 from tests.support.captures import explained_maps
@@ -61,7 +61,7 @@ class TestOverThePicture:
         values = np.zeros((4, 5), np.float32)
         values[0, 0] = 1
         pixels = laid_over(picture, values, colormap("ember-ice"), (-1, 1), 1.0)
-        grey = np.round(picture @ np.array([0.2126, 0.7152, 0.0722]) * 0.5)
+        grey = np.round(GREYS[0] + picture @ np.array([0.2126, 0.7152, 0.0722]) / 255 * (GREYS[1] - GREYS[0]))
         assert (pixels[1:] == grey[1:, :, np.newaxis]).all()
         assert (pixels[0, 0] == colormap("ember-ice").table[-1]).all()
 
@@ -96,7 +96,7 @@ class TestAtItsLayer:
         brightest = image.pixels.astype(int).sum(axis=2)
         assert brightest[4, 1] == brightest.max()
         place = scene.stage.place("conv")
-        assert image.origin[1] > place.origin[1] + place.size[1]
+        assert image.origin[2] > place.origin[2] + place.size[2]
 
     def test_a_map_of_the_input_stands_there_alone(self, scene):
         assert set(of(Image, scene, method="vanilla")) == {"input", "map:input"}

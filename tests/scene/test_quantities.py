@@ -105,13 +105,12 @@ class TestWords:
         answer, other = explained_capture.insights(1).targets
         name = captures.CLASSES[answer.target.index]
         text = words(scene, sample=1, quantity="gradient")
-        assert f"gradient of the score of {name} (score {number(answer.score)}, p 0.500)" in text
-        assert "gradient, up to each layer's m" in text
+        assert f"gradient of the score of {name} (score {number(answer.score)}, p 0.500), up to each layer's m" in text
         text = words(scene, sample=1, quantity="attribution", target=OTHER)
-        assert f"gradient × activation, for the score of bee (score {number(other.score)})" in text
+        assert f"gradient × activation for the score of bee (score {number(other.score)})" in text
         text = words(scene, sample=1, quantity="difference", against=2)
         assert "sample 1 − sample 2" in text
-        assert "difference, conv" in words(scene, quantity="difference", against=2, layer="conv")
+        assert "sample 0 − sample 2, conv" in words(scene, quantity="difference", against=2, layer="conv")
 
     def test_a_pick_tells_all_that_is_known(self, scene, explained_capture):
         pick = CellPick("conv", (5, 2, 3))

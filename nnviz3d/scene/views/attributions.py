@@ -45,12 +45,12 @@ TITLES: dict[str, tuple[str, bool]] = {
 """What methods are called in a picture, and whether their numbers may be negative."""
 _APPEARS = 1.0
 """Seconds that a map takes to appear, once the forward pass has come to the answer."""
-_DIM = 0.5
-"""How bright the picture under a map is, as a share."""
+GREYS = (44, 116)
+"""What black and white of the picture become under a map: neither is as dark as a map's zero, nor as bright as its top."""
 _LIFT = 0.004
 """How far a map stands before the picture, as a share of its width."""
 _GAP = 0.12
-"""How far a map stands above its block, as a share of the block's height."""
+"""How far a map stands above its block, or before it, as a share of the block's height."""
 
 
 class AttributionsView:
@@ -128,12 +128,13 @@ class AttributionsView:
     def _standing(
         self, layer: str, values: NDArray[np.float32], table: Colormap, limits: tuple[float, float]
     ) -> Primitive:
-        """Stand a map, as fine as it is, above its block: a picture, a curve of a sequence, or a volume."""
+        """Stand a map, as fine as it is, before its block: a picture; or above it: bars of a sequence, or a volume."""
         place = self._stage.place(layer)
         (x, y, z), (width, height, depth) = place.origin, place.size
-        y += height * (1 + _GAP)
         if values.ndim == 2:
-            return Image(MAP + layer, painted(values, table, limits), (x, y, z + depth), (width, height))
+            before = z + depth + _GAP * height
+            return Image(MAP + layer, painted(values, table, limits), (x, y, before), (width, height))
+        y += height * (1 + _GAP)
         if values.ndim == 1:
             return _curve(MAP + layer, values, (x, y, z + depth), (width, max(height, width * 0.3)), table, limits)
         volume = values[..., np.newaxis]
@@ -220,7 +221,8 @@ def laid_over(
     ``(H', W', 3)``, as fine as the finer of the two.
     """
     rows, columns = (max(a, b) for a, b in zip(picture.shape[:2], values.shape, strict=True))
-    grey = _repeated(picture @ np.array([0.2126, 0.7152, 0.0722]), rows, columns) * _DIM
+    light = _repeated(picture @ np.array([0.2126, 0.7152, 0.0722]), rows, columns) / 255
+    grey = GREYS[0] + light * (GREYS[1] - GREYS[0])
     fine = _repeated(values, rows, columns)
     strength = np.nan_to_num(np.clip(np.abs(fine) / max(abs(limits[0]), abs(limits[1])), 0, 1))[..., np.newaxis]
     hidden = opacity * np.sqrt(strength)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,34 +19,15 @@ NAMED_CELLS = 16
 _BEST = 3
 
 
-@dataclass(frozen=True)
-class Words:
-    """What the numbers of the blocks are.
-
-    Attributes
-    ----------
-    before
-        Lines of their own, above the scale.
-    name
-        What one number is.
-    """
-
-    name: str = "activation"
-    before: tuple[str, ...] = ()
-
-
-def words_for(stage: Stage, quantity: Quantity, selection: Selection) -> Words:
+def words_for(stage: Stage, quantity: Quantity, selection: Selection) -> str:
     """Say what the numbers of a quantity are: of which target, or of which two samples."""
     if quantity == "activation":
-        return Words()
+        return "activation"
     if quantity == "difference":
-        names = [stage.capture.sample_name(i) for i in (selection.sample, selection.against or 0)]
-        return Words("difference", (f"{names[0]} − {names[1]}",))
+        return " − ".join(stage.capture.sample_name(i) for i in (selection.sample, selection.against or 0))
     explained = stage.explained(selection)
     whose = "" if explained is None else score_text(stage, explained)
-    if quantity == "gradient":
-        return Words("gradient", (f"gradient of {whose}",))
-    return Words("attribution", (f"gradient × activation, for {whose}",))
+    return f"gradient of {whose}" if quantity == "gradient" else f"gradient × activation for {whose}"
 
 
 def score_text(stage: Stage, explained: Explained) -> str:
@@ -137,7 +117,7 @@ def scale_panels(
     blocks: Mapping[str, Voxels],
     statistics: Sequence[ValueStatistics],
     *,
-    what: Words,
+    what: str,
     threshold: float,
     shared: bool,
     chosen: str | None,
@@ -189,27 +169,25 @@ def cells_shown(blocks: Iterable[Voxels]) -> tuple[int, int]:
     return shown, total
 
 
-def _absolute_scale(block: Voxels, of: str | None, what: Words) -> list[Row]:
+def _absolute_scale(block: Voxels, of: str | None, what: str) -> list[Row]:
     """Return a scale with real numbers, of one layer or of all; the threshold has one place on it only for one layer."""
     low, high = block.limits
     ticks = ((0.0, number(low)), (0.5, number((low + high) / 2)), (1.0, f"≥ {number(high)}"))
     hidden = _hidden(block.threshold / high if high else 0.0, low < 0) if of is not None else ()
     return [
-        *(TextRow(text, "quiet") for text in what.before),
-        TextRow(f"{what.name}, {of or 'one scale for all layers'}", "quiet"),
+        TextRow(f"{what}, {of or 'one scale for all layers'}", "quiet"),
         ScaleRow(block.colormap, ticks, hidden),
     ]
 
 
-def _relative_scale(blocks: list[Voxels], signed: bool, what: Words) -> list[Row]:
+def _relative_scale(blocks: list[Voxels], signed: bool, what: str) -> list[Row]:
     # A layer of zeros has no range of its own.
     tops = [b.limits[1] for b in blocks if np.any(b.values)] or [0.0]
     span = number(min(tops)) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"
     ticks = ((0.0, "≤ −m"), (0.5, "0"), (1.0, "≥ m")) if signed else ((0.0, "0"), (0.5, "m/2"), (1.0, "≥ m"))
     threshold = max((b.threshold / b.limits[1] for b in blocks if b.limits[1]), default=0.0)
-    name = f"signed {what.name}" if signed and what.name == "activation" else what.name
+    name = f"signed {what}" if signed and what == "activation" else what
     return [
-        *(TextRow(text, "quiet") for text in what.before),
         TextRow(f"{name}, up to each layer's m: {span}", "quiet"),
         ScaleRow(blocks[0].colormap, ticks, _hidden(threshold, signed)),
     ]
