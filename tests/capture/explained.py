@@ -31,22 +31,15 @@ def every_gradient(model, arrays, output, index):
 
 
 def score(model, arrays, output, index):
-    """What is explained, ``(N,)`` in the model's own precision."""
-    return np.asarray(score_of(output)(model, [tf.constant(a) for a in arrays], tf.constant(index)))
+    """What is explained, ``(N,)`` in the model's own precision; the index is one, or one for each sample."""
+    asked = np.broadcast_to(index, len(arrays[0]))
+    return np.asarray(score_of(output)(model, [tf.constant(a) for a in arrays], tf.constant(asked)))
 
 
 def central_differences(function, x, step=1e-6):
-    """The gradient of ``function(x)``, ``(N,)``, by each number of ``x``, ``(N, *shape)``; samples do not mix."""
-    slopes = np.empty_like(x)
-    flat = x.reshape(len(x), -1)
-    for i in range(flat.shape[1]):
-        up, down = flat.copy(), flat.copy()
-        up[:, i] += step
-        down[:, i] -= step
-        slopes.reshape(len(x), -1)[:, i] = (function(up.reshape(x.shape)) - function(down.reshape(x.shape))) / (
-            2 * step
-        )
-    return slopes
+    """The gradient of ``function(x)``, ``(1,)``, by each number of ``x``, ``(1, *shape)``, as one batch."""
+    steps = step * np.eye(x.size).reshape(x.size, *x.shape[1:])
+    return ((function(x + steps) - function(x - steps)) / (2 * step)).reshape(x.shape)
 
 
 def apart(a, b):

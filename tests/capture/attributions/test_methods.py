@@ -124,9 +124,9 @@ def test_vanilla_agrees_with_central_differences(rng):
         model = keras.Model(start, layers.Dense(3, activation="softmax", name="head")(layers.Flatten()(hidden)))
     finally:
         keras.config.set_floatx(before)
-    x = rng.normal(size=(2, 7, 6, 2))
-    slopes = central_differences(lambda v: score(traced(model, [v]), [v], "head", [1, 2]), x)
-    assert apart(attribute("vanilla", model, [x], "head", [1, 2]), np.abs(slopes).max(-1)) < 1e-6
+    x = rng.normal(size=(1, 7, 6, 2))
+    slopes = central_differences(lambda v: score(traced(model, [x]), [v], "head", 2), x)
+    assert apart(attribute("vanilla", model, [x], "head", [2]), np.abs(slopes).max(-1)) < 1e-6
 
 
 @pytest.fixture(scope="module")
