@@ -22,17 +22,16 @@ Vary = Callable[[NDArray[np.int64]], tuple[Sequence[NDArray[Any]], NDArray[np.in
 
 def rows_at_once(model: DifferentiableModel) -> int:
     """Return how many samples a batch may have: as many as the model insists on, or as memory holds activations of."""
-    fixed = next((spec.batch for spec in model.specs if spec.batch is not None), None)
-    if fixed is not None:
-        return fixed
+    if model.only_batch is not None:
+        return model.only_batch
     sizes = (math.prod(n or 1 for n in t.shape[1:]) for call in model.described.program.calls for t in call.outputs)
     return int(np.clip(MEMORY // (4 * sum(sizes)), 1, _MOST))
 
 
 def whole_batch(model: DifferentiableModel, rows: NDArray[Any]) -> NDArray[Any]:
     """Repeat the last row until there are as many as the model insists on, if it insists."""
-    fixed = next((spec.batch for spec in model.specs if spec.batch is not None), None)
-    return rows if fixed is None else np.concatenate([rows, np.repeat(rows[-1:], fixed - len(rows), axis=0)])
+    only = model.only_batch
+    return rows if only is None else np.concatenate([rows, np.repeat(rows[-1:], only - len(rows), axis=0)])
 
 
 class Answers:
@@ -45,16 +44,17 @@ class Answers:
     """
 
     def __init__(self, model: DifferentiableModel, g: Operator) -> None:
-        def run(y: Any, *x: Any) -> Any:
-            # Names of a model's own layers may begin as they may not at the root: `_hidden`.
-            with tf.name_scope("model"):
+        def build() -> Callable[..., Any]:
+            def run(y: Any, *x: Any) -> Any:
                 return tf.cast(g(model, x, y), tf.float32)
 
-        signature = [tf.TensorSpec((spec.batch, *spec.shape), spec.dtype) for spec in model.specs]
-        count = next((spec.batch for spec in model.specs if spec.batch is not None), None)
+            signature = [tf.TensorSpec((model.only_batch,), tf.int64), *model.signature]
+            compiled: Callable[..., Any] = tf.function(run, input_signature=signature, autograph=False)
+            return compiled
+
         self._model = model
         self._rows = rows_at_once(model)
-        self._run = tf.function(run, input_signature=[tf.TensorSpec((count,), tf.int64), *signature], autograph=False)
+        self._run = model.compiled(("numbers", g), build)
 
     def __call__(
         self, count: int, vary: Vary, report: Callable[[int, int], None] = lambda done, total: None
@@ -72,8 +72,7 @@ class Answers:
         for start in range(0, count, self._rows):
             numbers = np.arange(start, min(start + self._rows, count))
             x, y = vary(numbers)
-            rows = [whole_batch(self._model, np.asarray(part)) for part in x]
-            inputs = [tf.cast(part, spec.dtype) for part, spec in zip(rows, self._model.specs, strict=True)]
+            inputs = self._model.tensors([whole_batch(self._model, np.asarray(part)) for part in x])
             answers = self._run(tf.constant(whole_batch(self._model, np.asarray(y, dtype=np.int64))), *inputs)
             found[numbers] = np.asarray(answers)[: len(numbers)]
             report(int(numbers[-1]) + 1, count)

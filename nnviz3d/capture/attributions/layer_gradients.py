@@ -53,8 +53,7 @@ def runs(model: DifferentiableModel, x: Sequence[Any]) -> Iterator[tuple[slice, 
     count, rows = len(arrays[0]), rows_at_once(model)
     for start in range(0, count, rows):
         part = slice(start, min(start + rows, count))
-        given = [whole_batch(model, values[part]) for values in arrays]
-        yield part, model([tf.cast(values, spec.dtype) for values, spec in zip(given, model.specs, strict=True)])
+        yield part, model(model.tensors([whole_batch(model, values[part]) for values in arrays]))
 
 
 def numbers_of(held: Values, layer: str, rows: slice) -> Numbers:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnviz3d.capture.attributions import METHODS
 from nnviz3d.capture.attributions.baselines import make_baselines
+from nnviz3d.capture.attributions.faithfulness import Faithfulness
 from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.attributions.pixels import explained_input
-from nnviz3d.capture.attributions.places import chosen_layers
-from nnviz3d.capture.differentiable import DifferentiableModel, score_of
+from nnviz3d.capture.attributions.places import chosen_layers, input_under
+from nnviz3d.capture.differentiable import DifferentiableModel, probability_of, score_of
 from nnviz3d.capture.targets import Slot
 from nnviz3d.data.explanations import write_attribution, write_attribution_layers
 from nnviz3d.data.insights import Attribution, Explained, Target
@@ -92,22 +92,39 @@ def write_attributions(
 def _maps(
     method: Method, work: Work, slot: Slot, layer: str, report: Callable[[int, int], None]
 ) -> tuple[Attribution, ...]:
-    """Compute a map for each sample."""
+    """Compute a map for each sample, and measure how faithful it is."""
     model = work.model
     x = [np.asarray(array) for array in work.arrays]
-    compared = layer if method.at == "input" else explained_input(model.described)
-    baselines = make_baselines(model.described, x, compared, work.insights.baseline, SEED)
-    values = method.attribute(model, x, slot.index, score_of(slot.output), Settings(layer, baselines, SEED, report))
+    compared = _compared(model, layer)
+    # What cannot be compared to anything, such as tokens, has maps all the same, only no figure for them.
+    baselines = x if compared is None else make_baselines(model.described, x, compared, work.insights.baseline, SEED)
+
+    def half(second: bool) -> Callable[[int, int], None]:
+        return lambda done, of: report(done + of if second else done, 2 * of)
+
+    asked = Settings(layer, baselines, SEED, half(False))
+    values = method.attribute(model, x, slot.index, score_of(slot.output), asked)
+    measure = Faithfulness(model, probability_of(slot.output))
+    curves = measure(x, slot.index, layer, values, baselines, half(True))
     known: dict[str, object] = {"baseline": work.insights.baseline, "seed": SEED}
     settings = {name: known[name] for name in method.reads} | dict(method.constants)
-    return tuple(_map(method, layer, values[i], explained, settings) for i, explained in enumerate(_explained(slot)))
+    if len(curves.shares):
+        settings["deletion"] = work.insights.baseline
+    return tuple(
+        Attribution(
+            method.name, layer, values[i], explained, settings, curves.shares, curves.deletion[i], curves.insertion[i]
+        )
+        for i, explained in enumerate(_explained(slot))
+    )
 
 
-def _map(
-    method: Method, layer: str, values: NDArray[np.float32], explained: Explained, settings: Mapping[str, object]
-) -> Attribution:
-    none = np.empty(0, dtype=np.float32)
-    return Attribution(method.name, layer, values, explained, settings, none, none, none)
+def _compared(model: DifferentiableModel, layer: str) -> str | None:
+    """Name the input that a map lies over: itself, or the one that a layer's places are of."""
+    inputs = model.described.graph.inputs
+    if layer in inputs:
+        return layer
+    under = input_under(model.described, layer)
+    return None if under is None else inputs[under]
 
 
 def _explained(slot: Slot) -> tuple[Explained, ...]:

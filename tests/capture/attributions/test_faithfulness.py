@@ -5,18 +5,19 @@ import numpy as np
 import pytest
 from keras import layers
 
+import nnviz3d
+from nnviz3d.capture.attributions import METHODS
 from nnviz3d.capture.attributions.faithfulness import STEPS, Faithfulness, order
-from nnviz3d.capture.attributions.grad_cam import grad_cam
-from nnviz3d.capture.attributions.grad_cam_plus_plus import grad_cam_plus_plus
-from nnviz3d.capture.attributions.layer_cam import layer_cam
-from nnviz3d.capture.attributions.places import default_layer
-from nnviz3d.capture.attributions.score_cam import score_cam
-from nnviz3d.capture.differentiable import probability_of, score_of
+from nnviz3d.capture.differentiable import probability_of
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.bundled import digits as bundled_digits
+from nnviz3d.data.request import Insights
 from nnviz3d.data.upsample import upsampled
 from tests.capture import zoo
-from tests.capture.attributions.models import at, opened, pooled
+from tests.capture.attributions.models import opened, pooled
+
+MEASURED = tuple(name for name in METHODS if name != "cam")
+"""All that the digits network has the layers for: it flattens, and does not pool."""
 
 
 def test_what_counts_most_comes_first_and_of_equals_the_first():
@@ -81,29 +82,45 @@ class TestOnDigits:
 
     @pytest.fixture(scope="class")
     @staticmethod
-    def digits():
-        model = opened(keras.saving.load_model(bundled("digits.keras")))
-        x = bundled_digits()[0][:100, ..., None].astype(np.float32) / 255
-        (output,) = model.described.graph.outputs
-        y = np.argmax(np.asarray(model([x])[output]), axis=1)
-        return model, x, y, output, Faithfulness(model, probability_of(output))
+    def pictures():
+        return bundled_digits()[0][:100, ..., None].astype(np.float32) / 255
 
     @pytest.fixture(scope="class")
     @staticmethod
-    def by_chance(digits):
+    def capture(pictures, tmp_path_factory):
+        model = keras.saving.load_model(bundled("digits.keras"))
+        wanted = Insights(attributions=MEASURED)
+        return nnviz3d.capture(model, pictures, insights=wanted, out=tmp_path_factory.mktemp("digits") / "run.zarr")
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def by_chance(pictures, capture):
         """The area under the deletion curve when pixels are taken out in a random order."""
-        model, x, y, _, measure = digits
+        model = opened(keras.saving.load_model(bundled("digits.keras")))
+        (output,), (start,) = model.described.graph.outputs, model.described.graph.inputs
+        asked = [capture.insights(i).targets[0].target.index for i in range(100)]
         values = np.random.default_rng(0).random((100, 28, 28))
-        return area(measure([x], y, model.described.graph.inputs[0], values, [np.zeros_like(x)]))
+        measure = Faithfulness(model, probability_of(output))
+        curves = measure([pictures], asked, start, values, [np.zeros_like(pictures)])
+        return np.trapezoid(curves.deletion, curves.shares).mean()
 
-    @pytest.mark.parametrize("function", [grad_cam, grad_cam_plus_plus, layer_cam, score_cam])
-    def test_maps_are_better_than_chance(self, digits, by_chance, function):
-        model, x, y, output, measure = digits
-        layer = default_layer(model.described, output)
-        settings = at(layer, x)
-        maps = function(model, [x], y, score_of(output), settings)
-        assert area(measure([x], y, layer, maps, settings.baselines)) < by_chance - 0.05
+    @pytest.mark.parametrize("method", MEASURED)
+    def test_maps_are_better_than_chance_by_the_models_own_probability(self, capture, by_chance, method):
+        maps = [capture.insights(i).attribution(method) for i in range(100)]
+        assert np.mean([found.deletion_auc for found in maps]) < by_chance - 0.05
+        assert np.mean([found.insertion_auc for found in maps]) > by_chance - 0.05
+        for found in maps[:3]:
+            assert found.shares.tolist() == pytest.approx(np.linspace(0, 1, STEPS + 1), abs=1e-6)
+            assert found.deletion[0] == pytest.approx(found.explained.probability, abs=1e-6)
+            assert found.insertion[-1] == pytest.approx(found.explained.probability, abs=1e-6)
+            assert found.settings["deletion"] == "zero"
 
 
-def area(curves):
-    return np.trapezoid(curves.deletion, curves.shares).mean()
+def test_tokens_have_maps_without_a_figure(tmp_path):
+    start = keras.Input((5,), dtype="int32", name="tokens")
+    x = layers.Conv1D(3, 2, name="conv")(layers.Embedding(9, 4)(start))
+    net = keras.Model(start, layers.Dense(2, name="head")(layers.GlobalAveragePooling1D()(x)))
+    tokens, wanted = np.array([[1, 2, 3, 4, 5]], np.int32), Insights(attributions=("grad_cam",))
+    found = nnviz3d.capture(net, tokens, insights=wanted, out=tmp_path / "run.zarr").insights(0).attribution("grad_cam")
+    assert (found.layer, found.values.shape, found.deletion_auc, found.insertion_auc) == ("conv", (4,), None, None)
+    assert "deletion" not in found.settings
