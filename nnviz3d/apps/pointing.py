@@ -8,6 +8,7 @@ from nnviz3d.apps.session import Session
 from nnviz3d.render.picking import BoxHit, CellHit, Hit, LineHit, PixelHit, PointHit, TileHit, nearest_box, pick
 from nnviz3d.scene.cells import grid_for
 from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick, PointPick
+from nnviz3d.scene.sheets import Sheet, hang
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.views.attributions import MAP
 from nnviz3d.scene.views.details import facts
@@ -46,6 +47,8 @@ def _meant(stage: Stage, hit: Hit) -> Pick | None:
     match hit:
         case CellHit() | PixelHit() if hit.name.startswith(MAP):
             return _on_map(stage, hit)
+        case CellHit() if (sheet := Sheet.of_name(hit.name)) is not None:
+            return next((hung.pick(hit.cell) for hung in hang(stage) if hung.sheet == sheet), None)
         case CellHit():
             index = stage.place(hit.name).grid.index(hit.cell)
             return None if index is None else CellPick(hit.name, index)

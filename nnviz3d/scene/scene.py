@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
@@ -17,12 +18,17 @@ from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
 from nnviz3d.scene.stage import Stage, View, head_of
 from nnviz3d.scene.views import build_view
+from nnviz3d.scene.views.attention import AttentionView
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.details import DetailsView
 from nnviz3d.scene.views.legends import NAMED_CELLS
 
 _NAMES = 0.085
 """Width of a class's name and score as a share of the scene's."""
+_FLATTER = (2, 4, 8, 16)
+"""How much flatter a network may be laid out where something stands beside it."""
+_AS_WIDE = 0.94
+"""Of layouts that fill a picture's width nearly alike, the least flat is taken."""
 
 
 @runtime_checkable
@@ -63,6 +69,7 @@ class Scene:
         self._own = next((view for view in self._views if isinstance(view, OwnPlace)), None)
         unfolding = (view for view in self._views if isinstance(view, ChannelsView))
         self._channels = next(unfolding, None) or ChannelsView(None, stage, spec)
+        self._beside = [view.extent_beside for view in self._views if isinstance(view, AttentionView)]
         self._details = DetailsView(stage)
         ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
         self.duration = max(ends, default=0.0)
@@ -89,7 +96,14 @@ class Scene:
             raise SceneError(
                 f"{capture.path.name} holds no activations, which the scene shows; capture the model again."
             )
-        return Scene(spec, Stage.build(capture, aspect=aspect))
+        scene = Scene(spec, Stage.build(capture, aspect=aspect))
+        if not scene._beside:
+            return scene
+        # What stands above the network needs room too, so the network itself has to fill a flatter picture.
+        stages = (Stage.build(capture, aspect=aspect * share) for share in _FLATTER)
+        flatter = [scene, *(Scene(spec, stage) for stage in stages)]
+        shares = [found._width(aspect) for found in flatter]
+        return next(f for f, share in zip(flatter, shares, strict=True) if share >= _AS_WIDE * max(shares))
 
     def revised(self, capture: Capture) -> Scene:
         """Return this scene of other numbers, such as a series that has become longer: all blocks stand where they did.
@@ -155,6 +169,12 @@ class Scene:
         )
         return self._pose(still, aspect)
 
+    def _width(self, aspect: float) -> float:
+        """Say how wide the network is seen when everything is; in no unit, to be compared."""
+        pose = self.overview(aspect=aspect)
+        left, right = self.stage.plan.bounds_x
+        return (right - left) / math.dist(pose.position, pose.target)
+
     def extent(self) -> NDArray[np.float64]:
         """Return the points that a picture of everything has to hold, ``(n, 3)`` world coordinates."""
         return self._points("all", "camera")
@@ -173,7 +193,7 @@ class Scene:
         if target == "all" and self._own is not None:
             return self._own.extent
         if target == "all":
-            return np.concatenate([plan.corners(), self._room_for_scores()])
+            return np.concatenate([plan.corners(), self._room_for_scores(), *self._beside])
         node = target.removeprefix("layer:")
         if node == target or node not in plan.placements:
             names = ", ".join(plan.placements)

@@ -60,7 +60,23 @@ class PointPick:
     index: int
 
 
-Pick = CellPick | EdgePick | LayerPick | PointPick
+@dataclass(frozen=True)
+class ScorePick:
+    """An attention score.
+
+    Attributes
+    ----------
+    layer
+        Node id; `None` for the rollout.
+    """
+
+    layer: str | None
+    head: int
+    query: int
+    key: int
+
+
+Pick = ScorePick | CellPick | EdgePick | LayerPick | PointPick
 
 
 @dataclass(frozen=True)

@@ -239,8 +239,33 @@ class Attributions(View):
         return Insights(attributions=(self.method or "grad_cam",))
 
 
+class AttentionSheets(View):
+    """The scores of every attention layer as sheets above the network: queries down, keys to the right, a sheet a head.
+
+    Attributes
+    ----------
+    rollout
+        Whether one further sheet follows attention through all layers of self-attention.
+    """
+
+    kind: Literal["attention"]
+    colormap: str = DEFAULT_SEQUENTIAL
+    rollout: bool = True
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights(attention=True)
+
+    @field_validator("colormap")
+    @classmethod
+    def _sequential(cls, name: str) -> str:
+        return _one_of(name, SEQUENTIAL, "colour map for numbers from zero up")
+
+
 ViewSpec = Annotated[
-    Structure | Activations | ConnectionsView | EmbeddingCloud | Channels | Attributions, Field(discriminator="kind")
+    AttentionSheets | Structure | Activations | ConnectionsView | EmbeddingCloud | Channels | Attributions,
+    Field(discriminator="kind"),
 ]
 KINDS = tuple(str(view.model_fields["kind"].annotation.__args__[0]) for view in get_args(get_args(ViewSpec)[0]))
 """The kinds of views, as scene files call them."""

@@ -5,8 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 import nnviz3d
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import ModelError
 
@@ -137,3 +141,17 @@ def test_a_model_without_attention_says_so(tmp_path):
     with pytest.raises(ModelError, match="plain has no attention layer"):
         nnviz3d.capture(model, np.ones((1, 4), np.float32), insights=Insights(attention=True), out=tmp_path / "r.zarr")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_bundled_transformer_reads_digits_that_it_was_not_trained_on():
+    digits = load_digits()
+    x = (digits.images[..., np.newaxis] / 16).astype("float32")
+    _, x, _, y = train_test_split(x, digits.target, test_size=360, random_state=0, stratify=digits.target)
+    model = keras.saving.load_model(bundled("attention.keras"))
+    assert np.mean(model.predict(x, verbose=0).argmax(axis=1) == y) > 0.94
+    ready = open_capture(bundled("attention.zarr.zip"))
+    for name in ("attention", "attention_1"):
+        scores = np.stack([ready.insights(i).attention(name) for i in range(ready.committed)])
+        assert scores.shape == (10, 4, 8, 8)
+        assert np.allclose(scores.sum(axis=-1), 1, atol=1e-5)
+    assert list(ready.labels) == list(range(10))

@@ -149,6 +149,8 @@ def explained_capture(path: Path) -> Capture:
                 explained = Explained(slot, other, 0.0, None)
                 found = [Attribution(method, layer, one, explained, {}, *measured) for one in strong]
                 explanations.write_attribution(writer, slot, found)
+        scores = np.random.default_rng(13).dirichlet(np.ones(4), size=(3, 2, 5))
+        explanations.write_attention(writer, "dense", 0, scores.astype(np.float32))
 
     return write(
         path,

@@ -8,6 +8,7 @@ from typing import Any
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.spec import (
     Activations,
+    AttentionSheets,
     Attributions,
     Channels,
     ConnectionsView,
@@ -17,6 +18,7 @@ from nnviz3d.scene.spec import (
 )
 from nnviz3d.scene.stage import Stage, View
 from nnviz3d.scene.views.activations import ActivationsView
+from nnviz3d.scene.views.attention import AttentionView
 from nnviz3d.scene.views.attributions import AttributionsView
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.connections import ConnectionLinesView
@@ -28,6 +30,7 @@ _BUILDERS: dict[type, Callable[[Any, Stage, SceneSpec], View]] = {
     Activations: ActivationsView,
     ConnectionsView: ConnectionLinesView,
     Attributions: AttributionsView,
+    AttentionSheets: AttentionView,
     Channels: ChannelsView,
     EmbeddingCloud: EmbeddingView,
 }

@@ -14,7 +14,8 @@ from nnviz3d.data.insights import Embedding
 from nnviz3d.data.records import axes_of
 from nnviz3d.scene.colors import NEGATIVE, POSITIVE, score
 from nnviz3d.scene.primitives import Callout, Color, KeyRow, Lines, Primitive, Row, Span, TextRow
-from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick, PointPick, Selection
+from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick, PointPick, ScorePick, Selection
+from nnviz3d.scene.sheets import Sheet, hang, sheet_scores
 from nnviz3d.scene.stage import Stage, class_name, head_of, is_classifier, shape_text
 from nnviz3d.scene.views.attributions import title_of
 from nnviz3d.scene.views.connections import curves
@@ -98,6 +99,9 @@ class DetailsView:
             case EdgePick():
                 ends = ((pick.source, pick.source_index), (pick.target, pick.target_index))
                 return [_span(self._stage, layer, index) for layer, index in ends]
+            case ScorePick():
+                sheet = Sheet(pick.layer, pick.head)
+                return [hung.span(pick) for hung in hang(self._stage) if hung.sheet == sheet]
             case LayerPick():
                 place = self._stage.place(pick.layer)
                 return [Span(place.origin, place.size)]
@@ -119,6 +123,8 @@ def facts(stage: Stage, pick: Pick, selection: Selection) -> Facts | None:
             return _facts_of_cell(stage, pick, selection)
         case EdgePick():
             return _facts_of_edge(stage, pick, selection.sample)
+        case ScorePick():
+            return _facts_of_score(stage, pick, selection.sample)
         case LayerPick():
             node = stage.graph.node(pick.layer)
             known = stage.place(node.id).grid.shape if None in node.shape else None
@@ -212,6 +218,14 @@ def _facts_of_edge(stage: Stage, pick: EdgePick, sample: int) -> Facts | None:
     product = weight * value + np.float32(0)
     parts = (("weight", exact(weight)), ("activation", exact(value)), ("contribution", exact(product)))
     return Facts(title, parts=parts)
+
+
+def _facts_of_score(stage: Stage, pick: ScorePick, sample: int) -> Facts | None:
+    scores = sheet_scores(stage, Sheet(pick.layer, pick.head), sample)
+    if scores is None or pick.query >= scores.shape[0] or pick.key >= scores.shape[1]:
+        return None
+    whose = "rollout of attention" if pick.layer is None else f"{pick.layer}: attention head {pick.head}"
+    return Facts(f"{whose}, query {pick.query}, key {pick.key}", exact(scores[pick.query, pick.key]))
 
 
 def _words(stage: Stage, layer: str, index: tuple[int, ...]) -> str:

@@ -1,0 +1,143 @@
+"""The attention scores of every layer as sheets above the network: heads, queries and keys; and their rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.colors import Colormap, colormap, number
+from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Row, ScaleRow, TextRow, Voxels
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.sheets import Hung, chained, hang, sheet_scores
+from nnviz3d.scene.spec import AttentionSheets, SceneSpec
+from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.views.structure import FAMILIES
+
+_STEPS = 24
+"""Points of a line from a layer to its sheets."""
+
+
+class AttentionView:
+    """The sheets, what names them, and the lines to their layers.
+
+    Attributes
+    ----------
+    extent_beside
+        ``(n, 3)``: world coordinates that a picture has to hold beside the network.
+    """
+
+    duration = 0.0
+
+    def __init__(self, spec: AttentionSheets, stage: Stage, scene: SceneSpec) -> None:
+        self._spec = spec
+        self._stage = stage
+        self._hung = hang(stage, with_rollout=spec.rollout)
+        if not self._hung:
+            raise SceneError(
+                f"kind: {stage.capture.path.name} holds no attention scores; capture the model with --attention, or choose "
+                "a model that has attention layers."
+            )
+        self.extent_beside = np.array([corner for hung in self._hung for corner in _corners(hung)])
+        self._kept: dict[Selection, tuple[Primitive, ...]] = {}
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the same sheets at all times."""
+        if selection not in self._kept:
+            self._kept = {selection: self._build(selection)}
+        return self._kept[selection]
+
+    def _build(self, selection: Selection) -> tuple[Primitive, ...]:
+        scores = {hung.sheet: sheet_scores(self._stage, hung.sheet, selection.sample) for hung in self._hung}
+        known = {sheet: found for sheet, found in scores.items() if found is not None}
+        tops: dict[str | None, float] = {}
+        for sheet, found in known.items():
+            tops[sheet.layer] = max(tops.get(sheet.layer, 0.0), float(found.max()))
+        chosen = colormap(selection.colormap or self._spec.colormap)
+        colors = colormap(self._spec.colormap) if chosen.diverging else chosen
+        sheets: list[Primitive] = []
+        for hung in (hung for hung in self._hung if hung.sheet in known):
+            seen = 1.0 if selection.layer in (None, hung.sheet.layer) else 0.3
+            sheets.append(_voxels(hung, known[hung.sheet], colors, tops[hung.sheet.layer], seen))
+            sheets.append(Box(hung.sheet.name, hung.origin, hung.size, FAMILIES["attention"], 0.3 * seen))
+        return (*sheets, self._lines(), Labels("attention", tuple(self._names())), _legend(colors, list(tops.values())))
+
+    def _lines(self) -> Lines:
+        """Lead from each layer's block to the middle of its sheets."""
+        points = []
+        for layer, group in groupby(self._hung, key=lambda hung: hung.sheet.layer):
+            if layer is None:
+                continue
+            low, high = _bounds(list(group))
+            place = self._stage.place(layer)
+            start = np.array([place.center[0], place.origin[1] + place.size[1], place.center[2]])
+            end = np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
+            points.append(_curve(start, end))
+        colors = np.tile(np.array([*FAMILIES["attention"], 0.8], dtype=np.float32), (len(points), 1))
+        return Lines("attention", np.stack(points), colors, width=1.8)
+
+    def _names(self) -> list[Label]:
+        labels = []
+        for layer, hung_of_layer in groupby(self._hung, key=lambda hung: hung.sheet.layer):
+            group = list(hung_of_layer)
+            low, high = _bounds(group)
+            span = tuple(float(n) for n in high - low)
+            queries, keys = group[0].shape
+            if layer is None:
+                lines = ("rollout", f"through {len(chained(self._stage))} layers · {queries} × {keys}")
+            else:
+                heads = f"{len(group)} heads" if len(group) > 1 else "1 head"
+                lines = (layer.split("/")[-1], f"{heads} · {queries} queries × {keys} keys")
+                labels += [
+                    Label(hung.origin, (f"head {hung.sheet.head}",), "above", 4.0, 0.8, small=True, span=hung.size)
+                    for hung in group
+                    if len(group) > 1
+                ]
+            labels.append(
+                Label(tuple(float(n) for n in low), lines, priority=8.0, span=span)  # type: ignore[arg-type]
+            )
+        return labels
+
+
+def _voxels(hung: Hung, scores: NDArray[np.float32], colors: Colormap, top: float, seen: float) -> Voxels:
+    return Voxels(
+        hung.sheet.name,
+        scores[::-1].T[:, :, np.newaxis],
+        hung.origin,
+        (hung.cell, hung.cell, hung.cell),
+        colors,
+        (0.0, top or 1.0),
+        emphasis=seen,
+    )
+
+
+def _legend(colors: Colormap, tops: Sequence[float]) -> Panel:
+    rows: list[Row] = []
+    if tops:
+        span = number(min(tops)) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"
+        rows.append(TextRow(f"attention, up to each layer's m: {span}", "quiet"))
+        rows.append(ScaleRow(colors, ((0.0, "0"), (0.5, "m/2"), (1.0, "m"))))
+    rows.append(TextRow("how much a row (query) takes from a column (key)", "quiet"))
+    return Panel("attention", "bottom-left", tuple(rows))
+
+
+def _corners(hung: Hung) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    low = np.array(hung.origin)
+    return low, low + np.array(hung.size)
+
+
+def _bounds(group: Sequence[Hung]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    lows, highs = zip(*(_corners(hung) for hung in group), strict=True)
+    return np.min(lows, axis=0), np.max(highs, axis=0)
+
+
+def _curve(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Rise straight from the start, and arrive straight from below."""
+    share = np.linspace(0, 1, _STEPS)[:, np.newaxis]
+    points = start + (end - start) * share
+    sideways = share * share * (3 - 2 * share)
+    points[:, 0:1] = start[0] + (end[0] - start[0]) * sideways
+    return points.astype(np.float32)

@@ -1,0 +1,133 @@
+"""Sheets show exactly the captured scores: queries down, keys to the right, and a pick tells the score and its place."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from nnviz3d.analysis.rollout import rollout
+from nnviz3d.apps.pointing import pick_at, say
+from nnviz3d.data.explanations import write_attention
+from nnviz3d.errors import SceneError
+from nnviz3d.render.picking import Eye
+from nnviz3d.scene.primitives import Labels, Lines, Panel, ScaleRow, Voxels
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import ScorePick, Selection
+from nnviz3d.scene.sheets import Sheet, hang
+from nnviz3d.scene.spec import parse_scene
+from tests.support.captures import write
+from tests.support.graphs import chain
+
+SPEC = parse_scene({"format": 1, "views": [{"kind": "structure"}, {"kind": "attention"}]})
+GRAPH = chain(
+    [
+        ("input", "InputLayer", (5, 6)),
+        ("first", "MultiHeadAttention", (5, 6)),
+        ("second", "Attention", (5, 6)),
+        ("scores", "Dense", (3,)),
+    ]
+)
+HEADS = {"first": 3, "second": 1}
+
+
+def scores_of(name: str, samples: int = 2) -> np.ndarray:
+    random = np.random.default_rng(len(name))
+    return random.dirichlet(np.ones(5), size=(samples, HEADS[name], 5)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory):
+    random = np.random.default_rng(1)
+    values = {node.id: random.random((2, *node.shape), dtype=np.float32) for node in GRAPH}
+
+    def scores(writer):
+        for name in HEADS:
+            write_attention(writer, name, 0, scores_of(name))
+
+    return write(tmp_path_factory.mktemp("attention") / "run.zarr", GRAPH, values, also=[scores])
+
+
+@pytest.fixture(scope="module")
+def scene(capture):
+    return Scene.build(SPEC, capture)
+
+
+def drawn(scene, selection=None, kind=Voxels):
+    return {p.name: p for p in scene.at(0.0, selection).primitives if isinstance(p, kind)}
+
+
+def test_every_head_is_a_sheet_of_its_own_scores_and_rollout_is_one_more(scene):
+    for sample in range(2):
+        sheets = drawn(scene, Selection(sample=sample))
+        assert len(sheets) == 3 + 1 + 1
+        for name, heads in HEADS.items():
+            for head in range(heads):
+                block = sheets[Sheet(name, head).name]
+                expected = scores_of(name)[sample, head]
+                assert np.array_equal(block.values[:, :, 0], expected[::-1].T)
+                assert block.limits == (0.0, scores_of(name)[sample].max())
+                assert block.threshold == 0
+        through = rollout([scores_of("first")[sample], scores_of("second")[sample]])
+        assert np.array_equal(sheets[Sheet(None).name].values[:, :, 0], through[::-1].T)
+
+
+def test_sheets_hang_above_the_network_apart_from_each_other_and_in_the_picture(scene):
+    hung = hang(scene.stage)
+    top = max(p.origin[1] + p.size[1] for p in scene.stage.plan.placements.values())
+    boxes = [(np.array(h.origin[:2]), np.array(h.origin[:2]) + h.size[:2]) for h in hung]
+    assert all(low[1] > top for low, _ in boxes)
+    for i, (low, high) in enumerate(boxes):
+        for other_low, other_high in boxes[:i]:
+            assert np.any(high <= other_low) or np.any(other_high <= low)
+    eye = Eye.of(scene.overview(aspect=16 / 9), (1280, 720))
+    seen, _ = eye.project(np.array([corner for low_high in boxes for corner in low_high] @ np.eye(2, 3)))
+    assert np.all((seen >= 0) & (seen <= (1280, 720)))
+
+
+def test_a_pick_says_head_query_key_and_the_exact_score(scene):
+    size = (1280, 720)
+    pose = scene.overview(aspect=16 / 9)
+    session = SimpleNamespace(
+        scene=scene, t=0.0, selection=Selection(sample=1), renderer=SimpleNamespace(pose=lambda: pose, size=size)
+    )
+    place = next(hung for hung in hang(scene.stage) if hung.sheet == Sheet("first", 2))
+    asked = ScorePick("first", 2, query=1, key=4)
+    span = place.span(asked)
+    front = np.array(span.origin) + np.array(span.size) * (0.5, 0.5, 1.0)
+    (at,), _ = Eye.of(pose, size).project(front[np.newaxis])
+    assert pick_at(session, tuple(at)) == asked
+    session.selection = Selection(sample=1, pick=asked)
+    expected = str(scores_of("first")[1, 2, 1, 4])
+    assert say(session) == f"first: attention head 2, query 1, key 4 = {expected}"
+    session.selection = Selection(sample=1, pick=ScorePick(None, 0, 3, 3))
+    assert say(session).startswith("rollout of attention, query 3, key 3 = 0.")
+    marks = [p for p in scene.at(0.0, Selection(sample=1, pick=asked)).primitives if isinstance(p, Lines)]
+    assert any(p.name == "pick/frames" for p in marks)
+
+
+def test_names_lines_and_the_scale(scene):
+    words = [label.lines[0] for label in drawn(scene, kind=Labels)["attention"].labels]
+    assert sorted(words) == ["first", "head 0", "head 1", "head 2", "rollout", "second"]
+    assert len(drawn(scene, kind=Lines)["attention"].points) == 2
+    rows = drawn(scene, kind=Panel)["attention"].rows
+    assert [t for t, _ in next(r for r in rows if isinstance(r, ScaleRow)).ticks] == [0.0, 0.5, 1.0]
+    chosen = drawn(scene, Selection(layer="second"))
+    assert chosen[Sheet("second").name].emphasis == 1 > chosen[Sheet("first", 1).name].emphasis
+
+
+def test_nothing_new_is_made_while_nothing_changes(scene):
+    assert drawn(scene)[Sheet("first").name] is drawn(scene)[Sheet("first").name]
+
+
+def test_without_rollout(capture):
+    spec = parse_scene({"format": 1, "views": [{"kind": "attention", "rollout": False}]})
+    assert Sheet(None).name not in drawn(Scene.build(spec, capture))
+
+
+def test_a_capture_without_attention_is_told_so(small_capture):
+    with pytest.raises(SceneError, match=r"views\[1\]\.kind: .* holds no attention scores; capture .* --attention"):
+        Scene.build(SPEC, small_capture)
+
+
+def test_the_scene_says_that_it_needs_attention():
+    assert SPEC.needs().attention
