@@ -29,7 +29,7 @@ from nnviz3d.scene.views.details import facts_of_point
 
 COLORED = 10
 """Classes that have a colour of their own, the most frequent ones; more could not be told apart."""
-_SIZE, _WRONG = 11.0, 21.0
+_SIZE, _WRONG = 14.0, 25.0
 """Diameters in pixels of a 720 pixels high picture."""
 _MANY = 1500
 """Points up to which they have the full size; more are smaller, so that they do not cover each other."""
