@@ -136,3 +136,12 @@ def test_pictures_that_drive_channels_stand_at_them_and_dead_ones_are_dim_and_na
     (legend,) = (p for p in shown.primitives if isinstance(p, Panel) and p.name == "channels")
     assert legend.rows[0].text == f"{len(found.channels)} of 64 channels of conv2d_2 in their order"
     assert legend.rows[1].text.endswith(f"; {found.dead.sum()} dead")
+
+
+def test_the_order_by_contribution_is_that_of_gradient_times_activation(explained_capture):
+    scene = scene_of(explained_capture, layer="conv", order="contribution")
+    for sample in (0, 2):
+        tiles = tiles_of(scene.at(9.0, Selection(sample=sample)))
+        gradient = explained_capture.insights(sample).gradient("conv")
+        total = (gradient * explained_capture.activation("conv", sample)).sum(axis=(0, 1))
+        assert (np.diff(total[tiles.channels]) <= 0).all()
