@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nnviz3d.data import explanations
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.graph import ModelGraph
-from nnviz3d.data.insights import PREDICTED, Attribution, Explained, Target
+from nnviz3d.data.insights import PREDICTED, Attribution, Embedding, Explained, Target
 from nnviz3d.data.records import RANKINGS, Connections, Provenance, Ranking
 from nnviz3d.data.writer import CaptureWriter
 from tests.support.graphs import chain, resnet50_like
@@ -127,14 +127,40 @@ def explained_maps() -> dict[str, NDArray[np.float32]]:
     return {"input": signed, "conv": unsigned}
 
 
+def small_embedding() -> Embedding:
+    """Eight points of ``dense``, on their way in three steps."""
+    random = np.random.default_rng(13)
+    snapshots = random.normal(size=(3, 8, 3)).astype(np.float32)
+    classes = np.arange(8) % len(CLASSES)
+    return Embedding(
+        "dense",
+        "tsne",
+        snapshots[-1],
+        snapshots[0],
+        snapshots,
+        tuple(f"point {i}" for i in range(8)),
+        classes,
+        np.roll(classes, 1),
+        np.linspace(0.3, 1, 8, dtype=np.float32),
+        np.empty((0, 0, 0, 3), np.uint8),
+        random.normal(size=(8, 20)).astype(np.float32),
+        {"trustworthiness": 0.9, "neighbours": 0.5, "kl": 0.3},
+        {"perplexity": 2.0, "seed": 0, "dimensions": 20, "pooled": False, "engine": "opentsne"},
+        "0" * 8,
+    )
+
+
 def explained_capture(path: Path) -> Capture:
-    """The small capture with two targets, gradients, and maps by two methods; the answer's map by Grad-CAM measured."""
+    """The small capture with two targets, gradients, maps by two methods, measured for the answer, and more."""
     values, gradients, maps = small_values(), explained_gradients(), explained_maps()
     answers = values["scores"].argmax(axis=1)
     other = Target("scores", 1)
     shares = np.linspace(0, 1, 5, dtype=np.float32)
 
     def also(writer: CaptureWriter) -> None:
+        explanations.write_embedding(writer, small_embedding())
+        scores = np.random.default_rng(14).dirichlet(np.ones(6), size=(3, 2, 6)).astype(np.float32)
+        explanations.write_attention(writer, "conv", 0, scores)
         scores = np.array([9.25, 4.5, 2.75])
         explanations.write_targets(writer, PREDICTED, "scores", answers, scores, np.full(3, 0.5))
         explanations.write_targets(writer, other.slot, "scores", np.full(3, 1), scores / -2, None)
