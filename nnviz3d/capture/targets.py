@@ -114,7 +114,7 @@ def read_target(text: str, graph: ModelGraph, classes: Sequence[str] | None) -> 
     match = _NUMBER_OF_OUTPUT.fullmatch(asked)
     if match is not None and match[1] in graph.outputs:
         return _within(Target(match[1], int(match[2])), graph, None)
-    if match is not None and (match[1] in graph or classes is None):
+    if match is not None and _folded(asked) not in map(_folded, classes or ()):
         outputs = ", ".join(graph.outputs)
         raise ModelError(
             f"{match[1]!r} is no output of {graph.name}; expected one of {outputs}, as in {_example(graph)}."

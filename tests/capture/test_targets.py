@@ -57,6 +57,7 @@ def test_the_head_is_the_last_vector_and_other_outputs_are_named():
             "net.keras has no class 'zzz'; there are tench, great white shark, Espresso, crane, x.",
         ),
         ("crane", ANIMALS, "The classes 3 and 4 are both called 'crane'; give the number."),
+        ("dense[2]", ANIMALS, "'dense' is no output of net.keras; expected one of out0, as in out0[0]."),
         ("start[0]", ANIMALS, "'start' is no output of net.keras; expected one of out0, as in out0[0]."),
         (
             "dog",
