@@ -9,6 +9,7 @@ from typing import Any
 from nnviz3d.apps.live import Answer, Live
 from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.worker import STAGES
+from nnviz3d.data.insights import Explained, Target
 from nnviz3d.data.series import CaptureSeries
 from nnviz3d.errors import UserError
 from nnviz3d.render.renderer import Renderer
@@ -95,6 +96,16 @@ class Session:
         """Change what is selected: the fields of `Selection` by name."""
         self.selection = replace(self.selection, **changes)
 
+    @property
+    def targets(self) -> tuple[Explained, ...]:
+        """What was explained of the sample that is shown, the model's own answer first."""
+        return self.scene.stage.insights(self.selection.sample).targets
+
+    def explain(self, target: Target | None) -> None:
+        """Look at another of the explained targets, or at the model's own answer; a sample without it keeps its own."""
+        known = target in [found.target for found in self.targets]
+        self.select(target=target if known else None)
+
     def drawn(self) -> None:
         """Take note that what is selected could be drawn."""
         self._drawn = self.selection
@@ -112,10 +123,14 @@ class Session:
         sample = self._samples[position]
         if sample.index is not None:
             self._wanted = None
-            self.select(sample=sample.index)
+            self._show(sample.index)
         elif self.live is not None and sample.source is not None:
             self._wanted = position
             self.live.ask(sample.source)
+
+    def _show(self, sample: int) -> None:
+        self.select(sample=sample)
+        self.explain(self.selection.target)
 
     def step(self, by: int) -> None:
         """Choose the next or the previous sample, around the ends."""
@@ -159,7 +174,7 @@ class Session:
         for position in positions:
             self._samples[position] = replace(self._samples[position], index=index)
         if expected:
-            self.select(sample=index)
+            self._show(index)
         self._forget(live)
 
     def _forget(self, live: Live) -> None:

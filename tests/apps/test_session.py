@@ -14,6 +14,7 @@ from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.worker import WorkerCrashed
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.insights import Target
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.data.writer import zip_folder
 from nnviz3d.errors import UserError
@@ -219,3 +220,21 @@ def test_the_weight_of_a_live_model_is_not_told_for_its_next_numbers(session, st
     session.choose(1)
     arrive(session)
     assert session.selection.pick is None
+
+
+def test_a_target_that_the_next_sample_lacks_gives_way_to_its_own_answer(explained_capture):
+    session = Session(Scene.build(default_scene(), explained_capture), SimpleNamespace())
+    for sample in range(3):
+        session.choose(sample)
+        assert session.targets == explained_capture.insights(sample).targets
+    session.choose(0)
+    answer, other = (found.target for found in session.targets)
+    session.explain(other)
+    session.choose(1)
+    assert session.selection.target == other, "all samples have it"
+    session.choose(0)
+    session.explain(answer)
+    session.choose(2)
+    assert session.selection.target == (answer if answer in [f.target for f in session.targets] else None)
+    session.explain(Target("scores", 0))
+    assert session.selection.target is None
