@@ -69,11 +69,13 @@ def score_cam(
                 inputs[under] = base + share * (arrays[under][i] - base)
                 return inputs, np.repeat(targets[i], len(k))
 
-            scores = answers(len(telling), seen).astype(np.float64)
+            def advance(done: int, of: int, i: int = i) -> None:
+                settings.report(i * of + done, len(targets) * of)
+
+            scores = answers(len(telling), seen, advance).astype(np.float64)
             weights = np.exp(scores - scores.max())
             weights /= weights.sum()
             maps.append(rectified(np.tensordot(weights, channels, 1)).astype(np.float32))
-            settings.report(i + 1, len(targets))
     return np.stack(maps)
 
 
