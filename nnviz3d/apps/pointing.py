@@ -12,6 +12,7 @@ from nnviz3d.scene.sheets import Sheet, hang
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.views.attributions import MAP
 from nnviz3d.scene.views.details import facts
+from nnviz3d.scene.views.statistics import histogram_of
 
 
 def pick_at(session: Session, at: tuple[float, float]) -> Pick | None:
@@ -50,6 +51,8 @@ def _meant(stage: Stage, hit: Hit) -> Pick | None:
         case CellHit() if (sheet := Sheet.of_name(hit.name)) is not None:
             return next((hung.pick(hit.cell) for hung in hang(stage) if hung.sheet == sheet), None)
         case CellHit():
+            if hit.name not in stage.graph:
+                return next((LayerPick(node.id) for node in stage.graph if histogram_of(node.id) == hit.name), None)
             index = stage.place(hit.name).grid.index(hit.cell)
             return None if index is None else CellPick(hit.name, index)
         case PixelHit():

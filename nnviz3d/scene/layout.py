@@ -98,6 +98,8 @@ class Plan:
 
     placements: Mapping[str, Placement]
     rows: tuple[Row, ...]
+    headroom: float = 0.0
+    """World height that is kept free above each block."""
 
     @property
     def bounds_x(self) -> tuple[float, float]:
@@ -105,15 +107,17 @@ class Plan:
         return min(row.left for row in self.rows), max(row.right for row in self.rows)
 
     def corners(self, nodes: Sequence[str] | None = None) -> NDArray[np.float64]:
-        """Return the eight corners of each block, or of the chosen ones: ``(8n, 3)`` world coordinates."""
+        """Return the corners of each block and its headroom, or of the chosen ones: ``(8n, 3)`` world coordinates."""
         chosen = self.placements.values() if nodes is None else [self.placements[n] for n in nodes]
         low = np.array([p.origin for p in chosen])
-        size = np.array([p.size for p in chosen])
+        size = np.array([p.size for p in chosen]) + np.array([0.0, self.headroom, 0.0])
         unit = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
         return np.asarray((low[:, np.newaxis] + unit * size[:, np.newaxis]).reshape(-1, 3))
 
 
-def lay_out(graph: ModelGraph, shapes: Mapping[str, tuple[int, ...]], *, aspect: float = 16 / 9) -> Plan:
+def lay_out(
+    graph: ModelGraph, shapes: Mapping[str, tuple[int, ...]], *, aspect: float = 16 / 9, headroom: float = 0.0
+) -> Plan:
     """Place every node of a graph.
 
     Parameters
@@ -124,17 +128,19 @@ def lay_out(graph: ModelGraph, shapes: Mapping[str, tuple[int, ...]], *, aspect:
         The real shapes of a sample, for the nodes that were captured; the others take the graph's.
     aspect
         Width over height of the picture to fill.
+    headroom
+        World height to keep free above each block.
     """
     grids = {node.id: grid_for(shapes.get(node.id) or known_shape(node)) for node in graph}
     flow = _Flow.of(graph, grids)
     best: tuple[float, list[int]] = (float("inf"), [0])
     for rows in range(1, min(_MOST_ROWS, flow.ranks) + 1):
         breaks = flow.breaks(rows)
-        best = min(best, (_distance(_place(graph, grids, flow, breaks), aspect), breaks))
+        best = min(best, (_distance(_place(graph, grids, flow, breaks, headroom), aspect), breaks))
     nearest, breaks = best
     # What is still free at the sides goes between the blocks, where lines and labels can use it.
     for ease in _EASES:
-        plan = _place(graph, grids, flow, breaks, ease)
+        plan = _place(graph, grids, flow, breaks, headroom, ease)
         if _distance(plan, aspect) <= nearest * _CLOSE:
             break
     return plan
@@ -240,7 +246,12 @@ def _gap_before(node: LayerNode, graph: ModelGraph, fan_out: Mapping[str, int]) 
 
 
 def _place(
-    graph: ModelGraph, grids: Mapping[str, CellGrid], flow: _Flow, breaks: Sequence[int], ease: float = 1.0
+    graph: ModelGraph,
+    grids: Mapping[str, CellGrid],
+    flow: _Flow,
+    breaks: Sequence[int],
+    headroom: float,
+    ease: float = 1.0,
 ) -> Plan:
     row_of = [bisect_right(breaks, rank) - 1 for rank in range(flow.ranks)]
     lefts, rights = _columns(flow, breaks, row_of, ease)
@@ -248,7 +259,7 @@ def _place(
     for node in graph:
         spot = flow.spots[node.id]
         heights = lane_heights[row_of[spot.rank]]
-        heights[spot.lane] = max(heights.get(spot.lane, 0.0), flow.sizes[node.id][1])
+        heights[spot.lane] = max(heights.get(spot.lane, 0.0), flow.sizes[node.id][1] + headroom)
 
     # Labels keep their size on the screen, so the more rows there are, the more of the world one takes.
     content = sum(sum(heights.values()) + _ROW_GAP for heights in lane_heights)
@@ -275,11 +286,11 @@ def _place(
         spot, size, grid = flow.spots[node.id], flow.sizes[node.id], grids[node.id]
         row = row_of[spot.rank]
         x = (lefts[spot.rank] + rights[spot.rank] - size[0]) / 2 - shift_x
-        y = middles[row][spot.lane] - size[1] / 2 - shift_y
+        y = middles[row][spot.lane] - (size[1] + headroom) / 2 - shift_y
         cell = (size[0] / grid.size[0], size[1] / grid.size[1], size[2] / grid.size[2])
         placements[node.id] = Placement(node.id, grid, (x, y, -size[2] / 2), cell, row, spot.rank, spot.lane)
     shifted = tuple(Row(r.bottom - shift_y, r.top - shift_y, r.left - shift_x, r.right - shift_x) for r in rows)
-    return Plan(placements, shifted)
+    return Plan(placements, shifted, headroom)
 
 
 def _columns(flow: _Flow, breaks: Sequence[int], row_of: Sequence[int], ease: float) -> tuple[list[float], list[float]]:

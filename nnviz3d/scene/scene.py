@@ -96,11 +96,12 @@ class Scene:
             raise SceneError(
                 f"{capture.path.name} holds no activations, which the scene shows; capture the model again."
             )
-        scene = Scene(spec, Stage.build(capture, aspect=aspect))
+        headroom = max((view.headroom for view in spec.views), default=0.0)
+        scene = Scene(spec, Stage.build(capture, aspect=aspect, headroom=headroom))
         if not scene._beside:
             return scene
         # What stands above the network needs room too, so the network itself has to fill a flatter picture.
-        stages = (Stage.build(capture, aspect=aspect * share) for share in _FLATTER)
+        stages = (Stage.build(capture, aspect=aspect * share, headroom=headroom) for share in _FLATTER)
         flatter = [scene, *(Scene(spec, stage) for stage in stages)]
         shares = [found._width(aspect) for found in flatter]
         return next(f for f, share in zip(flatter, shares, strict=True) if share >= _AS_WIDE * max(shares))

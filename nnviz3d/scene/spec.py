@@ -38,6 +38,11 @@ class View(_Strict):
         """What a capture must hold for this view beyond one forward pass."""
         return Insights()
 
+    @property
+    def headroom(self) -> float:
+        """World height that this view takes above each block."""
+        return 0.0
+
 
 class Source(_Strict):
     """Where the numbers come from: a ready capture, or a model and what to feed it. Files are relative to the scene.
@@ -263,8 +268,19 @@ class AttentionSheets(View):
         return _one_of(name, SEQUENTIAL, "colour map for numbers from zero up")
 
 
+class Statistics(View):
+    """A histogram on each block whose numbers were captured, with their mean, standard deviation and zeros."""
+
+    kind: Literal["statistics"]
+
+    @property
+    def headroom(self) -> float:
+        """World height that the histograms and their figures take above each block."""
+        return 1.2
+
+
 ViewSpec = Annotated[
-    AttentionSheets | Structure | Activations | ConnectionsView | EmbeddingCloud | Channels | Attributions,
+    AttentionSheets | Structure | Activations | ConnectionsView | EmbeddingCloud | Channels | Attributions | Statistics,
     Field(discriminator="kind"),
 ]
 KINDS = tuple(str(view.model_fields["kind"].annotation.__args__[0]) for view in get_args(get_args(ViewSpec)[0]))

@@ -70,13 +70,13 @@ class Stage:
     _insights: dict[int, SampleInsights] = field(default_factory=dict)
 
     @staticmethod
-    def build(capture: Capture, *, aspect: float) -> Stage:
-        """Lay the capture's graph out for a picture of this aspect (width over height)."""
+    def build(capture: Capture, *, aspect: float, headroom: float = 0.0) -> Stage:
+        """Lay the capture's graph out for a picture of this aspect (width over height), with room above each block."""
         shapes = {}
         for node in capture.graph:
             if capture.has_activations(node.id):
                 shapes[node.id] = capture.activation_shape(node.id)
-        plan = lay_out(capture.graph, shapes, aspect=aspect)
+        plan = lay_out(capture.graph, shapes, aspect=aspect, headroom=headroom)
         return Stage(capture, plan, route_edges(capture.graph, plan))
 
     @property

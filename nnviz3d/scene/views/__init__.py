@@ -14,6 +14,7 @@ from nnviz3d.scene.spec import (
     ConnectionsView,
     EmbeddingCloud,
     SceneSpec,
+    Statistics,
     Structure,
 )
 from nnviz3d.scene.stage import Stage, View
@@ -23,6 +24,7 @@ from nnviz3d.scene.views.attributions import AttributionsView
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.connections import ConnectionLinesView
 from nnviz3d.scene.views.embedding import EmbeddingView
+from nnviz3d.scene.views.statistics import StatisticsView
 from nnviz3d.scene.views.structure import StructureView
 
 _BUILDERS: dict[type, Callable[[Any, Stage, SceneSpec], View]] = {
@@ -33,6 +35,7 @@ _BUILDERS: dict[type, Callable[[Any, Stage, SceneSpec], View]] = {
     AttentionSheets: AttentionView,
     Channels: ChannelsView,
     EmbeddingCloud: EmbeddingView,
+    Statistics: StatisticsView,
 }
 
 
