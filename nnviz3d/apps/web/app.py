@@ -16,6 +16,7 @@ from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.appearance import Appearance
 from nnviz3d.apps.web.clients import Clients
 from nnviz3d.apps.web.files import add_files
+from nnviz3d.apps.web.insights import Insights
 from nnviz3d.apps.web.layers import Layers
 from nnviz3d.apps.web.page import GONE, build_page
 from nnviz3d.apps.web.pages import MODULE, add_pages
@@ -51,6 +52,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self.title = session.scene.spec.title or session.scene.stage.graph.name
         self.samples = Samples(self)
         self.layers = Layers(self)
+        self.insights = Insights(self)
         self.appearance = Appearance(self)
         self.transport = Transport(self)
         self._clients = Clients(self._count)
@@ -151,7 +153,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
     def synchronize(self) -> None:
         """Let all pages show what is selected."""
         with self.state:
-            for panel in (self.samples, self.layers, self.appearance):
+            for panel in (self.samples, self.layers, self.insights, self.appearance):
                 panel.synchronize()
 
     def _ticked(self) -> None:

@@ -36,6 +36,7 @@ def build_page(app: WebApp) -> Any:
         ):
             with html.Div(classes="panels"):
                 app.samples.build()
+                app.insights.build()
                 app.appearance.build()
                 app.layers.build()
         with v.VMain(classes="stage"):
