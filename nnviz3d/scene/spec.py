@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from functools import reduce
+from glob import escape
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -172,6 +173,12 @@ class EmbeddingCloud(View):
     layer: str | None = None
     color: Literal["label", "prediction"] = "label"
     animate: Reveal = Reveal()
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        # A layer's own name, even where it reads like a pattern of several.
+        return Insights(embeddings=() if self.layer is None else (escape(self.layer),))
 
 
 class Move(_Strict):

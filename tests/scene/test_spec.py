@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
 from nnviz3d.apps.source import bundled_scenes
 from nnviz3d.data.bundled import gallery
+from nnviz3d.data.request import Insights
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene, parse_scene, read_scene
@@ -174,3 +176,12 @@ class TestAgainstACapture:
                 import tomllib
 
                 parse_scene(tomllib.loads(block))
+
+
+def test_a_cloud_of_points_needs_the_layer_it_names_and_no_other():
+    cloud = {"kind": "embedding"}
+    assert parse(cloud).needs() == Insights()
+    assert parse({**cloud, "layer": "dense"}).needs() == Insights(embeddings=("dense",))
+    (any_layer,) = parse({**cloud, "layer": "*"}).needs().embeddings
+    assert not fnmatchcase("dense", any_layer)
+    assert fnmatchcase("*", any_layer)
