@@ -212,7 +212,7 @@ def _check(vectors: Floats, options: EmbeddingOptions) -> float:
     if options.perplexity > most:
         raise ModelError(
             f"A perplexity of {options.perplexity:g} needs at least {int(np.ceil(3 * options.perplexity)) + 1} samples, "
-            f"and there are {count}; choose at most {most:.3g}."
+            f"and there are {count}; choose at most {np.floor(10 * most) / 10:g}."
         )
     return options.perplexity
 
