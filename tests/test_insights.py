@@ -1,0 +1,106 @@
+"""Everything that can be asked for beyond one forward pass, by one command line, and then looked at."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.data.insights import Target
+
+pytestmark = pytest.mark.tensorflow
+WANTED = (
+    *("--gradients", "--attribution", "grad_cam,integrated_gradients", "--class", "5"),
+    *("--features", "conv2d_2[0:3]", "--steps", "24"),
+    *("--embed", "dense", "--dataset", "digits:0-59", "--pca"),
+)
+
+
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "nnviz3d", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `run.zarr` stands, which one command has made."""
+    folder = tmp_path_factory.mktemp("insights")
+    done = run("capture", str(bundled("digits.keras")), "--input", "digits:7", *WANTED, "-o", "run.zarr", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def capture(folder: Path) -> Capture:
+    return open_capture(folder / "run.zarr")
+
+
+def test_all_of_it_is_there(capture: Capture):
+    explained = capture.insights(0).targets
+    assert [found.target for found in explained] == [Target("dense_1", 5)]
+    assert explained[0].probability == pytest.approx(float(capture.activation("dense_1")[5]))
+    assert capture.methods == ("grad_cam", "integrated_gradients")
+    for node in capture.graph:
+        gradient = capture.insights(0).gradient(node.id)
+        assert gradient is not None, node.id
+        assert gradient.shape == capture.activation(node.id).shape
+    assert np.array_equal(capture.insights(0).gradient("dense_1"), np.eye(10, dtype=np.float32)[5])
+    features = capture.features("conv2d_2")
+    assert features is not None
+    assert features.images.shape == (3, 28, 28, 1)
+    assert np.all((features.after > features.before) | features.dead)
+    embedding = capture.embedding("dense")
+    assert (embedding.method, embedding.points.shape) == ("pca", (60, 3))
+    assert np.mean(embedding.labels == embedding.predictions) > 0.9
+
+
+def test_the_gradient_of_the_last_layer_is_its_weights(capture: Capture):
+    """The score is linear in what `dense` gives, so its gradient is one column of the kernel."""
+    kernel = capture.weights("dense_1")["kernel"]
+    assert np.allclose(capture.insights(0).gradient("dense"), kernel[:, 5], rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("quantity", ["gradient", "attribution"])
+def test_the_blocks_show_it_with_both_signs(folder: Path, quantity: str):
+    done = run("snapshot", "run.zarr", "--quantity", quantity, "-o", "a.png", "--size", "640x360", folder=folder)
+    assert done.returncode == 0, done.stderr
+    picture = np.asarray(Image.open(folder / "a.png").convert("RGB")).astype(int)
+    red, blue = picture[..., 0], picture[..., 2]
+    for sign in (red - blue, blue - red):
+        assert np.mean(sign > 90) > 0.003
+
+
+def test_a_class_that_was_not_captured_is_one_sentence(folder: Path):
+    done = run("snapshot", "run.zarr", "--class", "3", "-o", "a.png", folder=folder)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "--class 3" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (("--attribution", "grad_kam"), "score_cam. Did you mean grad_cam"),
+        (("--attribution", "grad_cam", "--class", "10"), "0 to 9"),
+        (("--attribution", "grad_cam", "--at", "dense"), "dense"),
+        (("--features", "conv2d_9"), "conv2d_9"),
+        (("--embed", "dense"), "only 1"),
+        (("--embed", "dense", "--dataset", "digits:0-9", "--perplexity", "50"), "perplexity"),
+        (("--attention",), "attention"),
+    ],
+)
+def test_what_cannot_be_computed_is_one_sentence_and_no_file(tmp_path: Path, wanted: tuple[str, ...], words: str):
+    done = run(
+        "capture", str(bundled("digits.keras")), "--input", "digits:7", *wanted, "-o", "run.zarr", folder=tmp_path
+    )
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert words in last
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
