@@ -1,0 +1,39 @@
+"""Placing points: the engine that tells of its progress against the reference, by time and by what can be trusted."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+from nnviz3d.analysis.embedding import Placed, embed, judge
+from nnviz3d.data.request import EmbeddingOptions
+from tests.benchmarks.timing import interleaved, table
+
+ENGINES = ("opentsne", "sklearn")
+
+
+def compared(vectors: NDArray[np.float32], dimensions: int) -> list[object]:
+    """Place the same vectors by either engine."""
+    placed: dict[str, Placed] = {}
+
+    def run(engine: str) -> None:
+        placed[engine] = embed(vectors, EmbeddingOptions.model_validate({"engine": engine, "dimensions": dimensions}))
+
+    seconds = interleaved({engine: lambda _, e=engine: run(e) for engine in ENGINES}, 1, warm=0)
+    found = placed["opentsne"]
+    judging = interleaved({"": lambda _: judge(found.vectors, found.points)}, 1)[""]
+    assert all(one.quality["trustworthiness"] > 0.98 for one in placed.values())
+    quality = [
+        " and ".join(f"{placed[engine].quality[name]:.3f}" for engine in ENGINES)
+        for name in ("trustworthiness", "neighbours")
+    ]
+    return [f"{dimensions} dimensions", *seconds.values(), seconds["opentsne"] / seconds["sklearn"], judging, *quality]
+
+
+def test_against_the_reference():
+    """Real digits of 8 x 8 pixels. The engines take their own number of steps, 750 and 1,000; both share PCA and judging."""
+    vectors = load_digits().data.astype(np.float32)
+    compared(vectors[:100], 2)  # imports
+    head: list[object] = ["", *ENGINES, "opentsne : sklearn", "of that, judging", "trustworthiness", "neighbours kept"]
+    table(f"Seconds to place {len(vectors):,} points", [head, *(compared(vectors, d) for d in (2, 3))])
