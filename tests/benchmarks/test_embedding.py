@@ -32,7 +32,7 @@ def compared(vectors: NDArray[np.float32], dimensions: int) -> list[object]:
 
 
 def test_against_the_reference():
-    """Real digits of 8 x 8 pixels. The engines take their own number of steps, 750 and 1,000; both share PCA and judging."""
+    """Real digits of 8 x 8 pixels. Each engine takes its own number of steps, 750 and 1,000; PCA and judging are shared."""
     vectors = load_digits().data.astype(np.float32)
     compared(vectors[:100], 2)  # imports
     head: list[object] = ["", *ENGINES, "opentsne : sklearn", "of that, judging", "trustworthiness", "neighbours kept"]
