@@ -14,6 +14,7 @@ from nnviz3d.capture.attributions.pixels import explained_input
 from nnviz3d.capture.attributions.run import find_methods, layers_for
 from nnviz3d.capture.differentiable import score_of
 from nnviz3d.data.bundled import bundled
+from nnviz3d.data.insights import Target
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import ModelError
 from tests.capture import zoo
@@ -228,10 +229,11 @@ def test_numbers_of_several_outputs_and_regressions(tmp_path, rng):
             assert explained.probability is None
             assert np.isclose(explained.score, capture.activation(output, sample)[index], rtol=1e-5)
         # The second output reads the right input alone, the map is of the left.
-        assert np.any(found.attribution("gradient_x_input", found.targets[0].target).values)
-        assert not np.any(found.attribution("gradient_x_input", found.targets[1].target).values)
+        first, second = Target("first", 1), Target("second", 2)
+        assert np.any(found.attribution("gradient_x_input", first).values)
+        assert not np.any(found.attribution("gradient_x_input", second).values)
         kernel = model.get_layer("second").kernel.numpy()
-        assert np.allclose(found.gradient("right", found.targets[1].target), kernel[:, 2])
+        assert np.allclose(found.gradient("right", second), kernel[:, 2])
 
 
 def test_methods_are_found_by_what_people_write():
