@@ -14,6 +14,8 @@ from nnviz3d.scene.views.attributions import MAP
 from nnviz3d.scene.views.details import facts
 from nnviz3d.scene.views.statistics import histogram_of
 
+_PLAIN = str.maketrans({"→": "->", "×": "x", "∞": "inf", "−": "-"})
+
 
 def pick_at(session: Session, at: tuple[float, float]) -> Pick | None:
     """Find what is seen at a point of the picture.
@@ -41,7 +43,7 @@ def say(session: Session) -> str:
     """Return the sentence for what is picked, in characters that any terminal knows; nothing if nothing is."""
     selection = session.selection
     found = None if selection.pick is None else facts(session.scene.stage, selection.pick, selection)
-    return "" if found is None else found.sentence.replace("→", "->").replace("×", "x").replace("∞", "inf")
+    return "" if found is None else found.sentence.translate(_PLAIN)
 
 
 def _meant(stage: Stage, hit: Hit) -> Pick | None:

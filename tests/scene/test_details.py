@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from nnviz3d.apps.pointing import say
+from nnviz3d.scene.colors import number
 from nnviz3d.scene.primitives import Callout, KeyRow, Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Selection
@@ -157,6 +161,18 @@ def test_a_layer_tells_what_it_is(small_capture):
     assert text[:3] == ["conv", "Conv2D", "6 × 7 × 4"]
 
 
+def test_a_layer_tells_its_activation_function_and_what_its_weights_are_like(digits):
+    scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), digits)
+    kernel, bias = (digits.weights("conv2d")[name] for name in ("kernel", "bias"))
+    text = words(scene, LayerPick("conv2d"))
+    assert text[4] == "activation function relu"
+    for line, name, shape, values in ((text[6], "kernel", "3 × 3 × 1 × 32", kernel), (text[5], "bias", "32", bias)):
+        mean, std = number(float(values.mean(dtype=np.float64))), number(float(values.std(dtype=np.float64)))
+        span = f"{number(float(values.min()))} to {number(float(values.max()))}"
+        assert line == f"weight {name} {shape}: mean {mean}, std {std}, {span}"
+    assert not any("activation function" in line or "weight" in line for line in words(scene, LayerPick("flatten")))
+
+
 @pytest.mark.parametrize("value", [0.1, 1 / 3, 1e-30, 16777216.0, -2.5e7, 0.0])
 def test_numbers_have_all_their_digits(value):
     stored = np.float32(value)
@@ -165,3 +181,11 @@ def test_numbers_have_all_their_digits(value):
 
 def test_what_is_no_number_is_said():
     assert [exact(np.float32(v)) for v in (np.nan, np.inf, -np.inf)] == ["NaN", "∞", "-∞"]
+
+
+def test_what_is_said_of_a_layer_in_a_terminal_is_plain(digits):
+    scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), digits)
+    said = say(SimpleNamespace(scene=scene, selection=Selection(pick=LayerPick("conv2d"))))
+    assert said.isascii()
+    assert said.startswith("conv2d: Conv2D, 26 x 26 x 32, 320 parameters, activation function relu, weight bias 32: ")
+    assert said.endswith(f", {float(digits.weights('conv2d')['kernel'].min()):.3g} to 0.241")

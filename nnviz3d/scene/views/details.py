@@ -13,6 +13,7 @@ from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import Embedding
 from nnviz3d.data.records import axes_of
 from nnviz3d.scene.colors import NEGATIVE, POSITIVE, score
+from nnviz3d.scene.measures import measured_weights
 from nnviz3d.scene.primitives import Callout, Color, KeyRow, Lines, Primitive, Row, Span, TextRow
 from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick, PointPick, ScorePick, Selection
 from nnviz3d.scene.sheets import Sheet, hang, sheet_scores
@@ -129,7 +130,9 @@ def facts(stage: Stage, pick: Pick, selection: Selection) -> Facts | None:
             node = stage.graph.node(pick.layer)
             known = stage.place(node.id).grid.shape if None in node.shape else None
             size = f"{number_of_parameters(node.parameters)} parameters"
-            return Facts(node.id, more=(node.kind, shape_text(node, known), size))
+            function = (f"activation function {node.activation}",) if node.activation else ()
+            weights = (f"{name} {text}" for name, text in measured_weights(stage.capture, node))
+            return Facts(node.id, more=(node.kind, shape_text(node, known), size, *function, *weights))
         case PointPick():
             return facts_of_point(stage.capture, stage.capture.embedding(pick.embedding), pick.index)
 
