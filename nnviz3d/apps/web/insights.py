@@ -8,11 +8,11 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.data.insights import Explained
+from nnviz3d.data.methods import TITLES
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.selection import Quantity
 from nnviz3d.scene.spec import Activations, Attributions
 from nnviz3d.scene.stage import class_name, is_classifier
-from nnviz3d.scene.views.attributions import TITLES
 
 if TYPE_CHECKING:
     from nnviz3d.apps.web.app import WebApp

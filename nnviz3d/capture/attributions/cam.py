@@ -50,4 +50,4 @@ def cam(model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, setti
     return combined(model, x, y, g, settings, weighed)
 
 
-CAM = Method("cam", "CAM", "layer", signed=True, attribute=cam)
+CAM = Method("cam", "layer", attribute=cam)

@@ -29,4 +29,4 @@ def grad_cam(
     return combined(model, x, y, g, settings, weighed)
 
 
-GRAD_CAM = Method("grad_cam", "Grad-CAM", "layer", signed=False, attribute=grad_cam)
+GRAD_CAM = Method("grad_cam", "layer", attribute=grad_cam)

@@ -36,4 +36,4 @@ def grad_cam_plus_plus(
     return combined(model, x, y, g, settings, weighed)
 
 
-GRAD_CAM_PLUS_PLUS = Method("grad_cam_plus_plus", "Grad-CAM++", "layer", signed=False, attribute=grad_cam_plus_plus)
+GRAD_CAM_PLUS_PLUS = Method("grad_cam_plus_plus", "layer", attribute=grad_cam_plus_plus)

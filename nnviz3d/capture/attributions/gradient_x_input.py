@@ -27,4 +27,4 @@ def attribute(
     return over_channels(model.described, settings.layer, slopes * values, np.sum)
 
 
-GRADIENT_X_INPUT = Method("gradient_x_input", "Gradient × input", "input", signed=True, attribute=attribute)
+GRADIENT_X_INPUT = Method("gradient_x_input", "input", attribute=attribute)

@@ -73,9 +73,7 @@ def _half(report: Callable[[int, int], None], passes: int, done: int, total: int
 
 INTEGRATED_GRADIENTS = Method(
     "integrated_gradients",
-    "Integrated gradients",
     "input",
-    signed=True,
     attribute=attribute,
     reads=("baseline",),
     constants={"tolerance": TOLERANCE, "most_steps": _MOST},

@@ -28,4 +28,4 @@ def layer_cam(
     return combined(model, x, y, g, settings, weighed)
 
 
-LAYER_CAM = Method("layer_cam", "LayerCAM", "layer", signed=False, attribute=layer_cam)
+LAYER_CAM = Method("layer_cam", "layer", attribute=layer_cam)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.data.methods import TITLES
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,8 @@ class Method:
     ----------
     name
         As on the command line: ``grad_cam``.
-    title
-        As in a picture: ``Grad-CAM``.
     at
         Whether it looks at the places of an input, or of a convolution (or another layer that has places).
-    signed
-        Whether its numbers may be negative.
     reads
         Which of the settings determine its maps.
     constants
@@ -77,9 +74,12 @@ class Method:
     """
 
     name: str
-    title: str
     at: Literal["input", "layer"]
-    signed: bool
     attribute: Function
     reads: tuple[Literal["baseline", "seed"], ...] = ()
     constants: Mapping[str, object] = field(default_factory=dict, hash=False)
+
+    @property
+    def signed(self) -> bool:
+        """Whether its numbers may be negative."""
+        return TITLES[self.name][1]

@@ -74,9 +74,7 @@ def patches(places: Sequence[int]) -> list[tuple[slice, ...]]:
 
 OCCLUSION = Method(
     "occlusion",
-    "Occlusion",
     "input",
-    signed=True,
     attribute=attribute,
     reads=("baseline",),
     constants={"side": f"1/{_SIDE}", "stride": "1/2 patch"},

@@ -79,4 +79,4 @@ def score_cam(
     return np.stack(maps)
 
 
-SCORE_CAM = Method("score_cam", "Score-CAM", "layer", signed=False, attribute=score_cam, reads=("baseline",))
+SCORE_CAM = Method("score_cam", "layer", attribute=score_cam, reads=("baseline",))

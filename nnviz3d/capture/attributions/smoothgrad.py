@@ -46,9 +46,7 @@ def attribute(
 
 SMOOTHGRAD = Method(
     "smoothgrad",
-    "SmoothGrad",
     "input",
-    signed=False,
     attribute=attribute,
     reads=("seed",),
     constants={"copies": COPIES, "noise": NOISE},

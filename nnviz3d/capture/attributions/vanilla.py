@@ -29,4 +29,4 @@ def attribute(
     return over_channels(model.described, settings.layer, np.abs(slopes), np.max)
 
 
-VANILLA = Method("vanilla", "Gradient", "input", signed=False, attribute=attribute)
+VANILLA = Method("vanilla", "input", attribute=attribute)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.insights import Attribution
+from nnviz3d.data.methods import TITLES
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.cells import grid_for
@@ -30,19 +31,6 @@ from nnviz3d.scene.views.legends import NAMED_CELLS, best_rows, names_of, score_
 
 MAP = "map:"
 """Before the name of the layer at which a map stands."""
-TITLES: dict[str, tuple[str, bool]] = {
-    "vanilla": ("Gradient", False),
-    "gradient_x_input": ("Gradient × input", True),
-    "smoothgrad": ("SmoothGrad", False),
-    "integrated_gradients": ("Integrated gradients", True),
-    "occlusion": ("Occlusion", True),
-    "cam": ("CAM", True),
-    "grad_cam": ("Grad-CAM", False),
-    "grad_cam_plus_plus": ("Grad-CAM++", False),
-    "layer_cam": ("LayerCAM", False),
-    "score_cam": ("Score-CAM", False),
-}
-"""What methods are called in a picture, and whether their numbers may be negative."""
 _APPEARS = 1.0
 """Seconds that a map takes to appear, once the forward pass has come to the answer."""
 GREYS = (44, 116)
