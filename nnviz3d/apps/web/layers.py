@@ -23,6 +23,8 @@ class Layers:
 
     def __init__(self, app: WebApp) -> None:
         self._app = app
+        self._stage: Stage | None = None
+        self._told: tuple[str | None, int] | None = None
         graph = app.session.scene.stage.graph
         app.state.update({"layer_groups": groups(graph), "layer_filter": ""})
         app.state.layer_total = f"{len(graph):,} layers · {number_of_parameters(graph.parameters)} parameters"
@@ -33,9 +35,11 @@ class Layers:
         selection = self._app.session.selection
         known = selection.layer in self._app.session.scene.stage.graph if selection.layer is not None else False
         self._app.state.layer = selection.layer
-        self._app.state.details = (
-            details(self._app.session.scene.stage, str(selection.layer), selection.sample) if known else []
-        )
+        # Whatever else is selected brings one here, and to measure a large layer takes time.
+        stage, told = self._app.session.scene.stage, (selection.layer, selection.sample)
+        if self._stage is not stage or self._told != told:
+            self._app.state.details = details(stage, str(selection.layer), selection.sample) if known else []
+            self._stage, self._told = stage, told
 
     def toggle(self, node_id: str) -> None:
         """Let a layer stand out, or release it."""
