@@ -115,9 +115,8 @@ class Forward:
                 results = described.program.run(inputs)
             return {node_id: results[i] for node_id, i in wanted.items()}
 
-        signature = [tf.TensorSpec((spec.batch, *spec.shape), spec.dtype) for spec in specs]
-        self._function = tf.function(run, input_signature=signature, jit_compile=False, autograph=False)
-        self._batch = next((spec.batch for spec in specs if spec.batch is not None), None)
+        self._function = tf.function(run, input_signature=signature_of(specs), jit_compile=False, autograph=False)
+        self._batch = only_batch(specs)
         self._per_sample, self._constant = rows_per_sample(described, self._batch)
 
     @cached_property
@@ -224,10 +223,24 @@ def portions(
     size = only or size
     for start in range(0, len(arrays[0]), size):
         parts = [array[start : start + size] for array in arrays]
-        count = len(parts[0])
-        if only is not None and count < only:
-            parts = [np.concatenate([p, np.repeat(p[-1:], only - count, axis=0)]) for p in parts]
-        yield start, count, parts
+        yield start, len(parts[0]), [filled(part, only) for part in parts]
+
+
+def filled(rows: NDArray[Any], only: int | None) -> NDArray[Any]:
+    """Repeat the last row until there are as many as a model insists on, if it insists."""
+    if only is None or len(rows) >= only:
+        return rows
+    return np.concatenate([rows, np.repeat(rows[-1:], only - len(rows), axis=0)])
+
+
+def only_batch(specs: Sequence[InputSpec]) -> int | None:
+    """Return the only number of samples that a model takes at once; `None`, nearly always, if it takes any."""
+    return next((spec.batch for spec in specs if spec.batch is not None), None)
+
+
+def signature_of(specs: Sequence[InputSpec]) -> list[tf.TensorSpec]:
+    """Return what a compiled function takes: samples for each input."""
+    return [tf.TensorSpec((spec.batch, *spec.shape), spec.dtype) for spec in specs]
 
 
 class RandomWatch:

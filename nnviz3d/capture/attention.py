@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.activations import MEMORY, batch_size, portions, viewed
+from nnviz3d.capture.activations import MEMORY, batch_size, only_batch, portions, signature_of, viewed
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.graph import Call, InputSpec
 from nnviz3d.capture.requests import Report
@@ -59,9 +59,8 @@ def write_attention_scores(
         )
     constants = described.program.constants()
     function = _compiled(described, specs, wanted)
-    only = next((spec.batch for spec in specs if spec.batch is not None), None)
     total = len(arrays[0])
-    for start, count, parts in portions(arrays, _batch_size(described, wanted, total), only):
+    for start, count, parts in portions(arrays, _batch_size(described, wanted, total), only_batch(specs)):
         report(Progress(stage="attention", done=start, total=total))
         tensors = [tf.convert_to_tensor(p, dtype=s.dtype) for p, s in zip(parts, specs, strict=True)]
         for node_id, scores in function(*tensors).items():
@@ -92,8 +91,7 @@ def _compiled(described: DescribedModel, specs: Sequence[InputSpec], wanted: Seq
                 call(values)
         return scores
 
-    signature = [tf.TensorSpec((spec.batch, *spec.shape), spec.dtype) for spec in specs]
-    return tf.function(run, input_signature=signature, jit_compile=False, autograph=False)
+    return tf.function(run, input_signature=signature_of(specs), jit_compile=False, autograph=False)
 
 
 def in_sheets(call: Call, scores: NDArray[Any]) -> NDArray[Any]:

@@ -6,14 +6,15 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from nnviz3d.capture.activations import only_batch, signature_of
 from nnviz3d.capture.describe import DescribedModel
-from nnviz3d.capture.graph import InputSpec, with_mask_of
+from nnviz3d.capture.graph import Call, InputSpec, with_mask_of
 from nnviz3d.errors import ModelError
 
 _SQUASHING = ("softmax", "sigmoid", "log_softmax")
@@ -56,13 +57,12 @@ class Values:
     def scores(self, node_id: str) -> Any:
         """Return what an output gave before the softmax or sigmoid that ends it, be it its own or a layer's behind it."""
         call = self.described.call(node_id)
-        if getattr(call.operation, "activation", None) is not None:
-            squashes = getattr(call.operation.activation, "__name__", "") in _SQUASHING
-            return self.raw(node_id) if squashes else self[node_id]
-        name = type(call.operation).__name__.lower()
-        if name in _SQUASHING and len(call.sources) == 1:
-            source, k = call.sources[0]
-            return self.outputs[source][k]
+        match _squashing(call):
+            case "own":
+                return self.raw(node_id)
+            case "layer":
+                source, k = call.sources[0]
+                return self.outputs[source][k]
         return self[node_id]
 
 
@@ -76,8 +76,7 @@ def score_of(output: str) -> Operator:
     """Return the operator that reads number ``y`` of an output, before softmax or sigmoid."""
 
     def g(model: DifferentiableModel, x: Sequence[Any], y: Any) -> Any:
-        scores = model(x).scores(output)
-        return tf.gather(tf.reshape(scores, (tf.shape(scores)[0], -1)), y, batch_dims=1)
+        return _numbers_at(model(x).scores(output), y)
 
     return g
 
@@ -87,10 +86,14 @@ def probability_of(output: str) -> Operator:
     """Return the operator that reads number ``y`` of an output as the model gives it."""
 
     def g(model: DifferentiableModel, x: Sequence[Any], y: Any) -> Any:
-        values = model(x)[output]
-        return tf.gather(tf.reshape(values, (tf.shape(values)[0], -1)), y, batch_dims=1)
+        return _numbers_at(model(x)[output], y)
 
     return g
+
+
+def _numbers_at(values: Any, y: Any) -> Any:
+    """Read one number of each sample, by its flat place: ``(n, *shape)`` and ``(n,)`` to ``(n,)``."""
+    return tf.gather(tf.reshape(values, (tf.shape(values)[0], -1)), y, batch_dims=1)
 
 
 class DifferentiableModel:
@@ -124,12 +127,12 @@ class DifferentiableModel:
     @property
     def only_batch(self) -> int | None:
         """The only number of samples that the model takes at once; `None`, nearly always, if it takes any."""
-        return next((spec.batch for spec in self.specs if spec.batch is not None), None)
+        return only_batch(self.specs)
 
     @property
     def signature(self) -> list[tf.TensorSpec]:
         """What a compiled function takes: samples for each of the whole model's inputs."""
-        return [tf.TensorSpec((spec.batch, *spec.shape), spec.dtype) for spec in self.specs]
+        return signature_of(self.specs)
 
     def tensors(self, arrays: Sequence[NDArray[Any]]) -> list[Any]:
         """Turn samples for each of the whole model's inputs into what it takes."""
@@ -143,11 +146,7 @@ class DifferentiableModel:
 
     def squashes(self, output: str) -> bool:
         """Whether an output ends in a softmax or sigmoid, before which its scores are."""
-        operation = self.described.call(output).operation
-        activation = getattr(operation, "activation", None)
-        if activation is not None:
-            return getattr(activation, "__name__", "") in _SQUASHING and _is_plain(operation)
-        return type(operation).__name__.lower() in _SQUASHING and len(self.described.call(output).sources) == 1
+        return _squashing(self.described.call(output)) is not None
 
     def __call__(self, x: Sequence[Any]) -> Values:
         """Run it on ``(n, *shape)`` for each input; for a tail, on the layer's activation alone.
@@ -219,6 +218,15 @@ def _bare(operation: Any) -> Iterator[Any]:
         yield function
     finally:
         object.__setattr__(operation, "activation", function)
+
+
+def _squashing(call: Call) -> Literal["own", "layer"] | None:
+    """Say whether a call ends in a softmax or sigmoid: its own activation function, or because it is nothing else."""
+    activation = getattr(call.operation, "activation", None)
+    if activation is not None:
+        return "own" if getattr(activation, "__name__", "") in _SQUASHING and _is_plain(call.operation) else None
+    alone = type(call.operation).__name__.lower() in _SQUASHING and len(call.sources) == 1
+    return "layer" if alone else None
 
 
 def _is_plain(operation: Any) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.activations import MEMORY
+from nnviz3d.capture.activations import MEMORY, filled
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator
 
 _MOST = 128
@@ -30,8 +30,7 @@ def rows_at_once(model: DifferentiableModel) -> int:
 
 def whole_batch(model: DifferentiableModel, rows: NDArray[Any]) -> NDArray[Any]:
     """Repeat the last row until there are as many as the model insists on, if it insists."""
-    only = model.only_batch
-    return rows if only is None else np.concatenate([rows, np.repeat(rows[-1:], only - len(rows), axis=0)])
+    return filled(rows, model.only_batch)
 
 
 class Answers:
