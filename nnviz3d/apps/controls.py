@@ -17,7 +17,7 @@ from nnviz3d.scene.camera import CameraPose, Margins, fit
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
 from nnviz3d.scene.primitives import KeyRow, Panel, TextRow
 from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, ScorePick
-from nnviz3d.scene.spec import Activations, ConnectionsView
+from nnviz3d.scene.view_specs import Activations, ConnectionsView
 
 _DOUBLE = 0.4
 """Seconds between the clicks of a double click."""

@@ -9,7 +9,7 @@ from trame.widgets import vuetify3 as v
 
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize, colormap
-from nnviz3d.scene.spec import Activations, ConnectionsView
+from nnviz3d.scene.view_specs import Activations, ConnectionsView
 
 if TYPE_CHECKING:
     from nnviz3d.apps.web.app import WebApp

@@ -11,8 +11,8 @@ from nnviz3d.data.insights import Explained
 from nnviz3d.data.methods import TITLES
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.selection import Quantity
-from nnviz3d.scene.spec import Activations, Attributions
 from nnviz3d.scene.stage import class_name, is_classifier
+from nnviz3d.scene.view_specs import Activations, Attributions
 
 if TYPE_CHECKING:
     from nnviz3d.apps.web.app import WebApp

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from nnviz3d.scene.camera import FIELD_OF_VIEW, Margins, fit
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.spec import Activations
 from nnviz3d.scene.tours.motion import ease, haste, lost, smooth, within_limits
 from nnviz3d.scene.tours.track import RATE, Floats, Framing, Tour, Track
+from nnviz3d.scene.view_specs import Activations
 
 _DARK, _DIVE, _READ, _RISE, _HOLD = 0.7, 1.7, 0.5, 1.7, 1.2
 """Seconds: the dark whole, the way to the input, the answer seen near, the way back, the whole with the answer.

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.spec import (
+from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.stage import Stage, View
+from nnviz3d.scene.view_specs import (
     Activations,
     AttentionSheets,
     Attributions,
     Channels,
     ConnectionsView,
     EmbeddingCloud,
-    SceneSpec,
     Statistics,
     Structure,
 )
-from nnviz3d.scene.stage import Stage, View
 from nnviz3d.scene.views.activations import ActivationsView
 from nnviz3d.scene.views.attention import AttentionView
 from nnviz3d.scene.views.attributions import AttributionsView

@@ -13,8 +13,9 @@ from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import Colormap, Normalize, colormap, limits_for
 from nnviz3d.scene.primitives import Image, Primitive, Voxels
 from nnviz3d.scene.selection import Quantity, Selection
-from nnviz3d.scene.spec import Activations, SceneSpec
+from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import LayerValues, Stage, head_of
+from nnviz3d.scene.view_specs import Activations
 from nnviz3d.scene.views.legends import scale_panels, scores_of, title_panel, words_for
 
 

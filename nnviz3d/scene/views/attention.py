@@ -13,8 +13,9 @@ from nnviz3d.scene.colors import Colormap, colormap, number
 from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Row, ScaleRow, TextRow, Voxels
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.sheets import Hung, chained, hang, sheet_scores
-from nnviz3d.scene.spec import AttentionSheets, SceneSpec
+from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.view_specs import AttentionSheets
 from nnviz3d.scene.views.structure import FAMILIES
 
 _STEPS = 24

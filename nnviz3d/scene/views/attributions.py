@@ -24,8 +24,9 @@ from nnviz3d.scene.colors import (
 )
 from nnviz3d.scene.primitives import Image, Lines, Panel, Primitive, Row, ScaleRow, TextRow, Vector, Voxels
 from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.spec import Activations, Attributions, SceneSpec
+from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage, head_of
+from nnviz3d.scene.view_specs import Activations, Attributions
 from nnviz3d.scene.views.activations import picture_of
 from nnviz3d.scene.views.legends import NAMED_CELLS, best_rows, names_of, score_text
 

@@ -29,8 +29,9 @@ from nnviz3d.scene.primitives import (
     Voxels,
 )
 from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.spec import Channels, SceneSpec
+from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.view_specs import Channels
 
 _ASPECT = 16 / 9
 _HEIGHT, _WIDTH = 0.66, 0.92

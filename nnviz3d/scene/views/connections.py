@@ -12,8 +12,9 @@ from nnviz3d.scene.colors import NAN_COLOR, NEGATIVE, POSITIVE, number
 from nnviz3d.scene.primitives import Ends, Lines, Panel, Primitive, SwatchRow, TextRow
 from nnviz3d.scene.routes import bezier
 from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.spec import Activations, ConnectionsView, SceneSpec
+from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.view_specs import Activations, ConnectionsView
 
 _WIDTHS = (0.7, 1.0, 1.5, 2.2)
 """Pixels; each line takes one of them, by strength."""

@@ -23,8 +23,9 @@ from nnviz3d.scene.primitives import (
     TextRow,
 )
 from nnviz3d.scene.selection import Pick, PointPick, Selection
-from nnviz3d.scene.spec import EmbeddingCloud, SceneSpec
+from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage, class_name
+from nnviz3d.scene.view_specs import EmbeddingCloud
 from nnviz3d.scene.views.details import facts_of_point
 
 COLORED = 10

@@ -10,8 +10,9 @@ from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Colormap, number
 from nnviz3d.scene.measures import measured_values
 from nnviz3d.scene.primitives import KeyRow, Label, Labels, Panel, Primitive, Row, SwatchRow, TextRow, Voxels
 from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.spec import SceneSpec, Statistics
+from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.view_specs import Statistics
 
 LEVELS = 20
 """Cubes of the highest bar."""

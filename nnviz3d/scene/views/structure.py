@@ -7,8 +7,9 @@ import numpy as np
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.scene.primitives import Box, Color, Label, Labels, Lines, Panel, Primitive, SwatchRow, TextRow
 from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.spec import SceneSpec, Structure
+from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage, shape_text
+from nnviz3d.scene.view_specs import Structure
 
 FAMILIES: dict[str, Color] = {
     "input": (0.62, 0.68, 0.78),

@@ -1,0 +1,261 @@
+"""What each kind of view can be told in a scene file."""
+
+from __future__ import annotations
+
+from glob import escape
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from nnviz3d.data.records import Ranking
+from nnviz3d.data.request import Insights
+from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, DIVERGING, SEQUENTIAL, Normalize
+from nnviz3d.scene.selection import Quantity
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+def _one_of(name: str, names: tuple[str, ...], what: str) -> str:
+    if name not in names:
+        raise ValueError(f"there is no {what} {name!r}; choose one of {', '.join(names)}")
+    return name
+
+
+class Strict(BaseModel):
+    """A part of a scene file: unknown keys are refused, and nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class View(Strict):
+    """A part of a scene file that says what to show."""
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights()
+
+    @property
+    def headroom(self) -> float:
+        """World height that this view takes above each block."""
+        return 0.0
+
+
+class Reveal(Strict):
+    """The forward pass as an animation: blocks fill one after the other, in seconds."""
+
+    start: Seconds = 0.0
+    duration: Seconds = 8.0
+
+
+class Structure(View):
+    """Frames, names and edges.
+
+    Attributes
+    ----------
+    solid
+        Whether blocks are drawn as solid bodies; by default only if no view shows their numbers.
+    """
+
+    kind: Literal["structure"]
+    labels: bool = True
+    edges: bool = True
+    solid: bool | None = None
+
+
+class Activations(View):
+    """Every number of the chosen layers as a voxel, the input as its picture, the scores with their names.
+
+    Attributes
+    ----------
+    layers
+        Globs over node ids.
+    threshold
+        Share of a layer's colour range below which cells are not drawn. Vectors are always drawn whole.
+    quantity
+        What the cells show: the ``activation`` itself, the ``gradient`` of the target's score by it, the
+        ``attribution`` (gradient times activation), or the ``difference`` of the sample and another one.
+    against
+        That other sample.
+    """
+
+    kind: Literal["activations"]
+    quantity: Quantity = "activation"
+    against: Annotated[int, Field(ge=0)] | None = None
+    layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+    normalize: Normalize = "layer"
+    threshold: Share = 0.25
+    colormap: str = DEFAULT_SEQUENTIAL
+    diverging: str = DEFAULT_DIVERGING
+    reveal: Reveal = Reveal()
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights(gradients=self.quantity in ("gradient", "attribution"))
+
+    @field_validator("colormap")
+    @classmethod
+    def _sequential(cls, name: str) -> str:
+        return _one_of(name, SEQUENTIAL, "colour map for numbers from zero up")
+
+    @field_validator("diverging")
+    @classmethod
+    def _diverging(cls, name: str) -> str:
+        return _one_of(name, DIVERGING, "colour map for signed numbers")
+
+
+class ConnectionsView(View):
+    """The strongest connections between vectors, and the receptive-field fans of convolutions.
+
+    Attributes
+    ----------
+    strongest
+        How many lines a pair of layers gets at most.
+    fans
+        Whether convolutions show the fan of their strongest filter.
+    """
+
+    kind: Literal["connections"]
+    ranking: Ranking = "weight"
+    strongest: Annotated[int, Field(ge=1)] = 160
+    fans: bool = True
+
+
+class EmbeddingCloud(View):
+    """Samples as a cloud of points, near each other where a layer answers alike. It stands alone in its scene.
+
+    Attributes
+    ----------
+    layer
+        Whose embedding; by default the first that the capture has.
+    color
+        Whether a point is coloured by its true class or by the one the model predicts.
+    animate
+        When the points move from PCA's first look to where they are in the end.
+    """
+
+    kind: Literal["embedding"]
+    layer: str | None = None
+    color: Literal["label", "prediction"] = "label"
+    animate: Reveal = Reveal()
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        # A layer's own name, even where it reads like a pattern of several.
+        return Insights(embeddings=() if self.layer is None else (escape(self.layer),))
+
+
+class Move(Strict):
+    """Something that goes from one state to another, in seconds."""
+
+    start: Seconds = 0.0
+    duration: Seconds = 3.0
+
+    def share(self, t: float) -> float:
+        """Say how much of it is done at `t` seconds, from 0 to 1."""
+        if self.duration <= 0:
+            return float(t >= self.start)
+        return min(max((t - self.start) / self.duration, 0.0), 1.0)
+
+
+class Channels(View):
+    """A layer's stack of channels unfolds into a grid before the network, and folds up again.
+
+    Attributes
+    ----------
+    layer
+        Node id; by default the last layer with maps.
+    order
+        By ``index``, by ``mean`` activation, the strongest first, or by ``contribution``: gradient times activation,
+        summed over places.
+    show
+        The channels' ``maps``, or their ``features``: the pictures that drive them.
+    unfold, fold
+        When it unfolds, and when it folds up again, if it does.
+    """
+
+    kind: Literal["channels"]
+    layer: str | None = None
+    order: Literal["index", "mean", "contribution"] = "mean"
+    show: Literal["maps", "features"] = "maps"
+    unfold: Move = Move()
+    fold: Move | None = None
+
+    @model_validator(mode="after")
+    def _of_a_layer(self) -> Channels:
+        if self.show == "features" and self.layer is None:
+            raise ValueError("features are of one layer; give its name as 'layer'")
+        return self
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        features = (self.layer,) if self.show == "features" and self.layer is not None else ()
+        return Insights(gradients=self.order == "contribution", features=features)
+
+
+class Attributions(View):
+    """How much each place of the input, or of a layer, counts for a score: a map over the picture and at its layer.
+
+    Attributes
+    ----------
+    method
+        An attribution method; by default the first whose maps the capture holds.
+    opacity
+        How much of the picture the strongest colour hides.
+    """
+
+    kind: Literal["attributions"]
+    method: str | None = None
+    opacity: Share = 0.9
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights(attributions=(self.method or "grad_cam",))
+
+
+class AttentionSheets(View):
+    """The scores of every attention layer as sheets above the network: queries down, keys to the right, a sheet a head.
+
+    Attributes
+    ----------
+    rollout
+        Whether one further sheet follows attention through all layers of self-attention.
+    """
+
+    kind: Literal["attention"]
+    colormap: str = DEFAULT_SEQUENTIAL
+    rollout: bool = True
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights(attention=True)
+
+    @field_validator("colormap")
+    @classmethod
+    def _sequential(cls, name: str) -> str:
+        return _one_of(name, SEQUENTIAL, "colour map for numbers from zero up")
+
+
+class Statistics(View):
+    """A histogram on each block whose numbers were captured, with their mean, standard deviation and zeros."""
+
+    kind: Literal["statistics"]
+
+    @property
+    def headroom(self) -> float:
+        """World height that the histograms and their figures take above each block."""
+        return 1.2
+
+
+ViewSpec = Annotated[
+    AttentionSheets | Structure | Activations | ConnectionsView | EmbeddingCloud | Channels | Attributions | Statistics,
+    Field(discriminator="kind"),
+]
+KINDS = tuple(str(view.model_fields["kind"].annotation.__args__[0]) for view in get_args(get_args(ViewSpec)[0]))
+"""The kinds of views, as scene files call them."""
