@@ -18,7 +18,6 @@ from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
 from nnviz3d.scene.stage import Stage, View, head_of
 from nnviz3d.scene.views import build_view
-from nnviz3d.scene.views.attention import AttentionView
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.details import DetailsView
 from nnviz3d.scene.views.legends import NAMED_CELLS
@@ -51,6 +50,21 @@ class OwnPlace(Protocol):
         ...
 
 
+@runtime_checkable
+class Beside(Protocol):
+    """A view that draws beside the network too: the network is laid out so that both fill the picture.
+
+    Any view may have this attribute; the scene asks for nothing else, and knows none of these views by name.
+
+    Attributes
+    ----------
+    extent_beside
+        ``(n, 3)`` world coordinates that a picture of everything has to hold besides the network.
+    """
+
+    extent_beside: NDArray[np.float64]
+
+
 class Scene:
     """What a scene file shows of a capture. Make one with `Scene.build`.
 
@@ -69,7 +83,7 @@ class Scene:
         self._own = next((view for view in self._views if isinstance(view, OwnPlace)), None)
         unfolding = (view for view in self._views if isinstance(view, ChannelsView))
         self._channels = next(unfolding, None) or ChannelsView(None, stage, spec)
-        self._beside = [view.extent_beside for view in self._views if isinstance(view, AttentionView)]
+        self._beside = [view.extent_beside for view in self._views if isinstance(view, Beside)]
         self._details = DetailsView(stage)
         ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
         self.duration = max(ends, default=0.0)
