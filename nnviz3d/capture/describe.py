@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from nnviz3d.capture.graph import Call, Program
+from nnviz3d.capture.naming import function_name
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 
 _DETAILS = (
@@ -109,10 +110,7 @@ def _parameters(call: Call, counted: set[int]) -> int:
 
 def _activation(operation: Any) -> str | None:
     function = getattr(operation, "activation", None)
-    if function is None:
-        return None
-    name = getattr(function, "__name__", None) or type(function).__name__
-    return str(name)
+    return None if function is None else function_name(function)
 
 
 def _details(operation: Any) -> dict[str, Any]:

@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from nnviz3d.capture.activations import only_batch, signature_of
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.graph import Call, InputSpec, with_mask_of
+from nnviz3d.capture.naming import function_name
 from nnviz3d.errors import ModelError
 
-_SQUASHING = ("softmax", "sigmoid", "log_softmax")
+SQUASHING = ("softmax", "sigmoid", "log_softmax")
 """Activation functions of an output that turn scores into probabilities."""
+_SQUASHING_KINDS = ("Softmax", "Sigmoid", "LogSoftmax")
+"""Layers and operations that are nothing but such a function."""
 
 
 @dataclass(frozen=True)
@@ -223,10 +226,12 @@ def _bare(operation: Any) -> Iterator[Any]:
 def _squashing(call: Call) -> Literal["own", "layer"] | None:
     """Say whether a call ends in a softmax or sigmoid: its own activation function, or because it is nothing else."""
     activation = getattr(call.operation, "activation", None)
-    if activation is not None:
-        return "own" if getattr(activation, "__name__", "") in _SQUASHING and _is_plain(call.operation) else None
-    alone = type(call.operation).__name__.lower() in _SQUASHING and len(call.sources) == 1
-    return "layer" if alone else None
+    squashes = activation is not None and function_name(activation) in SQUASHING
+    if _is_plain(call.operation):
+        return "own" if squashes else None
+    alone = type(call.operation).__name__ in _SQUASHING_KINDS
+    alone |= squashes and isinstance(call.operation, keras.layers.Activation)
+    return "layer" if alone and len(call.sources) == 1 else None
 
 
 def _is_plain(operation: Any) -> bool:

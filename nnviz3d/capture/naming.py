@@ -8,11 +8,18 @@ from typing import Any
 
 _UNSAFE = re.compile(r"[^\w.+=,()-]")
 _PLUMBING = frozenset({"Cast", "ConvertToTensor", "Identity"})
+_VERSION = re.compile(r"_v\d+$")
 
 
 def is_plumbing(kind: str) -> bool:
     """Whether an operation of this class only changes a tensor's type."""
     return kind in _PLUMBING
+
+
+def function_name(function: Any) -> str:
+    """Name an activation function as people do: TensorFlow's ``softmax_v2`` and a layer `Softmax` are ``softmax``."""
+    name = getattr(function, "__name__", None)
+    return _VERSION.sub("", name) if isinstance(name, str) else type(function).__name__.lower()
 
 
 def safe_part(name: str) -> str:

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from nnviz3d.capture.targets import find_slots, read_target
@@ -10,7 +11,7 @@ from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.data.insights import Target
 from nnviz3d.errors import ModelError
 from tests.capture import zoo
-from tests.capture.explained import apart, traced
+from tests.capture.explained import apart, every_gradient, traced
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ANIMALS = ("tench", "great white shark", "Espresso", "crane", "crane")
@@ -91,15 +92,68 @@ def test_each_sample_has_the_class_that_it_gets_itself(rng):
     assert apart(slot.score, logits.max(1)) < 1e-5
 
 
-def test_scores_stand_before_a_softmax_of_its_own_layer(rng):
+def softmax(scores):
+    return np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+
+
+def sigmoid(scores):
+    return 1 / (1 + np.exp(-scores))
+
+
+@pytest.mark.parametrize(
+    ("squash", "function"),
+    [
+        (layers.Softmax(name="end"), softmax),
+        (layers.Activation("softmax", name="end"), softmax),
+        (layers.Activation("sigmoid", name="end"), sigmoid),
+        (layers.Activation("log_softmax", name="end"), lambda scores: np.log(softmax(scores))),
+        (layers.Activation(tf.nn.softmax, name="end"), softmax),
+        (keras.ops.sigmoid, sigmoid),
+        (keras.ops.log_softmax, lambda scores: np.log(softmax(scores))),
+    ],
+)
+def test_scores_stand_before_what_only_squashes_them(squash, function, rng):
     start = keras.Input((4,), name="start")
-    model = keras.Model(start, layers.Softmax(name="softmax")(layers.Dense(3, name="dense")(start)))
+    model = keras.Model(start, squash(layers.Dense(3, name="dense", bias_initializer="ones")(start)))
     x = zoo.numbers(rng, 5, 4)
-    (slot,) = find_slots(traced(model, [x]), [x], ("1",), None)
-    logits = x @ model.get_layer("dense").kernel.numpy()
-    assert (slot.name, slot.output) == ("softmax[1]", "softmax")
+    model_ = traced(model, [x])
+    (slot,) = find_slots(model_, [x], ("1",), None)
+    logits = x @ model.get_layer("dense").kernel.numpy() + 1
+    assert slot.output == model_.described.graph.outputs[0] != "dense"
     assert apart(slot.score, logits[:, 1]) < 1e-5
-    assert apart(slot.probability, (np.exp(logits) / np.exp(logits).sum(1, keepdims=True))[:, 1]) < 1e-5
+    assert apart(slot.probability, function(logits)[:, 1]) < 1e-5
+    found = every_gradient(model_, [x], slot.output, slot.index)
+    assert np.array_equal(found["start", 0], np.tile(model.get_layer("dense").kernel.numpy()[:, 1], (5, 1)))
+
+
+class Squashed(keras.Model):
+    """Ends as TensorFlow's tutorials do."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(3, name="dense")
+
+    def call(self, x):
+        return tf.nn.softmax(self.dense(x))
+
+
+@pytest.mark.parametrize("activation", [tf.nn.softmax, layers.Softmax()])
+def test_scores_stand_before_a_softmax_that_is_no_function_of_keras(activation, rng):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation=activation, name="dense")])
+    x = zoo.numbers(rng, 5, 4)
+    model_ = traced(model, [x])
+    (slot,) = find_slots(model_, [x], ("2",), None)
+    assert model_.described.graph.node("dense").activation == "softmax"
+    assert apart(slot.score, (x @ model.layers[-1].kernel.numpy())[:, 2]) < 1e-5
+
+
+def test_scores_stand_before_a_softmax_of_tensorflow(rng):
+    model, x = Squashed(), zoo.numbers(rng, 5, 4)
+    model(x)
+    (slot,) = find_slots(traced(model, [x]), [x], ("0",), None)
+    assert slot.name == "softmax[0]"
+    assert apart(slot.score, (x @ model.dense.kernel.numpy())[:, 0]) < 1e-5
+    assert apart(slot.probability, model(x).numpy()[:, 0]) < 1e-5
 
 
 def test_the_same_number_asked_for_twice_is_explained_once(rng):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnviz3d.capture.describe import DescribedModel
+from nnviz3d.capture.differentiable import SQUASHING
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.errors import ModelError
 
@@ -123,12 +124,12 @@ def pooled_head(described: DescribedModel, output: str) -> str | None:
     Between them there may be dropout and flattening, behind them the softmax or sigmoid.
     """
     node = described.graph.node(output)
-    if node.kind in ("Softmax", "Activation", "Sigmoid"):
+    if node.kind in ("Softmax", "Activation", "Sigmoid", "LogSoftmax"):
         # What the scores are before it; an activation function that squashes otherwise is no linear head.
-        if node.kind == "Activation" and node.activation not in _SQUASHING:
+        if node.kind == "Activation" and node.activation not in SQUASHING:
             return None
         node = _only_source(described.graph, node) or node
-    elif node.activation not in (None, "linear", *_SQUASHING):
+    elif node.activation not in (None, "linear", *SQUASHING):
         return None
     if node.kind != "Dense" or (node.id != output and node.activation not in (None, "linear")):
         return None
@@ -147,9 +148,6 @@ def pooled_by(described: DescribedModel, head: str) -> str:
     while node.kind in _COPIES and (before := _only_source(described.graph, node)) is not None:
         node = before
     return node.id
-
-
-_SQUASHING = ("softmax", "sigmoid", "log_softmax")
 
 
 def _only_source(graph: ModelGraph, node: LayerNode) -> LayerNode | None:

@@ -40,4 +40,6 @@ def pooled(kind="2D", *, nested=False, softmax="inside"):
     x = layers.Dense(3, "softmax" if softmax == "inside" else None, bias_initializer="normal", name="head")(x)
     if softmax == "behind":
         x = layers.Softmax(name="softmax")(x)
+    if softmax == "activation":
+        x = layers.Activation("softmax", name="softmax")(x)
     return keras.Model(start, x)

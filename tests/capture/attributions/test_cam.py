@@ -31,7 +31,7 @@ def of(model, x, y, function, layer=None, **settings):
 
 class TestCam:
     @pytest.mark.parametrize("kind", ["1D", "2D", "3D"])
-    @pytest.mark.parametrize("softmax", ["inside", "behind", "none"])
+    @pytest.mark.parametrize("softmax", ["inside", "behind", "activation", "none"])
     def test_its_mean_and_the_bias_are_the_score(self, kind, softmax, rng):
         net = pooled(kind, softmax=softmax)
         model = opened(net)
