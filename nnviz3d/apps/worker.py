@@ -28,6 +28,7 @@ STAGES = {
     "write": "Writing the capture",
     "connections": "Finding the strongest connections",
     "gradients": "Finding the gradients",
+    "flow": "Following the gradient back",
     "explain": "Computing the attributions",
     "features": "Driving channels",
     "embed": "Placing points",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import keras
@@ -64,6 +64,11 @@ class ConnectionFinder:
             for i in range(batch.count):
                 for ranking in RANKINGS:
                     records[ranking].append(pair.find(before[i], after[i], ranking, self._k))
+
+    @property
+    def found(self) -> Mapping[tuple[str, str], Mapping[Ranking, Sequence[Connections]]]:
+        """What was found so far: for each pair of nodes and each ranking, the connections of each sample."""
+        return self._found
 
     def write(self, writer: CaptureWriter) -> None:
         """Write all that was found."""

@@ -82,15 +82,15 @@ def describe(program: Program, name: str) -> DescribedModel:
         )
         ids[i] = node.id
         nodes.append(node)
-        ends = dict.fromkeys(_through(program, source) for source in call.sources)
+        ends = dict.fromkeys(through(program, source) for source in call.sources)
         edges.extend(Edge(ids[j], node.id, k) for j, k in ends)
-    outputs = dict.fromkeys(ids[_through(program, end)[0]] for end in program.outputs)
+    outputs = dict.fromkeys(ids[through(program, end)[0]] for end in program.outputs)
     inputs = tuple(ids[i] for i in range(len(program.inputs)))
     graph = ModelGraph(name, tuple(nodes), tuple(edges), inputs, tuple(outputs))
     return DescribedModel(graph, program, {ids[i]: i for i in numbered})
 
 
-def _through(program: Program, source: tuple[int, int]) -> tuple[int, int]:
+def through(program: Program, source: tuple[int, int]) -> tuple[int, int]:
     """Follow a tensor back through calls that are no nodes."""
     while program.calls[source[0]].plumbing:
         source = program.calls[source[0]].sources[0]

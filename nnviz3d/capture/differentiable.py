@@ -151,10 +151,16 @@ class DifferentiableModel:
         """Whether an output ends in a softmax or sigmoid, before which its scores are."""
         return _squashing(self.described.call(output)) is not None
 
-    def __call__(self, x: Sequence[Any]) -> Values:
+    def __call__(self, x: Sequence[Any], uses: dict[tuple[int, tuple[int, int]], Any] | None = None) -> Values:
         """Run it on ``(n, *shape)`` for each input; for a tail, on the layer's activation alone.
 
         Gradients flow to everything in the `Values`.
+
+        Parameters
+        ----------
+        uses
+            Takes in, by the position of a call and what fed it, the tensor that this call alone gets. The gradient by
+            it is what comes back along one edge.
         """
         program = self.described.program
         values: dict[int, Any] = {}
@@ -171,7 +177,7 @@ class DifferentiableModel:
                     before[i] = self._held.before[i]
             else:
                 # Keras runs a layer inside its model's scope, where names may begin as they may not at the root: `_hidden`.
-                with tf.name_scope("model"), _bare(call.operation) as activation:
+                with tf.name_scope("model"), _bare(call.operation) as activation, self._own(i, values, uses):
                     call(values)
                 if activation is not None:
                     symbol = id(call.outputs[0])
@@ -182,6 +188,25 @@ class DifferentiableModel:
                     values[id(tensor)] = with_mask_of(values[id(tensor)], tf.identity(values[id(tensor)]))
             outputs[i] = tuple(values[id(tensor)] for tensor in call.outputs)
         return Values(self.described, outputs, before)
+
+    @contextmanager
+    def _own(
+        self, i: int, values: dict[int, Any], uses: dict[tuple[int, tuple[int, int]], Any] | None
+    ) -> Iterator[None]:
+        """Let a call have tensors of its own in place of those that others use too."""
+        if uses is None:
+            yield
+            return
+        calls = self.described.program.calls
+        kept = {}
+        for source in dict.fromkeys(calls[i].sources):
+            symbol = id(calls[source[0]].outputs[source[1]])
+            kept[symbol] = values[symbol]
+            values[symbol] = uses[i, source] = with_mask_of(kept[symbol], tf.identity(kept[symbol]))
+        try:
+            yield
+        finally:
+            values.update(kept)
 
     def tail(self, node_id: str, held: Values) -> DifferentiableModel:
         """Return the model from a layer on: it takes the layer's first output; whatever that does not reach stays as held.

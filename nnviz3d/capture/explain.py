@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from nnviz3d.capture.attributions.run import find_methods, write_attributions
+from nnviz3d.capture.flow import write_flows
 from nnviz3d.capture.gradients import gradients
 from nnviz3d.capture.requests import Report
 from nnviz3d.capture.targets import Slot, find_slots
@@ -38,6 +39,7 @@ def write_explanations(writer: CaptureWriter, work: Work, report: Report) -> Non
         slot.write(writer)
     if work.insights.gradients:
         _write_gradients(writer, work, slots, tell("gradients"))
+        write_flows(writer, work, slots, tell("flow"))
     if work.insights.attributions:
         tell("explain")(0)
         write_attributions(writer, work, slots, tell("explain"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from nnviz3d.capture.differentiable import DifferentiableModel
 from nnviz3d.capture.embedding import write_embeddings
 from nnviz3d.capture.explain import write_explanations
 from nnviz3d.capture.features import write_feature_visualizations
+from nnviz3d.capture.flow import Found
 from nnviz3d.capture.requests import Report
 from nnviz3d.capture.sample_set import Samples
 from nnviz3d.data.request import Insights
@@ -48,6 +49,8 @@ class Work:
         Reads other samples.
     out
         Where the capture will stand; an earlier one may stand there still.
+    connections
+        The strongest of each pair of layers, which are written already.
     """
 
     insights: Insights
@@ -58,6 +61,7 @@ class Work:
     prepare: Callable[[Samples], list[NDArray[Any]]]
     read: ReadSamples
     out: Path
+    connections: Found = field(default_factory=dict)
 
 
 def write_insights(writer: CaptureWriter, work: Work, report: Report) -> None:

@@ -131,6 +131,7 @@ def capture_model(
                 classes=_classes(options, samples, described),
                 prepare=partial(_prepare, asked=options.preprocess, decision=decision),
                 read=read,
+                connections=finder.found,
                 out=options.out,
             )
             write_insights(writer, work, report)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.data import store
 from nnviz3d.data.insights import PREDICTED, Attribution, Embedding, Explained, FeatureVisualization, Target
+from nnviz3d.data.records import RANKINGS, Connections
 from nnviz3d.data.stored import StoredArrays
 from nnviz3d.errors import CaptureError
 
@@ -47,6 +48,39 @@ class SampleInsights:
         """Whether there are gradients of a target's score, by any layer."""
         explained = self.explained(target)
         return explained is not None and explained.slot in self._stored.members("gradients")
+
+    def flow(self, target: Target | None = None) -> NDArray[np.float32] | None:
+        """Read how much of a target's gradient comes back along each edge of the graph; `None` if it was not captured.
+
+        Returns
+        -------
+        ``(edges,)``: the norm, for each edge in the graph's order, of the gradient by what its end gets through it.
+        """
+        explained = self.explained(target)
+        array = None if explained is None else self._stored.find(f"{store.flow_path(explained.slot)}/edges")
+        return None if array is None else self._stored.sample(array, self._sample)
+
+    def connection_gradient(self, found: Connections, target: Target | None = None) -> NDArray[np.float32] | None:
+        """Read the gradient of a target's score by each of a pair's connections; `None` if it was not captured.
+
+        Where one weight serves many places, as a convolution's does, it is by its use in this one alone.
+
+        Parameters
+        ----------
+        found
+            The connections, read from the same capture for the same sample.
+
+        Returns
+        -------
+        ``(k,)``, as the connections are.
+        """
+        explained = self.explained(target)
+        if explained is None:
+            return None
+        array = self._stored.find(store.connection_gradient_path(explained.slot, found.source, found.target))
+        if array is None:
+            return None
+        return np.asarray(self._stored.sample(array, self._sample)[RANKINGS.index(found.ranking)][: found.shown])
 
     def attribution(self, method: str, target: Target | None = None, layer: str | None = None) -> Attribution | None:
         """Read a map; `None` if it was not captured.
@@ -209,6 +243,18 @@ def write_targets(
 def write_gradient(writer: _Writer, slot: str, node_id: str, output: int, start: int, values: NDArray[Any]) -> None:
     """Write the gradient of a target by one output of a node, for samples ``start`` and on: ``(n, *shape)``."""
     writer.rows(store.gradient_path(slot, node_id, output), start, values)
+
+
+def write_flow(writer: _Writer, slot: str, edges: NDArray[np.float32]) -> None:
+    """Write the norm of what comes back of a target's gradient along each edge, for each of all samples: ``(N, E)``."""
+    writer.rows(f"{store.flow_path(slot)}/edges", 0, edges)
+
+
+def write_connection_gradient(
+    writer: _Writer, slot: str, source: str, target: str, values: NDArray[np.float32]
+) -> None:
+    """Write the gradient of a target by a pair's connections, packed as these are: ``(N, rankings, k)``."""
+    writer.rows(store.connection_gradient_path(slot, source, target), 0, values)
 
 
 def write_attribution(writer: _Writer, slot: str, maps: Sequence[Attribution]) -> None:

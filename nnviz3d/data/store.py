@@ -17,6 +17,12 @@ SERIES_BYTES = 2**20
 """Samples of small tensors share a chunk up to this size, so that a thousand samples are not a thousand files."""
 
 
+TRAINING = "training"
+"""The group of all that was recorded of a training. Its attribute ``committed`` is written last."""
+TRAINING_PARTS = ("steps", "probes", "weights")
+"""What ``committed`` counts there: recorded steps; those with the probe samples' tensors; those with all weights."""
+
+
 def split_id(node_id: str) -> tuple[str, int]:
     """Take a node id apart: ``block/conv@1`` is the second call of ``block/conv``."""
     path, at, call = node_id.rpartition("@")
@@ -51,6 +57,16 @@ def gradient_path(slot: str, node_id: str, output: int = 0) -> str:
     return f"gradients/{slot}/{path}/@{call}/{output}"
 
 
+def flow_path(slot: str) -> str:
+    """Where it stands how a target's gradient comes back along every edge."""
+    return f"flow/{slot}"
+
+
+def connection_gradient_path(slot: str, source: str, target: str) -> str:
+    """Where the gradient of a target by the strongest connections of a pair is stored, as these are."""
+    return f"{flow_path(slot)}/{connection_path(source, target)}"
+
+
 def attribution_path(method: str, slot: str, node_id: str) -> str:
     """Where a method's maps of a target, by the places of one layer, are stored."""
     path, call = split_id(node_id)
@@ -82,6 +98,11 @@ def input_path(name: str) -> str:
 def picture_path(name: str) -> str:
     """Where the samples stand as people would look at them: ``(N, H, W, 3)`` uint8, before preprocessing."""
     return f"pictures/{name}"
+
+
+def training_path(name: str) -> str:
+    """Where one packed series of a training is stored, a row for each step that it tells of."""
+    return f"{TRAINING}/{name}"
 
 
 def chunks_for(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
