@@ -170,6 +170,10 @@ class Capture:
         """Whether the scores of an attention layer were captured."""
         return self._stored.find(store.attention_path(node_id)) is not None
 
+    def has_features(self, node_id: str) -> bool:
+        """Whether what drives a layer's channels was captured."""
+        return self._stored.find(f"{store.feature_path(node_id)}/channels") is not None
+
     def features(self, node_id: str) -> FeatureVisualization | None:
         """Read what drives a layer's channels; `None` if it was not captured."""
         return read_features(self._stored, node_id)

@@ -185,6 +185,10 @@ class CaptureSeries(Capture):
         """Whether the scores of an attention layer were captured."""
         return self._first.has_attention(node_id)
 
+    def has_features(self, node_id: str) -> bool:
+        """Whether the first part holds what drives a layer's channels."""
+        return self._first.has_features(node_id)
+
     def features(self, node_id: str) -> FeatureVisualization | None:
         """Read what drives a layer's channels; `None` if it was not captured."""
         return self._first.features(node_id)

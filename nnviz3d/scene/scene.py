@@ -14,12 +14,13 @@ from nnviz3d.data.capture import Capture
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, CameraPose, between, default_view, direction, fit
 from nnviz3d.scene.primitives import DrawList, Panel, Primitive, TextRow
-from nnviz3d.scene.selection import Pick, Selection
+from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
 from nnviz3d.scene.stage import Stage, View, head_of
 from nnviz3d.scene.views import build_view
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.details import DetailsView
+from nnviz3d.scene.views.embedding import EmbeddingView
 from nnviz3d.scene.views.legends import NAMED_CELLS
 
 _NAMES = 0.085
@@ -45,7 +46,7 @@ class OwnPlace(Protocol):
     extent: NDArray[np.float64]
     angles: tuple[float, float]
 
-    def marked(self, t: float, pick: Pick) -> tuple[Primitive, ...]:
+    def marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return what marks a picked thing of its own."""
         ...
 
@@ -74,6 +75,10 @@ class Scene:
         The capture and its layout.
     duration
         Seconds until nothing changes any more.
+    channels
+        What unfolds layers.
+    cloud
+        What shows embeddings, if the scene does.
     """
 
     def __init__(self, spec: SceneSpec, stage: Stage) -> None:
@@ -81,8 +86,9 @@ class Scene:
         self.stage = stage
         self._views = [_build(number, spec, stage) for number in range(len(spec.views))]
         self._own = next((view for view in self._views if isinstance(view, OwnPlace)), None)
+        self.cloud = next((view for view in self._views if isinstance(view, EmbeddingView)), None)
         unfolding = (view for view in self._views if isinstance(view, ChannelsView))
-        self._channels = next(unfolding, None) or ChannelsView(None, stage, spec)
+        self.channels = next(unfolding, None) or ChannelsView(None, stage, spec)
         self._beside = [view.extent_beside for view in self._views if isinstance(view, Beside)]
         self._details = DetailsView(stage)
         ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
@@ -137,13 +143,13 @@ class Scene:
         unmarked = replace(selection, pick=None)
         found: list[Primitive] = []
         for view in self._views:
-            if view is not self._channels:
+            if view is not self.channels:
                 found.extend(view.at(t, unmarked))
-        found = [*self._channels.recede(found, t, unmarked), *self._channels.at(t, unmarked)]
+        found = [*self.channels.recede(found, t, unmarked), *self.channels.at(t, unmarked)]
         if self._own is None:
             found.extend(self._details.at(t, selection))
         elif selection.pick is not None:
-            found.extend(self._own.marked(t, selection.pick))
+            found.extend(self._own.marked(t, selection))
         return DrawList(tuple(self._titled(found)))
 
     def _titled(self, found: Iterable[Primitive]) -> Iterable[Primitive]:

@@ -10,6 +10,9 @@ from nnviz3d.data.records import Ranking
 from nnviz3d.scene.colors import Normalize
 
 Quantity = Literal["activation", "gradient", "attribution", "difference"]
+ChannelOrder = Literal["index", "mean", "contribution"]
+ChannelPictures = Literal["maps", "features"]
+ColoredBy = Literal["label", "prediction"]
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,14 @@ class Selection:
         Which attribution method's map.
     unfold
         A layer whose channels stand side by side before the network.
+    unfolded
+        How far they have come, from 0 (folded up, whatever the scene says) to 1.
+    channel_order, channel_pictures
+        As `order` and `show` in the view of channels; a layer without features shows its maps.
+    embedding
+        Which layer's embedding.
+    colored_by
+        What gives points their colours.
     pick
         What was pointed at: marked, and told in full.
     """
@@ -121,4 +132,9 @@ class Selection:
     target: Target | None = None
     method: str | None = None
     unfold: str | None = None
+    unfolded: float = 1.0
+    channel_order: ChannelOrder | None = None
+    channel_pictures: ChannelPictures | None = None
+    embedding: str | None = None
+    colored_by: ColoredBy | None = None
     pick: Pick | None = None

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import Insights
 from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, DIVERGING, SEQUENTIAL, Normalize
-from nnviz3d.scene.selection import Quantity
+from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, ColoredBy, Quantity
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -138,7 +138,7 @@ class EmbeddingCloud(View):
 
     kind: Literal["embedding"]
     layer: str | None = None
-    color: Literal["label", "prediction"] = "label"
+    color: ColoredBy = "label"
     animate: Reveal = Reveal()
 
     @property
@@ -179,8 +179,8 @@ class Channels(View):
 
     kind: Literal["channels"]
     layer: str | None = None
-    order: Literal["index", "mean", "contribution"] = "mean"
-    show: Literal["maps", "features"] = "maps"
+    order: ChannelOrder = "mean"
+    show: ChannelPictures = "maps"
     unfold: Move = Move()
     fold: Move | None = None
 

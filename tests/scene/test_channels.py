@@ -145,3 +145,22 @@ def test_the_order_by_contribution_is_that_of_gradient_times_activation(explaine
         gradient = explained_capture.insights(sample).gradient("conv")
         total = (gradient * explained_capture.activation("conv", sample)).sum(axis=(0, 1))
         assert (np.diff(total[tiles.channels]) <= 0).all()
+
+
+def test_what_is_selected_goes_before_what_the_scene_says():
+    capture = open_capture(bundled("features.zarr.zip"))
+    scene = scene_of(capture, layer="conv2d_2", show="features", order="mean")
+
+    def tiles(**chosen) -> Tiles:
+        return tiles_of(scene.at(9.0, Selection(**chosen)))
+
+    assert not tiles().maps
+    maps = tiles(channel_pictures="maps", channel_order="index")
+    assert maps.maps
+    assert list(maps.channels) == list(range(64))
+    # A layer without features has only maps to show.
+    other = tiles(unfold="conv2d_1", channel_pictures="features")
+    assert (other.name, other.maps) == ("conv2d_1", True)
+    assert not any(isinstance(p, Tiles) for p in scene.at(9.0, Selection(unfold="conv2d_2", unfolded=0.0)).primitives)
+    half = tiles(unfold="conv2d_2", unfolded=0.5)
+    assert np.ptp(half.origins[:, 0]) < np.ptp(tiles(unfold="conv2d_2").origins[:, 0])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.data.explanations import write_embedding
 from nnviz3d.errors import SceneError
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye, PointHit, pick
@@ -15,6 +19,7 @@ from nnviz3d.scene.primitives import Callout, Labels, Panel, PictureRow, Points,
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import PointPick, Selection
 from nnviz3d.scene.spec import parse_scene
+from tests.support import captures
 
 SIZE = (640, 360)
 
@@ -151,3 +156,30 @@ def test_what_is_not_there_is_said(capture, small_capture):
         build(small_capture)
     with pytest.raises(SceneError, match="fills the picture by itself"):
         parse_scene({"format": 1, "views": [{"kind": "embedding"}, {"kind": "structure"}]})
+
+
+def test_another_colour_and_another_embedding_can_be_selected(tmp_path):
+    found = captures.small_embedding()
+    flat = replace(found, name="flatten", points=found.first, snapshots=found.first[np.newaxis], method="pca")
+    also = [partial(write_embedding, found=one) for one in (found, flat)]
+    both = captures.write(tmp_path / "two.zarr", captures.small_graph(), captures.small_values(), also=also)
+    scene = build(both, layer="dense")
+    wrong = 3
+
+    def cloud(**chosen: object) -> Points:
+        return next(p for p in scene.at(8.0, Selection(**chosen)).primitives if isinstance(p, Points))  # type: ignore[arg-type]
+
+    told = cloud(colored_by="prediction")
+    assert told.points is cloud().points
+    np.testing.assert_allclose(told.colors[wrong, :3], categorical(5)[found.predictions[wrong]], atol=1e-6)
+    np.testing.assert_allclose(cloud().colors[wrong, :3], categorical(5)[found.labels[wrong]], atol=1e-6)
+    other = cloud(embedding="flatten")
+    assert other.name == "flatten"
+    # The same cloud, turned and of another size.
+    here, there = (np.linalg.norm(points - points[0], axis=1) for points in (other.points, flat.points))
+    np.testing.assert_allclose(here / here.max(), there / there.max(), atol=1e-5)
+    marked = scene.at(8.0, Selection(embedding="flatten", pick=PointPick("flatten", wrong))).primitives
+    callout = next(p for p in marked if isinstance(p, Callout))
+    np.testing.assert_allclose(callout.marks[0].origin, other.points[wrong], atol=1e-6)
+    # What was picked in one cloud is not marked in the other.
+    assert not any(isinstance(p, Callout) for p in scene.at(8.0, Selection(pick=PointPick("flatten", 3))).primitives)

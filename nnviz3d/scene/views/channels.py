@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from nnviz3d.scene.primitives import (
     Vector,
     Voxels,
 )
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.view_specs import Channels
@@ -59,6 +59,8 @@ class _Sheet:
         As in `Tiles`.
     names
         What is written below each.
+    maps
+        Whether the tiles are the channels' maps, not what drives them.
     stacked, spread
         ``(n, 3)``: the tiles' lower left corners in the block and in the grid.
     small, large
@@ -68,6 +70,7 @@ class _Sheet:
     pixels: NDArray[np.uint8]
     channels: NDArray[np.int64]
     names: tuple[str, ...]
+    maps: bool
     stacked: NDArray[np.float64]
     spread: NDArray[np.float64]
     small: NDArray[np.float64]
@@ -111,7 +114,7 @@ class ChannelsView:
     def unfolded(self, t: float, selection: Selection) -> tuple[str | None, float]:
         """Say which layer is unfolded at `t` seconds, and how far, from 0 to 1."""
         if selection.unfold is not None and unfolds(self._stage, selection.unfold):
-            return selection.unfold, 1.0
+            return selection.unfold, selection.unfolded
         if self._spec is None:
             return None, 0.0
         share = self._spec.unfold.share(t)
@@ -151,7 +154,6 @@ class ChannelsView:
         to_middle = sheet.spread + sheet.right * sheet.large[0] / 2 + sheet.up * sheet.large[1] / 2
         middle = from_middle + (to_middle - from_middle) * own
         origins = (middle - right * size[0] / 2 - up * size[1] / 2).astype(np.float32)
-        show = self._shown(layer)
         found: list[Primitive] = [
             Tiles(
                 layer,
@@ -160,7 +162,7 @@ class ChannelsView:
                 (float(size[0]), float(size[1])),
                 sheet.channels,
                 min(1.0, 0.3 + 4 * share),
-                show == "maps",
+                sheet.maps,
                 _vector(right),
                 _vector(up),
             ),
@@ -175,20 +177,28 @@ class ChannelsView:
             found.append(Labels("channels", tuple(labels)))
         return tuple(found)
 
-    def _shown(self, layer: str) -> Literal["maps", "features"]:
-        return self._spec.show if self._spec is not None and self._spec.layer == layer else "maps"
+    def order(self, layer: str, selection: Selection) -> ChannelOrder:
+        """Say in which order a layer's channels stand: as selected, or else as the scene says."""
+        said: ChannelOrder = self._spec.order if self._spec is not None and self._spec.layer == layer else "mean"
+        return selection.channel_order or said
+
+    def pictures(self, layer: str, selection: Selection) -> ChannelPictures:
+        """Say what the tiles of a layer show: as selected, or else as the scene says, where it was captured."""
+        said: ChannelPictures = self._spec.show if self._spec is not None and self._spec.layer == layer else "maps"
+        shown = selection.channel_pictures or said
+        return shown if self._stage.capture.has_features(layer) else "maps"
 
     def _prepared(self, layer: str, selection: Selection) -> _Sheet:
-        key = (layer, selection.sample, selection.target, selection.colormap)
+        order, pictures = self.order(layer, selection), self.pictures(layer, selection)
+        key = (layer, order, pictures, selection.sample, selection.target, selection.colormap)
         if self._sheet is None or self._sheet[0] != key:
-            self._sheet = (key, self._prepare(layer, selection))
+            self._sheet = (key, self._prepare(layer, order, pictures, selection))
         return self._sheet[1]
 
-    def _prepare(self, layer: str, selection: Selection) -> _Sheet:
+    def _prepare(self, layer: str, order: ChannelOrder, pictures: ChannelPictures, selection: Selection) -> _Sheet:
         place = self._stage.place(layer)
-        order = self._spec.order if self._spec is not None and self._spec.layer == layer else "mean"
         rank = self._ranked(layer, order, selection)
-        if self._shown(layer) == "features":
+        if pictures == "features":
             pixels, channels, dead, remark = self._features(layer, rank)
         else:
             pixels, remark = self._maps(layer, rank, selection)
@@ -200,7 +210,8 @@ class ChannelsView:
         count = f"{len(channels)}" if len(channels) == len(rank) else f"{len(channels)} of {len(rank)}"
         rows = (TextRow(f"{count} channels of {layer} {_WORDS[order]}"), TextRow(remark, "quiet"))
         names = tuple(f"{c} dead" if is_dead else f"{c}" for c, is_dead in zip(channels, dead, strict=True))
-        return _Sheet(pixels, channels, names, stacked, spread, np.array(place.size[:2]), large, right, up, rows)
+        maps = pictures == "maps"
+        return _Sheet(pixels, channels, names, maps, stacked, spread, np.array(place.size[:2]), large, right, up, rows)
 
     def _ranked(self, layer: str, order: str, selection: Selection) -> NDArray[np.int64]:
         """Return all channels in the order of the grid."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +24,7 @@ from nnviz3d.scene.primitives import (
     SwatchRow,
     TextRow,
 )
-from nnviz3d.scene.selection import Pick, PointPick, Selection
+from nnviz3d.scene.selection import ColoredBy, PointPick, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage, class_name
 from nnviz3d.scene.view_specs import EmbeddingCloud
@@ -47,55 +49,42 @@ class EmbeddingView:
     Attributes
     ----------
     extent
-        ``(M, 3)``: what a picture has to hold.
+        ``(M, 3)``: what a picture has to hold, whichever of the capture's embeddings is looked at.
     angles
         Azimuth and elevation to look from, in degrees.
     """
 
     def __init__(self, spec: EmbeddingCloud, stage: Stage, scene: SceneSpec) -> None:
-        self._stage = stage
-        self._found = _find(stage, spec.layer)
+        self._spec = spec
+        first = _find(stage, spec.layer)
+        self._first = first.name
+        others = (stage.capture.embedding(name) for name in stage.capture.embeddings if name != first.name)
+        self._clouds = {found.name: _Cloud(stage, found) for found in (first, *others)}
         self._start, self._seconds = spec.animate.start, spec.animate.duration
-        self._way: NDArray[np.float32] = _fitted(self._found)
-        self.duration = self._start + self._seconds if len(self._way) > 1 and self._seconds else 0.0
-        self._end: NDArray[np.float32] = self._way[-1]  # one object, so that nothing is uploaded again
-        self.extent = self._end.astype(np.float64)
-        self.angles = _ANGLES[self._found.points.shape[1]]
-        known, told = self._found.labels, self._found.predictions
-        by_label = len(known) and (spec.color == "label" or not len(told))
-        self._classes = known if by_label else told
-        self._colored_by = "label" if by_label else "prediction"
-        self._wrong = known != told if len(known) and len(told) else np.zeros(len(self.extent), dtype=bool)
-        self._palette = _palette(np.concatenate([self._classes, told]))
-        count = len(self.extent)
-        shrunk = min(1.0, (_MANY / count) ** (1 / 3))
-        self._sizes = np.where(self._wrong, _WRONG, _SIZE).astype(np.float32) * np.float32(shrunk)
-        self._colors = self._paint(self._classes)
-        self._rings = self._paint(told) * self._wrong[:, np.newaxis] if len(told) else None
-        self._panels = (self._title(), self._legend())
-        self._kept: tuple[float, tuple[Primitive, ...]] = (-1.0, ())
+        moves = self._seconds and any(cloud.moves for cloud in self._clouds.values())
+        self.duration = self._start + self._seconds if moves else 0.0
+        self.extent = np.concatenate([cloud.end for cloud in self._clouds.values()]).astype(np.float64)
+        self.angles = _ANGLES[first.points.shape[1]]
+
+    def shown(self, selection: Selection) -> str:
+        """Say which layer's embedding is looked at: the selected one, or else the scene's."""
+        return selection.embedding if selection.embedding in self._clouds else self._first
+
+    def colored_by(self, selection: Selection) -> ColoredBy | None:
+        """Say what gives the points their colours: as selected, or else as the scene says; `None` if nothing is known."""
+        return self._clouds[self.shown(selection)].known(selection.colored_by or self._spec.color)
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the cloud; from the animation's end on it is always the same."""
-        share = self._share(t)
-        if self._kept[0] != share:
-            points = self._points(share)
-            cloud = Points(self._found.name, points, self._colors, self._sizes, self._rings)
-            self._kept = (share, (cloud, self._names(points), *self._panels))
-        return self._kept[1]
+        cloud = self._clouds[self.shown(selection)]
+        return cloud.at(self._share(t), selection.colored_by or self._spec.color)
 
-    def marked(self, t: float, pick: Pick) -> tuple[Primitive, ...]:
+    def marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return brackets around a picked point, and what is known of its sample."""
-        if not isinstance(pick, PointPick) or pick.embedding != self._found.name:
+        pick = selection.pick
+        if not isinstance(pick, PointPick) or pick.embedding != self.shown(selection):
             return ()
-        place = self._points(self._share(t))[pick.index]
-        found = facts_of_point(self._stage.capture, self._found, pick.index)
-        rows: list[Row] = [TextRow(found.title)]
-        if len(self._found.thumbnails):
-            rows.append(PictureRow(self._found.thumbnails[pick.index]))
-        rows.extend(TextRow(text) for text in found.more)
-        span = Span((float(place[0]), float(place[1]), float(place[2])), (0.0, 0.0, 0.0))
-        return (Callout("pick", (span,), tuple(rows), np.empty((0, 3), dtype=np.float32)),)
+        return self._clouds[pick.embedding].marked(self._share(t), pick.index)
 
     def _share(self, t: float) -> float:
         """Say how far along its way the cloud is, from 0 to 1."""
@@ -103,34 +92,106 @@ class EmbeddingView:
             return 1.0
         return float(np.clip((t - self._start) / self._seconds, 0.0, 1.0))
 
+
+class _Painted(NamedTuple):
+    """What depends on whether labels or predictions colour the points.
+
+    Attributes
+    ----------
+    classes
+        ``(M,)``: of each point; empty if they are not known.
+    palette
+        The colours of the most frequent.
+    colors, rings
+        As in `Points`.
+    """
+
+    classes: NDArray[np.int64]
+    palette: dict[int, Color]
+    colors: NDArray[np.float32]
+    rings: NDArray[np.float32] | None
+    legend: Panel
+
+
+class _Cloud:
+    """One embedding, in the world.
+
+    Attributes
+    ----------
+    end
+        ``(M, 3)``: where the points are in the end.
+    """
+
+    def __init__(self, stage: Stage, found: Embedding) -> None:
+        self._stage, self._found = stage, found
+        self._way: NDArray[np.float32] = _fitted(found)
+        self.moves = len(self._way) > 1
+        self.end: NDArray[np.float32] = self._way[-1]  # one object, so that nothing is uploaded again
+        known, told = found.labels, found.predictions
+        self._wrong = known != told if len(known) and len(told) else np.zeros(len(self.end), dtype=bool)
+        shrunk = min(1.0, (_MANY / len(self.end)) ** (1 / 3))
+        self._sizes = np.where(self._wrong, _WRONG, _SIZE).astype(np.float32) * np.float32(shrunk)
+        self._title = self._titled()
+        self._painted: dict[ColoredBy | None, _Painted] = {}
+        self._kept: tuple[object, tuple[Primitive, ...]] = (None, ())
+
+    def known(self, color: ColoredBy) -> ColoredBy | None:
+        """Say what gives the points their colours, where `color` is asked for and may not be known."""
+        known: dict[ColoredBy, int] = {"label": len(self._found.labels), "prediction": len(self._found.predictions)}
+        there = [name for name in known if known[name]]
+        return color if color in there else next(iter(there), None)
+
+    def at(self, share: float, color: ColoredBy) -> tuple[Primitive, ...]:
+        """Return the points at a share of their way; the same objects as before if nothing has changed."""
+        by = self.known(color)
+        if self._kept[0] != (share, by):
+            painted = self._paint(by)
+            points = self._points(share)
+            cloud = Points(self._found.name, points, painted.colors, self._sizes, painted.rings)
+            self._kept = ((share, by), (cloud, self._names(points, painted), self._title, painted.legend))
+        return self._kept[1]
+
+    def marked(self, share: float, index: int) -> tuple[Primitive, ...]:
+        """Return brackets around a point, and what is known of its sample."""
+        place = self._points(share)[index]
+        found = facts_of_point(self._stage.capture, self._found, index)
+        rows: list[Row] = [TextRow(found.title)]
+        if len(self._found.thumbnails):
+            rows.append(PictureRow(self._found.thumbnails[index]))
+        rows.extend(TextRow(text) for text in found.more)
+        span = Span((float(place[0]), float(place[1]), float(place[2])), (0.0, 0.0, 0.0))
+        return (Callout("pick", (span,), tuple(rows), np.empty((0, 3), dtype=np.float32)),)
+
     def _points(self, share: float) -> NDArray[np.float32]:
         if share >= 1.0:
-            return self._end
+            return self.end
         at = share * (len(self._way) - 1)
         before = int(at)
         part = np.float32(at - before)
         return np.asarray(self._way[before] * (1 - part) + self._way[before + 1] * part)
 
-    def _paint(self, classes: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Give each point its class's colour, ``(M, 4)``."""
-        if not len(classes):
-            return np.tile(np.array([*OTHERS, 1], dtype=np.float32), (len(self.extent), 1))
-        known, where = np.unique(classes, return_inverse=True)
-        table = np.array([[*self._palette.get(int(c), OTHERS), 1] for c in known], dtype=np.float32)
-        return table[where]
+    def _paint(self, by: ColoredBy | None) -> _Painted:
+        if by not in self._painted:
+            told = self._found.predictions
+            classes = self._found.labels if by == "label" else told
+            palette = _palette(np.concatenate([classes, told]))
+            rings = _colors(told, palette) * self._wrong[:, np.newaxis] if len(told) else None
+            colors = _colors(classes, palette) if len(classes) else _uniform(len(self.end))
+            self._painted[by] = _Painted(classes, palette, colors, rings, self._legend(by, classes, palette))
+        return self._painted[by]
 
-    def _names(self, points: NDArray[np.float32]) -> Labels:
+    def _names(self, points: NDArray[np.float32], painted: _Painted) -> Labels:
         """Name each coloured class at the middle of its points."""
         labels = []
-        for k in self._palette:
-            members = points[self._classes == k]
+        for k in painted.palette:
+            members = points[painted.classes == k]
             if len(members):
                 x, y, z = (float(v) for v in np.median(members, axis=0))
                 name = class_name(self._stage.capture.classes, k)
                 labels.append(Label((x, y, z), (name,), "above", priority=float(len(members))))
         return Labels("classes", tuple(labels))
 
-    def _title(self) -> Panel:
+    def _titled(self) -> Panel:
         found, settings = self._found, self._found.settings
         count = len(found.points)
         words_ = [f"{count:,} samples, near each other where {found.name} answers alike"]
@@ -145,12 +206,12 @@ class EmbeddingView:
         facts.append(f"seed {settings['seed']}")
         return Panel("title", "top-left", (TextRow(" · ".join(words_)), TextRow(" · ".join(facts), "quiet")))
 
-    def _legend(self) -> Panel:
+    def _legend(self, by: ColoredBy | None, members: NDArray[np.int64], palette: dict[int, Color]) -> Panel:
         quality = self._found.quality
         said = []
         if "trustworthiness" in quality:
-            judged = int(str(self._found.settings.get("judged", len(self.extent))))
-            of = f" (of {judged:,})" if judged < len(self.extent) else ""
+            judged = int(str(self._found.settings.get("judged", len(self.end))))
+            of = f" (of {judged:,})" if judged < len(self.end) else ""
             said.append(f"trustworthiness {_short(quality['trustworthiness'], 3)}{of}")
         said.append(f"{_short(quality['neighbours'], 2)} of the 10 nearest kept")
         if "kl" in quality:
@@ -158,19 +219,18 @@ class EmbeddingView:
         rows: list[Row] = [TextRow(" · ".join(said))]
         classes = self._stage.capture.classes
         swatches: list[tuple[Color, str]] = [
-            (color, f"{class_name(classes, k)}  {int((self._classes == k).sum()):,}")
-            for k, color in self._palette.items()
+            (color, f"{class_name(classes, k)}  {int((members == k).sum()):,}") for k, color in palette.items()
         ]
-        others = len(self._classes) - sum(int((self._classes == k).sum()) for k in self._palette)
+        others = len(members) - sum(int((members == k).sum()) for k in palette)
         if others:
             swatches.append((OTHERS, f"others  {others:,}"))
         rows.extend(SwatchRow(tuple(swatches[k : k + _ACROSS])) for k in range(0, len(swatches), _ACROSS))
         if len(self._found.labels) and len(self._found.predictions):
             wrong = int(self._wrong.sum())
-            inner, ring = ("label", "prediction") if self._colored_by == "label" else ("prediction", "prediction")
+            inner, ring = ("label", "prediction") if by == "label" else ("prediction", "prediction")
             rows.append(TextRow(f"{wrong:,} wrong: ball coloured by {inner}, ring by {ring}", "quiet"))
-        elif len(self._classes):
-            rows.append(TextRow(f"coloured by {self._colored_by}", "quiet"))
+        elif len(members):
+            rows.append(TextRow(f"coloured by {by}", "quiet"))
         return Panel("embedding", "bottom-left", tuple(rows))
 
 
@@ -210,6 +270,17 @@ def _palette(classes: NDArray[np.int64]) -> dict[int, Color]:
     known, counts = np.unique(classes, return_counts=True)
     frequent = sorted(int(k) for k in known[np.argsort(-counts, kind="stable")[:COLORED]])
     return dict(zip(frequent, categorical(len(frequent)), strict=True))
+
+
+def _colors(classes: NDArray[np.int64], palette: dict[int, Color]) -> NDArray[np.float32]:
+    """Give each point its class's colour, ``(M, 4)``."""
+    known, where = np.unique(classes, return_inverse=True)
+    table = np.array([[*palette.get(int(c), OTHERS), 1] for c in known], dtype=np.float32)
+    return np.asarray(table[where])
+
+
+def _uniform(count: int) -> NDArray[np.float32]:
+    return np.tile(np.array([*OTHERS, 1], dtype=np.float32), (count, 1))
 
 
 def _short(value: float, digits: int) -> str:
