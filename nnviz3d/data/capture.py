@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -19,6 +20,7 @@ from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.insights import Embedding, FeatureVisualization
 from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
 from nnviz3d.data.stored import StoredArrays
+from nnviz3d.data.training import Training
 from nnviz3d.errors import CaptureError
 
 
@@ -63,16 +65,30 @@ class Capture:
         self.committed = committed if isinstance(committed, int) else 0
         self._stored = StoredArrays(path, root, complete=self.complete, committed=self.committed)
 
+    @cached_property
+    def training(self) -> Training | None:
+        """What was recorded of the model's training, as far as it was when this was read; `None` if nothing was.
+
+        The samples of such a capture are the training's probe samples, and its activations those that were kept last.
+        """
+        return Training(self._stored) if self._stored.has_group(store.TRAINING) else None
+
     def has_activations(self, node_id: str, output: int = 0) -> bool:
         """Whether the numbers of a node's output were captured."""
-        return self._stored.find(store.activation_path(node_id, output)) is not None
+        if self._stored.find(store.activation_path(node_id, output)) is not None:
+            return True
+        return self.training is not None and self.training.has_activation(node_id, output)
 
     def activation_shape(self, node_id: str, output: int = 0) -> tuple[int, ...]:
         """Return the shape of one sample of a node's output, without reading it."""
+        if (held := self._probed(node_id, output)) is not None:
+            return held.shape[1:]
         return tuple(self._stored.require(store.activation_path(node_id, output)).shape[1:])
 
     def activations(self, node_id: str, output: int = 0) -> LayerActivations:
         """Read what a node's output held for all committed samples, ``(N, *shape)``."""
+        if (held := self._probed(node_id, output)) is not None:
+            return LayerActivations(node_id, held)
         stored = self._stored.require(store.activation_path(node_id, output))
         return LayerActivations(node_id, self._stored.read(stored, slice(self.committed)))
 
@@ -84,6 +100,9 @@ class Capture:
         CaptureError
             If it was not captured, its shape is not the graph's, or the store is damaged.
         """
+        if (held := self._probed(node_id, output)) is not None:
+            one: NDArray[np.float32] = held[self._stored.checked(sample)]
+            return one
         array = self._stored.require(store.activation_path(node_id, output))
         expected = self.graph.node(node_id).shapes[output]
         found = array.shape[1:]
@@ -93,6 +112,13 @@ class Capture:
                 "the capture is damaged: capture again."
             )
         return self._stored.sample(array, sample)
+
+    def _probed(self, node_id: str, output: int) -> NDArray[np.float32] | None:
+        """Read what a training's probe samples gave last, if that is what the capture holds of the node."""
+        training = self.training
+        if training is None or not training.has_activation(node_id, output):
+            return None
+        return training.activation(node_id, -1, output)
 
     def input(self, name: str, sample: int = 0) -> NDArray[Any]:
         """Read what the model was fed through the input of this name."""
@@ -150,8 +176,8 @@ class Capture:
         )
 
     def weights(self, layer: str) -> Mapping[str, NDArray[Any]]:
-        """Read a layer's variables by name; empty if they were not captured."""
-        return self._stored.group(f"weights/{layer}/@0")
+        """Read a layer's variables by name; empty if they were not captured. Of a training, those kept last."""
+        return self._stored.group(f"weights/{layer}/@0") or (self.training.weights(layer) if self.training else {})
 
     def insights(self, sample: int = 0) -> SampleInsights:
         """Return what explains one sample: targets, gradients, attributions, attention."""
@@ -217,7 +243,7 @@ def open_capture(path: Path | str) -> Capture:
         If nothing is there, or it is no capture, damaged, or of a newer version.
     """
     capture = Capture(Path(path), _open_root(Path(path)))
-    if capture.committed < 1:
+    if capture.committed < 1 and capture.training is None:
         raise CaptureError(f"{path} holds no whole sample yet.")
     return capture
 

@@ -13,6 +13,7 @@ from nnviz3d.data.capture import Capture
 from nnviz3d.data.explanations import SampleInsights
 from nnviz3d.data.insights import Embedding, FeatureVisualization
 from nnviz3d.data.records import Connections, LayerActivations, Ranking
+from nnviz3d.data.training import Training
 from nnviz3d.errors import CaptureError
 
 
@@ -171,6 +172,11 @@ class CaptureSeries(Capture):
         """Return what explains one sample: targets, gradients, attributions, attention."""
         part, local = self._find(sample)
         return part.insights(local)
+
+    @property
+    def training(self) -> Training | None:
+        """What was recorded of the model's training in the first part."""
+        return self._first.training
 
     @property
     def methods(self) -> tuple[str, ...]:

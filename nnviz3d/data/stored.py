@@ -39,6 +39,14 @@ class StoredArrays:
         self._complete = complete
         self._opened: dict[str, zarr.Array[Any] | None] = {}
 
+    def reopened(self) -> StoredArrays:
+        """Return the same with nothing opened yet, to see what a writer has added since."""
+        return StoredArrays(self.path, self._root, complete=self._complete, committed=self.committed)
+
+    def has_group(self, path: str) -> bool:
+        """Whether there is a group."""
+        return isinstance(self._member(path), zarr.Group)
+
     def find(self, path: str) -> zarr.Array[Any] | None:
         """Open an array; `None` if there is none.
 
@@ -65,11 +73,15 @@ class StoredArrays:
 
     def sample(self, array: zarr.Array[Any], sample: int) -> NDArray[Any]:
         """Read one row of an array whose first axis is samples."""
+        return self.read(array, self.checked(sample))
+
+    def checked(self, sample: int) -> int:
+        """Return the number of a sample that is there; any other is a `CaptureError`."""
         if not 0 <= sample < self.committed:
             raise CaptureError(
                 f"There is no sample {sample}; {self.path.name} holds samples 0 to {self.committed - 1}."
             )
-        return self.read(array, sample)
+        return sample
 
     def read(self, array: zarr.Array[Any], selection: Any) -> NDArray[Any]:
         """Read a part of an array."""

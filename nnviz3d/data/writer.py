@@ -39,6 +39,8 @@ class CaptureWriter:
         Names of the classes, if known.
     transient
         Whether it goes with the session it is made in: a ``.zarr.zip`` is then written in haste, not compressed.
+    growing
+        Whether somebody will go on writing once it is in place; it is then not complete yet.
 
     Raises
     ------
@@ -55,9 +57,11 @@ class CaptureWriter:
         samples: int,
         classes: Sequence[str] | None = None,
         transient: bool = False,
+        growing: bool = False,
     ) -> None:
         self.path = Path(path)
         self.samples = samples
+        self._growing = growing
         check_destination(self.path)
         try:
             workshop = tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=".partial", dir=self.path.parent)
@@ -138,6 +142,13 @@ class CaptureWriter:
         self.whole(f"{path}/weight", packed(lambda c: c.weight, 0))
         self.whole(f"{path}/contribution", packed(lambda c: c.contribution, 0))
 
+    def note(self, sample: int, text: str) -> None:
+        """Add a sentence that a reader of one sample's numbers should know."""
+        told = self._attributes["provenance"]
+        notes = told["sample_notes"] or [[] for _ in range(self.samples)]
+        told["sample_notes"] = [[*each, text] if i == sample else each for i, each in enumerate(notes)]
+        self._sink.update({"provenance": told})
+
     def commit(self, samples: int) -> None:
         """Say, after their numbers, that the first so many samples are whole."""
         self._attributes["committed"] = samples
@@ -163,7 +174,7 @@ class CaptureWriter:
             self._groups.add(path)
 
     def _finish(self) -> None:
-        self._sink.update({"committed": self._attributes["committed"], "complete": True})
+        self._sink.update({"committed": self._attributes["committed"], "complete": not self._growing})
         self._sink.close()
         check_destination(self.path)
         if self.path.suffix == ".zip":

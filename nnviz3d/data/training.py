@@ -1,0 +1,271 @@
+"""Reads how a training went: what was recorded of its steps, while it still goes on or afterwards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data import store
+from nnviz3d.data.stored import StoredArrays
+from nnviz3d.errors import CaptureError
+
+STATISTICS = (
+    "gradient_norm",
+    "weight_norm",
+    "update_ratio",
+    "mean",
+    "std",
+    "zeros",
+    "saturated",
+    "nonfinite_activations",
+    "nonfinite_gradients",
+    "nonfinite_weights",
+)
+"""What is measured of each layer at each recorded step, in the order of the last axis of `Training.series`.
+
+`gradient_norm`: Euclidean norm of the gradient of the batch's loss by all trainable numbers of the layer together,
+unscaled and before clipping. `weight_norm`: theirs, after the step. `update_ratio`: |after - before| / |before|; infinite
+for a layer that was all zeros. `mean`, `std`: of the finite numbers that its first output held for the probe samples after
+the step. `zeros`, `saturated`: shares of all those numbers, 0 to 1. `nonfinite_...`: how many are NaN or infinite.
+NaN where there is nothing to measure: a layer without weights, a ReLU's saturation, a training without probe samples.
+"""
+
+SCALARS = ("step", "epoch", "loss", "learning_rate")
+"""What is kept of each recorded step before its metrics."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How tensors lie one behind the other in one row of numbers, because many small arrays cost time.
+
+    Parameters
+    ----------
+    entries
+        Whose it is, which of its parts, and its shape.
+    """
+
+    entries: tuple[tuple[str, str, tuple[int, ...]], ...] = ()
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str], tuple[int, tuple[int, ...]]]:
+        places, start = {}, 0
+        for owner, part, shape in self.entries:
+            places[owner, part] = (start, shape)
+            start += math.prod(shape)
+        return places
+
+    @property
+    def width(self) -> int:
+        """How many numbers a row has."""
+        return sum(math.prod(shape) for _, _, shape in self.entries)
+
+    def __contains__(self, key: tuple[str, str]) -> bool:
+        return key in self._places
+
+    def place(self, owner: str, part: str) -> tuple[slice, tuple[int, ...]]:
+        """Return where a tensor lies in a row, and its shape."""
+        start, shape = self._places[owner, part]
+        return slice(start, start + math.prod(shape)), shape
+
+    def parts(self, owner: str) -> tuple[str, ...]:
+        """Name what is kept of one owner."""
+        return tuple(part for name, part, _ in self.entries if name == owner)
+
+    def pack(self, tensors: Iterable[NDArray[Any]]) -> NDArray[np.float32]:
+        """Lay tensors, in the order of the entries, behind one another."""
+        flat = [np.asarray(tensor, dtype=np.float32).reshape(-1) for tensor in tensors]
+        row = np.concatenate(flat) if flat else np.empty(0, np.float32)
+        if row.shape != (self.width,):
+            raise CaptureError(f"A row has {self.width} numbers, got {row.size}.")
+        return row
+
+    def to_json(self) -> list[Any]:
+        """Return plain lists."""
+        return [[owner, part, list(shape)] for owner, part, shape in self.entries]
+
+    @staticmethod
+    def from_json(data: Any) -> Packing:
+        """Rebuild what `to_json` gave; anything else is a `TypeError` or `ValueError`."""
+        return Packing(tuple((str(owner), str(part), tuple(map(int, shape))) for owner, part, shape in data))
+
+
+class Training:
+    """A training as far as it was recorded when this was read; got by `Capture.training`.
+
+    It does not change. Where the training goes on, `refreshed` gives what has come since. S is the number of recorded
+    steps, L that of layers, K that of `STATISTICS`, n that of probe samples, P and W those of the steps at which what the
+    probe samples do, and the weights, were kept whole. Those are numbered 0 to P - 1 and 0 to W - 1, or from -1 back.
+
+    Attributes
+    ----------
+    committed
+        S. What comes after it is still being written and is never read.
+    layers
+        Node ids of all L nodes of the graph, in its order.
+    statistics
+        Names along the last axis of `series`: see `STATISTICS`.
+    probes
+        n: how many probe samples there are, which are the samples of the capture.
+    finished
+        Whether the recorder has ended its work in good order.
+    """
+
+    def __init__(self, stored: StoredArrays) -> None:
+        self._stored = stored
+        path = store.TRAINING
+        attributes = stored.attributes(path)
+        try:
+            self._marks = {name: int(attributes["committed"][name]) for name in store.TRAINING_PARTS}
+            self.layers = tuple(map(str, attributes["layers"]))
+            self.statistics = tuple(map(str, attributes["statistics"]))
+            self.probes = int(attributes["probes"])
+            self._metrics = tuple(map(str, attributes["metrics"]))
+            self._channels, self._activations, self._gradients, self._weights = (
+                Packing.from_json(attributes[name]) for name in ("channels", "activations", "gradients", "weights")
+            )
+            self.finished = attributes["finished"] is True
+        except (KeyError, TypeError, ValueError) as error:
+            raise CaptureError(f"{stored.path} is damaged: what it says of its training makes no sense.") from error
+        self.committed = self._marks["steps"]
+
+    def __len__(self) -> int:
+        return self.committed
+
+    def refreshed(self) -> Training:
+        """Read again how far the training is; the same object if nothing has come since."""
+        now = Training(self._stored.reopened())
+        return self if (now._marks, now.finished) == (self._marks, self.finished) else now
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """Which steps were recorded, ``(S,)``: k is the k-th update of the weights since the recording began, from 1."""
+        return self._scalars[:, 0].astype(np.int64)
+
+    @property
+    def epochs(self) -> NDArray[np.int64]:
+        """The epoch of each recorded step, ``(S,)``, from 0."""
+        return self._scalars[:, 1].astype(np.int64)
+
+    @property
+    def loss(self) -> NDArray[np.float64]:
+        """The loss of the step's own batch, unscaled, with regularization, ``(S,)``; NaN if it was not told."""
+        return self._scalars[:, 2]
+
+    @property
+    def learning_rate(self) -> NDArray[np.float64]:
+        """What the step was made with, ``(S,)``; NaN without an optimizer of Keras."""
+        return self._scalars[:, 3]
+
+    @cached_property
+    def metrics(self) -> Mapping[str, NDArray[np.float64]]:
+        """What Keras shows beside the progress, by name, ``(S,)`` each; means since the epoch began, `loss` too."""
+        return {name: self._scalars[:, len(SCALARS) + i] for i, name in enumerate(self._metrics)}
+
+    @cached_property
+    def series(self) -> NDArray[np.float32]:
+        """All `STATISTICS` of all layers, ``(S, L, K)``."""
+        shape = (len(self.layers), len(self.statistics))
+        return self._rows("layers", slice(0, math.prod(shape))).reshape(self.committed, *shape)
+
+    def statistic(self, name: str) -> NDArray[np.float32]:
+        """Return one statistic of all layers, ``(S, L)``; an unknown name is a `ValueError`."""
+        return self.series[:, :, self.statistics.index(name)]
+
+    @property
+    def channel_layers(self) -> tuple[str, ...]:
+        """The layers whose gradient norms were recorded by channel too."""
+        return tuple(owner for owner, _, _ in self._channels.entries)
+
+    def channel_gradients(self, layer: str) -> NDArray[np.float32]:
+        """Return gradient norms by the channels that a layer gives, ``(S, C)``; a `KeyError` if there are none.
+
+        They are of its kernel alone, over all its numbers that lead to the channel.
+        """
+        where, _ = self._channels.place(layer, "")
+        before = len(self.layers) * len(self.statistics)
+        return self._rows("layers", slice(before + where.start, before + where.stop))
+
+    @cached_property
+    def probe_steps(self) -> NDArray[np.int64]:
+        """The steps after which the probe samples' activations and gradients were kept, ``(P,)``."""
+        return self._numbers("probe_steps", "probes")
+
+    @cached_property
+    def weight_steps(self) -> NDArray[np.int64]:
+        """The steps after which all weights were kept, ``(W,)``."""
+        return self._numbers("weight_steps", "weights")
+
+    def has_activation(self, node: str, output: int = 0) -> bool:
+        """Whether an output of a node was kept."""
+        return bool(self._marks["probes"]) and (node, str(output)) in self._activations
+
+    def activation(self, node: str, at: int = -1, output: int = 0) -> NDArray[np.float32]:
+        """Return what a node's output held for the probe samples, ``(n, *shape)``.
+
+        Parameters
+        ----------
+        at
+            Which of `probe_steps`, 0 to P - 1; from the last one back if negative.
+
+        Raises
+        ------
+        CaptureError
+            If it was not kept.
+        """
+        return self._tensor("activations", self._activations, "probes", at, node, str(output))
+
+    def has_gradient(self, node: str, output: int = 0) -> bool:
+        """Whether the loss's gradient by an output of a node was kept."""
+        return bool(self._marks["probes"]) and (node, str(output)) in self._gradients
+
+    def gradient(self, node: str, at: int = -1, output: int = 0) -> NDArray[np.float32]:
+        """Return the gradient of the loss by what a node's output held, ``(n, *shape)``; by an input, under its node id.
+
+        The loss is the model's own for the probe samples as one batch, without dropout and the like. Arguments and
+        errors are those of `activation`.
+        """
+        return self._tensor("gradients", self._gradients, "probes", at, node, str(output))
+
+    def weights(self, layer: str, at: int = -1) -> Mapping[str, NDArray[np.float32]]:
+        """Return a layer's variables by name, after one of `weight_steps`; empty if there are none."""
+        if not self._marks["weights"]:
+            return {}
+        return {
+            part: self._tensor("weights", self._weights, "weights", at, layer, part)
+            for part in self._weights.parts(layer)
+        }
+
+    @cached_property
+    def _scalars(self) -> NDArray[np.float64]:
+        if not self.committed:
+            return np.empty((0, len(SCALARS) + len(self._metrics)))
+        return self._stored.read(self._stored.require(store.training_path("scalars")), slice(self.committed))
+
+    def _rows(self, name: str, columns: slice) -> NDArray[np.float32]:
+        if not self.committed:
+            return np.empty((0, columns.stop - columns.start), np.float32)
+        array = self._stored.require(store.training_path(name))
+        return self._stored.read(array, (slice(self.committed), columns))
+
+    def _numbers(self, name: str, mark: str) -> NDArray[np.int64]:
+        count = self._marks[mark]
+        if not count:
+            return np.empty(0, np.int64)
+        return self._stored.read(self._stored.require(store.training_path(name)), slice(count))[:, 0]
+
+    def _tensor(self, name: str, packing: Packing, mark: str, at: int, owner: str, part: str) -> NDArray[np.float32]:
+        count = self._marks[mark]
+        if not -count <= at < count or (owner, part) not in packing:
+            raise CaptureError(
+                f"{self._stored.path} holds no {name} of {owner!r} at place {at}; {count} were kept. "
+                "TrainingRecorder says how often."
+            )
+        where, shape = packing.place(owner, part)
+        array = self._stored.require(store.training_path(name))
+        return self._stored.read(array, (at % count, where)).reshape(shape)

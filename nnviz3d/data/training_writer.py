@@ -1,0 +1,163 @@
+"""Writes a training into a capture while it goes on, so that whatever was committed can be read at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import ZstdCodec
+
+from nnviz3d.data import store
+from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.training import SCALARS, STATISTICS, Packing
+from nnviz3d.data.writer import as_stored
+
+_CHUNK_BYTES = 2**17
+"""Steps share a chunk up to this size; it is written anew with each of them."""
+_WIDTH_BYTES = 2**20
+"""A wide row is cut into pieces of this size, so that one layer can be read without all others."""
+
+_NOTHING = Packing()
+
+
+class TrainingWriter:
+    """Adds steps to a capture that is in place already and was written as one that grows.
+
+    Every file is replaced in one move, what says how far to read is written last, and nothing that was committed is ever
+    changed. So a reader, or whoever finds what a killed process has left, sees whole steps only.
+
+    Parameters
+    ----------
+    path
+        The capture, a folder.
+    graph
+        Its graph.
+    metrics
+        Names of what Keras reports of a step.
+    probes
+        n: how many probe samples there are.
+    channels
+        Layers whose gradient norms are kept by channel: ``(layer, "", (C,))``.
+    activations, gradients
+        What is kept of the probe samples: ``(node, output, (n, *shape))``.
+    weights
+        What is kept of the weights: ``(layer, variable, shape)``.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        graph: ModelGraph,
+        *,
+        metrics: Sequence[str] = (),
+        probes: int = 0,
+        channels: Packing = _NOTHING,
+        activations: Packing = _NOTHING,
+        gradients: Packing = _NOTHING,
+        weights: Packing = _NOTHING,
+    ) -> None:
+        self._root = zarr.open_group(path, mode="r+", zarr_format=3)
+        self._metrics = tuple(metrics)
+        self._counts = dict.fromkeys(store.TRAINING_PARTS, 0)
+        self._packings = {"activations": activations, "gradients": gradients, "weights": weights}
+        self._group = self._root.create_group(
+            store.TRAINING,
+            attributes={
+                "layers": [node.id for node in graph],
+                "statistics": list(STATISTICS),
+                "metrics": list(metrics),
+                "probes": probes,
+                "channels": channels.to_json(),
+                **{name: packing.to_json() for name, packing in self._packings.items()},
+                "finished": False,
+                "committed": self._counts,
+            },
+        )
+        width = len(graph) * len(STATISTICS) + channels.width
+        self._rows = {
+            "scalars": _Rows(self._group, "scalars", len(SCALARS) + len(metrics), np.float64),
+            "layers": _Rows(self._group, "layers", width, np.float32),
+        }
+
+    def probe(self, step: int, activations: NDArray[np.float32], gradients: NDArray[np.float32]) -> None:
+        """Write what the probe samples do after a step: a row of each packing. Committed with the next step."""
+        self._append("probe_steps", np.array([step]))
+        self._append("activations", activations)
+        self._append("gradients", gradients)
+        self._counts["probes"] += 1
+
+    def weights(self, step: int, values: NDArray[np.float32]) -> None:
+        """Write all weights after a step: a row of the packing. Committed with the next step."""
+        self._append("weight_steps", np.array([step]))
+        self._append("weights", values)
+        self._counts["weights"] += 1
+
+    def step(
+        self,
+        scalars: Mapping[str, float],
+        metrics: Mapping[str, float],
+        layers: NDArray[np.float32],
+        channels: NDArray[np.float32],
+    ) -> None:
+        """Write what was measured of one step, and commit it with all that was written before.
+
+        Parameters
+        ----------
+        scalars, metrics
+            What `SCALARS` and the metrics' names ask for; NaN stands for those that are missing.
+        layers
+            ``(L, K)``, as `Training.series`.
+        channels
+            A row of its packing.
+        """
+        row = [scalars.get(name, np.nan) for name in SCALARS] + [metrics.get(name, np.nan) for name in self._metrics]
+        self._rows["scalars"].append(np.array(row, np.float64))
+        self._rows["layers"].append(np.concatenate([layers.reshape(-1), channels]))
+        self._counts["steps"] += 1
+        self.commit()
+
+    def commit(self) -> None:
+        """Say that all that was written is whole."""
+        self._group.update_attributes({"committed": self._counts})
+
+    def finish(self) -> None:
+        """Say that nothing more will come."""
+        self._group.update_attributes({"committed": self._counts, "finished": True})
+        self._root.update_attributes({"complete": True})
+
+    def _append(self, name: str, row: NDArray[Any]) -> None:
+        if name not in self._rows:
+            self._rows[name] = _Rows(self._group, name, row.size, as_stored(row).dtype)
+        self._rows[name].append(row)
+
+
+class _Rows:
+    """An array ``(rows, width)`` that grows by whole chunks; the last one is kept in memory until it is full."""
+
+    def __init__(self, group: zarr.Group, name: str, width: int, dtype: Any) -> None:
+        size = np.dtype(dtype).itemsize
+        self._chunk = np.zeros((max(1, _CHUNK_BYTES // max(width * size, 1)), width), dtype)
+        self._count = 0
+        self._array = group.create_array(
+            name,
+            shape=(0, width),
+            chunks=(len(self._chunk), max(1, min(width, _WIDTH_BYTES // size))),
+            dtype=dtype,
+            compressors=ZstdCodec(level=0, checksum=True),
+            config={"write_empty_chunks": True},
+        )
+
+    def append(self, row: NDArray[Any]) -> None:
+        """Write one more row."""
+        rows = len(self._chunk)
+        at = self._count % rows
+        if at == 0:
+            self._array.resize((self._count + rows, row.size))
+        self._chunk[at] = row
+        self._chunk[at + 1 :] = 0  # not yet there, and never read
+        self._array[self._count - at : self._count - at + rows] = self._chunk
+        self._count += 1

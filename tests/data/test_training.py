@@ -1,0 +1,212 @@
+"""A training is read as it was written: whole steps only, however far the writer is or however it ended."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.capture import open_capture
+from nnviz3d.data.records import Provenance
+from nnviz3d.data.training import STATISTICS, Packing
+from nnviz3d.data.training_writer import TrainingWriter
+from nnviz3d.data.writer import CaptureWriter
+from nnviz3d.errors import CaptureError
+from tests.support import captures
+
+GRAPH = captures.small_graph()
+L, K = len(GRAPH), len(STATISTICS)
+CHANNELS = Packing((("conv", "", (4,)), ("dense", "", (20,))))
+ACTIVATIONS = Packing(tuple((node.id, "0", (2, *node.shape)) for node in GRAPH))
+WEIGHTS = Packing((("conv", "kernel", (3, 3, 1, 4)), ("conv", "bias", (4,))))
+
+
+def begin(path, probes=2):
+    provenance = Provenance("hand", samples=tuple(f"probe {i}" for i in range(probes)))
+    with CaptureWriter(path, graph=GRAPH, provenance=provenance, samples=probes, growing=True) as writer:
+        writer.commit(probes)
+    return TrainingWriter(
+        path,
+        GRAPH,
+        metrics=("loss", "accuracy"),
+        probes=probes,
+        channels=CHANNELS,
+        activations=ACTIVATIONS,
+        gradients=ACTIVATIONS,
+        weights=WEIGHTS,
+    )
+
+
+def add(writer, step):
+    """Write a step all of whose numbers tell which step it is."""
+    writer.step(
+        {"step": step, "epoch": step // 10, "loss": step / 2, "learning_rate": 0.1},
+        {"loss": step / 3, "accuracy": step / 4},
+        np.full((L, K), step, np.float32),
+        np.full(CHANNELS.width, step, np.float32),
+    )
+
+
+def probe(writer, step):
+    writer.probe(step, np.full(ACTIVATIONS.width, step, np.float32), np.full(ACTIVATIONS.width, -step, np.float32))
+    writer.weights(step, np.full(WEIGHTS.width, step, np.float32))
+
+
+def test_it_is_read_as_it_was_written(tmp_path):
+    writer = begin(tmp_path / "run.zarr")
+    rng = np.random.default_rng(1)
+    series, channels = rng.normal(size=(3, L, K)).astype("f4"), rng.normal(size=(3, 24)).astype("f4")
+    tensors, weights = rng.normal(size=(2, ACTIVATIONS.width)).astype("f4"), rng.normal(size=40).astype("f4")
+    for i, step in enumerate((1, 10, 20)):
+        if step == 10:
+            writer.probe(step, *tensors)
+            writer.weights(step, weights)
+        scalars = {"step": step, "epoch": i, "loss": 0.1, "learning_rate": 1e-3}
+        writer.step(scalars, {"accuracy": 0.5}, series[i], channels[i])
+    writer.finish()
+    capture = open_capture(tmp_path / "run.zarr")
+    training = capture.training
+    assert training.finished
+    assert capture.complete
+    assert len(training) == 3
+    assert training.steps.tolist() == [1, 10, 20]
+    assert training.epochs.tolist() == [0, 1, 2]
+    assert training.loss.tolist() == [0.1] * 3
+    assert training.learning_rate.tolist() == [1e-3] * 3
+    assert training.metrics["accuracy"].tolist() == [0.5] * 3
+    assert np.isnan(training.metrics["loss"]).all(), "it was not told"
+    assert training.layers == tuple(node.id for node in GRAPH)
+    assert np.array_equal(training.series, series)
+    assert np.array_equal(training.statistic("update_ratio"), series[:, :, 2])
+    assert training.channel_layers == ("conv", "dense")
+    assert np.array_equal(training.channel_gradients("dense"), channels[:, 4:])
+    assert training.probe_steps.tolist() == training.weight_steps.tolist() == [10]
+    where, shape = ACTIVATIONS.place("conv", "0")
+    assert np.array_equal(training.activation("conv"), tensors[0, where].reshape(shape))
+    assert np.array_equal(training.gradient("conv", 0), tensors[1, where].reshape(shape))
+    assert np.array_equal(training.weights("conv")["bias"], weights[36:])
+    assert np.array_equal(capture.weights("conv")["kernel"], weights[:36].reshape(3, 3, 1, 4))
+    assert np.array_equal(capture.activation("conv", 1), training.activation("conv")[1]), "as of any capture"
+    assert capture.activation_shape("conv") == shape[1:]
+    with pytest.raises(CaptureError, match="1 were kept"):
+        training.activation("conv", 1)
+    with pytest.raises(CaptureError, match="samples 0 to 1"):
+        capture.activation("conv", 2)
+
+
+def test_nothing_is_there_before_the_first_step(tmp_path):
+    begin(tmp_path / "run.zarr", probes=0)
+    capture = open_capture(tmp_path / "run.zarr")
+    assert capture.graph == GRAPH
+    assert not capture.complete
+    training = capture.training
+    assert training.series.shape == (0, L, K)
+    assert training.channel_gradients("conv").shape == (0, 4)
+    assert training.loss.shape == training.steps.shape == training.probe_steps.shape == (0,)
+    assert not training.has_activation("conv")
+    assert training.weights("conv") == {}
+
+
+def test_a_capture_without_training_has_none(small_capture):
+    assert small_capture.training is None
+
+
+def test_it_is_read_anew_as_it_goes_on(tmp_path):
+    writer = begin(tmp_path / "run.zarr")
+    add(writer, 1)
+    first = open_capture(tmp_path / "run.zarr").training
+    assert first.refreshed() is first
+    probe(writer, 2)
+    assert first.refreshed() is first, "what is not committed is not there"
+    add(writer, 2)
+    second = first.refreshed()
+    assert (len(first), len(second)) == (1, 2)
+    assert first.series.shape[0] == 1, "what was read before stays as it was"
+    assert second.probe_steps.tolist() == [2]
+    writer.finish()
+    assert second.refreshed().finished
+
+
+def test_damage_is_said(tmp_path):
+    add(begin(tmp_path / "run.zarr"), 1)
+    file = tmp_path / "run.zarr" / "training" / "zarr.json"
+    data = json.loads(file.read_text())
+    del data["attributes"]["layers"]
+    file.write_text(json.dumps(data))
+    with pytest.raises(CaptureError, match="damaged"):
+        _ = open_capture(tmp_path / "run.zarr").training
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from tests.data.test_training import add, begin, probe
+writer = begin(Path(sys.argv[1]))
+for step in range(1, int(sys.argv[2]) + 1):
+    if step % 10 == 0:
+        probe(writer, step)
+    add(writer, step)
+    if step == 1:
+        print("begun", flush=True)
+writer.finish()
+"""
+
+
+def start(path, steps):
+    root = str(Path(__file__).parents[2])
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(path), str(steps)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    assert child.stdout.readline() == "begun\n"
+    return child
+
+
+def check(training):
+    """Every number of every step must be the step's."""
+    steps = np.arange(1, len(training) + 1)
+    assert np.array_equal(training.steps, steps)
+    assert np.array_equal(training.loss, steps / 2)
+    assert np.array_equal(training.metrics["accuracy"], steps / 4)
+    assert np.array_equal(training.series, np.broadcast_to(steps[:, None, None], (len(steps), L, K)))
+    assert np.array_equal(training.channel_gradients("dense"), np.broadcast_to(steps[:, None], (len(steps), 20)))
+    probed = training.probe_steps
+    assert np.array_equal(probed, training.weight_steps)
+    assert len(probed) >= len(steps) // 10
+    if len(probed):
+        assert np.all(training.activation("conv") == probed[-1])
+        assert np.all(training.gradient("dense") == -probed[-1])
+        assert np.all(training.weights("conv")["kernel"] == probed[-1])
+
+
+def test_no_torn_step_is_seen_by_another_process(tmp_path):
+    child = start(tmp_path / "run.zarr", 1000)
+    training = open_capture(tmp_path / "run.zarr").training
+    lengths = set()
+    while not training.finished:
+        training = training.refreshed()
+        check(training)
+        lengths.add(len(training))
+    assert child.wait() == 0
+    assert len(training) == 1000
+    assert len(lengths) > 10, "it was followed while it was written"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
+def test_what_was_committed_outlives_a_killed_writer(tmp_path):
+    child = start(tmp_path / "run.zarr", 100_000)
+    training = open_capture(tmp_path / "run.zarr").training
+    while len(training) < 60:
+        training = training.refreshed()
+    child.kill()
+    assert child.wait() == -signal.SIGKILL
+    capture = open_capture(tmp_path / "run.zarr")
+    assert not capture.complete
+    assert len(capture.training) >= 60
+    check(capture.training)
