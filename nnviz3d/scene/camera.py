@@ -112,6 +112,14 @@ def fit(
     return CameraPose(_vector(eye), _vector(target), _vector(up), field_of_view)
 
 
+def height_seen(pose: CameraPose, point: Vector) -> float:
+    """Return the world height that a picture shows at a point's distance from the eye."""
+    eye = np.array(pose.position)
+    ahead = np.array(pose.target) - eye
+    away = float((np.array(point) - eye) @ ahead / np.linalg.norm(ahead))
+    return 2 * away * math.tan(math.radians(pose.field_of_view / 2))
+
+
 def between(a: CameraPose, b: CameraPose, share: float) -> CameraPose:
     """Return a pose on the way from one to another: the eye's direction, its distance and its target move together.
 

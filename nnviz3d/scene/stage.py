@@ -65,19 +65,33 @@ class Stage:
     capture: Capture
     plan: Plan
     routes: tuple[Route, ...]
+    aspect: float
+    """Width over height of the picture, of which the network may have been given a part of another aspect."""
     _values: dict[str, tuple[int, LayerValues]] = field(default_factory=dict)
     _derived: dict[str, tuple[object, LayerValues | None]] = field(default_factory=dict)
     _insights: dict[int, SampleInsights] = field(default_factory=dict)
 
     @staticmethod
-    def build(capture: Capture, *, aspect: float, headroom: float = 0.0) -> Stage:
-        """Lay the capture's graph out for a picture of this aspect (width over height), with room above each block."""
+    def build(capture: Capture, *, aspect: float, headroom: float = 0.0, flatter: float = 1.0) -> Stage:
+        """Lay the capture's graph out for a picture.
+
+        Parameters
+        ----------
+        capture
+            What to lay out.
+        aspect
+            Width over height of the picture.
+        headroom
+            World height to keep free above each block.
+        flatter
+            How many times the picture's the network's own aspect is, where other things stand beside it.
+        """
         shapes = {}
         for node in capture.graph:
             if capture.has_activations(node.id):
                 shapes[node.id] = capture.activation_shape(node.id)
-        plan = lay_out(capture.graph, shapes, aspect=aspect, headroom=headroom)
-        return Stage(capture, plan, route_edges(capture.graph, plan))
+        plan = lay_out(capture.graph, shapes, aspect=aspect * flatter, headroom=headroom)
+        return Stage(capture, plan, route_edges(capture.graph, plan), aspect)
 
     @property
     def graph(self) -> ModelGraph:

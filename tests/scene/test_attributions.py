@@ -68,10 +68,17 @@ class TestOverThePicture:
     def test_a_map_of_few_places_is_upsampled_as_faithfulness_does(self, scene, explained_capture):
         image = of(Image, scene, method="grad_cam")["map:input"]
         fine = upsampled(explained_maps()["conv"][:1], (8, 9))[0]
-        (scale,) = (row for row in rows(scene, "attribution", method="grad_cam") if isinstance(row, ScaleRow))
         top = limits_for(statistics_of(explained_maps()["conv"][0]), "layer")[1]
         picture = picture_of(explained_capture.activation("input", 0))
-        assert np.array_equal(image.pixels, laid_over(picture, fine, scale.colormap, (0, top), 0.9))
+        assert np.array_equal(image.pixels, laid_over(picture, fine, colormap("inferno"), (0, top), 0.9))
+
+    def test_the_scale_has_the_colours_that_are_seen_over_a_middle_grey(self, scene):
+        (scale,) = (row for row in rows(scene, "attribution", method="vanilla") if isinstance(row, ScaleRow))
+        low, high = (float(row.strip("≤≥ ").replace("−", "-")) for row in (scale.ticks[0][1], scale.ticks[2][1]))
+        assert low == -high
+        grey, values = np.full((1, 3, 3), 128, np.uint8), np.array([[low, low * 25 / 255, high]], np.float32)
+        seen = laid_over(grey, values, colormap("ember-ice"), (low, high), 0.9)[0].astype(int)
+        assert np.abs(scale.colormap.table[[0, 115, 255]].astype(int) - seen).max() <= 2
 
     def test_it_stands_just_before_the_input(self, scene):
         place = scene.stage.place("input")

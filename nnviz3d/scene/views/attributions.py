@@ -22,7 +22,20 @@ from nnviz3d.scene.colors import (
     score,
     statistics_of,
 )
-from nnviz3d.scene.primitives import Image, Lines, Panel, Primitive, Row, ScaleRow, TextRow, Vector, Voxels
+from nnviz3d.scene.plates import is_picture, stand_beside
+from nnviz3d.scene.primitives import (
+    Image,
+    Label,
+    Labels,
+    Lines,
+    Panel,
+    Primitive,
+    Row,
+    ScaleRow,
+    TextRow,
+    Vector,
+    Voxels,
+)
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage, head_of
@@ -32,9 +45,11 @@ from nnviz3d.scene.views.legends import NAMED_CELLS, best_rows, names_of, score_
 
 MAP = "map:"
 """Before the name of the layer at which a map stands."""
+_LARGE, _LARGE_MAP = "large:", "large map:"
+"""Before the name of the input that stands large beside the network: as it is, and under its map."""
 _APPEARS = 1.0
 """Seconds that a map takes to appear, once the forward pass has come to the answer."""
-GREYS = (44, 116)
+GREYS = (36, 148)
 """What black and white of the picture become under a map: neither is as dark as a map's zero, nor as bright as its top."""
 _LIFT = 0.004
 """How far a map stands before the picture, as a share of its width."""
@@ -54,7 +69,9 @@ class AttributionsView:
         head = head_of(stage.graph)
         listed = bool(reveals) and head is not None and stage.place(head).grid.count > NAMED_CELLS
         self._head = None if listed else head
-        self._still: dict[Selection, tuple[tuple[Primitive, ...], tuple[Primitive, ...]]] = {}
+        self.plates = stand_beside(stage)
+        self.extent_beside = np.empty((0, 3)) if self.plates is None else self.plates.corners
+        self._still: dict[Selection, tuple[tuple[Primitive, ...], ...]] = {}
         if not stage.capture.methods:
             raise SceneError(
                 f"method: {stage.capture.path.name} holds no maps; capture it with: nnviz3d capture "
@@ -62,18 +79,20 @@ class AttributionsView:
             )
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the map, as far as it has appeared by `t`."""
+        """Return the map, as far as it has appeared by `t`, and the photograph that stands large, at all times."""
         key = Selection(selection.sample, target=selection.target, method=selection.method)
         if key not in self._still:
             found = self._found(key)
-            self._still = {key: (tuple(self._things(found, key)), tuple(self._words(found, key)))}
-        things, words = self._still[key]
+            self._still = {
+                key: (self._photograph(key), tuple(self._things(found, key)), tuple(self._words(found, key)))
+            }
+        photograph, things, words = self._still[key]
         share = 1.0 if self.duration == 0 else float(np.clip((t - self._start) / _APPEARS, 0, 1))
         if share <= 0:
-            return ()
+            return photograph
         if share < 1:
             things = tuple(replace(p, opacity=share) if isinstance(p, Image | Lines) else p for p in things)
-        return (*things, *words)
+        return (*photograph, *things, *words)
 
     def _found(self, selection: Selection) -> Attribution:
         capture = self._stage.capture
@@ -96,13 +115,10 @@ class AttributionsView:
         things: list[Primitive] = []
         if found.layer not in self._stage.graph.inputs:
             things.append(self._standing(found.layer, values, table, limits))
-            reached = self._input_of(found)
-            if reached is None:
-                return things
-            name, places = reached
-            values = upsampled(values[np.newaxis], places)[0]
-        else:
-            name = found.layer
+        reached = over_input(self._stage, found)
+        if reached is None:
+            return things
+        name, values = reached
         picture = self._picture(name, selection.sample)
         if picture is None or values.ndim != 2:
             things.append(self._standing(name, values, table, limits))
@@ -112,7 +128,24 @@ class AttributionsView:
         width, height, depth = place.size
         pixels = laid_over(picture, values, table, limits, self._spec.opacity)
         things.append(Image(MAP + name, pixels, (x, y, z + depth + _LIFT * width), (width, height)))
+        if self.plates is not None and self.plates.layer == name:
+            things.append(Image(_LARGE_MAP + name, pixels, self.plates.map, self.plates.size))
         return things
+
+    def _photograph(self, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the picture that stands large beside the network, with its name; nothing if none does."""
+        if self.plates is None:
+            return ()
+        name = self.plates.layer
+        picture = self._picture(name, selection.sample)
+        if picture is None:
+            return ()
+        rows, columns = self.plates.shape
+        lines = (self._stage.capture.sample_name(selection.sample), f"as the network takes it: {rows} × {columns}")
+        return (
+            Image(_LARGE + name, picture, self.plates.photograph, self.plates.size),
+            Labels("photograph", (_below(self.plates.photograph, self.plates.size, lines),)),
+        )
 
     def _standing(
         self, layer: str, values: NDArray[np.float32], table: Colormap, limits: tuple[float, float]
@@ -132,14 +165,6 @@ class AttributionsView:
         threshold = 0.25 * limits[1]
         return Voxels(MAP + layer, cells, (x, y, z), cell, table, limits, threshold=threshold)
 
-    def _input_of(self, found: Attribution) -> tuple[str, tuple[int, ...]] | None:
-        """Return the input over which a layer's map is laid, the first of as many axes of places, and their lengths."""
-        for name in self._stage.graph.inputs:
-            shape = self._stage.place(name).grid.shape
-            if len(shape) == found.values.ndim + 1:
-                return name, shape[:-1]
-        return None
-
     def _picture(self, name: str, sample: int) -> NDArray[np.uint8] | None:
         found = self._stage.capture.picture(name, sample)
         return picture_of(self._stage.values(name, sample).values) if found is None else found
@@ -148,28 +173,68 @@ class AttributionsView:
 
     def _words(self, found: Attribution, selection: Selection) -> list[Primitive]:
         title, _ = title_of(found)
-        table, (low, high) = _colors(found)
+        low, high = _colors(found)[1]
         where = "" if found.layer in self._stage.graph.inputs else f", at {found.layer}"
-        middle = "0" if low < 0 else number(high / 2)
+        ends = ("0", number(high / 2)) if low == 0 else (f"≤ {number(low)}", "0")
         rows: list[Row] = [
             TextRow(f"{title}{where}"),
             TextRow(f"for {score_text(self._stage, found.explained)}", "quiet"),
-            ScaleRow(table, ((0.0, number(low)), (0.5, middle), (1.0, f"≥ {number(high)}"))),
+            ScaleRow(self._seen(found), ((0.0, ends[0]), (0.5, ends[1]), (1.0, f"≥ {number(high)}"))),
         ]
         if found.deletion_auc is not None and found.insertion_auc is not None:
             rows.append(TextRow(f"deletion AUC {score(found.deletion_auc)}, the less the more faithful", "quiet"))
             rows.append(TextRow(f"insertion AUC {score(found.insertion_auc)}, the more the more faithful", "quiet"))
         words: list[Primitive] = [Panel("attribution", "bottom-right", tuple(rows))]
+        if self.plates is not None:
+            explained = found.explained
+            sure = "" if explained.probability is None else f"   {score(explained.probability)}"
+            lines = (f"{self._stage.name_of(explained.target)}{sure}", f"{title}{where}")
+            words.append(Labels("map", (_below(self.plates.map, self.plates.size, lines),)))
         if self._head is not None and self._stage.capture.has_activations(self._head):
             scores = self._stage.values(self._head, selection.sample).values.reshape(-1)
             names = names_of(self._stage.capture, self._head, len(scores))
             words.append(Panel("best", "top-right", tuple(best_rows(self._head, scores, names))))
         return words
 
+    def _seen(self, found: Attribution) -> Colormap:
+        """Return the colours as they are seen: over a picture they are mixed with its grey, here with the middle one."""
+        table, limits = _colors(found)
+        reached = over_input(self._stage, found)
+        if reached is None or not is_picture(self._stage.place(reached[0]).grid.shape):
+            return table
+        grey, values = np.full((1, 256, 3), 128, np.uint8), np.linspace(*limits, 256, dtype=np.float32)[np.newaxis]
+        return replace(table, table=laid_over(grey, values, table, limits, self._spec.opacity)[0])
+
 
 def title_of(found: Attribution) -> tuple[str, bool]:
     """Return what a map's method is called, and whether its numbers may be negative."""
     return TITLES.get(found.method, (found.method, bool((found.values < 0).any())))
+
+
+def over_input(stage: Stage, found: Attribution) -> tuple[str, NDArray[np.float32]] | None:
+    """Return the input over which a map is laid, and the map as fine as it; `None` if no input has such places.
+
+    A layer's map is laid over the first input of as many axes of places, interpolated linearly.
+    """
+    if found.layer in stage.graph.inputs:
+        return found.layer, found.values
+    for name in stage.graph.inputs:
+        shape = stage.place(name).grid.shape
+        if len(shape) == found.values.ndim + 1:
+            return name, upsampled(found.values[np.newaxis], shape[:-1])[0]
+    return None
+
+
+def layer_under(name: str) -> str | None:
+    """Return the layer of whose places a map or a large photograph of this name is; `None` if it is something else."""
+    for prefix in (MAP, _LARGE_MAP, _LARGE):
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return None
+
+
+def _below(corner: Vector, size: tuple[float, float], lines: tuple[str, ...]) -> Label:
+    return Label(corner, lines, priority=40.0, span=(*size, 0.0))
 
 
 def _colors(found: Attribution) -> tuple[Colormap, tuple[float, float]]:

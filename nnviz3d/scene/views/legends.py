@@ -16,7 +16,8 @@ from nnviz3d.scene.stage import Stage, class_name, is_classifier, top_classes, v
 
 NAMED_CELLS = 16
 """Heads up to this size have a name beside every cell; larger ones list their best."""
-_BEST = 3
+FEW, MORE = 3, 5
+"""How many of the scores are listed, and how many where the picture is about the decision."""
 
 
 def words_for(stage: Stage, quantity: Quantity, selection: Selection) -> str:
@@ -51,7 +52,7 @@ def title_panel(capture: Capture, sample: int, answer: str | None = None) -> Pan
     return Panel("title", "top-left", (TextRow(" · ".join(words)), TextRow(" · ".join(facts), "quiet")))
 
 
-def scores_of(stage: Stage, head: str, sample: int) -> tuple[Primitive, ...]:
+def scores_of(stage: Stage, head: str, sample: int, listed: int = FEW) -> tuple[Primitive, ...]:
     """Return the title with the answer in it, and the class scores: beside their cells, or the best of many."""
     scores = stage.values(head, sample).values.reshape(-1)
     names = names_of(stage.capture, head, len(scores))
@@ -71,7 +72,7 @@ def scores_of(stage: Stage, head: str, sample: int) -> tuple[Primitive, ...]:
             labels += _beside_cells(stage, output, sample)
     found: list[Primitive] = [title_panel(stage.capture, sample, answer), Labels("scores", tuple(labels))]
     if len(scores) > NAMED_CELLS:
-        found.append(Panel("scores", "top-right", tuple(best_rows(head, scores, names))))
+        found.append(Panel("scores", "top-right", tuple(best_rows(head, scores, names, listed))))
     return tuple(found)
 
 
@@ -102,12 +103,12 @@ def _beside_cells(stage: Stage, head: str, sample: int) -> list[Label]:
     ]
 
 
-def best_rows(head: str, scores: NDArray[np.float32], names: Sequence[str]) -> list[Row]:
+def best_rows(head: str, scores: NDArray[np.float32], names: Sequence[str], listed: int = FEW) -> list[Row]:
     """List the largest numbers of an output as bars."""
     finite = scores[np.isfinite(scores)]
     low, high = (min(0.0, float(finite.min())), float(finite.max())) if finite.size else (0.0, 0.0)
-    rows: list[Row] = [TextRow(f"{head}: highest {_BEST} of {len(scores):,}", "quiet")]
-    for position, i in enumerate(top_classes(scores, _BEST)):
+    rows: list[Row] = [TextRow(f"{head}: highest {listed} of {len(scores):,}", "quiet")]
+    for position, i in enumerate(top_classes(scores, listed)):
         share = np.clip((np.nan_to_num(scores[i], nan=low) - low) / (high - low), 0, 1) if high > low else 0.0
         rows.append(BarRow(names[i], score(float(scores[i])), float(share), position == 0))
     return rows

@@ -1,0 +1,99 @@
+"""Where a photograph and its map stand large beside a network in which the input is too small to be looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.scene.camera import MARGINS, default_view, fit, height_seen
+from nnviz3d.scene.primitives import Span, Vector
+from nnviz3d.scene.stage import Stage
+
+ENOUGH = 0.03
+"""An input that takes this share of the picture is large enough where it stands."""
+_APART = 0.05
+"""Room between the network and the plates, as a share of the network's width."""
+_BETWEEN = 0.06
+"""Room between the plates, as a share of a plate's width."""
+_WIDE = 0.52
+"""Width of a plate beside the network, as a share of the network's."""
+
+
+@dataclass(frozen=True)
+class Plates:
+    """Two plates of one size, facing forward: the photograph as the network takes it, and the same under its map.
+
+    Attributes
+    ----------
+    layer
+        Node id of the input.
+    photograph, map
+        World coordinates of their lower left corners.
+    size
+        World width and height of each.
+    shape
+        Rows and columns of the input.
+    """
+
+    layer: str
+    photograph: Vector
+    map: Vector
+    size: tuple[float, float]
+    shape: tuple[int, int]
+
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """World coordinates of all corners, ``(8, 3)``."""
+        unit = np.array([[x, y, 0.0] for x in (0, 1) for y in (0, 1)])
+        return np.concatenate([np.array(low) + unit * (*self.size, 0.0) for low in (self.photograph, self.map)])
+
+    def spans(self, row: int, column: int) -> tuple[Span, Span]:
+        """Return where a pixel of the input stands on both plates."""
+        (width, height), (rows, columns) = self.size, self.shape
+        w, h = width / columns, height / rows
+        here, there = (
+            Span((x + column * w, y + (rows - 1 - row) * h, z), (w, h, min(w, h)))
+            for x, y, z in (self.photograph, self.map)
+        )
+        return here, there
+
+
+def stand_beside(stage: Stage) -> Plates | None:
+    """Find a place for the plates: to the network's right in a wide picture, above it in a tall one.
+
+    Returns
+    -------
+    `None` if the model takes no picture, or if its input is seen large enough where it stands.
+    """
+    layer = next((name for name in stage.graph.inputs if is_picture(stage.place(name).grid.shape)), None)
+    if layer is None or _share(stage, layer) >= ENOUGH:
+        return None
+    rows, columns, _ = stage.place(layer).grid.shape
+    tall = rows / columns
+    left, right = stage.plan.bounds_x
+    top, bottom = max(row.top for row in stage.plan.rows), min(row.bottom for row in stage.plan.rows)
+    network = right - left
+    apart = _APART * network
+    width = network / (2 + _BETWEEN) if stage.aspect < 1 else _WIDE * network
+    step = (1 + _BETWEEN) * width
+    if stage.aspect < 1:
+        x, y = left, top + apart
+    else:
+        x, y = right + apart, (top + bottom - width * tall) / 2
+    return Plates(layer, (x, y, 0.0), (x + step, y, 0.0), (width, width * tall), (rows, columns))
+
+
+def is_picture(shape: tuple[int, ...]) -> bool:
+    """Whether an input of this shape can be shown as a picture."""
+    return len(shape) == 3 and shape[2] in (1, 3)
+
+
+def _share(stage: Stage, layer: str) -> float:
+    """Return how much of a picture of the network alone its input takes."""
+    azimuth, elevation = default_view(len(stage.plan.rows))
+    pose = fit(stage.plan.corners(), azimuth, elevation, aspect=stage.aspect, margins=MARGINS)
+    place = stage.place(layer)
+    width, height, _ = place.size
+    return width * height / (stage.aspect * height_seen(pose, place.center) ** 2)
