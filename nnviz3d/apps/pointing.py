@@ -10,7 +10,7 @@ from nnviz3d.scene.cells import grid_for
 from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick, PointPick
 from nnviz3d.scene.sheets import Sheet, hang
 from nnviz3d.scene.stage import Stage
-from nnviz3d.scene.views.attributions import MAP
+from nnviz3d.scene.views.attributions import layer_under
 from nnviz3d.scene.views.details import facts
 from nnviz3d.scene.views.statistics import histogram_of
 
@@ -48,8 +48,8 @@ def say(session: Session) -> str:
 
 def _meant(stage: Stage, hit: Hit) -> Pick | None:
     match hit:
-        case CellHit() | PixelHit() if hit.name.startswith(MAP):
-            return _on_map(stage, hit)
+        case CellHit() | PixelHit() if (under := layer_under(hit.name)) is not None:
+            return _on_map(stage, under, hit)
         case CellHit() if (sheet := Sheet.of_name(hit.name)) is not None:
             return next((hung.pick(hit.cell) for hung in hang(stage) if hung.sheet == sheet), None)
         case CellHit():
@@ -74,9 +74,8 @@ def _meant(stage: Stage, hit: Hit) -> Pick | None:
             return _edge(stage, hit)
 
 
-def _on_map(stage: Stage, hit: CellHit | PixelHit) -> Pick | None:
+def _on_map(stage: Stage, layer: str, hit: CellHit | PixelHit) -> Pick | None:
     """Return the place of a layer at which a map was hit; its channels, of which a map knows nothing, are all meant."""
-    layer = hit.name.removeprefix(MAP)
     shape = stage.place(layer).grid.shape
     if isinstance(hit, CellHit):
         index = grid_for((*shape[:-1], 1)).index(hit.cell)

@@ -15,8 +15,8 @@ from nnviz3d.scene.primitives import Image, Primitive, Voxels
 from nnviz3d.scene.selection import Quantity, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import LayerValues, Stage, head_of
-from nnviz3d.scene.view_specs import Activations
-from nnviz3d.scene.views.legends import scale_panels, scores_of, title_panel, words_for
+from nnviz3d.scene.view_specs import Activations, Attributions
+from nnviz3d.scene.views.legends import FEW, MORE, scale_panels, scores_of, title_panel, words_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,7 @@ class ActivationsView:
         self._stage = stage
         self._nodes = self._choose(spec.layers)
         self._head = head_of(stage.graph)
+        self._listed = MORE if any(isinstance(view, Attributions) for view in scene.views) else FEW
         self._reveal = (spec.reveal.start, spec.reveal.duration)
         self.duration = spec.reveal.start + spec.reveal.duration
         self._still: dict[Selection, _Still] = {}
@@ -64,7 +65,7 @@ class ActivationsView:
             chosen=selection.layer,
         )
         head = self._head if self._head in self._nodes else None
-        answer = scores_of(self._stage, head, selection.sample) if head is not None else None
+        answer = scores_of(self._stage, head, selection.sample, self._listed) if head is not None else None
         question = (title_panel(self._stage.capture, selection.sample),)
         return _Still(blocks, scales, question if answer is None else answer, question)
 
