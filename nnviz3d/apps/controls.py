@@ -16,7 +16,7 @@ from nnviz3d.render.window import Event
 from nnviz3d.scene.camera import CameraPose, Margins, fit
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
 from nnviz3d.scene.primitives import KeyRow, Panel, TextRow
-from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, ScorePick
+from nnviz3d.scene.selection import CellPick, EdgePick, KernelPick, LayerPick, ScorePick
 from nnviz3d.scene.view_specs import Activations, ConnectionsView
 
 _DOUBLE = 0.4
@@ -211,6 +211,8 @@ class Controls:
     def _layer_of_pick(self) -> str | None:
         match self._session.selection.pick:
             case CellPick(layer=layer) | LayerPick(layer=layer) | EdgePick(target=layer) | ScorePick(layer=layer):
+                return layer
+            case KernelPick(layer=layer):
                 return layer
         return None
 

@@ -7,6 +7,7 @@ import numpy as np
 from nnviz3d.apps.session import Session
 from nnviz3d.render.picking import BoxHit, CellHit, Hit, LineHit, PixelHit, PointHit, TileHit, nearest_box, pick
 from nnviz3d.scene.cells import grid_for
+from nnviz3d.scene.kernels import filter_of, kernel_of
 from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick, PointPick
 from nnviz3d.scene.sheets import Sheet, hang
 from nnviz3d.scene.stage import Stage
@@ -52,6 +53,9 @@ def _meant(stage: Stage, hit: Hit) -> Pick | None:
             return _on_map(stage, under, hit)
         case CellHit() if (sheet := Sheet.of_name(hit.name)) is not None:
             return next((hung.pick(hit.cell) for hung in hang(stage) if hung.sheet == sheet), None)
+        case CellHit() if (filter_ := filter_of(hit.name)) is not None:
+            kernel = kernel_of(stage.capture, stage.graph.node(filter_[0]))
+            return None if kernel is None else kernel.pick(filter_[1], hit.cell)
         case CellHit():
             if hit.name not in stage.graph:
                 return next((LayerPick(node.id) for node in stage.graph if histogram_of(node.id) == hit.name), None)

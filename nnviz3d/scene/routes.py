@@ -16,6 +16,8 @@ _CORNER = 0.45
 """World radius of a bend."""
 _STEP = 0.17
 """World distance between neighbouring ways that run side by side."""
+_POINTS = 24
+"""Points of a line to what stands above the network."""
 Kind = Literal["flow", "around", "fold"]
 
 
@@ -180,3 +182,11 @@ def rounded(corners: NDArray[np.float64], radius: float, points: int = 8) -> NDA
         path.extend(bezier(start, corner, corner, end, points))
     path.append(corners[-1])
     return np.array(path)
+
+
+def lead_up(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Lead from a block to what stands above the network: rise straight, and arrive straight from below, ``(p, 3)``."""
+    share = np.linspace(0, 1, _POINTS)[:, np.newaxis]
+    points = start + (end - start) * share
+    points[:, 0:1] = start[0] + (end[0] - start[0]) * share * share * (3 - 2 * share)
+    return points.astype(np.float32)

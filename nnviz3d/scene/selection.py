@@ -79,7 +79,21 @@ class ScorePick:
     key: int
 
 
-Pick = ScorePick | CellPick | EdgePick | LayerPick | PointPick
+@dataclass(frozen=True)
+class KernelPick:
+    """A weight.
+
+    Attributes
+    ----------
+    index
+        Its place in the layer's kernel, as Keras has it.
+    """
+
+    layer: str
+    index: tuple[int, ...]
+
+
+Pick = ScorePick | CellPick | EdgePick | LayerPick | PointPick | KernelPick
 
 
 @dataclass(frozen=True)

@@ -253,8 +253,44 @@ class Statistics(View):
         return 1.2
 
 
+class Kernels(View):
+    """The filters of a layer as blocks of their weights, above the network.
+
+    Attributes
+    ----------
+    layer
+        Node id; by default the first convolution.
+    order
+        By ``index``, or by ``norm``, the largest first.
+    most
+        How many filters are shown at most, the first of that order.
+    threshold
+        Share of the range of colours below which weights are not drawn. A filter of one sheet is always drawn whole.
+    """
+
+    kind: Literal["kernels"]
+    layer: str | None = None
+    order: Literal["index", "norm"] = "index"
+    most: Annotated[int, Field(ge=1, le=64)] = 64
+    threshold: Share = 0.25
+    colormap: str = DEFAULT_DIVERGING
+
+    @field_validator("colormap")
+    @classmethod
+    def _diverging(cls, name: str) -> str:
+        return _one_of(name, DIVERGING, "colour map for signed numbers")
+
+
 ViewSpec = Annotated[
-    AttentionSheets | Structure | Activations | ConnectionsView | EmbeddingCloud | Channels | Attributions | Statistics,
+    AttentionSheets
+    | Structure
+    | Activations
+    | ConnectionsView
+    | EmbeddingCloud
+    | Channels
+    | Attributions
+    | Statistics
+    | Kernels,
     Field(discriminator="kind"),
 ]
 KINDS = tuple(str(view.model_fields["kind"].annotation.__args__[0]) for view in get_args(get_args(ViewSpec)[0]))

@@ -95,10 +95,11 @@ class TestBundled:
 
     def test_every_layer_is_named_or_every_channel_of_the_one_that_is_unfolded_or_every_class(self, shot):
         graph = shot.scene.stage.graph
-        # Sheets of attention take the room of some names; those that they belong to have theirs.
-        sheets = any(view.kind == "attention" for view in shot.scene.spec.views)
+        # Sheets of attention and filters take the room of some names; those that they belong to have theirs.
+        above = {"attention": "Attention", "kernels": "Conv"}
+        kinds = [above[view.kind] for view in shot.scene.spec.views if view.kind in above]
         ends = (*graph.inputs, *graph.outputs)
-        names = {node.name for node in graph if not sheets or node.id in ends or "Attention" in node.kind}
+        names = {n.name for n in graph if not kinds or n.id in ends or any(kind in n.kind for kind in kinds)}
         for tiles in (p for p in shot.scene.at(shot.scene.duration).primitives if isinstance(p, Tiles)):
             names = {str(channel) for channel in tiles.channels}
         if shot.cloud:

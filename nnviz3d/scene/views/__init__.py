@@ -15,6 +15,7 @@ from nnviz3d.scene.view_specs import (
     Channels,
     ConnectionsView,
     EmbeddingCloud,
+    Kernels,
     Statistics,
     Structure,
 )
@@ -24,6 +25,7 @@ from nnviz3d.scene.views.attributions import AttributionsView
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.connections import ConnectionLinesView
 from nnviz3d.scene.views.embedding import EmbeddingView
+from nnviz3d.scene.views.kernels import KernelsView
 from nnviz3d.scene.views.statistics import StatisticsView
 from nnviz3d.scene.views.structure import StructureView
 
@@ -36,6 +38,7 @@ _BUILDERS: dict[type, Callable[[Any, Stage, SceneSpec], View]] = {
     Channels: ChannelsView,
     EmbeddingCloud: EmbeddingView,
     Statistics: StatisticsView,
+    Kernels: KernelsView,
 }
 
 

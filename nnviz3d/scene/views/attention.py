@@ -10,16 +10,14 @@ from numpy.typing import NDArray
 
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import Colormap, colormap, number
-from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Row, ScaleRow, TextRow, Voxels
-from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.sheets import Hung, chained, hang, sheet_scores
+from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Row, ScaleRow, Span, TextRow, Voxels
+from nnviz3d.scene.routes import lead_up
+from nnviz3d.scene.selection import Pick, ScorePick, Selection
+from nnviz3d.scene.sheets import Hung, Sheet, chained, hang, sheet_scores
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.view_specs import AttentionSheets
 from nnviz3d.scene.views.structure import FAMILIES
-
-_STEPS = 24
-"""Points of a line from a layer to its sheets."""
 
 
 class AttentionView:
@@ -51,6 +49,13 @@ class AttentionView:
             self._kept = {selection: self._build(selection)}
         return self._kept[selection]
 
+    def span_of(self, pick: Pick, selection: Selection) -> Span | None:
+        """Return where a picked score stands; `None` for all else, and for a sheet that is not shown."""
+        if not isinstance(pick, ScorePick):
+            return None
+        sheet = Sheet(pick.layer, pick.head)
+        return next((hung.span(pick) for hung in self._hung if hung.sheet == sheet), None)
+
     def _build(self, selection: Selection) -> tuple[Primitive, ...]:
         scores = {hung.sheet: sheet_scores(self._stage, hung.sheet, selection.sample) for hung in self._hung}
         known = {sheet: found for sheet, found in scores.items() if found is not None}
@@ -76,7 +81,7 @@ class AttentionView:
             place = self._stage.place(layer)
             start = np.array([place.center[0], place.origin[1] + place.size[1], place.center[2]])
             end = np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
-            points.append(_curve(start, end))
+            points.append(lead_up(start, end))
         colors = np.tile(np.array([*FAMILIES["attention"], 0.8], dtype=np.float32), (len(points), 1))
         return Lines("attention", np.stack(points), colors, width=1.8)
 
@@ -133,12 +138,3 @@ def _corners(hung: Hung) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def _bounds(group: Sequence[Hung]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     lows, highs = zip(*(_corners(hung) for hung in group), strict=True)
     return np.min(lows, axis=0), np.max(highs, axis=0)
-
-
-def _curve(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Rise straight from the start, and arrive straight from below."""
-    share = np.linspace(0, 1, _STEPS)[:, np.newaxis]
-    points = start + (end - start) * share
-    sideways = share * share * (3 - 2 * share)
-    points[:, 0:1] = start[0] + (end[0] - start[0]) * sideways
-    return points.astype(np.float32)

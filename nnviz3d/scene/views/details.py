@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,11 @@ from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import Embedding
 from nnviz3d.data.records import axes_of
 from nnviz3d.scene.colors import NEGATIVE, POSITIVE, score
+from nnviz3d.scene.kernels import kernel_of
 from nnviz3d.scene.measures import measured_weights
 from nnviz3d.scene.primitives import Callout, Color, KeyRow, Lines, Primitive, Row, Span, TextRow
-from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick, PointPick, ScorePick, Selection
-from nnviz3d.scene.sheets import Sheet, hang, sheet_scores
+from nnviz3d.scene.selection import CellPick, EdgePick, KernelPick, LayerPick, Pick, PointPick, ScorePick, Selection
+from nnviz3d.scene.sheets import Sheet, sheet_scores
 from nnviz3d.scene.stage import Stage, class_name, head_of, is_classifier, shape_text
 from nnviz3d.scene.views.attributions import title_of
 from nnviz3d.scene.views.connections import curves
@@ -59,20 +61,40 @@ class Facts:
         return f"{self.title}: {', '.join([f'{name} {number}' for name, number in self.parts] or self.more)}"
 
 
+@runtime_checkable
+class Marking(Protocol):
+    """A view that shows numbers of its own, which stand in no layer's block."""
+
+    def span_of(self, pick: Pick, selection: Selection) -> Span | None:
+        """Return where such a picked number stands; `None` for all else, and for what is not shown."""
+        ...
+
+
 class DetailsView:
-    """The marks and words of the present pick."""
+    """The marks and words of the present pick.
+
+    Parameters
+    ----------
+    marking
+        The views that are asked where their own numbers stand.
+    """
 
     duration = 0.0
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, marking: Sequence[Marking] = ()) -> None:
         self._stage = stage
+        self._marking = marking
         self._kept: tuple[Selection, tuple[Primitive, ...]] = (Selection(), ())
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the same marks at all times; nothing if nothing is picked, or if this sample has no such place."""
         key = Selection(
-            selection.sample, against=selection.against, target=selection.target, pick=selection.pick
-        )  # of nothing else do these words depend
+            selection.sample,
+            selection.layer,
+            against=selection.against,
+            target=selection.target,
+            pick=selection.pick,
+        )  # of nothing else do these words and marks depend
         if self._kept[0] != key:
             self._kept = (key, self._build(selection.pick, key))
         return self._kept[1]
@@ -81,7 +103,9 @@ class DetailsView:
         found = None if pick is None else facts(self._stage, pick, selection)
         if pick is None or found is None:
             return ()
-        marks = tuple(self._marks(pick))
+        marks = tuple(self._marks(pick, selection))
+        if not marks:
+            return ()
         path = self._path(pick)
         rows: list[Row] = [TextRow(found.title)]
         if found.value:
@@ -93,16 +117,16 @@ class DetailsView:
             thing.extend(_glow(path, POSITIVE if pick.weight >= 0 else NEGATIVE))
         return (*thing, Callout("pick", marks, tuple(rows), path))
 
-    def _marks(self, pick: Pick) -> list[Span]:
+    def _marks(self, pick: Pick, selection: Selection) -> list[Span]:
         match pick:
             case CellPick():
                 return [_span(self._stage, pick.layer, pick.index)]
             case EdgePick():
                 ends = ((pick.source, pick.source_index), (pick.target, pick.target_index))
                 return [_span(self._stage, layer, index) for layer, index in ends]
-            case ScorePick():
-                sheet = Sheet(pick.layer, pick.head)
-                return [hung.span(pick) for hung in hang(self._stage) if hung.sheet == sheet]
+            case ScorePick() | KernelPick():
+                spans = (view.span_of(pick, selection) for view in self._marking)
+                return [span for span in spans if span is not None]
             case LayerPick():
                 place = self._stage.place(pick.layer)
                 return [Span(place.origin, place.size)]
@@ -126,6 +150,8 @@ def facts(stage: Stage, pick: Pick, selection: Selection) -> Facts | None:
             return _facts_of_edge(stage, pick, selection.sample)
         case ScorePick():
             return _facts_of_score(stage, pick, selection.sample)
+        case KernelPick():
+            return _facts_of_weight(stage, pick)
         case LayerPick():
             node = stage.graph.node(pick.layer)
             known = stage.place(node.id).grid.shape if None in node.shape else None
@@ -229,6 +255,15 @@ def _facts_of_score(stage: Stage, pick: ScorePick, sample: int) -> Facts | None:
         return None
     whose = "rollout of attention" if pick.layer is None else f"{pick.layer}: attention head {pick.head}"
     return Facts(f"{whose}, query {pick.query}, key {pick.key}", exact(scores[pick.query, pick.key]))
+
+
+def _facts_of_weight(stage: Stage, pick: KernelPick) -> Facts | None:
+    kernel = kernel_of(stage.capture, stage.graph.node(pick.layer))
+    if kernel is None or len(pick.index) != kernel.values.ndim:
+        return None
+    title = f"{pick.layer}: kernel [{', '.join(map(str, pick.index))}]"
+    words = [f"{name} {i}" for name, i in zip(kernel.axes, pick.index, strict=True)]
+    return Facts(title, exact(kernel.values[pick.index]), more=(", ".join(words),))
 
 
 def _words(stage: Stage, layer: str, index: tuple[int, ...]) -> str:

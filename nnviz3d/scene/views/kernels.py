@@ -1,0 +1,303 @@
+"""The weights of a layer above the network: each filter a block of its own, all to one scale of colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.graph import LayerNode
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.colors import (
+    INF_COLOR,
+    NAN_COLOR,
+    Colormap,
+    ValueStatistics,
+    colormap,
+    limits_for,
+    number,
+    statistics_of,
+)
+from nnviz3d.scene.kernels import Kernel, filter_name, kernel_of
+from nnviz3d.scene.primitives import (
+    Box,
+    Label,
+    Labels,
+    Lines,
+    Panel,
+    Primitive,
+    Row,
+    ScaleRow,
+    Span,
+    SwatchRow,
+    TextRow,
+    Vector,
+    Voxels,
+)
+from nnviz3d.scene.routes import lead_up
+from nnviz3d.scene.selection import KernelPick, Pick, Selection
+from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.view_specs import Kernels
+from nnviz3d.scene.views.legends import cells_shown
+from nnviz3d.scene.views.structure import FAMILIES, family_of
+
+_HIGHEST, _WIDEST = 0.31, 1.25
+"""Height and width of all filters together, as shares of the network's width."""
+_LIFT = 0.07
+"""Room between the network and the filters, as a share of the network's width."""
+_DEEPEST = 1.4
+"""Depth of a filter of many input channels, as a share of its width or height."""
+_ASIDE, _UP = 0.55, 0.28
+"""How much of its depth is seen beside a filter, and above it."""
+_BETWEEN, _NUMBER = 0.34, 0.42
+"""Room between two filters, and for the number below each, as a share of a filter's width or height."""
+_AS_LARGE = 0.8
+"""Filters may be this much smaller for the sake of whole rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Stood:
+    """Where the filters of one layer stand.
+
+    Attributes
+    ----------
+    chosen
+        The filters that are shown, in order.
+    origins
+        ``(n, 3)``: the smallest corner of each.
+    cell
+        World size of one cell.
+    cells
+        The numbers of each in world order.
+    """
+
+    kernel: Kernel
+    statistics: ValueStatistics
+    chosen: tuple[int, ...]
+    origins: NDArray[np.float64]
+    cell: Vector
+    cells: tuple[NDArray[np.float32], ...]
+
+    @property
+    def size(self) -> Vector:
+        x, y, z = (n * s for n, s in zip(self.kernel.grid.size, self.cell, strict=True))
+        return x, y, z
+
+    @property
+    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return self.origins.min(axis=0), self.origins.max(axis=0) + np.array(self.size)
+
+
+class KernelsView:
+    """The filters of one layer, their numbers, the line to the layer, and the scale.
+
+    A chosen layer that has a kernel shows it in place of the scene's own.
+
+    Attributes
+    ----------
+    extent_beside
+        ``(2, 3)``: world coordinates that a picture has to hold beside the network.
+    """
+
+    duration = 0.0
+
+    def __init__(self, spec: Kernels, stage: Stage, scene: SceneSpec) -> None:
+        self._spec = spec
+        self._stage = stage
+        left, right = stage.plan.bounds_x
+        bottom = max(row.top for row in stage.plan.rows) + _LIFT * (right - left)
+        aside = (_WIDEST - 1) / 2 * (right - left)
+        self._room = (left - aside, right + aside, bottom, bottom + _HIGHEST * (right - left))
+        own = _find(stage, spec.layer)
+        self._own = self._stand(own)
+        low, high = self._own.bounds
+        self._room = (low[0], high[0], low[1], high[1])  # for all others, so that the picture holds them too
+        self._stood: dict[str, _Stood | None] = {own.layer: self._own}
+        self.extent_beside = np.stack([low, high])
+        self._kept: dict[tuple[object, ...], tuple[Primitive, ...]] = {}
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the same filters at all times and for all samples."""
+        key = (selection.layer, selection.colormap, selection.threshold)
+        if key not in self._kept:
+            self._kept = {key: self._build(self._shown(selection), selection)}
+        return self._kept[key]
+
+    def span_of(self, pick: Pick, selection: Selection) -> Span | None:
+        """Return where a picked weight stands; `None` for all else, and for a filter that is not shown."""
+        stood = self._shown(selection)
+        if not isinstance(pick, KernelPick) or pick.layer != stood.kernel.layer:
+            return None
+        filter_, cell = stood.kernel.cell(pick.index)
+        if filter_ not in stood.chosen:
+            return None
+        low = stood.origins[stood.chosen.index(filter_)] + cell * np.array(stood.cell)
+        return Span(_vector(low), stood.cell)
+
+    def _shown(self, selection: Selection) -> _Stood:
+        name = selection.layer
+        if name is None:
+            return self._own
+        if name not in self._stood:
+            found = kernel_of(self._stage.capture, self._stage.graph.node(name))
+            self._stood[name] = None if found is None else self._stand(found)
+        return self._stood[name] or self._own
+
+    def _stand(self, kernel: Kernel) -> _Stood:
+        """Stand as many filters as are shown in rows and columns, as large as the room lets them be."""
+        chosen = self._choose(kernel)
+        x, y, z = kernel.grid.size
+        side = max(x, y)
+        deep = min(1.0, _DEEPEST * side / z)
+        size = np.array([x, y, z * deep])
+        between = _BETWEEN * side
+        pitch = np.array([size[0] + _ASIDE * size[2] + between, size[1] + _UP * size[2] + _NUMBER * side])
+        left, right, bottom, top = self._room
+        count = len(chosen)
+        sizes = {}
+        for columns in range(1, count + 1):
+            across, down = columns * pitch[0] - between, -(-count // columns) * pitch[1] - _NUMBER * side
+            sizes[columns] = min((right - left) / across, (top - bottom) / down)
+        best = max(sizes.values())
+        whole = [columns for columns in sizes if count % columns == 0 and sizes[columns] >= _AS_LARGE * best]
+        columns = max(whole or sizes, key=lambda n: sizes[n])
+        scale = sizes[columns]
+        row, column = np.divmod(np.arange(count), columns)
+        rows = int(row.max()) + 1
+        x_of = (left + right) / 2 + scale * ((column - (columns - 1) / 2) * pitch[0] - size[0] / 2)
+        y_of = bottom + scale * (rows - 1 - row) * pitch[1]
+        origins = np.stack([x_of, y_of, np.full(count, -scale * size[2] / 2)], axis=1)
+        return _Stood(
+            kernel,
+            statistics_of(kernel.filters),
+            chosen,
+            origins,
+            (float(scale), float(scale), float(scale * deep)),
+            tuple(kernel.grid.arrange(kernel.filters[k]) for k in chosen),
+        )
+
+    def _choose(self, kernel: Kernel) -> tuple[int, ...]:
+        order = np.arange(len(kernel.filters))
+        if self._spec.order == "norm":
+            flat = kernel.filters.reshape(len(order), -1).astype(np.float64)
+            order = np.argsort(-np.nan_to_num(np.linalg.norm(flat, axis=1), nan=np.inf), kind="stable")
+        return tuple(int(k) for k in order[: self._spec.most])
+
+    def _build(self, stood: _Stood, selection: Selection) -> tuple[Primitive, ...]:
+        layer = stood.kernel.layer
+        seen = 1.0 if selection.layer in (None, layer) else 0.3
+        limits = limits_for(stood.statistics, "symmetric")
+        chosen = colormap(selection.colormap or self._spec.colormap)
+        colors = chosen if chosen.diverging else colormap(self._spec.colormap)
+        share = self._spec.threshold if selection.threshold is None else selection.threshold
+        # Of filters that are one sheet nothing hides anything, so they are drawn whole.
+        threshold = share * limits[1] if stood.kernel.grid.size[2] > 1 else 0.0
+        color = FAMILIES[family_of(self._stage.graph.node(layer))]
+        blocks, boxes = [], []
+        for k, cells, origin in zip(stood.chosen, stood.cells, stood.origins, strict=True):
+            name, corner = filter_name(layer, k), _vector(origin)
+            blocks.append(Voxels(name, cells, corner, stood.cell, colors, limits, threshold, emphasis=seen))
+            boxes.append(Box(name, corner, stood.size, color, 0.3 * seen))
+        words = (Labels("kernels", tuple(self._names(stood))), _legend(stood, colors, blocks, self._spec.order))
+        return (*blocks, *boxes, *self._lead(stood, seen), *words)
+
+    def _lead(self, stood: _Stood, seen: float) -> tuple[Lines, Lines]:
+        """Lead from the layer's block to a line on which all of its filters stand."""
+        node = self._stage.graph.node(stood.kernel.layer)
+        place = self._stage.place(node.id)
+        low, high = stood.bounds
+        start = np.array([place.center[0], place.origin[1] + place.size[1], place.center[2]])
+        below = low[1] - (0.0 if stood.kernel.matrix else _NUMBER * max(stood.size[:2]))
+        middle = (low[2] + high[2]) / 2
+        end = np.array([np.clip(start[0], low[0], high[0]), below, middle])
+        shelf = np.array([[low[0], below, middle], [high[0], below, middle]], dtype=np.float32)
+        color = np.array([[*FAMILIES[family_of(node)], 0.8 * seen]], dtype=np.float32)
+        return (
+            Lines("kernels", lead_up(start, end)[np.newaxis], color, width=1.8),
+            Lines("kernels/shelf", shelf[np.newaxis], color, width=1.8),
+        )
+
+    def _names(self, stood: _Stood) -> list[Label]:
+        low, high = stood.bounds
+        shape = " × ".join(f"{n:,}" for n in stood.kernel.values.shape)
+        words = (f"kernel of {stood.kernel.layer}", f"{shape} · {_how_many(stood)}")
+        labels = [Label(_vector(low), words, "above", 30.0, span=_vector(high - low))]
+        if not stood.kernel.matrix:
+            labels += [
+                Label(_vector(origin), (f"{k}",), "below", 4.0, 0.8, small=True, span=stood.size)
+                for k, origin in zip(stood.chosen, stood.origins, strict=True)
+            ]
+        return labels
+
+
+def _how_many(stood: _Stood) -> str:
+    shown, total = len(stood.chosen), len(stood.kernel.filters)
+    if stood.kernel.matrix:
+        inputs, outputs = stood.kernel.filters.shape[1:]
+        return f"{inputs:,} inputs to the right, {outputs:,} outputs down"
+    if shown == total:
+        return "1 filter" if total == 1 else f"{total:,} filters"
+    return f"{shown:,} of {total:,} filters"
+
+
+def _legend(stood: _Stood, colors: Colormap, blocks: list[Voxels], order: str) -> Panel:
+    found = stood.statistics
+    low, high = blocks[0].limits
+    threshold = blocks[0].threshold
+    share = threshold / high
+    ticks = ((0.0, f"≤ {number(low)}"), (0.5, "0"), (1.0, f"≥ {number(high)}"))
+    hidden = ((0.5 - share / 2, 0.5 + share / 2),) if threshold else ()
+    span = " to ".join(str(np.float32(end)) for end in (found.low, found.high)).replace("-", "−")
+    rows: list[Row] = [
+        TextRow(f"weights of {stood.kernel.layer}: {span}", "quiet"),
+        ScaleRow(colors, ticks, hidden),
+    ]
+    if threshold:
+        shown, total = cells_shown(blocks)
+        rows.append(TextRow(f"{shown:,} of {total:,} weights reach ±{number(threshold)}", "quiet"))
+    if len(stood.chosen) < len(stood.kernel.filters):
+        which = "those of largest norm, the largest first" if order == "norm" else "the first"
+        rows.append(TextRow(f"showing {_how_many(stood)}, {which}", "quiet"))
+    for color, count, what in ((NAN_COLOR, found.nans, "NaN"), (INF_COLOR, found.infinities, "infinite")):
+        if count:
+            rows.append(SwatchRow(((color, f"{count:,} {what}"),)))
+    return Panel("kernels", "bottom-right", tuple(rows))
+
+
+def _find(stage: Stage, layer: str | None) -> Kernel:
+    """Return the kernel of the layer that a scene names; by default of the first convolution, or else of a dense layer."""
+    capture, graph = stage.capture, stage.graph
+    if layer is not None:
+        if layer not in graph:
+            raise SceneError(
+                f"layer: there is no layer {layer!r}; those with a kernel are {_with_kernels(graph.nodes)}."
+            )
+        node = graph.node(layer)
+        found = kernel_of(capture, node)
+        if found is not None:
+            return found
+        if node.parameters and not capture.weights(node.path):
+            raise SceneError(
+                f"layer: {capture.path.name} does not hold the weights of {layer}; capture the model again with "
+                "--weights all."
+            )
+        raise SceneError(f"layer: {layer} has no kernel to show; those with one are {_with_kernels(graph.nodes)}.")
+    convolutions_first = sorted(graph, key=lambda node: "Conv" not in node.kind)
+    found = next((kernel for node in convolutions_first if (kernel := kernel_of(capture, node)) is not None), None)
+    if found is None:
+        raise SceneError(
+            f"kind: {capture.path.name} holds no kernel of a convolution or dense layer; capture a model that has one, "
+            "with --weights all."
+        )
+    return found
+
+
+def _with_kernels(nodes: tuple[LayerNode, ...]) -> str:
+    names = [node.id for node in nodes if "Conv" in node.kind or "Dense" in node.kind]
+    return ", ".join(names) or "none of this model's"
+
+
+def _vector(v: NDArray[np.float64]) -> Vector:
+    return float(v[0]), float(v[1]), float(v[2])
