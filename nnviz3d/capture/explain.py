@@ -11,7 +11,7 @@ from nnviz3d.capture.gradients import gradients
 from nnviz3d.capture.requests import Report
 from nnviz3d.capture.targets import Slot, find_slots
 from nnviz3d.data.explanations import write_gradient
-from nnviz3d.data.request import Progress
+from nnviz3d.data.request import Notice, Progress
 from nnviz3d.data.writer import CaptureWriter
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def write_explanations(writer: CaptureWriter, work: Work, report: Report) -> Non
         write_flows(writer, work, slots, tell("flow"))
     if work.insights.attributions:
         tell("explain")(0)
-        write_attributions(writer, work, slots, tell("explain"))
+        write_attributions(writer, work, slots, tell("explain"), lambda text: report(Notice(text=text)))
 
 
 def _write_gradients(writer: CaptureWriter, work: Work, slots: Sequence[Slot], report: Callable[[float], None]) -> None:

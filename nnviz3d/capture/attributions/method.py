@@ -27,12 +27,16 @@ class Settings:
         For methods that draw at random.
     report
         Is told how many steps of the work are done, and of how many.
+    note
+        Is told, by the sample's number, what share of a map is not accounted for, where a method promises a sum that it
+        did not reach.
     """
 
     layer: str
     baselines: Sequence[NDArray[Any]]
     seed: int
     report: Callable[[int, int], None]
+    note: Callable[[int, float], None] = lambda sample, missing: None
 
 
 class Function(Protocol):

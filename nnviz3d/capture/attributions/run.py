@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ from nnviz3d.capture.differentiable import DifferentiableModel, probability_of, 
 from nnviz3d.capture.targets import Slot
 from nnviz3d.data.explanations import write_attribution, write_attribution_layers
 from nnviz3d.data.insights import Attribution, Explained, Target
+from nnviz3d.data.methods import TITLES
 from nnviz3d.data.writer import CaptureWriter
 from nnviz3d.errors import ModelError
 
@@ -55,7 +56,11 @@ def layers_for(method: Method, model: DifferentiableModel, output: str, wanted: 
 
 
 def write_attributions(
-    writer: CaptureWriter, work: Work, slots: Sequence[Slot], report: Callable[[float], None]
+    writer: CaptureWriter,
+    work: Work,
+    slots: Sequence[Slot],
+    report: Callable[[float], None],
+    say: Callable[[str], None],
 ) -> None:
     """Compute and write the maps of all methods that were asked for.
 
@@ -63,6 +68,8 @@ def write_attributions(
     ----------
     report
         Is told what share of the work is done.
+    say
+        Is told which maps are not what their method promises; each sample's notes say so too.
 
     Raises
     ------
@@ -84,13 +91,42 @@ def write_attributions(
             def advance(step: int, of: int, before: int = done) -> None:
                 report((before + step / max(of, 1)) / total)
 
-            write_attribution(writer, slot.name, _maps(method, work, slot, layer, advance))
+            missing: dict[int, float] = {}
+            write_attribution(writer, slot.name, _maps(method, work, slot, layer, advance, missing.__setitem__))
+            if missing:
+                _tell_missing(writer, work, method.name, slot, missing, say)
             done += 1
             report(done / total)
 
 
+def _tell_missing(
+    writer: CaptureWriter,
+    work: Work,
+    method: str,
+    slot: Slot,
+    missing: Mapping[int, float],
+    say: Callable[[str], None],
+) -> None:
+    """Say whose maps do not add up to the score's difference, by the share that is not accounted for."""
+    told = TITLES[method][0]
+    for sample, share in missing.items():
+        target = Target(slot.output, int(slot.index[sample])).slot
+        writer.note(sample, f"{told} of {target}: {share:.1%} of the score's difference is not accounted for.")
+    worst = max(missing, key=lambda sample: missing[sample])
+    say(
+        f"{told}: {len(missing)} of {len(slot.index)} maps of {slot.name} {'is' if len(missing) == 1 else 'are'} not "
+        f"complete; most is missing for {work.samples.names[worst]}, {missing[worst]:.1%} of the score's difference from "
+        "the baseline's. Another --baseline may do better."
+    )
+
+
 def _maps(
-    method: Method, work: Work, slot: Slot, layer: str, report: Callable[[int, int], None]
+    method: Method,
+    work: Work,
+    slot: Slot,
+    layer: str,
+    report: Callable[[int, int], None],
+    note: Callable[[int, float], None],
 ) -> tuple[Attribution, ...]:
     """Compute a map for each sample, and measure how faithful it is."""
     model = work.model
@@ -102,7 +138,7 @@ def _maps(
     def half(second: bool) -> Callable[[int, int], None]:
         return lambda done, of: report(done + of if second else done, 2 * of)
 
-    asked = Settings(layer, baselines, SEED, half(False))
+    asked = Settings(layer, baselines, SEED, half(False), note)
     values = method.attribute(model, x, slot.index, score_of(slot.output), asked)
     measure = Faithfulness(model, probability_of(slot.output))
     curves = measure(x, slot.index, layer, values, baselines, half(True))

@@ -6,16 +6,18 @@ import pytest
 from keras import layers
 
 import nnviz3d
-from nnviz3d.capture.attributions import METHODS
+from nnviz3d.capture.attributions import METHODS, integrated_gradients
 from nnviz3d.capture.attributions.baselines import make_baselines
 from nnviz3d.capture.attributions.method import Settings
 from nnviz3d.capture.attributions.occlusion import patches
 from nnviz3d.capture.attributions.pixels import explained_input
 from nnviz3d.capture.attributions.run import find_methods, layers_for
+from nnviz3d.capture.attributions.slopes import mean_gradient
 from nnviz3d.capture.differentiable import score_of
+from nnviz3d.capture.live import keep
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.insights import Target
-from nnviz3d.data.request import Insights
+from nnviz3d.data.request import CaptureRequest, Insights, Notice
 from nnviz3d.errors import ModelError
 from tests.capture import zoo
 from tests.capture.explained import apart, central_differences, score, traced
@@ -264,3 +266,45 @@ def test_batches_of_one_size_only(rng):
         maps = attribute(name, model, [x], "head", index)
         given = kernel.T[index] if name in ("vanilla", "smoothgrad") else kernel.T[index] * x
         assert apart(maps, np.abs(given) if not METHODS[name].signed else given) < 1e-4
+
+
+def cliff(slope):
+    """A score that rises from -1 to 1 at a seventh of the way from 0 to 1; steeply, it is seldom met by a step."""
+    start = keras.Input((1,), name="start")
+    rise = layers.Dense(1, "tanh", name="end")
+    rise.build((None, 1))
+    rise.set_weights([np.full((1, 1), slope), np.full(1, -slope / 7)])
+    return keras.Model(start, rise(start))
+
+
+class TestIntegratedGradients:
+    def test_steps_divide_those_before_and_none_is_taken_twice(self, monkeypatch):
+        passes = []
+
+        def spied(model, x, y, g, layer, variations, report):
+            passes.append([vary(np.ones((1, 1))).item() for _, vary in variations])
+            return mean_gradient(model, x, y, g, layer, variations, report)
+
+        monkeypatch.setattr(integrated_gradients, "mean_gradient", spied)
+        found = attribute("integrated_gradients", cliff(400.0), [np.ones((1, 1), dtype=np.float32)], "end", [0])
+        assert [len(shares) for shares in passes] == [32, 64, 192, 576][: len(passes)]
+        shares = np.sort(np.concatenate(passes))
+        assert len(passes) > 1
+        assert np.allclose(np.sqrt(shares), (np.arange(len(shares)) + 0.5) / len(shares))
+        assert abs(found[0, 0] - 2) < 0.01
+
+    def test_what_stays_incomplete_is_told_and_noted(self, tmp_path):
+        samples = np.array([[1.0], [0.1]], dtype=np.float32)  # the second does not reach the cliff
+        wanted, events = Insights(attributions=("integrated_gradients",)), []
+        request = CaptureRequest(model="cliff", out=tmp_path / "c.zarr", insights=wanted)
+        kept = keep(cliff(1e5), samples)
+        kept.answer(request.model_copy(update={"inputs": kept.sources}), events.append)
+        capture = nnviz3d.open_capture(tmp_path / "c.zarr")
+        (note,) = (text for text in capture.provenance.notes_of(0) if "Integrated" in text)
+        missing = abs(capture.insights(0).attribution("integrated_gradients").values.sum() - 2) / 2
+        assert missing > 0.9
+        assert note == f"Integrated gradients of end[0]: {missing:.1%} of the score's difference is not accounted for."
+        assert not any("Integrated" in text for text in capture.provenance.notes_of(1))
+        (line,) = (e.text for e in events if isinstance(e, Notice) and "Integrated" in e.text)
+        assert line.startswith("Integrated gradients: 1 of 2 maps of predicted is not complete; most is missing for ")
+        assert f"{missing:.1%}" in line
