@@ -13,10 +13,14 @@ from nnviz3d.scene.stage import Stage
 
 ENOUGH = 0.03
 """An input that takes this share of the picture is large enough where it stands."""
+_TALL, _SQUARE = 0.9, 1.25
+"""Aspects below which both stand above the network, and below which one stands above the other, on its right."""
 _APART = 0.05
 """Room between the network and the plates, as a share of the network's width."""
 _BETWEEN = 0.06
 """Room between the plates, as a share of a plate's width."""
+_ABOVE = 0.2
+"""The same between one above the other, for what is written there; as a share of its height."""
 _WIDE = 0.52
 """Width of a plate beside the network, as a share of the network's."""
 
@@ -61,7 +65,7 @@ class Plates:
 
 
 def stand_beside(stage: Stage) -> Plates | None:
-    """Find a place for the plates: to the network's right in a wide picture, above it in a tall one.
+    """Find a place for the plates: on the network's right in a wide picture, above it in a tall one.
 
     Returns
     -------
@@ -76,13 +80,19 @@ def stand_beside(stage: Stage) -> Plates | None:
     top, bottom = max(row.top for row in stage.plan.rows), min(row.bottom for row in stage.plan.rows)
     network = right - left
     apart = _APART * network
-    width = network / (2 + _BETWEEN) if stage.aspect < 1 else _WIDE * network
-    step = (1 + _BETWEEN) * width
-    if stage.aspect < 1:
-        x, y = left, top + apart
+    if stage.aspect < _TALL:
+        width = network / (2 + _BETWEEN)
+        y = top + apart
+        return Plates(layer, (left, y, 0.0), (right - width, y, 0.0), (width, width * tall), (rows, columns))
+    width = _WIDE * network
+    height = width * tall
+    x, middle = right + apart, (top + bottom) / 2
+    if stage.aspect < _SQUARE:
+        photograph, covered = (x, middle + _ABOVE * height / 2, 0.0), (x, middle - (1 + _ABOVE / 2) * height, 0.0)
     else:
-        x, y = right + apart, (top + bottom - width * tall) / 2
-    return Plates(layer, (x, y, 0.0), (x + step, y, 0.0), (width, width * tall), (rows, columns))
+        photograph = (x, middle - height / 2, 0.0)
+        covered = (x + (1 + _BETWEEN) * width, middle - height / 2, 0.0)
+    return Plates(layer, photograph, covered, (width, height), (rows, columns))
 
 
 def is_picture(shape: tuple[int, ...]) -> bool:

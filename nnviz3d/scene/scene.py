@@ -19,14 +19,14 @@ from nnviz3d.scene.spec import Keyframe, SceneSpec
 from nnviz3d.scene.stage import Stage, View, head_of
 from nnviz3d.scene.views import build_view
 from nnviz3d.scene.views.channels import ChannelsView
-from nnviz3d.scene.views.details import DetailsView, Marking
+from nnviz3d.scene.views.details import DetailsView
 from nnviz3d.scene.views.embedding import EmbeddingView
 from nnviz3d.scene.views.legends import NAMED_CELLS
 
 _NAMES = 0.085
 """Width of a class's name and score as a share of the scene's."""
-_FLATTER = (2, 4, 8, 16)
-"""How much flatter a network may be laid out where something stands beside it."""
+_FLATTER, _NARROWER = (1.2, 1.4, 2, 2.8, 4, 8, 16), (0.85, 0.72, 0.62, 0.53, 0.45, 0.38)
+"""How much flatter a network may be laid out where something stands above it, or narrower where it stands on a side."""
 _AS_WIDE = 0.94
 """Of layouts that fill a picture's width nearly alike, the least flat is taken."""
 
@@ -60,7 +60,7 @@ class Beside(Protocol):
     Attributes
     ----------
     extent_beside
-        ``(n, 3)`` world coordinates that a picture of everything has to hold besides the network.
+        ``(n, 3)`` world coordinates that a picture of everything has to hold besides the network; none if it fits there.
     """
 
     extent_beside: NDArray[np.float64]
@@ -89,8 +89,10 @@ class Scene:
         self.cloud = next((view for view in self._views if isinstance(view, EmbeddingView)), None)
         unfolding = (view for view in self._views if isinstance(view, ChannelsView))
         self.channels = next(unfolding, None) or ChannelsView(None, stage, spec)
-        self._beside = [view.extent_beside for view in self._views if isinstance(view, Beside)]
-        self._details = DetailsView(stage, [view for view in self._views if isinstance(view, Marking)])
+        self._beside = [
+            view.extent_beside for view in self._views if isinstance(view, Beside) and len(view.extent_beside)
+        ]
+        self._details = DetailsView(stage)
         ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
         self.duration = max(ends, default=0.0)
         for number, frame in enumerate(spec.camera.keyframes):
@@ -120,11 +122,18 @@ class Scene:
         scene = Scene(spec, Stage.build(capture, aspect=aspect, headroom=headroom))
         if not scene._beside:
             return scene
-        # What stands above the network needs room too, so the network itself has to fill a flatter picture.
-        stages = (Stage.build(capture, aspect=aspect * share, headroom=headroom) for share in _FLATTER)
-        flatter = [scene, *(Scene(spec, stage) for stage in stages)]
-        shares = [found._width(aspect) for found in flatter]
-        return next(f for f, share in zip(flatter, shares, strict=True) if share >= _AS_WIDE * max(shares))
+        # What stands beside the network needs room too, so the network itself has to fill a picture of another aspect.
+        highest = max(row.top for row in scene.stage.plan.rows)
+        above = min(points[:, 1].min() for points in scene._beside) >= highest
+        stages = (
+            Stage.build(capture, aspect=aspect, headroom=headroom, flatter=share)
+            for share in (_FLATTER if above else _NARROWER)
+        )
+        others = [scene, *(Scene(spec, stage) for stage in stages)]
+        shares = [found._width(aspect) for found in others]
+        # Of those that are as wide the narrowest network, too, is the least flat one.
+        ordered = zip(others, shares, strict=True) if above else zip(others[::-1], shares[::-1], strict=True)
+        return next(found for found, share in ordered if share >= _AS_WIDE * max(shares))
 
     def revised(self, capture: Capture) -> Scene:
         """Return this scene of other numbers, such as a series that has become longer: all blocks stand where they did.
