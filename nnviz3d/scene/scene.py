@@ -19,7 +19,7 @@ from nnviz3d.scene.spec import Keyframe, SceneSpec
 from nnviz3d.scene.stage import Stage, View, head_of
 from nnviz3d.scene.views import build_view
 from nnviz3d.scene.views.channels import ChannelsView
-from nnviz3d.scene.views.details import DetailsView
+from nnviz3d.scene.views.details import DetailsView, Marking
 from nnviz3d.scene.views.embedding import EmbeddingView
 from nnviz3d.scene.views.legends import NAMED_CELLS
 
@@ -47,7 +47,7 @@ class OwnPlace(Protocol):
     angles: tuple[float, float]
 
     def marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return what marks a picked thing of its own."""
+        """Return what marks the picked thing, if that is one of its own."""
         ...
 
 
@@ -92,7 +92,7 @@ class Scene:
         self._beside = [
             view.extent_beside for view in self._views if isinstance(view, Beside) and len(view.extent_beside)
         ]
-        self._details = DetailsView(stage)
+        self._details = DetailsView(stage, [view for view in self._views if isinstance(view, Marking)])
         ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
         self.duration = max(ends, default=0.0)
         for number, frame in enumerate(spec.camera.keyframes):
