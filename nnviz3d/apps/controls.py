@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, get_args
+from collections.abc import Callable
 
 from nnviz3d.apps.flight import Flight, Wings
 from nnviz3d.apps.keys import KEYS, Key, described
+from nnviz3d.apps.looks import Looks, view_of
 from nnviz3d.apps.pointing import layer_at, pick_at, say
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable
-from nnviz3d.data.records import RANKINGS
 from nnviz3d.render.window import Event
 from nnviz3d.scene.camera import CameraPose, Margins, fit
-from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
 from nnviz3d.scene.primitives import KeyRow, Panel, TextRow
 from nnviz3d.scene.selection import CellPick, EdgePick, KernelPick, LayerPick, ScorePick
-from nnviz3d.scene.view_specs import Activations, ConnectionsView
+from nnviz3d.scene.view_specs import Activations
 
 _DOUBLE = 0.4
 """Seconds between the clicks of a double click."""
@@ -25,13 +23,10 @@ _NEAR = 6.0
 """Pixels between them."""
 _READ = 4.0
 """Seconds that a message stays."""
-_STEP = 0.05
-"""By how much a key changes the threshold."""
 _MOMENT = 0.25
 """By how many seconds a key changes the time."""
 _AROUND = Margins(left=0.2, right=0.2, top=0.22, bottom=0.22)
 """What is left free around a layer that was flown to."""
-_T = TypeVar("_T")
 
 
 class Controls:
@@ -74,8 +69,9 @@ class Controls:
         self.changed = True
         self.closed = False
         self.by_hand = False
+        self._looks = Looks(session, self.tell)
         self._keys: dict[str, tuple[Key, Callable[[], None]]] = {
-            name: (key, getattr(self, key.action)) for key in KEYS for name in key.names
+            name: (key, self._action(key.action)) for key in KEYS for name in key.names
         }
 
     # What happens.
@@ -114,7 +110,10 @@ class Controls:
         """Let so much time pass."""
         self._now = now
         session = self._session
+        target = session.selection.target
         self.changed |= session.advance(seconds) | session.poll()
+        if session.selection.target != target:
+            self._looks.tell_class()
         if session.message:
             self.tell(session.message)
             session.message = ""
@@ -142,6 +141,11 @@ class Controls:
             quiet = self._fresh and not self._session.busy
             panels.append(Panel("status", "bottom", (TextRow(self._status, "quiet" if quiet else "text"),)))
         return tuple(panels)
+
+    def _action(self, name: str) -> Callable[[], None]:
+        """Find who does what a key asks for."""
+        action: Callable[[], None] = getattr(self if hasattr(self, name) else self._looks, name)
+        return action
 
     def _press(self, name: str, *, shift: bool, repeated: bool) -> None:
         name = name.lower() if len(name) == 1 else name  # Caps Lock is nobody's wish here
@@ -272,7 +276,7 @@ class Controls:
             self.tell(f"{self._session.t:.2f} of {self._session.scene.duration:.2f} s")
 
     def _reveal(self, by: int) -> None:
-        view = self._view(Activations)
+        view = view_of(self._session, Activations)
         if view is None or view.reveal.duration <= 0:
             self.tell("This scene reveals nothing over time")
             return
@@ -283,59 +287,6 @@ class Controls:
         rank = min(max(rank, 0), ranks)
         self._seek(view.reveal.start + rank * step)
         self.tell(f"revealed: {rank} of {ranks} steps")
-
-    # The looks.
-
-    def lower_threshold(self) -> None:
-        """Draw more cells."""
-        self._threshold(-_STEP)
-
-    def raise_threshold(self) -> None:
-        """Draw fewer cells."""
-        self._threshold(_STEP)
-
-    def _threshold(self, by: float) -> None:
-        view = self._numbers()
-        if view is not None:
-            chosen = self._session.selection.threshold
-            share = min(max(round((view.threshold if chosen is None else chosen) + by, 2), 0.0), 1.0)
-            self._session.select(threshold=share)
-            self.tell(f"cells from {share:.0%} of their layer's range")
-
-    def next_colormap(self) -> None:
-        """Take the next colour map."""
-        view = self._numbers()
-        if view is not None:
-            name = _next(SEQUENTIAL + DIVERGING, self._session.selection.colormap or view.colormap)
-            self._session.select(colormap=name)
-            self.tell(f"colours: {name}{' (for signed numbers)' if name in DIVERGING else ''}")
-
-    def next_normalization(self) -> None:
-        """Take the next way to lay numbers along the colours."""
-        view = self._numbers()
-        if view is not None:
-            name = _next(get_args(Normalize), self._session.selection.normalize or view.normalize)
-            self._session.select(normalize=name)
-            self.tell(f"scale: {name}")
-
-    def next_ranking(self) -> None:
-        """Draw the connections that are strongest by another measure."""
-        view = self._view(ConnectionsView)
-        if view is None:
-            self.tell("This scene shows no connections")
-            return
-        name = _next(RANKINGS, self._session.selection.ranking or view.ranking)
-        self._session.select(ranking=name)
-        self.tell(f"lines: strongest by {name}")
-
-    def _numbers(self) -> Activations | None:
-        view = self._view(Activations)
-        if view is None:
-            self.tell("This scene shows no activations")
-        return view
-
-    def _view(self, kind: type[_T]) -> _T | None:
-        return next((view for view in self._session.scene.spec.views if isinstance(view, kind)), None)
 
     # The rest.
 
@@ -357,7 +308,3 @@ class Controls:
     def quit(self) -> None:
         """Close the window."""
         self.closed = True
-
-
-def _next(choices: Sequence[_T], current: Any) -> _T:
-    return choices[(list(choices).index(current) + 1) % len(choices)]

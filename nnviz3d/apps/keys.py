@@ -18,7 +18,7 @@ class Key:
     words
         What it does.
     action
-        Who does it: a method of `nnviz3d.apps.controls.Controls`.
+        Who does it: a method of `nnviz3d.apps.controls.Controls` or of `nnviz3d.apps.looks.Looks`.
     repeats
         Whether it goes on doing so while it is held.
     """
@@ -51,6 +51,11 @@ KEYS = (
     Key((".",), ", .", "a little back, forward in time", "forward", repeats=True),
     Key(("-", "_"), "- +", "one layer less, more", "reveal_less", repeats=True),
     Key(("+", "="), "- +", "one layer less, more", "reveal_more", repeats=True),
+    Key(("c",), "c C", "next, previous class: what depends on it follows", "next_class", repeats=True),
+    Key(("Shift+c",), "c C", "next, previous class: what depends on it follows", "previous_class", repeats=True),
+    Key(("x",), "x", "cells: activation, gradient, gradient × activation, difference", "next_quantity"),
+    Key(("b",), "b", "next sample to compare with", "next_against"),
+    Key(("a",), "a", "next method of attribution", "next_method"),
     Key(("[",), "[ ]", "threshold down, up: more, fewer cells", "lower_threshold", repeats=True),
     Key(("]",), "[ ]", "threshold down, up: more, fewer cells", "raise_threshold", repeats=True),
     Key(("m",), "m", "next colours", "next_colormap"),

@@ -7,19 +7,37 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnviz3d.apps.worker import Worker
 from nnviz3d.data.capture import Capture, open_capture
-from nnviz3d.data.request import CaptureRequest, Event, Progress
+from nnviz3d.data.insights import PREDICTED
+from nnviz3d.data.request import CaptureRequest, Event, Insights, Progress
 from nnviz3d.errors import Nnviz3dError, UserError
 
+NOTHING_MORE = Insights()
 ROOM = 2 * 2**30
 """Bytes: some thirty photographs in a network of 150 layers."""
 MOST = 256
 """Samples, each of which is an open file: some systems let a program have a thousand."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the model is to be run on.
+
+    Attributes
+    ----------
+    source
+        The sample, as a request names it.
+    insights
+        What is wanted of it beyond what is wanted of all; other `targets` than the model's own answer, for example.
+    """
+
+    source: str
+    insights: Insights = NOTHING_MORE
 
 
 @dataclass(frozen=True)
@@ -28,15 +46,13 @@ class Answer:
 
     Attributes
     ----------
-    source
-        The sample that was asked for, as a request names it.
     capture
-        A capture of it alone; `None` if there is none.
+        A capture of its sample alone; `None` if there is none.
     problem
         A sentence that says why not.
     """
 
-    source: str
+    wish: Wish
     capture: Capture | None = None
     problem: str = ""
 
@@ -61,7 +77,7 @@ class Live:
         self._template = template
         self._folder = folder
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-        self._wish: str | None = None
+        self._wish: Wish | None = None
         self._closed = False
         self._count = 0
         self._stage = ""
@@ -84,10 +100,10 @@ class Live:
         """Call this, in another thread, whenever there is an answer or the next stage of the work begins."""
         self._told = told
 
-    def ask(self, source: str) -> None:
+    def ask(self, wish: Wish) -> None:
         """Wish for a sample; an earlier wish that was not begun yet is forgotten."""
         with self._changed:
-            self._wish = source
+            self._wish = wish
             self._changed.notify()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="live samples", daemon=True)
@@ -104,17 +120,21 @@ class Live:
         """Take note of which sample of a series stands where on the disk."""
         self._kept[sample] = (path, path.stat().st_size)
 
-    def oldest(self, *, besides: int) -> int | None:
+    def keeps(self, sample: int) -> bool:
+        """Whether a sample of a series was run here, and stands on the disk."""
+        return sample in self._kept
+
+    def oldest(self, *, besides: Collection[int | None]) -> int | None:
         """Return the sample that was run first, if they are too many, or take more of the disk than they may.
 
         Parameters
         ----------
         besides
-            One that is looked at, which stays.
+            Those that are looked at, which stay.
         """
         if len(self._kept) <= MOST and sum(size for _, size in self._kept.values()) <= self._room:
             return None
-        return next((sample for sample in self._kept if sample != besides), None)
+        return next((sample for sample in self._kept if sample not in besides), None)
 
     def forget(self, sample: int) -> None:
         """Remove a sample from the disk."""
@@ -137,8 +157,8 @@ class Live:
                     self._changed.wait()
                 if self._closed or self._wish is None:
                     return
-                source, self._wish = self._wish, None
-            answer = self._capture(source)
+                wish, self._wish = self._wish, None
+            answer = self._capture(wish)
             self._stage = ""
             if not self._closed:
                 self._answers.put(answer)
@@ -149,17 +169,23 @@ class Live:
             self._stage = event.stage
             self._told()
 
-    def _capture(self, source: str) -> Answer:
+    def _request(self, wish: Wish, out: Path) -> CaptureRequest:
+        insights = self._template.insights.plus(wish.insights)
+        if wish.insights.targets and not self._template.insights.targets:
+            insights = insights.model_copy(update={"targets": (PREDICTED, *insights.targets)})
+        return self._template.model_copy(update={"inputs": (wish.source,), "out": out, "insights": insights})
+
+    def _capture(self, wish: Wish) -> Answer:
         self._count += 1
         out = self._folder / f"live-{self._count}.zarr.zip"
         try:
-            self._worker.run(self._template.model_copy(update={"inputs": (source,), "out": out}), self._hear)
-            return Answer(source, open_capture(out))
+            self._worker.run(self._request(wish, out), self._hear)
+            return Answer(wish, open_capture(out))
         except UserError as error:
-            return Answer(source, problem=str(error))
+            return Answer(wish, problem=str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, who waits is told, and the next wish is heard
             if not self._closed:
                 known = isinstance(error, Nnviz3dError)
                 print(error if known else "".join(traceback.format_exception(error)), file=sys.stderr)
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
-            return Answer(source, problem=f"{first} The terminal says more; choose a sample again to start a new one.")
+            return Answer(wish, problem=f"{first} The terminal says more; choose a sample again to start a new one.")

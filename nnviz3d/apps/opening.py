@@ -17,7 +17,7 @@ from nnviz3d.data.graph import Shape
 from nnviz3d.data.insights import Target
 from nnviz3d.data.request import CaptureRequest, Insights, Invitation
 from nnviz3d.data.sources import expand
-from nnviz3d.errors import SceneError, UserError
+from nnviz3d.errors import SampleError, SceneError, UserError
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import class_name
 
@@ -95,9 +95,11 @@ def opened(
             listed = tuple(Sample(name, None, source) for name, source in invitation.samples)
             samples = _placed(listed, {invitation.position: 0})
         elif found.capture is not None:
-            ready = captured_samples(capture)
+            choices = _listed(found.choices)
+            named = {one.name: one.source for one in (*_there(found.options.inputs), *choices)}
+            ready = tuple(replace(one, source=named.get(one.name)) for one in captured_samples(capture))
             names = {one.name for one in ready}
-            samples = (*ready, *(one for one in _listed(found.choices) if one.name not in names))
+            samples = (*ready, *(one for one in choices if one.name not in names))
         else:
             position = found.sample if sample is None else sample
             run(request if whole else request.model_copy(update={"only": position}))
@@ -145,6 +147,14 @@ def _listed(inputs: tuple[str, ...], shapes: Mapping[str, Shape] | None = None) 
     return tuple(Sample(one.name, None, one.source) for one in expand(inputs, shapes=shapes)) if inputs else ()
 
 
+def _there(inputs: tuple[str, ...]) -> tuple[Sample, ...]:
+    """List the samples that inputs hold; none, if they are not there any more: a ready capture does without."""
+    try:
+        return _listed(inputs)
+    except SampleError:
+        return ()
+
+
 def _placed(samples: tuple[Sample, ...], places: Mapping[int, int]) -> tuple[Sample, ...]:
     """Say of some samples, by position, which of the capture's they are."""
     return tuple(replace(one, index=places.get(i)) for i, one in enumerate(samples))
@@ -154,9 +164,21 @@ def _template(request: CaptureRequest, capture: Capture) -> CaptureRequest:
     """Return the request of which others differ only in their sample, which is brought to the shapes of the first."""
     shapes = tuple(capture.activation_shape(name) for name in capture.graph.inputs if capture.has_activations(name))
     fits = len(shapes) == len(capture.graph.inputs)
-    insights = request.insights.of_samples
+    insights = request.insights.plus(_held(capture)).of_samples
     shapes = shapes if fits else ()
     return request.model_copy(update={"inputs": (), "shapes": shapes, "transient": True, "insights": insights})
+
+
+def _held(capture: Capture) -> Insights:
+    """Return what a capture tells of its first sample, the classes aside, so that further samples tell the same."""
+    found = capture.insights(0)
+    layers = {layer for method in capture.methods for layer in found.attribution_layers(method)}
+    return Insights(
+        gradients=capture.has_gradients(),
+        attributions=capture.methods,
+        layers=tuple(sorted(layers - set(capture.graph.inputs))),
+        attention=any(capture.has_attention(node.id) for node in capture.graph),
+    )
 
 
 def _wanted(sample: int | None, found: Resolved, count: int, holder: str) -> int:

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nnviz3d.apps.live import Answer, Live
+from nnviz3d.apps.live import Answer, Live, Wish
 from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.worker import STAGES
-from nnviz3d.data.insights import Explained, Target
+from nnviz3d.data.insights import PREDICTED, Explained, Target
+from nnviz3d.data.request import Insights
 from nnviz3d.data.series import CaptureSeries
 from nnviz3d.errors import UserError
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import EdgePick, Selection
+from nnviz3d.scene.selection import EdgePick, Quantity, Selection
+from nnviz3d.scene.stage import head_of
 
 _SLOW = ("import", "load", "trace")
 """Stages that a kept worker goes through once."""
+_OF_GRADIENTS: tuple[Quantity, ...] = ("gradient", "attribution")
+_GRADIENTS = Insights(gradients=True)
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """What the model was asked for.
+
+    Attributes
+    ----------
+    position
+        Of the sample.
+    then
+        What is selected when the answer is there.
+    words
+        A sentence that says what is done, but for the sample's name.
+    """
+
+    position: int
+    wish: Wish
+    then: Mapping[str, Any] = field(default_factory=dict)
+    words: str = "Running the model on"
 
 
 class Session:
@@ -64,7 +88,7 @@ class Session:
         self.selection = self._drawn = selection or Selection()
         self.message = ""
         self._samples = list(samples or captured_samples(scene.stage.capture))
-        self._wanted: int | None = None
+        self._waiting: _Waiting | None = None
         self.live = live
 
     @property
@@ -81,16 +105,16 @@ class Session:
     @property
     def wanted(self) -> int | None:
         """The position of what the model is being run on, to be shown next."""
-        return self._wanted
+        return None if self._waiting is None else self._waiting.position
 
     @property
     def busy(self) -> str:
         """A sentence that says what is waited for, or nothing."""
-        if self._wanted is None:
+        if self._waiting is None:
             return ""
-        name = self._samples[self._wanted].name
+        name = self._samples[self._waiting.position].name
         words = STAGES[self.live.stage] if self.live is not None and self.live.stage in _SLOW else ""
-        return f"{words} for {name}" if words else f"Running the model on {name}"
+        return f"{words} for {name}" if words else f"{self._waiting.words} {name}"
 
     def select(self, **changes: Any) -> None:
         """Change what is selected: the fields of `Selection` by name."""
@@ -102,9 +126,64 @@ class Session:
         return self.scene.stage.insights(self.selection.sample).targets
 
     def explain(self, target: Target | None) -> None:
-        """Look at another of the explained targets, or at the model's own answer; a sample without it keeps its own."""
-        known = target in [found.target for found in self.targets]
-        self.select(target=target if known else None)
+        """Look at another target, `None` for the model's own answer: at once if it was explained, else when it has been.
+
+        Raises
+        ------
+        UserError
+            If it was not explained, and there is no model to ask.
+        """
+        if target is None or self._explains(target):
+            self._waiting = None
+            self.select(target=target)
+            return
+        stage = self.scene.stage
+        words = f"Explaining {stage.name_of(target)} for"
+        if not self._ask(self.chosen, Insights(targets=(target.text,)), {"target": target}, words):
+            named = target.index if target.output == head_of(stage.graph) else target.text
+            raise UserError(
+                f"{stage.capture.path.name} does not explain {stage.name_of(target)}; capture the model with "
+                f"--class {named}."
+            )
+
+    def show(self, quantity: Quantity) -> None:
+        """Let the cells show another quantity: at once, or when the gradients that it takes have been computed."""
+        needs = quantity in _OF_GRADIENTS and not self.scene.stage.has_gradients(self.selection)
+        if not needs or not self._ask(self.chosen, _GRADIENTS, {"quantity": quantity}, "Finding the gradients for"):
+            self._waiting = None
+            self.select(quantity=quantity)
+
+    @property
+    def sought(self) -> Target | None:
+        """The target that the model is being asked for."""
+        return None if self._waiting is None else self._waiting.then.get("target")
+
+    @property
+    def sought_quantity(self) -> Quantity | None:
+        """The quantity that the model is being asked for."""
+        return None if self._waiting is None else self._waiting.then.get("quantity")
+
+    @property
+    def asks(self) -> bool:
+        """Whether the model can be asked for more of the sample that is shown."""
+        return self.live is not None and self._samples[self.chosen].source is not None
+
+    def _explains(self, target: Target) -> bool:
+        return target in [found.target for found in self.targets]
+
+    def _ask(self, position: int, more: Insights, then: Mapping[str, Any], words: str) -> bool:
+        """Have the model run once more on a sample that it was run on, for all it was run for and more."""
+        sample = self._samples[position]
+        if self.live is None or sample.source is None or sample.index is None:
+            return False
+        found = self.scene.stage.capture.insights(sample.index)
+        targets = tuple(one.target.text for one in found.targets if one.slot != PREDICTED)
+        before = Insights(targets=targets, gradients=found.has_gradients())
+        if self._waiting is not None and self._waiting.wish.source == sample.source:
+            before = before.plus(self._waiting.wish.insights)
+        self._waiting = _Waiting(position, Wish(sample.source, before.plus(more)), then, words)
+        self.live.ask(self._waiting.wish)
+        return True
 
     def drawn(self) -> None:
         """Take note that what is selected could be drawn."""
@@ -122,19 +201,26 @@ class Session:
         """Look at another sample: at once if the model has been run on it, else when it has, which `poll` tells."""
         sample = self._samples[position]
         if sample.index is not None:
-            self._wanted = None
+            self._waiting = None
             self._show(sample.index)
         elif self.live is not None and sample.source is not None:
-            self._wanted = position
-            self.live.ask(sample.source)
+            target = self.selection.target
+            more = Insights(
+                targets=() if target is None else (target.text,), gradients=self.selection.quantity in _OF_GRADIENTS
+            )
+            self._waiting = _Waiting(position, Wish(sample.source, more))
+            self.live.ask(self._waiting.wish)
 
     def _show(self, sample: int) -> None:
-        self.select(sample=sample)
-        self.explain(self.selection.target)
+        """Select a sample that there is; one that was not explained by the selected target shows its own answer."""
+        before, against = self.selection.sample, self.selection.against
+        self.select(sample=sample, against=before if against == sample else against)
+        if self.selection.target is not None and not self._explains(self.selection.target):
+            self.select(target=None)
 
     def step(self, by: int) -> None:
         """Choose the next or the previous sample, around the ends."""
-        current = self.chosen if self._wanted is None else self._wanted
+        current = self.chosen if self.wanted is None else self.wanted
         self.choose((current + by) % len(self._samples))
 
     def add(self, sample: Sample) -> int:
@@ -153,10 +239,11 @@ class Session:
 
     def _take(self, answer: Answer, live: Live) -> None:
         # The same picture may be listed twice.
-        positions = [i for i, sample in enumerate(self._samples) if sample.source == answer.source]
-        expected = self._wanted in positions
+        positions = [i for i, sample in enumerate(self._samples) if sample.source == answer.wish.source]
+        waiting = self._waiting
+        expected = waiting is not None and waiting.wish == answer.wish
         if expected:
-            self._wanted = None
+            self._waiting = None
         if answer.capture is None:
             # Of a sample that nobody waits for any more nobody wants to hear.
             self.message = answer.problem if expected else self.message
@@ -171,15 +258,35 @@ class Session:
         live.keep(index, answer.capture.path)
         if answer.capture.provenance.sha256 is None and isinstance(self.selection.pick, EdgePick):
             self.select(pick=None)  # a live model may have been trained on, and the pick holds the weight it had
+        earlier = {old for position in positions if (old := self._samples[position].index) is not None}
         for position in positions:
             self._samples[position] = replace(self._samples[position], index=index)
-        if expected:
+        for old in earlier:
+            self._replace(old, index, live)
+        if waiting is not None and expected:
             self._show(index)
+            target = waiting.then.get("target")
+            if target is None or self._explains(target):
+                self.select(**waiting.then)
         self._forget(live)
+
+    def _replace(self, old: int, new: int, live: Live) -> None:
+        """Look at the numbers of a sample's last run wherever those of an earlier run were looked at."""
+        self.selection, self._drawn = (
+            replace(
+                one,
+                sample=new if one.sample == old else one.sample,
+                against=new if one.against == old else one.against,
+            )
+            for one in (self.selection, self._drawn)
+        )
+        if live.keeps(old):
+            self.scene = self.scene.revised(CaptureSeries.of(self.scene.stage.capture).without(old))
+            live.forget(old)
 
     def _forget(self, live: Live) -> None:
         """Let go of the samples that were run longest ago, once what was run takes more of the disk than it may."""
-        while (oldest := live.oldest(besides=self.selection.sample)) is not None:
+        while (oldest := live.oldest(besides=(self.selection.sample, self.selection.against))) is not None:
             self.scene = self.scene.revised(CaptureSeries.of(self.scene.stage.capture).without(oldest))
             self._samples = [replace(s, index=None) if s.index == oldest else s for s in self._samples]
             live.forget(oldest)

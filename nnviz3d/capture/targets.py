@@ -68,8 +68,8 @@ def find_slots(
     arrays
         ``(N, *shape)`` for each input, ready for the model.
     targets
-        As in `Insights.targets`. None means, for each sample, the largest score of the model's head: its last output
-        that is a vector of more than one number, else its last that is one number.
+        As in `Insights.targets`. None means `PREDICTED`: for each sample, the largest score of the model's head, which is
+        its last output that is a vector of more than one number, else its last that is one number.
     classes
         Names of the head's numbers, if known.
 
@@ -78,17 +78,19 @@ def find_slots(
     ModelError
         If a target is none of this model's, or none is named and the model has no head.
     """
-    wanted = [read_target(text, model.described.graph, classes) for text in targets]
+    graph = model.described.graph
+    wanted = [read_target(text, graph, classes) for text in targets if text != PREDICTED]
     found: list[tuple[str, str, int | None]] = []
-    if wanted:
-        found += [(target.slot, target.output, target.index) for target in dict.fromkeys(wanted)]
-    else:
-        found.append((PREDICTED, _head(model.described.graph), None))
+    if not wanted or PREDICTED in targets:
+        found.append((PREDICTED, _head(graph), None))
+    found += [(target.slot, target.output, target.index) for target in dict.fromkeys(wanted)]
     scored = {output: _scores(model, arrays, output) for output in dict.fromkeys(output for _, output, _ in found)}
-    slots = []
+    slots: list[Slot] = []
     for name, output, index in found:
         scores, probabilities = scored[output]
         indices = _largest(scores) if index is None else np.full(len(scores), index, dtype=np.int64)
+        if any(s.name == PREDICTED and s.output == output and (s.index == indices).all() for s in slots):
+            continue  # it is every sample's own answer, which is explained already
         row = np.arange(len(scores))
         slots.append(
             Slot(

@@ -44,6 +44,11 @@ class Target:
         """Its name in the store: ``dense_1[5]``."""
         return f"{quote(self.output, safe='@')}[{self.index}]"
 
+    @property
+    def text(self) -> str:
+        """How a request names it."""
+        return f"{self.output}[{self.index}]"
+
     @staticmethod
     def of_slot(slot: str) -> Target:
         """Read what `slot` wrote."""

@@ -68,8 +68,8 @@ class Insights(BaseModel):
     Attributes
     ----------
     targets
-        What is explained: a class by its number or name, or any number of an output, ``OUTPUT[INDEX]``; empty: what the
-        model itself answers most strongly.
+        What is explained: a class by its number or name, any number of an output, ``OUTPUT[INDEX]``, or ``predicted``,
+        what the model itself answers most strongly; empty: that alone.
     gradients
         The gradient of each target's score by every layer's activation.
     attributions

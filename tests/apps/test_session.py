@@ -236,5 +236,5 @@ def test_a_target_that_the_next_sample_lacks_gives_way_to_its_own_answer(explain
     session.explain(answer)
     session.choose(2)
     assert session.selection.target == (answer if answer in [f.target for f in session.targets] else None)
-    session.explain(Target("scores", 0))
-    assert session.selection.target is None
+    with pytest.raises(UserError, match=r"explained.zarr does not explain ant; .* with --class 0\."):
+        session.explain(Target("scores", 0))

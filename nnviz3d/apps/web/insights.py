@@ -1,4 +1,4 @@
-"""What the cells show, of which class, and by which method: only what was captured has a control."""
+"""What the cells show, of which class, against which other sample, and by which method: the rest has no control."""
 
 from __future__ import annotations
 
@@ -7,114 +7,135 @@ from typing import TYPE_CHECKING, Any
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from nnviz3d.data.insights import Explained
+from nnviz3d.apps.subject import QUANTITIES, Subject
 from nnviz3d.data.methods import TITLES
-from nnviz3d.scene.colors import score
-from nnviz3d.scene.selection import Quantity
-from nnviz3d.scene.stage import class_name, is_classifier
-from nnviz3d.scene.view_specs import Activations, Attributions
+from nnviz3d.errors import UserError
 
 if TYPE_CHECKING:
     from nnviz3d.apps.web.app import WebApp
 
-_QUANTITIES: tuple[tuple[Quantity, str], ...] = (
-    ("activation", "Activation"),
-    ("gradient", "Gradient of the score"),
-    ("attribution", "Gradient × activation"),
-)
+_ALL = "[...targets, ...classes.filter((one) => !targets.some((found) => found.value === one.value))]"
+"""What was explained, with its score, before all else that the model can be asked for."""
+_CAPTURED = "samples.filter((one) => one.index in sample_notes && one.index !== sample)"
+"""The samples that the one that is shown can be compared with."""
 
 
 class Insights:
-    """Chooses among what explains the sample that is shown."""
+    """Chooses what of the sample is shown."""
 
     def __init__(self, app: WebApp) -> None:
         self._app = app
-        views, capture = app.session.scene.spec.views, app.session.scene.stage.capture
-        self._activations = next((view for view in views if isinstance(view, Activations)), None)
-        self._attributions = next((view for view in views if isinstance(view, Attributions)), None)
-        self._quantities = self._activations is not None and capture.has_gradients()
-        self._methods = capture.methods if self._attributions is not None else ()
-        app.state.quantities = [{"title": title, "value": name} for name, title in _QUANTITIES]
-        app.state.methods = [{"title": TITLES.get(name, (name, False))[0], "value": name} for name in self._methods]
+        self._subject = Subject(app.session)
+        capture = app.session.scene.stage.capture
+        listed = self._subject.targets if app.session.live is not None else ()
+        self._known = {target.slot: target for target in listed}
+        only = f"{capture.path.name} explains no other; capture the model with --class for more"
+        app.state.update(
+            {
+                "classes": [_item(slot, self._subject.name(one)) for slot, one in self._known.items()],
+                "no_class": "There is no such class" if listed else only,
+                "methods": [{"title": TITLES.get(name, (name, False))[0], "value": name} for name in self._methods],
+            }
+        )
         self.synchronize()
         for name, change in (
             ("quantity", self._set_quantity),
+            ("against", self._set_against),
             ("explained", self._set_explained),
             ("method", self._set_method),
         ):
             app.state.change(name)(app.guarded(change))
 
     @property
+    def _methods(self) -> tuple[str, ...]:
+        return self._subject.methods
+
+    @property
     def _present(self) -> bool:
-        return self._quantities or bool(self._methods)
+        return len(self._subject.quantities) > 1 or bool(self._methods)
 
     def synchronize(self) -> None:
         """Show what is selected, or else what the scene says."""
-        session, state = self._app.session, self._app.state
-        if not self._present:
-            return
-        targets = session.targets
-        state.targets = [{"title": self._words(found), "value": found.target.slot} for found in targets]
-        chosen = session.selection.target or (targets[0].target if targets else None)
-        state.explained = "" if chosen is None else chosen.slot
-        state.quantity = self._quantity
-        state.method = self._method
-
-    @property
-    def _quantity(self) -> str:
-        said = "activation" if self._activations is None else self._activations.quantity
-        return self._app.session.selection.quantity or said
-
-    @property
-    def _method(self) -> str:
-        said = None if self._attributions is None else self._attributions.method
-        return self._app.session.selection.method or said or next(iter(self._methods), "")
-
-    def _words(self, found: Explained) -> str:
-        """Write a target as people call it, with its probability or its score."""
-        capture, target = self._app.session.scene.stage.capture, found.target
-        named = is_classifier(capture, target.output)
-        name = class_name(capture.classes, target.index) if named else f"{target.output}[{target.index}]"
-        value = f"score {score(found.score)}" if found.probability is None else score(found.probability)
-        return f"{name} · {value}"
+        subject, state = self._subject, self._app.state
+        found = subject.explained
+        state.insights = self._present
+        state.quantities = [{"title": QUANTITIES[name], "value": name} for name in subject.quantities]
+        targets = self._app.session.targets
+        state.targets = [_item(one.target.slot, subject.name(one.target), subject.words(one)) for one in targets]
+        state.explained = "" if found is None else found.target.slot
+        state.quantity = subject.quantity
+        state.against = subject.against
+        state.method = subject.method
 
     # The pages and this program both change the state; only what differs from the session is a person's wish.
 
-    def _set_quantity(self, quantity: str, **_: Any) -> None:
-        if self._quantities and quantity != self._quantity:
-            if quantity not in [name for name, _ in _QUANTITIES]:
+    def _set_quantity(self, quantity: Any, **_: Any) -> None:
+        if self._present and quantity != self._subject.quantity:
+            if quantity not in self._subject.quantities:
                 raise ValueError(f"The page asked for an unknown quantity {quantity!r}.")
-            self._app.select(quantity=quantity)
+            self._subject.show(quantity)
+            self._app.refresh()
 
-    def _set_explained(self, explained: str, **_: Any) -> None:
-        session = self._app.session
-        known = {found.target.slot: found.target for found in session.targets} if self._present else {}
-        if not known or explained == (session.selection.target or session.targets[0].target).slot:
+    def _set_against(self, against: Any, **_: Any) -> None:
+        session, subject = self._app.session, self._subject
+        if against == subject.against:
             return
-        if explained not in known:
-            raise ValueError(f"The page asked for an unknown target {explained!r}.")
-        session.explain(known[explained])
+        if not isinstance(against, int) or not 0 <= against < len(session.samples):
+            raise ValueError(f"The page asked for an unknown sample {against!r}.")
+        if against not in subject.others:
+            raise UserError(
+                f"{session.samples[against].name} is not there to compare with; choose it as the sample first."
+            )
+        subject.compare(against)
         self._app.refresh()
 
-    def _set_method(self, method: str, **_: Any) -> None:
-        if self._methods and method != self._method:
+    def _set_explained(self, explained: Any, **_: Any) -> None:
+        found = self._subject.explained
+        if found is None or explained == found.target.slot:
+            return
+        if not explained:  # the field was emptied, which is nobody's wish for another class
+            self._app.synchronize()
+            return
+        known = self._known | {one.target.slot: one.target for one in self._app.session.targets}
+        if explained not in known:
+            raise ValueError(f"The page asked for an unknown target {explained!r}.")
+        self._app.session.explain(known[explained])
+        self._app.refresh()
+
+    def _set_method(self, method: Any, **_: Any) -> None:
+        if self._methods and method != self._subject.method:
             if method not in self._methods:
                 raise ValueError(f"The page asked for an unknown method {method!r}.")
             self._app.select(method=method)
 
     def build(self) -> None:
         """Make the widgets."""
-        if not self._present:
-            return
-        with html.Div(classes="section appearance", id="insights"):
-            if self._quantities:
-                _choice("Cells", "quantity", "quantities", "What the cells of the blocks show")
-            _choice("Class", "explained", "targets", "Whose score is explained")
-            if self._methods:
-                _choice("Map", "method", "methods", "The method that says which places count")
+        with html.Div(classes="section appearance", id="insights", v_if="insights"):
+            with _field("Cells", "What the cells of the blocks show", v_if="quantities.length > 1"):
+                v.VSelect(v_model=("quantity",), items=("quantities",), id="quantity", aria_label="Cells")
+            with _field("Against", "The sample that is taken off", v_if="quantity === 'difference'"):
+                _search("against", _CAPTURED, "Against", item_title="name", item_value="index")
+            with _field("Class", "Whose score is explained: choose one, or type its name", v_if="targets.length"):
+                _search("explained", _ALL, "Class", no_data_text=("no_class",))
+            with _field("Map", "The method that says which places count", v_if="methods.length"):
+                v.VSelect(v_model=("method",), items=("methods",), id="method", aria_label="Map")
 
 
-def _choice(name: str, key: str, items: str, title: str) -> None:
-    with html.Div(classes="field", title=title):
+def _item(slot: str, name: str, title: str = "") -> dict[str, str]:
+    """Write a target for the page: it is found by its name, whatever numbers stand behind that."""
+    return {"title": title or name, "name": name, "value": slot}
+
+
+def _field(name: str, title: str, **more: Any) -> Any:
+    field = html.Div(classes="field", title=title, **more)
+    with field:
         html.Span(name, classes="field-name")
-        v.VSelect(v_model=(key,), items=(items,), id=key, aria_label=name)
+    return field
+
+
+def _search(key: str, items: str, label: str, **more: Any) -> None:
+    """Make a field that is typed into to find one of many."""
+    found_by = ("['raw.name']",)
+    v.VAutocomplete(
+        v_model=(key,), items=(items,), filter_keys=found_by, id=key, aria_label=label, auto_select_first=True, **more
+    )

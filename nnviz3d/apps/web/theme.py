@@ -33,6 +33,7 @@ VUETIFY: dict[str, Any] = {
     "defaults": {
         "VSlider": {"color": "primary", "trackColor": "#2a3443", "hideDetails": True, "density": "compact"},
         "VSelect": {"variant": "outlined", "density": "compact", "hideDetails": True},
+        "VAutocomplete": {"variant": "outlined", "density": "compact", "hideDetails": True},
         "VTextField": {"variant": "outlined", "density": "compact", "hideDetails": True},
         "VTooltip": {"openDelay": 350},
     },

@@ -1,0 +1,239 @@
+"""Asking for a class that was not captured: the sample's entry gives way to one that has it. A stand-in answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from nnviz3d.apps.live import Live
+from nnviz3d.apps.looks import Looks
+from nnviz3d.apps.samples import Sample
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.subject import Subject
+from nnviz3d.data import explanations
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.insights import PREDICTED, Target
+from nnviz3d.data.request import CaptureRequest, Finished, Insights
+from nnviz3d.errors import UserError
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.spec import default_scene
+from tests.support import captures
+
+END = 8.0
+
+
+def gradient_of(index: int) -> np.ndarray:
+    """What the stand-in says is the gradient of a class's score by ``dense``."""
+    return np.full((1, 20), index + 1, dtype=np.float32)
+
+
+class StandIn:
+    """Captures one sample as a request says, with gradients that tell the class."""
+
+    def __init__(self) -> None:
+        self.requests: list[CaptureRequest] = []
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+
+    def run(self, request: CaptureRequest, _on_event) -> Finished:
+        assert self.may_go_on.wait(30)
+        self.requests.append(request)
+        if "scores[3]" in request.insights.targets:
+            raise UserError("Nobody explains dogs.")
+        row = {"s0": 0, "s1": 1, "s2": 2, "new": 0}[request.inputs[0]]
+        values = {name: array[row : row + 1] for name, array in captures.small_values().items()}
+
+        def explain(writer) -> None:
+            for text in request.insights.targets or (PREDICTED,):
+                index = int(values["scores"].argmax()) if text == PREDICTED else int(text[7:-1])
+                slot = PREDICTED if text == PREDICTED else Target("scores", index).slot
+                explanations.write_targets(writer, slot, "scores", np.array([index]), np.ones(1), None)
+                explanations.write_gradient(writer, slot, "dense", 0, 0, gradient_of(index))
+
+        also = [explain] if request.insights.explains else []
+        captures.write(request.out, captures.small_graph(), values, classes=captures.CLASSES, also=also, transient=True)
+        return Finished(out=request.out, samples=1, nodes=1, seconds={})
+
+    def close(self) -> None:
+        self.may_go_on.set()
+
+
+def looking(capture: Capture, worker: StandIn, folder: Path, **wanted) -> Session:
+    template = CaptureRequest(model="m.keras", out=folder / "run.zarr", insights=Insights(**wanted))
+    samples = (*(Sample(f"sample {i}", i, f"s{i}") for i in range(3)), Sample("new", None, "new"))
+    live = Live(worker, template, folder)
+    return Session(Scene.build(default_scene(), capture), SimpleNamespace(), samples=samples, live=live)
+
+
+@pytest.fixture
+def worker() -> StandIn:
+    return StandIn()
+
+
+@pytest.fixture
+def session(explained_capture, worker, tmp_path):
+    session = looking(explained_capture, worker, tmp_path, gradients=True)
+    yield session
+    session.live.close()
+
+
+def settle(session: Session) -> None:
+    deadline = time.monotonic() + 30
+    while session.busy:
+        session.poll()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def shown_gradient(session: Session) -> np.ndarray:
+    return session.scene.stage.shown("dense", "gradient", session.selection).values
+
+
+def test_a_class_that_was_not_captured_is_asked_for_and_shown(session, worker):
+    cat, ant = Target("scores", 2), Target("scores", 0)
+    assert {found.target.index for found in session.targets} == {1, 4}
+    worker.may_go_on.clear()
+    session.explain(cat)
+    assert (session.busy, session.sought) == ("Explaining cat for sample 0", cat)
+    assert session.selection.target is None, "what is shown stays until the answer is there"
+    worker.may_go_on.set()
+    settle(session)
+    assert session.selection.target == cat
+    assert (shown_gradient(session) == 3).all()
+    assert len(session.samples) == 4, "it takes the place of the sample's entry"
+    assert session.chosen == 0
+    session.explain(ant)
+    settle(session)
+    assert (shown_gradient(session) == 1).all()
+    assert {found.target.index for found in session.targets} == {0, 1, 2, 4}, "none is lost"
+    assert worker.requests[-1].inputs == ("s0",)
+    session.explain(cat)
+    assert session.busy == "", "what was explained once is there at once"
+    assert (shown_gradient(session) == 3).all()
+
+
+def test_earlier_runs_of_a_sample_leave_the_disk(session, tmp_path):
+    for index in (2, 0):
+        session.explain(Target("scores", index))
+        settle(session)
+    assert len(list(tmp_path.glob("live-*"))) == 1
+    assert session.revert(), "nothing was drawn yet, and yet what would be drawn again is there"
+    assert session.scene.at(END, session.selection).primitives
+
+
+def test_two_classes_in_a_hurry_are_both_there(session, worker):
+    worker.may_go_on.clear()
+    session.explain(Target("scores", 2))
+    session.explain(Target("scores", 0))
+    worker.may_go_on.set()
+    settle(session)
+    assert session.selection.target == Target("scores", 0)
+    assert Target("scores", 2) in [found.target for found in session.targets]
+
+
+def test_a_refused_class_is_a_sentence_and_nothing_changes(session):
+    before = session.selection
+    session.explain(Target("scores", 3))
+    settle(session)
+    assert session.message == "Nobody explains dogs."
+    assert session.selection == before
+
+
+def test_who_goes_on_meanwhile_is_not_called_back(session, worker):
+    worker.may_go_on.clear()
+    session.explain(Target("scores", 2))
+    session.choose(1)
+    assert session.busy == ""
+    worker.may_go_on.set()
+    while len(session.scene.stage.capture.provenance.samples) < 4:
+        session.poll()
+        time.sleep(0.005)
+    assert (session.chosen, session.selection.target) == (1, None)
+    session.choose(0)
+    session.explain(Target("scores", 2))
+    assert session.busy == "", "it was not in vain"
+
+
+def test_the_class_goes_along_to_a_sample_that_the_model_has_not_seen(session, worker):
+    session.explain(Target("scores", 2))
+    settle(session)
+    session.choose(3)
+    settle(session)
+    assert worker.requests[-1].insights.targets == (PREDICTED, "scores[2]")
+    assert (session.chosen, session.selection.target) == (3, Target("scores", 2))
+
+
+def test_what_a_difference_is_taken_from_follows_too(session):
+    subject = Subject(session)
+    session.choose(1)
+    subject.show("difference")
+    assert subject.against == 0
+    session.choose(0)
+    assert subject.against == 1, "a sample is not compared with itself"
+    session.choose(1)
+    subject.compare(0)
+    session.choose(0)
+    session.choose(1)
+    session.explain(Target("scores", 2))
+    settle(session)
+    assert subject.against == 0
+    session.choose(0)
+    assert (session.chosen, subject.against) == (0, 1)
+    assert session.scene.at(END, session.selection).primitives
+
+
+def test_gradients_are_asked_for_when_somebody_wants_to_see_them(small_capture, worker, tmp_path):
+    session = looking(small_capture, worker, tmp_path)
+    subject = Subject(session)
+    assert subject.quantities == ("activation", "gradient", "attribution", "difference")
+    assert not subject.explains
+    subject.show("gradient")
+    assert session.busy == "Finding the gradients for sample 0"
+    settle(session)
+    assert subject.quantity == "gradient"
+    assert subject.explains
+    session.choose(3)
+    settle(session)
+    assert subject.explains, "the next sample is run with gradients from the start"
+    assert session.scene.at(END, session.selection).primitives
+    session.live.close()
+
+
+def test_without_a_model_there_is_only_what_was_captured(explained_capture, small_capture):
+    session = Session(Scene.build(default_scene(), explained_capture), SimpleNamespace())
+    assert Subject(session).best == tuple(found.target for found in session.targets)
+    plain = Session(Scene.build(default_scene(), small_capture), SimpleNamespace())
+    assert Subject(plain).quantities == ("activation", "difference")
+
+
+def test_keys_go_through_classes_quantities_and_samples_to_compare_with(session):
+    said: list[str] = []
+    looks, subject = Looks(session, said.append), Subject(session)
+    scores = session.scene.stage.values("scores", 0).values
+    order = np.argsort(-scores, kind="stable")
+    assert [target.index for target in subject.best] == order.tolist()
+    looks.next_class()
+    settle(session)
+    assert session.selection.target == Target("scores", int(order[1]))
+    looks.previous_class()
+    assert subject.explained.target.index == order[0]
+    assert said[-1] == f"explained: {captures.CLASSES[order[0]]} · score 1.000"
+    for name, words in (("gradient", "cells: gradient"), ("attribution", "cells: gradient × activation")):
+        looks.next_quantity()
+        assert subject.quantity == name
+        assert said[-1].startswith(words)
+    looks.next_quantity()
+    assert said[-1] == "cells: sample 0 − sample 2"
+    looks.next_against()
+    assert said[-1] == "cells: sample 0 − sample 1"
+    looks.next_quantity()
+    assert said[-1] == "cells: activation"
+    looks.next_against()
+    assert "press x" in said[-1]
+    looks.next_method()
+    assert "no map" in said[-1]
