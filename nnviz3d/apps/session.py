@@ -8,6 +8,7 @@ from typing import Any
 
 from nnviz3d.apps.live import Answer, Live, Wish
 from nnviz3d.apps.samples import Sample, captured_samples
+from nnviz3d.apps.unfolding import Unfolding
 from nnviz3d.apps.worker import STAGES
 from nnviz3d.data.insights import PREDICTED, Explained, Target
 from nnviz3d.data.request import Insights
@@ -87,6 +88,7 @@ class Session:
         self.speed = 1.0
         self.selection = self._drawn = selection or Selection()
         self.message = ""
+        self._unfolding = Unfolding()
         self._samples = list(samples or captured_samples(scene.stage.capture))
         self._waiting: _Waiting | None = None
         self.live = live
@@ -185,6 +187,18 @@ class Session:
         self.live.ask(self._waiting.wish)
         return True
 
+    @property
+    def unfolded(self) -> str | None:
+        """The layer that is unfolded, or about to be."""
+        if self._unfolding.moving:
+            return self._unfolding.wanted
+        layer, share = self.scene.channels.unfolded(self.t, self.selection)
+        return layer if share > 0 else None
+
+    def unfold(self, layer: str | None) -> None:
+        """Let a layer's channels come out of their block in the next second, or go back; `None` lets none be unfolded."""
+        self._unfolding.start(layer)
+
     def drawn(self) -> None:
         """Take note that what is selected could be drawn."""
         self._drawn = self.selection
@@ -192,6 +206,7 @@ class Session:
     def revert(self) -> bool:
         """Select again what could be drawn last, for what cannot be drawn is not selected; returns whether that differs."""
         differs = self.selection != self._drawn
+        self._unfolding.stop()
         self.selection = self._drawn
         return differs
 
@@ -293,8 +308,14 @@ class Session:
 
     # Time.
 
+    @property
+    def moving(self) -> bool:
+        """Whether `advance` changes the picture."""
+        return self.playing or self._unfolding.moving
+
     def play(self) -> None:
         """Let the clock run, from the start if it is at the end."""
+        self._follow_scene()
         if self.t >= self.scene.duration:
             self.t = 0.0
         self.playing = True
@@ -305,13 +326,28 @@ class Session:
 
     def seek(self, t: float) -> None:
         """Go to a moment, in seconds."""
+        self._follow_scene()
+        self._go(t)
+
+    def _go(self, t: float) -> None:
         self.t = min(max(t, 0.0), self.scene.duration)
+
+    def _follow_scene(self) -> None:
+        """Unfold what the scene unfolds in the course of time, if it does, and nothing else."""
+        if self.scene.channels.duration > 0:
+            self._unfolding.stop()
+            self.select(unfold=None, unfolded=1.0)
 
     def advance(self, seconds: float) -> bool:
         """Let so many real seconds pass; returns whether the picture changes. At the end the clock stops."""
+        unfolds = self._unfolding.moving
+        if unfolds:
+            now = self.scene.channels.unfolded(self.t, self.selection)
+            layer, share = self._unfolding.after(seconds, *now)
+            self.select(unfold=layer, unfolded=share)
         if not self.playing:
-            return False
-        self.seek(self.t + seconds * self.speed)
+            return unfolds
+        self._go(self.t + seconds * self.speed)
         if self.t >= self.scene.duration:
             self.playing = False
         return True

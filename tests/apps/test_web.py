@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from nnviz3d.apps.web.server import ASPECT
 from nnviz3d.data.capture import open_capture
 from nnviz3d.render.picking import CellHit, pick
 from nnviz3d.render.text import board_sprite
@@ -284,7 +285,7 @@ def test_a_click_picks_the_number_that_is_seen_there(page, digits_folder):
     height, width = first.shape[:2]
     # The same scene from the same place says where a cell is to be seen, and what is stored there.
     capture = open_capture(digits_folder)
-    scene = Scene.build(default_scene(), capture)
+    scene = Scene.build(default_scene(), capture, aspect=ASPECT)
     what, pose = scene.at(scene.duration), scene.camera(scene.duration, aspect=width / height)
     place = scene.stage.place("conv2d_2")
     x, y = (float(v) for v in to_pixels(np.array([place.center]), pose, (width, height))[0])

@@ -24,6 +24,7 @@ from nnviz3d.apps.web.samples import Samples
 from nnviz3d.apps.web.security import Gate
 from nnviz3d.apps.web.transport import Transport
 from nnviz3d.apps.web.view import RemoteView
+from nnviz3d.apps.web.views import Views
 from nnviz3d.errors import UserError
 
 
@@ -53,6 +54,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self.samples = Samples(self)
         self.layers = Layers(self)
         self.insights = Insights(self)
+        self.views = Views(self)
         self.appearance = Appearance(self)
         self.transport = Transport(self)
         self._clients = Clients(self._count)
@@ -153,7 +155,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
     def synchronize(self) -> None:
         """Let all pages show what is selected."""
         with self.state:
-            for panel in (self.samples, self.layers, self.insights, self.appearance):
+            for panel in (self.samples, self.layers, self.insights, self.views, self.appearance):
                 panel.synchronize()
 
     def _ticked(self) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from nnviz3d.apps.web.fields import switched
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize, colormap
 from nnviz3d.scene.view_specs import Activations, ConnectionsView
@@ -91,9 +92,9 @@ class Appearance:
             if self._activations is not None:
                 self._threshold()
                 self._colors()
-                _choice("Scale", "normalize", get_args(Normalize), "One colour scale for each layer, or one for all")
+                switched("Scale", "normalize", get_args(Normalize), "One colour scale for each layer, or one for all")
             if self._connections is not None:
-                _choice("Lines by", "ranking", RANKINGS, "Which connections are strong: |weight|, or |weight × value|")
+                switched("Lines by", "ranking", RANKINGS, "Which connections are strong: |weight|, or |weight × value|")
 
     def _threshold(self) -> None:
         with html.Div(classes="field", title="Cells below this share of their layer's range are not drawn"):
@@ -114,22 +115,6 @@ class Appearance:
                             html.Span(classes="strip", style=("{ background: item.raw.strip }",))
                             html.Span("{{ item.title }}", classes="line")
                             html.Span("{{ item.raw.note }}", classes="faint")
-
-
-def _choice(name: str, key: str, choices: tuple[str, ...], title: str) -> None:
-    with html.Div(classes="field", title=title):
-        html.Span(name, classes="field-name")
-        with v.VBtnToggle(
-            v_model=(key,),
-            mandatory=True,
-            density="compact",
-            variant="outlined",
-            divided=True,
-            id=key,
-            classes="choice",
-        ):
-            for choice in choices:
-                v.VBtn(choice, value=choice)
 
 
 def gradient(name: str) -> str:

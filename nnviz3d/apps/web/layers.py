@@ -91,6 +91,13 @@ class Layers:
                 html.Span("{{ node.shape }}", classes="line")
                 html.Span("{{ node.parameters }}", classes="line faint")
         with html.Div(v_if=f"node.id === layer && {_MATCH}", classes="details", id="details"):
+            html.Button(
+                "{{ node.id === unfold ? 'Fold its channels up' : 'Unfold its channels' }}",
+                v_if="unfoldable.some((one) => one.value === node.id)",
+                click=(self._app.guarded(self._app.views.toggle), "[node.id]"),
+                classes="action",
+                id="unfold-layer",
+            )
             with v.Template(v_for="pair in details", key="pair[0]"):
                 html.Span("{{ pair[0] }}", classes="faint")
                 html.Span("{{ pair[1] }}")

@@ -23,6 +23,8 @@ from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 
+ASPECT = 1.55
+"""Width over height of the picture on a usual page, beside the panels."""
 _CHATTER = ("aiohttp", "trame_client", "trame_rca", "trame_server", "wslink")
 _PATIENCE = 3.0
 """Seconds that open connections get to end in."""
@@ -64,7 +66,7 @@ def serve(
     chosen = choose_port(host, port)
     if port is None and chosen != PORT:
         print(f"Port {PORT} is taken; using {chosen}.", file=sys.stderr, flush=True)
-    scene = Scene.build(found.spec, found.capture)
+    scene = Scene.build(found.spec, found.capture, aspect=ASPECT)
     renderer = Renderer(offscreen_window(size))
     try:
         selection = selection or Selection(sample=found.sample)

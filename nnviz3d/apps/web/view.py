@@ -137,7 +137,7 @@ class RemoteView:
             self._wake.clear()
             self._advance()
             rest = (_HELD if self._turntable.held else _QUIET) - self._since_stirred()
-            moving = self._session.playing or rest > 0
+            moving = self._session.moving or rest > 0
             if self._revision != drawn:
                 wanted = Quality.ROUGH if moving else Quality.FULL
             elif moving or quality is Quality.SMOOTH:
@@ -150,7 +150,7 @@ class RemoteView:
             else:
                 wanted = Quality.SMOOTH
             if wanted is Quality.ROUGH and quality is not Quality.ROUGH:
-                self._frames.start_moving(PLAYING if self._session.playing and rest <= 0 else FOLLOWING)
+                self._frames.start_moving(PLAYING if self._session.moving and rest <= 0 else FOLLOWING)
             drawn, quality = self._revision, wanted
             if self._streamer is not None:
                 await self._show(wanted)
@@ -184,9 +184,9 @@ class RemoteView:
             session.renderer.look(session.scene.camera(session.t, aspect=self._frames.aspect))
 
     def _advance(self) -> None:
-        """Let the session's clock follow the real one, from the first frame of a playing scene on."""
+        """Let the session's clock follow the real one, from the first frame of a moving scene on."""
         now, before = time.monotonic(), self._advanced
-        self._advanced = now if self._session.playing else None
+        self._advanced = now if self._session.moving else None
         if self._advanced is not None and before is not None and self._session.advance(now - before):
             self._revision += 1
             self._ticked()

@@ -33,7 +33,6 @@ from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.view_specs import Channels
 
-_ASPECT = 16 / 9
 _HEIGHT, _WIDTH = 0.66, 0.92
 """Shares of the picture that the grid may fill."""
 _GAP = 0.10
@@ -180,7 +179,11 @@ class ChannelsView:
     def order(self, layer: str, selection: Selection) -> ChannelOrder:
         """Say in which order a layer's channels stand: as selected, or else as the scene says."""
         said: ChannelOrder = self._spec.order if self._spec is not None and self._spec.layer == layer else "mean"
-        return selection.channel_order or said
+        return selection.channel_order if selection.channel_order in self.orders(selection) else said
+
+    def orders(self, selection: Selection) -> tuple[ChannelOrder, ...]:
+        """Say in which orders channels can stand: what they contribute is known only where gradients are."""
+        return ("index", "mean", "contribution") if self._stage.has_gradients(selection) else ("index", "mean")
 
     def pictures(self, layer: str, selection: Selection) -> ChannelPictures:
         """Say what the tiles of a layer show: as selected, or else as the scene says, where it was captured."""
@@ -274,7 +277,7 @@ class ChannelsView:
         azimuth, elevation = default_view(len(self._stage.plan.rows))
         azimuth = azimuth if self._camera.azimuth is None else self._camera.azimuth
         elevation = elevation if self._camera.elevation is None else self._camera.elevation
-        pose = fit(points, azimuth, elevation, aspect=_ASPECT, margins=MARGINS)
+        pose = fit(points, azimuth, elevation, aspect=self._stage.aspect, margins=MARGINS)
         back = direction(azimuth, elevation)
         right = _unit(np.cross([0.0, 1.0, 0.0], back))
         up = np.cross(back, right)
@@ -287,7 +290,7 @@ class ChannelsView:
         for across in range(1, count + 1):
             down = -(-count // across)
             tall = _HEIGHT * height / (down * (1 + _NUMBER) - _NUMBER)
-            wide = _WIDTH * height * _ASPECT / (across * (1 + _GAP) - _GAP)
+            wide = _WIDTH * height * self._stage.aspect / (across * (1 + _GAP) - _GAP)
             best = max(best, (min(tall, wide / aspect), across))
         tall, across = best
         down, wide = -(-count // across), best[0] * aspect

@@ -72,7 +72,11 @@ class EmbeddingView:
 
     def colored_by(self, selection: Selection) -> ColoredBy | None:
         """Say what gives the points their colours: as selected, or else as the scene says; `None` if nothing is known."""
-        return self._clouds[self.shown(selection)].known(selection.colored_by or self._spec.color)
+        return self._clouds[self.shown(selection)].colored_by(selection.colored_by or self._spec.color)
+
+    def colors(self, selection: Selection) -> tuple[ColoredBy, ...]:
+        """Say what can give the points their colours."""
+        return self._clouds[self.shown(selection)].known
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the cloud; from the animation's end on it is always the same."""
@@ -120,6 +124,10 @@ class _Cloud:
     ----------
     end
         ``(M, 3)``: where the points are in the end.
+    moves
+        Whether they are elsewhere before.
+    known
+        What can give them their colours.
     """
 
     def __init__(self, stage: Stage, found: Embedding) -> None:
@@ -128,6 +136,8 @@ class _Cloud:
         self.moves = len(self._way) > 1
         self.end: NDArray[np.float32] = self._way[-1]  # one object, so that nothing is uploaded again
         known, told = found.labels, found.predictions
+        counts: dict[ColoredBy, int] = {"label": len(known), "prediction": len(told)}
+        self.known = tuple(name for name in counts if counts[name])
         self._wrong = known != told if len(known) and len(told) else np.zeros(len(self.end), dtype=bool)
         shrunk = min(1.0, (_MANY / len(self.end)) ** (1 / 3))
         self._sizes = np.where(self._wrong, _WRONG, _SIZE).astype(np.float32) * np.float32(shrunk)
@@ -135,15 +145,13 @@ class _Cloud:
         self._painted: dict[ColoredBy | None, _Painted] = {}
         self._kept: tuple[object, tuple[Primitive, ...]] = (None, ())
 
-    def known(self, color: ColoredBy) -> ColoredBy | None:
-        """Say what gives the points their colours, where `color` is asked for and may not be known."""
-        known: dict[ColoredBy, int] = {"label": len(self._found.labels), "prediction": len(self._found.predictions)}
-        there = [name for name in known if known[name]]
-        return color if color in there else next(iter(there), None)
+    def colored_by(self, wanted: ColoredBy) -> ColoredBy | None:
+        """Say what gives the points their colours, where `wanted` may not be known."""
+        return wanted if wanted in self.known else next(iter(self.known), None)
 
     def at(self, share: float, color: ColoredBy) -> tuple[Primitive, ...]:
         """Return the points at a share of their way; the same objects as before if nothing has changed."""
-        by = self.known(color)
+        by = self.colored_by(color)
         if self._kept[0] != (share, by):
             painted = self._paint(by)
             points = self._points(share)
