@@ -49,12 +49,12 @@ class AttentionView:
             self._kept = {selection: self._build(selection)}
         return self._kept[selection]
 
-    def span_of(self, pick: Pick, selection: Selection) -> Span | None:
-        """Return where a picked score stands; `None` for all else, and for a sheet that is not shown."""
+    def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
+        """Return where a picked score stands; nothing for all else, and for a sheet that is not shown."""
         if not isinstance(pick, ScorePick):
-            return None
+            return ()
         sheet = Sheet(pick.layer, pick.head)
-        return next((hung.span(pick) for hung in self._hung if hung.sheet == sheet), None)
+        return tuple(hung.span(pick) for hung in self._hung if hung.sheet == sheet)
 
     def _build(self, selection: Selection) -> tuple[Primitive, ...]:
         scores = {hung.sheet: sheet_scores(self._stage, hung.sheet, selection.sample) for hung in self._hung}

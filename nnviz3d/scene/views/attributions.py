@@ -32,11 +32,12 @@ from nnviz3d.scene.primitives import (
     Primitive,
     Row,
     ScaleRow,
+    Span,
     TextRow,
     Vector,
     Voxels,
 )
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import CellPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage, head_of
 from nnviz3d.scene.view_specs import Activations, Attributions
@@ -93,6 +94,12 @@ class AttributionsView:
         if share < 1:
             things = tuple(replace(p, opacity=share) if isinstance(p, Image | Lines) else p for p in things)
         return (*photograph, *things, *words)
+
+    def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
+        """Return where a place of the input stands on the large photograph and on its map; nothing for all else."""
+        if not isinstance(pick, CellPick) or self.plates is None or pick.layer != self.plates.layer:
+            return ()
+        return self.plates.spans(pick.index[0], pick.index[1])
 
     def _found(self, selection: Selection) -> Attribution:
         capture = self._stage.capture

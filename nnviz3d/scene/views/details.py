@@ -20,7 +20,7 @@ from nnviz3d.scene.primitives import Callout, Color, KeyRow, Lines, Primitive, R
 from nnviz3d.scene.selection import CellPick, EdgePick, KernelPick, LayerPick, Pick, PointPick, ScorePick, Selection
 from nnviz3d.scene.sheets import Sheet, sheet_scores
 from nnviz3d.scene.stage import Stage, class_name, head_of, is_classifier, shape_text
-from nnviz3d.scene.views.attributions import title_of
+from nnviz3d.scene.views.attributions import over_input, title_of
 from nnviz3d.scene.views.connections import curves
 from nnviz3d.scene.views.structure import number_of_parameters
 
@@ -63,10 +63,10 @@ class Facts:
 
 @runtime_checkable
 class Marking(Protocol):
-    """A view that shows numbers of its own, which stand in no layer's block."""
+    """A view that shows numbers of its own, which stand in no layer's block, or a layer's places once more."""
 
-    def span_of(self, pick: Pick, selection: Selection) -> Span | None:
-        """Return where such a picked number stands; `None` for all else, and for what is not shown."""
+    def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
+        """Return where a picked number stands in it; nothing for all else, and for what is not shown."""
         ...
 
 
@@ -118,15 +118,15 @@ class DetailsView:
         return (*thing, Callout("pick", marks, tuple(rows), path))
 
     def _marks(self, pick: Pick, selection: Selection) -> list[Span]:
+        elsewhere = [span for view in self._marking for span in view.spans_of(pick, selection)]
         match pick:
             case CellPick():
-                return [_span(self._stage, pick.layer, pick.index)]
+                return [*elsewhere, _span(self._stage, pick.layer, pick.index)]
             case EdgePick():
                 ends = ((pick.source, pick.source_index), (pick.target, pick.target_index))
                 return [_span(self._stage, layer, index) for layer, index in ends]
             case ScorePick() | KernelPick():
-                spans = (view.span_of(pick, selection) for view in self._marking)
-                return [span for span in spans if span is not None]
+                return elsewhere
             case LayerPick():
                 place = self._stage.place(pick.layer)
                 return [Span(place.origin, place.size)]
@@ -226,6 +226,10 @@ def _derived(
         if found is not None:
             place = pick.index[: found.values.ndim]
             yield title_of(found)[0], np.asarray(found.values[place])
+        elif pick.layer in stage.graph.inputs and (other := insights.attribution(method, selection.target)) is not None:
+            name, values = over_input(stage, other) or ("", other.values)
+            if name == pick.layer:
+                yield f"{title_of(other)[0]}, interpolated", np.asarray(values[pick.index[: values.ndim]])
     if selection.against is not None:
         yield "difference", np.asarray(stage.difference(pick.layer, selection)[pick.index])
 

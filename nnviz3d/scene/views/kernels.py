@@ -125,16 +125,16 @@ class KernelsView:
             self._kept = {key: self._build(self._shown(selection), selection)}
         return self._kept[key]
 
-    def span_of(self, pick: Pick, selection: Selection) -> Span | None:
-        """Return where a picked weight stands; `None` for all else, and for a filter that is not shown."""
+    def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
+        """Return where a picked weight stands; nothing for all else, and for a filter that is not shown."""
         stood = self._shown(selection)
         if not isinstance(pick, KernelPick) or pick.layer != stood.kernel.layer:
-            return None
+            return ()
         filter_, cell = stood.kernel.cell(pick.index)
         if filter_ not in stood.chosen:
-            return None
+            return ()
         low = stood.origins[stood.chosen.index(filter_)] + cell * np.array(stood.cell)
-        return Span(_vector(low), stood.cell)
+        return (Span(_vector(low), stood.cell),)
 
     def _shown(self, selection: Selection) -> _Stood:
         name = selection.layer
