@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.data import explanations
+from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.data.insights import PREDICTED, Attribution, Explained, Target
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.errors import SceneError
@@ -186,3 +187,27 @@ def test_a_sequence_has_bars_and_a_volume_cells(tmp_path, shape):
         assert block.values.shape == (6, 5, 4)
         assert block.values.max() == values.max()
         assert block.limits == pytest.approx((-2, 2), rel=0.01)
+
+
+def test_two_pictures_have_two_maps_in_the_same_colours(tmp_path):
+    maps = {"left": np.zeros((3, 4), np.float32), "right": np.zeros((2, 2), np.float32)}
+    maps["left"][1, 2], maps["right"][0, 1] = 4.0, 1.0
+    explained, empty = Explained(PREDICTED, Target("out", 1), 1.0, None), np.empty(0, np.float32)
+
+    def also(writer):
+        explanations.write_targets(writer, PREDICTED, "out", np.array([1]), np.array([1.0]), None)
+        explanations.write_attribution_layers(writer, "occlusion", PREDICTED, list(maps))
+        for name, values in maps.items():
+            found = Attribution("occlusion", name, values, explained, {}, empty, empty, empty)
+            explanations.write_attribution(writer, PREDICTED, [found])
+
+    nodes = [LayerNode(path=n, call=0, kind="InputLayer", shapes=((*m.shape, 1),)) for n, m in maps.items()]
+    nodes.append(LayerNode(path="out", call=0, kind="Dense", shapes=((2,),)))
+    graph = ModelGraph("two", tuple(nodes), (Edge("left", "out"), Edge("right", "out")), tuple(maps), ("out",))
+    numbers = {name: np.full((1, *values.shape, 1), 0.5, np.float32) for name, values in maps.items()}
+    numbers["out"] = np.array([[0.2, 0.8]], np.float32)
+    scene = scene_of(captures.write(tmp_path / "run.zarr", graph, numbers, also=[also]), "activations")
+    drawn = of(Image, scene)
+    strong, weak = drawn["map:left"].pixels[1, 2].astype(int), drawn["map:right"].pixels[0, 1].astype(int)
+    assert drawn["map:right"].pixels.shape[:2] == (2, 2)
+    assert strong[0] - strong[2] > weak[0] - weak[2] > 10, "red, as much as it counts"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.capture.attributions.places import leads_to
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.errors import ModelError
@@ -16,8 +17,10 @@ _FLAT = frozenset({"Flatten", "Reshape"})
 """Layers that read every number of an input alike, so that its last axis is no axis of channels."""
 
 
-def explained_input(described: DescribedModel) -> str:
-    """Choose the input that maps are of: the first of real numbers that has places, else the first of real numbers.
+def explained_inputs(described: DescribedModel, output: str) -> tuple[str, ...]:
+    """Return the inputs that maps are of: those of real numbers that have places, or else all of real numbers.
+
+    Those that the output does not depend on are left out, unless it depends on none.
 
     Raises
     ------
@@ -31,7 +34,9 @@ def explained_input(described: DescribedModel) -> str:
             f"{graph.name} takes no real numbers, such as pixels, so there is no map of its input; take gradients "
             "instead, which each layer from the first that gives real numbers has."
         )
-    return next((name for name in real if len(graph.node(name).shape) > 1), real[0])
+    leads = leads_to(graph, output)
+    real = [name for name in real if name in leads] or real
+    return tuple(name for name in real if len(graph.node(name).shape) > 1) or tuple(real)
 
 
 def has_channels(described: DescribedModel, layer: str) -> bool:

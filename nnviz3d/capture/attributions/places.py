@@ -33,7 +33,7 @@ def layers_with_places(described: DescribedModel, output: str) -> tuple[str, ...
     They have places, hold real numbers for each sample, and an output depends on them, which is none of them itself.
     """
     graph = described.graph
-    leads = _leads_to(graph, output)
+    leads = leads_to(graph, output)
     constant = described.program.constants()
     return tuple(
         node.id
@@ -104,7 +104,7 @@ def input_under(described: DescribedModel, layer: str) -> int | None:
     The input's position, or `None`: such as where a layer's rows are of tokens, which cannot fade.
     """
     graph = described.graph
-    leads = _leads_to(graph, layer)
+    leads = leads_to(graph, layer)
     axes = len(graph.node(layer).shape)
     return next(
         (
@@ -155,7 +155,8 @@ def _only_source(graph: ModelGraph, node: LayerNode) -> LayerNode | None:
     return graph.node(sources[0]) if len(sources) == 1 else None
 
 
-def _leads_to(graph: ModelGraph, output: str) -> frozenset[str]:
+def leads_to(graph: ModelGraph, output: str) -> frozenset[str]:
+    """Return the nodes that a node depends on, and itself."""
     found: set[str] = set()
     pending: list[Any] = [output]
     while pending:

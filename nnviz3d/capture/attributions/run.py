@@ -12,7 +12,7 @@ from nnviz3d.capture.attributions import METHODS
 from nnviz3d.capture.attributions.baselines import make_baselines
 from nnviz3d.capture.attributions.faithfulness import Faithfulness
 from nnviz3d.capture.attributions.method import Method, Settings
-from nnviz3d.capture.attributions.pixels import explained_input
+from nnviz3d.capture.attributions.pixels import explained_inputs
 from nnviz3d.capture.attributions.places import chosen_layers, input_under
 from nnviz3d.capture.differentiable import DifferentiableModel, probability_of, score_of
 from nnviz3d.capture.targets import Slot
@@ -51,7 +51,7 @@ def find_methods(names: Sequence[str]) -> tuple[Method, ...]:
 def layers_for(method: Method, model: DifferentiableModel, output: str, wanted: Sequence[str]) -> tuple[str, ...]:
     """Return the layers whose places a method's maps are of."""
     if method.at == "input":
-        return (explained_input(model.described),)
+        return explained_inputs(model.described, output)
     return chosen_layers(model.described, output, wanted)
 
 
@@ -94,7 +94,7 @@ def write_attributions(
             missing: dict[int, float] = {}
             write_attribution(writer, slot.name, _maps(method, work, slot, layer, advance, missing.__setitem__))
             if missing:
-                _tell_missing(writer, work, method.name, slot, missing, say)
+                _tell_missing(writer, work, method.name, slot, layer, missing, say)
             done += 1
             report(done / total)
 
@@ -104,6 +104,7 @@ def _tell_missing(
     work: Work,
     method: str,
     slot: Slot,
+    layer: str,
     missing: Mapping[int, float],
     say: Callable[[str], None],
 ) -> None:
@@ -111,12 +112,15 @@ def _tell_missing(
     told = TITLES[method][0]
     for sample, share in missing.items():
         target = Target(slot.output, int(slot.index[sample])).slot
-        writer.note(sample, f"{told} of {target}: {share:.1%} of the score's difference is not accounted for.")
+        writer.note(
+            sample, f"{told} of {target} by {layer}: {share:.1%} of the score's difference is not accounted for."
+        )
     worst = max(missing, key=lambda sample: missing[sample])
+    are = "is" if len(missing) == 1 else "are"
     say(
-        f"{told}: {len(missing)} of {len(slot.index)} maps of {slot.name} {'is' if len(missing) == 1 else 'are'} not "
-        f"complete; most is missing for {work.samples.names[worst]}, {missing[worst]:.1%} of the score's difference from "
-        "the baseline's. Another --baseline may do better."
+        f"{told}: {len(missing)} of {len(slot.index)} maps of {layer} for {slot.name} {are} not complete; most is missing "
+        f"for {work.samples.names[worst]}, {missing[worst]:.1%} of the score's difference from the baseline's. Another "
+        "baseline of nnviz3d.Insights may do better."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -83,10 +84,10 @@ class AttributionsView:
         """Return the map, as far as it has appeared by `t`, and the photograph that stands large, at all times."""
         key = Selection(selection.sample, target=selection.target, method=selection.method)
         if key not in self._still:
-            found = self._found(key)
-            self._still = {
-                key: (self._photograph(key), tuple(self._things(found, key)), tuple(self._words(found, key)))
-            }
+            maps = self._maps(key)
+            colors = _colors(maps)
+            things = [thing for found in maps for thing in self._things(found, colors, key)]
+            self._still = {key: (self._photograph(key), tuple(things), tuple(self._words(maps, colors, key)))}
         photograph, things, words = self._still[key]
         share = 1.0 if self.duration == 0 else float(np.clip((t - self._start) / _APPEARS, 0, 1))
         if share <= 0:
@@ -101,10 +102,12 @@ class AttributionsView:
             return ()
         return self.plates.spans(pick.index[0], pick.index[1])
 
-    def _found(self, selection: Selection) -> Attribution:
+    def _maps(self, selection: Selection) -> tuple[Attribution, ...]:
+        """Return the method's map at its layer; where it is of the inputs, that of each."""
         capture = self._stage.capture
         method = selection.method or self._spec.method or capture.methods[0]
-        found = self._stage.insights(selection.sample).attribution(method, selection.target)
+        insights, inputs = self._stage.insights(selection.sample), self._stage.graph.inputs
+        found = insights.attribution(method, selection.target)
         if found is None:
             name = capture.sample_name(selection.sample)
             whose = "" if selection.target is None else f" of {self._stage.name_of(selection.target)}"
@@ -112,13 +115,15 @@ class AttributionsView:
                 f"There is no map{whose} by {method} for {name}; capture it with: nnviz3d capture "
                 f"{capture.provenance.model} --input {name} --attribution {method} -o run.zarr."
             )
-        return found
+        layers = insights.attribution_layers(method, selection.target) if found.layer in inputs else ()
+        others = (insights.attribution(method, selection.target, layer) for layer in layers if layer != found.layer)
+        return (found, *(other for other in others if other is not None and other.layer in inputs))
 
     # What stands in the world.
 
-    def _things(self, found: Attribution, selection: Selection) -> list[Primitive]:
+    def _things(self, found: Attribution, colors: _Colors, selection: Selection) -> list[Primitive]:
         values = found.values
-        table, limits = _colors(found)
+        table, limits = colors
         things: list[Primitive] = []
         if found.layer not in self._stage.graph.inputs:
             things.append(self._standing(found.layer, values, table, limits))
@@ -178,19 +183,26 @@ class AttributionsView:
 
     # What is said.
 
-    def _words(self, found: Attribution, selection: Selection) -> list[Primitive]:
+    def _words(self, maps: Sequence[Attribution], colors: _Colors, selection: Selection) -> list[Primitive]:
+        found = maps[0]
         title, _ = title_of(found)
-        low, high = _colors(found)[1]
+        low, high = colors[1]
         where = "" if found.layer in self._stage.graph.inputs else f", at {found.layer}"
         ends = ("0", number(high / 2)) if low == 0 else (f"≤ {number(low)}", "0")
         rows: list[Row] = [
             TextRow(f"{title}{where}"),
             TextRow(f"for {score_text(self._stage, found.explained)}", "quiet"),
-            ScaleRow(self._seen(found), ((0.0, ends[0]), (0.5, ends[1]), (1.0, f"≥ {number(high)}"))),
+            ScaleRow(self._seen(found, colors), ((0.0, ends[0]), (0.5, ends[1]), (1.0, f"≥ {number(high)}"))),
         ]
-        if found.deletion_auc is not None and found.insertion_auc is not None:
-            rows.append(TextRow(f"deletion AUC {score(found.deletion_auc)}, the less the more faithful", "quiet"))
-            rows.append(TextRow(f"insertion AUC {score(found.insertion_auc)}, the more the more faithful", "quiet"))
+        for one in maps:
+            if one.deletion_auc is not None and one.insertion_auc is not None:
+                whose = f" of {one.layer}" if len(maps) > 1 else ""
+                rows.append(
+                    TextRow(f"deletion AUC{whose} {score(one.deletion_auc)}, the less the more faithful", "quiet")
+                )
+                rows.append(
+                    TextRow(f"insertion AUC{whose} {score(one.insertion_auc)}, the more the more faithful", "quiet")
+                )
         words: list[Primitive] = [Panel("attribution", "bottom-right", tuple(rows))]
         if self.plates is not None:
             explained = found.explained
@@ -203,9 +215,9 @@ class AttributionsView:
             words.append(Panel("best", "top-right", tuple(best_rows(self._head, scores, names))))
         return words
 
-    def _seen(self, found: Attribution) -> Colormap:
+    def _seen(self, found: Attribution, colors: _Colors) -> Colormap:
         """Return the colours as they are seen: over a picture they are mixed with its grey, here with the middle one."""
-        table, limits = _colors(found)
+        table, limits = colors
         reached = over_input(self._stage, found)
         if reached is None or not is_picture(self._stage.place(reached[0]).grid.shape):
             return table
@@ -244,9 +256,14 @@ def _below(corner: Vector, size: tuple[float, float], lines: tuple[str, ...]) ->
     return Label(corner, lines, priority=40.0, span=(*size, 0.0))
 
 
-def _colors(found: Attribution) -> tuple[Colormap, tuple[float, float]]:
-    signed = title_of(found)[1] or bool((found.values < 0).any())
-    limits = limits_for(statistics_of(found.values), "symmetric" if signed else "layer")
+_Colors = tuple[Colormap, tuple[float, float]]
+
+
+def _colors(maps: Sequence[Attribution]) -> _Colors:
+    """Choose colours and their limits: the same for all maps, so that they can be compared."""
+    values = np.concatenate([found.values.ravel() for found in maps])
+    signed = title_of(maps[0])[1] or bool((values < 0).any())
+    limits = limits_for(statistics_of(values), "symmetric" if signed else "layer")
     return colormap(DEFAULT_DIVERGING if signed else DEFAULT_SEQUENTIAL), limits
 
 

@@ -10,7 +10,7 @@ from nnviz3d.capture.attributions import METHODS, integrated_gradients
 from nnviz3d.capture.attributions.baselines import make_baselines
 from nnviz3d.capture.attributions.method import Settings
 from nnviz3d.capture.attributions.occlusion import patches
-from nnviz3d.capture.attributions.pixels import explained_input
+from nnviz3d.capture.attributions.pixels import explained_inputs
 from nnviz3d.capture.attributions.run import find_methods, layers_for
 from nnviz3d.capture.attributions.slopes import mean_gradient
 from nnviz3d.capture.differentiable import score_of
@@ -30,7 +30,8 @@ def attribute(name, model, arrays, output, index, *, baseline="zero", seed=0):
     traced_ = traced(model, arrays)
     method = METHODS[name]
     (layer,) = layers_for(method, traced_, output, ())
-    baselines = make_baselines(traced_.described, arrays, explained_input(traced_.described), baseline, seed)
+    (compared,) = explained_inputs(traced_.described, output)
+    baselines = make_baselines(traced_.described, arrays, compared, baseline, seed)
     settings = Settings(layer, baselines, seed, lambda done, total: None)
     return method.attribute(traced_, arrays, np.asarray(index), score_of(output), settings)
 
@@ -230,12 +231,34 @@ def test_numbers_of_several_outputs_and_regressions(tmp_path, rng):
             output, index = explained.target.output, explained.target.index
             assert explained.probability is None
             assert np.isclose(explained.score, capture.activation(output, sample)[index], rtol=1e-5)
-        # The second output reads the right input alone, the map is of the left.
         first, second = Target("first", 1), Target("second", 2)
-        assert np.any(found.attribution("gradient_x_input", first).values)
-        assert not np.any(found.attribution("gradient_x_input", second).values)
+        assert found.attribution_layers("gradient_x_input", first) == ("left", "right")
+        assert found.attribution_layers("gradient_x_input", second) == ("right",), "it does not read the left"
         kernel = model.get_layer("second").kernel.numpy()
         assert np.allclose(found.gradient("right", second), kernel[:, 2])
+
+
+def test_each_picture_of_several_has_its_map(tmp_path, rng):
+    left, right = keras.Input((6, 5, 1), name="left"), keras.Input((4, 4, 2), name="right")
+    age = keras.Input((2,), name="age")
+    parts = [layers.Flatten()(layers.Conv2D(3, 3, activation="relu")(part)) for part in (left, right)]
+    model = keras.Model([left, right, age], layers.Dense(3, name="head")(layers.Concatenate()([*parts, age])))
+    x = {
+        name: zoo.numbers(rng, 2, *shape) for name, shape in (("left", (6, 5, 1)), ("right", (4, 4, 2)), ("age", (2,)))
+    }
+    insights = Insights(attributions=PIXELS, targets=("1",))
+    capture = nnviz3d.capture(model, x, out=tmp_path / "pair.zarr", insights=insights)
+    for sample in range(2):
+        found, rows = capture.insights(sample), {name: values[sample : sample + 1] for name, values in x.items()}
+        for name in PIXELS:
+            assert found.attribution_layers(name) == ("left", "right")
+            shapes = [found.attribution(name, layer=layer).values.shape for layer in ("left", "right")]
+            assert shapes == [(6, 5), (4, 4)]
+        for layer in ("left", "right"):
+            without = model.predict({**rows, layer: np.zeros_like(rows[layer])}, verbose=0)[0, 1]
+            gap = found.targets[0].score - without
+            total = found.attribution("integrated_gradients", layer=layer).values.sum()
+            assert abs(total - gap) < 0.01 * abs(gap), "complete, the other input staying as it is"
 
 
 def test_methods_are_found_by_what_people_write():
@@ -252,8 +275,9 @@ def test_methods_are_found_by_what_people_write():
 def test_models_of_tokens_have_no_map_of_their_input():
     start = keras.Input((5,), dtype="int32", name="start")
     model = keras.Model(start, layers.Dense(2)(layers.Flatten()(layers.Embedding(10, 4)(start))))
+    described = traced(model, [np.zeros((1, 5), dtype=np.int32)]).described
     with pytest.raises(ModelError, match="takes no real numbers"):
-        explained_input(traced(model, [np.zeros((1, 5), dtype=np.int32)]).described)
+        explained_inputs(described, described.graph.outputs[0])
 
 
 def test_batches_of_one_size_only(rng):
@@ -303,8 +327,13 @@ class TestIntegratedGradients:
         (note,) = (text for text in capture.provenance.notes_of(0) if "Integrated" in text)
         missing = abs(capture.insights(0).attribution("integrated_gradients").values.sum() - 2) / 2
         assert missing > 0.9
-        assert note == f"Integrated gradients of end[0]: {missing:.1%} of the score's difference is not accounted for."
+        assert (
+            note
+            == f"Integrated gradients of end[0] by start: {missing:.1%} of the score's difference is not accounted for."
+        )
         assert not any("Integrated" in text for text in capture.provenance.notes_of(1))
         (line,) = (e.text for e in events if isinstance(e, Notice) and "Integrated" in e.text)
-        assert line.startswith("Integrated gradients: 1 of 2 maps of predicted is not complete; most is missing for ")
+        assert line.startswith(
+            "Integrated gradients: 1 of 2 maps of start for predicted is not complete; most is missing for "
+        )
         assert f"{missing:.1%}" in line
