@@ -11,6 +11,7 @@ from nnviz3d.scene.kernels import filter_of, kernel_of
 from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick, PointPick
 from nnviz3d.scene.sheets import Sheet, hang
 from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.views.activations import GRADIENT
 from nnviz3d.scene.views.attributions import layer_under
 from nnviz3d.scene.views.details import facts
 from nnviz3d.scene.views.statistics import histogram_of
@@ -56,6 +57,10 @@ def _meant(stage: Stage, hit: Hit) -> Pick | None:
         case CellHit() if (filter_ := filter_of(hit.name)) is not None:
             kernel = kernel_of(stage.capture, stage.graph.node(filter_[0]))
             return None if kernel is None else kernel.pick(filter_[1], hit.cell)
+        case CellHit() if hit.name.startswith(GRADIENT):
+            layer = hit.name.removeprefix(GRADIENT)
+            index = stage.place(layer).grid.index(hit.cell)
+            return None if index is None else CellPick(layer, index)
         case CellHit():
             if hit.name not in stage.graph:
                 return next((LayerPick(node.id) for node in stage.graph if histogram_of(node.id) == hit.name), None)

@@ -182,7 +182,7 @@ def _solid(what: DrawList, eye: Eye, ray: Floats) -> tuple[Solid, float] | None:
     for hit, away in _surfaces(what, eye, ray):
         if away < distance:
             nearest, distance = hit, away
-    blocks = [p for p in what.primitives if isinstance(p, Voxels) and p.reveal > 0 and p.values.size]
+    blocks = [p for p in what.primitives if isinstance(p, Voxels) and p.visible]
     for block, enter in _crossed(blocks, eye, ray):
         if enter >= distance:
             break
@@ -245,18 +245,19 @@ def first_cell(block: Voxels, start: Floats, way: Floats, pixel: float) -> tuple
     The cell along x, y and z, and the distance at which the ray meets it.
     """
     shape = block.values.shape
-    end = np.array([min(shape[0], math.ceil(shape[0] * block.reveal)), shape[1], shape[2]])
+    begin = np.array([block.columns[0], 0, 0])
+    end = np.array([block.columns[1], shape[1], shape[2]])
     size = np.array(block.cell)
     way = np.where(way == 0, 1e-12, way)
     slope, first = way / size, (start - np.array(block.origin)) / size
-    bounds = _between(np.zeros(3), end.astype(np.float64), first, slope)
+    bounds = _between(begin.astype(np.float64), end.astype(np.float64), first, slope)
     enter, leave = max(float(bounds[0]), 0.0), float(bounds[1])
     if enter >= leave:
         return None
-    planes = np.concatenate([(np.arange(1, n) - q) / s for n, q, s in zip(end, first, slope, strict=True)])
+    planes = np.concatenate([(np.arange(1, n) - q) / s for n, q, s in zip(shape, first, slope, strict=True)])
     stops = np.sort(np.concatenate([[enter], planes[(planes > enter) & (planes < leave)], [leave]]))
     middles = (stops[:-1] + stops[1:])[np.diff(stops) > 0] / 2
-    cells = np.clip(np.floor(first + slope * middles[:, np.newaxis]), 0, end - 1).astype(np.int64)
+    cells = np.clip(np.floor(first + slope * middles[:, np.newaxis]), begin, end - 1).astype(np.int64)
     # NaN and infinite numbers always show; NaN fails the comparison, hence the "not".
     shown = ~(np.abs(block.values[tuple(cells.T)]) < np.float32(block.threshold))
     if block.count is not None:

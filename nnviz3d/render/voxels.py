@@ -29,6 +29,8 @@ _RANKS = 255
 _MAX_TEXTURE = 16384
 _ALL = 1e30
 """More cells than any block has."""
+_FRONT = 0.16
+"""Width of the light that passes through a block, as a share of its length."""
 _SHADERS = files("nnviz3d.render") / "shaders"
 _UNIFORM_TYPES = {1: "f", 2: "2f", 3: "3f"}
 
@@ -262,7 +264,7 @@ class VoxelActor:
         if before is None or before.colormap is not block.colormap:
             self._texture("lookup", block.colormap.table.reshape(1, 256, 3))
         grid = block.values.shape
-        end = (min(grid[0], math.ceil(grid[0] * block.reveal)), grid[1], grid[2])
+        begin, end = block.columns
         low = np.array(block.origin)
         high = low + np.array(block.size)
         self._source.SetBounds(low[0], high[0], low[1], high[1], low[2], high[2])
@@ -270,7 +272,11 @@ class VoxelActor:
         # With texture coordinates VTK would multiply the colour by the numbers.
         self._source.GetOutput().GetPointData().SetTCoords(None)
         self._uniform("gridSize", grid)
-        self._uniform("gridEnd", end)
+        self._uniform("gridStart", (begin, 0, 0))
+        self._uniform("gridEnd", (end, grid[1], grid[2]))
+        width = max(_FRONT * block.size[0], 1.5 * block.cell[0])
+        self._uniform("front", (low[0] + block.size[0] * (block.front or 0.0), width, float(block.front is not None)))
+        self._uniform("glow", (block.glow,))
         self._uniform("origin", block.origin)
         self._uniform("cellSize", block.cell)
         self._uniform("realCount", (block.count if block.count is not None else _ALL,))
@@ -279,7 +285,7 @@ class VoxelActor:
         rank = int(np.searchsorted(self._bounds, np.float32(block.threshold), side="right"))
         self._uniform("lowestRank", ((rank - 0.5) / 255,))
         self._uniform("emphasis", (block.emphasis,))
-        self.actor.SetVisibility(block.reveal > 0 and block.values.size > 0)
+        self.actor.SetVisibility(block.visible)
         self._block = block
 
     def _upload(self, packed: Packed) -> None:

@@ -7,6 +7,7 @@ array object means "nothing to upload".
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -42,8 +43,12 @@ class Voxels:
         The numbers that get the first and the last colour; what lies beyond gets the nearest of the two.
     threshold
         Cells with ``|value|`` below it are not drawn; NaN and infinite ones always are.
-    reveal
-        How much of the block is shown, along x, from 0 to 1.
+    since, reveal
+        Which part of the block is shown: from which share of its length along x to which, from 0 to 1.
+    front
+        At which share of its length along x light passes through it; none by default.
+    glow
+        How brightly the whole block shines beyond its colours, from 0 to 1.
     emphasis
         1 as usual; less sinks into the background, for what is not selected.
     """
@@ -58,6 +63,20 @@ class Voxels:
     count: int | None = None
     reveal: float = 1.0
     emphasis: float = 1.0
+    since: float = 0.0
+    front: float | None = None
+    glow: float = 0.0
+
+    @property
+    def visible(self) -> bool:
+        """Whether there is anything of it to see."""
+        return self.values.size > 0 and self.reveal > self.since
+
+    @property
+    def columns(self) -> tuple[int, int]:
+        """The first cell along x that is shown, and the one behind the last."""
+        count = self.values.shape[0]
+        return min(int(count * self.since), count), min(count, math.ceil(count * self.reveal))
 
     @property
     def size(self) -> Vector:

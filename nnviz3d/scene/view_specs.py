@@ -106,6 +106,27 @@ class Activations(View):
         return _one_of(name, DIVERGING, "colour map for signed numbers")
 
 
+class Backward(View):
+    """The backward pass of one sample: the gradient of the target's score runs back through the blocks.
+
+    Attributes
+    ----------
+    start
+        When it sets out, in seconds; by default a moment after the forward pass has ended.
+    duration
+        How long it takes from the score to the input.
+    """
+
+    kind: Literal["backward"]
+    start: Seconds | None = None
+    duration: Seconds = 8.0
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights(gradients=True)
+
+
 class ConnectionsView(View):
     """The strongest connections between vectors, and the receptive-field fans of convolutions.
 
@@ -283,6 +304,7 @@ class Kernels(View):
 
 ViewSpec = Annotated[
     AttentionSheets
+    | Backward
     | Structure
     | Activations
     | ConnectionsView

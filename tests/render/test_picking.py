@@ -51,6 +51,7 @@ BLOCKS = {
     "oblong cells": told_apart(UNIQUE, cell=(1.0, 0.4, 2.5)),
     "a threshold": told_apart(UNIQUE, threshold=120.0),
     "half revealed": told_apart(UNIQUE, reveal=0.5),
+    "the end alone": told_apart(SPARSE, threshold=10.0, since=0.37),
     "a wrapped vector": told_apart(np.arange(40, 100).reshape(5, 12, 1), count=52),
     "mostly empty": told_apart(SPARSE, threshold=10.0),
 }

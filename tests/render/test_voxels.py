@@ -163,6 +163,15 @@ class TestAgainstEveryCube:
         picture = shoot(picture_of(told_apart(values, threshold=0.5, reveal=6.2 / 16)), pose)
         self.check(picture, told_apart(cut, threshold=0.5), *every_pixel(pose))
 
+    @pytest.mark.parametrize("angles", SEEN_FROM, ids=str)
+    def test_a_block_whose_beginning_is_gone(self, shoot, angles):
+        values = self.filled((21, 5, 4), 0.2, 4)
+        cut = values.copy()
+        cut[:7] = cut[18:] = 0
+        pose = looking(angles, 40.0)
+        picture = shoot(picture_of(told_apart(values, threshold=0.5, since=7.5 / 21, reveal=17.2 / 21)), pose)
+        self.check(picture, told_apart(cut, threshold=0.5), *every_pixel(pose))
+
     def test_a_tensor_as_it_was_captured(self, shoot):
         """Arranged views with strides of any sign are drawn as they are."""
         tensor = self.filled((5, 6, 4), 0.5, 5)
@@ -288,7 +297,17 @@ class TestChanges:
         assert len(uploads) == sent
 
     @pytest.mark.parametrize(
-        "change", [{"threshold": 0.8}, {"reveal": 0.4}, {"limits": (0.0, 3.0)}, {"emphasis": 0.3}], ids=str
+        "change",
+        [
+            {"threshold": 0.8},
+            {"reveal": 0.4},
+            {"since": 0.4},
+            {"front": 0.5},
+            {"glow": 0.5},
+            {"limits": (0.0, 3.0)},
+            {"emphasis": 0.3},
+        ],
+        ids=str,
     )
     def test_a_setting_changes_the_picture_and_sends_nothing(self, shoot, numbers, uploads, change):
         before = shoot(picture_of(block(numbers)), POSE)
@@ -322,6 +341,31 @@ class TestChanges:
         assert widths[0] == 0
         assert widths == sorted(set(widths))
         assert whole == np.flatnonzero(visible(shoot(picture_of(block(numbers)), pose)).any(axis=0)).min()
+
+    def test_what_is_left_of_a_block_begins_where_it_says(self, shoot):
+        pose = looking((0.0, 0.0), 16.0)
+        values = np.ones((10, 4, 2), dtype=np.float32)
+        whole = np.flatnonzero(visible(shoot(picture_of(block(values)), pose)).any(axis=0))
+        late = np.flatnonzero(visible(shoot(picture_of(block(values, since=0.6)), pose)).any(axis=0))
+        assert late.max() == whole.max()
+        assert len(late) == pytest.approx(0.4 * len(whole), abs=4)
+        assert not visible(shoot(picture_of(block(values, since=1.0)), pose)).any()
+
+    def test_light_is_brightest_where_it_passes(self, shoot):
+        pose = looking((0.0, 0.0), 16.0)
+        values = np.full((10, 4, 2), 0.5, dtype=np.float32)
+        plain = shoot(picture_of(block(values)), pose).astype(int)
+        lit = shoot(picture_of(block(values, front=0.75)), pose).astype(int)
+        columns = np.flatnonzero(visible(plain).any(axis=0))
+        more = (lit - plain).sum(axis=(0, 2))[columns]
+        assert (lit >= plain).all()
+        assert np.argmax(np.convolve(more, np.ones(5) / 5, "same")) / len(columns) == pytest.approx(0.75, abs=0.05)
+        assert more[: len(columns) // 5].max() <= 0.02 * more.max(), "far from it nothing changes"
+
+    def test_a_glow_brightens_everything_and_none_changes_nothing(self, shoot, numbers):
+        plain = shoot(picture_of(block(numbers)), POSE).astype(int)
+        assert (shoot(picture_of(block(numbers, glow=0.0, front=None)), POSE) == plain).all()
+        assert shoot(picture_of(block(numbers, glow=0.6)), POSE).mean() > 1.2 * plain.mean()
 
     def test_less_emphasis_sinks_into_the_ground(self, shoot, numbers):
         means = [shoot(picture_of(block(numbers, emphasis=e)), POSE).mean() for e in (0.2, 0.6, 1.0)]

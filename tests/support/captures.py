@@ -118,6 +118,16 @@ def explained_gradients() -> dict[str, NDArray[np.float32]]:
     return {n.id: random.normal(size=(3, *n.shape)).astype(np.float32) for n in small_graph() if n.id != "flatten"}
 
 
+def explained_connection_gradients() -> dict[tuple[str, str], NDArray[np.float32]]:
+    """Gradients of the answer's score by the small connections, of either sign, with zeros; as they are packed."""
+    random = np.random.default_rng(15)
+    found = {}
+    for pair, columns in small_connections(small_values()).items():
+        shape = (3, len(columns), columns["weight"][0].shown)
+        found[pair] = random.normal(size=shape).astype(np.float32) * (random.random(shape) < 0.7)
+    return found
+
+
 def explained_maps() -> dict[str, NDArray[np.float32]]:
     """A signed map over the input, and one from zero up over ``conv``, with one strong place each; three samples."""
     random = np.random.default_rng(12)
@@ -167,6 +177,9 @@ def explained_capture(path: Path) -> Capture:
         for name, array in gradients.items():
             explanations.write_gradient(writer, PREDICTED, name, 0, 0, array)
             explanations.write_gradient(writer, other.slot, name, 0, 0, -2 * array)
+        explanations.write_flow(writer, PREDICTED, np.full((3, len(small_graph().edges)), 2, dtype=np.float32))
+        for (source, target), slopes in explained_connection_gradients().items():
+            explanations.write_connection_gradient(writer, PREDICTED, source, target, slopes)
         for slot, sign in ((PREDICTED, 1), (other.slot, -1)):
             for method, layer in (("grad_cam", "conv"), ("vanilla", "input")):
                 strong = maps[layer] if method == "grad_cam" else sign * maps[layer]

@@ -23,7 +23,7 @@ bool isReal(vec3 c) { return (gridSize.y - 1.0 - c.y) * gridSize.x + c.x < realC
 
 float filled(vec3 c)
 {
-  if (any(lessThan(c, vec3(0.0))) || any(greaterThanEqual(c, gridEnd))) return 0.0;
+  if (any(lessThan(c, gridStart)) || any(greaterThanEqual(c, gridEnd))) return 0.0;
   return isShown(numberAt(c)) ? 1.0 : 0.0;
 }
 

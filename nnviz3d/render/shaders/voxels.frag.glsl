@@ -6,8 +6,8 @@
   vec3 ray = flatView ? viewDirection : normalize(cornerMC - cameraMC);
   ray += vec3(equal(ray, vec3(0.0))) * 1e-7;
   vec3 eye = flatView ? cornerMC - ray * farAway : cameraMC;
-  vec3 upper = origin + gridEnd * cellSize;
-  vec3 ta = (origin - eye) / ray, tb = (upper - eye) / ray;
+  vec3 lower = origin + gridStart * cellSize, upper = origin + gridEnd * cellSize;
+  vec3 ta = (lower - eye) / ray, tb = (upper - eye) / ray;
   vec3 tNear = min(ta, tb), tFar = max(ta, tb);
   float enter = max(max(tNear.x, tNear.y), max(tNear.z, 0.0));
   float leave = min(min(tFar.x, tFar.y), tFar.z);
@@ -19,7 +19,7 @@
   vec3 forward = max(heading, 0.0);
   vec3 inverse = 1.0 / slope;
   vec3 pace = abs(inverse);
-  vec3 cell = clamp(floor(q0 + slope * enter), vec3(0.0), gridEnd - 1.0);
+  vec3 cell = clamp(floor(q0 + slope * enter), gridStart, gridEnd - 1.0);
 
   // The gap between cubes closes as they shrink towards a pixel, where it would only flicker.
   float smallest = min(cellSize.x, min(cellSize.y, cellSize.z));
@@ -42,6 +42,7 @@
       float side = ranks.w < lowestRank ? 16.0 : ranks.z < lowestRank ? 8.0 : ranks.y < lowestRank ? 4.0 : 2.0;
       vec3 first = floor(cell / side) * side;
       vec3 last = min(first + side, gridEnd);
+      first = max(first, gridStart);
       vec3 t3 = (mix(first, last, forward) - q0) * inverse;
       float t = min(t3.x, min(t3.y, t3.z));
       cell = clamp(floor(q0 + slope * t), first, last - 1.0);
@@ -51,7 +52,7 @@
       else cell.z = behind.z;
       pair = floor(cell * 0.5);
       ++step;
-      gone = any(lessThan(cell, vec3(0.0))) || any(greaterThanEqual(cell, gridEnd));
+      gone = any(lessThan(cell, gridStart)) || any(greaterThanEqual(cell, gridEnd));
       if (gone) break;
     }
     if (gone) break;
@@ -76,7 +77,7 @@
       else if (next.y < next.z) { cell.y += heading.y; next.y += pace.y; }
       else { cell.z += heading.z; next.z += pace.z; }
       ++step;
-      gone = any(lessThan(cell, vec3(0.0))) || any(greaterThanEqual(cell, gridEnd));
+      gone = any(lessThan(cell, gridStart)) || any(greaterThanEqual(cell, gridEnd));
       if (gone || floor(cell * 0.5) != pair) break;
     }
   }
@@ -100,7 +101,11 @@
     shade += k == 4 ? 0.0 : near * filled(cell + normal + i * u + j * w);
   }
   light *= 1.0 - close * 0.15 * shade;
-  vec3 shown = mix(groundColor, colorOf(v) * light, emphasis);
+  vec3 matter = colorOf(v);
+  // Light that passes shines in each cell's own colour, and a little white; where none is, this adds exactly nothing.
+  float away = (at.x - front.x) / front.y;
+  float shine = glow + front.z * exp(-away * away);
+  vec3 shown = mix(groundColor, matter * light, emphasis) + (matter * 0.55 + 0.12) * shine;
   fragOutput0 = vec4(shown, 1.0);
   // Written at the hit, so that lines, frames and other blocks pass in front of and behind single cubes.
   gl_FragDepth = clamp((dot(depthRow, vec4(at, 1.0)) / dot(scaleRow, vec4(at, 1.0))) * 0.5 + 0.5, 0.0, 1.0);

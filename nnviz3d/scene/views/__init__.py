@@ -12,6 +12,7 @@ from nnviz3d.scene.view_specs import (
     Activations,
     AttentionSheets,
     Attributions,
+    Backward,
     Channels,
     ConnectionsView,
     EmbeddingCloud,
@@ -22,6 +23,7 @@ from nnviz3d.scene.view_specs import (
 from nnviz3d.scene.views.activations import ActivationsView
 from nnviz3d.scene.views.attention import AttentionView
 from nnviz3d.scene.views.attributions import AttributionsView
+from nnviz3d.scene.views.backward import BackwardView
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.connections import ConnectionLinesView
 from nnviz3d.scene.views.embedding import EmbeddingView
@@ -32,6 +34,7 @@ from nnviz3d.scene.views.structure import StructureView
 _BUILDERS: dict[type, Callable[[Any, Stage, SceneSpec], View]] = {
     Structure: StructureView,
     Activations: ActivationsView,
+    Backward: BackwardView,
     ConnectionsView: ConnectionLinesView,
     Attributions: AttributionsView,
     AttentionSheets: AttentionView,

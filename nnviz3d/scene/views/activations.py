@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -15,8 +16,15 @@ from nnviz3d.scene.primitives import Image, Primitive, Voxels
 from nnviz3d.scene.selection import Quantity, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import LayerValues, Stage, head_of
+from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import Activations, Attributions
 from nnviz3d.scene.views.legends import FEW, MORE, scale_panels, scores_of, title_panel, words_for
+
+GRADIENT = "gradient:"
+"""Before the name of a layer whose gradient comes back into the place of its activation."""
+_SUNK = 0.32
+"""How much of the forward pass's blocks is left to see while the gradient comes back."""
+_GLOW = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,22 +46,37 @@ class ActivationsView:
         self._nodes = self._choose(spec.layers)
         self._head = head_of(stage.graph)
         self._listed = MORE if any(isinstance(view, Attributions) for view in scene.views) else FEW
-        self._reveal = (spec.reveal.start, spec.reveal.duration)
-        self.duration = spec.reveal.start + spec.reveal.duration
-        self._still: dict[Selection, _Still] = {}
+        self._timeline = Timeline.of(scene, stage.ranks)
+        self.duration = self._timeline.duration
+        self._kept: dict[Selection, _Still] = {}
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the blocks as far as the forward pass has come by `t`."""
-        if selection not in self._still:
-            blocks = tuple(self._blocks(selection))
-            self._still = {selection: self._stand(blocks, selection)}
-        still = self._still[selection]
+        """Return the blocks as far as the forward pass, and after it the backward one, has come by `t`."""
+        there = replace(selection, quantity="activation")
+        back = replace(selection, quantity="gradient")
+        if self._timeline.backward is None or self._quantity(selection) != "activation":
+            there, back = selection, selection
+        if not self._kept.keys() >= {there, back}:
+            self._kept = {chosen: self._stand(chosen) for chosen in {there, back}}
+        still = self._kept[there]
         # The answer is not told before the forward pass has come to it.
-        known = self._head is None or self._share(self._head, t) >= 1
+        known = self._head is None or self._timeline.revealed(self._rank(self._head), t) >= 1
         words = still.answer if known else still.question
-        return (*(self._revealed(b, t) for b in still.blocks), *words, *still.scales)
+        if back == there:
+            return (*(self._revealed(b, t) for b in still.blocks), *words, *still.scales)
+        come = self._kept[back]
+        scales = (still if self._timeline.turned(t) < 0.5 else come).scales
+        slopes = tuple(b for b in come.blocks if isinstance(b, Voxels))
+        replaced = {b.name for b in slopes}
+        return (
+            *(self._left(self._revealed(b, t), t, replaced) for b in still.blocks),
+            *(self._returned(b, t) for b in slopes),
+            *words,
+            *scales,
+        )
 
-    def _stand(self, blocks: tuple[Primitive, ...], selection: Selection) -> _Still:
+    def _stand(self, selection: Selection) -> _Still:
+        blocks = tuple(self._blocks(selection))
         voxels = {b.name: b for b in blocks if isinstance(b, Voxels)}
         layers = self._shown(selection)
         scales = scale_panels(
@@ -83,22 +106,42 @@ class ActivationsView:
             if any(fnmatchcase(node.id, g) for g in globs) and capture.has_activations(node.id)
         )
 
+    def _rank(self, name: str) -> int:
+        return self._stage.place(name).rank
+
     def _revealed(self, block: Primitive, t: float) -> Primitive:
+        """Show as much of a block as the forward pass has come to."""
         if not isinstance(block, Voxels | Image):
             return block
-        share = self._share(block.name, t)
+        share = self._timeline.revealed(self._rank(block.name), t)
         if share >= 1:
             return block
         return (
             replace(block, reveal=share) if isinstance(block, Voxels) else replace(block, opacity=share * block.opacity)
         )
 
-    def _share(self, name: str, t: float) -> float:
-        """Say how much of a layer is revealed at `t` seconds, from 0 to 1."""
-        start, duration = self._reveal
-        if duration <= 0:
-            return 1.0
-        return float(np.clip((t - start) / duration * self._stage.ranks - self._stage.place(name).rank, 0, 1))
+    def _left(self, block: Primitive, t: float, replaced: Collection[str]) -> Primitive:
+        """Show what the backward pass has left of a block: it sinks into the background, and what is replaced gives way."""
+        turned = self._timeline.turned(t)
+        if turned <= 0 or not isinstance(block, Voxels | Image):
+            return block
+        rest = 1 - self._timeline.returned(self._rank(block.name), t) if block.name in replaced else 1.0
+        seen = 1 - (1 - _SUNK) * turned
+        if isinstance(block, Image):
+            return replace(block, opacity=block.opacity * seen * rest)
+        return replace(block, reveal=min(block.reveal, rest), emphasis=block.emphasis * seen)
+
+    def _returned(self, block: Voxels, t: float) -> Voxels:
+        """Show as much of a block of gradients as has come back, from its end on, in the light that goes through it."""
+        rank = self._rank(block.name)
+        share = self._timeline.returned(rank, t)
+        return replace(
+            block,
+            name=GRADIENT + block.name,
+            since=1 - share,
+            front=1 - share if 0 < share < 1 else None,
+            glow=_GLOW * self._timeline.afterglow(rank, t) * share,
+        )
 
     def _quantity(self, selection: Selection) -> Quantity:
         return selection.quantity or self._spec.quantity

@@ -9,16 +9,22 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.records import Connections, Ranking
 from nnviz3d.scene.colors import NAN_COLOR, NEGATIVE, POSITIVE, number
-from nnviz3d.scene.primitives import Ends, Lines, Panel, Primitive, SwatchRow, TextRow
+from nnviz3d.scene.primitives import Color, Ends, Lines, Panel, Primitive, SwatchRow, TextRow
 from nnviz3d.scene.routes import bezier
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
-from nnviz3d.scene.view_specs import Activations, ConnectionsView
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view_specs import ConnectionsView
 
 _WIDTHS = (0.7, 1.0, 1.5, 2.2)
 """Pixels; each line takes one of them, by strength."""
 _POINTS = 14
+_COLORS = (POSITIVE, NEGATIVE)
+_GRADIENT_COLORS: tuple[Color, Color] = ((1.00, 0.80, 0.45), (0.55, 0.85, 1.00))
+"""The same hues, brighter: these lines shine."""
+_SUNK = 0.3
+"""How much of the lines is left to see while the gradient comes back."""
 _GATHERED = 0.2
 """Lines that share one way to the next row lie on top of each other: each is fainter, so that together they are one."""
 
@@ -29,10 +35,10 @@ class ConnectionLinesView:
     def __init__(self, spec: ConnectionsView, stage: Stage, scene: SceneSpec) -> None:
         self._spec = spec
         self._stage = stage
-        reveal = next((v.reveal for v in scene.views if isinstance(v, Activations)), None)
-        self._start, self.duration = (reveal.start, reveal.start + reveal.duration) if reveal else (0.0, 0.0)
+        self._timeline = Timeline.of(scene, stage.ranks)
+        self.duration = self._timeline.duration
         self._kept: dict[tuple[int, Ranking], tuple[Primitive, ...]] = {}
-        self._moments: dict[str, tuple[float, Primitive]] = {}
+        self._slopes: dict[tuple[object, ...], tuple[Primitive, ...]] = {}
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the lines of the chosen sample and ranking; each pair appears as the forward pass reaches it."""
@@ -40,38 +46,82 @@ class ConnectionLinesView:
         key = (selection.sample, ranking)
         if key not in self._kept:
             self._kept = {key: self._build(selection.sample, ranking)}
-        shown: list[Primitive] = []
-        for primitive in self._kept[key]:
-            if not isinstance(primitive, Lines) or primitive.ends is None:
-                shown.append(primitive)
-                continue
-            source, target = primitive.ends.source, primitive.ends.target
-            seen = self._seen(target, t) * (1.0 if selection.layer in (None, target, source) else 0.2)
-            shown.append(primitive if seen == 1.0 else replace(primitive, opacity=seen))
-        return tuple(shown)
+        turned = self._timeline.turned(t)
+        found = [self._faded(p, self._seen(p, t) * (1 - (1 - _SUNK) * turned), selection) for p in self._kept[key]]
+        if turned <= 0:
+            return tuple(found)
+        slopes = (*key, selection.target)
+        if slopes not in self._slopes:
+            self._slopes = {slopes: self._back(selection, ranking)}
+        back = [self._faded(p, self._lit(p, t), selection) for p in self._slopes[slopes]]
+        return (*(p for p in found if turned < 0.5 or not isinstance(p, Panel) or not back), *back)
 
-    def _seen(self, node_id: str, t: float) -> float:
-        if self.duration <= self._start:
+    def _faded(self, primitive: Primitive, seen: float, selection: Selection) -> Primitive:
+        if not isinstance(primitive, Lines) or primitive.ends is None:
+            return primitive
+        chosen = (None, primitive.ends.target, primitive.ends.source)
+        seen *= 1.0 if selection.layer in chosen else 0.2
+        return primitive if seen == 1.0 else replace(primitive, opacity=seen)
+
+    def _seen(self, lines: Primitive, t: float) -> float:
+        """Say how far the forward pass has come along these lines."""
+        if not isinstance(lines, Lines) or lines.ends is None:
             return 1.0
-        step = (self.duration - self._start) / self._stage.ranks
-        return float(np.clip((t - self._start) / step - self._stage.place(node_id).rank + 1, 0, 1))
+        return self._timeline.revealed(self._stage.place(lines.ends.target).rank - 1, t)
 
-    def _build(self, sample: int, ranking: Ranking) -> tuple[Primitive, ...]:
+    def _lit(self, lines: Primitive, t: float) -> float:
+        """Say how brightly these lines shine of the gradient that has come back along them."""
+        if not isinstance(lines, Lines) or lines.ends is None:
+            return 1.0
+        source, target = (self._stage.place(node).rank for node in (lines.ends.source, lines.ends.target))
+        return self._timeline.between(target, source, t)
+
+    def _pairs(self, sample: int, ranking: Ranking) -> list[Connections]:
         stage = self._stage
         found = []
         for edge in stage.graph.edges:
             pair = stage.capture.connections(edge.source, edge.target, ranking, sample)
             if pair is not None and pair.shown and (self._spec.fans or pair.rule == "dense"):
                 found.append(pair)
+        return found
+
+    def _build(self, sample: int, ranking: Ranking) -> tuple[Primitive, ...]:
+        found = self._pairs(sample, ranking)
         lines: list[Primitive] = []
         for pair in found:
-            lines.extend(self._lines(pair))
+            lines.extend(self._lines(pair, _ranked(pair), _COLORS))
         return (*lines, *self._legend(found, ranking))
 
-    def _lines(self, pair: Connections) -> list[Lines]:
-        values = _ranked(pair)
+    def _back(self, selection: Selection, ranking: Ranking) -> tuple[Primitive, ...]:
+        """Return the same connections, each as strong as the gradient of the score by its weight."""
+        insights = self._stage.insights(selection.sample)
+        lines: list[Primitive] = []
+        top = 0.0
+        for pair in self._pairs(selection.sample, ranking):
+            slopes = insights.connection_gradient(pair, selection.target)
+            if slopes is None:
+                continue
+            kept = np.where(np.isin(np.arange(pair.shown), self._strongest(pair)), slopes, 0.0).astype(np.float32)
+            kept[~np.isfinite(kept)] = 0.0
+            if kept.any():
+                lines.extend(self._lines(pair, kept, _GRADIENT_COLORS, back=True))
+                top = max(top, float(np.abs(kept).max()))
+        if not lines:
+            return ()
+        rows = (
+            TextRow("gradient of the score by the weights of the same connections", "quiet"),
+            SwatchRow(((_GRADIENT_COLORS[0], "positive"), (_GRADIENT_COLORS[1], "negative"))),
+            TextRow(f"a layer's strongest is brightest; up to {number(top)}", "quiet"),
+        )
+        return (*lines, Panel("connections", "bottom-right", rows))
+
+    def _lines(
+        self, pair: Connections, values: NDArray[np.float32], palette: tuple[Color, Color], *, back: bool = False
+    ) -> list[Lines]:
         # Weakest first, so that the strongest are drawn on top.
         order = self._strongest(pair)[::-1]
+        order = order[np.argsort(np.abs(values[order]), kind="stable")]
+        order = order[np.abs(values[order]) > 0] if back else order
         if not len(order):
             return []
         strength = np.abs(values[order])
@@ -79,9 +129,9 @@ class ConnectionLinesView:
         signed = values[order]
         points = curves(self._stage, pair.source, pair.target, pair.index[order])
         colors = np.empty((len(order), 4), dtype=np.float32)
-        colors[:, :3] = np.where(signed[:, np.newaxis] >= 0, POSITIVE, NEGATIVE)
+        colors[:, :3] = np.where(signed[:, np.newaxis] >= 0, *palette)
         # Many lines of like strength would add up to one pale mass: the more there are, the fainter each is.
-        colors[:, 3] = (0.05 + 0.6 * share**2) * min(1.0, (90 / len(order)) ** 0.5)
+        colors[:, 3] = (0.05 + (0.9 if back else 0.6) * share**2) * min(1.0, (90 / len(order)) ** 0.5)
         if self._stage.place(pair.source).row != self._stage.place(pair.target).row:
             colors[:, 3] *= _GATHERED
         bins = np.minimum((share * len(_WIDTHS)).astype(int), len(_WIDTHS) - 1)
@@ -90,7 +140,7 @@ class ConnectionLinesView:
             chosen = order[bins == k]
             if len(chosen):
                 ends = Ends(pair.source, pair.target, pair.index[chosen], pair.weight[chosen])
-                name = f"{pair.source}|{pair.target}|{k}"
+                name = f"{'gradient|' if back else ''}{pair.source}|{pair.target}|{k}"
                 lines.append(Lines(name, points[bins == k], colors[bins == k], width, ends=ends))
         return lines
 

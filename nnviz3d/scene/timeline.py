@@ -1,0 +1,110 @@
+"""When a scene shows what: the forward pass reveals the layers, and the gradient comes back through them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.view_specs import Activations, Backward
+
+_TURN = 0.6
+"""Seconds in which the forward picture sinks into the background before the gradient sets out."""
+_GAP = 1.0
+"""Seconds between the two passes, unless a scene says otherwise."""
+_AFTERGLOW = 0.9
+"""Seconds after which a layer that the gradient has passed shines a third as bright."""
+
+_LEAST = 0.5
+"""Seconds that the gradient is under way from layer to layer at least."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The moments of a scene, in seconds; make one with `Timeline.of`.
+
+    Attributes
+    ----------
+    ranks
+        How many steps the flow has.
+    forward
+        When the forward pass starts, and how long it takes.
+    backward
+        The same of the backward pass, if the scene shows one.
+    """
+
+    ranks: int
+    forward: tuple[float, float]
+    backward: tuple[float, float] | None = None
+
+    @staticmethod
+    def of(spec: SceneSpec, ranks: int) -> Timeline:
+        """Read a scene's moments."""
+        reveal = next((view.reveal for view in spec.views if isinstance(view, Activations)), None)
+        forward = (reveal.start, reveal.duration) if reveal is not None else (0.0, 0.0)
+        back = next((view for view in spec.views if isinstance(view, Backward)), None)
+        if back is None:
+            return Timeline(ranks, forward)
+        start = sum(forward) + _GAP if back.start is None else back.start
+        return Timeline(ranks, forward, (start, back.duration))
+
+    @property
+    def duration(self) -> float:
+        """Seconds until nothing changes any more."""
+        if self.backward is None:
+            return sum(self.forward)
+        # All light has died down by then, so that a still picture has the colours of its scale.
+        return sum(self.backward) + 4 * _AFTERGLOW
+
+    def revealed(self, rank: float, t: float) -> float:
+        """Say how much of the layers of a rank the forward pass has revealed, from 0 to 1."""
+        start, duration = self.forward
+        if duration <= 0:
+            return 1.0
+        return _clip((t - start) / duration * self.ranks - rank)
+
+    def turned(self, t: float) -> float:
+        """Say how far the picture has turned from the forward pass to the backward one, from 0 to 1."""
+        return 0.0 if self.backward is None else _clip((t - self.backward[0]) / _TURN + 1)
+
+    def arrives(self, rank: float) -> float:
+        """Say when the gradient comes to the layers of a rank; it takes `step` seconds to pass."""
+        if self.backward is None:
+            return float("inf")
+        return self.backward[0] + (self.ranks - 1 - rank) * self.step
+
+    @property
+    def step(self) -> float:
+        """Seconds that the gradient takes to pass a rank."""
+        return 0.0 if self.backward is None else self.backward[1] / self.ranks
+
+    def returned(self, rank: float, t: float) -> float:
+        """Say how much of the layers of a rank the gradient has passed, from 0 to 1, from their end on."""
+        since = t - self.arrives(rank)
+        if self.step <= 0:
+            return float(since >= 0)
+        return _clip(since / self.step)
+
+    def between(self, end: float, begin: float, t: float) -> float:
+        """Say how far the gradient has come from the layers of one rank back to those of an earlier one, from 0 to 1."""
+        leaves, comes = self.way(end, begin)
+        return _clip((t - leaves) / (comes - leaves))
+
+    def way(self, end: float, begin: float) -> tuple[float, float]:
+        """Say when the gradient sets out from the layers of one rank, and when it has come to those of an earlier one.
+
+        From neighbour to neighbour that is one moment; but people see nothing so short, so it begins a little before.
+        """
+        leaves, comes = self.arrives(end) + self.step, self.arrives(begin)
+        spare = max(_LEAST - (comes - leaves), 0.0) / 2
+        return leaves - spare, comes + spare
+
+    def afterglow(self, rank: float, t: float) -> float:
+        """Say how brightly the layers of a rank shine of the gradient that passes or has passed them, from 0 to 1."""
+        since = t - self.arrives(rank)
+        if self.backward is None or since <= 0 or t >= self.duration:
+            return 0.0
+        return float(3.0 ** (-max(since - self.step, 0.0) / _AFTERGLOW))
+
+
+def _clip(share: float) -> float:
+    return min(max(share, 0.0), 1.0)

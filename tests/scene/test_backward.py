@@ -1,0 +1,223 @@
+"""The backward pass: gradients come back into the blocks from the score on, along edges as bright as their shares."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnviz3d.data import explanations
+from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
+from nnviz3d.data.insights import PREDICTED
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.primitives import Image, Lines, Panel, TextRow, Voxels
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import parse_scene
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.views.activations import GRADIENT
+from tests.support import captures
+from tests.support.captures import explained_connection_gradients, explained_gradients
+
+SPEC = parse_scene(
+    {
+        "format": 1,
+        "views": [
+            {"kind": "structure"},
+            {"kind": "activations", "reveal": {"start": 0.0, "duration": 3.0}},
+            {"kind": "backward", "start": 5.0, "duration": 6.0},
+            {"kind": "connections"},
+        ],
+    }
+)
+RANKS = ("input", "conv", "pool", "flatten", "dense", "scores")
+
+
+@pytest.fixture(scope="module")
+def scene(explained_capture):
+    return Scene.build(SPEC, explained_capture)
+
+
+def at(scene, t, kind=Voxels, **selected):
+    return {p.name: p for p in scene.at(t, Selection(**selected)).primitives if isinstance(p, kind)}
+
+
+class TestTimeline:
+    def test_the_gradient_sets_out_a_moment_after_the_forward_pass(self):
+        spec = parse_scene({"format": 1, "views": [{"kind": "activations"}, {"kind": "backward"}]})
+        line = Timeline.of(spec, 4)
+        assert line.backward is not None
+        assert line.backward[0] > sum(line.forward)
+        assert line.duration > sum(line.backward)
+
+    def test_it_passes_the_last_layers_first(self):
+        line = Timeline.of(SPEC, 6)
+        arrivals = [line.arrives(rank) for rank in range(6)]
+        assert arrivals == sorted(arrivals, reverse=True)
+        assert arrivals[5] == 5.0
+        assert line.returned(0, arrivals[0] + line.step) == 1
+
+    def test_nothing_shines_at_the_end(self):
+        line = Timeline.of(SPEC, 6)
+        assert all(line.afterglow(rank, line.duration) == 0 for rank in range(6))
+        assert line.afterglow(3, line.arrives(3) + line.step) == 1
+
+    def test_a_scene_without_a_backward_pass_never_turns(self):
+        line = Timeline.of(parse_scene({"format": 1, "views": [{"kind": "activations"}]}), 4)
+        assert line.turned(1e9) == 0
+        assert line.duration == sum(line.forward)
+
+    def test_a_pass_that_takes_no_time_is_over_at_once(self):
+        views = [
+            {"kind": "activations", "reveal": {"duration": 0}},
+            {"kind": "backward", "start": 1, "duration": 0},
+        ]
+        line = Timeline.of(parse_scene({"format": 1, "views": views}), 4)
+        assert [line.returned(2, t) for t in (0.9, 1.0)] == [0, 1]
+
+
+class TestBlocks:
+    def test_before_it_sets_out_only_activations_are_seen(self, scene):
+        found = at(scene, 3.9)
+        assert all(not b.visible for name, b in found.items() if name.startswith(GRADIENT))
+        assert all(b.emphasis == 1 and b.reveal == 1 for name, b in found.items() if not name.startswith(GRADIENT))
+
+    def test_in_the_middle_it_has_come_to_half_of_the_layers(self, scene):
+        found = at(scene, 7.5)  # half of flatten's rank, the fourth of six
+        assert [found[GRADIENT + name].visible for name in ("scores", "dense", "pool", "conv")] == [
+            True,
+            True,
+            False,
+            False,
+        ]
+        assert not found["dense"].visible
+        assert found["pool"].visible
+
+    def test_each_block_is_activation_up_to_the_front_and_gradient_behind_it(self, scene):
+        t = 5.0 + 1.4  # 0.4 of dense
+        found = at(scene, t)
+        assert found["dense"].reveal == pytest.approx(0.6)
+        assert found[GRADIENT + "dense"].since == pytest.approx(0.6)
+        assert found[GRADIENT + "dense"].front == pytest.approx(0.6)
+
+    @pytest.mark.parametrize("sample", [0, 2])
+    def test_at_the_end_every_number_is_the_captured_gradient(self, scene, sample):
+        found = at(scene, scene.duration, sample=sample)
+        shown = {name.removeprefix(GRADIENT): b for name, b in found.items() if b.visible and name.startswith(GRADIENT)}
+        assert set(shown) == {"input", "conv", "pool", "dense", "scores"}
+        for name, block in shown.items():
+            arranged = scene.stage.place(name).grid.arrange(explained_gradients()[name][sample])
+            assert np.array_equal(block.values, arranged)
+            assert block.colormap.diverging
+            assert block.limits[0] == -block.limits[1]
+            assert block.glow == 0
+            assert block.front is None
+
+    def test_a_layer_without_gradient_keeps_its_numbers_in_the_background(self, scene):
+        left = at(scene, scene.duration)["flatten"]
+        assert left.visible
+        assert left.reveal == 1
+        assert left.emphasis < 0.5
+
+    def test_the_picture_gives_way_to_its_gradient(self, scene):
+        assert at(scene, 3.5, Image)["input"].opacity == 1
+        assert at(scene, 8.0, Image)["input"].opacity < 0.5
+        assert at(scene, scene.duration, Image)["input"].opacity == 0
+
+    def test_while_nothing_changes_the_arrays_are_the_same(self, scene):
+        a, b = at(scene, 6.0), at(scene, 9.0)
+        assert a.keys() == b.keys()
+        assert all(a[name].values is b[name].values for name in a)
+
+    def test_the_scale_follows(self, scene):
+        def words(t):
+            return " ".join(r.text for p in at(scene, t, Panel).values() for r in p.rows if isinstance(r, TextRow))
+
+        assert "gradient of the score" not in words(3.5)
+        assert "gradient of the score of" in words(scene.duration)
+
+    def test_who_asks_for_one_quantity_sees_it_at_all_times(self, scene):
+        found = at(scene, 8.5, quantity="gradient")
+        assert not any(name.startswith(GRADIENT) for name in found)
+        assert all(b.visible for b in found.values())
+
+    def test_a_sample_without_gradients_says_how_to_get_them(self, small_capture):
+        with pytest.raises(SceneError, match="--gradients"):
+            Scene.build(SPEC, small_capture).at(8.0)
+
+
+class TestConnections:
+    def test_each_line_is_lit_by_its_gradient_and_sign(self, scene):
+        found = at(scene, scene.duration, Lines)
+        slopes = explained_connection_gradients()["flatten", "dense"][0, 0]
+        lit = [p for name, p in found.items() if name.startswith("gradient|flatten|dense")]
+        assert sum(len(p.points) for p in lit) == np.count_nonzero(slopes)
+        stored = scene.stage.capture.connections("flatten", "dense", "weight", 0)
+        place = {tuple(pair): k for k, pair in enumerate(stored.index.tolist())}
+        drawn = []
+        for lines in lit:
+            for pair, color in zip(lines.ends.index.tolist(), lines.colors, strict=True):
+                slope = slopes[place[tuple(pair)]]
+                assert (color[0] > color[2]) == (slope > 0), "warm is positive"
+                drawn.append((abs(slope), color[3]))
+        opacity = [seen for _, seen in sorted(drawn)]
+        assert opacity == sorted(opacity)
+
+    def test_they_light_up_as_it_passes_and_the_others_sink(self, scene):
+        def opacity(t):
+            return next(
+                p.opacity for name, p in at(scene, t, Lines).items() if name.startswith("gradient|flatten|dense")
+            )
+
+        assert opacity(5.0) == 0
+        assert 0 < opacity(7.0) < 1  # the moment between the two ranks
+        assert opacity(8.0) == 1
+        before = at(scene, 3.5, Lines)["flatten|dense|3"]
+        assert at(scene, 8.0, Lines)["flatten|dense|3"].opacity < 0.5 * before.opacity
+
+
+class TestEdges:
+    """A branch that carries three quarters, and a skip that carries one."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def forked(cls, tmp_path_factory):
+        nodes = [("input", "InputLayer"), ("branch", "Dense"), ("merge", "Add"), ("scores", "Dense")]
+        ends = [("input", "branch"), ("input", "merge"), ("branch", "merge"), ("merge", "scores")]
+        graph = ModelGraph(
+            "forked",
+            tuple(LayerNode(name, 0, kind, ((4,),), 0) for name, kind in nodes),
+            tuple(Edge(a, b) for a, b in ends),
+            ("input",),
+            ("scores",),
+        )
+        values = {name: np.ones((1, 4), dtype=np.float32) for name, _ in nodes}
+
+        def also(writer):
+            one = np.ones(1)
+            explanations.write_targets(writer, PREDICTED, "scores", np.zeros(1, dtype=np.int64), one, one)
+            for name in values:
+                explanations.write_gradient(writer, PREDICTED, name, 0, 0, values[name])
+            explanations.write_flow(writer, PREDICTED, np.array([[3.0, 1.0, 2.0, 2.0]], dtype=np.float32))
+
+        path = tmp_path_factory.mktemp("forked") / "forked.zarr"
+        return Scene.build(SPEC, captures.write(path, graph, values, also=[also]))
+
+    def test_the_larger_share_is_wider_and_brighter(self, forked):
+        found = {name: p for name, p in at(forked, forked.duration, Lines).items() if name.startswith("backward/")}
+        # Widths by thirds: the skip in the first, the branch and those that go alone in the last.
+        assert set(found) == {"backward/0", "backward/2"}
+        pieces = len(found["backward/0"].points)
+        assert len(found["backward/2"].points) == 3 * pieces
+        assert found["backward/0"].width < found["backward/2"].width
+        skip, alone = found["backward/0"].colors[:, 3].max(), found["backward/2"].colors[:, 3].max()
+        assert skip == pytest.approx(alone * np.sqrt(0.25), rel=0.02)
+
+    def test_it_runs_from_the_end_to_the_beginning(self, forked):
+        brightest = []
+        for t in (8.3, 8.6, 8.9, 9.2):
+            skip = at(forked, t, Lines)["backward/0"]
+            brightest.append(float(skip.points[np.argmax(skip.colors[:, 3])].mean(axis=0)[0]))
+        assert brightest == sorted(set(brightest), reverse=True)
+
+    def test_before_it_sets_out_there_is_no_light(self, forked):
+        assert not any(name.startswith("backward/") for name in at(forked, 4.0, Lines))
