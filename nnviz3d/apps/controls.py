@@ -16,6 +16,7 @@ from nnviz3d.scene.camera import CameraPose, Margins, fit
 from nnviz3d.scene.primitives import KeyRow, Panel, TextRow
 from nnviz3d.scene.selection import CellPick, EdgePick, KernelPick, LayerPick, ScorePick
 from nnviz3d.scene.view_specs import Activations
+from nnviz3d.scene.views.channels import unfolds
 
 _DOUBLE = 0.4
 """Seconds between the clicks of a double click."""
@@ -79,7 +80,7 @@ class Controls:
     @property
     def moving(self) -> bool:
         """Whether the next picture will be another one too."""
-        return self._flight is not None or self._wings.moving or self._session.playing
+        return self._flight is not None or self._wings.moving or self._session.moving
 
     @property
     def held(self) -> bool:
@@ -219,6 +220,23 @@ class Controls:
             case KernelPick(layer=layer):
                 return layer
         return None
+
+    def unfold(self) -> None:
+        """Unfold the layer under the pointer, or else that of the pick; what is unfolded folds up."""
+        session = self._session
+        if session.unfolded is not None:
+            session.unfold(None)
+            return
+        layer = layer_at(session, self._pointer) or self._layer_of_pick() or session.selection.layer
+        if session.scene.cloud is not None:
+            self.tell("This scene shows points, and no layers that could unfold")
+        elif layer is None:
+            self.tell("Point at a layer, then press u")
+        elif not unfolds(session.scene.stage, layer):
+            self.tell(f"{layer} has no maps that could stand side by side")
+        else:
+            session.unfold(layer)
+            self.tell(f"unfolded: {layer}")
 
     def home(self) -> None:
         """See everything, as the scene says."""

@@ -11,7 +11,9 @@ from nnviz3d.data.methods import TITLES
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
+from nnviz3d.scene.selection import ChannelPictures
 from nnviz3d.scene.view_specs import Activations, ConnectionsView
+from nnviz3d.scene.views.embedding import EmbeddingView
 
 _STEP = 0.05
 """By how much a key changes the threshold."""
@@ -112,6 +114,66 @@ class Looks:
         name = _next(methods, self._subject.method)
         self._session.select(method=name)
         self._tell(f"map: {TITLES.get(name, (name, False))[0]}")
+
+    # The channels of a layer, and points.
+
+    def next_channel_order(self) -> None:
+        """Let the unfolded channels stand in another order."""
+        session = self._session
+        layer = self._unfolded()
+        if layer is not None:
+            channels = session.scene.channels
+            name = _next(channels.orders(session.selection), channels.order(layer, session.selection))
+            session.select(channel_order=name)
+            self._tell(f"channels by {name}")
+
+    def next_channel_pictures(self) -> None:
+        """Show what the unfolded channels answer here, or what drives them."""
+        session = self._session
+        layer = self._unfolded()
+        if layer is None:
+            return
+        if not session.scene.stage.capture.has_features(layer):
+            self._tell(f"There are no features of {layer}; capture the model with --features {layer}")
+            return
+        name = _next(get_args(ChannelPictures), session.scene.channels.pictures(layer, session.selection))
+        session.select(channel_pictures=name)
+        self._tell(f"channels: their {name}")
+
+    def _unfolded(self) -> str | None:
+        if self._session.unfolded is None:
+            self._tell("No layer is unfolded; point at one, then press u")
+        return self._session.unfolded
+
+    def next_embedding(self) -> None:
+        """Place the points by the answers of another layer."""
+        cloud, session = self._cloud(), self._session
+        if cloud is None:
+            return
+        names = session.scene.stage.capture.embeddings
+        if len(names) < 2:
+            self._tell(f"There is the embedding of {names[0]} alone; capture the model with --embed for others")
+            return
+        name = _next(names, cloud.shown(session.selection))
+        session.select(embedding=name, pick=None)
+        self._tell(f"points by {name}")
+
+    def next_point_colors(self) -> None:
+        """Colour the points by what they are, or by what they are taken for."""
+        cloud, session = self._cloud(), self._session
+        if cloud is None:
+            return
+        if len(cloud.colors(session.selection)) < 2:
+            self._tell("Labels and predictions are not both known")
+            return
+        name = _next(cloud.colors(session.selection), cloud.colored_by(session.selection))
+        session.select(colored_by=name)
+        self._tell(f"coloured by {name}")
+
+    def _cloud(self) -> EmbeddingView | None:
+        if self._session.scene.cloud is None:
+            self._tell("This scene shows no points")
+        return self._session.scene.cloud
 
     # How.
 

@@ -27,7 +27,7 @@ from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.render.picking import CellHit, LineHit, PixelHit, pick
 from nnviz3d.render.text import Sprite, board_sprite
-from nnviz3d.scene.primitives import Callout, KeyRow, Lines, Row, TextRow, Voxels
+from nnviz3d.scene.primitives import Callout, KeyRow, Lines, Row, TextRow, Tiles, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, read_scene
@@ -359,6 +359,27 @@ def test_keys_change_the_looks(digits_window, pictures):
         assert not np.array_equal(pictures(), first), key
         digits_window.press(*[key] * back)
         assert np.array_equal(pictures(), first), key
+
+
+def test_a_layer_unfolds_under_the_pointer_and_folds_up(digits_window, demo, pictures):
+    window, scene = digits_window, demo[0]
+    first = pictures()
+    pose = scene.camera(scene.duration, aspect=SIZE[0] / SIZE[1])
+    window.move(*to_pixels(np.array([scene.stage.place("conv2d_1").center]), pose, SIZE)[0])
+    window.press("u")
+    wait_until(lambda: shows(window.screen(), words("unfolded: conv2d_1")), "it says which layer")
+    window.press("o")
+    wait_until(lambda: shows(window.screen(), words("channels by index")), "another order")
+    window.still()
+    unfolded = Selection(sample=demo[1], unfold="conv2d_1", channel_order="index")
+    (tiles,) = (p for p in scene.at(scene.duration, unfolded).primitives if isinstance(p, Tiles))
+    middle = tiles.origins + np.array(tiles.right) * tiles.size[0] / 2 + np.array(tiles.up) * tiles.size[1] / 2
+    brightest = int(tiles.pixels.max(axis=-1).mean(axis=(1, 2)).argmax())
+    before = len(window.lines)
+    window.click(*to_pixels(middle[brightest : brightest + 1], pose, SIZE)[0])
+    assert window.said(before + 1)[-1].startswith(f"conv2d_1 [5, 5, {brightest}] = ")
+    window.press("Escape", "o", "u")
+    wait_until(lambda: np.array_equal(pictures(), first), "it is back in its block")
 
 
 @pytest.mark.parametrize(
