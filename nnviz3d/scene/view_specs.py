@@ -264,14 +264,14 @@ class AttentionSheets(View):
 
 
 class Statistics(View):
-    """A histogram on each block whose numbers were captured, with their mean, standard deviation and zeros."""
+    """A histogram above each block whose numbers were captured, with their mean, standard deviation and zeros."""
 
     kind: Literal["statistics"]
 
     @property
     def headroom(self) -> float:
         """World height that the histograms and their figures take above each block."""
-        return 1.2
+        return 3.0
 
 
 class Kernels(View):

@@ -10,7 +10,7 @@ from nnviz3d.apps.pointing import pick_at, say
 from nnviz3d.data.explanations import write_attention
 from nnviz3d.errors import SceneError
 from nnviz3d.render.picking import Eye
-from nnviz3d.scene.primitives import Labels, Lines, Panel, ScaleRow, Voxels
+from nnviz3d.scene.primitives import Box, Labels, Lines, Panel, ScaleRow, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import ScorePick, Selection
 from nnviz3d.scene.sheets import Sheet, hang
@@ -117,6 +117,19 @@ def test_names_lines_and_the_scale(scene):
 
 def test_nothing_new_is_made_while_nothing_changes(scene):
     assert drawn(scene)[Sheet("first").name] is drawn(scene)[Sheet("first").name]
+
+
+def test_sheets_fill_as_the_forward_pass_comes_to_their_layers(capture):
+    reveal = {"start": 1.0, "duration": 4.0}  # four steps, a second each
+    views = [{"kind": "attention"}, {"kind": "activations", "reveal": reveal}]
+    scene = Scene.build(parse_scene({"format": 1, "views": views}), capture)
+    shares = {}
+    for t in (0.0, 2.5, 3.75, 5.0):
+        found = {p.name: p for p in scene.at(t).primitives if isinstance(p, Voxels)}
+        shares[t] = [found[Sheet(*which).name].reveal for which in (("first", 2), ("second",), (None,))]
+        assert found["first"].reveal == shares[t][0]
+    assert shares == {0.0: [0, 0, 0], 2.5: [0.5, 0, 0], 3.75: [1, 0.75, 0.75], 5.0: [1, 1, 1]}
+    assert {p.name for p in scene.at(0.0).primitives if isinstance(p, Box)} >= {Sheet("first", 0).name}
 
 
 def test_without_rollout(capture):

@@ -190,6 +190,8 @@ def explained_capture(path: Path) -> Capture:
                 explanations.write_attribution(writer, slot, found)
         scores = np.random.default_rng(13).dirichlet(np.ones(4), size=(3, 2, 5))
         explanations.write_attention(writer, "dense", 0, scores.astype(np.float32))
+        kernel = np.random.default_rng(15).normal(size=(3, 3, 1, 4)).astype(np.float32)
+        writer.write_weights("conv", "kernel", kernel)
 
     return write(
         path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -16,6 +17,7 @@ from nnviz3d.scene.selection import Pick, ScorePick, Selection
 from nnviz3d.scene.sheets import Hung, Sheet, chained, hang, sheet_scores
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import AttentionSheets
 from nnviz3d.scene.views.structure import FAMILIES
 
@@ -41,13 +43,24 @@ class AttentionView:
                 "a model that has attention layers."
             )
         self.extent_beside = np.array([corner for hung in self._hung for corner in _corners(hung)])
+        self._timeline = Timeline.of(scene, stage.ranks)
+        # Rollout needs the scores of all the layers that it goes through.
+        last = max((stage.place(name).rank for name in chained(stage)), default=0)
+        self._ranks = {
+            hung.sheet.name: last if hung.sheet.layer is None else stage.place(hung.sheet.layer).rank
+            for hung in self._hung
+        }
         self._kept: dict[Selection, tuple[Primitive, ...]] = {}
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the same sheets at all times."""
+        """Return each sheet as far as the forward pass has come through its layer; its frame and name at all times."""
         if selection not in self._kept:
             self._kept = {selection: self._build(selection)}
-        return self._kept[selection]
+        return tuple(self._revealed(p, t) if isinstance(p, Voxels) else p for p in self._kept[selection])
+
+    def _revealed(self, block: Voxels, t: float) -> Voxels:
+        share = self._timeline.revealed(self._ranks[block.name], t)
+        return block if share >= 1 else replace(block, reveal=share)
 
     def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
         """Return where a picked score stands; nothing for all else, and for a sheet that is not shown."""

@@ -1,27 +1,39 @@
-"""How each layer's numbers are spread: a histogram of small cubes that stands on its block, and its figures."""
+"""How each layer's numbers are spread: a histogram of small cubes that stands above its block, and its figures."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.analysis.statistics import BINS, LayerStatistics, layer_statistics
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Colormap, number
+from nnviz3d.scene.layout import Placement
 from nnviz3d.scene.measures import measured_values
-from nnviz3d.scene.primitives import KeyRow, Label, Labels, Panel, Primitive, Row, SwatchRow, TextRow, Voxels
+from nnviz3d.scene.primitives import KeyRow, Label, Labels, Lines, Panel, Primitive, Row, SwatchRow, TextRow, Voxels
+from nnviz3d.scene.routes import lead_up
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import Statistics
+from nnviz3d.scene.views.structure import FAMILIES, family_of
 
 LEVELS = 20
 """Cubes of the highest bar."""
-_NARROWEST, _WIDEST = 1.0, 2.6
-_LIFT = 0.12
-"""World distance between a block and its histogram."""
-_HEIGHT = 0.75
-"""Share of the headroom that the histogram takes; its figures stand above it."""
+_NARROWEST, _WIDEST = 1.0, 3.2
+"""World width that a histogram has for itself."""
+_FILLED = 0.84
+"""How much of that its bars take."""
+_INSIDE = 0.2
+"""How far within the row's ends the middle of a histogram stands at least, in its widths."""
+_LIFT, _HEIGHT = 0.2, 0.62
+"""Shares of the headroom: between the tallest block and the histograms, and their height; the figures stand above."""
 _BARS = (0.60, 0.70, 0.86)
+_LINES = 0.55
+"""Opacity of the lines below the histograms, and to them."""
 
 
 def histogram_of(name: str) -> str:
@@ -36,20 +48,29 @@ class StatisticsView:
 
     def __init__(self, spec: Statistics, stage: Stage, scene: SceneSpec) -> None:
         self._stage = stage
-        self._height = spec.headroom * _HEIGHT
+        self._timeline = Timeline.of(scene, stage.ranks)
         self._nodes = [node for node in stage.graph if stage.capture.has_activations(node.id)]
         self._measured: dict[str, LayerStatistics] = {}
         self._bars: dict[str, Voxels] = {}
         self._sample: int | None = None
-        self._kept: tuple[tuple[int, str | None], tuple[Primitive, ...]] = ((-1, None), ())
+        self._slots = _slots([stage.place(node.id) for node in self._nodes], spec.headroom)
+        self._words: tuple[object, tuple[Primitive, ...]] = (None, ())
+        self._panel: tuple[object, tuple[Primitive, ...]] = (None, ())
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the same histograms at all times."""
-        key = (selection.sample, selection.layer)
-        if self._kept[0] != key:
-            self._measure(selection.sample)
-            self._kept = (key, (*self._bars.values(), self._figures(selection), *self._panels(selection)))
-        return self._kept[1]
+        """Return each histogram as far as the forward pass has come through its layer; from its end on always the same."""
+        self._measure(selection.sample)
+        shares = {name: self._timeline.revealed(self._stage.place(name).rank, t) for name in self._bars}
+        bars_ = (
+            block if shares[name] >= 1 else replace(block, reveal=shares[name]) for name, block in self._bars.items()
+        )
+        told = tuple(name for name, share in shares.items() if share >= 1)
+        key = (selection.sample, selection.layer, told)
+        if self._words[0] != key:
+            self._words = (key, (*self._lines(told), self._figures(told, selection)))
+        if self._panel[0] != key[:2]:
+            self._panel = (key[:2], self._panels(selection))
+        return (*bars_, *self._words[1], *self._panel[1])
 
     def _measure(self, sample: int) -> None:
         if self._sample == sample:
@@ -62,32 +83,38 @@ class StatisticsView:
         self._bars = {name: self._histogram(name, found) for name, found in self._measured.items() if found.count}
 
     def _histogram(self, name: str, found: LayerStatistics) -> Voxels:
-        place = self._stage.place(name)
-        values = bars(found)
-        width = min(max(place.size[0], _NARROWEST), _WIDEST, self._free(name))
-        cell = (width / len(values), self._height / LEVELS, 0.06)
-        low = (
-            place.center[0] - width / 2,
-            place.origin[1] + place.size[1] + _LIFT,
-            place.origin[2] + place.size[2] / 2,
-        )
+        slot, values = self._slots[name], bars(found)
+        cell = (slot.width / len(values), slot.height / LEVELS, 0.06)
+        low = (slot.middle - slot.width / 2, slot.bottom, 0.0)
         return Voxels(histogram_of(name), values, low, cell, _PLAIN, (0.0, 1.0), threshold=0.5)
 
-    def _free(self, name: str) -> float:
-        """Return how wide a histogram may be so that two of one row do not meet."""
-        place = self._stage.place(name)
-        others = (p for p in self._stage.plan.placements.values() if p.row == place.row and p.rank != place.rank)
-        return 0.92 * min((abs(p.center[0] - place.center[0]) for p in others), default=_WIDEST)
+    def _lines(self, told: Sequence[str]) -> tuple[Primitive, ...]:
+        """Draw the line on which each histogram stands, and lead to it from its block."""
+        if not told:
+            return ()
+        leads, grounds, colors = [], [], []
+        for name in told:
+            slot, place = self._slots[name], self._stage.place(name)
+            half = slot.width / 2
+            start = np.array([place.center[0], place.origin[1] + place.size[1], place.center[2]])
+            leads.append(lead_up(start, np.array([slot.middle, slot.bottom, 0.0])))
+            grounds.append([[slot.middle + side * half, slot.bottom, 0.0] for side in (-1, 1)])
+            colors.append([*FAMILIES[family_of(self._stage.graph.node(name))], _LINES])
+        paint = np.array(colors, dtype=np.float32)
+        return (
+            Lines("statistics/leads", np.stack(leads), paint, width=1.2),
+            Lines("statistics/grounds", np.array(grounds, dtype=np.float32), paint, width=1.6),
+        )
 
-    def _figures(self, selection: Selection) -> Labels:
+    def _figures(self, told: Sequence[str], selection: Selection) -> Labels:
         labels = []
-        for name, found in self._measured.items():
+        for name in told:
+            found, block = self._measured[name], self._bars[name]
             if not found.finite:
                 continue
-            block = self._bars[name]
-            text = f"{number(found.mean)} ± {number(found.std)} · {found.zeros:.0%} zeros"
+            words = (f"{number(found.mean)} ± {number(found.std)}", f"{found.zeros:.0%} zeros")
             seen = 0.8 if selection.layer in (None, name) else 0.35
-            labels.append(Label(block.origin, (text,), "above", 1.5, seen, small=True, span=block.size))
+            labels.append(Label(block.origin, words, "above", 6.0, seen, small=True, span=block.size))
         return Labels("statistics", tuple(labels))
 
     def _panels(self, selection: Selection) -> tuple[Panel, ...]:
@@ -107,6 +134,35 @@ class StatisticsView:
         values = self._stage.values(chosen.id, selection.sample).values
         figures = (KeyRow(name, text) for name, text in measured_values(chosen, values))
         return (Panel("statistics", "bottom-right", (TextRow(chosen.id), *figures, *rows[1:])),)
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """Where a histogram stands: world coordinates of the middle of its lower edge, and its size."""
+
+    middle: float
+    bottom: float
+    width: float
+    height: float
+
+
+def _slots(places: Sequence[Placement], headroom: float) -> dict[str, _Slot]:
+    """Line the histograms of each row of blocks up above it: alike in size, apart, and each as near its block as can be."""
+    found = {}
+    for line in {(place.row, place.lane): None for place in places}:
+        blocks = sorted((p for p in places if (p.row, p.lane) == line), key=lambda p: p.center[0])
+        left, right = blocks[0].origin[0], max(p.origin[0] + p.size[0] for p in blocks)
+        pitch = min(max((right - left) / len(blocks), _NARROWEST), _WIDEST)
+        steps = pitch * np.arange(len(blocks))
+        # Halfway between moving those in the way to the right and moving them to the left.
+        wanted = np.array([p.center[0] for p in blocks]) - steps
+        apart = (np.maximum.accumulate(wanted) + np.minimum.accumulate(wanted[::-1])[::-1]) / 2
+        low, high = left + _INSIDE * pitch, right - _INSIDE * pitch - steps[-1]
+        middles = np.clip(apart, min(low, high), max(low, high)) + steps
+        bottom = max(p.origin[1] + p.size[1] for p in blocks) + _LIFT * headroom
+        for place, middle in zip(blocks, middles, strict=True):
+            found[place.node] = _Slot(float(middle), bottom, _FILLED * pitch, _HEIGHT * headroom)
+    return found
 
 
 def bars(found: LayerStatistics) -> NDArray[np.float32]:
