@@ -188,7 +188,7 @@ def key_of(vectors: Floats, options: EmbeddingOptions) -> str:
 
 
 def _check(vectors: Floats, options: EmbeddingOptions) -> float:
-    """Refuse what cannot be placed; returns the perplexity to use."""
+    """Refuse what cannot be placed; returns the perplexity to use, which says nothing to PCA."""
     count = len(vectors)
     fewest = 2 if options.method == "pca" else _FEWEST
     if count < fewest:
@@ -207,7 +207,7 @@ def _check(vectors: Floats, options: EmbeddingOptions) -> float:
             "The answers to all samples are equal, so there is nothing to tell apart; choose another layer."
         )
     most = (count - 1) / 3
-    if options.perplexity is None:
+    if options.perplexity is None or options.method == "pca":
         return min(30.0, most)
     if options.perplexity > most:
         raise ModelError(

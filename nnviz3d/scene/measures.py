@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from nnviz3d.data.graph import LayerNode
 from nnviz3d.scene.colors import number
 
 Pair = tuple[str, str]
+
+_measured: WeakKeyDictionary[Capture, dict[str, tuple[Pair, ...]]] = WeakKeyDictionary()
+"""By capture, and by the path of a layer, what its variables were measured to be like."""
 
 
 def measured_values(node: LayerNode, values: Any) -> list[Pair]:
@@ -30,9 +35,21 @@ def measured_values(node: LayerNode, values: Any) -> list[Pair]:
     return pairs + _not_finite(found)
 
 
-def measured_weights(capture: Capture, node: LayerNode) -> list[Pair]:
-    """Say what each captured variable of a layer is like, as names and texts; nothing if none was captured."""
-    pairs = []
+def measured_weights(capture: Capture, node: LayerNode) -> tuple[Pair, ...]:
+    """Say what each captured variable of a layer is like, as names and texts; nothing if none was captured.
+
+    A hundred million weights take seconds to measure, so each layer of a capture is measured once; one that is still
+    written may have other weights the next time.
+    """
+    if not capture.complete:
+        return tuple(_measured_anew(capture, node))
+    kept = _measured.setdefault(capture, {})
+    if node.path not in kept:
+        kept[node.path] = tuple(_measured_anew(capture, node))
+    return kept[node.path]
+
+
+def _measured_anew(capture: Capture, node: LayerNode) -> Iterator[Pair]:
     for name, values in capture.weights(node.path).items():
         found = layer_statistics(values)
         shape = " × ".join(f"{n:,}" for n in values.shape) or "scalar"
@@ -41,9 +58,8 @@ def measured_weights(capture: Capture, node: LayerNode) -> list[Pair]:
             spread = f": mean {number(found.mean)}, std {number(found.std)}"
             spread += f", {number(found.minimum)} to {number(found.maximum)}"
         # A variable may be called as a measure is, such as the mean of a normalization.
-        pairs += [(f"weight {name}", shape + spread)]
-        pairs += [(f"weight {name}, {what}", text) for what, text in _not_finite(found)]
-    return pairs
+        yield f"weight {name}", shape + spread
+        yield from ((f"weight {name}, {what}", text) for what, text in _not_finite(found))
 
 
 def _share(share: float, count: int) -> str:

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from nnviz3d.data.capture import open_capture
+from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.writer import CaptureWriter
@@ -27,16 +28,31 @@ def test_saturated_and_broken_numbers_are_told():
     assert measured_values(NODE, np.empty(0, np.float32)) == [("values", "none")]
 
 
-def test_a_broken_variable_is_told(tmp_path: Path):
+def written(path: Path, kernel: list[list[float]]) -> Capture:
     graph = chain([("input", "InputLayer", (2,)), ("dense", "Dense", (2,))])
-    path = tmp_path / "broken.zarr"
     with CaptureWriter(path, graph=graph, provenance=Provenance("hand.keras", samples=("a",)), samples=1) as writer:
         writer.write_activations("input", 0, 0, np.zeros((1, 2), np.float32))
-        writer.write_weights("dense", "kernel", np.array([[1, np.nan], [3, 2]], np.float32))
+        writer.write_weights("dense", "kernel", np.array(kernel, np.float32))
         writer.commit(1)
-    capture = open_capture(path)
-    assert measured_weights(capture, capture.graph.node("input")) == []
+    return open_capture(path)
+
+
+def test_a_broken_variable_is_told(tmp_path: Path):
+    capture = written(tmp_path / "broken.zarr", [[1, np.nan], [3, 2]])
+    assert measured_weights(capture, capture.graph.node("input")) == ()
     assert dict(measured_weights(capture, capture.graph.node("dense"))) == {
         "weight kernel": "2 × 2: mean 2, std 0.816, 1 to 3",
         "weight kernel, not finite": "1 NaN, 0 infinite",
     }
+
+
+def test_variables_are_read_and_measured_once_for_each_capture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first, second = (written(tmp_path / f"{k}.zarr", [[k, k], [k, k]]) for k in (1, 2))
+    reads: list[Capture] = []
+    weights = Capture.weights
+    monkeypatch.setattr(Capture, "weights", lambda self, layer: (reads.append(self), weights(self, layer))[1])
+    for _ in range(3):
+        for capture, mean in ((first, "1"), (second, "2")):
+            ((_, told),) = measured_weights(capture, capture.graph.node("dense"))
+            assert told == f"2 × 2: mean {mean}, std 0, {mean} to {mean}"
+    assert reads == [first, second]
