@@ -5,10 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from nnviz3d.apps.session import Session
-from nnviz3d.render.picking import BoxHit, CellHit, Hit, LineHit, PixelHit, PointHit, TileHit, nearest_box, pick
+from nnviz3d.render.picking import (
+    BoxHit,
+    CellHit,
+    Hit,
+    LineHit,
+    PixelHit,
+    PointHit,
+    TileHit,
+    UnitHit,
+    nearest_box,
+    pick,
+)
 from nnviz3d.scene.cells import grid_for
 from nnviz3d.scene.kernels import filter_of, kernel_of
-from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Pick, PointPick
+from nnviz3d.scene.neurons import neurons_at
+from nnviz3d.scene.selection import CellPick, ChannelPick, EdgePick, LayerPick, LinkPick, Pick, PointPick
 from nnviz3d.scene.sheets import Sheet, hang
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.views.activations import GRADIENT
@@ -79,6 +91,11 @@ def _meant(stage: Stage, hit: Hit) -> Pick | None:
             return LayerPick(hit.name)
         case PointHit():
             return PointPick(hit.name, hit.index)
+        case UnitHit():
+            shape = stage.place(hit.layer).grid.shape
+            if len(shape) > 1 and hit.unit < shape[-1] and hit.layer not in neurons_at(stage).scattered:
+                return ChannelPick(hit.layer, hit.unit)
+            return CellPick(hit.layer, tuple(int(i) for i in np.unravel_index(hit.unit, shape)) if shape else ())
         case LineHit():
             return _edge(stage, hit)
 
@@ -93,10 +110,13 @@ def _on_map(stage: Stage, layer: str, hit: CellHit | PixelHit) -> Pick | None:
     return CellPick(layer, (*place, 0) if shape[-1] == 1 else place)
 
 
-def _edge(stage: Stage, hit: LineHit) -> EdgePick | None:
+def _edge(stage: Stage, hit: LineHit) -> EdgePick | LinkPick | None:
     ends = hit.lines.ends
     if ends is None:
         return None
+    if ends.taken is not None:
+        units = (int(i) for i in ends.index[hit.number])
+        return LinkPick(ends.source, ends.target, ends.taken, *units)
     source, target = (
         tuple(int(i) for i in np.unravel_index(int(flat), stage.place(node).grid.shape))
         for node, flat in zip((ends.source, ends.target), ends.index[hit.number], strict=True)

@@ -82,8 +82,16 @@ class PointHit:
     index: int
 
 
+@dataclass(frozen=True)
+class UnitHit:
+    """A ball that stands for a unit of a layer: a neuron or a channel."""
+
+    layer: str
+    unit: int
+
+
 Solid = CellHit | PixelHit | TileHit | BoxHit
-Hit = Solid | LineHit | PointHit
+Hit = Solid | LineHit | PointHit | UnitHit
 Floats = NDArray[np.float64]
 
 
@@ -192,11 +200,11 @@ def _solid(what: DrawList, eye: Eye, ray: Floats) -> tuple[Solid, float] | None:
     return None if nearest is None else (nearest, distance * float(ray @ eye.ahead))
 
 
-def _point(what: DrawList, eye: Eye, at: tuple[float, float]) -> PointHit | None:
+def _point(what: DrawList, eye: Eye, at: tuple[float, float]) -> PointHit | UnitHit | None:
     """Return the foremost ball at a place of the picture; if there is none, the nearest within a few pixels."""
     scale = max(_SMALLEST_SCALE, min(eye.size[0] / 1280, eye.size[1] / 720))
     best: tuple[float, float] | None = None
-    hit: PointHit | None = None
+    hit: PointHit | UnitHit | None = None
     for cloud in what.primitives:
         if not isinstance(cloud, Points) or not len(cloud.points):
             continue
@@ -206,7 +214,7 @@ def _point(what: DrawList, eye: Eye, at: tuple[float, float]) -> PointHit | None
         k = int(np.lexsort((depth, off))[0])
         rank = (float(off[k]), float(depth[k]))
         if math.isfinite(rank[0]) and (best is None or rank < best):
-            best, hit = rank, PointHit(cloud.name, k)
+            best, hit = rank, PointHit(cloud.name, k) if cloud.units is None else UnitHit(*cloud.units[k])
     return hit
 
 

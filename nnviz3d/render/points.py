@@ -116,6 +116,7 @@ class PointsActor:
         ahead = (cloud.points - np.array(camera.GetPosition())) @ np.array(camera.GetDirectionOfProjection())
         self._vertex.SetUniformf("nearestBall", float(ahead.min()))
         self._vertex.SetUniformf("farthestBall", float(ahead.max()))
+        self._fragment.SetUniformf("farthestHaze", cloud.haze)
         self._fragment.SetUniform3f("groundColor", list(self._renderer.GetBackground()))
 
 

@@ -155,6 +155,10 @@ class Points:
         ``(n,)`` float32: diameter in pixels of a 720 pixels high picture.
     rings
         ``(n, 4)`` float32: a ring of this colour around each, within its size; none where its opacity is 0.
+    units
+        The node id and the unit, neuron or channel, that each stands for, if they are units of layers.
+    haze
+        How much fainter the farthest is than the nearest, from 0 to 1.
     """
 
     name: str
@@ -162,6 +166,8 @@ class Points:
     colors: NDArray[np.float32]
     sizes: NDArray[np.float32]
     rings: NDArray[np.float32] | None = None
+    units: tuple[tuple[str, int], ...] | None = None
+    haze: float = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,12 +182,15 @@ class Ends:
         ``(n, 2)`` int64: for each line the flat index (C order) of the source's cell and of the target's.
     weight
         ``(n,)`` float32.
+    taken
+        The node whose tensor the target takes, where the indices are those of units, neurons or channels, not of cells.
     """
 
     source: str
     target: str
     index: NDArray[np.int64]
     weight: NDArray[np.float32]
+    taken: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

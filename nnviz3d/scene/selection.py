@@ -49,6 +49,31 @@ class EdgePick:
 
 
 @dataclass(frozen=True)
+class ChannelPick:
+    """A channel of a layer, as one neuron."""
+
+    layer: str
+    channel: int
+
+
+@dataclass(frozen=True)
+class LinkPick:
+    """The weights between two units, neurons or channels, of two layers.
+
+    Attributes
+    ----------
+    taken
+        The node whose tensor the target takes: the source itself, or one that only passes it on.
+    """
+
+    source: str
+    target: str
+    taken: str
+    source_unit: int
+    target_unit: int
+
+
+@dataclass(frozen=True)
 class LayerPick:
     """A layer that is drawn without its numbers."""
 
@@ -93,7 +118,7 @@ class KernelPick:
     index: tuple[int, ...]
 
 
-Pick = ScorePick | CellPick | EdgePick | LayerPick | PointPick | KernelPick
+Pick = ScorePick | CellPick | EdgePick | LayerPick | PointPick | KernelPick | ChannelPick | LinkPick
 
 
 @dataclass(frozen=True)

@@ -104,13 +104,15 @@ class SceneSpec(Strict):
         twice = next((kind for kind in kinds if kinds.count(kind) > 1), None)
         if twice is not None:
             raise ValueError(f"there are two views of kind {twice!r}; give each kind once")
-        if "embedding" in kinds and len(kinds) > 1:
-            raise ValueError("a view of kind 'embedding' fills the picture by itself; give it a scene of its own")
+        alone = next((kind for kind in kinds if kind in ("embedding", "nodes")), None)
+        if alone is not None and len(kinds) > 1:
+            raise ValueError(f"a view of kind {alone!r} fills the picture by itself; give it a scene of its own")
         return views
 
     def requires(self) -> frozenset[str]:
         """Say which families of arrays a capture must hold for this scene: of ``activations`` and ``connections``."""
-        return frozenset(view.kind for view in self.views) & {"activations", "connections"}
+        drawn = frozenset(view.kind for view in self.views)
+        return drawn & {"activations", "connections"} | ({"activations", "connections"} if "nodes" in drawn else set())
 
     def needs(self) -> Insights:
         """Say what a capture must hold for this scene beyond one forward pass: all that its views need, together."""

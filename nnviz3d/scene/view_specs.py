@@ -169,6 +169,35 @@ class EmbeddingCloud(View):
         return Insights(embeddings=() if self.layer is None else (escape(self.layer),))
 
 
+class Nodes(View):
+    """The network as a graph: a ball for each neuron or channel, a line for each weight. It stands alone in its scene.
+
+    Attributes
+    ----------
+    most
+        How many balls a layer gets at most; of larger layers the most active units are shown.
+    strongest
+        How many lines a pair of layers gets at most.
+    """
+
+    kind: Literal["nodes"]
+    most: Annotated[int, Field(ge=1, le=1024)] = 64
+    strongest: Annotated[int, Field(ge=1)] = 240
+    colormap: str = DEFAULT_SEQUENTIAL
+    diverging: str = DEFAULT_DIVERGING
+    reveal: Reveal = Reveal()
+
+    @field_validator("colormap")
+    @classmethod
+    def _sequential(cls, name: str) -> str:
+        return _one_of(name, SEQUENTIAL, "colour map for numbers from zero up")
+
+    @field_validator("diverging")
+    @classmethod
+    def _diverging(cls, name: str) -> str:
+        return _one_of(name, DIVERGING, "colour map for signed numbers")
+
+
 class Move(Strict):
     """Something that goes from one state to another, in seconds."""
 
@@ -309,6 +338,7 @@ ViewSpec = Annotated[
     | Activations
     | ConnectionsView
     | EmbeddingCloud
+    | Nodes
     | Channels
     | Attributions
     | Statistics

@@ -13,7 +13,7 @@ vec3 ball = ballFill.rgb * (0.46 + 0.66 * diffuse) * (0.62 + 0.38 * smoothstep(0
 vec3 seen = ball;
 if (ringed > 0.5 && reach > inner) seen = reach > 0.76 ? ballRing.rgb * ballRing.a : groundColor;
 // What is farther away is fainter, and so is what is less opaque: nothing has to be sorted.
-float haze = 0.4 * ballAhead * (1.0 - 0.6 * ringed);
+float haze = farthestHaze * ballAhead * (1.0 - 0.6 * ringed);
 seen = mix(groundColor, seen, ballFill.a * (1.0 - haze));
 gl_FragData[0] = vec4(min(seen, vec3(1.0)), 1.0);
 vec2 depth = ballDepth + rise * ballFront;

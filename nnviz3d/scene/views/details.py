@@ -15,9 +15,22 @@ from nnviz3d.data.insights import Embedding
 from nnviz3d.data.records import axes_of
 from nnviz3d.scene.colors import NEGATIVE, POSITIVE, score
 from nnviz3d.scene.kernels import kernel_of
+from nnviz3d.scene.links import slice_of
 from nnviz3d.scene.measures import measured_weights
+from nnviz3d.scene.neurons import neurons_at, unit_values
 from nnviz3d.scene.primitives import Callout, Color, KeyRow, Lines, Primitive, Row, Span, TextRow
-from nnviz3d.scene.selection import CellPick, EdgePick, KernelPick, LayerPick, Pick, PointPick, ScorePick, Selection
+from nnviz3d.scene.selection import (
+    CellPick,
+    ChannelPick,
+    EdgePick,
+    KernelPick,
+    LayerPick,
+    LinkPick,
+    Pick,
+    PointPick,
+    ScorePick,
+    Selection,
+)
 from nnviz3d.scene.sheets import Sheet, sheet_scores
 from nnviz3d.scene.stage import Stage, class_name, head_of, is_classifier, shape_text
 from nnviz3d.scene.views.attributions import over_input, title_of
@@ -59,6 +72,16 @@ class Facts:
         if self.value:
             return f"{self.title} = {self.value}"
         return f"{self.title}: {', '.join([f'{name} {number}' for name, number in self.parts] or self.more)}"
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All of it beside what is marked."""
+        rows: list[Row] = [TextRow(self.title)]
+        if self.value:
+            rows.append(TextRow(self.value, "title" if len(self.value) < 24 else "text"))
+        rows.extend(KeyRow(name, number) for name, number in self.parts)
+        rows.extend(TextRow(text, "quiet") for text in self.more)
+        return tuple(rows)
 
 
 @runtime_checkable
@@ -107,15 +130,10 @@ class DetailsView:
         if not marks:
             return ()
         path = self._path(pick)
-        rows: list[Row] = [TextRow(found.title)]
-        if found.value:
-            rows.append(TextRow(found.value, "title" if len(found.value) < 24 else "text"))
-        rows.extend(KeyRow(name, number) for name, number in found.parts)
-        rows.extend(TextRow(text, "quiet") for text in found.more)
         thing: list[Primitive] = [_frames(marks)]
         if isinstance(pick, EdgePick):
-            thing.extend(_glow(path, POSITIVE if pick.weight >= 0 else NEGATIVE))
-        return (*thing, Callout("pick", marks, tuple(rows), path))
+            thing.extend(glow(path, POSITIVE if pick.weight >= 0 else NEGATIVE))
+        return (*thing, Callout("pick", marks, found.rows, path))
 
     def _marks(self, pick: Pick, selection: Selection) -> list[Span]:
         elsewhere = [span for view in self._marking for span in view.spans_of(pick, selection)]
@@ -130,7 +148,7 @@ class DetailsView:
             case LayerPick():
                 place = self._stage.place(pick.layer)
                 return [Span(place.origin, place.size)]
-            case PointPick():
+            case PointPick() | ChannelPick() | LinkPick():
                 return []  # its view marks it, which knows where it is
 
     def _path(self, pick: Pick) -> NDArray[np.float32]:
@@ -152,6 +170,10 @@ def facts(stage: Stage, pick: Pick, selection: Selection) -> Facts | None:
             return _facts_of_score(stage, pick, selection.sample)
         case KernelPick():
             return _facts_of_weight(stage, pick)
+        case ChannelPick():
+            return _facts_of_channel(stage, pick, selection.sample)
+        case LinkPick():
+            return _facts_of_link(stage, pick, selection.sample)
         case LayerPick():
             node = stage.graph.node(pick.layer)
             known = stage.place(node.id).grid.shape if None in node.shape else None
@@ -253,6 +275,36 @@ def _facts_of_edge(stage: Stage, pick: EdgePick, sample: int) -> Facts | None:
     return Facts(title, parts=parts)
 
 
+def _facts_of_channel(stage: Stage, pick: ChannelPick, sample: int) -> Facts:
+    values = stage.values(pick.layer, sample).values
+    channel = values[..., pick.channel]
+    mean = unit_values(neurons_at(stage), pick.layer, values)[pick.channel]
+    places = " × ".join(f"{n:,}" for n in channel.shape)
+    parts = (("mean activation", exact(mean)), ("lowest", exact(channel.min())), ("highest", exact(channel.max())))
+    return Facts(f"{pick.layer}, channel {pick.channel}", parts=parts, more=(f"of {places} places",))
+
+
+def _facts_of_link(stage: Stage, pick: LinkPick, sample: int) -> Facts | None:
+    neurons = neurons_at(stage)
+    feed = neurons.feed(pick.taken, pick.target)
+    title = f"{pick.source}[{pick.source_unit}] → {pick.target}[{pick.target_unit}]"
+    found = slice_of(stage.capture, neurons, feed, (pick.source_unit, pick.target_unit))
+    if found is None:
+        return None
+    pairs, weights = found
+    taken = stage.values(pick.taken, sample).values
+    parts = [("weight", exact(weights[0, 0]))]
+    if weights.size != 1:
+        norm = np.float32(np.linalg.norm(weights.astype(np.float64)))
+        parts = [(f"norm of {weights.size} weights", exact(norm)), ("their sum", exact(weights.sum(dtype=np.float32)))]
+    if taken.ndim < 2:
+        values = taken.reshape(-1)[pairs[:, 0]]
+        parts += [("activation", exact(values[0]))] if len(values) == 1 else []
+        # Zero has no sign for people.
+        parts.append(("contribution", exact(np.float32((weights[:, 0] * values).sum(dtype=np.float32) + 0))))
+    return Facts(title, parts=tuple(parts), more=(f"by way of {', '.join(feed.via)}",) if feed.via else ())
+
+
 def _facts_of_score(stage: Stage, pick: ScorePick, sample: int) -> Facts | None:
     scores = sheet_scores(stage, Sheet(pick.layer, pick.head), sample)
     if scores is None or pick.query >= scores.shape[0] or pick.key >= scores.shape[1]:
@@ -322,7 +374,7 @@ def _frames(marks: Sequence[Span]) -> Lines:
     return Lines("pick/frames", points, _paint(len(points), 1.0), width=1.8)
 
 
-def _glow(path: NDArray[np.float32], color: Color) -> list[Lines]:
+def glow(path: NDArray[np.float32], color: Color) -> list[Lines]:
     """Draw a connection so that it stands out from all others: bright, with a shine of its own colour."""
     shine = ((11.0, 0.16, color), (6.0, 0.45, color), (2.2, 1.0, _BRIGHT))
     return [

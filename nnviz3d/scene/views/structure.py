@@ -4,49 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnviz3d.data.graph import LayerNode
-from nnviz3d.scene.primitives import Box, Color, Label, Labels, Lines, Panel, Primitive, SwatchRow, TextRow
+from nnviz3d.scene.families import FAMILIES as FAMILIES
+from nnviz3d.scene.families import family_of as family_of
+from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, SwatchRow, TextRow
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage, shape_text
 from nnviz3d.scene.view_specs import Structure
 
-FAMILIES: dict[str, Color] = {
-    "input": (0.62, 0.68, 0.78),
-    "convolution": (0.98, 0.60, 0.26),
-    "dense": (0.94, 0.38, 0.47),
-    "pooling": (0.33, 0.72, 0.93),
-    "normalization": (0.53, 0.80, 0.55),
-    "activation": (0.93, 0.82, 0.45),
-    "attention": (0.83, 0.50, 0.92),
-    "recurrent": (0.62, 0.52, 0.96),
-    "merge": (0.38, 0.84, 0.78),
-    "other": (0.55, 0.60, 0.70),
-}
-_WORDS = (
-    ("input", ("Input",)),
-    ("attention", ("Attention",)),
-    ("convolution", ("Conv",)),
-    ("pooling", ("Pool",)),
-    ("normalization", ("Norm", "Rescaling")),
-    ("recurrent", ("LSTM", "GRU", "RNN", "Bidirectional")),
-    ("merge", ("Add", "Concat", "Multiply", "Subtract", "Average", "Maximum", "Minimum", "Dot", "Mul")),
-    (
-        "activation",
-        ("Activation", "ReLU", "Relu", "Softmax", "Sigmoid", "Silu", "Gelu", "LeakyReLU", "PReLU", "ELU", "Tanh"),
-    ),
-    ("dense", ("Dense", "EinsumDense", "Embedding")),
-)
 _FLOW = (0.52, 0.60, 0.74)
 _OPACITY = {"flow": 0.55, "around": 0.85, "fold": 0.4}
-
-
-def family_of(node: LayerNode) -> str:
-    """Say which family of layers a node belongs to, by the words in its kind."""
-    for family, words in _WORDS:
-        if any(word in node.kind for word in words):
-            return family
-    return "other"
 
 
 class StructureView:

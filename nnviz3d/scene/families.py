@@ -1,0 +1,41 @@
+"""Families of layers, by the words in their kinds, and the colour of each."""
+
+from __future__ import annotations
+
+from nnviz3d.data.graph import LayerNode
+from nnviz3d.scene.primitives import Color
+
+FAMILIES: dict[str, Color] = {
+    "input": (0.62, 0.68, 0.78),
+    "convolution": (0.98, 0.60, 0.26),
+    "dense": (0.94, 0.38, 0.47),
+    "pooling": (0.33, 0.72, 0.93),
+    "normalization": (0.53, 0.80, 0.55),
+    "activation": (0.93, 0.82, 0.45),
+    "attention": (0.83, 0.50, 0.92),
+    "recurrent": (0.62, 0.52, 0.96),
+    "merge": (0.38, 0.84, 0.78),
+    "other": (0.55, 0.60, 0.70),
+}
+_WORDS = (
+    ("input", ("Input",)),
+    ("attention", ("Attention",)),
+    ("convolution", ("Conv",)),
+    ("pooling", ("Pool",)),
+    ("normalization", ("Norm", "Rescaling")),
+    ("recurrent", ("LSTM", "GRU", "RNN", "Bidirectional")),
+    ("merge", ("Add", "Concat", "Multiply", "Subtract", "Average", "Maximum", "Minimum", "Dot", "Mul")),
+    (
+        "activation",
+        ("Activation", "ReLU", "Relu", "Softmax", "Sigmoid", "Silu", "Gelu", "LeakyReLU", "PReLU", "ELU", "Tanh"),
+    ),
+    ("dense", ("Dense", "EinsumDense", "Embedding")),
+)
+
+
+def family_of(node: LayerNode) -> str:
+    """Say which family of layers a node belongs to, by the words in its kind."""
+    for family, words in _WORDS:
+        if any(word in node.kind for word in words):
+            return family
+    return "other"

@@ -1,0 +1,153 @@
+"""Where the balls of a node-link graph stand: a layer's in a column or a sheet across the flow, branches above each other.
+
+Of all depths of the sheets the one is taken that lets the camera come nearest, so that wide and narrow networks fill the
+frame alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.scene.camera import MARGINS, fit
+from nnviz3d.scene.lanes import Spot, assign_spots
+from nnviz3d.scene.neurons import Neurons, Shapes
+from nnviz3d.scene.primitives import Vector
+
+ANGLES = (-30.0, 12.0)
+"""Azimuth and elevation to look from, in degrees: the sheets are seen from aside, one behind the other."""
+_COLUMN = 16
+"""Up to so many balls stand in one column."""
+_SLENDER = (2.2, 3.2, 5.0, 8.0, 16.0)
+"""How many balls a sheet is higher than deep; the first that fills the picture nearly as well as the best is taken."""
+TALLEST = 15.0
+"""World height of a sheet; balls are at most one unit apart, so that few do not become a thread."""
+_WIDEST_PITCH = 1.25
+_LEAST_GAP = 3.2
+_EASES = tuple(1 + k / 10 for k in range(25, -1, -1))
+_ENOUGH, _CLOSE = 1.1, 1.03
+"""How much farther away the camera may go for wider sheets, and for wider gaps."""
+_LANE_GAP = 3.0
+
+
+Sheet = tuple[NDArray[np.float64], float]
+"""Where the balls of a layer stand in its sheet, ``(m, 2)``: to the viewer's right, and up; and how far apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rack:
+    """The balls of one layer.
+
+    Attributes
+    ----------
+    units
+        ``(m,)`` int64: which of the layer's units are shown.
+    points
+        ``(m, 3)`` float64 world coordinates.
+    origin, size
+        The box around them.
+    pitch
+        World distance of neighbours.
+    """
+
+    units: NDArray[np.int64]
+    points: NDArray[np.float64]
+    origin: Vector
+    size: Vector
+    pitch: float
+    spot: Spot
+
+
+def arrange(
+    neurons: Neurons, shown: Mapping[str, NDArray[np.int64]], shapes: Shapes, *, aspect: float, before: float = 0.0
+) -> dict[str, Rack]:
+    """Place the balls of every layer.
+
+    Parameters
+    ----------
+    shown
+        Which units of each layer have a ball, in ascending order.
+    aspect
+        Width over height of the picture to fill.
+    before
+        World width that is taken by something else before the first layer.
+    """
+    spots = assign_spots(neurons.graph)
+
+    def distance(racks: Mapping[str, Rack]) -> float:
+        points = np.concatenate([rack.points for rack in racks.values()])
+        points = np.concatenate([points, [[points[:, 0].min() - before, 0.0, 0.0]]])
+        return math.dist(fit(points, *ANGLES, aspect=aspect, margins=MARGINS).position, points.mean(axis=0))
+
+    def placed(slender: float, ease: float = 1.0) -> dict[str, Rack]:
+        sheets = {name: _sheet(name, units, neurons, shapes, slender) for name, units in shown.items()}
+        return _along(sheets, shown, spots, ease)
+
+    away = {slender: distance(placed(slender)) for slender in _SLENDER}
+    slender = next(s for s in _SLENDER if away[s] <= min(away.values()) * _ENOUGH)
+    return next(
+        racks
+        for ease in _EASES
+        if distance(racks := placed(slender, ease)) <= away[slender] * _CLOSE or ease == _EASES[-1]
+    )
+
+
+def _sheet(name: str, units: NDArray[np.int64], neurons: Neurons, shapes: Shapes, slender: float) -> Sheet:
+    """Place a layer's balls in a sheet of their own."""
+    shape = shapes[name]
+    if name in neurons.scattered:
+        # Numbers of a picture stand where its pixels do.
+        rows, columns = shape[-3:-1] if len(shape) > 2 else shape
+        row, column = np.divmod(units // (shape[-1] if len(shape) > 2 else 1), columns)
+        row %= rows
+        pitch = min(_WIDEST_PITCH, 0.8 * TALLEST / max(rows, columns))
+    else:
+        count = len(units)
+        tall = count if count <= _COLUMN else math.ceil(count / max(1, round(math.sqrt(count / slender))))
+        column, row = np.divmod(np.arange(count), tall)
+        rows, columns = tall, -(-count // tall)
+        pitch = min(_WIDEST_PITCH, TALLEST / rows)
+    return np.stack([(column - (columns - 1) / 2) * pitch, ((rows - 1) / 2 - row) * pitch], axis=1), pitch
+
+
+def _along(
+    sheets: Mapping[str, Sheet],
+    shown: Mapping[str, NDArray[np.int64]],
+    spots: Mapping[str, Spot],
+    ease: float,
+) -> dict[str, Rack]:
+    reach = {name: np.ptp(sheet, axis=0) for name, (sheet, _) in sheets.items()}
+    ranks = 1 + max(spot.rank for spot in spots.values())
+    deepest = [max((reach[n][0] for n in sheets if spots[n].rank == r), default=0.0) for r in range(ranks)]
+    tallest = max(r[1] for r in reach.values())
+    across = math.tan(math.radians(-ANGLES[0]))
+    gap = max(_LEAST_GAP, 0.3 * tallest) * ease
+    # Seen from aside a sheet is as wide as its depth makes it; the next one begins behind that.
+    steps = [(a + b) / 2 * across + gap for a, b in pairwise(deepest)]
+    x = np.concatenate([[0.0], np.cumsum(steps)]) if steps else np.zeros(1)
+    x -= x.mean() if len(x) < 2 else (x[0] + x[-1]) / 2
+    lanes = sorted({spot.lane for spot in spots.values()})
+    heights = {lane: max(reach[n][1] for n in sheets if spots[n].lane == lane) for lane in lanes}
+    middle: dict[int, float] = {}
+    top = 0.0
+    for lane in reversed(lanes):
+        middle[lane] = top - heights[lane] / 2
+        top -= heights[lane] + _LANE_GAP
+    racks = {}
+    for name, (sheet, pitch) in sheets.items():
+        spot = spots[name]
+        points = np.stack(
+            [np.full(len(sheet), x[spot.rank]), sheet[:, 1] + middle[spot.lane] - middle[0], sheet[:, 0]], axis=1
+        )
+        low, size = points.min(axis=0), np.ptp(points, axis=0)
+        racks[name] = Rack(shown[name], points, _vector(low), _vector(size), pitch, spot)
+    return racks
+
+
+def _vector(v: NDArray[np.float64]) -> Vector:
+    return float(v[0]), float(v[1]), float(v[2])

@@ -1,0 +1,379 @@
+"""A network as a graph of neurons: balls by activation, lines by weight, each told exactly."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from nnviz3d.apps.pointing import pick_at
+from nnviz3d.data.capture import Capture
+from nnviz3d.errors import SceneError
+from nnviz3d.render.offscreen import Offscreen
+from nnviz3d.render.picking import Eye
+from nnviz3d.scene.colors import colormap
+from nnviz3d.scene.links import links_of
+from nnviz3d.scene.neurons import neurons_at
+from nnviz3d.scene.primitives import Callout, DrawList, KeyRow, Labels, Lines, Panel, Points, TextRow, Tiles
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick, ChannelPick, LinkPick, Selection
+from nnviz3d.scene.spec import parse_scene
+from nnviz3d.scene.views.details import facts
+from tests.support import captures
+from tests.support.graphs import chain, graph_of
+
+SIZE = (640, 360)
+ASPECT = SIZE[0] / SIZE[1]
+
+
+def build(capture: Capture, **view: object) -> Scene:
+    return Scene.build(parse_scene({"format": 1, "views": [{"kind": "nodes", **view}]}), capture)
+
+
+def looked_at(scene: Scene) -> SimpleNamespace:
+    """Whatever a session knows that pointing asks for."""
+    pose = scene.overview(aspect=ASPECT)
+    renderer = SimpleNamespace(pose=lambda: pose, size=SIZE)
+    return SimpleNamespace(scene=scene, selection=Selection(), t=scene.duration, renderer=renderer)
+
+
+def balls_of(what: DrawList) -> Points:
+    return next(p for p in what.primitives if isinstance(p, Points))
+
+
+def lines_of(what: DrawList, source: str, target: str) -> list[Lines]:
+    lines = [p for p in what.primitives if isinstance(p, Lines) and p.ends is not None]
+    return [p for p in lines if p.ends is not None and (p.ends.source, p.ends.target) == (source, target)]
+
+
+def names_of(what: DrawList) -> dict[str, tuple[str, ...]]:
+    labels = next(p for p in what.primitives if isinstance(p, Labels) and p.name == "names")
+    return {label.lines[0]: label.lines[1:] for label in labels.labels}
+
+
+@pytest.fixture(scope="module")
+def scene(digits: Capture) -> Scene:
+    return build(digits)
+
+
+@pytest.fixture(scope="module")
+def what(scene: Scene) -> DrawList:
+    return scene.at(scene.duration)
+
+
+@pytest.fixture(scope="module")
+def branched(tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    """Two branches that are added, and the input itself set behind them: a skip over all."""
+    graph = graph_of(
+        [
+            ("start", "InputLayer", (6,)),
+            ("one", "Dense", (4,)),
+            ("two", "Dense", (4,)),
+            ("sum", "Add", (4,)),
+            ("relu", "ReLU", (4,)),
+            ("both", "Concatenate", (10,)),
+            ("out", "Dense", (3,)),
+        ],
+        [
+            ("start", "one"),
+            ("start", "two"),
+            ("one", "sum"),
+            ("two", "sum"),
+            ("sum", "relu"),
+            ("relu", "both"),
+            ("start", "both"),
+            ("both", "out"),
+        ],
+    )
+    random = np.random.default_rng(3)
+    kernels = {name: random.normal(size=shape).astype(np.float32) for name, shape in
+               (("one", (6, 4)), ("two", (6, 4)), ("out", (10, 3)))}  # fmt: skip
+    values = {n.id: random.normal(size=(2, *n.shape)).astype(np.float32) for n in graph}
+    path = tmp_path_factory.mktemp("nodes") / "branched.zarr"
+    return captures.write(
+        path, graph, values, also=[lambda w: [w.write_weights(n, "kernel", k) for n, k in kernels.items()]]
+    )
+
+
+class TestLines:
+    def test_the_widest_are_the_strongest_and_the_legend_counts_them(self, what):
+        drawn = 0
+        for source, target in (("conv2d", "conv2d_1"), ("conv2d_2", "dense"), ("dense", "dense_1")):
+            lines = sorted(lines_of(what, source, target), key=lambda p: p.width)
+            assert len(lines) >= 3
+            strengths = [np.abs(p.ends.weight) for p in lines]
+            assert all(a.max() <= b.min() for a, b in pairwise(strengths))
+            count = sum(map(len, strengths))
+            assert count == 240
+            total = {"conv2d_1": 2048, "dense": 4096, "dense_1": 640}[target]
+            assert f"240 of {total:,} connections" in names_of(what)[target]
+            drawn += count
+        drawn += 240 + 32
+        panel = next(p for p in what.primitives if isinstance(p, Panel) and p.name == "links")
+        assert any(isinstance(r, TextRow) and f"{drawn:,} of 10,912" in r.text for r in panel.rows)
+
+    def test_they_are_the_kernels_own_numbers(self, digits, what):
+        kernel = digits.weights("dense_1")["kernel"]
+        for lines in lines_of(what, "dense", "dense_1"):
+            assert np.array_equal(kernel[tuple(lines.ends.index.T)], lines.ends.weight)
+        left = np.sort(np.abs(kernel).ravel())[-240:]
+        drawn = np.concatenate([np.abs(p.ends.weight) for p in lines_of(what, "dense", "dense_1")])
+        np.testing.assert_array_equal(np.sort(drawn), left)
+
+    def test_of_many_weights_it_is_their_norm_with_the_sign_of_their_sum(self, digits, what):
+        kernel = digits.weights("conv2d_1")["kernel"].astype(np.float64)
+        # A cell of the flattened maps belongs to the channel that it came from.
+        flat = digits.weights("dense")["kernel"].astype(np.float64).reshape(3 * 3, 64, 64)
+        for source, target, taps in (("conv2d", "conv2d_1", kernel.reshape(9, 32, 64)), ("conv2d_2", "dense", flat)):
+            expected = np.linalg.norm(taps, axis=0) * np.sign(taps.sum(axis=0))
+            for lines in lines_of(what, source, target):
+                np.testing.assert_allclose(lines.ends.weight, expected[tuple(lines.ends.index.T)], rtol=1e-6)
+
+    def test_their_colours_follow_the_sign(self, what):
+        for lines in lines_of(what, "dense", "dense_1"):
+            warm = lines.colors[:, 0] > lines.colors[:, 2]
+            assert np.array_equal(warm, lines.ends.weight > 0)
+            order = np.argsort(np.abs(lines.ends.weight))
+            assert (np.diff(lines.colors[order, 3]) >= 0).all()
+
+    def test_they_end_at_their_balls(self, what):
+        balls = balls_of(what)
+        place = {unit: balls.points[k] for k, unit in enumerate(balls.units)}
+        for source, target in (("input", "conv2d"), ("conv2d_1", "conv2d_2"), ("dense", "dense_1")):
+            for lines in lines_of(what, source, target):
+                for points, (a, b) in zip(lines.points, lines.ends.index, strict=True):
+                    np.testing.assert_allclose(points[0], place[source, a], atol=1e-5)
+                    np.testing.assert_allclose(points[-1], place[target, b], atol=1e-5)
+
+
+class TestBalls:
+    def test_each_has_the_colour_of_its_activation(self, digits, scene):
+        for sample in (0, 3):
+            what = scene.at(scene.duration, Selection(sample=sample))
+            balls = balls_of(what)
+            value = digits.activation("dense", sample)
+            own = {unit: balls.colors[k, :3].sum() for k, (layer, unit) in enumerate(balls.units) if layer == "dense"}
+            assert sorted(own) == list(range(64))
+            bright = np.array([own[unit] for unit in range(64)])
+            # The colour map becomes lighter from dark to bright.
+            assert (np.diff(bright[np.argsort(value)]) >= -1e-6).all()
+            best = int(digits.activation("dense_1", sample).argmax())
+            ringed = [unit for k, unit in enumerate(balls.units) if balls.rings[k, 3] > 0]
+            assert ringed == [("dense_1", best)]
+
+    def test_the_pictures_and_the_scores_are_there(self, digits, what):
+        tiles = next(p for p in what.primitives if isinstance(p, Tiles))
+        assert np.array_equal(tiles.pixels[0], digits.picture("input", 0))
+        scores = next(p for p in what.primitives if isinstance(p, Labels) and p.name == "scores")
+        assert [label.lines[0].split()[0] for label in scores.labels] == list(digits.classes)
+        assert names_of(what)["conv2d"][0] == "32 channels"
+        assert "→ max_pooling2d" in names_of(what)["conv2d"]
+
+    def test_of_a_large_layer_the_most_active_are_shown(self, digits):
+        what = build(digits, most=20).at(30.0)
+        shown = {unit for layer, unit in balls_of(what).units if layer == "dense"}
+        order = np.argsort(-np.abs(digits.activation("dense", 0)), kind="stable")
+        assert shown == set(order[:20].tolist())
+        assert names_of(what)["dense"][0] == "20 of 64 neurons"
+        assert all(a in shown for lines in lines_of(what, "dense", "dense_1") for a, _ in lines.ends.index)
+
+    def test_the_forward_pass_lights_them_layer_by_layer(self, scene):
+        def lit(t: float) -> set[str]:
+            now, end = balls_of(scene.at(t)), balls_of(scene.at(scene.duration))
+            same = (now.colors == end.colors).all(axis=1)
+            layers = {layer for layer, _ in end.units}
+            return {n for n in layers if all(same[k] for k, (layer, _) in enumerate(end.units) if layer == n)}
+
+        assert lit(0.0) == set()
+        assert lit(4.05) == {"input", "conv2d", "conv2d_1"}
+        assert len(lit(8.0)) == 6
+        opacity = [lines_of(scene.at(t), "dense", "dense_1")[0].opacity for t in (0.0, 4.0, 8.0)]
+        assert opacity == [0.0, 0.0, 1.0]
+        assert scene.at(9.0).primitives[0] is scene.at(20.0).primitives[0]
+
+
+class TestPicks:
+    def test_a_ball_tells_its_exact_activation(self, digits, scene, what):
+        session = looked_at(scene)
+        balls = balls_of(what)
+        places, depth = Eye.of(session.renderer.pose(), SIZE).project(balls.points.astype(np.float64))
+        for layer, expected in (("conv2d_1", ChannelPick), ("dense", CellPick), ("dense_1", CellPick)):
+            mine = [k for k, (name, _) in enumerate(balls.units) if name == layer]
+            k = min(mine, key=lambda k: depth[k])
+            pick = pick_at(session, tuple(map(float, places[k])))
+            assert isinstance(pick, expected)
+            assert pick.layer == layer
+            found = facts(scene.stage, pick, Selection())
+            if isinstance(pick, ChannelPick):
+                mean = digits.activation(layer, 0)[..., pick.channel].mean(dtype=np.float64)
+                assert found.parts[0] == ("mean activation", str(np.float32(mean)))
+            else:
+                assert found.value == str(digits.activation(layer, 0)[pick.index])
+            marked = scene.at(scene.duration, Selection(pick=pick)).primitives
+            callout = next(p for p in marked if isinstance(p, Callout))
+            np.testing.assert_allclose(callout.marks[0].origin, balls.points[k], atol=1e-5)
+
+    def test_a_line_can_be_pointed_at(self, scene, what):
+        session = looked_at(scene)
+        lines = lines_of(what, "input", "conv2d")[-1]
+        ways = lines.points[:, 0] + (lines.points[:, 1] - lines.points[:, 0]) * np.float32(0.5)
+        places, _ = Eye.of(session.renderer.pose(), SIZE).project(ways.astype(np.float64))
+        picks = [pick_at(session, tuple(map(float, place))) for place in places]
+        meant = [LinkPick("input", "conv2d", "input", int(a), int(b)) for a, b in lines.ends.index]
+        assert all(isinstance(pick, LinkPick) and pick.source == "input" for pick in picks)
+        # Where two cross, the one on top is meant.
+        assert sum(a == b for a, b in zip(picks, meant, strict=True)) > len(picks) / 2
+
+    def test_a_pixel_of_the_picture_is_its_number(self, digits, scene, what):
+        session = looked_at(scene)
+        tiles = next(p for p in what.primitives if isinstance(p, Tiles))
+        right, up = np.array(tiles.right) * tiles.size[0], np.array(tiles.up) * tiles.size[1]
+        place = tiles.origins[0] + right * 14.5 / 28 + up * (1 - 9.5 / 28)
+        at, _ = Eye.of(session.renderer.pose(), SIZE).project(place)
+        pick = pick_at(session, tuple(map(float, at)))
+        assert pick == CellPick("input", (9, 14, 0))
+        callout = next(p for p in scene.at(scene.duration, Selection(pick=pick)).primitives if isinstance(p, Callout))
+        np.testing.assert_allclose(callout.marks[0].origin, place, atol=1e-5)
+        assert callout.rows[1].text == str(digits.activation("input", 0)[9, 14, 0])
+
+    def test_a_line_tells_from_where_to_where_its_weight_and_contribution(self, digits, scene, what):
+        lines = lines_of(what, "dense", "dense_1")[-1]
+        a, b = (int(i) for i in lines.ends.index[-1])
+        pick = LinkPick("dense", "dense_1", "dense", a, b)
+        weight, value = digits.weights("dense_1")["kernel"][a, b], digits.activation("dense", 0)[a]
+        found = facts(scene.stage, pick, Selection())
+        assert found.title == f"dense[{a}] → dense_1[{b}]"
+        assert found.parts == (
+            ("weight", str(weight)),
+            ("activation", str(value)),
+            ("contribution", str(weight * value + np.float32(0))),
+        )
+        marked = scene.at(scene.duration, Selection(pick=pick)).primitives
+        callout = next(p for p in marked if isinstance(p, Callout))
+        assert len(callout.marks) == 2
+        assert [row.text for row in callout.rows if isinstance(row, KeyRow)] == [str(v) for _, v in found.parts]
+        slice_ = facts(scene.stage, LinkPick("conv2d_2", "dense", "flatten", 5, 7), Selection())
+        kernel = digits.weights("dense")["kernel"].reshape(9, 64, 64)[:, 5, 7]
+        inputs = digits.activation("flatten", 0).reshape(9, 64)[:, 5]
+        assert slice_.parts[0] == ("norm of 9 weights", str(np.float32(np.linalg.norm(kernel.astype(np.float64)))))
+        assert float(slice_.parts[-1][1]) == pytest.approx(float((kernel * inputs).sum()), rel=1e-5)
+        assert slice_.more == ("by way of flatten",)
+
+
+class TestGraphs:
+    def test_branches_stand_beside_each_other_and_a_skip_bows_over_them(self, branched):
+        scene = build(branched, reveal={"duration": 0})
+        what = scene.at(0.0)
+        balls = balls_of(what)
+
+        def middle(layer: str) -> np.ndarray:
+            return balls.points[[k for k, (name, _) in enumerate(balls.units) if name == layer]].mean(axis=0)
+
+        assert "relu" not in {layer for layer, _ in balls.units}  # it passes on
+        assert middle("one")[0] == pytest.approx(middle("two")[0])
+        assert abs(middle("one")[1] - middle("two")[1]) > 3
+        assert middle("start")[0] < middle("one")[0] < middle("sum")[0] < middle("both")[0] < middle("out")[0]
+        drawn = {(p.ends.source, p.ends.target) for p in what.primitives if isinstance(p, Lines) and p.ends is not None}
+        assert drawn == {("start", "one"), ("start", "two"), ("both", "out")}
+        passed = [p for p in what.primitives if isinstance(p, Lines) and p.ends is None]
+        assert sorted(len(p.points) for p in passed) == [4, 4, 4, 6]
+        skip = next(p for p in passed if len(p.points) == 6)
+        top = balls.points[[k for k, (name, _) in enumerate(balls.units) if name in ("one", "two", "sum")], 1]
+        assert skip.points[..., 1].max() > top.max() or skip.points[..., 1].min() < top.min()
+        # Behind the four sums stand the six inputs.
+        links = {(k.feed.source, k.feed.target): k for k in self._links(scene)}
+        assert links["start", "both"].index.tolist() == [[k, 4 + k] for k in range(6)]
+        assert links["sum", "both"].index.tolist() == [[k, k] for k in range(4)]
+
+    @staticmethod
+    def _links(scene: Scene) -> list:
+        neurons = neurons_at(scene.stage)
+        return [links_of(scene.stage.capture, neurons, feed) for feed in neurons.feeds]
+
+    def test_pixels_that_are_flattened_first_are_neurons_of_their_own(self, tmp_path):
+        graph = chain([("image", "InputLayer", (5, 4, 1)), ("flat", "Flatten", (20,)), ("out", "Dense", (3,))])
+        random = np.random.default_rng(5)
+        values = {n.id: random.random((1, *n.shape), dtype=np.float32) for n in graph}
+        kernel = random.normal(size=(20, 3)).astype(np.float32)
+        capture = captures.write(
+            tmp_path / "flat.zarr", graph, values, also=[lambda w: w.write_weights("out", "kernel", kernel)]
+        )
+        what = build(capture).at(30.0)
+        balls = balls_of(what)
+        places = np.array([balls.points[k] for k, (layer, _) in enumerate(balls.units) if layer == "image"])
+        assert len(places) == 20
+        # Rows go down, columns to the right.
+        assert (np.diff(places.reshape(5, 4, 3)[..., 1], axis=0) < 0).all()
+        assert (np.diff(places.reshape(5, 4, 3)[..., 2], axis=1) > 0).all()
+        drawn = {(int(a), int(b)): w for p in lines_of(what, "image", "out") for (a, b), w in zip(p.ends.index, p.ends.weight)}  # fmt: skip  # noqa: B905, E501
+        assert drawn == {(a, b): kernel[a, b] for a in range(20) for b in range(3)}
+
+    @pytest.mark.parametrize(
+        ("kind", "given", "kernel", "joined"),
+        [
+            ("Conv2D", 6, (3, 3, 4, 6), 24),
+            ("Conv2D", 6, (3, 3, 2, 6), 12),
+            ("Conv2DTranspose", 6, (3, 3, 6, 4), 24),
+            ("DepthwiseConv2D", 8, (3, 3, 4, 2), 8),
+        ],
+    )
+    def test_which_channels_a_convolution_joins(self, tmp_path, kind, given, kernel, joined):
+        graph = chain([("image", "InputLayer", (5, 5, 4)), ("conv", kind, (5, 5, given))])
+        weights = np.random.default_rng(6).normal(size=kernel).astype(np.float32)
+        values = {n.id: np.ones((1, *n.shape), np.float32) for n in graph}
+        capture = captures.write(
+            tmp_path / "conv.zarr", graph, values, also=[lambda w: w.write_weights("conv", "kernel", weights)]
+        )
+        links = self._links(build(capture))[0]
+        assert links.total == joined
+        pairs = [tuple(pair) for pair in links.index.tolist()]
+        taps = weights.reshape(9, *kernel[2:])
+        for (a, b), norm in zip(pairs, links.norm, strict=True):
+            if kind == "DepthwiseConv2D":
+                assert b // 2 == a
+                expected = taps[:, a, b % 2]
+            elif kind == "Conv2DTranspose":
+                expected = taps[:, b, a]
+            else:
+                per = given // (4 // kernel[2])
+                assert a // kernel[2] == b // per
+                expected = taps[:, a % kernel[2], b]
+            assert norm == pytest.approx(np.linalg.norm(expected), rel=1e-6)
+
+    def test_what_is_no_number_is_drawn_as_such(self, branched, tmp_path):
+        values = {n.id: branched.activations(n.id).values.copy() for n in branched.graph}
+        values["one"][0, 2] = np.nan
+        capture = captures.write(tmp_path / "nan.zarr", branched.graph, values)
+        balls = balls_of(build(capture).at(30.0))
+        red, green, blue = balls.colors[balls.units.index(("one", 2)), :3]
+        assert green > 0.9 > 0.5 > max(red, blue)
+
+    def test_it_stands_alone(self):
+        with pytest.raises(SceneError, match="'nodes' fills the picture by itself"):
+            parse_scene({"format": 1, "views": [{"kind": "nodes"}, {"kind": "structure"}]})
+
+
+def test_both_signs_and_the_balls_are_seen(scene, what):
+    studio = Offscreen(SIZE, antialias=False)
+    pose = scene.overview(aspect=ASPECT)
+    picture = studio.picture(what, pose).astype(int)
+    studio.close()
+    balls = balls_of(what)
+    places, depth = Eye.of(pose, SIZE).project(balls.points.astype(np.float64))
+    assert (places > 0).all()
+    assert (places < SIZE).all()
+    apart = np.linalg.norm(places[:, np.newaxis] - places, axis=2)
+    free = ~((apart < 10) & (depth < depth[:, np.newaxis])).any(axis=1)
+    strong = free & (balls.colors[:, :3].max(axis=1) > 0.6) & np.array([layer != "input" for layer, _ in balls.units])
+    assert strong.sum() > 10
+    columns, rows = places[strong].astype(int).T
+    seen, own = picture[rows, columns], balls.colors[strong, :3]
+    alike = (seen * own).sum(axis=1) / np.linalg.norm(seen, axis=1) / np.linalg.norm(own, axis=1)
+    assert (alike > 0.93).mean() > 0.8  # lines pass before some
+    warm = (picture[..., 0] > picture[..., 2] + 40).mean()
+    cold = (picture[..., 2] > picture[..., 0] + 40).mean()
+    assert warm > 0.03
+    assert cold > 0.02
+    assert not colormap("ember-ice").table[128].max() > 40  # zero is as dark as the ground
