@@ -18,7 +18,7 @@ from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import EdgePick, Quantity, Selection
-from nnviz3d.scene.stage import head_of
+from nnviz3d.scene.stage import head_of, is_classifier
 
 _SLOW = ("import", "load", "trace")
 """Stages that a kept worker goes through once."""
@@ -140,12 +140,15 @@ class Session:
             self.select(target=target)
             return
         stage = self.scene.stage
-        words = f"Explaining {stage.name_of(target)} for"
+        named = stage.capture.classes is not None and is_classifier(stage.capture, target.output)
+        words = (
+            f"Explaining class {stage.name_of(target)!r} for" if named else f"Explaining {stage.name_of(target)} for"
+        )
         if not self._ask(self.chosen, Insights(targets=(target.text,)), {"target": target}, words):
-            named = target.index if target.output == head_of(stage.graph) else target.text
+            option = target.index if target.output == head_of(stage.graph) else target.text
             raise UserError(
                 f"{stage.capture.path.name} does not explain {stage.name_of(target)}; capture the model with "
-                f"--class {named}."
+                f"--class {option}."
             )
 
     def show(self, quantity: Quantity) -> None:

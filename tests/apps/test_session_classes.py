@@ -99,7 +99,7 @@ def test_a_class_that_was_not_captured_is_asked_for_and_shown(session, worker):
     assert {found.target.index for found in session.targets} == {1, 4}
     worker.may_go_on.clear()
     session.explain(cat)
-    assert (session.busy, session.sought) == ("Explaining cat for sample 0", cat)
+    assert (session.busy, session.sought) == ("Explaining class 'cat' for sample 0", cat)
     assert session.selection.target is None, "what is shown stays until the answer is there"
     worker.may_go_on.set()
     settle(session)

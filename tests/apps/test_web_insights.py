@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.scene.colors import score
 from tests.apps.conftest import Served
-from tests.apps.test_web import changed, looking, still, text
+from tests.apps.test_web import changed, looking, still, text, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -60,3 +67,48 @@ def test_another_class_and_another_method_give_other_maps(chromium: Browser, dec
         choose(page, "method", "Occlusion")
         changed(page, second)
         assert "Occlusion" in text(page, "#insights")
+
+
+def last_run(server: Served) -> Capture:
+    """What the model has computed last for a running server, which holds it open."""
+    held = {link.resolve() for link in Path(f"/proc/{server.process.pid}/fd").iterdir()}
+    return open_capture(max(path for path in held if path.name.startswith("live-")))
+
+
+@pytest.mark.tensorflow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what the server holds open is read from /proc")
+def test_a_class_that_was_not_captured_is_explained_while_one_waits(chromium: Browser, gradients: Served, tmp_path):
+    with looking(chromium, gradients) as page:
+        choose(page, "quantity", "Gradient of the score")
+        before = still(page)
+        page.locator(".field:has(#explained) .v-field").click()
+        page.keyboard.type("6")
+        page.keyboard.press("Enter")
+        wait_until(lambda: page.locator("#busy").count() == 1, "it says what is waited for")
+        wait_until(lambda: "6 · " in text(page, "#insights"), "the class is shown")
+        assert page.locator("#busy").count() == 0
+        changed(page, before)
+        shown, fresh = last_run(gradients), tmp_path / "fresh.zarr"
+        words = ["--input", shown.sample_name(0), "--class", "6", "--gradients", "-o", str(fresh)]
+        subprocess.run([sys.executable, "-m", "nnviz3d", "capture", str(bundled("digits.keras")), *words], check=True)
+        (alone,) = open_capture(fresh).insights().targets
+        assert f"6 · {score(alone.probability)}" in text(page, "#insights")
+        for node in shown.graph:
+            expected = open_capture(fresh).insights().gradient(node.id, alone.target)
+            assert expected is not None
+            assert expected.any(), "a layer of gradients that are all zero would prove little"
+            assert np.array_equal(shown.insights().gradient(node.id, alone.target), expected), node.id
+
+
+def test_the_difference_of_two_samples_is_that_from_the_one_before(chromium: Browser, gradients: Served):
+    with looking(chromium, gradients) as page:
+        assert page.locator("#against").count() == 0
+        first = still(page)
+        choose(page, "quantity", "Difference")
+        second = changed(page, first)
+        assert "digits:18" in page.locator(".field:has(#against)").inner_text()
+        page.locator("#view").click(position={"x": 20, "y": 600})
+        page.keyboard.press("ArrowRight")
+        changed(page, second)
+        wait_until(lambda: text(page, "#sample").startswith("digits:18"), "the other one is shown")
+        assert "digits:7" in page.locator(".field:has(#against)").inner_text()

@@ -135,7 +135,13 @@ def _field(name: str, title: str, **more: Any) -> Any:
 
 def _search(key: str, items: str, label: str, **more: Any) -> None:
     """Make a field that is typed into to find one of many."""
-    found_by = ("['raw.name']",)
     v.VAutocomplete(
-        v_model=(key,), items=(items,), filter_keys=found_by, id=key, aria_label=label, auto_select_first=True, **more
+        v_model=(key,),
+        items=(items,),
+        filter_keys=("['raw.name']",),
+        id=key,
+        aria_label=label,
+        auto_select_first=True,
+        click="$event.target.select?.()",  # so that what is typed takes the place of what stands there
+        **more,
     )
