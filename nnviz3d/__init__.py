@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnviz3d import capture as capture
+    from nnviz3d.capture.recorder import TrainingRecorder as TrainingRecorder
     from nnviz3d.data.capture import Capture as Capture
     from nnviz3d.data.capture import open_capture as open_capture
     from nnviz3d.data.request import Insights as Insights
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
     from nnviz3d.viewing.looking import snapshot as snapshot
 
 __version__ = "0.1.0"
-__all__ = ["Capture", "Insights", "capture", "open_capture", "record", "serve", "show", "snapshot"]
+__all__ = ["Capture", "Insights", "TrainingRecorder", "capture", "open_capture", "record", "serve", "show", "snapshot"]
 
 # Looked up on first use, so that importing the package, and `nnviz3d --help`, loads nothing.
 _HOMES = {
     "Capture": "nnviz3d.data.capture",
     "Insights": "nnviz3d.data.request",
+    "TrainingRecorder": "nnviz3d.capture.recorder",
     "open_capture": "nnviz3d.data.capture",
     **dict.fromkeys(("record", "serve", "show", "snapshot"), "nnviz3d.viewing.looking"),
 }

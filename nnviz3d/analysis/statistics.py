@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 BINS = 32
 """Bars of a histogram."""
 
-_SATURATED: dict[str, tuple[Callable[[NDArray[Any]], NDArray[np.bool_]], str]] = {
-    "sigmoid": (lambda v: np.abs(v - 0.5) > 0.49, "below 0.01 or above 0.99"),
+_SATURATED: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "sigmoid": (lambda v: abs(v - 0.5) > 0.49, "below 0.01 or above 0.99"),
     "hard_sigmoid": (lambda v: (v <= 0) | (v >= 1), "0 or 1"),
-    "tanh": (lambda v: np.abs(v) > 0.98, "beyond ±0.98"),
-    "hard_tanh": (lambda v: np.abs(v) >= 1, "−1 or 1"),
+    "tanh": (lambda v: abs(v) > 0.98, "beyond ±0.98"),
+    "hard_tanh": (lambda v: abs(v) >= 1, "−1 or 1"),
     "relu6": (lambda v: v >= 6, "6"),
 }
-"""By activation function: where its output hardly changes any more with its input, and the same in words."""
+"""By activation function: where its output hardly changes any more with its input, and the same in words.
+
+The rules are of operators alone, so that they serve arrays of any library."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +96,12 @@ def saturation_rule(activation: str | None) -> str | None:
     """Say which outputs of an activation function count as saturated; `None` where `saturated` is."""
     rule = _SATURATED.get(activation or "")
     return None if rule is None else rule[1]
+
+
+def saturates(activation: str | None) -> Callable[[Any], Any] | None:
+    """Return what tells of each number of an array, NumPy's or another, whether it is saturated, as `saturation_rule`."""
+    rule = _SATURATED.get(activation or "")
+    return None if rule is None else rule[0]
 
 
 def _histogram(finite: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -31,11 +31,11 @@ def write_weights(writer: CaptureWriter, described: DescribedModel, *, everythin
         variables = operation.weights
         if not everything and sum(math.prod(v.shape) for v in variables) > SMALL:
             continue
-        for name, variable in _named(variables).items():
+        for name, variable in named_variables(variables).items():
             writer.write_weights(node.path, name, viewed(tf.convert_to_tensor(variable)))
 
 
-def _named(variables: list[Any]) -> dict[str, Any]:
+def named_variables(variables: list[Any]) -> dict[str, Any]:
     """Name variables by their last part, ``kernel``; where that is not enough, by as many parts as it takes."""
     named: dict[str, Any] = {}
     short = [v.name for v in variables]

@@ -1,0 +1,204 @@
+"""Runs a model in training on its probe samples, and leaves no trace of it in the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from nnviz3d.analysis.statistics import saturates
+from nnviz3d.capture.activations import RandomWatch
+from nnviz3d.capture.describe import DescribedModel, describe
+from nnviz3d.capture.graph import Inputs, open_model
+from nnviz3d.capture.live import keep
+from nnviz3d.data.training import STATISTICS, Packing
+from nnviz3d.data.words import reason
+
+_MEASURED = ("mean", "std", "zeros", "saturated", "nonfinite_activations")
+MOST_NUMBERS = 2**24
+"""How many numbers the probe samples may give together: there are fewer of them where one gives many."""
+
+Loss = Callable[[Any, Any], Any]
+"""From targets and what the model gave for them to one number."""
+
+
+class Probe:
+    """Probe samples, and the model as a function of them: without dropout, and with the weights as they are when asked.
+
+    Parameters
+    ----------
+    model
+        A built model.
+    x, y
+        Samples as the model is fed them, and their targets, both ``(n, ...)``, nested as the model wants them. Without
+        targets there are no gradients.
+    loss
+        What gradients are of; by default the loss that the model was compiled with.
+
+    Attributes
+    ----------
+    arrays
+        What each input of the graph is fed, ``(n, *shape)``.
+    described
+        The model's graph.
+    activations, gradients
+        How what `tensors` gives is packed; gradients are empty where there are none.
+    note
+        Why there are no gradients, as a sentence; empty if there are.
+
+    Raises
+    ------
+    ModelError, SampleError
+        If the model cannot be traced, or the samples do not fit it.
+    """
+
+    def __init__(self, model: keras.Model, x: Any, y: Any, loss: Loss | None = None) -> None:
+        self._model = model
+        self.x, self.y, self._loss = x, y, loss
+        with self._untouched():
+            kept = keep(model, x)
+            samples = kept.samples(kept.sources)
+            inputs, self.count = kept.traced.inputs, len(samples)
+            self.described = self._described(inputs, samples.arrays)
+            fit = max(1, MOST_NUMBERS // max(1, sum(node.size for node in self.described.graph)))
+            if fit < self.count:
+                self.count = fit
+                self.described = self._described(inputs, samples.arrays)
+            self.arrays = [array[: self.count] for array in samples.arrays]
+            self._pack = inputs.pack
+            spec = model.compute_output_spec(self._pack(self.described.program.inputs))
+            self._answer = keras.tree.map_structure(lambda _: 0, spec)
+        self._inputs = [tf.constant(a, s.dtype) for a, s in zip(self.arrays, inputs.specs, strict=True)]
+        self._targets = keras.tree.map_structure(lambda t: tf.constant(np.asarray(t)[: self.count]), y)
+        self._statistics = tf.function(self._measure, autograph=False, jit_compile=False)
+        self.note = ""
+        self._with_gradients = y is not None and (loss is not None or getattr(model, "compiled", False))
+        self._compile()
+        self.activations, self.gradients = self._packings()
+
+    def statistics(self, layers: NDArray[np.float32]) -> None:
+        """Fill what tells of activations into ``(L, K)``."""
+        with self._untouched():
+            found = np.asarray(self._statistics(self._inputs))
+        layers[:, [STATISTICS.index(name) for name in _MEASURED]] = found
+
+    def tensors(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return all activations and all gradients of the loss by them, a row of each packing."""
+        activations, gradients = self._run()
+        return self.activations.pack(activations.values()), self.gradients.pack(gradients.values())
+
+    def _described(self, inputs: Inputs, arrays: Sequence[NDArray[Any]]) -> DescribedModel:
+        """Trace the model for just so many samples: one that was built on batches says of which size they were."""
+        specs = (
+            replace(spec, shape=tuple(array.shape[1:]), batch=self.count)
+            for spec, array in zip(inputs.specs, arrays, strict=True)
+        )
+        return describe(open_model(self._model, replace(inputs, specs=tuple(specs))), self._model.name)
+
+    def _compile(self) -> None:
+        self._function = tf.function(self._pass, autograph=False, jit_compile=False)
+
+    def _packings(self) -> tuple[Packing, Packing]:
+        if self._with_gradients:
+            try:
+                return self._shapes(*self._run())
+            except Exception as error:  # noqa: BLE001 - the user's loss may fail in any way outside of training
+                self.note = f"There are no gradients by the probe samples: {reason(error)}"
+                self._with_gradients = False
+                self._compile()
+        else:
+            self.note = "There are no gradients by the probe samples: neither a loss nor targets were given for them."
+        return self._shapes(*self._run())
+
+    @staticmethod
+    def _shapes(*found: dict[tuple[str, str], Any]) -> tuple[Packing, Packing]:
+        first, second = (
+            Packing(tuple((node, k, tuple(t.shape)) for (node, k), t in tensors.items())) for tensors in found
+        )
+        return first, second
+
+    def _run(self) -> tuple[dict[tuple[str, str], Any], dict[tuple[str, str], Any]]:
+        with self._untouched():
+            activations, gradients = self._function(self._inputs, self._targets)
+        keys = [key for key in self._places() if key in activations]
+        return (
+            {key: activations[key] for key in keys},
+            {key: gradients[key] for key in keys if key in gradients},
+        )
+
+    def _places(self) -> Iterator[tuple[str, str]]:
+        for node in self.described.graph:
+            yield from ((node.id, str(k)) for k in range(len(node.shapes)))
+
+    def _pass(self, inputs: Sequence[Any], targets: Any) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        results = self.described.program.run(inputs)
+        numbers = {
+            (node, str(k)): tensor
+            for node, position in self.described.calls.items()
+            for k, tensor in enumerate(results[position])
+            if _is_numbers(tensor) and tensor.shape.rank and tensor.shape[0] == self.count
+        }
+        if not self._with_gradients:
+            return _as_floats(numbers), {}
+        leaves = [results[position][k] for position, k in self.described.program.outputs]
+        loss = self._loss_of(inputs, targets, keras.tree.pack_sequence_as(self._answer, leaves))
+        real = {key: tensor for key, tensor in numbers.items() if tensor.dtype.is_floating}
+        # Not a gradient tape: it would leave out what follows from frozen weights alone.
+        slopes = tf.gradients(loss, list(real.values()), unconnected_gradients="zero")
+        return _as_floats(numbers), _as_floats(dict(zip(real, slopes, strict=True)))
+
+    def _loss_of(self, inputs: Sequence[Any], targets: Any, answer: Any) -> Any:
+        if self._loss is not None:
+            return tf.reduce_mean(self._loss(targets, answer))
+        return self._model.compute_loss(x=self._pack(inputs), y=targets, y_pred=answer, sample_weight=None)
+
+    def _measure(self, inputs: Sequence[Any]) -> Any:
+        results = self.described.program.run(inputs)
+        rows = []
+        for node in self.described.graph:
+            tensors = results[self.described.calls[node.id]]
+            tensor: Any = tensors[0] if tensors else None
+            measurable = _is_numbers(tensor) and tensor.dtype.is_floating
+            rows.append(_statistics(tf.cast(tensor, tf.float32), node.activation) if measurable else _NOTHING)
+        return tf.stack(rows)
+
+    @contextmanager
+    def _untouched(self) -> Iterator[None]:
+        """Put back what a pass may move in a model: its random generators, and metrics that its loss keeps."""
+        counters = [variable for metric in self._model.metrics for variable in metric.variables]
+        before = [np.asarray(variable) for variable in counters]
+        with RandomWatch(self._model):
+            try:
+                yield
+            finally:
+                for variable, value in zip(counters, before, strict=True):
+                    variable.assign(value)
+
+
+_NOTHING = [np.nan] * len(_MEASURED)
+
+
+def _statistics(tensor: Any, activation: str | None) -> Any:
+    """Measure a float32 tensor; the order is that of `_MEASURED`."""
+    finite = tf.math.is_finite(tensor)
+    count = tf.cast(tf.math.count_nonzero(finite), tf.float32)
+    mean = tf.reduce_sum(tf.where(finite, tensor, 0.0)) / count
+    std = tf.sqrt(tf.reduce_sum(tf.where(finite, tf.square(tensor - mean), 0.0)) / count)
+    zeros = tf.reduce_mean(tf.cast(tf.equal(tensor, 0.0), tf.float32))
+    rule = saturates(activation)
+    saturated = tf.constant(np.nan) if rule is None else tf.reduce_mean(tf.cast(rule(tensor), tf.float32))
+    return tf.stack([mean, std, zeros, saturated, tf.cast(tf.size(tensor), tf.float32) - count])
+
+
+def _is_numbers(tensor: Any) -> bool:
+    return isinstance(tensor, tf.Tensor) and not tensor.dtype.is_complex and tensor.dtype != tf.string
+
+
+def _as_floats(tensors: dict[Any, Any]) -> dict[Any, Any]:
+    return {key: tf.cast(tensor, tf.float32) for key, tensor in tensors.items()}

@@ -1,0 +1,277 @@
+"""Records a training while it goes on: a callback for `fit`, and a step for loops of one's own."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from nnviz3d.capture.probe import Loss
+from nnviz3d.capture.recording import Recording
+from nnviz3d.capture.tap import Held, Tap
+from nnviz3d.data.writer import check_destination
+from nnviz3d.errors import ModelError, SampleError, UserError
+
+FIRST = 8
+"""How many samples of the first batch are the probe samples where none are given."""
+
+
+class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    """Writes into a capture what happens in a training, step by step, without a change to the training.
+
+    >>> model.fit(x, y, callbacks=[nnviz3d.TrainingRecorder("run.zarr", every=10)])
+    >>> nnviz3d.open_capture("run.zarr").training.statistic("gradient_norm")  # in another process, at any time
+
+    The first step is recorded, and every step whose number is a multiple of `every`; steps count from 1, over all calls
+    of `fit`. Where several steps are made in one execution (``steps_per_execution``) it is the last one of those among
+    which such a step is. What is recorded of a step is described at `nnviz3d.data.training.Training`.
+
+    Same seeds give the same weights, bit for bit, with the recorder and without. The copies that it makes take twice the
+    memory of the trainable weights.
+
+    Parameters
+    ----------
+    path
+        The capture to write, ``*.zarr``; an earlier capture there is replaced when the first step is recorded. It can be
+        read from then on, also after Ctrl-C or worse.
+    every
+        How many steps from one record to the next.
+    probes
+        The samples whose activations, and whose loss's gradients by them, are recorded: ``(x, y)``, as `fit` takes
+        batches, or ``(x, None)``, which have no gradients; or how many samples of the first batch to take, by default 8.
+        0 for none: nothing is then told of activations. They are fewer where one has very many activations.
+    probes_every
+        How many steps from one record of the probe samples' tensors to the next; at recorded steps only.
+    weights_every
+        How many steps from one record of all weights to the next; at recorded steps only.
+    classes
+        Names of the classes.
+    loss
+        For loops of one's own: a function of targets and answers whose mean is differentiated by the probe samples'
+        activations. By default what the model was compiled with.
+
+    Raises
+    ------
+    UserError
+        If the capture cannot be written there, or a number makes no sense.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        every: int = 10,
+        probes: int | tuple[Any, Any] | None = None,
+        *,
+        probes_every: int = 100,
+        weights_every: int = 500,
+        classes: Iterable[str] | None = None,
+        loss: Loss | None = None,
+    ) -> None:
+        super().__init__()
+        self.path = Path(path)
+        _check_folder(self.path)
+        for name, number in (("every", every), ("probes_every", probes_every), ("weights_every", weights_every)):
+            if not isinstance(number, int) or number < 1:
+                raise UserError(f"{name} is a number of steps, 1 or more; got {number!r}.")
+        self._intervals = {"steps": every, "probes": probes_every, "weights": weights_every}
+        self._take, self._given = _read_probes(probes)
+        self._classes = tuple(map(str, classes)) if classes is not None else None
+        self._loss = loss
+        self._step = 0
+        self._epoch = 0
+        self._due = False
+        self._last = dict.fromkeys(self._intervals, 0)
+        self._tap: Tap | None = None
+        self._own: dict[int, Held] = {}
+        self._recording: Recording | None = None
+        self._stopped = False
+
+    def set_model(self, model: keras.Model) -> None:
+        """Get ready to record this model; Keras calls it."""
+        self._follow(model)
+        if self._tap is None:
+            self._tap = Tap(model, self._take)
+        self._tap.open()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Take note of the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Ask for copies if one of the next steps is to be recorded."""
+        due = self._is_due("steps", self._step + self.model.steps_per_execution)
+        if due != self._due:
+            self._due = due
+            self._opened.on.assign(due)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Record the step that was made."""
+        tap = self._opened
+        # An epoch's last execution may hold fewer steps than the others.
+        self._step = int(tap.steps) if self.model.steps_per_execution > 1 else self._step + 1
+        if not self._due or not self._is_due("steps", self._step):
+            return
+        probes = self._given or (tap.batch.read() if tap.batch is not None else None)
+        scalars = {"epoch": self._epoch, "loss": float(tap.loss), "learning_rate": float(tap.rate)}
+        self._record(tap.held, probes, scalars, dict(logs or {}), factor=float(tap.factor))
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Leave the model as it was."""
+        self._opened.close()
+        self.close()
+
+    def step(
+        self,
+        model: keras.Model,
+        x: Any,
+        y: Any = None,
+        *,
+        loss: Any = None,
+        grads: Sequence[Any] | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        learning_rate: float | None = None,
+        epoch: int = 0,
+    ) -> None:
+        """Count a step of a loop of one's own, after its update, and record it if it is its turn.
+
+        Nothing but this call tells of steps, so that each has to be told. Update ratios are known from the second step
+        on: what the weights were before the first is not.
+
+        Parameters
+        ----------
+        x, y
+            The batch. The first one gives the probe samples if none were given.
+        loss
+            Its loss.
+        grads
+            Unscaled gradients, one for each of ``model.trainable_variables``; without them there are no gradient norms.
+        metrics
+            What else to keep, by name; the same names with each step.
+        learning_rate
+            By default that of the optimizer that the model was compiled with, if it was.
+        """
+        self._follow(model)
+        self._step += 1
+        variables = model.trainable_variables
+        if self._is_due("steps", self._step):
+            if grads is not None and len(grads) != len(variables):
+                raise ModelError(
+                    f"grads holds {len(grads)} gradients, but the model has {len(variables)} trainable variables; give "
+                    "one for each."
+                )
+            ratios = bool(self._own)
+            self._remember(variables, before=not ratios)
+            for variable, gradient in zip(variables, grads or (), strict=bool(grads)):
+                held = self._own[id(variable)].gradient
+                held.assign(tf.zeros_like(held) if gradient is None else tf.convert_to_tensor(gradient))
+            probes = self._given or (self._first_of(x, y) if self._take else None)
+            optimizer = getattr(model, "optimizer", None)
+            rate = getattr(optimizer, "learning_rate", np.nan) if learning_rate is None else learning_rate
+            scalars = {
+                "epoch": epoch,
+                "loss": np.nan if loss is None else float(loss),
+                "learning_rate": float(rate),
+            }
+            told = {name: float(value) for name, value in (metrics or {}).items()}
+            self._record(self._own, probes, scalars, told, gradients=grads is not None, ratios=ratios)
+        if self._is_due("steps", self._step + 1):
+            self._remember(variables, before=True)
+
+    def close(self) -> None:
+        """Say in the capture that nothing more will come; after loops of one's own. More may come all the same."""
+        if self._recording is not None and not self._stopped:
+            self._recording.finish()
+
+    @property
+    def _opened(self) -> Tap:
+        if self._tap is None:
+            raise ModelError("TrainingRecorder has no model yet; hand it to fit among callbacks, or call its step().")
+        return self._tap
+
+    def _follow(self, model: keras.Model) -> None:
+        if not isinstance(model, keras.Model):
+            raise ModelError(f"Expected a Keras model, got {type(model).__name__}.")
+        if self.model is not None and self.model is not model:
+            raise ModelError(
+                f"{self.path} records {self.model.name!r}; give {model.name!r} a TrainingRecorder of its own."
+            )
+        super().set_model(model)
+
+    def _is_due(self, what: str, step: int) -> bool:
+        """Whether the first step, or a multiple of the interval, came after the last record and up to this step."""
+        last, every = self._last[what], self._intervals[what]
+        return not self._stopped and (last == 0 or step // every > last // every)
+
+    def _record(
+        self,
+        held: Mapping[int, Held],
+        probes: tuple[Any, Any] | None,
+        scalars: Mapping[str, float],
+        metrics: Mapping[str, float],
+        *,
+        factor: float = 1.0,
+        gradients: bool = True,
+        ratios: bool = True,
+    ) -> None:
+        due = {what: self._is_due(what, self._step) for what in self._intervals}
+        try:
+            if self._recording is None:
+                self._recording = Recording(
+                    self.path, self.model, held, probes, tuple(metrics), classes=self._classes, loss=self._loss
+                )
+                for note in self._recording.notes:
+                    warnings.warn(note, stacklevel=2)
+            self._recording.write(
+                {"step": self._step, **scalars},
+                metrics,
+                factor=factor,
+                gradients=gradients,
+                ratios=ratios,
+                probes=due["probes"],
+                weights=due["weights"],
+            )
+        except OSError as error:  # a full disk must not cost somebody the training itself
+            self._stopped = True
+            warnings.warn(
+                f"Nothing more of the training is recorded from step {self._step} on: {error.strerror or error}.",
+                stacklevel=2,
+            )
+        self._last.update({what: self._step for what, is_due in due.items() if is_due})
+
+    def _remember(self, variables: Sequence[Any], *, before: bool) -> None:
+        """Make room for variables, and copy what they are, if it is before an update that will be recorded."""
+        for variable in variables:
+            if id(variable) not in self._own:
+                self._own[id(variable)] = Held.room_for(variable)
+            if before:
+                self._own[id(variable)].before.assign(variable.value)
+
+    def _first_of(self, x: Any, y: Any) -> tuple[Any, Any]:
+        first_x, first_y = keras.tree.map_structure(
+            lambda t: None if t is None else np.asarray(t)[: self._take], (x, y)
+        )
+        return first_x, first_y
+
+
+def _check_folder(path: Path) -> None:
+    if path.name.endswith(".zip"):
+        raise UserError(f"A training is recorded into a folder, RUN.zarr; got {path.name!r}.")
+    check_destination(path)
+
+
+def _read_probes(probes: int | tuple[Any, Any] | None) -> tuple[int, tuple[Any, Any] | None]:
+    """Return how many samples to take of the first batch, or those that are given."""
+    if probes is None:
+        return FIRST, None
+    if isinstance(probes, int):
+        if probes < 0:
+            raise UserError(f"probes is how many samples of the first batch to take, 0 or more; got {probes}.")
+        return probes, None
+    if not isinstance(probes, tuple) or len(probes) != 2:
+        raise SampleError("probes is a pair (x, y) of samples and targets, or how many of the first batch to take.")
+    return 0, probes

@@ -1,0 +1,98 @@
+"""Trains the digits network plainly and recorded, in turns; prints seconds for each step, and what memory grew by."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+import keras
+import numpy as np
+from keras import layers
+
+from nnviz3d import TrainingRecorder
+from tests.benchmarks.timing import interleaved
+
+BATCH = 128
+SKIPPED, COUNTED = 3, 40
+"""Steps: while the first ones run, Keras compiles the step and the recorder opens its capture."""
+
+
+class Watch(keras.callbacks.Callback):
+    """Times the steps that count; asks for memory at two of them."""
+
+    def __init__(self, marks=()):
+        super().__init__()
+        self.step, self.marks, self.memory, self.seconds = 0, marks, [], 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        if self.step == SKIPPED:
+            self.since = time.perf_counter()
+        if self.step == SKIPPED + COUNTED:
+            self.seconds = (time.perf_counter() - self.since) / COUNTED
+        if self.step in self.marks:
+            self.memory.append(megabytes())
+
+
+def megabytes():
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def network():
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def fit(recorder, steps, batch=BATCH, marks=()):
+    """Fit on random pixels; they cost what digits cost."""
+    rng = np.random.default_rng(0)
+    rows = batch * min(steps, 100)
+    x, y = rng.random((rows, 28, 28, 1), np.float32), rng.integers(0, 10, rows)
+    watch = Watch(marks)
+    callbacks = [*([recorder] if recorder else []), watch]  # the recorder first, so that its work is in the time
+    network().fit(x, y, batch_size=batch, epochs=-(-steps // 100), verbose=0, callbacks=callbacks)
+    return watch
+
+
+def main(folder, rounds, steps):
+    seconds = {"plain": [], "every 10": [], "every 1": []}
+
+    def act(name, every):
+        def run(k):
+            recorder = TrainingRecorder(folder / "run.zarr", every=every) if every else None
+            found = fit(recorder, SKIPPED + COUNTED).seconds
+            if k >= 0:
+                seconds[name].append(found)
+
+        return run
+
+    interleaved(
+        {"plain": act("plain", 0), "every 10": act("every 10", 10), "every 1": act("every 1", 1)}, rounds, warm=0
+    )
+    # In small batches, because only the number of steps matters to what is kept of them.
+    recorder = TrainingRecorder(folder / "run.zarr", every=1)
+    memory = fit(recorder, steps, batch=16, marks=(steps // 4, steps)).memory
+    medians = {name: float(np.median(found)) for name, found in seconds.items()}
+    print(json.dumps({"seconds": medians, "megabytes": memory, "steps": steps}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,320 @@
+"""A recorder tells truly what happens in a training, and changes nothing in it."""
+
+import random
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from nnviz3d import TrainingRecorder
+from nnviz3d.data.capture import open_capture
+from nnviz3d.errors import ModelError, SampleError, UserError
+
+N, BATCH = 40, 8
+MODES = {
+    "compiled": {"run_eagerly": False},
+    "jit": {"run_eagerly": False, "jit_compile": True},
+    "eager": {},
+    "several steps": {"run_eagerly": False, "steps_per_execution": 2},
+    "scaled": {"run_eagerly": False, "scaled": True},
+}
+
+
+@pytest.fixture(autouse=True)
+def _policy():
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def data():
+    rng = np.random.default_rng(5)
+    return rng.normal(size=(N, 6, 6, 1)).astype("f4"), rng.integers(0, 3, N)
+
+
+def build(*, dropout=True, built=True):
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(2)
+    return keras.Sequential(
+        [
+            *([keras.Input((6, 6, 1), name="image")] if built else []),
+            layers.Conv2D(4, 3, activation="relu", name="conv"),
+            layers.BatchNormalization(name="norm"),
+            layers.Flatten(name="flatten"),
+            layers.Dropout(0.4 if dropout else 0.0, name="dropout"),
+            layers.Dense(5, activation="tanh", name="hidden"),
+            layers.Dense(3, name="scores"),
+        ]
+    )
+
+
+def compiled(model, *, scaled=False, rate=0.01, **options):
+    optimizer = keras.optimizers.Adam(rate)
+    if scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1024.0)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, metrics=["accuracy"], **{"jit_compile": False, "run_eagerly": True, **options})
+    return model
+
+
+def fit(model, callbacks=(), *, epochs=2, shuffle=True):
+    return model.fit(*data(), batch_size=BATCH, epochs=epochs, verbose=0, callbacks=list(callbacks), shuffle=shuffle)
+
+
+def numbers(model):
+    return [np.asarray(v) for v in (*model.weights, *model.optimizer.variables)]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_training_is_the_same_with_it_and_without(tmp_path, mode):
+    ends = []
+    for recorder in (None, TrainingRecorder(tmp_path / "run.zarr", every=2, probes_every=3, weights_every=4)):
+        if "scaled" in MODES[mode]:
+            keras.config.set_dtype_policy("mixed_float16")
+        model = compiled(build(built=False), **MODES[mode])
+        history = fit(model, [] if recorder is None else [recorder])
+        ends.append((numbers(model), history.history, random.getstate(), np.random.get_state()[1].tolist()))  # noqa: NPY002
+    (plain, *others), (recorded, *same) = ends
+    assert all(np.array_equal(a, b) for a, b in zip(plain, recorded, strict=True))
+    assert others == same
+    training = open_capture(tmp_path / "run.zarr").training
+    assert training.finished
+    assert training.steps.tolist() == ([2, 4, 7, 9, 10] if "several steps" in mode else [1, 2, 4, 6, 8, 10])
+    assert np.isfinite(training.loss).all()
+    assert np.isfinite(training.statistic("gradient_norm")[:, training.layers.index("hidden")]).all()
+
+
+class Spy(keras.callbacks.Callback):
+    """Keeps what the recorder holds, and what the weights were before."""
+
+    def __init__(self, recorder):
+        super().__init__()
+        self.recorder = recorder
+        self.before, self.gradients, self.after = [], [], []
+
+    def weights(self):
+        return [np.asarray(v) for v in self.model.weights]
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.before.append(self.weights())
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.after.append([np.asarray(v) for v in self.model.trainable_variables])
+        held = self.recorder._tap.held
+        factor = float(self.recorder._tap.factor)
+        self.gradients.append([held[id(v)].gradient.numpy() / factor for v in self.model.trainable_variables])
+
+
+@pytest.mark.parametrize("mode", ["compiled", "jit", "eager", "scaled"])
+def test_gradients_norms_and_ratios_are_what_they_are_by_definition(tmp_path, mode):
+    if mode == "scaled":
+        keras.config.set_dtype_policy("mixed_float16")
+    model = compiled(build(dropout=False), **MODES[mode])
+    recorder = TrainingRecorder(tmp_path / "run.zarr", every=1)
+    spy = Spy(recorder)
+    fit(model, [recorder, spy], epochs=1, shuffle=False)
+    training = open_capture(tmp_path / "run.zarr").training
+    x, y = data()
+    names = [v.path.split("/")[-2] for v in model.trainable_variables]
+    tolerance = 1e-2 if mode == "scaled" else 1e-5  # half floats round as they please; the scale would show as 1024
+    for step, (before, recorded, after) in enumerate(zip(spy.before, spy.gradients, spy.after, strict=True)):
+        model.set_weights(before)
+        part = slice(step * BATCH, (step + 1) * BATCH)
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(x=x[part], y=y[part], y_pred=model(x[part], training=True))
+        expected = [np.asarray(g) for g in tape.gradient(loss, [v.value for v in model.trainable_variables])]
+        whole = np.linalg.norm(np.concatenate([g.ravel() for g in expected]))
+        for a, b, name in zip(recorded, expected, names, strict=True):
+            # A bias before batch normalization has no gradient but rounding.
+            assert np.linalg.norm(a - b) <= tolerance * max(np.linalg.norm(b), 0.01 * whole), name
+        assert training.loss[step] == pytest.approx(float(loss), rel=tolerance)
+        model.set_weights(before)
+        first = [np.asarray(v) for v in model.trainable_variables]
+        for i, layer in enumerate(training.layers):
+            own = [k for k, name in enumerate(names) if name == layer]
+            found = dict(zip(training.statistics, training.series[step, i].tolist(), strict=True))
+            if not own:
+                assert np.isnan([found["gradient_norm"], found["weight_norm"], found["update_ratio"]]).all()
+                continue
+
+            def norm(tensors, own=own):
+                return np.linalg.norm(np.concatenate([tensors[k].ravel() for k in own]).astype("f8"))
+
+            changes = [a.astype("f8") - b for a, b in zip(after, first, strict=True)]
+            assert found["gradient_norm"] == pytest.approx(norm(recorded), rel=1e-5)
+            assert found["weight_norm"] == pytest.approx(norm(after), rel=1e-6)
+            assert found["update_ratio"] == pytest.approx(norm(changes) / norm(first), rel=1e-4)
+            assert found["nonfinite_gradients"] == found["nonfinite_weights"] == 0
+        kernel = recorded[0]
+        channels = training.channel_gradients("conv")[step]
+        assert np.allclose(channels, np.sqrt((kernel.astype("f8") ** 2).sum((0, 1, 2))), rtol=1e-5)
+    assert training.learning_rate.tolist() == pytest.approx([0.01] * len(training))
+
+
+def test_probe_samples_tell_what_the_model_gives_for_them(tmp_path):
+    model = compiled(build())
+    x, y = data()
+    recorder = TrainingRecorder(tmp_path / "run.zarr", probes=(x[:3], y[:3]), probes_every=5, classes="abc")
+    fit(model, [recorder], epochs=1)
+    capture = open_capture(tmp_path / "run.zarr")
+    training = capture.training
+    assert capture.committed == training.probes == 3
+    assert capture.labels.tolist() == y[:3].tolist()
+    assert capture.classes == ("a", "b", "c")
+    assert np.array_equal(capture.input("image", 1), x[1])
+    assert training.steps.tolist() == [1], "5 steps of every 10"
+    assert training.probe_steps.tolist() == training.weight_steps.tolist() == [1]
+    kept = {v.path: v for v in model.variables}
+    for layer in ("conv", "norm", "hidden", "scores"):
+        for name, values in training.weights(layer).items():
+            next(v for path, v in kept.items() if path.endswith(f"{layer}/{name}")).assign(values)
+    found = model(x[:3], training=False)
+    assert np.allclose(capture.activations("scores").values, found, atol=1e-6)
+    assert np.array_equal(capture.activation("image", 2), x[2])
+    with tf.GradientTape() as tape:
+        inputs = tf.constant(x[:3])
+        tape.watch(inputs)
+        loss = model.compute_loss(y=y[:3], y_pred=model(inputs, training=False))
+    assert np.allclose(training.gradient("image"), tape.gradient(loss, inputs), atol=1e-6)
+    hidden = training.activation("hidden")
+    row = dict(zip(training.statistics, training.series[0, training.layers.index("hidden")].tolist(), strict=True))
+    assert row["mean"] == pytest.approx(hidden.mean(), rel=1e-5)
+    assert row["std"] == pytest.approx(hidden.std(), rel=1e-5)
+    assert row["saturated"] == pytest.approx((np.abs(hidden) > 0.98).mean())
+    conv = training.activation("conv")
+    assert training.statistic("zeros")[0, training.layers.index("conv")] == pytest.approx((conv == 0).mean())
+
+
+def test_the_first_batch_gives_the_probe_samples(tmp_path):
+    model = compiled(build(built=False))
+    fit(model, [TrainingRecorder(tmp_path / "run.zarr")], epochs=1, shuffle=False)
+    capture = open_capture(tmp_path / "run.zarr")
+    x, y = data()
+    assert capture.committed == 8
+    assert np.array_equal(capture.activation(capture.graph.inputs[0], 7), x[7])
+    assert capture.labels.tolist() == y[:8].tolist()
+
+
+def test_without_probe_samples_there_is_the_rest(tmp_path):
+    fit(compiled(build()), [TrainingRecorder(tmp_path / "run.zarr", probes=0)], epochs=1)
+    capture = open_capture(tmp_path / "run.zarr")
+    assert capture.committed == 0
+    assert not capture.has_activations("conv")
+    assert np.isnan(capture.training.statistic("mean")).all()
+    assert np.isfinite(capture.training.statistic("update_ratio")[0, capture.training.layers.index("conv")])
+
+
+def test_fit_may_be_called_again_and_the_model_is_left_as_it_was(tmp_path):
+    model = compiled(build())
+    recorder = TrainingRecorder(tmp_path / "run.zarr", every=1)
+    for _ in range(2):
+        fit(model, [recorder], epochs=1)
+        assert "train_step" not in vars(model)
+        assert "apply" not in vars(model.optimizer)
+        assert model.train_function is None
+    assert open_capture(tmp_path / "run.zarr").training.steps.tolist() == list(range(1, 11))
+    fit(model, epochs=1)
+    assert len(open_capture(tmp_path / "run.zarr").training) == 10
+
+
+def test_what_is_not_finite_is_counted(tmp_path):
+    model = compiled(build())
+    kernel = model.get_layer("hidden").kernel
+    broken = np.asarray(kernel).copy()
+    broken[0, 0] = np.nan
+    kernel.assign(broken)
+    fit(model, [TrainingRecorder(tmp_path / "run.zarr", every=1)], epochs=1)
+    training = open_capture(tmp_path / "run.zarr").training
+    at = training.layers.index("hidden")
+    assert training.statistic("nonfinite_weights")[0, at] >= 1
+    assert training.statistic("nonfinite_activations")[0, at] > 0
+    assert training.statistic("nonfinite_activations")[0, training.layers.index("image")] == 0
+    assert np.isnan(training.statistic("weight_norm")[0, at])
+
+
+def test_a_loop_of_ones_own(tmp_path):
+    model, plain = (build(dropout=False) for _ in range(2))
+    optimizers = [keras.optimizers.SGD(0.1) for _ in range(2)]
+    loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    recorder = TrainingRecorder(tmp_path / "run.zarr", every=2, loss=loss_of)
+    x, y = data()
+    for start in range(0, N, BATCH):
+        part = slice(start, start + BATCH)
+        for net, optimizer in zip((model, plain), optimizers, strict=True):
+            with tf.GradientTape() as tape:
+                loss = loss_of(y[part], net(x[part], training=True))
+            grads = tape.gradient(loss, [v.value for v in net.trainable_variables])
+            before = [np.asarray(v).copy() for v in net.get_layer("hidden").weights]
+            optimizer.apply(grads, net.trainable_variables)
+            if net is model:
+                recorder.step(model, x[part], y[part], loss=loss, grads=grads, learning_rate=0.1, metrics={"a": start})
+                last = grads[4:6]
+                if start == 24:
+                    kept = before, last
+    recorder.close()
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), plain.get_weights(), strict=True))
+    training = open_capture(tmp_path / "run.zarr").training
+    assert training.finished
+    assert training.steps.tolist() == [1, 2, 4]
+    assert training.metrics["a"].tolist() == [0, 8, 24]
+    assert training.learning_rate.tolist() == [0.1] * 3
+    assert training.has_gradient("image")
+    at = training.layers.index("hidden")
+    (kernel, bias), gradients = kept
+    norm = np.sqrt(sum(float(np.sum(np.square(g))) for g in gradients))
+    assert training.statistic("gradient_norm")[2, at] == pytest.approx(norm, rel=1e-5)
+    weights = np.sqrt(np.sum(kernel**2) + np.sum(bias**2))
+    assert training.statistic("update_ratio")[2, at] == pytest.approx(0.1 * norm / weights, rel=1e-4)
+    assert np.isnan(training.statistic("update_ratio")[0, at]), "nobody knew the weights before the first step"
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "error", "words"),
+    [
+        ("run.zarr", {"every": 0}, UserError, "every is a number of steps, 1 or more; got 0"),
+        ("run.zarr", {"weights_every": 1.5}, UserError, "weights_every"),
+        ("run.zarr", {"probes": -1}, UserError, "0 or more"),
+        ("run.zarr", {"probes": "digits:7"}, SampleError, "a pair"),
+        ("run.zarr.zip", {}, UserError, "folder"),
+        ("run", {}, UserError, "ends in .zarr"),
+        ("nowhere/run.zarr", {}, UserError, "does not exist"),
+        ("mine.zarr", {}, UserError, "is not a capture"),
+    ],
+)
+def test_mistakes_are_one_sentence(tmp_path, path, options, error, words):
+    (tmp_path / "mine.zarr").mkdir()
+    with pytest.raises(error, match=words):
+        TrainingRecorder(tmp_path / path, **options)
+
+
+def test_another_model_wants_another_recorder(tmp_path):
+    recorder = TrainingRecorder(tmp_path / "run.zarr")
+    recorder.set_model(compiled(build()))
+    with pytest.raises(ModelError, match="of its own"):
+        recorder.set_model(compiled(build()))
+
+
+def test_gradients_that_do_not_fit_are_told(tmp_path):
+    with pytest.raises(ModelError, match="2 gradients"):
+        TrainingRecorder(tmp_path / "run.zarr").step(build(), *data(), grads=[1, 2])
+
+
+def test_an_earlier_capture_stays_until_the_first_step(tmp_path):
+    path = tmp_path / "run.zarr"
+    fit(compiled(build()), [TrainingRecorder(path)], epochs=1)
+    created = open_capture(path).provenance.created
+    model = compiled(build())
+    recorder = TrainingRecorder(path, every=1)
+    recorder.set_model(model)
+    assert open_capture(path).provenance.created == created
+    assert len(open_capture(path).training) == 1
+    fit(model, [recorder], epochs=1)
+    assert len(open_capture(path).training) == 5
+
+
+def test_importing_the_package_brings_no_tensorflow():
+    code = "import sys, nnviz3d; assert 'TrainingRecorder' in dir(nnviz3d); assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
