@@ -256,6 +256,13 @@ def test_mistakes_are_told_in_one_sentence(capture, small_capture, digits):
             spec(**wrong)
 
 
+def test_of_many_layers_a_sentence_lists_the_first(long_capture):
+    kernels = [node.id for node in long_capture.graph if "Conv" in node.kind or "Dense" in node.kind]
+    with pytest.raises(SceneError) as told:
+        Scene.build(spec(layer="conv9"), long_capture)
+    assert str(told.value).endswith(f"{', '.join(kernels[:12])} and {len(kernels) - 12} more.")
+
+
 def test_a_layer_whose_weights_were_not_captured_says_how_to_capture_them(tmp_path):
     from dataclasses import replace
 

@@ -53,6 +53,10 @@ _ASIDE, _UP = 0.55, 0.28
 """How much of its depth is seen beside a filter, and above it."""
 _BETWEEN, _NUMBER = 0.34, 0.42
 """Room between two filters, and for the number below each, as a share of a filter's width or height."""
+_CAPTION = 0.16
+"""Room above all filters for what names them, as a share of their height."""
+_LISTED = 12
+"""Layers that a sentence lists at most."""
 _AS_LARGE = 0.8
 """Filters may be this much smaller for the sake of whole rows."""
 
@@ -98,7 +102,7 @@ class KernelsView:
     Attributes
     ----------
     extent_beside
-        ``(2, 3)``: world coordinates that a picture has to hold beside the network.
+        ``(3, 3)``: world coordinates that a picture has to hold beside the network.
     """
 
     duration = 0.0
@@ -115,7 +119,9 @@ class KernelsView:
         low, high = self._own.bounds
         self._room = (low[0], high[0], low[1], high[1])  # for all others, so that the picture holds them too
         self._stood: dict[str, _Stood | None] = {own.layer: self._own}
-        self.extent_beside = np.stack([low, high])
+        caption = (low + high) / 2
+        caption[1] = high[1] + _CAPTION * (high[1] - low[1])
+        self.extent_beside = np.stack([low, high, caption])
         self._kept: dict[tuple[object, ...], tuple[Primitive, ...]] = {}
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
@@ -296,7 +302,8 @@ def _find(stage: Stage, layer: str | None) -> Kernel:
 
 def _with_kernels(nodes: tuple[LayerNode, ...]) -> str:
     names = [node.id for node in nodes if "Conv" in node.kind or "Dense" in node.kind]
-    return ", ".join(names) or "none of this model's"
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more or "none of this model's"
 
 
 def _vector(v: NDArray[np.float64]) -> Vector:
