@@ -86,8 +86,8 @@ class AttributionsView:
         if key not in self._still:
             maps = self._maps(key)
             colors = _colors(maps)
-            things = [thing for found in maps for thing in self._things(found, colors, key)]
-            self._still = {key: (self._photograph(key), tuple(things), tuple(self._words(maps, colors, key)))}
+            standing = tuple(thing for found in maps for thing in self._things(found, colors, key))
+            self._still = {key: (self._photograph(key), standing, tuple(self._words(maps, colors, key)))}
         photograph, things, words = self._still[key]
         share = 1.0 if self.duration == 0 else float(np.clip((t - self._start) / _APPEARS, 0, 1))
         if share <= 0:
