@@ -24,6 +24,7 @@ _SLOW = ("import", "load", "trace")
 """Stages that a kept worker goes through once."""
 _OF_GRADIENTS: tuple[Quantity, ...] = ("gradient", "attribution")
 _GRADIENTS = Insights(gradients=True)
+_FINDING = "Finding the gradients for"
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class Session:
     def show(self, quantity: Quantity) -> None:
         """Let the cells show another quantity: at once, or when the gradients that it takes have been computed."""
         needs = quantity in _OF_GRADIENTS and not self.scene.stage.has_gradients(self.selection)
-        if not needs or not self._ask(self.chosen, _GRADIENTS, {"quantity": quantity}, "Finding the gradients for"):
+        if not needs or not self._ask(self.chosen, _GRADIENTS, {"quantity": quantity}, _FINDING):
             self._waiting = None
             self.select(quantity=quantity)
 
@@ -172,6 +173,9 @@ class Session:
     def asks(self) -> bool:
         """Whether the model can be asked for more of the sample that is shown."""
         return self.live is not None and self._samples[self.chosen].source is not None
+
+    def _has_gradients(self, sample: int) -> bool:
+        return self.scene.stage.capture.insights(sample).has_gradients()
 
     def _explains(self, target: Target) -> bool:
         return target in [found.target for found in self.targets]
@@ -219,8 +223,10 @@ class Session:
         """Look at another sample: at once if the model has been run on it, else when it has, which `poll` tells."""
         sample = self._samples[position]
         if sample.index is not None:
-            self._waiting = None
-            self._show(sample.index)
+            lacking = self.selection.quantity in _OF_GRADIENTS and not self._has_gradients(sample.index)
+            if not lacking or not self._ask(position, _GRADIENTS, {}, _FINDING):
+                self._waiting = None
+                self._show(sample.index)
         elif self.live is not None and sample.source is not None:
             target = self.selection.target
             more = Insights(

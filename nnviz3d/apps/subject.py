@@ -16,7 +16,7 @@ QUANTITIES: Mapping[Quantity, str] = {
     "activation": "Activation",
     "gradient": "Gradient of the score",
     "attribution": "Gradient × activation",
-    "difference": "Difference of two samples",
+    "difference": "Difference",
 }
 BEST = 10
 """So many of a model's largest scores are gone through one after another."""

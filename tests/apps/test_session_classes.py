@@ -200,6 +200,10 @@ def test_gradients_are_asked_for_when_somebody_wants_to_see_them(small_capture, 
     session.choose(3)
     settle(session)
     assert subject.explains, "the next sample is run with gradients from the start"
+    session.choose(1)
+    assert (session.busy, session.chosen) == ("Finding the gradients for sample 1", 3)
+    settle(session)
+    assert (session.chosen, subject.explains) == (1, True)
     assert session.scene.at(END, session.selection).primitives
     session.live.close()
 
