@@ -15,7 +15,7 @@ ENOUGH = 0.03
 """An input that takes this share of the picture is large enough where it stands."""
 _TALL, _SQUARE = 0.9, 1.25
 """Aspects below which both stand above the network, and below which one stands above the other, on its right."""
-_APART = 0.05
+_APART = 0.08
 """Room between the network and the plates, as a share of the network's width."""
 _BETWEEN = 0.06
 """Room between the plates, as a share of a plate's width."""
