@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from nnviz3d.scene.selection import KernelPick
 _VARIABLES = ("kernel", "depthwise_kernel")
 _NAME = re.compile(r"filter (\d+) of (.+)")
 _SPATIAL = {1: ("step",), 2: ("row", "column"), 3: ("plane", "row", "column")}
+
+_last: WeakKeyDictionary[Capture, tuple[str, Kernel | None]] = WeakKeyDictionary()
+"""By capture, the layer that was last asked for, and its kernel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +76,19 @@ class Kernel:
 
 
 def kernel_of(capture: Capture, node: LayerNode) -> Kernel | None:
-    """Read a layer's kernel; `None` if it has none, or if it was not captured."""
+    """Read a layer's kernel; `None` if it has none, or if it was not captured.
+
+    The layouts that a scene tries, and every pick, ask for the same one, so the last of each capture is kept; one that
+    is still written may have other weights the next time.
+    """
+    kept = _last.get(capture)
+    if kept is None or kept[0] != node.id or not capture.complete:
+        kept = (node.id, _read(capture, node))
+        _last[capture] = kept
+    return kept[1]
+
+
+def _read(capture: Capture, node: LayerNode) -> Kernel | None:
     weights = capture.weights(node.path)
     values = next((weights[name] for name in _VARIABLES if name in weights), None)
     if values is None or not _known(values.ndim, node.kind) or not values.size:

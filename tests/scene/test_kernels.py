@@ -256,6 +256,13 @@ def test_mistakes_are_told_in_one_sentence(capture, small_capture, digits):
             spec(**wrong)
 
 
+def test_a_kernel_is_read_once_until_another_is_asked_for(digits):
+    first, other = (digits.graph.node(name) for name in ("conv2d_1", "conv2d_2"))
+    assert kernel_of(digits, first) is kernel_of(digits, first)
+    assert kernel_of(digits, other).layer == "conv2d_2"
+    assert kernel_of(digits, first).layer == "conv2d_1"
+
+
 def test_of_many_layers_a_sentence_lists_the_first(long_capture):
     kernels = [node.id for node in long_capture.graph if "Conv" in node.kind or "Dense" in node.kind]
     with pytest.raises(SceneError) as told:
