@@ -10,7 +10,7 @@ from nnviz3d.apps.pointing import pick_at, say
 from nnviz3d.data.explanations import write_attention
 from nnviz3d.errors import SceneError
 from nnviz3d.render.picking import Eye
-from nnviz3d.scene.primitives import Box, Labels, Lines, Panel, ScaleRow, Voxels
+from nnviz3d.scene.primitives import Box, Callout, Labels, Lines, Panel, ScaleRow, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import ScorePick, Selection
 from nnviz3d.scene.sheets import Sheet, hang
@@ -134,7 +134,12 @@ def test_sheets_fill_as_the_forward_pass_comes_to_their_layers(capture):
 
 def test_without_rollout(capture):
     spec = parse_scene({"format": 1, "views": [{"kind": "attention", "rollout": False}]})
-    assert Sheet(None).name not in drawn(Scene.build(spec, capture))
+    scene = Scene.build(spec, capture)
+    assert Sheet(None).name not in drawn(scene)
+    # Sheets hang elsewhere then, and so do the marks.
+    found = scene.at(0.0, Selection(pick=ScorePick("first", 1, query=4, key=0))).primitives
+    (callout,) = [p for p in found if isinstance(p, Callout)]
+    assert callout.marks[0].origin == pytest.approx(drawn(scene)[Sheet("first", 1).name].origin)
 
 
 def test_a_capture_without_attention_is_told_so(small_capture):
