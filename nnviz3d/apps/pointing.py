@@ -92,9 +92,11 @@ def _meant(stage: Stage, hit: Hit) -> Pick | None:
         case PointHit():
             return PointPick(hit.name, hit.index)
         case UnitHit():
-            shape = stage.place(hit.layer).grid.shape
-            if len(shape) > 1 and hit.unit < shape[-1] and hit.layer not in neurons_at(stage).scattered:
+            if hit.unit is None:
+                return LayerPick(hit.layer)
+            if hit.layer not in neurons_at(stage).vectors:
                 return ChannelPick(hit.layer, hit.unit)
+            shape = stage.place(hit.layer).grid.shape
             return CellPick(hit.layer, tuple(int(i) for i in np.unravel_index(hit.unit, shape)) if shape else ())
         case LineHit():
             return _edge(stage, hit)

@@ -84,10 +84,10 @@ class PointHit:
 
 @dataclass(frozen=True)
 class UnitHit:
-    """A ball that stands for a unit of a layer: a neuron or a channel."""
+    """A ball that stands for a unit of a layer, a neuron or a channel, or for the whole layer."""
 
     layer: str
-    unit: int
+    unit: int | None
 
 
 Solid = CellHit | PixelHit | TileHit | BoxHit

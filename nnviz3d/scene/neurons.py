@@ -60,12 +60,15 @@ class Neurons:
         How many units each layer has.
     scattered
         Inputs of several axes whose units are their single numbers, because all that takes them flattens them first.
+    vectors
+        These, and all other layers whose units are neurons and not channels.
     """
 
     graph: ModelGraph
     feeds: tuple[Feed, ...]
     counts: Mapping[str, int]
     scattered: frozenset[str]
+    vectors: frozenset[str]
 
     def passed_on(self, source: str) -> tuple[str, ...]:
         """Return the nodes that pass a layer on, each once."""
@@ -109,6 +112,7 @@ def neurons_of(graph: ModelGraph, shapes: Shapes) -> Neurons:
         tuple(feeds),
         counts,
         scattered,
+        frozenset(name for name in counts if len(shapes[name]) < 2) | scattered,
     )
 
 
@@ -163,7 +167,7 @@ def _flattened(graph: ModelGraph, shapes: Shapes, name: str) -> bool:
 
 def unit_values(neurons: Neurons, layer: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the activation of each unit of a layer, ``(units,)``: of a channel the mean over its places."""
-    if layer in neurons.scattered or values.ndim < 2:
+    if layer in neurons.vectors:
         return values.reshape(-1)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinite numbers are drawn as such
         mean = values.reshape(-1, values.shape[-1]).mean(axis=0, dtype=np.float64)

@@ -156,7 +156,7 @@ class Points:
     rings
         ``(n, 4)`` float32: a ring of this colour around each, within its size; none where its opacity is 0.
     units
-        The node id and the unit, neuron or channel, that each stands for, if they are units of layers.
+        The node id and the unit, neuron or channel, that each stands for, if they are units of layers; `None` for all.
     haze
         How much fainter the farthest is than the nearest, from 0 to 1.
     """
@@ -166,7 +166,7 @@ class Points:
     colors: NDArray[np.float32]
     sizes: NDArray[np.float32]
     rings: NDArray[np.float32] | None = None
-    units: tuple[tuple[str, int], ...] | None = None
+    units: tuple[tuple[str, int | None], ...] | None = None
     haze: float = 0.4
 
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.scene.camera import MARGINS, fit
+from nnviz3d.scene.camera import MARGINS, direction, fit
 from nnviz3d.scene.lanes import Spot, assign_spots
 from nnviz3d.scene.neurons import Neurons, Shapes
 from nnviz3d.scene.primitives import Vector
@@ -29,9 +29,12 @@ TALLEST = 15.0
 """World height of a sheet; balls are at most one unit apart, so that few do not become a thread."""
 _WIDEST_PITCH = 1.25
 _LEAST_GAP = 3.2
-_EASES = tuple(1 + k / 10 for k in range(25, -1, -1))
-_ENOUGH, _CLOSE = 1.1, 1.03
-"""How much farther away the camera may go for wider sheets, and for wider gaps."""
+_EASES = tuple(1 + k / 8 for k in range(25))
+_ENOUGH = 0.95
+"""Share of the best filling that is enough."""
+_FAR = 1.3
+TURNED = (0.5, 0.0, math.sqrt(0.75))
+"""Along the width of a picture: between across the flow, as the sheets are, and facing the viewer."""
 _LANE_GAP = 3.0
 
 
@@ -79,22 +82,28 @@ def arrange(
     """
     spots = assign_spots(neurons.graph)
 
-    def distance(racks: Mapping[str, Rack]) -> float:
+    def filled(racks: Mapping[str, Rack]) -> float:
         points = np.concatenate([rack.points for rack in racks.values()])
         points = np.concatenate([points, [[points[:, 0].min() - before, 0.0, 0.0]]])
-        return math.dist(fit(points, *ANGLES, aspect=aspect, margins=MARGINS).position, points.mean(axis=0))
+        return _filled(points, aspect)
 
     def placed(slender: float, ease: float = 1.0) -> dict[str, Rack]:
         sheets = {name: _sheet(name, units, neurons, shapes, slender) for name, units in shown.items()}
-        return _along(sheets, shown, spots, ease)
+        return _along(sheets, shown, spots, ease, neurons.scattered)
 
-    away = {slender: distance(placed(slender)) for slender in _SLENDER}
-    slender = next(s for s in _SLENDER if away[s] <= min(away.values()) * _ENOUGH)
-    return next(
-        racks
-        for ease in _EASES
-        if distance(racks := placed(slender, ease)) <= away[slender] * _CLOSE or ease == _EASES[-1]
-    )
+    shares = {(slender, ease): filled(placed(slender, ease)) for slender in _SLENDER for ease in _EASES}
+    best = max(shares.values())
+    return placed(*next(how for how, share in shares.items() if share >= _ENOUGH * best))
+
+
+def _filled(points: NDArray[np.float64], aspect: float) -> float:
+    """Say which share of a picture the rectangle around all points takes when they are seen as near as can be."""
+    pose = fit(points, *ANGLES, aspect=aspect, margins=MARGINS)
+    ahead = -direction(*ANGLES)
+    right = np.cross(ahead, pose.up)
+    away = points - np.array(pose.position)
+    seen = np.stack([away @ right / aspect, away @ np.array(pose.up)]) / (away @ ahead)
+    return float(np.prod(np.ptp(seen, axis=1)))
 
 
 def _sheet(name: str, units: NDArray[np.int64], neurons: Neurons, shapes: Shapes, slender: float) -> Sheet:
@@ -120,6 +129,7 @@ def _along(
     shown: Mapping[str, NDArray[np.int64]],
     spots: Mapping[str, Spot],
     ease: float,
+    turned: frozenset[str],
 ) -> dict[str, Rack]:
     reach = {name: np.ptp(sheet, axis=0) for name, (sheet, _) in sheets.items()}
     ranks = 1 + max(spot.rank for spot in spots.values())
@@ -128,7 +138,9 @@ def _along(
     across = math.tan(math.radians(-ANGLES[0]))
     gap = max(_LEAST_GAP, 0.3 * tallest) * ease
     # Seen from aside a sheet is as wide as its depth makes it; the next one begins behind that.
-    steps = [(a + b) / 2 * across + gap for a, b in pairwise(deepest)]
+    # The farther ones seem closer together.
+    gaps = np.linspace(gap, gap * _FAR, max(ranks - 1, 1))
+    steps = [(a + b) / 2 * across + free for (a, b), free in zip(pairwise(deepest), gaps, strict=False)]
     x = np.concatenate([[0.0], np.cumsum(steps)]) if steps else np.zeros(1)
     x -= x.mean() if len(x) < 2 else (x[0] + x[-1]) / 2
     lanes = sorted({spot.lane for spot in spots.values()})
@@ -141,13 +153,26 @@ def _along(
     racks = {}
     for name, (sheet, pitch) in sheets.items():
         spot = spots[name]
+        # Pixels are turned to the viewer, so that they are seen as a picture, and end where the layer's place is.
+        aside, deep = (TURNED[0], TURNED[2]) if name in turned else (0.0, 1.0)
         points = np.stack(
-            [np.full(len(sheet), x[spot.rank]), sheet[:, 1] + middle[spot.lane] - middle[0], sheet[:, 0]], axis=1
+            [
+                x[spot.rank] + (sheet[:, 0] - sheet[:, 0].max()) * aside,
+                sheet[:, 1] + middle[spot.lane] - middle[0],
+                sheet[:, 0] * deep,
+            ],
+            axis=1,
         )
         low, size = points.min(axis=0), np.ptp(points, axis=0)
-        racks[name] = Rack(shown[name], points, _vector(low), _vector(size), pitch, spot)
+        racks[name] = Rack(shown[name], points, vector(low), vector(size), pitch, spot)
     return racks
 
 
-def _vector(v: NDArray[np.float64]) -> Vector:
+def vector(v: NDArray[np.float64]) -> Vector:
+    """Return an array of three as plain numbers."""
     return float(v[0]), float(v[1]), float(v[2])
+
+
+def places_of(rack: Rack, units: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return where units that have a ball stand, ``(n, 3)`` world coordinates."""
+    return rack.points[np.searchsorted(rack.units, units)]

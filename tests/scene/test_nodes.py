@@ -18,7 +18,7 @@ from nnviz3d.scene.links import links_of
 from nnviz3d.scene.neurons import neurons_at
 from nnviz3d.scene.primitives import Callout, DrawList, KeyRow, Labels, Lines, Panel, Points, TextRow, Tiles
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import CellPick, ChannelPick, LinkPick, Selection
+from nnviz3d.scene.selection import CellPick, ChannelPick, LayerPick, LinkPick, Selection
 from nnviz3d.scene.spec import parse_scene
 from nnviz3d.scene.views.details import facts
 from tests.support import captures
@@ -353,6 +353,51 @@ class TestGraphs:
     def test_it_stands_alone(self):
         with pytest.raises(SceneError, match="'nodes' fills the picture by itself"):
             parse_scene({"format": 1, "views": [{"kind": "nodes"}, {"kind": "structure"}]})
+
+
+class TestLong:
+    def test_a_long_network_has_a_ball_a_layer_and_says_so(self, long_capture):
+        scene = build(long_capture)
+        what = scene.at(scene.duration)
+        balls = balls_of(what)
+        graph = long_capture.graph
+        assert balls.units == tuple((node.id, None) for node in graph)
+        centers = np.array([scene.stage.place(node.id).center for node in graph])
+        np.testing.assert_allclose(balls.points, centers, atol=1e-5)
+        lines = [p for p in what.primitives if isinstance(p, Lines)]
+        drawn = {tuple(np.round(way[[0, -1]].ravel(), 3)) for p in lines for way in p.points}
+        place = dict(zip((node.id for node in graph), centers.astype(np.float32), strict=True))
+        assert drawn == {tuple(np.round(np.concatenate([place[e.source], place[e.target]]), 3)) for e in graph.edges}
+        said = [r.text for p in what.primitives if isinstance(p, Panel) for r in p.rows if isinstance(r, TextRow)]
+        assert any("177 layers are too many for a ball for each neuron: one for each layer" in text for text in said)
+        assert any("1 were captured" in text for text in said)
+
+    def test_a_layer_can_be_picked(self, long_capture):
+        scene = build(long_capture)
+        session = looked_at(scene)
+        balls = balls_of(scene.at(scene.duration))
+        places, _ = Eye.of(session.renderer.pose(), SIZE).project(balls.points.astype(np.float64))
+        assert pick_at(session, tuple(map(float, places[0]))) == LayerPick("input")
+        marked = scene.at(99.0, Selection(pick=LayerPick("input"))).primitives
+        assert next(p for p in marked if isinstance(p, Callout)).rows[0].text == "input"
+
+    def test_the_width_follows_the_kernel(self, tmp_path):
+        names = ["image", *(f"conv{k}" for k in range(26))]
+        graph = chain([(name, "Conv2D" if k else "InputLayer", (3, 3, 2)) for k, name in enumerate(names)])
+        values = {n.id: np.full((1, *n.shape), k + 1, np.float32) for k, n in enumerate(graph)}
+        kernels = {name: np.full((3, 3, 2, 2), k / 26, np.float32) for k, name in enumerate(names) if k}
+        capture = captures.write(
+            tmp_path / "deep.zarr",
+            graph,
+            values,
+            also=[lambda w: [w.write_weights(name, "kernel", kernel) for name, kernel in kernels.items()]],
+        )
+        scene = build(capture)
+        lines = [p for p in scene.at(99.0).primitives if isinstance(p, Lines)]
+        widths = {tuple(np.round(way[-1], 3)): p.width for p in lines for way in p.points}
+        order = [widths[tuple(np.round(np.float32(scene.stage.place(name).center), 3))] for name in names[1:]]
+        assert order == sorted(order)
+        assert order[0] < order[-1]
 
 
 def test_both_signs_and_the_balls_are_seen(scene, what):

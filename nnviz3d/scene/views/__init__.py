@@ -29,7 +29,7 @@ from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.connections import ConnectionLinesView
 from nnviz3d.scene.views.embedding import EmbeddingView
 from nnviz3d.scene.views.kernels import KernelsView
-from nnviz3d.scene.views.nodes import NodesView
+from nnviz3d.scene.views.nodes import nodes_view
 from nnviz3d.scene.views.statistics import StatisticsView
 from nnviz3d.scene.views.structure import StructureView
 
@@ -42,7 +42,7 @@ _BUILDERS: dict[type, Callable[[Any, Stage, SceneSpec], View]] = {
     AttentionSheets: AttentionView,
     Channels: ChannelsView,
     EmbeddingCloud: EmbeddingView,
-    Nodes: NodesView,
+    Nodes: nodes_view,
     Statistics: StatisticsView,
     Kernels: KernelsView,
 }

@@ -1,60 +1,106 @@
-"""The words of the nodes view: what the colours of balls and lines mean, and how many lines there are of how many."""
+"""The words of a node-link graph: names, scores, what the colours mean, and how much is shown of how much."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nnviz3d.scene.colors import Colormap, colormap, number
+from nnviz3d.scene.colors import colormap, number, score
 from nnviz3d.scene.links import Links
-from nnviz3d.scene.primitives import Panel, Row, ScaleRow, TextRow
+from nnviz3d.scene.neurons import Neurons
+from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Row, ScaleRow, TextRow, Vector
+from nnviz3d.scene.racks import Rack, vector
+from nnviz3d.scene.stage import Stage, head_of, top_classes, vector_outputs
+from nnviz3d.scene.views.legends import NAMED_CELLS, names_of, scores_of, title_panel
+from nnviz3d.scene.views.node_colors import Scale
 
-Scale = tuple[Colormap, tuple[float, float]]
+_ASIDE = 0.7
+"""World distance of a score from its ball."""
+Drawn = Sequence[tuple[Links, int]]
+"""What joins two layers by weights, and how many lines of it are drawn."""
+Boxes = Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""The lowest and the highest corner of what a name stands below, by layer."""
 
 
-def legend(
-    scales: Mapping[str, Scale], drawn: Sequence[tuple[Links, int]], *, diverging: str, channels: bool
-) -> tuple[Panel, ...]:
-    """Return the scales of balls and lines.
+def names(stage: Stage, neurons: Neurons, racks: Mapping[str, Rack], drawn: Drawn, boxes: Boxes) -> Labels:
+    """Name each layer below its balls: how many there are, how many lines lead to them, and what passes them on."""
+    labels = []
+    for node in neurons.graph:
+        rack, count = racks[node.id], neurons.counts[node.id]
+        what = "neuron" if node.id in neurons.vectors else "channel"
+        shown = f"{len(rack.units):,} of {count:,}" if len(rack.units) < count else f"{count:,}"
+        lines = [node.name, f"{shown} {what}{'s' * (count != 1)}"]
+        lines += [f"{k:,} of {links.total:,} connections" for links, k in drawn if links.feed.target == node.id]
+        lines += [f"→ {stage.graph.node(name).name}" for name in neurons.passed_on(node.id)]
+        ends = node.id in (*stage.graph.inputs, *stage.graph.outputs)
+        low, high = boxes[node.id]
+        if node.id in stage.graph.outputs:
+            low = low - np.array([0.0, rack.pitch, 0.0])  # the last one's score stands beside it
+        labels.append(Label(vector(low), tuple(lines), priority=3.0 + ends, span=vector(high - low)))
+    return Labels("names", tuple(labels))
 
-    Parameters
-    ----------
-    scales
-        Of each layer.
-    drawn
-        Of each pair of layers that weights join: what joins it, and how many lines are drawn.
-    channels
-        Whether some balls are channels.
-    """
-    what = "activation (of a channel its mean)" if channels else "activation"
+
+def scores(stage: Stage, racks: Mapping[str, Rack], sample: int) -> tuple[Primitive, ...]:
+    """Return the title with the answer in it, and names and scores beside the outputs' balls."""
+    labels: list[Label] = []
+    for output in named_outputs(stage, racks):
+        numbers = stage.values(output, sample).values.reshape(-1)
+        names = names_of(stage.capture, output, len(numbers)) if len(numbers) > 1 else [""]
+        best = top_classes(numbers, 1)[0]
+        for unit, place in zip(racks[output].units, racks[output].points, strict=True):
+            text = f"{names[unit]}   {score(float(numbers[unit]))}".strip()
+            strong = unit == best
+            anchor: Vector = vector(place + np.array([_ASIDE, 0.0, 0.0]))
+            labels.append(Label(anchor, (text,), "right", 20.0 if strong else 8.0, 1.0 if strong else 0.5, small=True))
+    return (*title(stage, sample), Labels("scores", tuple(labels)))
+
+
+def named_outputs(stage: Stage, racks: Mapping[str, Rack]) -> list[str]:
+    """Return the outputs whose balls have names beside them."""
+    return [name for name in vector_outputs(stage.graph) if len(racks[name].units) <= NAMED_CELLS]
+
+
+def title(stage: Stage, sample: int) -> tuple[Panel, ...]:
+    """Return the title with the answer in it, and the best scores of many."""
+    head = head_of(stage.graph)
+    if head is None or not stage.capture.has_activations(head):
+        return (title_panel(stage.capture, sample),)
+    return tuple(found for found in scores_of(stage, head, sample) if isinstance(found, Panel))
+
+
+def ball_scales(scales: Mapping[str, Scale], what: str) -> tuple[Panel, ...]:
+    """Return the scales of the balls, each layer's up to its own largest number."""
     panels: list[Panel] = []
     for signed in sorted({limits[0] < 0 for _, limits in scales.values()}):
         alike = [(scale, limits[1]) for scale, limits in scales.values() if (limits[0] < 0) == signed]
         ticks = ((0.0, "≤ −m"), (0.5, "0"), (1.0, "≥ m")) if signed else ((0.0, "0"), (0.5, "m/2"), (1.0, "≥ m"))
         rows: list[Row] = [
-            TextRow(f"ball: {what}, up to each layer's m: {_span([top for _, top in alike])}", "quiet"),
+            TextRow(f"ball: {what}, up to each layer's m: {span_text([top for _, top in alike])}", "quiet"),
             ScaleRow(alike[0][0], ticks),
         ]
         panels.append(Panel(f"scale/{len(panels)}", "bottom-left", tuple(rows)))
-    weighted = [(links, count) for links, count in drawn if count]
-    if weighted:
-        panels.append(Panel("links", "bottom-right", tuple(_of_lines(weighted, diverging))))
     return tuple(panels)
 
 
-def _of_lines(drawn: Sequence[tuple[Links, int]], diverging: str) -> list[Row]:
-    tops = [float(np.max(links.norm[np.isfinite(links.norm)])) for links, _ in drawn]
-    slices = any(links.numbers > 1 for links, _ in drawn)
+def line_scale(drawn: Drawn, diverging: str) -> tuple[Panel, ...]:
+    """Say what the colours and widths of lines mean, and how many are drawn of how many."""
+    shown = [(links, count) for links, count in drawn if count]
+    if not shown:
+        return ()
+    tops = [float(np.max(links.norm[np.isfinite(links.norm)])) for links, _ in shown]
+    slices = any(links.numbers > 1 for links, _ in shown)
     what = "weight; of several, their norm, signed as their sum" if slices else "weight"
-    rows: list[Row] = [
-        TextRow(f"line: {what}, up to each pair's m: {_span(tops)}", "quiet"),
-        ScaleRow(colormap(diverging), ((0.0, "−m"), (0.5, "0"), (1.0, "m"))),
-    ]
     count, total = sum(count for _, count in drawn), sum(links.total for links, _ in drawn)
-    rows.append(TextRow(f"the strongest {count:,} of {total:,} connections", "quiet"))
-    return rows
+    rows: list[Row] = [
+        TextRow(f"line: {what}, up to each pair's m: {span_text(tops)}", "quiet"),
+        ScaleRow(colormap(diverging), ((0.0, "−m"), (0.5, "0"), (1.0, "m"))),
+        TextRow(f"the strongest {count:,} of {total:,} connections", "quiet"),
+    ]
+    return (Panel("links", "bottom-right", tuple(rows)),)
 
 
-def _span(tops: Sequence[float]) -> str:
+def span_text(tops: Sequence[float]) -> str:
+    """Write the smallest and the largest of some numbers, or the one that they all are."""
     return number(tops[0]) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"

@@ -1,0 +1,181 @@
+"""A long network as a graph: one ball for each layer, standing where the layered view has its block, and its real edges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.scene.camera import default_view
+from nnviz3d.scene.colors import colormap, number
+from nnviz3d.scene.primitives import (
+    Callout,
+    Label,
+    Labels,
+    Lines,
+    Panel,
+    Points,
+    Primitive,
+    ScaleRow,
+    Span,
+    TextRow,
+)
+from nnviz3d.scene.racks import vector
+from nnviz3d.scene.selection import LayerPick, Selection
+from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.stage import Stage, shape_text
+from nnviz3d.scene.view_specs import Nodes
+from nnviz3d.scene.views.details import facts
+from nnviz3d.scene.views.node_colors import BEHIND, PASSING, WIDTHS, lights, paint, seen_at, width_bins
+from nnviz3d.scene.views.node_words import title
+
+_SIZE = 20.0
+"""Diameter of a ball in pixels of a 720 pixels high picture."""
+_UNKNOWN = (0.30, 0.34, 0.42, 1.0)
+"""A layer whose activation was not captured."""
+_WEIGHTED = (0.62, 0.80, 0.95)
+_SKIPPING = (0.38, 0.84, 0.78)
+_HAZE = 0.15
+
+
+class LayerBallsView:
+    """Balls and edges of a network of many layers.
+
+    Attributes
+    ----------
+    extent
+        ``(n, 3)``: what a picture has to hold.
+    angles
+        Azimuth and elevation to look from, in degrees.
+    """
+
+    def __init__(self, spec: Nodes, stage: Stage, scene: SceneSpec) -> None:
+        self._spec, self._stage = spec, stage
+        self._start, self._seconds = spec.reveal.start, spec.reveal.duration
+        self.duration = self._start + self._seconds if self._seconds else 0.0
+        self.angles = default_view(len(stage.plan.rows))
+        self.extent = stage.plan.corners()
+        places = [stage.place(node.id) for node in stage.graph]
+        self._points = np.array([place.center for place in places], dtype=np.float32)
+        self._ranks = np.array([place.rank for place in places])
+        self._strengths = {node.id: self._strength(node.path) for node in stage.graph}
+        self._lines = self._edges()
+        self._still: tuple[Primitive, ...] = (self._names(), *self._line_scale())
+        self._sample: tuple[int, Points, tuple[Primitive, ...]] | None = None
+        self._kept: tuple[object, tuple[Primitive, ...]] = (None, ())
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the graph of the chosen sample; each layer lights up as the forward pass reaches it."""
+        steps = float(self._stage.ranks)
+        now = steps if t >= self.duration else min(max((t - self._start) / self._seconds * steps, 0.0), steps)
+        cloud, words = self._of(selection.sample)
+        key = (cloud, selection.layer, now)
+        if self._kept[0] != key:
+            colors = cloud.colors if now == steps else lights(cloud.colors, self._ranks, now)
+            if selection.layer is not None and selection.layer in self._stage.graph:
+                colors = colors.copy()
+                colors[[node.id != selection.layer for node in self._stage.graph], 3] *= BEHIND
+            shown = cloud if colors is cloud.colors else replace(cloud, colors=colors)
+            self._kept = (key, (shown, *self._lines_at(now), *words, *self._still))
+        return self._kept[1]
+
+    def marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return brackets around a picked layer's ball, and what is known of it."""
+        pick = selection.pick
+        if not isinstance(pick, LayerPick):
+            return ()
+        told = facts(self._stage, pick, selection)
+        mark = Span(self._stage.place(pick.layer).center, (0.0, 0.0, 0.0))
+        return () if told is None else (Callout("pick", (mark,), told.rows, np.empty((0, 3), dtype=np.float32)),)
+
+    def _of(self, sample: int) -> tuple[Points, tuple[Primitive, ...]]:
+        if self._sample is None or self._sample[0] != sample:
+            means = np.array([self._mean(node.id, sample) for node in self._stage.graph], dtype=np.float32)
+            known = ~np.isnan(means)
+            signed = bool((means[known] < 0).any())
+            table = colormap(self._spec.diverging if signed else self._spec.colormap)
+            top = float(np.abs(means[known]).max(initial=0.0)) or 1.0
+            scale = (table, (-top if signed else 0.0, top))
+            colors = paint(means, scale)
+            colors[~known] = _UNKNOWN
+            units = tuple((node.id, None) for node in self._stage.graph)
+            sizes = np.full(len(means), _SIZE, dtype=np.float32)
+            cloud = Points("nodes", self._points, colors, sizes, units=units, haze=_HAZE)
+            ticks = ((0.0, number(scale[1][0])), (1.0, number(top)))
+            what = f"ball: a layer, its mean activation as a share of its largest ({int(known.sum()):,} were captured)"
+            panel = Panel("scale/0", "bottom-left", (TextRow(what, "quiet"), ScaleRow(table, ticks)))
+            self._sample = (sample, cloud, (*title(self._stage, sample), panel))
+        return self._sample[1], self._sample[2]
+
+    def _mean(self, layer: str, sample: int) -> float:
+        """Return a layer's mean activation as a share of its largest |activation|; NaN if it was not captured."""
+        if not self._stage.capture.has_activations(layer):
+            return float("nan")
+        values = self._stage.values(layer, sample).values
+        finite = values[np.isfinite(values)].astype(np.float64)
+        return float(finite.mean() / (np.abs(finite).max() or 1.0)) if finite.size else float("nan")
+
+    def _strength(self, path: str) -> float:
+        """Return the root mean square of a layer's kernel; NaN if none was captured."""
+        kernel = self._stage.capture.weights(path).get("kernel")
+        return float("nan") if kernel is None else float(np.sqrt(np.mean(np.square(kernel, dtype=np.float64))))
+
+    def _edges(self) -> tuple[tuple[int, Lines], ...]:
+        """Return all edges, grouped by what one primitive can hold and by when they are seen."""
+        top = max((s for s in self._strengths.values() if np.isfinite(s)), default=1.0) or 1.0
+        groups: dict[tuple[int, int, int], list[tuple[NDArray[np.float32], tuple[float, ...]]]] = {}
+        for route in self._stage.routes:
+            strength = self._strengths[route.edge.target]
+            share = strength / top if np.isfinite(strength) else 0.0
+            color = _SKIPPING if route.skips else (_WEIGHTED if share else PASSING[:3])
+            ends = [self._stage.place(route.edge.source).center, self._stage.place(route.edge.target).center]
+            points = np.concatenate([ends[:1], route.points, ends[1:]]).astype(np.float32)
+            key = (self._stage.place(route.edge.target).rank, int(width_bins(np.array([share]))[0]), len(points))
+            groups.setdefault(key, []).append((points, (*color, 0.35 + 0.6 * share)))
+        return tuple(
+            (
+                key[0],
+                Lines(
+                    "/".join(map(str, key)),
+                    np.stack([points for points, _ in found]),
+                    np.array([color for _, color in found], dtype=np.float32),
+                    WIDTHS[key[1]] + 0.4,
+                ),
+            )
+            for key, found in sorted(groups.items(), key=lambda group: group[0])
+        )
+
+    def _lines_at(self, now: float) -> Iterable[Lines]:
+        for rank, lines in self._lines:
+            seen = seen_at(rank, now)
+            yield lines if seen == 1.0 else replace(lines, opacity=seen)
+
+    def _names(self) -> Labels:
+        graph = self._stage.graph
+        largest = max((node.parameters for node in graph), default=0) or 1
+        ends = (*graph.inputs, *graph.outputs)
+        return Labels(
+            "names",
+            tuple(
+                Label(
+                    vector(point.astype(np.float64) - np.array([0.0, 0.35, 0.0])),
+                    (node.name, f"{node.kind} · {shape_text(node)}"),
+                    priority=3.0 * (node.id in ends) + 2.0 * node.parameters / largest + (node.parameters > 0),
+                )
+                for node, point in zip(graph, self._points, strict=True)
+            ),
+        )
+
+    def _line_scale(self) -> tuple[Panel, ...]:
+        known = [s for s in self._strengths.values() if np.isfinite(s)]
+        count = f"{len(self._stage.graph):,} layers are too many for a ball for each neuron: one for each layer"
+        if not known:
+            return (Panel("links", "bottom-right", (TextRow(count, "quiet"),)),)
+        span = f"{number(min(known))} … {number(max(known))}"
+        rows = (
+            TextRow(count, "quiet"),
+            TextRow(f"line: the wider, the larger the root mean square of the kernel it leads to ({span})", "quiet"),
+        )
+        return (Panel("links", "bottom-right", rows),)
