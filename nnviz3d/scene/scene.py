@@ -129,7 +129,7 @@ class Scene:
             Stage.build(capture, aspect=aspect, headroom=headroom, flatter=share)
             for share in (_FLATTER if above else _NARROWER)
         )
-        others = [scene, *(Scene(spec, stage) for stage in stages)]
+        others = [scene, *(found for found in (Scene(spec, stage) for stage in stages) if found._beside)]
         shares = [found._width(aspect) for found in others]
         # Of those that are as wide the narrowest network, too, is the least flat one.
         ordered = zip(others, shares, strict=True) if above else zip(others[::-1], shares[::-1], strict=True)
