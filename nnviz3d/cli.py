@@ -192,14 +192,14 @@ def record(
     /,
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
-    tour: Annotated[Literal["orbit", "flythrough", "scene"] | None, OPTIONAL] = None,
+    tour: Annotated[Literal["orbit", "flythrough", "backward", "scene"] | None, OPTIONAL] = None,
     size: Annotated[str | None, OPTIONAL] = None,
     fps: Annotated[int | None, OPTIONAL] = None,
     seconds: Annotated[float | None, OPTIONAL] = None,
     model: Model = NO_MODEL,
     look: Look = NO_LOOK,
 ) -> None:
-    """Make a film: along the layers while they light up, or once around.
+    """Make a film: along the layers while they light up, after the gradient on its way back, or once around.
 
     Examples:
 
@@ -208,6 +208,8 @@ def record(
       nnviz3d record model.keras --input cat.jpg -o cat.webm --size 3840x2160 --fps 60
 
       nnviz3d record run.zarr -o turn.gif --tour orbit --size 640x360
+
+      nnviz3d record model.keras --input cat.jpg -o back.mp4 --tour backward
 
       nnviz3d record run.zarr -o frames/
 
@@ -219,7 +221,8 @@ def record(
         A .mp4, .webm or .gif, or a folder for one PNG a frame: given again, it goes on where it was interrupted.
     tour
         scene: the scene's own camera keyframes (the default where it has some); flythrough: along the layers (the
-        default elsewhere); orbit: once around, everything lit, a seamless loop, which in less than 13 seconds swings.
+        default elsewhere); backward: after the gradient back through them (the default where the scene shows a backward
+        pass); orbit: once around, everything lit, a seamless loop, which in less than 13 seconds swings.
     size
         Width and height in pixels, up to 3840x2160; by default 1280x720, for .gif 800x450.
     fps
@@ -238,7 +241,7 @@ def record(
     pixels = None if size is None else parse_size(size)
     check_film(output, size=pixels, fps=fps, seconds=seconds)
     require_graphics()
-    with opened(target, look.scene, model.options(), _run, **look.opening()) as found:
+    with opened(target, look.scene, model.options(), _run, backward=tour == "backward", **look.opening()) as found:
         selection = _selection(look, found)
         even = film_size(output, pixels)
         if pixels is not None and even != pixels:

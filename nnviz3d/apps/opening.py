@@ -44,6 +44,7 @@ def opened(
     *,
     sample: int | None = None,
     whole: bool = False,
+    backward: bool = False,
     wanted: Insights = NOTHING_MORE,
     worker: Worker | None = None,
     invitation: Invitation | None = None,
@@ -58,6 +59,8 @@ def opened(
         Which of the samples is wanted; by default the scene's.
     whole
         Whether all of a model's samples are captured, not only the wanted one.
+    backward
+        Whether a backward pass is shown after the forward pass, also where the scene has none.
     wanted
         What is to be seen beyond one forward pass and what the scene itself needs. A ready capture that lacks it gives
         way to its model.
@@ -72,6 +75,8 @@ def opened(
         If there is no such target or sample, or it cannot be captured.
     """
     found = resolve(target, scene, options)
+    if backward:
+        found, wanted = replace(found, spec=found.spec.with_backward()), wanted.plus(Insights(gradients=True))
     if invitation is not None:
         found = replace(found, model=invitation.request.model)
     insights = wanted.plus(found.spec.needs())

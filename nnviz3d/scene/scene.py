@@ -17,6 +17,7 @@ from nnviz3d.scene.primitives import DrawList, Panel, Primitive, TextRow
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
 from nnviz3d.scene.stage import Stage, View, head_of
+from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.views import build_view
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.details import DetailsView, Marking
@@ -144,6 +145,11 @@ class Scene:
             Of the same model, each layer of the shape that it has here.
         """
         return Scene(self.spec, replace(self.stage, capture=capture))
+
+    @property
+    def timeline(self) -> Timeline:
+        """The moments of the forward and the backward pass."""
+        return Timeline.of(self.spec, self.stage.ranks)
 
     def at(self, t: float, selection: Selection | None = None) -> DrawList:
         """Return the picture at `t` seconds; arrays that did not change are the same objects as before."""

@@ -12,7 +12,20 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from nnviz3d.data.request import Insights, Preprocessing
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.view_specs import KINDS, Activations, ConnectionsView, Seconds, Strict, Structure, View, ViewSpec
+from nnviz3d.scene.view_specs import (
+    KINDS,
+    Activations,
+    Backward,
+    ConnectionsView,
+    Seconds,
+    Strict,
+    Structure,
+    View,
+    ViewSpec,
+)
+
+_ALONE = ("embedding", "nodes")
+"""Kinds of views that fill the picture by themselves."""
 
 
 class Source(Strict):
@@ -104,10 +117,18 @@ class SceneSpec(Strict):
         twice = next((kind for kind in kinds if kinds.count(kind) > 1), None)
         if twice is not None:
             raise ValueError(f"there are two views of kind {twice!r}; give each kind once")
-        alone = next((kind for kind in kinds if kind in ("embedding", "nodes")), None)
+        alone = next((kind for kind in kinds if kind in _ALONE), None)
         if alone is not None and len(kinds) > 1:
             raise ValueError(f"a view of kind {alone!r} fills the picture by itself; give it a scene of its own")
         return views
+
+    def with_backward(self) -> SceneSpec:
+        """Return the scene with a backward pass after its forward pass; as it is, if it shows one."""
+        if any(isinstance(view, Backward) for view in self.views):
+            return self
+        if any(view.kind in _ALONE for view in self.views):
+            raise SceneError("A scene that shows no layers has no backward pass; choose another tour.")
+        return self.model_copy(update={"views": (*self.views, Backward(kind="backward"))})
 
     def requires(self) -> frozenset[str]:
         """Say which families of arrays a capture must hold for this scene: of ``activations`` and ``connections``."""

@@ -6,16 +6,18 @@ from typing import Literal
 
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.tours.flythrough import fly_through
+from nnviz3d.scene.tours.flythrough import fly_back, fly_through
 from nnviz3d.scene.tours.orbit import orbit
 from nnviz3d.scene.tours.track import Tour
 
-TourKind = Literal["orbit", "flythrough", "scene"]
+TourKind = Literal["orbit", "flythrough", "backward", "scene"]
 
 
 def usual_tour(scene: Scene) -> TourKind:
-    """Say which tour a scene gets that nobody chose: its own, if it has keyframes to move between."""
-    return "scene" if len(scene.spec.camera.keyframes) > 1 else "flythrough"
+    """Say which tour a scene gets that nobody chose: its own, if it has keyframes, or that of its backward pass."""
+    if len(scene.spec.camera.keyframes) > 1:
+        return "scene"
+    return "flythrough" if scene.timeline.backward is None else "backward"
 
 
 def make_tour(scene: Scene, aspect: float, kind: TourKind | None = None, seconds: float | None = None) -> Tour:
@@ -42,6 +44,10 @@ def make_tour(scene: Scene, aspect: float, kind: TourKind | None = None, seconds
             return orbit(scene, aspect, seconds)
         case "flythrough":
             return fly_through(scene, aspect, seconds)
+        case "backward":
+            if scene.timeline.backward is None:
+                raise UserError('The scene shows no backward pass; add [[views]] with kind = "backward" to it.')
+            return fly_back(scene, aspect, seconds)
         case "scene":
             if len(scene.spec.camera.keyframes) < 2:
                 raise UserError(

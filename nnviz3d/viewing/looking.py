@@ -81,7 +81,7 @@ def record(
     output: str | Path,
     x: Any = None,
     *,
-    tour: Literal["orbit", "flythrough", "scene"] | None = None,
+    tour: Literal["orbit", "flythrough", "backward", "scene"] | None = None,
     size: tuple[int, int] | None = None,
     fps: int | None = None,
     seconds: float | None = None,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.data.capture import Capture
-from nnviz3d.errors import UserError
+from nnviz3d.errors import SceneError, UserError
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import SceneSpec, default_scene, parse_scene
@@ -239,3 +239,65 @@ class TestOwn:
         assert usual_tour(scene) == "flythrough"
         with pytest.raises(UserError, match=r"no camera keyframes .* --tour orbit or flythrough\.$"):
             make_tour(scene, ASPECT, "scene")
+
+
+class TestBackward:
+    """The forward pass from afar, then after the gradient from the last layer to the first."""
+
+    @pytest.fixture(scope="class", params=["digits", "long"])
+    @classmethod
+    def there(cls, request, digits, long_capture):
+        capture = digits if request.param == "digits" else long_capture
+        return Scene.build(default_scene().with_backward(), capture, aspect=ASPECT)
+
+    @pytest.mark.parametrize("seconds", [None, 3.0, 40.0])
+    def test_it_is_as_long_as_asked_and_never_hurries(self, there, seconds):
+        tour = make_tour(there, ASPECT, "backward", seconds)
+        if seconds is not None:
+            assert tour.seconds == pytest.approx(seconds)
+        motion, zoom, turn = speeds(tour)
+        assert motion <= MOST_MOTION * 1.05
+        assert zoom <= MOST_ZOOM * 1.05
+        assert turn <= MOST_TURN * 1.05
+
+    def test_time_runs_through_both_passes_to_the_very_end(self, there):
+        _, times, _ = poses(make_tour(there, ASPECT, "backward"))
+        assert times == sorted(times)
+        assert times[0] == 0
+        assert times[-1] == there.duration
+
+    def test_it_begins_and_ends_with_everything(self, there):
+        _, _, found = poses(make_tour(there, ASPECT, "backward"))
+        whole = there.overview(aspect=ASPECT)
+        for pose in (found[0], found[-1]):
+            assert pose.position == pytest.approx(whole.position, rel=1e-3, abs=1e-2)
+
+    def test_the_camera_looks_at_what_the_gradient_passes(self, there):
+        line, plan = there.timeline, there.stage.plan
+        tour = make_tour(there, ASPECT, "backward")
+        _, times, found = poses(tour)
+        for rank in (line.ranks - 1, line.ranks // 2, 0):
+            t = line.arrives(rank) + line.step / 2
+            pose = found[int(np.argmin(np.abs(np.subtract(times, t))))]
+            corners = plan.corners([name for name, place in plan.placements.items() if place.rank == rank])
+            assert reach(pose, corners) <= 1.05
+
+    def test_a_scene_with_a_backward_pass_gets_it_by_itself(self, there, scene):
+        assert usual_tour(there) == "backward"
+        assert usual_tour(scene) == "flythrough"
+
+    def test_one_without_has_none(self, scene):
+        with pytest.raises(UserError, match="backward"):
+            make_tour(scene, ASPECT, "backward")
+
+    def test_along_the_layers_stops_where_the_forward_pass_ends(self, there):
+        _, times, _ = poses(make_tour(there, ASPECT, "flythrough"))
+        assert times[-1] == sum(there.timeline.forward)
+
+    def test_a_scene_gets_it_once_and_a_cloud_not_at_all(self):
+        spec = default_scene().with_backward()
+        assert spec.with_backward() is spec
+        assert spec.needs().gradients
+        cloud = parse_scene({"format": 1, "views": [{"kind": "embedding"}]})
+        with pytest.raises(SceneError, match="backward pass"):
+            cloud.with_backward()

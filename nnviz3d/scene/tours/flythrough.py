@@ -9,6 +9,7 @@ every length of film has a solution.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +19,6 @@ from nnviz3d.scene.camera import FIELD_OF_VIEW, Margins, fit
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.tours.motion import ease, haste, lost, smooth, within_limits
 from nnviz3d.scene.tours.track import RATE, Floats, Framing, Tour, Track
-from nnviz3d.scene.view_specs import Activations
 
 _DARK, _DIVE, _READ, _RISE, _HOLD = 0.7, 1.7, 0.5, 1.7, 1.2
 """Seconds: the dark whole, the way to the input, the answer seen near, the way back, the whole with the answer.
@@ -50,6 +50,10 @@ _SOFT = 0.4
 """Seconds (a standard deviation) over which the path is smoothed."""
 _SHOT_MARGINS = Margins(left=0.08, right=0.08, top=0.17, bottom=0.2)
 _FLIGHT_MARGINS = Margins(left=0.09, right=0.09, top=0.15, bottom=0.18)
+_WATCH, _LEAST_WATCH = 4.5, 0.3
+"""Seconds in which the forward pass is seen before the camera follows the backward one; its share of a short film."""
+_TURN_AT = 0.8
+"""When, as a share of that, the forward pass is over."""
 _SPREAD = 0.3
 """Seconds over which going less deep is spread."""
 
@@ -82,6 +86,11 @@ class _Shots:
         share = np.clip((self.all_distance - further) / room, 0, 1)[:, np.newaxis]
         return replace(self, distance=further, target=self.all_target + share * (self.target - self.all_target))
 
+    def reversed(self) -> _Shots:
+        """Take the last rank first."""
+        turned = {f: getattr(self, f)[::-1] for f in _OF_RANKS}
+        return replace(self, **turned)
+
     def durations(self) -> Floats:
         """Return the seconds for each rank: enough to light up, and for the way to it from the one before."""
         dwell = np.full(len(self.rows), min(_DWELL, _FLIGHT * 0.45 / len(self.rows)))
@@ -94,6 +103,9 @@ class _Shots:
         return np.asarray(np.maximum(dwell, (way[:-1] + way[1:]) / 2))
 
 
+_OF_RANKS = ("boxes", "target", "distance", "all_target", "all_distance", "azimuth", "rows")
+
+
 def fly_through(scene: Scene, aspect: float, seconds: float | None = None) -> Tour:
     """Plan a film from the dark whole to the input, along all layers, and back to the whole with the answer.
 
@@ -103,7 +115,36 @@ def fly_through(scene: Scene, aspect: float, seconds: float | None = None) -> To
         By default what the number of layers and rows asks for, 10 to 30.
     """
     whole = Framing.of(scene.overview(aspect=aspect))
-    near = _shots(scene, whole, aspect)
+    track, length = _planned(scene, whole, _shots(scene, whole, aspect), aspect, seconds, _moments)
+    return track.tour(length, loops=False)
+
+
+def fly_back(scene: Scene, aspect: float, seconds: float | None = None) -> Tour:
+    """Plan a film of a backward pass: the forward pass is seen from afar, then the camera follows the gradient back.
+
+    Parameters
+    ----------
+    seconds
+        By default what the number of layers and rows asks for, 14 to 34.
+    """
+    whole = Framing.of(scene.overview(aspect=aspect))
+    watch = _WATCH if seconds is None else min(_WATCH, _LEAST_WATCH * seconds)
+    rest = None if seconds is None else seconds - watch
+    track, length = _planned(scene, whole, _shots(scene, whole, aspect).reversed(), aspect, rest, _moments_back)
+    n = max(2, round(watch * len(track.t) / length))
+    line = scene.timeline
+    forward = sum(line.forward)
+    before = np.interp(np.linspace(0, 1, n, endpoint=False), [0, _TURN_AT, 1], [0, forward, track.t[0]])
+    return track.after(before).tour(length + watch, loops=False)
+
+
+_Moments = Callable[[Scene, Floats, Floats], Floats]
+
+
+def _planned(
+    scene: Scene, whole: Framing, near: _Shots, aspect: float, seconds: float | None, moments: _Moments
+) -> tuple[Track, float]:
+    """Plan a film that goes near to all shots in order, and how long it is."""
     returns = int(np.count_nonzero(np.diff(near.rows)))
     still = _DARK + _DIVE + _READ + _RISE + _HOLD + _RETURN * returns
     depths = np.geomspace(_DEEPEST, _SHALLOWEST, 24)
@@ -119,7 +160,7 @@ def fly_through(scene: Scene, aspect: float, seconds: float | None = None) -> To
     flight = max(length - still, _LEAST_FLIGHT * length)
     pace = (length - flight) / still
     schedule = _Schedule.of(shots, pace, flight)
-    return _film(scene, whole, shots, schedule, length, aspect).tour(length, loops=False)
+    return _film(scene, whole, shots, schedule, length, aspect, moments), length
 
 
 def _shots(scene: Scene, whole: Framing, aspect: float) -> _Shots:
@@ -201,7 +242,15 @@ class _Schedule:
         return _Schedule(np.array(light), np.array(camera), dive)
 
 
-def _film(scene: Scene, whole: Framing, shots: _Shots, schedule: _Schedule, length: float, aspect: float) -> Track:
+def _film(
+    scene: Scene,
+    whole: Framing,
+    shots: _Shots,
+    schedule: _Schedule,
+    length: float,
+    aspect: float,
+    moments_of: _Moments,
+) -> Track:
     n = max(2, round(length * RATE)) + 1
     tau = np.linspace(0, length, n)
     step = length / (n - 1)
@@ -220,7 +269,7 @@ def _film(scene: Scene, whole: Framing, shots: _Shots, schedule: _Schedule, leng
     zoom = path(np.log(shots.all_distance / shots.distance))
     azimuth = path(shots.azimuth, 2 * _SOFT) - whole.azimuth
     wanted = ease(tau, *schedule.dive[:2]) * (1 - ease(tau, *schedule.dive[2:]))
-    moments = _moments(scene, lit)
+    moments = moments_of(scene, lit, tau)
     blocks = shots.boxes[np.minimum(lit.astype(int), len(order) - 1)]
     lighting = np.diff(lit, append=lit[-1]) > 0
 
@@ -246,9 +295,19 @@ def _film(scene: Scene, whole: Framing, shots: _Shots, schedule: _Schedule, leng
     return track(within_limits(wanted, excess, round(_SPREAD / step)))
 
 
-def _moments(scene: Scene, lit: Floats) -> Floats:
+def _moments(scene: Scene, lit: Floats, tau: Floats) -> Floats:
     """Return the scene's time at which so many ranks are lit."""
-    ranks = scene.stage.ranks
-    reveal = next((view.reveal for view in scene.spec.views if isinstance(view, Activations)), None)
-    start, duration = (reveal.start, reveal.duration) if reveal else (0.0, scene.duration)
-    return np.where(lit >= ranks, scene.duration, np.where(lit > 0, start + duration * lit / ranks, 0.0))
+    line = scene.timeline
+    start, duration = line.forward if line.forward[1] > 0 else (0.0, scene.duration)
+    end = scene.duration if line.backward is None else sum(line.forward)
+    return np.where(lit >= line.ranks, end, np.where(lit > 0, start + duration * lit / line.ranks, 0.0))
+
+
+def _moments_back(scene: Scene, lit: Floats, tau: Floats) -> Floats:
+    """Return the scene's time at which the gradient has passed so many ranks; then its light dies down."""
+    line = scene.timeline
+    start, duration = line.backward or (0.0, scene.duration)
+    passed = tau[int(np.argmax(lit >= line.ranks))]
+    after = (tau - passed) / (tau[-1] - passed)
+    going = start + duration * lit / line.ranks
+    return np.where(lit >= line.ranks, start + duration + (scene.duration - start - duration) * after, going)

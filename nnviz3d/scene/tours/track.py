@@ -53,6 +53,14 @@ class Track:
     azimuth: Floats
     elevation: Floats
 
+    def after(self, t: Floats) -> Track:
+        """Let the camera first stand where it begins, while the scene goes through the moments `t`, ``(m,)``."""
+        held = (self.target, self.distance, self.azimuth, self.elevation)
+        return Track(
+            np.concatenate([t, self.t]),
+            *(np.concatenate([np.repeat(values[:1], len(t), axis=0), values]) for values in held),
+        )
+
     def tour(self, seconds: float, *, loops: bool) -> Tour:
         """Make the film of it; between two samples everything goes evenly."""
         last = len(self.t) - 1
