@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -68,61 +68,37 @@ class WeightMeasure:
         channels
             A row of its packing.
         """
-        found, channels = self._function()
-        norms, lost = _norms(np.asarray(found, np.float64))
+        squares, channels = (np.asarray(t) for t in self._function())
         layers = np.full((len(self._of_node), len(STATISTICS)), np.nan)
         for row, own in zip(layers, self._of_node, strict=True):
             if not own:
                 continue
-            gradient, before, after, change = np.sqrt(np.sum(norms[own] ** 2, axis=0))
+            gradient, before, after, change = np.sqrt(squares[own].sum(axis=0))
             row[_AT["gradient_norm"]] = gradient / factor
             row[_AT["weight_norm"]] = after
             with np.errstate(divide="ignore", invalid="ignore"):
                 row[_AT["update_ratio"]] = change / before
-            row[_AT["nonfinite_gradients"]] = lost[own, 0].sum()
-            row[_AT["nonfinite_weights"]] = lost[own, 2].sum()
-        return layers.astype(np.float32), (np.asarray(channels, np.float64) / factor).astype(np.float32)
+            row[_AT["nonfinite_gradients"]] = 0 if np.isfinite(gradient) else self._count(own, lambda h: h.gradient)
+            row[_AT["nonfinite_weights"]] = 0 if np.isfinite(after) else self._count(own, lambda h: h.variable)
+        return layers.astype(np.float32), (channels / factor).astype(np.float32)
 
     def _measure(self) -> tuple[Any, Any]:
+        """Return sums of squares, ``(variables, 4)``: of gradient, weights before and after, and their difference."""
         rows = []
         for held in self._held:
+            # The square of no float32 is too much, or too little, for a float64.
             gradient, before, after = (
-                tf.cast(t, tf.float32) for t in (held.gradient, held.before, held.variable.value)
+                tf.cast(t, tf.float64) for t in (held.gradient, held.before, held.variable.value)
             )
-            rows.append(tf.stack([_size(t) for t in (gradient, before, after, after - before)]))
-        channels = [_by_channel(tf.cast(self._held[i].gradient, tf.float32)) for i in self._kernels]
-        return tf.stack(rows), tf.concat([*channels, tf.zeros(0)], 0)
+            rows.append(tf.stack([2 * tf.nn.l2_loss(t) for t in (gradient, before, after, after - before)]))
+        kernels = [tf.cast(self._held[i].gradient, tf.float64) for i in self._kernels]
+        channels = [tf.sqrt(tf.reduce_sum(tf.square(kernel), axis=range(kernel.shape.rank - 1))) for kernel in kernels]
+        return tf.stack(rows), tf.concat([*channels, tf.zeros(0, tf.float64)], 0)
 
-
-def _size(tensor: Any) -> Any:
-    """Return the greatest magnitude, the sum of squares of what is divided by it, and how many are NaN and infinite."""
-    greatest = _greatest(tensor)
-    squares = tf.reduce_sum(tf.square(tensor / _divisor(greatest)))
-    nan, infinite = (tf.math.count_nonzero(f(tensor), dtype=tf.int64) for f in (tf.math.is_nan, tf.math.is_inf))
-    return tf.stack([greatest, squares, tf.cast(nan, tf.float32), tf.cast(infinite, tf.float32)])
-
-
-def _by_channel(kernel: Any) -> Any:
-    divisor = _divisor(_greatest(kernel))
-    return divisor * tf.sqrt(tf.reduce_sum(tf.square(kernel / divisor), axis=list(range(kernel.shape.rank - 1))))
-
-
-def _greatest(tensor: Any) -> Any:
-    return tf.reduce_max(tf.abs(tensor))
-
-
-def _divisor(greatest: Any) -> Any:
-    """Keep squares from over- and underflowing."""
-    return tf.where(tf.math.is_finite(greatest) & (greatest > 0), greatest, 1.0)
-
-
-def _norms(found: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return norms, as NumPy would give them, and how many numbers are not finite; both ``(variables, 4)``."""
-    greatest, squares, nan, infinite = np.moveaxis(found, -1, 0)
-    with np.errstate(invalid="ignore"):
-        norms = np.where(np.isfinite(greatest), greatest, 1) * np.sqrt(squares)
-    norms = np.where(nan > 0, np.nan, np.where(infinite > 0, np.inf, norms))
-    return norms, nan + infinite
+    def _count(self, own: Sequence[int], part: Callable[[Held], Any]) -> int:
+        """Count what is not finite among some variables."""
+        tensors = (tf.cast(part(self._held[i]), tf.float32) for i in own)
+        return sum(int(tf.math.count_nonzero(~tf.math.is_finite(tensor))) for tensor in tensors)
 
 
 def _leads_to_channels(kernel: Any, shape: tuple[int | None, ...]) -> bool:

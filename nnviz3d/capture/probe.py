@@ -78,7 +78,7 @@ class Probe:
         self._targets = keras.tree.map_structure(lambda t: tf.constant(np.asarray(t)[: self.count]), y)
         self._statistics = tf.function(self._measure, autograph=False, jit_compile=False)
         self.note = ""
-        self._with_gradients = y is not None and (loss is not None or getattr(model, "compiled", False))
+        self._with_gradients = y is not None and (loss is not None or model.compiled)
         self._compile()
         self.activations, self.gradients = self._packings()
 
@@ -112,8 +112,10 @@ class Probe:
                 self.note = f"There are no gradients by the probe samples: {reason(error)}"
                 self._with_gradients = False
                 self._compile()
-        else:
-            self.note = "There are no gradients by the probe samples: neither a loss nor targets were given for them."
+        elif self.y is not None:
+            self.note = (
+                "There are no gradients by the probe samples: the model was compiled with no loss, and none is given."
+            )
         return self._shapes(*self._run())
 
     @staticmethod

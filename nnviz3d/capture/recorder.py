@@ -20,6 +20,11 @@ from nnviz3d.errors import ModelError, SampleError, UserError
 FIRST = 8
 """How many samples of the first batch are the probe samples where none are given."""
 
+_NO_PROBES = (
+    "There are no probe samples, because the first batch holds none of one shape and of plain numbers: nothing is recorded "
+    "of activations. Give TrainingRecorder probes=(x, y), or probes=0."
+)
+
 
 class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Writes into a capture what happens in a training, step by step, without a change to the training.
@@ -224,6 +229,8 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
                 self._recording = Recording(
                     self.path, self.model, held, probes, tuple(metrics), classes=self._classes, loss=self._loss
                 )
+                if probes is None and self._take:
+                    warnings.warn(_NO_PROBES, stacklevel=2)
                 for note in self._recording.notes:
                     warnings.warn(note, stacklevel=2)
             self._recording.write(

@@ -220,6 +220,45 @@ def test_fit_may_be_called_again_and_the_model_is_left_as_it_was(tmp_path):
     assert len(open_capture(tmp_path / "run.zarr").training) == 10
 
 
+def test_ctrl_c_leaves_what_was_recorded_and_a_model_that_goes_on(tmp_path):
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:
+                raise KeyboardInterrupt
+
+    model = compiled(build())
+    recorder = TrainingRecorder(tmp_path / "run.zarr", every=1)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, [recorder, Interrupt()])
+    training = open_capture(tmp_path / "run.zarr").training
+    assert training.steps.tolist() == [1, 2, 3]
+    assert not training.finished
+    fit(model, [recorder], epochs=1)
+    training = training.refreshed()
+    assert training.steps.tolist() == list(range(1, 9))
+    assert training.finished
+    assert "train_step" not in vars(model)
+
+
+def test_rows_of_varying_length_are_no_probe_samples(tmp_path):
+    keras.utils.set_random_seed(1)
+    tokens = keras.Input((None,), dtype="int32")
+    answer = layers.Dense(2)(layers.GlobalAveragePooling1D()(layers.Embedding(9, 4, name="words")(tokens)))
+    model = compiled(keras.Model(tokens, answer), run_eagerly=False)
+    rng = np.random.default_rng(1)
+    batches = [(rng.integers(0, 9, (4, n)), rng.integers(0, 2, 4)) for n in (3, 5, 2)]
+    signature = (tf.TensorSpec((4, None), tf.int32), tf.TensorSpec((4,), tf.int32))
+    with pytest.warns(UserWarning, match="no probe samples"):
+        model.fit(
+            tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=signature),
+            callbacks=[TrainingRecorder(tmp_path / "run.zarr", every=1)],
+            verbose=0,
+        )
+    training = open_capture(tmp_path / "run.zarr").training
+    assert training.steps.tolist() == [1, 2, 3]
+    assert (training.statistic("gradient_norm")[:, training.layers.index("words")] > 0).all()
+
+
 def test_what_is_not_finite_is_counted(tmp_path):
     model = compiled(build())
     kernel = model.get_layer("hidden").kernel
