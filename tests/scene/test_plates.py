@@ -14,7 +14,7 @@ from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.insights import PREDICTED, Attribution, Explained, Target
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.render.offscreen import Offscreen
-from nnviz3d.scene.primitives import BarRow, Callout, Image, Labels, Panel
+from nnviz3d.scene.primitives import BarRow, Callout, Image, Labels, Panel, ScaleRow
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene, read_scene
@@ -23,7 +23,7 @@ from tests.support.captures import write
 from tests.support.graphs import chain
 from tests.support.pinhole import pixel_at, to_frame
 
-LAYERS, SIDE, CLASSES = 118, 48, tuple(f"kind {i}" for i in range(1000))
+LAYERS, SIDE, CLASSES = 118, 112, tuple(f"kind {i}" for i in range(1000))
 OTHER = Target("scores", 7)
 SIZES = [(1280, 720), (1920, 1080), (1000, 1000), (800, 1200)]
 LEAST = 0.05
@@ -31,9 +31,9 @@ LEAST = 0.05
 
 
 def maps() -> dict[str, np.ndarray]:
-    """A map over the input, strong on its left, and one of a layer of 6 by 6 places, strong at row 1, column 4."""
+    """A map over the input, strong on its left, with one far stronger pixel; one of a layer, strong at row 1, column 4."""
     coarse, fine = np.zeros((6, 6), np.float32), np.zeros((SIDE, SIDE), np.float32)
-    coarse[1, 4], fine[:, :8] = 2.5, 1.25
+    coarse[1, 4], fine[:, :8], fine[0, 0] = 2.5, 1.25, 50
     return {"conv100": coarse, "image": fine}
 
 
@@ -130,12 +130,12 @@ def test_the_picture_is_seen_and_the_map_is_bright_where_it_is_strong(scene):
     picture = off.picture(scene.at(99.0), scene.camera(99.0, aspect=16 / 9)).astype(int)
     off.close()
     large = of(Image, scene)
-    red = picture[pixel(large["large:image"], 8, 30, scene, size)]
-    dark = picture[pixel(large["large:image"], 40, 30, scene, size)]
+    red = picture[pixel(large["large:image"], 20, 70, scene, size)]
+    dark = picture[pixel(large["large:image"], 92, 70, scene, size)]
     assert red[0] > red[1] + 120
     assert dark.max() < 60
-    strong = picture[pixel(large["large map:image"], 12, 36, scene, size)]
-    weak = picture[pixel(large["large map:image"], 12, 4, scene, size)]
+    strong = picture[pixel(large["large map:image"], 28, 84, scene, size)]
+    weak = picture[pixel(large["large map:image"], 28, 9, scene, size)]
     assert strong.sum() > weak.sum() + 200, "the map counts at row 1 and column 4 of 6"
     assert np.ptp(weak) < 12, "elsewhere the grey picture is seen"
 
@@ -152,6 +152,14 @@ def test_they_follow_the_method_and_the_class(scene):
     assert (seen["vanilla", None][:, :8].astype(int).sum(axis=2) > 400).all()
     assert (seen["vanilla", OTHER][:, -8:].astype(int).sum(axis=2) > 400).all()
     assert not np.array_equal(seen["grad_cam", None], seen["vanilla", None])
+
+
+def test_one_pixel_of_thousands_does_not_turn_all_others_dark(scene):
+    ends = {}
+    for method in ("grad_cam", "vanilla"):
+        (scale,) = (row for row in of(Panel, scene, method=method)["attribution"].rows if isinstance(row, ScaleRow))
+        ends[method] = scale.ticks[2][1]
+    assert ends == {"grad_cam": "≥ 2.33", "vanilla": "≥ 1.25"}
 
 
 def test_the_picture_stands_from_the_start_and_the_map_once_the_answer_is_known(scene):
@@ -172,7 +180,7 @@ def test_a_pick_tells_the_exact_numbers_and_marks_them_on_both(scene, capture, n
     pose = scene.camera(99.0, aspect=16 / 9)
     renderer = SimpleNamespace(pose=lambda: pose, size=size)
     fine = upsampled(maps()["conv100"][np.newaxis], (SIDE, SIDE))[0]
-    for row, column in ((0, 0), (11, 35), (47, 20)):
+    for row, column in ((0, 0), (26, 81), (SIDE - 1, 20)):
         session = SimpleNamespace(scene=scene, selection=Selection(), t=99.0, renderer=renderer)
         y, x = pixel(of(Image, scene)[name], row, column, scene, size)
         assert pick_at(session, (x + 0.5, y + 0.5)) == CellPick("image", (row, column))
@@ -183,7 +191,7 @@ def test_a_pick_tells_the_exact_numbers_and_marks_them_on_both(scene, capture, n
         assert np.float32(parts["Gradient"]) == maps()["image"][row, column]
         stored = capture.activation("image", 0)[row, column]
         assert [np.float32(n) for n in parts["activation"].split(", ")] == list(stored)
-        assert f"pixel {'red 230, green 40, blue 40' if row < 24 else '40 of 255'}" in found.more
+        assert f"pixel {'red 230, green 40, blue 40' if row < SIDE // 2 else '40 of 255'}" in found.more
         assert "Grad-CAM, interpolated" in say(session)
         marks = of(Callout, scene, pick=session.selection.pick)["pick"].marks
         assert len(marks) == 3, "on the picture, on its map, and at the input itself"

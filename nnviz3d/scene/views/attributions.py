@@ -53,6 +53,8 @@ _APPEARS = 1.0
 """Seconds that a map takes to appear, once the forward pass has come to the answer."""
 GREYS = (36, 148)
 """What black and white of the picture become under a map: neither is as dark as a map's zero, nor as bright as its top."""
+_MANY, _STRONG = 10_000, 99.0
+"""A map of so many places has its strongest colour from this percentile on: few pixels of a photograph count for most."""
 _LIFT = 0.004
 """How far a map stands before the picture, as a share of its width."""
 _GAP = 0.12
@@ -263,7 +265,11 @@ def _colors(maps: Sequence[Attribution]) -> _Colors:
     """Choose colours and their limits: the same for all maps, so that they can be compared."""
     values = np.concatenate([found.values.ravel() for found in maps])
     signed = title_of(maps[0])[1] or bool((values < 0).any())
-    limits = limits_for(statistics_of(values), "symmetric" if signed else "layer")
+    statistics = statistics_of(values)
+    if values.size > _MANY:
+        strong = float(np.percentile(np.abs(values[np.isfinite(values)]), _STRONG)) if statistics.strong else 0.0
+        statistics = replace(statistics, strong=max(strong, statistics.strong / 4))
+    limits = limits_for(statistics, "symmetric" if signed else "layer")
     return colormap(DEFAULT_DIVERGING if signed else DEFAULT_SEQUENTIAL), limits
 
 
