@@ -178,6 +178,8 @@ class Look:
     """Whose map of what counts for it is shown: grad_cam, integrated_gradients, occlusion, ..."""
     against: Annotated[int | None, OPTIONAL] = None
     """The sample that is taken off for --quantity difference, from 0."""
+    dataset: Annotated[tuple[str, ...], Parameter(negative=())] = ()
+    """For a scene of points: what they are, named as inputs are; by default the input itself."""
 
     def opening(self) -> dict[str, Any]:
         """Return what `opened` has to know of them.
@@ -197,6 +199,7 @@ class Look:
             targets=() if self.class_ is None else (self.class_,),
             gradients=self.quantity in ("gradient", "attribution"),
             attributions=() if self.method is None else (self.method,),
+            dataset=self.dataset,
         )
         return {"sample": self.sample, "wanted": wanted, "whole": self.quantity == "difference"}
 

@@ -31,6 +31,8 @@ _FEWEST = 5
 _JUDGED = 3000
 """Points among which trustworthiness is judged at most: it compares all pairs."""
 _NEIGHBOURS = 10
+_EQUAL = 1e-4
+"""How far apart two answers to one sample may be, as a share of an answer's norm: a batch is summed in another order."""
 _ALONE = 2000
 """Points up to which one core is as quick as several, which wait for each other; the points are the same."""
 
@@ -104,6 +106,35 @@ def embed(vectors: Floats, options: EmbeddingOptions, report: Tell = lambda done
     return Placed(points, first, way, reduced, mean, basis, quality, settings)
 
 
+def flattened(numbers: NDArray[Any], *, pooled: bool) -> Floats:
+    """Make one vector of each sample's answer.
+
+    Parameters
+    ----------
+    numbers
+        ``(N, *shape)``, channels last.
+    pooled
+        Whether maps are averaged over their places first.
+    """
+    if pooled and numbers.ndim > 2:
+        numbers = numbers.mean(axis=tuple(range(1, numbers.ndim - 1)), dtype=np.float64)
+    return np.ascontiguousarray(numbers.reshape(len(numbers), -1), dtype=np.float32)
+
+
+def index_of(embedding: Embedding, vector: Floats) -> int | None:
+    """Find the point that was placed by this very answer, ``(D,)``, but for rounding; `None` if there is none.
+
+    Raises
+    ------
+    ModelError
+        If it has another length than those that were placed, or is not finite.
+    """
+    known = embedding.vectors
+    away = np.linalg.norm(known - _reduced(embedding, vector[np.newaxis]), axis=1)
+    nearest = int(away.argmin())
+    return nearest if away[nearest] <= _EQUAL * float(np.linalg.norm(known, axis=1).mean()) else None
+
+
 def place(embedding: Embedding, vectors: Floats) -> Floats:
     """Place new vectors among points that stay where they are.
 
@@ -124,15 +155,7 @@ def place(embedding: Embedding, vectors: Floats) -> Floats:
     ModelError
         If they have another length than those that were placed, or are not finite.
     """
-    known = embedding.vectors
-    if not np.isfinite(vectors).all():
-        raise ModelError(f"{embedding.name}: there are NaN or infinite numbers among the new answers.")
-    length = len(embedding.mean) or known.shape[1]
-    if vectors.shape[1] != length:
-        raise ModelError(f"{embedding.name}: the new vectors have {vectors.shape[1]} numbers each; expected {length}.")
-    reduced = vectors
-    if len(embedding.mean):
-        reduced = np.asarray((vectors - embedding.mean) @ embedding.basis, dtype=np.float32)
+    known, reduced = embedding.vectors, _reduced(embedding, vectors)
     if embedding.method == "pca":
         return _principal(known, reduced, embedding.points.shape[1])
     from openTSNE import TSNEEmbedding
@@ -194,7 +217,7 @@ def _check(vectors: Floats, options: EmbeddingOptions) -> float:
     if count < fewest:
         raise ModelError(
             f"Points are placed by how alike samples are, and there {'is' if count == 1 else 'are'} only {count}; give "
-            f"at least {fewest}, such as by nnviz3d capture --dataset digits:0-999."
+            f"at least {fewest}, such as by --dataset digits:0-999."
         )
     if not np.isfinite(vectors).all():
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
@@ -215,6 +238,18 @@ def _check(vectors: Floats, options: EmbeddingOptions) -> float:
             f"and there are {count}; choose at most {np.floor(10 * most) / 10:g}."
         )
     return options.perplexity
+
+
+def _reduced(embedding: Embedding, vectors: Floats) -> Floats:
+    """Bring new answers to what those that were placed are."""
+    if not np.isfinite(vectors).all():
+        raise ModelError(f"{embedding.name}: there are NaN or infinite numbers among the new answers.")
+    length = len(embedding.mean) or embedding.vectors.shape[1]
+    if vectors.shape[1] != length:
+        raise ModelError(f"{embedding.name}: the new vectors have {vectors.shape[1]} numbers each; expected {length}.")
+    if not len(embedding.mean):
+        return vectors
+    return np.asarray((vectors - embedding.mean) @ embedding.basis, dtype=np.float32)
 
 
 def _reduce(vectors: Floats, seed: int) -> tuple[Floats, Floats, Floats]:

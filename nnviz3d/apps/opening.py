@@ -16,6 +16,7 @@ from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.graph import Shape
 from nnviz3d.data.insights import Target
 from nnviz3d.data.request import CaptureRequest, Insights, Invitation
+from nnviz3d.data.series import CaptureSeries
 from nnviz3d.data.sources import expand
 from nnviz3d.errors import SampleError, SceneError, UserError
 from nnviz3d.scene.spec import SceneSpec
@@ -79,7 +80,7 @@ def opened(
         found, wanted = replace(found, spec=found.spec.with_backward()), wanted.plus(Insights(gradients=True))
     if invitation is not None:
         found = replace(found, model=invitation.request.model)
-    insights = wanted.plus(found.spec.needs())
+    insights = _needed(found, wanted)
     with ExitStack() as stack:
         if found.capture is not None and (problem := lacking(open_capture(found.capture), wanted)):
             if found.model is None:
@@ -87,7 +88,10 @@ def opened(
             found = replace(found, capture=None)
         if found.capture is not None:
             capture = open_capture(found.capture)
-            shown = _wanted(sample, found, capture.committed, "capture")
+            if found.beside:
+                capture, shown = _with_more(found, capture, sample, run, stack)
+            else:
+                shown = _wanted(sample, found, capture.committed, "capture")
             if found.model is None or worker is None:
                 yield Opened(found.spec, capture, shown, captured_samples(capture))
                 return
@@ -122,9 +126,38 @@ def opened(
         yield Opened(found.spec, capture, shown, samples, live)
 
 
+def _needed(found: Resolved, wanted: Insights) -> Insights:
+    """Return all that is needed to see what is wanted; a scene of points that names no data set is made of its input."""
+    if wanted.dataset and not found.spec.embeds:
+        raise UserError(
+            "--dataset is what a scene of points is made of, and this one shows none; add --scene embedding."
+        )
+    dataset = wanted.dataset or found.options.inputs if found.spec.embeds else ()
+    return wanted.plus(found.spec.needs()).plus(Insights(dataset=dataset))
+
+
+def _with_more(
+    found: Resolved,
+    capture: Capture,
+    sample: int | None,
+    run: Callable[[CaptureRequest], object],
+    stack: ExitStack,
+) -> tuple[Capture, int]:
+    """Run the model on what is to be seen beside a ready capture; returns both together, and which sample is shown."""
+    if found.model is None:
+        raise ValueError("`resolve` gave no model to run on more input.")
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nnviz3d-", ignore_cleanup_errors=True)))
+    request = _template(found.options.request(found.model, folder / "beside.zarr"), capture)
+    run(request.model_copy(update={"inputs": found.beside}))
+    more = open_capture(request.out)
+    return CaptureSeries.of(capture).plus(more), capture.committed + _wanted(sample, found, more.committed, "input")
+
+
 def lacking(capture: Capture, wanted: Insights) -> str:
     """Say in one sentence what a capture does not hold of what is wanted; nothing, if it holds all."""
     name = capture.path.name
+    if wanted.dataset:
+        return f"{name} is a ready capture; capture the model anew with --dataset, or name the model itself."
     if wanted.gradients and not capture.has_gradients():
         return f"{name} holds no gradients; capture the model with --gradients."
     missing = [method for method in wanted.attributions if method not in capture.methods]

@@ -20,6 +20,7 @@ from nnviz3d.render.picking import (
 from nnviz3d.scene.cells import grid_for
 from nnviz3d.scene.kernels import filter_of, kernel_of
 from nnviz3d.scene.neurons import neurons_at
+from nnviz3d.scene.newcomers import newcomer_of
 from nnviz3d.scene.selection import CellPick, ChannelPick, EdgePick, LayerPick, LinkPick, Pick, PointPick
 from nnviz3d.scene.sheets import Sheet, hang
 from nnviz3d.scene.stage import Stage
@@ -89,6 +90,8 @@ def _meant(stage: Stage, hit: Hit) -> Pick | None:
             return CellPick(hit.tiles.name, (hit.row, hit.column, int(hit.tiles.channels[hit.number])))
         case BoxHit():
             return LayerPick(hit.name)
+        case PointHit() if (newcomer := newcomer_of(hit.name)) is not None:
+            return PointPick(*newcomer, placed=True)
         case PointHit():
             return PointPick(hit.name, hit.index)
         case UnitHit():

@@ -52,7 +52,8 @@ class ModelOptions:
 class Resolved:
     """What a target turned out to be: a scene, and the capture or the model that it is to show.
 
-    Where both are there, the capture is shown, and the model can be run on other input, such as the `choices`.
+    Where both are there, the capture is shown, and the model can be run on other input, such as the `choices`. `beside` is
+    input that the model has to be run on first, to be seen beside the samples of the capture.
     """
 
     spec: SceneSpec
@@ -61,6 +62,7 @@ class Resolved:
     options: ModelOptions = field(default_factory=ModelOptions)
     sample: int = 0
     choices: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def bundled_scenes() -> dict[str, Path]:
@@ -104,8 +106,9 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
 def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOptions) -> Resolved:
     if source.model is None:
         _refuse_model_options("The scene's source", options)
-    # A ready capture serves as long as nobody asks for other input.
-    ready = source.capture is not None and (source.model is None or options == ModelOptions())
+    # A ready capture serves as long as nobody asks for other input, which among points is one point more.
+    beside = options.inputs if spec.embeds and source.model is not None else ()
+    ready = source.capture is not None and (source.model is None or options == ModelOptions() or bool(beside))
     capture = folder / source.capture if ready and source.capture is not None else None
     model = classes = None
     try:
@@ -114,7 +117,7 @@ def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOp
             model = source.model if keras_name else str(_found(folder, source.model, source))
         classes = options.classes or (_found(folder, source.classes, source) if source.classes else None)
     except UserError:
-        if capture is None:
+        if capture is None or beside:
             raise
         model = None  # the capture can be looked at without
     merged = ModelOptions(
@@ -127,7 +130,7 @@ def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOp
     )
     # The scene's sample and choices are among the scene's own inputs; of other ones they would be any.
     if options.inputs:
-        return Resolved(spec, capture, model, merged)
+        return Resolved(spec, capture, model, merged, beside=beside if capture is not None else ())
     return Resolved(spec, capture, model, merged, source.sample, _beside(folder, source.choices))
 
 

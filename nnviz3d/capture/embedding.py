@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nnviz3d.analysis.embedding import Placed, embed, key_of
+from nnviz3d.analysis.embedding import Placed, embed, flattened, key_of
 from nnviz3d.capture.activations import Forward
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.requests import Report
@@ -70,7 +70,8 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
                 raise ModelError(f"{node_id} gives no numbers for each sample, so they cannot be placed as points.")
             if node_id in nodes and batch.start == 0:
                 _check_room(node_id, numbers.shape[1:], total, len(nodes), options)
-            found[node_id].append(_flat(numbers, options) if node_id in nodes else numbers.reshape(len(numbers), -1))
+            pooled = options.pooled and node_id in nodes
+            found[node_id].append(flattened(numbers, pooled=pooled))
     predictions, probabilities = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
     if head:
         scores = np.concatenate([s.reshape(len(s), -1) for s in found[head]])
@@ -142,13 +143,6 @@ def _check_room(node_id: str, shape: tuple[int, ...], total: int, nodes: int, op
         f"{node_id} answers with {numbers:,} numbers, which for {total:,} samples take {needed / 2**30:.1f} GiB of "
         f"memory, and {_MEMORY / nodes / 2**30:.1f} are free for it; {way}, or choose another layer."
     )
-
-
-def _flat(numbers: NDArray[Any], options: EmbeddingOptions) -> NDArray[np.float32]:
-    """Make one vector of each sample's answer; pooled, of its mean over all places."""
-    if options.pooled and numbers.ndim > 2:
-        numbers = numbers.mean(axis=tuple(range(1, numbers.ndim - 1)), dtype=np.float64)
-    return np.ascontiguousarray(numbers.reshape(len(numbers), -1), dtype=np.float32)
 
 
 def _head(described: DescribedModel, classes: tuple[str, ...] | None) -> str | None:

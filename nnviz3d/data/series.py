@@ -115,6 +115,16 @@ class CaptureSeries(Capture):
         parts[place] = replace(parts[place], capture=None)
         return CaptureSeries(self._first, tuple(parts[1:]))
 
+    @property
+    def later(self) -> tuple[int, ...]:
+        """The samples of all parts but the first, those aside that were forgotten."""
+        found: list[int] = []
+        start = len(self._parts[0].names)
+        for part in self._parts[1:]:
+            found.extend(range(start, start + len(part.names)) if part.capture is not None else ())
+            start += len(part.names)
+        return tuple(found)
+
     def has_activations(self, node_id: str, output: int = 0) -> bool:
         """Whether the numbers of a node's output were captured."""
         return self._first.has_activations(node_id, output)

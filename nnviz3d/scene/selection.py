@@ -82,10 +82,17 @@ class LayerPick:
 
 @dataclass(frozen=True)
 class PointPick:
-    """A sample among the points of an embedding, by its number."""
+    """A sample among the points of an embedding.
+
+    Attributes
+    ----------
+    index
+        Its number among the points; or, where it was `placed` among them, among the capture's samples.
+    """
 
     embedding: str
     index: int
+    placed: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from nnviz3d.scene.view_specs import (
     Activations,
     Backward,
     ConnectionsView,
+    EmbeddingCloud,
     Seconds,
     Strict,
     Structure,
@@ -134,6 +135,11 @@ class SceneSpec(Strict):
         """Say which families of arrays a capture must hold for this scene: of ``activations`` and ``connections``."""
         drawn = frozenset(view.kind for view in self.views)
         return drawn & {"activations", "connections"} | ({"activations", "connections"} if "nodes" in drawn else set())
+
+    @property
+    def embeds(self) -> bool:
+        """Whether it shows samples as points."""
+        return any(isinstance(view, EmbeddingCloud) for view in self.views)
 
     def needs(self) -> Insights:
         """Say what a capture must hold for this scene beyond one forward pass: all that its views need, together."""

@@ -19,6 +19,7 @@ from nnviz3d.errors import SceneError
 from nnviz3d.scene.cells import CellGrid
 from nnviz3d.scene.colors import ValueStatistics, statistics_of
 from nnviz3d.scene.layout import Placement, Plan, lay_out
+from nnviz3d.scene.newcomers import Newcomer
 from nnviz3d.scene.primitives import Primitive
 from nnviz3d.scene.routes import Route, route_edges
 from nnviz3d.scene.selection import Quantity, Selection
@@ -67,6 +68,8 @@ class Stage:
     routes: tuple[Route, ...]
     aspect: float
     """Width over height of the picture, of which the network may have been given a part of another aspect."""
+    newcomers: dict[tuple[str, int], Newcomer] = field(default_factory=dict)
+    """Samples that were placed in an embedding, by its name and theirs; who places one keeps it here."""
     _values: dict[str, tuple[int, LayerValues]] = field(default_factory=dict)
     _derived: dict[str, tuple[object, LayerValues | None]] = field(default_factory=dict)
     _insights: dict[int, SampleInsights] = field(default_factory=dict)

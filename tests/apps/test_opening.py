@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -148,3 +149,45 @@ def test_further_samples_are_not_asked_for_what_belongs_to_all():
     whole = Insights(gradients=True, features=("conv",), embeddings=("dense",), dataset=("digits:0-9",))
     assert whole.of_samples == Insights(gradients=True)
     assert replace(ModelOptions(), insights=whole) == ModelOptions().wanting(whole)
+
+
+def test_a_scene_of_points_takes_further_input_beside_those_that_are_there():
+    asked = []
+
+    def run(request):
+        asked.append(request)
+        shutil.copyfile(bundled("embedding.zarr.zip"), request.out)
+
+    with opened("embedding", None, ModelOptions(inputs=("digits:0",)), run) as found:
+        (request,) = asked
+        assert (request.inputs, request.insights.embeddings, request.insights.dataset) == (("digits:0",), (), ())
+        assert (found.capture.committed, found.sample) == (2, 1)
+        assert len(found.capture.embedding("dense").points) == 1000
+
+
+def test_a_data_set_is_what_a_scene_of_points_is_made_of():
+    asked = []
+
+    def run(request):
+        asked.append(request)
+        shutil.copyfile(bundled("embedding.zarr.zip"), request.out)
+
+    wanted = Look(dataset=("digits:0-99",)).opening()["wanted"]
+    with opened("embedding", None, ModelOptions(), run, wanted=wanted):
+        (request,) = asked
+        assert (request.insights.embeddings, request.insights.dataset) == (("dense",), ("digits:0-99",))
+    with (
+        pytest.raises(UserError, match="--dataset is what a scene of points is made of, and this one shows none"),
+        opened("digits", None, ModelOptions(), run, wanted=wanted),
+    ):
+        pass
+    with (
+        pytest.raises(
+            UserError, match=r"embedding\.zarr\.zip is a ready capture; capture the model anew with --dataset"
+        ),
+        opened(str(bundled("embedding.zarr.zip")), "embedding", ModelOptions(), run, wanted=wanted),
+    ):
+        pass
+    # Without one, all input is.
+    with opened(str(bundled("digits.keras")), "embedding", ModelOptions(inputs=("digits:0-9",)), run):
+        assert asked[-1].insights.dataset == ("digits:0-9",)

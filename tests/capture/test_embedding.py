@@ -148,7 +148,7 @@ def test_an_interrupt_leaves_the_earlier_capture_whole(ask, tmp_path):
     ("names", "options", "sentence"),
     [
         (("dense", "dens_*"), {}, r"No layer is named 'dens_\*', .*; the layers are input, conv2d, .*dense_1\."),
-        (("dense",), {"dataset": ()}, r"dense: .*there is only 1; give at least 2, .* capture --dataset digits:"),
+        (("dense",), {"dataset": ()}, r"dense: .*there is only 1; give at least 2, .* --dataset digits:"),
         (("dense",), {"dataset": ("digits:0-3",), "method": "tsne"}, r"there are only 4; give at least 5"),
         (
             ("dense",),

@@ -11,14 +11,17 @@ import pytest
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.explanations import write_embedding
+from nnviz3d.data.series import CaptureSeries
 from nnviz3d.errors import SceneError
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye, PointHit, pick
 from nnviz3d.scene.colors import categorical
-from nnviz3d.scene.primitives import Callout, Labels, Panel, PictureRow, Points, TextRow
+from nnviz3d.scene.newcomers import newcomer_of
+from nnviz3d.scene.primitives import Callout, DrawList, Labels, Panel, PictureRow, Points, TextRow
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import PointPick, Selection
 from nnviz3d.scene.spec import parse_scene
+from nnviz3d.scene.views.details import facts
 from tests.support import captures
 
 SIZE = (640, 360)
@@ -179,7 +182,61 @@ def test_another_colour_and_another_embedding_can_be_selected(tmp_path):
     here, there = (np.linalg.norm(points - points[0], axis=1) for points in (other.points, flat.points))
     np.testing.assert_allclose(here / here.max(), there / there.max(), atol=1e-5)
     marked = scene.at(8.0, Selection(embedding="flatten", pick=PointPick("flatten", wrong))).primitives
-    callout = next(p for p in marked if isinstance(p, Callout))
+    callout = next(p for p in marked if isinstance(p, Callout) and p.name == "pick")
     np.testing.assert_allclose(callout.marks[0].origin, other.points[wrong], atol=1e-6)
     # What was picked in one cloud is not marked in the other.
-    assert not any(isinstance(p, Callout) for p in scene.at(8.0, Selection(pick=PointPick("flatten", 3))).primitives)
+    shown = scene.at(8.0, Selection(pick=PointPick("flatten", 3))).primitives
+    assert not any(p.name == "pick" for p in shown if isinstance(p, Callout))
+
+
+def beside(tmp_path, capture: Capture, answer: np.ndarray) -> CaptureSeries:
+    """The capture, and a sample without a label to which the layer answers so, taken for a 4."""
+    values = {node.id: capture.activations(node.id).values for node in capture.graph}
+    scores = np.eye(10, dtype=np.float32)[[4]]
+    mine = captures.write(tmp_path / "mine.zarr", capture.graph, values | {"dense": answer, "dense_1": scores})
+    return CaptureSeries.of(capture).plus(mine)
+
+
+def test_a_new_sample_stands_among_the_points_that_the_layer_answers_alike(tmp_path, capture):
+    found = capture.embedding("dense")
+    threes = np.flatnonzero((found.labels == 3) & (found.predictions == 3))
+    between = found.mean + found.basis @ found.vectors[threes[:2]].mean(axis=0)
+    scene = build(beside(tmp_path, capture, between[np.newaxis].astype(np.float32)))
+    shown = scene.at(8.0, Selection(sample=1)).primitives
+    cloud, ball = (p for p in shown if isinstance(p, Points))
+    near = np.linalg.norm(cloud.points - ball.points[0], axis=1).argsort()[:10]
+    assert (found.labels[near] == 3).mean() > 0.8
+    assert np.array_equal(ball.rings, np.ones((1, 4)))
+    np.testing.assert_allclose(ball.colors[0, :3], categorical(10)[4], atol=1e-6)
+    callout = next(p for p in shown if isinstance(p, Callout))
+    np.testing.assert_allclose(callout.marks[0].origin, ball.points[0], atol=1e-6)
+    assert [row.text for row in callout.rows if isinstance(row, TextRow)] == ["sample 0", "predicted 4 (1.000)"]
+    # It can be pointed at, and is told in a line.
+    pose = scene.camera(8.0, aspect=16 / 9)
+    place = Eye.of(pose, (1280, 720)).project(ball.points.astype(np.float64))[0][0]
+    hit = pick(DrawList((ball,)), pose, (1280, 720), (float(place[0]), float(place[1])))
+    assert isinstance(hit, PointHit)
+    assert newcomer_of(hit.name) == ("dense", 1)
+    said = facts(scene.stage, PointPick("dense", 1, placed=True), Selection())
+    assert said.sentence == "sample 0: predicted 4 (1.000)"
+    # Another one selected, it stays, without its picture; before the others have found their places it has none.
+    other = scene.at(8.0, Selection(sample=0)).primitives
+    assert len([p for p in other if isinstance(p, Points)]) == 2
+    assert not any(isinstance(p, Callout) for p in other)
+    assert len([p for p in scene.at(4.0, Selection(sample=1)).primitives if isinstance(p, Points)]) == 1
+
+
+def test_a_sample_that_is_one_of_the_points_is_found_there(capture):
+    scene = build(CaptureSeries.of(capture).plus(capture))
+    shown = scene.at(8.0, Selection(sample=1)).primitives
+    cloud, ball = (p for p in shown if isinstance(p, Points))
+    assert capture.sample_name(0) == "digits:0"
+    np.testing.assert_allclose(ball.points[0], cloud.points[0], atol=1e-5)
+
+
+def test_why_a_sample_has_no_place_is_said(tmp_path, capture):
+    scene = build(beside(tmp_path, capture, np.full((1, 64), np.nan, np.float32)))
+    what = scene.at(8.0, Selection(sample=1)).primitives
+    (panel,) = (p for p in what if isinstance(p, Panel) and p.name == "placed")
+    assert panel.rows[0].text.startswith("sample 0 has no place here: dense: there are NaN or infinite numbers")
+    assert len([p for p in what if isinstance(p, Points)]) == 1

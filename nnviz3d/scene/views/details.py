@@ -32,7 +32,7 @@ from nnviz3d.scene.selection import (
     Selection,
 )
 from nnviz3d.scene.sheets import Sheet, sheet_scores
-from nnviz3d.scene.stage import Stage, class_name, head_of, is_classifier, shape_text
+from nnviz3d.scene.stage import Stage, class_name, head_of, is_classifier, shape_text, top_classes
 from nnviz3d.scene.views.attributions import over_input, title_of
 from nnviz3d.scene.views.connections import curves
 from nnviz3d.scene.views.structure import number_of_parameters
@@ -182,19 +182,44 @@ def facts(stage: Stage, pick: Pick, selection: Selection) -> Facts | None:
             weights = (f"{name} {text}" for name, text in measured_weights(stage.capture, node))
             return Facts(node.id, more=(node.kind, shape_text(node, known), size, *function, *weights))
         case PointPick():
+            if pick.placed:
+                return facts_of_sample(stage.capture, pick.index)
             return facts_of_point(stage.capture, stage.capture.embedding(pick.embedding), pick.index)
+
+
+def facts_of_sample(capture: Capture, sample: int) -> Facts:
+    """Say what is known of one of the capture's samples, as of a point."""
+    answer = answer_of(capture, sample)
+    return Facts(capture.sample_name(sample), more=_answered(capture, capture.label(sample), answer))
+
+
+def answer_of(capture: Capture, sample: int) -> tuple[int, float] | None:
+    """Return the class that the model takes a sample for, and its score; `None` if it tells no classes."""
+    head = head_of(capture.graph)
+    if head is None or not capture.has_activations(head) or not is_classifier(capture, head):
+        return None
+    scores = capture.activation(head, sample).reshape(-1)
+    best = top_classes(scores, 1)[0]
+    return best, float(scores[best])
 
 
 def facts_of_point(capture: Capture, found: Embedding, index: int) -> Facts:
     """Say what is known of a sample among others: its label, what the model makes of it, and whether that is wrong."""
-    said = []
-    if len(found.labels):
-        said.append(f"labelled {class_name(capture.classes, int(found.labels[index]))}")
-    if len(found.predictions):
-        sure = f" ({score(float(found.probabilities[index]))})" if len(found.probabilities) else ""
-        wrong = ", which is wrong" if len(found.labels) and found.labels[index] != found.predictions[index] else ""
-        said.append(f"predicted {class_name(capture.classes, int(found.predictions[index]))}{sure}{wrong}")
-    return Facts(found.names[index], more=tuple(said))
+    label = int(found.labels[index]) if len(found.labels) else None
+    probability = float(found.probabilities[index]) if len(found.probabilities) else None
+    answer = (int(found.predictions[index]), probability) if len(found.predictions) else None
+    return Facts(found.names[index], more=_answered(capture, label, answer))
+
+
+def _answered(capture: Capture, label: int | None, answer: tuple[int, float | None] | None) -> tuple[str, ...]:
+    said = [] if label is None else [f"labelled {class_name(capture.classes, label)}"]
+    if answer is not None:
+        told, sure = answer
+        wrong = ", which is wrong" if label is not None and label != told else ""
+        said.append(
+            f"predicted {class_name(capture.classes, told)}{'' if sure is None else f' ({score(sure)})'}{wrong}"
+        )
+    return tuple(said)
 
 
 def value_at(stage: Stage, layer: str, index: tuple[int, ...], sample: int) -> NDArray[np.float32] | None:

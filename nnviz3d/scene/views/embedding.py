@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.insights import Embedding
+from nnviz3d.data.series import CaptureSeries
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import OTHERS, categorical
+from nnviz3d.scene.newcomers import Newcomer, name_of, thumbnail
 from nnviz3d.scene.primitives import (
     Callout,
     Color,
@@ -28,11 +31,11 @@ from nnviz3d.scene.selection import ColoredBy, PointPick, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage, class_name
 from nnviz3d.scene.view_specs import EmbeddingCloud
-from nnviz3d.scene.views.details import facts_of_point
+from nnviz3d.scene.views.details import Facts, answer_of, facts_of_point, facts_of_sample
 
 COLORED = 10
 """Classes that have a colour of their own, the most frequent ones; more could not be told apart."""
-_SIZE, _WRONG = 14.0, 25.0
+_SIZE, _WRONG, _PLACED, _CHOSEN = 14.0, 25.0, 25.0, 34.0
 """Diameters in pixels of a 720 pixels high picture."""
 _MANY = 1500
 """Points up to which they have the full size; more are smaller, so that they do not cover each other."""
@@ -81,14 +84,14 @@ class EmbeddingView:
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the cloud; from the animation's end on it is always the same."""
         cloud = self._clouds[self.shown(selection)]
-        return cloud.at(self._share(t), selection.colored_by or self._spec.color)
+        return cloud.at(self._share(t), selection.colored_by or self._spec.color, selection.sample)
 
     def marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return brackets around a picked point, and what is known of its sample."""
         pick = selection.pick
         if not isinstance(pick, PointPick) or pick.embedding != self.shown(selection):
             return ()
-        return self._clouds[pick.embedding].marked(self._share(t), pick.index)
+        return self._clouds[pick.embedding].marked(self._share(t), pick)
 
     def _share(self, t: float) -> float:
         """Say how far along its way the cloud is, from 0 to 1."""
@@ -102,6 +105,8 @@ class _Painted(NamedTuple):
 
     Attributes
     ----------
+    by
+        Which of the two.
     classes
         ``(M,)``: of each point; empty if they are not known.
     palette
@@ -110,6 +115,7 @@ class _Painted(NamedTuple):
         As in `Points`.
     """
 
+    by: ColoredBy | None
     classes: NDArray[np.int64]
     palette: dict[int, Color]
     colors: NDArray[np.float32]
@@ -132,7 +138,7 @@ class _Cloud:
 
     def __init__(self, stage: Stage, found: Embedding) -> None:
         self._stage, self._found = stage, found
-        self._way: NDArray[np.float32] = _fitted(found)
+        self._frame, self._way = _fitted(found)
         self.moves = len(self._way) > 1
         self.end: NDArray[np.float32] = self._way[-1]  # one object, so that nothing is uploaded again
         known, told = found.labels, found.predictions
@@ -149,26 +155,76 @@ class _Cloud:
         """Say what gives the points their colours, where `wanted` may not be known."""
         return wanted if wanted in self.known else next(iter(self.known), None)
 
-    def at(self, share: float, color: ColoredBy) -> tuple[Primitive, ...]:
-        """Return the points at a share of their way; the same objects as before if nothing has changed."""
+    def at(self, share: float, color: ColoredBy, sample: int) -> tuple[Primitive, ...]:
+        """Return the points at a share of their way; the same objects as before if nothing has changed.
+
+        Parameters
+        ----------
+        sample
+            The selected one: if it is no point, it is shown among them, as all are that were captured later.
+        """
         by = self.colored_by(color)
-        if self._kept[0] != (share, by):
+        if self._kept[0] != (share, by, sample):
             painted = self._paint(by)
             points = self._points(share)
             cloud = Points(self._found.name, points, painted.colors, self._sizes, painted.rings)
-            self._kept = ((share, by), (cloud, self._names(points, painted), self._title, painted.legend))
+            more = self._placed(painted, sample) if share >= 1 else ()
+            kept = (cloud, self._names(points, painted), self._title, painted.legend, *more)
+            self._kept = ((share, by, sample), kept)
         return self._kept[1]
 
-    def marked(self, share: float, index: int) -> tuple[Primitive, ...]:
+    def marked(self, share: float, pick: PointPick) -> tuple[Primitive, ...]:
         """Return brackets around a point, and what is known of its sample."""
-        place = self._points(share)[index]
-        found = facts_of_point(self._stage.capture, self._found, index)
-        rows: list[Row] = [TextRow(found.title)]
-        if len(self._found.thumbnails):
-            rows.append(PictureRow(self._found.thumbnails[index]))
-        rows.extend(TextRow(text) for text in found.more)
-        span = Span((float(place[0]), float(place[1]), float(place[2])), (0.0, 0.0, 0.0))
-        return (Callout("pick", (span,), tuple(rows), np.empty((0, 3), dtype=np.float32)),)
+        if pick.placed:
+            known = self._newcomer(pick.index)
+            return () if share < 1 or known.point is None else (self._callout("pick", known),)
+        picture = self._found.thumbnails[pick.index] if len(self._found.thumbnails) else None
+        found = facts_of_point(self._stage.capture, self._found, pick.index)
+        return (_callout("pick", self._points(share)[pick.index], found, picture),)
+
+    def _newcomer(self, sample: int) -> Newcomer:
+        known = self._stage.newcomers
+        key = (self._found.name, sample)
+        if key not in known:
+            known[key] = Newcomer.find(self._stage.capture, self._found, sample)
+        return known[key]
+
+    def _placed(self, painted: _Painted, selected: int) -> Iterable[Primitive]:
+        """Give what stands among the points and is none of them; the selected one with its picture."""
+        capture = self._stage.capture
+        later = capture.later if isinstance(capture, CaptureSeries) else ()
+        found = [self._newcomer(sample) for sample in dict.fromkeys((*later, selected))]
+        # A sample that is a point stands out only where somebody has asked for it.
+        found = [one for one in found if one.index is None or one.sample in later]
+        rows = [TextRow(one.problem) for one in found if one.sample == selected and one.problem]
+        placed = [one for one in found if one.point is not None]
+        for one in placed:
+            size = _CHOSEN if one.sample == selected else _PLACED
+            yield self._ball(one, painted, size)
+            if one.sample == selected:
+                yield self._callout("placed", one)
+        if any(one.index is None for one in placed):
+            rows.append(TextRow("white rings: placed among the others, which stay where they are", "quiet"))
+        if rows:
+            yield Panel("placed", "bottom-right", tuple(rows))
+
+    def _ball(self, one: Newcomer, painted: _Painted, size: float) -> Points:
+        capture = self._stage.capture
+        answer, label = answer_of(capture, one.sample), capture.label(one.sample)
+        known = label if painted.by == "label" and label is not None else None if answer is None else answer[0]
+        color = OTHERS if known is None else painted.palette.get(known, OTHERS)
+        return Points(
+            name_of(self._found.name, one.sample),
+            self._frame.place(one.point)[np.newaxis],
+            np.array([[*color, 1]], dtype=np.float32),
+            np.array([size], dtype=np.float32),
+            np.ones((1, 4), dtype=np.float32),
+        )
+
+    def _callout(self, name: str, one: Newcomer) -> Callout:
+        capture = self._stage.capture
+        picture = thumbnail(capture, self._found, one.sample)
+        return _callout(name, self._frame.place(one.point), facts_of_sample(capture, one.sample), picture)
 
     def _points(self, share: float) -> NDArray[np.float32]:
         if share >= 1.0:
@@ -185,7 +241,7 @@ class _Cloud:
             palette = _palette(np.concatenate([classes, told]))
             rings = _colors(told, palette) * self._wrong[:, np.newaxis] if len(told) else None
             colors = _colors(classes, palette) if len(classes) else _uniform(len(self.end))
-            self._painted[by] = _Painted(classes, palette, colors, rings, self._legend(by, classes, palette))
+            self._painted[by] = _Painted(by, classes, palette, colors, rings, self._legend(by, classes, palette))
         return self._painted[by]
 
     def _names(self, points: NDArray[np.float32], painted: _Painted) -> Labels:
@@ -254,23 +310,54 @@ def _find(stage: Stage, layer: str | None) -> Embedding:
     return stage.capture.embedding(name)
 
 
-def _fitted(found: Embedding) -> NDArray[np.float32]:
-    """Bring all snapshots to the world, ``(F, M, 3)``.
+class _Frame(NamedTuple):
+    """How an embedding's units become the world's.
+
+    Attributes
+    ----------
+    middle, axes
+        ``(d,)`` and ``(d, d)``: what is taken off, and what turns.
+    """
+
+    middle: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    scale: float
+
+    def place(self, point: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """Bring a point, ``(d,)``, to the world, ``(3,)``."""
+        found = np.zeros(3, dtype=np.float32)
+        if point is not None:
+            found[: len(point)] = (point - self.middle) @ self.axes * self.scale
+        return found
+
+
+def _fitted(found: Embedding) -> tuple[_Frame, NDArray[np.float32]]:
+    """Bring all snapshots to the world, ``(F, M, 3)``; also returns how the last was brought there.
 
     Each has the same extent, for t-SNE's units mean nothing. All are turned alike, so that in the end the cloud is
     widest across the picture, and shallowest in depth.
     """
     way = found.snapshots.astype(np.float64)
-    way -= way.mean(axis=1, keepdims=True)
+    middle = way.mean(axis=1, keepdims=True)
+    way -= middle
     axes = np.linalg.eigh(way[-1].T @ way[-1])[1][:, ::-1]
     axes[:, -1] *= np.sign(np.linalg.det(axes))  # turned, not mirrored
     way = way @ axes
     spread = np.sqrt((way**2).sum(axis=2).mean(axis=1))
-    way /= np.where(spread > 0, spread, 1.0)[:, np.newaxis, np.newaxis]
-    way *= _RADIUS / max(float(np.abs(way[-1]).max()), 1e-9)
+    scale = 1 / np.where(spread > 0, spread, 1.0)
+    scale *= _RADIUS / max(float(np.abs(way[-1]).max() * scale[-1]), 1e-9)
     flat = np.zeros((*way.shape[:2], 3), dtype=np.float32)
-    flat[..., : way.shape[2]] = way
-    return flat
+    flat[..., : way.shape[2]] = way * scale[:, np.newaxis, np.newaxis]
+    return _Frame(middle[-1, 0], axes, float(scale[-1])), flat
+
+
+def _callout(name: str, place: NDArray[np.float32], found: Facts, picture: NDArray[np.uint8] | None) -> Callout:
+    rows: list[Row] = [TextRow(found.title)]
+    if picture is not None:
+        rows.append(PictureRow(picture))
+    rows.extend(TextRow(text) for text in found.more)
+    x, y, z = (float(v) for v in place)
+    return Callout(name, (Span((x, y, z), (0.0, 0.0, 0.0)),), tuple(rows), np.empty((0, 3), dtype=np.float32))
 
 
 def _palette(classes: NDArray[np.int64]) -> dict[int, Color]:
