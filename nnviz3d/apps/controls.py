@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from nnviz3d.apps.flight import Flight, Wings
 from nnviz3d.apps.keys import KEYS, Key, described
 from nnviz3d.apps.looks import Looks, view_of
@@ -14,7 +16,7 @@ from nnviz3d.apps.turntable import Turntable
 from nnviz3d.render.window import Event
 from nnviz3d.scene.camera import CameraPose, Margins, fit
 from nnviz3d.scene.primitives import KeyRow, Panel, TextRow
-from nnviz3d.scene.selection import CellPick, EdgePick, KernelPick, LayerPick, ScorePick
+from nnviz3d.scene.selection import CellPick, ChannelPick, EdgePick, KernelPick, LayerPick, LinkPick, ScorePick
 from nnviz3d.scene.view_specs import Activations
 from nnviz3d.scene.views.channels import unfolds
 
@@ -202,19 +204,21 @@ class Controls:
         """Fly to the layer under the pointer, or else to that of the pick."""
         session = self._session
         layer = layer_at(session, self._pointer) or self._layer_of_pick() or session.selection.layer
-        if layer is None:
+        corners = np.empty((0, 3)) if layer is None else session.scene.around(layer)
+        if not len(corners):
             self.tell("Point at a layer, then press f")
             return
         pose, size = session.renderer.pose(), session.renderer.size
         arm = [p - t for p, t in zip(pose.position, pose.target, strict=True)]
         azimuth = math.degrees(math.atan2(arm[0], arm[2]))
         elevation = math.degrees(math.asin(arm[1] / math.hypot(*arm)))
-        corners = session.scene.stage.plan.corners([layer])
         end = fit(corners, azimuth, elevation, aspect=size[0] / size[1], margins=_AROUND)
         self._flight = (Flight(pose, end), self._now)
 
     def _layer_of_pick(self) -> str | None:
         match self._session.selection.pick:
+            case ChannelPick(layer=layer) | LinkPick(target=layer):
+                return layer
             case CellPick(layer=layer) | LayerPick(layer=layer) | EdgePick(target=layer) | ScorePick(layer=layer):
                 return layer
             case KernelPick(layer=layer):
@@ -228,7 +232,7 @@ class Controls:
             session.unfold(None)
             return
         layer = layer_at(session, self._pointer) or self._layer_of_pick() or session.selection.layer
-        if session.scene.cloud is not None:
+        if not session.scene.blocks:
             self.tell("This scene shows points, and no layers that could unfold")
         elif layer is None:
             self.tell("Point at a layer, then press u")

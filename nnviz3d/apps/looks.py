@@ -12,7 +12,7 @@ from nnviz3d.data.records import RANKINGS
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
 from nnviz3d.scene.selection import ChannelPictures
-from nnviz3d.scene.view_specs import Activations, ConnectionsView
+from nnviz3d.scene.view_specs import Activations, ConnectionsView, Nodes
 from nnviz3d.scene.views.embedding import EmbeddingView
 
 _STEP = 0.05
@@ -211,7 +211,7 @@ class Looks:
 
     def next_ranking(self) -> None:
         """Draw the connections that are strongest by another measure."""
-        view = view_of(self._session, ConnectionsView)
+        view = view_of(self._session, ConnectionsView) or view_of(self._session, Nodes)
         if view is None:
             self._tell("This scene shows no connections")
             return

@@ -47,6 +47,9 @@ def pick_at(session: Session, at: tuple[float, float]) -> Pick | None:
 
 def layer_at(session: Session, at: tuple[float, float]) -> str | None:
     """Find the layer whose block, drawn or not, lies at a point of the picture."""
+    if not session.scene.blocks:
+        meant = pick_at(session, at)
+        return meant.layer if isinstance(meant, CellPick | ChannelPick | LayerPick) else None
     places = list(session.scene.stage.plan.placements.values())
     low = np.array([p.origin for p in places])
     size = np.array([p.size for p in places])

@@ -51,6 +51,10 @@ class OwnPlace(Protocol):
         """Return what marks the picked thing, if that is one of its own."""
         ...
 
+    def around(self, layer: str) -> NDArray[np.float64]:
+        """Return the points that a picture of a layer has to hold, ``(n, 3)``; none if it is not shown."""
+        ...
+
 
 @runtime_checkable
 class Beside(Protocol):
@@ -160,8 +164,8 @@ class Scene:
         for view in self._views:
             if view is not self.channels:
                 found.extend(view.at(t, unmarked))
-        found = [*self.channels.recede(found, t, unmarked), *self.channels.at(t, unmarked)]
         if self._own is None:
+            found = [*self.channels.recede(found, t, unmarked), *self.channels.at(t, unmarked)]
             found.extend(self._details.at(t, selection))
         elif selection.pick is not None:
             found.extend(self._own.marked(t, selection))
@@ -211,6 +215,15 @@ class Scene:
         left, right = self.stage.plan.bounds_x
         return (right - left) / math.dist(pose.position, pose.target)
 
+    @property
+    def blocks(self) -> bool:
+        """Whether the network's blocks are shown, and not something else in their place."""
+        return self._own is None
+
+    def around(self, layer: str) -> NDArray[np.float64]:
+        """Return the points that a picture of a layer has to hold, ``(n, 3)``; none if it is not shown."""
+        return self.stage.plan.corners([layer]) if self._own is None else self._own.around(layer)
+
     def extent(self) -> NDArray[np.float64]:
         """Return the points that a picture of everything has to hold, ``(n, 3)`` world coordinates."""
         return self._points("all", "camera")
@@ -234,7 +247,7 @@ class Scene:
         if node == target or node not in plan.placements:
             names = ", ".join(plan.placements)
             raise SceneError(f"{where}: expected 'all' or 'layer:NODE', got {target!r}; nodes are {names}.")
-        return plan.corners([node])
+        return self.around(node)
 
     def _room_for_scores(self) -> NDArray[np.float64]:
         """Return points beside the class scores, where their names stand at a constant size on the screen, if they do."""

@@ -178,9 +178,12 @@ class Nodes(View):
         How many balls a layer gets at most; of larger layers the most active units are shown.
     strongest
         How many lines a pair of layers gets at most.
+    ranking
+        Whether a line is as strong as its weight, or as what it contributes for the sample: weight times activation.
     """
 
     kind: Literal["nodes"]
+    ranking: Ranking = "weight"
     most: Annotated[int, Field(ge=1, le=1024)] = 64
     strongest: Annotated[int, Field(ge=1)] = 240
     colormap: str = DEFAULT_SEQUENTIAL

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nnviz3d.apps.pointing import pick_at
+from nnviz3d.apps.pointing import layer_at, pick_at
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.errors import SceneError
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye
@@ -108,7 +109,7 @@ class TestLines:
             count = sum(map(len, strengths))
             assert count == 240
             total = {"conv2d_1": 2048, "dense": 4096, "dense_1": 640}[target]
-            assert f"240 of {total:,} connections" in names_of(what)[target]
+            assert f"240 of {total:,} edges" in names_of(what)[target]
             drawn += count
         drawn += 240 + 32
         panel = next(p for p in what.primitives if isinstance(p, Panel) and p.name == "links")
@@ -214,6 +215,12 @@ class TestPicks:
             marked = scene.at(scene.duration, Selection(pick=pick)).primitives
             callout = next(p for p in marked if isinstance(p, Callout))
             np.testing.assert_allclose(callout.marks[0].origin, balls.points[k], atol=1e-5)
+
+    def test_what_lies_around_a_layer_is_its_balls(self, scene, what):
+        balls = balls_of(what)
+        mine = balls.points[[k for k, (name, _) in enumerate(balls.units) if name == "conv2d_1"]]
+        np.testing.assert_allclose(scene.around("conv2d_1"), mine, atol=1e-5)
+        assert np.array_equal(scene.around("max_pooling2d_1"), scene.around("conv2d_1"))  # which it passes on
 
     def test_a_line_can_be_pointed_at(self, scene, what):
         session = looked_at(scene)
@@ -355,6 +362,56 @@ class TestGraphs:
             parse_scene({"format": 1, "views": [{"kind": "nodes"}, {"kind": "structure"}]})
 
 
+class TestContributions:
+    def test_of_neurons_it_is_weight_times_activation_and_changes_with_the_sample(self, digits, scene):
+        kernel = digits.weights("dense_1")["kernel"].astype(np.float64)
+        for sample in (0, 5):
+            selection = Selection(sample=sample, ranking="contribution")
+            what = scene.at(scene.duration, selection)
+            expected = kernel * digits.activation("dense", sample)[:, np.newaxis]
+            drawn = [p.ends for p in lines_of(what, "dense", "dense_1")]
+            for ends in drawn:
+                np.testing.assert_allclose(ends.weight, expected[tuple(ends.index.T)], rtol=1e-5, atol=1e-7)
+            left = np.sort(np.abs(expected).ravel())[-240:]
+            np.testing.assert_allclose(
+                np.sort(np.concatenate([np.abs(e.weight) for e in drawn])), left, rtol=1e-5, atol=1e-7
+            )
+        panel = next(p for p in what.primitives if isinstance(p, Panel) and p.name == "links")
+        assert "weight × activation" in panel.rows[0].text
+
+    @pytest.mark.parametrize(("stride", "dilation", "padding"), [(1, 1, "valid"), (2, 1, "same"), (1, 2, "same")])
+    def test_of_channels_it_is_what_the_mean_of_the_places_gets(self, tmp_path, stride, dilation, padding):
+        size, reach = 7, 2 * dilation
+        out = -(-size // stride) if padding == "same" else size - reach
+        details = {"kernel_size": [3, 3], "strides": [stride] * 2, "dilation_rate": [dilation] * 2, "padding": padding}
+        graph = ModelGraph(
+            "hand",
+            (
+                LayerNode("image", 0, "InputLayer", ((size, size, 2),)),
+                LayerNode("conv", 0, "Conv2D", ((out, out, 3),), details=details),
+            ),
+            (Edge("image", "conv"),),
+            ("image",),
+            ("conv",),
+        )
+        random = np.random.default_rng(8)
+        values = {n.id: random.normal(size=(1, *n.shape)).astype(np.float32) for n in graph}
+        kernel = random.normal(size=(3, 3, 2, 3)).astype(np.float32)
+        capture = captures.write(
+            tmp_path / "conv.zarr", graph, values, also=[lambda w: w.write_weights("conv", "kernel", kernel)]
+        )
+        before = max((out - 1) * stride + reach + 1 - size, 0) // 2 if padding == "same" else 0
+        expected = np.zeros((2, 3))
+        for row, column, i, j in np.ndindex(out, out, 3, 3):
+            y, x = row * stride + i * dilation - before, column * stride + j * dilation - before
+            if 0 <= y < size and 0 <= x < size:
+                expected += values["image"][0, y, x][:, np.newaxis] * kernel[i, j] / out**2
+        drawn = lines_of(build(capture, ranking="contribution").at(99.0), "image", "conv")
+        assert sum(len(p.ends.index) for p in drawn) == 6
+        for lines in drawn:
+            np.testing.assert_allclose(lines.ends.weight, expected[tuple(lines.ends.index.T)], rtol=1e-5)
+
+
 class TestLong:
     def test_a_long_network_has_a_ball_a_layer_and_says_so(self, long_capture):
         scene = build(long_capture)
@@ -377,7 +434,9 @@ class TestLong:
         session = looked_at(scene)
         balls = balls_of(scene.at(scene.duration))
         places, _ = Eye.of(session.renderer.pose(), SIZE).project(balls.points.astype(np.float64))
-        assert pick_at(session, tuple(map(float, places[0]))) == LayerPick("input")
+        at = (float(places[0, 0]), float(places[0, 1]))
+        assert pick_at(session, at) == LayerPick("input")
+        assert layer_at(session, at) == "input"
         marked = scene.at(99.0, Selection(pick=LayerPick("input"))).primitives
         assert next(p for p in marked if isinstance(p, Callout)).rows[0].text == "input"
 

@@ -10,7 +10,7 @@ from trame.widgets import vuetify3 as v
 from nnviz3d.apps.web.fields import switched
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize, colormap
-from nnviz3d.scene.view_specs import Activations, ConnectionsView
+from nnviz3d.scene.view_specs import Activations, ConnectionsView, Nodes
 
 if TYPE_CHECKING:
     from nnviz3d.apps.web.app import WebApp
@@ -26,7 +26,7 @@ class Appearance:
         self._app = app
         views = app.session.scene.spec.views
         self._activations = next((view for view in views if isinstance(view, Activations)), None)
-        self._connections = next((view for view in views if isinstance(view, ConnectionsView)), None)
+        self._connections = next((view for view in views if isinstance(view, ConnectionsView | Nodes)), None)
         app.state.colormaps = [
             {"title": name, "value": name, "strip": gradient(name), "note": "" if name in SEQUENTIAL else "signed"}
             for name in SEQUENTIAL + DIVERGING

@@ -28,7 +28,7 @@ class Views:
         self._app = app
         scene = app.session.scene
         stage = scene.stage
-        self._layers = () if scene.cloud else tuple(node.id for node in stage.graph if unfolds(stage, node.id))
+        self._layers = () if not scene.blocks else tuple(node.id for node in stage.graph if unfolds(stage, node.id))
         self._features = any(stage.capture.has_features(layer) for layer in self._layers)
         self._embeddings = stage.capture.embeddings if scene.cloud else ()
         self._colors = () if scene.cloud is None else scene.cloud.colors(app.session.selection)

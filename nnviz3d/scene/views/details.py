@@ -14,8 +14,9 @@ from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import Embedding
 from nnviz3d.data.records import axes_of
 from nnviz3d.scene.colors import NEGATIVE, POSITIVE, score
+from nnviz3d.scene.contributions import contributions
 from nnviz3d.scene.kernels import kernel_of
-from nnviz3d.scene.links import slice_of
+from nnviz3d.scene.links import links_of, slice_of
 from nnviz3d.scene.measures import measured_weights
 from nnviz3d.scene.neurons import neurons_at, unit_values
 from nnviz3d.scene.primitives import Callout, Color, KeyRow, Lines, Primitive, Row, Span, TextRow
@@ -327,6 +328,11 @@ def _facts_of_link(stage: Stage, pick: LinkPick, sample: int) -> Facts | None:
         parts += [("activation", exact(values[0]))] if len(values) == 1 else []
         # Zero has no sign for people.
         parts.append(("contribution", exact(np.float32((weights[:, 0] * values).sum(dtype=np.float32) + 0))))
+    elif (links := links_of(stage.capture, neurons, feed)) is not None:
+        given = contributions(stage.capture, neurons, links, taken)
+        if given is not None:
+            here = (given.index == (pick.source_unit, pick.target_unit)).all(axis=1)
+            parts.append(("mean contribution", exact(np.float32(given.signed[here][0]))))
     return Facts(title, parts=tuple(parts), more=(f"by way of {', '.join(feed.via)}",) if feed.via else ())
 
 

@@ -81,6 +81,10 @@ class EmbeddingView:
         """Say what can give the points their colours."""
         return self._clouds[self.shown(selection)].known
 
+    def around(self, layer: str) -> NDArray[np.float64]:
+        """Return nothing: no layer is shown."""
+        return np.empty((0, 3))
+
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the cloud; from the animation's end on it is always the same."""
         cloud = self._clouds[self.shown(selection)]

@@ -90,6 +90,10 @@ class LayerBallsView:
         mark = Span(self._stage.place(pick.layer).center, (0.0, 0.0, 0.0))
         return () if told is None else (Callout("pick", (mark,), told.rows, np.empty((0, 3), dtype=np.float32)),)
 
+    def around(self, layer: str) -> NDArray[np.float64]:
+        """Return the points that a picture of a layer has to hold."""
+        return self._stage.plan.corners([layer])
+
     def _of(self, sample: int) -> tuple[Points, tuple[Primitive, ...]]:
         if self._sample is None or self._sample[0] != sample:
             means = np.array([self._mean(node.id, sample) for node in self._stage.graph], dtype=np.float32)

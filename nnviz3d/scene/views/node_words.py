@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.records import Ranking
 from nnviz3d.scene.colors import colormap, number, score
 from nnviz3d.scene.links import Links
 from nnviz3d.scene.neurons import Neurons
@@ -16,7 +17,7 @@ from nnviz3d.scene.stage import Stage, head_of, top_classes, vector_outputs
 from nnviz3d.scene.views.legends import NAMED_CELLS, names_of, scores_of, title_panel
 from nnviz3d.scene.views.node_colors import Scale
 
-_ASIDE = 0.7
+_ASIDE = 1.0
 """World distance of a score from its ball."""
 Drawn = Sequence[tuple[Links, int]]
 """What joins two layers by weights, and how many lines of it are drawn."""
@@ -32,7 +33,7 @@ def names(stage: Stage, neurons: Neurons, racks: Mapping[str, Rack], drawn: Draw
         what = "neuron" if node.id in neurons.vectors else "channel"
         shown = f"{len(rack.units):,} of {count:,}" if len(rack.units) < count else f"{count:,}"
         lines = [node.name, f"{shown} {what}{'s' * (count != 1)}"]
-        lines += [f"{k:,} of {links.total:,} connections" for links, k in drawn if links.feed.target == node.id]
+        lines += [f"{k:,} of {links.total:,} edges" for links, k in drawn if links.feed.target == node.id]
         lines += [f"→ {stage.graph.node(name).name}" for name in neurons.passed_on(node.id)]
         ends = node.id in (*stage.graph.inputs, *stage.graph.outputs)
         low, high = boxes[node.id]
@@ -84,19 +85,22 @@ def ball_scales(scales: Mapping[str, Scale], what: str) -> tuple[Panel, ...]:
     return tuple(panels)
 
 
-def line_scale(drawn: Drawn, diverging: str) -> tuple[Panel, ...]:
+def line_scale(drawn: Drawn, ranking: Ranking, diverging: str) -> tuple[Panel, ...]:
     """Say what the colours and widths of lines mean, and how many are drawn of how many."""
     shown = [(links, count) for links, count in drawn if count]
     if not shown:
         return ()
     tops = [float(np.max(links.norm[np.isfinite(links.norm)])) for links, _ in shown]
     slices = any(links.numbers > 1 for links, _ in shown)
-    what = "weight; of several, their norm, signed as their sum" if slices else "weight"
+    what = {
+        "weight": "weight" + "; of several, their norm, signed as their sum" * slices,
+        "contribution": "weight × activation" + ", summed where several join two" * slices,
+    }[ranking]
     count, total = sum(count for _, count in drawn), sum(links.total for links, _ in drawn)
     rows: list[Row] = [
         TextRow(f"line: {what}, up to each pair's m: {span_text(tops)}", "quiet"),
         ScaleRow(colormap(diverging), ((0.0, "−m"), (0.5, "0"), (1.0, "m"))),
-        TextRow(f"the strongest {count:,} of {total:,} connections", "quiet"),
+        TextRow(f"the strongest {count:,} of {total:,} edges", "quiet"),
     ]
     return (Panel("links", "bottom-right", tuple(rows)),)
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.records import Ranking
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import FIELD_OF_VIEW, MARGINS, fit
 from nnviz3d.scene.colors import NEGATIVE, POSITIVE
-from nnviz3d.scene.links import links_of, slice_of
+from nnviz3d.scene.contributions import contributions
+from nnviz3d.scene.links import Links, links_of, slice_of
 from nnviz3d.scene.neurons import neurons_at, unit_values
 from nnviz3d.scene.primitives import Callout, Lines, Points, Primitive, Span, Tiles
 from nnviz3d.scene.racks import ANGLES, TALLEST, TURNED, Rack, arrange, places_of, vector
@@ -107,9 +109,9 @@ class NodesView:
         self._start, self._seconds = spec.reveal.start, spec.reveal.duration
         self.duration = self._start + self._seconds if self._seconds else 0.0
         self.angles = ANGLES
-        self._kept: tuple[int, _Sample] | None = None
+        self._kept: tuple[tuple[int, Ranking], _Sample] | None = None
         self._lit: tuple[object, tuple[Primitive, ...]] = (None, ())
-        found = self._of(0)
+        found = self._of(0, spec.ranking)
         self._stands_out: tuple[object, Points] = (None, found.cloud)
         balls = found.cloud.points.astype(np.float64)
         below = balls - np.array([0.0, _BELOW * np.ptp(balls[:, 1]), 0.0])
@@ -118,7 +120,7 @@ class NodesView:
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the graph of the chosen sample; each layer lights up as the forward pass reaches it."""
-        found = self._of(selection.sample)
+        found = self._of(selection.sample, selection.ranking or self._spec.ranking)
         steps = 1 + max(rack.spot.rank for rack in found.racks.values())
         now = steps if t >= self.duration else min(max((t - self._start) / self._seconds * steps, 0.0), steps)
         key = (found, selection.layer, now)
@@ -134,7 +136,7 @@ class NodesView:
     def marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return brackets around a picked ball, or around the two that a picked line joins, and what is known of it."""
         pick = selection.pick
-        racks = self._of(selection.sample).racks
+        racks = self._of(selection.sample, selection.ranking or self._spec.ranking).racks
         places = [] if pick is None else self._places(pick, racks, selection.sample)
         told = None if pick is None else facts(self._stage, pick, selection)
         if told is None or not places:
@@ -168,6 +170,13 @@ class NodesView:
             return []
         return [places_of(racks[layer], np.array([unit]))[0] for layer, unit in ends]
 
+    def around(self, layer: str) -> NDArray[np.float64]:
+        """Return the points that a picture of a layer has to hold; of one that only passes on, those of its source."""
+        racks = self._of(0, self._spec.ranking).racks if self._kept is None else self._kept[1].racks
+        sources = (feed.source for feed in self._neurons.feeds if layer in feed.via)
+        name = layer if layer in racks else next(sources, None)
+        return np.empty((0, 3)) if name is None else racks[name].points
+
     def _chosen(self, found: _Sample, layer: str | None) -> Points:
         """Return the balls, faint but for those of the chosen layer and of what it is joined with."""
         if layer is None or layer not in found.racks:
@@ -180,12 +189,19 @@ class NodesView:
             self._stands_out = ((found, layer), replace(found.cloud, colors=colors))
         return self._stands_out[1]
 
-    def _of(self, sample: int) -> _Sample:
-        if self._kept is None or self._kept[0] != sample:
-            self._kept = (sample, self._build(sample))
+    def _of(self, sample: int, ranking: Ranking) -> _Sample:
+        if self._kept is None or self._kept[0] != (sample, ranking):
+            self._kept = ((sample, ranking), self._build(sample, ranking))
         return self._kept[1]
 
-    def _build(self, sample: int) -> _Sample:
+    def _ranked(self, links: Links | None, sample: int, ranking: Ranking) -> Links | None:
+        """Return what joins two layers, as strong as the ranking says."""
+        if links is None or ranking == "weight":
+            return links
+        taken = self._stage.values(links.feed.taken, sample).values
+        return contributions(self._stage.capture, self._neurons, links, taken)
+
+    def _build(self, sample: int, ranking: Ranking) -> _Sample:
         neurons, spec = self._neurons, self._spec
         values = {
             node.id: unit_values(neurons, node.id, self._stage.values(node.id, sample).values) for node in neurons.graph
@@ -214,7 +230,8 @@ class NodesView:
         ranks = np.array([rack.spot.rank for rack in racks.values()])[layers]
         lines: list[tuple[str, str, Lines]] = []
         drawn = []
-        for k, (feed, links) in enumerate(zip(neurons.feeds, self._links, strict=True)):
+        for k, (feed, weights) in enumerate(zip(neurons.feeds, self._links, strict=True)):
+            links = self._ranked(weights, sample, ranking)
             if links is None or not links.numbers:
                 lines.append((feed.source, feed.target, passing(f"pass/{k}", feed, links, racks)))
                 continue
@@ -228,7 +245,7 @@ class NodesView:
             names(self._stage, neurons, racks, drawn, _boxes(racks, pictures)),
             *scores(self._stage, racks, sample),
             *ball_scales(scales, "activation" if neurons.vectors.issuperset(racks) else _WHAT),
-            *line_scale(drawn, spec.diverging),
+            *line_scale(drawn, ranking, spec.diverging),
         )
         return _Sample(racks, cloud, layers, ranks, np.concatenate(rings), tuple(lines), still)
 
