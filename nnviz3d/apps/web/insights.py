@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.subject import QUANTITIES, Subject
+from nnviz3d.data.insights import Target
 from nnviz3d.data.methods import TITLES
 from nnviz3d.errors import UserError
 
@@ -29,10 +33,13 @@ class Insights:
         capture = app.session.scene.stage.capture
         listed = self._subject.targets if app.session.live is not None else ()
         self._known = {target.slot: target for target in listed}
+        names = called(self._subject, listed)
         only = f"{capture.path.name} explains no other; capture the model with --class for more"
         app.state.update(
             {
-                "classes": [_item(slot, self._subject.name(one)) for slot, one in self._known.items()],
+                "classes": [
+                    _item(one.slot, names[one]) for one in sorted(listed, key=lambda one: _natural(names[one]))
+                ],
                 "no_class": "There is no such class" if listed else only,
                 "methods": [{"title": TITLES.get(name, (name, False))[0], "value": name} for name in self._methods],
             }
@@ -121,6 +128,18 @@ class Insights:
                 v.VSelect(v_model=("method",), items=("methods",), id="method", aria_label="Map")
 
 
+def called(subject: Subject, targets: Sequence[Target]) -> dict[Target, str]:
+    """Name targets so that they can be told apart: with its number where two have one name."""
+    names = {target: subject.name(target) for target in targets}
+    count = Counter(names.values())
+    return {one: f"{name} ({one.index})" if count[name] > 1 else name for one, name in names.items()}
+
+
+def _natural(name: str) -> list[str | int]:
+    """Order as people do: 2 before 10, and a name before those that it begins."""
+    return [int(part) if part.isdecimal() else part.casefold() for part in re.split(r"(\d+)", name)]
+
+
 def _item(slot: str, name: str, title: str = "") -> dict[str, str]:
     """Write a target for the page: it is found by its name, whatever numbers stand behind that."""
     return {"title": title or name, "name": name, "value": slot}
@@ -143,5 +162,6 @@ def _search(key: str, items: str, label: str, **more: Any) -> None:
         aria_label=label,
         auto_select_first=True,
         click="$event.target.select?.()",  # so that what is typed takes the place of what stands there
+        update_menu="$event || window.document.activeElement.blur()",  # keys are the picture's again
         **more,
     )
