@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from nnviz3d.apps.live import Answer, Live, Wish
+from nnviz3d.apps.live import Answer, Live
 from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.unfolding import Unfolding
-from nnviz3d.apps.worker import STAGES
-from nnviz3d.data.insights import PREDICTED, Explained, Target
+from nnviz3d.apps.wishes import Wishes
+from nnviz3d.data.insights import Explained, Target
 from nnviz3d.data.request import Insights
 from nnviz3d.data.series import CaptureSeries
 from nnviz3d.errors import UserError
@@ -20,31 +20,9 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import EdgePick, Quantity, Selection
 from nnviz3d.scene.stage import head_of, is_classifier
 
-_SLOW = ("import", "load", "trace")
-"""Stages that a kept worker goes through once."""
 _OF_GRADIENTS: tuple[Quantity, ...] = ("gradient", "attribution")
 _GRADIENTS = Insights(gradients=True)
 _FINDING = "Finding the gradients for"
-
-
-@dataclass(frozen=True)
-class _Waiting:
-    """What the model was asked for.
-
-    Attributes
-    ----------
-    position
-        Of the sample.
-    then
-        What is selected when the answer is there.
-    words
-        A sentence that says what is done, but for the sample's name.
-    """
-
-    position: int
-    wish: Wish
-    then: Mapping[str, Any] = field(default_factory=dict)
-    words: str = "Running the model on"
 
 
 class Session:
@@ -91,7 +69,7 @@ class Session:
         self.message = ""
         self._unfolding = Unfolding()
         self._samples = list(samples or captured_samples(scene.stage.capture))
-        self._waiting: _Waiting | None = None
+        self._wishes = Wishes(live)
         self.live = live
 
     @property
@@ -108,16 +86,12 @@ class Session:
     @property
     def wanted(self) -> int | None:
         """The position of what the model is being run on, to be shown next."""
-        return None if self._waiting is None else self._waiting.position
+        return None if self._wishes.waiting is None else self._wishes.waiting.position
 
     @property
     def busy(self) -> str:
         """A sentence that says what is waited for, or nothing."""
-        if self._waiting is None:
-            return ""
-        name = self._samples[self._waiting.position].name
-        words = STAGES[self.live.stage] if self.live is not None and self.live.stage in _SLOW else ""
-        return f"{words} for {name}" if words else f"{self._waiting.words} {name}"
+        return "" if self.wanted is None else self._wishes.busy(self._samples[self.wanted].name)
 
     def select(self, **changes: Any) -> None:
         """Change what is selected: the fields of `Selection` by name."""
@@ -137,7 +111,7 @@ class Session:
             If it was not explained, and there is no model to ask.
         """
         if target is None or self._explains(target):
-            self._waiting = None
+            self._wishes.waiting = None
             self.select(target=target)
             return
         stage = self.scene.stage
@@ -145,7 +119,7 @@ class Session:
         words = (
             f"Explaining class {stage.name_of(target)!r} for" if named else f"Explaining {stage.name_of(target)} for"
         )
-        if not self._ask(self.chosen, Insights(targets=(target.text,)), {"target": target}, words):
+        if not self._ask(Insights(targets=(target.text,)), {"target": target}, words):
             option = target.index if target.output == head_of(stage.graph) else target.text
             raise UserError(
                 f"{stage.capture.path.name} does not explain {stage.name_of(target)}; capture the model with "
@@ -155,24 +129,24 @@ class Session:
     def show(self, quantity: Quantity) -> None:
         """Let the cells show another quantity: at once, or when the gradients that it takes have been computed."""
         needs = quantity in _OF_GRADIENTS and not self.scene.stage.has_gradients(self.selection)
-        if not needs or not self._ask(self.chosen, _GRADIENTS, {"quantity": quantity}, _FINDING):
-            self._waiting = None
+        if not needs or not self._ask(_GRADIENTS, {"quantity": quantity}, _FINDING):
+            self._wishes.waiting = None
             self.select(quantity=quantity)
 
     @property
     def sought(self) -> Target | None:
         """The target that the model is being asked for."""
-        return None if self._waiting is None else self._waiting.then.get("target")
+        return None if self._wishes.waiting is None else self._wishes.waiting.then.get("target")
 
     @property
     def sought_quantity(self) -> Quantity | None:
         """The quantity that the model is being asked for."""
-        return None if self._waiting is None else self._waiting.then.get("quantity")
+        return None if self._wishes.waiting is None else self._wishes.waiting.then.get("quantity")
 
     @property
     def asks(self) -> bool:
         """Whether the model can be asked for more of the sample that is shown."""
-        return self.live is not None and self._samples[self.chosen].source is not None
+        return self._wishes.can(self._samples[self.chosen])
 
     def _has_gradients(self, sample: int) -> bool:
         return self.scene.stage.capture.insights(sample).has_gradients()
@@ -180,19 +154,14 @@ class Session:
     def _explains(self, target: Target) -> bool:
         return target in [found.target for found in self.targets]
 
-    def _ask(self, position: int, more: Insights, then: Mapping[str, Any], words: str) -> bool:
-        """Have the model run once more on a sample that it was run on, for all it was run for and more."""
+    def _ask(self, more: Insights, then: Mapping[str, Any], words: str, position: int | None = None) -> bool:
+        """Have the model run once more on a sample, by default the one that is shown; returns whether it can be."""
+        position = self.chosen if position is None else position
         sample = self._samples[position]
-        if self.live is None or sample.source is None or sample.index is None:
+        if sample.index is None:
             return False
         found = self.scene.stage.capture.insights(sample.index)
-        targets = tuple(one.target.text for one in found.targets if one.slot != PREDICTED)
-        before = Insights(targets=targets, gradients=found.has_gradients())
-        if self._waiting is not None and self._waiting.wish.source == sample.source:
-            before = before.plus(self._waiting.wish.insights)
-        self._waiting = _Waiting(position, Wish(sample.source, before.plus(more)), then, words)
-        self.live.ask(self._waiting.wish)
-        return True
+        return self._wishes.run_again(position, sample, found, more, then, words)
 
     @property
     def unfolded(self) -> str | None:
@@ -224,23 +193,26 @@ class Session:
         sample = self._samples[position]
         if sample.index is not None:
             lacking = self.selection.quantity in _OF_GRADIENTS and not self._has_gradients(sample.index)
-            if not lacking or not self._ask(position, _GRADIENTS, {}, _FINDING):
-                self._waiting = None
+            if not lacking or not self._ask(_GRADIENTS, {}, _FINDING, position):
+                self._wishes.waiting = None
                 self._show(sample.index)
-        elif self.live is not None and sample.source is not None:
+        else:
             target = self.selection.target
             more = Insights(
                 targets=() if target is None else (target.text,), gradients=self.selection.quantity in _OF_GRADIENTS
             )
-            self._waiting = _Waiting(position, Wish(sample.source, more))
-            self.live.ask(self._waiting.wish)
+            self._wishes.run(position, sample, more)
 
     def _show(self, sample: int) -> None:
         """Select a sample that there is; one that was not explained by the selected target shows its own answer."""
         before, against = self.selection.sample, self.selection.against
         self.select(sample=sample, against=before if against == sample else against)
-        if self.selection.target is not None and not self._explains(self.selection.target):
-            self.select(target=None)
+        self.selection = self._explained(self.selection)
+
+    def _explained(self, selection: Selection) -> Selection:
+        """Return a selection without its target if its sample was not explained by that."""
+        known = {found.target for found in self.scene.stage.capture.insights(selection.sample).targets}
+        return selection if selection.target in known else replace(selection, target=None)
 
     def step(self, by: int) -> None:
         """Choose the next or the previous sample, around the ends."""
@@ -264,13 +236,10 @@ class Session:
     def _take(self, answer: Answer, live: Live) -> None:
         # The same picture may be listed twice.
         positions = [i for i, sample in enumerate(self._samples) if sample.source == answer.wish.source]
-        waiting = self._waiting
-        expected = waiting is not None and waiting.wish == answer.wish
-        if expected:
-            self._waiting = None
+        waiting = self._wishes.take(answer)
         if answer.capture is None:
             # Of a sample that nobody waits for any more nobody wants to hear.
-            self.message = answer.problem if expected else self.message
+            self.message = answer.problem if waiting is not None else self.message
             return
         series = CaptureSeries.of(self.scene.stage.capture)
         index = series.committed
@@ -287,7 +256,7 @@ class Session:
             self._samples[position] = replace(self._samples[position], index=index)
         for old in earlier:
             self._replace(old, index, live)
-        if waiting is not None and expected:
+        if waiting is not None:
             self._show(index)
             target = waiting.then.get("target")
             if target is None or self._explains(target):
@@ -297,10 +266,12 @@ class Session:
     def _replace(self, old: int, new: int, live: Live) -> None:
         """Look at the numbers of a sample's last run wherever those of an earlier run were looked at."""
         self.selection, self._drawn = (
-            replace(
-                one,
-                sample=new if one.sample == old else one.sample,
-                against=new if one.against == old else one.against,
+            self._explained(
+                replace(
+                    one,
+                    sample=new if one.sample == old else one.sample,
+                    against=new if one.against == old else one.against,
+                )
             )
             for one in (self.selection, self._drawn)
         )

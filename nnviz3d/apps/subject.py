@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from nnviz3d.apps.session import Session
@@ -109,6 +110,12 @@ class Subject:
     def name(self, target: Target) -> str:
         """Return what people call a target."""
         return self._session.scene.stage.name_of(target)
+
+    def names(self, targets: Sequence[Target]) -> dict[Target, str]:
+        """Name targets so that they can be told apart: with its number where two have one name."""
+        names = {target: self.name(target) for target in targets}
+        count = Counter(names.values())
+        return {one: f"{name} ({one.index})" if count[name] > 1 else name for one, name in names.items()}
 
     def words(self, found: Explained) -> str:
         """Write a target as people call it, with its probability or its score."""

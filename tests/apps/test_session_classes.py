@@ -23,6 +23,7 @@ from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
 from tests.support import captures
+from tests.support.graphs import graph_of
 
 END = 8.0
 
@@ -136,12 +137,27 @@ def test_two_classes_in_a_hurry_are_both_there(session, worker):
     assert Target("scores", 2) in [found.target for found in session.targets]
 
 
+def test_what_is_on_its_way_is_asked_for_again_with_what_comes_after_it(session, worker):
+    worker.may_go_on.clear()
+    session.explain(Target("scores", 2))
+    session.explain(Target("scores", 1))
+    assert session.busy == "", "that one is there"
+    session.explain(Target("scores", 0))
+    worker.may_go_on.set()
+    settle(session)
+    assert {found.target.index for found in session.targets} == {0, 1, 2, 4}
+    assert len(worker.requests) <= 2
+
+
 def test_a_refused_class_is_a_sentence_and_nothing_changes(session):
     before = session.selection
     session.explain(Target("scores", 3))
     settle(session)
     assert session.message == "Nobody explains dogs."
     assert session.selection == before
+    session.explain(Target("scores", 2))
+    settle(session)
+    assert session.selection.target == Target("scores", 2), "the next class does not suffer for it"
 
 
 def test_who_goes_on_meanwhile_is_not_called_back(session, worker):
@@ -241,3 +257,13 @@ def test_keys_go_through_classes_quantities_and_samples_to_compare_with(session)
     assert "press x" in said[-1]
     looks.next_method()
     assert "no map" in said[-1]
+
+
+def test_every_number_of_every_output_has_a_name_of_its_own(tmp_path):
+    nodes = [("x", "InputLayer", (4,)), ("price", "Dense", (1,)), ("box", "Dense", (3,)), ("kind", "Dense", (4,))]
+    graph = graph_of(nodes, [("x", "price"), ("x", "box"), ("x", "kind")])
+    values = {node.id: np.ones((1, *node.shape), np.float32) for node in graph}
+    capture = captures.write(tmp_path / "several.zarr", graph, values, classes=("crane", "ant", "crane", "bee"))
+    subject = Subject(Session(Scene.build(default_scene(), capture), SimpleNamespace()))
+    names = ["crane (0)", "ant", "crane (2)", "bee", "price", "box[0]", "box[1]", "box[2]"]
+    assert list(subject.names(subject.targets).values()) == names

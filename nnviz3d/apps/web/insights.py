@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.subject import QUANTITIES, Subject
-from nnviz3d.data.insights import Target
 from nnviz3d.data.methods import TITLES
 from nnviz3d.errors import UserError
 
@@ -33,7 +30,7 @@ class Insights:
         capture = app.session.scene.stage.capture
         listed = self._subject.targets if app.session.live is not None else ()
         self._known = {target.slot: target for target in listed}
-        names = called(self._subject, listed)
+        names = self._subject.names(listed)
         only = f"{capture.path.name} explains no other; capture the model with --class for more"
         app.state.update(
             {
@@ -126,13 +123,6 @@ class Insights:
                 _search("explained", _ALL, "Class", no_data_text=("no_class",))
             with _field("Map", "The method that says which places count", v_if="methods.length"):
                 v.VSelect(v_model=("method",), items=("methods",), id="method", aria_label="Map")
-
-
-def called(subject: Subject, targets: Sequence[Target]) -> dict[Target, str]:
-    """Name targets so that they can be told apart: with its number where two have one name."""
-    names = {target: subject.name(target) for target in targets}
-    count = Counter(names.values())
-    return {one: f"{name} ({one.index})" if count[name] > 1 else name for one, name in names.items()}
 
 
 def _natural(name: str) -> list[str | int]:
