@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from nnviz3d.apps.live import Wish
 from nnviz3d.apps.opening import find_target, lacking, opened
 from nnviz3d.apps.source import ModelOptions
 from nnviz3d.data import explanations as write
@@ -191,3 +193,34 @@ def test_a_data_set_is_what_a_scene_of_points_is_made_of():
     # Without one, all input is.
     with opened(str(bundled("digits.keras")), "embedding", ModelOptions(inputs=("digits:0-9",)), run):
         assert asked[-1].insights.dataset == ("digits:0-9",)
+
+
+class Asked:
+    """Stands where a worker does, and takes note of what it is asked."""
+
+    def __init__(self) -> None:
+        self.requests = []
+
+    def run(self, request, _on_event):
+        self.requests.append(request)
+        raise UserError("Not now.")
+
+    def close(self):
+        pass
+
+
+def test_further_samples_and_classes_are_told_of_as_much_as_the_ready_ones():
+    worker = Asked()
+    with opened("decisions", None, ModelOptions(), print, worker=worker) as found:
+        assert [one.source for one in found.samples[:3]] == ["digits:7", "digits:18", "digits:61"]
+        answered = threading.Event()
+        found.live.tell(answered.set)
+        found.live.ask(Wish("digits:18", Insights(targets=("dense_1[2]",))))
+        assert answered.wait(30)
+    (request,) = worker.requests
+    held = found.capture
+    assert request.inputs == ("digits:18",)
+    assert request.insights.targets == (PREDICTED, "dense_1[2]")
+    assert set(request.insights.attributions) == set(held.methods)
+    assert request.insights.layers == held.insights().attribution_layers("grad_cam")
+    assert request.insights.gradients == held.has_gradients()

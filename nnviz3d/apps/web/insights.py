@@ -101,7 +101,7 @@ class Insights:
             self._app.synchronize()
             return
         known = self._known | {one.target.slot: one.target for one in self._app.session.targets}
-        if explained not in known:
+        if not isinstance(explained, str) or explained not in known:
             raise ValueError(f"The page asked for an unknown target {explained!r}.")
         self._app.session.explain(known[explained])
         self._app.refresh()
