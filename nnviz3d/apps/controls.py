@@ -9,7 +9,7 @@ import numpy as np
 
 from nnviz3d.apps.flight import Flight, Wings
 from nnviz3d.apps.keys import KEYS, Key, described
-from nnviz3d.apps.looks import Looks, view_of
+from nnviz3d.apps.looks import Looks
 from nnviz3d.apps.pointing import layer_at, pick_at, say
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable
@@ -17,7 +17,6 @@ from nnviz3d.render.window import Event
 from nnviz3d.scene.camera import CameraPose, Margins, fit
 from nnviz3d.scene.primitives import KeyRow, Panel, TextRow
 from nnviz3d.scene.selection import CellPick, ChannelPick, EdgePick, KernelPick, LayerPick, LinkPick, ScorePick
-from nnviz3d.scene.view_specs import Activations
 from nnviz3d.scene.views.channels import unfolds
 
 _DOUBLE = 0.4
@@ -279,11 +278,11 @@ class Controls:
         self._seek(self._session.t + _MOMENT)
 
     def reveal_more(self) -> None:
-        """Go on in time until one more layer is there."""
+        """Go on in time to where the next layer is there, or the gradient has passed it."""
         self._reveal(1)
 
     def reveal_less(self) -> None:
-        """Go back in time until one layer less is there."""
+        """Go back in time by one layer."""
         self._reveal(-1)
 
     def _timed(self) -> bool:
@@ -298,17 +297,13 @@ class Controls:
             self.tell(f"{self._session.t:.2f} of {self._session.scene.duration:.2f} s")
 
     def _reveal(self, by: int) -> None:
-        view = view_of(self._session, Activations)
-        if view is None or view.reveal.duration <= 0:
+        line = self._session.scene.timeline
+        moment = line.stop(self._session.t, by)
+        if moment is None:
             self.tell("This scene reveals nothing over time")
             return
-        ranks = self._session.scene.stage.ranks
-        step = view.reveal.duration / ranks
-        now = (self._session.t - view.reveal.start) / step
-        rank = math.floor(now + 1e-6) + 1 if by > 0 else math.ceil(now - 1e-6) - 1
-        rank = min(max(rank, 0), ranks)
-        self._seek(view.reveal.start + rank * step)
-        self.tell(f"revealed: {rank} of {ranks} steps")
+        self._seek(moment)
+        self.tell(line.phase(self._session.t))
 
     # The rest.
 

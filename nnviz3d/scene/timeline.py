@@ -17,6 +17,9 @@ _AFTERGLOW = 0.9
 _LEAST = 0.5
 """Seconds that the gradient is under way from layer to layer at least."""
 
+_SAME = 1e-6
+"""What moments may differ by and be the same."""
+
 
 @dataclass(frozen=True)
 class Timeline:
@@ -54,6 +57,29 @@ class Timeline:
             return sum(self.forward)
         # All light has died down by then, so that a still picture has the colours of its scale.
         return sum(self.backward) + 4 * _AFTERGLOW
+
+    @property
+    def stops(self) -> tuple[float, ...]:
+        """The moments between the layers, of both passes, ascending, with the beginning and the end of each."""
+        passes = [self.forward] if self.backward is None else [self.forward, self.backward]
+        moving = [one for one in passes if one[1] > 0]
+        return tuple(start + duration * k / self.ranks for start, duration in moving for k in range(self.ranks + 1))
+
+    def stop(self, t: float, by: int) -> float | None:
+        """Return the moment between two layers before (-1) or after (1) another moment; `None` if nothing moves."""
+        if not self.stops:
+            return None
+        if by > 0:
+            return next((stop for stop in self.stops if stop > t + _SAME), self.stops[-1])
+        return next((stop for stop in reversed(self.stops) if stop < t - _SAME), self.stops[0])
+
+    def phase(self, t: float) -> str:
+        """Say what goes on at `t` seconds, and how far it is; empty if nothing moves."""
+        for name, part in (("backward", self.backward), ("forward", self.forward)):
+            if part is not None and part[1] > 0 and (name == "forward" or t >= part[0] - _SAME):
+                done = int(_clip((t - part[0]) / part[1] + _SAME) * self.ranks)
+                return f"{name}: {done} of {self.ranks} steps"
+        return ""
 
     def revealed(self, rank: float, t: float) -> float:
         """Say how much of the layers of a rank the forward pass has revealed, from 0 to 1."""

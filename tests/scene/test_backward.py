@@ -11,10 +11,11 @@ from nnviz3d.data.insights import PREDICTED
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.primitives import Image, Lines, Panel, TextRow, Voxels
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import EdgePick, Selection
 from nnviz3d.scene.spec import parse_scene
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.views.activations import GRADIENT
+from nnviz3d.scene.views.details import facts
 from tests.support import captures
 from tests.support.captures import explained_connection_gradients, explained_gradients
 
@@ -65,6 +66,36 @@ class TestTimeline:
         line = Timeline.of(parse_scene({"format": 1, "views": [{"kind": "activations"}]}), 4)
         assert line.turned(1e9) == 0
         assert line.duration == sum(line.forward)
+
+    def test_it_stops_between_all_layers_of_both_passes(self):
+        line = Timeline.of(SPEC, 6)
+        assert line.stops == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5, 3, 5, 6, 7, 8, 9, 10, 11])
+        ahead = [0.0]
+        while ahead[-1] < line.stops[-1]:
+            ahead.append(line.stop(ahead[-1], 1))
+        assert ahead == list(line.stops)
+        assert [line.stop(t, -1) for t in ahead[1:]] == ahead[:-1]
+        assert line.stop(line.duration, -1) == 11
+        assert line.stop(0, -1) == 0
+
+    @pytest.mark.parametrize(
+        ("t", "words"),
+        [
+            (0, "forward: 0 of 6 steps"),
+            (1.2, "forward: 2 of 6 steps"),
+            (4, "forward: 6 of 6 steps"),
+            (5, "backward: 0 of 6 steps"),
+            (11, "backward: 6 of 6 steps"),
+            (99, "backward: 6 of 6 steps"),
+        ],
+    )
+    def test_it_says_what_goes_on(self, t, words):
+        assert Timeline.of(SPEC, 6).phase(t) == words
+
+    def test_where_nothing_moves_there_is_nothing_to_say(self):
+        line = Timeline.of(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), 6)
+        assert line.phase(0) == ""
+        assert line.stop(0, 1) is None
 
     def test_a_pass_that_takes_no_time_is_over_at_once(self):
         views = [
@@ -161,6 +192,15 @@ class TestConnections:
                 drawn.append((abs(slope), color[3]))
         opacity = [seen for _, seen in sorted(drawn)]
         assert opacity == sorted(opacity)
+
+    def test_a_pick_tells_the_gradient_by_the_weight(self, scene):
+        pair = scene.stage.capture.connections("flatten", "dense", "weight", 2)
+        for k in (0, 7, 29):
+            (source, target), weight = pair.index[k], float(pair.weight[k])
+            pick = EdgePick("flatten", "dense", (int(source),), (int(target),), weight)
+            parts = dict(facts(scene.stage, pick, Selection(sample=2)).parts)
+            slopes = explained_connection_gradients()["flatten", "dense"][2, 0]
+            assert np.float32(parts["gradient by the weight"]) == slopes[k]
 
     def test_they_light_up_as_it_passes_and_the_others_sink(self, scene):
         def opacity(t):

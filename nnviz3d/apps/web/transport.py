@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trame.widgets import html
@@ -38,7 +39,8 @@ class Transport:
     def synchronize(self) -> None:
         """Show the clock."""
         session = self._app.session
-        self._app.state.update({"t": round(session.t, 2), "playing": session.playing})
+        phase = session.scene.timeline.phase(session.t)
+        self._app.state.update({"t": round(session.t, 2), "playing": session.playing, "phase": phase})
 
     def toggle(self) -> None:
         """Play or pause."""
@@ -53,6 +55,15 @@ class Transport:
         """Go to the start; what plays goes on playing."""
         self._app.session.seek(0.0)
         self._show()
+
+    def step(self, by: int) -> None:
+        """Go to where the next layer, or the one before, is there or is passed; the clock stands still."""
+        session = self._app.session
+        moment = session.scene.timeline.stop(session.t, by)
+        if moment is not None:
+            session.pause()
+            session.seek(moment)
+            self._show()
 
     def _hold(self) -> None:
         """Stand still while the slider is dragged."""
@@ -70,6 +81,7 @@ class Transport:
         session = self._app.session
         if abs(float(t) - session.t) > _SAME:
             session.seek(float(t))
+            self.synchronize()
             self._app.view.changed(moving=True)
 
     def _set_speed(self, speed: float, **_: Any) -> None:
@@ -95,6 +107,14 @@ class Transport:
                 id="play",
                 **theme.icon_button("Play or pause (space)"),
             )
+            for by, name, words in ((-1, "left", "One layer back"), (1, "right", "One layer on")):
+                v.VBtn(
+                    icon=f"mdi-chevron-{name}",
+                    click=guarded(partial(self.step, by)),
+                    id=f"layer-{name}",
+                    v_if="phase",
+                    **theme.icon_button(words),
+                )
             v.VSlider(
                 v_model=("t",),
                 min=0,
@@ -106,6 +126,7 @@ class Transport:
                 aria_label="Time",
                 classes="time",
             )
+            html.Span("{{ phase }}", v_if="phase", classes="phase faint", id="phase")
             with html.Span(classes="clock"):
                 html.Span("{{ Number(t).toFixed(1) }}", classes="clock-now")
                 html.Span("/ {{ Number(duration).toFixed(1) }} s", classes="faint")

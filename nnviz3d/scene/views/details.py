@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import Embedding
-from nnviz3d.data.records import axes_of
+from nnviz3d.data.records import RANKINGS, axes_of
 from nnviz3d.scene.colors import NEGATIVE, POSITIVE, score
 from nnviz3d.scene.contributions import contributions
 from nnviz3d.scene.kernels import kernel_of
@@ -166,7 +166,7 @@ def facts(stage: Stage, pick: Pick, selection: Selection) -> Facts | None:
         case CellPick():
             return _facts_of_cell(stage, pick, selection)
         case EdgePick():
-            return _facts_of_edge(stage, pick, selection.sample)
+            return _facts_of_edge(stage, pick, selection)
         case ScorePick():
             return _facts_of_score(stage, pick, selection.sample)
         case KernelPick():
@@ -287,7 +287,8 @@ def _written(numbers: NDArray[np.float32]) -> str:
     return ", ".join(exact(v) for v in numbers.reshape(-1)[:_MOST_CHANNELS]) + rest
 
 
-def _facts_of_edge(stage: Stage, pick: EdgePick, sample: int) -> Facts | None:
+def _facts_of_edge(stage: Stage, pick: EdgePick, selection: Selection) -> Facts | None:
+    sample = selection.sample
     activation = value_at(stage, pick.source, pick.source_index, sample)
     target = value_at(stage, pick.target, pick.target_index, sample)
     if activation is None or activation.ndim or target is None:
@@ -298,7 +299,23 @@ def _facts_of_edge(stage: Stage, pick: EdgePick, sample: int) -> Facts | None:
     # The same product of two float32 as was captured; zero has no sign for people.
     product = weight * value + np.float32(0)
     parts = (("weight", exact(weight)), ("activation", exact(value)), ("contribution", exact(product)))
-    return Facts(title, parts=parts)
+    slope = _slope_of(stage, pick, selection)
+    return Facts(title, parts=parts if slope is None else (*parts, ("gradient by the weight", exact(slope))))
+
+
+def _slope_of(stage: Stage, pick: EdgePick, selection: Selection) -> np.float32 | None:
+    """Return the gradient of the selected target's score by a connection; `None` if it was not captured."""
+    shapes = stage.place(pick.source).grid.shape, stage.place(pick.target).grid.shape
+    ends = [_flat(pick.source_index, shapes[0]), _flat(pick.target_index, shapes[1])]
+    for ranking in RANKINGS:
+        pair = stage.capture.connections(pick.source, pick.target, ranking, selection.sample)
+        if pair is None:
+            continue
+        slopes = stage.insights(selection.sample).connection_gradient(pair, selection.target)
+        found = np.flatnonzero((pair.index == ends).all(axis=1))
+        if slopes is not None and len(found):
+            return np.float32(slopes[found[0]])
+    return None
 
 
 def _facts_of_channel(stage: Stage, pick: ChannelPick, sample: int) -> Facts:

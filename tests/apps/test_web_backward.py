@@ -1,0 +1,78 @@
+"""The backward pass in a real browser: it plays, pauses, slows down, goes by layers, and is scrubbed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from tests.apps.conftest import Served
+from tests.apps.test_web import changed, looking, still, text, wait_until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.chromium
+
+
+@pytest.fixture(scope="module")
+def flow() -> Iterator[Served]:
+    server = Served("gradient_flow")
+    yield server
+    code, _, errors = server.end()
+    assert code == 0
+    assert "Traceback" not in errors, errors
+
+
+def blue(picture: np.ndarray) -> float:
+    """The share of the picture that shows negative numbers; activations after ReLU have none."""
+    red, green, below = (picture[..., k].astype(int) for k in range(3))
+    return float(((below > 140) & (below - red > 60) & (below - green > 10)).mean())
+
+
+def clock(page: Page) -> float:
+    return float(text(page, ".clock-now"))
+
+
+def seek(page: Page, t: float) -> None:
+    """Drag the slider's thumb to a moment."""
+    duration = float(text(page, ".clock").split("/")[1].removesuffix("s"))
+    box = page.locator("#transport .v-slider").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * t / duration, box["y"] + box["height"] / 2)
+    wait_until(lambda: abs(clock(page) - t) < 0.3, "the clock follows the slider")
+
+
+def test_both_passes_play_pause_slow_down_and_are_scrubbed(chromium: Browser, flow: Served):
+    with looking(chromium, flow) as page:
+        end = still(page)
+        assert blue(end) > 0.01
+        assert text(page, "#phase") == "backward: 9 of 9 steps"
+
+        seek(page, 5.5)
+        forward = changed(page, end)
+        assert text(page, "#phase").startswith("forward: 9")
+        page.locator("#layer-right").click()
+        wait_until(lambda: text(page, "#phase") == "backward: 0 of 9 steps", "the gradient is about to set out")
+        dark = changed(page, forward)
+        for k in (1, 2, 3):
+            page.locator("#layer-right").click()
+            wait_until(lambda k=k: text(page, "#phase") == f"backward: {k} of 9 steps", "it goes on by a layer")
+        some = changed(page, dark)
+        assert blue(dark) < blue(some) < blue(end)
+        page.locator("#layer-left").click()
+        wait_until(lambda: text(page, "#phase") == "backward: 2 of 9 steps", "it goes back by a layer")
+
+        page.locator("#speed").click()
+        page.locator("#speeds .v-list-item", has_text="0.25×").click()
+        page.locator("#speeds").wait_for(state="hidden")
+        before = clock(page)
+        page.keyboard.press(" ")
+        wait_until(lambda: clock(page) > before + 0.2, "it plays")
+        page.keyboard.press(" ")
+        wait_until(lambda: page.locator("#play .mdi-play").count(), "it stands still")
+        moment = clock(page)
+        assert moment < before + 4, "a quarter as fast"
+        page.locator("#transport [role=slider]").press("End")
+        wait_until(lambda: text(page, "#phase") == "backward: 9 of 9 steps", "it is at its end")
