@@ -84,7 +84,7 @@ class Probe:
 
     def statistics(self, layers: NDArray[np.float32]) -> None:
         """Fill what tells of activations into ``(L, K)``."""
-        with self._untouched():
+        with RandomWatch(self._model):
             found = np.asarray(self._statistics(self._inputs))
         layers[:, [STATISTICS.index(name) for name in _MEASURED]] = found
 

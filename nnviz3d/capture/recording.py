@@ -22,7 +22,7 @@ from nnviz3d.capture.tap import Held
 from nnviz3d.capture.weights import named_variables
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.training import STATISTICS, Packing
-from nnviz3d.data.training_writer import TrainingWriter
+from nnviz3d.data.training_writer import TrainingWriter, announce_training
 from nnviz3d.data.writer import CaptureWriter
 from nnviz3d.errors import ModelError
 
@@ -98,16 +98,17 @@ class Recording:
                 if labels is not None:
                     writer.write_labels(labels)
             writer.commit(samples)
-        self._writer = TrainingWriter(
-            path,
-            graph,
-            metrics=metrics,
-            probes=samples,
-            channels=self._measure.channels,
-            activations=probe.activations if probe is not None else Packing(),
-            gradients=probe.gradients if probe is not None else Packing(),
-            weights=Packing(tuple((layer, name, tuple(v.shape)) for layer, name, v in self._weights)),
-        )
+            announce_training(
+                writer,
+                graph,
+                metrics=metrics,
+                probes=samples,
+                channels=self._measure.channels,
+                activations=probe.activations if probe is not None else Packing(),
+                gradients=probe.gradients if probe is not None else Packing(),
+                weights=Packing(tuple((layer, name, tuple(v.shape)) for layer, name, v in self._weights)),
+            )
+        self._writer = TrainingWriter(path)
 
     def write(
         self,

@@ -14,7 +14,7 @@ from zarr.codecs import ZstdCodec
 from nnviz3d.data import store
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.training import SCALARS, STATISTICS, Packing
-from nnviz3d.data.writer import as_stored
+from nnviz3d.data.writer import CaptureWriter, as_stored
 
 _CHUNK_BYTES = 2**17
 """Steps share a chunk up to this size; it is written anew with each of them."""
@@ -24,16 +24,23 @@ _WIDTH_BYTES = 2**20
 _NOTHING = Packing()
 
 
-class TrainingWriter:
-    """Adds steps to a capture that is in place already and was written as one that grows.
-
-    Every file is replaced in one move, what says how far to read is written last, and nothing that was committed is ever
-    changed. So a reader, or whoever finds what a killed process has left, sees whole steps only.
+def announce_training(
+    writer: CaptureWriter,
+    graph: ModelGraph,
+    *,
+    metrics: Sequence[str] = (),
+    probes: int = 0,
+    channels: Packing = _NOTHING,
+    activations: Packing = _NOTHING,
+    gradients: Packing = _NOTHING,
+    weights: Packing = _NOTHING,
+) -> None:
+    """Say, in a capture that is not in place yet, what will be told of a training.
 
     Parameters
     ----------
-    path
-        The capture, a folder.
+    writer
+        Writes the capture, as one that grows.
     graph
         Its graph.
     metrics
@@ -47,39 +54,43 @@ class TrainingWriter:
     weights
         What is kept of the weights: ``(layer, variable, shape)``.
     """
+    attributes = {
+        "layers": [node.id for node in graph],
+        "statistics": list(STATISTICS),
+        "metrics": list(metrics),
+        "probes": probes,
+        "channels": channels.to_json(),
+        "activations": activations.to_json(),
+        "gradients": gradients.to_json(),
+        "weights": weights.to_json(),
+        "finished": False,
+        "committed": dict.fromkeys(store.TRAINING_PARTS, 0),
+    }
+    writer.group(store.TRAINING, attributes)
 
-    def __init__(
-        self,
-        path: Path,
-        graph: ModelGraph,
-        *,
-        metrics: Sequence[str] = (),
-        probes: int = 0,
-        channels: Packing = _NOTHING,
-        activations: Packing = _NOTHING,
-        gradients: Packing = _NOTHING,
-        weights: Packing = _NOTHING,
-    ) -> None:
+
+class TrainingWriter:
+    """Adds steps to a capture that is in place, and in which `announce_training` has said what they are.
+
+    Every file is replaced in one move, what says how far to read is written last, and nothing that was committed is ever
+    changed. So a reader, or whoever finds what a killed process has left, sees whole steps only.
+
+    Parameters
+    ----------
+    path
+        The capture, a folder.
+    """
+
+    def __init__(self, path: Path) -> None:
         self._root = zarr.open_group(path, mode="r+", zarr_format=3)
-        self._metrics = tuple(metrics)
+        self._group = zarr.open_group(path / store.TRAINING, mode="r+", zarr_format=3)
+        attributes: dict[str, Any] = self._group.attrs.asdict()
+        self._metrics: list[str] = attributes["metrics"]
         self._counts = dict.fromkeys(store.TRAINING_PARTS, 0)
-        self._packings = {"activations": activations, "gradients": gradients, "weights": weights}
-        self._group = self._root.create_group(
-            store.TRAINING,
-            attributes={
-                "layers": [node.id for node in graph],
-                "statistics": list(STATISTICS),
-                "metrics": list(metrics),
-                "probes": probes,
-                "channels": channels.to_json(),
-                **{name: packing.to_json() for name, packing in self._packings.items()},
-                "finished": False,
-                "committed": self._counts,
-            },
-        )
-        width = len(graph) * len(STATISTICS) + channels.width
+        self._finished = False
+        width = len(attributes["layers"]) * len(STATISTICS) + Packing.from_json(attributes["channels"]).width
         self._rows = {
-            "scalars": _Rows(self._group, "scalars", len(SCALARS) + len(metrics), np.float64),
+            "scalars": _Rows(self._group, "scalars", len(SCALARS) + len(self._metrics), np.float64),
             "layers": _Rows(self._group, "layers", width, np.float32),
         }
 
@@ -121,11 +132,15 @@ class TrainingWriter:
         self.commit()
 
     def commit(self) -> None:
-        """Say that all that was written is whole."""
-        self._group.update_attributes({"committed": self._counts})
+        """Say that all that was written is whole, and that more may come."""
+        if self._finished:
+            self._finished = False
+            self._root.update_attributes({"complete": False})
+        self._group.update_attributes({"committed": self._counts, "finished": False})
 
     def finish(self) -> None:
         """Say that nothing more will come."""
+        self._finished = True
         self._group.update_attributes({"committed": self._counts, "finished": True})
         self._root.update_attributes({"complete": True})
 

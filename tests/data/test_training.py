@@ -13,7 +13,7 @@ import pytest
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.training import STATISTICS, Packing
-from nnviz3d.data.training_writer import TrainingWriter
+from nnviz3d.data.training_writer import TrainingWriter, announce_training
 from nnviz3d.data.writer import CaptureWriter
 from nnviz3d.errors import CaptureError
 from tests.support import captures
@@ -29,16 +29,17 @@ def begin(path, probes=2):
     provenance = Provenance("hand", samples=tuple(f"probe {i}" for i in range(probes)))
     with CaptureWriter(path, graph=GRAPH, provenance=provenance, samples=probes, growing=True) as writer:
         writer.commit(probes)
-    return TrainingWriter(
-        path,
-        GRAPH,
-        metrics=("loss", "accuracy"),
-        probes=probes,
-        channels=CHANNELS,
-        activations=ACTIVATIONS,
-        gradients=ACTIVATIONS,
-        weights=WEIGHTS,
-    )
+        announce_training(
+            writer,
+            GRAPH,
+            metrics=("loss", "accuracy"),
+            probes=probes,
+            channels=CHANNELS,
+            activations=ACTIVATIONS,
+            gradients=ACTIVATIONS,
+            weights=WEIGHTS,
+        )
+    return TrainingWriter(path)
 
 
 def add(writer, step):
@@ -129,6 +130,10 @@ def test_it_is_read_anew_as_it_goes_on(tmp_path):
     assert second.probe_steps.tolist() == [2]
     writer.finish()
     assert second.refreshed().finished
+    add(writer, 3)
+    third = second.refreshed()
+    assert (len(third), third.finished) == (3, False)
+    assert not open_capture(tmp_path / "run.zarr").complete
 
 
 def test_damage_is_said(tmp_path):
