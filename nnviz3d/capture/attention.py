@@ -20,7 +20,7 @@ from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.graph import Call, InputSpec
 from nnviz3d.capture.requests import Report
 from nnviz3d.data.explanations import write_attention
-from nnviz3d.data.request import Progress
+from nnviz3d.data.request import Notice, Progress
 from nnviz3d.data.writer import CaptureWriter, as_stored
 from nnviz3d.errors import ModelError
 
@@ -52,6 +52,14 @@ def write_attention_scores(
         If the model has no attention layer.
     """
     wanted = attention_nodes(described)
+    hidden = hidden_attention(described)
+    if hidden and not wanted:
+        raise ModelError(
+            f"{described.graph.name} has attention only inside {_listed(described, hidden)}, whose scores cannot be asked "
+            "for; call the attention layer outside of it, or leave attention out."
+        )
+    if hidden:
+        report(Notice(text=f"Attention inside {_listed(described, hidden)} is not seen: it stands as one block."))
     if not wanted:
         raise ModelError(
             f"{described.graph.name} has no attention layer that could tell its scores; expected MultiHeadAttention, "
@@ -74,6 +82,15 @@ def write_attention_scores(
 def attention_nodes(described: DescribedModel) -> tuple[str, ...]:
     """Return the ids of the attention layers' calls, in the graph's order."""
     return tuple(node_id for node_id in described.calls if described.call(node_id).attends)
+
+
+def hidden_attention(described: DescribedModel) -> tuple[str, ...]:
+    """Return the ids of the calls that have attention layers inside, and tell no scores of them."""
+    return tuple(node_id for node_id in described.calls if described.call(node_id).hides_attention)
+
+
+def _listed(described: DescribedModel, hidden: Sequence[str]) -> str:
+    return ", ".join(f"{node_id} ({described.graph.node(node_id).kind})" for node_id in hidden)
 
 
 def _compiled(described: DescribedModel, specs: Sequence[InputSpec], wanted: Sequence[str]) -> Any:

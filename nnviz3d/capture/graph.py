@@ -108,6 +108,13 @@ class Call:
         return isinstance(self.operation, _ATTENTION) and _SCORES in _parameters(self.operation)
 
     @property
+    def hides_attention(self) -> bool:
+        """Whether attention layers work inside what stands as one call, such as a wrapper, which tells no scores."""
+        if self.attends or not isinstance(self.operation, Layer):
+            return False
+        return any(isinstance(part, _ATTENTION) for part in self.operation._flatten_layers(include_self=False))
+
+    @property
     def query(self) -> Any:
         """The symbolic query of an attention layer, ``(batch, *places, features)``."""
         first = next(iter(_parameters(self.operation)))

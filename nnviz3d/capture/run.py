@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from nnviz3d import __version__
 from nnviz3d.capture.activations import Batch, RandomWatch
+from nnviz3d.capture.attention import hidden_attention
 from nnviz3d.capture.connections import ConnectionFinder
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.insights import ReadSamples, Work, write_insights
@@ -202,6 +203,9 @@ def _remarks(described: DescribedModel, skipped: Sequence[str], *, random: bool,
         f"{path} stands as one block: its code cannot run on symbolic tensors ({why})."
         for path, why in described.program.sealed.items()
     ]
+    remarks.extend(
+        f"Attention inside {node_id} is not seen: it stands as one block." for node_id in hidden_attention(described)
+    )
     types = {t.dtype for node in described.graph for t in described.call(node.id).outputs}
     remarks.extend(
         f"{t} activations are stored as float32." for t in sorted(types & {"bfloat16", "float16", "float64"})

@@ -155,3 +155,35 @@ def test_the_bundled_transformer_reads_digits_that_it_was_not_trained_on():
         assert scores.shape == (10, 4, 8, 8)
         assert np.allclose(scores.sum(axis=-1), 1, atol=1e-5)
     assert list(ready.labels) == list(range(10))
+
+
+class SelfAttention(layers.Layer):
+    """A layer of one's own that holds Keras' attention."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.attention = layers.MultiHeadAttention(2, 4, name="inner")
+
+    def build(self, shape):
+        self.attention.build(shape, shape)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+    def call(self, x):
+        return self.attention(x, x)
+
+
+def test_attention_inside_a_layer_of_ones_own_is_seen_and_inside_a_wrapper_it_is_said_that_it_is_not(tmp_path, rng):
+    start = keras.Input((3, 5, 8), name="start")
+    wrapped = layers.TimeDistributed(SelfAttention(), name="wrapped")(start)
+    alone = keras.Model(start, wrapped, name="alone")
+    x = rng.normal(size=(2, 3, 5, 8)).astype("float32")
+    with pytest.raises(ModelError, match=r"alone has attention only inside wrapped \(TimeDistributed\), whose scores"):
+        captured(tmp_path, alone, x)
+    own = SelfAttention(name="own")
+    model = keras.Model(start, own(layers.Reshape((15, 8))(wrapped)))
+    scores, run = captured(tmp_path, model, x, "own/inner")
+    rows = tf.reshape(alone(x), (2, 15, 8))
+    assert np.allclose(scores, own.attention(rows, rows, return_attention_scores=True)[1], atol=1e-6)
+    assert "Attention inside wrapped is not seen: it stands as one block." in run.provenance.notes
