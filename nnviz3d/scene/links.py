@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.graph import LayerNode
-from nnviz3d.scene.neurons import Feed, Neurons
+from nnviz3d.scene.neurons import Feed, Neurons, passes
 
 _LARGEST = 8_000_000
 """Weights of the largest kernel that is looked at whole; of larger ones the captured connections are shown."""
-_UNIT_BY_UNIT = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Softmax", "Activation")
+_UNIT_BY_UNIT = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,12 +130,12 @@ def _captured(capture: Capture, neurons: Neurons, feed: Feed) -> Links | None:
 
 def _passed(neurons: Neurons, feed: Feed) -> Links | None:
     """Join like with like where a layer merges several, unit by unit or one behind the other."""
-    kind = neurons.graph.node(feed.target).kind
+    node = neurons.graph.node(feed.target)
     count = neurons.counts[feed.target]
-    if kind == "Concatenate":
+    if node.kind == "Concatenate":
         before = neurons.feeds[: neurons.feeds.index(feed)]
         first = sum(len(other.units) for other in before if other.target == feed.target)
-    elif kind in _UNIT_BY_UNIT and len(feed.units) == count:
+    elif (node.kind in _UNIT_BY_UNIT or passes(node)) and len(feed.units) == count:
         first = 0
     else:
         return None

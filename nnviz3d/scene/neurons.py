@@ -126,7 +126,7 @@ def _passed_on(
 ) -> Feed | None:
     """Say whose units stand where in what a node passes on; `None` if it has units of its own."""
     sources = graph.sources(node.id)
-    if len(sources) != 1 or node.id in graph.outputs or node.id in graph.inputs or not _passes(node):
+    if len(sources) != 1 or node.id in graph.outputs or node.id in graph.inputs or not passes(node):
         return None
     taken, given = shapes[sources[0]], shapes[node.id]
     before = passed.get(sources[0])
@@ -148,7 +148,8 @@ def _passed_on(
     return None
 
 
-def _passes(node: LayerNode) -> bool:
+def passes(node: LayerNode) -> bool:
+    """Whether a layer only passes on what one other made, unit by unit or cell by cell."""
     return family_of(node) in ("pooling", "normalization", "activation") or any(w in node.kind for w in _PASSING)
 
 
@@ -157,7 +158,7 @@ def _flattened(graph: ModelGraph, shapes: Shapes, name: str) -> bool:
     targets = [graph.node(edge.target) for edge in graph.edges if edge.source == name]
     size = math.prod(shapes[name])
     return bool(targets) and all(
-        _passes(target)
+        passes(target)
         and target.id not in graph.outputs
         and math.prod(shapes[target.id]) == size
         and (len(shapes[target.id]) == 1 or _flattened(graph, shapes, target.id))

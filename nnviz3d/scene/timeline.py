@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.view_specs import Activations, Backward
+from nnviz3d.scene.view_specs import Activations, Backward, Nodes
 
 _TURN = 0.6
 """Seconds in which the forward picture sinks into the background before the gradient sets out."""
@@ -42,7 +42,7 @@ class Timeline:
     @staticmethod
     def of(spec: SceneSpec, ranks: int) -> Timeline:
         """Read a scene's moments."""
-        reveal = next((view.reveal for view in spec.views if isinstance(view, Activations)), None)
+        reveal = next((view.reveal for view in spec.views if isinstance(view, Activations | Nodes)), None)
         forward = (reveal.start, reveal.duration) if reveal is not None else (0.0, 0.0)
         back = next((view for view in spec.views if isinstance(view, Backward)), None)
         if back is None:
@@ -87,6 +87,13 @@ class Timeline:
         if duration <= 0:
             return 1.0
         return _clip((t - start) / duration * self.ranks - rank)
+
+    def steps(self, t: float) -> float:
+        """Say how many ranks the forward pass has revealed, the one that it is at in part."""
+        start, duration = self.forward
+        if duration <= 0:
+            return float(self.ranks)
+        return _clip((t - start) / duration) * self.ranks
 
     def turned(self, t: float) -> float:
         """Say how far the picture has turned from the forward pass to the backward one, from 0 to 1."""

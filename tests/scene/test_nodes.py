@@ -188,8 +188,13 @@ class TestBalls:
             return {n for n in layers if all(same[k] for k, (layer, _) in enumerate(end.units) if layer == n)}
 
         assert lit(0.0) == set()
-        assert lit(4.05) == {"input", "conv2d", "conv2d_1"}
+        # Nine steps, of which pooling and flattening take three.
+        assert lit(8 * 4.02 / 9) == {"input", "conv2d", "conv2d_1"}
         assert len(lit(8.0)) == 6
+        assert [any(isinstance(p, Labels) and p.name == "scores" for p in scene.at(t).primitives) for t in (7, 8)] == [
+            False,
+            True,
+        ]
         opacity = [lines_of(scene.at(t), "dense", "dense_1")[0].opacity for t in (0.0, 4.0, 8.0)]
         assert opacity == [0.0, 0.0, 1.0]
         assert scene.at(9.0).primitives[0] is scene.at(20.0).primitives[0]

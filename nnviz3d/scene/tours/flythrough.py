@@ -168,9 +168,11 @@ def _shots(scene: Scene, whole: Framing, aspect: float) -> _Shots:
     places = sorted(plan.placements.values(), key=lambda p: p.rank)
     ranks = range(scene.stage.ranks)
     nodes = [[p.node for p in places if p.rank == rank] for rank in ranks]
-    boxes = np.array([_box(plan.corners(names)) for names in nodes])
-    rows = np.array([plan.placements[names[0]].row for names in nodes])
-    left, right = plan.bounds_x
+    around = [np.concatenate([scene.around(name) for name in names]) for names in nodes]
+    # What is shown in the network's place may show no layers, and has no rows.
+    boxes = np.array([_box(points if len(points) else scene.extent()) for points in around])
+    rows = np.array([plan.placements[names[0]].row if scene.blocks else 0 for names in nodes])
+    left, right = plan.bounds_x if scene.blocks else (boxes[..., 0].min(), boxes[..., 0].max())
     framings, alls, azimuths = [], [], []
     elevation = min(whole.elevation + _DIP, _STEEPEST)
     for points in boxes:

@@ -26,6 +26,7 @@ from nnviz3d.scene.racks import vector
 from nnviz3d.scene.selection import LayerPick, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage, shape_text
+from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import Nodes
 from nnviz3d.scene.views.details import facts
 from nnviz3d.scene.views.node_colors import BEHIND, PASSING, WIDTHS, lights, paint, seen_at, width_bins
@@ -53,8 +54,8 @@ class LayerBallsView:
 
     def __init__(self, spec: Nodes, stage: Stage, scene: SceneSpec) -> None:
         self._spec, self._stage = spec, stage
-        self._start, self._seconds = spec.reveal.start, spec.reveal.duration
-        self.duration = self._start + self._seconds if self._seconds else 0.0
+        self._timeline = Timeline.of(scene, stage.ranks)
+        self.duration = self._timeline.duration
         self.angles = default_view(len(stage.plan.rows))
         self.extent = stage.plan.corners()
         places = [stage.place(node.id) for node in stage.graph]
@@ -68,12 +69,11 @@ class LayerBallsView:
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the graph of the chosen sample; each layer lights up as the forward pass reaches it."""
-        steps = float(self._stage.ranks)
-        now = steps if t >= self.duration else min(max((t - self._start) / self._seconds * steps, 0.0), steps)
+        now = self._timeline.steps(t)
         cloud, words = self._of(selection.sample)
         key = (cloud, selection.layer, now)
         if self._kept[0] != key:
-            colors = cloud.colors if now == steps else lights(cloud.colors, self._ranks, now)
+            colors = cloud.colors if now == self._timeline.ranks else lights(cloud.colors, self._ranks, now)
             if selection.layer is not None and selection.layer in self._stage.graph:
                 colors = colors.copy()
                 colors[[node.id != selection.layer for node in self._stage.graph], 3] *= BEHIND
@@ -153,7 +153,7 @@ class LayerBallsView:
 
     def _lines_at(self, now: float) -> Iterable[Lines]:
         for rank, lines in self._lines:
-            seen = seen_at(rank, now)
+            seen = seen_at(rank - 1, rank, now)
             yield lines if seen == 1.0 else replace(lines, opacity=seen)
 
     def _names(self) -> Labels:

@@ -12,7 +12,7 @@ from nnviz3d.scene.view_specs import Nodes
 
 WIDTHS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 """Pixels of a 720 pixels high picture; each line takes one of them, by strength."""
-PASSING = (0.45, 0.52, 0.62, 0.22)
+PASSING = (0.50, 0.58, 0.70, 0.5)
 """What joins without a weight of its own."""
 BEHIND = 0.2
 """How much is left of what is not chosen."""
@@ -67,9 +67,9 @@ def lights(colors: NDArray[np.float32], ranks: NDArray[np.int64], now: float) ->
     return np.asarray(colors * lit + unlit * (1 - lit))
 
 
-def seen_at(rank: int, now: float) -> float:
-    """Say how much is seen of a line to a layer: it is there before the ball that it leads to is lit."""
-    return float(np.clip((now - rank + 0.6) / 0.8, 0.0, 1.0))
+def seen_at(source: int, target: int, now: float) -> float:
+    """Say how much is seen of a line, given the steps in which its two layers light up: it is there between the two."""
+    return float(np.clip((now - source - 0.4) / max(target - source - 0.2, 0.1), 0.0, 1.0))
 
 
 def tint(diverging: str, signed: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -20,11 +20,12 @@ from nnviz3d.scene.primitives import Callout, Lines, Points, Primitive, Span, Ti
 from nnviz3d.scene.racks import ANGLES, TALLEST, TURNED, Rack, arrange, places_of, vector
 from nnviz3d.scene.selection import CellPick, ChannelPick, LayerPick, LinkPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import Stage, is_classifier, top_classes, vector_outputs
+from nnviz3d.scene.stage import Stage, head_of, is_classifier, top_classes, vector_outputs
+from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import Nodes
 from nnviz3d.scene.views.details import facts, glow
 from nnviz3d.scene.views.layer_balls import LayerBallsView
-from nnviz3d.scene.views.legends import NAMED_CELLS
+from nnviz3d.scene.views.legends import NAMED_CELLS, title_panel
 from nnviz3d.scene.views.node_colors import BEHIND, lights, paint, scale_of, seen_at
 from nnviz3d.scene.views.node_lines import passing, strongest, ways, weighted
 from nnviz3d.scene.views.node_words import ball_scales, line_scale, named_outputs, names, scores
@@ -44,8 +45,8 @@ _BELOW = 0.07
 _HAZE = 0.12
 _BEFORE = 1.9
 """World distance of an input's picture from the balls of its channels."""
-_PICTURE = 0.42 * TALLEST
-"""World size of an input's picture."""
+_PICTURE, _PICTURE_SHARE = 0.42 * TALLEST, 1.1
+"""World size of an input's picture, at most, and as a share of the highest layer's."""
 _ASPECT = 16 / 9
 _WHAT = "activation (of a channel its mean)"
 
@@ -70,6 +71,8 @@ class _Sample:
         With the layers that they join.
     still
         What is the same at all times.
+    answer
+        The title and the scores, once they are known.
     """
 
     racks: Mapping[str, Rack]
@@ -79,6 +82,7 @@ class _Sample:
     rings: NDArray[np.float32]
     lines: tuple[tuple[str, str, Lines], ...]
     still: tuple[Primitive, ...]
+    answer: tuple[Primitive, ...]
 
 
 def nodes_view(spec: Nodes, stage: Stage, scene: SceneSpec) -> NodesView | LayerBallsView:
@@ -106,8 +110,9 @@ class NodesView:
         self._shapes = {node.id: stage.place(node.id).grid.shape for node in stage.graph}
         self._neurons = neurons_at(stage)
         self._links = [links_of(stage.capture, self._neurons, feed) for feed in self._neurons.feeds]
-        self._start, self._seconds = spec.reveal.start, spec.reveal.duration
-        self.duration = self._start + self._seconds if self._seconds else 0.0
+        self._timeline = Timeline.of(scene, stage.ranks)
+        self.duration = self._timeline.duration
+        self._head = head_of(stage.graph)
         self.angles = ANGLES
         self._kept: tuple[tuple[int, Ranking], _Sample] | None = None
         self._lit: tuple[object, tuple[Primitive, ...]] = (None, ())
@@ -121,16 +126,17 @@ class NodesView:
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the graph of the chosen sample; each layer lights up as the forward pass reaches it."""
         found = self._of(selection.sample, selection.ranking or self._spec.ranking)
-        steps = 1 + max(rack.spot.rank for rack in found.racks.values())
-        now = steps if t >= self.duration else min(max((t - self._start) / self._seconds * steps, 0.0), steps)
+        now = self._timeline.steps(t)
         key = (found, selection.layer, now)
         if self._lit[0] != key:
             cloud = self._chosen(found, selection.layer)
-            if now < steps:
+            if now < self._timeline.ranks:
                 colors = lights(cloud.colors, found.ranks, now)
                 rings = found.rings * np.clip(now - found.ranks, 0, 1)[:, np.newaxis].astype(np.float32)
                 cloud = replace(cloud, colors=colors, rings=rings)
-            self._lit = (key, (cloud, *_lines_at(found, now, selection.layer), *found.still))
+            known = self._head is None or now > self._stage.place(self._head).rank
+            words = found.answer if known else (title_panel(self._stage.capture, selection.sample),)
+            self._lit = (key, (cloud, *self._lines_at(found, now, selection.layer), *found.still, *words))
         return self._lit[1]
 
     def marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
@@ -189,6 +195,12 @@ class NodesView:
             self._stands_out = ((found, layer), replace(found.cloud, colors=colors))
         return self._stands_out[1]
 
+    def _lines_at(self, found: _Sample, now: float, chosen: str | None) -> Iterable[Lines]:
+        for source, target, lines in found.lines:
+            seen = seen_at(self._stage.place(source).rank, self._stage.place(target).rank, now)
+            seen *= 1.0 if chosen in (None, source, target) or chosen not in found.racks else BEHIND
+            yield lines if seen == 1.0 else replace(lines, opacity=seen)
+
     def _of(self, sample: int, ranking: Ranking) -> _Sample:
         if self._kept is None or self._kept[0] != (sample, ranking):
             self._kept = ((sample, ranking), self._build(sample, ranking))
@@ -227,7 +239,7 @@ class NodesView:
             haze=_HAZE,
         )
         layers = np.repeat(np.arange(len(racks)), [len(rack.units) for rack in racks.values()])
-        ranks = np.array([rack.spot.rank for rack in racks.values()])[layers]
+        ranks = np.array([self._stage.place(name).rank for name in racks])[layers]
         lines: list[tuple[str, str, Lines]] = []
         drawn = []
         for k, (feed, weights) in enumerate(zip(neurons.feeds, self._links, strict=True)):
@@ -240,14 +252,15 @@ class NodesView:
             lines.extend((feed.source, feed.target, found) for found in drawn_lines)
             drawn.append((links, len(chosen)))
         pictures = self._pictures(racks, sample)
-        still = (
+        still: tuple[Primitive, ...] = (
             *pictures,
             names(self._stage, neurons, racks, drawn, _boxes(racks, pictures)),
-            *scores(self._stage, racks, sample),
             *ball_scales(scales, "activation" if neurons.vectors.issuperset(racks) else _WHAT),
             *line_scale(drawn, ranking, spec.diverging),
         )
-        return _Sample(racks, cloud, layers, ranks, np.concatenate(rings), tuple(lines), still)
+        return _Sample(
+            racks, cloud, layers, ranks, np.concatenate(rings), tuple(lines), still, scores(self._stage, racks, sample)
+        )
 
     def _shown(self, name: str, numbers: NDArray[np.float32]) -> NDArray[np.int64]:
         """Choose which units of a layer have a ball, in ascending order: all, or the most active."""
@@ -267,7 +280,9 @@ class NodesView:
             if pixels is None:
                 continue
             rows, columns = pixels.shape[:2]
-            width, height = (_PICTURE * n / max(rows, columns) for n in (columns, rows))
+            tall = max(rack.size[1] for rack in racks.values())
+            extent = min(_PICTURE, max(_PICTURE_SHARE * tall, _BEFORE))
+            width, height = (extent * n / max(rows, columns) for n in (columns, rows))
             middle = racks[name].points.mean(axis=0) - np.array([_BEFORE + width * TURNED[0] / 2, 0.0, 0.0])
             corner = middle - np.array(TURNED) * width / 2 - np.array([0.0, height / 2, 0.0])
             maps = self._shapes[name] == (rows, columns, 1)
@@ -294,13 +309,6 @@ class NodesView:
         return tuple(points + np.array([_NAMES * np.ptp(every[:, 0]), 0.0, 0.0]) for points in beside)
 
 
-def _lines_at(found: _Sample, now: float, chosen: str | None) -> Iterable[Lines]:
-    for source, target, lines in found.lines:
-        seen = seen_at(found.racks[target].spot.rank, now)
-        seen *= 1.0 if chosen in (None, source, target) or chosen not in found.racks else BEHIND
-        yield lines if seen == 1.0 else replace(lines, opacity=seen)
-
-
 def _boxes(
     racks: Mapping[str, Rack], pictures: Iterable[Tiles]
 ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -308,7 +316,9 @@ def _boxes(
     boxes = {}
     for name, rack in racks.items():
         points = np.concatenate([rack.points, *(_corners(tiles) for tiles in pictures if tiles.name == name)])
-        boxes[name] = (points.min(axis=0), points.max(axis=0))
+        # Not only the middles of the balls.
+        half = np.array([0.0, _BALL * rack.pitch / 2, 0.0])
+        boxes[name] = (points.min(axis=0) - half, points.max(axis=0) + half)
     return boxes
 
 
