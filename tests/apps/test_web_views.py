@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 from tests.apps.conftest import Served
-from tests.apps.test_web import changed, looking, still, text, wait_until
+from tests.apps.test_web import changed, looking, pixels, still, text, wait_until
 from tests.apps.test_web_insights import choose, serving
 
 if TYPE_CHECKING:
@@ -49,7 +52,9 @@ def test_layers_unfold_fold_up_and_change_what_they_show(chromium: Browser, feat
         assert page.locator("#channel_order .v-btn--active").inner_text() == "index"
 
 
-def test_points_are_coloured_by_what_they_were_taken_for(chromium: Browser, embedding: Served):
+def test_points_are_coloured_by_what_they_were_taken_for_and_another_joins_them(
+    chromium: Browser, embedding: Served, tmp_path: Path
+):
     with looking(chromium, embedding) as page:
         by_label = still(page)
         assert page.locator("#unfold").count() == 0
@@ -58,3 +63,15 @@ def test_points_are_coloured_by_what_they_were_taken_for(chromium: Browser, embe
         # Twelve of a thousand digits are taken for others.
         differs = np.abs(by_prediction.astype(int) - by_label).max(axis=2) > 40
         assert 0 < differs.mean() < 0.02
+
+        # A picture that is handed in gets a place among them: the network takes a ring for a zero.
+        y, x = np.mgrid[:28, :28] - 13.5
+        ring = np.abs(np.hypot(1.3 * x, y) - 8) < 1.6
+        Image.fromarray((ring * 255).astype(np.uint8)).save(tmp_path / "ring.png")
+        page.set_input_files("#file", tmp_path / "ring.png")
+        wait_until(lambda: text(page, "#sample").split() == ["ring.png", "predicted", "0"], "the model was run on it")
+        wait_until(lambda: white(pixels(page)) > white(by_prediction) + 300, "a white ring and the picture are seen")
+
+
+def white(picture: NDArray[np.uint8]) -> int:
+    return int((picture.min(axis=2) > 240).sum())
