@@ -232,7 +232,7 @@ class Controls:
             return
         layer = layer_at(session, self._pointer) or self._layer_of_pick() or session.selection.layer
         if not session.scene.blocks:
-            self.tell("This scene shows points, and no layers that could unfold")
+            self.tell("This scene shows no blocks that could unfold")
         elif layer is None:
             self.tell("Point at a layer, then press u")
         elif not unfolds(session.scene.stage, layer):
