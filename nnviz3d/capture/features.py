@@ -45,7 +45,7 @@ _LOOK = 8
 _STARTS = 4
 """Further random pictures that have to leave a channel without an answer before it is called dead."""
 _MEMORY = 1 << 30
-"""Bytes that the activations and gradients of the pictures of one batch may take, roughly."""
+"""Bytes that the activations and gradients of the pictures of one batch may take, roughly; and all pictures of a layer."""
 _BATCH = 64
 _CONVENTIONS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 _HUES = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], dtype=np.float32)
@@ -107,6 +107,8 @@ def feature_visualizations(work: Work, report: Report) -> Iterator[FeatureVisual
         takes = " and ".join(str(shape) for shape in shapes)
         raise ModelError(f"Features are looked for in one picture, (rows, columns, 1 or 3); this model takes {takes}.")
     palette, options, size = Palette.of(work), work.insights.feature_options, _batch_size(graph)
+    for node, channels in wanted:
+        _check_room(node, len(channels), shapes[0])
     parts = [(node, channels[i : i + size]) for node, channels in wanted for i in range(0, len(channels), size)]
     found: list[FeatureVisualization] = []
     for k, (node, channels) in enumerate(parts):
@@ -266,6 +268,17 @@ def _channels(node: LayerNode, graph: ModelGraph, text: str, match: re.Match[str
     if not first < end <= count:
         raise ModelError(f"{text!r}: {node.id} has the channels 0 to {count - 1}.")
     return range(first, end)
+
+
+def _check_room(node: str, count: int, shape: tuple[int, ...]) -> None:
+    """Refuse to look for more pictures than memory holds, before the first is looked for."""
+    needed = 4 * count * math.prod(shape)
+    if needed > _MEMORY:
+        fits = _MEMORY // (4 * math.prod(shape))
+        raise ModelError(
+            f"{node}: {count:,} pictures of {' × '.join(map(str, shape))} take {needed / 2**30:.1f} GiB of memory, and "
+            f"{_MEMORY / 2**30:.1f} are free for them; name fewer channels, as in {node}[0:{fits}]."
+        )
 
 
 def _is_head(graph: ModelGraph, node_id: str) -> bool:

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from nnviz3d.capture import features
 from nnviz3d.capture.features import feature_visualizations
 from nnviz3d.capture.insights import Work
 from nnviz3d.capture.kept import KeptModel
@@ -123,6 +124,12 @@ def test_the_range_of_arrays_is_that_of_the_samples(tmp_path, low, high):
     x = np.linspace(low, high, 144, dtype=np.float32).reshape(1, 12, 12, 1)
     found = found_by(model, x, tmp_path, "conv[0]", steps=200)
     assert high - 0.1 * (high - low) < found.after[0] <= high + 1e-3
+
+
+def test_more_pictures_than_memory_holds_are_refused_before_the_first(digits, monkeypatch):
+    monkeypatch.setattr(features, "_MEMORY", 4 * 28 * 28 * 10)
+    with pytest.raises(ModelError, match=r"conv2d_2: 12 pictures of 28 × 28 × 1 take .* as in conv2d_2\[0:10\]\."):
+        search(digits, "conv2d_2[0:12]", report=pytest.fail)
 
 
 def test_mistakes_are_one_sentence(digits, tmp_path):
