@@ -9,6 +9,7 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.subject import QUANTITIES, Subject
+from nnviz3d.apps.web.fields import field
 from nnviz3d.data.methods import TITLES
 from nnviz3d.errors import UserError
 
@@ -115,13 +116,13 @@ class Insights:
     def build(self) -> None:
         """Make the widgets."""
         with html.Div(classes="section appearance", id="insights", v_if="insights"):
-            with _field("Cells", "What the cells of the blocks show", v_if="quantities.length > 1"):
+            with field("Cells", "What the cells of the blocks show", v_if="quantities.length > 1"):
                 v.VSelect(v_model=("quantity",), items=("quantities",), id="quantity", aria_label="Cells")
-            with _field("Against", "The sample that is taken off", v_if="quantity === 'difference'"):
+            with field("Against", "The sample that is taken off", v_if="quantity === 'difference'"):
                 _search("against", _CAPTURED, "Against", item_title="name", item_value="index")
-            with _field("Class", "Whose score is explained: choose one, or type its name", v_if="targets.length"):
+            with field("Class", "Whose score is explained: choose one, or type its name", v_if="targets.length"):
                 _search("explained", _ALL, "Class", no_data_text=("no_class",))
-            with _field("Map", "The method that says which places count", v_if="methods.length"):
+            with field("Map", "The method that says which places count", v_if="methods.length"):
                 v.VSelect(v_model=("method",), items=("methods",), id="method", aria_label="Map")
 
 
@@ -133,13 +134,6 @@ def _natural(name: str) -> list[str | int]:
 def _item(slot: str, name: str, title: str = "") -> dict[str, str]:
     """Write a target for the page: it is found by its name, whatever numbers stand behind that."""
     return {"title": title or name, "name": name, "value": slot}
-
-
-def _field(name: str, title: str, **more: Any) -> Any:
-    field = html.Div(classes="field", title=title, **more)
-    with field:
-        html.Span(name, classes="field-name")
-    return field
 
 
 def _search(key: str, items: str, label: str, **more: Any) -> None:
