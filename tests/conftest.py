@@ -6,7 +6,7 @@ import pytest
 
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
-from tests.support import captures
+from tests.support import captures, trainings
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +31,9 @@ def long_capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
 def digits() -> Capture:
     """The bundled capture of the digits network."""
     return open_capture(bundled("digits.zarr.zip"))
+
+
+@pytest.fixture(scope="session")
+def recorded_capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    """A training of six steps of the small network, written from NumPy."""
+    return trainings.small_training(tmp_path_factory.mktemp("captures") / "training.zarr")

@@ -20,7 +20,7 @@ from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.insights import Embedding, FeatureVisualization
 from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
 from nnviz3d.data.stored import StoredArrays
-from nnviz3d.data.training import Training
+from nnviz3d.data.training import Kept, Training
 from nnviz3d.errors import CaptureError
 
 
@@ -44,6 +44,9 @@ class Capture:
     committed
         How many samples are whole; readers stop there.
     """
+
+    kept: Kept | None = None
+    """Which of a training's steps these numbers are of, if `nnviz3d.data.moment.at_step` chose one."""
 
     def __init__(self, path: Path, root: zarr.Group) -> None:
         self.path = path
@@ -189,8 +192,8 @@ class Capture:
         return self._stored.members("attributions")
 
     def has_gradients(self) -> bool:
-        """Whether gradients of a target by the layers were captured."""
-        return bool(self._stored.members("gradients"))
+        """Whether gradients by the layers were captured: of a target's score, or of the loss of a training."""
+        return bool(self._stored.members("gradients")) or (self.training is not None and self.training.has_gradients)
 
     def has_attention(self, node_id: str) -> bool:
         """Whether the scores of an attention layer were captured."""

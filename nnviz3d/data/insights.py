@@ -58,6 +58,10 @@ class Target:
         return Target(unquote(match[1]), int(match[2]))
 
 
+LOSS = Target("loss", 0)
+"""What a training's gradients are of: the loss of all its probe samples, which is no number of an output."""
+
+
 @dataclass(frozen=True)
 class Explained:
     """A target that was explained for one sample.

@@ -80,6 +80,7 @@ class CaptureSeries(Capture):
         self.graph = first.graph
         self.classes = first.classes
         self.complete = first.complete
+        self.kept = first.kept
         self.committed = sum(len(part.names) for part in self._parts)
         common = first.provenance.notes
         self.provenance = replace(
@@ -95,6 +96,15 @@ class CaptureSeries(Capture):
     def of(capture: Capture) -> CaptureSeries:
         """Begin a series with a capture; one that is a series already is returned as it is."""
         return capture if isinstance(capture, CaptureSeries) else CaptureSeries(capture)
+
+    @property
+    def first(self) -> Capture:
+        """The capture that it begins with."""
+        return self._first
+
+    def beginning_with(self, first: Capture) -> CaptureSeries:
+        """Return this series with other numbers of the samples that it begins with."""
+        return CaptureSeries(first, self._parts[1:])
 
     def plus(self, capture: Capture) -> CaptureSeries:
         """Return this series and another capture's samples after it."""

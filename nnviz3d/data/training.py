@@ -95,6 +95,24 @@ class Packing:
         return Packing(tuple((str(owner), str(part), tuple(map(int, shape))) for owner, part, shape in data))
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What of a training is seen at one step: what was kept last before it, or at it, and else what was kept first.
+
+    Attributes
+    ----------
+    probes, weights
+        Which of `Training.probe_steps` and of `Training.weight_steps`; `None` where nothing was kept.
+    probe_step, weight_step
+        The steps after which these were kept.
+    """
+
+    probes: int | None
+    weights: int | None
+    probe_step: int | None
+    weight_step: int | None
+
+
 class Training:
     """A training as far as it was recorded when this was read; got by `Capture.training`.
 
@@ -201,6 +219,19 @@ class Training:
         """The steps after which all weights were kept, ``(W,)``."""
         return self._numbers("weight_steps", "weights")
 
+    def recorded(self, step: int) -> int:
+        """Say which of `steps` is the latest not after a step, 0 to S - 1; the first, if all are. There has to be one."""
+        return max(int(np.searchsorted(self.steps, step, side="right")) - 1, 0)
+
+    def kept(self, step: int) -> Kept:
+        """Find what was kept last before a step, or at it."""
+        found = []
+        for steps in (self.probe_steps, self.weight_steps):
+            at = max(int(np.searchsorted(steps, step, side="right")) - 1, 0) if len(steps) else None
+            found.append((at, None if at is None else int(steps[at])))
+        (probes, probe_step), (weights, weight_step) = found
+        return Kept(probes, weights, probe_step, weight_step)
+
     def has_activation(self, node: str, output: int = 0) -> bool:
         """Whether an output of a node was kept."""
         return bool(self._marks["probes"]) and (node, str(output)) in self._activations
@@ -223,6 +254,11 @@ class Training:
     def has_gradient(self, node: str, output: int = 0) -> bool:
         """Whether the loss's gradient by an output of a node was kept."""
         return bool(self._marks["probes"]) and (node, str(output)) in self._gradients
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether the loss's gradients by any output were kept."""
+        return bool(self._marks["probes"]) and bool(self._gradients.entries)
 
     def gradient(self, node: str, at: int = -1, output: int = 0) -> NDArray[np.float32]:
         """Return the gradient of the loss by what a node's output held, ``(n, *shape)``; by an input, under its node id.

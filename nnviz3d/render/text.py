@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from nnviz3d.scene.primitives import BarRow, KeyRow, Panel, PictureRow, Row, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.primitives import BarRow, CurveRow, KeyRow, Panel, PictureRow, Row, ScaleRow, SwatchRow, TextRow
 
 Sprite = NDArray[np.uint8]
 """``(H, W, 4)``, straight alpha, the first row on top."""
@@ -24,9 +24,12 @@ _BOARD = (13, 17, 25)
 _EDGE = (74, 86, 106)
 _SIZES = {"title": 19.0, "text": 13.0, "quiet": 11.5, "name": 12.0, "detail": 10.5, "score": 10.5}
 _PANEL_WIDTH = 264.0
+"""Width of bars, scales and curves, in pixels of a 720 pixels high picture, as all sizes here."""
+_CURVE = 58.0
+"""Height of a curve, down to its ground."""
 _PICTURE = 84.0
 """Height of a small picture among the rows of a panel."""
-"""Width of bars and scales, in pixels of a 720 pixels high picture, as all sizes here."""
+_LIT = (255, 176, 74, 255)
 
 
 _FOREIGN = re.compile("[^ -~\u00a0-\u017f\u0370-\u03ff\u0400-\u045f\u2010-\u203a\u2190-\u2199\u2200-\u22ff]")
@@ -145,6 +148,8 @@ def _row_sprite(row: Row, scale: float, widest: float) -> Image.Image:
             return _scale_row(row, scale)
         case SwatchRow():
             return _swatch_row(row, scale, widest)
+        case CurveRow():
+            return _curve_row(row, scale)
         case KeyRow():
             return _key_row(row, scale, _key_width(row, scale))
         case PictureRow():
@@ -197,7 +202,7 @@ def _bar_row(row: BarRow, scale: float, widest: float) -> Image.Image:
     _write(draw, (width - 3 * scale, 0), row.value, "text", scale, ink, "ra")
     top, bottom = 17.5 * scale, 20 * scale
     draw.rectangle((3 * scale, top, width - 3 * scale, bottom), fill=(255, 255, 255, 26))
-    fill = (255, 176, 74, 255) if row.strong else (120, 132, 156, 255)
+    fill = _LIT if row.strong else (120, 132, 156, 255)
     if row.share > 0:
         draw.rectangle((3 * scale, top, 3 * scale + (width - 6 * scale) * min(row.share, 1.0), bottom), fill=fill)
     return canvas
@@ -247,6 +252,42 @@ def _picture_row(row: PictureRow, scale: float) -> Image.Image:
     canvas, _ = _blank(size[0] + 2 * pad, tall + 2 * pad)
     canvas.paste(Image.fromarray(row.pixels).resize(size, Image.Resampling.NEAREST), (pad, pad))
     return canvas
+
+
+def _curve_row(row: CurveRow, scale: float) -> Image.Image:
+    width, side = round(_PANEL_WIDTH * scale), round(9 * scale)
+    top, bottom = round(8 * scale), round(_CURVE * scale)
+    canvas, draw = _blank(width + 2 * side, bottom + 24 * scale)
+    finite = row.values[np.isfinite(row.values)]
+    # From zero, unless it goes below: how far a loss has come is seen against none.
+    low, high = (min(0.0, float(finite.min())), float(finite.max())) if finite.size else (0.0, 1.0)
+    first, last = float(row.at[0]), float(row.at[-1])
+    x = side + (row.at - first) / max(last - first, 1e-30) * width
+    with np.errstate(invalid="ignore", over="ignore"):
+        y = bottom - np.clip((row.values - low) / max(high - low, 1e-30), 0, 1) * (bottom - top)
+    draw.line((side, bottom, side + width, bottom), fill=(*_EDGE, 255), width=max(1, round(scale)))
+    for past, ink in ((False, (*_EDGE, 255)), (True, _LIT)):
+        for run in _runs(np.isfinite(row.values)):
+            points = [(float(x[i]), float(y[i])) for i in run if not past or i <= row.now]
+            if len(points) > 1:
+                draw.line(points, fill=ink, width=max(1, round(1.6 * scale)), joint="curve")
+            elif points:
+                draw.point(points, fill=ink)
+    if np.isfinite(row.values[row.now]):
+        (px, py), r = (float(x[row.now]), float(y[row.now])), 4 * scale
+        draw.line((px, py, px, bottom), fill=(*_LIT[:3], 90), width=max(1, round(scale)))
+        draw.ellipse(
+            (px - r, py - r, px + r, py + r), fill=(*INK, 255), outline=(*_HALO, 255), width=round(1.5 * scale)
+        )
+    for end, text, anchor in ((side, row.ends[0], "la"), (side + width, row.ends[1], "ra")):
+        _write(draw, (end, bottom + 4 * scale), text, "quiet", scale, QUIET, anchor)
+    return canvas
+
+
+def _runs(there: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Return the places of each run of what is there."""
+    places = np.flatnonzero(there)
+    return np.split(places, np.flatnonzero(np.diff(places) > 1) + 1) if len(places) else []
 
 
 def _key_width(row: KeyRow, scale: float) -> float:

@@ -334,7 +334,29 @@ class PictureRow:
     pixels: NDArray[np.uint8]
 
 
-Row = TextRow | BarRow | ScaleRow | SwatchRow | KeyRow | PictureRow
+@dataclass(frozen=True, eq=False)
+class CurveRow:
+    """A small chart of numbers over the time in which they came, with a point on it.
+
+    Attributes
+    ----------
+    at
+        ``(n,)``: when, rising.
+    values
+        ``(n,)``: the numbers; the curve has a gap where one is none.
+    now
+        Which of them the point marks.
+    ends
+        What to write below the chart's left end and its right one.
+    """
+
+    at: NDArray[np.float64]
+    values: NDArray[np.float64]
+    now: int
+    ends: tuple[str, str]
+
+
+Row = CurveRow | TextRow | BarRow | ScaleRow | SwatchRow | KeyRow | PictureRow
 
 
 @dataclass(frozen=True)

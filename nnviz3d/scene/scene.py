@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.moment import at_step
+from nnviz3d.data.training import Kept
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, CameraPose, between, default_view, direction, fit
 from nnviz3d.scene.primitives import DrawList, Panel, Primitive, TextRow
@@ -23,11 +25,14 @@ from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.details import DetailsView, Marking
 from nnviz3d.scene.views.embedding import EmbeddingView
 from nnviz3d.scene.views.legends import NAMED_CELLS
+from nnviz3d.scene.views.training import place_of
 
 _NAMES = 0.085
 """Width of a class's name and score as a share of the scene's."""
 _FLATTER, _NARROWER = (1.2, 1.4, 2, 2.8, 4, 8, 16), (0.85, 0.72, 0.62, 0.53, 0.45, 0.38)
 """How much flatter a network may be laid out where something stands above it, or narrower where it stands on a side."""
+_MOMENTS = 4
+"""Steps of a training that are kept ready to be drawn, besides the last."""
 _AS_WIDE = 0.94
 """Of layouts that fill a picture's width nearly alike, the least flat is taken."""
 
@@ -89,6 +94,7 @@ class Scene:
     def __init__(self, spec: SceneSpec, stage: Stage) -> None:
         self.spec = spec
         self.stage = stage
+        self._moments: dict[Kept, Scene] = {}
         self._views = [_build(number, spec, stage) for number in range(len(spec.views))]
         self._own = next((view for view in self._views if isinstance(view, OwnPlace)), None)
         self.cloud = next((view for view in self._views if isinstance(view, EmbeddingView)), None)
@@ -123,6 +129,9 @@ class Scene:
             raise SceneError(
                 f"{capture.path.name} holds no activations, which the scene shows; capture the model again."
             )
+        capture = at_step(capture)
+        if capture.training is None:
+            spec = spec.without_training(capture.path.name)
         headroom = max((view.headroom for view in spec.views), default=0.0)
         scene = Scene(spec, Stage.build(capture, aspect=aspect, headroom=headroom))
         if not scene._beside:
@@ -148,7 +157,25 @@ class Scene:
         capture
             Of the same model, each layer of the shape that it has here.
         """
-        return Scene(self.spec, replace(self.stage, capture=capture))
+        return Scene(self.spec, self.stage.revised(at_step(capture)))
+
+    def step(self, t: float, selection: Selection) -> int | None:
+        """Return the recorded step of a training that is shown: the chosen one, or the clock's; `None` without one."""
+        training = self.stage.capture.training
+        place = None if training is None else place_of(training, self.timeline, t, selection)
+        return None if training is None or place is None else int(training.steps[place])
+
+    def as_of(self, t: float, selection: Selection) -> Scene:
+        """Return this scene with the numbers of the training's step that is shown; itself, if they are its own."""
+        step, capture = self.step(t, selection), self.stage.capture
+        shown = None if step is None or capture.training is None else capture.training.kept(step)
+        if shown is None or shown == capture.kept:
+            return self
+        if shown not in self._moments:
+            for oldest in [*self._moments][: max(len(self._moments) - _MOMENTS + 1, 0)]:
+                del self._moments[oldest]
+            self._moments[shown] = Scene(self.spec, self.stage.revised(at_step(capture, step)))
+        return self._moments[shown]
 
     @property
     def timeline(self) -> Timeline:
@@ -158,6 +185,9 @@ class Scene:
     def at(self, t: float, selection: Selection | None = None) -> DrawList:
         """Return the picture at `t` seconds; arrays that did not change are the same objects as before."""
         selection = selection or Selection()
+        return self.as_of(t, selection)._at(t, selection)
+
+    def _at(self, t: float, selection: Selection) -> DrawList:
         # What is picked is marked by one view alone; for all others nothing changes.
         unmarked = replace(selection, pick=None)
         found: list[Primitive] = []

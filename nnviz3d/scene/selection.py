@@ -163,6 +163,9 @@ class Selection:
         Which layer's embedding.
     colored_by
         What gives points their colours.
+    step
+        A step of a recorded training: everything is shown as it was kept last by then. By default the clock's, or else
+        the last one.
     pick
         What was pointed at: marked, and told in full.
     """
@@ -183,4 +186,5 @@ class Selection:
     channel_pictures: ChannelPictures | None = None
     embedding: str | None = None
     colored_by: ColoredBy | None = None
+    step: int | None = None
     pick: Pick | None = None

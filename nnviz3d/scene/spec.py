@@ -21,6 +21,7 @@ from nnviz3d.scene.view_specs import (
     Seconds,
     Strict,
     Structure,
+    TrainingView,
     View,
     ViewSpec,
 )
@@ -130,6 +131,22 @@ class SceneSpec(Strict):
         if any(view.kind in _ALONE for view in self.views):
             raise SceneError("A scene that shows no layers has no backward pass; choose another tour.")
         return self.model_copy(update={"views": (*self.views, Backward(kind="backward"))})
+
+    def without_training(self, capture: str) -> SceneSpec:
+        """Return the scene for a capture that holds no training: without the phase in which it would go by.
+
+        Raises
+        ------
+        SceneError
+            If nothing else is shown.
+        """
+        views = tuple(view for view in self.views if not isinstance(view, TrainingView))
+        if not views:
+            raise SceneError(
+                f"kind: {capture} holds no training; record one with model.fit(..., "
+                'callbacks=[nnviz3d.TrainingRecorder("run.zarr")]).'
+            )
+        return self if len(views) == len(self.views) else self.model_copy(update={"views": views})
 
     def requires(self) -> frozenset[str]:
         """Say which families of arrays a capture must hold for this scene: of ``activations`` and ``connections``."""

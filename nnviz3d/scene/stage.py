@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from nnviz3d.data.explanations import SampleInsights
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.graph import head_of as head_of
 from nnviz3d.data.graph import vector_outputs as vector_outputs
-from nnviz3d.data.insights import Explained, Target
+from nnviz3d.data.insights import LOSS, Explained, Target
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.cells import CellGrid
 from nnviz3d.scene.colors import ValueStatistics, statistics_of
@@ -95,6 +95,10 @@ class Stage:
                 shapes[node.id] = capture.activation_shape(node.id)
         plan = lay_out(capture.graph, shapes, aspect=aspect * flatter, headroom=headroom)
         return Stage(capture, plan, route_edges(capture.graph, plan), aspect)
+
+    def revised(self, capture: Capture) -> Stage:
+        """Return a stage of other numbers, on which all stands where it does here."""
+        return replace(self, capture=capture, _values={}, _derived={}, _insights={})
 
     @property
     def graph(self) -> ModelGraph:
@@ -190,6 +194,8 @@ class Stage:
 
     def name_of(self, target: Target) -> str:
         """Return what people call a target: its class, or its place in an output."""
+        if target == LOSS:
+            return "the loss"
         node = self.graph.node(target.output)
         if is_classifier(self.capture, node.id):
             return class_name(self.capture.classes, target.index)

@@ -1,11 +1,11 @@
-"""When a scene shows what: the forward pass reveals the layers, and the gradient comes back through them."""
+"""When a scene shows what: the forward pass reveals the layers, the gradient comes back, and then a training goes by."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.view_specs import Activations, Backward, Nodes
+from nnviz3d.scene.view_specs import Activations, Backward, Nodes, TrainingView
 
 _TURN = 0.6
 """Seconds in which the forward picture sinks into the background before the gradient sets out."""
@@ -33,11 +33,14 @@ class Timeline:
         When the forward pass starts, and how long it takes.
     backward
         The same of the backward pass, if the scene shows one.
+    training
+        The same of a recorded training.
     """
 
     ranks: int
     forward: tuple[float, float]
     backward: tuple[float, float] | None = None
+    training: tuple[float, float] | None = None
 
     @staticmethod
     def of(spec: SceneSpec, ranks: int) -> Timeline:
@@ -45,14 +48,24 @@ class Timeline:
         reveal = next((view.reveal for view in spec.views if isinstance(view, Activations | Nodes)), None)
         forward = (reveal.start, reveal.duration) if reveal is not None else (0.0, 0.0)
         back = next((view for view in spec.views if isinstance(view, Backward)), None)
-        if back is None:
-            return Timeline(ranks, forward)
-        start = sum(forward) + _GAP if back.start is None else back.start
-        return Timeline(ranks, forward, (start, back.duration))
+        passes = Timeline(ranks, forward)
+        if back is not None:
+            start = sum(forward) + _GAP if back.start is None else back.start
+            passes = Timeline(ranks, forward, (start, back.duration))
+        training = next((view for view in spec.views if isinstance(view, TrainingView)), None)
+        if training is None:
+            return passes
+        after = passes.duration + _GAP if passes.duration > 0 else 0.0
+        return replace(passes, training=(after if training.start is None else training.start, training.duration))
 
     @property
     def duration(self) -> float:
         """Seconds until nothing changes any more."""
+        return self.passed if self.training is None else max(self.passed, sum(self.training))
+
+    @property
+    def passed(self) -> float:
+        """Seconds until the forward and the backward pass have ended."""
         if self.backward is None:
             return sum(self.forward)
         # All light has died down by then, so that a still picture has the colours of its scale.
@@ -60,10 +73,11 @@ class Timeline:
 
     @property
     def stops(self) -> tuple[float, ...]:
-        """The moments between the layers, of both passes, ascending, with the beginning and the end of each."""
+        """The moments between the layers, of both passes, ascending, with the beginning and the end of each phase."""
         passes = [self.forward] if self.backward is None else [self.forward, self.backward]
         moving = [one for one in passes if one[1] > 0]
-        return tuple(start + duration * k / self.ranks for start, duration in moving for k in range(self.ranks + 1))
+        found = [start + duration * k / self.ranks for start, duration in moving for k in range(self.ranks + 1)]
+        return tuple(found if self.training is None else sorted([*found, self.training[0], sum(self.training)]))
 
     def stop(self, t: float, by: int) -> float | None:
         """Return the moment between two layers before (-1) or after (1) another moment; `None` if nothing moves."""
@@ -75,11 +89,24 @@ class Timeline:
 
     def phase(self, t: float) -> str:
         """Say what goes on at `t` seconds, and how far it is; empty if nothing moves."""
+        if self.training is not None and t >= self.training[0] - _SAME:
+            return f"training: {self.trained(t):.0%}"
         for name, part in (("backward", self.backward), ("forward", self.forward)):
             if part is not None and part[1] > 0 and (name == "forward" or t >= part[0] - _SAME):
                 done = int(_clip((t - part[0]) / part[1] + _SAME) * self.ranks)
                 return f"{name}: {done} of {self.ranks} steps"
         return ""
+
+    def trained(self, t: float) -> float:
+        """Say how much of the training has gone by, from 0 to 1."""
+        if self.training is None:
+            return 1.0
+        start, duration = self.training
+        return _clip((t - start) / duration) if duration > 0 else float(t >= start)
+
+    def _still_back(self, t: float) -> float:
+        """Say how much of the backward pass is left to see, from 1 to 0, where a training follows it."""
+        return 1.0 if self.training is None else _clip((self.training[0] - t) / _TURN)
 
     def revealed(self, rank: float, t: float) -> float:
         """Say how much of the layers of a rank the forward pass has revealed, from 0 to 1."""
@@ -96,8 +123,10 @@ class Timeline:
         return _clip((t - start) / duration) * self.ranks
 
     def turned(self, t: float) -> float:
-        """Say how far the picture has turned from the forward pass to the backward one, from 0 to 1."""
-        return 0.0 if self.backward is None else _clip((t - self.backward[0]) / _TURN + 1)
+        """Say how far the picture has turned from the forward pass to the backward one, from 0 to 1, and back again."""
+        if self.backward is None:
+            return 0.0
+        return min(_clip((t - self.backward[0]) / _TURN + 1), self._still_back(t))
 
     def arrives(self, rank: float) -> float:
         """Say when the gradient comes to the layers of a rank; it takes `step` seconds to pass."""
@@ -114,13 +143,13 @@ class Timeline:
         """Say how much of the layers of a rank the gradient has passed, from 0 to 1, from their end on."""
         since = t - self.arrives(rank)
         if self.step <= 0:
-            return float(since >= 0)
-        return _clip(since / self.step)
+            return min(float(since >= 0), self._still_back(t))
+        return min(_clip(since / self.step), self._still_back(t))
 
     def between(self, end: float, begin: float, t: float) -> float:
         """Say how far the gradient has come from the layers of one rank back to those of an earlier one, from 0 to 1."""
         leaves, comes = self.way(end, begin)
-        return _clip((t - leaves) / (comes - leaves))
+        return min(_clip((t - leaves) / (comes - leaves)), self._still_back(t))
 
     def way(self, end: float, begin: float) -> tuple[float, float]:
         """Say when the gradient sets out from the layers of one rank, and when it has come to those of an earlier one.
@@ -134,9 +163,9 @@ class Timeline:
     def afterglow(self, rank: float, t: float) -> float:
         """Say how brightly the layers of a rank shine of the gradient that passes or has passed them, from 0 to 1."""
         since = t - self.arrives(rank)
-        if self.backward is None or since <= 0 or t >= self.duration:
+        if self.backward is None or since <= 0 or t >= self.passed:
             return 0.0
-        return float(3.0 ** (-max(since - self.step, 0.0) / _AFTERGLOW))
+        return float(3.0 ** (-max(since - self.step, 0.0) / _AFTERGLOW)) * self._still_back(t)
 
 
 def _clip(share: float) -> float:

@@ -127,6 +127,22 @@ class Backward(View):
         return Insights(gradients=True)
 
 
+class TrainingView(View):
+    """A recorded training as time goes by: the picture as it was at each recorded step, and the curve of the loss.
+
+    Attributes
+    ----------
+    start
+        When it begins, in seconds; by default a moment after the forward and the backward pass have ended.
+    duration
+        How long it takes from the first recorded step to the last.
+    """
+
+    kind: Literal["training"]
+    start: Seconds | None = None
+    duration: Seconds = 10.0
+
+
 class ConnectionsView(View):
     """The strongest connections between vectors, and the receptive-field fans of convolutions.
 
@@ -337,6 +353,7 @@ class Kernels(View):
 ViewSpec = Annotated[
     AttentionSheets
     | Backward
+    | TrainingView
     | Structure
     | Activations
     | ConnectionsView

@@ -29,6 +29,7 @@ from nnviz3d.scene.primitives import (
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
+from nnviz3d.scene.view_specs import TrainingView
 from nnviz3d.scene.views import _BUILDERS
 from tests.support import captures
 from tests.support.graphs import chain
@@ -73,16 +74,23 @@ def scene(small_capture: Capture) -> Scene:
 
 
 @pytest.fixture(params=sorted(kind.__name__ for kind in _BUILDERS))
-def one_view(request, explained_capture):
+def one_view(request, explained_capture, recorded_capture):
     """A scene of one view alone, once for each view there is: what every view has to keep."""
     kind = next(kind for kind in _BUILDERS if kind.__name__ == request.param)
     word = kind.model_fields["kind"].annotation.__args__[0]
-    return Scene.build(parse_scene({"format": 1, "views": [{"kind": word}]}), explained_capture)
+    capture = recorded_capture if kind is TrainingView else explained_capture
+    return Scene.build(parse_scene({"format": 1, "views": [{"kind": word}]}), capture)
 
 
 class TestEveryView:
     MOMENTS = (0.0, 0.4, 3.3, 1e6)
-    SELECTIONS = (Selection(), Selection(sample=2), Selection(layer="dense"), Selection(threshold=0.9))
+    SELECTIONS = (
+        Selection(),
+        Selection(sample=2),
+        Selection(layer="dense"),
+        Selection(threshold=0.9),
+        Selection(step=10),
+    )
 
     def test_it_lasts_some_finite_time(self, one_view):
         assert 0 <= one_view.duration < math.inf
@@ -115,7 +123,7 @@ class TestEveryView:
         here, there = one_view.at(1.7).primitives, fresh.at(1.7).primitives
         assert [(type(p), p.name) for p in here] == [(type(p), p.name) for p in there]
         for a, b in zip(arrays_of(here), arrays_of(there), strict=True):
-            assert np.array_equal(a, b)
+            assert np.array_equal(a, b, equal_nan=True)
 
     def test_after_its_end_nothing_changes(self, one_view):
         end, later = one_view.at(one_view.duration), one_view.at(one_view.duration * 2 + 5)

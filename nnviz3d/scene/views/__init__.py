@@ -20,6 +20,7 @@ from nnviz3d.scene.view_specs import (
     Nodes,
     Statistics,
     Structure,
+    TrainingView,
 )
 from nnviz3d.scene.views.activations import ActivationsView
 from nnviz3d.scene.views.attention import AttentionView
@@ -32,6 +33,7 @@ from nnviz3d.scene.views.kernels import KernelsView
 from nnviz3d.scene.views.nodes import nodes_view
 from nnviz3d.scene.views.statistics import StatisticsView
 from nnviz3d.scene.views.structure import StructureView
+from nnviz3d.scene.views.training import TrainingCurveView
 
 _BUILDERS: dict[type, Callable[[Any, Stage, SceneSpec], View]] = {
     Structure: StructureView,
@@ -44,6 +46,7 @@ _BUILDERS: dict[type, Callable[[Any, Stage, SceneSpec], View]] = {
     EmbeddingCloud: EmbeddingView,
     Nodes: nodes_view,
     Statistics: StatisticsView,
+    TrainingView: TrainingCurveView,
     Kernels: KernelsView,
 }
 

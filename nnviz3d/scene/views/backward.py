@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,7 @@ class BackwardView:
             self._timeline.way(*(stage.place(node).rank for node in (r.edge.target, r.edge.source)))
             for r in stage.routes
         ]
+        self._first = self._timeline.backward[0] if self._timeline.backward is not None else 0.0
         self._last = max((end for _, end in self._windows), default=0.0)
         self._shares: tuple[object, NDArray[np.float64]] | None = None
         self._groups: dict[int, NDArray[np.float32]] = {}
@@ -43,12 +46,15 @@ class BackwardView:
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the light that is under way at `t`, and the edges that it has passed."""
-        if self._timeline.turned(t) < 1:
+        turned = self._timeline.turned(t)
+        if t < self._first or turned <= 0:
             return ()
         key = (min(t, self._last), selection.sample, selection.target, selection.layer)
         if self._kept[0] != key:
             self._kept = (key, self._build(t, selection))
-        return self._kept[1]
+        if turned >= 1:
+            return self._kept[1]
+        return tuple(replace(p, opacity=turned) if isinstance(p, Lines) else p for p in self._kept[1])
 
     def _build(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         shares = self._shares_of(selection)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.insights import LOSS
 from nnviz3d.data.records import Connections, Ranking
 from nnviz3d.scene.colors import NAN_COLOR, NEGATIVE, POSITIVE, number
 from nnviz3d.scene.primitives import Color, Ends, Lines, Panel, Primitive, SwatchRow, TextRow
@@ -54,7 +55,10 @@ class ConnectionLinesView:
         if slopes not in self._slopes:
             self._slopes = {slopes: self._back(selection, ranking)}
         back = [self._faded(p, self._lit(p, t), selection) for p in self._slopes[slopes]]
-        return (*(p for p in found if turned < 0.5 or not isinstance(p, Panel) or not back), *back)
+        if back:  # of their two legends one at a time
+            found = [p for p in found if turned < 0.5 or not isinstance(p, Panel)]
+            back = [p for p in back if turned >= 0.5 or not isinstance(p, Panel)]
+        return (*found, *back)
 
     def _faded(self, primitive: Primitive, seen: float, selection: Selection) -> Primitive:
         if not isinstance(primitive, Lines) or primitive.ends is None:
@@ -108,8 +112,10 @@ class ConnectionLinesView:
                 top = max(top, float(np.abs(kept).max()))
         if not lines:
             return ()
+        explained = insights.explained(selection.target)
+        score = "the loss" if explained is not None and explained.target == LOSS else "the score"
         rows = (
-            TextRow("gradient of the score by the weights of the same connections", "quiet"),
+            TextRow(f"gradient of {score} by the weights of the same connections", "quiet"),
             SwatchRow(((_GRADIENT_COLORS[0], "positive"), (_GRADIENT_COLORS[1], "negative"))),
             TextRow(f"a layer's strongest is brightest; up to {number(top)}", "quiet"),
         )
@@ -154,10 +160,12 @@ class ConnectionLinesView:
         if not pairs:
             return ()
         what = "|weight|" if ranking == "weight" else "|weight × activation|"
+        kept = self._stage.capture.kept
+        of_then = "" if kept is None or kept.weight_step is None else f", after step {kept.weight_step:,}"
         dense = [p for p in pairs if p.rule == "dense"]
         fans = [p for p in pairs if p.rule == "fan"]
         rows: list[TextRow | SwatchRow] = [
-            TextRow(f"strongest connections by {what}", "quiet"),
+            TextRow(f"strongest connections by {what}{of_then}", "quiet"),
             SwatchRow(((POSITIVE, "positive"), (NEGATIVE, "negative"))),
         ]
         if len(dense) > 2:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.capture import Capture
-from nnviz3d.data.insights import Explained
+from nnviz3d.data.insights import LOSS, Explained
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, ValueStatistics, number, score
 from nnviz3d.scene.primitives import BarRow, Label, Labels, Panel, Primitive, Row, ScaleRow, SwatchRow, TextRow, Voxels
 from nnviz3d.scene.selection import Quantity, Selection
@@ -32,7 +32,9 @@ def words_for(stage: Stage, quantity: Quantity, selection: Selection) -> str:
 
 
 def score_text(stage: Stage, explained: Explained) -> str:
-    """Name a target with its score, and with the probability behind it if there is one."""
+    """Name a target with its score, and with the probability behind it if there is one; or the loss of a training."""
+    if explained.target == LOSS:
+        return "the probe samples' loss"
     numbers = f"score {number(explained.score)}"
     if explained.probability is not None:
         numbers += f", p {score(explained.probability)}"
@@ -48,7 +50,9 @@ def title_panel(capture: Capture, sample: int, answer: str | None = None) -> Pan
     if answer is not None:
         words.append(answer)
     mode, _ = capture.preprocessing(sample)
-    facts = [f"preprocessing {mode}", *(n.rstrip(".") for n in capture.provenance.notes_of(sample))]
+    kept = capture.kept
+    step = [] if kept is None or kept.probe_step is None else [f"after training step {kept.probe_step:,}"]
+    facts = [*step, f"preprocessing {mode}", *(n.rstrip(".") for n in capture.provenance.notes_of(sample))]
     return Panel("title", "top-left", (TextRow(" · ".join(words)), TextRow(" · ".join(facts), "quiet")))
 
 

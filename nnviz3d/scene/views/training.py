@@ -1,0 +1,73 @@
+"""How a training went: the curve of its loss with the step that is shown, and that step's numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.training import Training
+from nnviz3d.scene.colors import number
+from nnviz3d.scene.primitives import CurveRow, Panel, Primitive, Row, TextRow
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view_specs import TrainingView
+
+_METRICS = 2
+"""Metrics that are written at most."""
+
+
+class TrainingCurveView:
+    """The panel of one training. What else is drawn of the step that is shown, the other views draw."""
+
+    def __init__(self, spec: TrainingView, stage: Stage, scene: SceneSpec) -> None:
+        self._stage = stage
+        self._timeline = Timeline.of(scene, stage.ranks)
+        self.duration = self._timeline.duration
+        self._kept: tuple[int | None, tuple[Primitive, ...]] | None = None
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the panel with the point at the chosen step, or at the clock's."""
+        training = self._stage.capture.training
+        place = None if training is None else place_of(training, self._timeline, t, selection)
+        if self._kept is None or self._kept[0] != place:
+            rows = _rows(training, place) if training is not None and place is not None else _NOTHING
+            self._kept = (place, (Panel("training", "top-right", rows),))
+        return self._kept[1]
+
+
+_NOTHING: tuple[Row, ...] = (TextRow("training"), TextRow("no step has been recorded yet", "quiet"))
+
+
+def place_of(training: Training, timeline: Timeline, t: float, selection: Selection) -> int | None:
+    """Say which recorded step is shown, 0 to S - 1: the chosen one, or the clock's; `None` if there is none yet."""
+    if not len(training):
+        return None
+    if selection.step is not None:
+        return training.recorded(selection.step)
+    return min(int(timeline.trained(t) * len(training)), len(training) - 1)
+
+
+def figures(training: Training, place: int) -> list[str]:
+    """Write the numbers of a recorded step: its loss, the metrics, and what it was made with."""
+    found = [f"loss {number(training.loss[place])}"] if np.isfinite(training.loss).any() else []
+    told = [(name, values[place]) for name, values in training.metrics.items() if name != "loss"]
+    found += [f"{name} {number(value)}" for name, value in told[:_METRICS] if not np.isnan(value)]
+    rate = training.learning_rate[place]
+    return found if np.isnan(rate) else [*found, f"learning rate {number(rate)}"]
+
+
+def _rows(training: Training, place: int) -> tuple[Row, ...]:
+    steps, loss = training.steps, training.loss
+    words = f"training step {steps[place]:,} of {steps[-1]:,} · epoch {training.epochs[place] + 1}"
+    rows: list[Row] = [TextRow(words)]
+    if np.isfinite(loss).any():
+        ends = _end(steps, loss, 0), _end(steps, loss, -1)
+        rows.append(CurveRow(steps.astype(np.float64), loss, place, ends))
+    rows.append(TextRow(" · ".join(figures(training, place)), "quiet"))
+    return tuple(rows)
+
+
+def _end(steps: NDArray[np.int64], loss: NDArray[np.float64], place: int) -> str:
+    return f"step {steps[place]:,}: {number(loss[place])}"

@@ -1,0 +1,242 @@
+"""A training goes by: what is drawn at a step are the numbers that were recorded then, and it is said which they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.moment import at_step
+from nnviz3d.data.series import CaptureSeries
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.colors import number
+from nnviz3d.scene.kernels import kernel_of
+from nnviz3d.scene.primitives import CurveRow, Lines, Panel, TextRow, Voxels
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick, Selection
+from nnviz3d.scene.spec import default_scene, parse_scene
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.views.activations import GRADIENT
+from nnviz3d.scene.views.details import facts
+from tests.support.trainings import KEPT, STEPS, losses
+
+SPEC = parse_scene(
+    {
+        "format": 1,
+        "views": [
+            {"kind": "structure"},
+            {"kind": "activations", "reveal": {"start": 0.0, "duration": 3.0}},
+            {"kind": "backward", "duration": 6.0},
+            {"kind": "connections"},
+            {"kind": "training", "duration": 12.0},
+        ],
+    }
+)
+LAYERS = ("conv", "pool", "flatten", "dense", "scores")
+SEEN = {1: 0, 10: 0, 20: 1, 30: 1, 40: 1, 50: 2}
+"""By step, which of the kept ones is seen."""
+
+
+@pytest.fixture(scope="module")
+def scene(recorded_capture):
+    return Scene.build(SPEC, recorded_capture)
+
+
+def of(kind, found):
+    return {p.name: p for p in found.primitives if isinstance(p, kind)}
+
+
+def words(found):
+    return "\n".join(row.text for p in of(Panel, found).values() for row in p.rows if isinstance(row, TextRow))
+
+
+def curve(found):
+    return next(row for row in of(Panel, found)["training"].rows if isinstance(row, CurveRow))
+
+
+class TestNumbers:
+    @pytest.mark.parametrize("step", STEPS)
+    @pytest.mark.parametrize("sample", [0, 1])
+    def test_activations_are_those_kept_last(self, scene, recorded_capture, step, sample):
+        blocks = of(Voxels, scene.at(scene.duration, Selection(sample, step=step)))
+        for name in LAYERS:
+            kept = recorded_capture.training.activation(name, SEEN[step])[sample]
+            assert np.array_equal(blocks[name].values, scene.stage.place(name).grid.arrange(kept))
+
+    @pytest.mark.parametrize("step", STEPS)
+    def test_gradients_are_of_the_loss_and_those_kept_last(self, scene, recorded_capture, step):
+        blocks = of(Voxels, scene.at(scene.duration, Selection(1, step=step, quantity="gradient")))
+        for name in ("input", *LAYERS):
+            kept = recorded_capture.training.gradient(name, SEEN[step])[1]
+            assert np.array_equal(blocks[name].values, scene.stage.place(name).grid.arrange(kept))
+        product = of(Voxels, scene.at(99, Selection(1, step=step, quantity="attribution")))["dense"].values
+        activation = recorded_capture.training.activation("dense", SEEN[step])[1]
+        kept = recorded_capture.training.gradient("dense", SEEN[step])[1]
+        assert np.array_equal(product, scene.stage.place("dense").grid.arrange(kept * activation))
+
+    def test_a_step_between_two_is_the_earlier_one_and_one_before_all_the_first(self, scene):
+        for asked, seen in ((0, 1), (9, 1), (10, 10), (29, 20), (49, 40), (50, 50), (1_000, 50)):
+            assert scene.step(0, Selection(step=asked)) == seen
+
+    @pytest.mark.parametrize(("step", "kept"), [(1, 0), (40, 0), (50, 1)])
+    @pytest.mark.parametrize("ranking", ["weight", "contribution"])
+    def test_connections_are_the_strongest_of_the_kernel_of_then(self, recorded_capture, step, kept, ranking):
+        found = at_step(recorded_capture, step).connections("flatten", "dense", ranking, 1)
+        kernel = recorded_capture.training.weights("dense", kept)["kernel"]
+        source = recorded_capture.training.activation("flatten", SEEN[step])[1]
+        products = kernel * source[:, np.newaxis]
+        ordered = np.sort(np.abs(kernel if ranking == "weight" else products).ravel())[::-1]
+        assert found.total == kernel.size == 720
+        assert found.shown == 720
+        assert np.array_equal(np.abs(found.weight if ranking == "weight" else found.contribution), ordered)
+        assert np.array_equal(found.weight, kernel[tuple(found.index.T)])
+        assert np.array_equal(found.contribution, products[tuple(found.index.T)])
+
+    def test_their_gradient_is_that_of_the_loss_by_the_weight(self, recorded_capture):
+        seen = at_step(recorded_capture, 20)
+        training = recorded_capture.training
+        for source, target in (("flatten", "dense"), ("dense", "scores")):
+            pair = seen.connections(source, target, "weight", 1)
+            x, y, g = (
+                found[1].astype(np.float64)
+                for found in (
+                    training.activation(source, 1),
+                    training.activation(target, 1),
+                    training.gradient(target, 1),
+                )
+            )
+            by_entering = np.diag(y > 0) @ g if target == "dense" else (np.diag(y) - np.outer(y, y)) @ g
+            expected = np.outer(x, by_entering)[tuple(pair.index.T)]
+            assert np.allclose(seen.insights(1).connection_gradient(pair), expected, rtol=1e-5, atol=1e-7)
+
+    def test_lines_and_kernels_and_picks_follow(self, scene, recorded_capture):
+        lines = [of(Lines, scene.at(99, Selection(step=step))) for step in (40, 50)]
+        weights = [np.concatenate([x.ends.weight for n, x in found.items() if "flatten|dense" in n]) for found in lines]
+        for kept, drawn in enumerate(weights):
+            kernel = recorded_capture.training.weights("dense", kept)["kernel"]
+            assert np.array_equal(np.sort(np.abs(drawn)), np.sort(np.abs(kernel).ravel())[-160:])
+        for step, kept in ((40, 0), (50, 1)):
+            seen = scene.as_of(0, Selection(step=step)).stage
+            found = kernel_of(seen.capture, seen.graph.node("conv"))
+            assert np.array_equal(found.values, recorded_capture.training.weights("conv", kept)["kernel"])
+        pick = CellPick("dense", (3,))
+        for step in STEPS:
+            seen = scene.as_of(0, Selection(step=step)).stage
+            told = dict(facts(seen, pick, Selection(step=step)).parts)
+            assert np.float32(told["activation"]) == recorded_capture.training.activation("dense", SEEN[step])[0, 3]
+            assert np.float32(told["gradient"]) == recorded_capture.training.gradient("dense", SEEN[step])[0, 3]
+
+    def test_of_a_series_it_is_the_beginning_that_goes_by(self, recorded_capture):
+        series = at_step(CaptureSeries.of(recorded_capture), 20)
+        assert np.array_equal(series.activation("conv", 1), recorded_capture.training.activation("conv", 1)[1])
+
+    def test_one_without_training_stays_as_it_is(self, small_capture):
+        assert at_step(small_capture, 5) is small_capture
+
+
+class TestTime:
+    def test_three_phases_stand_on_one_line(self, scene):
+        line = scene.timeline
+        assert line.forward == (0.0, 3.0)
+        assert line.backward == (4.0, 6.0)
+        assert line.training[0] > line.passed > sum(line.backward)
+        assert scene.duration == sum(line.training)
+
+    def test_the_clock_goes_through_all_recorded_steps_alike(self, scene):
+        start, duration = scene.timeline.training
+        for t in (0.0, 3.5, 9.0, start):
+            assert scene.step(t, Selection()) == STEPS[0]
+        seen = [scene.step(start + duration * (i + 0.5) / len(STEPS), Selection()) for i in range(len(STEPS))]
+        assert seen == list(STEPS)
+        assert scene.step(scene.duration, Selection()) == scene.step(1e9, Selection()) == STEPS[-1]
+
+    def test_a_chosen_step_overrides_the_clock(self, scene):
+        for t in (0.0, 8.0, scene.duration - 5, scene.duration):
+            assert scene.step(t, Selection(step=20)) == 20
+            assert "training step 20 of 50" in words(scene.at(t, Selection(step=20)))
+
+    def test_what_the_backward_pass_showed_goes_before_the_training_begins(self, scene):
+        start, _ = scene.timeline.training
+        before = of(Voxels, scene.at(start - 1))
+        assert before[GRADIENT + "conv"].since == 0
+        assert before["conv"].reveal == 0
+        after = of(Voxels, scene.at(start))
+        assert all(block.since == 1 for name, block in after.items() if name.startswith(GRADIENT))
+        assert all(block.reveal == block.emphasis == 1 for name, block in after.items() if name in LAYERS)
+        assert not [name for name in of(Lines, scene.at(start)) if name.startswith("backward")]
+
+    def test_without_the_view_it_is_the_last_step(self, recorded_capture):
+        scene = Scene.build(default_scene(), recorded_capture)
+        assert {scene.step(t, Selection()) for t in (0.0, 2.0, 99.0)} == {50}
+        assert scene.step(0.0, Selection(step=20)) == 20
+
+    def test_it_may_begin_when_a_scene_says(self):
+        views = [{"kind": "structure"}, {"kind": "training", "start": 2.0, "duration": 3.0}]
+        line = Timeline.of(parse_scene({"format": 1, "views": views}), 5)
+        assert [line.trained(t) for t in (0.0, 2.0, 3.5, 5.0, 9.0)] == [0, 0, 0.5, 1, 1]
+        assert line.duration == 5.0
+
+
+class TestPanel:
+    def test_the_point_is_at_the_step_and_the_numbers_are_its(self, scene, recorded_capture):
+        training = recorded_capture.training
+        for place, step in enumerate(STEPS):
+            found = scene.at(0.0, Selection(step=step))
+            drawn = curve(found)
+            assert drawn.now == place
+            assert np.array_equal(drawn.at, STEPS)
+            assert np.array_equal(drawn.values, losses(), equal_nan=True)
+            assert drawn.ends == (f"step 1: {number(losses()[0])}", f"step 50: {number(losses()[-1])}")
+            text = words(found)
+            assert f"training step {step} of 50 · epoch {place // 4 + 1}" in text
+            rate, accuracy = training.learning_rate[place], training.metrics["accuracy"][place]
+            assert f"accuracy {number(accuracy)} · learning rate {number(rate)}" in text
+
+    def test_it_is_said_of_which_step_the_numbers_are(self, scene):
+        text = words(scene.at(99, Selection(step=40)))
+        assert "after training step 20" in text
+        assert "by |weight|, after step 1" in text
+        assert "flatten → dense: 160 of 720" in text
+        assert "gradient of the probe samples' loss" in words(scene.at(99, Selection(step=40, quantity="gradient")))
+
+    def test_a_loss_that_nobody_told_has_no_curve(self, recorded_capture, monkeypatch):
+        monkeypatch.setattr(type(recorded_capture.training), "loss", np.full(len(STEPS), np.nan))
+        rows = of(Panel, Scene.build(SPEC, recorded_capture).at(0.0))["training"].rows
+        assert [type(row) for row in rows] == [TextRow, TextRow]
+
+
+class TestPurity:
+    def test_the_same_step_gives_the_same_arrays(self, scene):
+        first = of(Voxels, scene.at(99, Selection(step=20)))
+        for step in (1, 50, 10):
+            scene.at(99, Selection(step=step))
+        again = of(Voxels, scene.at(99, Selection(step=30)))
+        assert all(first[name].values is again[name].values for name in LAYERS)
+
+    def test_what_was_seen_before_does_not_matter(self, scene, recorded_capture):
+        fresh = Scene.build(SPEC, recorded_capture)
+        for t in np.linspace(0, scene.duration, 23):
+            scene.at(float(t), Selection(1))
+        for t in (0.5, 7.0, scene.duration - 6.0, scene.duration):
+            here, there = of(Voxels, scene.at(t)), of(Voxels, fresh.at(t))
+            assert list(here) == list(there)
+            for name, block in here.items():
+                assert np.array_equal(block.values, there[name].values)
+                assert (block.reveal, block.since, block.emphasis) == (
+                    there[name].reveal,
+                    there[name].since,
+                    there[name].emphasis,
+                )
+
+
+def test_a_capture_without_training_is_shown_without_that_phase(small_capture):
+    views = [{"kind": "activations"}, {"kind": "training"}]
+    scene = Scene.build(parse_scene({"format": 1, "views": views}), small_capture)
+    assert scene.timeline.training is None
+    assert "training" not in of(Panel, scene.at(0.0))
+    with pytest.raises(SceneError, match=r"holds no training; record one with .*TrainingRecorder"):
+        Scene.build(parse_scene({"format": 1, "views": [{"kind": "training"}]}), small_capture)
+
+
+def test_kept_steps_are_those_that_were_written(recorded_capture):
+    assert recorded_capture.training.probe_steps.tolist() == list(KEPT)
+    assert recorded_capture.has_gradients()

@@ -1,0 +1,79 @@
+"""Recorded trainings written from NumPy alone: numbers of their own at every step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.records import Provenance
+from nnviz3d.data.training import STATISTICS, Packing
+from nnviz3d.data.training_writer import TrainingWriter, announce_training
+from nnviz3d.data.writer import CaptureWriter
+from tests.support import captures
+
+STEPS = (1, 10, 20, 30, 40, 50)
+KEPT = (1, 20, 50)
+"""Steps after which the probe samples' numbers were kept; the weights after the first and the last of them."""
+CLASSES = ("ant", "bee", "cat", "dog", "elk")
+
+
+def graph() -> ModelGraph:
+    """The small graph, a ReLU in it and a softmax at its end."""
+    small = captures.small_graph()
+    functions = {"conv": "relu", "dense": "relu", "scores": "softmax"}
+    return replace(small, nodes=tuple(replace(node, activation=functions.get(node.id)) for node in small))
+
+
+def losses() -> NDArray[np.float64]:
+    """The loss of each recorded step; it falls, and is no number once."""
+    found = 2.5 * np.exp(-np.arange(len(STEPS)) / 2)
+    found[3] = np.nan
+    return found
+
+
+def small_training(path: Path, *, growing: bool = False) -> Capture:
+    """Two probe samples through six recorded steps; the tensors of each kept step are random ones of its own."""
+    network = graph()
+    tensors = Packing(tuple((node.id, "0", (2, *node.shape)) for node in network))
+    weights = Packing(
+        (
+            ("conv", "kernel", (3, 3, 1, 4)),
+            ("conv", "bias", (4,)),
+            ("dense", "kernel", (36, 20)),
+            ("scores", "kernel", (20, 5)),
+        )
+    )
+    provenance = Provenance("hand", samples=("probe 0", "probe 1"))
+    with CaptureWriter(path, graph=network, provenance=provenance, samples=2, classes=CLASSES, growing=True) as capture:
+        capture.write_labels(np.array([1, 3]))
+        capture.commit(2)
+        announce_training(
+            capture,
+            network,
+            metrics=("loss", "accuracy"),
+            probes=2,
+            activations=tensors,
+            gradients=tensors,
+            weights=weights,
+        )
+    writer = TrainingWriter(path)
+    random = np.random.default_rng(5)
+    for place, (step, loss) in enumerate(zip(STEPS, losses(), strict=True)):
+        if step in KEPT:
+            values = [random.normal(size=(2, *node.shape)) for node in network]
+            values[-1] = np.exp(values[-1]) / np.exp(values[-1]).sum(axis=1, keepdims=True)
+            gradients = [random.normal(size=(2, *node.shape)) for node in network]
+            writer.probe(step, tensors.pack(values), tensors.pack(gradients))
+        if step in (KEPT[0], KEPT[-1]):
+            writer.weights(step, random.normal(size=weights.width).astype(np.float32))
+        scalars = {"step": step, "epoch": place // 4, "loss": loss, "learning_rate": 0.01 / (1 + place)}
+        layers = random.random((len(network), len(STATISTICS)), dtype=np.float32)
+        writer.step(scalars, {"loss": loss, "accuracy": place / 10}, layers, np.empty(0, np.float32))
+    if not growing:
+        writer.finish()
+    return open_capture(path)
