@@ -146,10 +146,10 @@ class _Search:
             values = self.model([self.palette(pictures)])
             return pictures, self._measured(values, wanted), self._answers(values, wanted)
 
-        def stepped(seed: Any, spread: Any) -> None:
+        def stepped(seed: Any, spread: Any, reach: Any) -> None:
             with tf.GradientTape() as tape:
                 pictures = self._pictures(variable)
-                values = self.model([self.palette(_moved(pictures, wanted, seed))])
+                values = self.model([self.palette(_moved(pictures, wanted, seed, reach))])
                 gain = self._measured(values, wanted) / spread
                 if options.parametrization == "pixel":
                     gain -= _TOTAL_VARIATION * tf.image.total_variation(pictures)
@@ -166,7 +166,9 @@ class _Search:
         alive = np.any([answers, *(a.numpy() for _, a in others)], axis=0)
         after = before.copy()
         for k in range(1, options.steps + 1):
-            climb(tf.constant([options.seed, k]), tf.constant(spread, tf.float32))
+            # A neuron looks at one place, so its picture comes to rest there; a channel's and a class's may stand anywhere.
+            reach = max(0.0, 1 - 2 * k / options.steps) if self.objective == "neuron" else 1.0
+            climb(tf.constant([options.seed, k]), tf.constant(spread, tf.float32), tf.constant(reach))
             if k % _LOOK == 0 or k == options.steps:
                 pictures, score, answers = (x.numpy() for x in look(variable))
                 better = score > after
@@ -219,12 +221,14 @@ class _Search:
         return tf.sigmoid(pictures)
 
 
-def _moved(pictures: Any, wanted: Any, seed: Any) -> Any:
-    """Shift and scale each picture a little, by chance; what comes in at its edges is mirrored."""
+def _moved(pictures: Any, wanted: Any, seed: Any, reach: Any) -> Any:
+    """Shift and scale each picture a little, by chance, times `reach`; what comes in at its edges is mirrored."""
     _, rows, columns, _ = pictures.shape
 
     def one(channel: Any) -> Any:
-        chance = tf.random.stateless_uniform((3,), tf.cast(seed, tf.int64) * [1, 1 << 20] + [0, channel], -1.0, 1.0)
+        chance = reach * tf.random.stateless_uniform(
+            (3,), tf.cast(seed, tf.int64) * [1, 1 << 20] + [0, channel], -1.0, 1.0
+        )
         zoom = 1 + _SCALING * chance[0]
         across, down = (chance[i + 1] * _JITTER * n + (1 - zoom) * (n - 1) / 2 for i, n in enumerate((columns, rows)))
         return tf.stack([zoom, 0.0, across, 0.0, zoom, down, 0.0, 0.0])

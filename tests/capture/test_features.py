@@ -70,6 +70,14 @@ def test_what_is_found_drives_a_channel_further_than_a_thousand_digits(digits, o
     assert np.allclose(again[np.arange(12), found.channels], found.after, rtol=1e-4, atol=1e-4)
 
 
+def test_a_neuron_that_sees_little_of_the_picture_is_driven_further_too(digits):
+    (found,) = search(digits, "conv2d_1[0:12]", objective="neuron")
+    raw = [digits.model([tf.constant(part)]).raw("conv2d_1").numpy() for part in np.split(digits.arrays[0], 4)]
+    reference = np.concatenate(raw)[:, 5, 5].max(axis=0)[:12]
+    assert not found.dead.any()
+    assert np.mean(found.after > reference) >= 0.9
+
+
 def test_an_outputs_numbers_are_its_scores(digits):
     (found,) = search(digits, "dense_1", steps=64)
     scores = digits.model([tf.constant(found.images)]).scores("dense_1").numpy()
