@@ -65,7 +65,7 @@ class Controls:
         self._clicked: tuple[float, tuple[float, float]] = (-math.inf, (0.0, 0.0))
         self._now = 0.0
         self._message, self._until = "", -math.inf
-        self._status = ""
+        self._status = self._resting = ""
         self._fresh = True
         self._help = False
         self.changed = True
@@ -126,7 +126,8 @@ class Controls:
             self._flight = None if arrived else self._flight
         if self._wings.moving:
             self._look(self._wings.advance(session.renderer.pose(), seconds))
-        status = session.busy or (self._message if now < self._until else "h: keys" if self._fresh else "")
+        self._resting = " · ".join(text for text in (session.training, "h: keys" if self._fresh else "") if text)
+        status = session.busy or (self._message if now < self._until else self._resting)
         if status != self._status:
             self._status, self.changed = status, True
 
@@ -140,7 +141,7 @@ class Controls:
         if self._help:
             panels.append(Panel("help", "middle", tuple(KeyRow(label, words) for label, words in described())))
         if self._status and not (self._help and self._fresh):
-            quiet = self._fresh and not self._session.busy
+            quiet = self._status == self._resting
             panels.append(Panel("status", "bottom", (TextRow(self._status, "quiet" if quiet else "text"),)))
         return tuple(panels)
 

@@ -72,7 +72,9 @@ def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | 
     renderer = Renderer(window.target)
     try:
         selection = selection or Selection(sample=found.sample)
-        session = Session(scene, renderer, samples=found.samples, live=found.live, selection=selection)
+        session = Session(
+            scene, renderer, samples=found.samples, live=found.live, following=found.following, selection=selection
+        )
         desktop = Desktop(session, window)
         with _signals(desktop.quit):
             desktop.run()

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nnviz3d.apps.following import Following
 from nnviz3d.apps.live import Live
 from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.source import ModelOptions, Resolved, resolve
@@ -27,13 +28,17 @@ NOTHING_MORE = Insights()
 
 @dataclass(frozen=True)
 class Opened:
-    """A scene, an open capture, which of its samples is shown first, what else can be chosen, and who runs the model."""
+    """A scene, an open capture, which of its samples is shown first, what else can be chosen, and who runs the model.
+
+    Where the capture is still being written by a training, `following` looks how that goes on.
+    """
 
     spec: SceneSpec
     capture: Capture
     sample: int
     samples: tuple[Sample, ...] = ()
     live: Live | None = None
+    following: Following | None = None
 
 
 @contextmanager
@@ -93,7 +98,9 @@ def opened(
             else:
                 shown = _wanted(sample, found, capture.committed, "capture")
             if found.model is None or worker is None:
-                yield Opened(found.spec, capture, shown, captured_samples(capture))
+                goes_on = worker is not None and capture.training is not None and not capture.training.finished
+                following = stack.enter_context(Following(capture)) if goes_on and capture.path.is_dir() else None
+                yield Opened(found.spec, capture, shown, captured_samples(capture), following=following)
                 return
         elif found.model is None:
             raise ValueError("`resolve` gave neither a capture nor a model.")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from nnviz3d.apps.following import Following
 from nnviz3d.apps.live import Answer, Live
 from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.unfolding import Unfolding
 from nnviz3d.apps.wishes import Wishes
+from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import Explained, Target
 from nnviz3d.data.request import Insights
 from nnviz3d.data.series import CaptureSeries
@@ -38,6 +42,8 @@ class Session:
         What can be chosen; by default what the capture holds.
     live
         Who runs the model on samples that were not captured.
+    following
+        Who looks how far the training is that is shown, if it goes on.
     selection
         What is selected at first.
 
@@ -58,6 +64,7 @@ class Session:
         *,
         samples: Sequence[Sample] = (),
         live: Live | None = None,
+        following: Following | None = None,
         selection: Selection | None = None,
     ) -> None:
         self.scene = scene
@@ -71,6 +78,7 @@ class Session:
         self._samples = list(samples or captured_samples(scene.stage.capture))
         self._wishes = Wishes(live)
         self.live = live
+        self._following = following
 
     @property
     def samples(self) -> tuple[Sample, ...]:
@@ -92,6 +100,11 @@ class Session:
     def busy(self) -> str:
         """A sentence that says what is waited for, or nothing."""
         return "" if self.wanted is None else self._wishes.busy(self._samples[self.wanted].name)
+
+    @property
+    def training(self) -> str:
+        """How far the training is that is followed, in a few words; empty if none is."""
+        return "" if self._following is None else self._following.words
 
     def select(self, **changes: Any) -> None:
         """Change what is selected: the fields of `Selection` by name."""
@@ -224,14 +237,30 @@ class Session:
         self._samples.append(sample)
         return len(self._samples) - 1
 
+    def tell(self, told: Callable[[], None]) -> None:
+        """Call this, in another thread, whenever `poll`, `busy` or `training` has something new."""
+        for source in (self.live, self._following):
+            if source is not None:
+                source.tell(told)
+
     def poll(self) -> bool:
-        """Take what the model has said since the last call; returns whether there was anything."""
-        if self.live is None:
-            return False
-        answers = self.live.answers()
+        """Take what the model and who follows its training have said since the last call; returns whether they have."""
+        news = None if self._following is None else self._following.news()
+        if news is not None:
+            self._go_on(news)
+        answers = [] if self.live is None else self.live.answers()
         for answer in answers:
-            self._take(answer, self.live)
-        return bool(answers)
+            if self.live is not None:
+                self._take(answer, self.live)
+        return news is not None or bool(answers)
+
+    def _go_on(self, capture: Capture) -> None:
+        """Show what a training has come to. Whatever was chosen stays chosen."""
+        before = self.scene.stage.capture.training
+        if before is not None and capture.training is not None and isinstance(self.selection.pick, EdgePick):
+            same = np.array_equal(before.weight_steps, capture.training.weight_steps)
+            self.select(pick=self.selection.pick if same else None)  # the pick holds the weight that it had
+        self.scene = self.scene.revised(capture)
 
     def _take(self, answer: Answer, live: Live) -> None:
         # The same picture may be listed twice.

@@ -43,6 +43,13 @@ class StoredArrays:
         """Return the same with nothing opened yet, to see what a writer has added since."""
         return StoredArrays(self.path, self._root, complete=self._complete, committed=self.committed)
 
+    def written(self, path: str) -> float:
+        """Say when a group's attributes were last written, in seconds since 1970; of a folder alone."""
+        try:
+            return (self.path / path / "zarr.json").stat().st_mtime
+        except OSError as error:
+            raise self._damaged(path, error) from error
+
     def has_group(self, path: str) -> bool:
         """Whether there is a group."""
         return isinstance(self._member(path), zarr.Group)

@@ -160,6 +160,10 @@ class Training:
         now = Training(self._stored.reopened())
         return self if (now._marks, now.finished) == (self._marks, self.finished) else now
 
+    def written(self) -> float:
+        """Say when the recorder last wrote something, in seconds since 1970; of a folder alone."""
+        return self._stored.written(store.TRAINING)
+
     @property
     def steps(self) -> NDArray[np.int64]:
         """Which steps were recorded, ``(S,)``: k is the k-th update of the weights since the recording began, from 1."""

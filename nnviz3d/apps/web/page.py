@@ -73,6 +73,9 @@ def _heading() -> None:
 
 
 def _buttons(app: WebApp) -> None:
+    with html.Div(v_if="training", classes="shared", id="training", title="What the recorder has written so far"):
+        html.Span(classes=("['light', { on: training.endsWith('live') }]",))
+        html.Span("{{ training }}")
     with html.Div(v_if="clients > 1", classes="shared", id="shared", title="What one changes, all see"):
         v.VIcon("mdi-account-multiple-outline", size=15)
         html.Span("shared view")

@@ -68,21 +68,23 @@ class Samples:
         )
 
     def listen(self) -> None:
-        """Hear of what the model has said, on the event loop of the caller."""
-        live, loop = self._app.session.live, asyncio.get_running_loop()
-        if live is None:
-            return
+        """Hear of what the model has said, and how its training goes on, on the event loop of the caller."""
+        loop = asyncio.get_running_loop()
         answered = self._app.guarded(self._answered)
 
         def told() -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody looks any more
                 loop.call_soon_threadsafe(answered)
 
-        live.tell(told)
+        self._app.session.tell(told)
 
     def _answered(self) -> None:
         app = self._app
+        before = app.session.scene
         changed = app.session.poll()
+        if app.session.training and app.session.scene is not before:
+            self._notes = notes_of(app.session)  # the same samples, by a model that has learned since
+            app.state.sample_notes = self._notes
         app.synchronize()
         if app.session.message:
             app.say(app.session.message)

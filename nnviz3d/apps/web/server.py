@@ -70,7 +70,9 @@ def serve(
     renderer = Renderer(offscreen_window(size))
     try:
         selection = selection or Selection(sample=found.sample)
-        session = Session(scene, renderer, samples=found.samples, live=found.live, selection=selection)
+        session = Session(
+            scene, renderer, samples=found.samples, live=found.live, following=found.following, selection=selection
+        )
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_serve(session, host, chosen, open_browser))
     finally:

@@ -1,0 +1,147 @@
+"""Follows a training that another process is still recording: asks how far it is, and never where pictures are drawn."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.data.training import Training
+from nnviz3d.errors import CaptureError
+from nnviz3d.scene.colors import number
+
+_PAUSE = 1.0
+"""Seconds between two looks at a training that goes on."""
+_LONGEST = 15.0
+"""The same where nothing has come for long, or the recorder is done."""
+_SHARE = 0.1
+"""The pause as a share of the time in which nothing has come."""
+_QUIET = 20.0
+"""Seconds without anything new after which that is said."""
+
+
+class Following:
+    """Looks, in a thread of its own as a context, for what a recorder adds to a capture.
+
+    Once the recorder is done it looks now and then alone, because a program may call `fit` once more.
+
+    Parameters
+    ----------
+    capture
+        A folder, with a training.
+    pause
+        Seconds between two looks; more once nothing has come for long.
+    clock
+        Tells the seconds since 1970.
+
+    Raises
+    ------
+    ValueError
+        If it holds no training.
+    """
+
+    def __init__(self, capture: Capture, *, pause: float = _PAUSE, clock: Callable[[], float] = time.time) -> None:
+        if capture.training is None:
+            raise ValueError(f"{capture.path} holds no training.")
+        self._seen = capture
+        self._training: Training = capture.training
+        self._pause = pause
+        self._clock = clock
+        self._news: Capture | None = None
+        self._since = capture.training.written()
+        self._problem = ""
+        self._replaced = False
+        self._words = self._told_words = self._describe()
+        self._told: Callable[[], None] = lambda: None
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="training", daemon=True)
+
+    @property
+    def words(self) -> str:
+        """How far the training is, and whether it goes on: ``training: step 1,230, epoch 3, loss 0.123 · live``."""
+        return self._words
+
+    def tell(self, told: Callable[[], None]) -> None:
+        """Call this, in the thread that looks, whenever there is news or other words."""
+        self._told = told
+
+    def news(self) -> Capture | None:
+        """Take the newest capture, if one has come since the last call."""
+        news, self._news = self._news, None
+        return news
+
+    def look(self) -> None:
+        """Look once."""
+        self._problem = ""
+        try:
+            self._take(self._training.refreshed())
+        except CaptureError:  # taken away, or just being replaced by the next training: it is looked for again
+            self._problem = f"{self._seen.path.name} cannot be read any more"
+        self._words = self._describe()
+        if self._news is not None or self._words != self._told_words:
+            self._told_words = self._words
+            self._told()
+
+    def _take(self, training: Training) -> None:
+        if training is self._training or not len(training):
+            return
+        capture = open_capture(self._seen.path)
+        if capture.training is None or not len(capture.training):
+            return
+        if capture.graph != self._seen.graph or capture.provenance.samples != self._seen.provenance.samples:
+            self._replaced = True
+            return
+        self._since = capture.training.written()
+        self._seen, self._training, self._news = capture, capture.training, capture
+
+    def _describe(self) -> str:
+        training = self._training
+        parts = []
+        if len(training):
+            parts = [f"step {training.steps[-1]:,}", f"epoch {training.epochs[-1] + 1}"]
+            loss = training.loss[-1]
+            parts += [] if np.isnan(loss) and np.isnan(training.loss).all() else [f"loss {number(float(loss))}"]
+        return f"training: {', '.join(parts) or 'no step yet'} · {self._state()}"
+
+    def _state(self) -> str:
+        if self._replaced:
+            return f"{self._seen.path.name} records another model now; open it again"
+        if self._training.finished:
+            return "finished"
+        quiet = self._quiet()
+        return self._problem or ("live" if quiet < _QUIET else f"nothing new for {duration(quiet)}")
+
+    def _quiet(self) -> float:
+        """Return for how many seconds nothing has come."""
+        return max(self._clock() - self._since, 0.0)
+
+    def _run(self) -> None:
+        while not self._replaced and not self._closed.wait(self._rest()):
+            self.look()
+
+    def _rest(self) -> float:
+        """Return how many seconds pass until the next look."""
+        return max(self._pause, _LONGEST if self._training.finished else min(self._quiet() * _SHARE, _LONGEST))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.set()
+        self._thread.join()
+
+
+def duration(seconds: float) -> str:
+    """Write a duration roughly: ``40 s``, ``3 min``, ``2 h``, ``5 days``."""
+    for unit, size, least in (("days", 86400, 2 * 86400), ("h", 3600, 2 * 3600), ("min", 60, 2 * 60)):
+        if seconds >= least:
+            return f"{int(seconds // size):,} {unit}"
+    return f"{int(seconds // 10 * 10)} s"

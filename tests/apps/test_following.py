@@ -1,0 +1,178 @@
+"""A training that still goes on is looked at while it is written."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from nnviz3d.apps.following import Following, duration
+from nnviz3d.apps.opening import opened
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.source import ModelOptions
+from nnviz3d.apps.worker import Worker
+from nnviz3d.data.capture import open_capture
+from nnviz3d.scene.primitives import Voxels
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.spec import default_scene
+from tests.apps.conftest import Served
+from tests.apps.test_web import changed, looking, still, text, wait_until
+from tests.support.recorder import OtherProcess, Recorder
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Recorder:
+    """One step of a training."""
+    made = Recorder(tmp_path / "run.zarr")
+    made.go_on(1)
+    return made
+
+
+def follow(folder: Path, *, later: float = 0.0) -> Following:
+    """What follows it, `later` seconds after its last step; nobody but the test looks."""
+    capture = open_capture(folder / "run.zarr")
+    assert capture.training is not None
+    now = capture.training.written() + later
+    return Following(capture, clock=lambda: now)
+
+
+def cells(session: Session, layer: str):
+    found = session.scene.at(session.t, session.selection).primitives
+    return next(p.values for p in found if isinstance(p, Voxels) and p.name == layer)
+
+
+class TestFollowing:
+    def test_it_says_how_far_the_training_is(self, tmp_path, recorder):
+        recorder.go_on(12)
+        following = follow(tmp_path)
+        assert following.words == "training: step 1,200, epoch 3, loss 0.125 · live"
+        assert following.news() is None
+        recorder.go_on(1)
+        following.look()
+        assert following.words.startswith("training: step 1,300, epoch 3")
+        news = following.news()
+        assert len(news.training) == 14
+        assert following.news() is None, "it was taken"
+
+    def test_it_tells_only_what_is_new(self, tmp_path, recorder):
+        following, told = follow(tmp_path), []
+        following.tell(lambda: told.append(following.words))
+        following.look()
+        assert told == []
+        recorder.go_on(2)
+        following.look()
+        following.news()
+        following.look()
+        assert [words.split(",")[0] for words in told] == ["training: step 200"]
+
+    @pytest.mark.parametrize(
+        ("seconds", "words"), [(5, "live"), (47, "nothing new for 40 s"), (400, "nothing new for 6 min")]
+    )
+    def test_it_says_when_nothing_has_come_for_long(self, tmp_path, recorder, seconds, words):
+        assert follow(tmp_path, later=seconds).words.endswith(f" · {words}")
+
+    def test_it_says_that_the_training_is_over_until_it_goes_on(self, tmp_path, recorder):
+        following = follow(tmp_path)
+        recorder.finish()
+        following.look()
+        assert following.words == "training: step 1, epoch 1, loss 150 · finished"
+        recorder.go_on(1)
+        following.look()
+        assert following.words.startswith("training: step 100, ")
+        assert following.words.endswith(" · live")
+
+    def test_a_capture_that_is_gone_is_looked_for_again(self, tmp_path, recorder):
+        following = follow(tmp_path)
+        shutil.move(tmp_path / "run.zarr", tmp_path / "away")
+        following.look()
+        assert following.words.endswith("run.zarr cannot be read any more")
+        shutil.move(tmp_path / "away", tmp_path / "run.zarr")
+        following.look()
+        assert following.words.endswith("live")
+
+    def test_the_same_training_begun_anew_is_followed(self, tmp_path, recorder):
+        recorder.go_on(9)
+        following = follow(tmp_path)
+        shutil.rmtree(tmp_path / "run.zarr")
+        again = Recorder(tmp_path / "run.zarr")
+        following.look()
+        assert following.news() is None, "nothing is there to be shown yet"
+        again.go_on(2)
+        following.look()
+        assert following.news().training.steps.tolist() == [1, 100]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(20, "20 s"), (119, "110 s"), (120, "2 min"), (7200, "2 h"), (3e5, "3 days")]
+)
+def test_durations(seconds, words):
+    assert duration(seconds) == words
+
+
+def test_a_session_shows_the_newest_step(tmp_path, recorder):
+    following = follow(tmp_path)
+    capture = open_capture(tmp_path / "run.zarr")
+    session = Session(Scene.build(default_scene(), capture), SimpleNamespace(), following=following)
+    session.select(sample=1, layer="dense")
+    before, first, selection = session.scene, cells(session, "conv"), session.selection
+    assert not session.poll()
+    assert session.scene is before, "nothing has come"
+    recorder.go_on(7)
+    following.look()
+    assert session.poll()
+    assert session.selection == selection, "what was chosen stays"
+    expected = open_capture(tmp_path / "run.zarr").activation("conv", 1)
+    stage = session.scene.stage
+    assert np.array_equal(stage.values("conv", 1).values, expected)
+    assert cells(session, "conv").shape == first.shape
+    assert not np.array_equal(cells(session, "conv"), first)
+    assert stage.plan is before.stage.plan, "all blocks stand where they did"
+    assert session.training.startswith("training: step 700,")
+
+
+def test_only_who_looks_at_a_training_that_goes_on_follows_it(tmp_path, recorder):
+    def following(**more):
+        with opened(str(tmp_path / "run.zarr"), None, ModelOptions(), print, **more) as found:
+            return found.following
+
+    def unused():
+        raise AssertionError
+
+    assert following() is None, "a picture is of one moment"
+    assert following(worker=Worker(unused)) is not None
+    assert threading.active_count() == len([t for t in threading.enumerate() if t.name != "training"])
+    recorder.finish()
+    assert following(worker=Worker(unused)) is None
+
+
+@pytest.mark.chromium
+def test_a_page_follows_a_training_and_outlives_it(chromium: Browser, tmp_path: Path):
+    training = OtherProcess(tmp_path / "run.zarr")
+    training.ask("1")
+    server = Served(str(tmp_path / "run.zarr"))
+    try:
+        with looking(chromium, server) as page:
+            wait_until(
+                lambda: text(page, "#training") == "training: step 1, epoch 1, loss 150 · live", "it says where it is"
+            )
+            first = still(page)
+            training.ask("12")
+            wait_until(lambda: "step 1,200, epoch 3" in text(page, "#training"), "it says that it went on")
+            second = changed(page, first)
+            training.kill()
+            page.locator(".steps button").last.click()
+            changed(page, second)
+            assert "probe 1" in text(page, "#sample")
+    finally:
+        training.kill()
+        code, _, errors = server.end()
+    assert code == 0
+    assert "Traceback" not in errors, errors

@@ -1,0 +1,90 @@
+"""A training that goes on as far as it is told, recorded by NumPy alone; as a program, in a process of its own.
+
+    python -m tests.support.recorder run.zarr
+
+Each line on standard input asks for so many more records, or with ``finish`` for the end; each is answered by a line.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from nnviz3d.data.records import Provenance
+from nnviz3d.data.training import STATISTICS, Packing
+from nnviz3d.data.training_writer import TrainingWriter, announce_training
+from nnviz3d.data.writer import CaptureWriter
+from tests.support import captures
+
+ROOT = Path(__file__).resolve().parents[2]
+GRAPH = captures.small_graph()
+TENSORS = Packing(tuple((node.id, "0", (2, *node.shape)) for node in GRAPH))
+EVERY, EPOCH = 100, 500
+"""Steps from one record to the next, and those of an epoch."""
+
+
+class Recorder:
+    """Writes into a capture, of two probe samples, what is different at every step."""
+
+    def __init__(self, path: Path) -> None:
+        provenance = Provenance("hand", samples=("probe 0", "probe 1"))
+        with CaptureWriter(path, graph=GRAPH, provenance=provenance, samples=2, growing=True) as writer:
+            announce_training(writer, GRAPH, metrics=("loss",), probes=2, activations=TENSORS, gradients=TENSORS)
+            writer.commit(2)
+        self._writer = TrainingWriter(path)
+        self.step = 0
+
+    def go_on(self, records: int) -> None:
+        """Make some more records: steps 1, 100, 200, ..."""
+        for _ in range(records):
+            self.step = self.step // EVERY * EVERY + EVERY if self.step else 1
+            tensors = np.random.default_rng(self.step).normal(size=(2, TENSORS.width)).astype(np.float32)
+            self._writer.probe(self.step, *tensors)
+            loss = 150 / self.step
+            scalars = {"step": self.step, "epoch": (self.step - 1) // EPOCH, "loss": loss, "learning_rate": 0.1}
+            layers = np.full((len(GRAPH), len(STATISTICS)), self.step, np.float32)
+            self._writer.step(scalars, {"loss": loss}, layers, np.empty(0, np.float32))
+
+    def finish(self) -> None:
+        """Say that nothing more comes."""
+        self._writer.finish()
+
+
+class OtherProcess:
+    """The same in a process of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.recorder", str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+    def ask(self, line: str) -> None:
+        """Have it done; returns once it is."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(line, file=self.process.stdin, flush=True)
+        assert self.process.stdout.readline() == f"{line}\n"
+
+    def kill(self) -> None:
+        """End it as hard as can be."""
+        self.process.kill()
+        self.process.communicate()
+
+
+if __name__ == "__main__":
+    recorder = Recorder(Path(sys.argv[1]))
+    for line in map(str.strip, sys.stdin):
+        if line == "finish":
+            recorder.finish()
+        else:
+            recorder.go_on(int(line))
+        print(line, flush=True)
