@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.graph import LayerNode
+
 BINS = 32
 """Bars of a histogram."""
 
@@ -22,6 +24,9 @@ _SATURATED: dict[str, tuple[Callable[[Any], Any], str]] = {
 """By activation function: where its output hardly changes any more with its input, and the same in words.
 
 The rules are of operators alone, so that they serve arrays of any library."""
+
+_FLAT_AT_ZERO = frozenset({"relu", "relu6", "hard_sigmoid", "gelu", "silu", "swish", "hard_silu", "hard_swish"})
+"""Activation functions that give exactly 0 for all that is far below it, and pass no gradient there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +107,11 @@ def saturates(activation: str | None) -> Callable[[Any], Any] | None:
     """Return what tells of each number of an array, NumPy's or another, whether it is saturated, as `saturation_rule`."""
     rule = _SATURATED.get(activation or "")
     return None if rule is None else rule[0]
+
+
+def can_die(node: LayerNode) -> bool:
+    """Whether a unit of a layer that gives 0 learns nothing by it: its activation function is flat there."""
+    return node.activation in _FLAT_AT_ZERO or node.kind == "ReLU"
 
 
 def _histogram(finite: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -80,6 +80,7 @@ class WeightMeasure:
                 row[_AT["update_ratio"]] = change / before
             row[_AT["nonfinite_gradients"]] = 0 if np.isfinite(gradient) else self._count(own, lambda h: h.gradient)
             row[_AT["nonfinite_weights"]] = 0 if np.isfinite(after) else self._count(own, lambda h: h.variable)
+            row[_AT["nonfinite_before"]] = 0 if np.isfinite(before) else self._count(own, lambda h: h.before)
         return layers.astype(np.float32), (channels / factor).astype(np.float32)
 
     def _measure(self) -> tuple[Any, Any]:

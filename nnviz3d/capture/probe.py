@@ -12,15 +12,16 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.statistics import saturates
+from nnviz3d.analysis.statistics import can_die, saturates
 from nnviz3d.capture.activations import RandomWatch
 from nnviz3d.capture.describe import DescribedModel, describe
 from nnviz3d.capture.graph import Inputs, open_model
 from nnviz3d.capture.live import keep
+from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.training import STATISTICS, Packing
 from nnviz3d.data.words import reason
 
-_MEASURED = ("mean", "std", "zeros", "saturated", "nonfinite_activations")
+_MEASURED = ("mean", "std", "zeros", "saturated", "dead", "nonfinite_activations")
 MOST_NUMBERS = 2**24
 """How many numbers the probe samples may give together: there are fewer of them where one gives many."""
 
@@ -167,7 +168,7 @@ class Probe:
             tensors = results[self.described.calls[node.id]]
             tensor: Any = tensors[0] if tensors else None
             measurable = _is_numbers(tensor) and tensor.dtype.is_floating
-            rows.append(_statistics(tf.cast(tensor, tf.float32), node.activation) if measurable else _NOTHING)
+            rows.append(_statistics(tf.cast(tensor, tf.float32), node) if measurable else _NOTHING)
         return tf.stack(rows)
 
     @contextmanager
@@ -186,16 +187,20 @@ class Probe:
 _NOTHING = [np.nan] * len(_MEASURED)
 
 
-def _statistics(tensor: Any, activation: str | None) -> Any:
-    """Measure a float32 tensor; the order is that of `_MEASURED`."""
+def _statistics(tensor: Any, node: LayerNode) -> Any:
+    """Measure what a node gives, a float32 tensor; the order is that of `_MEASURED`."""
     finite = tf.math.is_finite(tensor)
     count = tf.cast(tf.math.count_nonzero(finite), tf.float32)
     mean = tf.reduce_sum(tf.where(finite, tensor, 0.0)) / count
     std = tf.sqrt(tf.reduce_sum(tf.where(finite, tf.square(tensor - mean), 0.0)) / count)
     zeros = tf.reduce_mean(tf.cast(tf.equal(tensor, 0.0), tf.float32))
-    rule = saturates(activation)
+    rule = saturates(node.activation)
     saturated = tf.constant(np.nan) if rule is None else tf.reduce_mean(tf.cast(rule(tensor), tf.float32))
-    return tf.stack([mean, std, zeros, saturated, tf.cast(tf.size(tensor), tf.float32) - count])
+    dead: Any = tf.constant(np.nan)
+    if can_die(node):
+        still = tf.reduce_all(tf.equal(tensor, 0.0), axis=range(tensor.shape.rank - 1))
+        dead = tf.reduce_mean(tf.cast(still, tf.float32))
+    return tf.stack([mean, std, zeros, saturated, dead, tf.cast(tf.size(tensor), tf.float32) - count])
 
 
 def _is_numbers(tensor: Any) -> bool:

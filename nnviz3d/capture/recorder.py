@@ -39,6 +39,9 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
     Same seeds give the same weights, bit for bit, with the recorder and without. The copies that it makes take twice the
     memory of the trainable weights.
 
+    What goes wrong (`nnviz3d.analysis.health`: vanishing or exploding gradients, dead or saturated units, NaN, updates that
+    are too large or too small) is told by a warning at the step at which it is seen, once for each layer.
+
     Parameters
     ----------
     path
@@ -233,7 +236,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
                     warnings.warn(_NO_PROBES, stacklevel=2)
                 for note in self._recording.notes:
                     warnings.warn(note, stacklevel=2)
-            self._recording.write(
+            alarms = self._recording.write(
                 {"step": self._step, **scalars},
                 metrics,
                 factor=factor,
@@ -242,6 +245,8 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
                 probes=due["probes"],
                 weights=due["weights"],
             )
+            for alarm in alarms:
+                warnings.warn(alarm, stacklevel=2)
         except OSError as error:  # a full disk must not cost somebody the training itself
             self._stopped = True
             warnings.warn(

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from nnviz3d.analysis.health import examine, summaries
 from nnviz3d.capture.activations import viewed
 from nnviz3d.capture.describe import DescribedModel, describe
 from nnviz3d.capture.graph import expected_inputs, open_model
@@ -109,6 +110,8 @@ class Recording:
                 weights=Packing(tuple((layer, name, tuple(v.shape)) for layer, name, v in self._weights)),
             )
         self._writer = TrainingWriter(path)
+        self._first: NDArray[np.float32] | None = None
+        self._told: set[tuple[str, str]] = set()
 
     def write(
         self,
@@ -120,7 +123,7 @@ class Recording:
         ratios: bool,
         probes: bool,
         weights: bool,
-    ) -> None:
+    ) -> tuple[str, ...]:
         """Measure the model as it is now, and write and commit the step that made it so.
 
         Parameters
@@ -133,6 +136,10 @@ class Recording:
             Whether gradients, and the weights before the step, are known.
         probes, weights
             Whether the probe samples' tensors, and all weights, are kept too.
+
+        Returns
+        -------
+        What is wrong with the model and was not at an earlier step, as sentences.
         """
         layers, channels = self._measure(factor)
         if not gradients:
@@ -148,6 +155,15 @@ class Recording:
         if weights:
             self._writer.weights(step, self._all_weights())
         self._writer.step(scalars, metrics, layers, channels)
+        return self._alarming(layers, step, scalars["learning_rate"])
+
+    def _alarming(self, layers: NDArray[np.float32], step: int, rate: float) -> tuple[str, ...]:
+        """Say what has gone wrong, of each layer once for each kind of it."""
+        self._first = layers if self._first is None else self._first
+        found = examine(self._described.graph, np.stack([self._first, layers]), step, rate)
+        new = [alarm for alarm in found if (alarm.kind, alarm.layer) not in self._told]
+        self._told.update((alarm.kind, alarm.layer) for alarm in new)
+        return summaries(new, [node.id for node in self._described.graph])
 
     def finish(self) -> None:
         """Say that nothing more will come."""

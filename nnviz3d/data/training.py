@@ -23,17 +23,21 @@ STATISTICS = (
     "std",
     "zeros",
     "saturated",
+    "dead",
     "nonfinite_activations",
     "nonfinite_gradients",
     "nonfinite_weights",
+    "nonfinite_before",
 )
 """What is measured of each layer at each recorded step, in the order of the last axis of `Training.series`.
 
 `gradient_norm`: Euclidean norm of the gradient of the batch's loss by all trainable numbers of the layer together,
 unscaled and before clipping. `weight_norm`: theirs, after the step. `update_ratio`: |after - before| / |before|; infinite
 for a layer that was all zeros. `mean`, `std`: of the finite numbers that its first output held for the probe samples after
-the step. `zeros`, `saturated`: shares of all those numbers, 0 to 1. `nonfinite_...`: how many are NaN or infinite.
-NaN where there is nothing to measure: a layer without weights, a ReLU's saturation, a training without probe samples.
+the step. `zeros`, `saturated`: shares of all those numbers, 0 to 1. `dead`: share of the units, neurons or channels, that
+give 0 everywhere for every probe sample, where the activation function is flat there. `nonfinite_...`: how many are NaN or
+infinite; `nonfinite_before` are weights before the step, which tells who began when a step later all are. NaN where there
+is nothing to measure: a layer without weights, a ReLU's saturation, a training without probe samples.
 """
 
 SCALARS = ("step", "epoch", "loss", "learning_rate")

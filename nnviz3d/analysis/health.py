@@ -1,0 +1,299 @@
+"""What goes wrong in a training: named at the step at which it is seen, on the layer that it happens to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.training import STATISTICS, Training
+
+Kind = Literal["nonfinite", "exploding", "dead", "vanishing", "saturated", "update"]
+
+TITLES: Mapping[Kind, str] = {
+    "nonfinite": "NaN or infinite",
+    "exploding": "exploding gradient",
+    "dead": "dead units",
+    "vanishing": "vanishing gradient",
+    "saturated": "saturated units",
+    "update": "update ratio out of range",
+}
+"""Each kind of alarm in words, the gravest first."""
+
+VANISHING = 1e-5
+"""Share of the largest gradient norm of any layer, at the same step.
+
+Hochreiter (1991) and Glorot and Bengio (2010) say why gradients shrink from layer to layer. Under gradient descent such a
+layer needs 100,000 steps for the way that another one goes in one; layers of a sound network lie within a hundred.
+"""
+EXPLODING = 100.0
+"""Gradient norm in norms of all the network's weights together, taken at the first recorded step and as 1 at least.
+
+A gradient of this length overthrows the network at a learning rate of 0.01 (see Pascanu, Mikolov and Bengio, 2013).
+"""
+DEAD = 0.9
+"""Share of a layer's units that give 0 for every probe sample.
+
+Few samples leave many units of a sound network at rest, about 40 % of 64 neurons for 8 digits; nine out of ten they do not.
+"""
+SATURATED = 0.9
+"""Share of a hidden layer's numbers where its activation function is flat. An output may be as sure as it likes."""
+LARGEST_UPDATE = 0.1
+"""|after - before| / |before| of a layer's weights: a hundred times the 1e-3 that Karpathy's rule of thumb (CS231n) wants.
+
+At its first step Adam with its usual rate changes a layer of small weights by up to a twentieth of them.
+"""
+LEAST_UPDATE = 1e-7
+"""The same: about what float32 can resolve. Only where it was below this from the first recorded step on, because the
+updates of a network that has learnt its task may become as small as they like."""
+
+_AT = {name: i for i, name in enumerate(STATISTICS)}
+_NONFINITE = {
+    "nonfinite_before": "of its weights, already before the step",
+    "nonfinite_activations": "of its activations for the probe samples",
+    "nonfinite_gradients": "of the gradients by its weights",
+    "nonfinite_weights": "of its weights, after the step",
+}
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Something that is wrong with a layer.
+
+    Attributes
+    ----------
+    layer
+        Node id.
+    step
+        The recorded step at which it is so.
+    figure, threshold
+        What was measured, and where the alarm begins.
+    sentence
+        All of it in words.
+    """
+
+    kind: Kind
+    layer: str
+    step: int
+    figure: float
+    threshold: float
+    sentence: str
+
+    @property
+    def title(self) -> str:
+        """The kind in words."""
+        return TITLES[self.kind]
+
+
+def alarms(training: Training, graph: ModelGraph, at: int = -1) -> tuple[Alarm, ...]:
+    """Name what is wrong after a recorded step.
+
+    Parameters
+    ----------
+    training
+        What was recorded.
+    graph
+        Of the model that it is of.
+    at
+        Which of the recorded steps, 0 to S - 1; from the last one back if negative.
+
+    Returns
+    -------
+    Alarms, at most one of each kind for a layer: the gravest kind first, and of one kind the worst layer first, but for
+    numbers that are not finite the layer that they came from, as far as the record tells.
+    """
+    if not len(training):
+        return ()
+    end = range(len(training))[at] + 1
+    # A record of an earlier version may lack a statistic; what nobody measured raises no alarm.
+    series = np.full((end, len(training.layers), len(STATISTICS)), np.nan, np.float32)
+    for name in set(training.statistics) & set(STATISTICS):
+        series[:, :, _AT[name]] = training.statistic(name)[:end]
+    return examine(graph, series, int(training.steps[end - 1]), float(training.learning_rate[end - 1]))
+
+
+def examine(graph: ModelGraph, series: NDArray[np.float32], step: int, rate: float = np.nan) -> tuple[Alarm, ...]:
+    """Name what is wrong, from the numbers themselves.
+
+    Parameters
+    ----------
+    series
+        ``(S, L, K)``, as `Training.series`: of the first recorded step, perhaps of others, and of the one in question.
+    step
+        Its number.
+    rate
+        The learning rate it was made with; NaN if unknown.
+    """
+    return tuple(_Examination(graph, series, step, rate).alarms())
+
+
+def summaries(found: Iterable[Alarm], layers: Sequence[str]) -> tuple[str, ...]:
+    """Say of each kind in one sentence which layers it concerns, and all that is known of the worst one.
+
+    Parameters
+    ----------
+    found
+        Alarms as they are given here.
+    layers
+        All node ids in their order.
+    """
+    order = {layer: i for i, layer in enumerate(layers)}
+    sentences = []
+    for kind, group in groupby(found, key=lambda alarm: alarm.kind):
+        alike = list(group)
+        if len(alike) == 1:
+            sentences.append(alike[0].sentence)
+            continue
+        names = sorted((alarm.layer for alarm in alike), key=order.__getitem__)
+        listed = f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} … {names[-1]}"
+        first = "first" if kind == "nonfinite" else "worst"
+        title = TITLES[kind][0].upper() + TITLES[kind][1:]
+        sentences.append(f"{title} in {len(names)} layers, {listed}; {first}: {alike[0].sentence}")
+    return tuple(sentences)
+
+
+class _Examination:
+    """The rules, one a method, over the numbers of one step."""
+
+    def __init__(self, graph: ModelGraph, series: NDArray[np.float32], step: int, rate: float) -> None:
+        self._graph = graph
+        self._layers = [node.id for node in graph]
+        self._series = series
+        self._step = step
+        self._rate = rate
+        self._broken: NDArray[np.bool_] = np.any(self._counts() > 0, axis=-1)
+
+    def alarms(self) -> list[Alarm]:
+        nonfinite, exploding, dead = self._nonfinite(), self._exploding(), self._dead()
+        # Beside gradients without bounds all others are small.
+        vanishing = [] if nonfinite or exploding else self._vanishing(dead)
+        return [*nonfinite, *exploding, *dead, *vanishing, *self._saturated(), *self._update(vanishing)]
+
+    def _now(self, name: str) -> NDArray[np.float64]:
+        """Return a statistic of all layers, ``(L,)``."""
+        return self._series[-1, :, _AT[name]].astype(np.float64)
+
+    def _first(self, name: str) -> NDArray[np.float64]:
+        return self._series[0, :, _AT[name]].astype(np.float64)
+
+    def _counts(self) -> NDArray[Any]:
+        return np.nan_to_num(self._series[:, :, [_AT[name] for name in _NONFINITE]])
+
+    def _alarm(self, kind: Kind, i: int, figure: float, threshold: float, words: str) -> Alarm:
+        sentence = f"{self._layers[i]}: {TITLES[kind]} at step {self._step}: {words}."
+        return Alarm(kind, self._layers[i], self._step, float(figure), float(threshold), sentence)
+
+    def _nonfinite(self) -> list[Alarm]:
+        if not self._broken[-1].any():
+            return []
+        counts = self._counts()
+        began = self._broken.argmax(axis=0)
+        clean = [counts[began[i], i, 0] == 0 for i in range(len(self._layers))]
+        found = np.nonzero(self._broken[-1])[0]
+        alarms = []
+        for i in sorted(found.tolist(), key=lambda i: (began[i], clean[i], i)):
+            where = next(k for k, count in enumerate(counts[-1, i]) if count)
+            count, words = int(counts[-1, i, where]), list(_NONFINITE.values())[where]
+            alarms.append(self._alarm("nonfinite", i, count, 0, f"{count:,} {words} (alarm above 0)"))
+        return alarms
+
+    def _exploding(self) -> list[Alarm]:
+        weights = self._first("weight_norm")
+        norm = float(np.sqrt(np.sum(np.square(weights[np.isfinite(weights)]))))
+        threshold = EXPLODING * max(norm, 1.0)
+        gradients = self._now("gradient_norm")
+        return [
+            self._alarm(
+                "exploding",
+                i,
+                gradients[i],
+                threshold,
+                f"its norm is {gradients[i]:.3g} (alarm above {threshold:.3g}, {EXPLODING:g} times that of all weights)",
+            )
+            for i in _worst(gradients, gradients > threshold, largest=True)
+        ]
+
+    def _dead(self) -> list[Alarm]:
+        # TensorFlow's ReLU makes 0 of NaN, which is no rest.
+        shares = np.where(self._broken[-1], np.nan, self._now("dead"))
+        return [
+            self._alarm(
+                "dead", i, shares[i], DEAD, f"{shares[i]:.0%} give 0 for every probe sample (alarm from {DEAD:.0%})"
+            )
+            for i in _worst(shares, shares >= np.float32(DEAD), largest=True)
+        ]
+
+    def _vanishing(self, dead: Sequence[Alarm]) -> list[Alarm]:
+        norms = self._now("gradient_norm")
+        largest = np.nanmax(norms, initial=0.0)
+        if not largest:
+            return []  # there is nothing to learn from this batch
+        shares = norms / largest
+        behind = self._up_to({alarm.layer for alarm in dead})
+        explained = np.array([layer in behind for layer in self._layers]) & (norms == 0)
+        return [
+            self._alarm(
+                "vanishing",
+                i,
+                shares[i],
+                VANISHING,
+                f"its norm is {shares[i]:.3g} of the largest of all layers (alarm below {VANISHING:g})",
+            )
+            for i in _worst(shares, (shares < VANISHING) & ~explained, largest=False)
+        ]
+
+    def _saturated(self) -> list[Alarm]:
+        shares = self._now("saturated")
+        hidden = np.array([layer not in self._graph.outputs for layer in self._layers])
+        return [
+            self._alarm(
+                "saturated",
+                i,
+                shares[i],
+                SATURATED,
+                f"{shares[i]:.0%} of its numbers lie where its activation function is flat (alarm from {SATURATED:.0%})",
+            )
+            for i in _worst(shares, (shares >= np.float32(SATURATED)) & hidden, largest=True)
+        ]
+
+    def _update(self, vanishing: Sequence[Alarm]) -> list[Alarm]:
+        ratios, first = self._now("update_ratio"), self._first("update_ratio")
+        # What was all zeros at first has to change by more than it is.
+        large = (ratios > LARGEST_UPDATE) & ~np.isinf(first)
+        small = (ratios < LEAST_UPDATE) & (first < LEAST_UPDATE) & (self._now("gradient_norm") > 0)
+        told = {alarm.layer for alarm in vanishing}
+        small &= np.array([layer not in told for layer in self._layers]) & (self._rate != 0)
+        return [
+            *(
+                self._alarm("update", i, ratios[i], LARGEST_UPDATE, _updated(ratios[i], "above", LARGEST_UPDATE))
+                for i in _worst(ratios, large, largest=True)
+            ),
+            *(
+                self._alarm("update", i, ratios[i], LEAST_UPDATE, _updated(ratios[i], "below", LEAST_UPDATE))
+                for i in _worst(ratios, small, largest=False)
+            ),
+        ]
+
+    def _up_to(self, layers: set[str]) -> set[str]:
+        """Return these layers and all that lead to them."""
+        found = set(layers)
+        for node in reversed(self._graph.nodes):
+            if node.id in found:
+                found.update(self._graph.sources(node.id))
+        return found
+
+
+def _worst(figures: NDArray[np.float64], chosen: NDArray[np.bool_], *, largest: bool) -> list[int]:
+    """Return the chosen places, the worst first; of those alike in their order."""
+    places = np.nonzero(chosen)[0]
+    order = np.argsort(-figures[places] if largest else figures[places], kind="stable")
+    return [int(i) for i in places[order]]
+
+
+def _updated(ratio: float, side: str, threshold: float) -> str:
+    return f"its weights changed by {ratio:.3g} of their norm (alarm {side} {threshold:g})"

@@ -1,0 +1,136 @@
+"""Each rule of health, at its threshold and to both sides of it, by numbers written by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nnviz3d.analysis.health import Alarm, examine, summaries
+from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.training import STATISTICS
+from tests.support.graphs import chain
+
+NAMES = ("input", "first", "second", "third", "scores")
+GRAPH = chain([("input", "InputLayer", (8,)), *((name, "Dense", (6,)) for name in NAMES[1:])])
+
+
+def healthy(steps: int = 2) -> np.ndarray:
+    """Return what a sound network of four layers looks like: ``(steps, 5, K)``."""
+    row = dict.fromkeys(STATISTICS, 0.0)
+    row |= {"gradient_norm": 0.3, "weight_norm": 3.0, "update_ratio": 1e-3, "saturated": 0.2, "dead": 0.4}
+    series = np.tile(np.array([row[name] for name in STATISTICS], np.float32), (steps, len(NAMES), 1))
+    series[:, 0, :4] = np.nan
+    return series
+
+
+def seen(
+    changes: dict[tuple[str, str], float], *, before: dict[tuple[str, str], float] | None = None, rate: float = 0.1
+):
+    """Examine a sound network with some statistics changed at the last step, and others at the first."""
+    series = healthy()
+    for place, some in ((-1, changes), (0, before or {})):
+        for (layer, name), value in some.items():
+            series[place, NAMES.index(layer), STATISTICS.index(name)] = value
+    return examine(GRAPH, series, 7, rate)
+
+
+def named(found: tuple[Alarm, ...]) -> list[tuple[str, str]]:
+    return [(alarm.kind, alarm.layer) for alarm in found]
+
+
+def test_a_sound_network_raises_nothing():
+    assert seen({}) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "calm", "alarming", "kind"),
+    [
+        ("gradient_norm", 0.3e-5 * 1.01, 0.3e-5 * 0.99, "vanishing"),
+        ("gradient_norm", 599.0, 601.0, "exploding"),  # 100 x the norm of four layers of norm 3
+        ("dead", 0.89, 0.9, "dead"),
+        ("saturated", 0.89, 0.9, "saturated"),
+        ("update_ratio", 0.099, 0.101, "update"),
+        ("nonfinite_weights", 0, 1, "nonfinite"),
+        ("nonfinite_before", 0, 1, "nonfinite"),
+        ("nonfinite_gradients", 0, 1, "nonfinite"),
+        ("nonfinite_activations", 0, 1, "nonfinite"),
+    ],
+)
+def test_each_alarm_begins_at_its_threshold(name, calm, alarming, kind):
+    assert seen({("second", name): calm}) == ()
+    (found,) = seen({("second", name): alarming})
+    assert (found.kind, found.layer, found.step) == (kind, "second", 7)
+    assert found.figure == pytest.approx(alarming / (0.3 if kind == "vanishing" else 1), rel=1e-6)
+    for word in ("second", "step 7", f"{found.threshold:.3g}" if found.threshold != 0.9 else "90%"):
+        assert word in found.sentence
+
+
+def test_updates_are_too_small_only_if_they_always_were():
+    small = {("third", "update_ratio"): 1e-9}
+    assert seen(small) == (), "a network that has learnt its task"
+    assert named(seen(small, before=small)) == [("update", "third")]
+    assert seen(small, before=small, rate=0.0) == (), "a schedule that starts at 0"
+
+
+def test_what_began_as_zeros_may_change_by_more_than_it_is():
+    large = {("third", "update_ratio"): 1.0}
+    assert named(seen(large)) == [("update", "third")]
+    assert seen(large, before={("third", "update_ratio"): np.inf}) == ()
+
+
+def test_gradients_that_end_at_a_dead_layer_do_not_vanish_besides():
+    nothing = {(layer, "gradient_norm"): 0.0 for layer in ("first", "second")}
+    assert named(seen({**nothing, ("second", "dead"): 1.0})) == [("dead", "second")]
+    assert named(seen(nothing)) == [("vanishing", "first"), ("vanishing", "second")]
+    everything = {(layer, "gradient_norm"): 0.0 for layer in NAMES[1:]}
+    assert seen(everything) == (), "a batch from which there is nothing to learn"
+
+
+def test_beside_an_exploding_gradient_none_is_small():
+    assert named(seen({("scores", "gradient_norm"): 1e9})) == [("exploding", "scores")]
+
+
+def test_an_output_may_be_sure():
+    assert seen({("scores", "saturated"): 1.0}) == ()
+
+
+def test_where_nan_came_from_stays_first():
+    series = healthy(4)
+    at = {name: STATISTICS.index(name) for name in STATISTICS}
+    series[1, 2, at["nonfinite_before"]] = 1
+    series[1:, 1:, at["nonfinite_weights"]] = 48
+    series[2:, 1:, at["nonfinite_before"]] = 48
+    series[2:, 1:, at["dead"]] = 1.0
+    for end in (2, 3, 4):
+        found = examine(GRAPH, series[:end], end)
+        assert named(found) == [("nonfinite", layer) for layer in ("second", "first", "third", "scores")]
+    assert examine(GRAPH, series[:2], 2)[0].sentence == (
+        "second: NaN or infinite at step 2: 1 of its weights, already before the step (alarm above 0)."
+    )
+
+
+def test_nothing_measured_nothing_told():
+    assert examine(GRAPH, np.full((1, len(NAMES), len(STATISTICS)), np.nan, np.float32), 1) == ()
+
+
+def test_many_layers_are_one_sentence():
+    graph = long()
+    layers = [node.id for node in graph]
+    series = np.tile(healthy(1)[:, 1:2], (1, len(layers), 1))
+    series[0, :12, STATISTICS.index("gradient_norm")] = 1e-9 * (1 + np.arange(12))
+    found = examine(graph, series, 1)
+    assert summaries(found, layers) == (
+        "Vanishing gradient in 12 layers, layer_0 … layer_11; worst: layer_0: vanishing gradient at step 1: its norm is "
+        "3.33e-09 of the largest of all layers (alarm below 1e-05).",
+    )
+    assert summaries(found[:1], layers) == (found[0].sentence,)
+    pair = [replace(alarm, kind="dead") for alarm in found[:2]]
+    assert summaries([*pair, *found], layers)[0].startswith(
+        "Dead units in 2 layers, layer_0 and layer_1; worst: layer_0"
+    )
+
+
+def long() -> ModelGraph:
+    return chain([(f"layer_{i}", "Dense", (4,)) for i in range(20)])
