@@ -31,6 +31,8 @@ _NAMES = 0.085
 """Width of a class's name and score as a share of the scene's."""
 _FLATTER, _NARROWER = (1.2, 1.4, 2, 2.8, 4, 8, 16), (0.85, 0.72, 0.62, 0.53, 0.45, 0.38)
 """How much flatter a network may be laid out where something stands above it, or narrower where it stands on a side."""
+_BELOW_CURVE = replace(MARGINS, top=0.2)
+"""What is left free where a training's curve stands in a corner."""
 _MOMENTS = 4
 """Steps of a training that are kept ready to be drawn, besides the last."""
 _AS_WIDE = 0.94
@@ -261,7 +263,8 @@ class Scene:
     def _pose(self, frame: Keyframe, aspect: float) -> CameraPose:
         points = self._points(frame.target, "camera")
         if frame.distance is None:
-            return fit(points, frame.azimuth, frame.elevation, aspect=aspect, margins=MARGINS)
+            margins = MARGINS if self.timeline.training is None else _BELOW_CURVE
+            return fit(points, frame.azimuth, frame.elevation, aspect=aspect, margins=margins)
         low, high = points.min(axis=0), points.max(axis=0)
         center = (low + high) / 2
         eye = center + direction(frame.azimuth, frame.elevation) * float(np.linalg.norm(high - low)) * frame.distance

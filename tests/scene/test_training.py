@@ -15,6 +15,7 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.tour import make_tour
 from nnviz3d.scene.views.activations import GRADIENT
 from nnviz3d.scene.views.details import facts
 from tests.support.trainings import KEPT, STEPS, losses
@@ -240,3 +241,34 @@ def test_a_capture_without_training_is_shown_without_that_phase(small_capture):
 def test_kept_steps_are_those_that_were_written(recorded_capture):
     assert recorded_capture.training.probe_steps.tolist() == list(KEPT)
     assert recorded_capture.has_gradients()
+
+
+class TestFilm:
+    @pytest.mark.parametrize("seconds", [None, 12.0, 60.0])
+    def test_the_training_goes_by_at_the_end_seen_from_where_all_is_seen(self, scene, seconds):
+        film = make_tour(scene, 16 / 9, seconds=seconds)
+        assert seconds is None or film.seconds == pytest.approx(seconds)
+        taus = np.linspace(0, film.seconds, 400)
+        moments = np.array([film.at(tau)[0] for tau in taus])
+        assert np.all(np.diff(moments) >= -1e-9)
+        assert moments[0] == 0
+        assert moments[-1] == scene.duration
+        start = scene.timeline.training[0]
+        whole = scene.overview(aspect=16 / 9)
+        during = taus[moments >= start]
+        assert 0.2 * film.seconds < during[-1] - during[0]
+        for tau in during:
+            assert np.allclose(film.at(tau)[1].position, whole.position, atol=1e-3)
+        steps = [scene.step(moment, Selection()) for moment in moments]
+        assert list(dict.fromkeys(steps)) == list(STEPS)
+        assert steps[-8:] == [STEPS[-1]] * 8, "the last one stays a little"
+
+    def test_a_scene_without_backward_pass_has_one_too(self, recorded_capture):
+        views = [{"kind": "activations"}, {"kind": "training"}]
+        for reveal in (0.0, 2.0):
+            views[0] = {"kind": "activations", "reveal": {"duration": reveal}}
+            scene = Scene.build(parse_scene({"format": 1, "views": views}), recorded_capture)
+            film = make_tour(scene, 16 / 9)
+            moments = [film.at(tau)[0] for tau in np.linspace(0, film.seconds, 300)]
+            assert np.all(np.diff(moments) >= -1e-9)
+            assert moments[-1] == scene.duration

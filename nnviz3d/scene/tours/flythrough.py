@@ -54,6 +54,8 @@ _WATCH, _LEAST_WATCH = 4.5, 0.3
 """Seconds in which the forward pass is seen before the camera follows the backward one; its share of a short film."""
 _TURN_AT = 0.8
 """When, as a share of that, the forward pass is over."""
+_SETTLE, _LEAST_TRAINING = 2.4, 0.35
+"""Seconds between the passes and a training, and after it, together; the share of a short film that a training has."""
 _SPREAD = 0.3
 """Seconds over which going less deep is spread."""
 
@@ -115,8 +117,10 @@ def fly_through(scene: Scene, aspect: float, seconds: float | None = None) -> To
         By default what the number of layers and rows asks for, 10 to 30.
     """
     whole = Framing.of(scene.overview(aspect=aspect))
-    track, length = _planned(scene, whole, _shots(scene, whole, aspect), aspect, seconds, _moments)
-    return track.tour(length, loops=False)
+    trains = 0.0 if scene.timeline.backward is not None else _training(scene, seconds)
+    rest = None if seconds is None else seconds - trains
+    track, length = _planned(scene, whole, _shots(scene, whole, aspect), aspect, rest, _moments)
+    return _trained(scene, track, length, trains)
 
 
 def fly_back(scene: Scene, aspect: float, seconds: float | None = None) -> Tour:
@@ -129,13 +133,39 @@ def fly_back(scene: Scene, aspect: float, seconds: float | None = None) -> Tour:
     """
     whole = Framing.of(scene.overview(aspect=aspect))
     watch = _WATCH if seconds is None else min(_WATCH, _LEAST_WATCH * seconds)
-    rest = None if seconds is None else seconds - watch
+    trains = _training(scene, seconds)
+    rest = None if seconds is None else seconds - watch - trains
     track, length = _planned(scene, whole, _shots(scene, whole, aspect).reversed(), aspect, rest, _moments_back)
     n = max(2, round(watch * len(track.t) / length))
     line = scene.timeline
     forward = sum(line.forward)
     before = np.interp(np.linspace(0, 1, n, endpoint=False), [0, _TURN_AT, 1], [0, forward, track.t[0]])
-    return track.after(before).tour(length + watch, loops=False)
+    return _trained(scene, track.after(before), length + watch, trains)
+
+
+def _training(scene: Scene, seconds: float | None) -> float:
+    """Say how many seconds of a film a recorded training goes by; 0 if the scene shows none."""
+    line = scene.timeline
+    if line.training is None:
+        return 0.0
+    natural = line.training[1] + _SETTLE
+    return natural if seconds is None else min(natural, _LEAST_TRAINING * seconds)
+
+
+def _trained(scene: Scene, track: Track, length: float, trains: float) -> Tour:
+    """Let a training go by at the end of a film, seen from where the camera stands then."""
+    if trains <= 0:
+        return track.tour(length, loops=False)
+    n = max(2, round(trains * len(track.t) / length))
+    line = scene.timeline
+    begins = line.training[0] if line.training is not None else 0.0
+    settled = _SETTLE / (sum(line.training or (0.0, 0.0)) - begins + _SETTLE)
+    moments = np.interp(
+        np.linspace(0, 1, n),
+        [0, settled / 2, 1 - settled / 2, 1],
+        [track.t[-1], begins, scene.duration, scene.duration],
+    )
+    return track.then(moments).tour(length + trains, loops=False)
 
 
 _Moments = Callable[[Scene, Floats, Floats], Floats]
@@ -300,8 +330,9 @@ def _film(
 def _moments(scene: Scene, lit: Floats, tau: Floats) -> Floats:
     """Return the scene's time at which so many ranks are lit."""
     line = scene.timeline
-    start, duration = line.forward if line.forward[1] > 0 else (0.0, scene.duration)
-    end = scene.duration if line.backward is None else sum(line.forward)
+    still = scene.duration if line.training is None else 0.0
+    start, duration = line.forward if line.forward[1] > 0 else (0.0, still)
+    end = scene.duration if line.backward is None and line.training is None else sum(line.forward)
     return np.where(lit >= line.ranks, end, np.where(lit > 0, start + duration * lit / line.ranks, 0.0))
 
 
@@ -312,4 +343,5 @@ def _moments_back(scene: Scene, lit: Floats, tau: Floats) -> Floats:
     passed = tau[int(np.argmax(lit >= line.ranks))]
     after = (tau - passed) / (tau[-1] - passed)
     going = start + duration * lit / line.ranks
-    return np.where(lit >= line.ranks, start + duration + (scene.duration - start - duration) * after, going)
+    end = scene.duration if line.training is None else line.passed
+    return np.where(lit >= line.ranks, start + duration + (end - start - duration) * after, going)

@@ -61,6 +61,14 @@ class Track:
             *(np.concatenate([np.repeat(values[:1], len(t), axis=0), values]) for values in held),
         )
 
+    def then(self, t: Floats) -> Track:
+        """Let the camera at last stand where it ends, while the scene goes through the moments `t`, ``(m,)``."""
+        held = (self.target, self.distance, self.azimuth, self.elevation)
+        return Track(
+            np.concatenate([self.t, t]),
+            *(np.concatenate([values, np.repeat(values[-1:], len(t), axis=0)]) for values in held),
+        )
+
     def tour(self, seconds: float, *, loops: bool) -> Tour:
         """Make the film of it; between two samples everything goes evenly."""
         last = len(self.t) - 1
