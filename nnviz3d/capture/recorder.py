@@ -16,6 +16,7 @@ from nnviz3d.capture.recording import Recording
 from nnviz3d.capture.tap import Held, Tap
 from nnviz3d.data.writer import check_destination
 from nnviz3d.errors import ModelError, SampleError, UserError
+from nnviz3d.viewing.watching import Watching
 
 FIRST = 8
 """How many samples of the first batch are the probe samples where none are given."""
@@ -98,6 +99,33 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._own: dict[int, Held] = {}
         self._recording: Recording | None = None
         self._stopped = False
+        self._viewer: Watching | None = None
+
+    def show(self, *, scene: Path | str | None = None, port: int | None = None, open: bool = True) -> Watching:
+        """Look at the training in the browser while it goes on, from the first recorded step.
+
+        The viewer is a process of its own and leaves the training as it is. It prints its address, and closes with this
+        program; to go on looking then, end the program with ``.wait()`` of what this returns.
+
+        Parameters
+        ----------
+        scene
+            A scene file, or the name of a bundled scene.
+        port, open
+            As of ``nnviz3d serve``.
+
+        Returns
+        -------
+        Watching
+            Its `url` is the address once it answers.
+        """
+        if self._viewer is None:
+            more = ["--scene", str(scene)] if scene is not None else []
+            more += ["--port", str(port)] if port is not None else []
+            self._viewer = Watching([str(self.path.absolute()), *more, "--open" if open else "--no-open"])
+            if self._recording is not None:
+                self._viewer.begin()
+        return self._viewer
 
     def set_model(self, model: keras.Model) -> None:
         """Get ready to record this model; Keras calls it."""
@@ -254,6 +282,8 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
                 stacklevel=2,
             )
         self._last.update({what: self._step for what, is_due in due.items() if is_due})
+        if self._viewer is not None and self._recording is not None:
+            self._viewer.begin()
 
     def _remember(self, variables: Sequence[Any], *, before: bool) -> None:
         """Make room for variables, and copy what they are, if it is before an update that will be recorded."""

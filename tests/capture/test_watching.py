@@ -1,0 +1,69 @@
+"""The recorder opens a viewer of its own training, which changes nothing in it and ends with the program."""
+
+from __future__ import annotations
+
+import socket
+from functools import partial
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+
+from nnviz3d import TrainingRecorder
+from nnviz3d.data.capture import open_capture
+from nnviz3d.viewing.watching import Watching
+from tests.capture.test_recorder import build, compiled, fit, numbers
+from tests.support import waiting
+
+wait_until = partial(waiting.wait_until, patience=60.0, pause=0.05)
+
+
+def answers(url: str) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", urlsplit(url).port)) == 0
+
+
+def test_a_training_that_is_watched_is_the_same(tmp_path, capfd):
+    plain = compiled(build(built=False))
+    fit(plain)
+    recorder = TrainingRecorder(tmp_path / "run.zarr", every=2)
+    viewer = recorder.show(open=False, port=0)
+    assert recorder.show() is viewer
+    assert not viewer.running, "there is nothing to be looked at yet"
+    watched = compiled(build(built=False))
+    fit(watched, [recorder])
+    for mine, theirs in zip(numbers(plain), numbers(watched), strict=True):
+        assert np.array_equal(mine, theirs)
+    assert viewer.running
+    url = wait_until(lambda: viewer.url, "it answers")
+    with urlopen(url) as page:
+        assert page.status == 200
+    assert wait_until(lambda: capfd.readouterr().out, "the address is printed").strip() == url
+    viewer.close()
+    assert not viewer.running
+    assert not answers(url)
+    assert len(open_capture(tmp_path / "run.zarr").training) == 6
+
+
+def test_what_the_viewer_fails_of_is_said_and_costs_nothing_else(tmp_path, capfd):
+    recorder = TrainingRecorder(tmp_path / "run.zarr")
+    viewer = recorder.show(scene="nothing", open=False)
+    fit(compiled(build()), [recorder])
+    viewer.wait()
+    said = capfd.readouterr().err
+    assert "nnviz3d: There is no 'nothing': neither a file nor one of the bundled scenes" in said
+    assert "Traceback" not in said
+    assert viewer.url == ""
+    viewer.close()
+    assert len(open_capture(tmp_path / "run.zarr").training) == 2
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_without_a_step_nothing_is_opened(closed):
+    viewer = Watching(["nothing.zarr"])
+    if closed:
+        viewer.close()
+        viewer.begin()
+    viewer.wait()
+    assert not viewer.running

@@ -1,0 +1,67 @@
+"""Trainings that are recorded: by `fit`, watched while it goes on, and in a loop of one's own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.capture import open_capture
+from tests.examples.programs import EXAMPLES, run
+
+pytestmark = pytest.mark.tensorflow
+
+
+def test_a_loop_of_one_s_own(tmp_path: Path):
+    done = run(EXAMPLES / "custom_loop.py", "--steps", 400, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, *norms, last = done.stdout.splitlines()
+    said = re.fullmatch(r"21 of 400 steps recorded; loss ([\d.]+) → ([\d.]+)", first)
+    assert said is not None
+    assert float(said[2]) < float(said[1]) / 4, "it has learned"
+    assert [line.partition(":")[0] for line in norms] == ["hidden", "hidden_1", "scores"]
+    assert last == "To look at it: nnviz3d serve spirals.zarr"
+    capture = open_capture(tmp_path / "spirals.zarr")
+    assert capture.training.finished
+    assert capture.training.probe_steps.tolist() == capture.training.weight_steps.tolist() == [1, *range(20, 401, 20)]
+    read = capture.activations("scores").values.argmax(axis=1)
+    assert np.mean(read == capture.labels) > 0.8
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent otherwise there")
+def test_a_training_is_watched_until_ctrl_c(tmp_path: Path):
+    program = subprocess.Popen(
+        [sys.executable, EXAMPLES / "train_and_watch.py", "--epochs", "10000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "BROWSER": "true", "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+        # A shell that runs the tests in the background has had Ctrl-C ignored for all its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert program.stdout is not None
+    url = next(line.strip() for line in program.stdout if line.startswith("http://"))
+    before = len(open_capture(tmp_path / "training.zarr").training)
+    with urlopen(url) as page:
+        assert page.status == 200
+    assert "Epoch" in program.stdout.readline() + program.stdout.readline(), "the training goes on meanwhile"
+    os.killpg(program.pid, signal.SIGINT)
+    _, errors = program.communicate(timeout=60)
+    assert "KeyboardInterrupt" in errors
+    assert "nnviz3d:" not in errors
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.1", urlsplit(url).port)) != 0, "the viewer has gone with the program"
+    training = open_capture(tmp_path / "training.zarr").training
+    assert len(training) >= before > 0
+    assert len(training.probe_steps) == len(training)
