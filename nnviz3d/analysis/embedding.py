@@ -81,8 +81,8 @@ def embed(vectors: Floats, options: EmbeddingOptions, report: Tell = lambda done
     """
     count = len(vectors)
     perplexity = _check(vectors, options)
-    reduced, mean, basis = _reduce(vectors, options.seed)
-    first = _principal(reduced, reduced, options.dimensions)
+    reduced, mean, basis = reduce(vectors, options.seed)
+    first = principal(reduced, reduced, options.dimensions)
     settings: dict[str, object] = {
         "dimensions": int(vectors.shape[1]),
         "reduced": int(reduced.shape[1]),
@@ -95,7 +95,7 @@ def embed(vectors: Floats, options: EmbeddingOptions, report: Tell = lambda done
     else:
         settings |= {"perplexity": perplexity, "engine": options.engine}
         engine = _by_opentsne if options.engine == "opentsne" else _by_sklearn
-        points, way, divergence = engine(reduced, _start(first, options.seed), perplexity, options, report)
+        points, way, divergence = engine(reduced, start_of(first, options.seed), perplexity, options, report)
         way = np.concatenate([first[np.newaxis], way])
     quality, judged = judge(reduced, points, options.seed)
     if divergence is not None:
@@ -157,7 +157,7 @@ def place(embedding: Embedding, vectors: Floats) -> Floats:
     """
     known, reduced = embedding.vectors, _reduced(embedding, vectors)
     if embedding.method == "pca":
-        return _principal(known, reduced, embedding.points.shape[1])
+        return principal(known, reduced, embedding.points.shape[1])
     from openTSNE import TSNEEmbedding
     from openTSNE.affinity import PerplexityBasedNN
 
@@ -252,7 +252,7 @@ def _reduced(embedding: Embedding, vectors: Floats) -> Floats:
     return np.asarray((vectors - embedding.mean) @ embedding.basis, dtype=np.float32)
 
 
-def _reduce(vectors: Floats, seed: int) -> tuple[Floats, Floats, Floats]:
+def reduce(vectors: Floats, seed: int) -> tuple[Floats, Floats, Floats]:
     """Keep the `REDUCED` directions along which vectors differ most; also returns what is taken off, and the basis."""
     none = np.empty(0, dtype=np.float32)
     if vectors.shape[1] <= REDUCED:
@@ -265,7 +265,7 @@ def _reduce(vectors: Floats, seed: int) -> tuple[Floats, Floats, Floats]:
     return np.asarray((vectors - mean) @ basis, dtype=np.float32), mean, basis
 
 
-def _principal(known: Floats, vectors: Floats, dimensions: int) -> Floats:
+def principal(known: Floats, vectors: Floats, dimensions: int) -> Floats:
     """Lay vectors along the directions in which the known ones differ most; ones that do not exist are zero."""
     from sklearn.decomposition import PCA
 
@@ -275,7 +275,7 @@ def _principal(known: Floats, vectors: Floats, dimensions: int) -> Floats:
     return points
 
 
-def _start(first: Floats, seed: int) -> NDArray[np.float64]:
+def start_of(first: Floats, seed: int) -> NDArray[np.float64]:
     """Make of PCA's places where t-SNE starts: tiny, and no two alike."""
     start = first / np.std(first[:, 0]) * 1e-4
     return np.asarray(start + np.random.default_rng(seed).normal(0, 1e-6, first.shape), dtype=np.float64)

@@ -78,7 +78,7 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
         predictions = scores.argmax(axis=1)
         if _tells_probabilities(described, head):
             probabilities = scores.max(axis=1)
-    thumbnails = _thumbnails(samples)
+    thumbnails = thumbnails_of(samples)
     for node_id in nodes:
         vectors = np.concatenate(found.pop(node_id))
         key = key_of(vectors, options)
@@ -155,12 +155,30 @@ def _head(described: DescribedModel, classes: tuple[str, ...] | None) -> str | N
     return name if named or _tells_probabilities(described, name) else None
 
 
+def head_for(
+    described: DescribedModel, classes: tuple[str, ...] | None, labels: NDArray[np.int64] | None
+) -> tuple[str | None, bool]:
+    """Find the output whose largest number is the predicted class, if there is one; and whether it is a probability.
+
+    Parameters
+    ----------
+    labels
+        Classes of some samples, ``(N,)``: who has such has a model that tells them, if only by scores.
+    """
+    name = _head(described, classes)
+    vectors = [name for name in described.graph.outputs if len(described.graph.node(name).shape) == 1]
+    if name is None and labels is not None and len(labels) and len(vectors) == 1:
+        size = described.graph.node(vectors[0]).size or 0
+        name = vectors[0] if size > max(1, int(labels.max())) and labels.min() >= 0 else None
+    return name, name is not None and _tells_probabilities(described, name)
+
+
 def _tells_probabilities(described: DescribedModel, name: str) -> bool:
     node = described.graph.node(name)
     return node.activation == "softmax" or node.kind == "Softmax"
 
 
-def _thumbnails(samples: Samples) -> NDArray[np.uint8]:
+def thumbnails_of(samples: Samples) -> NDArray[np.uint8]:
     """Make small pictures of samples that are pictures: ``(M, h, w, 3)``, at most 28 pixels high."""
     shown = next(iter(samples.shown.values()), None)
     if shown is None:

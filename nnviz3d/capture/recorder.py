@@ -63,6 +63,11 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
     loss
         For loops of one's own: a function of targets and answers whose mean is differentiated by the probe samples'
         activations. By default what the model was compiled with.
+    embed
+        A layer by whose answers samples are placed as points, so that one sees classes part: ``dense``. What it answers
+        to them is recorded as often as the probe samples' tensors.
+    embed_samples
+        Those samples, ``(x, y)`` as `probes`, or ``(x, None)``: some hundred.
 
     Raises
     ------
@@ -80,6 +85,8 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         weights_every: int = 500,
         classes: Iterable[str] | None = None,
         loss: Loss | None = None,
+        embed: str | None = None,
+        embed_samples: tuple[Any, Any] | None = None,
     ) -> None:
         super().__init__()
         self.path = Path(path)
@@ -91,6 +98,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._take, self._given = _read_probes(probes)
         self._classes = tuple(map(str, classes)) if classes is not None else None
         self._loss = loss
+        self._embed = _read_embed(embed, embed_samples)
         self._step = 0
         self._epoch = 0
         self._due = False
@@ -258,7 +266,14 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         try:
             if self._recording is None:
                 self._recording = Recording(
-                    self.path, self.model, held, probes, tuple(metrics), classes=self._classes, loss=self._loss
+                    self.path,
+                    self.model,
+                    held,
+                    probes,
+                    tuple(metrics),
+                    classes=self._classes,
+                    loss=self._loss,
+                    embed=self._embed,
                 )
                 if probes is None and self._take:
                     warnings.warn(_NO_PROBES, stacklevel=2)
@@ -317,3 +332,13 @@ def _read_probes(probes: int | tuple[Any, Any] | None) -> tuple[int, tuple[Any, 
     if not isinstance(probes, tuple) or len(probes) != 2:
         raise SampleError("probes is a pair (x, y) of samples and targets, or how many of the first batch to take.")
     return 0, probes
+
+
+def _read_embed(layer: str | None, samples: tuple[Any, Any] | None) -> tuple[str, Any, Any] | None:
+    if layer is None and samples is None:
+        return None
+    if layer is None or not isinstance(samples, tuple) or len(samples) != 2:
+        raise SampleError(
+            "Points take a layer and samples: give TrainingRecorder embed='NAME OF A LAYER' and embed_samples=(x, y)."
+        )
+    return layer, *samples

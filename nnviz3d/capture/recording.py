@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nnviz3d.analysis.health import examine, summaries
 from nnviz3d.capture.activations import viewed
 from nnviz3d.capture.describe import DescribedModel, describe
+from nnviz3d.capture.embedded import EmbeddedProbe
 from nnviz3d.capture.graph import expected_inputs, open_model
 from nnviz3d.capture.measured import WeightMeasure
 from nnviz3d.capture.probe import Loss, Probe
@@ -23,7 +24,7 @@ from nnviz3d.capture.tap import Held
 from nnviz3d.capture.weights import named_variables
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.training import STATISTICS, Packing
-from nnviz3d.data.training_writer import TrainingWriter, announce_training
+from nnviz3d.data.training_writer import TrainingWriter, announce_embedded, announce_training
 from nnviz3d.data.writer import CaptureWriter
 from nnviz3d.errors import ModelError
 
@@ -47,6 +48,8 @@ class Recording:
         Names of the classes, if known.
     loss
         What is differentiated by the probe samples' activations.
+    embed
+        A layer, and the samples ``x, y`` whose answers by it are kept to be placed as points, if there are any.
 
     Attributes
     ----------
@@ -71,9 +74,11 @@ class Recording:
         *,
         classes: tuple[str, ...] | None = None,
         loss: Loss | None = None,
+        embed: tuple[str, Any, Any] | None = None,
     ) -> None:
         self._probe = None if probes is None else Probe(model, *probes, loss)
         self._described = self._probe.described if self._probe is not None else _without_samples(model)
+        self._embedded = None if embed is None else _embedded(model, *embed, classes)
         self._measure = WeightMeasure(self._described, held)
         self._weights = _weights(self._described)
         probe = self._probe
@@ -109,6 +114,8 @@ class Recording:
                 gradients=probe.gradients if probe is not None else Packing(),
                 weights=Packing(tuple((layer, name, tuple(v.shape)) for layer, name, v in self._weights)),
             )
+            if self._embedded is not None:
+                announce_embedded(writer, self._embedded.found)
         self._writer = TrainingWriter(path)
         self._first: NDArray[np.float32] | None = None
         self._told: set[tuple[str, str]] = set()
@@ -135,7 +142,7 @@ class Recording:
         gradients, ratios
             Whether gradients, and the weights before the step, are known.
         probes, weights
-            Whether the probe samples' tensors, and all weights, are kept too.
+            Whether the probe samples' tensors and the points' answers, and all weights, are kept too.
 
         Returns
         -------
@@ -152,6 +159,8 @@ class Recording:
             self._probe.statistics(layers)
             if probes:
                 self._writer.probe(step, *self._probe.tensors())
+        if probes and self._embedded is not None:
+            self._writer.embedded(step, *self._embedded())
         if weights:
             self._writer.weights(step, self._all_weights())
         self._writer.step(scalars, metrics, layers, channels)
@@ -172,6 +181,11 @@ class Recording:
     def _all_weights(self) -> NDArray[np.float32]:
         values = [viewed(tf.convert_to_tensor(variable)) for _, _, variable in self._weights]
         return np.concatenate([np.asarray(v, np.float32).reshape(-1) for v in values] or [np.empty(0, np.float32)])
+
+
+def _embedded(model: keras.Model, layer: str, x: Any, y: Any, classes: tuple[str, ...] | None) -> EmbeddedProbe:
+    count = len(np.asarray(keras.tree.flatten(x)[0]))
+    return EmbeddedProbe(model, layer, x, _labels(y, count), classes)
 
 
 def _without_samples(model: keras.Model) -> DescribedModel:

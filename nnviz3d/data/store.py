@@ -19,8 +19,13 @@ SERIES_BYTES = 2**20
 
 TRAINING = "training"
 """The group of all that was recorded of a training. Its attribute ``committed`` is written last."""
-TRAINING_PARTS = ("steps", "probes", "weights")
-"""What ``committed`` counts there: recorded steps; those with the probe samples' tensors; those with all weights."""
+TRAINING_PARTS = ("steps", "probes", "weights", "embedded")
+"""What ``committed`` counts there: recorded steps; those with the probe samples' tensors; those with all weights; those
+with what one layer answers to the samples that are placed as points."""
+EMBEDDED = f"{TRAINING}/embedded"
+"""The group of what is known of these samples before the first step."""
+COURSE = f"{EMBEDDED}/course"
+"""The group of where they stand as points, if that was written down."""
 
 
 def split_id(node_id: str) -> tuple[str, int]:

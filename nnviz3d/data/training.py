@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data import store
+from nnviz3d.data.embedded import Embedded
 from nnviz3d.data.stored import StoredArrays
 from nnviz3d.errors import CaptureError
 
@@ -143,7 +144,9 @@ class Training:
         path = store.TRAINING
         attributes = stored.attributes(path)
         try:
-            self._marks = {name: int(attributes["committed"][name]) for name in store.TRAINING_PARTS}
+            # Captures of earlier versions have no points.
+            committed = {"embedded": 0, **attributes["committed"]}
+            self._marks = {name: int(committed[name]) for name in store.TRAINING_PARTS}
             self.layers = tuple(map(str, attributes["layers"]))
             self.statistics = tuple(map(str, attributes["statistics"]))
             self.probes = int(attributes["probes"])
@@ -284,6 +287,12 @@ class Training:
             part: self._tensor("weights", self._weights, "weights", at, layer, part)
             for part in self._weights.parts(layer)
         }
+
+    @cached_property
+    def embedded(self) -> Embedded | None:
+        """What was kept of the samples that are placed as points; `None` if there are none."""
+        steps = self._numbers("embedded_steps", "embedded")
+        return Embedded(self._stored, steps) if self._stored.has_group(store.EMBEDDED) else None
 
     @cached_property
     def _scalars(self) -> NDArray[np.float64]:

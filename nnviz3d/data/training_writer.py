@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
 from nnviz3d.data import store
+from nnviz3d.data.embedded import EmbeddedSet
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.training import SCALARS, STATISTICS, Packing
 from nnviz3d.data.writer import CaptureWriter, as_stored
@@ -69,6 +70,14 @@ def announce_training(
     writer.group(store.TRAINING, attributes)
 
 
+def announce_embedded(writer: CaptureWriter, found: EmbeddedSet) -> None:
+    """Say, after `announce_training`, which samples are followed to be placed as points."""
+    attributes = {name: getattr(found, name) for name in ("layer", "width", "pooled", "predicts", "probable")}
+    writer.group(store.EMBEDDED, attributes | {"names": list(found.names)})
+    writer.whole(f"{store.EMBEDDED}/labels", found.labels)
+    writer.whole(f"{store.EMBEDDED}/thumbnails", found.thumbnails)
+
+
 class TrainingWriter:
     """Adds steps to a capture that is in place, and in which `announce_training` has said what they are.
 
@@ -106,6 +115,21 @@ class TrainingWriter:
         self._append("weight_steps", np.array([step]))
         self._append("weights", values)
         self._counts["weights"] += 1
+
+    def embedded(
+        self,
+        step: int,
+        vectors: NDArray[np.float32],
+        predictions: NDArray[np.int64],
+        probabilities: NDArray[np.float32],
+    ) -> None:
+        """Write what an `EmbeddedSet` gets after a step, ``(M, D)`` and ``(M,)``, or none. Committed with the next step."""
+        self._append("embedded_steps", np.array([step]))
+        self._append("embedded_vectors", vectors.reshape(-1))
+        for name, row in (("embedded_predictions", predictions), ("embedded_probabilities", probabilities)):
+            if len(row):
+                self._append(name, row)
+        self._counts["embedded"] += 1
 
     def step(
         self,

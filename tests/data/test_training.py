@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from nnviz3d.data.capture import open_capture
+from nnviz3d.data.embedded import Course, EmbeddedSet, write_course
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.training import STATISTICS, Packing
-from nnviz3d.data.training_writer import TrainingWriter, announce_training
+from nnviz3d.data.training_writer import TrainingWriter, announce_embedded, announce_training
 from nnviz3d.data.writer import CaptureWriter
 from nnviz3d.errors import CaptureError
 from tests.support import captures
@@ -25,7 +26,7 @@ ACTIVATIONS = Packing(tuple((node.id, "0", (2, *node.shape)) for node in GRAPH))
 WEIGHTS = Packing((("conv", "kernel", (3, 3, 1, 4)), ("conv", "bias", (4,))))
 
 
-def begin(path, probes=2):
+def begin(path, probes=2, embedded=None):
     provenance = Provenance("hand", samples=tuple(f"probe {i}" for i in range(probes)))
     with CaptureWriter(path, graph=GRAPH, provenance=provenance, samples=probes, growing=True) as writer:
         writer.commit(probes)
@@ -39,6 +40,8 @@ def begin(path, probes=2):
             gradients=ACTIVATIONS,
             weights=WEIGHTS,
         )
+        if embedded is not None:
+            announce_embedded(writer, embedded)
     return TrainingWriter(path)
 
 
@@ -99,6 +102,44 @@ def test_it_is_read_as_it_was_written(tmp_path):
         capture.activation("conv", 2)
 
 
+def test_what_samples_answer_is_read_with_the_step_that_commits_it(tmp_path):
+    path = tmp_path / "run.zarr"
+    known = EmbeddedSet(
+        layer="dense",
+        width=3,
+        pooled=False,
+        names=("a", "b"),
+        labels=np.array([4, 2]),
+        thumbnails=np.zeros((2, 1, 1, 3), np.uint8),
+        predicts=True,
+        probable=False,
+    )
+    writer = begin(path, embedded=known)
+    assert open_capture(path).training.embedded.steps.shape == (0,)
+    vectors = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    for k, step in enumerate((1, 10)):
+        writer.embedded(step, vectors[k], np.array([k, 4]), np.empty(0, np.float32))
+        assert len(open_capture(path).training.embedded) == k, "it is committed with its step"
+        add(writer, step)
+    writer.finish()
+    embedded = open_capture(path).training.embedded
+    assert embedded.steps.tolist() == [1, 10]
+    assert np.array_equal(embedded.vectors(0), vectors[0])
+    assert np.array_equal(embedded.vectors(), vectors[1])
+    assert embedded.predictions(1).tolist() == [1, 4]
+    assert embedded.probabilities().shape == (0,)
+    assert (embedded.set.layer, embedded.set.names, embedded.set.labels.tolist()) == ("dense", ("a", "b"), [4, 2])
+    with pytest.raises(CaptureError, match="2 were kept"):
+        embedded.vectors(2)
+    assert embedded.course is None
+    course = Course(np.ones((2, 2, 3), np.float32), ({"kl": 0.5}, {}), {"seed": 1}, ("x", "y"))
+    write_course(path, course)
+    read = open_capture(path).training.embedded.course
+    assert np.array_equal(read.points, course.points)
+    assert (read.quality, read.settings, read.keys) == (course.quality, course.settings, course.keys)
+    assert open_capture(path).complete
+
+
 def test_nothing_is_there_before_the_first_step(tmp_path):
     begin(tmp_path / "run.zarr", probes=0)
     capture = open_capture(tmp_path / "run.zarr")
@@ -110,6 +151,7 @@ def test_nothing_is_there_before_the_first_step(tmp_path):
     assert training.loss.shape == training.steps.shape == training.probe_steps.shape == (0,)
     assert not training.has_activation("conv")
     assert training.weights("conv") == {}
+    assert training.embedded is None
 
 
 def test_a_capture_without_training_has_none(small_capture):
