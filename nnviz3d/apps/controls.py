@@ -16,7 +16,16 @@ from nnviz3d.apps.turntable import Turntable
 from nnviz3d.render.window import Event
 from nnviz3d.scene.camera import CameraPose, Margins, fit
 from nnviz3d.scene.primitives import KeyRow, Panel, TextRow
-from nnviz3d.scene.selection import CellPick, ChannelPick, EdgePick, KernelPick, LayerPick, LinkPick, ScorePick
+from nnviz3d.scene.selection import (
+    CellPick,
+    ChannelPick,
+    EdgePick,
+    HistoryPick,
+    KernelPick,
+    LayerPick,
+    LinkPick,
+    ScorePick,
+)
 from nnviz3d.scene.views.channels import unfolds
 
 _DOUBLE = 0.4
@@ -221,7 +230,7 @@ class Controls:
                 return layer
             case CellPick(layer=layer) | LayerPick(layer=layer) | EdgePick(target=layer) | ScorePick(layer=layer):
                 return layer
-            case KernelPick(layer=layer):
+            case KernelPick(layer=layer) | HistoryPick(layer=layer):
                 return layer
         return None
 

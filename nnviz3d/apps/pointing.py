@@ -12,6 +12,7 @@ from nnviz3d.render.picking import (
     LineHit,
     PixelHit,
     PointHit,
+    RidgeHit,
     TileHit,
     UnitHit,
     nearest_box,
@@ -21,7 +22,8 @@ from nnviz3d.scene.cells import grid_for
 from nnviz3d.scene.kernels import filter_of, kernel_of
 from nnviz3d.scene.neurons import neurons_at
 from nnviz3d.scene.newcomers import newcomer_of
-from nnviz3d.scene.selection import CellPick, ChannelPick, EdgePick, LayerPick, LinkPick, Pick, PointPick
+from nnviz3d.scene.ridges import history, statistic_of
+from nnviz3d.scene.selection import CellPick, ChannelPick, EdgePick, HistoryPick, LayerPick, LinkPick, Pick, PointPick
 from nnviz3d.scene.sheets import Sheet, hang
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.views.activations import GRADIENT
@@ -91,6 +93,8 @@ def _meant(stage: Stage, hit: Hit) -> Pick | None:
             if not hit.tiles.maps:
                 return LayerPick(hit.tiles.name)
             return CellPick(hit.tiles.name, (hit.row, hit.column, int(hit.tiles.channels[hit.number])))
+        case RidgeHit():
+            return _figure(stage, hit)
         case BoxHit():
             return LayerPick(hit.name)
         case PointHit() if (newcomer := newcomer_of(hit.name)) is not None:
@@ -116,6 +120,15 @@ def _on_map(stage: Stage, layer: str, hit: CellHit | PixelHit) -> Pick | None:
         return None if index is None else CellPick(layer, index[:-1])
     place = (hit.row * shape[-3] // hit.shape[0], hit.column * shape[-2] // hit.shape[1])
     return CellPick(layer, (*place, 0) if shape[-1] == 1 else place)
+
+
+def _figure(stage: Stage, hit: RidgeHit) -> HistoryPick | None:
+    """Return the figure that a column of a ridge stands for: its first that is not finite, or its greatest."""
+    statistic, training = statistic_of(hit.ridges.name), stage.capture.training
+    found = None if statistic is None or training is None else history(training, stage.graph, statistic)
+    if found is None:
+        return None
+    return HistoryPick(found.layers[hit.ridge], found.statistic, int(found.telling[hit.ridge, hit.column]))
 
 
 def _edge(stage: Stage, hit: LineHit) -> EdgePick | LinkPick | None:

@@ -25,7 +25,7 @@ _EDGES = [(a, b) for a in range(8) for b in range(a + 1, 8) if (a ^ b).bit_count
 _FACES = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
 
 
-def _mesh(points: NDArray[np.float32], cells: NDArray[np.int64], *, lines: bool) -> vtkPolyData:
+def mesh(points: NDArray[np.float32], cells: NDArray[np.int64], *, lines: bool) -> vtkPolyData:
     """Make a mesh of equally long cells: ``points (n, 3)``, ``cells (m, k)`` indices."""
     data = vtkPolyData()
     where = vtkPoints()
@@ -46,17 +46,18 @@ def cell_array(cells: NDArray[np.int64]) -> vtkCellArray:
 
 def _color_cells(data: vtkPolyData, colors: NDArray[np.floating]) -> None:
     """Give each cell a colour, ``(m, 4)`` in [0, 1]."""
-    data.GetCellData().SetScalars(_rgba(colors))
+    data.GetCellData().SetScalars(rgba(colors))
 
 
-def _rgba(colors: NDArray[np.floating]) -> vtkUnsignedCharArray:
+def rgba(colors: NDArray[np.floating]) -> vtkUnsignedCharArray:
+    """Turn colours, ``(m, 4)`` in [0, 1], into VTK's."""
     pixels = np.ascontiguousarray(np.clip(colors, 0, 1) * 255 + 0.5, dtype=np.uint8)
-    rgba: vtkUnsignedCharArray = numpy_to_vtk(pixels, deep=True)
-    rgba.SetName("colors")
-    return rgba
+    found: vtkUnsignedCharArray = numpy_to_vtk(pixels, deep=True)
+    found.SetName("colors")
+    return found
 
 
-class _Mesh:
+class Mesh:
     """An actor with coloured cells."""
 
     def __init__(self, renderer: vtkRenderer) -> None:
@@ -71,10 +72,11 @@ class _Mesh:
         renderer.AddActor(self.actor)
 
     def remove(self) -> None:
+        """Take it out of the picture."""
         self._renderer.RemoveActor(self.actor)
 
 
-class LinesActor(_Mesh):
+class LinesActor(Mesh):
     """Draws `Lines`."""
 
     def __init__(self, renderer: vtkRenderer, lines: Lines, scale: float) -> None:
@@ -90,10 +92,10 @@ class LinesActor(_Mesh):
         """Draw these lines from now on."""
         if self._points is not lines.points:
             n, p, _ = lines.points.shape
-            self.mapper.SetInputData(_mesh(lines.points.reshape(-1, 3), np.arange(n * p).reshape(n, p), lines=True))
+            self.mapper.SetInputData(mesh(lines.points.reshape(-1, 3), np.arange(n * p).reshape(n, p), lines=True))
         if self._points is not lines.points or self._colors is not lines.colors:
             colors = np.repeat(lines.colors, lines.points.shape[1], axis=0)
-            self.mapper.GetInput().GetPointData().SetScalars(_rgba(colors))
+            self.mapper.GetInput().GetPointData().SetScalars(rgba(colors))
         self._points, self._colors = lines.points, lines.colors
         self.actor.GetProperty().SetLineWidth(lines.width * scale)
         self.actor.GetProperty().SetOpacity(lines.opacity)
@@ -104,7 +106,7 @@ class BoxesActor:
     """Draws all `Box`es: the frames as one mesh of lines, the bodies as one mesh of faces."""
 
     def __init__(self, renderer: vtkRenderer, boxes: Sequence[Box], scale: float) -> None:
-        self._frames, self._bodies = _Mesh(renderer), _Mesh(renderer)
+        self._frames, self._bodies = Mesh(renderer), Mesh(renderer)
         self._frames.actor.ForceTranslucentOn()
         self._bodies.actor.ForceOpaqueOn()
         surface = self._bodies.actor.GetProperty()
@@ -123,11 +125,11 @@ class BoxesActor:
         self._boxes = boxes
         points = np.concatenate([np.array(b.origin) + _CORNERS * np.array(b.size) for b in boxes]).astype(np.float32)
         first = np.arange(len(boxes))[:, np.newaxis, np.newaxis] * 8
-        edges = _mesh(points, (np.array(_EDGES) + first).reshape(-1, 2), lines=True)
+        edges = mesh(points, (np.array(_EDGES) + first).reshape(-1, 2), lines=True)
         _color_cells(edges, np.repeat([[*_edge_color(b), b.edge] for b in boxes], 12, axis=0))
         self._frames.mapper.SetInputData(edges)
         solid = [i for i, b in enumerate(boxes) if b.fill > 0]
-        faces = _mesh(points, (np.array(_FACES) + first[solid]).reshape(-1, 4), lines=False)
+        faces = mesh(points, (np.array(_FACES) + first[solid]).reshape(-1, 4), lines=False)
         if solid:
             # Opaque bodies: the fill is how far they stand out from the ground, so that the order never matters.
             _color_cells(
@@ -188,7 +190,7 @@ class ImageActor:
 
 
 def _quad(points: NDArray[np.float32]) -> vtkPolyData:
-    data = _mesh(points, np.array([[0, 1, 2, 3]]), lines=False)
+    data = mesh(points, np.array([[0, 1, 2, 3]]), lines=False)
     coordinates = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float32)
     data.GetPointData().SetTCoords(numpy_to_vtk(coordinates, deep=True))
     return data

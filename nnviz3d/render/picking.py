@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.scene.camera import CameraPose
-from nnviz3d.scene.primitives import Box, DrawList, Image, Lines, Points, Tiles, Voxels
+from nnviz3d.scene.primitives import Box, DrawList, Image, Lines, Points, Ridges, Tiles, Voxels
 
 GAP_SHARE = 0.07
 """Share of a cube's shortest side that stays free on each side of it."""
@@ -25,6 +25,8 @@ _SMALLEST_SCALE = 0.6
 """How small balls become in a small picture, beside those in one 720 pixels high; the renderer's own limit."""
 _SAME = 1.0
 """Pixels: of lines that are as near as that the one on top is meant."""
+_EDGE = 2.0
+"""Pixels above a ridge that still belong to its upper edge."""
 _FAINTEST = 0.02
 """Opacity of a line that is not seen."""
 _EYE = 1e-6
@@ -90,7 +92,16 @@ class UnitHit:
     unit: int | None
 
 
-Solid = CellHit | PixelHit | TileHit | BoxHit
+@dataclass(frozen=True, eq=False)
+class RidgeHit:
+    """A column of a ridge, by their numbers."""
+
+    ridges: Ridges
+    ridge: int
+    column: int
+
+
+Solid = CellHit | PixelHit | TileHit | BoxHit | RidgeHit
 Hit = Solid | LineHit | PointHit | UnitHit
 Floats = NDArray[np.float64]
 
@@ -301,6 +312,10 @@ def _surfaces(what: DrawList, eye: Eye, ray: Floats) -> Iterator[tuple[Solid, fl
             tile = _tile(primitive, eye, ray)
             if tile is not None:
                 yield tile
+        elif isinstance(primitive, Ridges):
+            ridge = _ridge(primitive, eye, ray)
+            if ridge is not None:
+                yield ridge
         elif isinstance(primitive, Box) and primitive.fill > 0:
             low = np.array(primitive.origin)
             enter, leave = _between(low, low + np.array(primitive.size), eye.position, ray)
@@ -324,6 +339,30 @@ def _tile(tiles: Tiles, eye: Eye, ray: Floats) -> tuple[TileHit, float] | None:
     k = int(hit[away[hit].argmin()])
     rows, columns = tiles.pixels.shape[1:3]
     return TileHit(tiles, k, int((1 - rise[k]) * rows), int(across[k] * columns)), float(away[k])
+
+
+def _ridge(ridges: Ridges, eye: Eye, ray: Floats) -> tuple[RidgeHit, float] | None:
+    """Return the first ridge that a ray meets, the column that is nearest there, and at which distance."""
+    if not ray[2] or not ridges.heights.size:
+        return None
+    away = (ridges.feet[:, 2].astype(np.float64) - eye.position[2]) / ray[2]
+    place = eye.position + ray * away[:, np.newaxis] - ridges.feet
+    x, edge = place[:, 0], _EDGE * eye.pixel * away
+    along, tops = ridges.along.astype(np.float64), ridges.heights[:, :, 1].astype(np.float64)
+    row, nearest = np.arange(len(place)), np.abs(place[:, :1] - along).argmin(axis=1)
+    # The upper edge is drawn however low a ridge is, and is as wide at its ends.
+    half = np.where(ridges.alone[row, nearest], np.maximum(ridges.bar / 2, edge), edge)
+    top = np.where(np.abs(x - along[nearest]) <= half, tops[row, nearest], np.nan)
+    if len(along) > 1:
+        left = np.clip(np.searchsorted(along, x, side="right") - 1, 0, len(along) - 2)
+        share = (x - along[left]) / (along[left + 1] - along[left])
+        within = ridges.joined[row, left] & (share >= 0) & (share <= 1)
+        top = np.where(within, tops[row, left] * (1 - share) + tops[row, left + 1] * share, top)
+    hit = np.flatnonzero((away > 0) & (place[:, 1] >= -edge) & (place[:, 1] <= top + edge))
+    if not len(hit):
+        return None
+    k = int(hit[away[hit].argmin()])
+    return RidgeHit(ridges, k, int(nearest[k])), float(away[k])
 
 
 def _line(what: DrawList, eye: Eye, at: tuple[float, float], behind: tuple[Solid, float] | None) -> LineHit | None:

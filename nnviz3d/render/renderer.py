@@ -19,12 +19,26 @@ from nnviz3d.render.builders import BoxesActor, ImageActor, LinesActor, image_da
 from nnviz3d.render.callouts import board_places, callout_places
 from nnviz3d.render.labelling import Rect, outlines, place_labels
 from nnviz3d.render.points import PointsActor
+from nnviz3d.render.ridges import RidgesActor
 from nnviz3d.render.sprites import Spot, SpritesActor
 from nnviz3d.render.text import label_sprite, panel_sprite
 from nnviz3d.render.tiles import TilesActor
 from nnviz3d.render.voxels import VoxelActor, pack
 from nnviz3d.scene.camera import CameraPose
-from nnviz3d.scene.primitives import Box, Callout, DrawList, Image, Label, Labels, Lines, Panel, Points, Tiles, Voxels
+from nnviz3d.scene.primitives import (
+    Box,
+    Callout,
+    DrawList,
+    Image,
+    Label,
+    Labels,
+    Lines,
+    Panel,
+    Points,
+    Ridges,
+    Tiles,
+    Voxels,
+)
 
 _CORES = os.cpu_count() or 1
 _REFERENCE = (1280, 720)
@@ -47,6 +61,7 @@ _DRAWN: dict[type, Callable[[vtkRenderer, Any, float], _Drawn]] = {
     Lines: LinesActor,
     Tiles: TilesActor,
     Points: PointsActor,
+    Ridges: RidgesActor,
 }
 
 

@@ -218,6 +218,44 @@ class Lines:
 
 
 @dataclass(frozen=True, eq=False)
+class Ridges:
+    """Upright bands that face +z, one behind the other: what a number of each did over a common axis.
+
+    Attributes
+    ----------
+    feet
+        ``(n, 3)`` float32: world coordinates from which each band's columns are counted.
+    along
+        ``(m,)`` float32: where the columns stand, in world units to the right of the feet, rising.
+    heights
+        ``(n, m, 2)`` float32: the least and the greatest height of each column; NaN where there is none.
+    colors
+        ``(n, m, 2, 3)`` float32: at those heights.
+    joined
+        ``(n, m - 1)`` bool: whether a column and the next one are two ends of one stretch. One that is joined to none
+        stands alone, as a bar.
+    bar
+        World width of such a bar.
+    """
+
+    name: str
+    feet: NDArray[np.float32]
+    along: NDArray[np.float32]
+    heights: NDArray[np.float32]
+    colors: NDArray[np.float32]
+    joined: NDArray[np.bool_]
+    bar: float
+
+    @property
+    def alone(self) -> NDArray[np.bool_]:
+        """Which columns stand alone, ``(n, m)``."""
+        tied = np.zeros(self.heights.shape[:2], dtype=bool)
+        tied[:, :-1] |= self.joined
+        tied[:, 1:] |= self.joined
+        return np.asarray(~tied & np.isfinite(self.heights[:, :, 1]))
+
+
+@dataclass(frozen=True, eq=False)
 class Box:
     """A thin frame, or a solid box with softly drawn edges.
 
@@ -402,7 +440,7 @@ class Callout:
     path: NDArray[np.float32]
 
 
-Primitive = Voxels | Image | Tiles | Points | Lines | Box | Labels | Panel | Callout
+Primitive = Voxels | Image | Tiles | Points | Lines | Ridges | Box | Labels | Panel | Callout
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,22 @@ class KernelPick:
     index: tuple[int, ...]
 
 
-Pick = ScorePick | CellPick | EdgePick | LayerPick | PointPick | KernelPick | ChannelPick | LinkPick
+@dataclass(frozen=True)
+class HistoryPick:
+    """A figure of a layer at a recorded step of a training.
+
+    Attributes
+    ----------
+    statistic
+        One of `nnviz3d.data.training.STATISTICS`.
+    """
+
+    layer: str
+    statistic: str
+    step: int
+
+
+Pick = HistoryPick | ScorePick | CellPick | EdgePick | LayerPick | PointPick | KernelPick | ChannelPick | LinkPick
 
 
 @dataclass(frozen=True)

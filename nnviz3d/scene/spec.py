@@ -18,6 +18,7 @@ from nnviz3d.scene.view_specs import (
     Backward,
     ConnectionsView,
     EmbeddingCloud,
+    HistoryView,
     Seconds,
     Strict,
     Structure,
@@ -140,7 +141,7 @@ class SceneSpec(Strict):
         SceneError
             If nothing else is shown.
         """
-        views = tuple(view for view in self.views if not isinstance(view, TrainingView))
+        views = tuple(view for view in self.views if not isinstance(view, TrainingView | HistoryView))
         if not views:
             raise SceneError(
                 f"kind: {capture} holds no training; record one with model.fit(..., "

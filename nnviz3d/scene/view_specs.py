@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import Insights
+from nnviz3d.data.training import STATISTICS
 from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, DIVERGING, SEQUENTIAL, Normalize
 from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, ColoredBy, Quantity
 
@@ -141,6 +142,34 @@ class TrainingView(View):
     kind: Literal["training"]
     start: Seconds | None = None
     duration: Seconds = 10.0
+
+
+class HistoryView(View):
+    """One figure of each layer over the steps of a recorded training: a ridge for each, above the network.
+
+    Attributes
+    ----------
+    statistic
+        Which figure, one of those that are recorded of each layer at each step.
+    scale
+        Whether heights and colours follow the number or its logarithm; by default that of norms and ratios that span
+        more than two decades.
+    """
+
+    kind: Literal["history"]
+    statistic: str = "gradient_norm"
+    scale: Literal["linear", "log"] | None = None
+    colormap: str = "plasma"
+
+    @field_validator("statistic")
+    @classmethod
+    def _recorded(cls, name: str) -> str:
+        return _one_of(name, STATISTICS, "figure")
+
+    @field_validator("colormap")
+    @classmethod
+    def _sequential(cls, name: str) -> str:
+        return _one_of(name, SEQUENTIAL, "colour map for numbers from zero up")
 
 
 class ConnectionsView(View):
@@ -354,6 +383,7 @@ ViewSpec = Annotated[
     AttentionSheets
     | Backward
     | TrainingView
+    | HistoryView
     | Structure
     | Activations
     | ConnectionsView

@@ -7,14 +7,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nnviz3d.apps.pointing import pick_at
+from nnviz3d.apps.pointing import pick_at, say
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
-from nnviz3d.scene.primitives import Tiles
+from nnviz3d.scene.primitives import Ridges, Tiles
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import CellPick, LayerPick, Selection
-from nnviz3d.scene.spec import default_scene, read_scene
-from nnviz3d.scene.views.details import value_at
+from nnviz3d.scene.selection import CellPick, HistoryPick, LayerPick, Selection
+from nnviz3d.scene.spec import default_scene, parse_scene, read_scene
+from nnviz3d.scene.views.details import exact, value_at
+from tests.support import trainings
 from tests.support.pinhole import pixel_at
 
 SIZE = (1280, 720)
@@ -57,3 +58,21 @@ def test_a_picture_that_drives_a_channel_is_no_number_of_the_layer():
     session = looked_at(scene, Selection(), scene.duration)
     (tiles,) = (p for p in scene.at(scene.duration).primitives if isinstance(p, Tiles))
     assert pick_at(session, point(session, tiles, 5, 3, 3)) == LayerPick("conv2d_2")
+
+
+def test_a_place_on_a_ridge_is_the_exact_figure_of_a_layer_at_a_recorded_step(tmp_path):
+    series = trainings.figures(6)
+    capture = trainings.training_of(tmp_path / "run.zarr", np.array(trainings.STEPS), series)
+    scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "history"}]}), capture)
+    session = looked_at(scene, Selection())
+    (ridges,) = (p for p in scene.at(0.0).primitives if isinstance(p, Ridges))
+    for ridge, layer in enumerate(("conv", "dense", "scores")):
+        for column, step in enumerate(trainings.STEPS):
+            x, y, z = (float(n) for n in ridges.feet[ridge])
+            top = (x + float(ridges.along[column]), y + 0.97 * float(ridges.heights[ridge, column, 1]), z)
+            row, across = pixel_at(top, session.renderer.pose(), SIZE)
+            picked = pick_at(session, (across + 0.5, row + 0.5))
+            assert picked == HistoryPick(layer, "gradient_norm", step)
+            session.selection = Selection(pick=picked)
+            value = series[column, [1, 4, 5][ridge], 0]
+            assert say(session) == f"{layer}: gradient norm at step {step} = {exact(value)}"

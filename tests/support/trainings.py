@@ -77,3 +77,32 @@ def small_training(path: Path, *, growing: bool = False) -> Capture:
     if not growing:
         writer.finish()
     return open_capture(path)
+
+
+def training_of(path: Path, steps: NDArray[np.int64], series: NDArray[np.float32]) -> Capture:
+    """A training of the small network with these figures, ``(S, layers, statistics)``, at these steps."""
+    network = graph()
+    provenance = Provenance("hand", samples=("probe 0",))
+    with CaptureWriter(path, graph=network, provenance=provenance, samples=1, growing=True) as capture:
+        capture.commit(1)
+        announce_training(capture, network)
+    writer = TrainingWriter(path)
+    for step, layers in zip(steps, series, strict=True):
+        scalars = {"step": int(step), "epoch": 0, "loss": 1.0, "learning_rate": 0.01}
+        writer.step(scalars, {}, layers, np.empty(0, np.float32))
+    writer.finish()
+    return open_capture(path)
+
+
+def figures(steps: int, *, seed: int = 0) -> NDArray[np.float32]:
+    """Figures of the small network, ``(steps, layers, statistics)``, as a recorder measures them: all finite, norms over
+    four decades, those of weights for the three layers that have any."""
+    random, layers = np.random.default_rng(seed), len(graph())
+    found = np.zeros((steps, layers, len(STATISTICS)), np.float32)
+    found[:, :, :3] = 10 ** random.uniform(-3, 1, (steps, layers, 3))
+    found[:, :, 3] = random.normal(size=(steps, layers))
+    found[:, :, 4] = random.random((steps, layers))
+    weightless = [i for i, node in enumerate(graph()) if node.id not in ("conv", "dense", "scores")]
+    for name in ("gradient_norm", "weight_norm", "update_ratio", "nonfinite_gradients", "nonfinite_weights"):
+        found[:, weightless, STATISTICS.index(name)] = np.nan
+    return found

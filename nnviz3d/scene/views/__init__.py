@@ -16,6 +16,7 @@ from nnviz3d.scene.view_specs import (
     Channels,
     ConnectionsView,
     EmbeddingCloud,
+    HistoryView,
     Kernels,
     Nodes,
     Statistics,
@@ -29,6 +30,7 @@ from nnviz3d.scene.views.backward import BackwardView
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.connections import ConnectionLinesView
 from nnviz3d.scene.views.embedding import EmbeddingView
+from nnviz3d.scene.views.history import HistoryRidgesView
 from nnviz3d.scene.views.kernels import KernelsView
 from nnviz3d.scene.views.nodes import nodes_view
 from nnviz3d.scene.views.statistics import StatisticsView
@@ -47,6 +49,7 @@ _BUILDERS: dict[type, Callable[[Any, Stage, SceneSpec], View]] = {
     Nodes: nodes_view,
     Statistics: StatisticsView,
     TrainingView: TrainingCurveView,
+    HistoryView: HistoryRidgesView,
     Kernels: KernelsView,
 }
 

@@ -24,6 +24,7 @@ from nnviz3d.scene.selection import (
     CellPick,
     ChannelPick,
     EdgePick,
+    HistoryPick,
     KernelPick,
     LayerPick,
     LinkPick,
@@ -36,6 +37,7 @@ from nnviz3d.scene.sheets import Sheet, sheet_scores
 from nnviz3d.scene.stage import Stage, class_name, head_of, is_classifier, shape_text, top_classes
 from nnviz3d.scene.views.attributions import over_input, title_of
 from nnviz3d.scene.views.connections import curves
+from nnviz3d.scene.views.history import WORDS
 from nnviz3d.scene.views.structure import number_of_parameters
 
 _BRIGHT: Color = (0.93, 0.98, 1.0)
@@ -144,7 +146,7 @@ class DetailsView:
             case EdgePick():
                 ends = ((pick.source, pick.source_index), (pick.target, pick.target_index))
                 return [_span(self._stage, layer, index) for layer, index in ends]
-            case ScorePick() | KernelPick():
+            case ScorePick() | KernelPick() | HistoryPick():
                 return elsewhere
             case LayerPick():
                 place = self._stage.place(pick.layer)
@@ -171,6 +173,8 @@ def facts(stage: Stage, pick: Pick, selection: Selection) -> Facts | None:
             return _facts_of_score(stage, pick, selection.sample)
         case KernelPick():
             return _facts_of_weight(stage, pick)
+        case HistoryPick():
+            return _facts_of_figure(stage, pick)
         case ChannelPick():
             return _facts_of_channel(stage, pick, selection.sample)
         case LinkPick():
@@ -368,6 +372,16 @@ def _facts_of_weight(stage: Stage, pick: KernelPick) -> Facts | None:
     title = f"{pick.layer}: kernel [{', '.join(map(str, pick.index))}]"
     words = [f"{name} {i}" for name, i in zip(kernel.axes, pick.index, strict=True)]
     return Facts(title, exact(kernel.values[pick.index]), more=(", ".join(words),))
+
+
+def _facts_of_figure(stage: Stage, pick: HistoryPick) -> Facts | None:
+    training = stage.capture.training
+    if training is None or pick.layer not in training.layers or pick.step not in training.steps:
+        return None
+    place = training.recorded(pick.step)
+    value = training.statistic(pick.statistic)[place, training.layers.index(pick.layer)]
+    title = f"{pick.layer}: {WORDS[pick.statistic]} at step {pick.step:,}"
+    return Facts(title, exact(value), more=(f"epoch {training.epochs[place] + 1}",))
 
 
 def _words(stage: Stage, layer: str, index: tuple[int, ...]) -> str:

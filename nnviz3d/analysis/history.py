@@ -1,0 +1,151 @@
+"""How one figure of each layer went over a training, reduced to as many columns as a picture can show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.training import Training
+
+_COUNTED = {
+    "gradient_norm": "nonfinite_gradients",
+    "weight_norm": "nonfinite_weights",
+    "update_ratio": "nonfinite_weights",
+    "mean": "nonfinite_activations",
+    "std": "nonfinite_activations",
+    "zeros": "nonfinite_activations",
+    "saturated": "nonfinite_activations",
+}
+"""Where it stands how many numbers were NaN or infinite; if any were, a NaN is a finding, and else nothing was measured."""
+_OF_WEIGHTS = ("gradient_norm", "weight_norm", "update_ratio", "nonfinite_gradients", "nonfinite_weights")
+_APART = 2.0
+"""Recorded steps farther apart than this many usual distances have a gap between them."""
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """One statistic of n layers in m columns, each of one recorded step or of a stretch of them.
+
+    Attributes
+    ----------
+    statistic
+        One of `nnviz3d.data.training.STATISTICS`.
+    layers
+        Node ids of the n layers for which it was ever measured, in the order of the graph.
+    at
+        ``(m,)``: where each column stands along the steps, rising.
+    low, high
+        ``(n, m)``: its least and its greatest finite number; NaN where there is none.
+    nan, infinite
+        ``(n, m)``: whether one of its numbers is NaN, or infinite.
+    joined
+        ``(n, m - 1)``: whether a column and the next one belong together: both have numbers, and no step is missing.
+    telling
+        ``(n, m)``: the step that stands for the column: that of its first NaN or infinite number, or of its greatest.
+    first, last, recorded
+        The first and the last recorded step, and how many were recorded.
+    usual
+        How many steps usually lie between two recorded ones.
+    """
+
+    statistic: str
+    layers: tuple[str, ...]
+    at: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    nan: NDArray[np.bool_]
+    infinite: NDArray[np.bool_]
+    joined: NDArray[np.bool_]
+    telling: NDArray[np.int64]
+    first: int
+    last: int
+    recorded: int
+    usual: int
+
+    @property
+    def reduced(self) -> bool:
+        """Whether a column may stand for several steps."""
+        return len(self.at) < self.recorded
+
+    def column(self, step: int) -> int:
+        """Return the column that is nearest to a step."""
+        return int(np.abs(self.at - step).argmin())
+
+
+def history_of(training: Training, graph: ModelGraph, statistic: str, most: int) -> History | None:
+    """Follow a statistic through a training.
+
+    Parameters
+    ----------
+    statistic
+        One of `nnviz3d.data.training.STATISTICS`.
+    most
+        Columns at most, at least 2. More recorded steps are put together by even stretches of the training; extremes,
+        NaN and infinite numbers are kept.
+
+    Returns
+    -------
+    `None` if it was measured of no layer at any recorded step.
+    """
+    steps, values = training.steps, training.statistic(statistic).astype(np.float64)
+    counted = _COUNTED.get(statistic)
+    found = np.isnan(values) & (training.statistic(counted) > 0) if counted else np.zeros(values.shape, bool)
+    known = ~np.isnan(values) | found
+    shown = [i for i, name in enumerate(training.layers) if known[:, i].any() and _is_own(graph, name, statistic)]
+    if not shown:
+        return None
+    values, found, known = values[:, shown], found[:, shown], known[:, shown]
+    apart = np.diff(steps)
+    usual = max(int(np.median(apart)), 1) if len(apart) else 1
+    starts, at = _stretches(steps, most)
+    finite = np.isfinite(values)
+    low = _extreme(np.minimum, np.where(finite, values, np.inf), starts)
+    high = _extreme(np.maximum, np.where(finite, values, -np.inf), starts)
+    nan, infinite = (np.logical_or.reduceat(one, starts, axis=0) for one in (found, np.isinf(values)))
+    # What is not finite tells more than any number.
+    weight = np.where(found, np.inf, np.where(np.isinf(values), np.inf, np.where(known, values, -np.inf)))
+    ends = np.append(starts[1:], len(steps))
+    telling = np.stack(
+        [steps[start + weight[start:end].argmax(axis=0)] for start, end in zip(starts, ends, strict=True)]
+    )
+    whole = apart <= _APART * usual
+    near = np.logical_and.reduceat(whole[: starts[-1]], starts[:-1]) if len(starts) > 1 else np.empty(0, bool)
+    drawn = np.isfinite(low)
+    return History(
+        statistic,
+        tuple(training.layers[i] for i in shown),
+        at,
+        low.T,
+        high.T,
+        nan.T,
+        infinite.T,
+        (drawn[:-1] & drawn[1:] & near[:, np.newaxis]).T,
+        telling.T,
+        int(steps[0]),
+        int(steps[-1]),
+        len(steps),
+        usual,
+    )
+
+
+def _is_own(graph: ModelGraph, name: str, statistic: str) -> bool:
+    """Whether a node's figure is not told once more by another one: the weights are the same at each call of a layer."""
+    return statistic not in _OF_WEIGHTS or graph.node(name).call == 0
+
+
+def _stretches(steps: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the first recorded step of each column, by its place, and where the columns stand."""
+    if len(steps) <= most:
+        return np.arange(len(steps)), steps.astype(np.float64)
+    width = (steps[-1] - steps[0]) / most
+    number = np.minimum(((steps - steps[0]) / width).astype(np.int64), most - 1)
+    starts = np.flatnonzero(np.diff(number, prepend=-1))
+    return starts, steps[0] + (number[starts] + 0.5) * width
+
+
+def _extreme(of: np.ufunc, values: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
+    found = np.asarray(of.reduceat(values, starts, axis=0))
+    return np.where(np.isfinite(found), found, np.nan)

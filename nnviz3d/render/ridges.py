@@ -1,0 +1,103 @@
+"""Draws `Ridges`: filled bands that glow towards their upper edge, and hide what is behind them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from vtkmodules.vtkRenderingCore import vtkRenderer
+
+from nnviz3d.render.builders import Mesh, mesh, rgba
+from nnviz3d.scene.primitives import Ridges
+
+_FOOT, _FILL, _RANGE = 0.05, 0.62, 0.85
+"""How bright a band is at its foot, at its least height, and up to its greatest, beside its upper edge."""
+_GROUND = np.array([0.02, 0.025, 0.035], dtype=np.float32)
+_WIDTH = 1.5
+"""Of the upper edge, in pixels of a 720 pixels high picture."""
+_BEFORE = 2e-3
+"""How far the upper edge stands before the band, as a share of the width of all."""
+
+
+class RidgesActor:
+    """Draws `Ridges`; nothing is uploaded while its arrays stay the same."""
+
+    def __init__(self, renderer: vtkRenderer, ridges: Ridges, scale: float) -> None:
+        self._bands, self._edges = Mesh(renderer), Mesh(renderer)
+        for part in (self._bands, self._edges):
+            part.mapper.SetScalarModeToUsePointData()
+        self._bands.actor.ForceOpaqueOn()
+        self._edges.actor.ForceOpaqueOn()
+        self._shown: tuple[object, ...] = ()
+        self.update(ridges, scale)
+
+    def update(self, ridges: Ridges, scale: float) -> None:
+        """Draw these ridges from now on."""
+        self._edges.actor.GetProperty().SetLineWidth(_WIDTH * scale)
+        arrays = (ridges.feet, ridges.along, ridges.heights, ridges.colors, ridges.joined)
+        if len(self._shown) == len(arrays) and all(a is b for a, b in zip(arrays, self._shown, strict=True)):
+            return
+        self._shown = arrays
+        points, colors, left, right = columns(ridges)
+        # Of each stretch: from the foot to the least height, and on to the greatest.
+        quads = [np.stack([left + k, right + k, right + k + 1, left + k + 1], axis=1) for k in (0, 1)]
+        bands = mesh(points.reshape(-1, 3), np.concatenate(quads), lines=False)
+        bands.GetPointData().SetScalars(rgba(_opaque(colors.reshape(-1, 3))))
+        self._bands.mapper.SetInputData(bands)
+        before = np.array([0, 0, _BEFORE * max(float(np.ptp(ridges.along)), ridges.bar)], dtype=np.float32)
+        edges = mesh(points[:, 2] + before, np.stack([left, right], axis=1) // 3, lines=True)
+        edges.GetPointData().SetScalars(rgba(_opaque(_bright(ridges))))
+        self._edges.mapper.SetInputData(edges)
+
+    def remove(self) -> None:
+        """Take them out of the picture."""
+        self._bands.remove()
+        self._edges.remove()
+
+
+def columns(ridges: Ridges) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the corners of the bands.
+
+    Returns
+    -------
+    points, colors
+        ``(c, 3, 3)``: of each column its foot, its least and its greatest height. Columns that stand alone are here
+        twice more, behind all others, as the sides of their bars.
+    left, right
+        ``(q,)`` each: the first of the three points of a stretch's left side, and of its right side.
+    """
+    n, m = ridges.heights.shape[:2]
+    points, colors = _corners(ridges, np.arange(n).repeat(m), np.tile(np.arange(m), n), 0.0)
+    first = (np.arange(n)[:, np.newaxis] * m + np.arange(max(m - 1, 0)))[ridges.joined]
+    row, column = np.nonzero(ridges.alone)
+    sides = [_corners(ridges, row, column, side * ridges.bar / 2) for side in (-1, 1)]
+    begin, end = n * m + np.arange(len(row)), n * m + len(row) + np.arange(len(row))
+    return (
+        np.concatenate([points, *(p for p, _ in sides)]),
+        np.concatenate([colors, *(c for _, c in sides)]),
+        3 * np.concatenate([first, begin]),
+        3 * np.concatenate([first + 1, end]),
+    )
+
+
+def _corners(
+    ridges: Ridges, row: NDArray[np.int64], column: NDArray[np.int64], shift: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    points = np.repeat(ridges.feet[row][:, np.newaxis], 3, axis=1)
+    points[:, :, 0] += ridges.along[column][:, np.newaxis] + np.float32(shift)
+    heights = np.nan_to_num(ridges.heights[row, column])
+    points[:, 1:, 1] += heights
+    low, high = ridges.colors[row, column, 0], ridges.colors[row, column, 1]
+    # From the least to the greatest height it is brighter: that is where the numbers are.
+    top = np.where(heights[:, 1] > heights[:, 0], _RANGE, _FILL)[:, np.newaxis] * high
+    colors = np.stack([_GROUND + _FOOT * low, _FILL * low, top], axis=1)
+    return points, colors.astype(np.float32)
+
+
+def _bright(ridges: Ridges) -> NDArray[np.float32]:
+    row, column = np.nonzero(ridges.alone)
+    ends = ridges.colors[row, column, 1]
+    return np.concatenate([ridges.colors[:, :, 1].reshape(-1, 3), ends, ends])
+
+
+def _opaque(colors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([colors, np.ones((len(colors), 1), dtype=np.float32)], axis=1)

@@ -1,0 +1,253 @@
+"""One figure of each layer over a training: a ridge for each, and the step that is shown as a bright line across them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.analysis.history import History
+from nnviz3d.data.training import Training
+from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Colormap, colormap, number
+from nnviz3d.scene.primitives import (
+    Label,
+    Labels,
+    Lines,
+    Panel,
+    Primitive,
+    Ridges,
+    Row,
+    ScaleRow,
+    Span,
+    SwatchRow,
+    TextRow,
+)
+from nnviz3d.scene.ridges import Hillside, Scale, history, name_of
+from nnviz3d.scene.selection import HistoryPick, Pick, Selection
+from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view_specs import HistoryView
+from nnviz3d.scene.views.training import place_of
+
+WORDS = {
+    "gradient_norm": "gradient norm",
+    "weight_norm": "weight norm",
+    "update_ratio": "update ratio",
+    "mean": "mean activation",
+    "std": "standard deviation of activations",
+    "zeros": "share of zeros among activations",
+    "saturated": "share of saturated activations",
+    "nonfinite_activations": "activations that are not finite",
+    "nonfinite_gradients": "gradients that are not finite",
+    "nonfinite_weights": "weights that are not finite",
+}
+"""What people call the recorded figures."""
+
+_NOW = (1.0, 0.98, 0.92)
+_GRID = (0.62, 0.70, 0.80)
+_DIMMED, _ALARM = 0.28, 0.6
+"""How bright the ridges of layers are that were not chosen, and what is not finite among them."""
+_NAN_HEIGHT = 0.4
+"""Height of the bar of a NaN, which has none of its own, as a share of the scale's; infinite ones are as high as that."""
+_NAMES = 0.085
+"""Room for the layers' names, as a share of the width."""
+
+
+class HistoryRidgesView:
+    """The ridges, their axes and their scale.
+
+    Attributes
+    ----------
+    extent_beside
+        ``(n, 3)``: world coordinates that a picture has to hold beside the network.
+    """
+
+    def __init__(self, spec: HistoryView, stage: Stage, scene: SceneSpec) -> None:
+        self._spec = spec
+        self._stage = stage
+        self._timeline = Timeline.of(scene, stage.ranks)
+        self.duration = self._timeline.duration
+        training = stage.capture.training
+        self._found = None if training is None else history(training, stage.graph, spec.statistic)
+        self.extent_beside: NDArray[np.float64] = np.empty((0, 3))
+        self._ridges: tuple[object, tuple[Primitive, ...]] = (None, ())
+        self._now: tuple[object, tuple[Primitive, ...]] = (None, ())
+        if self._found is not None:
+            self._scale = Scale.of(self._found, spec.scale)
+            self._hill = Hillside.of(stage, len(self._found.layers))
+            self.extent_beside = _with_names(self._hill.corners)
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the ridges, the same at all times, and the line at the chosen step, or at the clock's."""
+        training = self._stage.capture.training
+        if training is None or self._found is None:
+            rows = (TextRow(WORDS[self._spec.statistic]), TextRow("nothing of it has been recorded yet", "quiet"))
+            if self._ridges[0] != "nothing":
+                self._ridges = ("nothing", (Panel("history", "bottom-right", rows),))
+            return self._ridges[1]
+        key = (selection.layer, selection.colormap)
+        if self._ridges[0] != key:
+            self._ridges = (key, self._build(self._found, selection))
+        place = place_of(training, self._timeline, t, selection)
+        if self._now[0] != place:
+            self._now = (place, self._line(training, self._found, place))
+        return (*self._ridges[1], *self._now[1])
+
+    def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
+        """Return where a picked figure stands; nothing for all else."""
+        found = self._found
+        if not isinstance(pick, HistoryPick) or found is None or pick.statistic != found.statistic:
+            return ()
+        if pick.layer not in found.layers:
+            return ()
+        k, j = found.layers.index(pick.layer), found.column(pick.step)
+        x, y, z = self._hill.foot(k)
+        side = 0.02 * self._hill.height
+        rise = float(np.nan_to_num(self._tops(found)[k, j]))
+        low = (x + float(self._hill.x(found, found.at[j])) - side, y + rise - side, z)
+        return (Span(low, (2 * side, 2 * side, 2 * side)),)
+
+    def _tops(self, found: History) -> NDArray[np.float64]:
+        """Return how high each column is, ``(n, m)``; NaN where there is none."""
+        return self._scale.share(found.high) * self._hill.height
+
+    def _build(self, found: History, selection: Selection) -> tuple[Primitive, ...]:
+        chosen = colormap(selection.colormap or self._spec.colormap)
+        colors = colormap(self._spec.colormap) if chosen.diverging else chosen
+        seen = np.array([1.0 if selection.layer in (None, name) else _DIMMED for name in found.layers])
+        if selection.layer not in found.layers:
+            seen[:] = 1.0
+        shares = np.stack([self._scale.share(found.low), self._scale.share(found.high)], axis=2)
+        name, feet, along = name_of(found.statistic), self._hill.feet, self._hill.x(found, found.at)
+        bar = float(np.diff(along).min()) if len(along) > 1 else 0.02 * (self._hill.right - self._hill.left)
+        painted = _painted(shares, colors) * seen[:, np.newaxis, np.newaxis, np.newaxis]
+        parts: list[Primitive] = [_ridges(name, feet, along, shares * self._hill.height, painted, found.joined, bar)]
+        odd = found.nan | found.infinite
+        if odd.any():
+            tall = np.where(found.infinite, 1.0, _NAN_HEIGHT) * self._hill.height
+            heights = np.where(odd[:, :, np.newaxis], np.stack([np.zeros_like(tall), tall], axis=2), np.nan)
+            paint = np.where(found.nan[:, :, np.newaxis], np.array(NAN_COLOR), np.array(INF_COLOR))
+            faded = np.maximum(seen, _ALARM)[:, np.newaxis, np.newaxis, np.newaxis]
+            both = np.repeat(paint[:, :, np.newaxis], 2, axis=2) * faded
+            before = feet + np.array([0, 0, 0.02 * self._hill.recede])
+            apart = np.zeros_like(found.joined)
+            parts.append(_ridges(f"{name} (not finite)", before, along, heights, both, apart, bar))
+        return (*parts, self._grid(found), self._words(found, selection), self._legend(found, colors))
+
+    def _grid(self, found: History) -> Lines:
+        """Draw each ridge's foot, the steps that are named, and the axis of the scale."""
+        hill, feet = self._hill, self._hill.feet
+        width, up = hill.right - hill.left, np.array([0.0, hill.height, 0.0])
+        right = np.array([width, 0.0, 0.0])
+        lines = [(foot, foot + right, 0.10) for foot in feet]
+        for step in step_ticks(found.first, found.last):
+            x = np.array([float(hill.x(found, step)), 0.0, 0.0])
+            lines.append((feet[0] + x, feet[-1] + x, 0.16))
+        lines.append((feet[0] + right, feet[0] + right + up, 0.5))
+        points = np.array([[a, b] for a, b, _ in lines], dtype=np.float32)
+        colors = np.array([[*_GRID, opacity] for *_, opacity in lines], dtype=np.float32)
+        return Lines("history/grid", points, colors, width=1.0)
+
+    def _words(self, found: History, selection: Selection) -> Labels:
+        hill = self._hill
+        labels, beside = [], min(0.25 * hill.height, 0.6 * hill.rise)
+        for k, name in enumerate(found.layers):
+            chosen = selection.layer == name
+            faint = 0.85 if selection.layer is None or chosen or selection.layer not in found.layers else 0.4
+            short = self._stage.graph.node(name).name
+            x, y, z = hill.foot(k)
+            labels.append(
+                Label((x, y + beside, z), (short,), "left", 9.0 if chosen else 5.0 - k * 1e-3, faint, small=True)
+            )
+        x, y, z = hill.foot(0)
+        for step in step_ticks(found.first, found.last):
+            at = (x + float(hill.x(found, step)), y, z)
+            labels.append(Label(at, (f"{step:,}",), "below", 6.0, 0.7, small=True))
+        for tick in self._scale.ticks:
+            rise = float(self._scale.share(np.array([tick]))[0]) * hill.height
+            anchor = (x + hill.right - hill.left, y + rise, z)
+            labels.append(Label(anchor, (number(tick),), "right", 6.5, 0.7, small=True))
+        return Labels("history", tuple(labels))
+
+    def _line(self, training: Training, found: History, place: int | None) -> tuple[Primitive, ...]:
+        """Draw the line at a recorded step: along the ground, and up each ridge."""
+        if place is None:
+            return ()
+        step = int(training.steps[place])
+        j, x = found.column(step), float(self._hill.x(found, step))
+        tops = np.nan_to_num(self._tops(found)[:, j])
+        low = self._hill.feet + np.array([x, 0.0, 0.06 * self._hill.recede])
+        high = low + np.stack([np.zeros_like(tops), tops, np.zeros_like(tops)], axis=1)
+        points = np.stack([low, high], axis=1).astype(np.float32)
+        colors = np.tile(np.array([*_NOW, 0.95], dtype=np.float32), (len(points), 1))
+        top = low[-1] + np.array([0.0, max(float(tops[-1]), 0.0), 0.0])
+        label = Label(tuple(map(float, top)), (f"step {step:,}",), "above", 9.0, small=True)  # type: ignore[arg-type]
+        ground = Lines("history/ground", low[np.newaxis].astype(np.float32), 0.55 * colors[:1], width=1.6)
+        return Lines("history/now", points, colors, width=2.6), ground, Labels("history/now", (label,))
+
+    def _legend(self, found: History, colors: Colormap) -> Panel:
+        scale, what = self._scale, WORDS[found.statistic]
+        ticks = tuple((float(scale.share(np.array([tick]))[0]), number(tick)) for tick in scale.ticks)
+        rows: list[Row] = [
+            TextRow(f"{what} of each layer, over the training"),
+            ScaleRow(colors, ticks),
+            TextRow(
+                f"height and colour: {'logarithm, ' if scale.logarithmic else ''}one scale for all layers", "quiet"
+            ),
+            TextRow(recorded_words(found), "quiet"),
+        ]
+        if scale.floored:
+            rows.append(TextRow(f"what is below {number(scale.low)}, zero too, stands at the foot", "quiet"))
+        odd = ((NAN_COLOR, "NaN", found.nan), (INF_COLOR, "infinite", found.infinite))
+        swatches = tuple((color, word) for color, word, where in odd if where.any())
+        if swatches:
+            rows.append(SwatchRow(swatches))
+        return Panel("history", "bottom-right", tuple(rows))
+
+
+def recorded_words(found: History) -> str:
+    """Say which steps are shown, and what a column stands for."""
+    steps = f"{found.recorded:,} recorded steps" if found.recorded != 1 else "1 recorded step"
+    if found.reduced:
+        return f"{steps} in {len(found.at):,} columns, each from its least to its greatest number"
+    usual = "" if found.recorded < 2 or found.usual == 1 else f", every {found.usual:,}"
+    return f"{steps}{usual}"
+
+
+def step_ticks(first: int, last: int, most: int = 6) -> Sequence[int]:
+    """Return round steps to write along the axis, and the first one."""
+    if last <= first:
+        return (first,)
+    rough = (last - first) / most
+    power = 10 ** int(np.floor(np.log10(max(rough, 1))))
+    by = next(k * power for k in (1, 2, 5, 10) if k * power >= rough)
+    inner = [step for step in range(-(-first // by) * by, last + 1, by) if step - first > by / 2]
+    return (first, *inner)
+
+
+def _painted(shares: NDArray[np.float64], colors: Colormap) -> NDArray[np.float64]:
+    index = np.round(np.nan_to_num(shares) * 255).astype(int).clip(0, 255)
+    return np.asarray(colors.table[index] / 255)
+
+
+def _ridges(
+    name: str,
+    feet: NDArray[np.float64],
+    along: NDArray[np.float64],
+    heights: NDArray[np.float64],
+    colors: NDArray[np.float64],
+    joined: NDArray[np.bool_],
+    bar: float,
+) -> Ridges:
+    feet_, along_, heights_, colors_ = (a.astype(np.float32) for a in (feet, along, heights, colors))
+    return Ridges(name, feet_, along_, heights_, colors_, joined, bar)
+
+
+def _with_names(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Add room at both sides for what is written there at a constant size."""
+    wide = corners.copy()
+    low, high = corners[:, 0].min(), corners[:, 0].max()
+    wide[:, 0] += np.where(corners[:, 0] > low, 0.5, -1.0) * _NAMES * (high - low)
+    return wide

@@ -1,0 +1,193 @@
+"""Ridges are as high and as coloured as the recorded numbers; their words and lines say which steps these are of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.training import STATISTICS
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, colormap
+from nnviz3d.scene.primitives import Labels, Lines, Panel, Ridges, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import HistoryPick, Selection
+from nnviz3d.scene.spec import parse_scene
+from nnviz3d.scene.views.history import step_ticks
+from tests.support import captures, trainings
+
+NORM, BROKEN = STATISTICS.index("gradient_norm"), STATISTICS.index("nonfinite_gradients")
+LAYERS = [1, 4, 5]
+"""Those of the small network that have weights."""
+
+
+def scene_of(path, series=None, steps=None, **view) -> Scene:
+    series = trainings.figures(6) if series is None else series
+    capture = trainings.training_of(path / "run.zarr", np.array(steps or trainings.STEPS), series)
+    return Scene.build(parse_scene({"format": 1, "views": [{"kind": "history", **view}]}), capture)
+
+
+def of(kind: type, scene: Scene, selection: Selection | None = None) -> dict:
+    return {p.name: p for p in scene.at(scene.duration, selection).primitives if isinstance(p, kind)}
+
+
+def words(scene: Scene) -> str:
+    rows = of(Panel, scene)["history"].rows
+    return "\n".join(row.text for row in rows if isinstance(row, TextRow))
+
+
+def ends(scene: Scene) -> tuple[float, float]:
+    """The numbers that the legend gives the first and the last colour."""
+    (scale,) = (row for row in of(Panel, scene)["history"].rows if isinstance(row, ScaleRow))
+    (low, first), (high, last) = scale.ticks[0], scale.ticks[-1]
+    assert (low, high) == pytest.approx((0.0, 1.0))
+    return float(first.replace("−", "-")), float(last.replace("−", "-"))
+
+
+class TestHeights:
+    def test_they_and_the_colours_are_the_recorded_numbers_on_the_scale_that_the_legend_tells(self, tmp_path):
+        series = trainings.figures(6)
+        scene = scene_of(tmp_path, series)
+        ridges = of(Ridges, scene)["history of gradient_norm"]
+        low, high = ends(scene)
+        share = np.log(series[:, LAYERS, NORM].T / low) / np.log(high / low)
+        tallest = (ridges.heights[:, :, 1] / share).mean()
+        assert np.allclose(ridges.heights, tallest * share[:, :, np.newaxis], rtol=1e-5)
+        table = colormap("plasma").table
+        assert np.allclose(ridges.colors[:, :, 1] * 255, table[np.round(share * 255).astype(int)], atol=1)
+        assert 0 <= share.min() < share.max() <= 1
+
+    def test_columns_stand_where_their_steps_are(self, tmp_path):
+        ridges = of(Ridges, scene_of(tmp_path))["history of gradient_norm"]
+        steps = np.array(trainings.STEPS)
+        assert np.allclose(ridges.along / ridges.along[-1], (steps - 1) / 49)
+
+    def test_the_first_layer_stands_in_front_and_lowest(self, tmp_path):
+        feet = of(Ridges, scene_of(tmp_path))["history of gradient_norm"].feet
+        assert (np.diff(feet[:, 1]) > 0).all()
+        assert (np.diff(feet[:, 2]) < 0).all()
+
+    def test_they_stand_above_the_network(self, tmp_path):
+        scene = scene_of(tmp_path)
+        assert scene.extent()[:, 1].max() > max(row.top for row in scene.stage.plan.rows)
+        ridges = of(Ridges, scene)["history of gradient_norm"]
+        assert ridges.feet[:, 1].min() > max(row.top for row in scene.stage.plan.rows)
+
+    def test_figures_that_are_no_norms_stand_on_an_even_scale_with_zero(self, tmp_path):
+        series = trainings.figures(6)
+        scene = scene_of(tmp_path, series, statistic="mean")
+        ridges = of(Ridges, scene)["history of mean"]
+        values = series[:, :, STATISTICS.index("mean")].T
+        share = (values - values.min()) / (values.max() - values.min())
+        assert np.allclose(ridges.heights[:, :, 1] / ridges.heights.max(), share, atol=1e-5)
+        assert "logarithm" not in words(scene)
+
+    def test_zeros_have_no_logarithm_and_stand_at_the_foot(self, tmp_path):
+        series = trainings.figures(6)
+        series[2, 1, NORM] = 0
+        scene = scene_of(tmp_path, series)
+        assert of(Ridges, scene)["history of gradient_norm"].heights[0, 2].tolist() == [0, 0]
+        assert "zero too, stands at the foot" in words(scene)
+
+
+class TestWhatIsNotFinite:
+    def test_it_is_marked_in_the_colours_of_nan_and_of_infinity(self, tmp_path):
+        series = trainings.figures(6)
+        series[2, 1, [NORM, BROKEN]] = np.nan, 4
+        series[4, 5, [NORM, BROKEN]] = np.inf, 1
+        scene = scene_of(tmp_path, series)
+        ridges, marks = (of(Ridges, scene)[f"history of gradient_norm{more}"] for more in ("", " (not finite)"))
+        marked = np.argwhere(np.isfinite(marks.heights[:, :, 1])).tolist()
+        assert marked == [[0, 2], [2, 4]]
+        assert np.allclose(marks.colors[0, 2], NAN_COLOR)
+        assert np.allclose(marks.colors[2, 4], INF_COLOR)
+        assert np.isnan(ridges.heights[0, 2]).all()
+        assert np.isnan(ridges.heights[2, 4]).all()
+        (row,) = (row for row in of(Panel, scene)["history"].rows if isinstance(row, SwatchRow))
+        assert row.swatches == ((NAN_COLOR, "NaN"), (INF_COLOR, "infinite"))
+
+    def test_nothing_is_marked_in_a_healthy_training(self, tmp_path):
+        assert list(of(Ridges, scene_of(tmp_path))) == ["history of gradient_norm"]
+
+
+class TestWhatItSays:
+    def test_how_many_steps_and_how_far_apart(self, tmp_path):
+        assert "6 recorded steps, every 10" in words(scene_of(tmp_path))
+
+    def test_that_columns_stand_for_many_steps(self, tmp_path):
+        series = trainings.figures(700)
+        scene = scene_of(tmp_path, series, list(range(1, 701)))
+        assert "700 recorded steps in 640 columns, each from its least to its greatest number" in words(scene)
+        ridges = of(Ridges, scene)["history of gradient_norm"]
+        low, high = ends(scene)
+        share = np.log(series[:, LAYERS, NORM].max(axis=0) / low) / np.log(high / low)
+        top = ridges.heights[:, :, 1].max(axis=1)
+        assert np.allclose(top / top[0], share / share[0], rtol=1e-4)
+
+    def test_the_layers_by_name_and_round_steps(self, tmp_path):
+        said = [label.lines[0] for label in of(Labels, scene_of(tmp_path))["history"].labels]
+        assert said[:3] == ["conv", "dense", "scores"]
+        assert {"1", "10", "20", "30", "40", "50"} <= set(said)
+
+    def test_that_nothing_was_recorded_yet(self, tmp_path):
+        capture = trainings.training_of(tmp_path / "run.zarr", np.array([], int), trainings.figures(0))
+        scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "history"}]}), capture)
+        assert "nothing of it has been recorded yet" in words(scene)
+        assert not of(Ridges, scene)
+
+    @pytest.mark.parametrize(
+        ("first", "last", "expected"),
+        [
+            (1, 5000, (1, 1000, 2000, 3000, 4000, 5000)),
+            (10, 200, (10, 50, 100, 150, 200)),
+            (7, 7, (7,)),
+            (1, 3, (1, 2, 3)),
+        ],
+    )
+    def test_ticks_are_round(self, first, last, expected):
+        assert step_ticks(first, last) == expected
+
+
+class TestTheStepThatIsShown:
+    def test_its_line_stands_at_the_step_and_ends_at_the_numbers(self, tmp_path):
+        scene = scene_of(tmp_path)
+        ridges = of(Ridges, scene)["history of gradient_norm"]
+        for place, step in enumerate(trainings.STEPS):
+            line = of(Lines, scene, Selection(step=step))["history/now"]
+            assert np.allclose(line.points[:, :, 0], ridges.feet[0, 0] + ridges.along[place])
+            assert np.allclose(np.diff(line.points[:, :, 1])[:, 0], ridges.heights[:, place, 1], atol=1e-5)
+            (label,) = of(Labels, scene, Selection(step=step))["history/now"].labels
+            assert label.lines == (f"step {step}",)
+
+    def test_without_a_choice_it_is_the_last(self, tmp_path):
+        (label,) = of(Labels, scene_of(tmp_path))["history/now"].labels
+        assert label.lines == ("step 50",)
+
+
+class TestChoices:
+    def test_a_chosen_layer_stands_out(self, tmp_path):
+        scene = scene_of(tmp_path)
+        plain, chosen = (
+            of(Ridges, scene, Selection(layer=layer))["history of gradient_norm"].colors for layer in (None, "dense")
+        )
+        assert np.array_equal(plain[1], chosen[1])
+        assert (chosen[0] < 0.5 * plain[0] + 1e-6).all()
+
+    def test_a_picked_figure_is_told_exactly(self, tmp_path):
+        series = trainings.figures(6)
+        scene = scene_of(tmp_path, series)
+        pick = HistoryPick("dense", "gradient_norm", 20)
+        callout = next(
+            p for p in scene.at(0, Selection(pick=pick)).primitives if p.name == "pick" and hasattr(p, "rows")
+        )
+        said = [row.text for row in callout.rows if isinstance(row, TextRow)]
+        assert said[0] == "dense: gradient norm at step 20"
+        assert np.float32(said[1]) == series[2, 4, NORM]
+
+    def test_an_unknown_figure_is_a_sentence(self):
+        with pytest.raises(SceneError, match="there is no figure 'gradients'; choose one of gradient_norm"):
+            parse_scene({"format": 1, "views": [{"kind": "history", "statistic": "gradients"}]})
+
+    def test_a_capture_without_a_training_is_a_sentence(self, tmp_path):
+        capture = captures.small_capture(tmp_path / "small.zarr")
+        with pytest.raises(SceneError, match="holds no training; record one with"):
+            Scene.build(parse_scene({"format": 1, "views": [{"kind": "history"}]}), capture)
