@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,8 +73,8 @@ class Alarm:
         The recorded step at which it is so.
     figure, threshold
         What was measured, and where the alarm begins.
-    sentence
-        All of it in words.
+    words
+        Both, said as what they are.
     """
 
     kind: Kind
@@ -82,12 +82,22 @@ class Alarm:
     step: int
     figure: float
     threshold: float
-    sentence: str
+    words: str
 
     @property
     def title(self) -> str:
         """The kind in words."""
         return TITLES[self.kind]
+
+    @property
+    def grave(self) -> bool:
+        """Whether the training is lost by it, or the layer is; others may yet recover."""
+        return self.kind in ("nonfinite", "exploding", "dead")
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one sentence."""
+        return f"{self.layer}: {self.title} at step {self.step:,}: {self.words}."
 
 
 def alarms(training: Training, graph: ModelGraph, at: int = -1) -> tuple[Alarm, ...]:
@@ -110,10 +120,12 @@ def alarms(training: Training, graph: ModelGraph, at: int = -1) -> tuple[Alarm, 
     if not len(training):
         return ()
     end = range(len(training))[at] + 1
-    # A record of an earlier version may lack a statistic; what nobody measured raises no alarm.
-    series = np.full((end, len(training.layers), len(STATISTICS)), np.nan, np.float32)
-    for name in set(training.statistics) & set(STATISTICS):
-        series[:, :, _AT[name]] = training.statistic(name)[:end]
+    series = training.series[:end]
+    if training.statistics != STATISTICS:
+        # A record of an earlier version lacks a statistic; what nobody measured raises no alarm.
+        series = np.full((*series.shape[:2], len(STATISTICS)), np.nan, np.float32)
+        for name in set(training.statistics) & set(STATISTICS):
+            series[:, :, _AT[name]] = training.statistic(name)[:end]
     return examine(graph, series, int(training.steps[end - 1]), float(training.learning_rate[end - 1]))
 
 
@@ -132,6 +144,29 @@ def examine(graph: ModelGraph, series: NDArray[np.float32], step: int, rate: flo
     return tuple(_Examination(graph, series, step, rate).alarms())
 
 
+def groups(found: Iterable[Alarm]) -> tuple[tuple[Alarm, ...], ...]:
+    """Return alarms, given as they are here, kind by kind."""
+    return tuple(tuple(group) for _, group in groupby(found, key=lambda alarm: alarm.kind))
+
+
+def heading(alike: Sequence[Alarm], layers: Sequence[str]) -> str:
+    """Say which layers the alarms of one kind concern: ``vanishing gradient in 12 layers, a … l``.
+
+    Parameters
+    ----------
+    alike
+        One or more.
+    layers
+        All node ids in their order.
+    """
+    order = {layer: i for i, layer in enumerate(layers)}
+    names = sorted((alarm.layer for alarm in alike), key=order.__getitem__)
+    if len(names) == 1:
+        return f"{alike[0].title} in {names[0]}"
+    listed = f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} … {names[-1]}"
+    return f"{alike[0].title} in {len(names)} layers, {listed}"
+
+
 def summaries(found: Iterable[Alarm], layers: Sequence[str]) -> tuple[str, ...]:
     """Say of each kind in one sentence which layers it concerns, and all that is known of the worst one.
 
@@ -142,18 +177,14 @@ def summaries(found: Iterable[Alarm], layers: Sequence[str]) -> tuple[str, ...]:
     layers
         All node ids in their order.
     """
-    order = {layer: i for i, layer in enumerate(layers)}
     sentences = []
-    for kind, group in groupby(found, key=lambda alarm: alarm.kind):
-        alike = list(group)
-        if len(alike) == 1:
-            sentences.append(alike[0].sentence)
-            continue
-        names = sorted((alarm.layer for alarm in alike), key=order.__getitem__)
-        listed = f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} … {names[-1]}"
-        first = "first" if kind == "nonfinite" else "worst"
-        title = TITLES[kind][0].upper() + TITLES[kind][1:]
-        sentences.append(f"{title} in {len(names)} layers, {listed}; {first}: {alike[0].sentence}")
+    for alike in groups(found):
+        text = alike[0].sentence
+        if len(alike) > 1:
+            title = heading(alike, layers)
+            first = "first" if alike[0].kind == "nonfinite" else "worst"
+            text = f"{title[0].upper()}{title[1:]}; {first}: {text}"
+        sentences.append(text)
     return tuple(sentences)
 
 
@@ -166,7 +197,7 @@ class _Examination:
         self._series = series
         self._step = step
         self._rate = rate
-        self._broken: NDArray[np.bool_] = np.any(self._counts() > 0, axis=-1)
+        self._broken = self._is_broken(series[-1:])[0]
 
     def alarms(self) -> list[Alarm]:
         nonfinite, exploding, dead = self._nonfinite(), self._exploding(), self._dead()
@@ -181,20 +212,21 @@ class _Examination:
     def _first(self, name: str) -> NDArray[np.float64]:
         return self._series[0, :, _AT[name]].astype(np.float64)
 
-    def _counts(self) -> NDArray[Any]:
-        return np.nan_to_num(self._series[:, :, [_AT[name] for name in _NONFINITE]])
+    @staticmethod
+    def _is_broken(series: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Say of each layer at each step whether any of its numbers are not finite, ``(S, L)``."""
+        return np.asarray(np.any(_counts(series) > 0, axis=-1), dtype=np.bool_)
 
     def _alarm(self, kind: Kind, i: int, figure: float, threshold: float, words: str) -> Alarm:
-        sentence = f"{self._layers[i]}: {TITLES[kind]} at step {self._step}: {words}."
-        return Alarm(kind, self._layers[i], self._step, float(figure), float(threshold), sentence)
+        return Alarm(kind, self._layers[i], self._step, float(figure), float(threshold), words)
 
     def _nonfinite(self) -> list[Alarm]:
-        if not self._broken[-1].any():
+        if not self._broken.any():
             return []
-        counts = self._counts()
-        began = self._broken.argmax(axis=0)
+        counts = _counts(self._series)
+        began = self._is_broken(self._series).argmax(axis=0)
         clean = [counts[began[i], i, 0] == 0 for i in range(len(self._layers))]
-        found = np.nonzero(self._broken[-1])[0]
+        found = np.nonzero(self._broken)[0]
         alarms = []
         for i in sorted(found.tolist(), key=lambda i: (began[i], clean[i], i)):
             where = next(k for k, count in enumerate(counts[-1, i]) if count)
@@ -220,7 +252,7 @@ class _Examination:
 
     def _dead(self) -> list[Alarm]:
         # TensorFlow's ReLU makes 0 of NaN, which is no rest.
-        shares = np.where(self._broken[-1], np.nan, self._now("dead"))
+        shares = np.where(self._broken, np.nan, self._now("dead"))
         return [
             self._alarm(
                 "dead", i, shares[i], DEAD, f"{shares[i]:.0%} give 0 for every probe sample (alarm from {DEAD:.0%})"
@@ -286,6 +318,11 @@ class _Examination:
             if node.id in found:
                 found.update(self._graph.sources(node.id))
         return found
+
+
+def _counts(series: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how many numbers of each layer at each step are not finite, ``(S, L, 4)``, where they were counted."""
+    return np.asarray(np.nan_to_num(series[:, :, [_AT[name] for name in _NONFINITE]]))
 
 
 def _worst(figures: NDArray[np.float64], chosen: NDArray[np.bool_], *, largest: bool) -> list[int]:

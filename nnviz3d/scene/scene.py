@@ -132,8 +132,7 @@ class Scene:
                 f"{capture.path.name} holds no activations, which the scene shows; capture the model again."
             )
         capture = at_step(capture)
-        if capture.training is None:
-            spec = spec.without_training(capture.path.name)
+        spec = spec.without_training(capture.path.name) if capture.training is None else spec.with_health()
         headroom = max((view.headroom for view in spec.views), default=0.0)
         scene = Scene(spec, Stage.build(capture, aspect=aspect, headroom=headroom))
         if not scene._beside:

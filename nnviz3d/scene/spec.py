@@ -18,6 +18,7 @@ from nnviz3d.scene.view_specs import (
     Backward,
     ConnectionsView,
     EmbeddingCloud,
+    HealthMarks,
     HistoryView,
     Seconds,
     Strict,
@@ -133,6 +134,12 @@ class SceneSpec(Strict):
             raise SceneError("A scene that shows no layers has no backward pass; choose another tour.")
         return self.model_copy(update={"views": (*self.views, Backward(kind="backward"))})
 
+    def with_health(self) -> SceneSpec:
+        """Return the scene with what is wrong with a training marked on its layers; as it is, if it is or has none."""
+        if any(isinstance(view, HealthMarks) or view.kind in _ALONE for view in self.views):
+            return self
+        return self.model_copy(update={"views": (*self.views, HealthMarks(kind="health"))})
+
     def without_training(self, capture: str) -> SceneSpec:
         """Return the scene for a capture that holds no training: without the phase in which it would go by.
 
@@ -141,7 +148,7 @@ class SceneSpec(Strict):
         SceneError
             If nothing else is shown.
         """
-        views = tuple(view for view in self.views if not isinstance(view, TrainingView | HistoryView))
+        views = tuple(view for view in self.views if not isinstance(view, TrainingView | HistoryView | HealthMarks))
         if not views:
             raise SceneError(
                 f"kind: {capture} holds no training; record one with model.fit(..., "

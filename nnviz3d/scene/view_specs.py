@@ -172,6 +172,21 @@ class HistoryView(View):
         return _one_of(name, SEQUENTIAL, "colour map for numbers from zero up")
 
 
+class HealthMarks(View):
+    """What is wrong with a recorded training at the step that is shown: a frame around each layer, and a list.
+
+    A scene of layers has it by itself where a capture holds a training.
+
+    Attributes
+    ----------
+    labels
+        How many layers with one and the same alarm have a label each; more share one.
+    """
+
+    kind: Literal["health"]
+    labels: Annotated[int, Field(ge=0)] = 3
+
+
 class ConnectionsView(View):
     """The strongest connections between vectors, and the receptive-field fans of convolutions.
 
@@ -384,6 +399,7 @@ ViewSpec = Annotated[
     | Backward
     | TrainingView
     | HistoryView
+    | HealthMarks
     | Structure
     | Activations
     | ConnectionsView

@@ -15,6 +15,7 @@ from nnviz3d.data.training import STATISTICS, Packing
 from nnviz3d.data.training_writer import TrainingWriter, announce_training
 from nnviz3d.data.writer import CaptureWriter
 from tests.support import captures
+from tests.support.graphs import chain
 
 STEPS = (1, 10, 20, 30, 40, 50)
 KEPT = (1, 20, 50)
@@ -106,3 +107,34 @@ def figures(steps: int, *, seed: int = 0) -> NDArray[np.float32]:
     for name in ("gradient_norm", "weight_norm", "update_ratio", "nonfinite_gradients", "nonfinite_weights"):
         found[:, weightless, STATISTICS.index(name)] = np.nan
     return found
+
+
+def faulty_training(path: Path, *, layers: int = 0) -> Capture:
+    """A training that is well at step 1, has a dead layer ``dense`` at 10, and NaN in ``scores`` at 20.
+
+    With a number of layers it is of so many ones in a row, and the gradients of the first three quarters vanish.
+    """
+    network = chain([(f"dense_{i}", "Dense", (4,)) for i in range(layers)]) if layers else graph()
+    tensors = Packing(tuple((node.id, "0", (1, *node.shape)) for node in network))
+    provenance = Provenance("hand", samples=("probe 0",))
+    with CaptureWriter(path, graph=network, provenance=provenance, samples=1, growing=True) as capture:
+        capture.commit(1)
+        announce_training(capture, network, metrics=(), probes=1, activations=tensors)
+    writer = TrainingWriter(path)
+    writer.probe(1, tensors.pack([np.full((1, *node.shape), 0.5) for node in network]), np.empty(0, np.float32))
+    usual = {"gradient_norm": 1.0, "weight_norm": 3.0, "update_ratio": 1e-3, "dead": 0.3}
+    faults = {
+        ("dense", 10): {"dead": 0.95},
+        ("conv", 20): {"update_ratio": 0.5},
+        ("scores", 20): {"nonfinite_weights": 7},
+    }
+    for step in (1, 10, 20):
+        rows = []
+        for place, node in enumerate(network):
+            row = {**usual, **faults.get((node.id, step), {})}
+            row["gradient_norm"] = 1e-9 if place < layers * 3 // 4 else 1.0
+            rows.append([row.get(name, 0.0) for name in STATISTICS])
+        scalars = {"step": step, "epoch": 0, "loss": 1.0, "learning_rate": 0.1}
+        writer.step(scalars, {}, np.array(rows, np.float32), np.empty(0, np.float32))
+    writer.finish()
+    return open_capture(path)

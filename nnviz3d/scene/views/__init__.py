@@ -16,6 +16,7 @@ from nnviz3d.scene.view_specs import (
     Channels,
     ConnectionsView,
     EmbeddingCloud,
+    HealthMarks,
     HistoryView,
     Kernels,
     Nodes,
@@ -30,6 +31,7 @@ from nnviz3d.scene.views.backward import BackwardView
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.connections import ConnectionLinesView
 from nnviz3d.scene.views.embedding import EmbeddingView
+from nnviz3d.scene.views.health import HealthView
 from nnviz3d.scene.views.history import HistoryRidgesView
 from nnviz3d.scene.views.kernels import KernelsView
 from nnviz3d.scene.views.nodes import nodes_view
@@ -46,6 +48,7 @@ _BUILDERS: dict[type, Callable[[Any, Stage, SceneSpec], View]] = {
     AttentionSheets: AttentionView,
     Channels: ChannelsView,
     EmbeddingCloud: EmbeddingView,
+    HealthMarks: HealthView,
     Nodes: nodes_view,
     Statistics: StatisticsView,
     TrainingView: TrainingCurveView,

@@ -1,0 +1,113 @@
+"""What is wrong with a training: a frame around each layer that it happens to, a label, and a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.analysis.health import Alarm, alarms, groups, heading
+from nnviz3d.scene.colors import number
+from nnviz3d.scene.primitives import Color, Label, Labels, Lines, Panel, Primitive, Row, SwatchRow, TextRow
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view_specs import HealthMarks
+from nnviz3d.scene.views.training import place_of
+
+GRAVE: Color = (1.0, 0.22, 0.20)
+"""Of what costs the layer or the training."""
+SERIOUS: Color = (1.0, 0.80, 0.16)
+"""Of what may yet recover."""
+_MARGIN = 0.09
+"""World distance of a frame from its block."""
+_CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float64)
+_EDGES = np.array([(a, b) for a in range(8) for b in range(a + 1, 8) if (a ^ b).bit_count() == 1])
+_TOLD_IN_FULL, _LISTED = 2, 4
+"""Kinds of alarms up to which the list tells each with its threshold, and how many it names at most."""
+
+
+class HealthView:
+    """The alarms of the step that is shown."""
+
+    duration = 0.0
+
+    def __init__(self, spec: HealthMarks, stage: Stage, scene: SceneSpec) -> None:
+        self._stage = stage
+        self._labelled = spec.labels
+        self._timeline = Timeline.of(scene, stage.ranks)
+        self._kept: tuple[int | None, tuple[Primitive, ...]] = (None, ())
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return marks and list; nothing while all is well, or nothing has been recorded."""
+        training = self._stage.capture.training
+        place = None if training is None else place_of(training, self._timeline, t, selection)
+        if training is None or place is None:
+            return ()
+        if self._kept[0] != place:
+            found = alarms(training, self._stage.graph, place)
+            self._kept = (place, (self._frames(found), *self._words(found)) if found else ())
+        return self._kept[1]
+
+    def _frames(self, found: Iterable[Alarm]) -> Lines:
+        # What stands later in a dictionary wins, and that is the gravest.
+        colors = {alarm.layer: color_of(alarm) for alarm in reversed(list(found))}
+        edges = np.concatenate([_frame(np.array(p.origin), np.array(p.size)) for p in map(self._stage.place, colors)])
+        paint = np.array([[*color, 1.0] for color in colors.values()], dtype=np.float32)
+        return Lines("health", edges.astype(np.float32), np.repeat(paint, len(_EDGES), axis=0), width=2.6)
+
+    def _words(self, found: Iterable[Alarm]) -> tuple[Primitive, ...]:
+        kinds = groups(found)
+        labels: dict[str, Label] = {}
+        for alike in kinds:
+            few = len(alike) <= self._labelled
+            for alarm in alike if few else alike[:1]:
+                first = alarm.title if few else f"{alarm.title} in {len(alike)} layers"
+                # A layer's gravest alarm alone: the list tells the others.
+                labels.setdefault(alarm.layer, self._label(alarm, first))
+        return Labels("health", tuple(labels.values())), Panel("health", "bottom-right", tuple(self._rows(kinds)))
+
+    def _rows(self, kinds: Sequence[Sequence[Alarm]]) -> Iterator[Row]:
+        layers = [node.id for node in self._stage.graph]
+        yield TextRow(f"alarms at training step {kinds[0][0].step:,}")
+        for alike in kinds[:_LISTED]:
+            worst, text = alike[0], heading(alike, layers)
+            if len(kinds) > _TOLD_IN_FULL:
+                yield SwatchRow(((color_of(worst), f"{text}: {brief(worst)}"),))
+                continue
+            yield SwatchRow(((color_of(worst), text),))
+            yield TextRow(f"{worst.layer}: {worst.words}" if len(alike) > 1 else worst.words, "quiet")
+        if len(kinds) > _LISTED:
+            yield TextRow(f"and {len(kinds) - _LISTED} more of other kinds", "quiet")
+
+    def _label(self, alarm: Alarm, first: str) -> Label:
+        place = self._stage.place(alarm.layer)
+        return Label(place.origin, (first, brief(alarm)), "above", 15.0 + alarm.grave, span=place.size)
+
+
+def color_of(alarm: Alarm) -> Color:
+    """Return the colour of an alarm."""
+    return GRAVE if alarm.grave else SERIOUS
+
+
+def brief(alarm: Alarm) -> str:
+    """Write an alarm's figure for a label."""
+    match alarm.kind:
+        case "nonfinite":
+            return alarm.words.partition(" (")[0]
+        case "exploding":
+            return f"norm {number(alarm.figure)}"
+        case "vanishing":
+            return f"{number(alarm.figure)} of the largest"
+        case "dead" | "saturated":
+            return f"{alarm.figure:.0%}"
+        case "update":
+            return f"{number(alarm.figure)} of the weights"
+
+
+def _frame(origin: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the edges of a box a little outside of a block, ``(12, 2, 3)`` world coordinates."""
+    corners = origin - _MARGIN + _CORNERS * (size + 2 * _MARGIN)
+    return np.asarray(corners[_EDGES])

@@ -1,0 +1,125 @@
+"""What is wrong with a training is seen on its layers at its step, and many layers are told in few words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnviz3d.analysis.health import alarms
+from nnviz3d.data.capture import Capture
+from nnviz3d.render.offscreen import Offscreen
+from nnviz3d.scene.primitives import DrawList, Labels, Lines, Panel, SwatchRow, TextRow
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import default_scene, parse_scene
+from nnviz3d.scene.views.health import GRAVE, SERIOUS
+from tests.support.trainings import faulty_training
+
+WELL, DEAD, BROKEN = 1, 10, 20
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    return faulty_training(tmp_path_factory.mktemp("faulty") / "run.zarr")
+
+
+@pytest.fixture(scope="module")
+def scene(capture: Capture) -> Scene:
+    return Scene.build(default_scene(), capture)
+
+
+def marks(picture: DrawList) -> dict[type, object]:
+    return {type(p): p for p in picture.primitives if getattr(p, "name", "") == "health"}
+
+
+def said(picture: DrawList) -> list[str]:
+    panel = marks(picture)[Panel]
+    return [row.text if isinstance(row, TextRow) else row.swatches[0][1] for row in panel.rows]
+
+
+def test_while_all_is_well_nothing_is_marked(scene: Scene):
+    assert marks(scene.at(0, Selection(step=WELL))) == {}
+
+
+def test_the_last_step_is_shown_without_a_choice(scene: Scene):
+    assert said(scene.at(scene.duration))[0] == f"alarms at training step {BROKEN}"
+
+
+def test_a_layer_is_framed_named_and_listed_at_its_step(scene: Scene):
+    found = marks(scene.at(0, Selection(step=DEAD)))
+    place = scene.stage.place("dense")
+    points = found[Lines].points.reshape(-1, 3)
+    assert found[Lines].points.shape == (12, 2, 3)
+    for axis in range(3):
+        low, high = points[:, axis].min(), points[:, axis].max()
+        assert low == pytest.approx(place.origin[axis], abs=0.2)
+        assert low < place.origin[axis]
+        assert high > place.origin[axis] + place.size[axis]
+    assert np.allclose(found[Lines].colors[:, :3], GRAVE)
+    (label,) = found[Labels].labels
+    assert (label.anchor, label.lines) == (place.origin, ("dead units", "95%"))
+    assert said(scene.at(0, Selection(step=DEAD))) == [
+        "alarms at training step 10",
+        "dead units in dense",
+        "95% give 0 for every probe sample (alarm from 90%)",
+    ]
+    assert scene.at(0, Selection(step=DEAD)).primitives[-1] is scene.at(1, Selection(step=DEAD)).primitives[-1]
+
+
+def test_the_gravest_alarm_gives_a_layer_its_colour(scene: Scene):
+    found = marks(scene.at(0, Selection(step=BROKEN)))
+    assert np.allclose(found[Lines].colors.reshape(-1, 12, 4)[:, 0, :3], [SERIOUS, GRAVE])
+    rows = said(scene.at(0, Selection(step=BROKEN)))
+    assert rows[1] == "NaN or infinite in scores"
+    assert rows[3] == "update ratio out of range in conv"
+
+
+def test_in_the_picture_the_right_block_is_framed_in_red(scene: Scene):
+    studio = Offscreen((640, 360), antialias=False)
+    pose = scene.overview(aspect=16 / 9)
+    counts = []
+    for step in (WELL, DEAD):
+        shown = [p for p in scene.at(0, Selection(step=step)).primitives if p.name in ("health", "dense", "conv")]
+        pixels = studio.picture(DrawList(tuple(p for p in shown if not isinstance(p, Panel))), pose).astype(int)
+        red, green, blue = np.moveaxis(pixels, -1, 0)
+        counts.append(np.argwhere((red > 140) & (green < 0.5 * red) & (blue < 0.5 * red)))
+    studio.close()
+    assert len(counts[0]) == 0
+    assert len(counts[1]) > 100
+    places = scene.stage.plan.placements
+    order = sorted(places, key=lambda name: (places[name].row, places[name].center[0]))
+    if len({p.row for p in places.values()}) == 1:
+        middle = counts[1][:, 1].mean() / 640
+        assert abs(middle - order.index("dense") / (len(order) - 1)) < 0.2
+
+
+def test_a_scene_may_say_how_many_labels_there_are(capture: Capture):
+    spec = parse_scene({"format": 1, "views": [{"kind": "structure"}, {"kind": "health", "labels": 0}]})
+    picture = Scene.build(spec, capture).at(0, Selection(step=DEAD))
+    assert [label.lines[0] for label in marks(picture)[Labels].labels] == ["dead units in 1 layers"]
+
+
+def test_many_layers_share_one_label_and_one_row(tmp_path):
+    capture = faulty_training(tmp_path / "long.zarr", layers=40)
+    found = alarms(capture.training, capture.graph)
+    assert len(found) == 30
+    picture = Scene.build(default_scene(), capture).at(0)
+    assert len(marks(picture)[Lines].points) == 30 * 12
+    assert [label.lines for label in marks(picture)[Labels].labels] == [
+        ("vanishing gradient in 30 layers", "1.0e−9 of the largest")
+    ]
+    assert len(said(picture)) == 3
+    assert said(picture)[1] == "vanishing gradient in 30 layers, dense_0 … dense_29"
+
+
+def test_without_a_training_the_view_draws_nothing(small_capture: Capture):
+    spec = parse_scene({"format": 1, "views": [{"kind": "structure"}, {"kind": "health"}]})
+    assert marks(Scene.build(spec, small_capture).at(0)) == {}
+    assert "health" not in [view.kind for view in Scene.build(default_scene(), small_capture).spec.views]
+
+
+def test_what_stands_alone_in_a_scene_is_not_marked(capture: Capture):
+    alone = parse_scene({"format": 1, "views": [{"kind": "nodes"}]})
+    assert alone.with_health() is alone
+    twice = default_scene().with_health()
+    assert twice.with_health() is twice
