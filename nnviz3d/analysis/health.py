@@ -129,6 +129,15 @@ def alarms(training: Training, graph: ModelGraph, at: int = -1) -> tuple[Alarm, 
     return examine(graph, series, int(training.steps[end - 1]), float(training.learning_rate[end - 1]))
 
 
+def first_alarms(training: Training, graph: ModelGraph) -> tuple[Alarm, ...]:
+    """Name all that has ever been wrong, each kind and layer once, at the first recorded step at which it was so."""
+    found: dict[tuple[Kind, str], Alarm] = {}
+    for at in range(len(training)):
+        for alarm in alarms(training, graph, at):
+            found.setdefault((alarm.kind, alarm.layer), alarm)
+    return tuple(found.values())
+
+
 def examine(graph: ModelGraph, series: NDArray[np.float32], step: int, rate: float = np.nan) -> tuple[Alarm, ...]:
     """Name what is wrong, from the numbers themselves.
 
@@ -145,8 +154,8 @@ def examine(graph: ModelGraph, series: NDArray[np.float32], step: int, rate: flo
 
 
 def groups(found: Iterable[Alarm]) -> tuple[tuple[Alarm, ...], ...]:
-    """Return alarms, given as they are here, kind by kind."""
-    return tuple(tuple(group) for _, group in groupby(found, key=lambda alarm: alarm.kind))
+    """Return alarms, given as they are here, step by step and kind by kind."""
+    return tuple(tuple(group) for _, group in groupby(found, key=lambda alarm: (alarm.step, alarm.kind)))
 
 
 def heading(alike: Sequence[Alarm], layers: Sequence[str]) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nnviz3d.analysis.health import alarms, first_alarms, summaries
 from nnviz3d.analysis.statistics import layer_statistics
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import number
 
 
@@ -21,7 +24,9 @@ def describe(capture: Capture, sample: int = 0) -> dict[str, Any]:
     ``nodes``: id, kind, shape, parameters, activation, details, and ``statistics`` where numbers were captured (min, max,
     mean, std, the shares of zeros and of saturated numbers, and how many are NaN or infinite; min and max are of the
     finite numbers, `None` where there are none; mean and std are `None` unless all numbers are finite: JSON has no NaN;
-    saturated is `None` where the activation function does not saturate). ``edges``: pairs of ids.
+    saturated is `None` where the activation function does not saturate). ``edges``: pairs of ids. ``training``, where one
+    was recorded: how many steps were, which was the last, and ``alarms``: what has been wrong with which layer, with the
+    step at which it was first seen, the figure, the threshold, a sentence, and whether it still is at the last step.
     """
     graph = capture.graph
     nodes = []
@@ -37,7 +42,7 @@ def describe(capture: Capture, sample: int = 0) -> dict[str, Any]:
         if capture.has_activations(node.id):
             entry["statistics"] = _statistics(capture, node.id, sample)
         nodes.append(entry)
-    return {
+    found: dict[str, Any] = {
         "name": graph.name,
         "parameters": graph.parameters,
         "inputs": list(graph.inputs),
@@ -47,6 +52,30 @@ def describe(capture: Capture, sample: int = 0) -> dict[str, Any]:
         "samples": list(capture.provenance.samples),
         "classes": None if capture.classes is None else list(capture.classes),
         "provenance": capture.provenance.to_json(),
+    }
+    if capture.training is not None:
+        found["training"] = _training(capture, capture.training)
+    return found
+
+
+def _training(capture: Capture, training: Training) -> dict[str, Any]:
+    now = {(alarm.kind, alarm.layer) for alarm in alarms(training, capture.graph)}
+    return {
+        "recorded": len(training),
+        "last": int(training.steps[-1]) if len(training) else None,
+        "finished": training.finished,
+        "alarms": [
+            {
+                "kind": alarm.kind,
+                "layer": alarm.layer,
+                "step": alarm.step,
+                "figure": alarm.figure if math.isfinite(alarm.figure) else None,
+                "threshold": alarm.threshold,
+                "sentence": alarm.sentence,
+                "now": (alarm.kind, alarm.layer) in now,
+            }
+            for alarm in first_alarms(training, capture.graph)
+        ],
     }
 
 
@@ -99,6 +128,18 @@ def print_table(capture: Capture, console: Console, sample: int = 0) -> None:
             _cell(", ".join(capture.graph.sources(node["id"]))),
         )
     console.print(table)
+    for line in _health(capture):
+        console.print(Text(line))
+
+
+def _health(capture: Capture) -> list[str]:
+    """Say how far a training was recorded, and what has been wrong with it."""
+    training = capture.training
+    if training is None or not len(training):
+        return []
+    head = f"training: {len(training):,} steps recorded, the last is {training.steps[-1]:,}"
+    told = summaries(first_alarms(training, capture.graph), training.layers)
+    return ["", f"{head}; {'alarms, when first seen:' if told else 'no alarms'}", *told]
 
 
 def _cell(text: str) -> Text:

@@ -184,7 +184,7 @@ class HealthMarks(View):
     """
 
     kind: Literal["health"]
-    labels: Annotated[int, Field(ge=0)] = 3
+    labels: Annotated[int, Field(ge=1)] = 3
 
 
 class ConnectionsView(View):

@@ -15,6 +15,7 @@ from nnviz3d.apps.inspection import describe, print_table
 from nnviz3d.data.capture import Capture
 from tests.support import captures
 from tests.support.graphs import chain
+from tests.support.trainings import faulty_training
 
 LONG = "branch_with_a_name_that_does_not_end_soon"
 
@@ -87,3 +88,33 @@ def test_in_a_narrow_terminal_the_sources_are_cut_first(tmp_path: Path):
         assert lines[2].split()[0] == LONG
         assert lines[3].split()[3:] == ["−0.125", "0.292", "0.358", "0.75", "0%", lines[3].split()[-1]]
         assert lines[3].rstrip().endswith("…")
+
+
+def test_what_is_wrong_with_a_training_is_told_at_its_first_step(tmp_path: Path):
+    capture = faulty_training(tmp_path / "run.zarr")
+    found = describe(capture)["training"]
+    json.dumps(found, allow_nan=False)
+    assert (found["recorded"], found["last"], found["finished"]) == (3, 20, True)
+    assert [(a["kind"], a["layer"], a["step"], a["now"]) for a in found["alarms"]] == [
+        ("dead", "dense", 10, False),
+        ("nonfinite", "scores", 20, True),
+        ("update", "conv", 20, True),
+    ]
+    assert found["alarms"][0]["threshold"] == 0.9
+    assert printed(capture, 200)[-5:] == [
+        "",
+        "training: 3 steps recorded, the last is 20; alarms, when first seen:",
+        *(alarm["sentence"] for alarm in found["alarms"]),
+    ]
+
+
+def test_many_layers_are_one_line(tmp_path: Path):
+    capture = faulty_training(tmp_path / "run.zarr", layers=40)
+    lines = printed(capture, 300)
+    assert lines[-1].startswith("Vanishing gradient in 30 layers, dense_0 … dense_29; worst: dense_0: ")
+    assert lines[-2].endswith("alarms, when first seen:")
+
+
+def test_a_capture_without_a_training_has_nothing_to_say_of_it(odd: Capture):
+    assert "training" not in describe(odd)
+    assert not any("training" in line for line in printed(odd, 200))

@@ -30,7 +30,7 @@ from nnviz3d.scene.primitives import (
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
-from nnviz3d.scene.view_specs import HistoryView, TrainingView
+from nnviz3d.scene.view_specs import HealthMarks, HistoryView, TrainingView
 from nnviz3d.scene.views import _BUILDERS
 from tests.support import captures
 from tests.support.graphs import chain
@@ -79,7 +79,7 @@ def one_view(request, explained_capture, recorded_capture):
     """A scene of one view alone, once for each view there is: what every view has to keep."""
     kind = next(kind for kind in _BUILDERS if kind.__name__ == request.param)
     word = kind.model_fields["kind"].annotation.__args__[0]
-    capture = recorded_capture if kind in (TrainingView, HistoryView) else explained_capture
+    capture = recorded_capture if kind in (HealthMarks, HistoryView, TrainingView) else explained_capture
     return Scene.build(parse_scene({"format": 1, "views": [{"kind": word}]}), capture)
 
 
