@@ -19,7 +19,7 @@ from nnviz3d.data.insights import Target
 from nnviz3d.data.request import CaptureRequest, Insights, Invitation
 from nnviz3d.data.series import CaptureSeries
 from nnviz3d.data.sources import expand
-from nnviz3d.errors import SampleError, SceneError, UserError
+from nnviz3d.errors import CaptureError, SampleError, SceneError, UserError
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import class_name
 
@@ -97,6 +97,8 @@ def opened(
                 capture, shown = _with_more(found, capture, sample, run, stack)
             else:
                 shown = _wanted(sample, found, capture.committed, "capture")
+            if scene is None and found.spec.source is None and capture.training is not None:
+                found = replace(found, spec=found.spec.with_training())  # nobody said how to look at it
             if found.model is None or worker is None:
                 goes_on = worker is not None and capture.training is not None and not capture.training.finished
                 following = stack.enter_context(Following(capture)) if goes_on and capture.path.is_dir() else None
@@ -228,6 +230,11 @@ def _held(capture: Capture) -> Insights:
 
 def _wanted(sample: int | None, found: Resolved, count: int, holder: str) -> int:
     """Return which sample is shown; a scene's mistake is told as the scene's, not the command line's."""
+    if not count:
+        raise CaptureError(
+            "The training was recorded without probe samples, so there are no numbers to be drawn; nnviz3d inspect tells "
+            "of it, and TrainingRecorder(..., probes=(x, y)) records some."
+        )
     holds = f"{holder} holds {count} sample{'s' * (count != 1)}"
     if sample is None and found.sample >= count:
         raise SceneError(f"The scene's source.sample is {found.sample}, but its {holds}, counted from 0.")

@@ -140,6 +140,12 @@ class SceneSpec(Strict):
             return self
         return self.model_copy(update={"views": (*self.views, HealthMarks(kind="health"))})
 
+    def with_training(self) -> SceneSpec:
+        """Return the scene with a recorded training after all else; as it is, if it shows one."""
+        if any(isinstance(view, TrainingView) for view in self.views):
+            return self
+        return self.model_copy(update={"views": (*self.views, TrainingView(kind="training"))})
+
     def without_training(self, capture: str) -> SceneSpec:
         """Return the scene for a capture that holds no training: without the phase in which it would go by.
 

@@ -22,6 +22,7 @@ from nnviz3d.data.writer import CaptureWriter
 from nnviz3d.errors import UserError
 from nnviz3d.options import Insight, Look, Model
 from tests.support import captures
+from tests.support.recorder import Recorder
 
 
 @pytest.fixture
@@ -224,3 +225,24 @@ def test_further_samples_and_classes_are_told_of_as_much_as_the_ready_ones():
     assert set(request.insights.attributions) == set(held.methods)
     assert request.insights.layers == held.insights().attribution_layers("grad_cam")
     assert request.insights.gradients == held.has_gradients()
+
+
+def test_a_training_is_looked_at_as_it_went_unless_a_scene_says_otherwise(tmp_path):
+    recorder = Recorder(tmp_path / "run.zarr")
+    recorder.go_on(3)
+
+    def kinds(scene):
+        with opened(str(tmp_path / "run.zarr"), scene, ModelOptions(), print) as found:
+            return [view.kind for view in found.spec.views]
+
+    assert kinds(None) == ["structure", "activations", "connections", "training"]
+    assert kinds("structure") == ["structure"]
+
+
+def test_a_training_without_samples_says_what_to_do(tmp_path):
+    Recorder(tmp_path / "run.zarr", samples=0).go_on(1)
+    with (
+        pytest.raises(UserError, match="without probe samples"),
+        opened(str(tmp_path / "run.zarr"), None, ModelOptions(), print),
+    ):
+        pass

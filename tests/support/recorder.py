@@ -28,13 +28,21 @@ EVERY, EPOCH = 100, 500
 
 
 class Recorder:
-    """Writes into a capture, of two probe samples, what is different at every step."""
+    """Writes into a capture, of two probe samples or of none, what is different at every step."""
 
-    def __init__(self, path: Path) -> None:
-        provenance = Provenance("hand", samples=("probe 0", "probe 1"))
-        with CaptureWriter(path, graph=GRAPH, provenance=provenance, samples=2, growing=True) as writer:
-            announce_training(writer, GRAPH, metrics=("loss",), probes=2, activations=TENSORS, gradients=TENSORS)
-            writer.commit(2)
+    def __init__(self, path: Path, *, samples: int = 2) -> None:
+        self._packing = TENSORS if samples else Packing()
+        provenance = Provenance("hand", samples=tuple(f"probe {i}" for i in range(samples)))
+        with CaptureWriter(path, graph=GRAPH, provenance=provenance, samples=samples, growing=True) as writer:
+            announce_training(
+                writer,
+                GRAPH,
+                metrics=("loss",),
+                probes=samples,
+                activations=self._packing,
+                gradients=self._packing,
+            )
+            writer.commit(samples)
         self._writer = TrainingWriter(path)
         self.step = 0
 
@@ -42,7 +50,7 @@ class Recorder:
         """Make some more records: steps 1, 100, 200, ..."""
         for _ in range(records):
             self.step = self.step // EVERY * EVERY + EVERY if self.step else 1
-            tensors = np.random.default_rng(self.step).normal(size=(2, TENSORS.width)).astype(np.float32)
+            tensors = np.random.default_rng(self.step).normal(size=(2, self._packing.width)).astype(np.float32)
             self._writer.probe(self.step, *tensors)
             loss = 150 / self.step
             scalars = {"step": self.step, "epoch": (self.step - 1) // EPOCH, "loss": loss, "learning_rate": 0.1}
