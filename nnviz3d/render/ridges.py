@@ -27,26 +27,28 @@ class RidgesActor:
             part.mapper.SetScalarModeToUsePointData()
         self._bands.actor.ForceOpaqueOn()
         self._edges.actor.ForceOpaqueOn()
-        self._shown: tuple[object, ...] = ()
+        self._shape: tuple[object, ...] = ()
+        self._colors: object = None
         self.update(ridges, scale)
 
     def update(self, ridges: Ridges, scale: float) -> None:
         """Draw these ridges from now on."""
         self._edges.actor.GetProperty().SetLineWidth(_WIDTH * scale)
-        arrays = (ridges.feet, ridges.along, ridges.heights, ridges.colors, ridges.joined)
-        if len(self._shown) == len(arrays) and all(a is b for a, b in zip(arrays, self._shown, strict=True)):
+        shape = (ridges.feet, ridges.along, ridges.heights, ridges.joined)
+        same = len(self._shape) == len(shape) and all(a is b for a, b in zip(shape, self._shape, strict=True))
+        if same and self._colors is ridges.colors:
             return
-        self._shown = arrays
         points, colors, left, right = columns(ridges)
-        # Of each stretch: from the foot to the least height, and on to the greatest.
-        quads = [np.stack([left + k, right + k, right + k + 1, left + k + 1], axis=1) for k in (0, 1)]
-        bands = mesh(points.reshape(-1, 3), np.concatenate(quads), lines=False)
-        bands.GetPointData().SetScalars(rgba(_opaque(colors.reshape(-1, 3))))
-        self._bands.mapper.SetInputData(bands)
-        before = np.array([0, 0, _BEFORE * max(float(np.ptp(ridges.along)), ridges.bar)], dtype=np.float32)
-        edges = mesh(points[:, 2] + before, np.stack([left, right], axis=1) // 3, lines=True)
-        edges.GetPointData().SetScalars(rgba(_opaque(_bright(ridges))))
-        self._edges.mapper.SetInputData(edges)
+        if not same:
+            # Of each stretch: from the foot to the least height, and on to the greatest.
+            quads = [np.stack([left + k, right + k, right + k + 1, left + k + 1], axis=1) for k in (0, 1)]
+            self._bands.mapper.SetInputData(mesh(points.reshape(-1, 3), np.concatenate(quads), lines=False))
+            before = np.array([0, 0, _BEFORE * max(float(np.ptp(ridges.along)), ridges.bar)], dtype=np.float32)
+            ends = np.stack([left, right], axis=1) // 3
+            self._edges.mapper.SetInputData(mesh(points[:, 2] + before, ends, lines=True))
+        for part, paint in ((self._bands, colors.reshape(-1, 3)), (self._edges, _bright(ridges))):
+            part.mapper.GetInput().GetPointData().SetScalars(rgba(_opaque(paint)))
+        self._shape, self._colors = shape, ridges.colors
 
     def remove(self) -> None:
         """Take them out of the picture."""

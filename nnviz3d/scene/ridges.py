@@ -20,7 +20,7 @@ COLUMNS = 640
 """Columns of a ridge at most: about as many as a picture has pixels for it."""
 DECADES = 12.0
 """What is smaller than the greatest number by more of them stands at the foot of a logarithmic scale."""
-_SPANS = 100.0
+_SPANS = 10.0
 """From this ratio of the greatest to the least on, norms and ratios are shown by their logarithm."""
 _LOGARITHMIC = ("gradient_norm", "weight_norm", "update_ratio")
 _LIFT = 0.05

@@ -153,7 +153,7 @@ class HistoryView(View):
         Which figure, one of those that are recorded of each layer at each step.
     scale
         Whether heights and colours follow the number or its logarithm; by default that of norms and ratios that span
-        more than two decades.
+        more than a decade.
     """
 
     kind: Literal["history"]

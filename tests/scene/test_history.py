@@ -158,6 +158,15 @@ class TestTheStepThatIsShown:
             (label,) = of(Labels, scene, Selection(step=step))["history/now"].labels
             assert label.lines == (f"step {step}",)
 
+    def test_what_comes_after_it_is_darker(self, tmp_path):
+        scene = scene_of(tmp_path)
+        whole, before = (
+            of(Ridges, scene, Selection(step=step))["history of gradient_norm"] for step in (50, trainings.STEPS[2])
+        )
+        assert np.array_equal(whole.colors[:, :3], before.colors[:, :3])
+        assert (before.colors[:, 3:].sum(axis=3) < 0.6 * whole.colors[:, 3:].sum(axis=3)).all()
+        assert whole.heights is before.heights
+
     def test_without_a_choice_it_is_the_last(self, tmp_path):
         (label,) = of(Labels, scene_of(tmp_path))["history/now"].labels
         assert label.lines == ("step 50",)

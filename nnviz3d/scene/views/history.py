@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +48,12 @@ WORDS = {
 
 _NOW = (1.0, 0.98, 0.92)
 _GRID = (0.62, 0.70, 0.80)
-_DIMMED, _ALARM = 0.28, 0.6
+_DIMMED, _DIMMED_ALARM = 0.28, 0.6
 """How bright the ridges of layers are that were not chosen, and what is not finite among them."""
+_AHEAD = 0.4
+"""How bright is what comes after the step that is shown."""
+_BEFORE = 0.02
+"""How far what is not finite stands before its ridge, as a share of the way to the next one."""
 _NAN_HEIGHT = 0.4
 """Height of the bar of a NaN, which has none of its own, as a share of the scale's; infinite ones are as high as that."""
 _NAMES = 0.085
@@ -72,28 +77,33 @@ class HistoryRidgesView:
         training = stage.capture.training
         self._found = None if training is None else history(training, stage.graph, spec.statistic)
         self.extent_beside: NDArray[np.float64] = np.empty((0, 3))
-        self._ridges: tuple[object, tuple[Primitive, ...]] = (None, ())
-        self._now: tuple[object, tuple[Primitive, ...]] = (None, ())
+        self._still: tuple[object, tuple[Primitive, ...]] = (None, ())
+        self._moving: tuple[object, tuple[Primitive, ...]] = (None, ())
         if self._found is not None:
             self._scale = Scale.of(self._found, spec.scale)
             self._hill = Hillside.of(stage, len(self._found.layers))
+            self._bare = _bare(self._found, self._scale, self._hill)
             self.extent_beside = _with_names(self._hill.corners)
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the ridges, the same at all times, and the line at the chosen step, or at the clock's."""
+        """Return the ridges, bright up to the chosen step, or the clock's, and the line that stands there."""
         training = self._stage.capture.training
         if training is None or self._found is None:
             rows = (TextRow(WORDS[self._spec.statistic]), TextRow("nothing of it has been recorded yet", "quiet"))
-            if self._ridges[0] != "nothing":
-                self._ridges = ("nothing", (Panel("history", "bottom-right", rows),))
-            return self._ridges[1]
-        key = (selection.layer, selection.colormap)
-        if self._ridges[0] != key:
-            self._ridges = (key, self._build(self._found, selection))
+            if self._still[0] != "nothing":
+                self._still = ("nothing", (Panel("history", "bottom-right", rows),))
+            return self._still[1]
+        chosen = colormap(selection.colormap or self._spec.colormap)
+        colors = colormap(self._spec.colormap) if chosen.diverging else chosen
+        layer = selection.layer if selection.layer in self._found.layers else None
+        if self._still[0] != (layer, colors):
+            words = self._words(self._found, layer)
+            self._still = ((layer, colors), (self._grid(self._found), words, self._legend(self._found, colors)))
         place = place_of(training, self._timeline, t, selection)
-        if self._now[0] != place:
-            self._now = (place, self._line(training, self._found, place))
-        return (*self._ridges[1], *self._now[1])
+        if self._moving[0] != (layer, colors, place):
+            ridges = self._ridges(self._found, colors, layer, None if place is None else int(training.steps[place]))
+            self._moving = ((layer, colors, place), (*ridges, *self._line(training, self._found, place)))
+        return (*self._moving[1], *self._still[1])
 
     def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
         """Return where a picked figure stands; nothing for all else."""
@@ -113,28 +123,21 @@ class HistoryRidgesView:
         """Return how high each column is, ``(n, m)``; NaN where there is none."""
         return self._scale.share(found.high) * self._hill.height
 
-    def _build(self, found: History, selection: Selection) -> tuple[Primitive, ...]:
-        chosen = colormap(selection.colormap or self._spec.colormap)
-        colors = colormap(self._spec.colormap) if chosen.diverging else chosen
-        seen = np.array([1.0 if selection.layer in (None, name) else _DIMMED for name in found.layers])
-        if selection.layer not in found.layers:
-            seen[:] = 1.0
+    def _ridges(self, found: History, colors: Colormap, layer: str | None, step: int | None) -> list[Ridges]:
+        """Colour the ridges; other layers than the chosen one are dark, and what comes after a step is darker."""
+        chosen = np.array([layer in (None, name) for name in found.layers])[:, np.newaxis]
+        come = np.ones(len(found.at), bool) if step is None else found.at <= max(found.at[found.column(step)], step)
+        seen, alarming = (
+            np.where(chosen, 1.0, dimmed) * np.where(come, 1.0, _AHEAD) for dimmed in (_DIMMED, _DIMMED_ALARM)
+        )
         shares = np.stack([self._scale.share(found.low), self._scale.share(found.high)], axis=2)
-        name, feet, along = name_of(found.statistic), self._hill.feet, self._hill.x(found, found.at)
-        bar = float(np.diff(along).min()) if len(along) > 1 else 0.02 * (self._hill.right - self._hill.left)
-        painted = _painted(shares, colors) * seen[:, np.newaxis, np.newaxis, np.newaxis]
-        parts: list[Primitive] = [_ridges(name, feet, along, shares * self._hill.height, painted, found.joined, bar)]
-        odd = found.nan | found.infinite
-        if odd.any():
-            tall = np.where(found.infinite, 1.0, _NAN_HEIGHT) * self._hill.height
-            heights = np.where(odd[:, :, np.newaxis], np.stack([np.zeros_like(tall), tall], axis=2), np.nan)
-            paint = np.where(found.nan[:, :, np.newaxis], np.array(NAN_COLOR), np.array(INF_COLOR))
-            faded = np.maximum(seen, _ALARM)[:, np.newaxis, np.newaxis, np.newaxis]
-            both = np.repeat(paint[:, :, np.newaxis], 2, axis=2) * faded
-            before = feet + np.array([0, 0, 0.02 * self._hill.recede])
-            apart = np.zeros_like(found.joined)
-            parts.append(_ridges(f"{name} (not finite)", before, along, heights, both, apart, bar))
-        return (*parts, self._grid(found), self._words(found, selection), self._legend(found, colors))
+        table = colors.table[np.round(np.nan_to_num(shares) * 255).astype(int).clip(0, 255)] / 255
+        odd = np.where(found.nan[:, :, np.newaxis], np.array(NAN_COLOR), np.array(INF_COLOR))[:, :, np.newaxis]
+        painted = (table * seen[:, :, np.newaxis, np.newaxis], odd * alarming[:, :, np.newaxis, np.newaxis])
+        return [
+            replace(bare, colors=np.ascontiguousarray(np.broadcast_to(paint, table.shape), dtype=np.float32))
+            for bare, paint in zip(self._bare, painted, strict=False)
+        ]
 
     def _grid(self, found: History) -> Lines:
         """Draw each ridge's foot, the steps that are named, and the axis of the scale."""
@@ -150,12 +153,12 @@ class HistoryRidgesView:
         colors = np.array([[*_GRID, opacity] for *_, opacity in lines], dtype=np.float32)
         return Lines("history/grid", points, colors, width=1.0)
 
-    def _words(self, found: History, selection: Selection) -> Labels:
+    def _words(self, found: History, layer: str | None) -> Labels:
         hill = self._hill
         labels, beside = [], min(0.25 * hill.height, 0.6 * hill.rise)
         for k, name in enumerate(found.layers):
-            chosen = selection.layer == name
-            faint = 0.85 if selection.layer is None or chosen or selection.layer not in found.layers else 0.4
+            chosen = layer == name
+            faint = 0.85 if layer is None or chosen else 0.4
             short = self._stage.graph.node(name).name
             x, y, z = hill.foot(k)
             labels.append(
@@ -227,22 +230,32 @@ def step_ticks(first: int, last: int, most: int = 6) -> Sequence[int]:
     return (first, *inner)
 
 
-def _painted(shares: NDArray[np.float64], colors: Colormap) -> NDArray[np.float64]:
-    index = np.round(np.nan_to_num(shares) * 255).astype(int).clip(0, 255)
-    return np.asarray(colors.table[index] / 255)
+def _bare(found: History, scale: Scale, hill: Hillside) -> tuple[Ridges, ...]:
+    """Return the ridges without their colours: those of the numbers, and of what is not finite, if anything is."""
+    feet, along = hill.feet, hill.x(found, found.at)
+    bar = float(np.diff(along).min()) if len(along) > 1 else 0.02 * (hill.right - hill.left)
+    shares = np.stack([scale.share(found.low), scale.share(found.high)], axis=2)
+    ridges = _uncolored(name_of(found.statistic), feet, along, shares * hill.height, found.joined, bar)
+    odd = found.nan | found.infinite
+    if not odd.any():
+        return (ridges,)
+    tall = np.where(found.infinite, 1.0, _NAN_HEIGHT) * hill.height
+    heights = np.where(odd[:, :, np.newaxis], np.stack([np.zeros_like(tall), tall], axis=2), np.nan)
+    before = feet + np.array([0, 0, _BEFORE * hill.recede])
+    name = f"{name_of(found.statistic)} (not finite)"
+    return ridges, _uncolored(name, before, along, heights, np.zeros_like(found.joined), bar)
 
 
-def _ridges(
+def _uncolored(
     name: str,
     feet: NDArray[np.float64],
     along: NDArray[np.float64],
     heights: NDArray[np.float64],
-    colors: NDArray[np.float64],
     joined: NDArray[np.bool_],
     bar: float,
 ) -> Ridges:
-    feet_, along_, heights_, colors_ = (a.astype(np.float32) for a in (feet, along, heights, colors))
-    return Ridges(name, feet_, along_, heights_, colors_, joined, bar)
+    feet_, along_, heights_ = (a.astype(np.float32) for a in (feet, along, heights))
+    return Ridges(name, feet_, along_, heights_, np.zeros((*heights.shape, 3), np.float32), joined, bar)
 
 
 def _with_names(corners: NDArray[np.float64]) -> NDArray[np.float64]:
