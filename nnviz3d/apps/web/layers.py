@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from nnviz3d.analysis.health import alarms
 from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.training import Training
 from nnviz3d.scene.measures import measured_values, measured_weights
+from nnviz3d.scene.primitives import Color
 from nnviz3d.scene.stage import Stage, shape_text
+from nnviz3d.scene.views.health import color_of
 from nnviz3d.scene.views.structure import FAMILIES, family_of, number_of_parameters
 
 if TYPE_CHECKING:
@@ -25,8 +29,9 @@ class Layers:
         self._app = app
         self._stage: Stage | None = None
         self._told: tuple[str | None, int] | None = None
+        self._marked: tuple[Training, int] | None = None
         graph = app.session.scene.stage.graph
-        app.state.update({"layer_groups": groups(graph), "layer_filter": ""})
+        app.state.update({"layer_groups": groups(graph), "layer_filter": "", "alarms": {}})
         app.state.layer_total = f"{len(graph):,} layers · {number_of_parameters(graph.parameters)} parameters"
         self.synchronize()
 
@@ -40,6 +45,16 @@ class Layers:
         if self._stage is not stage or self._told != told:
             self._app.state.details = details(stage, str(selection.layer), selection.sample) if known else []
             self._stage, self._told = stage, told
+        self.mark()
+
+    def mark(self) -> None:
+        """Show what is wrong with the layers at the step of a training that is shown."""
+        session = self._app.session
+        training, step = session.scene.stage.capture.training, session.scene.step(session.t, session.selection)
+        shown = None if training is None or step is None else (training, step)
+        if self._marked != shown:
+            self._marked = shown
+            self._app.state.alarms = {} if shown is None else marks(*shown, session.scene.stage.graph)
 
     def toggle(self, node_id: str) -> None:
         """Let a layer stand out, or release it."""
@@ -85,7 +100,16 @@ class Layers:
         ):
             html.Span(classes="dot", style=("{ background: node.color }",))
             with html.Span(classes="layer-text"):
-                html.Span("{{ node.name }}", classes="line")
+                with html.Span(classes="line"):
+                    html.Span("{{ node.name }}")
+                    html.Span(
+                        classes="alarm",
+                        v_if="alarms[node.id]",
+                        style=("{ background: alarms[node.id].color }",),
+                        title=("alarms[node.id].text",),
+                        role="img",
+                        aria_label=("alarms[node.id].text",),
+                    )
                 html.Span("{{ node.kind }}", classes="line faint")
             with html.Span(classes="layer-numbers"):
                 html.Span("{{ node.shape }}", classes="line")
@@ -98,16 +122,27 @@ class Layers:
                 classes="action",
                 id="unfold-layer",
             )
+            html.Span(
+                "{{ alarms[node.id].text }}",
+                v_if="alarms[node.id]",
+                classes="alarm-text",
+                style=("{ borderColor: alarms[node.id].color }",),
+            )
             with v.Template(v_for="pair in details", key="pair[0]"):
                 html.Span("{{ pair[0] }}", classes="faint")
                 html.Span("{{ pair[1] }}")
+
+
+def css(color: Color) -> str:
+    """Write a colour as a style sheet does."""
+    red, green, blue = (round(255 * c) for c in color)
+    return f"rgb({red}, {green}, {blue})"
 
 
 def groups(graph: ModelGraph) -> list[dict[str, Any]]:
     """Describe the layers for the page, by the group they stand in, groups in the order of their first layer."""
     found: dict[str, list[dict[str, str]]] = {}
     for node in graph:
-        red, green, blue = (round(255 * c) for c in FAMILIES[family_of(node)])
         found.setdefault(node.group, []).append(
             {
                 "id": node.id,
@@ -115,10 +150,19 @@ def groups(graph: ModelGraph) -> list[dict[str, Any]]:
                 "kind": node.kind,
                 "shape": shape_text(node),
                 "parameters": number_of_parameters(node.parameters) if node.parameters else "",
-                "color": f"rgb({red}, {green}, {blue})",
+                "color": css(FAMILIES[family_of(node)]),
             }
         )
     return [{"path": path, "nodes": nodes} for path, nodes in found.items()]
+
+
+def marks(training: Training, step: int, graph: ModelGraph) -> dict[str, dict[str, str]]:
+    """Say of each layer that something is wrong with at a recorded step what it is, and in which colour."""
+    found: dict[str, dict[str, str]] = {}
+    for alarm in alarms(training, graph, training.recorded(step)):
+        mark = found.setdefault(alarm.layer, {"color": css(color_of(alarm)), "text": ""})  # the gravest comes first
+        mark["text"] += ("\n" if mark["text"] else "") + f"{alarm.title}: {alarm.words}"
+    return found
 
 
 def details(stage: Stage, node_id: str, sample: int) -> list[list[str]]:

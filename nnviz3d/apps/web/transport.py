@@ -37,10 +37,11 @@ class Transport:
         app.state.change("speed")(app.guarded(self._set_speed))
 
     def synchronize(self) -> None:
-        """Show the clock."""
+        """Show the clock, and what it tells of the layers."""
         session = self._app.session
         phase = session.scene.timeline.phase(session.t)
         self._app.state.update({"t": round(session.t, 2), "playing": session.playing, "phase": phase})
+        self._app.layers.mark()
 
     def toggle(self) -> None:
         """Play or pause."""
