@@ -48,11 +48,10 @@ class Following:
     def __init__(self, capture: Capture, *, pause: float = _PAUSE, clock: Callable[[], float] = time.time) -> None:
         if capture.training is None:
             raise ValueError(f"{capture.path} holds no training.")
-        self._seen = capture
+        self._seen = self._given = capture
         self._training: Training = capture.training
         self._pause = pause
         self._clock = clock
-        self._news: Capture | None = None
         self._since = capture.training.written()
         self._problem = ""
         self._replaced = False
@@ -72,8 +71,11 @@ class Following:
 
     def news(self) -> Capture | None:
         """Take the newest capture, if one has come since the last call."""
-        news, self._news = self._news, None
-        return news
+        seen = self._seen  # which the other thread may replace at any moment
+        if seen is self._given:
+            return None
+        self._given = seen
+        return seen
 
     def look(self) -> None:
         """Look once."""
@@ -83,7 +85,7 @@ class Following:
         except CaptureError:  # taken away, or just being replaced by the next training: it is looked for again
             self._problem = f"{self._seen.path.name} cannot be read any more"
         self._words = self._describe()
-        if self._news is not None or self._words != self._told_words:
+        if self._seen is not self._given or self._words != self._told_words:
             self._told_words = self._words
             self._told()
 
@@ -97,7 +99,7 @@ class Following:
             self._replaced = True
             return
         self._since = capture.training.written()
-        self._seen, self._training, self._news = capture, capture.training, capture
+        self._seen, self._training = capture, capture.training
 
     def _describe(self) -> str:
         training = self._training
@@ -110,7 +112,7 @@ class Following:
 
     def _state(self) -> str:
         if self._replaced:
-            return f"{self._seen.path.name} records another model now; open it again"
+            return f"{self._seen.path.name} holds another training by now; open it again"
         if self._training.finished:
             return "finished"
         quiet = self._quiet()

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +34,7 @@ from nnviz3d.scene.spec import default_scene, read_scene
 from tests.support import captures, waiting
 from tests.support.graphs import chain
 from tests.support.pinhole import to_pixels
+from tests.support.recorder import OtherProcess
 from tests.support.screen import shows
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Xvfb is for Linux")
@@ -83,7 +84,14 @@ def board(rows: tuple[Row, ...]) -> Sprite:
 class Shown:
     """A running `nnviz3d show`."""
 
-    def __init__(self, display: str, folder: Path, *arguments: str, size: tuple[int, int] = SIZE) -> None:
+    def __init__(
+        self,
+        display: str,
+        folder: Path,
+        *arguments: str,
+        size: tuple[int, int] = SIZE,
+        hints: Sequence[str] = ("h: keys",),
+    ) -> None:
         self.display = display
         # Tests that drew off screen before have told VTK so for this whole process.
         inherited = {k: v for k, v in os.environ.items() if k != "VTK_DEFAULT_OPENGL_WINDOW"}
@@ -108,13 +116,18 @@ class Shown:
             reader.start()
         self.window = ""
         wait_until(self._find, "the window is there")
-        wait_until(lambda: shows(self.screen(), words("h: keys", style="quiet")), "the picture is there, with its hint")
+        wait_until(lambda: self.says(*hints), "the picture is there, with its hint")
         self.move(5, 5)  # without a window manager keys go to the window under the pointer
 
     def _find(self) -> bool:
         assert self.process.poll() is None, "".join(self.errors)
         self.window = self.do("search", "--onlyvisible", "--name", ".", check=False).strip()
         return bool(self.window)
+
+    def says(self, *hints: str) -> bool:
+        """Whether one of these stands on the screen, in quiet letters."""
+        screen = self.screen()
+        return any(shows(screen, words(hint, style="quiet")) for hint in hints)
 
     def do(self, *words: str, check: bool = True) -> str:
         """Run xdotool."""
@@ -169,9 +182,9 @@ class Shown:
 
 
 @contextlib.contextmanager
-def shown(display: str, folder: Path, *arguments: str, size: tuple[int, int] = SIZE) -> Iterator[Shown]:
+def shown(display: str, folder: Path, *arguments: str, **more: Any) -> Iterator[Shown]:
     """A window that is closed with `q` in the end, if it is not by then."""
-    window = Shown(display, folder, *arguments, size=size)
+    window = Shown(display, folder, *arguments, **more)
     try:
         yield window
         if window.process.poll() is None:
@@ -613,6 +626,22 @@ def test_what_the_model_answers_arrives_while_nobody_touches_the_window(display,
         callout = next(p for p in told.primitives if isinstance(p, Callout))
         answer = board(callout.rows)
         wait_until(lambda: shows(window.screen(), answer), "the answer is on the screen")
+
+
+def test_it_follows_a_training_while_nobody_touches_the_window(display, tmp_path):
+    training = OtherProcess(tmp_path / "run.zarr")
+    try:
+        training.ask("1")
+        states = ("live", *(f"nothing new for {seconds} s" for seconds in range(20, 120, 10)))
+        hints = [f"training: step 1, epoch 1, loss 150 · {state} · h: keys" for state in states]
+        with shown(display, tmp_path, "run.zarr", hints=hints) as window:
+            first = window.screen()[:400].astype(int)
+            training.ask("12")
+            news = "training: step 1,200, epoch 3, loss 0.125 · live · h: keys"
+            wait_until(lambda: window.says(news), "it says how far the training is")
+            wait_until(lambda: np.abs(window.screen()[:400] - first).mean() > 1, "it shows what it has come to")
+    finally:
+        training.kill()
 
 
 @pytest.mark.parametrize("name", ["", ":987"], ids=["none", "one that nobody serves"])

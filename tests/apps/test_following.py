@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nnviz3d.apps.following import Following, duration
 from nnviz3d.apps.opening import opened
@@ -21,11 +22,11 @@ from nnviz3d.scene.primitives import Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
 from tests.apps.conftest import Served
-from tests.apps.test_web import changed, looking, still, text, wait_until
+from tests.apps.test_web import looking, pixels, still, text, wait_until
 from tests.support.recorder import OtherProcess, Recorder
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture
@@ -109,6 +110,14 @@ class TestFollowing:
         following.look()
         assert following.news().training.steps.tolist() == [1, 100]
 
+    def test_another_training_in_its_place_is_not_mixed_with_it(self, tmp_path, recorder):
+        with follow(tmp_path) as following:
+            shutil.rmtree(tmp_path / "run.zarr")
+            Recorder(tmp_path / "run.zarr", samples=0).go_on(2)
+            following.look()
+        assert following.words.endswith(" · run.zarr holds another training by now; open it again")
+        assert following.news() is None
+
 
 @pytest.mark.parametrize(
     ("seconds", "words"), [(20, "20 s"), (119, "110 s"), (120, "2 min"), (7200, "2 h"), (3e5, "3 days")]
@@ -153,6 +162,11 @@ def test_only_who_looks_at_a_training_that_goes_on_follows_it(tmp_path, recorder
     assert following(worker=Worker(unused)) is None
 
 
+def alike(page: Page, before: NDArray[np.uint8]) -> bool:
+    """Whether a page shows about the same as before, where the network stands."""
+    return bool(np.mean(np.abs(pixels(page).astype(int) - before)[120:500]) < 1)
+
+
 @pytest.mark.chromium
 def test_a_page_follows_a_training_and_outlives_it(chromium: Browser, tmp_path: Path):
     training = OtherProcess(tmp_path / "run.zarr")
@@ -160,17 +174,17 @@ def test_a_page_follows_a_training_and_outlives_it(chromium: Browser, tmp_path: 
     server = Served(str(tmp_path / "run.zarr"))
     try:
         with looking(chromium, server) as page:
-            wait_until(
-                lambda: text(page, "#training") == "training: step 1, epoch 1, loss 150 · live", "it says where it is"
-            )
+            assert text(page, "#training").startswith("training: step 1, epoch 1, loss 150 · ")
             first = still(page)
             training.ask("12")
-            wait_until(lambda: "step 1,200, epoch 3" in text(page, "#training"), "it says that it went on")
-            second = changed(page, first)
+            said = "training: step 1,200, epoch 3, loss 0.125 · live"
+            wait_until(lambda: text(page, "#training") == said, "it says that it went on")
+            wait_until(lambda: not alike(page, first), "it shows what it has come to")
             training.kill()
+            second = pixels(page)
             page.locator(".steps button").last.click()
-            changed(page, second)
-            assert "probe 1" in text(page, "#sample")
+            wait_until(lambda: "probe 1" in text(page, "#sample"), "another sample is chosen")
+            wait_until(lambda: not alike(page, second), "it is shown")
     finally:
         training.kill()
         code, _, errors = server.end()
