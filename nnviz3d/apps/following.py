@@ -53,6 +53,7 @@ class Following:
         self._pause = pause
         self._clock = clock
         self._since = capture.training.written()
+        self._progress = progress(capture.training)
         self._problem = ""
         self._replaced = False
         self._words = self._told_words = self._describe()
@@ -98,17 +99,11 @@ class Following:
         if capture.graph != self._seen.graph or capture.provenance.samples != self._seen.provenance.samples:
             self._replaced = True
             return
-        self._since = capture.training.written()
+        self._since, self._progress = capture.training.written(), progress(capture.training)
         self._seen, self._training = capture, capture.training
 
     def _describe(self) -> str:
-        training = self._training
-        parts = []
-        if len(training):
-            parts = [f"step {training.steps[-1]:,}", f"epoch {training.epochs[-1] + 1}"]
-            loss = training.loss[-1]
-            parts += [] if np.isnan(loss) and np.isnan(training.loss).all() else [f"loss {number(float(loss))}"]
-        return f"training: {', '.join(parts) or 'no step yet'} · {self._state()}"
+        return f"training: {self._progress} · {self._state()}"
 
     def _state(self) -> str:
         if self._replaced:
@@ -139,6 +134,16 @@ class Following:
     ) -> None:
         self._closed.set()
         self._thread.join()
+
+
+def progress(training: Training) -> str:
+    """Say how far a training is: ``step 1,230, epoch 3, loss 0.123``."""
+    if not len(training):
+        return "no step yet"
+    parts = [f"step {training.steps[-1]:,}", f"epoch {training.epochs[-1] + 1}"]
+    if not np.isnan(training.loss).all():  # all NaN if it was never told
+        parts.append(f"loss {number(float(training.loss[-1]))}")
+    return ", ".join(parts)
 
 
 def duration(seconds: float) -> str:
