@@ -127,7 +127,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         Watching
             Its `url` is the address once it answers.
         """
-        if self._viewer is None:
+        if self._viewer is None or self._viewer.closed:
             more = ["--scene", str(scene)] if scene is not None else []
             more += ["--port", str(port)] if port is not None else []
             self._viewer = Watching([str(self.path.absolute()), *more, "--open" if open else "--no-open"])

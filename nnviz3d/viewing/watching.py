@@ -51,6 +51,11 @@ class Watching:
         """Whether it was started and is still open."""
         return self._child is not None and self._child.running
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, by whomever, or will never be opened."""
+        return self._closed or (self._child is not None and not self._child.running)
+
     def wait(self) -> None:
         """Wait until it is closed, as at the end of a program that people go on to look at; Ctrl-C closes it."""
         if self._thread is not None:
@@ -78,4 +83,4 @@ class Watching:
             say(f"nnviz3d: {error}\n")
 
     def __repr__(self) -> str:
-        return f"<nnviz3d viewer: {self.url or 'not yet there'}>" if not self._closed else "<nnviz3d viewer: closed>"
+        return f"<nnviz3d viewer: {'closed' if self.closed else self.url or 'not yet there'}>"

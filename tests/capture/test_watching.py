@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from functools import partial
 from urllib.parse import urlsplit
@@ -43,6 +44,8 @@ def test_a_training_that_is_watched_is_the_same(tmp_path, capfd):
     viewer.close()
     assert not viewer.running
     assert not answers(url)
+    with contextlib.closing(recorder.show(open=False, port=0)) as another:
+        assert another.running, "it can be opened again"
     assert len(open_capture(tmp_path / "run.zarr").training) == 6
 
 
