@@ -54,7 +54,7 @@ class Recorder:
             self._writer.probe(self.step, *tensors)
             loss = 150 / self.step
             scalars = {"step": self.step, "epoch": (self.step - 1) // EPOCH, "loss": loss, "learning_rate": 0.1}
-            layers = np.full((len(GRAPH), len(STATISTICS)), self.step, np.float32)
+            layers = np.full((len(GRAPH), len(STATISTICS)), np.nan, np.float32)  # nothing was measured
             self._writer.step(scalars, {"loss": loss}, layers, np.empty(0, np.float32))
 
     def finish(self) -> None:
