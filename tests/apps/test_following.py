@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
 from tests.apps.conftest import Served
 from tests.apps.test_web import looking, pixels, still, text, wait_until
+from tests.data.test_training import check, start
 from tests.support.recorder import OtherProcess, Recorder
 
 if TYPE_CHECKING:
@@ -145,6 +147,28 @@ def test_a_session_shows_the_newest_step(tmp_path, recorder):
     assert not np.array_equal(cells(session, "conv"), first)
     assert stage.plan is before.stage.plan, "all blocks stand where they did"
     assert session.training.startswith("training: step 700,")
+
+
+def test_whatever_is_drawn_is_of_one_step_while_another_process_writes(tmp_path):
+    child = start(tmp_path / "run.zarr", 300)  # every number that it writes tells its step
+    while not len(open_capture(tmp_path / "run.zarr").training.probe_steps):
+        time.sleep(0.01)
+    following = follow(tmp_path)
+    scene = Scene.build(default_scene(), open_capture(tmp_path / "run.zarr"))
+    session = Session(scene, SimpleNamespace(), following=following)
+    seen = set()
+    while not following.words.endswith("finished"):
+        following.look()
+        if session.poll():
+            capture = session.scene.stage.capture
+            check(capture.training)
+            for layer in ("input", "conv", "scores"):
+                assert np.all(session.scene.stage.values(layer, 1).values == capture.kept.probe_step)
+            assert np.all(capture.weights("conv")["kernel"] == capture.kept.weight_step)
+            seen.add(capture.kept.probe_step)
+    child.communicate()
+    assert len(seen) > 3, "it was followed while it was written"
+    assert max(seen) == 300
 
 
 def test_only_who_looks_at_a_training_that_goes_on_follows_it(tmp_path, recorder):
