@@ -49,6 +49,8 @@ KEYS = (
     Key((" ",), "Space", "play, pause", "play"),
     Key((",",), ", .", "a little back, forward in time", "back", repeats=True),
     Key((".",), ", .", "a little back, forward in time", "forward", repeats=True),
+    Key(("<",), "< >", "one recorded step of a training back, forward", "previous_step", repeats=True),
+    Key((">",), "< >", "one recorded step of a training back, forward", "next_step", repeats=True),
     Key(("-", "_"), "- +", "one layer less, more", "reveal_less", repeats=True),
     Key(("+", "="), "- +", "one layer less, more", "reveal_more", repeats=True),
     Key(("c",), "c C", "next, previous class: what depends on it follows", "next_class", repeats=True),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, get_args
 
 from nnviz3d.apps.session import Session
-from nnviz3d.apps.subject import QUANTITIES, Subject
+from nnviz3d.apps.subject import Subject
 from nnviz3d.data.methods import TITLES
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.errors import UserError
@@ -14,6 +14,7 @@ from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
 from nnviz3d.scene.selection import ChannelPictures
 from nnviz3d.scene.view_specs import Activations, ConnectionsView, Nodes
 from nnviz3d.scene.views.embedding import EmbeddingView
+from nnviz3d.scene.views.training import figures, step_text
 
 _STEP = 0.05
 """By how much a key changes the threshold."""
@@ -82,7 +83,7 @@ class Looks:
 
     def _tell_quantity(self) -> None:
         found = self._subject.explained
-        words = QUANTITIES[self._subject.quantity].lower()
+        words = self._subject.title(self._subject.quantity).lower()
         if self._subject.quantity == "difference":
             self._tell_against()
         elif self._subject.quantity == "activation" or found is None:
@@ -114,6 +115,26 @@ class Looks:
         name = _next(methods, self._subject.method)
         self._session.select(method=name)
         self._tell(f"map: {TITLES.get(name, (name, False))[0]}")
+
+    # A recorded training.
+
+    def previous_step(self) -> None:
+        """Look at the recorded step before."""
+        self._train(-1)
+
+    def next_step(self) -> None:
+        """Look at the recorded step after."""
+        self._train(1)
+
+    def _train(self, by: int) -> None:
+        session = self._session
+        training, place = session.scene.stage.capture.training, session.place
+        if training is None or place is None:
+            self._tell("There is no recorded training; record one with nnviz3d.TrainingRecorder")
+            return
+        place = min(max(place + by, 0), len(training) - 1)
+        session.train(place)
+        self._tell(" · ".join([step_text(training, place), *figures(training, place)]))
 
     # The channels of a layer, and points.
 

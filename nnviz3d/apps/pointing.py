@@ -44,7 +44,7 @@ def pick_at(session: Session, at: tuple[float, float]) -> Pick | None:
     """
     what = session.scene.at(session.t, session.selection)
     hit = pick(what, session.renderer.pose(), session.renderer.size, at)
-    return None if hit is None else _meant(session.scene.stage, hit)
+    return None if hit is None else _meant(session.stage, hit)
 
 
 def layer_at(session: Session, at: tuple[float, float]) -> str | None:
@@ -62,7 +62,7 @@ def layer_at(session: Session, at: tuple[float, float]) -> str | None:
 def say(session: Session) -> str:
     """Return the sentence for what is picked, in characters that any terminal knows; nothing if nothing is."""
     selection = session.selection
-    found = None if selection.pick is None else facts(session.scene.stage, selection.pick, selection)
+    found = None if selection.pick is None else facts(session.stage, selection.pick, selection)
     return "" if found is None else found.sentence.translate(_PLAIN)
 
 

@@ -14,7 +14,7 @@ from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.unfolding import Unfolding
 from nnviz3d.apps.wishes import Wishes
 from nnviz3d.data.capture import Capture
-from nnviz3d.data.insights import Explained, Target
+from nnviz3d.data.insights import LOSS, Explained, Target
 from nnviz3d.data.request import Insights
 from nnviz3d.data.series import CaptureSeries
 from nnviz3d.errors import UserError
@@ -22,7 +22,7 @@ from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import EdgePick, Quantity, Selection
-from nnviz3d.scene.stage import head_of, is_classifier
+from nnviz3d.scene.stage import Stage, head_of, is_classifier
 
 _OF_GRADIENTS: tuple[Quantity, ...] = ("gradient", "attribution")
 _GRADIENTS = Insights(gradients=True)
@@ -111,9 +111,27 @@ class Session:
         self.selection = replace(self.selection, **changes)
 
     @property
+    def stage(self) -> Stage:
+        """What the views stand on now: of a training, with the numbers of the step that is shown."""
+        return self.scene.as_of(self.t, self.selection).stage
+
+    @property
+    def place(self) -> int | None:
+        """Which recorded step of a training is shown, 0 to S - 1; `None` without one."""
+        training, step = self.scene.stage.capture.training, self.scene.step(self.t, self.selection)
+        return None if training is None or step is None else training.recorded(step)
+
+    def train(self, place: int | None) -> None:
+        """Look at a recorded step of a training, 0 to S - 1; `None` leaves it to the clock."""
+        training = self.scene.stage.capture.training
+        if training is not None:
+            self.select(step=None if place is None else int(training.steps[place]))
+
+    @property
     def targets(self) -> tuple[Explained, ...]:
-        """What was explained of the sample that is shown, the model's own answer first."""
-        return self.scene.stage.insights(self.selection.sample).targets
+        """What was explained of the sample that is shown, the model's own answer first; the loss is nobody's score."""
+        found = self.scene.stage.insights(self.selection.sample).targets
+        return tuple(one for one in found if one.target != LOSS)
 
     def explain(self, target: Target | None) -> None:
         """Look at another target, `None` for the model's own answer: at once if it was explained, else when it has been.
@@ -342,7 +360,9 @@ class Session:
         self.t = min(max(t, 0.0), self.scene.duration)
 
     def _follow_scene(self) -> None:
-        """Unfold what the scene unfolds in the course of time, if it does, and nothing else."""
+        """Leave to the scene what it does in the course of time: to unfold layers, and to go through a training."""
+        if self.scene.timeline.training is not None:
+            self.select(step=None)
         if self.scene.channels.duration > 0:
             self._unfolding.stop()
             self.select(unfold=None, unfolded=1.0)

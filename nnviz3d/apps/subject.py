@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from nnviz3d.apps.session import Session
-from nnviz3d.data.insights import Explained, Target
+from nnviz3d.data.insights import LOSS, Explained, Target
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.selection import Quantity
 from nnviz3d.scene.stage import head_of, top_classes, vector_outputs
@@ -84,7 +84,15 @@ class Subject:
     @property
     def explained(self) -> Explained | None:
         """The target that is shown, with its score."""
-        return self._session.scene.stage.explained(self._session.selection)
+        found = self._session.scene.stage.explained(self._session.selection)
+        return None if found is None or found.target == LOSS else found
+
+    def title(self, quantity: Quantity) -> str:
+        """Return what people call a quantity; gradients are of a score, or of a training's loss."""
+        found = self._session.scene.stage.explained(self._session.selection)
+        if quantity == "gradient" and found is not None and found.target == LOSS:
+            return "Gradient of the loss"
+        return QUANTITIES[quantity]
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -99,7 +107,7 @@ class Subject:
     def best(self) -> tuple[Target, ...]:
         """The targets to go through: what was explained, and before it the largest scores if the model can be asked."""
         found = [one.target for one in self._session.targets]
-        stage, selection = self._session.scene.stage, self._session.selection
+        stage, selection = self._session.stage, self._session.selection
         head = head_of(stage.graph)
         if not self._session.asks or head is None or not stage.capture.has_activations(head):
             return tuple(found)

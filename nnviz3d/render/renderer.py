@@ -138,6 +138,13 @@ class Renderer:
         wanted = {(type(p), p.name): p for p in what.primitives if type(p) in _DRAWN}
         for key in [k for k in self._drawn if k not in wanted]:
             self._drawn.pop(key).remove()
+        # Lines are blended in the order in which they came: those after a new one come anew, and the boxes' edges too.
+        there, ordered = ([k for k in keys if k[0] is Lines] for keys in (self._drawn, wanted))
+        alike = next((i for i, (a, b) in enumerate(zip(there, ordered, strict=False)) if a != b), len(there))
+        for key in there[alike:]:
+            self._drawn.pop(key).remove()
+        if len(ordered) > alike:
+            self._draw_boxes([], scale)
         for key, primitive in wanted.items():
             if key in self._drawn:
                 self._drawn[key].update(primitive, scale)

@@ -25,7 +25,8 @@ def looked_at(scene: Scene, selection: Selection, t: float = 0.0) -> SimpleNames
     """Whatever a session knows that pointing asks for."""
     pose = scene.camera(t, aspect=16 / 9)
     renderer = SimpleNamespace(pose=lambda: pose, size=SIZE)
-    return SimpleNamespace(scene=scene, selection=selection, t=t, renderer=renderer)
+    stage = scene.as_of(t, selection).stage
+    return SimpleNamespace(scene=scene, stage=stage, selection=selection, t=t, renderer=renderer)
 
 
 def point(session: SimpleNamespace, tiles: Tiles, number: int, row: float, column: float) -> tuple[float, float]:

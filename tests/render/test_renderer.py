@@ -166,6 +166,14 @@ class TestKinds:
             under, over = colors[order][:, :3] * 0.9
             assert seen == pytest.approx(over + under * 0.1, abs=0.03)
 
+    def test_lines_that_come_back_lie_where_they_lay(self, shoot):
+        points = np.array([[(-3, -3, 0), (3, 3, 0)], [(-3, 3, 0), (3, -3, 0)]], dtype=np.float32)
+        colors = np.array([(1, 0.5, 0, 0.9), (0, 0.5, 1, 0.9)], dtype=np.float32)
+        under, over = (Lines(f"{i}", points[i : i + 1], colors[i : i + 1], width=10.0) for i in (0, 1))
+        both = shoot(picture_of(under, over), FRONT)
+        shoot(picture_of(over), FRONT)
+        assert np.array_equal(shoot(picture_of(under, over), FRONT), both)
+
     def test_a_label_stands_beside_what_it_names(self, shoot):
         label = Label((-1.0, -1.0, 0.0), ("name", "detail"), span=(2.0, 2.0, 0.0))
         picture = shoot(picture_of(Labels("names", (label,))), FRONT)

@@ -22,6 +22,7 @@ from nnviz3d.apps.web.page import GONE, build_page
 from nnviz3d.apps.web.pages import MODULE, add_pages
 from nnviz3d.apps.web.samples import Samples
 from nnviz3d.apps.web.security import Gate
+from nnviz3d.apps.web.training import Steps
 from nnviz3d.apps.web.transport import Transport
 from nnviz3d.apps.web.view import RemoteView
 from nnviz3d.apps.web.views import Views
@@ -56,6 +57,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self.insights = Insights(self)
         self.views = Views(self)
         self.appearance = Appearance(self)
+        self.steps = Steps(self)
         self.transport = Transport(self)
         self._clients = Clients(self._count)
         self.state.training = session.training
@@ -157,12 +159,14 @@ class WebApp(TrameApp):  # type: ignore[misc]
         """Let all pages show what is selected."""
         with self.state:
             self.state.training = self.session.training
-            for panel in (self.samples, self.layers, self.insights, self.views, self.appearance):
+            for panel in (self.samples, self.layers, self.insights, self.views, self.appearance, self.steps):
                 panel.synchronize()
 
     def _ticked(self) -> None:
         with self.state:
             self.transport.synchronize()
+            self.steps.synchronize()
+            self.samples.follow()
 
     def _key(self, name: str) -> None:
         match name:

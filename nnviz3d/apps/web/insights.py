@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from nnviz3d.apps.subject import QUANTITIES, Subject
+from nnviz3d.apps.subject import Subject
 from nnviz3d.apps.web.fields import field
 from nnviz3d.data.methods import TITLES
 from nnviz3d.errors import UserError
@@ -64,7 +64,7 @@ class Insights:
         subject, state = self._subject, self._app.state
         found = subject.explained
         state.insights = self._present
-        state.quantities = [{"title": QUANTITIES[name], "value": name} for name in subject.quantities]
+        state.quantities = [{"title": subject.title(name), "value": name} for name in subject.quantities]
         targets = self._app.session.targets
         state.targets = [_item(one.target.slot, subject.name(one.target), subject.words(one)) for one in targets]
         state.explained = "" if found is None else found.target.slot

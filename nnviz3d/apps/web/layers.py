@@ -41,7 +41,7 @@ class Layers:
         known = selection.layer in self._app.session.scene.stage.graph if selection.layer is not None else False
         self._app.state.layer = selection.layer
         # Whatever else is selected brings one here, and to measure a large layer takes time.
-        stage, told = self._app.session.scene.stage, (selection.layer, selection.sample)
+        stage, told = self._app.session.stage, (selection.layer, selection.sample)
         if self._stage is not stage or self._told != told:
             self._app.state.details = details(stage, str(selection.layer), selection.sample) if known else []
             self._stage, self._told = stage, told

@@ -36,6 +36,7 @@ def build_page(app: WebApp) -> Any:
         ):
             with html.Div(classes="panels"):
                 app.samples.build()
+                app.steps.build()
                 app.insights.build()
                 app.views.build()
                 app.appearance.build()

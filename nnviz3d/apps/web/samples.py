@@ -32,6 +32,7 @@ class Samples:
         self._app = app
         session = app.session
         self._notes = notes_of(session)
+        self._kept = session.stage.capture.kept
         app.state.update(
             {
                 "samples": entries(session),
@@ -48,11 +49,19 @@ class Samples:
     def synchronize(self) -> None:
         """Show which one is selected, and which one is waited for."""
         session = self._app.session
+        self.follow()
         position = session.chosen
         if position not in self._notes:
             self._notes = {**self._notes, position: note_of(session, position)}
             self._app.state.sample_notes = self._notes
         self._show()
+
+    def follow(self) -> None:
+        """Say what samples are taken for at the training's step that is shown now."""
+        kept = self._app.session.stage.capture.kept
+        if kept != self._kept:
+            self._kept, self._notes = kept, notes_of(self._app.session)
+            self._app.state.sample_notes = self._notes
 
     def _show(self) -> None:
         session = self._app.session
@@ -207,7 +216,7 @@ def has_pictures(session: Session) -> bool:
 
 def notes_of(session: Session) -> dict[int, str]:
     """Say of each sample that the model has been run on what it is and was taken for."""
-    capture = session.scene.stage.capture
+    capture = session.stage.capture
     head = _classes_of(capture)
     try:
         scores = None if head is None else capture.activations(head).values
@@ -222,7 +231,7 @@ def notes_of(session: Session) -> dict[int, str]:
 
 def note_of(session: Session, position: int) -> str:
     """Say of one sample what it is and was taken for."""
-    capture, index = session.scene.stage.capture, session.samples[position].index
+    capture, index = session.stage.capture, session.samples[position].index
     if index is None:
         return ""
     head = _classes_of(capture)

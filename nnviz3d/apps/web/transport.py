@@ -83,6 +83,7 @@ class Transport:
         if abs(float(t) - session.t) > _SAME:
             session.seek(float(t))
             self.synchronize()
+            self._app.steps.synchronize()
             self._app.view.changed(moving=True)
 
     def _set_speed(self, speed: float, **_: Any) -> None:
@@ -91,6 +92,7 @@ class Transport:
         self._app.session.speed = float(speed)
 
     def _show(self) -> None:
+        self._app.synchronize()
         with self._app.state:
             self.synchronize()
         self._app.view.changed()

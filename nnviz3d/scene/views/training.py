@@ -49,6 +49,11 @@ def place_of(training: Training, timeline: Timeline, t: float, selection: Select
     return min(int(timeline.trained(t) * len(training)), len(training) - 1)
 
 
+def step_text(training: Training, place: int) -> str:
+    """Say which step a recorded one is."""
+    return f"step {training.steps[place]:,} of {training.steps[-1]:,} · epoch {training.epochs[place] + 1}"
+
+
 def figures(training: Training, place: int) -> list[str]:
     """Write the numbers of a recorded step: its loss, the metrics, and what it was made with."""
     found = [f"loss {number(training.loss[place])}"] if np.isfinite(training.loss).any() else []
@@ -60,8 +65,7 @@ def figures(training: Training, place: int) -> list[str]:
 
 def _rows(training: Training, place: int) -> tuple[Row, ...]:
     steps, loss = training.steps, training.loss
-    words = f"training step {steps[place]:,} of {steps[-1]:,} · epoch {training.epochs[place] + 1}"
-    rows: list[Row] = [TextRow(words)]
+    rows: list[Row] = [TextRow(f"training {step_text(training, place)}")]
     if np.isfinite(loss).any():
         ends = _end(steps, loss, 0), _end(steps, loss, -1)
         rows.append(CurveRow(steps.astype(np.float64), loss, place, ends))
