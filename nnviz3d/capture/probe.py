@@ -153,7 +153,9 @@ class Probe:
         loss = self._loss_of(inputs, targets, keras.tree.pack_sequence_as(self._answer, leaves))
         real = {key: tensor for key, tensor in numbers.items() if tensor.dtype.is_floating}
         # Not a gradient tape: it would leave out what follows from frozen weights alone.
-        slopes = tf.gradients(loss, list(real.values()), unconnected_gradients="zero")
+        ends = {position for position, _ in self.described.program.outputs}
+        by = [_scores(t) if self.described.calls[node] in ends else t for (node, _), t in real.items()]
+        slopes = tf.gradients(loss, by, unconnected_gradients="zero")
         return _as_floats(numbers), _as_floats(dict(zip(real, slopes, strict=True)))
 
     def _loss_of(self, inputs: Sequence[Any], targets: Any, answer: Any) -> Any:
@@ -201,6 +203,17 @@ def _statistics(tensor: Any, node: LayerNode) -> Any:
         still = tf.reduce_all(tf.equal(tensor, 0.0), axis=range(tensor.shape.rank - 1))
         dead = tf.reduce_mean(tf.cast(still, tf.float32))
     return tf.stack([mean, std, zeros, saturated, dead, tf.cast(tf.size(tensor), tf.float32) - count])
+
+
+def _scores(tensor: Any) -> Any:
+    """Return what an output is before its softmax or sigmoid, from which Keras computes losses where it finds one.
+
+    So the loss does not depend on the probabilities themselves.
+    """
+    before = tensor
+    while before.op.type == "Identity":
+        before = before.op.inputs[0]
+    return before.op.inputs[0] if before.op.type in ("Softmax", "Sigmoid") else tensor
 
 
 def _is_numbers(tensor: Any) -> bool:

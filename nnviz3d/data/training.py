@@ -274,8 +274,9 @@ class Training:
     def gradient(self, node: str, at: int = -1, output: int = 0) -> NDArray[np.float32]:
         """Return the gradient of the loss by what a node's output held, ``(n, *shape)``; by an input, under its node id.
 
-        The loss is the model's own for the probe samples as one batch, without dropout and the like. Arguments and
-        errors are those of `activation`.
+        The loss is the model's own for the probe samples as one batch, without dropout and the like. At an output that
+        ends in a softmax or sigmoid it is the gradient by the scores before that, from which Keras computes the loss.
+        Arguments and errors are those of `activation`.
         """
         return self._tensor("gradients", self._gradients, "probes", at, node, str(output))
 

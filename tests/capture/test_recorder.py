@@ -400,3 +400,17 @@ def test_an_earlier_capture_stays_until_the_first_step(tmp_path):
 def test_importing_the_package_brings_no_tensorflow():
     code = "import sys, nnviz3d; assert 'TrainingRecorder' in dir(nnviz3d); assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("units", "activation", "loss"), [(3, "softmax", None), (1, "sigmoid", "binary_crossentropy")])
+def test_at_an_output_of_probabilities_stands_the_gradient_by_the_scores(tmp_path, units, activation, loss):
+    """Of a cross-entropy that is what the model answers, less what would be right (Bishop 2006, section 4.3)."""
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, layers.Dense(units, activation, name="out")(inputs))
+    model.compile("sgd", loss or "sparse_categorical_crossentropy")
+    x, y = np.random.default_rng(0).normal(size=(5, 4)), np.array([0, 1, 0, 1, 1])[:, None]
+    recorder = TrainingRecorder(tmp_path / "run.zarr", probes=(x, y))
+    model.fit(x, y, batch_size=5, verbose=0, callbacks=[recorder])
+    training = open_capture(tmp_path / "run.zarr").training
+    right = y if units == 1 else np.eye(3)[y[:, 0]]
+    assert np.allclose(training.gradient("out"), (training.activation("out") - right) / 5, atol=1e-6)
