@@ -67,7 +67,7 @@ def course(
     points: list[Floats] = []
     quality: list[Mapping[str, float]] = []
     keys: list[str] = []
-    settings: dict[str, object] = {"method": options.method, "seed": options.seed}
+    settings: dict[str, object] = {"method": options.method, "seed": options.seed, "from_last": True}
     told = hashlib.sha256(options.model_dump_json().encode())
     before: Floats | None = None
     for k, vectors in enumerate(steps):

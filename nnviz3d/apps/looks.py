@@ -171,7 +171,7 @@ class Looks:
         cloud, session = self._cloud(), self._session
         if cloud is None:
             return
-        names = session.scene.stage.capture.embeddings
+        names = cloud.names
         if len(names) < 2:
             self._tell(f"There is the embedding of {names[0]} alone; capture the model with --embed for others")
             return

@@ -76,7 +76,9 @@ class Probe:
             spec = model.compute_output_spec(self._pack(self.described.program.inputs))
             self._answer = keras.tree.map_structure(lambda _: 0, spec)
         self._inputs = [tf.constant(a, s.dtype) for a, s in zip(self.arrays, inputs.specs, strict=True)]
-        self._targets = keras.tree.map_structure(lambda t: tf.constant(np.asarray(t)[: self.count]), y)
+        self._targets = keras.tree.map_structure(
+            lambda t: None if t is None else tf.constant(np.asarray(t)[: self.count]), y
+        )
         self._statistics = tf.function(self._measure, autograph=False, jit_compile=False)
         self.note = ""
         self._with_gradients = y is not None and (loss is not None or model.compiled)

@@ -106,8 +106,8 @@ class Kept:
 
     Attributes
     ----------
-    probes, weights
-        Which of `Training.probe_steps` and of `Training.weight_steps`; `None` where nothing was kept.
+    probes, weights, embedded
+        Which of `Training.probe_steps`, of `Training.weight_steps` and of `Embedded.steps`; `None` where nothing was kept.
     probe_step, weight_step
         The steps after which these were kept.
     """
@@ -116,6 +116,7 @@ class Kept:
     weights: int | None
     probe_step: int | None
     weight_step: int | None
+    embedded: int | None = None
 
 
 class Training:
@@ -237,11 +238,12 @@ class Training:
     def kept(self, step: int) -> Kept:
         """Find what was kept last before a step, or at it."""
         found = []
-        for steps in (self.probe_steps, self.weight_steps):
+        embedded = np.empty(0, np.int64) if self.embedded is None else self.embedded.steps
+        for steps in (self.probe_steps, self.weight_steps, embedded):
             at = max(int(np.searchsorted(steps, step, side="right")) - 1, 0) if len(steps) else None
             found.append((at, None if at is None else int(steps[at])))
-        (probes, probe_step), (weights, weight_step) = found
-        return Kept(probes, weights, probe_step, weight_step)
+        (probes, probe_step), (weights, weight_step), (points, _) = found
+        return Kept(probes, weights, probe_step, weight_step, points)
 
     def has_activation(self, node: str, output: int = 0) -> bool:
         """Whether an output of a node was kept."""

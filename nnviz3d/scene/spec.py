@@ -122,7 +122,7 @@ class SceneSpec(Strict):
         if twice is not None:
             raise ValueError(f"there are two views of kind {twice!r}; give each kind once")
         alone = next((kind for kind in kinds if kind in _ALONE), None)
-        if alone is not None and len(kinds) > 1:
+        if alone is not None and len(kinds) > (2 if "training" in kinds else 1):
             raise ValueError(f"a view of kind {alone!r} fills the picture by itself; give it a scene of its own")
         return views
 

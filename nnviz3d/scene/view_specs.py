@@ -214,13 +214,16 @@ class EmbeddingCloud(View):
     color
         Whether a point is coloured by its true class or by the one the model predicts.
     animate
-        When the points move from PCA's first look to where they are in the end.
+        When the points move from PCA's first look to where they are in the end. In a training they move as it goes by.
+    trails
+        How many steps of the way that points have come in a training are drawn behind them.
     """
 
     kind: Literal["embedding"]
     layer: str | None = None
     color: ColoredBy = "label"
     animate: Reveal = Reveal()
+    trails: Annotated[float, Field(ge=0)] = 1.0
 
     @property
     def needs(self) -> Insights:

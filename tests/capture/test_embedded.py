@@ -97,10 +97,16 @@ def test_wide_maps_are_averaged_and_pictures_become_thumbnails(tmp_path):
         ]
     )
     recorder = TrainingRecorder(
-        tmp_path / "run.zarr", probes=0, embed="conv", embed_samples=(pictures, np.eye(2)[[0, 1] * 3])
+        tmp_path / "run.zarr",
+        probes=(pictures[:2], None),
+        embed="conv",
+        embed_samples=(pictures, np.eye(2)[[0, 1] * 3]),
     )
     recorder.step(model, pictures, loss=1.0)
-    embedded = open_capture(tmp_path / "run.zarr").training.embedded
+    training = open_capture(tmp_path / "run.zarr").training
+    assert training.has_activation("conv")
+    assert not training.has_gradient("conv"), "without targets there are none"
+    embedded = training.embedded
     assert embedded.set.pooled
     assert np.allclose(embedded.vectors(), np.mean(model.layers[0](pictures), axis=(1, 2)), atol=1e-5)
     assert np.allclose(embedded.probabilities(), np.max(model(pictures), axis=1), atol=1e-6)

@@ -30,7 +30,7 @@ class Views:
         stage = scene.stage
         self._layers = () if not scene.blocks else tuple(node.id for node in stage.graph if unfolds(stage, node.id))
         self._features = any(stage.capture.has_features(layer) for layer in self._layers)
-        self._embeddings = stage.capture.embeddings if scene.cloud else ()
+        self._embeddings = () if scene.cloud is None else scene.cloud.names
         self._colors = () if scene.cloud is None else scene.cloud.colors(app.session.selection)
         app.state.update({"unfold": _NONE, "channel_orders": [], "has_features": False})
         app.state.unfoldable = [

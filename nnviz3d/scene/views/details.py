@@ -15,6 +15,7 @@ from nnviz3d.data.insights import Embedding
 from nnviz3d.data.records import RANKINGS, axes_of
 from nnviz3d.scene.colors import NEGATIVE, POSITIVE, score
 from nnviz3d.scene.contributions import contributions
+from nnviz3d.scene.courses import embedding_of
 from nnviz3d.scene.kernels import kernel_of
 from nnviz3d.scene.links import links_of, slice_of
 from nnviz3d.scene.measures import measured_weights
@@ -189,7 +190,7 @@ def facts(stage: Stage, pick: Pick, selection: Selection) -> Facts | None:
         case PointPick():
             if pick.placed:
                 return facts_of_sample(stage.capture, pick.index)
-            return facts_of_point(stage.capture, stage.capture.embedding(pick.embedding), pick.index)
+            return facts_of_point(stage.capture, embedding_of(stage.capture, pick.embedding), pick.index)
 
 
 def facts_of_sample(capture: Capture, sample: int) -> Facts:

@@ -2,72 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.insights import Embedding
-from nnviz3d.data.series import CaptureSeries
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.colors import OTHERS, categorical
-from nnviz3d.scene.newcomers import Newcomer, name_of, thumbnail
-from nnviz3d.scene.primitives import (
-    Callout,
-    Color,
-    Label,
-    Labels,
-    Panel,
-    PictureRow,
-    Points,
-    Primitive,
-    Row,
-    Span,
-    SwatchRow,
-    TextRow,
-)
+from nnviz3d.scene.courses import embedded_of
+from nnviz3d.scene.primitives import Primitive
 from nnviz3d.scene.selection import ColoredBy, PointPick, Selection
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import Stage, class_name
+from nnviz3d.scene.stage import Stage
+from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import EmbeddingCloud
-from nnviz3d.scene.views.details import Facts, answer_of, facts_of_point, facts_of_sample
+from nnviz3d.scene.views.cloud import Cloud
+from nnviz3d.scene.views.course_cloud import CourseCloud
 
-COLORED = 10
-"""Classes that have a colour of their own, the most frequent ones; more could not be told apart."""
-_SIZE, _WRONG, _PLACED, _CHOSEN = 14.0, 25.0, 25.0, 34.0
-"""Diameters in pixels of a 720 pixels high picture."""
-_MANY = 1500
-"""Points up to which they have the full size; more are smaller, so that they do not cover each other."""
-_RADIUS = 10.0
-"""World units that the cloud reaches."""
-_ACROSS = 5
-"""Classes in a row of the legend."""
 _ANGLES = {2: (0.0, 0.0), 3: (-14.0, 14.0)}
 
 
 class EmbeddingView:
-    """The cloud of one layer, on its way from a first look to where it is in the end.
+    """The cloud of one layer, on its way from a first look to where it is in the end, or in the course of a training.
 
     Attributes
     ----------
+    names
+        The layers whose embeddings there are.
     extent
-        ``(M, 3)``: what a picture has to hold, whichever of the capture's embeddings is looked at.
+        ``(n, 3)``: what a picture has to hold, whichever of the capture's embeddings is looked at.
     angles
         Azimuth and elevation to look from, in degrees.
     """
 
     def __init__(self, spec: EmbeddingCloud, stage: Stage, scene: SceneSpec) -> None:
         self._spec = spec
-        first = _find(stage, spec.layer)
-        self._first = first.name
-        others = (stage.capture.embedding(name) for name in stage.capture.embeddings if name != first.name)
-        self._clouds = {found.name: _Cloud(stage, found) for found in (first, *others)}
+        self._clouds = _clouds(stage, spec)
+        self.names = tuple(self._clouds)
+        self._first = self.names[0] if spec.layer is None else spec.layer
+        if self._first not in self._clouds:
+            known = ", ".join(self.names)
+            raise SceneError(f"layer: there is no embedding of {spec.layer!r}; the capture has {known}.")
+        self._timeline = Timeline.of(scene, stage.ranks)
         self._start, self._seconds = spec.animate.start, spec.animate.duration
         moves = self._seconds and any(cloud.moves for cloud in self._clouds.values())
-        self.duration = self._start + self._seconds if moves else 0.0
-        self.extent = np.concatenate([cloud.end for cloud in self._clouds.values()]).astype(np.float64)
-        self.angles = _ANGLES[first.points.shape[1]]
+        self.duration = self._timeline.duration
+        if self._timeline.training is None:
+            self.duration = self._start + self._seconds if moves else 0.0
+        self.extent = np.concatenate([cloud.reach for cloud in self._clouds.values()]).astype(np.float64)
+        self.angles = _ANGLES[3 if self.extent[:, 2].any() else 2]
 
     def shown(self, selection: Selection) -> str:
         """Say which layer's embedding is looked at: the selected one, or else the scene's."""
@@ -87,301 +67,36 @@ class EmbeddingView:
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the cloud; from the animation's end on it is always the same."""
-        cloud = self._clouds[self.shown(selection)]
-        return cloud.at(self._share(t), selection.colored_by or self._spec.color, selection.sample)
+        name = self.shown(selection)
+        color = selection.colored_by or self._spec.color
+        return self._clouds[name].at(self._moment(name, t, selection), color, selection.sample)
 
     def marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return brackets around a picked point, and what is known of its sample."""
         pick = selection.pick
         if not isinstance(pick, PointPick) or pick.embedding != self.shown(selection):
             return ()
-        return self._clouds[pick.embedding].marked(self._share(t), pick)
+        return self._clouds[pick.embedding].marked(self._moment(pick.embedding, t, selection), pick)
 
-    def _share(self, t: float) -> float:
-        """Say how far along its way the cloud is, from 0 to 1."""
-        if not self.duration:
-            return 1.0
-        return float(np.clip((t - self._start) / self._seconds, 0.0, 1.0))
-
-
-class _Painted(NamedTuple):
-    """What depends on whether labels or predictions colour the points.
-
-    Attributes
-    ----------
-    by
-        Which of the two.
-    classes
-        ``(M,)``: of each point; empty if they are not known.
-    palette
-        The colours of the most frequent.
-    colors, rings
-        As in `Points`.
-    """
-
-    by: ColoredBy | None
-    classes: NDArray[np.int64]
-    palette: dict[int, Color]
-    colors: NDArray[np.float32]
-    rings: NDArray[np.float32] | None
-    legend: Panel
+    def _moment(self, name: str, t: float, selection: Selection) -> float:
+        """Say which moment of a cloud is shown: the share of its way, or the step of a training."""
+        share = float(np.clip((t - self._start) / self._seconds, 0.0, 1.0)) if self._seconds else 1.0
+        return self._clouds[name].moment(t, share, self._timeline, selection)
 
 
-class _Cloud:
-    """One embedding, in the world.
-
-    Attributes
-    ----------
-    end
-        ``(M, 3)``: where the points are in the end.
-    moves
-        Whether they are elsewhere before.
-    known
-        What can give them their colours.
-    """
-
-    def __init__(self, stage: Stage, found: Embedding) -> None:
-        self._stage, self._found = stage, found
-        self._frame, self._way = _fitted(found)
-        self.moves = len(self._way) > 1
-        self.end: NDArray[np.float32] = self._way[-1]  # one object, so that nothing is uploaded again
-        known, told = found.labels, found.predictions
-        counts: dict[ColoredBy, int] = {"label": len(known), "prediction": len(told)}
-        self.known = tuple(name for name in counts if counts[name])
-        self._wrong = known != told if len(known) and len(told) else np.zeros(len(self.end), dtype=bool)
-        shrunk = min(1.0, (_MANY / len(self.end)) ** (1 / 3))
-        self._sizes = np.where(self._wrong, _WRONG, _SIZE).astype(np.float32) * np.float32(shrunk)
-        self._title = self._titled()
-        self._painted: dict[ColoredBy | None, _Painted] = {}
-        self._kept: tuple[object, tuple[Primitive, ...]] = (None, ())
-
-    def colored_by(self, wanted: ColoredBy) -> ColoredBy | None:
-        """Say what gives the points their colours, where `wanted` may not be known."""
-        return wanted if wanted in self.known else next(iter(self.known), None)
-
-    def at(self, share: float, color: ColoredBy, sample: int) -> tuple[Primitive, ...]:
-        """Return the points at a share of their way; the same objects as before if nothing has changed.
-
-        Parameters
-        ----------
-        sample
-            The selected one: if it is no point, it is shown among them, as all are that were captured later.
-        """
-        by = self.colored_by(color)
-        if self._kept[0] != (share, by, sample):
-            painted = self._paint(by)
-            points = self._points(share)
-            cloud = Points(self._found.name, points, painted.colors, self._sizes, painted.rings)
-            more = self._placed(painted, sample) if share >= 1 else ()
-            kept = (cloud, self._names(points, painted), self._title, painted.legend, *more)
-            self._kept = ((share, by, sample), kept)
-        return self._kept[1]
-
-    def marked(self, share: float, pick: PointPick) -> tuple[Primitive, ...]:
-        """Return brackets around a point, and what is known of its sample."""
-        if pick.placed:
-            known = self._newcomer(pick.index)
-            return () if share < 1 or known.point is None else (self._callout("pick", known),)
-        picture = self._found.thumbnails[pick.index] if len(self._found.thumbnails) else None
-        found = facts_of_point(self._stage.capture, self._found, pick.index)
-        return (_callout("pick", self._points(share)[pick.index], found, picture),)
-
-    def _newcomer(self, sample: int) -> Newcomer:
-        known = self._stage.newcomers
-        key = (self._found.name, sample)
-        if key not in known:
-            known[key] = Newcomer.find(self._stage.capture, self._found, sample)
-        return known[key]
-
-    def _placed(self, painted: _Painted, selected: int) -> Iterable[Primitive]:
-        """Give what stands among the points and is none of them; the selected one with its picture."""
-        capture = self._stage.capture
-        later = capture.later if isinstance(capture, CaptureSeries) else ()
-        found = [self._newcomer(sample) for sample in dict.fromkeys((*later, selected))]
-        # A sample that is a point stands out only where somebody has asked for it.
-        found = [one for one in found if one.index is None or one.sample in later]
-        rows = [TextRow(one.problem) for one in found if one.sample == selected and one.problem]
-        placed = [one for one in found if one.point is not None]
-        for one in placed:
-            size = _CHOSEN if one.sample == selected else _PLACED
-            yield self._ball(one, painted, size)
-            if one.sample == selected:
-                yield self._callout("placed", one)
-        if any(one.index is None for one in placed):
-            rows.append(TextRow("white rings: placed among the others, which stay where they are", "quiet"))
-        if rows:
-            yield Panel("placed", "bottom-right", tuple(rows))
-
-    def _ball(self, one: Newcomer, painted: _Painted, size: float) -> Points:
-        capture = self._stage.capture
-        answer, label = answer_of(capture, one.sample), capture.label(one.sample)
-        known = label if painted.by == "label" and label is not None else None if answer is None else answer[0]
-        color = OTHERS if known is None else painted.palette.get(known, OTHERS)
-        return Points(
-            name_of(self._found.name, one.sample),
-            self._frame.place(one.point)[np.newaxis],
-            np.array([[*color, 1]], dtype=np.float32),
-            np.array([size], dtype=np.float32),
-            np.ones((1, 4), dtype=np.float32),
-        )
-
-    def _callout(self, name: str, one: Newcomer) -> Callout:
-        capture = self._stage.capture
-        picture = thumbnail(capture, self._found, one.sample)
-        return _callout(name, self._frame.place(one.point), facts_of_sample(capture, one.sample), picture)
-
-    def _points(self, share: float) -> NDArray[np.float32]:
-        if share >= 1.0:
-            return self.end
-        at = share * (len(self._way) - 1)
-        before = int(at)
-        part = np.float32(at - before)
-        return np.asarray(self._way[before] * (1 - part) + self._way[before + 1] * part)
-
-    def _paint(self, by: ColoredBy | None) -> _Painted:
-        if by not in self._painted:
-            told = self._found.predictions
-            classes = self._found.labels if by == "label" else told
-            palette = _palette(np.concatenate([classes, told]))
-            rings = _colors(told, palette) * self._wrong[:, np.newaxis] if len(told) else None
-            colors = _colors(classes, palette) if len(classes) else _uniform(len(self.end))
-            self._painted[by] = _Painted(by, classes, palette, colors, rings, self._legend(by, classes, palette))
-        return self._painted[by]
-
-    def _names(self, points: NDArray[np.float32], painted: _Painted) -> Labels:
-        """Name each coloured class at the middle of its points."""
-        labels = []
-        for k in painted.palette:
-            members = points[painted.classes == k]
-            if len(members):
-                x, y, z = (float(v) for v in np.median(members, axis=0))
-                name = class_name(self._stage.capture.classes, k)
-                labels.append(Label((x, y, z), (name,), "above", priority=float(len(members))))
-        return Labels("classes", tuple(labels))
-
-    def _titled(self) -> Panel:
-        found, settings = self._found, self._found.settings
-        count = len(found.points)
-        words_ = [f"{count:,} samples, near each other where {found.name} answers alike"]
-        how = "t-SNE" if found.method == "tsne" else "PCA"
-        facts = [f"{how} in {found.points.shape[1]} dimensions"]
-        if "perplexity" in settings:
-            facts.append(f"perplexity {float(str(settings['perplexity'])):.3g}")
-        numbers = "channel means" if settings.get("pooled") else "numbers"
-        facts.append(f"{int(str(settings['dimensions'])):,} {numbers} a sample")
-        if len(found.mean):
-            facts.append(f"{settings['reduced']} after PCA")
-        facts.append(f"seed {settings['seed']}")
-        return Panel("title", "top-left", (TextRow(" · ".join(words_)), TextRow(" · ".join(facts), "quiet")))
-
-    def _legend(self, by: ColoredBy | None, members: NDArray[np.int64], palette: dict[int, Color]) -> Panel:
-        quality = self._found.quality
-        said = []
-        if "trustworthiness" in quality:
-            judged = int(str(self._found.settings.get("judged", len(self.end))))
-            of = f" (of {judged:,})" if judged < len(self.end) else ""
-            said.append(f"trustworthiness {_short(quality['trustworthiness'], 3)}{of}")
-        said.append(f"{_short(quality['neighbours'], 2)} of the 10 nearest kept")
-        if "kl" in quality:
-            said.append(f"KL {quality['kl']:.2f}")
-        rows: list[Row] = [TextRow(" · ".join(said))]
-        classes = self._stage.capture.classes
-        swatches: list[tuple[Color, str]] = [
-            (color, f"{class_name(classes, k)}  {int((members == k).sum()):,}") for k, color in palette.items()
-        ]
-        others = len(members) - sum(int((members == k).sum()) for k in palette)
-        if others:
-            swatches.append((OTHERS, f"others  {others:,}"))
-        rows.extend(SwatchRow(tuple(swatches[k : k + _ACROSS])) for k in range(0, len(swatches), _ACROSS))
-        if len(self._found.labels) and len(self._found.predictions):
-            wrong = int(self._wrong.sum())
-            inner, ring = ("label", "prediction") if by == "label" else ("prediction", "prediction")
-            rows.append(TextRow(f"{wrong:,} wrong: ball coloured by {inner}, ring by {ring}", "quiet"))
-        elif len(members):
-            rows.append(TextRow(f"coloured by {by}", "quiet"))
-        return Panel("embedding", "bottom-left", tuple(rows))
-
-
-def _find(stage: Stage, layer: str | None) -> Embedding:
-    names = stage.capture.embeddings
-    if not names:
+def _clouds(stage: Stage, spec: EmbeddingCloud) -> dict[str, Cloud | CourseCloud]:
+    capture = stage.capture
+    found: dict[str, Cloud | CourseCloud] = {name: Cloud(stage, capture.embedding(name)) for name in capture.embeddings}
+    embedded = embedded_of(capture)
+    if capture.training is not None and embedded is not None:
+        found.setdefault(embedded.set.layer, CourseCloud(stage, capture.training, embedded, spec))
+    if not found and capture.training is not None:
         raise SceneError(
-            f"layer: {stage.capture.path.name} holds no embedding; capture the model with --embed LAYER --dataset DATA."
+            f"layer: {capture.path.name} holds no points; record the training with TrainingRecorder(..., embed='LAYER', "
+            "embed_samples=(x, y))."
         )
-    name = names[0] if layer is None else layer
-    if name not in names:
-        raise SceneError(f"layer: there is no embedding of {name!r}; the capture has {', '.join(names)}.")
-    return stage.capture.embedding(name)
-
-
-class _Frame(NamedTuple):
-    """How an embedding's units become the world's.
-
-    Attributes
-    ----------
-    middle, axes
-        ``(d,)`` and ``(d, d)``: what is taken off, and what turns.
-    """
-
-    middle: NDArray[np.float64]
-    axes: NDArray[np.float64]
-    scale: float
-
-    def place(self, point: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        """Bring a point, ``(d,)``, to the world, ``(3,)``."""
-        found = np.zeros(3, dtype=np.float32)
-        if point is not None:
-            found[: len(point)] = (point - self.middle) @ self.axes * self.scale
-        return found
-
-
-def _fitted(found: Embedding) -> tuple[_Frame, NDArray[np.float32]]:
-    """Bring all snapshots to the world, ``(F, M, 3)``; also returns how the last was brought there.
-
-    Each has the same extent, for t-SNE's units mean nothing. All are turned alike, so that in the end the cloud is
-    widest across the picture, and shallowest in depth.
-    """
-    way = found.snapshots.astype(np.float64)
-    middle = way.mean(axis=1, keepdims=True)
-    way -= middle
-    axes = np.linalg.eigh(way[-1].T @ way[-1])[1][:, ::-1]
-    axes[:, -1] *= np.sign(np.linalg.det(axes))  # turned, not mirrored
-    way = way @ axes
-    spread = np.sqrt((way**2).sum(axis=2).mean(axis=1))
-    scale = 1 / np.where(spread > 0, spread, 1.0)
-    scale *= _RADIUS / max(float(np.abs(way[-1]).max() * scale[-1]), 1e-9)
-    flat = np.zeros((*way.shape[:2], 3), dtype=np.float32)
-    flat[..., : way.shape[2]] = way * scale[:, np.newaxis, np.newaxis]
-    return _Frame(middle[-1, 0], axes, float(scale[-1])), flat
-
-
-def _callout(name: str, place: NDArray[np.float32], found: Facts, picture: NDArray[np.uint8] | None) -> Callout:
-    rows: list[Row] = [TextRow(found.title)]
-    if picture is not None:
-        rows.append(PictureRow(picture))
-    rows.extend(TextRow(text) for text in found.more)
-    x, y, z = (float(v) for v in place)
-    return Callout(name, (Span((x, y, z), (0.0, 0.0, 0.0)),), tuple(rows), np.empty((0, 3), dtype=np.float32))
-
-
-def _palette(classes: NDArray[np.int64]) -> dict[int, Color]:
-    """Give the most frequent classes a colour each, in the order of their numbers."""
-    known, counts = np.unique(classes, return_counts=True)
-    frequent = sorted(int(k) for k in known[np.argsort(-counts, kind="stable")[:COLORED]])
-    return dict(zip(frequent, categorical(len(frequent)), strict=True))
-
-
-def _colors(classes: NDArray[np.int64], palette: dict[int, Color]) -> NDArray[np.float32]:
-    """Give each point its class's colour, ``(M, 4)``."""
-    known, where = np.unique(classes, return_inverse=True)
-    table = np.array([[*palette.get(int(c), OTHERS), 1] for c in known], dtype=np.float32)
-    return np.asarray(table[where])
-
-
-def _uniform(count: int) -> NDArray[np.float32]:
-    return np.tile(np.array([*OTHERS, 1], dtype=np.float32), (count, 1))
-
-
-def _short(value: float, digits: int) -> str:
-    """Write a share without its zero: ``.991``; 1 stays 1."""
-    return f"{value:.{digits}f}".removeprefix("0")
+    if not found:
+        raise SceneError(
+            f"layer: {capture.path.name} holds no embedding; capture the model with --embed LAYER --dataset DATA."
+        )
+    return found

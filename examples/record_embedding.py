@@ -1,0 +1,85 @@
+"""Record how classes part while a network learns to read digits, as in the scene `classes_part`.
+
+    python examples/record_embedding.py
+
+trains a small network on 700 of the 1,000 bundled digits, which takes seconds, and follows the other 300, which it never
+trains on: what its layer ``dense`` answers to them is kept at every tenth step, and placed as points. Writes
+``classes_part.zarr.zip``; ``nnviz3d serve classes_part.zarr.zip --scene classes_part`` shows it. The capture that comes
+with nnviz3d is made by ``python examples/record_embedding.py --out scenes``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+from record_training import as_input, small_digits_network
+
+import nnviz3d
+from nnviz3d.analysis.course import follow, parted
+from nnviz3d.data.bundled import digits
+from nnviz3d.data.embedded import write_course
+from nnviz3d.data.writer import zip_folder
+
+TRAINED = 700
+"""How many of the bundled digits are trained on; the others are followed."""
+MOST = 1_000_000
+"""Bytes that the capture may take."""
+
+
+def main() -> None:
+    """Train and record, place, keep, and tell how far the classes have parted."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path(), help="folder for the capture; by default this one")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    keras.utils.set_random_seed(arguments.seed)
+
+    images, labels = digits()
+    x = as_input(images)
+    followed = (x[TRAINED:], labels[TRAINED:])
+    model = small_digits_network()
+    model.compile(
+        keras.optimizers.SGD(0.05, momentum=0.5), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "classes_part.zarr"
+        recorder = nnviz3d.TrainingRecorder(
+            run,
+            every=5,
+            probes=(x[TRAINED : TRAINED + 1], None),
+            probes_every=10,
+            weights_every=10_000,
+            classes=[str(digit) for digit in range(10)],
+            embed="dense",
+            embed_samples=followed,
+        )
+        model.fit(
+            x[:TRAINED], labels[:TRAINED], batch_size=32, epochs=arguments.epochs, callbacks=[recorder], verbose=2
+        )
+        _, accuracy = model.evaluate(*followed, verbose=0)
+        print(f"Of the {len(followed[0])} digits that it was not trained on it reads {accuracy:.1%} rightly.")
+        training = nnviz3d.open_capture(run).training
+        assert training is not None
+        assert training.embedded is not None
+        course = follow(training.embedded)
+        first, last = (parted(course.points[k], followed[1]) for k in (0, -1))
+        print(f"The classes are {first:.1f} times as far apart as their points reach at first, and {last:.1f} at last.")
+        write_course(run, course)
+        packed = arguments.out / "classes_part.zarr.zip"
+        zip_folder(run, packed)
+    size = packed.stat().st_size
+    if size > MOST:
+        raise SystemExit(f"{packed} takes {size / 1e6:.1f} MB, more than {MOST / 1e6:.1f}; record more rarely.")
+    print(f"{packed}: {size / 1e3:,.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
