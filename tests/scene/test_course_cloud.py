@@ -136,3 +136,11 @@ def test_what_cannot_be_shown_is_told_in_one_sentence(capture, recorded_capture)
         build(capture, layer="conv2d")
     with pytest.raises(SceneError, match=r"record the training with TrainingRecorder\(\.\.\., embed='LAYER'"):
         build(recorded_capture)
+
+
+def test_the_same_moment_gives_the_same_objects(scene, capture):
+    end = scene.at(SECONDS)
+    scene.at(0.1)
+    assert cloud(scene.at(SECONDS)) is cloud(end)
+    again = course_of(open_capture(capture.path), open_capture(capture.path).training.embedded)
+    assert np.array_equal(again.points, capture.training.embedded.course.points), "they came placed"

@@ -108,6 +108,7 @@ class Cloud:
         self.title = self._titled()
         self._painted: dict[ColoredBy | None, Painted] = {}
         self._kept: tuple[object, tuple[Primitive, ...]] = (None, ())
+        self._more: tuple[object, tuple[Primitive, ...]] = (None, ())
 
     def colored_by(self, wanted: ColoredBy) -> ColoredBy | None:
         """Say what gives the points their colours, where `wanted` may not be known."""
@@ -129,7 +130,9 @@ class Cloud:
         if self._kept[0] != (share, by, sample):
             painted = self.paint(by)
             points = self._points(share)
-            more = self._placed(painted, sample) if share >= 1 else ()
+            if share >= 1 and self._more[0] != (by, sample):
+                self._more = ((by, sample), tuple(self._placed(painted, sample)))
+            more = self._more[1] if share >= 1 else ()
             kept = (self.balls(points, painted), self.names(points, painted), self.title, painted.legend, *more)
             self._kept = ((share, by, sample), kept)
         return self._kept[1]

@@ -50,7 +50,7 @@ class CourseCloud:
         self.moves = len(self._way) > 1
         self._clouds: dict[int, Cloud] = {}
         self.known = self._cloud(len(self._way) - 1).known
-        self._kept: tuple[object, tuple[Primitive, ...]] = (None, ())
+        self._kept: dict[tuple[float, ColoredBy | None], tuple[Primitive, ...]] = {}
 
     def colored_by(self, wanted: ColoredBy) -> ColoredBy | None:
         """Say what gives the points their colours, where `wanted` may not be known."""
@@ -76,15 +76,18 @@ class CourseCloud:
     def at(self, moment: float, color: ColoredBy, sample: int) -> tuple[Primitive, ...]:
         """Return the points of a moment; the same objects as before if nothing has changed. No `sample` is among them."""
         by = self.colored_by(color)
-        if self._kept[0] != (moment, by):
+        key = (moment, by)
+        if key not in self._kept:
+            # The end is kept too: that is where the clock rests, and nothing is uploaded again.
+            self._kept = {one: found for one, found in self._kept.items() if one[0] == len(self._way) - 1}
             step = self._cloud(int(moment))
             painted = step.paint(by)
             points = self.points(moment)
             cloud = step.balls(points, painted)
             trails = self._trailing(moment, painted)
             legend = self._legend(moment, painted)
-            self._kept = ((moment, by), (*trails, cloud, step.names(points, painted), step.title, legend))
-        return self._kept[1]
+            self._kept[key] = (*trails, cloud, step.names(points, painted), step.title, legend)
+        return self._kept[key]
 
     def marked(self, moment: float, pick: PointPick) -> tuple[Primitive, ...]:
         """Return brackets around a point, and what is known of its sample at the step."""
