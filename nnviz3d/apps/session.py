@@ -122,10 +122,14 @@ class Session:
         return None if training is None or step is None else training.recorded(step)
 
     def train(self, place: int | None) -> None:
-        """Look at a recorded step of a training, 0 to S - 1; `None` leaves it to the clock."""
+        """Look at a recorded step of a training, 0 to S - 1; `None` leaves it to the clock.
+
+        So does the step that the clock is at: who comes back to the last one sees the next one too when it is there.
+        """
         training = self.scene.stage.capture.training
         if training is not None:
-            self.select(step=None if place is None else int(training.steps[place]))
+            step = None if place is None else int(training.steps[place])
+            self.select(step=None if step == self.scene.step(self.t, replace(self.selection, step=None)) else step)
 
     @property
     def targets(self) -> tuple[Explained, ...]:

@@ -149,6 +149,29 @@ def test_a_session_shows_the_newest_step(tmp_path, recorder):
     assert session.training.startswith("training: step 700,")
 
 
+def test_an_earlier_step_stays_until_one_comes_back_to_the_last(tmp_path, recorder):
+    recorder.go_on(4)
+    following = follow(tmp_path)
+    scene = Scene.build(default_scene(), open_capture(tmp_path / "run.zarr"))
+    session = Session(scene, SimpleNamespace(), following=following)
+
+    def shown(records: int) -> int:
+        recorder.go_on(records)
+        following.look()
+        session.poll()
+        return session.stage.capture.kept.probe_step
+
+    assert shown(1) == 500
+    session.train(2)
+    assert session.stage.capture.kept.probe_step == 200
+    earlier = cells(session, "conv")
+    assert shown(2) == 200
+    assert np.array_equal(cells(session, "conv"), earlier)
+    session.train(7)
+    assert session.stage.capture.kept.probe_step == 700
+    assert shown(1) == 800
+
+
 def test_whatever_is_drawn_is_of_one_step_while_another_process_writes(tmp_path):
     child = start(tmp_path / "run.zarr", 300)  # every number that it writes tells its step
     while not len(open_capture(tmp_path / "run.zarr").training.probe_steps):
