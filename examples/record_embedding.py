@@ -71,7 +71,7 @@ def main() -> None:
         assert training.embedded is not None
         course = follow(training.embedded)
         first, last = (parted(course.points[k], followed[1]) for k in (0, -1))
-        print(f"The classes are {first:.1f} times as far apart as their points reach at first, and {last:.1f} at last.")
+        print(f"The classes are {first:.1f} of their mean radii apart at first, and {last:.1f} at last.")
         write_course(run, course)
         packed = arguments.out / "classes_part.zarr.zip"
         zip_folder(run, packed)

@@ -117,7 +117,7 @@ def aligned(points: Floats, on: Floats) -> Floats:
 
 
 def parted(points: Floats, labels: NDArray[np.int64]) -> float:
-    """Say how far classes are apart: the mean distance of their middles over the mean distance of points to their own.
+    """Say how far classes are apart: the mean distance of their middles over their mean radius, of points to their own.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nnviz3d.apps.following import Following
 from nnviz3d.apps.live import Live
+from nnviz3d.apps.progress import place_with_progress
 from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.source import ModelOptions, Resolved, resolve
 from nnviz3d.apps.worker import Worker
@@ -99,6 +100,8 @@ def opened(
                 shown = _wanted(sample, found, capture.committed, "capture")
             if scene is None and found.spec.source is None and capture.training is not None:
                 found = replace(found, spec=found.spec.with_training())  # nobody said how to look at it
+            if found.spec.embeds:
+                place_with_progress(capture)
             if found.model is None or worker is None:
                 goes_on = worker is not None and capture.training is not None and not capture.training.finished
                 following = stack.enter_context(Following(capture)) if goes_on and capture.path.is_dir() else None

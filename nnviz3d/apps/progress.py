@@ -18,7 +18,9 @@ from rich.text import Text
 
 from nnviz3d.apps.worker import STAGES, Worker, run_capture
 from nnviz3d.data import request as messages
+from nnviz3d.data.capture import Capture
 from nnviz3d.data.request import CaptureRequest, Event, Finished
+from nnviz3d.scene.courses import course_of, embedded_of
 
 _QUIET = 1.0
 """Seconds that work may last without a progress bar."""
@@ -44,6 +46,25 @@ def capture_with_progress(
         return run_capture(request, bar.hear) if worker is None else worker.run(request, bar.hear)
 
 
+def place_with_progress(capture: Capture, *, console: Console | None = None) -> None:
+    """Place the points of a recorded training, if it has any, with a progress bar once that lasts over a second.
+
+    Raises
+    ------
+    ModelError
+        If they are too few.
+    """
+    embedded = embedded_of(capture)
+    if embedded is None:
+        return
+    with _Bar(console or Console(stderr=True), "embed") as bar:
+        course_of(
+            capture,
+            embedded,
+            lambda done, total: bar.hear(messages.Progress(stage="embed", done=done, total=total)),
+        )
+
+
 def one_line(console: Console, *columns: ProgressColumn) -> Progress:
     """Make a line that moves while work lasts, and is gone after it."""
     # In a pipe or a log there is nothing to animate, and stopping would leave an empty line.
@@ -53,7 +74,7 @@ def one_line(console: Console, *columns: ProgressColumn) -> Progress:
 class _Bar:
     """One line that says which stage the work is in; it shows itself only if the work lasts."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, stage: str = "import") -> None:
         self._console = console
         self._progress = one_line(
             console,
@@ -63,7 +84,7 @@ class _Bar:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
         )
-        self._task = self._progress.add_task(STAGES["import"], total=None)
+        self._task = self._progress.add_task(STAGES[stage], total=None)
         # A timer, because the first and longest stage, starting TensorFlow, says nothing while it lasts.
         self._timer = threading.Timer(_QUIET, self._progress.start)
         self._timer.daemon = True

@@ -88,7 +88,7 @@ def test_one_sees_classes_part(scene, embedded):
     labels = embedded.set.labels
     first, last = (cloud(scene.at(t)).points for t in (0.0, SECONDS))
     assert parted(last, labels) > 2 * parted(first, labels)
-    assert f"classes {parted(last, labels):.1f} times as far apart" in words(scene.at(SECONDS))
+    assert f"classes are {parted(last, labels):.1f} of their mean radii apart" in words(scene.at(SECONDS))
 
 
 def test_mistakes_of_the_step_are_ringed(scene, embedded):

@@ -142,7 +142,7 @@ class CourseCloud:
         labels = self._embedded.set.labels
         if len(np.unique(labels)) > 1 and self._way[k].any():
             apart = parted(self._course.points[k], labels)
-            rows.append(TextRow(f"classes {apart:.1f} times as far apart as their points are from their middles"))
+            rows.append(TextRow(f"classes are {apart:.1f} of their mean radii apart"))
         return replace(painted.legend, rows=(*rows, *painted.legend.rows))
 
 

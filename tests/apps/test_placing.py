@@ -1,0 +1,67 @@
+"""A training's points are placed before anything is drawn, which is told; those of further steps when these come."""
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from nnviz3d.apps import progress
+from nnviz3d.apps.opening import opened
+from nnviz3d.apps.source import ModelOptions
+from nnviz3d.data.capture import open_capture
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.courses import course_of
+from nnviz3d.scene.primitives import Points
+from nnviz3d.scene.scene import Scene
+from tests.support.parting import LABELS, M, Parting
+
+
+def not_again(done: int, total: int) -> None:
+    raise AssertionError("it was placed already")
+
+
+def shown(scene: Scene) -> Points:
+    return next(p for p in scene.at(scene.duration).primitives if isinstance(p, Points))
+
+
+def test_they_are_placed_when_a_capture_is_opened_and_go_on_from_there(tmp_path):
+    path = tmp_path / "run.zarr"
+    training = Parting(path)
+    training.go_on(2)
+    with opened(str(path), "classes_part", ModelOptions(), run=pytest.fail) as found:
+        embedded = found.capture.training.embedded
+        first = course_of(found.capture, embedded, not_again)
+        assert first.points.shape == (2, M, 3)
+        scene = Scene.build(found.spec, found.capture)
+        assert (shown(scene).rings[:, 3] > 0).sum() == (embedded.predictions(-1) != LABELS).sum()
+    training.go_on(1)
+    training.finish()
+    later = open_capture(path)
+    told = []
+    course = course_of(later, later.training.embedded, lambda done, total: told.append((done, total)))
+    assert told[-1] == (3, 3)
+    assert np.array_equal(course.points[:2], first.points)
+    on = scene.revised(later)
+    assert shown(on).points.shape == (M, 3)
+    assert not np.array_equal(shown(on).points, shown(scene).points)
+
+
+def test_how_far_it_is_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "_QUIET", 0.0)
+    training = Parting(tmp_path / "run.zarr")
+    training.go_on(2)
+    out = io.StringIO()
+    progress.place_with_progress(
+        open_capture(tmp_path / "run.zarr"), console=Console(file=out, force_terminal=True, width=90)
+    )
+    assert "Placing points" in out.getvalue()
+    assert "TensorFlow" not in out.getvalue()
+
+
+def test_a_training_without_points_says_how_to_record_them(recorded_capture):
+    with (
+        opened(str(recorded_capture.path), "classes_part", ModelOptions(), run=pytest.fail) as found,
+        pytest.raises(SceneError, match="record the training with TrainingRecorder"),
+    ):
+        Scene.build(found.spec, found.capture)

@@ -1,0 +1,27 @@
+"""The example keeps what is told of it: a capture in which classes part, with the points placed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnviz3d.analysis.course import parted
+from nnviz3d.data.bundled import digits
+from nnviz3d.data.capture import open_capture
+from tests.examples.programs import EXAMPLES, run
+
+pytestmark = pytest.mark.tensorflow
+
+
+def test_a_short_training_is_recorded_and_placed(tmp_path: Path):
+    done = run(EXAMPLES / "record_embedding.py", "--epochs", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    embedded = open_capture(tmp_path / "classes_part.zarr.zip").training.embedded
+    assert embedded.steps.tolist() == [1, 10, 20]
+    assert np.array_equal(embedded.set.labels, digits()[1][700:])
+    assert embedded.set.thumbnails.shape == (300, 28, 28, 3)
+    first, last = (parted(embedded.course.points[k], embedded.set.labels) for k in (0, -1))
+    assert f"The classes are {first:.1f} of their mean radii apart at first, and {last:.1f} at last." in done.stdout
+    assert last > first
