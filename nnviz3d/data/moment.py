@@ -19,6 +19,8 @@ from nnviz3d.data.training import Kept, Training
 
 STRONGEST = 1000
 """Connections of a pair that are looked for at most."""
+_PROBABILITIES = ("softmax", "sigmoid")
+"""Outputs that end so have the gradient by the scores before that, as `Training.gradient` says."""
 
 
 def at_step(capture: Capture, step: int | None = None) -> Capture:
@@ -119,7 +121,10 @@ class _OfLoss(SampleInsights):
         by_output = self.gradient(found.target, target)
         if by_output is None or found.rule != "dense" or len(node.shape) != 1:
             return None
-        entering = _before_activation(node, self._capture.activation(found.target, self._sample), by_output)
+        if found.target in self._capture.graph.outputs and node.activation in _PROBABILITIES:
+            entering = by_output  # by what enters it, already
+        else:
+            entering = _before_activation(node, self._capture.activation(found.target, self._sample), by_output)
         if entering is None:
             return None
         taken = self._capture.activation(found.source, self._sample)

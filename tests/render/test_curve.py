@@ -1,0 +1,63 @@
+"""The small chart of a panel: the curve stands where its numbers are, lit up to the point."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nnviz3d.render.text import panel_sprite
+from nnviz3d.scene.primitives import CurveRow, Panel
+
+STEPS = np.array([1.0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100])
+FALLING = np.linspace(2.0, 0.0, 11)
+
+
+def drawn(values: NDArray[np.float64], now: int, at: NDArray[np.float64] = STEPS) -> NDArray[np.int64]:
+    row = CurveRow(at, values, now, ("step 1: 2", "step 100: 0"))
+    return panel_sprite(Panel("training", "top-right", (row,)), 2.0, 900.0).astype(np.int64)
+
+
+def lit(picture: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return (picture[..., 0] > 200) & (picture[..., 1] > 120) & (picture[..., 2] < 130) & (picture[..., 3] > 200)
+
+
+def point(picture: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The middle of the white point, column and row; words stand below the chart."""
+    chart = picture[: int(picture.shape[0] * 0.68)]
+    rows, columns = np.nonzero((chart.min(axis=2) > 225) & (chart[..., 3] > 240))
+    return np.array([columns.mean(), rows.mean()])
+
+
+def test_the_point_goes_down_the_curve_and_leaves_a_lit_way():
+    pictures = [drawn(FALLING, now) for now in range(11)]
+    points = np.array([point(picture) for picture in pictures])
+    assert np.all(np.diff(points, axis=0) > 0), "to the right, and down"
+    # Numbers of one distance are one distance apart, the first one excepted, which is nine steps after nothing.
+    steps = np.diff(points[1:], axis=0)
+    assert steps == pytest.approx(np.tile(steps.mean(axis=0), (len(steps), 1)), abs=1.5)
+    amounts = [int(lit(picture).sum()) for picture in pictures]
+    assert amounts[0] < 200
+    assert all(a < b for a, b in zip(amounts[1:-1], amounts[2:], strict=True))
+    for picture, (column, _) in zip(pictures[1:], points[1:], strict=True):
+        assert np.nonzero(lit(picture))[1].max() <= column + 10
+
+
+def test_what_is_no_number_leaves_a_gap():
+    whole, gap = FALLING.copy(), FALLING.copy()
+    gap[4:6] = np.nan
+    both = [np.unique(np.nonzero(lit(drawn(values, 10)))[1]) for values in (whole, gap)]
+    assert np.diff(both[0]).max() <= 2
+    assert np.diff(both[1]).max() > 60
+    assert lit(drawn(np.where(np.arange(11) == 10, np.inf, FALLING), 10)).any(), "an infinite one too"
+
+
+@pytest.mark.parametrize("values", [np.zeros(11), np.full(11, 3.0), np.full(11, np.nan), -FALLING])
+def test_any_numbers_have_a_chart(values):
+    picture = drawn(values, 5)
+    assert picture.shape == drawn(FALLING, 5).shape
+    assert lit(picture).any() == bool(np.isfinite(values).any())
+
+
+def test_one_number_has_one_too():
+    assert drawn(np.array([2.0]), 0, np.array([1.0])).shape == drawn(FALLING, 0).shape
