@@ -43,10 +43,11 @@ Few samples leave many units of a sound network at rest, about 40 % of 64 neuron
 """
 SATURATED = 0.9
 """Share of a hidden layer's numbers where its activation function is flat. An output may be as sure as it likes."""
-LARGEST_UPDATE = 0.1
-"""|after - before| / |before| of a layer's weights: a hundred times the 1e-3 that Karpathy's rule of thumb (CS231n) wants.
+LARGEST_UPDATE = 0.5
+"""|after - before| / |before| of a layer's weights, of which Karpathy's rule of thumb (CS231n) wants 1e-3.
 
-At its first step Adam with its usual rate changes a layer of small weights by up to a twentieth of them.
+The first step of Adam or RMSprop at their usual rates may be a hundred times that in wide layers, which begin with small
+weights; what changes by half of itself forgets what it has learnt.
 """
 LEAST_UPDATE = 1e-7
 """The same: about what float32 can resolve. Only where it was below this from the first recorded step on, because the
@@ -54,10 +55,10 @@ updates of a network that has learnt its task may become as small as they like."
 
 _AT = {name: i for i, name in enumerate(STATISTICS)}
 _NONFINITE = {
-    "nonfinite_before": "of its weights, already before the step",
-    "nonfinite_activations": "of its activations for the probe samples",
-    "nonfinite_gradients": "of the gradients by its weights",
-    "nonfinite_weights": "of its weights, after the step",
+    "nonfinite_before": "of its weights (already before the step; alarm above 0)",
+    "nonfinite_activations": "of its activations (for the probe samples; alarm above 0)",
+    "nonfinite_gradients": "of the gradients by its weights (alarm above 0)",
+    "nonfinite_weights": "of its weights (after the step; alarm above 0)",
 }
 
 
@@ -144,7 +145,8 @@ def examine(graph: ModelGraph, series: NDArray[np.float32], step: int, rate: flo
     Parameters
     ----------
     series
-        ``(S, L, K)``, as `Training.series`: of the first recorded step, perhaps of others, and of the one in question.
+        ``(S, L, K)``, as `Training.series`: of the first recorded step, perhaps of others, and of the one in question; S is
+        1 if that is the first.
     step
         Its number.
     rate
@@ -240,7 +242,7 @@ class _Examination:
         for i in sorted(found.tolist(), key=lambda i: (began[i], clean[i], i)):
             where = next(k for k, count in enumerate(counts[-1, i]) if count)
             count, words = int(counts[-1, i, where]), list(_NONFINITE.values())[where]
-            alarms.append(self._alarm("nonfinite", i, count, 0, f"{count:,} {words} (alarm above 0)"))
+            alarms.append(self._alarm("nonfinite", i, count, 0, f"{count:,} {words}"))
         return alarms
 
     def _exploding(self) -> list[Alarm]:
@@ -277,6 +279,10 @@ class _Examination:
         shares = norms / largest
         behind = self._up_to({alarm.layer for alarm in dead})
         explained = np.array([layer in behind for layer in self._layers]) & (norms == 0)
+        if len(self._series) == 1 and not np.any((norms > 0) & (shares < VANISHING)):
+            # No chain of ever smaller gradients leads there: they come through a factor that starts as 0, as the last
+            # scale of a residual branch may (Goyal et al., 2017).
+            explained |= norms == 0
         return [
             self._alarm(
                 "vanishing",

@@ -168,8 +168,9 @@ class Recording:
 
     def _alarming(self, layers: NDArray[np.float32], step: int, rate: float) -> tuple[str, ...]:
         """Say what has gone wrong, of each layer once for each kind of it."""
-        self._first = layers if self._first is None else self._first
-        found = examine(self._described.graph, np.stack([self._first, layers]), step, rate)
+        series = layers[np.newaxis] if self._first is None else np.stack([self._first, layers])
+        self._first = series[0]
+        found = examine(self._described.graph, series, step, rate)
         new = [alarm for alarm in found if (alarm.kind, alarm.layer) not in self._told]
         self._told.update((alarm.kind, alarm.layer) for alarm in new)
         return summaries(new, [node.id for node in self._described.graph])

@@ -51,7 +51,7 @@ def test_a_sound_network_raises_nothing():
         ("gradient_norm", 599.0, 601.0, "exploding"),  # 100 x the norm of four layers of norm 3
         ("dead", 0.89, 0.9, "dead"),
         ("saturated", 0.89, 0.9, "saturated"),
-        ("update_ratio", 0.099, 0.101, "update"),
+        ("update_ratio", 0.499, 0.501, "update"),
         ("nonfinite_weights", 0, 1, "nonfinite"),
         ("nonfinite_before", 0, 1, "nonfinite"),
         ("nonfinite_gradients", 0, 1, "nonfinite"),
@@ -88,6 +88,19 @@ def test_gradients_that_end_at_a_dead_layer_do_not_vanish_besides():
     assert seen(everything) == (), "a batch from which there is nothing to learn"
 
 
+def test_a_factor_that_starts_as_zero_lets_nothing_through_at_the_first_step():
+    series = healthy(1)
+    series[0, 1:3, STATISTICS.index("gradient_norm")] = 0.0
+    assert examine(GRAPH, series, 1) == ()
+    assert named(examine(GRAPH, np.concatenate([series, series]), 2)) == [
+        ("vanishing", "first"),
+        ("vanishing", "second"),
+    ]
+    series[0, 3, STATISTICS.index("gradient_norm")] = 1e-7
+    found = named(examine(GRAPH, series, 1))
+    assert found == [("vanishing", layer) for layer in ("first", "second", "third")], "smaller and smaller, down to 0"
+
+
 def test_beside_an_exploding_gradient_none_is_small():
     assert named(seen({("scores", "gradient_norm"): 1e9})) == [("exploding", "scores")]
 
@@ -107,7 +120,7 @@ def test_where_nan_came_from_stays_first():
         found = examine(GRAPH, series[:end], end)
         assert named(found) == [("nonfinite", layer) for layer in ("second", "first", "third", "scores")]
     assert examine(GRAPH, series[:2], 2)[0].sentence == (
-        "second: NaN or infinite at step 2: 1 of its weights, already before the step (alarm above 0)."
+        "second: NaN or infinite at step 2: 1 of its weights (already before the step; alarm above 0)."
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 wait_until = partial(waiting.wait_until, patience=120.0, pause=0.1)
-NAN = "NaN or infinite: 7 of its weights, after the step (alarm above 0)"
+NAN = "NaN or infinite: 7 of its weights (after the step; alarm above 0)"
 DOTS = """() => Object.fromEntries([...document.querySelectorAll('.layer .alarm')].map((dot) =>
   [dot.closest('.layer').dataset.layer, [getComputedStyle(dot).backgroundColor, dot.title]]))"""
 

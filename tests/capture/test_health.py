@@ -106,4 +106,4 @@ def test_a_nan_in_one_weight_is_named_on_its_layer_first(tmp_path, culprit):
     told, found = recorded(tmp_path / "run.zarr", model)
     assert [named(one)[0] for one in found] == [("nonfinite", culprit)] * 3, "at later steps too"
     assert found[0][0].figure == 1
-    assert f"{culprit}: NaN or infinite at step 1: 1 of its weights, already before the step" in told[0]
+    assert f"{culprit}: NaN or infinite at step 1: 1 of its weights (already before the step" in told[0]

@@ -125,7 +125,7 @@ def faulty_training(path: Path, *, layers: int = 0) -> Capture:
     usual = {"gradient_norm": 1.0, "weight_norm": 3.0, "update_ratio": 1e-3, "dead": 0.3}
     faults = {
         ("dense", 10): {"dead": 0.95},
-        ("conv", 20): {"update_ratio": 0.5},
+        ("conv", 20): {"update_ratio": 0.8},
         ("scores", 20): {"nonfinite_weights": 7},
     }
     for step in (1, 10, 20):
