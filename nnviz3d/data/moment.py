@@ -121,9 +121,8 @@ class _OfLoss(SampleInsights):
         by_output = self.gradient(found.target, target)
         if by_output is None or found.rule != "dense" or len(node.shape) != 1:
             return None
-        if found.target in self._capture.graph.outputs and node.activation in _PROBABILITIES:
-            entering = by_output  # by what enters it, already
-        else:
+        entering: NDArray[Any] | None = by_output
+        if found.target not in self._capture.graph.outputs or node.activation not in _PROBABILITIES:
             entering = _before_activation(node, self._capture.activation(found.target, self._sample), by_output)
         if entering is None:
             return None

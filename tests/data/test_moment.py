@@ -1,4 +1,4 @@
-"""A recorded training is of one piece: at each step samples, weights and gradients are those of one and the same network."""
+"""A recorded training is of one piece: at each step samples, weights and gradients are those of one network."""
 
 from __future__ import annotations
 
