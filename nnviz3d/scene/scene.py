@@ -24,6 +24,7 @@ from nnviz3d.scene.views import build_view
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.details import DetailsView, Marking
 from nnviz3d.scene.views.embedding import EmbeddingView
+from nnviz3d.scene.views.health import HealthView
 from nnviz3d.scene.views.legends import NAMED_CELLS
 from nnviz3d.scene.views.training import place_of
 
@@ -99,6 +100,9 @@ class Scene:
         self._moments: dict[Kept, Scene] = {}
         self._views = [_build(number, spec, stage) for number in range(len(spec.views))]
         self._own = next((view for view in self._views if isinstance(view, OwnPlace)), None)
+        for view in self._views:
+            if self._own is not None and isinstance(view, HealthView):
+                view.around = self._own.around
         self.cloud = next((view for view in self._views if isinstance(view, EmbeddingView)), None)
         unfolding = (view for view in self._views if isinstance(view, ChannelsView))
         self.channels = next(unfolding, None) or ChannelsView(None, stage, spec)

@@ -135,8 +135,8 @@ class SceneSpec(Strict):
         return self.model_copy(update={"views": (*self.views, Backward(kind="backward"))})
 
     def with_health(self) -> SceneSpec:
-        """Return the scene with what is wrong with a training marked on its layers; as it is, if it is or has none."""
-        if any(isinstance(view, HealthMarks) or view.kind in _ALONE for view in self.views):
+        """Return the scene with what is wrong with a training marked on its layers; as it is, if it says how itself."""
+        if any(isinstance(view, HealthMarks) for view in self.views):
             return self
         return self.model_copy(update={"views": (*self.views, HealthMarks(kind="health"))})
 

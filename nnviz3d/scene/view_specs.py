@@ -175,7 +175,7 @@ class HistoryView(View):
 class HealthMarks(View):
     """What is wrong with a recorded training at the step that is shown: a frame around each layer, and a list.
 
-    A scene of layers has it by itself where a capture holds a training.
+    Every scene has it by itself where a capture holds a training.
 
     Attributes
     ----------

@@ -58,7 +58,8 @@ def test_a_layer_is_framed_named_and_listed_at_its_step(scene: Scene):
         assert high > place.origin[axis] + place.size[axis]
     assert np.allclose(found[Lines].colors[:, :3], GRAVE)
     (label,) = found[Labels].labels
-    assert (label.anchor, label.lines) == (place.origin, ("dead units", "95%"))
+    assert label.lines == ("dead units", "95%")
+    assert label.anchor == pytest.approx(points.min(axis=0))
     assert said(scene.at(0, Selection(step=DEAD))) == [
         "alarms at training step 10",
         "dead units in dense",
@@ -119,8 +120,17 @@ def test_without_a_training_the_view_draws_nothing(small_capture: Capture):
     assert "health" not in [view.kind for view in Scene.build(default_scene(), small_capture).spec.views]
 
 
-def test_what_stands_alone_in_a_scene_is_not_marked(capture: Capture):
-    alone = parse_scene({"format": 1, "views": [{"kind": "nodes"}]})
-    assert alone.with_health() is alone
-    twice = default_scene().with_health()
-    assert twice.with_health() is twice
+def test_neurons_are_framed_where_they_stand(capture: Capture):
+    scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "nodes"}]}), capture)
+    found = marks(scene.at(scene.duration, Selection(step=DEAD)))
+    neurons, frame = scene.around("dense"), found[Lines].points.reshape(-1, 3)
+    assert len(neurons) == 20
+    assert (frame.min(axis=0) < neurons.min(axis=0)).all()
+    assert frame.min(axis=0) == pytest.approx(neurons.min(axis=0), abs=0.35)
+    assert frame.max(axis=0) == pytest.approx(neurons.max(axis=0), abs=0.35)
+    assert found[Labels].labels[0].lines[0] == "dead units"
+
+
+def test_a_scene_that_says_how_is_left_as_it_is():
+    once = default_scene().with_health()
+    assert once.with_health() is once

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.analysis.health import Alarm, alarms, groups, heading
 from nnviz3d.scene.colors import number
-from nnviz3d.scene.primitives import Color, Label, Labels, Lines, Panel, Primitive, Row, SwatchRow, TextRow
+from nnviz3d.scene.primitives import (
+    Color,
+    Label,
+    Labels,
+    Lines,
+    Panel,
+    Primitive,
+    Row,
+    Span,
+    SwatchRow,
+    TextRow,
+    Vector,
+)
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
@@ -21,8 +33,8 @@ GRAVE: Color = (1.0, 0.22, 0.20)
 """Of what costs the layer or the training."""
 SERIOUS: Color = (1.0, 0.80, 0.16)
 """Of what may yet recover."""
-_MARGIN = 0.09
-"""World distance of a frame from its block."""
+_MARGIN, _AMPLE = 0.09, 0.3
+"""World distance of a frame from its block, and from the middles of balls, whose size is one on the screen."""
 _CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float64)
 _EDGES = np.array([(a, b) for a in range(8) for b in range(a + 1, 8) if (a ^ b).bit_count() == 1])
 _TOLD_IN_FULL, _LISTED = 2, 4
@@ -30,9 +42,17 @@ _TOLD_IN_FULL, _LISTED = 2, 4
 
 
 class HealthView:
-    """The alarms of the step that is shown."""
+    """The alarms of the step that is shown.
+
+    Attributes
+    ----------
+    around
+        Returns the points ``(n, 3)`` that a layer takes, none if it is not shown; for scenes in which layers stand
+        elsewhere than their blocks would.
+    """
 
     duration = 0.0
+    around: Callable[[str], NDArray[np.float64]] | None = None
 
     def __init__(self, spec: HealthMarks, stage: Stage, scene: SceneSpec) -> None:
         self._stage = stage
@@ -48,15 +68,29 @@ class HealthView:
             return ()
         if self._kept[0] != place:
             found = alarms(training, self._stage.graph, place)
-            self._kept = (place, (self._frames(found), *self._words(found)) if found else ())
+            self._kept = (place, (*self._frames(found), *self._words(found)) if found else ())
         return self._kept[1]
 
-    def _frames(self, found: Iterable[Alarm]) -> Lines:
+    def _frames(self, found: Iterable[Alarm]) -> tuple[Lines, ...]:
         # What stands later in a dictionary wins, and that is the gravest.
         colors = {alarm.layer: color_of(alarm) for alarm in reversed(list(found))}
-        edges = np.concatenate([_frame(np.array(p.origin), np.array(p.size)) for p in map(self._stage.place, colors)])
-        paint = np.array([[*color, 1.0] for color in colors.values()], dtype=np.float32)
-        return Lines("health", edges.astype(np.float32), np.repeat(paint, len(_EDGES), axis=0), width=2.6)
+        boxes = [(span, color) for layer, color in colors.items() if (span := self._box(layer)) is not None]
+        if not boxes:
+            return ()
+        edges = np.concatenate([_frame(span) for span, _ in boxes])
+        paint = np.array([[*color, 1.0] for _, color in boxes], dtype=np.float32)
+        return (Lines("health", edges.astype(np.float32), np.repeat(paint, len(_EDGES), axis=0), width=2.6),)
+
+    def _box(self, layer: str) -> Span | None:
+        """Return the frame of a layer, if it is shown."""
+        if self.around is None:
+            place = self._stage.place(layer)
+            return _widened(np.array(place.origin), np.array(place.size), _MARGIN)
+        points = self.around(layer)
+        if not len(points):
+            return None
+        low, high = points.min(axis=0), points.max(axis=0)
+        return _widened(low, high - low, _AMPLE)
 
     def _words(self, found: Iterable[Alarm]) -> tuple[Primitive, ...]:
         kinds = groups(found)
@@ -66,7 +100,9 @@ class HealthView:
             for alarm in alike if few else alike[:1]:
                 first = alarm.title if few else f"{alarm.title} in {len(alike)} layers"
                 # A layer's gravest alarm alone: the list tells the others.
-                labels.setdefault(alarm.layer, self._label(alarm, first))
+                span = self._box(alarm.layer)
+                if span is not None:
+                    labels.setdefault(alarm.layer, _label(alarm, first, span))
         return Labels("health", tuple(labels.values())), Panel("health", "bottom-right", tuple(self._rows(kinds)))
 
     def _rows(self, kinds: Sequence[Sequence[Alarm]]) -> Iterator[Row]:
@@ -82,9 +118,9 @@ class HealthView:
         if len(kinds) > _LISTED:
             yield TextRow(f"and {len(kinds) - _LISTED} more of other kinds", "quiet")
 
-    def _label(self, alarm: Alarm, first: str) -> Label:
-        place = self._stage.place(alarm.layer)
-        return Label(place.origin, (first, brief(alarm)), "above", 15.0 + alarm.grave, span=place.size)
+
+def _label(alarm: Alarm, first: str, span: Span) -> Label:
+    return Label(span.origin, (first, brief(alarm)), "above", 15.0 + alarm.grave, span=span.size)
 
 
 def color_of(alarm: Alarm) -> Color:
@@ -107,7 +143,16 @@ def brief(alarm: Alarm) -> str:
             return f"{number(alarm.figure)} of the weights"
 
 
-def _frame(origin: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the edges of a box a little outside of a block, ``(12, 2, 3)`` world coordinates."""
-    corners = origin - _MARGIN + _CORNERS * (size + 2 * _MARGIN)
+def _frame(span: Span) -> NDArray[np.float64]:
+    """Return the edges of a box, ``(12, 2, 3)`` world coordinates."""
+    corners = np.array(span.origin) + _CORNERS * np.array(span.size)
     return np.asarray(corners[_EDGES])
+
+
+def _widened(origin: NDArray[np.float64], size: NDArray[np.float64], margin: float) -> Span:
+    return Span(_vector(origin - margin), _vector(size + 2 * margin))
+
+
+def _vector(point: NDArray[np.float64]) -> Vector:
+    x, y, z = map(float, point)
+    return x, y, z
