@@ -41,6 +41,9 @@ infinite; `nonfinite_before` are weights before the step, which tells who began 
 is nothing to measure: a layer without weights, a ReLU's saturation, a training without probe samples.
 """
 
+_AT_ONCE = 2**24
+"""Bytes up to which all tensors of a step are read together, and those of the last step that was asked for are kept."""
+
 SCALARS = ("step", "epoch", "loss", "learning_rate")
 """What is kept of each recorded step before its metrics."""
 
@@ -142,6 +145,7 @@ class Training:
 
     def __init__(self, stored: StoredArrays) -> None:
         self._stored = stored
+        self._last: dict[str, tuple[int, NDArray[np.float32]]] = {}
         path = store.TRAINING
         attributes = stored.attributes(path)
         try:
@@ -324,4 +328,10 @@ class Training:
             )
         where, shape = packing.place(owner, part)
         array = self._stored.require(store.training_path(name))
-        return self._stored.read(array, (at % count, where)).reshape(shape)
+        at %= count
+        if packing.width * array.dtype.itemsize > _AT_ONCE:
+            return self._stored.read(array, (at, where)).reshape(shape)
+        # Whoever reads one layer at a step goes on to the others, and each read of a store takes milliseconds.
+        if self._last.get(name, (None,))[0] != at:
+            self._last[name] = (at, self._stored.read(array, at))
+        return self._last[name][1][where].reshape(shape).copy()
