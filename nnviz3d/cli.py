@@ -22,6 +22,7 @@ from nnviz3d.parent import end_with_parent
 
 if TYPE_CHECKING:
     from nnviz3d.apps.opening import Opened
+    from nnviz3d.data.capture import Capture
     from nnviz3d.data.request import CaptureRequest, Finished
     from nnviz3d.scene.selection import Selection
 
@@ -387,6 +388,8 @@ def _selection(look: Look, found: Opened) -> Selection:
     if look.against is not None and not 0 <= look.against < capture.committed:
         last = capture.committed - 1
         raise UserError(f"--against: there is no sample {look.against}; the capture holds samples 0 to {last}.")
+    if look.step is not None:
+        _check_step(look.step, capture)
     return Selection(
         found.sample,
         look.layer,
@@ -398,7 +401,21 @@ def _selection(look: Look, found: Opened) -> Selection:
         against=look.against,
         target=None if look.class_ is None else find_target(capture, look.class_),
         method=look.method,
+        step=look.step,
     )
+
+
+def _check_step(step: int, capture: Capture) -> None:
+    training = capture.training
+    if training is None or not len(training):
+        raise UserError(
+            f"--step: {capture.path.name} holds no recorded training; record one with nnviz3d.TrainingRecorder."
+        )
+    first, last = training.steps[0], training.steps[-1]
+    if not first <= step <= last:
+        raise UserError(
+            f"--step: there is no step {step:,}; the training was recorded from step {first:,} to {last:,}."
+        )
 
 
 def _count(number: int, what: str) -> str:

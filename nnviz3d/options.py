@@ -178,6 +178,8 @@ class Look:
     """Whose map of what counts for it is shown: grad_cam, integrated_gradients, occlusion, ..."""
     against: Annotated[int | None, OPTIONAL] = None
     """The sample that is taken off for --quantity difference, from 0."""
+    step: Annotated[int | None, OPTIONAL] = None
+    """A step of a recorded training: all is shown as it was kept last by then; by default the clock's, or the last one."""
     dataset: Annotated[tuple[str, ...], Parameter(negative=())] = ()
     """For a scene of points: what they are, named as inputs are; by default the input itself."""
 

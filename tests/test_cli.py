@@ -73,6 +73,16 @@ class TestSnapshot:
         one, other = (np.asarray(Image.open(tmp_path / name)).astype(int) for name in ("a.png", "b.png"))
         assert (one != other).any(axis=2).mean() > 0.02
 
+    def test_a_step_of_a_training_is_chosen(self, tmp_path):
+        pictures = []
+        for step in (1, 429):
+            done = run("snapshot", "training", "-o", f"{step}.png", "--size", "320x200", "--step", step, cwd=tmp_path)
+            assert (done.returncode, done.stderr) == (0, "")
+            pictures.append(np.asarray(Image.open(tmp_path / f"{step}.png")).astype(int))
+        # Undecided at first: all cells of the output are lit, and later one is.
+        lit = [(picture[100:144, 271:279].max(axis=2) > 140).sum() for picture in pictures]
+        assert lit[0] > 2 * lit[1]
+
     def test_time_goes_from_nothing_to_all(self, small, tmp_path):
         light = []
         for at in (0, 3, 8):
@@ -202,6 +212,9 @@ class TestRefusals:
             (["-o", "x.png", "--sample", "10"], "there is no sample 10; the capture holds 10 samples"),
             (["-o", "x.png", "--sample", "-1"], "there is no sample -1"),
             (["-o", "x.png", "--layer", "conv"], "there is no layer 'conv'; the model has input, conv2d,"),
+            (["-o", "x.png", "--step", "2"], "digits.zarr.zip holds no recorded training; record one with"),
+            (["training", "-o", "x.png", "--step", "0"], "no step 0; the training was recorded from step 1 to 430"),
+            (["training", "-o", "x.png", "--step", "1000"], "there is no step 1,000; the training was recorded"),
             (["-o", "x.png", "--threshold", "2"], "--threshold is a share of the colour range, 0 to 1; got 2"),
             (["-o", "x.png", "--threshold", "nan"], "--threshold is a share"),
             (["-o", "x.png", "--colormap", "jet"], "There is no colour map 'jet'; choose one of inferno"),
