@@ -37,7 +37,7 @@ def looked_at(scene: Scene) -> SimpleNamespace:
     """Whatever a session knows that pointing asks for."""
     pose = scene.overview(aspect=ASPECT)
     renderer = SimpleNamespace(pose=lambda: pose, size=SIZE)
-    return SimpleNamespace(scene=scene, selection=Selection(), t=scene.duration, renderer=renderer)
+    return SimpleNamespace(scene=scene, stage=scene.stage, selection=Selection(), t=scene.duration, renderer=renderer)
 
 
 def balls_of(what: DrawList) -> Points:
