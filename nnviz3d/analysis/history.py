@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.training import Training
 
+PROGRESS = "progress"
+"""The loss and the metrics, as if they were one statistic."""
 _COUNTED = {
     "gradient_norm": "nonfinite_gradients",
     "weight_norm": "nonfinite_weights",
@@ -18,9 +20,17 @@ _COUNTED = {
     "std": "nonfinite_activations",
     "zeros": "nonfinite_activations",
     "saturated": "nonfinite_activations",
+    "dead": "nonfinite_activations",
 }
 """Where it stands how many numbers were NaN or infinite; if any were, a NaN is a finding, and else nothing was measured."""
-_OF_WEIGHTS = ("gradient_norm", "weight_norm", "update_ratio", "nonfinite_gradients", "nonfinite_weights")
+_OF_WEIGHTS = (
+    "gradient_norm",
+    "weight_norm",
+    "update_ratio",
+    "nonfinite_gradients",
+    "nonfinite_weights",
+    "nonfinite_before",
+)
 _APART = 2.0
 """Recorded steps farther apart than this many usual distances have a gap between them."""
 
@@ -32,9 +42,9 @@ class History:
     Attributes
     ----------
     statistic
-        One of `nnviz3d.data.training.STATISTICS`.
-    layers
-        Node ids of the n layers for which it was ever measured, in the order of the graph.
+        One of `nnviz3d.data.training.STATISTICS`, or `PROGRESS`.
+    names
+        Node ids of the n layers for which it was ever measured, in the order of the graph; of the progress what is told.
     at
         ``(m,)``: where each column stands along the steps, rising.
     low, high
@@ -52,7 +62,7 @@ class History:
     """
 
     statistic: str
-    layers: tuple[str, ...]
+    names: tuple[str, ...]
     at: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
@@ -88,16 +98,40 @@ def history_of(training: Training, graph: ModelGraph, statistic: str, most: int)
 
     Returns
     -------
-    `None` if it was measured of no layer at any recorded step.
+    `None` if it was measured of no layer at any recorded step, or by no recorder of that time.
     """
-    steps, values = training.steps, training.statistic(statistic).astype(np.float64)
+    if statistic not in training.statistics:
+        return None
+    values = training.statistic(statistic).astype(np.float64)
     counted = _COUNTED.get(statistic)
     found = np.isnan(values) & (training.statistic(counted) > 0) if counted else np.zeros(values.shape, bool)
-    known = ~np.isnan(values) | found
-    shown = [i for i, name in enumerate(training.layers) if known[:, i].any() and _is_own(graph, name, statistic)]
+    own = [_is_own(graph, name, statistic) for name in training.layers]
+    known = (~np.isnan(values) | found).any(axis=0) & np.array(own, dtype=bool)
+    names = tuple(name for name, shown in zip(training.layers, known, strict=True) if shown)
+    return _reduced(statistic, names, training.steps, values[:, known], found[:, known], most) if names else None
+
+
+def progress_of(training: Training, most: int) -> History | None:
+    """Follow the loss and the metrics as `history_of` does; a NaN among numbers is a finding."""
+    told = {"loss": training.loss}
+    for name, values in training.metrics.items():
+        told["mean loss of the epoch" if name == "loss" else name] = values
+    shown = {name: values for name, values in told.items() if not np.isnan(values).all()}
     if not shown:
         return None
-    values, found, known = values[:, shown], found[:, shown], known[:, shown]
+    together = np.stack(list(shown.values()), axis=1)
+    return _reduced(PROGRESS, tuple(shown), training.steps, together, np.isnan(together), most)
+
+
+def _reduced(
+    statistic: str,
+    names: tuple[str, ...],
+    steps: NDArray[np.int64],
+    values: NDArray[np.float64],
+    found: NDArray[np.bool_],
+    most: int,
+) -> History:
+    """Put recorded steps together: ``(S, n)`` numbers, and which NaN among them are findings."""
     apart = np.diff(steps)
     usual = max(int(np.median(apart)), 1) if len(apart) else 1
     starts, at = _stretches(steps, most)
@@ -106,7 +140,7 @@ def history_of(training: Training, graph: ModelGraph, statistic: str, most: int)
     high = _extreme(np.maximum, np.where(finite, values, -np.inf), starts)
     nan, infinite = (np.logical_or.reduceat(one, starts, axis=0) for one in (found, np.isinf(values)))
     # What is not finite tells more than any number.
-    weight = np.where(found, np.inf, np.where(np.isinf(values), np.inf, np.where(known, values, -np.inf)))
+    weight = np.where(found | np.isinf(values), np.inf, np.where(finite, values, -np.inf))
     ends = np.append(starts[1:], len(steps))
     telling = np.stack(
         [steps[start + weight[start:end].argmax(axis=0)] for start, end in zip(starts, ends, strict=True)]
@@ -116,7 +150,7 @@ def history_of(training: Training, graph: ModelGraph, statistic: str, most: int)
     drawn = np.isfinite(low)
     return History(
         statistic,
-        tuple(training.layers[i] for i in shown),
+        names,
         at,
         low.T,
         high.T,

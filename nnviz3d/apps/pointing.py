@@ -128,7 +128,7 @@ def _figure(stage: Stage, hit: RidgeHit) -> HistoryPick | None:
     found = None if statistic is None or training is None else history(training, stage.graph, statistic)
     if found is None:
         return None
-    return HistoryPick(found.layers[hit.ridge], found.statistic, int(found.telling[hit.ridge, hit.column]))
+    return HistoryPick(found.names[hit.ridge], found.statistic, int(found.telling[hit.ridge, hit.column]))
 
 
 def _edge(stage: Stage, hit: LineHit) -> EdgePick | LinkPick | None:

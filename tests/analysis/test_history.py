@@ -21,7 +21,7 @@ def follow(path, steps, series, statistic="gradient_norm", most=640):
 def test_each_recorded_step_is_a_column_with_its_number(tmp_path):
     series = trainings.figures(6)
     found = follow(tmp_path, trainings.STEPS, series)
-    assert found.layers == ("conv", "dense", "scores")
+    assert found.names == ("conv", "dense", "scores")
     assert found.at.tolist() == list(trainings.STEPS)
     assert np.array_equal(found.low, series[:, [CONV, DENSE, 5], NORM].T)
     assert np.array_equal(found.low, found.high)

@@ -16,6 +16,7 @@ from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.appearance import Appearance
 from nnviz3d.apps.web.clients import Clients
 from nnviz3d.apps.web.files import add_files
+from nnviz3d.apps.web.history import HistoryChart
 from nnviz3d.apps.web.insights import Insights
 from nnviz3d.apps.web.layers import Layers
 from nnviz3d.apps.web.page import GONE, build_page
@@ -58,6 +59,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self.views = Views(self)
         self.appearance = Appearance(self)
         self.steps = Steps(self)
+        self.history = HistoryChart(self)
         self.transport = Transport(self)
         self._clients = Clients(self._count)
         self.state.training = session.training
@@ -159,7 +161,8 @@ class WebApp(TrameApp):  # type: ignore[misc]
         """Let all pages show what is selected."""
         with self.state:
             self.state.training = self.session.training
-            for panel in (self.samples, self.layers, self.insights, self.views, self.appearance, self.steps):
+            panels = (self.samples, self.layers, self.insights, self.views, self.appearance, self.steps, self.history)
+            for panel in panels:
                 panel.synchronize()
 
     def _ticked(self) -> None:
@@ -167,6 +170,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
             self.transport.synchronize()
             self.steps.synchronize()
             self.samples.follow()
+            self.history.synchronize()
 
     def _key(self, name: str) -> None:
         match name:

@@ -37,6 +37,7 @@ def build_page(app: WebApp) -> Any:
             with html.Div(classes="panels"):
                 app.samples.build()
                 app.steps.build()
+                app.history.build()
                 app.insights.build()
                 app.views.build()
                 app.appearance.build()

@@ -84,6 +84,7 @@ class Transport:
             session.seek(float(t))
             self.synchronize()
             self._app.steps.synchronize()
+            self._app.history.synchronize()
             self._app.view.changed(moving=True)
 
     def _set_speed(self, speed: float, **_: Any) -> None:

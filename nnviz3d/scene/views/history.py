@@ -40,9 +40,11 @@ WORDS = {
     "std": "standard deviation of activations",
     "zeros": "share of zeros among activations",
     "saturated": "share of saturated activations",
+    "dead": "share of dead units",
     "nonfinite_activations": "activations that are not finite",
     "nonfinite_gradients": "gradients that are not finite",
     "nonfinite_weights": "weights that are not finite",
+    "nonfinite_before": "weights that were not finite before the step",
 }
 """What people call the recorded figures."""
 
@@ -81,7 +83,7 @@ class HistoryRidgesView:
         self._moving: tuple[object, tuple[Primitive, ...]] = (None, ())
         if self._found is not None:
             self._scale = Scale.of(self._found, spec.scale)
-            self._hill = Hillside.of(stage, len(self._found.layers))
+            self._hill = Hillside.of(stage, len(self._found.names))
             self._bare = _bare(self._found, self._scale, self._hill)
             self.extent_beside = _with_names(self._hill.corners)
 
@@ -95,7 +97,7 @@ class HistoryRidgesView:
             return self._still[1]
         chosen = colormap(selection.colormap or self._spec.colormap)
         colors = colormap(self._spec.colormap) if chosen.diverging else chosen
-        layer = selection.layer if selection.layer in self._found.layers else None
+        layer = selection.layer if selection.layer in self._found.names else None
         if self._still[0] != (layer, colors):
             words = self._words(self._found, layer)
             self._still = ((layer, colors), (self._grid(self._found), words, self._legend(self._found, colors)))
@@ -110,9 +112,9 @@ class HistoryRidgesView:
         found = self._found
         if not isinstance(pick, HistoryPick) or found is None or pick.statistic != found.statistic:
             return ()
-        if pick.layer not in found.layers:
+        if pick.layer not in found.names:
             return ()
-        k, j = found.layers.index(pick.layer), found.column(pick.step)
+        k, j = found.names.index(pick.layer), found.column(pick.step)
         x, y, z = self._hill.foot(k)
         side = 0.02 * self._hill.height
         rise = float(np.nan_to_num(self._tops(found)[k, j]))
@@ -125,7 +127,7 @@ class HistoryRidgesView:
 
     def _ridges(self, found: History, colors: Colormap, layer: str | None, step: int | None) -> list[Ridges]:
         """Colour the ridges; other layers than the chosen one are dark, and what comes after a step is darker."""
-        chosen = np.array([layer in (None, name) for name in found.layers])[:, np.newaxis]
+        chosen = np.array([layer in (None, name) for name in found.names])[:, np.newaxis]
         come = np.ones(len(found.at), bool) if step is None else found.at <= max(found.at[found.column(step)], step)
         seen, alarming = (
             np.where(chosen, 1.0, dimmed) * np.where(come, 1.0, _AHEAD) for dimmed in (_DIMMED, _DIMMED_ALARM)
@@ -156,7 +158,7 @@ class HistoryRidgesView:
     def _words(self, found: History, layer: str | None) -> Labels:
         hill = self._hill
         labels, beside = [], min(0.25 * hill.height, 0.6 * hill.rise)
-        for k, name in enumerate(found.layers):
+        for k, name in enumerate(found.names):
             chosen = layer == name
             faint = 0.85 if layer is None or chosen else 0.4
             short = self._stage.graph.node(name).name

@@ -1,0 +1,69 @@
+"""A chart's paths keep extremes and gaps, and mark what is not finite."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from nnviz3d.analysis.history import history_of, progress_of
+from nnviz3d.apps.web.chart import HEIGHT, LEFT, RIGHT, WIDTH, chart_of, columns
+from nnviz3d.data.training import STATISTICS
+from tests.support import trainings
+
+NORM, BROKEN = STATISTICS.index("gradient_norm"), STATISTICS.index("nonfinite_gradients")
+
+
+def charted(path, steps, series, most=240):
+    capture = trainings.training_of(path / "run.zarr", np.asarray(steps), series)
+    return chart_of(history_of(capture.training, capture.graph, "gradient_norm", most))
+
+
+def test_a_gap_stays_a_gap_and_what_is_not_finite_is_marked(tmp_path):
+    series = trainings.figures(6)
+    series[2, 1, NORM] = np.nan
+    series[3, 4, [NORM, BROKEN]] = np.nan, 2
+    series[5, 5, [NORM, BROKEN]] = np.inf, 1
+    lines = {line["name"]: line for line in charted(tmp_path, trainings.STEPS, series)["lines"]}
+    assert [line["d"].count("M") for line in lines.values()] == [2, 2, 1]
+    assert not lines["conv"]["odd"]
+    (nan,), (infinite,) = lines["dense"]["odd"], lines["scores"]["odd"]
+    assert nan["color"] == "rgb(26, 255, 89)"
+    assert infinite["color"] == "rgb(255, 38, 217)"
+    assert float(re.match(r"M([\d.]+) ", nan["d"])[1]) == round(LEFT + 29 / 49 * (WIDTH - LEFT - RIGHT), 1)
+    assert nan["d"].count("M") == infinite["d"].count("M") == 1
+
+
+def test_a_column_of_many_steps_reaches_from_its_least_number_to_its_greatest(tmp_path):
+    series = trainings.figures(500)
+    found = charted(tmp_path, np.arange(1, 501), series, most=60)
+    assert len(found["lines"][0]["d"]) < 60 * 30
+    downs = [[float(y) for y in re.findall(r"(?: |V)([\d.]+)", line["d"])] for line in found["lines"]]
+    norms = np.log(series[:, [1, 4, 5], NORM])
+    ends = np.array([[min(down), max(down)] for down in downs])
+    extremes = np.stack([norms.max(axis=0), norms.min(axis=0)], axis=1)
+    slope, residual = np.polyfit(extremes.ravel(), ends.ravel(), 1, full=True)[:2]
+    assert slope[0] < 0
+    assert residual[0] < 0.05
+    assert 0 <= ends.min() < ends.max() <= HEIGHT
+
+
+def test_numbers_stand_at_both_axes_within_the_chart(tmp_path):
+    found = charted(tmp_path, trainings.STEPS, trainings.figures(6))
+    assert found["across"][0] == [LEFT, "1"]
+    assert all(LEFT <= x <= WIDTH for x, _ in found["across"])
+    assert [float(text) for _, text in found["up"]] == sorted(float(text) for _, text in found["up"])
+    assert all(0 <= y <= HEIGHT for y, _ in found["up"])
+
+
+def test_the_loss_and_the_metrics_are_charted_and_a_loss_that_is_no_number_is_marked(recorded_capture):
+    found = chart_of(progress_of(recorded_capture.training, 240))
+    assert [line["name"] for line in found["lines"]] == ["loss", "mean loss of the epoch", "accuracy"]
+    assert [len(line["odd"]) for line in found["lines"]] == [1, 1, 0]
+    assert not any(line["layer"] for line in found["lines"])
+
+
+def test_many_layers_have_fewer_columns():
+    assert columns(3) == 240
+    assert 60 <= columns(60) < 240
+    assert columns(1000) == 60

@@ -1,0 +1,89 @@
+"""The chart of a training in a real browser: lines as long as the numbers are high, names, and a choice by a click."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from nnviz3d.apps.web.chart import WIDTH
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import open_capture
+from tests.apps.conftest import Served
+from tests.apps.test_web import looking, text, wait_until
+from tests.apps.test_web_insights import choose, serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.chromium
+
+
+@pytest.fixture(scope="module")
+def history() -> Iterator[Served]:
+    yield from serving("history")
+
+
+def points(page: Page, name: str) -> np.ndarray:
+    """The points of a line, ``(n, 2)``, from the chart's upper left corner."""
+    path = page.locator(f"[data-curve='{name}'] .curve-line").get_attribute("d")
+    return np.array(re.findall(r"[ML]([\d.]+) ([\d.]+)", path), dtype=float)
+
+
+def point(page: Page, name: str, place: int) -> tuple[float, float]:
+    """Where a point of a line is on the page."""
+    box = page.locator("#chart").bounding_box()
+    x, y = points(page, name)[place] * box["width"] / WIDTH
+    return box["x"] + x, box["y"] + y
+
+
+def test_lines_follow_the_numbers_and_a_click_on_one_chooses_its_layer(chromium: Browser, history: Served):
+    training = open_capture(bundled("training.zarr.zip")).training
+    with looking(chromium, history) as page:
+        names = [line.get_attribute("data-curve") for line in page.locator("#chart .curve").all()]
+        assert names == ["conv2d", "conv2d_1", "conv2d_2", "dense", "dense_1"]
+        assert page.locator("#chart-hover").text_content() == ""
+        norms = training.statistic("gradient_norm")
+        for name in names:
+            recorded = np.log(norms[:, training.layers.index(name)])
+            slope, error = np.polyfit(recorded, points(page, name)[:, 1], 1, full=True)[:2]
+            assert slope[0] < 0
+            assert error[0] < 0.01 * len(recorded), "all points lie on one logarithmic scale"
+        assert f"{len(training)} recorded steps" in text(page, "#history")
+
+        x, y = point(page, "conv2d", 40)
+        page.mouse.move(x, y)
+        wait_until(
+            lambda: page.locator("#chart-hover").text_content() == "conv2d",
+            "the name of the line under the pointer is told",
+        )
+        page.mouse.click(x, y)
+        page.mouse.move(700, 20)
+        wait_until(lambda: page.locator("[data-layer=conv2d].chosen").count() == 1, "the layer is chosen")
+        wait_until(lambda: page.locator(".curve.dimmed").count() == len(names) - 1, "all others are dimmed")
+        page.mouse.click(x, y)
+        page.mouse.move(700, 20)
+        wait_until(lambda: page.locator(".curve.dimmed").count() == 0, "it is chosen no longer")
+
+        choose(page, "charted", "loss and metrics")
+        wait_until(lambda: page.locator("[data-curve='loss']").count() == 1, "the loss is charted")
+        slope, error = np.polyfit(training.loss, points(page, "loss")[:, 1], 1, full=True)[:2]
+        assert slope[0] < 0
+        assert error[0] < 0.01 * len(training)
+
+
+def test_a_line_stands_at_the_step_that_is_shown_and_a_click_shows_another(chromium: Browser, history: Served):
+    with looking(chromium, history) as page:
+        page.locator("#restart").click()
+        now = page.locator(".chart-now")
+        wait_until(lambda: now.get_attribute("d").startswith("M42 0"), "the first step is at the left")
+        page.locator("#layer-right").click()
+        wait_until(lambda: now.get_attribute("d").startswith("M282 0"), "the last one is at the right")
+        page.locator(".chart-ground").click(position={"x": 120, "y": 145})
+        wait_until(lambda: "step 215 of 430" in text(page, "#step-words"), "the nearest recorded step is shown")
+        wait_until(lambda: now.get_attribute("d").startswith("M161.7 0"), "the line stands there")
+        page.locator("#step-release").click()
+        wait_until(lambda: now.get_attribute("d").startswith("M282 0"), "the clock has it again")
