@@ -181,6 +181,8 @@ class Selection:
     step
         A step of a recorded training: everything is shown as it was kept last by then. By default the clock's, or else
         the last one.
+    statistic
+        Which figure the history of a training shows, one of `nnviz3d.data.training.STATISTICS`.
     pick
         What was pointed at: marked, and told in full.
     """
@@ -202,4 +204,5 @@ class Selection:
     embedding: str | None = None
     colored_by: ColoredBy | None = None
     step: int | None = None
+    statistic: str | None = None
     pick: Pick | None = None

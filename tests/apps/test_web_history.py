@@ -13,7 +13,7 @@ from nnviz3d.apps.web.chart import WIDTH
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from tests.apps.conftest import Served
-from tests.apps.test_web import looking, text, wait_until
+from tests.apps.test_web import changed, looking, still, text, wait_until
 from tests.apps.test_web_insights import choose, serving
 
 if TYPE_CHECKING:
@@ -67,6 +67,10 @@ def test_lines_follow_the_numbers_and_a_click_on_one_chooses_its_layer(chromium:
         page.mouse.click(x, y)
         page.mouse.move(700, 20)
         wait_until(lambda: page.locator(".curve.dimmed").count() == 0, "it is chosen no longer")
+
+        before = still(page)
+        choose(page, "charted", "update ratio")
+        changed(page, before)
 
         choose(page, "charted", "loss and metrics")
         wait_until(lambda: page.locator("[data-curve='loss']").count() == 1, "the loss is charted")

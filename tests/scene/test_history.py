@@ -8,7 +8,7 @@ import pytest
 from nnviz3d.data.training import STATISTICS
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, colormap
-from nnviz3d.scene.primitives import Labels, Lines, Panel, Ridges, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.primitives import Callout, Labels, Lines, Panel, Ridges, ScaleRow, SwatchRow, TextRow
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import HistoryPick, Selection
 from nnviz3d.scene.spec import parse_scene
@@ -180,6 +180,17 @@ class TestChoices:
         )
         assert np.array_equal(plain[1], chosen[1])
         assert (chosen[0] < 0.5 * plain[0] + 1e-6).all()
+
+    def test_another_figure_may_be_chosen(self, tmp_path):
+        series = trainings.figures(6)
+        scene = scene_of(tmp_path, series)
+        chosen = Selection(statistic="weight_norm", pick=HistoryPick("dense", "weight_norm", 10))
+        assert list(of(Ridges, scene, chosen)) == ["history of weight_norm"]
+        assert of(Ridges, scene, chosen)["history of weight_norm"].heights.argmax() // 2 == (
+            series[:, LAYERS, STATISTICS.index("weight_norm")].T.argmax()
+        )
+        assert "pick" in of(Callout, scene, chosen)
+        assert "pick" not in of(Callout, scene, Selection(pick=chosen.pick))
 
     def test_a_picked_figure_is_told_exactly(self, tmp_path):
         series = trainings.figures(6)

@@ -27,14 +27,16 @@ _EMPTY: dict[str, Any] = {"lines": [], "across": [], "up": []}
 
 
 class HistoryChart:
-    """Chooses what is charted; a line that is clicked on chooses its layer."""
+    """Chooses what is charted, and what the ridges are of; a line that is clicked on chooses its layer."""
 
     def __init__(self, app: WebApp) -> None:
         self._app = app
         self._drawn: tuple[Training | None, str] = (None, "")
         self._found: History | None = None
         spec = app.session.scene.spec
-        shown = next((view.statistic for view in spec.views if isinstance(view, HistoryView)), "gradient_norm")
+        ridges = next((view for view in spec.views if isinstance(view, HistoryView)), None)
+        self._ridges = ridges is not None
+        shown = app.session.selection.statistic or ("gradient_norm" if ridges is None else ridges.statistic)
         app.state.update({"chart": _EMPTY, "charts": [], "charted": shown, "chart_now": _NOWHERE, "chart_words": ""})
         app.state.chart_hover = ""
         app.state.client_only("chart_hover")
@@ -73,8 +75,11 @@ class HistoryChart:
     def _choose(self, charted: str, **_: Any) -> None:
         if charted not in _TITLES:
             raise ValueError(f"The page asked for a chart of {charted!r}.")
-        with self._app.state:
-            self.synchronize()
+        if self._ridges and charted != PROGRESS:
+            self._app.select(statistic=charted)
+        else:
+            with self._app.state:
+                self.synchronize()
 
     def build(self) -> None:
         """Make the widgets."""

@@ -120,6 +120,7 @@ class DetailsView:
             selection.layer,
             against=selection.against,
             target=selection.target,
+            statistic=selection.statistic,
             pick=selection.pick,
         )  # of nothing else do these words and marks depend
         if self._kept[0] != key:

@@ -63,7 +63,7 @@ _NAMES = 0.085
 
 
 class HistoryRidgesView:
-    """The ridges, their axes and their scale.
+    """The ridges of the chosen figure, or else of the one that the scene names.
 
     Attributes
     ----------
@@ -76,22 +76,47 @@ class HistoryRidgesView:
         self._stage = stage
         self._timeline = Timeline.of(scene, stage.ranks)
         self.duration = self._timeline.duration
-        training = stage.capture.training
-        self._found = None if training is None else history(training, stage.graph, spec.statistic)
-        self.extent_beside: NDArray[np.float64] = np.empty((0, 3))
-        self._still: tuple[object, tuple[Primitive, ...]] = (None, ())
-        self._moving: tuple[object, tuple[Primitive, ...]] = (None, ())
-        if self._found is not None:
-            self._scale = Scale.of(self._found, spec.scale)
-            self._hill = Hillside.of(stage, len(self._found.names))
-            self._bare = _bare(self._found, self._scale, self._hill)
-            self.extent_beside = _with_names(self._hill.corners)
+        self._figures: dict[str, _Figure] = {}
+        self.extent_beside = self._figure(None).extent
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the ridges, bright up to the chosen step, or the clock's, and the line that stands there."""
+        return self._figure(selection.statistic).at(t, selection)
+
+    def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
+        """Return where a picked figure stands; nothing for all else."""
+        return self._figure(selection.statistic).spans_of(pick)
+
+    def _figure(self, statistic: str | None) -> _Figure:
+        chosen = statistic or self._spec.statistic
+        if chosen not in self._figures:
+            self._figures[chosen] = _Figure(self._spec, chosen, self._stage, self._timeline)
+        return self._figures[chosen]
+
+
+class _Figure:
+    """The ridges of one figure, their axes and their scale."""
+
+    def __init__(self, spec: HistoryView, statistic: str, stage: Stage, timeline: Timeline) -> None:
+        self._spec = spec
+        self._statistic = statistic
+        self._stage = stage
+        self._timeline = timeline
+        training = stage.capture.training
+        self._found = None if training is None else history(training, stage.graph, statistic)
+        self.extent: NDArray[np.float64] = np.empty((0, 3))
+        self._still: tuple[object, tuple[Primitive, ...]] = (None, ())
+        self._moving: tuple[object, tuple[Primitive, ...]] = (None, ())
+        if self._found is not None:
+            self._scale = Scale.of(self._found, spec.scale if statistic == spec.statistic else None)
+            self._hill = Hillside.of(stage, len(self._found.names))
+            self._bare = _bare(self._found, self._scale, self._hill)
+            self.extent = _with_names(self._hill.corners)
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         training = self._stage.capture.training
         if training is None or self._found is None:
-            rows = (TextRow(WORDS[self._spec.statistic]), TextRow("nothing of it has been recorded yet", "quiet"))
+            rows = (TextRow(WORDS[self._statistic]), TextRow("nothing of it has been recorded yet", "quiet"))
             if self._still[0] != "nothing":
                 self._still = ("nothing", (Panel("history", "bottom-right", rows),))
             return self._still[1]
@@ -107,8 +132,7 @@ class HistoryRidgesView:
             self._moving = ((layer, colors, place), (*ridges, *self._line(training, self._found, place)))
         return (*self._moving[1], *self._still[1])
 
-    def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
-        """Return where a picked figure stands; nothing for all else."""
+    def spans_of(self, pick: Pick) -> tuple[Span, ...]:
         found = self._found
         if not isinstance(pick, HistoryPick) or found is None or pick.statistic != found.statistic:
             return ()
