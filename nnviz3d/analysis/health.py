@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
@@ -76,6 +76,8 @@ class Alarm:
         What was measured, and where the alarm begins.
     words
         Both, said as what they are.
+    origin
+        Whether the record shows that what is not finite came from this layer.
     """
 
     kind: Kind
@@ -84,6 +86,7 @@ class Alarm:
     figure: float
     threshold: float
     words: str
+    origin: bool = False
 
     @property
     def title(self) -> str:
@@ -193,7 +196,7 @@ def summaries(found: Iterable[Alarm], layers: Sequence[str]) -> tuple[str, ...]:
         text = alike[0].sentence
         if len(alike) > 1:
             title = heading(alike, layers)
-            first = "first" if alike[0].kind == "nonfinite" else "worst"
+            first = "first" if alike[0].origin else "such as" if alike[0].kind == "nonfinite" else "worst"
             text = f"{title[0].upper()}{title[1:]}; {first}: {text}"
         sentences.append(text)
     return tuple(sentences)
@@ -236,13 +239,16 @@ class _Examination:
             return []
         counts = _counts(self._series)
         began = self._is_broken(self._series).argmax(axis=0)
-        clean = [counts[began[i], i, 0] == 0 for i in range(len(self._layers))]
-        found = np.nonzero(self._broken)[0]
+        clean = [bool(counts[began[i], i, 0] == 0) for i in range(len(self._layers))]
+        found = sorted(np.nonzero(self._broken)[0].tolist(), key=lambda i: (began[i], clean[i], i))
+        # Weights that were broken before the step broke all others in it; whichever of several began nobody knows.
+        suspects = [i for i in found if (began[i], clean[i]) == (began[found[0]], False)]
         alarms = []
-        for i in sorted(found.tolist(), key=lambda i: (began[i], clean[i], i)):
+        for i in found:
             where = next(k for k, count in enumerate(counts[-1, i]) if count)
             count, words = int(counts[-1, i, where]), list(_NONFINITE.values())[where]
-            alarms.append(self._alarm("nonfinite", i, count, 0, f"{count:,} {words}"))
+            alarm = self._alarm("nonfinite", i, count, 0, f"{count:,} {words}")
+            alarms.append(replace(alarm, origin=suspects == [i]))
         return alarms
 
     def _exploding(self) -> list[Alarm]:

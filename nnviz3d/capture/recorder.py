@@ -41,7 +41,8 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
     memory of the trainable weights.
 
     What goes wrong (`nnviz3d.analysis.health`: vanishing or exploding gradients, dead or saturated units, NaN, updates that
-    are too large or too small) is told by a warning at the step at which it is seen, once for each layer.
+    are too large or too small) is told by a warning at the step at which it is seen, once for each layer. One NaN breaks
+    every layer within a step: where it began is known if that step is recorded, as all are by ``every=1``.
 
     Parameters
     ----------

@@ -124,6 +124,19 @@ def test_where_nan_came_from_stays_first():
     )
 
 
+def test_of_several_layers_that_were_broken_before_none_is_blamed():
+    series = healthy(2)
+    series[1, 1:, STATISTICS.index("nonfinite_before")] = 48
+    found = examine(GRAPH, series, 9)
+    assert not any(alarm.origin for alarm in found)
+    assert summaries(found, NAMES)[0].startswith("NaN or infinite in 4 layers, first … scores; such as: first: ")
+    series[1, [1, 3, 4], STATISTICS.index("nonfinite_before")] = 0
+    series[1, 1:, STATISTICS.index("nonfinite_weights")] = 48
+    found = examine(GRAPH, series, 9)
+    assert [alarm.layer for alarm in found if alarm.origin] == ["second"]
+    assert summaries(found, NAMES)[0].startswith("NaN or infinite in 4 layers, first … scores; first: second: ")
+
+
 def test_nothing_measured_nothing_told():
     assert examine(GRAPH, np.full((1, len(NAMES), len(STATISTICS)), np.nan, np.float32), 1) == ()
 

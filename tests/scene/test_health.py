@@ -7,6 +7,7 @@ import pytest
 
 from nnviz3d.analysis.health import alarms
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.training import STATISTICS
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.scene.primitives import Box, DrawList, Labels, Lines, Panel, TextRow
 from nnviz3d.scene.scene import Scene
@@ -14,7 +15,7 @@ from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.views.health import GRAVE, SERIOUS
 from tests.support.pinhole import to_pixels
-from tests.support.trainings import faulty_training
+from tests.support.trainings import faulty_training, training_of
 
 WELL, DEAD, BROKEN = 1, 10, 20
 
@@ -112,6 +113,19 @@ def test_many_layers_share_one_label_and_one_row(tmp_path):
     ]
     assert len(said(picture)) == 3
     assert said(picture)[1] == "vanishing gradient in 30 layers, dense_0 … dense_29"
+
+
+def test_where_nan_began_is_said(tmp_path):
+    steps = np.array([1, 2])
+    series = np.zeros((2, 6, len(STATISTICS)), np.float32)
+    series[1, 1:, STATISTICS.index("nonfinite_weights")] = 9
+    series[1, 4, STATISTICS.index("nonfinite_before")] = 1
+    capture = training_of(tmp_path / "nan.zarr", steps, series)
+    spec = parse_scene({"format": 1, "views": [{"kind": "structure"}]})
+    assert said(Scene.build(spec, capture).at(0))[1:] == [
+        "NaN or infinite in 5 layers, conv … scores",
+        "it began in dense: 1 of its weights (already before the step; alarm above 0)",
+    ]
 
 
 def test_without_a_training_the_view_draws_nothing(small_capture: Capture):

@@ -114,7 +114,8 @@ class HealthView:
                 yield SwatchRow(((color_of(worst), f"{text}: {brief(worst)}"),))
                 continue
             yield SwatchRow(((color_of(worst), text),))
-            yield TextRow(f"{worst.layer}: {worst.words}" if len(alike) > 1 else worst.words, "quiet")
+            whose = f"it began in {worst.layer}: " if worst.origin else f"{worst.layer}: "
+            yield TextRow(f"{whose if len(alike) > 1 else ''}{worst.words}", "quiet")
         if len(kinds) > _LISTED:
             yield TextRow(f"and {len(kinds) - _LISTED} more of other kinds", "quiet")
 
