@@ -88,7 +88,11 @@ def test_a_pick_says_head_query_key_and_the_exact_score(scene):
     size = (1280, 720)
     pose = scene.overview(aspect=16 / 9)
     session = SimpleNamespace(
-        scene=scene, t=0.0, selection=Selection(sample=1), renderer=SimpleNamespace(pose=lambda: pose, size=size)
+        scene=scene,
+        stage=scene.stage,
+        t=0.0,
+        selection=Selection(sample=1),
+        renderer=SimpleNamespace(pose=lambda: pose, size=size),
     )
     place = next(hung for hung in hang(scene.stage) if hung.sheet == Sheet("first", 2))
     asked = ScorePick("first", 2, query=1, key=4)

@@ -185,7 +185,7 @@ def test_what_is_no_number_is_said():
 
 def test_what_is_said_of_a_layer_in_a_terminal_is_plain(digits):
     scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), digits)
-    said = say(SimpleNamespace(scene=scene, selection=Selection(pick=LayerPick("conv2d"))))
+    said = say(SimpleNamespace(scene=scene, stage=scene.stage, selection=Selection(pick=LayerPick("conv2d"))))
     assert said.isascii()
     assert said.startswith("conv2d: Conv2D, 26 x 26 x 32, 320 parameters, activation function relu, weight bias 32: ")
     assert said.endswith(f", {float(digits.weights('conv2d')['kernel'].min()):.3g} to 0.241")

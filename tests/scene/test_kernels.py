@@ -192,7 +192,11 @@ def test_a_pick_says_filter_row_column_input_channel_and_the_exact_weight(digits
     scene = Scene.build(spec(layer="conv2d_1"), digits)
     pose = scene.overview(aspect=16 / 9)
     session = SimpleNamespace(
-        scene=scene, t=0.0, selection=Selection(), renderer=SimpleNamespace(pose=lambda: pose, size=SIZE)
+        scene=scene,
+        stage=scene.stage,
+        t=0.0,
+        selection=Selection(),
+        renderer=SimpleNamespace(pose=lambda: pose, size=SIZE),
     )
     weights = digits.weights("conv2d_1")["kernel"]
     block = drawn(scene)[filter_name("conv2d_1", 9)]

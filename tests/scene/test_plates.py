@@ -181,7 +181,7 @@ def test_a_pick_tells_the_exact_numbers_and_marks_them_on_both(scene, capture, n
     renderer = SimpleNamespace(pose=lambda: pose, size=size)
     fine = upsampled(maps()["conv100"][np.newaxis], (SIDE, SIDE))[0]
     for row, column in ((0, 0), (26, 81), (SIDE - 1, 20)):
-        session = SimpleNamespace(scene=scene, selection=Selection(), t=99.0, renderer=renderer)
+        session = SimpleNamespace(scene=scene, stage=scene.stage, selection=Selection(), t=99.0, renderer=renderer)
         y, x = pixel(of(Image, scene)[name], row, column, scene, size)
         assert pick_at(session, (x + 0.5, y + 0.5)) == CellPick("image", (row, column))
         session.selection = Selection(pick=CellPick("image", (row, column)))
