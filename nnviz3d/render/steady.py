@@ -2,15 +2,17 @@
 
 For a single picture the most important labels take what room there is. From picture to picture of a moving camera that
 choice would change many times a second, each change with others after it. Here a label that is shown stays as long as
-there is room, one that comes needs a little more than its room, and none comes for less than a second.
+there is room, one that comes needs a little more than its room, and none comes for less than a second. A label is known by
+its place: its words may change, as a class's score does while a training goes by.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from nnviz3d.render.labelling import outlines, place_labels
 from nnviz3d.render.text import label_sprite
 from nnviz3d.scene.camera import CameraPose
-from nnviz3d.scene.primitives import DrawList, Label, Labels, Primitive
+from nnviz3d.scene.primitives import DrawList, Label, Labels, Primitive, Vector
 
 _STEP = 0.25
 """Seconds between the moments at which labels come and go."""
@@ -29,7 +31,10 @@ _STAYS = 3.0
 _AROUND = (14.0, 5.0)
 """Pixels of a 720 pixels high picture by which the room for one that comes has to be wider and higher."""
 
-Lines = tuple[str, ...]
+Place = tuple[Vector, str, Vector, int]
+"""By what a label is known: its anchor, where it stands there, its span, how many others of the same come before it."""
+Shown = Mapping[Place, int]
+"""How many lines are shown of each label."""
 
 
 class SteadyLabels:
@@ -59,8 +64,8 @@ class SteadyLabels:
         steps = max(1, math.ceil(seconds / _STEP))
         self._pace = steps / seconds
         moments = [_Moment(*at(k / self._pace), size, scale) for k in range(steps + 1)]
-        shown: Mapping[Label, Lines] | None = None
-        chosen: list[Mapping[Label, Lines]] = []
+        shown: Shown | None = None
+        chosen: list[Shown] = []
         # From the end, where everything is known and the camera rests; a loop twice, so that its end fits its beginning.
         for moment in [*reversed(moments), *(reversed(moments) if loops else ())]:
             shown = moment.place(shown)
@@ -74,7 +79,8 @@ class SteadyLabels:
         """Return what is drawn `tau` seconds into the film, with no more labels than are shown then."""
         k = min(int(tau * self._pace + 1e-9), len(self._shown) - 1)
         now, later = self._shown[k], self._shown[min(k + 1, len(self._shown) - 1)]
-        return replace(what, primitives=tuple(_only(p, now, later) for p in what.primitives))
+        places = iter(_places([label for p in what.primitives if isinstance(p, Labels) for label in p.labels]))
+        return replace(what, primitives=tuple(_only(p, places, now, later) for p in what.primitives))
 
 
 class _Moment:
@@ -85,36 +91,49 @@ class _Moment:
         self._outlines = outlines(self._labels, _matrix(pose, size), size)
         self._size, self._scale = size, scale
 
-    def place(self, shown: Mapping[Label, Lines] | None) -> dict[Label, Lines]:
+    def place(self, shown: Shown | None) -> dict[Place, int]:
         """Choose what to write, given what is written at the neighbouring moment; none for a picture by itself."""
         known = shown or {}
         wider, higher = (0.0, 0.0) if shown is None else (pixels * self._scale for pixels in _AROUND)
+        places = _places(self._labels)
         labels = [
-            replace(label, priority=label.priority + _STAYS) if label in known else label for label in self._labels
+            replace(label, priority=label.priority + _STAYS) if place in known else label
+            for label, place in zip(self._labels, places, strict=True)
         ]
-        before = {id(label): known.get(original, ()) for label, original in zip(labels, self._labels, strict=True)}
+        before = {id(label): known.get(place, 0) for label, place in zip(labels, places, strict=True)}
 
-        def measure(label: Label, lines: Lines) -> tuple[int, int]:
+        def measure(label: Label, lines: tuple[str, ...]) -> tuple[int, int]:
             height, width = label_sprite(lines, label.emphasis, self._scale, label.small).shape[:2]
-            if len(lines) <= len(before[id(label)]) or label.small:
+            if len(lines) <= before[id(label)] or label.small:
                 return width, height
             return math.ceil(width + wider), math.ceil(height + higher)
 
         placed = place_labels(labels, self._outlines, measure, self._size, self._scale)
-        return {self._labels[found.index]: found.lines for found in placed}
+        return {places[found.index]: len(found.lines) for found in placed}
 
 
-def _without_glimpses(shown: list[Mapping[Label, Lines]]) -> list[dict[Label, Lines]]:
+def _places(labels: list[Label]) -> list[Place]:
+    """Say by what each label is known."""
+    found: list[Place] = []
+    count: Counter[tuple[Vector, str, Vector]] = Counter()
+    for label in labels:
+        place = (label.anchor, label.align, label.span)
+        found.append((*place, count[place]))
+        count[place] += 1
+    return found
+
+
+def _without_glimpses(shown: list[Shown]) -> list[dict[Place, int]]:
     """Leave out labels, and lines of labels, that are shown for a moment only."""
-    kept: list[dict[Label, Lines]] = [{} for _ in shown]
-    for label in {label: None for moment in shown for label in moment}:
-        counts = [len(moment.get(label, ())) for moment in shown]
-        for lines in sorted({len(label.lines[:1]), len(label.lines)}):
+    kept: list[dict[Place, int]] = [{} for _ in shown]
+    for place in {place: None for moment in shown for place in moment}:
+        counts = [moment.get(place, 0) for moment in shown]
+        for lines in sorted({1, max(counts)}):
             for start, end in _runs([count >= lines for count in counts]):
                 # What begins before the film, or goes on after it, is no glimpse.
                 if end - start > _LEAST or start == 0 or end == len(shown):
                     for k in range(start, end):
-                        kept[k][label] = label.lines[:lines]
+                        kept[k][place] = lines
     return kept
 
 
@@ -128,13 +147,18 @@ def _runs(flags: list[bool]) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def _only(primitive: Primitive, now: Mapping[Label, Lines], later: Mapping[Label, Lines]) -> Primitive:
+def _only(primitive: Primitive, places: Iterator[Place], now: Shown, later: Shown) -> Primitive:
     """Keep the labels that are shown both before and after this moment, so that they vanish before they collide."""
     if not isinstance(primitive, Labels):
         return primitive
-    both = [label for label in primitive.labels if label in now and label in later]
+    counts = [min(now.get(place, 0), later.get(place, 0)) for place in islice(places, len(primitive.labels))]
     return replace(
-        primitive, labels=tuple(replace(label, lines=min(now[label], later[label], key=len)) for label in both)
+        primitive,
+        labels=tuple(
+            replace(label, lines=label.lines[:count])
+            for label, count in zip(primitive.labels, counts, strict=True)
+            if count
+        ),
     )
 
 

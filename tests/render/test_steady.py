@@ -12,7 +12,7 @@ from nnviz3d.render.steady import SteadyLabels
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.primitives import DrawList, Labels
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.spec import default_scene
+from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.tour import TourKind, make_tour
 
 SIZE = (1280, 720)
@@ -74,3 +74,27 @@ def test_a_loop_fits_together(digits: Capture):
     film = Film(digits, "orbit", 14.0)
     assert len(film.shown[0] ^ film.shown[-1]) <= max(len(a ^ b) for a, b in pairwise(film.shown))
     assert len(film.shown[0]) >= 6
+
+
+def test_words_may_change_and_stay(recorded_capture: Capture):
+    """While a training goes by the scores change at every kept step; their names stand there all the time."""
+    scene = Scene.build(
+        parse_scene({"format": 1, "views": [{"kind": "activations"}, {"kind": "training", "duration": 2.0}]}),
+        recorded_capture,
+        aspect=SIZE[0] / SIZE[1],
+    )
+    pose = scene.overview(aspect=SIZE[0] / SIZE[1])
+
+    def at(tau: float) -> tuple[DrawList, CameraPose]:
+        return scene.at(scene.timeline.training[0] + tau), pose
+
+    labels = SteadyLabels(2.0, at, SIZE, 1.0)
+    written = []
+    for tau in np.linspace(0, 2, 12):
+        now = labels.of(at(tau)[0], tau)
+        scores = [
+            label.lines[0] for p in now.primitives if isinstance(p, Labels) and p.name == "scores" for label in p.labels
+        ]
+        assert [score.split()[0] for score in scores] == ["ant", "bee", "cat", "dog", "elk"]
+        written.append(tuple(scores))
+    assert len(set(written)) == 3, "one for each kept step"
