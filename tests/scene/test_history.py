@@ -116,7 +116,7 @@ class TestWhatItSays:
     def test_that_columns_stand_for_many_steps(self, tmp_path):
         series = trainings.figures(700)
         scene = scene_of(tmp_path, series, list(range(1, 701)))
-        assert "700 recorded steps in 640 columns, each from its least to its greatest number" in words(scene)
+        assert "700 recorded steps in 640 columns, least to greatest" in words(scene)
         ridges = of(Ridges, scene)["history of gradient_norm"]
         low, high = ends(scene)
         share = np.log(series[:, LAYERS, NORM].max(axis=0) / low) / np.log(high / low)
@@ -145,6 +145,20 @@ class TestWhatItSays:
     )
     def test_ticks_are_round(self, first, last, expected):
         assert step_ticks(first, last) == expected
+
+
+def test_a_training_that_goes_on_has_further_columns_and_a_scale_for_all(tmp_path):
+    series = trainings.figures(6)
+    series[-1, 1, NORM] = 3e4
+    steps = np.array(trainings.STEPS)
+    before = trainings.training_of(tmp_path / "before.zarr", steps[:4], series[:4])
+    scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "history"}]}), before)
+    later = scene.revised(trainings.training_of(tmp_path / "after.zarr", steps, series))
+    short, long = (of(Ridges, one)["history of gradient_norm"] for one in (scene, later))
+    assert short.heights.shape[:2] == (3, 4)
+    assert long.heights.shape[:2] == (3, 6)
+    assert np.array_equal(short.feet, long.feet)
+    assert ends(scene)[1] < 3e4 == ends(later)[1]
 
 
 class TestTheStepThatIsShown:

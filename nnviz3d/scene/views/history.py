@@ -240,7 +240,7 @@ def recorded_words(found: History) -> str:
     """Say which steps are shown, and what a column stands for."""
     steps = f"{found.recorded:,} recorded steps" if found.recorded != 1 else "1 recorded step"
     if found.reduced:
-        return f"{steps} in {len(found.at):,} columns, each from its least to its greatest number"
+        return f"{steps} in {len(found.at):,} columns, least to greatest"
     usual = "" if found.recorded < 2 or found.usual == 1 else f", every {found.usual:,}"
     return f"{steps}{usual}"
 
