@@ -12,8 +12,9 @@ import numpy as np
 
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.training import Training
-from nnviz3d.errors import CaptureError
+from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import number
+from nnviz3d.scene.scene import Scene
 
 _PAUSE = 1.0
 """Seconds between two looks at a training that goes on."""
@@ -21,6 +22,8 @@ _LONGEST = 15.0
 """The same where nothing has come for long, or the recorder is done."""
 _SHARE = 0.1
 """The pause as a share of the time in which nothing has come."""
+_BUSY = 2.0
+"""The pause at least, as a multiple of the seconds that it took to prepare the last picture."""
 _QUIET = 20.0
 """Seconds without anything new after which that is said."""
 
@@ -48,7 +51,11 @@ class Following:
     def __init__(self, capture: Capture, *, pause: float = _PAUSE, clock: Callable[[], float] = time.time) -> None:
         if capture.training is None:
             raise ValueError(f"{capture.path} holds no training.")
-        self._seen = self._given = capture
+        self._seen = capture
+        self._make: Callable[[Capture], Scene] | None = None
+        self._made: Scene | None = None
+        self._given: Scene | None = None
+        self._took = 0.0
         self._training: Training = capture.training
         self._pause = pause
         self._clock = clock
@@ -66,32 +73,36 @@ class Following:
         """How far the training is, and whether it goes on: ``training: step 1,230, epoch 3, loss 0.123 · live``."""
         return self._words
 
+    def prepare(self, make: Callable[[Capture], Scene]) -> None:
+        """Have the scene of each newer capture made by this, in the thread that looks; before, nothing is looked for."""
+        self._make = make
+
     def tell(self, told: Callable[[], None]) -> None:
         """Call this, in the thread that looks, whenever there is news or other words."""
         self._told = told
 
-    def news(self) -> Capture | None:
-        """Take the newest capture, if one has come since the last call."""
-        seen = self._seen  # which the other thread may replace at any moment
-        if seen is self._given:
+    def news(self) -> Scene | None:
+        """Take the newest scene, if one has been made since the last call."""
+        made = self._made  # which the other thread may replace at any moment
+        if made is self._given:
             return None
-        self._given = seen
-        return seen
+        self._given = made
+        return made
 
     def look(self) -> None:
         """Look once."""
         self._problem = ""
         try:
             self._take(self._training.refreshed())
-        except CaptureError:  # taken away, or just being replaced by the next training: it is looked for again
+        except UserError:  # taken away, or just being replaced by the next training: it is looked for again
             self._problem = f"{self._seen.path.name} cannot be read any more"
         self._words = self._describe()
-        if self._seen is not self._given or self._words != self._told_words:
+        if self._made is not self._given or self._words != self._told_words:
             self._told_words = self._words
             self._told()
 
     def _take(self, training: Training) -> None:
-        if training is self._training or not len(training):
+        if training is self._training or not len(training) or self._make is None:
             return
         capture = open_capture(self._seen.path)
         if capture.training is None or not len(capture.training):
@@ -99,8 +110,11 @@ class Following:
         if capture.graph != self._seen.graph or capture.provenance.samples != self._seen.provenance.samples:
             self._replaced = True
             return
+        started = time.monotonic()
+        made = self._make(capture)
+        self._took = time.monotonic() - started
         self._since, self._progress = capture.training.written(), progress(capture.training)
-        self._seen, self._training = capture, capture.training
+        self._seen, self._training, self._made = capture, capture.training, made
 
     def _describe(self) -> str:
         return f"training: {self._progress} · {self._state()}"
@@ -123,7 +137,11 @@ class Following:
 
     def _rest(self) -> float:
         """Return how many seconds pass until the next look."""
-        return max(self._pause, _LONGEST if self._training.finished else min(self._quiet() * _SHARE, _LONGEST))
+        return max(
+            self._pause,
+            self._took * _BUSY,
+            _LONGEST if self._training.finished else min(self._quiet() * _SHARE, _LONGEST),
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()

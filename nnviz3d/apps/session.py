@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from nnviz3d.apps.following import Following
 from nnviz3d.apps.live import Answer, Live
@@ -79,6 +78,8 @@ class Session:
         self._wishes = Wishes(live)
         self.live = live
         self._following = following
+        if following is not None:
+            following.prepare(self._prepare)
 
     @property
     def samples(self) -> tuple[Sample, ...]:
@@ -276,13 +277,19 @@ class Session:
                 self._take(answer, self.live)
         return news is not None or bool(answers)
 
-    def _go_on(self, capture: Capture) -> None:
+    def _prepare(self, capture: Capture) -> Scene:
+        """Read what a training has come to, in the thread that follows it: whoever draws it then has it ready."""
+        scene = self.scene.revised(capture)
+        with contextlib.suppress(UserError):  # the drawing will say so
+            scene.at(self.t, self.selection)
+        return scene
+
+    def _go_on(self, scene: Scene) -> None:
         """Show what a training has come to. Whatever was chosen stays chosen."""
-        before = self.scene.stage.capture.training
-        if before is not None and capture.training is not None and isinstance(self.selection.pick, EdgePick):
-            same = np.array_equal(before.weight_steps, capture.training.weight_steps)
-            self.select(pick=self.selection.pick if same else None)  # the pick holds the weight that it had
-        self.scene = self.scene.revised(capture)
+        before, after = (one.stage.capture.kept for one in (self.scene, scene))
+        if isinstance(self.selection.pick, EdgePick) and before != after:
+            self.select(pick=None)  # it holds the weight that the connection had
+        self.scene = scene
 
     def _take(self, answer: Answer, live: Live) -> None:
         # The same picture may be listed twice.

@@ -98,7 +98,17 @@ class Stage:
 
     def revised(self, capture: Capture) -> Stage:
         """Return a stage of other numbers, on which all stands where it does here."""
+        if self._keeps_to(capture):  # of a training that went on without new ones: what was read is still right
+            return replace(
+                self, capture=capture, _values=dict(self._values), _derived=dict(self._derived), _insights={}
+            )
         return replace(self, capture=capture, _values={}, _derived={}, _insights={})
+
+    def _keeps_to(self, capture: Capture) -> bool:
+        """Whether another capture is of the same training, and of the same of its numbers."""
+        mine, other = self.capture, capture
+        same = (mine.path, mine.provenance.created) == (other.path, other.provenance.created)
+        return same and mine.kept is not None and mine.kept == other.kept
 
     @property
     def graph(self) -> ModelGraph:

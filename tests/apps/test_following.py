@@ -44,7 +44,9 @@ def follow(folder: Path, *, later: float = 0.0) -> Following:
     capture = open_capture(folder / "run.zarr")
     assert capture.training is not None
     now = capture.training.written() + later
-    return Following(capture, clock=lambda: now)
+    following = Following(capture, clock=lambda: now)
+    following.prepare(Scene.build(default_scene(), capture).revised)
+    return following
 
 
 def cells(session: Session, layer: str):
@@ -62,7 +64,7 @@ class TestFollowing:
         following.look()
         assert following.words.startswith("training: step 1,300, epoch 3")
         news = following.news()
-        assert len(news.training) == 14
+        assert len(news.stage.capture.training) == 14
         assert following.news() is None, "it was taken"
 
     def test_it_tells_only_what_is_new(self, tmp_path, recorder):
@@ -110,7 +112,7 @@ class TestFollowing:
         assert following.news() is None, "nothing is there to be shown yet"
         again.go_on(2)
         following.look()
-        assert following.news().training.steps.tolist() == [1, 100]
+        assert following.news().stage.capture.training.steps.tolist() == [1, 100]
 
     def test_another_training_in_its_place_is_not_mixed_with_it(self, tmp_path, recorder):
         with follow(tmp_path) as following:
@@ -147,6 +149,12 @@ def test_a_session_shows_the_newest_step(tmp_path, recorder):
     assert not np.array_equal(cells(session, "conv"), first)
     assert stage.plan is before.stage.plan, "all blocks stand where they did"
     assert session.training.startswith("training: step 700,")
+    seventh = cells(session, "conv")
+    recorder.go_on(1, probes=False)
+    following.look()
+    assert session.poll()
+    assert session.training.startswith("training: step 800,")
+    assert cells(session, "conv") is seventh, "what is the same is not read and not drawn anew"
 
 
 def test_an_earlier_step_stays_until_one_comes_back_to_the_last(tmp_path, recorder):

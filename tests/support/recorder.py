@@ -46,12 +46,13 @@ class Recorder:
         self._writer = TrainingWriter(path)
         self.step = 0
 
-    def go_on(self, records: int) -> None:
-        """Make some more records: steps 1, 100, 200, ..."""
+    def go_on(self, records: int, *, probes: bool = True) -> None:
+        """Make some more records: steps 1, 100, 200, ...; with what the probe samples do, or without."""
         for _ in range(records):
             self.step = self.step // EVERY * EVERY + EVERY if self.step else 1
             tensors = np.random.default_rng(self.step).normal(size=(2, self._packing.width)).astype(np.float32)
-            self._writer.probe(self.step, *tensors)
+            if probes:
+                self._writer.probe(self.step, *tensors)
             loss = 150 / self.step
             scalars = {"step": self.step, "epoch": (self.step - 1) // EPOCH, "loss": loss, "learning_rate": 0.1}
             layers = np.full((len(GRAPH), len(STATISTICS)), np.nan, np.float32)  # nothing was measured
