@@ -18,6 +18,8 @@ from nnviz3d.scene.stage import Stage
 
 COLUMNS = 640
 """Columns of a ridge at most: about as many as a picture has pixels for it."""
+_FEWEST, _ALL = 240, 30_000
+"""Columns of a ridge at least, if as many were recorded; and beyond that of all ridges at most: each costs time to draw."""
 DECADES = 12.0
 """What is smaller than the greatest number by more of them stands at the foot of a logarithmic scale."""
 _SPANS = 10.0
@@ -42,7 +44,9 @@ def history(training: Training, graph: ModelGraph, statistic: str) -> History | 
     """Follow a statistic through a training, in as many columns as are drawn; the same object each time."""
     found = _last.setdefault(training, {})
     if statistic not in found:
-        found[statistic] = history_of(training, graph, statistic, COLUMNS) if len(training) else None
+        ridges = sum(node.parameters > 0 for node in graph) or len(graph)
+        most = max(_FEWEST, min(COLUMNS, _ALL // ridges))
+        found[statistic] = history_of(training, graph, statistic, most) if len(training) else None
     return found[statistic]
 
 

@@ -172,6 +172,15 @@ class TestTheStepThatIsShown:
             (label,) = of(Labels, scene, Selection(step=step))["history/now"].labels
             assert label.lines == (f"step {step}",)
 
+    def test_among_many_steps_it_ends_at_the_numbers_of_that_step(self, tmp_path):
+        series = trainings.figures(700)
+        scene = scene_of(tmp_path, series, list(range(1, 701)))
+        low, high = ends(scene)
+        line = of(Lines, scene, Selection(step=333))["history/now"].points
+        share = np.log(series[332, LAYERS, NORM] / low) / np.log(high / low)
+        rise = np.diff(line[:, :, 1])[:, 0]
+        assert np.allclose(rise / rise[0], share / share[0], rtol=1e-4)
+
     def test_what_comes_after_it_is_darker(self, tmp_path):
         scene = scene_of(tmp_path)
         whole, before = (

@@ -133,21 +133,24 @@ class _Figure:
         return (*self._moving[1], *self._still[1])
 
     def spans_of(self, pick: Pick) -> tuple[Span, ...]:
-        found = self._found
-        if not isinstance(pick, HistoryPick) or found is None or pick.statistic != found.statistic:
+        found, training = self._found, self._stage.capture.training
+        if not isinstance(pick, HistoryPick) or found is None or training is None or pick.statistic != found.statistic:
             return ()
-        if pick.layer not in found.names:
+        if pick.layer not in found.names or pick.step not in training.steps:
             return ()
-        k, j = found.names.index(pick.layer), found.column(pick.step)
+        k = found.names.index(pick.layer)
         x, y, z = self._hill.foot(k)
         side = 0.02 * self._hill.height
-        rise = float(np.nan_to_num(self._tops(found)[k, j]))
-        low = (x + float(self._hill.x(found, found.at[j])) - side, y + rise - side, z)
+        rise = float(self._tops(training, found, training.recorded(pick.step))[k])
+        low = (x + float(self._hill.x(found, pick.step)) - side, y + rise - side, z)
         return (Span(low, (2 * side, 2 * side, 2 * side)),)
 
-    def _tops(self, found: History) -> NDArray[np.float64]:
-        """Return how high each column is, ``(n, m)``; NaN where there is none."""
-        return self._scale.share(found.high) * self._hill.height
+    def _tops(self, training: Training, found: History, place: int) -> NDArray[np.float64]:
+        """Return how high the numbers of one recorded step are, ``(n,)``; 0 for what is not finite."""
+        at = [training.layers.index(name) for name in found.names]
+        values = training.statistic(found.statistic)[place, at].astype(np.float64)
+        known = np.isfinite(values)
+        return np.where(known, self._scale.share(np.where(known, values, self._scale.low)) * self._hill.height, 0.0)
 
     def _ridges(self, found: History, colors: Colormap, layer: str | None, step: int | None) -> list[Ridges]:
         """Colour the ridges; other layers than the chosen one are dark, and what comes after a step is darker."""
@@ -205,13 +208,12 @@ class _Figure:
         if place is None:
             return ()
         step = int(training.steps[place])
-        j, x = found.column(step), float(self._hill.x(found, step))
-        tops = np.nan_to_num(self._tops(found)[:, j])
+        x, tops = float(self._hill.x(found, step)), self._tops(training, found, place)
         low = self._hill.feet + np.array([x, 0.0, 0.06 * self._hill.recede])
         high = low + np.stack([np.zeros_like(tops), tops, np.zeros_like(tops)], axis=1)
         points = np.stack([low, high], axis=1).astype(np.float32)
         colors = np.tile(np.array([*_NOW, 0.95], dtype=np.float32), (len(points), 1))
-        top = low[-1] + np.array([0.0, max(float(tops[-1]), 0.0), 0.0])
+        top = low[-1] + np.array([0.0, float(tops[-1]), 0.0])
         label = Label(tuple(map(float, top)), (f"step {step:,}",), "above", 9.0, small=True)  # type: ignore[arg-type]
         ground = Lines("history/ground", low[np.newaxis].astype(np.float32), 0.55 * colors[:1], width=1.6)
         return Lines("history/now", points, colors, width=2.6), ground, Labels("history/now", (label,))
