@@ -199,6 +199,13 @@ class TestPanel:
         assert "flatten → dense: 160 of 720" in text
         assert "gradient of the probe samples' loss" in words(scene.at(99, Selection(step=40, quantity="gradient")))
 
+    @pytest.mark.parametrize("kind", ["nodes", "kernels"])
+    def test_so_is_of_which_step_the_weights_are(self, recorded_capture, kind):
+        scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": kind}]}), recorded_capture)
+        for step, kept in ((40, 1), (50, 50)):
+            found = scene.at(scene.duration, Selection(step=step))
+            assert f", after step {kept}" in words(found)
+
     def test_a_loss_that_nobody_told_has_no_curve(self, recorded_capture, monkeypatch):
         monkeypatch.setattr(type(recorded_capture.training), "loss", np.full(len(STEPS), np.nan))
         rows = of(Panel, Scene.build(SPEC, recorded_capture).at(0.0))["training"].rows

@@ -17,6 +17,7 @@ from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import ConnectionsView
+from nnviz3d.scene.views.legends import weights_of_then
 
 _WIDTHS = (0.7, 1.0, 1.5, 2.2)
 """Pixels; each line takes one of them, by strength."""
@@ -160,12 +161,10 @@ class ConnectionLinesView:
         if not pairs:
             return ()
         what = "|weight|" if ranking == "weight" else "|weight × activation|"
-        kept = self._stage.capture.kept
-        of_then = "" if kept is None or kept.weight_step is None else f", after step {kept.weight_step:,}"
         dense = [p for p in pairs if p.rule == "dense"]
         fans = [p for p in pairs if p.rule == "fan"]
         rows: list[TextRow | SwatchRow] = [
-            TextRow(f"strongest connections by {what}{of_then}", "quiet"),
+            TextRow(f"strongest connections by {what}{weights_of_then(self._stage.capture)}", "quiet"),
             SwatchRow(((POSITIVE, "positive"), (NEGATIVE, "negative"))),
         ]
         if len(dense) > 2:

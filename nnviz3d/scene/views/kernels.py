@@ -40,7 +40,7 @@ from nnviz3d.scene.selection import KernelPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.view_specs import Kernels
-from nnviz3d.scene.views.legends import cells_shown
+from nnviz3d.scene.views.legends import cells_shown, weights_of_then
 from nnviz3d.scene.views.structure import FAMILIES, family_of
 
 _HIGHEST, _WIDEST = 0.31, 1.25
@@ -206,7 +206,8 @@ class KernelsView:
             name, corner = filter_name(layer, k), _vector(origin)
             blocks.append(Voxels(name, cells, corner, stood.cell, colors, limits, threshold, emphasis=seen))
             boxes.append(Box(name, corner, stood.size, color, 0.3 * seen))
-        words = (Labels("kernels", tuple(self._names(stood))), _legend(stood, colors, blocks, self._spec.order))
+        legend = _legend(stood, colors, blocks, self._spec.order, weights_of_then(self._stage.capture))
+        words = (Labels("kernels", tuple(self._names(stood))), legend)
         return (*blocks, *boxes, *self._lead(stood, seen), *words)
 
     def _lead(self, stood: _Stood, seen: float) -> tuple[Lines, Lines]:
@@ -248,7 +249,7 @@ def _how_many(stood: _Stood) -> str:
     return f"{shown:,} of {total:,} filters"
 
 
-def _legend(stood: _Stood, colors: Colormap, blocks: list[Voxels], order: str) -> Panel:
+def _legend(stood: _Stood, colors: Colormap, blocks: list[Voxels], order: str, of_then: str) -> Panel:
     found = stood.statistics
     low, high = blocks[0].limits
     threshold = blocks[0].threshold
@@ -257,7 +258,7 @@ def _legend(stood: _Stood, colors: Colormap, blocks: list[Voxels], order: str) -
     hidden = ((0.5 - share / 2, 0.5 + share / 2),) if threshold else ()
     span = " to ".join(str(np.float32(end)) for end in (found.low, found.high)).replace("-", "−")
     rows: list[Row] = [
-        TextRow(f"weights of {stood.kernel.layer}: {span}", "quiet"),
+        TextRow(f"weights of {stood.kernel.layer}{of_then}: {span}", "quiet"),
         ScaleRow(colors, ticks, hidden),
     ]
     if threshold:

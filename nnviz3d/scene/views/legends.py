@@ -80,6 +80,12 @@ def scores_of(stage: Stage, head: str, sample: int, listed: int = FEW) -> tuple[
     return tuple(found)
 
 
+def weights_of_then(capture: Capture) -> str:
+    """Say after which training step the weights that are shown were kept; nothing of a capture without a training."""
+    kept = capture.kept
+    return "" if kept is None or kept.weight_step is None else f", after step {kept.weight_step:,}"
+
+
 def names_of(capture: Capture, head: str, count: int) -> list[str]:
     """Name the numbers of an output: classes by their names, anything else by its position."""
     if is_classifier(capture, head):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.capture import Capture
 from nnviz3d.data.records import Ranking
 from nnviz3d.scene.colors import colormap, number, score
 from nnviz3d.scene.links import Links
@@ -14,7 +15,7 @@ from nnviz3d.scene.neurons import Neurons
 from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Row, ScaleRow, TextRow, Vector
 from nnviz3d.scene.racks import Rack, vector
 from nnviz3d.scene.stage import Stage, head_of, top_classes, vector_outputs
-from nnviz3d.scene.views.legends import NAMED_CELLS, names_of, scores_of, title_panel
+from nnviz3d.scene.views.legends import NAMED_CELLS, names_of, scores_of, title_panel, weights_of_then
 from nnviz3d.scene.views.node_colors import Scale
 
 _ASIDE = 1.0
@@ -85,7 +86,7 @@ def ball_scales(scales: Mapping[str, Scale], what: str) -> tuple[Panel, ...]:
     return tuple(panels)
 
 
-def line_scale(drawn: Drawn, ranking: Ranking, diverging: str) -> tuple[Panel, ...]:
+def line_scale(capture: Capture, drawn: Drawn, ranking: Ranking, diverging: str) -> tuple[Panel, ...]:
     """Say what the colours and widths of lines mean, and how many are drawn of how many."""
     shown = [(links, count) for links, count in drawn if count]
     if not shown:
@@ -100,7 +101,7 @@ def line_scale(drawn: Drawn, ranking: Ranking, diverging: str) -> tuple[Panel, .
     rows: list[Row] = [
         TextRow(f"line: {what}, up to each pair's m: {span_text(tops)}", "quiet"),
         ScaleRow(colormap(diverging), ((0.0, "−m"), (0.5, "0"), (1.0, "m"))),
-        TextRow(f"the strongest {count:,} of {total:,} edges", "quiet"),
+        TextRow(f"the strongest {count:,} of {total:,} edges{weights_of_then(capture)}", "quiet"),
     ]
     return (Panel("links", "bottom-right", tuple(rows)),)
 

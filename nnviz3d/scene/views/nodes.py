@@ -256,7 +256,7 @@ class NodesView:
             *pictures,
             names(self._stage, neurons, racks, drawn, _boxes(racks, pictures)),
             *ball_scales(scales, "activation" if neurons.vectors.issuperset(racks) else _WHAT),
-            *line_scale(drawn, ranking, spec.diverging),
+            *line_scale(self._stage.capture, drawn, ranking, spec.diverging),
         )
         return _Sample(
             racks, cloud, layers, ranks, np.concatenate(rings), tuple(lines), still, scores(self._stage, racks, sample)
