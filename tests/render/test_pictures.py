@@ -95,11 +95,15 @@ class TestBundled:
 
     def test_every_layer_is_named_or_every_channel_of_the_one_that_is_unfolded_or_every_class(self, shot):
         graph = shot.scene.stage.graph
-        # Sheets of attention and filters take the room of some names; those that they belong to have theirs.
-        above = {"attention": "Attention", "kernels": "Conv"}
-        kinds = [above[view.kind] for view in shot.scene.spec.views if view.kind in above]
+        # Sheets, filters and ridges take the room of some names; those that they belong to have theirs.
+        above = {
+            "attention": lambda node: "Attention" in node.kind,
+            "kernels": lambda node: "Conv" in node.kind,
+            "history": lambda node: node.parameters > 0,
+        }
+        rules = [above[view.kind] for view in shot.scene.spec.views if view.kind in above]
         ends = (*graph.inputs, *graph.outputs)
-        names = {n.name for n in graph if not kinds or n.id in ends or any(kind in n.kind for kind in kinds)}
+        names = {n.name for n in graph if not rules or n.id in ends or any(rule(n) for rule in rules)}
         for tiles in (p for p in shot.scene.at(shot.scene.duration).primitives if isinstance(p, Tiles)):
             if tiles.name not in graph.inputs:
                 names = {str(channel) for channel in tiles.channels}
