@@ -74,7 +74,7 @@ class Watching:
 
     def _attend(self, child: Child) -> None:
         self.url = child.first_line()
-        if self.url:
+        if self.url and sys.stdout is not None:
             # A progress bar may stand in the terminal's line.
             print(f"\n{self.url}" if sys.stdout.isatty() else self.url, flush=True)
         try:
