@@ -28,7 +28,7 @@ from nnviz3d.scene.sheets import Sheet, hang
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.views.activations import GRADIENT
 from nnviz3d.scene.views.attributions import layer_under
-from nnviz3d.scene.views.details import facts
+from nnviz3d.scene.views.facts import facts
 from nnviz3d.scene.views.statistics import histogram_of
 
 _PLAIN = str.maketrans({"→": "->", "×": "x", "∞": "inf", "−": "-"})

@@ -14,7 +14,7 @@ from nnviz3d.scene.primitives import Ridges, Tiles
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, HistoryPick, LayerPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene, read_scene
-from nnviz3d.scene.views.details import exact, value_at
+from nnviz3d.scene.views.facts import exact, value_at
 from tests.support import trainings
 from tests.support.pinhole import pixel_at
 

@@ -17,7 +17,7 @@ from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene
 from nnviz3d.scene.views.activations import picture_of
 from nnviz3d.scene.views.attributions import GREYS, laid_over, painted
-from nnviz3d.scene.views.details import facts
+from nnviz3d.scene.views.facts import facts
 from tests.support import captures
 from tests.support.captures import explained_maps
 from tests.support.graphs import chain

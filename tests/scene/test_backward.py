@@ -15,7 +15,7 @@ from nnviz3d.scene.selection import EdgePick, Selection
 from nnviz3d.scene.spec import parse_scene
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.views.activations import GRADIENT
-from nnviz3d.scene.views.details import facts
+from nnviz3d.scene.views.facts import facts
 from tests.support import captures
 from tests.support.captures import explained_connection_gradients, explained_gradients
 

@@ -14,7 +14,7 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.views.connections import curves
-from nnviz3d.scene.views.details import exact, facts
+from nnviz3d.scene.views.facts import exact, facts
 from tests.support import captures
 from tests.support.captures import small_connections, small_values
 from tests.support.graphs import chain

@@ -21,7 +21,7 @@ from nnviz3d.scene.primitives import Callout, DrawList, Labels, Panel, PictureRo
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import PointPick, Selection
 from nnviz3d.scene.spec import parse_scene
-from nnviz3d.scene.views.details import facts
+from nnviz3d.scene.views.facts import facts
 from tests.support import captures
 
 SIZE = (640, 360)

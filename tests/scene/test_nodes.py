@@ -21,7 +21,7 @@ from nnviz3d.scene.primitives import Callout, DrawList, KeyRow, Labels, Lines, P
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, ChannelPick, LayerPick, LinkPick, Selection
 from nnviz3d.scene.spec import parse_scene
-from nnviz3d.scene.views.details import facts
+from nnviz3d.scene.views.facts import facts
 from tests.support import captures
 from tests.support.graphs import chain, graph_of
 

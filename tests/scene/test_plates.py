@@ -18,7 +18,7 @@ from nnviz3d.scene.primitives import BarRow, Callout, Image, Labels, Panel, Scal
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene, read_scene
-from nnviz3d.scene.views.details import facts
+from nnviz3d.scene.views.facts import facts
 from tests.support.captures import write
 from tests.support.graphs import chain
 from tests.support.pinhole import pixel_at, to_frame

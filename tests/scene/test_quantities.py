@@ -12,7 +12,7 @@ from nnviz3d.scene.primitives import Callout, Image, KeyRow, Panel, TextRow, Vox
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
-from nnviz3d.scene.views.details import facts
+from nnviz3d.scene.views.facts import facts
 from tests.support import captures
 from tests.support.captures import explained_gradients, explained_maps
 

@@ -17,7 +17,7 @@ from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.tour import make_tour
 from nnviz3d.scene.views.activations import GRADIENT
-from nnviz3d.scene.views.details import facts
+from nnviz3d.scene.views.facts import facts
 from tests.support.trainings import KEPT, STEPS, losses
 
 SPEC = parse_scene(

@@ -29,7 +29,7 @@ from nnviz3d.scene.primitives import (
 from nnviz3d.scene.selection import ColoredBy, PointPick, Selection
 from nnviz3d.scene.stage import Stage, class_name
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.views.details import Facts, answer_of, facts_of_point, facts_of_sample
+from nnviz3d.scene.views.facts import Facts, answer_of, facts_of_point, facts_of_sample
 
 COLORED = 10
 """Classes that have a colour of their own, the most frequent ones; more could not be told apart."""

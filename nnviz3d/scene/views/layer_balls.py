@@ -28,7 +28,7 @@ from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage, shape_text
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import Nodes
-from nnviz3d.scene.views.details import facts
+from nnviz3d.scene.views.facts import facts
 from nnviz3d.scene.views.node_colors import BEHIND, PASSING, WIDTHS, lights, paint, seen_at, width_bins
 from nnviz3d.scene.views.node_words import title
 

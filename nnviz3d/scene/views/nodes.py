@@ -23,7 +23,8 @@ from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage, head_of, is_classifier, top_classes, vector_outputs
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import Nodes
-from nnviz3d.scene.views.details import facts, glow
+from nnviz3d.scene.views.details import glow
+from nnviz3d.scene.views.facts import facts
 from nnviz3d.scene.views.layer_balls import LayerBallsView
 from nnviz3d.scene.views.legends import NAMED_CELLS, title_panel
 from nnviz3d.scene.views.node_colors import BEHIND, lights, paint, scale_of, seen_at
