@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.activations import batch_size, portions
+from nnviz3d.capture.activations import batch_size, portions, rows_per_sample
 from nnviz3d.capture.describe import through
 from nnviz3d.capture.differentiable import DifferentiableModel
 from nnviz3d.capture.targets import Slot
@@ -102,7 +102,12 @@ def _flow(
     real = [t for t in (*used, *raw) if t is not None and t.dtype.is_floating]
     found = dict(zip(map(id, real), tf.gradients(total, real, unconnected_gradients="zero"), strict=True))
     count = tf.shape(rows)[0]
-    shares = [_norm(found.get(id(t)), count) for t in used]
+    each, constant = rows_per_sample(model.described, model.only_batch)
+    edges = model.described.graph.edges
+    shares = [
+        _norm(found.get(id(t)), count, each=(e.source, e.output) in each - constant)
+        for e, t in zip(edges, used, strict=True)
+    ]
     before = [tf.cast(values[name], tf.float32) for name in sources]
     stacked = tf.stack(shares, axis=1) if shares else tf.zeros((count, 0))
     return stacked, before, [tf.cast(found[id(t)], tf.float32) for t in raw]
@@ -121,12 +126,18 @@ def _edges(model: DifferentiableModel) -> list[tuple[int, tuple[int, int]]]:
     return found
 
 
-def _norm(slope: Any, count: Any) -> Any:
-    """Return the Euclidean norm for each sample, ``(n,)``; 0 where nothing comes back."""
+def _norm(slope: Any, count: Any, *, each: bool) -> Any:
+    """Return the Euclidean norm for each sample, ``(n,)``; 0 where nothing comes back.
+
+    Parameters
+    ----------
+    each
+        Whether there is a row for each sample.
+    """
     if slope is None:
         return tf.zeros((count,))
     slope = tf.cast(tf.convert_to_tensor(slope), tf.float32)
-    if slope.shape.rank == 0 or slope.shape[0] is not None:
+    if not each:
         # The same for all samples: what comes back is theirs together.
         return tf.fill((count,), tf.norm(slope))
     return tf.norm(tf.reshape(slope, (count, -1)), axis=1)

@@ -123,3 +123,18 @@ def test_a_taps_gradient_is_that_of_the_weights_use_in_this_place(
 def test_without_gradients_nothing_comes_back(model: keras.Model, samples: np.ndarray, tmp_path: Path) -> None:
     nnviz3d.capture(model, samples[:1], out=tmp_path / "plain.zarr")
     assert open_capture(tmp_path / "plain.zarr").insights(0).flow() is None
+
+
+def test_each_sample_has_its_own_shares_where_the_model_takes_one_batch_size_alone(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(3)
+    x = keras.Input(batch_shape=(2, 6), name="numbers")
+    hidden = keras.layers.Dense(5, activation="tanh", name="hidden")(x)
+    model = keras.Model(x, keras.layers.Dense(3, name="scores")(hidden))
+    samples = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
+    nnviz3d.capture(model, samples, insights=Insights(gradients=True), out=tmp_path / "run.zarr")
+    for i in range(3):
+        insights = open_capture(tmp_path / "run.zarr").insights(i)
+        shares, gradient = insights.flow(), insights.gradient("numbers")
+        assert shares is not None
+        assert gradient is not None
+        assert shares[0] == pytest.approx(np.linalg.norm(gradient), rel=1e-5)
