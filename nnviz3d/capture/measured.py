@@ -68,9 +68,15 @@ class WeightMeasure:
         channels
             A row of its packing.
         """
-        squares, channels = (np.asarray(t) for t in self._function())
+        squares, channels = (np.array(t) for t in self._function())
         layers = np.full((len(self._of_node), len(STATISTICS)), np.nan)
-        for row, own in zip(layers, self._of_node, strict=True):
+        # What has been frozen since takes no part in a step: what is held of it is of an earlier one.
+        moves = [held.variable.trainable for held in self._held]
+        for (layer, part, _), i in zip(self.channels.entries, self._kernels, strict=True):
+            if not moves[i]:
+                channels[self.channels.place(layer, part)[0]] = np.nan
+        for row, all_own in zip(layers, self._of_node, strict=True):
+            own = [i for i in all_own if moves[i]]
             if not own:
                 continue
             gradient, before, after, change = np.sqrt(squares[own].sum(axis=0))

@@ -75,8 +75,7 @@ class Tap:
 
     def open(self) -> None:
         """Put it in; the model compiles its step anew."""
-        if self._close:
-            return
+        self.close()  # an interrupted training leaves it in, and the model may have another optimizer since
         step = self._model.train_step
 
         def train_step(data: Any) -> Any:

@@ -38,7 +38,7 @@ for a layer that was all zeros. `mean`, `std`: of the finite numbers that its fi
 the step. `zeros`, `saturated`: shares of all those numbers, 0 to 1. `dead`: share of the units, neurons or channels, that
 give 0 everywhere for every probe sample, where the activation function is flat there. `nonfinite_...`: how many are NaN or
 infinite; `nonfinite_before` are weights before the step, which tells who began when a step later all are. NaN where there
-is nothing to measure: a layer without weights, a ReLU's saturation, a training without probe samples.
+is nothing to measure: a layer without weights or with frozen ones, a ReLU's saturation, a training without probe samples.
 """
 
 _AT_ONCE = 2**24

@@ -276,11 +276,29 @@ def test_ctrl_c_leaves_what_was_recorded_and_a_model_that_goes_on(tmp_path):
     training = open_capture(tmp_path / "run.zarr").training
     assert training.steps.tolist() == [1, 2, 3]
     assert not training.finished
-    fit(model, [recorder], epochs=1)
+    fit(compiled(model, rate=0.001), [recorder], epochs=1)
     training = training.refreshed()
     assert training.steps.tolist() == list(range(1, 9))
+    assert training.learning_rate == pytest.approx(3 * [0.01] + 5 * [0.001]), "what was compiled since is recorded"
+    assert len(set(training.loss)) == 8
     assert training.finished
     assert "train_step" not in vars(model)
+
+
+def test_what_is_frozen_on_the_way_is_not_told_of_any_more(tmp_path):
+    model = compiled(build())
+    recorder = TrainingRecorder(tmp_path / "run.zarr", every=1, probes=0)
+    fit(model, [recorder], epochs=1)
+    model.get_layer("conv").trainable = False
+    fit(compiled(model), [recorder], epochs=1)
+    training = open_capture(tmp_path / "run.zarr").training
+    conv, hidden = (training.layers.index(name) for name in ("conv", "hidden"))
+    for name in ("gradient_norm", "weight_norm", "update_ratio"):
+        told = np.isfinite(training.statistic(name))
+        assert told[:, conv].tolist() == 5 * [True] + 5 * [False]
+        assert told[:, hidden].all()
+    assert np.isnan(training.channel_gradients("conv")[5:]).all()
+    assert np.isfinite(training.channel_gradients("hidden")).all()
 
 
 def test_rows_of_varying_length_are_no_probe_samples(tmp_path):
