@@ -77,7 +77,7 @@ class Timeline:
         passes = [self.forward] if self.backward is None else [self.forward, self.backward]
         moving = [one for one in passes if one[1] > 0]
         found = [start + duration * k / self.ranks for start, duration in moving for k in range(self.ranks + 1)]
-        return tuple(found if self.training is None else sorted([*found, self.training[0], sum(self.training)]))
+        return tuple(sorted(found if self.training is None else [*found, self.training[0], sum(self.training)]))
 
     def stop(self, t: float, by: int) -> float | None:
         """Return the moment between two layers before (-1) or after (1) another moment; `None` if nothing moves."""

@@ -50,6 +50,13 @@ class TestTimeline:
         assert line.backward[0] > sum(line.forward)
         assert line.duration > sum(line.backward)
 
+    def test_the_gradient_may_set_out_before_the_forward_pass_has_ended(self):
+        line = Timeline(3, forward=(0.0, 3.0), backward=(1.5, 3.0))
+        moments = [0.0]
+        while (later := line.stop(moments[-1], 1)) is not None and later > moments[-1]:
+            moments.append(later)
+        assert moments == [0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.5]
+
     def test_it_passes_the_last_layers_first(self):
         line = Timeline.of(SPEC, 6)
         arrivals = [line.arrives(rank) for rank in range(6)]
