@@ -102,7 +102,10 @@ class Following:
             self._told()
 
     def _take(self, training: Training) -> None:
-        if training is self._training or not len(training) or self._make is None:
+        if not len(training) or self._make is None:
+            return
+        # The same training begun anew may have come just as far.
+        if training is self._training and training.written() == self._since:
             return
         capture = open_capture(self._seen.path)
         if capture.training is None or not len(capture.training):

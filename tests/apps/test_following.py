@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -113,6 +114,17 @@ class TestFollowing:
         again.go_on(2)
         following.look()
         assert following.news().stage.capture.training.steps.tolist() == [1, 100]
+
+    def test_the_same_training_made_anew_to_the_same_step_is_shown(self, tmp_path, recorder):
+        following = follow(tmp_path)
+        written = open_capture(tmp_path / "run.zarr").training.written()
+        shutil.rmtree(tmp_path / "run.zarr")
+        Recorder(tmp_path / "run.zarr").go_on(1)
+        os.utime(tmp_path / "run.zarr" / "training" / "zarr.json", (written + 60, written + 60))
+        following.look()
+        assert following.news() is not None
+        following.look()
+        assert following.news() is None
 
     def test_another_training_in_its_place_is_not_mixed_with_it(self, tmp_path, recorder):
         with follow(tmp_path) as following:
