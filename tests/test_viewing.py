@@ -250,6 +250,14 @@ def test_a_viewer_that_is_interrupted_made_no_picture_but_was_closed(stand_in, t
     assert capsys.readouterr().err == ""
 
 
+def test_a_viewer_that_has_ended_leaves_no_pipe_open(stand_in):
+    stand_in("echo http://address; exit 0")
+    child = Child("serve", [], listen=True)
+    assert child.first_line() == "http://address"
+    child.wait()
+    assert child._process.stdout.closed
+
+
 def test_notes_and_the_sentence_come_apart(stand_in, tmp_path, capsys):
     stand_in("printf 'A note.\nnnviz3d: It is wrong.\n' >&2; exit 2")
     with pytest.raises(UserError, match=r"^It is wrong\.$"):

@@ -64,6 +64,8 @@ class Child:
         """
         code = self._process.wait()
         self._reader.join()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         sentence = self._speech.sentence.strip().removeprefix("nnviz3d: ")
         stopped = self._ended or code in _STOPPED
         if code == 2:
