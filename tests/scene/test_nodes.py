@@ -15,7 +15,7 @@ from nnviz3d.errors import SceneError
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye
 from nnviz3d.scene.colors import colormap
-from nnviz3d.scene.links import links_of
+from nnviz3d.scene.links import joined_by, links_of
 from nnviz3d.scene.neurons import neurons_at
 from nnviz3d.scene.primitives import Callout, DrawList, KeyRow, Labels, Lines, Panel, Points, TextRow, Tiles
 from nnviz3d.scene.scene import Scene
@@ -486,3 +486,13 @@ def test_both_signs_and_the_balls_are_seen(scene, what):
     assert warm > 0.03
     assert cold > 0.02
     assert not colormap("ember-ice").table[128].max() > 40  # zero is as dark as the ground
+
+
+def test_gates_of_a_recurrent_layer_are_not_taken_for_its_units(tmp_path):
+    graph = chain([("start", "InputLayer", (5, 8, 8, 2)), ("gated", "ConvLSTM2D", (6, 6, 4))])
+    kernel = np.ones((3, 3, 2, 16), np.float32)
+    values = {node.id: np.ones((1, *node.shape), np.float32) for node in graph}
+    capture = captures.write(
+        tmp_path / "gated.zarr", graph, values, also=[lambda w: w.write_weights("gated", "kernel", kernel)]
+    )
+    assert joined_by(capture, graph.node("gated"), 2) is None
