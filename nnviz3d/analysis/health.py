@@ -252,7 +252,8 @@ class _Examination:
         return alarms
 
     def _exploding(self) -> list[Alarm]:
-        weights = self._first("weight_norm")
+        # Weights that several calls share are there once.
+        weights = self._first("weight_norm")[[node.call == 0 for node in self._graph]]
         norm = float(np.sqrt(np.sum(np.square(weights[np.isfinite(weights)]))))
         threshold = EXPLODING * max(norm, 1.0)
         gradients = self._now("gradient_norm")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.analysis.health import Alarm, examine, summaries
-from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.graph import Edge, ModelGraph
 from nnviz3d.data.training import STATISTICS
 from tests.support.graphs import chain
 
@@ -103,6 +103,15 @@ def test_a_factor_that_starts_as_zero_lets_nothing_through_at_the_first_step():
 
 def test_beside_an_exploding_gradient_none_is_small():
     assert named(seen({("scores", "gradient_norm"): 1e9})) == [("exploding", "scores")]
+
+
+def test_weights_that_two_calls_share_count_once():
+    nodes = tuple(replace(node, path="second", call=1) if node.id == "third" else node for node in GRAPH)
+    edges = tuple(Edge(*("second@1" if end == "third" else end for end in (e.source, e.target))) for e in GRAPH.edges)
+    series = healthy()
+    series[-1, 2:4, STATISTICS.index("gradient_norm")] = 100 * 27**0.5 + 1  # three layers of norm 3
+    found = examine(ModelGraph("shared", nodes, edges, GRAPH.inputs, GRAPH.outputs), series, 7)
+    assert named(found) == [("exploding", "second"), ("exploding", "second@1")]
 
 
 def test_an_output_may_be_sure():
