@@ -38,9 +38,11 @@ class Steps:
 
     def _choose(self, step_place: Any, **_: Any) -> None:
         session = self._app.session
-        if session.place is None or step_place == session.place:
+        training = session.scene.stage.capture.training
+        if training is None or session.place is None or step_place == session.place:
             return
-        if not isinstance(step_place, int) or not 0 <= step_place < self._app.state.steps:
+        # Not by the page's own count, which a page may change.
+        if not isinstance(step_place, int) or not 0 <= step_place < len(training):
             raise ValueError(f"The page asked for an unknown recorded step {step_place!r}.")
         session.train(step_place)
         self._app.refresh(moving=True)
