@@ -1,4 +1,4 @@
-"""The backward pass in a real browser: it plays, pauses, slows down, goes by layers, and is scrubbed."""
+"""Both passes, and the training behind them, in a real browser: played, paused, slowed down, by layers, and scrubbed."""
 
 from __future__ import annotations
 
@@ -47,11 +47,14 @@ def seek(page: Page, t: float) -> None:
 def test_both_passes_play_pause_slow_down_and_are_scrubbed(chromium: Browser, flow: Served):
     with looking(chromium, flow) as page:
         end = still(page)
-        assert blue(end) > 0.01
-        assert text(page, "#phase") == "backward: 9 of 9 steps"
+        assert text(page, "#phase") == "training: 100%"
 
+        seek(page, 15.0)
+        back = changed(page, end)
+        assert text(page, "#phase") == "backward: 9 of 9 steps"
+        assert blue(back) > 0.01
         seek(page, 5.5)
-        forward = changed(page, end)
+        forward = changed(page, back)
         assert text(page, "#phase").startswith("forward: 9")
         page.locator("#layer-right").click()
         wait_until(lambda: text(page, "#phase") == "backward: 0 of 9 steps", "the gradient is about to set out")
@@ -60,7 +63,7 @@ def test_both_passes_play_pause_slow_down_and_are_scrubbed(chromium: Browser, fl
             page.locator("#layer-right").click()
             wait_until(lambda k=k: text(page, "#phase") == f"backward: {k} of 9 steps", "it goes on by a layer")
         some = changed(page, dark)
-        assert blue(dark) < blue(some) < blue(end)
+        assert blue(dark) < blue(some) < blue(back)
         page.locator("#layer-left").click()
         wait_until(lambda: text(page, "#phase") == "backward: 2 of 9 steps", "it goes back by a layer")
 
@@ -75,4 +78,4 @@ def test_both_passes_play_pause_slow_down_and_are_scrubbed(chromium: Browser, fl
         moment = clock(page)
         assert moment < before + 4, "a quarter as fast"
         page.locator("#transport [role=slider]").press("End")
-        wait_until(lambda: text(page, "#phase") == "backward: 9 of 9 steps", "it is at its end")
+        wait_until(lambda: text(page, "#phase") == "training: 100%", "it is at its end")
