@@ -124,20 +124,19 @@ def alarms(training: Training, graph: ModelGraph, at: int = -1) -> tuple[Alarm, 
     if not len(training):
         return ()
     end = range(len(training))[at] + 1
-    series = training.series[:end]
-    if training.statistics != STATISTICS:
-        # A record of an earlier version lacks a statistic; what nobody measured raises no alarm.
-        series = np.full((*series.shape[:2], len(STATISTICS)), np.nan, np.float32)
-        for name in set(training.statistics) & set(STATISTICS):
-            series[:, :, _AT[name]] = training.statistic(name)[:end]
-    return examine(graph, series, int(training.steps[end - 1]), float(training.learning_rate[end - 1]))
+    return examine(graph, _series(training)[:end], int(training.steps[end - 1]), float(training.learning_rate[end - 1]))
 
 
 def first_alarms(training: Training, graph: ModelGraph) -> tuple[Alarm, ...]:
     """Name all that has ever been wrong, each kind and layer once, at the first recorded step at which it was so."""
     found: dict[tuple[Kind, str], Alarm] = {}
-    for at in range(len(training)):
-        for alarm in alarms(training, graph, at):
+    series = _series(training)
+    broken = _is_broken(series)
+    began = broken.argmax(axis=0)[broken.any(axis=0)] if len(series) else np.empty(0, np.int64)
+    for at, (step, rate) in enumerate(zip(training.steps.tolist(), training.learning_rate.tolist(), strict=True)):
+        # No rule asks for more than when each layer broke, and to look at all that came before each time takes minutes.
+        telling = np.unique([0, *began[began < at], at])
+        for alarm in examine(graph, series[telling], step, rate):
             found.setdefault((alarm.kind, alarm.layer), alarm)
     return tuple(found.values())
 
@@ -211,7 +210,7 @@ class _Examination:
         self._series = series
         self._step = step
         self._rate = rate
-        self._broken = self._is_broken(series[-1:])[0]
+        self._broken = _is_broken(series[-1:])[0]
 
     def alarms(self) -> list[Alarm]:
         nonfinite, exploding, dead = self._nonfinite(), self._exploding(), self._dead()
@@ -226,11 +225,6 @@ class _Examination:
     def _first(self, name: str) -> NDArray[np.float64]:
         return self._series[0, :, _AT[name]].astype(np.float64)
 
-    @staticmethod
-    def _is_broken(series: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Say of each layer at each step whether any of its numbers are not finite, ``(S, L)``."""
-        return np.asarray(np.any(_counts(series) > 0, axis=-1), dtype=np.bool_)
-
     def _alarm(self, kind: Kind, i: int, figure: float, threshold: float, words: str) -> Alarm:
         return Alarm(kind, self._layers[i], self._step, float(figure), float(threshold), words)
 
@@ -238,7 +232,7 @@ class _Examination:
         if not self._broken.any():
             return []
         counts = _counts(self._series)
-        began = self._is_broken(self._series).argmax(axis=0)
+        began = _is_broken(self._series).argmax(axis=0)
         clean = [bool(counts[began[i], i, 0] == 0) for i in range(len(self._layers))]
         found = sorted(np.nonzero(self._broken)[0].tolist(), key=lambda i: (began[i], clean[i], i))
         # Weights that were broken before the step broke all others in it; whichever of several began nobody knows.
@@ -340,6 +334,22 @@ class _Examination:
             if node.id in found:
                 found.update(self._graph.sources(node.id))
         return found
+
+
+def _series(training: Training) -> NDArray[np.float32]:
+    """Return the `STATISTICS` of a training, ``(S, L, K)``."""
+    if training.statistics == STATISTICS:
+        return training.series
+    # A record of an earlier version lacks a statistic; what nobody measured raises no alarm.
+    series = np.full((*training.series.shape[:2], len(STATISTICS)), np.nan, np.float32)
+    for name in set(training.statistics) & set(STATISTICS):
+        series[:, :, _AT[name]] = training.statistic(name)
+    return series
+
+
+def _is_broken(series: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Say of each layer at each step whether any of its numbers are not finite, ``(S, L)``."""
+    return np.asarray(np.any(_counts(series) > 0, axis=-1), dtype=np.bool_)
 
 
 def _counts(series: NDArray[np.float32]) -> NDArray[np.float32]:

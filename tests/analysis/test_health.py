@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nnviz3d.analysis.health import Alarm, examine, summaries
+from nnviz3d.analysis.health import Alarm, alarms, examine, first_alarms, summaries
 from nnviz3d.data.graph import Edge, ModelGraph
 from nnviz3d.data.training import STATISTICS
 from tests.support.graphs import chain
+from tests.support.trainings import figures, training_of
 
 NAMES = ("input", "first", "second", "third", "scores")
 GRAPH = chain([("input", "InputLayer", (8,)), *((name, "Dense", (6,)) for name in NAMES[1:])])
@@ -116,6 +117,23 @@ def test_weights_that_two_calls_share_count_once():
 
 def test_an_output_may_be_sure():
     assert seen({("scores", "saturated"): 1.0}) == ()
+
+
+def test_all_that_was_ever_wrong_is_what_was_wrong_at_each_step(tmp_path):
+    series = figures(30)
+    weights = STATISTICS.index("nonfinite_weights")
+    broken = {1: (17, 18), 3: (8, 30), 4: (9, 30), 5: (17, 30)}  # the first one mends itself
+    for layer, (since, until) in broken.items():
+        series[since:until, layer, weights] = 3
+    capture = training_of(tmp_path / "run.zarr", np.arange(30) + 1, series)
+    training, graph = capture.training, capture.graph
+    expected: dict[tuple[str, str], Alarm] = {}
+    for at in range(30):
+        for alarm in alarms(training, graph, at):
+            expected.setdefault((alarm.kind, alarm.layer), alarm)
+    found = first_alarms(training, graph)
+    assert found == tuple(expected.values())
+    assert {alarm.step for alarm in found if alarm.kind == "nonfinite"} == {9, 10, 18}
 
 
 def test_where_nan_came_from_stays_first():
