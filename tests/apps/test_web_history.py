@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from nnviz3d.data.capture import open_capture
 from tests.apps.conftest import Served
 from tests.apps.test_web import changed, looking, still, text, wait_until
 from tests.apps.test_web_insights import choose, serving
+from tests.support.recorder import Recorder
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -91,3 +93,12 @@ def test_a_line_stands_at_the_step_that_is_shown_and_a_click_shows_another(chrom
         wait_until(lambda: now.get_attribute("d").startswith("M161.7 0"), "the line stands there")
         page.locator("#step-release").click()
         wait_until(lambda: now.get_attribute("d").startswith("M282 0"), "the clock has it again")
+
+
+def test_of_a_training_without_gradients_the_loss_is_charted(chromium: Browser, tmp_path: Path):
+    Recorder(tmp_path / "run.zarr").go_on(3)
+    server = Served(str(tmp_path / "run.zarr"))
+    with looking(chromium, server) as page:
+        wait_until(lambda: page.locator("[data-curve='loss']").count() == 1, "the loss is charted")
+        assert "loss and metrics" in text(page, "#history")
+    server.end()

@@ -53,7 +53,10 @@ class HistoryChart:
         if training is None or not len(training):
             return
         if self._drawn[0] is not training:
-            state.charts = [{"title": _TITLES[name], "value": name} for name in _known(training)]
+            known = _known(training)
+            state.charts = [{"title": _TITLES[name], "value": name} for name in known]
+            if known and state.charted not in known and not self._ridges:
+                state.charted = known[0]
         if self._drawn != (training, state.charted):
             self._drawn = (training, state.charted)
             self._draw(training, state.charted)
