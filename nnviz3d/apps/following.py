@@ -135,8 +135,14 @@ class Following:
         return max(self._clock() - self._since, 0.0)
 
     def _run(self) -> None:
-        while not self._replaced and not self._closed.wait(self._rest()):
-            self.look()
+        try:
+            while not self._replaced and not self._closed.wait(self._rest()):
+                self.look()
+        except Exception:
+            self._problem = "it is followed no longer; the terminal says why"
+            self._words = self._describe()
+            self._told()
+            raise
 
     def _rest(self) -> float:
         """Return how many seconds pass until the next look."""

@@ -126,6 +126,17 @@ class TestFollowing:
         following.look()
         assert following.news() is None
 
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+    def test_who_looks_no_longer_says_so(self, tmp_path, recorder):
+        capture = open_capture(tmp_path / "run.zarr")
+        following, told = Following(capture, pause=0.01), threading.Event()
+        following.tell(told.set)
+        following.prepare(lambda capture: capture.there_is_no_such_thing)
+        recorder.go_on(1)
+        with following:
+            assert told.wait(60)
+        assert following.words.endswith(" · it is followed no longer; the terminal says why")
+
     def test_another_training_in_its_place_is_not_mixed_with_it(self, tmp_path, recorder):
         with follow(tmp_path) as following:
             shutil.rmtree(tmp_path / "run.zarr")
