@@ -27,7 +27,9 @@ class WeightMeasure:
     described
         The model's graph.
     held
-        Its variables with their gradients, as a `Tap` holds them.
+        Its variables with their gradients, as a `Tap` holds them. Those that come later are not measured.
+    channels
+        Whose gradient norms are told by channel, where that is settled.
 
     Attributes
     ----------
@@ -35,7 +37,7 @@ class WeightMeasure:
         Whose gradient norms are told by channel too.
     """
 
-    def __init__(self, described: DescribedModel, held: Mapping[int, Held]) -> None:
+    def __init__(self, described: DescribedModel, held: Mapping[int, Held], channels: Packing | None = None) -> None:
         self._held = tuple(held.values())
         position = {key: i for i, key in enumerate(held)}
         self._of_node: list[list[int]] = []
@@ -43,15 +45,21 @@ class WeightMeasure:
         entries = []
         for node in described.graph:
             operation = described.call(node.id).operation
-            own = operation.trainable_weights if isinstance(operation, keras.Layer) else []
+            own = operation.weights if isinstance(operation, keras.Layer) else []
             own = [*own, *described.call(node.id).variables]
             self._of_node.append([position[id(v)] for v in own if id(v) in position])
             kernel = next((v for v in own if v.name == "kernel" and id(v) in position), None)
-            if node.call == 0 and kernel is not None and _leads_to_channels(kernel, node.shape):
+            told = channels is None or (node.id, "") in channels
+            if told and node.call == 0 and kernel is not None and _leads_to_channels(kernel, node.shape):
                 entries.append((node.id, "", (int(kernel.shape[-1]),)))
                 self._kernels.append(position[id(kernel)])
         self.channels = Packing(tuple(entries))
         self._function = tf.function(self._measure, autograph=False, jit_compile=False)
+
+    @property
+    def variables(self) -> int:
+        """How many variables are measured."""
+        return len(self._held)
 
     def __call__(self, factor: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Measure what stands in the variables now.

@@ -79,6 +79,7 @@ class Recording:
         self._probe = None if probes is None else Probe(model, *probes, loss)
         self._described = self._probe.described if self._probe is not None else _without_samples(model)
         self._embedded = None if embed is None else _embedded(model, *embed, classes)
+        self._held = held
         self._measure = WeightMeasure(self._described, held)
         self._weights = _weights(self._described)
         probe = self._probe
@@ -164,6 +165,9 @@ class Recording:
         if weights:
             self._writer.weights(step, self._all_weights())
         self._writer.step(scalars, metrics, layers, channels)
+        if len(self._held) > self._measure.variables:
+            # Layers that were frozen at first: from the next record on, because what they were before is known by then.
+            self._measure = WeightMeasure(self._described, self._held, self._measure.channels)
         return self._alarming(layers, step, scalars["learning_rate"])
 
     def _alarming(self, layers: NDArray[np.float32], step: int, rate: float) -> tuple[str, ...]:

@@ -301,6 +301,26 @@ def test_what_is_frozen_on_the_way_is_not_told_of_any_more(tmp_path):
     assert np.isfinite(training.channel_gradients("hidden")).all()
 
 
+def test_what_was_frozen_at_first_is_told_of_from_the_second_record_on(tmp_path):
+    model = build(dropout=False)
+    model.get_layer("conv").trainable = False
+    recorder = TrainingRecorder(tmp_path / "run.zarr", every=1, probes=0, weights_every=1)
+    fit(compiled(model), [recorder], epochs=1)
+    model.get_layer("conv").trainable = True
+    model.get_layer("hidden").trainable = False
+    fit(compiled(model), [recorder], epochs=1)
+    training = open_capture(tmp_path / "run.zarr").training
+    conv, hidden = (training.layers.index(name) for name in ("conv", "hidden"))
+    for name in ("gradient_norm", "weight_norm", "update_ratio"):
+        told = np.isfinite(training.statistic(name))
+        assert told[:, conv].tolist() == 6 * [False] + 4 * [True]
+        assert told[:, hidden].tolist() == 5 * [True] + 5 * [False]
+    before, after = (np.concatenate([w.ravel() for w in training.weights("conv", at).values()]) for at in (-2, -1))
+    ratio = np.linalg.norm(after - before) / np.linalg.norm(before)
+    assert training.statistic("update_ratio")[-1, conv] == pytest.approx(ratio, rel=1e-4)
+    assert np.isfinite(training.channel_gradients("hidden")[:5]).all()
+
+
 def test_rows_of_varying_length_are_no_probe_samples(tmp_path):
     keras.utils.set_random_seed(1)
     tokens = keras.Input((None,), dtype="int32")
