@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -67,6 +67,12 @@ class Served:
         code = self.process.wait(60)
         rest = self._output.text() if hasattr(self, "_output") else ""
         return code, rest, self._errors.text()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()  # after a test that failed; else it has ended
 
 
 class _Reader:

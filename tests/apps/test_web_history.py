@@ -97,8 +97,6 @@ def test_a_line_stands_at_the_step_that_is_shown_and_a_click_shows_another(chrom
 
 def test_of_a_training_without_gradients_the_loss_is_charted(chromium: Browser, tmp_path: Path):
     Recorder(tmp_path / "run.zarr").go_on(3)
-    server = Served(str(tmp_path / "run.zarr"))
-    with looking(chromium, server) as page:
+    with Served(str(tmp_path / "run.zarr")) as server, looking(chromium, server) as page:
         wait_until(lambda: page.locator("[data-curve='loss']").count() == 1, "the loss is charted")
         assert "loss and metrics" in text(page, "#history")
-    server.end()

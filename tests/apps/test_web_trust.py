@@ -45,26 +45,26 @@ def odd_training(path: Path) -> None:
 
 def test_names_are_never_markup_and_a_page_is_not_believed(chromium: Browser, tmp_path: Path):
     odd_training(tmp_path / "odd.zarr")
-    server = Served(str(tmp_path / "odd.zarr"), "--scene", "history")
-    with looking(chromium, server) as page:
+    with Served(str(tmp_path / "odd.zarr"), "--scene", "history") as server:
+        with looking(chromium, server) as page:
 
-        def charted() -> list[str | None]:
-            return [line.get_attribute("data-curve") for line in page.locator("#chart .curve").all()]
+            def charted() -> list[str | None]:
+                return [line.get_attribute("data-curve") for line in page.locator("#chart .curve").all()]
 
-        wait_until(lambda: charted() == [MARKUP, TEMPLATE], "the layers are charted by their names")
-        assert MARKUP in text(page, "body")
-        assert TEMPLATE in text(page, "body")
-        choose(page, "charted", "loss and metrics")
-        wait_until(lambda: charted() == ["loss", METRIC], "the metric too")
-        page.locator(".curve-reach").nth(1).dispatch_event("mouseenter")
-        wait_until(lambda: page.locator("#chart-hover").text_content() == METRIC, "its name is told as it is")
-        assert page.evaluate("window.ran") is None
+            wait_until(lambda: charted() == [MARKUP, TEMPLATE], "the layers are charted by their names")
+            assert MARKUP in text(page, "body")
+            assert TEMPLATE in text(page, "body")
+            choose(page, "charted", "loss and metrics")
+            wait_until(lambda: charted() == ["loss", METRIC], "the metric too")
+            page.locator(".curve-reach").nth(1).dispatch_event("mouseenter")
+            wait_until(lambda: page.locator("#chart-hover").text_content() == METRIC, "its name is told as it is")
+            assert page.evaluate("window.ran") is None
 
-        page.evaluate("window.trame.state.set('steps', 1000)")
-        page.evaluate("window.trame.state.set('step_place', 999)")
-        wait_until(lambda: "Something went wrong" in text(page, "body"), "there is no such step")
-        wait_until(lambda: page.evaluate("window.trame.state.get('steps')") == 3, "there are as many as there were")
-        assert "step 3 of 3" in text(page, "#step-words")
-    code, _, errors = server.end()
-    assert code == 0
-    assert "ValueError: The page asked for an unknown recorded step 999." in errors
+            page.evaluate("window.trame.state.set('steps', 1000)")
+            page.evaluate("window.trame.state.set('step_place', 999)")
+            wait_until(lambda: "Something went wrong" in text(page, "body"), "there is no such step")
+            wait_until(lambda: page.evaluate("window.trame.state.get('steps')") == 3, "there are as many as there were")
+            assert "step 3 of 3" in text(page, "#step-words")
+        code, _, errors = server.end()
+        assert code == 0
+        assert "ValueError: The page asked for an unknown recorded step 999." in errors
