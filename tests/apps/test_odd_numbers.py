@@ -74,7 +74,7 @@ def test_a_film(odd: Path, tmp_path: Path):
 
 @pytest.mark.chromium
 def test_the_browser(odd: Path, chromium: Browser):
-    server = Served(str(odd))
+    server = Served(str(odd), "--port", "0")
     page = chromium.new_context(viewport={"width": 1280, "height": 720}).new_page()
     page.goto(server.url)
     wait_until(lambda: page.evaluate(STANDS), "the picture is there")
