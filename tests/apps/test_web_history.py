@@ -89,7 +89,7 @@ def test_a_line_stands_at_the_step_that_is_shown_and_a_click_shows_another(chrom
         page.locator("#layer-right").click()
         wait_until(lambda: now.get_attribute("d").startswith("M282 0"), "the last one is at the right")
         page.locator(".chart-ground").click(position={"x": 120, "y": 145})
-        wait_until(lambda: "step 215 of 430" in text(page, "#step-words"), "the nearest recorded step is shown")
+        wait_until(lambda: "step 215 · " in text(page, "#step-words"), "the nearest recorded step is shown")
         wait_until(lambda: now.get_attribute("d").startswith("M161.7 0"), "the line stands there")
         page.locator("#step-release").click()
         wait_until(lambda: now.get_attribute("d").startswith("M282 0"), "the clock has it again")

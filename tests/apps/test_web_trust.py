@@ -64,7 +64,7 @@ def test_names_are_never_markup_and_a_page_is_not_believed(chromium: Browser, tm
             page.evaluate("window.trame.state.set('step_place', 999)")
             wait_until(lambda: "Something went wrong" in text(page, "body"), "there is no such step")
             wait_until(lambda: page.evaluate("window.trame.state.get('steps')") == 3, "there are as many as there were")
-            assert "step 3 of 3" in text(page, "#step-words")
+            assert "step 3 · " in text(page, "#step-words")
         code, _, errors = server.end()
         assert code == 0
         assert "ValueError: The page asked for an unknown recorded step 999." in errors

@@ -153,7 +153,7 @@ class TestTime:
     def test_a_chosen_step_overrides_the_clock(self, scene):
         for t in (0.0, 8.0, scene.duration - 5, scene.duration):
             assert scene.step(t, Selection(step=20)) == 20
-            assert "training step 20 of 50" in words(scene.at(t, Selection(step=20)))
+            assert "training step 20 · " in words(scene.at(t, Selection(step=20)))
 
     def test_what_the_backward_pass_showed_goes_before_the_training_begins(self, scene):
         start, _ = scene.timeline.training
@@ -188,7 +188,7 @@ class TestPanel:
             assert np.array_equal(drawn.values, losses(), equal_nan=True)
             assert drawn.ends == (f"step 1: {number(losses()[0])}", f"step 50: {number(losses()[-1])}")
             text = words(found)
-            assert f"training step {step} of 50 · epoch {place // 4 + 1}" in text
+            assert f"training step {step} · epoch {place // 4 + 1}" in text
             rate, accuracy = training.learning_rate[place], training.metrics["accuracy"][place]
             assert f"accuracy {number(accuracy)} · learning rate {number(rate)}" in text
 

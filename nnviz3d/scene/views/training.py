@@ -51,7 +51,7 @@ def place_of(training: Training, timeline: Timeline, t: float, selection: Select
 
 def step_text(training: Training, place: int) -> str:
     """Say which step a recorded one is."""
-    return f"step {training.steps[place]:,} of {training.steps[-1]:,} · epoch {training.epochs[place] + 1}"
+    return f"step {training.steps[place]:,} · epoch {training.epochs[place] + 1}"
 
 
 def figures(training: Training, place: int) -> list[str]:
