@@ -17,6 +17,7 @@ from nnviz3d.capture.embedding import head_for, thumbnails_of
 from nnviz3d.capture.graph import Inputs, open_model
 from nnviz3d.capture.live import keep
 from nnviz3d.data.embedded import EmbeddedSet
+from nnviz3d.data.insights import answered
 from nnviz3d.errors import ModelError
 
 _BATCH = 64
@@ -101,7 +102,7 @@ class EmbeddedProbe:
         vectors, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
         if self._head is None:
             return vectors, np.empty(0, np.int64), np.empty(0, np.float32)
-        return vectors, scores.argmax(axis=1), scores.max(axis=1)
+        return vectors, answered(scores), scores.max(axis=1)
 
     def _parts(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         for _, count, rows in portions(self._arrays, self._size, None):

@@ -19,7 +19,7 @@ from nnviz3d.capture.requests import Report
 from nnviz3d.capture.sample_set import Samples
 from nnviz3d.data.capture import is_capture, open_capture
 from nnviz3d.data.explanations import write_embedding
-from nnviz3d.data.insights import Embedding
+from nnviz3d.data.insights import Embedding, answered
 from nnviz3d.data.request import EmbeddingOptions, Progress
 from nnviz3d.data.writer import CaptureWriter
 from nnviz3d.errors import CaptureError, ModelError, SampleError
@@ -75,7 +75,7 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
     predictions, probabilities = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
     if head:
         scores = np.concatenate([s.reshape(len(s), -1) for s in found[head]])
-        predictions = scores.argmax(axis=1)
+        predictions = answered(scores)
         if _tells_probabilities(described, head):
             probabilities = scores.max(axis=1)
     thumbnails = thumbnails_of(samples)

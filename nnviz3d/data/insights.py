@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from nnviz3d.errors import CaptureError
 
+NO_CLASS = -1
+"""What stands for the class that a model answers where it answers with NaN."""
 PREDICTED = "predicted"
 """The slot whose target is, for each sample, what the model itself answers most strongly."""
 _KEY = re.compile(r"(.+)\[(\d+)\]")
@@ -185,7 +187,7 @@ class Embedding:
     names
         What each sample is called.
     labels, predictions
-        ``(M,)`` int64 classes; empty if they are not known.
+        ``(M,)`` int64 classes; empty if they are not known. A prediction is `NO_CLASS` where the model gave NaN.
     probabilities
         ``(M,)``: of the predicted class; empty if the model tells no classes.
     thumbnails
@@ -228,3 +230,8 @@ class Embedding:
         for known in (self.labels, self.predictions, self.probabilities, self.thumbnails):
             if len(known) not in (0, count):
                 raise CaptureError(f"Embedding {self.name!r}: {len(known)} entries for {count} points.")
+
+
+def answered(scores: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return the class of the largest score for each sample, ``(M, classes)`` to ``(M,)``; `NO_CLASS` if one is NaN."""
+    return np.where(np.isnan(scores).any(axis=1), NO_CLASS, scores.argmax(axis=1)).astype(np.int64)

@@ -11,18 +11,20 @@ import pytest
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.explanations import write_embedding
+from nnviz3d.data.insights import NO_CLASS, answered
 from nnviz3d.data.series import CaptureSeries
 from nnviz3d.errors import SceneError
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye, PointHit, pick
-from nnviz3d.scene.colors import categorical
+from nnviz3d.scene.colors import NAN_COLOR, categorical
 from nnviz3d.scene.newcomers import newcomer_of
-from nnviz3d.scene.primitives import Callout, DrawList, Labels, Panel, PictureRow, Points, TextRow
+from nnviz3d.scene.primitives import Callout, DrawList, Labels, Panel, PictureRow, Points, SwatchRow, TextRow
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import PointPick, Selection
 from nnviz3d.scene.spec import parse_scene
 from nnviz3d.scene.views.facts import facts
 from tests.support import captures
+from tests.support.captures import CLASSES, small_embedding, small_graph, small_values, write
 
 SIZE = (640, 360)
 
@@ -240,3 +242,24 @@ def test_why_a_sample_has_no_place_is_said(tmp_path, capture):
     (panel,) = (p for p in what if isinstance(p, Panel) and p.name == "placed")
     assert panel.rows[0].text.startswith("sample 0 has no place here: dense: there are NaN or infinite numbers")
     assert len([p for p in what if isinstance(p, Points)]) == 1
+
+
+def test_who_answers_with_nan_is_taken_for_no_class(tmp_path):
+    scores = np.eye(len(CLASSES), dtype=np.float32)[[0, 1, 2, 3, 4, 0, 1, 2]]
+    scores[3, 1] = np.nan
+    told = answered(scores)
+    assert told.tolist() == [0, 1, 2, NO_CLASS, 4, 0, 1, 2]
+    found = replace(small_embedding(), predictions=told)
+    also = [lambda writer: write_embedding(writer, found)]
+    capture = write(tmp_path / "nan.zarr", small_graph(), small_values(), also=also, classes=CLASSES)
+    scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "embedding", "color": "prediction"}]}), capture)
+    drawn = scene.at(scene.duration)
+    balls = next(p for p in drawn.primitives if isinstance(p, Points))
+    assert balls.colors[3, :3] == pytest.approx(NAN_COLOR)
+    assert not (np.abs(np.delete(balls.colors, 3, axis=0)[:, :3] - NAN_COLOR).max(axis=1) < 0.01).any()
+    rows = [row for p in drawn.primitives if isinstance(p, Panel) for row in p.rows if isinstance(row, SwatchRow)]
+    said = [words for row in rows for _, words in row.swatches]
+    assert "1 answered with NaN" in said
+    assert f"{CLASSES[4]}  1" in said
+    assert not any(words.startswith("others") for words in said)
+    assert "the output is NaN" in facts(scene.stage, PointPick("dense", 3), Selection()).more

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.insights import Embedding
+from nnviz3d.data.insights import NO_CLASS, Embedding
 from nnviz3d.data.series import CaptureSeries
-from nnviz3d.scene.colors import OTHERS, categorical
+from nnviz3d.scene.colors import NAN_COLOR, OTHERS, categorical
 from nnviz3d.scene.newcomers import Newcomer, name_of, thumbnail
 from nnviz3d.scene.primitives import (
     Callout,
@@ -260,12 +260,15 @@ class Cloud:
         swatches: list[tuple[Color, str]] = [
             (color, f"{class_name(classes, k)}  {int((members == k).sum()):,}") for k, color in palette.items()
         ]
-        others = len(members) - sum(int((members == k).sum()) for k in palette)
+        none = int((self._found.predictions == NO_CLASS).sum())
+        others = int((members != NO_CLASS).sum()) - sum(int((members == k).sum()) for k in palette)
         if others:
             swatches.append((OTHERS, f"others  {others:,}"))
         rows.extend(SwatchRow(tuple(swatches[k : k + _ACROSS])) for k in range(0, len(swatches), _ACROSS))
         if len(self._found.labels) and len(self._found.predictions):
             wrong = int(self._wrong.sum())
+            if none:
+                rows.append(SwatchRow(((NAN_COLOR, f"{none:,} answered with NaN"),)))
             inner, ring = ("label", "prediction") if by == "label" else ("prediction", "prediction")
             rows.append(TextRow(f"{wrong:,} wrong: ball coloured by {inner}, ring by {ring}", "quiet"))
         elif len(members):
@@ -325,7 +328,7 @@ def _callout(name: str, place: NDArray[np.float32], found: Facts, picture: NDArr
 
 def _palette(classes: NDArray[np.int64]) -> dict[int, Color]:
     """Give the most frequent classes a colour each, in the order of their numbers."""
-    known, counts = np.unique(classes, return_counts=True)
+    known, counts = np.unique(classes[classes != NO_CLASS], return_counts=True)
     frequent = sorted(int(k) for k in known[np.argsort(-counts, kind="stable")[:COLORED]])
     return dict(zip(frequent, categorical(len(frequent)), strict=True))
 
@@ -333,7 +336,9 @@ def _palette(classes: NDArray[np.int64]) -> dict[int, Color]:
 def _colors(classes: NDArray[np.int64], palette: dict[int, Color]) -> NDArray[np.float32]:
     """Give each point its class's colour, ``(M, 4)``."""
     known, where = np.unique(classes, return_inverse=True)
-    table = np.array([[*palette.get(int(c), OTHERS), 1] for c in known], dtype=np.float32)
+    table = np.array(
+        [[*(NAN_COLOR if c == NO_CLASS else palette.get(int(c), OTHERS)), 1] for c in known], dtype=np.float32
+    )
     return np.asarray(table[where])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.capture import Capture
-from nnviz3d.data.insights import Embedding
+from nnviz3d.data.insights import NO_CLASS, Embedding
 from nnviz3d.data.records import RANKINGS, axes_of
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.contributions import contributions
@@ -139,6 +139,8 @@ def _answered(capture: Capture, label: int | None, answer: tuple[int, float | No
     said = [] if label is None else [f"labelled {class_name(capture.classes, label)}"]
     if answer is not None:
         told, sure = answer
+        if told == NO_CLASS:
+            return (*said, "the output is NaN")
         wrong = ", which is wrong" if label is not None and label != told else ""
         said.append(
             f"predicted {class_name(capture.classes, told)}{'' if sure is None else f' ({score(sure)})'}{wrong}"
