@@ -184,7 +184,7 @@ class Scene:
 
     @property
     def timeline(self) -> Timeline:
-        """The moments of the forward and the backward pass."""
+        """The moments of the forward pass, the backward pass and the training."""
         return Timeline.of(self.spec, self.stage.ranks)
 
     def at(self, t: float, selection: Selection | None = None) -> DrawList:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from glob import escape
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import Insights
@@ -17,10 +17,18 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
 
 
-def _one_of(name: str, names: tuple[str, ...], what: str) -> str:
-    if name not in names:
-        raise ValueError(f"there is no {what} {name!r}; choose one of {', '.join(names)}")
-    return name
+def _one_of(names: tuple[str, ...], what: str) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"there is no {what} {name!r}; choose one of {', '.join(names)}")
+        return name
+
+    return AfterValidator(check)
+
+
+Sequential = Annotated[str, _one_of(SEQUENTIAL, "colour map for numbers from zero up")]
+Diverging = Annotated[str, _one_of(DIVERGING, "colour map for signed numbers")]
+Figure = Annotated[str, _one_of(STATISTICS, "figure")]
 
 
 class Strict(BaseModel):
@@ -87,24 +95,14 @@ class Activations(View):
     layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
     normalize: Normalize = "layer"
     threshold: Share = 0.25
-    colormap: str = DEFAULT_SEQUENTIAL
-    diverging: str = DEFAULT_DIVERGING
+    colormap: Sequential = DEFAULT_SEQUENTIAL
+    diverging: Diverging = DEFAULT_DIVERGING
     reveal: Reveal = Reveal()
 
     @property
     def needs(self) -> Insights:
         """What a capture must hold for this view beyond one forward pass."""
         return Insights(gradients=self.quantity in ("gradient", "attribution"))
-
-    @field_validator("colormap")
-    @classmethod
-    def _sequential(cls, name: str) -> str:
-        return _one_of(name, SEQUENTIAL, "colour map for numbers from zero up")
-
-    @field_validator("diverging")
-    @classmethod
-    def _diverging(cls, name: str) -> str:
-        return _one_of(name, DIVERGING, "colour map for signed numbers")
 
 
 class Backward(View):
@@ -157,19 +155,9 @@ class HistoryView(View):
     """
 
     kind: Literal["history"]
-    statistic: str = "gradient_norm"
+    statistic: Figure = "gradient_norm"
     scale: Literal["linear", "log"] | None = None
-    colormap: str = "plasma"
-
-    @field_validator("statistic")
-    @classmethod
-    def _recorded(cls, name: str) -> str:
-        return _one_of(name, STATISTICS, "figure")
-
-    @field_validator("colormap")
-    @classmethod
-    def _sequential(cls, name: str) -> str:
-        return _one_of(name, SEQUENTIAL, "colour map for numbers from zero up")
+    colormap: Sequential = "plasma"
 
 
 class HealthMarks(View):
@@ -249,19 +237,9 @@ class Nodes(View):
     ranking: Ranking = "weight"
     most: Annotated[int, Field(ge=1, le=1024)] = 64
     strongest: Annotated[int, Field(ge=1)] = 240
-    colormap: str = DEFAULT_SEQUENTIAL
-    diverging: str = DEFAULT_DIVERGING
+    colormap: Sequential = DEFAULT_SEQUENTIAL
+    diverging: Diverging = DEFAULT_DIVERGING
     reveal: Reveal = Reveal()
-
-    @field_validator("colormap")
-    @classmethod
-    def _sequential(cls, name: str) -> str:
-        return _one_of(name, SEQUENTIAL, "colour map for numbers from zero up")
-
-    @field_validator("diverging")
-    @classmethod
-    def _diverging(cls, name: str) -> str:
-        return _one_of(name, DIVERGING, "colour map for signed numbers")
 
 
 class Move(Strict):
@@ -344,18 +322,13 @@ class AttentionSheets(View):
     """
 
     kind: Literal["attention"]
-    colormap: str = DEFAULT_SEQUENTIAL
+    colormap: Sequential = DEFAULT_SEQUENTIAL
     rollout: bool = True
 
     @property
     def needs(self) -> Insights:
         """What a capture must hold for this view beyond one forward pass."""
         return Insights(attention=True)
-
-    @field_validator("colormap")
-    @classmethod
-    def _sequential(cls, name: str) -> str:
-        return _one_of(name, SEQUENTIAL, "colour map for numbers from zero up")
 
 
 class Statistics(View):
@@ -389,12 +362,7 @@ class Kernels(View):
     order: Literal["index", "norm"] = "index"
     most: Annotated[int, Field(ge=1, le=64)] = 64
     threshold: Share = 0.25
-    colormap: str = DEFAULT_DIVERGING
-
-    @field_validator("colormap")
-    @classmethod
-    def _diverging(cls, name: str) -> str:
-        return _one_of(name, DIVERGING, "colour map for signed numbers")
+    colormap: Diverging = DEFAULT_DIVERGING
 
 
 ViewSpec = Annotated[
