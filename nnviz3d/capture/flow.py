@@ -38,7 +38,7 @@ def write_flows(writer: CaptureWriter, work: Work, slots: Sequence[Slot], report
     """Write the shares of all edges, and the gradients by all connections, for every target."""
     for number, slot in enumerate(slots):
         norms: list[NDArray[np.float32]] = []
-        slopes: dict[tuple[str, str], list[NDArray[np.float32]]] = {pair: [] for pair in work.connections}
+        slopes: dict[tuple[str, str], list[list[NDArray[np.float32]]]] = {pair: [] for pair in work.connections}
         for start, shares, before, deltas in _flows(work.model, work.arrays, slot, list(work.connections)):
             norms.append(shares)
             for pair, records in work.connections.items():
@@ -48,15 +48,12 @@ def write_flows(writer: CaptureWriter, work: Work, slots: Sequence[Slot], report
             report((number + (start + len(shares)) / len(slot.index)) / len(slots))
         write_flow(writer, slot.name, np.concatenate(norms))
         for (source, target), found in slopes.items():
-            width = max(len(row) for rows in found for row in rows)
-            packed = np.zeros((len(found), len(RANKINGS), width), dtype=np.float32)
-            for i, rows in enumerate(found):
-                for r, row in enumerate(rows):
-                    packed[i, r, : len(row)] = row
-            write_connection_gradient(writer, slot.name, source, target, packed)
+            write_connection_gradient(writer, slot.name, source, target, found)
 
 
-def _by_connection(columns: Sequence[Connections], before: NDArray[Any], delta: NDArray[Any]) -> Any:
+def _by_connection(
+    columns: Sequence[Connections], before: NDArray[Any], delta: NDArray[Any]
+) -> list[NDArray[np.float32]]:
     """Return the gradient of the score by each connection: what its source held, times the slope at its target."""
     x, d = before.ravel(), delta.ravel()
     with np.errstate(invalid="ignore", over="ignore"):

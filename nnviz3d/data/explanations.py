@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.data import store
 from nnviz3d.data.insights import PREDICTED, Attribution, Embedding, Explained, FeatureVisualization, Target
-from nnviz3d.data.records import RANKINGS, Connections
+from nnviz3d.data.records import RANKINGS, Connections, filled
 from nnviz3d.data.stored import StoredArrays
 from nnviz3d.errors import CaptureError
 
@@ -251,10 +251,15 @@ def write_flow(writer: _Writer, slot: str, edges: NDArray[np.float32]) -> None:
 
 
 def write_connection_gradient(
-    writer: _Writer, slot: str, source: str, target: str, values: NDArray[np.float32]
+    writer: _Writer, slot: str, source: str, target: str, found: Sequence[Sequence[NDArray[np.float32]]]
 ) -> None:
-    """Write the gradient of a target by a pair's connections, packed as these are: ``(N, rankings, k)``."""
-    writer.rows(store.connection_gradient_path(slot, source, target), 0, values)
+    """Write the gradient of a target by a pair's connections: ``(k,)`` for each sample and, in it, each ranking.
+
+    They are packed as the connections are, ``(N, rankings, k)``.
+    """
+    k = max(len(column) for columns in found for column in columns)
+    packed = np.stack([np.stack([filled(column, k, 0) for column in columns]) for columns in found])
+    writer.rows(store.connection_gradient_path(slot, source, target), 0, packed)
 
 
 def write_attribution(writer: _Writer, slot: str, maps: Sequence[Attribution]) -> None:

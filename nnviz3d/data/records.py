@@ -170,3 +170,9 @@ class Provenance:
             raise CaptureError("The capture's provenance is damaged: its sample_notes are no lists of sentences.")
         known["sample_notes"] = tuple(tuple(str(note) for note in notes) for notes in each)
         return Provenance(**known)
+
+
+def filled(values: NDArray[Any], k: int, filler: int) -> NDArray[Any]:
+    """Lengthen ``(n, ...)`` to ``(k, ...)``, as records of unlike length are that lie packed in one array."""
+    missing = np.full((k - len(values), *values.shape[1:]), filler, dtype=values.dtype)
+    return np.concatenate([values, missing])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nnviz3d.data import store
 from nnviz3d.data.capture import is_capture
 from nnviz3d.data.graph import ModelGraph
-from nnviz3d.data.records import RANKINGS, Connections, Provenance, Ranking
+from nnviz3d.data.records import RANKINGS, Connections, Provenance, Ranking, filled
 from nnviz3d.data.sinks import FolderSink, Sink, ZipSink
 from nnviz3d.errors import CaptureError, UserError
 
@@ -134,7 +134,7 @@ class CaptureWriter:
         path = store.connection_path(first.source, first.target)
 
         def packed(part: Callable[[Connections], NDArray[Any]], filler: int) -> NDArray[Any]:
-            return np.stack([np.stack([_filled(part(c), k, filler) for c in column]) for column in columns], axis=1)
+            return np.stack([np.stack([filled(part(c), k, filler) for c in column]) for column in columns], axis=1)
 
         attributes = {"rule": first.rule, "rankings": list(RANKINGS), "totals": [c.total for c in columns[0]]}
         self.group(path, attributes)
@@ -201,12 +201,6 @@ class CaptureWriter:
         except BaseException:  # Ctrl-C while it is at it
             shutil.rmtree(self._workshop, ignore_errors=True)
             raise
-
-
-def _filled(values: NDArray[Any], k: int, filler: int) -> NDArray[Any]:
-    """Lengthen ``(n, ...)`` to ``(k, ...)``."""
-    missing = np.full((k - len(values), *values.shape[1:]), filler, dtype=values.dtype)
-    return np.concatenate([values, missing])
 
 
 def check_destination(path: Path) -> None:
