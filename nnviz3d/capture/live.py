@@ -16,12 +16,13 @@ from nnviz3d.capture.arrays import array_samples
 from nnviz3d.capture.graph import Inputs, InputSpec, expected_inputs
 from nnviz3d.capture.kept import KeptModel
 from nnviz3d.capture.load import LoadedModel
+from nnviz3d.capture.model_kind import check_model
 from nnviz3d.capture.sample_set import Samples
 from nnviz3d.data.arrays import as_numbers
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.request import Event, Insights, Preprocessing
 from nnviz3d.data.sources import named_sources
-from nnviz3d.errors import ModelError, SampleError
+from nnviz3d.errors import SampleError
 
 _NOTHING_MORE = Insights()
 
@@ -101,10 +102,7 @@ def keep(model: keras.Model, x: Any = None, *, classes: Iterable[str] | None = N
     SampleError
         If arrays do not fit.
     """
-    if not isinstance(model, keras.Model):
-        raise ModelError(
-            f"Expected a Keras model, got {type(model).__name__}; a model file is captured with: nnviz3d capture FILE."
-        )
+    check_model(model)
     loaded = LoadedModel(model, f"{type(model).__name__} {model.name!r}")
     names = tuple(str(name) for name in classes) if classes is not None else None
     sources = named_sources(x)

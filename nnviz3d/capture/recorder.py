@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nnviz3d.capture.model_kind import check_model
 from nnviz3d.capture.probe import Loss
 from nnviz3d.capture.recording import Recording
 from nnviz3d.capture.tap import Held, Tap
@@ -239,8 +240,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         return self._tap
 
     def _follow(self, model: keras.Model) -> None:
-        if not isinstance(model, keras.Model):
-            raise ModelError(f"Expected a Keras model, got {type(model).__name__}.")
+        check_model(model)
         if self.model is not None and self.model is not model:
             raise ModelError(
                 f"{self.path} records {self.model.name!r}; give {model.name!r} a TrainingRecorder of its own."

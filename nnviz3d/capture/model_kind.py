@@ -1,0 +1,48 @@
+"""Tell a model of Keras 3 from whatever else is given as a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from nnviz3d.errors import ModelError
+
+_KERAS_2 = ("tf_keras", "keras.engine", "keras.src.engine", "tensorflow.python.keras")
+"""Packages that define the model classes of Keras 2."""
+
+
+def check_model(model: object) -> None:
+    """Refuse what is no model of Keras 3.
+
+    Parameters
+    ----------
+    model
+        Whatever was given as a model.
+
+    Raises
+    ------
+    ModelError
+        If it is a model of Keras 2, or no Keras model.
+    """
+    if isinstance(model, keras.Model):
+        return
+    package = _keras_2_package(type(model))
+    if package is not None:
+        raise ModelError(
+            f"{type(model).__name__} {getattr(model, 'name', '')!r} is a model of Keras 2 ({package}), whose layers "
+            f"nnviz3d cannot run; expected a model of Keras {keras.__version__}. Save it with model.save('model.h5') and "
+            "open that file, or build it with `import keras` (TF_USE_LEGACY_KERAS unset) and copy its weights: "
+            "new.set_weights(old.get_weights())."
+        )
+    hint = "; a model file is captured with: nnviz3d capture FILE" if isinstance(model, str | Path) else ""
+    raise ModelError(f"Expected a Keras model, got {type(model).__name__}{hint}.")
+
+
+def _keras_2_package(kind: type) -> str | None:
+    """Return the package of Keras 2 that a class, or one that it derives from, is defined in."""
+    for base in kind.__mro__:
+        for package in _KERAS_2:
+            if f"{base.__module__}.".startswith(f"{package}."):
+                return package
+    return None
