@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -12,6 +12,9 @@ import numpy as np
 from keras.applications import imagenet_utils
 from numpy.typing import NDArray
 
+from nnviz3d.capture.graph import Call, Program
+from nnviz3d.capture.pixel_scaling import pixel_scaling
+from nnviz3d.capture.sample_set import Samples
 from nnviz3d.data.request import Preprocessing
 from nnviz3d.errors import SampleError
 
@@ -43,9 +46,10 @@ def decide(
     asked: Preprocessing | None,
     family: tuple[str, Preprocessing] | None,
     picture: bool,
-    model: keras.Model,
+    program: Program,
+    position: int = 0,
 ) -> Decision:
-    """Decide how samples are prepared.
+    """Decide how the samples of one input are prepared.
 
     Parameters
     ----------
@@ -55,6 +59,10 @@ def decide(
         For ``keras:NAME``, its name and its own mode.
     picture
         Whether the samples are pictures, 0..255; else arrays that somebody prepared already.
+    program
+        What the model does with them.
+    position
+        Which of its inputs takes them.
     """
     if asked is not None:
         return Decision(asked, "You asked for it.")
@@ -63,10 +71,82 @@ def decide(
     if family is not None:
         name, mode = family
         return Decision(mode, f"It is how the pictures were prepared that {name} was trained on.")
-    scaler = next((layer for layer in layers_of(model) if _scales(layer)), None)
-    if scaler is not None:
-        return Decision("none", f"The model scales its input itself, in {type(scaler).__name__} {scaler.name!r}.")
-    return Decision("unit", "It is the usual choice for a model that does not say; --preprocess sets another.")
+    symbol = program.inputs[position]
+    if not symbol.dtype.startswith(("float", "bfloat")):
+        return Decision("none", f"The model takes whole numbers ({symbol.dtype}), as pixels are.")
+    scaling = pixel_scaling(program, position)
+    scalers = " and ".join(_named(call) for call in scaling.nodes)
+    if scaling.nodes and scaling.bytes_in:
+        return Decision("none", f"The model scales its input itself, in {scalers}.")
+    if scaling.nodes:
+        return Decision("unit", f"The model goes on from pixels of 0..1, in {scalers}.")
+    before = "" if scaling.first is None else f"Nothing scales the picture before {_named(scaling.first)}. "
+    return Decision("unit", f"{before}It is the usual choice for a model that does not say; --preprocess sets another.")
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to the samples of each input.
+
+    Parameters
+    ----------
+    program
+        What the model does with them.
+    inputs
+        Names of the model's inputs.
+    pictures
+        For each input, whether the samples that are captured are pictures.
+    asked, family
+        As for `decide`.
+    """
+
+    program: Program
+    inputs: tuple[str, ...]
+    pictures: tuple[bool, ...]
+    asked: Preprocessing | None
+    family: tuple[str, Preprocessing] | None
+
+    def __call__(self, samples: Samples) -> list[NDArray[Any]]:
+        """Prepare the pictures among samples; arrays of real numbers only if the user asked for it."""
+        return [
+            apply(self._decision(i, picture).mode, array)
+            if picture or (self.asked and array.dtype.kind == "f")
+            else array
+            for i, (array, picture) in enumerate(zip(samples.arrays, samples.is_picture, strict=True))
+        ]
+
+    def _decision(self, position: int, picture: bool) -> Decision:
+        return decide(asked=self.asked, family=self.family, picture=picture, program=self.program, position=position)
+
+    @cached_property
+    def told(self) -> dict[str, Decision]:
+        """The decisions that matter, by the inputs they are for: of pictures, if there are any; equal ones once."""
+        kept = {
+            name: self._decision(i, picture)
+            for i, (name, picture) in enumerate(zip(self.inputs, self.pictures, strict=True))
+            if picture or not any(self.pictures)
+        }
+        return kept if len(set(kept.values())) > 1 else dict([next(iter(kept.items()))])
+
+    @property
+    def sentences(self) -> list[str]:
+        """What to say of it."""
+        several = len(self.told) > 1
+        return [f"{name}: {told.sentence}" if several else told.sentence for name, told in self.told.items()]
+
+    @property
+    def mode(self) -> str:
+        """Its mode, as the provenance keeps it; where inputs differ, that of each: ``left none, right unit``."""
+        modes = {name: decision.mode for name, decision in self.told.items()}
+        if len(set(modes.values())) == 1:
+            return next(iter(modes.values()))
+        return ", ".join(f"{name} {mode}" for name, mode in modes.items())
+
+    @property
+    def reason(self) -> str:
+        """Why, as the provenance keeps it."""
+        several = len(self.told) > 1
+        return " ".join(f"{name}: {d.reason}" if several else d.reason for name, d in self.told.items())
 
 
 def apply(mode: Preprocessing, values: NDArray[Any]) -> NDArray[np.float32]:
@@ -110,12 +190,5 @@ def family_mode(name: str) -> Preprocessing:
     raise RuntimeError(f"preprocess_input of {module.__name__} does none of what Keras' modes do.")
 
 
-def layers_of(layer: Any) -> Iterator[Any]:
-    """Walk over a model's layers, however deep."""
-    for inner in getattr(layer, "layers", ()):
-        yield inner
-        yield from layers_of(inner)
-
-
-def _scales(layer: Any) -> bool:
-    return isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization)
+def _named(call: Call) -> str:
+    return f"{type(call.operation).__name__} {call.path.rpartition('/')[2]!r}"

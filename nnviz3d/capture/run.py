@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,10 @@ from nnviz3d.capture.attention import hidden_attention
 from nnviz3d.capture.connections import ConnectionFinder
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.insights import ReadSamples, Work, write_insights
-from nnviz3d.capture.preprocess import Decision, apply, decide
+from nnviz3d.capture.preprocess import Preparation
 from nnviz3d.capture.requests import Report
 from nnviz3d.capture.sample_set import Samples
-from nnviz3d.capture.trace import TracedModel
+from nnviz3d.capture.trace import Trace, TracedModel
 from nnviz3d.capture.weights import write_weights
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing, Progress
@@ -66,19 +65,16 @@ def capture_model(
     check_destination(options.out)
     loaded = model.loaded
     clock = _Clock(report)
-    decision = decide(
-        asked=options.preprocess,
-        family=(loaded.name.removeprefix("keras:"), loaded.family) if loaded.family else None,
-        picture=any(samples.is_picture),
-        model=loaded.model,
-    )
-    report(Notice(text=decision.sentence))
+    # Which sizes a trace is for is known by the samples, whatever is done to their numbers.
+    clock.start("trace")
+    trace = model.trace(samples.arrays)
+    clock.stop()
+    preparation = _prepared(trace, model, samples, options.preprocess)
+    for sentence in preparation.sentences:
+        report(Notice(text=sentence))
     for note in (*loaded.notes, *itertools.chain.from_iterable(samples.notes)):
         report(Notice(text=note))
-    arrays = _prepare(samples, options.preprocess, decision)
-
-    clock.start("trace")
-    trace = model.trace(arrays)
+    arrays = preparation(samples)
 
     clock.start("forward", len(samples))
     batches = trace.forward.batches(arrays)
@@ -92,8 +88,8 @@ def capture_model(
         provenance = Provenance(
             model=loaded.name,
             sha256=loaded.sha256,
-            preprocessing=decision.mode,
-            preprocessing_reason=decision.reason,
+            preprocessing=preparation.mode,
+            preprocessing_reason=preparation.reason,
             samples=samples.names,
             notes=(*loaded.notes, *remarks),
             sample_notes=samples.notes_each,
@@ -130,7 +126,7 @@ def capture_model(
                 samples=samples,
                 arrays=arrays,
                 classes=_classes(options, samples, described),
-                prepare=partial(_prepare, asked=options.preprocess, decision=decision),
+                prepare=preparation,
                 read=read,
                 connections=finder.found,
                 out=options.out,
@@ -160,12 +156,10 @@ def versions() -> dict[str, str]:
     }
 
 
-def _prepare(samples: Samples, asked: Preprocessing | None, decision: Decision) -> list[NDArray[Any]]:
-    """Apply the preprocessing to the pictures; to arrays only if the user asked for it."""
-    return [
-        apply(decision.mode, array) if picture or (asked and array.dtype.kind == "f") else array
-        for array, picture in zip(samples.arrays, samples.is_picture, strict=True)
-    ]
+def _prepared(trace: Trace, model: TracedModel, samples: Samples, asked: Preprocessing | None) -> Preparation:
+    loaded, described = model.loaded, trace.described
+    family = (loaded.name.removeprefix("keras:"), loaded.family) if loaded.family else None
+    return Preparation(described.program, described.graph.inputs, samples.is_picture, asked, family)
 
 
 def _with_real_shapes(described: DescribedModel, batch: Batch) -> tuple[DescribedModel, list[str]]:

@@ -5,17 +5,23 @@ import numpy as np
 import pytest
 from keras import layers
 
-from nnviz3d.capture.preprocess import apply, decide, family_mode
+from nnviz3d.capture.graph import expected_inputs, open_model
+from nnviz3d.capture.preprocess import Preparation, apply, decide, family_mode
+from nnviz3d.capture.sample_set import Samples
 from nnviz3d.errors import SampleError
 
 
 def plain():
-    return keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(2, 3)])
+    return keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(2, 3, name="conv")])
 
 
 def scaling():
     inner = keras.Sequential([keras.Input((8, 8, 3)), layers.Rescaling(1 / 127.5, -1, name="scale")], name="inner")
     return keras.Sequential([keras.Input((8, 8, 3)), inner, layers.Conv2D(2, 3)])
+
+
+def program_of(model):
+    return open_model(model, expected_inputs(model))
 
 
 @pytest.mark.parametrize(
@@ -25,15 +31,108 @@ def scaling():
         (None, ("VGG16", "caffe"), True, plain, "caffe", "that VGG16 was trained on"),
         (None, None, True, scaling, "none", "in Rescaling 'scale'"),
         (None, None, True, plain, "unit", "does not say"),
+        (None, None, True, plain, "unit", "Nothing scales the picture before Conv2D 'conv'"),
         (None, None, False, scaling, "none", "taken as they are"),
         (None, ("VGG16", "caffe"), False, plain, "none", "taken as they are"),
     ],
 )
 def test_the_rule(asked, family, picture, make, mode, why):
-    decision = decide(asked=asked, family=family, picture=picture, model=make())
+    decision = decide(asked=asked, family=family, picture=picture, program=program_of(make()))
     assert decision.mode == mode
     assert why in decision.reason
     assert decision.sentence.startswith(f"Preprocessing {mode}: ")
+
+
+def behind(front, **photo):
+    """A model whose picture goes through `front` before a convolution takes it."""
+    given = keras.Input((8, 8, 3), name="photo", **photo)
+    return keras.Model(given, layers.Conv2D(2, 3, name="conv")(front(given)))
+
+
+IMAGENET = ([123.7, 116.3, 103.5], [3409.9, 3262.7, 3291.9])
+"""Mean and variance of pixels 0..255."""
+MOVING = [
+    layers.RandomFlip,
+    lambda: layers.Resizing(9, 9),
+    lambda: layers.ZeroPadding2D(2),
+    lambda: layers.Permute((2, 1, 3)),
+]
+
+
+def moved(photo):
+    for make in MOVING:
+        photo = make()(photo)
+    return layers.Rescaling(1 / 255, name="scale")(layers.Concatenate()([photo]))
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.conv = layers.Conv2D(2, 3)
+
+    def call(self, x):
+        return self.conv((x - 127.5) / 127.5)
+
+
+def subclassed():
+    model = Subclassed()
+    model(np.zeros((1, 8, 8, 3), np.float32))
+    return model
+
+
+def behind_the_head():
+    photo = keras.Input((8, 8, 3))
+    x = layers.Dense(1)(layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3)(photo)))
+    return keras.Model(photo, layers.Rescaling(100.0)(x))
+
+
+@pytest.mark.parametrize(
+    ("make", "mode", "why"),
+    [
+        (lambda: behind(keras.applications.mobilenet_v2.preprocess_input), "none", "'true_divide' and Subtract"),
+        (lambda: behind(keras.applications.vgg16.preprocess_input), "none", "itself, in "),
+        (lambda: behind(keras.applications.densenet.preprocess_input), "none", "itself, in "),
+        (lambda: behind(lambda x: x / 255.0), "none", "in TrueDivide 'true_divide'"),
+        (lambda: behind(lambda x: x * (1 / 255)), "none", "in Multiply 'multiply'"),
+        (lambda: behind(lambda x: (x - 127.5) / 127.5), "none", "in Subtract 'subtract' and TrueDivide 'true_divide'"),
+        (lambda: behind(lambda x: x - 117.0), "none", "in Subtract 'subtract'"),
+        (lambda: behind(lambda x: keras.ops.cast(x, "float32") / 255, dtype="uint8"), "none", "whole numbers (uint8)"),
+        (lambda: behind(layers.Normalization(mean=IMAGENET[0], variance=IMAGENET[1], name="n")), "none", "'n'"),
+        (lambda: behind(moved), "none", "in Rescaling 'scale'"),
+        (subclassed, "none", "in Subtract 'subtract' and TrueDivide 'true_divide'"),
+        (lambda: behind(layers.Rescaling(2.0, -1.0, name="twice")), "unit", "0..1, in Rescaling 'twice'"),
+        (lambda: behind(lambda x: (x - 0.45) / 0.226), "unit", "goes on from pixels of 0..1, in Subtract"),
+        (lambda: behind(layers.Rescaling(1.0)), "unit", "Nothing scales the picture before Conv2D 'conv'"),
+        (lambda: behind(layers.BatchNormalization(name="bn")), "unit", "before BatchNormalization 'bn'"),
+        (behind_the_head, "unit", "Nothing scales the picture before Conv2D"),
+    ],
+)
+def test_preprocessing_follows_the_constants_that_the_picture_meets_first(make, mode, why):
+    decision = decide(asked=None, family=None, picture=True, program=program_of(make()))
+    assert (decision.mode, why in decision.reason) == (mode, True), decision.reason
+
+
+def two_pictures():
+    left, right = keras.Input((8, 8, 3), name="left"), keras.Input((8, 8, 3), name="right")
+    parts = [layers.Conv2D(2, 3)(layers.Rescaling(1 / 255, name="scale")(left)), layers.Conv2D(2, 3)(right)]
+    return keras.Model([left, right], layers.Dense(1)(layers.Flatten()(layers.Add()(parts))))
+
+
+def test_each_picture_of_several_is_prepared_as_its_own_path_wants():
+    program = program_of(two_pictures())
+    preparation = Preparation(program, ("left", "right"), (True, True), None, None)
+    pixels = np.full((1, 8, 8, 3), 255, np.uint8)
+    left, right = preparation(Samples((pixels, pixels), ("a",), (True, True)))
+    assert (left.max(), right.max()) == (255, 1)
+    assert preparation.mode == "left none, right unit"
+    assert "left: The model scales its input itself, in Rescaling 'scale'." in preparation.reason
+
+
+def test_pictures_of_a_data_set_are_prepared_beside_arrays_that_are_captured():
+    preparation = Preparation(program_of(plain()), ("photo",), (False,), None, None)
+    assert preparation.mode == "none"
+    (pixels,) = preparation(Samples((np.full((1, 8, 8, 3), 255, np.uint8),), ("a",), (True,)))
+    assert pixels.max() == 1
 
 
 @pytest.mark.parametrize(
