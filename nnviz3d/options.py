@@ -52,11 +52,22 @@ class Model:
     """A text file with one class name a line."""
     trust: _Switch = False
     """Run code that the model file carries, such as Lambda layers. Only for files from people you trust."""
+    limit: Annotated[float | None, OPTIONAL] = None
+    """Gigabytes of memory that one file may take when it is read; by default 2."""
 
     def options(self, insights: Insights | None = None) -> ModelOptions:
-        """Return what they say."""
-        from nnviz3d.apps.source import ModelOptions
+        """Return what they say of the model, and set the limit for this process and those that it starts.
 
+        Raises
+        ------
+        UserError
+            If the limit is no positive number.
+        """
+        from nnviz3d.apps.source import ModelOptions
+        from nnviz3d.data.limits import set_limit
+
+        if self.limit is not None:
+            set_limit(self.limit)
         plain = ModelOptions(self.input, self.preprocess, self.weights, self.classes, self.trust)
         return plain if insights is None else plain.wanting(insights)
 

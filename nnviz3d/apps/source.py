@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nnviz3d.data.bundled import gallery
 from nnviz3d.data.capture import is_capture
+from nnviz3d.data.paths import exists, is_file, is_folder, user_path
 from nnviz3d.data.request import CaptureRequest, Insights, Preprocessing
 from nnviz3d.errors import UserError
 from nnviz3d.scene.spec import SceneSpec, Source, default_scene, read_scene
@@ -89,10 +90,10 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
     """
     target = DEFAULT if target is None else target
     path = Path(target)
-    if target.endswith(_CAPTURE_ENDINGS) or (path.exists() and is_capture(path)):
+    if target.endswith(_CAPTURE_ENDINGS) or (exists(path) and is_capture(path)):
         _refuse_model_options(target, options)
         return Resolved(default_scene() if scene is None else scene_named(scene), capture=path)
-    if target.startswith("keras:") or target.endswith(_MODEL_ENDINGS) or (path / "saved_model.pb").is_file():
+    if target.startswith("keras:") or target.endswith(_MODEL_ENDINGS) or is_file(path / "saved_model.pb"):
         return Resolved(default_scene() if scene is None else scene_named(scene), model=target, options=options)
     spec = scene_named(target)
     if scene is not None:
@@ -137,8 +138,8 @@ def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOp
 def _found(folder: Path, name: str, source: Source) -> Path:
     """Find a file that a scene names: beside the scene, or in the working folder, for what is too large to come with it."""
     for place in (folder, Path()):
-        path = place / Path(name).expanduser()
-        if path.exists():
+        path = place / user_path(name)
+        if exists(path):
             return path
     hint = f"; {source.hint}" if source.hint else ""
     raise UserError(f"There is no {name} beside the scene, nor in the working folder{hint}.")
@@ -147,7 +148,7 @@ def _found(folder: Path, name: str, source: Source) -> Path:
 def _beside(folder: Path, names: str | tuple[str, ...]) -> tuple[str, ...]:
     """Read inputs that a scene names: a file's path goes from the scene's folder."""
     return tuple(
-        name if name == "random" or name.startswith(("digits:", "sklearn:")) else str(folder / Path(name).expanduser())
+        name if name == "random" or name.startswith(("digits:", "sklearn:")) else str(folder / user_path(name))
         for name in ((names,) if isinstance(names, str) else names)
     )
 
@@ -174,7 +175,7 @@ def scene_named(name: str) -> SceneSpec:
     scenes = bundled_scenes()
     if name in scenes:
         return read_scene(scenes[name])
-    if Path(name).exists():
+    if exists(Path(name)):
         raise UserError(
             f"{name} is no scene (.toml), model (.keras, .h5, a SavedModel folder, keras:NAME) or capture (.zarr)."
         )
@@ -209,9 +210,9 @@ def check_output(path: Path, endings: Sequence[str]) -> None:
     if path.suffix.lower() not in endings:
         raise UserError(f"-o {path}: the name has to end in {' or '.join(endings)}.")
     folder = path.absolute().parent
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UserError(f"Cannot write {path}: the folder {path.parent} does not exist.")
-    if path.is_dir():
+    if is_folder(path):
         raise UserError(f"Cannot write {path}: it is a folder.")
-    if not os.access(path if path.exists() else folder, os.W_OK) or not os.access(folder, os.W_OK):
+    if not os.access(path if exists(path) else folder, os.W_OK) or not os.access(folder, os.W_OK):
         raise UserError(f"Cannot write {path}: permission denied.")

@@ -25,6 +25,7 @@ from nnviz3d.apps.interruption import Interruption
 from nnviz3d.apps.pictures import require_graphics
 from nnviz3d.apps.source import check_output
 from nnviz3d.data.capture import Capture, is_capture
+from nnviz3d.data.paths import exists, is_folder
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.errors import UserError
 from nnviz3d.scene.camera import CameraPose
@@ -157,13 +158,13 @@ def record(
 def _check_place(out: Path) -> None:
     """Refuse a folder that cannot be made, or written into."""
     parent = out.absolute().parent
-    if out.exists() and not out.is_dir():
+    if exists(out) and not is_folder(out):
         raise UserError(f"Cannot write {out}: it is a file; a film ends in {', '.join(ENDINGS)}.")
     if is_capture(out):
         raise UserError(f"Cannot write {out}: it is a capture; give another folder, or a name in {', '.join(ENDINGS)}.")
-    if not parent.is_dir():
+    if not is_folder(parent):
         raise UserError(f"Cannot write {out}: the folder {out.parent} does not exist.")
-    if not os.access(out if out.exists() else parent, os.W_OK):
+    if not os.access(out if exists(out) else parent, os.W_OK):
         raise UserError(f"Cannot write {out}: permission denied.")
 
 
@@ -180,7 +181,7 @@ def _sink(out: Path, size: tuple[int, int], fps: int, film: Callable[[], dict[st
 
 
 def _is_folder(out: Path) -> bool:
-    return out.is_dir() or not out.suffix
+    return is_folder(out) or not out.suffix
 
 
 def film_of(

@@ -6,6 +6,8 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from nnviz3d.data.limits import read_text
+from nnviz3d.data.paths import quoted, user_path
 from nnviz3d.errors import SampleError
 
 
@@ -15,14 +17,14 @@ def read_classes(path: Path) -> tuple[str, ...]:
     Raises
     ------
     SampleError
-        If the file is missing, empty or no text.
+        If the file is missing, empty, no text or too large.
     """
     try:
-        lines = path.expanduser().read_text(encoding="utf-8").splitlines()
+        lines = read_text(user_path(path), SampleError).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or error
         raise SampleError(
-            f"The class names in {path} cannot be read ({why}); expected a text file, one a line."
+            f"The class names in {quoted(path)} cannot be read ({why}); expected a text file, one a line."
         ) from None
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nnviz3d.capture.classes import read_classes
+from nnviz3d.data.paths import Kind, is_file, kind_of, quoted, refuse_special, user_path
 from nnviz3d.data.request import CaptureRequest
 from nnviz3d.data.sources import locate
 from nnviz3d.data.writer import check_destination
@@ -39,13 +40,15 @@ def check_model_source(source: str) -> Path | None:
         return None
     if not source:  # as a path it would be the working folder
         raise ModelError("The model's name is empty; expected a .keras or .h5 file, a SavedModel folder or keras:NAME.")
-    path = Path(source).expanduser()
-    if not path.exists():
+    path = user_path(source)
+    kind = kind_of(path, ModelError)
+    if kind is None:
         raise ModelError(
-            f"There is no model at {source}; expected a .keras or .h5 file, a SavedModel folder or keras:NAME."
+            f"There is no model at {quoted(source)}; expected a .keras or .h5 file, a SavedModel folder or keras:NAME."
         )
-    if path.is_dir():
-        if not (path / "saved_model.pb").is_file():
+    refuse_special(path, ModelError)
+    if kind is Kind.FOLDER:
+        if not is_file(path / "saved_model.pb", ModelError):
             raise ModelError(f"The folder {path.name} is no SavedModel: it holds no saved_model.pb.")
     elif path.suffix.lower() not in {".keras", ".h5", ".hdf5"}:
         raise ModelError(

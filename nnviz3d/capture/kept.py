@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import keras
 
@@ -16,6 +15,7 @@ from nnviz3d.capture.run import Options, capture_model
 from nnviz3d.capture.sample_set import Samples
 from nnviz3d.capture.samples import read_samples
 from nnviz3d.capture.trace import TracedModel
+from nnviz3d.data.paths import exists, is_folder, user_path
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.data.sources import expand
 from nnviz3d.errors import ModelError, SampleError, UserError
@@ -166,7 +166,7 @@ def _state(source: str | None) -> tuple[tuple[str, int, int], ...]:
     """Tell apart what stands in a file, or in the files of a folder, at different times, without reading it."""
     if source is None or source.startswith("keras:"):
         return ()
-    path = Path(source).expanduser()
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    found = ((str(file.absolute()), file.stat()) for file in files if file.exists())
+    path = user_path(source)
+    files = sorted(path.rglob("*")) if is_folder(path, ModelError) else [path]
+    found = ((str(file.absolute()), file.stat()) for file in files if exists(file, ModelError))
     return tuple((name, status.st_mtime_ns, status.st_size) for name, status in found)

@@ -22,6 +22,7 @@ import tensorflow as tf
 from nnviz3d.capture import archive
 from nnviz3d.capture.early import check_model_source
 from nnviz3d.capture.preprocess import family_mode
+from nnviz3d.data.paths import is_file, user_path
 from nnviz3d.data.request import Preprocessing
 from nnviz3d.data.words import reason
 from nnviz3d.errors import ModelError
@@ -99,9 +100,9 @@ def _application(name: str, weights: str) -> LoadedModel:
         argument = None
         notes.append("The weights are random, not trained (--weights none).")
     elif weights != "imagenet":
-        if not Path(weights).expanduser().is_file():
+        if not is_file(user_path(weights), ModelError):
             raise ModelError(f"There is no weights file {weights}; --weights takes imagenet, none or a file.")
-        argument = str(Path(weights).expanduser())
+        argument = str(user_path(weights))
     try:
         model = build(weights=argument)
     except Exception as error:

@@ -13,6 +13,7 @@ from nnviz3d.capture.arrays import file_samples
 from nnviz3d.capture.graph import InputSpec
 from nnviz3d.capture.sample_set import Samples, join
 from nnviz3d.data.bundled import digits
+from nnviz3d.data.paths import is_folder
 from nnviz3d.data.pictures import PictureShape, pictures_in, read_image
 from nnviz3d.data.sources import digit_numbers, is_picture, locate
 from nnviz3d.errors import SampleError
@@ -110,7 +111,7 @@ def _read(
     located = locate(source)
     if located is None:
         return _digits(digit_numbers(source), specs, taken)
-    if located.path.is_dir():
+    if is_folder(located.path, SampleError):
         return _picture_samples([(p.name, read_image(p)) for p in pictures_in(located.path)], specs, taken)
     if is_picture(located.path):
         return _picture_samples([(located.path.name, read_image(located.path))], specs, taken)

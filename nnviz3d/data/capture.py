@@ -18,6 +18,7 @@ from nnviz3d.data import store
 from nnviz3d.data.explanations import SampleInsights, read_embedding, read_features
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.insights import Embedding, FeatureVisualization
+from nnviz3d.data.paths import Kind, kind_of, quoted, refuse_special
 from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
 from nnviz3d.data.stored import StoredArrays
 from nnviz3d.data.training import Kept, Training
@@ -252,10 +253,12 @@ def open_capture(path: Path | str) -> Capture:
 
 
 def _open_root(path: Path) -> zarr.Group:
-    if not path.exists():
-        raise CaptureError(f"There is no capture at {path}.")
+    kind = kind_of(path, CaptureError)
+    if kind is None:
+        raise CaptureError(f"There is no capture at {quoted(path)}.")
+    refuse_special(path, CaptureError)
     try:
-        where = ZipStore(path, mode="r") if path.is_file() else LocalStore(path, read_only=True)
+        where = ZipStore(path, mode="r") if kind is Kind.FILE else LocalStore(path, read_only=True)
         return zarr.open_group(where, mode="r", zarr_format=3)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise CaptureError(f"{path} is not a capture, or a damaged one; nnviz3d capture writes whole ones.") from error

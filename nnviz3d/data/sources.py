@@ -16,6 +16,7 @@ from PIL import Image
 from nnviz3d.data.arrays import ArrayFile, Header, batch_shape
 from nnviz3d.data.bundled import digits
 from nnviz3d.data.graph import Shape
+from nnviz3d.data.paths import Kind, exists, is_folder, kind_of, quoted, refuse_special, user_path
 from nnviz3d.data.pictures import SUFFIXES, eight_bits, pictures_in, read_image, shown_from
 from nnviz3d.errors import SampleError
 
@@ -88,14 +89,16 @@ def locate(source: str) -> Located | None:
         return Located(_photograph(source.removeprefix("sklearn:")))
     if not source:
         raise SampleError(f"An input's name is empty; {_EXPECTED}.")
-    path, rows = Path(source).expanduser(), None
+    path, rows = user_path(source), None
     match = _ROWS.fullmatch(source)
-    if match is not None and not path.exists():
+    if match is not None and not exists(path, SampleError):
         first = int(match["first"])
-        path, rows = Path(match["path"]).expanduser(), (first, int(match["end"]) if match["more"] else first + 1)
-    if not path.exists():
-        raise SampleError(f"There is no input {path if rows else source}; {_EXPECTED}.")
-    if not path.is_dir() and path.suffix.lower() not in {*SUFFIXES, ".npy", ".npz"}:
+        path, rows = user_path(match["path"]), (first, int(match["end"]) if match["more"] else first + 1)
+    kind = kind_of(path, SampleError)
+    if kind is None:
+        raise SampleError(f"There is no input {quoted(path if rows else source)}; {_EXPECTED}.")
+    refuse_special(path, SampleError)
+    if kind is not Kind.FOLDER and path.suffix.lower() not in {*SUFFIXES, ".npy", ".npz"}:
         raise SampleError(
             f"{path.name} is no input that nnviz3d knows; expected {', '.join(sorted(SUFFIXES))}, .npy or .npz."
         )
@@ -131,7 +134,7 @@ def expand(
         elif located is None:
             labels = digits()[1]
             found.extend(SampleSource(f"digits:{i}", f"digits:{i}", int(labels[i])) for i in digit_numbers(source))
-        elif located.path.is_dir():
+        elif is_folder(located.path, SampleError):
             found.extend(SampleSource(str(path), path.name) for path in pictures_in(located.path))
         elif is_picture(located.path):
             found.append(SampleSource(source, located.path.name))
@@ -176,7 +179,7 @@ def thumbnail_of(source: str, side: int = 64) -> NDArray[np.uint8] | None:
         return None
     if located is None:
         image = Image.fromarray(digits()[0][digit_numbers(source)[0]])
-    elif located.path.is_dir():
+    elif is_folder(located.path, SampleError):
         return None
     elif is_picture(located.path):
         image = eight_bits(read_image(located.path, least=side))

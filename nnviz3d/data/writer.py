@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nnviz3d.data import store
 from nnviz3d.data.capture import is_capture
 from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.paths import exists, is_folder
 from nnviz3d.data.records import RANKINGS, Connections, Provenance, Ranking, filled
 from nnviz3d.data.sinks import FolderSink, Sink, ZipSink
 from nnviz3d.errors import CaptureError, UserError
@@ -214,11 +215,12 @@ def check_destination(path: Path) -> None:
     """
     if not path.name.endswith((".zarr", ".zarr.zip")):
         raise UserError(f"A capture's name ends in .zarr or .zarr.zip; got {path.name!r}.")
-    if not path.absolute().parent.is_dir():
+    if not is_folder(path.absolute().parent):
         raise UserError(f"Cannot write {path}: the folder {path.parent} does not exist.")
+    there = exists(path)
     if path.is_symlink():
         raise UserError(f"{path} is a symbolic link; give the name of the capture itself, or another one.")
-    if path.exists() and not is_capture(path):
+    if there and not is_capture(path):
         raise UserError(f"{path} exists and is not a capture; choose another name or remove it.")
 
 

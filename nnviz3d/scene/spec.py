@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from nnviz3d.data.limits import read_text
 from nnviz3d.data.request import Insights, Preprocessing
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.view_specs import (
@@ -191,7 +192,7 @@ def read_scene(path: Path) -> SceneSpec:
         If it is no TOML, or does not say a scene; the message carries the path within the file.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(read_text(path, SceneError))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SceneError(f"{path.name} is not valid TOML: {error}.") from None
     except OSError as error:

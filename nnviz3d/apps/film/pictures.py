@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.apps.film.sink import PartialFile
 from nnviz3d.apps.pictures import write_png
+from nnviz3d.data.paths import exists, is_folder
 from nnviz3d.errors import UserError
 
 MANIFEST = "film.json"
@@ -79,7 +80,7 @@ def check_folder(out: Path) -> None:
     UserError
         If there are any.
     """
-    if out.is_dir() and not (out / MANIFEST).exists() and next(out.glob("frame_*.png"), None) is not None:
+    if is_folder(out) and not exists(out / MANIFEST) and next(out.glob("frame_*.png"), None) is not None:
         raise UserError(f"{out} holds frames of an unknown film, without its {MANIFEST}; give another folder.")
 
 
