@@ -1,0 +1,114 @@
+"""Runs one command after another in one process: ``python -m tests.fuzz.host``.
+
+Imports and the capture process are kept between the commands, or three hundred of them would take half an hour. All
+else is the real command line. Reads a line of JSON for each command, ``{"arguments", "folder"}``, and answers with one,
+``{"code", "out", "err", "peak", "grown"}``: exit code, output, the highest resident memory of this process in bytes, and
+by how many bytes the capture process grew at most.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from nnviz3d.apps import progress
+from nnviz3d.apps.worker import ProcessConnection, Worker
+from nnviz3d.cli import main as run_command
+
+
+class _KeptConnection(ProcessConnection):
+    """The capture process, whose memory can be looked at."""
+
+    @property
+    def id(self) -> int:
+        return self._process.pid
+
+
+class _KeptWorker:
+    """Captures in one process, made anew when it has died."""
+
+    def __init__(self) -> None:
+        self.worker = Worker(self._connect)
+        self._connection: _KeptConnection | None = None
+
+    def _connect(self) -> _KeptConnection:
+        self._connection = _KeptConnection()
+        return self._connection
+
+    @property
+    def id(self) -> int | None:
+        return None if self._connection is None or not self._connection.alive else self._connection.id
+
+
+def _memory(process: int | str, field: str) -> int:
+    """Read one of the memory figures of a process in bytes."""
+    text = Path(f"/proc/{process}/status").read_text()
+    found = re.search(rf"^{field}:\s+(\d+) kB$", text, re.MULTILINE)
+    assert found is not None, text
+    return int(found[1]) * 1024
+
+
+def _forget_peak(process: int | str) -> None:
+    Path(f"/proc/{process}/clear_refs").write_text("5")
+
+
+def _answer(arguments: list[str], kept: _KeptWorker) -> dict[str, Any]:
+    worker = kept.id
+    before = 0
+    if worker is not None:
+        _forget_peak(worker)
+        before = _memory(worker, "VmRSS")
+    _forget_peak("self")
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        # Files in the place of the streams themselves, because VTK and TensorFlow write to those.
+        os.dup2(out.fileno(), 1)
+        os.dup2(err.fileno(), 2)
+        code: object = 0
+        try:
+            run_command(arguments)
+        except SystemExit as end:
+            code = end.code
+        except BaseException:  # noqa: BLE001 - a traceback is what the fuzzer looks for
+            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            code = 1
+        sys.stdout.flush()
+        sys.stderr.flush()
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode("utf-8", errors="backslashreplace"))
+    grown = 0 if worker is None or worker != kept.id else _memory(worker, "VmHWM") - before
+    return {
+        "code": 0 if code is None else code,
+        "out": texts[0],
+        "err": texts[1],
+        "peak": _memory("self", "VmHWM"),
+        "grown": grown,
+    }
+
+
+def main() -> None:
+    """Answer until there are no more commands."""
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    kept = _KeptWorker()
+    progress.run_capture = kept.worker.run  # type: ignore[assignment]
+    try:
+        for line in requests:
+            asked = json.loads(line)
+            os.chdir(asked["folder"])
+            answer = _answer(asked["arguments"], kept)
+            os.chdir("/")
+            print(json.dumps(answer), file=answers, flush=True)
+    finally:
+        kept.worker.close()
+
+
+if __name__ == "__main__":
+    main()
