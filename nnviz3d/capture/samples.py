@@ -13,8 +13,9 @@ from nnviz3d.capture.arrays import file_samples
 from nnviz3d.capture.graph import InputSpec
 from nnviz3d.capture.sample_set import Samples, join
 from nnviz3d.data.bundled import digits
-from nnviz3d.data.paths import is_folder
-from nnviz3d.data.pictures import PictureShape, pictures_in, read_image
+from nnviz3d.data.folders import PictureFolder, find_in_folder, read_folder
+from nnviz3d.data.paths import is_folder, user_path
+from nnviz3d.data.pictures import PictureShape, read_image
 from nnviz3d.data.sources import digit_numbers, is_picture, locate
 from nnviz3d.errors import SampleError
 
@@ -112,10 +113,22 @@ def _read(
     if located is None:
         return _digits(digit_numbers(source), specs, taken)
     if is_folder(located.path, SampleError):
-        return _picture_samples([(p.name, read_image(p)) for p in pictures_in(located.path)], specs, taken)
+        return _folder(read_folder(located.path), specs, taken)
     if is_picture(located.path):
+        member = find_in_folder(source)
+        if member is not None:
+            return _folder(replace(member[0], pictures=(member[1],)), specs, taken)
         return _picture_samples([(located.path.name, read_image(located.path))], specs, taken)
     return file_samples(located, specs)
+
+
+def _folder(folder: PictureFolder, specs: Sequence[InputSpec], taken: Shapes) -> Samples:
+    named = [(one.name, read_image(user_path(one.source))) for one in folder.pictures]
+    samples = _picture_samples(named, specs, taken)
+    if folder.classes is None:
+        return samples
+    labels = [one.label for one in folder.pictures if one.label is not None]
+    return replace(samples, labels=np.array(labels, np.int64), classes=folder.classes)
 
 
 def _digits(numbers: range, specs: Sequence[InputSpec], taken: Shapes) -> Samples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import tokenize
 import zipfile
@@ -17,6 +18,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from nnviz3d.data.graph import Shape
+from nnviz3d.data.limits import check_size
+from nnviz3d.data.paths import refuse_special
 from nnviz3d.data.words import reason
 from nnviz3d.errors import SampleError
 
@@ -24,7 +27,11 @@ _COMMON = ("x", "images", "inputs", "x_test", "data")
 _LABELS = ("labels", "y", "y_test", "label")
 _PIECE = 2**20
 """Bytes."""
-_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+_HEADERS = {(1, 0): (npy.read_array_header_1_0, 2), (2, 0): (npy.read_array_header_2_0, 4)}
+"""By version, the reader of a header, and how many bytes say how long it is."""
+_LONGEST_HEADER = 10_000
+"""Bytes, as NumPy has it."""
+_LONGEST_AXIS = 2**62
 
 
 @dataclass(frozen=True)
@@ -52,11 +59,12 @@ class ArrayFile:
     Raises
     ------
     SampleError
-        If it is damaged, or holds Python objects.
+        If it is damaged, or holds Python objects, or is a device or a pipe.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        refuse_special(path, SampleError)
         with self._errors():
             with path.open("rb") as file:
                 self._packed = file.read(2) == b"PK"
@@ -73,26 +81,32 @@ class ArrayFile:
         Raises
         ------
         SampleError
-            If the file is damaged or cut short.
+            If the file is damaged or cut short, or what is read takes more memory than the limit.
         """
         header = self.headers[name]
         with self._errors(), self._open(name) as (file, size):
             _read_header(file)
             start = file.tell()
             if rows is None or header.columns_first:
-                _check_end(start + math.prod(header.shape) * header.dtype.itemsize, size)
+                whole_size = math.prod(header.shape) * header.dtype.itemsize
+                _check_end(start + whole_size, size)
+                self._check_size(name, whole_size)
                 shape = header.shape[::-1] if header.columns_first else header.shape
                 values = _numbers(file, shape, header.dtype)
                 whole = values.T if header.columns_first else values
                 return whole if rows is None else whole[rows.start : rows.stop]
             row = math.prod(header.shape[1:]) * header.dtype.itemsize
             _check_end(start + rows.stop * row, size)
+            self._check_size(name, len(rows) * row)
             file.seek(start + rows.start * row)
             return _numbers(file, (len(rows), *header.shape[1:]), header.dtype)
 
     def labels(self) -> str | None:
         """Return the name of the array that holds the true classes, if there is one."""
         return next((name for name in _LABELS if name in self.headers), None)
+
+    def _check_size(self, name: str, size: int) -> None:
+        check_size(f"{name} of {self.path.name}" if name else self.path.name, size, SampleError)
 
     def _header(self, name: str) -> Header:
         with self._open(name) as (file, _):
@@ -155,12 +169,19 @@ def _read_header(file: IO[bytes]) -> Header:
     version = npy.read_magic(file)
     if version not in _HEADERS:
         raise ValueError(f"its format is {version[0]}.{version[1]}, which holds no plain numbers")
+    read, field = _HEADERS[version]
+    length = file.read(field)
+    claimed = int.from_bytes(length, "little")
+    if claimed > _LONGEST_HEADER:  # NumPy would read it all before it says so
+        raise ValueError(f"its header claims {claimed:,} bytes")
     try:
-        shape, columns_first, dtype = _HEADERS[version](file)
+        shape, columns_first, dtype = read(io.BytesIO(length + file.read(claimed)))
     except tokenize.TokenError:
         raise ValueError("its header has no end") from None
     if min(shape, default=0) < 0:
         raise ValueError(f"its shape is {shape}")
+    if max(shape, default=0) > _LONGEST_AXIS:
+        raise ValueError(f"its shape is {shape}, of which an axis is longer than any memory")
     return Header(shape, dtype, columns_first)
 
 

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from nnviz3d.data.limits import check_size
+from nnviz3d.data.paths import refuse_special
 from nnviz3d.data.words import reason
 from nnviz3d.errors import SampleError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"})
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """What these hold, in Pillow's words. It goes by content alone, and for some formats (EPS) it would start a program."""
+_DAMAGES = (OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error)
+"""The errors of Pillow's readers where a file is damaged."""
+_PIXEL = 12
+"""Bytes of memory: three colours as float32, which is what a model takes."""
+_OPENING = Lock()
+"""Held while Pillow's own bound is off."""
 LONGEST = 512
 """Pixels: how long the longer side may be where the model takes any size."""
 
@@ -61,33 +71,34 @@ def read_image(path: Path, *, least: int | None = None) -> Image.Image:
     Raises
     ------
     SampleError
-        If it is no picture, or a damaged one.
+        If it is no picture, a damaged one, or one that takes more memory than the limit.
     """
+    refuse_special(path, SampleError)
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        check_size(path.name, path.stat().st_size, SampleError)
+        with _header_of(path) as image:
+            check_size(
+                f"{path.name}, {image.width:,} by {image.height:,} pixels,", _PIXEL * math.prod(image.size), SampleError
+            )
             if least is not None:
                 image.draft(None, (least, least))
             image.load()
             return ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except _DAMAGES as error:
         raise SampleError(
-            f"{path.name} cannot be read as a picture ({reason(error, 160)}); expected a whole png, jpg, webp, bmp or "
-            "gif file."
+            f"{path.name} cannot be read as a picture ({reason(error, 160)}); expected a whole png, jpg, webp, bmp, gif "
+            "or tif file."
         ) from None
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """List a folder's pictures by name.
-
-    Raises
-    ------
-    SampleError
-        If there are none.
-    """
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not found:
-        raise SampleError(f"The folder {folder.name} holds no pictures; expected {', '.join(sorted(SUFFIXES))} files.")
-    return found
+def _header_of(path: Path) -> Image.Image:
+    """Open a picture without Pillow's own bound on pixels, which is global and fixed."""
+    with _OPENING:
+        bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(path, formats=_FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = bound
 
 
 def eight_bits(image: Image.Image) -> Image.Image:

@@ -15,13 +15,18 @@ from PIL import Image
 
 from nnviz3d.data.arrays import ArrayFile, Header, batch_shape
 from nnviz3d.data.bundled import digits
+from nnviz3d.data.folders import find_in_folder, read_folder
 from nnviz3d.data.graph import Shape
+from nnviz3d.data.limits import check_size
 from nnviz3d.data.paths import Kind, exists, is_folder, kind_of, quoted, refuse_special, user_path
-from nnviz3d.data.pictures import SUFFIXES, eight_bits, pictures_in, read_image, shown_from
+from nnviz3d.data.pictures import SUFFIXES, eight_bits, read_image, shown_from
 from nnviz3d.errors import SampleError
 
 _DIGITS = re.compile(r"digits:(\d+)(?:-(\d+))?")
 _ROWS = re.compile(r"(?P<path>.+\.np[yz])\[(?P<first>\d+)(?P<more>:(?P<end>\d+))?\]", re.IGNORECASE)
+_DIGITS_READ = 15
+_LISTED = 500
+"""Bytes of memory that a sample takes in a list of them."""
 _EXPECTED = "expected a picture, a folder of pictures, a .npy or .npz file, digits:N, sklearn:NAME or random"
 
 
@@ -92,8 +97,8 @@ def locate(source: str) -> Located | None:
     path, rows = user_path(source), None
     match = _ROWS.fullmatch(source)
     if match is not None and not exists(path, SampleError):
-        first = int(match["first"])
-        path, rows = user_path(match["path"]), (first, int(match["end"]) if match["more"] else first + 1)
+        first = capped(match["first"])
+        path, rows = user_path(match["path"]), (first, capped(match["end"]) if match["more"] else first + 1)
     kind = kind_of(path, SampleError)
     if kind is None:
         raise SampleError(f"There is no input {quoted(path if rows else source)}; {_EXPECTED}.")
@@ -135,9 +140,11 @@ def expand(
             labels = digits()[1]
             found.extend(SampleSource(f"digits:{i}", f"digits:{i}", int(labels[i])) for i in digit_numbers(source))
         elif is_folder(located.path, SampleError):
-            found.extend(SampleSource(str(path), path.name) for path in pictures_in(located.path))
+            found.extend(SampleSource(one.source, one.name, one.label) for one in read_folder(located.path).pictures)
         elif is_picture(located.path):
-            found.append(SampleSource(source, located.path.name))
+            member = find_in_folder(source)
+            name, label = (located.path.name, None) if member is None else (member[1].name, member[1].label)
+            found.append(SampleSource(source, name, label))
         else:
             found.extend(_rows(source, located, shapes or {}))
     return tuple(found)
@@ -198,6 +205,11 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
+def capped(digits: str) -> int:
+    """Read a whole number; of one with more digits than any count has, the largest that is read."""
+    return int(digits) if len(digits) <= _DIGITS_READ else 10**_DIGITS_READ
+
+
 def digit_numbers(source: str) -> range:
     """Read ``digits:N`` or ``digits:A-B``.
 
@@ -208,12 +220,14 @@ def digit_numbers(source: str) -> range:
     """
     match = _DIGITS.fullmatch(source)
     if match is None:
-        raise SampleError(f"{source!r} is not understood; expected digits:N, such as digits:7, or digits:A-B.")
-    first = int(match[1])
-    last = int(match[2] or first)
+        raise SampleError(f"{quoted(source)!r} is not understood; expected digits:N, such as digits:7, or digits:A-B.")
+    first = capped(match[1])
+    last = capped(match[2]) if match[2] else first
     count = len(digits()[1])
     if not first <= last < count:
-        raise SampleError(f"{source} is out of range; the bundled test digits are digits:0 to digits:{count - 1}.")
+        raise SampleError(
+            f"{quoted(source)} is out of range; the bundled test digits are digits:0 to digits:{count - 1}."
+        )
     return range(first, last + 1)
 
 
@@ -221,6 +235,7 @@ def _rows(source: str, located: Located, shapes: Mapping[str, Shape]) -> list[Sa
     file = ArrayFile(located.path)
     count = _count(file, shapes)
     chosen = located.chosen(count)
+    check_size(f"The list of the {len(chosen):,} samples in {located.path.name}", _LISTED * len(chosen), SampleError)
     name = file.labels()
     labels = file.read(name).reshape(-1) if name is not None else np.empty(0, np.int64)
     truth = labels if labels.shape == (count,) and labels.dtype.kind in "iu" else None

@@ -224,3 +224,19 @@ def test_a_phones_picture_of_several_is_its_first(tmp_path):
     assert pixels.shape == (40, 40, 3)
     assert pixels[..., 0].min() > 240
     assert pixels[..., 2].max() < 15
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("digits:99999999999", r"digits:99999999999 is out of range; the bundled test digits are digits:0 to"),
+        (f"digits:{'9' * 5000}", r"is out of range; the bundled test digits"),
+        (f"x.npy[{10**30}]", r"x\.npy\[1\d*\] is out of range; x\.npy holds samples 0 to 4\."),
+        (f"x.npy[0:{'9' * 5000}]", r"cannot be opened \(File name too long\)"),
+    ],
+)
+def test_numbers_of_any_length_are_out_of_range(folder, source, sentence):
+    source = source if source.startswith("digits") else str(folder / source)
+    with pytest.raises(SampleError, match=sentence) as caught:
+        expand([source])
+    assert len(str(caught.value)) < 700

@@ -60,7 +60,8 @@ def add_files(application: web.Application, app: WebApp) -> None:
         plain = safe_name(name)
         suffixes = (*SUFFIXES, ".npy")
         if not plain.lower().endswith(suffixes):
-            return refused(f"{plain} is no picture (and no .npy file).")
+            kinds = ", ".join(sorted(SUFFIXES))
+            return refused(f"{plain} is no file that is read here; expected a picture ({kinds}) or an array (.npy).")
         folder = live.new_folder()
         try:
             size = await _receive(request, folder / plain)

@@ -1,0 +1,107 @@
+"""Find the pictures of a folder: those that stand in it, or one sub-folder of them for each class."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnviz3d.data.paths import is_file, is_folder, listed, quoted
+from nnviz3d.data.pictures import SUFFIXES
+from nnviz3d.errors import SampleError
+
+_MARK = "/./"
+"""Stands between a folder and what is named relative to it, as rsync has it: the whole still is the file's path."""
+_SHOWN = 5
+"""How many kinds of files, or sub-folders, a sentence lists."""
+
+
+@dataclass(frozen=True)
+class FolderPicture:
+    """A picture of a folder.
+
+    Attributes
+    ----------
+    source
+        How a request names it, so that it keeps its name and label.
+    name
+        ``1.jpg``, or ``cat/1.jpg`` in a folder of class folders.
+    label
+        The number of its class, if its folder tells.
+    """
+
+    source: str
+    name: str
+    label: int | None = None
+
+
+@dataclass(frozen=True)
+class PictureFolder:
+    """A folder's pictures, by name, and the names of their classes, if it has a sub-folder for each."""
+
+    pictures: tuple[FolderPicture, ...]
+    classes: tuple[str, ...] | None = None
+
+
+def read_folder(folder: Path) -> PictureFolder:
+    """List a folder's pictures; hidden files are passed over.
+
+    Where no picture stands in the folder itself, its sub-folders are the classes, in the order of their names, as
+    `keras.utils.image_dataset_from_directory` has it. A single sub-folder tells no classes.
+
+    Raises
+    ------
+    SampleError
+        If there are none; the sentence says what is there instead.
+    """
+    inside = listed(folder, SampleError)
+    found = _pictures(inside)
+    if found:
+        return PictureFolder(tuple(FolderPicture(str(path), path.name) for path in found))
+    classes = [path for path in inside if is_folder(path, SampleError)]
+    single = len(classes) < 2
+    pictures = tuple(
+        FolderPicture(f"{folder}{_MARK}{sub.name}/{path.name}", f"{sub.name}/{path.name}", None if single else label)
+        for label, sub in enumerate(classes)
+        for path in _pictures(listed(sub, SampleError))
+    )
+    if not pictures:
+        raise SampleError(
+            f"The folder {quoted(folder.name or folder)} holds no pictures{_instead(inside, classes)}; expected "
+            f"{', '.join(sorted(SUFFIXES))} files, or a sub-folder of them for each class. Arrays are named one by one, "
+            "as in x.npy."
+        )
+    return PictureFolder(pictures, None if single else tuple(sub.name for sub in classes))
+
+
+def find_in_folder(source: str) -> tuple[PictureFolder, FolderPicture] | None:
+    """Find the folder of class folders, and the picture in it, that a picture's source was made of.
+
+    Returns
+    -------
+    `None` if it is the source of anything else.
+
+    Raises
+    ------
+    SampleError
+        If the folder holds no pictures any more.
+    """
+    root, mark, name = source.rpartition(_MARK)
+    if not mark or name.count("/") != 1 or not is_folder(Path(root), SampleError):
+        return None
+    folder = read_folder(Path(root))
+    return next(((folder, one) for one in folder.pictures if one.source == source), None)
+
+
+def _pictures(paths: list[Path]) -> list[Path]:
+    return [path for path in paths if path.suffix.lower() in SUFFIXES and is_file(path, SampleError)]
+
+
+def _instead(inside: list[Path], folders: list[Path]) -> str:
+    """Say what a folder holds that has no pictures."""
+    endings = Counter(path.suffix.lower()[:12] or "unnamed" for path in inside if path not in folders)
+    said = [f"{count:,} {ending}" for ending, count in endings.most_common(_SHOWN)]
+    if folders:
+        names = ", ".join(quoted(path.name) for path in folders[:_SHOWN])
+        said.append(f"the sub-folder{'s' * (len(folders) > 1)} {names}{', ...' * (len(folders) > _SHOWN)} without any")
+    return f", only {' and '.join(said)}" if said else ""
