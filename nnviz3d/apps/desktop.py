@@ -68,7 +68,7 @@ def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | 
     require_graphics()
     require_display()
     scene = Scene.build(found.spec, found.capture, aspect=size[0] / size[1])
-    window = Window(size, scene.spec.title or scene.stage.graph.name)
+    window = Window(size, scene.title(found.sample))
     renderer = Renderer(window.target)
     try:
         selection = selection or Selection(sample=found.sample)

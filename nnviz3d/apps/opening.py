@@ -87,6 +87,8 @@ def opened(
     if invitation is not None:
         found = replace(found, model=invitation.request.model)
     insights = _needed(found, wanted)
+    if wanted.dataset:
+        found = replace(found, spec=found.spec.untitled())  # its own points are others
     with ExitStack() as stack:
         if found.capture is not None and (problem := lacking(open_capture(found.capture), wanted)):
             if found.model is None:
@@ -145,7 +147,10 @@ def _needed(found: Resolved, wanted: Insights) -> Insights:
             "--dataset is what a scene of points is made of, and this one shows none; add --scene embedding."
         )
     dataset = wanted.dataset or found.options.inputs if found.spec.embeds else ()
-    return wanted.plus(found.spec.needs()).plus(Insights(dataset=dataset))
+    needs = found.spec.needs()
+    if wanted.attributions:  # maps that were asked for stand in for the scene's own
+        needs = needs.model_copy(update={"attributions": ()})
+    return wanted.plus(needs).plus(Insights(dataset=dataset))
 
 
 def _with_more(

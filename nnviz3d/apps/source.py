@@ -12,6 +12,7 @@ from nnviz3d.data.capture import is_capture
 from nnviz3d.data.paths import exists, is_file, is_folder, user_path
 from nnviz3d.data.request import CaptureRequest, Insights, Preprocessing
 from nnviz3d.errors import UserError
+from nnviz3d.scene.headline import among
 from nnviz3d.scene.spec import SceneSpec, Source, default_scene, read_scene
 
 DEFAULT = "digits"
@@ -92,9 +93,9 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
     path = Path(target)
     if target.endswith(_CAPTURE_ENDINGS) or (exists(path) and is_capture(path)):
         _refuse_model_options(target, options)
-        return Resolved(default_scene() if scene is None else scene_named(scene), capture=path)
+        return Resolved(_of_another(scene), capture=path)
     if target.startswith("keras:") or target.endswith(_MODEL_ENDINGS) or is_file(path / "saved_model.pb"):
-        return Resolved(default_scene() if scene is None else scene_named(scene), model=target, options=options)
+        return Resolved(_of_another(scene), model=target, options=options)
     spec = scene_named(target)
     if scene is not None:
         raise UserError(f"--scene goes with a model or a capture; {target!r} is itself a scene.")
@@ -102,6 +103,11 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
         raise UserError(f"The scene {target!r} names no source; give a model or a capture and --scene {target}.")
     folder = path.parent if target.endswith(".toml") else gallery()
     return _from_source(spec, spec.source, folder, options)
+
+
+def _of_another(scene: str | None) -> SceneSpec:
+    """Return the scene by which to look at a model or a capture that the scene does not name."""
+    return default_scene() if scene is None else scene_named(scene).elsewhere()
 
 
 def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOptions) -> Resolved:
@@ -131,7 +137,11 @@ def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOp
     )
     # The scene's sample and choices are among the scene's own inputs; of other ones they would be any.
     if options.inputs:
-        return Resolved(spec, capture, model, merged, beside=beside if capture is not None else ())
+        # Among points that stay, what is given is one more; they are what the title tells of.
+        beside = beside if capture is not None else ()
+        if not beside and not all(among(name, source.inputs) for name in options.inputs):
+            spec = spec.untitled()
+        return Resolved(spec, capture, model, merged, beside=beside)
     return Resolved(spec, capture, model, merged, source.sample, _beside(folder, source.choices))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from nnviz3d.data.capture import is_capture, open_capture
 from nnviz3d.data.explanations import write_embedding
 from nnviz3d.data.insights import Embedding, answered
 from nnviz3d.data.request import EmbeddingOptions, Progress
+from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.data.writer import CaptureWriter
 from nnviz3d.errors import CaptureError, ModelError, SampleError
 
@@ -127,10 +127,18 @@ def _earlier(work: Work, node_id: str, key: str) -> Embedding | None:
 
 def _matching(described: DescribedModel, globs: tuple[str, ...]) -> tuple[str, ...]:
     names = tuple(described.calls)
+    chosen: set[str] = set()
     for glob in globs:
-        if not any(fnmatchcase(name, glob) for name in names):
+        found = matching(glob, described.graph)
+        if not found and by_kind(glob):
+            raise ModelError(
+                f"{lacks(glob, described.graph)}, whose answers would be placed as points; capture the model with --embed "
+                f"LAYER, where LAYER is one of {', '.join(names)}, and show that capture."
+            )
+        if not found:
             raise ModelError(f"No layer is named {glob!r}, to be placed as points; the layers are {', '.join(names)}.")
-    return tuple(name for name in names if any(fnmatchcase(name, glob) for glob in globs))
+        chosen.update(found)
+    return tuple(name for name in names if name in chosen)
 
 
 def _check_room(node_id: str, shape: tuple[int, ...], total: int, nodes: int, options: EmbeddingOptions) -> None:

@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
 import keras
@@ -26,6 +25,7 @@ from nnviz3d.data.explanations import write_features
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.insights import FeatureVisualization
 from nnviz3d.data.request import FeatureOptions, Progress
+from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.data.writer import CaptureWriter
 from nnviz3d.errors import ModelError
 
@@ -101,11 +101,11 @@ def write_feature_visualizations(writer: CaptureWriter, work: Work, report: Repo
 def feature_visualizations(work: Work, report: Report) -> Iterator[FeatureVisualization]:
     """Find what drives the channels of each layer that is asked for, in the graph's order; errors as above."""
     graph = work.model.described.graph
-    wanted = _chosen(work.insights.features, graph)
     shapes = [array.shape[1:] for array in work.arrays]
     if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][-1] not in (1, 3):
         takes = " and ".join(str(shape) for shape in shapes)
         raise ModelError(f"Features are looked for in one picture, (rows, columns, 1 or 3); this model takes {takes}.")
+    wanted = _chosen(work.insights.features, graph)
     palette, options, size = Palette.of(work), work.insights.feature_options, _batch_size(graph)
     for node, channels in wanted:
         _check_room(node, len(channels), shapes[0])
@@ -250,9 +250,14 @@ def _chosen(globs: Sequence[str], graph: ModelGraph) -> list[tuple[str, list[int
     for text in globs:
         match = _WANTED.fullmatch(text)
         glob = match["glob"] if match is not None else text
-        nodes = [n for n in graph if fnmatchcase(n.id, glob) and (n.id not in graph.inputs or n.id == glob)]
+        names = [n.id for n in graph if n.id not in graph.inputs]
+        nodes = [graph.node(name) for name in matching(glob, graph) if name in names or name == glob]
+        if not nodes and by_kind(glob):
+            raise ModelError(
+                f"{lacks(glob, graph)}, whose channels would be driven; capture the model with --features LAYER, where "
+                f"LAYER is one of {', '.join(names[:40])}, and show that capture."
+            )
         if not nodes:
-            names = [n.id for n in graph if n.id not in graph.inputs]
             close = difflib.get_close_matches(glob, names, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ModelError(f"No layer matches {glob!r}; the model has {', '.join(names[:40])}.{hint}")

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.moment import at_step
+from nnviz3d.data.selectors import matching
 from nnviz3d.data.training import Kept
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, CameraPose, between, default_view, direction, fit
+from nnviz3d.scene.headline import headline
 from nnviz3d.scene.primitives import DrawList, Panel, Primitive, TextRow
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
@@ -204,11 +206,16 @@ class Scene:
             found.extend(self._details.at(t, selection))
         elif selection.pick is not None:
             found.extend(self._own.marked(t, selection))
-        return DrawList(tuple(self._titled(found)))
+        return DrawList(tuple(self._titled(found, selection.sample)))
 
-    def _titled(self, found: Iterable[Primitive]) -> Iterable[Primitive]:
-        title = self.spec.title or self.stage.graph.name
-        heading = TextRow(title, "title")
+    def title(self, sample: int) -> str:
+        """Return what stands above the picture: the scene's title, or the model's name if that tells of others."""
+        capture = self.stage.capture
+        name = capture.sample_name(sample) if sample < capture.committed else ""
+        return headline(self.spec, self.stage.graph.name, name)
+
+    def _titled(self, found: Iterable[Primitive], sample: int) -> Iterable[Primitive]:
+        heading = TextRow(self.title(sample), "title")
         titled = False
         for primitive in found:
             if isinstance(primitive, Panel) and primitive.name == "title":
@@ -280,6 +287,8 @@ class Scene:
         if target == "all":
             return np.concatenate([plan.corners(), self._room_for_scores(), *self._beside])
         node = target.removeprefix("layer:")
+        if node != target:
+            node = next(iter(matching(node, self.stage.graph)), node)
         if node == target or node not in plan.placements:
             names = ", ".join(plan.placements)
             raise SceneError(f"{where}: expected 'all' or 'layer:NODE', got {target!r}; nodes are {names}.")

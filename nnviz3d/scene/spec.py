@@ -50,6 +50,12 @@ class Source(Strict):
     sample: Annotated[int, Field(ge=0)] = 0
     hint: str | None = None
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """All input that the scene names: what is shown at first, and what can be chosen."""
+        first, more = ((part,) if isinstance(part, str) else part for part in (self.input, self.choices))
+        return (*first, *more)
+
     @model_validator(mode="after")
     def _something(self) -> Source:
         if self.capture is None and self.model is None:
@@ -71,7 +77,7 @@ class Keyframe(Strict):
     at
         Seconds.
     target
-        ``all``, or ``layer:NODE``.
+        ``all``, or ``layer:`` and a selector, such as ``layer:conv2d_1`` or ``layer:last convolution``.
     azimuth, elevation
         Degrees; (0, 0) looks straight at the maps.
     distance
@@ -162,6 +168,20 @@ class SceneSpec(Strict):
                 'callbacks=[nnviz3d.TrainingRecorder("run.zarr")]).'
             )
         return self if len(views) == len(self.views) else self.model_copy(update={"views": views})
+
+    def elsewhere(self) -> SceneSpec:
+        """Return the scene for another model or capture than its own: without a title that tells of its own.
+
+        Names of its own model's layers give way to the kinds of layers that stand beside them, ``NAME or KIND``. A scene
+        without a source is of no model of its own, and stays as it is.
+        """
+        if self.source is None:
+            return self
+        return self.untitled().model_copy(update={"views": tuple(view.elsewhere() for view in self.views)})
+
+    def untitled(self) -> SceneSpec:
+        """Return the scene without its title, so that the model's name stands there."""
+        return self.model_copy(update={"title": ""})
 
     def requires(self) -> frozenset[str]:
         """Say which families of arrays a capture must hold for this scene: of ``activations`` and ``connections``."""

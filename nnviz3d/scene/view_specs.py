@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from glob import escape
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import Insights
+from nnviz3d.data.selectors import without_names
 from nnviz3d.data.training import STATISTICS
 from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, DIVERGING, SEQUENTIAL, Normalize
 from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, ColoredBy, Quantity
@@ -38,7 +39,15 @@ class Strict(BaseModel):
 
 
 class View(Strict):
-    """A part of a scene file that says what to show."""
+    """A part of a scene file that says what to show.
+
+    Layers are named by selectors, as `nnviz3d.data.selectors` reads them: ``conv2d_1``, ``block*``, ``last convolution``.
+    """
+
+    def elsewhere(self) -> Self:
+        """Return the view for another model than the scene's own."""
+        layer = getattr(self, "layer", None)
+        return self if layer is None else self.model_copy(update={"layer": without_names(layer)})
 
     @property
     def needs(self) -> Insights:
@@ -79,7 +88,7 @@ class Activations(View):
     Attributes
     ----------
     layers
-        Globs over node ids.
+        Selectors of layers.
     threshold
         Share of a layer's colour range below which cells are not drawn. Vectors are always drawn whole.
     quantity
@@ -198,7 +207,8 @@ class EmbeddingCloud(View):
     Attributes
     ----------
     layer
-        Whose embedding; by default the first that the capture has.
+        Whose embedding, by a selector; where that is a kind of layer and the capture has none of it, or by default, the
+        first that the capture has.
     color
         Whether a point is coloured by its true class or by the one the model predicts.
     animate
@@ -261,7 +271,8 @@ class Channels(View):
     Attributes
     ----------
     layer
-        Node id; by default the last layer with maps.
+        A selector; by default the last layer with maps. For features by a kind of layer, of which a capture has none, the
+        last layer whose features it has.
     order
         By ``index``, by ``mean`` activation, the strongest first, or by ``contribution``: gradient times activation,
         summed over places.
@@ -348,7 +359,7 @@ class Kernels(View):
     Attributes
     ----------
     layer
-        Node id; by default the first convolution.
+        A selector; by default the first convolution, or else a dense layer.
     order
         By ``index``, or by ``norm``, the largest first.
     most

@@ -178,7 +178,7 @@ def test_a_data_set_is_what_a_scene_of_points_is_made_of():
     wanted = Look(dataset=("digits:0-99",)).opening()["wanted"]
     with opened("embedding", None, ModelOptions(), run, wanted=wanted):
         (request,) = asked
-        assert (request.insights.embeddings, request.insights.dataset) == (("dense",), ("digits:0-99",))
+        assert (request.insights.embeddings, request.insights.dataset) == (("last hidden",), ("digits:0-99",))
     with (
         pytest.raises(UserError, match="--dataset is what a scene of points is made of, and this one shows none"),
         opened("digits", None, ModelOptions(), run, wanted=wanted),

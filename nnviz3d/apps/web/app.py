@@ -52,7 +52,6 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self.session = session
         self._gate = gate
         self.view = RemoteView(session, failed=self.report, ticked=self._ticked, clicked=self.guarded(self._pick))
-        self.title = session.scene.spec.title or session.scene.stage.graph.name
         self.samples = Samples(self)
         self.layers = Layers(self)
         self.insights = Insights(self)
@@ -114,6 +113,11 @@ class WebApp(TrameApp):  # type: ignore[misc]
         with self.state:
             self.state.clients = clients
 
+    @property
+    def title(self) -> str:
+        """What stands above the picture of the sample that is shown."""
+        return self.session.scene.title(self.session.selection.sample)
+
     # What may go wrong.
 
     def guarded(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -161,6 +165,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         """Let all pages show what is selected."""
         with self.state:
             self.state.training = self.session.training
+            self.state.update({"title": self.title, "trame__title": f"{self.title} · nnviz3d"})
             panels = (self.samples, self.layers, self.insights, self.views, self.appearance, self.steps, self.history)
             for panel in panels:
                 panel.synchronize()

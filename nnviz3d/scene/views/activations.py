@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import Colormap, Normalize, colormap, limits_for
 from nnviz3d.scene.primitives import Image, Primitive, Voxels
@@ -92,19 +92,20 @@ class ActivationsView:
         question = (title_panel(self._stage.capture, selection.sample),)
         return _Still(blocks, scales, question if answer is None else answer, question)
 
-    def _choose(self, globs: tuple[str, ...]) -> tuple[str, ...]:
+    def _choose(self, selectors: tuple[str, ...]) -> tuple[str, ...]:
         graph, capture = self._stage.graph, self._stage.capture
-        for glob in globs:
-            if not any(fnmatchcase(node.id, glob) for node in graph):
-                names = [node.id for node in graph]
-                close = difflib.get_close_matches(glob, names, n=1)
+        chosen: set[str] = set()
+        for selector in selectors:
+            found = matching(selector, graph)
+            names = [node.id for node in graph]
+            if not found and by_kind(selector):
+                raise SceneError(f"layers: {lacks(selector, graph)}; its layers are {', '.join(names[:40])}.")
+            if not found:
+                close = difflib.get_close_matches(selector, names, n=1)
                 hint = f" Did you mean {close[0]!r}?" if close else ""
-                raise SceneError(f"layers: no layer matches {glob!r}; the model has {', '.join(names[:40])}.{hint}")
-        return tuple(
-            node.id
-            for node in graph
-            if any(fnmatchcase(node.id, g) for g in globs) and capture.has_activations(node.id)
-        )
+                raise SceneError(f"layers: no layer matches {selector!r}; the model has {', '.join(names[:40])}.{hint}")
+            chosen.update(found)
+        return tuple(node.id for node in graph if node.id in chosen and capture.has_activations(node.id))
 
     def _rank(self, name: str) -> int:
         return self._stage.place(name).rank

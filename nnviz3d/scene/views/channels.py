@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, default_view, direction, fit
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, colormap, limits_for
@@ -304,14 +305,24 @@ class ChannelsView:
 def _named(spec: Channels, stage: Stage) -> str:
     """Return the layer that a scene unfolds, which has what the scene shows of it."""
     can = [node.id for node in stage.graph if unfolds(stage, node.id)]
-    layer = spec.layer if spec.layer is not None else can[-1] if can else None
+    if not can:
+        raise SceneError(f"kind: no layer of {stage.graph.name} has maps (rows, columns, channels) to unfold.")
+    wanted = can[-1:] if spec.layer is None else matching(spec.layer, stage.graph)
+    if spec.show == "features":
+        held = [name for name in can if stage.capture.has_features(name)]
+        chosen = [name for name in wanted if name in held]
+        if chosen:
+            return chosen[-1]
+        if held and spec.layer is not None and by_kind(spec.layer):
+            return held[-1]
+    if not wanted and spec.layer is not None:
+        listed = f"those with channels to unfold are {', '.join(can)}"
+        fault = f"there is no layer {spec.layer!r}"
+        raise SceneError(f"layer: {lacks(spec.layer, stage.graph) if by_kind(spec.layer) else fault}; {listed}.")
+    layer = next((name for name in reversed(wanted) if name in can), None)
     if layer is None:
-        raise SceneError("kind: no layer of this model has maps (rows, columns, channels) to unfold.")
-    if layer not in stage.plan.placements:
-        raise SceneError(f"layer: there is no layer {layer!r}; those with channels to unfold are {', '.join(can)}.")
-    if layer not in can:
-        raise SceneError(f"layer: {layer} has no maps (rows, columns, channels) to unfold; {', '.join(can)} have.")
-    if spec.show == "features" and stage.capture.features(layer) is None:
+        raise SceneError(f"layer: {wanted[-1]} has no maps (rows, columns, channels) to unfold; {', '.join(can)} have.")
+    if spec.show == "features":
         name = stage.capture.path.name
         raise SceneError(f"show: {name} holds no features of {layer}; capture the model with --features {layer}.")
     return layer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.selectors import by_kind, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.courses import embedded_of
 from nnviz3d.scene.primitives import Primitive
@@ -36,10 +37,7 @@ class EmbeddingView:
         self._spec = spec
         self._clouds = _clouds(stage, spec)
         self.names = tuple(self._clouds)
-        self._first = self.names[0] if spec.layer is None else spec.layer
-        if self._first not in self._clouds:
-            known = ", ".join(self.names)
-            raise SceneError(f"layer: there is no embedding of {spec.layer!r}; the capture has {known}.")
+        self._first = _first(self.names, spec.layer, stage)
         self._timeline = Timeline.of(scene, stage.ranks)
         self._start, self._seconds = spec.animate.start, spec.animate.duration
         moves = self._seconds and any(cloud.moves for cloud in self._clouds.values())
@@ -82,6 +80,15 @@ class EmbeddingView:
         """Say which moment of a cloud is shown: the share of its way, or the step of a training."""
         share = float(np.clip((t - self._start) / self._seconds, 0.0, 1.0)) if self._seconds else 1.0
         return self._clouds[name].moment(t, share, self._timeline, selection)
+
+
+def _first(names: tuple[str, ...], layer: str | None, stage: Stage) -> str:
+    """Return whose embedding a scene shows first, of those that there are."""
+    wanted = () if layer is None else (layer, *matching(layer, stage.graph))
+    found = next((name for name in wanted if name in names), None)
+    if found is None and layer is not None and not by_kind(layer):
+        raise SceneError(f"layer: there is no embedding of {layer!r}; the capture has {', '.join(names)}.")
+    return names[0] if found is None else found
 
 
 def _clouds(stage: Stage, spec: EmbeddingCloud) -> dict[str, Cloud | CourseCloud]:

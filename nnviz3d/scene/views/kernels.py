@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.capture import Capture
 from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import (
     INF_COLOR,
@@ -274,23 +276,10 @@ def _legend(stood: _Stood, colors: Colormap, blocks: list[Voxels], order: str, o
 
 
 def _find(stage: Stage, layer: str | None) -> Kernel:
-    """Return the kernel of the layer that a scene names; by default of the first convolution, or else of a dense layer."""
+    """Return the kernel that a scene selects; by default of the first convolution, or else of a dense layer."""
     capture, graph = stage.capture, stage.graph
     if layer is not None:
-        if layer not in graph:
-            raise SceneError(
-                f"layer: there is no layer {layer!r}; those with a kernel are {_with_kernels(graph.nodes)}."
-            )
-        node = graph.node(layer)
-        found = kernel_of(capture, node)
-        if found is not None:
-            return found
-        if node.parameters and not capture.weights(node.path):
-            raise SceneError(
-                f"layer: {capture.path.name} does not hold the weights of {layer}; capture the model again with "
-                "--weights all."
-            )
-        raise SceneError(f"layer: {layer} has no kernel to show; those with one are {_with_kernels(graph.nodes)}.")
+        return _selected(capture, layer)
     convolutions_first = sorted(graph, key=lambda node: "Conv" not in node.kind)
     found = next((kernel for node in convolutions_first if (kernel := kernel_of(capture, node)) is not None), None)
     if found is None:
@@ -299,6 +288,27 @@ def _find(stage: Stage, layer: str | None) -> Kernel:
             "with --weights all."
         )
     return found
+
+
+def _selected(capture: Capture, layer: str) -> Kernel:
+    """Return the kernel of the first layer that a selector fits and that has one."""
+    graph = capture.graph
+    nodes = [graph.node(name) for name in matching(layer, graph)]
+    with_one = f"those with a kernel are {_with_kernels(graph.nodes)}"
+    if not nodes and by_kind(layer):
+        raise SceneError(f"layer: {lacks(layer, graph)}, whose filters the scene would show; {with_one}.")
+    if not nodes:
+        raise SceneError(f"layer: there is no layer {layer!r}; {with_one}.")
+    found = next((kernel for node in nodes if (kernel := kernel_of(capture, node)) is not None), None)
+    if found is not None:
+        return found
+    unread = next((node.id for node in nodes if node.parameters and not capture.weights(node.path)), None)
+    if unread is not None:
+        raise SceneError(
+            f"layer: {capture.path.name} does not hold the weights of {unread}; capture the model again with "
+            "--weights all."
+        )
+    raise SceneError(f"layer: {nodes[0].id} has no kernel to show; those with one are {_with_kernels(graph.nodes)}.")
 
 
 def _with_kernels(nodes: tuple[LayerNode, ...]) -> str:

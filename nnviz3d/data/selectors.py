@@ -1,0 +1,94 @@
+"""Selectors of layers: a name, a pattern of names, or a kind, such as ``last convolution``; the first of several that fits.
+
+A selector is written in scene files and on the command line, and is read alike by the scene and by the capture process.
+It is one of
+
+- a node id, ``conv2d_1``, or a pattern of such, ``block*/conv``;
+- ``first KIND``, ``last KIND`` or ``every KIND``, where KIND is one of `KINDS`: it fits any model that has such a layer;
+- ``last hidden``: the layer whose numbers the answering layer takes;
+- several of these with ``or`` between them, ``conv2d_1 or first convolution``: the first one that the model has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+
+from nnviz3d.data.graph import LayerNode, ModelGraph, head_of
+
+_OR = " or "
+_SAME_NUMBERS = ("Dropout", "ActivityRegularization", "Identity")
+"""Kinds of layers that give what they take when a model answers."""
+
+
+def _with(*words: str, without: tuple[str, ...] = ()) -> Callable[[LayerNode], bool]:
+    def fits(node: LayerNode) -> bool:
+        return any(word in node.kind for word in words) and not any(word in node.kind for word in without)
+
+    return fits
+
+
+KINDS: dict[str, Callable[[LayerNode], bool]] = {
+    "convolution": _with("Conv", without=("LSTM",)),
+    "dense": _with("Dense"),
+    "pooling": _with("Pool"),
+    "normalization": _with("Norm"),
+    "attention": _with("Attention"),
+    "recurrent": _with("LSTM", "GRU", "RNN", "Bidirectional"),
+    "embedding": _with("Embedding"),
+}
+"""Kinds of layers that a selector can ask for."""
+_BY_KIND = re.compile(rf"(?P<which>first|last|every) (?P<kind>{'|'.join(KINDS)})|last hidden")
+
+
+def by_kind(selector: str) -> bool:
+    """Whether a selector asks, in the end, for a kind of layer, which models of any names may have."""
+    return any(_BY_KIND.fullmatch(one) for one in selector.split(_OR))
+
+
+def without_names(selector: str) -> str:
+    """Return a selector for models of other names: without the names that it prefers to a kind, if it has one."""
+    return _OR.join(one for one in selector.split(_OR) if not by_kind(selector) or by_kind(one))
+
+
+def matching(selector: str, graph: ModelGraph) -> tuple[str, ...]:
+    """Return the nodes that a selector fits, in the graph's order; none, if the model has no such layer."""
+    if selector in graph:
+        return (selector,)
+    for one in selector.split(_OR):
+        found = _found(one, graph)
+        if found:
+            return found
+    return ()
+
+
+def lacks(selector: str, graph: ModelGraph) -> str:
+    """Say, as the beginning of a sentence, which kind of layer a model does not have: ``birdnet has no convolution``."""
+    kinds = dict.fromkeys(one.rpartition(" ")[2] for one in selector.split(_OR) if by_kind(one))
+    words = (kind if kind == "convolution" else f"{kind} layer" for kind in kinds)
+    return f"{graph.name} has no {' and no '.join(words)}"
+
+
+def _found(selector: str, graph: ModelGraph) -> tuple[str, ...]:
+    match = _BY_KIND.fullmatch(selector)
+    if match is None:
+        return tuple(node.id for node in graph if node.id == selector or fnmatchcase(node.id, selector))
+    if match["kind"] is None:
+        hidden = _last_hidden(graph)
+        return () if hidden is None else (hidden,)
+    found = tuple(node.id for node in graph if KINDS[match["kind"]](node))
+    return found if match["which"] == "every" else found[:1] if match["which"] == "first" else found[-1:]
+
+
+def _last_hidden(graph: ModelGraph) -> str | None:
+    """Find what the layer that answers takes, those left out that only pass numbers on; `None` if that is the input."""
+    answer = head_of(graph)
+    weighted = {node.path for node in graph if node.parameters}
+    # A softmax may stand by itself behind the layer whose weights make the scores.
+    while answer is not None and graph.node(answer).path not in weighted:
+        answer = next(iter(graph.sources(answer)), None)
+    taken = None if answer is None else next(iter(graph.sources(answer)), None)
+    while taken is not None and any(kind in graph.node(taken).kind for kind in _SAME_NUMBERS):
+        taken = next(iter(graph.sources(taken)), None)
+    return None if taken in graph.inputs else taken

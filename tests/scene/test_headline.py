@@ -1,0 +1,61 @@
+"""A scene's title stands over what it tells of, and the model's name over everything else."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnviz3d.apps.opening import opened
+from nnviz3d.apps.source import ModelOptions, bundled_scenes, resolve
+from nnviz3d.scene.headline import headline
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import parse_scene, read_scene
+
+DIGITS = read_scene(bundled_scenes()["digits"])
+
+
+@pytest.mark.parametrize("name", sorted(bundled_scenes()))
+def test_bundled_scene_applied_to_another_source_has_no_title_of_its_own(name, small_capture):
+    for target in ("model.keras", str(small_capture.path)):
+        assert resolve(target, name, ModelOptions()).spec.title == ""
+    assert read_scene(bundled_scenes()[name]).title
+
+
+def test_scene_without_a_source_keeps_its_title_over_any_model(tmp_path):
+    (tmp_path / "mine.toml").write_text('format = 1\ntitle = "Mine"\n')
+    assert resolve("model.keras", str(tmp_path / "mine.toml"), ModelOptions()).spec.title == "Mine"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [(("digits:42",), True), (("digits:3-9", "digits:0"), True), (("cat.png",), False)]
+)
+def test_other_input_leaves_the_title_to_the_model(given, kept):
+    assert bool(resolve("digits", None, ModelOptions(inputs=given)).spec.title) == kept
+
+
+def test_points_that_stay_keep_their_title_beside_further_input():
+    assert resolve("embedding", None, ModelOptions(inputs=("eight.png",))).spec.title
+
+
+@pytest.mark.parametrize(("sample", "own"), [("digits:7", True), ("digits:999", True), ("cat.png", False)])
+def test_sample_that_was_chosen_while_looking_has_the_models_name_above(sample, own):
+    assert headline(DIGITS, "birdnet", sample) == (DIGITS.title if own else "birdnet")
+
+
+def test_samples_of_a_scene_with_files_may_be_any_of_them():
+    spec = parse_scene({"format": 1, "title": "Mine", "source": {"model": "m.keras", "input": "photos"}})
+    assert headline(spec, "birdnet", "cat.png") == "Mine"
+
+
+def test_picture_and_heading_name_the_model_of_another_source(small_capture):
+    with opened(str(small_capture.path), "structure", ModelOptions(), pytest.fail) as found:
+        scene = Scene.build(found.spec, found.capture)
+    name = small_capture.graph.name
+    assert scene.title(0) == name
+    assert scene.at(0.0).primitives[-1].rows[0].text == name
+
+
+def test_picture_of_the_bundled_digits_has_the_scenes_title(digits):
+    scene = Scene.build(DIGITS, digits)
+    (panel,) = [p for p in scene.at(0.0, Selection()).primitives if p.name == "title"]
+    assert panel.rows[0].text == DIGITS.title == scene.title(3)
