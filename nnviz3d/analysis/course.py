@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.embedding import judge, principal, reduce, start_of
+from nnviz3d.analysis.embedding import judge_placed, judged_after_reduction, principal, reduce, start_of
 from nnviz3d.data.embedded import Course, Embedded
 from nnviz3d.data.request import EmbeddingOptions
 from nnviz3d.errors import ModelError
@@ -84,7 +84,7 @@ def course(
         settings |= {"dimensions": int(vectors.shape[1])}
         if earlier is not None and k < len(earlier.keys) and earlier.keys[k] == keys[-1]:
             points.append(earlier.points[k])
-            quality.append(earlier.quality[k])
+            quality.append(_judged_anew(vectors, earlier, k, options.seed))
             before = vectors if earlier.quality[k] else before
         elif not placeable(vectors):
             points.append(points[-1] if points else np.zeros((count, options.dimensions), dtype=np.float32))
@@ -153,8 +153,16 @@ def _place(
             points, divergence = _by_tsne(reduced, last, perplexity, options)
         if last is not None:
             points = aligned(points, last)
-        quality, _ = judge(reduced, points, options.seed)
+        quality, _ = judge_placed(vectors, reduced, points, options.seed)
     return points, quality if divergence is None else quality | {"kl": divergence}
+
+
+def _judged_anew(vectors: Floats, earlier: Course, k: int, seed: int) -> Mapping[str, float]:
+    """Return the quality of a step that was placed before, judged by the layer's own numbers."""
+    found = earlier.quality[k]
+    if not judged_after_reduction(found, vectors.shape[1]):
+        return found
+    return {**found, **judge_placed(vectors, reduce(vectors, seed)[0], earlier.points[k], seed)[0]}
 
 
 def _by_tsne(

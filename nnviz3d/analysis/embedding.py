@@ -6,8 +6,8 @@ Libraries are imported where they are needed: they take a second that nobody els
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,11 @@ _EVERY = 25
 """Steps between two snapshots."""
 _FEWEST = 5
 _JUDGED = 3000
-"""Points among which trustworthiness is judged at most: it compares all pairs."""
-_NEIGHBOURS = 10
+"""Points whose neighbours are looked at, at most: trustworthiness compares all pairs."""
+_ROWS = 256
+"""Vectors that are looked at together where only sums are wanted."""
+NEIGHBOURS = 10
+"""Nearest of each point that are looked for among its nearest before."""
 _EQUAL = 1e-4
 """How far apart two answers to one sample may be, as a share of an answer's norm: a batch is summed in another order."""
 _ALONE = 2000
@@ -97,7 +100,7 @@ def embed(vectors: Floats, options: EmbeddingOptions, report: Tell = lambda done
         engine = _by_opentsne if options.engine == "opentsne" else _by_sklearn
         points, way, divergence = engine(reduced, start_of(first, options.seed), perplexity, options, report)
         way = np.concatenate([first[np.newaxis], way])
-    quality, judged = judge(reduced, points, options.seed)
+    quality, judged = judge_placed(vectors, reduced, points, options.seed)
     if divergence is not None:
         quality["kl"] = divergence
     settings["judged"] = judged
@@ -173,6 +176,38 @@ def place(embedding: Embedding, vectors: Floats) -> Floats:
     return np.asarray(np.asarray(found) + middle, dtype=np.float32)
 
 
+def judge_placed(vectors: Floats, reduced: Floats, points: Floats, seed: int) -> tuple[dict[str, float], int]:
+    """Judge points by the layer's own numbers, ``(M, D)``, not by what PCA left of them, ``(M, k)``; see `judge`.
+
+    Where there was a PCA, `quality` also holds ``variance``: the share that it kept of the numbers' variance.
+    """
+    quality, judged = judge(vectors, points, seed)
+    if vectors.shape[1] > REDUCED:
+        quality["variance"] = min(_spread(reduced) / _spread(vectors), 1.0)
+    return quality, judged
+
+
+def judged_after_reduction(quality: Mapping[str, float], width: int) -> bool:
+    """Whether points were judged by what PCA had left of answers of `width` numbers, as earlier versions did."""
+    return bool(quality) and width > REDUCED and "variance" not in quality
+
+
+def judged_anew(found: Embedding, vectors: Floats) -> Embedding:
+    """Return an embedding of these answers, ``(M, D)``, judged by them, if it was judged by what PCA had left of them."""
+    if not judged_after_reduction(found.quality, vectors.shape[1]):
+        return found
+    seed = int(str(found.settings["seed"]))
+    quality, judged = judge_placed(vectors, found.vectors, found.points, seed)
+    return replace(found, quality={**found.quality, **quality}, settings={**found.settings, "judged": judged})
+
+
+def _spread(vectors: Floats) -> float:
+    """Sum the squared distances of vectors from their mean, some rows at a time: they may fill the memory."""
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    parts = (vectors[k : k + _ROWS] - mean for k in range(0, len(vectors), _ROWS))
+    return float(sum(np.square(part).sum() for part in parts))
+
+
 def judge(vectors: Floats, points: Floats, seed: int = 0) -> tuple[dict[str, float], int]:
     """Say how much of what is near in `vectors`, ``(M, k)``, is near in `points`, ``(M, d)``, and the other way round.
 
@@ -181,25 +216,34 @@ def judge(vectors: Floats, points: Floats, seed: int = 0) -> tuple[dict[str, flo
     quality
         ``trustworthiness`` and ``neighbours``, as in `Embedding`; without those that so few points cannot have.
     judged
-        Among how many points, drawn at random, trustworthiness was judged.
+        Of how many points, drawn at random, the neighbours were looked at.
     """
     from sklearn.manifold import trustworthiness
-    from sklearn.neighbors import NearestNeighbors
 
     count = len(points)
     quality: dict[str, float] = {}
     some = np.arange(count)
     if count > _JUDGED:
         some = np.sort(np.random.default_rng(seed).choice(count, _JUDGED, replace=False))
-    if count > _NEIGHBOURS:  # of five neighbours among at least eleven: its norm needs more than twice as many
+    if count > NEIGHBOURS:  # of five neighbours among at least eleven: its norm needs more than twice as many
         quality["trustworthiness"] = float(trustworthiness(vectors[some], points[some], n_neighbors=5))
-    near = min(_NEIGHBOURS, count - 1)
-    before, after = (
-        NearestNeighbors(n_neighbors=near).fit(where).kneighbors(return_distance=False) for where in (vectors, points)
-    )
+    near = min(NEIGHBOURS, count - 1)
+    before, after = (_nearest(where, some, near) for where in (vectors, points))
     kept = [len(np.intersect1d(a, b)) for a, b in zip(before, after, strict=True)]
     quality["neighbours"] = float(np.mean(kept)) / near
     return quality, len(some)
+
+
+def _nearest(vectors: Floats, some: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return the nearest others among all vectors of some of them, ``(len(some), count)``."""
+    from sklearn.neighbors import NearestNeighbors
+
+    fitted = NearestNeighbors(n_neighbors=count).fit(vectors)
+    if len(some) == len(vectors):
+        return np.asarray(fitted.kneighbors(return_distance=False))
+    found = fitted.kneighbors(vectors[some], count + 1, return_distance=False)
+    # Each is its own nearest, unless an equal one comes first.
+    return np.stack([row[row != own][:count] for row, own in zip(found, some, strict=True)])
 
 
 def key_of(vectors: Floats, options: EmbeddingOptions) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nnviz3d.analysis.embedding import Placed, embed, flattened, key_of
+from nnviz3d.analysis.embedding import Placed, embed, flattened, judged_anew, key_of
 from nnviz3d.capture.activations import Forward
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.requests import Report
@@ -82,7 +82,8 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
     for node_id in nodes:
         vectors = np.concatenate(found.pop(node_id))
         key = key_of(vectors, options)
-        placed = _earlier(work, node_id, key) or _placed(node_id, vectors, options, report)
+        earlier = _earlier(work, node_id, key)
+        placed = judged_anew(earlier, vectors) if earlier is not None else _placed(node_id, vectors, options, report)
         write_embedding(
             writer,
             Embedding(

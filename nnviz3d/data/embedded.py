@@ -60,8 +60,8 @@ class Course:
     points
         ``(E, M, 3)`` or ``(E, M, 2)``, in one unit through all steps.
     quality
-        For each step ``trustworthiness``, ``neighbours`` and ``kl``, as in `Embedding`; empty where the answers could not
-        be placed, and the points stand where they stood a step before.
+        For each step ``trustworthiness``, ``neighbours``, ``kl`` and ``variance``, as in `Embedding`; empty where the
+        answers could not be placed, and the points stand where they stood a step before.
     settings
         How they were placed.
     keys

@@ -196,7 +196,8 @@ class Embedding:
         ``(M, D)``: what was placed, after PCA where dimensions were many; new samples are placed by it.
     quality
         ``trustworthiness`` (of five neighbours, Venna and Kaski 2001), ``neighbours`` (the share of each point's ten
-        nearest that are still among its ten nearest), ``kl``.
+        nearest that are still among its ten nearest), ``kl``; and where PCA came first ``variance``, the share of the
+        answers' variance that it kept. Neighbours are those among the layer's own answers.
     settings
         Perplexity, engine, seed, the number of dimensions before PCA, pooling.
     key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -101,3 +102,13 @@ def test_answers_that_are_no_numbers_leave_the_points_where_they_are(parting):
 def test_too_few_samples_are_refused_in_one_sentence():
     with pytest.raises(ModelError, match="there are only 4; give TrainingRecorder at least 5"):
         course(iter([np.eye(4, dtype=np.float32)]), 1)
+
+
+def test_step_of_many_numbers_says_how_much_variance_was_kept_and_earlier_ones_are_judged_anew():
+    rng = np.random.default_rng(6)
+    steps = [rng.normal(size=(80, 90)).astype(np.float32) for _ in range(2)]
+    options = EmbeddingOptions(method="pca")
+    found = course(iter(steps), 2, options)
+    assert all(0.5 < one["variance"] < 1 for one in found.quality)
+    before = replace(found, quality=tuple({"trustworthiness": 1.0, "neighbours": 1.0} for _ in steps))
+    assert course(iter(steps), 2, options, earlier=before).quality == found.quality

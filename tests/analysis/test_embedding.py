@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness
 
-from nnviz3d.analysis.embedding import embed, judge, key_of, place
+from nnviz3d.analysis.embedding import embed, judge, judged_anew, key_of, place
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.insights import Embedding
@@ -145,3 +145,36 @@ def test_what_cannot_be_placed_is_refused_in_a_sentence(groups):
         place(found, groups[:2, :79])
     with pytest.raises(ModelError, match="NaN"):
         place(found, broken[7:8])
+
+
+def test_points_are_judged_by_all_numbers_of_the_layer_not_by_those_that_are_left_of_them():
+    rng = np.random.default_rng(5)
+    vectors = rng.standard_normal((90, 400)).astype(np.float32)  # nothing that fifty directions could hold
+    for method in ("pca", "tsne"):
+        placed = embed(vectors, EmbeddingOptions(method=method))
+        own, left = (trustworthiness(v, placed.points, n_neighbors=5) for v in (vectors, placed.vectors))
+        assert placed.quality["trustworthiness"] == pytest.approx(own, abs=1e-9)
+        assert abs(own - left) > 1e-3
+        kept = placed.vectors.var(axis=0).sum() / vectors.var(axis=0).sum()
+        assert placed.quality["variance"] == pytest.approx(kept, rel=1e-4)
+        assert 0.5 < kept < 0.95
+
+
+def test_answers_of_few_numbers_say_nothing_of_variance(groups):
+    assert "variance" not in embed(groups[:, :50], EmbeddingOptions(method="pca")).quality
+
+
+def test_embedding_of_an_earlier_version_is_judged_anew_by_the_layers_own_numbers(groups):
+    now = as_embedding(groups, EmbeddingOptions(method="pca"))
+    before = replace(now, quality={"trustworthiness": 1.0, "neighbours": 1.0})
+    assert judged_anew(before, groups).quality == now.quality
+    assert judged_anew(now, groups) is now
+
+
+def test_neighbours_of_many_points_are_looked_at_for_some_of_them(monkeypatch, groups):
+    whole, _ = judge(groups, groups[:, :3])
+    monkeypatch.setattr("nnviz3d.analysis.embedding._JUDGED", 100)
+    some, judged = judge(groups, groups[:, :3])
+    assert judged == 100
+    assert some["neighbours"] == pytest.approx(whole["neighbours"], abs=0.1)
+    assert judge(groups, groups)[0]["neighbours"] == 1.0

@@ -69,7 +69,7 @@ def test_each_tile_shows_its_channels_numbers_and_the_legend_counts(digits):
     silent = int((values.max(axis=(0, 1)) == 0).sum())
     assert silent > 0
     assert [row.text for row in legend.rows] == [
-        "64 channels of conv2d_2 by mean activation",
+        "64 channels of conv2d_2, the highest mean activation first",
         f"{silent} of them are 0 everywhere here",
     ]
     (labels,) = (p for p in shown.primitives if isinstance(p, Labels))
@@ -134,8 +134,11 @@ def test_pictures_that_drive_channels_stand_at_them_and_dead_ones_are_dim_and_na
     words = [label.lines[0] for p in shown.primitives if isinstance(p, Labels) for label in p.labels]
     assert words == [f"{c} dead" if dead else str(c) for c, dead in zip(found.channels, found.dead, strict=True)]
     (legend,) = (p for p in shown.primitives if isinstance(p, Panel) and p.name == "channels")
-    assert legend.rows[0].text == f"{len(found.channels)} of 64 channels of conv2d_2 in their order"
-    assert legend.rows[1].text.endswith(f"; {found.dead.sum()} dead")
+    assert [row.text for row in legend.rows[:2]] == [
+        f"{len(found.channels)} of 64 channels of conv2d_2",
+        "those whose pictures were captured, in their order",
+    ]
+    assert legend.rows[2].text.endswith(f"; {found.dead.sum()} dead")
 
 
 def test_the_order_by_contribution_is_that_of_gradient_times_activation(explained_capture):

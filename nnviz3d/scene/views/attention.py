@@ -106,7 +106,7 @@ class AttentionView:
             span = tuple(float(n) for n in high - low)
             queries, keys = group[0].shape
             if layer is None:
-                lines = ("rollout", f"through {len(chained(self._stage))} layers · {queries} × {keys}")
+                lines = ("rollout", f"through {_layers(len(chained(self._stage)))} · {queries} × {keys}")
             else:
                 heads = f"{len(group)} heads" if len(group) > 1 else "1 head"
                 lines = (layer.split("/")[-1], f"{heads} · {queries} queries × {keys} keys")
@@ -119,6 +119,10 @@ class AttentionView:
                 Label(tuple(float(n) for n in low), lines, priority=8.0, span=span)  # type: ignore[arg-type]
             )
         return labels
+
+
+def _layers(count: int) -> str:
+    return "1 layer" if count == 1 else f"{count} layers"
 
 
 def _voxels(hung: Hung, scores: NDArray[np.float32], colors: Colormap, top: float, seen: float) -> Voxels:

@@ -46,7 +46,11 @@ _RECEDED = 0.16
 """How much the rest of the network is seen beside a grid."""
 _STAGGER = 0.45
 """The share of the way by which the last channel sets out after the first."""
-_WORDS = {"index": "in their order", "mean": "by mean activation", "contribution": "by contribution to the score"}
+_WORDS = {
+    "index": "in their order",
+    "mean": "the highest mean activation first",
+    "contribution": "the largest contribution to the score first",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,8 +215,7 @@ class ChannelsView:
         stacked = np.tile(np.array(place.origin, dtype=np.float64), (len(channels), 1))
         stacked[:, 2] += place.size[2] - (channels + 0.5) * cell
         spread, large, right, up = self._grid(len(channels), pixels.shape[2] / pixels.shape[1])
-        count = f"{len(channels)}" if len(channels) == len(rank) else f"{len(channels)} of {len(rank)}"
-        rows = (TextRow(f"{count} channels of {layer} {_WORDS[order]}"), TextRow(remark, "quiet"))
+        rows = (*_counted(layer, len(channels), len(rank), order), TextRow(remark, "quiet"))
         names = tuple(f"{c} dead" if is_dead else f"{c}" for c, is_dead in zip(channels, dead, strict=True))
         maps = pictures == "maps"
         return _Sheet(pixels, channels, names, maps, stacked, spread, np.array(place.size[:2]), large, right, up, rows)
@@ -243,9 +246,7 @@ class ChannelsView:
         pixels = table.table[np.minimum((np.clip(share, 0, 1) * 256).astype(np.int64), 255)]
         pixels[np.isnan(values)] = np.round(np.array(NAN_COLOR) * 255)
         pixels[np.isinf(values)] = np.round(np.array(INF_COLOR) * 255)
-        silent = int(np.sum(~values.any(axis=(1, 2))))
-        remark = f"{silent} of them are 0 everywhere here" if silent else "each answers this input somewhere"
-        return np.ascontiguousarray(pixels), remark
+        return np.ascontiguousarray(pixels), _silence(values)
 
     def _features(
         self, layer: str, rank: NDArray[np.int64]
@@ -300,6 +301,28 @@ class ChannelsView:
         y = ((down - 1) / 2 - row) * tall * (1 + _NUMBER) - tall / 2
         corners = middle + x[:, np.newaxis] * right + y[:, np.newaxis] * up
         return corners, np.array([wide, tall]), right, up
+
+
+def _counted(layer: str, shown: int, total: int, order: ChannelOrder) -> tuple[TextRow, ...]:
+    """Say how many channels are shown, which, and in which order."""
+    if total == 1:
+        return (TextRow(f"the one channel of {layer}"),)
+    words = f", {_WORDS[order]}" if shown > 1 else ""
+    if shown == total:
+        return (TextRow(f"{total} channels of {layer}{words}"),)
+    # Which ones was decided when they were captured; the order is among these alone.
+    which = "those whose pictures were captured" if shown > 1 else "the one whose picture was captured"
+    return TextRow(f"{shown} of {total} channels of {layer}"), TextRow(f"{which}{words}", "quiet")
+
+
+def _silence(values: NDArray[np.float32]) -> str:
+    """Say how many channels, ``(n, rows, columns)``, are 0 everywhere."""
+    silent = int(np.sum(~values.any(axis=(1, 2))))
+    if not silent:
+        return "each is other than 0 somewhere" if len(values) > 1 else "it is other than 0 somewhere"
+    if len(values) == 1:
+        return "it is 0 everywhere here"
+    return f"{silent} of them {'is' if silent == 1 else 'are'} 0 everywhere here"
 
 
 def _named(spec: Channels, stage: Stage) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.analysis.embedding import NEIGHBOURS, REDUCED, judged_after_reduction
 from nnviz3d.data.insights import NO_CLASS, Embedding
 from nnviz3d.data.series import CaptureSeries
 from nnviz3d.scene.colors import NAN_COLOR, OTHERS, categorical
@@ -39,6 +40,8 @@ _MANY = 1500
 """Points up to which they have the full size; more are smaller, so that they do not cover each other."""
 RADIUS = 10.0
 """World units that the cloud reaches."""
+_ROUNDED_UP = 0.9995
+"""Shares from here on would be written as 100.0%, which they are not."""
 _ACROSS = 5
 """Classes in a row of the legend."""
 
@@ -237,8 +240,7 @@ class Cloud:
             facts.append(f"perplexity {float(str(settings['perplexity'])):.3g}")
         numbers = "channel means" if settings.get("pooled") else "numbers"
         facts.append(f"{int(str(settings['dimensions'])):,} {numbers} a sample")
-        if len(found.mean):
-            facts.append(f"{settings['reduced']} after PCA")
+        facts.extend(_after_reduction(found))
         facts.append(f"seed {settings['seed']}")
         if settings.get("from_last"):
             facts.append("each step starts from the last, and is turned to lie on it, never scaled")
@@ -248,11 +250,13 @@ class Cloud:
         quality = self._found.quality
         said = []
         if "trustworthiness" in quality:
-            judged = int(str(self._found.settings.get("judged", len(self.end))))
-            of = f" (of {judged:,})" if judged < len(self.end) else ""
-            said.append(f"trustworthiness {_short(quality['trustworthiness'], 3)}{of}")
+            said.append(f"trustworthiness {_short(quality['trustworthiness'], 3)}")
         if "neighbours" in quality:
-            said.append(f"{_short(quality['neighbours'], 2)} of the 10 nearest kept")
+            near = min(NEIGHBOURS, len(self.end) - 1)
+            said.append(f"{_short(quality['neighbours'], 2)} of the {near} nearest kept")
+        judged = int(str(self._found.settings.get("judged", len(self.end))))
+        if said and judged < len(self.end):
+            said.append(f"of {judged:,} samples")
         if "kl" in quality:
             said.append(f"KL {quality['kl']:.2f}")
         rows: list[Row] = [TextRow(" · ".join(said))] if said else []
@@ -344,6 +348,21 @@ def _colors(classes: NDArray[np.int64], palette: dict[int, Color]) -> NDArray[np
 
 def _uniform(count: int) -> NDArray[np.float32]:
     return np.tile(np.array([*OTHERS, 1], dtype=np.float32), (count, 1))
+
+
+def _after_reduction(found: Embedding) -> list[str]:
+    """Say how many numbers PCA left before the points were placed, and how much of the variance; nothing without one."""
+    width = int(str(found.settings["dimensions"]))
+    if width <= REDUCED:
+        return []
+    left = min(REDUCED, len(found.points))
+    if judged_after_reduction(found.quality, width):
+        return [f"{left} after PCA, by which the figures below are judged"]
+    kept = found.quality.get("variance")
+    if kept is None:
+        return [f"{left} after PCA"]
+    share = "over 99.9%" if _ROUNDED_UP <= kept < 1 else f"{kept:.1%}"
+    return [f"{left} after PCA, with {share} of the variance"]
 
 
 def _short(value: float, digits: int) -> str:

@@ -117,7 +117,9 @@ def best_rows(head: str, scores: NDArray[np.float32], names: Sequence[str], list
     """List the largest numbers of an output as bars."""
     finite = scores[np.isfinite(scores)]
     low, high = (min(0.0, float(finite.min())), float(finite.max())) if finite.size else (0.0, 0.0)
-    rows: list[Row] = [TextRow(f"{head}: highest {listed} of {len(scores):,}", "quiet")]
+    count = len(scores)
+    which = f": highest {listed} of {count:,}" if listed < count else f": all {count}" if count > 1 else ""
+    rows: list[Row] = [TextRow(f"{head}{which}", "quiet")]
     for position, i in enumerate(top_classes(scores, listed)):
         share = np.clip((np.nan_to_num(scores[i], nan=low) - low) / (high - low), 0, 1) if high > low else 0.0
         rows.append(BarRow(names[i], score(float(scores[i])), float(share), position == 0))
