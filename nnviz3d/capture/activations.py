@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from tensorflow.python.framework import op_def_registry
 
 from nnviz3d.capture.describe import DescribedModel
+from nnviz3d.capture.frozen import Compiled, frozen, operations
 from nnviz3d.capture.graph import InputSpec
 from nnviz3d.data.words import reason
 from nnviz3d.data.writer import as_stored
@@ -96,8 +95,6 @@ _PURE = frozenset(
 class Forward:
     """A model's program, compiled to one TensorFlow function that gives, bit for bit, what calling the model gives.
 
-    So XLA stays off, and TensorFlow may not fuse operations: a fused gelu or silu rounds otherwise. (`predict` may fuse.)
-
     Parameters
     ----------
     specs
@@ -111,11 +108,13 @@ class Forward:
 
         def run(*inputs: Any) -> dict[str, tuple[Any, ...]]:
             # Keras runs a layer inside its model's scope, where names may begin as they may not at the root: `_hidden`.
-            with tf.name_scope("model"):
+            with tf.name_scope("model"), frozen() as scope:
                 results = described.program.run(inputs)
+            self._drew = scope.drew
             return {node_id: results[i] for node_id, i in wanted.items()}
 
-        self._function = tf.function(run, input_signature=signature_of(specs), jit_compile=False, autograph=False)
+        self._drew = False
+        self._function = Compiled(run, signature_of(specs))
         self._batch = only_batch(specs)
         self._per_sample, self._constant = rows_per_sample(described, self._batch)
 
@@ -125,9 +124,13 @@ class Forward:
 
         One that draws at random or counts is not: the next run of it goes on where this one ended.
         """
-        graph = self._function.get_concrete_function().graph.as_graph_def()
-        nodes = itertools.chain(graph.node, *(function.node_def for function in graph.library.function))
-        return all(node.op in _PURE or not _is_stateful(node.op) for node in nodes)
+        return all(name in _PURE or not _is_stateful(name) for name in operations(self._function.graph))
+
+    @property
+    def draws(self) -> bool:
+        """Whether the model asks its random generators, which nevertheless stay as they are."""
+        self._function.graph  # noqa: B018 - known once it is compiled
+        return self._drew
 
     def batches(self, arrays: Sequence[NDArray[Any]]) -> Iterator[Batch]:
         """Run all samples, as many at a time as memory allows.
@@ -149,8 +152,7 @@ class Forward:
     def _run(self, parts: Sequence[NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
         tensors = [tf.convert_to_tensor(p, dtype=s.dtype) for p, s in zip(parts, self._specs, strict=True)]
         try:
-            with _unfused():
-                outputs: dict[str, tuple[Any, ...]] = self._function(*tensors)
+            outputs: dict[str, tuple[Any, ...]] = self._function(*tensors)
         except tf.errors.OpError as error:
             raise ModelError(f"The model failed on this input: {reason(error)}") from error
         except ValueError as error:
@@ -167,17 +169,6 @@ class Forward:
 def _is_stateful(operation: str) -> bool:
     definition = op_def_registry.get(operation)
     return definition is None or bool(definition.is_stateful)
-
-
-@contextmanager
-def _unfused() -> Iterator[None]:
-    """Keep TensorFlow from fusing operations for a while; the setting is the process's, which may be a user's own."""
-    before = tf.config.optimizer.get_experimental_options().get("remapping", True)
-    tf.config.optimizer.set_experimental_options({"remapping": False})
-    try:
-        yield
-    finally:
-        tf.config.optimizer.set_experimental_options({"remapping": before})
 
 
 def batch_size(described: DescribedModel, samples: int) -> int:

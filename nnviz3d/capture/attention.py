@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.activations import MEMORY, batch_size, only_batch, portions, signature_of, viewed
 from nnviz3d.capture.describe import DescribedModel
+from nnviz3d.capture.frozen import Compiled, frozen
 from nnviz3d.capture.graph import Call, InputSpec
 from nnviz3d.capture.requests import Report
 from nnviz3d.data.explanations import write_attention
@@ -93,7 +94,7 @@ def _listed(described: DescribedModel, hidden: Sequence[str]) -> str:
     return ", ".join(f"{node_id} ({described.graph.node(node_id).kind})" for node_id in hidden)
 
 
-def _compiled(described: DescribedModel, specs: Sequence[InputSpec], wanted: Sequence[str]) -> Any:
+def _compiled(described: DescribedModel, specs: Sequence[InputSpec], wanted: Sequence[str]) -> Compiled:
     asked = {described.calls[node_id]: node_id for node_id in wanted}
     program = described.program
 
@@ -101,14 +102,14 @@ def _compiled(described: DescribedModel, specs: Sequence[InputSpec], wanted: Seq
         values = {id(symbol): value for symbol, value in zip(program.inputs, inputs, strict=True)}
         scores = {}
         # The name scope is Keras' own: names may begin in it as they may not at the root.
-        with tf.name_scope("model"):
+        with tf.name_scope("model"), frozen():
             for i, call in enumerate(program.calls):
                 if i in asked:
                     scores[asked[i]] = call.attention_scores(values)
                 call(values)
         return scores
 
-    return tf.function(run, input_signature=signature_of(specs), jit_compile=False, autograph=False)
+    return Compiled(run, signature_of(specs))
 
 
 def in_sheets(call: Call, scores: NDArray[Any]) -> NDArray[Any]:

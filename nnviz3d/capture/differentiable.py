@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.activations import only_batch, signature_of
 from nnviz3d.capture.describe import DescribedModel
+from nnviz3d.capture.frozen import frozen
 from nnviz3d.capture.graph import Call, InputSpec, with_mask_of
 from nnviz3d.capture.naming import function_name
-from nnviz3d.errors import ModelError
 
 SQUASHING = ("softmax", "sigmoid", "log_softmax")
 """Activation functions of an output that turn scores into probabilities."""
@@ -100,31 +100,21 @@ def _numbers_at(values: Any, y: Any) -> Any:
 
 
 class DifferentiableModel:
-    """Calls a model's program; `tail` gives the part of it behind a layer.
+    """Calls a model's program.
 
-    Who calls it often wraps what he does in `tf.function`, and has it kept by `compiled`.
+    What runs it is a `nnviz3d.capture.frozen.Compiled`, which `compiled` keeps.
 
     Attributes
     ----------
     described
         The model's graph, and the program behind it.
     specs
-        What the whole model takes.
+        What the model takes.
     """
 
-    def __init__(
-        self,
-        described: DescribedModel,
-        specs: Sequence[InputSpec],
-        *,
-        start: str | None = None,
-        held: Values | None = None,
-    ) -> None:
+    def __init__(self, described: DescribedModel, specs: Sequence[InputSpec]) -> None:
         self.described = described
         self.specs = tuple(specs)
-        self._start = start
-        self._held = held
-        self._behind = self._reached() if start is not None else frozenset()
         self._compiled: dict[Hashable, Any] = {}
 
     @property
@@ -134,11 +124,11 @@ class DifferentiableModel:
 
     @property
     def signature(self) -> list[tf.TensorSpec]:
-        """What a compiled function takes: samples for each of the whole model's inputs."""
+        """What a compiled function takes: samples for each of the model's inputs."""
         return signature_of(self.specs)
 
     def tensors(self, arrays: Sequence[NDArray[Any]]) -> list[Any]:
-        """Turn samples for each of the whole model's inputs into what it takes."""
+        """Turn samples for each of the model's inputs into what it takes."""
         return [tf.cast(array, spec.dtype) for array, spec in zip(arrays, self.specs, strict=True)]
 
     def compiled(self, key: Hashable, build: Callable[[], Any]) -> Any:
@@ -152,9 +142,9 @@ class DifferentiableModel:
         return _squashing(self.described.call(output)) is not None
 
     def __call__(self, x: Sequence[Any], uses: dict[tuple[int, tuple[int, int]], Any] | None = None) -> Values:
-        """Run it on ``(n, *shape)`` for each input; for a tail, on the layer's activation alone.
+        """Run it on ``(n, *shape)`` for each input.
 
-        Gradients flow to everything in the `Values`.
+        Gradients flow to everything in the `Values`. All variables of Keras stay as they are.
 
         Parameters
         ----------
@@ -166,16 +156,9 @@ class DifferentiableModel:
         values: dict[int, Any] = {}
         outputs: dict[int, tuple[Any, ...]] = {}
         before: dict[int, Any] = {}
-        start = None if self._start is None else self.described.calls[self._start]
-        if start is None:
-            values.update((id(symbol), tf.convert_to_tensor(v)) for symbol, v in zip(program.inputs, x, strict=True))
-        for i, call in enumerate(program.calls):
-            if start is not None and self._held is not None and i not in self._behind:
-                tensors = (x[0], *self._held.outputs[i][1:]) if i == start else self._held.outputs[i]
-                values.update((id(symbol), tensor) for symbol, tensor in zip(call.outputs, tensors, strict=True))
-                if i != start and i in self._held.before:
-                    before[i] = self._held.before[i]
-            else:
+        values.update((id(symbol), tf.convert_to_tensor(v)) for symbol, v in zip(program.inputs, x, strict=True))
+        with frozen():
+            for i, call in enumerate(program.calls):
                 # Keras runs a layer inside its model's scope, where names may begin as they may not at the root: `_hidden`.
                 with tf.name_scope("model"), _bare(call.operation) as activation, self._own(i, values, uses):
                     call(values)
@@ -186,7 +169,7 @@ class DifferentiableModel:
                 for tensor in call.outputs:
                     # A layer may give the tensor that it took, as dropout does; what is asked of one is not of the other.
                     values[id(tensor)] = with_mask_of(values[id(tensor)], tf.identity(values[id(tensor)]))
-            outputs[i] = tuple(values[id(tensor)] for tensor in call.outputs)
+                outputs[i] = tuple(values[id(tensor)] for tensor in call.outputs)
         return Values(self.described, outputs, before)
 
     @contextmanager
@@ -207,27 +190,6 @@ class DifferentiableModel:
             yield
         finally:
             values.update(kept)
-
-    def tail(self, node_id: str, held: Values) -> DifferentiableModel:
-        """Return the model from a layer on: it takes the layer's first output; whatever that does not reach stays as held.
-
-        Parameters
-        ----------
-        held
-            What the whole model gave for the same samples.
-        """
-        if node_id not in self.described.calls:
-            raise ModelError(f"There is no layer {node_id!r}.")
-        return DifferentiableModel(self.described, self.specs, start=node_id, held=held)
-
-    def _reached(self) -> frozenset[int]:
-        """Find the calls that depend on the start, without itself."""
-        start = self.described.calls[str(self._start)]
-        found: set[int] = set()
-        for i, call in enumerate(self.described.program.calls):
-            if any(source == start or source in found for source, _ in call.sources):
-                found.add(i)
-        return frozenset(found)
 
 
 @contextmanager

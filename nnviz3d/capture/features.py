@@ -19,6 +19,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d.capture.differentiable import DifferentiableModel, Values
+from nnviz3d.capture.frozen import Compiled
 from nnviz3d.capture.requests import Report
 from nnviz3d.capture.sample_set import Samples
 from nnviz3d.data.explanations import write_features
@@ -147,22 +148,22 @@ class _Search:
             return pictures, self._measured(values, wanted), self._answers(values, wanted)
 
         def stepped(seed: Any, spread: Any, reach: Any) -> None:
-            with tf.GradientTape() as tape:
-                pictures = self._pictures(variable)
-                values = self.model([self.palette(_moved(pictures, wanted, seed, reach))])
-                gain = self._measured(values, wanted) / spread
-                if options.parametrization == "pixel":
-                    gain -= _TOTAL_VARIATION * tf.image.total_variation(pictures)
-                loss = -tf.reduce_sum(gain)
-            gradient = tape.gradient(loss, variable)
+            parameters = variable.read_value()
+            pictures = self._pictures(parameters)
+            values = self.model([self.palette(_moved(pictures, wanted, seed, reach))])
+            gain = self._measured(values, wanted) / spread
+            if options.parametrization == "pixel":
+                gain -= _TOTAL_VARIATION * tf.image.total_variation(pictures)
+            gradient = tf.gradients(-tf.reduce_sum(gain), parameters)[0]
             if gradient is None:
                 raise ModelError(f"Nothing drives {self.node}: its numbers cannot be differentiated by the picture.")
             ascent.apply([gradient], [variable])
 
-        look, climb = tf.function(seen), tf.function(stepped)
+        moved = [variable, *(v.value for v in ascent.variables)]
+        look, climb = Compiled(seen), Compiled(stepped, own=moved)
         others = [look(tf.constant(self._start(channels, k, loudness=1.0)))[1:] for k in range(1, _STARTS + 1)]
         spread = np.std([score for score, _ in others], axis=0) + 1e-6
-        images, before, answers = (x.numpy() for x in look(variable))
+        images, before, answers = (x.numpy() for x in look(variable.read_value()))
         alive = np.any([answers, *(a.numpy() for _, a in others)], axis=0)
         after = before.copy()
         for k in range(1, options.steps + 1):
@@ -170,7 +171,7 @@ class _Search:
             reach = max(0.0, 1 - 2 * k / options.steps) if self.objective == "neuron" else 1.0
             climb(tf.constant([options.seed, k]), tf.constant(spread, tf.float32), tf.constant(reach))
             if k % _LOOK == 0 or k == options.steps:
-                pictures, score, answers = (x.numpy() for x in look(variable))
+                pictures, score, answers = (x.numpy() for x in look(variable.read_value()))
                 better = score > after
                 after[better], images[better] = score[better], pictures[better]
                 alive |= answers

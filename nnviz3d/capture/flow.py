@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.activations import batch_size, portions, rows_per_sample
 from nnviz3d.capture.describe import through
 from nnviz3d.capture.differentiable import DifferentiableModel
+from nnviz3d.capture.frozen import Compiled
 from nnviz3d.capture.targets import Slot
 from nnviz3d.data.explanations import write_connection_gradient, write_flow
 from nnviz3d.data.records import RANKINGS, Connections, Ranking
@@ -65,11 +66,9 @@ def _flows(
 ) -> Any:
     sources, targets = sorted({a for a, _ in pairs}), sorted({b for _, b in pairs})
 
-    def build() -> Any:
+    def build() -> Compiled:
         signature = [tf.TensorSpec((model.only_batch,), tf.int64), *model.signature]
-        return tf.function(
-            lambda y, *x: _flow(model, slot.output, sources, targets, x, y), input_signature=signature, autograph=False
-        )
+        return Compiled(lambda y, *x: _flow(model, slot.output, sources, targets, x, y), signature)
 
     function = model.compiled(("flow", slot.output), build)
     size = max(1, batch_size(model.described, len(slot.index)) // _HOLDS)

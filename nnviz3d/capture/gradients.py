@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.activations import Batch, batch_size, portions, rows_per_sample
 from nnviz3d.capture.differentiable import DifferentiableModel
+from nnviz3d.capture.frozen import Compiled
 from nnviz3d.data.words import reason
 from nnviz3d.errors import ModelError
 
@@ -42,11 +43,9 @@ def gradients(
         If the model cannot be differentiated.
     """
 
-    def build() -> Any:
+    def build() -> Compiled:
         signature = [tf.TensorSpec((model.only_batch,), tf.int64), *model.signature]
-        return tf.function(
-            lambda y, *x: _every_gradient(model, output, x, y), input_signature=signature, autograph=False
-        )
+        return Compiled(lambda y, *x: _every_gradient(model, output, x, y), signature)
 
     function = model.compiled(("gradients", output), build)
     per_sample, constant = rows_per_sample(model.described, model.only_batch)

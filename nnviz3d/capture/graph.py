@@ -22,6 +22,7 @@ from keras.src import backend
 from keras.src.layers.layer import Layer
 from keras.src.ops.node import Node
 
+from nnviz3d.capture.frozen import assignments_undone, frozen
 from nnviz3d.capture.naming import Namer, is_plumbing
 from nnviz3d.capture.tf_ops import tensorflow_functions_traced
 from nnviz3d.data.words import reason
@@ -188,10 +189,11 @@ class Program:
         return frozenset(found)
 
     def run(self, flat_inputs: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Run every call once; returns the output tensors of each."""
+        """Run every call once, and leave all variables of Keras as they are; returns the output tensors of each."""
         values = {id(symbol): value for symbol, value in zip(self.inputs, flat_inputs, strict=True)}
-        for call in self.calls:
-            call(values)
+        with frozen():
+            for call in self.calls:
+                call(values)
         return [tuple(values[id(tensor)] for tensor in call.outputs) for call in self.calls]
 
 
@@ -229,7 +231,7 @@ def open_model(model: keras.Model, inputs: Inputs) -> Program:
     """
     symbols = [keras.Input(batch_shape=(s.batch, *s.shape), dtype=s.dtype, name=s.name) for s in inputs.specs]
     tracer = _Tracer(model, symbols)
-    with tracer.patched(), tensorflow_functions_traced():
+    with tracer.patched(), tensorflow_functions_traced(), assignments_undone():
         try:
             result = model(inputs.pack(symbols), training=False)
         except Exception as error:

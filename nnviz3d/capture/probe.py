@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nnviz3d.analysis.statistics import can_die, saturates
 from nnviz3d.capture.activations import RandomWatch
 from nnviz3d.capture.describe import DescribedModel, describe
+from nnviz3d.capture.frozen import frozen
 from nnviz3d.capture.graph import Inputs, open_model
 from nnviz3d.capture.live import keep
 from nnviz3d.data.graph import LayerNode
@@ -142,6 +143,10 @@ class Probe:
             yield from ((node.id, str(k)) for k in range(len(node.shapes)))
 
     def _pass(self, inputs: Sequence[Any], targets: Any) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        with frozen():
+            return self._answered(inputs, targets)
+
+    def _answered(self, inputs: Sequence[Any], targets: Any) -> tuple[dict[Any, Any], dict[Any, Any]]:
         results = self.described.program.run(inputs)
         numbers = {
             (node, str(k)): tensor

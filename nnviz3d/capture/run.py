@@ -16,7 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d import __version__
-from nnviz3d.capture.activations import Batch, RandomWatch
+from nnviz3d.capture.activations import Batch
 from nnviz3d.capture.attention import hidden_attention
 from nnviz3d.capture.connections import ConnectionFinder
 from nnviz3d.capture.describe import DescribedModel
@@ -78,61 +78,60 @@ def capture_model(
 
     clock.start("forward", len(samples))
     batches = trace.forward.batches(arrays)
-    with RandomWatch(loaded.model) as watch:
-        batch = next(batches)
-        # Some shapes are known only now: layers that fold windows into the batch axis say nothing of them before.
-        described, missing = _with_real_shapes(trace.described, batch)
-        pairs = trace.pairs(described, anew=model.live)
-        finder = ConnectionFinder(pairs, options.top_k)
-        remarks = _remarks(described, pairs.skipped, random=watch.drew, missing=missing)
-        provenance = Provenance(
-            model=loaded.name,
-            sha256=loaded.sha256,
-            preprocessing=preparation.mode,
-            preprocessing_reason=preparation.reason,
-            samples=samples.names,
-            notes=(*loaded.notes, *remarks),
-            sample_notes=samples.notes_each,
-            versions=versions(),
-            seed=options.seed,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-        with CaptureWriter(
-            options.out,
-            graph=described.graph,
-            provenance=provenance,
-            samples=len(samples),
+    batch = next(batches)
+    # Some shapes are known only now: layers that fold windows into the batch axis say nothing of them before.
+    described, missing = _with_real_shapes(trace.described, batch)
+    pairs = trace.pairs(described, anew=model.live)
+    finder = ConnectionFinder(pairs, options.top_k)
+    remarks = _remarks(described, pairs.skipped, random=trace.forward.draws, missing=missing)
+    provenance = Provenance(
+        model=loaded.name,
+        sha256=loaded.sha256,
+        preprocessing=preparation.mode,
+        preprocessing_reason=preparation.reason,
+        samples=samples.names,
+        notes=(*loaded.notes, *remarks),
+        sample_notes=samples.notes_each,
+        versions=versions(),
+        seed=options.seed,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    with CaptureWriter(
+        options.out,
+        graph=described.graph,
+        provenance=provenance,
+        samples=len(samples),
+        classes=_classes(options, samples, described),
+        transient=options.transient,
+    ) as writer:
+        _write_samples(writer, described, samples, arrays)
+        for part in itertools.chain([batch], batches):
+            clock.start("write", len(samples), part.start)
+            for node_id, output in part:
+                numbers = part.numbers(node_id, output)
+                if numbers is not None:
+                    writer.write_activations(node_id, output, part.start, numbers)
+            clock.start("connections", len(samples), part.start)
+            finder.add(part)
+            clock.start("forward", len(samples), part.start + part.count)
+        clock.start("write", len(samples), len(samples))
+        finder.write(writer)
+        if not options.transient:
+            write_weights(writer, described, everything=options.all_weights)
+        clock.stop()
+        work = Work(
+            insights=options.insights,
+            model=trace.differentiable,
+            samples=samples,
+            arrays=arrays,
             classes=_classes(options, samples, described),
-            transient=options.transient,
-        ) as writer:
-            _write_samples(writer, described, samples, arrays)
-            for part in itertools.chain([batch], batches):
-                clock.start("write", len(samples), part.start)
-                for node_id, output in part:
-                    numbers = part.numbers(node_id, output)
-                    if numbers is not None:
-                        writer.write_activations(node_id, output, part.start, numbers)
-                clock.start("connections", len(samples), part.start)
-                finder.add(part)
-                clock.start("forward", len(samples), part.start + part.count)
-            clock.start("write", len(samples), len(samples))
-            finder.write(writer)
-            if not options.transient:
-                write_weights(writer, described, everything=options.all_weights)
-            clock.stop()
-            work = Work(
-                insights=options.insights,
-                model=trace.differentiable,
-                samples=samples,
-                arrays=arrays,
-                classes=_classes(options, samples, described),
-                prepare=preparation,
-                read=read,
-                connections=finder.found,
-                out=options.out,
-            )
-            write_insights(writer, work, report)
-            writer.commit(len(samples))
+            prepare=preparation,
+            read=read,
+            connections=finder.found,
+            out=options.out,
+        )
+        write_insights(writer, work, report)
+        writer.commit(len(samples))
     clock.stop()
     model.ran(trace)
     return Finished(out=options.out, samples=len(samples), nodes=len(described.graph), seconds=clock.seconds)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.activations import batch_size, portions
 from nnviz3d.capture.differentiable import DifferentiableModel
+from nnviz3d.capture.frozen import Compiled
 from nnviz3d.data.explanations import write_targets
 from nnviz3d.data.graph import ModelGraph, head_of
 from nnviz3d.data.insights import PREDICTED, Target
@@ -195,12 +196,12 @@ def _scores(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Return all of an output's scores ``(N, size)``, and its probabilities if it ends in a softmax or sigmoid."""
 
-    def build() -> Any:
+    def build() -> Compiled:
         def run(*x: Any) -> tuple[Any, ...]:
             values = model(x)
             return tuple(_rows(part) for part in (values.scores(output), values[output]))
 
-        return tf.function(run, input_signature=model.signature, autograph=False)
+        return Compiled(run, model.signature)
 
     function = model.compiled(("scores", output), build)
     size = batch_size(model.described, len(arrays[0]))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -34,6 +35,27 @@ def score(model, arrays, output, index):
     """What is explained, ``(N,)`` in the model's own precision; the index is one, or one for each sample."""
     asked = np.broadcast_to(index, len(arrays[0]))
     return np.asarray(score_of(output)(model, [tf.constant(a) for a in arrays], tf.constant(asked)))
+
+
+class _Given(keras.Operation):
+    """An operation that gives what it was made with, whatever it is called on."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def call(self, *args, **kwargs):
+        return self.value
+
+
+def with_output(model, node, value):
+    """Return the model in which one layer's first output is `value`."""
+    described = model.described
+    calls = list(described.program.calls)
+    at = described.calls[node]
+    calls[at] = replace(calls[at], operation=_Given(tf.constant(value)))
+    changed = replace(described, program=replace(described.program, calls=tuple(calls)))
+    return DifferentiableModel(changed, model.specs)
 
 
 def central_differences(function, x, step=1e-6):

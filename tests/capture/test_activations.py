@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from nnviz3d.capture.activations import Forward, RandomWatch, batch_size
+from nnviz3d.capture.activations import Forward, batch_size
 from nnviz3d.capture.describe import describe
 from nnviz3d.capture.graph import Inputs, InputSpec, expected_inputs, open_model
 from nnviz3d.errors import ModelError
@@ -223,7 +223,7 @@ def test_a_model_for_one_batch_size_gets_it(rng):
     assert np.allclose(found["dense", 0], model.layers[1](x), atol=1e-6)
 
 
-def test_random_layers_are_noticed_and_their_generators_put_back(rng):
+def test_random_layers_are_noticed_and_their_generators_not_moved(rng):
     class Sampling(layers.Layer):
         def __init__(self, **kwargs):
             super().__init__(**kwargs)
@@ -237,10 +237,10 @@ def test_random_layers_are_noticed_and_their_generators_put_back(rng):
     expected = np.asarray(model(x))
     model.layers[0].generator.state.assign([3, 0])
     state = model.layers[0].generator.state.numpy()
-    with RandomWatch(model) as watch:
-        assert not watch.drew
-        run(model, [x])
-        assert watch.drew
+    inputs = expected_inputs(model)
+    forward = Forward(describe(open_model(model, inputs), model.name), inputs.specs)
+    assert forward.draws
+    assert np.array_equal(next(forward.batches([x])).numbers("sampling"), expected)
     assert np.array_equal(state, model.layers[0].generator.state)
     assert np.array_equal(expected, model(x))
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.activations import MEMORY, filled
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.capture.frozen import Compiled
 
 _MOST = 128
 """Rows of a batch beyond which a processor gains nothing."""
@@ -43,13 +44,12 @@ class Answers:
     """
 
     def __init__(self, model: DifferentiableModel, g: Operator) -> None:
-        def build() -> Callable[..., Any]:
+        def build() -> Compiled:
             def run(y: Any, *x: Any) -> Any:
                 return tf.cast(g(model, x, y), tf.float32)
 
             signature = [tf.TensorSpec((model.only_batch,), tf.int64), *model.signature]
-            compiled: Callable[..., Any] = tf.function(run, input_signature=signature, autograph=False)
-            return compiled
+            return Compiled(run, signature)
 
         self._model = model
         self._rows = rows_at_once(model)

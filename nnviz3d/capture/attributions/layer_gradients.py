@@ -9,9 +9,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.attributions.answers import rows_at_once, whole_batch
+from nnviz3d.capture.activations import portions
+from nnviz3d.capture.attributions.answers import rows_at_once
 from nnviz3d.capture.attributions.method import Settings
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator, Values
+from nnviz3d.capture.frozen import Compiled
 from nnviz3d.data.words import reason
 from nnviz3d.errors import ModelError
 
@@ -30,41 +32,78 @@ def combined(
     ModelError
         If the layer has no places, or the model behind it has no gradient.
     """
-    targets = np.asarray(y)
+    targets = np.asarray(y, dtype=np.int64)
+    position = model.described.calls[settings.layer]
+
+    def build() -> Compiled:
+        def run(asked: Any, *given: Any) -> tuple[Any, Any]:
+            # The layer is looked at in the very run whose score is explained: a second one might answer otherwise.
+            seen = _Seen(model)
+            score = g(seen, given, asked)
+            activation = seen.values.outputs[position][0]
+            gradient = tf.gradients(tf.reduce_sum(score), activation, unconnected_gradients="zero")[0]
+            return activation, tf.convert_to_tensor(gradient)
+
+        return Compiled(run, [tf.TensorSpec((model.only_batch,), tf.int64), *model.signature])
+
+    function = model.compiled(("gradient by layer", g, settings.layer), build)
     maps: list[NDArray[np.float32]] = []
-    for rows, held in runs(model, x):
-        activation = numbers_of(held, settings.layer, rows)
-        tail = model.tail(settings.layer, held)
-        with tf.GradientTape() as tape:
-            tape.watch(held[settings.layer])
-            score = g(tail, [held[settings.layer]], tf.convert_to_tensor(whole_batch(model, targets[rows])))
+    for rows, (asked, *given) in _batches(model, [targets, *x]):
         try:
-            gradient = tape.gradient(score, held[settings.layer], unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            found = function(tf.constant(asked), *model.tensors(given))
         except LookupError as error:
             raise ModelError(f"The model cannot be differentiated: {reason(error)} Use score_cam.") from error
-        maps.append(combine(activation, _plain(gradient)[: len(activation)]).astype(np.float32))
+        activation = _with_places(found[0], settings.layer, rows)
+        maps.append(combine(activation, _plain(found[1])[: len(activation)]).astype(np.float32))
         settings.report(rows.stop, len(targets))
     return np.concatenate(maps)
 
 
-def runs(model: DifferentiableModel, x: Sequence[Any]) -> Iterator[tuple[slice, Values]]:
-    """Run the model on some samples at a time; gives which of them, and all that every layer gave."""
-    arrays = [np.asarray(values) for values in x]
-    count, rows = len(arrays[0]), rows_at_once(model)
-    for start in range(0, count, rows):
-        part = slice(start, min(start + rows, count))
-        yield part, model(model.tensors([whole_batch(model, values[part]) for values in arrays]))
-
-
-def numbers_of(held: Values, layer: str, rows: slice) -> Numbers:
-    """Return what a layer gave for these samples, ``(n, *places, channels)``.
+def activations(model: DifferentiableModel, x: Sequence[Any], layer: str) -> Iterator[Numbers]:
+    """Give what a layer gave, ``(n, *places, channels)``, for some samples at a time.
 
     Raises
     ------
     ModelError
         If it has no such axes.
     """
-    tensor = held[layer]
+
+    def build() -> Compiled:
+        return Compiled(lambda *given: model(given)[layer], model.signature)
+
+    function = model.compiled(("activation", layer), build)
+    for rows, given in _batches(model, x):
+        yield _with_places(function(*model.tensors(given)), layer, rows)
+
+
+class _Seen(DifferentiableModel):
+    """A model that keeps what its layers gave in its last run.
+
+    Attributes
+    ----------
+    values
+        All that they gave.
+    """
+
+    values: Values
+
+    def __init__(self, model: DifferentiableModel) -> None:
+        super().__init__(model.described, model.specs)
+
+    def __call__(self, x: Sequence[Any], uses: dict[tuple[int, tuple[int, int]], Any] | None = None) -> Values:
+        """Run it and keep the values."""
+        self.values = super().__call__(x, uses)
+        return self.values
+
+
+def _batches(model: DifferentiableModel, arrays: Sequence[Any]) -> Iterator[tuple[slice, list[NDArray[Any]]]]:
+    """Cut samples into what memory holds at once; gives which of them, and the arrays."""
+    for start, count, parts in portions([np.asarray(a) for a in arrays], rows_at_once(model), model.only_batch):
+        yield slice(start, start + count), parts
+
+
+def _with_places(tensor: Any, layer: str, rows: slice) -> Numbers:
+    """Return what a layer gave for these samples, if it has axes of places."""
     values = _plain(tensor)[: rows.stop - rows.start]
     if values.ndim < 3 or len(values) != rows.stop - rows.start:
         raise ModelError(f"{layer} has no places such as rows and columns, so there is no class activation map of it.")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.capture.attributions.answers import Answers
-from nnviz3d.capture.attributions.layer_gradients import numbers_of, rectified, runs
+from nnviz3d.capture.attributions.layer_gradients import activations, rectified
 from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.attributions.places import input_under
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator
@@ -45,8 +45,8 @@ def score_cam(
     arrays, targets = [np.asarray(values) for values in x], np.asarray(y)
     answers = Answers(model, g)
     maps: list[NDArray[np.float32]] = []
-    for rows, held in runs(model, arrays):
-        for values in numbers_of(held, settings.layer, rows):
+    for batch in activations(model, arrays, settings.layer):
+        for values in batch:
             i = len(maps)
             # One row for each channel, as a batch.
             channels = np.moveaxis(values, -1, 0)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.activations import portions
 from nnviz3d.capture.attributions.answers import rows_at_once
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.capture.frozen import Compiled
 from nnviz3d.data.words import reason
 from nnviz3d.errors import ModelError
 
@@ -38,14 +39,14 @@ def gradient_by_input(
     """
     position = model.described.graph.inputs.index(layer)
 
-    def build() -> Any:
+    def build() -> Compiled:
         def run(asked: Any, *given: Any) -> tuple[Any, Any]:
             answers = g(model, given, asked)
             slopes = tf.gradients(tf.reduce_sum(answers), given[position], unconnected_gradients="zero")[0]
             return answers, tf.convert_to_tensor(slopes)
 
         signature = [tf.TensorSpec((model.only_batch,), tf.int64), *model.signature]
-        return tf.function(run, input_signature=signature, autograph=False)
+        return Compiled(run, signature)
 
     function = model.compiled(("gradient by input", g, position), build)
     arrays = [np.asarray(y, dtype=np.int64), *(np.asarray(part) for part in x)]
