@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from nnviz3d import __version__
+from nnviz3d.data.words import printable, sentence
 from nnviz3d.errors import Nnviz3dError, UserError
 from nnviz3d.options import NO_INSIGHT, NO_LOOK, NO_MODEL, OPTIONAL, Insight, Look, Model
 from nnviz3d.parent import end_with_parent
@@ -432,8 +433,7 @@ def main(arguments: list[str] | None = None) -> None:
         finally:
             sys.stdout.flush()  # here, where a reader that is gone can be told from a bug, and not at Python's end
     except CycloptsError as error:
-        message = " ".join(str(error).split())
-        _fail(f"{message} See nnviz3d --help.", 2)
+        _fail(f"{error} See nnviz3d --help.", 2)
     except UserError as error:
         _fail(str(error), 2)
     except Nnviz3dError as error:
@@ -452,5 +452,7 @@ def _terminated(number: int, _frame: object) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"nnviz3d: {message}", file=sys.stderr)
+    # Names from models and files may hold what steers a terminal. A bug keeps its lines, and is told whole.
+    told = sentence(message) if code == 2 else "\n".join(printable(line, None) for line in message.splitlines())
+    print(f"nnviz3d: {told}", file=sys.stderr)
     sys.exit(code)

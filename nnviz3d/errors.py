@@ -19,6 +19,10 @@ class CaptureError(UserError):
     """A capture on disk that cannot be read, or numbers that do not fit where they are to be stored."""
 
 
+class DamagedCapture(CaptureError):  # noqa: N818 - what it is, not what was wrong
+    """A capture that is not as it was written; the message names the part."""
+
+
 class SceneError(UserError):
     """A scene that is not valid; the message carries the TOML path, such as ``views[1].layers``."""
 

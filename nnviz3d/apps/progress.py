@@ -20,6 +20,7 @@ from nnviz3d.apps.worker import STAGES, Worker, run_capture
 from nnviz3d.data import request as messages
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.request import CaptureRequest, Event, Finished
+from nnviz3d.data.words import sentence
 from nnviz3d.scene.courses import course_of, embedded_of
 
 _QUIET = 1.0
@@ -101,7 +102,7 @@ class _Bar:
     def hear(self, event: Event) -> None:
         if isinstance(event, messages.Notice):
             # As `Text`: in a string rich takes [brackets] for markup and :cat: for a picture, and names may hold both.
-            self._console.print(Text(event.text), style="dim", soft_wrap=True)
+            self._console.print(Text(sentence(event.text, None)), style="dim", soft_wrap=True)
         elif isinstance(event, messages.Progress):
             words = STAGES.get(event.stage, event.stage)
             self._progress.update(self._task, description=words, total=event.total, completed=event.done)

@@ -8,6 +8,10 @@ from typing import Any
 
 _UNSAFE = re.compile(r"[^\w.+=,()-]")
 _PLUMBING = frozenset({"Cast", "ConvertToTensor", "Identity"})
+_LONGEST_PART = 200
+"""Bytes of one part of a path; file systems take 255."""
+_CUT = 48
+"""Characters of which a longer one is left, each of four bytes at most."""
 _VERSION = re.compile(r"_v\d+$")
 
 
@@ -25,6 +29,8 @@ def function_name(function: Any) -> str:
 def safe_part(name: str) -> str:
     """Make one part of a path safe for Zarr and for file systems, changing as little as possible."""
     part = _UNSAFE.sub("_", name)
+    if len(part.encode()) > _LONGEST_PART:
+        part = f"{part[: _CUT // 2]}..{part[-_CUT // 2 :]}"
     if part.startswith("__"):
         part = "_" + part.lstrip("_")
     return part if part.strip(".") and part != "zarr.json" else f"_{part.strip('.')}"

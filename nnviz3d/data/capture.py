@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import unquote
 
 import numpy as np
@@ -18,11 +17,13 @@ from nnviz3d.data import store
 from nnviz3d.data.explanations import SampleInsights, read_embedding, read_features
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.insights import Embedding, FeatureVisualization
+from nnviz3d.data.listing import listing_of
 from nnviz3d.data.paths import Kind, kind_of, quoted, refuse_special
 from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
-from nnviz3d.data.stored import StoredArrays
+from nnviz3d.data.stored import StoredArrays, damaged, fits
 from nnviz3d.data.training import Kept, Training
-from nnviz3d.errors import CaptureError
+from nnviz3d.data.words import printable
+from nnviz3d.errors import CaptureError, DamagedCapture
 
 
 class Capture:
@@ -62,12 +63,11 @@ class Capture:
             )
         self.graph = ModelGraph.from_json(attributes.get("graph"))
         self.provenance = Provenance.from_json(attributes.get("provenance"))
-        classes = attributes.get("classes")
-        self.classes: tuple[str, ...] | None = tuple(str(c) for c in classes) if isinstance(classes, list) else None
+        self.classes = _classes(path, attributes.get("classes"))
         self.complete = attributes.get("complete") is True
-        committed = attributes.get("committed")
-        self.committed = committed if isinstance(committed, int) else 0
-        self._stored = StoredArrays(path, root, complete=self.complete, committed=self.committed)
+        self.committed = _count(path, attributes.get("committed"))
+        self._stored = StoredArrays(path, root, graph=self.graph, complete=self.complete, committed=self.committed)
+        self._check_committed()
 
     @cached_property
     def training(self) -> Training | None:
@@ -87,13 +87,13 @@ class Capture:
         """Return the shape of one sample of a node's output, without reading it."""
         if (held := self._probed(node_id, output)) is not None:
             return held.shape[1:]
-        return tuple(self._stored.require(store.activation_path(node_id, output)).shape[1:])
+        return tuple(self._activation_array(node_id, output).shape[1:])
 
     def activations(self, node_id: str, output: int = 0) -> LayerActivations:
         """Read what a node's output held for all committed samples, ``(N, *shape)``."""
         if (held := self._probed(node_id, output)) is not None:
             return LayerActivations(node_id, held)
-        stored = self._stored.require(store.activation_path(node_id, output))
+        stored = self._activation_array(node_id, output)
         return LayerActivations(node_id, self._stored.read(stored, slice(self.committed)))
 
     def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
@@ -107,22 +107,40 @@ class Capture:
         if (held := self._probed(node_id, output)) is not None:
             one: NDArray[np.float32] = held[self._stored.checked(sample)]
             return one
+        return self._stored.sample(self._activation_array(node_id, output), sample)
+
+    def _activation_array(self, node_id: str, output: int) -> zarr.Array[Any]:
         array = self._stored.require(store.activation_path(node_id, output))
-        expected = self.graph.node(node_id).shapes[output]
-        found = array.shape[1:]
-        if len(found) != len(expected) or any(n is not None and n != m for n, m in zip(expected, found, strict=True)):
-            raise CaptureError(
+        self._check_shape(node_id, output, tuple(array.shape[1:]))
+        return array
+
+    def _check_committed(self) -> None:
+        """Refuse more samples than there are numbers, or at least names, of."""
+        inputs = self.graph.inputs
+        paths = [store.input_path(name) for name in inputs] + [store.activation_path(name) for name in inputs]
+        array = next(filter(None, map(self._stored.find, paths)), None)
+        held = len(self.provenance.samples) if array is None else array.shape[0] if array.shape else 0
+        if self.committed > held:
+            raise self._stored.damaged(f"{self.committed:,} samples are said to be whole, but it holds {held:,}")
+
+    def _check_shape(self, node_id: str, output: int, found: tuple[int, ...]) -> None:
+        """Refuse one sample's numbers if their shape is not the graph's."""
+        shapes = self.graph.node(node_id).shapes
+        expected = shapes[output] if output < len(shapes) else ()
+        if not fits(found, expected):
+            raise DamagedCapture(
                 f"{self.path}: {node_id!r} is said to have the shape {expected} but its numbers have {found}; "
                 "the capture is damaged: capture again."
             )
-        return self._stored.sample(array, sample)
 
     def _probed(self, node_id: str, output: int) -> NDArray[np.float32] | None:
         """Read what a training's probe samples gave last, if that is what the capture holds of the node."""
         training = self.training
         if training is None or not training.has_activation(node_id, output):
             return None
-        return training.activation(node_id, -1, output)
+        values = training.activation(node_id, -1, output)
+        self._check_shape(node_id, output, values.shape[1:])
+        return values
 
     def input(self, name: str, sample: int = 0) -> NDArray[Any]:
         """Read what the model was fed through the input of this name."""
@@ -130,13 +148,13 @@ class Capture:
 
     def picture(self, name: str, sample: int = 0) -> NDArray[np.uint8] | None:
         """Read a sample as people would look at it, ``(H, W, 3)``; `None` if it is no picture."""
-        array = self._stored.find(store.picture_path(name))
+        array = self._stored.find(store.picture_path(name), (None, None, None, 3), "u")
         return None if array is None else self._stored.sample(array, sample)
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
         """The true class of each committed sample, ``(N,)``, if known."""
-        array = self._stored.find("labels")
+        array = self._stored.find("labels", (None,), "iu")
         return None if array is None else self._stored.read(array, slice(self.committed))
 
     def label(self, sample: int) -> int | None:
@@ -156,27 +174,33 @@ class Capture:
     def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
         """Read a pair's strongest connections for one sample; `None` if none were captured."""
         path = store.connection_path(source, target)
-        index = self._stored.find(f"{path}/index")
-        if index is None:
+        if self._stored.find(f"{path}/index") is None:
             return None
         attributes = self._stored.attributes(path)
         rule, rankings, totals = (attributes.get(key) for key in ("rule", "rankings", "totals"))
-        if rule not in ("dense", "fan") or not isinstance(rankings, list) or not isinstance(totals, list):
-            raise CaptureError(f"{self.path} is damaged: {path} does not say what its connections are. Capture again.")
+        if rule not in ("dense", "fan") or not isinstance(rankings, list) or not _are_counts(totals, self.committed):
+            raise self._stored.damaged(f"{path} does not say what its connections are")
         if ranking not in rankings:
             return None
-        which = rankings.index(ranking)
-        pairs = self._stored.sample(index, sample)[which]
+        which, packed = rankings.index(ranking), (None, len(rankings), None)
+        pairs = self._stored.sample(self._stored.require(f"{path}/index", (*packed, 2), "iu"), sample)[which]
         real = pairs[:, 0] >= 0  # the rest fills up a record that is shorter than the longest
+        weight, contribution = (
+            self._stored.sample(self._stored.require(f"{path}/{name}", (*packed[:2], len(pairs))), sample)[which]
+            for name in ("weight", "contribution")
+        )
+        sizes = [self.graph.node(end).size or np.iinfo(np.int64).max for end in (source, target)]
+        if not ((pairs[real] >= 0) & (pairs[real] < sizes)).all():
+            raise self._stored.damaged(f"{path} leads to cells that the layers do not have")
         return Connections(
             source,
             target,
             "dense" if rule == "dense" else "fan",
             ranking,
-            int(str(totals[sample])),
+            totals[sample],
             pairs[real],
-            self._stored.sample(self._stored.require(f"{path}/weight"), sample)[which][real],
-            self._stored.sample(self._stored.require(f"{path}/contribution"), sample)[which][real],
+            weight[real],
+            contribution[real],
         )
 
     def weights(self, layer: str) -> Mapping[str, NDArray[Any]]:
@@ -224,6 +248,23 @@ class Capture:
         return read_embedding(self._stored, name)
 
 
+def _classes(path: Path, data: Any) -> tuple[str, ...] | None:
+    if data is not None and not (isinstance(data, list) and all(isinstance(name, str) for name in data)):
+        raise damaged(path, "its classes are no names")
+    return None if data is None else tuple(map(printable, data))
+
+
+def _count(path: Path, data: Any) -> int:
+    if not _are_counts([data]):
+        raise damaged(path, "it does not say how many samples are whole")
+    return int(data)
+
+
+def _are_counts(data: Any, least: int = 0) -> TypeGuard[list[int]]:
+    """Whether it is a list of at least so many counts."""
+    return isinstance(data, list) and len(data) >= least and all(type(n) is int and 0 <= n < 2**63 for n in data)
+
+
 def is_capture(path: Path | str) -> bool:
     """Whether a capture stands at this path, in any version, whole or not."""
     try:
@@ -258,7 +299,8 @@ def _open_root(path: Path) -> zarr.Group:
         raise CaptureError(f"There is no capture at {quoted(path)}.")
     refuse_special(path, CaptureError)
     try:
+        listing_of(path).describes("")
         where = ZipStore(path, mode="r") if kind is Kind.FILE else LocalStore(path, read_only=True)
-        return zarr.open_group(where, mode="r", zarr_format=3)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        return zarr.open_group(where, mode="r", zarr_format=3, use_consolidated=False)
+    except Exception as error:
         raise CaptureError(f"{path} is not a capture, or a damaged one; nnviz3d capture writes whole ones.") from error

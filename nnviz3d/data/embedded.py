@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 
 from nnviz3d.data import store
 from nnviz3d.data.stored import StoredArrays
-from nnviz3d.errors import CaptureError
+from nnviz3d.data.words import printable
+from nnviz3d.errors import CaptureError, DamagedCapture
 
 
 @dataclass(frozen=True)
@@ -95,30 +97,38 @@ class Embedded:
         """Whose answers they are."""
         attributes, read = self._stored.attributes(store.EMBEDDED), self._whole
         try:
-            return EmbeddedSet(
+            found = EmbeddedSet(
                 layer=str(attributes["layer"]),
                 width=int(attributes["width"]),
                 pooled=attributes["pooled"] is True,
-                names=tuple(map(str, attributes["names"])),
-                labels=read("labels"),
-                thumbnails=read("thumbnails"),
+                names=tuple(printable(str(name)) for name in attributes["names"]),
+                labels=read("labels", (None,)),
+                thumbnails=read("thumbnails", (None, None, None, 3)),
                 predicts=attributes["predicts"] is True,
                 probable=attributes["probable"] is True,
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise CaptureError(f"{self._stored.path} is damaged: what it says of its points makes no sense.") from error
+            raise self._senseless() from error
+        counts = (len(found.labels), len(found.thumbnails))
+        if found.layer not in self._stored.graph or any(count not in (0, len(found.names)) for count in counts):
+            raise self._senseless()
+        return found
+
+    def _senseless(self) -> DamagedCapture:
+        return self._stored.damaged("what it says of its points makes no sense")
 
     def vectors(self, at: int = -1) -> NDArray[np.float32]:
         """Read the layer's answers at a step, ``(M, D)``."""
-        return self._row("vectors", at).reshape(len(self.set.names), self.set.width)
+        shape = (len(self.set.names), self.set.width)
+        return self._row("vectors", at, math.prod(shape)).reshape(shape)
 
     def predictions(self, at: int = -1) -> NDArray[np.int64]:
         """Read the class that the model took each sample for at a step, ``(M,)``; empty if it tells none."""
-        return self._row("predictions", at) if self.set.predicts else np.empty(0, np.int64)
+        return self._row("predictions", at, len(self.set.names)) if self.set.predicts else np.empty(0, np.int64)
 
     def probabilities(self, at: int = -1) -> NDArray[np.float32]:
         """Read how probable it took that class to be, ``(M,)``; empty if it does not tell."""
-        return self._row("probabilities", at) if self.set.probable else np.empty(0, np.float32)
+        return self._row("probabilities", at, len(self.set.names)) if self.set.probable else np.empty(0, np.float32)
 
     @cached_property
     def course(self) -> Course | None:
@@ -127,23 +137,28 @@ class Embedded:
         if not told:
             return None
         try:
-            return Course(
-                self._stored.read(self._stored.require(f"{store.COURSE}/points"), ...),
+            found = Course(
+                self._stored.read(self._stored.require(f"{store.COURSE}/points", (None, None, None), "f"), ...),
                 tuple({str(k): float(v) for k, v in one.items()} for one in told["quality"]),
                 dict(told["settings"]),
                 tuple(map(str, told["keys"])),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CaptureError(f"{self._stored.path} is damaged: {store.COURSE} makes no sense.") from error
+            raise self._stored.damaged(f"{store.COURSE} makes no sense") from error
+        steps, samples, axes = found.points.shape
+        if samples != len(self.set.names) or axes not in (2, 3) or {len(found.quality), len(found.keys)} != {steps}:
+            raise self._stored.damaged(f"{store.COURSE} makes no sense")
+        return found
 
-    def _whole(self, name: str) -> NDArray[Any]:
-        return self._stored.read(self._stored.require(f"{store.EMBEDDED}/{name}"), ...)
+    def _whole(self, name: str, shape: tuple[int | None, ...]) -> NDArray[Any]:
+        return self._stored.read(self._stored.require(f"{store.EMBEDDED}/{name}", shape), ...)
 
-    def _row(self, name: str, at: int) -> NDArray[Any]:
+    def _row(self, name: str, at: int, width: int) -> NDArray[Any]:
         count = len(self.steps)
         if not -count <= at < count:
             raise CaptureError(f"{self._stored.path} holds no answers at place {at}; {count} were kept.")
-        return self._stored.read(self._stored.require(store.training_path(f"embedded_{name}")), at % count)
+        array = self._stored.require(store.training_path(f"embedded_{name}"), (None, width))
+        return self._stored.read(array, at % count)
 
 
 def write_course(path: Path, course: Course) -> None:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data import store
-from nnviz3d.data.insights import PREDICTED, Attribution, Embedding, Explained, FeatureVisualization, Target
+from nnviz3d.data.insights import (
+    PREDICTED,
+    Attribution,
+    Embedding,
+    Explained,
+    FeatureVisualization,
+    Objective,
+    Target,
+)
 from nnviz3d.data.records import RANKINGS, Connections, filled
-from nnviz3d.data.stored import StoredArrays
+from nnviz3d.data.stored import StoredArrays, fits
+from nnviz3d.data.words import printable
 from nnviz3d.errors import CaptureError
 
 
@@ -41,7 +50,9 @@ class SampleInsights:
         explained = self.explained(target)
         if explained is None:
             return None
-        array = self._stored.find(store.gradient_path(explained.slot, node_id, output))
+        shapes = self._stored.graph.node(node_id).shapes
+        expected = (None, *shapes[output]) if output < len(shapes) else ()
+        array = self._stored.find(store.gradient_path(explained.slot, node_id, output), expected)
         return None if array is None else self._stored.sample(array, self._sample)
 
     def has_gradients(self, target: Target | None = None) -> bool:
@@ -57,7 +68,8 @@ class SampleInsights:
         ``(edges,)``: the norm, for each edge in the graph's order, of the gradient by what its end gets through it.
         """
         explained = self.explained(target)
-        array = None if explained is None else self._stored.find(f"{store.flow_path(explained.slot)}/edges")
+        edges = (None, len(self._stored.graph.edges))
+        array = None if explained is None else self._stored.find(f"{store.flow_path(explained.slot)}/edges", edges)
         return None if array is None else self._stored.sample(array, self._sample)
 
     def connection_gradient(self, found: Connections, target: Target | None = None) -> NDArray[np.float32] | None:
@@ -77,7 +89,8 @@ class SampleInsights:
         explained = self.explained(target)
         if explained is None:
             return None
-        array = self._stored.find(store.connection_gradient_path(explained.slot, found.source, found.target))
+        packed = (None, len(RANKINGS), None)
+        array = self._stored.find(store.connection_gradient_path(explained.slot, found.source, found.target), packed)
         if array is None:
             return None
         return np.asarray(self._stored.sample(array, self._sample)[RANKINGS.index(found.ranking)][: found.shown])
@@ -101,47 +114,63 @@ class SampleInsights:
         path = store.attribution_path(method, explained.slot, layer)
         attributes = self._stored.attributes(path)
 
+        settings, shares = attributes.get("settings", {}), attributes.get("shares", [])
+        if not isinstance(settings, dict) or not _are_numbers(shares):
+            raise self._stored.damaged(f"{path} does not say what its maps are")
+
         def row(name: str) -> NDArray[Any]:
-            array = self._stored.find(f"{path}/{name}")
+            array = self._stored.find(f"{path}/{name}", (None, len(shares)))
             return np.empty(0, dtype=np.float32) if array is None else self._stored.sample(array, self._sample)
 
         return Attribution(
             method,
             layer,
-            self._stored.sample(self._stored.require(f"{path}/values"), self._sample),
+            self._map(f"{path}/values", layer),
             explained,
-            attributes.get("settings", {}),
-            np.asarray(attributes.get("shares", []), dtype=np.float32),
+            settings,
+            np.asarray(shares, dtype=np.float32),
             row("deletion"),
             row("insertion"),
         )
+
+    def _map(self, path: str, layer: str) -> NDArray[np.float32]:
+        """Read a map, which has the places of its layer and perhaps its channels."""
+        array, expected = self._stored.require(path), self._stored.graph.node(layer).shape
+        if not any(fits(array.shape[1:], shape) for shape in (expected, expected[:-1], expected[1:])):
+            raise self._stored.damaged(f"{path} has maps of the shape {array.shape[1:]} for a layer of {expected}")
+        return self._stored.sample(array, self._sample)
 
     def attribution_layers(self, method: str, target: Target | None = None) -> tuple[str, ...]:
         """Return the node ids of the layers whose places a method was asked for."""
         explained = self.explained(target)
         if explained is None:
             return ()
-        found = self._stored.attributes(f"attributions/{method}/{explained.slot}").get("layers", [])
-        return tuple(str(name) for name in found)
+        path = f"attributions/{method}/{explained.slot}"
+        found = self._stored.attributes(path).get("layers", [])
+        if not isinstance(found, list) or not all(name in self._stored.graph for name in map(str, found)):
+            raise self._stored.damaged(f"{path} names layers that the model does not have")
+        return tuple(map(str, found))
 
     def attention(self, node_id: str) -> NDArray[np.float32] | None:
         """Read the scores of an attention layer, ``(heads, T, S)``: each row, over S, adds up to 1."""
-        array = self._stored.find(store.attention_path(node_id))
+        array = self._stored.find(store.attention_path(node_id), (None, None, None, None))
         return None if array is None else self._stored.sample(array, self._sample)
 
     def _explained(self, slot: str) -> Explained:
         path = store.target_path(slot)
         output = self._stored.attributes(path).get("output")
         if not isinstance(output, str):
-            raise CaptureError(f"{self._stored.path} is damaged: {path} names no output. Capture again.")
+            raise self._stored.damaged(f"{path} names no output")
 
-        def number(name: str) -> Any:
-            return self._stored.sample(self._stored.require(f"{path}/{name}"), self._sample)
+        def number(name: str, kinds: str = "f") -> Any:
+            return self._stored.sample(self._stored.require(f"{path}/{name}", (None,), kinds), self._sample)
 
-        probability = float(number("probability"))
+        index, probability = int(number("index", "iu")), float(number("probability"))
+        if output not in self._stored.graph or index < 0:
+            raise self._stored.damaged(f"{path} explains number {index} of {output!r}, which the model does not have")
         return Explained(
             slot,
-            Target(output, int(number("index"))),
+            Target(output, index),
             float(number("score")),
             None if np.isnan(probability) else probability,
         )
@@ -153,16 +182,19 @@ def read_features(stored: StoredArrays, node_id: str) -> FeatureVisualization | 
     attributes = stored.attributes(path)
     if "objective" not in attributes:
         return None
-    arrays = {name: stored.read(stored.require(f"{path}/{name}"), ...) for name in _FEATURES}
+    objective, settings = attributes["objective"], attributes.get("settings", {})
+    if objective not in get_args(Objective) or not isinstance(settings, dict):
+        raise stored.damaged(f"{path} does not say what its pictures are")
+    arrays = {name: stored.read(stored.require(f"{path}/{name}", _FEATURES[name]), ...) for name in _FEATURES}
     return FeatureVisualization(
         node_id,
-        attributes["objective"],
+        objective,
         arrays["channels"],
         arrays["images"],
         arrays["before"],
         arrays["after"],
         arrays["dead"].astype(bool),
-        attributes.get("settings", {}),
+        settings,
     )
 
 
@@ -172,19 +204,26 @@ def read_embedding(stored: StoredArrays, name: str) -> Embedding:
     attributes = stored.attributes(path)
     if "method" not in attributes:
         raise CaptureError(f"{stored.path} holds no embedding {name!r}; it was not captured.")
-    arrays = {kind: stored.read(stored.require(f"{path}/{kind}"), ...) for kind in _EMBEDDING}
+    arrays = {kind: stored.read(stored.require(f"{path}/{kind}", _EMBEDDING[kind]), ...) for kind in _EMBEDDING}
     lacking = [key for key in _PLAIN if key not in attributes]
     if lacking:
-        raise CaptureError(f"{stored.path} is damaged: {path} lacks its {' and '.join(lacking)}. Capture again.")
+        raise stored.damaged(f"{path} lacks its {' and '.join(lacking)}")
+    wrong = [key for key, kind in _PLAIN.items() if not isinstance(attributes[key], kind)]
+    if wrong or attributes["method"] not in ("tsne", "pca") or not _are_numbers(list(attributes["quality"].values())):
+        raise stored.damaged(f"{path} does not say how its points were placed")
     return Embedding(
         name=name,
         method=attributes["method"],
-        names=tuple(str(n) for n in attributes["names"]),
+        names=tuple(printable(str(n)) for n in attributes["names"]),
         quality=attributes["quality"],
         settings=attributes["settings"],
-        key=str(attributes["key"]),
+        key=attributes["key"],
         **arrays,
     )
+
+
+def _are_numbers(data: Any) -> bool:
+    return isinstance(data, list) and all(isinstance(number, int | float) for number in data)
 
 
 def _rank(found: Explained) -> tuple[bool, float, str, int]:
@@ -192,20 +231,28 @@ def _rank(found: Explained) -> tuple[bool, float, str, int]:
     return found.slot != PREDICTED, -strength, found.target.output, found.target.index
 
 
-_FEATURES = ("channels", "images", "before", "after", "dead")
-_PLAIN = ("names", "quality", "settings", "key")
-_EMBEDDING = (
-    "points",
-    "first",
-    "snapshots",
-    "labels",
-    "predictions",
-    "probabilities",
-    "thumbnails",
-    "vectors",
-    "mean",
-    "basis",
-)
+_FEATURES: Mapping[str, tuple[int | None, ...]] = {
+    "channels": (None,),
+    "images": (None, None, None, None),
+    "before": (None,),
+    "after": (None,),
+    "dead": (None,),
+}
+"""The arrays of features, and their axes."""
+_PLAIN: Mapping[str, type] = {"names": list, "quality": dict, "settings": dict, "key": str}
+_EMBEDDING: Mapping[str, tuple[int | None, ...]] = {
+    "points": (None, None),
+    "first": (None, None),
+    "snapshots": (None, None, None),
+    "labels": (None,),
+    "predictions": (None,),
+    "probabilities": (None,),
+    "thumbnails": (None, None, None, 3),
+    "vectors": (None, None),
+    "mean": (None,),
+    "basis": (None, None),
+}
+"""The arrays of an embedding, and their axes."""
 
 
 class _Writer(Protocol):

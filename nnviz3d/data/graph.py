@@ -6,13 +6,15 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
+from nnviz3d.data.words import printable
 from nnviz3d.errors import CaptureError
 
-Shape = tuple[int | None, ...]
+_Count = Annotated[int, Field(ge=0, lt=2**63)]
+Shape = tuple[_Count | None, ...]
 """A tensor's shape without the batch axis; `None` where the length varies from sample to sample."""
 
 
@@ -40,12 +42,21 @@ class LayerNode:
     """
 
     path: str
-    call: int
+    call: _Count
     kind: str
     shapes: tuple[Shape, ...]
-    parameters: int = 0
+    parameters: _Count = 0
     activation: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.path or not self.path.isprintable():
+            raise CaptureError(
+                f"The graph has a node {printable(self.path)!r}; a node's path is made of letters and signs."
+            )
+        # A class, and a function, can be called anything.
+        object.__setattr__(self, "kind", printable(self.kind))
+        object.__setattr__(self, "activation", None if self.activation is None else printable(self.activation))
 
     @property
     def id(self) -> str:
@@ -79,7 +90,7 @@ class Edge:
 
     source: str
     target: str
-    output: int = 0
+    output: _Count = 0
     """Which of the source's outputs it is."""
 
 
@@ -106,6 +117,7 @@ class ModelGraph:
     outputs: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", printable(self.name))
         seen: set[str] = set()
         for node in self.nodes:
             if node.id in seen:
@@ -171,11 +183,22 @@ class ModelGraph:
             If anything is missing or of the wrong type.
         """
         try:
-            return _ADAPTER.validate_python(data)
+            graph = _ADAPTER.validate_python(data)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             raise CaptureError(f"The capture's graph is damaged at {where or 'its top'}: {first['msg']}.") from None
+        for node in graph:
+            if not all(_is_plain(value) for value in node.details.values()):
+                raise CaptureError(f"The capture's graph is damaged: what it says of {node.id!r} is nested too deep.")
+        return graph
+
+
+def _is_plain(value: Any, depth: int = 3) -> bool:
+    """Whether it is a number, a string or a list of them, as details are."""
+    if isinstance(value, list):
+        return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
+    return value is None or isinstance(value, str | int | float)
 
 
 _ADAPTER: TypeAdapter[ModelGraph] = TypeAdapter(ModelGraph)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from nnviz3d.errors import CaptureError
 
+Objective = Literal["channel", "neuron", "class"]
+"""What an input of a `FeatureVisualization` drives."""
 NO_CLASS = -1
 """What stands for the class that a model answers where it answers with NaN."""
 PREDICTED = "predicted"
@@ -154,7 +156,7 @@ class FeatureVisualization:
     """
 
     node: str
-    objective: Literal["channel", "neuron", "class"]
+    objective: Objective
     channels: NDArray[np.int64]
     images: NDArray[np.float32]
     before: NDArray[np.float32]
@@ -225,7 +227,9 @@ class Embedding:
     basis: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
 
     def __post_init__(self) -> None:
-        count = len(self.points)
+        count, shape = len(self.points), self.points.shape
+        if self.first.shape != shape or self.snapshots.shape[1:] != shape or len(self.vectors) not in (0, count):
+            raise CaptureError(f"Embedding {self.name!r}: its points of {shape} do not go with the way they came.")
         if self.points.ndim != 2 or self.points.shape[1] not in (2, 3) or len(self.names) != count:
             raise CaptureError(f"Embedding {self.name!r}: expected points (M, 2) or (M, 3), and a name for each.")
         for known in (self.labels, self.predictions, self.probabilities, self.thumbnails):

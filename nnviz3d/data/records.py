@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
+from nnviz3d.data.words import printable, sentence
 from nnviz3d.errors import CaptureError
 
 Ranking = Literal["weight", "contribution"]
@@ -144,6 +146,14 @@ class Provenance:
     created: str = ""
     sample_notes: tuple[tuple[str, ...], ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("model", "preprocessing", "created"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+        object.__setattr__(self, "preprocessing_reason", sentence(self.preprocessing_reason))
+        object.__setattr__(self, "samples", tuple(map(printable, self.samples)))
+        object.__setattr__(self, "notes", tuple(map(sentence, self.notes)))
+        object.__setattr__(self, "sample_notes", tuple(tuple(map(sentence, notes)) for notes in self.sample_notes))
+
     def notes_of(self, sample: int) -> tuple[str, ...]:
         """Return what a reader of one sample's numbers should know: of the capture, then of the sample."""
         own = self.sample_notes[sample] if sample < len(self.sample_notes) else ()
@@ -162,14 +172,19 @@ class Provenance:
         """Rebuild what `to_json` gave; unknown keys of a later writer are passed over."""
         if not isinstance(data, dict) or not isinstance(data.get("model"), str):
             raise CaptureError("The capture's provenance is damaged: it names no model.")
-        known = {key: value for key, value in data.items() if key in Provenance.__dataclass_fields__}
-        for key in ("samples", "notes"):
-            known[key] = tuple(str(item) for item in known.get(key) or ())
-        each = known.get("sample_notes") or []
+        each = data.get("sample_notes") or []
         if not isinstance(each, list) or not all(isinstance(notes, list) for notes in each):
             raise CaptureError("The capture's provenance is damaged: its sample_notes are no lists of sentences.")
-        known["sample_notes"] = tuple(tuple(str(note) for note in notes) for notes in each)
-        return Provenance(**known)
+        known = {key: value for key, value in data.items() if key in Provenance.__dataclass_fields__}
+        try:
+            return _PROVENANCE.validate_python({key: value for key, value in known.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise CaptureError(f"The capture's provenance is damaged at {where}: {first['msg']}.") from None
+
+
+_PROVENANCE: TypeAdapter[Provenance] = TypeAdapter(Provenance)
 
 
 def filled(values: NDArray[Any], k: int, filler: int) -> NDArray[Any]:

@@ -20,6 +20,7 @@ from nnviz3d.data.graph import Shape
 from nnviz3d.data.limits import check_size
 from nnviz3d.data.paths import Kind, exists, is_folder, kind_of, quoted, refuse_special, user_path
 from nnviz3d.data.pictures import SUFFIXES, eight_bits, read_image, shown_from
+from nnviz3d.data.words import printable
 from nnviz3d.errors import SampleError
 
 _DIGITS = re.compile(r"digits:(\d+)(?:-(\d+))?")
@@ -47,6 +48,9 @@ class SampleSource:
     source: str
     name: str
     label: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", printable(self.name))
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,10 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from nnviz3d.errors import CaptureError
-
-_DAMAGES = (RuntimeError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile)
-"""What Zarr raises where a chunk or a description of numbers is not what it was."""
+from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.listing import LARGEST, listing_of
+from nnviz3d.data.words import reason
+from nnviz3d.errors import CaptureError, DamagedCapture
 
 
 class StoredArrays:
@@ -26,36 +28,46 @@ class StoredArrays:
         The folder or zip file, for messages.
     root
         The Zarr group.
+    graph
+        The architecture, to which the numbers have to fit.
     complete
         Whether the writer finished.
     committed
         How many samples are whole.
     """
 
-    def __init__(self, path: Path, root: zarr.Group, *, complete: bool, committed: int) -> None:
+    def __init__(self, path: Path, root: zarr.Group, *, graph: ModelGraph, complete: bool, committed: int) -> None:
         self.path = path
+        self.graph = graph
         self.committed = committed
         self._root = root
         self._complete = complete
+        self._listing = listing_of(path)
         self._opened: dict[str, zarr.Array[Any] | None] = {}
+        self._whole: dict[str, int] = {}
 
     def reopened(self) -> StoredArrays:
         """Return the same with nothing opened yet, to see what a writer has added since."""
-        return StoredArrays(self.path, self._root, complete=self._complete, committed=self.committed)
+        return StoredArrays(self.path, self._root, graph=self.graph, complete=self._complete, committed=self.committed)
 
     def written(self, path: str) -> float:
         """Say when a group's attributes were last written, in seconds since 1970; of a folder alone."""
-        try:
+        with self._reading(path):
             return (self.path / path / "zarr.json").stat().st_mtime
-        except OSError as error:
-            raise self._damaged(path, error) from error
 
     def has_group(self, path: str) -> bool:
         """Whether there is a group."""
         return isinstance(self._member(path), zarr.Group)
 
-    def find(self, path: str) -> zarr.Array[Any] | None:
+    def find(self, path: str, shape: Sequence[int | None] | None = None, kinds: str = "biuf") -> zarr.Array[Any] | None:
         """Open an array; `None` if there is none.
+
+        Parameters
+        ----------
+        shape
+            What it has to be; an axis that is `None` can have any length.
+        kinds
+            Letters of NumPy for the kinds of numbers that it may hold.
 
         Raises
         ------
@@ -65,15 +77,17 @@ class StoredArrays:
         if path not in self._opened:
             found = self._member(path)
             array = found if isinstance(found, zarr.Array) else None
-            # A missing chunk reads as zeros, and zeros that nobody measured must never be drawn.
-            if array is not None and self._complete and array.nchunks_initialized != array.nchunks:
-                raise CaptureError(f"{self.path} is damaged: {path} lacks part of its numbers. Capture again.")
+            if array is not None:
+                self._check(path, array)
             self._opened[path] = array
-        return self._opened[path]
+        array = self._opened[path]
+        if array is not None and not (array.dtype.kind in kinds and (shape is None or fits(array.shape, shape))):
+            raise self.damaged(f"{path} has the shape {array.shape} and the type {array.dtype}, which it cannot have")
+        return array
 
-    def require(self, path: str) -> zarr.Array[Any]:
+    def require(self, path: str, shape: Sequence[int | None] | None = None, kinds: str = "biuf") -> zarr.Array[Any]:
         """Open an array that has to be there."""
-        array = self.find(path)
+        array = self.find(path, shape, kinds)
         if array is None:
             raise CaptureError(f"{self.path} holds no {path}; it was not captured.")
         return array
@@ -91,36 +105,107 @@ class StoredArrays:
         return sample
 
     def read(self, array: zarr.Array[Any], selection: Any) -> NDArray[Any]:
-        """Read a part of an array."""
-        try:
+        """Read a part of an array, of which all has to be there."""
+        with self._reading(array.path):
+            self._require_chunks(array, _rows_up_to(selection, array.shape))
             return np.asarray(array[selection])
-        except _DAMAGES as error:
-            raise self._damaged(array.path, error) from error
 
     def group(self, path: str) -> Mapping[str, NDArray[Any]]:
         """Read all arrays of a group, by name; empty if there is no such group."""
         found = self._member(path)
         if not isinstance(found, zarr.Group):
             return {}
-        return {name: self.read(self.require(f"{path}/{name}"), ...) for name, _ in found.arrays()}
+        with self._reading(path):
+            names = [name for name, _ in found.arrays()]
+        return {name: self.read(self.require(f"{path}/{name}"), ...) for name in names}
 
     def members(self, path: str) -> tuple[str, ...]:
         """List the groups in a group, by name; empty if there is no such group."""
         found = self._member(path)
-        return tuple(sorted(name for name, _ in found.groups())) if isinstance(found, zarr.Group) else ()
+        if not isinstance(found, zarr.Group):
+            return ()
+        with self._reading(path):
+            return tuple(sorted(name for name, _ in found.groups()))
 
     def attributes(self, path: str) -> dict[str, Any]:
         """Return the attributes of a group; empty if there is no such group."""
         found = self._member(path)
         return {} if found is None else found.attrs.asdict()
 
-    def _member(self, path: str) -> zarr.Array[Any] | zarr.Group | None:
-        try:
-            return self._root[path]
-        except KeyError:
-            return None
-        except _DAMAGES as error:
-            raise self._damaged(path, error) from error
+    def damaged(self, what: str) -> DamagedCapture:
+        """Return the error that says what of the capture is not as it was written."""
+        return damaged(self.path, what)
 
-    def _damaged(self, path: str, error: Exception) -> CaptureError:
-        return CaptureError(f"{self.path} is damaged: {path} cannot be read ({error}). Capture again.")
+    def _member(self, path: str) -> zarr.Array[Any] | zarr.Group | None:
+        with self._reading(path):
+            if self._listing.describes(path):
+                return self._root[path]
+            if self._listing.under(path):
+                raise self.damaged(f"{path} has no description")
+            return None
+
+    def _check(self, path: str, array: zarr.Array[Any]) -> None:
+        """Refuse an array that is not as captures hold them, before any of its numbers is read."""
+        with self._reading(path):
+            if array.shards is not None:
+                raise self.damaged(f"{path} holds its numbers in another way than captures do")
+            stored = max(self._listing.under(path).values(), default=0)
+            if math.prod(array.chunks) * array.dtype.itemsize > max(LARGEST, stored):
+                raise self.damaged(f"{path} says that it has chunks of {array.chunks} numbers")
+            if self._complete:
+                self._require_chunks(array, array.shape[0] if array.shape else 1)
+
+    def _require_chunks(self, array: zarr.Array[Any], rows: int) -> None:
+        """Refuse an array of which chunks of the first so many rows are not there.
+
+        A missing chunk reads as zeros, and zeros that nobody measured must never be drawn.
+        """
+        if rows <= self._whole.get(array.path, 0):
+            return
+        if array.shape and rows > array.shape[0]:
+            raise self.damaged(f"{array.path} is said to have {rows:,} rows, but it holds {array.shape[0]:,}")
+        lengths = (min(rows, *array.shape[:1]), *array.shape[1:]) if array.shape else ()
+        grid = [-(-length // chunk) for length, chunk in zip(lengths, array.chunks, strict=True)]
+        files = self._listing.under(array.path)
+        # Counted first, because a damaged shape may ask for more chunks than anybody can go through.
+        if math.prod(grid) > len(files) or any(
+            f"{array.path}/{array.metadata.encode_chunk_key(place)}" not in files
+            for place in product(*map(range, grid))
+        ):
+            raise self.damaged(f"{array.path} lacks part of its numbers")
+        self._whole[array.path] = rows
+
+    @contextmanager
+    def _reading(self, path: str) -> Iterator[None]:
+        with reading(self.path, path):
+            yield
+
+
+@contextmanager
+def reading(capture: Path, what: str) -> Iterator[None]:
+    """Say of all that Zarr and its codecs raise that a capture is damaged: over foreign bytes they may raise anything."""
+    try:
+        yield
+    except CaptureError:
+        raise
+    except Exception as error:
+        why = "it asks for more memory than there is" if isinstance(error, MemoryError) else reason(error, 120)
+        raise damaged(capture, f"{what} cannot be read ({why.rstrip('.')})") from error
+
+
+def damaged(capture: Path, what: str) -> DamagedCapture:
+    """Return the error that says what of a capture is not as it was written."""
+    return DamagedCapture(f"{capture} is damaged: {what}. Capture again.")
+
+
+def fits(shape: Sequence[int], expected: Sequence[int | None]) -> bool:
+    """Whether a shape is the expected one, in which `None` stands for any length."""
+    return len(shape) == len(expected) and all(n in (None, m) for n, m in zip(expected, shape, strict=True))
+
+
+def _rows_up_to(selection: Any, shape: Sequence[int]) -> int:
+    """Return how many rows, from the first on, a selection reaches over."""
+    first = selection[0] if isinstance(selection, tuple) else selection
+    if first is ... or not shape:
+        return shape[0] if shape else 1
+    return int(shape[0] if first.stop is None else first.stop) if isinstance(first, slice) else int(first) + 1

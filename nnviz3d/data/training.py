@@ -6,15 +6,18 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter
 
 from nnviz3d.data import store
 from nnviz3d.data.embedded import Embedded
+from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.stored import StoredArrays
-from nnviz3d.errors import CaptureError
+from nnviz3d.data.words import printable
+from nnviz3d.errors import CaptureError, DamagedCapture
 
 STATISTICS = (
     "gradient_norm",
@@ -48,6 +51,11 @@ SCALARS = ("step", "epoch", "loss", "learning_rate")
 """What is kept of each recorded step before its metrics."""
 
 
+_Count = Annotated[int, Field(ge=0, lt=2**40)]
+Entries = tuple[tuple[str, str, tuple[_Count, ...]], ...]
+_ENTRIES: TypeAdapter[Entries] = TypeAdapter(Entries)
+
+
 @dataclass(frozen=True)
 class Packing:
     """How tensors lie one behind the other in one row of numbers, because many small arrays cost time.
@@ -58,7 +66,7 @@ class Packing:
         Whose it is, which of its parts, and its shape.
     """
 
-    entries: tuple[tuple[str, str, tuple[int, ...]], ...] = ()
+    entries: Entries = ()
 
     @cached_property
     def _places(self) -> dict[tuple[str, str], tuple[int, tuple[int, ...]]]:
@@ -99,8 +107,8 @@ class Packing:
 
     @staticmethod
     def from_json(data: Any) -> Packing:
-        """Rebuild what `to_json` gave; anything else is a `TypeError` or `ValueError`."""
-        return Packing(tuple((str(owner), str(part), tuple(map(int, shape))) for owner, part, shape in data))
+        """Rebuild what `to_json` gave; anything else is a `ValueError`."""
+        return Packing(_ENTRIES.validate_python(data))
 
 
 @dataclass(frozen=True)
@@ -120,6 +128,30 @@ class Kept:
     probe_step: int | None
     weight_step: int | None
     embedded: int | None = None
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a capture says of its training before any number."""
+
+    committed: Mapping[str, _Count]
+    layers: tuple[str, ...]
+    statistics: tuple[str, ...]
+    probes: _Count
+    metrics: tuple[str, ...]
+    finished: bool
+
+    def agrees_with(self, graph: ModelGraph) -> bool:
+        """Whether it is about the layers of a graph, and names every part and every figure once."""
+        return (
+            set(self.committed) == set(store.TRAINING_PARTS)
+            and self.layers == tuple(node.id for node in graph)
+            and set(STATISTICS) >= set(self.statistics)
+            and all(len(set(names)) == len(names) for names in (self.statistics, self.metrics))
+        )
+
+
+_TOLD: TypeAdapter[_Told] = TypeAdapter(_Told)
 
 
 class Training:
@@ -146,23 +178,24 @@ class Training:
     def __init__(self, stored: StoredArrays) -> None:
         self._stored = stored
         self._last: dict[str, tuple[int, NDArray[np.float32]]] = {}
-        path = store.TRAINING
-        attributes = stored.attributes(path)
+        attributes = stored.attributes(store.TRAINING)
         try:
             # Captures of earlier versions have no points.
-            committed = {"embedded": 0, **attributes["committed"]}
-            self._marks = {name: int(committed[name]) for name in store.TRAINING_PARTS}
-            self.layers = tuple(map(str, attributes["layers"]))
-            self.statistics = tuple(map(str, attributes["statistics"]))
-            self.probes = int(attributes["probes"])
-            self._metrics = tuple(map(str, attributes["metrics"]))
+            told = _TOLD.validate_python({**attributes, "committed": {"embedded": 0, **attributes["committed"]}})
             self._channels, self._activations, self._gradients, self._weights = (
                 Packing.from_json(attributes[name]) for name in ("channels", "activations", "gradients", "weights")
             )
-            self.finished = attributes["finished"] is True
         except (KeyError, TypeError, ValueError) as error:
-            raise CaptureError(f"{stored.path} is damaged: what it says of its training makes no sense.") from error
+            raise self._senseless() from error
+        self._marks, self.layers, self.statistics = told.committed, told.layers, told.statistics
+        self.probes, self.finished = told.probes, told.finished
+        self._metrics = tuple(map(printable, told.metrics))
+        if not told.agrees_with(stored.graph):
+            raise self._senseless()
         self.committed = self._marks["steps"]
+
+    def _senseless(self) -> DamagedCapture:
+        return self._stored.damaged("what it says of its training makes no sense")
 
     def __len__(self) -> int:
         return self.committed
@@ -205,7 +238,7 @@ class Training:
     def series(self) -> NDArray[np.float32]:
         """All `STATISTICS` of all layers, ``(S, L, K)``."""
         shape = (len(self.layers), len(self.statistics))
-        return self._rows("layers", slice(0, math.prod(shape))).reshape(self.committed, *shape)
+        return self._rows(slice(0, math.prod(shape))).reshape(self.committed, *shape)
 
     def statistic(self, name: str) -> NDArray[np.float32]:
         """Return one statistic of all layers, ``(S, L)``; an unknown name is a `ValueError`."""
@@ -223,7 +256,7 @@ class Training:
         """
         where, _ = self._channels.place(layer, "")
         before = len(self.layers) * len(self.statistics)
-        return self._rows("layers", slice(before + where.start, before + where.stop))
+        return self._rows(slice(before + where.start, before + where.stop))
 
     @cached_property
     def probe_steps(self) -> NDArray[np.int64]:
@@ -303,21 +336,28 @@ class Training:
 
     @cached_property
     def _scalars(self) -> NDArray[np.float64]:
+        width = len(SCALARS) + len(self._metrics)
         if not self.committed:
-            return np.empty((0, len(SCALARS) + len(self._metrics)))
-        return self._stored.read(self._stored.require(store.training_path("scalars")), slice(self.committed))
+            return np.empty((0, width))
+        array = self._stored.require(store.training_path("scalars"), (None, width), "f")
+        found = self._stored.read(array, slice(self.committed))
+        if not np.all(np.abs(found[:, :2]) < 2**53):  # NaN too
+            raise self._stored.damaged("its training has steps or epochs that are no whole numbers")
+        return found
 
-    def _rows(self, name: str, columns: slice) -> NDArray[np.float32]:
+    def _rows(self, columns: slice) -> NDArray[np.float32]:
         if not self.committed:
             return np.empty((0, columns.stop - columns.start), np.float32)
-        array = self._stored.require(store.training_path(name))
+        width = len(self.layers) * len(self.statistics) + self._channels.width
+        array = self._stored.require(store.training_path("layers"), (None, width), "f")
         return self._stored.read(array, (slice(self.committed), columns))
 
     def _numbers(self, name: str, mark: str) -> NDArray[np.int64]:
         count = self._marks[mark]
         if not count:
             return np.empty(0, np.int64)
-        return self._stored.read(self._stored.require(store.training_path(name)), slice(count))[:, 0]
+        array = self._stored.require(store.training_path(name), (None, 1), "i")
+        return self._stored.read(array, slice(count))[:, 0]
 
     def _tensor(self, name: str, packing: Packing, mark: str, at: int, owner: str, part: str) -> NDArray[np.float32]:
         count = self._marks[mark]
@@ -327,7 +367,7 @@ class Training:
                 "TrainingRecorder says how often."
             )
         where, shape = packing.place(owner, part)
-        array = self._stored.require(store.training_path(name))
+        array = self._stored.require(store.training_path(name), (None, packing.width), "f")
         at %= count
         if packing.width * array.dtype.itemsize > _AT_ONCE:
             return self._stored.read(array, (at, where)).reshape(shape)

@@ -3,17 +3,54 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PREFACE = re.compile(r"^Exception encountered when calling [\w.]+\(\)\.\s*")
 _APPENDIX = re.compile(r"\s*Arguments received by .*", re.DOTALL)
+
+_JOINERS = "\u200c\u200d"
+"""They say how letters, and the parts of an emoji, join; whoever writes Persian or Hindi needs them."""
+LONGEST_NAME = 200
+"""Characters of the name of a layer, a class or a file that are shown."""
+LONGEST_SENTENCE = 690
+"""Characters of an error message."""
+
+
+def printable(text: str, limit: int | None = LONGEST_NAME) -> str:
+    r"""Return a text without characters that steer a terminal, break a line or turn the direction of reading.
+
+    Each of them is spelled out as Python does it, so that different names stay different: a line break becomes ``\n``.
+
+    Parameters
+    ----------
+    limit
+        Characters to which a longer text is cut, in its middle; `None` for no limit.
+    """
+    if not text.isprintable():
+        text = "".join(map(_spelled, text))
+    if limit is None or len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[: limit - half - 1]}…{text[-half:]}"
+
+
+def sentence(text: str, limit: int | None = LONGEST_SENTENCE) -> str:
+    """Return a text on one line, without what `printable` spells out, cut in its middle where it is very long."""
+    return printable(" ".join(text.split()), limit)
+
+
+def _spelled(character: str) -> str:
+    if character.isprintable() or character in _JOINERS:
+        return character
+    return " " if unicodedata.category(character) == "Zs" else repr(character)[1:-1]
 
 
 def reason(error: BaseException, limit: int = 240) -> str:
     """Return an error's message on one line, without terminal colours or Keras' list of arguments, ending in a period."""
     text = " ".join(_APPENDIX.sub("", _COLOUR.sub("", str(error))).split()) or "no reason was given"
     # Keras wraps the cause in where it met it and a paragraph on how shapes are inferred; only the cause helps.
-    text = _PREFACE.sub("", text.rpartition("Error encountered: ")[2])
+    text = printable(_PREFACE.sub("", text.rpartition("Error encountered: ")[2]), None)
     if len(text) > limit:
         text = text[: limit - 1].rstrip() + "…"
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
