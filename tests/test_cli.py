@@ -127,6 +127,21 @@ class TestInspect:
             assert node["statistics"]["zeros"] == pytest.approx(float((values == 0).mean()))
             assert (node["statistics"]["nan"], node["statistics"]["infinite"]) == (0, 0)
 
+    def test_an_error_while_vtk_draws_is_an_error_of_the_command(self, small, tmp_path):
+        breaks = "import nnviz3d.render.renderer as r\nr.label_sprite = lambda *_, **__: 1 / 0"
+        done = run("snapshot", small, "-o", "out.png", "--size", "320x200", cwd=tmp_path, code=breaks)
+        assert done.returncode == 1
+        assert done.stderr.count("Traceback") == 1
+        assert "ZeroDivisionError" in done.stderr
+        assert not (tmp_path / "out.png").exists()
+
+    def test_what_steers_a_terminal_is_spelled_out(self, small, tmp_path):
+        told = refused(run("inspect", "\x1b[31mred\n.keras", cwd=tmp_path))
+        assert r"\x1b[31mred" in told
+        told = refused(run("snapshot", small, "-o", "a.png", "--layer", "\x1b]0;" + "x" * 5000, cwd=tmp_path))
+        assert r"\x1b]0;" in told
+        assert len(told) < 700
+
     def test_the_table_has_a_line_for_every_node(self, small, small_capture, tmp_path):
         done = run("inspect", small, cwd=tmp_path)
         assert done.returncode == 0

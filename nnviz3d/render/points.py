@@ -12,6 +12,7 @@ from vtkmodules.vtkCommonDataModel import vtkDataObject, vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
 
 from nnviz3d.render.builders import cell_array
+from nnviz3d.render.observers import observe
 from nnviz3d.scene.primitives import Points
 
 _SHADERS = files("nnviz3d.render") / "shaders"
@@ -43,7 +44,7 @@ class PointsActor:
         self._set_up_shader()
         for name in _ATTRIBUTES:
             self._mapper.MapDataArrayToVertexAttribute(name, name, vtkDataObject.FIELD_ASSOCIATION_POINTS, -1)
-        self._watch = renderer.AddObserver("StartEvent", self._look)
+        self._watch = observe(renderer, "StartEvent", self._look)
         self.update(cloud, scale)
         renderer.AddActor(self.actor)
 

@@ -18,6 +18,7 @@ from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow, vtkTexture
 from nnviz3d.render.builders import BoxesActor, ImageActor, LinesActor, image_data
 from nnviz3d.render.callouts import board_places, callout_places
 from nnviz3d.render.labelling import Rect, outlines, place_labels
+from nnviz3d.render.observers import calling_back, observe
 from nnviz3d.render.points import PointsActor
 from nnviz3d.render.ridges import RidgesActor
 from nnviz3d.render.sprites import Spot, SpritesActor
@@ -107,7 +108,7 @@ class Renderer:
         self._callouts: tuple[Callout, ...] = ()
         self._text = SpritesActor(self.renderer)
         self._panel_pixels: dict[tuple[Panel, float, float], NDArray[np.uint8]] = {}
-        self.renderer.AddObserver("StartEvent", self._before_render)
+        observe(self.renderer, "StartEvent", self._before_render)
         self._front = vtkRenderer()
         self._front.DrawOff()
         self._front.InteractiveOff()
@@ -210,7 +211,8 @@ class Renderer:
         x, y = shift or (0.0, 0.0)
         self.renderer.GetActiveCamera().SetWindowCenter(-2 * x / width, -2 * y / height)
         self._text_stays = shift is not None
-        self.window.Render()
+        with calling_back():
+            self.window.Render()
 
     def overlay(self, pixels: NDArray[np.uint8] | None) -> None:
         """Show a picture in place of the scene, which costs nothing meanwhile; call `render` to see it.

@@ -13,6 +13,7 @@ import vtkmodules.vtkRenderingUI  # noqa: F401 - registers the windows of this s
 from vtkmodules.vtkRenderingCore import vtkRenderWindow, vtkRenderWindowInteractor
 
 from nnviz3d.errors import UserError
+from nnviz3d.render.observers import calling_back, observe
 
 Event = Mapping[str, Any]
 """What happened, in the words of vtk.js: ``type``, ``x`` and ``y`` in pixels from the lower left corner, ``shiftKey``;
@@ -59,7 +60,7 @@ class Window:
         # Drawing is the application's business, also when the window is uncovered.
         self._interactor.EnableRenderOff()
         for name in (*_POINTER, *_WHEEL, *_KEYS, *_CHANGES):
-            self._interactor.AddObserver(f"{name}Event", self._hear)
+            observe(self._interactor, f"{name}Event", self._hear)
 
     def open(self) -> None:
         """Begin to hear; the window is there since its first frame."""
@@ -68,7 +69,8 @@ class Window:
 
     def events(self) -> list[Event]:
         """Return what has happened since the last call, at once."""
-        self._interactor.ProcessEvents()
+        with calling_back():
+            self._interactor.ProcessEvents()
         found, self._found = self._found, []
         return found
 

@@ -340,3 +340,16 @@ class TestOffscreen:
         pose = CameraPose((1.0, 2.0, 9.0), (0.5, 0.0, 0.0), (0.0, 1.0, 0.0), 30.0)
         studio.renderer.look(pose)
         assert studio.renderer.pose() == pose
+
+
+def test_an_error_in_a_callback_of_vtk_reaches_who_draws(shoot, monkeypatch, capfd):
+    def broken(*_):
+        raise ValueError("no such letter")
+
+    monkeypatch.setattr(module, "label_sprite", broken)
+    labels = Labels("names", (Label((0.0, 0.0, 0.0), ("a",)),))
+    with pytest.raises(ValueError, match="no such letter"):
+        shoot(DrawList((labels,)), FRONT)
+    assert "Traceback" not in capfd.readouterr().err
+    monkeypatch.undo()
+    shoot(DrawList((labels,)), FRONT)
