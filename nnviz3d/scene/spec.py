@@ -6,12 +6,15 @@ import tomllib
 from functools import reduce
 from itertools import pairwise
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from nnviz3d.data.limits import read_text
+from nnviz3d.data.paths import quoted
 from nnviz3d.data.request import Insights, Preprocessing
+from nnviz3d.data.words import printable, reason, sentence
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.view_specs import (
     KINDS,
@@ -29,8 +32,27 @@ from nnviz3d.scene.view_specs import (
     ViewSpec,
 )
 
+LONGEST_SCENE = 100_000
+"""Characters of a scene file."""
+LONGEST_LINE = 10_000
+"""Characters of one of its lines."""
+LONGEST_TITLE = 200
+"""Characters of a scene's title."""
+_TOLD = 3
+"""Mistakes of a scene file that are told one by one."""
+_LONGEST_MISTAKE = 190
+"""Characters in which one of them is told."""
+_REPR = Repr()
+"""Quotes what was given, of long and nested values the beginning."""
+_REPR.maxstring = _REPR.maxother = 60
 _ALONE = ("embedding", "nodes")
 """Kinds of views that fill the picture by themselves."""
+
+
+def _title(text: str) -> str:
+    if len(text) > LONGEST_TITLE:
+        raise ValueError(f"a title has at most {LONGEST_TITLE} characters, got {len(text):,}")
+    return sentence(text)
 
 
 class Source(Strict):
@@ -111,7 +133,7 @@ class SceneSpec(Strict):
     """A whole scene file."""
 
     format: Literal[1]
-    title: str = ""
+    title: Annotated[str, AfterValidator(_title)] = ""
     source: Source | None = None
     layout: Layout = Layout()
     views: Annotated[tuple[ViewSpec, ...], Field(min_length=1)] = (
@@ -211,13 +233,28 @@ def read_scene(path: Path) -> SceneSpec:
     SceneError
         If it is no TOML, or does not say a scene; the message carries the path within the file.
     """
+    name = printable(path.name)
     try:
-        data = tomllib.loads(read_text(path, SceneError))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SceneError(f"{path.name} is not valid TOML: {error}.") from None
+        text = read_text(path, SceneError)
+        _check_size(text, name)
+        data = tomllib.loads(text)
+    except RecursionError:
+        raise SceneError(f"{name} is no scene: it is nested too deep.") from None
+    except ValueError as error:  # of TOML; of UTF-8; of Python, about numbers of thousands of digits
+        raise SceneError(f"{name} is not valid TOML: {reason(error)}") from None
     except OSError as error:
-        raise SceneError(f"Cannot read the scene {path}: {error.strerror or error}.") from None
-    return parse_scene(data, path.name)
+        raise SceneError(f"Cannot read the scene {quoted(path)}: {error.strerror or error}.") from None
+    return parse_scene(data, name)
+
+
+def _check_size(text: str, name: str) -> None:
+    """Refuse what is far larger than any scene, which could take for ever to be taken apart."""
+    for what, length, most in (
+        ("has", len(text), LONGEST_SCENE),
+        ("has a line of", max(map(len, text.splitlines()), default=0), LONGEST_LINE),
+    ):
+        if length > most:
+            raise SceneError(f"{name} {what} {length:,} characters; a scene file has at most {most:,}.")
 
 
 def parse_scene(data: dict[str, Any], name: str = "scene") -> SceneSpec:
@@ -229,7 +266,9 @@ def parse_scene(data: dict[str, Any], name: str = "scene") -> SceneSpec:
         # A mistake inside a view makes pydantic miss that view as well; only the first of the two is the mistake.
         inside = any(e["loc"][:1] == ("views",) and len(e["loc"]) > 1 for e in found)
         kept = [e for e in found if not (inside and e["loc"] == ("views",))]
-        raise SceneError(f"{name}: {'; '.join(_sentence(e) for e in kept)}.") from None
+        told = [printable(_sentence(e), _LONGEST_MISTAKE) for e in kept[:_TOLD]]
+        more = [f"{len(kept) - _TOLD:,} more mistakes"] if len(kept) > _TOLD else []
+        raise SceneError(f"{name}: {'; '.join([*told, *more])}.") from None
 
 
 def _sentence(error: Any) -> str:
@@ -245,9 +284,12 @@ def _sentence(error: Any) -> str:
     if error["type"] == "missing":
         return f"{where} is missing"
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        return f"{where}.kind is one of {', '.join(KINDS[:-1])} and {KINDS[-1]} (got {error['input'].get('kind')!r})"
+        given = error["input"].get("kind") if isinstance(error["input"], dict) else error["input"]
+        return f"{where}.kind is one of {', '.join(KINDS[:-1])} and {KINDS[-1]} (got {_REPR.repr(given)})"
     if where == "format":
-        return f"this nnviz3d reads scenes of format 1 (got {error['input']!r}); update nnviz3d for a newer one"
+        return (
+            f"this nnviz3d reads scenes of format 1 (got {_REPR.repr(error['input'])}); update nnviz3d for a newer one"
+        )
     message = error["msg"].removeprefix("Value error, ")
-    got = "" if isinstance(error["input"], list | tuple | dict) else f" (got {error['input']!r})"
+    got = "" if isinstance(error["input"], list | tuple | dict) else f" (got {_REPR.repr(error['input'])})"
     return f"{where}: {message[0].lower()}{message[1:]}{got}"

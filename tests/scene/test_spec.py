@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -122,6 +123,53 @@ def test_bytes_that_are_no_text_are_no_toml(tmp_path):
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SceneError, match=r"^bad\.toml is not valid TOML"):
         read_scene(file)
+
+
+def refusal_of(path):
+    with pytest.raises(SceneError) as refused:
+        read_scene(path)
+    text = str(refused.value)
+    assert len(text) < 700
+    assert text.isprintable()
+    return text
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a = " + "[" * 5000, "nested too deep"),
+        ("a = " + "{a = " * 1900, "nested too deep"),
+        ("a = " + "9" * 5000, "not valid TOML"),
+        ("a." * 2000 + "a = 1", "format is missing; unknown key a"),
+        ("format = 1\n" + "\n".join(f"key_{i} = 1" for i in range(5000)), "more mistakes"),
+        ("format = 1\ntitle = '" + "x" * 5000 + "'", "a title has at most 200 characters, got 5,000"),
+        ("x = '" + "x" * 100_000 + "'", "a scene file has at most 100,000"),
+        ("x = '" + "x" * 10_000 + "'", "has a line of 10,006 characters; a scene file has at most 10,000"),
+        ("format = {a = [[[[[[[[[[1]]]]]]]]]]}", "reads scenes of format 1"),
+        ('format = "' + "x" * 9000 + '"', "reads scenes of format 1"),
+        ("format = 1\nviews = [1]", "views[0]"),
+        ('format = 1\n[[views]]\nkind = "\\u001b[31m"', "views[0].kind is one of"),
+        ("format = 1\n'\\x1b' = 1", "unknown key"),
+    ],
+)
+def test_a_monstrous_file_is_refused_in_a_short_sentence(tmp_path, content, words):
+    file = tmp_path / "bad.toml"
+    file.write_text(content)
+    assert words in refusal_of(file)
+
+
+def test_what_is_no_file_is_refused_in_a_sentence(tmp_path):
+    (tmp_path / "folder.toml").mkdir()
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "zero.toml").symlink_to("/dev/zero")
+    assert "Is a directory" in refusal_of(tmp_path / "folder.toml")
+    assert "device or a pipe" in refusal_of(tmp_path / "pipe.toml")
+    assert "device or a pipe" in refusal_of(tmp_path / "zero.toml")
+    assert "File name too long" in refusal_of(tmp_path / ("x" * 300 + ".toml"))
+
+
+def test_a_title_is_cleaned_where_it_comes_in():
+    assert parse_scene({"format": 1, "title": "one\ntwo\x1b[31m\u202e"}).title == r"one two\x1b[31m\u202e"
 
 
 def test_a_missing_file_is_said(tmp_path):
