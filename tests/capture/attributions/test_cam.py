@@ -17,6 +17,7 @@ from nnviz3d.data.upsample import upsampled
 from nnviz3d.errors import ModelError
 from tests.capture import zoo
 from tests.capture.attributions.models import at, opened, pooled
+from tests.capture.explained import every_gradient
 
 BY_GRADIENT = [grad_cam, grad_cam_plus_plus, layer_cam]
 ALL = [cam, *BY_GRADIENT, score_cam]
@@ -282,3 +283,29 @@ def test_maps_lie_over_the_input_as_tensorflow_would_lay_them(rng):
     maps = zoo.numbers(rng, 2, 3, 7)
     expected = tf.image.resize(maps[..., None], (28, 20), "bilinear").numpy()[..., 0]
     assert np.allclose(upsampled(maps, (28, 20)), expected, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def strided():
+    start = keras.Input((12, 12, 3), name="start")
+    x = layers.Conv2D(4, 3, padding="same", name="stem")(start)
+    x = layers.ReLU(name="early")(x)
+    short = layers.Conv2D(6, 1, strides=2, name="short")(x)
+    long = layers.Conv2D(6, 3, strides=2, padding="same", name="long")(x)
+    x = layers.Flatten(name="flat")(layers.Add(name="add")([short, long]))
+    return opened(keras.Model(start, layers.Dense(3, activation="softmax", name="head")(x)))
+
+
+class TestStridedShortcuts:
+    """Networks whose filters' gradients TensorFlow cannot compute: 1 by 1, with steps of 2; nothing asks for them."""
+
+    @pytest.mark.parametrize("layer", ["stem", "early"])
+    @pytest.mark.parametrize("method", [grad_cam, layer_cam])
+    def test_early_layers_have_maps_by_gradients_alone(self, strided, method, layer, rng):
+        x = zoo.numbers(rng, 2, 12, 12, 3)
+        found = of(strided, x, [0, 1], method, layer)
+        slope = every_gradient(strided, [x], "head", [0, 1])[layer, 0]
+        weights = slope.mean(axis=(1, 2), keepdims=True) if method is grad_cam else np.maximum(slope, 0)
+        expected = np.maximum((weights * strided([x])[layer].numpy()).sum(axis=-1), 0)
+        assert np.allclose(found, expected, atol=1e-6)
+        assert expected.any()
