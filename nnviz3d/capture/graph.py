@@ -346,7 +346,7 @@ class _Tracer:
                 tracer._frames.pop()
 
         def traced_symbolic_call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() == tracer._thread and tracer._descends(args, kwargs) and _is_composite(layer):
+            if threading.get_ident() == tracer._thread and tracer._descends(args, kwargs) and is_composite(layer):
                 return tracer._open(layer, symbolic_call, args, kwargs)
             return symbolic_call(layer, *args, **kwargs)
 
@@ -386,7 +386,7 @@ class _Tracer:
 
     def _stands_alone(self, layer: Any, args: Any, kwargs: Any) -> bool:
         """Whether an opened composite calls this layer on plain numbers, as one does to embed positions."""
-        if not self._frames or not self._frames[-1].opening or _is_composite(layer) or not tf.executing_eagerly():
+        if not self._frames or not self._frames[-1].opening or is_composite(layer) or not tf.executing_eagerly():
             return False
         flat = keras.tree.flatten((args, kwargs))
         return not any(backend.is_keras_tensor(t) for t in flat)
@@ -429,7 +429,8 @@ class _Tracer:
                     maker._outbound_nodes.remove(node)
 
 
-def _is_composite(layer: Any) -> bool:
+def is_composite(layer: Any) -> bool:
+    """Whether a layer is made of layers that are worth a node each: a model, or a layer of one's own with layers inside."""
     if isinstance(layer, keras.Model):
         return True
     if isinstance(layer, _SEALED) or type(layer).__module__.startswith(("keras.src.", "keras.layers.")):

@@ -20,6 +20,7 @@ from nnviz3d.capture.activations import Batch
 from nnviz3d.capture.attention import hidden_attention
 from nnviz3d.capture.connections import ConnectionFinder
 from nnviz3d.capture.describe import DescribedModel
+from nnviz3d.capture.hidden import hidden_remarks
 from nnviz3d.capture.insights import ReadSamples, Work, write_insights
 from nnviz3d.capture.preprocess import Preparation
 from nnviz3d.capture.requests import Report
@@ -199,6 +200,7 @@ def _remarks(described: DescribedModel, skipped: Sequence[str], *, random: bool,
     remarks.extend(
         f"Attention inside {node_id} is not seen: it stands as one block." for node_id in hidden_attention(described)
     )
+    remarks.extend(hidden_remarks(described))
     types = {t.dtype for node in described.graph for t in described.call(node.id).outputs}
     remarks.extend(
         f"{t} activations are stored as float32." for t in sorted(types & {"bfloat16", "float16", "float64"})

@@ -1,0 +1,53 @@
+"""Networks that wrappers and recurrent layers run inside, where the graph does not show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from nnviz3d.capture.describe import DescribedModel
+from nnviz3d.capture.graph import is_composite
+
+_LISTED = 6
+"""How many layers of a hidden network a sentence names."""
+
+
+def hidden_remarks(described: DescribedModel) -> list[str]:
+    """Name the blocks of a graph that hide a network of layers, and what that holds, in a sentence each.
+
+    A single layer inside, as in ``TimeDistributed(Dense)`` or ``Bidirectional(LSTM)``, is named by the block's details.
+    """
+    seen: set[int] = set()
+    remarks = []
+    for node_id in described.calls:
+        operation = described.call(node_id).operation
+        if id(operation) in seen or not isinstance(operation, keras.Layer) or is_composite(operation):
+            continue  # what is composite and still a block could not be opened, and is told of already
+        seen.add(id(operation))
+        for network in _networks(operation):
+            kind = described.graph.node(node_id).kind
+            remarks.append(
+                f"{node_id} ({kind}) stands as one block: the layers of {network.name!r} inside it are not shown "
+                f"({_contents(network)})."
+            )
+    return remarks
+
+
+def _networks(layer: Any) -> Iterator[Any]:
+    for part in layer._flatten_layers(include_self=False, recursive=False):
+        if is_composite(part):
+            yield part
+        else:
+            yield from _networks(part)
+
+
+def _contents(network: Any) -> str:
+    inside = [
+        part.name
+        for part in network._flatten_layers(include_self=False)
+        if not isinstance(part, keras.layers.InputLayer) and not is_composite(part)
+    ]
+    more = len(inside) - _LISTED
+    return ", ".join(inside[:_LISTED]) + (f" and {more} more" if more > 0 else "")
