@@ -78,7 +78,7 @@ def describe(program: Program, name: str) -> DescribedModel:
             shapes=tuple(tuple(t.shape) if i in constants else tuple(t.shape[1:]) for t in call.outputs),
             parameters=_parameters(call, counted),
             activation=_activation(call.operation),
-            details=_details(call.operation),
+            details=_details(call.operation) | _attention(program, call),
         )
         ids[i] = node.id
         nodes.append(node)
@@ -125,6 +125,15 @@ def _details(operation: Any) -> dict[str, Any]:
     if isinstance(operation, keras.layers.Wrapper) and isinstance(inner, keras.Layer):
         found["layer"] = type(inner).__name__
     return found
+
+
+def _attention(program: Program, call: Call) -> dict[str, Any]:
+    """Say of an attention layer whether query, value and key are one tensor, whatever else it takes, such as a mask."""
+    if not call.attends:
+        return {}
+    makers = {id(t): (i, k) for i, _ in call.sources for k, t in enumerate(program.calls[i].outputs)}
+    origins = {through(program, makers[id(t)]) for t in call.attended if id(t) in makers}
+    return {"self_attention": len(origins) == 1}
 
 
 def _plain(value: Any) -> Any:

@@ -116,11 +116,18 @@ class Call:
         return any(isinstance(part, _ATTENTION) for part in self.operation._flatten_layers(include_self=False))
 
     @property
+    def attended(self) -> tuple[Any, ...]:
+        """The symbolic query, value and, if it is given, key of an attention layer, ``(batch, *places, features)`` each."""
+        given = inspect.signature(self.operation.call).bind(*self.arguments.args, **self.arguments.kwargs).arguments
+        first = next(iter(given.values()))
+        if isinstance(first, list | tuple):
+            return tuple(first)
+        return (first, *(given[name] for name in ("value", "key") if given.get(name) is not None))
+
+    @property
     def query(self) -> Any:
-        """The symbolic query of an attention layer, ``(batch, *places, features)``."""
-        first = next(iter(_parameters(self.operation)))
-        given = self.arguments.args[0] if self.arguments.args else self.arguments.kwargs[first]
-        return given[0] if isinstance(given, list | tuple) else given
+        """The symbolic query of an attention layer."""
+        return self.attended[0]
 
     def attention_scores(self, values: dict[int, Any]) -> Any:
         """Call an attention layer once more, for its scores alone: masks and flags are those of the recorded call.

@@ -38,7 +38,8 @@ class LayerNode:
         The name of the layer's activation function, if it has one: ``relu``, ``softmax``.
     details
         What drawing wants to know of the layer and what reads well beside it: ``kernel_size``, ``strides``,
-        ``padding``, ``dilation_rate``, ``units``, ``filters``, ``rate``; numbers, strings and lists of them only.
+        ``padding``, ``dilation_rate``, ``units``, ``filters``, ``rate``, ``self_attention`` (whether query, value and key
+        of an attention layer are one tensor); numbers, strings and lists of them only.
     """
 
     path: str
@@ -162,6 +163,17 @@ class ModelGraph:
     def sources(self, node_id: str) -> tuple[str, ...]:
         """Return the ids that feed a node, in the order of its arguments."""
         return self._sources[node_id]
+
+    def ancestors(self, node_id: str) -> frozenset[str]:
+        """Return the ids of all nodes that a node depends on, without itself."""
+        found: set[str] = set()
+        pending = list(self.sources(node_id))
+        while pending:
+            name = pending.pop()
+            if name not in found:
+                found.add(name)
+                pending.extend(self.sources(name))
+        return frozenset(found)
 
     @property
     def parameters(self) -> int:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.analysis.rollout import rollout
+from nnviz3d.data.graph import ModelGraph
 from nnviz3d.scene.primitives import Span, Vector
 from nnviz3d.scene.selection import ScorePick
 from nnviz3d.scene.stage import Stage
@@ -103,11 +105,39 @@ def attention_layers(stage: Stage) -> dict[str, tuple[int, int, int]]:
 
 
 def chained(stage: Stage) -> tuple[str, ...]:
-    """Return the layers that rollout goes through: self-attention, all of one length; none if there are not two."""
+    """Return the layers that rollout goes through: self-attention, all of one length, each behind the one before.
+
+    There are none if there are not two.
+    """
+    return _chain(stage)[0]
+
+
+def why_no_rollout(stage: Stage) -> str:
+    """Say why several attention layers have no rollout; empty if they have one, or there is one layer."""
+    return _chain(stage)[1]
+
+
+def _chain(stage: Stage) -> tuple[tuple[str, ...], str]:
     layers = attention_layers(stage)
-    own = [name for name, (_, t, s) in layers.items() if t == s and len(stage.graph.sources(name)) == 1]
-    lengths = {layers[name][1] for name in own}
-    return tuple(own) if len(own) > 1 and len(lengths) == 1 else ()
+    if len(layers) < 2:
+        return (), ""
+    own = tuple(name for name, (_, t, s) in layers.items() if t == s and _looks_at_itself(stage.graph, name))
+    if len(own) < 2:
+        count = "only one layer" if own else "no layer"
+        return (), f"{count} attends from a sequence to itself"
+    lengths = sorted({layers[name][1] for name in own})
+    if len(lengths) > 1:
+        return (), f"sequences of {' and '.join(map(str, lengths))} places"
+    for before, behind in pairwise(own):
+        if before not in stage.graph.ancestors(behind):
+            return (), f"{behind.split('/')[-1]} does not follow {before.split('/')[-1]}"
+    return own, ""
+
+
+def _looks_at_itself(graph: ModelGraph, name: str) -> bool:
+    """Whether a layer attends from places to the same places; older captures tell by what feeds it alone."""
+    known = graph.node(name).details.get("self_attention")
+    return len(graph.sources(name)) == 1 if known is None else bool(known)
 
 
 def sheet_scores(stage: Stage, sheet: Sheet, sample: int) -> NDArray[np.float32] | None:

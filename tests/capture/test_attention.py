@@ -9,6 +9,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 import nnviz3d
+from nnviz3d.capture.describe import describe
+from nnviz3d.capture.graph import expected_inputs, open_model
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import Insights
@@ -187,3 +189,20 @@ def test_attention_inside_a_layer_of_ones_own_is_seen_and_inside_a_wrapper_it_is
     rows = tf.reshape(alone(x), (2, 15, 8))
     assert np.allclose(scores, own.attention(rows, rows, return_attention_scores=True)[1], atol=1e-6)
     assert "Attention inside wrapped is not seen: it stands as one block." in run.provenance.notes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_self_attention_is_known_by_query_value_and_key_whatever_masks_come_with_them(kind):
+    tokens, mask, other = keras.Input((5, 8)), keras.Input((5, 5), dtype="bool"), keras.Input((5, 8))
+    masks = {} if kind in ("dot", "additive") else {"attention_mask": keras.ops.logical_not(mask)}
+    for value, expected in ((tokens, True), (other, False)):
+        for key in (None, tokens):
+            layer = KINDS[kind]()
+            given = [t for t in (tokens, value, key) if t is not None]
+            if isinstance(layer, layers.Attention):
+                answer = layer(given)
+            else:
+                answer = layer(tokens, value, **({} if key is None else {"key": key}), **masks)
+            model = keras.Model([tokens, mask, other], [answer, keras.ops.sum(mask), keras.ops.sum(other)])
+            graph = describe(open_model(model, expected_inputs(model)), "model").graph
+            assert graph.node("attention").details["self_attention"] is expected

@@ -8,9 +8,10 @@ import pytest
 from nnviz3d.analysis.rollout import rollout
 from nnviz3d.apps.pointing import pick_at, say
 from nnviz3d.data.explanations import write_attention
+from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.errors import SceneError
 from nnviz3d.render.picking import Eye
-from nnviz3d.scene.primitives import Box, Callout, Labels, Lines, Panel, ScaleRow, Voxels
+from nnviz3d.scene.primitives import Box, Callout, Labels, Lines, Panel, ScaleRow, TextRow, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import ScorePick, Selection
 from nnviz3d.scene.sheets import Sheet, hang
@@ -144,6 +145,45 @@ def test_without_rollout(capture):
     found = scene.at(0.0, Selection(pick=ScorePick("first", 1, query=4, key=0))).primitives
     (callout,) = [p for p in found if isinstance(p, Callout)]
     assert callout.marks[0].origin == pytest.approx(drawn(scene)[Sheet("first", 1).name].origin)
+
+
+def masked_graph(*, same, edges):
+    """Two attention layers, each fed by a mask too."""
+    nodes = [
+        LayerNode(name, 0, kind, ((5, 6),), details={"self_attention": same} if name in HEADS else {})
+        for name, kind in (
+            ("input", "InputLayer"),
+            ("mask", "InputLayer"),
+            ("first", "MultiHeadAttention"),
+            ("second", "Attention"),
+        )
+    ]
+    both = [("mask", "first"), ("mask", "second"), ("input", "first"), *edges]
+    return ModelGraph("hand", tuple(nodes), tuple(Edge(a, b) for a, b in both), ("input", "mask"), ("second",))
+
+
+@pytest.mark.parametrize(
+    ("same", "edges", "width", "reason"),
+    [
+        (True, [("first", "second")], 5, None),
+        (False, [("first", "second")], 5, "no layer attends from a sequence to itself"),
+        (True, [("input", "second")], 5, "second does not follow first"),
+        (True, [("first", "second")], 4, "sequences of 4 and 5 places"),
+    ],
+)
+def test_rollout_goes_past_masks_and_where_there_is_none_the_legend_says_why(tmp_path, same, edges, width, reason):
+    graph = masked_graph(same=same, edges=edges)
+    values = {node.id: np.ones((1, *node.shape), np.float32) for node in graph}
+
+    def scores(writer):
+        write_attention(writer, "first", 0, scores_of("first", 1))
+        write_attention(writer, "second", 0, scores_of("second", 1)[..., :width, :width])
+
+    scene = Scene.build(SPEC, write(tmp_path / "run.zarr", graph, values, also=[scores]))
+    assert (Sheet(None).name in drawn(scene)) == (reason is None)
+    legend = drawn(scene, kind=Panel)["attention"]
+    told = [row.text for row in legend.rows if isinstance(row, TextRow) and row.text.startswith("no rollout")]
+    assert told == ([] if reason is None else [f"no rollout: {reason}"])
 
 
 def test_a_capture_without_attention_is_told_so(small_capture):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.differentiable import SQUASHING
@@ -157,14 +156,7 @@ def _only_source(graph: ModelGraph, node: LayerNode) -> LayerNode | None:
 
 def leads_to(graph: ModelGraph, output: str) -> frozenset[str]:
     """Return the nodes that a node depends on, and itself."""
-    found: set[str] = set()
-    pending: list[Any] = [output]
-    while pending:
-        name = pending.pop()
-        if name not in found:
-            found.add(name)
-            pending.extend(graph.sources(name))
-    return frozenset(found)
+    return graph.ancestors(output) | {output}
 
 
 def _choose(found: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from nnviz3d.scene.colors import Colormap, colormap, number
 from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Row, ScaleRow, Span, TextRow, Voxels
 from nnviz3d.scene.routes import lead_up
 from nnviz3d.scene.selection import Pick, ScorePick, Selection
-from nnviz3d.scene.sheets import Hung, Sheet, chained, hang, sheet_scores
+from nnviz3d.scene.sheets import Hung, Sheet, chained, hang, sheet_scores, why_no_rollout
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.timeline import Timeline
@@ -82,7 +82,16 @@ class AttentionView:
             seen = 1.0 if selection.layer in (None, hung.sheet.layer) else 0.3
             sheets.append(_voxels(hung, known[hung.sheet], colors, tops[hung.sheet.layer], seen))
             sheets.append(Box(hung.sheet.name, hung.origin, hung.size, FAMILIES["attention"], 0.3 * seen))
-        return (*sheets, self._lines(), Labels("attention", tuple(self._names())), _legend(colors, list(tops.values())))
+        return (
+            *sheets,
+            self._lines(),
+            Labels("attention", tuple(self._names())),
+            _legend(colors, list(tops.values()), self._missing()),
+        )
+
+    def _missing(self) -> str:
+        """Say why there is no rollout, where the scene asks for it."""
+        return why_no_rollout(self._stage) if self._spec.rollout else ""
 
     def _lines(self) -> Lines:
         """Lead from each layer's block to the middle of its sheets."""
@@ -137,13 +146,15 @@ def _voxels(hung: Hung, scores: NDArray[np.float32], colors: Colormap, top: floa
     )
 
 
-def _legend(colors: Colormap, tops: Sequence[float]) -> Panel:
+def _legend(colors: Colormap, tops: Sequence[float], missing: str) -> Panel:
     rows: list[Row] = []
     if tops:
         span = number(min(tops)) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"
         rows.append(TextRow(f"attention, up to each layer's m: {span}", "quiet"))
         rows.append(ScaleRow(colors, ((0.0, "0"), (0.5, "m/2"), (1.0, "m"))))
     rows.append(TextRow("how much a row (query) takes from a column (key)", "quiet"))
+    if missing:
+        rows.append(TextRow(f"no rollout: {missing}", "quiet"))
     return Panel("attention", "bottom-left", tuple(rows))
 
 
