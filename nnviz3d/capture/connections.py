@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.activations import Batch
 from nnviz3d.capture.describe import DescribedModel
-from nnviz3d.capture.fans import Convolution, is_convolution, why_not
+from nnviz3d.capture.fans import Convolution, Pointwise, is_convolution, rule_of, why_not
 from nnviz3d.capture.strongest import KernelMatrix, pick
+from nnviz3d.data.graph import LayerNode, joining
 from nnviz3d.data.records import RANKINGS, Connections, Ranking
 from nnviz3d.data.writer import CaptureWriter
+
+_NAMED = 4
+"""Layers without connections that a sentence names at most."""
 
 
 class _Pair(Protocol):
@@ -30,8 +34,8 @@ class _Pair(Protocol):
 class Pairs:
     """Every pair of layers whose connections can be told apart, with what its weights need to be read for but once.
 
-    These are: vector to Dense (all weights compete), and anything to a convolution (the weights that meet in the cell
-    that answers most, for each sample).
+    These are: vector to Dense (all weights compete), and anything to a convolution, or a sequence or map to Dense (the
+    weights that meet in the cell that answers most, for each sample).
 
     Attributes
     ----------
@@ -103,19 +107,19 @@ class _Dense:
 
 
 class _Fan:
-    """The weights of a convolution that meet in the cell that answers most."""
+    """The weights of a convolution, or of a Dense layer at one place, that meet in the cell that answers most."""
 
     def __init__(self, source: str, target: str, layer: Any) -> None:
         self.source = source
         self.target = target
         self._layer = layer
-        self._rule: Convolution | None = None
+        self._rules: dict[tuple[int, ...], Convolution | Pointwise] = {}
 
     def find(self, before: NDArray[np.float32], after: NDArray[np.float32], ranking: Ranking, k: int) -> Connections:
-        if self._rule is None:
-            self._rule = Convolution(self._layer, before.shape)
+        if before.shape not in self._rules:
+            self._rules = {before.shape: rule_of(self._layer, before.shape)}
         target = int(np.argmax(np.abs(after)))
-        fan = self._rule.fan(tuple(int(i) for i in np.unravel_index(target, after.shape)))
+        fan = self._rules[before.shape].fan(tuple(int(i) for i in np.unravel_index(target, after.shape)))
         values = fan.weight * before.ravel()[fan.source]
         chosen = pick(np.abs(fan.weight if ranking == "weight" else values), k)
         index = np.stack([fan.source[chosen], np.full(len(chosen), target, dtype=np.int64)], axis=1)
@@ -142,8 +146,17 @@ def _pairs(described: DescribedModel) -> tuple[list[_Pair], list[str]]:
             reasons[f"{reason[0].upper()}{reason[1:]}."] = None
         if edge.output != 0 or len(described.graph.sources(edge.target)) != 1:
             continue
-        if isinstance(layer, keras.layers.Dense) and len(source.shape) == 1:
-            pairs.append(_Dense(edge.source, edge.target, layer))
+        if isinstance(layer, keras.layers.Dense):
+            pairs.append((_Dense if len(source.shape) == 1 else _Fan)(edge.source, edge.target, layer))
         elif is_convolution(layer):
             pairs.append(_Fan(edge.source, edge.target, layer))
-    return pairs, list(reasons)
+    joined = {pair.target for pair in pairs}
+    left_out = [described.graph.node(name) for name in joining(described.graph) if name not in joined]
+    return pairs, [*reasons, *([_said(left_out)] if left_out else [])]
+
+
+def _said(nodes: Sequence[LayerNode]) -> str:
+    """Say of which layers no connections are captured."""
+    named = [f"{node.name} ({node.kind})" for node in nodes[:_NAMED]]
+    more = len(nodes) - len(named)
+    return f"No connections are captured of {', '.join(named)}{f' and {more} more' if more else ''}."

@@ -89,12 +89,36 @@ class Convolution:
         return [at for at, _ in inside], [tap for _, tap in inside]
 
 
+class Pointwise:
+    """A Dense layer over a sequence or a map: at every place the same weights join what stands there, channels last.
+
+    Parameters
+    ----------
+    layer
+        A Dense layer.
+    shape
+        The source's ``(*places, channels)``.
+    """
+
+    def __init__(self, layer: Any, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._kernel = np.asarray(keras.ops.convert_to_numpy(layer.kernel)).astype(np.float32)
+
+    def fan(self, cell: tuple[int, ...]) -> Fan:
+        """Collect the connections into a cell ``(*place, unit)`` of the output."""
+        channels = self._shape[-1]
+        place = int(np.ravel_multi_index(cell[:-1], self._shape[:-1]))
+        return Fan(place * channels + np.arange(channels, dtype=np.int64), self._kernel[:, cell[-1]])
+
+
+def rule_of(layer: Any, shape: tuple[int, ...]) -> Convolution | Pointwise:
+    """Return what says which cells of a source of this shape feed a cell of a layer."""
+    return Pointwise(layer, shape) if isinstance(layer, keras.layers.Dense) else Convolution(layer, shape)
+
+
 def why_not(layer: Any) -> str | None:
     """Say why a layer has no fan; `None` if it has one, or is no convolution at all."""
-    if not isinstance(layer, (*_PLAIN, *_DEPTHWISE, *_SEPARABLE)):
-        name = type(layer).__name__
-        return f"the connections of {name} layers are not among those captured" if "Conv" in name else None
-    if layer.data_format != "channels_last":
+    if isinstance(layer, (*_PLAIN, *_DEPTHWISE, *_SEPARABLE)) and layer.data_format != "channels_last":
         return "connections are captured with channels last only"
     return None
 

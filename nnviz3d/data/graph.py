@@ -213,7 +213,15 @@ def _is_plain(value: Any, depth: int = 3) -> bool:
     return value is None or isinstance(value, str | int | float)
 
 
+_SCALING = ("Norm", "PReLU", "Rescaling")
+"""Kinds of layers whose weights join nothing."""
 _ADAPTER: TypeAdapter[ModelGraph] = TypeAdapter(ModelGraph)
+
+
+def joining(graph: ModelGraph) -> tuple[str, ...]:
+    """Return the nodes whose weights join numbers with others; not those that scale each number or channel by itself."""
+    weighted = {node.path: node for node in graph if node.parameters}
+    return tuple(node.id for node in graph if node.path in weighted and not any(k in node.kind for k in _SCALING))
 
 
 def vector_outputs(graph: ModelGraph) -> tuple[str, ...]:

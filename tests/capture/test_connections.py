@@ -146,14 +146,48 @@ def test_ties_go_to_the_first():
     assert pick(np.array([1, 3, 3, 0, 3], np.float32), 2).tolist() == [1, 2]
 
 
-def test_dense_on_sequences_has_no_connections_and_odd_convolutions_say_so(rng):
+def test_layers_without_connections_are_named(rng):
     model = keras.Sequential(
         [
             keras.Input((6, 6, 2), name="input"),
             layers.Conv2DTranspose(3, 3, name="up"),
-            layers.Dense(4, name="mixes_channels"),
+            layers.BatchNormalization(),
+            layers.Reshape((64, 3)),
+            layers.LSTM(4, name="memory"),
         ]
     )
     pairs, _, finder = connections(model, zoo.numbers(rng, 1, 6, 6, 2))
     assert pairs == {}
-    assert finder.skipped == ["The connections of Conv2DTranspose layers are not among those captured."]
+    assert finder.skipped == ["No connections are captured of up (Conv2DTranspose), memory (LSTM)."]
+
+
+def test_attention_and_embedding_are_named_and_many_are_counted(rng):
+    tokens = keras.Input((5,), dtype="int32", name="tokens")
+    x = layers.Embedding(9, 4, name="words")(tokens)
+    for k in range(4):
+        x = layers.MultiHeadAttention(1, 4, name=f"look{k}")(x, x)
+    x = layers.Dense(2, name="mixes")(x)
+    pairs, _, finder = connections(keras.Model(tokens, x), rng.integers(0, 9, (1, 5)).astype(np.int32))
+    assert list(pairs) == [("look3", "mixes")]
+    (note,) = finder.skipped
+    assert note == (
+        "No connections are captured of words (Embedding), look0 (MultiHeadAttention), look1 (MultiHeadAttention), look2 "
+        "(MultiHeadAttention) and 1 more."
+    )
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (4, 5, 3)], ids=["sequence", "map"])
+def test_dense_over_places_has_the_weights_that_meet_at_one_of_them(shape, rng):
+    model = keras.Sequential([keras.Input(shape, name="input"), layers.Dense(6, name="layer")])
+    layer = model.layers[0]
+    layer.bias.assign(rng.normal(size=6))
+    x = zoo.numbers(rng, 3, *shape)
+    pairs, values, found = connections(model, x)
+    assert found.skipped == []
+    for i, record in enumerate(pairs["input", "layer"]["contribution"]):
+        after = values["layer"][i]
+        cell = np.unravel_index(record.index[0, 1], after.shape)
+        assert np.abs(after[cell]) == np.abs(after).max()
+        assert (record.rule, record.total) == ("fan", 3)
+        assert {np.unravel_index(k, shape)[:-1] for k in record.index[:, 0]} == {cell[:-1]}
+        assert np.isclose(record.contribution.sum() + layer.bias.numpy()[cell[-1]], after[cell], atol=1e-4)

@@ -7,17 +7,18 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.graph import joining
 from nnviz3d.data.insights import LOSS
 from nnviz3d.data.records import Connections, Ranking
 from nnviz3d.scene.colors import NAN_COLOR, NEGATIVE, POSITIVE, number
 from nnviz3d.scene.primitives import Color, Ends, Lines, Panel, Primitive, SwatchRow, TextRow
-from nnviz3d.scene.routes import bezier
+from nnviz3d.scene.routes import Route, bezier
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import ConnectionsView
-from nnviz3d.scene.views.legends import weights_of_then
+from nnviz3d.scene.views.legends import listed, weights_of_then
 
 _WIDTHS = (0.7, 1.0, 1.5, 2.2)
 """Pixels; each line takes one of them, by strength."""
@@ -28,7 +29,8 @@ _GRADIENT_COLORS: tuple[Color, Color] = ((1.00, 0.80, 0.45), (0.55, 0.85, 1.00))
 _SUNK = 0.3
 """How much of the lines is left to see while the gradient comes back."""
 _GATHERED = 0.2
-"""Lines that share one way to the next row lie on top of each other: each is fainter, so that together they are one."""
+"""Lines that share one way, around others or to the next row, lie on top of each other: each is fainter, so that together
+they are one."""
 
 
 class ConnectionLinesView:
@@ -139,7 +141,7 @@ class ConnectionLinesView:
         colors[:, :3] = np.where(signed[:, np.newaxis] >= 0, *palette)
         # Many lines of like strength would add up to one pale mass: the more there are, the fainter each is.
         colors[:, 3] = (0.05 + (0.9 if back else 0.6) * share**2) * min(1.0, (90 / len(order)) ** 0.5)
-        if self._stage.place(pair.source).row != self._stage.place(pair.target).row:
+        if _gathered(self._stage, _route(self._stage, pair.source, pair.target)):
             colors[:, 3] *= _GATHERED
         bins = np.minimum((share * len(_WIDTHS)).astype(int), len(_WIDTHS) - 1)
         lines = []
@@ -158,8 +160,9 @@ class ConnectionLinesView:
         return finite[np.argsort(-strength[finite], kind="stable")][: self._spec.strongest]
 
     def _legend(self, pairs: list[Connections], ranking: Ranking) -> tuple[Primitive, ...]:
+        missing = self._missing(pairs)
         if not pairs:
-            return ()
+            return (Panel("connections", "bottom-right", missing),) if missing else ()
         what = "|weight|" if ranking == "weight" else "|weight × activation|"
         dense = [p for p in pairs if p.rule == "dense"]
         fans = [p for p in pairs if p.rule == "fan"]
@@ -172,14 +175,27 @@ class ConnectionLinesView:
         else:
             rows.extend(self._row(p) for p in dense)
         if fans:
-            cells = (
-                f"strongest cells of {len(fans)} convolutions" if len(fans) > 1 else "strongest cell of a convolution"
-            )
-            rows.append(self._total(fans, f"taps into the {cells}"))
+            rows.append(self._total(fans, f"taps into the {self._cells(fans)}"))
+        rows.extend(missing)
         broken = sum(int(np.count_nonzero(~np.isfinite(_ranked(p)))) for p in pairs)
         if broken:
             rows.append(SwatchRow(((NAN_COLOR, f"{broken:,} NaN or infinite, not drawn"),)))
         return (Panel("connections", "bottom-right", tuple(rows)),)
+
+    def _cells(self, fans: list[Connections]) -> str:
+        """Name the cells into which fans lead."""
+        alike = all("Conv" in self._stage.graph.node(pair.target).kind for pair in fans)
+        what = "convolution" if alike else "layer"
+        return f"strongest cells of {len(fans)} {what}s" if len(fans) > 1 else f"strongest cell of a {what}"
+
+    def _missing(self, pairs: list[Connections]) -> tuple[TextRow, ...]:
+        """Say how many of the layers whose weights join numbers have lines, and which have none."""
+        joined, every = {pair.target for pair in pairs}, joining(self._stage.graph)
+        none = [self._stage.graph.node(name).name for name in every if name not in joined]
+        if not none:
+            return ()
+        drawn = len(every) - len(none)
+        return (TextRow(f"drawn for {drawn:,} of {len(every):,} layers with weights, not for {listed(none)}", "quiet"),)
 
     def _row(self, pair: Connections) -> TextRow:
         drawn = self._strongest(pair)
@@ -189,6 +205,17 @@ class ConnectionLinesView:
     def _total(self, pairs: list[Connections], what: str) -> TextRow:
         k = sum(len(self._strongest(p)) for p in pairs)
         return TextRow(f"{k:,} of {sum(p.total for p in pairs):,} {what}", "quiet")
+
+
+def _route(stage: Stage, source: str, target: str) -> Route:
+    """Return the way of the edge between two layers."""
+    return next(r for r in stage.routes if (r.edge.source, r.edge.target) == (source, target))
+
+
+def _gathered(stage: Stage, route: Route) -> bool:
+    """Whether lines keep to the edge's own way: straight ones would lead through what stands between."""
+    lanes = [stage.place(node).lane for node in (route.edge.source, route.edge.target)]
+    return route.kind != "flow" or abs(lanes[0] - lanes[1]) > 1
 
 
 def _ranked(pair: Connections) -> NDArray[np.float32]:
@@ -209,12 +236,13 @@ def curves(stage: Stage, source: str, target: str, index: NDArray[np.int64]) -> 
     ``(n, p, 3)`` world coordinates.
     """
     start, end = stage.centers(source, index[:, 0]), stage.centers(target, index[:, 1])
-    if stage.place(source).row == stage.place(target).row:
+    route = _route(stage, source, target)
+    if not _gathered(stage, route):
         reach = np.zeros_like(start)
         reach[:, 0] = (end[:, 0] - start[:, 0]) * 0.45
         return bezier(start, start + reach, end - reach, end, _POINTS).astype(np.float32)
-    # To another row: gathered into the edge's own way, and spread again at its end.
-    way = next(r.points for r in stage.routes if (r.edge.source, r.edge.target) == (source, target))
+    # Around other blocks or to another row: gathered into the edge's own way, and spread again at its end.
+    way = route.points
     first, last = np.broadcast_to(way[0], start.shape), np.broadcast_to(way[-1], end.shape)
     out = bezier(start, (start + first) / 2, first, first, _POINTS)
     into = bezier(last, last, (last + end) / 2, end, _POINTS)

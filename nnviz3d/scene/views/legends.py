@@ -16,6 +16,8 @@ from nnviz3d.scene.stage import Stage, class_name, is_classifier, top_classes, v
 
 NAMED_CELLS = 16
 """Heads up to this size have a name beside every cell; larger ones list their best."""
+_NAMED = 3
+"""Layers that a legend names."""
 FEW, MORE = 3, 5
 """How many of the scores are listed, and how many where the picture is about the decision."""
 
@@ -78,6 +80,12 @@ def scores_of(stage: Stage, head: str, sample: int, listed: int = FEW) -> tuple[
     if len(scores) > NAMED_CELLS:
         found.append(Panel("scores", "top-right", tuple(best_rows(head, scores, names, listed))))
     return tuple(found)
+
+
+def listed(names: Sequence[str]) -> str:
+    """List the first few of some names, and count the others."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def weights_of_then(capture: Capture) -> str:

@@ -15,7 +15,7 @@ from nnviz3d.scene.neurons import Neurons
 from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Row, ScaleRow, TextRow, Vector
 from nnviz3d.scene.racks import Rack, vector
 from nnviz3d.scene.stage import Stage, head_of, top_classes, vector_outputs
-from nnviz3d.scene.views.legends import NAMED_CELLS, names_of, scores_of, title_panel, weights_of_then
+from nnviz3d.scene.views.legends import NAMED_CELLS, listed, names_of, scores_of, title_panel, weights_of_then
 from nnviz3d.scene.views.node_colors import Scale
 
 _ASIDE = 1.0
@@ -86,11 +86,20 @@ def ball_scales(scales: Mapping[str, Scale], what: str) -> tuple[Panel, ...]:
     return tuple(panels)
 
 
-def line_scale(capture: Capture, drawn: Drawn, ranking: Ranking, diverging: str) -> tuple[Panel, ...]:
-    """Say what the colours and widths of lines mean, and how many are drawn of how many."""
+def line_scale(
+    capture: Capture, drawn: Drawn, ranking: Ranking, diverging: str, unknown: Sequence[str]
+) -> tuple[Panel, ...]:
+    """Say what the colours and widths of lines mean, how many are drawn of how many, and of which layers none are known.
+
+    Parameters
+    ----------
+    unknown
+        Names of layers with weights that are not known pair by pair.
+    """
     shown = [(links, count) for links, count in drawn if count]
+    left_out = (TextRow(f"not among them, one grey line for all: {listed(unknown)}", "quiet"),) if unknown else ()
     if not shown:
-        return ()
+        return (Panel("links", "bottom-right", left_out),) if left_out else ()
     tops = [float(np.max(links.norm[np.isfinite(links.norm)])) for links, _ in shown]
     slices = any(links.numbers > 1 for links, _ in shown)
     what = {
@@ -102,6 +111,7 @@ def line_scale(capture: Capture, drawn: Drawn, ranking: Ranking, diverging: str)
         TextRow(f"line: {what}, up to each pair's m: {span_text(tops)}", "quiet"),
         ScaleRow(colormap(diverging), ((0.0, "−m"), (0.5, "0"), (1.0, "m"))),
         TextRow(f"the strongest {count:,} of {total:,} edges{weights_of_then(capture)}", "quiet"),
+        *left_out,
     ]
     return (Panel("links", "bottom-right", tuple(rows)),)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.graph import joining
 from nnviz3d.data.records import Ranking
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import FIELD_OF_VIEW, MARGINS, fit
@@ -29,7 +30,7 @@ from nnviz3d.scene.views.layer_balls import LayerBallsView
 from nnviz3d.scene.views.legends import NAMED_CELLS, title_panel
 from nnviz3d.scene.views.node_colors import BEHIND, lights, paint, scale_of, seen_at
 from nnviz3d.scene.views.node_lines import passing, strongest, ways, weighted
-from nnviz3d.scene.views.node_words import ball_scales, line_scale, named_outputs, names, scores
+from nnviz3d.scene.views.node_words import Drawn, ball_scales, line_scale, named_outputs, names, scores
 
 MOST_LAYERS = 24
 """Layers with units up to which each shows its own; longer networks have one ball a layer."""
@@ -257,11 +258,16 @@ class NodesView:
             *pictures,
             names(self._stage, neurons, racks, drawn, _boxes(racks, pictures)),
             *ball_scales(scales, "activation" if neurons.vectors.issuperset(racks) else _WHAT),
-            *line_scale(self._stage.capture, drawn, ranking, spec.diverging),
+            *line_scale(self._stage.capture, drawn, ranking, spec.diverging, self._unknown(drawn)),
         )
         return _Sample(
             racks, cloud, layers, ranks, np.concatenate(rings), tuple(lines), still, scores(self._stage, racks, sample)
         )
+
+    def _unknown(self, drawn: Drawn) -> list[str]:
+        """Name the layers whose weights join units, and of which no line has a weight of its own."""
+        graph, known = self._neurons.graph, {links.feed.target for links, _ in drawn}
+        return [node.name for node in graph if node.id in joining(self._stage.graph) and node.id not in known]
 
     def _shown(self, name: str, numbers: NDArray[np.float32]) -> NDArray[np.int64]:
         """Choose which units of a layer have a ball, in ascending order: all, or the most active."""

@@ -1,0 +1,132 @@
+"""Lines keep clear of other blocks, and the legend says of which layers there are lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.graph import Edge, LayerNode, ModelGraph, joining
+from nnviz3d.data.records import RANKINGS, Connections
+from nnviz3d.scene.primitives import Panel
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import parse_scene
+from nnviz3d.scene.views.connections import curves
+from tests.support import captures
+
+SHAPE = (6, 6, 4)
+
+
+def layer(name: str, kind: str, shape: tuple[int, ...] = SHAPE, parameters: int = 1) -> LayerNode:
+    return LayerNode(name, 0, kind, (shape,), parameters)
+
+
+def write(path: Path, graph: ModelGraph, pairs: list[tuple[str, str]]) -> Capture:
+    """Write random numbers for all nodes, and three taps into one cell for each pair."""
+    random = np.random.default_rng(4)
+    values = {node.id: random.random((1, *node.shape), dtype=np.float32) for node in graph}
+    found = {}
+    for source, target in pairs:
+        index = np.stack([random.choice(values[source][0].size, 3), np.full(3, 1)], axis=1)
+        ones = np.ones(3, dtype=np.float32)
+        found[source, target] = {r: [Connections(source, target, "fan", r, 9, index, ones, ones)] for r in RANKINGS}
+    return captures.write(path, graph, values, connections=found)
+
+
+@pytest.fixture(scope="module")
+def branches(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """Four branches of two convolutions each, from one layer to one that joins them."""
+    names = [f"{part}{k}" for k in range(4) for part in ("near", "far")]
+    nodes = (
+        layer("photo", "InputLayer", parameters=0),
+        layer("stem", "Conv2D"),
+        *(layer(name, "Conv2D") for name in names),
+        layer("join", "Concatenate", (6, 6, 16), 0),
+    )
+    edges = [("photo", "stem")]
+    edges += [edge for k in range(4) for edge in (("stem", f"near{k}"), (f"near{k}", f"far{k}"), (f"far{k}", "join"))]
+    graph = ModelGraph("branches", nodes, tuple(Edge(*e) for e in edges), ("photo",), ("join",))
+    path = tmp_path_factory.mktemp("branches") / "run.zarr"
+    return Scene.build(parse_scene({"format": 1}), write(path, graph, [e for e in edges if e[1] != "join"]))
+
+
+@pytest.mark.parametrize("target", [f"near{k}" for k in range(4)])
+def test_fan_into_another_lane_leads_through_no_other_block(branches, target):
+    stage = branches.stage
+    pair = stage.capture.connections("stem", target)
+    points = curves(stage, "stem", target, pair.index).reshape(-1, 3)
+    for node in stage.graph:
+        if node.id not in ("stem", target):
+            place = stage.place(node.id)
+            low, high = np.array(place.origin), np.array(place.origin) + np.array(place.size)
+            assert not ((points > low) & (points < high)).all(axis=1).any(), node.id
+
+
+def test_lanes_that_are_far_apart_are_among_those(branches):
+    place = branches.stage.place
+    assert max(abs(place(f"near{k}").lane - place("stem").lane) for k in range(4)) > 1
+
+
+RECURRENT = ModelGraph(
+    "machine",
+    (
+        layer("series", "InputLayer", (6, 4), 0),
+        layer("step", "Dense", (6, 4)),
+        layer("norm", "LayerNormalization", (6, 4)),
+        layer("memory", "LSTM", (6, 4)),
+        layer("look", "MultiHeadAttention", (6, 4)),
+        layer("words", "EinsumDense", (6, 4)),
+        layer("again", "GRU", (6, 4)),
+    ),
+    tuple(
+        Edge(*e)
+        for e in (
+            ("series", "step"),
+            ("step", "norm"),
+            ("norm", "memory"),
+            ("memory", "look"),
+            ("look", "words"),
+            ("words", "again"),
+        )
+    ),
+    ("series",),
+    ("again",),
+)
+
+
+def legend(scene: Scene, name: str) -> list[str]:
+    (panel,) = [p for p in scene.at(99.0, Selection()).primitives if isinstance(p, Panel) and p.name == name]
+    return [row.text for row in panel.rows if hasattr(row, "text")]
+
+
+def test_legend_names_the_layers_with_weights_that_have_no_lines(tmp_path):
+    scene = Scene.build(parse_scene({"format": 1}), write(tmp_path / "a.zarr", RECURRENT, [("series", "step")]))
+    rows = legend(scene, "connections")
+    assert rows[-1] == "drawn for 1 of 5 layers with weights, not for memory, look, words and 1 more"
+    assert "3 of 9 taps into the strongest cell of a layer" in rows
+
+
+def test_legend_says_so_where_no_layer_has_lines(tmp_path):
+    scene = Scene.build(parse_scene({"format": 1}), write(tmp_path / "b.zarr", RECURRENT, []))
+    assert legend(scene, "connections") == [
+        "drawn for 0 of 5 layers with weights, not for step, memory, look and 2 more"
+    ]
+
+
+def test_legend_of_convolutions_alone_speaks_of_convolutions_and_of_no_missing_layer(branches):
+    rows = legend(branches, "connections")
+    assert rows[-1] == "27 of 81 taps into the strongest cells of 9 convolutions"
+
+
+def test_graph_of_neurons_names_the_layers_whose_weights_it_does_not_show(tmp_path):
+    spec = parse_scene({"format": 1, "views": [{"kind": "nodes"}]})
+    scene = Scene.build(spec, write(tmp_path / "c.zarr", RECURRENT, [("series", "step")]))
+    (row,) = legend(scene, "links")
+    assert row == "not among them, one grey line for all: step, memory, look and 2 more"
+
+
+def test_layers_that_scale_each_number_by_itself_join_nothing():
+    assert joining(RECURRENT) == ("step", "memory", "look", "words", "again")
