@@ -9,14 +9,14 @@ from pathlib import Path
 
 from nnviz3d.data.bundled import gallery
 from nnviz3d.data.capture import is_capture
-from nnviz3d.data.paths import exists, is_file, is_folder, user_path
+from nnviz3d.data.model_files import ENDINGS, is_saved_model, is_unpacked
+from nnviz3d.data.paths import exists, is_folder, user_path
 from nnviz3d.data.request import CaptureRequest, Insights, Preprocessing
 from nnviz3d.errors import UserError
 from nnviz3d.scene.headline import among
 from nnviz3d.scene.spec import SceneSpec, Source, default_scene, read_scene
 
 DEFAULT = "digits"
-_MODEL_ENDINGS = (".keras", ".h5", ".hdf5")
 _CAPTURE_ENDINGS = (".zarr", ".zarr.zip")
 
 
@@ -94,7 +94,7 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
     if target.endswith(_CAPTURE_ENDINGS) or (exists(path) and is_capture(path)):
         _refuse_model_options(target, options)
         return Resolved(_of_another(scene), capture=path)
-    if target.startswith("keras:") or target.endswith(_MODEL_ENDINGS) or is_file(path / "saved_model.pb"):
+    if target.startswith("keras:") or target.endswith(ENDINGS) or is_saved_model(path) or is_unpacked(path):
         return Resolved(_of_another(scene), model=target, options=options)
     spec = scene_named(target)
     if scene is not None:

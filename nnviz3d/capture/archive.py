@@ -3,27 +3,107 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import h5py
 
+from nnviz3d.data.limits import TEXT, check_size
+from nnviz3d.data.model_files import CONFIG, ENDINGS, METADATA, WEIGHTS
 from nnviz3d.data.words import reason
-from nnviz3d.errors import ModelError
+from nnviz3d.errors import ModelError, UserError
+
+Config = dict[str, Any]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_VERSION = re.compile(r"\d[\w.+-]{0,20}")
+_OF_KERAS_2 = ("tf_keras", "tensorflow.python.keras", "tensorflow.keras", "keras.engine", "keras.src.engine")
+"""Packages in which Keras 2 keeps its own classes, some of which Keras 3 does not have."""
 
 
-def read_keras_config(path: Path) -> dict[str, Any]:
-    """Read the architecture out of a ``.keras`` archive.
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file, or an unpacked one, as far as it can be read without Keras.
+
+    Parameters
+    ----------
+    config
+        The architecture.
+    version
+        Of the Keras that wrote it; `None` if the file does not say.
+    """
+
+    path: Path
+    config: Config
+    version: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the file or folder, as sentences call it."""
+        return self.path.name or str(self.path.absolute())
+
+    @property
+    def is_h5(self) -> bool:
+        """Whether it is an HDF5 file with the architecture inside."""
+        return not self.path.is_dir() and self.path.suffix.lower() != ".keras"
+
+
+def read_model_file(path: Path) -> ModelFile:
+    """Read a model's architecture, and look at all else without loading it.
+
+    Parameters
+    ----------
+    path
+        A ``.keras`` archive, a folder into which one was unpacked, or an ``.h5`` file.
 
     Raises
     ------
     ModelError
-        If the file is no whole archive with a model in it.
+        If it is damaged, takes too much memory, or holds no model.
     """
+    read = _read_folder if path.is_dir() else _read_keras if path.suffix.lower() == ".keras" else _read_h5
+    try:
+        file = read(path)
+    except UserError:
+        raise
+    except Exception as error:  # zipfile, zlib, json and h5py raise whatever they meet in a damaged file
+        raise ModelError(f"{path.name} is damaged or cut short ({reason(error)}); copy or save it again.") from error
+    if not is_object(file.config):
+        raise ModelError(
+            f"{path.name} holds an architecture that is no Keras model's: expected a class_name and its config."
+        )
+    return file
+
+
+def _read_keras(path: Path) -> ModelFile:
+    _check_zip(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {info.filename: info for info in archive.infolist()}
+        _check_sizes(path, {name: info.file_size for name, info in parts.items()})
+        broken = archive.testzip()
+        if broken is not None:
+            raise ModelError(
+                f"{path.name} is damaged: its part {broken} does not match its checksum; copy or save it again."
+            )
+        if CONFIG not in parts:
+            raise ModelError(
+                f"{path.name} is a zip archive without a {CONFIG}, so no Keras model; save one with model.save()."
+            )
+        if WEIGHTS in parts:
+            with archive.open(WEIGHTS) as weights:
+                _check_arrays(path, weights)
+        metadata = archive.read(METADATA) if METADATA in parts else b"{}"
+        return ModelFile(path, _architecture(path, archive.read(CONFIG)), _keras_version(json.loads(metadata)))
+
+
+def _check_zip(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(8)
     if head == _HDF5:
@@ -33,55 +113,110 @@ def read_keras_config(path: Path) -> dict[str, Any]:
         raise ModelError(
             f"{path.name} is not a Keras model: expected the zip archive that model.save() writes, got {what}."
         )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-            names = archive.namelist()
-            config = json.loads(archive.read("config.json")) if "config.json" in names and broken is None else None
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-        raise ModelError(f"{path.name} is damaged or cut short ({reason(error)}); copy or save it again.") from None
-    if broken is not None:
-        raise ModelError(
-            f"{path.name} is damaged: its part {broken} does not match its checksum; copy or save it again."
-        )
-    if not isinstance(config, dict):
-        raise ModelError(
-            f"{path.name} is a zip archive without a config.json, so no Keras model; save one with model.save()."
-        )
-    return config
 
 
-def read_h5_config(path: Path) -> dict[str, Any]:
-    """Read the architecture out of an ``.h5`` file.
+def _read_folder(path: Path) -> ModelFile:
+    _check_sizes(path, {name: (path / name).stat().st_size for name in (CONFIG, WEIGHTS)})
+    _check_arrays(path, path / WEIGHTS)
+    metadata = (path / METADATA).read_bytes() if (path / METADATA).is_file() else b"{}"
+    return ModelFile(path, _architecture(path, (path / CONFIG).read_bytes()), _keras_version(json.loads(metadata)))
 
-    Raises
-    ------
-    ModelError
-        If the file is no whole HDF5 file, or holds weights without an architecture.
-    """
-    with path.open("rb") as file:
-        if file.read(8) != _HDF5:
+
+def _read_h5(path: Path) -> ModelFile:
+    with path.open("rb") as opened:
+        if opened.read(8) != _HDF5:
             raise ModelError(
                 f"{path.name} is not a Keras model: expected the HDF5 file that model.save() writes, got something "
                 f"else."
             )
-    try:
-        with h5py.File(path, "r") as file:
-            text = file.attrs.get("model_config")
-            # Touch every array: a file cut short opens well and fails only there.
-            file.visititems(lambda _name, item: getattr(item, "shape", None) and None)
-    except OSError as error:
-        raise ModelError(f"{path.name} is damaged or cut short ({reason(error)}); copy or save it again.") from None
+    _check_arrays(path, path)
+    with h5py.File(path, "r") as file:
+        text = file.attrs.get("model_config")
+        version = file.attrs.get("keras_version")
     if text is None:
         raise ModelError(
             f"{path.name} holds weights but no architecture: save the whole model with model.save('model.keras'), or, "
             f"for "
             "one of keras.applications, name it and give the file: keras:NAME --weights FILE."
         )
+    version = version.decode() if isinstance(version, bytes) else version
+    return ModelFile(path, _architecture(path, text), _keras_version({"keras_version": version}))
+
+
+def _architecture(path: Path, text: str | bytes) -> Config:
+    check_size(f"The architecture in {path.name}", len(text) * TEXT, ModelError)
     config = json.loads(text)
     if not isinstance(config, dict):
-        raise ModelError(f"{path.name} has a model_config that is no dictionary, so no Keras model.")
+        raise ModelError(f"{path.name} has an architecture that is no dictionary, so no Keras model.")
     return config
+
+
+def _keras_version(metadata: Any) -> str | None:
+    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    found = _VERSION.match(version) if isinstance(version, str) else None
+    return found[0] if found else None
+
+
+def _check_sizes(path: Path, sizes: Mapping[str, int]) -> None:
+    """Look at how large the parts of an archive are before they are unpacked."""
+    check_size(f"{path.name}, unpacked,", sum(sizes.values()), ModelError)
+    check_size(f"The architecture in {path.name}", sizes.get(CONFIG, 0) * TEXT, ModelError)
+
+
+def _check_arrays(path: Path, opened: Path | IO[bytes]) -> None:
+    """Look at how large the arrays of an HDF5 file are; a file cut short opens well and fails only here."""
+    sizes = []
+
+    def add(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and not name.startswith(("optimizer/", "optimizer_weights/")):
+            sizes.append(int(item.size or 0) * item.dtype.itemsize)
+
+    with h5py.File(opened, "r") as file:
+        file.visititems(add)
+    check_size(f"The weights in {path.name}", sum(sizes), ModelError)
+
+
+@contextmanager
+def readable_by_keras(file: ModelFile, config: Config) -> Iterator[Path]:
+    """Give a path at which Keras reads a model file with this architecture: its own, or a copy for the while.
+
+    Parameters
+    ----------
+    config
+        The architecture of the file, or what it was rewritten to.
+    """
+    path = file.path
+    # Keras tells by the name, written small, and takes a folder called .keras for an archive.
+    readable = path.suffix != ".keras" if path.is_dir() else path.suffix in ENDINGS
+    if config is file.config and readable:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as place:
+        if file.is_h5:
+            copy = Path(place) / "model.h5"
+            shutil.copyfile(path, copy)
+            copy.chmod(0o600)
+            with h5py.File(copy, "r+") as opened:
+                opened.attrs["model_config"] = json.dumps(config).encode()
+        else:
+            copy = Path(place) / "model"
+            if path.is_dir():
+                _copy_model(path, copy)
+            else:
+                with zipfile.ZipFile(path) as archive:
+                    archive.extractall(copy)
+            (copy / CONFIG).write_text(json.dumps(config))
+        yield copy
+
+
+def _copy_model(folder: Path, copy: Path) -> None:
+    """Copy an unpacked model, and nothing that stands beside its parts."""
+    copy.mkdir()
+    for name in (METADATA, WEIGHTS):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, copy / name)
+    if (folder / "assets").is_dir():
+        shutil.copytree(folder / "assets", copy / "assets")
 
 
 def carried_code(config: Any) -> list[str]:
@@ -92,7 +227,7 @@ def carried_code(config: Any) -> list[str]:
     Parameters
     ----------
     config
-        What `read_keras_config` or `read_h5_config` gave.
+        The architecture of a model file.
     """
     return list(dict.fromkeys(_walk(config)))
 
@@ -100,7 +235,7 @@ def carried_code(config: Any) -> list[str]:
 def custom_modules(config: Any) -> list[str]:
     """List the modules that a model's own classes say they come from, each once."""
     found = []
-    for item in _objects(config):
+    for item in objects(config):
         module = item.get("module")
         if isinstance(module, str) and module and module != "builtins" and not _is_keras(module):
             found.append(module)
@@ -108,7 +243,7 @@ def custom_modules(config: Any) -> list[str]:
 
 
 def _walk(config: Any) -> Iterator[str]:
-    for item in _objects(config):
+    for item in objects(config):
         kind = item["class_name"]
         inner = item.get("config")
         name = inner.get("name") if isinstance(inner, dict) else None
@@ -123,21 +258,36 @@ def _walk(config: Any) -> Iterator[str]:
             yield f"{module}.{kind}"
 
 
-def _objects(config: Any) -> Iterator[dict[str, Any]]:
+def objects(config: Any) -> Iterator[Config]:
     """Walk over everything in a configuration that stands for an object; what only training needs is passed over."""
-    if isinstance(config, dict):
-        if isinstance(config.get("class_name"), str):
-            yield config
-        for key, value in config.items():
-            if key not in {"compile_config", "build_config"}:
-                yield from _objects(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _objects(value)
+    waiting = [config]
+    while waiting:  # not by recursion, for nobody knows how deep a file goes
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend(reversed(value))
+        elif isinstance(value, dict):
+            if isinstance(value.get("class_name"), str):
+                yield value
+            inside = [inner for key, inner in value.items() if key not in {"compile_config", "build_config"}]
+            waiting.extend(reversed(inside))
+
+
+def is_object(value: Any) -> bool:
+    """Whether a part of a configuration stands for an object with settings: a layer, a model, an initializer."""
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("class_name"), str)
+        and isinstance(value.get("config"), dict | list)
+    )
+
+
+def is_of_keras_2(module: object) -> bool:
+    """Whether a module is one that only Keras 2 has; nothing in it is code of the file's author."""
+    return isinstance(module, str) and any(f"{module}.".startswith(f"{package}.") for package in _OF_KERAS_2)
 
 
 def _is_keras(module: Any) -> bool:
-    return isinstance(module, str) and (module == "keras" or module.startswith("keras."))
+    return is_of_keras_2(module) or (isinstance(module, str) and f"{module}.".startswith("keras."))
 
 
 def _is_text(path: Path) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nnviz3d.capture.classes import read_classes
-from nnviz3d.data.paths import Kind, is_file, kind_of, quoted, refuse_special, user_path
+from nnviz3d.data.model_files import CONFIG, ENDINGS, WEIGHTS, is_saved_model, is_unpacked
+from nnviz3d.data.paths import Kind, kind_of, quoted, refuse_special, user_path
 from nnviz3d.data.request import CaptureRequest
 from nnviz3d.data.sources import locate
 from nnviz3d.data.writer import check_destination
@@ -48,9 +49,12 @@ def check_model_source(source: str) -> Path | None:
         )
     refuse_special(path, ModelError)
     if kind is Kind.FOLDER:
-        if not is_file(path / "saved_model.pb", ModelError):
-            raise ModelError(f"The folder {path.name} is no SavedModel: it holds no saved_model.pb.")
-    elif path.suffix.lower() not in {".keras", ".h5", ".hdf5"}:
+        if not is_saved_model(path, ModelError) and not is_unpacked(path, ModelError):
+            raise ModelError(
+                f"The folder {path.name} is no SavedModel: it holds no saved_model.pb; nor is it an unpacked .keras file, "
+                f"which holds {CONFIG} and {WEIGHTS}."
+            )
+    elif path.suffix.lower() not in ENDINGS:
         raise ModelError(
             f"{path.name} is no model that nnviz3d knows by its name; expected one that ends in .keras or .h5, a "
             f"SavedModel "

@@ -5,27 +5,27 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib
-import json
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 import tensorflow as tf
 
-from nnviz3d.capture import archive
+from nnviz3d.capture import archive, keras_2
+from nnviz3d.capture.archive import Config, ModelFile
 from nnviz3d.capture.early import check_model_source
+from nnviz3d.capture.load_failure import load_failure, refusal
 from nnviz3d.capture.preprocess import family_mode
+from nnviz3d.capture.variables import variables_within_limit
+from nnviz3d.data.model_files import WEIGHTS, is_saved_model
 from nnviz3d.data.paths import is_file, user_path
 from nnviz3d.data.request import Preprocessing
 from nnviz3d.data.words import reason
-from nnviz3d.errors import ModelError
+from nnviz3d.errors import ModelError, UserError
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def load_model(source: str, *, weights: str | None = None, trust: bool = False) 
     Parameters
     ----------
     source
-        A ``.keras`` or ``.h5`` file, a SavedModel folder, or ``keras:NAME``.
+        A ``.keras`` file, packed or unpacked, an ``.h5`` file, a SavedModel folder, or ``keras:NAME``.
     weights
         For ``keras:NAME`` only: ``imagenet`` (also the default), ``none``, or a file.
     trust
@@ -74,11 +74,9 @@ def load_model(source: str, *, weights: str | None = None, trust: bool = False) 
         return _application(source.removeprefix("keras:"), weights or "imagenet")
     if weights is not None:
         raise ModelError(f"--weights goes with keras:NAME only; {source} brings its own.")
-    if path.is_dir():
+    if path.is_dir() and is_saved_model(path):
         return _saved_model(path, trust)
-    if path.suffix.lower() == ".keras":
-        return _file(path, path, archive.read_keras_config(path), trust)
-    return _h5(path, trust)
+    return _file(archive.read_model_file(path), trust)
 
 
 def application_names() -> list[str]:
@@ -126,65 +124,43 @@ def _application(name: str, weights: str) -> LoadedModel:
     )
 
 
-def _h5(path: Path, trust: bool) -> LoadedModel:
-    config = archive.read_h5_config(path)
-    if not isinstance(config.get("config"), list):
-        return _file(path, path, config, trust)
-    # Keras before 2.2 wrote a Sequential as the bare list of its layers; Keras 3 wants a dictionary around it.
-    config["config"] = {"name": "sequential", "layers": _with_input(config["config"])}
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "model.h5"
-        shutil.copyfile(path, copy)
-        copy.chmod(0o600)
-        with h5py.File(copy, "r+") as file:
-            file.attrs["model_config"] = json.dumps(config).encode()
-        loaded = _file(copy, path, config, trust)
-    note = "Written by Keras 2.1 or earlier; its list of layers was wrapped so that Keras 3 can read it."
-    return LoadedModel(loaded.model, loaded.name, loaded.sha256, notes=(*loaded.notes, note))
-
-
-def _with_input(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give the first layer's ``batch_input_shape`` a layer of its own; Keras 3 takes it for a shape without the batch."""
-    first = layers[0] if layers else {}
-    if first.get("class_name") == "InputLayer" or "batch_input_shape" not in first.get("config", {}):
-        return layers
-    inside = dict(first["config"])
-    shape = inside.pop("batch_input_shape")
-    opening = {"batch_shape": shape, "dtype": inside.get("dtype", "float32"), "name": "input"}
-    return [{"class_name": "InputLayer", "config": opening}, {**first, "config": inside}, *layers[1:]]
-
-
-def _file(readable: Path, path: Path, config: dict[str, Any], trust: bool) -> LoadedModel:
-    """Load `readable`, a copy of `path` or itself, after a look at its configuration."""
-    code = archive.carried_code(config)
+def _file(file: ModelFile, trust: bool) -> LoadedModel:
+    """Load a model after a look at its configuration."""
+    code = archive.carried_code(file.config)
     if code and not trust:
         raise ModelError(
-            f"{path.name} carries code of its own: {_listed(code)}. Loading it can run anything; if you know where "
+            f"{file.name} carries code of its own: {_listed(code)}. Loading it can run anything; if you know where "
             f"the file "
             "comes from, add --trust."
         )
-    scope = _custom_objects(path, config) if trust else {}
     try:
-        model = keras.saving.load_model(readable, custom_objects=scope, compile=False, safe_mode=not trust)
-    except Exception as error:
-        raise ModelError(_load_failure(path, code, error)) from error
+        config, notes = _for_keras_3(file)
+        scope = _custom_objects(file.path, file.config) if trust else {}
+        with archive.readable_by_keras(file, config) as path, variables_within_limit(file.name):
+            model = keras.saving.load_model(path, custom_objects=scope, compile=False, safe_mode=not trust)
+    except UserError:
+        raise
+    except Exception as error:  # Keras raises whatever it meets in an architecture
+        raise ModelError(load_failure(file, code, error)) from error
     if not isinstance(model, keras.Model):
-        raise ModelError(f"{path.name} holds a {type(model).__name__}; expected a whole model.")
-    notes = (f"The file was trusted with its own code: {_listed(code)}.",) if code else ()
-    return LoadedModel(model, path.name, _sha256(path), notes=notes)
-
-
-def _load_failure(path: Path, code: Sequence[str], error: Exception) -> str:
+        raise ModelError(f"{file.name} holds a {type(model).__name__}; expected a whole model.")
     if code:
-        return (
-            f"{path.name} needs {_listed(code)}, which could not be loaded ({reason(error, 160)}). Run where its "
-            f"module can "
-            f"be "
-            "imported, or capture in Python with nnviz3d.capture(model, x)."
-        )
-    return (
-        f"Keras {keras.__version__} cannot load {path.name}: {reason(error)} Save it again with this version of Keras."
-    )
+        notes = (f"The file was trusted with its own code: {_listed(code)}.", *notes)
+    weights = file.path / WEIGHTS if file.path.is_dir() else file.path
+    return LoadedModel(model, file.name, _sha256(weights), notes=notes)
+
+
+def _for_keras_3(file: ModelFile) -> tuple[Config, tuple[str, ...]]:
+    """Return the architecture as Keras 3 has to read it, and notes on what changed."""
+    if keras_2.is_keras_2(file.config, file.version):
+        otherwise = keras_2.other_arithmetic(file.config)
+        if otherwise is not None:
+            raise ModelError(refusal(file, otherwise))
+        rewritten = keras_2.rewrite(file.config)
+        return rewritten.config, rewritten.notes
+    if file.is_h5 and keras_2.loses_axes(file.config):
+        return keras_2.with_modules(file.config), ()
+    return file.config, ()
 
 
 def _custom_objects(path: Path, config: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ GIGABYTE = 2**30
 """Bytes."""
 _DEFAULT = 2.0
 """Gigabytes: more than the largest model of keras.applications takes, less than a small computer has."""
-_TEXT = 8
+TEXT = 8
 """Bytes of memory for a byte of text, once it is taken apart."""
 _MOST = 2.0**20
 """Gigabytes: more than any computer has."""
@@ -56,7 +56,7 @@ def read_text(path: Path, error: type[UserError] = UserError) -> str:
         If it cannot be read, or holds something else.
     """
     refuse_special(path, error)
-    check_size(quoted(path), path.stat().st_size * _TEXT, error)
+    check_size(quoted(path), path.stat().st_size * TEXT, error)
     return path.read_text(encoding="utf-8")
 
 

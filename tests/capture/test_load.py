@@ -243,4 +243,29 @@ def test_a_model_that_keras_cannot_read(tmp_path, monkeypatch):
         raise TypeError("Could not deserialize")
 
     monkeypatch.setattr(load.keras.saving, "load_model", fails)
-    assert "cannot load m.keras: Could not deserialize. Save it again" in refusal(tmp_path / "m.keras")
+    sentence = refusal(tmp_path / "m.keras")
+    assert (
+        "cannot load m.keras: Could not deserialize. If the file is whole, load it in Python where it was" in sentence
+    )
+
+
+def test_an_unpacked_keras_file_opens_like_the_file(tmp_path, rng):
+    model = zoo.digits_like()
+    model.save(tmp_path / "packed.keras")
+    x = zoo.numbers(rng, 2, 28, 28, 1)
+    for name in ("model", "model.keras"):
+        shutil.unpack_archive(tmp_path / "packed.keras", tmp_path / name, "zip")
+        loaded = load_model(str(tmp_path / name))
+        assert np.array_equal(loaded.model(x), model(x))
+        assert (loaded.name, len(loaded.sha256)) == (name, 64)
+    (tmp_path / "model/model.weights.h5").unlink()
+    assert "nor is it an unpacked .keras file" in refusal(tmp_path / "model")
+
+
+def test_endings_in_capitals_open(tmp_path, rng):
+    model = zoo.digits_like()
+    x = zoo.numbers(rng, 2, 28, 28, 1)
+    for name, capitals in (("m.keras", "M.KERAS"), ("m.h5", "M.H5")):
+        model.save(tmp_path / name)
+        (tmp_path / name).rename(tmp_path / capitals)
+        assert np.array_equal(load_model(str(tmp_path / capitals)).model(x), model(x))

@@ -1,0 +1,91 @@
+"""Say in one sentence why Keras cannot load a model file, which of its layers is to blame, and what can be done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import keras
+
+from nnviz3d.capture import keras_2
+from nnviz3d.capture.archive import ModelFile, objects
+from nnviz3d.data.words import reason
+
+_CLASS = re.compile(r"(?:deserializing class '|keras[\w.]*\.)(\w+)'(?:>| using| could)")
+_NAME = re.compile(r"'name': '([^']{1,60})'")
+_CAUSE = re.compile(r".*Exception encountered: ", re.DOTALL)
+_NOT_LAYERS = {"Policy", "PolicyV1", "DTypePolicy", "QuantizedDTypePolicy"}
+
+
+def load_failure(file: ModelFile, code: Sequence[str], error: Exception) -> str:
+    """Return the sentence for what Keras raised.
+
+    Parameters
+    ----------
+    code
+        The code that the file carries, which was trusted.
+    """
+    why = reason(error, 160)
+    if code:
+        return (
+            f"{file.name} needs {', '.join(code)[:200]}, which could not be loaded ({why}). Run where its module can be "
+            "imported, or capture in Python with nnviz3d.capture(model, x)."
+        )
+    if isinstance(error, RecursionError):
+        return (
+            f"{_start(file)}: its layers follow each other, or lie inside each other, deeper than Python's limit on "
+            "recursion. Load it in Python after sys.setrecursionlimit(20_000), and hand it over: "
+            "nnviz3d.capture(model, x)."
+        )
+    return refusal(file, _culprit(file, error))
+
+
+def refusal(file: ModelFile, why: str) -> str:
+    """Return the sentence for a reason: which file of which Keras, why not, and what can be done."""
+    return f"{_start(file)}: {why} {_step(file)}"
+
+
+def _start(file: ModelFile) -> str:
+    written = f", which Keras {file.version} wrote" if file.version not in {None, keras.__version__} else ""
+    return f"Keras {keras.__version__} cannot load {file.name}{written}"
+
+
+def _culprit(file: ModelFile, error: Exception) -> str:
+    """Name the layer that stops Keras, if the file or the error tells it, and say why."""
+    unknown = list(_unknown_layers(file))
+    if unknown:
+        more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+        return f"its layer {unknown[0]}{more} is of a class that Keras 3 does not have."
+    text = str(error)
+    cause = reason(ValueError(_CAUSE.sub("", text)), 200)
+    found = list(_CLASS.finditer(text))
+    if not found or "Exception encountered: " not in text:
+        return cause
+    name = _NAME.search(text, found[-1].end())
+    return f"its layer {repr(name[1]) + ' ' if name else ''}({found[-1][1]}) does not fit: {cause}"
+
+
+def _unknown_layers(file: ModelFile) -> Iterator[str]:
+    """Name the layers whose class is neither one of Keras 3 nor registered, with what TensorFlow calls them."""
+    for item in objects(file.config):
+        settings, kind = item.get("config"), item["class_name"]
+        if not isinstance(settings, dict) or not isinstance(settings.get("name"), str) or kind in _NOT_LAYERS:
+            continue
+        if not keras_2.is_known(kind) and keras.saving.get_registered_object(kind) is None:
+            yield f"{settings['name'][:60]!r} ({kind[:60]})"
+
+
+def _step(file: ModelFile) -> str:
+    """Say what can be done with the file."""
+    if keras_2.is_keras_2(file.config, file.version):
+        return (
+            f"Build the same model with layers of Keras 3, read the numbers with model.load_weights({file.name!r}), and "
+            "save it with model.save('model.keras')."
+        )
+    if file.version is not None and _numbers(file.version) > _numbers(keras.__version__):
+        return f"Install a Keras that is as new: pip install -U 'keras>={file.version}'."
+    return "If the file is whole, load it in Python where it was made, and capture it there: nnviz3d.capture(model, x)."
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d{1,9}", version)[:3])
