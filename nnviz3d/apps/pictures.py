@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import secrets
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.apps.interruption import Interruption
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.partial import partial_path
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
@@ -85,7 +85,7 @@ def write_png(pixels: NDArray[np.uint8], out: Path, *, effort: int = 6) -> None:
     UserError
         If the system does not let it be written.
     """
-    partial = out.absolute().with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
+    partial = partial_path(out)
     try:
         # Opened like any file, so that the user's umask says who may read it; `x` because nobody else's is overwritten.
         _write_and_move(pixels, partial.open("xb"), out, effort)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from nnviz3d.data import store
 from nnviz3d.data.capture import is_capture
 from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.partial import partial_path
 from nnviz3d.data.paths import exists, is_folder
 from nnviz3d.data.records import RANKINGS, Connections, Provenance, Ranking, filled
 from nnviz3d.data.sinks import FolderSink, Sink, ZipSink
@@ -64,14 +64,9 @@ class CaptureWriter:
         self.samples = samples
         self._growing = growing
         check_destination(self.path)
-        try:
-            workshop = tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=".partial", dir=self.path.parent)
-        except OSError as error:
-            raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from None
-        self._workshop = Path(workshop)
-        # A folder within, because mkdtemp's own is private, while a capture is as the user's umask wants files to be.
+        self._workshop = partial_path(self.path)
+        # A folder within, because this one is private, while a capture is as the user's umask wants files to be.
         self._made = self._workshop / "capture"
-        self._sink: Sink = ZipSink(self._made) if transient and self.path.suffix == ".zip" else FolderSink(self._made)
         self._groups: set[str] = set()
         self._attributes: dict[str, Any] = {
             "format": store.FORMAT,
@@ -82,7 +77,14 @@ class CaptureWriter:
             "classes": list(classes) if classes is not None else None,
             "provenance": provenance.to_json(),
         }
-        self._sink.update(self._attributes)
+        in_haste = transient and self.path.suffix == ".zip"
+        try:
+            self._workshop.mkdir(mode=0o700)
+            self._sink: Sink = ZipSink(self._made) if in_haste else FolderSink(self._made)
+            self._sink.update(self._attributes)
+        except BaseException as error:
+            self._give_up(error)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -98,6 +100,10 @@ class CaptureWriter:
             finally:
                 self._discard()
             return
+        self._give_up(error)
+
+    def _give_up(self, error: BaseException | None) -> None:
+        """Leave nothing behind; a refusal of the system is a sentence."""
         self._discard()
         if isinstance(error, OSError):
             raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -87,7 +88,8 @@ class GifFilm:
 
     def discard(self) -> None:
         """Remove the file."""
-        self._kept.close()
+        with suppress(OSError):  # what waits in memory finds no room on a full disk
+            self._kept.close()
         self._partial.discard()
 
     def _frame(self, pixels: NDArray[np.uint8], number: int) -> av.VideoFrame:

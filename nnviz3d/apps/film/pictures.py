@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,12 @@ class PictureFolder:
                 raise UserError(f"{out} holds the frames of another film{_unlike(found, film)}; give another folder.")
             return
         out.mkdir(exist_ok=True)
-        partial = PartialFile(manifest)
         try:
-            partial.write(text.encode())
-            partial.keep()
-        finally:
-            partial.discard()
+            _write_whole(manifest, text)
+        except OSError:
+            with suppress(OSError):  # it holds other things
+                out.rmdir()
+            raise
 
     def needs(self, number: int) -> bool:
         """Whether a frame is not there yet."""
@@ -72,14 +73,26 @@ class PictureFolder:
         return self._out / f"frame_{number:05d}.png"
 
 
+def _write_whole(path: Path, text: str) -> None:
+    partial = PartialFile(path)
+    try:
+        partial.write(text.encode())
+        partial.keep()
+    finally:
+        partial.discard()
+
+
 def check_folder(out: Path) -> None:
-    """Refuse a folder with frames that nobody knows the film of.
+    """Refuse a folder with frames that nobody knows the film of, and one that was hardly meant.
 
     Raises
     ------
     UserError
-        If there are any.
+        If it is one of these.
     """
+    # An empty name, as a shell gives it for a variable that is not set, is the working folder too.
+    if out.name in ("", "..") and not exists(out / MANIFEST) and next(out.iterdir(), None) is not None:
+        raise UserError(f"-o {out} is a folder that holds other things; name a new folder for the frames, or a film.")
     if is_folder(out) and not exists(out / MANIFEST) and next(out.glob("frame_*.png"), None) is not None:
         raise UserError(f"{out} holds frames of an unknown film, without its {MANIFEST}; give another folder.")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-import secrets
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nnviz3d.data.partial import partial_path
 
 
 class FrameSink(Protocol):
@@ -42,7 +43,7 @@ class PartialFile(io.FileIO):
 
     def __init__(self, out: Path) -> None:
         self._out = out
-        self.path = out.absolute().with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
+        self.path = partial_path(out)
         # Opened like any file, so that the user's umask says who may read it; `x` because nobody else's is overwritten.
         super().__init__(self.path, "x")
 

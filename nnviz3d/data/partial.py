@@ -1,0 +1,69 @@
+"""Hidden names for files and folders that take their own name once they are whole, and the end of those left behind."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from nnviz3d.data.owner import runs, started
+
+_MADE_BY = re.compile(r"\.([0-9a-f]{8})-(\d+)-([0-9a-f]{8})-[0-9a-f]{8}\.partial")
+"""The end of such a name: the machine, the process and its start, and what tells it from others of that process."""
+_LONGEST = 120
+"""Bytes of a file's name that its hidden name repeats; file systems take 255."""
+
+
+def partial_path(out: Path) -> Path:
+    """Return a new hidden name beside a file or folder that is to be written.
+
+    What processes that were killed left behind for the same name is removed.
+    """
+    out = out.absolute()
+    beginning = _beginning(out)
+    for entry in _beside(out):
+        made_by = _MADE_BY.fullmatch(entry.name, len(beginning)) if entry.name.startswith(beginning) else None
+        if made_by is not None and _is_left_behind(*made_by.groups()):
+            _remove(entry)
+    pid = os.getpid()
+    return out.with_name(f"{beginning}.{_host()}-{pid}-{_digest(started(pid))}-{secrets.token_hex(4)}.partial")
+
+
+def _beginning(out: Path) -> str:
+    if len(os.fsencode(out.name)) <= _LONGEST:
+        return f".{out.name}"
+    return f".{_digest(os.fsencode(out.name).hex())}"
+
+
+def _beside(out: Path) -> list[os.DirEntry[str]]:
+    with suppress(OSError), os.scandir(out.parent) as entries:  # whoever opens the file says what is wrong there
+        return list(entries)
+    return []
+
+
+def _is_left_behind(host: str, pid: str, start: str) -> bool:
+    if host != _host():
+        return False
+    now = started(int(pid))
+    return not runs(int(pid)) or (bool(now) and _digest(now) != start)
+
+
+def _remove(entry: os.DirEntry[str]) -> None:
+    with suppress(OSError):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
+
+
+def _host() -> str:
+    return _digest(socket.gethostname())
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,123 @@
+"""Names of what is not whole yet, and the end of what killed processes left behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnviz3d.apps.film.pictures import PictureFolder, check_folder
+from nnviz3d.apps.film.sink import PartialFile
+from nnviz3d.apps.pictures import write_png
+from nnviz3d.data import partial as module
+from nnviz3d.data.owner import runs, started
+from nnviz3d.data.partial import partial_path
+from nnviz3d.errors import UserError
+from tests.support.captures import small_capture
+
+LEAVE = """
+import sys, time
+from pathlib import Path
+from nnviz3d.data.partial import partial_path
+partial_path(Path("x.png")).write_bytes(b"half")
+folder = partial_path(Path("run.zarr"))
+folder.mkdir(mode=0o700)
+(folder / "part").write_bytes(b"half")
+print("there", flush=True)
+time.sleep(600)
+"""
+
+
+def partials(folder):
+    return sorted(name for name in os.listdir(folder) if name.endswith(".partial"))
+
+
+@pytest.fixture
+def left(tmp_path):
+    """A folder in which a process is writing; gives the process too."""
+    with subprocess.Popen([sys.executable, "-c", LEAVE], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "there\n"
+        yield tmp_path, process
+        process.kill()
+
+
+def test_what_a_killed_process_left_behind_goes_with_the_next_run(left):
+    folder, process = left
+    process.kill()
+    process.wait()
+    assert len(partials(folder)) == 2
+    (folder / ".other.png.partial").touch()
+    write_png(np.zeros((4, 4, 3), np.uint8), folder / "x.png")
+    small_capture(folder / "run.zarr")
+    assert partials(folder) == [".other.png.partial"]
+    assert sorted(os.listdir(folder)) == [".other.png.partial", "run.zarr", "x.png"]
+
+
+def test_what_a_running_process_writes_stays(left):
+    folder, _ = left
+    before = partials(folder)
+    write_png(np.zeros((4, 4, 3), np.uint8), folder / "x.png")
+    small_capture(folder / "run.zarr")
+    assert partials(folder) == before
+
+
+def test_what_another_machine_writes_stays(left, monkeypatch):
+    folder, process = left
+    process.kill()
+    process.wait()
+    monkeypatch.setattr(module.socket, "gethostname", lambda: "elsewhere")
+    write_png(np.zeros((4, 4, 3), np.uint8), folder / "x.png")
+    assert len(partials(folder)) == 2
+
+
+@pytest.mark.skipif(not started(os.getpid()), reason="the system does not tell when a process was started")
+def test_a_later_process_of_the_same_number_does_not_keep_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "started", lambda pid: "long ago")
+    partial_path(tmp_path / "x.png").touch()
+    monkeypatch.undo()
+    partial_path(tmp_path / "x.png")
+    assert partials(tmp_path) == []
+
+
+def test_a_name_as_long_as_names_can_be_has_a_hidden_one(tmp_path):
+    out = tmp_path / ("x" * 251 + ".png")
+    write_png(np.zeros((4, 4, 3), np.uint8), out)
+    assert os.listdir(tmp_path) == [out.name]
+
+
+def test_a_process_runs_until_it_has_ended():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        assert runs(process.pid)
+        assert started(process.pid) == started(process.pid)
+    assert not runs(process.pid)
+    assert not runs(2**62)
+    assert started(2**62) == ""
+
+
+def full(*_, **__):
+    raise OSError(28, "No space left on device")
+
+
+def test_a_disk_that_is_full_from_the_start_is_said_and_nothing_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr("nnviz3d.data.writer.FolderSink", full)
+    monkeypatch.setattr("nnviz3d.data.writer.ZipSink", full)
+    with pytest.raises(UserError, match=r"Cannot write .*run\.zarr: No space left on device"):
+        small_capture(tmp_path / "run.zarr")
+    with pytest.raises(UserError, match=r"Cannot write .*run\.zarr\.zip: No space left on device"):
+        small_capture(tmp_path / "run.zarr.zip")
+    monkeypatch.setattr(PartialFile, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        PictureFolder(tmp_path / "frames", {"film": 1})
+    assert os.listdir(tmp_path) == []
+
+
+def test_frames_do_not_go_into_a_folder_that_was_hardly_meant(tmp_path, monkeypatch):
+    (tmp_path / "notes.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    for name in ("", "/", ".", ".."):
+        with pytest.raises(UserError, match="holds other things"):
+            check_folder(Path(name))
+    (tmp_path / "notes.txt").unlink()
+    check_folder(Path("."))
