@@ -35,13 +35,13 @@ from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.tour import TourKind, make_tour, usual_tour
+from nnviz3d.scene.view_specs import LONGEST
 
 ENDINGS = (".mp4", ".webm", ".gif")
 _LARGEST = 3840 * 2160
 _FASTEST = {".gif": 50}
 """Frames a second, where it is less than elsewhere: browsers show faster animations slowly."""
 _MOST_FPS = 120
-_LONGEST = 3600.0
 Progress = Callable[[int, int], None]
 
 
@@ -67,8 +67,8 @@ def check_film(
     most = _FASTEST.get(out.suffix.lower(), _MOST_FPS)
     if fps is not None and not 1 <= fps <= most:
         raise UserError(f"--fps: this film can have 1 to {most} frames a second; got {fps}.")
-    if seconds is not None and not 0.1 <= seconds <= _LONGEST:  # NaN too
-        raise UserError(f"--seconds: a film lasts 0.1 to {_LONGEST:g} seconds; got {seconds:g}.")
+    if seconds is not None and not 0.1 <= seconds <= LONGEST:  # NaN too
+        raise UserError(f"--seconds: a film lasts 0.1 to {LONGEST:g} seconds; got {seconds:g}.")
 
 
 def film_size(out: Path, size: tuple[int, int] | None) -> tuple[int, int]:

@@ -13,6 +13,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from nnviz3d.data.words import printable
 from nnviz3d.errors import CaptureError
 
+_DEPTH = 3
+"""Of lists in what a layer says of itself."""
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
 Shape = tuple[_Count | None, ...]
 """A tensor's shape without the batch axis; `None` where the length varies from sample to sample."""
@@ -55,9 +57,10 @@ class LayerNode:
             raise CaptureError(
                 f"The graph has a node {printable(self.path)!r}; a node's path is made of letters and signs."
             )
-        # A class, and a function, can be called anything.
+        # A class, and a function, can be called anything, and what a layer says of itself can be anything.
         object.__setattr__(self, "kind", printable(self.kind))
         object.__setattr__(self, "activation", None if self.activation is None else printable(self.activation))
+        object.__setattr__(self, "details", {printable(key): _cleaned(value) for key, value in self.details.items()})
 
     @property
     def id(self) -> str:
@@ -206,7 +209,13 @@ class ModelGraph:
         return graph
 
 
-def _is_plain(value: Any, depth: int = 3) -> bool:
+def _cleaned(value: Any, depth: int = _DEPTH) -> Any:
+    if isinstance(value, list) and depth:
+        return [_cleaned(item, depth - 1) for item in value]
+    return printable(value) if isinstance(value, str) else value
+
+
+def _is_plain(value: Any, depth: int = _DEPTH) -> bool:
     """Whether it is a number, a string or a list of them, as details are."""
     if isinstance(value, list):
         return depth > 0 and all(_is_plain(item, depth - 1) for item in value)

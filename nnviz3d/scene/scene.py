@@ -292,7 +292,10 @@ class Scene:
         if node == target or node not in plan.placements:
             names = ", ".join(plan.placements)
             raise SceneError(f"{where}: expected 'all' or 'layer:NODE', got {target!r}; nodes are {names}.")
-        return self.around(node)
+        points = self.around(node)
+        if not len(points):
+            raise SceneError(f"{where}: {node!r} is not to be seen in this scene; use 'all' instead of {target!r}.")
+        return points
 
     def _room_for_scores(self) -> NDArray[np.float64]:
         """Return points beside the class scores, where their names stand at a constant size on the screen, if they do."""

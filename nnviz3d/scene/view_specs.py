@@ -15,7 +15,9 @@ from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, DIVERGIN
 from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, ColoredBy, Quantity
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0)]
+LONGEST = 3600.0
+"""Seconds that a scene takes for anything, and that a film lasts, at most."""
+Seconds = Annotated[float, Field(ge=0, le=LONGEST)]
 
 
 def _one_of(names: tuple[str, ...], what: str) -> AfterValidator:

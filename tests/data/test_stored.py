@@ -233,9 +233,12 @@ def test_a_zip_file_with_flipped_bytes_is_read_as_it_was_or_refused(explained, t
 
 
 def test_names_are_cleaned_where_they_come_in():
-    node = LayerNode("dense", 0, "My\nLayer\x1b[31m", ((4,),), activation="re\rlu")
+    node = LayerNode(
+        "dense", 0, "My\nLayer\x1b[31m", ((4,),), activation="re\rlu", details={"layer": "In\nner", "units": [4]}
+    )
     graph = ModelGraph("net\u202e\x00", (node,), (), ("dense",), ("dense",))
     assert (graph.name, node.kind, node.activation) == (r"net\u202e\x00", r"My\nLayer\x1b[31m", r"re\rlu")
+    assert node.details == {"layer": r"In\nner", "units": [4]}
     told = Provenance("m\x9b.keras", samples=("a\nb.png",), notes=("one\ntwo\x1b",), sample_notes=(("x\x7f",),))
     assert (told.model, told.samples) == (r"m\x9b.keras", (r"a\nb.png",))
     assert (told.notes, told.sample_notes) == ((r"one two\x1b",), ((r"x\x7f",),))

@@ -233,3 +233,17 @@ def test_a_cloud_of_points_needs_the_layer_it_names_and_no_other():
     (any_layer,) = parse({**cloud, "layer": "*"}).needs().embeddings
     assert not fnmatchcase("dense", any_layer)
     assert fnmatchcase("*", any_layer)
+
+
+def test_a_scene_takes_no_more_than_an_hour():
+    endless = {"format": 1, "views": [ACTIVATIONS], "camera": {"keyframes": [{"at": 0}, {"at": 1e9}]}}
+    for data in (endless, {"format": 1, "views": [{**ACTIVATIONS, "reveal": {"duration": 1e9}}]}):
+        with pytest.raises(SceneError, match="less than or equal to 3600"):
+            parse_scene(data)
+
+
+def test_a_camera_that_looks_at_what_is_not_shown_is_refused(explained_capture):
+    looks = {"keyframes": [{"at": 0, "target": "layer:conv", "distance": 1}]}
+    spec = parse_scene({"format": 1, "views": [{"kind": "embedding"}], "camera": looks})
+    with pytest.raises(SceneError, match="'conv' is not to be seen in this scene; use 'all'"):
+        Scene.build(spec, explained_capture, aspect=1.6).camera(0.0, aspect=1.6)
