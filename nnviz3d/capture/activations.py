@@ -18,6 +18,7 @@ from tensorflow.python.framework import op_def_registry
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.frozen import Compiled, frozen, operations
 from nnviz3d.capture.graph import InputSpec
+from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.words import reason
 from nnviz3d.data.writer import as_stored
 from nnviz3d.errors import ModelError
@@ -173,8 +174,12 @@ def _is_stateful(operation: str) -> bool:
 
 def batch_size(described: DescribedModel, samples: int) -> int:
     """Choose how many samples to run at once."""
-    one = 4 * sum(math.prod(n or 1 for n in shape) for node in described.graph for shape in node.shapes)
-    return max(1, min(samples, LARGEST_BATCH, MEMORY // max(one, 1)))
+    return max(1, min(samples, LARGEST_BATCH, MEMORY // max(memory_of_sample(described.graph), 1)))
+
+
+def memory_of_sample(graph: ModelGraph) -> int:
+    """Return how many bytes the activations of one sample take, as far as their sizes are known."""
+    return 4 * sum(math.prod(n or 1 for n in shape) for node in graph for shape in node.shapes)
 
 
 def rows_per_sample(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from nnviz3d.capture.graph import InputSpec
 from nnviz3d.capture.sample_set import Samples, join
 from nnviz3d.data.bundled import digits
 from nnviz3d.data.folders import PictureFolder, find_in_folder, read_folder
+from nnviz3d.data.limits import check_size
 from nnviz3d.data.paths import is_folder, user_path
 from nnviz3d.data.pictures import PictureShape, read_image
 from nnviz3d.data.sources import digit_numbers, is_picture, locate
@@ -83,6 +85,7 @@ def random_samples(specs: Sequence[InputSpec], seed: int, vocabulary: Mapping[in
     for i, spec in enumerate(specs):
         wanted = taken[i] if taken else spec.shape
         shape = tuple(16 if n is None else n for n in wanted)
+        check_size(f"A random input {spec.name!r} of the shape {shape}", 8 * math.prod(shape), SampleError)
         kind = PictureShape.of(wanted) if len(spec.shape) == 3 else None
         if i in vocabulary:
             arrays.append(rng.integers(0, max(vocabulary[i], 1), (1, *shape)).astype(spec.dtype))

@@ -10,12 +10,14 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
-from nnviz3d.capture.activations import Forward
+from nnviz3d.capture.activations import Forward, memory_of_sample, only_batch
 from nnviz3d.capture.connections import Pairs
 from nnviz3d.capture.describe import DescribedModel, describe
 from nnviz3d.capture.differentiable import DifferentiableModel
 from nnviz3d.capture.graph import Inputs, Program, open_model
 from nnviz3d.capture.load import LoadedModel
+from nnviz3d.data.limits import check_size
+from nnviz3d.errors import ModelError
 
 
 class Trace:
@@ -24,6 +26,8 @@ class Trace:
     def __init__(self, loaded: LoadedModel, inputs: Inputs) -> None:
         self.specs = inputs.specs
         self.described = describe(open_model(loaded.model, inputs), loaded.model.name)
+        needed = memory_of_sample(self.described.graph) * (only_batch(inputs.specs) or 1)
+        check_size(f"A run of {loaded.name} on one sample", needed, ModelError)
         self.forward = Forward(self.described, inputs.specs)
         self._pairs: Pairs | None = None
 
