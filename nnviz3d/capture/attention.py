@@ -64,7 +64,7 @@ def write_attention_scores(
     if not wanted:
         raise ModelError(
             f"{described.graph.name} has no attention layer that could tell its scores; expected MultiHeadAttention, "
-            "GroupQueryAttention, Attention or AdditiveAttention. Leave attention out, or choose another model."
+            "GroupQueryAttention, Attention or AdditiveAttention. Leave attention out, or choose another scene or model."
         )
     constants = described.program.constants()
     function = _compiled(described, specs, wanted)

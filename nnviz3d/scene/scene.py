@@ -138,7 +138,8 @@ class Scene:
                 f"{capture.path.name} holds no activations, which the scene shows; capture the model again."
             )
         capture = at_step(capture)
-        spec = spec.without_training(capture.path.name) if capture.training is None else spec.with_health()
+        named = f"this capture of {capture.graph.name}"
+        spec = spec.without_training(named) if capture.training is None else spec.with_health()
         headroom = max((view.headroom for view in spec.views), default=0.0)
         scene = Scene(spec, Stage.build(capture, aspect=aspect, headroom=headroom))
         if not scene._beside:

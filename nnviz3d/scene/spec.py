@@ -178,13 +178,18 @@ class SceneSpec(Strict):
     def without_training(self, capture: str) -> SceneSpec:
         """Return the scene for a capture that holds no training: without the phase in which it would go by.
 
+        Parameters
+        ----------
+        capture
+            What the capture is called.
+
         Raises
         ------
         SceneError
-            If nothing else is shown.
+            If nothing else is shown, or the history of a training is.
         """
         views = tuple(view for view in self.views if not isinstance(view, TrainingView | HistoryView | HealthMarks))
-        if not views:
+        if not views or any(isinstance(view, HistoryView) for view in self.views):
             raise SceneError(
                 f"kind: {capture} holds no training; record one with model.fit(..., "
                 'callbacks=[nnviz3d.TrainingRecorder("run.zarr")]).'

@@ -296,7 +296,10 @@ def _selected(capture: Capture, layer: str) -> Kernel:
     nodes = [graph.node(name) for name in matching(layer, graph)]
     with_one = f"those with a kernel are {_with_kernels(graph.nodes)}"
     if not nodes and by_kind(layer):
-        raise SceneError(f"layer: {lacks(layer, graph)}, whose filters the scene would show; {with_one}.")
+        raise SceneError(
+            f"layer: {lacks(layer, graph)}, whose filters the scene would show; choose another scene, or name a layer in "
+            f"one of your own: {with_one}."
+        )
     if not nodes:
         raise SceneError(f"layer: there is no layer {layer!r}; {with_one}.")
     found = next((kernel for node in nodes if (kernel := kernel_of(capture, node)) is not None), None)
