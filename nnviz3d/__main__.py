@@ -1,7 +1,17 @@
-"""``python -m nnviz3d``."""
+"""``python -m nnviz3d``, and the command ``nnviz3d``: listens for signals before it imports anything large."""
 
 from __future__ import annotations
 
-from nnviz3d.cli import main
+from nnviz3d.stopping import end_at_once
 
-main()
+
+def main() -> None:
+    """Run the command line."""
+    end_at_once()
+    from nnviz3d.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

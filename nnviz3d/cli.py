@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from nnviz3d.data.words import printable, sentence
 from nnviz3d.errors import Nnviz3dError, UserError
 from nnviz3d.options import NO_INSIGHT, NO_LOOK, NO_MODEL, OPTIONAL, Insight, Look, Model
 from nnviz3d.parent import end_with_parent
+from nnviz3d.stopping import Interrupted, end_in_order, ignore
 
 if TYPE_CHECKING:
     from nnviz3d.apps.opening import Opened
@@ -52,6 +52,7 @@ runs.""",
   nnviz3d capture model.keras --input photos/ -o run.zarr
 """,
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
 
 
@@ -359,9 +360,9 @@ def _opened_live(target: str | None, model: Model, look: Look, live: Path | None
     from nnviz3d.apps.opening import opened
     from nnviz3d.apps.progress import capture_with_progress
     from nnviz3d.apps.worker import ProcessConnection, SocketConnection, Worker
-    from nnviz3d.data.request import Invitation
+    from nnviz3d.data.lines import read_invitation
 
-    invitation = None if live is None else Invitation.model_validate_json(live.read_text(encoding="utf-8"))
+    invitation = None if live is None else read_invitation(live.read_text(encoding="utf-8"))
     connect = ProcessConnection if invitation is None else partial(SocketConnection, invitation.port, invitation.token)
     worker = Worker(connect)
     try:
@@ -424,9 +425,24 @@ def _count(number: int, what: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and end the process: 0, 2 for a person's mistake (one sentence on stderr), 1 for a bug."""
-    signal.signal(signal.SIGTERM, _terminated)
+    """Run a command and end the process: 0, 2 for a person's mistake (one sentence on stderr), 1 for a bug.
+
+    After Ctrl-C it is 130, and 143 after SIGTERM, once what was under way has cleaned up.
+    """
+    end_in_order()
     end_with_parent()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names may hold what is no text
+    try:
+        _run_command(arguments)
+    except KeyboardInterrupt as error:
+        sys.exit(error.code if isinstance(error, Interrupted) else 130)
+    finally:
+        ignore()
+
+
+def _run_command(arguments: list[str] | None) -> None:
     try:
         try:
             app(arguments, exit_on_error=False, print_error=False)
@@ -438,17 +454,10 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(str(error), 2)
     except Nnviz3dError as error:
         _fail(str(error), 1)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough. What is left must go somewhere when Python flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-
-
-def _terminated(number: int, _frame: object) -> None:
-    """Leave as for Ctrl-C: what is under way cleans up."""
-    sys.exit(128 + number)
 
 
 def _fail(message: str, code: int) -> None:

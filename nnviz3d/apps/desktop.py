@@ -10,6 +10,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from nnviz3d.apps.controls import Controls
+from nnviz3d.apps.interruption import Interruption
 from nnviz3d.apps.opening import Opened
 from nnviz3d.apps.pictures import require_graphics, write_png
 from nnviz3d.apps.session import Session
@@ -68,8 +69,9 @@ def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | 
     require_graphics()
     require_display()
     scene = Scene.build(found.spec, found.capture, aspect=size[0] / size[1])
-    window = Window(size, scene.title(found.sample))
-    renderer = Renderer(window.target)
+    with Interruption():
+        window = Window(size, scene.title(found.sample))
+        renderer = Renderer(window.target)
     try:
         selection = selection or Selection(sample=found.sample)
         session = Session(

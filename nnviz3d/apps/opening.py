@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from nnviz3d.apps.folders import temporary_folder
 from nnviz3d.apps.following import Following
 from nnviz3d.apps.live import Live
 from nnviz3d.apps.progress import place_with_progress
@@ -111,7 +110,7 @@ def opened(
                 return
         elif found.model is None:
             raise ValueError("`resolve` gave neither a capture nor a model.")
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nnviz3d-", ignore_cleanup_errors=True)))
+        folder = stack.enter_context(temporary_folder())
         request = found.options.wanting(insights).request(found.model, folder / "run.zarr")
         if invitation is not None:
             request = invitation.request.model_copy(update={"insights": insights})
@@ -163,7 +162,7 @@ def _with_more(
     """Run the model on what is to be seen beside a ready capture; returns both together, and which sample is shown."""
     if found.model is None:
         raise ValueError("`resolve` gave no model to run on more input.")
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nnviz3d-", ignore_cleanup_errors=True)))
+    folder = stack.enter_context(temporary_folder())
     request = _template(found.options.request(found.model, folder / "beside.zarr"), capture)
     run(request.model_copy(update={"inputs": found.beside}))
     more = open_capture(request.out)

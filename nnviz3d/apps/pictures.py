@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,7 +65,8 @@ def snapshot(
     scene = Scene.build(spec, capture, aspect=aspect)
     moment = scene.duration if at is None else at
     drawn = scene.at(moment, selection)
-    studio = Offscreen(size)
+    with Interruption():
+        studio = Offscreen(size)
     try:
         with Interruption():
             pixels = studio.picture(drawn, scene.camera(moment, aspect=aspect))
@@ -85,20 +88,27 @@ def write_png(pixels: NDArray[np.uint8], out: Path, *, effort: int = 6) -> None:
     UserError
         If the system does not let it be written.
     """
-    partial = partial_path(out)
+    from PIL import Image
+
     try:
-        # Opened like any file, so that the user's umask says who may read it; `x` because nobody else's is overwritten.
-        _write_and_move(pixels, partial.open("xb"), out, effort)
+        with _becoming(out) as file:
+            Image.fromarray(pixels).save(file, format="PNG", compress_level=effort)
     except OSError as error:
         raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
 
 
-def _write_and_move(pixels: NDArray[np.uint8], file: BinaryIO, out: Path, effort: int) -> None:
-    from PIL import Image
-
+@contextmanager
+def _becoming(out: Path) -> Iterator[BinaryIO]:
+    """Open a file that gets its name at the end, or, after any error or signal, is gone."""
+    partial = partial_path(out)
+    file = None
     try:
+        with Interruption():
+            # Opened like any file, so that the user's umask says who may read it; `x` because nobody else's is overwritten.
+            file = partial.open("xb")
         with file:
-            Image.fromarray(pixels).save(file, format="PNG", compress_level=effort)
-        Path(file.name).replace(out)
+            yield file
+        partial.replace(out)
     finally:
-        Path(file.name).unlink(missing_ok=True)
+        if file is not None:
+            partial.unlink(missing_ok=True)

@@ -135,7 +135,8 @@ def record(
         t, pose = path.at(tau)
         return scene.at(t, selection), pose
 
-    studio = Offscreen((width, height))
+    with Interruption():
+        studio = Offscreen((width, height))
     try:
         with ExitStack() as stack, interruption:
             sink = _sink(out, (width, height), rate, lambda: film_of(scene, selection, kind, (width, height), moments))

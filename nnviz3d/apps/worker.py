@@ -6,6 +6,8 @@ TensorFlow never enters this process. Both ends speak JSON lines: a `CaptureRequ
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,11 +16,13 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import IO, Protocol
 
-from pydantic import ValidationError
-
+from nnviz3d.apps.interruption import Interruption
+from nnviz3d.apps.liveness import SILENCE, Watch, Watched, processor_time
 from nnviz3d.data import request as messages
-from nnviz3d.data.request import EVENT, CaptureRequest, Event, Finished
+from nnviz3d.data.lines import read_event, to_line
+from nnviz3d.data.request import CaptureRequest, Event, Finished
 from nnviz3d.errors import Nnviz3dError, UserError
+from nnviz3d.parent import PARENT
 
 STAGES = {
     "import": "Starting TensorFlow",
@@ -39,13 +43,17 @@ _TAIL = 4000
 """Characters of the process's own chatter that are shown with a bug."""
 _GRACE = 15.0
 """Seconds that the process gets to clean up in before it is killed."""
+_LONGEST = 16 * 2**20
+"""Characters of a line; whoever says more at once says no event."""
+_QUOTED = 200
+"""Characters of a line that is no event that are shown."""
 
 
 class WorkerCrashed(Nnviz3dError):  # noqa: N818 - what happened, not what was wrong
     """The capture process died of a bug; the message holds its traceback and the end of what it printed."""
 
 
-class Connection(Protocol):
+class Connection(Watched, Protocol):
     """The other end."""
 
     @property
@@ -65,6 +73,10 @@ class Connection(Protocol):
 
     def obituary(self) -> Exception:
         """Say what to raise when it is gone without a word."""
+        ...
+
+    def silence(self) -> UserError:
+        """Say what to raise when it was cut because it showed no sign of life."""
         ...
 
     def last_words(self) -> str:
@@ -93,6 +105,8 @@ class ProcessConnection:
                 stderr=self._chatter,
                 text=True,
                 encoding="utf-8",
+                errors="backslashreplace",  # what is no text is no event either, and is shown
+                env={**os.environ, PARENT: str(os.getpid())},
                 process_group=0,  # a Ctrl-C is for this process, which then ends that one in good order
             )
         except OSError as error:
@@ -108,9 +122,24 @@ class ProcessConnection:
 
     def obituary(self) -> Exception:
         """Say how the process died."""
-        code = self._process.wait()
-        how = f"exit code {code}" if code >= 0 else f"signal {-code}"
-        return WorkerCrashed("\n".join(p for p in (f"The capture process died ({how}).", self.last_words()) if p))
+        try:
+            code = self._process.wait(_GRACE)
+            how = f"died ({f'exit code {code}' if code >= 0 else f'signal {-code}'})."
+        except subprocess.TimeoutExpired:
+            self.cut()
+            how = "stopped answering, and was ended."
+        return WorkerCrashed("\n".join(p for p in (f"The capture process {how}", self.last_words()) if p))
+
+    def silence(self) -> UserError:
+        """Say that it was ended."""
+        return UserError(
+            f"The capture process showed no sign of life for {SILENCE:.0f} s and was ended: it was stopped, or a disk or "
+            "device does not answer; see to that and start again."
+        )
+
+    def work_done(self) -> int | None:
+        """Return the processor time that it has used."""
+        return processor_time(self._process.pid)
 
     def last_words(self) -> str:
         """Return the end of what the process printed."""
@@ -125,17 +154,24 @@ class ProcessConnection:
         """Close its standard input, and wait until it has cleaned up."""
         with contextlib.suppress(BrokenPipeError):
             self.write.close()
-        self._process.wait()
-        self._close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE)
+        self.end()
 
-    def end(self) -> None:
+    def cut(self) -> None:
         """Ask the process to clean up and go, and see that it does."""
         self._process.terminate()
+        if sys.platform != "win32":
+            self._process.send_signal(signal.SIGCONT)  # or one that was stopped would not hear
         try:
             self._process.wait(_GRACE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def end(self) -> None:
+        """End the process, and close what leads to it."""
+        self.cut()
         self._close()
 
     def _close(self) -> None:
@@ -159,7 +195,7 @@ class SocketConnection:
             self._socket = socket.create_connection(("127.0.0.1", port))
         except OSError as error:
             raise UserError(f"The process that holds the model no longer answers ({error.strerror}).") from None
-        self.read = self._socket.makefile("r", encoding="utf-8")
+        self.read = self._socket.makefile("r", encoding="utf-8", errors="backslashreplace")
         self.write = self._socket.makefile("w", encoding="utf-8")
         self.write.write(f"{token}\n")
 
@@ -172,6 +208,17 @@ class SocketConnection:
         """Say that nobody answers."""
         return UserError("The process that holds the model has ended, so other samples cannot be run.")
 
+    def silence(self) -> UserError:
+        """Say that nobody waits for it any more."""
+        return UserError(
+            f"The process that holds the model showed no sign of life for {SILENCE:.0f} s; let it go on if it was stopped, "
+            "and choose the sample again."
+        )
+
+    def work_done(self) -> int | None:
+        """Return nothing: it may be busy with something else."""
+        return None
+
     def last_words(self) -> str:
         """Return nothing: it prints where it runs."""
         return ""
@@ -182,10 +229,14 @@ class SocketConnection:
             with contextlib.suppress(OSError):
                 end.close()
 
-    def end(self) -> None:
+    def cut(self) -> None:
         """Hang up, so that who waits for an answer waits no longer."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+    def end(self) -> None:
+        """Hang up, and close what leads there."""
+        self.cut()
         self.finish()
 
 
@@ -196,10 +247,13 @@ class Worker:
     ----------
     connect
         Makes the connection; made anew when the other end has died. By default a process of this program's own.
+    patience
+        Seconds without a sign of life after which the other end is given up.
     """
 
-    def __init__(self, connect: Callable[[], Connection] = ProcessConnection) -> None:
+    def __init__(self, connect: Callable[[], Connection] = ProcessConnection, *, patience: float = SILENCE) -> None:
         self._connect = connect
+        self._patience = patience
         self._connection: Connection | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -217,13 +271,16 @@ class Worker:
         Raises
         ------
         UserError
-            If the other end refuses; its message is the sentence to show.
+            If the other end refuses, or shows no sign of life; its message is the sentence to show.
         WorkerCrashed
             If it crashes or dies. The next request finds a new one.
         """
+        line = to_line(request)  # before anybody is troubled with it: what cannot be said is not answered either
         connection = self._ready()
+        watch = Watch(connection, self._patience)
         try:
-            last = _converse(connection, request, on_event)
+            with watch:
+                last = _converse(connection, line, watch, on_event)
         except BaseException:
             # What it says next would still answer this request.
             self._drop(connection)
@@ -237,7 +294,7 @@ class Worker:
                 parts = ("The capture process failed.", last.traceback, connection.last_words())
                 self._drop(connection)
                 raise WorkerCrashed("\n".join(part for part in parts if part))
-        death = connection.obituary()
+        death = connection.silence() if watch.silent else connection.obituary()
         self._drop(connection)
         raise death
 
@@ -245,7 +302,8 @@ class Worker:
         """Let the other end go, and wait until it has cleaned up."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.finish()
+            with Interruption():
+                connection.finish()
 
     def close(self) -> None:
         """End the other end at once, also while `run` waits for it in another thread."""
@@ -253,7 +311,8 @@ class Worker:
             self._closed = True
             connection, self._connection = self._connection, None
         if connection is not None:
-            connection.end()
+            with Interruption():
+                connection.end()
 
     def _ready(self) -> Connection:
         with self._lock:
@@ -261,7 +320,8 @@ class Worker:
                 raise UserError("Nothing more can be run: the program ends.")
             gone = self._connection if self._connection is not None and not self._connection.alive else None
             if self._connection is None or gone is not None:
-                self._connection = self._connect()
+                with Interruption():
+                    self._connection = self._connect()
             connection = self._connection
         if gone is not None:
             gone.end()
@@ -272,7 +332,8 @@ class Worker:
             mine = self._connection is connection
             self._connection = None if mine else self._connection
         if mine:  # else `close` has it
-            connection.end()
+            with Interruption():
+                connection.end()
 
 
 def run_capture(request: CaptureRequest, on_event: Callable[[Event], None] | None = None) -> Finished:
@@ -293,14 +354,17 @@ def run_capture(request: CaptureRequest, on_event: Callable[[Event], None] | Non
 
 
 def _converse(
-    connection: Connection, request: CaptureRequest, on_event: Callable[[Event], None] | None
+    connection: Connection, request: str, watch: Watch, on_event: Callable[[Event], None] | None
 ) -> Event | None:
     """Hand over the request and pass on what comes; returns the last word, if there was one."""
     with contextlib.suppress(ConnectionError, ValueError):  # it died, or is being closed; that it says nothing tells
-        connection.write.write(request.model_dump_json() + "\n")
+        connection.write.write(request + "\n")
         connection.write.flush()
     for line in _lines(connection.read):
+        watch.heard()
         event = _event(line)
+        if isinstance(event, messages.Working):
+            continue
         if not isinstance(event, messages.Progress | messages.Notice):
             return event
         if on_event is not None:
@@ -312,7 +376,7 @@ def _lines(read: IO[str]) -> Iterator[str]:
     """Read lines for as long as there is somebody who writes them."""
     while True:
         try:
-            line = read.readline()
+            line = read.readline(_LONGEST)
         except (ConnectionError, ValueError):  # the connection was cut, or closed by this program
             return
         if not line:
@@ -322,6 +386,9 @@ def _lines(read: IO[str]) -> Iterator[str]:
 
 def _event(line: str) -> Event:
     try:
-        return EVENT.validate_json(line)
-    except ValidationError as error:
-        raise WorkerCrashed(f"The capture process said something that is no event: {line!r} ({error}).") from error
+        return read_event(line)
+    except ValueError as error:
+        why = " ".join(str(error).split())[:_QUOTED]
+        raise WorkerCrashed(
+            f"The capture process said something that is no event: {line[:_QUOTED]!r} ({why})."
+        ) from error

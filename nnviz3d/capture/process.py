@@ -20,7 +20,8 @@ from nnviz3d.capture.early import refuse_early
 from nnviz3d.capture.requests import INTERRUPTED, Report, serve_requests
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.errors import ModelError
-from nnviz3d.parent import end_with_parent
+from nnviz3d.parent import PARENT, end_with_parent
+from nnviz3d.stopping import end_at_once
 
 if TYPE_CHECKING:
     from nnviz3d.capture.kept import LastModel
@@ -34,9 +35,10 @@ _NO_TENSORFLOW = (
 def main() -> int:
     """Answer all requests; returns the exit code."""
     answers = _private_stdout()
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
-    end_with_parent(os.getppid())
+    _listen()
+    # By name, because it may be gone already.
+    named = os.environ.get(PARENT, "")
+    end_with_parent(int(named) if named.isdigit() and sys.platform != "win32" else os.getppid())
 
     try:
         return serve_requests(sys.stdin, answers, _Runner().capture)
@@ -66,12 +68,15 @@ def _import_models() -> LastModel:
     # Set before TensorFlow is imported, or not heard.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    end_at_once()  # TensorFlow is not to be interrupted while it is imported, and nothing has been written yet
     try:
         from nnviz3d.capture.kept import LastModel
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in {"tensorflow", "keras", "h5py"}:
             raise
         raise ModelError(_NO_TENSORFLOW) from None
+    finally:
+        _listen()
     return LastModel()
 
 
@@ -80,6 +85,11 @@ def _private_stdout() -> TextIO:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers
+
+
+def _listen() -> None:
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -5,21 +5,30 @@ The capture process speaks so over its standard streams, and a program that hold
 
 from __future__ import annotations
 
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO
 
-from pydantic import ValidationError
-
-from nnviz3d.data.request import CaptureRequest, Crashed, Event, Finished, Refused
+from nnviz3d.data.lines import read_request, to_line
+from nnviz3d.data.request import CaptureRequest, Crashed, Event, Finished, Refused, Working
 from nnviz3d.errors import UserError
 
 Report = Callable[[Event], None]
 INTERRUPTED = 130
 """The exit code of a process that was interrupted."""
+_BEAT = 10.0
+"""Seconds between two signs of life."""
 
 
-def serve_requests(read: IO[str], write: IO[str], capture: Callable[[CaptureRequest, Report], Finished]) -> int:
+def serve_requests(
+    read: IO[str],
+    write: IO[str],
+    capture: Callable[[CaptureRequest, Report], Finished],
+    *,
+    beat: float = _BEAT,
+) -> int:
     """Read requests, a line of JSON each, until there are no more, and answer each with lines of events.
 
     The last event of each is `Finished`, `Refused` or `Crashed`; a request that is refused or crashes ends nothing. An
@@ -31,28 +40,52 @@ def serve_requests(read: IO[str], write: IO[str], capture: Callable[[CaptureRequ
         Where requests come from and answers go.
     capture
         Does one request, telling of its progress.
+    beat
+        Seconds between two signs of life while a request is being done.
 
     Returns
     -------
     int
         An exit code: how the last request ended (0 finished, 2 refused, 1 crashed), or 130 after an interrupt.
     """
+    one_at_a_time = threading.Lock()
 
     def say(event: Event) -> None:
         try:
-            write.write(event.model_dump_json() + "\n")
-            write.flush()
+            with one_at_a_time:
+                write.write(to_line(event) + "\n")
+                write.flush()
         except (OSError, ValueError):  # a broken pipe, or a stream that was closed
             raise KeyboardInterrupt from None
 
     code = 0
     try:
         while line := _next(read):
-            last, code = _answer(line, capture, say)
+            with _beating(say, beat):
+                last, code = _answer(line, capture, say)
             say(last)
     except KeyboardInterrupt:
         return INTERRUPTED
     return code
+
+
+@contextmanager
+def _beating(say: Report, every: float) -> Iterator[None]:
+    """Give a sign of life every few seconds, from a thread of its own: the work may be silent for hours."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(every):
+            try:
+                say(Working())
+            except KeyboardInterrupt:  # the reader is gone, which the work itself finds out with its next word
+                return
+
+    threading.Thread(target=beat, name="nnviz3d signs of life", daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
 
 
 def _next(read: IO[str]) -> str:
@@ -64,8 +97,8 @@ def _next(read: IO[str]) -> str:
 
 def _answer(line: str, capture: Callable[[CaptureRequest, Report], Finished], say: Report) -> tuple[Event, int]:
     try:
-        request = CaptureRequest.model_validate_json(line)
-    except ValidationError as error:
+        request = read_request(line)
+    except ValueError as error:
         return Crashed(traceback=f"The request is not valid: {error}"), 1
     try:
         return capture(request, say), 0

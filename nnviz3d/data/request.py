@@ -228,6 +228,12 @@ class Notice(BaseModel):
     text: str
 
 
+class Working(BaseModel):
+    """A sign of life, said every few seconds while a request is being done."""
+
+    event: Literal["working"] = "working"
+
+
 class Finished(BaseModel):
     """The capture is in place."""
 
@@ -252,5 +258,5 @@ class Crashed(BaseModel):
     traceback: str
 
 
-Event = Annotated[Progress | Notice | Finished | Refused | Crashed, Field(discriminator="event")]
-EVENT: TypeAdapter[Progress | Notice | Finished | Refused | Crashed] = TypeAdapter(Event)
+Event = Annotated[Progress | Notice | Working | Finished | Refused | Crashed, Field(discriminator="event")]
+EVENT: TypeAdapter[Progress | Notice | Working | Finished | Refused | Crashed] = TypeAdapter(Event)

@@ -1,4 +1,4 @@
-"""Turns what libraries say when they fail into part of a sentence."""
+"""Turns names and what libraries say when they fail into words that can be printed, drawn and sent."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import numpy as np
 from nnviz3d.apps.source import scene_named
 from nnviz3d.data.arrays import as_numbers
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.lines import to_line
 from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import CaptureRequest, Insights, Invitation, Preprocessing
 from nnviz3d.data.sources import expand, named_sources
@@ -170,7 +171,7 @@ class Workshop:
         invitation = Invitation(
             port=listener.port, token=listener.token, request=request, samples=samples, position=position
         )
-        return [str(out), "--live", self._text("live.json", invitation.model_dump_json())]
+        return [str(out), "--live", self._text("live.json", to_line(invitation))]
 
 
 def _wanted(options: Options) -> Insights:

@@ -12,7 +12,7 @@ import pytest
 
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
-from nnviz3d.data.request import EVENT, CaptureRequest, Crashed, Finished, Notice, Progress, Refused
+from nnviz3d.data.request import EVENT, CaptureRequest, Crashed, Finished, Notice, Progress, Refused, Working
 
 DIGITS = str(bundled("digits.keras"))
 
@@ -35,7 +35,7 @@ class Process:
         events = []
         for answer in self.child.stdout:
             events.append(EVENT.validate_json(answer))
-            if not isinstance(events[-1], Progress | Notice):
+            if not isinstance(events[-1], Progress | Notice | Working):
                 break
         return events
 

@@ -1,12 +1,13 @@
 """The loop that answers requests, over streams in memory."""
 
 import io
+import threading
 from pathlib import Path
 
 import pytest
 
 from nnviz3d.capture.requests import serve_requests
-from nnviz3d.data.request import EVENT, CaptureRequest, Crashed, Finished, Notice, Refused
+from nnviz3d.data.request import EVENT, CaptureRequest, Crashed, Finished, Notice, Refused, Working
 from nnviz3d.errors import ModelError
 
 DONE = Finished(out=Path("run.zarr"), samples=1, nodes=1, seconds={})
@@ -55,6 +56,24 @@ def test_nonsense_is_answered_and_ends_nothing():
     assert [type(event) for event in events] == [Crashed, Crashed, Notice, Finished]
     assert "The request is not valid" in events[0].traceback
     assert code == 0
+
+
+def test_work_that_lasts_gives_signs_of_life():
+    write, ended = io.StringIO(), threading.Event()
+
+    def long(_request, _report):
+        assert ended.wait(30)
+        return DONE
+
+    class Heard(io.StringIO):
+        def write(self, said):
+            if said.count("working"):
+                ended.set()
+            return write.write(said)
+
+    assert serve_requests(ask("one"), Heard(), long, beat=0.01) == 0
+    events = [EVENT.validate_json(line) for line in write.getvalue().splitlines()]
+    assert {type(event) for event in events} == {Working, Finished}
 
 
 def test_an_interrupt_ends_all():

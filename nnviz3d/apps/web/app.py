@@ -27,6 +27,7 @@ from nnviz3d.apps.web.training import Steps
 from nnviz3d.apps.web.transport import Transport
 from nnviz3d.apps.web.view import RemoteView
 from nnviz3d.apps.web.views import Views
+from nnviz3d.data.words import readable
 from nnviz3d.errors import UserError
 
 
@@ -147,7 +148,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
     def say(self, sentence: str) -> None:
         """Show a sentence on the page for a while."""
         with self.state:
-            self.state.message = sentence
+            self.state.message = readable(sentence)
 
     # What the controls do.
 

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from nnviz3d.apps.interruption import Interruption
 from nnviz3d.apps.opening import Opened
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.ports import PORT, bind_error, choose_port
@@ -67,7 +68,8 @@ def serve(
     if port is None and chosen != PORT:
         print(f"Port {PORT} is taken; using {chosen}.", file=sys.stderr, flush=True)
     scene = Scene.build(found.spec, found.capture, aspect=ASPECT)
-    renderer = Renderer(offscreen_window(size))
+    with Interruption():
+        renderer = Renderer(offscreen_window(size))
     try:
         selection = selection or Selection(sample=found.sample)
         session = Session(
@@ -80,14 +82,14 @@ def serve(
 
 
 async def _serve(session: Session, host: str, port: int, open_browser: bool) -> None:
-    # Not before it is needed: trame takes a second to import.
-    from nnviz3d.apps.web.app import WebApp
-
     asyncio.get_running_loop().set_exception_handler(_unless_a_page_left)
-    gate = Gate(host, port)
-    app = WebApp(session, gate)
     stop = asyncio.Event()
     with _trame_alone(), _signals(stop):
+        # Not before it is needed: trame takes a second to import.
+        from nnviz3d.apps.web.app import WebApp
+
+        gate = Gate(host, port)
+        app = WebApp(session, gate)
         serving = asyncio.ensure_future(app.listen(host, port))
         drawing = asyncio.ensure_future(app.view.run())
         ready, stopping = asyncio.ensure_future(app.ready()), asyncio.ensure_future(stop.wait())
@@ -172,10 +174,12 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
         signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(stop.set))
         yield
         return
-    for number in (signal.SIGINT, signal.SIGTERM):
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
         loop.add_signal_handler(number, stop.set)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)

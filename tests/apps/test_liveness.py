@@ -1,0 +1,149 @@
+"""Nobody waits for ever for a process that cannot be asked, does not answer, or says what is no answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from nnviz3d.apps import worker as module
+from nnviz3d.apps.liveness import Watch, processor_time
+from nnviz3d.apps.worker import Worker, WorkerCrashed
+from nnviz3d.data.request import CaptureRequest
+from nnviz3d.errors import UserError
+from tests.apps.test_worker import stand_in
+
+
+class Other:
+    """The other end of a conversation, which works as a test says."""
+
+    def __init__(self, *, works: bool) -> None:
+        self._works = works
+        self._done = 0
+        self.ended = threading.Event()
+
+    def work_done(self) -> int | None:
+        self._done += self._works
+        return self._done
+
+    def cut(self) -> None:
+        self.ended.set()
+
+
+def request() -> CaptureRequest:
+    return CaptureRequest(model="model.keras", out=Path("run.zarr"))
+
+
+def test_watch_cuts_off_a_silent_and_idle_end():
+    other = Other(works=False)
+    with Watch(other, 0.2) as watch:
+        assert other.ended.wait(30)
+    assert watch.silent
+
+
+def test_watch_lets_an_end_work_in_silence():
+    other = Other(works=True)
+    with Watch(other, 0.1) as watch:
+        assert not other.ended.wait(0.5)
+    assert not watch.silent
+
+
+def test_watch_lets_an_end_talk_without_work():
+    other = Other(works=False)
+    talks = threading.Event()
+    with Watch(other, 0.6) as watch:
+
+        def talk() -> None:
+            while not talks.wait(0.01):
+                watch.heard()
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        assert not other.ended.wait(1.5)
+        talks.set()
+        thread.join()
+    assert not watch.silent
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_processor_time_grows_with_work_and_not_with_sleep():
+    before = processor_time(os.getpid())
+    end = time.process_time() + 0.1
+    while time.process_time() < end:
+        pass
+    assert before is not None
+    assert (processor_time(os.getpid()) or 0) >= before + 5  # ticks of 10 ms
+    with subprocess.Popen(["sleep", "60"]) as asleep:
+        assert processor_time(asleep.pid) == 0
+        asleep.kill()
+    assert processor_time(asleep.pid) is None
+
+
+@pytest.mark.parametrize("script", ["kill -STOP $$; exec sleep 600", "read request; exec sleep 600"])
+def test_worker_that_is_stopped_or_does_nothing_is_ended_with_a_sentence(tmp_path, monkeypatch, script):
+    stand_in(tmp_path, monkeypatch, f"echo $$ > {tmp_path}/id; {script}")
+    with pytest.raises(UserError, match="The capture process showed no sign of life"):
+        Worker(patience=1.0).run(request())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "id").read_text()), 0)
+
+
+def test_worker_that_does_not_read_a_long_request_is_ended_too(tmp_path, monkeypatch):
+    stand_in(tmp_path, monkeypatch, "exec sleep 600")
+    long = request().model_copy(update={"inputs": ("x" * 200,) * 10_000})  # more than a pipe holds
+    with pytest.raises(UserError, match="no sign of life"):
+        Worker(patience=1.0).run(long)
+
+
+@pytest.mark.parametrize("said", [r"\377\376\n", r"hello\n", r"[[[[\n"])
+def test_garbage_from_a_worker_that_lives_on_is_a_crash_at_once(tmp_path, monkeypatch, said):
+    stand_in(tmp_path, monkeypatch, f"printf '{said}'; exec sleep 600")
+    with pytest.raises(WorkerCrashed, match="said something that is no event"):
+        Worker().run(request())
+
+
+def test_a_line_without_an_end_is_a_crash(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_LONGEST", 10_000)
+    stand_in(tmp_path, monkeypatch, "exec tr '\\0' x < /dev/zero")
+    with pytest.raises(WorkerCrashed, match="said something that is no event") as caught:
+        Worker().run(request())
+    assert len(str(caught.value)) < 700
+
+
+def test_worker_that_closes_its_output_and_goes_on_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_GRACE", 0.2)
+    stand_in(tmp_path, monkeypatch, "exec >&-; trap '' TERM; while true; do sleep 1; done")
+    with pytest.raises(WorkerCrashed, match="stopped answering"):
+        Worker().run(request())
+
+
+def test_finish_ends_a_worker_that_does_not_end_by_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_GRACE", 0.2)
+    stand_in(
+        tmp_path,
+        monkeypatch,
+        """read request
+echo '{"event": "finished", "out": "run.zarr", "samples": 1, "nodes": 1, "seconds": {}}'
+exec sleep 600""",
+    )
+    worker = Worker()
+    worker.run(request())
+    worker.finish()
+
+
+def test_request_that_cannot_be_written_troubles_nobody(tmp_path, monkeypatch):
+    stand_in(tmp_path, monkeypatch, f"touch {tmp_path}/started; exec sleep 600")
+    with pytest.raises(ValueError, match="serialize"):
+        Worker().run(CaptureRequest.model_construct(model=object(), out=Path("run.zarr")))
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_worker_that_is_killed_is_a_crash(tmp_path, monkeypatch):
+    stand_in(tmp_path, monkeypatch, "kill -KILL $$")
+    with pytest.raises(WorkerCrashed, match=f"signal {signal.SIGKILL:d}"):
+        Worker().run(request())

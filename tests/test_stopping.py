@@ -1,0 +1,208 @@
+"""Signals at random moments: every command ends quietly, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import open_capture
+from tests.apps.test_desktop import x_server
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the list of processes from /proc")
+
+RUNS = int(os.environ.get("NNVIZ3D_SIGNALS", "20"))
+"""Signals for each command."""
+SEED = os.environ.get("NNVIZ3D_SIGNALS_SEED", "")
+AT_ONCE = 4
+PATIENCE = 120.0
+"""Seconds to wait for an end that has to come, on a busy machine."""
+DIGITS = str(bundled("digits.keras"))
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, the file that it makes, and the seconds among which a moment is drawn."""
+
+    arguments: tuple[str, ...]
+    output: str = ""
+    span: float = 3.0
+
+
+COMMANDS = {
+    "serve": Command(("serve", "--no-open"), span=5.0),
+    "show": Command(("show", "--size", "320x240"), span=5.0),
+    "record": Command(
+        ("record", "-o", "film.mp4", "--size", "128x96", "--seconds", "1", "--fps", "8"), "film.mp4", span=6.0
+    ),
+    "snapshot": Command(("snapshot", "-o", "x.png", "--size", "160x120"), "x.png"),
+    "capture": Command(("capture", DIGITS, "--input", "digits:0-49", "-o", "run.zarr"), "run.zarr", span=9.0),
+    "inspect": Command(("inspect", DIGITS), span=9.0),
+}
+
+
+class Run:
+    """A command in a session of its own, so that all processes that it starts can be told."""
+
+    def __init__(self, command: Command, folder: Path, display: str | None) -> None:
+        self._command = command
+        self._work, self._temporary = folder / "work", folder / "tmp"
+        for made in (self._work, self._temporary):
+            made.mkdir(parents=True)
+        self._said = (folder / "stderr").open("w+b")
+        environment = {**os.environ, "TMPDIR": str(self._temporary)} | ({"DISPLAY": display} if display else {})
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "nnviz3d", *command.arguments],
+            cwd=self._work,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._said,
+            start_new_session=True,
+        )
+
+    def wait_until_it_listens(self) -> None:
+        """Wait until a signal finds the program and not Python on its way there."""
+        bit = 1 << (signal.SIGTERM - 1)
+
+        def listens() -> bool:
+            if self._process.poll() is not None:
+                return True
+            status = Path(f"/proc/{self._process.pid}/status").read_text()
+            return bool(int(status.partition("SigCgt:")[2].split()[0], 16) & bit)
+
+        wait_until(listens, "the command listens for signals", patience=PATIENCE, pause=0.002)
+
+    def stop(self, numbers: tuple[int, ...], pause: float) -> None:
+        """Send signals one after another."""
+        for number in numbers:
+            if self._process.poll() is None:
+                self._process.send_signal(number)
+            time.sleep(pause)
+
+    def problems(self, numbers: tuple[int, ...]) -> Iterator[str]:
+        """Say all that is not as it should be after the end."""
+        code = self._process.wait(PATIENCE)
+        self._said.seek(0)
+        said = self._said.read().decode(errors="replace")
+        self._said.close()
+        if code != 0 and code not in {128 + number for number in numbers}:
+            yield f"exit code {code}: {said}"
+        if "Traceback" in said or "Exception ignored" in said:
+            yield said
+        left = [path.name for path in self._work.iterdir()]
+        if left not in ([], [self._command.output]):
+            yield f"left {left}"
+        if left == ["run.zarr"] and not open_capture(self._work / "run.zarr").complete:
+            yield "half a capture"
+        try:
+            wait_until(lambda: not self._survivors(), "its processes end too", patience=PATIENCE, pause=0.02)
+        except AssertionError:
+            yield f"processes {self._survivors()} go on"
+        if any(self._temporary.iterdir()):
+            yield f"temporary files {[path.name for path in self._temporary.rglob('*')]}"
+
+    def _survivors(self) -> list[int]:
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(session) == self._process.pid and state != "Z":
+                found.append(int(entry.name))
+        return found
+
+
+DURING_IMPORT = """
+import os, signal, sys
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.{number})
+sys.meta_path.insert(0, Finder)
+from nnviz3d.__main__ import main
+main()
+"""
+IN_A_DESTRUCTOR = """
+import os, signal
+from nnviz3d.apps import pictures
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+def draw(*arguments, **options):
+    Last()
+    while True:
+        pass
+pictures.snapshot = draw
+from nnviz3d.__main__ import main
+main()
+"""
+
+
+def snapshot(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, "snapshot", "-o", "x.png", "--size", "64x64"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE)
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heard() -> Iterator[None]:
+    # Whoever runs the tests in the background of a shell has Ctrl-C ignored, and so would the commands.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_signal_at_a_random_moment_ends_a_command_quietly_and_leaves_nothing(name: str, tmp_path: Path):
+    command = COMMANDS[name]
+    chance = random.Random(name + SEED)
+    with x_server() if name == "show" else nullcontext() as display:
+
+        def tried(number: int, moment: float, twice: float | None) -> list[str]:
+            run = Run(command, tmp_path / str(moment), display)
+            run.wait_until_it_listens()
+            time.sleep(moment)
+            numbers = (number,) if twice is None else (number, signal.SIGINT)
+            run.stop(numbers, twice or 0.0)
+            return [f"{signal.Signals(number).name} after {moment:.2f} s: {one}" for one in run.problems(numbers)]
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            tries = [
+                pool.submit(
+                    tried,
+                    (signal.SIGINT, signal.SIGTERM)[i % 2],
+                    chance.uniform(0, command.span),
+                    chance.choice((None, chance.uniform(0, 0.5))),
+                )
+                for i in range(RUNS)
+            ]
+            problems = [problem for one in tries for problem in one.result()]
+    assert problems == []
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("module", ["cyclopts", "pydantic", "zarr", "vtkmodules", "vtkmodules.util", "PIL.Image"])
+def test_a_signal_during_an_import_ends_the_command_quietly(tmp_path: Path, module: str, number: str):
+    done = snapshot(DURING_IMPORT.format(module=module, number=number), tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.Signals[number], "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_that_is_lost_in_a_destructor_comes_again(tmp_path: Path):
+    done = snapshot(IN_A_DESTRUCTOR, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGTERM, "", "")
