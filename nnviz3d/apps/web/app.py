@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
-from functools import wraps
+from functools import partial, wraps
 from secrets import token_hex
 from typing import Any
 
 from trame.app import TrameApp, get_server
+from wslink.websocket import LinkProtocol
 
 from nnviz3d.apps.pointing import pick_at
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.appearance import Appearance
 from nnviz3d.apps.web.clients import Clients
+from nnviz3d.apps.web.door import Door
 from nnviz3d.apps.web.files import add_files
 from nnviz3d.apps.web.history import HistoryChart
 from nnviz3d.apps.web.insights import Insights
@@ -27,7 +29,7 @@ from nnviz3d.apps.web.training import Steps
 from nnviz3d.apps.web.transport import Transport
 from nnviz3d.apps.web.view import RemoteView
 from nnviz3d.apps.web.views import Views
-from nnviz3d.data.words import readable
+from nnviz3d.data.words import printable
 from nnviz3d.errors import UserError
 
 
@@ -52,7 +54,14 @@ class WebApp(TrameApp):  # type: ignore[misc]
         super().__init__(get_server(f"nnviz3d-{token_hex(4)}", client_type="vue3"))
         self.session = session
         self._gate = gate
-        self.view = RemoteView(session, failed=self.report, ticked=self._ticked, clicked=self.guarded(self._pick))
+        self._door = Door(gate)
+        self.view = RemoteView(
+            session,
+            failed=self.report,
+            ticked=self._ticked,
+            clicked=self.guarded(self._pick),
+            asker=lambda: self._door.asker,
+        )
         self.samples = Samples(self)
         self.layers = Layers(self)
         self.insights = Insights(self)
@@ -66,7 +75,8 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self.state.update({"message": "", "clients": 0, "title": self.title, "trame__title": f"{self.title} · nnviz3d"})
         self.state.trame__template_error = GONE
         self.state.client_only("drawer", "layer_filter")
-        self.server.add_protocol_to_configure(self._clients.register)
+        for protocol in (self._door, self._clients):
+            self.server.add_protocol_to_configure(partial(_register, protocol))
         self.ctrl.on_exception.add(self.report)
         self.ctrl.on_error.add(lambda message: print(f"The page reports: {message}", file=sys.stderr))
         self.ctrl.on_server_bind.add(self._bound)
@@ -104,10 +114,16 @@ class WebApp(TrameApp):  # type: ignore[misc]
 
     async def stop(self) -> None:
         """End all connections."""
+        self._door.forget_half_made()
         await self.server.stop()
+
+    async def watch(self) -> None:
+        """Keep strangers from filling the server, for ever."""
+        await self._door.watch()
 
     def _bound(self, server: Any) -> None:
         add_pages(server.app, self._gate, title=f"{self.title} · nnviz3d")
+        self._door.guard(server)
         add_files(server.app, self)
 
     def _count(self, clients: int) -> None:
@@ -148,7 +164,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
     def say(self, sentence: str) -> None:
         """Show a sentence on the page for a while."""
         with self.state:
-            self.state.message = readable(sentence)
+            self.state.message = printable(sentence, None)
 
     # What the controls do.
 
@@ -198,3 +214,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
 
     def _picture(self) -> bytes:
         return self.view.picture()
+
+
+def _register(own: LinkProtocol, protocol: Any) -> None:
+    protocol.registerLinkProtocol(own)

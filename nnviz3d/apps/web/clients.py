@@ -19,10 +19,6 @@ class Clients(LinkProtocol):  # type: ignore[misc]
         self._changed = changed
         self._ids: set[str] = set()
 
-    def register(self, protocol: Any) -> None:
-        """Join the server's protocol."""
-        protocol.registerLinkProtocol(self)
-
     def onConnect(self, _request: Any, client_id: str) -> None:  # noqa: N802 - wslink's name
         """Count one more."""
         self._ids.add(client_id)

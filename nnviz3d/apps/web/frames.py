@@ -62,11 +62,13 @@ class Frames:
         """Width over height."""
         return self.size[0] / self.size[1]
 
-    def resize(self, width: float, height: float, density: float) -> None:
-        """Draw for so many of the page's pixels, each of so many of the screen's."""
+    def resize(self, width: float, height: float, density: float) -> bool:
+        """Draw for so many of the page's pixels, each of so many of the screen's; returns whether that is another size."""
+        before = (self.size, self._density)
         self.size = (int(max(16, min(width, 8192))), int(max(16, min(height, 8192))))
         density = max(0.5, min(density, 4.0))
         self._density = min(density, math.sqrt(_MOST / (self.size[0] * self.size[1])))
+        return (self.size, self._density) != before
 
     def start_moving(self, seconds: float) -> None:
         """Choose how large frames are from now on, so that one takes so long at most.

@@ -28,12 +28,12 @@ def choose_port(host: str, port: int | None) -> int:
     for candidate in range(PORT, PORT + _TRIES):
         try:
             return _bind(host, candidate)
-        except _Taken:
+        except PortTaken:
             continue
     raise UserError(f"The ports {PORT} to {PORT + _TRIES - 1} are all taken; choose another with --port.")
 
 
-class _Taken(UserError):  # noqa: N818 - it reads as what happened
+class PortTaken(UserError):  # noqa: N818 - it reads as what happened
     """Somebody else listens there."""
 
 
@@ -55,7 +55,7 @@ def _bind(host: str, port: int) -> int:
 def bind_error(host: str, port: int, error: OSError) -> UserError:
     """Say in a sentence why there is no listening there."""
     if error.errno == errno.EADDRINUSE:
-        return _Taken(f"Port {port} is taken; choose another with --port, or leave it out for a free one.")
+        return PortTaken(f"Port {port} is taken; choose another with --port, or leave it out for a free one.")
     if isinstance(error, socket.gaierror):
         return UserError(f"There is no host {host!r} to listen at ({error.strerror}).")
     return UserError(f"Cannot listen at {host} port {port}: {error.strerror or error}.")

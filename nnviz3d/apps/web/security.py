@@ -18,8 +18,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 _PAGES = ("/", "/index.html")
+_START = "index.html"
 PRIVATE = "/samples/"
 """Addresses under this are for who knows the secret, as the page itself is."""
+_QUOTED = 100
+"""Characters of a header that are said again."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HEADERS = {
     # No page of others may frame this one, and this one loads nothing from others.
@@ -57,30 +60,43 @@ class Gate:
 
     def refusal(self, host: str | None, origin: str | None) -> str | None:
         """Say why a request with these headers is refused; `None` if it is not."""
-        name = self._own(host)
-        if name is None:
+        name, port = _parts(host)
+        if name is None or not self._is_own(name):
             allowed = ", ".join(f"{_bracketed(n)}:{self._port}" for n in sorted(self._names))
-            return f"This server answers only to {allowed}; the request names {host!r} as its host."
+            return (
+                f"This server answers only to {allowed}; the request names {_quoted(host)} as its host. If that is a proxy "
+                f"in front of it, open it through a tunnel instead: {self._tunnel}; if it is another name of this machine, "
+                f"start nnviz3d with --host and that name."
+            )
+        if port != self._port:
+            return (
+                f"The address says port {port}, and this server listens at {self._port}. If the port is forwarded, forward "
+                f"the same port: {self._tunnel}, or in a container -p {self._port}:{self._port}; or start nnviz3d with "
+                f"--port {port}."
+            )
         if origin is not None and origin.lower() != f"http://{(host or '').lower()}":
-            return f"This server answers only its own pages; the request comes from {origin!r}."
+            secure = origin.lower() == f"https://{(host or '').lower()}"
+            hint = (
+                f" It speaks http, without a proxy that makes it https; use a tunnel: {self._tunnel}." if secure else ""
+            )
+            return f"This server answers only its own pages; the request comes from {_quoted(origin)}.{hint}"
         return None
 
-    def _own(self, host: str | None) -> str | None:
-        if host is None:
-            return None
-        try:
-            parts = urlsplit(f"//{host}")
-            name, port = parts.hostname, parts.port or 80
-        except ValueError:
-            return None
-        if name is None or port != self._port or parts.path or parts.username is not None:
-            return None
+    @property
+    def _tunnel(self) -> str:
+        return f"ssh -L {self._port}:localhost:{self._port} HOST, then http://localhost:{self._port}"
+
+    def _is_own(self, name: str) -> bool:
         # Bound to all addresses the own ones are unknown; but a number, unlike a name, cannot be made to point here.
-        return name if name in self._names or (self._any_address and _is_address(name)) else None
+        return name in self._names or (self._any_address and _is_address(name))
 
     def knows(self, token: str | None) -> bool:
         """Whether this is the token."""
-        return token is not None and secrets.compare_digest(token.encode(), self.token.encode())
+        return token is not None and _same(token, self.token)
+
+    def told(self, request: web.Request) -> str | None:
+        """Return what a request says the token is."""
+        return request.query.get("secret", request.cookies.get(self.cookie))
 
     @property
     def cookie(self) -> str:
@@ -94,7 +110,7 @@ class Gate:
 
     def redeem(self, ticket: str) -> bool:
         """Whether this is the ticket; from then on it is not."""
-        if self._ticket is None or not secrets.compare_digest(ticket.encode(), self._ticket.encode()):
+        if self._ticket is None or not _same(ticket, self._ticket):
             return False
         self._ticket = None
         return True
@@ -106,17 +122,22 @@ class Gate:
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             reason = self.refusal(request.headers.get("Host"), request.headers.get("Origin"))
-            told = request.query.get("secret", request.cookies.get(self.cookie))
-            private = request.path in _PAGES or request.path.startswith(PRIVATE)
-            if reason is None and private and not self.knows(told):
+            page = _is_page(request.path)
+            private = page or request.path.startswith(PRIVATE)
+            if reason is None and private and not self.knows(self.told(request)):
                 reason = "The address lacks the right secret; open the one that nnviz3d printed."
             if reason is not None:
                 return web.Response(status=403, text=f"{reason}\n")
+            if page and request.path not in _PAGES:
+                return web.Response(status=404, text="There is no such page; open the one that nnviz3d printed.\n")
             try:
                 response = await handler(request)
             except web.HTTPException:
                 raise
-            except Exception:
+            except Exception as error:
+                if isinstance(error, OSError | ValueError) and not self.knows(self.told(request)):
+                    # The name of a file that no system takes, for example. Strangers write nothing into the terminal.
+                    return web.Response(status=404, text="There is no such file.\n")
                 # A websocket ends so when its other end says what it should not: nothing to tell of.
                 if request.path != "/ws":
                     traceback.print_exc(file=sys.stderr)
@@ -127,6 +148,32 @@ class Gate:
             return response
 
         return check
+
+
+def _is_page(path: str) -> bool:
+    """Whether a path is one of the start page, in whatever spelling a file system may take for it."""
+    parts = [part.rstrip(". ").lower() for part in path.replace("\\", "/").split("/")]
+    named = [part for part in parts if part]
+    return not named or named[-1] == _START
+
+
+def _parts(host: str | None) -> tuple[str | None, int]:
+    """Take a host header apart; no name if it is none."""
+    try:
+        parts = urlsplit(f"//{host or ''}")
+        name, port = parts.hostname, parts.port or 80
+    except ValueError:
+        return None, 0
+    return (None, 0) if parts.path or parts.username is not None else (name, port)
+
+
+def _same(told: str, secret: str) -> bool:
+    # A header may hold bytes that are no text.
+    return secrets.compare_digest(told.encode("utf-8", "surrogateescape"), secret.encode())
+
+
+def _quoted(text: str | None) -> str:
+    return repr(text if text is None else text[:_QUOTED])
 
 
 def names_of(host: str) -> frozenset[str]:

@@ -17,7 +17,7 @@ from typing import Any
 from nnviz3d.apps.interruption import Interruption
 from nnviz3d.apps.opening import Opened
 from nnviz3d.apps.session import Session
-from nnviz3d.apps.web.ports import PORT, bind_error, choose_port
+from nnviz3d.apps.web.ports import PORT, PortTaken, bind_error, choose_port
 from nnviz3d.apps.web.security import Gate, address, is_loopback, is_wildcard
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
@@ -65,8 +65,6 @@ def serve(
         If the port is taken, or there is no such host.
     """
     chosen = choose_port(host, port)
-    if port is None and chosen != PORT:
-        print(f"Port {PORT} is taken; using {chosen}.", file=sys.stderr, flush=True)
     scene = Scene.build(found.spec, found.capture, aspect=ASPECT)
     with Interruption():
         renderer = Renderer(offscreen_window(size))
@@ -75,8 +73,17 @@ def serve(
         session = Session(
             scene, renderer, samples=found.samples, live=found.live, following=found.following, selection=selection
         )
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_serve(session, host, chosen, open_browser))
+        while True:
+            if port is None and chosen != PORT:
+                print(f"Port {PORT} is taken; using {chosen}.", file=sys.stderr, flush=True)
+            try:
+                asyncio.run(_serve(session, host, chosen, open_browser))
+            except PortTaken:
+                if port is not None:
+                    raise
+                chosen = choose_port(host, None)  # somebody else was quicker
+            else:
+                return
     finally:
         renderer.close()
 
@@ -91,14 +98,16 @@ async def _serve(session: Session, host: str, port: int, open_browser: bool) -> 
         gate = Gate(host, port)
         app = WebApp(session, gate)
         serving = asyncio.ensure_future(app.listen(host, port))
-        drawing = asyncio.ensure_future(app.view.run())
+        drawing, watching = asyncio.ensure_future(app.view.run()), asyncio.ensure_future(app.watch())
         ready, stopping = asyncio.ensure_future(app.ready()), asyncio.ensure_future(stop.wait())
         try:
             await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
             if not ready.done():
                 await serving  # it failed; here is why
+            if stop.is_set():  # before anybody was told where it is
+                return
             _announce(gate, host, port, open_browser)
-            done, _ = await asyncio.wait({serving, drawing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({serving, drawing, watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         except OSError as error:
@@ -106,9 +115,10 @@ async def _serve(session: Session, host: str, port: int, open_browser: bool) -> 
         finally:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(app.stop(), _PATIENCE)
-            for task in (serving, drawing, ready, stopping):
+            tasks = (serving, drawing, watching, ready, stopping)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(serving, drawing, ready, stopping, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _unless_a_page_left(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

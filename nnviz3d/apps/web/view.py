@@ -18,6 +18,8 @@ from nnviz3d.apps.web.frames import FOLLOWING, PLAYING, Frames, Quality, pack, p
 
 AREA = "view"
 """Name under which page and server speak of the picture."""
+_TOPIC = "trame.rca.topic.stream"
+"""Name under which trame-rca's page expects pictures."""
 _QUIET = 0.15
 """Seconds without motion after which the picture counts as standing."""
 _HELD = 0.4
@@ -45,6 +47,8 @@ class RemoteView:
         Is told whenever the clock of a playing scene has moved.
     clicked
         Is told where a click went, in pixels of the renderer's picture from its upper left corner.
+    asker
+        Names the page that asked for something last.
     """
 
     area_name = AREA
@@ -56,11 +60,14 @@ class RemoteView:
         failed: Callable[[Exception], None],
         ticked: Callable[[], None],
         clicked: Callable[[tuple[float, float]], None],
+        asker: Callable[[], str | None],
     ) -> None:
         self._session = session
         self._failed = failed
         self._ticked = ticked
         self._clicked = clicked
+        self._asker = asker
+        self._last: dict[str, Any] | None = None
         self._frames = Frames(session)
         self._turntable = Turntable()
         self._streamer: Any = None
@@ -97,9 +104,15 @@ class RemoteView:
         self._wake.set()
 
     def update_size(self, _origin: str, size: Mapping[str, float]) -> None:
-        """Follow the page's size; a page that has just opened tells its own, and wants a picture in any case."""
-        self._frames.resize(float(size["w"]), float(size["h"]), float(size.get("p", 1.0)))
-        self.changed()
+        """Follow the page's size; a page that has just opened tells its own, and wants a picture in any case.
+
+        Of the same size it gets the one that there is, and no other page is sent that again.
+        """
+        other = self._frames.resize(float(size["w"]), float(size["h"]), float(size.get("p", 1.0)))
+        if other or self._last is None or self._streamer is None:
+            self.changed()
+        else:
+            self._streamer.publish(_TOPIC, self._last, client_id=self._asker())
 
     def on_interaction(self, _origin: str, event: Mapping[str, Any]) -> None:
         """Follow the hand."""
@@ -172,7 +185,8 @@ class RemoteView:
         content, media = await asyncio.to_thread(pack, pixels, quality)
         height, width = pixels.shape[:2]
         meta = {"type": media, "codec": "", "w": width, "h": height, "st": int(time.time() * 1000), "key": "key"}
-        self._streamer.push_content(AREA, meta, content)
+        self._last = {"name": AREA, "meta": meta, "content": content}
+        self._streamer.publish(_TOPIC, self._last)
         await self._sent()
         if quality is Quality.ROUGH or not self._frames.experienced:
             self._frames.learn(time.monotonic() - start, width * height)

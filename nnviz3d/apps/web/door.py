@@ -1,0 +1,133 @@
+"""Keeps connections of strangers from filling the server: those that say nothing, half a request, or claim too much."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from wslink.chunking import UnChunker
+from wslink.websocket import LinkProtocol
+
+from nnviz3d.apps.web.security import Gate
+
+_PATIENCE = 20.0
+"""Seconds that a connection may last without the token."""
+_MOST = 200
+"""Connections without the token at a time; beyond them the oldest go."""
+_LOOK = 0.25
+"""Seconds between two looks."""
+_LARGEST = 4 * 2**20
+"""Bytes of a message of the page at most. Files come another way."""
+_UNFINISHED = 16
+"""Messages that a page may have begun at a time."""
+
+
+class Door(LinkProtocol):  # type: ignore[misc]
+    """Watches who is connected. wslink calls the methods that carry its names.
+
+    Parameters
+    ----------
+    gate
+        Tells who knows the token.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        self._gate = gate
+        self._server: Any = None
+        self._known: set[Any] = set()
+        self._pages: dict[str, Any] = {}
+        self._since: dict[Any, float] = {}
+
+    def guard(self, server: Any) -> None:
+        """Watch wslink's server, which does not run yet."""
+        self._server = server
+        server.app.middlewares.append(self._middleware)
+
+    @property
+    def asker(self) -> str | None:
+        """The page that asked for something last."""
+        found: str | None = self._server.last_active_client_id
+        return found
+
+    @property
+    def _middleware(self) -> Middleware:
+        @web.middleware
+        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if request.path == "/ws" and not web.WebSocketResponse().can_prepare(request):
+                # wslink counts it as a page otherwise, and cannot close it at the end.
+                return web.Response(status=426, text="This address is for the page's own connection.\n")
+            known = self._gate.knows(self._gate.told(request))
+            if known:
+                self._known.add(request.transport)
+            try:
+                return await handler(request)
+            finally:
+                self._known.discard(request.transport)
+
+        return check
+
+    def onConnect(self, request: web.Request, client_id: str) -> None:  # noqa: N802 - wslink's name
+        """Limit what a page that has just connected may say."""
+        self._pages[client_id] = request.transport
+        for handler in self._server._ws_handlers:
+            if client_id in handler.unchunkers:
+                handler.unchunkers[client_id] = Unchunker()
+
+    def onClose(self, client_id: str) -> None:  # noqa: N802 - wslink's name
+        """Forget a page."""
+        self._pages.pop(client_id, None)
+
+    async def watch(self) -> None:
+        """Close what strangers leave open, for ever."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            self._sweep(time.monotonic())
+
+    def _sweep(self, now: float) -> None:
+        # In the order in which they came.
+        self._since = {one: self._since.get(one, now) for one in self._strangers()}
+        for place, (one, since) in enumerate(self._since.items()):
+            if now - since > _PATIENCE or place < len(self._since) - _MOST:
+                one.abort()
+
+    def _strangers(self) -> list[Any]:
+        runner = self._server.runner
+        if runner is None or runner.server is None:
+            return []
+        pages = {page for client, page in self._pages.items() if self._has_said_the_token(client)}
+        connected = [one.transport for one in runner.server.connections]
+        return [one for one in connected if one is not None and one not in pages and one not in self._known]
+
+    def _has_said_the_token(self, client: str) -> bool:
+        return any(handler.isClientAuthenticated(client) for handler in self._server._ws_handlers)
+
+    def forget_half_made(self) -> None:
+        """Forget pages that were gone before they were there; wslink would fail to close them."""
+        for handler in self._server._ws_handlers:
+            for client in [client for client, page in handler.connections.items() if not page.prepared]:
+                del handler.connections[client]
+
+
+class Unchunker(UnChunker):  # type: ignore[misc]
+    """Puts the messages of one page together, none of which is large: wslink's own makes room for whatever is claimed."""
+
+    def set_max_message_size(self, size: int) -> None:
+        """Allow larger messages, up to a limit."""
+        super().set_max_message_size(min(size, _LARGEST))
+
+    def process_chunk(self, chunk: bytes) -> Any:
+        """Take in a part of a message; returns the message once it is whole.
+
+        Raises
+        ------
+        ValueError
+            If it claims too much, or begins too many; the connection ends then.
+        """
+        found = super().process_chunk(chunk)
+        if len(self.pending_messages) > _UNFINISHED:
+            raise ValueError("Too many messages were begun.")
+        return found
