@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import sys
 import tempfile
 import threading
@@ -22,6 +23,8 @@ ROOM = 2 * 2**30
 """Bytes: some thirty photographs in a network of 150 layers."""
 MOST = 256
 """Samples, each of which is an open file: some systems let a program have a thousand."""
+_HANDED_IN = "in-"
+"""Beginning of the name of a folder for a file that somebody hands in."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Live:
 
     def new_folder(self) -> Path:
         """Make an empty folder for a file that somebody hands in; it goes with the session."""
-        return Path(tempfile.mkdtemp(prefix="in-", dir=self._folder))
+        return Path(tempfile.mkdtemp(prefix=_HANDED_IN, dir=self._folder))
 
     def tell(self, told: Callable[[], None]) -> None:
         """Call this, in another thread, whenever there is an answer or the next stage of the work begins."""
@@ -175,6 +178,11 @@ class Live:
             insights = insights.model_copy(update={"targets": (PREDICTED, *insights.targets)})
         return self._template.model_copy(update={"inputs": (wish.source,), "out": out, "insights": insights})
 
+    def _plain(self, sentence: str) -> str:
+        """Take the temporary folder out of a sentence: to people a file that they handed in is its name."""
+        handed_in = rf"(?:{re.escape(_HANDED_IN)}\w+[/\\])?"
+        return re.sub(rf"{re.escape(str(self._folder))}[/\\]{handed_in}", "", sentence)
+
     def _capture(self, wish: Wish) -> Answer:
         self._count += 1
         out = self._folder / f"live-{self._count}.zarr.zip"
@@ -182,10 +190,12 @@ class Live:
             self._worker.run(self._request(wish, out), self._hear)
             return Answer(wish, open_capture(out))
         except UserError as error:
-            return Answer(wish, problem=str(error))
+            return Answer(wish, problem=self._plain(str(error)))
         except Exception as error:  # noqa: BLE001 - whatever it is, who waits is told, and the next wish is heard
             if not self._closed:
                 known = isinstance(error, Nnviz3dError)
                 print(error if known else "".join(traceback.format_exception(error)), file=sys.stderr)
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
-            return Answer(wish, problem=f"{first} The terminal says more; choose a sample again to start a new one.")
+            return Answer(
+                wish, problem=f"{self._plain(first)} The terminal says more; choose a sample again to start a new one."
+            )

@@ -74,6 +74,7 @@ class Session:
         self.selection = self._drawn = selection or Selection()
         self.message = ""
         self._unfolding = Unfolding()
+        self._stepped_to: int | None = None
         self._samples = list(samples or captured_samples(scene.stage.capture))
         self._wishes = Wishes(live)
         self.live = live
@@ -226,6 +227,10 @@ class Session:
 
     def choose(self, position: int) -> None:
         """Look at another sample: at once if the model has been run on it, else when it has, which `poll` tells."""
+        self._stepped_to = None
+        self._choose(position)
+
+    def _choose(self, position: int) -> None:
         sample = self._samples[position]
         if sample.index is not None:
             lacking = self.selection.quantity in _OF_GRADIENTS and not self._has_gradients(sample.index)
@@ -251,9 +256,17 @@ class Session:
         return selection if selection.target in known else replace(selection, target=None)
 
     def step(self, by: int) -> None:
-        """Choose the next or the previous sample, around the ends."""
-        current = self.chosen if self.wanted is None else self.wanted
-        self.choose((current + by) % len(self._samples))
+        """Choose the next or the previous sample, around the ends.
+
+        Steps go on from the sample that the last one tried, also where that cannot be shown: otherwise nobody would get
+        past it. A sample that was chosen from the list and cannot be shown changes nothing: the next step goes on from
+        the one that is seen.
+        """
+        current = self._stepped_to
+        if current is None:
+            current = self.chosen if self.wanted is None else self.wanted
+        self._stepped_to = (current + by) % len(self._samples)
+        self._choose(self._stepped_to)
 
     def add(self, sample: Sample) -> int:
         """Take in one more sample; returns its position."""

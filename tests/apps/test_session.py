@@ -9,9 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from nnviz3d.apps.controls import Controls
 from nnviz3d.apps.live import Live
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
+from nnviz3d.apps.web.samples import Samples
 from nnviz3d.apps.worker import WorkerCrashed
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import Target
@@ -238,3 +240,65 @@ def test_a_target_that_the_next_sample_lacks_gives_way_to_its_own_answer(explain
     assert session.selection.target == (answer if answer in [f.target for f in session.targets] else None)
     with pytest.raises(UserError, match=r"explained.zarr does not explain ant; .* with --class 0\."):
         session.explain(Target("scores", 0))
+
+
+def next_in_session(session: Session) -> None:
+    session.step(1)
+
+
+def next_in_window(session: Session) -> None:
+    Controls(session, save=str, printed=lambda _text: None).next_sample()
+
+
+def next_in_page(session: Session) -> None:
+    Samples.step(SimpleNamespace(_app=SimpleNamespace(session=session, refresh=lambda: None)), 1)
+
+
+@pytest.mark.parametrize("press_next", [next_in_session, next_in_window, next_in_page])
+def test_next_gets_past_pictures_that_cannot_be_read(session, stand_in, press_next):
+    stand_in.may_go_on.set()
+    session.choose(3)
+    arrive(session)
+    for failed in ("bad", "crash"):
+        press_next(session)
+        arrive(session)
+        assert (stand_in.asked[-1], session.chosen) == (failed, 3)
+    press_next(session)
+    assert session.chosen == 0
+    session.step(-1)
+    arrive(session)
+    assert stand_in.asked[-1] == "crash"
+    session.step(-2)
+    assert session.chosen == 3
+
+
+def test_next_after_a_sample_was_chosen_in_vain_goes_on_from_what_is_seen(session, stand_in):
+    stand_in.may_go_on.set()
+    session.choose(4)
+    arrive(session)
+    assert (session.message, session.chosen) == ("There is no input bad.", 0)
+    session.step(1)
+    arrive(session)
+    assert session.chosen == 1
+
+
+def test_next_gets_past_a_sample_that_cannot_be_drawn(small_capture):
+    session = Session(Scene.build(default_scene(), small_capture), SimpleNamespace())
+    session.step(1)
+    assert session.revert(), "its numbers are damaged, for example"
+    assert session.chosen == 0
+    session.step(1)
+    assert session.chosen == 2
+
+
+def test_sentences_do_not_show_where_temporary_files_are(session, stand_in, tmp_path, monkeypatch):
+    stand_in.may_go_on.set()
+    handed_in = session.live.new_folder() / "cat.png"
+
+    def refuse(request, _on_event):
+        raise UserError(f"{handed_in} is no picture; {request.out} was not written, see /etc/motd.")
+
+    monkeypatch.setattr(stand_in, "run", refuse)
+    session.choose(1)
+    arrive(session)
+    assert session.message == "cat.png is no picture; live-1.zarr.zip was not written, see /etc/motd."

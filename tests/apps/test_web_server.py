@@ -98,6 +98,28 @@ def test_a_foreign_host_is_refused(served, host):
         greet(served, served.token, Host=name)
 
 
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({"Host": "localhost:1234"}, ("port 1234", "listens at {port}", "-L {port}:localhost:{port}", "--port 1234")),
+        ({"Host": "127.0.0.1:1234"}, ("-p {port}:{port}", "--port 1234")),
+        ({"Host": "localhost"}, ("port 80,", "ssh -L {port}:localhost:{port}", "--port 80.")),
+        ({"Host": "gpu.example"}, ("'gpu.example'", "-L {port}:localhost:{port}", "--host")),
+        ({"Host": "x" * 5000}, ("--host",)),
+        ({"Origin": "https://127.0.0.1:{port}"}, ("speaks http", "-L {port}:localhost:{port}")),
+    ],
+)
+def test_a_refused_tunnel_is_told_what_to_type(served, headers, words):
+    told = {name: value.format(port=served.port) for name, value in headers.items()}
+    status, text, _ = get(served.url, **told)
+    assert status == 403
+    for word in words:
+        assert word.format(port=served.port) in text
+    assert len(text) < 700
+    assert text.count("\n") == 1
+    assert served.token not in text
+
+
 @pytest.mark.parametrize("host", ["localhost:{port}", "127.0.0.1:{port}", "[::1]:{port}"])
 def test_its_own_names_are_answered(served, host):
     name = host.format(port=served.port)
