@@ -66,6 +66,11 @@ def packed(method: str, *args: Any) -> bytes:
     return header(len(message)) + message
 
 
+def frame(message: bytes) -> bytes:
+    """Wrap a message as a browser does, masked with zeros."""
+    return b"\x82\xfe" + len(message).to_bytes(2, "big") + bytes(4) + message
+
+
 def header(size: int, number: int = 1) -> bytes:
     """Begin a message as wslink does."""
     return b"".join(part.to_bytes(4, "little") for part in (number, 0, size))
@@ -234,6 +239,29 @@ def test_pages_get_pictures_alike(server: Served):
             task.cancel()
 
     with_pages(server, PAGES, look)
+
+
+def test_page_that_takes_nothing_does_not_hold_up_the_others(server: Served):
+    with socket.socket() as lazy:
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        lazy.settimeout(60)
+        lazy.connect(("127.0.0.1", server.port))
+        lazy.sendall(upgrade(server).encode())
+        assert lazy.recv(1024).startswith(b"HTTP/1.1 101")
+        lazy.sendall(frame(packed("wslink.hello", {"secret": server.token})))
+        assert lazy.recv(1)
+        for _ in range(500):  # all of the state each time, more than all buffers on the way hold
+            lazy.sendall(frame(packed("trame.state.get")))
+
+        async def look(pages: list[aiohttp.ClientWebSocketResponse]) -> None:
+            (page,) = pages
+            for width in (320, 321, 322):
+                size = {"w": width, "h": 240, "p": 1}
+                await page.send_bytes(packed("trame.rca.size", "view", "page", size))
+                while PICTURE not in (await page.receive(timeout=60)).data[:200]:
+                    pass
+
+        with_pages(server, 1, look)
 
 
 LATE = """

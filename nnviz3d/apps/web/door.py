@@ -1,4 +1,4 @@
-"""Keeps connections of strangers from filling the server: those that say nothing, half a request, or claim too much."""
+"""Keeps connections from filling or stalling the server: those that say half a request, claim too much, take nothing."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ _PATIENCE = 20.0
 """Seconds that a connection may last without the token."""
 _MOST = 200
 """Connections without the token at a time; beyond them the oldest go."""
+_STALLED = 5.0
+"""Seconds that a page may take nothing of what is sent to it while other pages wait for their turn."""
 _LOOK = 0.25
 """Seconds between two looks."""
 _LARGEST = 4 * 2**20
@@ -41,6 +43,7 @@ class Door(LinkProtocol):  # type: ignore[misc]
         self._known: set[Any] = set()
         self._pages: dict[str, Any] = {}
         self._since: dict[Any, float] = {}
+        self._unsent: dict[Any, tuple[int, float]] = {}
 
     def guard(self, server: Any) -> None:
         """Watch wslink's server, which does not run yet."""
@@ -82,10 +85,12 @@ class Door(LinkProtocol):  # type: ignore[misc]
         self._pages.pop(client_id, None)
 
     async def watch(self) -> None:
-        """Close what strangers leave open, for ever."""
+        """Close what strangers leave open, and what holds up others, for ever."""
         while True:
             await asyncio.sleep(_LOOK)
-            self._sweep(time.monotonic())
+            now = time.monotonic()
+            self._sweep(now)
+            self._drop_stalled(now)
 
     def _sweep(self, now: float) -> None:
         # In the order in which they came.
@@ -93,6 +98,18 @@ class Door(LinkProtocol):  # type: ignore[misc]
         for place, (one, since) in enumerate(self._since.items()):
             if now - since > _PATIENCE or place < len(self._since) - _MOST:
                 one.abort()
+
+    def _drop_stalled(self, now: float) -> None:
+        """Close pages that take nothing: wslink sends to one page at a time, and waits for it."""
+        before, self._unsent = self._unsent, {}
+        for page in self._pages.values():
+            size = page.get_write_buffer_size()
+            earlier, since = before.get(page, (0, now))
+            if size:
+                self._unsent[page] = (size, since if size >= earlier > 0 else now)
+        for page, (_, since) in self._unsent.items():
+            if len(self._pages) > 1 and now - since > _STALLED:
+                page.abort()
 
     def _strangers(self) -> list[Any]:
         runner = self._server.runner

@@ -123,7 +123,7 @@ async def _serve(session: Session, host: str, port: int, open_browser: bool) -> 
 
 def _unless_a_page_left(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Tell of what a task ended of, but not of words that were said to a page that had just been closed."""
-    if not isinstance(context.get("exception"), ConnectionResetError):
+    if not isinstance(context.get("exception"), ConnectionError):
         loop.default_exception_handler(context)
 
 
