@@ -113,10 +113,10 @@ def _fitting(shape: tuple[int, ...], dtype: np.dtype[Any], spec: InputSpec, name
     numbers = dtype.kind in "biuf" or dtype.name in _EXTRA
     if not numbers and not (spec.dtype == "string" and dtype.kind in "US"):
         raise SampleError(f"{name} holds {dtype}; expected numbers for the input {spec.name!r}.")
-    fit = batch_shape(shape, spec.shape)
+    fit = batch_shape(shape, spec.shape) or batch_shape(shape, spec.accepted)
     if fit is None:
         comma = "," * (len(spec.shape) == 1)
-        wanted = "(" + ", ".join("any" if n is None else str(n) for n in spec.shape) + comma + ")"
+        wanted = "(" + ", ".join("any" if n is None else str(n) for n in spec.accepted) + comma + ")"
         raise SampleError(
             f"{name} has the shape {shape}; the model's input {spec.name!r} takes samples of {wanted}, one or a batch "
             "of them."

@@ -46,12 +46,20 @@ class InputSpec:
         Without the batch axis; `None` where a length may vary.
     batch
         The only batch size that the model takes; `None`, nearly always, if it takes any.
+    tried
+        Whether `shape` is merely that of the samples that the model was built on, so that others are worth a try.
     """
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str
     batch: int | None = None
+    tried: bool = False
+
+    @property
+    def accepted(self) -> tuple[int | None, ...]:
+        """The shapes of samples that the model may run on."""
+        return (None,) * len(self.shape) if self.tried else self.shape
 
 
 @dataclass(frozen=True)
@@ -217,7 +225,7 @@ def expected_inputs(model: keras.Model) -> Inputs | None:
         return None
     shape = next(iter(shapes.values()))
     if isinstance(shape, tuple) and all(n is None or isinstance(n, int) for n in shape):
-        return Inputs((InputSpec("input", shape[1:], model.compute_dtype),), 0)
+        return Inputs((InputSpec("input", shape[1:], model.compute_dtype, tried=True),), 0)
     return None
 
 

@@ -93,7 +93,7 @@ class KeptModel:
 
     def _one(self, inputs: Sequence[str], position: int) -> str:
         """Find the source of one of all the samples that inputs hold."""
-        found = expand(inputs, shapes={spec.name: spec.shape for spec in self.traced.inputs.specs})
+        found = expand(inputs, shapes={spec.name: spec.accepted for spec in self.traced.inputs.specs})
         if not 0 <= position < len(found):
             raise SampleError(
                 f"There is no sample {position}; the input holds {len(found)} sample{'s' * (len(found) != 1)}, from 0."

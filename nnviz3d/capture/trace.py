@@ -17,6 +17,7 @@ from nnviz3d.capture.differentiable import DifferentiableModel
 from nnviz3d.capture.graph import Inputs, Program, open_model
 from nnviz3d.capture.load import LoadedModel
 from nnviz3d.data.limits import check_size
+from nnviz3d.data.words import reason
 from nnviz3d.errors import ModelError
 
 
@@ -82,12 +83,20 @@ class TracedModel:
         Raises
         ------
         ModelError
-            If the model cannot run on symbolic inputs.
+            If the model cannot run on symbolic inputs, or not on samples of another shape than it was built on.
         """
         specs = tuple(replace(s, shape=tuple(a.shape[1:])) for s, a in zip(self.inputs.specs, arrays, strict=True))
         if self._trace is None or self._trace.specs != specs:
             self._trace = None  # first, so that there are never two
-            self._trace = Trace(self.loaded, replace(self.inputs, specs=specs))
+            try:
+                self._trace = Trace(self.loaded, replace(self.inputs, specs=specs))
+            except ModelError as error:
+                other = [
+                    (s.shape, t.shape) for s, t in zip(self.inputs.specs, specs, strict=True) if s.shape != t.shape
+                ]
+                if error.__cause__ is None or not other or not any(spec.tried for spec in specs):
+                    raise
+                raise ModelError(_only_on(self.loaded.name, *other[0], error.__cause__)) from error
         return self._trace
 
     def ran(self, trace: Trace) -> None:
@@ -100,6 +109,10 @@ class TracedModel:
     def vocabulary(self) -> Mapping[int, int]:
         """For each input that takes tokens, by position, how many tokens there are."""
         return tokens(open_model(self.loaded.model, self.inputs))
+
+
+def _only_on(name: str, built: tuple[int | None, ...], given: tuple[int | None, ...], error: BaseException) -> str:
+    return f"{name} was built on samples of {built} and cannot run on samples of {given}: {reason(error)}"
 
 
 def tokens(program: Program) -> dict[int, int]:
