@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nnviz3d.scene.colors import colormap
 from nnviz3d.scene.primitives import TextRow
 from nnviz3d.scene.views.channels import _counted, _silence
 from nnviz3d.scene.views.legends import best_rows
+from nnviz3d.scene.views.node_words import _chosen, ball_scales
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,22 @@ def test_channels_that_were_captured_are_not_said_to_be_chosen_by_activation(sho
 )
 def test_silent_channels_are_counted_in_the_grammar_of_their_number(maps, words):
     assert _silence(maps.astype(np.float32)) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "some", "words"),
+    [
+        (9, 9, False, "all 9 edges"),
+        (4, 9, False, "the strongest 4 of 9 edges"),
+        (4, 9, True, "4 of 9 edges, the strongest between these balls"),
+    ],
+)
+def test_edges_are_the_strongest_of_all_only_where_all_units_have_balls(count, total, some, words):
+    assert _chosen(count, total, some=some) == words
+
+
+@pytest.mark.parametrize("some", [True, False])
+def test_units_that_are_shown_of_many_are_said_to_be_the_most_active(some):
+    scales = {"dense": (colormap("inferno"), (0.0, 2.0)), "signed": (colormap("ember-ice"), (-1.0, 1.0))}
+    rows = [row for panel in ball_scales(scales, "activation", some=some) for row in panel.rows]
+    assert (TextRow("k of n: the units of largest |activation|, of an output the highest", "quiet") in rows) == some

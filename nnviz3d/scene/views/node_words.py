@@ -72,8 +72,14 @@ def title(stage: Stage, sample: int) -> tuple[Panel, ...]:
     return tuple(found for found in scores_of(stage, head, sample) if isinstance(found, Panel))
 
 
-def ball_scales(scales: Mapping[str, Scale], what: str) -> tuple[Panel, ...]:
-    """Return the scales of the balls, each layer's up to its own largest number."""
+def ball_scales(scales: Mapping[str, Scale], what: str, *, some: bool) -> tuple[Panel, ...]:
+    """Return the scales of the balls, each layer's up to its own largest number.
+
+    Parameters
+    ----------
+    some
+        Whether a layer has more units than balls, so that it has to be said which these are.
+    """
     panels: list[Panel] = []
     for signed in sorted({limits[0] < 0 for _, limits in scales.values()}):
         alike = [(scale, limits[1]) for scale, limits in scales.values() if (limits[0] < 0) == signed]
@@ -82,12 +88,14 @@ def ball_scales(scales: Mapping[str, Scale], what: str) -> tuple[Panel, ...]:
             TextRow(f"ball: {what}, up to each layer's m: {span_text([top for _, top in alike])}", "quiet"),
             ScaleRow(alike[0][0], ticks),
         ]
+        if some and not panels:
+            rows.append(TextRow("k of n: the units of largest |activation|, of an output the highest", "quiet"))
         panels.append(Panel(f"scale/{len(panels)}", "bottom-left", tuple(rows)))
     return tuple(panels)
 
 
 def line_scale(
-    capture: Capture, drawn: Drawn, ranking: Ranking, diverging: str, unknown: Sequence[str]
+    capture: Capture, drawn: Drawn, ranking: Ranking, diverging: str, unknown: Sequence[str], *, some: bool
 ) -> tuple[Panel, ...]:
     """Say what the colours and widths of lines mean, how many are drawn of how many, and of which layers none are known.
 
@@ -95,6 +103,8 @@ def line_scale(
     ----------
     unknown
         Names of layers with weights that are not known pair by pair.
+    some
+        Whether a layer has more units than balls, so that lines between others are not drawn, however strong.
     """
     shown = [(links, count) for links, count in drawn if count]
     left_out = (TextRow(f"not among them, one grey line for all: {listed(unknown)}", "quiet"),) if unknown else ()
@@ -110,10 +120,21 @@ def line_scale(
     rows: list[Row] = [
         TextRow(f"line: {what}, up to each pair's m: {span_text(tops)}", "quiet"),
         ScaleRow(colormap(diverging), ((0.0, "−m"), (0.5, "0"), (1.0, "m"))),
-        TextRow(f"the strongest {count:,} of {total:,} edges{weights_of_then(capture)}", "quiet"),
+        TextRow(f"{_chosen(count, total, some=some)}{weights_of_then(capture)}", "quiet"),
         *left_out,
     ]
     return (Panel("links", "bottom-right", tuple(rows)),)
+
+
+def _chosen(count: int, total: int, *, some: bool) -> str:
+    """Say which edges are drawn."""
+    if count == total:
+        return f"all {total:,} edges"
+    return (
+        f"{count:,} of {total:,} edges, the strongest between these balls"
+        if some
+        else f"the strongest {count:,} of {total:,} edges"
+    )
 
 
 def span_text(tops: Sequence[float]) -> str:

@@ -254,11 +254,16 @@ class NodesView:
             lines.extend((feed.source, feed.target, found) for found in drawn_lines)
             drawn.append((links, len(chosen)))
         pictures = self._pictures(racks, sample)
+        some = any(len(rack.units) < neurons.counts[name] for name, rack in racks.items())
         still: tuple[Primitive, ...] = (
             *pictures,
             names(self._stage, neurons, racks, drawn, _boxes(racks, pictures)),
-            *ball_scales(scales, "activation" if neurons.vectors.issuperset(racks) else _WHAT),
-            *line_scale(self._stage.capture, drawn, ranking, spec.diverging, self._unknown(drawn)),
+            *ball_scales(
+                scales,
+                "activation" if neurons.vectors.issuperset(racks) else _WHAT,
+                some=some,
+            ),
+            *line_scale(self._stage.capture, drawn, ranking, spec.diverging, self._unknown(drawn), some=some),
         )
         return _Sample(
             racks, cloud, layers, ranks, np.concatenate(rings), tuple(lines), still, scores(self._stage, racks, sample)
