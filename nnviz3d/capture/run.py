@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from nnviz3d import __version__
 from nnviz3d.capture.activations import Batch
 from nnviz3d.capture.attention import hidden_attention
+from nnviz3d.capture.class_names import settle_names
 from nnviz3d.capture.connections import ConnectionFinder
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.hidden import hidden_remarks
@@ -29,6 +30,7 @@ from nnviz3d.capture.trace import Trace, TracedModel
 from nnviz3d.capture.weights import write_weights
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing, Progress
+from nnviz3d.data.sources import classes_in
 from nnviz3d.data.writer import CaptureWriter, check_destination
 
 
@@ -84,6 +86,10 @@ def capture_model(
     described, missing = _with_real_shapes(trace.described, batch)
     pairs = trace.pairs(described, anew=model.live)
     finder = ConnectionFinder(pairs, options.top_k)
+    names = settle_names(options.classes, samples, described.graph, classes_in(options.insights.dataset))
+    samples = names.labelled(samples)
+    for note in names.notes:
+        report(Notice(text=note))
     remarks = _remarks(described, pairs.skipped, random=trace.forward.draws, missing=missing)
     provenance = Provenance(
         model=loaded.name,
@@ -91,7 +97,7 @@ def capture_model(
         preprocessing=preparation.mode,
         preprocessing_reason=preparation.reason,
         samples=samples.names,
-        notes=(*loaded.notes, *remarks),
+        notes=(*loaded.notes, *names.notes, *remarks),
         sample_notes=samples.notes_each,
         versions=versions(),
         seed=options.seed,
@@ -102,7 +108,7 @@ def capture_model(
         graph=described.graph,
         provenance=provenance,
         samples=len(samples),
-        classes=_classes(options, samples, described),
+        classes=names.names,
         transient=options.transient,
     ) as writer:
         _write_samples(writer, described, samples, arrays)
@@ -125,9 +131,9 @@ def capture_model(
             model=trace.differentiable,
             samples=samples,
             arrays=arrays,
-            classes=_classes(options, samples, described),
+            classes=names.names,
             prepare=preparation,
-            read=read,
+            read=lambda sources, **how: names.labelled(read(sources, **how)),
             connections=finder.found,
             out=options.out,
         )
@@ -136,14 +142,6 @@ def capture_model(
     clock.stop()
     model.ran(trace)
     return Finished(out=options.out, samples=len(samples), nodes=len(described.graph), seconds=clock.seconds)
-
-
-def _classes(options: Options, samples: Samples, described: DescribedModel) -> tuple[str, ...] | None:
-    """Return the names that the user gave, or those that the samples know, if the model has as many outputs."""
-    if options.classes is not None or samples.classes is None:
-        return options.classes
-    fits = described.graph.node(described.graph.outputs[0]).shape == (len(samples.classes),)
-    return samples.classes if fits else None
 
 
 def versions() -> dict[str, str]:

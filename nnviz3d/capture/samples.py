@@ -18,7 +18,7 @@ from nnviz3d.data.folders import PictureFolder, find_in_folder, read_folder
 from nnviz3d.data.limits import check_size
 from nnviz3d.data.paths import is_folder, user_path
 from nnviz3d.data.pictures import PictureShape, read_image
-from nnviz3d.data.sources import digit_numbers, is_picture, locate
+from nnviz3d.data.sources import DIGIT_NAMES, digit_numbers, is_picture, locate
 from nnviz3d.errors import SampleError
 
 Shapes = Sequence[tuple[int, ...]]
@@ -138,7 +138,7 @@ def _digits(numbers: range, specs: Sequence[InputSpec], taken: Shapes) -> Sample
     images, labels = digits()
     samples = _picture_samples([(f"digits:{i}", Image.fromarray(images[i])) for i in numbers], specs, taken)
     truth = labels[numbers.start : numbers.stop]
-    return replace(samples, labels=truth, classes=tuple(str(digit) for digit in range(10)))
+    return replace(samples, labels=truth, classes=DIGIT_NAMES)
 
 
 def _picture_samples(named: Sequence[tuple[str, Image.Image]], specs: Sequence[InputSpec], taken: Shapes) -> Samples:

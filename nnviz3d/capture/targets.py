@@ -19,6 +19,7 @@ from nnviz3d.capture.frozen import Compiled
 from nnviz3d.data.explanations import write_targets
 from nnviz3d.data.graph import ModelGraph, head_of
 from nnviz3d.data.insights import PREDICTED, Target
+from nnviz3d.data.words import folded
 from nnviz3d.data.writer import CaptureWriter
 from nnviz3d.errors import ModelError
 
@@ -117,7 +118,7 @@ def read_target(text: str, graph: ModelGraph, classes: Sequence[str] | None) -> 
     match = _NUMBER_OF_OUTPUT.fullmatch(asked)
     if match is not None and match[1] in graph.outputs:
         return _within(Target(match[1], int(match[2])), graph, None)
-    if match is not None and _folded(asked) not in map(_folded, classes or ()):
+    if match is not None and folded(asked) not in map(folded, classes or ()):
         outputs = ", ".join(graph.outputs)
         raise ModelError(
             f"{match[1]!r} is no output of {graph.name}; expected one of {outputs}, as in {_example(graph)}."
@@ -146,24 +147,20 @@ def _class_named(name: str, classes: Sequence[str] | None, graph: ModelGraph) ->
             f"Nobody said what the classes of {graph.name} are called, so there is no {name!r}; "
             "give a number, as in 0, or their names with --classes."
         )
-    folded = [_folded(known) for known in classes]
-    found = [i for i, known in enumerate(folded) if known == _folded(name)]
+    known = [folded(one) for one in classes]
+    found = [i for i, one in enumerate(known) if one == folded(name)]
     if len(found) > 1:
         raise ModelError(
             f"The classes {' and '.join(str(i) for i in found)} are both called {name!r}; give the number."
         )
     if found:
         return found[0]
-    close = difflib.get_close_matches(_folded(name), folded, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(folded(name), known, n=3, cutoff=0.5)
     if close:
         raise ModelError(
-            f"{graph.name} has no class {name!r}; did you mean {' or '.join(classes[folded.index(c)] for c in close)}?"
+            f"{graph.name} has no class {name!r}; did you mean {' or '.join(classes[known.index(c)] for c in close)}?"
         )
     raise ModelError(f"{graph.name} has no class {name!r}; there are {_listed(classes)}.")
-
-
-def _folded(name: str) -> str:
-    return name.casefold().replace("_", " ").strip()
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -28,6 +28,7 @@ _ROWS = re.compile(r"(?P<path>.+\.np[yz])\[(?P<first>\d+)(?P<more>:(?P<end>\d+))
 _DIGITS_READ = 15
 _LISTED = 500
 """Bytes of memory that a sample takes in a list of them."""
+DIGIT_NAMES = tuple(str(digit) for digit in range(10))
 _EXPECTED = "expected a picture, a folder of pictures, a .npy or .npz file, digits:N, sklearn:NAME or random"
 
 
@@ -152,6 +153,26 @@ def expand(
         else:
             found.extend(_rows(source, located, shapes or {}))
     return tuple(found)
+
+
+def classes_in(inputs: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the names of the classes that some inputs hold, if they know them all alike.
+
+    Raises
+    ------
+    SampleError
+        If something is not there.
+    """
+    found: set[tuple[str, ...] | None] = set()
+    for source in inputs:
+        located = locate(source)
+        if source.startswith("digits:"):
+            found.add(DIGIT_NAMES)
+        elif located is not None and is_folder(located.path, SampleError):
+            found.add(read_folder(located.path).classes)
+        else:
+            found.add(None)
+    return found.pop() if len(found) == 1 else None
 
 
 def named_sources(x: Any) -> tuple[str, ...] | None:

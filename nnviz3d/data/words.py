@@ -46,6 +46,11 @@ def _spelled(character: str) -> str:
     return " " if unicodedata.category(character) == "Zs" else repr(character)[1:-1]
 
 
+def folded(name: str) -> str:
+    """Return a name as it is compared: ``golden_retriever`` is ``Golden Retriever``."""
+    return name.casefold().replace("_", " ").strip()
+
+
 def reason(error: BaseException, limit: int = 240) -> str:
     """Return an error's message on one line, without terminal colours or Keras' list of arguments, ending in a period."""
     text = " ".join(_APPENDIX.sub("", _COLOUR.sub("", str(error))).split()) or "no reason was given"

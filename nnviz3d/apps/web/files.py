@@ -61,7 +61,7 @@ def add_files(application: web.Application, app: WebApp) -> None:
         suffixes = (*SUFFIXES, ".npy")
         if not plain.lower().endswith(suffixes):
             kinds = ", ".join(sorted(SUFFIXES))
-            return refused(f"{plain} is no file that is read here; expected a picture ({kinds}) or an array (.npy).")
+            return refused(f"{plain} is no picture that nnviz3d reads ({kinds}), and no .npy file.")
         folder = live.new_folder()
         try:
             size = await _receive(request, folder / plain)
