@@ -19,9 +19,10 @@ from nnviz3d.data.insights import Target
 from nnviz3d.data.request import CaptureRequest, Insights, Invitation
 from nnviz3d.data.series import CaptureSeries
 from nnviz3d.data.sources import expand
+from nnviz3d.data.words import folded
 from nnviz3d.errors import CaptureError, SampleError, SceneError, UserError
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import class_name
+from nnviz3d.scene.stage import class_name, name_of_target, two_classes
 
 NOTHING_MORE = Insights()
 
@@ -190,8 +191,10 @@ def find_target(capture: Capture, text: str) -> Target | None:
     """Find what people call a class among the targets that a capture explains: by number, name, or ``OUTPUT[INDEX]``."""
     known = {found.target for sample in range(capture.committed) for found in capture.insights(sample).targets}
     for target in sorted(known, key=lambda one: (one.output, one.index)):
-        words = {str(target.index), target.slot, class_name(capture.classes, target.index)}
-        if text.casefold() in {word.casefold() for word in words}:
+        number = target.index if two_classes(capture, target.output) is None else int(not target.against)
+        called = class_name(capture.classes, number), name_of_target(capture, target)
+        words = {str(number), target.slot, target.text, *called}
+        if folded(text) in {folded(word) for word in words}:
             return target
     return None
 

@@ -21,7 +21,7 @@ from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import EdgePick, Quantity, Selection
-from nnviz3d.scene.stage import Stage, head_of, is_classifier
+from nnviz3d.scene.stage import Stage, head_of, is_classifier, two_classes
 
 _OF_GRADIENTS: tuple[Quantity, ...] = ("gradient", "attribution")
 _GRADIENTS = Insights(gradients=True)
@@ -157,7 +157,8 @@ class Session:
             f"Explaining class {stage.name_of(target)!r} for" if named else f"Explaining {stage.name_of(target)} for"
         )
         if not self._ask(Insights(targets=(target.text,)), {"target": target}, words):
-            option = target.index if target.output == head_of(stage.graph) else target.text
+            plain = target.output == head_of(stage.graph) and two_classes(stage.capture, target.output) is None
+            option = target.index if plain else target.text
             raise UserError(
                 f"{stage.capture.path.name} does not explain {stage.name_of(target)}; capture the model with "
                 f"--class {option}."

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from nnviz3d.apps.session import Session
 from nnviz3d.data.insights import LOSS, Explained, Target
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.selection import Quantity
-from nnviz3d.scene.stage import head_of, top_classes, vector_outputs
+from nnviz3d.scene.stage import head_of, top_classes, two_classes, vector_outputs
 from nnviz3d.scene.view_specs import Activations, Attributions
 
 QUANTITIES: Mapping[Quantity, str] = {
@@ -100,8 +100,10 @@ class Subject:
         graph = self._session.scene.stage.graph
         head = head_of(graph)
         outputs = sorted(vector_outputs(graph), key=lambda name: name != head)
+        capture = self._session.stage.capture
+        against = (Target(name, 0, against=True) for name in outputs if two_classes(capture, name) is not None)
         every = (Target(name, index) for name in outputs for index in range(graph.node(name).size))
-        return tuple(islice(every, _LISTED))
+        return tuple(islice(chain(every, against), _LISTED))
 
     @property
     def best(self) -> tuple[Target, ...]:

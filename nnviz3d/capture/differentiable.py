@@ -71,32 +71,41 @@ class Values:
 
 Operator = Callable[["DifferentiableModel", Sequence[Any], Any], Any]
 """``g(model, x, y)``: from a model, samples (a tensor ``(n, *shape)`` for each of its inputs) and what is asked of each
-sample, ``(n,)`` int, to one number for each sample, ``(n,)``. It is what an attribution method explains."""
+sample, ``(n,)`` int, to one number for each sample, ``(n,)``. It is what an attribution method explains. ``~i`` asks for
+what speaks against number ``i``."""
 
 
 @cache
 def score_of(output: str) -> Operator:
-    """Return the operator that reads number ``y`` of an output, before softmax or sigmoid."""
+    """Return the operator that reads number ``y`` of an output, before softmax or sigmoid; of ``~y`` the negation."""
 
     def g(model: DifferentiableModel, x: Sequence[Any], y: Any) -> Any:
-        return _numbers_at(model(x).scores(output), y)
+        return numbers_at(model(x).scores(output), y)
 
     return g
 
 
 @cache
 def probability_of(output: str) -> Operator:
-    """Return the operator that reads number ``y`` of an output as the model gives it."""
+    """Return the operator that reads number ``y`` of an output as the model gives it; of ``~y`` the rest to 1."""
 
     def g(model: DifferentiableModel, x: Sequence[Any], y: Any) -> Any:
-        return _numbers_at(model(x)[output], y)
+        return numbers_at(model(x)[output], y, whole=1.0 if model.squashes(output) else 0.0)
 
     return g
 
 
-def _numbers_at(values: Any, y: Any) -> Any:
-    """Read one number of each sample, by its flat place: ``(n, *shape)`` and ``(n,)`` to ``(n,)``."""
-    return tf.gather(tf.reshape(values, (tf.shape(values)[0], -1)), y, batch_dims=1)
+def numbers_at(values: Any, y: Any, *, whole: float = 0.0) -> Any:
+    """Read one number of each sample: ``(n, *shape)`` and ``(n,)`` to ``(n,)``.
+
+    Parameters
+    ----------
+    y
+        Flat places, ``i``; or ``~i`` for what speaks against the number there: `whole` less the number.
+    """
+    against = y < 0
+    found = tf.gather(tf.reshape(values, (tf.shape(values)[0], -1)), tf.where(against, -1 - y, y), batch_dims=1)
+    return tf.where(against, tf.cast(whole, found.dtype) - found, found)
 
 
 class DifferentiableModel:

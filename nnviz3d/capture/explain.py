@@ -48,7 +48,7 @@ def write_explanations(writer: CaptureWriter, work: Work, report: Report) -> Non
 def _write_gradients(writer: CaptureWriter, work: Work, slots: Sequence[Slot], report: Callable[[float], None]) -> None:
     report(0)
     for number, slot in enumerate(slots):
-        for batch in gradients(work.model, work.arrays, slot.output, slot.index):
+        for batch in gradients(work.model, work.arrays, slot.output, slot.asked):
             for node_id, output in batch:
                 numbers = batch.numbers(node_id, output)
                 if numbers is not None:

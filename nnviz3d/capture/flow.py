@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.activations import batch_size, portions, rows_per_sample
 from nnviz3d.capture.describe import through
-from nnviz3d.capture.differentiable import DifferentiableModel
+from nnviz3d.capture.differentiable import DifferentiableModel, numbers_at
 from nnviz3d.capture.frozen import Compiled
 from nnviz3d.capture.targets import Slot
 from nnviz3d.data.explanations import write_connection_gradient, write_flow
@@ -72,7 +72,7 @@ def _flows(
 
     function = model.compiled(("flow", slot.output), build)
     size = max(1, batch_size(model.described, len(slot.index)) // _HOLDS)
-    for start, count, (y, *x) in portions([slot.index, *arrays], size, model.only_batch):
+    for start, count, (y, *x) in portions([slot.asked, *arrays], size, model.only_batch):
         try:
             shares, before, deltas = function(tf.constant(y), *model.tensors(x))
         except (LookupError, tf.errors.OpError) as error:
@@ -92,7 +92,7 @@ def _flow(
     values = model(x, uses)
     scores = values.scores(output)
     rows = tf.reshape(scores, (tf.shape(scores)[0], -1))
-    total = tf.reduce_sum(tf.gather(rows, y, batch_dims=1))
+    total = tf.reduce_sum(numbers_at(scores, y))
     used = [uses.get(use) for use in _edges(model)]
     raw = [values.raw(name) for name in targets]
     real = [t for t in (*used, *raw) if t is not None and t.dtype.is_floating]

@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d.capture.activations import Batch, batch_size, portions, rows_per_sample
-from nnviz3d.capture.differentiable import DifferentiableModel
+from nnviz3d.capture.differentiable import DifferentiableModel, numbers_at
 from nnviz3d.capture.frozen import Compiled
 from nnviz3d.data.words import reason
 from nnviz3d.errors import ModelError
@@ -35,7 +35,7 @@ def gradients(
     output
         Node id of the output.
     index
-        ``(N,)``: which of its numbers is explained, for each sample.
+        ``(N,)``: which of its numbers is explained, for each sample; ``~i``: the negation of number ``i``.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def _every_gradient(model: DifferentiableModel, output: str, x: Sequence[Any], y
     values = model(x)
     scores = values.scores(output)
     rows = tf.reshape(scores, (tf.shape(scores)[0], -1))
-    explained = tf.gather(rows, y, batch_dims=1)
+    explained = numbers_at(scores, y)
     nodes = model.described.calls
     places = [(node, k) for node in nodes for k, t in enumerate(values.every(node)) if _is_real(t)]
     tensors = [values.output(node, k) for node, k in places]
@@ -73,7 +73,9 @@ def _every_gradient(model: DifferentiableModel, output: str, x: Sequence[Any], y
         zip(places, tf.gradients(tf.reduce_sum(explained), tensors, unconnected_gradients="zero"), strict=True)
     )
     if model.squashes(output):
-        slopes[output, 0] = tf.reshape(tf.one_hot(y, tf.shape(rows)[1], dtype=scores.dtype), tf.shape(scores))
+        sign = tf.where(y < 0, -1, 1)
+        chosen = tf.one_hot(tf.where(y < 0, -1 - y, y), tf.shape(rows)[1], dtype=scores.dtype)
+        slopes[output, 0] = tf.reshape(chosen * tf.cast(sign, scores.dtype)[:, None], tf.shape(scores))
     slopes = {place: tf.convert_to_tensor(slope) for place, slope in slopes.items()}  # an embedding's are sparse
     return {node: tuple(slopes.get((node, k)) for k in range(len(values.every(node)))) for node in nodes}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +19,11 @@ from nnviz3d.capture.frozen import Compiled
 from nnviz3d.data.explanations import write_targets
 from nnviz3d.data.graph import ModelGraph, head_of
 from nnviz3d.data.insights import PREDICTED, Target
-from nnviz3d.data.words import folded
+from nnviz3d.data.paths import quoted
+from nnviz3d.data.words import capped, folded
 from nnviz3d.data.writer import CaptureWriter
 from nnviz3d.errors import ModelError
 
-_NUMBER_OF_OUTPUT = re.compile(r"(.+)\[(\d+)\]")
 _SHOWN = 10
 """How many names a sentence lists."""
 
@@ -44,6 +44,8 @@ class Slot:
         ``(N,)`` float32: before softmax or sigmoid.
     probability
         ``(N,)`` float32: behind them; `None` if there are none.
+    against
+        Whether it is the negated number that is explained, and the rest to 1 of its probability.
     """
 
     name: str
@@ -51,10 +53,16 @@ class Slot:
     index: NDArray[np.int64]
     score: NDArray[np.float32]
     probability: NDArray[np.float32] | None
+    against: bool = False
+
+    @property
+    def asked(self) -> NDArray[np.int64]:
+        """Return what operators are asked for: ``index``, or ``~index`` where it is negated."""
+        return ~self.index if self.against else self.index
 
     def write(self, writer: CaptureWriter) -> None:
         """Write it."""
-        write_targets(writer, self.name, self.output, self.index, self.score, self.probability)
+        write_targets(writer, self.name, self.output, self.index, self.score, self.probability, against=self.against)
 
 
 def find_slots(
@@ -82,32 +90,42 @@ def find_slots(
     """
     graph = model.described.graph
     wanted = [read_target(text, graph, classes) for text in targets if text != PREDICTED]
-    found: list[tuple[str, str, int | None]] = []
-    if not wanted or PREDICTED in targets:
-        found.append((PREDICTED, _head(graph), None))
-    found += [(target.slot, target.output, target.index) for target in dict.fromkeys(wanted)]
-    scored = {output: _scores(model, arrays, output) for output in dict.fromkeys(output for _, output, _ in found)}
+    predicted = not wanted or PREDICTED in targets
+    outputs = dict.fromkeys([*([_head(graph)] if predicted else []), *(target.output for target in wanted)])
+    scored = {output: _scores(model, arrays, output) for output in outputs}
     slots: list[Slot] = []
-    for name, output, index in found:
-        scores, probabilities = scored[output]
-        indices = _largest(scores) if index is None else np.full(len(scores), index, dtype=np.int64)
-        if any(s.name == PREDICTED and s.output == output and (s.index == indices).all() for s in slots):
+    if predicted:
+        slots.append(_slot(PREDICTED, _head(graph), _largest(scored[_head(graph)][0]), scored))
+    for target in dict.fromkeys(wanted):
+        indices = np.full(len(scored[target.output][0]), target.index, dtype=np.int64)
+        slot = _slot(target.slot, target.output, indices, scored, against=target.against)
+        if predicted and slots[0].output == slot.output and (slots[0].asked == slot.asked).all():
             continue  # it is every sample's own answer, which is explained already
-        row = np.arange(len(scores))
-        slots.append(
-            Slot(
-                name,
-                output,
-                indices,
-                scores[row, indices],
-                None if probabilities is None else probabilities[row, indices],
-            )
-        )
+        slots.append(slot)
     return tuple(slots)
 
 
+def _slot(
+    name: str,
+    output: str,
+    index: NDArray[np.int64],
+    scored: Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32] | None]],
+    *,
+    against: bool = False,
+) -> Slot:
+    row = np.arange(len(index))
+    scores, probabilities = scored[output]
+    score = scores[row, index]
+    probability = None if probabilities is None else probabilities[row, index]
+    if against:
+        score, probability = -score, None if probability is None else 1 - probability
+    return Slot(name, output, index, score, probability, against)
+
+
 def read_target(text: str, graph: ModelGraph, classes: Sequence[str] | None) -> Target:
-    """Read a class's number or name, or ``OUTPUT[INDEX]``.
+    """Read a class's number or name, ``OUTPUT[INDEX]``, or ``not OUTPUT[INDEX]``.
+
+    Of two classes that a single number tells apart, the second is the number itself, the first what speaks against it.
 
     Raises
     ------
@@ -115,19 +133,27 @@ def read_target(text: str, graph: ModelGraph, classes: Sequence[str] | None) -> 
         If it is none of this model's; the sentence says what there is.
     """
     asked = text.strip()
-    match = _NUMBER_OF_OUTPUT.fullmatch(asked)
-    if match is not None and match[1] in graph.outputs:
-        return _within(Target(match[1], int(match[2])), graph, None)
-    if match is not None and folded(asked) not in map(folded, classes or ()):
+    told = Target.of_text(asked)
+    if told is not None and told.output in graph.outputs:
+        return _within(told, graph, None)
+    if told is not None and folded(asked) not in map(folded, classes or ()):
         outputs = ", ".join(graph.outputs)
         raise ModelError(
-            f"{match[1]!r} is no output of {graph.name}; expected one of {outputs}, as in {_example(graph)}."
+            f"{quoted(told.output)!r} is no output of {graph.name}; expected one of {outputs}, as in {_example(graph)}."
         )
     head = _head(graph)
-    known = classes if classes is not None and len(classes) == graph.node(head).size else None
+    size = graph.node(head).size
+    two = classes is not None and size == 1 and len(classes) == 2
+    known = classes if classes is not None and (len(classes) == size or two) else None
     if re.fullmatch(r"-?\d+", asked):
-        return _within(Target(head, int(asked)), graph, known)
-    return Target(head, _class_named(asked, known, graph))
+        index = capped(asked)
+        if not two:
+            return _within(Target(head, index), graph, known)
+        if index not in (0, 1):
+            raise ModelError(f"{graph.name} has no class {quoted(asked)}; expected 0 or 1 ({_listed(known or ())}).")
+    else:
+        index = _class_named(asked, known, graph)
+    return Target(head, 0, against=index == 0) if two else Target(head, index)
 
 
 def _within(target: Target, graph: ModelGraph, classes: Sequence[str] | None) -> Target:
@@ -144,23 +170,22 @@ def _within(target: Target, graph: ModelGraph, classes: Sequence[str] | None) ->
 def _class_named(name: str, classes: Sequence[str] | None, graph: ModelGraph) -> int:
     if classes is None:
         raise ModelError(
-            f"Nobody said what the classes of {graph.name} are called, so there is no {name!r}; "
+            f"Nobody said what the classes of {graph.name} are called, so there is no {quoted(name)!r}; "
             "give a number, as in 0, or their names with --classes."
         )
     known = [folded(one) for one in classes]
     found = [i for i, one in enumerate(known) if one == folded(name)]
     if len(found) > 1:
         raise ModelError(
-            f"The classes {' and '.join(str(i) for i in found)} are both called {name!r}; give the number."
+            f"The classes {' and '.join(str(i) for i in found)} are both called {quoted(name)!r}; give the number."
         )
     if found:
         return found[0]
     close = difflib.get_close_matches(folded(name), known, n=3, cutoff=0.5)
     if close:
-        raise ModelError(
-            f"{graph.name} has no class {name!r}; did you mean {' or '.join(classes[known.index(c)] for c in close)}?"
-        )
-    raise ModelError(f"{graph.name} has no class {name!r}; there are {_listed(classes)}.")
+        meant = " or ".join(classes[known.index(one)] for one in close)
+        raise ModelError(f"{graph.name} has no class {quoted(name)!r}; did you mean {meant}?")
+    raise ModelError(f"{graph.name} has no class {quoted(name)!r}; there are {_listed(classes)}.")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -158,7 +158,8 @@ class SampleInsights:
 
     def _explained(self, slot: str) -> Explained:
         path = store.target_path(slot)
-        output = self._stored.attributes(path).get("output")
+        attributes = self._stored.attributes(path)
+        output = attributes.get("output")
         if not isinstance(output, str):
             raise self._stored.damaged(f"{path} names no output")
 
@@ -170,7 +171,7 @@ class SampleInsights:
             raise self._stored.damaged(f"{path} explains number {index} of {output!r}, which the model does not have")
         return Explained(
             slot,
-            Target(output, index),
+            Target(output, index, attributes.get("against") is True),
             float(number("score")),
             None if np.isnan(probability) else probability,
         )
@@ -278,10 +279,18 @@ def write_targets(
     index: NDArray[np.int64],
     score: NDArray[np.floating],
     probability: NDArray[np.floating] | None,
+    *,
+    against: bool = False,
 ) -> None:
-    """Write which number of an output was explained for each of all samples, and its score: ``(N,)`` each."""
+    """Write which number of an output was explained for each of all samples, and its score: ``(N,)`` each.
+
+    Parameters
+    ----------
+    against
+        Whether it was negated.
+    """
     path = store.target_path(slot)
-    writer.group(path, {"output": output})
+    writer.group(path, {"output": output, "against": True} if against else {"output": output})
     writer.rows(f"{path}/index", 0, np.asarray(index, dtype=np.int64))
     writer.rows(f"{path}/score", 0, score)
     writer.rows(f"{path}/probability", 0, np.full(len(index), np.nan) if probability is None else probability)

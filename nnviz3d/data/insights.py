@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.words import capped
 from nnviz3d.errors import CaptureError
 
 Objective = Literal["channel", "neuron", "class"]
@@ -22,7 +23,8 @@ NO_CLASS = -1
 """What stands for the class that a model answers where it answers with NaN."""
 PREDICTED = "predicted"
 """The slot whose target is, for each sample, what the model itself answers most strongly."""
-_KEY = re.compile(r"(.+)\[(\d+)\]")
+_KEY = re.compile(r"(.+)\[(\d+)\](-?)")
+_NUMBER = re.compile(r"(not )?(.+)\[(\d+)\]")
 
 
 @dataclass(frozen=True)
@@ -38,20 +40,30 @@ class Target:
         Node id of the output.
     index
         Flat index (C order, without the sample axis) into it.
+    against
+        Whether it is the negated number that is explained: of a single sigmoid, what speaks for the first of its two
+        classes.
     """
 
     output: str
     index: int
+    against: bool = False
 
     @property
     def slot(self) -> str:
-        """Its name in the store: ``dense_1[5]``."""
-        return f"{quote(self.output, safe='@')}[{self.index}]"
+        """Its name in the store: ``dense_1[5]``; ``dense_1[5]-`` if it is negated."""
+        return f"{quote(self.output, safe='@')}[{self.index}]{'-' * self.against}"
 
     @property
     def text(self) -> str:
-        """How a request names it."""
-        return f"{self.output}[{self.index}]"
+        """How a request names it: ``dense_1[5]``, or ``not dense_1[5]``."""
+        return f"{'not ' * self.against}{self.output}[{self.index}]"
+
+    @staticmethod
+    def of_text(text: str) -> Target | None:
+        """Read what `text` wrote; `None` if it is something else."""
+        match = _NUMBER.fullmatch(text)
+        return None if match is None else Target(match[2], capped(match[3]), match[1] is not None)
 
     @staticmethod
     def of_slot(slot: str) -> Target:
@@ -59,7 +71,7 @@ class Target:
         match = _KEY.fullmatch(slot)
         if match is None:
             raise CaptureError(f"The capture is damaged: {slot!r} names no target. Capture again.")
-        return Target(unquote(match[1]), int(match[2]))
+        return Target(unquote(match[1]), int(match[2]), match[3] == "-")
 
 
 LOSS = Target("loss", 0)

@@ -20,12 +20,11 @@ from nnviz3d.data.graph import Shape
 from nnviz3d.data.limits import check_size
 from nnviz3d.data.paths import Kind, exists, is_folder, kind_of, quoted, refuse_special, user_path
 from nnviz3d.data.pictures import SUFFIXES, eight_bits, read_image, shown_from
-from nnviz3d.data.words import printable
+from nnviz3d.data.words import capped, printable
 from nnviz3d.errors import SampleError
 
 _DIGITS = re.compile(r"digits:(\d+)(?:-(\d+))?")
 _ROWS = re.compile(r"(?P<path>.+\.np[yz])\[(?P<first>\d+)(?P<more>:(?P<end>\d+))?\]", re.IGNORECASE)
-_DIGITS_READ = 15
 _LISTED = 500
 """Bytes of memory that a sample takes in a list of them."""
 DIGIT_NAMES = tuple(str(digit) for digit in range(10))
@@ -228,11 +227,6 @@ def thumbnail_of(source: str, side: int = 64) -> NDArray[np.uint8] | None:
 def is_picture(path: Path) -> bool:
     """Whether a file is a picture by its name."""
     return path.suffix.lower() in SUFFIXES
-
-
-def capped(digits: str) -> int:
-    """Read a whole number; of one with more digits than any count has, the largest that is read."""
-    return int(digits) if len(digits) <= _DIGITS_READ else 10**_DIGITS_READ
 
 
 def digit_numbers(source: str) -> range:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+_DIGITS = 15
+_MOST: int = 10**_DIGITS
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PREFACE = re.compile(r"^Exception encountered when calling [\w.]+\(\)\.\s*")
 _APPENDIX = re.compile(r"\s*Arguments received by .*", re.DOTALL)
@@ -44,6 +46,16 @@ def _spelled(character: str) -> str:
     if character.isprintable() or character in _JOINERS:
         return character
     return " " if unicodedata.category(character) == "Zs" else repr(character)[1:-1]
+
+
+def capped(digits: str) -> int:
+    """Read a whole number, with a sign or without; one of more digits than any count has becomes the largest of them.
+
+    Python itself refuses to read more than 4,300 digits.
+    """
+    if len(digits) <= _DIGITS:
+        return int(digits)
+    return -_MOST if digits.startswith("-") else _MOST
 
 
 def folded(name: str) -> str:

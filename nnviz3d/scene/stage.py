@@ -204,12 +204,7 @@ class Stage:
 
     def name_of(self, target: Target) -> str:
         """Return what people call a target: its class, or its place in an output."""
-        if target == LOSS:
-            return "the loss"
-        node = self.graph.node(target.output)
-        if is_classifier(self.capture, node.id):
-            return class_name(self.capture.classes, target.index)
-        return f"{target.output}[{target.index}]" if node.size > 1 else target.output
+        return name_of_target(self.capture, target)
 
     def _arranged(self, node_id: str, values: NDArray[np.float32]) -> LayerValues:
         grid = self.place(node_id).grid
@@ -234,6 +229,28 @@ def shape_text(node: LayerNode, shape: tuple[int, ...] | None = None) -> str:
     """Write a shape for a label: ``26 × 26 × 32``."""
     dims = shape if shape is not None else node.shape
     return " × ".join("?" if n is None else f"{n:,}" for n in dims) if dims else "scalar"
+
+
+def name_of_target(capture: Capture, target: Target) -> str:
+    """Return what people call one of the numbers of an output: its class, or its place in the output."""
+    if target == LOSS:
+        return "the loss"
+    two = two_classes(capture, target.output)
+    if two is not None:
+        return two[0 if target.against else 1]
+    node = capture.graph.node(target.output)
+    if is_classifier(capture, node.id):
+        name = class_name(capture.classes, target.index)
+    else:
+        name = f"{target.output}[{target.index}]" if node.size > 1 else target.output
+    return f"not {name}" if target.against else name
+
+
+def two_classes(capture: Capture, output: str) -> tuple[str, str] | None:
+    """Return the names of the two classes that a single number tells apart, the one that it speaks against first."""
+    if capture.classes is None or len(capture.classes) != 2 or capture.graph.node(output).size != 1:
+        return None
+    return capture.classes[0], capture.classes[1]
 
 
 def is_classifier(capture: Capture, head: str) -> bool:

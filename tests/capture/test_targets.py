@@ -160,3 +160,52 @@ def test_the_same_number_asked_for_twice_is_explained_once(rng):
     model, x = zoo.digits_like(), zoo.numbers(rng, 2, 28, 28, 1)
     slots = find_slots(traced(model, [x]), [x], ("5", "five", "dense_1[5]", "2"), NUMBERS)
     assert [slot.name for slot in slots] == ["dense_1[5]", "dense_1[2]"]
+
+
+TWO = ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("text", "against"),
+    [("dog", False), ("cat", True), ("1", False), ("0", True), ("out0[0]", False), ("not out0[0]", True)],
+)
+def test_of_two_names_for_one_number_the_second_is_the_number_and_the_first_its_negation(text, against):
+    assert read_target(text, graph((1,)), TWO) == Target("out0", 0, against)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("2", "net.keras has no class 2; expected 0 or 1 (cat, dog)."),
+        ("9" * 5000, "expected 0 or 1 (cat, dog)."),
+        ("bird", "net.keras has no class 'bird'; there are cat, dog."),
+    ],
+)
+def test_mistakes_about_two_classes_are_told(text, sentence):
+    with pytest.raises(ModelError) as error:
+        read_target(text, graph((1,)), TWO)
+    assert str(error.value).endswith(sentence)
+    assert len(str(error.value)) < 700
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, f"out0[{'9' * 5000}]", f"-{'9' * 5000}", "x" * 5000, f"{'x' * 5000}[1]"])
+def test_a_class_of_five_thousand_characters_is_one_sentence(text):
+    with pytest.raises(ModelError) as error:
+        read_target(text, ONE, ANIMALS)
+    assert len(str(error.value)) < 700
+
+
+def test_what_speaks_against_a_sigmoid_has_the_negated_score_gradient_and_the_rest_of_the_probability():
+    keras.utils.set_random_seed(0)
+    start = keras.Input((4,))
+    hidden = layers.Dense(3, activation="tanh", name="hidden")(start)
+    x = [np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)]
+    model = traced(keras.Model(start, layers.Dense(1, activation="sigmoid", name="is_dog")(hidden)), x)
+    dog, cat = find_slots(model, x, ("dog", "cat"), TWO)
+    assert (dog.against, cat.against) == (False, True)
+    assert np.array_equal(cat.score, -dog.score)
+    assert np.allclose(cat.probability, 1 - dog.probability)
+    for node in ("hidden", "is_dog"):
+        ours, theirs = (every_gradient(model, x, slot.output, slot.asked)[node, 0] for slot in (dog, cat))
+        assert np.array_equal(ours, -theirs)
+        assert np.any(ours)

@@ -206,8 +206,9 @@ def test_in_a_series_each_sample_has_its_own(capture, tmp_path):
 
 
 def test_slots_name_targets():
-    for target in (OTHER, Target("block/dense@1", 0), Target("a [b]", 12)):
+    for target in (OTHER, Target("block/dense@1", 0), Target("a [b]", 12), Target("a", 0, against=True)):
         assert Target.of_slot(target.slot) == target
+        assert Target.of_text(target.text) == target
         assert "/" not in target.slot
     with pytest.raises(CaptureError, match=r"damaged: 'predicted' names no target. Capture again"):
         Target.of_slot(PREDICTED)

@@ -111,7 +111,7 @@ def _tell_missing(
     """Say whose maps do not add up to the score's difference, by the share that is not accounted for."""
     told = TITLES[method][0]
     for sample, share in missing.items():
-        target = Target(slot.output, int(slot.index[sample])).slot
+        target = Target(slot.output, int(slot.index[sample]), slot.against).slot
         writer.note(
             sample, f"{told} of {target} by {layer}: {share:.1%} of the score's difference is not accounted for."
         )
@@ -143,9 +143,9 @@ def _maps(
         return lambda done, of: report(done + of if second else done, 2 * of)
 
     asked = Settings(layer, baselines, SEED, half(False), note)
-    values = method.attribute(model, x, slot.index, score_of(slot.output), asked)
+    values = method.attribute(model, x, slot.asked, score_of(slot.output), asked)
     measure = Faithfulness(model, probability_of(slot.output))
-    curves = measure(x, slot.index, layer, values, baselines, half(True))
+    curves = measure(x, slot.asked, layer, values, baselines, half(True))
     known: dict[str, object] = {"baseline": work.insights.baseline, "seed": SEED}
     settings = {name: known[name] for name in method.reads} | dict(method.constants)
     if len(curves.shares):
@@ -170,6 +170,6 @@ def _compared(model: DifferentiableModel, layer: str) -> str | None:
 def _explained(slot: Slot) -> tuple[Explained, ...]:
     probabilities = [None] * len(slot.index) if slot.probability is None else [float(p) for p in slot.probability]
     return tuple(
-        Explained(slot.name, Target(slot.output, int(index)), float(score), probability)
+        Explained(slot.name, Target(slot.output, int(index), slot.against), float(score), probability)
         for index, score, probability in zip(slot.index, slot.score, probabilities, strict=True)
     )

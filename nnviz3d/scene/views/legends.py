@@ -12,7 +12,7 @@ from nnviz3d.data.insights import LOSS, Explained
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, ValueStatistics, number, score
 from nnviz3d.scene.primitives import BarRow, Label, Labels, Panel, Primitive, Row, ScaleRow, SwatchRow, TextRow, Voxels
 from nnviz3d.scene.selection import Quantity, Selection
-from nnviz3d.scene.stage import Stage, class_name, is_classifier, top_classes, vector_outputs
+from nnviz3d.scene.stage import Stage, class_name, is_classifier, top_classes, two_classes, vector_outputs
 
 NAMED_CELLS = 16
 """Heads up to this size have a name beside every cell; larger ones list their best."""
@@ -67,7 +67,7 @@ def scores_of(stage: Stage, head: str, sample: int, listed: int = FEW) -> tuple[
     if np.isnan(scores[best]):
         answer = "the output is NaN"
     elif len(scores) == 1:
-        answer = f"output {score(float(scores[0]))}"
+        answer = f"output {score(float(scores[0]))}{_between_two(stage, head, float(scores[0]))}"
     elif is_classifier(stage.capture, head):
         answer = f"predicted {names[best]} {shown}"
     else:
@@ -86,6 +86,14 @@ def listed(names: Sequence[str]) -> str:
     """List the first few of some names, and count the others."""
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _between_two(stage: Stage, head: str, value: float) -> str:
+    """Say which of two classes a single probability speaks for; nothing of any other number."""
+    two = two_classes(stage.capture, head)
+    if two is None or stage.graph.node(head).activation != "sigmoid":
+        return ""
+    return f", predicted {two[1]}" if value > 0.5 else f", predicted {two[0]}"
 
 
 def weights_of_then(capture: Capture) -> str:
