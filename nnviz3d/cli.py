@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -298,9 +299,10 @@ def capture(
     """
     from nnviz3d.data.writer import check_destination
 
+    began = time.perf_counter()
     check_destination(output)
     done = _run(model.options(insight.wanted()).request(model_file, output))
-    seconds = sum(v for k, v in done.seconds.items() if k != "import")
+    seconds = time.perf_counter() - began
     print(f"{output}: {done.nodes} nodes, {_count(done.samples, 'sample')}, in {seconds:.1f} s", file=sys.stderr)
 
 
@@ -333,18 +335,19 @@ def inspect(
     from nnviz3d.apps.inspection import describe, print_table
     from nnviz3d.apps.opening import opened
 
-    with opened(target, None, model.options(), _run, sample=sample, whole=True) as found:
+    with opened(target, None, model.options(), _run, sample=sample) as found:
         if json_:
-            print(json.dumps(describe(found.capture, sample), ensure_ascii=False, allow_nan=False))
+            names = [one.name for one in found.samples]
+            print(json.dumps(describe(found.capture, found.sample, names), ensure_ascii=False, allow_nan=False))
         else:
             from rich.console import Console
 
             if sys.stdout.isatty():
-                print_table(found.capture, Console(), sample)
+                print_table(found.capture, Console(), found.sample)
                 return
             # Into a pipe or a file the table is as wide as it wants to be, for nothing there needs it narrow.
             lines = io.StringIO()
-            print_table(found.capture, Console(file=lines, width=_ENDLESS, color_system=None), sample)
+            print_table(found.capture, Console(file=lines, width=_ENDLESS, color_system=None), found.sample)
             print("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -16,8 +17,15 @@ from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import number
 
 
-def describe(capture: Capture, sample: int = 0) -> dict[str, Any]:
+def describe(capture: Capture, sample: int = 0, names: Sequence[str] = ()) -> dict[str, Any]:
     """Return everything that `inspect --json` prints, as plain values.
+
+    Parameters
+    ----------
+    sample
+        The sample of the capture that the statistics are of.
+    names
+        The names of all samples that were given, where the model was run on that one alone.
 
     Returns
     -------
@@ -49,7 +57,7 @@ def describe(capture: Capture, sample: int = 0) -> dict[str, Any]:
         "outputs": list(graph.outputs),
         "nodes": nodes,
         "edges": [[edge.source, edge.target] for edge in graph.edges],
-        "samples": list(capture.provenance.samples),
+        "samples": list(names or capture.provenance.samples),
         "classes": None if capture.classes is None else list(capture.classes),
         "provenance": capture.provenance.to_json(),
     }
@@ -100,7 +108,7 @@ def print_table(capture: Capture, console: Console, sample: int = 0) -> None:
     Names are `Text`, because rich would take the brackets of a string such as ``[bold]x.png`` for markup.
     """
     data = describe(capture, sample)
-    names = data["samples"]
+    names = capture.provenance.samples
     of = f", numbers of {names[sample]}" if sample < len(names) else ""
     console.print(Text(f"{data['name']}: {len(data['nodes'])} nodes, {data['parameters']:,} parameters{of}"))
     saturates = any(node.get("statistics", {}).get("saturated") is not None for node in data["nodes"])

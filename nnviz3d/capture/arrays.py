@@ -103,16 +103,22 @@ def _samples(
 
 def _check_number(arrays: Sequence[Any], specs: Sequence[InputSpec], name: str) -> None:
     if len(arrays) != len(specs):
+        names = ", ".join(spec.name for spec in specs)
+        way = "; give an .npz file with an array of each name" if name.endswith(".npy") else ""
         raise SampleError(
-            f"{name} gives {len(arrays)} arrays; the model has {len(specs)} inputs: {', '.join(s.name for s in specs)}."
+            f"{name} gives {len(arrays)} array{'s' * (len(arrays) != 1)}; the model has {len(specs)} "
+            f"input{'s' * (len(specs) != 1)}: {names}{way}."
         )
 
 
 def _fitting(shape: tuple[int, ...], dtype: np.dtype[Any], spec: InputSpec, name: str) -> tuple[int, ...]:
     """Return the shape ``(N, *shape)`` that an array takes as an input."""
-    numbers = dtype.kind in "biuf" or dtype.name in _EXTRA
-    if not numbers and not (spec.dtype == "string" and dtype.kind in "US"):
-        raise SampleError(f"{name} holds {dtype}; expected numbers for the input {spec.name!r}.")
+    numbers, text = dtype.kind in "biuf" or dtype.name in _EXTRA, dtype.kind in "US"
+    if spec.dtype == "string" and not text:
+        raise SampleError(f"{name} holds {dtype}; the model's input {spec.name!r} takes text: an array of str.")
+    if spec.dtype != "string" and not numbers:
+        held = "text" if text else str(dtype)
+        raise SampleError(f"{name} holds {held}; expected numbers for the input {spec.name!r}.")
     fit = batch_shape(shape, spec.shape) or batch_shape(shape, spec.accepted)
     if fit is None:
         comma = "," * (len(spec.shape) == 1)

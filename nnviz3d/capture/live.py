@@ -18,10 +18,10 @@ from nnviz3d.capture.kept import KeptModel
 from nnviz3d.capture.load import LoadedModel
 from nnviz3d.capture.model_kind import check_model
 from nnviz3d.capture.sample_set import Samples
-from nnviz3d.data.arrays import as_numbers
+from nnviz3d.data.arrays import as_array
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.request import Event, Insights, Preprocessing
-from nnviz3d.data.sources import named_sources
+from nnviz3d.data.sources import named_sources, names_arrays
 from nnviz3d.errors import SampleError
 
 _NOTHING_MORE = Insights()
@@ -49,8 +49,9 @@ def capture(
     model
         A Keras model; one of your own class too. It need not be built.
     x
-        An array ``(N, *shape)``, or one sample; for several inputs a list of arrays or a dictionary by name; or what
-        ``--input`` takes: a path, ``digits:7``, ``random``, or a list of those. By default ``random``.
+        An array ``(N, *shape)``, or one sample; for several inputs a list of arrays or a dictionary by name; for a
+        model of text a list of sentences too; or what ``--input`` takes: a path, ``digits:7``, ``random``, or a list of
+        those. By default ``random``.
     out
         The capture to write, ``*.zarr`` or ``*.zarr.zip``; an earlier capture there is replaced.
     preprocess
@@ -106,12 +107,21 @@ def keep(model: keras.Model, x: Any = None, *, classes: Iterable[str] | None = N
     loaded = LoadedModel(model, f"{type(model).__name__} {model.name!r}")
     names = tuple(str(name) for name in classes) if classes is not None else None
     sources = named_sources(x)
+    known = expected_inputs(model)
+    if sources and known is not None and _are_sentences(sources, known):
+        x, sources = list(sources), None
     if sources is not None:
         return KeptModel(loaded, sources=sources, classes=names, live=True)
-    inputs = expected_inputs(model) or _inputs_like(x)
+    inputs = known or _inputs_like(x)
     samples = array_samples(_flat(x, inputs), inputs.specs, "x")
     held = samples if labels is None else _with_labels(samples, np.asarray(labels))
     return KeptModel(loaded, inputs=inputs, held=held, classes=names, live=True)
+
+
+def _are_sentences(sources: Sequence[str], inputs: Inputs) -> bool:
+    """Whether strings are what a model of text is to read itself, and not the names of files that hold it."""
+    takes_text = [spec.dtype for spec in inputs.specs] == ["string"]
+    return takes_text and not any(source == "random" or names_arrays(source) for source in sources)
 
 
 def _silent(_event: Event) -> None:
@@ -128,7 +138,7 @@ def _flat(x: Any, inputs: Inputs) -> Mapping[str, NDArray[Any]] | Sequence[NDArr
 
 
 def _array(x: Any) -> NDArray[Any]:
-    values = as_numbers(keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else x)
+    values = as_array(keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else x)
     # What Python and NumPy make of plain numbers; models compute in float32 and say so in the capture if they do not.
     return values.astype(np.float32) if values.dtype == np.float64 else values
 

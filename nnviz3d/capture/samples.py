@@ -90,7 +90,9 @@ def random_samples(specs: Sequence[InputSpec], seed: int, vocabulary: Mapping[in
         if i in vocabulary:
             arrays.append(rng.integers(0, max(vocabulary[i], 1), (1, *shape)).astype(spec.dtype))
         elif spec.dtype == "string":
-            raise SampleError(f"The input {spec.name!r} takes text, which cannot be drawn at random; give a .npy file.")
+            raise SampleError(
+                f"The input {spec.name!r} takes text, which cannot be drawn at random; give {_file_for(specs)}."
+            )
         elif kind is not None and not spec.dtype.startswith("int"):
             pixels = pictures.noise(kind, rng)[None]
             arrays.append(pixels)
@@ -144,16 +146,18 @@ def _digits(numbers: range, specs: Sequence[InputSpec], taken: Shapes) -> Sample
 def _picture_samples(named: Sequence[tuple[str, Image.Image]], specs: Sequence[InputSpec], taken: Shapes) -> Samples:
     if len(specs) != 1:
         raise SampleError(
-            f"The model has {len(specs)} inputs ({', '.join(s.name for s in specs)}), a picture is only one; give an "
-            f".npz file "
-            "with an array of each name."
+            f"The model has {len(specs)} inputs ({', '.join(s.name for s in specs)}), a picture is only one; give "
+            f"{_file_for(specs)}."
         )
     spec = specs[0]
     shape = PictureShape.of(spec.shape)
-    if shape is None or spec.dtype == "string":
+    if spec.dtype == "string":
         raise SampleError(
-            f"{named[0][0]} is a picture, but the model's input {spec.name!r} takes {spec.shape}; give a .npy file of "
-            f"that "
+            f"{named[0][0]} is a picture, but the model's input {spec.name!r} takes text; give a .npy file of text."
+        )
+    if shape is None:
+        raise SampleError(
+            f"{named[0][0]} is a picture, but the model's input {spec.name!r} takes {spec.shape}; give a .npy file of that "
             "shape, or random."
         )
     if taken and len(taken[0]) == 3:
@@ -169,6 +173,13 @@ def _picture_samples(named: Sequence[tuple[str, Image.Image]], specs: Sequence[I
         {spec.name: shown},
         notes=tuple((p.note,) if p.note else () for p in fitted),
     )
+
+
+def _file_for(specs: Sequence[InputSpec]) -> str:
+    """Say which file holds what a model takes: one array cannot hold several inputs."""
+    if len(specs) > 1:
+        return f"an .npz file with an array of each name: {', '.join(spec.name for spec in specs)}"
+    return "a .npy file"
 
 
 def _listed(shapes: Shapes) -> str:

@@ -25,6 +25,8 @@ from nnviz3d.errors import SampleError
 
 _COMMON = ("x", "images", "inputs", "x_test", "data")
 _LABELS = ("labels", "y", "y_test", "label")
+_KINDS = 4
+"""How many types a sentence lists."""
 _PIECE = 2**20
 """Bytes."""
 _HEADERS = {(1, 0): (npy.read_array_header_1_0, 2), (2, 0): (npy.read_array_header_2_0, 4)}
@@ -114,7 +116,7 @@ class ArrayFile:
         if header.dtype.hasobject:
             raise SampleError(
                 f"{self.path.name} holds Python objects or is no NumPy file; expected an array of numbers, saved with "
-                "numpy.save or numpy.savez. Nothing is ever unpickled."
+                "numpy.save or numpy.savez, or of text (first array.astype(str)). Nothing is ever unpickled."
             )
         return header
 
@@ -222,18 +224,31 @@ def batch_shape(found: tuple[int, ...], wanted: Shape) -> tuple[int, ...] | None
     return None
 
 
-def as_numbers(x: Any) -> NDArray[Any]:
-    """Make an array of what somebody calls one.
+def as_array(x: Any) -> NDArray[Any]:
+    """Make an array of what somebody calls one: numbers, or text, be it in an array of Python objects or as bytes.
 
     Raises
     ------
     SampleError
-        If it holds anything but numbers, or rows of unequal length.
+        If it holds anything else, or rows of unequal length.
     """
     try:
         values = np.asarray(x)
     except ValueError:  # rows of unequal length
         values = np.empty(0, dtype=object)
-    if values.dtype == object:
-        raise SampleError("x holds Python objects, or rows of unequal length; expected an array of numbers.")
-    return values
+    if values.dtype.kind != "O":
+        return values
+    kinds = {type(item) for item in values.flat}
+    if kinds and kinds <= {str, bytes, np.str_, np.bytes_}:
+        return _text(values)
+    odd = ", ".join(sorted(kind.__name__ for kind in kinds)[:_KINDS])
+    held = f"Python objects ({odd})" if odd else "Python objects"
+    raise SampleError(f"x holds {held}, or rows of unequal length; expected an array of numbers, or of text alone.")
+
+
+def _text(values: NDArray[Any]) -> NDArray[Any]:
+    try:
+        found = [item.decode("utf-8") if isinstance(item, bytes) else str(item) for item in values.flat]
+    except UnicodeDecodeError:
+        raise SampleError("x holds bytes that are no UTF-8 text; expected an array of numbers, or of text.") from None
+    return np.array(found).reshape(values.shape)

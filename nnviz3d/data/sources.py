@@ -25,6 +25,7 @@ from nnviz3d.errors import SampleError
 
 _DIGITS = re.compile(r"digits:(\d+)(?:-(\d+))?")
 _ROWS = re.compile(r"(?P<path>.+\.np[yz])\[(?P<first>\d+)(?P<more>:(?P<end>\d+))?\]", re.IGNORECASE)
+_ARRAYS = frozenset({".npy", ".npz"})
 _LISTED = 500
 """Bytes of memory that a sample takes in a list of them."""
 DIGIT_NAMES = tuple(str(digit) for digit in range(10))
@@ -105,9 +106,10 @@ def locate(source: str) -> Located | None:
         path, rows = user_path(match["path"]), (first, capped(match["end"]) if match["more"] else first + 1)
     kind = kind_of(path, SampleError)
     if kind is None:
-        raise SampleError(f"There is no input {quoted(path if rows else source)}; {_EXPECTED}.")
+        text = " Text goes into a .npy file: numpy.save('x.npy', numpy.array([...]))." * (" " in source.strip())
+        raise SampleError(f"There is no input {quoted(path if rows else source)}; {_EXPECTED}.{text}")
     refuse_special(path, SampleError)
-    if kind is not Kind.FOLDER and path.suffix.lower() not in {*SUFFIXES, ".npy", ".npz"}:
+    if kind is not Kind.FOLDER and path.suffix.lower() not in SUFFIXES | _ARRAYS:
         raise SampleError(
             f"{path.name} is no input that nnviz3d knows; expected {', '.join(sorted(SUFFIXES))}, .npy or .npz."
         )
@@ -222,6 +224,12 @@ def thumbnail_of(source: str, side: int = 64) -> NDArray[np.uint8] | None:
     image = image.convert("RGB")
     image.thumbnail((side, side))
     return np.asarray(image)
+
+
+def names_arrays(source: str) -> bool:
+    """Whether a source is a file of arrays, or rows of one, by its name."""
+    match = _ROWS.fullmatch(source)
+    return Path(source if match is None else match["path"]).suffix.lower() in _ARRAYS
 
 
 def is_picture(path: Path) -> bool:

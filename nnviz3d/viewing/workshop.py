@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 
 from nnviz3d.apps.source import scene_named
-from nnviz3d.data.arrays import as_numbers
+from nnviz3d.data.arrays import as_array
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.lines import to_line
 from nnviz3d.data.records import Ranking
@@ -134,11 +134,11 @@ class Workshop:
             return list(named)
         path = self.folder / "x.npz"
         if isinstance(x, Mapping):
-            arrays: dict[str, Any] = {str(name): as_numbers(values) for name, values in x.items()}
+            arrays: dict[str, Any] = {str(name): as_array(values) for name, values in x.items()}
             np.savez(path, **arrays)
         else:
             path = path.with_suffix(".npy")
-            np.save(path, as_numbers(x), allow_pickle=False)
+            np.save(path, as_array(x), allow_pickle=False)
         return [str(path)]
 
     def _live(self, model: Any, x: Any, options: Options, *, live: bool) -> list[str]:

@@ -118,3 +118,8 @@ def test_many_layers_are_one_line(tmp_path: Path):
 def test_a_capture_without_a_training_has_nothing_to_say_of_it(odd: Capture):
     assert "training" not in describe(odd)
     assert not any("training" in line for line in printed(odd, 200))
+
+
+def test_names_of_all_samples_stand_beside_the_figures_of_one(odd: Capture):
+    assert describe(odd)["samples"] == list(odd.provenance.samples)
+    assert describe(odd, 0, ["x.npy[0]", "x.npy[1]"])["samples"] == ["x.npy[0]", "x.npy[1]"]

@@ -1,0 +1,101 @@
+"""Text for models that take it, in every form in which people hold it."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import nnviz3d
+from nnviz3d.capture.graph import InputSpec
+from nnviz3d.capture.samples import random_samples, read_samples
+from nnviz3d.errors import SampleError
+
+pytestmark = pytest.mark.tensorflow
+
+
+class Column:
+    """Becomes an array as a column of pandas does."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(TEXTS, object)
+
+
+TEXTS = ["great fun", "a dull film", "a great score"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    words = layers.TextVectorization(max_tokens=20, output_sequence_length=4, name="words")
+    words.adapt(np.array(TEXTS))
+    start = keras.Input((1,), dtype="string", name="review")
+    return keras.Model(start, layers.Dense(1)(layers.Flatten()(layers.Embedding(20, 3, name="vectors")(words(start)))))
+
+
+@pytest.fixture(scope="module")
+def expected(model, tmp_path_factory):
+    column = np.array(TEXTS)[:, None]
+    return (
+        nnviz3d.capture(model, column, out=tmp_path_factory.mktemp("text") / "run.zarr").activations("vectors").values
+    )
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        TEXTS,
+        tuple(TEXTS),
+        np.array(TEXTS),
+        np.array(TEXTS, object)[:, None],
+        np.array([text.encode() for text in TEXTS], object),
+        tf.constant(TEXTS),
+        Column(),
+    ],
+    ids=["list", "tuple", "array", "objects", "bytes", "tensor", "column"],
+)
+def test_text_in_any_form_gives_the_same(model, expected, tmp_path, x):
+    run = nnviz3d.capture(model, x, out=tmp_path / "run.zarr")
+    assert np.array_equal(run.activations("vectors").values, expected)
+
+
+def test_one_sentence_is_one_sample_and_a_file_of_text_is_a_file(model, expected, tmp_path):
+    run = nnviz3d.capture(model, TEXTS[1], out=tmp_path / "run.zarr")
+    assert np.array_equal(run.activations("vectors").values, expected[1:2])
+    np.save(tmp_path / "x.npy", np.array(TEXTS))
+    run = nnviz3d.capture(model, str(tmp_path / "x.npy[1]"), out=tmp_path / "run.zarr")
+    assert np.array_equal(run.activations("vectors").values, expected[1:2])
+    with pytest.raises(SampleError, match=r"There is no input .*gone\.npy"):
+        nnviz3d.capture(model, str(tmp_path / "gone.npy"), out=tmp_path / "run.zarr")
+
+
+@pytest.mark.parametrize(
+    ("x", "sentence"),
+    [
+        (np.zeros((3, 1)), "x holds float32; the model's input 'review' takes text: an array of str"),
+        (np.array(["a", None], object), r"x holds Python objects \(NoneType, str\)"),
+        (np.array([b"\xff"], object), "x holds bytes that are no UTF-8 text"),
+    ],
+)
+def test_what_is_no_text_is_one_sentence(model, tmp_path, x, sentence):
+    with pytest.raises(SampleError, match=sentence):
+        nnviz3d.capture(model, x, out=tmp_path / "run.zarr")
+
+
+AGE, THAL = InputSpec("age", (1,), "float32"), InputSpec("thal", (1,), "string")
+
+
+def test_several_inputs_are_told_of_an_npz_file(tmp_path):
+    with pytest.raises(SampleError, match=r"'thal' takes text, which .*; give an \.npz file .*: age, thal\."):
+        random_samples([AGE, THAL], 0, {})
+    with pytest.raises(SampleError, match=r"'thal' takes text, which .*; give a \.npy file\."):
+        random_samples([THAL], 0, {})
+    np.save(tmp_path / "x.npy", np.zeros((3, 1)))
+    with pytest.raises(
+        SampleError, match=r"x\.npy gives 1 array; the model has 2 inputs: age, thal; give an \.npz file"
+    ):
+        read_samples([str(tmp_path / "x.npy")], [AGE, THAL])
+
+
+def test_a_sentence_in_place_of_a_file_is_told_where_text_goes():
+    with pytest.raises(SampleError, match=r"There is no input great fun; .* Text goes into a \.npy file"):
+        read_samples(["great fun"], [THAL])
