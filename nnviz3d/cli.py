@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import sys
 import time
@@ -102,7 +103,7 @@ def snapshot(
 
     pixels = parse_size(size)
     check_output(output, (".png",))
-    if at is not None and not at >= 0:  # NaN too
+    if at is not None and not 0 <= at < math.inf:  # NaN too
         raise UserError(f"--at is a time in seconds, 0 or more; got {at:g}.")
     require_graphics()
     with opened(target, look.scene, model.options(), _run, **look.opening()) as found:

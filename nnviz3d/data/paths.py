@@ -7,6 +7,7 @@ import stat
 from enum import Enum
 from pathlib import Path
 
+from nnviz3d.data.words import printable
 from nnviz3d.errors import UserError
 
 _LONGEST = 120
@@ -105,6 +106,4 @@ def listed(folder: Path, error: type[UserError] = UserError) -> list[Path]:
 
 def quoted(path: Path | str) -> str:
     """Return a path as a sentence quotes it: of a very long one the beginning and the end."""
-    text = str(path)
-    half = _LONGEST // 2
-    return text if len(text) <= _LONGEST else f"{text[:half]}…{text[-half:]}"
+    return printable(str(path), _LONGEST)
