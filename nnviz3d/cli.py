@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from nnviz3d import __version__
-from nnviz3d.data.words import printable, sentence
+from nnviz3d.data.words import printable_lines, sentence
 from nnviz3d.errors import Nnviz3dError, UserError
 from nnviz3d.options import NO_INSIGHT, NO_LOOK, NO_MODEL, OPTIONAL, Insight, Look, Model
 from nnviz3d.parent import end_with_parent
@@ -466,6 +466,6 @@ def _run_command(arguments: list[str] | None) -> None:
 
 def _fail(message: str, code: int) -> None:
     # Names from models and files may hold what steers a terminal. A bug keeps its lines, and is told whole.
-    told = sentence(message) if code == 2 else "\n".join(printable(line, None) for line in message.splitlines())
+    told = sentence(message) if code == 2 else printable_lines(message)
     print(f"nnviz3d: {told}", file=sys.stderr)
     sys.exit(code)

@@ -16,6 +16,7 @@ from nnviz3d.apps.worker import Worker
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.insights import PREDICTED
 from nnviz3d.data.request import CaptureRequest, Event, Insights, Progress
+from nnviz3d.data.words import printable_lines
 from nnviz3d.errors import Nnviz3dError, UserError
 
 NOTHING_MORE = Insights()
@@ -194,7 +195,8 @@ class Live:
         except Exception as error:  # noqa: BLE001 - whatever it is, who waits is told, and the next wish is heard
             if not self._closed:
                 known = isinstance(error, Nnviz3dError)
-                print(error if known else "".join(traceback.format_exception(error)), file=sys.stderr)
+                told = str(error) if known else "".join(traceback.format_exception(error))
+                print(printable_lines(told), file=sys.stderr)
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
             return Answer(
                 wish, problem=f"{self._plain(first)} The terminal says more; choose a sample again to start a new one."

@@ -42,6 +42,11 @@ def sentence(text: str, limit: int | None = LONGEST_SENTENCE) -> str:
     return printable(" ".join(text.split()), limit)
 
 
+def printable_lines(text: str) -> str:
+    """Return a text of several lines, such as a traceback, whole and without what `printable` spells out."""
+    return "\n".join(printable(line.expandtabs(), None) for line in text.splitlines())
+
+
 def _spelled(character: str) -> str:
     if character.isprintable() or character in _JOINERS:
         return character

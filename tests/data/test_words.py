@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from nnviz3d.data.words import LONGEST_NAME, LONGEST_SENTENCE, printable, reason, sentence
+from nnviz3d.data.words import LONGEST_NAME, LONGEST_SENTENCE, printable, printable_lines, reason, sentence
 
 
 @pytest.mark.parametrize("error", [EOFError(), KeyError(), zipfile.BadZipFile(""), ValueError(" \n")])
@@ -41,3 +41,7 @@ def test_printable_text_is_cut_in_its_middle():
 def test_a_sentence_is_one_line():
     assert sentence(" one\n two\x1b") == r"one two\x1b"
     assert len(sentence("word " * 1000)) == LONGEST_SENTENCE
+
+
+def test_a_traceback_keeps_its_lines():
+    assert printable_lines("one\n\ttwo\x1b[2J\n") == "one\n        two" + r"\x1b[2J"
