@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from nnviz3d.apps.interruption import Interruption
+from nnviz3d.data.partial import make_temporary_folder
 
 
 @contextmanager
@@ -17,7 +17,7 @@ def temporary_folder() -> Iterator[Path]:
     folder = None
     try:
         with Interruption():
-            folder = Path(tempfile.mkdtemp(prefix="nnviz3d-"))
+            folder = make_temporary_folder()
         yield folder
     finally:
         with Interruption():

@@ -8,10 +8,12 @@ import re
 import secrets
 import shutil
 import socket
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from nnviz3d.data.owner import runs, started
+from nnviz3d.errors import UserError
 
 _MADE_BY = re.compile(r"\.([0-9a-f]{8})-(\d+)-([0-9a-f]{8})-[0-9a-f]{8}\.partial")
 """The end of such a name: the machine, the process and its start, and what tells it from others of that process."""
@@ -32,6 +34,24 @@ def partial_path(out: Path) -> Path:
             _remove(entry)
     pid = os.getpid()
     return out.with_name(f"{beginning}.{_host()}-{pid}-{_digest(started(pid))}-{secrets.token_hex(4)}.partial")
+
+
+def make_temporary_folder() -> Path:
+    """Make an empty folder for as long as a session lasts; those of sessions that were killed are removed.
+
+    Raises
+    ------
+    UserError
+        If the system does not let it be made.
+    """
+    try:
+        folder = partial_path(Path(tempfile.gettempdir()) / "nnviz3d")
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise UserError(
+            f"No temporary folder can be made ({error.strerror or error}); set TMPDIR to a folder with room."
+        ) from None
+    return folder
 
 
 def _beginning(out: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -15,6 +14,7 @@ from nnviz3d.apps.source import scene_named
 from nnviz3d.data.arrays import as_array
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.lines import to_line
+from nnviz3d.data.partial import make_temporary_folder
 from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import CaptureRequest, Insights, Invitation, Preprocessing
 from nnviz3d.data.sources import expand, named_sources
@@ -80,7 +80,7 @@ class Workshop:
     """What a view needs for as long as it lasts: a folder, and perhaps someone who answers for a live model."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="nnviz3d-"))
+        self.folder = make_temporary_folder()
         self._ends = contextlib.ExitStack()
         self._ends.callback(shutil.rmtree, self.folder, ignore_errors=True)
 

@@ -13,14 +13,14 @@ from nnviz3d.apps.film.sink import PartialFile
 from nnviz3d.apps.pictures import write_png
 from nnviz3d.data import partial as module
 from nnviz3d.data.owner import runs, started
-from nnviz3d.data.partial import partial_path
+from nnviz3d.data.partial import make_temporary_folder, partial_path
 from nnviz3d.errors import UserError
 from tests.support.captures import small_capture
 
 LEAVE = """
 import sys, time
 from pathlib import Path
-from nnviz3d.data.partial import partial_path
+from nnviz3d.data.partial import make_temporary_folder, partial_path
 partial_path(Path("x.png")).write_bytes(b"half")
 folder = partial_path(Path("run.zarr"))
 folder.mkdir(mode=0o700)
@@ -121,3 +121,18 @@ def test_frames_do_not_go_into_a_folder_that_was_hardly_meant(tmp_path, monkeypa
             check_folder(Path(name))
     (tmp_path / "notes.txt").unlink()
     check_folder(Path("."))
+
+
+def test_the_temporary_folder_of_a_killed_session_goes_with_the_next_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code = "from nnviz3d.data.partial import make_temporary_folder as make; (make() / 'run').touch()"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert len(partials(tmp_path)) == 1
+    made = [make_temporary_folder(), make_temporary_folder()]
+    assert sorted(tmp_path.iterdir()) == sorted(made)
+
+
+def test_a_temporary_folder_that_cannot_be_made_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(UserError, match=r"No temporary folder can be made \(No such file or directory\); set TMPDIR"):
+        make_temporary_folder()
