@@ -261,7 +261,7 @@ def _check(vectors: Floats, options: EmbeddingOptions) -> float:
     if count < fewest:
         raise ModelError(
             f"Points are placed by how alike samples are, and there {'is' if count == 1 else 'are'} only {count}; give "
-            f"at least {fewest}, such as by --dataset digits:0-999."
+            f"at least {fewest}, by --dataset FOLDER or --dataset x.npy, or for the demo by --dataset digits:0-999."
         )
     if not np.isfinite(vectors).all():
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
