@@ -198,7 +198,9 @@ def _saved_model(path: Path, trust: bool) -> LoadedModel:
         }
         layer = SavedModel(str(path), call_endpoint="serving_default", name="saved_model")
         model = keras.Model(inputs, layer(inputs), name=path.name)
-    except (OSError, ValueError, TypeError, tf.errors.OpError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # TensorFlow raises whatever it meets in a damaged folder
         raise ModelError(f"The SavedModel {path.name} cannot be loaded: {reason(error)}") from error
     note = "A SavedModel keeps no layers, so the whole of it is one block."
     return LoadedModel(model, path.name, _sha256(path / "saved_model.pb"), notes=(note,))

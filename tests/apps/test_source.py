@@ -125,3 +125,12 @@ def test_an_empty_name():
         resolve("", None, NOTHING)
     with pytest.raises(UserError, match="is empty"):
         resolve("model.keras", "", NOTHING)
+
+
+def test_an_unpacked_model_is_a_target_by_any_name(tmp_path: Path):
+    for name in ("model", "model.keras"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "config.json").touch()
+        (folder / "model.weights.h5").touch()
+        assert resolve(str(folder), None, ModelOptions()).model == str(folder)

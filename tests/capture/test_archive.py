@@ -176,6 +176,23 @@ def test_the_walk_over_an_architecture_goes_as_deep_as_it_does():
     assert len(list(archive.objects(config))) == 20_001
 
 
+def test_a_chain_that_is_too_long_for_keras_is_refused_with_a_way(tmp_path):
+    row = keras.Input((2,), name="row")
+    keras.Model(row, layers.ReLU(name="relu_0")(row)).save(tmp_path / "m.keras")
+
+    def change(config):
+        chain = config["config"]["layers"]
+        for n in range(1, 1000):
+            layer = {key: value for key, value in chain[1].items() if key != "build_config"}
+            nodes = [[[f"relu_{n - 1}", 0, 0, {}]]]
+            chain.append({**layer, "name": f"relu_{n}", "config": {"name": f"relu_{n}"}, "inbound_nodes": nodes})
+        config["config"]["output_layers"] = ["relu_999", 0, 0]
+
+    sentence = refusal(edit(tmp_path / "m.keras", change))
+    assert "deeper than Python's limit on recursion" in sentence
+    assert "sys.setrecursionlimit(" in sentence
+
+
 def test_versions_are_read_from_both_kinds_of_file(whole):
     for ending in ("keras", "h5"):
         assert archive.read_model_file(whole / f"m.{ending}").version == keras.__version__

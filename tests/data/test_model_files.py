@@ -1,0 +1,15 @@
+"""Folders that hold a model are told apart by what is in them."""
+
+from nnviz3d.data.model_files import is_saved_model, is_unpacked
+
+
+def test_folders_are_known_by_their_files(tmp_path):
+    assert not is_unpacked(tmp_path)
+    assert not is_saved_model(tmp_path / "nowhere")
+    (tmp_path / "config.json").touch()
+    assert not is_unpacked(tmp_path)
+    (tmp_path / "model.weights.h5").touch()
+    assert is_unpacked(tmp_path)
+    assert not is_saved_model(tmp_path)
+    (tmp_path / "saved_model.pb").touch()
+    assert is_saved_model(tmp_path)
