@@ -187,23 +187,28 @@ def _saved_model(path: Path, trust: bool) -> LoadedModel:
             "from, add --trust."
         )
     try:
-        signatures = tf.saved_model.load(str(path)).signatures
-        if "serving_default" not in signatures:
-            others = _listed(list(signatures)) or "none"
-            raise ModelError(f"The SavedModel {path.name} has no signature serving_default; it has {others}.")
-        _, wanted = signatures["serving_default"].structured_input_signature
-        inputs = {
-            name: keras.Input(batch_shape=tuple(spec.shape), dtype=spec.dtype.name, name=name)
-            for name, spec in wanted.items()
-        }
-        layer = SavedModel(str(path), call_endpoint="serving_default", name="saved_model")
-        model = keras.Model(inputs, layer(inputs), name=path.name)
+        model = _wrapped(path)
     except UserError:
         raise
     except Exception as error:  # TensorFlow raises whatever it meets in a damaged folder
         raise ModelError(f"The SavedModel {path.name} cannot be loaded: {reason(error)}") from error
     note = "A SavedModel keeps no layers, so the whole of it is one block."
     return LoadedModel(model, path.name, _sha256(path / "saved_model.pb"), notes=(note,))
+
+
+def _wrapped(path: Path) -> keras.Model:
+    """Make a model of one layer of a SavedModel."""
+    signatures = tf.saved_model.load(str(path)).signatures
+    if "serving_default" not in signatures:
+        others = _listed(list(signatures)) or "none"
+        raise ModelError(f"The SavedModel {path.name} has no signature serving_default; it has {others}.")
+    _, wanted = signatures["serving_default"].structured_input_signature
+    inputs = {
+        name: keras.Input(batch_shape=tuple(spec.shape), dtype=spec.dtype.name, name=name)
+        for name, spec in wanted.items()
+    }
+    layer = SavedModel(str(path), call_endpoint="serving_default", name="saved_model")
+    return keras.Model(inputs, layer(inputs), name=path.name)
 
 
 class SavedModel(keras.layers.TFSMLayer):  # type: ignore[misc]
