@@ -181,9 +181,14 @@ def test_connections_of_dense_layers_on_folded_sequences(tmp_path):
         def call(self, x):
             return tf.reshape(self.dense(tf.reshape(x, (-1, 3))), (-1, 4, 2))
 
-    capture_ = capture_live(Folding(), np.ones((5, 4, 3)), out=tmp_path / "run.zarr")
+    model = Folding()
+    capture_ = capture_live(model, np.ones((5, 4, 3)), out=tmp_path / "run.zarr")
     assert capture_.graph.node("dense").shape == (4, 2)
-    assert capture_.connections("reshape", "dense") is None
+    found = capture_.connections("reshape", "dense")
+    place, unit = np.unravel_index(found.index[0, 1], (4, 2))  # all of one unit, at one place
+    assert (found.index[:, 1] == found.index[0, 1]).all()
+    assert (found.index[:, 0] // 3 == place).all()
+    assert np.array_equal(found.weight, model.dense.kernel.numpy()[found.index[:, 0] % 3, unit])
 
 
 def test_half_precision_is_noted(tmp_path):
