@@ -43,6 +43,18 @@ _TAIL = 4000
 """Characters of the process's own chatter that are shown with a bug."""
 _GRACE = 15.0
 """Seconds that the process gets to clean up in before it is killed."""
+_KILLED_BY_A_FILE = {
+    getattr(signal, name): how
+    for name, how in {
+        "SIGVTALRM": "came to no end with it",  # a limit of the capture process's own
+        "SIGSEGV": "crashed on it",
+        "SIGBUS": "crashed on it",
+        "SIGABRT": "gave up on it",
+        "SIGFPE": "crashed on it",
+    }.items()
+    if hasattr(signal, name)
+}
+"""Signals of which a capture process dies that reads a damaged model file, and what they tell."""
 _LONGEST = 16 * 2**20
 """Characters of a line; whoever says more at once says no event."""
 _QUOTED = 200
@@ -71,8 +83,14 @@ class Connection(Watched, Protocol):
         """Whether it is there, as far as can be told without asking."""
         ...
 
-    def obituary(self) -> Exception:
-        """Say what to raise when it is gone without a word."""
+    def obituary(self, reading: str | None) -> Exception:
+        """Say what to raise when it is gone without a word.
+
+        Parameters
+        ----------
+        reading
+            The model file that it was reading, if it was.
+        """
         ...
 
     def silence(self) -> UserError:
@@ -120,10 +138,15 @@ class ProcessConnection:
         """Whether it runs."""
         return self._process.poll() is None
 
-    def obituary(self) -> Exception:
-        """Say how the process died."""
+    def obituary(self, reading: str | None) -> Exception:
+        """Say how the process died, or that a model file made it die."""
         try:
             code = self._process.wait(_GRACE)
+            if reading is not None and -code in _KILLED_BY_A_FILE:
+                return UserError(
+                    f"{reading} cannot be read: the library that reads model files {_KILLED_BY_A_FILE[-code]}. Most "
+                    "likely the file is damaged; copy or save it again."
+                )
             how = f"died ({f'exit code {code}' if code >= 0 else f'signal {-code}'})."
         except subprocess.TimeoutExpired:
             self.cut()
@@ -204,7 +227,7 @@ class SocketConnection:
         """Whether it is there: nobody knows before asking."""
         return True
 
-    def obituary(self) -> Exception:
+    def obituary(self, reading: str | None) -> Exception:
         """Say that nobody answers."""
         return UserError("The process that holds the model has ended, so other samples cannot be run.")
 
@@ -275,12 +298,20 @@ class Worker:
         WorkerCrashed
             If it crashes or dies. The next request finds a new one.
         """
+        stage = ""
+
+        def hear(event: Event) -> None:
+            nonlocal stage
+            stage = event.stage if isinstance(event, messages.Progress) else stage
+            if on_event is not None:
+                on_event(event)
+
         line = to_line(request)  # before anybody is troubled with it: what cannot be said is not answered either
         connection = self._ready()
         watch = Watch(connection, self._patience)
         try:
             with watch:
-                last = _converse(connection, line, watch, on_event)
+                last = _converse(connection, line, watch, hear)
         except BaseException:
             # What it says next would still answer this request.
             self._drop(connection)
@@ -294,7 +325,9 @@ class Worker:
                 parts = ("The capture process failed.", last.traceback, connection.last_words())
                 self._drop(connection)
                 raise WorkerCrashed("\n".join(part for part in parts if part))
-        death = connection.silence() if watch.silent else connection.obituary()
+        death = (
+            connection.silence() if watch.silent else connection.obituary(request.model if stage == "load" else None)
+        )
         self._drop(connection)
         raise death
 
@@ -353,9 +386,7 @@ def run_capture(request: CaptureRequest, on_event: Callable[[Event], None] | Non
     return done
 
 
-def _converse(
-    connection: Connection, request: str, watch: Watch, on_event: Callable[[Event], None] | None
-) -> Event | None:
+def _converse(connection: Connection, request: str, watch: Watch, on_event: Callable[[Event], None]) -> Event | None:
     """Hand over the request and pass on what comes; returns the last word, if there was one."""
     with contextlib.suppress(ConnectionError, ValueError):  # it died, or is being closed; that it says nothing tells
         connection.write.write(request + "\n")
@@ -367,8 +398,7 @@ def _converse(
             continue
         if not isinstance(event, messages.Progress | messages.Notice):
             return event
-        if on_event is not None:
-            on_event(event)
+        on_event(event)
     return None
 
 

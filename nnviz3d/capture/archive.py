@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ from nnviz3d.errors import ModelError, UserError
 
 Config = dict[str, Any]
 
+_LONGEST = 10.0
+"""Seconds of processor time for the structure of an HDF5 file; thousands of arrays take a tenth of one."""
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _VERSION = re.compile(r"\d[\w.+-]{0,20}")
 _OF_KERAS_2 = ("tf_keras", "tensorflow.python.keras", "tensorflow.keras", "keras.engine", "keras.src.engine")
@@ -130,7 +133,7 @@ def _read_h5(path: Path) -> ModelFile:
                 f"else."
             )
     _check_arrays(path, path)
-    with h5py.File(path, "r") as file:
+    with _ends(), h5py.File(path, "r") as file:
         text = file.attrs.get("model_config")
         version = file.attrs.get("keras_version")
     if text is None:
@@ -163,6 +166,22 @@ def _check_sizes(path: Path, sizes: Mapping[str, int]) -> None:
     check_size(f"The architecture in {path.name}", sizes.get(CONFIG, 0) * TEXT, ModelError)
 
 
+@contextmanager
+def _ends() -> Iterator[None]:
+    """Limit the processor time of the HDF5 library, which loops for ever in some damaged files.
+
+    It cannot be interrupted there, so the limit ends the process, with `SIGVTALRM`; `ProcessConnection` explains it.
+    """
+    limited = hasattr(signal, "setitimer")
+    if limited:
+        signal.setitimer(signal.ITIMER_VIRTUAL, _LONGEST)
+    try:
+        yield
+    finally:
+        if limited:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
 def _check_arrays(path: Path, opened: Path | IO[bytes]) -> None:
     """Look at how large the arrays of an HDF5 file are; a file cut short opens well and fails only here."""
     sizes = []
@@ -171,7 +190,7 @@ def _check_arrays(path: Path, opened: Path | IO[bytes]) -> None:
         if isinstance(item, h5py.Dataset) and not name.startswith(("optimizer/", "optimizer_weights/")):
             sizes.append(int(item.size or 0) * item.dtype.itemsize)
 
-    with h5py.File(opened, "r") as file:
+    with _ends(), h5py.File(opened, "r") as file:
         file.visititems(add)
     check_size(f"The weights in {path.name}", sum(sizes), ModelError)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -147,3 +148,26 @@ def test_a_worker_that_is_killed_is_a_crash(tmp_path, monkeypatch):
     stand_in(tmp_path, monkeypatch, "kill -KILL $$")
     with pytest.raises(WorkerCrashed, match=f"signal {signal.SIGKILL:d}"):
         Worker().run(request())
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("VTALRM", "came to no end with it"), ("SEGV", "crashed on it"), ("ABRT", "gave up on it")]
+)
+def test_model_file_that_kills_the_library_reading_it_is_a_sentence(tmp_path, monkeypatch, name, words):
+    loading = '{"event": "progress", "stage": "load", "done": 0}'
+    stand_in(tmp_path, monkeypatch, f"read request; echo '{loading}'; kill -{name} $$")
+    with pytest.raises(UserError, match=f"model.keras cannot be read: the library that reads model files {words}"):
+        Worker().run(request())
+
+
+def test_worker_that_dies_after_loading_is_a_crash(tmp_path, monkeypatch):
+    stages = "; ".join(f"""echo '{{"event": "progress", "stage": "{s}", "done": 0}}'""" for s in ("load", "trace"))
+    stand_in(tmp_path, monkeypatch, f"read request; {stages}; kill -SEGV $$")
+    with pytest.raises(WorkerCrashed, match=f"signal {signal.SIGSEGV:d}"):
+        Worker().run(request())
+
+
+def test_reading_an_hdf5_file_that_never_ends_ends_its_process():
+    code = "from nnviz3d.capture import archive; archive._LONGEST = 0.2\nwith archive._ends():\n    while True: pass"
+    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=120)
+    assert done.returncode == -signal.SIGVTALRM
