@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.axes import Axes, channels_last
 from nnviz3d.data.insights import Embedding
 from nnviz3d.data.request import EmbeddingOptions
 from nnviz3d.errors import ModelError
@@ -109,18 +110,21 @@ def embed(vectors: Floats, options: EmbeddingOptions, report: Tell = lambda done
     return Placed(points, first, way, reduced, mean, basis, quality, settings)
 
 
-def flattened(numbers: NDArray[Any], *, pooled: bool) -> Floats:
+def flattened(numbers: NDArray[Any], axes: Axes, *, pooled: bool) -> Floats:
     """Make one vector of each sample's answer.
 
     Parameters
     ----------
     numbers
-        ``(N, *shape)``, channels last.
+        ``(N, *shape)``.
+    axes
+        What the axes of ``shape`` are called.
     pooled
         Whether maps are averaged over their places first.
     """
     if pooled and numbers.ndim > 2:
-        numbers = numbers.mean(axis=tuple(range(1, numbers.ndim - 1)), dtype=np.float64)
+        last = channels_last(numbers, axes)
+        numbers = last.mean(axis=tuple(range(1, last.ndim - 1)), dtype=np.float64)
     return np.ascontiguousarray(numbers.reshape(len(numbers), -1), dtype=np.float32)
 
 

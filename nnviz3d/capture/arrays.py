@@ -91,7 +91,7 @@ def _samples(
     labels: NDArray[np.int64] | None = None,
 ) -> Samples:
     arrays = [array.astype(np.float32) if array.dtype.name in _EXTRA else array for array in arrays]
-    shown = {spec.name: shown_from(array) for array, spec in zip(arrays, specs, strict=True)}
+    shown = {spec.name: shown_from(array, spec.axes) for array, spec in zip(arrays, specs, strict=True)}
     return Samples(
         tuple(arrays),
         names,
@@ -148,5 +148,5 @@ def _is_picture(array: NDArray[Any], spec: InputSpec) -> bool:
     return (
         array.dtype == np.uint8
         and spec.dtype.startswith(("float", "bfloat"))
-        and PictureShape.of(array.shape[1:]) is not None
+        and PictureShape.of(array.shape[1:], spec.axes) is not None
     )

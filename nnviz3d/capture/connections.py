@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.activations import Batch
 from nnviz3d.capture.describe import DescribedModel
-from nnviz3d.capture.fans import Convolution, Pointwise, is_convolution, rule_of, why_not
+from nnviz3d.capture.fans import Convolution, Pointwise, is_convolution, rule_of
 from nnviz3d.capture.strongest import KernelMatrix, pick
 from nnviz3d.data.graph import LayerNode, joining
 from nnviz3d.data.records import RANKINGS, Connections, Ranking
@@ -137,13 +137,9 @@ class _Fan:
 
 def _pairs(described: DescribedModel) -> tuple[list[_Pair], list[str]]:
     pairs: list[_Pair] = []
-    reasons: dict[str, None] = {}
     for edge in described.graph.edges:
         layer = described.call(edge.target).operation
         source = described.graph.node(edge.source)
-        reason = why_not(layer)
-        if reason is not None:
-            reasons[f"{reason[0].upper()}{reason[1:]}."] = None
         if edge.output != 0 or len(described.graph.sources(edge.target)) != 1:
             continue
         if isinstance(layer, keras.layers.Dense):
@@ -152,7 +148,7 @@ def _pairs(described: DescribedModel) -> tuple[list[_Pair], list[str]]:
             pairs.append(_Fan(edge.source, edge.target, layer))
     joined = {pair.target for pair in pairs}
     left_out = [described.graph.node(name) for name in joining(described.graph) if name not in joined]
-    return pairs, [*reasons, *([_said(left_out)] if left_out else [])]
+    return pairs, [_said(left_out)] if left_out else []
 
 
 def _said(nodes: Sequence[LayerNode]) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 import keras
 
 from nnviz3d.capture.graph import Call, Program
+from nnviz3d.capture.layer_axes import axes_of_calls
 from nnviz3d.capture.naming import function_name
+from nnviz3d.data.axes import axes_of
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 
 _DETAILS = (
@@ -69,16 +71,20 @@ def describe(program: Program, name: str) -> DescribedModel:
     edges: list[Edge] = []
     ids: dict[int, str] = {}
     constants = program.constants()
+    axes = axes_of_calls(program)
     for i in numbered:
         call = calls[i]
+        shapes = tuple(tuple(t.shape) if i in constants else tuple(t.shape[1:]) for t in call.outputs)
+        usual = i in constants or not shapes or axes[i] == axes_of(shapes[0])
         node = LayerNode(
             path=call.path,
             call=call.index,
             kind=type(call.operation).__name__,
-            shapes=tuple(tuple(t.shape) if i in constants else tuple(t.shape[1:]) for t in call.outputs),
+            shapes=shapes,
             parameters=_parameters(call, counted),
             activation=_activation(call.operation),
             details=_details(call.operation) | _attention(program, call),
+            named_axes=() if usual else axes[i],
         )
         ids[i] = node.id
         nodes.append(node)

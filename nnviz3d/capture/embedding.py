@@ -16,8 +16,10 @@ from nnviz3d.capture.activations import Forward
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.requests import Report
 from nnviz3d.capture.sample_set import Samples
+from nnviz3d.data.axes import channels_in
 from nnviz3d.data.capture import is_capture, open_capture
 from nnviz3d.data.explanations import write_embedding
+from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.insights import Embedding, answered
 from nnviz3d.data.request import EmbeddingOptions, Progress
 from nnviz3d.data.selectors import by_kind, lacks, matching
@@ -69,9 +71,9 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
             if numbers is None:
                 raise ModelError(f"{node_id} gives no numbers for each sample, so they cannot be placed as points.")
             if node_id in nodes and batch.start == 0:
-                _check_room(node_id, numbers.shape[1:], total, len(nodes), options)
+                _check_room(described.graph.node(node_id), numbers.shape[1:], total, len(nodes), options)
             pooled = options.pooled and node_id in nodes
-            found[node_id].append(flattened(numbers, pooled=pooled))
+            found[node_id].append(flattened(numbers, described.graph.node(node_id).axes, pooled=pooled))
     predictions, probabilities = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
     if head:
         scores = np.concatenate([s.reshape(len(s), -1) for s in found[head]])
@@ -142,14 +144,14 @@ def _matching(described: DescribedModel, globs: tuple[str, ...]) -> tuple[str, .
     return tuple(name for name in names if name in chosen)
 
 
-def _check_room(node_id: str, shape: tuple[int, ...], total: int, nodes: int, options: EmbeddingOptions) -> None:
-    numbers = shape[-1] if options.pooled and len(shape) > 1 else math.prod(shape)
+def _check_room(node: LayerNode, shape: tuple[int, ...], total: int, nodes: int, options: EmbeddingOptions) -> None:
+    numbers = channels_in(shape, node.axes) if options.pooled and len(shape) > 1 else math.prod(shape)
     needed = 4 * numbers * total
     if needed <= _MEMORY / nodes:
         return
     way = "choose fewer samples" if options.pooled or len(shape) < 2 else "average each map over its places (pooled)"
     raise ModelError(
-        f"{node_id} answers with {numbers:,} numbers, which for {total:,} samples take {needed / 2**30:.1f} GiB of "
+        f"{node.id} answers with {numbers:,} numbers, which for {total:,} samples take {needed / 2**30:.1f} GiB of "
         f"memory, and {_MEMORY / nodes / 2**30:.1f} are free for it; {way}, or choose another layer."
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,18 +33,19 @@ class Fan:
 
 
 class Convolution:
-    """A convolution as a rule that says which cells feed a cell, and through which weights. Channels last.
+    """A convolution as a rule that says which cells feed a cell, and through which weights.
 
     Parameters
     ----------
     layer
-        A convolution for which `why_not` says nothing.
+        A convolution for which `is_convolution` holds.
     shape
-        The source's ``(*spatial, channels)``.
+        The source's, arranged as the layer's `data_format` says.
     """
 
     def __init__(self, layer: Any, shape: tuple[int, ...]) -> None:
-        self._shape = shape
+        self._first = layer.data_format == "channels_first"
+        self._shape = (*shape[1:], shape[0]) if self._first else shape
         self._kernel = _dense_kernel(layer)
         self._size = self._kernel.shape[:-2]
         self._strides = _each(layer.strides, len(self._size))
@@ -53,7 +55,8 @@ class Convolution:
         self._filters = self._kernel.shape[-1] * (self._kernel.shape[-2] if self._depthwise else 1)
 
     def fan(self, cell: tuple[int, ...]) -> Fan:
-        """Collect the connections into a cell ``(*position, channel)`` of the output; those in the padding are none."""
+        """Collect the connections into a cell of the output, arranged as the source is; those in the padding are none."""
+        cell = (*cell[1:], cell[0]) if self._first else cell
         taps = [self._taps(axis, cell[axis]) for axis in range(len(self._size))]
         weights, channels = self._weights(cell[-1])
         positions = np.array(list(itertools.product(*(p for p, _ in taps))), dtype=np.int64).reshape(
@@ -62,7 +65,9 @@ class Convolution:
         offsets = np.array(list(itertools.product(*(o for _, o in taps))), dtype=np.int64).reshape(-1, len(self._size))
         steps = np.cumprod((1, *self._shape[-2:0:-1]))[::-1]
         place = positions @ steps
-        source = place[:, None] * self._shape[-1] + channels[None, :]
+        channels = channels[None, :]
+        across = math.prod(self._shape[:-1])
+        source = channels * across + place[:, None] if self._first else place[:, None] * self._shape[-1] + channels
         return Fan(source.ravel().astype(np.int64), weights[tuple(offsets.T)].astype(np.float32).ravel())
 
     def _weights(self, channel: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -90,14 +95,14 @@ class Convolution:
 
 
 class Pointwise:
-    """A Dense layer over a sequence or a map: at every place the same weights join what stands there, channels last.
+    """A Dense layer over a sequence or a map: at every place the same weights join what stands along the last axis.
 
     Parameters
     ----------
     layer
         A Dense layer.
     shape
-        The source's ``(*places, channels)``.
+        The source's ``(*places, n)``; n is the channels, unless these stand first.
     """
 
     def __init__(self, layer: Any, shape: tuple[int, ...]) -> None:
@@ -116,16 +121,9 @@ def rule_of(layer: Any, shape: tuple[int, ...]) -> Convolution | Pointwise:
     return Pointwise(layer, shape) if isinstance(layer, keras.layers.Dense) else Convolution(layer, shape)
 
 
-def why_not(layer: Any) -> str | None:
-    """Say why a layer has no fan; `None` if it has one, or is no convolution at all."""
-    if isinstance(layer, (*_PLAIN, *_DEPTHWISE, *_SEPARABLE)) and layer.data_format != "channels_last":
-        return "connections are captured with channels last only"
-    return None
-
-
 def is_convolution(layer: Any) -> bool:
     """Whether a layer is a convolution with a fan."""
-    return isinstance(layer, (*_PLAIN, *_DEPTHWISE, *_SEPARABLE)) and why_not(layer) is None
+    return isinstance(layer, (*_PLAIN, *_DEPTHWISE, *_SEPARABLE))
 
 
 def _dense_kernel(layer: Any) -> NDArray[np.float32]:

@@ -22,9 +22,11 @@ from nnviz3d.capture.differentiable import DifferentiableModel, Values
 from nnviz3d.capture.frozen import Compiled
 from nnviz3d.capture.requests import Report
 from nnviz3d.capture.sample_set import Samples
+from nnviz3d.data.axes import Axes, as_arranged, channel_axis, channels_last
 from nnviz3d.data.explanations import write_features
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.insights import FeatureVisualization
+from nnviz3d.data.pictures import PictureShape
 from nnviz3d.data.request import FeatureOptions, Progress
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.data.writer import CaptureWriter
@@ -69,16 +71,24 @@ class Palette:
     colors: NDArray[np.float32]
 
     @staticmethod
-    def of(work: Work) -> Palette:
-        """Find it: by the preprocessing, where samples are pictures, else by the range of the samples' own numbers."""
-        channels = work.arrays[0].shape[-1]
+    def of(work: Work, axes: Axes) -> Palette:
+        """Find it: by the preprocessing, where samples are pictures, else by the range of the samples' own numbers.
+
+        Parameters
+        ----------
+        axes
+            Names of the input's.
+        """
+        values = channels_last(np.asarray(work.arrays[0], dtype=np.float32), axes)
         if work.samples.is_picture[0]:
+            channels = values.shape[-1]
             probe = np.zeros((channels + 1, 1, 1, channels), dtype=np.float32)
             probe[np.arange(1, channels + 1), 0, 0, np.arange(channels)] = 255
             names = tuple(f"colour {i}" for i in range(channels + 1))
-            given = np.asarray(work.prepare(Samples((probe,), names, (True,)))[0], dtype=np.float32)[:, 0, 0]
+            prepared = work.prepare(Samples((as_arranged(probe, axes),), names, (True,)))[0]
+            given = channels_last(np.asarray(prepared, dtype=np.float32), axes)[:, 0, 0]
             return Palette(given[0], given[1:] - given[0])
-        low, high = _range(np.asarray(work.arrays[0], dtype=np.float32))
+        low, high = _range(values)
         return Palette(low, np.diag(high - low))
 
     def __call__(self, pictures: Any) -> Any:
@@ -102,18 +112,16 @@ def write_feature_visualizations(writer: CaptureWriter, work: Work, report: Repo
 def feature_visualizations(work: Work, report: Report) -> Iterator[FeatureVisualization]:
     """Find what drives the channels of each layer that is asked for, in the graph's order; errors as above."""
     graph = work.model.described.graph
-    shapes = [array.shape[1:] for array in work.arrays]
-    if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][-1] not in (1, 3):
-        takes = " and ".join(str(shape) for shape in shapes)
-        raise ModelError(f"Features are looked for in one picture, (rows, columns, 1 or 3); this model takes {takes}.")
+    shape = _picture_shape(work, graph)
     wanted = _chosen(work.insights.features, graph)
-    palette, options, size = Palette.of(work), work.insights.feature_options, _batch_size(graph)
+    palette, options = Palette.of(work, graph.node(graph.inputs[0]).axes), work.insights.feature_options
+    size = _batch_size(graph)
     for node, channels in wanted:
-        _check_room(node, len(channels), shapes[0])
+        _check_room(node, len(channels), shape)
     parts = [(node, channels[i : i + size]) for node, channels in wanted for i in range(0, len(channels), size)]
     found: list[FeatureVisualization] = []
     for k, (node, channels) in enumerate(parts):
-        search = _Search(work.model, node, shapes[0], palette, options)
+        search = _Search(work.model, node, shape, palette, options)
 
         def step(count: int, before: int = k * options.steps) -> None:
             report(Progress(stage="features", done=before + count, total=len(parts) * options.steps))
@@ -123,6 +131,19 @@ def feature_visualizations(work: Work, report: Report) -> Iterator[FeatureVisual
         if k + 1 == len(parts) or parts[k + 1][0] != node:
             yield _joined(found)
             found = []
+
+
+def _picture_shape(work: Work, graph: ModelGraph) -> tuple[int, int, int]:
+    """Return the rows, columns and colours of the one picture that a model takes."""
+    shapes = [array.shape[1:] for array in work.arrays]
+    picture = PictureShape.of(shapes[0], graph.node(graph.inputs[0]).axes) if len(shapes) == 1 else None
+    if picture is None or picture.height is None or picture.width is None or picture.channels not in (1, 3):
+        takes = " and ".join(str(shape) for shape in shapes)
+        raise ModelError(
+            f"Features are looked for in one picture, (rows, columns), with 1 or 3 channels last or first; this model "
+            f"takes {takes}."
+        )
+    return picture.height, picture.width, picture.channels
 
 
 @dataclass(frozen=True)
@@ -144,13 +165,13 @@ class _Search:
 
         def seen(parameters: Any) -> tuple[Any, Any, Any]:
             pictures = self._pictures(parameters)
-            values = self.model([self.palette(pictures)])
+            values = self.model([self._taken(pictures)])
             return pictures, self._measured(values, wanted), self._answers(values, wanted)
 
         def stepped(seed: Any, spread: Any, reach: Any) -> None:
             parameters = variable.read_value()
             pictures = self._pictures(parameters)
-            values = self.model([self.palette(_moved(pictures, wanted, seed, reach))])
+            values = self.model([self._taken(_moved(pictures, wanted, seed, reach))])
             gain = self._measured(values, wanted) / spread
             if options.parametrization == "pixel":
                 gain -= _TOTAL_VARIATION * tf.image.total_variation(pictures)
@@ -185,7 +206,7 @@ class _Search:
 
     def _measured(self, values: Values, wanted: Any) -> Any:
         """Return what is to be raised, ``(n,)``: of the n-th picture the n-th channel, before the activation function."""
-        raw = values.scores(self.node) if self.objective == "class" else values.raw(self.node)
+        raw = self._last(values.scores(self.node) if self.objective == "class" else values.raw(self.node))
         if self.objective == "neuron":
             for length in raw.shape[1:-1]:
                 raw = raw[:, length // 2]
@@ -195,7 +216,7 @@ class _Search:
 
     def _answers(self, values: Values, wanted: Any) -> Any:
         """Say for each picture whether its channel is anywhere other than 0 after the activation function, ``(n,)``."""
-        shown = tf.not_equal(values[self.node], 0)
+        shown = self._last(tf.not_equal(values[self.node], 0))
         if len(shown.shape) > 2:
             shown = tf.reduce_any(shown, axis=list(range(1, len(shown.shape) - 1)))
         return tf.gather(shown, wanted, axis=1, batch_dims=1)
@@ -207,6 +228,21 @@ class _Search:
         size = (2, colors, rows, columns // 2 + 1) if fourier else (rows, columns, colors)
         draws = [np.random.default_rng((self.options.seed, int(c), number)).normal(size=size) for c in channels]
         return np.asarray(draws, dtype=np.float32) * np.float32(loudness)
+
+    def _taken(self, pictures: Any) -> Any:
+        """Arrange pictures in [0, 1] as the model takes them."""
+        graph = self.model.described.graph
+        axes, given = graph.node(graph.inputs[0]).axes, self.palette(pictures)
+        if channel_axis(axes) is None:
+            return given[..., 0]
+        return tf.transpose(given, (0, 3, 1, 2)) if channel_axis(axes) == 0 else given
+
+    def _last(self, tensor: Any) -> Any:
+        """Bring what the node gives to channels last."""
+        at, rank = channel_axis(self.model.described.graph.node(self.node).axes), len(tensor.shape)
+        if at is None or at + 2 >= rank:
+            return tensor if at is not None or rank < 2 else tensor[..., tf.newaxis]
+        return tf.transpose(tensor, [i for i in range(rank) if i != at + 1] + [at + 1])
 
     def _pictures(self, parameters: Any) -> Any:
         """Turn parameters into pictures ``(n, H, W, C)`` in [0, 1]."""
@@ -268,7 +304,7 @@ def _chosen(globs: Sequence[str], graph: ModelGraph) -> list[tuple[str, list[int
 
 
 def _channels(node: LayerNode, graph: ModelGraph, text: str, match: re.Match[str] | None) -> range:
-    count = node.shape[-1] if node.shape else None
+    count = node.channels if node.shape else None
     if node.id in graph.inputs or not count:
         raise ModelError(f"{node.id} has no channels to drive; name a layer behind the input.")
     if match is None or match["first"] is None:

@@ -25,6 +25,8 @@ from keras.src.ops.node import Node
 from nnviz3d.capture.frozen import assignments_undone, frozen
 from nnviz3d.capture.naming import Namer, is_plumbing
 from nnviz3d.capture.tf_ops import tensorflow_functions_traced
+from nnviz3d.data.axes import Axes
+from nnviz3d.data.pictures import PictureShape
 from nnviz3d.data.words import reason
 from nnviz3d.errors import ModelError
 
@@ -48,6 +50,8 @@ class InputSpec:
         The only batch size that the model takes; `None`, nearly always, if it takes any.
     tried
         Whether `shape` is merely that of the samples that the model was built on, so that others are worth a try.
+    axes
+        What the axes of ``shape`` are called, where the shape alone does not tell.
     """
 
     name: str
@@ -55,11 +59,17 @@ class InputSpec:
     dtype: str
     batch: int | None = None
     tried: bool = False
+    axes: Axes = ()
 
     @property
     def accepted(self) -> tuple[int | None, ...]:
         """The shapes of samples that the model may run on."""
         return (None,) * len(self.shape) if self.tried else self.shape
+
+    @property
+    def picture(self) -> PictureShape | None:
+        """How the input takes pictures; `None` if it takes none."""
+        return PictureShape.of(self.shape, self.axes)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from nnviz3d.capture.requests import Report
 from nnviz3d.capture.run import Options, capture_model
 from nnviz3d.capture.sample_set import Samples
 from nnviz3d.capture.samples import read_samples
-from nnviz3d.capture.trace import TracedModel
+from nnviz3d.capture.trace import TracedModel, with_axes
 from nnviz3d.data.paths import exists, is_folder, user_path
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.data.sources import expand
@@ -61,7 +61,7 @@ class KeptModel:
                 f"{loaded.name} was never built, so it does not know its input's shape; call it once on data before it "
                 "is saved, or hand it an array in Python: nnviz3d.capture(model, x)."
             )
-        self.traced = TracedModel(loaded, known, live=live)
+        self.traced = TracedModel(loaded, with_axes(loaded.model, known), live=live)
         self.held = held
         self.sources = tuple(sources) or (held.names if held is not None else ())
         self.classes = tuple(classes) if classes is not None else imagenet_classes() if loaded.imagenet else None

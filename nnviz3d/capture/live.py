@@ -18,6 +18,7 @@ from nnviz3d.capture.kept import KeptModel
 from nnviz3d.capture.load import LoadedModel
 from nnviz3d.capture.model_kind import check_model
 from nnviz3d.capture.sample_set import Samples
+from nnviz3d.capture.trace import with_axes
 from nnviz3d.data.arrays import as_array
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.request import Event, Insights, Preprocessing
@@ -112,7 +113,7 @@ def keep(model: keras.Model, x: Any = None, *, classes: Iterable[str] | None = N
         x, sources = list(sources), None
     if sources is not None:
         return KeptModel(loaded, sources=sources, classes=names, live=True)
-    inputs = known or _inputs_like(x)
+    inputs = with_axes(model, known or _inputs_like(x))
     samples = array_samples(_flat(x, inputs), inputs.specs, "x")
     held = samples if labels is None else _with_labels(samples, np.asarray(labels))
     return KeptModel(loaded, inputs=inputs, held=held, classes=names, live=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.tap import Held
+from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.training import STATISTICS, Packing
 
 MOST_CHANNELS = 1024
@@ -50,7 +51,7 @@ class WeightMeasure:
             self._of_node.append([position[id(v)] for v in own if id(v) in position])
             kernel = next((v for v in own if v.name == "kernel" and id(v) in position), None)
             told = channels is None or (node.id, "") in channels
-            if told and node.call == 0 and kernel is not None and _leads_to_channels(kernel, node.shape):
+            if told and node.call == 0 and kernel is not None and _leads_to_channels(kernel, node):
                 entries.append((node.id, "", (int(kernel.shape[-1]),)))
                 self._kernels.append(position[id(kernel)])
         self.channels = Packing(tuple(entries))
@@ -116,7 +117,7 @@ class WeightMeasure:
         return sum(int(tf.math.count_nonzero(~tf.math.is_finite(tensor))) for tensor in tensors)
 
 
-def _leads_to_channels(kernel: Any, shape: tuple[int | None, ...]) -> bool:
+def _leads_to_channels(kernel: Any, node: LayerNode) -> bool:
     """Whether the last axis of a kernel is that of the layer's channels."""
-    channels = shape[-1] if shape else None
+    channels = node.channels if node.shape else None
     return channels is not None and len(kernel.shape) > 1 and kernel.shape[-1] == channels <= MOST_CHANNELS

@@ -12,12 +12,16 @@ import numpy as np
 from keras.applications import imagenet_utils
 from numpy.typing import NDArray
 
+from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.graph import Call, Program
 from nnviz3d.capture.pixel_scaling import pixel_scaling
 from nnviz3d.capture.sample_set import Samples
+from nnviz3d.data.axes import Axes, as_arranged, channels_in, channels_last, named_axes
 from nnviz3d.data.request import Preprocessing
 from nnviz3d.errors import SampleError
 
+LAST = named_axes(3, 2)
+"""The axes of a picture with channels last."""
 _KERAS_MODES: tuple[Preprocessing, ...] = ("tf", "torch", "caffe")
 _MEANING: dict[Preprocessing, str] = {
     "tf": "pixels scaled to -1..1",
@@ -90,18 +94,15 @@ class Preparation:
 
     Parameters
     ----------
-    program
-        What the model does with them.
-    inputs
-        Names of the model's inputs.
+    described
+        The model.
     pictures
         For each input, whether the samples that are captured are pictures.
     asked, family
         As for `decide`.
     """
 
-    program: Program
-    inputs: tuple[str, ...]
+    described: DescribedModel
     pictures: tuple[bool, ...]
     asked: Preprocessing | None
     family: tuple[str, Preprocessing] | None
@@ -109,21 +110,27 @@ class Preparation:
     def __call__(self, samples: Samples) -> list[NDArray[Any]]:
         """Prepare the pictures among samples; arrays of real numbers only if the user asked for it."""
         return [
-            apply(self._decision(i, picture).mode, array)
+            apply(self._decision(i, picture).mode, array, self._axes(i))
             if picture or (self.asked and array.dtype.kind == "f")
             else array
             for i, (array, picture) in enumerate(zip(samples.arrays, samples.is_picture, strict=True))
         ]
 
+    def _axes(self, position: int) -> Axes:
+        graph = self.described.graph
+        return graph.node(graph.inputs[position]).axes
+
     def _decision(self, position: int, picture: bool) -> Decision:
-        return decide(asked=self.asked, family=self.family, picture=picture, program=self.program, position=position)
+        return decide(
+            asked=self.asked, family=self.family, picture=picture, program=self.described.program, position=position
+        )
 
     @cached_property
     def told(self) -> dict[str, Decision]:
         """The decisions that matter, by the inputs they are for: of pictures, if there are any; equal ones once."""
         kept = {
             name: self._decision(i, picture)
-            for i, (name, picture) in enumerate(zip(self.inputs, self.pictures, strict=True))
+            for i, (name, picture) in enumerate(zip(self.described.graph.inputs, self.pictures, strict=True))
             if picture or not any(self.pictures)
         }
         return kept if len(set(kept.values())) > 1 else dict([next(iter(kept.items()))])
@@ -149,7 +156,7 @@ class Preparation:
         return " ".join(f"{name}: {d.reason}" if several else d.reason for name, d in self.told.items())
 
 
-def apply(mode: Preprocessing, values: NDArray[Any]) -> NDArray[np.float32]:
+def apply(mode: Preprocessing, values: NDArray[Any], axes: Axes = LAST) -> NDArray[np.float32]:
     """Prepare pictures.
 
     Parameters
@@ -158,6 +165,8 @@ def apply(mode: Preprocessing, values: NDArray[Any]) -> NDArray[np.float32]:
         One of Keras' modes, ``unit`` or ``none``.
     values
         ``(N, H, W, C)`` in 0..255, or any shape for ``unit``, ``tf`` and ``none``.
+    axes
+        What the axes of one sample are called, where they are others.
 
     Raises
     ------
@@ -169,13 +178,16 @@ def apply(mode: Preprocessing, values: NDArray[Any]) -> NDArray[np.float32]:
         return numbers
     if mode == "unit":
         return numbers / np.float32(255)
-    if mode != "tf" and (numbers.ndim != 4 or numbers.shape[-1] != 3):
+    if mode != "tf" and (numbers.ndim != 4 or channels_in(numbers.shape[1:], axes) != 3):
         raise SampleError(
             f"--preprocess {mode} is for pictures with 3 channels; this model takes {numbers.shape[1:]}. Use unit or "
             f"none."
         )
-    prepared = imagenet_utils.preprocess_input(numbers.copy(), data_format="channels_last", mode=mode)
-    return np.asarray(prepared, dtype=np.float32)
+    if mode == "tf":
+        return np.asarray(imagenet_utils.preprocess_input(numbers.copy(), mode=mode), dtype=np.float32)
+    last = np.ascontiguousarray(channels_last(numbers, axes))
+    prepared = imagenet_utils.preprocess_input(last.copy(), data_format="channels_last", mode=mode)
+    return np.ascontiguousarray(as_arranged(np.asarray(prepared, dtype=np.float32), axes))
 
 
 def family_mode(name: str) -> Preprocessing:

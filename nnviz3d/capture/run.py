@@ -155,9 +155,9 @@ def versions() -> dict[str, str]:
 
 
 def _prepared(trace: Trace, model: TracedModel, samples: Samples, asked: Preprocessing | None) -> Preparation:
-    loaded, described = model.loaded, trace.described
+    loaded = model.loaded
     family = (loaded.name.removeprefix("keras:"), loaded.family) if loaded.family else None
-    return Preparation(described.program, described.graph.inputs, samples.is_picture, asked, family)
+    return Preparation(trace.described, samples.is_picture, asked, family)
 
 
 def _with_real_shapes(described: DescribedModel, batch: Batch) -> tuple[DescribedModel, list[str]]:

@@ -86,7 +86,7 @@ def random_samples(specs: Sequence[InputSpec], seed: int, vocabulary: Mapping[in
         wanted = taken[i] if taken else spec.shape
         shape = tuple(16 if n is None else n for n in wanted)
         check_size(f"A random input {spec.name!r} of the shape {shape}", 8 * math.prod(shape), SampleError)
-        kind = PictureShape.of(wanted) if len(spec.shape) == 3 else None
+        kind = PictureShape.of(wanted, spec.axes) if len(spec.shape) == 3 else None
         if i in vocabulary:
             arrays.append(rng.integers(0, max(vocabulary[i], 1), (1, *shape)).astype(spec.dtype))
         elif spec.dtype == "string":
@@ -95,7 +95,7 @@ def random_samples(specs: Sequence[InputSpec], seed: int, vocabulary: Mapping[in
             )
         elif kind is not None and not spec.dtype.startswith("int"):
             pixels = pictures.noise(kind, rng)[None]
-            arrays.append(pixels)
+            arrays.append(kind.as_taken(pixels, len(spec.shape)))
             shown[spec.name] = pixels[..., :3] if kind.channels >= 3 else np.repeat(pixels, 3, axis=3)
         elif "int" in spec.dtype:
             arrays.append(rng.integers(0, 2, (1, *shape)).astype(spec.dtype))
@@ -150,7 +150,7 @@ def _picture_samples(named: Sequence[tuple[str, Image.Image]], specs: Sequence[I
             f"{_file_for(specs)}."
         )
     spec = specs[0]
-    shape = PictureShape.of(spec.shape)
+    shape = spec.picture
     if spec.dtype == "string":
         raise SampleError(
             f"{named[0][0]} is a picture, but the model's input {spec.name!r} takes text; give a .npy file of text."
@@ -160,14 +160,14 @@ def _picture_samples(named: Sequence[tuple[str, Image.Image]], specs: Sequence[I
             f"{named[0][0]} is a picture, but the model's input {spec.name!r} takes {spec.shape}; give a .npy file of that "
             "shape, or random."
         )
-    if taken and len(taken[0]) == 3:
-        shape = PictureShape(taken[0][0], taken[0][1], shape.channels)
+    before = PictureShape.of(taken[0], spec.axes) if taken and len(taken[0]) == 3 else None
+    if before is not None:
+        shape = replace(shape, height=before.height, width=before.width)
     shape = shape.sized_for(named[0][1])
     fitted = [pictures.fit(image, shape, name) for name, image in named]
     pixels, shown = pictures.stack(fitted)
-    final = tuple(s if n is None else n for n, s in zip(spec.shape, pixels.shape[1:], strict=False))
     return Samples(
-        (pixels.reshape(len(pixels), *final),),
+        (shape.as_taken(pixels, len(spec.shape)),),
         tuple(name for name, _ in named),
         (True,),
         {spec.name: shown},

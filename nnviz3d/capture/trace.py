@@ -15,8 +15,10 @@ from nnviz3d.capture.connections import Pairs
 from nnviz3d.capture.describe import DescribedModel, describe
 from nnviz3d.capture.differentiable import DifferentiableModel
 from nnviz3d.capture.graph import Inputs, Program, open_model
+from nnviz3d.capture.layer_axes import axes_of_calls
 from nnviz3d.capture.load import LoadedModel
 from nnviz3d.data.limits import check_size
+from nnviz3d.data.pictures import PictureShape
 from nnviz3d.data.words import reason
 from nnviz3d.errors import ModelError
 
@@ -113,6 +115,28 @@ class TracedModel:
 
 def _only_on(name: str, built: tuple[int | None, ...], given: tuple[int | None, ...], error: BaseException) -> str:
     return f"{name} was built on samples of {built} and cannot run on samples of {given}: {reason(error)}"
+
+
+def with_axes(model: keras.Model, inputs: Inputs) -> Inputs:
+    """Name the axes of inputs whose shape looks like that of pictures with channels first.
+
+    Only what reads them tells these from maps of many channels with few rows, so the model is traced for that.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot run on symbolic inputs.
+    """
+    pictures = [PictureShape.of(spec.shape) for spec in inputs.specs]
+    if not any(picture is not None and picture.channels_first for picture in pictures):
+        return inputs
+    axes = axes_of_calls(open_model(model, inputs))
+    return replace(
+        inputs,
+        specs=tuple(
+            replace(spec, axes=axes[i]) if len(spec.shape) == 3 else spec for i, spec in enumerate(inputs.specs)
+        ),
+    )
 
 
 def tokens(program: Program) -> dict[int, int]:

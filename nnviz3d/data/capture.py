@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore, ZipStore
 
 from nnviz3d.data import store
+from nnviz3d.data.axes import Axes
 from nnviz3d.data.explanations import SampleInsights, read_embedding, read_features
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.insights import Embedding, FeatureVisualization
@@ -92,9 +93,12 @@ class Capture:
     def activations(self, node_id: str, output: int = 0) -> LayerActivations:
         """Read what a node's output held for all committed samples, ``(N, *shape)``."""
         if (held := self._probed(node_id, output)) is not None:
-            return LayerActivations(node_id, held)
+            return LayerActivations(node_id, held, self._axes(node_id, output))
         stored = self._activation_array(node_id, output)
-        return LayerActivations(node_id, self._stored.read(stored, slice(self.committed)))
+        return LayerActivations(node_id, self._stored.read(stored, slice(self.committed)), self._axes(node_id, output))
+
+    def _axes(self, node_id: str, output: int) -> Axes:
+        return self.graph.node(node_id).named_axes if output == 0 else ()
 
     def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
         """Read what a node's output held for one sample, ``shape``.

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from nnviz3d.data.axes import Axes, axes_of, channels_in, is_named, places_in
 from nnviz3d.data.words import printable
 from nnviz3d.errors import CaptureError
 
@@ -42,6 +43,8 @@ class LayerNode:
         What drawing wants to know of the layer and what reads well beside it: ``kernel_size``, ``strides``,
         ``padding``, ``dilation_rate``, ``units``, ``filters``, ``rate``, ``self_attention`` (whether query, value and key
         of an attention layer are one tensor); numbers, strings and lists of them only.
+    named_axes
+        What the axes of the first output are called, where they are others than those of channels last.
     """
 
     path: str
@@ -51,12 +54,15 @@ class LayerNode:
     parameters: _Count = 0
     activation: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    named_axes: Axes = ()
 
     def __post_init__(self) -> None:
         if not self.path or not self.path.isprintable():
             raise CaptureError(
                 f"The graph has a node {printable(self.path)!r}; a node's path is made of letters and signs."
             )
+        if self.named_axes and not is_named(self.named_axes):
+            raise CaptureError(f"The graph has a node {self.path!r} whose axes have names that no axes have.")
         # A class, and a function, can be called anything, and what a layer says of itself can be anything.
         object.__setattr__(self, "kind", printable(self.kind))
         object.__setattr__(self, "activation", None if self.activation is None else printable(self.activation))
@@ -81,6 +87,22 @@ class LayerNode:
     def shape(self) -> Shape:
         """The shape of the first output."""
         return self.shapes[0] if self.shapes else ()
+
+    @property
+    def axes(self) -> Axes:
+        """Names of the axes of the first output, the sample's left out."""
+        return self.named_axes if len(self.named_axes) == len(self.shape) else axes_of(self.shape)
+
+    @property
+    def places(self) -> Shape:
+        """How many places the first output has along each of its axes but that of channels."""
+        return places_in(self.shape, self.axes)
+
+    @property
+    def channels(self) -> int | None:
+        """How many channels the first output has: 1 if each number is a place of its own; `None` if that varies."""
+        count: int | None = channels_in(self.shape, self.axes)
+        return count
 
     @property
     def size(self) -> int:

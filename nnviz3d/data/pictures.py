@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from nnviz3d.data.axes import Axes, channel_axis, channels_in, places_in
 from nnviz3d.data.limits import check_size
 from nnviz3d.data.paths import refuse_special
 from nnviz3d.data.words import reason
@@ -29,27 +31,72 @@ _OPENING = Lock()
 """Held while Pillow's own bound is off."""
 LONGEST = 512
 """Pixels: how long the longer side may be where the model takes any size."""
+CHANNELS = (1, 3, 4)
+"""Grey, red with green and blue, and these with transparency."""
+_SMALLEST = 8
+"""Pixels that a side has at least, where nothing but the numbers of a shape says that it is one of pictures."""
 
 
 @dataclass(frozen=True)
 class PictureShape:
-    """How a model takes pictures: ``height`` and ``width`` in pixels, `None` where any will do."""
+    """How a model takes pictures: ``height`` and ``width`` in pixels, `None` where any will do.
+
+    The one definition of a picture: ``(H, W)``, ``(H, W, C)`` and, channels first, ``(C, H, W)``, with 1, 3 or 4 channels.
+    """
 
     height: int | None
     width: int | None
     channels: int
+    channels_first: bool = False
 
     @staticmethod
-    def of(shape: tuple[int | None, ...]) -> PictureShape | None:
-        """Read ``(H, W, C)``, ``(H, W)`` or ``(n,)``, n a square, as the shape of pictures; `None` if it is none."""
-        match shape:
-            case (height, width, channels) if channels in (None, 1, 3, 4):
+    def of(shape: Sequence[int | None], axes: Axes = ()) -> PictureShape | None:
+        """Read the shape of one sample as that of a picture; `None` if it is none.
+
+        Parameters
+        ----------
+        shape
+            Without the sample axis.
+        axes
+            What its axes are called, where that is known. Else the shape alone tells; then ``(n,)``, n a square, is a
+            picture too, as models of rows of pixels take.
+        """
+        if axes:
+            return PictureShape._named(shape, axes)
+        match tuple(shape):
+            case (1 | 3 | 4 as channels, height, width) if width not in (1, 3, 4) and _large(height) and _large(width):
+                return PictureShape(height, width, channels, channels_first=True)
+            case (height, width, channels) if channels in (None, *CHANNELS):
                 return PictureShape(height, width, channels or 3)
-            case (int() as height, int() as width) if min(height, width) >= 8:
+            case (int() as height, int() as width) if min(height, width) >= _SMALLEST:
                 return PictureShape(height, width, 1)
             case (int() as n,) if n >= 64 and math.isqrt(n) ** 2 == n:
                 return PictureShape(math.isqrt(n), math.isqrt(n), 1)
         return None
+
+    @staticmethod
+    def _named(shape: Sequence[int | None], axes: Axes) -> PictureShape | None:
+        if places_in(axes, axes) != ("row", "column") or len(shape) != len(axes):
+            return None
+        height, width = places_in(shape, axes)
+        channels = channels_in(shape, axes)
+        first = channel_axis(axes) == 0
+        if channels not in (None, *CHANNELS) or channel_axis(axes) == 1:
+            return None
+        return PictureShape(height, width, channels or 3, first)
+
+    def upright(self, values: NDArray[Any]) -> NDArray[Any]:
+        """View samples of this shape, ``(N, *shape)``, as ``(N, H, W, C)``."""
+        if self.channels_first:
+            return np.moveaxis(values, 1, -1)
+        height, width = values.shape[1:3] if values.ndim > 2 else (self.height or 0, self.width or 0)
+        return values.reshape(len(values), height, width, self.channels)
+
+    def as_taken(self, pictures: NDArray[Any], rank: int) -> NDArray[Any]:
+        """View ``(N, H, W, C)`` as the model takes it, in so many axes beside the first: the inverse of `upright`."""
+        if self.channels_first:
+            return np.moveaxis(pictures, -1, 1)
+        return pictures if rank == 3 else pictures[..., 0] if rank == 2 else pictures.reshape(len(pictures), -1)
 
     def sized_for(self, image: Image.Image) -> PictureShape:
         """Fill in the size where any will do: the picture's own, its longer side at most `LONGEST`."""
@@ -57,7 +104,11 @@ class PictureShape:
             return self
         scale = min(1.0, LONGEST / max(image.size))
         width, height = (max(1, round(side * scale)) for side in image.size)
-        return PictureShape(self.height or height, self.width or width, self.channels)
+        return replace(self, height=self.height or height, width=self.width or width)
+
+
+def _large(side: int | None) -> bool:
+    return side is None or side >= _SMALLEST
 
 
 def read_image(path: Path, *, least: int | None = None) -> Image.Image:
@@ -113,20 +164,22 @@ def eight_bits(image: Image.Image) -> Image.Image:
     return image if image.mode in {"L", "RGB"} else image.convert("RGB")
 
 
-def shown_from(values: NDArray[Any]) -> NDArray[np.uint8] | None:
+def shown_from(values: NDArray[Any], axes: Axes = ()) -> NDArray[np.uint8] | None:
     """Make pictures to look at from an array that holds some.
 
     Parameters
     ----------
     values
         ``(N, *shape)`` with a shape that `PictureShape` knows; bytes, or floats in 0..1, -1..1 or 0..255.
+    axes
+        What the axes of ``shape`` are called, where that is known.
 
     Returns
     -------
     ndarray or None
         ``(N, H, W, 3)`` uint8; `None` if these are no pictures, or nobody can tell the range they are in.
     """
-    shape = PictureShape.of(values.shape[1:])
+    shape = PictureShape.of(values.shape[1:], axes)
     if shape is None or shape.height is None or shape.width is None:
         return None
     if values.dtype.kind not in "uif" or not values.size:
@@ -134,7 +187,7 @@ def shown_from(values: NDArray[Any]) -> NDArray[np.uint8] | None:
     low, high = float(values.min()), float(values.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         return None
-    numbers: NDArray[Any] = values.astype(np.float32).reshape(len(values), shape.height, shape.width, shape.channels)
+    numbers = shape.upright(values.astype(np.float32))
     if values.dtype != np.uint8:
         if low < -1 or high > 255:
             return None

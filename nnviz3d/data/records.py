@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from nnviz3d.data.axes import Axes
+from nnviz3d.data.axes import axes_of as axes_of
 from nnviz3d.data.words import printable, sentence
 from nnviz3d.errors import CaptureError
 
@@ -17,29 +19,6 @@ Ranking = Literal["weight", "contribution"]
 """What makes a connection strong: its |weight|, or |weight times activation| for one sample."""
 
 RANKINGS: tuple[Ranking, ...] = ("weight", "contribution")
-
-
-def axes_of(shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Name the axes of one sample's tensor, channels last.
-
-    Parameters
-    ----------
-    shape
-        The shape without the sample axis, of any rank.
-    """
-    match len(shape):
-        case 0:
-            return ()
-        case 1:
-            return ("channel",)
-        case 2:
-            return ("step", "channel")
-        case 3:
-            return ("row", "column", "channel")
-        case 4:
-            return ("plane", "row", "column", "channel")
-        case rank:
-            return (*(f"axis{i}" for i in range(rank - 1)), "channel")
 
 
 @dataclass(frozen=True)
@@ -51,16 +30,20 @@ class LayerActivations:
     node
         Node id.
     values
-        ``(N, *layer_shape)`` float32, samples first.
+        ``(N, *layer_shape)`` float32, samples first, arranged as the layer gave them.
+    named
+        Names of the axes of ``layer_shape``, where they are known to be others than those of channels last.
     """
 
     node: str
     values: NDArray[np.float32]
+    named: Axes = ()
 
     @property
-    def axes(self) -> tuple[str, ...]:
+    def axes(self) -> Axes:
         """Names of the axes of `values`, the sample first."""
-        return ("sample", *axes_of(self.values.shape[1:]))
+        known = self.named if len(self.named) == self.values.ndim - 1 else axes_of(self.values.shape[1:])
+        return ("sample", *known)
 
 
 @dataclass(frozen=True)

@@ -145,8 +145,8 @@ class CaptureSeries(Capture):
 
     def activations(self, node_id: str, output: int = 0) -> LayerActivations:
         """Read what a node's output held for all samples, ``(N, *shape)``."""
-        values = [part.activations(node_id, output).values for part in self._whole()]
-        return LayerActivations(node_id, np.concatenate(values))
+        found = [part.activations(node_id, output) for part in self._whole()]
+        return replace(found[0], values=np.concatenate([one.values for one in found]))
 
     def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
         """Read what a node's output held for one sample, ``shape``."""

@@ -44,7 +44,7 @@ class Newcomer:
         if not capture.has_activations(found.name):
             return Newcomer(sample, problem=f"{name} has no place here: what {found.name} answers was not captured.")
         answer = capture.activation(found.name, sample)[np.newaxis]
-        vectors = flattened(answer, pooled=bool(found.settings.get("pooled")))
+        vectors = flattened(answer, capture.graph.node(found.name).axes, pooled=bool(found.settings.get("pooled")))
         try:
             index = index_of(found, vectors[0])
             if index is not None:

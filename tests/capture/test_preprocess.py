@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from nnviz3d.capture.describe import describe
 from nnviz3d.capture.graph import expected_inputs, open_model
 from nnviz3d.capture.preprocess import Preparation, apply, decide, family_mode
 from nnviz3d.capture.sample_set import Samples
@@ -22,6 +23,10 @@ def scaling():
 
 def program_of(model):
     return open_model(model, expected_inputs(model))
+
+
+def described(model):
+    return describe(program_of(model), "m")
 
 
 @pytest.mark.parametrize(
@@ -119,8 +124,7 @@ def two_pictures():
 
 
 def test_each_picture_of_several_is_prepared_as_its_own_path_wants():
-    program = program_of(two_pictures())
-    preparation = Preparation(program, ("left", "right"), (True, True), None, None)
+    preparation = Preparation(described(two_pictures()), (True, True), None, None)
     pixels = np.full((1, 8, 8, 3), 255, np.uint8)
     left, right = preparation(Samples((pixels, pixels), ("a",), (True, True)))
     assert (left.max(), right.max()) == (255, 1)
@@ -129,7 +133,7 @@ def test_each_picture_of_several_is_prepared_as_its_own_path_wants():
 
 
 def test_pictures_of_a_data_set_are_prepared_beside_arrays_that_are_captured():
-    preparation = Preparation(program_of(plain()), ("photo",), (False,), None, None)
+    preparation = Preparation(described(plain()), (False,), None, None)
     assert preparation.mode == "none"
     (pixels,) = preparation(Samples((np.full((1, 8, 8, 3), 255, np.uint8),), ("a",), (True,)))
     assert pixels.max() == 1
@@ -162,3 +166,10 @@ def test_unit_and_none():
 def test_colour_modes_need_colours():
     with pytest.raises(SampleError, match="caffe is for pictures with 3 channels"):
         apply("caffe", np.zeros((1, 8, 8, 1), np.uint8))
+
+
+@pytest.mark.parametrize("mode", ["caffe", "torch", "tf", "unit"])
+def test_pictures_with_channels_first_are_prepared_as_those_with_channels_last(mode):
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 6, 3)).astype(np.uint8)
+    given = apply(mode, np.moveaxis(pixels, -1, 1), ("channel", "row", "column"))
+    assert np.array_equal(np.moveaxis(given, 1, -1), apply(mode, pixels))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.capture.attributions.pixels import has_channels
+from nnviz3d.capture.attributions.pixels import place_axes
 from nnviz3d.capture.describe import DescribedModel
 
 _BLUR = 0.08
@@ -39,8 +39,7 @@ def make_baselines(
     position = described.graph.inputs.index(layer)
     made = list(arrays)
     values = np.asarray(arrays[position])
-    axes = tuple(range(1, values.ndim - 1 if has_channels(described, layer) else values.ndim))
-    made[position] = _MAKERS[kind](values, axes, seed).astype(values.dtype)
+    made[position] = _MAKERS[kind](values, place_axes(described, layer), seed).astype(values.dtype)
     return made
 
 

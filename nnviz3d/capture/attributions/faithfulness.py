@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.attributions.answers import Answers
 from nnviz3d.capture.attributions.places import input_under
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.data.axes import as_arranged, channels_last
 from nnviz3d.data.upsample import upsampled
 
 STEPS = 28
@@ -80,8 +81,9 @@ class Faithfulness:
         if under is None:
             return Curves(*(np.empty(shape, dtype=np.float32) for shape in ((0,), (len(values), 0), (len(values), 0))))
         arrays, targets = [np.asarray(part) for part in x], np.asarray(y)
-        base = np.asarray(baselines[under])
-        places = arrays[under].shape[1 : values.ndim]
+        axes = graph.node(graph.inputs[under]).axes
+        given, base = channels_last(arrays[under], axes), channels_last(np.asarray(baselines[under]), axes)
+        places = given.shape[1 : values.ndim]
         ranks = np.stack([_ranks(row) for row in upsampled(values, places)])
         total = math.prod(places)
         shares = np.linspace(0, 1, min(STEPS, total) + 1)
@@ -94,7 +96,7 @@ class Faithfulness:
             first = ranks[sample] < changed[step].reshape(-1, *(1 for _ in places))
             kept = first == inserting.astype(bool).reshape(-1, *(1 for _ in places))
             kept = kept.reshape(*kept.shape, *(1 for _ in base.shape[kept.ndim :]))
-            inputs[under] = np.where(kept, inputs[under], base[sample])
+            inputs[under] = as_arranged(np.where(kept, given[sample], base[sample]), axes)
             return inputs, targets[sample]
 
         found = self._answers(math.prod(size), vary, report).reshape(size)

@@ -14,6 +14,7 @@ from nnviz3d.capture.attributions.answers import rows_at_once
 from nnviz3d.capture.attributions.method import Settings
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator, Values
 from nnviz3d.capture.frozen import Compiled
+from nnviz3d.data.axes import Axes, channels_last
 from nnviz3d.data.words import reason
 from nnviz3d.errors import ModelError
 
@@ -53,14 +54,16 @@ def combined(
             found = function(tf.constant(asked), *model.tensors(given))
         except LookupError as error:
             raise ModelError(f"The model cannot be differentiated: {reason(error)} Use score_cam.") from error
-        activation = _with_places(found[0], settings.layer, rows)
-        maps.append(combine(activation, _plain(found[1])[: len(activation)]).astype(np.float32))
+        axes = model.described.graph.node(settings.layer).axes
+        activation = _with_places(found[0], settings.layer, axes, rows)
+        slope = channels_last(_plain(found[1])[: len(activation)], axes)
+        maps.append(combine(activation, slope).astype(np.float32))
         settings.report(rows.stop, len(targets))
     return np.concatenate(maps)
 
 
 def activations(model: DifferentiableModel, x: Sequence[Any], layer: str) -> Iterator[Numbers]:
-    """Give what a layer gave, ``(n, *places, channels)``, for some samples at a time.
+    """Give what a layer gave, ``(n, *places, channels)`` whichever of its axes is that of channels, a few at a time.
 
     Raises
     ------
@@ -71,9 +74,9 @@ def activations(model: DifferentiableModel, x: Sequence[Any], layer: str) -> Ite
     def build() -> Compiled:
         return Compiled(lambda *given: model(given)[layer], model.signature)
 
-    function = model.compiled(("activation", layer), build)
+    function, axes = model.compiled(("activation", layer), build), model.described.graph.node(layer).axes
     for rows, given in _batches(model, x):
-        yield _with_places(function(*model.tensors(given)), layer, rows)
+        yield _with_places(function(*model.tensors(given)), layer, axes, rows)
 
 
 class _Seen(DifferentiableModel):
@@ -102,12 +105,12 @@ def _batches(model: DifferentiableModel, arrays: Sequence[Any]) -> Iterator[tupl
         yield slice(start, start + count), parts
 
 
-def _with_places(tensor: Any, layer: str, rows: slice) -> Numbers:
-    """Return what a layer gave for these samples, if it has axes of places."""
+def _with_places(tensor: Any, layer: str, axes: Axes, rows: slice) -> Numbers:
+    """Return what a layer gave for these samples with its channels last, if it has axes of places."""
     values = _plain(tensor)[: rows.stop - rows.start]
-    if values.ndim < 3 or len(values) != rows.stop - rows.start:
+    if values.ndim < 3 or values.ndim != 1 + len(axes) or len(values) != rows.stop - rows.start:
         raise ModelError(f"{layer} has no places such as rows and columns, so there is no class activation map of it.")
-    return values
+    return channels_last(values, axes)
 
 
 def rectified(values: Numbers) -> Numbers:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.attributions.answers import Answers
 from nnviz3d.capture.attributions.method import Method, Settings
-from nnviz3d.capture.attributions.pixels import has_channels
+from nnviz3d.capture.attributions.pixels import place_axes
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.data.axes import channels_last
 
 _SIDE = 7
 """A patch is about this part of a side: 4 pixels of 28, 32 of 224."""
@@ -32,7 +33,9 @@ def attribute(
     position = model.described.graph.inputs.index(settings.layer)
     given = [np.asarray(part) for part in x]
     values, baseline = given[position], np.asarray(settings.baselines[position])
-    places = values.shape[1:-1] if has_channels(model.described, settings.layer) else values.shape[1:]
+    places = tuple(values.shape[axis] for axis in place_axes(model.described, settings.layer))
+    axes = model.described.graph.node(settings.layer).axes
+    instead = channels_last(baseline, axes)
     covers = patches(places)
     targets = np.asarray(y)
     # The first of each sample's variations is the sample itself.
@@ -41,11 +44,11 @@ def attribute(
     def vary(numbers: NDArray[np.int64]) -> tuple[list[NDArray[Any]], NDArray[Any]]:
         samples, patch = np.divmod(numbers, each)
         rows = [part[samples] for part in given]
-        covered = rows[position].copy()
+        rows[position] = rows[position].copy()
+        covered = channels_last(rows[position], axes)  # a view: what is written there is written here
         for row, (sample, which) in enumerate(zip(samples, patch, strict=True)):
             if which:
-                covered[(row, *covers[which - 1])] = baseline[(sample, *covers[which - 1])]
-        rows[position] = covered
+                covered[(row, *covers[which - 1])] = instead[(sample, *covers[which - 1])]
         return rows, targets[samples]
 
     answers = model.compiled(("answers", g), lambda: Answers(model, g))(

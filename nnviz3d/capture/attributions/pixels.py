@@ -10,11 +10,8 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.attributions.places import leads_to
 from nnviz3d.capture.describe import DescribedModel
-from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.axes import channel_axis, channels_last
 from nnviz3d.errors import ModelError
-
-_FLAT = frozenset({"Flatten", "Reshape"})
-"""Layers that read every number of an input alike, so that its last axis is no axis of channels."""
 
 
 def explained_inputs(described: DescribedModel, output: str) -> tuple[str, ...]:
@@ -40,23 +37,25 @@ def explained_inputs(described: DescribedModel, output: str) -> tuple[str, ...]:
 
 
 def has_channels(described: DescribedModel, layer: str) -> bool:
-    """Whether the last axis of an input is of channels.
+    """Whether an input has an axis of channels.
 
-    It is not in rows of numbers ``(n,)``, nor in ``(H, W)`` where all that reads them makes one row or picture of them.
+    It has none in rows of numbers ``(n,)``, nor in ``(H, W)`` where all that reads them makes one row or picture of them.
     """
-    graph = described.graph
-    rank = len(graph.node(layer).shape)
-    readers = [graph.node(edge.target) for edge in graph.edges if edge.source == layer]
-    return rank > 2 or (rank == 2 and not (readers and all(_reads_all_alike(reader) for reader in readers)))
+    axes = described.graph.node(layer).axes
+    return len(axes) > 1 and channel_axis(axes) is not None
 
 
-def _reads_all_alike(node: LayerNode) -> bool:
-    return node.kind in _FLAT
+def place_axes(described: DescribedModel, layer: str) -> tuple[int, ...]:
+    """Return which axes of a batch of an input are those of its places."""
+    axes = described.graph.node(layer).axes
+    gone = channel_axis(axes) if has_channels(described, layer) else None
+    return tuple(1 + i for i in range(len(axes)) if i != gone)
 
 
 def over_channels(
     described: DescribedModel, layer: str, values: NDArray[Any], reduce: Callable[..., Any]
 ) -> NDArray[np.float32]:
     """Bring ``(n, *shape)`` to ``(n, *places)`` by a NumPy function that takes an axis, such as `np.sum`."""
-    found = reduce(values, axis=-1) if has_channels(described, layer) else values
-    return np.asarray(found, dtype=np.float32)
+    if has_channels(described, layer):
+        values = reduce(channels_last(values, described.graph.node(layer).axes), axis=-1)
+    return np.asarray(values, dtype=np.float32)

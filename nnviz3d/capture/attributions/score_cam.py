@@ -17,6 +17,7 @@ from nnviz3d.capture.attributions.layer_gradients import activations, rectified
 from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.attributions.places import input_under
 from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.data.axes import as_arranged, channels_last
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.errors import ModelError
 
@@ -43,6 +44,9 @@ def score_cam(
             "grad_cam."
         )
     arrays, targets = [np.asarray(values) for values in x], np.asarray(y)
+    graph = model.described.graph
+    named = graph.node(graph.inputs[under]).axes
+    given, baselines = channels_last(arrays[under], named), channels_last(np.asarray(settings.baselines[under]), named)
     answers = Answers(model, g)
     maps: list[NDArray[np.float32]] = []
     for batch in activations(model, arrays, settings.layer):
@@ -58,7 +62,7 @@ def score_cam(
                 continue
             channels, low, high = channels[telling], low[telling], high[telling]
             masks = ((channels - low) / (high - low)).astype(np.float32)
-            base = np.asarray(settings.baselines[under])[i]
+            base = baselines[i]
 
             def seen(
                 k: NDArray[np.int64], i: int = i, masks: NDArray[np.float32] = masks, base: NDArray[Any] = base
@@ -66,7 +70,7 @@ def score_cam(
                 inputs = [np.repeat(array[i : i + 1], len(k), axis=0) for array in arrays]
                 share = upsampled(masks[k], base.shape[: masks.ndim - 1])
                 share = share.reshape(*share.shape, *(1 for _ in base.shape[masks.ndim - 1 :]))
-                inputs[under] = base + share * (arrays[under][i] - base)
+                inputs[under] = as_arranged(base + share * (given[i] - base), named)
                 return inputs, np.repeat(targets[i], len(k))
 
             def advance(done: int, of: int, i: int = i) -> None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.axes import axes_of
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import NO_CLASS, Embedding
-from nnviz3d.data.records import RANKINGS, axes_of
+from nnviz3d.data.records import RANKINGS
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.contributions import contributions
 from nnviz3d.scene.courses import embedding_of

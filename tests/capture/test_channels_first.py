@@ -1,0 +1,199 @@
+"""A network with channels first gives the numbers of its twin with channels last, in the axes that its layers have."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+from PIL import Image
+
+from nnviz3d.capture.attributions import METHODS
+from nnviz3d.capture.describe import describe
+from nnviz3d.capture.graph import expected_inputs, open_model
+from nnviz3d.capture.kept import KeptModel
+from nnviz3d.capture.live import capture
+from nnviz3d.capture.load import LoadedModel
+from nnviz3d.capture.measured import WeightMeasure
+from nnviz3d.capture.probe import Probe
+from nnviz3d.capture.tap import Held
+from nnviz3d.data.request import CaptureRequest, EmbeddingOptions, FeatureOptions, Insights
+from nnviz3d.data.training import STATISTICS
+
+FIRST = ("channel", "row", "column")
+ROWS, COLUMNS = 14, 18
+
+
+def twin(first):
+    """The same network with channels first or last; its maps have other numbers of rows, columns and channels."""
+    form = {"data_format": "channels_first" if first else "channels_last"}
+    axis = 1 if first else -1
+    photo = keras.Input((3, ROWS, COLUMNS) if first else (ROWS, COLUMNS, 3), name="photo")
+    x = layers.Conv2D(4, 3, activation="relu", **form, name="early")(photo)
+    x = layers.BatchNormalization(axis=axis, name="norm")(x)
+    x = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, **form, name="each")(x)
+    x = layers.Concatenate(axis=axis, name="both")([x, x])
+    x = layers.Conv2D(6, 3, strides=2, padding="same", activation="relu", **form, name="last")(x)
+    x = layers.GlobalAveragePooling2D(**form, name="pool")(x)
+    return keras.Model(photo, layers.Dense(3, name="out")(x))
+
+
+def as_last(values):
+    """Channels of a batch to the end."""
+    return np.moveaxis(values, 1, -1) if values.ndim == 4 else values
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """Captures of both on three pictures with everything that may be asked for, and the network with channels first."""
+    keras.utils.set_random_seed(5)
+    nets = [twin(first) for first in (True, False)]
+    for variable in nets[0].get_layer("norm").weights:
+        variable.assign(np.random.default_rng(1).uniform(0.5, 1.5, variable.shape))
+    bias = nets[0].get_layer("early").bias
+    bias.assign([0.1, 0.2, -1e3, 0.1])  # one channel is dead
+    nets[1].set_weights(nets[0].get_weights())
+    pixels = np.random.default_rng(0).integers(0, 256, (12, ROWS, COLUMNS, 3)).astype(np.uint8)
+    wanted = Insights(
+        attributions=tuple(METHODS),
+        gradients=True,
+        targets=("1",),
+        features=("early[0:2]",),
+        feature_options=FeatureOptions(steps=8),
+        embeddings=("last",),
+        embedding_options=EmbeddingOptions(method="pca", pooled=True),
+    )
+    folder = tmp_path_factory.mktemp("twins")
+    x = [np.ascontiguousarray(np.moveaxis(pixels, -1, 1)), pixels]
+    runs = [
+        capture(net, given, out=folder / f"{i}.zarr", insights=wanted)
+        for i, (net, given) in enumerate(zip(nets, x, strict=True))
+    ]
+    return (*runs, nets[0])
+
+
+def test_activations_are_stored_as_keras_gave_them_with_their_axes(pair):
+    first, last, net = pair
+    assert first.provenance.preprocessing == "unit"
+    x = first.activations("photo")
+    assert x.axes == ("sample", *FIRST)
+    assert x.values.shape == (12, 3, ROWS, COLUMNS)
+    given = keras.Model(net.input, net.get_layer("last").output)(x.values).numpy()
+    assert np.array_equal(first.activations("last").values, given)
+    for node in last.graph:
+        assert first.graph.node(node.id).axes == (FIRST if len(node.shape) == 3 else node.axes)
+        assert np.allclose(as_last(first.activations(node.id).values), last.activations(node.id).values, atol=1e-5)
+    assert np.array_equal(first.picture("photo", 2), last.picture("photo", 2))
+
+
+def test_grad_cam_of_channels_first_is_that_of_the_definition(pair):
+    first, _, net = pair
+    kernel = np.asarray(net.get_layer("out").kernel)
+    values = first.activations("last").values
+    for i in range(3):
+        found = first.insights(i).attribution("grad_cam")
+        weights = kernel[:, 1] / values[0, 0].size
+        assert np.allclose(
+            found.values, np.maximum(np.einsum("k,khw->hw", weights, values[i]), 0), rtol=1e-4, atol=1e-7
+        )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_maps_and_their_faithfulness_are_those_of_channels_last(pair, method):
+    first, last, _ = pair
+    for i in range(3):
+        one, other = (run.insights(i).attribution(method) for run in (first, last))
+        scale = np.abs(other.values).max()
+        assert one.layer == other.layer
+        assert one.values.shape == other.values.shape
+        # Noise is drawn in the order of the axes.
+        if method != "smoothgrad":
+            assert np.allclose(one.values, other.values, atol=2e-3 * scale)
+        assert one.deletion.shape == other.deletion.shape != (0,)
+        assert (one.deletion_auc is None, one.insertion_auc is None) == (False, False)
+        if method in ("grad_cam", "vanilla"):
+            assert one.deletion_auc == pytest.approx(other.deletion_auc, rel=0.02)
+
+
+def test_pooled_embeddings_are_means_over_rows_and_columns(pair):
+    first, last, _ = pair
+    values = first.activations("last").values
+    found, other = (run.embedding("last") for run in (first, last))
+    means = values.mean(axis=(2, 3))
+    assert np.allclose(
+        found.vectors @ found.basis.T + found.mean if found.basis.size else found.vectors, means, atol=1e-4
+    )
+    assert np.allclose(np.abs(found.points), np.abs(other.points), atol=1e-3)
+
+
+def test_gradients_stand_as_activations_do(pair):
+    first, last, _ = pair
+    for name in ("photo", "early", "last"):
+        one, other = (run.insights(0).gradient(name, None) for run in (first, last))
+        assert np.allclose(as_last(one[None])[0], other, atol=1e-5)
+
+
+def test_features_of_channels_first_are_pictures(pair):
+    first, last, _ = pair
+    one, other = (run.features("early") for run in (first, last))
+    assert one.images.shape == other.images.shape == (2, ROWS, COLUMNS, 3)
+    assert np.allclose(one.images, other.images, atol=0.02)
+    assert np.allclose(one.after, other.after, rtol=1e-2)
+
+
+@pytest.mark.parametrize("target", ["early", "each", "last"])
+def test_fans_join_the_same_cells(pair, target):
+    first, last, _ = pair
+    source = first.graph.sources(target)[0]
+    one, other = (run.connections(source, target, "contribution", 1) for run in (first, last))
+    assert one.total == other.total
+    cells = []
+    for run, found in ((first, one), (last, other)):
+        ends = []
+        for name, flat in zip((source, target), found.index.T, strict=True):
+            index = np.stack(np.unravel_index(flat, run.activation_shape(name)), axis=1)
+            ends.append(index[:, [1, 2, 0]] if run is first else index)
+        cells.append({(*map(tuple, pair),): w for *pair, w in zip(*ends, found.weight, strict=True)})
+        source_values = run.activation(source, 1).ravel()
+        assert np.allclose(found.contribution, found.weight * source_values[found.index[:, 0]], atol=1e-6)
+    assert cells[0].keys() == cells[1].keys()
+    assert all(cells[1][ends] == pytest.approx(weight, abs=1e-6) for ends, weight in cells[0].items())
+
+
+def test_pictures_are_read_for_inputs_with_channels_first(tmp_path):
+    net = twin(first=True)
+    Image.fromarray(np.arange(40 * 50 * 3, dtype=np.uint8).reshape(40, 50, 3)).save(tmp_path / "a.png")
+    kept = KeptModel(LoadedModel(net, "net"))
+    for source in (str(tmp_path / "a.png"), "random"):
+        samples = kept.samples([source])
+        assert samples.arrays[0].shape == (1, 3, ROWS, COLUMNS)
+        assert samples.is_picture == (True,)
+        assert np.array_equal(samples.shown["photo"][0], np.moveaxis(samples.arrays[0][0], 0, -1))
+    kept.answer(
+        CaptureRequest(model="net", inputs=(str(tmp_path / "a.png"),), out=tmp_path / "run.zarr"), lambda event: None
+    )
+
+
+def test_maps_of_many_channels_are_no_pictures_with_channels_first():
+    rows = keras.Input((4, 64, 64), name="rows")
+    kept = KeptModel(LoadedModel(keras.Model(rows, layers.Conv2D(2, 3)(rows)), "net"))
+    assert kept.samples(["random"]).is_picture == (False,)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_dead_shares_are_of_channels_wherever_these_stand(first):
+    net = twin(first)
+    net.get_layer("early").bias.assign([1e3, -1e3, -1e3, -1e3])
+    probe = Probe(net, np.random.default_rng(0).random((2, *net.input_shape[1:])).astype(np.float32), None)
+    figures = np.full((len(probe.described.graph), len(STATISTICS)), np.nan, np.float32)
+    probe.statistics(figures)
+    names = [node.id for node in probe.described.graph]
+    assert figures[names.index("early"), STATISTICS.index("dead")] == 0.75
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_gradient_norms_are_told_by_channel_wherever_these_stand(first):
+    kernel = np.zeros((3, 3, 3, 4), np.float32)
+    net = twin(first)
+    described = describe(open_model(net, expected_inputs(net)), "net")
+    held = {id(v): Held(v, tf.Variable(kernel), tf.Variable(kernel)) for v in net.get_layer("early").weights[:1]}
+    assert WeightMeasure(described, held).channels.entries == (("early", "", (4,)),)

@@ -1,0 +1,100 @@
+"""The axis of channels of every tensor is known, whatever layer says where it is."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from nnviz3d.capture.describe import describe
+from nnviz3d.capture.graph import expected_inputs, open_model
+
+FIRST, LAST = ("channel", "row", "column"), ("row", "column", "channel")
+CF = {"data_format": "channels_first"}
+
+
+def graph_of(model):
+    return describe(open_model(model, expected_inputs(model)), "m").graph
+
+
+def axes(graph):
+    return {node.id: node.axes for node in graph}
+
+
+def test_channels_first_goes_through_layers_that_do_not_say_it():
+    photo = keras.Input((3, 24, 24), name="photo")
+    x = layers.Rescaling(1 / 255, name="scale")(photo)
+    x = layers.Conv2D(4, 3, **CF, name="conv")(x)
+    x = layers.BatchNormalization(axis=1, name="norm")(x)
+    x = layers.Activation("relu", name="relu")(x)
+    y = layers.Conv2D(4, 3, padding="same", **CF, name="side")(x)
+    x = layers.Dropout(0.1, name="drop")(layers.Add(name="add")([x, y]))
+    x = layers.Concatenate(axis=1, name="both")([x, y])
+    x = layers.MaxPooling2D(2, **CF, name="pool")(x)
+    x = layers.GlobalAveragePooling2D(**CF, name="mean")(x)
+    found = axes(graph_of(keras.Model(photo, layers.Dense(2, name="out")(x))))
+    maps = ("photo", "scale", "conv", "norm", "relu", "side", "add", "drop", "both", "pool")
+    assert {name: found[name] for name in maps} == dict.fromkeys(maps, FIRST)
+    assert found["mean"] == found["out"] == ("channel",)
+
+
+def test_channels_move_where_a_layer_moves_them():
+    photo = keras.Input((3, 16, 20), name="photo")
+    x = layers.Permute((2, 3, 1), name="turn")(photo)
+    x = layers.Conv2D(4, 3, name="conv")(x)
+    x = keras.ops.transpose(x, (0, 3, 1, 2))
+    x = keras.ops.mean(keras.ops.relu(x), axis=3)
+    graph = graph_of(keras.Model(photo, layers.Dense(2, name="out")(layers.Flatten(name="flat")(x))))
+    found = axes(graph)
+    assert found["photo"] == FIRST
+    assert found["turn"] == found["conv"] == LAST
+    assert found["transpose"] == found["relu"] == FIRST
+    assert found["mean"] == ("channel", "step")
+    assert (graph.node("transpose").channels, graph.node("transpose").places) == (4, (14, 18))
+
+
+def test_layers_of_channels_last_say_so_whatever_a_shape_looks_like():
+    photo = keras.Input((4, 64, 64), name="rows")
+    found = axes(graph_of(keras.Model(photo, layers.Conv2D(2, 3, padding="same", name="conv")(photo))))
+    assert found == {"rows": LAST, "conv": LAST}
+
+
+@pytest.mark.parametrize(
+    ("shape", "make", "expected"),
+    [
+        ((28, 28), lambda: [layers.Reshape((28, 28, 1)), layers.Conv2D(2, 3)], ("row", "column")),
+        ((28, 28), lambda: [layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(2)], ("row", "column")),
+        ((28, 28), lambda: [layers.LSTM(2)], ("step", "channel")),
+        ((28, 28), lambda: [layers.Conv1D(2, 3)], ("step", "channel")),
+        ((3, 40), lambda: [layers.Conv1D(2, 3, **CF)], ("channel", "step")),
+        ((2, 6, 6, 6), lambda: [layers.Conv3D(2, 3, **CF)], ("channel", "plane", "row", "column")),
+        ((3, 28, 28), lambda: [layers.Flatten(), layers.Dense(2)], FIRST),
+        ((28, 28, 3), lambda: [layers.Flatten(), layers.Dense(2)], LAST),
+    ],
+)
+def test_inputs_have_the_axes_that_their_readers_give_them(shape, make, expected):
+    graph = graph_of(keras.Sequential([keras.Input(shape, name="x"), *make()]))
+    assert graph.node("x").axes == expected
+    if expected == ("row", "column"):
+        assert (graph.node("x").channels, graph.node("x").places) == (1, shape)
+    again = type(graph).from_json(graph.to_json())
+    assert axes(again) == axes(graph)
+
+
+def test_a_graph_without_names_of_axes_reads_as_channels_last():
+    photo = keras.Input((3, 24, 24), name="photo")
+    told = graph_of(keras.Model(photo, layers.Conv2D(2, 3, **CF)(photo))).to_json()
+    for node in told["nodes"]:
+        del node["named_axes"]
+    from nnviz3d.data.graph import ModelGraph
+
+    assert ModelGraph.from_json(told).node("photo").axes == LAST
+
+
+def test_an_unknown_activation_keeps_numbers(rng):
+    values = rng.random((2, 3, 4, 5)).astype(np.float32)
+    from nnviz3d.data.axes import as_arranged, channels_last
+
+    last = channels_last(values, FIRST)
+    assert last.shape == (2, 4, 5, 3)
+    assert np.array_equal(as_arranged(last, FIRST), values)
+    assert channels_last(values[:, 0], ("row", "column")).shape == (2, 4, 5, 1)
