@@ -85,14 +85,12 @@ def _meant(stage: Stage, hit: Hit) -> Pick | None:
             index = stage.place(hit.name).grid.index(hit.cell)
             return None if index is None else CellPick(hit.name, index)
         case PixelHit():
-            rows, columns, channels = stage.place(hit.name).grid.shape[-3:]
-            height, width = hit.shape
-            place = (hit.row * rows // height, hit.column * columns // width)
-            return CellPick(hit.name, (*place, 0) if channels == 1 else place)
+            return _on_picture(stage, hit.name, hit)
         case TileHit():
             if not hit.tiles.maps:
                 return LayerPick(hit.tiles.name)
-            return CellPick(hit.tiles.name, (hit.row, hit.column, int(hit.tiles.channels[hit.number])))
+            grid, channel = stage.place(hit.tiles.name).grid, int(hit.tiles.channels[hit.number])
+            return CellPick(hit.tiles.name, grid.full((hit.row, hit.column), channel))
         case RidgeHit():
             return _figure(stage, hit)
         case BoxHit():
@@ -114,12 +112,18 @@ def _meant(stage: Stage, hit: Hit) -> Pick | None:
 
 def _on_map(stage: Stage, layer: str, hit: CellHit | PixelHit) -> Pick | None:
     """Return the place of a layer at which a map was hit; its channels, of which a map knows nothing, are all meant."""
-    shape = stage.place(layer).grid.shape
     if isinstance(hit, CellHit):
-        index = grid_for((*shape[:-1], 1)).index(hit.cell)
+        index = grid_for((*stage.place(layer).grid.places, 1)).index(hit.cell)
         return None if index is None else CellPick(layer, index[:-1])
-    place = (hit.row * shape[-3] // hit.shape[0], hit.column * shape[-2] // hit.shape[1])
-    return CellPick(layer, (*place, 0) if shape[-1] == 1 else place)
+    return _on_picture(stage, layer, hit)
+
+
+def _on_picture(stage: Stage, layer: str, hit: PixelHit) -> CellPick:
+    """Return the place of a layer that a pixel shows: its number, or where there are several all its channels."""
+    grid = stage.place(layer).grid
+    rows, columns = grid.places[-2:]
+    place = (hit.row * rows // hit.shape[0], hit.column * columns // hit.shape[1])
+    return CellPick(layer, grid.full(place, 0) if grid.channels == 1 else place)
 
 
 def _figure(stage: Stage, hit: RidgeHit) -> HistoryPick | None:

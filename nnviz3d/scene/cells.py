@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nnviz3d.data.axes import Axes, axes_of, channel_axis, channels_in, channels_last, places_in
+from nnviz3d.data.pictures import PictureShape
 
 Index = tuple[int, ...]
 _LONGEST_COLUMN = 16
@@ -23,16 +27,69 @@ class CellGrid:
     Attributes
     ----------
     shape
-        The tensor's shape, one sample, channels last.
+        The tensor's shape, one sample.
     size
         Number of cells along x, y and z.
     count
         How many cells are real; fewer than X * Y * Z only for a wrapped vector.
+    axes
+        What the axes of `shape` are called.
     """
 
     shape: tuple[int, ...]
     size: tuple[int, int, int]
     count: int
+    axes: Axes
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The lengths of all axes but that of channels."""
+        return places_in(self.shape, self.axes)
+
+    @property
+    def channels(self) -> int:
+        """How many channels there are: 1 if each number is a place of its own."""
+        return int(channels_in(self.shape, self.axes))
+
+    @property
+    def picture(self) -> PictureShape | None:
+        """The tensor's shape as that of a picture; `None` if it is none."""
+        return PictureShape.of(self.shape, self.axes) if self.axes else None
+
+    def last(self, values: NDArray[Any]) -> NDArray[Any]:
+        """View a tensor, ``shape``, with its channels last: ``(*places, channels)``; vectors and scalars as they are."""
+        return values if len(self.shape) < 2 else channels_last(values, self.axes)
+
+    def full(self, place: Index, channel: int) -> Index:
+        """Return the index of a place's channel, in the order of the tensor's axes."""
+        at = channel_axis(self.axes)
+        return place if at is None else (*place[:at], channel, *place[at:])
+
+    def place(self, index: Index) -> Index:
+        """Return the place at which a number stands, channels left out; of a vector its own.
+
+        Parameters
+        ----------
+        index
+            Of a number of the tensor; or of a place, which is given back.
+        """
+        at = channel_axis(self.axes)
+        if at is None or len(self.shape) < 2 or len(index) != len(self.shape):
+            return index
+        return (*index[:at], *index[at + 1 :])
+
+    def holds(self, index: Index) -> bool:
+        """Whether the tensor has such a number, or such a place with all its channels."""
+        lengths = self.shape if len(index) == len(self.shape) else self.places
+        return len(index) == len(lengths) and all(0 <= i < n for i, n in zip(index, lengths, strict=True))
+
+    def numbers(self, values: NDArray[Any], index: Index) -> NDArray[Any]:
+        """Return the number of a tensor, ``shape``, at an index; of a place those of all its channels."""
+        return np.asarray(values[index] if len(index) == len(self.shape) else self.last(values)[index])
+
+    def named(self, index: Index) -> tuple[str, ...]:
+        """Name the axes of an index: those of the tensor, or of its places alone."""
+        return self.axes if len(index) == len(self.shape) else places_in(self.axes, self.axes)
 
     def arrange(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn a tensor, ``shape``, into cells, ``(X, Y, Z)``; a view of the same memory but for wrapped vectors."""
@@ -42,10 +99,11 @@ class CellGrid:
             if self.count < x * y:
                 flat = np.concatenate([flat, np.zeros(x * y - self.count, dtype=flat.dtype)])
             return flat.reshape(y, x)[::-1].T[:, :, np.newaxis]
-        if len(self.shape) == 2:
+        values = self.last(values)
+        if values.ndim == 2:
             return values[:, ::-1, np.newaxis]
         # (planes, rows, columns, channels): planes of one channel stand together in the depth.
-        planes = values.reshape(-1, *self.shape[-3:])
+        planes = values.reshape(-1, *values.shape[-3:])
         world = planes[:, ::-1].transpose(2, 1, 3, 0)
         return world.reshape(x, y, z)[:, :, ::-1]
 
@@ -64,14 +122,14 @@ class CellGrid:
         x, y, z = self.size
         if len(self.shape) <= 1:
             return np.stack([index % x, y - 1 - index // x, np.zeros_like(index)], axis=1)
-        if len(self.shape) == 2:
-            step, channel = np.divmod(index, self.shape[1])
-            return np.stack([step, y - 1 - channel, np.zeros_like(index)], axis=1)
-        rows, columns, channels = self.shape[-3:]
-        rest, channel = np.divmod(index, channels)
-        rest, column = np.divmod(rest, columns)
-        plane, row = np.divmod(rest, rows)
-        planes = z // channels
+        at, each = channel_axis(self.axes), np.unravel_index(index, self.shape)
+        places = [part for i, part in enumerate(each) if i != at]
+        channel = np.zeros_like(index) if at is None else each[at]
+        if len(places) == 1:
+            return np.stack([places[0], y - 1 - channel, np.zeros_like(index)], axis=1)
+        *outer, row, column = places
+        plane = np.ravel_multi_index(outer, self.places[:-2]) if outer else np.zeros_like(index)
+        planes = z // self.channels
         return np.stack([column, y - 1 - row, z - 1 - (channel * planes + plane)], axis=1)
 
     def index(self, cell: tuple[int, int, int]) -> Index | None:
@@ -84,33 +142,34 @@ class CellGrid:
             flat = (y - 1 - j) * x + i
             if flat >= self.count:
                 return None
-        elif len(self.shape) == 2:
-            flat = i * self.shape[1] + (y - 1 - j)
-        else:
-            rows, columns, channels = self.shape[-3:]
-            channel, plane = divmod(z - 1 - k, z // channels)
-            flat = ((plane * rows + (y - 1 - j)) * columns + i) * channels + channel
-        return tuple(int(n) for n in np.unravel_index(flat, self.shape)) if self.shape else ()
+            return (flat,) if self.shape else ()
+        if len(self.places) == 1:
+            return self.full((i,), y - 1 - j)
+        channel, plane = divmod(z - 1 - k, z // self.channels)
+        outer = np.unravel_index(plane, self.places[:-2]) if len(self.places) > 2 else ()
+        return self.full((*(int(n) for n in outer), y - 1 - j, i), channel)
 
 
-def grid_for(shape: tuple[int, ...]) -> CellGrid:
+def grid_for(shape: tuple[int, ...], axes: Axes = ()) -> CellGrid:
     """Choose how a tensor stands.
 
     Parameters
     ----------
     shape
         One sample's shape, any rank, no unknown lengths.
+    axes
+        What its axes are called; by default they are those of channels last.
     """
-    count = math.prod(shape)
-    match shape:
-        case () | (_,):
-            columns = _columns_for(count)
-            return CellGrid(shape, (columns, max(1, -(-count // columns)), 1), count)
-        case (steps, channels):
-            return CellGrid(shape, (steps, channels, 1), count)
-        case (*planes, rows, columns, channels):
-            return CellGrid(shape, (columns, rows, channels * math.prod(planes)), count)
-    raise AssertionError(shape)
+    axes = axes if len(axes) == len(shape) else axes_of(shape)
+    count, places = math.prod(shape), places_in(shape, axes)
+    if len(shape) < 2:
+        columns = _columns_for(count)
+        return CellGrid(shape, (columns, max(1, -(-count // columns)), 1), count, axes)
+    channels = int(channels_in(shape, axes))
+    if len(places) == 1:
+        return CellGrid(shape, (places[0], channels, 1), count, axes)
+    *planes, rows, columns = places
+    return CellGrid(shape, (columns, rows, channels * math.prod(planes)), count, axes)
 
 
 def _columns_for(count: int) -> int:

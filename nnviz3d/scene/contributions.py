@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.axes import channels_last
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.scene.links import Links, joined_by
@@ -33,7 +34,7 @@ def contributions(capture: Capture, neurons: Neurons, links: Links, taken: NDArr
     if not links.numbers:
         return links
     joined = joined_by(capture, node, len(feed.units))
-    under = _under(node, taken)
+    under = _under(node, channels_last(taken, capture.graph.node(feed.taken).axes) if taken.ndim > 1 else taken)
     if under is None:
         return None
     if joined is None:
@@ -57,12 +58,12 @@ def _strong(links: Links, signed: NDArray[np.float64]) -> Links:
 
 
 def _under(node: LayerNode, taken: NDArray[np.float32]) -> NDArray[np.float64] | None:
-    """Return the mean of what each tap of a kernel meets, ``(taps, channels)``."""
+    """Return the mean of what each tap of a kernel meets, ``(taps, channels)``, by what is taken with channels last."""
     values = taken.astype(np.float64)
     if "Conv" not in node.kind:
         return np.asarray(values.reshape(-1, values.shape[-1] if values.ndim else 1).mean(axis=0, keepdims=True))
     sizes = node.details.get("kernel_size")
-    outputs = node.shape[:-1]
+    outputs = node.places
     if "Transpose" in node.kind or not isinstance(sizes, list | tuple) or len(sizes) != values.ndim - 1:
         return None
     if len(outputs) != len(sizes) or any(n is None for n in outputs):

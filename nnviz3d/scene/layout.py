@@ -131,7 +131,7 @@ def lay_out(
     headroom
         World height to keep free above each block.
     """
-    grids = {node.id: grid_for(shapes.get(node.id) or known_shape(node)) for node in graph}
+    grids = {node.id: grid_for(shapes.get(node.id) or known_shape(node), node.axes) for node in graph}
     flow = _Flow.of(graph, grids)
     best: tuple[float, list[int]] = (float("inf"), [0])
     for rows in range(1, min(_MOST_ROWS, flow.ranks) + 1):

@@ -83,7 +83,7 @@ def joined_by(capture: Capture, node: LayerNode, taken: int) -> Joined | None:
         inputs, outputs = (part.ravel() for part in np.indices((each, given)))
     if taken % each or (taken != each and "Conv" not in node.kind):
         return None
-    if outputs.max(initial=-1) + 1 != node.shape[-1]:
+    if outputs.max(initial=-1) + 1 != node.channels:
         return None  # such as the four gates of a recurrent layer, whose weights no unit of its output has alone
     if taken != each:
         # Groups: each takes channels of its own, and gives channels of its own.

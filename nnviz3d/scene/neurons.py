@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.axes import as_arranged, axes_of, channels_in, channels_last, places_in
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.scene.families import family_of
 from nnviz3d.scene.stage import Stage
@@ -32,7 +33,7 @@ class Feed:
     via
         The nodes between them, which only pass on.
     units
-        For each place along the last axis of the tensor that the target takes, whose unit of the source stands there.
+        For each channel of the tensor that the target takes, whose unit of the source stands there.
     """
 
     source: str
@@ -98,7 +99,7 @@ def neurons_of(graph: ModelGraph, shapes: Shapes) -> Neurons:
             continue
         kept.append(node)
         shape = shapes[node.id]
-        counts[node.id] = math.prod(shape) if node.id in scattered or not shape else shape[-1]
+        counts[node.id] = math.prod(shape) if node.id in scattered or not shape else _channels(node, shape)
     feeds = []
     for edge in graph.edges:
         if edge.target in counts:
@@ -136,16 +137,31 @@ def _passed_on(
             return None
         last = given[-1] if given else 1
         # Of numbers that still stand in a map the last axis says nothing; once flattened each has its own place.
-        units = np.arange(math.prod(given)) if len(given) == 1 else np.arange(last)
+        all_units = np.arange(math.prod(given)).reshape(taken)
+        units = _flat(node, all_units) if len(given) == 1 else np.arange(last)
         return Feed(source, node.id, (*via, node.id), units)
     if not taken or not given:
         return None
-    units = np.arange(taken[-1]) if before is None else before.units
-    if given[-1] == taken[-1]:
+    maker = graph.node(sources[0])
+    channels = _channels(maker, taken)
+    units = np.arange(channels) if before is None else before.units
+    if len(given) == 1 and given[0] == math.prod(taken) and len(units) == channels:
+        each = np.broadcast_to(units, (*places_in(taken, maker.axes), channels))
+        return Feed(source, node.id, (*via, node.id), _flat(node, as_arranged(each, maker.axes)))
+    if _channels(node, given) == channels:
         return Feed(source, node.id, (*via, node.id), units)
-    if len(given) == 1 and given[0] == math.prod(taken):
-        return Feed(source, node.id, (*via, node.id), np.tile(units, given[0] // taken[-1]))
     return None
+
+
+def _channels(node: LayerNode, shape: tuple[int, ...]) -> int:
+    return int(channels_in(shape, node.axes if len(node.axes) == len(shape) else axes_of(shape)))
+
+
+def _flat(node: LayerNode, units: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the order in which a layer makes a row of a tensor; a Flatten of channels first brings these to the end."""
+    if node.kind == "Flatten" and node.details.get("data_format") == "channels_first" and units.ndim > 1:
+        units = np.moveaxis(units, 0, -1)
+    return np.ascontiguousarray(units).reshape(-1)
 
 
 def passes(node: LayerNode) -> bool:
@@ -171,5 +187,6 @@ def unit_values(neurons: Neurons, layer: str, values: NDArray[np.float32]) -> ND
     if layer in neurons.vectors:
         return values.reshape(-1)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinite numbers are drawn as such
-        mean = values.reshape(-1, values.shape[-1]).mean(axis=0, dtype=np.float64)
+        last = channels_last(values, neurons.graph.node(layer).axes)
+        mean = last.reshape(-1, last.shape[-1]).mean(axis=0, dtype=np.float64)
         return np.asarray(mean, dtype=np.float32)

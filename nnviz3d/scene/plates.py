@@ -71,10 +71,10 @@ def stand_beside(stage: Stage) -> Plates | None:
     -------
     `None` if the model takes no picture, or if its input is seen large enough where it stands.
     """
-    layer = next((name for name in stage.graph.inputs if is_picture(stage.place(name).grid.shape)), None)
+    layer = next((name for name in stage.graph.inputs if stage.place(name).grid.picture is not None), None)
     if layer is None or _share(stage, layer) >= ENOUGH:
         return None
-    rows, columns, _ = stage.place(layer).grid.shape
+    rows, columns = stage.place(layer).grid.places
     tall = rows / columns
     left, right = stage.plan.bounds_x
     top, bottom = max(row.top for row in stage.plan.rows), min(row.bottom for row in stage.plan.rows)
@@ -93,11 +93,6 @@ def stand_beside(stage: Stage) -> Plates | None:
         photograph = (x, middle - height / 2, 0.0)
         covered = (x + (1 + _BETWEEN) * width, middle - height / 2, 0.0)
     return Plates(layer, photograph, covered, (width, height), (rows, columns))
-
-
-def is_picture(shape: tuple[int, ...]) -> bool:
-    """Whether an input of this shape can be shown as a picture."""
-    return len(shape) == 3 and shape[2] in (1, 3)
 
 
 def _share(stage: Stage, layer: str) -> float:

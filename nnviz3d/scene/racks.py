@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.axes import channel_axis
 from nnviz3d.scene.camera import MARGINS, direction, fit
 from nnviz3d.scene.lanes import Spot, assign_spots
 from nnviz3d.scene.neurons import Neurons, Shapes
@@ -111,9 +112,11 @@ def _sheet(name: str, units: NDArray[np.int64], neurons: Neurons, shapes: Shapes
     shape = shapes[name]
     if name in neurons.scattered:
         # Numbers of a picture stand where its pixels do.
-        rows, columns = shape[-3:-1] if len(shape) > 2 else shape
-        row, column = np.divmod(units // (shape[-1] if len(shape) > 2 else 1), columns)
-        row %= rows
+        axes = neurons.graph.node(name).axes
+        gone = channel_axis(axes) if len(shape) > 2 else None
+        places = [i for i in range(len(shape)) if i != gone][-2:]
+        rows, columns = (shape[i] for i in places)
+        row, column = (np.unravel_index(units, shape)[i] for i in places)
         pitch = min(_WIDEST_PITCH, 0.8 * TALLEST / max(rows, columns))
     else:
         count = len(units)

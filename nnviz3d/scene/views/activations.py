@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.axes import Axes, axes_of
+from nnviz3d.data.pictures import PictureShape
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import Colormap, Normalize, colormap, limits_for
@@ -215,17 +217,28 @@ class ActivationsView:
         found = self._stage.capture.picture(name, sample)
         if found is not None:
             return found
-        return picture_of(self._stage.values(name, sample).values)
+        layer = self._stage.values(name, sample)
+        return picture_of(layer.values, layer.grid.axes)
 
 
-def picture_of(values: NDArray[np.float32]) -> NDArray[np.uint8] | None:
-    """Show an input tensor as a picture, if it is one: ``(H, W, 1)`` or ``(H, W, 3)``, from its least to its greatest."""
-    if values.ndim != 3 or values.shape[2] not in (1, 3):
+def picture_of(values: NDArray[np.float32], axes: Axes = ()) -> NDArray[np.uint8] | None:
+    """Show an input tensor as a picture ``(H, W, 3)``, if it is one, from its least number to its greatest.
+
+    Parameters
+    ----------
+    values
+        ``shape``.
+    axes
+        What its axes are called; by default they are those of channels last.
+    """
+    shape = PictureShape.of(values.shape, axes or axes_of(values.shape))
+    if shape is None:
         return None
+    values = shape.upright(values[np.newaxis])[0]
     finite = values[np.isfinite(values)]
     if finite.size == 0:
         return None
     low, high = float(finite.min()), float(finite.max())
     scaled = np.nan_to_num((values - low) / (high - low or 1.0), nan=0.0, posinf=1.0, neginf=0.0)
     pixels = (np.clip(scaled, 0, 1) * 255 + 0.5).astype(np.uint8)
-    return np.repeat(pixels, 3, axis=2) if values.shape[2] == 1 else pixels
+    return np.repeat(pixels, 3, axis=2) if shape.channels == 1 else np.ascontiguousarray(pixels[..., :3])

@@ -23,7 +23,7 @@ from nnviz3d.scene.colors import (
     score,
     statistics_of,
 )
-from nnviz3d.scene.plates import is_picture, stand_beside
+from nnviz3d.scene.plates import stand_beside
 from nnviz3d.scene.primitives import (
     Image,
     Label,
@@ -102,7 +102,8 @@ class AttributionsView:
         """Return where a place of the input stands on the large photograph and on its map; nothing for all else."""
         if not isinstance(pick, CellPick) or self.plates is None or pick.layer != self.plates.layer:
             return ()
-        return self.plates.spans(pick.index[0], pick.index[1])
+        row, column = self._stage.place(pick.layer).grid.place(pick.index)
+        return self.plates.spans(row, column)
 
     def _maps(self, selection: Selection) -> tuple[Attribution, ...]:
         """Return the method's map at its layer; where it is of the inputs, that of each."""
@@ -133,8 +134,8 @@ class AttributionsView:
         if reached is None:
             return things
         name, values = reached
-        picture = self._picture(name, selection.sample)
-        if picture is None or values.ndim != 2:
+        picture = self._under(name, values, selection.sample)
+        if picture is None:
             things.append(self._standing(name, values, table, limits))
             return things
         place = self._stage.place(name)
@@ -181,7 +182,12 @@ class AttributionsView:
 
     def _picture(self, name: str, sample: int) -> NDArray[np.uint8] | None:
         found = self._stage.capture.picture(name, sample)
-        return picture_of(self._stage.values(name, sample).values) if found is None else found
+        layer = self._stage.values(name, sample)
+        return picture_of(layer.values, layer.grid.axes) if found is None else found
+
+    def _under(self, name: str, values: NDArray[np.float32], sample: int) -> NDArray[np.uint8] | None:
+        """Return the picture over which a map as fine as an input is laid; `None` if it stands alone."""
+        return self._picture(name, sample) if values.ndim == 2 else None
 
     # What is said.
 
@@ -194,7 +200,10 @@ class AttributionsView:
         rows: list[Row] = [
             TextRow(f"{title}{where}"),
             TextRow(f"for {score_text(self._stage, found.explained)}", "quiet"),
-            ScaleRow(self._seen(found, colors), ((0.0, ends[0]), (0.5, ends[1]), (1.0, f"≥ {number(high)}"))),
+            ScaleRow(
+                self._seen(found, colors, selection.sample),
+                ((0.0, ends[0]), (0.5, ends[1]), (1.0, f"≥ {number(high)}")),
+            ),
         ]
         for one in maps:
             if one.deletion_auc is not None and one.insertion_auc is not None:
@@ -217,11 +226,11 @@ class AttributionsView:
             words.append(Panel("best", "top-right", tuple(best_rows(self._head, scores, names))))
         return words
 
-    def _seen(self, found: Attribution, colors: _Colors) -> Colormap:
+    def _seen(self, found: Attribution, colors: _Colors, sample: int) -> Colormap:
         """Return the colours as they are seen: over a picture they are mixed with its grey, here with the middle one."""
         table, limits = colors
         reached = over_input(self._stage, found)
-        if reached is None or not is_picture(self._stage.place(reached[0]).grid.shape):
+        if reached is None or self._under(*reached, sample) is None:
             return table
         grey, values = np.full((1, 256, 3), 128, np.uint8), np.linspace(*limits, 256, dtype=np.float32)[np.newaxis]
         return replace(table, table=laid_over(grey, values, table, limits, self._spec.opacity)[0])
@@ -240,9 +249,9 @@ def over_input(stage: Stage, found: Attribution) -> tuple[str, NDArray[np.float3
     if found.layer in stage.graph.inputs:
         return found.layer, found.values
     for name in stage.graph.inputs:
-        shape = stage.place(name).grid.shape
-        if len(shape) == found.values.ndim + 1:
-            return name, upsampled(found.values[np.newaxis], shape[:-1])[0]
+        places = stage.place(name).grid.places
+        if len(places) == found.values.ndim:
+            return name, upsampled(found.values[np.newaxis], places)[0]
     return None
 
 

@@ -222,9 +222,10 @@ class ChannelsView:
 
     def _ranked(self, layer: str, order: str, selection: Selection) -> NDArray[np.int64]:
         """Return all channels in the order of the grid."""
-        values = self._stage.values(layer, selection.sample).values
+        held = self._stage.values(layer, selection.sample)
+        values = held.values
         if order == "index":
-            return np.arange(values.shape[-1], dtype=np.int64)
+            return np.arange(held.grid.channels, dtype=np.int64)
         if order == "contribution":
             gradient = self._stage.capture.insights(selection.sample).gradient(layer, selection.target)
             if gradient is None:
@@ -232,7 +233,7 @@ class ChannelsView:
                     f"The order by contribution needs gradients of {layer}; capture the sample again with --gradients."
                 )
             values = values * gradient
-        means = np.nan_to_num(values.reshape(-1, values.shape[-1]).mean(axis=0), nan=-np.inf)
+        means = np.nan_to_num(held.grid.last(values).reshape(-1, held.grid.channels).mean(axis=0), nan=-np.inf)
         return np.argsort(-means, kind="stable").astype(np.int64)
 
     def _maps(self, layer: str, rank: NDArray[np.int64], selection: Selection) -> tuple[NDArray[np.uint8], str]:
@@ -241,7 +242,7 @@ class ChannelsView:
         limits = limits_for(held.statistics, "layer")
         chosen = colormap(selection.colormap or "inferno")
         table = chosen if chosen.diverging == (limits[0] < 0) else colormap("ember-ice" if limits[0] < 0 else "inferno")
-        values = held.values.transpose(2, 0, 1)[rank]
+        values = held.grid.last(held.values).transpose(2, 0, 1)[rank]
         share = (np.nan_to_num(values, nan=0.0) - limits[0]) / ((limits[1] - limits[0]) or 1.0)
         pixels = table.table[np.minimum((np.clip(share, 0, 1) * 256).astype(np.int64), 255)]
         pixels[np.isnan(values)] = np.round(np.array(NAN_COLOR) * 255)

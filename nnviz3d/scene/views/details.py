@@ -113,9 +113,10 @@ class DetailsView:
 def _span(stage: Stage, layer: str, index: tuple[int, ...]) -> Span:
     """Return where a number stands; the numbers of a pixel stand one behind the other."""
     place = stage.place(layer)
-    shape = place.grid.shape
-    channels = (0,) if len(index) == len(shape) else (0, shape[-1] - 1)
-    flat = [flat_index(index if len(index) == len(shape) else (*index, c), shape) for c in channels]
+    grid = place.grid
+    alone = len(index) == len(grid.shape)
+    ends = (index,) if alone else tuple(grid.full(index, c) for c in (0, grid.channels - 1))
+    flat = [flat_index(end, grid.shape) for end in ends]
     cells = place.grid.cells(np.array(flat, dtype=np.int64))
     low = np.array(place.origin) + cells.min(axis=0) * place.cell
     size = (cells.max(axis=0) - cells.min(axis=0) + 1) * np.array(place.cell)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.axes import axes_of
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import NO_CLASS, Embedding
 from nnviz3d.data.records import RANKINGS
@@ -151,12 +150,10 @@ def _answered(capture: Capture, label: int | None, answer: tuple[int, float | No
 
 def value_at(stage: Stage, layer: str, index: tuple[int, ...], sample: int) -> NDArray[np.float32] | None:
     """Return the number at a place of a layer, or the numbers of a pixel; `None` if the sample has no such place."""
-    values = stage.values(layer, sample).values
-    if len(index) not in (values.ndim, values.ndim - 1) or any(
-        not 0 <= i < n for i, n in zip(index, values.shape, strict=False)
-    ):
+    values, grid = stage.values(layer, sample).values, stage.place(layer).grid
+    if values.ndim != len(grid.shape) or not replace(grid, shape=values.shape).holds(index):
         return None
-    return np.asarray(values[index])
+    return np.asarray(grid.numbers(values, index))
 
 
 def exact(value: np.floating) -> str:
@@ -187,10 +184,12 @@ def _derived(
     stage: Stage, pick: CellPick, activation: NDArray[np.float32], selection: Selection
 ) -> Iterable[tuple[str, NDArray[np.float32]]]:
     """Give what else is known of a cell, by name: of the selected target, and against the sample it is compared with."""
+    grid = stage.place(pick.layer).grid
+    where = grid.place(pick.index)
     if stage.has_gradients(selection):
         gradient = stage.gradient(pick.layer, selection)
         if gradient is not None:
-            here = np.asarray(gradient[pick.index])
+            here = grid.numbers(gradient, pick.index)
             yield "gradient", here
             with np.errstate(invalid="ignore", over="ignore"):
                 yield "attribution", np.asarray(here * activation + np.float32(0))
@@ -198,14 +197,13 @@ def _derived(
     for method in stage.capture.methods:
         found = insights.attribution(method, selection.target, pick.layer)
         if found is not None:
-            place = pick.index[: found.values.ndim]
-            yield title_of(found)[0], np.asarray(found.values[place])
+            yield title_of(found)[0], np.asarray(found.values[where[: found.values.ndim]])
         elif pick.layer in stage.graph.inputs and (other := insights.attribution(method, selection.target)) is not None:
             name, values = over_input(stage, other) or ("", other.values)
             if name == pick.layer:
-                yield f"{title_of(other)[0]}, interpolated", np.asarray(values[pick.index[: values.ndim]])
+                yield f"{title_of(other)[0]}, interpolated", np.asarray(values[where[: values.ndim]])
     if selection.against is not None:
-        yield "difference", np.asarray(stage.difference(pick.layer, selection)[pick.index])
+        yield "difference", grid.numbers(stage.difference(pick.layer, selection), pick.index)
 
 
 def _written(numbers: NDArray[np.float32]) -> str:
@@ -245,8 +243,9 @@ def _slope_of(stage: Stage, pick: EdgePick, selection: Selection) -> np.float32 
 
 
 def _facts_of_channel(stage: Stage, pick: ChannelPick, sample: int) -> Facts:
-    values = stage.values(pick.layer, sample).values
-    channel = values[..., pick.channel]
+    held = stage.values(pick.layer, sample)
+    values = held.values
+    channel = held.grid.last(values)[..., pick.channel]
     mean = unit_values(neurons_at(stage), pick.layer, values)[pick.channel]
     places = " × ".join(f"{n:,}" for n in channel.shape)
     parts = (("mean activation", exact(mean)), ("lowest", exact(channel.min())), ("highest", exact(channel.max())))
@@ -308,8 +307,8 @@ def _facts_of_figure(stage: Stage, pick: HistoryPick) -> Facts | None:
 
 def _words(stage: Stage, layer: str, index: tuple[int, ...]) -> str:
     """Say a place in words: the axes by name, and of a class its name."""
-    shape = stage.place(layer).grid.shape
-    names = ("neuron",) if len(shape) == 1 else axes_of(shape)
+    grid = stage.place(layer).grid
+    names = ("neuron",) if len(grid.shape) == 1 else grid.named(index)
     words = ", ".join(f"{name} {i}" for name, i in zip(names, index, strict=False))
     if layer == head_of(stage.graph) and is_classifier(stage.capture, layer) and stage.capture.classes is not None:
         words = f"{words}: {class_name(stage.capture.classes, index[0])}"
@@ -320,11 +319,10 @@ def _pixel(stage: Stage, pick: CellPick, sample: int) -> str:
     """Say what the picture was before it was prepared for the model, if this is a place of an input picture."""
     if pick.layer not in stage.graph.inputs or len(pick.index) < 2:
         return ""
-    picture = stage.capture.picture(pick.layer, sample)
-    shape = stage.values(pick.layer, sample).values.shape
-    if picture is None or picture.shape[:2] != shape[-3:-1]:
+    picture, grid = stage.capture.picture(pick.layer, sample), stage.place(pick.layer).grid
+    if picture is None or picture.shape[:2] != grid.places:
         return ""
-    pixel = [int(v) for v in picture[pick.index[0], pick.index[1]]]
+    pixel = [int(v) for v in picture[grid.place(pick.index)]]
     if len(set(pixel)) == 1:
         return f"pixel {pixel[0]} of 255"
     return "pixel red {}, green {}, blue {}".format(*pixel)

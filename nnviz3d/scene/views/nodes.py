@@ -169,7 +169,8 @@ class NodesView:
                 ends = [(pick.layer, int(np.ravel_multi_index(pick.index, shape)) if shape else 0)]
             case CellPick():
                 tiles = self._pictures(racks, sample)
-                return [_pixel(found, pick.index) for found in tiles if found.name == pick.layer]
+                place = self._stage.place(pick.layer).grid.place(pick.index)
+                return [_pixel(found, place) for found in tiles if found.name == pick.layer]
             case LayerPick() if pick.layer in racks:
                 return [racks[pick.layer].points.mean(axis=0)]
             case LinkPick():
@@ -297,7 +298,8 @@ class NodesView:
             width, height = (extent * n / max(rows, columns) for n in (columns, rows))
             middle = racks[name].points.mean(axis=0) - np.array([_BEFORE + width * TURNED[0] / 2, 0.0, 0.0])
             corner = middle - np.array(TURNED) * width / 2 - np.array([0.0, height / 2, 0.0])
-            maps = self._shapes[name] == (rows, columns, 1)
+            grid = self._stage.place(name).grid
+            maps = (grid.places, grid.channels) == ((rows, columns), 1)
             origins = corner[np.newaxis].astype(np.float32)
             found.append(
                 Tiles(
@@ -340,11 +342,11 @@ def _corners(tiles: Tiles) -> NDArray[np.float64]:
     return np.asarray(tiles.origins[0] + np.array([np.zeros(3), right, up, right + up]))
 
 
-def _pixel(tiles: Tiles, index: tuple[int, ...]) -> NDArray[np.float64]:
+def _pixel(tiles: Tiles, place: tuple[int, ...]) -> NDArray[np.float64]:
     """Return the middle of a pixel of a picture."""
     rows, columns = tiles.pixels.shape[1:3]
-    right = np.array(tiles.right) * tiles.size[0] * (index[1] + 0.5) / columns
-    up = np.array(tiles.up) * tiles.size[1] * (1 - (index[0] + 0.5) / rows)
+    right = np.array(tiles.right) * tiles.size[0] * (place[1] + 0.5) / columns
+    up = np.array(tiles.up) * tiles.size[1] * (1 - (place[0] + 0.5) / rows)
     return np.asarray(tiles.origins[0] + right + up)
 
 
