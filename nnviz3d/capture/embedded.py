@@ -16,6 +16,7 @@ from nnviz3d.capture.describe import DescribedModel, describe
 from nnviz3d.capture.embedding import head_for, thumbnails_of
 from nnviz3d.capture.graph import Inputs, open_model
 from nnviz3d.capture.live import keep
+from nnviz3d.data.axes import batch_places
 from nnviz3d.data.embedded import EmbeddedSet
 from nnviz3d.data.insights import answered
 from nnviz3d.errors import ModelError
@@ -130,7 +131,8 @@ class EmbeddedProbe:
             )
         answer = tf.cast(answer, tf.float32)
         if self._pooled:
-            answer = tf.reduce_mean(answer, axis=range(1, answer.shape.rank - 1))
+            axes = self._described.graph.node(self._layer).axes
+            answer = tf.reduce_mean(answer, axis=batch_places(axes, answer.shape.rank))
         scores = tf.zeros((self._size, 0)) if self._head is None else results[self._described.calls[self._head]][0]
         return tf.reshape(answer, (self._size, -1)), tf.cast(tf.reshape(scores, (self._size, -1)), tf.float32)
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from nnviz3d.capture.frozen import frozen
 from nnviz3d.capture.graph import Call, Program
 from nnviz3d.data.words import reason
 from nnviz3d.errors import ModelError
@@ -92,7 +93,7 @@ def _followed(program: Program, position: int) -> tuple[dict[int, _Way], list[Ca
     values: list[dict[int, object]] = [{id(symbol): tf.cast(tf.fill(shape, n), symbol.dtype)} for n in (0, _TOP)]
     ways = {position: _Way((0.0, float(_TOP)), ())}
     met: list[Call] = []
-    with keras.StatelessScope():
+    with frozen():
         for i, call in enumerate(program.calls):
             sources = tuple(source for source, _ in call.sources)
             if not any(source in ways for source in sources):

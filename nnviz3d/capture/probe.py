@@ -18,7 +18,7 @@ from nnviz3d.capture.describe import DescribedModel, describe
 from nnviz3d.capture.frozen import frozen
 from nnviz3d.capture.graph import Inputs, open_model
 from nnviz3d.capture.live import keep
-from nnviz3d.data.axes import channel_axis
+from nnviz3d.data.axes import batch_places
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.training import STATISTICS, Packing
 from nnviz3d.data.words import reason
@@ -209,9 +209,7 @@ def _statistics(tensor: Any, node: LayerNode) -> Any:
     dead: Any = tf.constant(np.nan)
     if can_die(node):
         # A channel is dead that is 0 for every sample, at every place; of a vector a number.
-        at = channel_axis(node.axes) if tensor.shape.rank == 1 + len(node.axes) else None
-        kept = tensor.shape.rank - 1 if at is None else 1 + at
-        still = tf.reduce_all(tf.equal(tensor, 0.0), axis=[i for i in range(tensor.shape.rank) if i != kept])
+        still = tf.reduce_all(tf.equal(tensor, 0.0), axis=[0, *batch_places(node.axes, tensor.shape.rank)])
         dead = tf.reduce_mean(tf.cast(still, tf.float32))
     return tf.stack([mean, std, zeros, saturated, dead, tf.cast(tf.size(tensor), tf.float32) - count])
 

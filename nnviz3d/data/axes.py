@@ -70,6 +70,20 @@ def channels_in(shape: Sequence[Any], axes: Axes) -> Any:
     return 1 if at is None else shape[at]
 
 
+def batch_places(axes: Axes, rank: int) -> tuple[int, ...]:
+    """Return which axes of a batch, ``(n, *shape)``, are those of places; of vectors there is none.
+
+    Parameters
+    ----------
+    axes
+        What the axes of ``shape`` are called. Where it turns out to have others, its channels are taken to stand last.
+    rank
+        How many axes the batch has.
+    """
+    axes = axes if rank == 1 + len(axes) else named_axes(rank - 1, rank - 2)
+    return tuple(1 + i for i in range(len(axes)) if i != channel_axis(axes))
+
+
 def channels_last(values: NDArray[Any], axes: Axes) -> NDArray[Any]:
     """View a tensor with its channels last.
 

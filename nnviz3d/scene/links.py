@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.scene.neurons import Feed, Neurons, passes
@@ -14,6 +15,9 @@ from nnviz3d.scene.neurons import Feed, Neurons, passes
 _LARGEST = 8_000_000
 """Weights of the largest kernel that is looked at whole; of larger ones the captured connections are shown."""
 _UNIT_BY_UNIT = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
+
+_MIX_LAST = ("Dense", "EinsumDense")
+"""Layers whose weights are of the last axis of what they take, whatever it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +57,9 @@ join each, ``(n, taps)``."""
 def links_of(capture: Capture, neurons: Neurons, feed: Feed) -> Links | None:
     """Return what joins two layers of units; `None` if no captured weight does."""
     node = neurons.graph.node(feed.target)
+    axes = capture.graph.node(feed.taken).axes
+    if node.kind in _MIX_LAST and axes and channel_axis(axes) != len(axes) - 1:
+        return None  # its weights join columns, not channels
     joined = joined_by(capture, node, len(feed.units))
     if joined is not None:
         return _sliced(neurons, feed, *joined)

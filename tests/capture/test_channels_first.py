@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image
 
+from nnviz3d.capture import embedded
 from nnviz3d.capture.attributions import METHODS
 from nnviz3d.capture.describe import describe
 from nnviz3d.capture.graph import expected_inputs, open_model
@@ -188,6 +189,16 @@ def test_dead_shares_are_of_channels_wherever_these_stand(first):
     probe.statistics(figures)
     names = [node.id for node in probe.described.graph]
     assert figures[names.index("early"), STATISTICS.index("dead")] == 0.75
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_wide_maps_embedded_during_a_training_are_averaged_over_rows_and_columns(first, monkeypatch):
+    monkeypatch.setattr(embedded, "_WIDE", 8)
+    net, x = twin(first), np.random.default_rng(0).random((5, ROWS, COLUMNS, 3)).astype(np.float32)
+    x = np.moveaxis(x, -1, 1) if first else x
+    vectors, _, _ = embedded.EmbeddedProbe(net, "last", x, None, None)()
+    means = keras.Model(net.input, net.get_layer("pool").output)(x).numpy()
+    assert np.allclose(vectors, means, atol=1e-5)
 
 
 @pytest.mark.parametrize("first", [True, False])

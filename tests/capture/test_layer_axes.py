@@ -7,6 +7,8 @@ from keras import layers
 
 from nnviz3d.capture.describe import describe
 from nnviz3d.capture.graph import expected_inputs, open_model
+from nnviz3d.data.axes import as_arranged, channels_last
+from nnviz3d.data.graph import ModelGraph
 
 FIRST, LAST = ("channel", "row", "column"), ("row", "column", "channel")
 CF = {"data_format": "channels_first"}
@@ -85,15 +87,11 @@ def test_a_graph_without_names_of_axes_reads_as_channels_last():
     told = graph_of(keras.Model(photo, layers.Conv2D(2, 3, **CF)(photo))).to_json()
     for node in told["nodes"]:
         del node["named_axes"]
-    from nnviz3d.data.graph import ModelGraph
-
     assert ModelGraph.from_json(told).node("photo").axes == LAST
 
 
-def test_an_unknown_activation_keeps_numbers(rng):
+def test_channels_last_is_a_view_that_as_arranged_turns_back(rng):
     values = rng.random((2, 3, 4, 5)).astype(np.float32)
-    from nnviz3d.data.axes import as_arranged, channels_last
-
     last = channels_last(values, FIRST)
     assert last.shape == (2, 4, 5, 3)
     assert np.array_equal(as_arranged(last, FIRST), values)
