@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
@@ -9,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -60,6 +61,8 @@ runs.""",
 
 _Live = Annotated[Path | None, Parameter(show=False)]
 """A file in which a program that holds a live model says where it can be asked; Python's `serve` and `show` write it."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says where there is no room for what is written."""
 _ENDLESS = 1_000_000
 """Characters: the width of a line that is never cut."""
 
@@ -364,9 +367,9 @@ def _opened_live(target: str | None, model: Model, look: Look, live: Path | None
     from nnviz3d.apps.opening import opened
     from nnviz3d.apps.progress import capture_with_progress
     from nnviz3d.apps.worker import ProcessConnection, SocketConnection, Worker
-    from nnviz3d.data.lines import read_invitation
+    from nnviz3d.data.lines import invitation_in
 
-    invitation = None if live is None else read_invitation(live.read_text(encoding="utf-8"))
+    invitation = None if live is None else invitation_in(live)
     connect = ProcessConnection if invitation is None else partial(SocketConnection, invitation.port, invitation.token)
     worker = Worker(connect)
     try:
@@ -434,6 +437,8 @@ def main(arguments: list[str] | None = None) -> None:
     After Ctrl-C it is 130, and 143 after SIGTERM, once what was under way has cleaned up.
     """
     end_in_order()
+    if sys.stdout is None:  # as the shell leaves it after `>&-`
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it stays open to the end
     end_with_parent()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -459,13 +464,23 @@ def _run_command(arguments: list[str] | None) -> None:
     except Nnviz3dError as error:
         _fail(str(error), 1)
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough. What is left must go somewhere when Python flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # the reader, such as `head`, has seen enough
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _drop_output()
+        _fail(f"The output cannot be written: {error.strerror}.", 2)
+
+
+def _drop_output() -> None:
+    """Send what is left of the output nowhere: Python flushes it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> None:
     # Names from models and files may hold what steers a terminal. A bug keeps its lines, and is told whole.
     told = sentence(message) if code == 2 else printable_lines(message)
-    print(f"nnviz3d: {told}", file=sys.stderr)
+    with suppress(OSError):  # a full device
+        print(f"nnviz3d: {told}", file=sys.stderr)
     sys.exit(code)

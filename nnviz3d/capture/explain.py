@@ -9,8 +9,9 @@ from nnviz3d.capture.attributions.run import find_methods, write_attributions
 from nnviz3d.capture.flow import write_flows
 from nnviz3d.capture.gradients import gradients
 from nnviz3d.capture.requests import Report
-from nnviz3d.capture.targets import Slot, find_slots
+from nnviz3d.capture.targets import Slot, find_slots, read_target
 from nnviz3d.data.explanations import write_gradient
+from nnviz3d.data.insights import PREDICTED
 from nnviz3d.data.request import Notice, Progress
 from nnviz3d.data.writer import CaptureWriter
 
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
 
 _PARTS = 100
 """Progress is told in hundredths."""
+
+
+def check_targets(work: Work) -> None:
+    """Refuse a target that is none of the model's, where nothing that was asked for explains it.
+
+    Raises
+    ------
+    ModelError
+        If there is one.
+    """
+    for text in work.insights.targets:
+        if text != PREDICTED:
+            read_target(text, work.model.described.graph, work.classes)
 
 
 def write_explanations(writer: CaptureWriter, work: Work, report: Report) -> None:

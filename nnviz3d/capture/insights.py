@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.attention import write_attention_scores
 from nnviz3d.capture.differentiable import DifferentiableModel
 from nnviz3d.capture.embedding import write_embeddings
-from nnviz3d.capture.explain import write_explanations
+from nnviz3d.capture.explain import check_targets, write_explanations
 from nnviz3d.capture.features import write_feature_visualizations
 from nnviz3d.capture.flow import Found
 from nnviz3d.capture.requests import Report
@@ -74,6 +74,8 @@ def write_insights(writer: CaptureWriter, work: Work, report: Report) -> None:
     """
     if work.insights.explains:
         write_explanations(writer, work, report)
+    else:
+        check_targets(work)
     if work.insights.attention:
         write_attention_scores(writer, work.model.described, work.model.specs, work.arrays, report)
     if work.insights.embeddings:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from nnviz3d.data.limits import read_text
+from nnviz3d.data.paths import quoted
 from nnviz3d.data.request import EVENT, CaptureRequest, Event, Invitation
+from nnviz3d.errors import UserError
 
 
 def to_line(message: BaseModel) -> str:
@@ -55,6 +59,23 @@ def read_invitation(line: str) -> Invitation:
         If the line is something else.
     """
     return Invitation.model_validate(_json(line))
+
+
+def invitation_in(path: Path) -> Invitation:
+    """Read an invitation from a file.
+
+    Raises
+    ------
+    UserError
+        If it is none: Python's `serve` and `show` write one, and nobody else has to name it.
+    """
+    try:
+        return read_invitation(read_text(path))
+    except (OSError, ValueError):  # no UTF-8 text, no JSON, or another one
+        raise UserError(
+            f"--live {quoted(path)} names no running program; it is for nnviz3d.serve and nnviz3d.show, which give it "
+            "themselves. Leave it out."
+        ) from None
 
 
 def _json(line: str) -> Any:

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 
+from nnviz3d.data.words import printable
 from nnviz3d.errors import UserError
 
 PORT = 8080
@@ -39,9 +40,13 @@ class PortTaken(UserError):  # noqa: N818 - it reads as what happened
 
 def _bind(host: str, port: int) -> int:
     """Try to listen at a port, 0 for any; returns it."""
+    if not host.strip("[]"):
+        raise UserError(
+            "--host is empty; expected an address such as 127.0.0.1, or 0.0.0.0 for every one of this machine."
+        )
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
-            host.strip("[]") or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind, protocol) as probe:
             if os.name == "posix":
@@ -50,6 +55,8 @@ def _bind(host: str, port: int) -> int:
             return int(probe.getsockname()[1])
     except OSError as error:
         raise bind_error(host, port, error) from None
+    except UnicodeError:  # a part of the name is empty, or longer than names of hosts are
+        raise UserError(f"There is no host {printable(host)!r} to listen at.") from None
 
 
 def bind_error(host: str, port: int, error: OSError) -> UserError:
