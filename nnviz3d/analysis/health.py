@@ -310,7 +310,8 @@ class _Examination:
         ]
 
     def _update(self, vanishing: Sequence[Alarm]) -> list[Alarm]:
-        ratios, first = self._now("update_ratio"), self._first("update_ratio")
+        ratios = self._now("update_ratio")
+        first = with_first_update(self._series)[:, _AT["update_ratio"]].astype(np.float64)
         # What was all zeros at first has to change by more than it is.
         large = (ratios > LARGEST_UPDATE) & ~np.isinf(first)
         small = (ratios < LEAST_UPDATE) & (first < LEAST_UPDATE) & (self._now("gradient_norm") > 0)
@@ -334,6 +335,18 @@ class _Examination:
             if node.id in found:
                 found.update(self._graph.sources(node.id))
         return found
+
+
+def with_first_update(series: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the first of some steps' figures, ``(L, K)``, each layer's update ratio being that of its first update.
+
+    An optimizer that adds up gradients, or whose loss scale was too large, does not update at every step.
+    """
+    first: NDArray[np.float32] = series[0].copy()
+    updates = series[:, :, _AT["update_ratio"]]
+    at = (~np.isnan(updates)).argmax(axis=0)
+    first[:, _AT["update_ratio"]] = np.take_along_axis(updates, at[np.newaxis], axis=0)[0]
+    return first
 
 
 def _series(training: Training) -> NDArray[np.float32]:

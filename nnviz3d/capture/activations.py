@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -237,27 +236,6 @@ def only_batch(specs: Sequence[InputSpec]) -> int | None:
 def signature_of(specs: Sequence[InputSpec]) -> list[tf.TensorSpec]:
     """Return what a compiled function takes: samples for each input."""
     return [tf.TensorSpec((spec.batch, *spec.shape), spec.dtype) for spec in specs]
-
-
-class RandomWatch:
-    """A context that notices if a model draws at random, and in the end puts its generators back as they were."""
-
-    def __init__(self, model: keras.Model) -> None:
-        self._generators = [v for v in model.non_trainable_variables if v.name == "seed_generator_state"]
-        self._before = [np.asarray(v) for v in self._generators]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for generator, state in zip(self._generators, self._before, strict=True):
-            generator.assign(state)
-
-    @property
-    def drew(self) -> bool:
-        """Whether any generator has moved since."""
-        now = [np.asarray(v) for v in self._generators]
-        return any(not np.array_equal(a, b) for a, b in zip(self._before, now, strict=True))
 
 
 def viewed(tensor: Any) -> NDArray[Any]:

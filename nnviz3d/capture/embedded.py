@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import keras
@@ -11,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.activations import RandomWatch, filled, portions, viewed
-from nnviz3d.capture.describe import DescribedModel, describe
+from nnviz3d.capture.activations import filled, only_batch, portions, viewed
 from nnviz3d.capture.embedding import head_for, thumbnails_of
-from nnviz3d.capture.graph import Inputs, open_model
+from nnviz3d.capture.frozen import Compiled
 from nnviz3d.capture.live import keep
+from nnviz3d.capture.probe import described_for
 from nnviz3d.data.axes import batch_places
 from nnviz3d.data.embedded import EmbeddedSet
 from nnviz3d.data.insights import answered
@@ -63,18 +62,18 @@ class EmbeddedProbe:
         labels: NDArray[np.int64] | None,
         classes: tuple[str, ...] | None,
     ) -> None:
-        self._model, self._layer = model, layer
-        with RandomWatch(model):
-            kept = keep(model, x)
-            samples = kept.samples(kept.sources)
-            count = len(samples)
-            self._arrays, self._specs = samples.arrays, kept.traced.inputs.specs
-            self._size = min(_BATCH, count)
-            described = self._describe(kept.traced.inputs)
-            fit = max(1, _MOST_NUMBERS // max(1, sum(node.size or 0 for node in described.graph)))
-            if fit < self._size:
-                self._size = fit
-                described = self._describe(kept.traced.inputs)
+        self._layer = layer
+        kept = keep(model, x)
+        samples = kept.samples(kept.sources)
+        inputs, count = kept.traced.inputs, len(samples)
+        only = only_batch(inputs.specs)
+        self._arrays, self._specs = samples.arrays, inputs.specs
+        self._size = only or min(_BATCH, count)
+        described = described_for(model, inputs, self._arrays, self._size)
+        fit = max(1, _MOST_NUMBERS // max(1, sum(node.size or 0 for node in described.graph)))
+        if only is None and fit < self._size:
+            self._size = fit
+            described = described_for(model, inputs, self._arrays, self._size)
         if layer not in described.calls:
             names = ", ".join(described.calls)
             raise ModelError(f"embed: no layer is named {layer!r}; the layers are {names}.")
@@ -83,7 +82,7 @@ class EmbeddedProbe:
         shape = described.graph.node(layer).shape
         numbers = int(np.prod([n or 1 for n in shape], dtype=np.int64))
         self._pooled = len(shape) > 1 and numbers > _WIDE
-        self._function = tf.function(self._pass, autograph=False, jit_compile=False)
+        self._function = Compiled(self._pass)
         vectors, _, _ = self()
         self.found = EmbeddedSet(
             layer=layer,
@@ -98,8 +97,7 @@ class EmbeddedProbe:
 
     def __call__(self) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
         """Return the answers, ``(M, D)``, the predicted classes and their probabilities, ``(M,)`` each or empty."""
-        with RandomWatch(self._model):
-            parts = list(self._parts())
+        parts = list(self._parts())
         vectors, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
         if self._head is None:
             return vectors, np.empty(0, np.int64), np.empty(0, np.float32)
@@ -112,14 +110,6 @@ class EmbeddedProbe:
             ]
             vectors, scores = self._function(given)
             yield viewed(vectors)[:count], viewed(scores)[:count]
-
-    def _describe(self, inputs: Inputs) -> DescribedModel:
-        """Trace the model for batches of one size: one that was built on batches says of which size they were."""
-        specs = (
-            replace(spec, shape=tuple(array.shape[1:]), batch=self._size)
-            for spec, array in zip(inputs.specs, self._arrays, strict=True)
-        )
-        return describe(open_model(self._model, replace(inputs, specs=tuple(specs))), self._model.name)
 
     def _pass(self, inputs: Sequence[Any]) -> tuple[Any, Any]:
         results = self._described.program.run(inputs)

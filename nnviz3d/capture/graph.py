@@ -218,7 +218,11 @@ class Program:
         values = {id(symbol): value for symbol, value in zip(self.inputs, flat_inputs, strict=True)}
         with frozen():
             for call in self.calls:
-                call(values)
+                try:
+                    call(values)
+                except Exception as error:
+                    error.add_note(call.path)
+                    raise
         return [tuple(values[id(tensor)] for tensor in call.outputs) for call in self.calls]
 
 

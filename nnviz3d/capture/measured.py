@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.tap import Held
+from nnviz3d.capture.updates import number
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.training import STATISTICS, Packing
 
@@ -62,13 +64,16 @@ class WeightMeasure:
         """How many variables are measured."""
         return len(self._held)
 
-    def __call__(self, factor: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def __call__(self, made: int | None = None, *, finite: bool = False) -> tuple[NDArray[Any], NDArray[Any]]:
         """Measure what stands in the variables now.
 
         Parameters
         ----------
-        factor
-            What the gradients were multiplied by.
+        made
+            How many steps the tap saw before the one that is measured; `None` in loops of one's own, where what is held
+            is of the step that is told.
+        finite
+            Whether the step's loss is known to be finite.
 
         Returns
         -------
@@ -79,24 +84,26 @@ class WeightMeasure:
         """
         squares, channels = (np.array(t) for t in self._function())
         layers = np.full((len(self._of_node), len(STATISTICS)), np.nan)
-        # What has been frozen since takes no part in a step: what is held of it is of an earlier one.
-        moves = [held.variable.trainable for held in self._held]
+        states = [_State.of(held, made, finite=finite) for held in self._held]
         for (layer, part, _), i in zip(self.channels.entries, self._kernels, strict=True):
-            if not moves[i]:
-                channels[self.channels.place(layer, part)[0]] = np.nan
+            channels[self.channels.place(layer, part)[0]] *= states[i].gradient_unit
         for row, all_own in zip(layers, self._of_node, strict=True):
-            own = [i for i in all_own if moves[i]]
+            own = [i for i in all_own if states[i].moves]
             if not own:
                 continue
+            units = np.array([states[i].gradient_unit for i in own])
             gradient, before, after, change = np.sqrt(squares[own].sum(axis=0))
-            row[_AT["gradient_norm"]] = gradient / factor
+            gradient = np.sqrt(np.sum(squares[own, 0] * units**2))
+            row[_AT["gradient_norm"]] = gradient
             row[_AT["weight_norm"]] = after
-            with np.errstate(divide="ignore", invalid="ignore"):
-                row[_AT["update_ratio"]] = change / before
-            row[_AT["nonfinite_gradients"]] = 0 if np.isfinite(gradient) else self._count(own, lambda h: h.gradient)
+            if any(states[i].updated for i in own):
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    row[_AT["update_ratio"]] = change / before
+            if not np.isnan(units).any():
+                row[_AT["nonfinite_gradients"]] = 0 if np.isfinite(gradient) else self._count(own, lambda h: h.gradient)
             row[_AT["nonfinite_weights"]] = 0 if np.isfinite(after) else self._count(own, lambda h: h.variable)
             row[_AT["nonfinite_before"]] = 0 if np.isfinite(before) else self._count(own, lambda h: h.before)
-        return layers.astype(np.float32), (channels / factor).astype(np.float32)
+        return layers.astype(np.float32), channels.astype(np.float32)
 
     def _measure(self) -> tuple[Any, Any]:
         """Return sums of squares, ``(variables, 4)``: of gradient, weights before and after, and their difference."""
@@ -104,17 +111,50 @@ class WeightMeasure:
         for held in self._held:
             # The square of no float32 is too much, or too little, for a float64.
             gradient, before, after = (
-                tf.cast(t, tf.float64) for t in (held.gradient, held.before, held.variable.value)
+                tf.cast(t, tf.float64) for t in (held.gradient, held.before, keras.ops.convert_to_tensor(held.variable))
             )
             rows.append(tf.stack([2 * tf.nn.l2_loss(t) for t in (gradient, before, after, after - before)]))
         kernels = [tf.cast(self._held[i].gradient, tf.float64) for i in self._kernels]
         channels = [tf.sqrt(tf.reduce_sum(tf.square(kernel), axis=range(kernel.shape.rank - 1))) for kernel in kernels]
-        return tf.stack(rows), tf.concat([*channels, tf.zeros(0, tf.float64)], 0)
+        return tf.reshape(tf.stack(rows), (-1, 4)) if rows else tf.zeros((0, 4), tf.float64), tf.concat(
+            [*channels, tf.zeros(0, tf.float64)], 0
+        )
 
     def _count(self, own: Sequence[int], part: Callable[[Held], Any]) -> int:
         """Count what is not finite among some variables."""
         tensors = (tf.cast(part(self._held[i]), tf.float32) for i in own)
         return sum(int(tf.math.count_nonzero(~tf.math.is_finite(tensor))) for tensor in tensors)
+
+
+@dataclass(frozen=True)
+class _State:
+    """What took place with a variable in the step that is measured.
+
+    Attributes
+    ----------
+    moves
+        Whether an optimizer, or a loop of one's own, took it in.
+    updated
+        Whether it was to be changed.
+    gradient_unit
+        By what the gradient that is held has to be multiplied; NaN if that gradient says nothing.
+    """
+
+    moves: bool
+    updated: bool
+    gradient_unit: float
+
+    @staticmethod
+    def of(held: Held, made: int | None, *, finite: bool) -> _State:
+        call = held.applied
+        # What has been frozen since takes no part in a step: what is held of it is of an earlier one.
+        if not held.variable.trainable or (call is not None and number(call.step) != made):
+            return _State(moves=False, updated=False, gradient_unit=np.nan)
+        if call is None:
+            return _State(moves=True, updated=True, gradient_unit=1.0)
+        # Under a finite loss it was the scale alone that made gradients overflow, and the optimizer took care of it.
+        factor = np.nan if call.refused and finite else number(call.factor)
+        return _State(moves=True, updated=call.updated, gradient_unit=1.0 / factor if factor else np.nan)
 
 
 def _leads_to_channels(kernel: Any, node: LayerNode) -> bool:

@@ -1,9 +1,8 @@
-"""Runs a model in training on its probe samples, and leaves no trace of it in the model."""
+"""Runs a model in training on its probe samples, and leaves every variable of it as it is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +12,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d.analysis.statistics import can_die, saturates
-from nnviz3d.capture.activations import RandomWatch
+from nnviz3d.capture.activations import filled, only_batch
 from nnviz3d.capture.describe import DescribedModel, describe
-from nnviz3d.capture.frozen import frozen
+from nnviz3d.capture.frozen import Compiled, frozen
 from nnviz3d.capture.graph import Inputs, open_model
 from nnviz3d.capture.live import keep
 from nnviz3d.data.axes import batch_places
@@ -40,7 +39,7 @@ class Probe:
         A built model.
     x, y
         Samples as the model is fed them, and their targets, both ``(n, ...)``, nested as the model wants them. Without
-        targets there are no gradients.
+        targets there are gradients only if the model's own layers add a loss.
     loss
         What gradients are of; by default the loss that the model was compiled with.
 
@@ -64,33 +63,39 @@ class Probe:
     def __init__(self, model: keras.Model, x: Any, y: Any, loss: Loss | None = None) -> None:
         self._model = model
         self.x, self.y, self._loss = x, y, loss
-        with self._untouched():
-            kept = keep(model, x)
-            samples = kept.samples(kept.sources)
-            inputs, self.count = kept.traced.inputs, len(samples)
-            self.described = self._described(inputs, samples.arrays)
-            fit = max(1, MOST_NUMBERS // max(1, sum(node.size for node in self.described.graph)))
-            if fit < self.count:
-                self.count = fit
-                self.described = self._described(inputs, samples.arrays)
-            self.arrays = [array[: self.count] for array in samples.arrays]
-            self._pack = inputs.pack
-            spec = model.compute_output_spec(self._pack(self.described.program.inputs))
-            self._answer = keras.tree.map_structure(lambda _: 0, spec)
-        self._inputs = [tf.constant(a, s.dtype) for a, s in zip(self.arrays, inputs.specs, strict=True)]
+        kept = keep(model, x)
+        samples = kept.samples(kept.sources)
+        inputs, self.count = kept.traced.inputs, len(samples)
+        only = only_batch(inputs.specs)
+        self._size = only or self.count
+        self.count = min(self.count, self._size)
+        self.described = described_for(model, inputs, samples.arrays, self._size)
+        fit = max(1, MOST_NUMBERS // max(1, sum(node.size for node in self.described.graph)))
+        if fit < self.count:
+            self.count = fit
+            self._size = only or fit
+            self.described = described_for(model, inputs, samples.arrays, self._size)
+        self.arrays = [array[: self.count] for array in samples.arrays]
+        self._pack = inputs.pack
+        spec = model.compute_output_spec(self._pack(self.described.program.inputs))
+        self._answer = keras.tree.map_structure(lambda _: 0, spec)
+        self._inputs = [
+            tf.constant(filled(a, self._size), s.dtype) for a, s in zip(self.arrays, inputs.specs, strict=True)
+        ]
         self._targets = keras.tree.map_structure(
             lambda t: None if t is None else tf.constant(np.asarray(t)[: self.count]), y
         )
-        self._statistics = tf.function(self._measure, autograph=False, jit_compile=False)
+        self._statistics = Compiled(self._measure)
         self.note = ""
-        self._with_gradients = y is not None and (loss is not None or model.compiled)
+        # Without targets there is a loss if layers add one and none was compiled that wants them.
+        alone = model.compiled and model.loss is None
+        self._with_gradients = alone if y is None else loss is not None or model.compiled
         self._compile()
         self.activations, self.gradients = self._packings()
 
     def statistics(self, layers: NDArray[np.float32]) -> None:
         """Fill what tells of activations into ``(L, K)``."""
-        with RandomWatch(self._model):
-            found = np.asarray(self._statistics(self._inputs))
+        found = np.asarray(self._statistics(self._inputs))
         layers[:, [STATISTICS.index(name) for name in _MEASURED]] = found
 
     def tensors(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -98,23 +103,16 @@ class Probe:
         activations, gradients = self._run()
         return self.activations.pack(activations.values()), self.gradients.pack(gradients.values())
 
-    def _described(self, inputs: Inputs, arrays: Sequence[NDArray[Any]]) -> DescribedModel:
-        """Trace the model for just so many samples: one that was built on batches says of which size they were."""
-        specs = (
-            replace(spec, shape=tuple(array.shape[1:]), batch=self.count)
-            for spec, array in zip(inputs.specs, arrays, strict=True)
-        )
-        return describe(open_model(self._model, replace(inputs, specs=tuple(specs))), self._model.name)
-
     def _compile(self) -> None:
-        self._function = tf.function(self._pass, autograph=False, jit_compile=False)
+        self._function = Compiled(self._pass)
 
     def _packings(self) -> tuple[Packing, Packing]:
         if self._with_gradients:
             try:
                 return self._shapes(*self._run())
             except Exception as error:  # noqa: BLE001 - the user's loss may fail in any way outside of training
-                self.note = f"There are no gradients by the probe samples: {reason(error)}"
+                if self.y is not None:
+                    self.note = f"There are no gradients by the probe samples: {reason(error)}"
                 self._with_gradients = False
                 self._compile()
         elif self.y is not None:
@@ -131,8 +129,7 @@ class Probe:
         return first, second
 
     def _run(self) -> tuple[dict[tuple[str, str], Any], dict[tuple[str, str], Any]]:
-        with self._untouched():
-            activations, gradients = self._function(self._inputs, self._targets)
+        activations, gradients = self._function(self._inputs, self._targets)
         keys = [key for key in self._places() if key in activations]
         return (
             {key: activations[key] for key in keys},
@@ -153,18 +150,28 @@ class Probe:
             (node, str(k)): tensor
             for node, position in self.described.calls.items()
             for k, tensor in enumerate(results[position])
-            if _is_numbers(tensor) and tensor.shape.rank and tensor.shape[0] == self.count
+            if _is_numbers(tensor) and tensor.shape.rank and tensor.shape[0] == self._size
         }
         if not self._with_gradients:
-            return _as_floats(numbers), {}
-        leaves = [results[position][k] for position, k in self.described.program.outputs]
-        loss = self._loss_of(inputs, targets, keras.tree.pack_sequence_as(self._answer, leaves))
+            return self._own(numbers), {}
+        # Of the samples alone, and not of those that fill them up to the batch that the model insists on.
+        leaves = [self._rows(results[position][k]) for position, k in self.described.program.outputs]
+        loss = self._loss_of(
+            [self._rows(t) for t in inputs], targets, keras.tree.pack_sequence_as(self._answer, leaves)
+        )
         real = {key: tensor for key, tensor in numbers.items() if tensor.dtype.is_floating}
         # Not a gradient tape: it would leave out what follows from frozen weights alone.
         ends = {position for position, _ in self.described.program.outputs}
         by = [_scores(t) if self.described.calls[node] in ends else t for (node, _), t in real.items()]
         slopes = tf.gradients(loss, by, unconnected_gradients="zero")
-        return _as_floats(numbers), _as_floats(dict(zip(real, slopes, strict=True)))
+        return self._own(numbers), self._own(dict(zip(real, slopes, strict=True)))
+
+    def _rows(self, tensor: Any) -> Any:
+        """Leave out what fills a batch up."""
+        return tensor[: self.count] if self.count < self._size else tensor
+
+    def _own(self, tensors: dict[Any, Any]) -> dict[Any, Any]:
+        return {key: tf.cast(self._rows(tensor), tf.float32) for key, tensor in tensors.items()}
 
     def _loss_of(self, inputs: Sequence[Any], targets: Any, answer: Any) -> Any:
         if self._loss is not None:
@@ -172,26 +179,37 @@ class Probe:
         return self._model.compute_loss(x=self._pack(inputs), y=targets, y_pred=answer, sample_weight=None)
 
     def _measure(self, inputs: Sequence[Any]) -> Any:
+        with frozen():
+            return tf.stack(self._statistic_rows(inputs))
+
+    def _statistic_rows(self, inputs: Sequence[Any]) -> list[Any]:
         results = self.described.program.run(inputs)
         rows = []
         for node in self.described.graph:
             tensors = results[self.described.calls[node.id]]
             tensor: Any = tensors[0] if tensors else None
             measurable = _is_numbers(tensor) and tensor.dtype.is_floating
+            if measurable and tensor.shape.rank and tensor.shape[0] == self._size:
+                tensor = self._rows(tensor)
             rows.append(_statistics(tf.cast(tensor, tf.float32), node) if measurable else _NOTHING)
-        return tf.stack(rows)
+        return rows
 
-    @contextmanager
-    def _untouched(self) -> Iterator[None]:
-        """Put back what a pass may move in a model: its random generators, and metrics that its loss keeps."""
-        counters = [variable for metric in self._model.metrics for variable in metric.variables]
-        before = [np.asarray(variable) for variable in counters]
-        with RandomWatch(self._model):
-            try:
-                yield
-            finally:
-                for variable, value in zip(counters, before, strict=True):
-                    variable.assign(value)
+
+def described_for(model: keras.Model, inputs: Inputs, arrays: Sequence[NDArray[Any]], size: int) -> DescribedModel:
+    """Trace a model for batches of one size: one that was built on batches says of which size they were.
+
+    Parameters
+    ----------
+    arrays
+        What each input is fed, ``(N, *shape)``.
+    size
+        How many samples at once.
+    """
+    specs = (
+        replace(spec, shape=tuple(array.shape[1:]), batch=size)
+        for spec, array in zip(inputs.specs, arrays, strict=True)
+    )
+    return describe(open_model(model, replace(inputs, specs=tuple(specs))), model.name)
 
 
 _NOTHING = [np.nan] * len(_MEASURED)
@@ -227,7 +245,3 @@ def _scores(tensor: Any) -> Any:
 
 def _is_numbers(tensor: Any) -> bool:
     return isinstance(tensor, tf.Tensor) and not tensor.dtype.is_complex and tensor.dtype != tf.string
-
-
-def _as_floats(tensors: dict[Any, Any]) -> dict[Any, Any]:
-    return {key: tf.cast(tensor, tf.float32) for key, tensor in tensors.items()}

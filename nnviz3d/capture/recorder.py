@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nnviz3d.capture.failures import failure
 from nnviz3d.capture.model_kind import check_model
 from nnviz3d.capture.probe import Loss
 from nnviz3d.capture.recording import Recording
+from nnviz3d.capture.running import is_called_back
 from nnviz3d.capture.tap import Held, Tap
+from nnviz3d.capture.updates import Applied, iterations_of, number
+from nnviz3d.capture.watched import Wanted, Watched
+from nnviz3d.data.locks import WriterLock, check_free
+from nnviz3d.data.words import reason
 from nnviz3d.data.writer import check_destination
 from nnviz3d.errors import ModelError, SampleError, UserError
 from nnviz3d.viewing.watching import Watching
@@ -91,24 +98,34 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         embed_samples: tuple[Any, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         _check_folder(self.path)
-        for name, number in (("every", every), ("probes_every", probes_every), ("weights_every", weights_every)):
-            if not isinstance(number, int) or number < 1:
-                raise UserError(f"{name} is a number of steps, 1 or more; got {number!r}.")
+        check_free(self.path)
+        for name, steps in (("every", every), ("probes_every", probes_every), ("weights_every", weights_every)):
+            if not isinstance(steps, int) or steps < 1:
+                raise UserError(f"{name} is a number of steps, 1 or more; got {steps!r}.")
         self._intervals = {"steps": every, "probes": probes_every, "weights": weights_every}
         self._take, self._given = _read_probes(probes)
-        self._classes = tuple(map(str, classes)) if classes is not None else None
-        self._loss = loss
-        self._embed = _read_embed(embed, embed_samples)
+        self._wanted = Wanted(
+            self._given,
+            loss,
+            _read_embed(embed, embed_samples),
+            tuple(map(str, classes)) if classes is not None else None,
+        )
         self._step = 0
         self._epoch = 0
         self._due = False
         self._last = dict.fromkeys(self._intervals, 0)
         self._tap: Tap | None = None
         self._own: dict[int, Held] = {}
+        self._watched: Watched | None = None
         self._recording: Recording | None = None
+        self._lock = WriterLock(self.path, self._at_work)
+        self._training = False
+        self._looping = False
         self._stopped = False
+        self._said: set[str] = set()
+        self._iterations: int | None = None
         self._viewer: Watching | None = None
 
     def show(self, *, scene: Path | str | None = None, port: int | None = None, open: bool = True) -> Watching:
@@ -144,30 +161,37 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
             self._tap = Tap(model, self._take)
         self._tap.open()
 
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Refuse what can be seen to be wrong before the first step; Keras calls it."""
+        self._training = True
+        try:
+            self._lock.take()
+            if self._recording is None:
+                # Where Keras builds the model in the first step, it is looked at after that.
+                self._watched = Watched.of(self.model, self._wanted, strict=True) if self._is_told() else None
+            else:
+                self._safely(self._recording.check)
+        except UserError:
+            self._opened.close()
+            self._lock.give_back()
+            self._training = False
+            raise
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Take note of the epoch."""
         self._epoch = epoch
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Ask for copies if one of the next steps is to be recorded."""
-        due = self._is_due("steps", self._step + self.model.steps_per_execution)
-        if due != self._due:
-            self._due = due
-            self._opened.on.assign(due)
+        self._safely(self._ask)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Record the step that was made."""
-        tap = self._opened
-        # An epoch's last execution may hold fewer steps than the others.
-        self._step = int(tap.steps) if self.model.steps_per_execution > 1 else self._step + 1
-        if not self._due or not self._is_due("steps", self._step):
-            return
-        probes = self._given or (tap.batch.read() if tap.batch is not None else None)
-        scalars = {"epoch": self._epoch, "loss": float(tap.loss), "learning_rate": float(tap.rate)}
-        self._record(tap.held, probes, scalars, dict(logs or {}), factor=float(tap.factor))
+        self._safely(lambda: self._take_step(logs))
 
     def on_train_end(self, logs: Any = None) -> None:
         """Leave the model as it was."""
+        self._training = False
         self._opened.close()
         self.close()
 
@@ -181,6 +205,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         grads: Sequence[Any] | None = None,
         metrics: Mapping[str, Any] | None = None,
         learning_rate: float | None = None,
+        optimizer: Any = None,
         epoch: int = 0,
     ) -> None:
         """Count a step of a loop of one's own, after its update, and record it if it is its turn.
@@ -199,39 +224,47 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         metrics
             What else to keep, by name; the same names with each step.
         learning_rate
-            By default that of the optimizer that the model was compiled with, if it was.
+            By default that of the optimizer.
+        optimizer
+            The optimizer of the loop, if it is one of Keras: it tells at which steps weights are updated. By default the
+            one that the model was compiled with, if it was.
+
+        Raises
+        ------
+        UserError
+            With the first step alone: if what is asked for cannot be recorded. What goes wrong later is a warning.
         """
-        self._follow(model)
+        if self._step == 0:
+            self._begin_loop(model, grads)
         self._step += 1
-        variables = model.trainable_variables
-        if self._is_due("steps", self._step):
-            if grads is not None and len(grads) != len(variables):
-                raise ModelError(
-                    f"grads holds {len(grads)} gradients, but the model has {len(variables)} trainable variables; give "
-                    "one for each."
-                )
-            ratios = bool(self._own)
-            self._remember(variables, before=not ratios)
-            for variable, gradient in zip(variables, grads or (), strict=bool(grads)):
-                held = self._own[id(variable)].gradient
-                held.assign(tf.zeros_like(held) if gradient is None else tf.convert_to_tensor(gradient))
-            probes = self._given or (self._first_of(x, y) if self._take else None)
-            optimizer = getattr(model, "optimizer", None)
-            rate = getattr(optimizer, "learning_rate", np.nan) if learning_rate is None else learning_rate
-            scalars = {
-                "epoch": epoch,
-                "loss": np.nan if loss is None else float(loss),
-                "learning_rate": float(rate),
-            }
-            told = {name: float(value) for name, value in (metrics or {}).items()}
-            self._record(self._own, probes, scalars, told, gradients=grads is not None, ratios=ratios)
-        if self._is_due("steps", self._step + 1):
-            self._remember(variables, before=True)
+        optimizer = getattr(model, "optimizer", None) if optimizer is None else optimizer
+
+        def record() -> None:
+            variables = model.trainable_variables
+            if self._is_due("steps", self._step):
+                ratios = bool(self._own)
+                self._remember(variables, before=not ratios)
+                self._hold(model, grads, optimizer)
+                probes = self._given or (self._first_of(x, y) if self._take else None)
+                rate = getattr(optimizer, "learning_rate", np.nan) if learning_rate is None else learning_rate
+                scalars = {
+                    "epoch": epoch,
+                    "loss": np.nan if loss is None else float(loss),
+                    "learning_rate": float(rate),
+                }
+                self._record(self._own, probes, scalars, metrics, gradients=grads is not None, ratios=ratios)
+            if self._is_due("steps", self._step + 1):
+                self._remember(variables, before=True)
+                self._iterations = iterations_of(optimizer)
+
+        self._safely(record)
 
     def close(self) -> None:
         """Say in the capture that nothing more will come; after loops of one's own. More may come all the same."""
-        if self._recording is not None and not self._stopped:
-            self._recording.finish()
+        self._looping = False
+        if self._recording is not None:
+            self._safely(self._recording.finish)
+        self._lock.give_back()
 
     @property
     def _opened(self) -> Tap:
@@ -257,49 +290,115 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         held: Mapping[int, Held],
         probes: tuple[Any, Any] | None,
         scalars: Mapping[str, float],
-        metrics: Mapping[str, float],
+        metrics: Mapping[str, Any] | None,
         *,
-        factor: float = 1.0,
+        made: int | None = None,
         gradients: bool = True,
         ratios: bool = True,
     ) -> None:
         due = {what: self._is_due(what, self._step) for what in self._intervals}
-        try:
-            if self._recording is None:
-                self._recording = Recording(
-                    self.path,
-                    self.model,
-                    held,
-                    probes,
-                    tuple(metrics),
-                    classes=self._classes,
-                    loss=self._loss,
-                    embed=self._embed,
-                )
-                if probes is None and self._take:
-                    warnings.warn(_NO_PROBES, stacklevel=2)
-                for note in self._recording.notes:
-                    warnings.warn(note, stacklevel=2)
-            alarms = self._recording.write(
-                {"step": self._step, **scalars},
-                metrics,
-                factor=factor,
-                gradients=gradients,
-                ratios=ratios,
-                probes=due["probes"],
-                weights=due["weights"],
-            )
-            for alarm in alarms:
-                warnings.warn(alarm, stacklevel=2)
-        except OSError as error:  # a full disk must not cost somebody the training itself
-            self._stopped = True
-            warnings.warn(
-                f"Nothing more of the training is recorded from step {self._step} on: {error.strerror or error}.",
-                stacklevel=2,
-            )
+        told = {name: float(value) for name, value in (metrics or {}).items() if _is_one_number(value)}
+        if self._recording is None:
+            self._recording = self._begin(held, probes, tuple(told))
+        said = self._recording.write(
+            {"step": self._step, **scalars},
+            told,
+            made=made,
+            gradients=gradients,
+            ratios=ratios,
+            probes=due["probes"],
+            weights=due["weights"],
+        )
+        for sentence in said:
+            warnings.warn(sentence, stacklevel=2)
         self._last.update({what: self._step for what, is_due in due.items() if is_due})
-        if self._viewer is not None and self._recording is not None:
+        if self._viewer is not None:
             self._viewer.begin()
+
+    def _begin(self, held: Mapping[int, Held], probes: tuple[Any, Any] | None, metrics: tuple[str, ...]) -> Recording:
+        """Put the capture in place."""
+        watched = self._watched
+        if watched is None or (watched.probe is None and probes is not None):
+            wanted = replace(self._wanted, probes=probes)
+            watched = Watched.of(self.model, wanted, strict=False, before=watched)
+        self._watched = None
+        self._lock.take()
+        recording = Recording(
+            self.path, self.model, held, watched, metrics, classes=self._wanted.classes, lock=self._lock
+        )
+        if probes is None and self._take:
+            warnings.warn(_NO_PROBES, stacklevel=2)
+        for note in recording.notes:
+            warnings.warn(note, stacklevel=2)
+        return recording
+
+    def _ask(self) -> None:
+        if self._recording is not None:
+            self._recording.check()
+        due = self._is_due("steps", self._step + self.model.steps_per_execution)
+        if due != self._due:
+            self._due = due
+            self._opened.on.assign(due)
+
+    def _take_step(self, logs: Mapping[str, Any] | None) -> None:
+        tap = self._opened
+        # An epoch's last execution may hold fewer steps than the others.
+        made = int(number(tap.steps))
+        self._step = made if self.model.steps_per_execution > 1 else self._step + 1
+        for what, error in tap.failures.items():
+            self._warn_once(failure(what, self._step, error))
+        if not self._due or not self._is_due("steps", self._step):
+            return
+        probes = self._given or (tap.batch.read() if tap.batch is not None else None)
+        self._record(tap.held, probes, {"epoch": self._epoch, **tap.scalars()}, logs, made=made - 1)
+
+    def _begin_loop(self, model: keras.Model, grads: Sequence[Any] | None) -> None:
+        """Refuse what can be seen to be wrong with the first step of a loop of one's own."""
+        self._follow(model)
+        _check_gradients(model, grads)
+        try:
+            self._lock.take()
+            self._watched = Watched.of(model, self._wanted, strict=True) if self._is_told() else None
+        except UserError:
+            self._lock.give_back()
+            raise
+        self._looping = True
+
+    def _is_told(self) -> bool:
+        """Whether it can be seen beforehand if the model can be looked at as it was asked for."""
+        return bool(self.model.built) and (self._given is not None or self._wanted.embed is not None)
+
+    def _at_work(self) -> bool:
+        return self._looping or (self._training and is_called_back(self))
+
+    def _safely(self, work: Callable[[], object]) -> None:
+        """Do what must not cost somebody the training itself: what fails ends the recording, with one warning."""
+        if self._stopped:
+            return
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the training goes on
+            self._stopped = True
+            self._lock.give_back()
+            if self._tap is not None:
+                self._tap.on.assign(False)
+            why = f"{error.strerror}." if isinstance(error, OSError) and error.strerror else reason(error)
+            self._warn_once(f"Nothing more of the training is recorded from step {self._step:,} on: {why}")
+
+    def _warn_once(self, sentence: str) -> None:
+        if sentence not in self._said:
+            self._said.add(sentence)
+            warnings.warn(sentence, stacklevel=2)
+
+    def _hold(self, model: keras.Model, grads: Sequence[Any] | None, optimizer: Any) -> None:
+        """Take in the gradients of a step, and what the optimizer made of them if it tells."""
+        _check_gradients(model, grads)
+        variables = model.trainable_variables
+        call = Applied.between(optimizer, self._iterations, self._step)
+        for variable, gradient in zip(variables, grads or [None] * len(variables), strict=True):
+            held = self._own[id(variable)]
+            held.applied = call
+            held.gradient.assign(tf.zeros_like(held.gradient) if gradient is None else tf.convert_to_tensor(gradient))
 
     def _remember(self, variables: Sequence[Any], *, before: bool) -> None:
         """Make room for variables, and copy what they are, if it is before an update that will be recorded."""
@@ -307,13 +406,26 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
             if id(variable) not in self._own:
                 self._own[id(variable)] = Held.room_for(variable)
             if before:
-                self._own[id(variable)].before.assign(variable.value)
+                self._own[id(variable)].before.assign(keras.ops.convert_to_tensor(variable))
 
     def _first_of(self, x: Any, y: Any) -> tuple[Any, Any]:
         first_x, first_y = keras.tree.map_structure(
             lambda t: None if t is None else np.asarray(t)[: self._take], (x, y)
         )
         return first_x, first_y
+
+
+def _check_gradients(model: keras.Model, grads: Sequence[Any] | None) -> None:
+    if grads is not None and len(grads) != len(model.trainable_variables):
+        raise ModelError(
+            f"grads holds {len(grads)} gradients, but the model has {len(model.trainable_variables)} trainable variables; "
+            "give one for each."
+        )
+
+
+def _is_one_number(value: Any) -> bool:
+    found = np.asarray(value)
+    return found.ndim == 0 and found.dtype.kind in "biuf"
 
 
 def _check_folder(path: Path) -> None:

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.health import examine, summaries
+from nnviz3d.analysis.health import examine, summaries, with_first_update
 from nnviz3d.capture.activations import viewed
-from nnviz3d.capture.describe import DescribedModel, describe
-from nnviz3d.capture.embedded import EmbeddedProbe
-from nnviz3d.capture.graph import expected_inputs, open_model
+from nnviz3d.capture.describe import DescribedModel
+from nnviz3d.capture.failures import failure
 from nnviz3d.capture.measured import WeightMeasure
-from nnviz3d.capture.probe import Loss, Probe
 from nnviz3d.capture.run import versions
 from nnviz3d.capture.tap import Held
+from nnviz3d.capture.watched import Watched, labels_of
 from nnviz3d.capture.weights import named_variables
+from nnviz3d.data.locks import WriterLock
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.training import STATISTICS, Packing
 from nnviz3d.data.training_writer import TrainingWriter, announce_embedded, announce_training
 from nnviz3d.data.writer import CaptureWriter
-from nnviz3d.errors import ModelError
+
+T = TypeVar("T")
 
 
 class Recording:
@@ -40,16 +41,14 @@ class Recording:
         The model, built.
     held
         Its trainable variables, with room for gradients.
-    probes
-        ``(x, y)``, if there are any.
+    watched
+        What of the model is looked at.
     metrics
         Names of what will be told of each step.
     classes
         Names of the classes, if known.
-    loss
-        What is differentiated by the probe samples' activations.
-    embed
-        A layer, and the samples ``x, y`` whose answers by it are kept to be placed as points, if there are any.
+    lock
+        The right to write there, where the caller has it.
 
     Attributes
     ----------
@@ -58,8 +57,6 @@ class Recording:
 
     Raises
     ------
-    ModelError, SampleError
-        If the model cannot be traced, or the probe samples do not fit it.
     UserError
         If the capture cannot be written.
     """
@@ -69,21 +66,19 @@ class Recording:
         path: Path,
         model: keras.Model,
         held: Mapping[int, Held],
-        probes: tuple[Any, Any] | None,
+        watched: Watched,
         metrics: Sequence[str],
         *,
         classes: tuple[str, ...] | None = None,
-        loss: Loss | None = None,
-        embed: tuple[str, Any, Any] | None = None,
+        lock: WriterLock | None = None,
     ) -> None:
-        self._probe = None if probes is None else Probe(model, *probes, loss)
-        self._described = self._probe.described if self._probe is not None else _without_samples(model)
-        self._embedded = None if embed is None else _embedded(model, *embed, classes)
+        self._watched = watched
+        self._described = watched.described
         self._held = held
         self._measure = WeightMeasure(self._described, held)
         self._weights = _weights(self._described)
-        probe = self._probe
-        self.notes = (probe.note,) if probe is not None and probe.note else ()
+        probe = watched.probe
+        self.notes = watched.notes
         provenance = Provenance(
             model=f"{type(model).__name__} {model.name!r}",
             preprocessing="none",
@@ -96,12 +91,12 @@ class Recording:
         graph = self._described.graph
         samples = len(provenance.samples)
         with CaptureWriter(
-            path, graph=graph, provenance=provenance, samples=samples, classes=classes, growing=True
+            path, graph=graph, provenance=provenance, samples=samples, classes=classes, growing=True, lock=lock
         ) as writer:
             if probe is not None:
                 for name, array in zip(graph.inputs, probe.arrays, strict=True):
                     writer.write_input(name, 0, array)
-                labels = _labels(probe.y, samples)
+                labels = labels_of(probe.y, samples)
                 if labels is not None:
                     writer.write_labels(labels)
             writer.commit(samples)
@@ -115,31 +110,38 @@ class Recording:
                 gradients=probe.gradients if probe is not None else Packing(),
                 weights=Packing(tuple((layer, name, tuple(v.shape)) for layer, name, v in self._weights)),
             )
-            if self._embedded is not None:
-                announce_embedded(writer, self._embedded.found)
+            if watched.embedded is not None:
+                announce_embedded(writer, watched.embedded.found)
         self._writer = TrainingWriter(path)
         self._first: NDArray[np.float32] | None = None
         self._told: set[tuple[str, str]] = set()
+        self._dropped: set[str] = set()
+
+    def check(self) -> None:
+        """Look whether the capture is still where it was; a `CaptureError` if not."""
+        self._writer.check()
 
     def write(
         self,
         scalars: Mapping[str, float],
         metrics: Mapping[str, float],
         *,
-        factor: float,
-        gradients: bool,
-        ratios: bool,
+        made: int | None = None,
+        gradients: bool = True,
+        ratios: bool = True,
         probes: bool,
         weights: bool,
     ) -> tuple[str, ...]:
         """Measure the model as it is now, and write and commit the step that made it so.
 
+        What cannot be measured is left out from then on, and a sentence says so, once.
+
         Parameters
         ----------
         scalars, metrics
             As `TrainingWriter.step`.
-        factor
-            What the gradients were multiplied by.
+        made
+            How many steps a `Tap` saw before this one; `None` in loops of one's own.
         gradients, ratios
             Whether gradients, and the weights before the step, are known.
         probes, weights
@@ -147,33 +149,65 @@ class Recording:
 
         Returns
         -------
-        What is wrong with the model and was not at an earlier step, as sentences.
+        What is wrong with the model and was not at an earlier step, and what is recorded no more, as sentences.
+
+        Raises
+        ------
+        CaptureError, OSError
+            If it cannot be written.
         """
-        layers, channels = self._measure(factor)
+        step, watched = int(scalars["step"]), self._watched
+        said: list[str] = []
+        measured = self._attempt(
+            "norms of gradients, weights and updates",
+            step,
+            said,
+            lambda: self._measure(made, finite=bool(np.isfinite(scalars["loss"]))),
+        )
+        layers, channels = measured or self._nothing()
         if not gradients:
             layers[:, [STATISTICS.index("gradient_norm"), STATISTICS.index("nonfinite_gradients")]] = np.nan
             channels[:] = np.nan
         if not ratios:
             layers[:, STATISTICS.index("update_ratio")] = np.nan
-        step = int(scalars["step"])
-        if self._probe is not None:
-            self._probe.statistics(layers)
-            if probes:
-                self._writer.probe(step, *self._probe.tensors())
-        if probes and self._embedded is not None:
-            self._writer.embedded(step, *self._embedded())
-        if weights:
-            self._writer.weights(step, self._all_weights())
+        if (probe := watched.probe) is not None:
+            self._attempt("statistics of activations", step, said, lambda: probe.statistics(layers))
+            tensors = self._attempt("the probe samples' activations", step, said, probe.tensors) if probes else None
+            if tensors is not None:
+                self._writer.probe(step, *tensors)
+        if probes and watched.embedded is not None:
+            answers = self._attempt("the samples placed as points", step, said, watched.embedded)
+            if answers is not None:
+                self._writer.embedded(step, *answers)
+        kept = self._attempt("all weights", step, said, self._all_weights) if weights else None
+        if kept is not None:
+            self._writer.weights(step, kept)
         self._writer.step(scalars, metrics, layers, channels)
         if len(self._held) > self._measure.variables:
             # Layers that were frozen at first: from the next record on, because what they were before is known by then.
             self._measure = WeightMeasure(self._described, self._held, self._measure.channels)
-        return self._alarming(layers, step, scalars["learning_rate"])
+        alarms = self._attempt("alarms", step, said, lambda: self._alarming(layers, step, scalars["learning_rate"]))
+        return (*said, *(alarms or ()))
+
+    def _attempt(self, what: str, step: int, said: list[str], work: Callable[[], T]) -> T | None:
+        """Do one part of a record, unless it failed before: a training must not end by what is only looked at."""
+        if what in self._dropped:
+            return None
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - the model's own code may raise anything; it is told
+            self._dropped.add(what)
+            said.append(failure(what, step, error, self._described.graph))
+            return None
+
+    def _nothing(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        shape = (len(self._described.graph), len(STATISTICS))
+        return np.full(shape, np.nan, np.float32), np.full(self._measure.channels.width, np.nan, np.float32)
 
     def _alarming(self, layers: NDArray[np.float32], step: int, rate: float) -> tuple[str, ...]:
         """Say what has gone wrong, of each layer once for each kind of it."""
         series = layers[np.newaxis] if self._first is None else np.stack([self._first, layers])
-        self._first = series[0]
+        self._first = with_first_update(series)
         found = examine(self._described.graph, series, step, rate)
         new = [alarm for alarm in found if (alarm.kind, alarm.layer) not in self._told]
         self._told.update((alarm.kind, alarm.layer) for alarm in new)
@@ -186,21 +220,6 @@ class Recording:
     def _all_weights(self) -> NDArray[np.float32]:
         values = [viewed(tf.convert_to_tensor(variable)) for _, _, variable in self._weights]
         return np.concatenate([np.asarray(v, np.float32).reshape(-1) for v in values] or [np.empty(0, np.float32)])
-
-
-def _embedded(model: keras.Model, layer: str, x: Any, y: Any, classes: tuple[str, ...] | None) -> EmbeddedProbe:
-    count = len(np.asarray(keras.tree.flatten(x)[0]))
-    return EmbeddedProbe(model, layer, x, _labels(y, count), classes)
-
-
-def _without_samples(model: keras.Model) -> DescribedModel:
-    inputs = expected_inputs(model)
-    if inputs is None:
-        raise ModelError(
-            f"{type(model).__name__} {model.name!r} does not know what it takes; give TrainingRecorder probes=(x, y), "
-            "samples as the model is fed them."
-        )
-    return describe(open_model(model, inputs), model.name)
 
 
 def _weights(described: DescribedModel) -> list[tuple[str, str, Any]]:
@@ -216,15 +235,3 @@ def _weights(described: DescribedModel) -> list[tuple[str, str, Any]]:
             ]
             found.extend((node.path, name, variable) for name, variable in named_variables(variables).items())
     return found
-
-
-def _labels(targets: Any, samples: int) -> NDArray[np.int64] | None:
-    """Read the class of each sample off its targets: whole numbers, one for each, or rows of one 1 among zeros."""
-    leaves = [] if targets is None else keras.tree.flatten(targets)
-    if len(leaves) != 1:
-        return None
-    values = np.asarray(leaves[0])[:samples]
-    if values.dtype.kind in "iu" and values.size == samples:
-        return values.reshape(-1).astype(np.int64)
-    one_hot = values.ndim == 2 and values.shape[1] > 1 and np.isin(values, (0, 1)).all() and (values.sum(1) == 1).all()
-    return values.argmax(1).astype(np.int64) if one_hot else None

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from nnviz3d.capture.updates import Applied, number
 from nnviz3d.errors import ModelError
 
+T = TypeVar("T")
 
-@dataclass(frozen=True)
+
+@dataclass
 class Held:
-    """A trainable variable with room for the gradient by it, still scaled, and for what it was before the step."""
+    """A trainable variable with room for the gradient by it, still scaled, and for what it was before the step.
+
+    Attributes
+    ----------
+    applied
+        The call of an optimizer that was given it last; `None` in loops of one's own.
+    """
 
     variable: Any
     gradient: tf.Variable
     before: tf.Variable
+    applied: Applied | None = None
 
     @staticmethod
     def room_for(variable: Any) -> Held:
@@ -32,7 +43,7 @@ class Held:
 
 
 class Tap:
-    """Stands between a model and its optimizer while it is open.
+    """Stands between a model and its optimizers while it is open.
 
     The copies are made inside the compiled step, on the steps that are asked for only. They are plain assignments: norms
     computed in the same XLA program make it round otherwise, and the training goes another way.
@@ -50,27 +61,35 @@ class Tap:
         Whether copies are made; a `tf.Variable`.
     steps
         How many steps were made since the tap was opened first; a `tf.Variable`.
-    loss, rate, factor
-        Of the last copied step: the batch's loss, the learning rate, and what loss and gradients were multiplied by.
     held
-        The variables that the optimizer was given, by their id.
+        The variables that the optimizers were given, by their id.
     batch
         The samples kept of the first batch and their targets; `None` until there are any, or where they cannot be kept.
+    failures
+        Why a copy could not be made, by what it is of. It is not tried again, and the training goes on without it.
+
+    Raises
+    ------
+    ModelError
+        If the model is trained on several devices.
     """
 
     def __init__(self, model: keras.Model, take: int) -> None:
-        if tf.distribute.has_strategy() or model.distribute_strategy.num_replicas_in_sync > 1:
+        if model.distribute_strategy.num_replicas_in_sync > 1:
             raise ModelError(
-                "TrainingRecorder records training on one device; leave it out under a tf.distribute strategy."
+                "TrainingRecorder records training on one device; leave it out under a tf.distribute strategy of "
+                f"{model.distribute_strategy.num_replicas_in_sync} replicas."
             )
         self.on = tf.Variable(False, trainable=False)
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.loss, self.rate, self.factor = (tf.Variable(np.nan, dtype=tf.float32, trainable=False) for _ in range(3))
         self.held: dict[int, Held] = {}
         self.batch: KeptBatch | None = None
+        self.failures: dict[str, Exception] = {}
         self._model = model
         self._take = take
         self._seen: Any = None
+        self._calls: dict[tuple[int, int], Applied] = {}
+        self._made: Counter[int] = Counter()
         self._close: list[Callable[[], None]] = []
 
     def open(self) -> None:
@@ -79,31 +98,16 @@ class Tap:
         step = self._model.train_step
 
         def train_step(data: Any) -> Any:
+            self._made.clear()
             # What is added comes last: seeds of TensorFlow's own random operations count the operations before them.
             logs = step(data)
             self.steps.assign_add(1)
-            self._keep(data)
+            self._attempt("the first batch", lambda: self._keep(data))
             return logs
 
         self._replace(self._model, "train_step", train_step)
-        optimizer = self._model.optimizer
-        if optimizer is not None:
-            apply, scale_loss = optimizer.apply, optimizer.scale_loss
-
-            def tapped_apply(grads: Any, trainable_variables: Any = None) -> Any:
-                grads = list(grads)
-                variables = (
-                    self._model.trainable_variables if trainable_variables is None else list(trainable_variables)
-                )
-                self._copy(grads, variables, scale_loss)
-                return apply(grads, None if trainable_variables is None else variables)
-
-            def tapped_scale_loss(loss: Any) -> Any:
-                self._seen = loss
-                return scale_loss(loss)
-
-            self._replace(optimizer, "apply", tapped_apply)
-            self._replace(optimizer, "scale_loss", tapped_scale_loss)
+        for optimizer in optimizers_of(self._model):
+            self._stand_before(optimizer)
         self._model.train_function = None
 
     def close(self) -> None:
@@ -114,35 +118,92 @@ class Tap:
             self._model.train_function = None
         self._close.clear()
 
+    def scalars(self) -> dict[str, float]:
+        """Return loss and learning rate of the last step; NaN for what nobody told, or what differs between optimizers."""
+        last = number(self.steps) - 1
+        calls = [call for call in self._calls.values() if number(call.step) == last]
+        found = {}
+        for name, part in (("loss", "loss"), ("learning_rate", "rate")):
+            told = {number(getattr(call, part)) for call in calls}
+            found[name] = told.pop() if len(told) == 1 else np.nan
+        return found
+
     def _replace(self, owner: Any, name: str, function: Any) -> None:
         own = vars(owner).get(name)
         setattr(owner, name, function)
         self._close.append((lambda: delattr(owner, name)) if own is None else (lambda: setattr(owner, name, own)))
 
-    def _copy(self, grads: Sequence[Any], variables: Sequence[Any], scale_loss: Callable[[Any], Any]) -> None:
+    def _stand_before(self, optimizer: Any) -> None:
+        apply, scale_loss = optimizer.apply, optimizer.scale_loss
+
+        def tapped_apply(grads: Any, trainable_variables: Any = None) -> Any:
+            grads = list(grads)
+            variables = None if trainable_variables is None else list(trainable_variables)
+            call = self._attempt("gradients", lambda: self._copy(optimizer, grads, variables, scale_loss))
+            done = apply(grads, variables)
+            if call is not None:
+                self._attempt("gradients", lambda: self._if_on(call.end))
+            return done
+
+        def tapped_scale_loss(loss: Any) -> Any:
+            self._seen = loss
+            return scale_loss(loss)
+
+        self._replace(optimizer, "apply", tapped_apply)
+        self._replace(optimizer, "scale_loss", tapped_scale_loss)
+
+    def _copy(
+        self, optimizer: Any, grads: Sequence[Any], variables: Sequence[Any] | None, scale_loss: Callable[[Any], Any]
+    ) -> Applied:
+        known = self._model.trainable_variables if variables is None else variables
+        call = self._call_of(optimizer, scale_loss)
         rows = [
-            (self._room(variable), gradient)
-            for variable, gradient in zip(variables, grads, strict=True)
+            (self._room(variable, call), gradient)
+            for variable, gradient in zip(known, grads, strict=True)
             if gradient is not None
         ]
         loss, self._seen = self._seen, None
         if not tf.executing_eagerly() and getattr(loss, "graph", None) is not tf.compat.v1.get_default_graph():
             loss = None  # of another function, from which nothing can be read here
 
-        def copy() -> Any:
+        def copy() -> None:
             for held, gradient in rows:
                 held.gradient.assign(tf.convert_to_tensor(gradient))
-                held.before.assign(held.variable.value)
-            self.rate.assign(tf.cast(self._model.optimizer.learning_rate, tf.float32))
-            self.factor.assign(tf.cast(scale_loss(tf.ones(())), tf.float32))
-            self.loss.assign(np.nan if loss is None else tf.cast(loss, tf.float32))
+                held.before.assign(keras.ops.convert_to_tensor(held.variable))
+            call.begin(self.steps, loss)
+
+        self._if_on(copy)
+        return call
+
+    def _if_on(self, work: Callable[[], None]) -> None:
+        def done() -> Any:
+            work()
             return tf.constant(0)
 
-        tf.cond(self.on, copy, lambda: tf.constant(0))
+        tf.cond(self.on, done, lambda: tf.constant(0))
 
-    def _room(self, variable: Any) -> Held:
+    def _attempt(self, what: str, work: Callable[[], T]) -> T | None:
+        """Do what is the recorder's own within a step, which has to go on whatever comes of it."""
+        if what in self.failures:
+            return None
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - a training must not end by what is only looked at; it is told
+            self.failures[what] = error
+            return None
+
+    def _call_of(self, optimizer: Any, scale_loss: Callable[[Any], Any]) -> Applied:
+        """Return where it is noted what an optimizer does in this one of its calls within a step."""
+        key = (id(optimizer), self._made[id(optimizer)])
+        self._made[id(optimizer)] += 1
+        if key not in self._calls:
+            self._calls[key] = Applied(optimizer, scale_loss)
+        return self._calls[key]
+
+    def _room(self, variable: Any, call: Applied) -> Held:
         if id(variable) not in self.held:
             self.held[id(variable)] = Held.room_for(variable)
+        self.held[id(variable)].applied = call
         return self.held[id(variable)]
 
     def _keep(self, data: Any) -> None:
@@ -152,6 +213,17 @@ class Tap:
                 self.batch = KeptBatch.like(x, y, self._take)
         if self.batch is not None:
             self.batch.keep(x, y)
+
+
+def optimizers_of(model: keras.Model) -> list[Any]:
+    """Find the optimizers that a model may be trained with: what it was compiled with, and those that it has itself."""
+    found: dict[int, Any] = {}
+    for value in (model.optimizer, *vars(model).values()):
+        several = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+        found.update((id(one), one) for one in several if isinstance(one, keras.optimizers.Optimizer))
+    # One that works inside of another is asked by that one alone.
+    within = {id(getattr(one, "inner_optimizer", None)) for one in found.values()}
+    return [one for key, one in found.items() if key not in within]
 
 
 class KeptBatch:
@@ -176,7 +248,7 @@ class KeptBatch:
         if not tensors or not all(_is_plain(t) for t in tensors):
             return None
         leaves = [tf.Variable(tf.zeros((take, *t.shape[1:]), t.dtype), trainable=False) for t in tensors]
-        return KeptBatch(keras.tree.map_structure(lambda _: 0, (x, y)), leaves, take)
+        return KeptBatch(keras.tree.map_structure(lambda t: None if t is None else 0, (x, y)), leaves, take)
 
     def keep(self, x: Any, y: Any) -> None:
         """Keep the first samples of a batch, if none are kept yet."""
@@ -186,22 +258,24 @@ class KeptBatch:
             return  # traced for batches of another shape
 
         def copy() -> Any:
-            size = tf.shape(tensors[0])[0]
-            rows = tf.range(self._take) % size  # of a static length, as XLA wants it; what is too much is dropped below
             for leaf, tensor in zip(self._leaves, tensors, strict=True):
-                leaf.assign(tf.gather(tensor, rows))
-            self.count.assign(tf.minimum(size, self._take))
+                # Of a static length, as XLA wants it; what is too much is dropped below.
+                leaf.assign(tf.gather(tensor, tf.range(self._take) % tf.shape(tensor)[0]))
+            self.count.assign(tf.minimum(smallest, self._take))
             return tf.constant(0)
 
-        tf.cond(tf.equal(self.count, 0), copy, lambda: tf.constant(0))
+        smallest = tf.reduce_min(tf.stack([tf.shape(tensor)[0] for tensor in tensors]))
+        tf.cond(tf.equal(self.count, 0) & (smallest > 0), copy, lambda: tf.constant(0))
 
     def read(self) -> tuple[Any, Any] | None:
         """Return what was kept as ``(x, y)``, NumPy arrays ``(n, *shape)``; `None` if there is nothing yet."""
-        count = int(self.count)
+        count = int(number(self.count))
         if not count:
             return None
         leaves = iter(self._leaves)
-        x, y = keras.tree.map_structure(lambda s: None if s is None else next(leaves).numpy()[:count], self._structure)
+        x, y = keras.tree.map_structure(
+            lambda s: None if s is None else next(leaves).read_value().numpy()[:count], self._structure
+        )
         return x, y
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from nnviz3d.data.embedded import EmbeddedSet
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.training import SCALARS, STATISTICS, Packing
 from nnviz3d.data.writer import CaptureWriter, as_stored
+from nnviz3d.errors import CaptureError
 
 _CHUNK_BYTES = 2**17
 """Steps share a chunk up to this size; it is written anew with each of them."""
@@ -88,9 +91,16 @@ class TrainingWriter:
     ----------
     path
         The capture, a folder.
+
+    Raises
+    ------
+    CaptureError
+        With every call, if that capture is no more where it was: what is written would damage another one.
     """
 
     def __init__(self, path: Path) -> None:
+        self._place = _Place(path)
+        path = path.absolute()  # the program may go into another folder
         self._root = zarr.open_group(path, mode="r+", zarr_format=3)
         self._group = zarr.open_group(path / store.TRAINING, mode="r+", zarr_format=3)
         attributes: dict[str, Any] = self._group.attrs.asdict()
@@ -103,8 +113,13 @@ class TrainingWriter:
             "layers": _Rows(self._group, "layers", width, np.float32),
         }
 
+    def check(self) -> None:
+        """Look whether the capture is still where it was."""
+        self._place.check()
+
     def probe(self, step: int, activations: NDArray[np.float32], gradients: NDArray[np.float32]) -> None:
         """Write what the probe samples do after a step: a row of each packing. Committed with the next step."""
+        self._place.check()
         self._append("probe_steps", np.array([step]))
         self._append("activations", activations)
         self._append("gradients", gradients)
@@ -112,6 +127,7 @@ class TrainingWriter:
 
     def weights(self, step: int, values: NDArray[np.float32]) -> None:
         """Write all weights after a step: a row of the packing. Committed with the next step."""
+        self._place.check()
         self._append("weight_steps", np.array([step]))
         self._append("weights", values)
         self._counts["weights"] += 1
@@ -124,6 +140,7 @@ class TrainingWriter:
         probabilities: NDArray[np.float32],
     ) -> None:
         """Write what an `EmbeddedSet` gets after a step, ``(M, D)`` and ``(M,)``, or none. Committed with the next step."""
+        self._place.check()
         self._append("embedded_steps", np.array([step]))
         self._append("embedded_vectors", vectors.reshape(-1))
         for name, row in (("embedded_predictions", predictions), ("embedded_probabilities", probabilities)):
@@ -149,6 +166,7 @@ class TrainingWriter:
         channels
             A row of its packing.
         """
+        self._place.check()
         row = [scalars.get(name, np.nan) for name in SCALARS] + [metrics.get(name, np.nan) for name in self._metrics]
         self._rows["scalars"].append(np.array(row, np.float64))
         self._rows["layers"].append(np.concatenate([layers.reshape(-1), channels]))
@@ -157,6 +175,7 @@ class TrainingWriter:
 
     def commit(self) -> None:
         """Say that all that was written is whole, and that more may come."""
+        self._place.check()
         if self._finished:
             self._finished = False
             self._root.update_attributes({"complete": False})
@@ -164,6 +183,7 @@ class TrainingWriter:
 
     def finish(self) -> None:
         """Say that nothing more will come."""
+        self._place.check()
         self._finished = True
         self._group.update_attributes({"committed": self._counts, "finished": True})
         self._root.update_attributes({"complete": True})
@@ -172,6 +192,33 @@ class TrainingWriter:
         if name not in self._rows:
             self._rows[name] = _Rows(self._group, name, row.size, as_stored(row).dtype)
         self._rows[name].append(row)
+
+
+class _Place:
+    """A folder that is known again, whatever else has its name by now."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        # While it is open its number in the file system is given to no other. Not every system opens folders.
+        opened = os.open(self._path, os.O_RDONLY) if os.name != "nt" else None
+        self._known = _number(self._path)
+        if opened is not None:
+            weakref.finalize(self, os.close, opened)
+
+    def check(self) -> None:
+        try:
+            found = _number(self._path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise CaptureError(
+                f"{self._path.name} was removed, or moved, while the training was recorded into it."
+            ) from None
+        if found != self._known:
+            raise CaptureError(f"{self._path.name} was replaced while the training was recorded into it.")
+
+
+def _number(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 class _Rows:

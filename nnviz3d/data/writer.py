@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nnviz3d.data import store
 from nnviz3d.data.capture import is_capture
 from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.locks import WriterLock, check_free
 from nnviz3d.data.partial import partial_path
 from nnviz3d.data.paths import exists, is_folder
 from nnviz3d.data.records import RANKINGS, Connections, Provenance, Ranking, filled
@@ -42,11 +43,13 @@ class CaptureWriter:
         Whether it goes with the session it is made in: a ``.zarr.zip`` is then written in haste, not compressed.
     growing
         Whether somebody will go on writing once it is in place; it is then not complete yet.
+    lock
+        The right to write there, where the caller has it already.
 
     Raises
     ------
     UserError
-        If the destination cannot be written, or is something else than an earlier capture.
+        If the destination cannot be written, is being written, or is something else than an earlier capture.
     """
 
     def __init__(
@@ -59,11 +62,15 @@ class CaptureWriter:
         classes: Sequence[str] | None = None,
         transient: bool = False,
         growing: bool = False,
+        lock: WriterLock | None = None,
     ) -> None:
         self.path = Path(path)
         self.samples = samples
         self._growing = growing
+        self._lock = lock
         check_destination(self.path)
+        if lock is None:
+            check_free(self.path)
         self._workshop = partial_path(self.path)
         # A folder within, because this one is private, while a capture is as the user's umask wants files to be.
         self._made = self._workshop / "capture"
@@ -94,7 +101,7 @@ class CaptureWriter:
     ) -> None:
         if kind is None:
             try:
-                self._finish()
+                self._put_in_place()
             except OSError as problem:
                 raise UserError(f"Cannot write {self.path}: {problem.strerror or problem}.") from None
             finally:
@@ -179,6 +186,15 @@ class CaptureWriter:
             self.group(path.rpartition("/")[0])
             self._sink.group(path, attributes or {})
             self._groups.add(path)
+
+    def _put_in_place(self) -> None:
+        lock = self._lock or WriterLock(self.path)
+        lock.take()
+        try:
+            self._finish()
+        finally:
+            if self._lock is None:
+                lock.give_back()
 
     def _finish(self) -> None:
         self._sink.update({"committed": self._attributes["committed"], "complete": not self._growing})

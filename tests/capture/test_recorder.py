@@ -147,8 +147,8 @@ class Spy(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.after.append([np.asarray(v) for v in self.model.trainable_variables])
         held = self.recorder._tap.held
-        factor = float(self.recorder._tap.factor)
-        self.gradients.append([held[id(v)].gradient.numpy() / factor for v in self.model.trainable_variables])
+        now = [held[id(v)] for v in self.model.trainable_variables]
+        self.gradients.append([one.gradient.numpy() / one.applied.factor.numpy() for one in now])
 
 
 @pytest.mark.parametrize("mode", ["jit", "eager", "scaled"])
