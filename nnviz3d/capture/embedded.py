@@ -112,7 +112,8 @@ class EmbeddedProbe:
             yield viewed(vectors)[:count], viewed(scores)[:count]
 
     def _pass(self, inputs: Sequence[Any]) -> tuple[Any, Any]:
-        results = self._described.program.run(inputs)
+        with tf.name_scope("model"):
+            results = self._described.program.run(inputs)
         answers = results[self._described.calls[self._layer]]
         answer: Any = answers[0] if answers else None
         if not _tells_each(answer, self._size):

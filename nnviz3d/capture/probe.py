@@ -141,7 +141,7 @@ class Probe:
             yield from ((node.id, str(k)) for k in range(len(node.shapes)))
 
     def _pass(self, inputs: Sequence[Any], targets: Any) -> tuple[dict[Any, Any], dict[Any, Any]]:
-        with frozen():
+        with tf.name_scope("model"), frozen():
             return self._answered(inputs, targets)
 
     def _answered(self, inputs: Sequence[Any], targets: Any) -> tuple[dict[Any, Any], dict[Any, Any]]:
@@ -179,7 +179,7 @@ class Probe:
         return self._model.compute_loss(x=self._pack(inputs), y=targets, y_pred=answer, sample_weight=None)
 
     def _measure(self, inputs: Sequence[Any]) -> Any:
-        with frozen():
+        with tf.name_scope("model"), frozen():
             return tf.stack(self._statistic_rows(inputs))
 
     def _statistic_rows(self, inputs: Sequence[Any]) -> list[Any]:
