@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -33,8 +35,9 @@ def describe(capture: Capture, sample: int = 0, names: Sequence[str] = ()) -> di
     mean, std, the shares of zeros and of saturated numbers, and how many are NaN or infinite; min and max are of the
     finite numbers, `None` where there are none; mean and std are `None` unless all numbers are finite: JSON has no NaN;
     saturated is `None` where the activation function does not saturate). ``edges``: pairs of ids. ``training``, where one
-    was recorded: how many steps were, which was the last, and ``alarms``: what has been wrong with which layer, with the
-    step at which it was first seen, the figure, the threshold, a sentence, and whether it still is at the last step.
+    was recorded: how many steps were, which was the last, the step after which activations (and so ``statistics``)
+    were kept last, ``numbers_of``, and weights, ``weights_of``, and ``alarms``: what has been wrong with which layer, with
+    the step at which it was first seen, the figure, the threshold, a sentence, and whether it still is at the last step.
     """
     graph = capture.graph
     nodes = []
@@ -71,6 +74,8 @@ def _training(capture: Capture, training: Training) -> dict[str, Any]:
     return {
         "recorded": len(training),
         "last": int(training.steps[-1]) if len(training) else None,
+        "numbers_of": _kept_last(training.probe_steps),
+        "weights_of": _kept_last(training.weight_steps),
         "finished": training.finished,
         "alarms": [
             {
@@ -85,6 +90,11 @@ def _training(capture: Capture, training: Training) -> dict[str, Any]:
             for alarm in first_alarms(training, capture.graph)
         ],
     }
+
+
+def _kept_last(steps: NDArray[np.int64]) -> int | None:
+    """Return the step after which something of a training was kept last; `None` if it never was."""
+    return int(steps[-1]) if len(steps) else None
 
 
 def _statistics(capture: Capture, node_id: str, sample: int) -> dict[str, Any]:
@@ -110,6 +120,8 @@ def print_table(capture: Capture, console: Console, sample: int = 0) -> None:
     data = describe(capture, sample)
     names = capture.provenance.samples
     of = f", numbers of {names[sample]}" if sample < len(names) else ""
+    step = data.get("training", {}).get("numbers_of")
+    of += f" after training step {step:,}" if of and step is not None else ""
     console.print(Text(f"{data['name']}: {len(data['nodes'])} nodes, {data['parameters']:,} parameters{of}"))
     saturates = any(node.get("statistics", {}).get("saturated") is not None for node in data["nodes"])
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -146,6 +158,8 @@ def _health(capture: Capture) -> list[str]:
     if training is None or not len(training):
         return []
     head = f"training: {len(training):,} steps recorded, the last is {training.steps[-1]:,}"
+    weights = _kept_last(training.weight_steps)
+    head += "" if weights is None else f", weights kept after {weights:,}"
     told = summaries(first_alarms(training, capture.graph), training.layers)
     return ["", f"{head}; {'alarms, when first seen:' if told else 'no alarms'}", *told]
 

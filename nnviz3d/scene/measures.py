@@ -19,6 +19,12 @@ _measured: WeakKeyDictionary[Capture, dict[str, tuple[Pair, ...]]] = WeakKeyDict
 """By capture, and by the path of a layer, what its variables were measured to be like."""
 
 
+def weights_of_then(capture: Capture) -> str:
+    """Say after which training step the weights that are shown were kept; nothing of a capture without a training."""
+    kept = capture.kept
+    return "" if kept is None or kept.weight_step is None else f", after step {kept.weight_step:,}"
+
+
 def measured_values(node: LayerNode, values: Any) -> list[Pair]:
     """Say what a layer's numbers for one sample are like, as names and texts; extremes exactly as captured."""
     found = layer_statistics(values, node.activation)
@@ -58,7 +64,7 @@ def _measured_anew(capture: Capture, node: LayerNode) -> Iterator[Pair]:
             spread = f": mean {number(found.mean)}, std {number(found.std)}"
             spread += f", {number(found.minimum)} to {number(found.maximum)}"
         # A variable may be called as a measure is, such as the mean of a normalization.
-        yield f"weight {name}", shape + spread
+        yield f"weight {name}", shape + spread + weights_of_then(capture)
         yield from ((f"weight {name}, {what}", text) for what, text in _not_finite(found))
 
 

@@ -115,6 +115,14 @@ def test_many_layers_are_one_line(tmp_path: Path):
     assert lines[-2].endswith("alarms, when first seen:")
 
 
+def test_numbers_of_a_training_are_told_with_the_steps_that_they_are_of(recorded_capture: Capture):
+    told = describe(recorded_capture)["training"]
+    assert (told["last"], told["numbers_of"], told["weights_of"]) == (50, 50, 50)
+    lines = printed(recorded_capture, 200)
+    assert any("numbers of probe 0 after training step 50" in line for line in lines)
+    assert any("the last is 50, weights kept after 50;" in line for line in lines)
+
+
 def test_a_capture_without_a_training_has_nothing_to_say_of_it(odd: Capture):
     assert "training" not in describe(odd)
     assert not any("training" in line for line in printed(odd, 200))

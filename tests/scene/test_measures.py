@@ -10,6 +10,7 @@ import pytest
 
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.moment import at_step
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.writer import CaptureWriter
 from nnviz3d.scene.measures import measured_values, measured_weights
@@ -56,3 +57,9 @@ def test_variables_are_read_and_measured_once_for_each_capture(tmp_path: Path, m
             ((_, told),) = measured_weights(capture, capture.graph.node("dense"))
             assert told == f"2 × 2: mean {mean}, std 0, {mean} to {mean}"
     assert reads == [first, second]
+
+
+def test_weights_of_a_training_are_told_with_the_step_that_they_are_of(recorded_capture):
+    for step, kept in ((40, 1), (50, 50)):
+        words = dict(measured_weights(at_step(recorded_capture, step), recorded_capture.graph.node("dense")))
+        assert words["weight kernel"].endswith(f", after step {kept}")

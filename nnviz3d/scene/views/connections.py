@@ -11,6 +11,7 @@ from nnviz3d.data.graph import joining
 from nnviz3d.data.insights import LOSS
 from nnviz3d.data.records import Connections, Ranking
 from nnviz3d.scene.colors import NAN_COLOR, NEGATIVE, POSITIVE, number
+from nnviz3d.scene.measures import weights_of_then
 from nnviz3d.scene.primitives import Color, Ends, Lines, Panel, Primitive, SwatchRow, TextRow
 from nnviz3d.scene.routes import Route, bezier
 from nnviz3d.scene.selection import Selection
@@ -18,7 +19,7 @@ from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import ConnectionsView
-from nnviz3d.scene.views.legends import listed, weights_of_then
+from nnviz3d.scene.views.legends import listed
 
 _WIDTHS = (0.7, 1.0, 1.5, 2.2)
 """Pixels; each line takes one of them, by strength."""

@@ -22,6 +22,7 @@ from nnviz3d.scene.colors import (
     statistics_of,
 )
 from nnviz3d.scene.kernels import Kernel, filter_name, kernel_of
+from nnviz3d.scene.measures import weights_of_then
 from nnviz3d.scene.primitives import (
     Box,
     Label,
@@ -42,7 +43,7 @@ from nnviz3d.scene.selection import KernelPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.view_specs import Kernels
-from nnviz3d.scene.views.legends import cells_shown, weights_of_then
+from nnviz3d.scene.views.legends import cells_shown
 from nnviz3d.scene.views.structure import FAMILIES, family_of
 
 _HIGHEST, _WIDEST = 0.31, 1.25

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.scene.camera import default_view
 from nnviz3d.scene.colors import colormap, number
+from nnviz3d.scene.measures import weights_of_then
 from nnviz3d.scene.primitives import (
     Callout,
     Label,
@@ -178,8 +179,9 @@ class LayerBallsView:
         if not known:
             return (Panel("links", "bottom-right", (TextRow(count, "quiet"),)),)
         span = f"{number(min(known))} … {number(max(known))}"
+        line = "line: the wider, the larger the root mean square of the kernel it leads to"
         rows = (
             TextRow(count, "quiet"),
-            TextRow(f"line: the wider, the larger the root mean square of the kernel it leads to ({span})", "quiet"),
+            TextRow(f"{line} ({span}{weights_of_then(self._stage.capture)})", "quiet"),
         )
         return (Panel("links", "bottom-right", rows),)

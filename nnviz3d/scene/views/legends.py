@@ -96,12 +96,6 @@ def _between_two(stage: Stage, head: str, value: float) -> str:
     return f", predicted {two[1]}" if value > 0.5 else f", predicted {two[0]}"
 
 
-def weights_of_then(capture: Capture) -> str:
-    """Say after which training step the weights that are shown were kept; nothing of a capture without a training."""
-    kept = capture.kept
-    return "" if kept is None or kept.weight_step is None else f", after step {kept.weight_step:,}"
-
-
 def names_of(capture: Capture, head: str, count: int) -> list[str]:
     """Name the numbers of an output: classes by their names, anything else by its position."""
     if is_classifier(capture, head):

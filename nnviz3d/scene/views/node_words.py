@@ -11,11 +11,12 @@ from nnviz3d.data.capture import Capture
 from nnviz3d.data.records import Ranking
 from nnviz3d.scene.colors import colormap, number, score
 from nnviz3d.scene.links import Links
+from nnviz3d.scene.measures import weights_of_then
 from nnviz3d.scene.neurons import Neurons
 from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Row, ScaleRow, TextRow, Vector
 from nnviz3d.scene.racks import Rack, vector
 from nnviz3d.scene.stage import Stage, head_of, top_classes, vector_outputs
-from nnviz3d.scene.views.legends import NAMED_CELLS, listed, names_of, scores_of, title_panel, weights_of_then
+from nnviz3d.scene.views.legends import NAMED_CELLS, listed, names_of, scores_of, title_panel
 from nnviz3d.scene.views.node_colors import Scale
 
 _ASIDE = 1.0
