@@ -70,8 +70,7 @@ class WeightMeasure:
         Parameters
         ----------
         made
-            How many steps the tap saw before the one that is measured; `None` in loops of one's own, where what is held
-            is of the step that is told.
+            What `Applied.step` is of an optimizer's call in the step that is measured.
         finite
             Whether the step's loss is known to be finite.
 

@@ -252,7 +252,8 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
                     "loss": np.nan if loss is None else float(loss),
                     "learning_rate": float(rate),
                 }
-                self._record(self._own, probes, scalars, metrics, gradients=grads is not None, ratios=ratios)
+                told = {"gradients": grads is not None, "ratios": ratios}
+                self._record(self._own, probes, scalars, metrics, made=self._step, **told)
             if self._is_due("steps", self._step + 1):
                 self._remember(variables, before=True)
                 self._iterations = iterations_of(optimizer)

@@ -141,7 +141,7 @@ class Recording:
         scalars, metrics
             As `TrainingWriter.step`.
         made
-            How many steps a `Tap` saw before this one; `None` in loops of one's own.
+            What `Applied.step` is of an optimizer's call in this step.
         gradients, ratios
             Whether gradients, and the weights before the step, are known.
         probes, weights
