@@ -12,7 +12,7 @@ from nnviz3d.data.capture import is_capture
 from nnviz3d.data.model_files import ENDINGS, is_saved_model, is_unpacked
 from nnviz3d.data.paths import exists, is_folder, user_path
 from nnviz3d.data.request import CaptureRequest, Insights, Preprocessing
-from nnviz3d.data.words import capped
+from nnviz3d.data.words import capped, printable
 from nnviz3d.errors import UserError
 from nnviz3d.scene.headline import among
 from nnviz3d.scene.spec import SceneSpec, Source, default_scene, read_scene
@@ -203,7 +203,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     parts = text.lower().replace("×", "x").split("x")
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
-        raise UserError(f"--size is WIDTHxHEIGHT in pixels, such as 1920x1080; got {text!r}.")
+        raise UserError(f"--size is WIDTHxHEIGHT in pixels, such as 1920x1080; got {printable(text)!r}.")
     width, height = capped(parts[0]), capped(parts[1])
     if not (64 <= width <= 8192 and 64 <= height <= 8192):
         raise UserError(f"--size: width and height are 64 to 8192 pixels; got {width}x{height}.")

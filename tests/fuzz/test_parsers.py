@@ -1,0 +1,105 @@
+"""Readers of what people type and of small files, on values that nobody expects: a value, or one bounded sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nnviz3d.apps.source import parse_size
+from nnviz3d.data.arrays import ArrayFile
+from nnviz3d.data.sources import digit_numbers, locate
+from nnviz3d.errors import UserError
+from nnviz3d.scene.spec import SceneSpec, parse_scene
+from tests.fuzz.judge import SENTENCE
+
+# The same examples every time, and no verdict by the clock.
+steady = settings(
+    derandomize=True, deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+TEXT = st.text(max_size=60) | st.sampled_from(
+    (
+        "digits:9",
+        "digits:9-3",
+        "x.npy[3]",
+        "x.npy[3:1]",
+        "digits:" + "9" * 5000,
+        "9" * 5000 + "x9",
+        "sklearn:",
+        "\x00",
+        "\udcff",
+        "a" * 300,
+    )
+)
+VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+VIEW = st.fixed_dictionaries(
+    {"kind": st.sampled_from(("activations", "connections", "kernels", "embedding", "nodes")) | VALUE},
+    optional={"layers": VALUE, "threshold": VALUE, "strongest": VALUE, "reveal": VALUE, "layer": VALUE, "odd": VALUE},
+)
+SCENE = st.fixed_dictionaries(
+    {"format": st.just(1) | VALUE, "views": st.lists(VIEW, max_size=3) | VALUE},
+    optional={"title": VALUE, "source": VALUE, "layout": VALUE, "camera": VALUE, "odd": VALUE},
+)
+
+
+def answered(read: Callable[[], Any]) -> Any:
+    """Return what a reader gives; `None`, if it refuses in one bounded sentence."""
+    try:
+        return read()
+    except UserError as error:
+        message = str(error)
+        assert message.endswith((".", "?", ")")), message
+        assert len(message) < SENTENCE
+        assert message.isprintable(), message
+        return None
+
+
+@steady
+@given(SCENE)
+def test_scene_document_is_a_scene_or_refused(document: dict[str, Any]):
+    scene = answered(lambda: parse_scene(document))
+    assert scene is None or isinstance(scene, SceneSpec)
+
+
+@steady
+@given(TEXT)
+def test_input_word_is_located_or_refused(text: str):
+    found = answered(lambda: locate(text))
+    assert found is None or isinstance(found.path, Path)
+
+
+@steady
+@given(TEXT)
+def test_digit_numbers_are_a_range_or_refused(text: str):
+    found = answered(lambda: digit_numbers(text))
+    assert found is None or len(found) > 0
+
+
+@steady
+@given(TEXT | st.from_regex(r"\d{1,6}[xX×]\d{1,6}", fullmatch=True))
+def test_size_is_within_bounds_or_refused(text: str):
+    size = answered(lambda: parse_size(text))
+    assert size is None or all(64 <= side <= 8192 for side in size)
+
+
+@steady
+@given(
+    st.binary(max_size=200), st.sampled_from((b"", b"\x93NUMPY\x01\x00\x46\x00", b"\x93NUMPY\x02\x00", b"PK\x03\x04"))
+)
+def test_array_file_is_read_or_refused(tmp_path: Path, rest: bytes, head: bytes):
+    path = tmp_path / ("x.npz" if head.startswith(b"PK") else "x.npy")
+    path.write_bytes(head + rest)
+
+    def whole() -> int:
+        file = ArrayFile(path)
+        return sum(file.read(key, None).nbytes for key in file.headers)
+
+    size = answered(whole)
+    assert size is None or size <= len(rest)
