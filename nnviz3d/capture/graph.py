@@ -1,4 +1,6 @@
-"""Opens any Keras 3 model into one flat sequence of calls. The only module that touches private attributes of Keras.
+"""Opens any Keras 3 model into one flat sequence of calls.
+
+The only module that touches private attributes of Keras, beside `frozen`, which needs those of its variables.
 
 One mechanism serves functional, nested, subclassed and unbuilt models alike: the model is called once on symbolic
 inputs while every composite (a model, or a layer made of layers) runs its own `call` instead of standing as one
@@ -131,7 +133,7 @@ class Call:
         """Whether attention layers work inside what stands as one call, such as a wrapper, which tells no scores."""
         if self.attends or not isinstance(self.operation, Layer):
             return False
-        return any(isinstance(part, _ATTENTION) for part in self.operation._flatten_layers(include_self=False))
+        return any(isinstance(part, _ATTENTION) for part in layers_inside(self.operation))
 
     @property
     def attended(self) -> tuple[Any, ...]:
@@ -456,6 +458,11 @@ class _Tracer:
                 maker = tensor._keras_history.operation
                 if maker is not None and node in maker._outbound_nodes:
                     maker._outbound_nodes.remove(node)
+
+
+def layers_inside(layer: Any, *, deep: bool = True) -> Iterator[Any]:
+    """Walk over the layers that a layer is made of; `deep`: over those inside these too."""
+    yield from layer._flatten_layers(include_self=False, recursive=deep)
 
 
 def is_composite(layer: Any) -> bool:

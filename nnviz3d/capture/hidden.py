@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from nnviz3d.capture.describe import DescribedModel
-from nnviz3d.capture.graph import is_composite
+from nnviz3d.capture.graph import is_composite, layers_inside
 
 _LISTED = 6
 """How many layers of a hidden network a sentence names."""
@@ -36,7 +36,7 @@ def hidden_remarks(described: DescribedModel) -> list[str]:
 
 
 def _networks(layer: Any) -> Iterator[Any]:
-    for part in layer._flatten_layers(include_self=False, recursive=False):
+    for part in layers_inside(layer, deep=False):
         if is_composite(part):
             yield part
         else:
@@ -46,7 +46,7 @@ def _networks(layer: Any) -> Iterator[Any]:
 def _contents(network: Any) -> str:
     inside = [
         part.name
-        for part in network._flatten_layers(include_self=False)
+        for part in layers_inside(network)
         if not isinstance(part, keras.layers.InputLayer) and not is_composite(part)
     ]
     more = len(inside) - _LISTED
