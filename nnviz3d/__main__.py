@@ -1,4 +1,4 @@
-"""``python -m nnviz3d``, and the command ``nnviz3d``: listens for signals before it imports anything large."""
+"""Entry point of ``python -m nnviz3d`` and of ``nnviz3d``: installs signal handlers before any large import."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ runs.""",
 _Live = Annotated[Path | None, Parameter(show=False)]
 """A file in which a program that holds a live model says where it can be asked; Python's `serve` and `show` write it."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""What the system says where there is no room for what is written."""
+"""The system's error codes for writing without free space."""
 _ENDLESS = 1_000_000
 """Characters: the width of a line that is never cut."""
 
@@ -432,17 +432,17 @@ def _count(number: int, what: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and end the process: 0, 2 for a person's mistake (one sentence on stderr), 1 for a bug.
+    """Run a command and end the process with exit code 0, 2 (a user's mistake, one sentence on stderr) or 1 (a bug).
 
-    After Ctrl-C it is 130, and 143 after SIGTERM, once what was under way has cleaned up.
+    After Ctrl-C the exit code is 130, after SIGTERM 143; running work cleans up first.
     """
     end_in_order()
-    if sys.stdout is None:  # as the shell leaves it after `>&-`
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it stays open to the end
+    if sys.stdout is None:  # the shell closes it after `>&-`
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it stays open until the end
     end_with_parent()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # file names may hold what is no text
+            stream.reconfigure(errors="backslashreplace")  # file names may hold bytes that are not text
     try:
         _run_command(arguments)
     except KeyboardInterrupt as error:
@@ -474,12 +474,12 @@ def _run_command(arguments: list[str] | None) -> None:
 
 
 def _drop_output() -> None:
-    """Send what is left of the output nowhere: Python flushes it at its end."""
+    """Discard the rest of the output, because Python flushes it at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> None:
-    # Names from models and files may hold what steers a terminal. A bug keeps its lines, and is told whole.
+    # Names from models and files may hold control characters. The traceback of a bug keeps its lines and its length.
     told = sentence(message) if code == 2 else printable_lines(message)
     with suppress(OSError):  # a full device
         print(f"nnviz3d: {told}", file=sys.stderr)

@@ -19,8 +19,8 @@ class CaptureError(UserError):
     """A capture on disk that cannot be read, or numbers that do not fit where they are to be stored."""
 
 
-class DamagedCapture(CaptureError):  # noqa: N818 - what it is, not what was wrong
-    """A capture that is not as it was written; the message names the part."""
+class DamagedCapture(CaptureError):  # noqa: N818 - named after the capture
+    """A capture is damaged; the message names the part."""
 
 
 class SceneError(UserError):

@@ -53,15 +53,15 @@ class Model:
     trust: _Switch = False
     """Run code that the model file carries, such as Lambda layers. Only for files from people you trust."""
     limit: Annotated[float | None, OPTIONAL] = None
-    """Gigabytes of memory that one file may take when it is read; by default 2."""
+    """Limit in gigabytes of memory for reading one file; by default 2."""
 
     def options(self, insights: Insights | None = None) -> ModelOptions:
-        """Return what they say of the model, and set the limit for this process and those that it starts.
+        """Return the options that describe the model, and set the limit for this process and those that it starts.
 
         Raises
         ------
         UserError
-            If the limit is no positive number.
+            If the limit is not a positive number.
         """
         from nnviz3d.apps.source import ModelOptions
         from nnviz3d.data.limits import set_limit

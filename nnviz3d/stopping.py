@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a quiet end at any moment. Imports next to nothing, because it is called before all else."""
+"""Handling of Ctrl-C and SIGTERM: a quiet end at any moment. It is imported first, so it imports almost nothing."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from typing import Any
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _PAUSE = 0.05
-"""Seconds until a signal that came at a bad moment is sent again."""
+"""Seconds until a signal that arrived at a bad moment is sent again."""
 _IMPORTS = "<frozen importlib"
-"""Beginning of the file name of the code that imports modules."""
+"""Prefix of the file name of Python's import code."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asks the program to stop.
+    """Raised when a signal asks the program to stop.
 
     Attributes
     ----------
     code
-        The exit code that says so: 130 for Ctrl-C, 143 for SIGTERM.
+        The exit code: 130 for Ctrl-C, 143 for SIGTERM.
     """
 
     def __init__(self, number: int) -> None:
@@ -36,15 +36,15 @@ class Interrupted(KeyboardInterrupt):
 
 
 def end_at_once() -> None:
-    """Let a signal end the process without further ado: nothing has been made yet that has to be cleaned up."""
+    """Let a signal end the process immediately: nothing has to be cleaned up yet."""
     _listen(_end)
 
 
 def end_in_order() -> None:
-    """Let a signal raise `Interrupted` in the main thread, so that what is under way cleans up.
+    """Let a signal raise `Interrupted` in the main thread, so that running work cleans up.
 
-    It waits for the end of an import, because a library in C that is interrupted while it is imported may crash, or fail
-    with an error of its own. While something cleans up after an earlier signal, further ones change nothing.
+    The signal waits for the end of an import, because a C library whose import is interrupted may crash or raise
+    another error. During the cleanup after an earlier signal, further signals have no effect.
     """
     sys.unraisablehook = _Unraisable(sys.unraisablehook)
     sys.excepthook = _uncaught
@@ -52,7 +52,7 @@ def end_in_order() -> None:
 
 
 def ignore() -> None:
-    """Let no signal disturb the end of a program that is done."""
+    """Ignore signals during the end of a finished program."""
     _listen(signal.SIG_IGN)
 
 
@@ -60,7 +60,7 @@ def _listen(handler: Callable[[int, FrameType | None], object] | signal.Handlers
     if threading.current_thread() is not threading.main_thread():
         return
     for number in _NUMBERS:
-        # A shell has commands in the background ignore Ctrl-C, and so they go on doing.
+        # A shell starts background commands so that they ignore Ctrl-C; that stays so.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
 
@@ -80,7 +80,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _silence() -> None:
-    """Keep from the terminal what libraries say of work that is cut short: half-made objects, locks, forgotten tasks."""
+    """Hide libraries' messages about interrupted work from the terminal: half-made objects, locks, forgotten tasks."""
     if isinstance(sys.unraisablehook, _Unraisable):
         sys.unraisablehook.quiet = True
     warnings.simplefilter("ignore")
@@ -89,7 +89,7 @@ def _silence() -> None:
 
 
 def _is_cleaning_up() -> bool:
-    """Whether an `Interrupted` is on its way out: a `finally`, an `except` or the end of a `with` runs because of it."""
+    """Whether an `Interrupted` is being handled: a `finally`, an `except` or the end of a `with` runs because of it."""
     error = sys.exc_info()[1]
     while error is not None:
         if isinstance(error, Interrupted):
@@ -107,7 +107,7 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 
 def _send_again(number: int) -> None:
-    # Without `threading`, one of whose locks the interrupted code may hold.
+    # `threading` is not used here, because the interrupted code may hold one of its locks.
     _thread.start_new_thread(_send, (number,))
 
 
@@ -116,14 +116,13 @@ def _send(number: int) -> None:
     if sys.platform == "win32":
         _thread.interrupt_main(number)
     else:
-        signal.pthread_kill(threading.main_thread().ident or 0, number)  # which also ends a wait
+        signal.pthread_kill(threading.main_thread().ident or 0, number)  # this also ends a wait
 
 
 class _Unraisable:
-    """A hook for errors where nobody can be told, such as in a destructor.
+    """Hook for errors that cannot be raised, for example in a destructor.
 
-    An interruption that is lost there comes again. After one, objects that were only half made complain when they are
-    discarded, which is no news to anybody.
+    An interruption that is lost there is sent again. Errors of half-made objects after an interruption are hidden.
     """
 
     def __init__(self, told: Callable[[Any], object]) -> None:
@@ -138,6 +137,6 @@ class _Unraisable:
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    if isinstance(error, Interrupted):  # it came when all was done and cleaned up
+    if isinstance(error, Interrupted):  # the signal arrived after all work and cleanup
         os._exit(error.code)
     sys.__excepthook__(kind, error, trace)

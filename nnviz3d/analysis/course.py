@@ -158,7 +158,7 @@ def _place(
 
 
 def _judged_anew(vectors: Floats, earlier: Course, k: int, seed: int) -> Mapping[str, float]:
-    """Return the quality of a step that was placed before, judged by the layer's own numbers."""
+    """Return the quality of a step whose points were placed earlier, judged by the layer's own numbers."""
     found = earlier.quality[k]
     if not judged_after_reduction(found, vectors.shape[1]):
         return found

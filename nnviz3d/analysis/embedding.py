@@ -30,11 +30,11 @@ _EVERY = 25
 """Steps between two snapshots."""
 _FEWEST = 5
 _JUDGED = 3000
-"""Points whose neighbours are looked at, at most: trustworthiness compares all pairs."""
+"""Most points whose neighbours are compared: trustworthiness compares all pairs."""
 _ROWS = 256
-"""Vectors that are looked at together where only sums are wanted."""
+"""Vectors per chunk when only sums are computed."""
 NEIGHBOURS = 10
-"""Nearest of each point that are looked for among its nearest before."""
+"""Nearest neighbours of each point that are searched for among its earlier nearest neighbours."""
 _EQUAL = 1e-4
 """How far apart two answers to one sample may be, as a share of an answer's norm: a batch is summed in another order."""
 _ALONE = 2000
@@ -118,7 +118,7 @@ def flattened(numbers: NDArray[Any], axes: Axes, *, pooled: bool) -> Floats:
     numbers
         ``(N, *shape)``.
     axes
-        What the axes of ``shape`` are called.
+        Names of the axes of ``shape``.
     pooled
         Whether maps are averaged over their places first.
     """
@@ -181,9 +181,9 @@ def place(embedding: Embedding, vectors: Floats) -> Floats:
 
 
 def judge_placed(vectors: Floats, reduced: Floats, points: Floats, seed: int) -> tuple[dict[str, float], int]:
-    """Judge points by the layer's own numbers, ``(M, D)``, not by what PCA left of them, ``(M, k)``; see `judge`.
+    """Judge points by the layer's own numbers, ``(M, D)``, not by their PCA components, ``(M, k)``; see `judge`.
 
-    Where there was a PCA, `quality` also holds ``variance``: the share that it kept of the numbers' variance.
+    After a PCA, `quality` also holds ``variance``: the share of the numbers' variance that the PCA kept.
     """
     quality, judged = judge(vectors, points, seed)
     if vectors.shape[1] > REDUCED:
@@ -192,12 +192,12 @@ def judge_placed(vectors: Floats, reduced: Floats, points: Floats, seed: int) ->
 
 
 def judged_after_reduction(quality: Mapping[str, float], width: int) -> bool:
-    """Whether points were judged by what PCA had left of answers of `width` numbers, as earlier versions did."""
+    """Whether points were judged by the PCA components of answers of `width` numbers, as earlier versions did."""
     return bool(quality) and width > REDUCED and "variance" not in quality
 
 
 def judged_anew(found: Embedding, vectors: Floats) -> Embedding:
-    """Return an embedding of these answers, ``(M, D)``, judged by them, if it was judged by what PCA had left of them."""
+    """Judge an embedding by the answers themselves, ``(M, D)``, if it was judged by their PCA components."""
     if not judged_after_reduction(found.quality, vectors.shape[1]):
         return found
     seed = int(str(found.settings["seed"]))
@@ -206,7 +206,7 @@ def judged_anew(found: Embedding, vectors: Floats) -> Embedding:
 
 
 def _spread(vectors: Floats) -> float:
-    """Sum the squared distances of vectors from their mean, some rows at a time: they may fill the memory."""
+    """Sum the squared distances of vectors from their mean, a few rows at a time to save memory."""
     mean = vectors.mean(axis=0, dtype=np.float64)
     parts = (vectors[k : k + _ROWS] - mean for k in range(0, len(vectors), _ROWS))
     return float(sum(np.square(part).sum() for part in parts))
@@ -220,7 +220,7 @@ def judge(vectors: Floats, points: Floats, seed: int = 0) -> tuple[dict[str, flo
     quality
         ``trustworthiness`` and ``neighbours``, as in `Embedding`; without those that so few points cannot have.
     judged
-        Of how many points, drawn at random, the neighbours were looked at.
+        Number of points, drawn at random, whose neighbours were compared.
     """
     from sklearn.manifold import trustworthiness
 
@@ -239,14 +239,14 @@ def judge(vectors: Floats, points: Floats, seed: int = 0) -> tuple[dict[str, flo
 
 
 def _nearest(vectors: Floats, some: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Return the nearest others among all vectors of some of them, ``(len(some), count)``."""
+    """Return the indices of the nearest other vectors of each vector in `some`, ``(len(some), count)``."""
     from sklearn.neighbors import NearestNeighbors
 
     fitted = NearestNeighbors(n_neighbors=count).fit(vectors)
     if len(some) == len(vectors):
         return np.asarray(fitted.kneighbors(return_distance=False))
     found = fitted.kneighbors(vectors[some], count + 1, return_distance=False)
-    # Each is its own nearest, unless an equal one comes first.
+    # Each vector is its own nearest one, unless an equal vector comes first.
     return np.stack([row[row != own][:count] for row, own in zip(found, some, strict=True)])
 
 

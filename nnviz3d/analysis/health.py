@@ -338,9 +338,9 @@ class _Examination:
 
 
 def with_first_update(series: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the first of some steps' figures, ``(L, K)``, each layer's update ratio being that of its first update.
+    """Return the figures of the first of some steps, ``(L, K)``, with each layer's update ratio at its first update.
 
-    An optimizer that adds up gradients, or whose loss scale was too large, does not update at every step.
+    An optimizer that accumulates gradients, or whose loss scale was too large, does not update at every step.
     """
     first: NDArray[np.float32] = series[0].copy()
     updates = series[:, :, _AT["update_ratio"]]

@@ -1,4 +1,4 @@
-"""A temporary folder that is gone afterwards, whenever a signal comes."""
+"""A temporary folder that is always removed, even if a signal interrupts its creation or removal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnviz3d.data.partial import make_temporary_folder
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Make an empty folder, and remove it with all that is in it at the end."""
+    """Make an empty folder, and remove it with its content at the end."""
     folder = None
     try:
         with Interruption():

@@ -25,9 +25,9 @@ def describe(capture: Capture, sample: int = 0, names: Sequence[str] = ()) -> di
     Parameters
     ----------
     sample
-        The sample of the capture that the statistics are of.
+        Position of the sample whose statistics are returned.
     names
-        The names of all samples that were given, where the model was run on that one alone.
+        Names of all samples that the user gave, if the model ran on one of them only.
 
     Returns
     -------
@@ -35,9 +35,9 @@ def describe(capture: Capture, sample: int = 0, names: Sequence[str] = ()) -> di
     mean, std, the shares of zeros and of saturated numbers, and how many are NaN or infinite; min and max are of the
     finite numbers, `None` where there are none; mean and std are `None` unless all numbers are finite: JSON has no NaN;
     saturated is `None` where the activation function does not saturate). ``edges``: pairs of ids. ``training``, where one
-    was recorded: how many steps were, which was the last, the step after which activations (and so ``statistics``)
-    were kept last, ``numbers_of``, and weights, ``weights_of``, and ``alarms``: what has been wrong with which layer, with
-    the step at which it was first seen, the figure, the threshold, a sentence, and whether it still is at the last step.
+    was recorded: the number of steps, the last step, the last step with stored activations (and so ``statistics``),
+    ``numbers_of``, the last step with stored weights, ``weights_of``, and ``alarms``: for each fault of a layer the
+    step at which it began, the figure, the threshold, a sentence, and whether it is still present at the last step.
     """
     graph = capture.graph
     nodes = []
@@ -93,7 +93,7 @@ def _training(capture: Capture, training: Training) -> dict[str, Any]:
 
 
 def _kept_last(steps: NDArray[np.int64]) -> int | None:
-    """Return the step after which something of a training was kept last; `None` if it never was."""
+    """Return the last training step after which something was stored; `None` if there is none."""
     return int(steps[-1]) if len(steps) else None
 
 

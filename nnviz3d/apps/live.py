@@ -25,7 +25,7 @@ ROOM = 2 * 2**30
 MOST = 256
 """Samples, each of which is an open file: some systems let a program have a thousand."""
 _HANDED_IN = "in-"
-"""Beginning of the name of a folder for a file that somebody hands in."""
+"""Prefix of the name of a folder for an uploaded file."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Live:
         return self._template.model_copy(update={"inputs": (wish.source,), "out": out, "insights": insights})
 
     def _plain(self, sentence: str) -> str:
-        """Take the temporary folder out of a sentence: to people a file that they handed in is its name."""
+        """Remove the temporary folder from a sentence: users know an uploaded file by its name only."""
         handed_in = rf"(?:{re.escape(_HANDED_IN)}\w+[/\\])?"
         return re.sub(rf"{re.escape(str(self._folder))}[/\\]{handed_in}", "", sentence)
 

@@ -1,4 +1,4 @@
-"""Ends a process that is asked for something and shows no sign of life, so that nobody waits for it for ever."""
+"""Watchdog for requests to another process: ends the wait when that process shows no sign of life."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from pathlib import Path
 from typing import Protocol, Self
 
 SILENCE = 60.0
-"""Seconds without a sign of life that are too long. A capture process gives one every ten seconds if it can."""
+"""Seconds without a sign of life until the watchdog acts. A capture process gives one every ten seconds if it can."""
 _LOOKS = 60
-"""How often a process is looked at in that time."""
+"""Number of checks in that time."""
 
 
 class Watched(Protocol):
-    """The other end of a connection, as far as it can be watched."""
+    """The other end of a connection, as the watchdog sees it."""
 
     def work_done(self) -> int | None:
         """Return a number that grows while the other end works; `None` if that is not known."""
         ...
 
     def cut(self) -> None:
-        """End the conversation, so that whoever reads the other end's words waits no longer."""
+        """Close the connection, so that pending reads from it return."""
         ...
 
 
 class Watch:
-    """A context in which a conversation is cut once the other end has shown no sign of life for too long.
+    """Context manager that closes a connection when the other end shows no sign of life for too long.
 
-    There is no limit on how long the work lasts. Signs of life are words, which a thread of the other end says every few
+    The work itself may take any time. Signs of life are messages, which a thread of the other end sends every few
     seconds, and processor time, because a library may keep that thread from running.
 
     Parameters
@@ -40,7 +40,7 @@ class Watch:
     Attributes
     ----------
     silent
-        Whether the conversation was cut.
+        Whether the connection was closed for that reason.
     """
 
     def __init__(self, other: Watched, patience: float = SILENCE) -> None:
@@ -52,7 +52,7 @@ class Watch:
         self.silent = False
 
     def heard(self) -> None:
-        """Take note of a word."""
+        """Count a message."""
         self._heard += 1
 
     def __enter__(self) -> Self:
@@ -64,7 +64,7 @@ class Watch:
         self._thread.join()
 
     def _look(self) -> None:
-        # Looks are counted and not seconds: this program itself may have been stopped for a while.
+        # Checks are counted instead of seconds, because this program itself may have been stopped for a while.
         idle, before = 0, (self._heard, self._other.work_done())
         while not self._over.wait(self._pause):
             now = (self._heard, self._other.work_done())
@@ -76,11 +76,11 @@ class Watch:
 
 
 def processor_time(process: int) -> int | None:
-    """Return the processor time that a process has used, in the system's ticks; `None` where that is not told."""
+    """Return the processor time that a process has used, in the system's ticks; `None` if the system does not tell."""
     try:
         status = Path(f"/proc/{process}/stat").read_bytes()
     except OSError:
         return None
-    # The name of the program, in parentheses, may hold anything. User and system time are fields 14 and 15.
+    # The program's name, in parentheses, may hold any character. User and system time are fields 14 and 15.
     fields = status.rpartition(b")")[2].split()
     return int(fields[11]) + int(fields[12])

@@ -88,7 +88,7 @@ def opened(
         found = replace(found, model=invitation.request.model)
     insights = _needed(found, wanted)
     if wanted.dataset:
-        found = replace(found, spec=found.spec.untitled())  # its own points are others
+        found = replace(found, spec=found.spec.untitled())  # the title describes other points
     with ExitStack() as stack:
         if found.capture is not None and (problem := lacking(open_capture(found.capture), wanted)):
             if found.model is None:
@@ -148,7 +148,7 @@ def _needed(found: Resolved, wanted: Insights) -> Insights:
         )
     dataset = wanted.dataset or found.options.inputs if found.spec.embeds else ()
     needs = found.spec.needs()
-    if wanted.attributions:  # maps that were asked for stand in for the scene's own
+    if wanted.attributions:  # maps that the user asks for replace the scene's own
         needs = needs.model_copy(update={"attributions": ()})
     return wanted.plus(needs).plus(Insights(dataset=dataset))
 

@@ -99,12 +99,12 @@ def write_png(pixels: NDArray[np.uint8], out: Path, *, effort: int = 6) -> None:
 
 @contextmanager
 def _becoming(out: Path) -> Iterator[BinaryIO]:
-    """Open a file that gets its name at the end, or, after any error or signal, is gone."""
+    """Open a file that gets its final name at the end, and is removed after any error or signal."""
     partial = partial_path(out)
     file = None
     try:
         with Interruption():
-            # Opened like any file, so that the user's umask says who may read it; `x` because nobody else's is overwritten.
+            # Opened like any file, so that the user's umask applies; `x` never overwrites another process's file.
             file = partial.open("xb")
         with file:
             yield file

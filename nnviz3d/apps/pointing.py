@@ -119,7 +119,7 @@ def _on_map(stage: Stage, layer: str, hit: CellHit | PixelHit) -> Pick | None:
 
 
 def _on_picture(stage: Stage, layer: str, hit: PixelHit) -> CellPick:
-    """Return the place of a layer that a pixel shows: its number, or where there are several all its channels."""
+    """Return the index that a pixel shows: of one number, or of a place with all its channels if there are several."""
     grid = stage.place(layer).grid
     rows, columns = grid.places[-2:]
     place = (hit.row * rows // hit.shape[0], hit.column * columns // hit.shape[1])

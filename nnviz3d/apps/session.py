@@ -259,9 +259,9 @@ class Session:
     def step(self, by: int) -> None:
         """Choose the next or the previous sample, around the ends.
 
-        Steps go on from the sample that the last one tried, also where that cannot be shown: otherwise nobody would get
-        past it. A sample that was chosen from the list and cannot be shown changes nothing: the next step goes on from
-        the one that is seen.
+        Each press continues from the sample that the last press tried, even if that sample cannot be shown; otherwise
+        the user could not get past it. A sample that is chosen from the list and cannot be shown changes nothing: the
+        next press continues from the visible sample.
         """
         current = self._stepped_to
         if current is None:

@@ -107,7 +107,7 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
 
 
 def _of_another(scene: str | None) -> SceneSpec:
-    """Return the scene by which to look at a model or a capture that the scene does not name."""
+    """Return a scene adapted to a model or a capture that it does not name."""
     return default_scene() if scene is None else scene_named(scene).elsewhere()
 
 
@@ -138,7 +138,7 @@ def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOp
     )
     # The scene's sample and choices are among the scene's own inputs; of other ones they would be any.
     if options.inputs:
-        # Among points that stay, what is given is one more; they are what the title tells of.
+        # The points stay and the given sample is added to them, so the title, which describes the points, stays true.
         beside = beside if capture is not None else ()
         if not beside and not all(among(name, source.inputs) for name in options.inputs):
             spec = spec.untitled()

@@ -46,7 +46,7 @@ _GRACE = 15.0
 _KILLED_BY_A_FILE = {
     getattr(signal, name): how
     for name, how in {
-        "SIGVTALRM": "came to no end with it",  # a limit of the capture process's own
+        "SIGVTALRM": "came to no end with it",  # the capture process's own limit
         "SIGSEGV": "crashed on it",
         "SIGBUS": "crashed on it",
         "SIGABRT": "gave up on it",
@@ -54,11 +54,11 @@ _KILLED_BY_A_FILE = {
     }.items()
     if hasattr(signal, name)
 }
-"""Signals of which a capture process dies that reads a damaged model file, and what they tell."""
+"""Signals that end a capture process while it reads a damaged model file, and their meaning in words."""
 _LONGEST = 16 * 2**20
-"""Characters of a line; whoever says more at once says no event."""
+"""Most characters of a line; a longer line is no event."""
 _QUOTED = 200
-"""Characters of a line that is no event that are shown."""
+"""Characters that an error quotes of a line that is no event."""
 
 
 class WorkerCrashed(Nnviz3dError):  # noqa: N818 - what happened, not what was wrong
@@ -84,17 +84,17 @@ class Connection(Watched, Protocol):
         ...
 
     def obituary(self, reading: str | None) -> Exception:
-        """Say what to raise when it is gone without a word.
+        """Return the error to raise when the other end is gone without a message.
 
         Parameters
         ----------
         reading
-            The model file that it was reading, if it was.
+            The model file that it was reading, if any.
         """
         ...
 
     def silence(self) -> UserError:
-        """Say what to raise when it was cut because it showed no sign of life."""
+        """Return the error to raise when the connection was closed because it showed no sign of life."""
         ...
 
     def last_words(self) -> str:
@@ -123,7 +123,7 @@ class ProcessConnection:
                 stderr=self._chatter,
                 text=True,
                 encoding="utf-8",
-                errors="backslashreplace",  # what is no text is no event either, and is shown
+                errors="backslashreplace",  # a line that is not text is no event either, and is quoted
                 env={**os.environ, PARENT: str(os.getpid())},
                 process_group=0,  # a Ctrl-C is for this process, which then ends that one in good order
             )
@@ -139,7 +139,7 @@ class ProcessConnection:
         return self._process.poll() is None
 
     def obituary(self, reading: str | None) -> Exception:
-        """Say how the process died, or that a model file made it die."""
+        """Return an error that says how the process died, or which model file made it die."""
         try:
             code = self._process.wait(_GRACE)
             if reading is not None and -code in _KILLED_BY_A_FILE:
@@ -154,14 +154,14 @@ class ProcessConnection:
         return WorkerCrashed("\n".join(p for p in (f"The capture process {how}", self.last_words()) if p))
 
     def silence(self) -> UserError:
-        """Say that it was ended."""
+        """Return an error that says that the process was ended."""
         return UserError(
             f"The capture process showed no sign of life for {SILENCE:.0f} s and was ended: it was stopped, or a disk or "
             "device does not answer; see to that and start again."
         )
 
     def work_done(self) -> int | None:
-        """Return the processor time that it has used."""
+        """Return the processor time that the process has used."""
         return processor_time(self._process.pid)
 
     def last_words(self) -> str:
@@ -185,7 +185,7 @@ class ProcessConnection:
         """Ask the process to clean up and go, and see that it does."""
         self._process.terminate()
         if sys.platform != "win32":
-            self._process.send_signal(signal.SIGCONT)  # or one that was stopped would not hear
+            self._process.send_signal(signal.SIGCONT)  # a stopped process would not receive SIGTERM
         try:
             self._process.wait(_GRACE)
         except subprocess.TimeoutExpired:
@@ -193,7 +193,7 @@ class ProcessConnection:
             self._process.wait()
 
     def end(self) -> None:
-        """End the process, and close what leads to it."""
+        """End the process, and close the pipes to it."""
         self.cut()
         self._close()
 
@@ -232,14 +232,14 @@ class SocketConnection:
         return UserError("The process that holds the model has ended, so other samples cannot be run.")
 
     def silence(self) -> UserError:
-        """Say that nobody waits for it any more."""
+        """Return an error that says that waiting for the process has ended."""
         return UserError(
             f"The process that holds the model showed no sign of life for {SILENCE:.0f} s; let it go on if it was stopped, "
             "and choose the sample again."
         )
 
     def work_done(self) -> int | None:
-        """Return nothing: it may be busy with something else."""
+        """Return `None`: the process may be busy with something else."""
         return None
 
     def last_words(self) -> str:
@@ -258,7 +258,7 @@ class SocketConnection:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
-        """Hang up, and close what leads there."""
+        """Shut the connection down, and close it."""
         self.cut()
         self.finish()
 
@@ -271,7 +271,7 @@ class Worker:
     connect
         Makes the connection; made anew when the other end has died. By default a process of this program's own.
     patience
-        Seconds without a sign of life after which the other end is given up.
+        Seconds without a sign of life after which the connection is closed.
     """
 
     def __init__(self, connect: Callable[[], Connection] = ProcessConnection, *, patience: float = SILENCE) -> None:
@@ -306,7 +306,7 @@ class Worker:
             if on_event is not None:
                 on_event(event)
 
-        line = to_line(request)  # before anybody is troubled with it: what cannot be said is not answered either
+        line = to_line(request)  # before the connection is made: a request that cannot be written gets no answer
         connection = self._ready()
         watch = Watch(connection, self._patience)
         try:

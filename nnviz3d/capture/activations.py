@@ -128,7 +128,7 @@ class Forward:
 
     @property
     def draws(self) -> bool:
-        """Whether the model asks its random generators, which nevertheless stay as they are."""
+        """Whether the model draws from its random generators, whose states stay unchanged."""
         self._function.graph  # noqa: B018 - known once it is compiled
         return self._drew
 
@@ -177,7 +177,7 @@ def batch_size(described: DescribedModel, samples: int) -> int:
 
 
 def memory_of_sample(graph: ModelGraph) -> int:
-    """Return how many bytes the activations of one sample take, as far as their sizes are known."""
+    """Return the bytes that the activations of one sample take, as far as their sizes are known."""
     return 4 * sum(math.prod(n or 1 for n in shape) for node in graph for shape in node.shapes)
 
 

@@ -24,11 +24,11 @@ from nnviz3d.errors import ModelError, UserError
 Config = dict[str, Any]
 
 _LONGEST = 10.0
-"""Seconds of processor time for the structure of an HDF5 file; thousands of arrays take a tenth of one."""
+"""Seconds of processor time for reading the structure of an HDF5 file; thousands of arrays take a tenth of a second."""
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _VERSION = re.compile(r"\d[\w.+-]{0,20}")
 _OF_KERAS_2 = ("tf_keras", "tensorflow.python.keras", "tensorflow.keras", "keras.engine", "keras.src.engine")
-"""Packages in which Keras 2 keeps its own classes, some of which Keras 3 does not have."""
+"""Packages of Keras 2's own classes, some of which are missing in Keras 3."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ModelFile:
     config
         The architecture.
     version
-        Of the Keras that wrote it; `None` if the file does not say.
+        Version of the Keras that wrote the file; `None` if the file does not say.
     """
 
     path: Path
@@ -49,17 +49,17 @@ class ModelFile:
 
     @property
     def name(self) -> str:
-        """The name of the file or folder, as sentences call it."""
+        """The name of the file or folder for use in sentences."""
         return self.path.name or str(self.path.absolute())
 
     @property
     def is_h5(self) -> bool:
-        """Whether it is an HDF5 file with the architecture inside."""
+        """Whether the file is an HDF5 file that holds the architecture."""
         return not self.path.is_dir() and self.path.suffix.lower() != ".keras"
 
 
 def read_model_file(path: Path) -> ModelFile:
-    """Read a model's architecture, and look at all else without loading it.
+    """Read a model's architecture, and check the rest of its file without loading it.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def read_model_file(path: Path) -> ModelFile:
         file = read(path)
     except UserError:
         raise
-    except Exception as error:  # zipfile, zlib, json and h5py raise whatever they meet in a damaged file
+    except Exception as error:  # zipfile, zlib, json and h5py may raise anything over a damaged file
         raise ModelError(f"{path.name} is damaged or cut short ({reason(error)}); copy or save it again.") from error
     if not is_object(file.config):
         raise ModelError(
@@ -161,16 +161,16 @@ def _keras_version(metadata: Any) -> str | None:
 
 
 def _check_sizes(path: Path, sizes: Mapping[str, int]) -> None:
-    """Look at how large the parts of an archive are before they are unpacked."""
+    """Check the sizes of an archive's parts before they are unpacked."""
     check_size(f"{path.name}, unpacked,", sum(sizes.values()), ModelError)
     check_size(f"The architecture in {path.name}", sizes.get(CONFIG, 0) * TEXT, ModelError)
 
 
 @contextmanager
 def _ends() -> Iterator[None]:
-    """Limit the processor time of the HDF5 library, which loops for ever in some damaged files.
+    """Limit the processor time of the HDF5 library, which loops endlessly in some damaged files.
 
-    It cannot be interrupted there, so the limit ends the process, with `SIGVTALRM`; `ProcessConnection` explains it.
+    The library cannot be interrupted, so the limit ends the process with `SIGVTALRM`; `ProcessConnection` explains it.
     """
     limited = hasattr(signal, "setitimer")
     if limited:
@@ -183,7 +183,7 @@ def _ends() -> Iterator[None]:
 
 
 def _check_arrays(path: Path, opened: Path | IO[bytes]) -> None:
-    """Look at how large the arrays of an HDF5 file are; a file cut short opens well and fails only here."""
+    """Check the sizes of the arrays in an HDF5 file; a truncated file opens without an error and fails only here."""
     sizes = []
 
     def add(name: str, item: Any) -> None:
@@ -197,15 +197,15 @@ def _check_arrays(path: Path, opened: Path | IO[bytes]) -> None:
 
 @contextmanager
 def readable_by_keras(file: ModelFile, config: Config) -> Iterator[Path]:
-    """Give a path at which Keras reads a model file with this architecture: its own, or a copy for the while.
+    """Context with a path from which Keras reads a model of this architecture: the file itself or a temporary copy.
 
     Parameters
     ----------
     config
-        The architecture of the file, or what it was rewritten to.
+        The architecture of the file, or its rewritten version.
     """
     path = file.path
-    # Keras tells by the name, written small, and takes a folder called .keras for an archive.
+    # Keras tells the kind by the ending in lower case, and takes a folder with the ending .keras for an archive.
     readable = path.suffix != ".keras" if path.is_dir() else path.suffix in ENDINGS
     if config is file.config and readable:
         yield path
@@ -229,7 +229,7 @@ def readable_by_keras(file: ModelFile, config: Config) -> Iterator[Path]:
 
 
 def _copy_model(folder: Path, copy: Path) -> None:
-    """Copy an unpacked model, and nothing that stands beside its parts."""
+    """Copy the parts of an unpacked model, without the other files of its folder."""
     copy.mkdir()
     for name in (METADATA, WEIGHTS):
         if (folder / name).is_file():
@@ -280,7 +280,7 @@ def _walk(config: Any) -> Iterator[str]:
 def objects(config: Any) -> Iterator[Config]:
     """Walk over everything in a configuration that stands for an object; what only training needs is passed over."""
     waiting = [config]
-    while waiting:  # not by recursion, for nobody knows how deep a file goes
+    while waiting:  # without recursion, because a file may be nested to any depth
         value = waiting.pop()
         if isinstance(value, list):
             waiting.extend(reversed(value))
@@ -292,7 +292,7 @@ def objects(config: Any) -> Iterator[Config]:
 
 
 def is_object(value: Any) -> bool:
-    """Whether a part of a configuration stands for an object with settings: a layer, a model, an initializer."""
+    """Whether a part of a configuration describes an object with settings: a layer, a model, an initializer."""
     return (
         isinstance(value, dict)
         and isinstance(value.get("class_name"), str)
@@ -301,7 +301,7 @@ def is_object(value: Any) -> bool:
 
 
 def is_of_keras_2(module: object) -> bool:
-    """Whether a module is one that only Keras 2 has; nothing in it is code of the file's author."""
+    """Whether a module belongs to Keras 2 only; its classes are not code of the file's author."""
     return isinstance(module, str) and any(f"{module}.".startswith(f"{package}.") for package in _OF_KERAS_2)
 
 

@@ -1,4 +1,4 @@
-"""Settle which names the classes of a model have, and which of them the labels of samples mean."""
+"""Choose the names of a model's classes, and match the labels of samples to them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnviz3d.data.words import folded
 from nnviz3d.errors import SampleError
 
 _SHOWN = 5
-"""How many names a sentence lists."""
+"""Most names that a sentence lists."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class ClassNames:
     names
         One for each number of an output, or two for a single number; `None` if they are not known.
     notes
-        What a reader of the capture should know of them.
+        Sentences about the names for readers of the capture.
     foreign
-        Whether the samples' own classes are others than those that the model tells.
+        Whether the samples' own classes differ from the model's classes.
     """
 
     names: tuple[str, ...] | None
@@ -35,10 +35,10 @@ class ClassNames:
     foreign: bool = False
 
     def labelled(self, samples: Samples) -> Samples:
-        """Return samples whose labels are positions among these names.
+        """Return the samples with labels that are positions among these names.
 
-        Samples that know the names of their own classes, such as those of class folders, are matched by name, else by
-        order; where neither is possible they lose their labels, which would be said to mean other classes.
+        Samples that have class names of their own, such as those from class folders, are matched by name, otherwise by
+        order. If neither is possible they lose their labels, which would name wrong classes.
         """
         own = samples.classes
         if own is None or samples.labels is None or (self.names is None and not self.foreign):
@@ -52,20 +52,20 @@ class ClassNames:
 def settle_names(
     given: Sequence[str] | None, samples: Samples, graph: ModelGraph, dataset: Sequence[str] | None = None
 ) -> ClassNames:
-    """Choose the names that the user gave, or those that the samples know, if the model has as many outputs.
+    """Choose the names that the user gave, or the samples' own, if their number fits the model's outputs.
 
     Parameters
     ----------
     given
-        By the user or with the model; `None` if nobody said.
+        Names from the user or from the model file; `None` if there are none.
     dataset
-        The names of the classes of the data set that is to be placed as points, if it knows them.
+        Class names of the data set that is placed as points, if it has any.
 
     Raises
     ------
     SampleError
-        If the names given are of another number than the numbers of every output. For a model that tells no classes they
-        may be the names of the samples' labels.
+        If the number of the given names fits no output. If the model has no classes, they may be names for the samples'
+        labels.
     """
     own = samples.classes or (None if dataset is None else tuple(dataset))
     if given is None:
@@ -95,7 +95,7 @@ def settle_names(
 
 
 def _places(own: Sequence[str], names: Sequence[str]) -> list[int] | None:
-    """Return for each of the samples' classes its position among the names; `None` if nobody can tell."""
+    """Return the position of each of the samples' classes among the names; `None` if it is unknown."""
     matched = _by_name(own, names)
     if matched is None and len(own) == len(names):
         return list(range(len(own)))
@@ -109,7 +109,7 @@ def _by_name(own: Sequence[str], names: Sequence[str]) -> list[int] | None:
 
 
 def _fit(count: int, graph: ModelGraph) -> bool:
-    """Whether an output has so many numbers, or channels; two names fit a single number, one for each answer to it."""
+    """Whether an output has `count` numbers or channels; two names fit a single number, one for each of its answers."""
     for name in graph.outputs:
         shape = graph.node(name).shape
         ends = {shape[0], shape[-1]} if shape else {1}  # channels stand last, or first
@@ -119,7 +119,7 @@ def _fit(count: int, graph: ModelGraph) -> bool:
 
 
 def _tells_classes(graph: ModelGraph) -> bool:
-    """Whether the numbers of the model's head are surely those of classes."""
+    """Whether the numbers of the model's head certainly belong to classes."""
     head = head_of(graph)
     return head is not None and (
         graph.node(head).activation in {"softmax", "sigmoid"} or graph.node(head).kind in {"Softmax", "Sigmoid"}

@@ -18,7 +18,7 @@ from nnviz3d.data.records import RANKINGS, Connections, Ranking
 from nnviz3d.data.writer import CaptureWriter
 
 _NAMED = 4
-"""Layers without connections that a sentence names at most."""
+"""Most layers without connections that a sentence names."""
 
 
 class _Pair(Protocol):
@@ -34,8 +34,8 @@ class _Pair(Protocol):
 class Pairs:
     """Every pair of layers whose connections can be told apart, with what its weights need to be read for but once.
 
-    These are: vector to Dense (all weights compete), and anything to a convolution, or a sequence or map to Dense (the
-    weights that meet in the cell that answers most, for each sample).
+    These are: vector to Dense (all weights compete), anything to a convolution, and a sequence or map to Dense (for
+    each sample, the weights into the most active cell).
 
     Attributes
     ----------
@@ -107,7 +107,7 @@ class _Dense:
 
 
 class _Fan:
-    """The weights of a convolution, or of a Dense layer at one place, that meet in the cell that answers most."""
+    """The weights into the most active cell of a convolution, or of a Dense layer over places."""
 
     def __init__(self, source: str, target: str, layer: Any) -> None:
         self.source = source
@@ -152,7 +152,7 @@ def _pairs(described: DescribedModel) -> tuple[list[_Pair], list[str]]:
 
 
 def _said(nodes: Sequence[LayerNode]) -> str:
-    """Say of which layers no connections are captured."""
+    """Name the layers whose connections are not captured, in one sentence."""
     named = [f"{node.name} ({node.kind})" for node in nodes[:_NAMED]]
     more = len(nodes) - len(named)
     return f"No connections are captured of {', '.join(named)}{f' and {more} more' if more else ''}."

@@ -134,7 +134,7 @@ def _details(operation: Any) -> dict[str, Any]:
 
 
 def _attention(program: Program, call: Call) -> dict[str, Any]:
-    """Say of an attention layer whether query, value and key are one tensor, whatever else it takes, such as a mask."""
+    """Tell whether query, value and key of an attention layer are one tensor; other inputs (a mask) do not count."""
     if not call.attends:
         return {}
     makers = {id(t): (i, k) for i, _ in call.sources for k, t in enumerate(program.calls[i].outputs)}

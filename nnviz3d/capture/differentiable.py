@@ -71,8 +71,8 @@ class Values:
 
 Operator = Callable[["DifferentiableModel", Sequence[Any], Any], Any]
 """``g(model, x, y)``: from a model, samples (a tensor ``(n, *shape)`` for each of its inputs) and what is asked of each
-sample, ``(n,)`` int, to one number for each sample, ``(n,)``. It is what an attribution method explains. ``~i`` asks for
-what speaks against number ``i``."""
+sample, ``(n,)`` int, to one number for each sample, ``(n,)``. An attribution method explains this number. ``~i``
+selects the negation of number ``i``."""
 
 
 @cache
@@ -87,7 +87,7 @@ def score_of(output: str) -> Operator:
 
 @cache
 def probability_of(output: str) -> Operator:
-    """Return the operator that reads number ``y`` of an output as the model gives it; of ``~y`` the rest to 1."""
+    """Return the operator that reads number ``y`` of an output as the model gives it; for ``~y`` 1 minus the number."""
 
     def g(model: DifferentiableModel, x: Sequence[Any], y: Any) -> Any:
         return numbers_at(model(x)[output], y, whole=1.0 if model.squashes(output) else 0.0)
@@ -101,7 +101,7 @@ def numbers_at(values: Any, y: Any, *, whole: float = 0.0) -> Any:
     Parameters
     ----------
     y
-        Flat places, ``i``; or ``~i`` for what speaks against the number there: `whole` less the number.
+        Flat positions, ``i``; or ``~i`` for `whole` minus the number at position ``i``.
     """
     against = y < 0
     found = tf.gather(tf.reshape(values, (tf.shape(values)[0], -1)), tf.where(against, -1 - y, y), batch_dims=1)
@@ -111,14 +111,14 @@ def numbers_at(values: Any, y: Any, *, whole: float = 0.0) -> Any:
 class DifferentiableModel:
     """Calls a model's program.
 
-    What runs it is a `nnviz3d.capture.frozen.Compiled`, which `compiled` keeps.
+    A `nnviz3d.capture.frozen.Compiled`, which `compiled` keeps, runs it.
 
     Attributes
     ----------
     described
         The model's graph, and the program behind it.
     specs
-        What the model takes.
+        The model's inputs.
     """
 
     def __init__(self, described: DescribedModel, specs: Sequence[InputSpec]) -> None:
@@ -133,11 +133,11 @@ class DifferentiableModel:
 
     @property
     def signature(self) -> list[tf.TensorSpec]:
-        """What a compiled function takes: samples for each of the model's inputs."""
+        """The arguments of a compiled function: samples for each of the model's inputs."""
         return signature_of(self.specs)
 
     def tensors(self, arrays: Sequence[NDArray[Any]]) -> list[Any]:
-        """Turn samples for each of the model's inputs into what it takes."""
+        """Convert samples for each of the model's inputs to tensors for a compiled function."""
         return [tf.cast(array, spec.dtype) for array, spec in zip(arrays, self.specs, strict=True)]
 
     def compiled(self, key: Hashable, build: Callable[[], Any]) -> Any:
@@ -151,9 +151,9 @@ class DifferentiableModel:
         return _squashing(self.described.call(output)) is not None
 
     def __call__(self, x: Sequence[Any], uses: dict[tuple[int, tuple[int, int]], Any] | None = None) -> Values:
-        """Run it on ``(n, *shape)`` for each input.
+        """Run the program on ``(n, *shape)`` for each input.
 
-        Gradients flow to everything in the `Values`. All variables of Keras stay as they are.
+        Gradients flow to everything in the `Values`. All variables of Keras stay unchanged.
 
         Parameters
         ----------

@@ -23,12 +23,12 @@ _PARTS = 100
 
 
 def check_targets(work: Work) -> None:
-    """Refuse a target that is none of the model's, where nothing that was asked for explains it.
+    """Refuse a target that the model does not have, when no requested method checks it.
 
     Raises
     ------
     ModelError
-        If there is one.
+        If there is such a target.
     """
     for text in work.insights.targets:
         if text != PREDICTED:

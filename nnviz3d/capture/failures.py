@@ -1,4 +1,4 @@
-"""Says what of a recording could not be done, at which step, and by which layer if that is known."""
+"""Sentences about failed parts of a recording: what failed, at which step, and in which layer if that is known."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.words import reason
 
 _NODE = re.compile(r"\{\{node ([^}]+)\}\}")
-"""How TensorFlow names the operation that failed: by the scopes it was made in, of which each layer is one."""
+"""TensorFlow's name of the failed operation: the scopes in which it was made, one of them for each layer."""
 
 
 def failure(what: str, step: int, error: BaseException, graph: ModelGraph | None = None) -> str:
-    """Say that something is recorded no more.
+    """Say that something is no longer recorded.
 
     Parameters
     ----------
     what
-        What it is, in the plural.
+        Name of the part, in the plural.
     step
         The step at which it failed.
     graph
-        The model, if it is known, whose layers the error may name.
+        The model, if it is known; the error may name one of its layers.
     """
     layer = None if graph is None else _layer_of(error, graph)
     where = "" if layer is None else f", at layer {layer}"
@@ -29,7 +29,7 @@ def failure(what: str, step: int, error: BaseException, graph: ModelGraph | None
 
 
 def _layer_of(error: BaseException, graph: ModelGraph) -> str | None:
-    """Find the layer whose code or whose operation raised."""
+    """Find the layer whose code or operation raised an error."""
     notes = getattr(error, "__notes__", ())
     scopes = {part for found in _NODE.findall(str(error)) for part in found.split("/")}
     named = [node.id for node in graph if node.id in notes or node.path.rpartition("/")[2] in scopes]

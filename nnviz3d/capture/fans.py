@@ -33,14 +33,14 @@ class Fan:
 
 
 class Convolution:
-    """A convolution as a rule that says which cells feed a cell, and through which weights.
+    """The rule by which a convolution connects cells: which cells feed a cell, and through which weights.
 
     Parameters
     ----------
     layer
         A convolution for which `is_convolution` holds.
     shape
-        The source's, arranged as the layer's `data_format` says.
+        Shape of the source, arranged according to the layer's `data_format`.
     """
 
     def __init__(self, layer: Any, shape: tuple[int, ...]) -> None:
@@ -55,7 +55,7 @@ class Convolution:
         self._filters = self._kernel.shape[-1] * (self._kernel.shape[-2] if self._depthwise else 1)
 
     def fan(self, cell: tuple[int, ...]) -> Fan:
-        """Collect the connections into a cell of the output, arranged as the source is; those in the padding are none."""
+        """Collect the connections into a cell of the output, arranged like the source; padding is left out."""
         cell = (*cell[1:], cell[0]) if self._first else cell
         taps = [self._taps(axis, cell[axis]) for axis in range(len(self._size))]
         weights, channels = self._weights(cell[-1])
@@ -95,14 +95,14 @@ class Convolution:
 
 
 class Pointwise:
-    """A Dense layer over a sequence or a map: at every place the same weights join what stands along the last axis.
+    """A Dense layer over a sequence or a map: it applies the same weights along the last axis at every place.
 
     Parameters
     ----------
     layer
         A Dense layer.
     shape
-        The source's ``(*places, n)``; n is the channels, unless these stand first.
+        Shape of the source, ``(*places, n)``; n is the number of channels, unless channels come first.
     """
 
     def __init__(self, layer: Any, shape: tuple[int, ...]) -> None:
@@ -117,7 +117,7 @@ class Pointwise:
 
 
 def rule_of(layer: Any, shape: tuple[int, ...]) -> Convolution | Pointwise:
-    """Return what says which cells of a source of this shape feed a cell of a layer."""
+    """Return the rule that tells which cells of a source of this shape feed a cell of a layer."""
     return Pointwise(layer, shape) if isinstance(layer, keras.layers.Dense) else Convolution(layer, shape)
 
 

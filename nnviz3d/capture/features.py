@@ -72,12 +72,12 @@ class Palette:
 
     @staticmethod
     def of(work: Work, axes: Axes) -> Palette:
-        """Find it: by the preprocessing, where samples are pictures, else by the range of the samples' own numbers.
+        """Find the range: from the preprocessing if samples are pictures, otherwise from the samples' numbers.
 
         Parameters
         ----------
         axes
-            Names of the input's.
+            Names of the input's axes.
         """
         values = channels_last(np.asarray(work.arrays[0], dtype=np.float32), axes)
         if work.samples.is_picture[0]:
@@ -230,7 +230,7 @@ class _Search:
         return np.asarray(draws, dtype=np.float32) * np.float32(loudness)
 
     def _taken(self, pictures: Any) -> Any:
-        """Arrange pictures in [0, 1] as the model takes them."""
+        """Arrange and scale pictures in [0, 1] as the model takes them."""
         graph = self.model.described.graph
         axes, given = graph.node(graph.inputs[0]).axes, self.palette(pictures)
         if channel_axis(axes) is None:
@@ -238,7 +238,7 @@ class _Search:
         return tf.transpose(given, (0, 3, 1, 2)) if channel_axis(axes) == 0 else given
 
     def _last(self, tensor: Any) -> Any:
-        """Bring what the node gives to channels last."""
+        """Move the channels of the node's output last."""
         at, rank = channel_axis(self.model.described.graph.node(self.node).axes), len(tensor.shape)
         if at is None or at + 2 >= rank:
             return tensor if at is not None or rank < 2 else tensor[..., tf.newaxis]

@@ -1,7 +1,8 @@
-"""Runs models without a change to what they remember: states, counters, statistics, seeds of random generators.
+"""Runs of models that leave all variables unchanged: states, counters, statistics, seeds of random generators.
 
-Two belts. Variables of Keras are read and written in a scope that keeps the new values to itself (`frozen`). What a layer
-assigns past Keras, to a `tf.Variable` of its own, is read before each run and put back behind it (`Compiled`).
+There are two protections. Keras' variables are read and written in a scope that keeps the new values to itself
+(`frozen`). Other variables that a layer assigns, `tf.Variable`, are read before each run and restored after it
+(`Compiled`).
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ import tensorflow as tf
 from keras.src import backend
 
 _SEED = "seed_generator_state"
-"""Keras' name for the state of every `keras.random.SeedGenerator`."""
+"""The name that Keras gives to the state of every `keras.random.SeedGenerator`."""
 _CHANGES = ("Assign", "ResourceScatter", "ResourceSparseApply", "ResourceApply", "ResourceStridedSliceAssign")
-"""How the names of operations begin that write to a `tf.Variable`."""
+"""Prefixes of the names of operations that write to a `tf.Variable`."""
 
 
 class FrozenScope(keras.StatelessScope):  # type: ignore[misc]  # Keras has no types
-    """A scope in which what is assigned to Keras' variables is seen by what follows inside, and nowhere else.
+    """A scope that keeps assignments to Keras' variables to itself: later code inside sees them, code outside does not.
 
-    Losses that layers add are kept too: `Layer.losses` inside tells them.
+    Losses that layers add are kept too: `Layer.losses` returns them inside.
     """
 
     def __init__(self) -> None:
@@ -39,27 +40,27 @@ class FrozenScope(keras.StatelessScope):  # type: ignore[misc]  # Keras has no t
 
     @property
     def updated(self) -> tuple[Any, ...]:
-        """Variables that were assigned to inside."""
+        """Variables that code inside has assigned to."""
         return tuple(self._updated.values())
 
     @property
     def drew(self) -> bool:
-        """Whether a random generator was asked inside."""
+        """Whether code inside has drawn from a random generator."""
         return any(variable.name == _SEED for variable in self.updated)
 
     def add_update(self, update: tuple[Any, Any]) -> None:
-        """Take in that a variable was assigned to; Keras calls it."""
+        """Keep a value that is assigned to a variable; Keras calls it."""
         variable, value = update
         self._updated[id(variable)] = variable
         if _graph() is self._graph:
             super().add_update(update)
         else:
-            # Inside of a loop or a branch, whose tensors nothing outside can read: `Compiled` puts the variable back.
+            # Inside a loop or a branch, whose tensors are not readable outside: `Compiled` restores the variable.
             self.state_mapping.pop(id(variable), None)
             variable._direct_assign(value)
 
     def get_current_value(self, variable: Any) -> Any:
-        """Return what a variable is at this point; Keras calls it."""
+        """Return the present value of a variable; Keras calls it."""
         return self.state_mapping.get(id(variable), variable._value)
 
 
@@ -69,7 +70,7 @@ def _graph() -> Any:
 
 @contextmanager
 def frozen() -> Iterator[FrozenScope]:
-    """Open a `FrozenScope`, or go on in the one that is open: so what runs inside one shares a state."""
+    """Open a `FrozenScope`, or join the open one, so that all code inside shares one state."""
     outer = backend.get_stateless_scope()
     if isinstance(outer, FrozenScope):
         yield outer
@@ -79,19 +80,19 @@ def frozen() -> Iterator[FrozenScope]:
 
 
 class Compiled:
-    """A function of tensors that runs a model: compiled, it rounds as Keras does, and changes no variable.
+    """A compiled function of tensors that runs a model, rounds as Keras does, and changes no variable.
 
-    So XLA stays off, and TensorFlow may not rewrite the graph: a fused gelu, or a normalization whose constants were
-    multiplied beforehand, rounds otherwise. (`predict` may do both.)
+    XLA stays off and TensorFlow must not rewrite the graph, because a fused gelu, or a normalization with constants
+    that are multiplied beforehand, rounds differently. (`predict` may do both.)
 
     Parameters
     ----------
     function
-        Runs models inside `frozen`.
+        The function; it runs models inside `frozen`.
     signature
-        What it takes; by default whatever it is called with.
+        Types of its arguments; by default they follow each call.
     own
-        Variables that it is meant to change.
+        Variables that the function may change.
     """
 
     def __init__(
@@ -110,25 +111,25 @@ class Compiled:
         """Run it."""
         compiled = self._function.get_concrete_function(*inputs)
         if id(compiled) not in self._changed:
-            # The function itself is kept beside them, so that no other one gets its id.
+            # The function itself is kept with them, so that no other function gets its id.
             self._changed[id(compiled)] = compiled, _changed_by(compiled.graph, self._own)
         with _put_back(self._changed[id(compiled)][1]), _unoptimized():
             return self._function(*inputs)
 
 
 _Handle = tuple[Any, int]
-"""What TensorFlow knows a variable by, and the type of its numbers."""
+"""The handle of a variable in TensorFlow, and the type of its numbers."""
 
 
 def operations(graph: Any) -> frozenset[str]:
-    """Return the kinds of the operations of a compiled graph and of all functions that it calls."""
+    """Return the kinds of operations in a compiled graph and in all functions that it calls."""
     definition = graph.as_graph_def()
     nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
     return frozenset(node.op for node in nodes)
 
 
 def _changed_by(graph: Any, own: Sequence[Any]) -> list[_Handle]:
-    """Find the variables that a run may change: if it writes to any, all that it holds, without its own."""
+    """Find the variables that a run may change: if it writes to any, all that it holds, except `own`."""
     if not any(operation.startswith(_CHANGES) for operation in operations(graph)):
         return []
     spared = {id(variable.handle) for variable in own}
@@ -144,8 +145,8 @@ def _changed_by(graph: Any, own: Sequence[Any]) -> list[_Handle]:
 
 @contextmanager
 def _put_back(handles: Sequence[_Handle]) -> Iterator[None]:
-    """Give variables what they hold now once the context ends."""
-    # What is read shares its memory with the variable until that is written to, so this copies nothing.
+    """Restore the present values of variables when the context ends."""
+    # A value that was read shares its memory with the variable until the variable is written to, so nothing is copied.
     before = [tf.raw_ops.ReadVariableOp(resource=handle, dtype=kind) for handle, kind in handles]
     try:
         yield
@@ -156,7 +157,7 @@ def _put_back(handles: Sequence[_Handle]) -> Iterator[None]:
 
 @contextmanager
 def _unoptimized() -> Iterator[None]:
-    """Keep TensorFlow from rewriting graphs for a while; the setting is the process's, which may be a user's own."""
+    """Keep TensorFlow from rewriting graphs inside the context; the setting is global and may be the user's own."""
     before = tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer", False)
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     try:
@@ -167,9 +168,9 @@ def _unoptimized() -> Iterator[None]:
 
 @contextmanager
 def assignments_undone() -> Iterator[None]:
-    """Undo, in the end, what this thread assigns meanwhile to variables that were there before.
+    """Undo this thread's assignments to variables that existed before the context.
 
-    It is for code that runs line by line. What compiled functions assign is not seen here.
+    This works for eager code only; assignments by compiled functions are not noticed.
     """
     kind, here = type(tf.Variable(0.0)), threading.get_ident()
     before: dict[int, tuple[Any, Any]] = {}

@@ -35,7 +35,7 @@ def gradients(
     output
         Node id of the output.
     index
-        ``(N,)``: which of its numbers is explained, for each sample; ``~i``: the negation of number ``i``.
+        ``(N,)``: the explained number of the output for each sample; ``~i`` means the negation of number ``i``.
 
     Raises
     ------

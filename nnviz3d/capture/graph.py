@@ -51,9 +51,9 @@ class InputSpec:
     batch
         The only batch size that the model takes; `None`, nearly always, if it takes any.
     tried
-        Whether `shape` is merely that of the samples that the model was built on, so that others are worth a try.
+        Whether `shape` is only the shape of the samples that the model was built on, so that other shapes may work too.
     axes
-        What the axes of ``shape`` are called, where the shape alone does not tell.
+        Names of the axes of ``shape``, if the shape alone does not tell them.
     """
 
     name: str
@@ -65,12 +65,12 @@ class InputSpec:
 
     @property
     def accepted(self) -> tuple[int | None, ...]:
-        """The shapes of samples that the model may run on."""
+        """Shapes of samples that the model may accept."""
         return (None,) * len(self.shape) if self.tried else self.shape
 
     @property
     def picture(self) -> PictureShape | None:
-        """How the input takes pictures; `None` if it takes none."""
+        """The shape of pictures for this input; `None` if it takes no pictures."""
         return PictureShape.of(self.shape, self.axes)
 
 
@@ -216,7 +216,7 @@ class Program:
         return frozenset(found)
 
     def run(self, flat_inputs: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Run every call once, and leave all variables of Keras as they are; returns the output tensors of each."""
+        """Run every call once without changing Keras' variables; returns the output tensors of each call."""
         values = {id(symbol): value for symbol, value in zip(self.inputs, flat_inputs, strict=True)}
         with frozen():
             for call in self.calls:
@@ -466,7 +466,7 @@ def layers_inside(layer: Any, *, deep: bool = True) -> Iterator[Any]:
 
 
 def is_composite(layer: Any) -> bool:
-    """Whether a layer is made of layers that are worth a node each: a model, or a layer of one's own with layers inside."""
+    """Whether a layer consists of layers that each get a node: a model, or a custom layer with layers inside."""
     if isinstance(layer, keras.Model):
         return True
     if isinstance(layer, _SEALED) or type(layer).__module__.startswith(("keras.src.", "keras.layers.")):

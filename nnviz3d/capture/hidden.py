@@ -1,4 +1,4 @@
-"""Networks that wrappers and recurrent layers run inside, where the graph does not show them."""
+"""Networks inside wrappers and recurrent layers, which the graph does not show."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from nnviz3d.capture.describe import DescribedModel
 from nnviz3d.capture.graph import is_composite, layers_inside
 
 _LISTED = 6
-"""How many layers of a hidden network a sentence names."""
+"""Most layers of a hidden network that a sentence names."""
 
 
 def hidden_remarks(described: DescribedModel) -> list[str]:
-    """Name the blocks of a graph that hide a network of layers, and what that holds, in a sentence each.
+    """Describe each block that hides a network of layers, and that network's layers, in one sentence.
 
     A single layer inside, as in ``TimeDistributed(Dense)`` or ``Bidirectional(LSTM)``, is named by the block's details.
     """
@@ -24,7 +24,7 @@ def hidden_remarks(described: DescribedModel) -> list[str]:
     for node_id in described.calls:
         operation = described.call(node_id).operation
         if id(operation) in seen or not isinstance(operation, keras.Layer) or is_composite(operation):
-            continue  # what is composite and still a block could not be opened, and is told of already
+            continue  # a composite that is still a block could not be opened; another note says so
         seen.add(id(operation))
         for network in _networks(operation):
             kind = described.graph.node(node_id).kind

@@ -1,7 +1,7 @@
-"""Rewrite the configuration of a model file of Keras 2 as Keras 3 has to read it, so that the numbers stay the same.
+"""Rewrite the configuration of a Keras 2 model file for Keras 3, so that the model's numbers stay the same.
 
-Keras 3 reads most files of Keras 2, but some of their keys stop it, and it computes ``hard_sigmoid`` in another way
-without a word. What is rewritten here changes no number; what cannot be rewritten stays, and Keras refuses it.
+Keras 3 reads most files of Keras 2, but it refuses some of their keys, and it silently computes ``hard_sigmoid`` in
+another way. The changes made here change no number; parts that cannot be rewritten stay, and Keras refuses them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NEUTRAL: dict[str, object] = {
     "softmax_robust_masking": False,
     "score_mode": "dot",
 }
-"""Keys that some layer of Keras 3 does not take, each with the value that is the default wherever it is taken."""
+"""Keys that some Keras 3 layers refuse, each with its default value in the layers that accept it."""
 
 _SEPARABLE = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
 _WITHOUT_EFFECT = {
@@ -35,21 +35,21 @@ _WITHOUT_EFFECT = {
     "SeparableConv1D": _SEPARABLE,
     "SeparableConv2D": _SEPARABLE,
 }
-"""Keys that Keras 3 does not take, by class: shapes that it sees when it connects layers, and kernels that are none."""
+"""Keys that Keras 3 refuses, by class: shapes that it infers itself, and settings of kernels that do not exist."""
 
 _ACTIVATIONS = ("activation", "recurrent_activation")
 _RECURRENT = ("RNN", "SimpleRNN", "LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Bidirectional")
-"""Layers to which Keras 2 hands their first states as further inputs."""
+"""Layers that get their initial states as further inputs in Keras 2."""
 _REFERENCES = ("name", "inbound_nodes", "input_layers", "output_layers", "keras_history")
 """Keys under which a configuration holds names of layers."""
 
 _MODELS = {"Functional": "keras.src.models.functional", "Sequential": "keras", "Model": "keras"}
-"""Classes of models, each with the module in which Keras 3 keeps it."""
+"""Classes of models, each with its module in Keras 3."""
 
 
 @keras.saving.register_keras_serializable(package="nnviz3d")  # type: ignore[untyped-decorator]  # Keras has no types
 def hard_sigmoid(x: Any) -> Any:
-    """Compute ``hard_sigmoid`` as Keras 2 does: ``clip(0.2 x + 0.5, 0, 1)``; that of Keras 3 has the slope 1/6."""
+    """Compute ``hard_sigmoid`` as Keras 2 does: ``clip(0.2 x + 0.5, 0, 1)``; in Keras 3 its slope is 1/6."""
     return keras.ops.clip(keras.ops.add(keras.ops.multiply(x, 0.2), 0.5), 0.0, 1.0)
 
 
@@ -60,7 +60,7 @@ class Rewritten:
     Parameters
     ----------
     notes
-        Sentences on what a person may notice.
+        Sentences about changes that a user may notice.
     """
 
     config: Config
@@ -68,13 +68,13 @@ class Rewritten:
 
 
 def is_keras_2(config: Config, version: str | None) -> bool:
-    """Tell whether Keras 2 or an earlier one wrote a configuration.
+    """Tell whether Keras 2 or an earlier version wrote a configuration.
 
     Parameters
     ----------
     version
-        The version that the file names. Some files name none, or that of a later Keras that only copied them, so keys
-        and modules that Keras 3 does not write count too.
+        The version that the file names. Some files name no version, or that of a later Keras that only copied them.
+        Keys and modules that Keras 3 never writes are therefore checked too.
     """
     major = (version or "").partition(".")[0]
     if major.isdecimal() and int(major) < 3:
@@ -93,7 +93,7 @@ def rewrite(config: Config) -> Rewritten:
     Parameters
     ----------
     config
-        The file's own; it is not changed.
+        The configuration in the file; it is not changed.
     """
     names = _without_slashes(config)
     notes = [f"The layer {old} is called {new}, for Keras 3 has no slash in names." for old, new in names.items()]
@@ -106,14 +106,14 @@ def rewrite(config: Config) -> Rewritten:
 
 
 def other_arithmetic(config: Config) -> str | None:
-    """Name a layer for which Keras 3 computes other numbers than Keras 2 did, and cannot be made to do otherwise."""
+    """Name a layer that computes other numbers in Keras 3 than in Keras 2 and cannot be rewritten, if there is one."""
     for item in objects(config):
         name = f"its layer {_settings(item).get('name', '')!r} ({item['class_name']})"
         if item["class_name"] == "RandomCrop":
-            return f"{name} crops the middle out when Keras 2 predicts, and nothing when Keras 3 does."
+            return f"{name} resizes its input to its size when Keras 2 predicts, and does nothing when Keras 3 does."
         calls = item.get("inbound_nodes")
         if isinstance(calls, list) and any(_is_in_training(call) for call in calls):
-            return f"{name} is called with training=True, which Keras 2 heeds when it predicts and Keras 3 does not."
+            return f"{name} is called with training=True; Keras 2 uses that when it predicts, and Keras 3 ignores it."
     return None
 
 
@@ -130,17 +130,17 @@ def is_known(class_name: str) -> bool:
 
 
 def loses_axes(config: Config) -> bool:
-    """Whether Keras 3 would read another axis from an ``.h5`` file than it holds: it drops lists of axes, and none."""
+    """Whether Keras 3 would misread the axis in an ``.h5`` file: it drops an axis that is a list or `None`."""
     return any("axis" in _settings(item) and not isinstance(item["config"]["axis"], int) for item in objects(config))
 
 
 def with_modules(value: Any) -> Any:
-    """Name the module of every layer in the configuration of an ``.h5`` file, so that Keras reads it as a newer one."""
+    """Add every layer's module to the configuration of an ``.h5`` file, so that Keras reads it as a newer one."""
     return _changed(value, (_with_module,))
 
 
 def _changed(value: Any, steps: Sequence[Step], names: Mapping[str, str] = NO_NAMES, key: str = "") -> Any:
-    """Take steps at every object in a part of a configuration, and put new names for old ones."""
+    """Apply steps to every object in a part of a configuration, and replace old names by new ones."""
     if isinstance(value, list):
         return [_changed(item, steps, names, key) for item in value]
     if isinstance(value, str):
@@ -154,14 +154,14 @@ def _changed(value: Any, steps: Sequence[Step], names: Mapping[str, str] = NO_NA
 
 
 def _with_list_wrapped(item: Config) -> Config:
-    """Write a Sequential that is the bare list of its layers as a dictionary."""
+    """Wrap the configuration of a Sequential that is a bare list of layers in a dictionary."""
     if not isinstance(item["config"], list):
         return item
     return {**item, "config": {"name": item.get("name", "sequential"), "layers": item["config"]}}
 
 
 def _with_module(item: Config) -> Config:
-    """Name the module in which Keras 3 keeps a class that names none, or one of Keras 2."""
+    """Set the module of a class to its module in Keras 3, if it names none or one of Keras 2."""
     name = item["class_name"]
     if name == "Lambda" or not is_known(name) or not ("module" not in item or is_of_keras_2(item["module"])):
         return item
@@ -169,7 +169,7 @@ def _with_module(item: Config) -> Config:
 
 
 def _with_nodes_counted_anew(item: Config) -> Config:
-    """Count the calls of models inside a model from 0: in Keras 2, call 0 was the one by which a model came to be."""
+    """Count the calls of models inside a model from 0: in Keras 2, call 0 was the construction of that model."""
     inner = {
         layer.get("name"): layer["class_name"]
         for layer in _layers(item)
@@ -178,14 +178,14 @@ def _with_nodes_counted_anew(item: Config) -> Config:
     if not _is_functional(item) or not inner:
         return item
     layers = [{**layer, "inbound_nodes": _earlier(layer.get("inbound_nodes"), inner)} for layer in _layers(item)]
-    # Of outputs, Keras 3 itself does this for a Functional.
+    # For the outputs of a Functional, Keras 3 does this itself.
     sequential = {name: kind for name, kind in inner.items() if kind == "Sequential"}
     outputs = _earlier(item["config"].get("output_layers"), sequential)
     return {**item, "config": {**item["config"], "layers": layers, "output_layers": outputs}}
 
 
 def _earlier(value: Any, names: dict[Any, str]) -> Any:
-    """Count one less in every ``[name, call, output]`` of some names."""
+    """Lower the call's number by one in every ``[name, call, output]`` of some names."""
     if isinstance(value, dict):
         return {key: _earlier(inner, names) for key, inner in value.items()}
     if not isinstance(value, list):
@@ -196,7 +196,7 @@ def _earlier(value: Any, names: dict[Any, str]) -> Any:
 
 
 def _with_single_ends(item: Config) -> Config:
-    """Write a single input or output as no list, which in Keras 3 a model would give back as a list too."""
+    """Unwrap a single input or output from its list; otherwise the model returns a list in Keras 3."""
     if not _is_functional(item):
         return item
     ends = {key: item["config"].get(key) for key in ("input_layers", "output_layers")}
@@ -205,7 +205,7 @@ def _with_single_ends(item: Config) -> Config:
 
 
 def _with_calls(item: Config) -> Config:
-    """Write calls that hand over tensors by name, or states beside the input, as Keras 3 does."""
+    """Rewrite calls that pass tensors by name, or states besides the input, in the form of Keras 3."""
     if not _is_functional(item):
         return item
     layers = [_with_own_calls(layer) for layer in _layers(item)]
@@ -217,13 +217,13 @@ def _with_own_calls(layer: Config) -> Config:
     if not isinstance(nodes, list):
         return layer
     recurrent = layer["class_name"] in _RECURRENT
-    # The layer is built when it is called; what was written of that is in terms of Keras 2.
+    # The layer is built when it is called; the file's build configuration is in terms of Keras 2.
     called = {key: value for key, value in layer.items() if key != "build_config"}
     return {**called, "inbound_nodes": [_call(node, recurrent) if isinstance(node, list) else node for node in nodes]}
 
 
 def _call(node: list[Any], recurrent: bool) -> Any:
-    """Write one call, ``[[name, call, output, options], ...]``, with options by name where Keras 3 needs it."""
+    """Rewrite one call, ``[[name, call, output, options], ...]``, with tensors by name where Keras 3 needs it."""
     if not all(_is_tensor(given) for given in node):
         return node
     options = {key: value for given in node for key, value in (given[3] if len(given) > 3 else {}).items()}
@@ -245,7 +245,7 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _tensor(reference: list[Any]) -> Config:
-    """Write a tensor as Keras 3 does, which then looks up its shape."""
+    """Rewrite a tensor in the form of Keras 3, which then looks up its shape."""
     return {
         "class_name": "__keras_tensor__",
         "config": {"shape": [], "dtype": "float32", "keras_history": reference[:3]},
@@ -253,9 +253,9 @@ def _tensor(reference: list[Any]) -> Config:
 
 
 def _with_input_layer(item: Config) -> Config:
-    """Give the shape that a Sequential's first layer holds a layer of its own.
+    """Move the input shape in a Sequential's first layer to an `InputLayer`.
 
-    Keras 3 takes it for a shape without the batch.
+    Keras 3 would read it as a shape without the batch axis.
     """
     layers = _layers(item)
     if item["class_name"] != "Sequential" or not layers or layers[0]["class_name"] == "InputLayer":
@@ -277,7 +277,7 @@ def _with_input_layer(item: Config) -> Config:
 
 
 def _without_shape_of_batch(item: Config) -> Config:
-    """Drop the shape of the input from layers that an `InputLayer` goes before."""
+    """Drop the input shape from layers that follow an `InputLayer`."""
     if item["class_name"] == "InputLayer":
         return item
     return {**item, "config": {key: value for key, value in item["config"].items() if key != "batch_input_shape"}}
@@ -294,7 +294,7 @@ def _is_neutral(key: str, value: object) -> bool:
 
 
 def _training_keys(class_name: str) -> tuple[str, ...]:
-    """Return ``trainable`` for a layer without weights, some of which do not take it in Keras 3."""
+    """Return ``("trainable",)`` for a class whose Keras 3 constructor refuses that key; otherwise nothing."""
     kind = getattr(keras.layers, class_name, None)
     taken = inspect.signature(kind).parameters.values() if kind is not None else ()
     if not taken or any(one.name == "trainable" or one.kind is one.VAR_KEYWORD for one in taken):
@@ -303,7 +303,7 @@ def _training_keys(class_name: str) -> tuple[str, ...]:
 
 
 def _with_plain_values(item: Config) -> Config:
-    """Write an axis and a type of numbers as Keras 3 does."""
+    """Rewrite an axis and a type of numbers in the form of Keras 3."""
     changed = dict(item["config"])
     axis, dtype = changed.get("axis"), changed.get("dtype")
     if isinstance(axis, list) and len(axis) == 1:
@@ -314,7 +314,7 @@ def _with_plain_values(item: Config) -> Config:
 
 
 def _with_defaults(item: Config) -> Config:
-    """Write down what files left out as long as there was no other way."""
+    """Add settings that older files leave out because they had only one possible value."""
     if item["class_name"] not in {"GRU", "GRUCell"}:
         return item
     return {**item, "config": {"reset_after": False, **item["config"]}}
@@ -340,7 +340,7 @@ _STEPS = (
     _with_defaults,
     _with_hard_sigmoid,
 )
-"""Each takes an object of a configuration with all its keys and returns it with some changed."""
+"""Rewriting steps, in order: each takes an object of a configuration with all its keys and returns a changed copy."""
 
 
 def _is_hard_sigmoid(value: object) -> bool:
@@ -357,7 +357,7 @@ def _begins_with_input(model: Config) -> bool:
 
 
 def _layers(model: Config) -> list[Config]:
-    """List the layers of a model; of anything else there are none."""
+    """List the layers of a model; the list is empty for any other object."""
     config = model["config"]
     layers = config if isinstance(config, list) else config.get("layers")
     return layers if isinstance(layers, list) and all(is_object(layer) for layer in layers) else []
@@ -369,7 +369,7 @@ def _settings(item: Config) -> Config:
 
 
 def _without_slashes(config: Config) -> dict[str, str]:
-    """Give every layer whose name has a slash another name: old to new."""
+    """Choose a new name for every layer whose name has a slash: a map from old to new names."""
     taken = {name for item in objects(config) if isinstance(name := _settings(item).get("name"), str)}
     found: dict[str, str] = {}
     for old in sorted(name for name in taken if "/" in name):

@@ -1,4 +1,4 @@
-"""Finds which axis of each tensor is that of channels, for layers say so only where they need to know."""
+"""Find the channel axis of each tensor in a model; many layers have no setting for it."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ _Known = int | str
 """Position of the axis of channels in one sample's shape; or `_NO_CHANNELS`."""
 
 _BY_FORMAT = ("Conv", "Pool", "UpSampling", "ZeroPadding", "Cropping", "SpatialDropout")
-"""Parts of the names of layers whose `data_format` is that of the numbers; others have one that may be but a default."""
+"""Parts of the names of layers whose `data_format` is reliable; in other layers it may be only a default."""
 _MIX_LAST = ("Dense", "Embedding", "Attention", "RNN", "LSTM", "GRU")
-"""Parts of the names of layers that read and make channels last, and no others."""
+"""Parts of the names of layers that read and write channels last only."""
 _SIDES = re.compile(r"(\d)D")
 _REDUCE = frozenset({"Mean", "Max", "Min", "Sum", "Prod", "Std", "Var", "Any", "All", "Logsumexp", "Norm"})
 _UNFOLD = frozenset({"Flatten", "Reshape", "ExpandDims", "GetItem"})
-"""Calls that read a table ``(H, W)`` as so many numbers, or as a picture of one channel."""
+"""Calls that read a table ``(H, W)`` as a row of numbers, or as a picture of one channel."""
 
 
 def axes_of_calls(program: Program) -> dict[int, Axes]:
     """Name the axes of each call's first output, by the call's position.
 
-    A layer with a `data_format` says where channels stand in what it takes and gives. The other calls pass on what they
-    take, or give what is read of them. What nobody says is channels last, or of an input what its shape looks like.
+    A layer with a `data_format` determines the axes of its input and output. The other calls pass the axes of their
+    input on, or take them from the calls that read them. If no call tells them, channels come last, and the axes of an
+    input follow its shape.
     """
     wanted = _wanted(program)
     found: dict[int, _Known | None] = {}
@@ -52,7 +53,7 @@ def _named(shape: Sequence[int | None], known: _Known | None) -> Axes:
 
 
 def _wanted(program: Program) -> dict[int, _Known]:
-    """Say where channels stand in what each call gives, as far as those that read it say so; the first one counts."""
+    """Find the channel axis of each call's output from the calls that read it; the first of these counts."""
     readers: dict[int, list[Call]] = {}
     position = {id(call): i for i, call in enumerate(program.calls)}
     for call in program.calls:
@@ -63,7 +64,7 @@ def _wanted(program: Program) -> dict[int, _Known]:
         shape = _shape(program.calls[i])
         votes = [_read(reader, shape, wanted.get(position[id(reader)])) for reader in readers.get(i, [])]
         told = [vote for vote in votes if vote is not None]
-        # A table is one of places alone only if nobody reads channels in it.
+        # A table has places alone only if no call reads channels in it.
         certain = [vote for vote in told if vote != _NO_CHANNELS]
         if certain:
             wanted[i] = certain[0]
@@ -73,14 +74,14 @@ def _wanted(program: Program) -> dict[int, _Known]:
 
 
 def _read(reader: Call, shape: Sequence[int | None], behind: _Known | None) -> _Known | None:
-    """Say where a call has the channels of a tensor that it takes.
+    """Return the channel axis of a tensor that a call takes.
 
     Parameters
     ----------
     shape
-        The tensor's.
+        The tensor's shape.
     behind
-        Where they stand in what the call gives.
+        Channel axis of the call's output.
     """
     operation, given = reader.operation, _shape(reader)
     told = _told(operation, len(shape))
@@ -94,14 +95,14 @@ def _read(reader: Call, shape: Sequence[int | None], behind: _Known | None) -> _
     order = _order(operation, len(shape))
     if order is not None:
         return order[behind] if isinstance(behind, int) and behind < len(order) else behind
-    # Normalized by default over the last axis, which says little; another one is there on purpose.
+    # The last axis is only the default of a normalization; any other axis was set on purpose.
     if isinstance(operation, keras.layers.BatchNormalization) and len(shape) > 2 and _axis(operation.axis) == 0:
         return 0
     return behind if _passes(reader, shape) else None
 
 
 def _given(call: Call, sources: Sequence[tuple[_Known | None, Call]]) -> _Known | None:
-    """Say where a call has the channels of what it gives, by itself or by what it takes."""
+    """Return the channel axis of a call's output, from its settings or from its input."""
     operation, shape = call.operation, _shape(call)
     told = _told(operation, len(shape))
     if told is not None:
@@ -120,7 +121,7 @@ def _given(call: Call, sources: Sequence[tuple[_Known | None, Call]]) -> _Known 
 
 
 def _told(operation: Any, rank: int) -> int | None:
-    """Return where a layer says that channels stand in a tensor of so many axes; `None` if it does not say."""
+    """Return the channel axis that a layer's settings give for a tensor of that rank; `None` if they give none."""
     kind = type(operation).__name__
     if not isinstance(operation, keras.Layer) or rank < 1:
         return None
@@ -129,7 +130,7 @@ def _told(operation: Any, rank: int) -> int | None:
         return None if inner is None else inner + 1
     if rank > 1 and any(part in kind for part in _BY_FORMAT):
         form = getattr(operation, "data_format", None)
-        # Of a sequence of maps the steps stand before the channels.
+        # In a sequence of maps, the axis of steps comes before the channels.
         sides = _SIDES.search(kind)
         first = rank - 1 - int(sides[1]) if sides is not None else 0
         return None if form is None else max(first, 0) if form == "channels_first" else rank - 1
@@ -137,7 +138,7 @@ def _told(operation: Any, rank: int) -> int | None:
 
 
 def _order(operation: Any, rank: int) -> tuple[int, ...] | None:
-    """Return which axis of what is taken, the batch left out, each axis of what is given was; `None` if none moves."""
+    """Return the input axis of each output axis, without the batch; `None` if no axis moves."""
     kind = type(operation).__name__
     if kind == "Permute":
         return tuple(int(n) - 1 for n in operation.dims)
@@ -156,12 +157,12 @@ def _reduced(operation: Any, at: int, rank: int) -> int | None:
 
 
 def _axis(axis: Any, rank: int = 0) -> int:
-    """Return an axis of a batch, which may be counted from the end, as one of a sample of so many axes."""
+    """Convert an axis of a batch, which may be negative, to an axis of one sample of that rank."""
     return int(axis) + rank if axis < 0 else int(axis) - 1
 
 
 def _passes(call: Call, taken: Sequence[int | None]) -> bool:
-    """Whether a call gives a tensor of the same axes as one that it takes."""
+    """Whether the output of a call has the same axes as one of its inputs."""
     return type(call.operation).__name__ != "Reshape" and len(_shape(call)) == len(taken)
 
 

@@ -51,8 +51,8 @@ def capture(
         A Keras model; one of your own class too. It need not be built.
     x
         An array ``(N, *shape)``, or one sample; for several inputs a list of arrays or a dictionary by name; for a
-        model of text a list of sentences too; or what ``--input`` takes: a path, ``digits:7``, ``random``, or a list of
-        those. By default ``random``.
+        model of text also a list of sentences; or a value of ``--input``: a path, ``digits:7``, ``random``, or a list
+        of those. By default ``random``.
     out
         The capture to write, ``*.zarr`` or ``*.zarr.zip``; an earlier capture there is replaced.
     preprocess
@@ -120,7 +120,7 @@ def keep(model: keras.Model, x: Any = None, *, classes: Iterable[str] | None = N
 
 
 def _are_sentences(sources: Sequence[str], inputs: Inputs) -> bool:
-    """Whether strings are what a model of text is to read itself, and not the names of files that hold it."""
+    """Whether strings are the text for a model of text, not the names of files that hold it."""
     takes_text = [spec.dtype for spec in inputs.specs] == ["string"]
     return takes_text and not any(source == "random" or names_arrays(source) for source in sources)
 

@@ -125,7 +125,7 @@ def _application(name: str, weights: str) -> LoadedModel:
 
 
 def _file(file: ModelFile, trust: bool) -> LoadedModel:
-    """Load a model after a look at its configuration."""
+    """Load a model after checking its configuration."""
     code = archive.carried_code(file.config)
     if code and not trust:
         raise ModelError(
@@ -140,7 +140,7 @@ def _file(file: ModelFile, trust: bool) -> LoadedModel:
             model = keras.saving.load_model(path, custom_objects=scope, compile=False, safe_mode=not trust)
     except UserError:
         raise
-    except Exception as error:  # Keras raises whatever it meets in an architecture
+    except Exception as error:  # Keras may raise anything over a foreign architecture
         raise ModelError(load_failure(file, code, error)) from error
     if not isinstance(model, keras.Model):
         raise ModelError(f"{file.name} holds a {type(model).__name__}; expected a whole model.")
@@ -151,7 +151,7 @@ def _file(file: ModelFile, trust: bool) -> LoadedModel:
 
 
 def _for_keras_3(file: ModelFile) -> tuple[Config, tuple[str, ...]]:
-    """Return the architecture as Keras 3 has to read it, and notes on what changed."""
+    """Return the architecture in a form that Keras 3 reads correctly, and notes on the changes."""
     if keras_2.is_keras_2(file.config, file.version):
         otherwise = keras_2.other_arithmetic(file.config)
         if otherwise is not None:
@@ -190,14 +190,14 @@ def _saved_model(path: Path, trust: bool) -> LoadedModel:
         model = _wrapped(path)
     except UserError:
         raise
-    except Exception as error:  # TensorFlow raises whatever it meets in a damaged folder
+    except Exception as error:  # TensorFlow may raise anything over a damaged folder
         raise ModelError(f"The SavedModel {path.name} cannot be loaded: {reason(error)}") from error
     note = "A SavedModel keeps no layers, so the whole of it is one block."
     return LoadedModel(model, path.name, _sha256(path / "saved_model.pb"), notes=(note,))
 
 
 def _wrapped(path: Path) -> keras.Model:
-    """Make a model of one layer of a SavedModel."""
+    """Wrap a SavedModel in a model of one layer."""
     signatures = tf.saved_model.load(str(path)).signatures
     if "serving_default" not in signatures:
         others = _listed(list(signatures)) or "none"

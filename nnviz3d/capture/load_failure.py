@@ -1,4 +1,4 @@
-"""Say in one sentence why Keras cannot load a model file, which of its layers is to blame, and what can be done."""
+"""Sentences that say why Keras cannot load a model file, which layer is the cause, and what to do."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _NOT_LAYERS = {"Policy", "PolicyV1", "DTypePolicy", "QuantizedDTypePolicy"}
 
 
 def load_failure(file: ModelFile, code: Sequence[str], error: Exception) -> str:
-    """Return the sentence for what Keras raised.
+    """Return the sentence for an error that Keras raised.
 
     Parameters
     ----------
     code
-        The code that the file carries, which was trusted.
+        Names of the file's own code, which the user trusted.
     """
     why = reason(error, 160)
     if code:
@@ -41,7 +41,7 @@ def load_failure(file: ModelFile, code: Sequence[str], error: Exception) -> str:
 
 
 def refusal(file: ModelFile, why: str) -> str:
-    """Return the sentence for a reason: which file of which Keras, why not, and what can be done."""
+    """Return the sentence for a reason: the file and its Keras version, the reason, and what to do."""
     return f"{_start(file)}: {why} {_step(file)}"
 
 
@@ -51,7 +51,7 @@ def _start(file: ModelFile) -> str:
 
 
 def _culprit(file: ModelFile, error: Exception) -> str:
-    """Name the layer that stops Keras, if the file or the error tells it, and say why."""
+    """Return the reason, with the layer that Keras cannot load if the file or the error names it."""
     unknown = list(_unknown_layers(file))
     if unknown:
         more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
@@ -66,7 +66,7 @@ def _culprit(file: ModelFile, error: Exception) -> str:
 
 
 def _unknown_layers(file: ModelFile) -> Iterator[str]:
-    """Name the layers whose class is neither one of Keras 3 nor registered, with what TensorFlow calls them."""
+    """Name the layers whose class is neither in Keras 3 nor registered, with TensorFlow's name for it."""
     for item in objects(file.config):
         settings, kind = item.get("config"), item["class_name"]
         if not isinstance(settings, dict) or not isinstance(settings.get("name"), str) or kind in _NOT_LAYERS:
@@ -76,7 +76,7 @@ def _unknown_layers(file: ModelFile) -> Iterator[str]:
 
 
 def _step(file: ModelFile) -> str:
-    """Say what can be done with the file."""
+    """Return a sentence that says what the user can do with the file."""
     if keras_2.is_keras_2(file.config, file.version):
         return (
             f"Build the same model with layers of Keras 3, read the numbers with model.load_weights({file.name!r}), and "

@@ -70,7 +70,7 @@ class WeightMeasure:
         Parameters
         ----------
         made
-            What `Applied.step` is of an optimizer's call in the step that is measured.
+            Value of `Applied.step` for an optimizer's call in the measured step.
         finite
             Whether the step's loss is known to be finite.
 
@@ -127,16 +127,16 @@ class WeightMeasure:
 
 @dataclass(frozen=True)
 class _State:
-    """What took place with a variable in the step that is measured.
+    """State of a variable in the measured step: whether it was used, and whether it was updated.
 
     Attributes
     ----------
     moves
-        Whether an optimizer, or a loop of one's own, took it in.
+        Whether an optimizer or a custom training loop handled the variable.
     updated
-        Whether it was to be changed.
+        Whether the step was meant to change the variable.
     gradient_unit
-        By what the gradient that is held has to be multiplied; NaN if that gradient says nothing.
+        Factor for the stored gradient; NaN if that gradient is not valid.
     """
 
     moves: bool
@@ -146,12 +146,12 @@ class _State:
     @staticmethod
     def of(held: Held, made: int | None, *, finite: bool) -> _State:
         call = held.applied
-        # What has been frozen since takes no part in a step: what is held of it is of an earlier one.
+        # A variable that has been frozen since has no part in the step: its stored values belong to an earlier step.
         if not held.variable.trainable or (call is not None and number(call.step) != made):
             return _State(moves=False, updated=False, gradient_unit=np.nan)
         if call is None:
             return _State(moves=True, updated=True, gradient_unit=1.0)
-        # Under a finite loss it was the scale alone that made gradients overflow, and the optimizer took care of it.
+        # If the loss is finite, only the loss scale made the gradients overflow, and the optimizer handled it.
         factor = np.nan if call.refused and finite else number(call.factor)
         return _State(moves=True, updated=call.updated, gradient_unit=1.0 / factor if factor else np.nan)
 

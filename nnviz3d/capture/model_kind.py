@@ -1,4 +1,4 @@
-"""Tell a model of Keras 3 from whatever else is given as a model."""
+"""Check that an object given as a model is a Keras 3 model."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _KERAS_2 = ("tf_keras", "keras.engine", "keras.src.engine", "tensorflow.python.k
 
 
 def check_model(model: object) -> None:
-    """Refuse what is no model of Keras 3.
+    """Refuse an object that is not a Keras 3 model.
 
     Parameters
     ----------
     model
-        Whatever was given as a model.
+        The object that was given as a model.
 
     Raises
     ------
     ModelError
-        If it is a model of Keras 2, or no Keras model.
+        If the object is a Keras 2 model, or no Keras model.
     """
     if isinstance(model, keras.Model):
         return
@@ -40,7 +40,7 @@ def check_model(model: object) -> None:
 
 
 def _keras_2_package(kind: type) -> str | None:
-    """Return the package of Keras 2 that a class, or one that it derives from, is defined in."""
+    """Return the Keras 2 package that defines a class or one of its base classes."""
     for base in kind.__mro__:
         for package in _KERAS_2:
             if f"{base.__module__}.".startswith(f"{package}."):

@@ -9,9 +9,9 @@ from typing import Any
 _UNSAFE = re.compile(r"[^\w.+=,()-]")
 _PLUMBING = frozenset({"Cast", "ConvertToTensor", "Identity"})
 _LONGEST_PART = 200
-"""Bytes of one part of a path; file systems take 255."""
+"""Most bytes of one part of a path; file systems allow 255."""
 _CUT = 48
-"""Characters of which a longer one is left, each of four bytes at most."""
+"""Characters to which a longer part is cut, each of four bytes at most."""
 _VERSION = re.compile(r"_v\d+$")
 
 

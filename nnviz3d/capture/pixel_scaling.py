@@ -1,4 +1,4 @@
-"""Finds how a model scales its pixels itself, before a layer with weights sees them."""
+"""Find the scaling of pixels that a model applies itself, before its first layers with weights."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from nnviz3d.errors import ModelError
 
 _TOP = 255
 _ANY_SIZE = 16
-"""Pixels of a side that the model leaves open, while its constants are looked at."""
+"""Pixels of a side whose length the model leaves open, while its constants are read."""
 _FRACTION = 2.0
-"""A middle beyond this is one of bytes: the mean of pixels of 0..1 lies within, be it that of a single channel."""
+"""A mean beyond this belongs to pixels of 0..255: means of pixels of 0..1, even of a single channel, are smaller."""
 
 
 @dataclass(frozen=True)
 class PixelScaling:
-    """How pixels come to the first layers with weights.
+    """The path of pixels to the first layers with weights.
 
     Attributes
     ----------
     nodes
-        The calls that change numbers on the way there, in their order; none if nothing does.
+        The calls that change numbers on the path, in order; empty if none does.
     first
-        The call with weights that the picture meets first; `None` if it meets none.
+        The first call with weights on the path; `None` if there is none.
     bytes_in
-        Whether `nodes` are for pixels of 0..255; else for pixels of 0..1.
+        Whether `nodes` expect pixels of 0..255; otherwise they expect pixels of 0..1.
     """
 
     nodes: tuple[Call, ...]
@@ -42,12 +42,12 @@ class PixelScaling:
 
 @dataclass(frozen=True)
 class _Way:
-    """A tensor that only the picture makes.
+    """A tensor that depends on the picture only.
 
     Attributes
     ----------
     ends
-        The numbers that pixels of 0 and of 255 become; where a picture of one grey tells no such, those before it.
+        The results for pixels of 0 and of 255; if they cannot be told apart any more, the last ones that could.
     nodes
         Positions of the calls that changed numbers so far.
     """
@@ -57,22 +57,21 @@ class _Way:
 
     @property
     def bytes_in(self) -> bool:
-        """Whether what was done is done to pixels of 0..255: they shrink, or lose a mean that is one of bytes."""
+        """Whether the calls expect pixels of 0..255: they scale them down, or subtract a mean of such pixels."""
         low, high = self.ends
         slope = (high - low) / _TOP
         return abs(slope) < 1 or abs(low / slope) > _FRACTION
 
 
 def pixel_scaling(program: Program, position: int) -> PixelScaling:
-    """Follow a picture through the calls without weights, and read off their constants what it becomes.
+    """Follow a picture through the calls without weights, and find the scaling from their results.
 
-    The calls run on a black and on a white picture; so it does not matter whether a layer, an operator or a function
-    of the model's own scales.
+    The calls run on a black and on a white picture, so a layer, an operator and a custom function are all noticed.
 
     Parameters
     ----------
     position
-        Which of the program's inputs takes the picture.
+        Position of the program's input that takes the picture.
 
     Raises
     ------
@@ -87,7 +86,7 @@ def pixel_scaling(program: Program, position: int) -> PixelScaling:
 
 
 def _followed(program: Program, position: int) -> tuple[dict[int, _Way], list[Call]]:
-    """Run the calls without weights that depend on this input alone; list those with weights that they lead to."""
+    """Run the calls without weights that depend on this input alone; also list the calls with weights that follow."""
     symbol = program.inputs[position]
     shape = [symbol.shape[0] or 1, *(n or _ANY_SIZE for n in symbol.shape[1:])]
     values: list[dict[int, object]] = [{id(symbol): tf.cast(tf.fill(shape, n), symbol.dtype)} for n in (0, _TOP)]
@@ -116,19 +115,19 @@ def _step(i: int, call: Call, ways: dict[int, _Way], values: list[dict[int, obje
     ends = _ends(low, high) or before[0].ends
     nodes = tuple(dict.fromkeys(k for way in before for k in way.nodes))
     changed = not np.allclose(ends, before[0].ends, rtol=1e-6, atol=1e-6)
-    # What was never adapted changes no number, and its author has given it the scaling all the same.
+    # A Normalization that was never adapted changes no number, but its author has put the scaling there.
     scales = changed or isinstance(call.operation, keras.layers.Normalization)
     return _Way(ends, (*nodes, i) if scales else nodes)
 
 
 def _ends(low: NDArray[np.floating], high: NDArray[np.floating]) -> tuple[float, float] | None:
-    """Return what 0 and 255 become, in the middle of all cells that tell them apart; `None` if none does."""
+    """Return the median results for 0 and 255 over all cells that tell them apart; `None` if no cell does."""
     moves = np.isfinite(low) & np.isfinite(high) & (low != high) if low.shape == high.shape else np.False_
     return (float(np.median(low[moves])), float(np.median(high[moves]))) if np.any(moves) else None
 
 
 def _has_weights(call: Call) -> bool:
-    """Whether a call has numbers that a training sets; the statistics of a Normalization are constants of the data."""
+    """Whether a call has trained numbers; the statistics of a Normalization are constants of the data."""
     if isinstance(call.operation, keras.layers.Normalization):
         return False
     return bool(call.variables) or (isinstance(call.operation, keras.Layer) and bool(call.operation.weights))

@@ -64,9 +64,9 @@ def decide(
     picture
         Whether the samples are pictures, 0..255; else arrays that somebody prepared already.
     program
-        What the model does with them.
+        The model's program, which may scale its input itself.
     position
-        Which of its inputs takes them.
+        Position of the input.
     """
     if asked is not None:
         return Decision(asked, "You asked for it.")
@@ -90,7 +90,7 @@ def decide(
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is done to the samples of each input.
+    """The preprocessing of the samples of each input.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class Preparation:
 
     @cached_property
     def told(self) -> dict[str, Decision]:
-        """The decisions that matter, by the inputs they are for: of pictures, if there are any; equal ones once."""
+        """The decisions to report, by their inputs: only those for pictures if there are any; equal ones once."""
         kept = {
             name: self._decision(i, picture)
             for i, (name, picture) in enumerate(zip(self.described.graph.inputs, self.pictures, strict=True))
@@ -137,13 +137,13 @@ class Preparation:
 
     @property
     def sentences(self) -> list[str]:
-        """What to say of it."""
+        """Sentences that report the preprocessing."""
         several = len(self.told) > 1
         return [f"{name}: {told.sentence}" if several else told.sentence for name, told in self.told.items()]
 
     @property
     def mode(self) -> str:
-        """Its mode, as the provenance keeps it; where inputs differ, that of each: ``left none, right unit``."""
+        """The mode for the provenance; if inputs differ, the mode of each: ``left none, right unit``."""
         modes = {name: decision.mode for name, decision in self.told.items()}
         if len(set(modes.values())) == 1:
             return next(iter(modes.values()))
@@ -151,7 +151,7 @@ class Preparation:
 
     @property
     def reason(self) -> str:
-        """Why, as the provenance keeps it."""
+        """The reason for the provenance."""
         several = len(self.told) > 1
         return " ".join(f"{name}: {d.reason}" if several else d.reason for name, d in self.told.items())
 
@@ -166,7 +166,7 @@ def apply(mode: Preprocessing, values: NDArray[Any], axes: Axes = LAST) -> NDArr
     values
         ``(N, H, W, C)`` in 0..255, or any shape for ``unit``, ``tf`` and ``none``.
     axes
-        What the axes of one sample are called, where they are others.
+        Names of one sample's axes, if they are not those of channels last.
 
     Raises
     ------

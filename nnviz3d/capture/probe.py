@@ -1,4 +1,4 @@
-"""Runs a model in training on its probe samples, and leaves every variable of it as it is."""
+"""Runs a model in training on its probe samples without changing any of its variables."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Probe:
         A built model.
     x, y
         Samples as the model is fed them, and their targets, both ``(n, ...)``, nested as the model wants them. Without
-        targets there are gradients only if the model's own layers add a loss.
+        targets, gradients exist only if the model's own layers add a loss.
     loss
         What gradients are of; by default the loss that the model was compiled with.
 
@@ -87,7 +87,7 @@ class Probe:
         )
         self._statistics = Compiled(self._measure)
         self.note = ""
-        # Without targets there is a loss if layers add one and none was compiled that wants them.
+        # Without targets there is a loss if layers add one and no compiled loss needs targets.
         alone = model.compiled and model.loss is None
         self._with_gradients = alone if y is None else loss is not None or model.compiled
         self._compile()
@@ -154,7 +154,7 @@ class Probe:
         }
         if not self._with_gradients:
             return self._own(numbers), {}
-        # Of the samples alone, and not of those that fill them up to the batch that the model insists on.
+        # Only of the samples themselves, not of those that fill up the model's fixed batch.
         leaves = [self._rows(results[position][k]) for position, k in self.described.program.outputs]
         loss = self._loss_of(
             [self._rows(t) for t in inputs], targets, keras.tree.pack_sequence_as(self._answer, leaves)
@@ -167,7 +167,7 @@ class Probe:
         return self._own(numbers), self._own(dict(zip(real, slopes, strict=True)))
 
     def _rows(self, tensor: Any) -> Any:
-        """Leave out what fills a batch up."""
+        """Leave out the samples that fill up a batch."""
         return tensor[: self.count] if self.count < self._size else tensor
 
     def _own(self, tensors: dict[Any, Any]) -> dict[Any, Any]:
@@ -196,14 +196,14 @@ class Probe:
 
 
 def described_for(model: keras.Model, inputs: Inputs, arrays: Sequence[NDArray[Any]], size: int) -> DescribedModel:
-    """Trace a model for batches of one size: one that was built on batches says of which size they were.
+    """Trace a model for batches of one size, because the shapes of a built model may include its batch size.
 
     Parameters
     ----------
     arrays
-        What each input is fed, ``(N, *shape)``.
+        Samples for each input, ``(N, *shape)``.
     size
-        How many samples at once.
+        Number of samples per batch.
     """
     specs = (
         replace(spec, shape=tuple(array.shape[1:]), batch=size)
@@ -226,7 +226,7 @@ def _statistics(tensor: Any, node: LayerNode) -> Any:
     saturated = tf.constant(np.nan) if rule is None else tf.reduce_mean(tf.cast(rule(tensor), tf.float32))
     dead: Any = tf.constant(np.nan)
     if can_die(node):
-        # A channel is dead that is 0 for every sample, at every place; of a vector a number.
+        # A channel (in a vector, a number) is dead if it is 0 for every sample at every place.
         still = tf.reduce_all(tf.equal(tensor, 0.0), axis=[0, *batch_places(node.axes, tensor.shape.rank)])
         dead = tf.reduce_mean(tf.cast(still, tf.float32))
     return tf.stack([mean, std, zeros, saturated, dead, tf.cast(tf.size(tensor), tf.float32) - count])

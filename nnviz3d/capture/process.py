@@ -36,7 +36,7 @@ def main() -> int:
     """Answer all requests; returns the exit code."""
     answers = _private_stdout()
     _listen()
-    # By name, because it may be gone already.
+    # The parent is named by its number, because it may be gone already.
     named = os.environ.get(PARENT, "")
     end_with_parent(int(named) if named.isdigit() and sys.platform != "win32" else os.getppid())
 
@@ -68,7 +68,7 @@ def _import_models() -> LastModel:
     # Set before TensorFlow is imported, or not heard.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    end_at_once()  # TensorFlow is not to be interrupted while it is imported, and nothing has been written yet
+    end_at_once()  # the import of TensorFlow must not be interrupted, and nothing has been written yet
     try:
         from nnviz3d.capture.kept import LastModel
     except ModuleNotFoundError as error:

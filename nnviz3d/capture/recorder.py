@@ -162,12 +162,12 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._tap.open()
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Refuse what can be seen to be wrong before the first step; Keras calls it."""
+        """Refuse mistakes that are visible before the first step; Keras calls it."""
         self._training = True
         try:
             self._lock.take()
             if self._recording is None:
-                # Where Keras builds the model in the first step, it is looked at after that.
+                # If Keras builds the model in the first step, the model is checked after that step.
                 self._watched = Watched.of(self.model, self._wanted, strict=True) if self._is_told() else None
             else:
                 self._safely(self._recording.check)
@@ -224,15 +224,15 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         metrics
             What else to keep, by name; the same names with each step.
         learning_rate
-            By default that of the optimizer.
+            By default the optimizer's learning rate.
         optimizer
-            The optimizer of the loop, if it is one of Keras: it tells at which steps weights are updated. By default the
-            one that the model was compiled with, if it was.
+            The loop's optimizer, if it is a Keras optimizer: it tells at which steps weights are updated. By default
+            the optimizer that the model was compiled with, if any.
 
         Raises
         ------
         UserError
-            With the first step alone: if what is asked for cannot be recorded. What goes wrong later is a warning.
+            Only in the first step: if a requested part cannot be recorded. Later problems are warnings.
         """
         if self._step == 0:
             self._begin_loop(model, grads)
@@ -317,7 +317,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
             self._viewer.begin()
 
     def _begin(self, held: Mapping[int, Held], probes: tuple[Any, Any] | None, metrics: tuple[str, ...]) -> Recording:
-        """Put the capture in place."""
+        """Create the recording."""
         watched = self._watched
         if watched is None or (watched.probe is None and probes is not None):
             wanted = replace(self._wanted, probes=probes)
@@ -354,7 +354,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._record(tap.held, probes, {"epoch": self._epoch, **tap.scalars()}, logs, made=made - 1)
 
     def _begin_loop(self, model: keras.Model, grads: Sequence[Any] | None) -> None:
-        """Refuse what can be seen to be wrong with the first step of a loop of one's own."""
+        """Refuse mistakes that are visible at the first step of a custom training loop."""
         self._follow(model)
         _check_gradients(model, grads)
         try:
@@ -366,19 +366,19 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._looping = True
 
     def _is_told(self) -> bool:
-        """Whether it can be seen beforehand if the model can be looked at as it was asked for."""
+        """Whether the requested recording can be checked before the first step."""
         return bool(self.model.built) and (self._given is not None or self._wanted.embed is not None)
 
     def _at_work(self) -> bool:
         return self._looping or (self._training and is_called_back(self))
 
     def _safely(self, work: Callable[[], object]) -> None:
-        """Do what must not cost somebody the training itself: what fails ends the recording, with one warning."""
+        """Run a part of the recording without risk to the training: a failure ends the recording, with one warning."""
         if self._stopped:
             return
         try:
             work()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the training goes on
+        except Exception as error:  # noqa: BLE001 - any error becomes a warning, and the training continues
             self._stopped = True
             self._lock.give_back()
             if self._tap is not None:
@@ -392,7 +392,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
             warnings.warn(sentence, stacklevel=2)
 
     def _hold(self, model: keras.Model, grads: Sequence[Any] | None, optimizer: Any) -> None:
-        """Take in the gradients of a step, and what the optimizer made of them if it tells."""
+        """Record the gradients of a step, and what the optimizer did with them if that is known."""
         _check_gradients(model, grads)
         variables = model.trainable_variables
         call = Applied.between(optimizer, self._iterations, self._step)

@@ -42,13 +42,13 @@ class Recording:
     held
         Its trainable variables, with room for gradients.
     watched
-        What of the model is looked at.
+        The parts of the model that are recorded.
     metrics
         Names of what will be told of each step.
     classes
         Names of the classes, if known.
     lock
-        The right to write there, where the caller has it.
+        The lock of the destination, if the caller holds it already.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ class Recording:
         self._dropped: set[str] = set()
 
     def check(self) -> None:
-        """Look whether the capture is still where it was; a `CaptureError` if not."""
+        """Check that the capture is still in its place; raises a `CaptureError` if not."""
         self._writer.check()
 
     def write(
@@ -134,14 +134,14 @@ class Recording:
     ) -> tuple[str, ...]:
         """Measure the model as it is now, and write and commit the step that made it so.
 
-        What cannot be measured is left out from then on, and a sentence says so, once.
+        A part that cannot be measured is left out from then on; one sentence says so, once.
 
         Parameters
         ----------
         scalars, metrics
             As `TrainingWriter.step`.
         made
-            What `Applied.step` is of an optimizer's call in this step.
+            Value of `Applied.step` for an optimizer's call in this step.
         gradients, ratios
             Whether gradients, and the weights before the step, are known.
         probes, weights
@@ -149,12 +149,12 @@ class Recording:
 
         Returns
         -------
-        What is wrong with the model and was not at an earlier step, and what is recorded no more, as sentences.
+        Sentences about new faults of the model, and about parts that are no longer recorded.
 
         Raises
         ------
         CaptureError, OSError
-            If it cannot be written.
+            If the step cannot be written.
         """
         step, watched = int(scalars["step"]), self._watched
         said: list[str] = []
@@ -190,12 +190,12 @@ class Recording:
         return (*said, *(alarms or ()))
 
     def _attempt(self, what: str, step: int, said: list[str], work: Callable[[], T]) -> T | None:
-        """Do one part of a record, unless it failed before: a training must not end by what is only looked at."""
+        """Make one part of a record, unless it failed before: observing a training must never end it."""
         if what in self._dropped:
             return None
         try:
             return work()
-        except Exception as error:  # noqa: BLE001 - the model's own code may raise anything; it is told
+        except Exception as error:  # noqa: BLE001 - the model's own code may raise anything; a sentence reports it
             self._dropped.add(what)
             said.append(failure(what, step, error, self._described.graph))
             return None

@@ -71,14 +71,14 @@ def serve_requests(
 
 @contextmanager
 def _beating(say: Report, every: float) -> Iterator[None]:
-    """Give a sign of life every few seconds, from a thread of its own: the work may be silent for hours."""
+    """Send a sign of life every few seconds from a separate thread: the work may be silent for hours."""
     done = threading.Event()
 
     def beat() -> None:
         while not done.wait(every):
             try:
                 say(Working())
-            except KeyboardInterrupt:  # the reader is gone, which the work itself finds out with its next word
+            except KeyboardInterrupt:  # the reader is gone; the work itself notices at its next message
                 return
 
     threading.Thread(target=beat, name="nnviz3d signs of life", daemon=True).start()

@@ -68,7 +68,7 @@ def capture_model(
     check_destination(options.out)
     loaded = model.loaded
     clock = _Clock(report)
-    # Which sizes a trace is for is known by the samples, whatever is done to their numbers.
+    # The samples determine the sizes for the trace, whatever is done to their numbers.
     clock.start("trace")
     trace = model.trace(samples.arrays)
     clock.stop()
@@ -82,7 +82,7 @@ def capture_model(
     clock.start("forward", len(samples))
     batches = trace.forward.batches(arrays)
     batch = next(batches)
-    # Some shapes are known only now: layers that fold windows into the batch axis say nothing of them before.
+    # Some shapes are known only now, for example of layers that fold windows into the batch axis.
     described, missing = _with_real_shapes(trace.described, batch)
     pairs = trace.pairs(described, anew=model.live)
     finder = ConnectionFinder(pairs, options.top_k)

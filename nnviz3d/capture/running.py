@@ -1,4 +1,4 @@
-"""Tells whether a training that has begun still runs: nobody tells a callback that its `fit` ended by Ctrl-C."""
+"""Check whether a training still runs, because Keras does not tell a callback that Ctrl-C ended its `fit`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import keras
 
 
 def is_called_back(callback: keras.callbacks.Callback) -> bool:
-    """Whether any thread is within code that has this callback in a list of callbacks, as `fit` has."""
+    """Whether any thread is running code, such as `fit`, that holds this callback in a list of callbacks."""
     return any(
         isinstance(value, keras.callbacks.CallbackList) and any(one is callback for one in value.callbacks)
         for frame in _frames()

@@ -176,7 +176,7 @@ def _picture_samples(named: Sequence[tuple[str, Image.Image]], specs: Sequence[I
 
 
 def _file_for(specs: Sequence[InputSpec]) -> str:
-    """Say which file holds what a model takes: one array cannot hold several inputs."""
+    """Name the kind of file that holds samples for these inputs: one array cannot hold several inputs."""
     if len(specs) > 1:
         return f"an .npz file with an array of each name: {', '.join(spec.name for spec in specs)}"
     return "a .npy file"

@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 @dataclass
 class Held:
-    """A trainable variable with room for the gradient by it, still scaled, and for what it was before the step.
+    """A trainable variable, with room for its gradient (still scaled) and for its value before the step.
 
     Attributes
     ----------
     applied
-        The call of an optimizer that was given it last; `None` in loops of one's own.
+        The last call of an optimizer with this variable; `None` in custom training loops.
     """
 
     variable: Any
@@ -43,7 +43,7 @@ class Held:
 
 
 class Tap:
-    """Stands between a model and its optimizers while it is open.
+    """Observes the calls of a model's optimizers while it is open.
 
     The copies are made inside the compiled step, on the steps that are asked for only. They are plain assignments: norms
     computed in the same XLA program make it round otherwise, and the training goes another way.
@@ -62,11 +62,12 @@ class Tap:
     steps
         How many steps were made since the tap was opened first; a `tf.Variable`.
     held
-        The variables that the optimizers were given, by their id.
+        The variables that the optimizers handled, by their id.
     batch
         The samples kept of the first batch and their targets; `None` until there are any, or where they cannot be kept.
     failures
-        Why a copy could not be made, by what it is of. It is not tried again, and the training goes on without it.
+        Reasons of failed copies, by the name of the copied part. A failed part is not tried again, and the training
+        continues.
 
     Raises
     ------
@@ -119,7 +120,7 @@ class Tap:
         self._close.clear()
 
     def scalars(self) -> dict[str, float]:
-        """Return loss and learning rate of the last step; NaN for what nobody told, or what differs between optimizers."""
+        """Return loss and learning rate of the last step; NaN if unknown, or if the optimizers differ."""
         last = number(self.steps) - 1
         calls = [call for call in self._calls.values() if number(call.step) == last]
         found = {}
@@ -183,17 +184,17 @@ class Tap:
         tf.cond(self.on, done, lambda: tf.constant(0))
 
     def _attempt(self, what: str, work: Callable[[], T]) -> T | None:
-        """Do what is the recorder's own within a step, which has to go on whatever comes of it."""
+        """Run the recorder's own code within a step without ever interrupting the step."""
         if what in self.failures:
             return None
         try:
             return work()
-        except Exception as error:  # noqa: BLE001 - a training must not end by what is only looked at; it is told
+        except Exception as error:  # noqa: BLE001 - observing a training must not end it; a sentence reports it
             self.failures[what] = error
             return None
 
     def _call_of(self, optimizer: Any, scale_loss: Callable[[Any], Any]) -> Applied:
-        """Return where it is noted what an optimizer does in this one of its calls within a step."""
+        """Return the record for one call of an optimizer within a step."""
         key = (id(optimizer), self._made[id(optimizer)])
         self._made[id(optimizer)] += 1
         if key not in self._calls:
@@ -216,12 +217,12 @@ class Tap:
 
 
 def optimizers_of(model: keras.Model) -> list[Any]:
-    """Find the optimizers that a model may be trained with: what it was compiled with, and those that it has itself."""
+    """Find the optimizers that may train a model: the compiled one, and those among the model's attributes."""
     found: dict[int, Any] = {}
     for value in (model.optimizer, *vars(model).values()):
         several = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
         found.update((id(one), one) for one in several if isinstance(one, keras.optimizers.Optimizer))
-    # One that works inside of another is asked by that one alone.
+    # An optimizer inside another one is called by that one alone.
     within = {id(getattr(one, "inner_optimizer", None)) for one in found.values()}
     return [one for key, one in found.items() if key not in within]
 
@@ -259,7 +260,7 @@ class KeptBatch:
 
         def copy() -> Any:
             for leaf, tensor in zip(self._leaves, tensors, strict=True):
-                # Of a static length, as XLA wants it; what is too much is dropped below.
+                # The length is static because XLA needs that; the surplus is dropped below.
                 leaf.assign(tf.gather(tensor, tf.range(self._take) % tf.shape(tensor)[0]))
             self.count.assign(tf.minimum(smallest, self._take))
             return tf.constant(0)

@@ -45,7 +45,7 @@ class Slot:
     probability
         ``(N,)`` float32: behind them; `None` if there are none.
     against
-        Whether it is the negated number that is explained, and the rest to 1 of its probability.
+        Whether the negated number, and 1 minus its probability, is explained.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Slot:
 
     @property
     def asked(self) -> NDArray[np.int64]:
-        """Return what operators are asked for: ``index``, or ``~index`` where it is negated."""
+        """Return the number for the operators: ``index``, or ``~index`` if the target is negated."""
         return ~self.index if self.against else self.index
 
     def write(self, writer: CaptureWriter) -> None:
@@ -125,7 +125,7 @@ def _slot(
 def read_target(text: str, graph: ModelGraph, classes: Sequence[str] | None) -> Target:
     """Read a class's number or name, ``OUTPUT[INDEX]``, or ``not OUTPUT[INDEX]``.
 
-    Of two classes that a single number tells apart, the second is the number itself, the first what speaks against it.
+    If a single number tells two classes apart, the second class is the number itself, and the first its negation.
 
     Raises
     ------

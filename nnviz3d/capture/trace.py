@@ -85,7 +85,7 @@ class TracedModel:
         Raises
         ------
         ModelError
-            If the model cannot run on symbolic inputs, or not on samples of another shape than it was built on.
+            If the model cannot run on symbolic inputs, or only on samples of the shape that it was built on.
         """
         specs = tuple(replace(s, shape=tuple(a.shape[1:])) for s, a in zip(self.inputs.specs, arrays, strict=True))
         if self._trace is None or self._trace.specs != specs:
@@ -120,7 +120,8 @@ def _only_on(name: str, built: tuple[int | None, ...], given: tuple[int | None, 
 def with_axes(model: keras.Model, inputs: Inputs) -> Inputs:
     """Name the axes of inputs whose shape looks like that of pictures with channels first.
 
-    Only what reads them tells these from maps of many channels with few rows, so the model is traced for that.
+    Such a shape may also mean maps of few rows and many channels. Only the calls that read the input tell, so the model
+    is traced.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Asks an optimizer what one of its calls did: whether it updated the weights, kept gradients for later, or skipped."""
+"""Records of optimizer calls: whether a call updated the weights, kept gradients for later, or skipped the step."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import tensorflow as tf
 
 
 class Applied:
-    """What an optimizer says of one of its calls in a training step. A step may have several, of several optimizers.
+    """Record of one optimizer call in a training step. A step may have several, of several optimizers.
 
     Attributes
     ----------
     step
-        How many steps came before the one whose call this is; a `tf.Variable`, -1 at first.
+        Number of steps before this call's step; a `tf.Variable`, -1 at first.
     before, after
-        How often the optimizer had updated the weights before and after the call; a `tf.Variable` each.
+        Number of the optimizer's updates before and after the call; a `tf.Variable` each.
     loss, rate
-        The batch's loss, NaN if nobody told, and the learning rate; a `tf.Variable` each.
+        The batch's loss, NaN if unknown, and the learning rate; a `tf.Variable` each.
     factor, next_factor
-        What loss and gradients were multiplied by, and what they will be at the next step; a `tf.Variable` each.
+        Loss scale (factor of loss and gradients) of this step and of the next; a `tf.Variable` each.
     """
 
     def __init__(self, optimizer: Any, scale_loss: Callable[[Any], Any]) -> None:
@@ -35,7 +35,7 @@ class Applied:
             )
 
     def begin(self, step: Any, loss: Any) -> None:
-        """Take note of all but the result, before the call."""
+        """Record everything except the result, before the call."""
         self.step.assign(tf.cast(step, tf.int64))
         self.before.assign(tf.cast(keras.ops.convert_to_tensor(self._optimizer.iterations), tf.int64))
         self.loss.assign(np.nan if loss is None else tf.cast(loss, tf.float32))
@@ -43,18 +43,18 @@ class Applied:
         self.factor.assign(tf.cast(self._scale_loss(tf.ones(())), tf.float32))
 
     def end(self) -> None:
-        """Take note of the result, after the call."""
+        """Record the result, after the call."""
         self.after.assign(tf.cast(keras.ops.convert_to_tensor(self._optimizer.iterations), tf.int64))
         self.next_factor.assign(tf.cast(self._scale_loss(tf.ones(())), tf.float32))
 
     @staticmethod
     def between(optimizer: Any, before: int | None, step: int) -> Applied | None:
-        """Tell what an optimizer did in a step of a loop of one's own, if it is known to have had a part in it.
+        """Return the record of a step in a custom training loop; `None` if the optimizer had no known part in it.
 
         Parameters
         ----------
         before
-            What `iterations_of` gave before the step, if that is known.
+            Result of `iterations_of` before the step, if known.
         step
             The step.
         """
@@ -68,7 +68,7 @@ class Applied:
 
     @property
     def updated(self) -> bool:
-        """Whether the optimizer was to change the weights: it neither kept the gradients for later nor refused them."""
+        """Whether the call was to change the weights: it neither kept the gradients for later nor refused them."""
         return bool(number(self.after) > number(self.before))
 
     @property
@@ -78,7 +78,7 @@ class Applied:
 
 
 def _may_wait(optimizer: Any) -> bool:
-    """Whether an optimizer that is in use may leave weights as they are."""
+    """Whether an optimizer that is in use may leave the weights unchanged at a step."""
     scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     inner = optimizer.inner_optimizer if scales else optimizer
     return bool(optimizer.built and (scales or inner.gradient_accumulation_steps))
@@ -91,5 +91,5 @@ def iterations_of(optimizer: Any) -> int | None:
 
 
 def number(variable: Any) -> Any:
-    """Read a scalar variable, one that a strategy of `tf.distribute` made too."""
+    """Read a scalar variable, also one that a strategy of `tf.distribute` made."""
     return variable.read_value().numpy().item()

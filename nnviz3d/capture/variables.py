@@ -1,4 +1,4 @@
-"""Keep the variables of a model that is being built within the limit on memory."""
+"""The limit on memory for the variables of a model that is being built."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from nnviz3d.errors import ModelError
 
 @contextmanager
 def variables_within_limit(name: str) -> Iterator[None]:
-    """Refuse, before it takes memory, a variable with which all that were made meanwhile exceed the limit.
+    """Refuse a variable before it takes memory if all variables made inside the context would exceed the limit.
 
-    A few characters of an architecture can ask for a layer of any size.
+    A few characters of an architecture can describe a layer of any size.
 
     Parameters
     ----------
     name
-        Of the model, for the sentence.
+        Name of the model for the sentence.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def variables_within_limit(name: str) -> Iterator[None]:
     def counted(self: keras.Variable, initializer: Any, shape: Any = None, dtype: Any = None, **options: Any) -> None:
         nonlocal total
         sizes = shape if isinstance(shape, tuple | list) else (shape,)
-        if all(isinstance(size, int) for size in sizes):  # what else is no shape, which Keras says itself
+        if all(isinstance(size, int) for size in sizes):  # Keras itself refuses any other shape
             total += math.prod(sizes) * tf.as_dtype(keras.backend.standardize_dtype(dtype)).size
             check_size(f"The model in {name}", total, ModelError)
         initialize(self, initializer, shape, dtype, **options)

@@ -1,4 +1,4 @@
-"""Finds out what of a model in training can be looked at: its graph, its probe samples, samples to be placed as points."""
+"""The recordable parts of a model in training: its graph, its probe samples, and samples to be placed as points."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a recorder is asked to look at beside weights and gradients.
+    """Parts that a recorder is asked to record besides weights and gradients.
 
     Parameters
     ----------
     probes
         ``(x, y)``, if there are any.
     loss
-        What is differentiated by the probe samples' activations; by default what the model was compiled with.
+        The loss whose gradients with respect to activations are recorded; by default the compiled loss.
     embed
-        A layer, and the samples ``x, y`` whose answers by it are kept to be placed as points, if there are any.
+        A layer, and the samples ``x, y`` whose outputs of that layer are recorded to be placed as points, if any.
     classes
         Names of the classes, if known.
     """
@@ -44,16 +44,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Watched:
-    """What of a model can be looked at.
+    """The parts of a model that can be recorded.
 
     Attributes
     ----------
     described
         The graph.
     probe, embedded
-        The probe samples, and the samples to be placed as points, where there are any that the model can be run on.
+        The probe samples, and the samples to be placed as points; `None` if there are none that the model can run on.
     notes
-        What a user should know of it, as sentences.
+        Sentences for the user about parts that are not recorded.
     """
 
     described: DescribedModel
@@ -63,19 +63,19 @@ class Watched:
 
     @staticmethod
     def of(model: keras.Model, wanted: Wanted, *, strict: bool, before: Watched | None = None) -> Watched:
-        """Look at a model.
+        """Find the recordable parts of a model.
 
         Parameters
         ----------
         before
-            What was found when it was looked at without probe samples.
+            The earlier result, without probe samples.
         strict
-            Whether what is asked for has to be possible. Else what is not possible is left out, and `notes` say so.
+            Whether every requested part must be possible. Otherwise impossible parts are left out, and `notes` say so.
 
         Raises
         ------
         UserError
-            If nothing can be told of the model, or, where that is strict, if it cannot be looked at as it is asked for.
+            If nothing of the model can be recorded or, if `strict`, a requested part cannot.
         """
         notes: list[str] = []
 
@@ -113,7 +113,7 @@ class Watched:
 
 
 def labels_of(targets: Any, samples: int) -> NDArray[np.int64] | None:
-    """Read the class of each sample off its targets: whole numbers, one for each, or rows of one 1 among zeros."""
+    """Read the class of each sample from its targets: one whole number each, or rows of zeros with a single 1."""
     leaves = [] if targets is None else keras.tree.flatten(targets)
     if len(leaves) != 1:
         return None
@@ -130,7 +130,7 @@ def _embedded(model: keras.Model, layer: str, x: Any, y: Any, classes: tuple[str
 
 
 def _without_samples(model: keras.Model) -> tuple[DescribedModel, str]:
-    """Return a model's graph, and what a user should know of it, as a sentence or nothing."""
+    """Return a model's graph, and a sentence for the user about it, which may be empty."""
     inputs = expected_inputs(model)
     try:
         if inputs is not None:
@@ -149,7 +149,7 @@ def _without_samples(model: keras.Model) -> tuple[DescribedModel, str]:
 
 
 def _parts_of(layer: Any) -> list[tuple[Any, Inputs]]:
-    """Find the layers and models within a model that can be traced each by itself, and what they take."""
+    """Find the layers and models inside a model that can be traced separately, and their inputs."""
     found = []
     for part in layer.layers:
         inputs = expected_inputs(part) if part.built and part.weights else None
@@ -166,7 +166,7 @@ def _parts_of(layer: Any) -> list[tuple[Any, Inputs]]:
 
 
 class _SideBySide(keras.Model):  # type: ignore[misc]  # Keras has no types
-    """Models that do not feed one another, as one: of one that has a `train_step` and no `call`."""
+    """Separate parts of a model combined in one model: for a model with a `train_step` and no `call`."""
 
     def __init__(self, parts: Sequence[tuple[Any, Inputs]]) -> None:
         super().__init__()
@@ -191,6 +191,6 @@ def _side_by_side(model: keras.Model, parts: Sequence[tuple[Any, Inputs]]) -> De
 
 
 def _renamed(part: Any, inputs: Inputs) -> Inputs:
-    """Name a part's inputs after it, because those of two parts may have one name."""
+    """Name a part's inputs after the part, because inputs of two parts may have the same name."""
     specs = tuple(replace(spec, name=f"{part.name}_{spec.name}") for spec in inputs.specs)
     return Inputs(specs, [0] * len(specs))

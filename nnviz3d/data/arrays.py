@@ -26,13 +26,13 @@ from nnviz3d.errors import SampleError
 _COMMON = ("x", "images", "inputs", "x_test", "data")
 _LABELS = ("labels", "y", "y_test", "label")
 _KINDS = 4
-"""How many types a sentence lists."""
+"""Most types that a sentence lists."""
 _PIECE = 2**20
 """Bytes."""
 _HEADERS = {(1, 0): (npy.read_array_header_1_0, 2), (2, 0): (npy.read_array_header_2_0, 4)}
-"""By version, the reader of a header, and how many bytes say how long it is."""
+"""For each version the reader of the header, and the number of bytes that hold the header's length."""
 _LONGEST_HEADER = 10_000
-"""Bytes, as NumPy has it."""
+"""Most bytes of a header, as in NumPy."""
 _LONGEST_AXIS = 2**62
 
 
@@ -61,7 +61,7 @@ class ArrayFile:
     Raises
     ------
     SampleError
-        If it is damaged, or holds Python objects, or is a device or a pipe.
+        If the file is damaged, holds Python objects, or is a device or a pipe.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,7 +83,7 @@ class ArrayFile:
         Raises
         ------
         SampleError
-            If the file is damaged or cut short, or what is read takes more memory than the limit.
+            If the file is damaged or cut short, or the array takes more memory than the limit.
         """
         header = self.headers[name]
         with self._errors(), self._open(name) as (file, size):
@@ -174,7 +174,7 @@ def _read_header(file: IO[bytes]) -> Header:
     read, field = _HEADERS[version]
     length = file.read(field)
     claimed = int.from_bytes(length, "little")
-    if claimed > _LONGEST_HEADER:  # NumPy would read it all before it says so
+    if claimed > _LONGEST_HEADER:  # NumPy would read all of it before it refuses
         raise ValueError(f"its header claims {claimed:,} bytes")
     try:
         shape, columns_first, dtype = read(io.BytesIO(length + file.read(claimed)))
@@ -225,12 +225,12 @@ def batch_shape(found: tuple[int, ...], wanted: Shape) -> tuple[int, ...] | None
 
 
 def as_array(x: Any) -> NDArray[Any]:
-    """Make an array of what somebody calls one: numbers, or text, be it in an array of Python objects or as bytes.
+    """Convert a value to an array of numbers or of text; text may come as Python objects or as bytes.
 
     Raises
     ------
     SampleError
-        If it holds anything else, or rows of unequal length.
+        If the value holds anything else, or rows of unequal length.
     """
     try:
         values = np.asarray(x)

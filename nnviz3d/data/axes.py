@@ -1,4 +1,4 @@
-"""Names of a tensor's axes, and the arrangement with channels last that computations on maps share."""
+"""Names of a tensor's axes, and conversions to and from channels last for computations on maps."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def named_axes(rank: int, channel: int | None) -> Axes:
     Parameters
     ----------
     rank
-        How many axes there are, the sample's left out.
+        Number of axes, without the sample axis.
     channel
-        Which of them is that of channels; `None` if every number is a place of its own.
+        Position of the channel axis; `None` if every number is a separate place.
     """
     if rank == 0:
         return ()
@@ -49,36 +49,36 @@ def named_axes(rank: int, channel: int | None) -> Axes:
 
 
 def is_named(axes: Axes) -> bool:
-    """Whether `named_axes` gives axes such names."""
+    """Whether `named_axes` can give these names."""
     return axes == named_axes(len(axes), channel_axis(axes))
 
 
 def channel_axis(axes: Axes) -> int | None:
-    """Return which axis is that of channels; `None` if there is none."""
+    """Return the position of the channel axis; `None` if there is none."""
     return axes.index(CHANNEL) if CHANNEL in axes else None
 
 
 def places_in(shape: Sequence[Any], axes: Axes) -> tuple[Any, ...]:
-    """Return the lengths of a shape, without that of the channels."""
+    """Return a shape without its channel axis."""
     at = channel_axis(axes)
     return tuple(n for i, n in enumerate(shape) if i != at)
 
 
 def channels_in(shape: Sequence[Any], axes: Axes) -> Any:
-    """Return how many channels a shape has: 1 if every number is a place of its own."""
+    """Return the number of channels in a shape: 1 if every number is a separate place."""
     at = channel_axis(axes)
     return 1 if at is None else shape[at]
 
 
 def batch_places(axes: Axes, rank: int) -> tuple[int, ...]:
-    """Return which axes of a batch, ``(n, *shape)``, are those of places; of vectors there is none.
+    """Return the axes of places in a batch, ``(n, *shape)``; vectors have none.
 
     Parameters
     ----------
     axes
-        What the axes of ``shape`` are called. Where it turns out to have others, its channels are taken to stand last.
+        Names of the axes of ``shape``. If their number is not that of the shape, channels are assumed to come last.
     rank
-        How many axes the batch has.
+        Number of axes of the batch.
     """
     axes = axes if rank == 1 + len(axes) else named_axes(rank - 1, rank - 2)
     return tuple(1 + i for i in range(len(axes)) if i != channel_axis(axes))
@@ -90,13 +90,13 @@ def channels_last(values: NDArray[Any], axes: Axes) -> NDArray[Any]:
     Parameters
     ----------
     values
-        ``(..., *shape)`` with any number of axes in front of those that are named.
+        ``(..., *shape)`` with any number of axes before the named ones.
     axes
-        What the axes of ``shape`` are called.
+        Names of the axes of ``shape``.
 
     Returns
     -------
-    ``(..., *places, channels)``: an axis of one channel is added if there is none. Numbers alone have no axes to move.
+    ``(..., *places, channels)``: an axis of one channel is added if there is none. Scalars are returned unchanged.
     """
     if not axes:
         return values
@@ -107,7 +107,7 @@ def channels_last(values: NDArray[Any], axes: Axes) -> NDArray[Any]:
 
 
 def as_arranged(values: NDArray[Any], axes: Axes) -> NDArray[Any]:
-    """View ``(..., *places, channels)`` as the axes say: the inverse of `channels_last`."""
+    """View ``(..., *places, channels)`` in the order of the axes: the inverse of `channels_last`."""
     if not axes:
         return values
     at = channel_axis(axes)

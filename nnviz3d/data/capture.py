@@ -119,7 +119,7 @@ class Capture:
         return array
 
     def _check_committed(self) -> None:
-        """Refuse more samples than there are numbers, or at least names, of."""
+        """Refuse a count of samples that exceeds the stored numbers or names."""
         inputs = self.graph.inputs
         paths = [store.input_path(name) for name in inputs] + [store.activation_path(name) for name in inputs]
         array = next(filter(None, map(self._stored.find, paths)), None)
@@ -128,7 +128,7 @@ class Capture:
             raise self._stored.damaged(f"{self.committed:,} samples are said to be whole, but it holds {held:,}")
 
     def _check_shape(self, node_id: str, output: int, found: tuple[int, ...]) -> None:
-        """Refuse one sample's numbers if their shape is not the graph's."""
+        """Refuse one sample's numbers if their shape differs from the graph's."""
         shapes = self.graph.node(node_id).shapes
         expected = shapes[output] if output < len(shapes) else ()
         if not fits(found, expected):
@@ -265,7 +265,7 @@ def _count(path: Path, data: Any) -> int:
 
 
 def _are_counts(data: Any, least: int = 0) -> TypeGuard[list[int]]:
-    """Whether it is a list of at least so many counts."""
+    """Whether a value is a list of at least `least` counts."""
     return isinstance(data, list) and len(data) >= least and all(type(n) is int and 0 <= n < 2**63 for n in data)
 
 

@@ -62,8 +62,8 @@ class Course:
     points
         ``(E, M, 3)`` or ``(E, M, 2)``, in one unit through all steps.
     quality
-        For each step ``trustworthiness``, ``neighbours``, ``kl`` and ``variance``, as in `Embedding`; empty where the
-        answers could not be placed, and the points stand where they stood a step before.
+        For each step ``trustworthiness``, ``neighbours``, ``kl`` and ``variance``, as in `Embedding`; empty if the
+        outputs could not be placed, so that the points stayed where they were at the step before.
     settings
         How they were placed.
     keys

@@ -134,7 +134,7 @@ class SampleInsights:
         )
 
     def _map(self, path: str, layer: str) -> NDArray[np.float32]:
-        """Read a map, which has the places of its layer and perhaps its channels."""
+        """Read a map; its shape is the places of its layer, perhaps with channels."""
         array, expected = self._stored.require(path), self._stored.graph.node(layer).shape
         if not any(fits(array.shape[1:], shape) for shape in (expected, expected[:-1], expected[1:])):
             raise self._stored.damaged(f"{path} has maps of the shape {array.shape[1:]} for a layer of {expected}")
@@ -239,7 +239,7 @@ _FEATURES: Mapping[str, tuple[int | None, ...]] = {
     "after": (None,),
     "dead": (None,),
 }
-"""The arrays of features, and their axes."""
+"""Arrays of features, and their axes."""
 _PLAIN: Mapping[str, type] = {"names": list, "quality": dict, "settings": dict, "key": str}
 _EMBEDDING: Mapping[str, tuple[int | None, ...]] = {
     "points": (None, None),
@@ -253,7 +253,7 @@ _EMBEDDING: Mapping[str, tuple[int | None, ...]] = {
     "mean": (None,),
     "basis": (None, None),
 }
-"""The arrays of an embedding, and their axes."""
+"""Arrays of an embedding, and their axes."""
 
 
 class _Writer(Protocol):
@@ -282,12 +282,12 @@ def write_targets(
     *,
     against: bool = False,
 ) -> None:
-    """Write which number of an output was explained for each of all samples, and its score: ``(N,)`` each.
+    """Write the explained number of an output and its score for each sample: ``(N,)`` each.
 
     Parameters
     ----------
     against
-        Whether it was negated.
+        Whether the number was negated.
     """
     path = store.target_path(slot)
     writer.group(path, {"output": output, "against": True} if against else {"output": output})

@@ -1,4 +1,4 @@
-"""Find the pictures of a folder: those that stand in it, or one sub-folder of them for each class."""
+"""Find the pictures of a folder: either in the folder itself, or in one sub-folder for each class."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from nnviz3d.data.pictures import SUFFIXES
 from nnviz3d.errors import SampleError
 
 _MARK = "/./"
-"""Stands between a folder and what is named relative to it, as rsync has it: the whole still is the file's path."""
+"""Separates a folder from a path relative to it, as in rsync: the whole still is the file's path."""
 _SHOWN = 5
-"""How many kinds of files, or sub-folders, a sentence lists."""
+"""Most kinds of files, or sub-folders, that a sentence lists."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class FolderPicture:
     Attributes
     ----------
     source
-        How a request names it, so that it keeps its name and label.
+        The picture's name in a request, from which its name and label can be found again.
     name
         ``1.jpg``, or ``cat/1.jpg`` in a folder of class folders.
     label
-        The number of its class, if its folder tells.
+        Number of its class, if its folder tells.
     """
 
     source: str
@@ -37,22 +37,22 @@ class FolderPicture:
 
 @dataclass(frozen=True)
 class PictureFolder:
-    """A folder's pictures, by name, and the names of their classes, if it has a sub-folder for each."""
+    """A folder's pictures, by name, and the names of their classes, if the folder has class folders."""
 
     pictures: tuple[FolderPicture, ...]
     classes: tuple[str, ...] | None = None
 
 
 def read_folder(folder: Path) -> PictureFolder:
-    """List a folder's pictures; hidden files are passed over.
+    """List a folder's pictures; hidden files are ignored.
 
-    Where no picture stands in the folder itself, its sub-folders are the classes, in the order of their names, as
-    `keras.utils.image_dataset_from_directory` has it. A single sub-folder tells no classes.
+    If the folder itself holds no picture, its sub-folders are the classes, in the order of their names, as in
+    `keras.utils.image_dataset_from_directory`. A single sub-folder is not a class.
 
     Raises
     ------
     SampleError
-        If there are none; the sentence says what is there instead.
+        If there are none; the sentence says what the folder holds instead.
     """
     inside = listed(folder, SampleError)
     found = _pictures(inside)
@@ -75,16 +75,16 @@ def read_folder(folder: Path) -> PictureFolder:
 
 
 def find_in_folder(source: str) -> tuple[PictureFolder, FolderPicture] | None:
-    """Find the folder of class folders, and the picture in it, that a picture's source was made of.
+    """Split a picture's source into the folder of class folders and the picture in it.
 
     Returns
     -------
-    `None` if it is the source of anything else.
+    `None` if the source is of another kind.
 
     Raises
     ------
     SampleError
-        If the folder holds no pictures any more.
+        If the folder no longer holds pictures.
     """
     root, mark, name = source.rpartition(_MARK)
     if not mark or name.count("/") != 1 or not is_folder(Path(root), SampleError):
@@ -98,7 +98,7 @@ def _pictures(paths: list[Path]) -> list[Path]:
 
 
 def _instead(inside: list[Path], folders: list[Path]) -> str:
-    """Say what a folder holds that has no pictures."""
+    """Describe the content of a folder that has no pictures."""
     endings = Counter(path.suffix.lower()[:12] or "unnamed" for path in inside if path not in folders)
     said = [f"{count:,} {ending}" for ending, count in endings.most_common(_SHOWN)]
     if folders:

@@ -15,7 +15,7 @@ from nnviz3d.data.words import printable
 from nnviz3d.errors import CaptureError
 
 _DEPTH = 3
-"""Of lists in what a layer says of itself."""
+"""Deepest nesting of lists in a layer's details."""
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
 Shape = tuple[_Count | None, ...]
 """A tensor's shape without the batch axis; `None` where the length varies from sample to sample."""
@@ -44,7 +44,7 @@ class LayerNode:
         ``padding``, ``dilation_rate``, ``units``, ``filters``, ``rate``, ``self_attention`` (whether query, value and key
         of an attention layer are one tensor); numbers, strings and lists of them only.
     named_axes
-        What the axes of the first output are called, where they are others than those of channels last.
+        Names of the first output's axes, if they are not those of channels last.
     """
 
     path: str
@@ -63,7 +63,7 @@ class LayerNode:
             )
         if self.named_axes and not is_named(self.named_axes):
             raise CaptureError(f"The graph has a node {self.path!r} whose axes have names that no axes have.")
-        # A class, and a function, can be called anything, and what a layer says of itself can be anything.
+        # Names of classes and functions, and a layer's details, can hold anything.
         object.__setattr__(self, "kind", printable(self.kind))
         object.__setattr__(self, "activation", None if self.activation is None else printable(self.activation))
         object.__setattr__(self, "details", {printable(key): _cleaned(value) for key, value in self.details.items()})
@@ -90,17 +90,17 @@ class LayerNode:
 
     @property
     def axes(self) -> Axes:
-        """Names of the axes of the first output, the sample's left out."""
+        """Names of the axes of the first output, without the sample axis."""
         return self.named_axes if len(self.named_axes) == len(self.shape) else axes_of(self.shape)
 
     @property
     def places(self) -> Shape:
-        """How many places the first output has along each of its axes but that of channels."""
+        """Lengths of the first output's axes, without the channel axis."""
         return places_in(self.shape, self.axes)
 
     @property
     def channels(self) -> int | None:
-        """How many channels the first output has: 1 if each number is a place of its own; `None` if that varies."""
+        """Number of channels of the first output: 1 if each number is a separate place; `None` if it varies."""
         count: int | None = channels_in(self.shape, self.axes)
         return count
 
@@ -238,19 +238,19 @@ def _cleaned(value: Any, depth: int = _DEPTH) -> Any:
 
 
 def _is_plain(value: Any, depth: int = _DEPTH) -> bool:
-    """Whether it is a number, a string or a list of them, as details are."""
+    """Whether a value is a number, a string or a list of them, as a layer's details must be."""
     if isinstance(value, list):
         return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
     return value is None or isinstance(value, str | int | float)
 
 
 _SCALING = ("Norm", "PReLU", "Rescaling")
-"""Kinds of layers whose weights join nothing."""
+"""Kinds of layers whose weights join no numbers with others."""
 _ADAPTER: TypeAdapter[ModelGraph] = TypeAdapter(ModelGraph)
 
 
 def joining(graph: ModelGraph) -> tuple[str, ...]:
-    """Return the nodes whose weights join numbers with others; not those that scale each number or channel by itself."""
+    """Return the nodes whose weights join numbers with others, without layers that only scale numbers or channels."""
     weighted = {node.path: node for node in graph if node.parameters}
     return tuple(node.id for node in graph if node.path in weighted and not any(k in node.kind for k in _SCALING))
 

@@ -18,7 +18,7 @@ from nnviz3d.data.words import capped
 from nnviz3d.errors import CaptureError
 
 Objective = Literal["channel", "neuron", "class"]
-"""What an input of a `FeatureVisualization` drives."""
+"""The quantities that an input of a `FeatureVisualization` can drive."""
 NO_CLASS = -1
 """What stands for the class that a model answers where it answers with NaN."""
 PREDICTED = "predicted"
@@ -41,8 +41,7 @@ class Target:
     index
         Flat index (C order, without the sample axis) into it.
     against
-        Whether it is the negated number that is explained: of a single sigmoid, what speaks for the first of its two
-        classes.
+        Whether the negated number is explained: for a single sigmoid, the evidence for the first of its two classes.
     """
 
     output: str
@@ -51,17 +50,17 @@ class Target:
 
     @property
     def slot(self) -> str:
-        """Its name in the store: ``dense_1[5]``; ``dense_1[5]-`` if it is negated."""
+        """The target's name in the store: ``dense_1[5]``; ``dense_1[5]-`` if it is negated."""
         return f"{quote(self.output, safe='@')}[{self.index}]{'-' * self.against}"
 
     @property
     def text(self) -> str:
-        """How a request names it: ``dense_1[5]``, or ``not dense_1[5]``."""
+        """The target's name in a request: ``dense_1[5]``, or ``not dense_1[5]``."""
         return f"{'not ' * self.against}{self.output}[{self.index}]"
 
     @staticmethod
     def of_text(text: str) -> Target | None:
-        """Read what `text` wrote; `None` if it is something else."""
+        """Read a target that `text` wrote; `None` if the text is something else."""
         match = _NUMBER.fullmatch(text)
         return None if match is None else Target(match[2], capped(match[3]), match[1] is not None)
 
@@ -210,8 +209,8 @@ class Embedding:
         ``(M, D)``: what was placed, after PCA where dimensions were many; new samples are placed by it.
     quality
         ``trustworthiness`` (of five neighbours, Venna and Kaski 2001), ``neighbours`` (the share of each point's ten
-        nearest that are still among its ten nearest), ``kl``; and where PCA came first ``variance``, the share of the
-        answers' variance that it kept. Neighbours are those among the layer's own answers.
+        nearest that are still among its ten nearest), ``kl``; and after a PCA ``variance``, the share of the outputs'
+        variance that the PCA kept. Neighbours are those among the layer's own outputs.
     settings
         Perplexity, engine, seed, the number of dimensions before PCA, pooling.
     key

@@ -1,4 +1,4 @@
-"""The limit on the memory that one file may take when it is read, and the option that raises it."""
+"""The limit on the memory for reading one file, and the option that raises it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ VARIABLE = "NNVIZ3D_LIMIT"
 GIGABYTE = 2**30
 """Bytes."""
 _DEFAULT = 2.0
-"""Gigabytes: more than the largest model of keras.applications takes, less than a small computer has."""
+"""Gigabytes: more than the largest model of keras.applications needs, less than a small computer has."""
 TEXT = 8
-"""Bytes of memory for a byte of text, once it is taken apart."""
+"""Bytes of memory per byte of text after parsing."""
 _MOST = 2.0**20
 """Gigabytes: more than any computer has."""
 
 
 def limit() -> int:
-    """Return how many bytes of memory one file may take when it is read.
+    """Return the limit in bytes of memory for reading one file.
 
     Raises
     ------
     UserError
-        If the environment variable holds no such number.
+        If the environment variable holds no valid number.
     """
     return int(_gigabytes(os.environ.get(VARIABLE) or str(_DEFAULT), VARIABLE) * GIGABYTE)
 
@@ -38,7 +38,7 @@ def set_limit(gigabytes: float) -> None:
     Raises
     ------
     UserError
-        If it is no positive number.
+        If the limit is not a positive number.
     """
     text = repr(gigabytes)
     _gigabytes(text, "--limit")
@@ -46,14 +46,14 @@ def set_limit(gigabytes: float) -> None:
 
 
 def read_text(path: Path, error: type[UserError] = UserError) -> str:
-    """Read a text file in UTF-8, unless it is a device or a pipe, or too large.
+    """Read a UTF-8 text file; refuse a device, a pipe and a file that is too large.
 
     Raises
     ------
     UserError
-        If it is one of these.
+        If the file is refused.
     OSError, UnicodeDecodeError
-        If it cannot be read, or holds something else.
+        If the file cannot be read, or is not UTF-8 text.
     """
     refuse_special(path, error)
     check_size(quoted(path), path.stat().st_size * TEXT, error)
@@ -61,21 +61,21 @@ def read_text(path: Path, error: type[UserError] = UserError) -> str:
 
 
 def check_size(what: str, size: int, error: type[UserError] = UserError) -> None:
-    """Refuse to read what would take more memory than the limit.
+    """Refuse to read something that would take more memory than the limit.
 
     Parameters
     ----------
     what
         The beginning of the sentence, such as a file's name.
     size
-        Bytes, as far as headers tell before anything is read.
+        Bytes, computed from headers before anything is read.
     error
-        The kind of mistake that it is.
+        The error class to raise.
 
     Raises
     ------
     UserError
-        If it is too large; the sentence says how the limit is raised.
+        If the size exceeds the limit; the sentence says how to raise the limit.
     """
     most = limit()
     if size > most:

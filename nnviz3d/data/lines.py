@@ -1,4 +1,4 @@
-"""Messages between a program and the process that runs a model, each as one line of JSON."""
+"""Messages between a program and the process that runs a model: one line of JSON each."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def invitation_in(path: Path) -> Invitation:
     Raises
     ------
     UserError
-        If it is none: Python's `serve` and `show` write one, and nobody else has to name it.
+        If the file is no invitation. Only Python's `serve` and `show` write one, and pass it on themselves.
     """
     try:
         return read_invitation(read_text(path))
-    except (OSError, ValueError):  # no UTF-8 text, no JSON, or another one
+    except (OSError, ValueError):  # no UTF-8 text, no JSON, or another message
         raise UserError(
             f"--live {quoted(path)} names no running program; it is for nnviz3d.serve and nnviz3d.show, which give it "
             "themselves. Leave it out."

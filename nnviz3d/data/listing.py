@@ -1,4 +1,4 @@
-"""List the files of a capture with their sizes, before anything of it is read."""
+"""List the files of a capture with their sizes before any of them is read."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from typing import Protocol
 from nnviz3d.data.store import CHUNK_BYTES
 
 LARGEST = 4 * CHUNK_BYTES
-"""Bytes that a description, or a packed chunk, has at most: a short file must not unpack to fill the memory."""
+"""Most bytes of a description or of an unpacked chunk, so that a small file cannot fill the memory."""
 
 
 class Listing(Protocol):
     """The files of one capture."""
 
     def describes(self, path: str) -> bool:
-        """Whether Zarr's description of an array or a group stands there; a `ValueError` if it is far too large."""
+        """Whether a Zarr description of an array or a group exists there; a `ValueError` if it is far too large."""
         ...
 
     def under(self, path: str) -> Mapping[str, int]:
-        """Return the size in bytes of each file in a folder and in those within, by its path in the capture."""
+        """Return the size in bytes of each file in a folder and its sub-folders, by its path in the capture."""
         ...
 
 
 class FolderListing:
-    """The files of a capture that is a folder; looked up anew each time, for a training may add some."""
+    """The files of a capture that is a folder; listed anew each time, because a training may add some."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -44,7 +44,7 @@ class FolderListing:
         return True
 
     def under(self, path: str) -> Mapping[str, int]:
-        """Return the size of each file in a folder and in those within."""
+        """Return the size of each file in a folder and its sub-folders."""
         found: dict[str, int] = {}
         waiting = [path]
         while waiting:
@@ -58,7 +58,7 @@ class FolderListing:
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(name)
                 else:
-                    with suppress(FileNotFoundError):  # a writer's own, which has its name by now
+                    with suppress(FileNotFoundError):  # a writer's temporary file, which has its final name by now
                         found[name] = entry.stat().st_size
         return found
 
@@ -76,8 +76,8 @@ class ZipListing:
         return size is not None
 
     def under(self, path: str) -> Mapping[str, int]:
-        """Return the unpacked size of each file in a folder and in those within."""
-        first, behind = (bisect_left(self._names, f"{path}{sign}") for sign in "/0")  # 0 is what follows a slash
+        """Return the unpacked size of each file in a folder and its sub-folders."""
+        first, behind = (bisect_left(self._names, f"{path}{sign}") for sign in "/0")  # 0 follows the slash in ASCII
         return {name: self._sizes[name] for name in self._names[first:behind]}
 
     @cached_property
@@ -98,6 +98,6 @@ def listing_of(path: Path) -> Listing:
 
 
 def _check(size: int) -> None:
-    """Raise a `ValueError` for a size that only a damaged or a hostile file has."""
+    """Raise a `ValueError` for a size that only a damaged or hostile file has."""
     if size > LARGEST:
         raise ValueError(f"a part of it would take {size:,} bytes; the most is {LARGEST:,}")

@@ -1,6 +1,7 @@
-"""The right to write under one name: one holder at a time, in this process and in all others that see the folder.
+"""Locks for writing: one writer per name at a time, among all processes that see the folder.
 
-It is a file beside what is written, ``.run.zarr.lock``, and says which process has it. What is only read needs none.
+A lock is a file beside the written capture, ``.run.zarr.lock``, that names the process that holds it. Readers need no
+lock.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ from nnviz3d.errors import UserError
 
 @dataclass(frozen=True)
 class Owner:
-    """The process that has a lock.
+    """The process that holds a lock.
 
     Attributes
     ----------
     pid, started
-        The process, and when it was started, in words of its system: a later process may have the same number.
+        The process's number, and its start time in the system's form, because a later process may get the same number.
     host
         The machine's name.
     since
-        When it took the lock.
+        Time at which the process took the lock.
     token
-        Tells this lock from all others.
+        Distinguishes this lock from all others.
     """
 
     pid: int
@@ -45,17 +46,17 @@ class Owner:
 
     @staticmethod
     def of(pid: int) -> Owner:
-        """Describe a process of this machine."""
+        """Return the owner for a process of this machine."""
         return Owner(pid, started(pid), socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds"))
 
     @staticmethod
     def read(file: Path) -> Owner | None:
-        """Read a lock; `None` if it says nothing, as one does whose process was killed while it wrote it.
+        """Read a lock; `None` if it is not readable, for example because its process was killed while writing it.
 
         Raises
         ------
         FileNotFoundError
-            If there is none.
+            If there is no lock.
         """
         try:
             told = json.loads(file.read_text(encoding="utf-8"))
@@ -65,21 +66,21 @@ class Owner:
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs, or may: of another machine nothing is known."""
+        """Whether the process still runs; `True` also for a process of another machine, which cannot be checked."""
         if self.host != socket.gethostname():
             return True
         return runs(self.pid) and self.started == started(self.pid)
 
 
 class WriterLock:
-    """A lock, once it is taken; released by the program's end at the latest.
+    """A lock for writing; it is released at the latest when the program ends.
 
     Parameters
     ----------
     path
-        What is written.
+        Path of the written capture.
     busy
-        Whether its holder is still at work. Another one of the same process may take it over if not.
+        Tells whether the holder still writes. If not, another writer of the same process may take the lock over.
     """
 
     def __init__(self, path: Path, busy: Callable[[], bool] = lambda: True) -> None:
@@ -89,16 +90,16 @@ class WriterLock:
 
     @property
     def held(self) -> bool:
-        """Whether it is taken, and was not taken over since."""
+        """Whether the lock is taken, and was not taken over since."""
         return self._release is not None and self._release.alive
 
     def take(self) -> None:
-        """Take it.
+        """Take the lock.
 
         Raises
         ------
         UserError
-            If another one has it, or no file can be written there.
+            If another writer holds it, or no file can be written there.
         """
         with _ONE_AT_A_TIME:
             if self.held:
@@ -119,28 +120,28 @@ class WriterLock:
             _taken[_key(self.path)] = self
 
     def give_back(self) -> None:
-        """Release it, if it is taken."""
+        """Release the lock if it is taken."""
         if self._release is not None:
             self._release()
 
 
 _ONE_AT_A_TIME = threading.RLock()
 _taken: weakref.WeakValueDictionary[str, WriterLock] = weakref.WeakValueDictionary()
-"""What this process has taken, by path."""
+"""Locks that this process holds, by path."""
 
 
 def lock_file(path: Path) -> Path:
-    """Say where the lock of a path is."""
+    """Return the path of the lock file for a path."""
     return path.absolute().parent / f".{path.name}.lock"
 
 
 def check_free(path: Path) -> None:
-    """Refuse to write where somebody is writing.
+    """Refuse to write a path that another writer has locked.
 
     Raises
     ------
     UserError
-        If so; it names the process.
+        If the path is locked; the sentence names the process.
     """
     own = _taken.get(_key(path))
     if own is not None and own.held:
@@ -151,7 +152,7 @@ def check_free(path: Path) -> None:
         return
     try:
         owner = Owner.read(lock_file(path))
-    except OSError:  # none, or a folder that says so when something is written there
+    except OSError:  # no lock file; an unreadable folder is refused when it is written to
         return
     if owner is not None and owner.alive:
         where = "" if owner.host == socket.gethostname() else f" on {owner.host}"
@@ -162,7 +163,7 @@ def check_free(path: Path) -> None:
 
 
 def _create(file: Path, owner: Owner) -> None:
-    """Write a lock file where there is none, or a stale one."""
+    """Write a lock file if there is none, or only a stale one."""
     text = json.dumps(asdict(owner))
     for _ in range(2):
         try:
@@ -175,7 +176,7 @@ def _create(file: Path, owner: Owner) -> None:
 
 
 def _remove_stale(file: Path) -> None:
-    # It is first moved aside, which only one process can do; were it another one's new lock by now, it is put back.
+    # The stale file is first moved aside, which only one process can do; if it is a new lock by now, it is put back.
     aside = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
     with suppress(FileNotFoundError):
         file.rename(aside)
@@ -187,7 +188,7 @@ def _remove_stale(file: Path) -> None:
 
 
 def _remove(file: Path, owner: Owner) -> None:
-    """Remove a lock file if it is still this owner's, and this is its process and no fork of it."""
+    """Remove a lock file if it still belongs to this owner, and this process is the owner and not its fork."""
     with suppress(OSError):
         if owner.pid == os.getpid() and Owner.read(file) == owner:
             file.unlink()

@@ -1,4 +1,4 @@
-"""Names of model files, and of the parts of a model that was unpacked into a folder."""
+"""Names of model files and of the parts of an unpacked model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell whether a process still runs. Its number alone does not: a later process may have the same."""
+"""Tell whether a process still runs, by its number and start time: a later process may have the same number."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def runs(pid: int) -> bool:
-    """Whether there is a process of this number, or may be one."""
+    """Whether a process of this number exists, or may exist."""
     if os.name == "nt":
-        return True  # nothing can be asked there without a risk for the process
+        return True  # Windows has no check that is harmless to the process
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -20,10 +20,10 @@ def runs(pid: int) -> bool:
 
 
 def started(pid: int) -> str:
-    """Return when a process was started, in words of its system; nothing if the system does not tell, or it is dead."""
+    """Return a process's start time in the system's form; empty if the process is dead or the system does not tell."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:
         return ""
-    return "" if fields[0] == "Z" else f"{boot} {fields[19]}"  # a dead one that nobody has asked for has still a number
+    return "" if fields[0] == "Z" else f"{boot} {fields[19]}"  # a zombie is dead but keeps its number

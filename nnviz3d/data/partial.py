@@ -1,4 +1,4 @@
-"""Hidden names for files and folders that take their own name once they are whole, and the end of those left behind."""
+"""Hidden names for unfinished files and folders, and removal of those that killed processes left behind."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from nnviz3d.data.owner import runs, started
 from nnviz3d.errors import UserError
 
 _MADE_BY = re.compile(r"\.([0-9a-f]{8})-(\d+)-([0-9a-f]{8})-[0-9a-f]{8}\.partial")
-"""The end of such a name: the machine, the process and its start, and what tells it from others of that process."""
+"""Ending of a hidden name: the machine, the process and its start time, and a part that makes the name unique."""
 _LONGEST = 120
-"""Bytes of a file's name that its hidden name repeats; file systems take 255."""
+"""Bytes of a file's name that its hidden name repeats; file systems allow 255."""
 
 
 def partial_path(out: Path) -> Path:
-    """Return a new hidden name beside a file or folder that is to be written.
+    """Return a new hidden name beside a file or folder that will be written.
 
-    What processes that were killed left behind for the same name is removed.
+    Files that killed processes left behind for the same name are removed.
     """
     out = out.absolute()
     beginning = _beginning(out)
@@ -37,12 +37,12 @@ def partial_path(out: Path) -> Path:
 
 
 def make_temporary_folder() -> Path:
-    """Make an empty folder for as long as a session lasts; those of sessions that were killed are removed.
+    """Make an empty folder for one session; folders of killed sessions are removed.
 
     Raises
     ------
     UserError
-        If the system does not let it be made.
+        If the system refuses to make it.
     """
     try:
         folder = partial_path(Path(tempfile.gettempdir()) / "nnviz3d")
@@ -61,7 +61,7 @@ def _beginning(out: Path) -> str:
 
 
 def _beside(out: Path) -> list[os.DirEntry[str]]:
-    with suppress(OSError), os.scandir(out.parent) as entries:  # whoever opens the file says what is wrong there
+    with suppress(OSError), os.scandir(out.parent) as entries:  # opening the file reports the problem
         return list(entries)
     return []
 

@@ -1,4 +1,4 @@
-"""Look at the paths that a user names: each refusal of the file system becomes one sentence."""
+"""Check the paths that a user names: each refusal of the file system becomes one sentence."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from nnviz3d.data.words import printable
 from nnviz3d.errors import UserError
 
 _LONGEST = 120
-"""Characters of a path that a sentence quotes."""
+"""Most characters of a path that a sentence quotes."""
 
 
 class Kind(Enum):
-    """The kind of thing that stands at a path."""
+    """The kind of entry at a path."""
 
     FILE = "file"
     FOLDER = "folder"
@@ -24,28 +24,28 @@ class Kind(Enum):
 
 
 def user_path(text: str | Path) -> Path:
-    """Make a path of a name, with a leading ``~`` as the home folder.
+    """Convert a name to a path, with a leading ``~`` as the home folder.
 
-    `Path.expanduser` raises where no user has that name; here the name stays as it is.
+    `Path.expanduser` raises if there is no user of that name; here the name is kept unchanged.
     """
     return Path(os.path.expanduser(text))
 
 
 def kind_of(path: Path, error: type[UserError] = UserError) -> Kind | None:
-    """Return the kind of thing that stands at a path, links followed; `None` if nothing does.
+    """Return the kind of entry at a path, links followed; `None` if there is none.
 
-    `Path.exists`, `is_file` and `is_dir` raise what the system says where a folder may not be entered or a name is too
-    long, and call a loop of links nothing.
+    `Path.exists`, `is_file` and `is_dir` raise the system's error if a folder may not be entered or a name is too long,
+    and treat a loop of links as missing.
 
     Parameters
     ----------
     error
-        The kind of mistake that it is if the path cannot be looked at.
+        The error class to raise if the path cannot be checked.
 
     Raises
     ------
     UserError
-        If the system refuses to look.
+        If the system refuses the check.
     """
     try:
         mode = path.stat().st_mode
@@ -63,34 +63,34 @@ def kind_of(path: Path, error: type[UserError] = UserError) -> Kind | None:
 
 
 def exists(path: Path, error: type[UserError] = UserError) -> bool:
-    """Whether anything stands at a path; raises as `kind_of`."""
+    """Whether a path exists; raises like `kind_of`."""
     return kind_of(path, error) is not None
 
 
 def is_file(path: Path, error: type[UserError] = UserError) -> bool:
-    """Whether a plain file stands at a path; raises as `kind_of`."""
+    """Whether a path is a regular file; raises like `kind_of`."""
     return kind_of(path, error) is Kind.FILE
 
 
 def is_folder(path: Path, error: type[UserError] = UserError) -> bool:
-    """Whether a folder stands at a path; raises as `kind_of`."""
+    """Whether a path is a folder; raises like `kind_of`."""
     return kind_of(path, error) is Kind.FOLDER
 
 
 def refuse_special(path: Path, error: type[UserError] = UserError) -> None:
-    """Refuse a device, a pipe or a socket, of which nobody knows how much there is to read.
+    """Refuse a device, a pipe or a socket, because its size is unknown and reading it may never end.
 
     Raises
     ------
     UserError
-        If it is one, or cannot be looked at.
+        If the path is one of these, or cannot be checked.
     """
     if kind_of(path, error) is Kind.SPECIAL:
         raise error(f"{quoted(path)} is a device or a pipe, not a file; save what it gives in a file first.")
 
 
 def listed(folder: Path, error: type[UserError] = UserError) -> list[Path]:
-    """List what stands in a folder, by name; hidden files and folders, whose names begin with a dot, are passed over.
+    """List the entries of a folder by name; hidden files and folders, whose names begin with a dot, are ignored.
 
     Raises
     ------
@@ -105,5 +105,5 @@ def listed(folder: Path, error: type[UserError] = UserError) -> list[Path]:
 
 
 def quoted(path: Path | str) -> str:
-    """Return a path as a sentence quotes it: of a very long one the beginning and the end."""
+    """Return a path for use in a sentence; of a very long path only the beginning and the end."""
     return printable(str(path), _LONGEST)

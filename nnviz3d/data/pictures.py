@@ -24,22 +24,22 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """What these hold, in Pillow's words. It goes by content alone, and for some formats (EPS) it would start a program."""
 _DAMAGES = (OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error)
-"""The errors of Pillow's readers where a file is damaged."""
+"""Errors that Pillow's readers raise for damaged files."""
 _PIXEL = 12
-"""Bytes of memory: three colours as float32, which is what a model takes."""
+"""Bytes of memory per pixel: three colours as float32, the input of a model."""
 _OPENING = Lock()
-"""Held while Pillow's own bound is off."""
+"""Held while Pillow's own limit on pixels is off."""
 LONGEST = 512
 """Pixels: how long the longer side may be where the model takes any size."""
 CHANNELS = (1, 3, 4)
-"""Grey, red with green and blue, and these with transparency."""
+"""Channels of a picture: grey, RGB, and both with transparency."""
 _SMALLEST = 8
-"""Pixels that a side has at least, where nothing but the numbers of a shape says that it is one of pictures."""
+"""Fewest pixels of a side, if only the numbers of a shape suggest that it is a picture's shape."""
 
 
 @dataclass(frozen=True)
 class PictureShape:
-    """How a model takes pictures: ``height`` and ``width`` in pixels, `None` where any will do.
+    """The shape of pictures that a model takes: ``height`` and ``width`` in pixels, `None` if any length is accepted.
 
     The one definition of a picture: ``(H, W)``, ``(H, W, C)`` and, channels first, ``(C, H, W)``, with 1, 3 or 4 channels.
     """
@@ -51,15 +51,15 @@ class PictureShape:
 
     @staticmethod
     def of(shape: Sequence[int | None], axes: Axes = ()) -> PictureShape | None:
-        """Read the shape of one sample as that of a picture; `None` if it is none.
+        """Read the shape of one sample as a picture's shape; `None` if it is none.
 
         Parameters
         ----------
         shape
             Without the sample axis.
         axes
-            What its axes are called, where that is known. Else the shape alone tells; then ``(n,)``, n a square, is a
-            picture too, as models of rows of pixels take.
+            Names of its axes, if known. Otherwise the shape alone decides; then ``(n,)``, n a square number, is also a
+            picture, because some models take pictures as vectors.
         """
         if axes:
             return PictureShape._named(shape, axes)
@@ -93,7 +93,7 @@ class PictureShape:
         return values.reshape(len(values), height, width, self.channels)
 
     def as_taken(self, pictures: NDArray[Any], rank: int) -> NDArray[Any]:
-        """View ``(N, H, W, C)`` as the model takes it, in so many axes beside the first: the inverse of `upright`."""
+        """View ``(N, H, W, C)`` in the model's shape with `rank` axes after the first: the inverse of `upright`."""
         if self.channels_first:
             return np.moveaxis(pictures, -1, 1)
         return pictures if rank == 3 else pictures[..., 0] if rank == 2 else pictures.reshape(len(pictures), -1)
@@ -122,7 +122,7 @@ def read_image(path: Path, *, least: int | None = None) -> Image.Image:
     Raises
     ------
     SampleError
-        If it is no picture, a damaged one, or one that takes more memory than the limit.
+        If the file is no picture, is damaged, or takes more memory than the limit.
     """
     refuse_special(path, SampleError)
     try:
@@ -143,7 +143,7 @@ def read_image(path: Path, *, least: int | None = None) -> Image.Image:
 
 
 def _header_of(path: Path) -> Image.Image:
-    """Open a picture without Pillow's own bound on pixels, which is global and fixed."""
+    """Open a picture without Pillow's own limit on pixels, which is global and fixed."""
     with _OPENING:
         bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -172,7 +172,7 @@ def shown_from(values: NDArray[Any], axes: Axes = ()) -> NDArray[np.uint8] | Non
     values
         ``(N, *shape)`` with a shape that `PictureShape` knows; bytes, or floats in 0..1, -1..1 or 0..255.
     axes
-        What the axes of ``shape`` are called, where that is known.
+        Names of the axes of ``shape``, if known.
 
     Returns
     -------

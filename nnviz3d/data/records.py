@@ -30,9 +30,9 @@ class LayerActivations:
     node
         Node id.
     values
-        ``(N, *layer_shape)`` float32, samples first, arranged as the layer gave them.
+        ``(N, *layer_shape)`` float32, samples first, in the layer's own order of axes.
     named
-        Names of the axes of ``layer_shape``, where they are known to be others than those of channels last.
+        Names of the axes of ``layer_shape``, if they are known not to be those of channels last.
     """
 
     node: str

@@ -229,7 +229,7 @@ class Notice(BaseModel):
 
 
 class Working(BaseModel):
-    """A sign of life, said every few seconds while a request is being done."""
+    """A sign of life, sent every few seconds during a request."""
 
     event: Literal["working"] = "working"
 

@@ -1,11 +1,11 @@
-"""Selectors of layers: a name, a pattern of names, or a kind, such as ``last convolution``; the first of several that fits.
+"""Selectors of layers: a name, a pattern of names, a kind such as ``last convolution``, or several alternatives.
 
-A selector is written in scene files and on the command line, and is read alike by the scene and by the capture process.
-It is one of
+Scene files and the command line contain selectors; the scene and the capture process read them with this module.
+A selector is one of
 
-- a node id, ``conv2d_1``, or a pattern of such, ``block*/conv``;
+- a node id, ``conv2d_1``, or a pattern of ids, ``block*/conv``;
 - ``first KIND``, ``last KIND`` or ``every KIND``, where KIND is one of `KINDS`: it fits any model that has such a layer;
-- ``last hidden``: the layer whose numbers the answering layer takes;
+- ``last hidden``: the layer whose numbers the output layer takes;
 - several of these with ``or`` between them, ``conv2d_1 or first convolution``: the first one that the model has.
 """
 
@@ -19,7 +19,7 @@ from nnviz3d.data.graph import LayerNode, ModelGraph, head_of
 
 _OR = " or "
 _SAME_NUMBERS = ("Dropout", "ActivityRegularization", "Identity")
-"""Kinds of layers that give what they take when a model answers."""
+"""Kinds of layers that return their input unchanged at inference."""
 
 
 def _with(*words: str, without: tuple[str, ...] = ()) -> Callable[[LayerNode], bool]:
@@ -43,17 +43,17 @@ _BY_KIND = re.compile(rf"(?P<which>first|last|every) (?P<kind>{'|'.join(KINDS)})
 
 
 def by_kind(selector: str) -> bool:
-    """Whether a selector asks, in the end, for a kind of layer, which models of any names may have."""
+    """Whether a selector ends in a kind of layer, which does not depend on a model's layer names."""
     return any(_BY_KIND.fullmatch(one) for one in selector.split(_OR))
 
 
 def without_names(selector: str) -> str:
-    """Return a selector for models of other names: without the names that it prefers to a kind, if it has one."""
+    """Return a selector for models with other layer names: only its kind, if it ends in one."""
     return _OR.join(one for one in selector.split(_OR) if not by_kind(selector) or by_kind(one))
 
 
 def matching(selector: str, graph: ModelGraph) -> tuple[str, ...]:
-    """Return the nodes that a selector fits, in the graph's order; none, if the model has no such layer."""
+    """Return the nodes that a selector fits, in the graph's order; empty if the model has no such layer."""
     if selector in graph:
         return (selector,)
     for one in selector.split(_OR):
@@ -64,7 +64,7 @@ def matching(selector: str, graph: ModelGraph) -> tuple[str, ...]:
 
 
 def lacks(selector: str, graph: ModelGraph) -> str:
-    """Say, as the beginning of a sentence, which kind of layer a model does not have: ``birdnet has no convolution``."""
+    """Return the beginning of a sentence about a missing kind of layer: ``birdnet has no convolution``."""
     kinds = dict.fromkeys(one.rpartition(" ")[2] for one in selector.split(_OR) if by_kind(one))
     words = (kind if kind == "convolution" else f"{kind} layer" for kind in kinds)
     return f"{graph.name} has no {' and no '.join(words)}"
@@ -82,10 +82,10 @@ def _found(selector: str, graph: ModelGraph) -> tuple[str, ...]:
 
 
 def _last_hidden(graph: ModelGraph) -> str | None:
-    """Find what the layer that answers takes, those left out that only pass numbers on; `None` if that is the input."""
+    """Find the layer before the output layer, skipping layers that only pass numbers on; `None` if it is the input."""
     answer = head_of(graph)
     weighted = {node.path for node in graph if node.parameters}
-    # A softmax may stand by itself behind the layer whose weights make the scores.
+    # A separate softmax may follow the layer whose weights compute the scores.
     while answer is not None and graph.node(answer).path not in weighted:
         answer = next(iter(graph.sources(answer)), None)
     taken = None if answer is None else next(iter(graph.sources(answer)), None)

@@ -27,7 +27,7 @@ _DIGITS = re.compile(r"digits:(\d+)(?:-(\d+))?")
 _ROWS = re.compile(r"(?P<path>.+\.np[yz])\[(?P<first>\d+)(?P<more>:(?P<end>\d+))?\]", re.IGNORECASE)
 _ARRAYS = frozenset({".npy", ".npz"})
 _LISTED = 500
-"""Bytes of memory that a sample takes in a list of them."""
+"""Bytes of memory per sample in a list of samples."""
 DIGIT_NAMES = tuple(str(digit) for digit in range(10))
 _EXPECTED = "expected a picture, a folder of pictures, a .npy or .npz file, digits:N, sklearn:NAME or random"
 
@@ -157,12 +157,12 @@ def expand(
 
 
 def classes_in(inputs: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the names of the classes that some inputs hold, if they know them all alike.
+    """Return the class names that some inputs hold, if all of them hold the same names.
 
     Raises
     ------
     SampleError
-        If something is not there.
+        If an input does not exist.
     """
     found: set[tuple[str, ...] | None] = set()
     for source in inputs:
@@ -227,7 +227,7 @@ def thumbnail_of(source: str, side: int = 64) -> NDArray[np.uint8] | None:
 
 
 def names_arrays(source: str) -> bool:
-    """Whether a source is a file of arrays, or rows of one, by its name."""
+    """Whether a source's name is that of an array file, or of rows of one."""
     match = _ROWS.fullmatch(source)
     return Path(source if match is None else match["path"]).suffix.lower() in _ARRAYS
 

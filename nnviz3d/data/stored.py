@@ -29,7 +29,7 @@ class StoredArrays:
     root
         The Zarr group.
     graph
-        The architecture, to which the numbers have to fit.
+        The architecture, which determines the shapes of the arrays.
     complete
         Whether the writer finished.
     committed
@@ -65,9 +65,9 @@ class StoredArrays:
         Parameters
         ----------
         shape
-            What it has to be; an axis that is `None` can have any length.
+            The expected shape; an axis that is `None` can have any length.
         kinds
-            Letters of NumPy for the kinds of numbers that it may hold.
+            NumPy's letters for the allowed kinds of numbers.
 
         Raises
         ------
@@ -105,7 +105,7 @@ class StoredArrays:
         return sample
 
     def read(self, array: zarr.Array[Any], selection: Any) -> NDArray[Any]:
-        """Read a part of an array, of which all has to be there."""
+        """Read a part of an array; no chunk of it may be missing."""
         with self._reading(array.path):
             self._require_chunks(array, _rows_up_to(selection, array.shape))
             return np.asarray(array[selection])
@@ -133,7 +133,7 @@ class StoredArrays:
         return {} if found is None else found.attrs.asdict()
 
     def damaged(self, what: str) -> DamagedCapture:
-        """Return the error that says what of the capture is not as it was written."""
+        """Return the error that says which part of the capture is damaged."""
         return damaged(self.path, what)
 
     def _member(self, path: str) -> zarr.Array[Any] | zarr.Group | None:
@@ -145,7 +145,7 @@ class StoredArrays:
             return None
 
     def _check(self, path: str, array: zarr.Array[Any]) -> None:
-        """Refuse an array that is not as captures hold them, before any of its numbers is read."""
+        """Refuse an array whose storage differs from that of captures, before any of its numbers is read."""
         with self._reading(path):
             if array.shards is not None:
                 raise self.damaged(f"{path} holds its numbers in another way than captures do")
@@ -156,9 +156,9 @@ class StoredArrays:
                 self._require_chunks(array, array.shape[0] if array.shape else 1)
 
     def _require_chunks(self, array: zarr.Array[Any], rows: int) -> None:
-        """Refuse an array of which chunks of the first so many rows are not there.
+        """Refuse an array if a chunk of its first `rows` rows is missing.
 
-        A missing chunk reads as zeros, and zeros that nobody measured must never be drawn.
+        A missing chunk reads as zeros, and zeros that were never measured must not be drawn.
         """
         if rows <= self._whole.get(array.path, 0):
             return
@@ -167,7 +167,7 @@ class StoredArrays:
         lengths = (min(rows, *array.shape[:1]), *array.shape[1:]) if array.shape else ()
         grid = [-(-length // chunk) for length, chunk in zip(lengths, array.chunks, strict=True)]
         files = self._listing.under(array.path)
-        # Counted first, because a damaged shape may ask for more chunks than anybody can go through.
+        # Counted first, because a damaged shape may ask for more chunks than can be checked.
         if math.prod(grid) > len(files) or any(
             f"{array.path}/{array.metadata.encode_chunk_key(place)}" not in files
             for place in product(*map(range, grid))
@@ -183,7 +183,7 @@ class StoredArrays:
 
 @contextmanager
 def reading(capture: Path, what: str) -> Iterator[None]:
-    """Say of all that Zarr and its codecs raise that a capture is damaged: over foreign bytes they may raise anything."""
+    """Turn any error of Zarr and its codecs, which may raise anything over bad bytes, into one about a damaged capture."""
     try:
         yield
     except CaptureError:
@@ -194,17 +194,17 @@ def reading(capture: Path, what: str) -> Iterator[None]:
 
 
 def damaged(capture: Path, what: str) -> DamagedCapture:
-    """Return the error that says what of a capture is not as it was written."""
+    """Return the error that says which part of a capture is damaged."""
     return DamagedCapture(f"{capture} is damaged: {what}. Capture again.")
 
 
 def fits(shape: Sequence[int], expected: Sequence[int | None]) -> bool:
-    """Whether a shape is the expected one, in which `None` stands for any length."""
+    """Whether a shape is the expected one, in which `None` means any length."""
     return len(shape) == len(expected) and all(n in (None, m) for n, m in zip(expected, shape, strict=True))
 
 
 def _rows_up_to(selection: Any, shape: Sequence[int]) -> int:
-    """Return how many rows, from the first on, a selection reaches over."""
+    """Return the number of rows, counted from the first, that a selection needs."""
     first = selection[0] if isinstance(selection, tuple) else selection
     if first is ... or not shape:
         return shape[0] if shape else 1

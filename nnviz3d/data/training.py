@@ -107,7 +107,7 @@ class Packing:
 
     @staticmethod
     def from_json(data: Any) -> Packing:
-        """Rebuild what `to_json` gave; anything else is a `ValueError`."""
+        """Read the result of `to_json`; anything else is a `ValueError`."""
         return Packing(_ENTRIES.validate_python(data))
 
 
@@ -132,7 +132,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class _Told:
-    """What a capture says of its training before any number."""
+    """Description of a capture's training, without its numbers."""
 
     committed: Mapping[str, _Count]
     layers: tuple[str, ...]
@@ -142,7 +142,7 @@ class _Told:
     finished: bool
 
     def agrees_with(self, graph: ModelGraph) -> bool:
-        """Whether it is about the layers of a graph, and names every part and every figure once."""
+        """Whether the description fits the layers of a graph, and names every part and every figure once."""
         return (
             set(self.committed) == set(store.TRAINING_PARTS)
             and self.layers == tuple(node.id for node in graph)

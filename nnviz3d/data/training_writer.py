@@ -95,12 +95,12 @@ class TrainingWriter:
     Raises
     ------
     CaptureError
-        With every call, if that capture is no more where it was: what is written would damage another one.
+        At every call, if the capture is no longer in its place: writing would damage another capture.
     """
 
     def __init__(self, path: Path) -> None:
         self._place = _Place(path)
-        path = path.absolute()  # the program may go into another folder
+        path = path.absolute()  # the program may change its working folder
         self._root = zarr.open_group(path, mode="r+", zarr_format=3)
         self._group = zarr.open_group(path / store.TRAINING, mode="r+", zarr_format=3)
         attributes: dict[str, Any] = self._group.attrs.asdict()
@@ -114,7 +114,7 @@ class TrainingWriter:
         }
 
     def check(self) -> None:
-        """Look whether the capture is still where it was."""
+        """Check that the capture is still in its place."""
         self._place.check()
 
     def probe(self, step: int, activations: NDArray[np.float32], gradients: NDArray[np.float32]) -> None:
@@ -195,11 +195,11 @@ class TrainingWriter:
 
 
 class _Place:
-    """A folder that is known again, whatever else has its name by now."""
+    """A folder that is recognized even if another one has taken its name."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
-        # While it is open its number in the file system is given to no other. Not every system opens folders.
+        # While the folder is open, no other one gets its inode number. Not every system can open folders.
         opened = os.open(self._path, os.O_RDONLY) if os.name != "nt" else None
         self._known = _number(self._path)
         if opened is not None:

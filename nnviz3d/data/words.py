@@ -1,4 +1,4 @@
-"""Turns names and what libraries say when they fail into words that can be printed, drawn and sent."""
+"""Clean names and error messages of libraries, so that they can be printed, drawn and sent."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _PREFACE = re.compile(r"^Exception encountered when calling [\w.]+\(\)\.\s*")
 _APPENDIX = re.compile(r"\s*Arguments received by .*", re.DOTALL)
 
 _JOINERS = "\u200c\u200d"
-"""They say how letters, and the parts of an emoji, join; whoever writes Persian or Hindi needs them."""
+"""Characters that join letters or parts of an emoji; Persian and Hindi need them."""
 LONGEST_NAME = 200
-"""Characters of the name of a layer, a class or a file that are shown."""
+"""Most characters of a layer's, a class's or a file's name that are shown."""
 LONGEST_SENTENCE = 690
-"""Characters of an error message."""
+"""Most characters of an error message."""
 
 
 def printable(text: str, limit: int | None = LONGEST_NAME) -> str:
-    r"""Return a text without characters that steer a terminal, break a line or turn the direction of reading.
+    r"""Return a text without control characters of a terminal, line breaks or changes of the reading direction.
 
-    Each of them is spelled out as Python does it, so that different names stay different: a line break becomes ``\n``.
+    Each of them is escaped as in Python, so that different names stay different: a line break becomes ``\n``.
 
     Parameters
     ----------
     limit
-        Characters to which a longer text is cut, in its middle; `None` for no limit.
+        Most characters; a longer text is cut in its middle. `None` for no limit.
     """
     if not text.isprintable():
         text = "".join(map(_spelled, text))
@@ -38,12 +38,12 @@ def printable(text: str, limit: int | None = LONGEST_NAME) -> str:
 
 
 def sentence(text: str, limit: int | None = LONGEST_SENTENCE) -> str:
-    """Return a text on one line, without what `printable` spells out, cut in its middle where it is very long."""
+    """Return a text on one line, escaped like `printable`, and cut in its middle if it is very long."""
     return printable(" ".join(text.split()), limit)
 
 
 def printable_lines(text: str) -> str:
-    """Return a text of several lines, such as a traceback, whole and without what `printable` spells out."""
+    """Return a text of several lines, such as a traceback, at full length and escaped like `printable`."""
     return "\n".join(printable(line.expandtabs(), None) for line in text.splitlines())
 
 
@@ -54,7 +54,7 @@ def _spelled(character: str) -> str:
 
 
 def capped(digits: str) -> int:
-    """Read a whole number, with a sign or without; one of more digits than any count has becomes the largest of them.
+    """Read a whole number, with or without a sign; a number larger than any count becomes the largest count.
 
     Python itself refuses to read more than 4,300 digits.
     """
@@ -64,7 +64,7 @@ def capped(digits: str) -> int:
 
 
 def folded(name: str) -> str:
-    """Return a name as it is compared: ``golden_retriever`` is ``Golden Retriever``."""
+    """Return a name in the form for comparison: ``golden_retriever`` equals ``Golden Retriever``."""
     return name.casefold().replace("_", " ").strip()
 
 

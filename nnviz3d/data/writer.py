@@ -44,12 +44,12 @@ class CaptureWriter:
     growing
         Whether somebody will go on writing once it is in place; it is then not complete yet.
     lock
-        The right to write there, where the caller has it already.
+        The lock of the destination, if the caller holds it already.
 
     Raises
     ------
     UserError
-        If the destination cannot be written, is being written, or is something else than an earlier capture.
+        If the destination cannot be written, is being written, or is no earlier capture.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class CaptureWriter:
         if lock is None:
             check_free(self.path)
         self._workshop = partial_path(self.path)
-        # A folder within, because this one is private, while a capture is as the user's umask wants files to be.
+        # A sub-folder, because the outer folder is private, while a capture follows the user's umask.
         self._made = self._workshop / "capture"
         self._groups: set[str] = set()
         self._attributes: dict[str, Any] = {
@@ -110,7 +110,7 @@ class CaptureWriter:
         self._give_up(error)
 
     def _give_up(self, error: BaseException | None) -> None:
-        """Leave nothing behind; a refusal of the system is a sentence."""
+        """Remove unfinished files; a refusal of the system becomes a sentence."""
         self._discard()
         if isinstance(error, OSError):
             raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from None

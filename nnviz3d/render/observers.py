@@ -1,4 +1,4 @@
-"""Callbacks of VTK, whose errors reach whoever made VTK call them; VTK itself prints a traceback and goes on."""
+"""VTK callbacks whose errors are raised in the calling code; VTK itself would print a traceback and continue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vtkmodules.vtkCommonCore import vtkObject
 
 
 class _Raised(threading.local):
-    """Errors of callbacks on one thread, on which VTK calls them."""
+    """Errors of the callbacks that VTK has called on one thread."""
 
     def __init__(self) -> None:
         self.errors: list[BaseException] = []
@@ -20,7 +20,7 @@ _raised = _Raised()
 
 
 def observe(subject: vtkObject, event: str, callback: Callable[..., object]) -> int:
-    """Have VTK call back, inside of `calling_back`; returns the number by which `RemoveObserver` knows it."""
+    """Register a callback whose errors `calling_back` raises; returns the number for `RemoveObserver`."""
 
     def call(*arguments: object) -> None:
         try:
@@ -33,7 +33,7 @@ def observe(subject: vtkObject, event: str, callback: Callable[..., object]) -> 
 
 @contextmanager
 def calling_back() -> Iterator[None]:
-    """Let VTK call its observers; at the end raises the first error of any of them."""
+    """Context in which VTK may call observers; at its end the first error of an observer is raised."""
     _raised.errors.clear()
     yield
     if _raised.errors:

@@ -27,13 +27,13 @@ class CellGrid:
     Attributes
     ----------
     shape
-        The tensor's shape, one sample.
+        Shape of the tensor for one sample.
     size
         Number of cells along x, y and z.
     count
         How many cells are real; fewer than X * Y * Z only for a wrapped vector.
     axes
-        What the axes of `shape` are called.
+        Names of the axes of `shape`.
     """
 
     shape: tuple[int, ...]
@@ -43,21 +43,21 @@ class CellGrid:
 
     @property
     def places(self) -> tuple[int, ...]:
-        """The lengths of all axes but that of channels."""
+        """The lengths of all axes except the channel axis."""
         return places_in(self.shape, self.axes)
 
     @property
     def channels(self) -> int:
-        """How many channels there are: 1 if each number is a place of its own."""
+        """The number of channels: 1 if each number is a separate place."""
         return int(channels_in(self.shape, self.axes))
 
     @property
     def picture(self) -> PictureShape | None:
-        """The tensor's shape as that of a picture; `None` if it is none."""
+        """The tensor's shape as a picture's shape; `None` if it is not a picture."""
         return PictureShape.of(self.shape, self.axes) if self.axes else None
 
     def last(self, values: NDArray[Any]) -> NDArray[Any]:
-        """View a tensor, ``shape``, with its channels last: ``(*places, channels)``; vectors and scalars as they are."""
+        """View a tensor, ``shape``, with channels last: ``(*places, channels)``; vectors and scalars unchanged."""
         return values if len(self.shape) < 2 else channels_last(values, self.axes)
 
     def full(self, place: Index, channel: int) -> Index:
@@ -66,12 +66,12 @@ class CellGrid:
         return place if at is None else (*place[:at], channel, *place[at:])
 
     def place(self, index: Index) -> Index:
-        """Return the place at which a number stands, channels left out; of a vector its own.
+        """Return the place of a number, without the channel; in a vector each number is its own place.
 
         Parameters
         ----------
         index
-            Of a number of the tensor; or of a place, which is given back.
+            Index of a number of the tensor; the index of a place is returned unchanged.
         """
         at = channel_axis(self.axes)
         if at is None or len(self.shape) < 2 or len(index) != len(self.shape):
@@ -79,16 +79,16 @@ class CellGrid:
         return (*index[:at], *index[at + 1 :])
 
     def holds(self, index: Index) -> bool:
-        """Whether the tensor has such a number, or such a place with all its channels."""
+        """Whether an index is that of a number of the tensor, or of a place with all its channels."""
         lengths = self.shape if len(index) == len(self.shape) else self.places
         return len(index) == len(lengths) and all(0 <= i < n for i, n in zip(index, lengths, strict=True))
 
     def numbers(self, values: NDArray[Any], index: Index) -> NDArray[Any]:
-        """Return the number of a tensor, ``shape``, at an index; of a place those of all its channels."""
+        """Return the number of a tensor, ``shape``, at an index; for a place, the numbers of all its channels."""
         return np.asarray(values[index] if len(index) == len(self.shape) else self.last(values)[index])
 
     def named(self, index: Index) -> tuple[str, ...]:
-        """Name the axes of an index: those of the tensor, or of its places alone."""
+        """Name the axes of an index: those of the tensor, or only those of its places."""
         return self.axes if len(index) == len(self.shape) else places_in(self.axes, self.axes)
 
     def arrange(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -158,7 +158,7 @@ def grid_for(shape: tuple[int, ...], axes: Axes = ()) -> CellGrid:
     shape
         One sample's shape, any rank, no unknown lengths.
     axes
-        What its axes are called; by default they are those of channels last.
+        Names of its axes; by default those of channels last.
     """
     axes = axes if len(axes) == len(shape) else axes_of(shape)
     count, places = math.prod(shape), places_in(shape, axes)

@@ -58,7 +58,7 @@ def _strong(links: Links, signed: NDArray[np.float64]) -> Links:
 
 
 def _under(node: LayerNode, taken: NDArray[np.float32]) -> NDArray[np.float64] | None:
-    """Return the mean of what each tap of a kernel meets, ``(taps, channels)``, by what is taken with channels last."""
+    """Return the mean input of each tap of a kernel, ``(taps, channels)``, from an input with channels last."""
     values = taken.astype(np.float64)
     if "Conv" not in node.kind:
         return np.asarray(values.reshape(-1, values.shape[-1] if values.ndim else 1).mean(axis=0, keepdims=True))

@@ -1,4 +1,4 @@
-"""Decides whether a scene's title is true of a sample: it was written for the scene's own source."""
+"""Choose the heading for a sample: the scene's title if it is true of the sample, otherwise the model's name."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from nnviz3d.scene.spec import SceneSpec, Source
 
 _DIGITS = "digits:"
 _BUILT_IN = (_DIGITS, "sklearn:", "random")
-"""Beginnings of inputs that are in no file of a person's."""
+"""Prefixes of inputs that are not the user's own files."""
 
 
 def headline(spec: SceneSpec, model: str, sample: str) -> str:
-    """Return a scene's title where it is true of a sample, and else the model's name.
+    """Return a scene's title if it is true of a sample, otherwise the model's name.
 
     Parameters
     ----------
     model, sample
-        What the model and the sample are called.
+        Names of the model and the sample.
     """
     if not spec.title or (spec.source is not None and not spec.embeds and not _true_of(spec.source, sample)):
         return model
@@ -26,7 +26,7 @@ def headline(spec: SceneSpec, model: str, sample: str) -> str:
 
 
 def among(name: str, own: tuple[str, ...]) -> bool:
-    """Whether an input is one of others by its name: itself, or one of a range of the bundled digits."""
+    """Whether some inputs contain an input by its name: itself, or in a range of the bundled digits."""
     if name in own:
         return True
     if name.startswith(_DIGITS):
@@ -36,6 +36,6 @@ def among(name: str, own: tuple[str, ...]) -> bool:
 
 
 def _true_of(source: Source, sample: str) -> bool:
-    """Whether a sample is one of the scene's own; of files, which may have been chosen among many, that is not known."""
+    """Whether a sample belongs to the scene; for files, which may have been chosen among many, that is unknown."""
     own = source.inputs
     return not own or any(not other.startswith(_BUILT_IN) for other in own) or among(sample, own)

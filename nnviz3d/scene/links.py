@@ -17,7 +17,7 @@ _LARGEST = 8_000_000
 _UNIT_BY_UNIT = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
 
 _MIX_LAST = ("Dense", "EinsumDense")
-"""Layers whose weights are of the last axis of what they take, whatever it is."""
+"""Layers whose weights apply to the last axis of their input, whatever that axis is."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ _measured: WeakKeyDictionary[Capture, dict[str, tuple[Pair, ...]]] = WeakKeyDict
 
 
 def weights_of_then(capture: Capture) -> str:
-    """Say after which training step the weights that are shown were kept; nothing of a capture without a training."""
+    """Name the training step after which the visible weights were stored; empty for a capture without training."""
     kept = capture.kept
     return "" if kept is None or kept.weight_step is None else f", after step {kept.weight_step:,}"
 

@@ -33,7 +33,7 @@ class Feed:
     via
         The nodes between them, which only pass on.
     units
-        For each channel of the tensor that the target takes, whose unit of the source stands there.
+        For each channel of the target's input, the unit of the source at that position.
     """
 
     source: str
@@ -158,7 +158,7 @@ def _channels(node: LayerNode, shape: tuple[int, ...]) -> int:
 
 
 def _flat(node: LayerNode, units: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the order in which a layer makes a row of a tensor; a Flatten of channels first brings these to the end."""
+    """Return the order in which a layer flattens a tensor; a Flatten with channels first moves channels to the end."""
     if node.kind == "Flatten" and node.details.get("data_format") == "channels_first" and units.ndim > 1:
         units = np.moveaxis(units, 0, -1)
     return np.ascontiguousarray(units).reshape(-1)

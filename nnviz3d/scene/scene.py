@@ -210,7 +210,7 @@ class Scene:
         return DrawList(tuple(self._titled(found, selection.sample)))
 
     def title(self, sample: int) -> str:
-        """Return what stands above the picture: the scene's title, or the model's name if that tells of others."""
+        """Return the heading above the picture: the scene's title, or the model's name if the title is not true."""
         capture = self.stage.capture
         name = capture.sample_name(sample) if sample < capture.committed else ""
         return headline(self.spec, self.stage.graph.name, name)

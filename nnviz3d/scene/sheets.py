@@ -105,15 +105,15 @@ def attention_layers(stage: Stage) -> dict[str, tuple[int, int, int]]:
 
 
 def chained(stage: Stage) -> tuple[str, ...]:
-    """Return the layers that rollout goes through: self-attention, all of one length, each behind the one before.
+    """Return the layers of a rollout: self-attention layers of equal length, each of which follows the one before.
 
-    There are none if there are not two.
+    The result is empty if there are fewer than two.
     """
     return _chain(stage)[0]
 
 
 def why_no_rollout(stage: Stage) -> str:
-    """Say why several attention layers have no rollout; empty if they have one, or there is one layer."""
+    """Return the reason why several attention layers have no rollout; empty if they have one, or for one layer."""
     return _chain(stage)[1]
 
 
@@ -135,7 +135,7 @@ def _chain(stage: Stage) -> tuple[tuple[str, ...], str]:
 
 
 def _looks_at_itself(graph: ModelGraph, name: str) -> bool:
-    """Whether a layer attends from places to the same places; older captures tell by what feeds it alone."""
+    """Whether a layer attends from places to the same places; in older captures only its inputs tell."""
     known = graph.node(name).details.get("self_attention")
     return len(graph.sources(name)) == 1 if known is None else bool(known)
 

@@ -33,17 +33,17 @@ from nnviz3d.scene.view_specs import (
 )
 
 LONGEST_SCENE = 100_000
-"""Characters of a scene file."""
+"""Most characters of a scene file."""
 LONGEST_LINE = 10_000
-"""Characters of one of its lines."""
+"""Most characters of one of its lines."""
 LONGEST_TITLE = 200
-"""Characters of a scene's title."""
+"""Most characters of a scene's title."""
 _TOLD = 3
-"""Mistakes of a scene file that are told one by one."""
+"""Most mistakes of a scene file that are listed one by one."""
 _LONGEST_MISTAKE = 190
-"""Characters in which one of them is told."""
+"""Most characters for one of them."""
 _REPR = Repr()
-"""Quotes what was given, of long and nested values the beginning."""
+"""Quotes a given value, with only the beginning of long and nested values."""
 _REPR.maxstring = _REPR.maxother = 60
 _ALONE = ("embedding", "nodes")
 """Kinds of views that fill the picture by themselves."""
@@ -74,7 +74,7 @@ class Source(Strict):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """All input that the scene names: what is shown at first, and what can be chosen."""
+        """All inputs that the scene names: the first one to show, and those to choose from."""
         first, more = ((part,) if isinstance(part, str) else part for part in (self.input, self.choices))
         return (*first, *more)
 
@@ -181,12 +181,12 @@ class SceneSpec(Strict):
         Parameters
         ----------
         capture
-            What the capture is called.
+            Name of the capture.
 
         Raises
         ------
         SceneError
-            If nothing else is shown, or the history of a training is.
+            If nothing else would be shown, or if the scene shows the history of a training.
         """
         views = tuple(view for view in self.views if not isinstance(view, TrainingView | HistoryView | HealthMarks))
         if not views or any(isinstance(view, HistoryView) for view in self.views):
@@ -197,17 +197,17 @@ class SceneSpec(Strict):
         return self if len(views) == len(self.views) else self.model_copy(update={"views": views})
 
     def elsewhere(self) -> SceneSpec:
-        """Return the scene for another model or capture than its own: without a title that tells of its own.
+        """Return the scene for a model or capture other than its own: without the title, which describes its own.
 
-        Names of its own model's layers give way to the kinds of layers that stand beside them, ``NAME or KIND``. A scene
-        without a source is of no model of its own, and stays as it is.
+        Selectors ``NAME or KIND`` become ``KIND``, because the names are those of its own model's layers. A scene
+        without a source has no model of its own, and is returned unchanged.
         """
         if self.source is None:
             return self
         return self.untitled().model_copy(update={"views": tuple(view.elsewhere() for view in self.views)})
 
     def untitled(self) -> SceneSpec:
-        """Return the scene without its title, so that the model's name stands there."""
+        """Return the scene without its title, so that the model's name is the heading."""
         return self.model_copy(update={"title": ""})
 
     def requires(self) -> frozenset[str]:
@@ -245,7 +245,7 @@ def read_scene(path: Path) -> SceneSpec:
         data = tomllib.loads(text)
     except RecursionError:
         raise SceneError(f"{name} is no scene: it is nested too deep.") from None
-    except ValueError as error:  # of TOML; of UTF-8; of Python, about numbers of thousands of digits
+    except ValueError as error:  # from TOML, from UTF-8, or from Python about numbers with thousands of digits
         raise SceneError(f"{name} is not valid TOML: {reason(error)}") from None
     except OSError as error:
         raise SceneError(f"Cannot read the scene {quoted(path)}: {error.strerror or error}.") from None
@@ -253,7 +253,7 @@ def read_scene(path: Path) -> SceneSpec:
 
 
 def _check_size(text: str, name: str) -> None:
-    """Refuse what is far larger than any scene, which could take for ever to be taken apart."""
+    """Refuse a text that is far larger than any scene, because parsing it could take very long."""
     for what, length, most in (
         ("has", len(text), LONGEST_SCENE),
         ("has a line of", max(map(len, text.splitlines()), default=0), LONGEST_LINE),

@@ -232,7 +232,7 @@ def shape_text(node: LayerNode, shape: tuple[int, ...] | None = None) -> str:
 
 
 def name_of_target(capture: Capture, target: Target) -> str:
-    """Return what people call one of the numbers of an output: its class, or its place in the output."""
+    """Return the name of one number of an output for users: its class, or its position in the output."""
     if target == LOSS:
         return "the loss"
     two = two_classes(capture, target.output)
@@ -247,7 +247,7 @@ def name_of_target(capture: Capture, target: Target) -> str:
 
 
 def two_classes(capture: Capture, output: str) -> tuple[str, str] | None:
-    """Return the names of the two classes that a single number tells apart, the one that it speaks against first."""
+    """Return the names of the two classes that a single number tells apart: the class for 0, then the one for 1."""
     if capture.classes is None or len(capture.classes) != 2 or capture.graph.node(output).size != 1:
         return None
     return capture.classes[0], capture.classes[1]

@@ -16,7 +16,7 @@ from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, ColoredBy, Qu
 
 Share = Annotated[float, Field(ge=0, le=1)]
 LONGEST = 3600.0
-"""Seconds that a scene takes for anything, and that a film lasts, at most."""
+"""Longest time in seconds in a scene, and longest film."""
 Seconds = Annotated[float, Field(ge=0, le=LONGEST)]
 
 
@@ -41,13 +41,13 @@ class Strict(BaseModel):
 
 
 class View(Strict):
-    """A part of a scene file that says what to show.
+    """A part of a scene file that chooses what to show.
 
-    Layers are named by selectors, as `nnviz3d.data.selectors` reads them: ``conv2d_1``, ``block*``, ``last convolution``.
+    Selectors name layers, see `nnviz3d.data.selectors`: ``conv2d_1``, ``block*``, ``last convolution``.
     """
 
     def elsewhere(self) -> Self:
-        """Return the view for another model than the scene's own."""
+        """Return the view for a model other than the scene's own."""
         layer = getattr(self, "layer", None)
         return self if layer is None else self.model_copy(update={"layer": without_names(layer)})
 
@@ -209,8 +209,8 @@ class EmbeddingCloud(View):
     Attributes
     ----------
     layer
-        Whose embedding, by a selector; where that is a kind of layer and the capture has none of it, or by default, the
-        first that the capture has.
+        Selector of the layer whose embedding is shown; by default, or if it is a kind of layer of which the capture has
+        no embedding, the capture's first embedding.
     color
         Whether a point is coloured by its true class or by the one the model predicts.
     animate
@@ -273,8 +273,8 @@ class Channels(View):
     Attributes
     ----------
     layer
-        A selector; by default the last layer with maps. For features by a kind of layer, of which a capture has none, the
-        last layer whose features it has.
+        A selector; by default the last layer with maps. For features, if it is a kind of layer of which the capture has
+        no features, the last layer with features.
     order
         By ``index``, by ``mean`` activation, the strongest first, or by ``contribution``: gradient times activation,
         summed over places.
@@ -361,7 +361,7 @@ class Kernels(View):
     Attributes
     ----------
     layer
-        A selector; by default the first convolution, or else a dense layer.
+        A selector; by default the first convolution, or if there is none a dense layer.
     order
         By ``index``, or by ``norm``, the largest first.
     most

@@ -231,7 +231,7 @@ def test_the_shape_in_a_first_layer_gets_a_layer_of_its_own(tmp_path, rng):
 @BOTH
 def test_layers_that_predict_otherwise_in_keras_2_are_refused(tmp_path, ending):
     model = keras.Sequential([keras.Input((8, 8, 3)), layers.RandomCrop(4, 4, name="crop")])
-    assert "'crop' (RandomCrop) crops the middle out" in refused(tmp_path, ending, model)
+    assert "'crop' (RandomCrop) resizes its input to its size" in refused(tmp_path, ending, model)
     image = keras.Input((8, 8, 3), name="image")
     model = keras.Model(image, layers.BatchNormalization(name="normal")(image))
 

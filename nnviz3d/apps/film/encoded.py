@@ -33,8 +33,8 @@ class Encoding:
 
 
 _X86 = platform.machine().lower() in ("x86_64", "amd64")
-# On x86, x264's code for AVX-512 reads beyond its blocks of 128 pixels, so that a film of another width differs from one
-# time to the next; that for SSSE3 is as fast, and gives on each processor the same film.
+# On x86, x264's AVX-512 code reads beyond its blocks of 128 pixels, so films of other widths differ from run to run.
+# Its SSSE3 code is as fast and gives the same film on every processor.
 _X264 = "aq-mode=3:asm=ssse3" if _X86 else "aq-mode=3"
 
 # Thin lines and even dark grounds show every fault: better than the codecs' defaults, and small all the same.
@@ -49,7 +49,7 @@ WEBM = Encoding(
     "webm",
     "libvpx-vp9",
     {"crf": "24", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"},
-    # Else the file gets a random number.
+    # Otherwise the file gets a random number.
     {"fflags": "+bitexact"},
 )
 

@@ -88,7 +88,7 @@ class GifFilm:
 
     def discard(self) -> None:
         """Remove the file."""
-        with suppress(OSError):  # what waits in memory finds no room on a full disk
+        with suppress(OSError):  # a full disk has no room for the buffered rest
             self._kept.close()
         self._partial.discard()
 

@@ -51,7 +51,7 @@ class PictureFolder:
         try:
             _write_whole(manifest, text)
         except OSError:
-            with suppress(OSError):  # it holds other things
+            with suppress(OSError):  # the folder holds other files
                 out.rmdir()
             raise
 
@@ -83,14 +83,14 @@ def _write_whole(path: Path, text: str) -> None:
 
 
 def check_folder(out: Path) -> None:
-    """Refuse a folder with frames that nobody knows the film of, and one that was hardly meant.
+    """Refuse a folder that holds frames of an unknown film, or files other than frames.
 
     Raises
     ------
     UserError
-        If it is one of these.
+        If the folder is refused.
     """
-    # An empty name, as a shell gives it for a variable that is not set, is the working folder too.
+    # An empty name, which a shell gives for an unset variable, means the working folder too.
     if out.name in ("", "..") and not exists(out / MANIFEST) and next(out.iterdir(), None) is not None:
         raise UserError(f"-o {out} is a folder that holds other things; name a new folder for the frames, or a film.")
     if is_folder(out) and not exists(out / MANIFEST) and next(out.glob("frame_*.png"), None) is not None:

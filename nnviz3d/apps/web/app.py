@@ -118,7 +118,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         await self.server.stop()
 
     async def watch(self) -> None:
-        """Keep strangers from filling the server, for ever."""
+        """Close harmful connections of strangers as long as the server runs."""
         await self._door.watch()
 
     def _bound(self, server: Any) -> None:
@@ -132,7 +132,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
 
     @property
     def title(self) -> str:
-        """What stands above the picture of the sample that is shown."""
+        """The heading above the picture: the title of the current sample."""
         return self.session.scene.title(self.session.selection.sample)
 
     # What may go wrong.

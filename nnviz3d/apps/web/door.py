@@ -1,4 +1,4 @@
-"""Keeps connections from filling or stalling the server: those that say half a request, claim too much, take nothing."""
+"""Limits on connections: closes those that send half a request, announce too large messages or read nothing."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from nnviz3d.apps.web.security import Gate
 _PATIENCE = 20.0
 """Seconds that a connection may last without the token."""
 _MOST = 200
-"""Connections without the token at a time; beyond them the oldest go."""
+"""Most connections without the token at a time; beyond that the oldest are closed."""
 _STALLED = 5.0
-"""Seconds that a page may take nothing of what is sent to it while other pages wait for their turn."""
+"""Seconds that a page may leave sent data unread while other pages wait for their turn."""
 _LOOK = 0.25
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 _LARGEST = 4 * 2**20
-"""Bytes of a message of the page at most. Files come another way."""
+"""Most bytes of a message from the page. Files are uploaded another way."""
 _UNFINISHED = 16
-"""Messages that a page may have begun at a time."""
+"""Most messages that a page may have begun and not finished."""
 
 
 class Door(LinkProtocol):  # type: ignore[misc]
-    """Watches who is connected. wslink calls the methods that carry its names.
+    """Watches the server's connections. wslink calls `onConnect` and `onClose`.
 
     Parameters
     ----------
     gate
-        Tells who knows the token.
+        Checks whether a request has the token.
     """
 
     def __init__(self, gate: Gate) -> None:
@@ -46,13 +46,13 @@ class Door(LinkProtocol):  # type: ignore[misc]
         self._unsent: dict[Any, tuple[int, float]] = {}
 
     def guard(self, server: Any) -> None:
-        """Watch wslink's server, which does not run yet."""
+        """Attach to wslink's server before it runs."""
         self._server = server
         server.app.middlewares.append(self._middleware)
 
     @property
     def asker(self) -> str | None:
-        """The page that asked for something last."""
+        """The page that sent the last message."""
         found: str | None = self._server.last_active_client_id
         return found
 
@@ -61,7 +61,7 @@ class Door(LinkProtocol):  # type: ignore[misc]
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             if request.path == "/ws" and not web.WebSocketResponse().can_prepare(request):
-                # wslink counts it as a page otherwise, and cannot close it at the end.
+                # Otherwise wslink counts it as a page and cannot close it at the end.
                 return web.Response(status=426, text="This address is for the page's own connection.\n")
             known = self._gate.knows(self._gate.told(request))
             if known:
@@ -74,7 +74,7 @@ class Door(LinkProtocol):  # type: ignore[misc]
         return check
 
     def onConnect(self, request: web.Request, client_id: str) -> None:  # noqa: N802 - wslink's name
-        """Limit what a page that has just connected may say."""
+        """Limit the messages of a page that has just connected."""
         self._pages[client_id] = request.transport
         for handler in self._server._ws_handlers:
             if client_id in handler.unchunkers:
@@ -85,7 +85,7 @@ class Door(LinkProtocol):  # type: ignore[misc]
         self._pages.pop(client_id, None)
 
     async def watch(self) -> None:
-        """Close what strangers leave open, and what holds up others, for ever."""
+        """Close idle connections of strangers and stalled pages, as long as the server runs."""
         while True:
             await asyncio.sleep(_LOOK)
             now = time.monotonic()
@@ -93,14 +93,14 @@ class Door(LinkProtocol):  # type: ignore[misc]
             self._drop_stalled(now)
 
     def _sweep(self, now: float) -> None:
-        # In the order in which they came.
+        # In the order of their connection.
         self._since = {one: self._since.get(one, now) for one in self._strangers()}
         for place, (one, since) in enumerate(self._since.items()):
             if now - since > _PATIENCE or place < len(self._since) - _MOST:
                 one.abort()
 
     def _drop_stalled(self, now: float) -> None:
-        """Close pages that take nothing: wslink sends to one page at a time, and waits for it."""
+        """Close pages that read nothing: wslink sends to one page at a time, and waits for it."""
         before, self._unsent = self._unsent, {}
         for page in self._pages.values():
             size = page.get_write_buffer_size()
@@ -123,26 +123,26 @@ class Door(LinkProtocol):  # type: ignore[misc]
         return any(handler.isClientAuthenticated(client) for handler in self._server._ws_handlers)
 
     def forget_half_made(self) -> None:
-        """Forget pages that were gone before they were there; wslink would fail to close them."""
+        """Forget pages that left during the handshake; wslink would fail to close them."""
         for handler in self._server._ws_handlers:
             for client in [client for client, page in handler.connections.items() if not page.prepared]:
                 del handler.connections[client]
 
 
 class Unchunker(UnChunker):  # type: ignore[misc]
-    """Puts the messages of one page together, none of which is large: wslink's own makes room for whatever is claimed."""
+    """Joins the parts of a page's messages up to a limit; wslink's class allocates any size that a page announces."""
 
     def set_max_message_size(self, size: int) -> None:
         """Allow larger messages, up to a limit."""
         super().set_max_message_size(min(size, _LARGEST))
 
     def process_chunk(self, chunk: bytes) -> Any:
-        """Take in a part of a message; returns the message once it is whole.
+        """Add a part of a message; returns the message once it is whole.
 
         Raises
         ------
         ValueError
-            If it claims too much, or begins too many; the connection ends then.
+            If the message is too large, or too many messages are unfinished; the connection is closed then.
         """
         found = super().process_chunk(chunk)
         if len(self.pending_messages) > _UNFINISHED:

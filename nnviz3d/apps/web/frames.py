@@ -63,7 +63,7 @@ class Frames:
         return self.size[0] / self.size[1]
 
     def resize(self, width: float, height: float, density: float) -> bool:
-        """Draw for so many of the page's pixels, each of so many of the screen's; returns whether that is another size."""
+        """Set the picture's size in page pixels and the screen pixels per page pixel; returns whether it changed."""
         before = (self.size, self._density)
         self.size = (int(max(16, min(width, 8192))), int(max(16, min(height, 8192))))
         density = max(0.5, min(density, 4.0))

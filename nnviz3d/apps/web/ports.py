@@ -34,7 +34,7 @@ def choose_port(host: str, port: int | None) -> int:
     raise UserError(f"The ports {PORT} to {PORT + _TRIES - 1} are all taken; choose another with --port.")
 
 
-class PortTaken(UserError):  # noqa: N818 - it reads as what happened
+class PortTaken(UserError):  # noqa: N818 - the name says what happened
     """Somebody else listens there."""
 
 

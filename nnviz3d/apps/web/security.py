@@ -22,7 +22,7 @@ _START = "index.html"
 PRIVATE = "/samples/"
 """Addresses under this are for who knows the secret, as the page itself is."""
 _QUOTED = 100
-"""Characters of a header that are said again."""
+"""Characters of a header that an answer quotes."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HEADERS = {
     # No page of others may frame this one, and this one loads nothing from others.
@@ -95,7 +95,7 @@ class Gate:
         return token is not None and _same(token, self.token)
 
     def told(self, request: web.Request) -> str | None:
-        """Return what a request says the token is."""
+        """Return the token that a request carries."""
         return request.query.get("secret", request.cookies.get(self.cookie))
 
     @property
@@ -136,7 +136,7 @@ class Gate:
                 raise
             except Exception as error:
                 if isinstance(error, OSError | ValueError) and not self.knows(self.told(request)):
-                    # The name of a file that no system takes, for example. Strangers write nothing into the terminal.
+                    # For example a file name that no system accepts. Strangers must not write into the terminal.
                     return web.Response(status=404, text="There is no such file.\n")
                 # A websocket ends so when its other end says what it should not: nothing to tell of.
                 if request.path != "/ws":
@@ -151,14 +151,14 @@ class Gate:
 
 
 def _is_page(path: str) -> bool:
-    """Whether a path is one of the start page, in whatever spelling a file system may take for it."""
+    """Whether a path means the start page, in any spelling that a file system may accept for it."""
     parts = [part.rstrip(". ").lower() for part in path.replace("\\", "/").split("/")]
     named = [part for part in parts if part]
     return not named or named[-1] == _START
 
 
 def _parts(host: str | None) -> tuple[str | None, int]:
-    """Take a host header apart; no name if it is none."""
+    """Split a host header into name and port; the name is missing if the header is invalid."""
     try:
         parts = urlsplit(f"//{host or ''}")
         name, port = parts.hostname, parts.port or 80
@@ -168,7 +168,7 @@ def _parts(host: str | None) -> tuple[str | None, int]:
 
 
 def _same(told: str, secret: str) -> bool:
-    # A header may hold bytes that are no text.
+    # A header may hold bytes that are not text.
     return secrets.compare_digest(told.encode("utf-8", "surrogateescape"), secret.encode())
 
 

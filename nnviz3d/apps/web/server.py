@@ -81,7 +81,7 @@ def serve(
             except PortTaken:
                 if port is not None:
                     raise
-                chosen = choose_port(host, None)  # somebody else was quicker
+                chosen = choose_port(host, None)  # another program has just taken the port
             else:
                 return
     finally:
@@ -92,7 +92,7 @@ async def _serve(session: Session, host: str, port: int, open_browser: bool) -> 
     asyncio.get_running_loop().set_exception_handler(_unless_a_page_left)
     stop = asyncio.Event()
     with _trame_alone(), _signals(stop):
-        # Not before it is needed: trame takes a second to import.
+        # Imported only when needed: importing trame takes a second.
         from nnviz3d.apps.web.app import WebApp
 
         gate = Gate(host, port)
@@ -104,7 +104,7 @@ async def _serve(session: Session, host: str, port: int, open_browser: bool) -> 
             await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
             if not ready.done():
                 await serving  # it failed; here is why
-            if stop.is_set():  # before anybody was told where it is
+            if stop.is_set():  # before the address was printed
                 return
             _announce(gate, host, port, open_browser)
             done, _ = await asyncio.wait({serving, drawing, watching, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -19,7 +19,7 @@ from nnviz3d.apps.web.frames import FOLLOWING, PLAYING, Frames, Quality, pack, p
 AREA = "view"
 """Name under which page and server speak of the picture."""
 _TOPIC = "trame.rca.topic.stream"
-"""Name under which trame-rca's page expects pictures."""
+"""The name under which trame-rca's page expects pictures."""
 _QUIET = 0.15
 """Seconds without motion after which the picture counts as standing."""
 _HELD = 0.4
@@ -48,7 +48,7 @@ class RemoteView:
     clicked
         Is told where a click went, in pixels of the renderer's picture from its upper left corner.
     asker
-        Names the page that asked for something last.
+        Returns the page that sent the last message.
     """
 
     area_name = AREA
@@ -104,9 +104,9 @@ class RemoteView:
         self._wake.set()
 
     def update_size(self, _origin: str, size: Mapping[str, float]) -> None:
-        """Follow the page's size; a page that has just opened tells its own, and wants a picture in any case.
+        """Follow the page's size; a page that has just opened sends its size, and needs a picture in any case.
 
-        Of the same size it gets the one that there is, and no other page is sent that again.
+        If the size is unchanged, that page gets the present picture, which no other page is sent again.
         """
         other = self._frames.resize(float(size["w"]), float(size["h"]), float(size.get("p", 1.0)))
         if other or self._last is None or self._streamer is None:

@@ -38,7 +38,7 @@ def combined(
 
     def build() -> Compiled:
         def run(asked: Any, *given: Any) -> tuple[Any, Any]:
-            # The layer is looked at in the very run whose score is explained: a second one might answer otherwise.
+            # The layer's output comes from the same run as the explained score: a second run might give another one.
             seen = _Seen(model)
             score = g(seen, given, asked)
             activation = seen.values.outputs[position][0]
@@ -63,7 +63,7 @@ def combined(
 
 
 def activations(model: DifferentiableModel, x: Sequence[Any], layer: str) -> Iterator[Numbers]:
-    """Give what a layer gave, ``(n, *places, channels)`` whichever of its axes is that of channels, a few at a time.
+    """Yield a layer's outputs a few at a time, ``(n, *places, channels)`` whatever the position of the channel axis.
 
     Raises
     ------
@@ -80,12 +80,12 @@ def activations(model: DifferentiableModel, x: Sequence[Any], layer: str) -> Ite
 
 
 class _Seen(DifferentiableModel):
-    """A model that keeps what its layers gave in its last run.
+    """A model that keeps the outputs of its layers from its last run.
 
     Attributes
     ----------
     values
-        All that they gave.
+        All outputs.
     """
 
     values: Values
@@ -94,19 +94,19 @@ class _Seen(DifferentiableModel):
         super().__init__(model.described, model.specs)
 
     def __call__(self, x: Sequence[Any], uses: dict[tuple[int, tuple[int, int]], Any] | None = None) -> Values:
-        """Run it and keep the values."""
+        """Run the model and keep the values."""
         self.values = super().__call__(x, uses)
         return self.values
 
 
 def _batches(model: DifferentiableModel, arrays: Sequence[Any]) -> Iterator[tuple[slice, list[NDArray[Any]]]]:
-    """Cut samples into what memory holds at once; gives which of them, and the arrays."""
+    """Split samples into chunks that fit into memory; yields the positions of each chunk and its arrays."""
     for start, count, parts in portions([np.asarray(a) for a in arrays], rows_at_once(model), model.only_batch):
         yield slice(start, start + count), parts
 
 
 def _with_places(tensor: Any, layer: str, axes: Axes, rows: slice) -> Numbers:
-    """Return what a layer gave for these samples with its channels last, if it has axes of places."""
+    """Return a layer's output for these samples, with channels last if it has axes of places."""
     values = _plain(tensor)[: rows.stop - rows.start]
     if values.ndim < 3 or values.ndim != 1 + len(axes) or len(values) != rows.stop - rows.start:
         raise ModelError(f"{layer} has no places such as rows and columns, so there is no class activation map of it.")

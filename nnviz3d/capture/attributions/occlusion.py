@@ -45,7 +45,7 @@ def attribute(
         samples, patch = np.divmod(numbers, each)
         rows = [part[samples] for part in given]
         rows[position] = rows[position].copy()
-        covered = channels_last(rows[position], axes)  # a view: what is written there is written here
+        covered = channels_last(rows[position], axes)  # a view: writing to `covered` changes `rows`
         for row, (sample, which) in enumerate(zip(samples, patch, strict=True)):
             if which:
                 covered[(row, *covers[which - 1])] = instead[(sample, *covers[which - 1])]

@@ -39,14 +39,14 @@ def explained_inputs(described: DescribedModel, output: str) -> tuple[str, ...]:
 def has_channels(described: DescribedModel, layer: str) -> bool:
     """Whether an input has an axis of channels.
 
-    It has none in rows of numbers ``(n,)``, nor in ``(H, W)`` where all that reads them makes one row or picture of them.
+    Vectors ``(n,)`` have none, and neither has ``(H, W)`` if every reader makes one row or one picture of it.
     """
     axes = described.graph.node(layer).axes
     return len(axes) > 1 and channel_axis(axes) is not None
 
 
 def place_axes(described: DescribedModel, layer: str) -> tuple[int, ...]:
-    """Return which axes of a batch of an input are those of its places."""
+    """Return the axes of places in a batch of an input."""
     axes = described.graph.node(layer).axes
     gone = channel_axis(axes) if has_channels(described, layer) else None
     return tuple(1 + i for i in range(len(axes)) if i != gone)

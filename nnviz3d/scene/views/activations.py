@@ -222,14 +222,14 @@ class ActivationsView:
 
 
 def picture_of(values: NDArray[np.float32], axes: Axes = ()) -> NDArray[np.uint8] | None:
-    """Show an input tensor as a picture ``(H, W, 3)``, if it is one, from its least number to its greatest.
+    """Convert an input tensor to a picture ``(H, W, 3)``, scaled from its least to its greatest number, if it is one.
 
     Parameters
     ----------
     values
-        ``shape``.
+        The tensor, ``shape``.
     axes
-        What its axes are called; by default they are those of channels last.
+        Names of its axes; by default those of channels last.
     """
     shape = PictureShape.of(values.shape, axes or axes_of(values.shape))
     if shape is None:

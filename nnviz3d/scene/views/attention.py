@@ -90,7 +90,7 @@ class AttentionView:
         )
 
     def _missing(self) -> str:
-        """Say why there is no rollout, where the scene asks for it."""
+        """Return the reason why there is no rollout, if the scene asks for one."""
         return why_no_rollout(self._stage) if self._spec.rollout else ""
 
     def _lines(self) -> Lines:

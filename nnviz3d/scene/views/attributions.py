@@ -186,7 +186,7 @@ class AttributionsView:
         return picture_of(layer.values, layer.grid.axes) if found is None else found
 
     def _under(self, name: str, values: NDArray[np.float32], sample: int) -> NDArray[np.uint8] | None:
-        """Return the picture over which a map as fine as an input is laid; `None` if it stands alone."""
+        """Return the input's picture under a map of the same size; `None` if the map is shown alone."""
         return self._picture(name, sample) if values.ndim == 2 else None
 
     # What is said.

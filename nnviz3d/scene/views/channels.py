@@ -305,19 +305,19 @@ class ChannelsView:
 
 
 def _counted(layer: str, shown: int, total: int, order: ChannelOrder) -> tuple[TextRow, ...]:
-    """Say how many channels are shown, which, and in which order."""
+    """Describe the number of visible channels, their choice and their order."""
     if total == 1:
         return (TextRow(f"the one channel of {layer}"),)
     words = f", {_WORDS[order]}" if shown > 1 else ""
     if shown == total:
         return (TextRow(f"{total} channels of {layer}{words}"),)
-    # Which ones was decided when they were captured; the order is among these alone.
+    # The capture has chosen the channels; the order applies among these only.
     which = "those whose pictures were captured" if shown > 1 else "the one whose picture was captured"
     return TextRow(f"{shown} of {total} channels of {layer}"), TextRow(f"{which}{words}", "quiet")
 
 
 def _silence(values: NDArray[np.float32]) -> str:
-    """Say how many channels, ``(n, rows, columns)``, are 0 everywhere."""
+    """Describe the number of channels, ``(n, rows, columns)``, that are 0 everywhere."""
     silent = int(np.sum(~values.any(axis=(1, 2))))
     if not silent:
         return "each is other than 0 somewhere" if len(values) > 1 else "it is other than 0 somewhere"

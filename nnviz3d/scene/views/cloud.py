@@ -41,7 +41,7 @@ _MANY = 1500
 RADIUS = 10.0
 """World units that the cloud reaches."""
 _ROUNDED_UP = 0.9995
-"""Shares from here on would be written as 100.0%, which they are not."""
+"""Shares from here on would be rounded to 100.0%, although they are smaller."""
 _ACROSS = 5
 """Classes in a row of the legend."""
 
@@ -351,7 +351,7 @@ def _uniform(count: int) -> NDArray[np.float32]:
 
 
 def _after_reduction(found: Embedding) -> list[str]:
-    """Say how many numbers PCA left before the points were placed, and how much of the variance; nothing without one."""
+    """Describe the PCA before the points were placed: its numbers and its share of the variance; empty without one."""
     width = int(str(found.settings["dimensions"]))
     if width <= REDUCED:
         return []

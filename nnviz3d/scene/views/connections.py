@@ -30,8 +30,7 @@ _GRADIENT_COLORS: tuple[Color, Color] = ((1.00, 0.80, 0.45), (0.55, 0.85, 1.00))
 _SUNK = 0.3
 """How much of the lines is left to see while the gradient comes back."""
 _GATHERED = 0.2
-"""Lines that share one way, around others or to the next row, lie on top of each other: each is fainter, so that together
-they are one."""
+"""Factor of the opacity of lines that share one path, around blocks or to the next row, because they overlap."""
 
 
 class ConnectionLinesView:
@@ -184,13 +183,13 @@ class ConnectionLinesView:
         return (Panel("connections", "bottom-right", tuple(rows)),)
 
     def _cells(self, fans: list[Connections]) -> str:
-        """Name the cells into which fans lead."""
+        """Name the target cells of the fans."""
         alike = all("Conv" in self._stage.graph.node(pair.target).kind for pair in fans)
         what = "convolution" if alike else "layer"
         return f"strongest cells of {len(fans)} {what}s" if len(fans) > 1 else f"strongest cell of a {what}"
 
     def _missing(self, pairs: list[Connections]) -> tuple[TextRow, ...]:
-        """Say how many of the layers whose weights join numbers have lines, and which have none."""
+        """Describe for how many layers with joining weights lines are drawn, and name the others."""
         joined, every = {pair.target for pair in pairs}, joining(self._stage.graph)
         none = [self._stage.graph.node(name).name for name in every if name not in joined]
         if not none:
@@ -209,12 +208,12 @@ class ConnectionLinesView:
 
 
 def _route(stage: Stage, source: str, target: str) -> Route:
-    """Return the way of the edge between two layers."""
+    """Return the path of the edge between two layers."""
     return next(r for r in stage.routes if (r.edge.source, r.edge.target) == (source, target))
 
 
 def _gathered(stage: Stage, route: Route) -> bool:
-    """Whether lines keep to the edge's own way: straight ones would lead through what stands between."""
+    """Whether lines follow the edge's own path, because straight lines would cross other blocks."""
     lanes = [stage.place(node).lane for node in (route.edge.source, route.edge.target)]
     return route.kind != "flow" or abs(lanes[0] - lanes[1]) > 1
 
@@ -242,7 +241,7 @@ def curves(stage: Stage, source: str, target: str, index: NDArray[np.int64]) -> 
         reach = np.zeros_like(start)
         reach[:, 0] = (end[:, 0] - start[:, 0]) * 0.45
         return bezier(start, start + reach, end - reach, end, _POINTS).astype(np.float32)
-    # Around other blocks or to another row: gathered into the edge's own way, and spread again at its end.
+    # Around other blocks or to another row: gathered into the edge's own path, and spread again at its end.
     way = route.points
     first, last = np.broadcast_to(way[0], start.shape), np.broadcast_to(way[-1], end.shape)
     out = bezier(start, (start + first) / 2, first, first, _POINTS)

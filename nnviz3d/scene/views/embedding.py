@@ -83,7 +83,7 @@ class EmbeddingView:
 
 
 def _first(names: tuple[str, ...], layer: str | None, stage: Stage) -> str:
-    """Return whose embedding a scene shows first, of those that there are."""
+    """Return the layer whose embedding a scene shows first."""
     wanted = () if layer is None else (layer, *matching(layer, stage.graph))
     found = next((name for name in wanted if name in names), None)
     if found is None and layer is not None and not by_kind(layer):

@@ -277,7 +277,7 @@ def _legend(stood: _Stood, colors: Colormap, blocks: list[Voxels], order: str, o
 
 
 def _find(stage: Stage, layer: str | None) -> Kernel:
-    """Return the kernel that a scene selects; by default of the first convolution, or else of a dense layer."""
+    """Return the kernel that a scene selects; by default that of the first convolution, or if none of a dense layer."""
     capture, graph = stage.capture, stage.graph
     if layer is not None:
         return _selected(capture, layer)
@@ -292,7 +292,7 @@ def _find(stage: Stage, layer: str | None) -> Kernel:
 
 
 def _selected(capture: Capture, layer: str) -> Kernel:
-    """Return the kernel of the first layer that a selector fits and that has one."""
+    """Return the kernel of the first layer with a kernel that a selector fits."""
     graph = capture.graph
     nodes = [graph.node(name) for name in matching(layer, graph)]
     with_one = f"those with a kernel are {_with_kernels(graph.nodes)}"

@@ -17,7 +17,7 @@ from nnviz3d.scene.stage import Stage, class_name, is_classifier, top_classes, t
 NAMED_CELLS = 16
 """Heads up to this size have a name beside every cell; larger ones list their best."""
 _NAMED = 3
-"""Layers that a legend names."""
+"""Most layers that a legend names."""
 FEW, MORE = 3, 5
 """How many of the scores are listed, and how many where the picture is about the decision."""
 
@@ -89,7 +89,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def _between_two(stage: Stage, head: str, value: float) -> str:
-    """Say which of two classes a single probability speaks for; nothing of any other number."""
+    """Name the class that a single probability predicts, one of two; empty for any other number."""
     two = two_classes(stage.capture, head)
     if two is None or stage.graph.node(head).activation != "sigmoid":
         return ""

@@ -74,12 +74,12 @@ def title(stage: Stage, sample: int) -> tuple[Panel, ...]:
 
 
 def ball_scales(scales: Mapping[str, Scale], what: str, *, some: bool) -> tuple[Panel, ...]:
-    """Return the scales of the balls, each layer's up to its own largest number.
+    """Return the legend rows for the balls' scales; each layer's scale ends at its own largest number.
 
     Parameters
     ----------
     some
-        Whether a layer has more units than balls, so that it has to be said which these are.
+        Whether a layer has more units than balls, so that the legend must say which units have balls.
     """
     panels: list[Panel] = []
     for signed in sorted({limits[0] < 0 for _, limits in scales.values()}):
@@ -98,14 +98,14 @@ def ball_scales(scales: Mapping[str, Scale], what: str, *, some: bool) -> tuple[
 def line_scale(
     capture: Capture, drawn: Drawn, ranking: Ranking, diverging: str, unknown: Sequence[str], *, some: bool
 ) -> tuple[Panel, ...]:
-    """Say what the colours and widths of lines mean, how many are drawn of how many, and of which layers none are known.
+    """Describe the colours and widths of lines, the number of drawn lines, and the layers without known weights.
 
     Parameters
     ----------
     unknown
-        Names of layers with weights that are not known pair by pair.
+        Names of layers whose weights are not known pair by pair.
     some
-        Whether a layer has more units than balls, so that lines between others are not drawn, however strong.
+        Whether a layer has more units than balls, so that even strong lines to units without balls are not drawn.
     """
     shown = [(links, count) for links, count in drawn if count]
     left_out = (TextRow(f"not among them, one grey line for all: {listed(unknown)}", "quiet"),) if unknown else ()
@@ -128,7 +128,7 @@ def line_scale(
 
 
 def _chosen(count: int, total: int, *, some: bool) -> str:
-    """Say which edges are drawn."""
+    """Describe the choice of the drawn edges."""
     if count == total:
         return f"all {total:,} edges"
     return (

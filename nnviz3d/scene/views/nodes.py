@@ -271,7 +271,7 @@ class NodesView:
         )
 
     def _unknown(self, drawn: Drawn) -> list[str]:
-        """Name the layers whose weights join units, and of which no line has a weight of its own."""
+        """Name the layers whose weights join units but are not drawn as lines of their own."""
         graph, known = self._neurons.graph, {links.feed.target for links, _ in drawn}
         return [node.name for node in graph if node.id in joining(self._stage.graph) and node.id not in known]
 
