@@ -127,7 +127,7 @@ class TestInspect:
             assert node["statistics"]["zeros"] == pytest.approx(float((values == 0).mean()))
             assert (node["statistics"]["nan"], node["statistics"]["infinite"]) == (0, 0)
 
-    def test_an_error_while_vtk_draws_is_an_error_of_the_command(self, small, tmp_path):
+    def test_command_fails_on_an_error_during_vtk_drawing(self, small, tmp_path):
         breaks = "import nnviz3d.render.renderer as r\nr.label_sprite = lambda *_, **__: 1 / 0"
         done = run("snapshot", small, "-o", "out.png", "--size", "320x200", cwd=tmp_path, code=breaks)
         assert done.returncode == 1
@@ -135,7 +135,7 @@ class TestInspect:
         assert "ZeroDivisionError" in done.stderr
         assert not (tmp_path / "out.png").exists()
 
-    def test_what_steers_a_terminal_is_spelled_out(self, small, tmp_path):
+    def test_control_characters_in_errors_are_escaped(self, small, tmp_path):
         told = refused(run("inspect", "\x1b[31mred\n.keras", cwd=tmp_path))
         assert r"\x1b[31mred" in told
         told = refused(run("snapshot", small, "-o", "a.png", "--layer", "\x1b]0;" + "x" * 5000, cwd=tmp_path))

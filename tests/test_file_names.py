@@ -1,4 +1,4 @@
-"""Files whose names are not UTF-8: they are opened like others, and their names are words that can be printed."""
+"""Files whose names are not UTF-8: they open like others, and their names can be printed."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def test_messages_carry_any_file_name():
 
 
 @pytest.mark.parametrize("line", ["hello", "{}", "[" * 100_000, "\x00", '{"event": "finished"}', "1" * 10_000])
-def test_lines_that_are_no_message_are_refused(line: str):
+def test_invalid_message_lines_are_refused(line: str):
     for read in (read_request, read_event, read_invitation):
-        with pytest.raises(ValueError):  # noqa: PT011 - whichever it is
+        with pytest.raises(ValueError):  # noqa: PT011 - any kind of ValueError is right
             read(line)
 
 
@@ -73,7 +73,7 @@ def test_samples_get_readable_names_and_keep_their_sources(folder: Path):
 def test_inspect_opens_a_model_whose_name_is_not_utf_8(folder: Path):
     done = run(folder, "inspect", "--json", MODEL, "--input", PICTURE)
     assert done.returncode == 0, done.stderr
-    assert len(json.loads(done.stdout)["nodes"]) == 9  # UTF-8, which JSON is
+    assert len(json.loads(done.stdout)["nodes"]) == 9  # JSON is UTF-8
 
 
 @pytest.mark.tensorflow
@@ -96,5 +96,5 @@ def test_sentences_about_any_file_name_are_printed(folder: Path, name: str, enco
     assert done.stderr.count(b"\n") == 1
 
 
-def test_tables_are_printed_where_not_every_letter_can_be(folder: Path):
+def test_tables_are_printed_in_encodings_without_some_letters(folder: Path):
     assert run(folder, "inspect", "digits", PYTHONIOENCODING="ascii").returncode == 0

@@ -1,4 +1,4 @@
-"""Options of any length and kind, and output that cannot be written: one sentence each."""
+"""Unusual option values and unwritable output are refused in one sentence each."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ DIGITS = "9" * 5000
 
 
 @pytest.mark.parametrize("size", [f"{DIGITS}x64", f"64x{DIGITS}", "0x0"])
-def test_size_of_any_length_is_out_of_range(size):
+def test_size_of_any_length_is_refused_as_out_of_range(size):
     with pytest.raises(UserError, match="width and height are 64 to 8192 pixels"):
         parse_size(size)
 
@@ -28,14 +28,14 @@ def test_host_that_is_no_name_is_one_sentence(host):
 
 
 @pytest.mark.parametrize("text", [None, "", "nonsense", "{}", "[" * 100_000])
-def test_live_that_names_no_program_is_one_sentence(tmp_path, text):
+def test_live_file_that_names_no_program_is_one_sentence(tmp_path, text):
     if text is not None:
         (tmp_path / "live.json").write_text(text)
     with pytest.raises(UserError, match="names no running program"):
         invitation_in(tmp_path / "live.json")
 
 
-def test_live_that_is_a_pipe_is_not_waited_for(tmp_path):
+def test_live_file_that_is_a_pipe_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "live.json")
     with pytest.raises(UserError, match="is a device or a pipe"):
         invitation_in(tmp_path / "live.json")
@@ -60,7 +60,7 @@ def test_output_to_a_full_device_is_one_sentence(arguments):
     assert (done.returncode, done.stderr) == (2, "nnviz3d: The output cannot be written: No space left on device.\n")
 
 
-def test_time_that_is_not_finite_is_one_sentence(tmp_path):
+def test_infinite_time_is_one_sentence(tmp_path):
     done = run("snapshot", "-o", str(tmp_path / "x.png"), "--at", "inf", stdout=subprocess.DEVNULL)
     assert done.returncode == 2
     assert done.stderr.startswith("nnviz3d: --at is a time in seconds")

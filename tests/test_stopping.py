@@ -1,4 +1,4 @@
-"""Signals at random moments: every command ends quietly, and leaves nothing behind."""
+"""Signals at random moments: every command ends quietly and leaves no files or processes."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the list of processes from /proc")
 
 RUNS = int(os.environ.get("NNVIZ3D_SIGNALS", "20"))
-"""Signals for each command."""
+"""Number of signals for each command."""
 SEED = os.environ.get("NNVIZ3D_SIGNALS_SEED", "")
 AT_ONCE = 4
 PATIENCE = 120.0
-"""Seconds to wait for an end that has to come, on a busy machine."""
+"""Seconds to wait for the end of a command, on a busy machine."""
 DIGITS = str(bundled("digits.keras"))
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command, the file that it makes, and the seconds among which a moment is drawn."""
+    """A command, the file that it writes, and the range of seconds for the random moment."""
 
     arguments: tuple[str, ...]
     output: str = ""
@@ -54,7 +54,7 @@ COMMANDS = {
 
 
 class Run:
-    """A command in a session of its own, so that all processes that it starts can be told."""
+    """A command in its own session, so that all processes that it starts can be found."""
 
     def __init__(self, command: Command, folder: Path, display: str | None) -> None:
         self._command = command
@@ -74,7 +74,7 @@ class Run:
         )
 
     def wait_until_it_listens(self) -> None:
-        """Wait until a signal finds the program and not Python on its way there."""
+        """Wait until the program listens for signals, after Python's own start."""
         bit = 1 << (signal.SIGTERM - 1)
 
         def listens() -> bool:
@@ -93,7 +93,7 @@ class Run:
             time.sleep(pause)
 
     def problems(self, numbers: tuple[int, ...]) -> Iterator[str]:
-        """Say all that is not as it should be after the end."""
+        """Yield everything that is wrong after the end."""
         code = self._process.wait(PATIENCE)
         self._said.seek(0)
         said = self._said.read().decode(errors="replace")
@@ -160,7 +160,7 @@ def snapshot(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(autouse=True)
 def _ctrl_c_is_heard() -> Iterator[None]:
-    # Whoever runs the tests in the background of a shell has Ctrl-C ignored, and so would the commands.
+    # Tests in the background of a shell inherit that Ctrl-C is ignored, and so would the commands.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -168,7 +168,7 @@ def _ctrl_c_is_heard() -> Iterator[None]:
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_signal_at_a_random_moment_ends_a_command_quietly_and_leaves_nothing(name: str, tmp_path: Path):
+def test_signal_at_a_random_moment_ends_a_command_quietly_and_leaves_nothing(name: str, tmp_path: Path):
     command = COMMANDS[name]
     chance = random.Random(name + SEED)
     with x_server() if name == "show" else nullcontext() as display:
@@ -199,12 +199,12 @@ def test_a_signal_at_a_random_moment_ends_a_command_quietly_and_leaves_nothing(n
     ("module", "number"),
     [("cyclopts", "SIGINT"), ("zarr", "SIGTERM"), ("vtkmodules", "SIGTERM"), ("vtkmodules.util", "SIGINT")],
 )
-def test_a_signal_during_an_import_ends_the_command_quietly(tmp_path: Path, module: str, number: str):
+def test_signal_during_an_import_ends_the_command_quietly(tmp_path: Path, module: str, number: str):
     done = snapshot(DURING_IMPORT.format(module=module, number=number), tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (128 + signal.Signals[number], "", "")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_signal_that_is_lost_in_a_destructor_comes_again(tmp_path: Path):
+def test_signal_that_is_lost_in_a_destructor_is_sent_again(tmp_path: Path):
     done = snapshot(IN_A_DESTRUCTOR, tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGTERM, "", "")

@@ -104,7 +104,7 @@ def test_too_few_samples_are_refused_in_one_sentence():
         course(iter([np.eye(4, dtype=np.float32)]), 1)
 
 
-def test_step_of_many_numbers_says_how_much_variance_was_kept_and_earlier_ones_are_judged_anew():
+def test_course_step_has_pca_variance_and_steps_of_earlier_versions_are_judged_anew():
     rng = np.random.default_rng(6)
     steps = [rng.normal(size=(80, 90)).astype(np.float32) for _ in range(2)]
     options = EmbeddingOptions(method="pca")

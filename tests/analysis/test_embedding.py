@@ -147,9 +147,9 @@ def test_what_cannot_be_placed_is_refused_in_a_sentence(groups):
         place(found, broken[7:8])
 
 
-def test_points_are_judged_by_all_numbers_of_the_layer_not_by_those_that_are_left_of_them():
+def test_quality_is_measured_on_the_layers_numbers_not_on_pca_components():
     rng = np.random.default_rng(5)
-    vectors = rng.standard_normal((90, 400)).astype(np.float32)  # nothing that fifty directions could hold
+    vectors = rng.standard_normal((90, 400)).astype(np.float32)  # more variance than fifty directions can hold
     for method in ("pca", "tsne"):
         placed = embed(vectors, EmbeddingOptions(method=method))
         own, left = (trustworthiness(v, placed.points, n_neighbors=5) for v in (vectors, placed.vectors))
@@ -160,18 +160,18 @@ def test_points_are_judged_by_all_numbers_of_the_layer_not_by_those_that_are_lef
         assert 0.5 < kept < 0.95
 
 
-def test_answers_of_few_numbers_say_nothing_of_variance(groups):
+def test_quality_has_no_variance_without_a_pca(groups):
     assert "variance" not in embed(groups[:, :50], EmbeddingOptions(method="pca")).quality
 
 
-def test_embedding_of_an_earlier_version_is_judged_anew_by_the_layers_own_numbers(groups):
+def test_embedding_of_an_earlier_version_is_judged_by_the_layers_numbers(groups):
     now = as_embedding(groups, EmbeddingOptions(method="pca"))
     before = replace(now, quality={"trustworthiness": 1.0, "neighbours": 1.0})
     assert judged_anew(before, groups).quality == now.quality
     assert judged_anew(now, groups) is now
 
 
-def test_neighbours_of_many_points_are_looked_at_for_some_of_them(monkeypatch, groups):
+def test_quality_of_many_points_is_measured_on_a_random_part(monkeypatch, groups):
     whole, _ = judge(groups, groups[:, :3])
     monkeypatch.setattr("nnviz3d.analysis.embedding._JUDGED", 100)
     some, judged = judge(groups, groups[:, :3])

@@ -1,4 +1,4 @@
-"""Films of the same frames are the same files, of any size."""
+"""Films of equal frames are equal files at every picture size."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from nnviz3d.apps.film.encoded import MP4, WEBM, EncodedFilm
 
 
 def moving(width: int, height: int, count: int = 30):
-    """A striped and noisy picture that drifts, as a scene does before a moving camera."""
+    """Frames of a striped and noisy picture that drifts, like a scene in front of a moving camera."""
     rows, columns = np.mgrid[: height + 80, : width + 80]
     noise = np.random.default_rng(0).integers(0, 10, (height + 80, width + 80, 3))
     whole = (noise + np.stack([columns, rows, columns + rows], axis=2) // 2 % 200).astype(np.uint8)

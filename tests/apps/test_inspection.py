@@ -115,7 +115,7 @@ def test_many_layers_are_one_line(tmp_path: Path):
     assert lines[-2].endswith("alarms, when first seen:")
 
 
-def test_numbers_of_a_training_are_told_with_the_steps_that_they_are_of(recorded_capture: Capture):
+def test_inspection_of_a_training_names_the_steps_of_its_numbers(recorded_capture: Capture):
     told = describe(recorded_capture)["training"]
     assert (told["last"], told["numbers_of"], told["weights_of"]) == (50, 50, 50)
     lines = printed(recorded_capture, 200)
@@ -128,6 +128,6 @@ def test_a_capture_without_a_training_has_nothing_to_say_of_it(odd: Capture):
     assert not any("training" in line for line in printed(odd, 200))
 
 
-def test_names_of_all_samples_stand_beside_the_figures_of_one(odd: Capture):
+def test_inspection_of_one_sample_lists_the_names_of_all_samples(odd: Capture):
     assert describe(odd)["samples"] == list(odd.provenance.samples)
     assert describe(odd, 0, ["x.npy[0]", "x.npy[1]"])["samples"] == ["x.npy[0]", "x.npy[1]"]

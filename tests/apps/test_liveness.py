@@ -1,4 +1,4 @@
-"""Nobody waits for ever for a process that cannot be asked, does not answer, or says what is no answer."""
+"""Waiting for a process that does not answer, or answers nonsense, always ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.apps.test_worker import stand_in
 
 
 class Other:
-    """The other end of a conversation, which works as a test says."""
+    """The other end of a connection, which works as a test decides."""
 
     def __init__(self, *, works: bool) -> None:
         self._works = works
@@ -40,21 +40,21 @@ def request() -> CaptureRequest:
     return CaptureRequest(model="model.keras", out=Path("run.zarr"))
 
 
-def test_watch_cuts_off_a_silent_and_idle_end():
+def test_watch_cuts_a_silent_and_idle_connection():
     other = Other(works=False)
     with Watch(other, 0.2) as watch:
         assert other.ended.wait(30)
     assert watch.silent
 
 
-def test_watch_lets_an_end_work_in_silence():
+def test_watch_keeps_a_silent_connection_whose_process_works():
     other = Other(works=True)
     with Watch(other, 0.1) as watch:
         assert not other.ended.wait(0.5)
     assert not watch.silent
 
 
-def test_watch_lets_an_end_talk_without_work():
+def test_watch_keeps_an_idle_connection_that_sends_words():
     other = Other(works=False)
     talks = threading.Event()
     with Watch(other, 0.6) as watch:
@@ -86,7 +86,7 @@ def test_processor_time_grows_with_work_and_not_with_sleep():
 
 
 @pytest.mark.parametrize("script", ["kill -STOP $$; exec sleep 600", "read request; exec sleep 600"])
-def test_worker_that_is_stopped_or_does_nothing_is_ended_with_a_sentence(tmp_path, monkeypatch, script):
+def test_worker_that_is_stopped_or_idle_is_ended_with_a_sentence(tmp_path, monkeypatch, script):
     stand_in(tmp_path, monkeypatch, f"echo $$ > {tmp_path}/id; {script}")
     with pytest.raises(UserError, match="The capture process showed no sign of life"):
         Worker(patience=1.0).run(request())
@@ -94,7 +94,7 @@ def test_worker_that_is_stopped_or_does_nothing_is_ended_with_a_sentence(tmp_pat
         os.kill(int((tmp_path / "id").read_text()), 0)
 
 
-def test_worker_that_does_not_read_a_long_request_is_ended_too(tmp_path, monkeypatch):
+def test_worker_that_does_not_read_a_long_request_is_ended(tmp_path, monkeypatch):
     stand_in(tmp_path, monkeypatch, "exec sleep 600")
     long = request().model_copy(update={"inputs": ("x" * 200,) * 10_000})  # more than a pipe holds
     with pytest.raises(UserError, match="no sign of life"):
@@ -102,13 +102,13 @@ def test_worker_that_does_not_read_a_long_request_is_ended_too(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("said", [r"\377\376\n", r"hello\n", r"[[[[\n"])
-def test_garbage_from_a_worker_that_lives_on_is_a_crash_at_once(tmp_path, monkeypatch, said):
+def test_garbage_from_a_running_worker_is_a_crash_at_once(tmp_path, monkeypatch, said):
     stand_in(tmp_path, monkeypatch, f"printf '{said}'; exec sleep 600")
     with pytest.raises(WorkerCrashed, match="said something that is no event"):
         Worker().run(request())
 
 
-def test_a_line_without_an_end_is_a_crash(tmp_path, monkeypatch):
+def test_endless_line_from_a_worker_is_a_crash(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_LONGEST", 10_000)
     stand_in(tmp_path, monkeypatch, "exec tr '\\0' x < /dev/zero")
     with pytest.raises(WorkerCrashed, match="said something that is no event") as caught:
@@ -116,7 +116,7 @@ def test_a_line_without_an_end_is_a_crash(tmp_path, monkeypatch):
     assert len(str(caught.value)) < 700
 
 
-def test_worker_that_closes_its_output_and_goes_on_is_ended(tmp_path, monkeypatch):
+def test_worker_that_closes_its_output_and_keeps_running_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_GRACE", 0.2)
     stand_in(tmp_path, monkeypatch, "exec >&-; trap '' TERM; while true; do sleep 1; done")
     with pytest.raises(WorkerCrashed, match="stopped answering"):
@@ -137,14 +137,14 @@ exec sleep 600""",
     worker.finish()
 
 
-def test_request_that_cannot_be_written_troubles_nobody(tmp_path, monkeypatch):
+def test_request_that_cannot_be_written_starts_no_process(tmp_path, monkeypatch):
     stand_in(tmp_path, monkeypatch, f"touch {tmp_path}/started; exec sleep 600")
     with pytest.raises(ValueError, match="serialize"):
         Worker().run(CaptureRequest.model_construct(model=object(), out=Path("run.zarr")))
     assert not (tmp_path / "started").exists()
 
 
-def test_a_worker_that_is_killed_is_a_crash(tmp_path, monkeypatch):
+def test_killed_worker_is_a_crash(tmp_path, monkeypatch):
     stand_in(tmp_path, monkeypatch, "kill -KILL $$")
     with pytest.raises(WorkerCrashed, match=f"signal {signal.SIGKILL:d}"):
         Worker().run(request())
@@ -153,7 +153,7 @@ def test_a_worker_that_is_killed_is_a_crash(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "words"), [("VTALRM", "came to no end with it"), ("SEGV", "crashed on it"), ("ABRT", "gave up on it")]
 )
-def test_model_file_that_kills_the_library_reading_it_is_a_sentence(tmp_path, monkeypatch, name, words):
+def test_model_file_that_kills_the_reading_process_is_one_sentence(tmp_path, monkeypatch, name, words):
     loading = '{"event": "progress", "stage": "load", "done": 0}'
     stand_in(tmp_path, monkeypatch, f"read request; echo '{loading}'; kill -{name} $$")
     with pytest.raises(UserError, match=f"model.keras cannot be read: the library that reads model files {words}"):
@@ -167,7 +167,7 @@ def test_worker_that_dies_after_loading_is_a_crash(tmp_path, monkeypatch):
         Worker().run(request())
 
 
-def test_reading_an_hdf5_file_that_never_ends_ends_its_process():
+def test_endless_reading_of_an_hdf5_file_ends_the_process():
     code = "from nnviz3d.capture import archive; archive._LONGEST = 0.2\nwith archive._ends():\n    while True: pass"
     done = subprocess.run([sys.executable, "-c", code], check=False, timeout=120)
     assert done.returncode == -signal.SIGVTALRM

@@ -255,7 +255,7 @@ def next_in_page(session: Session) -> None:
 
 
 @pytest.mark.parametrize("press_next", [next_in_session, next_in_window, next_in_page])
-def test_next_gets_past_pictures_that_cannot_be_read(session, stand_in, press_next):
+def test_next_skips_pictures_that_cannot_be_read(session, stand_in, press_next):
     stand_in.may_go_on.set()
     session.choose(3)
     arrive(session)
@@ -272,7 +272,7 @@ def test_next_gets_past_pictures_that_cannot_be_read(session, stand_in, press_ne
     assert session.chosen == 3
 
 
-def test_next_after_a_sample_was_chosen_in_vain_goes_on_from_what_is_seen(session, stand_in):
+def test_next_after_an_unreadable_choice_continues_from_the_visible_sample(session, stand_in):
     stand_in.may_go_on.set()
     session.choose(4)
     arrive(session)
@@ -282,7 +282,7 @@ def test_next_after_a_sample_was_chosen_in_vain_goes_on_from_what_is_seen(sessio
     assert session.chosen == 1
 
 
-def test_next_gets_past_a_sample_that_cannot_be_drawn(small_capture):
+def test_next_skips_a_sample_that_cannot_be_drawn(small_capture):
     session = Session(Scene.build(default_scene(), small_capture), SimpleNamespace())
     session.step(1)
     assert session.revert(), "its numbers are damaged, for example"
@@ -291,7 +291,7 @@ def test_next_gets_past_a_sample_that_cannot_be_drawn(small_capture):
     assert session.chosen == 2
 
 
-def test_sentences_do_not_show_where_temporary_files_are(session, stand_in, tmp_path, monkeypatch):
+def test_messages_do_not_show_the_folder_of_temporary_files(session, stand_in, tmp_path, monkeypatch):
     stand_in.may_go_on.set()
     handed_in = session.live.new_folder() / "cat.png"
 

@@ -127,7 +127,7 @@ def test_an_empty_name():
         resolve("model.keras", "", NOTHING)
 
 
-def test_an_unpacked_model_is_a_target_by_any_name(tmp_path: Path):
+def test_unpacked_model_folder_is_a_target_by_any_name(tmp_path: Path):
     for name in ("model", "model.keras"):
         folder = tmp_path / name
         folder.mkdir()

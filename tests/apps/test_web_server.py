@@ -109,7 +109,7 @@ def test_a_foreign_host_is_refused(served, host):
         ({"Origin": "https://127.0.0.1:{port}"}, ("speaks http", "-L {port}:localhost:{port}")),
     ],
 )
-def test_a_refused_tunnel_is_told_what_to_type(served, headers, words):
+def test_refusal_of_a_wrong_tunnel_names_the_right_command(served, headers, words):
     told = {name: value.format(port=served.port) for name, value in headers.items()}
     status, text, _ = get(served.url, **told)
     assert status == 403

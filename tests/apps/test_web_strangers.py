@@ -1,4 +1,4 @@
-"""Strangers at the server's port: whatever they send, the page goes on being served, and the server ends in good order."""
+"""Connections of strangers: whatever they send, the server keeps serving the page and ends in good order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PICTURE = b"trame.rca.topic.stream"
 
 @pytest.fixture
 def server(small_capture) -> Iterator[Served]:
-    """A server that has to end in good order, and to have said nothing, after every test."""
+    """A server that must end in good order and print nothing, after every test."""
     server = Served(str(small_capture.path))
     yield server
     assert get(server.url)[0] == 200
@@ -41,7 +41,7 @@ def connect(server: Served) -> socket.socket:
 
 
 def ask(server: Served, head: str) -> bytes:
-    """Send a request as it is, and return all of the answer."""
+    """Send a request unchanged, and return the whole answer."""
     with connect(server) as raw, contextlib.suppress(ConnectionError):
         raw.sendall(head.format(host=f"127.0.0.1:{server.port}").encode("utf-8", "surrogateescape"))
         return b"".join(iter(lambda: raw.recv(65536), b""))
@@ -72,12 +72,12 @@ def frame(message: bytes) -> bytes:
 
 
 def header(size: int, number: int = 1) -> bytes:
-    """Begin a message as wslink does."""
+    """Return the beginning of a message in the form of wslink."""
     return b"".join(part.to_bytes(4, "little") for part in (number, 0, size))
 
 
 def with_pages(server: Served, count: int, talk: Callable[[list[aiohttp.ClientWebSocketResponse]], Awaitable[None]]):
-    """Open connections that have said the token, and let them talk."""
+    """Open connections that have sent the token, and run an action on them."""
 
     async def run() -> None:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -103,7 +103,7 @@ def test_websocket_address_without_a_handshake_is_refused(server: Served, head: 
     assert ask(server, head).startswith(b"HTTP/1.1 426")
 
 
-def test_pages_that_leave_during_the_handshake_leave_nothing(server: Served):
+def test_pages_that_leave_during_the_handshake_are_forgotten(server: Served):
     for _ in range(10):
         with connect(server) as raw:
             raw.sendall(upgrade(server).encode())
@@ -116,7 +116,7 @@ def test_pages_that_leave_during_the_handshake_leave_nothing(server: Served):
         *("/INDEX.HTML", "/nnviz3d_web/../index.html", "/x/%2e%2e/index.html", "/index.html/.", "//", "/index.html."),
     ],
 )
-def test_no_spelling_of_the_page_goes_without_the_token(served_once: Served, path: str):
+def test_page_under_any_spelling_is_refused_without_the_token(served_once: Served, path: str):
     answer = ask(served_once, f"GET {path} HTTP/1.1\r\nHost: {{host}}\r\nConnection: close\r\n\r\n")
     assert answer.startswith((b"HTTP/1.1 403", b"HTTP/1.1 404"))
     assert b'id="app"' not in answer
@@ -138,7 +138,7 @@ def test_no_spelling_of_the_page_goes_without_the_token(served_once: Served, pat
         pytest.param("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", id="https"),
     ],
 )
-def test_requests_that_are_none_are_refused_without_a_word_in_the_terminal(served_once: Served, head: str):
+def test_malformed_requests_are_refused_silently(served_once: Served, head: str):
     head = head.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")
     assert ask(served_once, head)[:12] in (b"", b"HTTP/1.1 400", b"HTTP/1.1 403", b"HTTP/1.1 404", b"HTTP/1.0 400")
     assert get(served_once.url)[0] == 200
@@ -154,7 +154,7 @@ def served_once(small_capture) -> Iterator[Served]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of another process")
-def test_claims_of_four_gigabytes_take_no_memory(server: Served):
+def test_announced_messages_of_four_gigabytes_take_no_memory(server: Served):
     before = memory(server)
     with connect(server) as raw:  # the header of a frame, masked as a browser's are
         raw.sendall(upgrade(server).encode())
@@ -173,7 +173,7 @@ def test_claims_of_four_gigabytes_take_no_memory(server: Served):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of another process")
-def test_page_that_begins_messages_without_end_is_left(server: Served):
+def test_page_that_begins_endless_messages_is_disconnected(server: Served):
     before = memory(server)
 
     async def begin(pages: list[aiohttp.ClientWebSocketResponse]) -> None:
@@ -198,7 +198,7 @@ def test_half_requests_and_idle_connections_do_not_fill_the_server(server: Serve
         assert get(server.url)[0] == 200
 
         def ended() -> bool:
-            """Whether the oldest connection was closed, which is of no use to anybody."""
+            """Whether the oldest connection was closed; it sends nothing useful."""
             held[0].settimeout(0.05)
             try:
                 return held[0].recv(1) == b""
@@ -211,7 +211,7 @@ def test_half_requests_and_idle_connections_do_not_fill_the_server(server: Serve
         assert get(server.url)[0] == 200
 
 
-def test_pages_get_pictures_alike(server: Served):
+def test_all_pages_get_the_same_pictures(server: Served):
     counts = [0] * PAGES
 
     async def look(pages: list[aiohttp.ClientWebSocketResponse]) -> None:
@@ -241,7 +241,7 @@ def test_pages_get_pictures_alike(server: Served):
     with_pages(server, PAGES, look)
 
 
-def test_page_that_takes_nothing_does_not_hold_up_the_others(server: Served):
+def test_page_that_reads_nothing_does_not_delay_the_others(server: Served):
     with socket.socket() as lazy:
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         lazy.settimeout(60)
@@ -250,7 +250,7 @@ def test_page_that_takes_nothing_does_not_hold_up_the_others(server: Served):
         assert lazy.recv(1024).startswith(b"HTTP/1.1 101")
         lazy.sendall(frame(packed("wslink.hello", {"secret": server.token})))
         assert lazy.recv(1)
-        for _ in range(500):  # all of the state each time, more than all buffers on the way hold
+        for _ in range(500):  # the whole state each time, more than all buffers on the way can hold
             lazy.sendall(frame(packed("trame.state.get")))
 
         async def look(pages: list[aiohttp.ClientWebSocketResponse]) -> None:
@@ -277,7 +277,7 @@ main(["serve", {target!r}, "--no-open"])
 """
 
 
-def test_port_that_is_taken_meanwhile_gives_way_to_the_next(small_capture):
+def test_server_takes_the_next_port_if_another_program_was_faster(small_capture):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

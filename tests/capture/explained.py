@@ -38,7 +38,7 @@ def score(model, arrays, output, index):
 
 
 class _Given(keras.Operation):
-    """An operation that gives what it was made with, whatever it is called on."""
+    """An operation that returns the value it was made with, for any input."""
 
     def __init__(self, value):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Write model files as Keras 2 did, by editing those that Keras 3 writes."""
+"""Write model files in the form of Keras 2, by editing files of Keras 3."""
 
 import json
 import zipfile

@@ -223,7 +223,7 @@ def test_a_model_for_one_batch_size_gets_it(rng):
     assert np.allclose(found["dense", 0], model.layers[1](x), atol=1e-6)
 
 
-def test_random_layers_are_noticed_and_their_generators_not_moved(rng):
+def test_random_layers_are_noticed_and_their_generators_stay_unchanged(rng):
     class Sampling(layers.Layer):
         def __init__(self, **kwargs):
             super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""Damaged, encrypted, bottomless and oversized model files are refused in one sentence, whatever their readers raise."""
+"""Damaged, encrypted, deeply nested and oversized model files are refused in one sentence."""
 
 import os
 import zipfile
@@ -80,7 +80,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_architectures_that_are_none_are_refused(copy, name):
+def test_invalid_architectures_are_refused(copy, name):
     text = TEXTS[name]
     refusal(repack(copy("keras"), {"config.json": text}))
     path = copy("h5")
@@ -113,7 +113,7 @@ def test_damaged_weights_inside_an_archive_are_refused(copy):
     refusal(repack(copy("keras"), {"model.weights.h5": None}))
 
 
-def test_surplus_keys_are_named(copy):
+def test_refusal_of_surplus_keys_names_the_layer(copy):
     def change(config):
         config["config"]["layers"][1]["config"]["surplus"] = 3
 
@@ -123,7 +123,7 @@ def test_surplus_keys_are_named(copy):
         assert "surplus" in sentence
 
 
-def test_a_version_that_is_newer_is_named(copy):
+def test_refusal_of_a_newer_file_names_its_keras_version(copy):
     def change(config):
         config["config"]["layers"][1]["config"]["surplus"] = 3
 
@@ -132,7 +132,7 @@ def test_a_version_that_is_newer_is_named(copy):
     assert "pip install -U 'keras>=9.1.0'" in sentence
 
 
-def test_parts_that_unpack_to_more_than_the_limit_are_not_unpacked(copy, monkeypatch):
+def test_archive_parts_over_the_limit_are_not_unpacked(copy, monkeypatch):
     monkeypatch.setenv("NNVIZ3D_LIMIT", "0.01")
     path = repack(copy("keras"), {"assets/zeros": bytes(12 * 2**20)}, zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 2**17
@@ -162,21 +162,21 @@ def test_layers_larger_than_the_limit_are_not_built(copy, ending):
     assert "__init__" not in vars(keras.Variable)
 
 
-def test_a_pipe_is_refused_without_waiting(tmp_path):
+def test_model_file_that_is_a_pipe_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "m.keras")
     os.mkfifo(tmp_path / "m.h5")
     assert "is a device or a pipe" in refusal(tmp_path / "m.keras")
     assert "is a device or a pipe" in refusal(tmp_path / "m.h5")
 
 
-def test_the_walk_over_an_architecture_goes_as_deep_as_it_does():
+def test_objects_finds_every_level_of_a_deep_architecture():
     config = inner = {"class_name": "A", "config": {}}
     for _ in range(20_000):
         inner["config"]["layer"] = inner = {"class_name": "A", "config": {}}
     assert len(list(archive.objects(config))) == 20_001
 
 
-def test_a_chain_that_is_too_long_for_keras_is_refused_with_a_way(tmp_path):
+def test_refusal_of_a_chain_too_long_for_keras_names_a_way_out(tmp_path):
     row = keras.Input((2,), name="row")
     keras.Model(row, layers.ReLU(name="relu_0")(row)).save(tmp_path / "m.keras")
 

@@ -192,7 +192,7 @@ def test_attention_inside_a_layer_of_ones_own_is_seen_and_inside_a_wrapper_it_is
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_self_attention_is_known_by_query_value_and_key_whatever_masks_come_with_them(kind):
+def test_self_attention_is_found_by_query_value_and_key_with_any_masks(kind):
     tokens, mask, other = keras.Input((5, 8)), keras.Input((5, 5), dtype="bool"), keras.Input((5, 8))
     masks = {} if kind in ("dot", "additive") else {"attention_mask": keras.ops.logical_not(mask)}
     for value, expected in ((tokens, True), (other, False)):

@@ -1,4 +1,4 @@
-"""Every bundled scene is a template: it draws what models of other names have, or says in one sentence what they lack."""
+"""Bundled scenes on other models: each draws the layers that exist, or names the missing kind in one sentence."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ REFUSED = {
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    """Each model in a file, and samples for it."""
+    """Files of each model, and samples for it."""
     folder = tmp_path_factory.mktemp("foreign")
     found = {}
     random = np.random.default_rng(5)
@@ -83,7 +83,7 @@ def kept(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def look(kept, tmp_path_factory):
-    """Captures what a bundled scene needs of a model, once for all scenes that need the same, and builds the scene."""
+    """Build a bundled scene on a model; scenes that need the same capture share it."""
     captures = {}
 
     def look(scene: str, name: str) -> Scene:
@@ -119,7 +119,7 @@ def shown(built: Scene, kind: type) -> set[str]:
     return {p.name for p in built.at(built.duration, Selection()).primitives if isinstance(p, kind)}
 
 
-def test_scene_takes_the_layer_of_its_kind(look):
+def test_scene_shows_the_layer_of_its_kind_in_another_model(look):
     assert shown(look("features", "birdnet"), Tiles) == {"filter2"}
     assert shown(look("embedding", "birdnet"), Points) == {"body"}
     assert shown(look("embedding", "wine"), Points) == {"narrow"}
@@ -128,7 +128,7 @@ def test_scene_takes_the_layer_of_its_kind(look):
     }
 
 
-def test_scene_takes_what_a_capture_holds(kept, tmp_path):
+def test_scene_shows_the_layers_that_a_capture_holds(kept, tmp_path):
     model, data = kept["birdnet"]
     wanted = Insights(embeddings=("squeeze",), features=("filter1[0:2]",), feature_options=FeatureOptions(steps=8))
     out = tmp_path / "held.zarr"
@@ -147,7 +147,7 @@ def test_scene_takes_what_a_capture_holds(kept, tmp_path):
     assert legend.rows[0].text == "2 of 5 channels of filter1"
 
 
-def test_vision_model_without_a_convolution_is_told_how_its_features_are_captured(tmp_path):
+def test_refusal_of_a_vision_model_without_a_convolution_names_the_features_option(tmp_path):
     photo = keras.Input((6, 6, 3), name="photo")
     x = layers.Dense(2, name="body")(layers.Flatten(name="flat")(photo))
     keras.Model(photo, x, name="flatnet").save(tmp_path / "flat.keras")
@@ -157,7 +157,7 @@ def test_vision_model_without_a_convolution_is_told_how_its_features_are_capture
         KeptModel(load_model(str(tmp_path / "flat.keras"))).answer(request, lambda event: None)
 
 
-def test_model_without_a_hidden_layer_is_told_how_its_points_are_captured(tmp_path):
+def test_refusal_of_a_model_without_a_hidden_layer_names_the_embed_option(tmp_path):
     x = keras.Input((4,), name="x")
     keras.Model(x, layers.Dense(2, name="only")(x), name="line").save(tmp_path / "line.keras")
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((8, 4)).astype(np.float32))

@@ -1,4 +1,4 @@
-"""A network with channels first gives the numbers of its twin with channels last, in the axes that its layers have."""
+"""A network with channels first has the numbers of the same network with channels last, in the axes of its layers."""
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ ROWS, COLUMNS = 14, 18
 
 
 def twin(first):
-    """The same network with channels first or last; its maps have other numbers of rows, columns and channels."""
+    """The same network with channels first or last; rows, columns and channels of its maps have different lengths."""
     form = {"data_format": "channels_first" if first else "channels_last"}
     axis = 1 if first else -1
     photo = keras.Input((3, ROWS, COLUMNS) if first else (ROWS, COLUMNS, 3), name="photo")
@@ -39,13 +39,13 @@ def twin(first):
 
 
 def as_last(values):
-    """Channels of a batch to the end."""
+    """Move the channels of a batch last."""
     return np.moveaxis(values, 1, -1) if values.ndim == 4 else values
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    """Captures of both on three pictures with everything that may be asked for, and the network with channels first."""
+    """Captures of both networks on three pictures with all insights, and the network with channels first."""
     keras.utils.set_random_seed(5)
     nets = [twin(first) for first in (True, False)]
     for variable in nets[0].get_layer("norm").weights:
@@ -72,7 +72,7 @@ def pair(tmp_path_factory):
     return (*runs, nets[0])
 
 
-def test_activations_are_stored_as_keras_gave_them_with_their_axes(pair):
+def test_activations_are_stored_in_the_layers_own_axes(pair):
     first, last, net = pair
     assert first.provenance.preprocessing == "unit"
     x = first.activations("photo")
@@ -86,7 +86,7 @@ def test_activations_are_stored_as_keras_gave_them_with_their_axes(pair):
     assert np.array_equal(first.picture("photo", 2), last.picture("photo", 2))
 
 
-def test_grad_cam_of_channels_first_is_that_of_the_definition(pair):
+def test_grad_cam_with_channels_first_equals_its_definition(pair):
     first, _, net = pair
     kernel = np.asarray(net.get_layer("out").kernel)
     values = first.activations("last").values
@@ -99,7 +99,7 @@ def test_grad_cam_of_channels_first_is_that_of_the_definition(pair):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_maps_and_their_faithfulness_are_those_of_channels_last(pair, method):
+def test_maps_and_their_faithfulness_equal_those_with_channels_last(pair, method):
     first, last, _ = pair
     for i in range(3):
         one, other = (run.insights(i).attribution(method) for run in (first, last))
@@ -126,14 +126,14 @@ def test_pooled_embeddings_are_means_over_rows_and_columns(pair):
     assert np.allclose(np.abs(found.points), np.abs(other.points), atol=1e-3)
 
 
-def test_gradients_stand_as_activations_do(pair):
+def test_gradients_have_the_axes_of_activations(pair):
     first, last, _ = pair
     for name in ("photo", "early", "last"):
         one, other = (run.insights(0).gradient(name, None) for run in (first, last))
         assert np.allclose(as_last(one[None])[0], other, atol=1e-5)
 
 
-def test_features_of_channels_first_are_pictures(pair):
+def test_features_with_channels_first_are_pictures(pair):
     first, last, _ = pair
     one, other = (run.features("early") for run in (first, last))
     assert one.images.shape == other.images.shape == (2, ROWS, COLUMNS, 3)
@@ -174,14 +174,14 @@ def test_pictures_are_read_for_inputs_with_channels_first(tmp_path):
     )
 
 
-def test_maps_of_many_channels_are_no_pictures_with_channels_first():
+def test_maps_of_many_channels_are_not_read_as_pictures_with_channels_first():
     rows = keras.Input((4, 64, 64), name="rows")
     kept = KeptModel(LoadedModel(keras.Model(rows, layers.Conv2D(2, 3)(rows)), "net"))
     assert kept.samples(["random"]).is_picture == (False,)
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_dead_shares_are_of_channels_wherever_these_stand(first):
+def test_dead_shares_are_counted_by_channel_in_both_orders_of_axes(first):
     net = twin(first)
     net.get_layer("early").bias.assign([1e3, -1e3, -1e3, -1e3])
     probe = Probe(net, np.random.default_rng(0).random((2, *net.input_shape[1:])).astype(np.float32), None)
@@ -192,7 +192,7 @@ def test_dead_shares_are_of_channels_wherever_these_stand(first):
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_wide_maps_embedded_during_a_training_are_averaged_over_rows_and_columns(first, monkeypatch):
+def test_embedding_during_a_training_averages_wide_maps_over_rows_and_columns(first, monkeypatch):
     monkeypatch.setattr(embedded, "_WIDE", 8)
     net, x = twin(first), np.random.default_rng(0).random((5, ROWS, COLUMNS, 3)).astype(np.float32)
     x = np.moveaxis(x, -1, 1) if first else x
@@ -202,7 +202,7 @@ def test_wide_maps_embedded_during_a_training_are_averaged_over_rows_and_columns
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_gradient_norms_are_told_by_channel_wherever_these_stand(first):
+def test_gradient_norms_are_computed_by_channel_in_both_orders_of_axes(first):
     kernel = np.zeros((3, 3, 3, 4), np.float32)
     net = twin(first)
     described = describe(open_model(net, expected_inputs(net)), "net")

@@ -1,4 +1,4 @@
-"""Names of classes against the numbers of a model's outputs and the labels of its samples."""
+"""Matching of class names to a model's outputs and to the labels of samples."""
 
 import numpy as np
 import pytest
@@ -21,18 +21,18 @@ def samples(labels=None, classes=None):
 
 
 @pytest.mark.parametrize(("shape", "count"), [((10,), 9), ((10,), 11), ((1,), 3), ((8, 8, 4), 3), ((), 3)])
-def test_names_of_another_count_than_the_outputs_are_refused_with_both_counts(shape, count):
+def test_class_names_that_fit_no_output_are_refused_with_both_counts(shape, count):
     with pytest.raises(SampleError, match=rf"are {count} class names, but the output 'out' of pets has \d+ number"):
         settle_names([str(i) for i in range(count)], samples(), graph(*shape))
 
 
 @pytest.mark.parametrize(("shape", "count"), [((10,), 10), ((1,), 2), ((1,), 1), ((8, 8, 4), 4), ((8, 8, 1), 2)])
-def test_names_of_as_many_outputs_or_channels_fit(shape, count):
+def test_class_names_fit_an_output_of_as_many_numbers_or_channels(shape, count):
     names = tuple(str(i) for i in range(count))
     assert settle_names(names, samples(), graph(*shape)).names == names
 
 
-def test_names_may_be_those_of_labels_where_the_model_tells_no_classes():
+def test_class_names_may_belong_to_labels_if_the_model_has_no_classes():
     features = graph(64, activation="relu")
     assert settle_names("abc", samples([0, 2]), features).names == ("a", "b", "c")
     with pytest.raises(SampleError, match="3 class names"):
@@ -41,7 +41,7 @@ def test_names_may_be_those_of_labels_where_the_model_tells_no_classes():
         settle_names("abc", samples([0, 2]), graph(64))
 
 
-def test_samples_that_know_their_classes_name_as_many_outputs():
+def test_class_names_of_samples_name_an_output_of_as_many_numbers():
     pets = samples([0, 1], ("cat", "dog"))
     assert settle_names(None, pets, graph(2)).names == ("cat", "dog")
     assert settle_names(None, pets, graph(1, activation="sigmoid")).names == ("cat", "dog")
@@ -61,7 +61,7 @@ def test_labels_are_matched_by_name_before_order():
     assert not settle_names([f"number {i}" for i in range(10)], digits, graph(10)).notes
 
 
-def test_labels_of_other_classes_than_the_models_are_left_out_and_said():
+def test_labels_of_foreign_classes_are_left_out_with_a_note():
     pets = samples([0, 1], ("cat", "dog"))
     for given in (None, ("tench", "goldfish", "shark")):
         settled = settle_names(given, pets, graph(3))

@@ -161,7 +161,7 @@ def test_layers_without_connections_are_named(rng):
     assert finder.skipped == ["No connections are captured of up (Conv2DTranspose), memory (LSTM)."]
 
 
-def test_attention_and_embedding_are_named_and_many_are_counted(rng):
+def test_skipped_layers_include_attention_and_embedding_and_many_are_counted(rng):
     tokens = keras.Input((5,), dtype="int32", name="tokens")
     x = layers.Embedding(9, 4, name="words")(tokens)
     for k in range(4):
@@ -177,7 +177,7 @@ def test_attention_and_embedding_are_named_and_many_are_counted(rng):
 
 
 @pytest.mark.parametrize("shape", [(7, 3), (4, 5, 3)], ids=["sequence", "map"])
-def test_dense_over_places_has_the_weights_that_meet_at_one_of_them(shape, rng):
+def test_dense_over_places_has_the_weights_into_one_place(shape, rng):
     model = keras.Sequential([keras.Input(shape, name="input"), layers.Dense(6, name="layer")])
     layer = model.layers[0]
     layer.bias.assign(rng.normal(size=6))

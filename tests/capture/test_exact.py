@@ -1,4 +1,4 @@
-"""What is captured of trained models is bit for bit what Keras computes: statistics and gains of theirs are not 0 and 1."""
+"""Captures of trained models equal Keras bit for bit; their statistics and gains are not 0 and 1."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from tests.capture import zoo
 
 
 def as_if_trained(model):
-    """Move every gain, shift and statistic from where it begins."""
+    """Change every gain, shift and statistic from its initial value."""
     rng = np.random.default_rng(5)
     for variable in model.variables:
         if variable.name in ("gamma", "scale", "moving_variance"):
@@ -38,7 +38,7 @@ def mobile_net():
 
 
 @pytest.mark.parametrize(("build", "shape"), [(transformer, (3, 6, 8)), (mobile_net, (2, 32, 32, 3))])
-def test_every_output_of_a_trained_model_is_that_of_keras(build, shape, tmp_path, rng):
+def test_outputs_of_a_trained_model_equal_those_of_keras(build, shape, tmp_path, rng):
     model = as_if_trained(build())
     x = zoo.numbers(rng, *shape)
     taken = [layer for layer in model.layers if not isinstance(layer, layers.InputLayer)]

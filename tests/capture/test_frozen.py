@@ -1,4 +1,4 @@
-"""Captures leave all that a model remembers bit for bit as it was, and every number comes from the same state."""
+"""Captures leave a model's state unchanged bit for bit, and compute every number from the same state."""
 
 import gc
 
@@ -16,7 +16,7 @@ BATCH = 4
 
 
 class Counting(layers.Layer):
-    """Counts its calls, and answers otherwise at each."""
+    """Counts its calls, and returns another result at each."""
 
     def build(self, shape):
         self.count = self.add_weight(shape=(), initializer="zeros", trainable=False, name="count")
@@ -29,7 +29,7 @@ class Counting(layers.Layer):
 
 
 class CountingPastKeras(layers.Layer):
-    """Counts with a variable that Keras knows nothing of."""
+    """Counts with a variable that Keras does not know."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -41,7 +41,7 @@ class CountingPastKeras(layers.Layer):
 
 
 class Drawing(layers.Layer):
-    """Draws at random at each call, in training or not."""
+    """Draws at random at each call, in training and in inference."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -52,7 +52,7 @@ class Drawing(layers.Layer):
 
 
 class CountingModel(keras.Model):
-    """A model whose own code counts, which runs line by line while it is traced."""
+    """A model whose own code counts its calls and runs eagerly while it is traced."""
 
     def __init__(self):
         super().__init__()
@@ -104,18 +104,18 @@ MODELS = {
 
 
 def every_variable():
-    """All variables of the process, by identity, with what they hold."""
+    """All variables of the process, by identity, with their values."""
     found = [item for item in gc.get_objects() if isinstance(item, tf.Variable)]
     return {id(variable): (variable, variable.numpy()) for variable in found}
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_capture_with_everything_changes_no_variable_and_explains_what_it_stores(name, tmp_path, rng):
+def test_capture_with_all_insights_changes_no_variable_and_explains_the_stored_numbers(name, tmp_path, rng):
     model = MODELS[name]()
     pictures = rng.uniform(size=(BATCH, 8, 8, 3)).astype(np.float32)
-    expected = model(pictures)  # so that there is something to remember
+    expected = model(pictures)  # so that the layers have a state
     before = every_variable()
-    steady = "memory" not in {layer.name for layer in model.layers}  # features make batches of their own
+    steady = "memory" not in {layer.name for layer in model.layers}  # features run on batches of other sizes
     wanted = Insights(
         gradients=True,
         attributions=("vanilla", "occlusion", "grad_cam"),
@@ -135,7 +135,7 @@ def test_a_capture_with_everything_changes_no_variable_and_explains_what_it_stor
             assert told.probability == run.activations("kind").values[sample][told.target.index]
 
 
-def test_samples_of_several_batches_all_see_the_state_at_the_start(tmp_path, rng):
+def test_samples_in_all_batches_run_from_the_state_at_the_start(tmp_path, rng):
     for layer in (Counting, CountingPastKeras):
         model = picture_model(layer(name="counting"))
         pictures = rng.uniform(size=(1, 8, 8, 3)).astype(np.float32).repeat(40, axis=0)
@@ -143,7 +143,7 @@ def test_samples_of_several_batches_all_see_the_state_at_the_start(tmp_path, rng
         assert np.array_equal(first, np.repeat(first[:1], 40, axis=0))
 
 
-def test_losses_that_layers_add_are_not_left_on_a_model(tmp_path, rng):
+def test_losses_added_by_layers_do_not_stay_on_the_model(tmp_path, rng):
     model = picture_model(layers.ActivityRegularization(0.1), layers.Conv2D(2, 1, activity_regularizer="l2"))
     pictures = rng.uniform(size=(BATCH, 8, 8, 3)).astype(np.float32)
     nnviz3d.capture(model, pictures, out=tmp_path / "run.zarr", insights=Insights(gradients=True))
@@ -152,7 +152,7 @@ def test_losses_that_layers_add_are_not_left_on_a_model(tmp_path, rng):
     assert len(model.losses) == 2
 
 
-def test_frozen_code_sees_what_it_assigned_and_leaves_variables_alone():
+def test_frozen_code_sees_its_own_assignments_and_variables_stay_unchanged():
     variable = keras.Variable([1.0, 2.0])
     with frozen() as scope:
         variable.assign_add([1.0, 1.0])
@@ -164,7 +164,7 @@ def test_frozen_code_sees_what_it_assigned_and_leaves_variables_alone():
     assert not scope.drew
 
 
-def test_assignments_inside_a_loop_are_put_back_by_a_compiled_function():
+def test_compiled_function_restores_variables_assigned_inside_a_loop():
     generator = keras.random.SeedGenerator(5)
     before = generator.state.numpy()
 
@@ -181,7 +181,7 @@ def test_assignments_inside_a_loop_are_put_back_by_a_compiled_function():
     assert np.allclose(first, sum(keras.random.uniform((2,), seed=fresh) for _ in range(4)))
 
 
-def test_a_compiled_function_changes_its_own_variables_only():
+def test_compiled_function_changes_its_own_variables_only():
     mine, theirs = tf.Variable(1.0), tf.Variable(2.0)
 
     def run():
@@ -193,7 +193,7 @@ def test_a_compiled_function_changes_its_own_variables_only():
     assert (float(mine), float(theirs)) == (2, 2)
 
 
-def test_a_compiled_function_puts_back_what_a_failed_run_changed():
+def test_compiled_function_restores_variables_after_a_failed_run():
     theirs = tf.Variable(2.0)
 
     def run(x):
@@ -206,14 +206,14 @@ def test_a_compiled_function_puts_back_what_a_failed_run_changed():
     assert float(theirs) == 2
 
 
-def test_settings_of_tensorflow_are_put_back():
+def test_tensorflow_settings_are_restored():
     before = tf.config.optimizer.get_experimental_options()
     Compiled(lambda x: x + 1, [tf.TensorSpec(())])(tf.constant(1.0))
     after = tf.config.optimizer.get_experimental_options()
     assert {**after, "disable_meta_optimizer": False} == {"disable_meta_optimizer": False, **before}
 
 
-def test_assignments_are_undone_but_not_those_to_variables_made_meanwhile():
+def test_assignments_undone_restores_only_variables_that_existed_before():
     keras_variable, raw = keras.Variable([1.0]), tf.Variable([0.0, 0.0])
     with assignments_undone():
         keras_variable.assign([5.0])

@@ -1,4 +1,4 @@
-"""Networks inside of wrappers and recurrent layers are named; single layers inside are not."""
+"""Networks inside wrappers and recurrent layers are named; single layers inside are not."""
 
 import keras
 import pytest
@@ -75,11 +75,11 @@ def remarks(layer, *shape):
         ),
     ],
 )
-def test_a_hidden_network_is_named_with_its_layers(layer, shape, sentence):
+def test_hidden_network_is_named_with_its_layers(layer, shape, sentence):
     assert remarks(layer(), *shape) == [sentence]
 
 
-def test_a_layer_that_is_called_twice_is_named_once():
+def test_layer_with_a_hidden_network_that_is_called_twice_is_named_once():
     start = keras.Input((3, 5, 4), name="start")
     each = layers.TimeDistributed(network(), name="each")
     model = keras.Model(start, layers.Add()([each(start), each(-start)]))
@@ -96,5 +96,5 @@ def test_a_layer_that_is_called_twice_is_named_once():
         (network, (5, 4)),
     ],
 )
-def test_single_layers_and_opened_networks_are_not_said_to_be_hidden(layer, shape):
+def test_single_layers_and_opened_networks_are_not_named_as_hidden(layer, shape):
     assert remarks(layer(), *shape) == []

@@ -91,11 +91,11 @@ def test_random_weights_and_names_are_the_same_every_time(kept):
 @pytest.mark.parametrize(
     ("draw", "anew"),
     [
-        (lambda x: x + __import__("keras").random.normal((4,)), False),  # its generator is not moved
+        (lambda x: x + __import__("keras").random.normal((4,)), False),  # its generator stays unchanged
         (lambda x: x + __import__("tensorflow").random.normal((4,)), True),
     ],
 )
-def test_models_that_draw_at_random_start_anew_each_time(tmp_path, kept, fresh, draw, anew):
+def test_random_models_start_from_the_same_state_each_time(tmp_path, kept, fresh, draw, anew):
     start = keras.Input((4,), name="start")
     noise = layers.Lambda(draw, output_shape=(4,), name="noise")
     keras.Model(start, noise(start)).save(tmp_path / "m.keras")

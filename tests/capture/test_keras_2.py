@@ -1,4 +1,4 @@
-"""Files of Keras 2 open with the numbers that Keras 2 computed, or are refused by the name of the layer."""
+"""Files of Keras 2 open with Keras 2's numbers, or are refused with the name of the layer."""
 
 import json
 
@@ -42,7 +42,7 @@ def hard_sigmoid(x):
 
 
 @BOTH
-def test_hard_sigmoid_is_that_of_the_keras_that_wrote_the_file(tmp_path, ending, rng):
+def test_hard_sigmoid_follows_the_keras_version_of_the_file(tmp_path, ending, rng):
     model = keras.Sequential(
         [
             keras.Input((5,)),
@@ -63,7 +63,7 @@ def test_hard_sigmoid_is_that_of_the_keras_that_wrote_the_file(tmp_path, ending,
 
 
 @BOTH
-def test_lstm_of_keras_2_has_its_hard_sigmoid(tmp_path, ending, rng):
+def test_lstm_of_keras_2_uses_the_hard_sigmoid_of_keras_2(tmp_path, ending, rng):
     model = keras.Sequential([keras.Input((4, 3)), layers.LSTM(2, recurrent_activation="hard_sigmoid", name="lstm")])
     x = zoo.numbers(rng, 2, 4, 3)
     kernel, recurrent, bias = (np.asarray(w) for w in model.layers[0].weights)
@@ -80,7 +80,7 @@ def test_lstm_of_keras_2_has_its_hard_sigmoid(tmp_path, ending, rng):
 
 
 @BOTH
-def test_gru_without_reset_after_is_that_of_keras_2(tmp_path, ending, rng):
+def test_gru_without_reset_after_computes_as_in_keras_2(tmp_path, ending, rng):
     model = keras.Sequential([keras.Input((4, 3)), layers.GRU(2, reset_after=False, use_bias=False, name="gru")])
     x = zoo.numbers(rng, 2, 4, 3)
 
@@ -117,7 +117,7 @@ def test_keys_without_effect_are_dropped(tmp_path, ending, rng):
 
 
 @BOTH
-def test_keys_with_an_effect_are_refused_by_name(tmp_path, ending):
+def test_keys_with_an_effect_are_refused_with_the_layers_name(tmp_path, ending):
     model = keras.Sequential([keras.Input((8, 8, 2)), layers.DepthwiseConv2D(3, name="depthwise")])
     said = refused(tmp_path, ending, model, lambda config: settings(config, "depthwise").update(groups=2))
     assert "'depthwise' (DepthwiseConv2D)" in said
@@ -140,7 +140,7 @@ def test_classes_that_keras_3_lacks_are_named(tmp_path, ending):
 
 
 @pytest.mark.parametrize("module", ["keras.src.engine.functional", "tf_keras.src.engine.functional"])
-def test_models_of_keras_2_are_no_custom_code(tmp_path, module, rng):
+def test_models_of_keras_2_are_not_taken_for_custom_code(tmp_path, module, rng):
     row = keras.Input((3,), name="row")
     model = keras.Model(row, layers.Dense(2, name="out")(row))
 
@@ -156,7 +156,7 @@ def test_models_of_keras_2_are_no_custom_code(tmp_path, module, rng):
 
 
 @BOTH
-def test_a_slash_in_a_name_becomes_an_underscore(tmp_path, ending, rng):
+def test_slash_in_a_layers_name_becomes_an_underscore(tmp_path, ending, rng):
     row = keras.Input((3,), name="row")
     hidden = layers.Dense(4, name="block_dense")(row)
     model = keras.Model(row, layers.Dense(2, name="block_out")(hidden))
@@ -196,7 +196,7 @@ def test_calls_of_models_inside_a_model_are_counted_anew(tmp_path, rng):
 
 
 @BOTH
-def test_states_and_tensors_by_name_go_to_where_keras_3_takes_them(tmp_path, ending, rng):
+def test_states_and_tensors_by_name_are_passed_in_the_form_of_keras_3(tmp_path, ending, rng):
     first, second = keras.Input((4, 3), name="first"), keras.Input((5, 3), name="second")
     _, h, c = layers.LSTM(3, return_state=True, name="encoder")(first)
     decoded = layers.LSTM(3, return_sequences=True, name="decoder")(second, initial_state=[h, c])
@@ -215,7 +215,7 @@ def test_states_and_tensors_by_name_go_to_where_keras_3_takes_them(tmp_path, end
     assert np.array_equal(old(tmp_path, ending, model, change).model(inputs), model(inputs))
 
 
-def test_the_shape_in_a_first_layer_gets_a_layer_of_its_own(tmp_path, rng):
+def test_input_shape_in_a_first_layer_becomes_an_input_layer(tmp_path, rng):
     model = keras.Sequential([keras.Input((3,)), layers.Dense(2, name="dense")])
 
     def change(config):
@@ -229,7 +229,7 @@ def test_the_shape_in_a_first_layer_gets_a_layer_of_its_own(tmp_path, rng):
 
 
 @BOTH
-def test_layers_that_predict_otherwise_in_keras_2_are_refused(tmp_path, ending):
+def test_layers_that_predict_differently_in_keras_2_are_refused(tmp_path, ending):
     model = keras.Sequential([keras.Input((8, 8, 3)), layers.RandomCrop(4, 4, name="crop")])
     assert "'crop' (RandomCrop) resizes its input to its size" in refused(tmp_path, ending, model)
     image = keras.Input((8, 8, 3), name="image")

@@ -1,4 +1,4 @@
-"""The axis of channels of every tensor is known, whatever layer says where it is."""
+"""The channel axis of every tensor is found, whichever layer determines it."""
 
 import keras
 import numpy as np
@@ -22,7 +22,7 @@ def axes(graph):
     return {node.id: node.axes for node in graph}
 
 
-def test_channels_first_goes_through_layers_that_do_not_say_it():
+def test_channels_first_passes_through_layers_without_a_data_format():
     photo = keras.Input((3, 24, 24), name="photo")
     x = layers.Rescaling(1 / 255, name="scale")(photo)
     x = layers.Conv2D(4, 3, **CF, name="conv")(x)
@@ -39,7 +39,7 @@ def test_channels_first_goes_through_layers_that_do_not_say_it():
     assert found["mean"] == found["out"] == ("channel",)
 
 
-def test_channels_move_where_a_layer_moves_them():
+def test_channel_axis_follows_layers_that_move_axes():
     photo = keras.Input((3, 16, 20), name="photo")
     x = layers.Permute((2, 3, 1), name="turn")(photo)
     x = layers.Conv2D(4, 3, name="conv")(x)
@@ -54,7 +54,7 @@ def test_channels_move_where_a_layer_moves_them():
     assert (graph.node("transpose").channels, graph.node("transpose").places) == (4, (14, 18))
 
 
-def test_layers_of_channels_last_say_so_whatever_a_shape_looks_like():
+def test_layers_with_channels_last_outweigh_a_shape_that_suggests_channels_first():
     photo = keras.Input((4, 64, 64), name="rows")
     found = axes(graph_of(keras.Model(photo, layers.Conv2D(2, 3, padding="same", name="conv")(photo))))
     assert found == {"rows": LAST, "conv": LAST}
@@ -73,7 +73,7 @@ def test_layers_of_channels_last_say_so_whatever_a_shape_looks_like():
         ((28, 28, 3), lambda: [layers.Flatten(), layers.Dense(2)], LAST),
     ],
 )
-def test_inputs_have_the_axes_that_their_readers_give_them(shape, make, expected):
+def test_input_axes_follow_the_layers_that_read_the_input(shape, make, expected):
     graph = graph_of(keras.Sequential([keras.Input(shape, name="x"), *make()]))
     assert graph.node("x").axes == expected
     if expected == ("row", "column"):
@@ -82,7 +82,7 @@ def test_inputs_have_the_axes_that_their_readers_give_them(shape, make, expected
     assert axes(again) == axes(graph)
 
 
-def test_a_graph_without_names_of_axes_reads_as_channels_last():
+def test_graph_without_axis_names_is_read_as_channels_last():
     photo = keras.Input((3, 24, 24), name="photo")
     told = graph_of(keras.Model(photo, layers.Conv2D(2, 3, **CF)(photo))).to_json()
     for node in told["nodes"]:
@@ -90,7 +90,7 @@ def test_a_graph_without_names_of_axes_reads_as_channels_last():
     assert ModelGraph.from_json(told).node("photo").axes == LAST
 
 
-def test_channels_last_is_a_view_that_as_arranged_turns_back(rng):
+def test_as_arranged_is_the_inverse_of_channels_last(rng):
     values = rng.random((2, 3, 4, 5)).astype(np.float32)
     last = channels_last(values, FIRST)
     assert last.shape == (2, 4, 5, 3)

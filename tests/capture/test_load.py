@@ -249,7 +249,7 @@ def test_a_model_that_keras_cannot_read(tmp_path, monkeypatch):
     )
 
 
-def test_an_unpacked_keras_file_opens_like_the_file(tmp_path, rng):
+def test_unpacked_keras_file_opens_like_the_file(tmp_path, rng):
     model = zoo.digits_like()
     model.save(tmp_path / "packed.keras")
     x = zoo.numbers(rng, 2, 28, 28, 1)
@@ -262,7 +262,7 @@ def test_an_unpacked_keras_file_opens_like_the_file(tmp_path, rng):
     assert "nor is it an unpacked .keras file" in refusal(tmp_path / "model")
 
 
-def test_endings_in_capitals_open(tmp_path, rng):
+def test_model_files_with_endings_in_capitals_open(tmp_path, rng):
     model = zoo.digits_like()
     x = zoo.numbers(rng, 2, 28, 28, 1)
     for name, capitals in (("m.keras", "M.KERAS"), ("m.h5", "M.H5")):

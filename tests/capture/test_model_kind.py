@@ -1,4 +1,4 @@
-"""Objects that are given as models: Keras 3 passes, Keras 2 is named, anything else is refused."""
+"""Check of objects given as models: Keras 3 passes, Keras 2 is named, anything else is refused."""
 
 import numpy as np
 import pytest

@@ -112,7 +112,7 @@ def behind_the_head():
         (behind_the_head, "unit", "Nothing scales the picture before Conv2D"),
     ],
 )
-def test_preprocessing_follows_the_constants_that_the_picture_meets_first(make, mode, why):
+def test_preprocessing_follows_the_first_constants_on_the_pictures_path(make, mode, why):
     decision = decide(asked=None, family=None, picture=True, program=program_of(make()))
     assert (decision.mode, why in decision.reason) == (mode, True), decision.reason
 
@@ -123,7 +123,7 @@ def two_pictures():
     return keras.Model([left, right], layers.Dense(1)(layers.Flatten()(layers.Add()(parts))))
 
 
-def test_each_picture_of_several_is_prepared_as_its_own_path_wants():
+def test_several_picture_inputs_are_prepared_by_their_own_paths():
     preparation = Preparation(described(two_pictures()), (True, True), None, None)
     pixels = np.full((1, 8, 8, 3), 255, np.uint8)
     left, right = preparation(Samples((pixels, pixels), ("a",), (True, True)))
@@ -132,7 +132,7 @@ def test_each_picture_of_several_is_prepared_as_its_own_path_wants():
     assert "left: The model scales its input itself, in Rescaling 'scale'." in preparation.reason
 
 
-def test_pictures_of_a_data_set_are_prepared_beside_arrays_that_are_captured():
+def test_pictures_of_a_data_set_are_prepared_even_if_the_captured_samples_are_arrays():
     preparation = Preparation(described(plain()), (False,), None, None)
     assert preparation.mode == "none"
     (pixels,) = preparation(Samples((np.full((1, 8, 8, 3), 255, np.uint8),), ("a",), (True,)))
@@ -169,7 +169,7 @@ def test_colour_modes_need_colours():
 
 
 @pytest.mark.parametrize("mode", ["caffe", "torch", "tf", "unit"])
-def test_pictures_with_channels_first_are_prepared_as_those_with_channels_last(mode):
+def test_pictures_with_channels_first_are_prepared_like_those_with_channels_last(mode):
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 6, 3)).astype(np.uint8)
     given = apply(mode, np.moveaxis(pixels, -1, 1), ("channel", "row", "column"))
     assert np.array_equal(np.moveaxis(given, 1, -1), apply(mode, pixels))

@@ -1,4 +1,4 @@
-"""A training goes on, with the same weights, whatever fails in its recorder; the recording goes on without that part."""
+"""Failures in a recorder: the training continues with the same weights, and the recording without the failed part."""
 
 import shutil
 import warnings
@@ -33,7 +33,7 @@ def small_model():
 
 
 def fit(model, *callbacks, data=(X, Y), **options):
-    """Train, and return the weights and what was warned of."""
+    """Train, and return the weights and the warnings."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         model.fit(*data, batch_size=BATCH, verbose=0, shuffle=False, callbacks=list(callbacks), **options)
@@ -59,7 +59,7 @@ def same(a, b):
         (Recording, "_alarming", "alarms"),
     ],
 )
-def test_part_that_fails_is_told_once_and_left_out(tmp_path, plain, monkeypatch, owner, method, what):
+def test_failed_part_of_a_recording_is_reported_once_and_left_out(tmp_path, plain, monkeypatch, owner, method, what):
     def fails(*_):
         error = ZeroDivisionError("a bug")
         error.add_note("hidden")
@@ -76,7 +76,7 @@ def test_part_that_fails_is_told_once_and_left_out(tmp_path, plain, monkeypatch,
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyError("a bug")])
-def test_store_that_fails_ends_the_recording_with_one_warning(tmp_path, plain, monkeypatch, error):
+def test_failed_store_ends_the_recording_with_one_warning(tmp_path, plain, monkeypatch, error):
     whole = Recording.write
 
     def write(self, scalars, *args, **options):
@@ -94,7 +94,7 @@ def test_store_that_fails_ends_the_recording_with_one_warning(tmp_path, plain, m
 
 
 @pytest.mark.parametrize("fate", ["removed", "replaced"])
-def test_store_that_is_gone_is_told_at_once_and_nothing_is_written_there(tmp_path, plain, fate):
+def test_missing_store_is_reported_at_once_and_not_written_again(tmp_path, plain, fate):
     path = tmp_path / "run.zarr"
 
     class Meddle(keras.callbacks.Callback):
@@ -116,16 +116,16 @@ def test_store_that_is_gone_is_told_at_once_and_nothing_is_written_there(tmp_pat
         assert open_capture(path).training is None
 
 
-def test_second_recorder_of_one_fit_is_refused_and_the_first_goes_on(tmp_path):
+def test_second_recorder_of_one_fit_is_refused_and_the_first_continues(tmp_path):
     model = small_model()
     with pytest.raises(UserError, match="another recorder of this program"):
         fit(model, *(TrainingRecorder(tmp_path / "run.zarr", every=1) for _ in range(2)))
     again = TrainingRecorder(tmp_path / "run.zarr", every=1)
     fit(model, again)
-    assert len(open_capture(again.path).training) == 4, "what is no more at work is no hindrance"
+    assert len(open_capture(again.path).training) == 4, "a finished recorder does not hold the name"
 
 
-def test_recorder_of_an_interrupted_fit_is_no_hindrance_while_its_name_is_kept(tmp_path):
+def test_recorder_of_an_interrupted_fit_does_not_block_a_new_recorder(tmp_path):
     class Interrupt(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             raise KeyboardInterrupt
@@ -175,7 +175,7 @@ def test_capture_of_a_model_onto_its_own_training_is_refused(tmp_path, plain):
     ],
     ids=["shape", "layer"],
 )
-def test_mistake_that_can_be_seen_before_the_first_step_is_refused_there(tmp_path, options, kind, words):
+def test_mistake_visible_before_the_first_step_is_refused_there(tmp_path, options, kind, words):
     model = small_model()
     before = [np.asarray(v) for v in model.weights]
     with pytest.raises(kind, match=words):
@@ -195,7 +195,7 @@ def test_mistake_in_a_later_step_of_a_loop_is_a_warning(tmp_path):
 
 
 class Reconstructing(keras.Model):
-    """A model that has a `train_step`, two optimizers' worth of parts, and no `call`."""
+    """A model with a `train_step`, one part for each of two optimizers, and no `call`."""
 
     def __init__(self):
         super().__init__()
@@ -211,7 +211,7 @@ class Reconstructing(keras.Model):
 
 
 class Adversarial(keras.Model):
-    """Two parts with an optimizer each; the second one learns at every other step."""
+    """Two parts with an optimizer each; the second part learns at every other step."""
 
     def __init__(self):
         super().__init__()
@@ -276,7 +276,7 @@ def adversarial():
     ],
 )
 @pytest.mark.parametrize("options", [{}, {"probes": 0}], ids=["default", "none"])
-def test_training_of_its_own_kind_is_recorded(tmp_path, build, data, layer, activations, options):
+def test_custom_training_is_recorded(tmp_path, build, data, layer, activations, options):
     ends = []
     for callbacks in ([], [TrainingRecorder(tmp_path / "run.zarr", every=1, **options)]):
         keras.utils.set_random_seed(2)
@@ -291,10 +291,10 @@ def test_training_of_its_own_kind_is_recorded(tmp_path, build, data, layer, acti
     assert (training.statistic("gradient_norm")[:, training.layers.index(layer)] > 0).all()
     assert capture.has_activations(layer) == (activations and options == {})
     if build is penalized and options == {}:
-        assert np.abs(training.gradient("hidden")).max() > 0, "a loss without targets has gradients too"
+        assert np.abs(training.gradient("hidden")).max() > 0, "a loss without targets also has gradients"
 
 
-def test_layers_of_an_optimizer_that_had_no_part_in_a_step_tell_nothing_of_it(tmp_path):
+def test_layers_of_an_optimizer_without_a_part_in_a_step_have_no_numbers_of_it(tmp_path):
     fit(adversarial(), TrainingRecorder(tmp_path / "run.zarr", every=1, probes=0), data=(X,))
     training = open_capture(tmp_path / "run.zarr").training
     told = np.isfinite(training.statistic("update_ratio"))
@@ -314,7 +314,7 @@ class Sequence(keras.utils.PyDataset):
 
 
 @pytest.mark.parametrize("source", ["generator", "dataset of Keras"])
-def test_batches_that_come_one_by_one_are_recorded_alike(tmp_path, plain, source):
+def test_batches_from_generators_and_datasets_are_recorded_like_arrays(tmp_path, plain, source):
     batches = Sequence() if source != "generator" else (Sequence()[i] for i in range(N // BATCH))
     recorder = TrainingRecorder(tmp_path / "run.zarr", every=1)
     model = small_model()
@@ -326,7 +326,7 @@ def test_batches_that_come_one_by_one_are_recorded_alike(tmp_path, plain, source
 
 
 @pytest.mark.parametrize("within", [False, True])
-def test_strategy_of_one_replica_is_recorded_with_the_same_weights(tmp_path, within):
+def test_training_under_a_strategy_of_one_replica_is_recorded_with_the_same_weights(tmp_path, within):
     ends = []
     for callbacks in ([], [TrainingRecorder(tmp_path / "run.zarr", every=1)]):
         strategy = tf.distribute.MirroredStrategy(["/cpu:0"])

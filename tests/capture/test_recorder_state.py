@@ -1,4 +1,4 @@
-"""A recorder never changes what it looks at: every layer that keeps a state, in every way of training, with all probes."""
+"""A recorder never changes a model's state: all layers with a state, all ways of training, all probes."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ PROBES = {"none": {"probes": 0}, "default": {}, "given": {"probes": (X[5:8], Y[5
 
 
 class Noisy(layers.Layer):
-    """Draws at random whether it is trained or not, from a generator of its own and from that of all."""
+    """Draws at random in training and in inference, from its own generator and from the global one."""
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -33,7 +33,7 @@ class Noisy(layers.Layer):
 
 
 class Counting(layers.Layer):
-    """Counts its calls, in a variable of Keras and in one of TensorFlow, and gives what depends on them."""
+    """Counts its calls in a Keras variable and a TensorFlow variable; its result depends on both."""
 
     def build(self, _shape):
         self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False, name="calls")
@@ -46,7 +46,7 @@ class Counting(layers.Layer):
 
 
 class FakeQuantized(layers.Layer):
-    """Rounds to 8 bits of a range that it keeps as a moving mean, in use as in training."""
+    """Rounds to 8 bits of a range whose moving mean it updates, in training and in inference."""
 
     def build(self, _shape):
         self.range = self.add_weight(shape=(), initializer="ones", trainable=False, name="range")
@@ -58,7 +58,7 @@ class FakeQuantized(layers.Layer):
 
 
 def model_of_states(mode):
-    """One model of all: what one of its layers remembers differently, the others will tell too."""
+    """One model of all layers with a state, so that a changed state of one layer changes the others too."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(6)
     adapted = layers.Dense(4, "relu", lora_rank=2, name="adapted")
@@ -82,7 +82,7 @@ def model_of_states(mode):
 
 
 def trained(mode, *callbacks):
-    """Train, and return all that the model remembers, by name, and what Keras told."""
+    """Train, and return the model's whole state by name, and Keras' history."""
     model = model_of_states(mode)
     told = model.fit(X, Y, batch_size=BATCH, epochs=2, shuffle=False, verbose=0, callbacks=list(callbacks)).history
     states = {v.path: np.asarray(v) for v in (*model.variables, *model.optimizer.variables)}
@@ -99,7 +99,7 @@ def plain(request):
 
 
 @pytest.mark.parametrize("probes", PROBES)
-def test_every_state_is_the_same_with_a_recorder_and_without(tmp_path, plain, probes):
+def test_states_after_training_are_equal_with_and_without_a_recorder(tmp_path, plain, probes):
     mode, expected, losses = plain
     recorder = TrainingRecorder(tmp_path / "run.zarr", every=1, probes_every=1, weights_every=3, **PROBES[probes])
     found, told = trained(mode, recorder)
@@ -114,7 +114,7 @@ def test_every_state_is_the_same_with_a_recorder_and_without(tmp_path, plain, pr
         assert np.abs(capture.training.gradient("gru")).max() > 0
 
 
-def test_points_of_a_model_with_states_leave_it_as_it_is(tmp_path, plain):
+def test_recording_points_of_a_model_with_states_changes_no_state(tmp_path, plain):
     mode, expected, losses = plain
     recorder = TrainingRecorder(
         tmp_path / "run.zarr", every=1, probes=0, probes_every=1, embed="gru", embed_samples=(X[:7], Y[:7])

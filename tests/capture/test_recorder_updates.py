@@ -1,4 +1,4 @@
-"""A step at which the optimizer does not update is no fault, and tells no update; one that is to update and does not is."""
+"""Steps without an update: no fault if the optimizer waits or skips, a fault if an intended update changes nothing."""
 
 import warnings
 
@@ -17,7 +17,7 @@ X, Y = RNG.normal(size=(32, 6)).astype("f4"), RNG.integers(0, 3, 32)
 
 
 def recorded(path, optimizer, *, eager=True, loss=None):
-    """Train eight steps, and return the record, what the recorder warned of, and the kinds of alarms in the record."""
+    """Train eight steps, and return the record, the recorder's warnings, and the alarms in the record."""
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
         [keras.Input((6,)), layers.Dense(8, "tanh", name="hidden"), layers.Dense(3, name="scores")]
@@ -37,7 +37,7 @@ def updates(training):
 
 
 @pytest.mark.parametrize("eager", [True, False])
-def test_gradients_that_are_added_up_are_no_fault(tmp_path, eager):
+def test_accumulated_gradients_are_no_fault(tmp_path, eager):
     training, said, alarms = recorded(
         tmp_path / "run.zarr", keras.optimizers.Adam(1e-2, gradient_accumulation_steps=4), eager=eager
     )
@@ -47,7 +47,7 @@ def test_gradients_that_are_added_up_are_no_fault(tmp_path, eager):
 
 
 @pytest.mark.parametrize("accumulated", [None, 2])
-def test_gradients_that_a_loss_scale_made_overflow_are_no_fault(tmp_path, accumulated):
+def test_gradient_overflow_by_a_loss_scale_is_no_fault(tmp_path, accumulated):
     def loss(y, p):
         return 20 * keras.losses.sparse_categorical_crossentropy(y, p, from_logits=True)
 
@@ -67,7 +67,7 @@ def test_gradients_that_a_loss_scale_made_overflow_are_no_fault(tmp_path, accumu
     assert updates(training) == taken[(accumulated or 1) - 1 :: accumulated or 1].tolist()
 
 
-def test_loss_that_is_no_number_is_a_fault_under_a_loss_scale_too(tmp_path):
+def test_nan_loss_is_a_fault_even_with_a_loss_scale(tmp_path):
     def loss(y, p):
         return keras.ops.mean(p) * np.nan
 
@@ -79,7 +79,7 @@ def test_loss_that_is_no_number_is_a_fault_under_a_loss_scale_too(tmp_path):
 
 
 @pytest.mark.parametrize("accumulated", [None, 2])
-def test_update_that_is_asked_for_and_changes_nothing_is_a_fault(tmp_path, accumulated):
+def test_intended_update_that_changes_nothing_is_a_fault(tmp_path, accumulated):
     training, said, alarms = recorded(
         tmp_path / "run.zarr", keras.optimizers.SGD(1e-12, gradient_accumulation_steps=accumulated)
     )
@@ -90,7 +90,7 @@ def test_update_that_is_asked_for_and_changes_nothing_is_a_fault(tmp_path, accum
     assert f"at step {first}: its weights changed by " in said[0]
 
 
-def test_optimizer_of_a_loop_tells_at_which_steps_it_updates(tmp_path):
+def test_custom_loop_with_an_optimizer_records_the_steps_of_updates(tmp_path):
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
         [keras.Input((6,)), layers.Dense(8, "tanh", name="hidden"), layers.Dense(3, name="scores")]

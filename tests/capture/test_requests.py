@@ -58,7 +58,7 @@ def test_nonsense_is_answered_and_ends_nothing():
     assert code == 0
 
 
-def test_work_that_lasts_gives_signs_of_life():
+def test_long_request_sends_signs_of_life():
     write, ended = io.StringIO(), threading.Event()
 
     def long(_request, _report):

@@ -1,4 +1,4 @@
-"""Models that were built on samples of one shape run on others, where Keras runs them."""
+"""Models that were built on samples of one shape run on other shapes if Keras runs them."""
 
 import keras
 import numpy as np
@@ -22,7 +22,7 @@ class Maps(keras.Model):
 
 
 class Words(keras.Model):
-    """Tokens of any number to one number."""
+    """A model from any number of tokens to one number."""
 
     def __init__(self):
         super().__init__(name="words")
@@ -34,7 +34,7 @@ class Words(keras.Model):
 
 
 class Whole(keras.Model):
-    """Pictures of one size only."""
+    """A model that runs on pictures of one size only."""
 
     def __init__(self):
         super().__init__(name="whole")
@@ -58,7 +58,7 @@ def other_words(rng):
 
 
 @pytest.mark.parametrize("make", [other_maps, other_words])
-def test_a_subclassed_model_runs_on_samples_of_another_size(make, tmp_path, rng):
+def test_subclassed_model_runs_on_samples_of_another_size(make, tmp_path, rng):
     model, x, head = make(rng)
     np.save(tmp_path / "x.npy", x)
     for given in (x, tmp_path / "x.npy"):
@@ -68,7 +68,7 @@ def test_a_subclassed_model_runs_on_samples_of_another_size(make, tmp_path, rng)
     assert nnviz3d.capture(model, x[0], out=tmp_path / "run.zarr").committed == 1
 
 
-def test_a_size_that_the_model_cannot_run_on_is_told_with_the_one_that_it_was_built_on(tmp_path, rng):
+def test_refusal_of_a_sample_size_names_the_size_that_the_model_was_built_on(tmp_path, rng):
     model = built(Whole(), 4, 4, 1)
     with pytest.raises(
         ModelError, match=r"was built on samples of \(4, 4, 1\) and cannot run on samples of \(5, 5, 1\): "
@@ -79,6 +79,6 @@ def test_a_size_that_the_model_cannot_run_on_is_told_with_the_one_that_it_was_bu
     assert nnviz3d.capture(model, zoo.numbers(rng, 2, 4, 4), out=tmp_path / "run.zarr").committed == 2
 
 
-def test_pictures_are_brought_to_the_size_that_a_model_was_built_on(tmp_path):
+def test_pictures_are_resized_to_the_size_that_a_model_was_built_on(tmp_path):
     run = nnviz3d.capture(built(Whole(), 14, 14, 1), "digits:7", out=tmp_path / "run.zarr")
     assert run.graph.node("input").shape == (14, 14, 1)

@@ -1,4 +1,4 @@
-"""Pictures of rows and columns alone, ``(H, W)``, are pictures for everything that is captured of them."""
+"""Pictures without a channel axis, ``(H, W)``, are pictures in every part of a capture."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ def bare(photo, unfold):
 
 @pytest.fixture(scope="module", params=["reshape", "expand_dims"])
 def pair(request, tmp_path_factory):
-    """Captures of a network that takes ``(H, W)``, and of the same that takes ``(H, W, 1)``."""
+    """Captures of a network on ``(H, W)``, and of the same network on ``(H, W, 1)``."""
     keras.utils.set_random_seed(5)
     unfold = layers.Reshape((H, W, 1)) if request.param == "reshape" else lambda x: keras.ops.expand_dims(x, -1)
     nets = [
@@ -41,7 +41,7 @@ def pair(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "score_cam", "vanilla", "integrated_gradients", "occlusion"])
-def test_maps_and_their_faithfulness_are_those_of_one_channel(pair, method):
+def test_maps_and_their_faithfulness_equal_those_with_one_channel(pair, method):
     table, photo = pair
     assert table.graph.node("photo").axes == ("row", "column")
     assert table.activations("photo").values.shape == (2, H, W)

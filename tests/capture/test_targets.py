@@ -169,7 +169,7 @@ TWO = ("cat", "dog")
     ("text", "against"),
     [("dog", False), ("cat", True), ("1", False), ("0", True), ("out0[0]", False), ("not out0[0]", True)],
 )
-def test_of_two_names_for_one_number_the_second_is_the_number_and_the_first_its_negation(text, against):
+def test_two_class_target_by_the_first_name_is_the_negation_of_the_number(text, against):
     assert read_target(text, graph((1,)), TWO) == Target("out0", 0, against)
 
 
@@ -181,7 +181,7 @@ def test_of_two_names_for_one_number_the_second_is_the_number_and_the_first_its_
         ("bird", "net.keras has no class 'bird'; there are cat, dog."),
     ],
 )
-def test_mistakes_about_two_classes_are_told(text, sentence):
+def test_wrong_target_of_two_classes_is_refused_with_both_names(text, sentence):
     with pytest.raises(ModelError) as error:
         read_target(text, graph((1,)), TWO)
     assert str(error.value).endswith(sentence)
@@ -189,13 +189,13 @@ def test_mistakes_about_two_classes_are_told(text, sentence):
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, f"out0[{'9' * 5000}]", f"-{'9' * 5000}", "x" * 5000, f"{'x' * 5000}[1]"])
-def test_a_class_of_five_thousand_characters_is_one_sentence(text):
+def test_refusal_of_a_target_of_five_thousand_characters_is_one_sentence(text):
     with pytest.raises(ModelError) as error:
         read_target(text, ONE, ANIMALS)
     assert len(str(error.value)) < 700
 
 
-def test_what_speaks_against_a_sigmoid_has_the_negated_score_gradient_and_the_rest_of_the_probability():
+def test_negated_target_has_the_negated_score_and_gradient_and_the_complementary_probability():
     keras.utils.set_random_seed(0)
     start = keras.Input((4,))
     hidden = layers.Dense(3, activation="tanh", name="hidden")(start)

@@ -1,4 +1,4 @@
-"""Text for models that take it, in every form in which people hold it."""
+"""Samples for models of text: lists, arrays and files in every usual form."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.tensorflow
 
 
 class Column:
-    """Becomes an array as a column of pandas does."""
+    """A stand-in for a pandas column, which converts to an array of Python objects."""
 
     def __array__(self, dtype=None, copy=None):
         return np.array(TEXTS, object)
@@ -53,12 +53,12 @@ def expected(model, tmp_path_factory):
     ],
     ids=["list", "tuple", "array", "objects", "bytes", "tensor", "column"],
 )
-def test_text_in_any_form_gives_the_same(model, expected, tmp_path, x):
+def test_text_in_any_form_gives_the_same_result(model, expected, tmp_path, x):
     run = nnviz3d.capture(model, x, out=tmp_path / "run.zarr")
     assert np.array_equal(run.activations("vectors").values, expected)
 
 
-def test_one_sentence_is_one_sample_and_a_file_of_text_is_a_file(model, expected, tmp_path):
+def test_string_is_one_sample_of_text_or_the_name_of_a_file(model, expected, tmp_path):
     run = nnviz3d.capture(model, TEXTS[1], out=tmp_path / "run.zarr")
     assert np.array_equal(run.activations("vectors").values, expected[1:2])
     np.save(tmp_path / "x.npy", np.array(TEXTS))
@@ -76,7 +76,7 @@ def test_one_sentence_is_one_sample_and_a_file_of_text_is_a_file(model, expected
         (np.array([b"\xff"], object), "x holds bytes that are no UTF-8 text"),
     ],
 )
-def test_what_is_no_text_is_one_sentence(model, tmp_path, x, sentence):
+def test_sample_that_is_no_text_is_refused_in_one_sentence(model, tmp_path, x, sentence):
     with pytest.raises(SampleError, match=sentence):
         nnviz3d.capture(model, x, out=tmp_path / "run.zarr")
 
@@ -84,7 +84,7 @@ def test_what_is_no_text_is_one_sentence(model, tmp_path, x, sentence):
 AGE, THAL = InputSpec("age", (1,), "float32"), InputSpec("thal", (1,), "string")
 
 
-def test_several_inputs_are_told_of_an_npz_file(tmp_path):
+def test_refusal_for_a_model_of_several_inputs_names_an_npz_file(tmp_path):
     with pytest.raises(SampleError, match=r"'thal' takes text, which .*; give an \.npz file .*: age, thal\."):
         random_samples([AGE, THAL], 0, {})
     with pytest.raises(SampleError, match=r"'thal' takes text, which .*; give a \.npy file\."):
@@ -96,6 +96,6 @@ def test_several_inputs_are_told_of_an_npz_file(tmp_path):
         read_samples([str(tmp_path / "x.npy")], [AGE, THAL])
 
 
-def test_a_sentence_in_place_of_a_file_is_told_where_text_goes():
+def test_refusal_of_a_sentence_as_input_names_a_npy_file():
     with pytest.raises(SampleError, match=r"There is no input great fun; .* Text goes into a \.npy file"):
         read_samples(["great fun"], [THAL])

@@ -10,7 +10,7 @@ from nnviz3d.errors import ModelError, SampleError
 
 
 @pytest.mark.parametrize("layer", [layers.RepeatVector(10**9), layers.ZeroPadding1D(10**9)])
-def test_a_run_larger_than_the_limit_is_refused(tmp_path, layer):
+def test_run_larger_than_the_limit_is_refused(tmp_path, layer):
     shape = (4,) if isinstance(layer, layers.RepeatVector) else (2, 2)
     model = keras.Sequential([keras.Input(shape), layer], name="wide")
     with pytest.raises(ModelError, match=r"A run of Sequential 'wide' on one sample would take 1\d\.\d GB of memory"):
@@ -18,14 +18,14 @@ def test_a_run_larger_than_the_limit_is_refused(tmp_path, layer):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_random_input_larger_than_the_limit_is_refused(tmp_path):
+def test_random_input_larger_than_the_limit_is_refused(tmp_path):
     for shape in ((10**5, 10**5, 3), (10**10,)):
         pixels = keras.Input(shape)
         with pytest.raises(SampleError, match=r"A random input .* would take .* GB of memory"):
             nnviz3d.capture(keras.Model(pixels, pixels[:, :1]), out=tmp_path / "run.zarr")
 
 
-def test_the_limit_can_be_raised_for_a_run(tmp_path, monkeypatch):
+def test_raised_limit_allows_a_larger_run(tmp_path, monkeypatch):
     model = keras.Sequential([keras.Input((4,)), layers.RepeatVector(1000)])
     x = np.ones((1, 4), np.float32)
     monkeypatch.setenv("NNVIZ3D_LIMIT", "0.00001")

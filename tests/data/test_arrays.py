@@ -1,4 +1,4 @@
-"""Array files that claim, or unpack to, more than there is memory for."""
+"""Array files whose headers claim, or that unpack to, more than the memory."""
 
 import io
 import zipfile
@@ -19,26 +19,26 @@ def claiming(shape, version=1):
     return out.getvalue()
 
 
-def test_a_shape_beyond_the_files_end_is_damage(tmp_path):
+def test_array_shape_beyond_the_files_end_is_refused_as_damaged(tmp_path):
     (tmp_path / "x.npy").write_bytes(claiming((10**12, 28)) + bytes(64))
     with pytest.raises(SampleError, match=r"x\.npy is no whole NumPy file: its numbers would end at byte"):
         ArrayFile(tmp_path / "x.npy").read("")
 
 
 @pytest.mark.parametrize("shape", [(10**30,), (10**30, 0), (3, 2**70)])
-def test_a_shape_larger_than_any_memory_is_damage(tmp_path, shape):
+def test_array_shape_larger_than_any_memory_is_refused_as_damaged(tmp_path, shape):
     (tmp_path / "x.npy").write_bytes(claiming(shape))
     with pytest.raises(SampleError, match="of which an axis is longer than any memory"):
         ArrayFile(tmp_path / "x.npy")
 
 
-def test_a_header_that_claims_gigabytes_is_damage(tmp_path):
+def test_header_that_claims_gigabytes_is_refused_as_damaged(tmp_path):
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x02\x00" + b"\xff\xff\xff\xff" + b"{" * 100)
     with pytest.raises(SampleError, match="its header claims 4,294,967,295 bytes"):
         ArrayFile(tmp_path / "x.npy")
 
 
-def test_a_member_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(tmp_path):
+def test_npz_member_over_the_limit_is_refused_before_it_is_unpacked(tmp_path):
     with (
         zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive,
         archive.open("x.npy", "w") as member,

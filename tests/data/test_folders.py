@@ -1,4 +1,4 @@
-"""Folders of pictures, of class folders, and of other things."""
+"""Folders of pictures, folders of class folders, and folders of other files."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
-def test_hidden_files_are_no_pictures(tmp_path):
+def test_hidden_files_are_not_read_as_pictures(tmp_path):
     for name in ("2.jpg", "1.jpg", ".cache.png"):
         draw(tmp_path / name)
     (tmp_path / "._1.jpg").write_bytes(b"\x00\x05\x16\x07 Mac OS X")
@@ -44,7 +44,7 @@ def test_sub_folders_are_the_classes_in_the_order_of_their_names(photos):
     assert read_folder(photos).classes == ("cat", "dog")
 
 
-def test_a_picture_of_a_class_folder_keeps_its_name_and_label_when_it_is_asked_for_alone(photos):
+def test_single_picture_of_a_class_folder_keeps_its_name_and_label(photos):
     last = expand([str(photos)])[-1]
     alone = expand([last.source])
     assert [(one.name, one.label) for one in alone] == [("dog/2.png", 1)]
@@ -55,14 +55,14 @@ def test_a_picture_of_a_class_folder_keeps_its_name_and_label_when_it_is_asked_f
     assert find_in_folder(str(photos / "dog" / "2.png")) is None
 
 
-def test_a_single_sub_folder_tells_no_classes(tmp_path):
+def test_single_sub_folder_is_not_a_class(tmp_path):
     draw(tmp_path / "all" / "1.png")
     found = read_folder(tmp_path)
     assert found.classes is None
     assert [(one.name, one.label) for one in found.pictures] == [("all/1.png", None)]
 
 
-def test_pictures_in_the_folder_itself_go_before_sub_folders(photos):
+def test_pictures_in_the_folder_itself_hide_those_in_sub_folders(photos):
     draw(photos / "both.png")
     assert [one.name for one in read_folder(photos).pictures] == ["both.png"]
 
@@ -79,7 +79,7 @@ def test_pictures_in_the_folder_itself_go_before_sub_folders(photos):
         ([".hidden.png"], r"holds no pictures; expected"),
     ],
 )
-def test_a_folder_without_pictures_says_what_it_holds(tmp_path, names, sentence):
+def test_refusal_of_a_folder_without_pictures_lists_its_content(tmp_path, names, sentence):
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")

@@ -8,7 +8,7 @@ from nnviz3d.errors import SampleError, UserError
 from nnviz3d.scene.spec import read_scene
 
 
-def test_limit_is_two_gigabytes_unless_the_variable_says_otherwise(monkeypatch):
+def test_limit_is_two_gigabytes_unless_the_variable_sets_another(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
     assert limit() == 2 * GIGABYTE
     monkeypatch.setenv(VARIABLE, "0.5")
@@ -24,7 +24,7 @@ def test_limit_that_is_no_number_of_gigabytes_is_one_sentence(monkeypatch, wrong
         limit()
 
 
-def test_sentence_names_the_size_the_limit_and_the_option():
+def test_refusal_names_the_size_the_limit_and_the_option():
     check_size("x.npy", 2 * GIGABYTE)
     with pytest.raises(SampleError, match=r"x\.npy would take 5\.0 GB of memory; the limit is 2\.0 GB\. .*--limit"):
         check_size("x.npy", 5 * GIGABYTE, SampleError)
@@ -33,7 +33,7 @@ def test_sentence_names_the_size_the_limit_and_the_option():
 
 
 @pytest.mark.parametrize(("name", "read"), [("names.txt", read_classes), ("scene.toml", read_scene)])
-def test_a_text_of_gigabytes_is_refused_before_it_is_read(tmp_path, name, read):
+def test_text_file_of_gigabytes_is_refused_before_it_is_read(tmp_path, name, read):
     with (tmp_path / name).open("wb") as file:
         file.truncate(10 * GIGABYTE)
     with pytest.raises(UserError, match=r"would take 80\.0 GB of memory"):

@@ -1,4 +1,4 @@
-"""One name is written by one writer at a time; what a dead one has left is no hindrance; readers need no lock."""
+"""Locks for writing: one writer per name at a time, and locks of dead processes do not block."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def path(tmp_path):
 
 
 def leave_lock(path, pid=None, **changes):
-    """Write a lock as another process would, and return its file."""
+    """Write the lock of another process, and return its file."""
     lock_file(path).write_text(json.dumps(asdict(Owner.of(os.getpid() if pid is None else pid)) | changes))
     return lock_file(path)
 
@@ -33,7 +33,7 @@ def dead_process():
     return ended.pid
 
 
-def test_lock_of_another_live_process_is_refused_by_its_number(path):
+def test_writing_is_refused_with_the_number_of_the_process_that_holds_the_lock(path):
     other = OtherProcess(path)
     try:
         leave_lock(path, pid=other.process.pid)
@@ -65,13 +65,13 @@ def test_unreadable_lock_is_taken_over(path, text):
     WriterLock(path).take()
 
 
-def test_lock_of_another_machine_is_refused_and_the_sentence_names_machine_and_file(path):
+def test_refusal_for_a_lock_of_another_machine_names_machine_and_file(path):
     leave_lock(path, pid=dead_process(), host="elsewhere")
     with pytest.raises(UserError, match=r"on elsewhere since .* remove .*\.run\.zarr\.lock"):
         check_free(path)
 
 
-def test_second_lock_in_one_process_is_refused_while_the_first_is_at_work(path):
+def test_second_lock_in_one_process_is_refused_while_the_first_holder_writes(path):
     first, second = WriterLock(path), WriterLock(path)
     first.take()
     with pytest.raises(UserError, match="another recorder of this program"):
@@ -82,23 +82,23 @@ def test_second_lock_in_one_process_is_refused_while_the_first_is_at_work(path):
     assert not first.held
 
 
-def test_lock_whose_holder_is_no_more_at_work_goes_over(path):
+def test_lock_of_a_holder_that_no_longer_writes_is_taken_over(path):
     first, second = WriterLock(path, busy=lambda: False), WriterLock(path)
     first.take()
     second.take()
     assert (first.held, second.held) == (False, True)
     first.give_back()
-    assert lock_file(path).exists(), "it is the second one's by now"
+    assert lock_file(path).exists(), "the file belongs to the second lock by now"
 
 
-def test_forgotten_lock_is_released(path):
+def test_lock_that_is_garbage_collected_is_released(path):
     lock = WriterLock(path)
     lock.take()
     del lock
     assert not lock_file(path).exists()
 
 
-def test_only_one_of_many_threads_gets_the_lock(path):
+def test_lock_is_given_to_only_one_of_many_threads(path):
     got, start = [], threading.Barrier(8)
 
     def work():
@@ -118,7 +118,7 @@ def test_only_one_of_many_threads_gets_the_lock(path):
     assert len(got) == 1
 
 
-def test_capture_onto_what_is_being_written_is_refused_and_leaves_it(path):
+def test_capture_onto_a_locked_name_is_refused_and_changes_nothing(path):
     recorder = Recorder(path)
     recorder.go_on(2)
     lock = WriterLock(path)
@@ -133,7 +133,7 @@ def test_capture_onto_what_is_being_written_is_refused_and_leaves_it(path):
 
 
 @pytest.mark.parametrize("fate", ["removed", "replaced"])
-def test_recording_into_what_is_gone_is_refused_and_makes_nothing_anew(path, fate):
+def test_recording_into_a_missing_capture_is_refused_and_creates_nothing(path, fate):
     recorder = Recorder(path)
     recorder.go_on(2)
     path.rename(path.with_name("elsewhere.zarr"))

@@ -1,4 +1,4 @@
-"""Folders that hold a model are told apart by what is in them."""
+"""Kinds of folders that hold a model, recognized by their files."""
 
 from nnviz3d.data.model_files import is_saved_model, is_unpacked
 

@@ -1,4 +1,4 @@
-"""Names of what is not whole yet, and the end of what killed processes left behind."""
+"""Hidden names of unfinished files, and removal of those that killed processes left behind."""
 
 import os
 import subprocess
@@ -36,14 +36,14 @@ def partials(folder):
 
 @pytest.fixture
 def left(tmp_path):
-    """A folder in which a process is writing; gives the process too."""
+    """A folder in which a process is writing, and that process."""
     with subprocess.Popen([sys.executable, "-c", LEAVE], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "there\n"
         yield tmp_path, process
         process.kill()
 
 
-def test_what_a_killed_process_left_behind_goes_with_the_next_run(left):
+def test_unfinished_files_of_a_killed_process_are_removed_by_the_next_run(left):
     folder, process = left
     process.kill()
     process.wait()
@@ -55,7 +55,7 @@ def test_what_a_killed_process_left_behind_goes_with_the_next_run(left):
     assert sorted(os.listdir(folder)) == [".other.png.partial", "run.zarr", "x.png"]
 
 
-def test_what_a_running_process_writes_stays(left):
+def test_unfinished_files_of_a_running_process_stay(left):
     folder, _ = left
     before = partials(folder)
     write_png(np.zeros((4, 4, 3), np.uint8), folder / "x.png")
@@ -63,7 +63,7 @@ def test_what_a_running_process_writes_stays(left):
     assert partials(folder) == before
 
 
-def test_what_another_machine_writes_stays(left, monkeypatch):
+def test_unfinished_files_of_another_machine_stay(left, monkeypatch):
     folder, process = left
     process.kill()
     process.wait()
@@ -73,7 +73,7 @@ def test_what_another_machine_writes_stays(left, monkeypatch):
 
 
 @pytest.mark.skipif(not started(os.getpid()), reason="the system does not tell when a process was started")
-def test_a_later_process_of_the_same_number_does_not_keep_it(tmp_path, monkeypatch):
+def test_unfinished_files_are_removed_if_a_later_process_has_the_same_number(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "started", lambda pid: "long ago")
     partial_path(tmp_path / "x.png").touch()
     monkeypatch.undo()
@@ -81,13 +81,13 @@ def test_a_later_process_of_the_same_number_does_not_keep_it(tmp_path, monkeypat
     assert partials(tmp_path) == []
 
 
-def test_a_name_as_long_as_names_can_be_has_a_hidden_one(tmp_path):
+def test_picture_with_the_longest_possible_name_is_written(tmp_path):
     out = tmp_path / ("x" * 251 + ".png")
     write_png(np.zeros((4, 4, 3), np.uint8), out)
     assert os.listdir(tmp_path) == [out.name]
 
 
-def test_a_process_runs_until_it_has_ended():
+def test_runs_is_true_until_the_process_has_ended():
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         assert runs(process.pid)
         assert started(process.pid) == started(process.pid)
@@ -100,7 +100,7 @@ def full(*_, **__):
     raise OSError(28, "No space left on device")
 
 
-def test_a_disk_that_is_full_from_the_start_is_said_and_nothing_stays(tmp_path, monkeypatch):
+def test_full_disk_is_reported_in_one_sentence_and_leaves_no_files(tmp_path, monkeypatch):
     monkeypatch.setattr("nnviz3d.data.writer.FolderSink", full)
     monkeypatch.setattr("nnviz3d.data.writer.ZipSink", full)
     with pytest.raises(UserError, match=r"Cannot write .*run\.zarr: No space left on device"):
@@ -113,7 +113,7 @@ def test_a_disk_that_is_full_from_the_start_is_said_and_nothing_stays(tmp_path, 
     assert os.listdir(tmp_path) == []
 
 
-def test_frames_do_not_go_into_a_folder_that_was_hardly_meant(tmp_path, monkeypatch):
+def test_working_folder_with_other_files_is_refused_for_frames(tmp_path, monkeypatch):
     (tmp_path / "notes.txt").touch()
     monkeypatch.chdir(tmp_path)
     for name in ("", "/", ".", ".."):
@@ -123,7 +123,7 @@ def test_frames_do_not_go_into_a_folder_that_was_hardly_meant(tmp_path, monkeypa
     check_folder(Path("."))
 
 
-def test_the_temporary_folder_of_a_killed_session_goes_with_the_next_one(tmp_path, monkeypatch):
+def test_temporary_folder_of_a_killed_session_is_removed_by_the_next_session(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     code = "from nnviz3d.data.partial import make_temporary_folder as make; (make() / 'run').touch()"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "TMPDIR": str(tmp_path)})
@@ -132,7 +132,7 @@ def test_the_temporary_folder_of_a_killed_session_goes_with_the_next_one(tmp_pat
     assert sorted(tmp_path.iterdir()) == sorted(made)
 
 
-def test_a_temporary_folder_that_cannot_be_made_is_a_sentence(tmp_path, monkeypatch):
+def test_temporary_folder_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
     with pytest.raises(UserError, match=r"No temporary folder can be made \(No such file or directory\); set TMPDIR"):
         make_temporary_folder()

@@ -1,4 +1,4 @@
-"""Paths that cannot be looked at give one sentence, wherever a user names one."""
+"""Paths that cannot be checked give one sentence in every place where a user names a path."""
 
 import os
 from pathlib import Path
@@ -33,14 +33,14 @@ ASKED = {
 
 
 @pytest.mark.parametrize("asked", ASKED.values(), ids=list(ASKED))
-def test_a_name_over_255_bytes_is_one_sentence(tmp_path, asked):
+def test_path_with_a_name_over_255_bytes_is_one_sentence(tmp_path, asked):
     with pytest.raises(UserError, match="File name too long") as caught:
         asked(tmp_path / ("n" * 300))
     assert len(str(caught.value)) < 700
 
 
 @pytest.mark.parametrize("asked", ASKED.values(), ids=list(ASKED))
-def test_a_folder_that_may_not_be_entered_is_one_sentence(tmp_path, monkeypatch, asked):
+def test_path_in_a_folder_without_permission_is_one_sentence(tmp_path, monkeypatch, asked):
     real = os.stat
 
     def refuse(path, *args, **kwargs):
@@ -48,25 +48,25 @@ def test_a_folder_that_may_not_be_entered_is_one_sentence(tmp_path, monkeypatch,
             raise PermissionError(13, "Permission denied", path)
         return real(path, *args, **kwargs)
 
-    monkeypatch.setattr(os, "stat", refuse)  # for root no folder is locked
+    monkeypatch.setattr(os, "stat", refuse)  # root may enter every folder
     with pytest.raises(UserError):
         asked(tmp_path / "locked" / "thing")
 
 
 @pytest.mark.parametrize("asked", ASKED.values(), ids=list(ASKED))
-def test_a_file_in_place_of_a_folder_is_one_sentence(tmp_path, asked):
+def test_path_with_a_file_in_place_of_a_folder_is_one_sentence(tmp_path, asked):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError):
         asked(tmp_path / "file" / "thing")
 
 
-def test_a_loop_of_links_is_one_sentence(tmp_path):
+def test_path_that_is_a_loop_of_links_is_one_sentence(tmp_path):
     (tmp_path / "x.npy").symlink_to(tmp_path / "x.npy")
     with pytest.raises(SampleError, match=r"x\.npy cannot be opened \(Too many levels of symbolic links\)"):
         locate(str(tmp_path / "x.npy"))
 
 
-def test_a_null_character_is_one_sentence(tmp_path):
+def test_path_with_a_null_character_is_one_sentence(tmp_path):
     with pytest.raises(SampleError, match="holds a character that no file name can hold"):
         locate(str(tmp_path / "x\0.npy"))
 
@@ -88,7 +88,7 @@ def test_devices_and_pipes_are_refused_without_being_read(tmp_path):
         read_scene(tmp_path / "pipe.toml")
 
 
-def test_an_unknown_users_home_is_no_error_of_its_own():
+def test_user_path_keeps_the_name_of_an_unknown_user():
     assert user_path("~nobody-of-this-name/x.npy") == Path("~nobody-of-this-name/x.npy")
     assert user_path("~") == Path.home()
 
@@ -101,7 +101,7 @@ def test_hidden_files_are_not_listed(tmp_path):
         listed(tmp_path / "gone")
 
 
-def test_kinds_are_told_apart(tmp_path):
+def test_kind_of_tells_files_folders_and_devices_apart(tmp_path):
     (tmp_path / "file").write_text("")
     assert kind_of(tmp_path / "file") is Kind.FILE
     assert kind_of(tmp_path) is Kind.FOLDER

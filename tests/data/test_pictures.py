@@ -1,4 +1,4 @@
-"""Pictures of other kinds, too large ones, and damaged ones."""
+"""Pictures in rare formats, too large pictures, and damaged pictures."""
 
 import struct
 import zlib
@@ -31,7 +31,7 @@ def test_tiff_is_read(tmp_path, mode, suffix):
     assert eight_bits(found).mode in {"L", "RGB"}
 
 
-def test_a_picture_of_a_billion_pixels_is_refused_by_its_header(tmp_path):
+def test_picture_of_a_billion_pixels_is_refused_by_its_header(tmp_path):
     (tmp_path / "huge.png").write_bytes(png_that_claims(40_000, 25_000))
     with pytest.raises(
         SampleError, match=r"huge\.png, 40,000 by 25,000 pixels, would take 11\.2 GB of memory.*--limit"
@@ -39,7 +39,7 @@ def test_a_picture_of_a_billion_pixels_is_refused_by_its_header(tmp_path):
         read_image(tmp_path / "huge.png")
 
 
-def test_pillows_own_bound_is_raised_with_the_limit_and_stays_for_others(tmp_path, monkeypatch):
+def test_pillows_own_limit_follows_ours_and_stays_unchanged_for_other_code(tmp_path, monkeypatch):
     bound = Image.MAX_IMAGE_PIXELS
     monkeypatch.setenv(VARIABLE, "20")
     (tmp_path / "huge.png").write_bytes(png_that_claims(1_000_000, 1000))
@@ -48,7 +48,7 @@ def test_pillows_own_bound_is_raised_with_the_limit_and_stays_for_others(tmp_pat
     assert bound == Image.MAX_IMAGE_PIXELS
 
 
-def test_a_picture_file_of_gigabytes_is_refused_before_it_is_read(tmp_path):
+def test_picture_file_of_gigabytes_is_refused_before_it_is_read(tmp_path):
     with (tmp_path / "large.webp").open("wb") as file:
         file.truncate(5 * 2**30)
     with pytest.raises(SampleError, match=r"large\.webp would take 5\.0 GB"):

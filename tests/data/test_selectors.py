@@ -1,4 +1,4 @@
-"""Selectors fit layers by name, by pattern and by kind, in models of any names."""
+"""Selectors of layers by name, by pattern and by kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnviz3d.data.selectors import by_kind, lacks, matching, without_names
 
 
 def chain(*layers: tuple[str, str, int]) -> ModelGraph:
-    """Layers one behind the other: name, kind and parameters of each."""
+    """A chain of layers: name, kind and parameters of each."""
     nodes = tuple(LayerNode(name, 0, kind, ((4,),), parameters) for name, kind, parameters in layers)
     edges = tuple(Edge(a.id, b.id) for a, b in pairwise(nodes))
     return ModelGraph("birdnet", nodes, edges, (nodes[0].id,), (nodes[-1].id,))
@@ -51,21 +51,21 @@ def test_selector_matches_nodes_by_name_pattern_or_kind(selector, expected):
     assert matching(selector, CONVOLUTIONAL) == expected
 
 
-def test_node_id_that_reads_like_a_kind_is_matched_by_name_first():
+def test_selector_matches_a_node_id_before_a_kind():
     graph = chain(("x", "InputLayer", 0), ("last dense", "Conv2D", 1), ("y", "Dense", 1))
     assert matching("last dense", graph) == ("last dense",)
 
 
-def test_last_hidden_is_none_where_the_answering_layer_takes_the_input():
+def test_last_hidden_is_none_if_the_output_layer_takes_the_input():
     assert matching("last hidden", PERCEPTRON) == ()
 
 
-def test_missing_kind_is_named_with_the_model():
+def test_lacks_names_the_missing_kind_and_the_model():
     assert lacks("conv2d_1 or first convolution", PERCEPTRON) == "birdnet has no convolution"
     assert lacks("last hidden", PERCEPTRON) == "birdnet has no hidden layer"
 
 
-def test_names_give_way_to_kinds_for_another_model():
+def test_without_names_keeps_only_the_kind_of_a_selector():
     assert without_names("conv2d_1 or first convolution") == "first convolution"
     assert without_names("conv2d_1") == "conv2d_1"
     assert by_kind("conv2d_1 or first convolution")

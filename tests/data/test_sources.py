@@ -235,7 +235,7 @@ def test_a_phones_picture_of_several_is_its_first(tmp_path):
         (f"x.npy[0:{'9' * 5000}]", r"cannot be opened \(File name too long\)"),
     ],
 )
-def test_numbers_of_any_length_are_out_of_range(folder, source, sentence):
+def test_positions_of_any_length_are_refused_as_out_of_range(folder, source, sentence):
     source = source if source.startswith("digits") else str(folder / source)
     with pytest.raises(SampleError, match=sentence) as caught:
         expand([source])

@@ -1,4 +1,4 @@
-"""A damaged capture is refused in one sentence, whatever is wrong with it, and before much of it is read."""
+"""Damaged captures are refused in one sentence, before much of them is read."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ def copy(tmp_path):
 
 
 def change(folder, path, *keys, to):
-    """Change one value in a description, found by its keys."""
+    """Change one value of a description, found by its keys."""
     file = folder / path / "zarr.json"
     data = json.loads(file.read_text())
     place = data
@@ -56,7 +56,7 @@ def is_one_sentence(error):
 
 @pytest.mark.parametrize("content", [b"", b"[" * 100_000, b'{"a": \xff}', b"null", b'{"node_type": 3}'])
 @pytest.mark.parametrize("path", ["", CONV])
-def test_a_description_that_cannot_be_read_is_said(explained, copy, path, content):
+def test_unreadable_description_is_refused(explained, copy, path, content):
     folder = copy(explained)
     (folder / path / "zarr.json").write_bytes(content)
     with pytest.raises(CaptureError, match="damaged") as error:
@@ -84,7 +84,7 @@ def test_a_description_that_cannot_be_read_is_said(explained, copy, path, conten
         (("node_type",), "group"),
     ],
 )
-def test_a_wrong_description_of_an_array_is_said(explained, copy, keys, value):
+def test_wrong_description_of_an_array_is_refused(explained, copy, keys, value):
     folder = copy(explained)
     change(folder, CONV, *keys, to=value)
     with pytest.raises(CaptureError) as error:
@@ -92,7 +92,7 @@ def test_a_wrong_description_of_an_array_is_said(explained, copy, keys, value):
     assert is_one_sentence(error)
 
 
-def test_a_lost_description_is_no_lack_of_numbers(explained, copy):
+def test_missing_description_is_refused_and_not_read_as_missing_numbers(explained, copy):
     folder = copy(explained)
     (folder / CONV / "zarr.json").unlink()
     with pytest.raises(DamagedCapture, match=f"{CONV} has no description"):
@@ -114,7 +114,7 @@ def test_a_lost_description_is_no_lack_of_numbers(explained, copy):
         ("graph", {}),
     ],
 )
-def test_wrong_attributes_are_said_on_opening(explained, copy, key, value):
+def test_wrong_attributes_are_refused_on_opening(explained, copy, key, value):
     folder = copy(explained)
     change(folder, "", "attributes", key, to=value)
     with pytest.raises(CaptureError) as error:
@@ -124,12 +124,12 @@ def test_wrong_attributes_are_said_on_opening(explained, copy, key, value):
 
 @pytest.mark.parametrize("value", [-1, HUGE**2, "x", None, [[[[[[1]]]]]]])
 @pytest.mark.parametrize("key", ["shapes", "details", "parameters"])
-def test_a_wrong_graph_is_said_on_opening(explained, copy, key, value):
+def test_wrong_graph_is_refused_on_opening(explained, copy, key, value):
     folder = copy(explained)
     wrong = {"shapes": [[value]], "details": value if value is None else {"units": [[[value]]]}, "parameters": value}
     change(folder, "", "attributes", "graph", "nodes", 1, key, to=wrong[key])
     if (key, value) == ("shapes", None) or (key == "details" and value in (-1, HUGE**2, "x")):
-        assert open_capture(folder).graph, "a length that varies, and what a layer says of itself"
+        assert open_capture(folder).graph, "a variable length and a layer's own details are allowed"
         return
     with pytest.raises(CaptureError) as error:
         open_capture(folder)
@@ -151,7 +151,7 @@ def test_a_wrong_graph_is_said_on_opening(explained, copy, key, value):
         ("embeddings/dense", ["quality"], [], lambda c: c.embedding("dense")),
     ],
 )
-def test_wrong_attributes_of_what_explains_are_said(explained, copy, path, keys, value, read):
+def test_wrong_attributes_of_explanations_are_refused(explained, copy, path, keys, value, read):
     folder = copy(explained)
     change(folder, path, "attributes", *keys, to=value)
     with pytest.raises(CaptureError) as error:
@@ -178,7 +178,7 @@ def test_wrong_attributes_of_what_explains_are_said(explained, copy, path, keys,
         (["weights"], [["conv"]]),
     ],
 )
-def test_wrong_attributes_of_a_training_are_said(trained, copy, keys, value):
+def test_wrong_attributes_of_a_training_are_refused(trained, copy, keys, value):
     folder = copy(trained)
     change(folder, "training", "attributes", *keys, to=value)
 
@@ -193,7 +193,7 @@ def test_wrong_attributes_of_a_training_are_said(trained, copy, keys, value):
     assert is_one_sentence(error)
 
 
-def test_a_training_that_goes_on_is_not_read_beyond_what_is_there(tmp_path):
+def test_running_training_with_missing_chunks_is_refused(tmp_path):
     path = small_training(tmp_path / "run.zarr", growing=True).path
     for kept in (path / "training" / "activations" / "c").rglob("*"):
         if kept.is_file():
@@ -212,7 +212,7 @@ def packed(folder, target, more=()):
     return target
 
 
-def test_a_zip_file_that_would_unpack_to_fill_the_memory_is_refused(explained, tmp_path):
+def test_zip_file_that_would_fill_the_memory_is_refused(explained, tmp_path):
     path = packed(explained, tmp_path / "run.zarr.zip", [(f"{CONV}/c/9/9/9/9", 2**26 + 1)])
     with pytest.raises(CaptureError, match="damaged") as error:
         open_capture(path)
@@ -220,7 +220,7 @@ def test_a_zip_file_that_would_unpack_to_fill_the_memory_is_refused(explained, t
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_a_zip_file_with_flipped_bytes_is_read_as_it_was_or_refused(explained, tmp_path, seed):
+def test_zip_file_with_flipped_bytes_is_read_unchanged_or_refused(explained, tmp_path, seed):
     path = packed(explained, tmp_path / "run.zarr.zip")
     expected = open_capture(path).activation("conv")
     random = np.random.default_rng(seed)
@@ -232,7 +232,7 @@ def test_a_zip_file_with_flipped_bytes_is_read_as_it_was_or_refused(explained, t
         assert np.array_equal(open_capture(path).activation("conv"), expected)
 
 
-def test_names_are_cleaned_where_they_come_in():
+def test_names_are_cleaned_when_a_graph_is_made():
     node = LayerNode(
         "dense", 0, "My\nLayer\x1b[31m", ((4,),), activation="re\rlu", details={"layer": "In\nner", "units": [4]}
     )

@@ -27,7 +27,7 @@ def test_a_message_is_one_line_with_a_period():
         ("a\u00a0b", "a b"),
     ],
 )
-def test_printable_text_holds_nothing_that_steers_a_terminal(text, clean):
+def test_printable_text_has_no_control_characters(text, clean):
     assert printable(text) == clean
     assert printable(clean) == clean
 
@@ -38,10 +38,10 @@ def test_printable_text_is_cut_in_its_middle():
     assert len(printable("x" * 1000, None)) == 1000
 
 
-def test_a_sentence_is_one_line():
+def test_sentence_is_on_one_line():
     assert sentence(" one\n two\x1b") == r"one two\x1b"
     assert len(sentence("word " * 1000)) == LONGEST_SENTENCE
 
 
-def test_a_traceback_keeps_its_lines():
+def test_traceback_keeps_its_lines():
     assert printable_lines("one\n\ttwo\x1b[2J\n") == "one\n        two" + r"\x1b[2J"

@@ -1,4 +1,4 @@
-"""Fuzzes as long as one likes: ``python -m tests.fuzz --inputs 3000 --seed 5 --kind models``."""
+"""Command line of the fuzzer: ``python -m tests.fuzz --inputs 3000 --seed 5 --kind models``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.fuzz.trials import KINDS, Material, trial
 
 
 def faults(kinds: dict[str, range], seed: int, material: Material, scratch: Path) -> Iterator[tuple[str, str]]:
-    """Run trials, by kind and number; gives name and fault of each that goes wrong."""
+    """Run trials by kind and number; yields name and fault of each trial that fails."""
     with Host(scratch) as host:
         for kind, numbers in kinds.items():
             for number in numbers:
@@ -26,9 +26,9 @@ def faults(kinds: dict[str, range], seed: int, material: Material, scratch: Path
 
 
 def main() -> None:
-    """Print each fault with the name that makes it again; exit code 1 if there are any."""
+    """Print each fault with the name that reproduces it; exit code 1 if there are any."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--inputs", type=int, default=1000, help="how many trials of each kind")
+    parser.add_argument("--inputs", type=int, default=1000, help="number of trials of each kind")
     parser.add_argument("--first", type=int, default=0, help="number of the first trial of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kind", choices=list(KINDS), action="append", help="may be repeated; by default all")

@@ -1,4 +1,4 @@
-"""Damages bytes and documents at random, from a seeded generator alone."""
+"""Random damage to bytes and documents, determined by a seed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ODD_NUMBERS = (0, -1, 1, 2, 255, 2**31, 10**12, -(10**12), 10**30, 0.5, -0.0, 1e
 
 
 def odd_value(rng: random.Random) -> Any:
-    """Draw a value that hardly any reader expects."""
+    """Draw a value that most readers do not expect."""
     depth = rng.choice((1, 3, 400))
     nested: Any = 0
     for _ in range(depth):
@@ -48,7 +48,7 @@ def odd_value(rng: random.Random) -> Any:
 
 
 def damaged_bytes(rng: random.Random, data: bytes) -> bytes:
-    """Flip, cut, repeat, blank or insert somewhere."""
+    """Flip, cut, repeat, blank or insert bytes at a random position."""
     if not data:
         return rng.randbytes(rng.randrange(1, 64))
     at, length = rng.randrange(len(data)), rng.randrange(1, max(2, min(len(data), 4096)))
@@ -107,19 +107,19 @@ def _containers(document: Any) -> list[Any]:
 
 
 def damaged_json(rng: random.Random, text: bytes) -> bytes:
-    """Damage a JSON text: mostly the document in it, now and then its bytes."""
+    """Damage a JSON text: mostly its document, sometimes its bytes."""
     if rng.random() < 0.2:
         return damaged_bytes(rng, text)
     return json.dumps(damaged_document(rng, json.loads(text))).encode("utf-8", errors="replace")
 
 
 def damaged_zip(rng: random.Random, path: Path, damaged: Callable[[str, bytes], bytes]) -> bytes:
-    """Damage one member of an archive, or how the archive holds it.
+    """Damage one member of an archive, or the archive's own structure.
 
     Parameters
     ----------
     damaged
-        Gives a member's new content, from its name and its content.
+        Returns a member's new content from its name and its content.
     """
     with zipfile.ZipFile(path) as archive:
         members = [(info.filename, archive.read(info)) for info in archive.infolist() if not info.is_dir()]
@@ -139,7 +139,7 @@ def damaged_zip(rng: random.Random, path: Path, damaged: Callable[[str, bytes], 
     buffer = io.BytesIO()
     packing = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2))
     with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(buffer, "w", packing) as archive:
-        for member, data in members:  # a name that stands twice is warned of
+        for member, data in members:  # zipfile warns of duplicate names
             archive.writestr(member, data)
     packed = buffer.getvalue()
     if way == 4:  # the directory at the end says that each member is encrypted

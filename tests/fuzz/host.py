@@ -1,7 +1,7 @@
-"""Runs one command after another in one process: ``python -m tests.fuzz.host``.
+"""Host process that runs one command after another: ``python -m tests.fuzz.host``.
 
-Imports and the capture process are kept between the commands, or three hundred of them would take half an hour. All
-else is the real command line. Reads a line of JSON for each command, ``{"arguments", "folder"}``, and answers with one,
+Imports and the capture process are kept between the commands; otherwise three hundred of them would take half an hour.
+The rest is the real command line. Each command is a line of JSON, ``{"arguments", "folder"}``, and so is each answer,
 ``{"code", "out", "err", "peak", "grown"}``: exit code, output, the highest resident memory of this process in bytes, and
 by how many bytes the capture process grew at most.
 """
@@ -22,7 +22,7 @@ from nnviz3d.cli import main as run_command
 
 
 class _KeptConnection(ProcessConnection):
-    """The capture process, whose memory can be looked at."""
+    """The capture process, with access to its memory figures."""
 
     @property
     def id(self) -> int:
@@ -30,7 +30,7 @@ class _KeptConnection(ProcessConnection):
 
 
 class _KeptWorker:
-    """Captures in one process, made anew when it has died."""
+    """Captures in one process, which is started again if it has died."""
 
     def __init__(self) -> None:
         self.worker = Worker(self._connect)
@@ -65,7 +65,7 @@ def _answer(arguments: list[str], kept: _KeptWorker) -> dict[str, Any]:
         before = _memory(worker, "VmRSS")
     _forget_peak("self")
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        # Files in the place of the streams themselves, because VTK and TensorFlow write to those.
+        # Files replace the system's streams, because VTK and TensorFlow write to these directly.
         os.dup2(out.fileno(), 1)
         os.dup2(err.fileno(), 2)
         code: object = 0
@@ -93,7 +93,7 @@ def _answer(arguments: list[str], kept: _KeptWorker) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Answer until there are no more commands."""
+    """Answer commands until the input ends."""
     requests = os.fdopen(os.dup(0), encoding="utf-8")
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

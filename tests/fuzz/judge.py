@@ -1,4 +1,4 @@
-"""Has trials run in a host process and judges what came of them."""
+"""Runs trials in a host process and judges the results."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HANGS = 120.0
-"""Seconds after which a command that does not end is taken to hang; what is right ends in a few, on a busy machine too."""
+"""Seconds after which a command counts as hanging; a correct one ends in a few seconds, even on a busy machine."""
 MEMORY = 1 << 30
-"""Bytes that a command may take at most."""
+"""Most bytes of memory that a command may take."""
 SENTENCE = 700
-"""Characters that a refusal is shorter than."""
+"""Fewest characters of a refusal that is too long."""
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One command, and the files that it is run on.
+    """One command, and the files that it runs on.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Trial:
     folder
         The working folder, which holds the damaged files.
     output
-        The file in it that the command may write.
+        The file in that folder that the command may write.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Trial:
 
 
 class Host:
-    """The process that runs commands; made anew after one that hung or died."""
+    """The process that runs commands; it is started again after it hung or died."""
 
     def __init__(self, scratch: Path) -> None:
         self._temporary = scratch / "temporary"
@@ -66,7 +66,7 @@ class Host:
         self._end()
 
     def judge(self, trial: Trial) -> str | None:
-        """Run a trial; returns what is wrong with its outcome, `None` if nothing."""
+        """Run a trial; returns the fault in its outcome, `None` if there is none."""
         answer = self._run(trial)
         if isinstance(answer, str):
             fault: str | None = answer
@@ -121,7 +121,7 @@ class Host:
             process.stdout.close()
 
     def _left_over(self, trial: Trial) -> str | None:
-        # The capture process's own standard error is a file without a name, and so not here.
+        # The capture process's standard error is an unnamed file, so it is not in this folder.
         left = sorted(os.listdir(self._temporary))
         return f"left in the folder for temporary files: {left}" if left else None
 
@@ -171,7 +171,7 @@ def _output_fault(trial: Trial, out: str) -> str | None:
 
 
 def _end_of(text: str) -> str:
-    text = text.partition("\nIt printed last:\n")[0]  # TensorFlow's own chatter
+    text = text.partition("\nIt printed last:\n")[0]  # TensorFlow's own messages
     return " | ".join(text.strip().splitlines()[-12:])[-1500:]
 
 

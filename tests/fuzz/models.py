@@ -1,4 +1,4 @@
-"""Writes the whole models that trials damage: ``python -m tests.fuzz.models FOLDER``. Needs TensorFlow."""
+"""Writes the intact models that trials damage: ``python -m tests.fuzz.models FOLDER``. Needs TensorFlow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readers of what people type and of small files, on values that nobody expects: a value, or one bounded sentence."""
+"""Readers of typed values and of small files, on unexpected input: each returns a value or one bounded sentence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnviz3d.errors import UserError
 from nnviz3d.scene.spec import SceneSpec, parse_scene
 from tests.fuzz.judge import SENTENCE
 
-# The same examples every time, and no verdict by the clock.
+# The same examples every time, and no result depends on time.
 steady = settings(
     derandomize=True, deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -50,7 +50,7 @@ SCENE = st.fixed_dictionaries(
 
 
 def answered(read: Callable[[], Any]) -> Any:
-    """Return what a reader gives; `None`, if it refuses in one bounded sentence."""
+    """Return a reader's result; `None` if it refuses in one bounded sentence."""
     try:
         return read()
     except UserError as error:

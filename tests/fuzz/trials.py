@@ -1,4 +1,4 @@
-"""Makes trials: damaged files of each kind, and a command that is run on them."""
+"""Trials of the fuzzer: damaged files of each kind, and a command that runs on them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from tests.fuzz.judge import REPOSITORY, Trial
 from tests.support import captures, trainings
 
 PICTURE = "out.png"
-"""The picture that a trial may write; what the kept capture process reads or writes needs a whole path."""
+"""The picture that a trial may write; paths for the kept capture process must be absolute."""
 SNAPSHOT = ("-o", PICTURE, "--size", "96x64")
 
 
 @dataclass(frozen=True)
 class Material:
-    """Whole files, from which trials are made.
+    """Intact files, from which trials are made.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Material:
 
     @staticmethod
     def made(folder: Path) -> Material:
-        """Make it; takes as long as TensorFlow takes to start."""
+        """Make the files; this takes as long as TensorFlow takes to start."""
         folder.mkdir(parents=True, exist_ok=True)
         subprocess.run(
             [sys.executable, "-m", "tests.fuzz.models", str(folder)], check=True, cwd=REPOSITORY, capture_output=True
@@ -62,12 +62,12 @@ class Material:
 
     @property
     def convolution(self) -> Path:
-        """A whole model that takes pictures of 12x12 pixels."""
+        """An intact model that takes pictures of 12x12 pixels."""
         return next(path for path in self.models if path.name == "convolution.keras")
 
 
 def trial(kind: str, number: int, seed: int, material: Material, folder: Path) -> Trial:
-    """Make the trial of that name in an empty folder."""
+    """Make the trial of a name in an empty folder."""
     name = f"{seed}/{kind}/{number}"
     rng = random.Random(name)
     folder.mkdir(parents=True)
@@ -160,7 +160,7 @@ def _scenes(rng: random.Random, material: Material, folder: Path) -> list[str]:
 
 
 def _toml(document: Any) -> str:
-    """Write a document as inline TOML; what TOML has no word for is written as JSON has it, and so is a mistake."""
+    """Write a document as inline TOML; values that TOML cannot express become JSON, which is a mistake in TOML."""
     if not isinstance(document, dict):
         return _value(document)
     return "\n".join(f"{json.dumps(str(key))} = {_value(value)}" for key, value in document.items())
@@ -187,7 +187,7 @@ def _pictures(rng: random.Random, material: Material, folder: Path) -> list[str]
     except (OSError, ValueError, KeyError):  # the format does not know the mode
         picture.save(buffer, kind)
     data = buffer.getvalue() if rng.random() < 0.25 else damaged_bytes(rng, buffer.getvalue())
-    if kind == "png" and rng.random() < 0.2:  # says that it is enormous
+    if kind == "png" and rng.random() < 0.2:  # its header claims an enormous size
         data = data[:16] + struct.pack(">II", rng.choice((0, 70000, 2**31 - 1)), rng.choice((1, 70000))) + data[24:]
     names = ("photo.png", "photo.jpg", f"photo.{kind}", "._photo.png", "photo", "photo[3].png", "a\nb.png")
     path = folder / rng.choice(names)
@@ -276,4 +276,4 @@ KINDS: dict[str, Callable[[random.Random, Material, Path], list[str]]] = {
     "classes": _classes,
     "options": _options,
 }
-"""What is damaged, and how a trial of it is made."""
+"""For each kind of damaged file, the function that makes a trial."""

@@ -342,7 +342,7 @@ class TestOffscreen:
         assert studio.renderer.pose() == pose
 
 
-def test_an_error_in_a_callback_of_vtk_reaches_who_draws(shoot, monkeypatch, capfd):
+def test_error_in_a_vtk_callback_is_raised_by_the_drawing_call(shoot, monkeypatch, capfd):
     def broken(*_):
         raise ValueError("no such letter")
 

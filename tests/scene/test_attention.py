@@ -148,7 +148,7 @@ def test_without_rollout(capture):
 
 
 def masked_graph(*, same, edges):
-    """Two attention layers, each fed by a mask too."""
+    """Two attention layers, each with a mask as a further input."""
     nodes = [
         LayerNode(name, 0, kind, ((5, 6),), details={"self_attention": same} if name in HEADS else {})
         for name, kind in (
@@ -171,7 +171,7 @@ def masked_graph(*, same, edges):
         (True, [("first", "second")], 4, "sequences of 4 and 5 places"),
     ],
 )
-def test_rollout_goes_past_masks_and_where_there_is_none_the_legend_says_why(tmp_path, same, edges, width, reason):
+def test_rollout_ignores_masks_and_the_legend_names_the_reason_if_there_is_none(tmp_path, same, edges, width, reason):
     graph = masked_graph(same=same, edges=edges)
     values = {node.id: np.ones((1, *node.shape), np.float32) for node in graph}
 

@@ -1,4 +1,4 @@
-"""What is drawn of channels first, and of pictures of rows and columns alone, is what is drawn of channels last."""
+"""Captures with channels first, and with pictures without a channel axis, are drawn like those with channels last."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TABLE = ("row", "column")
 
 
 def moved(values):
-    """``(n, H, W, C)`` to ``(n, C, H, W)``; all else as it is."""
+    """Convert ``(n, H, W, C)`` to ``(n, C, H, W)``; other arrays are returned unchanged."""
     return np.moveaxis(values, -1, 1) if values.ndim == 4 else values
 
 
@@ -114,20 +114,20 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_views_of_channels_first_draw_what_they_draw_of_channels_last(name, explained_capture, first):
+def test_views_draw_channels_first_like_channels_last(name, explained_capture, first):
     here, there = (drawn(scene_of(capture, *VIEWS[name]), sample=1) for capture in (first, explained_capture))
     assert here.keys() == there.keys()
     for key, primitive in here.items():
         same(primitive, there[key])
 
 
-def test_labels_say_the_shape_as_it_is(first):
+def test_labels_show_the_shape_in_the_layers_order_of_axes(first):
     found = scene_of(first, {"kind": "structure"}).at(0.0).primitives
     texts = [line for p in found if isinstance(p, Labels) for label in p.labels for line in label.lines]
     assert any("4 × 6 × 7" in text for text in texts)
 
 
-def test_a_pick_has_the_index_of_the_stored_number(first):
+def test_pick_has_the_index_of_the_stored_number(first):
     scene = scene_of(first, {"kind": "activations"})
     pick = CellPick("conv", (3, 5, 2))
     told = facts(scene.stage, pick, Selection(sample=2, pick=pick))
@@ -151,7 +151,7 @@ def test_a_pick_has_the_index_of_the_stored_number(first):
         ((2, 3, 4, 5), named_axes(4, 1)),
     ],
 )
-def test_cells_of_any_axes_are_found_again(shape, axes):
+def test_cells_are_found_from_their_index_in_any_order_of_axes(shape, axes):
     grid, values = grid_for(shape, axes), np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     arranged = grid.arrange(values)
     assert arranged.shape == grid.size
@@ -163,7 +163,7 @@ def test_cells_of_any_axes_are_found_again(shape, axes):
         assert grid.full(grid.place(index), index[axes.index("channel")] if "channel" in axes else 0) == index
 
 
-def test_flattened_channels_are_found_in_the_order_in_which_flatten_put_them():
+def test_flattened_channels_are_found_in_the_order_of_the_flatten_layer():
     shape = (2, 3, 4)
     graph = chain(
         [("x", "InputLayer", shape), ("conv", "Conv2D", shape), ("flat", "Flatten", (24,)), ("out", "Dense", (5,))]
@@ -178,7 +178,7 @@ def test_flattened_channels_are_found_in_the_order_in_which_flatten_put_them():
 
 
 @pytest.mark.parametrize("axes", [FIRST, ()])
-def test_weights_of_dense_layers_join_channels_only_where_these_stand_last(axes, tmp_path):
+def test_dense_weights_join_channels_only_if_channels_are_last(axes, tmp_path):
     graph = chain([("x", "InputLayer", (4, 4, 4)), ("mix", "Dense", (4, 4, 3))])
     graph = replace(graph, nodes=(replace(graph.node("x"), named_axes=axes), graph.node("mix")))
     values = {node.id: np.ones((1, *node.shape), np.float32) for node in graph}
@@ -192,7 +192,7 @@ def test_weights_of_dense_layers_join_channels_only_where_these_stand_last(axes,
 
 @pytest.fixture(scope="module")
 def pair(explained_capture, tmp_path_factory):
-    """The explained capture with an input of rows and columns alone, and with one of steps and channels."""
+    """The explained capture with an input of rows and columns only, and with an input of steps and channels."""
     folder = tmp_path_factory.mktemp("tables")
 
     def also(writer):
@@ -210,14 +210,14 @@ def pair(explained_capture, tmp_path_factory):
     return found
 
 
-def test_a_picture_of_rows_and_columns_stands_upright_and_the_map_is_laid_over_it(pair, explained_capture):
+def test_picture_without_channels_is_upright_and_has_the_map_over_it(pair, explained_capture):
     views = [{"kind": "activations"}, {"kind": "attributions"}]
     here, there = (drawn(scene_of(capture, *views), sample=1) for capture in (pair[0], explained_capture))
     for key in (("Image", "input"), ("Image", "map:input"), ("Image", "map:conv")):
         assert np.array_equal(here[key].pixels, there[key].pixels)
 
 
-def test_the_scale_is_mixed_with_grey_only_where_the_map_is(pair, explained_capture):
+def test_attribution_scale_is_mixed_with_grey_only_if_the_map_covers_a_picture(pair, explained_capture):
     def scale(capture):
         panel = drawn(scene_of(capture, {"kind": "attributions"}), sample=1)["Panel", "attribution"]
         return next(row for row in panel.rows if isinstance(row, ScaleRow)).colormap.table
@@ -227,7 +227,7 @@ def test_the_scale_is_mixed_with_grey_only_where_the_map_is(pair, explained_capt
     assert not np.array_equal(table, steps)
 
 
-def test_steps_are_no_picture(pair):
+def test_input_of_steps_and_channels_is_not_drawn_as_a_picture(pair):
     found = drawn(scene_of(pair[1], {"kind": "activations"}, {"kind": "attributions"}))
     assert ("Image", "map:conv") in found
     assert not any(isinstance(p, Image) and p.name in ("input", "map:input") for p in found.values())

@@ -1,4 +1,4 @@
-"""Lines keep clear of other blocks, and the legend says of which layers there are lines."""
+"""Lines of connections: their paths around other blocks, and the layers that the legend names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def layer(name: str, kind: str, shape: tuple[int, ...] = SHAPE, parameters: int 
 
 
 def write(path: Path, graph: ModelGraph, pairs: list[tuple[str, str]]) -> Capture:
-    """Write random numbers for all nodes, and three taps into one cell for each pair."""
+    """Write random numbers of all nodes, and three taps into one cell for each pair."""
     random = np.random.default_rng(4)
     values = {node.id: random.random((1, *node.shape), dtype=np.float32) for node in graph}
     found = {}
@@ -38,7 +38,7 @@ def write(path: Path, graph: ModelGraph, pairs: list[tuple[str, str]]) -> Captur
 
 @pytest.fixture(scope="module")
 def branches(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """Four branches of two convolutions each, from one layer to one that joins them."""
+    """Four branches of two convolutions each, between one layer and a layer that joins them."""
     names = [f"{part}{k}" for k in range(4) for part in ("near", "far")]
     nodes = (
         layer("photo", "InputLayer", parameters=0),
@@ -54,7 +54,7 @@ def branches(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 
 @pytest.mark.parametrize("target", [f"near{k}" for k in range(4)])
-def test_fan_into_another_lane_leads_through_no_other_block(branches, target):
+def test_lines_into_another_lane_cross_no_other_block(branches, target):
     stage = branches.stage
     pair = stage.capture.connections("stem", target)
     points = curves(stage, "stem", target, pair.index).reshape(-1, 3)
@@ -65,7 +65,7 @@ def test_fan_into_another_lane_leads_through_no_other_block(branches, target):
             assert not ((points > low) & (points < high)).all(axis=1).any(), node.id
 
 
-def test_lanes_that_are_far_apart_are_among_those(branches):
+def test_branches_include_lanes_that_are_far_apart(branches):
     place = branches.stage.place
     assert max(abs(place(f"near{k}").lane - place("stem").lane) for k in range(4)) > 1
 
@@ -109,24 +109,24 @@ def test_legend_names_the_layers_with_weights_that_have_no_lines(tmp_path):
     assert "3 of 9 taps into the strongest cell of a layer" in rows
 
 
-def test_legend_says_so_where_no_layer_has_lines(tmp_path):
+def test_legend_counts_zero_layers_if_none_has_lines(tmp_path):
     scene = Scene.build(parse_scene({"format": 1}), write(tmp_path / "b.zarr", RECURRENT, []))
     assert legend(scene, "connections") == [
         "drawn for 0 of 5 layers with weights, not for step, memory, look and 2 more"
     ]
 
 
-def test_legend_of_convolutions_alone_speaks_of_convolutions_and_of_no_missing_layer(branches):
+def test_legend_of_convolutions_alone_counts_convolutions_and_names_no_missing_layer(branches):
     rows = legend(branches, "connections")
     assert rows[-1] == "27 of 81 taps into the strongest cells of 9 convolutions"
 
 
-def test_graph_of_neurons_names_the_layers_whose_weights_it_does_not_show(tmp_path):
+def test_neuron_graph_legend_names_the_layers_whose_weights_are_not_shown(tmp_path):
     spec = parse_scene({"format": 1, "views": [{"kind": "nodes"}]})
     scene = Scene.build(spec, write(tmp_path / "c.zarr", RECURRENT, [("series", "step")]))
     (row,) = legend(scene, "links")
     assert row == "not among them, one grey line for all: step, memory, look and 2 more"
 
 
-def test_layers_that_scale_each_number_by_itself_join_nothing():
+def test_layers_that_scale_each_number_alone_are_not_counted_as_joining():
     assert joining(RECURRENT) == ("step", "memory", "look", "words", "again")

@@ -1,4 +1,4 @@
-"""Counts in legends are capped by what there is, and name what was done."""
+"""Counts in legends: never more than exist, and with the criterion of the choice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnviz3d.scene.views.node_words import _chosen, ball_scales
 @pytest.mark.parametrize(
     ("count", "words"), [(1, "answer"), (2, "answer: all 2"), (3, "answer: all 3"), (20, "answer: highest 3 of 20")]
 )
-def test_best_scores_are_no_more_than_the_output_has(count, words):
+def test_best_scores_are_capped_by_the_size_of_the_output(count, words):
     title, *bars = best_rows("answer", np.linspace(0, 1, count, dtype=np.float32), [str(k) for k in range(count)])
     assert title == TextRow(words, "quiet")
     assert len(bars) == min(count, 3)
@@ -30,7 +30,7 @@ def test_best_scores_are_no_more_than_the_output_has(count, words):
         (1, 64, ["1 of 64 channels of conv", "the one whose picture was captured"]),
     ],
 )
-def test_channels_that_were_captured_are_not_said_to_be_chosen_by_activation(shown, total, words):
+def test_channel_legend_names_capture_as_the_choice_not_activation(shown, total, words):
     assert [row.text for row in _counted("conv", shown, total, "mean")] == words
 
 
@@ -44,7 +44,7 @@ def test_channels_that_were_captured_are_not_said_to_be_chosen_by_activation(sho
         (np.full((2, 2, 2), np.nan), "each is other than 0 somewhere"),
     ],
 )
-def test_silent_channels_are_counted_in_the_grammar_of_their_number(maps, words):
+def test_silent_channels_are_counted_in_singular_or_plural(maps, words):
     assert _silence(maps.astype(np.float32)) == words
 
 
@@ -56,12 +56,12 @@ def test_silent_channels_are_counted_in_the_grammar_of_their_number(maps, words)
         (4, 9, True, "4 of 9 edges, the strongest between these balls"),
     ],
 )
-def test_edges_are_the_strongest_of_all_only_where_all_units_have_balls(count, total, some, words):
+def test_edges_are_called_strongest_of_all_only_if_all_units_have_balls(count, total, some, words):
     assert _chosen(count, total, some=some) == words
 
 
 @pytest.mark.parametrize("some", [True, False])
-def test_units_that_are_shown_of_many_are_said_to_be_the_most_active(some):
+def test_ball_legend_names_the_choice_only_if_units_are_left_out(some):
     scales = {"dense": (colormap("inferno"), (0.0, 2.0)), "signed": (colormap("ember-ice"), (-1.0, 1.0))}
     rows = [row for panel in ball_scales(scales, "activation", some=some) for row in panel.rows]
     assert (TextRow("k of n: the units of largest |activation|, of an output the highest", "quiet") in rows) == some

@@ -1,4 +1,4 @@
-"""A scene's title stands over what it tells of, and the model's name over everything else."""
+"""Headings: a scene's title over samples that it describes, and the model's name over all others."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ def test_scene_without_a_source_keeps_its_title_over_any_model(tmp_path):
 @pytest.mark.parametrize(
     ("given", "kept"), [(("digits:42",), True), (("digits:3-9", "digits:0"), True), (("cat.png",), False)]
 )
-def test_other_input_leaves_the_title_to_the_model(given, kept):
+def test_scene_keeps_its_title_only_with_its_own_input(given, kept):
     assert bool(resolve("digits", None, ModelOptions(inputs=given)).spec.title) == kept
 
 
-def test_points_that_stay_keep_their_title_beside_further_input():
+def test_embedding_scene_keeps_its_title_with_another_input():
     assert resolve("embedding", None, ModelOptions(inputs=("eight.png",))).spec.title
 
 
 @pytest.mark.parametrize(("sample", "own"), [("digits:7", True), ("digits:999", True), ("cat.png", False)])
-def test_sample_that_was_chosen_while_looking_has_the_models_name_above(sample, own):
+def test_heading_of_a_sample_outside_the_scene_is_the_models_name(sample, own):
     assert headline(DIGITS, "birdnet", sample) == (DIGITS.title if own else "birdnet")
 
 
-def test_samples_of_a_scene_with_files_may_be_any_of_them():
+def test_heading_of_a_scene_with_files_is_its_title_for_any_sample():
     spec = parse_scene({"format": 1, "title": "Mine", "source": {"model": "m.keras", "input": "photos"}})
     assert headline(spec, "birdnet", "cat.png") == "Mine"
 
 
-def test_picture_and_heading_name_the_model_of_another_source(small_capture):
+def test_picture_and_heading_show_the_model_of_another_source(small_capture):
     with opened(str(small_capture.path), "structure", ModelOptions(), pytest.fail) as found:
         scene = Scene.build(found.spec, found.capture)
     name = small_capture.graph.name

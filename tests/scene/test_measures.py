@@ -59,7 +59,7 @@ def test_variables_are_read_and_measured_once_for_each_capture(tmp_path: Path, m
     assert reads == [first, second]
 
 
-def test_weights_of_a_training_are_told_with_the_step_that_they_are_of(recorded_capture):
+def test_weights_of_a_training_are_labelled_with_their_step(recorded_capture):
     for step, kept in ((40, 1), (50, 50)):
         words = dict(measured_weights(at_step(recorded_capture, step), recorded_capture.graph.node("dense")))
         assert words["weight kernel"].endswith(f", after step {kept}")

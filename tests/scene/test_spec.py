@@ -152,13 +152,13 @@ def refusal_of(path):
         ("format = 1\n'\\x1b' = 1", "unknown key"),
     ],
 )
-def test_a_monstrous_file_is_refused_in_a_short_sentence(tmp_path, content, words):
+def test_oversized_scene_file_is_refused_in_a_short_sentence(tmp_path, content, words):
     file = tmp_path / "bad.toml"
     file.write_text(content)
     assert words in refusal_of(file)
 
 
-def test_what_is_no_file_is_refused_in_a_sentence(tmp_path):
+def test_scene_path_that_is_no_file_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "folder.toml").mkdir()
     os.mkfifo(tmp_path / "pipe.toml")
     (tmp_path / "zero.toml").symlink_to("/dev/zero")
@@ -168,7 +168,7 @@ def test_what_is_no_file_is_refused_in_a_sentence(tmp_path):
     assert "File name too long" in refusal_of(tmp_path / ("x" * 300 + ".toml"))
 
 
-def test_a_title_is_cleaned_where_it_comes_in():
+def test_title_of_a_scene_is_cleaned_when_it_is_read():
     assert parse_scene({"format": 1, "title": "one\ntwo\x1b[31m\u202e"}).title == r"one two\x1b[31m\u202e"
 
 
@@ -235,14 +235,14 @@ def test_a_cloud_of_points_needs_the_layer_it_names_and_no_other():
     assert fnmatchcase("*", any_layer)
 
 
-def test_a_scene_takes_no_more_than_an_hour():
+def test_times_of_a_scene_over_an_hour_are_refused():
     endless = {"format": 1, "views": [ACTIVATIONS], "camera": {"keyframes": [{"at": 0}, {"at": 1e9}]}}
     for data in (endless, {"format": 1, "views": [{**ACTIVATIONS, "reveal": {"duration": 1e9}}]}):
         with pytest.raises(SceneError, match="less than or equal to 3600"):
             parse_scene(data)
 
 
-def test_a_camera_that_looks_at_what_is_not_shown_is_refused(explained_capture):
+def test_camera_target_that_is_not_shown_is_refused(explained_capture):
     looks = {"keyframes": [{"at": 0, "target": "layer:conv", "distance": 1}]}
     spec = parse_scene({"format": 1, "views": [{"kind": "embedding"}], "camera": looks})
     with pytest.raises(SceneError, match="'conv' is not to be seen in this scene; use 'all'"):

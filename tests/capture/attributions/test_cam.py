@@ -297,7 +297,7 @@ def strided():
 
 
 class TestStridedShortcuts:
-    """Networks whose filters' gradients TensorFlow cannot compute: 1 by 1, with steps of 2; nothing asks for them."""
+    """Networks with 1x1 convolutions of stride 2, whose kernel gradients TensorFlow cannot compute; CAM needs none."""
 
     @pytest.mark.parametrize("layer", ["stem", "early"])
     @pytest.mark.parametrize("method", [grad_cam, layer_cam])
