@@ -113,7 +113,11 @@ def _meant(stage: Stage, hit: Hit) -> Pick | None:
 def _on_map(stage: Stage, layer: str, hit: CellHit | PixelHit) -> Pick | None:
     """Return the place of a layer at which a map was hit; its channels, of which a map knows nothing, are all meant."""
     if isinstance(hit, CellHit):
-        index = grid_for((*stage.place(layer).grid.places, 1)).index(hit.cell)
+        grid = stage.place(layer).grid
+        if len(grid.shape) < 2:
+            index = grid.index(hit.cell)
+            return None if index is None else CellPick(layer, index)
+        index = grid_for((*grid.places, 1)).index(hit.cell)
         return None if index is None else CellPick(layer, index[:-1])
     return _on_picture(stage, layer, hit)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nnviz3d.apps.pointing import _meant
 from nnviz3d.data import explanations
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.data.insights import PREDICTED, Attribution, Explained, Target
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.errors import SceneError
+from nnviz3d.render.picking import CellHit, Eye
 from nnviz3d.scene.colors import colormap, limits_for, statistics_of
-from nnviz3d.scene.primitives import BarRow, Image, Lines, Panel, ScaleRow, TextRow, Voxels
+from nnviz3d.scene.primitives import BarRow, Image, Labels, Lines, Panel, ScaleRow, TextRow, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene
@@ -159,9 +161,9 @@ class TestWords:
         assert scene_of(explained_capture, method="vanilla").spec.needs().attributions == ("vanilla",)
 
 
-@pytest.mark.parametrize("shape", [(12, 3), (4, 5, 6, 2)])
-def test_a_sequence_has_bars_and_a_volume_cells(tmp_path, shape):
-    places = shape[:-1]
+def one_input(tmp_path, shape):
+    """Return the scene of a map of one input of some shape, and the map."""
+    places = shape[:-1] or shape
     values = np.linspace(-1, 2, int(np.prod(places)), dtype=np.float32).reshape(1, *places)
     explained = Explained(PREDICTED, Target("out", 1), 1.0, None)
     empty = np.empty(0, np.float32)
@@ -174,12 +176,17 @@ def test_a_sequence_has_bars_and_a_volume_cells(tmp_path, shape):
 
     graph = chain([("in", "InputLayer", shape), ("out", "Dense", (2,))])
     numbers = {"in": np.zeros((1, *shape), np.float32), "out": np.array([[0.2, 0.8]], np.float32)}
-    scene = scene_of(captures.write(tmp_path / "run.zarr", graph, numbers, also=[also]), "activations")
-    if len(places) == 1:
+    return scene_of(captures.write(tmp_path / "run.zarr", graph, numbers, also=[also]), "activations"), values[0]
+
+
+@pytest.mark.parametrize("shape", [(12, 3), (4, 5, 6, 2)])
+def test_a_sequence_has_bars_and_a_volume_cells(tmp_path, shape):
+    scene, values = one_input(tmp_path, shape)
+    if values.ndim == 1:
         bars = of(Lines, scene)["map:in"]
         assert bars.points.shape == (12, 2, 3)
         heights = bars.points[:, 1, 1] - bars.points[:, 0, 1]
-        assert (np.sign(heights) == np.sign(values[0])).all()
+        assert (np.sign(heights) == np.sign(values)).all()
         assert bars.colors[-1, 0] > bars.colors[-1, 2]
         assert bars.colors[0, 2] > bars.colors[0, 0]
     else:
@@ -187,6 +194,60 @@ def test_a_sequence_has_bars_and_a_volume_cells(tmp_path, shape):
         assert block.values.shape == (6, 5, 4)
         assert block.values.max() == values.max()
         assert block.limits == pytest.approx((-2, 2), rel=0.01)
+
+
+@pytest.mark.parametrize("shape", [(4,), (40,)])
+def test_map_of_a_vector_stands_left_of_its_block_cell_by_cell(tmp_path, shape):
+    scene, values = one_input(tmp_path, shape)
+    block, cells = of(Voxels, scene)["in"], of(Voxels, scene)["map:in"]
+    assert cells.origin[0] + cells.size[0] < block.origin[0]
+    assert (cells.origin[1:], cells.cell, cells.count) == (block.origin[1:], block.cell, block.count)
+    grid = scene.stage.place("in").grid
+    assert np.array_equal(cells.values, grid.arrange(values))
+    assert _meant(scene.stage, CellHit("map:in", (0, 0, 0))) == CellPick("in", grid.index((0, 0, 0)))
+
+
+@pytest.mark.parametrize("shape", [(4,), (12, 3), (4, 5, 6, 2)])
+def test_a_map_that_is_no_picture_is_inside_the_frame_and_named(tmp_path, shape):
+    scene, _ = one_input(tmp_path, shape)
+    thing = {**of(Voxels, scene), **of(Lines, scene)}["map:in"]
+    if isinstance(thing, Voxels):
+        low, high = np.array(thing.origin), np.add(thing.origin, thing.size)
+    else:
+        low, high = thing.points.min(axis=(0, 1)), thing.points.max(axis=(0, 1))
+    corners = np.where(np.array(list(np.ndindex(2, 2, 2))), high, low).astype(np.float64)
+    seen, _ = Eye.of(scene.overview(aspect=16 / 9), (1280, 720)).project(corners)
+    assert (seen > 0).all()
+    assert (seen < (1280, 720)).all()
+    assert [label.lines for label in of(Labels, scene)["maps"].labels] == [("Occlusion",)]
+
+
+def test_legend_names_the_inputs_without_a_map(tmp_path):
+    graph = ModelGraph(
+        "two",
+        tuple(
+            LayerNode(path=name, call=0, kind=kind, shapes=(shape,))
+            for name, kind, shape in (
+                ("photo", "InputLayer", (3, 4, 1)),
+                ("table", "InputLayer", (5,)),
+                ("out", "Dense", (2,)),
+            )
+        ),
+        (Edge("photo", "out"), Edge("table", "out")),
+        ("photo", "table"),
+        ("out",),
+    )
+    explained, empty = Explained(PREDICTED, Target("out", 1), 1.0, None), np.empty(0, np.float32)
+
+    def also(writer):
+        explanations.write_targets(writer, PREDICTED, "out", np.array([1]), np.array([1.0]), None)
+        explanations.write_attribution_layers(writer, "occlusion", PREDICTED, ["photo"])
+        found = Attribution("occlusion", "photo", np.ones((3, 4), np.float32), explained, {}, empty, empty, empty)
+        explanations.write_attribution(writer, PREDICTED, [found])
+
+    numbers = {node.id: np.full((1, *node.shape), 0.5, np.float32) for node in graph}
+    scene = scene_of(captures.write(tmp_path / "run.zarr", graph, numbers, also=[also]), "activations")
+    assert said(scene)[-1] == "no map of table"
 
 
 def test_two_pictures_have_two_maps_in_the_same_colours(tmp_path):

@@ -23,6 +23,7 @@ from nnviz3d.scene.colors import (
     score,
     statistics_of,
 )
+from nnviz3d.scene.layout import Placement
 from nnviz3d.scene.plates import stand_beside
 from nnviz3d.scene.primitives import (
     Image,
@@ -59,10 +60,21 @@ _LIFT = 0.004
 """How far a map stands before the picture, as a share of its width."""
 _GAP = 0.12
 """How far a map stands above its block, or before it, as a share of the block's height."""
+_ASIDE = 1.0
+"""How far the map of a row of numbers stands left of its block, in cells of the block."""
+
+_CUBE = np.array(list(np.ndindex(2, 2, 2)), dtype=np.float64)
+"""The corners of a cube of side 1, ``(8, 3)``."""
 
 
 class AttributionsView:
-    """One map of the chosen method and target."""
+    """One map of the chosen method and target.
+
+    Attributes
+    ----------
+    extent_beside
+        ``(n, 3)``: world coordinates that a picture has to hold beside the network.
+    """
 
     def __init__(self, spec: Attributions, stage: Stage, scene: SceneSpec) -> None:
         self._spec = spec
@@ -74,7 +86,7 @@ class AttributionsView:
         listed = bool(reveals) and head is not None and stage.place(head).grid.count > NAMED_CELLS
         self._head = None if listed else head
         self.plates = stand_beside(stage)
-        self.extent_beside = np.empty((0, 3)) if self.plates is None else self.plates.corners
+        self.extent_beside = self._extent()
         self._still: dict[Selection, tuple[tuple[Primitive, ...], ...]] = {}
         if not stage.capture.methods:
             raise SceneError(
@@ -104,6 +116,24 @@ class AttributionsView:
             return ()
         row, column = self._stage.place(pick.layer).grid.place(pick.index)
         return self.plates.spans(row, column)
+
+    def _extent(self) -> NDArray[np.float64]:
+        """Return the corners of the plates, and of all maps that stand above or left of their block."""
+        corners = [] if self.plates is None else [self.plates.corners]
+        insights = self._stage.insights(0)
+        for method in self._stage.capture.methods:
+            for layer in insights.attribution_layers(method):
+                found = insights.attribution(method, layer=layer)
+                for low, size in () if found is None else self._rooms(found):
+                    corners.append(np.array(low) + _CUBE * size)
+        return np.concatenate(corners) if corners else np.empty((0, 3))
+
+    def _rooms(self, found: Attribution) -> list[tuple[Vector, Vector]]:
+        """Return where a map stands beside blocks, at its layer and at the input that it is laid over: not as a picture."""
+        reached = over_input(self._stage, found)
+        names = dict.fromkeys((found.layer, found.layer if reached is None else reached[0]))
+        places = [self._stage.place(name) for name in names]
+        return [_room(place) for place in places if len(place.grid.places) != 2]
 
     def _maps(self, selection: Selection) -> tuple[Attribution, ...]:
         """Return the method's map at its layer; where it is of the inputs, that of each."""
@@ -165,20 +195,23 @@ class AttributionsView:
     def _standing(
         self, layer: str, values: NDArray[np.float32], table: Colormap, limits: tuple[float, float]
     ) -> Primitive:
-        """Stand a map, as fine as it is, before its block: a picture; or above it: bars of a sequence, or a volume."""
+        """Stand a map, as fine as it is: a picture before its block, a row left of it, a sequence or volume above it."""
         place = self._stage.place(layer)
-        (x, y, z), (width, height, depth) = place.origin, place.size
         if values.ndim == 2:
+            (x, y, z), (width, height, depth) = place.origin, place.size
             before = z + depth + _GAP * height
             return Image(MAP + layer, painted(values, table, limits), (x, y, before), (width, height))
-        y += height * (1 + _GAP)
+        origin, size = _room(place)
+        if len(place.grid.shape) < 2:
+            cells, count = place.grid.arrange(values), place.grid.count
+            return Voxels(MAP + layer, cells, origin, place.cell, table, limits, count=count)
         if values.ndim == 1:
-            return _curve(MAP + layer, values, (x, y, z + depth), (width, max(height, width * 0.3)), table, limits)
+            return _curve(MAP + layer, values, (*origin[:2], origin[2] + size[2]), size[:2], table, limits)
         volume = values[..., np.newaxis]
         cells = grid_for(volume.shape).arrange(volume)
-        cell = tuple(s / n for s, n in zip((width, height, depth), cells.shape, strict=True))
+        cell = tuple(s / n for s, n in zip(size, cells.shape, strict=True))
         threshold = 0.25 * limits[1]
-        return Voxels(MAP + layer, cells, (x, y, z), cell, table, limits, threshold=threshold)
+        return Voxels(MAP + layer, cells, origin, cell, table, limits, threshold=threshold)
 
     def _picture(self, name: str, sample: int) -> NDArray[np.uint8] | None:
         found = self._stage.capture.picture(name, sample)
@@ -214,7 +247,14 @@ class AttributionsView:
                 rows.append(
                     TextRow(f"insertion AUC{whose} {score(one.insertion_auc)}, the more the more faithful", "quiet")
                 )
+        inputs, shown = self._stage.graph.inputs, {one.layer for one in maps}
+        if found.layer in inputs and (without := [name for name in inputs if name not in shown]):
+            rows.append(TextRow(f"no map of {', '.join(without)}", "quiet"))
         words: list[Primitive] = [Panel("attribution", "bottom-right", tuple(rows))]
+        beside = [room for one in maps for room in self._rooms(one)]
+        if beside:
+            labels = (Label(low, (title,), "above", 4.0, 0.8, small=True, span=size) for low, size in beside)
+            words.append(Labels("maps", tuple(labels)))
         if self.plates is not None:
             explained = found.explained
             sure = "" if explained.probability is None else f"   {score(explained.probability)}"
@@ -326,6 +366,18 @@ def laid_over(
 def _repeated(values: NDArray[np.floating], rows: int, columns: int) -> NDArray[np.floating]:
     """Bring ``(h, w)`` to so many rows and columns by the nearest of its own: no number is made up."""
     return values[np.ix_(np.arange(rows) * values.shape[0] // rows, np.arange(columns) * values.shape[1] // columns)]
+
+
+def _room(place: Placement) -> tuple[Vector, Vector]:
+    """Return the lowest corner and the size of where a map that is no picture stands beside its block.
+
+    That of a row of numbers stands left of the block, cell by cell as they do; all others above it.
+    """
+    (x, y, z), (width, height, depth) = place.origin, place.size
+    if len(place.grid.shape) < 2:
+        return (x - width - _ASIDE * place.cell[0], y, z), place.size
+    above = y + height * (1 + _GAP)
+    return (x, above, z), (width, max(height, width * 0.3) if len(place.grid.places) == 1 else height, depth)
 
 
 def _curve(
