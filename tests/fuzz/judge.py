@@ -151,7 +151,7 @@ def _refusal_fault(out: str, err: str) -> str | None:
         return f"not one sentence: {_end_of(err)}"
     if len(said[0]) >= SENTENCE:
         return f"a sentence of {len(said[0])} characters: {said[0][:200]}..."
-    if not said[0].endswith((".", "?", ")")):
+    if not said[0].endswith((".", "?", ")", "…")):
         return f"no whole sentence: {said[0]}"
     return None
 

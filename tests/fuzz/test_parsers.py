@@ -55,7 +55,7 @@ def answered(read: Callable[[], Any]) -> Any:
         return read()
     except UserError as error:
         message = str(error)
-        assert message.endswith((".", "?", ")")), message
+        assert message.endswith((".", "?", ")", "…")), message
         assert len(message) < SENTENCE
         assert message.isprintable(), message
         return None

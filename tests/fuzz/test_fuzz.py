@@ -1,0 +1,32 @@
+"""Three hundred damaged inputs: each outcome is right, or one sentence and exit code 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.__main__ import faults
+from tests.fuzz.judge import report
+from tests.fuzz.trials import KINDS, Material
+
+TRIALS = {"models": 50, "captures": 70, "scenes": 60, "pictures": 35, "arrays": 35, "classes": 15, "options": 35}
+"""How many of each kind; ``python -m tests.fuzz`` runs thousands."""
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    return Material.made(tmp_path_factory.mktemp("fuzz") / "material")
+
+
+def test_three_hundred_trials_cover_every_kind():
+    assert sum(TRIALS.values()) == 300
+    assert set(TRIALS) == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", TRIALS)
+def test_damaged_input_is_refused_in_one_sentence_or_answered_right(kind: str, material: Material, tmp_path: Path):
+    found = list(faults({kind: range(TRIALS[kind])}, 0, material, tmp_path))
+    assert not found, report(found)
