@@ -16,8 +16,8 @@ from nnviz3d.capture.sample_set import Samples
 from nnviz3d.capture.samples import read_samples
 from nnviz3d.capture.trace import TracedModel, with_axes
 from nnviz3d.data.paths import exists, is_folder, user_path
-from nnviz3d.data.request import CaptureRequest, Finished, Progress
-from nnviz3d.data.sources import expand
+from nnviz3d.data.request import CaptureRequest, Finished, Notice, Progress
+from nnviz3d.data.sources import expand, notices_on
 from nnviz3d.errors import ModelError, SampleError, UserError
 
 
@@ -79,6 +79,9 @@ class KeptModel:
         classes = read_classes(request.classes) if request.classes else self.classes
         inputs = request.inputs if request.only is None else (self._one(request.inputs, request.only),)
         samples = self.samples(inputs, seed=request.seed, shapes=request.shapes)
+        known = set() if self.held is None else set(self.held.names)
+        for notice in notices_on([one for one in (*request.inputs, *request.insights.dataset) if one not in known]):
+            report(Notice(text=notice))
         options = Options(
             out=request.out,
             preprocess=request.preprocess,

@@ -33,6 +33,9 @@ from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing, Prog
 from nnviz3d.data.sources import classes_in
 from nnviz3d.data.writer import CaptureWriter, check_destination
 
+_TOLD = 2
+"""How many notes on single samples are told during a capture; the capture keeps them all."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -75,7 +78,7 @@ def capture_model(
     preparation = _prepared(trace, model, samples, options.preprocess)
     for sentence in preparation.sentences:
         report(Notice(text=sentence))
-    for note in (*loaded.notes, *itertools.chain.from_iterable(samples.notes)):
+    for note in (*loaded.notes, *_first(list(itertools.chain.from_iterable(samples.notes)))):
         report(Notice(text=note))
     arrays = preparation(samples)
 
@@ -187,6 +190,14 @@ def _write_samples(
             writer.write_pictures(node_id, shown)
     if samples.labels is not None:
         writer.write_labels(samples.labels)
+
+
+def _first(notes: Sequence[str]) -> Sequence[str]:
+    """Return notes on single samples as they are told: the first of many, and how many more there are."""
+    if len(notes) <= _TOLD + 1:
+        return notes
+    more = f"{len(notes) - _TOLD:,} more samples have a note like these; the picture of each sample shows its own."
+    return (*notes[:_TOLD], more)
 
 
 def _remarks(described: DescribedModel, skipped: Sequence[str], *, random: bool, missing: Sequence[str]) -> list[str]:

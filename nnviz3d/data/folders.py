@@ -37,10 +37,17 @@ class FolderPicture:
 
 @dataclass(frozen=True)
 class PictureFolder:
-    """A folder's pictures, by name, and the names of their classes, if the folder has class folders."""
+    """A folder's pictures, by name, and the names of their classes, if the folder has class folders.
+
+    Attributes
+    ----------
+    notice
+        A sentence on the sub-folders that are not read; `None` if there are none.
+    """
 
     pictures: tuple[FolderPicture, ...]
     classes: tuple[str, ...] | None = None
+    notice: str | None = None
 
 
 def read_folder(folder: Path) -> PictureFolder:
@@ -56,14 +63,16 @@ def read_folder(folder: Path) -> PictureFolder:
     """
     inside = listed(folder, SampleError)
     found = _pictures(inside)
-    if found:
-        return PictureFolder(tuple(FolderPicture(str(path), path.name) for path in found))
     classes = [path for path in inside if is_folder(path, SampleError)]
+    if found:
+        notice = _unread(folder, [path.name for path in classes], "pictures stand in the folder itself")
+        return PictureFolder(tuple(FolderPicture(str(path), path.name) for path in found), notice=notice)
     single = len(classes) < 2
+    held = [listed(sub, SampleError) for sub in classes]
     pictures = tuple(
         FolderPicture(f"{folder}{_MARK}{sub.name}/{path.name}", f"{sub.name}/{path.name}", None if single else label)
-        for label, sub in enumerate(classes)
-        for path in _pictures(listed(sub, SampleError))
+        for label, (sub, paths) in enumerate(zip(classes, held, strict=True))
+        for path in _pictures(paths)
     )
     if not pictures:
         raise SampleError(
@@ -71,7 +80,14 @@ def read_folder(folder: Path) -> PictureFolder:
             f"{', '.join(sorted(SUFFIXES))} files, or a sub-folder of them for each class. Arrays are named one by one, "
             "as in x.npy."
         )
-    return PictureFolder(pictures, None if single else tuple(sub.name for sub in classes))
+    deeper = [
+        f"{sub.name}/{path.name}"
+        for sub, paths in zip(classes, held, strict=True)
+        for path in paths
+        if is_folder(path, SampleError)
+    ]
+    notice = _unread(folder, deeper, "only the sub-folders of the folder itself are read")
+    return PictureFolder(pictures, None if single else tuple(sub.name for sub in classes), notice)
 
 
 def find_in_folder(source: str) -> tuple[PictureFolder, FolderPicture] | None:
@@ -102,6 +118,22 @@ def _instead(inside: list[Path], folders: list[Path]) -> str:
     endings = Counter(path.suffix.lower()[:12] or "unnamed" for path in inside if path not in folders)
     said = [f"{count:,} {ending}" for ending, count in endings.most_common(_SHOWN)]
     if folders:
-        names = ", ".join(quoted(path.name) for path in folders[:_SHOWN])
-        said.append(f"the sub-folder{'s' * (len(folders) > 1)} {names}{', ...' * (len(folders) > _SHOWN)} without any")
+        said.append(f"the {_sub_folders([path.name for path in folders])} without any")
     return f", only {' and '.join(said)}" if said else ""
+
+
+def _unread(folder: Path, names: list[str], why: str) -> str | None:
+    """Say which sub-folders are passed over, if any are."""
+    if not names:
+        return None
+    are = "are" if len(names) > 1 else "is"
+    return (
+        f"The {_sub_folders(names)} of {quoted(folder.name or folder)} {are} not read: {why}. Name a sub-folder as an "
+        "input of its own to read it."
+    )
+
+
+def _sub_folders(names: list[str]) -> str:
+    """Name the first of some sub-folders."""
+    shown = ", ".join(quoted(name) for name in names[:_SHOWN])
+    return f"sub-folder{'s' * (len(names) > 1)} {shown}{', ...' * (len(names) > _SHOWN)}"

@@ -176,6 +176,20 @@ def classes_in(inputs: Sequence[str]) -> tuple[str, ...] | None:
     return found.pop() if len(found) == 1 else None
 
 
+def notices_on(inputs: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence for each folder among some inputs of which not everything is read.
+
+    Raises
+    ------
+    SampleError
+        If an input does not exist.
+    """
+    located = (locate(source) for source in inputs if source != "random")
+    folders = (found.path for found in located if found is not None and is_folder(found.path, SampleError))
+    notices = (read_folder(path).notice for path in folders)
+    return tuple(dict.fromkeys(notice for notice in notices if notice is not None))
+
+
 def named_sources(x: Any) -> tuple[str, ...] | None:
     """Return the names in what somebody hands over in Python, if it names samples instead of being some."""
     if x is None:

@@ -11,7 +11,7 @@ from nnviz3d.capture.live import keep
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.records import RANKINGS
-from nnviz3d.data.request import CaptureRequest, Progress
+from nnviz3d.data.request import CaptureRequest, Notice, Progress
 from nnviz3d.data.sources import expand
 from nnviz3d.errors import ModelError, SampleError
 from tests.capture import zoo
@@ -202,3 +202,18 @@ def test_a_live_model_that_goes_on_training_is_seen_as_it_is(tmp_path, rng):
     index = after.connections(*pair).index
     assert np.array_equal(after.connections(*pair).weight, kernel[index[:, 0], index[:, 1]])
     assert ask("", "x").weights("shared")["kernel"].tobytes() == kernel.tobytes()
+
+
+def test_notices_say_what_of_a_folder_is_not_read_and_few_of_many_crops(tmp_path):
+    model, folder = tmp_path / "m.keras", tmp_path / "photos"
+    keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(2)]).save(model)
+    for name in (*(f"{i}.png" for i in range(5)), "more/a.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((8, 12, 3), np.uint8)).save(folder / name)
+    heard = []
+    request = CaptureRequest(model=str(model), inputs=(str(folder),), out=tmp_path / "run.zarr")
+    LastModel().capture(request, lambda event: isinstance(event, Notice) and heard.append(event.text))
+    assert any(text.startswith("The sub-folder more of photos is not read") for text in heard)
+    about = [text for text in heard if "cropped" in text or "more samples" in text]
+    assert [text[:6] for text in about] == ["0.png ", "1.png ", "3 more"]
+    assert all("cropped" in notes[0] for notes in open_capture(request.out).provenance.sample_notes)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from nnviz3d.data.folders import find_in_folder, read_folder
-from nnviz3d.data.sources import expand, thumbnail_of
+from nnviz3d.data.sources import expand, notices_on, thumbnail_of
 from nnviz3d.errors import SampleError
 
 
@@ -65,6 +65,30 @@ def test_single_sub_folder_is_not_a_class(tmp_path):
 def test_pictures_in_the_folder_itself_hide_those_in_sub_folders(photos):
     draw(photos / "both.png")
     assert [one.name for one in read_folder(photos).pictures] == ["both.png"]
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["a.png", "cats/b.png"], "The sub-folder cats of photos is not read: pictures stand in the folder itself."),
+        (
+            ["a.png", "cats/b.png", "dogs/c.png"],
+            "The sub-folders cats, dogs of photos are not read: pictures stand in the folder itself.",
+        ),
+        (
+            ["cats/a.png", "cats/old/b.png", "dogs/c.png"],
+            "The sub-folder cats/old of photos is not read: only the sub-folders of the folder itself are read.",
+        ),
+        (["a.png", ".hidden/b.png"], None),
+        (["cats/a.png", "dogs/b.png"], None),
+    ],
+)
+def test_sub_folders_that_are_not_read_have_a_notice(tmp_path, names, sentence):
+    for name in names:
+        draw(tmp_path / "photos" / name)
+    folder = str(tmp_path / "photos")
+    whole = () if sentence is None else (f"{sentence} Name a sub-folder as an input of its own to read it.",)
+    assert notices_on([folder, "digits:3", "random", folder]) == whole
 
 
 @pytest.mark.parametrize(
