@@ -96,6 +96,8 @@ def opened(
             found = replace(found, capture=None)
         if found.capture is not None:
             capture = open_capture(found.capture)
+            if scene is not None:
+                found = replace(found, spec=found.spec.with_methods_of(capture.methods))
             if found.beside:
                 capture, shown = _with_more(found, capture, sample, run, stack)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from functools import reduce
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from nnviz3d.errors import SceneError
 from nnviz3d.scene.view_specs import (
     KINDS,
     Activations,
+    Attributions,
     Backward,
     ConnectionsView,
     EmbeddingCloud,
@@ -209,6 +211,16 @@ class SceneSpec(Strict):
     def untitled(self) -> SceneSpec:
         """Return the scene without its title, so that the model's name is the heading."""
         return self.model_copy(update={"title": ""})
+
+    def with_methods_of(self, methods: Sequence[str]) -> SceneSpec:
+        """Return the scene for a capture: where it holds no map by a view's method, its first method is shown."""
+        views = tuple(
+            view.model_copy(update={"method": None})
+            if isinstance(view, Attributions) and methods and view.method not in methods
+            else view
+            for view in self.views
+        )
+        return self.model_copy(update={"views": views})
 
     def requires(self) -> frozenset[str]:
         """Say which families of arrays a capture must hold for this scene: of ``activations`` and ``connections``."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nnviz3d.apps.opening import opened
 from nnviz3d.apps.pointing import _meant
+from nnviz3d.apps.source import ModelOptions
 from nnviz3d.data import explanations
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.data.insights import PREDICTED, Attribution, Explained, Target
+from nnviz3d.data.request import Insights
 from nnviz3d.data.upsample import upsampled
-from nnviz3d.errors import SceneError
+from nnviz3d.errors import SceneError, UserError
 from nnviz3d.render.picking import CellHit, Eye
 from nnviz3d.scene.colors import colormap, limits_for, statistics_of
 from nnviz3d.scene.primitives import BarRow, Image, Labels, Lines, Panel, ScaleRow, TextRow, Voxels
@@ -272,3 +275,17 @@ def test_two_pictures_have_two_maps_in_the_same_colours(tmp_path):
     strong, weak = drawn["map:left"].pixels[1, 2].astype(int), drawn["map:right"].pixels[0, 1].astype(int)
     assert drawn["map:right"].pixels.shape[:2] == (2, 2)
     assert strong[0] - strong[2] > weak[0] - weak[2] > 10, "red, as much as it counts"
+
+
+def test_scene_applied_to_a_capture_shows_a_method_that_the_capture_holds(tmp_path):
+    scene, _ = one_input(tmp_path, (4,))
+    path = str(scene.stage.capture.path)
+    with opened(path, "decisions", ModelOptions(), pytest.fail) as found:
+        (panel,) = (p for p in Scene.build(found.spec, found.capture).at(99.0).primitives if p.name == "attribution")
+    assert panel.rows[0].text == "Occlusion"
+    wanted = Insights(attributions=("grad_cam",))
+    with (  # an own choice is never replaced
+        pytest.raises(UserError, match="holds no map by grad_cam"),
+        opened(path, "decisions", ModelOptions(), pytest.fail, wanted=wanted),
+    ):
+        pass

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from nnviz3d.apps.opening import opened
 from nnviz3d.apps.source import ModelOptions, bundled_scenes, resolve
+from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.scene.headline import headline
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene, read_scene
+from nnviz3d.scene.views.legends import names_of
+from tests.support import captures
+from tests.support.graphs import chain
 
 DIGITS = read_scene(bundled_scenes()["digits"])
 
@@ -59,3 +64,27 @@ def test_picture_of_the_bundled_digits_has_the_scenes_title(digits):
     scene = Scene.build(DIGITS, digits)
     (panel,) = [p for p in scene.at(0.0, Selection()).primitives if p.name == "title"]
     assert panel.rows[0].text == DIGITS.title == scene.title(3)
+
+
+@pytest.mark.parametrize(("classes", "name"), [(None, "output"), (("cat", "dog"), "dog")])
+def test_best_panel_of_a_single_number_names_its_class_and_never_a_position(tmp_path, classes, name):
+    graph = chain([("in", "InputLayer", (3,)), ("out", "Dense", (1,))])
+    numbers = {"in": np.zeros((1, 3), np.float32), "out": np.array([[0.4]], np.float32)}
+    capture = captures.write(tmp_path / "run.zarr", graph, numbers, classes=classes)
+    assert names_of(capture, "out", 1) == [name]
+
+
+def test_title_of_a_model_of_several_outputs_names_the_one_that_answers(tmp_path):
+    nodes = [
+        LayerNode(path=name, call=0, kind=kind, shapes=((count,),))
+        for name, kind, count in (("in", "InputLayer", 3), ("age", "Dense", 1), ("tags", "Dense", 2))
+    ]
+    graph = ModelGraph("two", tuple(nodes), (Edge("in", "age"), Edge("in", "tags")), ("in",), ("age", "tags"))
+    numbers = {node.id: np.full((1, *node.shape), 0.25, np.float32) for node in nodes}
+    numbers["tags"][0, 1] = 0.5
+    scene = Scene.build(
+        parse_scene({"format": 1, "views": [{"kind": "activations"}]}),
+        captures.write(tmp_path / "run.zarr", graph, numbers),
+    )
+    (panel,) = [p for p in scene.at(scene.duration).primitives if p.name == "title"]
+    assert "tags: largest output 1 (0.500)" in " ".join(row.text for row in panel.rows)

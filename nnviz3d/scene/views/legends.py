@@ -72,6 +72,8 @@ def scores_of(stage: Stage, head: str, sample: int, listed: int = FEW) -> tuple[
         answer = f"predicted {names[best]} {shown}"
     else:
         answer = f"largest output {names[best]} {shown}"
+    if len(stage.graph.outputs) > 1:
+        answer = f"{stage.graph.node(head).name}: {answer}"
     labels: list[Label] = []
     for output in vector_outputs(stage.graph):
         if stage.capture.has_activations(output) and stage.place(output).grid.count <= NAMED_CELLS:
@@ -97,9 +99,12 @@ def _between_two(stage: Stage, head: str, value: float) -> str:
 
 
 def names_of(capture: Capture, head: str, count: int) -> list[str]:
-    """Name the numbers of an output: classes by their names, anything else by its position."""
+    """Name the numbers of an output: classes by their names, a single number by its class for 1, others by position."""
     if is_classifier(capture, head):
         return [class_name(capture.classes, i) for i in range(count)]
+    if count == 1:
+        two = two_classes(capture, head)
+        return ["output" if two is None else two[1]]
     return [str(i) for i in range(count)]
 
 
