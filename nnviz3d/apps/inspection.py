@@ -159,7 +159,7 @@ def _health(capture: Capture) -> list[str]:
         return []
     head = f"training: {len(training):,} steps recorded, the last is {training.steps[-1]:,}"
     weights = _kept_last(training.weight_steps)
-    head += "" if weights is None else f", weights kept after {weights:,}"
+    head += "" if weights is None else f", weights stored after step {weights:,}"
     told = summaries(first_alarms(training, capture.graph), training.layers)
     return ["", f"{head}; {'alarms, when first seen:' if told else 'no alarms'}", *told]
 

@@ -199,5 +199,6 @@ class Live:
                 print(printable_lines(told), file=sys.stderr)
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
             return Answer(
-                wish, problem=f"{self._plain(first)} The terminal says more; choose a sample again to start a new one."
+                wish,
+                problem=f"{self._plain(first)} The terminal shows details; choose a sample again to start a new one.",
             )

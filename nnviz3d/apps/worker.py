@@ -46,10 +46,10 @@ _GRACE = 15.0
 _KILLED_BY_A_FILE = {
     getattr(signal, name): how
     for name, how in {
-        "SIGVTALRM": "came to no end with it",  # the capture process's own limit
+        "SIGVTALRM": "did not finish it in time",  # the capture process's own limit
         "SIGSEGV": "crashed on it",
         "SIGBUS": "crashed on it",
-        "SIGABRT": "gave up on it",
+        "SIGABRT": "aborted on it",
         "SIGFPE": "crashed on it",
     }.items()
     if hasattr(signal, name)
@@ -156,8 +156,8 @@ class ProcessConnection:
     def silence(self) -> UserError:
         """Return an error that says that the process was ended."""
         return UserError(
-            f"The capture process showed no sign of life for {SILENCE:.0f} s and was ended: it was stopped, or a disk or "
-            "device does not answer; see to that and start again."
+            f"The capture process showed no sign of life for {SILENCE:.0f} s and was ended: it may have been stopped, or a "
+            "disk or device may not answer; check these and start again."
         )
 
     def work_done(self) -> int | None:
@@ -234,7 +234,7 @@ class SocketConnection:
     def silence(self) -> UserError:
         """Return an error that says that waiting for the process has ended."""
         return UserError(
-            f"The process that holds the model showed no sign of life for {SILENCE:.0f} s; let it go on if it was stopped, "
+            f"The process that holds the model showed no sign of life for {SILENCE:.0f} s; resume it if it was stopped, "
             "and choose the sample again."
         )
 
@@ -419,6 +419,4 @@ def _event(line: str) -> Event:
         return read_event(line)
     except ValueError as error:
         why = " ".join(str(error).split())[:_QUOTED]
-        raise WorkerCrashed(
-            f"The capture process said something that is no event: {line[:_QUOTED]!r} ({why})."
-        ) from error
+        raise WorkerCrashed(f"The capture process sent a line that is no event: {line[:_QUOTED]!r} ({why}).") from error

@@ -80,7 +80,7 @@ def read_model_file(path: Path) -> ModelFile:
         raise ModelError(f"{path.name} is damaged or cut short ({reason(error)}); copy or save it again.") from error
     if not is_object(file.config):
         raise ModelError(
-            f"{path.name} holds an architecture that is no Keras model's: expected a class_name and its config."
+            f"{path.name} holds an architecture that is no Keras model; expected a class_name and its config."
         )
     return file
 
@@ -97,7 +97,7 @@ def _read_keras(path: Path) -> ModelFile:
             )
         if CONFIG not in parts:
             raise ModelError(
-                f"{path.name} is a zip archive without a {CONFIG}, so no Keras model; save one with model.save()."
+                f"{path.name} is a zip archive without a {CONFIG}, so it is no Keras model; save one with model.save()."
             )
         if WEIGHTS in parts:
             with archive.open(WEIGHTS) as weights:
@@ -150,7 +150,7 @@ def _architecture(path: Path, text: str | bytes) -> Config:
     check_size(f"The architecture in {path.name}", len(text) * TEXT, ModelError)
     config = json.loads(text)
     if not isinstance(config, dict):
-        raise ModelError(f"{path.name} has an architecture that is no dictionary, so no Keras model.")
+        raise ModelError(f"{path.name} has an architecture that is no dictionary, so it is no Keras model.")
     return config
 
 

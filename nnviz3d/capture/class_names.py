@@ -73,7 +73,7 @@ def settle_names(
             return ClassNames(own)
         if not _tells_classes(graph):
             return ClassNames(None)
-        return ClassNames(None, (f"{_many(own)} are not the model's: {_numbers_of(graph)}.",), foreign=True)
+        return ClassNames(None, (f"{_many(own)} are not the model's classes: {_numbers_of(graph)}.",), foreign=True)
     names = tuple(given)
     if not _fit(len(names), graph):
         named = samples.labels is not None and own is None and not _tells_classes(graph)
@@ -87,10 +87,10 @@ def settle_names(
     places = _places(own, names)
     if places is None:
         return ClassNames(
-            names, (f"{_many(own)} are not among the model's, so the samples have no labels.",), foreign=True
+            names, (f"{_many(own)} are not among the model's classes, so the samples have no labels.",), foreign=True
         )
     if _by_name(own, names) is None and own != tuple(str(i) for i in range(len(own))):
-        return ClassNames(names, (f"{_many(own)} are taken for {', '.join(names[:_SHOWN])}, in this order.",))
+        return ClassNames(names, (f"{_many(own)} are matched to {', '.join(names[:_SHOWN])}, in this order.",))
     return ClassNames(names)
 
 

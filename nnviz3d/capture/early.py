@@ -51,8 +51,8 @@ def check_model_source(source: str) -> Path | None:
     if kind is Kind.FOLDER:
         if not is_saved_model(path, ModelError) and not is_unpacked(path, ModelError):
             raise ModelError(
-                f"The folder {path.name} is no SavedModel: it holds no saved_model.pb; nor is it an unpacked .keras file, "
-                f"which holds {CONFIG} and {WEIGHTS}."
+                f"The folder {path.name} is no SavedModel (it holds no saved_model.pb) and no unpacked .keras file, which "
+                f"holds {CONFIG} and {WEIGHTS}."
             )
     elif path.suffix.lower() not in ENDINGS:
         raise ModelError(

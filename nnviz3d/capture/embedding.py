@@ -135,7 +135,7 @@ def _matching(described: DescribedModel, globs: tuple[str, ...]) -> tuple[str, .
         found = matching(glob, described.graph)
         if not found and by_kind(glob):
             raise ModelError(
-                f"{lacks(glob, described.graph)}, whose answers would be placed as points; capture the model with --embed "
+                f"{lacks(glob, described.graph)}, whose outputs would be placed as points; capture the model with --embed "
                 f"LAYER, where LAYER is one of {', '.join(names)}, and show that capture."
             )
         if not found:

@@ -24,8 +24,8 @@ def failure(what: str, step: int, error: BaseException, graph: ModelGraph | None
         The model, if it is known; the error may name one of its layers.
     """
     layer = None if graph is None else _layer_of(error, graph)
-    where = "" if layer is None else f", at layer {layer}"
-    return f"From step {step:,} on {what} are not recorded{where}: {reason(error)} The training goes on."
+    where = "" if layer is None else f", because layer {layer} failed"
+    return f"From step {step:,} on, {what} are not recorded{where}: {reason(error)} The training continues."
 
 
 def _layer_of(error: BaseException, graph: ModelGraph) -> str | None:

@@ -140,7 +140,7 @@ def _picture_shape(work: Work, graph: ModelGraph) -> tuple[int, int, int]:
     if picture is None or picture.height is None or picture.width is None or picture.channels not in (1, 3):
         takes = " and ".join(str(shape) for shape in shapes)
         raise ModelError(
-            f"Features are looked for in one picture, (rows, columns), with 1 or 3 channels last or first; this model "
+            f"Features need a model of one picture, (rows, columns) with 1 or 3 channels last or first; this model "
             f"takes {takes}."
         )
     return picture.height, picture.width, picture.channels

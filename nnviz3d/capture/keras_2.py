@@ -96,12 +96,14 @@ def rewrite(config: Config) -> Rewritten:
         The configuration in the file; it is not changed.
     """
     names = _without_slashes(config)
-    notes = [f"The layer {old} is called {new}, for Keras 3 has no slash in names." for old, new in names.items()]
+    notes = [
+        f"The layer {old} is called {new}, because Keras 3 allows no slash in names." for old, new in names.items()
+    ]
     found = list(objects(config))
     if any(_is_hard_sigmoid(_settings(item).get(key)) for item in found for key in _ACTIVATIONS):
         notes.append("hard_sigmoid is computed as in Keras 2, which wrote the file: clip(0.2 x + 0.5, 0, 1).")
     if any(isinstance(item.get("config"), list) for item in found):
-        notes.append("Written by Keras 2.1 or earlier; its list of layers was wrapped so that Keras 3 can read it.")
+        notes.append("The file is of Keras 2.1 or earlier; its list of layers was wrapped so that Keras 3 can read it.")
     return Rewritten(_changed(config, _STEPS, names), tuple(notes))
 
 

@@ -33,8 +33,8 @@ def load_failure(file: ModelFile, code: Sequence[str], error: Exception) -> str:
         )
     if isinstance(error, RecursionError):
         return (
-            f"{_start(file)}: its layers follow each other, or lie inside each other, deeper than Python's limit on "
-            "recursion. Load it in Python after sys.setrecursionlimit(20_000), and hand it over: "
+            f"{_start(file)}: its chain or nesting of layers is deeper than Python's limit on "
+            "recursion. Load it in Python after sys.setrecursionlimit(20_000), and pass it on: "
             "nnviz3d.capture(model, x)."
         )
     return refusal(file, _culprit(file, error))
@@ -83,8 +83,10 @@ def _step(file: ModelFile) -> str:
             "save it with model.save('model.keras')."
         )
     if file.version is not None and _numbers(file.version) > _numbers(keras.__version__):
-        return f"Install a Keras that is as new: pip install -U 'keras>={file.version}'."
-    return "If the file is whole, load it in Python where it was made, and capture it there: nnviz3d.capture(model, x)."
+        return f"Install that version of Keras or a newer one: pip install -U 'keras>={file.version}'."
+    return (
+        "If the file is intact, load it in Python where it was made, and capture it there: nnviz3d.capture(model, x)."
+    )
 
 
 def _numbers(version: str) -> tuple[int, ...]:

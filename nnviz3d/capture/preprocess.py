@@ -77,15 +77,15 @@ def decide(
         return Decision(mode, f"It is how the pictures were prepared that {name} was trained on.")
     symbol = program.inputs[position]
     if not symbol.dtype.startswith(("float", "bfloat")):
-        return Decision("none", f"The model takes whole numbers ({symbol.dtype}), as pixels are.")
+        return Decision("none", f"The model takes whole numbers ({symbol.dtype}), like pixels.")
     scaling = pixel_scaling(program, position)
     scalers = " and ".join(_named(call) for call in scaling.nodes)
     if scaling.nodes and scaling.bytes_in:
         return Decision("none", f"The model scales its input itself, in {scalers}.")
     if scaling.nodes:
-        return Decision("unit", f"The model goes on from pixels of 0..1, in {scalers}.")
+        return Decision("unit", f"The model scales pixels of 0..1 itself, in {scalers}.")
     before = "" if scaling.first is None else f"Nothing scales the picture before {_named(scaling.first)}. "
-    return Decision("unit", f"{before}It is the usual choice for a model that does not say; --preprocess sets another.")
+    return Decision("unit", f"{before}This is the usual choice for a model without scaling; --preprocess sets another.")
 
 
 @dataclass(frozen=True)

@@ -112,12 +112,12 @@ class Probe:
                 return self._shapes(*self._run())
             except Exception as error:  # noqa: BLE001 - the user's loss may fail in any way outside of training
                 if self.y is not None:
-                    self.note = f"There are no gradients by the probe samples: {reason(error)}"
+                    self.note = f"No gradients of the probe samples are recorded: {reason(error)}"
                 self._with_gradients = False
                 self._compile()
         elif self.y is not None:
             self.note = (
-                "There are no gradients by the probe samples: the model was compiled with no loss, and none is given."
+                "No gradients of the probe samples are recorded: the model has no compiled loss; give one as loss."
             )
         return self._shapes(*self._run())
 

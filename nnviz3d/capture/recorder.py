@@ -384,7 +384,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
             if self._tap is not None:
                 self._tap.on.assign(False)
             why = f"{error.strerror}." if isinstance(error, OSError) and error.strerror else reason(error)
-            self._warn_once(f"Nothing more of the training is recorded from step {self._step:,} on: {why}")
+            self._warn_once(f"From step {self._step:,} on, the training is no longer recorded: {why}")
 
     def _warn_once(self, sentence: str) -> None:
         if sentence not in self._said:

@@ -170,7 +170,7 @@ def _within(target: Target, graph: ModelGraph, classes: Sequence[str] | None) ->
 def _class_named(name: str, classes: Sequence[str] | None, graph: ModelGraph) -> int:
     if classes is None:
         raise ModelError(
-            f"Nobody said what the classes of {graph.name} are called, so there is no {quoted(name)!r}; "
+            f"The classes of {graph.name} have no names, so there is no {quoted(name)!r}; "
             "give a number, as in 0, or their names with --classes."
         )
     known = [folded(one) for one in classes]
@@ -185,7 +185,7 @@ def _class_named(name: str, classes: Sequence[str] | None, graph: ModelGraph) ->
     if close:
         meant = " or ".join(classes[known.index(one)] for one in close)
         raise ModelError(f"{graph.name} has no class {quoted(name)!r}; did you mean {meant}?")
-    raise ModelError(f"{graph.name} has no class {quoted(name)!r}; there are {_listed(classes)}.")
+    raise ModelError(f"{graph.name} has no class {quoted(name)!r}; its classes are {_listed(classes)}.")
 
 
 def _listed(names: Sequence[str]) -> str:

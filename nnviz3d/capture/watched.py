@@ -135,17 +135,17 @@ def _without_samples(model: keras.Model) -> tuple[DescribedModel, str]:
     try:
         if inputs is not None:
             return describe(open_model(model, inputs), model.name), ""
-        problem = ModelError(f"{type(model).__name__} {model.name!r} does not know what it takes.")
+        problem = ModelError(f"{type(model).__name__} {model.name!r} has no known input shapes.")
     except ModelError as error:
         problem = error
     parts = _parts_of(model)
     if not parts:
         raise ModelError(
-            f"{reason(problem)} None of its layers is known by itself either; give TrainingRecorder probes=(x, y), samples "
-            "as the model is fed them, or build its layers before fit."
+            f"{reason(problem)} The input shapes of its layers are not known either; give TrainingRecorder probes=(x, y), "
+            "samples in the form that the model takes, or build its layers before fit."
         )
     names = ", ".join(part.name for part, _ in parts)
-    return _side_by_side(model, parts), f"{reason(problem)} So its parts stand side by side: {names}."
+    return _side_by_side(model, parts), f"{reason(problem)} So its parts are shown side by side: {names}."
 
 
 def _parts_of(layer: Any) -> list[tuple[Any, Inputs]]:

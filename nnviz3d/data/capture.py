@@ -125,7 +125,7 @@ class Capture:
         array = next(filter(None, map(self._stored.find, paths)), None)
         held = len(self.provenance.samples) if array is None else array.shape[0] if array.shape else 0
         if self.committed > held:
-            raise self._stored.damaged(f"{self.committed:,} samples are said to be whole, but it holds {held:,}")
+            raise self._stored.damaged(f"it should hold {self.committed:,} complete samples, but it holds {held:,}")
 
     def _check_shape(self, node_id: str, output: int, found: tuple[int, ...]) -> None:
         """Refuse one sample's numbers if their shape differs from the graph's."""
@@ -183,7 +183,7 @@ class Capture:
         attributes = self._stored.attributes(path)
         rule, rankings, totals = (attributes.get(key) for key in ("rule", "rankings", "totals"))
         if rule not in ("dense", "fan") or not isinstance(rankings, list) or not _are_counts(totals, self.committed):
-            raise self._stored.damaged(f"{path} does not say what its connections are")
+            raise self._stored.damaged(f"{path} has no valid description of its connections")
         if ranking not in rankings:
             return None
         which, packed = rankings.index(ranking), (None, len(rankings), None)
@@ -254,13 +254,13 @@ class Capture:
 
 def _classes(path: Path, data: Any) -> tuple[str, ...] | None:
     if data is not None and not (isinstance(data, list) and all(isinstance(name, str) for name in data)):
-        raise damaged(path, "its classes are no names")
+        raise damaged(path, "its class names are invalid")
     return None if data is None else tuple(map(printable, data))
 
 
 def _count(path: Path, data: Any) -> int:
     if not _are_counts([data]):
-        raise damaged(path, "it does not say how many samples are whole")
+        raise damaged(path, "its count of complete samples is missing or invalid")
     return int(data)
 
 

@@ -115,7 +115,7 @@ class Embedded:
         return found
 
     def _senseless(self) -> DamagedCapture:
-        return self._stored.damaged("what it says of its points makes no sense")
+        return self._stored.damaged("its description of the points is invalid")
 
     def vectors(self, at: int = -1) -> NDArray[np.float32]:
         """Read the layer's answers at a step, ``(M, D)``."""
@@ -144,10 +144,10 @@ class Embedded:
                 tuple(map(str, told["keys"])),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._stored.damaged(f"{store.COURSE} makes no sense") from error
+            raise self._stored.damaged(f"{store.COURSE} is invalid") from error
         steps, samples, axes = found.points.shape
         if samples != len(self.set.names) or axes not in (2, 3) or {len(found.quality), len(found.keys)} != {steps}:
-            raise self._stored.damaged(f"{store.COURSE} makes no sense")
+            raise self._stored.damaged(f"{store.COURSE} is invalid")
         return found
 
     def _whole(self, name: str, shape: tuple[int | None, ...]) -> NDArray[Any]:

@@ -116,7 +116,7 @@ class SampleInsights:
 
         settings, shares = attributes.get("settings", {}), attributes.get("shares", [])
         if not isinstance(settings, dict) or not _are_numbers(shares):
-            raise self._stored.damaged(f"{path} does not say what its maps are")
+            raise self._stored.damaged(f"{path} has no valid description of its maps")
 
         def row(name: str) -> NDArray[Any]:
             array = self._stored.find(f"{path}/{name}", (None, len(shares)))
@@ -185,7 +185,7 @@ def read_features(stored: StoredArrays, node_id: str) -> FeatureVisualization | 
         return None
     objective, settings = attributes["objective"], attributes.get("settings", {})
     if objective not in get_args(Objective) or not isinstance(settings, dict):
-        raise stored.damaged(f"{path} does not say what its pictures are")
+        raise stored.damaged(f"{path} has no valid description of its pictures")
     arrays = {name: stored.read(stored.require(f"{path}/{name}", _FEATURES[name]), ...) for name in _FEATURES}
     return FeatureVisualization(
         node_id,
@@ -211,7 +211,7 @@ def read_embedding(stored: StoredArrays, name: str) -> Embedding:
         raise stored.damaged(f"{path} lacks its {' and '.join(lacking)}")
     wrong = [key for key, kind in _PLAIN.items() if not isinstance(attributes[key], kind)]
     if wrong or attributes["method"] not in ("tsne", "pca") or not _are_numbers(list(attributes["quality"].values())):
-        raise stored.damaged(f"{path} does not say how its points were placed")
+        raise stored.damaged(f"{path} has no valid description of its points")
     return Embedding(
         name=name,
         method=attributes["method"],

@@ -59,10 +59,10 @@ class LayerNode:
     def __post_init__(self) -> None:
         if not self.path or not self.path.isprintable():
             raise CaptureError(
-                f"The graph has a node {printable(self.path)!r}; a node's path is made of letters and signs."
+                f"The graph has a node {printable(self.path)!r}; expected a path of printable characters."
             )
         if self.named_axes and not is_named(self.named_axes):
-            raise CaptureError(f"The graph has a node {self.path!r} whose axes have names that no axes have.")
+            raise CaptureError(f"The graph has a node {self.path!r} whose axes have unknown names.")
         # Names of classes and functions, and a layer's details, can hold anything.
         object.__setattr__(self, "kind", printable(self.kind))
         object.__setattr__(self, "activation", None if self.activation is None else printable(self.activation))
@@ -227,7 +227,7 @@ class ModelGraph:
             raise CaptureError(f"The capture's graph is damaged at {where or 'its top'}: {first['msg']}.") from None
         for node in graph:
             if not all(_is_plain(value) for value in node.details.values()):
-                raise CaptureError(f"The capture's graph is damaged: what it says of {node.id!r} is nested too deep.")
+                raise CaptureError(f"The capture's graph is damaged: its details of {node.id!r} are nested too deep.")
         return graph
 
 

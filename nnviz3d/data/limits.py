@@ -80,7 +80,7 @@ def check_size(what: str, size: int, error: type[UserError] = UserError) -> None
     most = limit()
     if size > most:
         raise error(
-            f"{what} would take {_in_words(size)} of memory; the limit is {_in_words(most)}. If that is right, raise it "
+            f"{what} would take {_in_words(size)} of memory; the limit is {_in_words(most)}. To allow it, raise the limit "
             f"with --limit GIGABYTES (in Python: os.environ[{VARIABLE!r}] = 'GIGABYTES')."
         )
 

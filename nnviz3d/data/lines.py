@@ -73,8 +73,8 @@ def invitation_in(path: Path) -> Invitation:
         return read_invitation(read_text(path))
     except (OSError, ValueError):  # no UTF-8 text, no JSON, or another message
         raise UserError(
-            f"--live {quoted(path)} names no running program; it is for nnviz3d.serve and nnviz3d.show, which give it "
-            "themselves. Leave it out."
+            f"--live {quoted(path)} names no running program; leave the option out. Only nnviz3d.serve and nnviz3d.show "
+            "use it."
         ) from None
 
 

@@ -158,7 +158,7 @@ def check_free(path: Path) -> None:
         where = "" if owner.host == socket.gethostname() else f" on {owner.host}"
         raise UserError(
             f"{path} is being written by process {owner.pid}{where} since {owner.since}; wait for its end, or choose "
-            f"another name. If that process runs no more, remove {lock_file(path)}."
+            f"another name. If that process no longer runs, remove {lock_file(path)}."
         )
 
 

@@ -56,7 +56,7 @@ def kind_of(path: Path, error: type[UserError] = UserError) -> Kind | None:
             f"{quoted(path)} cannot be opened ({refusal.strerror or refusal}); expected a path that you may read."
         ) from None
     except ValueError:
-        raise error(f"{quoted(path)} is no path: it holds a character that no file name can hold.") from None
+        raise error(f"{quoted(path)} is no valid path: it holds a character that no file name can hold.") from None
     if stat.S_ISREG(mode):
         return Kind.FILE
     return Kind.FOLDER if stat.S_ISDIR(mode) else Kind.SPECIAL
@@ -86,7 +86,7 @@ def refuse_special(path: Path, error: type[UserError] = UserError) -> None:
         If the path is one of these, or cannot be checked.
     """
     if kind_of(path, error) is Kind.SPECIAL:
-        raise error(f"{quoted(path)} is a device or a pipe, not a file; save what it gives in a file first.")
+        raise error(f"{quoted(path)} is a device or a pipe, not a file; save its content to a file first.")
 
 
 def listed(folder: Path, error: type[UserError] = UserError) -> list[Path]:

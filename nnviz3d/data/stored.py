@@ -82,7 +82,7 @@ class StoredArrays:
             self._opened[path] = array
         array = self._opened[path]
         if array is not None and not (array.dtype.kind in kinds and (shape is None or fits(array.shape, shape))):
-            raise self.damaged(f"{path} has the shape {array.shape} and the type {array.dtype}, which it cannot have")
+            raise self.damaged(f"{path} has the shape {array.shape} and the type {array.dtype}, which are wrong for it")
         return array
 
     def require(self, path: str, shape: Sequence[int | None] | None = None, kinds: str = "biuf") -> zarr.Array[Any]:
@@ -148,10 +148,10 @@ class StoredArrays:
         """Refuse an array whose storage differs from that of captures, before any of its numbers is read."""
         with self._reading(path):
             if array.shards is not None:
-                raise self.damaged(f"{path} holds its numbers in another way than captures do")
+                raise self.damaged(f"{path} stores its numbers in another format than captures")
             stored = max(self._listing.under(path).values(), default=0)
             if math.prod(array.chunks) * array.dtype.itemsize > max(LARGEST, stored):
-                raise self.damaged(f"{path} says that it has chunks of {array.chunks} numbers")
+                raise self.damaged(f"{path} claims chunks of {array.chunks} numbers")
             if self._complete:
                 self._require_chunks(array, array.shape[0] if array.shape else 1)
 
@@ -163,7 +163,7 @@ class StoredArrays:
         if rows <= self._whole.get(array.path, 0):
             return
         if array.shape and rows > array.shape[0]:
-            raise self.damaged(f"{array.path} is said to have {rows:,} rows, but it holds {array.shape[0]:,}")
+            raise self.damaged(f"{array.path} should have {rows:,} rows, but it has {array.shape[0]:,}")
         lengths = (min(rows, *array.shape[:1]), *array.shape[1:]) if array.shape else ()
         grid = [-(-length // chunk) for length, chunk in zip(lengths, array.chunks, strict=True)]
         files = self._listing.under(array.path)
@@ -189,7 +189,7 @@ def reading(capture: Path, what: str) -> Iterator[None]:
     except CaptureError:
         raise
     except Exception as error:
-        why = "it asks for more memory than there is" if isinstance(error, MemoryError) else reason(error, 120)
+        why = "it needs more memory than is available" if isinstance(error, MemoryError) else reason(error, 120)
         raise damaged(capture, f"{what} cannot be read ({why.rstrip('.')})") from error
 
 

@@ -195,7 +195,7 @@ class Training:
         self.committed = self._marks["steps"]
 
     def _senseless(self) -> DamagedCapture:
-        return self._stored.damaged("what it says of its training makes no sense")
+        return self._stored.damaged("its description of the training is invalid")
 
     def __len__(self) -> int:
         return self.committed

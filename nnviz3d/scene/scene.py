@@ -295,7 +295,7 @@ class Scene:
             raise SceneError(f"{where}: expected 'all' or 'layer:NODE', got {target!r}; nodes are {names}.")
         points = self.around(node)
         if not len(points):
-            raise SceneError(f"{where}: {node!r} is not to be seen in this scene; use 'all' instead of {target!r}.")
+            raise SceneError(f"{where}: {node!r} is not visible in this scene; use 'all' instead of {target!r}.")
         return points
 
     def _room_for_scores(self) -> NDArray[np.float64]:

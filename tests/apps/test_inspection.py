@@ -120,7 +120,7 @@ def test_inspection_of_a_training_names_the_steps_of_its_numbers(recorded_captur
     assert (told["last"], told["numbers_of"], told["weights_of"]) == (50, 50, 50)
     lines = printed(recorded_capture, 200)
     assert any("numbers of probe 0 after training step 50" in line for line in lines)
-    assert any("the last is 50, weights kept after 50;" in line for line in lines)
+    assert any("the last is 50, weights stored after step 50;" in line for line in lines)
 
 
 def test_a_capture_without_a_training_has_nothing_to_say_of_it(odd: Capture):

@@ -104,14 +104,14 @@ def test_worker_that_does_not_read_a_long_request_is_ended(tmp_path, monkeypatch
 @pytest.mark.parametrize("said", [r"\377\376\n", r"hello\n", r"[[[[\n"])
 def test_garbage_from_a_running_worker_is_a_crash_at_once(tmp_path, monkeypatch, said):
     stand_in(tmp_path, monkeypatch, f"printf '{said}'; exec sleep 600")
-    with pytest.raises(WorkerCrashed, match="said something that is no event"):
+    with pytest.raises(WorkerCrashed, match="sent a line that is no event"):
         Worker().run(request())
 
 
 def test_endless_line_from_a_worker_is_a_crash(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_LONGEST", 10_000)
     stand_in(tmp_path, monkeypatch, "exec tr '\\0' x < /dev/zero")
-    with pytest.raises(WorkerCrashed, match="said something that is no event") as caught:
+    with pytest.raises(WorkerCrashed, match="sent a line that is no event") as caught:
         Worker().run(request())
     assert len(str(caught.value)) < 700
 
@@ -151,7 +151,7 @@ def test_killed_worker_is_a_crash(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("VTALRM", "came to no end with it"), ("SEGV", "crashed on it"), ("ABRT", "gave up on it")]
+    ("name", "words"), [("VTALRM", "did not finish it in time"), ("SEGV", "crashed on it"), ("ABRT", "aborted on it")]
 )
 def test_model_file_that_kills_the_reading_process_is_one_sentence(tmp_path, monkeypatch, name, words):
     loading = '{"event": "progress", "stage": "load", "done": 0}'

@@ -197,7 +197,7 @@ def test_a_process_that_dies_in_silence_is_a_crash(tmp_path, monkeypatch):
 
 def test_a_process_that_talks_nonsense_is_a_crash(tmp_path, monkeypatch):
     stand_in(tmp_path, monkeypatch, "echo hello")
-    with pytest.raises(WorkerCrashed, match="said something that is no event: 'hello"):
+    with pytest.raises(WorkerCrashed, match="sent a line that is no event: 'hello"):
         run_capture(request(tmp_path))
 
 

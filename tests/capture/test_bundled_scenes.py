@@ -53,8 +53,8 @@ REFUSED = {
         "wine",
     ): r"^views\[2\].layer: wine has no convolution, .* choose another scene, .*are wide, narrow, sort.$",
     ("kernels", "reviews"): r"^views\[2\].layer: reviews has no convolution, .*those with a kernel are mood.$",
-    ("features", "wine"): r"^Features are looked for in one picture, .*; this model takes \(9,\).$",
-    ("features", "reviews"): r"^Features are looked for in one picture, .*; this model takes \(6,\).$",
+    ("features", "wine"): r"^Features need a model of one picture, .*; this model takes \(9,\).$",
+    ("features", "reviews"): r"^Features need a model of one picture, .*; this model takes \(6,\).$",
     (
         "decisions",
         "wine",

@@ -56,7 +56,7 @@ def test_labels_are_matched_by_name_before_order():
     assert not matched.notes
     ordered = settle_names(("Katze", "Hund"), pets, graph(2))
     assert ordered.labelled(pets).labels.tolist() == [0, 1, 1]
-    assert ordered.notes == ("The samples' classes cat, dog are taken for Katze, Hund, in this order.",)
+    assert ordered.notes == ("The samples' classes cat, dog are matched to Katze, Hund, in this order.",)
     digits = samples([3], tuple("0123456789"))
     assert not settle_names([f"number {i}" for i in range(10)], digits, graph(10)).notes
 

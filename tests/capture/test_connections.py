@@ -158,7 +158,7 @@ def test_layers_without_connections_are_named(rng):
     )
     pairs, _, finder = connections(model, zoo.numbers(rng, 1, 6, 6, 2))
     assert pairs == {}
-    assert finder.skipped == ["No connections are captured of up (Conv2DTranspose), memory (LSTM)."]
+    assert finder.skipped == ["No connections are captured for up (Conv2DTranspose), memory (LSTM)."]
 
 
 def test_skipped_layers_include_attention_and_embedding_and_many_are_counted(rng):
@@ -171,7 +171,7 @@ def test_skipped_layers_include_attention_and_embedding_and_many_are_counted(rng
     assert list(pairs) == [("look3", "mixes")]
     (note,) = finder.skipped
     assert note == (
-        "No connections are captured of words (Embedding), look0 (MultiHeadAttention), look1 (MultiHeadAttention), look2 "
+        "No connections are captured for words (Embedding), look0 (MultiHeadAttention), look1 (MultiHeadAttention), look2 "
         "(MultiHeadAttention) and 1 more."
     )
 

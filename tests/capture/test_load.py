@@ -245,7 +245,7 @@ def test_a_model_that_keras_cannot_read(tmp_path, monkeypatch):
     monkeypatch.setattr(load.keras.saving, "load_model", fails)
     sentence = refusal(tmp_path / "m.keras")
     assert (
-        "cannot load m.keras: Could not deserialize. If the file is whole, load it in Python where it was" in sentence
+        "cannot load m.keras: Could not deserialize. If the file is intact, load it in Python where it was" in sentence
     )
 
 
@@ -259,7 +259,7 @@ def test_unpacked_keras_file_opens_like_the_file(tmp_path, rng):
         assert np.array_equal(loaded.model(x), model(x))
         assert (loaded.name, len(loaded.sha256)) == (name, 64)
     (tmp_path / "model/model.weights.h5").unlink()
-    assert "nor is it an unpacked .keras file" in refusal(tmp_path / "model")
+    assert "and no unpacked .keras file, which holds" in refusal(tmp_path / "model")
 
 
 def test_model_files_with_endings_in_capitals_open(tmp_path, rng):

@@ -69,7 +69,9 @@ def test_failed_part_of_a_recording_is_reported_once_and_left_out(tmp_path, plai
     recorder = TrainingRecorder(tmp_path / "run.zarr", every=1, probes_every=1, weights_every=1)
     weights, said = fit(small_model(), recorder)
     assert same(weights, plain)
-    assert said == [f"From step 1 on {what} are not recorded, at layer hidden: a bug. The training goes on."]
+    assert said == [
+        f"From step 1 on, {what} are not recorded, because layer hidden failed: a bug. The training continues."
+    ]
     training = open_capture(recorder.path).training
     assert training.steps.tolist() == [1, 2, 3, 4]
     assert training.finished
@@ -88,7 +90,7 @@ def test_failed_store_ends_the_recording_with_one_warning(tmp_path, plain, monke
     weights, said = fit(small_model(), TrainingRecorder(tmp_path / "run.zarr", every=1))
     assert same(weights, plain)
     assert len(said) == 1
-    assert said[0].startswith("Nothing more of the training is recorded from step 3 on: ")
+    assert said[0].startswith("From step 3 on, the training is no longer recorded: ")
     assert open_capture(tmp_path / "run.zarr").training.steps.tolist() == [1, 2]
     assert not lock_file(tmp_path / "run.zarr").exists()
 
@@ -108,7 +110,7 @@ def test_missing_store_is_reported_at_once_and_not_written_again(tmp_path, plain
     weights, said = fit(small_model(), TrainingRecorder(path, every=2), Meddle())
     assert same(weights, plain)
     assert said == [
-        f"Nothing more of the training is recorded from step 2 on: run.zarr was {fate}"
+        f"From step 2 on, the training is no longer recorded: run.zarr was {fate}"
         f"{', or moved,' * (fate == 'removed')} while the training was recorded into it."
     ]
     assert path.exists() == (fate == "replaced")
@@ -189,7 +191,7 @@ def test_mistake_in_a_later_step_of_a_loop_is_a_warning(tmp_path):
     model = small_model()
     recorder = TrainingRecorder(tmp_path / "run.zarr", every=1, probes=0)
     recorder.step(model, X, Y)
-    with pytest.warns(UserWarning, match="recorded from step 2 on: grads holds 1 gradients"):
+    with pytest.warns(UserWarning, match="From step 2 on, the training is no longer recorded: grads holds 1 gradients"):
         recorder.step(model, X, Y, grads=[1])
     recorder.step(model, X, Y)
 

@@ -55,7 +55,7 @@ def test_the_head_is_the_last_vector_and_other_outputs_are_named():
         (
             "zzz",
             (*ANIMALS[:4], "x"),
-            "net.keras has no class 'zzz'; there are tench, great white shark, Espresso, crane, x.",
+            "net.keras has no class 'zzz'; its classes are tench, great white shark, Espresso, crane, x.",
         ),
         ("crane", ANIMALS, "The classes 3 and 4 are both called 'crane'; give the number."),
         ("dense[2]", ANIMALS, "'dense' is no output of net.keras; expected one of out0, as in out0[0]."),
@@ -63,7 +63,7 @@ def test_the_head_is_the_last_vector_and_other_outputs_are_named():
         (
             "dog",
             None,
-            "Nobody said what the classes of net.keras are called, so there is no 'dog'; give a number, as in 0, or their "
+            "The classes of net.keras have no names, so there is no 'dog'; give a number, as in 0, or their "
             "names with --classes.",
         ),
     ],
@@ -178,7 +178,7 @@ def test_two_class_target_by_the_first_name_is_the_negation_of_the_number(text, 
     [
         ("2", "net.keras has no class 2; expected 0 or 1 (cat, dog)."),
         ("9" * 5000, "expected 0 or 1 (cat, dog)."),
-        ("bird", "net.keras has no class 'bird'; there are cat, dog."),
+        ("bird", "net.keras has no class 'bird'; its classes are cat, dog."),
     ],
 )
 def test_wrong_target_of_two_classes_is_refused_with_both_names(text, sentence):

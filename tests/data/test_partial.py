@@ -117,7 +117,7 @@ def test_working_folder_with_other_files_is_refused_for_frames(tmp_path, monkeyp
     (tmp_path / "notes.txt").touch()
     monkeypatch.chdir(tmp_path)
     for name in ("", "/", ".", ".."):
-        with pytest.raises(UserError, match="holds other things"):
+        with pytest.raises(UserError, match="holds other files"):
             check_folder(Path(name))
     (tmp_path / "notes.txt").unlink()
     check_folder(Path("."))

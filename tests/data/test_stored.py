@@ -254,6 +254,6 @@ def test_names_in_an_old_capture_are_cleaned_on_opening(explained, copy):
     assert capture.sample_name(0) == r"a\nb"
     assert capture.graph.node("conv").kind == r"Conv2D\n"
     change(folder, "", "attributes", "graph", "nodes", 1, "path", to="conv\x1b")
-    with pytest.raises(CaptureError, match=r"path is made of letters") as error:
+    with pytest.raises(CaptureError, match=r"expected a path of printable characters") as error:
         open_capture(folder)
     assert is_one_sentence(error)

@@ -69,7 +69,7 @@ def test_each_tile_shows_its_channels_numbers_and_the_legend_counts(digits):
     silent = int((values.max(axis=(0, 1)) == 0).sum())
     assert silent > 0
     assert [row.text for row in legend.rows] == [
-        "64 channels of conv2d_2, the highest mean activation first",
+        "64 channels of conv2d_2, highest mean activation first",
         f"{silent} of them are 0 everywhere here",
     ]
     (labels,) = (p for p in shown.primitives if isinstance(p, Labels))
@@ -136,7 +136,7 @@ def test_pictures_that_drive_channels_stand_at_them_and_dead_ones_are_dim_and_na
     (legend,) = (p for p in shown.primitives if isinstance(p, Panel) and p.name == "channels")
     assert [row.text for row in legend.rows[:2]] == [
         f"{len(found.channels)} of 64 channels of conv2d_2",
-        "those whose pictures were captured, in their order",
+        "those with captured pictures, in their order",
     ]
     assert legend.rows[2].text.endswith(f"; {found.dead.sum()} dead")
 

@@ -125,7 +125,7 @@ def test_neuron_graph_legend_names_the_layers_whose_weights_are_not_shown(tmp_pa
     spec = parse_scene({"format": 1, "views": [{"kind": "nodes"}]})
     scene = Scene.build(spec, write(tmp_path / "c.zarr", RECURRENT, [("series", "step")]))
     (row,) = legend(scene, "links")
-    assert row == "not among them, one grey line for all: step, memory, look and 2 more"
+    assert row == "one grey line instead of weights: step, memory, look and 2 more"
 
 
 def test_layers_that_scale_each_number_alone_are_not_counted_as_joining():

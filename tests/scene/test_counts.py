@@ -25,9 +25,9 @@ def test_best_scores_are_capped_by_the_size_of_the_output(count, words):
     ("shown", "total", "words"),
     [
         (1, 1, ["the one channel of conv"]),
-        (8, 8, ["8 channels of conv, the highest mean activation first"]),
-        (8, 64, ["8 of 64 channels of conv", "those whose pictures were captured, the highest mean activation first"]),
-        (1, 64, ["1 of 64 channels of conv", "the one whose picture was captured"]),
+        (8, 8, ["8 channels of conv, highest mean activation first"]),
+        (8, 64, ["8 of 64 channels of conv", "those with captured pictures, highest mean activation first"]),
+        (1, 64, ["1 of 64 channels of conv", "the one with a captured picture"]),
     ],
 )
 def test_channel_legend_names_capture_as_the_choice_not_activation(shown, total, words):
@@ -38,10 +38,10 @@ def test_channel_legend_names_capture_as_the_choice_not_activation(shown, total,
     ("maps", "words"),
     [
         (np.zeros((1, 2, 2)), "it is 0 everywhere here"),
-        (np.ones((1, 2, 2)), "it is other than 0 somewhere"),
+        (np.ones((1, 2, 2)), "it is nonzero somewhere"),
         (np.stack([np.zeros((2, 2)), np.ones((2, 2))]), "1 of them is 0 everywhere here"),
         (np.zeros((3, 2, 2)), "3 of them are 0 everywhere here"),
-        (np.full((2, 2, 2), np.nan), "each is other than 0 somewhere"),
+        (np.full((2, 2, 2), np.nan), "each is nonzero somewhere"),
     ],
 )
 def test_silent_channels_are_counted_in_singular_or_plural(maps, words):
@@ -64,4 +64,4 @@ def test_edges_are_called_strongest_of_all_only_if_all_units_have_balls(count, t
 def test_ball_legend_names_the_choice_only_if_units_are_left_out(some):
     scales = {"dense": (colormap("inferno"), (0.0, 2.0)), "signed": (colormap("ember-ice"), (-1.0, 1.0))}
     rows = [row for panel in ball_scales(scales, "activation", some=some) for row in panel.rows]
-    assert (TextRow("k of n: the units of largest |activation|, of an output the highest", "quiet") in rows) == some
+    assert (TextRow("k of n: units with the largest |activation|; in an output, the highest", "quiet") in rows) == some

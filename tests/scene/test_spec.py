@@ -245,5 +245,5 @@ def test_times_of_a_scene_over_an_hour_are_refused():
 def test_camera_target_that_is_not_shown_is_refused(explained_capture):
     looks = {"keyframes": [{"at": 0, "target": "layer:conv", "distance": 1}]}
     spec = parse_scene({"format": 1, "views": [{"kind": "embedding"}], "camera": looks})
-    with pytest.raises(SceneError, match="'conv' is not to be seen in this scene; use 'all'"):
+    with pytest.raises(SceneError, match="'conv' is not visible in this scene; use 'all'"):
         Scene.build(spec, explained_capture, aspect=1.6).camera(0.0, aspect=1.6)

@@ -92,7 +92,7 @@ def check_folder(out: Path) -> None:
     """
     # An empty name, which a shell gives for an unset variable, means the working folder too.
     if out.name in ("", "..") and not exists(out / MANIFEST) and next(out.iterdir(), None) is not None:
-        raise UserError(f"-o {out} is a folder that holds other things; name a new folder for the frames, or a film.")
+        raise UserError(f"-o {out} is a folder that holds other files; name a new folder for the frames, or a film.")
     if is_folder(out) and not exists(out / MANIFEST) and next(out.glob("frame_*.png"), None) is not None:
         raise UserError(f"{out} holds frames of an unknown film, without its {MANIFEST}; give another folder.")
 

@@ -42,7 +42,7 @@ def _bind(host: str, port: int) -> int:
     """Try to listen at a port, 0 for any; returns it."""
     if not host.strip("[]"):
         raise UserError(
-            "--host is empty; expected an address such as 127.0.0.1, or 0.0.0.0 for every one of this machine."
+            "--host is empty; expected an address such as 127.0.0.1, or 0.0.0.0 for all addresses of this machine."
         )
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
@@ -56,7 +56,9 @@ def _bind(host: str, port: int) -> int:
     except OSError as error:
         raise bind_error(host, port, error) from None
     except UnicodeError:  # a part of the name is empty, or longer than names of hosts are
-        raise UserError(f"There is no host {printable(host)!r} to listen at.") from None
+        raise UserError(
+            f"There is no host {printable(host)!r}; expected an address of this machine, such as 127.0.0.1."
+        ) from None
 
 
 def bind_error(host: str, port: int, error: OSError) -> UserError:

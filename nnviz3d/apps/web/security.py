@@ -76,9 +76,7 @@ class Gate:
             )
         if origin is not None and origin.lower() != f"http://{(host or '').lower()}":
             secure = origin.lower() == f"https://{(host or '').lower()}"
-            hint = (
-                f" It speaks http, without a proxy that makes it https; use a tunnel: {self._tunnel}." if secure else ""
-            )
+            hint = f" It speaks http only, without an https proxy; use a tunnel: {self._tunnel}." if secure else ""
             return f"This server answers only its own pages; the request comes from {_quoted(origin)}.{hint}"
         return None
 

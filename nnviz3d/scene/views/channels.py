@@ -48,8 +48,8 @@ _STAGGER = 0.45
 """The share of the way by which the last channel sets out after the first."""
 _WORDS = {
     "index": "in their order",
-    "mean": "the highest mean activation first",
-    "contribution": "the largest contribution to the score first",
+    "mean": "highest mean activation first",
+    "contribution": "largest contribution to the score first",
 }
 
 
@@ -312,7 +312,7 @@ def _counted(layer: str, shown: int, total: int, order: ChannelOrder) -> tuple[T
     if shown == total:
         return (TextRow(f"{total} channels of {layer}{words}"),)
     # The capture has chosen the channels; the order applies among these only.
-    which = "those whose pictures were captured" if shown > 1 else "the one whose picture was captured"
+    which = "those with captured pictures" if shown > 1 else "the one with a captured picture"
     return TextRow(f"{shown} of {total} channels of {layer}"), TextRow(f"{which}{words}", "quiet")
 
 
@@ -320,7 +320,7 @@ def _silence(values: NDArray[np.float32]) -> str:
     """Describe the number of channels, ``(n, rows, columns)``, that are 0 everywhere."""
     silent = int(np.sum(~values.any(axis=(1, 2))))
     if not silent:
-        return "each is other than 0 somewhere" if len(values) > 1 else "it is other than 0 somewhere"
+        return "each is nonzero somewhere" if len(values) > 1 else "it is nonzero somewhere"
     if len(values) == 1:
         return "it is 0 everywhere here"
     return f"{silent} of them {'is' if silent == 1 else 'are'} 0 everywhere here"

@@ -357,7 +357,7 @@ def _after_reduction(found: Embedding) -> list[str]:
         return []
     left = min(REDUCED, len(found.points))
     if judged_after_reduction(found.quality, width):
-        return [f"{left} after PCA, by which the figures below are judged"]
+        return [f"{left} after PCA, on which the figures below are measured"]
     kept = found.quality.get("variance")
     if kept is None:
         return [f"{left} after PCA"]

@@ -179,7 +179,7 @@ class LayerBallsView:
         if not known:
             return (Panel("links", "bottom-right", (TextRow(count, "quiet"),)),)
         span = f"{number(min(known))} … {number(max(known))}"
-        line = "line: the wider, the larger the root mean square of the kernel it leads to"
+        line = "line width: root mean square of the kernel at its end"
         rows = (
             TextRow(count, "quiet"),
             TextRow(f"{line} ({span}{weights_of_then(self._stage.capture)})", "quiet"),

@@ -90,7 +90,7 @@ def ball_scales(scales: Mapping[str, Scale], what: str, *, some: bool) -> tuple[
             ScaleRow(alike[0][0], ticks),
         ]
         if some and not panels:
-            rows.append(TextRow("k of n: the units of largest |activation|, of an output the highest", "quiet"))
+            rows.append(TextRow("k of n: units with the largest |activation|; in an output, the highest", "quiet"))
         panels.append(Panel(f"scale/{len(panels)}", "bottom-left", tuple(rows)))
     return tuple(panels)
 
@@ -108,7 +108,7 @@ def line_scale(
         Whether a layer has more units than balls, so that even strong lines to units without balls are not drawn.
     """
     shown = [(links, count) for links, count in drawn if count]
-    left_out = (TextRow(f"not among them, one grey line for all: {listed(unknown)}", "quiet"),) if unknown else ()
+    left_out = (TextRow(f"one grey line instead of weights: {listed(unknown)}", "quiet"),) if unknown else ()
     if not shown:
         return (Panel("links", "bottom-right", left_out),) if left_out else ()
     tops = [float(np.max(links.norm[np.isfinite(links.norm)])) for links, _ in shown]
