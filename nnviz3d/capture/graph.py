@@ -461,7 +461,7 @@ class _Tracer:
 
 
 def layers_inside(layer: Any, *, deep: bool = True) -> Iterator[Any]:
-    """Walk over the layers that a layer is made of; `deep`: over those inside these too."""
+    """Yield the layers inside a layer; if `deep`, also the layers inside these."""
     yield from layer._flatten_layers(include_self=False, recursive=deep)
 
 

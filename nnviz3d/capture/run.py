@@ -34,7 +34,7 @@ from nnviz3d.data.sources import classes_in
 from nnviz3d.data.writer import CaptureWriter, check_destination
 
 _TOLD = 2
-"""How many notes on single samples are told during a capture; the capture keeps them all."""
+"""Most notes on single samples that the terminal shows; the capture keeps all of them."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def _write_samples(
 
 
 def _first(notes: Sequence[str]) -> Sequence[str]:
-    """Return notes on single samples as they are told: the first of many, and how many more there are."""
+    """Return the notes on single samples for the terminal: the first few, and the number of the others."""
     if len(notes) <= _TOLD + 1:
         return notes
     more = f"{len(notes) - _TOLD:,} more samples have a note like these; the picture of each sample shows its own."

@@ -123,7 +123,7 @@ def _instead(inside: list[Path], folders: list[Path]) -> str:
 
 
 def _unread(folder: Path, names: list[str], why: str) -> str | None:
-    """Say which sub-folders are passed over, if any are."""
+    """Return a sentence that names the ignored sub-folders; empty if there are none."""
     if not names:
         return None
     are = "are" if len(names) > 1 else "is"
@@ -134,6 +134,6 @@ def _unread(folder: Path, names: list[str], why: str) -> str | None:
 
 
 def _sub_folders(names: list[str]) -> str:
-    """Name the first of some sub-folders."""
+    """Name the first few of some sub-folders."""
     shown = ", ".join(quoted(name) for name in names[:_SHOWN])
     return f"sub-folder{'s' * (len(names) > 1)} {shown}{', ...' * (len(names) > _SHOWN)}"

@@ -213,7 +213,7 @@ class SceneSpec(Strict):
         return self.model_copy(update={"title": ""})
 
     def with_methods_of(self, methods: Sequence[str]) -> SceneSpec:
-        """Return the scene for a capture: where it holds no map by a view's method, its first method is shown."""
+        """Return the scene for a capture: if it has no map by a view's method, the view shows its first method."""
         views = tuple(
             view.model_copy(update={"method": None})
             if isinstance(view, Attributions) and methods and view.method not in methods

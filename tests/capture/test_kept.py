@@ -204,7 +204,7 @@ def test_a_live_model_that_goes_on_training_is_seen_as_it_is(tmp_path, rng):
     assert ask("", "x").weights("shared")["kernel"].tobytes() == kernel.tobytes()
 
 
-def test_notices_say_what_of_a_folder_is_not_read_and_few_of_many_crops(tmp_path):
+def test_notices_name_unread_sub_folders_and_only_a_few_of_many_crops(tmp_path):
     model, folder = tmp_path / "m.keras", tmp_path / "photos"
     keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(2)]).save(model)
     for name in (*(f"{i}.png" for i in range(5)), "more/a.png"):

@@ -1,4 +1,4 @@
-"""Three hundred damaged inputs: each outcome is right, or one sentence and exit code 2."""
+"""Three hundred damaged inputs: each gives a right result, or one sentence and exit code 2."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.fuzz.judge import report
 from tests.fuzz.trials import KINDS, Material
 
 TRIALS = {"models": 50, "captures": 70, "scenes": 60, "pictures": 35, "arrays": 35, "classes": 15, "options": 35}
-"""How many of each kind; ``python -m tests.fuzz`` runs thousands."""
+"""Number of trials of each kind; ``python -m tests.fuzz`` runs thousands."""
 
 pytestmark = pytest.mark.tensorflow
 

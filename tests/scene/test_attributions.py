@@ -183,7 +183,7 @@ def one_input(tmp_path, shape):
 
 
 @pytest.mark.parametrize("shape", [(12, 3), (4, 5, 6, 2)])
-def test_a_sequence_has_bars_and_a_volume_cells(tmp_path, shape):
+def test_map_of_a_sequence_has_bars_and_of_a_volume_cells(tmp_path, shape):
     scene, values = one_input(tmp_path, shape)
     if values.ndim == 1:
         bars = of(Lines, scene)["map:in"]
@@ -211,7 +211,7 @@ def test_map_of_a_vector_stands_left_of_its_block_cell_by_cell(tmp_path, shape):
 
 
 @pytest.mark.parametrize("shape", [(4,), (12, 3), (4, 5, 6, 2)])
-def test_a_map_that_is_no_picture_is_inside_the_frame_and_named(tmp_path, shape):
+def test_map_that_is_no_picture_is_inside_the_frame_and_named(tmp_path, shape):
     scene, _ = one_input(tmp_path, shape)
     thing = {**of(Voxels, scene), **of(Lines, scene)}["map:in"]
     if isinstance(thing, Voxels):

@@ -61,7 +61,7 @@ _LIFT = 0.004
 _GAP = 0.12
 """How far a map stands above its block, or before it, as a share of the block's height."""
 _ASIDE = 1.0
-"""How far the map of a row of numbers stands left of its block, in cells of the block."""
+"""Distance of a vector's map to the left of its block, in cells of the block."""
 
 _CUBE = np.array(list(np.ndindex(2, 2, 2)), dtype=np.float64)
 """The corners of a cube of side 1, ``(8, 3)``."""
@@ -118,7 +118,7 @@ class AttributionsView:
         return self.plates.spans(row, column)
 
     def _extent(self) -> NDArray[np.float64]:
-        """Return the corners of the plates, and of all maps that stand above or left of their block."""
+        """Return the corners of the plates, and of all maps above or left of their block."""
         corners = [] if self.plates is None else [self.plates.corners]
         insights = self._stage.insights(0)
         for method in self._stage.capture.methods:
@@ -129,14 +129,14 @@ class AttributionsView:
         return np.concatenate(corners) if corners else np.empty((0, 3))
 
     def _rooms(self, found: Attribution) -> list[tuple[Vector, Vector]]:
-        """Return where a map stands beside blocks, at its layer and at the input that it is laid over: not as a picture."""
+        """Return the spaces beside blocks for a map that is not a picture: at its layer, and at the input under it."""
         reached = over_input(self._stage, found)
         names = dict.fromkeys((found.layer, found.layer if reached is None else reached[0]))
         places = [self._stage.place(name) for name in names]
         return [_room(place) for place in places if len(place.grid.places) != 2]
 
     def _maps(self, selection: Selection) -> tuple[Attribution, ...]:
-        """Return the method's map at its layer; where it is of the inputs, that of each."""
+        """Return the method's map at its layer; for a map of the inputs, the map of each input."""
         capture = self._stage.capture
         method = selection.method or self._spec.method or capture.methods[0]
         insights, inputs = self._stage.insights(selection.sample), self._stage.graph.inputs
@@ -195,7 +195,7 @@ class AttributionsView:
     def _standing(
         self, layer: str, values: NDArray[np.float32], table: Colormap, limits: tuple[float, float]
     ) -> Primitive:
-        """Stand a map, as fine as it is: a picture before its block, a row left of it, a sequence or volume above it."""
+        """Draw a map in its own resolution: a picture before its block, a vector left of it, other maps above it."""
         place = self._stage.place(layer)
         if values.ndim == 2:
             (x, y, z), (width, height, depth) = place.origin, place.size
@@ -369,9 +369,9 @@ def _repeated(values: NDArray[np.floating], rows: int, columns: int) -> NDArray[
 
 
 def _room(place: Placement) -> tuple[Vector, Vector]:
-    """Return the lowest corner and the size of where a map that is no picture stands beside its block.
+    """Return the lowest corner and the size of the space for a map that is not a picture, beside its block.
 
-    That of a row of numbers stands left of the block, cell by cell as they do; all others above it.
+    The map of a vector is left of the block, one cell beside each cell; all other maps are above it.
     """
     (x, y, z), (width, height, depth) = place.origin, place.size
     if len(place.grid.shape) < 2:
