@@ -248,7 +248,12 @@ def carried_code(config: Any) -> list[str]:
     config
         The architecture of a model file.
     """
-    return list(dict.fromkeys(_walk(config)))
+    return list(dict.fromkeys(name for name, _ in _walk(config)))
+
+
+def holds_functions(config: Any) -> bool:
+    """Whether a model file holds code itself, such as a Lambda layer's; of classes it holds no more than the names."""
+    return any(held for _, held in _walk(config))
 
 
 def custom_modules(config: Any) -> list[str]:
@@ -261,20 +266,21 @@ def custom_modules(config: Any) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _walk(config: Any) -> Iterator[str]:
+def _walk(config: Any) -> Iterator[tuple[str, bool]]:
+    """Name each piece of code, and say whether the file itself holds it."""
     for item in objects(config):
         kind = item["class_name"]
         inner = item.get("config")
         name = inner.get("name") if isinstance(inner, dict) else None
         module, registered = item.get("module"), item.get("registered_name")
         if kind in {"Lambda", "TFSMLayer"}:
-            yield f"{kind} {name!r}" if name else kind
+            yield (f"{kind} {name!r}" if name else kind), True
         elif kind == "__lambda__":
-            yield "a lambda function"
+            yield "a lambda function", True
         elif registered and not _is_keras(module) and module != "builtins":
-            yield f"{module}.{kind}" if isinstance(module, str) and module else str(registered)
+            yield (f"{module}.{kind}" if isinstance(module, str) and module else str(registered)), False
         elif isinstance(module, str) and module and module != "builtins" and not _is_keras(module):
-            yield f"{module}.{kind}"
+            yield f"{module}.{kind}", False
 
 
 def objects(config: Any) -> Iterator[Config]:

@@ -18,7 +18,7 @@ import tensorflow as tf
 from nnviz3d.capture import archive, keras_2
 from nnviz3d.capture.archive import Config, ModelFile
 from nnviz3d.capture.early import check_model_source
-from nnviz3d.capture.load_failure import load_failure, refusal
+from nnviz3d.capture.load_failure import load_failure, needs_code, refusal
 from nnviz3d.capture.preprocess import family_mode
 from nnviz3d.capture.variables import variables_within_limit
 from nnviz3d.data.model_files import WEIGHTS, is_saved_model
@@ -128,11 +128,7 @@ def _file(file: ModelFile, trust: bool) -> LoadedModel:
     """Load a model after checking its configuration."""
     code = archive.carried_code(file.config)
     if code and not trust:
-        raise ModelError(
-            f"{file.name} carries code of its own: {_listed(code)}. Loading it can run anything; if you know where "
-            f"the file "
-            "comes from, add --trust."
-        )
+        raise ModelError(needs_code(file, code))
     try:
         config, notes = _for_keras_3(file)
         scope = _custom_objects(file.path, file.config) if trust else {}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import keras
 
 from nnviz3d.capture import keras_2
-from nnviz3d.capture.archive import ModelFile, objects
+from nnviz3d.capture.archive import ModelFile, custom_modules, holds_functions, objects
 from nnviz3d.data.words import reason
 
 _CLASS = re.compile(r"(?:deserializing class '|keras[\w.]*\.)(\w+)'(?:>| using| could)")
@@ -38,6 +38,32 @@ def load_failure(file: ModelFile, code: Sequence[str], error: Exception) -> str:
             "nnviz3d.capture(model, x)."
         )
     return refusal(file, _culprit(file, error))
+
+
+def needs_code(file: ModelFile, code: Sequence[str]) -> str:
+    """Return the sentence for a model with code that is not trusted: `--trust` is advised only where it can help.
+
+    Parameters
+    ----------
+    code
+        Names of the code: functions that the file holds, and classes that it only names.
+    """
+    listed = ", ".join(code)[:300]
+    if holds_functions(file.config):
+        return (
+            f"{file.name} carries code of its own: {listed}. Loading it can run anything; if you know where the file comes "
+            "from, add --trust."
+        )
+    modules = [name for name in custom_modules(file.config) if name != "__main__"]
+    if modules:
+        return (
+            f"{file.name} needs {listed}, which the file does not hold. --trust imports {', '.join(modules)[:200]} from "
+            "beside the file or from where Python looks, which can run anything; add it if you know where they come from."
+        )
+    return (
+        f"{file.name} needs {listed}, which neither the file nor Keras holds. Load the model in Python, where your code "
+        "defines it, and hand it over: nnviz3d.capture(model, x)."
+    )
 
 
 def refusal(file: ModelFile, why: str) -> str:

@@ -148,6 +148,22 @@ def test_custom_layers_need_trust_and_are_named(tmp_path):
     assert load_model(str(tmp_path / "m.keras"), trust=True).model.layers[0].name == "twice"
 
 
+@pytest.mark.parametrize(("module", "name"), [(None, "my>Doubling"), ("__main__", "Doubling")])
+def test_trust_is_not_advised_for_a_class_of_which_no_module_is_named(tmp_path, module, name):
+    keras.Sequential([keras.Input((3,), name="input"), Doubling(name="twice")]).save(tmp_path / "m.keras")
+    shutil.unpack_archive(tmp_path / "m.keras", tmp_path / "parts", "zip")
+    config = json.loads((tmp_path / "parts/config.json").read_text())
+    layer = next(one for one in config["config"]["layers"] if one["class_name"] == "Doubling")
+    layer.update(module=module, registered_name=name)
+    (tmp_path / "parts/config.json").write_text(json.dumps(config))
+    shutil.make_archive(str(tmp_path / "m"), "zip", tmp_path / "parts")
+    (tmp_path / "m.zip").rename(tmp_path / "m.keras")
+    sentence = refusal(tmp_path / "m.keras")
+    assert "Doubling, which neither the file nor Keras holds" in sentence
+    assert "nnviz3d.capture(model, x)" in sentence
+    assert "--trust" not in sentence
+
+
 def test_custom_layers_are_found_beside_the_model(tmp_path):
     code = "import keras\n\nclass Tripling(keras.layers.Layer):\n    def call(self, x):\n        return x * 3\n"
     (tmp_path / "beside_the_model.py").write_text(code)
@@ -178,7 +194,8 @@ def test_custom_layers_are_found_beside_the_model(tmp_path):
     (tmp_path / "parts/config.json").write_text(json.dumps(config))
     shutil.make_archive(str(tmp_path / "m"), "zip", tmp_path / "parts")
     (tmp_path / "m.zip").rename(tmp_path / "m.keras")
-    assert "beside_the_model.Tripling" in refusal(tmp_path / "m.keras")
+    sentence = refusal(tmp_path / "m.keras")
+    assert "needs beside_the_model.Tripling, which the file does not hold. --trust imports beside_the_model" in sentence
     trusted = load_model(str(tmp_path / "m.keras"), trust=True)
     assert np.array_equal(trusted.model(np.ones((1, 3), np.float32)), [[3, 3, 3]])
     (tmp_path / "elsewhere").mkdir()
