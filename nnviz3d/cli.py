@@ -339,7 +339,7 @@ def inspect(
     from nnviz3d.apps.inspection import describe, print_table
     from nnviz3d.apps.opening import opened
 
-    with opened(target, None, model.options(), _run, sample=sample) as found:
+    with opened(target, None, model.options(), _run, sample=sample, drawn=False) as found:
         if json_:
             names = [one.name for one in found.samples]
             print(json.dumps(describe(found.capture, found.sample, names), ensure_ascii=False, allow_nan=False))

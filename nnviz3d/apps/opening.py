@@ -55,6 +55,7 @@ def opened(
     wanted: Insights = NOTHING_MORE,
     worker: Worker | None = None,
     invitation: Invitation | None = None,
+    drawn: bool = True,
 ) -> Iterator[Opened]:
     """Open what a target shows; a model is first captured into a temporary folder.
 
@@ -75,6 +76,8 @@ def opened(
         Who runs the model on further samples while people look; closed at the end.
     invitation
         What the program that made a capture says of its live model.
+    drawn
+        Whether anything is drawn: a training that was recorded without probe samples can only be described.
 
     Raises
     ------
@@ -101,7 +104,8 @@ def opened(
             if found.beside:
                 capture, shown = _with_more(found, capture, sample, run, stack)
             else:
-                shown = _wanted(sample, found, capture.committed, "capture")
+                described = not drawn and not capture.committed and not sample
+                shown = 0 if described else _wanted(sample, found, capture.committed, "capture")
             if scene is None and found.spec.source is None and capture.training is not None:
                 found = replace(found, spec=found.spec.with_training())  # nobody said how to look at it
             if found.spec.embeds:
@@ -244,8 +248,8 @@ def _wanted(sample: int | None, found: Resolved, count: int, holder: str) -> int
     """Return which sample is shown; a scene's mistake is told as the scene's, not the command line's."""
     if not count:
         raise CaptureError(
-            "The training was recorded without probe samples, so there are no numbers to be drawn; nnviz3d inspect tells "
-            "of it, and TrainingRecorder(..., probes=(x, y)) records some."
+            "The training was recorded without probe samples, so there are no numbers to be drawn; nnviz3d inspect prints "
+            "its layers and faults. TrainingRecorder(..., probes=(x, y)) records some, if the model can be traced."
         )
     holds = f"{holder} holds {count} sample{'s' * (count != 1)}"
     if sample is None and found.sample >= count:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nnviz3d.apps.inspection import describe
 from nnviz3d.apps.live import Wish
 from nnviz3d.apps.opening import find_target, lacking, opened
 from nnviz3d.apps.source import ModelOptions
@@ -244,5 +245,12 @@ def test_a_training_without_samples_says_what_to_do(tmp_path):
     with (
         pytest.raises(UserError, match="without probe samples"),
         opened(str(tmp_path / "run.zarr"), None, ModelOptions(), print),
+    ):
+        pass
+    with opened(str(tmp_path / "run.zarr"), None, ModelOptions(), print, sample=0, drawn=False) as found:
+        assert describe(found.capture, found.sample)["training"]["recorded"] == 1
+    with (
+        pytest.raises(UserError, match="without probe samples"),
+        opened(str(tmp_path / "run.zarr"), None, ModelOptions(), print, sample=3, drawn=False),
     ):
         pass
