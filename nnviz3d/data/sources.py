@@ -110,8 +110,12 @@ def locate(source: str) -> Located | None:
         raise SampleError(f"There is no input {quoted(path if rows else source)}; {_EXPECTED}.{text}")
     refuse_special(path, SampleError)
     if kind is not Kind.FOLDER and path.suffix.lower() not in SUFFIXES | _ARRAYS:
+        table = (
+            " Save the numbers of a table as an array, one row a sample: "
+            "numpy.save('x.npy', numpy.loadtxt(file, delimiter=','))."
+        ) * (path.suffix.lower() == ".csv")
         raise SampleError(
-            f"{path.name} is no input that nnviz3d knows; expected {', '.join(sorted(SUFFIXES))}, .npy or .npz."
+            f"{path.name} is no input that nnviz3d knows; expected {', '.join(sorted(SUFFIXES))}, .npy or .npz.{table}"
         )
     return Located(path, rows)
 

@@ -21,6 +21,7 @@ def folder(tmp_path):
     for name in ("b.png", "a.JPG"):
         Image.fromarray(pixels).save(tmp_path / "photos" / name)
     (tmp_path / "photos" / "notes.txt").write_text("no picture")
+    (tmp_path / "photos" / "prices.CSV").write_text("1,2")
     np.save(tmp_path / "x.npy", np.linspace(0, 1, 5 * 28 * 28, dtype=np.float32).reshape(5, 28, 28))
     np.savez(tmp_path / "y.npz", images=np.zeros((4, 28, 28), np.uint8), labels=np.array([3, 1, 4, 1]))
     np.save(tmp_path / "one.npy", np.zeros((28, 28, 3), np.uint8))
@@ -100,7 +101,8 @@ def test_only_headers_are_read(folder):
         ("one.npy[1]", r"one\.npy\[1\] is out of range; one\.npy holds one sample, 0\."),
         ("z.npy[1]", r"There is no input .*z\.npy; expected a picture"),
         ("photos/b.png[1]", r"There is no input .*b\.png\[1\]; expected a picture"),
-        ("photos/notes.txt", r"notes\.txt is no input that nnviz3d knows"),
+        ("photos/notes.txt", r"notes\.txt is no input that nnviz3d knows.*\.npz\.$"),
+        ("photos/prices.CSV", r"prices\.CSV is no input that nnviz3d knows.*numpy\.loadtxt"),
         ("empty", r"The folder empty holds no pictures"),
         ("text.npy", r"text\.npy is damaged or no NumPy file"),
         ("cut.npy", r"cut\.npy is damaged or no NumPy file: its header has no end\."),
