@@ -150,7 +150,7 @@ def test_mistakes_are_one_sentence(digits, tmp_path):
     with pytest.raises(ModelError, match="input has no channels to drive"):
         search(digits, "input")
     dense = keras.Sequential([keras.Input((6,)), layers.Dense(3, name="dense")])
-    with pytest.raises(ModelError, match=r"looked for in one picture, .*; this model takes \(6,\)"):
+    with pytest.raises(ModelError, match=r"need a model of one picture, .*; this model takes \(6,\)"):
         found_by(dense, np.ones((1, 6), np.float32), tmp_path, "dense")
     assert not (tmp_path / "run.zarr").exists()
 

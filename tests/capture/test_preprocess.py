@@ -35,7 +35,7 @@ def described(model):
         ("torch", ("VGG16", "caffe"), True, plain, "torch", "You asked for it."),
         (None, ("VGG16", "caffe"), True, plain, "caffe", "that VGG16 was trained on"),
         (None, None, True, scaling, "none", "in Rescaling 'scale'"),
-        (None, None, True, plain, "unit", "does not say"),
+        (None, None, True, plain, "unit", "the usual choice for a model without scaling"),
         (None, None, True, plain, "unit", "Nothing scales the picture before Conv2D 'conv'"),
         (None, None, False, scaling, "none", "taken as they are"),
         (None, ("VGG16", "caffe"), False, plain, "none", "taken as they are"),

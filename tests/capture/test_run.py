@@ -60,7 +60,7 @@ def test_provenance_says_where_the_numbers_come_from(tmp_path):
     assert p.model == "digits.keras"
     assert re.fullmatch(r"[0-9a-f]{64}", p.sha256)
     assert (p.preprocessing, p.samples, p.seed) == ("unit", ("digits:7",), 5)
-    assert "does not say" in p.preprocessing_reason
+    assert "the usual choice for a model without scaling" in p.preprocessing_reason
     assert set(p.versions) == {"nnviz3d", "keras", "tensorflow", "numpy"}
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", p.created)
     notices = [e.text for e in events if isinstance(e, Notice)]
