@@ -18,7 +18,7 @@ import pytest
 
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
-from tests.apps.test_desktop import x_server
+from tests.apps.test_desktop import on_display, x_server
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the list of processes from /proc")
@@ -62,7 +62,7 @@ class Run:
         for made in (self._work, self._temporary):
             made.mkdir(parents=True)
         self._said = (folder / "stderr").open("w+b")
-        environment = {**os.environ, "TMPDIR": str(self._temporary)} | ({"DISPLAY": display} if display else {})
+        environment = {**(on_display(display) if display else os.environ), "TMPDIR": str(self._temporary)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "nnviz3d", *command.arguments],
             cwd=self._work,

@@ -65,6 +65,14 @@ def x_server() -> Iterator[str]:
     server.wait()
 
 
+def on_display(display: str) -> dict[str, str]:
+    """Return the environment of a command that opens its windows on a display.
+
+    Tests that drew off screen in this process have set a variable that makes VTK draw off screen in its children too.
+    """
+    return {k: v for k, v in os.environ.items() if k != "VTK_DEFAULT_OPENGL_WINDOW"} | {"DISPLAY": display}
+
+
 @pytest.fixture(scope="module")
 def display() -> Iterator[str]:
     """For windows that are opened and closed, one at a time."""
@@ -93,9 +101,7 @@ class Shown:
         hints: Sequence[str] = ("h: keys",),
     ) -> None:
         self.display = display
-        # Tests that drew off screen before have told VTK so for this whole process.
-        inherited = {k: v for k, v in os.environ.items() if k != "VTK_DEFAULT_OPENGL_WINDOW"}
-        self.environment = {**inherited, "DISPLAY": display}
+        self.environment = on_display(display)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "nnviz3d", "show", "--size", f"{size[0]}x{size[1]}", *arguments],
             stdout=subprocess.PIPE,

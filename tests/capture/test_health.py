@@ -74,7 +74,8 @@ def test_a_huge_learning_rate_explodes_and_then_is_nan(tmp_path):
     weighted = ["conv2d", "conv2d_1", "conv2d_2", "dense", "dense_1"]
     assert sorted(named(found[0])) == [("update", name) for name in weighted], "the step that was too long"
     assert {layer for kind, layer in named(found[1]) if kind == "exploding"} == set(weighted)
-    assert {layer for kind, layer in named(found[2]) if kind == "nonfinite"} == set(weighted)
+    # Whether the gradient of a layer without weights overflows too depends on the machine's rounding.
+    assert {layer for kind, layer in named(found[2]) if kind == "nonfinite"} >= set(weighted)
     assert [sentence.split(" in ")[0] for sentence in told][:1] == ["Update ratio out of range"]
     assert len(told) == len(set(told))
     steps = [sentence.partition(" at step ")[2][0] for sentence in told]
