@@ -22,10 +22,10 @@ import keras
 from record_training import as_input, small_digits_network
 
 import nnviz3d
-from nnviz3d.analysis.course import follow, parted
+from nnviz3d.analysis.embedding_trajectory import follow, parted
 from nnviz3d.data.bundled import digits
-from nnviz3d.data.embedded import write_course
-from nnviz3d.data.writer import zip_folder
+from nnviz3d.data.storage.capture_writer import zip_folder
+from nnviz3d.data.training_embedding import write_course
 
 TRAINED = 700
 """How many of the bundled digits are trained on; the others are followed."""

@@ -25,7 +25,7 @@ from keras import layers
 from train_digits import load_mnist
 
 import nnviz3d
-from nnviz3d.data.writer import zip_folder
+from nnviz3d.data.storage.capture_writer import zip_folder
 
 PROBES = (0, 6)
 """Which test digits are looked at: a plain seven, and a four that many take for a nine."""

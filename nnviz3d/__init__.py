@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnviz3d import capture as capture
-    from nnviz3d.capture.recorder import TrainingRecorder as TrainingRecorder
+    from nnviz3d.api.functions import record as record
+    from nnviz3d.api.functions import serve as serve
+    from nnviz3d.api.functions import show as show
+    from nnviz3d.api.functions import snapshot as snapshot
+    from nnviz3d.capture.training.recorder import TrainingRecorder as TrainingRecorder
     from nnviz3d.data.capture import Capture as Capture
     from nnviz3d.data.capture import open_capture as open_capture
     from nnviz3d.data.request import Insights as Insights
-    from nnviz3d.viewing.looking import record as record
-    from nnviz3d.viewing.looking import serve as serve
-    from nnviz3d.viewing.looking import show as show
-    from nnviz3d.viewing.looking import snapshot as snapshot
 
 __version__ = "0.1.0"
 __all__ = ["Capture", "Insights", "TrainingRecorder", "capture", "open_capture", "record", "serve", "show", "snapshot"]
@@ -31,9 +31,9 @@ __all__ = ["Capture", "Insights", "TrainingRecorder", "capture", "open_capture",
 _HOMES = {
     "Capture": "nnviz3d.data.capture",
     "Insights": "nnviz3d.data.request",
-    "TrainingRecorder": "nnviz3d.capture.recorder",
+    "TrainingRecorder": "nnviz3d.capture.training.recorder",
     "open_capture": "nnviz3d.data.capture",
-    **dict.fromkeys(("record", "serve", "show", "snapshot"), "nnviz3d.viewing.looking"),
+    **dict.fromkeys(("record", "serve", "show", "snapshot"), "nnviz3d.api.functions"),
 }
 
 

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from nnviz3d import __version__
-from nnviz3d.data.words import printable_lines, sentence
+from nnviz3d.data.printable import printable_lines, sentence
 from nnviz3d.errors import Nnviz3dError, UserError
 from nnviz3d.options import NO_INSIGHT, NO_LOOK, NO_MODEL, OPTIONAL, Insight, Look, Model
-from nnviz3d.parent import end_with_parent
+from nnviz3d.parent_process import end_with_parent
 from nnviz3d.stopping import Interrupted, end_in_order, ignore
 
 if TYPE_CHECKING:
-    from nnviz3d.apps.opening import Opened
+    from nnviz3d.apps.open_target import Opened
     from nnviz3d.data.capture import Capture
     from nnviz3d.data.request import CaptureRequest, Finished
     from nnviz3d.scene.selection import Selection
@@ -99,10 +99,10 @@ def snapshot(
     at
         Seconds into the scene; by default its end.
     """
-    from nnviz3d.apps.opening import opened
-    from nnviz3d.apps.pictures import require_graphics
-    from nnviz3d.apps.pictures import snapshot as draw
-    from nnviz3d.apps.source import check_output, parse_size
+    from nnviz3d.apps.open_target import opened
+    from nnviz3d.apps.snapshot import require_graphics
+    from nnviz3d.apps.snapshot import snapshot as draw
+    from nnviz3d.apps.target import check_output, parse_size
 
     pixels = parse_size(size)
     check_output(output, (".png",))
@@ -146,7 +146,7 @@ def serve(
     open
         Open the browser.
     """
-    from nnviz3d.apps.pictures import require_graphics
+    from nnviz3d.apps.snapshot import require_graphics
 
     require_graphics()
     with _opened_live(target, model, look, live) as found:
@@ -182,10 +182,10 @@ def show(
     size
         Width and height of the window in pixels.
     """
-    from nnviz3d.apps.desktop import require_display
-    from nnviz3d.apps.desktop import show as open_window
-    from nnviz3d.apps.pictures import require_graphics
-    from nnviz3d.apps.source import parse_size
+    from nnviz3d.apps.snapshot import require_graphics
+    from nnviz3d.apps.target import parse_size
+    from nnviz3d.apps.window.desktop import require_display
+    from nnviz3d.apps.window.desktop import show as open_window
 
     pixels = parse_size(size)
     require_graphics()
@@ -239,12 +239,12 @@ def record(
         How long the film is; by default what suits the network. The camera never hurries: where there is little time
         it goes less near.
     """
-    from nnviz3d.apps.film.bar import FilmBar
-    from nnviz3d.apps.opening import opened
-    from nnviz3d.apps.pictures import require_graphics
-    from nnviz3d.apps.source import parse_size
-    from nnviz3d.apps.video import check_film, film_size
-    from nnviz3d.apps.video import record as film
+    from nnviz3d.apps.film.progress_bar import FilmBar
+    from nnviz3d.apps.film.record import check_film, film_size
+    from nnviz3d.apps.film.record import record as film
+    from nnviz3d.apps.open_target import opened
+    from nnviz3d.apps.snapshot import require_graphics
+    from nnviz3d.apps.target import parse_size
 
     pixels = None if size is None else parse_size(size)
     check_film(output, size=pixels, fps=fps, seconds=seconds)
@@ -301,7 +301,7 @@ def capture(
     output
         The capture to write: RUN.zarr, or RUN.zarr.zip for one file.
     """
-    from nnviz3d.data.writer import check_destination
+    from nnviz3d.data.storage.capture_writer import check_destination
 
     began = time.perf_counter()
     check_destination(output)
@@ -337,7 +337,7 @@ def inspect(
         Which of the captured samples the statistics are of, from 0.
     """
     from nnviz3d.apps.inspection import describe, print_table
-    from nnviz3d.apps.opening import opened
+    from nnviz3d.apps.open_target import opened
 
     with opened(target, None, model.options(), _run, sample=sample, drawn=False) as found:
         if json_:
@@ -364,10 +364,10 @@ def _run(request: CaptureRequest) -> Finished:
 @contextmanager
 def _opened_live(target: str | None, model: Model, look: Look, live: Path | None) -> Iterator[Opened]:
     """Open what a target shows, with somebody who runs the model on further samples."""
-    from nnviz3d.apps.opening import opened
+    from nnviz3d.apps.open_target import opened
     from nnviz3d.apps.progress import capture_with_progress
     from nnviz3d.apps.worker import ProcessConnection, SocketConnection, Worker
-    from nnviz3d.data.lines import invitation_in
+    from nnviz3d.data.json_lines import invitation_in
 
     invitation = None if live is None else invitation_in(live)
     connect = ProcessConnection if invitation is None else partial(SocketConnection, invitation.port, invitation.token)
@@ -382,7 +382,7 @@ def _opened_live(target: str | None, model: Model, look: Look, live: Path | None
 
 
 def _selection(look: Look, found: Opened) -> Selection:
-    from nnviz3d.apps.opening import find_target
+    from nnviz3d.apps.open_target import find_target
     from nnviz3d.scene.colors import colormap
     from nnviz3d.scene.selection import Selection
 

@@ -13,7 +13,7 @@ from cyclopts import CoercionError, Group, Parameter, Token, convert
 from nnviz3d.errors import UserError
 
 if TYPE_CHECKING:
-    from nnviz3d.apps.source import ModelOptions
+    from nnviz3d.apps.target import ModelOptions
     from nnviz3d.data.request import Insights
 
 
@@ -63,8 +63,8 @@ class Model:
         UserError
             If the limit is not a positive number.
         """
-        from nnviz3d.apps.source import ModelOptions
-        from nnviz3d.data.limits import set_limit
+        from nnviz3d.apps.target import ModelOptions
+        from nnviz3d.data.files.memory_limit import set_limit
 
         if self.limit is not None:
             set_limit(self.limit)

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import nnviz3d
-from nnviz3d.apps.source import bundled_scenes
+from nnviz3d.apps.target import bundled_scenes
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture
 from tests.support.captures import write

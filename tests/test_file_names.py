@@ -15,9 +15,9 @@ from PIL import Image
 
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
-from nnviz3d.data.lines import read_event, read_invitation, read_request, to_line
+from nnviz3d.data.json_lines import read_event, read_invitation, read_request, to_line
 from nnviz3d.data.request import CaptureRequest, Invitation, Notice
-from nnviz3d.data.sources import expand
+from nnviz3d.data.sample_sources import expand
 
 MODEL, PICTURE, CAPTURE = (os.fsdecode(name) for name in (b"m\xff.keras", b"x\xfe.png", b"r\xfd.zarr"))
 

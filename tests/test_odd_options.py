@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from nnviz3d.apps.source import parse_size
+from nnviz3d.apps.target import parse_size
 from nnviz3d.apps.web.ports import choose_port
-from nnviz3d.data.lines import invitation_in
+from nnviz3d.data.json_lines import invitation_in
 from nnviz3d.errors import UserError
 from nnviz3d.options import Model
 

@@ -139,7 +139,7 @@ main()
 """
 IN_A_DESTRUCTOR = """
 import os, signal
-from nnviz3d.apps import pictures
+from nnviz3d.apps import snapshot as pictures
 class Last:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGTERM)

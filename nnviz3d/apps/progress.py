@@ -19,9 +19,9 @@ from rich.text import Text
 from nnviz3d.apps.worker import STAGES, Worker, run_capture
 from nnviz3d.data import request as messages
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.printable import sentence
 from nnviz3d.data.request import CaptureRequest, Event, Finished
-from nnviz3d.data.words import sentence
-from nnviz3d.scene.courses import course_of, embedded_of
+from nnviz3d.scene.derived.embedding_trajectory import course_of, embedded_of
 
 _QUIET = 1.0
 """Seconds that work may last without a progress bar."""

@@ -7,21 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nnviz3d.apps.following import Following
-from nnviz3d.apps.live import Answer, Live
+from nnviz3d.apps.model_requests import Wishes
+from nnviz3d.apps.sample_runner import Answer, Live
 from nnviz3d.apps.samples import Sample, captured_samples
+from nnviz3d.apps.training_follower import Following
 from nnviz3d.apps.unfolding import Unfolding
-from nnviz3d.apps.wishes import Wishes
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.insights import LOSS, Explained, Target
 from nnviz3d.data.request import Insights
-from nnviz3d.data.series import CaptureSeries
 from nnviz3d.errors import UserError
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.context import SceneContext, head_of, is_classifier, two_classes
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import EdgePick, Quantity, Selection
-from nnviz3d.scene.stage import Stage, head_of, is_classifier, two_classes
 
 _OF_GRADIENTS: tuple[Quantity, ...] = ("gradient", "attribution")
 _GRADIENTS = Insights(gradients=True)
@@ -75,7 +75,7 @@ class Session:
         self.message = ""
         self._unfolding = Unfolding()
         self._stepped_to: int | None = None
-        self._samples = list(samples or captured_samples(scene.stage.capture))
+        self._samples = list(samples or captured_samples(scene.context.capture))
         self._wishes = Wishes(live)
         self.live = live
         self._following = following
@@ -113,14 +113,14 @@ class Session:
         self.selection = replace(self.selection, **changes)
 
     @property
-    def stage(self) -> Stage:
+    def context(self) -> SceneContext:
         """What the views stand on now: of a training, with the numbers of the step that is shown."""
-        return self.scene.as_of(self.t, self.selection).stage
+        return self.scene.as_of(self.t, self.selection).context
 
     @property
     def place(self) -> int | None:
         """Which recorded step of a training is shown, 0 to S - 1; `None` without one."""
-        training, step = self.scene.stage.capture.training, self.scene.step(self.t, self.selection)
+        training, step = self.scene.context.capture.training, self.scene.step(self.t, self.selection)
         return None if training is None or step is None else training.recorded(step)
 
     def train(self, place: int | None) -> None:
@@ -128,7 +128,7 @@ class Session:
 
         So does the step that the clock is at: who comes back to the last one sees the next one too when it is there.
         """
-        training = self.scene.stage.capture.training
+        training = self.scene.context.capture.training
         if training is not None:
             step = None if place is None else int(training.steps[place])
             self.select(step=None if step == self.scene.step(self.t, replace(self.selection, step=None)) else step)
@@ -136,7 +136,7 @@ class Session:
     @property
     def targets(self) -> tuple[Explained, ...]:
         """What was explained of the sample that is shown, the model's own answer first; the loss is nobody's score."""
-        found = self.scene.stage.insights(self.selection.sample).targets
+        found = self.scene.context.insights(self.selection.sample).targets
         return tuple(one for one in found if one.target != LOSS)
 
     def explain(self, target: Target | None) -> None:
@@ -151,22 +151,24 @@ class Session:
             self._wishes.waiting = None
             self.select(target=target)
             return
-        stage = self.scene.stage
-        named = stage.capture.classes is not None and is_classifier(stage.capture, target.output)
+        context = self.scene.context
+        named = context.capture.classes is not None and is_classifier(context.capture, target.output)
         words = (
-            f"Explaining class {stage.name_of(target)!r} for" if named else f"Explaining {stage.name_of(target)} for"
+            f"Explaining class {context.name_of(target)!r} for"
+            if named
+            else f"Explaining {context.name_of(target)} for"
         )
         if not self._ask(Insights(targets=(target.text,)), {"target": target}, words):
-            plain = target.output == head_of(stage.graph) and two_classes(stage.capture, target.output) is None
+            plain = target.output == head_of(context.graph) and two_classes(context.capture, target.output) is None
             option = target.index if plain else target.text
             raise UserError(
-                f"{stage.capture.path.name} does not explain {stage.name_of(target)}; capture the model with "
+                f"{context.capture.path.name} does not explain {context.name_of(target)}; capture the model with "
                 f"--class {option}."
             )
 
     def show(self, quantity: Quantity) -> None:
         """Let the cells show another quantity: at once, or when the gradients that it takes have been computed."""
-        needs = quantity in _OF_GRADIENTS and not self.scene.stage.has_gradients(self.selection)
+        needs = quantity in _OF_GRADIENTS and not self.scene.context.has_gradients(self.selection)
         if not needs or not self._ask(_GRADIENTS, {"quantity": quantity}, _FINDING):
             self._wishes.waiting = None
             self.select(quantity=quantity)
@@ -187,7 +189,7 @@ class Session:
         return self._wishes.can(self._samples[self.chosen])
 
     def _has_gradients(self, sample: int) -> bool:
-        return self.scene.stage.capture.insights(sample).has_gradients()
+        return self.scene.context.capture.insights(sample).has_gradients()
 
     def _explains(self, target: Target) -> bool:
         return target in [found.target for found in self.targets]
@@ -198,7 +200,7 @@ class Session:
         sample = self._samples[position]
         if sample.index is None:
             return False
-        found = self.scene.stage.capture.insights(sample.index)
+        found = self.scene.context.capture.insights(sample.index)
         return self._wishes.run_again(position, sample, found, more, then, words)
 
     @property
@@ -253,7 +255,7 @@ class Session:
 
     def _explained(self, selection: Selection) -> Selection:
         """Return a selection without its target if its sample was not explained by that."""
-        known = {found.target for found in self.scene.stage.capture.insights(selection.sample).targets}
+        known = {found.target for found in self.scene.context.capture.insights(selection.sample).targets}
         return selection if selection.target in known else replace(selection, target=None)
 
     def step(self, by: int) -> None:
@@ -300,7 +302,7 @@ class Session:
 
     def _go_on(self, scene: Scene) -> None:
         """Show what a training has come to. Whatever was chosen stays chosen."""
-        before, after = (one.stage.capture.kept for one in (self.scene, scene))
+        before, after = (one.context.capture.kept for one in (self.scene, scene))
         if isinstance(self.selection.pick, EdgePick) and before != after:
             self.select(pick=None)  # it holds the weight that the connection had
         self.scene = scene
@@ -313,7 +315,7 @@ class Session:
             # Of a sample that nobody waits for any more nobody wants to hear.
             self.message = answer.problem if waiting is not None else self.message
             return
-        series = CaptureSeries.of(self.scene.stage.capture)
+        series = CaptureSeries.of(self.scene.context.capture)
         index = series.committed
         try:
             self.scene = self.scene.revised(series.plus(answer.capture))
@@ -348,13 +350,13 @@ class Session:
             for one in (self.selection, self._drawn)
         )
         if live.keeps(old):
-            self.scene = self.scene.revised(CaptureSeries.of(self.scene.stage.capture).without(old))
+            self.scene = self.scene.revised(CaptureSeries.of(self.scene.context.capture).without(old))
             live.forget(old)
 
     def _forget(self, live: Live) -> None:
         """Let go of the samples that were run longest ago, once what was run takes more of the disk than it may."""
         while (oldest := live.oldest(besides=(self.selection.sample, self.selection.against))) is not None:
-            self.scene = self.scene.revised(CaptureSeries.of(self.scene.stage.capture).without(oldest))
+            self.scene = self.scene.revised(CaptureSeries.of(self.scene.context.capture).without(oldest))
             self._samples = [replace(s, index=None) if s.index == oldest else s for s in self._samples]
             live.forget(oldest)
 

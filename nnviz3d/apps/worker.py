@@ -19,10 +19,10 @@ from typing import IO, Protocol
 from nnviz3d.apps.interruption import Interruption
 from nnviz3d.apps.liveness import SILENCE, Watch, Watched, processor_time
 from nnviz3d.data import request as messages
-from nnviz3d.data.lines import read_event, to_line
+from nnviz3d.data.json_lines import read_event, to_line
 from nnviz3d.data.request import CaptureRequest, Event, Finished
 from nnviz3d.errors import Nnviz3dError, UserError
-from nnviz3d.parent import PARENT
+from nnviz3d.parent_process import PARENT
 
 STAGES = {
     "import": "Starting TensorFlow",

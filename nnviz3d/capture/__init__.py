@@ -23,8 +23,8 @@ class _CallablePackage(ModuleType):
     """
 
     def __call__(self, model: Any, x: Any = None, **options: Any) -> Capture:
-        """Capture a live model; see `nnviz3d.capture.live.capture` for the options."""
-        from nnviz3d.capture.live import capture
+        """Capture a live model; see `nnviz3d.capture.live_model.capture` for the options."""
+        from nnviz3d.capture.live_model import capture
 
         return capture(model, x, **options)
 

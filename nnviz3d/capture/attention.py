@@ -15,14 +15,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.activations import MEMORY, batch_size, only_batch, portions, signature_of, viewed
-from nnviz3d.capture.describe import DescribedModel
-from nnviz3d.capture.frozen import Compiled, frozen
-from nnviz3d.capture.graph import Call, InputSpec
-from nnviz3d.capture.requests import Report
+from nnviz3d.capture.programs.activations import MEMORY, batch_size, only_batch, portions, signature_of, viewed
+from nnviz3d.capture.programs.describe import DescribedModel
+from nnviz3d.capture.programs.flat_program import Call, InputSpec
+from nnviz3d.capture.programs.frozen import Compiled, frozen
+from nnviz3d.capture.request_loop import Report
 from nnviz3d.data.explanations import write_attention
 from nnviz3d.data.request import Notice, Progress
-from nnviz3d.data.writer import CaptureWriter, as_stored
+from nnviz3d.data.storage.capture_writer import CaptureWriter, as_stored
 from nnviz3d.errors import ModelError
 
 

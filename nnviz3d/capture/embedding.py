@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nnviz3d.analysis.embedding import Placed, embed, flattened, judged_anew, key_of
-from nnviz3d.capture.activations import Forward
-from nnviz3d.capture.describe import DescribedModel
-from nnviz3d.capture.requests import Report
-from nnviz3d.capture.sample_set import Samples
+from nnviz3d.capture.inputs.sample_set import Samples
+from nnviz3d.capture.programs.activations import Forward
+from nnviz3d.capture.programs.describe import DescribedModel
+from nnviz3d.capture.request_loop import Report
 from nnviz3d.data.axes import channels_in
 from nnviz3d.data.capture import is_capture, open_capture
 from nnviz3d.data.explanations import write_embedding
@@ -23,7 +23,7 @@ from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.insights import Embedding, answered
 from nnviz3d.data.request import EmbeddingOptions, Progress
 from nnviz3d.data.selectors import by_kind, lacks, matching
-from nnviz3d.data.writer import CaptureWriter
+from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import CaptureError, ModelError, SampleError
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from nnviz3d.capture.attributions.run import find_methods, write_attributions
-from nnviz3d.capture.flow import write_flows
+from nnviz3d.capture.gradient_flow import write_flows
 from nnviz3d.capture.gradients import gradients
-from nnviz3d.capture.requests import Report
+from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.targets import Slot, find_slots, read_target
 from nnviz3d.data.explanations import write_gradient
 from nnviz3d.data.insights import PREDICTED
 from nnviz3d.data.request import Notice, Progress
-from nnviz3d.data.writer import CaptureWriter
+from nnviz3d.data.storage.capture_writer import CaptureWriter
 
 if TYPE_CHECKING:
     from nnviz3d.capture.insights import Work

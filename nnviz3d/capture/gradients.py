@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.activations import Batch, batch_size, portions, rows_per_sample
-from nnviz3d.capture.differentiable import DifferentiableModel, numbers_at
-from nnviz3d.capture.frozen import Compiled
-from nnviz3d.data.words import reason
+from nnviz3d.capture.programs.activations import Batch, batch_size, portions, rows_per_sample
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, numbers_at
+from nnviz3d.capture.programs.frozen import Compiled
+from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError
 
 _HOLDS = 3

@@ -10,15 +10,15 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from nnviz3d.capture.attention import write_attention_scores
-from nnviz3d.capture.differentiable import DifferentiableModel
 from nnviz3d.capture.embedding import write_embeddings
 from nnviz3d.capture.explain import check_targets, write_explanations
 from nnviz3d.capture.features import write_feature_visualizations
-from nnviz3d.capture.flow import Found
-from nnviz3d.capture.requests import Report
-from nnviz3d.capture.sample_set import Samples
+from nnviz3d.capture.gradient_flow import Found
+from nnviz3d.capture.inputs.sample_set import Samples
+from nnviz3d.capture.programs.differentiable import DifferentiableModel
+from nnviz3d.capture.request_loop import Report
 from nnviz3d.data.request import Insights
-from nnviz3d.data.writer import CaptureWriter
+from nnviz3d.data.storage.capture_writer import CaptureWriter
 
 
 class ReadSamples(Protocol):

@@ -16,15 +16,15 @@ import time
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
-from nnviz3d.capture.early import refuse_early
-from nnviz3d.capture.requests import INTERRUPTED, Report, serve_requests
+from nnviz3d.capture.preflight import refuse_early
+from nnviz3d.capture.request_loop import INTERRUPTED, Report, serve_requests
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.errors import ModelError
-from nnviz3d.parent import PARENT, end_with_parent
+from nnviz3d.parent_process import PARENT, end_with_parent
 from nnviz3d.stopping import end_at_once
 
 if TYPE_CHECKING:
-    from nnviz3d.capture.kept import LastModel
+    from nnviz3d.capture.model_cache import LastModel
 
 _NO_TENSORFLOW = (
     "Capturing a model needs TensorFlow, which is not installed; install it with: pip install tensorflow. "
@@ -70,7 +70,7 @@ def _import_models() -> LastModel:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     end_at_once()  # the import of TensorFlow must not be interrupted, and nothing has been written yet
     try:
-        from nnviz3d.capture.kept import LastModel
+        from nnviz3d.capture.model_cache import LastModel
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in {"tensorflow", "keras", "h5py"}:
             raise

@@ -13,15 +13,15 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.activations import batch_size, portions
-from nnviz3d.capture.differentiable import DifferentiableModel
-from nnviz3d.capture.frozen import Compiled
+from nnviz3d.capture.programs.activations import batch_size, portions
+from nnviz3d.capture.programs.differentiable import DifferentiableModel
+from nnviz3d.capture.programs.frozen import Compiled
 from nnviz3d.data.explanations import write_targets
+from nnviz3d.data.files.paths import quoted
 from nnviz3d.data.graph import ModelGraph, head_of
 from nnviz3d.data.insights import PREDICTED, Target
-from nnviz3d.data.paths import quoted
-from nnviz3d.data.words import capped, folded
-from nnviz3d.data.writer import CaptureWriter
+from nnviz3d.data.printable import capped, folded
+from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import ModelError
 
 _SHOWN = 10

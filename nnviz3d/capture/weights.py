@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from nnviz3d.capture.activations import viewed
-from nnviz3d.capture.describe import DescribedModel
-from nnviz3d.capture.naming import safe_part
-from nnviz3d.data.writer import CaptureWriter
+from nnviz3d.capture.programs.activations import viewed
+from nnviz3d.capture.programs.describe import DescribedModel
+from nnviz3d.capture.programs.node_paths import safe_part
+from nnviz3d.data.storage.capture_writer import CaptureWriter
 
 SMALL = 262_144
 """Numbers: layers that hold no more are always stored."""

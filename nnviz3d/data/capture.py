@@ -13,17 +13,17 @@ import zarr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore, ZipStore
 
-from nnviz3d.data import store
 from nnviz3d.data.axes import Axes
 from nnviz3d.data.explanations import SampleInsights, read_embedding, read_features
+from nnviz3d.data.files.paths import Kind, kind_of, quoted, refuse_special
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.insights import Embedding, FeatureVisualization
-from nnviz3d.data.listing import listing_of
-from nnviz3d.data.paths import Kind, kind_of, quoted, refuse_special
+from nnviz3d.data.printable import printable
 from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
-from nnviz3d.data.stored import StoredArrays, damaged, fits
+from nnviz3d.data.storage import schema
+from nnviz3d.data.storage.file_listing import listing_of
+from nnviz3d.data.storage.zarr_reader import StoredArrays, damaged, fits
 from nnviz3d.data.training import Kept, Training
-from nnviz3d.data.words import printable
 from nnviz3d.errors import CaptureError, DamagedCapture
 
 
@@ -49,17 +49,17 @@ class Capture:
     """
 
     kept: Kept | None = None
-    """Which of a training's steps these numbers are of, if `nnviz3d.data.moment.at_step` chose one."""
+    """Which of a training's steps these numbers are of, if `nnviz3d.data.capture_at_step.at_step` chose one."""
 
     def __init__(self, path: Path, root: zarr.Group) -> None:
         self.path = path
         attributes = root.attrs.asdict()
-        if attributes.get("format") != store.FORMAT:
+        if attributes.get("format") != schema.FORMAT:
             raise CaptureError(f"{path} is a Zarr store but not a capture: its format is {attributes.get('format')!r}.")
         version = attributes.get("version")
-        if not isinstance(version, int) or version > store.VERSION:
+        if not isinstance(version, int) or version > schema.VERSION:
             raise CaptureError(
-                f"{path} is a capture of version {version!r}; this nnviz3d reads up to version {store.VERSION}. "
+                f"{path} is a capture of version {version!r}; this nnviz3d reads up to version {schema.VERSION}. "
                 "Update nnviz3d."
             )
         self.graph = ModelGraph.from_json(attributes.get("graph"))
@@ -76,11 +76,11 @@ class Capture:
 
         The samples of such a capture are the training's probe samples, and its activations those that were kept last.
         """
-        return Training(self._stored) if self._stored.has_group(store.TRAINING) else None
+        return Training(self._stored) if self._stored.has_group(schema.TRAINING) else None
 
     def has_activations(self, node_id: str, output: int = 0) -> bool:
         """Whether the numbers of a node's output were captured."""
-        if self._stored.find(store.activation_path(node_id, output)) is not None:
+        if self._stored.find(schema.activation_path(node_id, output)) is not None:
             return True
         return self.training is not None and self.training.has_activation(node_id, output)
 
@@ -114,14 +114,14 @@ class Capture:
         return self._stored.sample(self._activation_array(node_id, output), sample)
 
     def _activation_array(self, node_id: str, output: int) -> zarr.Array[Any]:
-        array = self._stored.require(store.activation_path(node_id, output))
+        array = self._stored.require(schema.activation_path(node_id, output))
         self._check_shape(node_id, output, tuple(array.shape[1:]))
         return array
 
     def _check_committed(self) -> None:
         """Refuse a count of samples that exceeds the stored numbers or names."""
         inputs = self.graph.inputs
-        paths = [store.input_path(name) for name in inputs] + [store.activation_path(name) for name in inputs]
+        paths = [schema.input_path(name) for name in inputs] + [schema.activation_path(name) for name in inputs]
         array = next(filter(None, map(self._stored.find, paths)), None)
         held = len(self.provenance.samples) if array is None else array.shape[0] if array.shape else 0
         if self.committed > held:
@@ -148,11 +148,11 @@ class Capture:
 
     def input(self, name: str, sample: int = 0) -> NDArray[Any]:
         """Read what the model was fed through the input of this name."""
-        return self._stored.sample(self._stored.require(store.input_path(name)), sample)
+        return self._stored.sample(self._stored.require(schema.input_path(name)), sample)
 
     def picture(self, name: str, sample: int = 0) -> NDArray[np.uint8] | None:
         """Read a sample as people would look at it, ``(H, W, 3)``; `None` if it is no picture."""
-        array = self._stored.find(store.picture_path(name), (None, None, None, 3), "u")
+        array = self._stored.find(schema.picture_path(name), (None, None, None, 3), "u")
         return None if array is None else self._stored.sample(array, sample)
 
     @property
@@ -177,7 +177,7 @@ class Capture:
 
     def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
         """Read a pair's strongest connections for one sample; `None` if none were captured."""
-        path = store.connection_path(source, target)
+        path = schema.connection_path(source, target)
         if self._stored.find(f"{path}/index") is None:
             return None
         attributes = self._stored.attributes(path)
@@ -226,11 +226,11 @@ class Capture:
 
     def has_attention(self, node_id: str) -> bool:
         """Whether the scores of an attention layer were captured."""
-        return self._stored.find(store.attention_path(node_id)) is not None
+        return self._stored.find(schema.attention_path(node_id)) is not None
 
     def has_features(self, node_id: str) -> bool:
         """Whether what drives a layer's channels was captured."""
-        return self._stored.find(f"{store.feature_path(node_id)}/channels") is not None
+        return self._stored.find(f"{schema.feature_path(node_id)}/channels") is not None
 
     def features(self, node_id: str) -> FeatureVisualization | None:
         """Read what drives a layer's channels; `None` if it was not captured."""
@@ -275,7 +275,7 @@ def is_capture(path: Path | str) -> bool:
         root = _open_root(Path(path))
     except CaptureError:
         return False
-    return root.attrs.get("format") == store.FORMAT
+    return root.attrs.get("format") == schema.FORMAT
 
 
 def open_capture(path: Path | str) -> Capture:

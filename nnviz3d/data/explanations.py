@@ -9,7 +9,6 @@ from typing import Any, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data import store
 from nnviz3d.data.insights import (
     PREDICTED,
     Attribution,
@@ -19,9 +18,10 @@ from nnviz3d.data.insights import (
     Objective,
     Target,
 )
+from nnviz3d.data.printable import printable
 from nnviz3d.data.records import RANKINGS, Connections, filled
-from nnviz3d.data.stored import StoredArrays, fits
-from nnviz3d.data.words import printable
+from nnviz3d.data.storage import schema
+from nnviz3d.data.storage.zarr_reader import StoredArrays, fits
 from nnviz3d.errors import CaptureError
 
 
@@ -52,7 +52,7 @@ class SampleInsights:
             return None
         shapes = self._stored.graph.node(node_id).shapes
         expected = (None, *shapes[output]) if output < len(shapes) else ()
-        array = self._stored.find(store.gradient_path(explained.slot, node_id, output), expected)
+        array = self._stored.find(schema.gradient_path(explained.slot, node_id, output), expected)
         return None if array is None else self._stored.sample(array, self._sample)
 
     def has_gradients(self, target: Target | None = None) -> bool:
@@ -69,7 +69,7 @@ class SampleInsights:
         """
         explained = self.explained(target)
         edges = (None, len(self._stored.graph.edges))
-        array = None if explained is None else self._stored.find(f"{store.flow_path(explained.slot)}/edges", edges)
+        array = None if explained is None else self._stored.find(f"{schema.flow_path(explained.slot)}/edges", edges)
         return None if array is None else self._stored.sample(array, self._sample)
 
     def connection_gradient(self, found: Connections, target: Target | None = None) -> NDArray[np.float32] | None:
@@ -90,7 +90,7 @@ class SampleInsights:
         if explained is None:
             return None
         packed = (None, len(RANKINGS), None)
-        array = self._stored.find(store.connection_gradient_path(explained.slot, found.source, found.target), packed)
+        array = self._stored.find(schema.connection_gradient_path(explained.slot, found.source, found.target), packed)
         if array is None:
             return None
         return np.asarray(self._stored.sample(array, self._sample)[RANKINGS.index(found.ranking)][: found.shown])
@@ -111,7 +111,7 @@ class SampleInsights:
             layer = layers[0]
         if layer not in layers:
             return None
-        path = store.attribution_path(method, explained.slot, layer)
+        path = schema.attribution_path(method, explained.slot, layer)
         attributes = self._stored.attributes(path)
 
         settings, shares = attributes.get("settings", {}), attributes.get("shares", [])
@@ -153,11 +153,11 @@ class SampleInsights:
 
     def attention(self, node_id: str) -> NDArray[np.float32] | None:
         """Read the scores of an attention layer, ``(heads, T, S)``: each row, over S, adds up to 1."""
-        array = self._stored.find(store.attention_path(node_id), (None, None, None, None))
+        array = self._stored.find(schema.attention_path(node_id), (None, None, None, None))
         return None if array is None else self._stored.sample(array, self._sample)
 
     def _explained(self, slot: str) -> Explained:
-        path = store.target_path(slot)
+        path = schema.target_path(slot)
         attributes = self._stored.attributes(path)
         output = attributes.get("output")
         if not isinstance(output, str):
@@ -179,7 +179,7 @@ class SampleInsights:
 
 def read_features(stored: StoredArrays, node_id: str) -> FeatureVisualization | None:
     """Read what drives a layer's channels; `None` if it was not captured."""
-    path = store.feature_path(node_id)
+    path = schema.feature_path(node_id)
     attributes = stored.attributes(path)
     if "objective" not in attributes:
         return None
@@ -201,7 +201,7 @@ def read_features(stored: StoredArrays, node_id: str) -> FeatureVisualization | 
 
 def read_embedding(stored: StoredArrays, name: str) -> Embedding:
     """Read an embedding that has to be there."""
-    path = store.embedding_path(name)
+    path = schema.embedding_path(name)
     attributes = stored.attributes(path)
     if "method" not in attributes:
         raise CaptureError(f"{stored.path} holds no embedding {name!r}; it was not captured.")
@@ -289,7 +289,7 @@ def write_targets(
     against
         Whether the number was negated.
     """
-    path = store.target_path(slot)
+    path = schema.target_path(slot)
     writer.group(path, {"output": output, "against": True} if against else {"output": output})
     writer.rows(f"{path}/index", 0, np.asarray(index, dtype=np.int64))
     writer.rows(f"{path}/score", 0, score)
@@ -298,12 +298,12 @@ def write_targets(
 
 def write_gradient(writer: _Writer, slot: str, node_id: str, output: int, start: int, values: NDArray[Any]) -> None:
     """Write the gradient of a target by one output of a node, for samples ``start`` and on: ``(n, *shape)``."""
-    writer.rows(store.gradient_path(slot, node_id, output), start, values)
+    writer.rows(schema.gradient_path(slot, node_id, output), start, values)
 
 
 def write_flow(writer: _Writer, slot: str, edges: NDArray[np.float32]) -> None:
     """Write the norm of what comes back of a target's gradient along each edge, for each of all samples: ``(N, E)``."""
-    writer.rows(f"{store.flow_path(slot)}/edges", 0, edges)
+    writer.rows(f"{schema.flow_path(slot)}/edges", 0, edges)
 
 
 def write_connection_gradient(
@@ -315,7 +315,7 @@ def write_connection_gradient(
     """
     k = max(len(column) for columns in found for column in columns)
     packed = np.stack([np.stack([filled(column, k, 0) for column in columns]) for columns in found])
-    writer.rows(store.connection_gradient_path(slot, source, target), 0, packed)
+    writer.rows(schema.connection_gradient_path(slot, source, target), 0, packed)
 
 
 def write_attribution(writer: _Writer, slot: str, maps: Sequence[Attribution]) -> None:
@@ -324,7 +324,7 @@ def write_attribution(writer: _Writer, slot: str, maps: Sequence[Attribution]) -
     Before the first of a method and a target, `write_attribution_layers` says of which layers there will be maps.
     """
     first = maps[0]
-    path = store.attribution_path(first.method, slot, first.layer)
+    path = schema.attribution_path(first.method, slot, first.layer)
     writer.group(path, {"settings": dict(first.settings), "shares": [float(s) for s in first.shares]})
     writer.rows(f"{path}/values", 0, np.stack([m.values for m in maps]))
     if len(first.shares):
@@ -339,12 +339,12 @@ def write_attribution_layers(writer: _Writer, method: str, slot: str, layers: Se
 
 def write_attention(writer: _Writer, node_id: str, start: int, values: NDArray[Any]) -> None:
     """Write the scores of an attention layer for samples ``start`` and on: ``(n, heads, T, S)``."""
-    writer.rows(store.attention_path(node_id), start, values)
+    writer.rows(schema.attention_path(node_id), start, values)
 
 
 def write_features(writer: _Writer, found: FeatureVisualization) -> None:
     """Write what drives a layer's channels."""
-    path = store.feature_path(found.node)
+    path = schema.feature_path(found.node)
     writer.group(path, {"objective": found.objective, "settings": dict(found.settings)})
     for name in _FEATURES:
         writer.whole(f"{path}/{name}", getattr(found, name))
@@ -352,7 +352,7 @@ def write_features(writer: _Writer, found: FeatureVisualization) -> None:
 
 def write_embedding(writer: _Writer, found: Embedding) -> None:
     """Write an embedding."""
-    path = store.embedding_path(found.name)
+    path = schema.embedding_path(found.name)
     plain = {key: getattr(found, key) for key in ("method", "key")}
     plain |= {"names": list(found.names), "quality": dict(found.quality), "settings": dict(found.settings)}
     writer.group(path, plain)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from nnviz3d.data.axes import Axes, axes_of, channels_in, is_named, places_in
-from nnviz3d.data.words import printable
+from nnviz3d.data.printable import printable
 from nnviz3d.errors import CaptureError
 
 _DEPTH = 3

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.words import capped
+from nnviz3d.data.printable import capped
 from nnviz3d.errors import CaptureError
 
 Objective = Literal["channel", "neuron", "class"]

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nnviz3d.data.axes import Axes
 from nnviz3d.data.axes import axes_of as axes_of
-from nnviz3d.data.words import printable, sentence
+from nnviz3d.data.printable import printable, sentence
 from nnviz3d.errors import CaptureError
 
 Ranking = Literal["weight", "contribution"]

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 
-from nnviz3d.data import store
-from nnviz3d.data.embedded import Embedded
 from nnviz3d.data.graph import ModelGraph
-from nnviz3d.data.stored import StoredArrays
-from nnviz3d.data.words import printable
+from nnviz3d.data.printable import printable
+from nnviz3d.data.storage import schema
+from nnviz3d.data.storage.zarr_reader import StoredArrays
+from nnviz3d.data.training_embedding import Embedded
 from nnviz3d.errors import CaptureError, DamagedCapture
 
 STATISTICS = (
@@ -144,7 +144,7 @@ class _Told:
     def agrees_with(self, graph: ModelGraph) -> bool:
         """Whether the description fits the layers of a graph, and names every part and every figure once."""
         return (
-            set(self.committed) == set(store.TRAINING_PARTS)
+            set(self.committed) == set(schema.TRAINING_PARTS)
             and self.layers == tuple(node.id for node in graph)
             and set(STATISTICS) >= set(self.statistics)
             and all(len(set(names)) == len(names) for names in (self.statistics, self.metrics))
@@ -178,7 +178,7 @@ class Training:
     def __init__(self, stored: StoredArrays) -> None:
         self._stored = stored
         self._last: dict[str, tuple[int, NDArray[np.float32]]] = {}
-        attributes = stored.attributes(store.TRAINING)
+        attributes = stored.attributes(schema.TRAINING)
         try:
             # Captures of earlier versions have no points.
             told = _TOLD.validate_python({**attributes, "committed": {"embedded": 0, **attributes["committed"]}})
@@ -207,7 +207,7 @@ class Training:
 
     def written(self) -> float:
         """Say when the recorder last wrote something, in seconds since 1970; of a folder alone."""
-        return self._stored.written(store.TRAINING)
+        return self._stored.written(schema.TRAINING)
 
     @property
     def steps(self) -> NDArray[np.int64]:
@@ -332,14 +332,14 @@ class Training:
     def embedded(self) -> Embedded | None:
         """What was kept of the samples that are placed as points; `None` if there are none."""
         steps = self._numbers("embedded_steps", "embedded")
-        return Embedded(self._stored, steps) if self._stored.has_group(store.EMBEDDED) else None
+        return Embedded(self._stored, steps) if self._stored.has_group(schema.EMBEDDED) else None
 
     @cached_property
     def _scalars(self) -> NDArray[np.float64]:
         width = len(SCALARS) + len(self._metrics)
         if not self.committed:
             return np.empty((0, width))
-        array = self._stored.require(store.training_path("scalars"), (None, width), "f")
+        array = self._stored.require(schema.training_path("scalars"), (None, width), "f")
         found = self._stored.read(array, slice(self.committed))
         if not np.all(np.abs(found[:, :2]) < 2**53):  # NaN too
             raise self._stored.damaged("its training has steps or epochs that are no whole numbers")
@@ -349,14 +349,14 @@ class Training:
         if not self.committed:
             return np.empty((0, columns.stop - columns.start), np.float32)
         width = len(self.layers) * len(self.statistics) + self._channels.width
-        array = self._stored.require(store.training_path("layers"), (None, width), "f")
+        array = self._stored.require(schema.training_path("layers"), (None, width), "f")
         return self._stored.read(array, (slice(self.committed), columns))
 
     def _numbers(self, name: str, mark: str) -> NDArray[np.int64]:
         count = self._marks[mark]
         if not count:
             return np.empty(0, np.int64)
-        array = self._stored.require(store.training_path(name), (None, 1), "i")
+        array = self._stored.require(schema.training_path(name), (None, 1), "i")
         return self._stored.read(array, slice(count))[:, 0]
 
     def _tensor(self, name: str, packing: Packing, mark: str, at: int, owner: str, part: str) -> NDArray[np.float32]:
@@ -367,7 +367,7 @@ class Training:
                 "TrainingRecorder says how often."
             )
         where, shape = packing.place(owner, part)
-        array = self._stored.require(store.training_path(name), (None, packing.width), "f")
+        array = self._stored.require(schema.training_path(name), (None, packing.width), "f")
         at %= count
         if packing.width * array.dtype.itemsize > _AT_ONCE:
             return self._stored.read(array, (at, where)).reshape(shape)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from nnviz3d.render.labelling import Rect, project
+from nnviz3d.render.label_placement import Rect, project
 from nnviz3d.render.text import Sprite, board_sprite
 from nnviz3d.scene.primitives import Callout, Panel, Span
 

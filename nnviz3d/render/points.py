@@ -11,7 +11,7 @@ from vtkmodules.vtkCommonCore import vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkDataObject, vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
 
-from nnviz3d.render.builders import cell_array
+from nnviz3d.render.drawers import cell_array
 from nnviz3d.render.observers import observe
 from nnviz3d.scene.primitives import Points
 

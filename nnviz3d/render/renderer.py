@@ -15,9 +15,9 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
 from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow, vtkTexture
 
-from nnviz3d.render.builders import BoxesActor, ImageActor, LinesActor, image_data
 from nnviz3d.render.callouts import board_places, callout_places
-from nnviz3d.render.labelling import Rect, outlines, place_labels
+from nnviz3d.render.drawers import BoxesActor, ImageActor, LinesActor, image_data
+from nnviz3d.render.label_placement import Rect, outlines, place_labels
 from nnviz3d.render.observers import calling_back, observe
 from nnviz3d.render.points import PointsActor
 from nnviz3d.render.ridges import RidgesActor

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from vtkmodules.vtkRenderingCore import vtkRenderer
 
-from nnviz3d.render.builders import Mesh, mesh, rgba
+from nnviz3d.render.drawers import Mesh, mesh, rgba
 from nnviz3d.scene.primitives import Ridges
 
 _FOOT, _FILL, _RANGE = 0.05, 0.62, 0.85

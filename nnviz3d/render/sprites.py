@@ -13,7 +13,7 @@ from vtkmodules.vtkCommonCore import vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkPolyDataMapper2D, vtkRenderer, vtkTexture, vtkTexturedActor2D
 
-from nnviz3d.render.builders import cell_array
+from nnviz3d.render.drawers import cell_array
 from nnviz3d.render.text import Sprite
 
 _SPARE = 1.5

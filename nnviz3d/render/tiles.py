@@ -11,7 +11,7 @@ from vtkmodules.vtkCommonCore import vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkTexture
 
-from nnviz3d.render.builders import cell_array, image_data
+from nnviz3d.render.drawers import cell_array, image_data
 from nnviz3d.scene.primitives import Tiles
 
 _CRISP = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnviz3d.data.sources import digit_numbers
+from nnviz3d.data.sample_sources import digit_numbers
 from nnviz3d.scene.spec import SceneSpec, Source
 
 _DIGITS = "digits:"

@@ -11,23 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.capture import Capture
-from nnviz3d.data.moment import at_step
+from nnviz3d.data.capture_at_step import at_step
 from nnviz3d.data.selectors import matching
 from nnviz3d.data.training import Kept
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, CameraPose, between, default_view, direction, fit
+from nnviz3d.scene.context import SceneContext, View, head_of
 from nnviz3d.scene.headline import headline
 from nnviz3d.scene.primitives import DrawList, Panel, Primitive, TextRow
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
-from nnviz3d.scene.stage import Stage, View, head_of
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.views import build_view
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.details import DetailsView, Marking
-from nnviz3d.scene.views.embedding import EmbeddingView
 from nnviz3d.scene.views.health import HealthView
 from nnviz3d.scene.views.legends import NAMED_CELLS
+from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.training import place_of
 
 _NAMES = 0.085
@@ -86,7 +86,7 @@ class Scene:
 
     Attributes
     ----------
-    stage
+    context
         The capture and its layout.
     duration
         Seconds until nothing changes any more.
@@ -96,22 +96,22 @@ class Scene:
         What shows embeddings, if the scene does.
     """
 
-    def __init__(self, spec: SceneSpec, stage: Stage) -> None:
+    def __init__(self, spec: SceneSpec, context: SceneContext) -> None:
         self.spec = spec
-        self.stage = stage
+        self.context = context
         self._moments: dict[Kept, Scene] = {}
-        self._views = [_build(number, spec, stage) for number in range(len(spec.views))]
+        self._views = [_build(number, spec, context) for number in range(len(spec.views))]
         self._own = next((view for view in self._views if isinstance(view, OwnPlace)), None)
         for view in self._views:
             if self._own is not None and isinstance(view, HealthView):
                 view.around = self._own.around
         self.cloud = next((view for view in self._views if isinstance(view, EmbeddingView)), None)
         unfolding = (view for view in self._views if isinstance(view, ChannelsView))
-        self.channels = next(unfolding, None) or ChannelsView(None, stage, spec)
+        self.channels = next(unfolding, None) or ChannelsView(None, context, spec)
         self._beside = [
             view.extent_beside for view in self._views if isinstance(view, Beside) and len(view.extent_beside)
         ]
-        self._details = DetailsView(stage, [view for view in self._views if isinstance(view, Marking)])
+        self._details = DetailsView(context, [view for view in self._views if isinstance(view, Marking)])
         ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
         self.duration = max(ends, default=0.0)
         for number, frame in enumerate(spec.camera.keyframes):
@@ -141,17 +141,17 @@ class Scene:
         named = f"this capture of {capture.graph.name}"
         spec = spec.without_training(named) if capture.training is None else spec.with_health()
         headroom = max((view.headroom for view in spec.views), default=0.0)
-        scene = Scene(spec, Stage.build(capture, aspect=aspect, headroom=headroom))
+        scene = Scene(spec, SceneContext.build(capture, aspect=aspect, headroom=headroom))
         if not scene._beside:
             return scene
         # What stands beside the network needs room too, so the network itself has to fill a picture of another aspect.
-        highest = max(row.top for row in scene.stage.plan.rows)
+        highest = max(row.top for row in scene.context.plan.rows)
         above = min(points[:, 1].min() for points in scene._beside) >= highest
-        stages = (
-            Stage.build(capture, aspect=aspect, headroom=headroom, flatter=share)
+        contexts = (
+            SceneContext.build(capture, aspect=aspect, headroom=headroom, flatter=share)
             for share in (_FLATTER if above else _NARROWER)
         )
-        others = [scene, *(found for found in (Scene(spec, stage) for stage in stages) if found._beside)]
+        others = [scene, *(found for found in (Scene(spec, context) for context in contexts) if found._beside)]
         shares = [found._width(aspect) for found in others]
         # Of those that are as wide the narrowest network, too, is the least flat one.
         ordered = zip(others, shares, strict=True) if above else zip(others[::-1], shares[::-1], strict=True)
@@ -165,30 +165,30 @@ class Scene:
         capture
             Of the same model, each layer of the shape that it has here.
         """
-        return Scene(self.spec, self.stage.revised(at_step(capture)))
+        return Scene(self.spec, self.context.revised(at_step(capture)))
 
     def step(self, t: float, selection: Selection) -> int | None:
         """Return the recorded step of a training that is shown: the chosen one, or the clock's; `None` without one."""
-        training = self.stage.capture.training
+        training = self.context.capture.training
         place = None if training is None else place_of(training, self.timeline, t, selection)
         return None if training is None or place is None else int(training.steps[place])
 
     def as_of(self, t: float, selection: Selection) -> Scene:
         """Return this scene with the numbers of the training's step that is shown; itself, if they are its own."""
-        step, capture = self.step(t, selection), self.stage.capture
+        step, capture = self.step(t, selection), self.context.capture
         shown = None if step is None or capture.training is None else capture.training.kept(step)
         if shown is None or shown == capture.kept:
             return self
         if shown not in self._moments:
             for oldest in [*self._moments][: max(len(self._moments) - _MOMENTS + 1, 0)]:
                 del self._moments[oldest]
-            self._moments[shown] = Scene(self.spec, self.stage.revised(at_step(capture, step)))
+            self._moments[shown] = Scene(self.spec, self.context.revised(at_step(capture, step)))
         return self._moments[shown]
 
     @property
     def timeline(self) -> Timeline:
         """The moments of the forward pass, the backward pass and the training."""
-        return Timeline.of(self.spec, self.stage.ranks)
+        return Timeline.of(self.spec, self.context.ranks)
 
     def at(self, t: float, selection: Selection | None = None) -> DrawList:
         """Return the picture at `t` seconds; arrays that did not change are the same objects as before."""
@@ -211,9 +211,9 @@ class Scene:
 
     def title(self, sample: int) -> str:
         """Return the heading above the picture: the scene's title, or the model's name if the title is not true."""
-        capture = self.stage.capture
+        capture = self.context.capture
         name = capture.sample_name(sample) if sample < capture.committed else ""
-        return headline(self.spec, self.stage.graph.name, name)
+        return headline(self.spec, self.context.graph.name, name)
 
     def _titled(self, found: Iterable[Primitive], sample: int) -> Iterable[Primitive]:
         heading = TextRow(self.title(sample), "title")
@@ -225,7 +225,7 @@ class Scene:
             else:
                 yield primitive
         if not titled:
-            yield Panel("title", "top-left", (heading, TextRow(self.stage.capture.provenance.model, "quiet")))
+            yield Panel("title", "top-left", (heading, TextRow(self.context.capture.provenance.model, "quiet")))
 
     def camera(self, t: float, *, aspect: float) -> CameraPose:
         """Return the pose at `t` seconds for a picture of this aspect.
@@ -244,7 +244,7 @@ class Scene:
 
     def overview(self, *, aspect: float) -> CameraPose:
         """Return the pose that fills a picture of this aspect with everything, whatever the keyframes say."""
-        azimuth, elevation = default_view(len(self.stage.plan.rows)) if self._own is None else self._own.angles
+        azimuth, elevation = default_view(len(self.context.plan.rows)) if self._own is None else self._own.angles
         camera = self.spec.camera
         still = Keyframe(
             azimuth=azimuth if camera.azimuth is None else camera.azimuth,
@@ -255,7 +255,7 @@ class Scene:
     def _width(self, aspect: float) -> float:
         """Say how wide the network is seen when everything is; in no unit, to be compared."""
         pose = self.overview(aspect=aspect)
-        left, right = self.stage.plan.bounds_x
+        left, right = self.context.plan.bounds_x
         return (right - left) / math.dist(pose.position, pose.target)
 
     @property
@@ -265,7 +265,7 @@ class Scene:
 
     def around(self, layer: str) -> NDArray[np.float64]:
         """Return the points that a picture of a layer has to hold, ``(n, 3)``; none if it is not shown."""
-        return self.stage.plan.corners([layer]) if self._own is None else self._own.around(layer)
+        return self.context.plan.corners([layer]) if self._own is None else self._own.around(layer)
 
     def extent(self) -> NDArray[np.float64]:
         """Return the points that a picture of everything has to hold, ``(n, 3)`` world coordinates."""
@@ -282,14 +282,14 @@ class Scene:
         return CameraPose(tuple(map(float, eye)), tuple(map(float, center)))  # type: ignore[arg-type]
 
     def _points(self, target: str, where: str) -> NDArray[np.float64]:
-        plan = self.stage.plan
+        plan = self.context.plan
         if target == "all" and self._own is not None:
             return self._own.extent
         if target == "all":
             return np.concatenate([plan.corners(), self._room_for_scores(), *self._beside])
         node = target.removeprefix("layer:")
         if node != target:
-            node = next(iter(matching(node, self.stage.graph)), node)
+            node = next(iter(matching(node, self.context.graph)), node)
         if node == target or node not in plan.placements:
             names = ", ".join(plan.placements)
             raise SceneError(f"{where}: expected 'all' or 'layer:NODE', got {target!r}; nodes are {names}.")
@@ -300,7 +300,7 @@ class Scene:
 
     def _room_for_scores(self) -> NDArray[np.float64]:
         """Return points beside the class scores, where their names stand at a constant size on the screen, if they do."""
-        plan, head = self.stage.plan, head_of(self.stage.graph)
+        plan, head = self.context.plan, head_of(self.context.graph)
         named = head is not None and plan.placements[head].grid.count <= NAMED_CELLS
         if head is None or not named or "activations" not in self.spec.requires():
             return np.empty((0, 3))
@@ -310,8 +310,8 @@ class Scene:
         return beside
 
 
-def _build(number: int, spec: SceneSpec, stage: Stage) -> View:
+def _build(number: int, spec: SceneSpec, context: SceneContext) -> View:
     try:
-        return build_view(spec.views[number], stage, spec)
+        return build_view(spec.views[number], context, spec)
     except SceneError as error:
         raise SceneError(f"views[{number}].{error}") from None

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from nnviz3d.data.limits import read_text
-from nnviz3d.data.paths import quoted
+from nnviz3d.data.files.memory_limit import read_text
+from nnviz3d.data.files.paths import quoted
+from nnviz3d.data.printable import printable, reason, sentence
 from nnviz3d.data.request import Insights, Preprocessing
-from nnviz3d.data.words import printable, reason, sentence
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.view_specs import (
     KINDS,

@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageGrab
 
-from nnviz3d.apps.keys import KEYS, described
-from nnviz3d.apps.source import bundled_scenes
+from nnviz3d.apps.target import bundled_scenes
+from nnviz3d.apps.window.keys import KEYS, described
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.render.picking import CellHit, LineHit, PixelHit, pick
@@ -240,7 +240,7 @@ def test_a_click_tells_the_stored_number_of_the_cell_that_is_seen(digits_window,
     scene, sample = demo
     before = len(digits_window.lines)
     what, pose = seen(scene, sample)
-    place = scene.stage.place(layer)
+    place = scene.context.place(layer)
     around = to_pixels(np.array([place.center]), pose, SIZE)[0]
     spots = [(int(x), int(y)) for x, y in around + np.random.default_rng(3).integers(-14, 15, (60, 2))]
     hits = {spot: pick(what, pose, SIZE, (spot[0] + 0.5, spot[1] + 0.5)) for spot in spots}
@@ -265,7 +265,7 @@ def test_a_click_on_the_input_tells_number_and_pixel(digits_window, demo):
     scene, sample = demo
     before = len(digits_window.lines)
     what, pose = seen(scene, sample)
-    x, y = to_pixels(np.array([scene.stage.place("input").center]), pose, SIZE)[0]
+    x, y = to_pixels(np.array([scene.context.place("input").center]), pose, SIZE)[0]
     hit = pick(what, pose, SIZE, (int(x) + 0.5, int(y) + 0.5))
     assert isinstance(hit, PixelHit)
     digits_window.click(x, y)
@@ -308,7 +308,7 @@ def test_a_click_on_a_line_tells_the_connection(digits_window, demo):
 def test_the_pick_stays_in_its_place_when_the_sample_changes(digits_window, demo):
     scene, sample = demo
     before = len(digits_window.lines)
-    x, y = to_pixels(np.array([scene.stage.place("input").center]), seen(scene, sample)[1], SIZE)[0]
+    x, y = to_pixels(np.array([scene.context.place("input").center]), seen(scene, sample)[1], SIZE)[0]
     digits_window.click(x, y)
     first = digits_window.said(before + 1)[-1]
     row, column = (int(v) for v in re.findall(r"\d+", first)[:2])
@@ -384,7 +384,7 @@ def test_a_layer_unfolds_under_the_pointer_and_folds_up(digits_window, demo, pic
     window, scene = digits_window, demo[0]
     first = pictures()
     pose = scene.camera(scene.duration, aspect=SIZE[0] / SIZE[1])
-    window.move(*to_pixels(np.array([scene.stage.place("conv2d_1").center]), pose, SIZE)[0])
+    window.move(*to_pixels(np.array([scene.context.place("conv2d_1").center]), pose, SIZE)[0])
     window.press("u")
     wait_until(lambda: shows(window.screen(), words("unfolded: conv2d_1")), "it says which layer")
     window.press("o")
@@ -449,7 +449,7 @@ def test_a_key_that_goes_up_beside_another_one_has_gone_up(digits_window, pictur
 
 def test_f_and_a_double_click_fly_to_the_layer(digits_window, demo, pictures):
     scene, sample = demo
-    x, y = to_pixels(np.array([scene.stage.place("conv2d_2").center]), seen(scene, sample)[1], SIZE)[0]
+    x, y = to_pixels(np.array([scene.context.place("conv2d_2").center]), seen(scene, sample)[1], SIZE)[0]
     first = pictures()
     ends = []
     for go in (
@@ -586,7 +586,7 @@ def test_numbers_that_are_none_and_zeros_and_very_wide_layers_can_be_picked(disp
             ):
                 hit = pick(what, pose, SIZE, (int(x) + 0.5, int(y) + 0.5))
                 if isinstance(hit, CellHit):
-                    index = scene.stage.place(hit.name).grid.index(hit.cell)
+                    index = scene.context.place(hit.name).grid.index(hit.cell)
                     value = capture.activation(hit.name, 0)[index]
                     number = "NaN" if np.isnan(value) else "-inf" if np.isinf(value) else str(value)
                     expected.append(f"{hit.name} [{', '.join(map(str, index))}] = {number}")
@@ -617,13 +617,13 @@ def test_a_damaged_sample_is_said_and_the_one_before_stays(display, digits_folde
 @pytest.mark.tensorflow
 def test_what_the_model_answers_arrives_while_nobody_touches_the_window(display, tmp_path, demo):
     scene, _ = demo
-    capture = scene.stage.capture
+    capture = scene.context.capture
     assert capture.provenance.samples[:2] == ("digits:3", "digits:2")
     # A pixel that tells the two apart, picked before the model has seen the second.
     before, after = (capture.activation("input", sample) for sample in (0, 1))
     index = tuple(int(i) for i in np.unravel_index(np.abs(before - after).argmax(), before.shape))
-    middle = scene.stage.centers("input", np.array([np.ravel_multi_index(index, before.shape)]))
-    middle[:, 2] += scene.stage.place("input").cell[2] / 2
+    middle = scene.context.centers("input", np.array([np.ravel_multi_index(index, before.shape)]))
+    middle[:, 2] += scene.context.place("input").cell[2] / 2
     with shown(display, tmp_path, "digits", "--input", "digits:3", "--input", "digits:2") as window:
         window.click(*to_pixels(middle, seen(scene, 0)[1], SIZE)[0])
         assert window.said(1) == [f"input [{index[0]}, {index[1]}, 0] = {before[index]}"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from nnviz3d.apps.controls import Controls
-from nnviz3d.apps.keys import KEYS, described, table
-from nnviz3d.apps.looks import Looks
+from nnviz3d.apps.window.controls import Controls
+from nnviz3d.apps.window.key_commands import Looks
+from nnviz3d.apps.window.keys import KEYS, described, table
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "window.md"
 
@@ -27,4 +27,4 @@ def test_the_help_names_every_key_once():
 
 
 def test_the_documentation_holds_the_table_as_it_is():
-    assert table() in DOCUMENT.read_text(encoding="utf-8"), "put the output of nnviz3d.apps.keys.table() there"
+    assert table() in DOCUMENT.read_text(encoding="utf-8"), "put the output of nnviz3d.apps.window.keys.table() there"

@@ -154,7 +154,7 @@ def test_killed_worker_is_a_crash(tmp_path, monkeypatch):
     ("name", "words"), [("VTALRM", "did not finish it in time"), ("SEGV", "crashed on it"), ("ABRT", "aborted on it")]
 )
 def test_model_file_that_kills_the_reading_process_is_one_sentence(tmp_path, monkeypatch, name, words):
-    loading = '{"event": "progress", "stage": "load", "done": 0}'
+    loading = '{"event": "progress", "context": "load", "done": 0}'
     stand_in(tmp_path, monkeypatch, f"read request; echo '{loading}'; kill -{name} $$")
     with pytest.raises(UserError, match=f"model.keras cannot be read: the library that reads model files {words}"):
         Worker().run(request())

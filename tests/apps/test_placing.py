@@ -7,11 +7,11 @@ import pytest
 from rich.console import Console
 
 from nnviz3d.apps import progress
-from nnviz3d.apps.opening import opened
-from nnviz3d.apps.source import ModelOptions
+from nnviz3d.apps.open_target import opened
+from nnviz3d.apps.target import ModelOptions
 from nnviz3d.data.capture import open_capture
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.courses import course_of
+from nnviz3d.scene.derived.embedding_trajectory import course_of
 from nnviz3d.scene.primitives import Points
 from nnviz3d.scene.scene import Scene
 from tests.support.parting import LABELS, M, Parting

@@ -9,16 +9,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from nnviz3d.apps.controls import Controls
-from nnviz3d.apps.live import Live
+from nnviz3d.apps.sample_runner import Live
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
-from nnviz3d.apps.web.samples import Samples
+from nnviz3d.apps.web.panels.samples import Samples
+from nnviz3d.apps.window.controls import Controls
 from nnviz3d.apps.worker import WorkerCrashed
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import Target
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
-from nnviz3d.data.writer import zip_folder
+from nnviz3d.data.storage.capture_writer import zip_folder
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import EdgePick
@@ -88,9 +88,9 @@ def test_a_sample_is_shown_when_the_model_has_been_run_on_it(session, stand_in):
     arrive(session)
     assert (session.chosen, session.wanted, session.busy) == (2, None, "")
     assert session.selection.sample == 3, "it stands after the three of the first capture"
-    assert session.scene.stage.capture.committed == 6
-    assert session.scene.stage.plan is scene.stage.plan, "blocks stay where they are"
-    assert scene.stage.capture.committed == 3, "the earlier scene is what it was"
+    assert session.scene.context.capture.committed == 6
+    assert session.scene.context.plan is scene.context.plan, "blocks stay where they are"
+    assert scene.context.capture.committed == 3, "the earlier scene is what it was"
 
 
 def test_what_has_been_run_is_not_run_again(session, stand_in):
@@ -205,7 +205,7 @@ def test_whatever_goes_wrong_the_next_wish_is_heard(session, stand_in, capsys):
 
 
 def test_no_more_files_are_kept_open_than_a_program_may(session, stand_in, monkeypatch, tmp_path):
-    monkeypatch.setattr("nnviz3d.apps.live.MOST", 2)
+    monkeypatch.setattr("nnviz3d.apps.sample_runner.MOST", 2)
     stand_in.may_go_on.set()
     for position in (1, 2, 3):
         session.choose(position)

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nnviz3d.apps.live import Live
-from nnviz3d.apps.looks import Looks
+from nnviz3d.apps.choices import Subject
+from nnviz3d.apps.sample_runner import Live
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
-from nnviz3d.apps.subject import Subject
+from nnviz3d.apps.window.key_commands import Looks
 from nnviz3d.data import explanations
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import PREDICTED, Target
@@ -92,7 +92,7 @@ def settle(session: Session) -> None:
 
 
 def shown_gradient(session: Session) -> np.ndarray:
-    return session.scene.stage.shown("dense", "gradient", session.selection).values
+    return session.scene.context.shown("dense", "gradient", session.selection).values
 
 
 def test_a_class_that_was_not_captured_is_asked_for_and_shown(session, worker):
@@ -166,7 +166,7 @@ def test_who_goes_on_meanwhile_is_not_called_back(session, worker):
     session.choose(1)
     assert session.busy == ""
     worker.may_go_on.set()
-    while len(session.scene.stage.capture.provenance.samples) < 4:
+    while len(session.scene.context.capture.provenance.samples) < 4:
         session.poll()
         time.sleep(0.005)
     assert (session.chosen, session.selection.target) == (1, None)
@@ -234,7 +234,7 @@ def test_without_a_model_there_is_only_what_was_captured(explained_capture, smal
 def test_keys_go_through_classes_quantities_and_samples_to_compare_with(session):
     said: list[str] = []
     looks, subject = Looks(session, said.append), Subject(session)
-    scores = session.scene.stage.values("scores", 0).values
+    scores = session.scene.context.values("scores", 0).values
     order = np.argsort(-scores, kind="stable")
     assert [target.index for target in subject.best] == order.tolist()
     looks.next_class()

@@ -287,7 +287,7 @@ def test_a_click_picks_the_number_that_is_seen_there(page, digits_folder):
     capture = open_capture(digits_folder)
     scene = Scene.build(default_scene(), capture, aspect=ASPECT)
     what, pose = scene.at(scene.duration), scene.camera(scene.duration, aspect=width / height)
-    place = scene.stage.place("conv2d_2")
+    place = scene.context.place("conv2d_2")
     x, y = (float(v) for v in to_pixels(np.array([place.center]), pose, (width, height))[0])
     hit = pick(what, pose, (width, height), (x, y))
     assert isinstance(hit, CellHit)

@@ -12,19 +12,19 @@ from PIL import Image
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable, orbit, pan, zoom
 from nnviz3d.apps.web import frames as frames_module
-from nnviz3d.apps.web.appearance import gradient
 from nnviz3d.apps.web.files import safe_name, thumbnail
 from nnviz3d.apps.web.frames import Frames, Quality, pack
-from nnviz3d.apps.web.layers import details, groups
-from nnviz3d.apps.web.samples import entries, has_pictures, note_of, notes_of, provenance
+from nnviz3d.apps.web.panels.appearance import gradient
+from nnviz3d.apps.web.panels.layers import details, groups
+from nnviz3d.apps.web.panels.samples import entries, has_pictures, note_of, notes_of, provenance
 from nnviz3d.apps.web.security import Gate, address
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.colors import number
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
-from nnviz3d.scene.stage import Stage
 from tests.support.graphs import chain
 from tests.support.pinhole import to_frame
 
@@ -228,7 +228,7 @@ def test_layers_are_listed_by_group_in_order():
 
 @pytest.mark.parametrize("node", ["conv", "pool", "dense"])
 def test_a_layer_s_numbers_are_exact(session, small_capture, node):
-    said = dict(details(session.scene.stage, node, 1))
+    said = dict(details(session.scene.context, node, 1))
     values = small_capture.activation(node, 1)
     assert np.float32(said["minimum"]) == values.min()
     assert np.float32(said["maximum"]) == values.max()
@@ -240,7 +240,7 @@ def test_a_layer_s_numbers_are_exact(session, small_capture, node):
 
 
 def test_a_layer_s_variables_are_told_after_its_numbers(digits):
-    said = details(Stage.build(digits, aspect=1.5), "conv2d", 0)
+    said = details(SceneContext.build(digits, aspect=1.5), "conv2d", 0)
     kernel = digits.weights("conv2d")["kernel"].astype(np.float64)
     texts = [number(v) for v in (kernel.mean(), kernel.std(), kernel.min(), kernel.max())]
     assert said[-1] == ["weight kernel", "3 × 3 × 1 × 32: mean {}, std {}, {} to {}".format(*texts)]
@@ -249,7 +249,7 @@ def test_a_layer_s_variables_are_told_after_its_numbers(digits):
 
 def test_samples_have_names_pictures_and_classes(session, digits):
     assert entries(session)[0] == {"index": 0, "name": "sample 0"}
-    capture = session.scene.stage.capture
+    capture = session.scene.context.capture
     assert "label ant" in notes_of(session)[0]
     assert f"predicted {capture.classes[int(capture.activation('scores', 0).argmax())]}" in notes_of(session)[0]
     assert [note_of(session, i) for i in range(3)] == list(notes_of(session).values())

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from nnviz3d.data.records import Provenance
+from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.data.storage.training_writer import TrainingWriter, announce_training
 from nnviz3d.data.training import STATISTICS, Packing
-from nnviz3d.data.training_writer import TrainingWriter, announce_training
-from nnviz3d.data.writer import CaptureWriter
 from tests.apps.conftest import Served
 from tests.apps.test_web import looking, text, wait_until
-from tests.apps.test_web_insights import choose
+from tests.apps.test_web_explanation import choose
 from tests.support.graphs import chain
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nnviz3d.capture.activations import Forward
-from nnviz3d.capture.describe import describe
-from nnviz3d.capture.graph import expected_inputs, open_model
+from nnviz3d.capture.programs.activations import Forward
+from nnviz3d.capture.programs.describe import describe
+from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
 from nnviz3d.data.records import Provenance
-from nnviz3d.data.writer import CaptureWriter
+from nnviz3d.data.storage.capture_writer import CaptureWriter
 from tests.benchmarks.timing import interleaved
 
 model = keras.applications.VGG16(weights=None)

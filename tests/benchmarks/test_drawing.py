@@ -11,7 +11,7 @@ from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
 
 from nnviz3d.data.capture import Capture, open_capture
-from nnviz3d.render.builders import _color_cells, _mesh
+from nnviz3d.render.drawers import _color_cells, _mesh
 from nnviz3d.render.offscreen import Offscreen, halved, offscreen_window
 from nnviz3d.scene.camera import CameraPose, default_view
 from nnviz3d.scene.primitives import DrawList, Labels, Panel, Voxels
@@ -40,7 +40,7 @@ def blocks(scene: Scene) -> list[Voxels]:
 @pytest.fixture(scope="module")
 def poses(scene: Scene) -> list[CameraPose]:
     """The scene's own view, and others around it."""
-    azimuth, elevation = default_view(len(scene.stage.plan.rows))
+    azimuth, elevation = default_view(len(scene.context.plan.rows))
     return [
         scene._pose(Keyframe(azimuth=azimuth + 2.0 * k, elevation=elevation), ASPECT)
         for k in (0, 1, 2, 3, 4, 5, 6, -1, -2, -3, -4)
@@ -153,7 +153,7 @@ def test_without_text(vgg: Path, digits: Capture, long_capture: Capture):
     rows: list[list[object]] = [["", "blocks", "labels", "with text", "without", "share of the text"]]
     for name, capture in (("digits", digits), ("VGG16", open_capture(vgg)), ("a long network", long_capture)):
         scene = Scene.build(default_scene(), capture, aspect=ASPECT)
-        azimuth, elevation = default_view(len(scene.stage.plan.rows))
+        azimuth, elevation = default_view(len(scene.context.plan.rows))
         poses = [scene._pose(Keyframe(azimuth=azimuth + 2.0 * k, elevation=elevation), ASPECT) for k in range(9)]
         whole = scene.at(scene.duration).primitives
         labels = sum(len(p.labels) for p in whole if isinstance(p, Labels))

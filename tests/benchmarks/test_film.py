@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from nnviz3d.apps.video import record
+from nnviz3d.apps.film.record import record
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.render.offscreen import Offscreen
-from nnviz3d.render.steady import SteadyLabels
+from nnviz3d.render.steady_labels import SteadyLabels
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.primitives import DrawList
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
-from nnviz3d.scene.tour import make_tour
+from nnviz3d.scene.tours.make_tour import make_tour
 from tests.benchmarks.timing import interleaved, table
 
 SIZE = (1280, 720)

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nnviz3d.capture.describe import describe
-from nnviz3d.capture.differentiable import DifferentiableModel, score_of
 from nnviz3d.capture.gradients import gradients
-from nnviz3d.capture.graph import expected_inputs, open_model
+from nnviz3d.capture.programs.describe import describe
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, score_of
+from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
 
 
 def traced(model, arrays):

@@ -5,7 +5,7 @@ import zipfile
 
 import h5py
 
-from nnviz3d.capture.archive import objects
+from nnviz3d.capture.loading.model_archive import objects
 
 
 def settings(config, name):

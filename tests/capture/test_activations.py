@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from nnviz3d.capture.activations import Forward, batch_size
-from nnviz3d.capture.describe import describe
-from nnviz3d.capture.graph import Inputs, InputSpec, expected_inputs, open_model
+from nnviz3d.capture.programs.activations import Forward, batch_size
+from nnviz3d.capture.programs.describe import describe
+from nnviz3d.capture.programs.flat_program import Inputs, InputSpec, expected_inputs, open_model
 from nnviz3d.errors import ModelError
 from tests.capture import zoo
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from nnviz3d.apps.source import ModelOptions, bundled_scenes, resolve
-from nnviz3d.capture.kept import KeptModel
-from nnviz3d.capture.load import load_model
+from nnviz3d.apps.target import ModelOptions, bundled_scenes, resolve
+from nnviz3d.capture.loading.load import load_model
+from nnviz3d.capture.model_cache import KeptModel
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import CaptureRequest, FeatureOptions, Insights
 from nnviz3d.errors import UserError

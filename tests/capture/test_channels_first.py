@@ -7,16 +7,16 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image
 
-from nnviz3d.capture import embedded
 from nnviz3d.capture.attributions import METHODS
-from nnviz3d.capture.describe import describe
-from nnviz3d.capture.graph import expected_inputs, open_model
-from nnviz3d.capture.kept import KeptModel
-from nnviz3d.capture.live import capture
-from nnviz3d.capture.load import LoadedModel
-from nnviz3d.capture.measured import WeightMeasure
-from nnviz3d.capture.probe import Probe
-from nnviz3d.capture.tap import Held
+from nnviz3d.capture.live_model import capture
+from nnviz3d.capture.loading.load import LoadedModel
+from nnviz3d.capture.model_cache import KeptModel
+from nnviz3d.capture.programs.describe import describe
+from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
+from nnviz3d.capture.training import embedding_probe as embedded
+from nnviz3d.capture.training.probe import Probe
+from nnviz3d.capture.training.train_step_hook import Held
+from nnviz3d.capture.training.weight_statistics import WeightMeasure
 from nnviz3d.data.request import CaptureRequest, EmbeddingOptions, FeatureOptions, Insights
 from nnviz3d.data.training import STATISTICS
 

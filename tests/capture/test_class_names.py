@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nnviz3d.capture.class_names import settle_names
-from nnviz3d.capture.sample_set import Samples
+from nnviz3d.capture.inputs.class_names import settle_names
+from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.errors import SampleError
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from nnviz3d.capture.activations import Forward
-from nnviz3d.capture.connections import ConnectionFinder, Pairs
-from nnviz3d.capture.describe import describe
-from nnviz3d.capture.graph import expected_inputs, open_model
-from nnviz3d.capture.strongest import KernelMatrix, pick
+from nnviz3d.capture.connections.finder import ConnectionFinder, Pairs
+from nnviz3d.capture.connections.top_k import KernelMatrix, pick
+from nnviz3d.capture.programs.activations import Forward
+from nnviz3d.capture.programs.describe import describe
+from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
 from tests.capture import zoo
 
 ALL = 10**9
@@ -132,7 +132,7 @@ def test_a_kernel_read_in_slices_gives_the_same(rng, monkeypatch):
     kernel[3, 4] = kernel[70, 8] = 9  # a tie, which the earlier position wins
     scale = zoo.numbers(rng, 100)
     whole = KernelMatrix(kernel)
-    monkeypatch.setattr("nnviz3d.capture.strongest._SLICE", 4 * 50 * 7)
+    monkeypatch.setattr("nnviz3d.capture.connections.top_k._SLICE", 4 * 50 * 7)
     sliced = KernelMatrix(kernel)
     for factor in (None, scale, np.zeros(100, np.float32)):
         a, b = whole.strongest(60, factor), sliced.strongest(60, factor)

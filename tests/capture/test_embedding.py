@@ -9,9 +9,9 @@ import pytest
 from keras import layers
 
 from nnviz3d.capture import embedding
-from nnviz3d.capture.kept import KeptModel
-from nnviz3d.capture.live import capture
-from nnviz3d.capture.load import load_model
+from nnviz3d.capture.live_model import capture
+from nnviz3d.capture.loading.load import load_model
+from nnviz3d.capture.model_cache import KeptModel
 from nnviz3d.data.bundled import bundled, digits
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import CaptureRequest, EmbeddingOptions, Insights

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 import nnviz3d
-from nnviz3d.capture.frozen import Compiled, assignments_undone, frozen
+from nnviz3d.capture.programs.frozen import Compiled, assignments_undone, frozen
 from nnviz3d.data.request import FeatureOptions, Insights
 
 BATCH = 4

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from nnviz3d.capture.load import load_model
+from nnviz3d.capture.loading.load import load_model
 from nnviz3d.errors import ModelError
 from tests.capture import zoo
 from tests.capture.old_files import edit, settings

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from nnviz3d.capture.describe import describe
-from nnviz3d.capture.graph import expected_inputs, open_model
+from nnviz3d.capture.programs.describe import describe
+from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
 from nnviz3d.data.axes import as_arranged, channels_last
 from nnviz3d.data.graph import ModelGraph
 

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from nnviz3d.capture import load
-from nnviz3d.capture.load import application_names, load_model
+from nnviz3d.capture.loading import load
+from nnviz3d.capture.loading.load import application_names, load_model
 from nnviz3d.errors import ModelError
 from tests.capture import zoo
 

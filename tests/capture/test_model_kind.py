@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nnviz3d
-from nnviz3d.capture.model_kind import check_model
+from nnviz3d.capture.loading.model_kind import check_model
 from nnviz3d.errors import ModelError
 from tests.capture import zoo
 

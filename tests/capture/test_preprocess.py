@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from nnviz3d.capture.describe import describe
-from nnviz3d.capture.graph import expected_inputs, open_model
-from nnviz3d.capture.preprocess import Preparation, apply, decide, family_mode
-from nnviz3d.capture.sample_set import Samples
+from nnviz3d.capture.inputs.preprocess import Preparation, apply, decide, family_mode
+from nnviz3d.capture.inputs.sample_set import Samples
+from nnviz3d.capture.programs.describe import describe
+from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
 from nnviz3d.errors import SampleError
 
 

@@ -10,10 +10,10 @@ import tensorflow as tf
 from keras import layers, ops
 
 from nnviz3d import TrainingRecorder
-from nnviz3d.capture.probe import Probe
-from nnviz3d.capture.recording import Recording
+from nnviz3d.capture.training.probe import Probe
+from nnviz3d.capture.training.recording import Recording
 from nnviz3d.data.capture import open_capture
-from nnviz3d.data.locks import lock_file
+from nnviz3d.data.files.locks import lock_file
 from nnviz3d.errors import ModelError, SampleError, UserError
 from tests.support.captures import small_capture
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnviz3d.capture.arrays import array_samples
-from nnviz3d.capture.graph import InputSpec
-from nnviz3d.capture.samples import read_samples
+from nnviz3d.capture.inputs.arrays import array_samples
+from nnviz3d.capture.inputs.samples import read_samples
+from nnviz3d.capture.programs.flat_program import InputSpec
 from nnviz3d.errors import SampleError
 
 COLOUR = InputSpec("input", (32, 32, 3), "float32")

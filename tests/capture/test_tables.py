@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from nnviz3d.capture.live import capture
+from nnviz3d.capture.live_model import capture
 from nnviz3d.data.request import FeatureOptions, Insights
 
 H, W = 20, 16

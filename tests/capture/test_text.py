@@ -7,8 +7,8 @@ import tensorflow as tf
 from keras import layers
 
 import nnviz3d
-from nnviz3d.capture.graph import InputSpec
-from nnviz3d.capture.samples import random_samples, read_samples
+from nnviz3d.capture.inputs.samples import random_samples, read_samples
+from nnviz3d.capture.programs.flat_program import InputSpec
 from nnviz3d.errors import SampleError
 
 pytestmark = pytest.mark.tensorflow

@@ -12,7 +12,7 @@ import zarr
 from nnviz3d.data.capture import is_capture, open_capture
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.data.records import Connections, Provenance
-from nnviz3d.data.writer import CaptureWriter
+from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import CaptureError, UserError
 
 GRAPH = ModelGraph(

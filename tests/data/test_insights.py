@@ -10,8 +10,8 @@ import pytest
 
 from nnviz3d.data import explanations as write
 from nnviz3d.data.capture import open_capture
+from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.insights import PREDICTED, Attribution, Embedding, Explained, FeatureVisualization, Target
-from nnviz3d.data.series import CaptureSeries
 from nnviz3d.errors import CaptureError
 from tests.support import captures
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 import pytest
 
 from nnviz3d.data.capture import open_capture
-from nnviz3d.data.locks import Owner, WriterLock, check_free, lock_file
+from nnviz3d.data.files.locks import Owner, WriterLock, check_free, lock_file
 from nnviz3d.errors import CaptureError, UserError
 from tests.support.captures import small_capture
 from tests.support.recorder import OtherProcess, Recorder

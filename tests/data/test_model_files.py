@@ -1,6 +1,6 @@
 """Kinds of folders that hold a model, recognized by their files."""
 
-from nnviz3d.data.model_files import is_saved_model, is_unpacked
+from nnviz3d.data.files.model_files import is_saved_model, is_unpacked
 
 
 def test_folders_are_known_by_their_files(tmp_path):

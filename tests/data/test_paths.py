@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from nnviz3d.apps.source import ModelOptions, check_output, resolve
-from nnviz3d.apps.video import check_film
-from nnviz3d.capture.classes import read_classes
-from nnviz3d.capture.early import check_model_source
+from nnviz3d.apps.film.record import check_film
+from nnviz3d.apps.target import ModelOptions, check_output, resolve
+from nnviz3d.capture.inputs.class_files import read_classes
+from nnviz3d.capture.preflight import check_model_source
 from nnviz3d.data.capture import open_capture
-from nnviz3d.data.paths import Kind, kind_of, listed, quoted, refuse_special, user_path
-from nnviz3d.data.sources import locate
-from nnviz3d.data.writer import check_destination
+from nnviz3d.data.files.paths import Kind, kind_of, listed, quoted, refuse_special, user_path
+from nnviz3d.data.sample_sources import locate
+from nnviz3d.data.storage.capture_writer import check_destination
 from nnviz3d.errors import CaptureError, ModelError, SampleError, UserError
 from nnviz3d.scene.spec import read_scene
 

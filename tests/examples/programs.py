@@ -34,7 +34,7 @@ class Picture:
 
     def part(self, node: str) -> np.ndarray:
         """The pixels of the rectangle in which a block is seen, ``(H, W, 3)``."""
-        columns, rows = to_pixels(self._scene.stage.plan.corners([node]), self._pose, self._size).T
+        columns, rows = to_pixels(self._scene.context.plan.corners([node]), self._pose, self._size).T
         return self.pixels[int(rows.min()) : int(rows.max()) + 1, int(columns.min()) : int(columns.max()) + 1]
 
 

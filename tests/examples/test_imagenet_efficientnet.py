@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnviz3d.apps.source import bundled_scenes
+from nnviz3d.apps.target import bundled_scenes
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.scene.spec import read_scene

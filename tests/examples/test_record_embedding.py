@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnviz3d.analysis.course import parted
+from nnviz3d.analysis.embedding_trajectory import parted
 from nnviz3d.data.bundled import digits
 from nnviz3d.data.capture import open_capture
 from tests.examples.programs import EXAMPLES, run

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnviz3d.apps.source import bundled_scenes
+from nnviz3d.apps.target import bundled_scenes
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.scene.spec import default_scene, read_scene

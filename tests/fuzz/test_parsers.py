@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nnviz3d.apps.source import parse_size
-from nnviz3d.data.arrays import ArrayFile
-from nnviz3d.data.sources import digit_numbers, locate
+from nnviz3d.apps.target import parse_size
+from nnviz3d.data.files.array_files import ArrayFile
+from nnviz3d.data.sample_sources import digit_numbers, locate
 from nnviz3d.errors import UserError
 from nnviz3d.scene.spec import SceneSpec, parse_scene
 from tests.fuzz.judge import SENTENCE

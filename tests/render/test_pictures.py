@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image as PngFile
 
-from nnviz3d.apps.opening import opened
-from nnviz3d.apps.source import ModelOptions
+from nnviz3d.apps.open_target import opened
+from nnviz3d.apps.target import ModelOptions
 from nnviz3d.data.capture import Capture
 from nnviz3d.render import renderer as module
-from nnviz3d.render.labelling import Placed, Rect
+from nnviz3d.render.label_placement import Placed, Rect
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.scene.primitives import Box, DrawList, Label, Lines, Tiles
 from nnviz3d.scene.scene import Scene
@@ -61,7 +61,7 @@ class Shot:
 
     def part(self, node: str) -> np.ndarray:
         """The pixels of the rectangle in which a block is seen, ``(H, W, 3)``."""
-        columns, rows = to_pixels(self.scene.stage.plan.corners([node]), self.pose, self.size).T
+        columns, rows = to_pixels(self.scene.context.plan.corners([node]), self.pose, self.size).T
         return self.pixels[int(rows.min()) : int(rows.max()) + 1, int(columns.min()) : int(columns.max()) + 1].astype(
             int
         )
@@ -94,7 +94,7 @@ class TestBundled:
             assert rect.bottom + rect.height <= height
 
     def test_every_layer_is_named_or_every_channel_of_the_one_that_is_unfolded_or_every_class(self, shot):
-        graph = shot.scene.stage.graph
+        graph = shot.scene.context.graph
         # Sheets, filters and ridges take the room of some names; those that they belong to have theirs.
         above = {
             "attention": lambda node: "Attention" in node.kind,
@@ -108,7 +108,7 @@ class TestBundled:
             if tiles.name not in graph.inputs:
                 names = {str(channel) for channel in tiles.channels}
         if shot.cloud:
-            names = set(shot.scene.stage.capture.classes)
+            names = set(shot.scene.context.capture.classes)
         assert names <= {word.removesuffix(" dead").removeprefix("→ ") for word in shot.words()}
 
     def test_the_picture_is_full(self, shot):
@@ -147,7 +147,7 @@ class TestDigits:
         assert ((part.max(axis=2) < 20) & gray).mean() > 0.3
 
     def test_both_signs_of_weights_are_drawn_before_the_last_layer(self, digits_shot):
-        plan = digits_shot.scene.stage.plan
+        plan = digits_shot.scene.context.plan
         a, b = plan.placements["dense"], plan.placements["dense_1"]
         assert a.row == b.row
         gap = np.array([(a.origin[0] + a.size[0], a.center[1], 0), (b.origin[0], a.center[1], 0)])

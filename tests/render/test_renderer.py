@@ -221,8 +221,8 @@ class TestKeepingUp:
         first = shoot(what, SLANTED)
         assert sorted(made) == ["one", "three", "two"]
         monkeypatch.setattr(VoxelActor, "_upload", None)
-        monkeypatch.setattr("nnviz3d.render.builders.mesh", None)
-        monkeypatch.setattr("nnviz3d.render.builders.image_data", None)
+        monkeypatch.setattr("nnviz3d.render.drawers.mesh", None)
+        monkeypatch.setattr("nnviz3d.render.drawers.image_data", None)
         assert np.array_equal(shoot(what, SLANTED), first)
         assert len(made) == 3
 
@@ -279,7 +279,7 @@ class TestKeepingUp:
     def test_lines_that_only_fade_are_not_built_again(self, shoot, monkeypatch):
         lines = line((-3, 0, 0), (3, 0, 0))
         shoot(picture_of(lines), FRONT)
-        monkeypatch.setattr("nnviz3d.render.builders.mesh", None)
+        monkeypatch.setattr("nnviz3d.render.drawers.mesh", None)
         faded = Lines(lines.name, lines.points, lines.colors, lines.width, 0.3)
         assert shoot(picture_of(faded), FRONT)[90, 120].max() < 120
 

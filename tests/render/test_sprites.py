@@ -10,7 +10,7 @@ import pytest
 from vtkmodules.vtkRenderingCore import vtkRenderer
 
 from nnviz3d.render import sprites as module
-from nnviz3d.render.labelling import Rect
+from nnviz3d.render.label_placement import Rect
 from nnviz3d.render.offscreen import Offscreen, offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.render.sprites import Atlas, Spot, SpritesActor

@@ -12,8 +12,8 @@ import pytest
 
 from nnviz3d.render import voxels
 from nnviz3d.scene.camera import CameraPose, fit
-from nnviz3d.scene.cells import grid_for
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, colormap
+from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.primitives import Voxels
 from tests.render.conftest import SIZE
 from tests.support.blocks import HUES, SEEN_FROM, block, center_of, looking, picture_of, told_apart, which_hue

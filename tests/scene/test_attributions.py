@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnviz3d.apps.opening import opened
-from nnviz3d.apps.pointing import _meant
-from nnviz3d.apps.source import ModelOptions
+from nnviz3d.apps.open_target import opened
+from nnviz3d.apps.picking import _meant
+from nnviz3d.apps.target import ModelOptions
 from nnviz3d.data import explanations
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.data.insights import PREDICTED, Attribution, Explained, Target
@@ -87,7 +87,7 @@ class TestOverThePicture:
         assert np.abs(scale.colormap.table[[0, 115, 255]].astype(int) - seen).max() <= 2
 
     def test_it_stands_just_before_the_input(self, scene):
-        place = scene.stage.place("input")
+        place = scene.context.place("input")
         image = of(Image, scene)["map:input"]
         assert image.size == place.size[:2]
         assert image.origin[:2] == place.origin[:2]
@@ -108,7 +108,7 @@ class TestAtItsLayer:
         assert image.pixels.shape == (*values.shape, 3)
         brightest = image.pixels.astype(int).sum(axis=2)
         assert brightest[4, 1] == brightest.max()
-        place = scene.stage.place("conv")
+        place = scene.context.place("conv")
         assert image.origin[2] > place.origin[2] + place.size[2]
 
     def test_a_map_of_the_input_stands_there_alone(self, scene):
@@ -150,7 +150,7 @@ class TestWords:
 
     def test_a_pick_tells_the_maps_own_number(self, scene):
         for layer, index, title in (("conv", (4, 1), "Grad-CAM"), ("input", (6, 7, 0), "Gradient")):
-            parts = dict(facts(scene.stage, CellPick(layer, index), Selection(1)).parts)
+            parts = dict(facts(scene.context, CellPick(layer, index), Selection(1)).parts)
             assert np.float32(parts[title]) == explained_maps()[layer][1][index[:2]]
 
     def test_what_was_not_captured(self, scene, small_capture, explained_capture):
@@ -205,9 +205,9 @@ def test_map_of_a_vector_stands_left_of_its_block_cell_by_cell(tmp_path, shape):
     block, cells = of(Voxels, scene)["in"], of(Voxels, scene)["map:in"]
     assert cells.origin[0] + cells.size[0] < block.origin[0]
     assert (cells.origin[1:], cells.cell, cells.count) == (block.origin[1:], block.cell, block.count)
-    grid = scene.stage.place("in").grid
+    grid = scene.context.place("in").grid
     assert np.array_equal(cells.values, grid.arrange(values))
-    assert _meant(scene.stage, CellHit("map:in", (0, 0, 0))) == CellPick("in", grid.index((0, 0, 0)))
+    assert _meant(scene.context, CellHit("map:in", (0, 0, 0))) == CellPick("in", grid.index((0, 0, 0)))
 
 
 @pytest.mark.parametrize("shape", [(4,), (12, 3), (4, 5, 6, 2)])
@@ -279,7 +279,7 @@ def test_two_pictures_have_two_maps_in_the_same_colours(tmp_path):
 
 def test_scene_applied_to_a_capture_shows_a_method_that_the_capture_holds(tmp_path):
     scene, _ = one_input(tmp_path, (4,))
-    path = str(scene.stage.capture.path)
+    path = str(scene.context.capture.path)
     with opened(path, "decisions", ModelOptions(), pytest.fail) as found:
         (panel,) = (p for p in Scene.build(found.spec, found.capture).at(99.0).primitives if p.name == "attribution")
     assert panel.rows[0].text == "Occlusion"

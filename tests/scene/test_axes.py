@@ -10,9 +10,9 @@ import pytest
 from nnviz3d.data import explanations
 from nnviz3d.data.axes import named_axes
 from nnviz3d.data.insights import PREDICTED
-from nnviz3d.scene.cells import grid_for
-from nnviz3d.scene.links import links_of
-from nnviz3d.scene.neurons import neurons_of
+from nnviz3d.scene.derived.neurons import neurons_of
+from nnviz3d.scene.derived.unit_weights import links_of
+from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.primitives import Image, Labels, Panel, ScaleRow
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
@@ -130,12 +130,12 @@ def test_labels_show_the_shape_in_the_layers_order_of_axes(first):
 def test_pick_has_the_index_of_the_stored_number(first):
     scene = scene_of(first, {"kind": "activations"})
     pick = CellPick("conv", (3, 5, 2))
-    told = facts(scene.stage, pick, Selection(sample=2, pick=pick))
+    told = facts(scene.context, pick, Selection(sample=2, pick=pick))
     assert np.float32(dict(told.parts)["activation"]) == first.activation("conv", 2)[3, 5, 2]
     assert told.more[0] == "channel 3, row 5, column 2"
     assert np.float32(dict(told.parts)["Grad-CAM"]) == first.insights(2).attribution("grad_cam").values[5, 2]
     pixel = CellPick("conv", (5, 2))
-    told = facts(scene.stage, pixel, Selection(sample=2, pick=pixel))
+    told = facts(scene.context, pixel, Selection(sample=2, pick=pixel))
     numbers = [np.float32(text) for text in dict(told.parts)["activation"].split(", ")]
     assert numbers == first.activation("conv", 2)[:, 5, 2].tolist()
     assert told.more[0] == "row 5, column 2"

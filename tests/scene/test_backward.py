@@ -143,7 +143,7 @@ class TestBlocks:
         shown = {name.removeprefix(GRADIENT): b for name, b in found.items() if b.visible and name.startswith(GRADIENT)}
         assert set(shown) == {"input", "conv", "pool", "dense", "scores"}
         for name, block in shown.items():
-            arranged = scene.stage.place(name).grid.arrange(explained_gradients()[name][sample])
+            arranged = scene.context.place(name).grid.arrange(explained_gradients()[name][sample])
             assert np.array_equal(block.values, arranged)
             assert block.colormap.diverging
             assert block.limits[0] == -block.limits[1]
@@ -189,7 +189,7 @@ class TestConnections:
         slopes = explained_connection_gradients()["flatten", "dense"][0, 0]
         lit = [p for name, p in found.items() if name.startswith("gradient|flatten|dense")]
         assert sum(len(p.points) for p in lit) == np.count_nonzero(slopes)
-        stored = scene.stage.capture.connections("flatten", "dense", "weight", 0)
+        stored = scene.context.capture.connections("flatten", "dense", "weight", 0)
         place = {tuple(pair): k for k, pair in enumerate(stored.index.tolist())}
         drawn = []
         for lines in lit:
@@ -201,11 +201,11 @@ class TestConnections:
         assert opacity == sorted(opacity)
 
     def test_a_pick_tells_the_gradient_by_the_weight(self, scene):
-        pair = scene.stage.capture.connections("flatten", "dense", "weight", 2)
+        pair = scene.context.capture.connections("flatten", "dense", "weight", 2)
         for k in (0, 7, 29):
             (source, target), weight = pair.index[k], float(pair.weight[k])
             pick = EdgePick("flatten", "dense", (int(source),), (int(target),), weight)
-            parts = dict(facts(scene.stage, pick, Selection(sample=2)).parts)
+            parts = dict(facts(scene.context, pick, Selection(sample=2)).parts)
             slopes = explained_connection_gradients()["flatten", "dense"][2, 0]
             assert np.float32(parts["gradient by the weight"]) == slopes[k]
 

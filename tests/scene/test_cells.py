@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from nnviz3d.scene.cells import grid_for
+from nnviz3d.scene.layout.cells import grid_for
 
 SHAPES = [
     (),

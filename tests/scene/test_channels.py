@@ -30,7 +30,7 @@ def tiles_of(what) -> Tiles:
 def test_at_first_the_channels_stand_in_their_block_and_in_the_end_side_by_side(digits):
     scene = scene_of(digits, layer="conv2d_2", order="index")
     assert not any(isinstance(p, Tiles) for p in scene.at(0.5).primitives)
-    place = scene.stage.place("conv2d_2")
+    place = scene.context.place("conv2d_2")
     start, end = tiles_of(scene.at(1.0 + 1e-6)), tiles_of(scene.at(3.0))
     assert np.allclose(start.size, place.size[:2], rtol=1e-3)
     assert np.allclose(start.origins[:, :2], place.origin[:2], atol=1e-3)
@@ -45,7 +45,7 @@ def test_at_first_the_channels_stand_in_their_block_and_in_the_end_side_by_side(
     assert np.allclose(facing, -ahead, atol=1e-6)
     depth = (end.origins - eye) @ ahead
     assert np.ptp(depth) < 1e-4
-    assert depth[0] < ((scene.stage.plan.corners() - eye) @ ahead).min()
+    assert depth[0] < ((scene.context.plan.corners() - eye) @ ahead).min()
     half = np.tan(np.radians(pose.field_of_view / 2)) * depth[0]
     x, y = (end.origins - eye) @ np.array(end.right), (end.origins - eye) @ np.array(end.up)
     assert 1.2 < (y.max() + end.size[1] - y.min()) / half <= 1.4
@@ -61,7 +61,7 @@ def test_each_tile_shows_its_channels_numbers_and_the_legend_counts(digits):
     values = digits.activation("conv2d_2", 3)
     means = values.mean(axis=(0, 1))
     assert (np.diff(means[tiles.channels]) <= 1e-6).all()
-    low, high = limits_for(scene.stage.values("conv2d_2", 3).statistics, "layer")
+    low, high = limits_for(scene.context.values("conv2d_2", 3).statistics, "layer")
     at = np.clip((values - low) / (high - low), 0, 1) * 256
     colors = colormap("inferno").table[np.minimum(at.astype(int), 255)]
     assert np.array_equal(tiles.pixels, colors.transpose(2, 0, 1, 3)[tiles.channels])

@@ -55,18 +55,18 @@ def branches(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 @pytest.mark.parametrize("target", [f"near{k}" for k in range(4)])
 def test_lines_into_another_lane_cross_no_other_block(branches, target):
-    stage = branches.stage
-    pair = stage.capture.connections("stem", target)
-    points = curves(stage, "stem", target, pair.index).reshape(-1, 3)
-    for node in stage.graph:
+    context = branches.context
+    pair = context.capture.connections("stem", target)
+    points = curves(context, "stem", target, pair.index).reshape(-1, 3)
+    for node in context.graph:
         if node.id not in ("stem", target):
-            place = stage.place(node.id)
+            place = context.place(node.id)
             low, high = np.array(place.origin), np.array(place.origin) + np.array(place.size)
             assert not ((points > low) & (points < high)).all(axis=1).any(), node.id
 
 
 def test_branches_include_lanes_that_are_far_apart(branches):
-    place = branches.stage.place
+    place = branches.context.place
     assert max(abs(place(f"near{k}").lane - place("stem").lane) for k in range(4)) > 1
 
 

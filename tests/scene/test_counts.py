@@ -9,7 +9,7 @@ from nnviz3d.scene.colors import colormap
 from nnviz3d.scene.primitives import TextRow
 from nnviz3d.scene.views.channels import _counted, _silence
 from nnviz3d.scene.views.legends import best_rows
-from nnviz3d.scene.views.node_words import _chosen, ball_scales
+from nnviz3d.scene.views.node_link.labels import _chosen, ball_scales
 
 
 @pytest.mark.parametrize(

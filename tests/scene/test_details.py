@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nnviz3d.apps.pointing import say
+from nnviz3d.apps.picking import say
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.primitives import Callout, KeyRow, Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
@@ -71,7 +71,7 @@ class TestCells:
 
     @pytest.mark.parametrize("index", [(6, 0, 0), (0, 0), (0, 0, 4), (0, 0, 0, 0), (-1, 0, 0), ()])
     def test_where_there_is_no_such_place_nothing_is_said(self, scene, index):
-        found = facts(scene.stage, CellPick("conv", index), Selection())
+        found = facts(scene.context, CellPick("conv", index), Selection())
         assert found is None or index == (0, 0)
         if found is None:
             drawn = scene.at(scene.duration, Selection(pick=CellPick("conv", index))).primitives
@@ -102,7 +102,7 @@ class TestPictures:
     def test_its_mark_holds_all_its_channels(self, colored):
         scene, _, _ = colored
         (mark,) = callout(scene, CellPick("input", (4, 1))).marks
-        place = scene.stage.place("input")
+        place = scene.context.place("input")
         assert mark.size == pytest.approx((place.cell[0], place.cell[1], place.size[2]))
         assert mark.origin == pytest.approx((place.origin[0] + place.cell[0], place.origin[1], place.origin[2]))
 
@@ -134,7 +134,7 @@ class TestEdges:
         pick = self.edge(pair, 3)
         found = callout(scene, pick)
         drawn = scene.at(scene.duration, Selection(pick=pick)).primitives
-        (way,) = curves(scene.stage, "flatten", "dense", pair[0].index[3:4])
+        (way,) = curves(scene.context, "flatten", "dense", pair[0].index[3:4])
         glow = [p for p in drawn if isinstance(p, Lines) and p.name.startswith("pick/glow")]
         assert glow
         assert all(np.array_equal(line.points, way[np.newaxis]) for line in glow)
@@ -148,10 +148,10 @@ class TestEdges:
         for p in lines:
             ends = p.ends
             assert len(ends.index) == len(ends.weight) == len(p.points)
-            pair = scene.stage.capture.connections(ends.source, ends.target, "weight", 0)
+            pair = scene.context.capture.connections(ends.source, ends.target, "weight", 0)
             stored = {tuple(i): w for i, w in zip(pair.index.tolist(), pair.weight, strict=True)}
             assert all(stored[tuple(i)] == w for i, w in zip(ends.index.tolist(), ends.weight, strict=True))
-            start = scene.stage.centers(ends.source, ends.index[:, 0])
+            start = scene.context.centers(ends.source, ends.index[:, 0])
             assert np.allclose(p.points[:, 0], start, atol=1e-4)
 
 
@@ -185,7 +185,7 @@ def test_what_is_no_number_is_said():
 
 def test_what_is_said_of_a_layer_in_a_terminal_is_plain(digits):
     scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), digits)
-    said = say(SimpleNamespace(scene=scene, stage=scene.stage, selection=Selection(pick=LayerPick("conv2d"))))
+    said = say(SimpleNamespace(scene=scene, context=scene.context, selection=Selection(pick=LayerPick("conv2d"))))
     assert said.isascii()
     assert said.startswith("conv2d: Conv2D, 26 x 26 x 32, 320 parameters, activation function relu, weight bias 32: ")
     assert said.endswith(f", {float(digits.weights('conv2d')['kernel'].min()):.3g} to 0.241")

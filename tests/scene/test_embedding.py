@@ -10,14 +10,14 @@ import pytest
 
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.explanations import write_embedding
 from nnviz3d.data.insights import NO_CLASS, answered
-from nnviz3d.data.series import CaptureSeries
 from nnviz3d.errors import SceneError
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye, PointHit, pick
 from nnviz3d.scene.colors import NAN_COLOR, categorical
-from nnviz3d.scene.newcomers import newcomer_of
+from nnviz3d.scene.derived.projected_samples import newcomer_of
 from nnviz3d.scene.primitives import Callout, DrawList, Labels, Panel, PictureRow, Points, SwatchRow, TextRow
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import PointPick, Selection
@@ -219,7 +219,7 @@ def test_a_new_sample_stands_among_the_points_that_the_layer_answers_alike(tmp_p
     hit = pick(DrawList((ball,)), pose, (1280, 720), (float(place[0]), float(place[1])))
     assert isinstance(hit, PointHit)
     assert newcomer_of(hit.name) == ("dense", 1)
-    said = facts(scene.stage, PointPick("dense", 1, placed=True), Selection())
+    said = facts(scene.context, PointPick("dense", 1, placed=True), Selection())
     assert said.sentence == "sample 0: predicted 4 (1.000)"
     # Another one selected, it stays, without its picture; before the others have found their places it has none.
     other = scene.at(8.0, Selection(sample=0)).primitives
@@ -262,4 +262,4 @@ def test_who_answers_with_nan_is_taken_for_no_class(tmp_path):
     assert "1 answered with NaN" in said
     assert f"{CLASSES[4]}  1" in said
     assert not any(words.startswith("others") for words in said)
-    assert "the output is NaN" in facts(scene.stage, PointPick("dense", 3), Selection()).more
+    assert "the output is NaN" in facts(scene.context, PointPick("dense", 3), Selection()).more

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnviz3d.apps.opening import opened
-from nnviz3d.apps.source import ModelOptions, bundled_scenes, resolve
+from nnviz3d.apps.open_target import opened
+from nnviz3d.apps.target import ModelOptions, bundled_scenes, resolve
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.scene.headline import headline
 from nnviz3d.scene.scene import Scene

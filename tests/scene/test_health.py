@@ -49,7 +49,7 @@ def test_the_last_step_is_shown_without_a_choice(scene: Scene):
 
 def test_a_layer_is_framed_named_and_listed_at_its_step(scene: Scene):
     found = marks(scene.at(0, Selection(step=DEAD)))
-    place = scene.stage.place("dense")
+    place = scene.context.place("dense")
     points = found[Lines].points.reshape(-1, 3)
     assert found[Lines].points.shape == (12, 2, 3)
     for axis in range(3):
@@ -89,7 +89,7 @@ def test_in_the_picture_the_right_block_is_framed_in_red(scene: Scene):
     studio.close()
     assert len(red_ones[0]) == 0
     assert len(red_ones[1]) > 100
-    corners = to_pixels(scene.stage.plan.corners(["dense"]), pose, size)
+    corners = to_pixels(scene.context.plan.corners(["dense"]), pose, size)
     assert np.abs(red_ones[1].min(axis=0) - corners.min(axis=0)).max() < 8
     assert np.abs(red_ones[1].max(axis=0) - corners.max(axis=0)).max() < 8
 

@@ -68,9 +68,9 @@ class TestHeights:
 
     def test_they_stand_above_the_network(self, tmp_path):
         scene = scene_of(tmp_path)
-        assert scene.extent()[:, 1].max() > max(row.top for row in scene.stage.plan.rows)
+        assert scene.extent()[:, 1].max() > max(row.top for row in scene.context.plan.rows)
         ridges = of(Ridges, scene)["history of gradient_norm"]
-        assert ridges.feet[:, 1].min() > max(row.top for row in scene.stage.plan.rows)
+        assert ridges.feet[:, 1].min() > max(row.top for row in scene.context.plan.rows)
 
     def test_figures_that_are_no_norms_stand_on_an_even_scale_with_zero(self, tmp_path):
         series = trainings.figures(6)

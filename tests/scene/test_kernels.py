@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nnviz3d.apps.pointing import pick_at, say
+from nnviz3d.apps.picking import pick_at, say
 from nnviz3d.data.capture import Capture
 from nnviz3d.errors import SceneError
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye
-from nnviz3d.scene.cells import grid_for
 from nnviz3d.scene.colors import limits_for, statistics_of
-from nnviz3d.scene.kernels import filter_name, filter_of, kernel_of
+from nnviz3d.scene.derived.kernels import filter_name, filter_of, kernel_of
+from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.primitives import DrawList, Labels, Lines, Panel, ScaleRow, SwatchRow, TextRow, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import KernelPick, Selection
@@ -158,7 +158,7 @@ def test_the_scale_says_the_exact_range_and_which_weights_are_hidden(capture):
 
 def test_filters_stand_above_the_network_apart_and_numbered_within_the_picture(digits):
     scene = Scene.build(spec(layer="conv2d_2"), digits)
-    top = max(p.origin[1] + p.size[1] for p in scene.stage.plan.placements.values())
+    top = max(p.origin[1] + p.size[1] for p in scene.context.plan.placements.values())
     boxes = [(np.array(b.origin), np.array(b.origin) + b.size) for b in drawn(scene).values()]
     assert all(low[1] > top for low, _ in boxes)
     for (low, high), (other_low, other_high) in itertools.combinations(boxes, 2):
@@ -193,7 +193,7 @@ def test_a_pick_says_filter_row_column_input_channel_and_the_exact_weight(digits
     pose = scene.overview(aspect=16 / 9)
     session = SimpleNamespace(
         scene=scene,
-        stage=scene.stage,
+        context=scene.context,
         t=0.0,
         selection=Selection(),
         renderer=SimpleNamespace(pose=lambda: pose, size=SIZE),

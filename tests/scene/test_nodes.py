@@ -8,15 +8,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nnviz3d.apps.pointing import layer_at, pick_at
+from nnviz3d.apps.picking import layer_at, pick_at
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.errors import SceneError
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye
 from nnviz3d.scene.colors import colormap
-from nnviz3d.scene.links import joined_by, links_of
-from nnviz3d.scene.neurons import neurons_at
+from nnviz3d.scene.derived.neurons import neurons_at
+from nnviz3d.scene.derived.unit_weights import joined_by, links_of
 from nnviz3d.scene.primitives import Callout, DrawList, KeyRow, Labels, Lines, Panel, Points, TextRow, Tiles
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, ChannelPick, LayerPick, LinkPick, Selection
@@ -37,7 +37,9 @@ def looked_at(scene: Scene) -> SimpleNamespace:
     """Whatever a session knows that pointing asks for."""
     pose = scene.overview(aspect=ASPECT)
     renderer = SimpleNamespace(pose=lambda: pose, size=SIZE)
-    return SimpleNamespace(scene=scene, stage=scene.stage, selection=Selection(), t=scene.duration, renderer=renderer)
+    return SimpleNamespace(
+        scene=scene, context=scene.context, selection=Selection(), t=scene.duration, renderer=renderer
+    )
 
 
 def balls_of(what: DrawList) -> Points:
@@ -211,7 +213,7 @@ class TestPicks:
             pick = pick_at(session, tuple(map(float, places[k])))
             assert isinstance(pick, expected)
             assert pick.layer == layer
-            found = facts(scene.stage, pick, Selection())
+            found = facts(scene.context, pick, Selection())
             if isinstance(pick, ChannelPick):
                 mean = digits.activation(layer, 0)[..., pick.channel].mean(dtype=np.float64)
                 assert found.parts[0] == ("mean activation", str(np.float32(mean)))
@@ -255,7 +257,7 @@ class TestPicks:
         a, b = (int(i) for i in lines.ends.index[-1])
         pick = LinkPick("dense", "dense_1", "dense", a, b)
         weight, value = digits.weights("dense_1")["kernel"][a, b], digits.activation("dense", 0)[a]
-        found = facts(scene.stage, pick, Selection())
+        found = facts(scene.context, pick, Selection())
         assert found.title == f"dense[{a}] → dense_1[{b}]"
         assert found.parts == (
             ("weight", str(weight)),
@@ -266,7 +268,7 @@ class TestPicks:
         callout = next(p for p in marked if isinstance(p, Callout))
         assert len(callout.marks) == 2
         assert [row.text for row in callout.rows if isinstance(row, KeyRow)] == [str(v) for _, v in found.parts]
-        slice_ = facts(scene.stage, LinkPick("conv2d_2", "dense", "flatten", 5, 7), Selection())
+        slice_ = facts(scene.context, LinkPick("conv2d_2", "dense", "flatten", 5, 7), Selection())
         kernel = digits.weights("dense")["kernel"].reshape(9, 64, 64)[:, 5, 7]
         inputs = digits.activation("flatten", 0).reshape(9, 64)[:, 5]
         assert slice_.parts[0] == ("norm of 9 weights", str(np.float32(np.linalg.norm(kernel.astype(np.float64)))))
@@ -301,8 +303,8 @@ class TestGraphs:
 
     @staticmethod
     def _links(scene: Scene) -> list:
-        neurons = neurons_at(scene.stage)
-        return [links_of(scene.stage.capture, neurons, feed) for feed in neurons.feeds]
+        neurons = neurons_at(scene.context)
+        return [links_of(scene.context.capture, neurons, feed) for feed in neurons.feeds]
 
     def test_pixels_that_are_flattened_first_are_neurons_of_their_own(self, tmp_path):
         graph = chain([("image", "InputLayer", (5, 4, 1)), ("flat", "Flatten", (20,)), ("out", "Dense", (3,))])
@@ -424,7 +426,7 @@ class TestLong:
         balls = balls_of(what)
         graph = long_capture.graph
         assert balls.units == tuple((node.id, None) for node in graph)
-        centers = np.array([scene.stage.place(node.id).center for node in graph])
+        centers = np.array([scene.context.place(node.id).center for node in graph])
         np.testing.assert_allclose(balls.points, centers, atol=1e-5)
         lines = [p for p in what.primitives if isinstance(p, Lines)]
         drawn = {tuple(np.round(way[[0, -1]].ravel(), 3)) for p in lines for way in p.points}
@@ -459,7 +461,7 @@ class TestLong:
         scene = build(capture)
         lines = [p for p in scene.at(99.0).primitives if isinstance(p, Lines)]
         widths = {tuple(np.round(way[-1], 3)): p.width for p in lines for way in p.points}
-        order = [widths[tuple(np.round(np.float32(scene.stage.place(name).center), 3))] for name in names[1:]]
+        order = [widths[tuple(np.round(np.float32(scene.context.place(name).center), 3))] for name in names[1:]]
         assert order == sorted(order)
         assert order[0] < order[-1]
 

@@ -41,26 +41,26 @@ class TestNumbers:
         found = blocks(scene, sample=sample, quantity="gradient")
         assert set(found) == set(LAYERS), "flatten has none, and no block"
         for name, block in found.items():
-            arranged = scene.stage.place(name).grid.arrange(explained_gradients()[name][sample])
+            arranged = scene.context.place(name).grid.arrange(explained_gradients()[name][sample])
             assert np.array_equal(block.values, arranged)
 
     def test_another_target_has_another(self, scene):
         found = blocks(scene, quantity="gradient", target=OTHER)
         for name, block in found.items():
-            arranged = scene.stage.place(name).grid.arrange(-2 * explained_gradients()[name][0])
+            arranged = scene.context.place(name).grid.arrange(-2 * explained_gradients()[name][0])
             assert np.array_equal(block.values, arranged)
 
     def test_the_attribution_is_gradient_times_activation(self, scene, explained_capture):
         for name, block in blocks(scene, sample=1, quantity="attribution").items():
             product = explained_gradients()[name][1] * explained_capture.activation(name, 1)
-            assert np.array_equal(block.values, scene.stage.place(name).grid.arrange(product))
+            assert np.array_equal(block.values, scene.context.place(name).grid.arrange(product))
 
     def test_the_difference_of_two_samples(self, scene, explained_capture):
         found = blocks(scene, sample=2, quantity="difference", against=0)
         assert set(found) == {*LAYERS, "flatten"}
         for name, block in found.items():
             difference = explained_capture.activation(name, 2) - explained_capture.activation(name, 0)
-            assert np.array_equal(block.values, scene.stage.place(name).grid.arrange(difference))
+            assert np.array_equal(block.values, scene.context.place(name).grid.arrange(difference))
 
     def test_a_scene_file_can_say_it(self, explained_capture):
         view = {"kind": "activations", "quantity": "difference", "against": 1}
@@ -126,9 +126,9 @@ class TestWords:
             "Grad-CAM": explained_maps()["conv"][1][5, 2],
             "difference": here - there,
         }
-        sentence = facts(scene.stage, pick, Selection(1)).sentence
+        sentence = facts(scene.context, pick, Selection(1)).sentence
         assert sentence.startswith(f"conv [5, 2, 3]: activation {here!s}, gradient {gradient!s}, attribution ")
-        assert facts(scene.stage, CellPick("flatten", (3,)), Selection(1)).parts == ()
+        assert facts(scene.context, CellPick("flatten", (3,)), Selection(1)).parts == ()
 
 
 class TestWhatIsMissing:
@@ -148,7 +148,7 @@ class TestWhatIsMissing:
             scene.at(0.0, Selection(quantity="difference"))
 
     def test_samples_of_two_sizes(self, explained_capture, tmp_path):
-        from nnviz3d.data.series import CaptureSeries
+        from nnviz3d.data.capture_series import CaptureSeries
 
         values = {name: array[:1] for name, array in captures.small_values().items()}
         values["dense"] = values["dense"][:, :10]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnviz3d.scene.layout import Placement, lay_out
-from nnviz3d.scene.routes import bezier, rounded, route_edges
+from nnviz3d.scene.layout.flow import Placement, lay_out
+from nnviz3d.scene.layout.routes import bezier, rounded, route_edges
 from tests.support.graphs import GRAPHS
 
 TOUCH = 1e-4

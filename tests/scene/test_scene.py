@@ -115,7 +115,7 @@ class TestEveryView:
             assert a is b
 
     def test_what_was_asked_before_does_not_matter(self, one_view):
-        fresh = Scene.build(one_view.spec, one_view.stage.capture)
+        fresh = Scene.build(one_view.spec, one_view.context.capture)
         for t, selection in (
             (5.0, Selection(sample=1)),
             (0.0, Selection(layer="conv")),
@@ -197,7 +197,7 @@ class TestSelection:
         for sample in (2, 0, 1):
             blocks = of(Voxels, scene.at(9.0, Selection(sample=sample)))
             for name, block in blocks.items():
-                grid = scene.stage.place(name).grid
+                grid = scene.context.place(name).grid
                 assert np.array_equal(block.values, grid.arrange(small_capture.activation(name, sample)))
 
     def test_blocks_stay_where_they_are(self, scene):
@@ -328,11 +328,11 @@ class TestConnections:
 
     def test_a_line_runs_from_cell_to_cell(self, scene, small_capture):
         pair = small_capture.connections("flatten", "dense")
-        stage = scene.stage
+        context = scene.context
         ends = {
             (tuple(np.round(a, 4)), tuple(np.round(b, 4)))
             for a, b in zip(
-                stage.centers("flatten", pair.index[:, 0]), stage.centers("dense", pair.index[:, 1]), strict=True
+                context.centers("flatten", pair.index[:, 0]), context.centers("dense", pair.index[:, 1]), strict=True
             )
         }
         for name, lines in of(Lines, scene.at(9.0)).items():
@@ -366,10 +366,10 @@ class TestCamera:
         poses = [scene.camera(t, aspect=1.6) for t in (0.0, 1.0, 2.0, 3.0, 9.0)]
         assert poses[0].position == pytest.approx(poses[1].position)
         assert poses[3].position == pytest.approx(poses[4].position)
-        assert poses[3].target == pytest.approx(scene.stage.place("conv").center)
+        assert poses[3].target == pytest.approx(scene.context.place("conv").center)
         lengths = [math.dist(p.position, p.target) for p in poses[1:4]]
         assert lengths[0] > lengths[1] > lengths[2]
-        diagonal = math.hypot(*scene.stage.place("conv").size)
+        diagonal = math.hypot(*scene.context.place("conv").size)
         assert lengths[2] == pytest.approx(2.0 * diagonal)
 
     def test_it_moves_without_a_jump(self, small_capture):

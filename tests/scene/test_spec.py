@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nnviz3d.apps.source import bundled_scenes
+from nnviz3d.apps.target import bundled_scenes
 from nnviz3d.data.bundled import gallery
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import SceneError

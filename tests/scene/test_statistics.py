@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.analysis.statistics import layer_statistics
-from nnviz3d.apps.pointing import _meant
+from nnviz3d.apps.picking import _meant
 from nnviz3d.data.capture import Capture
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import CellHit
@@ -56,7 +56,7 @@ def test_they_stand_above_their_blocks_within_the_picture_and_apart(scene: Scene
     found = blocks(scene.at(0))
     low, high = scene.extent().min(axis=0), scene.extent().max(axis=0)
     ends = []
-    for name, place in scene.stage.plan.placements.items():
+    for name, place in scene.context.plan.placements.items():
         block = found[histogram_of(name)]
         assert block.origin[1] >= place.origin[1] + place.size[1]
         assert block.origin[1] + block.size[1] <= high[1]
@@ -92,13 +92,13 @@ def test_a_line_leads_from_each_block_to_its_histogram_which_all_stand_on_one_le
     found, (leads, grounds) = blocks(scene.at(0)), lines(scene.at(0)).values()
     assert len(found) == len(leads.points) == len(grounds.points) == 6
     for block, place, lead, ground in zip(
-        found.values(), scene.stage.plan.placements.values(), leads.points, grounds.points, strict=True
+        found.values(), scene.context.plan.placements.values(), leads.points, grounds.points, strict=True
     ):
         assert lead[0] == pytest.approx([place.center[0], place.origin[1] + place.size[1], place.center[2]], abs=1e-4)
         assert lead[-1] == pytest.approx(ground.mean(axis=0), abs=1e-4)
         assert ground[:, 0] == pytest.approx([block.origin[0], block.origin[0] + block.size[0]], abs=1e-4)
         assert ground[:, 1] == pytest.approx(block.origin[1])
-    rows = {place.row for place in scene.stage.plan.placements.values()}
+    rows = {place.row for place in scene.context.plan.placements.values()}
     assert len({round(block.origin[1], 6) for block in found.values()}) == len(rows)
 
 
@@ -120,7 +120,7 @@ def test_they_appear_as_the_forward_pass_comes_to_their_layers(small_capture: Ca
 
 
 def test_many_layers_in_a_row_have_histograms_of_one_size_that_do_not_meet(long_capture: Capture):
-    plan = Scene.build(parse_scene({"format": 1, "views": [{"kind": "statistics"}]}), long_capture).stage.plan
+    plan = Scene.build(parse_scene({"format": 1, "views": [{"kind": "statistics"}]}), long_capture).context.plan
     slots = _slots(list(plan.placements.values()), 3.0)
     for line in {(p.row, p.lane) for p in plan.placements.values()}:
         held = [p for p in plan.placements.values() if (p.row, p.lane) == line]
@@ -133,7 +133,7 @@ def test_many_layers_in_a_row_have_histograms_of_one_size_that_do_not_meet(long_
 
 
 def test_a_histogram_means_its_layer(scene: Scene):
-    assert _meant(scene.stage, CellHit(histogram_of("pool"), (0, 0, 0))) == LayerPick("pool")
+    assert _meant(scene.context, CellHit(histogram_of("pool"), (0, 0, 0))) == LayerPick("pool")
 
 
 def test_nan_stands_out_in_green(tmp_path):

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnviz3d.data.moment import at_step
-from nnviz3d.data.series import CaptureSeries
+from nnviz3d.data.capture_at_step import at_step
+from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import number
-from nnviz3d.scene.kernels import kernel_of
+from nnviz3d.scene.derived.kernels import kernel_of
 from nnviz3d.scene.primitives import CurveRow, Lines, Panel, TextRow, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.tour import make_tour
+from nnviz3d.scene.tours.make_tour import make_tour
 from nnviz3d.scene.views.activations import GRADIENT
 from nnviz3d.scene.views.facts import facts
 from tests.support.trainings import KEPT, STEPS, losses
@@ -61,18 +61,18 @@ class TestNumbers:
         blocks = of(Voxels, scene.at(scene.duration, Selection(sample, step=step)))
         for name in LAYERS:
             kept = recorded_capture.training.activation(name, SEEN[step])[sample]
-            assert np.array_equal(blocks[name].values, scene.stage.place(name).grid.arrange(kept))
+            assert np.array_equal(blocks[name].values, scene.context.place(name).grid.arrange(kept))
 
     @pytest.mark.parametrize("step", STEPS)
     def test_gradients_are_of_the_loss_and_those_kept_last(self, scene, recorded_capture, step):
         blocks = of(Voxels, scene.at(scene.duration, Selection(1, step=step, quantity="gradient")))
         for name in ("input", *LAYERS):
             kept = recorded_capture.training.gradient(name, SEEN[step])[1]
-            assert np.array_equal(blocks[name].values, scene.stage.place(name).grid.arrange(kept))
+            assert np.array_equal(blocks[name].values, scene.context.place(name).grid.arrange(kept))
         product = of(Voxels, scene.at(99, Selection(1, step=step, quantity="attribution")))["dense"].values
         activation = recorded_capture.training.activation("dense", SEEN[step])[1]
         kept = recorded_capture.training.gradient("dense", SEEN[step])[1]
-        assert np.array_equal(product, scene.stage.place("dense").grid.arrange(kept * activation))
+        assert np.array_equal(product, scene.context.place("dense").grid.arrange(kept * activation))
 
     def test_a_step_between_two_is_the_earlier_one_and_one_before_all_the_first(self, scene):
         for asked, seen in ((0, 1), (9, 1), (10, 10), (29, 20), (49, 40), (50, 50), (1_000, 50)):
@@ -116,12 +116,12 @@ class TestNumbers:
             kernel = recorded_capture.training.weights("dense", kept)["kernel"]
             assert np.array_equal(np.sort(np.abs(drawn)), np.sort(np.abs(kernel).ravel())[-160:])
         for step, kept in ((40, 0), (50, 1)):
-            seen = scene.as_of(0, Selection(step=step)).stage
+            seen = scene.as_of(0, Selection(step=step)).context
             found = kernel_of(seen.capture, seen.graph.node("conv"))
             assert np.array_equal(found.values, recorded_capture.training.weights("conv", kept)["kernel"])
         pick = CellPick("dense", (3,))
         for step in STEPS:
-            seen = scene.as_of(0, Selection(step=step)).stage
+            seen = scene.as_of(0, Selection(step=step)).context
             told = dict(facts(seen, pick, Selection(step=step)).parts)
             assert np.float32(told["activation"]) == recorded_capture.training.activation("dense", SEEN[step])[0, 3]
             assert np.float32(told["gradient"]) == recorded_capture.training.gradient("dense", SEEN[step])[0, 3]

@@ -14,7 +14,7 @@ from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.insights import PREDICTED, Attribution, Embedding, Explained, Target
 from nnviz3d.data.records import RANKINGS, Connections, Provenance, Ranking
-from nnviz3d.data.writer import CaptureWriter
+from nnviz3d.data.storage.capture_writer import CaptureWriter
 from tests.support.graphs import chain, resnet50_like
 
 CLASSES = ("ant", "bee", "cat", "dog", "elk")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnviz3d.apps.source import bundled_scenes
+from nnviz3d.apps.target import bundled_scenes
 from nnviz3d.scene.spec import read_scene
 
 SPECS = {name: read_scene(path) for name, path in bundled_scenes().items()}

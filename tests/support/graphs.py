@@ -165,11 +165,11 @@ def resnet50_like() -> ModelGraph:
     last = add("pool_pad", "ZeroPadding2D", (114, 114, 64), last)
     last = add("pool", "MaxPooling2D", (56, 56, 64), last)
     side = 56
-    for stage, (count, width) in enumerate([(3, 64), (4, 128), (6, 256), (3, 512)], start=2):
+    for context, (count, width) in enumerate([(3, 64), (4, 128), (6, 256), (3, 512)], start=2):
         for block in range(1, count + 1):
-            if block == 1 and stage > 2:
+            if block == 1 and context > 2:
                 side //= 2
-            narrow, wide, p = (side, side, width), (side, side, 4 * width), f"s{stage}b{block}"
+            narrow, wide, p = (side, side, width), (side, side, 4 * width), f"s{context}b{block}"
             skip = last
             if block == 1:
                 skip = add(f"{p}_0_bn", "BatchNormalization", wide, add(f"{p}_0_conv", "Conv2D", wide, last))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from nnviz3d.data.embedded import EmbeddedSet
 from nnviz3d.data.records import Provenance
+from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.data.storage.training_writer import TrainingWriter, announce_embedded, announce_training
 from nnviz3d.data.training import STATISTICS
-from nnviz3d.data.training_writer import TrainingWriter, announce_embedded, announce_training
-from nnviz3d.data.writer import CaptureWriter
+from nnviz3d.data.training_embedding import EmbeddedSet
 from tests.support import captures
 
 GRAPH = captures.small_graph()

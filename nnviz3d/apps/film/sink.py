@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.partial import partial_path
+from nnviz3d.data.files.unfinished import partial_path
 
 
 class FrameSink(Protocol):

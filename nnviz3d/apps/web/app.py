@@ -12,24 +12,24 @@ from typing import Any
 from trame.app import TrameApp, get_server
 from wslink.websocket import LinkProtocol
 
-from nnviz3d.apps.pointing import pick_at
+from nnviz3d.apps.picking import pick_at
 from nnviz3d.apps.session import Session
-from nnviz3d.apps.web.appearance import Appearance
 from nnviz3d.apps.web.clients import Clients
-from nnviz3d.apps.web.door import Door
+from nnviz3d.apps.web.connection_limits import Door
 from nnviz3d.apps.web.files import add_files
-from nnviz3d.apps.web.history import HistoryChart
-from nnviz3d.apps.web.insights import Insights
-from nnviz3d.apps.web.layers import Layers
 from nnviz3d.apps.web.page import GONE, build_page
 from nnviz3d.apps.web.pages import MODULE, add_pages
-from nnviz3d.apps.web.samples import Samples
+from nnviz3d.apps.web.panels.appearance import Appearance
+from nnviz3d.apps.web.panels.closeup import Views
+from nnviz3d.apps.web.panels.explanation import Insights
+from nnviz3d.apps.web.panels.history import HistoryChart
+from nnviz3d.apps.web.panels.layers import Layers
+from nnviz3d.apps.web.panels.playback import Transport
+from nnviz3d.apps.web.panels.samples import Samples
+from nnviz3d.apps.web.panels.training import Steps
+from nnviz3d.apps.web.picture_view import RemoteView
 from nnviz3d.apps.web.security import Gate
-from nnviz3d.apps.web.training import Steps
-from nnviz3d.apps.web.transport import Transport
-from nnviz3d.apps.web.view import RemoteView
-from nnviz3d.apps.web.views import Views
-from nnviz3d.data.words import printable
+from nnviz3d.data.printable import printable
 from nnviz3d.errors import UserError
 
 

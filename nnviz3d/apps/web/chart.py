@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.analysis.history import PROGRESS, History
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, categorical, colormap, number
-from nnviz3d.scene.ridges import Scale
+from nnviz3d.scene.layout.ridges import Scale
 from nnviz3d.scene.views.history import step_ticks
 
 WIDTH, HEIGHT = 288, 150

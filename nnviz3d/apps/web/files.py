@@ -17,8 +17,8 @@ from PIL import Image
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.security import PRIVATE
-from nnviz3d.data.pictures import SUFFIXES
-from nnviz3d.data.sources import thumbnail_of
+from nnviz3d.data.files.picture_files import SUFFIXES
+from nnviz3d.data.sample_sources import thumbnail_of
 from nnviz3d.errors import UserError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ async def _receive(request: web.Request, path: Path) -> int | None:
 def _thumbnail(session: Session, sample: Sample) -> bytes | None:
     picture: NDArray[np.uint8] | None = None
     if sample.index is not None:
-        capture = session.scene.stage.capture
+        capture = session.scene.context.capture
         found = (capture.picture(node, sample.index) for node in capture.graph.inputs)
         picture = next((p for p in found if p is not None), None)
     elif sample.source is not None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nnviz3d.apps.session import Session
-from nnviz3d.render.smooth import SHIFTS, Average
+from nnviz3d.render.antialiasing import SHIFTS, Average
 
 FOLLOWING = 1 / 25
 """Seconds that a frame may take while it follows a hand; what takes longer is drawn smaller."""

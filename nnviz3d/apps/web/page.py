@@ -10,7 +10,7 @@ from trame.widgets import html, rca
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web import theme
-from nnviz3d.apps.web.view import AREA
+from nnviz3d.apps.web.picture_view import AREA
 
 if TYPE_CHECKING:
     from nnviz3d.apps.web.app import WebApp

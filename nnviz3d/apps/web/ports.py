@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 
-from nnviz3d.data.words import printable
+from nnviz3d.data.printable import printable
 from nnviz3d.errors import UserError
 
 PORT = 8080

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nnviz3d.apps.interruption import Interruption
-from nnviz3d.apps.opening import Opened
+from nnviz3d.apps.open_target import Opened
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.ports import PORT, PortTaken, bind_error, choose_port
 from nnviz3d.apps.web.security import Gate, address, is_loopback, is_wildcard

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.activations import MEMORY, filled
-from nnviz3d.capture.differentiable import DifferentiableModel, Operator
-from nnviz3d.capture.frozen import Compiled
+from nnviz3d.capture.programs.activations import MEMORY, filled
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
+from nnviz3d.capture.programs.frozen import Compiled
 
 _MOST = 128
 """Rows of a batch beyond which a processor gains nothing."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.capture.attributions.pixels import place_axes
-from nnviz3d.capture.describe import DescribedModel
+from nnviz3d.capture.programs.describe import DescribedModel
 
 _BLUR = 0.08
 """Standard deviation of the blur, as a share of the longest side: 18 pixels of 224, which leaves no object to be seen."""

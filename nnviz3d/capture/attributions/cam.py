@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.attributions.layer_gradients import Numbers, combined, places
 from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.attributions.places import pooled_by, pooled_head
-from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
 from nnviz3d.errors import ModelError
 
 

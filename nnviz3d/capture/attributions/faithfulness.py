@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.attributions.answers import Answers
 from nnviz3d.capture.attributions.places import input_under
-from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
 from nnviz3d.data.axes import as_arranged, channels_last
 from nnviz3d.data.upsample import upsampled
 

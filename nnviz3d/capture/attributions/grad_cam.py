@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.attributions.layer_gradients import Numbers, combined, places, rectified
 from nnviz3d.capture.attributions.method import Method, Settings
-from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
 
 
 def grad_cam(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.attributions.pixels import over_channels
 from nnviz3d.capture.attributions.slopes import gradient_by_input
-from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
 
 
 def attribute(

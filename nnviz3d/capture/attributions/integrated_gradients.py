@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.attributions.pixels import over_channels
 from nnviz3d.capture.attributions.slopes import gradient_by_input, mean_gradient
-from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
 
 TOLERANCE = 0.005
 """By how much a map's sum may differ from the scores' difference, as a share of it."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
 from nnviz3d.data.methods import TITLES
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.attributions.answers import Answers
 from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.attributions.pixels import place_axes
-from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
 from nnviz3d.data.axes import channels_last
 
 _SIDE = 7

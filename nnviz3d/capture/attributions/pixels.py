@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.capture.attributions.places import leads_to
-from nnviz3d.capture.describe import DescribedModel
+from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.data.axes import channel_axis, channels_last
 from nnviz3d.errors import ModelError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nnviz3d.capture.describe import DescribedModel
-from nnviz3d.capture.differentiable import SQUASHING
+from nnviz3d.capture.programs.describe import DescribedModel
+from nnviz3d.capture.programs.differentiable import SQUASHING
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.errors import ModelError
 

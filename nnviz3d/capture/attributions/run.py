@@ -14,12 +14,12 @@ from nnviz3d.capture.attributions.faithfulness import Faithfulness
 from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.attributions.pixels import explained_inputs
 from nnviz3d.capture.attributions.places import chosen_layers, input_under
-from nnviz3d.capture.differentiable import DifferentiableModel, probability_of, score_of
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, probability_of, score_of
 from nnviz3d.capture.targets import Slot
 from nnviz3d.data.explanations import write_attribution, write_attribution_layers
 from nnviz3d.data.insights import Attribution, Explained, Target
 from nnviz3d.data.methods import TITLES
-from nnviz3d.data.writer import CaptureWriter
+from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import ModelError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from nnviz3d.capture.attributions.answers import Answers
 from nnviz3d.capture.attributions.layer_gradients import activations, rectified
 from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.attributions.places import input_under
-from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
 from nnviz3d.data.axes import as_arranged, channels_last
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.errors import ModelError

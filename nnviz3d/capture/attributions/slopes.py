@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.activations import portions
 from nnviz3d.capture.attributions.answers import rows_at_once
-from nnviz3d.capture.differentiable import DifferentiableModel, Operator
-from nnviz3d.capture.frozen import Compiled
-from nnviz3d.data.words import reason
+from nnviz3d.capture.programs.activations import portions
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
+from nnviz3d.capture.programs.frozen import Compiled
+from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError
 
 Vary = Callable[[NDArray[Any]], NDArray[Any]]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.attributions.pixels import over_channels
 from nnviz3d.capture.attributions.slopes import mean_gradient
-from nnviz3d.capture.differentiable import DifferentiableModel, Operator
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
 
 COPIES = 50
 NOISE = 0.15

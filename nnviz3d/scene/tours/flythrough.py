@@ -194,9 +194,9 @@ def _planned(
 
 
 def _shots(scene: Scene, whole: Framing, aspect: float) -> _Shots:
-    plan = scene.stage.plan
+    plan = scene.context.plan
     places = sorted(plan.placements.values(), key=lambda p: p.rank)
-    ranks = range(scene.stage.ranks)
+    ranks = range(scene.context.ranks)
     nodes = [[p.node for p in places if p.rank == rank] for rank in ranks]
     around = [np.concatenate([scene.around(name) for name in names]) for names in nodes]
     # What is shown in the network's place may show no layers, and has no rows.

@@ -19,7 +19,7 @@ RATE = 120.0
 
 @dataclass(frozen=True, eq=False)
 class Tour:
-    """What a film shows when. Make one with `nnviz3d.scene.tour.make_tour`.
+    """What a film shows when. Make one with `nnviz3d.scene.tours.make_tour.make_tour`.
 
     Attributes
     ----------

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from nnviz3d.errors import SceneError
+from nnviz3d.scene.context import SceneContext, View
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import Stage, View
 from nnviz3d.scene.view_specs import (
     Activations,
     AttentionSheets,
@@ -30,16 +30,16 @@ from nnviz3d.scene.views.attributions import AttributionsView
 from nnviz3d.scene.views.backward import BackwardView
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.connections import ConnectionLinesView
-from nnviz3d.scene.views.embedding import EmbeddingView
 from nnviz3d.scene.views.health import HealthView
 from nnviz3d.scene.views.history import HistoryRidgesView
 from nnviz3d.scene.views.kernels import KernelsView
-from nnviz3d.scene.views.nodes import nodes_view
+from nnviz3d.scene.views.node_link.view import nodes_view
+from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.statistics import StatisticsView
 from nnviz3d.scene.views.structure import StructureView
 from nnviz3d.scene.views.training import TrainingCurveView
 
-_BUILDERS: dict[type, Callable[[Any, Stage, SceneSpec], View]] = {
+_BUILDERS: dict[type, Callable[[Any, SceneContext, SceneSpec], View]] = {
     Structure: StructureView,
     Activations: ActivationsView,
     Backward: BackwardView,
@@ -57,9 +57,9 @@ _BUILDERS: dict[type, Callable[[Any, Stage, SceneSpec], View]] = {
 }
 
 
-def build_view(spec: object, stage: Stage, scene: SceneSpec) -> View:
+def build_view(spec: object, context: SceneContext, scene: SceneSpec) -> View:
     """Build the view that a part of a scene file asks for."""
     builder = _BUILDERS.get(type(spec))
     if builder is None:
         raise SceneError(f"No view is registered for {type(spec).__name__}.")
-    return builder(spec, stage, scene)
+    return builder(spec, context, scene)

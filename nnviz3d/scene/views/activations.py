@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.axes import Axes, axes_of
-from nnviz3d.data.pictures import PictureShape
+from nnviz3d.data.files.picture_files import PictureShape
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import Colormap, Normalize, colormap, limits_for
+from nnviz3d.scene.context import LayerValues, SceneContext, head_of
 from nnviz3d.scene.primitives import Image, Primitive, Voxels
 from nnviz3d.scene.selection import Quantity, Selection
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import LayerValues, Stage, head_of
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import Activations, Attributions
 from nnviz3d.scene.views.legends import FEW, MORE, scale_panels, scores_of, title_panel, words_for
@@ -42,13 +42,13 @@ class _Still:
 class ActivationsView:
     """The blocks of voxels and what explains them."""
 
-    def __init__(self, spec: Activations, stage: Stage, scene: SceneSpec) -> None:
+    def __init__(self, spec: Activations, context: SceneContext, scene: SceneSpec) -> None:
         self._spec = spec
-        self._stage = stage
+        self._context = context
         self._nodes = self._choose(spec.layers)
-        self._head = head_of(stage.graph)
+        self._head = head_of(context.graph)
         self._listed = MORE if any(isinstance(view, Attributions) for view in scene.views) else FEW
-        self._timeline = Timeline.of(scene, stage.ranks)
+        self._timeline = Timeline.of(scene, context.ranks)
         self.duration = self._timeline.duration
         self._kept: dict[Selection, _Still] = {}
 
@@ -84,18 +84,18 @@ class ActivationsView:
         scales = scale_panels(
             voxels,
             [layers[name].statistics for name in voxels],
-            what=words_for(self._stage, self._quantity(selection), self._compared(selection)),
+            what=words_for(self._context, self._quantity(selection), self._compared(selection)),
             threshold=self._spec.threshold if selection.threshold is None else selection.threshold,
             shared=(selection.normalize or self._spec.normalize) == "global",
             chosen=selection.layer,
         )
         head = self._head if self._head in self._nodes else None
-        answer = scores_of(self._stage, head, selection.sample, self._listed) if head is not None else None
-        question = (title_panel(self._stage.capture, selection.sample),)
+        answer = scores_of(self._context, head, selection.sample, self._listed) if head is not None else None
+        question = (title_panel(self._context.capture, selection.sample),)
         return _Still(blocks, scales, question if answer is None else answer, question)
 
     def _choose(self, selectors: tuple[str, ...]) -> tuple[str, ...]:
-        graph, capture = self._stage.graph, self._stage.capture
+        graph, capture = self._context.graph, self._context.capture
         chosen: set[str] = set()
         for selector in selectors:
             found = matching(selector, graph)
@@ -110,7 +110,7 @@ class ActivationsView:
         return tuple(node.id for node in graph if node.id in chosen and capture.has_activations(node.id))
 
     def _rank(self, name: str) -> int:
-        return self._stage.place(name).rank
+        return self._context.place(name).rank
 
     def _revealed(self, block: Primitive, t: float) -> Primitive:
         """Show as much of a block as the forward pass has come to."""
@@ -155,7 +155,7 @@ class ActivationsView:
     def _shown(self, selection: Selection) -> dict[str, LayerValues]:
         """Return the numbers of all layers that have such, by name."""
         quantity, compared = self._quantity(selection), self._compared(selection)
-        layers = {name: self._stage.shown(name, quantity, compared) for name in self._nodes}
+        layers = {name: self._context.shown(name, quantity, compared) for name in self._nodes}
         return {name: layer for name, layer in layers.items() if layer is not None}
 
     def _blocks(self, selection: Selection) -> list[Primitive]:
@@ -167,7 +167,7 @@ class ActivationsView:
             normalize = "symmetric"  # whatever their sign happens to be, the numbers are signed by what they are
         blocks: list[Primitive] = []
         for name in self._nodes:
-            place, layer = self._stage.place(name), layers.get(name)
+            place, layer = self._context.place(name), layers.get(name)
             picture = self._picture(name, selection.sample) if plain or layer is None else None
             if picture is not None:
                 x, y, z = place.origin
@@ -196,7 +196,7 @@ class ActivationsView:
 
     def threshold_of(self, name: str, selection: Selection) -> float:
         """Return the share of the layer's own range below which its cells are not drawn; vectors are drawn whole."""
-        if len(self._stage.place(name).grid.shape) < 2:
+        if len(self._context.place(name).grid.shape) < 2:
             return 0.0
         return self._spec.threshold if selection.threshold is None else selection.threshold
 
@@ -207,17 +207,17 @@ class ActivationsView:
         return chosen if not chosen.diverging else colormap(self._spec.colormap)
 
     def _shared_limits(self, layers: dict[str, LayerValues]) -> float:
-        heads = {self._head} | set(self._stage.graph.inputs)
+        heads = {self._head} | set(self._context.graph.inputs)
         tops = [layer.statistics.strong for name, layer in layers.items() if name not in heads]
         return max(tops, default=1.0) or 1.0
 
     def _picture(self, name: str, sample: int) -> NDArray[np.uint8] | None:
-        if name not in self._stage.graph.inputs:
+        if name not in self._context.graph.inputs:
             return None
-        found = self._stage.capture.picture(name, sample)
+        found = self._context.capture.picture(name, sample)
         if found is not None:
             return found
-        layer = self._stage.values(name, sample)
+        layer = self._context.values(name, sample)
         return picture_of(layer.values, layer.grid.axes)
 
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import Colormap, colormap, number
+from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.layout.attention import Hung, Sheet, chained, hang, sheet_scores, why_no_rollout
+from nnviz3d.scene.layout.routes import lead_up
 from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Row, ScaleRow, Span, TextRow, Voxels
-from nnviz3d.scene.routes import lead_up
 from nnviz3d.scene.selection import Pick, ScorePick, Selection
-from nnviz3d.scene.sheets import Hung, Sheet, chained, hang, sheet_scores, why_no_rollout
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import AttentionSheets
 from nnviz3d.scene.views.structure import FAMILIES
@@ -33,21 +33,21 @@ class AttentionView:
 
     duration = 0.0
 
-    def __init__(self, spec: AttentionSheets, stage: Stage, scene: SceneSpec) -> None:
+    def __init__(self, spec: AttentionSheets, context: SceneContext, scene: SceneSpec) -> None:
         self._spec = spec
-        self._stage = stage
-        self._hung = hang(stage, with_rollout=spec.rollout)
+        self._context = context
+        self._hung = hang(context, with_rollout=spec.rollout)
         if not self._hung:
             raise SceneError(
-                f"kind: {stage.capture.path.name} holds no attention scores; capture the model with --attention, or choose "
-                "a model that has attention layers."
+                f"kind: {context.capture.path.name} holds no attention scores; capture the model with --attention, or "
+                "choose a model that has attention layers."
             )
         self.extent_beside = np.array([corner for hung in self._hung for corner in _corners(hung)])
-        self._timeline = Timeline.of(scene, stage.ranks)
+        self._timeline = Timeline.of(scene, context.ranks)
         # Rollout needs the scores of all the layers that it goes through.
-        last = max((stage.place(name).rank for name in chained(stage)), default=0)
+        last = max((context.place(name).rank for name in chained(context)), default=0)
         self._ranks = {
-            hung.sheet.name: last if hung.sheet.layer is None else stage.place(hung.sheet.layer).rank
+            hung.sheet.name: last if hung.sheet.layer is None else context.place(hung.sheet.layer).rank
             for hung in self._hung
         }
         self._kept: dict[Selection, tuple[Primitive, ...]] = {}
@@ -70,7 +70,7 @@ class AttentionView:
         return tuple(hung.span(pick) for hung in self._hung if hung.sheet == sheet)
 
     def _build(self, selection: Selection) -> tuple[Primitive, ...]:
-        scores = {hung.sheet: sheet_scores(self._stage, hung.sheet, selection.sample) for hung in self._hung}
+        scores = {hung.sheet: sheet_scores(self._context, hung.sheet, selection.sample) for hung in self._hung}
         known = {sheet: found for sheet, found in scores.items() if found is not None}
         tops: dict[str | None, float] = {}
         for sheet, found in known.items():
@@ -91,7 +91,7 @@ class AttentionView:
 
     def _missing(self) -> str:
         """Return the reason why there is no rollout, if the scene asks for one."""
-        return why_no_rollout(self._stage) if self._spec.rollout else ""
+        return why_no_rollout(self._context) if self._spec.rollout else ""
 
     def _lines(self) -> Lines:
         """Lead from each layer's block to the middle of its sheets."""
@@ -100,7 +100,7 @@ class AttentionView:
             if layer is None:
                 continue
             low, high = _bounds(list(group))
-            place = self._stage.place(layer)
+            place = self._context.place(layer)
             start = np.array([place.center[0], place.origin[1] + place.size[1], place.center[2]])
             end = np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
             points.append(lead_up(start, end))
@@ -115,7 +115,7 @@ class AttentionView:
             span = tuple(float(n) for n in high - low)
             queries, keys = group[0].shape
             if layer is None:
-                lines = ("rollout", f"through {_layers(len(chained(self._stage)))} · {queries} × {keys}")
+                lines = ("rollout", f"through {_layers(len(chained(self._context)))} · {queries} × {keys}")
             else:
                 heads = f"{len(group)} heads" if len(group) > 1 else "1 head"
                 lines = (layer.split("/")[-1], f"{heads} · {queries} queries × {keys} keys")

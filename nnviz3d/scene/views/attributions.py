@@ -12,7 +12,6 @@ from nnviz3d.data.insights import Attribution
 from nnviz3d.data.methods import TITLES
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.cells import grid_for
 from nnviz3d.scene.colors import (
     DEFAULT_DIVERGING,
     DEFAULT_SEQUENTIAL,
@@ -23,8 +22,10 @@ from nnviz3d.scene.colors import (
     score,
     statistics_of,
 )
-from nnviz3d.scene.layout import Placement
-from nnviz3d.scene.plates import stand_beside
+from nnviz3d.scene.context import SceneContext, head_of
+from nnviz3d.scene.layout.cells import grid_for
+from nnviz3d.scene.layout.flow import Placement
+from nnviz3d.scene.layout.photo import stand_beside
 from nnviz3d.scene.primitives import (
     Image,
     Label,
@@ -41,7 +42,6 @@ from nnviz3d.scene.primitives import (
 )
 from nnviz3d.scene.selection import CellPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import Stage, head_of
 from nnviz3d.scene.view_specs import Activations, Attributions
 from nnviz3d.scene.views.activations import picture_of
 from nnviz3d.scene.views.legends import NAMED_CELLS, best_rows, names_of, score_text
@@ -76,22 +76,22 @@ class AttributionsView:
         ``(n, 3)``: world coordinates that a picture has to hold beside the network.
     """
 
-    def __init__(self, spec: Attributions, stage: Stage, scene: SceneSpec) -> None:
+    def __init__(self, spec: Attributions, context: SceneContext, scene: SceneSpec) -> None:
         self._spec = spec
-        self._stage = stage
+        self._context = context
         reveals = [view.reveal for view in scene.views if isinstance(view, Activations)]
         self._start = max((r.start + r.duration for r in reveals), default=0.0)
         self.duration = self._start + _APPEARS if self._start else 0.0
-        head = head_of(stage.graph)
-        listed = bool(reveals) and head is not None and stage.place(head).grid.count > NAMED_CELLS
+        head = head_of(context.graph)
+        listed = bool(reveals) and head is not None and context.place(head).grid.count > NAMED_CELLS
         self._head = None if listed else head
-        self.plates = stand_beside(stage)
+        self.plates = stand_beside(context)
         self.extent_beside = self._extent()
         self._still: dict[Selection, tuple[tuple[Primitive, ...], ...]] = {}
-        if not stage.capture.methods:
+        if not context.capture.methods:
             raise SceneError(
-                f"method: {stage.capture.path.name} holds no maps; capture it with: nnviz3d capture "
-                f"{stage.capture.provenance.model} --attribution {spec.method or 'grad_cam'} -o run.zarr."
+                f"method: {context.capture.path.name} holds no maps; capture it with: nnviz3d capture "
+                f"{context.capture.provenance.model} --attribution {spec.method or 'grad_cam'} -o run.zarr."
             )
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
@@ -114,14 +114,14 @@ class AttributionsView:
         """Return where a place of the input stands on the large photograph and on its map; nothing for all else."""
         if not isinstance(pick, CellPick) or self.plates is None or pick.layer != self.plates.layer:
             return ()
-        row, column = self._stage.place(pick.layer).grid.place(pick.index)
+        row, column = self._context.place(pick.layer).grid.place(pick.index)
         return self.plates.spans(row, column)
 
     def _extent(self) -> NDArray[np.float64]:
         """Return the corners of the plates, and of all maps above or left of their block."""
         corners = [] if self.plates is None else [self.plates.corners]
-        insights = self._stage.insights(0)
-        for method in self._stage.capture.methods:
+        insights = self._context.insights(0)
+        for method in self._context.capture.methods:
             for layer in insights.attribution_layers(method):
                 found = insights.attribution(method, layer=layer)
                 for low, size in () if found is None else self._rooms(found):
@@ -130,20 +130,20 @@ class AttributionsView:
 
     def _rooms(self, found: Attribution) -> list[tuple[Vector, Vector]]:
         """Return the spaces beside blocks for a map that is not a picture: at its layer, and at the input under it."""
-        reached = over_input(self._stage, found)
+        reached = over_input(self._context, found)
         names = dict.fromkeys((found.layer, found.layer if reached is None else reached[0]))
-        places = [self._stage.place(name) for name in names]
+        places = [self._context.place(name) for name in names]
         return [_room(place) for place in places if len(place.grid.places) != 2]
 
     def _maps(self, selection: Selection) -> tuple[Attribution, ...]:
         """Return the method's map at its layer; for a map of the inputs, the map of each input."""
-        capture = self._stage.capture
+        capture = self._context.capture
         method = selection.method or self._spec.method or capture.methods[0]
-        insights, inputs = self._stage.insights(selection.sample), self._stage.graph.inputs
+        insights, inputs = self._context.insights(selection.sample), self._context.graph.inputs
         found = insights.attribution(method, selection.target)
         if found is None:
             name = capture.sample_name(selection.sample)
-            whose = "" if selection.target is None else f" of {self._stage.name_of(selection.target)}"
+            whose = "" if selection.target is None else f" of {self._context.name_of(selection.target)}"
             raise SceneError(
                 f"There is no map{whose} by {method} for {name}; capture it with: nnviz3d capture "
                 f"{capture.provenance.model} --input {name} --attribution {method} -o run.zarr."
@@ -158,9 +158,9 @@ class AttributionsView:
         values = found.values
         table, limits = colors
         things: list[Primitive] = []
-        if found.layer not in self._stage.graph.inputs:
+        if found.layer not in self._context.graph.inputs:
             things.append(self._standing(found.layer, values, table, limits))
-        reached = over_input(self._stage, found)
+        reached = over_input(self._context, found)
         if reached is None:
             return things
         name, values = reached
@@ -168,7 +168,7 @@ class AttributionsView:
         if picture is None:
             things.append(self._standing(name, values, table, limits))
             return things
-        place = self._stage.place(name)
+        place = self._context.place(name)
         x, y, z = place.origin
         width, height, depth = place.size
         pixels = laid_over(picture, values, table, limits, self._spec.opacity)
@@ -186,7 +186,7 @@ class AttributionsView:
         if picture is None:
             return ()
         rows, columns = self.plates.shape
-        lines = (self._stage.capture.sample_name(selection.sample), f"as the network takes it: {rows} × {columns}")
+        lines = (self._context.capture.sample_name(selection.sample), f"as the network takes it: {rows} × {columns}")
         return (
             Image(_LARGE + name, picture, self.plates.photograph, self.plates.size),
             Labels("photograph", (_below(self.plates.photograph, self.plates.size, lines),)),
@@ -196,7 +196,7 @@ class AttributionsView:
         self, layer: str, values: NDArray[np.float32], table: Colormap, limits: tuple[float, float]
     ) -> Primitive:
         """Draw a map in its own resolution: a picture before its block, a vector left of it, other maps above it."""
-        place = self._stage.place(layer)
+        place = self._context.place(layer)
         if values.ndim == 2:
             (x, y, z), (width, height, depth) = place.origin, place.size
             before = z + depth + _GAP * height
@@ -214,8 +214,8 @@ class AttributionsView:
         return Voxels(MAP + layer, cells, origin, cell, table, limits, threshold=threshold)
 
     def _picture(self, name: str, sample: int) -> NDArray[np.uint8] | None:
-        found = self._stage.capture.picture(name, sample)
-        layer = self._stage.values(name, sample)
+        found = self._context.capture.picture(name, sample)
+        layer = self._context.values(name, sample)
         return picture_of(layer.values, layer.grid.axes) if found is None else found
 
     def _under(self, name: str, values: NDArray[np.float32], sample: int) -> NDArray[np.uint8] | None:
@@ -228,11 +228,11 @@ class AttributionsView:
         found = maps[0]
         title, _ = title_of(found)
         low, high = colors[1]
-        where = "" if found.layer in self._stage.graph.inputs else f", at {found.layer}"
+        where = "" if found.layer in self._context.graph.inputs else f", at {found.layer}"
         ends = ("0", number(high / 2)) if low == 0 else (f"≤ {number(low)}", "0")
         rows: list[Row] = [
             TextRow(f"{title}{where}"),
-            TextRow(f"for {score_text(self._stage, found.explained)}", "quiet"),
+            TextRow(f"for {score_text(self._context, found.explained)}", "quiet"),
             ScaleRow(
                 self._seen(found, colors, selection.sample),
                 ((0.0, ends[0]), (0.5, ends[1]), (1.0, f"≥ {number(high)}")),
@@ -247,7 +247,7 @@ class AttributionsView:
                 rows.append(
                     TextRow(f"insertion AUC{whose} {score(one.insertion_auc)}, the more the more faithful", "quiet")
                 )
-        inputs, shown = self._stage.graph.inputs, {one.layer for one in maps}
+        inputs, shown = self._context.graph.inputs, {one.layer for one in maps}
         if found.layer in inputs and (without := [name for name in inputs if name not in shown]):
             rows.append(TextRow(f"no map of {', '.join(without)}", "quiet"))
         words: list[Primitive] = [Panel("attribution", "bottom-right", tuple(rows))]
@@ -258,18 +258,18 @@ class AttributionsView:
         if self.plates is not None:
             explained = found.explained
             sure = "" if explained.probability is None else f"   {score(explained.probability)}"
-            lines = (f"{self._stage.name_of(explained.target)}{sure}", f"{title}{where}")
+            lines = (f"{self._context.name_of(explained.target)}{sure}", f"{title}{where}")
             words.append(Labels("map", (_below(self.plates.map, self.plates.size, lines),)))
-        if self._head is not None and self._stage.capture.has_activations(self._head):
-            scores = self._stage.values(self._head, selection.sample).values.reshape(-1)
-            names = names_of(self._stage.capture, self._head, len(scores))
+        if self._head is not None and self._context.capture.has_activations(self._head):
+            scores = self._context.values(self._head, selection.sample).values.reshape(-1)
+            names = names_of(self._context.capture, self._head, len(scores))
             words.append(Panel("best", "top-right", tuple(best_rows(self._head, scores, names))))
         return words
 
     def _seen(self, found: Attribution, colors: _Colors, sample: int) -> Colormap:
         """Return the colours as they are seen: over a picture they are mixed with its grey, here with the middle one."""
         table, limits = colors
-        reached = over_input(self._stage, found)
+        reached = over_input(self._context, found)
         if reached is None or self._under(*reached, sample) is None:
             return table
         grey, values = np.full((1, 256, 3), 128, np.uint8), np.linspace(*limits, 256, dtype=np.float32)[np.newaxis]
@@ -281,15 +281,15 @@ def title_of(found: Attribution) -> tuple[str, bool]:
     return TITLES.get(found.method, (found.method, bool((found.values < 0).any())))
 
 
-def over_input(stage: Stage, found: Attribution) -> tuple[str, NDArray[np.float32]] | None:
+def over_input(context: SceneContext, found: Attribution) -> tuple[str, NDArray[np.float32]] | None:
     """Return the input over which a map is laid, and the map as fine as it; `None` if no input has such places.
 
     A layer's map is laid over the first input of as many axes of places, interpolated linearly.
     """
-    if found.layer in stage.graph.inputs:
+    if found.layer in context.graph.inputs:
         return found.layer, found.values
-    for name in stage.graph.inputs:
-        places = stage.place(name).grid.places
+    for name in context.graph.inputs:
+        places = context.place(name).grid.places
         if len(places) == found.values.ndim:
             return name, upsampled(found.values[np.newaxis], places)[0]
     return None

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.primitives import Lines, Primitive
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import Backward
 
@@ -29,14 +29,14 @@ _LIT = 0.5
 class BackwardView:
     """Light that runs from each layer's end back to those that fed it."""
 
-    def __init__(self, spec: Backward, stage: Stage, scene: SceneSpec) -> None:
-        self._stage = stage
-        self._timeline = Timeline.of(scene, stage.ranks)
+    def __init__(self, spec: Backward, context: SceneContext, scene: SceneSpec) -> None:
+        self._context = context
+        self._timeline = Timeline.of(scene, context.ranks)
         self.duration = self._timeline.duration
-        self._points = [_evenly(route.points[::-1]) for route in stage.routes]
+        self._points = [_evenly(route.points[::-1]) for route in context.routes]
         self._windows = [
-            self._timeline.way(*(stage.place(node).rank for node in (r.edge.target, r.edge.source)))
-            for r in stage.routes
+            self._timeline.way(*(context.place(node).rank for node in (r.edge.target, r.edge.source)))
+            for r in context.routes
         ]
         self._first = self._timeline.backward[0] if self._timeline.backward is not None else 0.0
         self._last = max((end for _, end in self._windows), default=0.0)
@@ -86,7 +86,7 @@ class BackwardView:
         seen = np.array(
             [
                 1.0 if selection.layer in (None, r.edge.source, r.edge.target) else 0.25
-                for r in (self._stage.routes[i] for i in chosen)
+                for r in (self._context.routes[i] for i in chosen)
             ]
         )[:, np.newaxis]
         return (seen * np.maximum(lit, running)).ravel(), (seen * running).ravel()
@@ -98,12 +98,12 @@ class BackwardView:
         """
         key = (selection.sample, selection.target)
         if self._shares is None or self._shares[0] != key:
-            norms = self._stage.insights(selection.sample).flow(selection.target)
-            found = np.ones(len(self._stage.routes))
+            norms = self._context.insights(selection.sample).flow(selection.target)
+            found = np.ones(len(self._context.routes))
             if norms is not None:
-                of_edge = dict(zip(self._stage.graph.edges, norms.astype(np.float64), strict=True))
-                sources = [r.edge.source for r in self._stage.routes]
-                mine = np.nan_to_num([of_edge[r.edge] for r in self._stage.routes], posinf=0.0)
+                of_edge = dict(zip(self._context.graph.edges, norms.astype(np.float64), strict=True))
+                sources = [r.edge.source for r in self._context.routes]
+                mine = np.nan_to_num([of_edge[r.edge] for r in self._context.routes], posinf=0.0)
                 total = {s: sum(m for m, o in zip(mine, sources, strict=True) if o == s) for s in set(sources)}
                 found = np.array([m / total[s] if total[s] > 0 else 0.0 for m, s in zip(mine, sources, strict=True)])
             self._shares = (key, found)

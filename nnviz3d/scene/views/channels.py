@@ -14,6 +14,7 @@ from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, default_view, direction, fit
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, colormap, limits_for
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.primitives import (
     Box,
     Image,
@@ -31,7 +32,6 @@ from nnviz3d.scene.primitives import (
 )
 from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, Selection
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.view_specs import Channels
 
 _HEIGHT, _WIDTH = 0.66, 0.92
@@ -93,9 +93,9 @@ class ChannelsView:
         Which layer unfolds and when; `None` if none does until one is selected.
     """
 
-    def __init__(self, spec: Channels | None, stage: Stage, scene: SceneSpec) -> None:
-        self._stage, self._camera = stage, scene.camera
-        self._spec = None if spec is None else spec.model_copy(update={"layer": _named(spec, stage)})
+    def __init__(self, spec: Channels | None, context: SceneContext, scene: SceneSpec) -> None:
+        self._context, self._camera = context, scene.camera
+        self._spec = None if spec is None else spec.model_copy(update={"layer": _named(spec, context)})
         moves = () if spec is None else (spec.unfold, spec.fold)
         self.duration = max((move.start + move.duration for move in moves if move is not None), default=0.0)
         self._sheet: tuple[object, _Sheet] | None = None
@@ -117,7 +117,7 @@ class ChannelsView:
 
     def unfolded(self, t: float, selection: Selection) -> tuple[str | None, float]:
         """Say which layer is unfolded at `t` seconds, and how far, from 0 to 1."""
-        if selection.unfold is not None and unfolds(self._stage, selection.unfold):
+        if selection.unfold is not None and unfolds(self._context, selection.unfold):
             return selection.unfold, selection.unfolded
         if self._spec is None:
             return None, 0.0
@@ -188,13 +188,13 @@ class ChannelsView:
 
     def orders(self, selection: Selection) -> tuple[ChannelOrder, ...]:
         """Say in which orders channels can stand: what they contribute is known only where gradients are."""
-        return ("index", "mean", "contribution") if self._stage.has_gradients(selection) else ("index", "mean")
+        return ("index", "mean", "contribution") if self._context.has_gradients(selection) else ("index", "mean")
 
     def pictures(self, layer: str, selection: Selection) -> ChannelPictures:
         """Say what the tiles of a layer show: as selected, or else as the scene says, where it was captured."""
         said: ChannelPictures = self._spec.show if self._spec is not None and self._spec.layer == layer else "maps"
         shown = selection.channel_pictures or said
-        return shown if self._stage.capture.has_features(layer) else "maps"
+        return shown if self._context.capture.has_features(layer) else "maps"
 
     def _prepared(self, layer: str, selection: Selection) -> _Sheet:
         order, pictures = self.order(layer, selection), self.pictures(layer, selection)
@@ -204,7 +204,7 @@ class ChannelsView:
         return self._sheet[1]
 
     def _prepare(self, layer: str, order: ChannelOrder, pictures: ChannelPictures, selection: Selection) -> _Sheet:
-        place = self._stage.place(layer)
+        place = self._context.place(layer)
         rank = self._ranked(layer, order, selection)
         if pictures == "features":
             pixels, channels, dead, remark = self._features(layer, rank)
@@ -222,12 +222,12 @@ class ChannelsView:
 
     def _ranked(self, layer: str, order: str, selection: Selection) -> NDArray[np.int64]:
         """Return all channels in the order of the grid."""
-        held = self._stage.values(layer, selection.sample)
+        held = self._context.values(layer, selection.sample)
         values = held.values
         if order == "index":
             return np.arange(held.grid.channels, dtype=np.int64)
         if order == "contribution":
-            gradient = self._stage.capture.insights(selection.sample).gradient(layer, selection.target)
+            gradient = self._context.capture.insights(selection.sample).gradient(layer, selection.target)
             if gradient is None:
                 raise SceneError(
                     f"The order by contribution needs gradients of {layer}; capture the sample again with --gradients."
@@ -238,7 +238,7 @@ class ChannelsView:
 
     def _maps(self, layer: str, rank: NDArray[np.int64], selection: Selection) -> tuple[NDArray[np.uint8], str]:
         """Return the maps as pictures, ``(n, rows, columns, 3)``, and what there is to say of them."""
-        held = self._stage.values(layer, selection.sample)
+        held = self._context.values(layer, selection.sample)
         limits = limits_for(held.statistics, "layer")
         chosen = colormap(selection.colormap or "inferno")
         table = chosen if chosen.diverging == (limits[0] < 0) else colormap("ember-ice" if limits[0] < 0 else "inferno")
@@ -253,7 +253,7 @@ class ChannelsView:
         self, layer: str, rank: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_], str]:
         """Return the pictures that were found, their channels, which are dead, and what there is to say of them."""
-        found = self._stage.capture.features(layer)
+        found = self._context.capture.features(layer)
         if found is None:
             raise SceneError(f"There are no features of {layer}; capture the model with --features {layer}.")
         position = {int(channel): k for k, channel in enumerate(found.channels)}
@@ -276,11 +276,11 @@ class ChannelsView:
         -------
         Lower left corners ``(n, 3)``, width and height of a tile, and the grid's unit vectors to the right and up.
         """
-        points = self._stage.plan.corners()
-        azimuth, elevation = default_view(len(self._stage.plan.rows))
+        points = self._context.plan.corners()
+        azimuth, elevation = default_view(len(self._context.plan.rows))
         azimuth = azimuth if self._camera.azimuth is None else self._camera.azimuth
         elevation = elevation if self._camera.elevation is None else self._camera.elevation
-        pose = fit(points, azimuth, elevation, aspect=self._stage.aspect, margins=MARGINS)
+        pose = fit(points, azimuth, elevation, aspect=self._context.aspect, margins=MARGINS)
         back = direction(azimuth, elevation)
         right = _unit(np.cross([0.0, 1.0, 0.0], back))
         up = np.cross(back, right)
@@ -293,7 +293,7 @@ class ChannelsView:
         for across in range(1, count + 1):
             down = -(-count // across)
             tall = _HEIGHT * height / (down * (1 + _NUMBER) - _NUMBER)
-            wide = _WIDTH * height * self._stage.aspect / (across * (1 + _GAP) - _GAP)
+            wide = _WIDTH * height * self._context.aspect / (across * (1 + _GAP) - _GAP)
             best = max(best, (min(tall, wide / aspect), across))
         tall, across = best
         down, wide = -(-count // across), best[0] * aspect
@@ -326,14 +326,14 @@ def _silence(values: NDArray[np.float32]) -> str:
     return f"{silent} of them {'is' if silent == 1 else 'are'} 0 everywhere here"
 
 
-def _named(spec: Channels, stage: Stage) -> str:
+def _named(spec: Channels, context: SceneContext) -> str:
     """Return the layer that a scene unfolds, which has what the scene shows of it."""
-    can = [node.id for node in stage.graph if unfolds(stage, node.id)]
+    can = [node.id for node in context.graph if unfolds(context, node.id)]
     if not can:
-        raise SceneError(f"kind: no layer of {stage.graph.name} has maps (rows, columns, channels) to unfold.")
-    wanted = can[-1:] if spec.layer is None else matching(spec.layer, stage.graph)
+        raise SceneError(f"kind: no layer of {context.graph.name} has maps (rows, columns, channels) to unfold.")
+    wanted = can[-1:] if spec.layer is None else matching(spec.layer, context.graph)
     if spec.show == "features":
-        held = [name for name in can if stage.capture.has_features(name)]
+        held = [name for name in can if context.capture.has_features(name)]
         chosen = [name for name in wanted if name in held]
         if chosen:
             return chosen[-1]
@@ -342,20 +342,20 @@ def _named(spec: Channels, stage: Stage) -> str:
     if not wanted and spec.layer is not None:
         listed = f"those with channels to unfold are {', '.join(can)}"
         fault = f"there is no layer {spec.layer!r}"
-        raise SceneError(f"layer: {lacks(spec.layer, stage.graph) if by_kind(spec.layer) else fault}; {listed}.")
+        raise SceneError(f"layer: {lacks(spec.layer, context.graph) if by_kind(spec.layer) else fault}; {listed}.")
     layer = next((name for name in reversed(wanted) if name in can), None)
     if layer is None:
         raise SceneError(f"layer: {wanted[-1]} has no maps (rows, columns, channels) to unfold; {', '.join(can)} have.")
     if spec.show == "features":
-        name = stage.capture.path.name
+        name = context.capture.path.name
         raise SceneError(f"show: {name} holds no features of {layer}; capture the model with --features {layer}.")
     return layer
 
 
-def unfolds(stage: Stage, layer: str) -> bool:
+def unfolds(context: SceneContext, layer: str) -> bool:
     """Whether a layer has maps whose channels can stand side by side."""
-    place = stage.plan.placements.get(layer)
-    return place is not None and len(place.grid.shape) == 3 and stage.capture.has_activations(layer)
+    place = context.plan.placements.get(layer)
+    return place is not None and len(place.grid.shape) == 3 and context.capture.has_activations(layer)
 
 
 def _fainter(primitive: Primitive, seen: float) -> Primitive:

@@ -11,12 +11,12 @@ from nnviz3d.data.graph import joining
 from nnviz3d.data.insights import LOSS
 from nnviz3d.data.records import Connections, Ranking
 from nnviz3d.scene.colors import NAN_COLOR, NEGATIVE, POSITIVE, number
-from nnviz3d.scene.measures import weights_of_then
+from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.derived.layer_figures import weights_of_then
+from nnviz3d.scene.layout.routes import Route, bezier
 from nnviz3d.scene.primitives import Color, Ends, Lines, Panel, Primitive, SwatchRow, TextRow
-from nnviz3d.scene.routes import Route, bezier
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import ConnectionsView
 from nnviz3d.scene.views.legends import listed
@@ -36,10 +36,10 @@ _GATHERED = 0.2
 class ConnectionLinesView:
     """Lines from cell to cell: opacity and width by strength, colour by sign."""
 
-    def __init__(self, spec: ConnectionsView, stage: Stage, scene: SceneSpec) -> None:
+    def __init__(self, spec: ConnectionsView, context: SceneContext, scene: SceneSpec) -> None:
         self._spec = spec
-        self._stage = stage
-        self._timeline = Timeline.of(scene, stage.ranks)
+        self._context = context
+        self._timeline = Timeline.of(scene, context.ranks)
         self.duration = self._timeline.duration
         self._kept: dict[tuple[int, Ranking], tuple[Primitive, ...]] = {}
         self._slopes: dict[tuple[object, ...], tuple[Primitive, ...]] = {}
@@ -74,20 +74,20 @@ class ConnectionLinesView:
         """Say how far the forward pass has come along these lines."""
         if not isinstance(lines, Lines) or lines.ends is None:
             return 1.0
-        return self._timeline.revealed(self._stage.place(lines.ends.target).rank - 1, t)
+        return self._timeline.revealed(self._context.place(lines.ends.target).rank - 1, t)
 
     def _lit(self, lines: Primitive, t: float) -> float:
         """Say how brightly these lines shine of the gradient that has come back along them."""
         if not isinstance(lines, Lines) or lines.ends is None:
             return 1.0
-        source, target = (self._stage.place(node).rank for node in (lines.ends.source, lines.ends.target))
+        source, target = (self._context.place(node).rank for node in (lines.ends.source, lines.ends.target))
         return self._timeline.between(target, source, t)
 
     def _pairs(self, sample: int, ranking: Ranking) -> list[Connections]:
-        stage = self._stage
+        context = self._context
         found = []
-        for edge in stage.graph.edges:
-            pair = stage.capture.connections(edge.source, edge.target, ranking, sample)
+        for edge in context.graph.edges:
+            pair = context.capture.connections(edge.source, edge.target, ranking, sample)
             if pair is not None and pair.shown and (self._spec.fans or pair.rule == "dense"):
                 found.append(pair)
         return found
@@ -101,7 +101,7 @@ class ConnectionLinesView:
 
     def _back(self, selection: Selection, ranking: Ranking) -> tuple[Primitive, ...]:
         """Return the same connections, each as strong as the gradient of the score by its weight."""
-        insights = self._stage.insights(selection.sample)
+        insights = self._context.insights(selection.sample)
         lines: list[Primitive] = []
         top = 0.0
         for pair in self._pairs(selection.sample, ranking):
@@ -136,12 +136,12 @@ class ConnectionLinesView:
         strength = np.abs(values[order])
         share = strength / max(float(strength.max()), 1e-30)
         signed = values[order]
-        points = curves(self._stage, pair.source, pair.target, pair.index[order])
+        points = curves(self._context, pair.source, pair.target, pair.index[order])
         colors = np.empty((len(order), 4), dtype=np.float32)
         colors[:, :3] = np.where(signed[:, np.newaxis] >= 0, *palette)
         # Many lines of like strength would add up to one pale mass: the more there are, the fainter each is.
         colors[:, 3] = (0.05 + (0.9 if back else 0.6) * share**2) * min(1.0, (90 / len(order)) ** 0.5)
-        if _gathered(self._stage, _route(self._stage, pair.source, pair.target)):
+        if _gathered(self._context, _route(self._context, pair.source, pair.target)):
             colors[:, 3] *= _GATHERED
         bins = np.minimum((share * len(_WIDTHS)).astype(int), len(_WIDTHS) - 1)
         lines = []
@@ -167,7 +167,7 @@ class ConnectionLinesView:
         dense = [p for p in pairs if p.rule == "dense"]
         fans = [p for p in pairs if p.rule == "fan"]
         rows: list[TextRow | SwatchRow] = [
-            TextRow(f"strongest connections by {what}{weights_of_then(self._stage.capture)}", "quiet"),
+            TextRow(f"strongest connections by {what}{weights_of_then(self._context.capture)}", "quiet"),
             SwatchRow(((POSITIVE, "positive"), (NEGATIVE, "negative"))),
         ]
         if len(dense) > 2:
@@ -184,14 +184,14 @@ class ConnectionLinesView:
 
     def _cells(self, fans: list[Connections]) -> str:
         """Name the target cells of the fans."""
-        alike = all("Conv" in self._stage.graph.node(pair.target).kind for pair in fans)
+        alike = all("Conv" in self._context.graph.node(pair.target).kind for pair in fans)
         what = "convolution" if alike else "layer"
         return f"strongest cells of {len(fans)} {what}s" if len(fans) > 1 else f"strongest cell of a {what}"
 
     def _missing(self, pairs: list[Connections]) -> tuple[TextRow, ...]:
         """Describe for how many layers with joining weights lines are drawn, and name the others."""
-        joined, every = {pair.target for pair in pairs}, joining(self._stage.graph)
-        none = [self._stage.graph.node(name).name for name in every if name not in joined]
+        joined, every = {pair.target for pair in pairs}, joining(self._context.graph)
+        none = [self._context.graph.node(name).name for name in every if name not in joined]
         if not none:
             return ()
         drawn = len(every) - len(none)
@@ -207,14 +207,14 @@ class ConnectionLinesView:
         return TextRow(f"{k:,} of {sum(p.total for p in pairs):,} {what}", "quiet")
 
 
-def _route(stage: Stage, source: str, target: str) -> Route:
+def _route(context: SceneContext, source: str, target: str) -> Route:
     """Return the path of the edge between two layers."""
-    return next(r for r in stage.routes if (r.edge.source, r.edge.target) == (source, target))
+    return next(r for r in context.routes if (r.edge.source, r.edge.target) == (source, target))
 
 
-def _gathered(stage: Stage, route: Route) -> bool:
+def _gathered(context: SceneContext, route: Route) -> bool:
     """Whether lines follow the edge's own path, because straight lines would cross other blocks."""
-    lanes = [stage.place(node).lane for node in (route.edge.source, route.edge.target)]
+    lanes = [context.place(node).lane for node in (route.edge.source, route.edge.target)]
     return route.kind != "flow" or abs(lanes[0] - lanes[1]) > 1
 
 
@@ -223,7 +223,7 @@ def _ranked(pair: Connections) -> NDArray[np.float32]:
     return pair.weight if pair.ranking == "weight" else pair.contribution
 
 
-def curves(stage: Stage, source: str, target: str, index: NDArray[np.int64]) -> NDArray[np.float32]:
+def curves(context: SceneContext, source: str, target: str, index: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the ways of connections from one layer to the next.
 
     Parameters
@@ -235,9 +235,9 @@ def curves(stage: Stage, source: str, target: str, index: NDArray[np.int64]) -> 
     -------
     ``(n, p, 3)`` world coordinates.
     """
-    start, end = stage.centers(source, index[:, 0]), stage.centers(target, index[:, 1])
-    route = _route(stage, source, target)
-    if not _gathered(stage, route):
+    start, end = context.centers(source, index[:, 0]), context.centers(target, index[:, 1])
+    route = _route(context, source, target)
+    if not _gathered(context, route):
         reach = np.zeros_like(start)
         reach[:, 0] = (end[:, 0] - start[:, 0]) * 0.45
         return bezier(start, start + reach, end - reach, end, _POINTS).astype(np.float32)

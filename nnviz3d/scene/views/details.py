@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.scene.colors import NEGATIVE, POSITIVE
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.primitives import Callout, Color, Lines, Primitive, Span
 from nnviz3d.scene.selection import (
     CellPick,
@@ -23,7 +24,6 @@ from nnviz3d.scene.selection import (
     ScorePick,
     Selection,
 )
-from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.views.connections import curves
 from nnviz3d.scene.views.facts import facts, flat_index
 
@@ -54,8 +54,8 @@ class DetailsView:
 
     duration = 0.0
 
-    def __init__(self, stage: Stage, marking: Sequence[Marking] = ()) -> None:
-        self._stage = stage
+    def __init__(self, context: SceneContext, marking: Sequence[Marking] = ()) -> None:
+        self._context = context
         self._marking = marking
         self._kept: tuple[Selection, tuple[Primitive, ...]] = (Selection(), ())
 
@@ -74,7 +74,7 @@ class DetailsView:
         return self._kept[1]
 
     def _build(self, pick: Pick | None, selection: Selection) -> tuple[Primitive, ...]:
-        found = None if pick is None else facts(self._stage, pick, selection)
+        found = None if pick is None else facts(self._context, pick, selection)
         if pick is None or found is None:
             return ()
         marks = tuple(self._marks(pick, selection))
@@ -90,14 +90,14 @@ class DetailsView:
         elsewhere = [span for view in self._marking for span in view.spans_of(pick, selection)]
         match pick:
             case CellPick():
-                return [*elsewhere, _span(self._stage, pick.layer, pick.index)]
+                return [*elsewhere, _span(self._context, pick.layer, pick.index)]
             case EdgePick():
                 ends = ((pick.source, pick.source_index), (pick.target, pick.target_index))
-                return [_span(self._stage, layer, index) for layer, index in ends]
+                return [_span(self._context, layer, index) for layer, index in ends]
             case ScorePick() | KernelPick() | HistoryPick():
                 return elsewhere
             case LayerPick():
-                place = self._stage.place(pick.layer)
+                place = self._context.place(pick.layer)
                 return [Span(place.origin, place.size)]
             case PointPick() | ChannelPick() | LinkPick():
                 return []  # its view marks it, which knows where it is
@@ -105,14 +105,14 @@ class DetailsView:
     def _path(self, pick: Pick) -> NDArray[np.float32]:
         if not isinstance(pick, EdgePick):
             return np.empty((0, 3), dtype=np.float32)
-        source, target = self._stage.place(pick.source).grid.shape, self._stage.place(pick.target).grid.shape
+        source, target = self._context.place(pick.source).grid.shape, self._context.place(pick.target).grid.shape
         index = np.array([[flat_index(pick.source_index, source), flat_index(pick.target_index, target)]])
-        return np.asarray(curves(self._stage, pick.source, pick.target, index)[0])
+        return np.asarray(curves(self._context, pick.source, pick.target, index)[0])
 
 
-def _span(stage: Stage, layer: str, index: tuple[int, ...]) -> Span:
+def _span(context: SceneContext, layer: str, index: tuple[int, ...]) -> Span:
     """Return where a number stands; the numbers of a pixel stand one behind the other."""
-    place = stage.place(layer)
+    place = context.place(layer)
     grid = place.grid
     alone = len(index) == len(grid.shape)
     ends = (index,) if alone else tuple(grid.full(index, c) for c in (0, grid.channels - 1))

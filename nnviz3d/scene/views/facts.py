@@ -13,12 +13,14 @@ from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import NO_CLASS, Embedding
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.scene.colors import score
-from nnviz3d.scene.contributions import contributions
-from nnviz3d.scene.courses import embedding_of
-from nnviz3d.scene.kernels import kernel_of
-from nnviz3d.scene.links import links_of, slice_of
-from nnviz3d.scene.measures import measured_weights
-from nnviz3d.scene.neurons import neurons_at, unit_values
+from nnviz3d.scene.context import SceneContext, class_name, head_of, is_classifier, shape_text, top_classes
+from nnviz3d.scene.derived.contributions import contributions
+from nnviz3d.scene.derived.embedding_trajectory import embedding_of
+from nnviz3d.scene.derived.kernels import kernel_of
+from nnviz3d.scene.derived.layer_figures import measured_weights
+from nnviz3d.scene.derived.neurons import neurons_at, unit_values
+from nnviz3d.scene.derived.unit_weights import links_of, slice_of
+from nnviz3d.scene.layout.attention import Sheet, sheet_scores
 from nnviz3d.scene.primitives import KeyRow, Row, TextRow
 from nnviz3d.scene.selection import (
     CellPick,
@@ -33,8 +35,6 @@ from nnviz3d.scene.selection import (
     ScorePick,
     Selection,
 )
-from nnviz3d.scene.sheets import Sheet, sheet_scores
-from nnviz3d.scene.stage import Stage, class_name, head_of, is_classifier, shape_text, top_classes
 from nnviz3d.scene.views.attributions import over_input, title_of
 from nnviz3d.scene.views.history import WORDS
 from nnviz3d.scene.views.structure import number_of_parameters
@@ -81,34 +81,34 @@ class Facts:
         return tuple(rows)
 
 
-def facts(stage: Stage, pick: Pick, selection: Selection) -> Facts | None:
+def facts(context: SceneContext, pick: Pick, selection: Selection) -> Facts | None:
     """Say what is known of a pick for the selected sample and target; `None` if the sample has no such place."""
     match pick:
         case CellPick():
-            return _facts_of_cell(stage, pick, selection)
+            return _facts_of_cell(context, pick, selection)
         case EdgePick():
-            return _facts_of_edge(stage, pick, selection)
+            return _facts_of_edge(context, pick, selection)
         case ScorePick():
-            return _facts_of_score(stage, pick, selection.sample)
+            return _facts_of_score(context, pick, selection.sample)
         case KernelPick():
-            return _facts_of_weight(stage, pick)
+            return _facts_of_weight(context, pick)
         case HistoryPick():
-            return _facts_of_figure(stage, pick)
+            return _facts_of_figure(context, pick)
         case ChannelPick():
-            return _facts_of_channel(stage, pick, selection.sample)
+            return _facts_of_channel(context, pick, selection.sample)
         case LinkPick():
-            return _facts_of_link(stage, pick, selection.sample)
+            return _facts_of_link(context, pick, selection.sample)
         case LayerPick():
-            node = stage.graph.node(pick.layer)
-            known = stage.place(node.id).grid.shape if None in node.shape else None
+            node = context.graph.node(pick.layer)
+            known = context.place(node.id).grid.shape if None in node.shape else None
             size = f"{number_of_parameters(node.parameters)} parameters"
             function = (f"activation function {node.activation}",) if node.activation else ()
-            weights = (f"{name} {text}" for name, text in measured_weights(stage.capture, node))
+            weights = (f"{name} {text}" for name, text in measured_weights(context.capture, node))
             return Facts(node.id, more=(node.kind, shape_text(node, known), size, *function, *weights))
         case PointPick():
             if pick.placed:
-                return facts_of_sample(stage.capture, pick.index)
-            return facts_of_point(stage.capture, embedding_of(stage.capture, pick.embedding), pick.index)
+                return facts_of_sample(context.capture, pick.index)
+            return facts_of_point(context.capture, embedding_of(context.capture, pick.embedding), pick.index)
 
 
 def facts_of_sample(capture: Capture, sample: int) -> Facts:
@@ -148,9 +148,9 @@ def _answered(capture: Capture, label: int | None, answer: tuple[int, float | No
     return tuple(said)
 
 
-def value_at(stage: Stage, layer: str, index: tuple[int, ...], sample: int) -> NDArray[np.float32] | None:
+def value_at(context: SceneContext, layer: str, index: tuple[int, ...], sample: int) -> NDArray[np.float32] | None:
     """Return the number at a place of a layer, or the numbers of a pixel; `None` if the sample has no such place."""
-    values, grid = stage.values(layer, sample).values, stage.place(layer).grid
+    values, grid = context.values(layer, sample).values, context.place(layer).grid
     if values.ndim != len(grid.shape) or not replace(grid, shape=values.shape).holds(index):
         return None
     return np.asarray(grid.numbers(values, index))
@@ -163,47 +163,49 @@ def exact(value: np.floating) -> str:
     return str(value)
 
 
-def _facts_of_cell(stage: Stage, pick: CellPick, selection: Selection) -> Facts | None:
+def _facts_of_cell(context: SceneContext, pick: CellPick, selection: Selection) -> Facts | None:
     sample = selection.sample
-    found = value_at(stage, pick.layer, pick.index, sample)
+    found = value_at(context, pick.layer, pick.index, sample)
     if found is None:
         return None
     place = f" [{', '.join(map(str, pick.index))}]" if pick.index else ""
-    more = [_words(stage, pick.layer, pick.index)]
-    raw = _pixel(stage, pick, sample)
+    more = [_words(context, pick.layer, pick.index)]
+    raw = _pixel(context, pick, sample)
     if raw:
         more.append(raw)
     value = _written(found)
-    parts = tuple((name, _written(numbers)) for name, numbers in _derived(stage, pick, found, selection))
+    parts = tuple((name, _written(numbers)) for name, numbers in _derived(context, pick, found, selection))
     if parts:
         value, parts = "", (("activation", value), *parts)
     return Facts(f"{pick.layer}{place}", value, parts, tuple(text for text in more if text))
 
 
 def _derived(
-    stage: Stage, pick: CellPick, activation: NDArray[np.float32], selection: Selection
+    context: SceneContext, pick: CellPick, activation: NDArray[np.float32], selection: Selection
 ) -> Iterable[tuple[str, NDArray[np.float32]]]:
     """Give what else is known of a cell, by name: of the selected target, and against the sample it is compared with."""
-    grid = stage.place(pick.layer).grid
+    grid = context.place(pick.layer).grid
     where = grid.place(pick.index)
-    if stage.has_gradients(selection):
-        gradient = stage.gradient(pick.layer, selection)
+    if context.has_gradients(selection):
+        gradient = context.gradient(pick.layer, selection)
         if gradient is not None:
             here = grid.numbers(gradient, pick.index)
             yield "gradient", here
             with np.errstate(invalid="ignore", over="ignore"):
                 yield "attribution", np.asarray(here * activation + np.float32(0))
-    insights = stage.insights(selection.sample)
-    for method in stage.capture.methods:
+    insights = context.insights(selection.sample)
+    for method in context.capture.methods:
         found = insights.attribution(method, selection.target, pick.layer)
         if found is not None:
             yield title_of(found)[0], np.asarray(found.values[where[: found.values.ndim]])
-        elif pick.layer in stage.graph.inputs and (other := insights.attribution(method, selection.target)) is not None:
-            name, values = over_input(stage, other) or ("", other.values)
+        elif (
+            pick.layer in context.graph.inputs and (other := insights.attribution(method, selection.target)) is not None
+        ):
+            name, values = over_input(context, other) or ("", other.values)
             if name == pick.layer:
                 yield f"{title_of(other)[0]}, interpolated", np.asarray(values[where[: values.ndim]])
     if selection.against is not None:
-        yield "difference", grid.numbers(stage.difference(pick.layer, selection), pick.index)
+        yield "difference", grid.numbers(context.difference(pick.layer, selection), pick.index)
 
 
 def _written(numbers: NDArray[np.float32]) -> str:
@@ -211,10 +213,10 @@ def _written(numbers: NDArray[np.float32]) -> str:
     return ", ".join(exact(v) for v in numbers.reshape(-1)[:_MOST_CHANNELS]) + rest
 
 
-def _facts_of_edge(stage: Stage, pick: EdgePick, selection: Selection) -> Facts | None:
+def _facts_of_edge(context: SceneContext, pick: EdgePick, selection: Selection) -> Facts | None:
     sample = selection.sample
-    activation = value_at(stage, pick.source, pick.source_index, sample)
-    target = value_at(stage, pick.target, pick.target_index, sample)
+    activation = value_at(context, pick.source, pick.source_index, sample)
+    target = value_at(context, pick.target, pick.target_index, sample)
     if activation is None or activation.ndim or target is None:
         return None
     weight, value = np.float32(pick.weight), np.float32(activation)
@@ -223,44 +225,44 @@ def _facts_of_edge(stage: Stage, pick: EdgePick, selection: Selection) -> Facts 
     # The same product of two float32 as was captured; zero has no sign for people.
     product = weight * value + np.float32(0)
     parts = (("weight", exact(weight)), ("activation", exact(value)), ("contribution", exact(product)))
-    slope = _slope_of(stage, pick, selection)
+    slope = _slope_of(context, pick, selection)
     return Facts(title, parts=parts if slope is None else (*parts, ("gradient by the weight", exact(slope))))
 
 
-def _slope_of(stage: Stage, pick: EdgePick, selection: Selection) -> np.float32 | None:
+def _slope_of(context: SceneContext, pick: EdgePick, selection: Selection) -> np.float32 | None:
     """Return the gradient of the selected target's score by a connection; `None` if it was not captured."""
-    shapes = stage.place(pick.source).grid.shape, stage.place(pick.target).grid.shape
+    shapes = context.place(pick.source).grid.shape, context.place(pick.target).grid.shape
     ends = [flat_index(pick.source_index, shapes[0]), flat_index(pick.target_index, shapes[1])]
     for ranking in RANKINGS:
-        pair = stage.capture.connections(pick.source, pick.target, ranking, selection.sample)
+        pair = context.capture.connections(pick.source, pick.target, ranking, selection.sample)
         if pair is None:
             continue
-        slopes = stage.insights(selection.sample).connection_gradient(pair, selection.target)
+        slopes = context.insights(selection.sample).connection_gradient(pair, selection.target)
         found = np.flatnonzero((pair.index == ends).all(axis=1))
         if slopes is not None and len(found):
             return np.float32(slopes[found[0]])
     return None
 
 
-def _facts_of_channel(stage: Stage, pick: ChannelPick, sample: int) -> Facts:
-    held = stage.values(pick.layer, sample)
+def _facts_of_channel(context: SceneContext, pick: ChannelPick, sample: int) -> Facts:
+    held = context.values(pick.layer, sample)
     values = held.values
     channel = held.grid.last(values)[..., pick.channel]
-    mean = unit_values(neurons_at(stage), pick.layer, values)[pick.channel]
+    mean = unit_values(neurons_at(context), pick.layer, values)[pick.channel]
     places = " × ".join(f"{n:,}" for n in channel.shape)
     parts = (("mean activation", exact(mean)), ("lowest", exact(channel.min())), ("highest", exact(channel.max())))
     return Facts(f"{pick.layer}, channel {pick.channel}", parts=parts, more=(f"of {places} places",))
 
 
-def _facts_of_link(stage: Stage, pick: LinkPick, sample: int) -> Facts | None:
-    neurons = neurons_at(stage)
+def _facts_of_link(context: SceneContext, pick: LinkPick, sample: int) -> Facts | None:
+    neurons = neurons_at(context)
     feed = neurons.feed(pick.taken, pick.target)
     title = f"{pick.source}[{pick.source_unit}] → {pick.target}[{pick.target_unit}]"
-    found = slice_of(stage.capture, neurons, feed, (pick.source_unit, pick.target_unit))
+    found = slice_of(context.capture, neurons, feed, (pick.source_unit, pick.target_unit))
     if found is None:
         return None
     pairs, weights = found
-    taken = stage.values(pick.taken, sample).values
+    taken = context.values(pick.taken, sample).values
     parts = [("weight", exact(weights[0, 0]))]
     if weights.size != 1:
         norm = np.float32(np.linalg.norm(weights.astype(np.float64)))
@@ -270,24 +272,24 @@ def _facts_of_link(stage: Stage, pick: LinkPick, sample: int) -> Facts | None:
         parts += [("activation", exact(values[0]))] if len(values) == 1 else []
         # Zero has no sign for people.
         parts.append(("contribution", exact(np.float32((weights[:, 0] * values).sum(dtype=np.float32) + 0))))
-    elif (links := links_of(stage.capture, neurons, feed)) is not None:
-        given = contributions(stage.capture, neurons, links, taken)
+    elif (links := links_of(context.capture, neurons, feed)) is not None:
+        given = contributions(context.capture, neurons, links, taken)
         if given is not None:
             here = (given.index == (pick.source_unit, pick.target_unit)).all(axis=1)
             parts.append(("mean contribution", exact(np.float32(given.signed[here][0]))))
     return Facts(title, parts=tuple(parts), more=(f"by way of {', '.join(feed.via)}",) if feed.via else ())
 
 
-def _facts_of_score(stage: Stage, pick: ScorePick, sample: int) -> Facts | None:
-    scores = sheet_scores(stage, Sheet(pick.layer, pick.head), sample)
+def _facts_of_score(context: SceneContext, pick: ScorePick, sample: int) -> Facts | None:
+    scores = sheet_scores(context, Sheet(pick.layer, pick.head), sample)
     if scores is None or pick.query >= scores.shape[0] or pick.key >= scores.shape[1]:
         return None
     whose = "rollout of attention" if pick.layer is None else f"{pick.layer}: attention head {pick.head}"
     return Facts(f"{whose}, query {pick.query}, key {pick.key}", exact(scores[pick.query, pick.key]))
 
 
-def _facts_of_weight(stage: Stage, pick: KernelPick) -> Facts | None:
-    kernel = kernel_of(stage.capture, stage.graph.node(pick.layer))
+def _facts_of_weight(context: SceneContext, pick: KernelPick) -> Facts | None:
+    kernel = kernel_of(context.capture, context.graph.node(pick.layer))
     if kernel is None or len(pick.index) != kernel.values.ndim:
         return None
     title = f"{pick.layer}: kernel [{', '.join(map(str, pick.index))}]"
@@ -295,8 +297,8 @@ def _facts_of_weight(stage: Stage, pick: KernelPick) -> Facts | None:
     return Facts(title, exact(kernel.values[pick.index]), more=(", ".join(words),))
 
 
-def _facts_of_figure(stage: Stage, pick: HistoryPick) -> Facts | None:
-    training = stage.capture.training
+def _facts_of_figure(context: SceneContext, pick: HistoryPick) -> Facts | None:
+    training = context.capture.training
     if training is None or pick.layer not in training.layers or pick.step not in training.steps:
         return None
     place = training.recorded(pick.step)
@@ -305,21 +307,25 @@ def _facts_of_figure(stage: Stage, pick: HistoryPick) -> Facts | None:
     return Facts(title, exact(value), more=(f"epoch {training.epochs[place] + 1}",))
 
 
-def _words(stage: Stage, layer: str, index: tuple[int, ...]) -> str:
+def _words(context: SceneContext, layer: str, index: tuple[int, ...]) -> str:
     """Say a place in words: the axes by name, and of a class its name."""
-    grid = stage.place(layer).grid
+    grid = context.place(layer).grid
     names = ("neuron",) if len(grid.shape) == 1 else grid.named(index)
     words = ", ".join(f"{name} {i}" for name, i in zip(names, index, strict=False))
-    if layer == head_of(stage.graph) and is_classifier(stage.capture, layer) and stage.capture.classes is not None:
-        words = f"{words}: {class_name(stage.capture.classes, index[0])}"
+    if (
+        layer == head_of(context.graph)
+        and is_classifier(context.capture, layer)
+        and context.capture.classes is not None
+    ):
+        words = f"{words}: {class_name(context.capture.classes, index[0])}"
     return words
 
 
-def _pixel(stage: Stage, pick: CellPick, sample: int) -> str:
+def _pixel(context: SceneContext, pick: CellPick, sample: int) -> str:
     """Say what the picture was before it was prepared for the model, if this is a place of an input picture."""
-    if pick.layer not in stage.graph.inputs or len(pick.index) < 2:
+    if pick.layer not in context.graph.inputs or len(pick.index) < 2:
         return ""
-    picture, grid = stage.capture.picture(pick.layer, sample), stage.place(pick.layer).grid
+    picture, grid = context.capture.picture(pick.layer, sample), context.place(pick.layer).grid
     if picture is None or picture.shape[:2] != grid.places:
         return ""
     pixel = [int(v) for v in picture[grid.place(pick.index)]]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.analysis.health import Alarm, alarms, groups, heading
 from nnviz3d.scene.colors import number
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.primitives import (
     Color,
     Label,
@@ -24,7 +25,6 @@ from nnviz3d.scene.primitives import (
 )
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import HealthMarks
 from nnviz3d.scene.views.training import place_of
@@ -54,20 +54,20 @@ class HealthView:
     duration = 0.0
     around: Callable[[str], NDArray[np.float64]] | None = None
 
-    def __init__(self, spec: HealthMarks, stage: Stage, scene: SceneSpec) -> None:
-        self._stage = stage
+    def __init__(self, spec: HealthMarks, context: SceneContext, scene: SceneSpec) -> None:
+        self._context = context
         self._labelled = spec.labels
-        self._timeline = Timeline.of(scene, stage.ranks)
+        self._timeline = Timeline.of(scene, context.ranks)
         self._kept: tuple[int | None, tuple[Primitive, ...]] = (None, ())
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return marks and list; nothing while all is well, or nothing has been recorded."""
-        training = self._stage.capture.training
+        training = self._context.capture.training
         place = None if training is None else place_of(training, self._timeline, t, selection)
         if training is None or place is None:
             return ()
         if self._kept[0] != place:
-            found = alarms(training, self._stage.graph, place)
+            found = alarms(training, self._context.graph, place)
             self._kept = (place, (*self._frames(found), *self._words(found)) if found else ())
         return self._kept[1]
 
@@ -84,7 +84,7 @@ class HealthView:
     def _box(self, layer: str) -> Span | None:
         """Return the frame of a layer, if it is shown."""
         if self.around is None:
-            place = self._stage.place(layer)
+            place = self._context.place(layer)
             return _widened(np.array(place.origin), np.array(place.size), _MARGIN)
         points = self.around(layer)
         if not len(points):
@@ -106,7 +106,7 @@ class HealthView:
         return Labels("health", tuple(labels.values())), Panel("health", "bottom-right", tuple(self._rows(kinds)))
 
     def _rows(self, kinds: Sequence[Sequence[Alarm]]) -> Iterator[Row]:
-        layers = [node.id for node in self._stage.graph]
+        layers = [node.id for node in self._context.graph]
         yield TextRow(f"alarms at training step {kinds[0][0].step:,}")
         for alike in kinds[:_LISTED]:
             worst, text = alike[0], heading(alike, layers)

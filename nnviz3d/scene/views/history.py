@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from nnviz3d.analysis.history import History
 from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Colormap, colormap, number
+from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.layout.ridges import Hillside, Scale, history, name_of
 from nnviz3d.scene.primitives import (
     Label,
     Labels,
@@ -24,10 +26,8 @@ from nnviz3d.scene.primitives import (
     SwatchRow,
     TextRow,
 )
-from nnviz3d.scene.ridges import Hillside, Scale, history, name_of
 from nnviz3d.scene.selection import HistoryPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import HistoryView
 from nnviz3d.scene.views.training import place_of
@@ -71,10 +71,10 @@ class HistoryRidgesView:
         ``(n, 3)``: world coordinates that a picture has to hold beside the network.
     """
 
-    def __init__(self, spec: HistoryView, stage: Stage, scene: SceneSpec) -> None:
+    def __init__(self, spec: HistoryView, context: SceneContext, scene: SceneSpec) -> None:
         self._spec = spec
-        self._stage = stage
-        self._timeline = Timeline.of(scene, stage.ranks)
+        self._context = context
+        self._timeline = Timeline.of(scene, context.ranks)
         self.duration = self._timeline.duration
         self._figures: dict[str, _Figure] = {}
         self.extent_beside = self._figure(None).extent
@@ -90,31 +90,31 @@ class HistoryRidgesView:
     def _figure(self, statistic: str | None) -> _Figure:
         chosen = statistic or self._spec.statistic
         if chosen not in self._figures:
-            self._figures[chosen] = _Figure(self._spec, chosen, self._stage, self._timeline)
+            self._figures[chosen] = _Figure(self._spec, chosen, self._context, self._timeline)
         return self._figures[chosen]
 
 
 class _Figure:
     """The ridges of one figure, their axes and their scale."""
 
-    def __init__(self, spec: HistoryView, statistic: str, stage: Stage, timeline: Timeline) -> None:
+    def __init__(self, spec: HistoryView, statistic: str, context: SceneContext, timeline: Timeline) -> None:
         self._spec = spec
         self._statistic = statistic
-        self._stage = stage
+        self._context = context
         self._timeline = timeline
-        training = stage.capture.training
-        self._found = None if training is None else history(training, stage.graph, statistic)
+        training = context.capture.training
+        self._found = None if training is None else history(training, context.graph, statistic)
         self.extent: NDArray[np.float64] = np.empty((0, 3))
         self._still: tuple[object, tuple[Primitive, ...]] = (None, ())
         self._moving: tuple[object, tuple[Primitive, ...]] = (None, ())
         if self._found is not None:
             self._scale = Scale.of(self._found, spec.scale if statistic == spec.statistic else None)
-            self._hill = Hillside.of(stage, len(self._found.names))
+            self._hill = Hillside.of(context, len(self._found.names))
             self._bare = _bare(self._found, self._scale, self._hill)
             self.extent = _with_names(self._hill.corners)
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        training = self._stage.capture.training
+        training = self._context.capture.training
         if training is None or self._found is None:
             rows = (TextRow(WORDS[self._statistic]), TextRow("nothing of it has been recorded yet", "quiet"))
             if self._still[0] != "nothing":
@@ -133,7 +133,7 @@ class _Figure:
         return (*self._moving[1], *self._still[1])
 
     def spans_of(self, pick: Pick) -> tuple[Span, ...]:
-        found, training = self._found, self._stage.capture.training
+        found, training = self._found, self._context.capture.training
         if not isinstance(pick, HistoryPick) or found is None or training is None or pick.statistic != found.statistic:
             return ()
         if pick.layer not in found.names or pick.step not in training.steps:
@@ -188,7 +188,7 @@ class _Figure:
         for k, name in enumerate(found.names):
             chosen = layer == name
             faint = 0.85 if layer is None or chosen else 0.4
-            short = self._stage.graph.node(name).name
+            short = self._context.graph.node(name).name
             x, y, z = hill.foot(k)
             labels.append(
                 Label((x, y + beside, z), (short,), "left", 9.0 if chosen else 5.0 - k * 1e-3, faint, small=True)

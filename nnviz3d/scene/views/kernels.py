@@ -21,8 +21,10 @@ from nnviz3d.scene.colors import (
     number,
     statistics_of,
 )
-from nnviz3d.scene.kernels import Kernel, filter_name, kernel_of
-from nnviz3d.scene.measures import weights_of_then
+from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.derived.kernels import Kernel, filter_name, kernel_of
+from nnviz3d.scene.derived.layer_figures import weights_of_then
+from nnviz3d.scene.layout.routes import lead_up
 from nnviz3d.scene.primitives import (
     Box,
     Label,
@@ -38,10 +40,8 @@ from nnviz3d.scene.primitives import (
     Vector,
     Voxels,
 )
-from nnviz3d.scene.routes import lead_up
 from nnviz3d.scene.selection import KernelPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.view_specs import Kernels
 from nnviz3d.scene.views.legends import cells_shown
 from nnviz3d.scene.views.structure import FAMILIES, family_of
@@ -110,14 +110,14 @@ class KernelsView:
 
     duration = 0.0
 
-    def __init__(self, spec: Kernels, stage: Stage, scene: SceneSpec) -> None:
+    def __init__(self, spec: Kernels, context: SceneContext, scene: SceneSpec) -> None:
         self._spec = spec
-        self._stage = stage
-        left, right = stage.plan.bounds_x
-        bottom = max(row.top for row in stage.plan.rows) + _LIFT * (right - left)
+        self._context = context
+        left, right = context.plan.bounds_x
+        bottom = max(row.top for row in context.plan.rows) + _LIFT * (right - left)
         aside = (_WIDEST - 1) / 2 * (right - left)
         self._room = (left - aside, right + aside, bottom, bottom + _HIGHEST * (right - left))
-        own = _find(stage, spec.layer)
+        own = _find(context, spec.layer)
         self._own = self._stand(own)
         low, high = self._own.bounds
         self._room = (low[0], high[0], low[1], high[1])  # for all others, so that the picture holds them too
@@ -150,7 +150,7 @@ class KernelsView:
         if name is None:
             return self._own
         if name not in self._stood:
-            found = kernel_of(self._stage.capture, self._stage.graph.node(name))
+            found = kernel_of(self._context.capture, self._context.graph.node(name))
             self._stood[name] = None if found is None else self._stand(found)
         return self._stood[name] or self._own
 
@@ -203,20 +203,20 @@ class KernelsView:
         share = self._spec.threshold if selection.threshold is None else selection.threshold
         # Of filters that are one sheet nothing hides anything, so they are drawn whole.
         threshold = share * limits[1] if stood.kernel.grid.size[2] > 1 else 0.0
-        color = FAMILIES[family_of(self._stage.graph.node(layer))]
+        color = FAMILIES[family_of(self._context.graph.node(layer))]
         blocks, boxes = [], []
         for k, cells, origin in zip(stood.chosen, stood.cells, stood.origins, strict=True):
             name, corner = filter_name(layer, k), _vector(origin)
             blocks.append(Voxels(name, cells, corner, stood.cell, colors, limits, threshold, emphasis=seen))
             boxes.append(Box(name, corner, stood.size, color, 0.3 * seen))
-        legend = _legend(stood, colors, blocks, self._spec.order, weights_of_then(self._stage.capture))
+        legend = _legend(stood, colors, blocks, self._spec.order, weights_of_then(self._context.capture))
         words = (Labels("kernels", tuple(self._names(stood))), legend)
         return (*blocks, *boxes, *self._lead(stood, seen), *words)
 
     def _lead(self, stood: _Stood, seen: float) -> tuple[Lines, Lines]:
         """Lead from the layer's block to a line on which all of its filters stand."""
-        node = self._stage.graph.node(stood.kernel.layer)
-        place = self._stage.place(node.id)
+        node = self._context.graph.node(stood.kernel.layer)
+        place = self._context.place(node.id)
         low, high = stood.bounds
         start = np.array([place.center[0], place.origin[1] + place.size[1], place.center[2]])
         below = low[1] - (0.0 if stood.kernel.matrix else _NUMBER * max(stood.size[:2]))
@@ -276,9 +276,9 @@ def _legend(stood: _Stood, colors: Colormap, blocks: list[Voxels], order: str, o
     return Panel("kernels", "bottom-right", tuple(rows))
 
 
-def _find(stage: Stage, layer: str | None) -> Kernel:
+def _find(context: SceneContext, layer: str | None) -> Kernel:
     """Return the kernel that a scene selects; by default that of the first convolution, or if none of a dense layer."""
-    capture, graph = stage.capture, stage.graph
+    capture, graph = context.capture, context.graph
     if layer is not None:
         return _selected(capture, layer)
     convolutions_first = sorted(graph, key=lambda node: "Conv" not in node.kind)

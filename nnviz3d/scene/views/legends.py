@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import LOSS, Explained
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, ValueStatistics, number, score
+from nnviz3d.scene.context import SceneContext, class_name, is_classifier, top_classes, two_classes, vector_outputs
 from nnviz3d.scene.primitives import BarRow, Label, Labels, Panel, Primitive, Row, ScaleRow, SwatchRow, TextRow, Voxels
 from nnviz3d.scene.selection import Quantity, Selection
-from nnviz3d.scene.stage import Stage, class_name, is_classifier, top_classes, two_classes, vector_outputs
 
 NAMED_CELLS = 16
 """Heads up to this size have a name beside every cell; larger ones list their best."""
@@ -22,25 +22,25 @@ FEW, MORE = 3, 5
 """How many of the scores are listed, and how many where the picture is about the decision."""
 
 
-def words_for(stage: Stage, quantity: Quantity, selection: Selection) -> str:
+def words_for(context: SceneContext, quantity: Quantity, selection: Selection) -> str:
     """Say what the numbers of a quantity are: of which target, or of which two samples."""
     if quantity == "activation":
         return "activation"
     if quantity == "difference":
-        return " − ".join(stage.capture.sample_name(i) for i in (selection.sample, selection.against or 0))
-    explained = stage.explained(selection)
-    whose = "" if explained is None else score_text(stage, explained)
+        return " − ".join(context.capture.sample_name(i) for i in (selection.sample, selection.against or 0))
+    explained = context.explained(selection)
+    whose = "" if explained is None else score_text(context, explained)
     return f"gradient of {whose}" if quantity == "gradient" else f"gradient × activation for {whose}"
 
 
-def score_text(stage: Stage, explained: Explained) -> str:
+def score_text(context: SceneContext, explained: Explained) -> str:
     """Name a target with its score, and with the probability behind it if there is one; or the loss of a training."""
     if explained.target == LOSS:
         return "the probe samples' loss"
     numbers = f"score {number(explained.score)}"
     if explained.probability is not None:
         numbers += f", p {score(explained.probability)}"
-    return f"the score of {stage.name_of(explained.target)} ({numbers})"
+    return f"the score of {context.name_of(explained.target)} ({numbers})"
 
 
 def title_panel(capture: Capture, sample: int, answer: str | None = None) -> Panel:
@@ -58,27 +58,27 @@ def title_panel(capture: Capture, sample: int, answer: str | None = None) -> Pan
     return Panel("title", "top-left", (TextRow(" · ".join(words)), TextRow(" · ".join(facts), "quiet")))
 
 
-def scores_of(stage: Stage, head: str, sample: int, listed: int = FEW) -> tuple[Primitive, ...]:
+def scores_of(context: SceneContext, head: str, sample: int, listed: int = FEW) -> tuple[Primitive, ...]:
     """Return the title with the answer in it, and the class scores: beside their cells, or the best of many."""
-    scores = stage.values(head, sample).values.reshape(-1)
-    names = names_of(stage.capture, head, len(scores))
+    scores = context.values(head, sample).values.reshape(-1)
+    names = names_of(context.capture, head, len(scores))
     best = top_classes(scores, 1)[0]
     shown = f"({score(float(scores[best]))})"
     if np.isnan(scores[best]):
         answer = "the output is NaN"
     elif len(scores) == 1:
-        answer = f"output {score(float(scores[0]))}{_between_two(stage, head, float(scores[0]))}"
-    elif is_classifier(stage.capture, head):
+        answer = f"output {score(float(scores[0]))}{_between_two(context, head, float(scores[0]))}"
+    elif is_classifier(context.capture, head):
         answer = f"predicted {names[best]} {shown}"
     else:
         answer = f"largest output {names[best]} {shown}"
-    if len(stage.graph.outputs) > 1:
-        answer = f"{stage.graph.node(head).name}: {answer}"
+    if len(context.graph.outputs) > 1:
+        answer = f"{context.graph.node(head).name}: {answer}"
     labels: list[Label] = []
-    for output in vector_outputs(stage.graph):
-        if stage.capture.has_activations(output) and stage.place(output).grid.count <= NAMED_CELLS:
-            labels += _beside_cells(stage, output, sample)
-    found: list[Primitive] = [title_panel(stage.capture, sample, answer), Labels("scores", tuple(labels))]
+    for output in vector_outputs(context.graph):
+        if context.capture.has_activations(output) and context.place(output).grid.count <= NAMED_CELLS:
+            labels += _beside_cells(context, output, sample)
+    found: list[Primitive] = [title_panel(context.capture, sample, answer), Labels("scores", tuple(labels))]
     if len(scores) > NAMED_CELLS:
         found.append(Panel("scores", "top-right", tuple(best_rows(head, scores, names, listed))))
     return tuple(found)
@@ -90,10 +90,10 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _between_two(stage: Stage, head: str, value: float) -> str:
+def _between_two(context: SceneContext, head: str, value: float) -> str:
     """Name the class that a single probability predicts, one of two; empty for any other number."""
-    two = two_classes(stage.capture, head)
-    if two is None or stage.graph.node(head).activation != "sigmoid":
+    two = two_classes(context.capture, head)
+    if two is None or context.graph.node(head).activation != "sigmoid":
         return ""
     return f", predicted {two[1]}" if value > 0.5 else f", predicted {two[0]}"
 
@@ -108,10 +108,10 @@ def names_of(capture: Capture, head: str, count: int) -> list[str]:
     return [str(i) for i in range(count)]
 
 
-def _beside_cells(stage: Stage, head: str, sample: int) -> list[Label]:
-    scores = stage.values(head, sample).values.reshape(-1)
-    place = stage.place(head)
-    names = names_of(stage.capture, head, len(scores)) if len(scores) > 1 else [""]
+def _beside_cells(context: SceneContext, head: str, sample: int) -> list[Label]:
+    scores = context.values(head, sample).values.reshape(-1)
+    place = context.place(head)
+    names = names_of(context.capture, head, len(scores)) if len(scores) > 1 else [""]
     best = top_classes(scores, 1)[0]
     corners = np.array(place.origin) + place.grid.cells(np.arange(len(scores))) * np.array(place.cell)
     return [

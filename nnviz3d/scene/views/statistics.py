@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from nnviz3d.analysis.statistics import BINS, LayerStatistics, layer_statistics
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Colormap, number
-from nnviz3d.scene.layout import Placement
-from nnviz3d.scene.measures import measured_values
+from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.derived.layer_figures import measured_values
+from nnviz3d.scene.layout.flow import Placement
+from nnviz3d.scene.layout.routes import lead_up
 from nnviz3d.scene.primitives import KeyRow, Label, Labels, Lines, Panel, Primitive, Row, SwatchRow, TextRow, Voxels
-from nnviz3d.scene.routes import lead_up
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import Statistics
 from nnviz3d.scene.views.structure import FAMILIES, family_of
@@ -46,21 +46,21 @@ class StatisticsView:
 
     duration = 0.0
 
-    def __init__(self, spec: Statistics, stage: Stage, scene: SceneSpec) -> None:
-        self._stage = stage
-        self._timeline = Timeline.of(scene, stage.ranks)
-        self._nodes = [node for node in stage.graph if stage.capture.has_activations(node.id)]
+    def __init__(self, spec: Statistics, context: SceneContext, scene: SceneSpec) -> None:
+        self._context = context
+        self._timeline = Timeline.of(scene, context.ranks)
+        self._nodes = [node for node in context.graph if context.capture.has_activations(node.id)]
         self._measured: dict[str, LayerStatistics] = {}
         self._bars: dict[str, Voxels] = {}
         self._sample: int | None = None
-        self._slots = _slots([stage.place(node.id) for node in self._nodes], spec.headroom)
+        self._slots = _slots([context.place(node.id) for node in self._nodes], spec.headroom)
         self._words: tuple[object, tuple[Primitive, ...]] = (None, ())
         self._panel: tuple[object, tuple[Primitive, ...]] = (None, ())
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return each histogram as far as the forward pass has come through its layer; from its end on always the same."""
         self._measure(selection.sample)
-        shares = {name: self._timeline.revealed(self._stage.place(name).rank, t) for name in self._bars}
+        shares = {name: self._timeline.revealed(self._context.place(name).rank, t) for name in self._bars}
         bars_ = (
             block if shares[name] >= 1 else replace(block, reveal=shares[name]) for name, block in self._bars.items()
         )
@@ -77,7 +77,7 @@ class StatisticsView:
             return
         self._sample = sample
         self._measured = {
-            node.id: layer_statistics(self._stage.values(node.id, sample).values, node.activation)
+            node.id: layer_statistics(self._context.values(node.id, sample).values, node.activation)
             for node in self._nodes
         }
         self._bars = {name: self._histogram(name, found) for name, found in self._measured.items() if found.count}
@@ -94,12 +94,12 @@ class StatisticsView:
             return ()
         leads, grounds, colors = [], [], []
         for name in told:
-            slot, place = self._slots[name], self._stage.place(name)
+            slot, place = self._slots[name], self._context.place(name)
             half = slot.width / 2
             start = np.array([place.center[0], place.origin[1] + place.size[1], place.center[2]])
             leads.append(lead_up(start, np.array([slot.middle, slot.bottom, 0.0])))
             grounds.append([[slot.middle + side * half, slot.bottom, 0.0] for side in (-1, 1)])
-            colors.append([*FAMILIES[family_of(self._stage.graph.node(name))], _LINES])
+            colors.append([*FAMILIES[family_of(self._context.graph.node(name))], _LINES])
         paint = np.array(colors, dtype=np.float32)
         return (
             Lines("statistics/leads", np.stack(leads), paint, width=1.2),
@@ -131,7 +131,7 @@ class StatisticsView:
         chosen = next((node for node in self._nodes if node.id == selection.layer), None)
         if chosen is None:
             return (Panel("statistics", "bottom-right", tuple(rows)),)
-        values = self._stage.values(chosen.id, selection.sample).values
+        values = self._context.values(chosen.id, selection.sample).values
         figures = (KeyRow(name, text) for name, text in measured_values(chosen, values))
         return (Panel("statistics", "bottom-right", (TextRow(chosen.id), *figures, *rows[1:])),)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnviz3d.scene.families import FAMILIES as FAMILIES
-from nnviz3d.scene.families import family_of as family_of
+from nnviz3d.scene.context import SceneContext, shape_text
+from nnviz3d.scene.layer_families import FAMILIES as FAMILIES
+from nnviz3d.scene.layer_families import family_of as family_of
 from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, SwatchRow, TextRow
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import Stage, shape_text
 from nnviz3d.scene.view_specs import Structure
 
 _FLOW = (0.52, 0.60, 0.74)
@@ -21,8 +21,8 @@ class StructureView:
 
     duration = 0.0
 
-    def __init__(self, spec: Structure, stage: Stage, scene: SceneSpec) -> None:
-        self._stage = stage
+    def __init__(self, spec: Structure, context: SceneContext, scene: SceneSpec) -> None:
+        self._context = context
         self._solid = not any(v.kind == "activations" for v in scene.views) if spec.solid is None else spec.solid
         self._labels = spec.labels
         self._edges = self._route_lines() if spec.edges else ()
@@ -37,8 +37,8 @@ class StructureView:
 
     def _frames(self, selection: Selection) -> tuple[Primitive, ...]:
         boxes = []
-        for node in self._stage.graph:
-            place = self._stage.place(node.id)
+        for node in self._context.graph:
+            place = self._context.place(node.id)
             chosen = selection.layer == node.id
             color = FAMILIES[family_of(node)]
             edge = 0.95 if chosen else (0.7 if self._solid else 0.22)
@@ -48,7 +48,7 @@ class StructureView:
 
     def _route_lines(self) -> tuple[Primitive, ...]:
         lines: list[Primitive] = []
-        routes = self._stage.routes
+        routes = self._context.routes
         for kind, skips, count in sorted({(r.kind, r.skips, len(r.points)) for r in routes}):
             points = np.stack([r.points for r in routes if (r.kind, r.skips, len(r.points)) == (kind, skips, count)])
             color, opacity = (FAMILIES["merge"], 0.85) if skips else (_FLOW, _OPACITY[kind])
@@ -59,11 +59,11 @@ class StructureView:
     def _names(self, selection: Selection) -> tuple[Primitive, ...]:
         if not self._labels:
             return ()
-        graph = self._stage.graph
+        graph = self._context.graph
         largest = max((n.parameters for n in graph), default=0) or 1
         labels, groups = [], {""}
         for node in graph:
-            place = self._stage.place(node.id)
+            place = self._context.place(node.id)
             details = shape_text(node, place.grid.shape if None in node.shape else None)
             ends = node.id in graph.inputs or node.id in graph.outputs
             priority = 3.0 * ends + 2.0 * (node.parameters / largest) + (node.parameters > 0)
@@ -87,7 +87,7 @@ class StructureView:
     def _legend(self) -> tuple[Primitive, ...]:
         if not self._solid:
             return ()
-        graph = self._stage.graph
+        graph = self._context.graph
         present = {family_of(node) for node in graph}
         swatches = [(color, family) for family, color in FAMILIES.items() if family in present]
         rows = [SwatchRow(tuple(swatches[k : k + 4])) for k in range(0, len(swatches), 4)]

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import number
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.primitives import CurveRow, Panel, Primitive, Row, TextRow
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.stage import Stage
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import TrainingView
 
@@ -21,15 +21,15 @@ _METRICS = 2
 class TrainingCurveView:
     """The panel of one training. What else is drawn of the step that is shown, the other views draw."""
 
-    def __init__(self, spec: TrainingView, stage: Stage, scene: SceneSpec) -> None:
-        self._stage = stage
-        self._timeline = Timeline.of(scene, stage.ranks)
+    def __init__(self, spec: TrainingView, context: SceneContext, scene: SceneSpec) -> None:
+        self._context = context
+        self._timeline = Timeline.of(scene, context.ranks)
         self.duration = self._timeline.duration
         self._kept: tuple[int | None, tuple[Primitive, ...]] | None = None
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the panel with the point at the chosen step, or at the clock's."""
-        training = self._stage.capture.training
+        training = self._context.capture.training
         place = None if training is None else place_of(training, self._timeline, t, selection)
         if self._kept is None or self._kept[0] != place:
             rows = _rows(training, place) if training is not None and place is not None else _NOTHING

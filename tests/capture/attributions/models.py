@@ -5,9 +5,9 @@ import numpy as np
 from keras import layers
 
 from nnviz3d.capture.attributions.method import Settings
-from nnviz3d.capture.describe import describe
-from nnviz3d.capture.differentiable import DifferentiableModel
-from nnviz3d.capture.graph import expected_inputs, open_model
+from nnviz3d.capture.programs.describe import describe
+from nnviz3d.capture.programs.differentiable import DifferentiableModel
+from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
 
 
 def opened(model):

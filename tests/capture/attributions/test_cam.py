@@ -12,7 +12,7 @@ from nnviz3d.capture.attributions.grad_cam_plus_plus import grad_cam_plus_plus
 from nnviz3d.capture.attributions.layer_cam import layer_cam
 from nnviz3d.capture.attributions.places import chosen_layers, default_layer, input_under
 from nnviz3d.capture.attributions.score_cam import score_cam
-from nnviz3d.capture.differentiable import score_of
+from nnviz3d.capture.programs.differentiable import score_of
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.errors import ModelError
 from tests.capture import zoo

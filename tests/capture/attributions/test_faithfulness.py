@@ -8,7 +8,7 @@ from keras import layers
 import nnviz3d
 from nnviz3d.capture.attributions import METHODS
 from nnviz3d.capture.attributions.faithfulness import STEPS, Faithfulness, order
-from nnviz3d.capture.differentiable import probability_of
+from nnviz3d.capture.programs.differentiable import probability_of
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.bundled import digits as bundled_digits
 from nnviz3d.data.request import Insights

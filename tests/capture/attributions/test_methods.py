@@ -13,8 +13,8 @@ from nnviz3d.capture.attributions.occlusion import patches
 from nnviz3d.capture.attributions.pixels import explained_inputs
 from nnviz3d.capture.attributions.run import find_methods, layers_for
 from nnviz3d.capture.attributions.slopes import mean_gradient
-from nnviz3d.capture.differentiable import score_of
-from nnviz3d.capture.live import keep
+from nnviz3d.capture.live_model import keep
+from nnviz3d.capture.programs.differentiable import score_of
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.insights import Target
 from nnviz3d.data.request import CaptureRequest, Insights, Notice

@@ -1,0 +1,183 @@
+"""Looking from Python: `serve`, `show`, `record` and `snapshot`, of a model object, a file, a scene or a capture.
+
+The viewer is always a process of its own, the command line, because TensorFlow and OpenGL cannot share one. A live model
+stays where it is: this process captures the first sample and then answers the viewer's requests for others.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Unpack
+
+from nnviz3d.api.arguments import Options, Workshop, given
+from nnviz3d.api.viewer import Child, Viewer
+
+
+def serve(
+    target: Any = None,
+    x: Any = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    open: bool = True,
+    block: bool | None = None,
+    **options: Unpack[Options],
+) -> Viewer:
+    """Show a model in the browser.
+
+    Parameters
+    ----------
+    target
+        A Keras model; a `Capture`; or what the command line takes: a scene, a model file, ``keras:NAME``, the path of
+        a capture, or `None` for the demo.
+    x
+        What a model is shown: an array ``(N, *shape)`` or one sample, a list or dictionary of arrays for several
+        inputs, or what ``--input`` takes, such as ``cat.jpg`` or ``digits:7``. By default random.
+    host, port, open
+        As on the command line.
+    block
+        Whether to wait until it is closed. By default so in a script, and not in a notebook or at a prompt.
+    **options
+        See `Options`.
+
+    Returns
+    -------
+    Viewer
+        Its `url` is the address.
+
+    Raises
+    ------
+    UserError
+        If something named is not there or does not fit; the message is one sentence.
+    """
+    more = ["--host", host, *given("--port", port), "--open" if open else "--no-open"]
+    return _view("serve", target, x, more, block, options)
+
+
+def show(
+    target: Any = None,
+    x: Any = None,
+    *,
+    size: tuple[int, int] | None = None,
+    block: bool | None = None,
+    **options: Unpack[Options],
+) -> Viewer:
+    """Show a model in a native 3D window.
+
+    Parameters
+    ----------
+    target, x, block, **options
+        As for `serve`.
+    size
+        Width and height of the window in pixels.
+    """
+    return _view("show", target, x, _size(size), block, options)
+
+
+def record(
+    target: Any,
+    output: str | Path,
+    x: Any = None,
+    *,
+    tour: Literal["orbit", "flythrough", "backward", "scene"] | None = None,
+    size: tuple[int, int] | None = None,
+    fps: int | None = None,
+    seconds: float | None = None,
+    **options: Unpack[Options],
+) -> Path:
+    """Record a film.
+
+    Parameters
+    ----------
+    target, x, **options
+        As for `serve`.
+    output
+        ``.mp4``, ``.webm``, ``.gif``, or a folder for PNG.
+    tour, size, fps, seconds
+        As on the command line.
+
+    Returns
+    -------
+    Path
+        The film.
+    """
+    more = [*given("--tour", tour), *_size(size), *given("--fps", fps), *given("--seconds", seconds)]
+    return _make("record", target, output, x, more, options)
+
+
+def snapshot(
+    target: Any,
+    output: str | Path,
+    x: Any = None,
+    *,
+    size: tuple[int, int] | None = None,
+    at: float | None = None,
+    **options: Unpack[Options],
+) -> Path:
+    """Make one picture.
+
+    Parameters
+    ----------
+    target, x, **options
+        As for `serve`.
+    output
+        The ``.png`` to write.
+    size
+        Width and height in pixels; by default 1920 x 1080.
+    at
+        Seconds into the scene; by default its end.
+
+    Returns
+    -------
+    Path
+        The picture.
+    """
+    return _make("snapshot", target, output, x, [*_size(size), *given("--at", at)], options)
+
+
+def _view(verb: str, target: Any, x: Any, more: Sequence[str], block: bool | None, options: Options) -> Viewer:
+    workshop = Workshop()
+    try:
+        child = Child(verb, [*workshop.arguments(target, x, options, live=True), *more], listen=verb == "serve")
+        try:
+            url = child.first_line() if verb == "serve" else ""
+            if verb == "serve" and not url:
+                child.wait()
+        except BaseException:
+            child.end()
+            raise
+    except BaseException:
+        workshop.close()
+        raise
+    waits = block if block is not None else not _interactive()
+    viewer = Viewer(child, url, workshop.close, awaited=waits)
+    if waits:
+        if url:
+            print(url, flush=True)
+        viewer.wait()
+    return viewer
+
+
+def _make(verb: str, target: Any, output: str | Path, x: Any, more: Sequence[str], options: Options) -> Path:
+    workshop = Workshop()
+    try:
+        child = Child(verb, [*workshop.arguments(target, x, options, live=False), "--output", str(output), *more])
+        try:
+            child.wait()
+        except BaseException:
+            child.end()
+            raise
+    finally:
+        workshop.close()
+    return Path(output)
+
+
+def _interactive() -> bool:
+    """Whether somebody sits at a prompt or a notebook and wants to go on."""
+    return hasattr(sys, "ps1") or bool(sys.flags.interactive) or "ipykernel" in sys.modules
+
+
+def _size(size: tuple[int, int] | None) -> list[str]:
+    return [] if size is None else ["--size", f"{size[0]}x{size[1]}"]

@@ -1,0 +1,109 @@
+"""A folder of pictures, one a frame, that the same command goes on with where it was interrupted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.apps.film.sink import PartialFile
+from nnviz3d.apps.snapshot import write_png
+from nnviz3d.data.files.paths import exists, is_folder
+from nnviz3d.errors import UserError
+
+MANIFEST = "film.json"
+_EFFORT = 2
+"""A quarter larger than the smallest, in a third of its time."""
+
+
+class PictureFolder:
+    """Writes ``frame_00000.png`` and so on; each appears when it is whole, and those of the same film are kept.
+
+    Parameters
+    ----------
+    out
+        The folder; made if it is not there.
+    film
+        What makes this film the one that it is, as JSON; noted in the folder.
+
+    Raises
+    ------
+    UserError
+        If the folder holds the frames of another film.
+    """
+
+    def __init__(self, out: Path, film: Mapping[str, Any]) -> None:
+        self._out = out
+        check_folder(out)
+        manifest = out / MANIFEST
+        text = json.dumps(film, indent=1, sort_keys=True) + "\n"
+        if manifest.exists():
+            found = manifest.read_text(encoding="utf-8", errors="replace")
+            if found != text:
+                raise UserError(f"{out} holds the frames of another film{_unlike(found, film)}; give another folder.")
+            return
+        out.mkdir(exist_ok=True)
+        try:
+            _write_whole(manifest, text)
+        except OSError:
+            with suppress(OSError):  # the folder holds other files
+                out.rmdir()
+            raise
+
+    def needs(self, number: int) -> bool:
+        """Whether a frame is not there yet."""
+        return not self._path(number).exists()
+
+    def write(self, number: int, pixels: NDArray[np.uint8]) -> None:
+        """Write a frame."""
+        write_png(pixels, self._path(number), effort=_EFFORT)
+
+    def finish(self) -> None:
+        """Do nothing: all frames are there."""
+
+    def discard(self) -> None:
+        """Do nothing: each frame that is there is whole, and need not be drawn again."""
+
+    def _path(self, number: int) -> Path:
+        return self._out / f"frame_{number:05d}.png"
+
+
+def _write_whole(path: Path, text: str) -> None:
+    partial = PartialFile(path)
+    try:
+        partial.write(text.encode())
+        partial.keep()
+    finally:
+        partial.discard()
+
+
+def check_folder(out: Path) -> None:
+    """Refuse a folder that holds frames of an unknown film, or files other than frames.
+
+    Raises
+    ------
+    UserError
+        If the folder is refused.
+    """
+    # An empty name, which a shell gives for an unset variable, means the working folder too.
+    if out.name in ("", "..") and not exists(out / MANIFEST) and next(out.iterdir(), None) is not None:
+        raise UserError(f"-o {out} is a folder that holds other files; name a new folder for the frames, or a film.")
+    if is_folder(out) and not exists(out / MANIFEST) and next(out.glob("frame_*.png"), None) is not None:
+        raise UserError(f"{out} holds frames of an unknown film, without its {MANIFEST}; give another folder.")
+
+
+def _unlike(found: str, film: Mapping[str, Any]) -> str:
+    """Say in what two films differ, if the other's manifest can be read."""
+    try:
+        other = json.loads(found)
+    except ValueError:
+        return ""
+    if not isinstance(other, dict):
+        return ""
+    words = [key for key in film if other.get(key) != film[key]]
+    return f" (its {', '.join(words)} differ{'s' * (len(words) == 1)})" if words else ""

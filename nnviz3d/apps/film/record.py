@@ -1,0 +1,228 @@
+"""`record`: a film into a file, or a folder of pictures. Drawing and encoding overlap."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.apps.film.encoded import MP4, WEBM, EncodedFilm
+from nnviz3d.apps.film.frame_folder import PictureFolder, check_folder
+from nnviz3d.apps.film.gif import GifFilm
+from nnviz3d.apps.film.sink import FrameSink
+from nnviz3d.apps.film.writer_thread import Writing
+from nnviz3d.apps.interruption import Interruption
+from nnviz3d.apps.snapshot import require_graphics
+from nnviz3d.apps.target import check_output
+from nnviz3d.data.capture import Capture, is_capture
+from nnviz3d.data.files.paths import exists, is_folder
+from nnviz3d.data.records import RANKINGS
+from nnviz3d.errors import UserError
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.primitives import DrawList
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.tours.make_tour import TourKind, make_tour, usual_tour
+from nnviz3d.scene.view_specs import LONGEST
+
+ENDINGS = (".mp4", ".webm", ".gif")
+_LARGEST = 3840 * 2160
+_FASTEST = {".gif": 50}
+"""Frames a second, where it is less than elsewhere: browsers show faster animations slowly."""
+_MOST_FPS = 120
+Progress = Callable[[int, int], None]
+
+
+def check_film(
+    out: Path, *, size: tuple[int, int] | None = None, fps: int | None = None, seconds: float | None = None
+) -> None:
+    """Refuse, before any work, what cannot be recorded.
+
+    Raises
+    ------
+    UserError
+        If the name ends otherwise, the place cannot be written to, or a number is out of range.
+    """
+    if _is_folder(out):
+        _check_place(out)
+        check_folder(out)
+    else:
+        if out.suffix.lower() not in ENDINGS:
+            raise UserError(f"-o {out}: a film ends in {', '.join(ENDINGS)}; a folder of pictures has no ending.")
+        check_output(out, ENDINGS)
+    if size is not None and (min(size) < 64 or max(size) > 3840 or size[0] * size[1] > _LARGEST):
+        raise UserError(f"--size: a film is 64x64 to 3840x2160 pixels; got {size[0]}x{size[1]}.")
+    most = _FASTEST.get(out.suffix.lower(), _MOST_FPS)
+    if fps is not None and not 1 <= fps <= most:
+        raise UserError(f"--fps: this film can have 1 to {most} frames a second; got {fps}.")
+    if seconds is not None and not 0.1 <= seconds <= LONGEST:  # NaN too
+        raise UserError(f"--seconds: a film lasts 0.1 to {LONGEST:g} seconds; got {seconds:g}.")
+
+
+def film_size(out: Path, size: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the size that a film will have: what is given, but even where the format has no odd ones."""
+    if size is None:
+        return (800, 450) if out.suffix.lower() == ".gif" else (1280, 720)
+    if _is_folder(out) or out.suffix.lower() == ".gif":
+        return size
+    return size[0] // 2 * 2, size[1] // 2 * 2
+
+
+def record(
+    spec: SceneSpec,
+    capture: Capture,
+    out: Path,
+    *,
+    tour: TourKind | None = None,
+    size: tuple[int, int] | None = None,
+    fps: int | None = None,
+    seconds: float | None = None,
+    selection: Selection | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Record a film, whole or not at all; the same input gives the same frames.
+
+    Parameters
+    ----------
+    out
+        ``.mp4``, ``.webm`` or ``.gif``; any other name is a folder of PNG, in which an interrupted film goes on.
+    tour
+        By default the scene's own, or along the layers if it has none.
+    size
+        Width and height in pixels; by default 1280 x 720, for ``.gif`` 800 x 450. Odd ones lose a pixel in ``.mp4`` and
+        ``.webm``.
+    fps
+        Frames a second; by default 30, for ``.gif`` 15.
+    seconds
+        Length; by default what suits the network.
+    progress
+        Is told how many frames are done, of how many.
+
+    Raises
+    ------
+    UserError
+        If something cannot be recorded, or the system does not let it be written.
+    """
+    check_film(out, size=size, fps=fps, seconds=seconds)
+    require_graphics()
+    from nnviz3d.render.offscreen import Offscreen
+    from nnviz3d.render.steady_labels import SteadyLabels
+
+    width, height = film_size(out, size)
+    rate = fps or (15 if out.suffix.lower() == ".gif" else 30)
+    selection = selection or Selection()
+    aspect = width / height
+    scene = Scene.build(spec, capture, aspect=aspect)
+    kind = tour or usual_tour(scene)
+    path = make_tour(scene, aspect, kind, seconds)
+    moments = path.frames(rate)
+    interruption = Interruption()
+
+    def at(tau: float) -> tuple[DrawList, CameraPose]:
+        interruption.check()  # here, because the labels of a long film take a while too
+        t, pose = path.at(tau)
+        return scene.at(t, selection), pose
+
+    with Interruption():
+        studio = Offscreen((width, height))
+    try:
+        with ExitStack() as stack, interruption:
+            sink = _sink(out, (width, height), rate, lambda: film_of(scene, selection, kind, (width, height), moments))
+            # At once, because nobody else discards what is begun.
+            writing = stack.enter_context(Writing(sink, studio.averaged))
+            labels = SteadyLabels(path.seconds, at, studio.renderer.size, studio.renderer.scale, loops=path.loops)
+            for number, tau in enumerate(moments):
+                if sink.needs(number):
+                    what, pose = at(float(tau))
+                    writing.put(number, studio.samples(labels.of(what, float(tau)), pose))
+                if progress is not None:
+                    progress(number + 1, len(moments))
+                interruption.check()
+    except OSError as error:
+        raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
+    finally:
+        studio.close()
+
+
+def _check_place(out: Path) -> None:
+    """Refuse a folder that cannot be made, or written into."""
+    parent = out.absolute().parent
+    if exists(out) and not is_folder(out):
+        raise UserError(f"Cannot write {out}: it is a file; a film ends in {', '.join(ENDINGS)}.")
+    if is_capture(out):
+        raise UserError(f"Cannot write {out}: it is a capture; give another folder, or a name in {', '.join(ENDINGS)}.")
+    if not is_folder(parent):
+        raise UserError(f"Cannot write {out}: the folder {out.parent} does not exist.")
+    if not os.access(out if exists(out) else parent, os.W_OK):
+        raise UserError(f"Cannot write {out}: permission denied.")
+
+
+def _sink(out: Path, size: tuple[int, int], fps: int, film: Callable[[], dict[str, Any]]) -> FrameSink:
+    if _is_folder(out):
+        return PictureFolder(out, film())
+    match out.suffix.lower():
+        case ".gif":
+            return GifFilm(out, size, fps)
+        case ".webm":
+            return EncodedFilm(out, WEBM, size, fps)
+        case _:
+            return EncodedFilm(out, MP4, size, fps)
+
+
+def _is_folder(out: Path) -> bool:
+    return is_folder(out) or not out.suffix
+
+
+def film_of(
+    scene: Scene, selection: Selection, tour: TourKind, size: tuple[int, int], moments: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Return what decides all frames of a film, as JSON: two films of which this is equal are the same."""
+    provenance = scene.context.capture.provenance
+    return {
+        "nnviz3d": version("nnviz3d"),
+        "capture": {
+            "model": provenance.model,
+            "sha256": provenance.sha256,
+            "preprocessing": provenance.preprocessing,
+            "contents": _digest(scene.context, selection.sample),
+        },
+        "scene": scene.spec.model_dump(mode="json", exclude={"source"}),
+        "selection": asdict(selection),
+        "tour": tour,
+        "size": list(size),
+        "frames": len(moments),
+        "seconds": float(moments[-1]),
+    }
+
+
+def _digest(context: SceneContext, sample: int) -> str:
+    """Hash all that a capture holds of a sample that can be drawn: numbers, connections, pictures and words."""
+    capture, graph = context.capture, context.graph
+    words = [graph.to_json(), capture.classes, capture.sample_name(sample), capture.label(sample)]
+    found = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
+    for node in graph:
+        if capture.has_activations(node.id):
+            found.update(context.values(node.id, sample).values.tobytes())
+    for name in graph.inputs:
+        picture = capture.picture(name, sample)
+        if picture is not None:
+            found.update(picture.tobytes())
+    for edge, ranking in product(graph.edges, RANKINGS):
+        pair = capture.connections(edge.source, edge.target, ranking, sample)
+        if pair is not None:
+            found.update(json.dumps([edge.source, edge.target, pair.rule, ranking, pair.total]).encode())
+            for array in (pair.index, pair.weight, pair.contribution):
+                found.update(array.tobytes())
+    return found.hexdigest()

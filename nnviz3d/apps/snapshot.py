@@ -1,0 +1,114 @@
+"""`snapshot`: one picture into a file."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.apps.interruption import Interruption
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.files.unfinished import partial_path
+from nnviz3d.errors import UserError
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import SceneSpec
+
+
+def require_graphics() -> None:
+    """Say what to install where the system's OpenGL is missing: VTK would crash without a word.
+
+    Raises
+    ------
+    UserError
+        On Linux, if libEGL or libGL cannot be loaded.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    for library in ("libEGL.so.1", "libGL.so.1"):
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            raise UserError(
+                f"Drawing needs OpenGL, and {library} is missing here; on Debian and Ubuntu: apt install libegl1 libgl1."
+            ) from None
+
+
+def snapshot(
+    spec: SceneSpec,
+    capture: Capture,
+    out: Path,
+    *,
+    size: tuple[int, int] = (1920, 1080),
+    at: float | None = None,
+    selection: Selection | None = None,
+) -> None:
+    """Draw one picture and write it as PNG, whole or not at all.
+
+    Parameters
+    ----------
+    size
+        Width and height in pixels.
+    at
+        Seconds into the scene; by default its end, where everything is revealed.
+    """
+    require_graphics()
+    from nnviz3d.render.offscreen import Offscreen
+
+    aspect = size[0] / size[1]
+    scene = Scene.build(spec, capture, aspect=aspect)
+    moment = scene.duration if at is None else at
+    drawn = scene.at(moment, selection)
+    with Interruption():
+        studio = Offscreen(size)
+    try:
+        with Interruption():
+            pixels = studio.picture(drawn, scene.camera(moment, aspect=aspect))
+        write_png(pixels, out)
+    finally:
+        studio.close()
+
+
+def write_png(pixels: NDArray[np.uint8], out: Path, *, effort: int = 6) -> None:
+    """Write ``(H, W, 3)`` as PNG; the file appears only once it is whole.
+
+    Parameters
+    ----------
+    effort
+        0 to 9: the more, the smaller the file, and the longer it takes.
+
+    Raises
+    ------
+    UserError
+        If the system does not let it be written.
+    """
+    from PIL import Image
+
+    try:
+        with _becoming(out) as file:
+            Image.fromarray(pixels).save(file, format="PNG", compress_level=effort)
+    except OSError as error:
+        raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
+
+
+@contextmanager
+def _becoming(out: Path) -> Iterator[BinaryIO]:
+    """Open a file that gets its final name at the end, and is removed after any error or signal."""
+    partial = partial_path(out)
+    file = None
+    try:
+        with Interruption():
+            # Opened like any file, so that the user's umask applies; `x` never overwrites another process's file.
+            file = partial.open("xb")
+        with file:
+            yield file
+        partial.replace(out)
+    finally:
+        if file is not None:
+            partial.unlink(missing_ok=True)

@@ -1,0 +1,229 @@
+"""From what a person names (a scene, a model, a capture, or nothing) to what is meant. Nothing large is opened here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from nnviz3d.data.bundled import gallery
+from nnviz3d.data.capture import is_capture
+from nnviz3d.data.files.model_files import ENDINGS, is_saved_model, is_unpacked
+from nnviz3d.data.files.paths import exists, is_folder, user_path
+from nnviz3d.data.printable import capped, printable
+from nnviz3d.data.request import CaptureRequest, Insights, Preprocessing
+from nnviz3d.errors import UserError
+from nnviz3d.scene.headline import among
+from nnviz3d.scene.spec import SceneSpec, Source, default_scene, read_scene
+
+DEFAULT = "digits"
+_CAPTURE_ENDINGS = (".zarr", ".zarr.zip")
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What the command line says of a model and its input; each goes before what a scene file says."""
+
+    inputs: tuple[str, ...] = ()
+    preprocess: Preprocessing | None = None
+    weights: str | None = None
+    classes: Path | None = None
+    trust: bool = False
+    insights: Insights = field(default_factory=Insights)
+
+    def wanting(self, insights: Insights) -> ModelOptions:
+        """Return these options with something wanted beyond the forward pass."""
+        return replace(self, insights=insights)
+
+    def request(self, model: str, out: Path) -> CaptureRequest:
+        """Ask for a capture of this model with these options."""
+        return CaptureRequest(
+            model=model,
+            inputs=self.inputs,
+            out=out,
+            preprocess=self.preprocess,
+            weights=None if self.weights == "all" else self.weights,
+            all_weights=self.weights == "all",
+            classes=self.classes,
+            trust=self.trust,
+            insights=self.insights,
+        )
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a target turned out to be: a scene, and the capture or the model that it is to show.
+
+    Where both are there, the capture is shown, and the model can be run on other input, such as the `choices`. `beside` is
+    input that the model has to be run on first, to be seen beside the samples of the capture.
+    """
+
+    spec: SceneSpec
+    capture: Path | None = None
+    model: str | None = None
+    options: ModelOptions = field(default_factory=ModelOptions)
+    sample: int = 0
+    choices: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+
+def bundled_scenes() -> dict[str, Path]:
+    """Return the gallery's scenes by name."""
+    return {path.stem: path for path in sorted(gallery().glob("*.toml"))}
+
+
+def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Resolved:
+    """Find out what a target is, without opening anything large.
+
+    Parameters
+    ----------
+    target
+        A scene, a model, a capture, or `None` for the bundled digits.
+    scene
+        A scene by which to look at a model or a capture.
+    options
+        From the command line.
+
+    Raises
+    ------
+    UserError
+        If it is none of them.
+    """
+    target = DEFAULT if target is None else target
+    path = Path(target)
+    if target.endswith(_CAPTURE_ENDINGS) or (exists(path) and is_capture(path)):
+        _refuse_model_options(target, options)
+        return Resolved(_of_another(scene), capture=path)
+    if target.startswith("keras:") or target.endswith(ENDINGS) or is_saved_model(path) or is_unpacked(path):
+        return Resolved(_of_another(scene), model=target, options=options)
+    spec = scene_named(target)
+    if scene is not None:
+        raise UserError(f"--scene goes with a model or a capture; {target!r} is itself a scene.")
+    if spec.source is None:
+        raise UserError(f"The scene {target!r} names no source; give a model or a capture and --scene {target}.")
+    folder = path.parent if target.endswith(".toml") else gallery()
+    return _from_source(spec, spec.source, folder, options)
+
+
+def _of_another(scene: str | None) -> SceneSpec:
+    """Return a scene adapted to a model or a capture that it does not name."""
+    return default_scene() if scene is None else scene_named(scene).elsewhere()
+
+
+def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOptions) -> Resolved:
+    if source.model is None:
+        _refuse_model_options("The scene's source", options)
+    # A ready capture serves as long as nobody asks for other input, which among points is one point more.
+    beside = options.inputs if spec.embeds and source.model is not None else ()
+    ready = source.capture is not None and (source.model is None or options == ModelOptions() or bool(beside))
+    capture = folder / source.capture if ready and source.capture is not None else None
+    model = classes = None
+    try:
+        if source.model is not None:
+            keras_name = source.model.startswith("keras:")
+            model = source.model if keras_name else str(_found(folder, source.model, source))
+        classes = options.classes or (_found(folder, source.classes, source) if source.classes else None)
+    except UserError:
+        if capture is None or beside:
+            raise
+        model = None  # the capture can be looked at without
+    merged = ModelOptions(
+        inputs=options.inputs or _beside(folder, source.input),
+        preprocess=options.preprocess or source.preprocess,
+        weights=options.weights,
+        classes=classes,
+        trust=options.trust,
+        insights=options.insights,
+    )
+    # The scene's sample and choices are among the scene's own inputs; of other ones they would be any.
+    if options.inputs:
+        # The points stay and the given sample is added to them, so the title, which describes the points, stays true.
+        beside = beside if capture is not None else ()
+        if not beside and not all(among(name, source.inputs) for name in options.inputs):
+            spec = spec.untitled()
+        return Resolved(spec, capture, model, merged, beside=beside)
+    return Resolved(spec, capture, model, merged, source.sample, _beside(folder, source.choices))
+
+
+def _found(folder: Path, name: str, source: Source) -> Path:
+    """Find a file that a scene names: beside the scene, or in the working folder, for what is too large to come with it."""
+    for place in (folder, Path()):
+        path = place / user_path(name)
+        if exists(path):
+            return path
+    hint = f"; {source.hint}" if source.hint else ""
+    raise UserError(f"There is no {name} beside the scene, nor in the working folder{hint}.")
+
+
+def _beside(folder: Path, names: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Read inputs that a scene names: a file's path goes from the scene's folder."""
+    return tuple(
+        name if name == "random" or name.startswith(("digits:", "sklearn:")) else str(folder / user_path(name))
+        for name in ((names,) if isinstance(names, str) else names)
+    )
+
+
+def _refuse_model_options(what: str, options: ModelOptions) -> None:
+    if options != ModelOptions():
+        raise UserError(f"{what} is a ready capture, so --input and the other options for models do not apply.")
+
+
+def scene_named(name: str) -> SceneSpec:
+    """Read a scene: a ``.toml`` file, or a bundled one by its name.
+
+    Raises
+    ------
+    UserError
+        If there is none of this name.
+    """
+    if not name:
+        raise UserError(
+            "The name of what to show is empty; expected a scene, a model or a capture, or none for the demo."
+        )
+    if name.endswith(".toml"):
+        return read_scene(Path(name))
+    scenes = bundled_scenes()
+    if name in scenes:
+        return read_scene(scenes[name])
+    if exists(Path(name)):
+        raise UserError(
+            f"{name} is no scene (.toml), model (.keras, .h5, a SavedModel folder, keras:NAME) or capture (.zarr)."
+        )
+    raise UserError(f"There is no {name!r}: neither a file nor one of the bundled scenes {', '.join(scenes)}.")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read ``1920x1080``.
+
+    Raises
+    ------
+    UserError
+        If it is something else, or a size that no picture has.
+    """
+    parts = text.lower().replace("×", "x").split("x")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise UserError(f"--size is WIDTHxHEIGHT in pixels, such as 1920x1080; got {printable(text)!r}.")
+    width, height = capped(parts[0]), capped(parts[1])
+    if not (64 <= width <= 8192 and 64 <= height <= 8192):
+        raise UserError(f"--size: width and height are 64 to 8192 pixels; got {width}x{height}.")
+    return width, height
+
+
+def check_output(path: Path, endings: Sequence[str]) -> None:
+    """Refuse, before any work, an output that could not be written.
+
+    Raises
+    ------
+    UserError
+        If the ending is another, the folder is missing, or writing there is not allowed.
+    """
+    if path.suffix.lower() not in endings:
+        raise UserError(f"-o {path}: the name has to end in {' or '.join(endings)}.")
+    folder = path.absolute().parent
+    if not is_folder(folder):
+        raise UserError(f"Cannot write {path}: the folder {path.parent} does not exist.")
+    if is_folder(path):
+        raise UserError(f"Cannot write {path}: it is a folder.")
+    if not os.access(path if exists(path) else folder, os.W_OK) or not os.access(folder, os.W_OK):
+        raise UserError(f"Cannot write {path}: permission denied.")

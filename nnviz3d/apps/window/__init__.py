@@ -1,0 +1,1 @@
+"""The native window: its loop, keys, and camera."""

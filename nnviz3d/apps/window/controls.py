@@ -1,0 +1,337 @@
+"""What the window's keys and mouse do to the session, the camera, and what stands on the glass: help and messages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from nnviz3d.apps.picking import layer_at, pick_at, say
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.turntable import Turntable
+from nnviz3d.apps.window.camera_flight import Flight, Wings
+from nnviz3d.apps.window.key_commands import Looks
+from nnviz3d.apps.window.keys import KEYS, Key, described
+from nnviz3d.render.window import Event
+from nnviz3d.scene.camera import CameraPose, Margins, fit
+from nnviz3d.scene.primitives import KeyRow, Panel, TextRow
+from nnviz3d.scene.selection import (
+    CellPick,
+    ChannelPick,
+    EdgePick,
+    HistoryPick,
+    KernelPick,
+    LayerPick,
+    LinkPick,
+    ScorePick,
+)
+from nnviz3d.scene.views.channels import unfolds
+
+_DOUBLE = 0.4
+"""Seconds between the clicks of a double click."""
+_NEAR = 6.0
+"""Pixels between them."""
+_READ = 4.0
+"""Seconds that a message stays."""
+_MOMENT = 0.25
+"""By how many seconds a key changes the time."""
+_AROUND = Margins(left=0.2, right=0.2, top=0.22, bottom=0.22)
+"""What is left free around a layer that was flown to."""
+
+
+class Controls:
+    """Follows events. What moves by itself goes on in `advance`.
+
+    Parameters
+    ----------
+    session
+        What is looked at.
+    save
+        Saves a picture; returns the sentence that says so.
+    printed
+        Is told each pick as a sentence.
+
+    Attributes
+    ----------
+    changed
+        Whether the picture is another one since this was last set to false.
+    closed
+        Whether the person wants to quit.
+    by_hand
+        Whether the camera is where a person put it, and no longer where the scene does.
+    """
+
+    def __init__(self, session: Session, *, save: Callable[[], str], printed: Callable[[str], None]) -> None:
+        self._session = session
+        self._save = save
+        self._printed = printed
+        self._turntable = Turntable()
+        self._wings = Wings()
+        self._held: set[str] = set()
+        self._flight: tuple[Flight, float] | None = None
+        self._pointer = (0.0, 0.0)
+        self._clicked: tuple[float, tuple[float, float]] = (-math.inf, (0.0, 0.0))
+        self._now = 0.0
+        self._message, self._until = "", -math.inf
+        self._status = self._resting = ""
+        self._fresh = True
+        self._help = False
+        self.changed = True
+        self.closed = False
+        self.by_hand = False
+        self._looks = Looks(session, self.tell)
+        self._keys: dict[str, tuple[Key, Callable[[], None]]] = {
+            name: (key, self._action(key.action)) for key in KEYS for name in key.names
+        }
+
+    # What happens.
+
+    @property
+    def moving(self) -> bool:
+        """Whether the next picture will be another one too."""
+        return self._flight is not None or self._wings.moving or self._session.moving
+
+    @property
+    def held(self) -> bool:
+        """Whether a button of the mouse is down."""
+        return self._turntable.held
+
+    def follow(self, event: Event, now: float) -> None:
+        """Do what an event asks for, at a time in seconds."""
+        self._now = now
+        match event["type"]:
+            case "Exit":
+                self.closed = True
+            case "Expose" | "Configure":
+                self.changed = True
+            case "KeyPress":
+                self._press(str(event["key"]), shift=bool(event["shiftKey"]), repeated=bool(event["repeat"]))
+            case "KeyRelease":
+                self._held.discard(str(event["key"]))
+                self.fly()
+            case "Leave":
+                # A key that is let go over another window is not heard of.
+                self._held.clear()
+                self.fly()
+            case _:
+                self._point(event)
+
+    def advance(self, now: float, seconds: float) -> None:
+        """Let so much time pass."""
+        self._now = now
+        session = self._session
+        target = session.selection.target
+        self.changed |= session.advance(seconds) | session.poll()
+        if session.selection.target != target:
+            self._looks.tell_class()
+        if session.message:
+            self.tell(session.message)
+            session.message = ""
+        if self._flight is not None:
+            flight, start = self._flight
+            pose, arrived = flight.at(now - start)
+            self._look(pose)
+            self._flight = None if arrived else self._flight
+        if self._wings.moving:
+            self._look(self._wings.advance(session.renderer.pose(), seconds))
+        self._resting = " · ".join(text for text in (session.training, "h: keys" if self._fresh else "") if text)
+        status = session.busy or (self._message if now < self._until else self._resting)
+        if status != self._status:
+            self._status, self.changed = status, True
+
+    def tell(self, text: str) -> None:
+        """Show a sentence for a while."""
+        self._message, self._until, self._fresh = text, self._now + _READ, False
+
+    def panels(self) -> tuple[Panel, ...]:
+        """Return what stands on the glass, in front of the scene."""
+        panels = []
+        if self._help:
+            panels.append(Panel("help", "middle", tuple(KeyRow(label, words) for label, words in described())))
+        if self._status and not (self._help and self._fresh):
+            quiet = self._status == self._resting
+            panels.append(Panel("status", "bottom", (TextRow(self._status, "quiet" if quiet else "text"),)))
+        return tuple(panels)
+
+    def _action(self, name: str) -> Callable[[], None]:
+        """Find who does what a key asks for."""
+        action: Callable[[], None] = getattr(self if hasattr(self, name) else self._looks, name)
+        return action
+
+    def _press(self, name: str, *, shift: bool, repeated: bool) -> None:
+        name = name.lower() if len(name) == 1 else name  # Caps Lock is nobody's wish here
+        with_shift = f"Shift+{name}"
+        key, action = self._keys.get(with_shift if shift and with_shift in self._keys else name, (None, None))
+        if key is None or action is None:
+            return
+        self._fresh = False
+        if key.action == "fly":
+            self._held.add(name)
+        if not repeated or key.repeats:
+            action()
+            self.changed = True
+
+    def _point(self, event: Event) -> None:
+        size = self._session.renderer.size
+        self._pointer = (float(event["x"]) + 0.5, size[1] - float(event["y"]) - 0.5)
+        pose = self._turntable.follow(event, self._session.renderer.pose(), size)
+        if pose is not None:
+            self._flight = None
+            self._look(pose)
+        if self._turntable.click is not None:
+            before, place = self._clicked
+            self._clicked = (self._now, self._pointer)
+            if self._now - before < _DOUBLE and math.dist(place, self._pointer) < _NEAR:
+                self._clicked = (-math.inf, self._pointer)
+                self.fly_to_layer()
+            else:
+                self._pick()
+
+    def _pick(self) -> None:
+        pick = pick_at(self._session, self._pointer)
+        if pick != self._session.selection.pick:
+            self._session.select(pick=pick)
+            self.changed = True
+        if pick is not None:
+            self._printed(say(self._session))
+
+    def _look(self, pose: CameraPose) -> None:
+        self._session.renderer.look(pose)
+        self.by_hand = self.changed = True
+
+    # The camera.
+
+    def fly(self) -> None:
+        """Fly where the held keys lead."""
+        held = self._held
+        self._wings.wanted = (("Right" in held) - ("Left" in held), ("Up" in held) - ("Down" in held))
+        if held:
+            self._flight = None
+
+    def fly_to_layer(self) -> None:
+        """Fly to the layer under the pointer, or else to that of the pick."""
+        session = self._session
+        layer = layer_at(session, self._pointer) or self._layer_of_pick() or session.selection.layer
+        corners = np.empty((0, 3)) if layer is None else session.scene.around(layer)
+        if not len(corners):
+            self.tell("Point at a layer, then press f")
+            return
+        pose, size = session.renderer.pose(), session.renderer.size
+        arm = [p - t for p, t in zip(pose.position, pose.target, strict=True)]
+        azimuth = math.degrees(math.atan2(arm[0], arm[2]))
+        elevation = math.degrees(math.asin(arm[1] / math.hypot(*arm)))
+        end = fit(corners, azimuth, elevation, aspect=size[0] / size[1], margins=_AROUND)
+        self._flight = (Flight(pose, end), self._now)
+
+    def _layer_of_pick(self) -> str | None:
+        match self._session.selection.pick:
+            case ChannelPick(layer=layer) | LinkPick(target=layer):
+                return layer
+            case CellPick(layer=layer) | LayerPick(layer=layer) | EdgePick(target=layer) | ScorePick(layer=layer):
+                return layer
+            case KernelPick(layer=layer) | HistoryPick(layer=layer):
+                return layer
+        return None
+
+    def unfold(self) -> None:
+        """Unfold the layer under the pointer, or else that of the pick; what is unfolded folds up."""
+        session = self._session
+        if session.unfolded is not None:
+            session.unfold(None)
+            return
+        layer = layer_at(session, self._pointer) or self._layer_of_pick() or session.selection.layer
+        if not session.scene.blocks:
+            self.tell("This scene shows no blocks that could unfold")
+        elif layer is None:
+            self.tell("Point at a layer, then press u")
+        elif not unfolds(session.scene.context, layer):
+            self.tell(f"{layer} has no maps that could stand side by side")
+        else:
+            session.unfold(layer)
+            self.tell(f"unfolded: {layer}")
+
+    def home(self) -> None:
+        """See everything, as the scene says."""
+        self._flight = None
+        self.by_hand = False
+
+    # Samples and time.
+
+    def previous_sample(self) -> None:
+        """Look at the sample before."""
+        self._step(-1)
+
+    def next_sample(self) -> None:
+        """Look at the sample after."""
+        self._step(1)
+
+    def _step(self, by: int) -> None:
+        if len(self._session.samples) < 2:
+            self.tell("There is one sample only")
+        else:
+            self._session.step(by)
+
+    def play(self) -> None:
+        """Let the clock run, or stop it."""
+        if self._session.playing:
+            self._session.pause()
+        elif self._timed():
+            self._session.play()
+
+    def back(self) -> None:
+        """Go a little back in time."""
+        self._seek(self._session.t - _MOMENT)
+
+    def forward(self) -> None:
+        """Go a little forward in time."""
+        self._seek(self._session.t + _MOMENT)
+
+    def reveal_more(self) -> None:
+        """Go on in time to where the next layer is there, or the gradient has passed it."""
+        self._reveal(1)
+
+    def reveal_less(self) -> None:
+        """Go back in time by one layer."""
+        self._reveal(-1)
+
+    def _timed(self) -> bool:
+        if self._session.scene.duration <= 0:
+            self.tell("Nothing moves in this scene")
+        return self._session.scene.duration > 0
+
+    def _seek(self, t: float) -> None:
+        if self._timed():
+            self._session.pause()
+            self._session.seek(t)
+            self.tell(f"{self._session.t:.2f} of {self._session.scene.duration:.2f} s")
+
+    def _reveal(self, by: int) -> None:
+        line = self._session.scene.timeline
+        moment = line.stop(self._session.t, by)
+        if moment is None:
+            self.tell("This scene reveals nothing over time")
+            return
+        self._seek(moment)
+        self.tell(line.phase(self._session.t))
+
+    # The rest.
+
+    def save(self) -> None:
+        """Save a picture."""
+        self.tell(self._save())
+
+    def clear(self) -> None:
+        """Forget what was picked, or close the help."""
+        if self._help:
+            self._help = False
+        else:
+            self._session.select(pick=None)
+
+    def toggle_help(self) -> None:
+        """Show or hide the table of keys."""
+        self._help = not self._help
+
+    def quit(self) -> None:
+        """Close the window."""
+        self.closed = True

@@ -1,0 +1,216 @@
+"""`show`: a native window. One loop hears, lets time pass, and draws what is new as well as the moment allows."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from enum import Enum, auto
+from pathlib import Path
+
+from nnviz3d.apps.interruption import Interruption
+from nnviz3d.apps.open_target import Opened
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.snapshot import require_graphics, write_png
+from nnviz3d.apps.window.controls import Controls
+from nnviz3d.errors import UserError
+from nnviz3d.render.antialiasing import Average
+from nnviz3d.render.renderer import Renderer
+from nnviz3d.render.window import Window, display_missing
+from nnviz3d.scene.primitives import DrawList
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+
+SIZE = (1280, 800)
+_TURN = 1 / 60
+"""Seconds that one turn of the loop takes at least."""
+_QUIET = 0.15
+"""Seconds without a change after which the picture counts as standing."""
+_HELD = 0.4
+"""The same while a button is down: a hand that rests for a moment goes on."""
+_SETTLED = 0.2
+"""Seconds that a careful picture stands before its edges are smoothed."""
+
+
+def require_display() -> None:
+    """Say what to do instead where no window can be opened.
+
+    Raises
+    ------
+    UserError
+        If there is no display.
+    """
+    if display_missing():
+        raise UserError(
+            "There is no display to open a window on; use nnviz3d serve (in a browser) or nnviz3d snapshot (a picture)."
+        )
+
+
+def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | None = None) -> None:
+    """Show what was opened in a window of its own; returns when it is closed, or on Ctrl-C or SIGTERM.
+
+    What is picked is printed, a line each.
+
+    Parameters
+    ----------
+    found
+        What is shown, and who runs the model on more samples.
+    size
+        Width and height of the window in pixels.
+    selection
+        What is selected at first.
+
+    Raises
+    ------
+    UserError
+        If there is no display, or no OpenGL.
+    """
+    require_graphics()
+    require_display()
+    scene = Scene.build(found.spec, found.capture, aspect=size[0] / size[1])
+    with Interruption():
+        window = Window(size, scene.title(found.sample))
+        renderer = Renderer(window.target)
+    try:
+        selection = selection or Selection(sample=found.sample)
+        session = Session(
+            scene, renderer, samples=found.samples, live=found.live, following=found.following, selection=selection
+        )
+        desktop = Desktop(session, window)
+        with _signals(desktop.quit):
+            desktop.run()
+    finally:
+        window.close()
+        renderer.close()
+
+
+class _Quality(Enum):
+    """How good the picture on the screen is."""
+
+    ROUGH = auto()
+    CAREFUL = auto()
+    SMOOTH = auto()
+
+
+class Desktop:
+    """A session in a window."""
+
+    def __init__(self, session: Session, window: Window) -> None:
+        self._session = session
+        self._renderer = session.renderer
+        self._window = window
+        self._controls = Controls(session, save=self._save, printed=lambda text: print(text, flush=True))
+        self._quality = _Quality.SMOOTH
+        self._stirred = self._shown = float("-inf")
+        self._average: Average | None = None
+
+    def quit(self) -> None:
+        """Close the window at the next turn."""
+        self._controls.closed = True
+
+    def run(self) -> None:
+        """Look, until the window is closed."""
+        self._window.open()
+        controls = self._controls
+        before = time.monotonic()
+        while not controls.closed:
+            now = time.monotonic()
+            for event in self._window.events():
+                controls.follow(event, now)
+            controls.advance(now, now - before)
+            before = now
+            self._draw(now)
+            time.sleep(max(0.0, now + _TURN - time.monotonic()))
+
+    def _draw(self, now: float) -> None:
+        """Draw what is new at once, and what stands ever better."""
+        controls = self._controls
+        if controls.changed or controls.moving:
+            # A single change, such as a click, is drawn well at once; one that follows another is a motion.
+            motion = controls.moving or now - self._stirred < _QUIET
+            self._stirred = now
+            controls.changed = False
+            self._show(_Quality.ROUGH if motion else _Quality.CAREFUL)
+        elif now - self._stirred < (_HELD if controls.held else _QUIET):
+            return
+        elif self._quality is _Quality.ROUGH:
+            self._show(_Quality.CAREFUL)
+        elif self._quality is _Quality.CAREFUL and now - self._shown > _SETTLED:
+            self._smooth()
+
+    def _show(self, quality: _Quality) -> None:
+        self._average = None
+        self._renderer.overlay(None)
+        self._renderer.careful = quality is _Quality.CAREFUL
+        self._look()
+        try:
+            self._compose(with_panels=True)
+        except UserError as error:
+            self._controls.tell(str(error))
+            if not self._session.revert():
+                raise
+            self._compose(with_panels=True)
+        self._session.drawn()
+        self._renderer.render()
+        self._quality, self._shown = quality, time.monotonic()
+
+    def _look(self) -> None:
+        if not self._controls.by_hand:
+            self._renderer.look(self._session.home())
+
+    def _compose(self, *, with_panels: bool) -> None:
+        scene = self._session.scene.at(self._session.t, self._session.selection)
+        panels = self._controls.panels() if with_panels else ()
+        self._renderer.draw(DrawList((*scene.primitives, *panels), scene.background))
+
+    def _smooth(self) -> None:
+        """Draw one more of the frames whose mean is the smooth picture, and show that once they are all there."""
+        with self._hidden():
+            self._average = self._average or Average(self._renderer)
+            self._average.add()
+        if self._average.done:
+            self._renderer.overlay(self._average.picture())
+            self._renderer.render()
+            self._average, self._quality = None, _Quality.SMOOTH
+
+    def _save(self) -> str:
+        """Save the picture, without what stands on the glass, under the next free name."""
+        number = 1
+        while (out := Path(f"nnviz3d-{number:03}.png")).exists():
+            number += 1
+        with self._hidden():
+            self._renderer.overlay(None)
+            self._renderer.careful = True
+            self._look()
+            self._compose(with_panels=False)
+            self._renderer.render()
+            average = Average(self._renderer)
+            while not average.done:
+                average.add()
+        try:
+            write_png(average.picture(), out)
+        except UserError as error:
+            return str(error)
+        print(f"saved {out}", flush=True)
+        return f"saved {out}"
+
+    @contextlib.contextmanager
+    def _hidden(self) -> Iterator[None]:
+        """Draw frames that nobody is to see."""
+        self._window.hide_frames(True)
+        try:
+            yield
+        finally:
+            self._window.hide_frames(False)
+
+
+@contextlib.contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Close the window in good order on Ctrl-C and SIGTERM."""
+    before = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,258 @@
+"""What the window's keys change in what is shown: its quantity, class and method, and the looks of its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, get_args
+
+from nnviz3d.apps.choices import Subject
+from nnviz3d.apps.session import Session
+from nnviz3d.data.methods import TITLES
+from nnviz3d.data.records import RANKINGS
+from nnviz3d.errors import UserError
+from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
+from nnviz3d.scene.selection import ChannelPictures
+from nnviz3d.scene.view_specs import Activations, ConnectionsView, Nodes
+from nnviz3d.scene.views.points.embedding import EmbeddingView
+from nnviz3d.scene.views.training import figures, step_text
+
+_STEP = 0.05
+"""By how much a key changes the threshold."""
+_T = TypeVar("_T")
+
+
+class Looks:
+    """Goes from one choice to the next, and tells which it is.
+
+    Parameters
+    ----------
+    session
+        What is looked at.
+    tell
+        Shows a sentence for a while.
+    """
+
+    def __init__(self, session: Session, tell: Callable[[str], None]) -> None:
+        self._session = session
+        self._tell = tell
+        self._subject = Subject(session)
+
+    # What is shown.
+
+    def next_class(self) -> None:
+        """Explain the class with the next smaller score."""
+        self._class(1)
+
+    def previous_class(self) -> None:
+        """Explain the class with the next larger score."""
+        self._class(-1)
+
+    def _class(self, by: int) -> None:
+        subject, session = self._subject, self._session
+        if not subject.explains:
+            more = "x shows gradients" if len(subject.quantities) > 1 and session.asks else "capture with --gradients"
+            self._tell(f"Nothing here depends on a class; {more}")
+            return
+        now = session.sought or (None if subject.explained is None else subject.explained.target)
+        following = _next(subject.best, now, by)
+        if following == now:
+            self._tell("One class only was explained; capture the model with --class for others")
+            return
+        try:
+            session.explain(following)
+        except UserError as error:
+            self._tell(str(error))
+        self.tell_class()
+
+    def tell_class(self) -> None:
+        """Tell which class is explained, unless the model is still asked."""
+        found = self._subject.explained
+        if found is not None and not self._session.busy:
+            self._tell(f"explained: {self._subject.words(found)}")
+
+    def next_quantity(self) -> None:
+        """Let the cells show something else."""
+        names = self._subject.quantities
+        if len(names) < 2:
+            self._tell("There are activations alone; capture the model with --gradients, or two samples")
+            return
+        name = _next(names, self._session.sought_quantity or self._subject.quantity)
+        self._subject.show(name)
+        if not self._session.busy:
+            self._tell_quantity()
+
+    def _tell_quantity(self) -> None:
+        found = self._subject.explained
+        words = self._subject.title(self._subject.quantity).lower()
+        if self._subject.quantity == "difference":
+            self._tell_against()
+        elif self._subject.quantity == "activation" or found is None:
+            self._tell(f"cells: {words}")
+        else:
+            self._tell(f"cells: {words}, {self._subject.words(found)}")
+
+    def next_against(self) -> None:
+        """Compare with another sample."""
+        others = self._subject.others
+        if self._subject.quantity != "difference":
+            self._tell("The cells show no difference; press x until they do" if others else "There is one sample only")
+            return
+        self._subject.compare(_next(others, self._subject.against))
+        self._tell_against()
+
+    def _tell_against(self) -> None:
+        session, against = self._session, self._subject.against
+        if against is not None:
+            names = [session.samples[i].name for i in (session.chosen, against)]
+            self._tell(f"cells: {' − '.join(names)}")
+
+    def next_method(self) -> None:
+        """Show the map of another attribution method."""
+        methods = self._subject.methods
+        if not methods:
+            self._tell("This scene shows no map of what counts")
+            return
+        name = _next(methods, self._subject.method)
+        self._session.select(method=name)
+        self._tell(f"map: {TITLES.get(name, (name, False))[0]}")
+
+    # A recorded training.
+
+    def previous_step(self) -> None:
+        """Look at the recorded step before."""
+        self._train(-1)
+
+    def next_step(self) -> None:
+        """Look at the recorded step after."""
+        self._train(1)
+
+    def _train(self, by: int) -> None:
+        session = self._session
+        training, place = session.scene.context.capture.training, session.place
+        if training is None or place is None:
+            self._tell("There is no recorded training; record one with nnviz3d.TrainingRecorder")
+            return
+        place = min(max(place + by, 0), len(training) - 1)
+        session.train(place)
+        self._tell(" · ".join([step_text(training, place), *figures(training, place)]))
+
+    # The channels of a layer, and points.
+
+    def next_channel_order(self) -> None:
+        """Let the unfolded channels stand in another order."""
+        session = self._session
+        layer = self._unfolded()
+        if layer is not None:
+            channels = session.scene.channels
+            name = _next(channels.orders(session.selection), channels.order(layer, session.selection))
+            session.select(channel_order=name)
+            self._tell(f"channels by {name}")
+
+    def next_channel_pictures(self) -> None:
+        """Show what the unfolded channels answer here, or what drives them."""
+        session = self._session
+        layer = self._unfolded()
+        if layer is None:
+            return
+        if not session.scene.context.capture.has_features(layer):
+            self._tell(f"There are no features of {layer}; capture the model with --features {layer}")
+            return
+        name = _next(get_args(ChannelPictures), session.scene.channels.pictures(layer, session.selection))
+        session.select(channel_pictures=name)
+        self._tell(f"channels: their {name}")
+
+    def _unfolded(self) -> str | None:
+        if self._session.unfolded is None:
+            self._tell("No layer is unfolded; point at one, then press u")
+        return self._session.unfolded
+
+    def next_embedding(self) -> None:
+        """Place the points by the answers of another layer."""
+        cloud, session = self._cloud(), self._session
+        if cloud is None:
+            return
+        names = cloud.names
+        if len(names) < 2:
+            self._tell(f"There is the embedding of {names[0]} alone; capture the model with --embed for others")
+            return
+        name = _next(names, cloud.shown(session.selection))
+        session.select(embedding=name, pick=None)
+        self._tell(f"points by {name}")
+
+    def next_point_colors(self) -> None:
+        """Colour the points by what they are, or by what they are taken for."""
+        cloud, session = self._cloud(), self._session
+        if cloud is None:
+            return
+        if len(cloud.colors(session.selection)) < 2:
+            self._tell("Labels and predictions are not both known")
+            return
+        name = _next(cloud.colors(session.selection), cloud.colored_by(session.selection))
+        session.select(colored_by=name)
+        self._tell(f"coloured by {name}")
+
+    def _cloud(self) -> EmbeddingView | None:
+        if self._session.scene.cloud is None:
+            self._tell("This scene shows no points")
+        return self._session.scene.cloud
+
+    # How.
+
+    def lower_threshold(self) -> None:
+        """Draw more cells."""
+        self._threshold(-_STEP)
+
+    def raise_threshold(self) -> None:
+        """Draw fewer cells."""
+        self._threshold(_STEP)
+
+    def _threshold(self, by: float) -> None:
+        view = self._numbers()
+        if view is not None:
+            chosen = self._session.selection.threshold
+            share = min(max(round((view.threshold if chosen is None else chosen) + by, 2), 0.0), 1.0)
+            self._session.select(threshold=share)
+            self._tell(f"cells from {share:.0%} of their layer's range")
+
+    def next_colormap(self) -> None:
+        """Take the next colour map."""
+        view = self._numbers()
+        if view is not None:
+            name = _next(SEQUENTIAL + DIVERGING, self._session.selection.colormap or view.colormap)
+            self._session.select(colormap=name)
+            self._tell(f"colours: {name}{' (for signed numbers)' if name in DIVERGING else ''}")
+
+    def next_normalization(self) -> None:
+        """Take the next way to lay numbers along the colours."""
+        view = self._numbers()
+        if view is not None:
+            name = _next(get_args(Normalize), self._session.selection.normalize or view.normalize)
+            self._session.select(normalize=name)
+            self._tell(f"scale: {name}")
+
+    def next_ranking(self) -> None:
+        """Draw the connections that are strongest by another measure."""
+        view = view_of(self._session, ConnectionsView) or view_of(self._session, Nodes)
+        if view is None:
+            self._tell("This scene shows no connections")
+            return
+        name = _next(RANKINGS, self._session.selection.ranking or view.ranking)
+        self._session.select(ranking=name)
+        self._tell(f"lines: strongest by {name}")
+
+    def _numbers(self) -> Activations | None:
+        view = view_of(self._session, Activations)
+        if view is None:
+            self._tell("This scene shows no activations")
+        return view
+
+
+def view_of(session: Session, kind: type[_T]) -> _T | None:
+    """Return what the scene says of its first view of a kind."""
+    return next((view for view in session.scene.spec.views if isinstance(view, kind)), None)
+
+
+def _next(choices: Sequence[_T], current: Any, by: int = 1) -> _T:
+    """Return the choice that is so many further, around the ends; of what is none of them, the first."""
+    known = list(choices)
+    return known[(known.index(current) + by) % len(known)] if current in known else known[0]

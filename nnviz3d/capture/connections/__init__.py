@@ -1,0 +1,1 @@
+"""The strongest connections between layers."""

@@ -1,0 +1,158 @@
+"""Finds the strongest connections between layers, sample by sample, as the model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.capture.connections.receptive_field import Convolution, Pointwise, is_convolution, rule_of
+from nnviz3d.capture.connections.top_k import KernelMatrix, pick
+from nnviz3d.capture.programs.activations import Batch
+from nnviz3d.capture.programs.describe import DescribedModel
+from nnviz3d.data.graph import LayerNode, joining
+from nnviz3d.data.records import RANKINGS, Connections, Ranking
+from nnviz3d.data.storage.capture_writer import CaptureWriter
+
+_NAMED = 4
+"""Most layers without connections that a sentence names."""
+
+
+class _Pair(Protocol):
+    """A source and a target whose connections can be told apart."""
+
+    source: str
+    target: str
+
+    def find(self, before: NDArray[np.float32], after: NDArray[np.float32], ranking: Ranking, k: int) -> Connections:
+        """Pick the strongest k for one sample, from what the source ``before`` and the target ``after`` held."""
+
+
+class Pairs:
+    """Every pair of layers whose connections can be told apart, with what its weights need to be read for but once.
+
+    These are: vector to Dense (all weights compete), anything to a convolution, and a sequence or map to Dense (for
+    each sample, the weights into the most active cell).
+
+    Attributes
+    ----------
+    skipped
+        Sentences on layers whose connections are not captured, and why.
+    """
+
+    def __init__(self, described: DescribedModel) -> None:
+        self._pairs, self.skipped = _pairs(described)
+
+    def __iter__(self) -> Iterator[_Pair]:
+        return iter(self._pairs)
+
+
+class ConnectionFinder:
+    """Collects the strongest k connections of every pair, sample by sample."""
+
+    def __init__(self, pairs: Pairs, k: int) -> None:
+        self._k = k
+        self._pairs = pairs
+        self._found: dict[tuple[str, str], dict[Ranking, list[Connections]]] = {}
+
+    def add(self, batch: Batch) -> None:
+        """Find the connections for one more batch."""
+        for pair in self._pairs:
+            before, after = batch.numbers(pair.source), batch.numbers(pair.target)
+            if before is None or after is None:
+                continue
+            records = self._found.setdefault((pair.source, pair.target), {ranking: [] for ranking in RANKINGS})
+            for i in range(batch.count):
+                for ranking in RANKINGS:
+                    records[ranking].append(pair.find(before[i], after[i], ranking, self._k))
+
+    @property
+    def found(self) -> Mapping[tuple[str, str], Mapping[Ranking, Sequence[Connections]]]:
+        """What was found so far: for each pair of nodes and each ranking, the connections of each sample."""
+        return self._found
+
+    def write(self, writer: CaptureWriter) -> None:
+        """Write all that was found."""
+        for records in self._found.values():
+            writer.write_connections(records)
+
+
+class _Dense:
+    """All entries of a Dense layer's kernel."""
+
+    def __init__(self, source: str, target: str, layer: Any) -> None:
+        self.source = source
+        self.target = target
+        self._matrix = KernelMatrix(layer.kernel)
+        self._by_weight: dict[int, Any] = {}
+
+    def find(self, before: NDArray[np.float32], after: NDArray[np.float32], ranking: Ranking, k: int) -> Connections:
+        rows, columns = self._matrix.shape
+        k = min(k, rows * columns)
+        if ranking == "weight":
+            # The same for every sample; only the contributions differ.
+            if k not in self._by_weight:
+                self._by_weight[k] = self._matrix.strongest(k)
+            picked = self._by_weight[k]
+        else:
+            picked = self._matrix.strongest(k, np.asarray(before, dtype=np.float32))
+        index = np.stack([picked.row, picked.column], axis=1)
+        values = picked.weight * before[picked.row]
+        return Connections(
+            self.source, self.target, "dense", ranking, rows * columns, index, picked.weight, values.astype(np.float32)
+        )
+
+
+class _Fan:
+    """The weights into the most active cell of a convolution, or of a Dense layer over places."""
+
+    def __init__(self, source: str, target: str, layer: Any) -> None:
+        self.source = source
+        self.target = target
+        self._layer = layer
+        self._rules: dict[tuple[int, ...], Convolution | Pointwise] = {}
+
+    def find(self, before: NDArray[np.float32], after: NDArray[np.float32], ranking: Ranking, k: int) -> Connections:
+        if before.shape not in self._rules:
+            self._rules = {before.shape: rule_of(self._layer, before.shape)}
+        target = int(np.argmax(np.abs(after)))
+        fan = self._rules[before.shape].fan(tuple(int(i) for i in np.unravel_index(target, after.shape)))
+        values = fan.weight * before.ravel()[fan.source]
+        chosen = pick(np.abs(fan.weight if ranking == "weight" else values), k)
+        index = np.stack([fan.source[chosen], np.full(len(chosen), target, dtype=np.int64)], axis=1)
+        return Connections(
+            self.source,
+            self.target,
+            "fan",
+            ranking,
+            len(fan.source),
+            index,
+            fan.weight[chosen],
+            values[chosen].astype(np.float32),
+        )
+
+
+def _pairs(described: DescribedModel) -> tuple[list[_Pair], list[str]]:
+    pairs: list[_Pair] = []
+    for edge in described.graph.edges:
+        layer = described.call(edge.target).operation
+        source = described.graph.node(edge.source)
+        if edge.output != 0 or len(described.graph.sources(edge.target)) != 1:
+            continue
+        if isinstance(layer, keras.layers.Dense):
+            pairs.append((_Dense if len(source.shape) == 1 else _Fan)(edge.source, edge.target, layer))
+        elif is_convolution(layer):
+            pairs.append(_Fan(edge.source, edge.target, layer))
+    joined = {pair.target for pair in pairs}
+    left_out = [described.graph.node(name) for name in joining(described.graph) if name not in joined]
+    return pairs, [_said(left_out)] if left_out else []
+
+
+def _said(nodes: Sequence[LayerNode]) -> str:
+    """Name the layers whose connections are not captured, in one sentence."""
+    named = [f"{node.name} ({node.kind})" for node in nodes[:_NAMED]]
+    more = len(nodes) - len(named)
+    return f"No connections are captured for {', '.join(named)}{f' and {more} more' if more else ''}."

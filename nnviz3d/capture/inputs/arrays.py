@@ -1,0 +1,152 @@
+"""Brings arrays, from files or from a user's own hands, to the shapes of a model's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.capture.inputs.sample_set import Samples
+from nnviz3d.capture.programs.flat_program import InputSpec
+from nnviz3d.data.files.array_files import ArrayFile, batch_shape
+from nnviz3d.data.files.picture_files import PictureShape, shown_from
+from nnviz3d.data.sample_sources import Located
+from nnviz3d.errors import SampleError
+
+_EXTRA = frozenset({"bfloat16", "float8_e4m3fn", "float8_e5m2"})
+"""Numbers that NumPy knows from elsewhere, and that float32 holds exactly."""
+
+
+def file_samples(located: Located, specs: Sequence[InputSpec]) -> Samples:
+    """Read the samples in a ``.npy`` or ``.npz`` file, or only those rows of it that are meant.
+
+    Raises
+    ------
+    SampleError
+        If the file is damaged or has too few rows, or an array is missing or does not fit.
+    """
+    file, name = ArrayFile(located.path), located.path.name
+    keys = file.arrays_for([spec.name for spec in specs])
+    _check_number(keys, specs, name)
+    heads = [file.headers[key] for key in keys]
+    fits = [_fitting(head.shape, head.dtype, spec, name) for head, spec in zip(heads, specs, strict=True)]
+    count = _count(fits, specs, name)
+    rows = located.chosen(count)
+    # One sample may lack the axis that counts samples.
+    read = [file.read(key, None if count == 1 else rows) for key in keys]
+    arrays = [array.reshape(len(rows), *fit[1:]) for array, fit in zip(read, fits, strict=True)]
+    key = file.labels()
+    labels = file.read(key).reshape(-1) if key is not None else None
+    known = labels is not None and labels.size == count and labels.dtype.kind in "iu"
+    alone = count == 1 and located.rows is None
+    return _samples(
+        arrays,
+        specs,
+        (name,) if alone else tuple(f"{name}[{i}]" for i in rows),
+        labels[rows.start : rows.stop].astype(np.int64) if labels is not None and known else None,
+    )
+
+
+def array_samples(
+    data: NDArray[Any] | Mapping[str, NDArray[Any]] | Sequence[NDArray[Any]],
+    specs: Sequence[InputSpec],
+    name: str,
+) -> Samples:
+    """Make samples of one array, of one for each input by name, or of one for each input in order.
+
+    Parameters
+    ----------
+    data
+        A batch ``(N, *shape)`` for each input, or a single sample ``shape``. Bytes that look like pictures are
+        pictures and still want preprocessing; anything else is taken as it is.
+    name
+        What to call them.
+
+    Raises
+    ------
+    SampleError
+        If an array is missing or does not fit.
+    """
+    if isinstance(data, Mapping):
+        given = [data[spec.name] for spec in specs]
+    else:
+        given = [data] if isinstance(data, np.ndarray) else list(data)
+    _check_number(given, specs, name)
+    arrays = [np.asarray(array) for array in given]
+    fits = [_fitting(array.shape, array.dtype, spec, name) for array, spec in zip(arrays, specs, strict=True)]
+    count = _count(fits, specs, name)
+    return _samples(
+        [array.reshape(fit) for array, fit in zip(arrays, fits, strict=True)],
+        specs,
+        (name,) if count == 1 else tuple(f"{name}[{i}]" for i in range(count)),
+    )
+
+
+def _samples(
+    arrays: Sequence[NDArray[Any]],
+    specs: Sequence[InputSpec],
+    names: tuple[str, ...],
+    labels: NDArray[np.int64] | None = None,
+) -> Samples:
+    arrays = [array.astype(np.float32) if array.dtype.name in _EXTRA else array for array in arrays]
+    shown = {spec.name: shown_from(array, spec.axes) for array, spec in zip(arrays, specs, strict=True)}
+    return Samples(
+        tuple(arrays),
+        names,
+        tuple(_is_picture(array, spec) for array, spec in zip(arrays, specs, strict=True)),
+        {key: value for key, value in shown.items() if value is not None},
+        labels,
+    )
+
+
+def _check_number(arrays: Sequence[Any], specs: Sequence[InputSpec], name: str) -> None:
+    if len(arrays) != len(specs):
+        names = ", ".join(spec.name for spec in specs)
+        way = "; give an .npz file with an array of each name" if name.endswith(".npy") else ""
+        raise SampleError(
+            f"{name} gives {len(arrays)} array{'s' * (len(arrays) != 1)}; the model has {len(specs)} "
+            f"input{'s' * (len(specs) != 1)}: {names}{way}."
+        )
+
+
+def _fitting(shape: tuple[int, ...], dtype: np.dtype[Any], spec: InputSpec, name: str) -> tuple[int, ...]:
+    """Return the shape ``(N, *shape)`` that an array takes as an input."""
+    numbers, text = dtype.kind in "biuf" or dtype.name in _EXTRA, dtype.kind in "US"
+    if spec.dtype == "string" and not text:
+        raise SampleError(f"{name} holds {dtype}; the model's input {spec.name!r} takes text: an array of str.")
+    if spec.dtype != "string" and not numbers:
+        held = "text" if text else str(dtype)
+        raise SampleError(f"{name} holds {held}; expected numbers for the input {spec.name!r}.")
+    fit = batch_shape(shape, spec.shape) or batch_shape(shape, spec.accepted)
+    if fit is None:
+        comma = "," * (len(spec.shape) == 1)
+        wanted = "(" + ", ".join("any" if n is None else str(n) for n in spec.accepted) + comma + ")"
+        raise SampleError(
+            f"{name} has the shape {shape}; the model's input {spec.name!r} takes samples of {wanted}, one or a batch "
+            "of them."
+        )
+    return fit
+
+
+def _count(fits: Sequence[tuple[int, ...]], specs: Sequence[InputSpec], name: str) -> int:
+    """Return how many samples there are of every input."""
+    counts = {fit[0] for fit in fits}
+    if len(counts) != 1:
+        raise SampleError(
+            f"{name} gives {', '.join(f'{fit[0]} for {s.name!r}' for fit, s in zip(fits, specs, strict=True))}; "
+            "expected as many samples for every input."
+        )
+    count = counts.pop()
+    if count == 0:
+        raise SampleError(f"{name} holds no samples; its shape is {fits[0]}.")
+    return count
+
+
+def _is_picture(array: NDArray[Any], spec: InputSpec) -> bool:
+    return (
+        array.dtype == np.uint8
+        and spec.dtype.startswith(("float", "bfloat"))
+        and PictureShape.of(array.shape[1:], spec.axes) is not None
+    )

@@ -1,0 +1,206 @@
+"""Decides and does what is done to a picture before the model sees it. The decision is always said."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+from keras.applications import imagenet_utils
+from numpy.typing import NDArray
+
+from nnviz3d.capture.inputs.pixel_scaling import pixel_scaling
+from nnviz3d.capture.inputs.sample_set import Samples
+from nnviz3d.capture.programs.describe import DescribedModel
+from nnviz3d.capture.programs.flat_program import Call, Program
+from nnviz3d.data.axes import Axes, as_arranged, channels_in, channels_last, named_axes
+from nnviz3d.data.request import Preprocessing
+from nnviz3d.errors import SampleError
+
+LAST = named_axes(3, 2)
+"""The axes of a picture with channels last."""
+_KERAS_MODES: tuple[Preprocessing, ...] = ("tf", "torch", "caffe")
+_MEANING: dict[Preprocessing, str] = {
+    "tf": "pixels scaled to -1..1",
+    "torch": "pixels scaled to 0..1, then normalized with ImageNet's mean and deviation",
+    "caffe": "RGB turned to BGR, then ImageNet's mean subtracted, not scaled",
+    "unit": "pixels scaled to 0..1",
+    "none": "numbers given as they are",
+}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do and why."""
+
+    mode: Preprocessing
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        """Say it: for the terminal and beside the picture."""
+        return f"Preprocessing {self.mode}: {_MEANING[self.mode]}. {self.reason}"
+
+
+def decide(
+    *,
+    asked: Preprocessing | None,
+    family: tuple[str, Preprocessing] | None,
+    picture: bool,
+    program: Program,
+    position: int = 0,
+) -> Decision:
+    """Decide how the samples of one input are prepared.
+
+    Parameters
+    ----------
+    asked
+        What the user wants, if they said.
+    family
+        For ``keras:NAME``, its name and its own mode.
+    picture
+        Whether the samples are pictures, 0..255; else arrays that somebody prepared already.
+    program
+        The model's program, which may scale its input itself.
+    position
+        Position of the input.
+    """
+    if asked is not None:
+        return Decision(asked, "You asked for it.")
+    if not picture:
+        return Decision("none", "Arrays are taken as they are.")
+    if family is not None:
+        name, mode = family
+        return Decision(mode, f"It is how the pictures were prepared that {name} was trained on.")
+    symbol = program.inputs[position]
+    if not symbol.dtype.startswith(("float", "bfloat")):
+        return Decision("none", f"The model takes whole numbers ({symbol.dtype}), like pixels.")
+    scaling = pixel_scaling(program, position)
+    scalers = " and ".join(_named(call) for call in scaling.nodes)
+    if scaling.nodes and scaling.bytes_in:
+        return Decision("none", f"The model scales its input itself, in {scalers}.")
+    if scaling.nodes:
+        return Decision("unit", f"The model scales pixels of 0..1 itself, in {scalers}.")
+    before = "" if scaling.first is None else f"Nothing scales the picture before {_named(scaling.first)}. "
+    return Decision("unit", f"{before}This is the usual choice for a model without scaling; --preprocess sets another.")
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The preprocessing of the samples of each input.
+
+    Parameters
+    ----------
+    described
+        The model.
+    pictures
+        For each input, whether the samples that are captured are pictures.
+    asked, family
+        As for `decide`.
+    """
+
+    described: DescribedModel
+    pictures: tuple[bool, ...]
+    asked: Preprocessing | None
+    family: tuple[str, Preprocessing] | None
+
+    def __call__(self, samples: Samples) -> list[NDArray[Any]]:
+        """Prepare the pictures among samples; arrays of real numbers only if the user asked for it."""
+        return [
+            apply(self._decision(i, picture).mode, array, self._axes(i))
+            if picture or (self.asked and array.dtype.kind == "f")
+            else array
+            for i, (array, picture) in enumerate(zip(samples.arrays, samples.is_picture, strict=True))
+        ]
+
+    def _axes(self, position: int) -> Axes:
+        graph = self.described.graph
+        return graph.node(graph.inputs[position]).axes
+
+    def _decision(self, position: int, picture: bool) -> Decision:
+        return decide(
+            asked=self.asked, family=self.family, picture=picture, program=self.described.program, position=position
+        )
+
+    @cached_property
+    def told(self) -> dict[str, Decision]:
+        """The decisions to report, by their inputs: only those for pictures if there are any; equal ones once."""
+        kept = {
+            name: self._decision(i, picture)
+            for i, (name, picture) in enumerate(zip(self.described.graph.inputs, self.pictures, strict=True))
+            if picture or not any(self.pictures)
+        }
+        return kept if len(set(kept.values())) > 1 else dict([next(iter(kept.items()))])
+
+    @property
+    def sentences(self) -> list[str]:
+        """Sentences that report the preprocessing."""
+        several = len(self.told) > 1
+        return [f"{name}: {told.sentence}" if several else told.sentence for name, told in self.told.items()]
+
+    @property
+    def mode(self) -> str:
+        """The mode for the provenance; if inputs differ, the mode of each: ``left none, right unit``."""
+        modes = {name: decision.mode for name, decision in self.told.items()}
+        if len(set(modes.values())) == 1:
+            return next(iter(modes.values()))
+        return ", ".join(f"{name} {mode}" for name, mode in modes.items())
+
+    @property
+    def reason(self) -> str:
+        """The reason for the provenance."""
+        several = len(self.told) > 1
+        return " ".join(f"{name}: {d.reason}" if several else d.reason for name, d in self.told.items())
+
+
+def apply(mode: Preprocessing, values: NDArray[Any], axes: Axes = LAST) -> NDArray[np.float32]:
+    """Prepare pictures.
+
+    Parameters
+    ----------
+    mode
+        One of Keras' modes, ``unit`` or ``none``.
+    values
+        ``(N, H, W, C)`` in 0..255, or any shape for ``unit``, ``tf`` and ``none``.
+    axes
+        Names of one sample's axes, if they are not those of channels last.
+
+    Raises
+    ------
+    SampleError
+        If the mode needs three channels and there are not three.
+    """
+    numbers = np.asarray(values, dtype=np.float32)
+    if mode == "none":
+        return numbers
+    if mode == "unit":
+        return numbers / np.float32(255)
+    if mode != "tf" and (numbers.ndim != 4 or channels_in(numbers.shape[1:], axes) != 3):
+        raise SampleError(
+            f"--preprocess {mode} is for pictures with 3 channels; this model takes {numbers.shape[1:]}. Use unit or "
+            f"none."
+        )
+    if mode == "tf":
+        return np.asarray(imagenet_utils.preprocess_input(numbers.copy(), mode=mode), dtype=np.float32)
+    last = np.ascontiguousarray(channels_last(numbers, axes))
+    prepared = imagenet_utils.preprocess_input(last.copy(), data_format="channels_last", mode=mode)
+    return np.ascontiguousarray(as_arranged(np.asarray(prepared, dtype=np.float32), axes))
+
+
+def family_mode(name: str) -> Preprocessing:
+    """Tell how a model of keras.applications wants its pictures, by watching what its own `preprocess_input` does."""
+    builder = getattr(keras.applications, name)
+    module = importlib.import_module(f"keras.applications.{builder.__module__.rpartition('.')[2]}")
+    probe = np.array([[[[0.0, 100.0, 255.0]]]], dtype=np.float32)
+    given = np.asarray(module.preprocess_input(probe.copy()))
+    for mode in (*_KERAS_MODES, "none"):
+        if np.allclose(given, apply(mode, probe)):
+            return mode
+    raise RuntimeError(f"preprocess_input of {module.__name__} does none of what Keras' modes do.")
+
+
+def _named(call: Call) -> str:
+    return f"{type(call.operation).__name__} {call.path.rpartition('/')[2]!r}"

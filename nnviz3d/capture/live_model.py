@@ -1,0 +1,168 @@
+"""Captures a live model object, in the process it lives in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.capture import capture_model as run
+from nnviz3d.capture.inputs.arrays import array_samples
+from nnviz3d.capture.inputs.sample_set import Samples
+from nnviz3d.capture.loading.load import LoadedModel
+from nnviz3d.capture.loading.model_kind import check_model
+from nnviz3d.capture.model_cache import KeptModel
+from nnviz3d.capture.programs.flat_program import Inputs, InputSpec, expected_inputs
+from nnviz3d.capture.programs.trace import with_axes
+from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.data.files.array_files import as_array
+from nnviz3d.data.request import Event, Insights, Preprocessing
+from nnviz3d.data.sample_sources import named_sources, names_arrays
+from nnviz3d.errors import SampleError
+
+_NOTHING_MORE = Insights()
+
+
+def capture(
+    model: keras.Model,
+    x: Any = None,
+    *,
+    out: Path | str = "capture.zarr",
+    preprocess: Preprocessing | None = None,
+    classes: Iterable[str] | None = None,
+    labels: Any = None,
+    all_weights: bool = False,
+    top_k: int = 256,
+    seed: int = 0,
+    insights: Insights = _NOTHING_MORE,
+) -> Capture:
+    """Run a live model once on some samples and keep every number that it computes.
+
+    Nothing in the model changes, its random generators included.
+
+    Parameters
+    ----------
+    model
+        A Keras model; one of your own class too. It need not be built.
+    x
+        An array ``(N, *shape)``, or one sample; for several inputs a list of arrays or a dictionary by name; for a
+        model of text also a list of sentences; or a value of ``--input``: a path, ``digits:7``, ``random``, or a list
+        of those. By default ``random``.
+    out
+        The capture to write, ``*.zarr`` or ``*.zarr.zip``; an earlier capture there is replaced.
+    preprocess
+        ``tf``, ``torch``, ``caffe``, ``unit`` or ``none``. By default pictures, bytes among them, are prepared as
+        the model seems to want it, and other arrays are taken as they are; `Capture.provenance` says which and why.
+    classes
+        Names of the classes.
+    labels
+        ``(N,)`` integers: the true class of each sample.
+    all_weights
+        Store every variable, not only those of small layers.
+    top_k
+        How many connections to keep for each pair of layers and each ranking.
+    seed
+        For ``random``.
+    insights
+        What is wanted beyond one forward pass: gradients, attributions, attention, features, embeddings.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be traced or fails on the samples.
+    SampleError
+        If the samples cannot be read or do not fit.
+    UserError
+        If the capture cannot be written.
+    """
+    kept = keep(model, x, classes=classes, labels=labels)
+    samples = kept.samples(kept.sources, seed=seed)
+    if labels is not None and kept.held is None:
+        samples = _with_labels(samples, np.asarray(labels))
+    options = run.Options(Path(out), preprocess, kept.classes, all_weights, top_k, seed, insights=insights)
+    run.capture_model(kept.traced, samples, options, _silent, kept.samples)
+    return open_capture(out)
+
+
+def keep(model: keras.Model, x: Any = None, *, classes: Iterable[str] | None = None, labels: Any = None) -> KeptModel:
+    """Get a live model ready to be captured again and again, on the samples in `x` or on others.
+
+    Parameters
+    ----------
+    model, x, classes, labels
+        As for `capture`. Requests name the rows of arrays as the capture does: ``x[3]``.
+
+    Raises
+    ------
+    ModelError
+        If it is no Keras model, or one that was never built and `x` holds no arrays.
+    SampleError
+        If arrays do not fit.
+    """
+    check_model(model)
+    loaded = LoadedModel(model, f"{type(model).__name__} {model.name!r}")
+    names = tuple(str(name) for name in classes) if classes is not None else None
+    sources = named_sources(x)
+    known = expected_inputs(model)
+    if sources and known is not None and _are_sentences(sources, known):
+        x, sources = list(sources), None
+    if sources is not None:
+        return KeptModel(loaded, sources=sources, classes=names, live=True)
+    inputs = with_axes(model, known or _inputs_like(x))
+    samples = array_samples(_flat(x, inputs), inputs.specs, "x")
+    held = samples if labels is None else _with_labels(samples, np.asarray(labels))
+    return KeptModel(loaded, inputs=inputs, held=held, classes=names, live=True)
+
+
+def _are_sentences(sources: Sequence[str], inputs: Inputs) -> bool:
+    """Whether strings are the text for a model of text, not the names of files that hold it."""
+    takes_text = [spec.dtype for spec in inputs.specs] == ["string"]
+    return takes_text and not any(source == "random" or names_arrays(source) for source in sources)
+
+
+def _silent(_event: Event) -> None:
+    """Tell nobody: what there is to say stands in the provenance."""
+
+
+def _flat(x: Any, inputs: Inputs) -> Mapping[str, NDArray[Any]] | Sequence[NDArray[Any]]:
+    """Bring `x` to arrays by name, or in the order of the model's inputs."""
+    if isinstance(x, Mapping) and all(spec.name in x for spec in inputs.specs):
+        return {str(key): _array(value) for key, value in x.items()}
+    if len(inputs.specs) > 1 or isinstance(x, Mapping):
+        return [_array(item) for item in keras.tree.flatten(x)]
+    return [_array(x)]
+
+
+def _array(x: Any) -> NDArray[Any]:
+    values = as_array(keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else x)
+    # What Python and NumPy make of plain numbers; models compute in float32 and say so in the capture if they do not.
+    return values.astype(np.float32) if values.dtype == np.float64 else values
+
+
+def _inputs_like(x: Any) -> Inputs:
+    """Read the inputs of a model that was never built off the samples it is given, however they are nested."""
+    leaves = keras.tree.flatten(x)
+    if not isinstance(x, Mapping) and (len(leaves) < 2 or not all(getattr(leaf, "shape", ()) for leaf in leaves)):
+        leaves, x = [x], 0  # one array, perhaps as lists of numbers
+    arrays = [_array(leaf) for leaf in leaves]
+    names = ["_".join(str(part) for part in path) or "input" for path, _ in keras.tree.flatten_with_path(x)]
+    specs = tuple(
+        InputSpec(
+            f"input_{name}" if name.isdigit() else name,
+            tuple(array.shape[1:]),
+            "float32" if array.dtype == np.uint8 else array.dtype.name,
+        )
+        for name, array in zip(names, arrays, strict=True)
+    )
+    return Inputs(specs, keras.tree.map_structure(lambda _: 0, x))
+
+
+def _with_labels(samples: Samples, labels: NDArray[Any]) -> Samples:
+    if labels.reshape(-1).shape != (len(samples),) or labels.dtype.kind not in "iu":
+        raise SampleError(f"labels has the shape {labels.shape} of {labels.dtype}; expected {len(samples)} integers.")
+    return replace(samples, labels=labels.reshape(-1).astype(np.int64))

@@ -1,0 +1,325 @@
+"""Looks into a model file before Keras does: is it one, and does it carry code? Needs neither TensorFlow nor Keras."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import h5py
+
+from nnviz3d.data.files.memory_limit import TEXT, check_size
+from nnviz3d.data.files.model_files import CONFIG, ENDINGS, METADATA, WEIGHTS
+from nnviz3d.data.printable import reason
+from nnviz3d.errors import ModelError, UserError
+
+Config = dict[str, Any]
+
+_LONGEST = 10.0
+"""Seconds of processor time for reading the structure of an HDF5 file; thousands of arrays take a tenth of a second."""
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_VERSION = re.compile(r"\d[\w.+-]{0,20}")
+_OF_KERAS_2 = ("tf_keras", "tensorflow.python.keras", "tensorflow.keras", "keras.engine", "keras.src.engine")
+"""Packages of Keras 2's own classes, some of which are missing in Keras 3."""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file, or an unpacked one, as far as it can be read without Keras.
+
+    Parameters
+    ----------
+    config
+        The architecture.
+    version
+        Version of the Keras that wrote the file; `None` if the file does not say.
+    """
+
+    path: Path
+    config: Config
+    version: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the file or folder for use in sentences."""
+        return self.path.name or str(self.path.absolute())
+
+    @property
+    def is_h5(self) -> bool:
+        """Whether the file is an HDF5 file that holds the architecture."""
+        return not self.path.is_dir() and self.path.suffix.lower() != ".keras"
+
+
+def read_model_file(path: Path) -> ModelFile:
+    """Read a model's architecture, and check the rest of its file without loading it.
+
+    Parameters
+    ----------
+    path
+        A ``.keras`` archive, a folder into which one was unpacked, or an ``.h5`` file.
+
+    Raises
+    ------
+    ModelError
+        If it is damaged, takes too much memory, or holds no model.
+    """
+    read = _read_folder if path.is_dir() else _read_keras if path.suffix.lower() == ".keras" else _read_h5
+    try:
+        file = read(path)
+    except UserError:
+        raise
+    except Exception as error:  # zipfile, zlib, json and h5py may raise anything over a damaged file
+        raise ModelError(f"{path.name} is damaged or cut short ({reason(error)}); copy or save it again.") from error
+    if not is_object(file.config):
+        raise ModelError(
+            f"{path.name} holds an architecture that is no Keras model; expected a class_name and its config."
+        )
+    return file
+
+
+def _read_keras(path: Path) -> ModelFile:
+    _check_zip(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {info.filename: info for info in archive.infolist()}
+        _check_sizes(path, {name: info.file_size for name, info in parts.items()})
+        broken = archive.testzip()
+        if broken is not None:
+            raise ModelError(
+                f"{path.name} is damaged: its part {broken} does not match its checksum; copy or save it again."
+            )
+        if CONFIG not in parts:
+            raise ModelError(
+                f"{path.name} is a zip archive without a {CONFIG}, so it is no Keras model; save one with model.save()."
+            )
+        if WEIGHTS in parts:
+            with archive.open(WEIGHTS) as weights:
+                _check_arrays(path, weights)
+        metadata = archive.read(METADATA) if METADATA in parts else b"{}"
+        return ModelFile(path, _architecture(path, archive.read(CONFIG)), _keras_version(json.loads(metadata)))
+
+
+def _check_zip(path: Path) -> None:
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head == _HDF5:
+        raise ModelError(f"{path.name} is an HDF5 file in spite of its name; rename it to end in .h5.")
+    if not head.startswith(b"PK"):
+        what = "an empty file" if not head else "a text file" if _is_text(path) else "some other kind of file"
+        raise ModelError(
+            f"{path.name} is not a Keras model: expected the zip archive that model.save() writes, got {what}."
+        )
+
+
+def _read_folder(path: Path) -> ModelFile:
+    _check_sizes(path, {name: (path / name).stat().st_size for name in (CONFIG, WEIGHTS)})
+    _check_arrays(path, path / WEIGHTS)
+    metadata = (path / METADATA).read_bytes() if (path / METADATA).is_file() else b"{}"
+    return ModelFile(path, _architecture(path, (path / CONFIG).read_bytes()), _keras_version(json.loads(metadata)))
+
+
+def _read_h5(path: Path) -> ModelFile:
+    with path.open("rb") as opened:
+        if opened.read(8) != _HDF5:
+            raise ModelError(
+                f"{path.name} is not a Keras model: expected the HDF5 file that model.save() writes, got something "
+                f"else."
+            )
+    _check_arrays(path, path)
+    with _ends(), h5py.File(path, "r") as file:
+        text = file.attrs.get("model_config")
+        version = file.attrs.get("keras_version")
+    if text is None:
+        raise ModelError(
+            f"{path.name} holds weights but no architecture: save the whole model with model.save('model.keras'), or, "
+            f"for "
+            "one of keras.applications, name it and give the file: keras:NAME --weights FILE."
+        )
+    version = version.decode() if isinstance(version, bytes) else version
+    return ModelFile(path, _architecture(path, text), _keras_version({"keras_version": version}))
+
+
+def _architecture(path: Path, text: str | bytes) -> Config:
+    check_size(f"The architecture in {path.name}", len(text) * TEXT, ModelError)
+    config = json.loads(text)
+    if not isinstance(config, dict):
+        raise ModelError(f"{path.name} has an architecture that is no dictionary, so it is no Keras model.")
+    return config
+
+
+def _keras_version(metadata: Any) -> str | None:
+    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    found = _VERSION.match(version) if isinstance(version, str) else None
+    return found[0] if found else None
+
+
+def _check_sizes(path: Path, sizes: Mapping[str, int]) -> None:
+    """Check the sizes of an archive's parts before they are unpacked."""
+    check_size(f"{path.name}, unpacked,", sum(sizes.values()), ModelError)
+    check_size(f"The architecture in {path.name}", sizes.get(CONFIG, 0) * TEXT, ModelError)
+
+
+@contextmanager
+def _ends() -> Iterator[None]:
+    """Limit the processor time of the HDF5 library, which loops endlessly in some damaged files.
+
+    The library cannot be interrupted, so the limit ends the process with `SIGVTALRM`; `ProcessConnection` explains it.
+    """
+    limited = hasattr(signal, "setitimer")
+    if limited:
+        signal.setitimer(signal.ITIMER_VIRTUAL, _LONGEST)
+    try:
+        yield
+    finally:
+        if limited:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+def _check_arrays(path: Path, opened: Path | IO[bytes]) -> None:
+    """Check the sizes of the arrays in an HDF5 file; a truncated file opens without an error and fails only here."""
+    sizes = []
+
+    def add(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and not name.startswith(("optimizer/", "optimizer_weights/")):
+            sizes.append(int(item.size or 0) * item.dtype.itemsize)
+
+    with _ends(), h5py.File(opened, "r") as file:
+        file.visititems(add)
+    check_size(f"The weights in {path.name}", sum(sizes), ModelError)
+
+
+@contextmanager
+def readable_by_keras(file: ModelFile, config: Config) -> Iterator[Path]:
+    """Context with a path from which Keras reads a model of this architecture: the file itself or a temporary copy.
+
+    Parameters
+    ----------
+    config
+        The architecture of the file, or its rewritten version.
+    """
+    path = file.path
+    # Keras tells the kind by the ending in lower case, and takes a folder with the ending .keras for an archive.
+    readable = path.suffix != ".keras" if path.is_dir() else path.suffix in ENDINGS
+    if config is file.config and readable:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as place:
+        if file.is_h5:
+            copy = Path(place) / "model.h5"
+            shutil.copyfile(path, copy)
+            copy.chmod(0o600)
+            with h5py.File(copy, "r+") as opened:
+                opened.attrs["model_config"] = json.dumps(config).encode()
+        else:
+            copy = Path(place) / "model"
+            if path.is_dir():
+                _copy_model(path, copy)
+            else:
+                with zipfile.ZipFile(path) as archive:
+                    archive.extractall(copy)
+            (copy / CONFIG).write_text(json.dumps(config))
+        yield copy
+
+
+def _copy_model(folder: Path, copy: Path) -> None:
+    """Copy the parts of an unpacked model, without the other files of its folder."""
+    copy.mkdir()
+    for name in (METADATA, WEIGHTS):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, copy / name)
+    if (folder / "assets").is_dir():
+        shutil.copytree(folder / "assets", copy / "assets")
+
+
+def carried_code(config: Any) -> list[str]:
+    """Name what a model would run or need besides Keras' own layers, each once.
+
+    A name is ``Lambda 'scale'`` or ``my_module.MyLayer``.
+
+    Parameters
+    ----------
+    config
+        The architecture of a model file.
+    """
+    return list(dict.fromkeys(name for name, _ in _walk(config)))
+
+
+def holds_functions(config: Any) -> bool:
+    """Whether a model file holds code itself, such as a Lambda layer's; of classes it holds no more than the names."""
+    return any(held for _, held in _walk(config))
+
+
+def custom_modules(config: Any) -> list[str]:
+    """List the modules that a model's own classes say they come from, each once."""
+    found = []
+    for item in objects(config):
+        module = item.get("module")
+        if isinstance(module, str) and module and module != "builtins" and not _is_keras(module):
+            found.append(module)
+    return list(dict.fromkeys(found))
+
+
+def _walk(config: Any) -> Iterator[tuple[str, bool]]:
+    """Name each piece of code, and say whether the file itself holds it."""
+    for item in objects(config):
+        kind = item["class_name"]
+        inner = item.get("config")
+        name = inner.get("name") if isinstance(inner, dict) else None
+        module, registered = item.get("module"), item.get("registered_name")
+        if kind in {"Lambda", "TFSMLayer"}:
+            yield (f"{kind} {name!r}" if name else kind), True
+        elif kind == "__lambda__":
+            yield "a lambda function", True
+        elif registered and not _is_keras(module) and module != "builtins":
+            yield (f"{module}.{kind}" if isinstance(module, str) and module else str(registered)), False
+        elif isinstance(module, str) and module and module != "builtins" and not _is_keras(module):
+            yield f"{module}.{kind}", False
+
+
+def objects(config: Any) -> Iterator[Config]:
+    """Walk over everything in a configuration that stands for an object; what only training needs is passed over."""
+    waiting = [config]
+    while waiting:  # without recursion, because a file may be nested to any depth
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend(reversed(value))
+        elif isinstance(value, dict):
+            if isinstance(value.get("class_name"), str):
+                yield value
+            inside = [inner for key, inner in value.items() if key not in {"compile_config", "build_config"}]
+            waiting.extend(reversed(inside))
+
+
+def is_object(value: Any) -> bool:
+    """Whether a part of a configuration describes an object with settings: a layer, a model, an initializer."""
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("class_name"), str)
+        and isinstance(value.get("config"), dict | list)
+    )
+
+
+def is_of_keras_2(module: object) -> bool:
+    """Whether a module belongs to Keras 2 only; its classes are not code of the file's author."""
+    return isinstance(module, str) and any(f"{module}.".startswith(f"{package}.") for package in _OF_KERAS_2)
+
+
+def _is_keras(module: Any) -> bool:
+    return is_of_keras_2(module) or (isinstance(module, str) and f"{module}.".startswith("keras."))
+
+
+def _is_text(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(512)
+    try:
+        start.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start > 500
+    return b"\0" not in start

@@ -1,0 +1,251 @@
+"""Runs a model once and gives the output of every node."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tensorflow.python.framework import op_def_registry
+
+from nnviz3d.capture.programs.describe import DescribedModel
+from nnviz3d.capture.programs.flat_program import InputSpec
+from nnviz3d.capture.programs.frozen import Compiled, frozen, operations
+from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.printable import reason
+from nnviz3d.data.storage.capture_writer import as_stored
+from nnviz3d.errors import ModelError
+
+MEMORY = 256 * 2**20
+"""Bytes of activations that one batch may hold."""
+LARGEST_BATCH = 32
+"""What `predict` takes too: equal batches give equal bits."""
+_BAD_NAME = re.compile(r"'(.+)' is not a valid (?:root )?scope name")
+"""What TensorFlow says of a layer's name that it cannot compile; it is a plain `ValueError`."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The outputs of every node for samples ``start`` and on.
+
+    Parameters
+    ----------
+    outputs
+        TensorFlow tensors, by node id.
+    per_sample, constant
+        Which outputs, by node id and position, have a row for each sample; and which are the same for every sample.
+    count
+        How many samples.
+    ran
+        How many rows the model was given: more than `count` where it takes batches of one size only.
+    """
+
+    outputs: Mapping[str, tuple[Any, ...]]
+    per_sample: frozenset[tuple[str, int]]
+    constant: frozenset[tuple[str, int]]
+    start: int
+    count: int
+    ran: int
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        for node_id, tensors in self.outputs.items():
+            yield from ((node_id, k) for k in range(len(tensors)))
+
+    def numbers(self, node_id: str, output: int = 0) -> NDArray[Any] | None:
+        """Return one output of a node as ``(count, *shape)``; `None` if it holds no numbers for each sample.
+
+        Windows that a model folds into the batch axis, ``(count * w, ...)``, are unfolded to ``(count, w, ...)``.
+        """
+        key = (node_id, output)
+        values = _to_numpy(self.outputs[node_id][output])
+        if values is None:
+            return None
+        if key in self.constant:
+            return np.broadcast_to(values, (self.count, *values.shape))
+        if key not in self.per_sample or values.ndim == 0 or values.shape[0] % self.ran:
+            return None
+        if values.shape[0] != self.ran:
+            values = values.reshape(self.ran, values.shape[0] // self.ran, *values.shape[1:])
+        return values[: self.count]
+
+
+_PURE = frozenset(
+    {
+        "ReadVariableOp",
+        "ResourceGather",
+        "ResourceGatherNd",
+        "LookupTableFindV2",
+        "PartitionedCall",
+        "StatefulPartitionedCall",
+        "If",
+        "While",
+        "Placeholder",
+        "Assert",
+    }
+)
+"""Operations that TensorFlow counts as stateful, but that only read, or only run others."""
+
+
+class Forward:
+    """A model's program, compiled to one TensorFlow function that gives, bit for bit, what calling the model gives.
+
+    Parameters
+    ----------
+    specs
+        The model's inputs with the sizes of the samples filled in.
+    """
+
+    def __init__(self, described: DescribedModel, specs: Sequence[InputSpec]) -> None:
+        self._described = described
+        self._specs = tuple(specs)
+        wanted = described.calls
+
+        def run(*inputs: Any) -> dict[str, tuple[Any, ...]]:
+            # Keras runs a layer inside its model's scope, where names may begin as they may not at the root: `_hidden`.
+            with tf.name_scope("model"), frozen() as scope:
+                results = described.program.run(inputs)
+            self._drew = scope.drew
+            return {node_id: results[i] for node_id, i in wanted.items()}
+
+        self._drew = False
+        self._function = Compiled(run, signature_of(specs))
+        self._batch = only_batch(specs)
+        self._per_sample, self._constant = rows_per_sample(described, self._batch)
+
+    @cached_property
+    def repeatable(self) -> bool:
+        """Whether the compiled program is a function of its inputs and the weights alone.
+
+        One that draws at random or counts is not: the next run of it goes on where this one ended.
+        """
+        return all(name in _PURE or not _is_stateful(name) for name in operations(self._function.graph))
+
+    @property
+    def draws(self) -> bool:
+        """Whether the model draws from its random generators, whose states stay unchanged."""
+        self._function.graph  # noqa: B018 - known once it is compiled
+        return self._drew
+
+    def batches(self, arrays: Sequence[NDArray[Any]]) -> Iterator[Batch]:
+        """Run all samples, as many at a time as memory allows.
+
+        Parameters
+        ----------
+        arrays
+            ``(N, *shape)`` for each input, ready for the model.
+
+        Raises
+        ------
+        ModelError
+            If the model fails on these numbers.
+        """
+        size = batch_size(self._described, len(arrays[0]))
+        for start, count, parts in portions(arrays, size, self._batch):
+            yield Batch(self._run(parts), self._per_sample, self._constant, start, count, len(parts[0]))
+
+    def _run(self, parts: Sequence[NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
+        tensors = [tf.convert_to_tensor(p, dtype=s.dtype) for p, s in zip(parts, self._specs, strict=True)]
+        try:
+            outputs: dict[str, tuple[Any, ...]] = self._function(*tensors)
+        except tf.errors.OpError as error:
+            raise ModelError(f"The model failed on this input: {reason(error)}") from error
+        except ValueError as error:
+            name = _BAD_NAME.search(str(error))
+            if name is None:
+                raise
+            raise ModelError(
+                f"TensorFlow cannot compile a layer named {name[1]!r}, nor can Keras' own predict(); expected a name of "
+                "the letters a to z, digits, and the signs _ . - only."
+            ) from error
+        return {node_id: outputs[node_id] for node_id in self._described.calls}
+
+
+def _is_stateful(operation: str) -> bool:
+    definition = op_def_registry.get(operation)
+    return definition is None or bool(definition.is_stateful)
+
+
+def batch_size(described: DescribedModel, samples: int) -> int:
+    """Choose how many samples to run at once."""
+    return max(1, min(samples, LARGEST_BATCH, MEMORY // max(memory_of_sample(described.graph), 1)))
+
+
+def memory_of_sample(graph: ModelGraph) -> int:
+    """Return the bytes that the activations of one sample take, as far as their sizes are known."""
+    return 4 * sum(math.prod(n or 1 for n in shape) for node in graph for shape in node.shapes)
+
+
+def rows_per_sample(
+    described: DescribedModel, only: int | None
+) -> tuple[frozenset[tuple[str, int]], frozenset[tuple[str, int]]]:
+    """Tell which outputs, by node id and position, have a row for each sample, and which are the same for every one.
+
+    Parameters
+    ----------
+    only
+        The only batch size that the model takes.
+    """
+    constants = described.program.constants()
+    outputs = [
+        (node_id, k, tensor) for node_id in described.calls for k, tensor in enumerate(described.call(node_id).outputs)
+    ]
+    return (
+        frozenset((node_id, k) for node_id, k, tensor in outputs if tensor.shape and tensor.shape[0] in (None, only)),
+        frozenset((node_id, k) for node_id, k, _ in outputs if described.calls[node_id] in constants),
+    )
+
+
+def portions(
+    arrays: Sequence[NDArray[Any]], size: int, only: int | None
+) -> Iterator[tuple[int, int, list[NDArray[Any]]]]:
+    """Cut samples into what is run at once: the first one, how many, and the arrays of each input.
+
+    Parameters
+    ----------
+    arrays
+        ``(N, *shape)`` for each input.
+    size
+        How many at a time.
+    only
+        The only batch size that the model takes: the last batch is filled up with copies of its last sample.
+    """
+    size = only or size
+    for start in range(0, len(arrays[0]), size):
+        parts = [array[start : start + size] for array in arrays]
+        yield start, len(parts[0]), [filled(part, only) for part in parts]
+
+
+def filled(rows: NDArray[Any], only: int | None) -> NDArray[Any]:
+    """Repeat the last row until there are as many as a model insists on, if it insists."""
+    if only is None or len(rows) >= only:
+        return rows
+    return np.concatenate([rows, np.repeat(rows[-1:], only - len(rows), axis=0)])
+
+
+def only_batch(specs: Sequence[InputSpec]) -> int | None:
+    """Return the only number of samples that a model takes at once; `None`, nearly always, if it takes any."""
+    return next((spec.batch for spec in specs if spec.batch is not None), None)
+
+
+def signature_of(specs: Sequence[InputSpec]) -> list[tf.TensorSpec]:
+    """Return what a compiled function takes: samples for each input."""
+    return [tf.TensorSpec((spec.batch, *spec.shape), spec.dtype) for spec in specs]
+
+
+def viewed(tensor: Any) -> NDArray[Any]:
+    """Look at a tensor's numbers where they lie: copies of large ones cost time and memory. Not to be written to."""
+    if np.dtype(tensor.dtype.as_numpy_dtype).kind not in "biuf":
+        return np.asarray(tensor)  # NumPy's buffers know no bfloat16
+    return np.asarray(memoryview(tensor))
+
+
+def _to_numpy(tensor: Any) -> NDArray[Any] | None:
+    if not isinstance(tensor, tf.Tensor) or tensor.dtype in (tf.string, tf.complex64, tf.complex128):
+        return None
+    return as_stored(viewed(tensor))

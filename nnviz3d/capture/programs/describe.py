@@ -1,0 +1,154 @@
+"""Turns a flat program into the graph that the rest of nnviz3d speaks of."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from nnviz3d.capture.programs.flat_program import Call, Program
+from nnviz3d.capture.programs.layer_axes import axes_of_calls
+from nnviz3d.capture.programs.node_paths import function_name
+from nnviz3d.data.axes import axes_of
+from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
+
+_DETAILS = (
+    "kernel_size",
+    "strides",
+    "padding",
+    "dilation_rate",
+    "filters",
+    "units",
+    "groups",
+    "depth_multiplier",
+    "pool_size",
+    "size",
+    "cropping",
+    "data_format",
+    "axis",
+    "rate",
+    "scale",
+    "offset",
+    "epsilon",
+    "momentum",
+    "negative_slope",
+    "num_heads",
+    "key_dim",
+    "input_dim",
+    "output_dim",
+    "mask_zero",
+    "return_sequences",
+    "go_backwards",
+    "target_shape",
+)
+
+
+@dataclass(frozen=True)
+class DescribedModel:
+    """A model's graph, and which call of its program each node stands for."""
+
+    graph: ModelGraph
+    program: Program
+    calls: dict[str, int]
+    """Node id to the position of its call in the program, in the graph's order."""
+
+    def call(self, node_id: str) -> Call:
+        """Return the call behind a node."""
+        return self.program.calls[self.calls[node_id]]
+
+
+def describe(program: Program, name: str) -> DescribedModel:
+    """Name the nodes of a program and draw the edges between them.
+
+    Calls that only change a tensor's type are left out and their edges joined.
+    """
+    calls = program.calls
+    numbered = [i for i, call in enumerate(calls) if not call.plumbing]
+    counted: set[int] = set()
+    nodes: list[LayerNode] = []
+    edges: list[Edge] = []
+    ids: dict[int, str] = {}
+    constants = program.constants()
+    axes = axes_of_calls(program)
+    for i in numbered:
+        call = calls[i]
+        shapes = tuple(tuple(t.shape) if i in constants else tuple(t.shape[1:]) for t in call.outputs)
+        usual = i in constants or not shapes or axes[i] == axes_of(shapes[0])
+        node = LayerNode(
+            path=call.path,
+            call=call.index,
+            kind=type(call.operation).__name__,
+            shapes=shapes,
+            parameters=_parameters(call, counted),
+            activation=_activation(call.operation),
+            details=_details(call.operation) | _attention(program, call),
+            named_axes=() if usual else axes[i],
+        )
+        ids[i] = node.id
+        nodes.append(node)
+        ends = dict.fromkeys(through(program, source) for source in call.sources)
+        edges.extend(Edge(ids[j], node.id, k) for j, k in ends)
+    outputs = dict.fromkeys(ids[through(program, end)[0]] for end in program.outputs)
+    inputs = tuple(ids[i] for i in range(len(program.inputs)))
+    graph = ModelGraph(name, tuple(nodes), tuple(edges), inputs, tuple(outputs))
+    return DescribedModel(graph, program, {ids[i]: i for i in numbered})
+
+
+def through(program: Program, source: tuple[int, int]) -> tuple[int, int]:
+    """Follow a tensor back through calls that are no nodes."""
+    while program.calls[source[0]].plumbing:
+        source = program.calls[source[0]].sources[0]
+    return source
+
+
+def _parameters(call: Call, counted: set[int]) -> int:
+    """Count the numbers that a call uses and no earlier call did; shared and tied weights count once."""
+    variables = [*(call.operation.weights if isinstance(call.operation, keras.Layer) else ()), *call.variables]
+    total = 0
+    for variable in variables:
+        if id(variable) not in counted:
+            counted.add(id(variable))
+            total += math.prod(variable.shape)
+    return total
+
+
+def _activation(operation: Any) -> str | None:
+    function = getattr(operation, "activation", None)
+    return None if function is None else function_name(function)
+
+
+def _details(operation: Any) -> dict[str, Any]:
+    if not isinstance(operation, keras.Layer):
+        return {}
+    found = {}
+    for key in _DETAILS:
+        value = _plain(getattr(operation, key, None))
+        if value is not None:
+            found[key] = value
+    inner = getattr(operation, "layer", None)
+    if isinstance(operation, keras.layers.Wrapper) and isinstance(inner, keras.Layer):
+        found["layer"] = type(inner).__name__
+    return found
+
+
+def _attention(program: Program, call: Call) -> dict[str, Any]:
+    """Tell whether query, value and key of an attention layer are one tensor; other inputs (a mask) do not count."""
+    if not call.attends:
+        return {}
+    makers = {id(t): (i, k) for i, _ in call.sources for k, t in enumerate(program.calls[i].outputs)}
+    origins = {through(program, makers[id(t)]) for t in call.attended if id(t) in makers}
+    return {"self_attention": len(origins) == 1}
+
+
+def _plain(value: Any) -> Any:
+    """Return a number, string or list of them, or `None` for anything else."""
+    if isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list | tuple):
+        items = [_plain(item) for item in value]
+        return items if all(item is not None for item in items) else None
+    return None

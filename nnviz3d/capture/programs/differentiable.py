@@ -1,0 +1,240 @@
+"""A traced model as a function that can be differentiated by what any of its layers gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import keras
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from nnviz3d.capture.programs.activations import only_batch, signature_of
+from nnviz3d.capture.programs.describe import DescribedModel
+from nnviz3d.capture.programs.flat_program import Call, InputSpec, with_mask_of
+from nnviz3d.capture.programs.frozen import frozen
+from nnviz3d.capture.programs.node_paths import function_name
+
+SQUASHING = ("softmax", "sigmoid", "log_softmax")
+"""Activation functions of an output that turn scores into probabilities."""
+_SQUASHING_KINDS = ("Softmax", "Sigmoid", "LogSoftmax")
+"""Layers and operations that are nothing but such a function."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """What every call of a program gave for some samples.
+
+    Attributes
+    ----------
+    outputs
+        By position of the call, its tensors.
+    before
+        By position of the call, its first tensor before the layer's own activation function, where it has one.
+    """
+
+    described: DescribedModel
+    outputs: Mapping[int, tuple[Any, ...]]
+    before: Mapping[int, Any]
+
+    def __getitem__(self, node_id: str) -> Any:
+        """Return the first output of a node."""
+        return self.outputs[self.described.calls[node_id]][0]
+
+    def output(self, node_id: str, k: int) -> Any:
+        """Return one of a node's outputs."""
+        return self.outputs[self.described.calls[node_id]][k]
+
+    def every(self, node_id: str) -> tuple[Any, ...]:
+        """Return all outputs of a node."""
+        return self.outputs[self.described.calls[node_id]]
+
+    def raw(self, node_id: str) -> Any:
+        """Return what a node gave before its own activation function; what it gave, if it has none."""
+        position = self.described.calls[node_id]
+        return self.before.get(position, self.outputs[position][0])
+
+    def scores(self, node_id: str) -> Any:
+        """Return what an output gave before the softmax or sigmoid that ends it, be it its own or a layer's behind it."""
+        call = self.described.call(node_id)
+        match _squashing(call):
+            case "own":
+                return self.raw(node_id)
+            case "layer":
+                source, k = call.sources[0]
+                return self.outputs[source][k]
+        return self[node_id]
+
+
+Operator = Callable[["DifferentiableModel", Sequence[Any], Any], Any]
+"""``g(model, x, y)``: from a model, samples (a tensor ``(n, *shape)`` for each of its inputs) and what is asked of each
+sample, ``(n,)`` int, to one number for each sample, ``(n,)``. An attribution method explains this number. ``~i``
+selects the negation of number ``i``."""
+
+
+@cache
+def score_of(output: str) -> Operator:
+    """Return the operator that reads number ``y`` of an output, before softmax or sigmoid; of ``~y`` the negation."""
+
+    def g(model: DifferentiableModel, x: Sequence[Any], y: Any) -> Any:
+        return numbers_at(model(x).scores(output), y)
+
+    return g
+
+
+@cache
+def probability_of(output: str) -> Operator:
+    """Return the operator that reads number ``y`` of an output as the model gives it; for ``~y`` 1 minus the number."""
+
+    def g(model: DifferentiableModel, x: Sequence[Any], y: Any) -> Any:
+        return numbers_at(model(x)[output], y, whole=1.0 if model.squashes(output) else 0.0)
+
+    return g
+
+
+def numbers_at(values: Any, y: Any, *, whole: float = 0.0) -> Any:
+    """Read one number of each sample: ``(n, *shape)`` and ``(n,)`` to ``(n,)``.
+
+    Parameters
+    ----------
+    y
+        Flat positions, ``i``; or ``~i`` for `whole` minus the number at position ``i``.
+    """
+    against = y < 0
+    found = tf.gather(tf.reshape(values, (tf.shape(values)[0], -1)), tf.where(against, -1 - y, y), batch_dims=1)
+    return tf.where(against, tf.cast(whole, found.dtype) - found, found)
+
+
+class DifferentiableModel:
+    """Calls a model's program.
+
+    A `nnviz3d.capture.programs.frozen.Compiled`, which `compiled` keeps, runs it.
+
+    Attributes
+    ----------
+    described
+        The model's graph, and the program behind it.
+    specs
+        The model's inputs.
+    """
+
+    def __init__(self, described: DescribedModel, specs: Sequence[InputSpec]) -> None:
+        self.described = described
+        self.specs = tuple(specs)
+        self._compiled: dict[Hashable, Any] = {}
+
+    @property
+    def only_batch(self) -> int | None:
+        """The only number of samples that the model takes at once; `None`, nearly always, if it takes any."""
+        return only_batch(self.specs)
+
+    @property
+    def signature(self) -> list[tf.TensorSpec]:
+        """The arguments of a compiled function: samples for each of the model's inputs."""
+        return signature_of(self.specs)
+
+    def tensors(self, arrays: Sequence[NDArray[Any]]) -> list[Any]:
+        """Convert samples for each of the model's inputs to tensors for a compiled function."""
+        return [tf.cast(array, spec.dtype) for array, spec in zip(arrays, self.specs, strict=True)]
+
+    def compiled(self, key: Hashable, build: Callable[[], Any]) -> Any:
+        """Return the function that was built for this key, so that it is compiled only once."""
+        if key not in self._compiled:
+            self._compiled[key] = build()
+        return self._compiled[key]
+
+    def squashes(self, output: str) -> bool:
+        """Whether an output ends in a softmax or sigmoid, before which its scores are."""
+        return _squashing(self.described.call(output)) is not None
+
+    def __call__(self, x: Sequence[Any], uses: dict[tuple[int, tuple[int, int]], Any] | None = None) -> Values:
+        """Run the program on ``(n, *shape)`` for each input.
+
+        Gradients flow to everything in the `Values`. All variables of Keras stay unchanged.
+
+        Parameters
+        ----------
+        uses
+            Takes in, by the position of a call and what fed it, the tensor that this call alone gets. The gradient by
+            it is what comes back along one edge.
+        """
+        program = self.described.program
+        values: dict[int, Any] = {}
+        outputs: dict[int, tuple[Any, ...]] = {}
+        before: dict[int, Any] = {}
+        values.update((id(symbol), tf.convert_to_tensor(v)) for symbol, v in zip(program.inputs, x, strict=True))
+        with frozen():
+            for i, call in enumerate(program.calls):
+                # Keras runs a layer inside its model's scope, where names may begin as they may not at the root: `_hidden`.
+                with tf.name_scope("model"), _bare(call.operation) as activation, self._own(i, values, uses):
+                    call(values)
+                if activation is not None:
+                    symbol = id(call.outputs[0])
+                    before[i] = values[symbol]
+                    values[symbol] = with_mask_of(before[i], activation(before[i]))
+                for tensor in call.outputs:
+                    # A layer may give the tensor that it took, as dropout does; what is asked of one is not of the other.
+                    values[id(tensor)] = with_mask_of(values[id(tensor)], tf.identity(values[id(tensor)]))
+                outputs[i] = tuple(values[id(tensor)] for tensor in call.outputs)
+        return Values(self.described, outputs, before)
+
+    @contextmanager
+    def _own(
+        self, i: int, values: dict[int, Any], uses: dict[tuple[int, tuple[int, int]], Any] | None
+    ) -> Iterator[None]:
+        """Let a call have tensors of its own in place of those that others use too."""
+        if uses is None:
+            yield
+            return
+        calls = self.described.program.calls
+        kept = {}
+        for source in dict.fromkeys(calls[i].sources):
+            symbol = id(calls[source[0]].outputs[source[1]])
+            kept[symbol] = values[symbol]
+            values[symbol] = uses[i, source] = with_mask_of(kept[symbol], tf.identity(kept[symbol]))
+        try:
+            yield
+        finally:
+            values.update(kept)
+
+
+@contextmanager
+def _bare(operation: Any) -> Iterator[Any]:
+    """Take a layer's own activation function off for one call; gives that function, or `None` if there is none to take.
+
+    Only where the layer applies it last, to its only output: gates of recurrent layers, for instance, stay.
+    """
+    function = getattr(operation, "activation", None)
+    if not _is_plain(operation) or function is None or function is keras.activations.linear:
+        yield None
+        return
+    # Keras' own assignment would register layers among the activations anew.
+    object.__setattr__(operation, "activation", keras.activations.linear)
+    try:
+        yield function
+    finally:
+        object.__setattr__(operation, "activation", function)
+
+
+def _squashing(call: Call) -> Literal["own", "layer"] | None:
+    """Say whether a call ends in a softmax or sigmoid: its own activation function, or because it is nothing else."""
+    activation = getattr(call.operation, "activation", None)
+    squashes = activation is not None and function_name(activation) in SQUASHING
+    if _is_plain(call.operation):
+        return "own" if squashes else None
+    alone = type(call.operation).__name__ in _SQUASHING_KINDS
+    alone |= squashes and isinstance(call.operation, keras.layers.Activation)
+    return "layer" if alone and len(call.sources) == 1 else None
+
+
+def _is_plain(operation: Any) -> bool:
+    return isinstance(operation, keras.layers.Dense | keras.layers.EinsumDense) or type(operation).__name__ in _LINEAR
+
+
+_LINEAR = frozenset(
+    f"{kind}Conv{n}D{end}" for kind in ("", "Depthwise", "Separable") for n in (1, 2, 3) for end in ("", "Transpose")
+)
+"""Layers that are linear but for their activation function, beside the dense ones."""

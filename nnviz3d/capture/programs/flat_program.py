@@ -1,0 +1,482 @@
+"""Opens any Keras 3 model into one flat sequence of calls.
+
+The only module that touches private attributes of Keras, beside `frozen`, which needs those of its variables.
+
+One mechanism serves functional, nested, subclassed and unbuilt models alike: the model is called once on symbolic
+inputs while every composite (a model, or a layer made of layers) runs its own `call` instead of standing as one
+node. What Keras records on the way is the real graph: each call of each layer, operators such as ``x + y``, and
+every tensor between. `layer.output` and `layer._inbound_nodes` are not used: a reloaded Sequential carries dead
+nodes there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras.src import backend
+from keras.src.layers.layer import Layer
+from keras.src.ops.node import Node
+
+from nnviz3d.capture.programs.frozen import assignments_undone, frozen
+from nnviz3d.capture.programs.node_paths import Namer, is_plumbing
+from nnviz3d.capture.programs.tf_ops import tensorflow_functions_traced
+from nnviz3d.data.axes import Axes
+from nnviz3d.data.files.picture_files import PictureShape
+from nnviz3d.data.printable import reason
+from nnviz3d.errors import ModelError
+
+# Layers that Keras itself builds from layers, but that people read as one: opening them would show cells and
+# projections.
+_SEALED = (keras.layers.RNN, keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention, keras.layers.Wrapper)
+_ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention, keras.layers.Attention)
+_SCORES = "return_attention_scores"
+"""How Keras' attention layers are asked for their scores."""
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input of a model.
+
+    Parameters
+    ----------
+    shape
+        Without the batch axis; `None` where a length may vary.
+    batch
+        The only batch size that the model takes; `None`, nearly always, if it takes any.
+    tried
+        Whether `shape` is only the shape of the samples that the model was built on, so that other shapes may work too.
+    axes
+        Names of the axes of ``shape``, if the shape alone does not tell them.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    batch: int | None = None
+    tried: bool = False
+    axes: Axes = ()
+
+    @property
+    def accepted(self) -> tuple[int | None, ...]:
+        """Shapes of samples that the model may accept."""
+        return (None,) * len(self.shape) if self.tried else self.shape
+
+    @property
+    def picture(self) -> PictureShape | None:
+        """The shape of pictures for this input; `None` if it takes no pictures."""
+        return PictureShape.of(self.shape, self.axes)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a model takes, in the order of its flat inputs, and how to pack them into its first argument."""
+
+    specs: tuple[InputSpec, ...]
+    structure: Any
+
+    def pack(self, flat: Sequence[Any]) -> Any:
+        """Arrange one value for each spec as the model's `call` expects it."""
+        return keras.tree.pack_sequence_as(self.structure, list(flat))
+
+
+@dataclass(frozen=True)
+class Call:
+    """One recorded call of one layer or operation.
+
+    Parameters
+    ----------
+    operation
+        What was called.
+    path, index
+        Its name in the graph, and how often this path was called before.
+    outputs
+        The symbolic tensors that it gave, ``(batch, *shape)`` each.
+    sources
+        What fed it: position of the earlier call, and which of its outputs, in the order of the arguments.
+    variables
+        Variables among the arguments, which belong to a composite and not to the operation.
+    """
+
+    operation: Any
+    path: str
+    index: int
+    outputs: tuple[Any, ...]
+    sources: tuple[tuple[int, int], ...]
+    variables: tuple[Any, ...]
+    arguments: Any = field(repr=False)
+    autocast: str | None = None
+
+    @property
+    def is_input(self) -> bool:
+        """Whether the call stands for one of the model's inputs."""
+        return isinstance(self.operation, keras.layers.InputLayer)
+
+    @property
+    def plumbing(self) -> bool:
+        """Whether the call only changes the type of a tensor, and is not worth a node."""
+        return is_plumbing(type(self.operation).__name__) and len(self.sources) == 1
+
+    @property
+    def attends(self) -> bool:
+        """Whether an attention layer is called that can give its scores."""
+        return isinstance(self.operation, _ATTENTION) and _SCORES in _parameters(self.operation)
+
+    @property
+    def hides_attention(self) -> bool:
+        """Whether attention layers work inside what stands as one call, such as a wrapper, which tells no scores."""
+        if self.attends or not isinstance(self.operation, Layer):
+            return False
+        return any(isinstance(part, _ATTENTION) for part in layers_inside(self.operation))
+
+    @property
+    def attended(self) -> tuple[Any, ...]:
+        """The symbolic query, value and, if it is given, key of an attention layer, ``(batch, *places, features)`` each."""
+        given = inspect.signature(self.operation.call).bind(*self.arguments.args, **self.arguments.kwargs).arguments
+        first = next(iter(given.values()))
+        if isinstance(first, list | tuple):
+            return tuple(first)
+        return (first, *(given[name] for name in ("value", "key") if given.get(name) is not None))
+
+    @property
+    def query(self) -> Any:
+        """The symbolic query of an attention layer."""
+        return self.attended[0]
+
+    def attention_scores(self, values: dict[int, Any]) -> Any:
+        """Call an attention layer once more, for its scores alone: masks and flags are those of the recorded call.
+
+        What it needs is left as it was, so that the call itself can follow: the layer takes masks off its arguments.
+        """
+        args, kwargs = self.arguments.fill_in(values)
+        at = list(_parameters(self.operation)).index(_SCORES)
+        if len(args) > at:
+            args = (*args[:at], True, *args[at + 1 :])
+        else:
+            kwargs = {**kwargs, _SCORES: True}
+        masks = [(t, backend.get_keras_mask(t)) for t in keras.tree.flatten((args, kwargs)) if backend.is_tensor(t)]
+        flash = getattr(self.operation, "_flash_attention", None)
+        if flash:
+            object.__setattr__(self.operation, "_flash_attention", False)
+        try:
+            return self.operation(*args, **kwargs)[1]
+        finally:
+            if flash:
+                object.__setattr__(self.operation, "_flash_attention", flash)
+            for tensor, mask in masks:
+                backend.set_keras_mask(tensor, mask)
+
+    def __call__(self, values: dict[int, Any]) -> None:
+        """Compute the outputs from the values of earlier calls, both by identity of the symbolic tensor."""
+        if self.is_input:
+            return
+        args, kwargs = self.arguments.fill_in(values)
+        if self.autocast is None:
+            results = self.operation(*args, **kwargs)
+        else:
+            with backend.AutocastScope(self.autocast):
+                results = self.operation(*args, **kwargs)
+        flat = keras.tree.flatten(results)
+        values.update((id(tensor), value) for tensor, value in zip(self.outputs, flat, strict=True))
+
+
+def _parameters(operation: Any) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(operation.call).parameters
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model as a flat sequence of calls, inputs first, in an order in which they can be run.
+
+    Parameters
+    ----------
+    inputs, outputs
+        Symbolic tensors.
+    sealed
+        For each composite that could not be opened, its path and why.
+    """
+
+    calls: tuple[Call, ...]
+    inputs: tuple[Any, ...]
+    outputs: tuple[tuple[int, int], ...]
+    sealed: dict[str, str]
+
+    def constants(self) -> frozenset[int]:
+        """Find the calls that no input reaches, such as an embedding of positions: they give the same for every sample."""
+        found: set[int] = set()
+        for i, call in enumerate(self.calls):
+            if not call.is_input and all(source in found for source, _ in call.sources):
+                found.add(i)
+        return frozenset(found)
+
+    def run(self, flat_inputs: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Run every call once without changing Keras' variables; returns the output tensors of each call."""
+        values = {id(symbol): value for symbol, value in zip(self.inputs, flat_inputs, strict=True)}
+        with frozen():
+            for call in self.calls:
+                try:
+                    call(values)
+                except Exception as error:
+                    error.add_note(call.path)
+                    raise
+        return [tuple(values[id(tensor)] for tensor in call.outputs) for call in self.calls]
+
+
+def expected_inputs(model: keras.Model) -> Inputs | None:
+    """Tell what a model takes; `None` if it was never built and so does not know."""
+    functional = getattr(model, "_functional", None) or model
+    structure = getattr(functional, "_inputs_struct", None)
+    if structure is not None:
+        tensors = keras.tree.flatten(structure)
+        specs = tuple(_spec(t) for t in tensors)
+        return Inputs(specs, structure)
+    shapes = getattr(model, "_build_shapes_dict", None) or {}
+    if len(shapes) != 1:
+        return None
+    shape = next(iter(shapes.values()))
+    if isinstance(shape, tuple) and all(n is None or isinstance(n, int) for n in shape):
+        return Inputs((InputSpec("input", shape[1:], model.compute_dtype, tried=True),), 0)
+    return None
+
+
+def _spec(tensor: Any) -> InputSpec:
+    # The layer behind the tensor carries the name that summary() shows; the tensor's own may be "keras_tensor_12".
+    history = getattr(tensor, "_keras_history", None)
+    name = history.operation.name if history is not None and history.operation is not None else tensor.name
+    return InputSpec(name, tuple(tensor.shape[1:]), tensor.dtype, tensor.shape[0])
+
+
+def open_model(model: keras.Model, inputs: Inputs) -> Program:
+    """Trace a model into its flat program. The model, its layers and Keras are left as they were.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot run on symbolic inputs.
+    """
+    symbols = [keras.Input(batch_shape=(s.batch, *s.shape), dtype=s.dtype, name=s.name) for s in inputs.specs]
+    tracer = _Tracer(model, symbols)
+    with tracer.patched(), tensorflow_functions_traced(), assignments_undone():
+        try:
+            result = model(inputs.pack(symbols), training=False)
+        except Exception as error:
+            raise ModelError(
+                f"{type(model).__name__} {model.name!r} cannot be traced: {reason(error)} Write its call() with "
+                "keras.layers and keras.ops, without Python ifs and loops over tensors, and check that the input fits."
+            ) from error
+    outputs = [t for t in keras.tree.flatten(result) if backend.is_keras_tensor(t)]
+    if not outputs:
+        raise ModelError(f"{type(model).__name__} {model.name!r} returns no tensor, so there is nothing to show.")
+    return _assemble(tracer, outputs)
+
+
+def _assemble(tracer: _Tracer, outputs: Sequence[Any]) -> Program:
+    """Keep the recorded calls that lead to an output, in the order they were made, and name them."""
+    maker = {id(t): (i, k) for i, r in enumerate(tracer.records) for k, t in enumerate(r.outputs)}
+    needed = {i for i, record in enumerate(tracer.records) if record.is_input}
+    pending = [maker[id(t)][0] for t in outputs]
+    while pending:
+        i = pending.pop()
+        if i not in needed:
+            needed.add(i)
+            pending.extend(maker[id(t)][0] for t in tracer.records[i].tensors)
+    kept = sorted(needed)
+    position = {old: new for new, old in enumerate(kept)}
+    namer = Namer()
+    calls = []
+    for i in kept:
+        record = tracer.records[i]
+        path, index = namer.name(record.operation, record.where, record.fresh)
+        sources = dict.fromkeys(maker[id(t)] for t in record.tensors)
+        calls.append(
+            Call(
+                record.operation,
+                path,
+                index,
+                record.outputs,
+                tuple((position[j], k) for j, k in sources),
+                record.variables,
+                record.arguments,
+                record.autocast,
+            )
+        )
+    ends = dict.fromkeys((position[i], k) for i, k in (maker[id(t)] for t in outputs))
+    return Program(tuple(calls), tuple(tracer.symbols), tuple(ends), dict(tracer.sealed))
+
+
+@dataclass
+class _Record:
+    """What one Keras node said when it was made."""
+
+    operation: Any
+    where: tuple[str, ...]
+    outputs: tuple[Any, ...]
+    arguments: Any
+    fresh: bool
+    autocast: str | None = None
+
+    @property
+    def tensors(self) -> list[Any]:
+        return self.arguments.keras_tensors if self.arguments is not None else []
+
+    @property
+    def is_input(self) -> bool:
+        return isinstance(self.operation, keras.layers.InputLayer)
+
+    @property
+    def variables(self) -> tuple[Any, ...]:
+        if isinstance(self.operation, Layer) or self.arguments is None:
+            return ()
+        flat = keras.tree.flatten((self.arguments.args, self.arguments.kwargs))
+        return tuple(a for a in flat if isinstance(a, backend.Variable))
+
+
+@dataclass
+class _Frame:
+    """A layer whose call is under way; ``opening`` while its own code runs on symbols, ``opened`` once that is done."""
+
+    layer: Any
+    opening: bool = False
+    opened: bool = False
+
+
+class _Tracer:
+    """Records the calls that descend from our inputs while Keras is patched; other threads see Keras unchanged."""
+
+    def __init__(self, model: keras.Model, symbols: Sequence[Any]) -> None:
+        self.symbols = list(symbols)
+        self.records = [_Record(t._keras_history.operation, (t.name,), (t,), None, False) for t in symbols]
+        self.sealed: dict[str, str] = {}
+        self._top = model
+        self._mine = {id(t) for t in symbols}
+        self._nodes: list[Node] = []
+        self._frames: list[_Frame] = []
+        self._thread = threading.get_ident()
+
+    @contextmanager
+    def patched(self) -> Iterator[None]:
+        """Patch Keras for the length of one symbolic call, then undo it and take back the nodes that it added."""
+        call, symbolic_call, init = Layer.__call__, Layer.symbolic_call, Node.__init__
+        tracer = self
+
+        def traced_call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != tracer._thread:
+                return call(layer, *args, **kwargs)
+            alone = tracer._stands_alone(layer, args, kwargs)
+            tracer._frames.append(_Frame(layer))
+            try:
+                result = call(layer, *args, **kwargs)
+                return tracer._as_symbols(layer, args, kwargs, result) if alone else result
+            finally:
+                tracer._frames.pop()
+
+        def traced_symbolic_call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() == tracer._thread and tracer._descends(args, kwargs) and is_composite(layer):
+                return tracer._open(layer, symbolic_call, args, kwargs)
+            return symbolic_call(layer, *args, **kwargs)
+
+        def traced_init(node: Any, operation: Any, **arguments: Any) -> None:
+            mine = threading.get_ident() == tracer._thread
+            if mine and tracer._frames and tracer._frames[-1].layer is operation and tracer._frames[-1].opened:
+                # Keras would now hang the composite itself behind its insides; they are the graph, it is not.
+                return
+            fresh = not isinstance(operation, Layer) and not operation._inbound_nodes
+            init(node, operation, **arguments)
+            if mine:
+                tracer._record(node, fresh)
+
+        Layer.__call__, Layer.symbolic_call, Node.__init__ = traced_call, traced_symbolic_call, traced_init
+        try:
+            yield
+        finally:
+            Layer.__call__, Layer.symbolic_call, Node.__init__ = call, symbolic_call, init
+            self._take_back()
+
+    def _open(self, layer: Any, symbolic_call: Any, args: Any, kwargs: Any) -> Any:
+        frame = self._frames[-1]
+        frame.opening = True
+        try:
+            outputs = layer.call(*args, **kwargs)
+        except Exception as error:
+            # Its own code may raise anything on a symbolic tensor, for instance when it asks for the value. It then stands
+            # as one node, and the capture says so. The top cannot: there would be nothing left to show.
+            frame.opening = False
+            if layer is self._top:
+                raise
+            outputs = symbolic_call(layer, *args, **kwargs)
+            self.sealed["/".join(self._where())] = reason(error, 160)
+            return outputs
+        frame.opening, frame.opened = False, True
+        return outputs
+
+    def _stands_alone(self, layer: Any, args: Any, kwargs: Any) -> bool:
+        """Whether an opened composite calls this layer on plain numbers, as one does to embed positions."""
+        if not self._frames or not self._frames[-1].opening or is_composite(layer) or not tf.executing_eagerly():
+            return False
+        flat = keras.tree.flatten((args, kwargs))
+        return not any(backend.is_keras_tensor(t) for t in flat)
+
+    def _as_symbols(self, layer: Any, args: Any, kwargs: Any, result: Any) -> Any:
+        """Let what came of plain numbers go on as symbols, so that the layer has its place in the graph."""
+        if not all(backend.is_tensor(t) for t in keras.tree.flatten(result)):
+            return result
+        symbols = keras.tree.map_structure(
+            lambda t: keras.KerasTensor(t.shape, backend.standardize_dtype(t.dtype)), result
+        )
+        self._mine.update(id(t) for t in keras.tree.flatten(symbols))
+        Node(layer, call_args=args, call_kwargs=kwargs, outputs=symbols)
+        return symbols
+
+    def _record(self, node: Any, fresh: bool) -> None:
+        if not any(id(t) in self._mine for t in (*node.arguments.keras_tensors, *node.outputs)):
+            return
+        self._nodes.append(node)
+        self._mine.update(id(t) for t in node.outputs)
+        scope = backend.get_autocast_scope()
+        where = self._where()
+        if not (self._frames and self._frames[-1].layer is node.operation):
+            where = (*where, node.operation.name)
+        autocast = None if scope is None or isinstance(node.operation, Layer) else scope.dtype
+        self.records.append(_Record(node.operation, where, tuple(node.outputs), node.arguments, fresh, autocast))
+
+    def _where(self) -> tuple[str, ...]:
+        return tuple(frame.layer.name for frame in self._frames[1:])
+
+    def _descends(self, args: Any, kwargs: Any) -> bool:
+        return any(id(t) in self._mine for t in keras.tree.flatten((args, kwargs)))
+
+    def _take_back(self) -> None:
+        for node in reversed(self._nodes):
+            node.operation._inbound_nodes.remove(node)
+            for tensor in node.arguments.keras_tensors:
+                maker = tensor._keras_history.operation
+                if maker is not None and node in maker._outbound_nodes:
+                    maker._outbound_nodes.remove(node)
+
+
+def layers_inside(layer: Any, *, deep: bool = True) -> Iterator[Any]:
+    """Yield the layers inside a layer; if `deep`, also the layers inside these."""
+    yield from layer._flatten_layers(include_self=False, recursive=deep)
+
+
+def is_composite(layer: Any) -> bool:
+    """Whether a layer consists of layers that each get a node: a model, or a custom layer with layers inside."""
+    if isinstance(layer, keras.Model):
+        return True
+    if isinstance(layer, _SEALED) or type(layer).__module__.startswith(("keras.src.", "keras.layers.")):
+        return False
+    return bool(layer._layers)
+
+
+def with_mask_of(source: Any, tensor: Any) -> Any:
+    """Give a tensor the mask that Keras hung on another, as it does with what layers make of one another."""
+    mask = backend.get_keras_mask(source)
+    if mask is not None:
+        backend.set_keras_mask(tensor, mask)
+    return tensor

@@ -1,0 +1,156 @@
+"""A model traced for samples of one shape: all that can be used again while neither changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import keras
+from numpy.typing import NDArray
+
+from nnviz3d.capture.connections.finder import Pairs
+from nnviz3d.capture.loading.load import LoadedModel
+from nnviz3d.capture.programs.activations import Forward, memory_of_sample, only_batch
+from nnviz3d.capture.programs.describe import DescribedModel, describe
+from nnviz3d.capture.programs.differentiable import DifferentiableModel
+from nnviz3d.capture.programs.flat_program import Inputs, Program, open_model
+from nnviz3d.capture.programs.layer_axes import axes_of_calls
+from nnviz3d.data.files.memory_limit import check_size
+from nnviz3d.data.files.picture_files import PictureShape
+from nnviz3d.data.printable import reason
+from nnviz3d.errors import ModelError
+
+
+class Trace:
+    """A model's graph and its compiled program, for inputs all of whose sizes are known."""
+
+    def __init__(self, loaded: LoadedModel, inputs: Inputs) -> None:
+        self.specs = inputs.specs
+        self.described = describe(open_model(loaded.model, inputs), loaded.model.name)
+        needed = memory_of_sample(self.described.graph) * (only_batch(inputs.specs) or 1)
+        check_size(f"A run of {loaded.name} on one sample", needed, ModelError)
+        self.forward = Forward(self.described, inputs.specs)
+        self._pairs: Pairs | None = None
+
+    @cached_property
+    def differentiable(self) -> DifferentiableModel:
+        """The model as a function that can be differentiated by what any of its layers gave."""
+        return DifferentiableModel(self.described, self.specs)
+
+    def pairs(self, described: DescribedModel, *, anew: bool) -> Pairs:
+        """Return the connected pairs of layers.
+
+        Parameters
+        ----------
+        described
+            The graph with those shapes too that only a run shows.
+        anew
+            Whether to look at the weights again, which may have changed.
+        """
+        if self._pairs is None or anew:
+            self._pairs = Pairs(described)
+        return self._pairs
+
+
+class TracedModel:
+    """A model that remembers its last trace, for the next samples nearly always have the shapes of the last.
+
+    Parameters
+    ----------
+    loaded
+        The model.
+    inputs
+        What it takes; sizes may be open.
+    live
+        Whether it belongs to somebody who may train it between two runs. Its layers have to stay.
+
+    Attributes
+    ----------
+    repeatable
+        Whether a run depends on nothing but samples and weights; `None` before the first. If not, each is traced anew.
+    """
+
+    def __init__(self, loaded: LoadedModel, inputs: Inputs, *, live: bool = False) -> None:
+        self.loaded = loaded
+        self.inputs = inputs
+        self.live = live
+        self.repeatable: bool | None = None
+        self._trace: Trace | None = None
+
+    def trace(self, arrays: Sequence[NDArray[Any]]) -> Trace:
+        """Return the trace for samples ``(N, *shape)`` for each input.
+
+        Raises
+        ------
+        ModelError
+            If the model cannot run on symbolic inputs, or only on samples of the shape that it was built on.
+        """
+        specs = tuple(replace(s, shape=tuple(a.shape[1:])) for s, a in zip(self.inputs.specs, arrays, strict=True))
+        if self._trace is None or self._trace.specs != specs:
+            self._trace = None  # first, so that there are never two
+            try:
+                self._trace = Trace(self.loaded, replace(self.inputs, specs=specs))
+            except ModelError as error:
+                other = [
+                    (s.shape, t.shape) for s, t in zip(self.inputs.specs, specs, strict=True) if s.shape != t.shape
+                ]
+                if error.__cause__ is None or not other or not any(spec.tried for spec in specs):
+                    raise
+                raise ModelError(_only_on(self.loaded.name, *other[0], error.__cause__)) from error
+        return self._trace
+
+    def ran(self, trace: Trace) -> None:
+        """Take note of what a run has shown of the model."""
+        self.repeatable = trace.forward.repeatable
+        if not self.repeatable:
+            self._trace = None
+
+    @cached_property
+    def vocabulary(self) -> Mapping[int, int]:
+        """For each input that takes tokens, by position, how many tokens there are."""
+        return tokens(open_model(self.loaded.model, self.inputs))
+
+
+def _only_on(name: str, built: tuple[int | None, ...], given: tuple[int | None, ...], error: BaseException) -> str:
+    return f"{name} was built on samples of {built} and cannot run on samples of {given}: {reason(error)}"
+
+
+def with_axes(model: keras.Model, inputs: Inputs) -> Inputs:
+    """Name the axes of inputs whose shape looks like that of pictures with channels first.
+
+    Such a shape may also mean maps of few rows and many channels. Only the calls that read the input tell, so the model
+    is traced.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot run on symbolic inputs.
+    """
+    pictures = [PictureShape.of(spec.shape) for spec in inputs.specs]
+    if not any(picture is not None and picture.channels_first for picture in pictures):
+        return inputs
+    axes = axes_of_calls(open_model(model, inputs))
+    return replace(
+        inputs,
+        specs=tuple(
+            replace(spec, axes=axes[i]) if len(spec.shape) == 3 else spec for i, spec in enumerate(inputs.specs)
+        ),
+    )
+
+
+def tokens(program: Program) -> dict[int, int]:
+    """Find the inputs that are token numbers: position of the input to the size of the vocabulary that embeds it."""
+    found: dict[int, int] = {}
+    reads: dict[int, int] = {i: i for i in range(len(program.inputs))}
+    for position, call in enumerate(program.calls):
+        source = call.sources[0][0] if call.sources else None
+        if source is None or source not in reads:
+            continue
+        if call.plumbing:
+            reads[position] = reads[source]
+        elif isinstance(call.operation, keras.layers.Embedding):
+            size = int(call.operation.input_dim)
+            found[reads[source]] = min(size, found.get(reads[source], size))
+    return found

@@ -1,0 +1,1 @@
+"""Record a training: the Keras callback, its measurements and its probe samples."""

@@ -1,0 +1,458 @@
+"""Records a training while it goes on: a callback for `fit`, and a step for loops of one's own."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from nnviz3d.api.live_page import Watching
+from nnviz3d.capture.loading.model_kind import check_model
+from nnviz3d.capture.training.failures import failure
+from nnviz3d.capture.training.fit_state import is_called_back
+from nnviz3d.capture.training.optimizer_updates import Applied, iterations_of, number
+from nnviz3d.capture.training.probe import Loss
+from nnviz3d.capture.training.recordable import Wanted, Watched
+from nnviz3d.capture.training.recording import Recording
+from nnviz3d.capture.training.train_step_hook import Held, Tap
+from nnviz3d.data.files.locks import WriterLock, check_free
+from nnviz3d.data.printable import reason
+from nnviz3d.data.storage.capture_writer import check_destination
+from nnviz3d.errors import ModelError, SampleError, UserError
+
+FIRST = 8
+"""How many samples of the first batch are the probe samples where none are given."""
+
+_NO_PROBES = (
+    "There are no probe samples, because the first batch holds none of one shape and of plain numbers: nothing is recorded "
+    "of activations. Give TrainingRecorder probes=(x, y), or probes=0."
+)
+
+
+class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    """Writes into a capture what happens in a training, step by step, without a change to the training.
+
+    >>> model.fit(x, y, callbacks=[nnviz3d.TrainingRecorder("run.zarr", every=10)])
+    >>> nnviz3d.open_capture("run.zarr").training.statistic("gradient_norm")  # in another process, at any time
+
+    The first step is recorded, and every step whose number is a multiple of `every`; steps count from 1, over all calls
+    of `fit`. Where several steps are made in one execution (``steps_per_execution``) it is the last one of those among
+    which such a step is. What is recorded of a step is described at `nnviz3d.data.training.Training`.
+
+    Same seeds give the same weights, bit for bit, with the recorder and without. The copies that it makes take twice the
+    memory of the trainable weights.
+
+    What goes wrong (`nnviz3d.analysis.health`: vanishing or exploding gradients, dead or saturated units, NaN, updates that
+    are too large or too small) is told by a warning at the step at which it is seen, once for each layer. One NaN breaks
+    every layer within a step: where it began is known if that step is recorded, as all are by ``every=1``.
+
+    Parameters
+    ----------
+    path
+        The capture to write, ``*.zarr``; an earlier capture there is replaced when the first step is recorded. It can be
+        read from then on, also after Ctrl-C or worse.
+    every
+        How many steps from one record to the next.
+    probes
+        The samples whose activations, and whose loss's gradients by them, are recorded: ``(x, y)``, as `fit` takes
+        batches, or ``(x, None)``, which have no gradients; or how many samples of the first batch to take, by default 8.
+        0 for none: nothing is then told of activations. They are fewer where one has very many activations.
+    probes_every
+        How many steps from one record of the probe samples' tensors to the next; at recorded steps only.
+    weights_every
+        How many steps from one record of all weights to the next; at recorded steps only.
+    classes
+        Names of the classes.
+    loss
+        For loops of one's own: a function of targets and answers whose mean is differentiated by the probe samples'
+        activations. By default what the model was compiled with.
+    embed
+        A layer by whose answers samples are placed as points, so that one sees classes part: ``dense``. What it answers
+        to them is recorded as often as the probe samples' tensors.
+    embed_samples
+        Those samples, ``(x, y)`` as `probes`, or ``(x, None)``: some hundred.
+
+    Raises
+    ------
+    UserError
+        If the capture cannot be written there, or a number makes no sense.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        every: int = 10,
+        probes: int | tuple[Any, Any] | None = None,
+        *,
+        probes_every: int = 100,
+        weights_every: int = 500,
+        classes: Iterable[str] | None = None,
+        loss: Loss | None = None,
+        embed: str | None = None,
+        embed_samples: tuple[Any, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.path = Path(path).absolute()
+        _check_folder(self.path)
+        check_free(self.path)
+        for name, steps in (("every", every), ("probes_every", probes_every), ("weights_every", weights_every)):
+            if not isinstance(steps, int) or steps < 1:
+                raise UserError(f"{name} is a number of steps, 1 or more; got {steps!r}.")
+        self._intervals = {"steps": every, "probes": probes_every, "weights": weights_every}
+        self._take, self._given = _read_probes(probes)
+        self._wanted = Wanted(
+            self._given,
+            loss,
+            _read_embed(embed, embed_samples),
+            tuple(map(str, classes)) if classes is not None else None,
+        )
+        self._step = 0
+        self._epoch = 0
+        self._due = False
+        self._last = dict.fromkeys(self._intervals, 0)
+        self._tap: Tap | None = None
+        self._own: dict[int, Held] = {}
+        self._watched: Watched | None = None
+        self._recording: Recording | None = None
+        self._lock = WriterLock(self.path, self._at_work)
+        self._training = False
+        self._looping = False
+        self._stopped = False
+        self._said: set[str] = set()
+        self._iterations: int | None = None
+        self._viewer: Watching | None = None
+
+    def show(self, *, scene: Path | str | None = None, port: int | None = None, open: bool = True) -> Watching:
+        """Look at the training in the browser while it goes on, from the first recorded step.
+
+        The viewer is a process of its own and leaves the training as it is. It prints its address, and closes with this
+        program; to go on looking then, end the program with ``.wait()`` of what this returns.
+
+        Parameters
+        ----------
+        scene
+            A scene file, or the name of a bundled scene.
+        port, open
+            As of ``nnviz3d serve``.
+
+        Returns
+        -------
+        Watching
+            Its `url` is the address once it answers.
+        """
+        if self._viewer is None or self._viewer.closed:
+            more = ["--scene", str(scene)] if scene is not None else []
+            more += ["--port", str(port)] if port is not None else []
+            self._viewer = Watching([str(self.path.absolute()), *more, "--open" if open else "--no-open"])
+            if self._recording is not None:
+                self._viewer.begin()
+        return self._viewer
+
+    def set_model(self, model: keras.Model) -> None:
+        """Get ready to record this model; Keras calls it."""
+        self._follow(model)
+        if self._tap is None:
+            self._tap = Tap(model, self._take)
+        self._tap.open()
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Refuse mistakes that are visible before the first step; Keras calls it."""
+        self._training = True
+        try:
+            self._lock.take()
+            if self._recording is None:
+                # If Keras builds the model in the first step, the model is checked after that step.
+                self._watched = Watched.of(self.model, self._wanted, strict=True) if self._is_told() else None
+            else:
+                self._safely(self._recording.check)
+        except UserError:
+            self._opened.close()
+            self._lock.give_back()
+            self._training = False
+            raise
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Take note of the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Ask for copies if one of the next steps is to be recorded."""
+        self._safely(self._ask)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Record the step that was made."""
+        self._safely(lambda: self._take_step(logs))
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Leave the model as it was."""
+        self._training = False
+        self._opened.close()
+        self.close()
+
+    def step(
+        self,
+        model: keras.Model,
+        x: Any,
+        y: Any = None,
+        *,
+        loss: Any = None,
+        grads: Sequence[Any] | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        learning_rate: float | None = None,
+        optimizer: Any = None,
+        epoch: int = 0,
+    ) -> None:
+        """Count a step of a loop of one's own, after its update, and record it if it is its turn.
+
+        Nothing but this call tells of steps, so that each has to be told. Update ratios are known from the second step
+        on: what the weights were before the first is not.
+
+        Parameters
+        ----------
+        x, y
+            The batch. The first one gives the probe samples if none were given.
+        loss
+            Its loss.
+        grads
+            Unscaled gradients, one for each of ``model.trainable_variables``; without them there are no gradient norms.
+        metrics
+            What else to keep, by name; the same names with each step.
+        learning_rate
+            By default the optimizer's learning rate.
+        optimizer
+            The loop's optimizer, if it is a Keras optimizer: it tells at which steps weights are updated. By default
+            the optimizer that the model was compiled with, if any.
+
+        Raises
+        ------
+        UserError
+            Only in the first step: if a requested part cannot be recorded. Later problems are warnings.
+        """
+        if self._step == 0:
+            self._begin_loop(model, grads)
+        self._step += 1
+        optimizer = getattr(model, "optimizer", None) if optimizer is None else optimizer
+
+        def record() -> None:
+            variables = model.trainable_variables
+            if self._is_due("steps", self._step):
+                ratios = bool(self._own)
+                self._remember(variables, before=not ratios)
+                self._hold(model, grads, optimizer)
+                probes = self._given or (self._first_of(x, y) if self._take else None)
+                rate = getattr(optimizer, "learning_rate", np.nan) if learning_rate is None else learning_rate
+                scalars = {
+                    "epoch": epoch,
+                    "loss": np.nan if loss is None else float(loss),
+                    "learning_rate": float(rate),
+                }
+                told = {"gradients": grads is not None, "ratios": ratios}
+                self._record(self._own, probes, scalars, metrics, made=self._step, **told)
+            if self._is_due("steps", self._step + 1):
+                self._remember(variables, before=True)
+                self._iterations = iterations_of(optimizer)
+
+        self._safely(record)
+
+    def close(self) -> None:
+        """Say in the capture that nothing more will come; after loops of one's own. More may come all the same."""
+        self._looping = False
+        if self._recording is not None:
+            self._safely(self._recording.finish)
+        self._lock.give_back()
+
+    @property
+    def _opened(self) -> Tap:
+        if self._tap is None:
+            raise ModelError("TrainingRecorder has no model yet; hand it to fit among callbacks, or call its step().")
+        return self._tap
+
+    def _follow(self, model: keras.Model) -> None:
+        check_model(model)
+        if self.model is not None and self.model is not model:
+            raise ModelError(
+                f"{self.path} records {self.model.name!r}; give {model.name!r} a TrainingRecorder of its own."
+            )
+        super().set_model(model)
+
+    def _is_due(self, what: str, step: int) -> bool:
+        """Whether the first step, or a multiple of the interval, came after the last record and up to this step."""
+        last, every = self._last[what], self._intervals[what]
+        return not self._stopped and (last == 0 or step // every > last // every)
+
+    def _record(
+        self,
+        held: Mapping[int, Held],
+        probes: tuple[Any, Any] | None,
+        scalars: Mapping[str, float],
+        metrics: Mapping[str, Any] | None,
+        *,
+        made: int | None = None,
+        gradients: bool = True,
+        ratios: bool = True,
+    ) -> None:
+        due = {what: self._is_due(what, self._step) for what in self._intervals}
+        told = {name: float(value) for name, value in (metrics or {}).items() if _is_one_number(value)}
+        if self._recording is None:
+            self._recording = self._begin(held, probes, tuple(told))
+        said = self._recording.write(
+            {"step": self._step, **scalars},
+            told,
+            made=made,
+            gradients=gradients,
+            ratios=ratios,
+            probes=due["probes"],
+            weights=due["weights"],
+        )
+        for sentence in said:
+            warnings.warn(sentence, stacklevel=2)
+        self._last.update({what: self._step for what, is_due in due.items() if is_due})
+        if self._viewer is not None:
+            self._viewer.begin()
+
+    def _begin(self, held: Mapping[int, Held], probes: tuple[Any, Any] | None, metrics: tuple[str, ...]) -> Recording:
+        """Create the recording."""
+        watched = self._watched
+        if watched is None or (watched.probe is None and probes is not None):
+            wanted = replace(self._wanted, probes=probes)
+            watched = Watched.of(self.model, wanted, strict=False, before=watched)
+        self._watched = None
+        self._lock.take()
+        recording = Recording(
+            self.path, self.model, held, watched, metrics, classes=self._wanted.classes, lock=self._lock
+        )
+        if probes is None and self._take:
+            warnings.warn(_NO_PROBES, stacklevel=2)
+        for note in recording.notes:
+            warnings.warn(note, stacklevel=2)
+        return recording
+
+    def _ask(self) -> None:
+        if self._recording is not None:
+            self._recording.check()
+        due = self._is_due("steps", self._step + self.model.steps_per_execution)
+        if due != self._due:
+            self._due = due
+            self._opened.on.assign(due)
+
+    def _take_step(self, logs: Mapping[str, Any] | None) -> None:
+        tap = self._opened
+        # An epoch's last execution may hold fewer steps than the others.
+        made = int(number(tap.steps))
+        self._step = made if self.model.steps_per_execution > 1 else self._step + 1
+        for what, error in tap.failures.items():
+            self._warn_once(failure(what, self._step, error))
+        if not self._due or not self._is_due("steps", self._step):
+            return
+        probes = self._given or (tap.batch.read() if tap.batch is not None else None)
+        self._record(tap.held, probes, {"epoch": self._epoch, **tap.scalars()}, logs, made=made - 1)
+
+    def _begin_loop(self, model: keras.Model, grads: Sequence[Any] | None) -> None:
+        """Refuse mistakes that are visible at the first step of a custom training loop."""
+        self._follow(model)
+        _check_gradients(model, grads)
+        try:
+            self._lock.take()
+            self._watched = Watched.of(model, self._wanted, strict=True) if self._is_told() else None
+        except UserError:
+            self._lock.give_back()
+            raise
+        self._looping = True
+
+    def _is_told(self) -> bool:
+        """Whether the requested recording can be checked before the first step."""
+        return bool(self.model.built) and (self._given is not None or self._wanted.embed is not None)
+
+    def _at_work(self) -> bool:
+        return self._looping or (self._training and is_called_back(self))
+
+    def _safely(self, work: Callable[[], object]) -> None:
+        """Run a part of the recording without risk to the training: a failure ends the recording, with one warning."""
+        if self._stopped:
+            return
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - any error becomes a warning, and the training continues
+            self._stopped = True
+            self._lock.give_back()
+            if self._tap is not None:
+                self._tap.on.assign(False)
+            why = f"{error.strerror}." if isinstance(error, OSError) and error.strerror else reason(error)
+            self._warn_once(f"From step {self._step:,} on, the training is no longer recorded: {why}")
+
+    def _warn_once(self, sentence: str) -> None:
+        if sentence not in self._said:
+            self._said.add(sentence)
+            warnings.warn(sentence, stacklevel=2)
+
+    def _hold(self, model: keras.Model, grads: Sequence[Any] | None, optimizer: Any) -> None:
+        """Record the gradients of a step, and what the optimizer did with them if that is known."""
+        _check_gradients(model, grads)
+        variables = model.trainable_variables
+        call = Applied.between(optimizer, self._iterations, self._step)
+        for variable, gradient in zip(variables, grads or [None] * len(variables), strict=True):
+            held = self._own[id(variable)]
+            held.applied = call
+            held.gradient.assign(tf.zeros_like(held.gradient) if gradient is None else tf.convert_to_tensor(gradient))
+
+    def _remember(self, variables: Sequence[Any], *, before: bool) -> None:
+        """Make room for variables, and copy what they are, if it is before an update that will be recorded."""
+        for variable in variables:
+            if id(variable) not in self._own:
+                self._own[id(variable)] = Held.room_for(variable)
+            if before:
+                self._own[id(variable)].before.assign(keras.ops.convert_to_tensor(variable))
+
+    def _first_of(self, x: Any, y: Any) -> tuple[Any, Any]:
+        first_x, first_y = keras.tree.map_structure(
+            lambda t: None if t is None else np.asarray(t)[: self._take], (x, y)
+        )
+        return first_x, first_y
+
+
+def _check_gradients(model: keras.Model, grads: Sequence[Any] | None) -> None:
+    if grads is not None and len(grads) != len(model.trainable_variables):
+        raise ModelError(
+            f"grads holds {len(grads)} gradients, but the model has {len(model.trainable_variables)} trainable variables; "
+            "give one for each."
+        )
+
+
+def _is_one_number(value: Any) -> bool:
+    found = np.asarray(value)
+    return found.ndim == 0 and found.dtype.kind in "biuf"
+
+
+def _check_folder(path: Path) -> None:
+    if path.name.endswith(".zip"):
+        raise UserError(f"A training is recorded into a folder, RUN.zarr; got {path.name!r}.")
+    check_destination(path)
+
+
+def _read_probes(probes: int | tuple[Any, Any] | None) -> tuple[int, tuple[Any, Any] | None]:
+    """Return how many samples to take of the first batch, or those that are given."""
+    if probes is None:
+        return FIRST, None
+    if isinstance(probes, int):
+        if probes < 0:
+            raise UserError(f"probes is how many samples of the first batch to take, 0 or more; got {probes}.")
+        return probes, None
+    if not isinstance(probes, tuple) or len(probes) != 2:
+        raise SampleError("probes is a pair (x, y) of samples and targets, or how many of the first batch to take.")
+    return 0, probes
+
+
+def _read_embed(layer: str | None, samples: tuple[Any, Any] | None) -> tuple[str, Any, Any] | None:
+    if layer is None and samples is None:
+        return None
+    if layer is None or not isinstance(samples, tuple) or len(samples) != 2:
+        raise SampleError(
+            "Points take a layer and samples: give TrainingRecorder embed='NAME OF A LAYER' and embed_samples=(x, y)."
+        )
+    return layer, *samples

@@ -1,0 +1,237 @@
+"""Measures a model in training and writes it down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from nnviz3d.analysis.health import examine, summaries, with_first_update
+from nnviz3d.capture.capture_model import versions
+from nnviz3d.capture.programs.activations import viewed
+from nnviz3d.capture.programs.describe import DescribedModel
+from nnviz3d.capture.training.failures import failure
+from nnviz3d.capture.training.recordable import Watched, labels_of
+from nnviz3d.capture.training.train_step_hook import Held
+from nnviz3d.capture.training.weight_statistics import WeightMeasure
+from nnviz3d.capture.weights import named_variables
+from nnviz3d.data.files.locks import WriterLock
+from nnviz3d.data.records import Provenance
+from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.data.storage.training_writer import TrainingWriter, announce_embedded, announce_training
+from nnviz3d.data.training import STATISTICS, Packing
+
+T = TypeVar("T")
+
+
+class Recording:
+    """One training of one model, and the capture that it goes into. The capture is put in place at once.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    model
+        The model, built.
+    held
+        Its trainable variables, with room for gradients.
+    watched
+        The parts of the model that are recorded.
+    metrics
+        Names of what will be told of each step.
+    classes
+        Names of the classes, if known.
+    lock
+        The lock of the destination, if the caller holds it already.
+
+    Attributes
+    ----------
+    notes
+        What a user should know of it, as sentences.
+
+    Raises
+    ------
+    UserError
+        If the capture cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        model: keras.Model,
+        held: Mapping[int, Held],
+        watched: Watched,
+        metrics: Sequence[str],
+        *,
+        classes: tuple[str, ...] | None = None,
+        lock: WriterLock | None = None,
+    ) -> None:
+        self._watched = watched
+        self._described = watched.described
+        self._held = held
+        self._measure = WeightMeasure(self._described, held)
+        self._weights = _weights(self._described)
+        probe = watched.probe
+        self.notes = watched.notes
+        provenance = Provenance(
+            model=f"{type(model).__name__} {model.name!r}",
+            preprocessing="none",
+            preprocessing_reason="samples are as the training is fed them",
+            samples=tuple(f"probe {i}" for i in range(probe.count)) if probe is not None else (),
+            notes=self.notes,
+            versions=versions(),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        graph = self._described.graph
+        samples = len(provenance.samples)
+        with CaptureWriter(
+            path, graph=graph, provenance=provenance, samples=samples, classes=classes, growing=True, lock=lock
+        ) as writer:
+            if probe is not None:
+                for name, array in zip(graph.inputs, probe.arrays, strict=True):
+                    writer.write_input(name, 0, array)
+                labels = labels_of(probe.y, samples)
+                if labels is not None:
+                    writer.write_labels(labels)
+            writer.commit(samples)
+            announce_training(
+                writer,
+                graph,
+                metrics=metrics,
+                probes=samples,
+                channels=self._measure.channels,
+                activations=probe.activations if probe is not None else Packing(),
+                gradients=probe.gradients if probe is not None else Packing(),
+                weights=Packing(tuple((layer, name, tuple(v.shape)) for layer, name, v in self._weights)),
+            )
+            if watched.embedded is not None:
+                announce_embedded(writer, watched.embedded.found)
+        self._writer = TrainingWriter(path)
+        self._first: NDArray[np.float32] | None = None
+        self._told: set[tuple[str, str]] = set()
+        self._dropped: set[str] = set()
+
+    def check(self) -> None:
+        """Check that the capture is still in its place; raises a `CaptureError` if not."""
+        self._writer.check()
+
+    def write(
+        self,
+        scalars: Mapping[str, float],
+        metrics: Mapping[str, float],
+        *,
+        made: int | None = None,
+        gradients: bool = True,
+        ratios: bool = True,
+        probes: bool,
+        weights: bool,
+    ) -> tuple[str, ...]:
+        """Measure the model as it is now, and write and commit the step that made it so.
+
+        A part that cannot be measured is left out from then on; one sentence says so, once.
+
+        Parameters
+        ----------
+        scalars, metrics
+            As `TrainingWriter.step`.
+        made
+            Value of `Applied.step` for an optimizer's call in this step.
+        gradients, ratios
+            Whether gradients, and the weights before the step, are known.
+        probes, weights
+            Whether the probe samples' tensors and the points' answers, and all weights, are kept too.
+
+        Returns
+        -------
+        Sentences about new faults of the model, and about parts that are no longer recorded.
+
+        Raises
+        ------
+        CaptureError, OSError
+            If the step cannot be written.
+        """
+        step, watched = int(scalars["step"]), self._watched
+        said: list[str] = []
+        measured = self._attempt(
+            "norms of gradients, weights and updates",
+            step,
+            said,
+            lambda: self._measure(made, finite=bool(np.isfinite(scalars["loss"]))),
+        )
+        layers, channels = measured or self._nothing()
+        if not gradients:
+            layers[:, [STATISTICS.index("gradient_norm"), STATISTICS.index("nonfinite_gradients")]] = np.nan
+            channels[:] = np.nan
+        if not ratios:
+            layers[:, STATISTICS.index("update_ratio")] = np.nan
+        if (probe := watched.probe) is not None:
+            self._attempt("statistics of activations", step, said, lambda: probe.statistics(layers))
+            tensors = self._attempt("the probe samples' activations", step, said, probe.tensors) if probes else None
+            if tensors is not None:
+                self._writer.probe(step, *tensors)
+        if probes and watched.embedded is not None:
+            answers = self._attempt("the samples placed as points", step, said, watched.embedded)
+            if answers is not None:
+                self._writer.embedded(step, *answers)
+        kept = self._attempt("all weights", step, said, self._all_weights) if weights else None
+        if kept is not None:
+            self._writer.weights(step, kept)
+        self._writer.step(scalars, metrics, layers, channels)
+        if len(self._held) > self._measure.variables:
+            # Layers that were frozen at first: from the next record on, because what they were before is known by then.
+            self._measure = WeightMeasure(self._described, self._held, self._measure.channels)
+        alarms = self._attempt("alarms", step, said, lambda: self._alarming(layers, step, scalars["learning_rate"]))
+        return (*said, *(alarms or ()))
+
+    def _attempt(self, what: str, step: int, said: list[str], work: Callable[[], T]) -> T | None:
+        """Make one part of a record, unless it failed before: observing a training must never end it."""
+        if what in self._dropped:
+            return None
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - the model's own code may raise anything; a sentence reports it
+            self._dropped.add(what)
+            said.append(failure(what, step, error, self._described.graph))
+            return None
+
+    def _nothing(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        shape = (len(self._described.graph), len(STATISTICS))
+        return np.full(shape, np.nan, np.float32), np.full(self._measure.channels.width, np.nan, np.float32)
+
+    def _alarming(self, layers: NDArray[np.float32], step: int, rate: float) -> tuple[str, ...]:
+        """Say what has gone wrong, of each layer once for each kind of it."""
+        series = layers[np.newaxis] if self._first is None else np.stack([self._first, layers])
+        self._first = with_first_update(series)
+        found = examine(self._described.graph, series, step, rate)
+        new = [alarm for alarm in found if (alarm.kind, alarm.layer) not in self._told]
+        self._told.update((alarm.kind, alarm.layer) for alarm in new)
+        return summaries(new, [node.id for node in self._described.graph])
+
+    def finish(self) -> None:
+        """Say that nothing more will come."""
+        self._writer.finish()
+
+    def _all_weights(self) -> NDArray[np.float32]:
+        values = [viewed(tf.convert_to_tensor(variable)) for _, _, variable in self._weights]
+        return np.concatenate([np.asarray(v, np.float32).reshape(-1) for v in values] or [np.empty(0, np.float32)])
+
+
+def _weights(described: DescribedModel) -> list[tuple[str, str, Any]]:
+    """List all variables of numbers, each once: layer, name, variable."""
+    found: list[tuple[str, str, Any]] = []
+    done: set[str] = set()
+    for node in described.graph:
+        operation = described.call(node.id).operation
+        if node.path not in done and isinstance(operation, keras.Layer):
+            done.add(node.path)
+            variables = [
+                v for v in operation.weights if np.dtype(v.dtype if v.dtype != "bfloat16" else "f4").kind in "fiu"
+            ]
+            found.extend((node.path, name, variable) for name, variable in named_variables(variables).items())
+    return found

@@ -1,0 +1,1 @@
+"""Files and folders that a user names: paths, arrays, pictures, locks, unfinished files."""

@@ -1,0 +1,201 @@
+"""Reads pictures, upright and of any kind, and finds pictures in arrays."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from nnviz3d.data.axes import Axes, channel_axis, channels_in, places_in
+from nnviz3d.data.files.memory_limit import check_size
+from nnviz3d.data.files.paths import refuse_special
+from nnviz3d.data.printable import reason
+from nnviz3d.errors import SampleError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+"""What these hold, in Pillow's words. It goes by content alone, and for some formats (EPS) it would start a program."""
+_DAMAGES = (OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error)
+"""Errors that Pillow's readers raise for damaged files."""
+_PIXEL = 12
+"""Bytes of memory per pixel: three colours as float32, the input of a model."""
+_OPENING = Lock()
+"""Held while Pillow's own limit on pixels is off."""
+LONGEST = 512
+"""Pixels: how long the longer side may be where the model takes any size."""
+CHANNELS = (1, 3, 4)
+"""Channels of a picture: grey, RGB, and both with transparency."""
+_SMALLEST = 8
+"""Fewest pixels of a side, if only the numbers of a shape suggest that it is a picture's shape."""
+
+
+@dataclass(frozen=True)
+class PictureShape:
+    """The shape of pictures that a model takes: ``height`` and ``width`` in pixels, `None` if any length is accepted.
+
+    The one definition of a picture: ``(H, W)``, ``(H, W, C)`` and, channels first, ``(C, H, W)``, with 1, 3 or 4 channels.
+    """
+
+    height: int | None
+    width: int | None
+    channels: int
+    channels_first: bool = False
+
+    @staticmethod
+    def of(shape: Sequence[int | None], axes: Axes = ()) -> PictureShape | None:
+        """Read the shape of one sample as a picture's shape; `None` if it is none.
+
+        Parameters
+        ----------
+        shape
+            Without the sample axis.
+        axes
+            Names of its axes, if known. Otherwise the shape alone decides; then ``(n,)``, n a square number, is also a
+            picture, because some models take pictures as vectors.
+        """
+        if axes:
+            return PictureShape._named(shape, axes)
+        match tuple(shape):
+            case (1 | 3 | 4 as channels, height, width) if width not in (1, 3, 4) and _large(height) and _large(width):
+                return PictureShape(height, width, channels, channels_first=True)
+            case (height, width, channels) if channels in (None, *CHANNELS):
+                return PictureShape(height, width, channels or 3)
+            case (int() as height, int() as width) if min(height, width) >= _SMALLEST:
+                return PictureShape(height, width, 1)
+            case (int() as n,) if n >= 64 and math.isqrt(n) ** 2 == n:
+                return PictureShape(math.isqrt(n), math.isqrt(n), 1)
+        return None
+
+    @staticmethod
+    def _named(shape: Sequence[int | None], axes: Axes) -> PictureShape | None:
+        if places_in(axes, axes) != ("row", "column") or len(shape) != len(axes):
+            return None
+        height, width = places_in(shape, axes)
+        channels = channels_in(shape, axes)
+        first = channel_axis(axes) == 0
+        if channels not in (None, *CHANNELS) or channel_axis(axes) == 1:
+            return None
+        return PictureShape(height, width, channels or 3, first)
+
+    def upright(self, values: NDArray[Any]) -> NDArray[Any]:
+        """View samples of this shape, ``(N, *shape)``, as ``(N, H, W, C)``."""
+        if self.channels_first:
+            return np.moveaxis(values, 1, -1)
+        height, width = values.shape[1:3] if values.ndim > 2 else (self.height or 0, self.width or 0)
+        return values.reshape(len(values), height, width, self.channels)
+
+    def as_taken(self, pictures: NDArray[Any], rank: int) -> NDArray[Any]:
+        """View ``(N, H, W, C)`` in the model's shape with `rank` axes after the first: the inverse of `upright`."""
+        if self.channels_first:
+            return np.moveaxis(pictures, -1, 1)
+        return pictures if rank == 3 else pictures[..., 0] if rank == 2 else pictures.reshape(len(pictures), -1)
+
+    def sized_for(self, image: Image.Image) -> PictureShape:
+        """Fill in the size where any will do: the picture's own, its longer side at most `LONGEST`."""
+        if self.height is not None and self.width is not None:
+            return self
+        scale = min(1.0, LONGEST / max(image.size))
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        return replace(self, height=self.height or height, width=self.width or width)
+
+
+def _large(side: int | None) -> bool:
+    return side is None or side >= _SMALLEST
+
+
+def read_image(path: Path, *, least: int | None = None) -> Image.Image:
+    """Read a picture file, upright as its EXIF data says; of several frames the first.
+
+    Parameters
+    ----------
+    least
+        So many pixels of its shorter side are enough: JPEG files are then decoded smaller, which is quick.
+
+    Raises
+    ------
+    SampleError
+        If the file is no picture, is damaged, or takes more memory than the limit.
+    """
+    refuse_special(path, SampleError)
+    try:
+        check_size(path.name, path.stat().st_size, SampleError)
+        with _header_of(path) as image:
+            check_size(
+                f"{path.name}, {image.width:,} by {image.height:,} pixels,", _PIXEL * math.prod(image.size), SampleError
+            )
+            if least is not None:
+                image.draft(None, (least, least))
+            image.load()
+            return ImageOps.exif_transpose(image)
+    except _DAMAGES as error:
+        raise SampleError(
+            f"{path.name} cannot be read as a picture ({reason(error, 160)}); expected a whole png, jpg, webp, bmp, gif "
+            "or tif file."
+        ) from None
+
+
+def _header_of(path: Path) -> Image.Image:
+    """Open a picture without Pillow's own limit on pixels, which is global and fixed."""
+    with _OPENING:
+        bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(path, formats=_FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = bound
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """Bring any mode to one that converts without clipping: 16-bit grey is scaled, transparency laid on white."""
+    if image.mode.startswith(("I", "F")):
+        numbers = np.asarray(image, dtype=np.float64)
+        top = 65535.0 if image.mode.startswith("I") else max(float(numbers.max(initial=0)), 1e-12)
+        return Image.fromarray(np.clip(numbers / top * 255, 0, 255).astype(np.uint8))
+    if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
+        solid = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), solid).convert("RGB")
+    return image if image.mode in {"L", "RGB"} else image.convert("RGB")
+
+
+def shown_from(values: NDArray[Any], axes: Axes = ()) -> NDArray[np.uint8] | None:
+    """Make pictures to look at from an array that holds some.
+
+    Parameters
+    ----------
+    values
+        ``(N, *shape)`` with a shape that `PictureShape` knows; bytes, or floats in 0..1, -1..1 or 0..255.
+    axes
+        Names of the axes of ``shape``, if known.
+
+    Returns
+    -------
+    ndarray or None
+        ``(N, H, W, 3)`` uint8; `None` if these are no pictures, or nobody can tell the range they are in.
+    """
+    shape = PictureShape.of(values.shape[1:], axes)
+    if shape is None or shape.height is None or shape.width is None:
+        return None
+    if values.dtype.kind not in "uif" or not values.size:
+        return None
+    low, high = float(values.min()), float(values.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return None
+    numbers = shape.upright(values.astype(np.float32))
+    if values.dtype != np.uint8:
+        if low < -1 or high > 255:
+            return None
+        if low < 0 and high <= 1:
+            numbers = (numbers + 1) / 2 * 255
+        elif low < 0:
+            return None
+        elif high <= 1:
+            numbers = numbers * 255
+    pixels: NDArray[np.uint8] = np.rint(numbers).astype(np.uint8)
+    return np.ascontiguousarray(np.repeat(pixels, 3, axis=3) if shape.channels == 1 else pixels[..., :3])

@@ -1,0 +1,274 @@
+"""Writes a capture. It appears under its name only once it is whole."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.capture import is_capture
+from nnviz3d.data.files.locks import WriterLock, check_free
+from nnviz3d.data.files.paths import exists, is_folder
+from nnviz3d.data.files.unfinished import partial_path
+from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.records import RANKINGS, Connections, Provenance, Ranking, filled
+from nnviz3d.data.storage import schema
+from nnviz3d.data.storage.zarr_writers import FolderSink, Sink, ZipSink
+from nnviz3d.errors import CaptureError, UserError
+
+
+class CaptureWriter:
+    """A context in which a capture is written; leaving it in good order puts the capture in place.
+
+    While it is written it stands in a hidden folder beside its destination; an error or Ctrl-C removes that folder and
+    leaves an earlier capture of the same name untouched.
+
+    Parameters
+    ----------
+    path
+        ``RUN.zarr``, or ``RUN.zarr.zip`` for one finished file.
+    graph, provenance
+        What was captured and how.
+    samples
+        N: how many samples there will be.
+    classes
+        Names of the classes, if known.
+    transient
+        Whether it goes with the session it is made in: a ``.zarr.zip`` is then written in haste, not compressed.
+    growing
+        Whether somebody will go on writing once it is in place; it is then not complete yet.
+    lock
+        The lock of the destination, if the caller holds it already.
+
+    Raises
+    ------
+    UserError
+        If the destination cannot be written, is being written, or is no earlier capture.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        graph: ModelGraph,
+        provenance: Provenance,
+        samples: int,
+        classes: Sequence[str] | None = None,
+        transient: bool = False,
+        growing: bool = False,
+        lock: WriterLock | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.samples = samples
+        self._growing = growing
+        self._lock = lock
+        check_destination(self.path)
+        if lock is None:
+            check_free(self.path)
+        self._workshop = partial_path(self.path)
+        # A sub-folder, because the outer folder is private, while a capture follows the user's umask.
+        self._made = self._workshop / "capture"
+        self._groups: set[str] = set()
+        self._attributes: dict[str, Any] = {
+            "format": schema.FORMAT,
+            "version": schema.VERSION,
+            "complete": False,
+            "committed": 0,
+            "graph": graph.to_json(),
+            "classes": list(classes) if classes is not None else None,
+            "provenance": provenance.to_json(),
+        }
+        in_haste = transient and self.path.suffix == ".zip"
+        try:
+            self._workshop.mkdir(mode=0o700)
+            self._sink: Sink = ZipSink(self._made) if in_haste else FolderSink(self._made)
+            self._sink.update(self._attributes)
+        except BaseException as error:
+            self._give_up(error)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            try:
+                self._put_in_place()
+            except OSError as problem:
+                raise UserError(f"Cannot write {self.path}: {problem.strerror or problem}.") from None
+            finally:
+                self._discard()
+            return
+        self._give_up(error)
+
+    def _give_up(self, error: BaseException | None) -> None:
+        """Remove unfinished files; a refusal of the system becomes a sentence."""
+        self._discard()
+        if isinstance(error, OSError):
+            raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from None
+
+    def write_activations(self, node_id: str, output: int, start: int, values: NDArray[Any]) -> None:
+        """Write one output of a node for samples ``start`` and on; values ``(n, *shape)``."""
+        self.rows(schema.activation_path(node_id, output), start, values)
+
+    def write_input(self, name: str, start: int, values: NDArray[Any]) -> None:
+        """Write what the model was fed, ``(n, *shape)``."""
+        self.rows(schema.input_path(name), start, values)
+
+    def write_pictures(self, name: str, values: NDArray[np.uint8]) -> None:
+        """Write the samples as people would look at them, ``(N, H, W, 3)`` uint8."""
+        self.rows(schema.picture_path(name), 0, values)
+
+    def write_labels(self, labels: NDArray[np.integer[Any]]) -> None:
+        """Write the true class of each sample, ``(N,)``."""
+        self.rows("labels", 0, np.asarray(labels, dtype=np.int64))
+
+    def write_weights(self, layer: str, variable: str, values: NDArray[Any]) -> None:
+        """Write one variable of a layer, whole."""
+        self.whole(schema.weight_path(layer, variable), as_stored(values))
+
+    def write_connections(self, found: Mapping[Ranking, Sequence[Connections]]) -> None:
+        """Write one pair's strongest connections: by every ranking, one record for each sample in order.
+
+        They are packed, ``index (N, rankings, k, 2)`` and the others ``(N, rankings, k)``, because many small arrays
+        cost time. A cell at the border has fewer connections than one in the middle, so shorter records are filled
+        up with the index -1.
+        """
+        columns = [found[ranking] for ranking in RANKINGS]
+        k = max(c.shown for column in columns for c in column)
+        first = columns[0][0]
+        path = schema.connection_path(first.source, first.target)
+
+        def packed(part: Callable[[Connections], NDArray[Any]], filler: int) -> NDArray[Any]:
+            return np.stack([np.stack([filled(part(c), k, filler) for c in column]) for column in columns], axis=1)
+
+        attributes = {"rule": first.rule, "rankings": list(RANKINGS), "totals": [c.total for c in columns[0]]}
+        self.group(path, attributes)
+        self.whole(f"{path}/index", packed(lambda c: c.index, -1))
+        self.whole(f"{path}/weight", packed(lambda c: c.weight, 0))
+        self.whole(f"{path}/contribution", packed(lambda c: c.contribution, 0))
+
+    def note(self, sample: int, text: str) -> None:
+        """Add a sentence that a reader of one sample's numbers should know."""
+        told = self._attributes["provenance"]
+        notes = told["sample_notes"] or [[] for _ in range(self.samples)]
+        told["sample_notes"] = [[*each, text] if i == sample else each for i, each in enumerate(notes)]
+        self._sink.update({"provenance": told})
+
+    def commit(self, samples: int) -> None:
+        """Say, after their numbers, that the first so many samples are whole."""
+        self._attributes["committed"] = samples
+        self._sink.update({"committed": samples})
+
+    def rows(self, path: str, start: int, values: NDArray[Any]) -> None:
+        """Write samples ``start`` and on of an array whose first axis is samples, as `data.explanations` does."""
+        self.group(path.rpartition("/")[0])
+        self._sink.write(path, self.samples, start, as_stored(values))
+
+    def whole(self, path: str, values: NDArray[Any]) -> None:
+        """Write a whole array."""
+        self.group(path.rpartition("/")[0])
+        self._sink.put(path, values)
+
+    def group(self, path: str, attributes: Mapping[str, Any] | None = None) -> None:
+        """Make a group, and those above it that are not there yet; attributes only with the first call for a path."""
+        if path in self._groups and attributes:
+            raise CaptureError(f"{path} is there already; what it is has to be said before what stands in it.")
+        if path and path not in self._groups:
+            self.group(path.rpartition("/")[0])
+            self._sink.group(path, attributes or {})
+            self._groups.add(path)
+
+    def _put_in_place(self) -> None:
+        lock = self._lock or WriterLock(self.path)
+        lock.take()
+        try:
+            self._finish()
+        finally:
+            if self._lock is None:
+                lock.give_back()
+
+    def _finish(self) -> None:
+        self._sink.update({"committed": self._attributes["committed"], "complete": not self._growing})
+        self._sink.close()
+        check_destination(self.path)
+        if self.path.suffix == ".zip":
+            packed = self._made
+            if packed.is_dir():
+                packed = self._workshop / "capture.zip"
+                zip_folder(self._made, packed)
+            packed.replace(self.path)
+            return
+        # A folder cannot be replaced in one step. So the earlier one steps aside, and goes only once the new one stands.
+        earlier = self._workshop / "earlier"
+        try:
+            if self.path.exists():
+                self.path.replace(earlier)
+            self._made.replace(self.path)
+        except BaseException:
+            if earlier.exists() and not self.path.exists():
+                earlier.replace(self.path)
+            raise
+
+    def _discard(self) -> None:
+        try:
+            shutil.rmtree(self._workshop, ignore_errors=True)
+        except BaseException:  # Ctrl-C while it is at it
+            shutil.rmtree(self._workshop, ignore_errors=True)
+            raise
+
+
+def check_destination(path: Path) -> None:
+    """Refuse to write over anything but an earlier capture.
+
+    Raises
+    ------
+    UserError
+        If the name does not end in ``.zarr`` or ``.zarr.zip``, the folder is missing, or something else stands there, be
+        it a symbolic link: to replace it would leave the capture that it leads to, to follow it is not what was said.
+    """
+    if not path.name.endswith((".zarr", ".zarr.zip")):
+        raise UserError(f"A capture's name ends in .zarr or .zarr.zip; got {path.name!r}.")
+    if not is_folder(path.absolute().parent):
+        raise UserError(f"Cannot write {path}: the folder {path.parent} does not exist.")
+    there = exists(path)
+    if path.is_symlink():
+        raise UserError(f"{path} is a symbolic link; give the name of the capture itself, or another one.")
+    if there and not is_capture(path):
+        raise UserError(f"{path} exists and is not a capture; choose another name or remove it.")
+
+
+def zip_folder(folder: Path, target: Path) -> None:
+    """Pack a Zarr folder into one file.
+
+    Order and dates are fixed, so that equal captures give equal files.
+    """
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+            entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, file.read_bytes())
+
+
+def as_stored(values: NDArray[Any]) -> NDArray[Any]:
+    """Give an array the type it is stored in: float32, or integers and bytes as they are.
+
+    bfloat16 and float16 become float32 exactly; float64 is rounded.
+    """
+    values = np.asarray(values)
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8)
+    if values.dtype.kind in "iu":
+        return values
+    if values.dtype == object:
+        raise CaptureError("An array of Python objects cannot be stored; expected numbers.")
+    return np.ascontiguousarray(values, dtype=np.float32)

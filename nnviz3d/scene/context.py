@@ -1,0 +1,271 @@
+"""What the views of one scene share: the capture, the layout, and each layer's numbers in world order."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.explanations import SampleInsights
+from nnviz3d.data.graph import LayerNode, ModelGraph
+from nnviz3d.data.graph import head_of as head_of
+from nnviz3d.data.graph import vector_outputs as vector_outputs
+from nnviz3d.data.insights import LOSS, Explained, Target
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.colors import ValueStatistics, statistics_of
+from nnviz3d.scene.derived.projected_samples import Newcomer
+from nnviz3d.scene.layout.cells import CellGrid
+from nnviz3d.scene.layout.flow import Placement, Plan, lay_out
+from nnviz3d.scene.layout.routes import Route, route_edges
+from nnviz3d.scene.primitives import Primitive
+from nnviz3d.scene.selection import Quantity, Selection
+
+
+class View(Protocol):
+    """One capability's part of a picture.
+
+    `at` is pure: equal arguments give equal primitives, and arrays that did not change are the same objects.
+    """
+
+    @property
+    def duration(self) -> float:
+        """Seconds until nothing changes any more."""
+        ...
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return what to draw at `t` seconds."""
+        ...
+
+
+@dataclass(frozen=True)
+class LayerValues:
+    """One layer's numbers for one sample.
+
+    Attributes
+    ----------
+    values
+        As captured, or computed from what was captured, ``shape``.
+    cells
+        The same numbers in world order, ``(X, Y, Z)``.
+    """
+
+    grid: CellGrid
+    values: NDArray[np.float32]
+    cells: NDArray[np.float32]
+    statistics: ValueStatistics
+
+
+@dataclass
+class SceneContext:
+    """Built once for each scene; reads each layer once for each sample that is looked at."""
+
+    capture: Capture
+    plan: Plan
+    routes: tuple[Route, ...]
+    aspect: float
+    """Width over height of the picture, of which the network may have been given a part of another aspect."""
+    newcomers: dict[tuple[str, int], Newcomer] = field(default_factory=dict)
+    """Samples that were placed in an embedding, by its name and theirs; who places one keeps it here."""
+    _values: dict[str, tuple[int, LayerValues]] = field(default_factory=dict)
+    _derived: dict[str, tuple[object, LayerValues | None]] = field(default_factory=dict)
+    _insights: dict[int, SampleInsights] = field(default_factory=dict)
+
+    @staticmethod
+    def build(capture: Capture, *, aspect: float, headroom: float = 0.0, flatter: float = 1.0) -> SceneContext:
+        """Lay the capture's graph out for a picture.
+
+        Parameters
+        ----------
+        capture
+            What to lay out.
+        aspect
+            Width over height of the picture.
+        headroom
+            World height to keep free above each block.
+        flatter
+            How many times the picture's the network's own aspect is, where other things stand beside it.
+        """
+        shapes = {}
+        for node in capture.graph:
+            if capture.has_activations(node.id):
+                shapes[node.id] = capture.activation_shape(node.id)
+        plan = lay_out(capture.graph, shapes, aspect=aspect * flatter, headroom=headroom)
+        return SceneContext(capture, plan, route_edges(capture.graph, plan), aspect)
+
+    def revised(self, capture: Capture) -> SceneContext:
+        """Return a context of other numbers, on which all stands where it does here."""
+        if self._keeps_to(capture):  # of a training that went on without new ones: what was read is still right
+            return replace(
+                self, capture=capture, _values=dict(self._values), _derived=dict(self._derived), _insights={}
+            )
+        return replace(self, capture=capture, _values={}, _derived={}, _insights={})
+
+    def _keeps_to(self, capture: Capture) -> bool:
+        """Whether another capture is of the same training, and of the same of its numbers."""
+        mine, other = self.capture, capture
+        same = (mine.path, mine.provenance.created) == (other.path, other.provenance.created)
+        return same and mine.kept is not None and mine.kept == other.kept
+
+    @property
+    def graph(self) -> ModelGraph:
+        """The architecture."""
+        return self.capture.graph
+
+    def values(self, node_id: str, sample: int) -> LayerValues:
+        """Return a layer's numbers for a sample; the same object until another sample is asked for."""
+        kept = self._values.get(node_id)
+        if kept is None or kept[0] != sample:
+            # Tokens and masks are stored as integers; drawn and compared they are numbers like all others.
+            values = np.asarray(self.capture.activation(node_id, sample), dtype=np.float32)
+            kept = (sample, self._arranged(node_id, values))
+            self._values[node_id] = kept
+        return kept[1]
+
+    def shown(self, node_id: str, quantity: Quantity, selection: Selection) -> LayerValues | None:
+        """Return what a layer's cells show; the same object until another quantity, sample or target is asked for.
+
+        Returns
+        -------
+        `None` if this layer has no such numbers, as tokens have no gradient.
+
+        Raises
+        ------
+        SceneError
+            If the sample was captured without gradients, or two samples cannot be compared.
+        """
+        if quantity == "activation":
+            return self.values(node_id, selection.sample)
+        key = (quantity, selection.sample, selection.against, selection.target)
+        kept = self._derived.get(node_id)
+        if kept is None or kept[0] != key:
+            values = self._derive(node_id, quantity, selection)
+            kept = (key, None if values is None else self._arranged(node_id, values))
+            self._derived[node_id] = kept
+        return kept[1]
+
+    def _derive(self, node_id: str, quantity: Quantity, selection: Selection) -> NDArray[np.float32] | None:
+        if quantity == "difference":
+            return self.difference(node_id, selection)
+        gradient = self.gradient(node_id, selection)
+        if gradient is None or quantity == "gradient":
+            return gradient
+        with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinite numbers are drawn as such
+            return np.asarray(gradient * self.values(node_id, selection.sample).values)
+
+    def gradient(self, node_id: str, selection: Selection) -> NDArray[np.float32] | None:
+        """Return the gradient of the target's score by a layer's activation, ``shape``; `None` if it has none."""
+        explained = self.explained(selection)
+        insights = self.insights(selection.sample)
+        found = None if explained is None else insights.gradient(node_id, explained.target)
+        if found is None and not self.has_gradients(selection):
+            name = self.capture.sample_name(selection.sample)
+            whose = "" if selection.target is None else f" of {self.name_of(selection.target)}"
+            raise SceneError(
+                f"There are no gradients{whose} for {name}; capture it with: nnviz3d capture "
+                f"{self.capture.provenance.model} --input {name} --gradients -o run.zarr."
+            )
+        return found
+
+    def difference(self, node_id: str, selection: Selection) -> NDArray[np.float32]:
+        """Return what a layer's numbers for the sample are beyond those for the one it is compared with, ``shape``."""
+        if selection.against is None:
+            raise SceneError("A difference is of two samples; choose the one to compare with.")
+        here = self.values(node_id, selection.sample).values
+        there = np.asarray(self.capture.activation(node_id, selection.against), dtype=np.float32)
+        if here.shape != there.shape:
+            names = [self.capture.sample_name(i) for i in (selection.sample, selection.against)]
+            sizes = [shape_text(self.graph.node(node_id), shape) for shape in (here.shape, there.shape)]
+            raise SceneError(
+                f"{names[0]} and {names[1]} cannot be compared: {node_id} has {sizes[0]} numbers for one and {sizes[1]} "
+                "for the other; choose samples of one size."
+            )
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.asarray(here - there)
+
+    def insights(self, sample: int) -> SampleInsights:
+        """Return what explains a sample."""
+        if sample not in self._insights:
+            self._insights.clear()
+            self._insights[sample] = self.capture.insights(sample)
+        return self._insights[sample]
+
+    def explained(self, selection: Selection) -> Explained | None:
+        """Return the selected target and its score for the selected sample; `None` if it was not explained."""
+        return self.insights(selection.sample).explained(selection.target)
+
+    def has_gradients(self, selection: Selection) -> bool:
+        """Whether there are gradients of the selected target's score for the selected sample."""
+        explained = self.explained(selection)
+        return explained is not None and self.insights(selection.sample).has_gradients(explained.target)
+
+    def name_of(self, target: Target) -> str:
+        """Return what people call a target: its class, or its place in an output."""
+        return name_of_target(self.capture, target)
+
+    def _arranged(self, node_id: str, values: NDArray[np.float32]) -> LayerValues:
+        grid = self.place(node_id).grid
+        return LayerValues(grid, values, grid.arrange(values), statistics_of(values))
+
+    def place(self, node_id: str) -> Placement:
+        """Where a node's block stands."""
+        return self.plan.placements[node_id]
+
+    def centers(self, node_id: str, index: NDArray[np.int64]) -> NDArray[np.float64]:
+        """World coordinates of the middles of cells, given flat indices ``(n,)`` of the node's tensor: ``(n, 3)``."""
+        place = self.place(node_id)
+        return np.asarray(np.array(place.origin) + (place.grid.cells(index) + 0.5) * np.array(place.cell))
+
+    @property
+    def ranks(self) -> int:
+        """How many steps the flow has."""
+        return 1 + max(p.rank for p in self.plan.placements.values())
+
+
+def shape_text(node: LayerNode, shape: tuple[int, ...] | None = None) -> str:
+    """Write a shape for a label: ``26 × 26 × 32``."""
+    dims = shape if shape is not None else node.shape
+    return " × ".join("?" if n is None else f"{n:,}" for n in dims) if dims else "scalar"
+
+
+def name_of_target(capture: Capture, target: Target) -> str:
+    """Return the name of one number of an output for users: its class, or its position in the output."""
+    if target == LOSS:
+        return "the loss"
+    two = two_classes(capture, target.output)
+    if two is not None:
+        return two[0 if target.against else 1]
+    node = capture.graph.node(target.output)
+    if is_classifier(capture, node.id):
+        name = class_name(capture.classes, target.index)
+    else:
+        name = f"{target.output}[{target.index}]" if node.size > 1 else target.output
+    return f"not {name}" if target.against else name
+
+
+def two_classes(capture: Capture, output: str) -> tuple[str, str] | None:
+    """Return the names of the two classes that a single number tells apart: the class for 0, then the one for 1."""
+    if capture.classes is None or len(capture.classes) != 2 or capture.graph.node(output).size != 1:
+        return None
+    return capture.classes[0], capture.classes[1]
+
+
+def is_classifier(capture: Capture, head: str) -> bool:
+    """Whether an output's numbers are scores of classes: it ends in a softmax, or the classes have names."""
+    node = capture.graph.node(head)
+    named = capture.classes is not None and len(capture.classes) == node.size
+    return node.size > 1 and (named or node.activation == "softmax" or node.kind == "Softmax")
+
+
+def top_classes(scores: NDArray[np.float32], count: int) -> list[int]:
+    """Return the indices of the largest scores, the largest first; NaN last."""
+    order = np.argsort(np.where(np.isnan(scores), math.inf, -scores), kind="stable")
+    return [int(i) for i in order[:count]]
+
+
+def class_name(classes: tuple[str, ...] | None, index: int) -> str:
+    """Return a class's name, or its number if it has none."""
+    return classes[index] if classes is not None and index < len(classes) else f"class {index}"

@@ -1,0 +1,1 @@
+"""Numbers that views derive from a capture: weights between units, contributions, kernels, projected samples."""

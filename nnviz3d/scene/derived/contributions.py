@@ -1,0 +1,86 @@
+"""How much one unit gives another for a sample: weight times activation, summed over the weights that join the two.
+
+Of a channel it is what the mean of its places gets: each weight meets the mean of what lies under it, over all places of
+the output, with zeros beyond the border where the layer pads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.axes import channels_last
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.graph import LayerNode
+from nnviz3d.scene.derived.neurons import Neurons
+from nnviz3d.scene.derived.unit_weights import Links, joined_by
+
+
+def contributions(capture: Capture, neurons: Neurons, links: Links, taken: NDArray[np.float32]) -> Links | None:
+    """Return the same links, each as strong as what it gives.
+
+    Parameters
+    ----------
+    taken
+        The tensor that the target takes.
+
+    Returns
+    -------
+    `None` where it cannot be told, as of transposed convolutions.
+    """
+    feed, node = links.feed, neurons.graph.node(links.feed.target)
+    if not links.numbers:
+        return links
+    joined = joined_by(capture, node, len(feed.units))
+    under = _under(node, channels_last(taken, capture.graph.node(feed.taken).axes) if taken.ndim > 1 else taken)
+    if under is None:
+        return None
+    if joined is None:
+        # Only the strongest weights were captured, each between two neurons.
+        values = under[0][np.argsort(feed.units)[links.index[:, 0]]]
+        return _strong(links, links.signed * values)
+    pairs, weights = joined
+    if weights.shape[1] != len(under):
+        return None
+    each = np.einsum("nt,tn->n", weights.astype(np.float64), under[:, pairs[:, 0]])
+    targets = neurons.counts[feed.target]
+    keys = feed.units[pairs[:, 0]] * targets + pairs[:, 1]
+    # The links stand in the order of these keys.
+    where = np.searchsorted(links.index[:, 0] * targets + links.index[:, 1], keys)
+    sums = np.bincount(where, each, minlength=len(links.index))
+    return _strong(links, np.asarray(sums, dtype=np.float64))
+
+
+def _strong(links: Links, signed: NDArray[np.float64]) -> Links:
+    return replace(links, norm=np.abs(signed), signed=signed)
+
+
+def _under(node: LayerNode, taken: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    """Return the mean input of each tap of a kernel, ``(taps, channels)``, from an input with channels last."""
+    values = taken.astype(np.float64)
+    if "Conv" not in node.kind:
+        return np.asarray(values.reshape(-1, values.shape[-1] if values.ndim else 1).mean(axis=0, keepdims=True))
+    sizes = node.details.get("kernel_size")
+    outputs = node.places
+    if "Transpose" in node.kind or not isinstance(sizes, list | tuple) or len(sizes) != values.ndim - 1:
+        return None
+    if len(outputs) != len(sizes) or any(n is None for n in outputs):
+        return None
+    strides, dilation = (node.details.get(name) or [1] * len(sizes) for name in ("strides", "dilation_rate"))
+    for axis, (size, stride, step, out) in enumerate(zip(sizes, strides, dilation, outputs, strict=True)):
+        table = _hits(values.shape[axis], int(size), int(stride), int(step), int(out or 0), node.details.get("padding"))
+        values = np.moveaxis(np.tensordot(table, values, axes=(1, axis)), 0, axis)
+    return np.asarray(values.reshape(-1, values.shape[-1]))
+
+
+def _hits(length: int, size: int, stride: int, step: int, outputs: int, padding: object) -> NDArray[np.float64]:
+    """Return how often each tap meets each place along one axis, as a share of the outputs, ``(size, length)``."""
+    reach = (size - 1) * step
+    before = {"same": max((outputs - 1) * stride + reach + 1 - length, 0) // 2, "causal": reach}.get(str(padding), 0)
+    table = np.zeros((size, length))
+    for tap in range(size):
+        places = np.arange(outputs) * stride + tap * step - before
+        np.add.at(table[tap], places[(places >= 0) & (places < length)], 1 / outputs)
+    return table

@@ -1,0 +1,74 @@
+"""Where the samples of a recorded training stand as points: placed once, and gone on with as the training goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from nnviz3d.analysis.embedding_trajectory import follow
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.insights import Embedding
+from nnviz3d.data.training_embedding import Course, Embedded
+from nnviz3d.errors import CaptureError
+
+# Placing takes seconds, and a scene is built anew for every step that is looked at.
+_placed: WeakKeyDictionary[Embedded, Course] = WeakKeyDictionary()
+_last: dict[Path, Course] = {}
+
+
+def embedded_of(capture: Capture) -> Embedded | None:
+    """Return what a capture holds of a training's points, if it holds any."""
+    found = None if capture.training is None else capture.training.embedded
+    return found if found is not None and len(found) else None
+
+
+def course_of(
+    capture: Capture, embedded: Embedded, report: Callable[[int, int], None] = lambda done, total: None
+) -> Course:
+    """Return where the points stand at each step; placed now if they were not yet.
+
+    Raises
+    ------
+    ModelError
+        If they are too few.
+    """
+    if embedded not in _placed:
+        found = follow(embedded, earlier=_last.get(capture.path), report=report)
+        _placed[embedded] = _last[capture.path] = found
+    return _placed[embedded]
+
+
+def embedding_of(capture: Capture, name: str) -> Embedding:
+    """Return an embedding of this name: one that was captured, or a training's, at the step that the capture shows."""
+    embedded = embedded_of(capture)
+    if embedded is None or embedded.set.layer != name or name in capture.embeddings:
+        return capture.embedding(name)
+    kept = None if capture.kept is None else capture.kept.embedded
+    return embedding_at(capture, embedded, -1 if kept is None else kept)
+
+
+def embedding_at(capture: Capture, embedded: Embedded, at: int) -> Embedding:
+    """Return a training's embedding at a step, 0 to E - 1, or from -1 back."""
+    course, known = course_of(capture, embedded), embedded.set
+    if not len(course.points):
+        raise CaptureError(f"{capture.path.name} holds no points yet.")
+    points = course.points[at]
+    return Embedding(
+        name=known.layer,
+        method="pca" if course.settings["method"] == "pca" else "tsne",
+        points=points,
+        first=points,
+        snapshots=points[np.newaxis],
+        names=known.names,
+        labels=known.labels,
+        predictions=embedded.predictions(at),
+        probabilities=embedded.probabilities(at),
+        thumbnails=known.thumbnails,
+        vectors=np.empty((len(points), 0), dtype=np.float32),
+        quality=course.quality[at],
+        settings={**course.settings, "pooled": known.pooled},
+        key=course.keys[at],
+    )

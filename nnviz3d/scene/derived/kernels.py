@@ -1,0 +1,141 @@
+"""A layer's weights as filters: which number of its kernel stands in which cell of which filter, and what it is called."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.graph import LayerNode
+from nnviz3d.scene.layout.cells import CellGrid, grid_for
+from nnviz3d.scene.selection import KernelPick
+
+_VARIABLES = ("kernel", "depthwise_kernel")
+_NAME = re.compile(r"filter (\d+) of (.+)")
+_SPATIAL = {1: ("step",), 2: ("row", "column"), 3: ("plane", "row", "column")}
+
+_last: WeakKeyDictionary[Capture, tuple[str, Kernel | None]] = WeakKeyDictionary()
+"""By capture, the layer that was last asked for, and its kernel."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """The weights of one layer.
+
+    Attributes
+    ----------
+    layer
+        Node id.
+    values
+        As captured, such as ``(rows, columns, input channels, filters)``.
+    filters
+        The same numbers, ``(filters, *shape of one)``. What is the same for all places, a dense layer or a convolution
+        of one place, is a matrix: one filter, ``(1, inputs, outputs)``.
+    axes
+        What the axes of `values` are called.
+    """
+
+    layer: str
+    kind: str
+    values: NDArray[Any]
+    filters: NDArray[np.float32]
+    axes: tuple[str, ...]
+
+    @property
+    def grid(self) -> CellGrid:
+        """How the numbers of one filter stand."""
+        return grid_for(self.filters.shape[1:])
+
+    @property
+    def matrix(self) -> bool:
+        """Whether all weights are one sheet."""
+        return self.filters.ndim == 3
+
+    def pick(self, number: int, cell: tuple[int, int, int]) -> KernelPick | None:
+        """Return the weight that stands in a cell of a filter; `None` if there is none."""
+        index = self.grid.index(cell)
+        if index is None or not 0 <= number < len(self.filters):
+            return None
+        flat = self._order()[(number, *index)]
+        return KernelPick(self.layer, tuple(int(i) for i in np.unravel_index(int(flat), self.values.shape)))
+
+    def cell(self, index: tuple[int, ...]) -> tuple[int, NDArray[np.int64]]:
+        """Say in which filter, and in which cell of it ``(3,)``, a weight stands: the inverse of `pick`."""
+        flat = np.ravel_multi_index(index, self.values.shape)
+        number, place = divmod(int(np.flatnonzero(self._order() == flat)[0]), self.filters[0].size)
+        return number, self.grid.cells(np.array([place], dtype=np.int64))[0]
+
+    def _order(self) -> NDArray[np.int64]:
+        """Return the flat index in `values` of each number of `filters`."""
+        return _stacked(np.arange(self.values.size, dtype=np.int64).reshape(self.values.shape), self.kind)
+
+
+def kernel_of(capture: Capture, node: LayerNode) -> Kernel | None:
+    """Read a layer's kernel; `None` if it has none, or if it was not captured.
+
+    The layouts that a scene tries, and every pick, ask for the same one, so the last of each capture is kept; one that
+    is still written may have other weights the next time.
+    """
+    kept = _last.get(capture)
+    if kept is None or kept[0] != node.id or not capture.complete:
+        kept = (node.id, _read(capture, node))
+        _last[capture] = kept
+    return kept[1]
+
+
+def _read(capture: Capture, node: LayerNode) -> Kernel | None:
+    weights = capture.weights(node.path)
+    values = next((weights[name] for name in _VARIABLES if name in weights), None)
+    if values is None or not _known(values.ndim, node.kind) or not values.size:
+        return None
+    filters = _stacked(np.asarray(values, dtype=np.float32), node.kind)
+    return Kernel(node.id, node.kind, values, filters, _axes(values.ndim, node.kind))
+
+
+def filter_name(layer: str, number: int) -> str:
+    """Return what a filter's voxels are called in a picture."""
+    return f"filter {number} of {layer}"
+
+
+def filter_of(name: str) -> tuple[str, int] | None:
+    """Read what `filter_name` wrote: the layer and the number; `None` if these are other voxels."""
+    found = _NAME.fullmatch(name)
+    return None if found is None else (found[2], int(found[1]))
+
+
+def _known(rank: int, kind: str) -> bool:
+    return rank == 2 or ("Conv" in kind and 3 <= rank <= 5)
+
+
+def _by_channel(kind: str) -> bool:
+    """Whether each filter sees one input channel alone."""
+    return "Depthwise" in kind or "Separable" in kind
+
+
+def _stacked(values: NDArray[Any], kind: str) -> NDArray[Any]:
+    if values.ndim == 2:
+        return values[np.newaxis]
+    places = values.shape[:-2]
+    if _by_channel(kind):
+        return np.moveaxis(values.reshape(*places, -1, 1), -2, 0)
+    if "Transpose" in kind:
+        values = np.swapaxes(values, -1, -2)
+    if all(n == 1 for n in places):
+        return values.reshape(1, *values.shape[-2:])
+    return np.moveaxis(values, -1, 0)
+
+
+def _axes(rank: int, kind: str) -> tuple[str, ...]:
+    if rank == 2:
+        return ("input", "output")
+    ends = ("input channel", "filter")
+    if _by_channel(kind):
+        ends = ("input channel", "multiple")
+    elif "Transpose" in kind:
+        ends = ("filter", "input channel")
+    return (*_SPATIAL[rank - 2], *ends)

@@ -1,0 +1,1 @@
+"""Positions in the world: of blocks, nodes, edges, attention sheets, ridges and photographs."""

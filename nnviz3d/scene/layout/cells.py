@@ -1,0 +1,183 @@
+"""How the numbers of one tensor stand as cells in a block.
+
+Maps face the viewer: columns run along x, rows down y, channels into the depth with the first one in front. A vector is a
+column of neurons, wrapped into several columns where it is long; a sequence is a sheet with its steps along x.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.axes import Axes, axes_of, channel_axis, channels_in, channels_last, places_in
+from nnviz3d.data.files.picture_files import PictureShape
+
+Index = tuple[int, ...]
+_LONGEST_COLUMN = 16
+
+
+@dataclass(frozen=True)
+class CellGrid:
+    """A tensor's cells in world order.
+
+    Attributes
+    ----------
+    shape
+        Shape of the tensor for one sample.
+    size
+        Number of cells along x, y and z.
+    count
+        How many cells are real; fewer than X * Y * Z only for a wrapped vector.
+    axes
+        Names of the axes of `shape`.
+    """
+
+    shape: tuple[int, ...]
+    size: tuple[int, int, int]
+    count: int
+    axes: Axes
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The lengths of all axes except the channel axis."""
+        return places_in(self.shape, self.axes)
+
+    @property
+    def channels(self) -> int:
+        """The number of channels: 1 if each number is a separate place."""
+        return int(channels_in(self.shape, self.axes))
+
+    @property
+    def picture(self) -> PictureShape | None:
+        """The tensor's shape as a picture's shape; `None` if it is not a picture."""
+        return PictureShape.of(self.shape, self.axes) if self.axes else None
+
+    def last(self, values: NDArray[Any]) -> NDArray[Any]:
+        """View a tensor, ``shape``, with channels last: ``(*places, channels)``; vectors and scalars unchanged."""
+        return values if len(self.shape) < 2 else channels_last(values, self.axes)
+
+    def full(self, place: Index, channel: int) -> Index:
+        """Return the index of a place's channel, in the order of the tensor's axes."""
+        at = channel_axis(self.axes)
+        return place if at is None else (*place[:at], channel, *place[at:])
+
+    def place(self, index: Index) -> Index:
+        """Return the place of a number, without the channel; in a vector each number is its own place.
+
+        Parameters
+        ----------
+        index
+            Index of a number of the tensor; the index of a place is returned unchanged.
+        """
+        at = channel_axis(self.axes)
+        if at is None or len(self.shape) < 2 or len(index) != len(self.shape):
+            return index
+        return (*index[:at], *index[at + 1 :])
+
+    def holds(self, index: Index) -> bool:
+        """Whether an index is that of a number of the tensor, or of a place with all its channels."""
+        lengths = self.shape if len(index) == len(self.shape) else self.places
+        return len(index) == len(lengths) and all(0 <= i < n for i, n in zip(index, lengths, strict=True))
+
+    def numbers(self, values: NDArray[Any], index: Index) -> NDArray[Any]:
+        """Return the number of a tensor, ``shape``, at an index; for a place, the numbers of all its channels."""
+        return np.asarray(values[index] if len(index) == len(self.shape) else self.last(values)[index])
+
+    def named(self, index: Index) -> tuple[str, ...]:
+        """Name the axes of an index: those of the tensor, or only those of its places."""
+        return self.axes if len(index) == len(self.shape) else places_in(self.axes, self.axes)
+
+    def arrange(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Turn a tensor, ``shape``, into cells, ``(X, Y, Z)``; a view of the same memory but for wrapped vectors."""
+        x, y, z = self.size
+        if len(self.shape) <= 1:
+            flat = values.reshape(-1)
+            if self.count < x * y:
+                flat = np.concatenate([flat, np.zeros(x * y - self.count, dtype=flat.dtype)])
+            return flat.reshape(y, x)[::-1].T[:, :, np.newaxis]
+        values = self.last(values)
+        if values.ndim == 2:
+            return values[:, ::-1, np.newaxis]
+        # (planes, rows, columns, channels): planes of one channel stand together in the depth.
+        planes = values.reshape(-1, *values.shape[-3:])
+        world = planes[:, ::-1].transpose(2, 1, 3, 0)
+        return world.reshape(x, y, z)[:, :, ::-1]
+
+    def cells(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Say in which cells the numbers of these flat indices (C order) stand.
+
+        Parameters
+        ----------
+        index
+            ``(n,)``.
+
+        Returns
+        -------
+        ``(n, 3)``, along x, y and z.
+        """
+        x, y, z = self.size
+        if len(self.shape) <= 1:
+            return np.stack([index % x, y - 1 - index // x, np.zeros_like(index)], axis=1)
+        at, each = channel_axis(self.axes), np.unravel_index(index, self.shape)
+        places = [part for i, part in enumerate(each) if i != at]
+        channel = np.zeros_like(index) if at is None else each[at]
+        if len(places) == 1:
+            return np.stack([places[0], y - 1 - channel, np.zeros_like(index)], axis=1)
+        *outer, row, column = places
+        plane = np.ravel_multi_index(outer, self.places[:-2]) if outer else np.zeros_like(index)
+        planes = z // self.channels
+        return np.stack([column, y - 1 - row, z - 1 - (channel * planes + plane)], axis=1)
+
+    def index(self, cell: tuple[int, int, int]) -> Index | None:
+        """Say which number of the tensor stands in a cell: the inverse of `cells`; `None` for a spare cell."""
+        i, j, k = cell
+        x, y, z = self.size
+        if not (0 <= i < x and 0 <= j < y and 0 <= k < z):
+            return None
+        if len(self.shape) <= 1:
+            flat = (y - 1 - j) * x + i
+            if flat >= self.count:
+                return None
+            return (flat,) if self.shape else ()
+        if len(self.places) == 1:
+            return self.full((i,), y - 1 - j)
+        channel, plane = divmod(z - 1 - k, z // self.channels)
+        outer = np.unravel_index(plane, self.places[:-2]) if len(self.places) > 2 else ()
+        return self.full((*(int(n) for n in outer), y - 1 - j, i), channel)
+
+
+def grid_for(shape: tuple[int, ...], axes: Axes = ()) -> CellGrid:
+    """Choose how a tensor stands.
+
+    Parameters
+    ----------
+    shape
+        One sample's shape, any rank, no unknown lengths.
+    axes
+        Names of its axes; by default those of channels last.
+    """
+    axes = axes if len(axes) == len(shape) else axes_of(shape)
+    count, places = math.prod(shape), places_in(shape, axes)
+    if len(shape) < 2:
+        columns = _columns_for(count)
+        return CellGrid(shape, (columns, max(1, -(-count // columns)), 1), count, axes)
+    channels = int(channels_in(shape, axes))
+    if len(places) == 1:
+        return CellGrid(shape, (places[0], channels, 1), count, axes)
+    *planes, rows, columns = places
+    return CellGrid(shape, (columns, rows, channels * math.prod(planes)), count, axes)
+
+
+def _columns_for(count: int) -> int:
+    """Wrap a vector: one column up to 16, then four times as high as wide, and square when it is very long."""
+    if count <= _LONGEST_COLUMN:
+        return 1
+    slenderness = 4.0 if count <= 1024 else max(1.0, 4.0 - math.log2(count / 1024) * 0.6)
+    columns = max(1, round(math.sqrt(count / slenderness)))
+    # A width that divides the length leaves no ragged last row; take one if it is near.
+    near = [c for c in range(max(1, int(columns * 0.75)), int(columns * 1.34) + 1) if count % c == 0]
+    return min(near, key=lambda c: abs(c - columns)) if near else columns

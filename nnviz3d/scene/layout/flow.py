@@ -1,0 +1,314 @@
+"""Where the blocks stand: along the flow, branches in lanes of their own, long networks folded into rows like text.
+
+Layers that only reshape what one other layer made (normalization, activation, dropout) stand close behind it, as one unit.
+Of all numbers of rows the one is taken that lets the camera come nearest, so that 3, 9 and 150 layers all fill the frame.
+
+The layout depends on the graph and on shapes alone, never on numbers, so that samples and training steps can be compared
+in place.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.graph import LayerNode, ModelGraph
+from nnviz3d.scene.camera import MARGINS, default_view, fit
+from nnviz3d.scene.layout.cells import CellGrid, grid_for
+from nnviz3d.scene.layout.layering import Spot, assign_spots
+from nnviz3d.scene.primitives import Vector
+
+MAP_EXTENT = 4.0
+"""World size of the largest map in the network."""
+DEPTH_EXTENT = 3.2
+"""World size of the deepest stack of channels."""
+_MAP_POWER, _DEPTH_POWER = 0.38, 0.45
+"""Sizes shrink slower than numbers do, so that 224 x 224 x 64 and 7 x 7 x 512 both look like blocks."""
+_VECTOR_CELL, _VECTOR_HEIGHT = 0.36, 3.6
+_UNKNOWN = 16
+"""What a varying length is drawn as when no sample says it."""
+GAP = 1.05
+"""World distance between blocks along the flow."""
+_TIGHT = 0.28
+"""The same within a unit."""
+_ROOM_FOR_LINES = 1.3
+"""Extra distance before a layer that weighted lines lead to."""
+_ROW_GAP = 0.75
+_LABEL_SHARE = 0.062
+"""Height of a label as a share of the picture's."""
+_MOST_ROWS = 14
+_CLOSE = 1.04
+"""How much farther away the camera may go for wider gaps."""
+_EASES = (2.4, 2.1, 1.8, 1.5, 1.3, 1.15, 1.0)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where one node's block stands.
+
+    Attributes
+    ----------
+    origin
+        World coordinates of the smallest corner.
+    cell
+        World size of one cell along x, y and z.
+    row, rank, lane
+        Its row of the page, its place along the flow, and its lane: 0 on the main path, positive above it.
+    """
+
+    node: str
+    grid: CellGrid
+    origin: Vector
+    cell: Vector
+    row: int
+    rank: int
+    lane: int
+
+    @property
+    def size(self) -> Vector:
+        """World extent."""
+        x, y, z = (n * s for n, s in zip(self.grid.size, self.cell, strict=True))
+        return x, y, z
+
+    @property
+    def center(self) -> Vector:
+        """World coordinates of the middle."""
+        x, y, z = (o + s / 2 for o, s in zip(self.origin, self.size, strict=True))
+        return x, y, z
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the page: the stretch along y that its blocks take, and along x."""
+
+    bottom: float
+    top: float
+    left: float
+    right: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A laid out network, centred on the origin."""
+
+    placements: Mapping[str, Placement]
+    rows: tuple[Row, ...]
+    headroom: float = 0.0
+    """World height that is kept free above each block."""
+
+    @property
+    def bounds_x(self) -> tuple[float, float]:
+        """Where the rows begin and end along x."""
+        return min(row.left for row in self.rows), max(row.right for row in self.rows)
+
+    def corners(self, nodes: Sequence[str] | None = None) -> NDArray[np.float64]:
+        """Return the corners of each block and its headroom, or of the chosen ones: ``(8n, 3)`` world coordinates."""
+        chosen = self.placements.values() if nodes is None else [self.placements[n] for n in nodes]
+        low = np.array([p.origin for p in chosen])
+        size = np.array([p.size for p in chosen]) + np.array([0.0, self.headroom, 0.0])
+        unit = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
+        return np.asarray((low[:, np.newaxis] + unit * size[:, np.newaxis]).reshape(-1, 3))
+
+
+def lay_out(
+    graph: ModelGraph, shapes: Mapping[str, tuple[int, ...]], *, aspect: float = 16 / 9, headroom: float = 0.0
+) -> Plan:
+    """Place every node of a graph.
+
+    Parameters
+    ----------
+    graph
+        The architecture.
+    shapes
+        The real shapes of a sample, for the nodes that were captured; the others take the graph's.
+    aspect
+        Width over height of the picture to fill.
+    headroom
+        World height to keep free above each block.
+    """
+    grids = {node.id: grid_for(shapes.get(node.id) or known_shape(node), node.axes) for node in graph}
+    flow = _Flow.of(graph, grids)
+    best: tuple[float, list[int]] = (float("inf"), [0])
+    for rows in range(1, min(_MOST_ROWS, flow.ranks) + 1):
+        breaks = flow.breaks(rows)
+        best = min(best, (_distance(_place(graph, grids, flow, breaks, headroom), aspect), breaks))
+    nearest, breaks = best
+    # What is still free at the sides goes between the blocks, where lines and labels can use it.
+    for ease in _EASES:
+        plan = _place(graph, grids, flow, breaks, headroom, ease)
+        if _distance(plan, aspect) <= nearest * _CLOSE:
+            break
+    return plan
+
+
+def _distance(plan: Plan, aspect: float) -> float:
+    azimuth, elevation = default_view(len(plan.rows))
+    pose = fit(plan.corners(), azimuth, elevation, aspect=aspect, margins=MARGINS)
+    return float(np.linalg.norm(pose.position))
+
+
+def known_shape(node: LayerNode) -> tuple[int, ...]:
+    """Return a node's shape with a stand-in for lengths that vary."""
+    return tuple(_UNKNOWN if n is None else n for n in node.shape)
+
+
+def block_sizes(grids: Mapping[str, CellGrid]) -> dict[str, Vector]:
+    """Choose the world extent of every block, relative to the largest of its kind in the network."""
+    spatial = [g for g in grids.values() if len(g.shape) >= 2]
+    widest = max((max(g.size[:2]) for g in spatial), default=1)
+    deepest = max((g.size[2] for g in spatial), default=1)
+    # In a long network small maps would become dust: the more blocks, the more alike they are.
+    power = _MAP_POWER if len(grids) <= 40 else _MAP_POWER * 0.6
+    sizes: dict[str, Vector] = {}
+    for name, grid in grids.items():
+        x, y, z = grid.size
+        if len(grid.shape) < 2:
+            cell = min(_VECTOR_CELL, _VECTOR_HEIGHT / y)
+            sizes[name] = (cell * x, cell * y, cell)
+            continue
+        longest = max(x, y)
+        extent = max(MAP_EXTENT * (longest / widest) ** power, 0.5)
+        # A sheet or an oblong map keeps its proportions, but never becomes a thread.
+        slim = (min(x, y) / longest) ** 0.6
+        width, height = (extent, extent * slim) if x >= y else (extent * slim, extent)
+        depth = DEPTH_EXTENT * (z / max(deepest, 32)) ** _DEPTH_POWER
+        thinnest = min(width / x, height / y)
+        sizes[name] = (width, height, max(min(depth, 2 * z * thinnest + 0.1), 0.12))
+    return sizes
+
+
+@dataclass(frozen=True)
+class _Flow:
+    """The network as one long line, before it is folded: for each rank its width, its gap, and what a break tears."""
+
+    spots: Mapping[str, Spot]
+    sizes: Mapping[str, Vector]
+    widths: Sequence[float]
+    gaps: Sequence[float]
+    torn: Sequence[int]
+
+    @property
+    def ranks(self) -> int:
+        return len(self.widths)
+
+    @staticmethod
+    def of(graph: ModelGraph, grids: Mapping[str, CellGrid]) -> _Flow:
+        spots, sizes = assign_spots(graph), block_sizes(grids)
+        ranks = 1 + max(spot.rank for spot in spots.values())
+        widths, gaps, torn = [0.0] * ranks, [_TIGHT] * ranks, [0] * ranks
+        fan_out = Counter(edge.source for edge in graph.edges)
+        for node in graph:
+            rank = spots[node.id].rank
+            widths[rank] = max(widths[rank], sizes[node.id][0])
+            gaps[rank] = max(gaps[rank], _gap_before(node, graph, fan_out))
+        for edge in graph.edges:
+            for rank in range(spots[edge.source].rank + 1, spots[edge.target].rank + 1):
+                torn[rank] += 1
+        return _Flow(spots, sizes, widths, gaps, torn)
+
+    def breaks(self, rows: int) -> list[int]:
+        """Cut the line into at most so many rows, the longest as short as can be."""
+        low, high = max(self.widths), sum(self.widths) + sum(self.gaps)
+        for _ in range(24):
+            middle = (low + high) / 2
+            low, high = (low, middle) if len(self._cut(middle)) <= rows else (middle, high)
+        return self._cut(high)
+
+    def _cut(self, capacity: float) -> list[int]:
+        """Fill rows up to a width; near a row's end, break where the fewest edges are torn and no unit is."""
+        breaks, first = [0], 0
+        while True:
+            filled, rank = self.widths[first], first + 1
+            while rank < self.ranks and filled + self.gaps[rank] + self.widths[rank] <= capacity:
+                filled += self.gaps[rank] + self.widths[rank]
+                rank += 1
+            if rank == self.ranks:
+                return breaks
+            window = range(max(first + 1, rank - (rank - first) // 6), rank + 1)
+            first = min(window, key=lambda r: (self.torn[r], self.gaps[r] == _TIGHT, -r))
+            breaks.append(first)
+
+
+def _gap_before(node: LayerNode, graph: ModelGraph, fan_out: Mapping[str, int]) -> float:
+    sources = graph.sources(node.id)
+    if len(sources) != 1:
+        return GAP
+    source = graph.node(sources[0])
+    if len(source.shape) == 1 and len(node.shape) == 1 and node.kind == "Dense":
+        return GAP + _ROOM_FOR_LINES
+    alone = fan_out[source.id] == 1 and source.shape == node.shape and source.id not in graph.inputs
+    return _TIGHT if alone and "Conv" not in node.kind and "Dense" not in node.kind else GAP
+
+
+def _place(
+    graph: ModelGraph,
+    grids: Mapping[str, CellGrid],
+    flow: _Flow,
+    breaks: Sequence[int],
+    headroom: float,
+    ease: float = 1.0,
+) -> Plan:
+    row_of = [bisect_right(breaks, rank) - 1 for rank in range(flow.ranks)]
+    lefts, rights = _columns(flow, breaks, row_of, ease)
+    lane_heights: list[dict[int, float]] = [{} for _ in breaks]
+    for node in graph:
+        spot = flow.spots[node.id]
+        heights = lane_heights[row_of[spot.rank]]
+        heights[spot.lane] = max(heights.get(spot.lane, 0.0), flow.sizes[node.id][1] + headroom)
+
+    # Labels keep their size on the screen, so the more rows there are, the more of the world one takes.
+    content = sum(sum(heights.values()) + _ROW_GAP for heights in lane_heights)
+    lines = sum(len(heights) for heights in lane_heights)
+    share = min(_LABEL_SHARE, 0.42 / lines)
+    room = content * share / (1 - share * lines)
+    rows: list[Row] = []
+    middles: list[dict[int, float]] = []
+    top = 0.0
+    for row, heights in enumerate(lane_heights):
+        y, middle = top, {}
+        for lane in sorted(heights, reverse=True):
+            middle[lane] = y - heights[lane] / 2
+            y -= heights[lane] + room
+        ranks = [r for r in range(flow.ranks) if row_of[r] == row]
+        rows.append(Row(bottom=y, top=top, left=lefts[ranks[0]], right=rights[ranks[-1]]))
+        middles.append(middle)
+        top = y - _ROW_GAP
+    shift_x = (min(r.left for r in rows) + max(r.right for r in rows)) / 2
+    shift_y = (rows[0].top + rows[-1].bottom) / 2
+
+    placements: dict[str, Placement] = {}
+    for node in graph:
+        spot, size, grid = flow.spots[node.id], flow.sizes[node.id], grids[node.id]
+        row = row_of[spot.rank]
+        x = (lefts[spot.rank] + rights[spot.rank] - size[0]) / 2 - shift_x
+        y = middles[row][spot.lane] - (size[1] + headroom) / 2 - shift_y
+        cell = (size[0] / grid.size[0], size[1] / grid.size[1], size[2] / grid.size[2])
+        placements[node.id] = Placement(node.id, grid, (x, y, -size[2] / 2), cell, row, spot.rank, spot.lane)
+    shifted = tuple(Row(r.bottom - shift_y, r.top - shift_y, r.left - shift_x, r.right - shift_x) for r in rows)
+    return Plan(placements, shifted, headroom)
+
+
+def _columns(flow: _Flow, breaks: Sequence[int], row_of: Sequence[int], ease: float) -> tuple[list[float], list[float]]:
+    """Say where each rank begins and ends along x; rows that are nearly full are stretched to the same width."""
+    ends = [*breaks[1:], flow.ranks]
+    gaps = [gap * (ease if gap > _TIGHT else 1.0) for gap in flow.gaps]
+    natural = [sum(flow.widths[a:b]) + sum(gaps[a + 1 : b]) for a, b in zip(breaks, ends, strict=True)]
+    widest = max(natural)
+    lefts: list[float] = []
+    x = 0.0
+    for rank, width in enumerate(flow.widths):
+        row = row_of[rank]
+        if rank == breaks[row]:
+            x = 0.0
+        else:
+            free = sum(gaps[breaks[row] + 1 : ends[row]])
+            stretch = 1 + (widest - natural[row]) / free if natural[row] > 0.5 * widest and free else 1.0
+            x += gaps[rank] * stretch
+        lefts.append(x)
+        x += width
+    return lefts, [left + width for left, width in zip(lefts, flow.widths, strict=True)]

@@ -1,0 +1,181 @@
+"""Where the balls of a node-link graph stand: a layer's in a column or a sheet across the flow, branches above each other.
+
+Of all depths of the sheets the one is taken that lets the camera come nearest, so that wide and narrow networks fill the
+frame alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.axes import channel_axis
+from nnviz3d.scene.camera import MARGINS, direction, fit
+from nnviz3d.scene.derived.neurons import Neurons, Shapes
+from nnviz3d.scene.layout.layering import Spot, assign_spots
+from nnviz3d.scene.primitives import Vector
+
+ANGLES = (-30.0, 12.0)
+"""Azimuth and elevation to look from, in degrees: the sheets are seen from aside, one behind the other."""
+_COLUMN = 16
+"""Up to so many balls stand in one column."""
+_SLENDER = (2.2, 3.2, 5.0, 8.0, 16.0)
+"""How many balls a sheet is higher than deep; the first that fills the picture nearly as well as the best is taken."""
+TALLEST = 15.0
+"""World height of a sheet; balls are at most one unit apart, so that few do not become a thread."""
+_WIDEST_PITCH = 1.25
+_LEAST_GAP = 3.2
+_EASES = tuple(1 + k / 8 for k in range(25))
+_ENOUGH = 0.95
+"""Share of the best filling that is enough."""
+_FAR = 1.3
+TURNED = (0.5, 0.0, math.sqrt(0.75))
+"""Along the width of a picture: between across the flow, as the sheets are, and facing the viewer."""
+_LANE_GAP = 3.0
+
+
+Sheet = tuple[NDArray[np.float64], float]
+"""Where the balls of a layer stand in its sheet, ``(m, 2)``: to the viewer's right, and up; and how far apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rack:
+    """The balls of one layer.
+
+    Attributes
+    ----------
+    units
+        ``(m,)`` int64: which of the layer's units are shown.
+    points
+        ``(m, 3)`` float64 world coordinates.
+    origin, size
+        The box around them.
+    pitch
+        World distance of neighbours.
+    """
+
+    units: NDArray[np.int64]
+    points: NDArray[np.float64]
+    origin: Vector
+    size: Vector
+    pitch: float
+    spot: Spot
+
+
+def arrange(
+    neurons: Neurons, shown: Mapping[str, NDArray[np.int64]], shapes: Shapes, *, aspect: float, before: float = 0.0
+) -> dict[str, Rack]:
+    """Place the balls of every layer.
+
+    Parameters
+    ----------
+    shown
+        Which units of each layer have a ball, in ascending order.
+    aspect
+        Width over height of the picture to fill.
+    before
+        World width that is taken by something else before the first layer.
+    """
+    spots = assign_spots(neurons.graph)
+
+    def filled(racks: Mapping[str, Rack]) -> float:
+        points = np.concatenate([rack.points for rack in racks.values()])
+        points = np.concatenate([points, [[points[:, 0].min() - before, 0.0, 0.0]]])
+        return _filled(points, aspect)
+
+    def placed(slender: float, ease: float = 1.0) -> dict[str, Rack]:
+        sheets = {name: _sheet(name, units, neurons, shapes, slender) for name, units in shown.items()}
+        return _along(sheets, shown, spots, ease, neurons.scattered)
+
+    shares = {(slender, ease): filled(placed(slender, ease)) for slender in _SLENDER for ease in _EASES}
+    best = max(shares.values())
+    return placed(*next(how for how, share in shares.items() if share >= _ENOUGH * best))
+
+
+def _filled(points: NDArray[np.float64], aspect: float) -> float:
+    """Say which share of a picture the rectangle around all points takes when they are seen as near as can be."""
+    pose = fit(points, *ANGLES, aspect=aspect, margins=MARGINS)
+    ahead = -direction(*ANGLES)
+    right = np.cross(ahead, pose.up)
+    away = points - np.array(pose.position)
+    seen = np.stack([away @ right / aspect, away @ np.array(pose.up)]) / (away @ ahead)
+    return float(np.prod(np.ptp(seen, axis=1)))
+
+
+def _sheet(name: str, units: NDArray[np.int64], neurons: Neurons, shapes: Shapes, slender: float) -> Sheet:
+    """Place a layer's balls in a sheet of their own."""
+    shape = shapes[name]
+    if name in neurons.scattered:
+        # Numbers of a picture stand where its pixels do.
+        axes = neurons.graph.node(name).axes
+        gone = channel_axis(axes) if len(shape) > 2 else None
+        places = [i for i in range(len(shape)) if i != gone][-2:]
+        rows, columns = (shape[i] for i in places)
+        row, column = (np.unravel_index(units, shape)[i] for i in places)
+        pitch = min(_WIDEST_PITCH, 0.8 * TALLEST / max(rows, columns))
+    else:
+        count = len(units)
+        tall = count if count <= _COLUMN else math.ceil(count / max(1, round(math.sqrt(count / slender))))
+        column, row = np.divmod(np.arange(count), tall)
+        rows, columns = tall, -(-count // tall)
+        pitch = min(_WIDEST_PITCH, TALLEST / rows)
+    return np.stack([(column - (columns - 1) / 2) * pitch, ((rows - 1) / 2 - row) * pitch], axis=1), pitch
+
+
+def _along(
+    sheets: Mapping[str, Sheet],
+    shown: Mapping[str, NDArray[np.int64]],
+    spots: Mapping[str, Spot],
+    ease: float,
+    turned: frozenset[str],
+) -> dict[str, Rack]:
+    reach = {name: np.ptp(sheet, axis=0) for name, (sheet, _) in sheets.items()}
+    ranks = 1 + max(spot.rank for spot in spots.values())
+    deepest = [max((reach[n][0] for n in sheets if spots[n].rank == r), default=0.0) for r in range(ranks)]
+    tallest = max(r[1] for r in reach.values())
+    across = math.tan(math.radians(-ANGLES[0]))
+    gap = max(_LEAST_GAP, 0.3 * tallest) * ease
+    # Seen from aside a sheet is as wide as its depth makes it; the next one begins behind that.
+    # The farther ones seem closer together.
+    gaps = np.linspace(gap, gap * _FAR, max(ranks - 1, 1))
+    steps = [(a + b) / 2 * across + free for (a, b), free in zip(pairwise(deepest), gaps, strict=False)]
+    x = np.concatenate([[0.0], np.cumsum(steps)]) if steps else np.zeros(1)
+    x -= x.mean() if len(x) < 2 else (x[0] + x[-1]) / 2
+    lanes = sorted({spot.lane for spot in spots.values()})
+    heights = {lane: max(reach[n][1] for n in sheets if spots[n].lane == lane) for lane in lanes}
+    middle: dict[int, float] = {}
+    top = 0.0
+    for lane in reversed(lanes):
+        middle[lane] = top - heights[lane] / 2
+        top -= heights[lane] + _LANE_GAP
+    racks = {}
+    for name, (sheet, pitch) in sheets.items():
+        spot = spots[name]
+        # Pixels are turned to the viewer, so that they are seen as a picture, and end where the layer's place is.
+        aside, deep = (TURNED[0], TURNED[2]) if name in turned else (0.0, 1.0)
+        points = np.stack(
+            [
+                x[spot.rank] + (sheet[:, 0] - sheet[:, 0].max()) * aside,
+                sheet[:, 1] + middle[spot.lane] - middle[0],
+                sheet[:, 0] * deep,
+            ],
+            axis=1,
+        )
+        low, size = points.min(axis=0), np.ptp(points, axis=0)
+        racks[name] = Rack(shown[name], points, vector(low), vector(size), pitch, spot)
+    return racks
+
+
+def vector(v: NDArray[np.float64]) -> Vector:
+    """Return an array of three as plain numbers."""
+    return float(v[0]), float(v[1]), float(v[2])
+
+
+def places_of(rack: Rack, units: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return where units that have a ball stand, ``(n, 3)`` world coordinates."""
+    return rack.points[np.searchsorted(rack.units, units)]

@@ -1,0 +1,104 @@
+"""Where a photograph and its map stand large beside a network in which the input is too small to be looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.scene.camera import MARGINS, default_view, fit, height_seen
+from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.primitives import Span, Vector
+
+ENOUGH = 0.03
+"""An input that takes this share of the picture is large enough where it stands."""
+_TALL, _SQUARE = 0.9, 1.25
+"""Aspects below which both stand above the network, and below which one stands above the other, on its right."""
+_APART = 0.08
+"""Room between the network and the plates, as a share of the network's width."""
+_BETWEEN = 0.06
+"""Room between the plates, as a share of a plate's width."""
+_ABOVE = 0.2
+"""The same between one above the other, for what is written there; as a share of its height."""
+_WIDE = 0.52
+"""Width of a plate beside the network, as a share of the network's."""
+
+
+@dataclass(frozen=True)
+class Plates:
+    """Two plates of one size, facing forward: the photograph as the network takes it, and the same under its map.
+
+    Attributes
+    ----------
+    layer
+        Node id of the input.
+    photograph, map
+        World coordinates of their lower left corners.
+    size
+        World width and height of each.
+    shape
+        Rows and columns of the input.
+    """
+
+    layer: str
+    photograph: Vector
+    map: Vector
+    size: tuple[float, float]
+    shape: tuple[int, int]
+
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """World coordinates of all corners, ``(8, 3)``."""
+        unit = np.array([[x, y, 0.0] for x in (0, 1) for y in (0, 1)])
+        return np.concatenate([np.array(low) + unit * (*self.size, 0.0) for low in (self.photograph, self.map)])
+
+    def spans(self, row: int, column: int) -> tuple[Span, Span]:
+        """Return where a pixel of the input stands on both plates."""
+        (width, height), (rows, columns) = self.size, self.shape
+        w, h = width / columns, height / rows
+        here, there = (
+            Span((x + column * w, y + (rows - 1 - row) * h, z), (w, h, min(w, h)))
+            for x, y, z in (self.photograph, self.map)
+        )
+        return here, there
+
+
+def stand_beside(context: SceneContext) -> Plates | None:
+    """Find a place for the plates: on the network's right in a wide picture, above it in a tall one.
+
+    Returns
+    -------
+    `None` if the model takes no picture, or if its input is seen large enough where it stands.
+    """
+    layer = next((name for name in context.graph.inputs if context.place(name).grid.picture is not None), None)
+    if layer is None or _share(context, layer) >= ENOUGH:
+        return None
+    rows, columns = context.place(layer).grid.places
+    tall = rows / columns
+    left, right = context.plan.bounds_x
+    top, bottom = max(row.top for row in context.plan.rows), min(row.bottom for row in context.plan.rows)
+    network = right - left
+    apart = _APART * network
+    if context.aspect < _TALL:
+        width = network / (2 + _BETWEEN)
+        y = top + apart
+        return Plates(layer, (left, y, 0.0), (right - width, y, 0.0), (width, width * tall), (rows, columns))
+    width = _WIDE * network
+    height = width * tall
+    x, middle = right + apart, (top + bottom) / 2
+    if context.aspect < _SQUARE:
+        photograph, covered = (x, middle + _ABOVE * height / 2, 0.0), (x, middle - (1 + _ABOVE / 2) * height, 0.0)
+    else:
+        photograph = (x, middle - height / 2, 0.0)
+        covered = (x + (1 + _BETWEEN) * width, middle - height / 2, 0.0)
+    return Plates(layer, photograph, covered, (width, height), (rows, columns))
+
+
+def _share(context: SceneContext, layer: str) -> float:
+    """Return how much of a picture of the network alone its input takes."""
+    azimuth, elevation = default_view(len(context.plan.rows))
+    pose = fit(context.plan.corners(), azimuth, elevation, aspect=context.aspect, margins=MARGINS)
+    place = context.place(layer)
+    width, height, _ = place.size
+    return width * height / (context.aspect * height_seen(pose, place.center) ** 2)

@@ -1,0 +1,187 @@
+"""Where the ridges of a training's history stand: above the network, one behind the other, and how high each number is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.analysis.history import History, history_of
+from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.training import Training
+from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.primitives import Vector
+
+COLUMNS = 640
+"""Columns of a ridge at most: about as many as a picture has pixels for it."""
+_FEWEST, _ALL = 240, 30_000
+"""Columns of a ridge at least, if as many were recorded; and beyond that of all ridges at most: each costs time to draw."""
+DECADES = 12.0
+"""What is smaller than the greatest number by more of them stands at the foot of a logarithmic scale."""
+_SPANS = 10.0
+"""From this ratio of the greatest to the least on, norms and ratios are shown by their logarithm."""
+_LOGARITHMIC = ("gradient_norm", "weight_norm", "update_ratio")
+_LIFT = 0.05
+"""Room between the network and the ridges, as a share of the network's width."""
+_LOWEST, _EACH, _HIGHEST = 0.19, 0.01, 0.3
+"""Height of all ridges together as a share of the network's width: it grows with each of them up to some height."""
+_OVERLAP = 0.11
+"""How much of the scale's height each further ridge hides of those behind it, if it is full, in distances of the feet."""
+_CLEAR = 0.12
+"""Share of the scale that stays free between two numbers beside it."""
+_DEPTH = 0.3
+"""How far they reach behind the network, as a share of its width."""
+_PREFIX = "history of "
+
+_last: WeakKeyDictionary[Training, dict[str, History | None]] = WeakKeyDictionary()
+
+
+def history(training: Training, graph: ModelGraph, statistic: str) -> History | None:
+    """Follow a statistic through a training, in as many columns as are drawn; the same object each time."""
+    found = _last.setdefault(training, {})
+    if statistic not in found:
+        ridges = sum(node.parameters > 0 for node in graph) or len(graph)
+        most = max(_FEWEST, min(COLUMNS, _ALL // ridges))
+        found[statistic] = history_of(training, graph, statistic, most) if len(training) else None
+    return found[statistic]
+
+
+def name_of(statistic: str) -> str:
+    """Return what the ridges of a statistic are called in a picture."""
+    return _PREFIX + statistic
+
+
+def statistic_of(name: str) -> str | None:
+    """Read what `name_of` wrote, and what was added to it; `None` if these are other ridges."""
+    return name.removeprefix(_PREFIX).split(" ", 1)[0] if name.startswith(_PREFIX) else None
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How numbers are laid along heights and colours.
+
+    Attributes
+    ----------
+    low, high
+        The numbers at the foot and at the top.
+    logarithmic
+        Whether it is their logarithm that rises evenly.
+    floored
+        Whether there are numbers below the foot, which stand at it: zeros, which have no logarithm.
+    """
+
+    low: float
+    high: float
+    logarithmic: bool
+    floored: bool = False
+
+    @staticmethod
+    def of(found: History, kind: str | None) -> Scale:
+        """Choose the scale of a history; `kind` is ``linear``, ``log``, or by what the numbers are."""
+        known = np.concatenate([found.low, found.high])
+        known = known[np.isfinite(known)]
+        positive = known[known > 0]
+        if not len(known):
+            return Scale(0.0, 1.0, False)
+        high, low = float(known.max()), float(known.min())
+        wide = found.statistic in _LOGARITHMIC and len(positive) > 0 and high >= _SPANS * float(positive.min())
+        if len(positive) and (kind == "log" or (kind is None and wide)):
+            bottom = _round(max(float(positive.min()), high * 10**-DECADES), math.floor)
+            top = _round(high, math.ceil)
+            return Scale(bottom, top if top > bottom else 10 * bottom, True, low < bottom)
+        low, high = min(low, 0.0), max(high, 0.0)
+        return Scale(low, high if high > low else low + 1.0, False)
+
+    def share(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Say how high numbers stand, from 0 to 1; NaN where there is none."""
+        if not self.logarithmic:
+            return np.asarray((values - self.low) / (self.high - self.low))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            logarithm = np.log10(np.maximum(values, self.low) / self.low) / math.log10(self.high / self.low)
+        return np.where(np.isnan(values), np.nan, logarithm)
+
+    @property
+    def ticks(self) -> tuple[float, ...]:
+        """Numbers to write along it: both ends, and where it is logarithmic up to four decades between."""
+        if not self.logarithmic:
+            return (self.low, self.high) if self.low == 0 or self.high == 0 else (self.low, 0.0, self.high)
+        first, last = math.log10(self.low), math.log10(self.high)
+        by = math.ceil((last - first) / 4)
+        away = _CLEAR * (last - first)
+        inner = (k for k in range(math.ceil(first), math.floor(last) + 1) if k % by == 0)
+        return (self.low, *(10.0**k for k in inner if k - first > away and last - k > away), self.high)
+
+
+def _round(value: float, way: Callable[[float], int]) -> float:
+    """Round to one digit, up or down."""
+    power = 10.0 ** math.floor(math.log10(value))
+    # Float32 is as exact as that: 0.1 is not to become 0.2.
+    near = round(value / power)
+    return (near if abs(value / power - near) < 1e-6 else way(value / power)) * power
+
+
+@dataclass(frozen=True)
+class Hillside:
+    """The places of n ridges: the first layer's in front and lowest.
+
+    Attributes
+    ----------
+    left, right
+        World x of the first and of the last step.
+    bottom
+        World y of the first foot.
+    rise, recede
+        How much higher, and how much farther back, each foot is than the one before.
+    height
+        World height of the scale.
+    count
+        n.
+    """
+
+    left: float
+    right: float
+    bottom: float
+    front: float
+    rise: float
+    recede: float
+    height: float
+    count: int
+
+    @staticmethod
+    def of(context: SceneContext, count: int) -> Hillside:
+        """Find their place: above the network and behind it, as wide as it is."""
+        left, right = context.plan.bounds_x
+        width = right - left
+        whole = width * min(_HIGHEST, _LOWEST + _EACH * count)
+        overlap = 1 + _OVERLAP * count
+        rise = whole / (count - 1 + overlap)
+        bottom = max(row.top for row in context.plan.rows) + _LIFT * width
+        recede = _DEPTH * width / max(count, 4)
+        return Hillside(left, right, bottom, 0.0, rise, recede, overlap * rise, count)
+
+    @property
+    def feet(self) -> NDArray[np.float64]:
+        """World coordinates of the left ends of the feet, ``(n, 3)``."""
+        k = np.arange(self.count)
+        return np.stack([np.full(self.count, self.left), self.bottom + self.rise * k, self.front - self.recede * k], 1)
+
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """World coordinates that a picture of them has to hold, ``(8, 3)``."""
+        ends = self.feet[[0, -1]]
+        width, up = self.right - self.left, self.height
+        return np.array([[x + side * width, y + top * up, z] for x, y, z in ends for side in (0, 1) for top in (0, 1)])
+
+    def x(self, found: History, step: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return where steps stand, in world units from the left."""
+        span = max(found.last - found.first, 1)
+        return np.asarray((np.asarray(step, dtype=np.float64) - found.first) / span * (self.right - self.left))
+
+    def foot(self, number: int) -> Vector:
+        """World coordinates of a ridge's left end."""
+        x, y, z = (float(n) for n in self.feet[number])
+        return x, y, z

@@ -1,0 +1,192 @@
+"""The way of each edge from block to block: straight on, around over what lies between, or to the next row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.graph import Edge, ModelGraph
+from nnviz3d.scene.layout.flow import GAP, Placement, Plan
+
+_CORNER = 0.45
+"""World radius of a bend."""
+_STEP = 0.17
+"""World distance between neighbouring ways that run side by side."""
+_POINTS = 24
+"""Points of a line to what stands above the network."""
+Kind = Literal["flow", "around", "fold"]
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """One edge's way.
+
+    Attributes
+    ----------
+    kind
+        ``flow`` to the next block, ``around`` over others (a skip or a branch), ``fold`` to another row.
+    points
+        ``(p, 3)`` float32 world coordinates, from the source to the target.
+    skips
+        Whether the edge leaves out what lies between on the main path: a residual or a long skip, in its row or across.
+    """
+
+    edge: Edge
+    kind: Kind
+    points: NDArray[np.float32]
+    skips: bool = False
+
+
+def route_edges(graph: ModelGraph, plan: Plan) -> tuple[Route, ...]:
+    """Find a way for every edge of a laid out graph."""
+    places = plan.placements
+    kinds = {edge: _kind(edge, plan) for edge in graph.edges}
+    levels = _levels((e for e, kind in kinds.items() if kind == "around"), places)
+    folds = _fold_levels((e for e, kind in kinds.items() if kind == "fold"), places)
+    columns = _columns(places.values())
+    routes = []
+    for edge, kind in kinds.items():
+        source, target = places[edge.source], places[edge.target]
+        if kind == "flow":
+            points = _onward(source, target, columns)
+        elif kind == "around":
+            points = _around(source, target, plan, levels[edge])
+        else:
+            points = _fold(source, target, plan, folds[edge])
+        skips = kind == "around" or (kind == "fold" and _leaves_out(source, target, plan))
+        routes.append(Route(edge, kind, points.astype(np.float32), skips))
+    return tuple(routes)
+
+
+def _leaves_out(source: Placement, target: Placement, plan: Plan) -> bool:
+    """Whether blocks stand between the two in the lane that they share."""
+    lanes = (source.lane, target.lane)
+    return lanes[0] == lanes[1] and any(
+        p.lane == lanes[0] and source.rank < p.rank < target.rank for p in plan.placements.values()
+    )
+
+
+def _kind(edge: Edge, plan: Plan) -> Kind:
+    source, target = plan.placements[edge.source], plan.placements[edge.target]
+    if source.row != target.row:
+        return "fold"
+    lane = max((source.lane, target.lane), key=abs) if 0 in (source.lane, target.lane) else source.lane
+    between = any(
+        p.row == source.row
+        and p.lane in (lane, source.lane if source.lane == target.lane else lane)
+        and source.rank < p.rank < target.rank
+        for p in plan.placements.values()
+    )
+    return "around" if between else "flow"
+
+
+def _levels(edges: Iterable[Edge], places: Mapping[str, Placement]) -> dict[Edge, int]:
+    """Stack the arcs of a row: short ones low, those that contain them above."""
+    level: dict[Edge, int] = {}
+    spans: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for edge in sorted(edges, key=lambda e: places[e.target].rank - places[e.source].rank):
+        source, target = places[edge.source], places[edge.target]
+        first, last = source.rank, target.rank
+        k = 0
+        while any(a < last and first < b for a, b in spans.get((source.row, k), ())):
+            k += 1
+        spans.setdefault((source.row, k), []).append((first, last))
+        level[edge] = k
+    return level
+
+
+def _fold_levels(edges: Iterable[Edge], places: Mapping[str, Placement]) -> dict[Edge, int]:
+    level: dict[Edge, int] = {}
+    used: dict[int, int] = {}
+    for edge in sorted(edges, key=lambda e: (places[e.target].row - places[e.source].row, -places[e.source].rank)):
+        row = places[edge.target].row
+        level[edge] = used.get(row, 0)
+        used[row] = level[edge] + 1
+    return level
+
+
+def _left(p: Placement) -> NDArray[np.float64]:
+    return np.array([p.origin[0], p.center[1], 0.0])
+
+
+def _right(p: Placement) -> NDArray[np.float64]:
+    return np.array([p.origin[0] + p.size[0], p.center[1], 0.0])
+
+
+def _top(p: Placement) -> NDArray[np.float64]:
+    return np.array([p.center[0], p.origin[1] + p.size[1], 0.0])
+
+
+def _columns(places: Iterable[Placement]) -> dict[int, tuple[float, float]]:
+    """Say from where to where along x the blocks of each rank stand."""
+    columns: dict[int, tuple[float, float]] = {}
+    for p in places:
+        left, right = columns.get(p.rank, (np.inf, -np.inf))
+        columns[p.rank] = min(left, p.origin[0]), max(right, p.origin[0] + p.size[0])
+    return columns
+
+
+def _onward(source: Placement, target: Placement, columns: Mapping[int, tuple[float, float]]) -> NDArray[np.float64]:
+    a, b = _right(source), _left(target)
+    if abs(a[1] - b[1]) < 1e-9:
+        return np.array([a, b])
+    # Lanes are changed in the gap beside the inner of the two blocks: further on, other blocks are in the way.
+    gap = source.rank if abs(target.lane) >= abs(source.lane) else target.rank - 1
+    start, end = np.array([columns[gap][1], a[1], 0.0]), np.array([columns[gap + 1][0], b[1], 0.0])
+    reach = np.array([(end[0] - start[0]) / 2, 0.0, 0.0])
+    return np.concatenate([[a], bezier(start, start + reach, end - reach, end, 16), [b]])
+
+
+def _around(source: Placement, target: Placement, plan: Plan, level: int) -> NDArray[np.float64]:
+    between = [p for p in plan.placements.values() if p.row == source.row and source.rank <= p.rank <= target.rank]
+    lanes = {source.lane, target.lane}
+    height = max(p.origin[1] + p.size[1] for p in between if p.lane in lanes) + 0.22 + _STEP * level
+    a, b = _top(source), _top(target)
+    return rounded(np.array([a, [a[0], height, 0], [b[0], height, 0], b]), _CORNER)
+
+
+def _fold(source: Placement, target: Placement, plan: Plan, level: int) -> NDArray[np.float64]:
+    a, b = _right(source), _left(target)
+    row = plan.rows[target.row]
+    gutter = row.top + 0.22 + _STEP * (level % 3)
+    right = a[0] + GAP * 0.45 + _STEP * level
+    left = b[0] - GAP * 0.45 - _STEP * level
+    corners = [a, [right, a[1], 0], [right, gutter, 0], [left, gutter, 0], [left, b[1], 0], b]
+    return rounded(np.array(corners), _CORNER)
+
+
+def bezier(
+    a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], d: NDArray[np.float64], points: int
+) -> NDArray[np.float64]:
+    """Sample a cubic Bézier curve; control points of shape ``(..., 3)`` give ``(..., points, 3)``."""
+    t = np.linspace(0, 1, points)[:, np.newaxis]
+    a, b, c, d = (np.expand_dims(p, -2) for p in (a, b, c, d))
+    return (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d
+
+
+def rounded(corners: NDArray[np.float64], radius: float, points: int = 8) -> NDArray[np.float64]:
+    """Turn a polyline's corners, ``(n, 3)``, into bends."""
+    path = [corners[0]]
+    for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):
+        into, out = corner - before, after - corner
+        li, lo = float(np.linalg.norm(into)), float(np.linalg.norm(out))
+        r = min(radius, li / 2, lo / 2)
+        if r < 1e-6:
+            path.append(corner)
+            continue
+        start, end = corner - into / li * r, corner + out / lo * r
+        path.extend(bezier(start, corner, corner, end, points))
+    path.append(corners[-1])
+    return np.array(path)
+
+
+def lead_up(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Lead from a block to what stands above the network: rise straight, and arrive straight from below, ``(p, 3)``."""
+    share = np.linspace(0, 1, _POINTS)[:, np.newaxis]
+    points = start + (end - start) * share
+    points[:, 0:1] = start[0] + (end[0] - start[0]) * share * share * (3 - 2 * share)
+    return points.astype(np.float32)

@@ -1,0 +1,1 @@
+"""The network as a node-link graph: balls for neurons, lines for weights."""

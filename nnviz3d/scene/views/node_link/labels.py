@@ -1,0 +1,143 @@
+"""The words of a node-link graph: names, scores, what the colours mean, and how much is shown of how much."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.records import Ranking
+from nnviz3d.scene.colors import colormap, number, score
+from nnviz3d.scene.context import SceneContext, head_of, top_classes, vector_outputs
+from nnviz3d.scene.derived.layer_figures import weights_of_then
+from nnviz3d.scene.derived.neurons import Neurons
+from nnviz3d.scene.derived.unit_weights import Links
+from nnviz3d.scene.layout.nodes import Rack, vector
+from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Row, ScaleRow, TextRow, Vector
+from nnviz3d.scene.views.legends import NAMED_CELLS, listed, names_of, scores_of, title_panel
+from nnviz3d.scene.views.node_link.colors import Scale
+
+_ASIDE = 1.0
+"""World distance of a score from its ball."""
+Drawn = Sequence[tuple[Links, int]]
+"""What joins two layers by weights, and how many lines of it are drawn."""
+Boxes = Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""The lowest and the highest corner of what a name stands below, by layer."""
+
+
+def names(context: SceneContext, neurons: Neurons, racks: Mapping[str, Rack], drawn: Drawn, boxes: Boxes) -> Labels:
+    """Name each layer below its balls: how many there are, how many lines lead to them, and what passes them on."""
+    labels = []
+    for node in neurons.graph:
+        rack, count = racks[node.id], neurons.counts[node.id]
+        what = "neuron" if node.id in neurons.vectors else "channel"
+        shown = f"{len(rack.units):,} of {count:,}" if len(rack.units) < count else f"{count:,}"
+        lines = [node.name, f"{shown} {what}{'s' * (count != 1)}"]
+        lines += [f"{k:,} of {links.total:,} edges" for links, k in drawn if links.feed.target == node.id]
+        lines += [f"→ {context.graph.node(name).name}" for name in neurons.passed_on(node.id)]
+        ends = node.id in (*context.graph.inputs, *context.graph.outputs)
+        low, high = boxes[node.id]
+        if node.id in context.graph.outputs:
+            low = low - np.array([0.0, rack.pitch, 0.0])  # the last one's score stands beside it
+        labels.append(Label(vector(low), tuple(lines), priority=3.0 + ends, span=vector(high - low)))
+    return Labels("names", tuple(labels))
+
+
+def scores(context: SceneContext, racks: Mapping[str, Rack], sample: int) -> tuple[Primitive, ...]:
+    """Return the title with the answer in it, and names and scores beside the outputs' balls."""
+    labels: list[Label] = []
+    for output in named_outputs(context, racks):
+        numbers = context.values(output, sample).values.reshape(-1)
+        names = names_of(context.capture, output, len(numbers)) if len(numbers) > 1 else [""]
+        best = top_classes(numbers, 1)[0]
+        for unit, place in zip(racks[output].units, racks[output].points, strict=True):
+            text = f"{names[unit]}   {score(float(numbers[unit]))}".strip()
+            strong = unit == best
+            anchor: Vector = vector(place + np.array([_ASIDE, 0.0, 0.0]))
+            labels.append(Label(anchor, (text,), "right", 20.0 if strong else 8.0, 1.0 if strong else 0.5, small=True))
+    return (*title(context, sample), Labels("scores", tuple(labels)))
+
+
+def named_outputs(context: SceneContext, racks: Mapping[str, Rack]) -> list[str]:
+    """Return the outputs whose balls have names beside them."""
+    return [name for name in vector_outputs(context.graph) if len(racks[name].units) <= NAMED_CELLS]
+
+
+def title(context: SceneContext, sample: int) -> tuple[Panel, ...]:
+    """Return the title with the answer in it, and the best scores of many."""
+    head = head_of(context.graph)
+    if head is None or not context.capture.has_activations(head):
+        return (title_panel(context.capture, sample),)
+    return tuple(found for found in scores_of(context, head, sample) if isinstance(found, Panel))
+
+
+def ball_scales(scales: Mapping[str, Scale], what: str, *, some: bool) -> tuple[Panel, ...]:
+    """Return the legend rows for the balls' scales; each layer's scale ends at its own largest number.
+
+    Parameters
+    ----------
+    some
+        Whether a layer has more units than balls, so that the legend must say which units have balls.
+    """
+    panels: list[Panel] = []
+    for signed in sorted({limits[0] < 0 for _, limits in scales.values()}):
+        alike = [(scale, limits[1]) for scale, limits in scales.values() if (limits[0] < 0) == signed]
+        ticks = ((0.0, "≤ −m"), (0.5, "0"), (1.0, "≥ m")) if signed else ((0.0, "0"), (0.5, "m/2"), (1.0, "≥ m"))
+        rows: list[Row] = [
+            TextRow(f"ball: {what}, up to each layer's m: {span_text([top for _, top in alike])}", "quiet"),
+            ScaleRow(alike[0][0], ticks),
+        ]
+        if some and not panels:
+            rows.append(TextRow("k of n: units with the largest |activation|; in an output, the highest", "quiet"))
+        panels.append(Panel(f"scale/{len(panels)}", "bottom-left", tuple(rows)))
+    return tuple(panels)
+
+
+def line_scale(
+    capture: Capture, drawn: Drawn, ranking: Ranking, diverging: str, unknown: Sequence[str], *, some: bool
+) -> tuple[Panel, ...]:
+    """Describe the colours and widths of lines, the number of drawn lines, and the layers without known weights.
+
+    Parameters
+    ----------
+    unknown
+        Names of layers whose weights are not known pair by pair.
+    some
+        Whether a layer has more units than balls, so that even strong lines to units without balls are not drawn.
+    """
+    shown = [(links, count) for links, count in drawn if count]
+    left_out = (TextRow(f"one grey line instead of weights: {listed(unknown)}", "quiet"),) if unknown else ()
+    if not shown:
+        return (Panel("links", "bottom-right", left_out),) if left_out else ()
+    tops = [float(np.max(links.norm[np.isfinite(links.norm)])) for links, _ in shown]
+    slices = any(links.numbers > 1 for links, _ in shown)
+    what = {
+        "weight": "weight" + "; of several, their norm, signed as their sum" * slices,
+        "contribution": "weight × activation" + ", summed where several join two" * slices,
+    }[ranking]
+    count, total = sum(count for _, count in drawn), sum(links.total for links, _ in drawn)
+    rows: list[Row] = [
+        TextRow(f"line: {what}, up to each pair's m: {span_text(tops)}", "quiet"),
+        ScaleRow(colormap(diverging), ((0.0, "−m"), (0.5, "0"), (1.0, "m"))),
+        TextRow(f"{_chosen(count, total, some=some)}{weights_of_then(capture)}", "quiet"),
+        *left_out,
+    ]
+    return (Panel("links", "bottom-right", tuple(rows)),)
+
+
+def _chosen(count: int, total: int, *, some: bool) -> str:
+    """Describe the choice of the drawn edges."""
+    if count == total:
+        return f"all {total:,} edges"
+    return (
+        f"{count:,} of {total:,} edges, the strongest between these balls"
+        if some
+        else f"the strongest {count:,} of {total:,} edges"
+    )
+
+
+def span_text(tops: Sequence[float]) -> str:
+    """Write the smallest and the largest of some numbers, or the one that they all are."""
+    return number(tops[0]) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"

@@ -1,0 +1,187 @@
+"""A long network as a graph: one ball for each layer, standing where the layered view has its block, and its real edges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.scene.camera import default_view
+from nnviz3d.scene.colors import colormap, number
+from nnviz3d.scene.context import SceneContext, shape_text
+from nnviz3d.scene.derived.layer_figures import weights_of_then
+from nnviz3d.scene.layout.nodes import vector
+from nnviz3d.scene.primitives import (
+    Callout,
+    Label,
+    Labels,
+    Lines,
+    Panel,
+    Points,
+    Primitive,
+    ScaleRow,
+    Span,
+    TextRow,
+)
+from nnviz3d.scene.selection import LayerPick, Selection
+from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view_specs import Nodes
+from nnviz3d.scene.views.facts import facts
+from nnviz3d.scene.views.node_link.colors import BEHIND, PASSING, WIDTHS, lights, paint, seen_at, width_bins
+from nnviz3d.scene.views.node_link.labels import title
+
+_SIZE = 20.0
+"""Diameter of a ball in pixels of a 720 pixels high picture."""
+_UNKNOWN = (0.30, 0.34, 0.42, 1.0)
+"""A layer whose activation was not captured."""
+_WEIGHTED = (0.62, 0.80, 0.95)
+_SKIPPING = (0.38, 0.84, 0.78)
+_HAZE = 0.15
+
+
+class LayerBallsView:
+    """Balls and edges of a network of many layers.
+
+    Attributes
+    ----------
+    extent
+        ``(n, 3)``: what a picture has to hold.
+    angles
+        Azimuth and elevation to look from, in degrees.
+    """
+
+    def __init__(self, spec: Nodes, context: SceneContext, scene: SceneSpec) -> None:
+        self._spec, self._context = spec, context
+        self._timeline = Timeline.of(scene, context.ranks)
+        self.duration = self._timeline.duration
+        self.angles = default_view(len(context.plan.rows))
+        self.extent = context.plan.corners()
+        places = [context.place(node.id) for node in context.graph]
+        self._points = np.array([place.center for place in places], dtype=np.float32)
+        self._ranks = np.array([place.rank for place in places])
+        self._strengths = {node.id: self._strength(node.path) for node in context.graph}
+        self._lines = self._edges()
+        self._still: tuple[Primitive, ...] = (self._names(), *self._line_scale())
+        self._sample: tuple[int, Points, tuple[Primitive, ...]] | None = None
+        self._kept: tuple[object, tuple[Primitive, ...]] = (None, ())
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the graph of the chosen sample; each layer lights up as the forward pass reaches it."""
+        now = self._timeline.steps(t)
+        cloud, words = self._of(selection.sample)
+        key = (cloud, selection.layer, now)
+        if self._kept[0] != key:
+            colors = cloud.colors if now == self._timeline.ranks else lights(cloud.colors, self._ranks, now)
+            if selection.layer is not None and selection.layer in self._context.graph:
+                colors = colors.copy()
+                colors[[node.id != selection.layer for node in self._context.graph], 3] *= BEHIND
+            shown = cloud if colors is cloud.colors else replace(cloud, colors=colors)
+            self._kept = (key, (shown, *self._lines_at(now), *words, *self._still))
+        return self._kept[1]
+
+    def marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return brackets around a picked layer's ball, and what is known of it."""
+        pick = selection.pick
+        if not isinstance(pick, LayerPick):
+            return ()
+        told = facts(self._context, pick, selection)
+        mark = Span(self._context.place(pick.layer).center, (0.0, 0.0, 0.0))
+        return () if told is None else (Callout("pick", (mark,), told.rows, np.empty((0, 3), dtype=np.float32)),)
+
+    def around(self, layer: str) -> NDArray[np.float64]:
+        """Return the points that a picture of a layer has to hold."""
+        return self._context.plan.corners([layer])
+
+    def _of(self, sample: int) -> tuple[Points, tuple[Primitive, ...]]:
+        if self._sample is None or self._sample[0] != sample:
+            means = np.array([self._mean(node.id, sample) for node in self._context.graph], dtype=np.float32)
+            known = ~np.isnan(means)
+            signed = bool((means[known] < 0).any())
+            table = colormap(self._spec.diverging if signed else self._spec.colormap)
+            top = float(np.abs(means[known]).max(initial=0.0)) or 1.0
+            scale = (table, (-top if signed else 0.0, top))
+            colors = paint(means, scale)
+            colors[~known] = _UNKNOWN
+            units = tuple((node.id, None) for node in self._context.graph)
+            sizes = np.full(len(means), _SIZE, dtype=np.float32)
+            cloud = Points("nodes", self._points, colors, sizes, units=units, haze=_HAZE)
+            ticks = ((0.0, number(scale[1][0])), (1.0, number(top)))
+            what = f"ball: a layer, its mean activation as a share of its largest ({int(known.sum()):,} were captured)"
+            panel = Panel("scale/0", "bottom-left", (TextRow(what, "quiet"), ScaleRow(table, ticks)))
+            self._sample = (sample, cloud, (*title(self._context, sample), panel))
+        return self._sample[1], self._sample[2]
+
+    def _mean(self, layer: str, sample: int) -> float:
+        """Return a layer's mean activation as a share of its largest |activation|; NaN if it was not captured."""
+        if not self._context.capture.has_activations(layer):
+            return float("nan")
+        values = self._context.values(layer, sample).values
+        finite = values[np.isfinite(values)].astype(np.float64)
+        return float(finite.mean() / (np.abs(finite).max() or 1.0)) if finite.size else float("nan")
+
+    def _strength(self, path: str) -> float:
+        """Return the root mean square of a layer's kernel; NaN if none was captured."""
+        kernel = self._context.capture.weights(path).get("kernel")
+        return float("nan") if kernel is None else float(np.sqrt(np.mean(np.square(kernel, dtype=np.float64))))
+
+    def _edges(self) -> tuple[tuple[int, Lines], ...]:
+        """Return all edges, grouped by what one primitive can hold and by when they are seen."""
+        top = max((s for s in self._strengths.values() if np.isfinite(s)), default=1.0) or 1.0
+        groups: dict[tuple[int, int, int], list[tuple[NDArray[np.float32], tuple[float, ...]]]] = {}
+        for route in self._context.routes:
+            strength = self._strengths[route.edge.target]
+            share = strength / top if np.isfinite(strength) else 0.0
+            color = _SKIPPING if route.skips else (_WEIGHTED if share else PASSING[:3])
+            ends = [self._context.place(route.edge.source).center, self._context.place(route.edge.target).center]
+            points = np.concatenate([ends[:1], route.points, ends[1:]]).astype(np.float32)
+            key = (self._context.place(route.edge.target).rank, int(width_bins(np.array([share]))[0]), len(points))
+            groups.setdefault(key, []).append((points, (*color, 0.35 + 0.6 * share)))
+        return tuple(
+            (
+                key[0],
+                Lines(
+                    "/".join(map(str, key)),
+                    np.stack([points for points, _ in found]),
+                    np.array([color for _, color in found], dtype=np.float32),
+                    WIDTHS[key[1]] + 0.4,
+                ),
+            )
+            for key, found in sorted(groups.items(), key=lambda group: group[0])
+        )
+
+    def _lines_at(self, now: float) -> Iterable[Lines]:
+        for rank, lines in self._lines:
+            seen = seen_at(rank - 1, rank, now)
+            yield lines if seen == 1.0 else replace(lines, opacity=seen)
+
+    def _names(self) -> Labels:
+        graph = self._context.graph
+        largest = max((node.parameters for node in graph), default=0) or 1
+        ends = (*graph.inputs, *graph.outputs)
+        return Labels(
+            "names",
+            tuple(
+                Label(
+                    vector(point.astype(np.float64) - np.array([0.0, 0.35, 0.0])),
+                    (node.name, f"{node.kind} · {shape_text(node)}"),
+                    priority=3.0 * (node.id in ends) + 2.0 * node.parameters / largest + (node.parameters > 0),
+                )
+                for node, point in zip(graph, self._points, strict=True)
+            ),
+        )
+
+    def _line_scale(self) -> tuple[Panel, ...]:
+        known = [s for s in self._strengths.values() if np.isfinite(s)]
+        count = f"{len(self._context.graph):,} layers are too many for a ball for each neuron: one for each layer"
+        if not known:
+            return (Panel("links", "bottom-right", (TextRow(count, "quiet"),)),)
+        span = f"{number(min(known))} … {number(max(known))}"
+        line = "line width: root mean square of the kernel at its end"
+        rows = (
+            TextRow(count, "quiet"),
+            TextRow(f"{line} ({span}{weights_of_then(self._context.capture)})", "quiet"),
+        )
+        return (Panel("links", "bottom-right", rows),)

@@ -1,0 +1,364 @@
+"""The network as a graph of neurons: lit balls by their activation, lines by the weights between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.graph import joining
+from nnviz3d.data.records import Ranking
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.camera import FIELD_OF_VIEW, MARGINS, fit
+from nnviz3d.scene.colors import NEGATIVE, POSITIVE
+from nnviz3d.scene.context import SceneContext, head_of, is_classifier, top_classes, vector_outputs
+from nnviz3d.scene.derived.contributions import contributions
+from nnviz3d.scene.derived.neurons import neurons_at, unit_values
+from nnviz3d.scene.derived.unit_weights import Links, links_of, slice_of
+from nnviz3d.scene.layout.nodes import ANGLES, TALLEST, TURNED, Rack, arrange, places_of, vector
+from nnviz3d.scene.primitives import Callout, Lines, Points, Primitive, Span, Tiles
+from nnviz3d.scene.selection import CellPick, ChannelPick, LayerPick, LinkPick, Pick, Selection
+from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view_specs import Nodes
+from nnviz3d.scene.views.details import glow
+from nnviz3d.scene.views.facts import facts
+from nnviz3d.scene.views.legends import NAMED_CELLS, title_panel
+from nnviz3d.scene.views.node_link.colors import BEHIND, lights, paint, scale_of, seen_at
+from nnviz3d.scene.views.node_link.labels import Drawn, ball_scales, line_scale, named_outputs, names, scores
+from nnviz3d.scene.views.node_link.layer_balls import LayerBallsView
+from nnviz3d.scene.views.node_link.lines import passing, strongest, ways, weighted
+
+MOST_LAYERS = 24
+"""Layers with units up to which each shows its own; longer networks have one ball a layer."""
+_ANSWER = (0.93, 0.98, 1.0)
+_LARGEST, _BALL, _RINGED = 26.0, 0.62, 1.5
+"""Diameter of a ball: in pixels of a 720 pixels high picture, as a share of the way to the next one, and of a ringed one
+in those of others."""
+_PIXELS = 1024
+"""Pixels of an input that all have a ball."""
+_NAMES = 0.10
+"""Width of a class's name and score as a share of the network's."""
+_BELOW = 0.07
+"""Height of a layer's further words as a share of the network's."""
+_HAZE = 0.12
+_BEFORE = 1.9
+"""World distance of an input's picture from the balls of its channels."""
+_PICTURE, _PICTURE_SHARE = 0.42 * TALLEST, 1.1
+"""World size of an input's picture, at most, and as a share of the highest layer's."""
+_ASPECT = 16 / 9
+_WHAT = "activation (of a channel its mean)"
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """All that depends on the sample.
+
+    Attributes
+    ----------
+    racks
+        By layer.
+    cloud
+        All balls, lit.
+    layers
+        ``(n,)``: whose each is, by its place in `racks`.
+    ranks
+        ``(n,)``: when each is lit.
+    rings
+        ``(n, 4)``: the cloud's own.
+    lines
+        With the layers that they join.
+    still
+        What is the same at all times.
+    answer
+        The title and the scores, once they are known.
+    """
+
+    racks: Mapping[str, Rack]
+    cloud: Points
+    layers: NDArray[np.int64]
+    ranks: NDArray[np.int64]
+    rings: NDArray[np.float32]
+    lines: tuple[tuple[str, str, Lines], ...]
+    still: tuple[Primitive, ...]
+    answer: tuple[Primitive, ...]
+
+
+def nodes_view(spec: Nodes, context: SceneContext, scene: SceneSpec) -> NodesView | LayerBallsView:
+    """Build the graph of neurons, or, of a network of more layers than can be told apart so, the graph of layers."""
+    many = len(neurons_at(context).graph) > MOST_LAYERS
+    return LayerBallsView(spec, context, scene) if many else NodesView(spec, context, scene)
+
+
+class NodesView:
+    """Balls and lines of the chosen sample, lit layer by layer.
+
+    Attributes
+    ----------
+    extent
+        ``(n, 3)``: what a picture has to hold.
+    angles
+        Azimuth and elevation to look from, in degrees.
+    """
+
+    def __init__(self, spec: Nodes, context: SceneContext, scene: SceneSpec) -> None:
+        self._spec, self._context = spec, context
+        missing = next((node.id for node in context.graph if not context.capture.has_activations(node.id)), None)
+        if missing is not None:
+            raise SceneError(f"kind: the activation of {missing!r}, which its balls show, was not captured.")
+        self._shapes = {node.id: context.place(node.id).grid.shape for node in context.graph}
+        self._neurons = neurons_at(context)
+        self._links = [links_of(context.capture, self._neurons, feed) for feed in self._neurons.feeds]
+        self._timeline = Timeline.of(scene, context.ranks)
+        self.duration = self._timeline.duration
+        self._head = head_of(context.graph)
+        self.angles = ANGLES
+        self._kept: tuple[tuple[int, Ranking], _Sample] | None = None
+        self._lit: tuple[object, tuple[Primitive, ...]] = (None, ())
+        found = self._of(0, spec.ranking)
+        self._stands_out: tuple[object, Points] = (None, found.cloud)
+        balls = found.cloud.points.astype(np.float64)
+        below = balls - np.array([0.0, _BELOW * np.ptp(balls[:, 1]), 0.0])
+        pictures = [_corners(found) for found in found.still if isinstance(found, Tiles)]
+        self.extent = np.concatenate([balls, below, *pictures, *self._room_for_names(found.racks)])
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the graph of the chosen sample; each layer lights up as the forward pass reaches it."""
+        found = self._of(selection.sample, selection.ranking or self._spec.ranking)
+        now = self._timeline.steps(t)
+        key = (found, selection.layer, now)
+        if self._lit[0] != key:
+            cloud = self._chosen(found, selection.layer)
+            if now < self._timeline.ranks:
+                colors = lights(cloud.colors, found.ranks, now)
+                rings = found.rings * np.clip(now - found.ranks, 0, 1)[:, np.newaxis].astype(np.float32)
+                cloud = replace(cloud, colors=colors, rings=rings)
+            known = self._head is None or now > self._context.place(self._head).rank
+            words = found.answer if known else (title_panel(self._context.capture, selection.sample),)
+            self._lit = (key, (cloud, *self._lines_at(found, now, selection.layer), *found.still, *words))
+        return self._lit[1]
+
+    def marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return brackets around a picked ball, or around the two that a picked line joins, and what is known of it."""
+        pick = selection.pick
+        racks = self._of(selection.sample, selection.ranking or self._spec.ranking).racks
+        places = [] if pick is None else self._places(pick, racks, selection.sample)
+        told = None if pick is None else facts(self._context, pick, selection)
+        if told is None or not places:
+            return ()
+        marks = tuple(Span(vector(place), (0.0, 0.0, 0.0)) for place in places)
+        if not isinstance(pick, LinkPick):
+            return (Callout("pick", marks, told.rows, np.empty((0, 3), dtype=np.float32)),)
+        feed = self._neurons.feed(pick.taken, pick.target)
+        way = ways(feed, places[0][np.newaxis], places[1][np.newaxis], racks)[0]
+        found = slice_of(self._context.capture, self._neurons, feed, (pick.source_unit, pick.target_unit))
+        positive = found is not None and found[1].sum() >= 0
+        return (*glow(way, POSITIVE if positive else NEGATIVE), Callout("pick", marks, told.rows, way))
+
+    def _places(self, pick: Pick, racks: Mapping[str, Rack], sample: int) -> list[NDArray[np.float64]]:
+        """Return where what was picked stands; nothing if any of it is not shown."""
+        ends: list[tuple[str, int]] = []
+        match pick:
+            case ChannelPick():
+                ends = [(pick.layer, pick.channel)]
+            case CellPick() if pick.layer in self._neurons.vectors:
+                shape = self._shapes[pick.layer]
+                ends = [(pick.layer, int(np.ravel_multi_index(pick.index, shape)) if shape else 0)]
+            case CellPick():
+                tiles = self._pictures(racks, sample)
+                place = self._context.place(pick.layer).grid.place(pick.index)
+                return [_pixel(found, place) for found in tiles if found.name == pick.layer]
+            case LayerPick() if pick.layer in racks:
+                return [racks[pick.layer].points.mean(axis=0)]
+            case LinkPick():
+                ends = [(pick.source, pick.source_unit), (pick.target, pick.target_unit)]
+        if not all(layer in racks and unit in racks[layer].units for layer, unit in ends):
+            return []
+        return [places_of(racks[layer], np.array([unit]))[0] for layer, unit in ends]
+
+    def around(self, layer: str) -> NDArray[np.float64]:
+        """Return the points that a picture of a layer has to hold; of one that only passes on, those of its source."""
+        racks = self._of(0, self._spec.ranking).racks if self._kept is None else self._kept[1].racks
+        sources = (feed.source for feed in self._neurons.feeds if layer in feed.via)
+        name = layer if layer in racks else next(sources, None)
+        return np.empty((0, 3)) if name is None else racks[name].points
+
+    def _chosen(self, found: _Sample, layer: str | None) -> Points:
+        """Return the balls, faint but for those of the chosen layer and of what it is joined with."""
+        if layer is None or layer not in found.racks:
+            return found.cloud
+        if self._stands_out[0] != (found, layer):
+            colors = found.cloud.colors.copy()
+            near = {layer, *(end for pair in found.lines if layer in pair[:2] for end in pair[:2])}
+            far = [k for k, name in enumerate(found.racks) if name not in near]
+            colors[np.isin(found.layers, far), 3] *= BEHIND
+            self._stands_out = ((found, layer), replace(found.cloud, colors=colors))
+        return self._stands_out[1]
+
+    def _lines_at(self, found: _Sample, now: float, chosen: str | None) -> Iterable[Lines]:
+        for source, target, lines in found.lines:
+            seen = seen_at(self._context.place(source).rank, self._context.place(target).rank, now)
+            seen *= 1.0 if chosen in (None, source, target) or chosen not in found.racks else BEHIND
+            yield lines if seen == 1.0 else replace(lines, opacity=seen)
+
+    def _of(self, sample: int, ranking: Ranking) -> _Sample:
+        if self._kept is None or self._kept[0] != (sample, ranking):
+            self._kept = ((sample, ranking), self._build(sample, ranking))
+        return self._kept[1]
+
+    def _ranked(self, links: Links | None, sample: int, ranking: Ranking) -> Links | None:
+        """Return what joins two layers, as strong as the ranking says."""
+        if links is None or ranking == "weight":
+            return links
+        taken = self._context.values(links.feed.taken, sample).values
+        return contributions(self._context.capture, self._neurons, links, taken)
+
+    def _build(self, sample: int, ranking: Ranking) -> _Sample:
+        neurons, spec = self._neurons, self._spec
+        values = {
+            node.id: unit_values(neurons, node.id, self._context.values(node.id, sample).values)
+            for node in neurons.graph
+        }
+        shown = {name: self._shown(name, numbers) for name, numbers in values.items()}
+        pictured = any(self._context.capture.picture(name, sample) is not None for name in self._context.graph.inputs)
+        room = _BEFORE + _PICTURE if pictured else 0.0
+        racks = arrange(neurons, shown, self._shapes, aspect=_ASPECT, before=room)
+        points = np.concatenate([rack.points for rack in racks.values()])
+        rings = self._rings(racks, values)
+        pixel = 720 / (2 * math.tan(math.radians(FIELD_OF_VIEW / 2)) * _distance(points))
+        sizes = [np.full(len(r.units), min(_LARGEST, _BALL * r.pitch * pixel)) for r in racks.values()]
+        sizes = [np.where(ring[:, 3] > 0, _RINGED * size, size) for ring, size in zip(rings, sizes, strict=True)]
+        scales = {name: scale_of(spec, numbers) for name, numbers in values.items()}
+        colors = [paint(values[name][rack.units], scales[name]) for name, rack in racks.items()]
+        cloud = Points(
+            "nodes",
+            points.astype(np.float32),
+            np.concatenate(colors),
+            np.concatenate(sizes).astype(np.float32),
+            np.concatenate(rings),
+            units=tuple((name, int(unit)) for name, rack in racks.items() for unit in rack.units),
+            haze=_HAZE,
+        )
+        layers = np.repeat(np.arange(len(racks)), [len(rack.units) for rack in racks.values()])
+        ranks = np.array([self._context.place(name).rank for name in racks])[layers]
+        lines: list[tuple[str, str, Lines]] = []
+        drawn = []
+        for k, (feed, weights) in enumerate(zip(neurons.feeds, self._links, strict=True)):
+            links = self._ranked(weights, sample, ranking)
+            if links is None or not links.numbers:
+                lines.append((feed.source, feed.target, passing(f"pass/{k}", feed, links, racks)))
+                continue
+            chosen = strongest(links, racks, spec.strongest)
+            drawn_lines = weighted(str(k), links, chosen, racks, spec.diverging)
+            lines.extend((feed.source, feed.target, found) for found in drawn_lines)
+            drawn.append((links, len(chosen)))
+        pictures = self._pictures(racks, sample)
+        some = any(len(rack.units) < neurons.counts[name] for name, rack in racks.items())
+        still: tuple[Primitive, ...] = (
+            *pictures,
+            names(self._context, neurons, racks, drawn, _boxes(racks, pictures)),
+            *ball_scales(
+                scales,
+                "activation" if neurons.vectors.issuperset(racks) else _WHAT,
+                some=some,
+            ),
+            *line_scale(self._context.capture, drawn, ranking, spec.diverging, self._unknown(drawn), some=some),
+        )
+        return _Sample(
+            racks,
+            cloud,
+            layers,
+            ranks,
+            np.concatenate(rings),
+            tuple(lines),
+            still,
+            scores(self._context, racks, sample),
+        )
+
+    def _unknown(self, drawn: Drawn) -> list[str]:
+        """Name the layers whose weights join units but are not drawn as lines of their own."""
+        graph, known = self._neurons.graph, {links.feed.target for links, _ in drawn}
+        return [node.name for node in graph if node.id in joining(self._context.graph) and node.id not in known]
+
+    def _shown(self, name: str, numbers: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Choose which units of a layer have a ball, in ascending order: all, or the most active."""
+        most = self._spec.most
+        if len(numbers) <= most or (name in self._neurons.scattered and len(numbers) <= _PIXELS):
+            return np.arange(len(numbers))
+        if name in self._neurons.graph.outputs:
+            return np.sort(np.array(top_classes(numbers, min(most, NAMED_CELLS)), dtype=np.int64))
+        strength = np.where(np.isfinite(numbers), np.abs(numbers), np.inf)
+        return np.sort(np.argsort(-strength, kind="stable")[:most])
+
+    def _pictures(self, racks: Mapping[str, Rack], sample: int) -> tuple[Tiles, ...]:
+        """Return the pictures that the model sees, each before the balls of its channels."""
+        found = []
+        for name in self._context.graph.inputs:
+            pixels = None if name in self._neurons.scattered else self._context.capture.picture(name, sample)
+            if pixels is None:
+                continue
+            rows, columns = pixels.shape[:2]
+            tall = max(rack.size[1] for rack in racks.values())
+            extent = min(_PICTURE, max(_PICTURE_SHARE * tall, _BEFORE))
+            width, height = (extent * n / max(rows, columns) for n in (columns, rows))
+            middle = racks[name].points.mean(axis=0) - np.array([_BEFORE + width * TURNED[0] / 2, 0.0, 0.0])
+            corner = middle - np.array(TURNED) * width / 2 - np.array([0.0, height / 2, 0.0])
+            grid = self._context.place(name).grid
+            maps = (grid.places, grid.channels) == ((rows, columns), 1)
+            origins = corner[np.newaxis].astype(np.float32)
+            found.append(
+                Tiles(
+                    name, pixels[np.newaxis], origins, (width, height), np.zeros(1, np.int64), maps=maps, right=TURNED
+                )
+            )
+        return tuple(found)
+
+    def _rings(self, racks: Mapping[str, Rack], values: Mapping[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Return a ring around the answer of each classifier, and none around all others: of each layer ``(m, 4)``."""
+        rings = {name: np.zeros((len(rack.units), 4), dtype=np.float32) for name, rack in racks.items()}
+        for output in vector_outputs(self._context.graph):
+            if is_classifier(self._context.capture, output):
+                rings[output][racks[output].units == top_classes(values[output], 1)[0]] = (*_ANSWER, 1.0)
+        return list(rings.values())
+
+    def _room_for_names(self, racks: Mapping[str, Rack]) -> tuple[NDArray[np.float64], ...]:
+        """Return points beside the outputs' balls, where their names stand, if they do."""
+        every = np.concatenate([rack.points for rack in racks.values()])
+        beside = (racks[name].points for name in named_outputs(self._context, racks))
+        return tuple(points + np.array([_NAMES * np.ptp(every[:, 0]), 0.0, 0.0]) for points in beside)
+
+
+def _boxes(
+    racks: Mapping[str, Rack], pictures: Iterable[Tiles]
+) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return the lowest and the highest corner of each layer's balls, with the picture before them."""
+    boxes = {}
+    for name, rack in racks.items():
+        points = np.concatenate([rack.points, *(_corners(tiles) for tiles in pictures if tiles.name == name)])
+        # Not only the middles of the balls.
+        half = np.array([0.0, _BALL * rack.pitch / 2, 0.0])
+        boxes[name] = (points.min(axis=0) - half, points.max(axis=0) + half)
+    return boxes
+
+
+def _corners(tiles: Tiles) -> NDArray[np.float64]:
+    """Return the corners of a picture, ``(4, 3)``."""
+    right, up = np.array(tiles.right) * tiles.size[0], np.array(tiles.up) * tiles.size[1]
+    return np.asarray(tiles.origins[0] + np.array([np.zeros(3), right, up, right + up]))
+
+
+def _pixel(tiles: Tiles, place: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the middle of a pixel of a picture."""
+    rows, columns = tiles.pixels.shape[1:3]
+    right = np.array(tiles.right) * tiles.size[0] * (place[1] + 0.5) / columns
+    up = np.array(tiles.up) * tiles.size[1] * (1 - (place[0] + 0.5) / rows)
+    return np.asarray(tiles.origins[0] + right + up)
+
+
+def _distance(points: NDArray[np.float64]) -> float:
+    """Say how far the eye is that sees all points."""
+    pose = fit(points, *ANGLES, aspect=_ASPECT, margins=MARGINS)
+    return math.dist(pose.position, pose.target)

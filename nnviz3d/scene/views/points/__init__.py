@@ -1,0 +1,1 @@
+"""Samples as a cloud of points."""

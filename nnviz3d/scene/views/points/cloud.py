@@ -1,0 +1,370 @@
+"""A cloud of points: one embedding in the world, in the colours of its classes, with its words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.analysis.embedding import NEIGHBOURS, REDUCED, judged_after_reduction
+from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.data.insights import NO_CLASS, Embedding
+from nnviz3d.scene.colors import NAN_COLOR, OTHERS, categorical
+from nnviz3d.scene.context import SceneContext, class_name
+from nnviz3d.scene.derived.projected_samples import Newcomer, name_of, thumbnail
+from nnviz3d.scene.primitives import (
+    Callout,
+    Color,
+    Label,
+    Labels,
+    Panel,
+    PictureRow,
+    Points,
+    Primitive,
+    Row,
+    Span,
+    SwatchRow,
+    TextRow,
+)
+from nnviz3d.scene.selection import ColoredBy, PointPick, Selection
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.views.facts import Facts, answer_of, facts_of_point, facts_of_sample
+
+COLORED = 10
+"""Classes that have a colour of their own, the most frequent ones; more could not be told apart."""
+_SIZE, _WRONG, _PLACED, _CHOSEN = 14.0, 25.0, 25.0, 34.0
+"""Diameters in pixels of a 720 pixels high picture."""
+_MANY = 1500
+"""Points up to which they have the full size; more are smaller, so that they do not cover each other."""
+RADIUS = 10.0
+"""World units that the cloud reaches."""
+_ROUNDED_UP = 0.9995
+"""Shares from here on would be rounded to 100.0%, although they are smaller."""
+_ACROSS = 5
+"""Classes in a row of the legend."""
+
+
+class Painted(NamedTuple):
+    """What depends on whether labels or predictions colour the points.
+
+    Attributes
+    ----------
+    by
+        Which of the two.
+    classes
+        ``(M,)``: of each point; empty if they are not known.
+    palette
+        The colours of the most frequent.
+    colors, rings
+        As in `Points`.
+    """
+
+    by: ColoredBy | None
+    classes: NDArray[np.int64]
+    palette: dict[int, Color]
+    colors: NDArray[np.float32]
+    rings: NDArray[np.float32] | None
+    legend: Panel
+
+
+class Cloud:
+    """One embedding, in the world.
+
+    Parameters
+    ----------
+    placed
+        Its snapshots in the world, ``(F, M, 3)``, and how they were brought there; by default as `fitted` does.
+    wrong
+        Diameter of those that are taken for another class, in pixels of a 720 pixels high picture.
+
+    Attributes
+    ----------
+    end, reach
+        ``(M, 3)``: where the points are in the end, which a picture has to hold.
+    moves
+        Whether they are elsewhere before.
+    known
+        What can give them their colours.
+    """
+
+    def __init__(
+        self,
+        context: SceneContext,
+        found: Embedding,
+        placed: tuple[Frame, NDArray[np.float32]] | None = None,
+        *,
+        wrong: float = _WRONG,
+    ) -> None:
+        self._context, self._found = context, found
+        self._frame, self._way = fitted(found) if placed is None else placed
+        self.moves = len(self._way) > 1
+        self.end: NDArray[np.float32] = self._way[-1]  # one object, so that nothing is uploaded again
+        self.reach = self.end
+        known, told = found.labels, found.predictions
+        counts: dict[ColoredBy, int] = {"label": len(known), "prediction": len(told)}
+        self.known = tuple(name for name in counts if counts[name])
+        self._wrong = known != told if len(known) and len(told) else np.zeros(len(self.end), dtype=bool)
+        shrunk = min(1.0, (_MANY / len(self.end)) ** (1 / 3))
+        self._sizes = np.where(self._wrong, wrong, _SIZE).astype(np.float32) * np.float32(shrunk)
+        self.title = self._titled()
+        self._painted: dict[ColoredBy | None, Painted] = {}
+        self._kept: tuple[object, tuple[Primitive, ...]] = (None, ())
+        self._more: tuple[object, tuple[Primitive, ...]] = (None, ())
+
+    def colored_by(self, wanted: ColoredBy) -> ColoredBy | None:
+        """Say what gives the points their colours, where `wanted` may not be known."""
+        return wanted if wanted in self.known else next(iter(self.known), None)
+
+    def moment(self, t: float, share: float, timeline: Timeline, selection: Selection) -> float:
+        """Say which moment is shown: how far along their way the points are, from 0 to 1."""
+        return share if self.moves else 1.0
+
+    def at(self, share: float, color: ColoredBy, sample: int) -> tuple[Primitive, ...]:
+        """Return the points at a share of their way; the same objects as before if nothing has changed.
+
+        Parameters
+        ----------
+        sample
+            The selected one: if it is no point, it is shown among them, as all are that were captured later.
+        """
+        by = self.colored_by(color)
+        if self._kept[0] != (share, by, sample):
+            painted = self.paint(by)
+            points = self._points(share)
+            if share >= 1 and self._more[0] != (by, sample):
+                self._more = ((by, sample), tuple(self._placed(painted, sample)))
+            more = self._more[1] if share >= 1 else ()
+            kept = (self.balls(points, painted), self.names(points, painted), self.title, painted.legend, *more)
+            self._kept = ((share, by, sample), kept)
+        return self._kept[1]
+
+    def marked(self, share: float, pick: PointPick) -> tuple[Primitive, ...]:
+        """Return brackets around a point, and what is known of its sample."""
+        if pick.placed:
+            known = self._newcomer(pick.index)
+            return () if share < 1 or known.point is None else (self._callout("pick", known),)
+        return (self.callout(self._points(share), pick.index),)
+
+    def balls(self, points: NDArray[np.float32], painted: Painted) -> Points:
+        """Return the points, ``(M, 3)``, as they are drawn."""
+        return Points(self._found.name, points, painted.colors, self._sizes, painted.rings)
+
+    def callout(self, points: NDArray[np.float32], index: int) -> Callout:
+        """Return what is known of a point, beside it."""
+        picture = self._found.thumbnails[index] if len(self._found.thumbnails) else None
+        return _callout("pick", points[index], facts_of_point(self._context.capture, self._found, index), picture)
+
+    def _newcomer(self, sample: int) -> Newcomer:
+        known = self._context.newcomers
+        key = (self._found.name, sample)
+        if key not in known:
+            known[key] = Newcomer.find(self._context.capture, self._found, sample)
+        return known[key]
+
+    def _placed(self, painted: Painted, selected: int) -> Iterable[Primitive]:
+        """Give what stands among the points and is none of them; the selected one with its picture."""
+        capture = self._context.capture
+        later = capture.later if isinstance(capture, CaptureSeries) else ()
+        found = [self._newcomer(sample) for sample in dict.fromkeys((*later, selected))]
+        # A sample that is a point stands out only where somebody has asked for it.
+        found = [one for one in found if one.index is None or one.sample in later]
+        rows = [TextRow(one.problem) for one in found if one.sample == selected and one.problem]
+        placed = [one for one in found if one.point is not None]
+        for one in placed:
+            size = _CHOSEN if one.sample == selected else _PLACED
+            yield self._ball(one, painted, size)
+            if one.sample == selected:
+                yield self._callout("placed", one)
+        if any(one.index is None for one in placed):
+            rows.append(TextRow("white rings: placed among the others, which stay where they are", "quiet"))
+        if rows:
+            yield Panel("placed", "bottom-right", tuple(rows))
+
+    def _ball(self, one: Newcomer, painted: Painted, size: float) -> Points:
+        capture = self._context.capture
+        answer, label = answer_of(capture, one.sample), capture.label(one.sample)
+        known = label if painted.by == "label" and label is not None else None if answer is None else answer[0]
+        color = OTHERS if known is None else painted.palette.get(known, OTHERS)
+        return Points(
+            name_of(self._found.name, one.sample),
+            self._frame.place(one.point)[np.newaxis],
+            np.array([[*color, 1]], dtype=np.float32),
+            np.array([size], dtype=np.float32),
+            np.ones((1, 4), dtype=np.float32),
+        )
+
+    def _callout(self, name: str, one: Newcomer) -> Callout:
+        capture = self._context.capture
+        picture = thumbnail(capture, self._found, one.sample)
+        return _callout(name, self._frame.place(one.point), facts_of_sample(capture, one.sample), picture)
+
+    def _points(self, share: float) -> NDArray[np.float32]:
+        if share >= 1.0:
+            return self.end
+        at = share * (len(self._way) - 1)
+        before = int(at)
+        part = np.float32(at - before)
+        return np.asarray(self._way[before] * (1 - part) + self._way[before + 1] * part)
+
+    def paint(self, by: ColoredBy | None) -> Painted:
+        """Return what depends on what gives the points their colours."""
+        if by not in self._painted:
+            told = self._found.predictions
+            classes = self._found.labels if by == "label" else told
+            palette = _palette(np.concatenate([classes, told]))
+            rings = _colors(told, palette) * self._wrong[:, np.newaxis] if len(told) else None
+            colors = _colors(classes, palette) if len(classes) else _uniform(len(self.end))
+            self._painted[by] = Painted(by, classes, palette, colors, rings, self._legend(by, classes, palette))
+        return self._painted[by]
+
+    def names(self, points: NDArray[np.float32], painted: Painted) -> Labels:
+        """Name each coloured class at the middle of its points."""
+        labels = []
+        for k in painted.palette:
+            members = points[painted.classes == k]
+            if len(members):
+                x, y, z = (float(v) for v in np.median(members, axis=0))
+                name = class_name(self._context.capture.classes, k)
+                labels.append(Label((x, y, z), (name,), "above", priority=float(len(members))))
+        return Labels("classes", tuple(labels))
+
+    def _titled(self) -> Panel:
+        found, settings = self._found, self._found.settings
+        count = len(found.points)
+        words_ = [f"{count:,} samples, near each other where {found.name} answers alike"]
+        how = "t-SNE" if found.method == "tsne" else "PCA"
+        facts = [f"{how} in {found.points.shape[1]} dimensions"]
+        if "perplexity" in settings:
+            facts.append(f"perplexity {float(str(settings['perplexity'])):.3g}")
+        numbers = "channel means" if settings.get("pooled") else "numbers"
+        facts.append(f"{int(str(settings['dimensions'])):,} {numbers} a sample")
+        facts.extend(_after_reduction(found))
+        facts.append(f"seed {settings['seed']}")
+        if settings.get("from_last"):
+            facts.append("each step starts from the last, and is turned to lie on it, never scaled")
+        return Panel("title", "top-left", (TextRow(" · ".join(words_)), TextRow(" · ".join(facts), "quiet")))
+
+    def _legend(self, by: ColoredBy | None, members: NDArray[np.int64], palette: dict[int, Color]) -> Panel:
+        quality = self._found.quality
+        said = []
+        if "trustworthiness" in quality:
+            said.append(f"trustworthiness {_short(quality['trustworthiness'], 3)}")
+        if "neighbours" in quality:
+            near = min(NEIGHBOURS, len(self.end) - 1)
+            said.append(f"{_short(quality['neighbours'], 2)} of the {near} nearest kept")
+        judged = int(str(self._found.settings.get("judged", len(self.end))))
+        if said and judged < len(self.end):
+            said.append(f"of {judged:,} samples")
+        if "kl" in quality:
+            said.append(f"KL {quality['kl']:.2f}")
+        rows: list[Row] = [TextRow(" · ".join(said))] if said else []
+        classes = self._context.capture.classes
+        swatches: list[tuple[Color, str]] = [
+            (color, f"{class_name(classes, k)}  {int((members == k).sum()):,}") for k, color in palette.items()
+        ]
+        none = int((self._found.predictions == NO_CLASS).sum())
+        others = int((members != NO_CLASS).sum()) - sum(int((members == k).sum()) for k in palette)
+        if others:
+            swatches.append((OTHERS, f"others  {others:,}"))
+        rows.extend(SwatchRow(tuple(swatches[k : k + _ACROSS])) for k in range(0, len(swatches), _ACROSS))
+        if len(self._found.labels) and len(self._found.predictions):
+            wrong = int(self._wrong.sum())
+            if none:
+                rows.append(SwatchRow(((NAN_COLOR, f"{none:,} answered with NaN"),)))
+            inner, ring = ("label", "prediction") if by == "label" else ("prediction", "prediction")
+            rows.append(TextRow(f"{wrong:,} wrong: ball coloured by {inner}, ring by {ring}", "quiet"))
+        elif len(members):
+            rows.append(TextRow(f"coloured by {by}", "quiet"))
+        return Panel("embedding", "bottom-left", tuple(rows))
+
+
+class Frame(NamedTuple):
+    """How an embedding's units become the world's.
+
+    Attributes
+    ----------
+    middle, axes
+        ``(d,)`` and ``(d, d)``: what is taken off, and what turns.
+    """
+
+    middle: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    scale: float
+
+    def place(self, point: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """Bring a point, ``(d,)``, to the world, ``(3,)``."""
+        found = np.zeros(3, dtype=np.float32)
+        if point is not None:
+            found[: len(point)] = (point - self.middle) @ self.axes * self.scale
+        return found
+
+
+def fitted(found: Embedding) -> tuple[Frame, NDArray[np.float32]]:
+    """Bring all snapshots to the world, ``(F, M, 3)``; also returns how the last was brought there.
+
+    Each has the same extent, for t-SNE's units mean nothing. All are turned alike, so that in the end the cloud is
+    widest across the picture, and shallowest in depth.
+    """
+    way = found.snapshots.astype(np.float64)
+    middle = way.mean(axis=1, keepdims=True)
+    way -= middle
+    axes = np.linalg.eigh(way[-1].T @ way[-1])[1][:, ::-1]
+    axes[:, -1] *= np.sign(np.linalg.det(axes))  # turned, not mirrored
+    way = way @ axes
+    spread = np.sqrt((way**2).sum(axis=2).mean(axis=1))
+    scale = 1 / np.where(spread > 0, spread, 1.0)
+    scale *= RADIUS / max(float(np.abs(way[-1]).max() * scale[-1]), 1e-9)
+    flat = np.zeros((*way.shape[:2], 3), dtype=np.float32)
+    flat[..., : way.shape[2]] = way * scale[:, np.newaxis, np.newaxis]
+    return Frame(middle[-1, 0], axes, float(scale[-1])), flat
+
+
+def _callout(name: str, place: NDArray[np.float32], found: Facts, picture: NDArray[np.uint8] | None) -> Callout:
+    rows: list[Row] = [TextRow(found.title)]
+    if picture is not None:
+        rows.append(PictureRow(picture))
+    rows.extend(TextRow(text) for text in found.more)
+    x, y, z = (float(v) for v in place)
+    return Callout(name, (Span((x, y, z), (0.0, 0.0, 0.0)),), tuple(rows), np.empty((0, 3), dtype=np.float32))
+
+
+def _palette(classes: NDArray[np.int64]) -> dict[int, Color]:
+    """Give the most frequent classes a colour each, in the order of their numbers."""
+    known, counts = np.unique(classes[classes != NO_CLASS], return_counts=True)
+    frequent = sorted(int(k) for k in known[np.argsort(-counts, kind="stable")[:COLORED]])
+    return dict(zip(frequent, categorical(len(frequent)), strict=True))
+
+
+def _colors(classes: NDArray[np.int64], palette: dict[int, Color]) -> NDArray[np.float32]:
+    """Give each point its class's colour, ``(M, 4)``."""
+    known, where = np.unique(classes, return_inverse=True)
+    table = np.array(
+        [[*(NAN_COLOR if c == NO_CLASS else palette.get(int(c), OTHERS)), 1] for c in known], dtype=np.float32
+    )
+    return np.asarray(table[where])
+
+
+def _uniform(count: int) -> NDArray[np.float32]:
+    return np.tile(np.array([*OTHERS, 1], dtype=np.float32), (count, 1))
+
+
+def _after_reduction(found: Embedding) -> list[str]:
+    """Describe the PCA before the points were placed: its numbers and its share of the variance; empty without one."""
+    width = int(str(found.settings["dimensions"]))
+    if width <= REDUCED:
+        return []
+    left = min(REDUCED, len(found.points))
+    if judged_after_reduction(found.quality, width):
+        return [f"{left} after PCA, on which the figures below are measured"]
+    kept = found.quality.get("variance")
+    if kept is None:
+        return [f"{left} after PCA"]
+    share = "over 99.9%" if _ROUNDED_UP <= kept < 1 else f"{kept:.1%}"
+    return [f"{left} after PCA, with {share} of the variance"]
+
+
+def _short(value: float, digits: int) -> str:
+    """Write a share without its zero: ``.991``; 1 stays 1."""
+    return f"{value:.{digits}f}".removeprefix("0")

@@ -1,0 +1,111 @@
+"""Samples as a cloud of points: near each other where a layer answers alike, coloured by class, the mistakes ringed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.selectors import by_kind, matching
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.derived.embedding_trajectory import embedded_of
+from nnviz3d.scene.primitives import Primitive
+from nnviz3d.scene.selection import ColoredBy, PointPick, Selection
+from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view_specs import EmbeddingCloud
+from nnviz3d.scene.views.points.cloud import Cloud
+from nnviz3d.scene.views.points.trajectory import CourseCloud
+
+_ANGLES = {2: (0.0, 0.0), 3: (-14.0, 14.0)}
+
+
+class EmbeddingView:
+    """The cloud of one layer, on its way from a first look to where it is in the end, or in the course of a training.
+
+    Attributes
+    ----------
+    names
+        The layers whose embeddings there are.
+    extent
+        ``(n, 3)``: what a picture has to hold, whichever of the capture's embeddings is looked at.
+    angles
+        Azimuth and elevation to look from, in degrees.
+    """
+
+    def __init__(self, spec: EmbeddingCloud, context: SceneContext, scene: SceneSpec) -> None:
+        self._spec = spec
+        self._clouds = _clouds(context, spec)
+        self.names = tuple(self._clouds)
+        self._first = _first(self.names, spec.layer, context)
+        self._timeline = Timeline.of(scene, context.ranks)
+        self._start, self._seconds = spec.animate.start, spec.animate.duration
+        moves = self._seconds and any(cloud.moves for cloud in self._clouds.values())
+        self.duration = self._timeline.duration
+        if self._timeline.training is None:
+            self.duration = self._start + self._seconds if moves else 0.0
+        self.extent = np.concatenate([cloud.reach for cloud in self._clouds.values()]).astype(np.float64)
+        self.angles = _ANGLES[3 if self.extent[:, 2].any() else 2]
+
+    def shown(self, selection: Selection) -> str:
+        """Say which layer's embedding is looked at: the selected one, or else the scene's."""
+        return selection.embedding if selection.embedding in self._clouds else self._first
+
+    def colored_by(self, selection: Selection) -> ColoredBy | None:
+        """Say what gives the points their colours: as selected, or else as the scene says; `None` if nothing is known."""
+        return self._clouds[self.shown(selection)].colored_by(selection.colored_by or self._spec.color)
+
+    def colors(self, selection: Selection) -> tuple[ColoredBy, ...]:
+        """Say what can give the points their colours."""
+        return self._clouds[self.shown(selection)].known
+
+    def around(self, layer: str) -> NDArray[np.float64]:
+        """Return nothing: no layer is shown."""
+        return np.empty((0, 3))
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the cloud; from the animation's end on it is always the same."""
+        name = self.shown(selection)
+        color = selection.colored_by or self._spec.color
+        return self._clouds[name].at(self._moment(name, t, selection), color, selection.sample)
+
+    def marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return brackets around a picked point, and what is known of its sample."""
+        pick = selection.pick
+        if not isinstance(pick, PointPick) or pick.embedding != self.shown(selection):
+            return ()
+        return self._clouds[pick.embedding].marked(self._moment(pick.embedding, t, selection), pick)
+
+    def _moment(self, name: str, t: float, selection: Selection) -> float:
+        """Say which moment of a cloud is shown: the share of its way, or the step of a training."""
+        share = float(np.clip((t - self._start) / self._seconds, 0.0, 1.0)) if self._seconds else 1.0
+        return self._clouds[name].moment(t, share, self._timeline, selection)
+
+
+def _first(names: tuple[str, ...], layer: str | None, context: SceneContext) -> str:
+    """Return the layer whose embedding a scene shows first."""
+    wanted = () if layer is None else (layer, *matching(layer, context.graph))
+    found = next((name for name in wanted if name in names), None)
+    if found is None and layer is not None and not by_kind(layer):
+        raise SceneError(f"layer: there is no embedding of {layer!r}; the capture has {', '.join(names)}.")
+    return names[0] if found is None else found
+
+
+def _clouds(context: SceneContext, spec: EmbeddingCloud) -> dict[str, Cloud | CourseCloud]:
+    capture = context.capture
+    found: dict[str, Cloud | CourseCloud] = {
+        name: Cloud(context, capture.embedding(name)) for name in capture.embeddings
+    }
+    embedded = embedded_of(capture)
+    if capture.training is not None and embedded is not None:
+        found.setdefault(embedded.set.layer, CourseCloud(context, capture.training, embedded, spec))
+    if not found and capture.training is not None:
+        raise SceneError(
+            f"layer: {capture.path.name} holds no points; record the training with TrainingRecorder(..., embed='LAYER', "
+            "embed_samples=(x, y))."
+        )
+    if not found:
+        raise SceneError(
+            f"layer: {capture.path.name} holds no embedding; capture the model with --embed LAYER --dataset DATA."
+        )
+    return found

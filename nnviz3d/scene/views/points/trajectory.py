@@ -1,0 +1,160 @@
+"""A cloud of points in the course of a training: at each recorded step as it was placed, and on its way in between."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.analysis.embedding_trajectory import parted
+from nnviz3d.data.training import Training
+from nnviz3d.data.training_embedding import Embedded
+from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.derived.embedding_trajectory import course_of, embedding_at
+from nnviz3d.scene.primitives import Lines, Panel, Primitive, TextRow
+from nnviz3d.scene.selection import ColoredBy, PointPick, Selection
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view_specs import EmbeddingCloud
+from nnviz3d.scene.views.points.cloud import RADIUS, Cloud, Frame, Painted
+
+_WRONG = 20.0
+"""Diameter of a point that is taken for another class: at first nearly all are."""
+_TRAIL = 0.38
+"""Opacity of the way that points have come."""
+_PIECES = 8
+"""Pieces of it for each step."""
+
+
+class CourseCloud:
+    """The points of a training. They have one unit through all steps, and are turned once, as in the end they look best.
+
+    A moment is a number of steps, 0 to E - 1: at whole ones the points are exactly those that were placed.
+
+    Attributes
+    ----------
+    reach
+        ``(E * M, 3)``: all places where points ever are.
+    moves
+        Whether there are several steps.
+    known
+        What can give the points their colours.
+    """
+
+    def __init__(self, context: SceneContext, training: Training, embedded: Embedded, spec: EmbeddingCloud) -> None:
+        self._context, self._training, self._embedded, self._trails = context, training, embedded, spec.trails
+        self._course = course_of(context.capture, embedded)
+        self._frame, self._way = _framed(self._course.points)
+        self.reach = self._way.reshape(-1, 3)
+        self.moves = len(self._way) > 1
+        self._clouds: dict[int, Cloud] = {}
+        self.known = self._cloud(len(self._way) - 1).known
+        self._kept: dict[tuple[float, ColoredBy | None], tuple[Primitive, ...]] = {}
+
+    def colored_by(self, wanted: ColoredBy) -> ColoredBy | None:
+        """Say what gives the points their colours, where `wanted` may not be known."""
+        return wanted if wanted in self.known else next(iter(self.known), None)
+
+    def moment(self, t: float, share: float, timeline: Timeline, selection: Selection) -> float:
+        """Say which moment is shown: the chosen step's, or the clock's.
+
+        Parameters
+        ----------
+        share
+            How far along their way the points are, from 0 to 1, where the scene lets no training go by.
+        """
+        last = len(self._way) - 1
+        if selection.step is not None:
+            return float(max(int(np.searchsorted(self._embedded.steps, selection.step, side="right")) - 1, 0))
+        if timeline.training is None:
+            return share * last
+        recorded = len(self._training)
+        place = min(timeline.trained(t) * recorded, recorded - 1.0)
+        return float(np.interp(place, self._places, np.arange(last + 1)))
+
+    def at(self, moment: float, color: ColoredBy, sample: int) -> tuple[Primitive, ...]:
+        """Return the points of a moment; the same objects as before if nothing has changed. No `sample` is among them."""
+        by = self.colored_by(color)
+        key = (moment, by)
+        if key not in self._kept:
+            # The end is kept too: that is where the clock rests, and nothing is uploaded again.
+            self._kept = {one: found for one, found in self._kept.items() if one[0] == len(self._way) - 1}
+            step = self._cloud(int(moment))
+            painted = step.paint(by)
+            points = self.points(moment)
+            cloud = step.balls(points, painted)
+            trails = self._trailing(moment, painted)
+            legend = self._legend(moment, painted)
+            self._kept[key] = (*trails, cloud, step.names(points, painted), step.title, legend)
+        return self._kept[key]
+
+    def marked(self, moment: float, pick: PointPick) -> tuple[Primitive, ...]:
+        """Return brackets around a point, and what is known of its sample at the step."""
+        return (self._cloud(int(moment)).callout(self.points(moment), pick.index),)
+
+    def points(self, moment: float) -> NDArray[np.float32]:
+        """Return where the points are, ``(M, 3)``: on smooth lines through their places (Catmull and Rom 1974)."""
+        k = int(moment)
+        if moment == k:
+            return np.asarray(self._way[k])
+        last, u = len(self._way) - 1, moment - k
+        a, b, c, d = (self._way[min(max(i, 0), last)].astype(np.float64) for i in range(k - 1, k + 3))
+        found = b + u / 2 * (c - a + u * (2 * a - 5 * b + 4 * c - d + u * (3 * (b - c) + d - a)))
+        return np.asarray(found, dtype=np.float32)
+
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """Which of the recorded steps those with points are, ``(E,)``."""
+        return np.searchsorted(self._training.steps, self._embedded.steps)
+
+    def _cloud(self, at: int) -> Cloud:
+        if at not in self._clouds:
+            found = embedding_at(self._context.capture, self._embedded, at)
+            self._clouds[at] = Cloud(self._context, found, (self._frame, self._way[at : at + 1]), wrong=_WRONG)
+        return self._clouds[at]
+
+    def _trailing(self, moment: float, painted: Painted) -> tuple[Lines, ...]:
+        length = min(self._trails, moment)
+        if length <= 0:
+            return ()
+        moments = np.linspace(moment - length, moment, max(int(np.ceil(length * _PIECES)), 1) + 1)
+        way = np.stack([self.points(float(one)) for one in moments], axis=1)
+        return (
+            Lines(
+                "trails",
+                np.ascontiguousarray(way),
+                painted.colors * np.array([1, 1, 1, _TRAIL], dtype=np.float32),
+                width=1.2,
+            ),
+        )
+
+    def _legend(self, moment: float, painted: Painted) -> Panel:
+        """Say first which step it is, and last how far the classes have parted."""
+        k, steps = int(moment), self._embedded.steps
+        words = f"the points of step {steps[k]:,}"
+        if moment != k:
+            words = f"points on their way from step {steps[k]:,} to step {steps[k + 1]:,}"
+        rows = [TextRow(words)]
+        if not self._course.quality[k]:
+            told = "what the layer answers at this step cannot be told apart, or is not finite: the points did not move"
+            rows.append(TextRow(told, "quiet"))
+        labels = self._embedded.set.labels
+        if len(np.unique(labels)) > 1 and self._way[k].any():
+            apart = parted(self._course.points[k], labels)
+            rows.append(TextRow(f"classes are {apart:.1f} of their mean radii apart"))
+        return replace(painted.legend, rows=(*rows, *painted.legend.rows))
+
+
+def _framed(points: NDArray[np.float32]) -> tuple[Frame, NDArray[np.float32]]:
+    """Bring the points of all steps, ``(E, M, d)``, to the world, ``(E, M, 3)``, all by the same turn, shift and scale."""
+    way = points.astype(np.float64)
+    middle = way.mean(axis=(0, 1))
+    way -= middle
+    axes = np.linalg.eigh(way[-1].T @ way[-1])[1][:, ::-1]
+    axes[:, -1] *= np.sign(np.linalg.det(axes))  # turned, not mirrored
+    way = way @ axes
+    scale = RADIUS / max(float(np.abs(way).max()), 1e-9)
+    flat = np.zeros((*way.shape[:2], 3), dtype=np.float32)
+    flat[..., : way.shape[2]] = way * scale
+    return Frame(middle, axes, scale), flat

@@ -1,0 +1,114 @@
+"""Over the steps of a training points part as their classes do, stay where nothing changes, and are never scaled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from nnviz3d.analysis.embedding_trajectory import aligned, course, moved, parted
+from nnviz3d.data.request import EmbeddingOptions
+from nnviz3d.data.training_embedding import Course
+from nnviz3d.errors import ModelError
+
+M, D, CLASSES = 60, 12, 3
+LABELS = np.arange(M) % CLASSES
+STILL = 0.05
+"""How far points may move, as a share of their mean distance from the middle, where vectors hardly change."""
+
+
+@pytest.fixture(scope="module")
+def parting() -> list[np.ndarray]:
+    """Vectors whose classes part step by step; in the end they stand still, but for a thousandth."""
+    rng = np.random.default_rng(4)
+    middles, noise = rng.normal(size=(CLASSES, D)), rng.normal(size=(M, D))
+    steps = [noise + share * middles[LABELS] for share in (0.0, 1.0, 2.0, 4.0)]
+    return [v.astype(np.float32) for v in (*steps, steps[-1] + 1e-3 * rng.normal(size=(M, D)))]
+
+
+@pytest.fixture(scope="module")
+def found(parting) -> Course:
+    return course(iter(parting), len(parting))
+
+
+def test_classes_part_as_their_vectors_do(found):
+    apart = [parted(points, LABELS) for points in found.points]
+    assert np.all(np.diff(apart[:4]) > 0)
+    assert apart[3] > 3 * apart[0]
+    assert [sorted(one) for one in found.quality] == [["kl", "neighbours", "trustworthiness"]] * 5
+    assert min(one["trustworthiness"] for one in found.quality) > 0.85
+
+
+def test_how_far_classes_are_apart_is_what_it_is_said_to_be():
+    points = np.array([[0, 0, 0], [2, 0, 0], [10, 0, 0], [10, 2, 0]], dtype=np.float32)
+    assert parted(points, np.array([4, 4, 9, 9])) == pytest.approx(np.hypot(9, 1) / 1)
+
+
+def test_what_does_not_change_does_not_move(parting, found):
+    steps = moved(found)
+    assert steps[-1] < STILL < steps[:3].min()
+    again = course(iter([parting[0], parting[1], parting[1]]), 3)
+    assert np.array_equal(again.points[1], again.points[2])
+
+
+@pytest.mark.parametrize("method", ["tsne", "pca"])
+def test_a_step_lies_on_the_one_before_as_closely_as_a_rigid_motion_can_bring_it(parting, method):
+    points = course(iter(parting[:3]), 3, EmbeddingOptions(method=method, dimensions=2)).points
+    assert points.shape == (3, M, 2)
+    for before, after in pairwise(points):
+        assert np.allclose(aligned(after, before), after, atol=1e-4 * np.abs(after).max())
+
+
+def test_rotation_reflection_and_shift_are_taken_back_and_scale_is_not():
+    rng = np.random.default_rng(1)
+    points = rng.normal(size=(20, 3)).astype(np.float32)
+    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    for mirror in (1, -1):
+        other = (points @ (turn * [mirror, 1, 1]) + [5, -3, 2]).astype(np.float32)
+        assert np.allclose(aligned(other, points), points, atol=1e-5)
+    larger = aligned(2 * points, points)
+    assert np.linalg.norm(larger - larger.mean(0)) == pytest.approx(
+        2 * np.linalg.norm(points - points.mean(0)), rel=1e-5
+    )
+
+
+def test_equal_answers_give_equal_points_and_placed_steps_are_not_placed_again(parting, found):
+    told: list[tuple[int, int]] = []
+    early = course(iter(parting[:2]), 2, report=lambda done, total: told.append((done, total)))
+    assert told == [(1, 2), (2, 2)]
+    assert early.keys == found.keys[:2]
+    assert np.array_equal(early.points, found.points[:2])
+    on = course(iter(parting[:3]), 3, earlier=early)
+    assert np.array_equal(on.points, found.points[:3])
+    other = course(iter([parting[1], parting[0]]), 2, earlier=early)
+    assert not set(other.keys) & set(early.keys)
+
+
+def test_answers_that_are_no_numbers_leave_the_points_where_they_are(parting):
+    broken = parting[1].copy()
+    broken[3, 2] = np.nan
+    found = course(iter([parting[0], broken, np.zeros_like(broken), parting[1]]), 4)
+    assert np.array_equal(found.points[0], found.points[1])
+    assert np.array_equal(found.points[0], found.points[2])
+    assert found.quality[1] == found.quality[2] == {}
+    assert found.quality[3]["trustworthiness"] > 0.5
+    first = course(iter([broken, parting[0]]), 2)
+    assert not first.points[0].any()
+    assert np.array_equal(first.points[1], found.points[0])
+
+
+def test_too_few_samples_are_refused_in_one_sentence():
+    with pytest.raises(ModelError, match="there are only 4; give TrainingRecorder at least 5"):
+        course(iter([np.eye(4, dtype=np.float32)]), 1)
+
+
+def test_course_step_has_pca_variance_and_steps_of_earlier_versions_are_judged_anew():
+    rng = np.random.default_rng(6)
+    steps = [rng.normal(size=(80, 90)).astype(np.float32) for _ in range(2)]
+    options = EmbeddingOptions(method="pca")
+    found = course(iter(steps), 2, options)
+    assert all(0.5 < one["variance"] < 1 for one in found.quality)
+    before = replace(found, quality=tuple({"trustworthiness": 1.0, "neighbours": 1.0} for _ in steps))
+    assert course(iter(steps), 2, options, earlier=before).quality == found.quality

@@ -1,0 +1,256 @@
+"""What a scene and the command line want beyond one forward pass is asked of the model, or of a ready capture."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nnviz3d.apps.inspection import describe
+from nnviz3d.apps.open_target import find_target, lacking, opened
+from nnviz3d.apps.sample_runner import Wish
+from nnviz3d.apps.target import ModelOptions
+from nnviz3d.data import explanations as write
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import open_capture
+from nnviz3d.data.insights import PREDICTED, Target
+from nnviz3d.data.records import Provenance
+from nnviz3d.data.request import Insights
+from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.errors import UserError
+from nnviz3d.options import Insight, Look, Model
+from tests.support import captures
+from tests.support.recorder import Recorder
+
+
+@pytest.fixture
+def explained(tmp_path):
+    """Three samples, of which each is explained by its own answer, and all by class 1."""
+    values, graph = captures.small_values(), captures.small_graph()
+    provenance = Provenance("hand.keras", samples=("a", "b", "c"))
+    with CaptureWriter(
+        tmp_path / "explained.zarr", graph=graph, provenance=provenance, samples=3, classes=captures.CLASSES
+    ) as writer:
+        for node, array in values.items():
+            writer.write_activations(node, 0, 0, array)
+        for slot, index in ((PREDICTED, np.array([4, 0, 2])), ("scores[1]", np.full(3, 1))):
+            write.write_targets(writer, slot, "scores", index, np.ones(3), None)
+            write.write_gradient(writer, slot, "dense", 0, 0, values["dense"])
+        writer.commit(3)
+    return open_capture(tmp_path / "explained.zarr")
+
+
+@pytest.mark.parametrize("words", ["1", "bee", "BEE", "scores[1]"])
+def test_a_class_is_found_by_number_name_or_place(explained, words):
+    assert find_target(explained, words) == Target("scores", 1)
+
+
+def test_what_any_sample_was_explained_by_is_found_and_nothing_else(explained):
+    assert find_target(explained, "elk") == Target("scores", 4)
+    assert find_target(explained, "dog") is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (Insights(gradients=True, targets=("cat",)), ""),
+        (Insights(targets=("dog",)), "does not explain 'dog'; capture the model with --class dog"),
+        (Insights(attributions=("grad_cam",)), "no map by grad_cam; capture the model with --attribution grad_cam"),
+    ],
+)
+def test_what_a_capture_lacks_is_one_sentence(explained, wanted, words):
+    found = lacking(explained, wanted)
+    assert words in found
+    assert bool(found) == bool(words)
+
+
+def test_a_capture_without_gradients_says_so(tmp_path):
+    assert "holds no gradients" in lacking(captures.small_capture(tmp_path / "x.zarr"), Insights(gradients=True))
+
+
+def test_a_ready_capture_without_a_model_refuses_what_it_lacks(tmp_path):
+    captures.small_capture(tmp_path / "x.zarr")
+    wanted = Insights(gradients=True)
+    with (
+        pytest.raises(UserError, match="--gradients"),
+        opened(str(tmp_path / "x.zarr"), None, ModelOptions(), print, wanted=wanted),
+    ):
+        pass
+
+
+class Enough(Exception):  # noqa: N818 - nothing went wrong
+    """The request is known."""
+
+
+def request_of(target, scene=None, options=None, **more):
+    """Return the request that opening a target makes."""
+    found = []
+
+    def run(request):
+        found.append(request)
+        raise Enough
+
+    with pytest.raises(Enough), opened(target, scene, options or ModelOptions(), run, **more):
+        pass
+    return found[0]
+
+
+def test_a_model_is_asked_for_what_the_command_line_wants():
+    look = Look(quantity="gradient", class_="5", method="grad_cam")
+    request = request_of(str(bundled("digits.keras")), options=Model(input=("digits:3",)).options(), **look.opening())
+    assert request.insights == Insights(gradients=True, targets=("5",), attributions=("grad_cam",))
+
+
+def test_a_ready_capture_gives_way_to_its_model_when_it_lacks_what_is_wanted():
+    request = request_of("digits", wanted=Insights(gradients=True, targets=("5",)))
+    assert request.model.endswith("digits.keras")
+    assert request.insights.targets == ("5",)
+    assert request.only == 7  # the scene's own sample
+
+
+def test_a_difference_wants_both_samples_and_says_which():
+    assert Look(quantity="difference", against=1).opening()["whole"]
+    with pytest.raises(UserError, match="--against"):
+        Look(quantity="difference").opening()
+    with pytest.raises(UserError, match="--quantity"):
+        Look(against=1).opening()
+
+
+def test_lists_are_separated_by_commas_or_repeated():
+    wanted = Insight(
+        attribution=("grad_cam, occlusion", "cam"), class_=("5,espresso",), features=("a[0:3],b",)
+    ).wanted()
+    assert wanted.attributions == ("grad_cam", "occlusion", "cam")
+    assert wanted.targets == ("5", "espresso")
+    assert wanted.features == ("a[0:3]", "b")
+
+
+@pytest.mark.parametrize(
+    ("insight", "words"),
+    [
+        (Insight(class_=("5",)), "--gradients or --attribution"),
+        (Insight(at=("conv",)), "--attribution"),
+        (Insight(dataset=("digits:0-9",)), "--embed"),
+        (Insight(steps=0), "1 or more"),
+        (Insight(perplexity=0.0), "more than 0"),
+    ],
+)
+def test_options_that_nothing_uses_or_fit_nowhere_are_refused(insight, words):
+    with pytest.raises(UserError, match=words):
+        insight.wanted()
+
+
+def test_what_two_ask_for_is_what_either_asks_for():
+    both = Insights(targets=("5",), baseline="blur").plus(Insights(gradients=True, targets=("5", "6"), attention=True))
+    assert both == Insights(targets=("5", "6"), baseline="blur", gradients=True, attention=True)
+    assert Insights().plus(Insights(baseline="mean")).baseline == "mean"
+
+
+def test_further_samples_are_not_asked_for_what_belongs_to_all():
+    whole = Insights(gradients=True, features=("conv",), embeddings=("dense",), dataset=("digits:0-9",))
+    assert whole.of_samples == Insights(gradients=True)
+    assert replace(ModelOptions(), insights=whole) == ModelOptions().wanting(whole)
+
+
+def test_a_scene_of_points_takes_further_input_beside_those_that_are_there():
+    asked = []
+
+    def run(request):
+        asked.append(request)
+        shutil.copyfile(bundled("embedding.zarr.zip"), request.out)
+
+    with opened("embedding", None, ModelOptions(inputs=("digits:0",)), run) as found:
+        (request,) = asked
+        assert (request.inputs, request.insights.embeddings, request.insights.dataset) == (("digits:0",), (), ())
+        assert (found.capture.committed, found.sample) == (2, 1)
+        assert len(found.capture.embedding("dense").points) == 1000
+
+
+def test_a_data_set_is_what_a_scene_of_points_is_made_of():
+    asked = []
+
+    def run(request):
+        asked.append(request)
+        shutil.copyfile(bundled("embedding.zarr.zip"), request.out)
+
+    wanted = Look(dataset=("digits:0-99",)).opening()["wanted"]
+    with opened("embedding", None, ModelOptions(), run, wanted=wanted):
+        (request,) = asked
+        assert (request.insights.embeddings, request.insights.dataset) == (("last hidden",), ("digits:0-99",))
+    with (
+        pytest.raises(UserError, match="--dataset is what a scene of points is made of, and this one shows none"),
+        opened("digits", None, ModelOptions(), run, wanted=wanted),
+    ):
+        pass
+    with (
+        pytest.raises(
+            UserError, match=r"embedding\.zarr\.zip is a ready capture; capture the model anew with --dataset"
+        ),
+        opened(str(bundled("embedding.zarr.zip")), "embedding", ModelOptions(), run, wanted=wanted),
+    ):
+        pass
+    # Without one, all input is.
+    with opened(str(bundled("digits.keras")), "embedding", ModelOptions(inputs=("digits:0-9",)), run):
+        assert asked[-1].insights.dataset == ("digits:0-9",)
+
+
+class Asked:
+    """Stands where a worker does, and takes note of what it is asked."""
+
+    def __init__(self) -> None:
+        self.requests = []
+
+    def run(self, request, _on_event):
+        self.requests.append(request)
+        raise UserError("Not now.")
+
+    def close(self):
+        pass
+
+
+def test_further_samples_and_classes_are_told_of_as_much_as_the_ready_ones():
+    worker = Asked()
+    with opened("decisions", None, ModelOptions(), print, worker=worker) as found:
+        assert [one.source for one in found.samples[:3]] == ["digits:7", "digits:18", "digits:61"]
+        answered = threading.Event()
+        found.live.tell(answered.set)
+        found.live.ask(Wish("digits:18", Insights(targets=("dense_1[2]",))))
+        assert answered.wait(30)
+    (request,) = worker.requests
+    held = found.capture
+    assert request.inputs == ("digits:18",)
+    assert request.insights.targets == (PREDICTED, "dense_1[2]")
+    assert set(request.insights.attributions) == set(held.methods)
+    assert request.insights.layers == held.insights().attribution_layers("grad_cam")
+    assert request.insights.gradients == held.has_gradients()
+
+
+def test_a_training_is_looked_at_as_it_went_unless_a_scene_says_otherwise(tmp_path):
+    recorder = Recorder(tmp_path / "run.zarr")
+    recorder.go_on(3)
+
+    def kinds(scene):
+        with opened(str(tmp_path / "run.zarr"), scene, ModelOptions(), print) as found:
+            return [view.kind for view in found.spec.views]
+
+    assert kinds(None) == ["structure", "activations", "connections", "training"]
+    assert kinds("structure") == ["structure"]
+
+
+def test_a_training_without_samples_says_what_to_do(tmp_path):
+    Recorder(tmp_path / "run.zarr", samples=0).go_on(1)
+    with (
+        pytest.raises(UserError, match="without probe samples"),
+        opened(str(tmp_path / "run.zarr"), None, ModelOptions(), print),
+    ):
+        pass
+    with opened(str(tmp_path / "run.zarr"), None, ModelOptions(), print, sample=0, drawn=False) as found:
+        assert describe(found.capture, found.sample)["training"]["recorded"] == 1
+    with (
+        pytest.raises(UserError, match="without probe samples"),
+        opened(str(tmp_path / "run.zarr"), None, ModelOptions(), print, sample=3, drawn=False),
+    ):
+        pass

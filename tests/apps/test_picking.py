@@ -1,0 +1,79 @@
+"""What is meant by a point of the picture."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from nnviz3d.apps.picking import pick_at, say
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import open_capture
+from nnviz3d.scene.primitives import Ridges, Tiles
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick, HistoryPick, LayerPick, Selection
+from nnviz3d.scene.spec import default_scene, parse_scene, read_scene
+from nnviz3d.scene.views.facts import exact, value_at
+from tests.support import trainings
+from tests.support.pinhole import pixel_at
+
+SIZE = (1280, 720)
+
+
+def looked_at(scene: Scene, selection: Selection, t: float = 0.0) -> SimpleNamespace:
+    """Whatever a session knows that pointing asks for."""
+    pose = scene.camera(t, aspect=16 / 9)
+    renderer = SimpleNamespace(pose=lambda: pose, size=SIZE)
+    context = scene.as_of(t, selection).context
+    return SimpleNamespace(scene=scene, context=context, selection=selection, t=t, renderer=renderer)
+
+
+def point(session: SimpleNamespace, tiles: Tiles, number: int, row: float, column: float) -> tuple[float, float]:
+    """Where the middle of a tile's pixel is seen, in pixels from the upper left corner."""
+    _, rows, columns, _ = tiles.pixels.shape
+    across = np.array(tiles.right) * tiles.size[0] * (column + 0.5) / columns
+    rise = np.array(tiles.up) * tiles.size[1] * (1 - (row + 0.5) / rows)
+    place = tuple(map(float, tiles.origins[number] + across + rise))
+    y, x = pixel_at(place, session.renderer.pose(), SIZE)
+    return x + 0.5, y + 0.5
+
+
+@pytest.mark.parametrize("layer", ["conv2d_1", "conv2d_2"])
+def test_a_pixel_of_an_unfolded_channel_is_its_exact_number(digits, layer):
+    scene = Scene.build(default_scene(), digits)
+    session = looked_at(scene, Selection(sample=2, unfold=layer), 99.0)
+    (tiles,) = (p for p in scene.at(99.0, session.selection).primitives if isinstance(p, Tiles))
+    stored = digits.activation(layer, 2)
+    rows, columns, _ = stored.shape
+    for number in (0, 17, 40, 63):
+        channel = int(tiles.channels[number])
+        for row, column in ((0, 0), (rows - 1, 0), (rows // 2, columns - 1)):
+            picked = pick_at(session, point(session, tiles, number, row, column))
+            assert picked == CellPick(layer, (row, column, channel))
+            assert value_at(scene.context, layer, picked.index, 2) == stored[row, column, channel]
+
+
+def test_a_picture_that_drives_a_channel_is_no_number_of_the_layer():
+    scene = Scene.build(read_scene(bundled("features.toml")), open_capture(bundled("features.zarr.zip")))
+    session = looked_at(scene, Selection(), scene.duration)
+    (tiles,) = (p for p in scene.at(scene.duration).primitives if isinstance(p, Tiles))
+    assert pick_at(session, point(session, tiles, 5, 3, 3)) == LayerPick("conv2d_2")
+
+
+def test_a_place_on_a_ridge_is_the_exact_figure_of_a_layer_at_a_recorded_step(tmp_path):
+    series = trainings.figures(6)
+    capture = trainings.training_of(tmp_path / "run.zarr", np.array(trainings.STEPS), series)
+    scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "history"}]}), capture)
+    session = looked_at(scene, Selection())
+    (ridges,) = (p for p in scene.at(0.0).primitives if isinstance(p, Ridges))
+    for ridge, layer in enumerate(("conv", "dense", "scores")):
+        for column, step in enumerate(trainings.STEPS):
+            x, y, z = (float(n) for n in ridges.feet[ridge])
+            top = (x + float(ridges.along[column]), y + 0.97 * float(ridges.heights[ridge, column, 1]), z)
+            row, across = pixel_at(top, session.renderer.pose(), SIZE)
+            picked = pick_at(session, (across + 0.5, row + 0.5))
+            assert picked == HistoryPick(layer, "gradient_norm", step)
+            session.selection = Selection(pick=picked)
+            value = series[column, [1, 4, 5][ridge], 0]
+            assert say(session) == f"{layer}: gradient norm at step {step} = {exact(value)}"

@@ -1,0 +1,77 @@
+"""The page's choices of what unfolds and of how points are seen, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from tests.apps.conftest import Served
+from tests.apps.test_web import changed, looking, pixels, still, text, wait_until
+from tests.apps.test_web_explanation import choose, serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.chromium
+
+
+@pytest.fixture(scope="module")
+def features() -> Iterator[Served]:
+    yield from serving("features")
+
+
+@pytest.fixture(scope="module")
+def embedding() -> Iterator[Served]:
+    yield from serving("embedding")
+
+
+def test_layers_unfold_fold_up_and_change_what_they_show(chromium: Browser, features: Served):
+    with looking(chromium, features) as page:
+        pictures = still(page)
+        assert "conv2d_2" in text(page, "#views")
+        # The pictures that drive channels are grey, their maps are in colours.
+        page.locator("#channel_order button", has_text="index").click()
+        page.locator("#channel_pictures button", has_text="maps").click()
+        maps = changed(page, pictures)
+        colored = [np.mean(np.ptp(picture.astype(int), axis=2) > 60) for picture in (pictures, maps)]
+        assert colored[1] > 2 * colored[0]
+        choose(page, "unfold", "no layer")
+        wait_until(lambda: page.locator("#channel_order").count() == 0, "what is folded up has no order")
+        page.locator("[data-layer=conv2d_1]").click()
+        page.locator("#unfold-layer", has_text="Unfold its channels").click()
+        wait_until(lambda: "conv2d_1" in text(page, "#views"), "the panel says so too")
+        wait_until(lambda: "Fold its channels up" in text(page, "#unfold-layer"), "it can be folded up")
+        # It has no features, so that there is nothing to choose.
+        assert page.locator("#channel_pictures").count() == 0
+        assert page.locator("#channel_order .v-btn--active").inner_text() == "index"
+
+
+def test_points_are_coloured_by_what_they_were_taken_for_and_another_joins_them(
+    chromium: Browser, embedding: Served, tmp_path: Path
+):
+    with looking(chromium, embedding) as page:
+        by_label = still(page)
+        assert page.locator("#unfold").count() == 0
+        page.locator("#colored_by button", has_text="prediction").click()
+        by_prediction = changed(page, by_label)
+        # Twelve of a thousand digits are taken for others.
+        differs = np.abs(by_prediction.astype(int) - by_label).max(axis=2) > 40
+        assert 0 < differs.mean() < 0.02
+
+        # A picture that is handed in gets a place among them: the network takes a ring for a zero.
+        y, x = np.mgrid[:28, :28] - 13.5
+        ring = np.abs(np.hypot(1.3 * x, y) - 8) < 1.6
+        Image.fromarray((ring * 255).astype(np.uint8)).save(tmp_path / "ring.png")
+        page.set_input_files("#file", tmp_path / "ring.png")
+        wait_until(lambda: text(page, "#sample").split() == ["ring.png", "predicted", "0"], "the model was run on it")
+        wait_until(lambda: white(pixels(page)) > white(by_prediction) + 300, "a white ring and the picture are seen")
+
+
+def white(picture: NDArray[np.uint8]) -> int:
+    return int((picture.min(axis=2) > 240).sum())

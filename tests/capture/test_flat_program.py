@@ -1,0 +1,217 @@
+"""Every model becomes one flat graph with real edges and stable names."""
+
+from itertools import pairwise
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from keras.src.layers.layer import Layer
+from keras.src.ops.node import Node
+
+from nnviz3d.capture.programs.describe import describe
+from nnviz3d.capture.programs.flat_program import Inputs, InputSpec, expected_inputs, open_model
+from nnviz3d.errors import ModelError
+from tests.capture import zoo
+
+
+def graph_of(model, *shape):
+    inputs = expected_inputs(model) or Inputs((InputSpec("input", shape, "float32"),), 0)
+    return describe(open_model(model, inputs), model.name).graph
+
+
+def arrows(graph):
+    return [f"{edge.source}->{edge.target}" for edge in graph.edges]
+
+
+def test_a_reloaded_sequential_has_its_nine_nodes_and_no_dead_ones(tmp_path):
+    model = zoo.reloaded(tmp_path)
+    graph = graph_of(model)
+    ids = [node.id for node in graph]
+    assert ids == ["input", *(layer.name for layer in model.layers)]
+    assert len(ids) == 9
+    assert arrows(graph) == [f"{a}->{b}" for a, b in pairwise(ids)]
+    assert graph.inputs == ("input",)
+    assert graph.outputs == ("dense_1",)
+    assert graph.parameters == model.count_params()
+
+
+def test_details_say_what_drawing_wants():
+    graph = graph_of(zoo.digits_like())
+    node = graph.node("conv2d")
+    assert (node.kind, node.shape, node.activation, node.parameters) == ("Conv2D", (26, 26, 4), "relu", 40)
+    assert node.details["kernel_size"] == [3, 3]
+    assert node.details["padding"] == "valid"
+    assert graph.node("dense_1").details["units"] == 10
+    assert graph.node("dense_1").activation == "softmax"
+    assert graph.node("input").kind == "InputLayer"
+
+
+def test_nested_models_are_prefixes_and_shared_layers_one_node_a_call():
+    model = zoo.nested_and_shared()
+    graph = graph_of(model)
+    assert set(arrows(graph)) == {
+        "start->shared",
+        "shared->shared@1",
+        "shared->inner/first",
+        "inner/first->inner/second",
+        "shared@1->inner/first@1",
+        "inner/first@1->inner/second@1",
+        "inner/second->add",
+        "inner/second@1->add",
+        "add->head/out",
+        "head/out->head/drop",
+    }
+    assert graph.node("inner/first@1").group == "inner"
+    assert graph.node("shared").parameters == 72
+    assert graph.node("shared@1").parameters == 0
+    assert graph.parameters == model.count_params()
+
+
+def test_skips_are_edges():
+    assert set(arrows(graph_of(zoo.residual()))) == {
+        "start->stem",
+        "stem->relu",
+        "relu->inside",
+        "stem->add",
+        "inside->add",
+        "add->pool",
+    }
+
+
+def test_several_inputs_and_outputs_are_no_chain():
+    graph = graph_of(zoo.two_in_two_out())
+    assert graph.inputs == ("left", "right")
+    assert graph.outputs == ("first", "second")
+    assert set(arrows(graph)) == {"left->both", "right->both", "both->first", "right->second"}
+
+
+def test_attention_and_recurrence_stay_whole():
+    graph = graph_of(zoo.sequence())
+    assert [node.id for node in graph] == ["start", "attention", "add", "norm", "both_ways", "each"]
+    assert graph.node("each").details["layer"] == "Dense"
+    assert set(arrows(graph)) >= {"start->attention", "start->add", "attention->add"}
+
+
+def test_several_outputs_of_a_layer_keep_their_numbers():
+    start = keras.Input((6, 8), name="start")
+    whole, state, _ = layers.LSTM(4, return_state=True, return_sequences=True, name="lstm")(start)
+    graph = graph_of(keras.Model(start, [layers.ReLU(name="a")(whole), layers.ReLU(name="b")(state)]))
+    assert graph.node("lstm").shapes == ((6, 4), (4,), (4,))
+    assert {(e.target, e.output) for e in graph.edges if e.source == "lstm"} == {("a", 0), ("b", 1)}
+
+
+def test_a_subclassed_model_is_opened_through_its_list_and_loop():
+    model = zoo.Stack()
+    graph = graph_of(model, 5)
+    assert [node.id for node in graph] == [
+        "input",
+        "stem",
+        *(f"block{i}/{part}" for i in range(3) for part in ("multiply", "one", "relu", "two", "add")),
+    ]
+    assert graph.node("block1/add").kind == "Add"
+    assert {"block0/add->block1/multiply", "block0/add->block1/one", "block1/multiply->block1/add"} <= set(
+        arrows(graph)
+    )
+    assert graph.node("block0/multiply").parameters == 8  # the block's own variable stands where it is used
+    assert graph.parameters == model.count_params()
+
+
+def test_tracing_twice_gives_the_same_graph():
+    model = zoo.Stack()
+    assert graph_of(model, 5) == graph_of(model, 5)
+
+
+def test_tensorflow_functions_become_nodes():
+    graph = graph_of(zoo.Tutorial(), 9, 9, 1)
+    assert [node.kind for node in graph] == [
+        "InputLayer",
+        "Conv2D",
+        "Relu",
+        "MaxPool2d",
+        "Reshape",
+        "Multiply",
+        "Concat",
+        "Dense",
+        "Softmax",
+    ]
+
+
+def test_an_unbuilt_sequential_is_built_for_its_samples():
+    model = keras.Sequential([layers.Conv1D(4, 3, name="conv"), layers.GlobalAveragePooling1D(name="pool")])
+    assert expected_inputs(model) is None
+    assert [node.shape for node in graph_of(model, 9, 3)] == [(9, 3), (7, 4), (4,)]
+
+
+def test_equal_names_in_two_nested_models_stay_apart():
+    parts = [keras.Sequential([layers.Dense(4, name="dense")], name=name) for name in ("left", "right")]
+    graph = graph_of(keras.Sequential([keras.Input((8,), name="input"), *parts]))
+    assert [node.id for node in graph] == ["input", "left/dense", "right/dense"]
+
+
+def test_equal_names_in_one_model_are_numbered():
+    class Twins(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = layers.Dense(4, name="twin"), layers.Dense(4, name="twin")
+
+        def call(self, x):
+            return self.two(self.one(x))
+
+    assert [node.id for node in graph_of(Twins(), 3)] == ["input", "twin", "twin_1"]
+
+
+def test_odd_names_become_safe_paths():
+    model = keras.Sequential(
+        [
+            keras.Input((3,), name="in put"),
+            layers.Dense(2, name="a@1"),
+            layers.Dense(2, name=".."),
+            layers.Dense(2, name="__x"),
+        ]
+    )
+    assert [node.id for node in graph_of(model)] == ["in_put", "a_1", "_", "_x"]
+
+
+def test_only_types_change_is_no_node():
+    start = keras.Input((4,), dtype="int32", name="start")
+    x = keras.ops.cast(start, "float32")
+    graph = graph_of(keras.Model(start, layers.Dense(2, name="dense")(x)))
+    assert arrows(graph) == ["start->dense"]
+
+
+def test_a_layer_that_wants_numbers_stays_one_block():
+    model = keras.Sequential([keras.Input((3,), name="input"), zoo.Picky(name="picky")])
+    program = open_model(model, expected_inputs(model))
+    assert [call.path for call in program.calls if not call.plumbing] == ["input", "picky"]
+    assert "wants numbers" in program.sealed["picky"]
+
+
+def test_a_model_that_cannot_be_traced_is_refused_with_a_reason():
+    class Stubborn(keras.Model):
+        def call(self, x):
+            raise TypeError("I only eat numbers")
+
+    with pytest.raises(ModelError, match=r"Stubborn .* cannot be traced: I only eat numbers\. Write its call\(\) with"):
+        graph_of(Stubborn(), 3)
+
+
+def test_keras_and_the_model_are_left_as_they_were(tmp_path):
+    model = zoo.reloaded(tmp_path)
+    before = (Layer.__call__, Layer.symbolic_call, Node.__init__)
+    nodes = [(len(layer._inbound_nodes), len(layer._outbound_nodes)) for layer in model.layers]
+    graph_of(model)
+    with pytest.raises(ModelError):
+        open_model(model, Inputs((InputSpec("input", (5, 5, 1), "float32"),), 0))
+    assert (Layer.__call__, Layer.symbolic_call, Node.__init__) == before
+    assert [(len(layer._inbound_nodes), len(layer._outbound_nodes)) for layer in model.layers] == nodes
+    with pytest.raises(ValueError, match="KerasTensor"):
+        np.asarray(keras.ops.convert_to_tensor(keras.Input((3,))))
+
+
+@pytest.mark.parametrize("name", ["MobileNetV2", "EfficientNetB0", "ConvNeXtTiny"])
+def test_whole_networks_count_their_parameters_right(name):
+    model = getattr(keras.applications, name)(weights=None, input_shape=(64, 64, 3))
+    graph = graph_of(model)
+    assert graph.parameters == model.count_params()
+    assert all(graph.sources(node.id) for node in graph if node.kind != "InputLayer")

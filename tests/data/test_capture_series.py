@@ -1,0 +1,99 @@
+"""Several captures of one model read as one."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.errors import CaptureError
+from tests.support import captures
+from tests.support.graphs import chain
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """Three labelled samples, and one of the same network without a label."""
+    folder = tmp_path_factory.mktemp("series")
+    values = {name: array[:1] + 5 for name, array in captures.small_values().items()}
+    first = captures.small_capture(folder / "first.zarr")
+    return first, captures.write(folder / "second.zarr", captures.small_graph(), values)
+
+
+def test_samples_follow_one_another(parts):
+    first, second = parts
+    series = CaptureSeries.of(first).plus(second)
+    assert series.committed == first.committed + 1
+    for node in series.graph:
+        assert np.array_equal(series.activation(node.id, 1), first.activation(node.id, 1))
+        assert np.array_equal(series.activation(node.id, 3), second.activation(node.id, 0))
+        assert np.array_equal(series.activations(node.id).values[-1], second.activation(node.id, 0))
+    assert [series.sample_name(i) for i in range(4)] == ["sample 0", "sample 1", "sample 2", "sample 0"]
+    assert [series.label(i) for i in range(4)] == [*first.labels.tolist(), None]
+    assert series.labels is None, "not all are known"
+    pair = series.connections("flatten", "dense", "weight", 2)
+    assert np.array_equal(pair.index, first.connections("flatten", "dense", "weight", 2).index)
+    assert series.connections("flatten", "dense", "weight", 3) is None
+
+
+def test_a_series_of_one_reads_as_the_capture(parts):
+    first, _ = parts
+    series = CaptureSeries.of(first)
+    assert CaptureSeries.of(series) is series
+    assert np.array_equal(series.labels, first.labels)
+    assert series.provenance.samples == first.provenance.samples
+    assert series.activation_shape("conv") == first.activation_shape("conv")
+    assert series.classes == first.classes
+
+
+def test_it_never_changes(parts):
+    first, second = parts
+    series = CaptureSeries.of(first)
+    series.plus(second)
+    assert series.committed == first.committed
+
+
+def test_what_is_not_there_is_said(parts, tmp_path):
+    first, second = parts
+    series = CaptureSeries.of(first).plus(second)
+    for sample in (-1, 4):
+        with pytest.raises(CaptureError, match=rf"There is no sample {sample}; first.zarr holds samples 0 to 3"):
+            series.activation("conv", sample)
+    graph = chain([("input", "InputLayer", (4,)), ("out", "Dense", (2,))])
+    values = {"input": np.zeros((1, 4), np.float32), "out": np.zeros((1, 2), np.float32)}
+    with pytest.raises(CaptureError, match="another model"):
+        series.plus(captures.write(tmp_path / "other.zarr", graph, values))
+
+
+def test_a_model_whose_file_has_changed_is_not_the_same(parts):
+    first, second = (copy.copy(part) for part in parts)
+    first.provenance = replace(first.provenance, sha256="a" * 64)
+    CaptureSeries.of(first).plus(second)  # one of them does not know its file
+    second.provenance = replace(second.provenance, sha256="b" * 64)
+    with pytest.raises(CaptureError, match=r"hand\.keras has changed since first\.zarr was captured.*start again"):
+        CaptureSeries.of(first).plus(second)
+
+
+def test_each_part_knows_how_it_was_prepared(parts):
+    first, second = (copy.copy(part) for part in parts)
+    second.provenance = replace(second.provenance, preprocessing="unit", preprocessing_reason="It is usual.")
+    series = CaptureSeries.of(first).plus(second)
+    assert [series.preprocessing(i)[0] for i in range(4)] == ["none", "none", "none", "unit"]
+    assert series.preprocessing(3)[1] == "It is usual."
+    assert series.without(3).preprocessing(3)[0] == "unit"
+
+
+def test_a_later_part_can_be_forgotten_and_the_others_keep_their_places(parts):
+    first, second = parts
+    longer = CaptureSeries.of(first).plus(second).plus(second)
+    series = longer.without(3)
+    assert series.committed == longer.committed
+    assert series.provenance == longer.provenance
+    assert np.array_equal(series.activation("conv", 4), second.activation("conv", 0))
+    with pytest.raises(CaptureError, match=r"Sample 3 \(sample 0\) was forgotten; choose it again"):
+        series.activation("conv", 3)
+    with pytest.raises(CaptureError, match="read them one by one"):
+        series.activations("conv")
+    with pytest.raises(CaptureError, match=r"Sample 1 belongs to first\.zarr"):
+        series.without(1)

@@ -1,0 +1,65 @@
+"""What is said of a layer's numbers and variables is what they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.data.capture_at_step import at_step
+from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.records import Provenance
+from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.scene.derived.layer_figures import measured_values, measured_weights
+from tests.support.graphs import chain
+
+NODE = LayerNode("gate", 1, "Dense", ((4,),), activation="sigmoid")
+
+
+def test_saturated_and_broken_numbers_are_told():
+    said = dict(measured_values(NODE, np.array([0, 0.5, 0.999, 0.25], np.float32)))
+    assert said["saturated"] == "50.0 % (2 of 4): below 0.01 or above 0.99"
+    assert (said["minimum"], said["maximum"]) == ("0.0", "0.999")
+    assert "saturated" not in dict(measured_values(replace(NODE, activation="relu"), np.ones(3, np.float32)))
+    broken = dict(measured_values(NODE, np.array([np.nan, np.inf], np.float32)))
+    assert (broken["values"], broken["not finite"]) == ("none is finite", "1 NaN, 1 infinite")
+    assert measured_values(NODE, np.empty(0, np.float32)) == [("values", "none")]
+
+
+def written(path: Path, kernel: list[list[float]]) -> Capture:
+    graph = chain([("input", "InputLayer", (2,)), ("dense", "Dense", (2,))])
+    with CaptureWriter(path, graph=graph, provenance=Provenance("hand.keras", samples=("a",)), samples=1) as writer:
+        writer.write_activations("input", 0, 0, np.zeros((1, 2), np.float32))
+        writer.write_weights("dense", "kernel", np.array(kernel, np.float32))
+        writer.commit(1)
+    return open_capture(path)
+
+
+def test_a_broken_variable_is_told(tmp_path: Path):
+    capture = written(tmp_path / "broken.zarr", [[1, np.nan], [3, 2]])
+    assert measured_weights(capture, capture.graph.node("input")) == ()
+    assert dict(measured_weights(capture, capture.graph.node("dense"))) == {
+        "weight kernel": "2 × 2: mean 2, std 0.816, 1 to 3",
+        "weight kernel, not finite": "1 NaN, 0 infinite",
+    }
+
+
+def test_variables_are_read_and_measured_once_for_each_capture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first, second = (written(tmp_path / f"{k}.zarr", [[k, k], [k, k]]) for k in (1, 2))
+    reads: list[Capture] = []
+    weights = Capture.weights
+    monkeypatch.setattr(Capture, "weights", lambda self, layer: (reads.append(self), weights(self, layer))[1])
+    for _ in range(3):
+        for capture, mean in ((first, "1"), (second, "2")):
+            ((_, told),) = measured_weights(capture, capture.graph.node("dense"))
+            assert told == f"2 × 2: mean {mean}, std 0, {mean} to {mean}"
+    assert reads == [first, second]
+
+
+def test_weights_of_a_training_are_labelled_with_their_step(recorded_capture):
+    for step, kept in ((40, 1), (50, 50)):
+        words = dict(measured_weights(at_step(recorded_capture, step), recorded_capture.graph.node("dense")))
+        assert words["weight kernel"].endswith(f", after step {kept}")

@@ -1,0 +1,146 @@
+"""In a training the points are, at each recorded step, exactly where they were placed, and it is said which step it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnviz3d.analysis.embedding_trajectory import parted
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.data.capture_at_step import at_step
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.derived.embedding_trajectory import course_of, embedding_of
+from nnviz3d.scene.primitives import Callout, DrawList, Lines, Panel, PictureRow, Points, TextRow
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import PointPick, Selection
+from nnviz3d.scene.spec import parse_scene
+
+SECONDS = 23.0
+
+
+@pytest.fixture(scope="module")
+def capture() -> Capture:
+    return open_capture(bundled("classes_part.zarr.zip"))
+
+
+@pytest.fixture(scope="module")
+def embedded(capture):
+    return capture.training.embedded
+
+
+@pytest.fixture(scope="module")
+def scene(capture) -> Scene:
+    return build(capture)
+
+
+def build(capture: Capture, *others: str, **view: object) -> Scene:
+    views = [{"kind": "embedding", **view}, *({"kind": kind, "duration": SECONDS} for kind in others or ["training"])]
+    return Scene.build(parse_scene({"format": 1, "views": views}), capture)
+
+
+def cloud(found: DrawList) -> Points:
+    return next(p for p in found.primitives if isinstance(p, Points))
+
+
+def words(found: DrawList, panel: str = "embedding") -> str:
+    rows = next(p.rows for p in found.primitives if isinstance(p, Panel) and p.name == panel)
+    return "\n".join(row.text for row in rows if isinstance(row, TextRow))
+
+
+def distances(points):
+    return np.linalg.norm(points[:, np.newaxis] - points, axis=2)
+
+
+def test_at_every_recorded_step_the_distances_are_those_that_were_computed(scene, capture, embedded):
+    course = course_of(capture, embedded)
+    units = []
+    for k, step in enumerate(embedded.steps):
+        found = scene.at(0.0, Selection(step=int(step)))
+        computed, drawn = distances(course.points[k]), distances(cloud(found).points)
+        units.append(drawn.sum() / computed.sum())
+        assert np.allclose(drawn, units[-1] * computed, atol=1e-3)
+        assert f"the points of step {step}" in words(found)
+        assert f"{(embedded.predictions(k) != embedded.set.labels).sum()} wrong" in words(found)
+    assert np.allclose(units, units[0], rtol=1e-4), "one unit through all steps"
+
+
+def test_the_clock_comes_by_each_step_exactly_and_glides_in_between(scene, capture, embedded):
+    steps = capture.training.steps
+    shown = {int(step): cloud(scene.at(0.0, Selection(step=int(step)))).points for step in embedded.steps}
+    for place, step in enumerate(steps):
+        if step in shown:
+            t = SECONDS * place / len(steps)
+            assert np.allclose(cloud(scene.at(t)).points, shown[int(step)], atol=1e-3)
+            assert scene.step(t + 1e-6, Selection()) == step
+    before, after = int(embedded.steps[4]), int(embedded.steps[5])
+    first, last = (int(np.searchsorted(steps, step)) for step in (before, after))
+    between = scene.at(SECONDS * (first + last) / 2 / len(steps))
+    assert f"points on their way from step {before} to step {after}" in words(between)
+    middle = (shown[before] + shown[after]) / 2
+    assert not np.allclose(cloud(between).points, shown[before], atol=0.05)
+    assert np.abs(cloud(between).points - middle).mean() < np.abs(shown[after] - shown[before]).mean() / 2
+    assert scene.duration == SECONDS
+    assert cloud(scene.at(SECONDS)).points is cloud(scene.at(SECONDS + 5)).points
+
+
+def test_one_sees_classes_part(scene, embedded):
+    labels = embedded.set.labels
+    first, last = (cloud(scene.at(t)).points for t in (0.0, SECONDS))
+    assert parted(last, labels) > 2 * parted(first, labels)
+    assert f"classes are {parted(last, labels):.1f} of their mean radii apart" in words(scene.at(SECONDS))
+
+
+def test_mistakes_of_the_step_are_ringed(scene, embedded):
+    for k in (0, 8, -1):
+        found = cloud(scene.at(0.0, Selection(step=int(embedded.steps[k]))))
+        assert np.array_equal(found.rings[:, 3] > 0, embedded.predictions(k) != embedded.set.labels)
+
+
+def test_trails_end_at_the_points_and_begin_a_step_before(scene, capture, embedded):
+    before, step = (Selection(step=int(embedded.steps[k])) for k in (6, 7))
+    found = scene.at(0.0, step)
+    trails = next(p for p in found.primitives if isinstance(p, Lines))
+    assert np.array_equal(trails.points[:, -1], cloud(found).points)
+    assert np.array_equal(trails.points[:, 0], cloud(scene.at(0.0, before)).points)
+    assert not any(isinstance(p, Lines) for p in scene.at(0.0).primitives), "there is no way before the first step"
+    bare = build(capture, trails=0)
+    assert not any(isinstance(p, Lines) for p in bare.at(0.0, step).primitives)
+
+
+def test_a_point_tells_what_it_was_taken_for_at_the_step(scene, capture, embedded):
+    index = int(np.flatnonzero(embedded.predictions(0) != embedded.set.labels)[0])
+    pick = PointPick("dense", index)
+    for k in (0, -1):
+        step = int(embedded.steps[k])
+        callout = next(p for p in scene.at(0.0, Selection(step=step, pick=pick)).primitives if isinstance(p, Callout))
+        told = "\n".join(row.text for row in callout.rows if isinstance(row, TextRow))
+        assert f"labelled {embedded.set.labels[index]}" in told
+        assert f"predicted {embedded.predictions(k)[index]}" in told
+        picture = next(row for row in callout.rows if isinstance(row, PictureRow))
+        assert np.array_equal(picture.pixels, embedded.set.thumbnails[index])
+        known = embedding_of(at_step(capture, step), "dense")
+        assert np.array_equal(known.predictions, embedded.predictions(k))
+
+
+def test_without_a_training_phase_the_points_go_by_as_the_scene_says(capture, embedded):
+    spec = {"format": 1, "views": [{"kind": "embedding", "animate": {"start": 1.0, "duration": 4.0}}]}
+    scene = Scene.build(parse_scene(spec), capture)
+    assert scene.duration == 5.0
+    assert "the points of step 1\n" in words(scene.at(0.5))
+    assert f"the points of step {embedded.steps[-1]}" in words(scene.at(5.0))
+
+
+def test_what_cannot_be_shown_is_told_in_one_sentence(capture, recorded_capture):
+    with pytest.raises(SceneError, match=r"there is no embedding of 'conv2d'; the capture has dense\."):
+        build(capture, layer="conv2d")
+    with pytest.raises(SceneError, match=r"record the training with TrainingRecorder\(\.\.\., embed='LAYER'"):
+        build(recorded_capture)
+
+
+def test_the_same_moment_gives_the_same_objects(scene, capture):
+    end = scene.at(SECONDS)
+    scene.at(0.1)
+    assert cloud(scene.at(SECONDS)) is cloud(end)
+    again = course_of(open_capture(capture.path), open_capture(capture.path).training.embedded)
+    assert np.array_equal(again.points, capture.training.embedded.course.points), "they came placed"

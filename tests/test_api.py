@@ -1,0 +1,300 @@
+"""Looking from Python, as a script does that has TensorFlow imported."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import nnviz3d
+from nnviz3d.api.stderr_filter import Speech
+from nnviz3d.api.viewer import Child
+from nnviz3d.apps.worker import SocketConnection, Worker
+from nnviz3d.capture import live_model_server as listening
+from nnviz3d.capture.live_model_server import Listener
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.request import CaptureRequest, Finished, Progress
+from nnviz3d.errors import Nnviz3dError, SampleError, UserError
+
+SCRIPT = """
+import json, os, signal, time, urllib.request
+from pathlib import Path
+import keras, numpy as np, tensorflow
+import nnviz3d
+from nnviz3d.apps.worker import SocketConnection, Worker
+from nnviz3d.data.request import Invitation
+from nnviz3d.errors import UserError
+
+# A shell that runs this in the background has had Ctrl-C ignored for all its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Net(keras.Model):  # a class of one's own, in a file that no other process has imported
+    def __init__(self):
+        super().__init__()
+        self.conv = keras.layers.Conv2D(8, 3, activation="relu")
+        self.flatten = keras.layers.Flatten()
+        self.scores = keras.layers.Dense(4, activation="softmax")
+
+    def call(self, x):
+        return self.scores(self.flatten(self.conv(x)))
+
+model = Net()
+x = np.random.default_rng(0).random((6, 12, 12, 1)).astype("float32")
+said = {"truth": model(x).numpy().tolist()}
+nnviz3d.snapshot(model, "live.png", x, sample=3, size=(640, 360), classes="abcd")
+nnviz3d.snapshot("digits", "scene.png", size=(640, 360), sample=2)
+run = nnviz3d.capture(model, x, out="run.zarr")
+nnviz3d.snapshot(run, "capture.png", size=(640, 360), sample=3)
+for wrong in (
+    lambda: nnviz3d.snapshot("nothing.keras", "x.png"),
+    lambda: nnviz3d.snapshot(model, "x.png", x, sample=6),
+    lambda: nnviz3d.snapshot(model, "x.jpg", x),
+    lambda: nnviz3d.snapshot(7, "x.png"),
+    lambda: nnviz3d.snapshot("digits", "x.png", labels=[1]),
+):
+    try:
+        wrong()
+    except UserError as error:
+        said.setdefault("refused", []).append(str(error))
+with nnviz3d.serve(model, x, sample=1, open=False, block=False, port=0) as viewer:
+    try:
+        os.killpg(0, signal.SIGINT)  # Ctrl-C at a prompt
+        time.sleep(60)
+    except KeyboardInterrupt:
+        said["interrupted"] = True
+    folder = viewer._close.__self__.folder
+    # What the viewer does when another sample is chosen: it asks this process.
+    invitation = Invitation.model_validate_json((folder / "live.json").read_text())
+    said["samples"] = [name for name, _ in invitation.samples]
+    worker = Worker(lambda: SocketConnection(invitation.port, invitation.token))
+    model.scores.bias.assign([9.0, 0.0, 0.0, 0.0])  # trained on, meanwhile
+    worker.run(invitation.request.model_copy(update={"inputs": ("x[5]",), "out": Path("five.zarr")}))
+    five = nnviz3d.open_capture("five.zarr")
+    said["five"] = five.activations(five.graph.outputs[0]).values.tolist()
+    said["now"] = model(x[5:]).numpy().tolist()
+    said["status"] = urllib.request.urlopen(viewer.url).status
+said["closed"] = [viewer.running, repr(viewer), folder.exists()]
+Path("said.json").write_text(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("script")
+    (folder / "script.py").write_text(textwrap.dedent(SCRIPT))
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        start_new_session=True,  # its Ctrl-C is its own
+    )
+    assert done.returncode == 0, done.stderr
+    assert "nnviz3d:" not in done.stderr, "errors are exceptions, not words beside them"
+    return folder, json.loads((folder / "said.json").read_text())
+
+
+@pytest.mark.tensorflow
+def test_pictures_of_a_live_model_a_scene_and_a_capture(script):
+    folder, _ = script
+    for name in ("live", "scene", "capture"):
+        pixels = np.asarray(Image.open(folder / f"{name}.png")).astype(int)
+        assert pixels.shape == (360, 640, 3)
+        hot = (pixels[..., 0] > 180) & (pixels[..., 0] - pixels[..., 2] > 90)
+        assert hot.sum() > 100, name
+
+
+@pytest.mark.tensorflow
+def test_mistakes_are_one_sentence(script):
+    _, said = script
+    words = (
+        "There is no model at nothing.keras",
+        "There is no sample 6; x holds 6, from 0",
+        "the name has to end in .png",
+        "Expected a Keras model, got int",
+        "labels go with a model object",
+    )
+    for sentence, word in zip(said["refused"], words, strict=True):
+        assert word in sentence
+        assert "\n" not in sentence
+
+
+@pytest.mark.tensorflow
+def test_a_live_model_answers_from_the_process_it_lives_in(script):
+    _, said = script
+    assert said["interrupted"]
+    assert said["status"] == 200, "a Ctrl-C at the prompt is not the viewer's"
+    assert said["samples"] == [f"x[{i}]" for i in range(6)]
+    assert said["five"] == said["now"], "the numbers of the model as it is at that moment"
+    assert not np.allclose(said["five"], said["truth"][5])
+    assert said["closed"] == [False, "<nnviz3d viewer: closed>", False], "nothing is left behind"
+
+
+def test_who_does_not_know_the_token_is_told_nothing(tmp_path):
+    asked = []
+
+    def capture(request: CaptureRequest, report) -> Finished:
+        asked.append(request)
+        report(Progress(stage="forward", done=0))
+        return Finished(out=request.out, samples=1, nodes=1, seconds={})
+
+    listener = Listener(capture)
+    request = CaptureRequest(model="live", out=tmp_path / "run.zarr")
+    with pytest.raises(UserError, match="has ended"):
+        Worker(lambda: SocketConnection(listener.port, "guess")).run(request)
+    assert asked == []
+    worker = Worker(lambda: SocketConnection(listener.port, listener.token))
+    heard = []
+    assert worker.run(request, heard.append).samples == 1
+    assert (asked, [e.stage for e in heard]) == ([request], ["forward"])
+    listener.close()
+    with pytest.raises(UserError, match=r"other samples cannot be run|no longer answers"):
+        worker.run(request)
+    with pytest.raises(UserError, match="no longer answers"):
+        worker.run(request)
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("said", [b"\x16\x03\x01\xff\xfe\n", b"\xff" * 300, b""], ids=["TLS", "long", "nothing"])
+def test_who_says_anything_else_or_nothing_is_hung_up_on(monkeypatch, said):
+    monkeypatch.setattr(listening, "_PATIENCE", 0.05)
+    listener = Listener(lambda request, report: pytest.fail("It was not asked."))
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=60) as stranger:
+        stranger.sendall(said)
+        with contextlib.suppress(ConnectionResetError):  # where it hung up before all was read
+            assert stranger.recv(1) == b""
+    listener.close()
+
+
+def test_arrays_for_a_file_go_through_a_file(tmp_path):
+    model = bundled("digits.keras")
+    x = np.zeros((3, 28, 28, 1), np.float32)
+    x[1, 10:18, 12:16] = 1
+    out = nnviz3d.snapshot(model, tmp_path / "x.png", x, sample=1, size=(320, 180))
+    assert Image.open(out).size == (320, 180)
+    with pytest.raises(UserError, match="There is no sample 3; the input holds 3 samples"):
+        nnviz3d.snapshot(model, tmp_path / "y.png", x, sample=3)
+    with pytest.raises(SampleError, match="Python objects"):
+        nnviz3d.snapshot(model, tmp_path / "y.png", [[1], [2, 3]])
+    assert not (tmp_path / "y.png").exists()
+
+
+def heard(*pieces: str) -> tuple[str, str]:
+    """Return what is passed on of these, and the sentence."""
+    speech = Speech()
+    return "".join([*map(speech.hear, pieces), speech.end()]), speech.sentence
+
+
+@pytest.mark.parametrize(
+    ("said", "passed", "sentence"),
+    [
+        ("Port 8080 is taken.\nnnviz3d: Wrong.\n", "Port 8080 is taken.\n", "nnviz3d: Wrong.\n"),
+        ("nnviz3d: One.\nTwo.\nnnviz3d: Three.\nFour.\n", "nnviz3d: One.\nTwo.\n", "nnviz3d: Three.\nFour.\n"),
+        (
+            "\x1b[?25l\r  3/9 ━━\r\x1b[2K\x1b[?25hnnviz3d: Wrong.\n",
+            "\x1b[?25l\r  3/9 ━━\r\x1b[2K\x1b[?25h",
+            "nnviz3d: Wrong.\n",
+        ),
+        ("This is nnviz3d: a viewer.\nnnviz", "This is nnviz3d: a viewer.\nnnviz", ""),
+    ],
+)
+def test_the_last_sentence_is_told_from_the_rest_however_it_comes(said, passed, sentence):
+    assert heard(said) == heard(*said) == (passed, sentence)
+    for cut in range(len(said)):
+        assert heard(said[:cut], said[cut:]) == (passed, sentence)
+
+
+def test_what_is_no_sentence_is_passed_on_at_once():
+    speech = Speech()
+    assert [speech.hear(said) for said in ("50%", "\r", "\x1b[2K", "nn", "viz", "4 s")] == [
+        "50%",
+        "\r",
+        "\x1b[2K",
+        "",
+        "",
+        "nnviz4 s",
+    ]
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Return a function that puts a shell script where viewers are started from."""
+    path = tmp_path / "python"
+
+    def put(script: str) -> None:
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o700)
+        monkeypatch.setattr(sys, "executable", str(path))
+
+    return put
+
+
+@pytest.mark.parametrize("end", ["exit 130", "exit 143", "kill -TERM $$"])
+def test_a_viewer_that_is_interrupted_made_no_picture_but_was_closed(stand_in, tmp_path, capsys, end):
+    stand_in(end)
+    with pytest.raises(Nnviz3dError, match="was interrupted"):
+        nnviz3d.snapshot("digits", tmp_path / "x.png")
+    with pytest.raises(Nnviz3dError, match="was interrupted"):
+        nnviz3d.serve("digits", open=False)
+    nnviz3d.show("digits", block=True)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_viewer_that_has_ended_leaves_no_pipe_open(stand_in):
+    stand_in("echo http://address; exit 0")
+    child = Child("serve", [], listen=True)
+    assert child.first_line() == "http://address"
+    child.wait()
+    assert child._process.stdout.closed
+
+
+def test_notes_and_the_sentence_come_apart(stand_in, tmp_path, capsys):
+    stand_in("printf 'A note.\nnnviz3d: It is wrong.\n' >&2; exit 2")
+    with pytest.raises(UserError, match=r"^It is wrong\.$"):
+        nnviz3d.snapshot("digits", tmp_path / "x.png")
+    assert capsys.readouterr().err == "A note.\n"
+
+
+def test_ctrl_c_while_a_viewer_starts_or_works_ends_it(stand_in, tmp_path, monkeypatch):
+    stand_in("exec sleep 600")
+    started = []
+
+    def interrupted(child: Child, **_: object) -> None:
+        started.append(child)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Child, "first_line", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        nnviz3d.serve("digits", open=False, block=False)
+    monkeypatch.setattr(Child, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        nnviz3d.snapshot("digits", tmp_path / "x.png")
+    assert [child.running for child in started] == [False, False]
+
+
+def test_without_a_display_a_window_says_so_whether_or_not_somebody_waits(monkeypatch, capsys):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    viewer = nnviz3d.show("digits", block=False)
+    while viewer.running:
+        time.sleep(0.05)
+    viewer.close()
+    assert capsys.readouterr().err.startswith("nnviz3d: There is no display")
+    with pytest.raises(UserError, match="There is no display"):
+        nnviz3d.show("digits", block=True)
+    assert capsys.readouterr().err == "", "an exception, not words beside it"
+
+
+def test_half_frames_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"--fps: 29\.97 is no whole number"):
+        nnviz3d.record("digits", tmp_path / "x.mp4", fps=29.97)  # type: ignore[arg-type]
