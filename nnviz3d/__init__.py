@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nnviz3d.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from nnviz3d import capture as capture
     from nnviz3d.api.functions import record as record
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from nnviz3d.data.capture import open_capture as open_capture
     from nnviz3d.data.request import Insights as Insights
 
-__version__ = "0.1.0"
 __all__ = ["Capture", "Insights", "TrainingRecorder", "capture", "open_capture", "record", "serve", "show", "snapshot"]
 
 # Looked up on first use, so that importing the package, and `nnviz3d --help`, loads nothing.

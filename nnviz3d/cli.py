@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from nnviz3d import __version__
 from nnviz3d.data.printable import printable_lines, sentence
 from nnviz3d.errors import Nnviz3dError, UserError
 from nnviz3d.options import NO_INSIGHT, NO_LOOK, NO_MODEL, OPTIONAL, Insight, Look, Model
 from nnviz3d.parent_process import end_with_parent
 from nnviz3d.stopping import Interrupted, end_in_order, ignore
+from nnviz3d.version import __version__
 
 if TYPE_CHECKING:
     from nnviz3d.apps.open_target import Opened

@@ -15,14 +15,14 @@ import pytest
 from PIL import Image
 
 import nnviz3d
-from nnviz3d.api.stderr_filter import Speech
-from nnviz3d.api.viewer import Child
 from nnviz3d.apps.worker import SocketConnection, Worker
 from nnviz3d.capture import live_model_server as listening
 from nnviz3d.capture.live_model_server import Listener
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.errors import Nnviz3dError, SampleError, UserError
+from nnviz3d.viewer_process.stderr_filter import Speech
+from nnviz3d.viewer_process.viewer import Child
 
 SCRIPT = """
 import json, os, signal, time, urllib.request

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Unpack
 
 from nnviz3d.api.arguments import Options, Workshop, given
-from nnviz3d.api.viewer import Child, Viewer
+from nnviz3d.viewer_process.viewer import Child, Viewer
 
 
 def serve(

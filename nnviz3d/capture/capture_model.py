@@ -15,7 +15,6 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d import __version__
 from nnviz3d.capture.attention import hidden_attention
 from nnviz3d.capture.connections.finder import ConnectionFinder
 from nnviz3d.capture.inputs.class_names import settle_names
@@ -32,6 +31,7 @@ from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing, Progress
 from nnviz3d.data.sample_sources import classes_in
 from nnviz3d.data.storage.capture_writer import CaptureWriter, check_destination
+from nnviz3d.version import __version__
 
 _TOLD = 2
 """Most notes on single samples that the terminal shows; the capture keeps all of them."""

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from nnviz3d import TrainingRecorder
-from nnviz3d.api.live_page import Watching
 from nnviz3d.data.capture import open_capture
+from nnviz3d.viewer_process.live_page import Watching
 from tests.capture.test_recorder import build, compiled, fit, numbers
 from tests.support import waiting
 

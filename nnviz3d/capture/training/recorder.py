@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nnviz3d.api.live_page import Watching
 from nnviz3d.capture.loading.model_kind import check_model
 from nnviz3d.capture.training.failures import failure
 from nnviz3d.capture.training.fit_state import is_called_back
@@ -25,6 +24,7 @@ from nnviz3d.data.files.locks import WriterLock, check_free
 from nnviz3d.data.printable import reason
 from nnviz3d.data.storage.capture_writer import check_destination
 from nnviz3d.errors import ModelError, SampleError, UserError
+from nnviz3d.viewer_process.live_page import Watching
 
 FIRST = 8
 """How many samples of the first batch are the probe samples where none are given."""

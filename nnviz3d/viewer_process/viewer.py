@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from nnviz3d.api.stderr_filter import Speech
 from nnviz3d.errors import Nnviz3dError, UserError
 from nnviz3d.parent_process import PARENT
+from nnviz3d.viewer_process.stderr_filter import Speech
 
 _PATIENCE = 20.0
 """Seconds that a viewer gets to close in."""

@@ -7,8 +7,8 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from nnviz3d.api.viewer import Child, say
 from nnviz3d.errors import Nnviz3dError
+from nnviz3d.viewer_process.viewer import Child, say
 
 
 class Watching:

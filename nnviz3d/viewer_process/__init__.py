@@ -1,0 +1,1 @@
+"""Run the command line as a viewer in a separate process, because TensorFlow and OpenGL cannot share one."""
