@@ -382,7 +382,7 @@ def _opened_live(target: str | None, model: Model, look: Look, live: Path | None
 
 
 def _selection(look: Look, found: Opened) -> Selection:
-    from nnviz3d.apps.open_target import find_target
+    from nnviz3d.data.target_words import find_target
     from nnviz3d.scene.colors import colormap
     from nnviz3d.scene.selection import Selection
 
@@ -408,7 +408,7 @@ def _selection(look: Look, found: Opened) -> Selection:
         look.ranking,
         quantity=look.quantity,
         against=look.against,
-        target=None if look.class_ is None else find_target(capture, look.class_),
+        target=None if look.class_ is None else find_target(look.class_, capture.graph, capture.classes),
         method=look.method,
         step=look.step,
     )

@@ -16,12 +16,10 @@ from nnviz3d.apps.worker import Worker
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.graph import Shape
-from nnviz3d.data.insights import Target
-from nnviz3d.data.printable import folded
 from nnviz3d.data.request import CaptureRequest, Insights, Invitation
 from nnviz3d.data.sample_sources import expand
-from nnviz3d.errors import CaptureError, SampleError, SceneError, UserError
-from nnviz3d.scene.context import class_name, name_of_target, two_classes
+from nnviz3d.data.target_words import find_target
+from nnviz3d.errors import CaptureError, ModelError, SampleError, SceneError, UserError
 from nnviz3d.scene.spec import SceneSpec
 
 NOTHING_MORE = Insights()
@@ -187,22 +185,27 @@ def lacking(capture: Capture, wanted: Insights) -> str:
     if missing:
         known = f" (it holds {', '.join(capture.methods)})" if capture.methods else ""
         return f"{name} holds no map by {missing[0]}{known}; capture the model with --attribution {missing[0]}."
-    for target in wanted.targets:
-        if find_target(capture, target) is None:
-            return f"{name} does not explain {target!r}; capture the model with --class {target}."
+    for word in wanted.targets:
+        try:
+            explained = explains(capture, word)
+        except ModelError as error:
+            return str(error)
+        if not explained:
+            return f"{name} does not explain {word!r}; capture the model with --class {word}."
     return ""
 
 
-def find_target(capture: Capture, text: str) -> Target | None:
-    """Find what people call a class among the targets that a capture explains: by number, name, or ``OUTPUT[INDEX]``."""
+def explains(capture: Capture, word: str) -> bool:
+    """Whether a capture explains any of its samples by the target that a word names.
+
+    Raises
+    ------
+    ModelError
+        If the model has no such target.
+    """
+    target = find_target(word, capture.graph, capture.classes)
     known = {found.target for sample in range(capture.committed) for found in capture.insights(sample).targets}
-    for target in sorted(known, key=lambda one: (one.output, one.index)):
-        number = target.index if two_classes(capture, target.output) is None else int(not target.against)
-        called = class_name(capture.classes, number), name_of_target(capture, target)
-        words = {str(number), target.slot, target.text, *called}
-        if folded(text) in {folded(word) for word in words}:
-            return target
-    return None
+    return bool(known) if target is None else target in known
 
 
 def _listed(inputs: tuple[str, ...], shapes: Mapping[str, Shape] | None = None) -> tuple[Sample, ...]:

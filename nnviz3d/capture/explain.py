@@ -9,11 +9,11 @@ from nnviz3d.capture.attributions.run import find_methods, write_attributions
 from nnviz3d.capture.gradient_flow import write_flows
 from nnviz3d.capture.gradients import gradients
 from nnviz3d.capture.request_loop import Report
-from nnviz3d.capture.targets import Slot, find_slots, read_target
+from nnviz3d.capture.targets import Slot, find_slots
 from nnviz3d.data.explanations import write_gradient
-from nnviz3d.data.insights import PREDICTED
 from nnviz3d.data.request import Notice, Progress
 from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.data.target_words import find_target
 
 if TYPE_CHECKING:
     from nnviz3d.capture.insights import Work
@@ -30,9 +30,8 @@ def check_targets(work: Work) -> None:
     ModelError
         If there is such a target.
     """
-    for text in work.insights.targets:
-        if text != PREDICTED:
-            read_target(text, work.model.described.graph, work.classes)
+    for word in work.insights.targets:
+        find_target(word, work.model.described.graph, work.classes)
 
 
 def write_explanations(writer: CaptureWriter, work: Work, report: Report) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data import target_words
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.explanations import SampleInsights
 from nnviz3d.data.graph import LayerNode, ModelGraph
@@ -248,9 +249,7 @@ def name_of_target(capture: Capture, target: Target) -> str:
 
 def two_classes(capture: Capture, output: str) -> tuple[str, str] | None:
     """Return the names of the two classes that a single number tells apart: the class for 0, then the one for 1."""
-    if capture.classes is None or len(capture.classes) != 2 or capture.graph.node(output).size != 1:
-        return None
-    return capture.classes[0], capture.classes[1]
+    return target_words.two_classes(capture.graph, capture.classes, output)
 
 
 def is_classifier(capture: Capture, head: str) -> bool:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from nnviz3d.apps.inspection import describe
-from nnviz3d.apps.open_target import find_target, lacking, opened
+from nnviz3d.apps.open_target import explains, lacking, opened
 from nnviz3d.apps.sample_runner import Wish
 from nnviz3d.apps.target import ModelOptions
 from nnviz3d.data import explanations as write
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
-from nnviz3d.data.insights import PREDICTED, Target
+from nnviz3d.data.insights import PREDICTED
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Insights
 from nnviz3d.data.storage.capture_writer import CaptureWriter
@@ -24,6 +24,7 @@ from nnviz3d.errors import UserError
 from nnviz3d.options import Insight, Look, Model
 from tests.support import captures
 from tests.support.recorder import Recorder
+from tests.support.target_words import CLASSES, WORDS
 
 
 @pytest.fixture
@@ -43,14 +44,37 @@ def explained(tmp_path):
     return open_capture(tmp_path / "explained.zarr")
 
 
-@pytest.mark.parametrize("words", ["1", "bee", "BEE", "scores[1]"])
-def test_a_class_is_found_by_number_name_or_place(explained, words):
-    assert find_target(explained, words) == Target("scores", 1)
+@pytest.mark.parametrize("word", ["1", "bee", "BEE", "scores[1]", "elk", "predicted"])
+def test_class_that_a_ready_capture_explains_is_found_by_number_name_or_index(explained, word):
+    assert explains(explained, word)
 
 
-def test_what_any_sample_was_explained_by_is_found_and_nothing_else(explained):
-    assert find_target(explained, "elk") == Target("scores", 4)
-    assert find_target(explained, "dog") is None
+def test_class_that_explains_no_sample_of_a_ready_capture_is_not_found(explained):
+    assert explains(explained, "elk")
+    assert not explains(explained, "dog")
+
+
+@pytest.mark.parametrize(("word", "target"), WORDS.items())
+def test_ready_capture_reads_every_word_of_the_shared_table_as_its_target(word, target, tmp_path):
+    def write_target(writer):
+        write.write_targets(
+            writer, target.slot, target.output, np.full(3, target.index), np.ones(3), None, against=target.against
+        )
+
+    capture = captures.write(
+        tmp_path / "words.zarr",
+        captures.small_graph(),
+        captures.small_values(),
+        classes=CLASSES,
+        also=(write_target,),
+    )
+    assert lacking(capture, Insights(targets=(word,))) == ""
+    others = [text for text, other in WORDS.items() if other != target]
+    assert not any(explains(capture, text) for text in others)
+
+
+def test_class_that_the_model_does_not_have_is_refused_with_a_suggestion(explained):
+    assert lacking(explained, Insights(targets=("bea",))) == "hand has no class 'bea'; did you mean bee?"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is to be explained is found by number, name or place; a mistake is one sentence that says what there is."""
+"""Tests of the targets that a model explains: their scores, probabilities and gradients."""
 
 import keras
 import numpy as np
@@ -6,77 +6,12 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from nnviz3d.capture.targets import find_slots, read_target
-from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
-from nnviz3d.data.insights import Target
-from nnviz3d.errors import ModelError
+from nnviz3d.capture.targets import find_slots
 from tests.capture import zoo
 from tests.capture.explained import apart, every_gradient, traced
+from tests.support.target_words import CLASSES, WORDS
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-ANIMALS = ("tench", "great white shark", "Espresso", "crane", "crane")
-
-
-def graph(*shapes):
-    nodes = [LayerNode("start", 0, "InputLayer", ((4,),))]
-    nodes += [LayerNode(f"out{i}", 0, "Dense", (shape,)) for i, shape in enumerate(shapes)]
-    names = tuple(node.id for node in nodes[1:])
-    return ModelGraph("net.keras", tuple(nodes), tuple(Edge("start", n) for n in names), ("start",), names)
-
-
-ONE = graph((5,))
-
-
-@pytest.mark.parametrize(
-    ("text", "index"), [("3", 3), (" 0 ", 0), ("Tench", 0), ("great_white_shark", 1), ("espresso", 2), ("out0[4]", 4)]
-)
-def test_a_number_a_name_or_a_place(text, index):
-    assert read_target(text, ONE, ANIMALS) == Target("out0", index)
-
-
-def test_the_head_is_the_last_vector_and_other_outputs_are_named():
-    several = graph((2,), (5,), (1,), (3, 3))
-    assert read_target("espresso", several, ANIMALS) == Target("out1", 2)
-    assert read_target("out3[8]", several, ANIMALS) == Target("out3", 8)
-    assert read_target("0", graph((1,)), None) == Target("out0", 0)
-
-
-@pytest.mark.parametrize(
-    ("text", "classes", "sentence"),
-    [
-        ("7", None, "'out0' has no number 7; expected a number from 0 to 4."),
-        (
-            "-1",
-            ANIMALS,
-            "net.keras has no class -1; expected a number from 0 to 4 (tench, great white shark, Espresso, crane, crane).",
-        ),
-        ("out0[5]", ANIMALS, "'out0' has no number 5; expected a number from 0 to 4."),
-        ("expresso", ANIMALS, "net.keras has no class 'expresso'; did you mean Espresso?"),
-        (
-            "zzz",
-            (*ANIMALS[:4], "x"),
-            "net.keras has no class 'zzz'; its classes are tench, great white shark, Espresso, crane, x.",
-        ),
-        ("crane", ANIMALS, "The classes 3 and 4 are both called 'crane'; give the number."),
-        ("dense[2]", ANIMALS, "'dense' is no output of net.keras; expected one of out0, as in out0[0]."),
-        ("start[0]", ANIMALS, "'start' is no output of net.keras; expected one of out0, as in out0[0]."),
-        (
-            "dog",
-            None,
-            "The classes of net.keras have no names, so there is no 'dog'; give a number, as in 0, or their "
-            "names with --classes.",
-        ),
-    ],
-)
-def test_mistakes_are_told_in_one_sentence(text, classes, sentence):
-    with pytest.raises(ModelError) as error:
-        read_target(text, ONE, classes)
-    assert str(error.value) == sentence
-
-
-def test_a_model_without_a_vector_has_no_class():
-    with pytest.raises(ModelError, match=r"No output of net.keras is a vector, .* as in out0\[0\]"):
-        read_target("1", graph((6, 3)), None)
 
 
 def test_each_sample_has_the_class_that_it_gets_itself(rng):
@@ -156,6 +91,17 @@ def test_scores_stand_before_a_softmax_of_tensorflow(rng):
     assert apart(slot.probability, model(x).numpy()[:, 0]) < 1e-5
 
 
+def test_every_word_of_the_shared_table_is_explained_as_its_target(rng):
+    start = keras.Input((4,), name="start")
+    model = keras.Model(start, layers.Dense(5, activation="softmax", name="scores")(start))
+    x = zoo.numbers(rng, 2, 4)
+    traced_model = traced(model, [x])
+    for word, target in WORDS.items():
+        (slot,) = find_slots(traced_model, [x], (word,), CLASSES)
+        assert (slot.name, slot.output) == (target.slot, target.output), word
+        assert (slot.index.tolist(), slot.against) == ([target.index] * 2, target.against), word
+
+
 def test_the_same_number_asked_for_twice_is_explained_once(rng):
     model, x = zoo.digits_like(), zoo.numbers(rng, 2, 28, 28, 1)
     slots = find_slots(traced(model, [x]), [x], ("5", "five", "dense_1[5]", "2"), NUMBERS)
@@ -163,36 +109,6 @@ def test_the_same_number_asked_for_twice_is_explained_once(rng):
 
 
 TWO = ("cat", "dog")
-
-
-@pytest.mark.parametrize(
-    ("text", "against"),
-    [("dog", False), ("cat", True), ("1", False), ("0", True), ("out0[0]", False), ("not out0[0]", True)],
-)
-def test_two_class_target_by_the_first_name_is_the_negation_of_the_number(text, against):
-    assert read_target(text, graph((1,)), TWO) == Target("out0", 0, against)
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("2", "net.keras has no class 2; expected 0 or 1 (cat, dog)."),
-        ("9" * 5000, "expected 0 or 1 (cat, dog)."),
-        ("bird", "net.keras has no class 'bird'; its classes are cat, dog."),
-    ],
-)
-def test_wrong_target_of_two_classes_is_refused_with_both_names(text, sentence):
-    with pytest.raises(ModelError) as error:
-        read_target(text, graph((1,)), TWO)
-    assert str(error.value).endswith(sentence)
-    assert len(str(error.value)) < 700
-
-
-@pytest.mark.parametrize("text", ["9" * 5000, f"out0[{'9' * 5000}]", f"-{'9' * 5000}", "x" * 5000, f"{'x' * 5000}[1]"])
-def test_refusal_of_a_target_of_five_thousand_characters_is_one_sentence(text):
-    with pytest.raises(ModelError) as error:
-        read_target(text, ONE, ANIMALS)
-    assert len(str(error.value)) < 700
 
 
 def test_negated_target_has_the_negated_score_and_gradient_and_the_complementary_probability():

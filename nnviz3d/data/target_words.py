@@ -1,0 +1,159 @@
+"""Find the target that a user names: a class by number or name, any number of an output, or the model's own answer.
+
+The capture process, ready captures and ``--class`` all use `find_target`, so a word means the same everywhere.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nnviz3d.data.files.paths import quoted
+from nnviz3d.data.graph import ModelGraph, head_of
+from nnviz3d.data.insights import PREDICTED, Target
+from nnviz3d.data.printable import capped, folded
+from nnviz3d.errors import ModelError
+
+_SHOWN = 10
+"""Most class names that a sentence lists."""
+_NOT = "not "
+"""Prefix that negates a target."""
+
+
+def find_target(word: str, graph: ModelGraph, classes: Sequence[str] | None) -> Target | None:
+    """Return the target that a word names; `None` for ``predicted``, the model's own answer.
+
+    A word is one of:
+
+    - ``5``: the number of a class of the model's head,
+    - ``Golden Retriever``: the name of a class; upper and lower case are equal, and so are spaces and underscores,
+    - ``dense_1[5]``: any number of an output,
+    - ``not`` and one of these: the negated number,
+    - ``class 5``, if the classes have no names, or the name of an output of one number: the words of labels.
+
+    If the head is a single number that tells two classes apart, the second class is that number, and the first class is
+    its negation.
+
+    Parameters
+    ----------
+    classes
+        Names of the classes, if known.
+
+    Raises
+    ------
+    ModelError
+        If the model has no such target; the sentence says what it has.
+    """
+    asked = word.strip()
+    if asked == PREDICTED:
+        return None
+    rest = asked[len(_NOT) :]
+    if asked.casefold().startswith(_NOT) and not _is_class(asked, classes):
+        target = _find(rest.strip(), graph, classes)
+        return replace(target, against=not target.against)
+    return _find(asked, graph, classes)
+
+
+def _find(asked: str, graph: ModelGraph, classes: Sequence[str] | None) -> Target:
+    """Find a target that is named without ``not``."""
+    told = Target.of_text(asked)
+    if told is not None and told.output in graph.outputs:
+        return _within(told, graph, None)
+    if _is_class(asked, classes) or told is None or told.against:
+        single = asked in graph.outputs and graph.node(asked).size == 1 and not asked.isdecimal()
+        return Target(asked, 0) if single and not _is_class(asked, classes) else _class(asked, graph, classes)
+    outputs = ", ".join(graph.outputs)
+    raise ModelError(
+        f"{quoted(told.output)!r} is no output of {graph.name}; expected one of {outputs}, as in {example(graph)}."
+    )
+
+
+def _is_class(asked: str, classes: Sequence[str] | None) -> bool:
+    return folded(asked) in map(folded, classes or ())
+
+
+def head(graph: ModelGraph) -> str:
+    """Return the output whose numbers are the model's answer.
+
+    Raises
+    ------
+    ModelError
+        If no output is a vector or a single number.
+    """
+    found = head_of(graph)
+    if found is None:
+        raise ModelError(
+            f"No output of {graph.name} is a vector, so it has no class to explain; name one of an output's numbers, "
+            f"as in {example(graph)}."
+        )
+    return found
+
+
+def example(graph: ModelGraph) -> str:
+    """Return a word for a number of an output, to show users how to name one."""
+    return f"{graph.outputs[-1]}[0]"
+
+
+def two_classes(graph: ModelGraph, classes: Sequence[str] | None, output: str) -> tuple[str, str] | None:
+    """Return the names of the two classes that a single number tells apart: the class for 0, then the class for 1."""
+    if classes is None or len(classes) != 2 or graph.node(output).size != 1:
+        return None
+    return classes[0], classes[1]
+
+
+def _class(asked: str, graph: ModelGraph, classes: Sequence[str] | None) -> Target:
+    """Find a class of the head by its number or name."""
+    output = head(graph)
+    two = two_classes(graph, classes, output)
+    known = classes if two is not None or (classes is not None and len(classes) == graph.node(output).size) else None
+    number = re.fullmatch(r"(?:class )?-?\d+" if known is None else r"-?\d+", asked)
+    if number is None:
+        index = _class_named(asked, known, graph)
+    else:
+        index = capped(asked.removeprefix("class "))
+        if two is None:
+            return _within(Target(output, index), graph, known)
+        if index not in (0, 1):
+            raise ModelError(f"{graph.name} has no class {quoted(asked)}; expected 0 or 1 ({_listed(two)}).")
+    return Target(output, index) if two is None else Target(output, 0, against=index == 0)
+
+
+def _within(target: Target, graph: ModelGraph, classes: Sequence[str] | None) -> Target:
+    """Return the target if its output has such a number."""
+    size = graph.node(target.output).size
+    if size == 0:
+        raise ModelError(f"The shape of {target.output!r} is not known before it runs, so none of it can be explained.")
+    if 0 <= target.index < size:
+        return target
+    what = f"{graph.name} has no class {target.index}" if classes else f"{target.output!r} has no number {target.index}"
+    names = f" ({_listed(classes)})" if classes else ""
+    raise ModelError(f"{what}; expected a number from 0 to {size - 1}{names}.")
+
+
+def _class_named(name: str, classes: Sequence[str] | None, graph: ModelGraph) -> int:
+    if classes is None:
+        raise ModelError(
+            f"The classes of {graph.name} have no names, so there is no {quoted(name)!r}; "
+            "give a number, as in 0, or their names with --classes."
+        )
+    known = [folded(one) for one in classes]
+    found = [i for i, one in enumerate(known) if one == folded(name)]
+    if len(found) > 1:
+        raise ModelError(
+            f"The classes {' and '.join(str(i) for i in found)} are both called {quoted(name)!r}; give the number."
+        )
+    if found:
+        return found[0]
+    close = difflib.get_close_matches(folded(name), known, n=3, cutoff=0.5)
+    if close:
+        meant = " or ".join(classes[known.index(one)] for one in close)
+        raise ModelError(f"{graph.name} has no class {quoted(name)!r}; did you mean {meant}?")
+    raise ModelError(f"{graph.name} has no class {quoted(name)!r}; its classes are {_listed(classes)}.")
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= _SHOWN:
+        return ", ".join(names)
+    return f"{', '.join(names[: _SHOWN - 1])}, ... {names[-1]}"
