@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import CoercionError, Group, Parameter, Token, convert
 
+from nnviz3d.data.quantities import OF_GRADIENTS, Quantity, canonical
 from nnviz3d.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,6 +29,13 @@ def _given(kind: Any, tokens: Sequence[Token]) -> Any:
 
 
 OPTIONAL = Parameter(converter=_given)
+
+
+def _quantity(kind: Any, tokens: Sequence[Token]) -> Any:
+    """Read a quantity, by its name or an alias."""
+    return _given(kind, [token.evolve(value=canonical(token.value)) for token in tokens])
+
+
 _MODEL = Group("Model", sort_key=2)
 _INSIGHT = Group("Insight", sort_key=3)
 _LOOK = Group("Look", sort_key=4)
@@ -181,8 +189,8 @@ class Look:
     """One colour scale a layer, one for all, or a symmetric one a layer."""
     ranking: Annotated[Literal["weight", "contribution"] | None, OPTIONAL] = None
     """Which connections count as strongest: by |weight|, or by |weight x activation|."""
-    quantity: Annotated[Literal["activation", "gradient", "attribution", "difference"] | None, OPTIONAL] = None
-    """What the cells show: attribution is gradient x activation, difference that of --sample and --against."""
+    quantity: Annotated[Quantity | None, Parameter(converter=_quantity)] = None
+    """What the cells show: difference is --sample minus --against; attribution is accepted for gradient_x_activation."""
     class_: Annotated[str | None, Parameter(name="--class")] = None
     """What is explained: a class by number or name, or any output's number, dense_1[5]."""
     method: str | None = None
@@ -210,7 +218,7 @@ class Look:
             )
         wanted = Insights(
             targets=() if self.class_ is None else (self.class_,),
-            gradients=self.quantity in ("gradient", "attribution"),
+            gradients=self.quantity in OF_GRADIENTS,
             attributions=() if self.method is None else (self.method,),
             dataset=self.dataset,
         )

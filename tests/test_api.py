@@ -9,12 +9,14 @@ import subprocess
 import sys
 import textwrap
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import nnviz3d
+from nnviz3d.api.arguments import Workshop
 from nnviz3d.apps.worker import SocketConnection, Worker
 from nnviz3d.capture import live_model_server as listening
 from nnviz3d.capture.live_model_server import Listener
@@ -138,6 +140,20 @@ def test_a_live_model_answers_from_the_process_it_lives_in(script):
     assert said["five"] == said["now"], "the numbers of the model as it is at that moment"
     assert not np.allclose(said["five"], said["truth"][5])
     assert said["closed"] == [False, "<nnviz3d viewer: closed>", False], "nothing is left behind"
+
+
+@pytest.mark.parametrize("quantity", ["attribution", "gradient_x_activation"])
+def test_quantity_of_a_live_model_may_be_named_by_its_alias(quantity, monkeypatch):
+    requests = []
+    kept = SimpleNamespace(held=None, sources=("digits:0",), answer=lambda request, _report: requests.append(request))
+    monkeypatch.setattr("nnviz3d.capture.live_model.keep", lambda *_args, **_options: kept)
+    workshop = Workshop()
+    try:
+        arguments = workshop.arguments(object(), None, {"quantity": quantity}, live=False)
+    finally:
+        workshop.close()
+    assert arguments[-2:] == ["--quantity", quantity]
+    assert requests[0].insights.gradients
 
 
 def test_who_does_not_know_the_token_is_told_nothing(tmp_path):

@@ -66,7 +66,7 @@ def test_the_gradient_of_the_last_layer_is_its_weights(capture: Capture):
     assert np.allclose(capture.insights(0).gradient("dense"), kernel[:, 5], rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("quantity", ["gradient", "attribution"])
+@pytest.mark.parametrize("quantity", ["gradient", "gradient_x_activation", "attribution"])
 def test_the_blocks_show_it_with_both_signs(folder: Path, quantity: str):
     done = run("snapshot", "run.zarr", "--quantity", quantity, "-o", "a.png", "--size", "640x360", folder=folder)
     assert done.returncode == 0, done.stderr

@@ -15,12 +15,12 @@ from nnviz3d.data.capture import Capture
 from nnviz3d.data.files.array_files import as_array
 from nnviz3d.data.files.unfinished import make_temporary_folder
 from nnviz3d.data.json_lines import to_line
+from nnviz3d.data.quantities import Quantity, canonical
 from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import CaptureRequest, Insights, Invitation, Preprocessing
 from nnviz3d.data.sample_sources import expand, named_sources
 from nnviz3d.errors import UserError
 from nnviz3d.options import Look
-from nnviz3d.scene.selection import Quantity
 
 
 class Options(TypedDict, total=False):
@@ -39,8 +39,8 @@ class Options(TypedDict, total=False):
     colormap, normalize, ranking
         As the options of the command line of these names.
     quantity
-        What the cells show: ``activation``, ``gradient`` of the target's score, ``attribution`` (gradient times
-        activation), or ``difference``, the sample minus the one that `against` names.
+        What the cells show: ``activation``, ``gradient`` of the target's score, ``gradient_x_activation`` (alias
+        ``attribution``), or ``difference``, the sample minus the one that `against` names.
     explain
         What is explained: a class by number or name, or any output's number, ``dense_1[5]``; by default the model's
         own answer.
@@ -178,7 +178,7 @@ def _wanted(options: Options) -> Insights:
     """Return what a capture has to hold beyond one forward pass: what is asked for, and what the scene needs."""
     explain = options.get("explain")
     look = Look(
-        quantity=options.get("quantity"),
+        quantity=canonical(options.get("quantity")),
         class_=None if explain is None else str(explain),
         method=options.get("method"),
     )

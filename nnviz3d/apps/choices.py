@@ -8,15 +8,15 @@ from itertools import chain, islice
 
 from nnviz3d.apps.session import Session
 from nnviz3d.data.insights import LOSS, Explained, Target
+from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.context import head_of, top_classes, two_classes, vector_outputs
-from nnviz3d.scene.selection import Quantity
 from nnviz3d.scene.view_specs import Activations, Attributions
 
 QUANTITIES: Mapping[Quantity, str] = {
     "activation": "Activation",
     "gradient": "Gradient of the score",
-    "attribution": "Gradient × activation",
+    "gradient_x_activation": "Gradient × activation",
     "difference": "Difference",
 }
 BEST = 10
@@ -47,7 +47,7 @@ class Subject:
             return ()
         capture = self._session.scene.context.capture
         gradients = capture.has_gradients() or (self._session.asks and head_of(capture.graph) is not None)
-        lacking = {"gradient", "attribution"} if not gradients else set()
+        lacking: set[Quantity] = set(OF_GRADIENTS) if not gradients else set()
         lacking |= {"difference"} if not self.others else set()
         return tuple(name for name in QUANTITIES if name not in lacking)
 

@@ -15,15 +15,15 @@ from nnviz3d.apps.unfolding import Unfolding
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.insights import LOSS, Explained, Target
+from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import UserError
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.context import SceneContext, head_of, is_classifier, two_classes
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import EdgePick, Quantity, Selection
+from nnviz3d.scene.selection import EdgePick, Selection
 
-_OF_GRADIENTS: tuple[Quantity, ...] = ("gradient", "attribution")
 _GRADIENTS = Insights(gradients=True)
 _FINDING = "Finding the gradients for"
 
@@ -168,7 +168,7 @@ class Session:
 
     def show(self, quantity: Quantity) -> None:
         """Let the cells show another quantity: at once, or when the gradients that it takes have been computed."""
-        needs = quantity in _OF_GRADIENTS and not self.scene.context.has_gradients(self.selection)
+        needs = quantity in OF_GRADIENTS and not self.scene.context.has_gradients(self.selection)
         if not needs or not self._ask(_GRADIENTS, {"quantity": quantity}, _FINDING):
             self._wishes.waiting = None
             self.select(quantity=quantity)
@@ -236,14 +236,14 @@ class Session:
     def _choose(self, position: int) -> None:
         sample = self._samples[position]
         if sample.index is not None:
-            lacking = self.selection.quantity in _OF_GRADIENTS and not self._has_gradients(sample.index)
+            lacking = self.selection.quantity in OF_GRADIENTS and not self._has_gradients(sample.index)
             if not lacking or not self._ask(_GRADIENTS, {}, _FINDING, position):
                 self._wishes.waiting = None
                 self._show(sample.index)
         else:
             target = self.selection.target
             more = Insights(
-                targets=() if target is None else (target.text,), gradients=self.selection.quantity in _OF_GRADIENTS
+                targets=() if target is None else (target.text,), gradients=self.selection.quantity in OF_GRADIENTS
             )
             self._wishes.run(position, sample, more)
 

@@ -16,6 +16,7 @@ from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.graph import head_of as head_of
 from nnviz3d.data.graph import vector_outputs as vector_outputs
 from nnviz3d.data.insights import LOSS, Explained, Target
+from nnviz3d.data.quantities import Quantity
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import ValueStatistics, statistics_of
 from nnviz3d.scene.derived.projected_samples import Newcomer
@@ -23,7 +24,7 @@ from nnviz3d.scene.layout.cells import CellGrid
 from nnviz3d.scene.layout.flow import Placement, Plan, lay_out
 from nnviz3d.scene.layout.routes import Route, route_edges
 from nnviz3d.scene.primitives import Primitive
-from nnviz3d.scene.selection import Quantity, Selection
+from nnviz3d.scene.selection import Selection
 
 
 class View(Protocol):

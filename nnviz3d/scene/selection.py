@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nnviz3d.data.insights import Target
+from nnviz3d.data.quantities import Quantity
 from nnviz3d.data.records import Ranking
 from nnviz3d.scene.colors import Normalize
 
-Quantity = Literal["activation", "gradient", "attribution", "difference"]
 ChannelOrder = Literal["index", "mean", "contribution"]
 ChannelPictures = Literal["maps", "features"]
 ColoredBy = Literal["label", "prediction"]
@@ -160,8 +160,8 @@ class Selection:
     normalize, ranking
         As in the views of these settings.
     quantity
-        What the cells of the blocks show: the activation itself, the gradient of the target's score by it, the
-        attribution (gradient times activation), or the difference of two samples.
+        What the cells of the blocks show: the activation, the gradient of the target's score by the activation,
+        gradient times activation, or the difference of two samples.
     against
         The sample B of a difference A - B.
     target

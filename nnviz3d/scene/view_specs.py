@@ -5,14 +5,15 @@ from __future__ import annotations
 from glob import escape
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from nnviz3d.data.quantities import OF_GRADIENTS, Quantity, canonical
 from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import without_names
 from nnviz3d.data.training import STATISTICS
 from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, DIVERGING, SEQUENTIAL, Normalize
-from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, ColoredBy, Quantity
+from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, ColoredBy
 
 Share = Annotated[float, Field(ge=0, le=1)]
 LONGEST = 3600.0
@@ -94,14 +95,14 @@ class Activations(View):
     threshold
         Share of a layer's colour range below which cells are not drawn. Vectors are always drawn whole.
     quantity
-        What the cells show: the ``activation`` itself, the ``gradient`` of the target's score by it, the
-        ``attribution`` (gradient times activation), or the ``difference`` of the sample and another one.
+        What the cells show: the ``activation``, the ``gradient`` of the target's score by the activation,
+        ``gradient_x_activation`` (alias ``attribution``), or the ``difference`` of the sample and another one.
     against
         That other sample.
     """
 
     kind: Literal["activations"]
-    quantity: Quantity = "activation"
+    quantity: Annotated[Quantity, BeforeValidator(canonical)] = "activation"
     against: Annotated[int, Field(ge=0)] | None = None
     layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
     normalize: Normalize = "layer"
@@ -113,7 +114,7 @@ class Activations(View):
     @property
     def needs(self) -> Insights:
         """What a capture must hold for this view beyond one forward pass."""
-        return Insights(gradients=self.quantity in ("gradient", "attribution"))
+        return Insights(gradients=self.quantity in OF_GRADIENTS)
 
 
 class Backward(View):

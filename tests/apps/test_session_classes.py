@@ -206,7 +206,7 @@ def test_what_a_difference_is_taken_from_follows_too(session):
 def test_gradients_are_asked_for_when_somebody_wants_to_see_them(small_capture, worker, tmp_path):
     session = looking(small_capture, worker, tmp_path)
     subject = Subject(session)
-    assert subject.quantities == ("activation", "gradient", "attribution", "difference")
+    assert subject.quantities == ("activation", "gradient", "gradient_x_activation", "difference")
     assert not subject.explains
     subject.show("gradient")
     assert session.busy == "Finding the gradients for sample 0"
@@ -243,7 +243,7 @@ def test_keys_go_through_classes_quantities_and_samples_to_compare_with(session)
     looks.previous_class()
     assert subject.explained.target.index == order[0]
     assert said[-1] == f"explained: {captures.CLASSES[order[0]]} · score 1.000"
-    for name, words in (("gradient", "cells: gradient"), ("attribution", "cells: gradient × activation")):
+    for name, words in (("gradient", "cells: gradient"), ("gradient_x_activation", "cells: gradient × activation")):
         looks.next_quantity()
         assert subject.quantity == name
         assert said[-1].startswith(words)

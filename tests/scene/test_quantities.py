@@ -51,7 +51,7 @@ class TestNumbers:
             assert np.array_equal(block.values, arranged)
 
     def test_the_attribution_is_gradient_times_activation(self, scene, explained_capture):
-        for name, block in blocks(scene, sample=1, quantity="attribution").items():
+        for name, block in blocks(scene, sample=1, quantity="gradient_x_activation").items():
             product = explained_gradients()[name][1] * explained_capture.activation(name, 1)
             assert np.array_equal(block.values, scene.context.place(name).grid.arrange(product))
 
@@ -70,10 +70,17 @@ class TestNumbers:
             blocks(Scene.build(default_scene(), explained_capture), quantity="difference", against=1)["dense"].values,
         )
         assert not spec.needs().gradients
-        for quantity in ("gradient", "attribution"):
+        for quantity in ("gradient", "gradient_x_activation", "attribution"):
             assert (
                 parse_scene({"format": 1, "views": [{"kind": "activations", "quantity": quantity}]}).needs().gradients
             )
+
+    def test_scene_file_accepts_attribution_as_gradient_x_activation(self):
+        alias, name = (
+            parse_scene({"format": 1, "views": [{"kind": "activations", "quantity": quantity}]})
+            for quantity in ("attribution", "gradient_x_activation")
+        )
+        assert alias == name
 
     def test_the_same_selection_gives_the_same_arrays(self, scene):
         for selected in ({"quantity": "gradient"}, {"quantity": "difference", "against": 1}):
@@ -84,7 +91,8 @@ class TestNumbers:
 
 class TestLooks:
     @pytest.mark.parametrize(
-        "selected", [{"quantity": "gradient"}, {"quantity": "attribution"}, {"quantity": "difference", "against": 1}]
+        "selected",
+        [{"quantity": "gradient"}, {"quantity": "gradient_x_activation"}, {"quantity": "difference", "against": 1}],
     )
     @pytest.mark.parametrize("normalize", ["layer", "global", "symmetric"])
     def test_colours_are_symmetric_about_zero(self, scene, selected, normalize):
@@ -106,7 +114,7 @@ class TestWords:
         name = captures.CLASSES[answer.target.index]
         text = words(scene, sample=1, quantity="gradient")
         assert f"gradient of the score of {name} (score {number(answer.score)}, p 0.500), up to each layer's m" in text
-        text = words(scene, sample=1, quantity="attribution", target=OTHER)
+        text = words(scene, sample=1, quantity="gradient_x_activation", target=OTHER)
         assert f"gradient × activation for the score of bee (score {number(other.score)})" in text
         text = words(scene, sample=1, quantity="difference", against=2)
         assert "sample 1 − sample 2" in text
@@ -122,12 +130,14 @@ class TestWords:
         assert parts == {
             "activation": here,
             "gradient": gradient,
-            "attribution": gradient * here,
+            "gradient × activation": gradient * here,
             "Grad-CAM": explained_maps()["conv"][1][5, 2],
             "difference": here - there,
         }
         sentence = facts(scene.context, pick, Selection(1)).sentence
-        assert sentence.startswith(f"conv [5, 2, 3]: activation {here!s}, gradient {gradient!s}, attribution ")
+        assert sentence.startswith(
+            f"conv [5, 2, 3]: activation {here!s}, gradient {gradient!s}, gradient × activation "
+        )
         assert facts(scene.context, CellPick("flatten", (3,)), Selection(1)).parts == ()
 
 

@@ -69,7 +69,7 @@ class TestNumbers:
         for name in ("input", *LAYERS):
             kept = recorded_capture.training.gradient(name, SEEN[step])[1]
             assert np.array_equal(blocks[name].values, scene.context.place(name).grid.arrange(kept))
-        product = of(Voxels, scene.at(99, Selection(1, step=step, quantity="attribution")))["dense"].values
+        product = of(Voxels, scene.at(99, Selection(1, step=step, quantity="gradient_x_activation")))["dense"].values
         activation = recorded_capture.training.activation("dense", SEEN[step])[1]
         kept = recorded_capture.training.gradient("dense", SEEN[step])[1]
         assert np.array_equal(product, scene.context.place("dense").grid.arrange(kept * activation))

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.axes import Axes, axes_of
 from nnviz3d.data.files.picture_files import PictureShape
+from nnviz3d.data.quantities import Quantity
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import Colormap, Normalize, colormap, limits_for
 from nnviz3d.scene.context import LayerValues, SceneContext, head_of
 from nnviz3d.scene.primitives import Image, Primitive, Voxels
-from nnviz3d.scene.selection import Quantity, Selection
+from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view_specs import Activations, Attributions

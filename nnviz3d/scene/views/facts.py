@@ -192,7 +192,7 @@ def _derived(
             here = grid.numbers(gradient, pick.index)
             yield "gradient", here
             with np.errstate(invalid="ignore", over="ignore"):
-                yield "attribution", np.asarray(here * activation + np.float32(0))
+                yield "gradient × activation", np.asarray(here * activation + np.float32(0))
     insights = context.insights(selection.sample)
     for method in context.capture.methods:
         found = insights.attribution(method, selection.target, pick.layer)

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import LOSS, Explained
+from nnviz3d.data.quantities import Quantity
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, ValueStatistics, number, score
 from nnviz3d.scene.context import SceneContext, class_name, is_classifier, top_classes, two_classes, vector_outputs
 from nnviz3d.scene.primitives import BarRow, Label, Labels, Panel, Primitive, Row, ScaleRow, SwatchRow, TextRow, Voxels
-from nnviz3d.scene.selection import Quantity, Selection
+from nnviz3d.scene.selection import Selection
 
 NAMED_CELLS = 16
 """Heads up to this size have a name beside every cell; larger ones list their best."""
