@@ -26,7 +26,7 @@ from nnviz3d.version import __version__
 
 if TYPE_CHECKING:
     from nnviz3d.apps.open_target import Opened
-    from nnviz3d.data.capture import Capture
+    from nnviz3d.data.reader import CaptureReader
     from nnviz3d.data.request import CaptureRequest, Finished
     from nnviz3d.scene.selection import Selection
 
@@ -414,7 +414,7 @@ def _selection(look: Look, found: Opened) -> Selection:
     )
 
 
-def _check_step(step: int, capture: Capture) -> None:
+def _check_step(step: int, capture: CaptureReader) -> None:
     training = capture.training
     if training is None or not len(training):
         raise UserError(

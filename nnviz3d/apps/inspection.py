@@ -14,12 +14,12 @@ from rich.text import Text
 
 from nnviz3d.analysis.health import alarms, first_alarms, summaries
 from nnviz3d.analysis.statistics import layer_statistics
-from nnviz3d.data.capture import Capture
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import number
 
 
-def describe(capture: Capture, sample: int = 0, names: Sequence[str] = ()) -> dict[str, Any]:
+def describe(capture: CaptureReader, sample: int = 0, names: Sequence[str] = ()) -> dict[str, Any]:
     """Return everything that `inspect --json` prints, as plain values.
 
     Parameters
@@ -69,7 +69,7 @@ def describe(capture: Capture, sample: int = 0, names: Sequence[str] = ()) -> di
     return found
 
 
-def _training(capture: Capture, training: Training) -> dict[str, Any]:
+def _training(capture: CaptureReader, training: Training) -> dict[str, Any]:
     now = {(alarm.kind, alarm.layer) for alarm in alarms(training, capture.graph)}
     return {
         "recorded": len(training),
@@ -97,7 +97,7 @@ def _kept_last(steps: NDArray[np.int64]) -> int | None:
     return int(steps[-1]) if len(steps) else None
 
 
-def _statistics(capture: Capture, node_id: str, sample: int) -> dict[str, Any]:
+def _statistics(capture: CaptureReader, node_id: str, sample: int) -> dict[str, Any]:
     found = layer_statistics(capture.activation(node_id, sample), capture.graph.node(node_id).activation)
     whole = 0 < found.finite == found.count
     return {
@@ -112,7 +112,7 @@ def _statistics(capture: Capture, node_id: str, sample: int) -> dict[str, Any]:
     }
 
 
-def print_table(capture: Capture, console: Console, sample: int = 0) -> None:
+def print_table(capture: CaptureReader, console: Console, sample: int = 0) -> None:
     """Print the same for people.
 
     Names are `Text`, because rich would take the brackets of a string such as ``[bold]x.png`` for markup.
@@ -152,7 +152,7 @@ def print_table(capture: Capture, console: Console, sample: int = 0) -> None:
         console.print(Text(line))
 
 
-def _health(capture: Capture) -> list[str]:
+def _health(capture: CaptureReader) -> list[str]:
     """Say how far a training was recorded, and what has been wrong with it."""
     training = capture.training
     if training is None or not len(training):

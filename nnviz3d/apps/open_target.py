@@ -13,9 +13,10 @@ from nnviz3d.apps.target import ModelOptions, Resolved, resolve
 from nnviz3d.apps.temporary_folder import temporary_folder
 from nnviz3d.apps.training_follower import Following
 from nnviz3d.apps.worker import Worker
-from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.graph import Shape
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import CaptureRequest, Insights, Invitation
 from nnviz3d.data.sample_sources import expand
 from nnviz3d.data.target_words import find_target
@@ -33,7 +34,7 @@ class Opened:
     """
 
     spec: SceneSpec
-    capture: Capture
+    capture: CaptureReader
     sample: int
     samples: tuple[Sample, ...] = ()
     live: Live | None = None
@@ -96,7 +97,7 @@ def opened(
                 raise UserError(problem)
             found = replace(found, capture=None)
         if found.capture is not None:
-            capture = open_capture(found.capture)
+            capture: CaptureReader = open_capture(found.capture)
             if scene is not None:
                 found = replace(found, spec=found.spec.with_methods_of(capture.methods))
             if found.beside:
@@ -159,11 +160,11 @@ def _needed(found: Resolved, wanted: Insights) -> Insights:
 
 def _with_more(
     found: Resolved,
-    capture: Capture,
+    capture: CaptureReader,
     sample: int | None,
     run: Callable[[CaptureRequest], object],
     stack: ExitStack,
-) -> tuple[Capture, int]:
+) -> tuple[CaptureReader, int]:
     """Run the model on what is to be seen beside a ready capture; returns both together, and which sample is shown."""
     if found.model is None:
         raise ValueError("`resolve` gave no model to run on more input.")
@@ -174,7 +175,7 @@ def _with_more(
     return CaptureSeries.of(capture).plus(more), capture.committed + _wanted(sample, found, more.committed, "input")
 
 
-def lacking(capture: Capture, wanted: Insights) -> str:
+def lacking(capture: CaptureReader, wanted: Insights) -> str:
     """Say in one sentence what a capture does not hold of what is wanted; nothing, if it holds all."""
     name = capture.path.name
     if wanted.dataset:
@@ -195,7 +196,7 @@ def lacking(capture: Capture, wanted: Insights) -> str:
     return ""
 
 
-def explains(capture: Capture, word: str) -> bool:
+def explains(capture: CaptureReader, word: str) -> bool:
     """Whether a capture explains any of its samples by the target that a word names.
 
     Raises
@@ -226,7 +227,7 @@ def _placed(samples: tuple[Sample, ...], places: Mapping[int, int]) -> tuple[Sam
     return tuple(replace(one, index=places.get(i)) for i, one in enumerate(samples))
 
 
-def _template(request: CaptureRequest, capture: Capture) -> CaptureRequest:
+def _template(request: CaptureRequest, capture: CaptureReader) -> CaptureRequest:
     """Return the request of which others differ only in their sample, which is brought to the shapes of the first."""
     shapes = tuple(capture.activation_shape(name) for name in capture.graph.inputs if capture.has_activations(name))
     fits = len(shapes) == len(capture.graph.inputs)
@@ -235,7 +236,7 @@ def _template(request: CaptureRequest, capture: Capture) -> CaptureRequest:
     return request.model_copy(update={"inputs": (), "shapes": shapes, "transient": True, "insights": insights})
 
 
-def _held(capture: Capture) -> Insights:
+def _held(capture: CaptureReader) -> Insights:
     """Return what a capture tells of its first sample, the classes aside, so that further samples tell the same."""
     found = capture.insights(0)
     layers = {layer for method in capture.methods for layer in found.attribution_layers(method)}

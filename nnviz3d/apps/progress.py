@@ -18,8 +18,8 @@ from rich.text import Text
 
 from nnviz3d.apps.worker import STAGES, Worker, run_capture
 from nnviz3d.data import request as messages
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.printable import sentence
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import CaptureRequest, Event, Finished
 from nnviz3d.scene.derived.embedding_trajectory import course_of, embedded_of
 
@@ -47,7 +47,7 @@ def capture_with_progress(
         return run_capture(request, bar.hear) if worker is None else worker.run(request, bar.hear)
 
 
-def place_with_progress(capture: Capture, *, console: Console | None = None) -> None:
+def place_with_progress(capture: CaptureReader, *, console: Console | None = None) -> None:
     """Place the points of a recorded training, if it has any, with a progress bar once that lasts over a second.
 
     Raises

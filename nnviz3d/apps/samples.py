@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nnviz3d.data.capture import Capture
+from nnviz3d.data.reader import CaptureReader
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,6 @@ class Sample:
     source: str | None = None
 
 
-def captured_samples(capture: Capture) -> tuple[Sample, ...]:
+def captured_samples(capture: CaptureReader) -> tuple[Sample, ...]:
     """Return what a capture holds."""
     return tuple(Sample(capture.sample_name(i), i) for i in range(capture.committed))

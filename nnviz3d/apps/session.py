@@ -12,10 +12,10 @@ from nnviz3d.apps.sample_runner import Answer, Live
 from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.training_follower import Following
 from nnviz3d.apps.unfolding import Unfolding
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.insights import LOSS, Explained, Target
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import UserError
 from nnviz3d.render.renderer import Renderer
@@ -293,7 +293,7 @@ class Session:
                 self._take(answer, self.live)
         return news is not None or bool(answers)
 
-    def _prepare(self, capture: Capture) -> Scene:
+    def _prepare(self, capture: CaptureReader) -> Scene:
         """Read what a training has come to, in the thread that follows it: whoever draws it then has it ready."""
         scene = self.scene.revised(capture)
         with contextlib.suppress(UserError):  # the drawing will say so
@@ -302,7 +302,7 @@ class Session:
 
     def _go_on(self, scene: Scene) -> None:
         """Show what a training has come to. Whatever was chosen stays chosen."""
-        before, after = (one.context.capture.kept for one in (self.scene, scene))
+        before, after = (one.context.capture.step_records for one in (self.scene, scene))
         if isinstance(self.selection.pick, EdgePick) and before != after:
             self.select(pick=None)  # it holds the weight that the connection had
         self.scene = scene

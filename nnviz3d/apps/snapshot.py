@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.apps.interruption import Interruption
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.files.unfinished import partial_path
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
@@ -42,7 +42,7 @@ def require_graphics() -> None:
 
 def snapshot(
     spec: SceneSpec,
-    capture: Capture,
+    capture: CaptureReader,
     out: Path,
     *,
     size: tuple[int, int] = (1920, 1080),

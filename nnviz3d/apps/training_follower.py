@@ -10,7 +10,8 @@ from typing import Self
 
 import numpy as np
 
-from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.data.capture import open_capture
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.training import Training
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import number
@@ -48,11 +49,13 @@ class Following:
         If it holds no training.
     """
 
-    def __init__(self, capture: Capture, *, pause: float = _PAUSE, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, capture: CaptureReader, *, pause: float = _PAUSE, clock: Callable[[], float] = time.time
+    ) -> None:
         if capture.training is None:
             raise ValueError(f"{capture.path} holds no training.")
         self._seen = capture
-        self._make: Callable[[Capture], Scene] | None = None
+        self._make: Callable[[CaptureReader], Scene] | None = None
         self._made: Scene | None = None
         self._given: Scene | None = None
         self._took = 0.0
@@ -73,7 +76,7 @@ class Following:
         """How far the training is, and whether it goes on: ``training: step 1,230, epoch 3, loss 0.123 · live``."""
         return self._words
 
-    def prepare(self, make: Callable[[Capture], Scene]) -> None:
+    def prepare(self, make: Callable[[CaptureReader], Scene]) -> None:
         """Have the scene of each newer capture made by this, in the thread that looks; before, nothing is looked for."""
         self._make = make
 

@@ -13,7 +13,6 @@ import zarr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore, ZipStore
 
-from nnviz3d.data.axes import Axes
 from nnviz3d.data.explanations import SampleInsights, read_embedding, read_features
 from nnviz3d.data.files.paths import Kind, kind_of, quoted, refuse_special
 from nnviz3d.data.graph import ModelGraph
@@ -23,7 +22,7 @@ from nnviz3d.data.records import Connections, LayerActivations, Provenance, Rank
 from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.file_listing import listing_of
 from nnviz3d.data.storage.zarr_reader import StoredArrays, damaged, fits
-from nnviz3d.data.training import Kept, Training
+from nnviz3d.data.training import StepRecords, Training
 from nnviz3d.errors import CaptureError, DamagedCapture
 
 
@@ -45,11 +44,14 @@ class Capture:
     complete
         Whether the writer finished.
     committed
-        How many samples are whole; readers stop there.
+        How many samples are complete; readers stop there.
+    stored
+        The arrays and attributes on disk, from which the modules of the capabilities read.
+    step_records
+        `None`: the records of a training are chosen by `nnviz3d.data.capture_at_step.at_step`.
+    added_samples
+        None: all samples belong to this capture.
     """
-
-    kept: Kept | None = None
-    """Which of a training's steps these numbers are of, if `nnviz3d.data.capture_at_step.at_step` chose one."""
 
     def __init__(self, path: Path, root: zarr.Group) -> None:
         self.path = path
@@ -67,8 +69,14 @@ class Capture:
         self.classes = _classes(path, attributes.get("classes"))
         self.complete = attributes.get("complete") is True
         self.committed = _count(path, attributes.get("committed"))
-        self._stored = StoredArrays(path, root, graph=self.graph, complete=self.complete, committed=self.committed)
+        self.step_records: StepRecords | None = None
+        self.added_samples: tuple[int, ...] = ()
+        self.stored = StoredArrays(path, root, graph=self.graph, complete=self.complete, committed=self.committed)
         self._check_committed()
+
+    def stored_sample(self, sample: int) -> tuple[StoredArrays, int]:
+        """Return the arrays that hold a sample, and the index of the sample in them."""
+        return self.stored, self.stored.checked(sample)
 
     @cached_property
     def training(self) -> Training | None:
@@ -76,11 +84,11 @@ class Capture:
 
         The samples of such a capture are the training's probe samples, and its activations those that were kept last.
         """
-        return Training(self._stored) if self._stored.has_group(schema.TRAINING) else None
+        return Training(self.stored) if self.stored.has_group(schema.TRAINING) else None
 
     def has_activations(self, node_id: str, output: int = 0) -> bool:
         """Whether the numbers of a node's output were captured."""
-        if self._stored.find(schema.activation_path(node_id, output)) is not None:
+        if self.stored.find(schema.activation_path(node_id, output)) is not None:
             return True
         return self.training is not None and self.training.has_activation(node_id, output)
 
@@ -92,13 +100,10 @@ class Capture:
 
     def activations(self, node_id: str, output: int = 0) -> LayerActivations:
         """Read what a node's output held for all committed samples, ``(N, *shape)``."""
-        if (held := self._probed(node_id, output)) is not None:
-            return LayerActivations(node_id, held, self._axes(node_id, output))
-        stored = self._activation_array(node_id, output)
-        return LayerActivations(node_id, self._stored.read(stored, slice(self.committed)), self._axes(node_id, output))
-
-    def _axes(self, node_id: str, output: int) -> Axes:
-        return self.graph.node(node_id).named_axes if output == 0 else ()
+        values = self._probed(node_id, output)
+        if values is None:
+            values = self.stored.read(self._activation_array(node_id, output), slice(self.committed))
+        return LayerActivations(node_id, values, self.graph.node(node_id).named_axes_of(output))
 
     def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
         """Read what a node's output held for one sample, ``shape``.
@@ -109,12 +114,12 @@ class Capture:
             If it was not captured, its shape is not the graph's, or the store is damaged.
         """
         if (held := self._probed(node_id, output)) is not None:
-            one: NDArray[np.float32] = held[self._stored.checked(sample)]
+            one: NDArray[np.float32] = held[self.stored.checked(sample)]
             return one
-        return self._stored.sample(self._activation_array(node_id, output), sample)
+        return self.stored.sample(self._activation_array(node_id, output), sample)
 
     def _activation_array(self, node_id: str, output: int) -> zarr.Array[Any]:
-        array = self._stored.require(schema.activation_path(node_id, output))
+        array = self.stored.require(schema.activation_path(node_id, output))
         self._check_shape(node_id, output, tuple(array.shape[1:]))
         return array
 
@@ -122,10 +127,10 @@ class Capture:
         """Refuse a count of samples that exceeds the stored numbers or names."""
         inputs = self.graph.inputs
         paths = [schema.input_path(name) for name in inputs] + [schema.activation_path(name) for name in inputs]
-        array = next(filter(None, map(self._stored.find, paths)), None)
+        array = next(filter(None, map(self.stored.find, paths)), None)
         held = len(self.provenance.samples) if array is None else array.shape[0] if array.shape else 0
         if self.committed > held:
-            raise self._stored.damaged(f"it should hold {self.committed:,} complete samples, but it holds {held:,}")
+            raise self.stored.damaged(f"it should hold {self.committed:,} complete samples, but it holds {held:,}")
 
     def _check_shape(self, node_id: str, output: int, found: tuple[int, ...]) -> None:
         """Refuse one sample's numbers if their shape differs from the graph's."""
@@ -148,18 +153,18 @@ class Capture:
 
     def input(self, name: str, sample: int = 0) -> NDArray[Any]:
         """Read what the model was fed through the input of this name."""
-        return self._stored.sample(self._stored.require(schema.input_path(name)), sample)
+        return self.stored.sample(self.stored.require(schema.input_path(name)), sample)
 
     def picture(self, name: str, sample: int = 0) -> NDArray[np.uint8] | None:
         """Read a sample as people would look at it, ``(H, W, 3)``; `None` if it is no picture."""
-        array = self._stored.find(schema.picture_path(name), (None, None, None, 3), "u")
-        return None if array is None else self._stored.sample(array, sample)
+        array = self.stored.find(schema.picture_path(name), (None, None, None, 3), "u")
+        return None if array is None else self.stored.sample(array, sample)
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
         """The true class of each committed sample, ``(N,)``, if known."""
-        array = self._stored.find("labels", (None,), "iu")
-        return None if array is None else self._stored.read(array, slice(self.committed))
+        array = self.stored.find("labels", (None,), "iu")
+        return None if array is None else self.stored.read(array, slice(self.committed))
 
     def label(self, sample: int) -> int | None:
         """Return the true class of a sample, if known."""
@@ -167,9 +172,8 @@ class Capture:
         return None if labels is None else int(labels[sample])
 
     def sample_name(self, sample: int) -> str:
-        """Return what a sample is called: ``china.jpg``, ``digits:7``."""
-        names = self.provenance.samples
-        return names[sample] if sample < len(names) else f"sample {sample}"
+        """Return the name of a sample: ``china.jpg``, ``digits:7``."""
+        return self.provenance.sample_name(sample)
 
     def preprocessing(self, sample: int) -> tuple[str, str]:
         """Say what was done to a sample before the model saw it: a mode of `Provenance`, and why that one."""
@@ -178,24 +182,24 @@ class Capture:
     def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
         """Read a pair's strongest connections for one sample; `None` if none were captured."""
         path = schema.connection_path(source, target)
-        if self._stored.find(f"{path}/index") is None:
+        if self.stored.find(f"{path}/index") is None:
             return None
-        attributes = self._stored.attributes(path)
+        attributes = self.stored.attributes(path)
         rule, rankings, totals = (attributes.get(key) for key in ("rule", "rankings", "totals"))
         if rule not in ("dense", "fan") or not isinstance(rankings, list) or not _are_counts(totals, self.committed):
-            raise self._stored.damaged(f"{path} has no valid description of its connections")
+            raise self.stored.damaged(f"{path} has no valid description of its connections")
         if ranking not in rankings:
             return None
         which, packed = rankings.index(ranking), (None, len(rankings), None)
-        pairs = self._stored.sample(self._stored.require(f"{path}/index", (*packed, 2), "iu"), sample)[which]
+        pairs = self.stored.sample(self.stored.require(f"{path}/index", (*packed, 2), "iu"), sample)[which]
         real = pairs[:, 0] >= 0  # the rest fills up a record that is shorter than the longest
         weight, contribution = (
-            self._stored.sample(self._stored.require(f"{path}/{name}", (*packed[:2], len(pairs))), sample)[which]
+            self.stored.sample(self.stored.require(f"{path}/{name}", (*packed[:2], len(pairs))), sample)[which]
             for name in ("weight", "contribution")
         )
         sizes = [self.graph.node(end).size or np.iinfo(np.int64).max for end in (source, target)]
         if not ((pairs[real] >= 0) & (pairs[real] < sizes)).all():
-            raise self._stored.damaged(f"{path} leads to cells that the layers do not have")
+            raise self.stored.damaged(f"{path} leads to cells that the layers do not have")
         return Connections(
             source,
             target,
@@ -209,37 +213,37 @@ class Capture:
 
     def weights(self, layer: str) -> Mapping[str, NDArray[Any]]:
         """Read a layer's variables by name; empty if they were not captured. Of a training, those kept last."""
-        return self._stored.group(f"weights/{layer}/@0") or (self.training.weights(layer) if self.training else {})
+        return self.stored.group(f"weights/{layer}/@0") or (self.training.weights(layer) if self.training else {})
 
     def insights(self, sample: int = 0) -> SampleInsights:
         """Return what explains one sample: targets, gradients, attributions, attention."""
-        return SampleInsights(self._stored, sample)
+        return SampleInsights(self.stored, sample)
 
     @property
     def methods(self) -> tuple[str, ...]:
         """The attribution methods whose maps were captured."""
-        return self._stored.members("attributions")
+        return self.stored.members("attributions")
 
     def has_gradients(self) -> bool:
         """Whether gradients by the layers were captured: of a target's score, or of the loss of a training."""
-        return bool(self._stored.members("gradients")) or (self.training is not None and self.training.has_gradients)
+        return bool(self.stored.members("gradients")) or (self.training is not None and self.training.has_gradients)
 
     def has_attention(self, node_id: str) -> bool:
         """Whether the scores of an attention layer were captured."""
-        return self._stored.find(schema.attention_path(node_id)) is not None
+        return self.stored.find(schema.attention_path(node_id)) is not None
 
     def has_features(self, node_id: str) -> bool:
         """Whether what drives a layer's channels was captured."""
-        return self._stored.find(f"{schema.feature_path(node_id)}/channels") is not None
+        return self.stored.find(f"{schema.feature_path(node_id)}/channels") is not None
 
     def features(self, node_id: str) -> FeatureVisualization | None:
         """Read what drives a layer's channels; `None` if it was not captured."""
-        return read_features(self._stored, node_id)
+        return read_features(self.stored, node_id)
 
     @property
     def embeddings(self) -> tuple[str, ...]:
         """The names of the captured embeddings: node ids."""
-        return tuple(unquote(name) for name in self._stored.members("embeddings"))
+        return tuple(unquote(name) for name in self.stored.members("embeddings"))
 
     def embedding(self, name: str) -> Embedding:
         """Read an embedding.
@@ -249,7 +253,7 @@ class Capture:
         CaptureError
             If there is none of this name, or it is damaged.
         """
-        return read_embedding(self._stored, name)
+        return read_embedding(self.stored, name)
 
 
 def _classes(path: Path, data: Any) -> tuple[str, ...] | None:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.explanations import SampleInsights
 from nnviz3d.data.graph import LayerNode
-from nnviz3d.data.insights import LOSS, Explained, Target
-from nnviz3d.data.records import Connections, Ranking
-from nnviz3d.data.training import Kept, Training
+from nnviz3d.data.insights import LOSS, Embedding, Explained, FeatureVisualization, Target
+from nnviz3d.data.reader import CaptureReader
+from nnviz3d.data.records import Connections, LayerActivations, Ranking
+from nnviz3d.data.storage.zarr_reader import StoredArrays
+from nnviz3d.data.training import StepRecords, Training
 
 STRONGEST = 1000
 """Connections of a pair that are looked for at most."""
@@ -23,7 +24,7 @@ _PROBABILITIES = ("softmax", "sigmoid")
 """Outputs that end so have the gradient by the scores before that, as `Training.gradient` says."""
 
 
-def at_step(capture: Capture, step: int | None = None) -> Capture:
+def at_step(capture: CaptureReader, step: int | None = None) -> CaptureReader:
     """Return a capture as it was at a step of the training that it holds; by default the last recorded one.
 
     One without a recorded training is returned as it is.
@@ -33,66 +34,158 @@ def at_step(capture: Capture, step: int | None = None) -> Capture:
         return capture
     if isinstance(capture, CaptureSeries):
         return capture.beginning_with(at_step(capture.first, step))
-    return CaptureAtStep(capture, training.kept(int(training.steps[-1]) if step is None else step))
+    records = training.records_at(int(training.steps[-1]) if step is None else step)
+    return CaptureAtStep(capture.capture if isinstance(capture, CaptureAtStep) else capture, records)
 
 
-class CaptureAtStep(Capture):
-    """The same samples and the same model, at another time. Every number is a recorded one, nothing lies between.
+class CaptureAtStep:
+    """The samples and the model of a capture at one step of its training. Every number is a recorded one.
 
     Parameters
     ----------
     capture
         Holds a training.
-    kept
-        Which of what was kept of it is read.
+    step_records
+        The records of the training to read.
+
+    Raises
+    ------
+    ValueError
+        If the capture holds no training.
     """
 
-    def __init__(self, capture: Capture, kept: Kept) -> None:
-        vars(self).update(vars(capture))
-        self.kept: Kept = kept
+    def __init__(self, capture: CaptureReader, step_records: StepRecords) -> None:
+        if capture.training is None:
+            raise ValueError(f"{capture.path} holds no training.")
+        self.capture = capture
+        self.training: Training = capture.training
+        self.step_records: StepRecords = step_records
+        self.path = capture.path
+        self.graph = capture.graph
+        self.provenance = capture.provenance
+        self.classes = capture.classes
+        self.complete = capture.complete
+        self.committed = capture.committed
+        self.stored = capture.stored
+        self.added_samples = capture.added_samples
 
-    @property
-    def recorded(self) -> Training:
-        """The training."""
-        if self.training is None:
-            raise ValueError(f"{self.path} holds no training.")
-        return self.training
+    def stored_sample(self, sample: int) -> tuple[StoredArrays, int]:
+        """Return the arrays that hold a sample, and the index of the sample in them."""
+        return self.capture.stored_sample(sample)
+
+    def has_activations(self, node_id: str, output: int = 0) -> bool:
+        """Whether the numbers of a node's output were captured."""
+        return self.capture.has_activations(node_id, output)
+
+    def activation_shape(self, node_id: str, output: int = 0) -> tuple[int, ...]:
+        """Return the shape of one sample of a node's output."""
+        return self.capture.activation_shape(node_id, output)
+
+    def activations(self, node_id: str, output: int = 0) -> LayerActivations:
+        """Read a node's output for all samples at this step, ``(N, *shape)``."""
+        values = self._probed(node_id, output)
+        if values is None:
+            return self.capture.activations(node_id, output)
+        return LayerActivations(node_id, values, self.graph.node(node_id).named_axes_of(output))
+
+    def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
+        """Read a node's output for one sample at this step, ``shape``."""
+        values = self._probed(node_id, output)
+        if values is None:
+            return self.capture.activation(node_id, sample, output)
+        one: NDArray[np.float32] = values[self.stored.checked(sample)]
+        return one
 
     def _probed(self, node_id: str, output: int) -> NDArray[np.float32] | None:
-        if self.kept.probes is None or not self.recorded.has_activation(node_id, output):
+        if self.step_records.probes is None or not self.training.has_activation(node_id, output):
             return None
-        return self.recorded.activation(node_id, self.kept.probes, output)
+        return self.training.activation(node_id, self.step_records.probes, output)
+
+    def input(self, name: str, sample: int = 0) -> NDArray[Any]:
+        """Read the array that the model's input of this name was given."""
+        return self.capture.input(name, sample)
+
+    def picture(self, name: str, sample: int = 0) -> NDArray[np.uint8] | None:
+        """Read a sample as a picture for people, ``(H, W, 3)``; `None` if it is not a picture."""
+        return self.capture.picture(name, sample)
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """The true class of each sample, ``(N,)``, if known."""
+        return self.capture.labels
+
+    def label(self, sample: int) -> int | None:
+        """Return the true class of a sample, if known."""
+        return self.capture.label(sample)
+
+    def sample_name(self, sample: int) -> str:
+        """Return the name of a sample."""
+        return self.capture.sample_name(sample)
+
+    def preprocessing(self, sample: int) -> tuple[str, str]:
+        """Return how a sample was preprocessed, and the reason."""
+        return self.capture.preprocessing(sample)
 
     def weights(self, layer: str) -> Mapping[str, NDArray[Any]]:
-        """Read a layer's variables by name, as they were; empty if they were not kept."""
-        if self.kept.weights is None:
-            return super().weights(layer)
-        return self.recorded.weights(layer, self.kept.weights) or super().weights(layer)
+        """Read a layer's variables by name, at this step; empty if they were not recorded."""
+        if self.step_records.weights is None:
+            return self.capture.weights(layer)
+        return self.training.weights(layer, self.step_records.weights) or self.capture.weights(layer)
 
     def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
-        """Return a pair's strongest connections for one sample, by the weights of then; `None` if these are unknown.
+        """Return a pair's strongest connections for one sample, by the weights at this step; `None` if they are unknown.
 
-        They are looked for between vectors alone.
+        The weights of this step are used between vectors only.
         """
         node = self.graph.node(target)
         if node.kind != "Dense" or len(self.graph.node(source).shape) != 1 or not self.has_activations(source):
-            return super().connections(source, target, ranking, sample)
+            return self.capture.connections(source, target, ranking, sample)
         kernel = self.weights(node.path).get("kernel")
         if kernel is None:
-            return super().connections(source, target, ranking, sample)
+            return self.capture.connections(source, target, ranking, sample)
         return _strongest(source, target, ranking, kernel, self.activation(source, sample))
 
     def insights(self, sample: int = 0) -> SampleInsights:
-        """Return what explains one sample; where no score was explained it is the gradient of the loss."""
-        found = super().insights(sample)
+        """Return the explanations of one sample; if no score was explained, the gradient of the loss."""
+        found = self.capture.insights(sample)
         return found if found.targets or not self.has_gradients() else _OfLoss(self, sample)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The attribution methods whose maps were captured."""
+        return self.capture.methods
+
+    def has_gradients(self) -> bool:
+        """Whether gradients were captured: of a target's score, or of the loss of the training."""
+        return self.capture.has_gradients()
+
+    def has_attention(self, node_id: str) -> bool:
+        """Whether the scores of an attention layer were captured."""
+        return self.capture.has_attention(node_id)
+
+    def has_features(self, node_id: str) -> bool:
+        """Whether the feature visualization of a layer was captured."""
+        return self.capture.has_features(node_id)
+
+    def features(self, node_id: str) -> FeatureVisualization | None:
+        """Read the feature visualization of a layer; `None` if it was not captured."""
+        return self.capture.features(node_id)
+
+    @property
+    def embeddings(self) -> tuple[str, ...]:
+        """The names of the captured embeddings: node ids."""
+        return self.capture.embeddings
+
+    def embedding(self, name: str) -> Embedding:
+        """Read an embedding."""
+        return self.capture.embedding(name)
 
 
 class _OfLoss(SampleInsights):
     """The gradients of the probe samples' loss, of one sample."""
 
     def __init__(self, capture: CaptureAtStep, sample: int) -> None:
-        super().__init__(capture._stored, sample)
+        super().__init__(capture.stored, sample)
         self._capture = capture
 
     @property
@@ -106,10 +199,12 @@ class _OfLoss(SampleInsights):
 
     def gradient(self, node_id: str, target: Target | None = None, output: int = 0) -> NDArray[np.float32] | None:
         """Read the loss's gradient by one output of a node, ``shape``; `None` if it was not kept."""
-        training, kept = self._capture.recorded, self._capture.kept
-        if target not in (None, LOSS) or kept.probes is None or not training.has_gradient(node_id, output):
+        training, records = self._capture.training, self._capture.step_records
+        if target not in (None, LOSS) or records.probes is None or not training.has_gradient(node_id, output):
             return None
-        found: NDArray[np.float32] = training.gradient(node_id, kept.probes, output)[self._stored.checked(self._sample)]
+        found: NDArray[np.float32] = training.gradient(node_id, records.probes, output)[
+            self._stored.checked(self._sample)
+        ]
         return found
 
     def connection_gradient(self, found: Connections, target: Target | None = None) -> NDArray[np.float32] | None:

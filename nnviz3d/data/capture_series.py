@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.explanations import SampleInsights
 from nnviz3d.data.insights import Embedding, FeatureVisualization
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import Connections, LayerActivations, Ranking
+from nnviz3d.data.storage.zarr_reader import StoredArrays
 from nnviz3d.data.training import Training
 from nnviz3d.errors import CaptureError
 
@@ -31,13 +32,13 @@ class Part:
         Its mode, and why that one.
     """
 
-    capture: Capture | None
+    capture: CaptureReader | None
     names: tuple[str, ...]
     notes: tuple[tuple[str, ...], ...]
     preprocessing: tuple[str, str]
 
     @staticmethod
-    def of(capture: Capture) -> Part:
+    def of(capture: CaptureReader) -> Part:
         """Take in what a capture holds."""
         samples = range(capture.committed)
         return Part(
@@ -48,7 +49,7 @@ class Part:
         )
 
 
-class CaptureSeries(Capture):
+class CaptureSeries:
     """The samples of several captures, one after another. It never changes; `plus` returns a longer one.
 
     Parameters
@@ -64,7 +65,7 @@ class CaptureSeries(Capture):
         If they are not of one model.
     """
 
-    def __init__(self, first: Capture, later: tuple[Part, ...] = ()) -> None:
+    def __init__(self, first: CaptureReader, later: tuple[Part, ...] = ()) -> None:
         for part in later:
             if part.capture is not None and [n.id for n in part.capture.graph] != [n.id for n in first.graph]:
                 raise CaptureError(f"{part.capture.path.name} is a capture of another model than {first.path.name}.")
@@ -80,7 +81,8 @@ class CaptureSeries(Capture):
         self.graph = first.graph
         self.classes = first.classes
         self.complete = first.complete
-        self.kept = first.kept
+        self.step_records = first.step_records
+        self.stored = first.stored
         self.committed = sum(len(part.names) for part in self._parts)
         common = first.provenance.notes
         self.provenance = replace(
@@ -93,20 +95,20 @@ class CaptureSeries(Capture):
         )
 
     @staticmethod
-    def of(capture: Capture) -> CaptureSeries:
+    def of(capture: CaptureReader) -> CaptureSeries:
         """Begin a series with a capture; one that is a series already is returned as it is."""
         return capture if isinstance(capture, CaptureSeries) else CaptureSeries(capture)
 
     @property
-    def first(self) -> Capture:
+    def first(self) -> CaptureReader:
         """The capture that it begins with."""
         return self._first
 
-    def beginning_with(self, first: Capture) -> CaptureSeries:
+    def beginning_with(self, first: CaptureReader) -> CaptureSeries:
         """Return this series with other numbers of the samples that it begins with."""
         return CaptureSeries(first, self._parts[1:])
 
-    def plus(self, capture: Capture) -> CaptureSeries:
+    def plus(self, capture: CaptureReader) -> CaptureSeries:
         """Return this series and another capture's samples after it."""
         return CaptureSeries(self._first, (*self._parts[1:], Part.of(capture)))
 
@@ -126,14 +128,24 @@ class CaptureSeries(Capture):
         return CaptureSeries(self._first, tuple(parts[1:]))
 
     @property
-    def later(self) -> tuple[int, ...]:
-        """The samples of all parts but the first, those aside that were forgotten."""
+    def training(self) -> Training | None:
+        """The recording of the model's training, in the first capture."""
+        return self._first.training
+
+    @property
+    def added_samples(self) -> tuple[int, ...]:
+        """The samples of all parts but the first, without the removed ones."""
         found: list[int] = []
         start = len(self._parts[0].names)
         for part in self._parts[1:]:
             found.extend(range(start, start + len(part.names)) if part.capture is not None else ())
             start += len(part.names)
         return tuple(found)
+
+    def stored_sample(self, sample: int) -> tuple[StoredArrays, int]:
+        """Return the arrays that hold a sample, and the index of the sample in them."""
+        part, local = self._find(sample)
+        return part.stored_sample(local)
 
     def has_activations(self, node_id: str, output: int = 0) -> bool:
         """Whether the numbers of a node's output were captured."""
@@ -174,6 +186,10 @@ class CaptureSeries(Capture):
         part, local = self._find(sample)
         return part.label(local)
 
+    def sample_name(self, sample: int) -> str:
+        """Return the name of a sample."""
+        return self.provenance.sample_name(sample)
+
     def preprocessing(self, sample: int) -> tuple[str, str]:
         """Say what was done to a sample before the model saw it, and why."""
         place, _ = self._place(sample)
@@ -192,11 +208,6 @@ class CaptureSeries(Capture):
         """Return what explains one sample: targets, gradients, attributions, attention."""
         part, local = self._find(sample)
         return part.insights(local)
-
-    @property
-    def training(self) -> Training | None:
-        """What was recorded of the model's training in the first part."""
-        return self._first.training
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -228,14 +239,14 @@ class CaptureSeries(Capture):
         """Read an embedding."""
         return self._first.embedding(name)
 
-    def _whole(self) -> tuple[Capture, ...]:
+    def _whole(self) -> tuple[CaptureReader, ...]:
         """Return all parts, of which none may be forgotten."""
         found = tuple(part.capture for part in self._parts if part.capture is not None)
         if len(found) < len(self._parts):
             raise CaptureError(f"Some samples after those of {self.path.name} were forgotten; read them one by one.")
         return found
 
-    def _find(self, sample: int) -> tuple[Capture, int]:
+    def _find(self, sample: int) -> tuple[CaptureReader, int]:
         """Return the capture that holds a sample, and which of its own it is."""
         place, own = self._place(sample)
         part = self._parts[place]

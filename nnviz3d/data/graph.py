@@ -93,6 +93,10 @@ class LayerNode:
         """Names of the axes of the first output, without the sample axis."""
         return self.named_axes if len(self.named_axes) == len(self.shape) else axes_of(self.shape)
 
+    def named_axes_of(self, output: int) -> Axes:
+        """Return the names of an output's axes, if they are not those of channels last."""
+        return self.named_axes if output == 0 else ()
+
     @property
     def places(self) -> Shape:
         """Lengths of the first output's axes, without the channel axis."""

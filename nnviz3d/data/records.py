@@ -137,6 +137,10 @@ class Provenance:
         object.__setattr__(self, "notes", tuple(map(sentence, self.notes)))
         object.__setattr__(self, "sample_notes", tuple(tuple(map(sentence, notes)) for notes in self.sample_notes))
 
+    def sample_name(self, sample: int) -> str:
+        """Return the name of a sample, or its number if it has none."""
+        return self.samples[sample] if sample < len(self.samples) else f"sample {sample}"
+
     def notes_of(self, sample: int) -> tuple[str, ...]:
         """Return what a reader of one sample's numbers should know: of the capture, then of the sample."""
         own = self.sample_notes[sample] if sample < len(self.sample_notes) else ()

@@ -112,7 +112,7 @@ class Packing:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StepRecords:
     """What of a training is seen at one step: what was kept last before it, or at it, and else what was kept first.
 
     Attributes
@@ -272,7 +272,7 @@ class Training:
         """Say which of `steps` is the latest not after a step, 0 to S - 1; the first, if all are. There has to be one."""
         return max(int(np.searchsorted(self.steps, step, side="right")) - 1, 0)
 
-    def kept(self, step: int) -> Kept:
+    def records_at(self, step: int) -> StepRecords:
         """Find what was kept last before a step, or at it."""
         found = []
         embedded = np.empty(0, np.int64) if self.embedded is None else self.embedded.steps
@@ -280,7 +280,7 @@ class Training:
             at = max(int(np.searchsorted(steps, step, side="right")) - 1, 0) if len(steps) else None
             found.append((at, None if at is None else int(steps[at])))
         (probes, probe_step), (weights, weight_step), (points, _) = found
-        return Kept(probes, weights, probe_step, weight_step, points)
+        return StepRecords(probes, weights, probe_step, weight_step, points)
 
     def has_activation(self, node: str, output: int = 0) -> bool:
         """Whether an output of a node was kept."""

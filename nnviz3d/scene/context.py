@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data import target_words
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.explanations import SampleInsights
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.graph import head_of as head_of
 from nnviz3d.data.graph import vector_outputs as vector_outputs
 from nnviz3d.data.insights import LOSS, Explained, Target
 from nnviz3d.data.quantities import Quantity
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import ValueStatistics, statistics_of
 from nnviz3d.scene.derived.projected_samples import Newcomer
@@ -65,7 +65,7 @@ class LayerValues:
 class SceneContext:
     """Built once for each scene; reads each layer once for each sample that is looked at."""
 
-    capture: Capture
+    capture: CaptureReader
     plan: Plan
     routes: tuple[Route, ...]
     aspect: float
@@ -77,7 +77,7 @@ class SceneContext:
     _insights: dict[int, SampleInsights] = field(default_factory=dict)
 
     @staticmethod
-    def build(capture: Capture, *, aspect: float, headroom: float = 0.0, flatter: float = 1.0) -> SceneContext:
+    def build(capture: CaptureReader, *, aspect: float, headroom: float = 0.0, flatter: float = 1.0) -> SceneContext:
         """Lay the capture's graph out for a picture.
 
         Parameters
@@ -98,7 +98,7 @@ class SceneContext:
         plan = lay_out(capture.graph, shapes, aspect=aspect * flatter, headroom=headroom)
         return SceneContext(capture, plan, route_edges(capture.graph, plan), aspect)
 
-    def revised(self, capture: Capture) -> SceneContext:
+    def revised(self, capture: CaptureReader) -> SceneContext:
         """Return a context of other numbers, on which all stands where it does here."""
         if self._keeps_to(capture):  # of a training that went on without new ones: what was read is still right
             return replace(
@@ -106,11 +106,11 @@ class SceneContext:
             )
         return replace(self, capture=capture, _values={}, _derived={}, _insights={})
 
-    def _keeps_to(self, capture: Capture) -> bool:
+    def _keeps_to(self, capture: CaptureReader) -> bool:
         """Whether another capture is of the same training, and of the same of its numbers."""
         mine, other = self.capture, capture
         same = (mine.path, mine.provenance.created) == (other.path, other.provenance.created)
-        return same and mine.kept is not None and mine.kept == other.kept
+        return same and mine.step_records is not None and mine.step_records == other.step_records
 
     @property
     def graph(self) -> ModelGraph:
@@ -233,7 +233,7 @@ def shape_text(node: LayerNode, shape: tuple[int, ...] | None = None) -> str:
     return " × ".join("?" if n is None else f"{n:,}" for n in dims) if dims else "scalar"
 
 
-def name_of_target(capture: Capture, target: Target) -> str:
+def name_of_target(capture: CaptureReader, target: Target) -> str:
     """Return the name of one number of an output for users: its class, or its position in the output."""
     if target == LOSS:
         return "the loss"
@@ -248,12 +248,12 @@ def name_of_target(capture: Capture, target: Target) -> str:
     return f"not {name}" if target.against else name
 
 
-def two_classes(capture: Capture, output: str) -> tuple[str, str] | None:
+def two_classes(capture: CaptureReader, output: str) -> tuple[str, str] | None:
     """Return the names of the two classes that a single number tells apart: the class for 0, then the one for 1."""
     return target_words.two_classes(capture.graph, capture.classes, output)
 
 
-def is_classifier(capture: Capture, head: str) -> bool:
+def is_classifier(capture: CaptureReader, head: str) -> bool:
     """Whether an output's numbers are scores of classes: it ends in a softmax, or the classes have names."""
     node = capture.graph.node(head)
     named = capture.classes is not None and len(capture.classes) == node.size

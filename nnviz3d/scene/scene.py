@@ -10,10 +10,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.capture_at_step import at_step
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.selectors import matching
-from nnviz3d.data.training import Kept
+from nnviz3d.data.training import StepRecords
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, CameraPose, between, default_view, direction, fit
 from nnviz3d.scene.context import SceneContext, View, head_of
@@ -99,7 +99,7 @@ class Scene:
     def __init__(self, spec: SceneSpec, context: SceneContext) -> None:
         self.spec = spec
         self.context = context
-        self._moments: dict[Kept, Scene] = {}
+        self._moments: dict[StepRecords, Scene] = {}
         self._views = [_build(number, spec, context) for number in range(len(spec.views))]
         self._own = next((view for view in self._views if isinstance(view, OwnPlace)), None)
         for view in self._views:
@@ -118,7 +118,7 @@ class Scene:
             self._points(frame.target, f"camera.keyframes[{number}].target")
 
     @staticmethod
-    def build(spec: SceneSpec, capture: Capture, *, aspect: float = 16 / 9) -> Scene:
+    def build(spec: SceneSpec, capture: CaptureReader, *, aspect: float = 16 / 9) -> Scene:
         """Lay out and prepare everything that does not depend on time.
 
         Parameters
@@ -157,7 +157,7 @@ class Scene:
         ordered = zip(others, shares, strict=True) if above else zip(others[::-1], shares[::-1], strict=True)
         return next(found for found, share in ordered if share >= _AS_WIDE * max(shares))
 
-    def revised(self, capture: Capture) -> Scene:
+    def revised(self, capture: CaptureReader) -> Scene:
         """Return this scene of other numbers, such as a series that has become longer: all blocks stand where they did.
 
         Parameters
@@ -176,8 +176,8 @@ class Scene:
     def as_of(self, t: float, selection: Selection) -> Scene:
         """Return this scene with the numbers of the training's step that is shown; itself, if they are its own."""
         step, capture = self.step(t, selection), self.context.capture
-        shown = None if step is None or capture.training is None else capture.training.kept(step)
-        if shown is None or shown == capture.kept:
+        shown = None if step is None or capture.training is None else capture.training.records_at(step)
+        if shown is None or shown == capture.step_records:
             return self
         if shown not in self._moments:
             for oldest in [*self._moments][: max(len(self._moments) - _MOMENTS + 1, 0)]:

@@ -190,16 +190,16 @@ def test_an_earlier_step_stays_until_one_comes_back_to_the_last(tmp_path, record
         recorder.go_on(records)
         following.look()
         session.poll()
-        return session.context.capture.kept.probe_step
+        return session.context.capture.step_records.probe_step
 
     assert shown(1) == 500
     session.train(2)
-    assert session.context.capture.kept.probe_step == 200
+    assert session.context.capture.step_records.probe_step == 200
     earlier = cells(session, "conv")
     assert shown(2) == 200
     assert np.array_equal(cells(session, "conv"), earlier)
     session.train(7)
-    assert session.context.capture.kept.probe_step == 700
+    assert session.context.capture.step_records.probe_step == 700
     assert shown(1) == 800
 
 
@@ -217,9 +217,9 @@ def test_whatever_is_drawn_is_of_one_step_while_another_process_writes(tmp_path)
             capture = session.scene.context.capture
             check(capture.training)
             for layer in ("input", "conv", "scores"):
-                assert np.all(session.scene.context.values(layer, 1).values == capture.kept.probe_step)
-            assert np.all(capture.weights("conv")["kernel"] == capture.kept.weight_step)
-            seen.add(capture.kept.probe_step)
+                assert np.all(session.scene.context.values(layer, 1).values == capture.step_records.probe_step)
+            assert np.all(capture.weights("conv")["kernel"] == capture.step_records.weight_step)
+            seen.add(capture.step_records.probe_step)
     child.communicate()
     assert len(seen) > 3, "it was followed while it was written"
     assert max(seen) == 300

@@ -24,8 +24,9 @@ from nnviz3d.apps.film.writer_thread import Writing
 from nnviz3d.apps.interruption import Interruption
 from nnviz3d.apps.snapshot import require_graphics
 from nnviz3d.apps.target import check_output
-from nnviz3d.data.capture import Capture, is_capture
+from nnviz3d.data.capture import is_capture
 from nnviz3d.data.files.paths import exists, is_folder
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.errors import UserError
 from nnviz3d.scene.camera import CameraPose
@@ -82,7 +83,7 @@ def film_size(out: Path, size: tuple[int, int] | None) -> tuple[int, int]:
 
 def record(
     spec: SceneSpec,
-    capture: Capture,
+    capture: CaptureReader,
     out: Path,
     *,
     tour: TourKind | None = None,

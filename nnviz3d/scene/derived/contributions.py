@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.axes import channels_last
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.derived.neurons import Neurons
 from nnviz3d.scene.derived.unit_weights import Links, joined_by
 
 
-def contributions(capture: Capture, neurons: Neurons, links: Links, taken: NDArray[np.float32]) -> Links | None:
+def contributions(capture: CaptureReader, neurons: Neurons, links: Links, taken: NDArray[np.float32]) -> Links | None:
     """Return the same links, each as strong as what it gives.
 
     Parameters

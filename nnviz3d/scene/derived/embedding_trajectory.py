@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from nnviz3d.analysis.embedding_trajectory import follow
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import Embedding
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.training_embedding import Course, Embedded
 from nnviz3d.errors import CaptureError
 
@@ -19,14 +19,14 @@ _placed: WeakKeyDictionary[Embedded, Course] = WeakKeyDictionary()
 _last: dict[Path, Course] = {}
 
 
-def embedded_of(capture: Capture) -> Embedded | None:
+def embedded_of(capture: CaptureReader) -> Embedded | None:
     """Return what a capture holds of a training's points, if it holds any."""
     found = None if capture.training is None else capture.training.embedded
     return found if found is not None and len(found) else None
 
 
 def course_of(
-    capture: Capture, embedded: Embedded, report: Callable[[int, int], None] = lambda done, total: None
+    capture: CaptureReader, embedded: Embedded, report: Callable[[int, int], None] = lambda done, total: None
 ) -> Course:
     """Return where the points stand at each step; placed now if they were not yet.
 
@@ -41,16 +41,16 @@ def course_of(
     return _placed[embedded]
 
 
-def embedding_of(capture: Capture, name: str) -> Embedding:
+def embedding_of(capture: CaptureReader, name: str) -> Embedding:
     """Return an embedding of this name: one that was captured, or a training's, at the step that the capture shows."""
     embedded = embedded_of(capture)
     if embedded is None or embedded.set.layer != name or name in capture.embeddings:
         return capture.embedding(name)
-    kept = None if capture.kept is None else capture.kept.embedded
-    return embedding_at(capture, embedded, -1 if kept is None else kept)
+    records = None if capture.step_records is None else capture.step_records.embedded
+    return embedding_at(capture, embedded, -1 if records is None else records)
 
 
-def embedding_at(capture: Capture, embedded: Embedded, at: int) -> Embedding:
+def embedding_at(capture: CaptureReader, embedded: Embedded, at: int) -> Embedding:
     """Return a training's embedding at a step, 0 to E - 1, or from -1 back."""
     course, known = course_of(capture, embedded), embedded.set
     if not len(course.points):

@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.layout.cells import CellGrid, grid_for
 from nnviz3d.scene.selection import KernelPick
 
@@ -19,7 +19,7 @@ _VARIABLES = ("kernel", "depthwise_kernel")
 _NAME = re.compile(r"filter (\d+) of (.+)")
 _SPATIAL = {1: ("step",), 2: ("row", "column"), 3: ("plane", "row", "column")}
 
-_last: WeakKeyDictionary[Capture, tuple[str, Kernel | None]] = WeakKeyDictionary()
+_last: WeakKeyDictionary[CaptureReader, tuple[str, Kernel | None]] = WeakKeyDictionary()
 """By capture, the layer that was last asked for, and its kernel."""
 
 
@@ -75,7 +75,7 @@ class Kernel:
         return _stacked(np.arange(self.values.size, dtype=np.int64).reshape(self.values.shape), self.kind)
 
 
-def kernel_of(capture: Capture, node: LayerNode) -> Kernel | None:
+def kernel_of(capture: CaptureReader, node: LayerNode) -> Kernel | None:
     """Read a layer's kernel; `None` if it has none, or if it was not captured.
 
     The layouts that a scene tries, and every pick, ask for the same one, so the last of each capture is kept; one that
@@ -88,7 +88,7 @@ def kernel_of(capture: Capture, node: LayerNode) -> Kernel | None:
     return kept[1]
 
 
-def _read(capture: Capture, node: LayerNode) -> Kernel | None:
+def _read(capture: CaptureReader, node: LayerNode) -> Kernel | None:
     weights = capture.weights(node.path)
     values = next((weights[name] for name in _VARIABLES if name in weights), None)
     if values is None or not _known(values.ndim, node.kind) or not values.size:

@@ -9,20 +9,20 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from nnviz3d.analysis.statistics import LayerStatistics, layer_statistics, saturation_rule
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.colors import number
 
 Pair = tuple[str, str]
 
-_measured: WeakKeyDictionary[Capture, dict[str, tuple[Pair, ...]]] = WeakKeyDictionary()
+_measured: WeakKeyDictionary[CaptureReader, dict[str, tuple[Pair, ...]]] = WeakKeyDictionary()
 """By capture, and by the path of a layer, what its variables were measured to be like."""
 
 
-def weights_of_then(capture: Capture) -> str:
+def weights_of_then(capture: CaptureReader) -> str:
     """Name the training step after which the visible weights were stored; empty for a capture without training."""
-    kept = capture.kept
-    return "" if kept is None or kept.weight_step is None else f", after step {kept.weight_step:,}"
+    records = capture.step_records
+    return "" if records is None or records.weight_step is None else f", after step {records.weight_step:,}"
 
 
 def measured_values(node: LayerNode, values: Any) -> list[Pair]:
@@ -41,7 +41,7 @@ def measured_values(node: LayerNode, values: Any) -> list[Pair]:
     return pairs + _not_finite(found)
 
 
-def measured_weights(capture: Capture, node: LayerNode) -> tuple[Pair, ...]:
+def measured_weights(capture: CaptureReader, node: LayerNode) -> tuple[Pair, ...]:
     """Say what each captured variable of a layer is like, as names and texts; nothing if none was captured.
 
     A hundred million weights take seconds to measure, so each layer of a capture is measured once; one that is still
@@ -55,7 +55,7 @@ def measured_weights(capture: Capture, node: LayerNode) -> tuple[Pair, ...]:
     return kept[node.path]
 
 
-def _measured_anew(capture: Capture, node: LayerNode) -> Iterator[Pair]:
+def _measured_anew(capture: CaptureReader, node: LayerNode) -> Iterator[Pair]:
     for name, values in capture.weights(node.path).items():
         found = layer_statistics(values)
         shape = " × ".join(f"{n:,}" for n in values.shape) or "scalar"

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nnviz3d.analysis.embedding import flattened, index_of, place
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import Embedding
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import UserError
 
 _NAME = "placed"
@@ -38,7 +38,7 @@ class Newcomer:
     problem: str = ""
 
     @staticmethod
-    def find(capture: Capture, found: Embedding, sample: int) -> Newcomer:
+    def find(capture: CaptureReader, found: Embedding, sample: int) -> Newcomer:
         """Place a sample by what the layer answers to it; one that is a point already stands where that does."""
         name = capture.sample_name(sample)
         if not capture.has_activations(found.name):
@@ -66,7 +66,7 @@ def newcomer_of(name: str) -> tuple[str, int] | None:
     return (embedding, int(sample)) if kind == _NAME and sample.isdecimal() else None
 
 
-def thumbnail(capture: Capture, found: Embedding, sample: int) -> NDArray[np.uint8] | None:
+def thumbnail(capture: CaptureReader, found: Embedding, sample: int) -> NDArray[np.uint8] | None:
     """Make a small picture of a sample, as high as those of the points; `None` if they have none, or it is no picture."""
     pictures = (capture.picture(name, sample) for name in capture.graph.inputs)
     picture = next((p for p in pictures if p is not None), None)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.axes import channel_axis
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.derived.neurons import Feed, Neurons, passes
 
 _LARGEST = 8_000_000
@@ -54,7 +54,7 @@ Joined = tuple[NDArray[np.int64], NDArray[np.float32]]
 join each, ``(n, taps)``."""
 
 
-def links_of(capture: Capture, neurons: Neurons, feed: Feed) -> Links | None:
+def links_of(capture: CaptureReader, neurons: Neurons, feed: Feed) -> Links | None:
     """Return what joins two layers of units; `None` if no captured weight does."""
     node = neurons.graph.node(feed.target)
     axes = capture.graph.node(feed.taken).axes
@@ -66,7 +66,7 @@ def links_of(capture: Capture, neurons: Neurons, feed: Feed) -> Links | None:
     return _captured(capture, neurons, feed) if node.kind == "Dense" else _passed(neurons, feed)
 
 
-def joined_by(capture: Capture, node: LayerNode, taken: int) -> Joined | None:
+def joined_by(capture: CaptureReader, node: LayerNode, taken: int) -> Joined | None:
     """Return which weights of a layer join what it takes with what it gives; `None` if there are none, or unknown.
 
     Parameters
@@ -98,7 +98,7 @@ def joined_by(capture: Capture, node: LayerNode, taken: int) -> Joined | None:
     return np.stack([inputs, outputs], axis=1), kernel.reshape(taps, -1).T
 
 
-def slice_of(capture: Capture, neurons: Neurons, feed: Feed, units: tuple[int, int]) -> Joined | None:
+def slice_of(capture: CaptureReader, neurons: Neurons, feed: Feed, units: tuple[int, int]) -> Joined | None:
     """Return the weights that join one unit of the source with one of the target, as `joined_by` gives them."""
     joined = joined_by(capture, neurons.graph.node(feed.target), len(feed.units))
     if joined is not None:
@@ -127,7 +127,7 @@ def _sliced(neurons: Neurons, feed: Feed, pairs: NDArray[np.int64], weights: NDA
     return Links(feed, index, norm, signed, each, len(index))
 
 
-def _captured(capture: Capture, neurons: Neurons, feed: Feed) -> Links | None:
+def _captured(capture: CaptureReader, neurons: Neurons, feed: Feed) -> Links | None:
     """Return the strongest weights of a layer too large to be stored whole, where each joins two units alone."""
     pair = capture.connections(feed.taken, feed.target, "weight")
     if pair is None or pair.rule != "dense" or len(feed.units) != neurons.counts[feed.source]:

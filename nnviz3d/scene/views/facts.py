@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import NO_CLASS, Embedding
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.context import SceneContext, class_name, head_of, is_classifier, shape_text, top_classes
@@ -111,13 +111,13 @@ def facts(context: SceneContext, pick: Pick, selection: Selection) -> Facts | No
             return facts_of_point(context.capture, embedding_of(context.capture, pick.embedding), pick.index)
 
 
-def facts_of_sample(capture: Capture, sample: int) -> Facts:
+def facts_of_sample(capture: CaptureReader, sample: int) -> Facts:
     """Say what is known of one of the capture's samples, as of a point."""
     answer = answer_of(capture, sample)
     return Facts(capture.sample_name(sample), more=_answered(capture, capture.label(sample), answer))
 
 
-def answer_of(capture: Capture, sample: int) -> tuple[int, float] | None:
+def answer_of(capture: CaptureReader, sample: int) -> tuple[int, float] | None:
     """Return the class that the model takes a sample for, and its score; `None` if it tells no classes."""
     head = head_of(capture.graph)
     if head is None or not capture.has_activations(head) or not is_classifier(capture, head):
@@ -127,7 +127,7 @@ def answer_of(capture: Capture, sample: int) -> tuple[int, float] | None:
     return best, float(scores[best])
 
 
-def facts_of_point(capture: Capture, found: Embedding, index: int) -> Facts:
+def facts_of_point(capture: CaptureReader, found: Embedding, index: int) -> Facts:
     """Say what is known of a sample among others: its label, what the model makes of it, and whether that is wrong."""
     label = int(found.labels[index]) if len(found.labels) else None
     probability = float(found.probabilities[index]) if len(found.probabilities) else None
@@ -135,7 +135,7 @@ def facts_of_point(capture: Capture, found: Embedding, index: int) -> Facts:
     return Facts(found.names[index], more=_answered(capture, label, answer))
 
 
-def _answered(capture: Capture, label: int | None, answer: tuple[int, float | None] | None) -> tuple[str, ...]:
+def _answered(capture: CaptureReader, label: int | None, answer: tuple[int, float | None] | None) -> tuple[str, ...]:
     said = [] if label is None else [f"labelled {class_name(capture.classes, label)}"]
     if answer is not None:
         told, sure = answer

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import (
@@ -291,7 +291,7 @@ def _find(context: SceneContext, layer: str | None) -> Kernel:
     return found
 
 
-def _selected(capture: Capture, layer: str) -> Kernel:
+def _selected(capture: CaptureReader, layer: str) -> Kernel:
     """Return the kernel of the first layer with a kernel that a selector fits."""
     graph = capture.graph
     nodes = [graph.node(name) for name in matching(layer, graph)]

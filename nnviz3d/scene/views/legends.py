@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capture import Capture
 from nnviz3d.data.insights import LOSS, Explained
 from nnviz3d.data.quantities import Quantity
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, ValueStatistics, number, score
 from nnviz3d.scene.context import SceneContext, class_name, is_classifier, top_classes, two_classes, vector_outputs
 from nnviz3d.scene.primitives import BarRow, Label, Labels, Panel, Primitive, Row, ScaleRow, SwatchRow, TextRow, Voxels
@@ -44,7 +44,7 @@ def score_text(context: SceneContext, explained: Explained) -> str:
     return f"the score of {context.name_of(explained.target)} ({numbers})"
 
 
-def title_panel(capture: Capture, sample: int, answer: str | None = None) -> Panel:
+def title_panel(capture: CaptureReader, sample: int, answer: str | None = None) -> Panel:
     """Say what is seen: the sample, its label, what the model makes of it, and how it was prepared."""
     words = [f"input {capture.sample_name(sample)}"]
     label = capture.label(sample)
@@ -53,8 +53,8 @@ def title_panel(capture: Capture, sample: int, answer: str | None = None) -> Pan
     if answer is not None:
         words.append(answer)
     mode, _ = capture.preprocessing(sample)
-    kept = capture.kept
-    step = [] if kept is None or kept.probe_step is None else [f"after training step {kept.probe_step:,}"]
+    records = capture.step_records
+    step = [] if records is None or records.probe_step is None else [f"after training step {records.probe_step:,}"]
     facts = [*step, f"preprocessing {mode}", *(n.rstrip(".") for n in capture.provenance.notes_of(sample))]
     return Panel("title", "top-left", (TextRow(" · ".join(words)), TextRow(" · ".join(facts), "quiet")))
 
@@ -99,7 +99,7 @@ def _between_two(context: SceneContext, head: str, value: float) -> str:
     return f", predicted {two[1]}" if value > 0.5 else f", predicted {two[0]}"
 
 
-def names_of(capture: Capture, head: str, count: int) -> list[str]:
+def names_of(capture: CaptureReader, head: str, count: int) -> list[str]:
     """Name the numbers of an output: classes by their names, a single number by its class for 1, others by position."""
     if is_classifier(capture, head):
         return [class_name(capture.classes, i) for i in range(count)]

@@ -14,7 +14,7 @@ from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.files import RUN
-from nnviz3d.data.capture import Capture
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import CaptureError
 from nnviz3d.scene.context import class_name, head_of, is_classifier, top_classes
 
@@ -32,7 +32,7 @@ class Samples:
         self._app = app
         session = app.session
         self._notes = notes_of(session)
-        self._kept = session.context.capture.kept
+        self._step_records = session.context.capture.step_records
         app.state.update(
             {
                 "samples": entries(session),
@@ -58,9 +58,9 @@ class Samples:
 
     def follow(self) -> None:
         """Say what samples are taken for at the training's step that is shown now."""
-        kept = self._app.session.context.capture.kept
-        if kept != self._kept:
-            self._kept, self._notes = kept, notes_of(self._app.session)
+        records = self._app.session.context.capture.step_records
+        if records != self._step_records:
+            self._step_records, self._notes = records, notes_of(self._app.session)
             self._app.state.sample_notes = self._notes
 
     def _show(self) -> None:
@@ -238,13 +238,13 @@ def note_of(session: Session, position: int) -> str:
     return _note(capture, index, None if head is None else capture.activation(head, index))
 
 
-def _classes_of(capture: Capture) -> str | None:
+def _classes_of(capture: CaptureReader) -> str | None:
     """Return the output that tells classes, if there is one."""
     head = head_of(capture.graph)
     return head if head is not None and is_classifier(capture, head) and capture.has_activations(head) else None
 
 
-def _note(capture: Capture, index: int, scores: np.ndarray[Any, Any] | None) -> str:
+def _note(capture: CaptureReader, index: int, scores: np.ndarray[Any, Any] | None) -> str:
     parts = []
     if scores is not None and np.isfinite(scores).any():
         parts.append(f"predicted {_name(capture, top_classes(scores, 1)[0])}")
@@ -254,7 +254,7 @@ def _note(capture: Capture, index: int, scores: np.ndarray[Any, Any] | None) -> 
     return " · ".join(parts)
 
 
-def _name(capture: Capture, index: int) -> str:
+def _name(capture: CaptureReader, index: int) -> str:
     return str(index) if capture.classes is None else class_name(capture.classes, index)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capture import Capture
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import Ranking
 from nnviz3d.scene.colors import colormap, number, score
 from nnviz3d.scene.context import SceneContext, head_of, top_classes, vector_outputs
@@ -96,7 +96,7 @@ def ball_scales(scales: Mapping[str, Scale], what: str, *, some: bool) -> tuple[
 
 
 def line_scale(
-    capture: Capture, drawn: Drawn, ranking: Ranking, diverging: str, unknown: Sequence[str], *, some: bool
+    capture: CaptureReader, drawn: Drawn, ranking: Ranking, diverging: str, unknown: Sequence[str], *, some: bool
 ) -> tuple[Panel, ...]:
     """Describe the colours and widths of lines, the number of drawn lines, and the layers without known weights.
 

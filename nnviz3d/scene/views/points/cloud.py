@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.analysis.embedding import NEIGHBOURS, REDUCED, judged_after_reduction
-from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.insights import NO_CLASS, Embedding
 from nnviz3d.scene.colors import NAN_COLOR, OTHERS, categorical
 from nnviz3d.scene.context import SceneContext, class_name
@@ -166,7 +165,7 @@ class Cloud:
     def _placed(self, painted: Painted, selected: int) -> Iterable[Primitive]:
         """Give what stands among the points and is none of them; the selected one with its picture."""
         capture = self._context.capture
-        later = capture.later if isinstance(capture, CaptureSeries) else ()
+        later = capture.added_samples
         found = [self._newcomer(sample) for sample in dict.fromkeys((*later, selected))]
         # A sample that is a point stands out only where somebody has asked for it.
         found = [one for one in found if one.index is None or one.sample in later]

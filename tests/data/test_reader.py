@@ -1,0 +1,172 @@
+"""The contract of `CaptureReader`, for a capture, a series of captures and a capture at a training step."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.data.capture_at_step import CaptureAtStep, at_step
+from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.data.reader import CaptureReader
+from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.errors import CaptureError
+from tests.support import captures, trainings
+
+LANDSCAPE = np.arange(12, dtype=np.float32).reshape(3, 4)
+"""Numbers of a capability that no reader has a method for, ``(N, 4)``."""
+
+
+def write_landscape(writer: CaptureWriter) -> None:
+    writer.group("landscapes/loss", {"method": "random"})
+    writer.rows("landscapes/loss/values", 0, LANDSCAPE)
+
+
+def plain(folder: Path, name: str = "run.zarr") -> Capture:
+    values = captures.small_values()
+    return captures.write(
+        folder / name,
+        captures.small_graph(),
+        values,
+        connections=captures.small_connections(values),
+        also=[write_landscape],
+        classes=captures.CLASSES,
+        labels=np.array([0, 3, 4]),
+    )
+
+
+def series(folder: Path) -> CaptureSeries:
+    return CaptureSeries.of(plain(folder)).plus(plain(folder, "added.zarr"))
+
+
+KINDS: dict[str, Callable[[Path], CaptureReader]] = {
+    "capture": plain,
+    "explained capture": lambda folder: captures.explained_capture(folder / "run.zarr"),
+    "capture with a training": lambda folder: trainings.small_training(folder / "run.zarr"),
+    "series": series,
+    "series with a removed sample": lambda folder: series(folder).plus(plain(folder, "removed.zarr")).without(7),
+    "capture at a step": lambda folder: at_step(trainings.small_training(folder / "run.zarr"), 20),
+    "capture at one step after another": lambda folder: at_step(
+        at_step(trainings.small_training(folder / "run.zarr"), 1), 20
+    ),
+    "series at a step": lambda folder: at_step(
+        CaptureSeries.of(trainings.small_training(folder / "run.zarr")).plus(
+            trainings.small_training(folder / "added.zarr")
+        ),
+        20,
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> CaptureReader:
+    return KINDS[request.param](tmp_path_factory.mktemp("reader"))
+
+
+def readable(reader: CaptureReader) -> list[int]:
+    """The samples that were not removed."""
+    own = open_capture(reader.path).committed
+    return [*range(own), *reader.added_samples]
+
+
+class TestEveryReader:
+    def test_describes_the_capture_on_disk(self, reader: CaptureReader):
+        capture = open_capture(reader.path)
+        assert reader.graph == capture.graph
+        assert reader.classes == capture.classes
+        assert reader.complete == capture.complete
+        assert reader.provenance.model == capture.provenance.model
+        assert reader.committed == len(reader.provenance.samples)
+        assert (reader.training is None) == (capture.training is None)
+
+    def test_has_a_name_a_preprocessing_and_a_label_of_each_sample(self, reader: CaptureReader):
+        for sample in readable(reader):
+            assert reader.sample_name(sample) == reader.provenance.samples[sample]
+            assert reader.preprocessing(sample) == ("none", "")
+            assert reader.label(sample) in range(len(captures.CLASSES))
+        if len(readable(reader)) == reader.committed:
+            assert reader.labels.tolist() == [reader.label(sample) for sample in range(reader.committed)]
+
+    def test_reads_the_same_activations_one_by_one_and_all_together(self, reader: CaptureReader):
+        for node in reader.graph:
+            assert reader.has_activations(node.id)
+            single = [reader.activation(node.id, sample) for sample in readable(reader)]
+            assert {one.shape for one in single} == {reader.activation_shape(node.id)}
+            if len(single) == reader.committed:
+                together = reader.activations(node.id)
+                assert np.array_equal(together.values, np.stack(single))
+                assert together.axes == open_capture(reader.path).activations(node.id).axes
+
+    def test_refuses_samples_that_do_not_exist(self, reader: CaptureReader):
+        first = reader.graph.nodes[0].id
+        for sample in (-1, reader.committed):
+            for read in (reader.stored_sample, lambda i: reader.activation(first, i)):
+                with pytest.raises(CaptureError, match=rf"There is no sample {sample}; run.zarr holds samples 0 to"):
+                    read(sample)
+
+    def test_says_what_was_not_captured(self, reader: CaptureReader):
+        assert not reader.has_activations("conv", output=1)
+        assert reader.picture("input") is None
+        assert reader.connections("input", "scores") is None
+        assert reader.weights("flatten") == {}
+        assert not reader.has_features("conv")
+        assert reader.features("conv") is None
+        assert not reader.has_attention("pool")
+        assert "pool" not in reader.embeddings
+        with pytest.raises(CaptureError, match="it was not captured"):
+            reader.embedding("pool")
+        with pytest.raises(CaptureError, match="it was not captured"):
+            reader.input("input")
+
+    def test_reads_the_connections_of_the_samples_activations(self, reader: CaptureReader):
+        for sample in readable(reader):
+            found = reader.connections("flatten", "dense", "contribution", sample)
+            if found is None:  # not captured, and no step of the training is chosen for this sample
+                assert reader.training is not None
+                continue
+            before = reader.activation("flatten", sample)[found.index[:, 0]]
+            assert np.allclose(found.contribution, found.weight * before)
+
+    def test_gradients_of_each_sample_have_the_shape_of_the_activations(self, reader: CaptureReader):
+        for sample in readable(reader):
+            explanations = reader.insights(sample)
+            assert reader.has_gradients() or not explanations.targets
+            for node in reader.graph:
+                gradient = explanations.gradient(node.id)
+                assert gradient is None or gradient.shape == reader.activation_shape(node.id)
+
+    def test_shows_the_stored_arrays_of_each_sample(self, reader: CaptureReader):
+        for sample in readable(reader):
+            stored, row = reader.stored_sample(sample)
+            assert 0 <= row < stored.committed
+            if (array := stored.find("landscapes/loss/values", (None, 4))) is not None:
+                assert np.array_equal(stored.sample(array, row), LANDSCAPE[row])
+            if (array := stored.find("activations/conv/@0/0")) is not None:
+                assert np.array_equal(stored.sample(array, row), reader.activation("conv", sample))
+
+    def test_chooses_records_only_at_a_step(self, reader: CaptureReader):
+        records = reader.step_records
+        assert (records is None) == (not isinstance(getattr(reader, "first", reader), CaptureAtStep))
+        if records is not None:
+            assert records == reader.training.records_at(20)
+
+
+@pytest.mark.parametrize("kind", ["capture", "series", "series with a removed sample"])
+def test_arrays_of_a_new_capability_are_read_without_a_method_of_the_reader(kind: str, tmp_path: Path):
+    reader = KINDS[kind](tmp_path)
+    assert reader.stored.members("landscapes") == ("loss",)
+    assert reader.stored.attributes("landscapes/loss") == {"method": "random"}
+    assert np.array_equal(reader.stored.read(reader.stored.require("landscapes/loss/values"), ...), LANDSCAPE)
+
+
+def test_a_removed_sample_has_no_stored_arrays(tmp_path: Path):
+    reader = KINDS["series with a removed sample"](tmp_path)
+    assert reader.added_samples == (3, 4, 5)
+    with pytest.raises(CaptureError, match="was forgotten"):
+        reader.stored_sample(7)
+
+
+def test_readers_do_not_inherit_from_one_another():
+    assert not issubclass(CaptureSeries, Capture)
+    assert not issubclass(CaptureAtStep, Capture)
