@@ -12,7 +12,7 @@ from PIL import Image
 
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
-from nnviz3d.data.insights import Target
+from nnviz3d.data.targets import Target
 
 pytestmark = pytest.mark.tensorflow
 WANTED = (
@@ -42,15 +42,15 @@ def capture(folder: Path) -> Capture:
 
 
 def test_all_of_it_is_there(capture: Capture):
-    explained = capture.insights(0).targets
+    explained = capture.explanations(0).targets
     assert [found.target for found in explained] == [Target("dense_1", 5)]
     assert explained[0].probability == pytest.approx(float(capture.activation("dense_1")[5]))
     assert capture.methods == ("grad_cam", "integrated_gradients")
     for node in capture.graph:
-        gradient = capture.insights(0).gradient(node.id)
+        gradient = capture.explanations(0).gradient(node.id)
         assert gradient is not None, node.id
         assert gradient.shape == capture.activation(node.id).shape
-    assert np.array_equal(capture.insights(0).gradient("dense_1"), np.eye(10, dtype=np.float32)[5])
+    assert np.array_equal(capture.explanations(0).gradient("dense_1"), np.eye(10, dtype=np.float32)[5])
     features = capture.features("conv2d_2")
     assert features is not None
     assert features.images.shape == (3, 28, 28, 1)
@@ -63,7 +63,7 @@ def test_all_of_it_is_there(capture: Capture):
 def test_the_gradient_of_the_last_layer_is_its_weights(capture: Capture):
     """The score is linear in what `dense` gives, so its gradient is one column of the kernel."""
     kernel = capture.weights("dense_1")["kernel"]
-    assert np.allclose(capture.insights(0).gradient("dense"), kernel[:, 5], rtol=1e-6, atol=1e-7)
+    assert np.allclose(capture.explanations(0).gradient("dense"), kernel[:, 5], rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("quantity", ["gradient", "gradient_x_activation", "attribution"])

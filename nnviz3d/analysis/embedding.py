@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.axes import Axes, channels_last
-from nnviz3d.data.insights import Embedding
+from nnviz3d.data.capabilities.embeddings import Embedding
 from nnviz3d.data.request import EmbeddingOptions
 from nnviz3d.errors import ModelError
 

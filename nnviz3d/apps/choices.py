@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, islice
 
 from nnviz3d.apps.session import Session
-from nnviz3d.data.insights import LOSS, Explained, Target
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
+from nnviz3d.data.targets import LOSS, Explained, Target
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.context import head_of, top_classes, two_classes, vector_outputs
 from nnviz3d.scene.view_specs import Activations, Attributions

@@ -9,9 +9,9 @@ from typing import Any
 from nnviz3d.apps.sample_runner import Answer, Live, Wish
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.worker import STAGES
-from nnviz3d.data.explanations import SampleInsights
-from nnviz3d.data.insights import PREDICTED
+from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.request import Insights
+from nnviz3d.data.targets import PREDICTED
 
 _SLOW = ("import", "load", "trace")
 """Stages that a kept worker goes through once."""
@@ -65,7 +65,13 @@ class Wishes:
         return self._ask(position, sample, more, {}, Waiting.words)
 
     def run_again(
-        self, position: int, sample: Sample, found: SampleInsights, more: Insights, then: Mapping[str, Any], words: str
+        self,
+        position: int,
+        sample: Sample,
+        found: SampleExplanations,
+        more: Insights,
+        then: Mapping[str, Any],
+        words: str,
     ) -> bool:
         """Have the model run once more on a sample; returns whether it can be.
 

@@ -205,7 +205,7 @@ def explains(capture: CaptureReader, word: str) -> bool:
         If the model has no such target.
     """
     target = find_target(word, capture.graph, capture.classes)
-    known = {found.target for sample in range(capture.committed) for found in capture.insights(sample).targets}
+    known = {found.target for sample in range(capture.committed) for found in capture.explanations(sample).targets}
     return bool(known) if target is None else target in known
 
 
@@ -238,7 +238,7 @@ def _template(request: CaptureRequest, capture: CaptureReader) -> CaptureRequest
 
 def _held(capture: CaptureReader) -> Insights:
     """Return what a capture tells of its first sample, the classes aside, so that further samples tell the same."""
-    found = capture.insights(0)
+    found = capture.explanations(0)
     layers = {layer for method in capture.methods for layer in found.attribution_layers(method)}
     return Insights(
         gradients=capture.has_gradients(),

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from nnviz3d.apps.worker import Worker
 from nnviz3d.data.capture import open_capture
-from nnviz3d.data.insights import PREDICTED
 from nnviz3d.data.printable import printable_lines
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import CaptureRequest, Event, Insights, Progress
+from nnviz3d.data.targets import PREDICTED
 from nnviz3d.errors import Nnviz3dError, UserError
 
 NOTHING_MORE = Insights()

@@ -13,10 +13,10 @@ from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.training_follower import Following
 from nnviz3d.apps.unfolding import Unfolding
 from nnviz3d.data.capture_series import CaptureSeries
-from nnviz3d.data.insights import LOSS, Explained, Target
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import Insights
+from nnviz3d.data.targets import LOSS, Explained, Target
 from nnviz3d.errors import UserError
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
@@ -136,7 +136,7 @@ class Session:
     @property
     def targets(self) -> tuple[Explained, ...]:
         """What was explained of the sample that is shown, the model's own answer first; the loss is nobody's score."""
-        found = self.scene.context.insights(self.selection.sample).targets
+        found = self.scene.context.explanations(self.selection.sample).targets
         return tuple(one for one in found if one.target != LOSS)
 
     def explain(self, target: Target | None) -> None:
@@ -189,7 +189,7 @@ class Session:
         return self._wishes.can(self._samples[self.chosen])
 
     def _has_gradients(self, sample: int) -> bool:
-        return self.scene.context.capture.insights(sample).has_gradients()
+        return self.scene.context.capture.explanations(sample).has_gradients()
 
     def _explains(self, target: Target) -> bool:
         return target in [found.target for found in self.targets]
@@ -200,7 +200,7 @@ class Session:
         sample = self._samples[position]
         if sample.index is None:
             return False
-        found = self.scene.context.capture.insights(sample.index)
+        found = self.scene.context.capture.explanations(sample.index)
         return self._wishes.run_again(position, sample, found, more, then, words)
 
     @property
@@ -255,7 +255,7 @@ class Session:
 
     def _explained(self, selection: Selection) -> Selection:
         """Return a selection without its target if its sample was not explained by that."""
-        known = {found.target for found in self.scene.context.capture.insights(selection.sample).targets}
+        known = {found.target for found in self.scene.context.capture.explanations(selection.sample).targets}
         return selection if selection.target in known else replace(selection, target=None)
 
     def step(self, by: int) -> None:

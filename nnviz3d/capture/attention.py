@@ -20,7 +20,7 @@ from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.programs.flat_program import Call, InputSpec
 from nnviz3d.capture.programs.frozen import Compiled, frozen
 from nnviz3d.capture.request_loop import Report
-from nnviz3d.data.explanations import write_attention
+from nnviz3d.data.capabilities.attention import write_attention
 from nnviz3d.data.request import Notice, Progress
 from nnviz3d.data.storage.capture_writer import CaptureWriter, as_stored
 from nnviz3d.errors import ModelError

@@ -17,10 +17,9 @@ from nnviz3d.capture.programs.activations import Forward
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.data.axes import channels_in
+from nnviz3d.data.capabilities.embeddings import Embedding, predicted_classes, write_embedding
 from nnviz3d.data.capture import is_capture, open_capture
-from nnviz3d.data.explanations import write_embedding
 from nnviz3d.data.graph import LayerNode
-from nnviz3d.data.insights import Embedding, answered
 from nnviz3d.data.request import EmbeddingOptions, Progress
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.data.storage.capture_writer import CaptureWriter
@@ -77,7 +76,7 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
     predictions, probabilities = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
     if head:
         scores = np.concatenate([s.reshape(len(s), -1) for s in found[head]])
-        predictions = answered(scores)
+        predictions = predicted_classes(scores)
         if _tells_probabilities(described, head):
             probabilities = scores.max(axis=1)
     thumbnails = thumbnails_of(samples)

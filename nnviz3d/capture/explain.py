@@ -10,7 +10,7 @@ from nnviz3d.capture.gradient_flow import write_flows
 from nnviz3d.capture.gradients import gradients
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.targets import Slot, find_slots
-from nnviz3d.data.explanations import write_gradient
+from nnviz3d.data.capabilities.gradients import write_gradient
 from nnviz3d.data.request import Notice, Progress
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.target_words import find_target

@@ -23,10 +23,9 @@ from nnviz3d.capture.programs.differentiable import DifferentiableModel, Values
 from nnviz3d.capture.programs.frozen import Compiled
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.data.axes import Axes, as_arranged, channel_axis, channels_last
-from nnviz3d.data.explanations import write_features
+from nnviz3d.data.capabilities.features import FeatureVisualization, write_features
 from nnviz3d.data.files.picture_files import PictureShape
 from nnviz3d.data.graph import LayerNode, ModelGraph
-from nnviz3d.data.insights import FeatureVisualization
 from nnviz3d.data.request import FeatureOptions, Progress
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.data.storage.capture_writer import CaptureWriter

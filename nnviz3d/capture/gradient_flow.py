@@ -19,7 +19,7 @@ from nnviz3d.capture.programs.describe import through
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, numbers_at
 from nnviz3d.capture.programs.frozen import Compiled
 from nnviz3d.capture.targets import Slot
-from nnviz3d.data.explanations import write_connection_gradient, write_flow
+from nnviz3d.data.capabilities.gradients import write_connection_gradient, write_flow
 from nnviz3d.data.printable import reason
 from nnviz3d.data.records import RANKINGS, Connections, Ranking
 from nnviz3d.data.storage.capture_writer import CaptureWriter

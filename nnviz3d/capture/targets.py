@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from nnviz3d.capture.programs.activations import batch_size, portions
 from nnviz3d.capture.programs.differentiable import DifferentiableModel
 from nnviz3d.capture.programs.frozen import Compiled
-from nnviz3d.data.explanations import write_targets
-from nnviz3d.data.insights import PREDICTED
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.target_words import find_target, head
+from nnviz3d.data.targets import PREDICTED, write_targets
 
 
 @dataclass(frozen=True)

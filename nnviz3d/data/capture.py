@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeGuard
-from urllib.parse import unquote
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore, ZipStore
 
-from nnviz3d.data.explanations import SampleInsights, read_embedding, read_features
+from nnviz3d.data.capabilities.attention import has_attention
+from nnviz3d.data.capabilities.embeddings import Embedding, embedding_names, read_embedding
+from nnviz3d.data.capabilities.features import FeatureVisualization, has_features, read_features
+from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.files.paths import Kind, kind_of, quoted, refuse_special
 from nnviz3d.data.graph import ModelGraph
-from nnviz3d.data.insights import Embedding, FeatureVisualization
 from nnviz3d.data.printable import printable
 from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
 from nnviz3d.data.storage import schema
@@ -215,9 +216,13 @@ class Capture:
         """Read a layer's variables by name; empty if they were not captured. Of a training, those kept last."""
         return self.stored.group(f"weights/{layer}/@0") or (self.training.weights(layer) if self.training else {})
 
-    def insights(self, sample: int = 0) -> SampleInsights:
-        """Return what explains one sample: targets, gradients, attributions, attention."""
-        return SampleInsights(self.stored, sample)
+    def explanations(self, sample: int = 0) -> SampleExplanations:
+        """Return the explanations of one sample: targets, gradients, attributions, attention scores."""
+        return SampleExplanations(self.stored, sample)
+
+    def insights(self, sample: int = 0) -> SampleExplanations:
+        """Return `explanations`, by its earlier name."""
+        return self.explanations(sample)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -230,20 +235,20 @@ class Capture:
 
     def has_attention(self, node_id: str) -> bool:
         """Whether the scores of an attention layer were captured."""
-        return self.stored.find(schema.attention_path(node_id)) is not None
+        return has_attention(self.stored, node_id)
 
     def has_features(self, node_id: str) -> bool:
-        """Whether what drives a layer's channels was captured."""
-        return self.stored.find(f"{schema.feature_path(node_id)}/channels") is not None
+        """Whether inputs that maximize a layer's channels were captured."""
+        return has_features(self.stored, node_id)
 
     def features(self, node_id: str) -> FeatureVisualization | None:
-        """Read what drives a layer's channels; `None` if it was not captured."""
+        """Read the inputs that maximize a layer's channels; `None` if they were not captured."""
         return read_features(self.stored, node_id)
 
     @property
     def embeddings(self) -> tuple[str, ...]:
         """The names of the captured embeddings: node ids."""
-        return tuple(unquote(name) for name in self.stored.members("embeddings"))
+        return embedding_names(self.stored)
 
     def embedding(self, name: str) -> Embedding:
         """Read an embedding.

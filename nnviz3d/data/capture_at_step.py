@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.capabilities.embeddings import Embedding
+from nnviz3d.data.capabilities.features import FeatureVisualization
 from nnviz3d.data.capture_series import CaptureSeries
-from nnviz3d.data.explanations import SampleInsights
+from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.graph import LayerNode
-from nnviz3d.data.insights import LOSS, Embedding, Explained, FeatureVisualization, Target
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import Connections, LayerActivations, Ranking
 from nnviz3d.data.storage.zarr_reader import StoredArrays
+from nnviz3d.data.targets import LOSS, Explained, Target
 from nnviz3d.data.training import StepRecords, Training
 
 STRONGEST = 1000
@@ -145,9 +147,9 @@ class CaptureAtStep:
             return self.capture.connections(source, target, ranking, sample)
         return _strongest(source, target, ranking, kernel, self.activation(source, sample))
 
-    def insights(self, sample: int = 0) -> SampleInsights:
+    def explanations(self, sample: int = 0) -> SampleExplanations:
         """Return the explanations of one sample; if no score was explained, the gradient of the loss."""
-        found = self.capture.insights(sample)
+        found = self.capture.explanations(sample)
         return found if found.targets or not self.has_gradients() else _OfLoss(self, sample)
 
     @property
@@ -181,7 +183,7 @@ class CaptureAtStep:
         return self.capture.embedding(name)
 
 
-class _OfLoss(SampleInsights):
+class _OfLoss(SampleExplanations):
     """The gradients of the probe samples' loss, of one sample."""
 
     def __init__(self, capture: CaptureAtStep, sample: int) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.explanations import SampleInsights
-from nnviz3d.data.insights import Embedding, FeatureVisualization
+from nnviz3d.data.capabilities.embeddings import Embedding
+from nnviz3d.data.capabilities.features import FeatureVisualization
+from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import Connections, LayerActivations, Ranking
 from nnviz3d.data.storage.zarr_reader import StoredArrays
@@ -204,10 +205,10 @@ class CaptureSeries:
         """Read a layer's variables by name; empty if they were not captured."""
         return self._first.weights(layer)
 
-    def insights(self, sample: int = 0) -> SampleInsights:
-        """Return what explains one sample: targets, gradients, attributions, attention."""
+    def explanations(self, sample: int = 0) -> SampleExplanations:
+        """Return the explanations of one sample: targets, gradients, attributions, attention scores."""
         part, local = self._find(sample)
-        return part.insights(local)
+        return part.explanations(local)
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.explanations import SampleInsights
+from nnviz3d.data.capabilities.embeddings import Embedding
+from nnviz3d.data.capabilities.features import FeatureVisualization
+from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.graph import ModelGraph
-from nnviz3d.data.insights import Embedding, FeatureVisualization
 from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
 from nnviz3d.data.storage.zarr_reader import StoredArrays
 from nnviz3d.data.training import StepRecords, Training
@@ -139,7 +140,7 @@ class CaptureReader(Protocol):
         """Read a layer's variables by name; empty if they were not captured."""
         ...
 
-    def insights(self, sample: int = 0) -> SampleInsights:
+    def explanations(self, sample: int = 0) -> SampleExplanations:
         """Return the explanations of one sample: targets, gradients, attributions, attention."""
         ...
 

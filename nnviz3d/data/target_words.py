@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from nnviz3d.data.files.paths import quoted
 from nnviz3d.data.graph import ModelGraph, head_of
-from nnviz3d.data.insights import PREDICTED, Target
 from nnviz3d.data.printable import capped, folded
+from nnviz3d.data.targets import PREDICTED, Target
 from nnviz3d.errors import ModelError
 
 _SHOWN = 10

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data import target_words
-from nnviz3d.data.explanations import SampleInsights
+from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.graph import head_of as head_of
 from nnviz3d.data.graph import vector_outputs as vector_outputs
-from nnviz3d.data.insights import LOSS, Explained, Target
 from nnviz3d.data.quantities import Quantity
 from nnviz3d.data.reader import CaptureReader
+from nnviz3d.data.targets import LOSS, Explained, Target
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import ValueStatistics, statistics_of
 from nnviz3d.scene.derived.projected_samples import Newcomer
@@ -74,7 +74,7 @@ class SceneContext:
     """Samples that were placed in an embedding, by its name and theirs; who places one keeps it here."""
     _values: dict[str, tuple[int, LayerValues]] = field(default_factory=dict)
     _derived: dict[str, tuple[object, LayerValues | None]] = field(default_factory=dict)
-    _insights: dict[int, SampleInsights] = field(default_factory=dict)
+    _explanations: dict[int, SampleExplanations] = field(default_factory=dict)
 
     @staticmethod
     def build(capture: CaptureReader, *, aspect: float, headroom: float = 0.0, flatter: float = 1.0) -> SceneContext:
@@ -102,9 +102,9 @@ class SceneContext:
         """Return a context of other numbers, on which all stands where it does here."""
         if self._keeps_to(capture):  # of a training that went on without new ones: what was read is still right
             return replace(
-                self, capture=capture, _values=dict(self._values), _derived=dict(self._derived), _insights={}
+                self, capture=capture, _values=dict(self._values), _derived=dict(self._derived), _explanations={}
             )
-        return replace(self, capture=capture, _values={}, _derived={}, _insights={})
+        return replace(self, capture=capture, _values={}, _derived={}, _explanations={})
 
     def _keeps_to(self, capture: CaptureReader) -> bool:
         """Whether another capture is of the same training, and of the same of its numbers."""
@@ -161,8 +161,8 @@ class SceneContext:
     def gradient(self, node_id: str, selection: Selection) -> NDArray[np.float32] | None:
         """Return the gradient of the target's score by a layer's activation, ``shape``; `None` if it has none."""
         explained = self.explained(selection)
-        insights = self.insights(selection.sample)
-        found = None if explained is None else insights.gradient(node_id, explained.target)
+        explanations = self.explanations(selection.sample)
+        found = None if explained is None else explanations.gradient(node_id, explained.target)
         if found is None and not self.has_gradients(selection):
             name = self.capture.sample_name(selection.sample)
             whose = "" if selection.target is None else f" of {self.name_of(selection.target)}"
@@ -188,21 +188,21 @@ class SceneContext:
         with np.errstate(invalid="ignore", over="ignore"):
             return np.asarray(here - there)
 
-    def insights(self, sample: int) -> SampleInsights:
-        """Return what explains a sample."""
-        if sample not in self._insights:
-            self._insights.clear()
-            self._insights[sample] = self.capture.insights(sample)
-        return self._insights[sample]
+    def explanations(self, sample: int) -> SampleExplanations:
+        """Return the explanations of a sample."""
+        if sample not in self._explanations:
+            self._explanations.clear()
+            self._explanations[sample] = self.capture.explanations(sample)
+        return self._explanations[sample]
 
     def explained(self, selection: Selection) -> Explained | None:
         """Return the selected target and its score for the selected sample; `None` if it was not explained."""
-        return self.insights(selection.sample).explained(selection.target)
+        return self.explanations(selection.sample).explained(selection.target)
 
     def has_gradients(self, selection: Selection) -> bool:
         """Whether there are gradients of the selected target's score for the selected sample."""
         explained = self.explained(selection)
-        return explained is not None and self.insights(selection.sample).has_gradients(explained.target)
+        return explained is not None and self.explanations(selection.sample).has_gradients(explained.target)
 
     def name_of(self, target: Target) -> str:
         """Return what people call a target: its class, or its place in an output."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from nnviz3d.data.insights import Target
 from nnviz3d.data.quantities import Quantity
 from nnviz3d.data.records import Ranking
+from nnviz3d.data.targets import Target
 from nnviz3d.scene.colors import Normalize
 
 ChannelOrder = Literal["index", "mean", "contribution"]

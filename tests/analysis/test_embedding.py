@@ -10,8 +10,8 @@ from sklearn.manifold import trustworthiness
 
 from nnviz3d.analysis.embedding import embed, judge, judged_anew, key_of, place
 from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capabilities.embeddings import Embedding
 from nnviz3d.data.capture import open_capture
-from nnviz3d.data.insights import Embedding
 from nnviz3d.data.request import EmbeddingOptions
 from nnviz3d.errors import ModelError
 

@@ -18,7 +18,7 @@ def test_keys_ask_for_a_class_and_go_through_what_the_cells_show(tmp_path):
     capture = open_capture(gallery() / "gradients.zarr.zip")
     scores = capture.activation("dense_1", 0)
     best, second = (f"{i} · {score(float(scores[i]))}" for i in np.argsort(-scores, kind="stable")[:2])
-    assert [found.target.index for found in capture.insights().targets] == [scores.argmax()], "no other is captured"
+    assert [found.target.index for found in capture.explanations().targets] == [scores.argmax()], "no other is captured"
     with x_server() as display, shown(display, tmp_path, "gradients") as window:
         first = window.still()
 

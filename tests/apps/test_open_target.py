@@ -13,13 +13,13 @@ from nnviz3d.apps.inspection import describe
 from nnviz3d.apps.open_target import explains, lacking, opened
 from nnviz3d.apps.sample_runner import Wish
 from nnviz3d.apps.target import ModelOptions
-from nnviz3d.data import explanations as write
 from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capabilities.gradients import write_gradient
 from nnviz3d.data.capture import open_capture
-from nnviz3d.data.insights import PREDICTED
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Insights
 from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.data.targets import PREDICTED, write_targets
 from nnviz3d.errors import UserError
 from nnviz3d.options import Insight, Look, Model
 from tests.support import captures
@@ -38,8 +38,8 @@ def explained(tmp_path):
         for node, array in values.items():
             writer.write_activations(node, 0, 0, array)
         for slot, index in ((PREDICTED, np.array([4, 0, 2])), ("scores[1]", np.full(3, 1))):
-            write.write_targets(writer, slot, "scores", index, np.ones(3), None)
-            write.write_gradient(writer, slot, "dense", 0, 0, values["dense"])
+            write_targets(writer, slot, "scores", index, np.ones(3), None)
+            write_gradient(writer, slot, "dense", 0, 0, values["dense"])
         writer.commit(3)
     return open_capture(tmp_path / "explained.zarr")
 
@@ -57,7 +57,7 @@ def test_class_that_explains_no_sample_of_a_ready_capture_is_not_found(explained
 @pytest.mark.parametrize(("word", "target"), WORDS.items())
 def test_ready_capture_reads_every_word_of_the_shared_table_as_its_target(word, target, tmp_path):
     def write_target(writer):
-        write.write_targets(
+        write_targets(
             writer, target.slot, target.output, np.full(3, target.index), np.ones(3), None, against=target.against
         )
 
@@ -248,7 +248,7 @@ def test_further_samples_and_classes_are_told_of_as_much_as_the_ready_ones():
     assert request.inputs == ("digits:18",)
     assert request.insights.targets == (PREDICTED, "dense_1[2]")
     assert set(request.insights.attributions) == set(held.methods)
-    assert request.insights.layers == held.insights().attribution_layers("grad_cam")
+    assert request.insights.layers == held.explanations().attribution_layers("grad_cam")
     assert request.insights.gradients == held.has_gradients()
 
 

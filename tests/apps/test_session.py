@@ -16,9 +16,9 @@ from nnviz3d.apps.web.panels.samples import Samples
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.apps.worker import WorkerCrashed
 from nnviz3d.data.capture import Capture
-from nnviz3d.data.insights import Target
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.data.storage.capture_writer import zip_folder
+from nnviz3d.data.targets import Target
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import EdgePick
@@ -228,7 +228,7 @@ def test_a_target_that_the_next_sample_lacks_gives_way_to_its_own_answer(explain
     session = Session(Scene.build(default_scene(), explained_capture), SimpleNamespace())
     for sample in range(3):
         session.choose(sample)
-        assert session.targets == explained_capture.insights(sample).targets
+        assert session.targets == explained_capture.explanations(sample).targets
     session.choose(0)
     answer, other = (found.target for found in session.targets)
     session.explain(other)

@@ -15,10 +15,10 @@ from nnviz3d.apps.sample_runner import Live
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.window.key_commands import Looks
-from nnviz3d.data import explanations
+from nnviz3d.data.capabilities.gradients import write_gradient
 from nnviz3d.data.capture import Capture
-from nnviz3d.data.insights import PREDICTED, Target
 from nnviz3d.data.request import CaptureRequest, Finished, Insights
+from nnviz3d.data.targets import PREDICTED, Target, write_targets
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
@@ -53,8 +53,8 @@ class StandIn:
             for text in request.insights.targets or (PREDICTED,):
                 index = int(values["scores"].argmax()) if text == PREDICTED else int(text[7:-1])
                 slot = PREDICTED if text == PREDICTED else Target("scores", index).slot
-                explanations.write_targets(writer, slot, "scores", np.array([index]), np.ones(1), None)
-                explanations.write_gradient(writer, slot, "dense", 0, 0, gradient_of(index))
+                write_targets(writer, slot, "scores", np.array([index]), np.ones(1), None)
+                write_gradient(writer, slot, "dense", 0, 0, gradient_of(index))
 
         also = [explain] if request.insights.explains else []
         captures.write(request.out, captures.small_graph(), values, classes=captures.CLASSES, also=also, transient=True)

@@ -91,13 +91,13 @@ def test_a_class_that_was_not_captured_is_explained_while_one_waits(chromium: Br
         shown, fresh = last_run(gradients), tmp_path / "fresh.zarr"
         words = ["--input", shown.sample_name(0), "--class", "6", "--gradients", "-o", str(fresh)]
         subprocess.run([sys.executable, "-m", "nnviz3d", "capture", str(bundled("digits.keras")), *words], check=True)
-        (alone,) = open_capture(fresh).insights().targets
+        (alone,) = open_capture(fresh).explanations().targets
         assert f"6 · {score(alone.probability)}" in text(page, "#insights")
         for node in shown.graph:
-            expected = open_capture(fresh).insights().gradient(node.id, alone.target)
+            expected = open_capture(fresh).explanations().gradient(node.id, alone.target)
             assert expected is not None
             assert expected.any(), "a layer of gradients that are all zero would prove little"
-            assert np.array_equal(shown.insights().gradient(node.id, alone.target), expected), node.id
+            assert np.array_equal(shown.explanations().gradient(node.id, alone.target), expected), node.id
 
 
 def test_the_difference_of_two_samples_is_that_from_the_one_before(chromium: Browser, gradients: Served):

@@ -31,7 +31,7 @@ def attend(layer, query, value, **options):
 
 def captured(tmp_path, model, x, node="attention"):
     run = nnviz3d.capture(model, x, insights=Insights(attention=True), out=tmp_path / "run.zarr")
-    return np.stack([run.insights(i).attention(node) for i in range(run.committed)]), run
+    return np.stack([run.explanations(i).attention(node) for i in range(run.committed)]), run
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -88,7 +88,7 @@ def test_each_call_of_a_shared_layer_in_a_nested_model(tmp_path, rng):
     model = keras.Model(outer, layers.Dense(3, name="dense")(inner(outer)))
     x = rng.normal(size=(2, 5, 8)).astype("float32")
     first, run = captured(tmp_path, model, x, "block/mix")
-    second = np.stack([run.insights(i).attention("block/mix@1") for i in range(2)])
+    second = np.stack([run.explanations(i).attention("block/mix@1") for i in range(2)])
     between, expected = shared(x, x, return_attention_scores=True)
     assert np.allclose(first, expected, atol=1e-6)
     assert np.allclose(second, shared(between, x, return_attention_scores=True)[1], atol=1e-6)
@@ -153,7 +153,7 @@ def test_the_bundled_transformer_reads_digits_that_it_was_not_trained_on():
     assert np.mean(model.predict(x, verbose=0).argmax(axis=1) == y) > 0.94
     ready = open_capture(bundled("attention.zarr.zip"))
     for name in ("attention", "attention_1"):
-        scores = np.stack([ready.insights(i).attention(name) for i in range(ready.committed)])
+        scores = np.stack([ready.explanations(i).attention(name) for i in range(ready.committed)])
         assert scores.shape == (10, 4, 8, 8)
         assert np.allclose(scores.sum(axis=-1), 1, atol=1e-5)
     assert list(ready.labels) == list(range(10))

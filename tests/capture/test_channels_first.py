@@ -91,7 +91,7 @@ def test_grad_cam_with_channels_first_equals_its_definition(pair):
     kernel = np.asarray(net.get_layer("out").kernel)
     values = first.activations("last").values
     for i in range(3):
-        found = first.insights(i).attribution("grad_cam")
+        found = first.explanations(i).attribution("grad_cam")
         weights = kernel[:, 1] / values[0, 0].size
         assert np.allclose(
             found.values, np.maximum(np.einsum("k,khw->hw", weights, values[i]), 0), rtol=1e-4, atol=1e-7
@@ -102,7 +102,7 @@ def test_grad_cam_with_channels_first_equals_its_definition(pair):
 def test_maps_and_their_faithfulness_equal_those_with_channels_last(pair, method):
     first, last, _ = pair
     for i in range(3):
-        one, other = (run.insights(i).attribution(method) for run in (first, last))
+        one, other = (run.explanations(i).attribution(method) for run in (first, last))
         scale = np.abs(other.values).max()
         assert one.layer == other.layer
         assert one.values.shape == other.values.shape
@@ -129,7 +129,7 @@ def test_pooled_embeddings_are_means_over_rows_and_columns(pair):
 def test_gradients_have_the_axes_of_activations(pair):
     first, last, _ = pair
     for name in ("photo", "early", "last"):
-        one, other = (run.insights(0).gradient(name, None) for run in (first, last))
+        one, other = (run.explanations(0).gradient(name, None) for run in (first, last))
         assert np.allclose(as_last(one[None])[0], other, atol=1e-5)
 
 

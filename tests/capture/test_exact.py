@@ -47,14 +47,14 @@ def test_outputs_of_a_trained_model_equal_those_of_keras(build, shape, tmp_path,
     run = nnviz3d.capture(model, x, out=tmp_path / "run.zarr", insights=wanted)
     for layer, value in zip(taken, expected, strict=True):
         assert np.array_equal(run.activations(layer.name).values, value), layer.name
-    told = [run.insights(i).attribution("vanilla").explained for i in range(len(x))]
+    told = [run.explanations(i).attribution("vanilla").explained for i in range(len(x))]
     answers = np.asarray(expected[-1])
     assert [t.probability for t in told] == [row[t.target.index] for row, t in zip(answers, told, strict=True)]
     if build is transformer:
         names = [layer.name for layer in taken]
         normal, pooled = (expected[names.index(name)] for name in ("norm", "pool"))
         scores = model.get_layer("attention")(normal, normal, return_attention_scores=True)[1]
-        assert np.array_equal([run.insights(i).attention("attention") for i in range(len(x))], scores)
+        assert np.array_equal([run.explanations(i).attention("attention") for i in range(len(x))], scores)
         head = model.get_layer("kind")
         logits = np.asarray(tf.matmul(pooled, head.kernel) + head.bias)
         assert [t.score for t in told] == [row[t.target.index] for row, t in zip(logits, told, strict=True)]

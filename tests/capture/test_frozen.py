@@ -131,7 +131,7 @@ def test_capture_with_all_insights_changes_no_variable_and_explains_the_stored_n
     assert name in ("normalization and dropout", "counting model") or not np.array_equal(expected, answer)
     for sample in range(BATCH):
         for method in wanted.attributions:
-            told = run.insights(sample).attribution(method).explained
+            told = run.explanations(sample).attribution(method).explained
             assert told.probability == run.activations("kind").values[sample][told.target.index]
 
 

@@ -46,12 +46,12 @@ def capture(model: keras.Model, samples: np.ndarray, tmp_path_factory: pytest.Te
 def test_a_branch_and_a_skip_carry_their_shares(model: keras.Model, samples: np.ndarray, capture: Capture) -> None:
     names = [(e.source, e.target) for e in capture.graph.edges]
     for i in range(len(samples)):
-        insights = capture.insights(i)
-        shares = insights.flow()
+        explanations = capture.explanations(i)
+        shares = explanations.flow()
         assert shares is not None
         assert shares.shape == (len(names),)
         # By hand: the skip carries the gradient of the sum; the branch what is left of the first layer's.
-        total, merged = insights.gradient("first"), insights.gradient("merge")
+        total, merged = explanations.gradient("first"), explanations.gradient("merge")
         assert total is not None
         assert merged is not None
         assert shares[names.index(("first", "merge"))] == pytest.approx(np.linalg.norm(merged), rel=1e-5)
@@ -60,13 +60,13 @@ def test_a_branch_and_a_skip_carry_their_shares(model: keras.Model, samples: np.
 
 
 def test_where_one_edge_leaves_a_layer_it_carries_the_whole_gradient(capture: Capture) -> None:
-    insights, graph = capture.insights(0), capture.graph
-    shares = insights.flow()
+    explanations, graph = capture.explanations(0), capture.graph
+    shares = explanations.flow()
     assert shares is not None
     alone = [k for k, e in enumerate(graph.edges) if sum(o.source == e.source for o in graph.edges) == 1]
     assert len(alone) == len(graph.edges) - 2
     for k in alone:
-        gradient = insights.gradient(graph.edges[k].source)
+        gradient = explanations.gradient(graph.edges[k].source)
         assert gradient is not None
         assert shares[k] == pytest.approx(np.linalg.norm(gradient), rel=1e-5)
 
@@ -77,7 +77,7 @@ def test_a_dense_connections_gradient_is_that_of_its_weight(
     hidden, scores = model.get_layer("hidden"), model.get_layer("scores")
     logits = keras.Model(model.inputs, hidden.output)
     for i in range(len(samples)):
-        best = capture.insights(i).targets[0].target.index
+        best = capture.explanations(i).targets[0].target.index
         with tf.GradientTape() as tape:
             found = logits(samples[i : i + 1]) @ scores.kernel + scores.bias
             score = found[0, best]
@@ -86,7 +86,7 @@ def test_a_dense_connections_gradient_is_that_of_its_weight(
             for ranking in ("weight", "contribution"):
                 pair = capture.connections(source, target, ranking, i)
                 assert pair is not None
-                slopes = capture.insights(i).connection_gradient(pair)
+                slopes = capture.explanations(i).connection_gradient(pair)
                 assert slopes is not None
                 assert slopes.shape == pair.weight.shape
                 np.testing.assert_allclose(
@@ -101,11 +101,11 @@ def test_a_taps_gradient_is_that_of_the_weights_use_in_this_place(
     layer, rest = model.get_layer("branch"), model
     pair = capture.connections("first", "branch", "weight", 0)
     assert pair is not None
-    slopes = capture.insights(0).connection_gradient(pair)
+    slopes = capture.explanations(0).connection_gradient(pair)
     first = capture.activation("first", 0)
     assert slopes is not None
     bare = keras.ops.conv(first[np.newaxis], layer.kernel, padding="same") + layer.bias
-    best = capture.insights(0).targets[0].target.index
+    best = capture.explanations(0).targets[0].target.index
     tail = [rest.get_layer(n) for n in ("hidden", "scores")]
 
     def score(shift: float) -> float:
@@ -122,7 +122,7 @@ def test_a_taps_gradient_is_that_of_the_weights_use_in_this_place(
 
 def test_without_gradients_nothing_comes_back(model: keras.Model, samples: np.ndarray, tmp_path: Path) -> None:
     nnviz3d.capture(model, samples[:1], out=tmp_path / "plain.zarr")
-    assert open_capture(tmp_path / "plain.zarr").insights(0).flow() is None
+    assert open_capture(tmp_path / "plain.zarr").explanations(0).flow() is None
 
 
 def test_each_sample_has_its_own_shares_where_the_model_takes_one_batch_size_alone(tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ def test_each_sample_has_its_own_shares_where_the_model_takes_one_batch_size_alo
     samples = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
     nnviz3d.capture(model, samples, insights=Insights(gradients=True), out=tmp_path / "run.zarr")
     for i in range(3):
-        insights = open_capture(tmp_path / "run.zarr").insights(i)
-        shares, gradient = insights.flow(), insights.gradient("numbers")
+        explanations = open_capture(tmp_path / "run.zarr").explanations(i)
+        shares, gradient = explanations.flow(), explanations.gradient("numbers")
         assert shares is not None
         assert gradient is not None
         assert shares[0] == pytest.approx(np.linalg.norm(gradient), rel=1e-5)

@@ -9,8 +9,8 @@ from keras import layers
 import nnviz3d
 from nnviz3d.capture.targets import find_slots
 from nnviz3d.data.bundled import bundled
-from nnviz3d.data.insights import Target
 from nnviz3d.data.request import Insights
+from nnviz3d.data.targets import Target
 from tests.capture import zoo
 from tests.capture.explained import apart, central_differences, every_gradient, score, traced, with_output
 
@@ -117,12 +117,12 @@ def test_captured_with_the_samples_and_equal_to_kerass_own(tmp_path):
         explained = logits[:, 5]
     expected = tape.gradient(explained, x).numpy()
     for sample in (0, 35):
-        insights = capture.insights(sample)
-        (found,) = insights.targets
+        explanations = capture.explanations(sample)
+        (found,) = explanations.targets
         assert (found.slot, found.target) == ("dense_1[5]", Target("dense_1", 5))
         assert np.isclose(found.score, explained[sample], rtol=1e-5)
         assert np.isclose(found.probability, capture.activation("dense_1", sample)[5], rtol=1e-5)
-        assert apart(insights.gradient("input"), expected[sample]) < 1e-5
+        assert apart(explanations.gradient("input"), expected[sample]) < 1e-5
     assert capture.has_gradients()
 
 

@@ -46,7 +46,7 @@ def test_maps_and_their_faithfulness_equal_those_with_one_channel(pair, method):
     assert table.graph.node("photo").axes == ("row", "column")
     assert table.activations("photo").values.shape == (2, H, W)
     for i in range(2):
-        one, other = (run.insights(i).attribution(method) for run in pair)
+        one, other = (run.explanations(i).attribution(method) for run in pair)
         assert one.values.shape == other.values.shape
         assert np.allclose(one.values, other.values, atol=1e-4 * np.abs(other.values).max())
         assert one.deletion.shape == other.deletion.shape != (0,)

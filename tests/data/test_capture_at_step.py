@@ -22,7 +22,7 @@ def seen(capture: Capture, step: int) -> tuple[Capture, dict, dict]:
     at = at_step(capture, step)
     layers = [node.id for node in at.graph]
     values = {name: np.stack([at.activation(name, i) for i in (0, 1)]).astype(np.float64) for name in layers}
-    slopes = {name: np.stack([at.insights(i).gradient(name) for i in (0, 1)]).astype(np.float64) for name in layers}
+    slopes = {name: np.stack([at.explanations(i).gradient(name) for i in (0, 1)]).astype(np.float64) for name in layers}
     return at, values, slopes
 
 
@@ -52,7 +52,7 @@ def test_the_gradients_are_those_of_the_loss_of_both_samples(learning, step):
 def test_the_gradient_by_a_connection_is_the_change_of_the_loss_by_its_weight(learning, step, pair):
     at, values, _ = seen(learning, step)
     found = at.connections(*pair, "weight", 1)
-    told = at.insights(1).connection_gradient(found)
+    told = at.explanations(1).connection_gradient(found)
     weights = {layer: {k: v.astype(np.float64) for k, v in at.weights(layer).items()} for layer in ("dense", "dense_1")}
 
     def loss() -> float:

@@ -130,7 +130,7 @@ class TestEveryReader:
 
     def test_gradients_of_each_sample_have_the_shape_of_the_activations(self, reader: CaptureReader):
         for sample in readable(reader):
-            explanations = reader.insights(sample)
+            explanations = reader.explanations(sample)
             assert reader.has_gradients() or not explanations.targets
             for node in reader.graph:
                 gradient = explanations.gradient(node.id)

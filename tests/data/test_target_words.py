@@ -3,8 +3,8 @@
 import pytest
 
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
-from nnviz3d.data.insights import PREDICTED, Target
 from nnviz3d.data.target_words import find_target
+from nnviz3d.data.targets import PREDICTED, Target
 from nnviz3d.errors import ModelError
 from tests.support.target_words import CLASSES, WORDS
 

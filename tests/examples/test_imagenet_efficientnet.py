@@ -105,7 +105,7 @@ def test_the_classes_map_of_activation_adds_up_to_its_logit(made: tuple[Path, st
         cam = capture.activation("head_relu", sample) @ kernel[:, index]
         assert cam.shape == (7, 7)
         assert cam.mean() + bias[index] == pytest.approx(logits[index], abs=1e-5)
-        found, rectified = (capture.insights(sample).attribution(method) for method in ("cam", "grad_cam"))
+        found, rectified = (capture.explanations(sample).attribution(method) for method in ("cam", "grad_cam"))
         assert found.explained.target.index == index
         assert np.allclose(found.values, cam, atol=1e-4)
         assert np.corrcoef(rectified.values.ravel(), np.maximum(cam, 0).ravel())[0, 1] > 0.999
@@ -224,13 +224,13 @@ def test_what_speaks_for_an_espresso_is_its_cup(made: tuple[Path, str]):
     model = ("efficientnet_lite0.keras", "--classes", "efficientnet_lite0.txt", "--input", "coffee.png")
     done = run("-m", "nnviz3d", "capture", *model, *wanted, cwd=folder)
     assert done.returncode == 0, done.stderr
-    insights = open_capture(folder / "coffee.zarr").insights(0)
-    assert insights.targets[0].probability == pytest.approx(0.9, abs=0.05)
+    explanations = open_capture(folder / "coffee.zarr").explanations(0)
+    assert explanations.targets[0].probability == pytest.approx(0.9, abs=0.05)
     scale = (224 / whole.width, 224 / whole.height)
     left, top, right, bottom = (round(at * scale[i % 2]) for i, at in enumerate(CUP))
     share = (right - left) * (bottom - top) / 224**2
     for method in CAMS:
-        found = insights.attribution(method)
+        found = explanations.attribution(method)
         assert found is not None, method
         over = np.maximum(upsampled(found.values[np.newaxis], (224, 224))[0], 0)
         assert over[top:bottom, left:right].sum() / over.sum() >= 2 * share, method

@@ -7,7 +7,7 @@ import pytest
 
 from nnviz3d.analysis.rollout import rollout
 from nnviz3d.apps.picking import pick_at, say
-from nnviz3d.data.explanations import write_attention
+from nnviz3d.data.capabilities.attention import write_attention
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.errors import SceneError
 from nnviz3d.render.picking import Eye

@@ -8,10 +8,10 @@ import pytest
 from nnviz3d.apps.open_target import opened
 from nnviz3d.apps.picking import _meant
 from nnviz3d.apps.target import ModelOptions
-from nnviz3d.data import explanations
+from nnviz3d.data.capabilities.attributions import Attribution, write_attribution, write_attribution_layers
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
-from nnviz3d.data.insights import PREDICTED, Attribution, Explained, Target
 from nnviz3d.data.request import Insights
+from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.errors import SceneError, UserError
 from nnviz3d.render.picking import CellHit, Eye
@@ -121,7 +121,7 @@ class TestAtItsLayer:
 
 class TestWords:
     def test_method_target_score_and_faithfulness(self, scene, explained_capture):
-        found = explained_capture.insights(1).attribution("grad_cam")
+        found = explained_capture.explanations(1).attribution("grad_cam")
         name = captures.CLASSES[found.explained.target.index]
         assert said(scene, sample=1) == [
             "Grad-CAM, at conv",
@@ -172,10 +172,10 @@ def one_input(tmp_path, shape):
     empty = np.empty(0, np.float32)
 
     def also(writer):
-        explanations.write_targets(writer, PREDICTED, "out", np.array([1]), np.array([1.0]), None)
-        explanations.write_attribution_layers(writer, "occlusion", PREDICTED, ["in"])
+        write_targets(writer, PREDICTED, "out", np.array([1]), np.array([1.0]), None)
+        write_attribution_layers(writer, "occlusion", PREDICTED, ["in"])
         found = Attribution("occlusion", "in", values[0], explained, {}, empty, empty, empty)
-        explanations.write_attribution(writer, PREDICTED, [found])
+        write_attribution(writer, PREDICTED, [found])
 
     graph = chain([("in", "InputLayer", shape), ("out", "Dense", (2,))])
     numbers = {"in": np.zeros((1, *shape), np.float32), "out": np.array([[0.2, 0.8]], np.float32)}
@@ -243,10 +243,10 @@ def test_legend_names_the_inputs_without_a_map(tmp_path):
     explained, empty = Explained(PREDICTED, Target("out", 1), 1.0, None), np.empty(0, np.float32)
 
     def also(writer):
-        explanations.write_targets(writer, PREDICTED, "out", np.array([1]), np.array([1.0]), None)
-        explanations.write_attribution_layers(writer, "occlusion", PREDICTED, ["photo"])
+        write_targets(writer, PREDICTED, "out", np.array([1]), np.array([1.0]), None)
+        write_attribution_layers(writer, "occlusion", PREDICTED, ["photo"])
         found = Attribution("occlusion", "photo", np.ones((3, 4), np.float32), explained, {}, empty, empty, empty)
-        explanations.write_attribution(writer, PREDICTED, [found])
+        write_attribution(writer, PREDICTED, [found])
 
     numbers = {node.id: np.full((1, *node.shape), 0.5, np.float32) for node in graph}
     scene = scene_of(captures.write(tmp_path / "run.zarr", graph, numbers, also=[also]), "activations")
@@ -259,11 +259,11 @@ def test_two_pictures_have_two_maps_in_the_same_colours(tmp_path):
     explained, empty = Explained(PREDICTED, Target("out", 1), 1.0, None), np.empty(0, np.float32)
 
     def also(writer):
-        explanations.write_targets(writer, PREDICTED, "out", np.array([1]), np.array([1.0]), None)
-        explanations.write_attribution_layers(writer, "occlusion", PREDICTED, list(maps))
+        write_targets(writer, PREDICTED, "out", np.array([1]), np.array([1.0]), None)
+        write_attribution_layers(writer, "occlusion", PREDICTED, list(maps))
         for name, values in maps.items():
             found = Attribution("occlusion", name, values, explained, {}, empty, empty, empty)
-            explanations.write_attribution(writer, PREDICTED, [found])
+            write_attribution(writer, PREDICTED, [found])
 
     nodes = [LayerNode(path=n, call=0, kind="InputLayer", shapes=((*m.shape, 1),)) for n, m in maps.items()]
     nodes.append(LayerNode(path="out", call=0, kind="Dense", shapes=((2,),)))

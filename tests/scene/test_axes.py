@@ -7,9 +7,10 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from nnviz3d.data import explanations
 from nnviz3d.data.axes import named_axes
-from nnviz3d.data.insights import PREDICTED
+from nnviz3d.data.capabilities.attributions import write_attribution, write_attribution_layers
+from nnviz3d.data.capabilities.gradients import write_gradient
+from nnviz3d.data.targets import PREDICTED, write_targets
 from nnviz3d.scene.derived.neurons import neurons_of
 from nnviz3d.scene.derived.unit_weights import links_of
 from nnviz3d.scene.layout.cells import grid_for
@@ -51,15 +52,15 @@ def turned(capture, path):
         return np.ravel_multi_index((channel, row, column), graph.node(name).shape)
 
     def also(writer):
-        answers = np.array([capture.insights(i).explained(None).target.index for i in range(3)])
-        explanations.write_targets(writer, PREDICTED, "scores", answers, np.ones(3), np.full(3, 0.5))
+        answers = np.array([capture.explanations(i).explained(None).target.index for i in range(3)])
+        write_targets(writer, PREDICTED, "scores", answers, np.ones(3), np.full(3, 0.5))
         for method, layer in (("grad_cam", "conv"), ("vanilla", "input")):
-            explanations.write_attribution_layers(writer, method, PREDICTED, [layer])
-            found = [capture.insights(i).attribution(method) for i in range(3)]
-            explanations.write_attribution(writer, PREDICTED, found)
+            write_attribution_layers(writer, method, PREDICTED, [layer])
+            found = [capture.explanations(i).attribution(method) for i in range(3)]
+            write_attribution(writer, PREDICTED, found)
         for name in captures.explained_gradients():
-            gradient = np.stack([capture.insights(i).gradient(name, None) for i in range(3)])
-            explanations.write_gradient(writer, PREDICTED, name, 0, 0, moved(gradient))
+            gradient = np.stack([capture.explanations(i).gradient(name, None) for i in range(3)])
+            write_gradient(writer, PREDICTED, name, 0, 0, moved(gradient))
         writer.write_weights("conv", "kernel", capture.weights("conv")["kernel"])
 
     pairs = {}
@@ -133,7 +134,7 @@ def test_pick_has_the_index_of_the_stored_number(first):
     told = facts(scene.context, pick, Selection(sample=2, pick=pick))
     assert np.float32(dict(told.parts)["activation"]) == first.activation("conv", 2)[3, 5, 2]
     assert told.more[0] == "channel 3, row 5, column 2"
-    assert np.float32(dict(told.parts)["Grad-CAM"]) == first.insights(2).attribution("grad_cam").values[5, 2]
+    assert np.float32(dict(told.parts)["Grad-CAM"]) == first.explanations(2).attribution("grad_cam").values[5, 2]
     pixel = CellPick("conv", (5, 2))
     told = facts(scene.context, pixel, Selection(sample=2, pick=pixel))
     numbers = [np.float32(text) for text in dict(told.parts)["activation"].split(", ")]
@@ -196,10 +197,10 @@ def pair(explained_capture, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tables")
 
     def also(writer):
-        explanations.write_targets(writer, PREDICTED, "scores", np.zeros(3, np.int64), np.ones(3), np.full(3, 0.5))
-        explanations.write_attribution_layers(writer, "grad_cam", PREDICTED, ["conv"])
-        maps = [explained_capture.insights(i).attribution("grad_cam") for i in range(3)]
-        explanations.write_attribution(writer, PREDICTED, maps)
+        write_targets(writer, PREDICTED, "scores", np.zeros(3, np.int64), np.ones(3), np.full(3, 0.5))
+        write_attribution_layers(writer, "grad_cam", PREDICTED, ["conv"])
+        maps = [explained_capture.explanations(i).attribution("grad_cam") for i in range(3)]
+        write_attribution(writer, PREDICTED, maps)
 
     found = []
     for name, axes in (("table", TABLE), ("steps", ())):

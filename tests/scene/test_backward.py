@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnviz3d.data import explanations
+from nnviz3d.data.capabilities.gradients import write_flow, write_gradient
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
-from nnviz3d.data.insights import PREDICTED
+from nnviz3d.data.targets import PREDICTED, write_targets
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.primitives import Image, Lines, Panel, TextRow, Voxels
 from nnviz3d.scene.scene import Scene
@@ -241,10 +241,10 @@ class TestEdges:
 
         def also(writer):
             one = np.ones(1)
-            explanations.write_targets(writer, PREDICTED, "scores", np.zeros(1, dtype=np.int64), one, one)
+            write_targets(writer, PREDICTED, "scores", np.zeros(1, dtype=np.int64), one, one)
             for name in values:
-                explanations.write_gradient(writer, PREDICTED, name, 0, 0, values[name])
-            explanations.write_flow(writer, PREDICTED, np.array([[3.0, 1.0, 2.0, 2.0]], dtype=np.float32))
+                write_gradient(writer, PREDICTED, name, 0, 0, values[name])
+            write_flow(writer, PREDICTED, np.array([[3.0, 1.0, 2.0, 2.0]], dtype=np.float32))
 
         path = tmp_path_factory.mktemp("forked") / "forked.zarr"
         return Scene.build(SPEC, captures.write(path, graph, values, also=[also]))

@@ -145,7 +145,7 @@ def test_the_order_by_contribution_is_that_of_gradient_times_activation(explaine
     scene = scene_of(explained_capture, layer="conv", order="contribution")
     for sample in (0, 2):
         tiles = tiles_of(scene.at(9.0, Selection(sample=sample)))
-        gradient = explained_capture.insights(sample).gradient("conv")
+        gradient = explained_capture.explanations(sample).gradient("conv")
         total = (gradient * explained_capture.activation("conv", sample)).sum(axis=(0, 1))
         assert (np.diff(total[tiles.channels]) <= 0).all()
 

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capabilities.embeddings import NO_CLASS, predicted_classes, write_embedding
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.capture_series import CaptureSeries
-from nnviz3d.data.explanations import write_embedding
-from nnviz3d.data.insights import NO_CLASS, answered
 from nnviz3d.errors import SceneError
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye, PointHit, pick
@@ -247,7 +246,7 @@ def test_why_a_sample_has_no_place_is_said(tmp_path, capture):
 def test_who_answers_with_nan_is_taken_for_no_class(tmp_path):
     scores = np.eye(len(CLASSES), dtype=np.float32)[[0, 1, 2, 3, 4, 0, 1, 2]]
     scores[3, 1] = np.nan
-    told = answered(scores)
+    told = predicted_classes(scores)
     assert told.tolist() == [0, 1, 2, NO_CLASS, 4, 0, 1, 2]
     found = replace(small_embedding(), predictions=told)
     also = [lambda writer: write_embedding(writer, found)]

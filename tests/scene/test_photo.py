@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from nnviz3d.apps.picking import pick_at, say
-from nnviz3d.data import explanations
 from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capabilities.attributions import Attribution, write_attribution, write_attribution_layers
 from nnviz3d.data.capture import Capture, open_capture
-from nnviz3d.data.insights import PREDICTED, Attribution, Explained, Target
+from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.scene.primitives import BarRow, Callout, Image, Labels, Panel, ScaleRow
@@ -51,14 +51,14 @@ def capture(tmp_path_factory) -> Capture:
     def also(writer) -> None:
         writer.write_pictures("image", picture)
         for slot, index in ((PREDICTED, best), (OTHER.slot, OTHER.index)):
-            explanations.write_targets(writer, slot, "scores", np.array([index]), np.array([3.5]), scores[:, index])
+            write_targets(writer, slot, "scores", np.array([index]), np.array([3.5]), scores[:, index])
             for method, layer in (("grad_cam", "conv100"), ("vanilla", "image")):
-                explanations.write_attribution_layers(writer, method, slot, [layer])
+                write_attribution_layers(writer, method, slot, [layer])
                 values = maps()[layer] if slot == PREDICTED else maps()[layer][::-1, ::-1]
                 empty = np.empty(0, np.float32)
                 explained = Explained(slot, Target("scores", index), 0.0, None)
                 found = Attribution(method, layer, values, explained, {}, empty, empty, empty)
-                explanations.write_attribution(writer, slot, [found])
+                write_attribution(writer, slot, [found])
 
     values = {
         "image": random.random((1, SIDE, SIDE, 3), dtype=np.float32),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnviz3d.data.insights import PREDICTED, Target
+from nnviz3d.data.targets import PREDICTED, Target
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.primitives import Callout, Image, KeyRow, Panel, TextRow, Voxels
@@ -110,7 +110,7 @@ class TestLooks:
 
 class TestWords:
     def test_they_say_of_what(self, scene, explained_capture):
-        answer, other = explained_capture.insights(1).targets
+        answer, other = explained_capture.explanations(1).targets
         name = captures.CLASSES[answer.target.index]
         text = words(scene, sample=1, quantity="gradient")
         assert f"gradient of the score of {name} (score {number(answer.score)}, p 0.500), up to each layer's m" in text
@@ -176,6 +176,6 @@ class TestWhatIsMissing:
 
 def test_predicted_slots_differ_by_sample(explained_capture):
     for sample in range(3):
-        found = explained_capture.insights(sample).targets
+        found = explained_capture.explanations(sample).targets
         assert found[0].slot == PREDICTED
         assert found[0].target.index == int(explained_capture.activation("scores", sample).argmax())

@@ -107,7 +107,7 @@ class TestNumbers:
             )
             by_entering = g * (y > 0) if target == "dense" else g  # at an output, that by its scores was recorded
             expected = np.outer(x, by_entering)[tuple(pair.index.T)]
-            assert np.allclose(seen.insights(1).connection_gradient(pair), expected, rtol=1e-5, atol=1e-7)
+            assert np.allclose(seen.explanations(1).connection_gradient(pair), expected, rtol=1e-5, atol=1e-7)
 
     def test_lines_and_kernels_and_picks_follow(self, scene, recorded_capture):
         lines = [of(Lines, scene.at(99, Selection(step=step))) for step in (40, 50)]

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data import explanations
+from nnviz3d.data.capabilities.attention import write_attention
+from nnviz3d.data.capabilities.attributions import Attribution, write_attribution, write_attribution_layers
+from nnviz3d.data.capabilities.embeddings import Embedding, write_embedding
+from nnviz3d.data.capabilities.gradients import write_connection_gradient, write_flow, write_gradient
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.graph import ModelGraph
-from nnviz3d.data.insights import PREDICTED, Attribution, Embedding, Explained, Target
 from nnviz3d.data.records import RANKINGS, Connections, Provenance, Ranking
 from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
 from tests.support.graphs import chain, resnet50_like
 
 CLASSES = ("ant", "bee", "cat", "dog", "elk")
@@ -168,28 +171,28 @@ def explained_capture(path: Path) -> Capture:
     shares = np.linspace(0, 1, 5, dtype=np.float32)
 
     def also(writer: CaptureWriter) -> None:
-        explanations.write_embedding(writer, small_embedding())
+        write_embedding(writer, small_embedding())
         scores = np.random.default_rng(14).dirichlet(np.ones(6), size=(3, 2, 6)).astype(np.float32)
-        explanations.write_attention(writer, "conv", 0, scores)
+        write_attention(writer, "conv", 0, scores)
         scores = np.array([9.25, 4.5, 2.75])
-        explanations.write_targets(writer, PREDICTED, "scores", answers, scores, np.full(3, 0.5))
-        explanations.write_targets(writer, other.slot, "scores", np.full(3, 1), scores / -2, None)
+        write_targets(writer, PREDICTED, "scores", answers, scores, np.full(3, 0.5))
+        write_targets(writer, other.slot, "scores", np.full(3, 1), scores / -2, None)
         for name, array in gradients.items():
-            explanations.write_gradient(writer, PREDICTED, name, 0, 0, array)
-            explanations.write_gradient(writer, other.slot, name, 0, 0, -2 * array)
-        explanations.write_flow(writer, PREDICTED, np.full((3, len(small_graph().edges)), 2, dtype=np.float32))
+            write_gradient(writer, PREDICTED, name, 0, 0, array)
+            write_gradient(writer, other.slot, name, 0, 0, -2 * array)
+        write_flow(writer, PREDICTED, np.full((3, len(small_graph().edges)), 2, dtype=np.float32))
         for (source, target), slopes in explained_connection_gradients().items():
-            explanations.write_connection_gradient(writer, PREDICTED, source, target, slopes)
+            write_connection_gradient(writer, PREDICTED, source, target, slopes)
         for slot, sign in ((PREDICTED, 1), (other.slot, -1)):
             for method, layer in (("grad_cam", "conv"), ("vanilla", "input")):
                 strong = maps[layer] if method == "grad_cam" else sign * maps[layer]
                 measured = (shares, 1 - shares, shares) if sign > 0 else (np.empty(0, np.float32),) * 3
-                explanations.write_attribution_layers(writer, method, slot, [layer])
+                write_attribution_layers(writer, method, slot, [layer])
                 explained = Explained(slot, other, 0.0, None)
                 found = [Attribution(method, layer, one, explained, {}, *measured) for one in strong]
-                explanations.write_attribution(writer, slot, found)
+                write_attribution(writer, slot, found)
         scores = np.random.default_rng(13).dirichlet(np.ones(4), size=(3, 2, 5))
-        explanations.write_attention(writer, "dense", 0, scores.astype(np.float32))
+        write_attention(writer, "dense", 0, scores.astype(np.float32))
         kernel = np.random.default_rng(15).normal(size=(3, 3, 1, 4)).astype(np.float32)
         writer.write_weights("conv", "kernel", kernel)
 

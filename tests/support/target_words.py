@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnviz3d.data.insights import Target
+from nnviz3d.data.targets import Target
 
 CLASSES = ("tench", "Golden Retriever", "great_white_shark", "Espresso", "not a fish")
 """The classes of the output ``scores``."""

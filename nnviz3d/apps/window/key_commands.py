@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args
 
 from nnviz3d.apps.choices import Subject
 from nnviz3d.apps.session import Session
-from nnviz3d.data.methods import TITLES
+from nnviz3d.data.capabilities.attributions import TITLES
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
-from nnviz3d.data.methods import TITLES
+from nnviz3d.data.capabilities.attributions import TITLES
 
 
 @dataclass(frozen=True)

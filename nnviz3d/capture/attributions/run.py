@@ -16,10 +16,9 @@ from nnviz3d.capture.attributions.pixels import explained_inputs
 from nnviz3d.capture.attributions.places import chosen_layers, input_under
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, probability_of, score_of
 from nnviz3d.capture.targets import Slot
-from nnviz3d.data.explanations import write_attribution, write_attribution_layers
-from nnviz3d.data.insights import Attribution, Explained, Target
-from nnviz3d.data.methods import TITLES
+from nnviz3d.data.capabilities.attributions import TITLES, Attribution, write_attribution, write_attribution_layers
 from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.data.targets import Explained, Target
 from nnviz3d.errors import ModelError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from nnviz3d.capture.programs.activations import filled, only_batch, portions, v
 from nnviz3d.capture.programs.frozen import Compiled
 from nnviz3d.capture.training.probe import described_for
 from nnviz3d.data.axes import batch_places
-from nnviz3d.data.insights import answered
+from nnviz3d.data.capabilities.embeddings import predicted_classes
 from nnviz3d.data.training_embedding import EmbeddedSet
 from nnviz3d.errors import ModelError
 
@@ -101,7 +101,7 @@ class EmbeddedProbe:
         vectors, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
         if self._head is None:
             return vectors, np.empty(0, np.int64), np.empty(0, np.float32)
-        return vectors, answered(scores), scores.max(axis=1)
+        return vectors, predicted_classes(scores), scores.max(axis=1)
 
     def _parts(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         for _, count, rows in portions(self._arrays, self._size, None):

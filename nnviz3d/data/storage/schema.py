@@ -7,7 +7,6 @@ path may be another's prefix and a layer may have several outputs.
 from __future__ import annotations
 
 import math
-from urllib.parse import quote
 
 FORMAT = "nnviz3d-capture"
 VERSION = 1
@@ -49,50 +48,6 @@ def connection_path(source: str, target: str) -> str:
 def weight_path(layer: str, variable: str) -> str:
     """Where one of a layer's variables is stored."""
     return f"weights/{layer}/@0/{variable}"
-
-
-def target_path(slot: str) -> str:
-    """Where it stands which number was explained for each sample, and its score."""
-    return f"targets/{slot}"
-
-
-def gradient_path(slot: str, node_id: str, output: int = 0) -> str:
-    """Where the gradient of a target by one output of a node is stored, ``(N, *shape)``."""
-    path, call = split_id(node_id)
-    return f"gradients/{slot}/{path}/@{call}/{output}"
-
-
-def flow_path(slot: str) -> str:
-    """Where it stands how a target's gradient comes back along every edge."""
-    return f"flow/{slot}"
-
-
-def connection_gradient_path(slot: str, source: str, target: str) -> str:
-    """Where the gradient of a target by the strongest connections of a pair is stored, as these are."""
-    return f"{flow_path(slot)}/{connection_path(source, target)}"
-
-
-def attribution_path(method: str, slot: str, node_id: str) -> str:
-    """Where a method's maps of a target, by the places of one layer, are stored."""
-    path, call = split_id(node_id)
-    return f"attributions/{method}/{slot}/{path}/@{call}"
-
-
-def attention_path(node_id: str) -> str:
-    """Where the scores of an attention layer are stored, ``(N, heads, T, S)``."""
-    path, call = split_id(node_id)
-    return f"attention/{path}/@{call}"
-
-
-def feature_path(node_id: str) -> str:
-    """Where the inputs that drive a layer's channels are stored."""
-    path, call = split_id(node_id)
-    return f"features/{path}/@{call}"
-
-
-def embedding_path(name: str) -> str:
-    """Where an embedding is stored, by the node it is of."""
-    return f"embeddings/{quote(name, safe='@')}"
 
 
 def input_path(name: str) -> str:

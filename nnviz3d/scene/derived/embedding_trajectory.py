@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from nnviz3d.analysis.embedding_trajectory import follow
-from nnviz3d.data.insights import Embedding
+from nnviz3d.data.capabilities.embeddings import Embedding
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.training_embedding import Course, Embedded
 from nnviz3d.errors import CaptureError

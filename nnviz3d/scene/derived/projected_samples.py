@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nnviz3d.analysis.embedding import flattened, index_of, place
-from nnviz3d.data.insights import Embedding
+from nnviz3d.data.capabilities.embeddings import Embedding
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import UserError
 

@@ -98,7 +98,7 @@ def attention_layers(context: SceneContext) -> dict[str, tuple[int, int, int]]:
     """Return the layers whose scores the capture holds, in order, with their numbers of heads, queries and keys."""
     found = {}
     for node in context.graph:
-        scores = context.capture.insights(0).attention(node.id) if context.capture.has_attention(node.id) else None
+        scores = context.capture.explanations(0).attention(node.id) if context.capture.has_attention(node.id) else None
         if scores is not None:
             found[node.id] = (scores.shape[0], scores.shape[1], scores.shape[2])
     return found
@@ -142,11 +142,11 @@ def _looks_at_itself(graph: ModelGraph, name: str) -> bool:
 
 def sheet_scores(context: SceneContext, sheet: Sheet, sample: int) -> NDArray[np.float32] | None:
     """Return a sheet's numbers, ``(queries, keys)``; `None` if the sample was captured without."""
-    insights = context.capture.insights(sample)
+    explanations = context.capture.explanations(sample)
     if sheet.layer is not None:
-        scores = insights.attention(sheet.layer)
+        scores = explanations.attention(sheet.layer)
         return None if scores is None else scores[sheet.head]
-    found = [insights.attention(name) for name in chained(context)]
+    found = [explanations.attention(name) for name in chained(context)]
     known = [scores for scores in found if scores is not None]
     return rollout(known) if known and len(known) == len(found) else None
 

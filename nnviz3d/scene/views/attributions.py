@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.insights import Attribution
-from nnviz3d.data.methods import TITLES
+from nnviz3d.data.capabilities.attributions import TITLES, Attribution
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import (
@@ -120,10 +119,10 @@ class AttributionsView:
     def _extent(self) -> NDArray[np.float64]:
         """Return the corners of the plates, and of all maps above or left of their block."""
         corners = [] if self.plates is None else [self.plates.corners]
-        insights = self._context.insights(0)
+        explanations = self._context.explanations(0)
         for method in self._context.capture.methods:
-            for layer in insights.attribution_layers(method):
-                found = insights.attribution(method, layer=layer)
+            for layer in explanations.attribution_layers(method):
+                found = explanations.attribution(method, layer=layer)
                 for low, size in () if found is None else self._rooms(found):
                     corners.append(np.array(low) + _CUBE * size)
         return np.concatenate(corners) if corners else np.empty((0, 3))
@@ -139,8 +138,8 @@ class AttributionsView:
         """Return the method's map at its layer; for a map of the inputs, the map of each input."""
         capture = self._context.capture
         method = selection.method or self._spec.method or capture.methods[0]
-        insights, inputs = self._context.insights(selection.sample), self._context.graph.inputs
-        found = insights.attribution(method, selection.target)
+        explanations, inputs = self._context.explanations(selection.sample), self._context.graph.inputs
+        found = explanations.attribution(method, selection.target)
         if found is None:
             name = capture.sample_name(selection.sample)
             whose = "" if selection.target is None else f" of {self._context.name_of(selection.target)}"
@@ -148,8 +147,8 @@ class AttributionsView:
                 f"There is no map{whose} by {method} for {name}; capture it with: nnviz3d capture "
                 f"{capture.provenance.model} --input {name} --attribution {method} -o run.zarr."
             )
-        layers = insights.attribution_layers(method, selection.target) if found.layer in inputs else ()
-        others = (insights.attribution(method, selection.target, layer) for layer in layers if layer != found.layer)
+        layers = explanations.attribution_layers(method, selection.target) if found.layer in inputs else ()
+        others = (explanations.attribution(method, selection.target, layer) for layer in layers if layer != found.layer)
         return (found, *(other for other in others if other is not None and other.layer in inputs))
 
     # What stands in the world.

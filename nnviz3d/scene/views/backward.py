@@ -98,7 +98,7 @@ class BackwardView:
         """
         key = (selection.sample, selection.target)
         if self._shares is None or self._shares[0] != key:
-            norms = self._context.insights(selection.sample).flow(selection.target)
+            norms = self._context.explanations(selection.sample).flow(selection.target)
             found = np.ones(len(self._context.routes))
             if norms is not None:
                 of_edge = dict(zip(self._context.graph.edges, norms.astype(np.float64), strict=True))

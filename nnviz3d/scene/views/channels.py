@@ -227,7 +227,7 @@ class ChannelsView:
         if order == "index":
             return np.arange(held.grid.channels, dtype=np.int64)
         if order == "contribution":
-            gradient = self._context.capture.insights(selection.sample).gradient(layer, selection.target)
+            gradient = self._context.capture.explanations(selection.sample).gradient(layer, selection.target)
             if gradient is None:
                 raise SceneError(
                     f"The order by contribution needs gradients of {layer}; capture the sample again with --gradients."

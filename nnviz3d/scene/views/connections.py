@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.graph import joining
-from nnviz3d.data.insights import LOSS
 from nnviz3d.data.records import Connections, Ranking
+from nnviz3d.data.targets import LOSS
 from nnviz3d.scene.colors import NAN_COLOR, NEGATIVE, POSITIVE, number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.layer_figures import weights_of_then
@@ -101,11 +101,11 @@ class ConnectionLinesView:
 
     def _back(self, selection: Selection, ranking: Ranking) -> tuple[Primitive, ...]:
         """Return the same connections, each as strong as the gradient of the score by its weight."""
-        insights = self._context.insights(selection.sample)
+        explanations = self._context.explanations(selection.sample)
         lines: list[Primitive] = []
         top = 0.0
         for pair in self._pairs(selection.sample, ranking):
-            slopes = insights.connection_gradient(pair, selection.target)
+            slopes = explanations.connection_gradient(pair, selection.target)
             if slopes is None:
                 continue
             kept = np.where(np.isin(np.arange(pair.shown), self._strongest(pair)), slopes, 0.0).astype(np.float32)
@@ -115,7 +115,7 @@ class ConnectionLinesView:
                 top = max(top, float(np.abs(kept).max()))
         if not lines:
             return ()
-        explained = insights.explained(selection.target)
+        explained = explanations.explained(selection.target)
         score = "the loss" if explained is not None and explained.target == LOSS else "the score"
         rows = (
             TextRow(f"gradient of {score} by the weights of the same connections", "quiet"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.insights import NO_CLASS, Embedding
+from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.scene.colors import score
@@ -193,13 +193,14 @@ def _derived(
             yield "gradient", here
             with np.errstate(invalid="ignore", over="ignore"):
                 yield "gradient × activation", np.asarray(here * activation + np.float32(0))
-    insights = context.insights(selection.sample)
+    explanations = context.explanations(selection.sample)
     for method in context.capture.methods:
-        found = insights.attribution(method, selection.target, pick.layer)
+        found = explanations.attribution(method, selection.target, pick.layer)
         if found is not None:
             yield title_of(found)[0], np.asarray(found.values[where[: found.values.ndim]])
         elif (
-            pick.layer in context.graph.inputs and (other := insights.attribution(method, selection.target)) is not None
+            pick.layer in context.graph.inputs
+            and (other := explanations.attribution(method, selection.target)) is not None
         ):
             name, values = over_input(context, other) or ("", other.values)
             if name == pick.layer:
@@ -237,7 +238,7 @@ def _slope_of(context: SceneContext, pick: EdgePick, selection: Selection) -> np
         pair = context.capture.connections(pick.source, pick.target, ranking, selection.sample)
         if pair is None:
             continue
-        slopes = context.insights(selection.sample).connection_gradient(pair, selection.target)
+        slopes = context.explanations(selection.sample).connection_gradient(pair, selection.target)
         found = np.flatnonzero((pair.index == ends).all(axis=1))
         if slopes is not None and len(found):
             return np.float32(slopes[found[0]])

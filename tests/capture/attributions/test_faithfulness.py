@@ -98,7 +98,7 @@ class TestOnDigits:
         """The area under the deletion curve when pixels are taken out in a random order."""
         model = opened(keras.saving.load_model(bundled("digits.keras")))
         (output,), (start,) = model.described.graph.outputs, model.described.graph.inputs
-        asked = [capture.insights(i).targets[0].target.index for i in range(100)]
+        asked = [capture.explanations(i).targets[0].target.index for i in range(100)]
         values = np.random.default_rng(0).random((100, 28, 28))
         measure = Faithfulness(model, probability_of(output))
         curves = measure([pictures], asked, start, values, [np.zeros_like(pictures)])
@@ -106,7 +106,7 @@ class TestOnDigits:
 
     @pytest.mark.parametrize("method", MEASURED)
     def test_maps_are_better_than_chance_by_the_models_own_probability(self, capture, by_chance, method):
-        maps = [capture.insights(i).attribution(method) for i in range(100)]
+        maps = [capture.explanations(i).attribution(method) for i in range(100)]
         assert np.mean([found.deletion_auc for found in maps]) < by_chance - 0.05
         assert np.mean([found.insertion_auc for found in maps]) > by_chance - 0.05
         for found in maps[:3]:
@@ -121,6 +121,8 @@ def test_tokens_have_maps_without_a_figure(tmp_path):
     x = layers.Conv1D(3, 2, name="conv")(layers.Embedding(9, 4)(start))
     net = keras.Model(start, layers.Dense(2, name="head")(layers.GlobalAveragePooling1D()(x)))
     tokens, wanted = np.array([[1, 2, 3, 4, 5]], np.int32), Insights(attributions=("grad_cam",))
-    found = nnviz3d.capture(net, tokens, insights=wanted, out=tmp_path / "run.zarr").insights(0).attribution("grad_cam")
+    found = (
+        nnviz3d.capture(net, tokens, insights=wanted, out=tmp_path / "run.zarr").explanations(0).attribution("grad_cam")
+    )
     assert (found.layer, found.values.shape, found.deletion_auc, found.insertion_auc) == ("conv", (4,), None, None)
     assert "deletion" not in found.settings

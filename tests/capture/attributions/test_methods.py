@@ -16,8 +16,8 @@ from nnviz3d.capture.attributions.slopes import mean_gradient
 from nnviz3d.capture.live_model import keep
 from nnviz3d.capture.programs.differentiable import score_of
 from nnviz3d.data.bundled import bundled
-from nnviz3d.data.insights import Target
 from nnviz3d.data.request import CaptureRequest, Insights, Notice
+from nnviz3d.data.targets import Target
 from nnviz3d.errors import ModelError
 from tests.capture import zoo
 from tests.capture.explained import apart, central_differences, score, traced
@@ -150,14 +150,14 @@ def test_integrated_gradients_are_complete_on_digits(digits):
     model, capture = digits
     nothing = logits(model, np.zeros((1, 28, 28, 1), dtype=np.float32))[0]
     for sample in range(20):
-        found = capture.insights(sample).attribution("integrated_gradients")
+        found = capture.explanations(sample).attribution("integrated_gradients")
         expected = found.explained.score - nothing[found.explained.target.index]
         assert abs(found.values.sum() - expected) < 0.01 * abs(expected)
 
 
 def test_occlusion_is_what_recomputing_by_hand_gives(digits):
     model, capture = digits
-    x, found = capture.input("input", 3), capture.insights(3).attribution("occlusion")
+    x, found = capture.input("input", 3), capture.explanations(3).attribution("occlusion")
     index = found.explained.target.index
     total, counts = np.zeros((28, 28)), np.zeros((28, 28))
     whole = logits(model, x[None])[0, index]
@@ -172,15 +172,15 @@ def test_occlusion_is_what_recomputing_by_hand_gives(digits):
 
 def test_maps_are_read_as_they_were_written(digits):
     _, capture = digits
-    insights = capture.insights(7)
-    (target,) = insights.targets
+    explanations = capture.explanations(7)
+    (target,) = explanations.targets
     assert target.slot == "predicted"
     assert target.target.index == capture.activation("dense_1", 7).argmax()
     assert np.isclose(target.probability, capture.activation("dense_1", 7).max(), rtol=1e-5)
     for name in PIXELS:
-        found = insights.attribution(name)
+        found = explanations.attribution(name)
         assert (found.method, found.layer, found.values.shape) == (name, "input", (28, 28))
-    assert insights.attribution("integrated_gradients").settings["baseline"] == "zero"
+    assert explanations.attribution("integrated_gradients").settings["baseline"] == "zero"
 
 
 def test_patches_cover_all_of_sequences_pictures_and_volumes():
@@ -225,7 +225,7 @@ def test_numbers_of_several_outputs_and_regressions(tmp_path, rng):
     insights = Insights(targets=("first[1]", "second[2]"), gradients=True, attributions=("gradient_x_input",))
     capture = nnviz3d.capture(model, x, out=tmp_path / "two.zarr", insights=insights)
     for sample in range(3):
-        found = capture.insights(sample)
+        found = capture.explanations(sample)
         assert {e.slot for e in found.targets} == {"first[1]", "second[2]"}  # in the order of their scores
         for explained in found.targets:
             output, index = explained.target.output, explained.target.index
@@ -249,7 +249,7 @@ def test_each_picture_of_several_has_its_map(tmp_path, rng):
     insights = Insights(attributions=PIXELS, targets=("1",))
     capture = nnviz3d.capture(model, x, out=tmp_path / "pair.zarr", insights=insights)
     for sample in range(2):
-        found, rows = capture.insights(sample), {name: values[sample : sample + 1] for name, values in x.items()}
+        found, rows = capture.explanations(sample), {name: values[sample : sample + 1] for name, values in x.items()}
         for name in PIXELS:
             assert found.attribution_layers(name) == ("left", "right")
             shapes = [found.attribution(name, layer=layer).values.shape for layer in ("left", "right")]
@@ -325,7 +325,7 @@ class TestIntegratedGradients:
         kept.answer(request.model_copy(update={"inputs": kept.sources}), events.append)
         capture = nnviz3d.open_capture(tmp_path / "c.zarr")
         (note,) = (text for text in capture.provenance.notes_of(0) if "Integrated" in text)
-        missing = abs(capture.insights(0).attribution("integrated_gradients").values.sum() - 2) / 2
+        missing = abs(capture.explanations(0).attribution("integrated_gradients").values.sum() - 2) / 2
         assert missing > 0.9
         assert (
             note

@@ -10,7 +10,7 @@ from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.choices import Subject
 from nnviz3d.apps.web.panels.fields import field
-from nnviz3d.data.methods import TITLES
+from nnviz3d.data.capabilities.attributions import TITLES
 from nnviz3d.errors import UserError
 
 if TYPE_CHECKING:

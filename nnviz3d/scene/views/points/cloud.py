@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.analysis.embedding import NEIGHBOURS, REDUCED, judged_after_reduction
-from nnviz3d.data.insights import NO_CLASS, Embedding
+from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
 from nnviz3d.scene.colors import NAN_COLOR, OTHERS, categorical
 from nnviz3d.scene.context import SceneContext, class_name
 from nnviz3d.scene.derived.projected_samples import Newcomer, name_of, thumbnail

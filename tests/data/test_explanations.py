@@ -8,10 +8,14 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from nnviz3d.data import explanations as write
+from nnviz3d.data.capabilities.attention import write_attention
+from nnviz3d.data.capabilities.attributions import Attribution, write_attribution, write_attribution_layers
+from nnviz3d.data.capabilities.embeddings import Embedding, write_embedding
+from nnviz3d.data.capabilities.features import FeatureVisualization, write_features
+from nnviz3d.data.capabilities.gradients import write_gradient
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
-from nnviz3d.data.insights import PREDICTED, Attribution, Embedding, Explained, FeatureVisualization, Target
+from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
 from nnviz3d.errors import CaptureError
 from tests.support import captures
 
@@ -71,20 +75,20 @@ MAPS = {
 
 def fill(writer):
     scores = np.arange(SAMPLES, dtype=np.float32)
-    write.write_targets(writer, PREDICTED, "scores", INDEX, scores, np.full(SAMPLES, 0.5))
+    write_targets(writer, PREDICTED, "scores", INDEX, scores, np.full(SAMPLES, 0.5))
     for index in (10, 9):
         target = Target("scores", index)
-        write.write_targets(writer, target.slot, "scores", np.full(SAMPLES, index), -scores, None)
+        write_targets(writer, target.slot, "scores", np.full(SAMPLES, index), -scores, None)
     for node, values in GRADIENTS.items():
-        write.write_gradient(writer, PREDICTED, node, 0, 0, values[:2])
-        write.write_gradient(writer, PREDICTED, node, 0, 2, values[2:])
-        write.write_gradient(writer, OTHER.slot, node, 0, 0, -values)
-    write.write_attribution_layers(writer, "grad_cam", PREDICTED, list(MAPS))
+        write_gradient(writer, PREDICTED, node, 0, 0, values[:2])
+        write_gradient(writer, PREDICTED, node, 0, 2, values[2:])
+        write_gradient(writer, OTHER.slot, node, 0, 0, -values)
+    write_attribution_layers(writer, "grad_cam", PREDICTED, list(MAPS))
     for maps in MAPS.values():
-        write.write_attribution(writer, PREDICTED, maps)
-    write.write_attention(writer, "conv", 0, numbers(SAMPLES, 2, 4, 4))
-    write.write_features(writer, FEATURES)
-    write.write_embedding(writer, EMBEDDING)
+        write_attribution(writer, PREDICTED, maps)
+    write_attention(writer, "conv", 0, numbers(SAMPLES, 2, 4, 4))
+    write_features(writer, FEATURES)
+    write_embedding(writer, EMBEDDING)
 
 
 def make(path, *calls):
@@ -113,18 +117,18 @@ def same(a, b):
 
 def test_targets(capture):
     for sample in range(SAMPLES):
-        first, *others = capture.insights(sample).targets
+        first, *others = capture.explanations(sample).targets
         assert first == Explained(PREDICTED, Target("scores", int(INDEX[sample])), float(sample), 0.5)
         assert [(e.target.index, e.score, e.probability) for e in others] == [(9, -sample, None), (10, -sample, None)]
-        assert capture.insights(sample).explained() == first
-        assert capture.insights(sample).explained(OTHER) == others[1]
-        assert capture.insights(sample).explained(Target("scores", 11)) is None
+        assert capture.explanations(sample).explained() == first
+        assert capture.explanations(sample).explained(OTHER) == others[1]
+        assert capture.explanations(sample).explained(Target("scores", 11)) is None
 
 
 def test_gradients(capture):
     assert capture.has_gradients()
     for sample in range(SAMPLES):
-        found = capture.insights(sample)
+        found = capture.explanations(sample)
         for node, values in GRADIENTS.items():
             assert np.array_equal(found.gradient(node), values[sample])
             assert np.array_equal(found.gradient(node, found.targets[0].target), values[sample])
@@ -136,7 +140,7 @@ def test_gradients(capture):
 def test_attributions(capture):
     assert capture.methods == ("grad_cam",)
     for sample in range(SAMPLES):
-        found = capture.insights(sample)
+        found = capture.explanations(sample)
         assert found.attribution_layers("grad_cam") == ("pool", "conv")
         assert same(found.attribution("grad_cam"), MAPS["pool"][sample])
         for layer, maps in MAPS.items():
@@ -144,7 +148,7 @@ def test_attributions(capture):
         assert found.attribution("grad_cam", layer="dense") is None
         assert found.attribution("occlusion") is None
         assert found.attribution("grad_cam", OTHER) is None
-    measured, plain = (capture.insights().attribution("grad_cam", layer=layer) for layer in ("conv", "pool"))
+    measured, plain = (capture.explanations().attribution("grad_cam", layer=layer) for layer in ("conv", "pool"))
     assert measured.deletion_auc == pytest.approx(0.45)
     assert (plain.deletion_auc, plain.insertion_auc) == (None, None)
 
@@ -152,8 +156,8 @@ def test_attributions(capture):
 def test_attention_features_and_embeddings(capture):
     assert capture.has_attention("conv")
     assert not capture.has_attention("pool")
-    assert np.array_equal(capture.insights(1).attention("conv"), numbers(SAMPLES, 2, 4, 4)[1])
-    assert capture.insights(1).attention("pool") is None
+    assert np.array_equal(capture.explanations(1).attention("conv"), numbers(SAMPLES, 2, 4, 4)[1])
+    assert capture.explanations(1).attention("pool") is None
     assert same(capture.features("conv"), FEATURES)
     assert capture.features("pool") is None
     assert capture.embeddings == ("block/dense@1",)
@@ -172,12 +176,12 @@ def test_an_embedding_of_nothing_but_points(tmp_path):
         snapshots=np.empty((0, 5, 3), np.float32),
     )
     for name in NAMES:
-        found = make(tmp_path / name, lambda writer: write.write_embedding(writer, bare))
+        found = make(tmp_path / name, lambda writer: write_embedding(writer, bare))
         assert same(found.embedding(bare.name), bare), name
 
 
 def test_a_capture_without_any(small_capture):
-    found = small_capture.insights(1)
+    found = small_capture.explanations(1)
     assert (found.targets, found.explained(), small_capture.methods, small_capture.embeddings) == ((), None, (), ())
     assert found.gradient("conv") is found.attribution("grad_cam") is found.attention("conv") is None
     assert found.attribution_layers("grad_cam") == ()
@@ -186,18 +190,18 @@ def test_a_capture_without_any(small_capture):
 
 def test_in_a_series_each_sample_has_its_own(capture, tmp_path):
     def only_the_other(writer):
-        write.write_targets(writer, OTHER.slot, "scores", np.array([10]), np.array([4.0]), np.array([0.25]))
-        write.write_gradient(writer, OTHER.slot, "conv", 0, 0, GRADIENTS["conv"][:1] * 3)
+        write_targets(writer, OTHER.slot, "scores", np.array([10]), np.array([4.0]), np.array([0.25]))
+        write_gradient(writer, OTHER.slot, "conv", 0, 0, GRADIENTS["conv"][:1] * 3)
 
     values = {name: array[:1] for name, array in captures.small_values().items()}
     later = captures.write(
         tmp_path / "later.zarr.zip", captures.small_graph(), values, also=[only_the_other], transient=True
     )
     series = CaptureSeries.of(capture).plus(later)
-    assert [len(series.insights(i).targets) for i in range(4)] == [3, 3, 3, 1]
-    assert series.insights(3).explained() == Explained(OTHER.slot, OTHER, 4.0, 0.25)
-    assert np.array_equal(series.insights(3).gradient("conv"), GRADIENTS["conv"][0] * 3)
-    assert np.array_equal(series.insights(2).gradient("conv"), GRADIENTS["conv"][2])
+    assert [len(series.explanations(i).targets) for i in range(4)] == [3, 3, 3, 1]
+    assert series.explanations(3).explained() == Explained(OTHER.slot, OTHER, 4.0, 0.25)
+    assert np.array_equal(series.explanations(3).gradient("conv"), GRADIENTS["conv"][0] * 3)
+    assert np.array_equal(series.explanations(2).gradient("conv"), GRADIENTS["conv"][2])
     assert series.methods == ("grad_cam",)
     assert series.has_gradients()
     assert series.has_attention("conv")
@@ -224,13 +228,13 @@ def described(folder, path, change):
 def test_a_lost_chunk_is_noticed(folder):
     next(p for p in (folder / "gradients/predicted/conv/@0/0/c").rglob("*") if p.is_file()).unlink()
     with pytest.raises(CaptureError, match=r"gradients/predicted/conv/@0/0 lacks part of its numbers\. Capture again"):
-        open_capture(folder).insights().gradient("conv")
+        open_capture(folder).explanations().gradient("conv")
 
 
 @pytest.mark.parametrize(
     ("path", "key", "read"),
     [
-        ("targets/predicted", "output", lambda c: c.insights().targets),
+        ("targets/predicted", "output", lambda c: c.explanations().targets),
         ("embeddings/block%2Fdense@1", "names", lambda c: c.embedding("block/dense@1")),
         ("embeddings/block%2Fdense@1", "quality", lambda c: c.embedding("block/dense@1")),
     ],
@@ -244,13 +248,13 @@ def test_what_is_not_described_is_damaged(folder, path, key, read):
 def test_a_map_that_is_listed_and_not_there(folder):
     described(folder, "attributions/grad_cam/predicted", lambda attributes: attributes["layers"].insert(0, "dense"))
     with pytest.raises(CaptureError, match="holds no attributions/grad_cam/predicted/dense/@0/values"):
-        open_capture(folder).insights().attribution("grad_cam")
+        open_capture(folder).explanations().attribution("grad_cam")
 
 
 def test_what_a_group_is_has_to_be_said_first(tmp_path):
     def late(writer):
-        write.write_attribution(writer, PREDICTED, MAPS["conv"])
-        write.write_attribution_layers(writer, "grad_cam", PREDICTED, ["conv"])
+        write_attribution(writer, PREDICTED, MAPS["conv"])
+        write_attribution_layers(writer, "grad_cam", PREDICTED, ["conv"])
 
     with pytest.raises(CaptureError, match="attributions/grad_cam/predicted is there already"):
         make(tmp_path / "run.zarr", late)

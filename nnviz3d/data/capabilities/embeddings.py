@@ -1,0 +1,168 @@
+"""Embeddings: samples as points in two or three dimensions, close to each other if a layer's outputs are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote, unquote
+
+from nnviz3d.data.capabilities.capability import are_numbers
+from nnviz3d.data.printable import printable
+from nnviz3d.errors import CaptureError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nnviz3d.data.storage.array_writer import ArrayWriter
+    from nnviz3d.data.storage.zarr_reader import StoredArrays
+
+NO_CLASS = -1
+"""The predicted class of a sample for which the model's output holds NaN."""
+_ATTRIBUTES: Mapping[str, type] = {"names": list, "quality": dict, "settings": dict, "key": str}
+_ARRAYS: Mapping[str, tuple[int | None, ...]] = {
+    "points": (None, None),
+    "first": (None, None),
+    "snapshots": (None, None, None),
+    "labels": (None,),
+    "predictions": (None,),
+    "probabilities": (None,),
+    "thumbnails": (None, None, None, 3),
+    "vectors": (None, None),
+    "mean": (None,),
+    "basis": (None, None),
+}
+"""The arrays of an embedding, and their axes."""
+
+
+def _empty(*shape: int) -> NDArray[np.float32]:
+    import numpy as np
+
+    return np.empty(shape, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Points that are close to each other if a layer's outputs for their samples are alike.
+
+    Attributes
+    ----------
+    name
+        Node id of the layer or the input.
+    method
+        ``tsne`` (van der Maaten and Hinton 2008) or ``pca``.
+    points
+        ``(M, 3)`` or ``(M, 2)``.
+    first
+        ``(M, 3)`` or ``(M, 2)``: the points by PCA alone, from which t-SNE starts.
+    snapshots
+        ``(F, M, 3)`` or ``(F, M, 2)``: the points during the optimization; the last are `points`.
+    names
+        The name of each sample.
+    labels, predictions
+        ``(M,)`` int64 classes; empty if they are not known. A prediction is `NO_CLASS` if the model's output holds NaN.
+    probabilities
+        ``(M,)``: of the predicted class; empty if the model is no classifier.
+    thumbnails
+        ``(M, h, w, 3)`` uint8; M is 0 if samples are no pictures.
+    vectors
+        ``(M, D)``: the layer's outputs after PCA, which were embedded; further samples are projected by them.
+    quality
+        ``trustworthiness`` (of five neighbours, Venna and Kaski 2001), ``neighbours`` (the share of each point's ten
+        nearest that are still among its ten nearest), ``kl``; and after a PCA ``variance``, the share of the outputs'
+        variance that the PCA kept. Neighbours are those among the layer's own outputs.
+    settings
+        Perplexity, engine, seed, the number of dimensions before PCA, pooling.
+    key
+        A hash of everything that determines the embedding.
+    mean, basis
+        ``(D,)`` and ``(D, k)``: `vectors` are the layer's outputs minus `mean`, times `basis`; empty if they are these
+        outputs themselves.
+    """
+
+    name: str
+    method: Literal["tsne", "pca"]
+    points: NDArray[np.float32]
+    first: NDArray[np.float32]
+    snapshots: NDArray[np.float32]
+    names: tuple[str, ...]
+    labels: NDArray[np.int64]
+    predictions: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    thumbnails: NDArray[np.uint8]
+    vectors: NDArray[np.float32]
+    quality: Mapping[str, float]
+    settings: Mapping[str, object]
+    key: str
+    mean: NDArray[np.float32] = field(default_factory=lambda: _empty(0))
+    basis: NDArray[np.float32] = field(default_factory=lambda: _empty(0, 0))
+
+    def __post_init__(self) -> None:
+        count, shape = len(self.points), self.points.shape
+        if self.first.shape != shape or self.snapshots.shape[1:] != shape or len(self.vectors) not in (0, count):
+            raise CaptureError(f"Embedding {self.name!r}: its points of {shape} do not go with the way they came.")
+        if self.points.ndim != 2 or self.points.shape[1] not in (2, 3) or len(self.names) != count:
+            raise CaptureError(f"Embedding {self.name!r}: expected points (M, 2) or (M, 3), and a name for each.")
+        for known in (self.labels, self.predictions, self.probabilities, self.thumbnails):
+            if len(known) not in (0, count):
+                raise CaptureError(f"Embedding {self.name!r}: {len(known)} entries for {count} points.")
+
+
+def predicted_classes(scores: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return the class of the largest score for each sample, ``(M, classes)`` to ``(M,)``; `NO_CLASS` if one is NaN."""
+    import numpy as np
+
+    return np.where(np.isnan(scores).any(axis=1), NO_CLASS, scores.argmax(axis=1)).astype(np.int64)
+
+
+def embedding_path(name: str) -> str:
+    """Return the group of an embedding, named by its node."""
+    return f"embeddings/{quote(name, safe='@')}"
+
+
+def embedding_names(stored: StoredArrays) -> tuple[str, ...]:
+    """Return the names of the captured embeddings: node ids."""
+    return tuple(unquote(name) for name in stored.members("embeddings"))
+
+
+def read_embedding(stored: StoredArrays, name: str) -> Embedding:
+    """Read an embedding.
+
+    Raises
+    ------
+    CaptureError
+        If there is none of this name, or it is damaged.
+    """
+    path = embedding_path(name)
+    attributes = stored.attributes(path)
+    if "method" not in attributes:
+        raise CaptureError(f"{stored.path} holds no embedding {name!r}; it was not captured.")
+    arrays: dict[str, Any] = {
+        kind: stored.read(stored.require(f"{path}/{kind}", axes), ...) for kind, axes in _ARRAYS.items()
+    }
+    lacking = [key for key in _ATTRIBUTES if key not in attributes]
+    if lacking:
+        raise stored.damaged(f"{path} lacks its {' and '.join(lacking)}")
+    wrong = [key for key, kind in _ATTRIBUTES.items() if not isinstance(attributes[key], kind)]
+    if wrong or attributes["method"] not in ("tsne", "pca") or not are_numbers(list(attributes["quality"].values())):
+        raise stored.damaged(f"{path} has no valid description of its points")
+    return Embedding(
+        name=name,
+        method=attributes["method"],
+        names=tuple(printable(str(n)) for n in attributes["names"]),
+        quality=attributes["quality"],
+        settings=attributes["settings"],
+        key=attributes["key"],
+        **arrays,
+    )
+
+
+def write_embedding(writer: ArrayWriter, found: Embedding) -> None:
+    """Write an embedding."""
+    path = embedding_path(found.name)
+    attributes = {key: getattr(found, key) for key in ("method", "key")}
+    attributes |= {"names": list(found.names), "quality": dict(found.quality), "settings": dict(found.settings)}
+    writer.group(path, attributes)
+    for name in _ARRAYS:
+        writer.whole(f"{path}/{name}", getattr(found, name))

@@ -1,0 +1,25 @@
+"""Interface through which arrays are written into a capture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class ArrayWriter(Protocol):
+    """The methods of `CaptureWriter` that write any array."""
+
+    def rows(self, path: str, start: int, values: NDArray[Any]) -> None:
+        """Write samples ``start`` and on of an array whose first axis is samples."""
+        ...
+
+    def whole(self, path: str, values: NDArray[Any]) -> None:
+        """Write a whole array."""
+        ...
+
+    def group(self, path: str, attributes: Mapping[str, Any]) -> None:
+        """Make a group with attributes. It must not exist yet."""
+        ...
