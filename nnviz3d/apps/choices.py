@@ -1,16 +1,21 @@
-"""What there is to look at of the sample that is shown: quantities, targets, methods, and samples to compare with."""
+"""The quantity, target, method and second sample that a session shows, and what else can be chosen."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain, islice
+from typing import Any
 
-from nnviz3d.apps.session import Session
+from nnviz3d.apps.frame_state import FrameState
+from nnviz3d.apps.model_queries import ModelQueries
+from nnviz3d.apps.samples import SampleList
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
+from nnviz3d.data.request import Insights
 from nnviz3d.data.targets import LOSS, Explained, Target
+from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import score
-from nnviz3d.scene.context import head_of, top_classes, two_classes, vector_outputs
+from nnviz3d.scene.context import head_of, is_classifier, top_classes, two_classes, vector_outputs
 from nnviz3d.scene.view_specs import Activations, Attributions
 
 QUANTITIES: Mapping[Quantity, str] = {
@@ -19,140 +24,200 @@ QUANTITIES: Mapping[Quantity, str] = {
     "gradient_x_activation": "Gradient × activation",
     "difference": "Difference",
 }
+"""The quantities of cells, with their labels."""
 BEST = 10
-"""So many of a model's largest scores are gone through one after another."""
+"""Number of a model's largest scores that a key goes through."""
 _LISTED = 20_000
-"""Outputs of more numbers than this are not listed."""
+"""Most targets that are listed."""
 
 
-class Subject:
-    """Tells what can be chosen of a session, and chooses it. What its scene does not show cannot be chosen.
+class Choices:
+    """Lists what can be chosen for the sample that is shown, and chooses it. Choices without effect are not offered.
 
     Parameters
     ----------
-    session
-        What is looked at.
+    frame
+        The frame whose selection is changed.
+    samples
+        The samples of the session.
+    queries
+        Queries to the model for gradients and targets that were not captured.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        views = session.scene.spec.views
+    def __init__(self, frame: FrameState, samples: SampleList, queries: ModelQueries) -> None:
+        self._frame = frame
+        self._samples = samples
+        self._queries = queries
+        views = frame.scene.spec.views
         self._activations = next((view for view in views if isinstance(view, Activations)), None)
         self._attributions = next((view for view in views if isinstance(view, Attributions)), None)
 
+    # Quantities.
+
     @property
     def quantities(self) -> tuple[Quantity, ...]:
-        """What the cells can show; gradients also where the model can be asked for them."""
+        """The quantities that cells can show; gradients also where the model can compute them."""
         if self._activations is None:
             return ()
-        capture = self._session.scene.context.capture
-        gradients = capture.has_gradients() or (self._session.asks and head_of(capture.graph) is not None)
+        capture = self._frame.scene.context.capture
+        gradients = capture.has_gradients() or (self._queries.possible and head_of(capture.graph) is not None)
         lacking: set[Quantity] = set(OF_GRADIENTS) if not gradients else set()
         lacking |= {"difference"} if not self.others else set()
         return tuple(name for name in QUANTITIES if name not in lacking)
 
     @property
     def quantity(self) -> Quantity:
-        """What the cells show."""
+        """The quantity that cells show."""
         said: Quantity = "activation" if self._activations is None else self._activations.quantity
-        return self._session.selection.quantity or said
+        return self._frame.selection.quantity or said
 
     def show(self, quantity: Quantity) -> None:
-        """Let the cells show another quantity, a difference by default from the sample before."""
+        """Show another quantity: at once, or when its gradients have been computed.
+
+        A difference is by default the difference from the sample before.
+        """
         if quantity == "difference" and self.against is None:
-            self._session.select(against=self._session.samples[self._before].index)
-        self._session.show(quantity)
+            self._frame.select(against=self._samples[self._before].index)
+        needs = quantity in OF_GRADIENTS and not self._frame.scene.context.has_gradients(self._frame.selection)
+        if not needs or not self.find_gradients({"quantity": quantity}):
+            self._queries.cancel()
+            self._frame.select(quantity=quantity)
+
+    def find_gradients(self, then: Mapping[str, Any], position: int | None = None) -> bool:
+        """Ask the model for the gradients of a sample, by default the sample that is shown.
+
+        Parameters
+        ----------
+        then
+            Fields of `Selection` that are set when the answer arrives.
+
+        Returns
+        -------
+        Whether the model can be asked.
+        """
+        return self._queries.run_again(Insights(gradients=True), then, "Finding the gradients for", position)
+
+    def title(self, quantity: Quantity) -> str:
+        """Return the label of a quantity; gradients are of a score, or of a training's loss."""
+        found = self._frame.scene.context.explained(self._frame.selection)
+        if quantity == "gradient" and found is not None and found.target == LOSS:
+            return "Gradient of the loss"
+        return QUANTITIES[quantity]
+
+    # Attribution methods.
 
     @property
     def methods(self) -> tuple[str, ...]:
         """The attribution methods whose maps can be shown."""
-        return self._session.scene.context.capture.methods if self._attributions is not None else ()
+        return self._frame.scene.context.capture.methods if self._attributions is not None else ()
 
     @property
     def method(self) -> str:
         """The method whose map is shown; empty if there is none."""
         said = None if self._attributions is None else self._attributions.method
-        return self._session.selection.method or said or next(iter(self.methods), "")
+        return self._frame.selection.method or said or next(iter(self.methods), "")
 
-    # Whose score is explained.
+    # Targets.
 
     @property
-    def explains(self) -> bool:
-        """Whether anything that can be shown depends on a target."""
-        return bool(self._session.targets)
+    def explained_targets(self) -> tuple[Explained, ...]:
+        """The targets that were explained for the sample that is shown, the model's own answer first; without the loss."""
+        found = self._frame.scene.context.explanations(self._frame.selection.sample).targets
+        return tuple(one for one in found if one.target != LOSS)
 
     @property
     def explained(self) -> Explained | None:
         """The target that is shown, with its score."""
-        found = self._session.scene.context.explained(self._session.selection)
+        found = self._frame.scene.context.explained(self._frame.selection)
         return None if found is None or found.target == LOSS else found
 
-    def title(self, quantity: Quantity) -> str:
-        """Return what people call a quantity; gradients are of a score, or of a training's loss."""
-        found = self._session.scene.context.explained(self._session.selection)
-        if quantity == "gradient" and found is not None and found.target == LOSS:
-            return "Gradient of the loss"
-        return QUANTITIES[quantity]
+    @property
+    def explains(self) -> bool:
+        """Whether anything that can be shown depends on a target."""
+        return bool(self.explained_targets)
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """All targets that the model can be asked for, in the order of its outputs; the head's first."""
-        graph = self._session.scene.context.graph
+        """All targets that the model can explain, in the order of its outputs; those of the head first."""
+        graph = self._frame.scene.context.graph
         head = head_of(graph)
         outputs = sorted(vector_outputs(graph), key=lambda name: name != head)
-        capture = self._session.context.capture
+        capture = self._frame.context.capture
         against = (Target(name, 0, against=True) for name in outputs if two_classes(capture, name) is not None)
         every = (Target(name, index) for name in outputs for index in range(graph.node(name).size))
         return tuple(islice(chain(every, against), _LISTED))
 
     @property
     def best(self) -> tuple[Target, ...]:
-        """The targets to go through: what was explained, and before it the largest scores if the model can be asked."""
-        found = [one.target for one in self._session.targets]
-        context, selection = self._session.context, self._session.selection
+        """The targets that a key goes through: the explained ones, after the largest scores if the model can be asked."""
+        found = [one.target for one in self.explained_targets]
+        context, selection = self._frame.context, self._frame.selection
         head = head_of(context.graph)
-        if not self._session.asks or head is None or not context.capture.has_activations(head):
+        if not self._queries.possible or head is None or not context.capture.has_activations(head):
             return tuple(found)
         scores = context.values(head, selection.sample).values.reshape(-1)
         largest = [Target(head, index) for index in top_classes(scores, BEST)]
         return tuple(dict.fromkeys((*largest, *found)))
 
+    def explain(self, target: Target | None) -> None:
+        """Show another target, `None` for the model's own answer: at once, or when it has been explained.
+
+        Raises
+        ------
+        UserError
+            If it was not explained, and the model cannot be asked.
+        """
+        if target is None or target in [found.target for found in self.explained_targets]:
+            self._queries.cancel()
+            self._frame.select(target=target)
+            return
+        context = self._frame.scene.context
+        name = context.name_of(target)
+        named = context.capture.classes is not None and is_classifier(context.capture, target.output)
+        words = f"Explaining class {name!r} for" if named else f"Explaining {name} for"
+        if not self._queries.run_again(Insights(targets=(target.text,)), {"target": target}, words):
+            plain = target.output == head_of(context.graph) and two_classes(context.capture, target.output) is None
+            option = target.index if plain else target.text
+            raise UserError(
+                f"{context.capture.path.name} does not explain {name}; capture the model with --class {option}."
+            )
+
     def name(self, target: Target) -> str:
-        """Return what people call a target."""
-        return self._session.scene.context.name_of(target)
+        """Return a target's name for users."""
+        return self._frame.scene.context.name_of(target)
 
     def names(self, targets: Sequence[Target]) -> dict[Target, str]:
-        """Name targets so that they can be told apart: with its number where two have one name."""
+        """Return different names for targets: names that occur twice get the target's index."""
         names = {target: self.name(target) for target in targets}
         count = Counter(names.values())
         return {one: f"{name} ({one.index})" if count[name] > 1 else name for one, name in names.items()}
 
     def words(self, found: Explained) -> str:
-        """Write a target as people call it, with its probability or its score."""
+        """Return a target's name with its probability or its score."""
         value = f"score {score(found.score)}" if found.probability is None else score(found.probability)
         return f"{self.name(found.target)} · {value}"
 
-    # What the sample is compared with.
+    # The sample that is subtracted.
 
     @property
     def others(self) -> tuple[int, ...]:
-        """Positions of the samples that the one that is shown can be compared with."""
-        chosen = self._session.chosen
-        return tuple(i for i, one in enumerate(self._session.samples) if one.index is not None and i != chosen)
+        """Positions of the samples that can be compared with the sample that is shown."""
+        chosen = self._samples.chosen
+        return tuple(i for i, one in enumerate(self._samples) if one.index is not None and i != chosen)
 
     @property
     def against(self) -> int | None:
-        """The position of the sample that is taken off."""
+        """The position of the sample that is subtracted."""
         said = None if self._activations is None else self._activations.against
-        index = said if self._session.selection.against is None else self._session.selection.against
-        return next((i for i in self.others if self._session.samples[i].index == index), None)
+        index = said if self._frame.selection.against is None else self._frame.selection.against
+        return next((i for i in self.others if self._samples[i].index == index), None)
 
     def compare(self, position: int) -> None:
-        """Take another sample off, one of `others`."""
-        self._session.select(against=self._session.samples[position].index)
+        """Subtract another sample, one of `others`."""
+        self._frame.select(against=self._samples[position].index)
 
     @property
     def _before(self) -> int:
         """The position of the sample before, around the ends."""
-        earlier = [i for i in self.others if i < self._session.chosen]
+        earlier = [i for i in self.others if i < self._samples.chosen]
         return (earlier or list(self.others))[-1]

@@ -1,4 +1,4 @@
-"""What the model is asked for while people look: what they wait for, and all that was asked of a sample before."""
+"""Requests to the model while a session runs: the pending request, and everything asked of each sample before."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnviz3d.apps.sample_runner import Answer, Live, Wish
+from nnviz3d.apps.sample_runner import Answer, SampleRequest, SampleRunner
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.worker import STAGES
 from nnviz3d.data.explanations import SampleExplanations
@@ -14,55 +14,55 @@ from nnviz3d.data.request import Insights
 from nnviz3d.data.targets import PREDICTED
 
 _SLOW = ("import", "load", "trace")
-"""Stages that a kept worker goes through once."""
+"""Stages that a worker goes through only once."""
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """What people wait for.
+class PendingRequest:
+    """The request that the user waits for.
 
     Attributes
     ----------
     position
-        Of the sample.
+        Position of the sample.
     then
-        What is selected when the answer is there: fields of `Selection`.
+        Fields of `Selection` that are set when the answer arrives.
     words
-        A sentence that says what is done, but for the sample's name.
+        A sentence that says what the model does, without the sample's name at its end.
     """
 
     position: int
-    wish: Wish
+    request: SampleRequest
     then: Mapping[str, Any] = field(default_factory=dict)
     words: str = "Running the model on"
 
 
-class Wishes:
-    """Asks, and tells what is waited for. Only the newest wish is waited for.
+class ModelRequests:
+    """Sends requests, and knows which one is pending: always the newest.
 
     Parameters
     ----------
-    live
-        Who runs the model; without, nothing can be asked.
+    runner
+        Runs the model; without it no request can be sent.
 
     Attributes
     ----------
-    waiting
-        What is waited for; `None` if nothing is, or nothing any more.
+    pending
+        The pending request; `None` if there is none, or if the user waits for it no longer.
     """
 
-    def __init__(self, live: Live | None) -> None:
-        self._live = live
+    def __init__(self, runner: SampleRunner | None) -> None:
+        self._runner = runner
         self._asked: dict[str, Insights] = {}
-        self.waiting: Waiting | None = None
+        self.pending: PendingRequest | None = None
 
-    def can(self, sample: Sample) -> bool:
+    def can_run(self, sample: Sample) -> bool:
         """Whether the model can be run on a sample."""
-        return self._live is not None and sample.source is not None
+        return self._runner is not None and sample.source is not None
 
     def run(self, position: int, sample: Sample, more: Insights) -> bool:
-        """Have the model run on a sample for the first time; returns whether it can be."""
-        return self._ask(position, sample, more, {}, Waiting.words)
+        """Request the first run on a sample; returns whether that is possible."""
+        return self._send(position, sample, more, {}, PendingRequest.words)
 
     def run_again(
         self,
@@ -73,43 +73,44 @@ class Wishes:
         then: Mapping[str, Any],
         words: str,
     ) -> bool:
-        """Have the model run once more on a sample; returns whether it can be.
+        """Request another run on a sample; returns whether that is possible.
 
         Parameters
         ----------
         found
-            What the earlier run tells, which the next has to tell too.
+            What the earlier run computed; the next run computes it too.
         more
-            What it has to tell beyond that.
+            What the next run has to compute in addition.
         then, words
-            As `Waiting` has them.
+            As in `PendingRequest`.
         """
         targets = tuple(one.target.text for one in found.targets if one.slot != PREDICTED)
         before = Insights(targets=targets, gradients=found.has_gradients())
-        return self._ask(position, sample, before.plus(more), then, words)
+        return self._send(position, sample, before.plus(more), then, words)
 
-    def _ask(self, position: int, sample: Sample, more: Insights, then: Mapping[str, Any], words: str) -> bool:
-        if self._live is None or sample.source is None:
+    def _send(self, position: int, sample: Sample, more: Insights, then: Mapping[str, Any], words: str) -> bool:
+        if self._runner is None or sample.source is None:
             return False
-        # What was asked for and is on its way is not to be lost again.
+        # Includes what earlier requests asked for, so that their results are not lost if they are still under way.
         more = self._asked.get(sample.source, Insights()).plus(more)
         self._asked[sample.source] = more
-        self.waiting = Waiting(position, Wish(sample.source, more), then, words)
-        self._live.ask(self.waiting.wish)
+        self.pending = PendingRequest(position, SampleRequest(sample.source, more), then, words)
+        self._runner.ask(self.pending.request)
         return True
 
-    def take(self, answer: Answer) -> Waiting | None:
-        """Take note of an answer; returns what was waited for if this is it, and then nothing is waited for any more."""
+    def finish(self, answer: Answer) -> PendingRequest | None:
+        """Record an answer; returns the pending request if this is its answer, which is then no longer pending."""
         if answer.capture is None:
-            self._asked.pop(answer.wish.source, None)
-        waiting = self.waiting
-        if waiting is None or waiting.wish != answer.wish:
+            self._asked.pop(answer.request.source, None)
+        pending = self.pending
+        if pending is None or pending.request != answer.request:
             return None
-        self.waiting = None
-        return waiting
+        self.pending = None
+        return pending
 
-    def busy(self, name: str) -> str:
-        """Return a sentence that says what is waited for of the sample of this name, or nothing."""
-        if self.waiting is None or self._live is None:
+    def status(self, name: str) -> str:
+        """Return a sentence on the pending request for the sample of this name; empty if none is pending."""
+        if self.pending is None or self._runner is None:
             return ""
-        return f"{STAGES[self._live.stage]} for {name}" if self._live.stage in _SLOW else f"{self.waiting.words} {name}"
+        stage = self._runner.stage
+        return f"{STAGES[stage]} for {name}" if stage in _SLOW else f"{self.pending.words} {name}"

@@ -7,11 +7,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from nnviz3d.apps.progress import place_with_progress
-from nnviz3d.apps.sample_runner import Live
+from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.target import ModelOptions, Resolved, resolve
 from nnviz3d.apps.temporary_folder import temporary_folder
-from nnviz3d.apps.training_follower import Following
+from nnviz3d.apps.training_follower import TrainingFollower
 from nnviz3d.apps.worker import Worker
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
@@ -37,8 +37,8 @@ class Opened:
     capture: CaptureReader
     sample: int
     samples: tuple[Sample, ...] = ()
-    live: Live | None = None
-    following: Following | None = None
+    runner: SampleRunner | None = None
+    following: TrainingFollower | None = None
 
 
 @contextmanager
@@ -111,7 +111,9 @@ def opened(
                 place_with_progress(capture)
             if found.model is None or worker is None:
                 goes_on = worker is not None and capture.training is not None and not capture.training.finished
-                following = stack.enter_context(Following(capture)) if goes_on and capture.path.is_dir() else None
+                following = (
+                    stack.enter_context(TrainingFollower(capture)) if goes_on and capture.path.is_dir() else None
+                )
                 yield Opened(found.spec, capture, shown, captured_samples(capture), following=following)
                 return
         elif found.model is None:
@@ -138,11 +140,11 @@ def opened(
             shown = _wanted(sample, found, capture.committed, "input") if whole else 0
             places = {i: i for i in range(len(sources))} if whole else {position: 0}
             samples = _placed((*sources, *_listed(found.choices)), places)
-        live = None
+        runner = None
         if worker is not None:
-            live = Live(worker, _template(request, capture), folder)
-            stack.callback(live.close)
-        yield Opened(found.spec, capture, shown, samples, live)
+            runner = SampleRunner(worker, _template(request, capture), folder)
+            stack.callback(runner.close)
+        yield Opened(found.spec, capture, shown, samples, runner)
 
 
 def _needed(found: Resolved, wanted: Insights) -> Insights:

@@ -42,7 +42,7 @@ def pick_at(session: Session, at: tuple[float, float]) -> Pick | None:
     at
         Pixels of the renderer's picture, from its upper left corner.
     """
-    what = session.scene.at(session.t, session.selection)
+    what = session.scene.at(session.clock.t, session.selection)
     hit = pick(what, session.renderer.pose(), session.renderer.size, at)
     return None if hit is None else _meant(session.context, hit)
 

@@ -1,4 +1,4 @@
-"""Runs the model on further samples while people look: one request at a time, the newest wish first."""
+"""Runs the model on further samples while a session goes on: one request at a time, the newest request first."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from nnviz3d.errors import Nnviz3dError, UserError
 
 NOTHING_MORE = Insights()
 ROOM = 2 * 2**30
-"""Bytes: some thirty photographs in a network of 150 layers."""
+"""Most bytes that captures of samples take on disk: some thirty photographs in a network of 150 layers."""
 MOST = 256
-"""Samples, each of which is an open file: some systems let a program have a thousand."""
-_HANDED_IN = "in-"
+"""Most samples that are kept. Each is an open file, and some systems allow a program only a thousand open files."""
+_UPLOADED = "in-"
 """Prefix of the name of a folder for an uploaded file."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the model is to be run on.
+class SampleRequest:
+    """A request to run the model on one sample.
 
     Attributes
     ----------
     source
-        The sample, as a request names it.
+        The sample's name in a capture request.
     insights
-        What is wanted of it beyond what is wanted of all; other `targets` than the model's own answer, for example.
+        What is computed for it in addition to what the template requests for all samples, such as further `targets`.
     """
 
     source: str
@@ -47,34 +47,34 @@ class Wish:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a wish.
+    """The result of a request.
 
     Attributes
     ----------
     capture
-        A capture of its sample alone; `None` if there is none.
+        A capture of the sample alone; `None` if it could not be made.
     problem
         A sentence that says why not.
     """
 
-    wish: Wish
+    request: SampleRequest
     capture: CaptureReader | None = None
     problem: str = ""
 
 
-class Live:
-    """A worker and the thread that waits for it.
+class SampleRunner:
+    """A worker that runs the model, and the thread that waits for it.
 
     Parameters
     ----------
     worker
-        Who runs the model; closed with this.
+        Runs the model; closed by `close`.
     template
         A request for the model, without a sample.
     folder
-        Where captures go, a folder that outlives this.
+        Where captures are written, a folder that exists longer than this object.
     room
-        Bytes of the disk that samples may take before the oldest are forgotten.
+        Most bytes that captures of samples take on disk; the oldest are removed first.
     """
 
     def __init__(self, worker: Worker, template: CaptureRequest, folder: Path, *, room: int = ROOM) -> None:
@@ -82,7 +82,7 @@ class Live:
         self._template = template
         self._folder = folder
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-        self._wish: Wish | None = None
+        self._next: SampleRequest | None = None
         self._closed = False
         self._count = 0
         self._stage = ""
@@ -94,55 +94,55 @@ class Live:
 
     @property
     def stage(self) -> str:
-        """What is being done at the moment, one of the stages of `Progress`; empty if nothing."""
+        """The current stage of the work, one of the stages of `Progress`; empty if there is no work."""
         return self._stage
 
     def new_folder(self) -> Path:
-        """Make an empty folder for a file that somebody hands in; it goes with the session."""
-        return Path(tempfile.mkdtemp(prefix=_HANDED_IN, dir=self._folder))
+        """Make an empty folder for an uploaded file; it is removed at the end of the session."""
+        return Path(tempfile.mkdtemp(prefix=_UPLOADED, dir=self._folder))
 
     def tell(self, told: Callable[[], None]) -> None:
-        """Call this, in another thread, whenever there is an answer or the next stage of the work begins."""
+        """Call a function, in another thread, for every answer and whenever the next stage of the work begins."""
         self._told = told
 
-    def ask(self, wish: Wish) -> None:
-        """Wish for a sample; an earlier wish that was not begun yet is forgotten."""
+    def ask(self, request: SampleRequest) -> None:
+        """Request a sample; an earlier request whose work has not begun is dropped."""
         with self._changed:
-            self._wish = wish
+            self._next = request
             self._changed.notify()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="live samples", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="sample runner", daemon=True)
             self._thread.start()
 
     def answers(self) -> list[Answer]:
-        """Take what has come since the last call."""
+        """Return the answers that have arrived since the last call."""
         found = []
         while not self._answers.empty():
             found.append(self._answers.get())
         return found
 
     def keep(self, sample: int, path: Path) -> None:
-        """Take note of which sample of a series stands where on the disk."""
+        """Record where the capture of a sample of a series is on disk."""
         self._kept[sample] = (path, path.stat().st_size)
 
     def keeps(self, sample: int) -> bool:
-        """Whether a sample of a series was run here, and stands on the disk."""
+        """Whether this object made the capture of a sample of a series, and it is still on disk."""
         return sample in self._kept
 
     def oldest(self, *, besides: Collection[int | None]) -> int | None:
-        """Return the sample that was run first, if they are too many, or take more of the disk than they may.
+        """Return the sample that was run first, if there are too many samples or they take too much of the disk.
 
         Parameters
         ----------
         besides
-            Those that are looked at, which stay.
+            The samples that are shown, which are never returned.
         """
         if len(self._kept) <= MOST and sum(size for _, size in self._kept.values()) <= self._room:
             return None
         return next((sample for sample in self._kept if sample not in besides), None)
 
     def forget(self, sample: int) -> None:
-        """Remove a sample from the disk."""
+        """Remove the capture of a sample from the disk."""
         path, _ = self._kept.pop(sample)
         path.unlink()
 
@@ -158,12 +158,12 @@ class Live:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while self._wish is None and not self._closed:
+                while self._next is None and not self._closed:
                     self._changed.wait()
-                if self._closed or self._wish is None:
+                if self._closed or self._next is None:
                     return
-                wish, self._wish = self._wish, None
-            answer = self._capture(wish)
+                request, self._next = self._next, None
+            answer = self._capture(request)
             self._stage = ""
             if not self._closed:
                 self._answers.put(answer)
@@ -174,32 +174,32 @@ class Live:
             self._stage = event.stage
             self._told()
 
-    def _request(self, wish: Wish, out: Path) -> CaptureRequest:
-        insights = self._template.insights.plus(wish.insights)
-        if wish.insights.targets and not self._template.insights.targets:
+    def _capture_request(self, request: SampleRequest, out: Path) -> CaptureRequest:
+        insights = self._template.insights.plus(request.insights)
+        if request.insights.targets and not self._template.insights.targets:
             insights = insights.model_copy(update={"targets": (PREDICTED, *insights.targets)})
-        return self._template.model_copy(update={"inputs": (wish.source,), "out": out, "insights": insights})
+        return self._template.model_copy(update={"inputs": (request.source,), "out": out, "insights": insights})
 
     def _plain(self, sentence: str) -> str:
         """Remove the temporary folder from a sentence: users know an uploaded file by its name only."""
-        handed_in = rf"(?:{re.escape(_HANDED_IN)}\w+[/\\])?"
-        return re.sub(rf"{re.escape(str(self._folder))}[/\\]{handed_in}", "", sentence)
+        uploaded = rf"(?:{re.escape(_UPLOADED)}\w+[/\\])?"
+        return re.sub(rf"{re.escape(str(self._folder))}[/\\]{uploaded}", "", sentence)
 
-    def _capture(self, wish: Wish) -> Answer:
+    def _capture(self, request: SampleRequest) -> Answer:
         self._count += 1
         out = self._folder / f"live-{self._count}.zarr.zip"
         try:
-            self._worker.run(self._request(wish, out), self._hear)
-            return Answer(wish, open_capture(out))
+            self._worker.run(self._capture_request(request, out), self._hear)
+            return Answer(request, open_capture(out))
         except UserError as error:
-            return Answer(wish, problem=self._plain(str(error)))
-        except Exception as error:  # noqa: BLE001 - whatever it is, who waits is told, and the next wish is heard
+            return Answer(request, problem=self._plain(str(error)))
+        except Exception as error:  # noqa: BLE001 - the user is told of any error, and the next request is served
             if not self._closed:
                 known = isinstance(error, Nnviz3dError)
                 told = str(error) if known else "".join(traceback.format_exception(error))
                 print(printable_lines(told), file=sys.stderr)
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
             return Answer(
-                wish,
+                request,
                 problem=f"{self._plain(first)} The terminal shows details; choose a sample again to start a new one.",
             )

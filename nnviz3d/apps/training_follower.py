@@ -29,7 +29,7 @@ _QUIET = 20.0
 """Seconds without anything new after which that is said."""
 
 
-class Following:
+class TrainingFollower:
     """Looks, in a thread of its own as a context, for what a recorder adds to a capture.
 
     Once the recorder is done it looks now and then alone, because a program may call `fit` once more.

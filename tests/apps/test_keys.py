@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from nnviz3d.apps.window.controls import Controls
-from nnviz3d.apps.window.key_commands import Looks
+from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, described, table
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "window.md"
@@ -16,7 +16,7 @@ def test_every_key_does_one_thing_that_there_is():
     names = Counter(name for key in KEYS for name in key.names)
     assert set(names.values()) == {1}
     for key in KEYS:
-        (action,) = [getattr(who, key.action) for who in (Controls, Looks) if hasattr(who, key.action)]
+        (action,) = [getattr(who, key.action) for who in (Controls, KeyCommands) if hasattr(who, key.action)]
         assert callable(action)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from nnviz3d.apps.inspection import describe
 from nnviz3d.apps.open_target import explains, lacking, opened
-from nnviz3d.apps.sample_runner import Wish
+from nnviz3d.apps.sample_runner import SampleRequest
 from nnviz3d.apps.target import ModelOptions
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capabilities.gradients import write_gradient
@@ -240,8 +240,8 @@ def test_further_samples_and_classes_are_told_of_as_much_as_the_ready_ones():
     with opened("decisions", None, ModelOptions(), print, worker=worker) as found:
         assert [one.source for one in found.samples[:3]] == ["digits:7", "digits:18", "digits:61"]
         answered = threading.Event()
-        found.live.tell(answered.set)
-        found.live.ask(Wish("digits:18", Insights(targets=("dense_1[2]",))))
+        found.runner.tell(answered.set)
+        found.runner.ask(SampleRequest("digits:18", Insights(targets=("dense_1[2]",))))
         assert answered.wait(30)
     (request,) = worker.requests
     held = found.capture

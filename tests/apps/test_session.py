@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nnviz3d.apps.sample_runner import Live
+from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.panels.samples import Samples
@@ -63,10 +63,10 @@ def stand_in(small_capture):
 @pytest.fixture
 def session(small_capture, stand_in, tmp_path: Path):
     request = CaptureRequest(model="m.keras", out=tmp_path / "run.zarr")
-    live = Live(stand_in, request, tmp_path)
+    runner = SampleRunner(stand_in, request, tmp_path)
     samples = (Sample("ready", 1, None), *(Sample(name, None, name) for name in LISTED))
-    yield Session(Scene.build(default_scene(), small_capture), SimpleNamespace(), samples=samples, live=live)
-    live.close()
+    yield Session(Scene.build(default_scene(), small_capture), SimpleNamespace(), samples=samples, runner=runner)
+    runner.close()
     assert stand_in.closed
 
 
@@ -82,11 +82,11 @@ def test_a_sample_is_shown_when_the_model_has_been_run_on_it(session, stand_in):
     before, scene = session.selection, session.scene
     session.choose(2)
     assert session.selection == before
-    assert session.busy.endswith("second")
-    assert (session.chosen, session.wanted) == (0, 2)
+    assert session.queries.busy.endswith("second")
+    assert (session.samples.chosen, session.queries.position) == (0, 2)
     stand_in.may_go_on.set()
     arrive(session)
-    assert (session.chosen, session.wanted, session.busy) == (2, None, "")
+    assert (session.samples.chosen, session.queries.position, session.queries.busy) == (2, None, "")
     assert session.selection.sample == 3, "it stands after the three of the first capture"
     assert session.scene.context.capture.committed == 6
     assert session.scene.context.plan is scene.context.plan, "blocks stay where they are"
@@ -98,9 +98,9 @@ def test_what_has_been_run_is_not_run_again(session, stand_in):
     session.choose(1)
     arrive(session)
     session.choose(0)
-    assert (session.chosen, session.selection.sample) == (0, 1)
+    assert (session.samples.chosen, session.selection.sample) == (0, 1)
     session.choose(1)
-    assert (session.chosen, stand_in.asked) == (1, ["first"])
+    assert (session.samples.chosen, stand_in.asked) == (1, ["first"])
 
 
 def test_the_newest_wish_goes_first_and_nothing_is_lost(session, stand_in):
@@ -111,11 +111,11 @@ def test_the_newest_wish_goes_first_and_nothing_is_lost(session, stand_in):
     session.choose(3)
     stand_in.may_go_on.set()
     arrive(session)
-    while session.wanted is not None:
+    while session.queries.position is not None:
         session.poll()
         time.sleep(0.005)
     assert stand_in.asked == ["first", "third"]
-    assert session.chosen == 3
+    assert session.samples.chosen == 3
     assert session.samples[1].index is not None, "the first one is there as well"
     assert session.samples[2].index is None
 
@@ -123,10 +123,10 @@ def test_the_newest_wish_goes_first_and_nothing_is_lost(session, stand_in):
 def test_a_ready_sample_overtakes_one_that_is_waited_for(session, stand_in):
     session.choose(1)
     session.choose(0)
-    assert (session.busy, session.chosen) == ("", 0)
+    assert (session.queries.busy, session.samples.chosen) == ("", 0)
     stand_in.may_go_on.set()
     arrive(session)
-    assert session.chosen == 0, "what nobody waits for any more does not push itself forward"
+    assert session.samples.chosen == 0, "what nobody waits for any more does not push itself forward"
     assert session.samples[1].index is not None
 
 
@@ -135,73 +135,73 @@ def test_what_goes_wrong_is_a_sentence_and_the_picture_stays(session, stand_in, 
     before = session.selection
     session.choose(4)
     arrive(session)
-    assert session.message == "There is no input bad."
+    assert session.queries.message == "There is no input bad."
     session.choose(5)
     arrive(session)
-    assert session.message.startswith("The capture process died (signal 9). ")
-    assert "choose a sample again" in session.message
+    assert session.queries.message.startswith("The capture process died (signal 9). ")
+    assert "choose a sample again" in session.queries.message
     assert "more" in capsys.readouterr().err
-    assert (session.selection, session.busy) == (before, "")
+    assert (session.selection, session.queries.busy) == (before, "")
     session.choose(1)
     arrive(session)
-    assert session.chosen == 1, "the next one is run all the same"
+    assert session.samples.chosen == 1, "the next one is run all the same"
 
 
 def test_the_arrows_go_around_and_from_what_is_waited_for(session):
-    session.step(-1)
-    assert session.wanted == 5
-    session.step(-1)
-    assert session.wanted == 4
-    session.step(2)
-    assert (session.chosen, session.wanted) == (0, None)
+    session.choose_next(-1)
+    assert session.queries.position == 5
+    session.choose_next(-1)
+    assert session.queries.position == 4
+    session.choose_next(2)
+    assert (session.samples.chosen, session.queries.position) == (0, None)
 
 
 def test_without_a_model_only_what_is_there_can_be_chosen(small_capture):
     session = Session(Scene.build(default_scene(), small_capture), SimpleNamespace())
     assert [sample.name for sample in session.samples] == ["sample 0", "sample 1", "sample 2"]
     session.choose(2)
-    assert (session.selection.sample, session.poll(), session.busy) == (2, False, "")
+    assert (session.selection.sample, session.poll(), session.queries.busy) == (2, False, "")
 
 
 def test_a_picture_that_is_listed_twice_is_run_once(session, stand_in):
     stand_in.may_go_on.set()
-    twin = session.add(Sample("first again", None, "first"))
+    twin = session.samples.add(Sample("first again", None, "first"))
     session.choose(twin)
     arrive(session)
-    assert (session.busy, session.samples[twin].index) == ("", session.samples[1].index)
+    assert (session.queries.busy, session.samples[twin].index) == ("", session.samples[1].index)
     session.choose(1)
     assert stand_in.asked == ["first"]
 
 
 def test_what_was_run_longest_ago_is_forgotten_when_the_disk_has_no_more_room(small_capture, stand_in, tmp_path: Path):
     request = CaptureRequest(model="m.keras", out=tmp_path / "run.zarr")
-    live = Live(stand_in, request, tmp_path, room=1)
+    runner = SampleRunner(stand_in, request, tmp_path, room=1)
     samples = (Sample("ready", 1, None), *(Sample(name, None, name) for name in LISTED))
-    session = Session(Scene.build(default_scene(), small_capture), SimpleNamespace(), samples=samples, live=live)
+    session = Session(Scene.build(default_scene(), small_capture), SimpleNamespace(), samples=samples, runner=runner)
     stand_in.may_go_on.set()
     for position in (1, 2):
         session.choose(position)
         arrive(session)
-        assert session.chosen == position
+        assert session.samples.chosen == position
         assert session.scene.at(8.0, session.selection).primitives, "what is looked at stays, however large it is"
     assert [s.index is None for s in session.samples] == [False, True, False, True, True, True]
     assert len(list(tmp_path.glob("live-*"))) == 1
     session.choose(0)
     session.choose(1)
     arrive(session)
-    assert (session.chosen, stand_in.asked) == (1, ["first", "second", "first"])
-    live.close()
+    assert (session.samples.chosen, stand_in.asked) == (1, ["first", "second", "first"])
+    runner.close()
 
 
 def test_whatever_goes_wrong_the_next_wish_is_heard(session, stand_in, capsys):
     stand_in.may_go_on.set()
-    session.choose(session.add(Sample("bug", None, "bug")))
+    session.choose(session.samples.add(Sample("bug", None, "bug")))
     arrive(session)
-    assert session.message.startswith("nobody thought of this ")
+    assert session.queries.message.startswith("nobody thought of this ")
     assert "Traceback" in capsys.readouterr().err
     session.choose(1)
     arrive(session)
-    assert session.chosen == 1
+    assert session.samples.chosen == 1
 
 
 def test_no_more_files_are_kept_open_than_a_program_may(session, stand_in, monkeypatch, tmp_path):
@@ -228,22 +228,24 @@ def test_a_target_that_the_next_sample_lacks_gives_way_to_its_own_answer(explain
     session = Session(Scene.build(default_scene(), explained_capture), SimpleNamespace())
     for sample in range(3):
         session.choose(sample)
-        assert session.targets == explained_capture.explanations(sample).targets
+        assert session.choices.explained_targets == explained_capture.explanations(sample).targets
     session.choose(0)
-    answer, other = (found.target for found in session.targets)
-    session.explain(other)
+    answer, other = (found.target for found in session.choices.explained_targets)
+    session.choices.explain(other)
     session.choose(1)
     assert session.selection.target == other, "all samples have it"
     session.choose(0)
-    session.explain(answer)
+    session.choices.explain(answer)
     session.choose(2)
-    assert session.selection.target == (answer if answer in [f.target for f in session.targets] else None)
+    assert session.selection.target == (
+        answer if answer in [f.target for f in session.choices.explained_targets] else None
+    )
     with pytest.raises(UserError, match=r"explained.zarr does not explain ant; .* with --class 0\."):
-        session.explain(Target("scores", 0))
+        session.choices.explain(Target("scores", 0))
 
 
 def next_in_session(session: Session) -> None:
-    session.step(1)
+    session.choose_next(1)
 
 
 def next_in_window(session: Session) -> None:
@@ -262,38 +264,38 @@ def test_next_skips_pictures_that_cannot_be_read(session, stand_in, press_next):
     for failed in ("bad", "crash"):
         press_next(session)
         arrive(session)
-        assert (stand_in.asked[-1], session.chosen) == (failed, 3)
+        assert (stand_in.asked[-1], session.samples.chosen) == (failed, 3)
     press_next(session)
-    assert session.chosen == 0
-    session.step(-1)
+    assert session.samples.chosen == 0
+    session.choose_next(-1)
     arrive(session)
     assert stand_in.asked[-1] == "crash"
-    session.step(-2)
-    assert session.chosen == 3
+    session.choose_next(-2)
+    assert session.samples.chosen == 3
 
 
 def test_next_after_an_unreadable_choice_continues_from_the_visible_sample(session, stand_in):
     stand_in.may_go_on.set()
     session.choose(4)
     arrive(session)
-    assert (session.message, session.chosen) == ("There is no input bad.", 0)
-    session.step(1)
+    assert (session.queries.message, session.samples.chosen) == ("There is no input bad.", 0)
+    session.choose_next(1)
     arrive(session)
-    assert session.chosen == 1
+    assert session.samples.chosen == 1
 
 
 def test_next_skips_a_sample_that_cannot_be_drawn(small_capture):
     session = Session(Scene.build(default_scene(), small_capture), SimpleNamespace())
-    session.step(1)
+    session.choose_next(1)
     assert session.revert(), "its numbers are damaged, for example"
-    assert session.chosen == 0
-    session.step(1)
-    assert session.chosen == 2
+    assert session.samples.chosen == 0
+    session.choose_next(1)
+    assert session.samples.chosen == 2
 
 
 def test_messages_do_not_show_the_folder_of_temporary_files(session, stand_in, tmp_path, monkeypatch):
     stand_in.may_go_on.set()
-    handed_in = session.live.new_folder() / "cat.png"
+    handed_in = session.queries.runner.new_folder() / "cat.png"
 
     def refuse(request, _on_event):
         raise UserError(f"{handed_in} is no picture; {request.out} was not written, see /etc/motd.")
@@ -301,4 +303,4 @@ def test_messages_do_not_show_the_folder_of_temporary_files(session, stand_in, t
     monkeypatch.setattr(stand_in, "run", refuse)
     session.choose(1)
     arrive(session)
-    assert session.message == "cat.png is no picture; live-1.zarr.zip was not written, see /etc/motd."
+    assert session.queries.message == "cat.png is no picture; live-1.zarr.zip was not written, see /etc/motd."

@@ -10,11 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nnviz3d.apps.choices import Subject
-from nnviz3d.apps.sample_runner import Live
+from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
-from nnviz3d.apps.window.key_commands import Looks
+from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.data.capabilities.gradients import write_gradient
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.request import CaptureRequest, Finished, Insights
@@ -67,8 +66,8 @@ class StandIn:
 def looking(capture: Capture, worker: StandIn, folder: Path, **wanted) -> Session:
     template = CaptureRequest(model="m.keras", out=folder / "run.zarr", insights=Insights(**wanted))
     samples = (*(Sample(f"sample {i}", i, f"s{i}") for i in range(3)), Sample("new", None, "new"))
-    live = Live(worker, template, folder)
-    return Session(Scene.build(default_scene(), capture), SimpleNamespace(), samples=samples, live=live)
+    runner = SampleRunner(worker, template, folder)
+    return Session(Scene.build(default_scene(), capture), SimpleNamespace(), samples=samples, runner=runner)
 
 
 @pytest.fixture
@@ -80,12 +79,12 @@ def worker() -> StandIn:
 def session(explained_capture, worker, tmp_path):
     session = looking(explained_capture, worker, tmp_path, gradients=True)
     yield session
-    session.live.close()
+    session.queries.runner.close()
 
 
 def settle(session: Session) -> None:
     deadline = time.monotonic() + 30
-    while session.busy:
+    while session.queries.busy:
         session.poll()
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -97,30 +96,30 @@ def shown_gradient(session: Session) -> np.ndarray:
 
 def test_a_class_that_was_not_captured_is_asked_for_and_shown(session, worker):
     cat, ant = Target("scores", 2), Target("scores", 0)
-    assert {found.target.index for found in session.targets} == {1, 4}
+    assert {found.target.index for found in session.choices.explained_targets} == {1, 4}
     worker.may_go_on.clear()
-    session.explain(cat)
-    assert (session.busy, session.sought) == ("Explaining class 'cat' for sample 0", cat)
+    session.choices.explain(cat)
+    assert (session.queries.busy, session.queries.target) == ("Explaining class 'cat' for sample 0", cat)
     assert session.selection.target is None, "what is shown stays until the answer is there"
     worker.may_go_on.set()
     settle(session)
     assert session.selection.target == cat
     assert (shown_gradient(session) == 3).all()
     assert len(session.samples) == 4, "it takes the place of the sample's entry"
-    assert session.chosen == 0
-    session.explain(ant)
+    assert session.samples.chosen == 0
+    session.choices.explain(ant)
     settle(session)
     assert (shown_gradient(session) == 1).all()
-    assert {found.target.index for found in session.targets} == {0, 1, 2, 4}, "none is lost"
+    assert {found.target.index for found in session.choices.explained_targets} == {0, 1, 2, 4}, "none is lost"
     assert worker.requests[-1].inputs == ("s0",)
-    session.explain(cat)
-    assert session.busy == "", "what was explained once is there at once"
+    session.choices.explain(cat)
+    assert session.queries.busy == "", "what was explained once is there at once"
     assert (shown_gradient(session) == 3).all()
 
 
 def test_earlier_runs_of_a_sample_leave_the_disk(session, tmp_path):
     for index in (2, 0):
-        session.explain(Target("scores", index))
+        session.choices.explain(Target("scores", index))
         settle(session)
     assert len(list(tmp_path.glob("live-*"))) == 1
     assert session.revert(), "nothing was drawn yet, and yet what would be drawn again is there"
@@ -129,133 +128,133 @@ def test_earlier_runs_of_a_sample_leave_the_disk(session, tmp_path):
 
 def test_two_classes_in_a_hurry_are_both_there(session, worker):
     worker.may_go_on.clear()
-    session.explain(Target("scores", 2))
-    session.explain(Target("scores", 0))
+    session.choices.explain(Target("scores", 2))
+    session.choices.explain(Target("scores", 0))
     worker.may_go_on.set()
     settle(session)
     assert session.selection.target == Target("scores", 0)
-    assert Target("scores", 2) in [found.target for found in session.targets]
+    assert Target("scores", 2) in [found.target for found in session.choices.explained_targets]
 
 
 def test_what_is_on_its_way_is_asked_for_again_with_what_comes_after_it(session, worker):
     worker.may_go_on.clear()
-    session.explain(Target("scores", 2))
-    session.explain(Target("scores", 1))
-    assert session.busy == "", "that one is there"
-    session.explain(Target("scores", 0))
+    session.choices.explain(Target("scores", 2))
+    session.choices.explain(Target("scores", 1))
+    assert session.queries.busy == "", "that one is there"
+    session.choices.explain(Target("scores", 0))
     worker.may_go_on.set()
     settle(session)
-    assert {found.target.index for found in session.targets} == {0, 1, 2, 4}
+    assert {found.target.index for found in session.choices.explained_targets} == {0, 1, 2, 4}
     assert len(worker.requests) <= 2
 
 
 def test_a_refused_class_is_a_sentence_and_nothing_changes(session):
     before = session.selection
-    session.explain(Target("scores", 3))
+    session.choices.explain(Target("scores", 3))
     settle(session)
-    assert session.message == "Nobody explains dogs."
+    assert session.queries.message == "Nobody explains dogs."
     assert session.selection == before
-    session.explain(Target("scores", 2))
+    session.choices.explain(Target("scores", 2))
     settle(session)
     assert session.selection.target == Target("scores", 2), "the next class does not suffer for it"
 
 
 def test_who_goes_on_meanwhile_is_not_called_back(session, worker):
     worker.may_go_on.clear()
-    session.explain(Target("scores", 2))
+    session.choices.explain(Target("scores", 2))
     session.choose(1)
-    assert session.busy == ""
+    assert session.queries.busy == ""
     worker.may_go_on.set()
     while len(session.scene.context.capture.provenance.samples) < 4:
         session.poll()
         time.sleep(0.005)
-    assert (session.chosen, session.selection.target) == (1, None)
+    assert (session.samples.chosen, session.selection.target) == (1, None)
     session.choose(0)
-    session.explain(Target("scores", 2))
-    assert session.busy == "", "it was not in vain"
+    session.choices.explain(Target("scores", 2))
+    assert session.queries.busy == "", "it was not in vain"
 
 
 def test_the_class_goes_along_to_a_sample_that_the_model_has_not_seen(session, worker):
-    session.explain(Target("scores", 2))
+    session.choices.explain(Target("scores", 2))
     settle(session)
     session.choose(3)
     settle(session)
     assert worker.requests[-1].insights.targets == (PREDICTED, "scores[2]")
-    assert (session.chosen, session.selection.target) == (3, Target("scores", 2))
+    assert (session.samples.chosen, session.selection.target) == (3, Target("scores", 2))
 
 
 def test_what_a_difference_is_taken_from_follows_too(session):
-    subject = Subject(session)
+    choices = session.choices
     session.choose(1)
-    subject.show("difference")
-    assert subject.against == 0
+    choices.show("difference")
+    assert choices.against == 0
     session.choose(0)
-    assert subject.against == 1, "a sample is not compared with itself"
+    assert choices.against == 1, "a sample is not compared with itself"
     session.choose(1)
-    subject.compare(0)
+    choices.compare(0)
     session.choose(0)
     session.choose(1)
-    session.explain(Target("scores", 2))
+    session.choices.explain(Target("scores", 2))
     settle(session)
-    assert subject.against == 0
+    assert choices.against == 0
     session.choose(0)
-    assert (session.chosen, subject.against) == (0, 1)
+    assert (session.samples.chosen, choices.against) == (0, 1)
     assert session.scene.at(END, session.selection).primitives
 
 
 def test_gradients_are_asked_for_when_somebody_wants_to_see_them(small_capture, worker, tmp_path):
     session = looking(small_capture, worker, tmp_path)
-    subject = Subject(session)
-    assert subject.quantities == ("activation", "gradient", "gradient_x_activation", "difference")
-    assert not subject.explains
-    subject.show("gradient")
-    assert session.busy == "Finding the gradients for sample 0"
+    choices = session.choices
+    assert choices.quantities == ("activation", "gradient", "gradient_x_activation", "difference")
+    assert not choices.explains
+    choices.show("gradient")
+    assert session.queries.busy == "Finding the gradients for sample 0"
     settle(session)
-    assert subject.quantity == "gradient"
-    assert subject.explains
+    assert choices.quantity == "gradient"
+    assert choices.explains
     session.choose(3)
     settle(session)
-    assert subject.explains, "the next sample is run with gradients from the start"
+    assert choices.explains, "the next sample is run with gradients from the start"
     session.choose(1)
-    assert (session.busy, session.chosen) == ("Finding the gradients for sample 1", 3)
+    assert (session.queries.busy, session.samples.chosen) == ("Finding the gradients for sample 1", 3)
     settle(session)
-    assert (session.chosen, subject.explains) == (1, True)
+    assert (session.samples.chosen, choices.explains) == (1, True)
     assert session.scene.at(END, session.selection).primitives
-    session.live.close()
+    session.queries.runner.close()
 
 
 def test_without_a_model_there_is_only_what_was_captured(explained_capture, small_capture):
     session = Session(Scene.build(default_scene(), explained_capture), SimpleNamespace())
-    assert Subject(session).best == tuple(found.target for found in session.targets)
+    assert session.choices.best == tuple(found.target for found in session.choices.explained_targets)
     plain = Session(Scene.build(default_scene(), small_capture), SimpleNamespace())
-    assert Subject(plain).quantities == ("activation", "difference")
+    assert plain.choices.quantities == ("activation", "difference")
 
 
 def test_keys_go_through_classes_quantities_and_samples_to_compare_with(session):
     said: list[str] = []
-    looks, subject = Looks(session, said.append), Subject(session)
+    commands, choices = KeyCommands(session, said.append), session.choices
     scores = session.scene.context.values("scores", 0).values
     order = np.argsort(-scores, kind="stable")
-    assert [target.index for target in subject.best] == order.tolist()
-    looks.next_class()
+    assert [target.index for target in choices.best] == order.tolist()
+    commands.next_class()
     settle(session)
     assert session.selection.target == Target("scores", int(order[1]))
-    looks.previous_class()
-    assert subject.explained.target.index == order[0]
+    commands.previous_class()
+    assert choices.explained.target.index == order[0]
     assert said[-1] == f"explained: {captures.CLASSES[order[0]]} · score 1.000"
     for name, words in (("gradient", "cells: gradient"), ("gradient_x_activation", "cells: gradient × activation")):
-        looks.next_quantity()
-        assert subject.quantity == name
+        commands.next_quantity()
+        assert choices.quantity == name
         assert said[-1].startswith(words)
-    looks.next_quantity()
+    commands.next_quantity()
     assert said[-1] == "cells: sample 0 − sample 2"
-    looks.next_against()
+    commands.next_against()
     assert said[-1] == "cells: sample 0 − sample 1"
-    looks.next_quantity()
+    commands.next_quantity()
     assert said[-1] == "cells: activation"
-    looks.next_against()
+    commands.next_against()
     assert "press x" in said[-1]
-    looks.next_method()
+    commands.next_method()
     assert "no map" in said[-1]
 
 
@@ -264,6 +263,6 @@ def test_every_number_of_every_output_has_a_name_of_its_own(tmp_path):
     graph = graph_of(nodes, [("x", "price"), ("x", "box"), ("x", "kind")])
     values = {node.id: np.ones((1, *node.shape), np.float32) for node in graph}
     capture = captures.write(tmp_path / "several.zarr", graph, values, classes=("crane", "ant", "crane", "bee"))
-    subject = Subject(Session(Scene.build(default_scene(), capture), SimpleNamespace()))
+    choices = Session(Scene.build(default_scene(), capture), SimpleNamespace()).choices
     names = ["crane (0)", "ant", "crane (2)", "bee", "price", "box[0]", "box[1]", "box[2]"]
-    assert list(subject.names(subject.targets).values()) == names
+    assert list(choices.names(choices.targets).values()) == names

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nnviz3d.apps.open_target import opened
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.target import ModelOptions
-from nnviz3d.apps.training_follower import Following, duration
+from nnviz3d.apps.training_follower import TrainingFollower, duration
 from nnviz3d.apps.worker import Worker
 from nnviz3d.data.capture import open_capture
 from nnviz3d.scene.primitives import Voxels
@@ -40,18 +40,18 @@ def recorder(tmp_path: Path) -> Recorder:
     return made
 
 
-def follow(folder: Path, *, later: float = 0.0) -> Following:
+def follow(folder: Path, *, later: float = 0.0) -> TrainingFollower:
     """What follows it, `later` seconds after its last step; nobody but the test looks."""
     capture = open_capture(folder / "run.zarr")
     assert capture.training is not None
     now = capture.training.written() + later
-    following = Following(capture, clock=lambda: now)
+    following = TrainingFollower(capture, clock=lambda: now)
     following.prepare(Scene.build(default_scene(), capture).revised)
     return following
 
 
 def cells(session: Session, layer: str):
-    found = session.scene.at(session.t, session.selection).primitives
+    found = session.scene.at(session.clock.t, session.selection).primitives
     return next(p.values for p in found if isinstance(p, Voxels) and p.name == layer)
 
 
@@ -129,7 +129,7 @@ class TestFollowing:
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
     def test_who_looks_no_longer_says_so(self, tmp_path, recorder):
         capture = open_capture(tmp_path / "run.zarr")
-        following, told = Following(capture, pause=0.01), threading.Event()
+        following, told = TrainingFollower(capture, pause=0.01), threading.Event()
         following.tell(told.set)
         following.prepare(lambda capture: capture.there_is_no_such_thing)
         recorder.go_on(1)
@@ -171,12 +171,12 @@ def test_a_session_shows_the_newest_step(tmp_path, recorder):
     assert cells(session, "conv").shape == first.shape
     assert not np.array_equal(cells(session, "conv"), first)
     assert context.plan is before.context.plan, "all blocks stand where they did"
-    assert session.training.startswith("training: step 700,")
+    assert session.training_status.startswith("training: step 700,")
     seventh = cells(session, "conv")
     recorder.go_on(1, probes=False)
     following.look()
     assert session.poll()
-    assert session.training.startswith("training: step 800,")
+    assert session.training_status.startswith("training: step 800,")
     assert cells(session, "conv") is seventh, "what is the same is not read and not drawn anew"
 
 
@@ -193,12 +193,12 @@ def test_an_earlier_step_stays_until_one_comes_back_to_the_last(tmp_path, record
         return session.context.capture.step_records.probe_step
 
     assert shown(1) == 500
-    session.train(2)
+    session.clock.show_recorded(2)
     assert session.context.capture.step_records.probe_step == 200
     earlier = cells(session, "conv")
     assert shown(2) == 200
     assert np.array_equal(cells(session, "conv"), earlier)
-    session.train(7)
+    session.clock.show_recorded(7)
     assert session.context.capture.step_records.probe_step == 700
     assert shown(1) == 800
 

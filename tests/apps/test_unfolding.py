@@ -20,7 +20,7 @@ def session(digits: Capture) -> Session:
 
 
 def tiles(session: Session) -> Tiles | None:
-    what = session.scene.at(session.t, session.selection)
+    what = session.scene.at(session.clock.t, session.selection)
     return next((p for p in what.primitives if isinstance(p, Tiles)), None)
 
 
@@ -36,60 +36,60 @@ def settle(session: Session) -> list[tuple[str, float]]:
 
 
 def test_it_unfolds_in_a_second_and_folds_up_again(session):
-    assert (session.unfolded, session.moving) == (None, False)
-    session.unfold("conv2d_1")
-    assert (session.unfolded, session.moving) == ("conv2d_1", True)
+    assert (session.unfolding.layer, session.moving) == (None, False)
+    session.unfolding.start("conv2d_1")
+    assert (session.unfolding.layer, session.moving) == ("conv2d_1", True)
     way = settle(session)
     assert [layer for layer, _ in way] == ["conv2d_1"] * 4
     assert [share for _, share in way] == pytest.approx([0.3, 0.6, 0.9, 1.0])
     assert tiles(session).name == "conv2d_1"
     assert not session.advance(1.0)
-    session.unfold(None)
-    assert session.unfolded is None
+    session.unfolding.start(None)
+    assert session.unfolding.layer is None
     assert tiles(session) is not None
     assert [share for _, share in settle(session)] == pytest.approx([0.7, 0.4, 0.1, 0.0])
     assert tiles(session) is None
 
 
 def test_another_layer_waits_until_the_first_is_back_in_its_block(session):
-    session.unfold("conv2d")
+    session.unfolding.start("conv2d")
     settle(session)
-    session.unfold("conv2d_2")
-    assert session.unfolded == "conv2d_2"
+    session.unfolding.start("conv2d_2")
+    assert session.unfolding.layer == "conv2d_2"
     way = settle(session)
     assert [layer for layer, _ in way] == ["conv2d"] * 4 + ["conv2d_2"] * 4
     # Changing one's mind on the way turns it around.
-    session.unfold(None)
+    session.unfolding.start(None)
     session.advance(0.3)
-    session.unfold("conv2d_2")
+    session.unfolding.start("conv2d_2")
     assert settle(session)[-1] == ("conv2d_2", 1.0)
 
 
 def test_what_the_scene_unfolds_can_be_folded_up_and_time_unfolds_it_again():
     scene = Scene.build(read_scene(bundled("features.toml")), open_capture(bundled("features.zarr.zip")))
     session = Session(scene, SimpleNamespace())
-    assert session.unfolded == "conv2d_2"
-    session.unfold(None)
+    assert session.unfolding.layer == "conv2d_2"
+    session.unfolding.start(None)
     settle(session)
-    assert session.unfolded is None
+    assert session.unfolding.layer is None
     assert tiles(session) is None
-    session.play()
-    while session.playing:
+    session.clock.play()
+    while session.clock.playing:
         session.advance(1.0)
-    assert session.unfolded == "conv2d_2"
+    assert session.unfolding.layer == "conv2d_2"
     assert tiles(session).name == "conv2d_2"
-    session.seek(0.0)
-    assert session.unfolded is None
+    session.clock.seek(0.0)
+    assert session.unfolding.layer is None
     # A layer of one's own choice gives way to the scene's as soon as time is moved.
-    session.unfold("conv2d")
+    session.unfolding.start("conv2d")
     settle(session)
-    session.seek(scene.duration)
-    assert session.unfolded == "conv2d_2"
+    session.clock.seek(scene.duration)
+    assert session.unfolding.layer == "conv2d_2"
 
 
 def test_where_the_scene_unfolds_nothing_a_layer_stays_unfolded_while_time_passes(session):
-    session.unfold("conv2d")
+    session.unfolding.start("conv2d")
     settle(session)
-    session.seek(2.0)
-    assert session.unfolded == "conv2d"
+    session.clock.seek(2.0)
+    assert session.unfolding.layer == "conv2d"
     assert tiles(session) is not None

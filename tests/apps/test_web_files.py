@@ -18,9 +18,9 @@ from nnviz3d.apps.web.files import RUN, add_files
 
 async def file_server(samples: Sequence[Sample], folder: Path) -> tuple[web.AppRunner, int]:
     """Start to serve; returns what ends it, and its port."""
-    live = SimpleNamespace(new_folder=lambda: folder)
+    queries = SimpleNamespace(runner=SimpleNamespace(new_folder=lambda: folder))
     application = web.Application()
-    add_files(application, SimpleNamespace(session=SimpleNamespace(samples=samples, live=live)))
+    add_files(application, SimpleNamespace(session=SimpleNamespace(samples=samples, queries=queries)))
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -71,7 +71,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self.history = HistoryChart(self)
         self.transport = Transport(self)
         self._clients = Clients(self._count)
-        self.state.training = session.training
+        self.state.training = session.training_status
         self.state.update({"message": "", "clients": 0, "title": self.title, "trame__title": f"{self.title} · nnviz3d"})
         self.state.trame__template_error = GONE
         self.state.client_only("drawer", "layer_filter")
@@ -181,7 +181,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
     def synchronize(self) -> None:
         """Let all pages show what is selected."""
         with self.state:
-            self.state.training = self.session.training
+            self.state.training = self.session.training_status
             self.state.update({"title": self.title, "trame__title": f"{self.title} · nnviz3d"})
             panels = (self.samples, self.layers, self.insights, self.views, self.appearance, self.steps, self.history)
             for panel in panels:

@@ -53,7 +53,7 @@ def add_files(application: web.Application, app: WebApp) -> None:
         return web.json_response({"problem": why})
 
     async def hand_in(request: web.Request) -> web.Response:
-        live = app.session.live
+        live = app.session.queries.runner
         if live is None:
             return refused("There is no model at hand that could be run on it.")
         name = request.query.get("name", "")

@@ -181,7 +181,7 @@ class RemoteView:
             return
         if pixels is None:
             return
-        self._session.drawn()
+        self._session.mark_drawn()
         content, media = await asyncio.to_thread(pack, pixels, quality)
         height, width = pixels.shape[:2]
         meta = {"type": media, "codec": "", "w": width, "h": height, "st": int(time.time() * 1000), "key": "key"}
@@ -195,7 +195,7 @@ class RemoteView:
     def _look(self) -> None:
         if not self._by_hand:
             session = self._session
-            session.renderer.look(session.scene.camera(session.t, aspect=self._frames.aspect))
+            session.renderer.look(session.scene.camera(session.clock.t, aspect=self._frames.aspect))
 
     def _advance(self) -> None:
         """Let the session's clock follow the real one, from the first frame of a moving scene on."""

@@ -11,7 +11,7 @@ from nnviz3d.apps.picking import layer_at, pick_at, say
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable
 from nnviz3d.apps.window.camera_flight import Flight, Wings
-from nnviz3d.apps.window.key_commands import Looks
+from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, Key, described
 from nnviz3d.render.window import Event
 from nnviz3d.scene.camera import CameraPose, Margins, fit
@@ -80,7 +80,7 @@ class Controls:
         self.changed = True
         self.closed = False
         self.by_hand = False
-        self._looks = Looks(session, self.tell)
+        self._commands = KeyCommands(session, self.tell)
         self._keys: dict[str, tuple[Key, Callable[[], None]]] = {
             name: (key, self._action(key.action)) for key in KEYS for name in key.names
         }
@@ -124,10 +124,10 @@ class Controls:
         target = session.selection.target
         self.changed |= session.advance(seconds) | session.poll()
         if session.selection.target != target:
-            self._looks.tell_class()
-        if session.message:
-            self.tell(session.message)
-            session.message = ""
+            self._commands.tell_class()
+        if session.queries.message:
+            self.tell(session.queries.message)
+            session.queries.message = ""
         if self._flight is not None:
             flight, start = self._flight
             pose, arrived = flight.at(now - start)
@@ -135,8 +135,8 @@ class Controls:
             self._flight = None if arrived else self._flight
         if self._wings.moving:
             self._look(self._wings.advance(session.renderer.pose(), seconds))
-        self._resting = " · ".join(text for text in (session.training, "h: keys" if self._fresh else "") if text)
-        status = session.busy or (self._message if now < self._until else self._resting)
+        self._resting = " · ".join(text for text in (session.training_status, "h: keys" if self._fresh else "") if text)
+        status = session.queries.busy or (self._message if now < self._until else self._resting)
         if status != self._status:
             self._status, self.changed = status, True
 
@@ -156,7 +156,7 @@ class Controls:
 
     def _action(self, name: str) -> Callable[[], None]:
         """Find who does what a key asks for."""
-        action: Callable[[], None] = getattr(self if hasattr(self, name) else self._looks, name)
+        action: Callable[[], None] = getattr(self if hasattr(self, name) else self._commands, name)
         return action
 
     def _press(self, name: str, *, shift: bool, repeated: bool) -> None:
@@ -237,8 +237,8 @@ class Controls:
     def unfold(self) -> None:
         """Unfold the layer under the pointer, or else that of the pick; what is unfolded folds up."""
         session = self._session
-        if session.unfolded is not None:
-            session.unfold(None)
+        if session.unfolding.layer is not None:
+            session.unfolding.start(None)
             return
         layer = layer_at(session, self._pointer) or self._layer_of_pick() or session.selection.layer
         if not session.scene.blocks:
@@ -248,7 +248,7 @@ class Controls:
         elif not unfolds(session.scene.context, layer):
             self.tell(f"{layer} has no maps that could stand side by side")
         else:
-            session.unfold(layer)
+            session.unfolding.start(layer)
             self.tell(f"unfolded: {layer}")
 
     def home(self) -> None:
@@ -270,22 +270,22 @@ class Controls:
         if len(self._session.samples) < 2:
             self.tell("There is one sample only")
         else:
-            self._session.step(by)
+            self._session.choose_next(by)
 
     def play(self) -> None:
         """Let the clock run, or stop it."""
-        if self._session.playing:
-            self._session.pause()
+        if self._session.clock.playing:
+            self._session.clock.pause()
         elif self._timed():
-            self._session.play()
+            self._session.clock.play()
 
     def back(self) -> None:
         """Go a little back in time."""
-        self._seek(self._session.t - _MOMENT)
+        self._seek(self._session.clock.t - _MOMENT)
 
     def forward(self) -> None:
         """Go a little forward in time."""
-        self._seek(self._session.t + _MOMENT)
+        self._seek(self._session.clock.t + _MOMENT)
 
     def reveal_more(self) -> None:
         """Go on in time to where the next layer is there, or the gradient has passed it."""
@@ -302,18 +302,18 @@ class Controls:
 
     def _seek(self, t: float) -> None:
         if self._timed():
-            self._session.pause()
-            self._session.seek(t)
-            self.tell(f"{self._session.t:.2f} of {self._session.scene.duration:.2f} s")
+            self._session.clock.pause()
+            self._session.clock.seek(t)
+            self.tell(f"{self._session.clock.t:.2f} of {self._session.scene.duration:.2f} s")
 
     def _reveal(self, by: int) -> None:
         line = self._session.scene.timeline
-        moment = line.stop(self._session.t, by)
+        moment = line.stop(self._session.clock.t, by)
         if moment is None:
             self.tell("This scene reveals nothing over time")
             return
         self._seek(moment)
-        self.tell(line.phase(self._session.t))
+        self.tell(line.phase(self._session.clock.t))
 
     # The rest.
 

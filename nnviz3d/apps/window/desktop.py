@@ -75,7 +75,7 @@ def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | 
     try:
         selection = selection or Selection(sample=found.sample)
         session = Session(
-            scene, renderer, samples=found.samples, live=found.live, following=found.following, selection=selection
+            scene, renderer, samples=found.samples, runner=found.runner, following=found.following, selection=selection
         )
         desktop = Desktop(session, window)
         with _signals(desktop.quit):
@@ -151,7 +151,7 @@ class Desktop:
             if not self._session.revert():
                 raise
             self._compose(with_panels=True)
-        self._session.drawn()
+        self._session.mark_drawn()
         self._renderer.render()
         self._quality, self._shown = quality, time.monotonic()
 
@@ -160,7 +160,7 @@ class Desktop:
             self._renderer.look(self._session.home())
 
     def _compose(self, *, with_panels: bool) -> None:
-        scene = self._session.scene.at(self._session.t, self._session.selection)
+        scene = self._session.scene.at(self._session.clock.t, self._session.selection)
         panels = self._controls.panels() if with_panels else ()
         self._renderer.draw(DrawList((*scene.primitives, *panels), scene.background))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, get_args
 
-from nnviz3d.apps.choices import Subject
 from nnviz3d.apps.session import Session
 from nnviz3d.data.capabilities.attributions import TITLES
 from nnviz3d.data.records import RANKINGS
@@ -21,7 +20,7 @@ _STEP = 0.05
 _T = TypeVar("_T")
 
 
-class Looks:
+class KeyCommands:
     """Goes from one choice to the next, and tells which it is.
 
     Parameters
@@ -35,7 +34,7 @@ class Looks:
     def __init__(self, session: Session, tell: Callable[[str], None]) -> None:
         self._session = session
         self._tell = tell
-        self._subject = Subject(session)
+        self._choices = session.choices
 
     # What is shown.
 
@@ -48,71 +47,72 @@ class Looks:
         self._class(-1)
 
     def _class(self, by: int) -> None:
-        subject, session = self._subject, self._session
-        if not subject.explains:
-            more = "x shows gradients" if len(subject.quantities) > 1 and session.asks else "capture with --gradients"
+        choices, session = self._choices, self._session
+        if not choices.explains:
+            possible = len(choices.quantities) > 1 and session.queries.possible
+            more = "x shows gradients" if possible else "capture with --gradients"
             self._tell(f"Nothing here depends on a class; {more}")
             return
-        now = session.sought or (None if subject.explained is None else subject.explained.target)
-        following = _next(subject.best, now, by)
+        now = session.queries.target or (None if choices.explained is None else choices.explained.target)
+        following = _next(choices.best, now, by)
         if following == now:
             self._tell("One class only was explained; capture the model with --class for others")
             return
         try:
-            session.explain(following)
+            session.choices.explain(following)
         except UserError as error:
             self._tell(str(error))
         self.tell_class()
 
     def tell_class(self) -> None:
         """Tell which class is explained, unless the model is still asked."""
-        found = self._subject.explained
-        if found is not None and not self._session.busy:
-            self._tell(f"explained: {self._subject.words(found)}")
+        found = self._choices.explained
+        if found is not None and not self._session.queries.busy:
+            self._tell(f"explained: {self._choices.words(found)}")
 
     def next_quantity(self) -> None:
         """Let the cells show something else."""
-        names = self._subject.quantities
+        names = self._choices.quantities
         if len(names) < 2:
             self._tell("There are activations alone; capture the model with --gradients, or two samples")
             return
-        name = _next(names, self._session.sought_quantity or self._subject.quantity)
-        self._subject.show(name)
-        if not self._session.busy:
+        name = _next(names, self._session.queries.quantity or self._choices.quantity)
+        self._choices.show(name)
+        if not self._session.queries.busy:
             self._tell_quantity()
 
     def _tell_quantity(self) -> None:
-        found = self._subject.explained
-        words = self._subject.title(self._subject.quantity).lower()
-        if self._subject.quantity == "difference":
+        found = self._choices.explained
+        words = self._choices.title(self._choices.quantity).lower()
+        if self._choices.quantity == "difference":
             self._tell_against()
-        elif self._subject.quantity == "activation" or found is None:
+        elif self._choices.quantity == "activation" or found is None:
             self._tell(f"cells: {words}")
         else:
-            self._tell(f"cells: {words}, {self._subject.words(found)}")
+            self._tell(f"cells: {words}, {self._choices.words(found)}")
 
     def next_against(self) -> None:
         """Compare with another sample."""
-        others = self._subject.others
-        if self._subject.quantity != "difference":
+        others = self._choices.others
+        if self._choices.quantity != "difference":
             self._tell("The cells show no difference; press x until they do" if others else "There is one sample only")
             return
-        self._subject.compare(_next(others, self._subject.against))
+        self._choices.compare(_next(others, self._choices.against))
         self._tell_against()
 
     def _tell_against(self) -> None:
-        session, against = self._session, self._subject.against
+        session, against = self._session, self._choices.against
         if against is not None:
-            names = [session.samples[i].name for i in (session.chosen, against)]
+            names = [session.samples[i].name for i in (session.samples.chosen, against)]
             self._tell(f"cells: {' − '.join(names)}")
 
     def next_method(self) -> None:
         """Show the map of another attribution method."""
-        methods = self._subject.methods
+        methods = self._choices.methods
         if not methods:
             self._tell("This scene shows no map of what counts")
             return
-        name = _next(methods, self._subject.method)
+        name = _next(methods, self._choices.method)
         self._session.select(method=name)
         self._tell(f"map: {TITLES.get(name, (name, False))[0]}")
 
@@ -128,12 +128,12 @@ class Looks:
 
     def _train(self, by: int) -> None:
         session = self._session
-        training, place = session.scene.context.capture.training, session.place
+        training, place = session.scene.context.capture.training, session.clock.recorded_index
         if training is None or place is None:
             self._tell("There is no recorded training; record one with nnviz3d.TrainingRecorder")
             return
         place = min(max(place + by, 0), len(training) - 1)
-        session.train(place)
+        session.clock.show_recorded(place)
         self._tell(" · ".join([step_text(training, place), *figures(training, place)]))
 
     # The channels of a layer, and points.
@@ -162,9 +162,9 @@ class Looks:
         self._tell(f"channels: their {name}")
 
     def _unfolded(self) -> str | None:
-        if self._session.unfolded is None:
+        if self._session.unfolding.layer is None:
             self._tell("No layer is unfolded; point at one, then press u")
-        return self._session.unfolded
+        return self._session.unfolding.layer
 
     def next_embedding(self) -> None:
         """Place the points by the answers of another layer."""

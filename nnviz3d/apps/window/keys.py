@@ -18,7 +18,7 @@ class Key:
     words
         What it does.
     action
-        Who does it: a method of `nnviz3d.apps.window.controls.Controls` or of `nnviz3d.apps.window.key_commands.Looks`.
+        The name of the method that does it, of `window.controls.Controls` or `window.key_commands.KeyCommands`.
     repeats
         Whether it goes on doing so while it is held.
     """

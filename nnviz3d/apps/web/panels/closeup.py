@@ -51,22 +51,23 @@ class Views:
     @property
     def _order(self) -> ChannelOrder:
         session = self._app.session
-        return session.scene.channels.order(session.unfolded or _NONE, session.selection)
+        return session.scene.channels.order(session.unfolding.layer or _NONE, session.selection)
 
     @property
     def _pictures(self) -> ChannelPictures:
         session = self._app.session
-        return session.scene.channels.pictures(session.unfolded or _NONE, session.selection)
+        return session.scene.channels.pictures(session.unfolding.layer or _NONE, session.selection)
 
     def synchronize(self) -> None:
         """Show what is selected, or else what the scene says."""
         session, state = self._app.session, self._app.state
         selection, scene = session.selection, session.scene
         if self._layers:
-            state.unfold = session.unfolded or _NONE
+            state.unfold = session.unfolding.layer or _NONE
             state.channel_orders = [name for name in _ORDERS if name in scene.channels.orders(selection)]
             state.channel_order, state.channel_pictures = self._order, self._pictures
-            state.has_features = session.unfolded is not None and scene.context.capture.has_features(session.unfolded)
+            layer = session.unfolding.layer
+            state.has_features = layer is not None and scene.context.capture.has_features(layer)
         if scene.cloud is not None:
             state.embedding = scene.cloud.shown(selection)
             state.colored_by = scene.cloud.colored_by(selection)
@@ -74,18 +75,18 @@ class Views:
     def toggle(self, layer: str) -> None:
         """Unfold a layer, or fold it up."""
         session = self._app.session
-        self._unfold(None if session.unfolded == layer else layer)
+        self._unfold(None if session.unfolding.layer == layer else layer)
 
     # The pages and this program both change the state; only what differs from the session is a person's wish.
 
     def _set_unfold(self, unfold: str, **_: Any) -> None:
-        if self._layers and unfold != (self._app.session.unfolded or _NONE):
+        if self._layers and unfold != (self._app.session.unfolding.layer or _NONE):
             self._unfold(unfold or None)
 
     def _unfold(self, layer: str | None) -> None:
         if layer is not None and layer not in self._layers:
             raise ValueError(f"The page asked to unfold {layer!r}.")
-        self._app.session.unfold(layer)
+        self._app.session.unfolding.start(layer)
         self._app.refresh()
 
     def _set_order(self, channel_order: ChannelOrder, **_: Any) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from nnviz3d.apps.choices import Subject
 from nnviz3d.apps.web.panels.fields import field
 from nnviz3d.data.capabilities.attributions import TITLES
 from nnviz3d.errors import UserError
@@ -27,11 +26,11 @@ class Insights:
 
     def __init__(self, app: WebApp) -> None:
         self._app = app
-        self._subject = Subject(app.session)
+        self._choices = app.session.choices
         capture = app.session.scene.context.capture
-        listed = self._subject.targets if app.session.live is not None else ()
+        listed = self._choices.targets if app.session.queries.runner is not None else ()
         self._known = {target.slot: target for target in listed}
-        names = self._subject.names(listed)
+        names = self._choices.names(listed)
         only = f"{capture.path.name} explains no other; capture the model with --class for more"
         app.state.update(
             {
@@ -53,62 +52,62 @@ class Insights:
 
     @property
     def _methods(self) -> tuple[str, ...]:
-        return self._subject.methods
+        return self._choices.methods
 
     @property
     def _present(self) -> bool:
-        return len(self._subject.quantities) > 1 or bool(self._methods)
+        return len(self._choices.quantities) > 1 or bool(self._methods)
 
     def synchronize(self) -> None:
         """Show what is selected, or else what the scene says."""
-        subject, state = self._subject, self._app.state
-        found = subject.explained
+        choices, state = self._choices, self._app.state
+        found = choices.explained
         state.insights = self._present
-        state.quantities = [{"title": subject.title(name), "value": name} for name in subject.quantities]
-        targets = self._app.session.targets
-        state.targets = [_item(one.target.slot, subject.name(one.target), subject.words(one)) for one in targets]
+        state.quantities = [{"title": choices.title(name), "value": name} for name in choices.quantities]
+        targets = self._app.session.choices.explained_targets
+        state.targets = [_item(one.target.slot, choices.name(one.target), choices.words(one)) for one in targets]
         state.explained = "" if found is None else found.target.slot
-        state.quantity = subject.quantity
-        state.against = subject.against
-        state.method = subject.method
+        state.quantity = choices.quantity
+        state.against = choices.against
+        state.method = choices.method
 
     # The pages and this program both change the state; only what differs from the session is a person's wish.
 
     def _set_quantity(self, quantity: Any, **_: Any) -> None:
-        if self._present and quantity != self._subject.quantity:
-            if quantity not in self._subject.quantities:
+        if self._present and quantity != self._choices.quantity:
+            if quantity not in self._choices.quantities:
                 raise ValueError(f"The page asked for an unknown quantity {quantity!r}.")
-            self._subject.show(quantity)
+            self._choices.show(quantity)
             self._app.refresh()
 
     def _set_against(self, against: Any, **_: Any) -> None:
-        session, subject = self._app.session, self._subject
-        if against == subject.against:
+        session, choices = self._app.session, self._choices
+        if against == choices.against:
             return
         if not isinstance(against, int) or not 0 <= against < len(session.samples):
             raise ValueError(f"The page asked for an unknown sample {against!r}.")
-        if against not in subject.others:
+        if against not in choices.others:
             raise UserError(
                 f"{session.samples[against].name} is not there to compare with; choose it as the sample first."
             )
-        subject.compare(against)
+        choices.compare(against)
         self._app.refresh()
 
     def _set_explained(self, explained: Any, **_: Any) -> None:
-        found = self._subject.explained
+        found = self._choices.explained
         if found is None or explained == found.target.slot:
             return
         if not explained:  # the field was emptied, which is nobody's wish for another class
             self._app.synchronize()
             return
-        known = self._known | {one.target.slot: one.target for one in self._app.session.targets}
+        known = self._known | {one.target.slot: one.target for one in self._app.session.choices.explained_targets}
         if not isinstance(explained, str) or explained not in known:
             raise ValueError(f"The page asked for an unknown target {explained!r}.")
-        self._app.session.explain(known[explained])
+        self._app.session.choices.explain(known[explained])
         self._app.refresh()
 
     def _set_method(self, method: Any, **_: Any) -> None:
-        if self._methods and method != self._subject.method:
+        if self._methods and method != self._choices.method:
             if method not in self._methods:
                 raise ValueError(f"The page asked for an unknown method {method!r}.")
             self._app.select(method=method)

@@ -60,7 +60,7 @@ class HistoryChart:
         if self._drawn != (training, state.charted):
             self._drawn = (training, state.charted)
             self._draw(training, state.charted)
-        step = session.scene.step(session.t, session.selection)
+        step = session.scene.step(session.clock.t, session.selection)
         if self._found is not None and step is not None:
             state.chart_now = round(place_of(self._found, step), 1)
 
@@ -129,7 +129,7 @@ class HistoryChart:
             return
         steps = training.steps
         wanted = steps[0] + float(share) * (steps[-1] - steps[0])
-        self._app.session.train(int(np.abs(steps - wanted).argmin()))
+        self._app.session.clock.show_recorded(int(np.abs(steps - wanted).argmin()))
         self._app.refresh()
 
     def _lines(self) -> None:

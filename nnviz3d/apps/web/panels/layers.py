@@ -50,7 +50,7 @@ class Layers:
     def mark(self) -> None:
         """Show what is wrong with the layers at the step of a training that is shown."""
         session = self._app.session
-        training, step = session.scene.context.capture.training, session.scene.step(session.t, session.selection)
+        training, step = session.scene.context.capture.training, session.scene.step(session.clock.t, session.selection)
         shown = None if training is None or step is None else (training, step)
         if self._marked != shown:
             self._marked = shown

@@ -28,7 +28,7 @@ class Transport:
             {
                 "duration": round(session.scene.duration, 2),
                 "speeds": list(_SPEEDS),
-                "speed": session.speed,
+                "speed": session.clock.speed,
             }
         )
         self._resume = False
@@ -39,49 +39,49 @@ class Transport:
     def synchronize(self) -> None:
         """Show the clock, and what it tells of the layers."""
         session = self._app.session
-        phase = session.scene.timeline.phase(session.t)
-        self._app.state.update({"t": round(session.t, 2), "playing": session.playing, "phase": phase})
+        phase = session.scene.timeline.phase(session.clock.t)
+        self._app.state.update({"t": round(session.clock.t, 2), "playing": session.clock.playing, "phase": phase})
         self._app.layers.mark()
 
     def toggle(self) -> None:
         """Play or pause."""
         session = self._app.session
-        if session.playing:
-            session.pause()
+        if session.clock.playing:
+            session.clock.pause()
         elif session.scene.duration > 0:
-            session.play()
+            session.clock.play()
         self._show()
 
     def restart(self) -> None:
         """Go to the start; what plays goes on playing."""
-        self._app.session.seek(0.0)
+        self._app.session.clock.seek(0.0)
         self._show()
 
     def step(self, by: int) -> None:
         """Go to where the next layer, or the one before, is there or is passed; the clock stands still."""
         session = self._app.session
-        moment = session.scene.timeline.stop(session.t, by)
+        moment = session.scene.timeline.stop(session.clock.t, by)
         if moment is not None:
-            session.pause()
-            session.seek(moment)
+            session.clock.pause()
+            session.clock.seek(moment)
             self._show()
 
     def _hold(self) -> None:
         """Stand still while the slider is dragged."""
-        self._resume = self._app.session.playing
-        self._app.session.pause()
+        self._resume = self._app.session.clock.playing
+        self._app.session.clock.pause()
         self._show()
 
     def _release(self) -> None:
-        if self._resume and self._app.session.t < self._app.session.scene.duration:
-            self._app.session.play()
+        if self._resume and self._app.session.clock.t < self._app.session.scene.duration:
+            self._app.session.clock.play()
         self._resume = False
         self._show()
 
     def _scrub(self, t: float, **_: Any) -> None:
         session = self._app.session
-        if abs(float(t) - session.t) > _SAME:
-            session.seek(float(t))
+        if abs(float(t) - session.clock.t) > _SAME:
+            session.clock.seek(float(t))
             self.synchronize()
             self._app.steps.synchronize()
             self._app.history.synchronize()
@@ -90,7 +90,7 @@ class Transport:
     def _set_speed(self, speed: float, **_: Any) -> None:
         if speed not in _SPEEDS:
             raise ValueError(f"The page asked for an unknown speed {speed!r}.")
-        self._app.session.speed = float(speed)
+        self._app.session.clock.speed = float(speed)
 
     def _show(self) -> None:
         self._app.synchronize()

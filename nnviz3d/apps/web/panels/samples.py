@@ -38,7 +38,7 @@ class Samples:
                 "samples": entries(session),
                 "sample_notes": self._notes,
                 "pictures": has_pictures(session),
-                "uploads": session.live is not None,
+                "uploads": session.queries.runner is not None,
             }
         )
         self._show()
@@ -50,7 +50,7 @@ class Samples:
         """Show which one is selected, and which one is waited for."""
         session = self._app.session
         self.follow()
-        position = session.chosen
+        position = session.samples.chosen
         if position not in self._notes:
             self._notes = {**self._notes, position: note_of(session, position)}
             self._app.state.sample_notes = self._notes
@@ -65,12 +65,12 @@ class Samples:
 
     def _show(self) -> None:
         session = self._app.session
-        name = session.samples[session.chosen].name
+        name = session.samples[session.samples.chosen].name
         model = session.scene.context.capture.provenance.model
         self._app.state.update(
             {
-                "sample": session.chosen,
-                "busy": session.busy,
+                "sample": session.samples.chosen,
+                "busy": session.queries.busy,
                 "caption": " · ".join(t for t in (model, name) if t),
                 "provenance": provenance(session),
             }
@@ -85,19 +85,19 @@ class Samples:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody looks any more
                 loop.call_soon_threadsafe(answered)
 
-        self._app.session.tell(told)
+        self._app.session.on_news(told)
 
     def _answered(self) -> None:
         app = self._app
         before = app.session.scene
         changed = app.session.poll()
-        if app.session.training and app.session.scene is not before:
+        if app.session.training_status and app.session.scene is not before:
             self._notes = notes_of(app.session)  # the same samples, by a model that has learned since
             app.state.sample_notes = self._notes
         app.synchronize()
-        if app.session.message:
-            app.say(app.session.message)
-            app.session.message = ""
+        if app.session.queries.message:
+            app.say(app.session.queries.message)
+            app.session.queries.message = ""
         if changed:
             app.view.changed()
 
@@ -111,12 +111,12 @@ class Samples:
 
     def step(self, by: int) -> None:
         """Go to the next or the previous one, around the ends."""
-        self._app.session.step(by)
+        self._app.session.choose_next(by)
         self._app.refresh()
 
     def add(self, name: str, source: str) -> int:
         """List a sample that somebody handed in; returns its position."""
-        position = self._app.session.add(Sample(name, None, source))
+        position = self._app.session.samples.add(Sample(name, None, source))
         with self._app.state:
             self._app.state.samples = entries(self._app.session)
         return position

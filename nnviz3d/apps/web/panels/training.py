@@ -27,7 +27,7 @@ class Steps:
     def synchronize(self) -> None:
         """Show which step is seen: the clock's, or the chosen one."""
         session, state = self._app.session, self._app.state
-        training, place = session.scene.context.capture.training, session.place
+        training, place = session.scene.context.capture.training, session.clock.recorded_index
         if training is None or place is None:
             return
         state.steps = len(training)
@@ -39,17 +39,17 @@ class Steps:
     def _choose(self, step_place: Any, **_: Any) -> None:
         session = self._app.session
         training = session.scene.context.capture.training
-        if training is None or session.place is None or step_place == session.place:
+        if training is None or session.clock.recorded_index is None or step_place == session.clock.recorded_index:
             return
         # Not by the page's own count, which a page may change.
         if not isinstance(step_place, int) or not 0 <= step_place < len(training):
             raise ValueError(f"The page asked for an unknown recorded step {step_place!r}.")
-        session.train(step_place)
+        session.clock.show_recorded(step_place)
         self._app.refresh(moving=True)
 
     def _release(self) -> None:
         """Leave the step to the clock again."""
-        self._app.session.train(None)
+        self._app.session.clock.show_recorded(None)
         self._app.refresh()
 
     def _still(self) -> None:

@@ -1,0 +1,75 @@
+"""The scene, time and selection of the current frame, which the parts of a session share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+
+
+class FrameState:
+    """Everything that the next frame depends on.
+
+    Parameters
+    ----------
+    scene
+        The scene. It is replaced when there are more samples, or more steps of a training.
+    selection
+        The first selection.
+
+    Attributes
+    ----------
+    t
+        The current time in seconds; at first the end of the scene, where everything is visible.
+    """
+
+    def __init__(self, scene: Scene, selection: Selection) -> None:
+        self.scene = scene
+        self.t = scene.duration
+        self.selection = self._drawn = selection
+
+    @property
+    def context(self) -> SceneContext:
+        """What the views share; for a training, with the numbers of the current training step."""
+        return self.scene.as_of(self.t, self.selection).context
+
+    def select(self, **changes: Any) -> None:
+        """Change fields of the selection, given by name."""
+        self.selection = replace(self.selection, **changes)
+
+    def mark_drawn(self) -> None:
+        """Record that the current selection could be drawn."""
+        self._drawn = self.selection
+
+    def revert(self) -> bool:
+        """Restore the last selection that could be drawn; returns whether that changes the selection."""
+        differs = self.selection != self._drawn
+        self.selection = self._drawn
+        return differs
+
+    def select_sample(self, sample: int) -> None:
+        """Select a sample of the capture; without the selected target if that sample was not explained by it."""
+        before, against = self.selection.sample, self.selection.against
+        self.select(sample=sample, against=before if against == sample else against)
+        self.selection = self._with_known_target(self.selection)
+
+    def replace_sample(self, old: int, new: int) -> None:
+        """Select a sample's newest run wherever an earlier run of it was selected."""
+        self.selection, self._drawn = (
+            self._with_known_target(
+                replace(
+                    one,
+                    sample=new if one.sample == old else one.sample,
+                    against=new if one.against == old else one.against,
+                )
+            )
+            for one in (self.selection, self._drawn)
+        )
+
+    def _with_known_target(self, selection: Selection) -> Selection:
+        """Return a selection without its target if its sample was not explained by that target."""
+        known = {found.target for found in self.scene.context.capture.explanations(selection.sample).targets}
+        return selection if selection.target in known else replace(selection, target=None)

@@ -1,0 +1,156 @@
+"""Queries to the model while a session runs, and their answers: more samples, gradients and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nnviz3d.apps.frame_state import FrameState
+from nnviz3d.apps.model_requests import ModelRequests
+from nnviz3d.apps.sample_runner import Answer, SampleRunner
+from nnviz3d.apps.samples import SampleList
+from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.data.quantities import Quantity
+from nnviz3d.data.request import Insights
+from nnviz3d.data.targets import Target
+from nnviz3d.errors import UserError
+from nnviz3d.scene.selection import EdgePick
+
+
+class ModelQueries:
+    """Runs the model on samples of a session, and adds the answers to its scene.
+
+    Parameters
+    ----------
+    frame
+        The frame whose scene and selection the answers change.
+    samples
+        The samples of the session.
+    runner
+        Runs the model; without it no query is possible.
+
+    Attributes
+    ----------
+    message
+        A sentence for the user, such as why the model could not be run. The caller that shows it clears it.
+    """
+
+    def __init__(self, frame: FrameState, samples: SampleList, runner: SampleRunner | None) -> None:
+        self._frame = frame
+        self._samples = samples
+        self._requests = ModelRequests(runner)
+        self.runner = runner
+        self.message = ""
+
+    @property
+    def position(self) -> int | None:
+        """The position of the sample that the pending query runs on."""
+        return None if self._requests.pending is None else self._requests.pending.position
+
+    @property
+    def target(self) -> Target | None:
+        """The target of the pending query."""
+        return None if self._requests.pending is None else self._requests.pending.then.get("target")
+
+    @property
+    def quantity(self) -> Quantity | None:
+        """The quantity of the pending query."""
+        return None if self._requests.pending is None else self._requests.pending.then.get("quantity")
+
+    @property
+    def busy(self) -> str:
+        """A sentence that says what the pending query does; empty if there is none."""
+        return "" if self.position is None else self._requests.status(self._samples[self.position].name)
+
+    @property
+    def possible(self) -> bool:
+        """Whether the model can be run again on the sample that is shown."""
+        return self._requests.can_run(self._samples[self._samples.chosen])
+
+    def run(self, position: int, more: Insights) -> None:
+        """Run the model on a sample for the first time, and show the sample when the answer arrives."""
+        self._requests.run(position, self._samples[position], more)
+
+    def run_again(self, more: Insights, then: Mapping[str, Any], words: str, position: int | None = None) -> bool:
+        """Run the model again on a sample; returns whether that is possible.
+
+        Parameters
+        ----------
+        more
+            What the run computes in addition to everything that is known of the sample.
+        then
+            Fields of `Selection` that are set when the answer arrives.
+        words
+            A sentence that says what the model does, without the sample's name at its end.
+        position
+            Position of the sample; by default the sample that is shown.
+        """
+        position = self._samples.chosen if position is None else position
+        sample = self._samples[position]
+        if sample.index is None:
+            return False
+        found = self._frame.scene.context.capture.explanations(sample.index)
+        return self._requests.run_again(position, sample, found, more, then, words)
+
+    def cancel(self) -> None:
+        """Stop waiting for the pending query; its answer is stored but not shown."""
+        self._requests.pending = None
+
+    def poll(self) -> bool:
+        """Take the answers that have arrived since the last call; returns whether there are any."""
+        if self.runner is None:
+            return False
+        answers = self.runner.answers()
+        for answer in answers:
+            self._take(answer, self.runner)
+        return bool(answers)
+
+    def _take(self, answer: Answer, runner: SampleRunner) -> None:
+        """Add an answer to the scene; show it if the user still waits for it."""
+        frame = self._frame
+        positions = self._samples.positions(answer.request.source)
+        pending = self._requests.finish(answer)
+        if answer.capture is None:
+            self.message = answer.problem if pending is not None else self.message
+            return
+        series = CaptureSeries.of(frame.scene.context.capture)
+        index = series.committed
+        try:
+            frame.scene = frame.scene.revised(series.plus(answer.capture))
+        except UserError as error:  # the model's file has changed since
+            self.message = str(error)
+            return
+        runner.keep(index, answer.capture.path)
+        if answer.capture.provenance.sha256 is None and isinstance(frame.selection.pick, EdgePick):
+            frame.select(pick=None)  # a live model may have been trained further, and the pick holds the old weight
+        earlier = {old for position in positions if (old := self._samples.set_index(position, index)) is not None}
+        for old in earlier:
+            self._replace(old, index, runner)
+        if pending is not None:
+            frame.select_sample(index)
+            target = pending.then.get("target")
+            if target is None or self._explains(target):
+                frame.select(**pending.then)
+        self._free_disk(runner)
+
+    def _explains(self, target: Target) -> bool:
+        found = self._frame.scene.context.explanations(self._frame.selection.sample).targets
+        return target in [one.target for one in found]
+
+    def _replace(self, old: int, new: int, runner: SampleRunner) -> None:
+        """Replace an earlier run of a sample by its newest run."""
+        self._frame.replace_sample(old, new)
+        if runner.keeps(old):
+            self._remove(old, runner)
+
+    def _free_disk(self, runner: SampleRunner) -> None:
+        """Remove the oldest runs while all runs together take more disk space than allowed."""
+        selection = self._frame.selection
+        while (oldest := runner.oldest(besides=(selection.sample, selection.against))) is not None:
+            self._samples.forget_index(oldest)
+            self._remove(oldest, runner)
+
+    def _remove(self, index: int, runner: SampleRunner) -> None:
+        scene = self._frame.scene
+        self._frame.scene = scene.revised(CaptureSeries.of(scene.context.capture).without(index))
+        runner.forget(index)
