@@ -5,7 +5,7 @@
 >>> run = nnviz3d.open_capture("run.zarr")  # does not
 >>> run.activation("conv2d", sample=0).shape
 (26, 26, 32)
->>> nnviz3d.serve(model, x)  # in the browser; show, record and snapshot look in a window, a film, a picture
+>>> nnviz3d.serve(model, x)  # in the browser; `show` opens a window, `record` writes a film, `snapshot` a picture
 """
 
 from __future__ import annotations
@@ -21,29 +21,51 @@ if TYPE_CHECKING:
     from nnviz3d.api.functions import serve as serve
     from nnviz3d.api.functions import show as show
     from nnviz3d.api.functions import snapshot as snapshot
-    from nnviz3d.capture.training.recorder import TrainingRecorder as TrainingRecorder
+    from nnviz3d.api.scene_files import read_scene as read_scene
+    from nnviz3d.api.training_recorder import TrainingRecorder as TrainingRecorder
+    from nnviz3d.api.viewer import Viewer as Viewer
     from nnviz3d.data.capture import Capture as Capture
     from nnviz3d.data.capture import open_capture as open_capture
     from nnviz3d.data.request import Insights as Insights
+    from nnviz3d.errors import UserError as UserError
+    from nnviz3d.scene.spec import SceneSpec as SceneSpec
 
-__all__ = ["Capture", "Insights", "TrainingRecorder", "capture", "open_capture", "record", "serve", "show", "snapshot"]
+__all__ = [
+    "Capture",
+    "Insights",
+    "SceneSpec",
+    "TrainingRecorder",
+    "UserError",
+    "Viewer",
+    "capture",
+    "open_capture",
+    "read_scene",
+    "record",
+    "serve",
+    "show",
+    "snapshot",
+]
 
-# Looked up on first use, so that importing the package, and `nnviz3d --help`, loads nothing.
-_HOMES = {
+_MODULES = {
     "Capture": "nnviz3d.data.capture",
     "Insights": "nnviz3d.data.request",
-    "TrainingRecorder": "nnviz3d.capture.training.recorder",
+    "SceneSpec": "nnviz3d.scene.spec",
+    "TrainingRecorder": "nnviz3d.api.training_recorder",
+    "UserError": "nnviz3d.errors",
+    "Viewer": "nnviz3d.api.viewer",
     "open_capture": "nnviz3d.data.capture",
+    "read_scene": "nnviz3d.api.scene_files",
     **dict.fromkeys(("record", "serve", "show", "snapshot"), "nnviz3d.api.functions"),
 }
+"""Module of each public name. It is imported on first use, so that `import nnviz3d` and ``nnviz3d --help`` are fast."""
 
 
 def __getattr__(name: str) -> Any:
     if name == "capture":
-        # Both the package and, called, the function: see nnviz3d/capture/__init__.py.
+        # Both a package and a function: see nnviz3d/capture/__init__.py.
         return import_module("nnviz3d.capture")
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'nnviz3d' has no attribute {name!r}")
 
 

@@ -16,15 +16,16 @@ import pytest
 from PIL import Image
 
 import nnviz3d
-from nnviz3d.api.arguments import Workshop
+from nnviz3d.api.command_arguments import CommandArguments
+from nnviz3d.api.command_process import CommandProcess
+from nnviz3d.api.stderr_filter import StderrFilter
+from nnviz3d.api.viewer import Viewer
 from nnviz3d.apps.worker import SocketConnection, Worker
 from nnviz3d.capture import live_model_server as listening
 from nnviz3d.capture.live_model_server import Listener
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.errors import Nnviz3dError, SampleError, UserError
-from nnviz3d.viewer_process.stderr_filter import Speech
-from nnviz3d.viewer_process.viewer import Child
 
 SCRIPT = """
 import json, os, signal, time, urllib.request
@@ -72,7 +73,7 @@ with nnviz3d.serve(model, x, sample=1, open=False, block=False, port=0) as viewe
         time.sleep(60)
     except KeyboardInterrupt:
         said["interrupted"] = True
-    folder = viewer._close.__self__.folder
+    folder = viewer._on_close.__self__.folder
     # What the viewer does when another sample is chosen: it asks this process.
     invitation = Invitation.model_validate_json((folder / "live.json").read_text())
     said["samples"] = [name for name, _ in invitation.samples]
@@ -147,12 +148,12 @@ def test_quantity_of_a_live_model_may_be_named_by_its_alias(quantity, monkeypatc
     requests = []
     kept = SimpleNamespace(held=None, sources=("digits:0",), answer=lambda request, _report: requests.append(request))
     monkeypatch.setattr("nnviz3d.capture.live_model.keep", lambda *_args, **_options: kept)
-    workshop = Workshop()
+    arguments = CommandArguments()
     try:
-        arguments = workshop.arguments(object(), None, {"quantity": quantity}, live=False)
+        words = arguments.of(object(), None, {"quantity": quantity}, live=False)
     finally:
-        workshop.close()
-    assert arguments[-2:] == ["--quantity", quantity]
+        arguments.close()
+    assert words[-2:] == ["--quantity", quantity]
     assert requests[0].insights.gradients
 
 
@@ -207,8 +208,8 @@ def test_arrays_for_a_file_go_through_a_file(tmp_path):
 
 def heard(*pieces: str) -> tuple[str, str]:
     """Return what is passed on of these, and the sentence."""
-    speech = Speech()
-    return "".join([*map(speech.hear, pieces), speech.end()]), speech.sentence
+    stderr = StderrFilter()
+    return "".join([*map(stderr.feed, pieces), stderr.end()]), stderr.message
 
 
 @pytest.mark.parametrize(
@@ -231,8 +232,8 @@ def test_the_last_sentence_is_told_from_the_rest_however_it_comes(said, passed, 
 
 
 def test_what_is_no_sentence_is_passed_on_at_once():
-    speech = Speech()
-    assert [speech.hear(said) for said in ("50%", "\r", "\x1b[2K", "nn", "viz", "4 s")] == [
+    stderr = StderrFilter()
+    assert [stderr.feed(said) for said in ("50%", "\r", "\x1b[2K", "nn", "viz", "4 s")] == [
         "50%",
         "\r",
         "\x1b[2K",
@@ -268,7 +269,7 @@ def test_a_viewer_that_is_interrupted_made_no_picture_but_was_closed(stand_in, t
 
 def test_a_viewer_that_has_ended_leaves_no_pipe_open(stand_in):
     stand_in("echo http://address; exit 0")
-    child = Child("serve", [], listen=True)
+    child = CommandProcess("serve", [], listen=True)
     assert child.first_line() == "http://address"
     child.wait()
     assert child._process.stdout.closed
@@ -281,21 +282,21 @@ def test_notes_and_the_sentence_come_apart(stand_in, tmp_path, capsys):
     assert capsys.readouterr().err == "A note.\n"
 
 
-def test_ctrl_c_while_a_viewer_starts_or_works_ends_it(stand_in, tmp_path, monkeypatch):
+def test_ctrl_c_while_a_viewer_starts_or_works_ends_its_process(stand_in, tmp_path, monkeypatch):
     stand_in("exec sleep 600")
     started = []
 
-    def interrupted(child: Child, **_: object) -> None:
-        started.append(child)
+    def interrupted(process: CommandProcess, **_: object) -> None:
+        started.append(process)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Child, "first_line", interrupted)
+    monkeypatch.setattr(Viewer, "_wait_for_answer", lambda viewer: interrupted(viewer._process))
     with pytest.raises(KeyboardInterrupt):
         nnviz3d.serve("digits", open=False, block=False)
-    monkeypatch.setattr(Child, "wait", interrupted)
+    monkeypatch.setattr(CommandProcess, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         nnviz3d.snapshot("digits", tmp_path / "x.png")
-    assert [child.running for child in started] == [False, False]
+    assert [process.running for process in started] == [False, False]
 
 
 def test_without_a_display_a_window_says_so_whether_or_not_somebody_waits(monkeypatch, capsys):

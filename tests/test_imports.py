@@ -1,7 +1,8 @@
-"""What is loaded when: looked up in fresh processes, where nothing was imported before."""
+"""Tests of what each import loads, in fresh processes, and of the graph of all imports."""
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -18,6 +19,9 @@ BROWSER = ("trame", "trame_server", "trame_client", "wslink", "aiohttp")
 LEARNING = ("sklearn", "scipy")
 HEAVY = (*MODELS, *DRAWING, *BROWSER, *LEARNING, "matplotlib")
 PACKAGE = Path(nnviz3d.__file__).parent
+
+STILL_IN_CIRCLES = ("nnviz3d.apps.web.", "nnviz3d.capture.")
+"""Packages whose modules may import each other in a circle; this list only gets shorter."""
 
 
 REPORT = """
@@ -42,6 +46,56 @@ def modules_of(layer: str) -> list[str]:
     """Every module of a layer, by its full name, but those of the web app."""
     files = [f.relative_to(PACKAGE.parent) for f in sorted((PACKAGE / layer).rglob("*.py")) if "web" not in f.parts]
     return [".".join(f.with_suffix("").parts).removesuffix(".__init__") for f in files]
+
+
+def import_graph() -> dict[str, set[str]]:
+    """Return the modules of the package that each module imports, in functions and for type checkers too."""
+    files = {
+        ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): file
+        for file in PACKAGE.rglob("*.py")
+    }
+    graph: dict[str, set[str]] = {}
+    for module, file in files.items():
+        imported = set()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                imported |= {node.module} | {f"{node.module}.{name.name}" for name in node.names}
+                if any(f"{node.module}.{name.name}" in files for name in node.names):
+                    imported.discard(node.module)
+            elif isinstance(node, ast.Import):
+                imported |= {name.name for name in node.names}
+        graph[module] = imported & files.keys()
+    return graph
+
+
+def in_circles(graph: dict[str, set[str]]) -> set[str]:
+    """Return the modules on circles of imports, and those on a path from one circle to another."""
+    left = dict(graph)
+    while True:
+        imported = set().union(*left.values()) if left else set()
+        kept = {module: targets & left.keys() for module, targets in left.items() if module in imported}
+        kept = {module: targets & kept.keys() for module, targets in kept.items() if targets & kept.keys()}
+        if len(kept) == len(left):
+            return set(left)
+        left = kept
+
+
+def test_circles_are_found_and_nothing_else():
+    assert in_circles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}) == {"b", "c"}
+    assert in_circles({"a": {"b"}, "b": {"c"}, "c": set()}) == set()
+
+
+def test_imports_make_no_circle():
+    graph = import_graph()
+    assert graph["nnviz3d.cli"] >= {"nnviz3d.options", "nnviz3d.apps.open_target"}, "imports in functions count"
+    assert graph["nnviz3d"] >= {"nnviz3d.capture", "nnviz3d.data.capture"}, "imports for type checkers count"
+    assert not [module for module in in_circles(graph) if not module.startswith(STILL_IN_CIRCLES)]
+
+
+def test_public_names_exist():
+    for name in nnviz3d.__all__:
+        if name != "TrainingRecorder":  # needs TensorFlow
+            assert getattr(nnviz3d, name) is not None
 
 
 def test_the_package_itself_loads_nothing():

@@ -1,1 +1,1 @@
-"""Looking from Python: the commands in a process of their own, and a live model that stays where it is."""
+"""The Python API: runs the commands in a process of their own, on files, scenes, captures and live models."""

@@ -1,7 +1,7 @@
-"""Looking from Python: `serve`, `show`, `record` and `snapshot`, of a model object, a file, a scene or a capture.
+"""`serve`, `show`, `record` and `snapshot` for a model object, a file, a scene or a capture.
 
-The viewer is always a process of its own, the command line, because TensorFlow and OpenGL cannot share one. A live model
-stays where it is: this process captures the first sample and then answers the viewer's requests for others.
+Each runs the command of its name in a process of its own, because TensorFlow and OpenGL cannot share one. A live model
+stays in this process, which captures the first sample and then answers the viewer's requests for others.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
-from nnviz3d.api.arguments import Options, Workshop, given
-from nnviz3d.viewer_process.viewer import Child, Viewer
+from nnviz3d.api.command_arguments import CommandArguments, Options, given
+from nnviz3d.api.command_process import CommandProcess
+from nnviz3d.api.viewer import Viewer
 
 
 def serve(
@@ -137,45 +138,37 @@ def snapshot(
     return _make("snapshot", target, output, x, [*_size(size), *given("--at", at)], options)
 
 
-def _view(verb: str, target: Any, x: Any, more: Sequence[str], block: bool | None, options: Options) -> Viewer:
-    workshop = Workshop()
+def _view(
+    command: Literal["serve", "show"], target: Any, x: Any, more: Sequence[str], block: bool | None, options: Options
+) -> Viewer:
+    arguments = CommandArguments()
     try:
-        child = Child(verb, [*workshop.arguments(target, x, options, live=True), *more], listen=verb == "serve")
-        try:
-            url = child.first_line() if verb == "serve" else ""
-            if verb == "serve" and not url:
-                child.wait()
-        except BaseException:
-            child.end()
-            raise
+        words = [*arguments.of(target, x, options, live=True), *more]
     except BaseException:
-        workshop.close()
+        arguments.close()
         raise
-    waits = block if block is not None else not _interactive()
-    viewer = Viewer(child, url, workshop.close, awaited=waits)
-    if waits:
-        if url:
-            print(url, flush=True)
-        viewer.wait()
+    viewer = Viewer(command, words, on_close=arguments.close)
+    viewer.open(block=block if block is not None else not _interactive())
     return viewer
 
 
-def _make(verb: str, target: Any, output: str | Path, x: Any, more: Sequence[str], options: Options) -> Path:
-    workshop = Workshop()
+def _make(command: str, target: Any, output: str | Path, x: Any, more: Sequence[str], options: Options) -> Path:
+    arguments = CommandArguments()
     try:
-        child = Child(verb, [*workshop.arguments(target, x, options, live=False), "--output", str(output), *more])
+        words = [*arguments.of(target, x, options, live=False), "--output", str(output), *more]
+        process = CommandProcess(command, words)
         try:
-            child.wait()
+            process.wait()
         except BaseException:
-            child.end()
+            process.end()
             raise
     finally:
-        workshop.close()
+        arguments.close()
     return Path(output)
 
 
 def _interactive() -> bool:
-    """Whether somebody sits at a prompt or a notebook and wants to go on."""
+    """Whether this is a prompt or a notebook, whose user wants to continue while a viewer is open."""
     return hasattr(sys, "ps1") or bool(sys.flags.interactive) or "ipykernel" in sys.modules
 
 

@@ -1,4 +1,4 @@
-"""The recorder opens a viewer of its own training, which changes nothing in it and ends with the program."""
+"""Tests of the page that shows a training while it is recorded."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 
-from nnviz3d import TrainingRecorder
+from nnviz3d import TrainingRecorder, read_scene
+from nnviz3d.api.viewer import Viewer
 from nnviz3d.data.capture import open_capture
-from nnviz3d.viewer_process.live_page import Watching
 from tests.capture.test_recorder import build, compiled, fit, numbers
 from tests.support import waiting
 
@@ -25,7 +25,7 @@ def answers(url: str) -> bool:
         return client.connect_ex(("127.0.0.1", urlsplit(url).port)) == 0
 
 
-def test_a_training_that_is_watched_is_the_same(tmp_path, capfd):
+def test_training_gives_the_same_weights_while_a_viewer_shows_it(tmp_path, capfd):
     plain = compiled(build(built=False))
     fit(plain)
     recorder = TrainingRecorder(tmp_path / "run.zarr", every=2)
@@ -49,7 +49,7 @@ def test_a_training_that_is_watched_is_the_same(tmp_path, capfd):
     assert len(open_capture(tmp_path / "run.zarr").training) == 6
 
 
-def test_what_the_viewer_fails_of_is_said_and_costs_nothing_else(tmp_path, capfd):
+def test_error_of_the_viewer_is_printed_and_the_training_continues(tmp_path, capfd):
     recorder = TrainingRecorder(tmp_path / "run.zarr")
     viewer = recorder.show(scene="nothing", open=False)
     fit(compiled(build()), [recorder])
@@ -63,10 +63,26 @@ def test_what_the_viewer_fails_of_is_said_and_costs_nothing_else(tmp_path, capfd
 
 
 @pytest.mark.parametrize("closed", [False, True])
-def test_without_a_step_nothing_is_opened(closed):
-    viewer = Watching(["nothing.zarr"])
+def test_viewer_does_not_open_before_the_first_step(closed):
+    ends = []
+    viewer = Viewer("serve", ["nothing.zarr"], on_close=lambda: ends.append("closed"), in_background=True)
     if closed:
         viewer.close()
-        viewer.begin()
+        viewer.start()
+        viewer.close()
     viewer.wait()
     assert not viewer.running
+    assert viewer.closed == closed
+    assert ends == ["closed"] * closed
+    viewer.close()
+
+
+def test_recorder_shows_the_training_by_a_scene_made_in_python(tmp_path):
+    recorder = TrainingRecorder(tmp_path / "run.zarr")
+    viewer = recorder.show(
+        scene=read_scene({"title": "My training", "views": [{"kind": "training"}]}), open=False, port=0
+    )
+    fit(compiled(build()), [recorder])
+    with urlopen(wait_until(lambda: viewer.url, "it answers")) as page:
+        assert page.status == 200
+    viewer.close()

@@ -24,7 +24,6 @@ from nnviz3d.data.files.locks import WriterLock, check_free
 from nnviz3d.data.printable import reason
 from nnviz3d.data.storage.capture_writer import check_destination
 from nnviz3d.errors import ModelError, SampleError, UserError
-from nnviz3d.viewer_process.live_page import Watching
 
 FIRST = 8
 """How many samples of the first batch are the probe samples where none are given."""
@@ -126,33 +125,6 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._stopped = False
         self._said: set[str] = set()
         self._iterations: int | None = None
-        self._viewer: Watching | None = None
-
-    def show(self, *, scene: Path | str | None = None, port: int | None = None, open: bool = True) -> Watching:
-        """Look at the training in the browser while it goes on, from the first recorded step.
-
-        The viewer is a process of its own and leaves the training as it is. It prints its address, and closes with this
-        program; to go on looking then, end the program with ``.wait()`` of what this returns.
-
-        Parameters
-        ----------
-        scene
-            A scene file, or the name of a bundled scene.
-        port, open
-            As of ``nnviz3d serve``.
-
-        Returns
-        -------
-        Watching
-            Its `url` is the address once it answers.
-        """
-        if self._viewer is None or self._viewer.closed:
-            more = ["--scene", str(scene)] if scene is not None else []
-            more += ["--port", str(port)] if port is not None else []
-            self._viewer = Watching([str(self.path.absolute()), *more, "--open" if open else "--no-open"])
-            if self._recording is not None:
-                self._viewer.begin()
-        return self._viewer
 
     def set_model(self, model: keras.Model) -> None:
         """Get ready to record this model; Keras calls it."""
@@ -268,6 +240,14 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._lock.give_back()
 
     @property
+    def has_recorded(self) -> bool:
+        """Whether a step was recorded, so that the capture exists."""
+        return self._recording is not None
+
+    def on_step_recorded(self) -> None:
+        """Do something after a recorded step; for subclasses."""
+
+    @property
     def _opened(self) -> Tap:
         if self._tap is None:
             raise ModelError("TrainingRecorder has no model yet; hand it to fit among callbacks, or call its step().")
@@ -313,8 +293,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         for sentence in said:
             warnings.warn(sentence, stacklevel=2)
         self._last.update({what: self._step for what, is_due in due.items() if is_due})
-        if self._viewer is not None:
-            self._viewer.begin()
+        self.on_step_recorded()
 
     def _begin(self, held: Mapping[int, Held], probes: tuple[Any, Any] | None, metrics: tuple[str, ...]) -> Recording:
         """Create the recording."""

@@ -1,15 +1,17 @@
-"""From Python's words to the command line's: files for what a process of its own cannot be handed, and who answers it."""
+"""Command-line arguments for Python objects: arrays and scenes become files, a live model answers over a socket."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import numpy as np
 
+from nnviz3d.api.scene_files import scene_text, with_absolute_paths
 from nnviz3d.apps.target import scene_named
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.files.array_files import as_array
@@ -21,44 +23,44 @@ from nnviz3d.data.request import CaptureRequest, Insights, Invitation, Preproces
 from nnviz3d.data.sample_sources import expand, named_sources
 from nnviz3d.errors import UserError
 from nnviz3d.options import Look
+from nnviz3d.scene.spec import SceneSpec
 
 
 class Options(TypedDict, total=False):
-    """What every way of looking takes beside the target.
+    """Options that `serve`, `show`, `record` and `snapshot` share.
 
     Attributes
     ----------
     scene
-        A scene file, or the name of a bundled scene, by which to look at a model or a capture.
+        The scene by which to show a model or a capture: a scene file, the name of a bundled scene, or a `SceneSpec`.
     sample
-        Which of the samples, from 0.
+        Index of the sample, from 0.
     layer
-        A layer that stands out.
+        A layer to highlight.
     threshold
         Hide cells below this share of their layer's range, 0 to 1.
     colormap, normalize, ranking
-        As the options of the command line of these names.
+        As the options of these names on the command line.
     quantity
         What the cells show: ``activation``, ``gradient`` of the target's score, ``gradient_x_activation`` (alias
         ``attribution``), or ``difference``, the sample minus the one that `against` names.
     explain
-        What is explained: a class by number or name, or any output's number, ``dense_1[5]``; by default the model's
-        own answer.
+        The target: a class by number or name, or any output's number, ``dense_1[5]``; by default the predicted class.
     method
-        Whose map of what counts for it is shown: ``grad_cam``, ``integrated_gradients``, ...
+        The attribution method whose map is shown: ``grad_cam``, ``integrated_gradients``, ...
     against
-        A sample, from 0; not for a model object.
+        Index of the sample to subtract, from 0; not for a model object.
     preprocess
-        ``tf``, ``torch``, ``caffe``, ``unit`` or ``none``: how pictures are prepared.
+        How pictures are prepared: ``tf``, ``torch``, ``caffe``, ``unit`` or ``none``.
     classes
         Names of the classes.
     labels
         ``(N,)`` integers: the true class of each sample; for a model object.
     weights, trust
-        For a model file; as the options of the command line of these names.
+        For a model file; as the options of these names on the command line.
     """
 
-    scene: str | Path
+    scene: str | Path | SceneSpec
     sample: int
     layer: str
     threshold: float
@@ -76,8 +78,14 @@ class Options(TypedDict, total=False):
     trust: bool
 
 
-class Workshop:
-    """What a view needs for as long as it lasts: a folder, and perhaps someone who answers for a live model."""
+class CommandArguments:
+    """Arguments of a command, with the temporary files and the server for a live model that they refer to.
+
+    Attributes
+    ----------
+    folder
+        Folder of the temporary files.
+    """
 
     def __init__(self) -> None:
         self.folder = make_temporary_folder()
@@ -85,13 +93,26 @@ class Workshop:
         self._ends.callback(shutil.rmtree, self.folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Remove the folder, and answer no more."""
+        """Remove the folder and end the server."""
         self._ends.close()
 
-    def arguments(self, target: Any, x: Any, options: Options, *, live: bool) -> list[str]:
-        """Return the command line's words for a target and what it is shown."""
+    def of(self, target: Any, x: Any, options: Options, *, live: bool) -> list[str]:
+        """Return the arguments for a target and its input.
+
+        Parameters
+        ----------
+        target, x, options
+            As for `serve`.
+        live
+            Whether the command can ask a live model for further samples.
+
+        Raises
+        ------
+        UserError
+            If options contradict each other, or arrays or a model object cannot be read.
+        """
         common = [
-            *given("--scene", options.get("scene")),
+            *self.scene(options.get("scene")),
             *given("--layer", options.get("layer")),
             *given("--threshold", options.get("threshold")),
             *given("--colormap", options.get("colormap")),
@@ -102,6 +123,8 @@ class Workshop:
             *given("--method", options.get("method")),
             *given("--against", options.get("against")),
         ]
+        if isinstance(target, SceneSpec):
+            target = self._scene_file("target.toml", target)
         if target is not None and not isinstance(target, str | Path | Capture):
             return [*self._live(target, x, options, live=live), *common]
         common += given("--sample", options.get("sample"))
@@ -121,6 +144,13 @@ class Workshop:
             *(["--trust"] if options.get("trust") else []),
         ]
 
+    def scene(self, scene: str | Path | SceneSpec | None) -> list[str]:
+        """Return the arguments for the scene by which to show the target; none if it has a default."""
+        return given("--scene", self._scene_file("scene.toml", scene) if isinstance(scene, SceneSpec) else scene)
+
+    def _scene_file(self, name: str, spec: SceneSpec) -> str:
+        return self._text(name, scene_text(with_absolute_paths(spec, Path())))
+
     def _text(self, name: str, text: str) -> str:
         path = self.folder / name
         path.touch(mode=0o600)
@@ -128,7 +158,7 @@ class Workshop:
         return str(path)
 
     def _sources(self, x: Any) -> list[str]:
-        """Return what a model file is shown in the command line's words; arrays go through a file."""
+        """Return the inputs as values of ``--input``; arrays are written to a file."""
         named = named_sources(x)
         if named is not None:
             return list(named)
@@ -142,14 +172,14 @@ class Workshop:
         return [str(path)]
 
     def _live(self, model: Any, x: Any, options: Options, *, live: bool) -> list[str]:
-        """Capture one sample of a live model, and let the viewer ask for the others."""
-        from nnviz3d.capture.live_model import keep
-
+        """Capture one sample of a live model, and start a server that the viewer asks for the others."""
         if options.get("weights") is not None or options.get("trust"):
             raise UserError("weights and trust go with a model file; a model object has its weights.")
         if options.get("against") is not None:
             raise UserError("against goes with a model file or a capture; capture the model object's samples first.")
-        kept = keep(model, x, classes=options.get("classes"), labels=options.get("labels"))
+        kept = import_module("nnviz3d.capture.live_model").keep(
+            model, x, classes=options.get("classes"), labels=options.get("labels")
+        )
         if kept.held is not None:
             samples = tuple((name, name) for name in kept.held.names)
         elif options.get("labels") is not None:
@@ -164,9 +194,7 @@ class Workshop:
         kept.answer(request.model_copy(update={"inputs": (samples[position][1],)}), lambda _event: None)
         if not live:
             return [str(out)]
-        from nnviz3d.capture.live_model_server import Listener
-
-        listener = Listener(kept.answer)
+        listener = import_module("nnviz3d.capture.live_model_server").Listener(kept.answer)
         self._ends.callback(listener.close)
         invitation = Invitation(
             port=listener.port, token=listener.token, request=request, samples=samples, position=position
@@ -175,7 +203,7 @@ class Workshop:
 
 
 def _wanted(options: Options) -> Insights:
-    """Return what a capture has to hold beyond one forward pass: what is asked for, and what the scene needs."""
+    """Return the insights that the options request and that the scene needs."""
     explain = options.get("explain")
     look = Look(
         quantity=canonical(options.get("quantity")),
@@ -184,9 +212,11 @@ def _wanted(options: Options) -> Insights:
     )
     wanted: Insights = look.opening()["wanted"]
     scene = options.get("scene")
-    return wanted if scene is None else wanted.plus(scene_named(str(scene)).needs())
+    if scene is None:
+        return wanted
+    return wanted.plus((scene if isinstance(scene, SceneSpec) else scene_named(str(scene))).needs())
 
 
 def given(option: str, value: Any) -> list[str]:
-    """Return an option's words; none if it has no value."""
+    """Return an option and its value as arguments; none if the value is `None`."""
     return [] if value is None else [option, str(value)]

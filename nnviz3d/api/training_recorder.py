@@ -1,0 +1,54 @@
+"""The recorder of a training, with a page that shows the training while it runs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnviz3d.api.command_arguments import CommandArguments, given
+from nnviz3d.api.viewer import Viewer
+from nnviz3d.scene.spec import SceneSpec
+
+if TYPE_CHECKING:
+    from nnviz3d.capture.training.recorder import TrainingRecorder as _Recorder
+else:
+    _Recorder = import_module("nnviz3d.capture.training.recorder").TrainingRecorder
+
+
+class TrainingRecorder(_Recorder):  # noqa: D101 - the docstring is that of the recorder
+    __doc__ = _Recorder.__doc__
+    _viewer: Viewer | None = None
+
+    def show(
+        self, *, scene: str | Path | SceneSpec | None = None, port: int | None = None, open: bool = True
+    ) -> Viewer:
+        """Show the training in the browser while it runs, from the first recorded step.
+
+        The viewer is a process of its own and does not change the training. It prints its address, and closes with this
+        program; call its ``wait()`` at the end of the program to keep it open.
+
+        Parameters
+        ----------
+        scene
+            A scene file, the name of a bundled scene, or a `SceneSpec`.
+        port, open
+            As for ``nnviz3d serve``.
+
+        Returns
+        -------
+        Viewer
+            Its `url` is the address, as soon as the page answers.
+        """
+        if self._viewer is None or self._viewer.closed:
+            arguments = CommandArguments()
+            words = [*arguments.scene(scene), *given("--port", port), "--open" if open else "--no-open"]
+            self._viewer = Viewer("serve", [str(self.path), *words], on_close=arguments.close, in_background=True)
+            if self.has_recorded:
+                self._viewer.start()
+        return self._viewer
+
+    def on_step_recorded(self) -> None:
+        """Open the page at the first recorded step."""
+        if self._viewer is not None:
+            self._viewer.start()
