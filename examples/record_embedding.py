@@ -22,10 +22,10 @@ import keras
 from record_training import as_input, small_digits_network
 
 import nnviz3d
-from nnviz3d.analysis.embedding_trajectory import follow, parted
+from nnviz3d.analysis.embedding_trajectory import class_separation, embed_training
 from nnviz3d.data.bundled import digits
 from nnviz3d.data.storage.capture_writer import zip_folder
-from nnviz3d.data.training_embedding import write_course
+from nnviz3d.data.training_embedding import write_trajectory
 
 TRAINED = 700
 """How many of the bundled digits are trained on; the others are followed."""
@@ -69,10 +69,10 @@ def main() -> None:
         training = nnviz3d.open_capture(run).training
         assert training is not None
         assert training.embedded is not None
-        course = follow(training.embedded)
-        first, last = (parted(course.points[k], followed[1]) for k in (0, -1))
+        course = embed_training(training.embedded)
+        first, last = (class_separation(course.points[k], followed[1]) for k in (0, -1))
         print(f"The classes are {first:.1f} of their mean radii apart at first, and {last:.1f} at last.")
-        write_course(run, course)
+        write_trajectory(run, course)
         packed = arguments.out / "classes_part.zarr.zip"
         zip_folder(run, packed)
     size = packed.stat().st_size

@@ -19,7 +19,7 @@ from nnviz3d.data.request import EmbeddingOptions
 from nnviz3d.errors import ModelError
 
 Floats = NDArray[np.float32]
-Tell = Callable[[int, int], None]
+Report = Callable[[int, int], None]
 """Is told how much is done, of how much."""
 
 REDUCED = 50
@@ -42,7 +42,7 @@ _ALONE = 2000
 
 
 @dataclass(frozen=True)
-class Placed:
+class EmbeddedPoints:
     """Where vectors stand; the names are those of `Embedding`.
 
     Attributes
@@ -67,7 +67,7 @@ class Placed:
     settings: dict[str, object]
 
 
-def embed(vectors: Floats, options: EmbeddingOptions, report: Tell = lambda done, total: None) -> Placed:
+def embed(vectors: Floats, options: EmbeddingOptions, report: Report = lambda done, total: None) -> EmbeddedPoints:
     """Place vectors as points. Equal arguments give equal points.
 
     Parameters
@@ -107,7 +107,7 @@ def embed(vectors: Floats, options: EmbeddingOptions, report: Tell = lambda done
     settings["judged"] = judged
     if count and len(way) > 1:
         way = np.concatenate([_rounded(way[:-1]), points[np.newaxis]])
-    return Placed(points, first, way, reduced, mean, basis, quality, settings)
+    return EmbeddedPoints(points, first, way, reduced, mean, basis, quality, settings)
 
 
 def flattened(numbers: NDArray[Any], axes: Axes, *, pooled: bool) -> Floats:
@@ -142,7 +142,7 @@ def index_of(embedding: Embedding, vector: Floats) -> int | None:
     return nearest if away[nearest] <= _EQUAL * float(np.linalg.norm(known, axis=1).mean()) else None
 
 
-def place(embedding: Embedding, vectors: Floats) -> Floats:
+def project(embedding: Embedding, vectors: Floats) -> Floats:
     """Place new vectors among points that stay where they are.
 
     For t-SNE each new point starts at the median of its 25 nearest neighbours' points, and then moves by the gradient of
@@ -196,7 +196,7 @@ def judged_after_reduction(quality: Mapping[str, float], width: int) -> bool:
     return bool(quality) and width > REDUCED and "variance" not in quality
 
 
-def judged_anew(found: Embedding, vectors: Floats) -> Embedding:
+def with_new_quality(found: Embedding, vectors: Floats) -> Embedding:
     """Judge an embedding by the answers themselves, ``(M, D)``, if it was judged by their PCA components."""
     if not judged_after_reduction(found.quality, vectors.shape[1]):
         return found
@@ -330,7 +330,7 @@ def start_of(first: Floats, seed: int) -> NDArray[np.float64]:
 
 
 def _by_opentsne(
-    vectors: Floats, start: NDArray[np.float64], perplexity: float, options: EmbeddingOptions, report: Tell
+    vectors: Floats, start: NDArray[np.float64], perplexity: float, options: EmbeddingOptions, report: Report
 ) -> tuple[Floats, Floats, float]:
     from openTSNE import TSNE
 
@@ -360,7 +360,7 @@ def _by_opentsne(
 
 
 def _by_sklearn(
-    vectors: Floats, start: NDArray[np.float64], perplexity: float, options: EmbeddingOptions, report: Tell
+    vectors: Floats, start: NDArray[np.float64], perplexity: float, options: EmbeddingOptions, report: Report
 ) -> tuple[Floats, Floats, float]:
     from sklearn.manifold import TSNE
 

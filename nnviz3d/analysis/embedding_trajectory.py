@@ -16,24 +16,24 @@ from numpy.typing import NDArray
 
 from nnviz3d.analysis.embedding import judge_placed, judged_after_reduction, principal, reduce, start_of
 from nnviz3d.data.request import EmbeddingOptions
-from nnviz3d.data.training_embedding import Course, Embedded
+from nnviz3d.data.training_embedding import EmbeddedOutputs, EmbeddingTrajectory
 from nnviz3d.errors import ModelError
 
 Floats = NDArray[np.float32]
-Tell = Callable[[int, int], None]
+Report = Callable[[int, int], None]
 
 _FEWEST = 5
 _EXAGGERATED, _FREE, _ON = 250, 750, 100
 """Iterations of t-SNE: of the first step while groups are pulled together, after that, and of each later step."""
 
 
-def follow(
-    embedded: Embedded,
+def embed_training(
+    embedded: EmbeddedOutputs,
     options: EmbeddingOptions | None = None,
     *,
-    earlier: Course | None = None,
-    report: Tell = lambda done, total: None,
-) -> Course:
+    earlier: EmbeddingTrajectory | None = None,
+    report: Report = lambda done, total: None,
+) -> EmbeddingTrajectory:
     """Place the answers that were kept of a training. Equal answers and options give equal points.
 
     Parameters
@@ -51,17 +51,17 @@ def follow(
         If there are fewer than five samples.
     """
     vectors = (embedded.vectors(k) for k in range(len(embedded)))
-    return course(vectors, len(embedded), options, earlier=earlier or embedded.course, report=report)
+    return embed_steps(vectors, len(embedded), options, earlier=earlier or embedded.trajectory, report=report)
 
 
-def course(
+def embed_steps(
     steps: Iterator[Floats],
     total: int,
     options: EmbeddingOptions | None = None,
     *,
-    earlier: Course | None = None,
-    report: Tell = lambda done, total: None,
-) -> Course:
+    earlier: EmbeddingTrajectory | None = None,
+    report: Report = lambda done, total: None,
+) -> EmbeddingTrajectory:
     """Place vectors, ``(M, D)`` at each of some steps; see `follow`."""
     options = options or EmbeddingOptions()
     points: list[Floats] = []
@@ -99,7 +99,7 @@ def course(
             before = vectors
         report(k + 1, total)
     stacked = np.stack(points) if points else np.empty((0, 0, options.dimensions), dtype=np.float32)
-    return Course(stacked, tuple(quality), settings, tuple(keys))
+    return EmbeddingTrajectory(stacked, tuple(quality), settings, tuple(keys))
 
 
 def placeable(vectors: Floats) -> bool:
@@ -116,7 +116,7 @@ def aligned(points: Floats, on: Floats) -> Floats:
     return np.asarray(a @ (left @ right) + middle, dtype=np.float32)
 
 
-def parted(points: Floats, labels: NDArray[np.int64]) -> float:
+def class_separation(points: Floats, labels: NDArray[np.int64]) -> float:
     """Say how far classes are apart: the mean distance of their middles over their mean radius, of points to their own.
 
     Parameters
@@ -133,7 +133,7 @@ def parted(points: Floats, labels: NDArray[np.int64]) -> float:
     return float(between[np.triu_indices(len(known), 1)].mean() / own)
 
 
-def moved(found: Course) -> NDArray[np.float64]:
+def displacements(found: EmbeddingTrajectory) -> NDArray[np.float64]:
     """Say how far points move from step to step, ``(E - 1,)``: means, as shares of the mean distance from the middle."""
     spread = np.linalg.norm(found.points - found.points.mean(axis=1, keepdims=True), axis=2).mean()
     return np.array([np.linalg.norm(b - a, axis=1).mean() / spread for a, b in pairwise(found.points)])
@@ -157,7 +157,7 @@ def _place(
     return points, quality if divergence is None else quality | {"kl": divergence}
 
 
-def _judged_anew(vectors: Floats, earlier: Course, k: int, seed: int) -> Mapping[str, float]:
+def _judged_anew(vectors: Floats, earlier: EmbeddingTrajectory, k: int, seed: int) -> Mapping[str, float]:
     """Return the quality of a step whose points were placed earlier, judged by the layer's own numbers."""
     found = earlier.quality[k]
     if not judged_after_reduction(found, vectors.shape[1]):

@@ -45,7 +45,7 @@ class Clock:
         """Position of the current training step among the recorded steps, 0 to S - 1; `None` without a training."""
         frame = self._frame
         training, step = frame.scene.context.capture.training, frame.scene.step(frame.t, frame.selection)
-        return None if training is None or step is None else training.recorded(step)
+        return None if training is None or step is None else training.recorded_index(step)
 
     def play(self) -> None:
         """Start the clock, from the beginning if it is at the end."""

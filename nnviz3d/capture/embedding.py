@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nnviz3d.analysis.embedding import Placed, embed, flattened, judged_anew, key_of
+from nnviz3d.analysis.embedding import EmbeddedPoints, embed, flattened, key_of, with_new_quality
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.programs.activations import Forward
 from nnviz3d.capture.programs.describe import DescribedModel
@@ -84,7 +84,9 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
         vectors = np.concatenate(found.pop(node_id))
         key = key_of(vectors, options)
         earlier = _earlier(work, node_id, key)
-        placed = judged_anew(earlier, vectors) if earlier is not None else _placed(node_id, vectors, options, report)
+        placed = (
+            with_new_quality(earlier, vectors) if earlier is not None else _placed(node_id, vectors, options, report)
+        )
         write_embedding(
             writer,
             Embedding(
@@ -108,7 +110,7 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
         )
 
 
-def _placed(node_id: str, vectors: NDArray[np.float32], options: EmbeddingOptions, report: Report) -> Placed:
+def _placed(node_id: str, vectors: NDArray[np.float32], options: EmbeddingOptions, report: Report) -> EmbeddedPoints:
     try:
         return embed(vectors, options, lambda done, total: report(Progress(stage="embed", done=done, total=total)))
     except ModelError as error:

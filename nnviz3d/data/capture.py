@@ -1,4 +1,4 @@
-"""Reads a capture: opens at once, reads arrays when they are asked for."""
+"""Reader of one capture. Opening it is quick; arrays are read on demand."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from nnviz3d.errors import CaptureError, DamagedCapture
 
 
 class Capture:
-    """One run of one model, as it stands on disk. Make one with `open_capture`.
+    """Reader of one capture: one run of one model, stored on disk. Make one with `open_capture`.
 
-    All that is read is exactly what was stored; nothing is scaled or rounded.
+    Numbers are returned exactly as they were stored, neither scaled nor rounded.
 
     Attributes
     ----------
@@ -81,9 +81,9 @@ class Capture:
 
     @cached_property
     def training(self) -> Training | None:
-        """What was recorded of the model's training, as far as it was when this was read; `None` if nothing was.
+        """The recording of the model's training, up to the last step when it is first read; `None` if there is none.
 
-        The samples of such a capture are the training's probe samples, and its activations those that were kept last.
+        The samples of such a capture are the training's probe samples, and its activations the last recorded ones.
         """
         return Training(self.stored) if self.stored.has_group(schema.TRAINING) else None
 
@@ -100,14 +100,14 @@ class Capture:
         return tuple(self._activation_array(node_id, output).shape[1:])
 
     def activations(self, node_id: str, output: int = 0) -> LayerActivations:
-        """Read what a node's output held for all committed samples, ``(N, *shape)``."""
+        """Read a node's output for all committed samples, ``(N, *shape)``."""
         values = self._probed(node_id, output)
         if values is None:
             values = self.stored.read(self._activation_array(node_id, output), slice(self.committed))
         return LayerActivations(node_id, values, self.graph.node(node_id).named_axes_of(output))
 
     def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
-        """Read what a node's output held for one sample, ``shape``.
+        """Read a node's output for one sample, ``shape``.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class Capture:
         return array
 
     def _check_committed(self) -> None:
-        """Refuse a count of samples that exceeds the stored numbers or names."""
+        """Check that the count of samples does not exceed the stored numbers or names."""
         inputs = self.graph.inputs
         paths = [schema.input_path(name) for name in inputs] + [schema.activation_path(name) for name in inputs]
         array = next(filter(None, map(self.stored.find, paths)), None)
@@ -134,7 +134,7 @@ class Capture:
             raise self.stored.damaged(f"it should hold {self.committed:,} complete samples, but it holds {held:,}")
 
     def _check_shape(self, node_id: str, output: int, found: tuple[int, ...]) -> None:
-        """Refuse one sample's numbers if their shape differs from the graph's."""
+        """Check that one sample's numbers have the shape in the graph."""
         shapes = self.graph.node(node_id).shapes
         expected = shapes[output] if output < len(shapes) else ()
         if not fits(found, expected):
@@ -144,7 +144,7 @@ class Capture:
             )
 
     def _probed(self, node_id: str, output: int) -> NDArray[np.float32] | None:
-        """Read what a training's probe samples gave last, if that is what the capture holds of the node."""
+        """Read the last recorded output for a training's probe samples; `None` if none was recorded."""
         training = self.training
         if training is None or not training.has_activation(node_id, output):
             return None
@@ -153,11 +153,11 @@ class Capture:
         return values
 
     def input(self, name: str, sample: int = 0) -> NDArray[Any]:
-        """Read what the model was fed through the input of this name."""
+        """Read the array that the model's input of this name was given."""
         return self.stored.sample(self.stored.require(schema.input_path(name)), sample)
 
     def picture(self, name: str, sample: int = 0) -> NDArray[np.uint8] | None:
-        """Read a sample as people would look at it, ``(H, W, 3)``; `None` if it is no picture."""
+        """Read a sample as a picture for people, ``(H, W, 3)``; `None` if it is not a picture."""
         array = self.stored.find(schema.picture_path(name), (None, None, None, 3), "u")
         return None if array is None else self.stored.sample(array, sample)
 
@@ -177,7 +177,7 @@ class Capture:
         return self.provenance.sample_name(sample)
 
     def preprocessing(self, sample: int) -> tuple[str, str]:
-        """Say what was done to a sample before the model saw it: a mode of `Provenance`, and why that one."""
+        """Return how a sample was preprocessed, as a mode of `Provenance`, and the reason for this mode."""
         return self.provenance.preprocessing, self.provenance.preprocessing_reason
 
     def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
@@ -193,7 +193,7 @@ class Capture:
             return None
         which, packed = rankings.index(ranking), (None, len(rankings), None)
         pairs = self.stored.sample(self.stored.require(f"{path}/index", (*packed, 2), "iu"), sample)[which]
-        real = pairs[:, 0] >= 0  # the rest fills up a record that is shorter than the longest
+        real = pairs[:, 0] >= 0  # shorter records are filled up with the index -1
         weight, contribution = (
             self.stored.sample(self.stored.require(f"{path}/{name}", (*packed[:2], len(pairs))), sample)[which]
             for name in ("weight", "contribution")
@@ -213,7 +213,7 @@ class Capture:
         )
 
     def weights(self, layer: str) -> Mapping[str, NDArray[Any]]:
-        """Read a layer's variables by name; empty if they were not captured. Of a training, those kept last."""
+        """Read a layer's variables by name, of a training the last recorded ones; empty if they were not captured."""
         return self.stored.group(f"weights/{layer}/@0") or (self.training.weights(layer) if self.training else {})
 
     def explanations(self, sample: int = 0) -> SampleExplanations:
@@ -279,7 +279,7 @@ def _are_counts(data: Any, least: int = 0) -> TypeGuard[list[int]]:
 
 
 def is_capture(path: Path | str) -> bool:
-    """Whether a capture stands at this path, in any version, whole or not."""
+    """Whether a path holds a capture, of any version, complete or not."""
     try:
         root = _open_root(Path(path))
     except CaptureError:

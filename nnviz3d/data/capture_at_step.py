@@ -1,4 +1,4 @@
-"""A training's capture as it was at one step: what the probe samples did then, and the weights of then."""
+"""Reader of a training's capture at one recorded step: activations, gradients and weights of that step."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from nnviz3d.data.targets import LOSS, Explained, Target
 from nnviz3d.data.training import StepRecords, Training
 
 STRONGEST = 1000
-"""Connections of a pair that are looked for at most."""
+"""Most connections of a pair."""
 _PROBABILITIES = ("softmax", "sigmoid")
-"""Outputs that end so have the gradient by the scores before that, as `Training.gradient` says."""
+"""For outputs with these activation functions, `Training.gradient` is by the scores before the function."""
 
 
 def at_step(capture: CaptureReader, step: int | None = None) -> CaptureReader:
-    """Return a capture as it was at a step of the training that it holds; by default the last recorded one.
+    """Return a reader of a capture at a step of its training; by default the last recorded step.
 
-    One without a recorded training is returned as it is.
+    A capture without a recorded training is returned unchanged.
     """
     training = capture.training
     if training is None or not len(training):
@@ -192,15 +192,15 @@ class _OfLoss(SampleExplanations):
 
     @property
     def targets(self) -> tuple[Explained, ...]:
-        """The loss alone; what it was for these samples together was not recorded."""
+        """Only the loss; its value for these samples was not recorded."""
         return (Explained(LOSS.slot, LOSS, math.nan, None),)
 
     def has_gradients(self, target: Target | None = None) -> bool:
-        """Whether it is the loss that is asked for."""
+        """Whether the target is the loss."""
         return target in (None, LOSS)
 
     def gradient(self, node_id: str, target: Target | None = None, output: int = 0) -> NDArray[np.float32] | None:
-        """Read the loss's gradient by one output of a node, ``shape``; `None` if it was not kept."""
+        """Read the loss's gradient by one output of a node, ``shape``; `None` if it was not recorded."""
         training, records = self._capture.training, self._capture.step_records
         if target not in (None, LOSS) or records.probes is None or not training.has_gradient(node_id, output):
             return None
@@ -210,9 +210,9 @@ class _OfLoss(SampleExplanations):
         return found
 
     def connection_gradient(self, found: Connections, target: Target | None = None) -> NDArray[np.float32] | None:
-        """Return the loss's gradient by each connection between vectors, through this sample.
+        """Return the loss's gradient by each connection between vectors, for this sample.
 
-        It is the source's activation times the gradient by what enters the target's activation function.
+        It is the source's activation times the gradient by the input of the target's activation function.
         """
         node = self._capture.graph.node(found.target)
         by_output = self.gradient(found.target, target)
@@ -230,7 +230,7 @@ class _OfLoss(SampleExplanations):
 def _strongest(
     source: str, target: str, ranking: Ranking, kernel: NDArray[np.float32], before: NDArray[np.float32]
 ) -> Connections:
-    with np.errstate(invalid="ignore", over="ignore"):  # a training that has come to NaN is looked at too
+    with np.errstate(invalid="ignore", over="ignore"):  # a training may have diverged to NaN
         contributions = kernel * before[:, np.newaxis]
     strength = np.abs(kernel if ranking == "weight" else contributions).ravel()
     k = min(STRONGEST, strength.size)
@@ -252,7 +252,7 @@ def _strongest(
 def _before_activation(
     node: LayerNode, after: NDArray[np.float32], gradient: NDArray[np.float32]
 ) -> NDArray[np.float64] | None:
-    """Take a gradient by what an activation function gives back to what enters it; `None` if it is not a known one."""
+    """Convert the gradient by a layer's output to that by the input of its activation function; `None` if unknown."""
     y, g = after.astype(np.float64), gradient.astype(np.float64)
     match node.activation:
         case None | "linear":

@@ -1,4 +1,4 @@
-"""Several captures of one model, seen as one: what was captured first, and what was asked for since."""
+"""Reader of several captures of one model as one: the first capture and samples that were added later."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from nnviz3d.errors import CaptureError
 
 @dataclass(frozen=True)
 class Part:
-    """Some samples of a series.
+    """The samples of one capture in a series.
 
     Attributes
     ----------
     capture
-        What holds them; `None` once they are forgotten.
+        Reader of the samples; `None` after they were removed.
     names, notes
-        Of each sample, which outlive it.
+        Name and notes of each sample; they stay when the samples are removed.
     preprocessing
-        Its mode, and why that one.
+        Its mode, and the reason for this mode.
     """
 
     capture: CaptureReader | None
@@ -40,7 +40,7 @@ class Part:
 
     @staticmethod
     def of(capture: CaptureReader) -> Part:
-        """Take in what a capture holds."""
+        """Make the part of all samples of a capture."""
         samples = range(capture.committed)
         return Part(
             capture,
@@ -51,14 +51,14 @@ class Part:
 
 
 class CaptureSeries:
-    """The samples of several captures, one after another. It never changes; `plus` returns a longer one.
+    """The samples of several captures, one after another. It never changes; `plus` returns a longer series.
 
     Parameters
     ----------
     first
-        Graph, classes and provenance are those of this one.
+        The first capture, whose graph, classes and provenance are those of the series.
     later
-        Captures of the same model.
+        The samples of further captures of the same model.
 
     Raises
     ------
@@ -89,7 +89,7 @@ class CaptureSeries:
         self.provenance = replace(
             first.provenance,
             samples=tuple(name for part in self._parts for name in part.names),
-            # What is said of the whole of a later part concerns its samples alone, where the first does not say it too.
+            # A note on the whole of a later part becomes a note on its samples, unless the first part has it too.
             sample_notes=tuple(
                 tuple(n for n in notes if n not in common) for part in self._parts for notes in part.notes
             ),
@@ -97,35 +97,35 @@ class CaptureSeries:
 
     @staticmethod
     def of(capture: CaptureReader) -> CaptureSeries:
-        """Begin a series with a capture; one that is a series already is returned as it is."""
+        """Return a series that begins with a capture; a series is returned unchanged."""
         return capture if isinstance(capture, CaptureSeries) else CaptureSeries(capture)
 
     @property
     def first(self) -> CaptureReader:
-        """The capture that it begins with."""
+        """The first capture."""
         return self._first
 
     def beginning_with(self, first: CaptureReader) -> CaptureSeries:
-        """Return this series with other numbers of the samples that it begins with."""
+        """Return this series with another reader of its first samples."""
         return CaptureSeries(first, self._parts[1:])
 
     def plus(self, capture: CaptureReader) -> CaptureSeries:
-        """Return this series and another capture's samples after it."""
+        """Return a longer series, with another capture's samples at its end."""
         return CaptureSeries(self._first, (*self._parts[1:], Part.of(capture)))
 
     def without(self, sample: int) -> CaptureSeries:
-        """Return this series without the numbers of the later part that a sample belongs to; all others keep their places.
+        """Return a series without the capture that holds an added sample; the other samples keep their numbers.
 
         Raises
         ------
         CaptureError
-            If it belongs to the first part, which stays.
+            If the sample belongs to the first part, which cannot be removed.
         """
-        place, _ = self._place(sample)
-        if place == 0:
+        number, _ = self._part_of(sample)
+        if number == 0:
             raise CaptureError(f"Sample {sample} belongs to {self.path.name}, which the series begins with.")
         parts = list(self._parts)
-        parts[place] = replace(parts[place], capture=None)
+        parts[number] = replace(parts[number], capture=None)
         return CaptureSeries(self._first, tuple(parts[1:]))
 
     @property
@@ -157,22 +157,22 @@ class CaptureSeries:
         return self._first.activation_shape(node_id, output)
 
     def activations(self, node_id: str, output: int = 0) -> LayerActivations:
-        """Read what a node's output held for all samples, ``(N, *shape)``."""
+        """Read a node's output for all samples, ``(N, *shape)``."""
         found = [part.activations(node_id, output) for part in self._whole()]
         return replace(found[0], values=np.concatenate([one.values for one in found]))
 
     def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
-        """Read what a node's output held for one sample, ``shape``."""
+        """Read a node's output for one sample, ``shape``."""
         part, local = self._find(sample)
         return part.activation(node_id, local, output)
 
     def input(self, name: str, sample: int = 0) -> NDArray[Any]:
-        """Read what the model was fed through the input of this name."""
+        """Read the array that the model's input of this name was given."""
         part, local = self._find(sample)
         return part.input(name, local)
 
     def picture(self, name: str, sample: int = 0) -> NDArray[np.uint8] | None:
-        """Read a sample as people would look at it, ``(H, W, 3)``; `None` if it is no picture."""
+        """Read a sample as a picture for people, ``(H, W, 3)``; `None` if it is not a picture."""
         part, local = self._find(sample)
         return part.picture(name, local)
 
@@ -192,9 +192,9 @@ class CaptureSeries:
         return self.provenance.sample_name(sample)
 
     def preprocessing(self, sample: int) -> tuple[str, str]:
-        """Say what was done to a sample before the model saw it, and why."""
-        place, _ = self._place(sample)
-        return self._parts[place].preprocessing
+        """Return how a sample was preprocessed, and the reason."""
+        number, _ = self._part_of(sample)
+        return self._parts[number].preprocessing
 
     def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
         """Read a pair's strongest connections for one sample; `None` if none were captured."""
@@ -224,11 +224,11 @@ class CaptureSeries:
         return self._first.has_attention(node_id)
 
     def has_features(self, node_id: str) -> bool:
-        """Whether the first part holds what drives a layer's channels."""
+        """Whether the first part holds the feature visualization of a layer."""
         return self._first.has_features(node_id)
 
     def features(self, node_id: str) -> FeatureVisualization | None:
-        """Read what drives a layer's channels; `None` if it was not captured."""
+        """Read the feature visualization of a layer; `None` if it was not captured."""
         return self._first.features(node_id)
 
     @property
@@ -241,25 +241,25 @@ class CaptureSeries:
         return self._first.embedding(name)
 
     def _whole(self) -> tuple[CaptureReader, ...]:
-        """Return all parts, of which none may be forgotten."""
+        """Return the captures of all parts; an error if one was removed."""
         found = tuple(part.capture for part in self._parts if part.capture is not None)
         if len(found) < len(self._parts):
             raise CaptureError(f"Some samples after those of {self.path.name} were forgotten; read them one by one.")
         return found
 
     def _find(self, sample: int) -> tuple[CaptureReader, int]:
-        """Return the capture that holds a sample, and which of its own it is."""
-        place, own = self._place(sample)
-        part = self._parts[place]
+        """Return the capture that holds a sample, and the sample's number in it."""
+        number, own = self._part_of(sample)
+        part = self._parts[number]
         if part.capture is None:
             raise CaptureError(f"Sample {sample} ({part.names[own]}) was forgotten; choose it again.")
         return part.capture, own
 
-    def _place(self, sample: int) -> tuple[int, int]:
-        """Return the part that a sample belongs to, and which of its own it is."""
+    def _part_of(self, sample: int) -> tuple[int, int]:
+        """Return the index of the part that a sample belongs to, and the sample's number in it."""
         rest = sample
-        for place, part in enumerate(self._parts):
+        for number, part in enumerate(self._parts):
             if 0 <= rest < len(part.names):
-                return place, rest
+                return number, rest
             rest -= len(part.names)
         raise CaptureError(f"There is no sample {sample}; {self.path.name} holds samples 0 to {self.committed - 1}.")

@@ -1,4 +1,4 @@
-"""Reads how a training went: what was recorded of its steps, while it still goes on or afterwards."""
+"""Reader of a recorded training, during the training or after it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.printable import printable
 from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.zarr_reader import StoredArrays
-from nnviz3d.data.training_embedding import Embedded
+from nnviz3d.data.training_embedding import EmbeddedOutputs
 from nnviz3d.errors import CaptureError, DamagedCapture
 
 STATISTICS = (
@@ -33,22 +33,23 @@ STATISTICS = (
     "nonfinite_weights",
     "nonfinite_before",
 )
-"""What is measured of each layer at each recorded step, in the order of the last axis of `Training.series`.
+"""Statistics of each layer at each recorded step, in the order of the last axis of `Training.series`.
 
 `gradient_norm`: Euclidean norm of the gradient of the batch's loss by all trainable numbers of the layer together,
-unscaled and before clipping. `weight_norm`: theirs, after the step. `update_ratio`: |after - before| / |before|; infinite
-for a layer that was all zeros. `mean`, `std`: of the finite numbers that its first output held for the probe samples after
-the step. `zeros`, `saturated`: shares of all those numbers, 0 to 1. `dead`: share of the units, neurons or channels, that
-give 0 everywhere for every probe sample, where the activation function is flat there. `nonfinite_...`: how many are NaN or
-infinite; `nonfinite_before` are weights before the step, which tells who began when a step later all are. NaN where there
-is nothing to measure: a layer without weights or with frozen ones, a ReLU's saturation, a training without probe samples.
+unscaled and before clipping. `weight_norm`: norm of these numbers, after the step. `update_ratio`: |after - before| /
+|before|; infinite for a layer that was all zeros. `mean`, `std`: of the finite numbers of its first output for the probe
+samples after the step. `zeros`, `saturated`: shares of all numbers of this output, 0 to 1. `dead`: share of the units
+whose output is 0 everywhere for every probe sample, if the activation function is flat there. `nonfinite_...`: number of
+NaN or infinite numbers; `nonfinite_before` counts the weights before the step, which shows the layer that broke first.
+A statistic is NaN if it does not exist: for a layer without weights or with frozen ones, for the saturation of a ReLU, and
+for a training without probe samples.
 """
 
 _AT_ONCE = 2**24
-"""Bytes up to which all tensors of a step are read together, and those of the last step that was asked for are kept."""
+"""Up to this many bytes, all tensors of a step are read together, and those of the last step are cached."""
 
 SCALARS = ("step", "epoch", "loss", "learning_rate")
-"""What is kept of each recorded step before its metrics."""
+"""Numbers of each recorded step; its metrics come after them."""
 
 
 _Count = Annotated[int, Field(ge=0, lt=2**40)]
@@ -58,18 +59,18 @@ _ENTRIES: TypeAdapter[Entries] = TypeAdapter(Entries)
 
 @dataclass(frozen=True)
 class Packing:
-    """How tensors lie one behind the other in one row of numbers, because many small arrays cost time.
+    """Layout of several tensors in one row of numbers; many small arrays would take more time.
 
     Parameters
     ----------
     entries
-        Whose it is, which of its parts, and its shape.
+        Owner, part and shape of each tensor, in the order of the row.
     """
 
     entries: Entries = ()
 
     @cached_property
-    def _places(self) -> dict[tuple[str, str], tuple[int, tuple[int, ...]]]:
+    def _spans(self) -> dict[tuple[str, str], tuple[int, tuple[int, ...]]]:
         places, start = {}, 0
         for owner, part, shape in self.entries:
             places[owner, part] = (start, shape)
@@ -78,23 +79,23 @@ class Packing:
 
     @property
     def width(self) -> int:
-        """How many numbers a row has."""
+        """Number of numbers in a row."""
         return sum(math.prod(shape) for _, _, shape in self.entries)
 
     def __contains__(self, key: tuple[str, str]) -> bool:
-        return key in self._places
+        return key in self._spans
 
-    def place(self, owner: str, part: str) -> tuple[slice, tuple[int, ...]]:
-        """Return where a tensor lies in a row, and its shape."""
-        start, shape = self._places[owner, part]
+    def span(self, owner: str, part: str) -> tuple[slice, tuple[int, ...]]:
+        """Return the slice of a row that holds a tensor, and the tensor's shape."""
+        start, shape = self._spans[owner, part]
         return slice(start, start + math.prod(shape)), shape
 
     def parts(self, owner: str) -> tuple[str, ...]:
-        """Name what is kept of one owner."""
+        """Return the names of one owner's parts."""
         return tuple(part for name, part, _ in self.entries if name == owner)
 
     def pack(self, tensors: Iterable[NDArray[Any]]) -> NDArray[np.float32]:
-        """Lay tensors, in the order of the entries, behind one another."""
+        """Join tensors, in the order of the entries, to one row."""
         flat = [np.asarray(tensor, dtype=np.float32).reshape(-1) for tensor in tensors]
         row = np.concatenate(flat) if flat else np.empty(0, np.float32)
         if row.shape != (self.width,):
@@ -107,20 +108,21 @@ class Packing:
 
     @staticmethod
     def from_json(data: Any) -> Packing:
-        """Read the result of `to_json`; anything else is a `ValueError`."""
+        """Read the result of `to_json`; any other value is a `ValueError`."""
         return Packing(_ENTRIES.validate_python(data))
 
 
 @dataclass(frozen=True)
 class StepRecords:
-    """What of a training is seen at one step: what was kept last before it, or at it, and else what was kept first.
+    """The records of a training that are shown at one step: the last ones up to this step, or else the first ones.
 
     Attributes
     ----------
     probes, weights, embedded
-        Which of `Training.probe_steps`, of `Training.weight_steps` and of `Embedded.steps`; `None` where nothing was kept.
+        Index in `Training.probe_steps`, in `Training.weight_steps` and in `EmbeddedOutputs.steps`; `None` if there are no
+        records of this kind.
     probe_step, weight_step
-        The steps after which these were kept.
+        The steps of these records.
     """
 
     probes: int | None
@@ -131,8 +133,8 @@ class StepRecords:
 
 
 @dataclass(frozen=True)
-class _Told:
-    """Description of a capture's training, without its numbers."""
+class _Description:
+    """Attributes of a recorded training."""
 
     committed: Mapping[str, _Count]
     layers: tuple[str, ...]
@@ -142,7 +144,7 @@ class _Told:
     finished: bool
 
     def agrees_with(self, graph: ModelGraph) -> bool:
-        """Whether the description fits the layers of a graph, and names every part and every figure once."""
+        """Whether the description fits the layers of a graph, and names every part, statistic and metric once."""
         return (
             set(self.committed) == set(schema.TRAINING_PARTS)
             and self.layers == tuple(node.id for node in graph)
@@ -151,28 +153,29 @@ class _Told:
         )
 
 
-_TOLD: TypeAdapter[_Told] = TypeAdapter(_Told)
+_DESCRIPTION: TypeAdapter[_Description] = TypeAdapter(_Description)
 
 
 class Training:
-    """A training as far as it was recorded when this was read; got by `Capture.training`.
+    """A recorded training, up to the step that was recorded last when it was read; made by `Capture.training`.
 
-    It does not change. Where the training goes on, `refreshed` gives what has come since. S is the number of recorded
-    steps, L that of layers, K that of `STATISTICS`, n that of probe samples, P and W those of the steps at which what the
-    probe samples do, and the weights, were kept whole. Those are numbered 0 to P - 1 and 0 to W - 1, or from -1 back.
+    It does not change. While the training continues, `refreshed` returns a longer one. S is the number of recorded steps,
+    L the number of layers, K the number of `STATISTICS`, n the number of probe samples. The tensors of the probe samples
+    were recorded at P of the steps, and all weights at W of them. Indices of these records run from 0 to P - 1 and from 0
+    to W - 1; negative ones count from the end.
 
     Attributes
     ----------
     committed
-        S. What comes after it is still being written and is never read.
+        S. Later rows are still being written and are never read.
     layers
         Node ids of all L nodes of the graph, in its order.
     statistics
         Names along the last axis of `series`: see `STATISTICS`.
     probes
-        n: how many probe samples there are, which are the samples of the capture.
+        n: number of probe samples, which are the samples of the capture.
     finished
-        Whether the recorder has ended its work in good order.
+        Whether the recorder ended without an error.
     """
 
     def __init__(self, stored: StoredArrays) -> None:
@@ -180,38 +183,40 @@ class Training:
         self._last: dict[str, tuple[int, NDArray[np.float32]]] = {}
         attributes = stored.attributes(schema.TRAINING)
         try:
-            # Captures of earlier versions have no points.
-            told = _TOLD.validate_python({**attributes, "committed": {"embedded": 0, **attributes["committed"]}})
+            # Captures of earlier versions have no embedded samples.
+            description = _DESCRIPTION.validate_python(
+                {**attributes, "committed": {"embedded": 0, **attributes["committed"]}}
+            )
             self._channels, self._activations, self._gradients, self._weights = (
                 Packing.from_json(attributes[name]) for name in ("channels", "activations", "gradients", "weights")
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise self._senseless() from error
-        self._marks, self.layers, self.statistics = told.committed, told.layers, told.statistics
-        self.probes, self.finished = told.probes, told.finished
-        self._metrics = tuple(map(printable, told.metrics))
-        if not told.agrees_with(stored.graph):
-            raise self._senseless()
-        self.committed = self._marks["steps"]
+            raise self._invalid() from error
+        self._counts, self.layers, self.statistics = description.committed, description.layers, description.statistics
+        self.probes, self.finished = description.probes, description.finished
+        self._metrics = tuple(map(printable, description.metrics))
+        if not description.agrees_with(stored.graph):
+            raise self._invalid()
+        self.committed = self._counts["steps"]
 
-    def _senseless(self) -> DamagedCapture:
+    def _invalid(self) -> DamagedCapture:
         return self._stored.damaged("its description of the training is invalid")
 
     def __len__(self) -> int:
         return self.committed
 
     def refreshed(self) -> Training:
-        """Read again how far the training is; the same object if nothing has come since."""
+        """Read the training again; return the same object if no step was added."""
         now = Training(self._stored.reopened())
-        return self if (now._marks, now.finished) == (self._marks, self.finished) else now
+        return self if (now._counts, now.finished) == (self._counts, self.finished) else now
 
     def written(self) -> float:
-        """Say when the recorder last wrote something, in seconds since 1970; of a folder alone."""
+        """Return when the recorder last wrote something, in seconds since 1970; only for a folder."""
         return self._stored.written(schema.TRAINING)
 
     @property
     def steps(self) -> NDArray[np.int64]:
-        """Which steps were recorded, ``(S,)``: k is the k-th update of the weights since the recording began, from 1."""
+        """The recorded steps, ``(S,)``: step k is the k-th update of the weights since the recording began, from 1."""
         return self._scalars[:, 0].astype(np.int64)
 
     @property
@@ -221,17 +226,17 @@ class Training:
 
     @property
     def loss(self) -> NDArray[np.float64]:
-        """The loss of the step's own batch, unscaled, with regularization, ``(S,)``; NaN if it was not told."""
+        """The loss of the step's own batch, unscaled, with regularization, ``(S,)``; NaN if it is unknown."""
         return self._scalars[:, 2]
 
     @property
     def learning_rate(self) -> NDArray[np.float64]:
-        """What the step was made with, ``(S,)``; NaN without an optimizer of Keras."""
+        """The learning rate of each step, ``(S,)``; NaN without an optimizer of Keras."""
         return self._scalars[:, 3]
 
     @cached_property
     def metrics(self) -> Mapping[str, NDArray[np.float64]]:
-        """What Keras shows beside the progress, by name, ``(S,)`` each; means since the epoch began, `loss` too."""
+        """The metrics of Keras' progress bar, by name, ``(S,)`` each: means since the epoch began, including `loss`."""
         return {name: self._scalars[:, len(SCALARS) + i] for i, name in enumerate(self._metrics)}
 
     @cached_property
@@ -246,34 +251,37 @@ class Training:
 
     @property
     def channel_layers(self) -> tuple[str, ...]:
-        """The layers whose gradient norms were recorded by channel too."""
+        """The layers whose gradient norms were also recorded for each channel."""
         return tuple(owner for owner, _, _ in self._channels.entries)
 
     def channel_gradients(self, layer: str) -> NDArray[np.float32]:
-        """Return gradient norms by the channels that a layer gives, ``(S, C)``; a `KeyError` if there are none.
+        """Return the gradient norm for each output channel of a layer, ``(S, C)``; a `KeyError` if there are none.
 
-        They are of its kernel alone, over all its numbers that lead to the channel.
+        It is the norm over the numbers of the kernel that lead to the channel, without the bias.
         """
-        where, _ = self._channels.place(layer, "")
+        where, _ = self._channels.span(layer, "")
         before = len(self.layers) * len(self.statistics)
         return self._rows(slice(before + where.start, before + where.stop))
 
     @cached_property
     def probe_steps(self) -> NDArray[np.int64]:
-        """The steps after which the probe samples' activations and gradients were kept, ``(P,)``."""
+        """The steps after which the probe samples' activations and gradients were recorded, ``(P,)``."""
         return self._numbers("probe_steps", "probes")
 
     @cached_property
     def weight_steps(self) -> NDArray[np.int64]:
-        """The steps after which all weights were kept, ``(W,)``."""
+        """The steps after which all weights were recorded, ``(W,)``."""
         return self._numbers("weight_steps", "weights")
 
-    def recorded(self, step: int) -> int:
-        """Say which of `steps` is the latest not after a step, 0 to S - 1; the first, if all are. There has to be one."""
+    def recorded_index(self, step: int) -> int:
+        """Return the recorded index of a step, 0 to S - 1: that of the last recorded step up to it, or else 0.
+
+        At least one step must be recorded.
+        """
         return max(int(np.searchsorted(self.steps, step, side="right")) - 1, 0)
 
     def records_at(self, step: int) -> StepRecords:
-        """Find what was kept last before a step, or at it."""
+        """Return the records to show at a step: the last ones up to it, or else the first ones."""
         found = []
         embedded = np.empty(0, np.int64) if self.embedded is None else self.embedded.steps
         for steps in (self.probe_steps, self.weight_steps, embedded):
@@ -283,45 +291,45 @@ class Training:
         return StepRecords(probes, weights, probe_step, weight_step, points)
 
     def has_activation(self, node: str, output: int = 0) -> bool:
-        """Whether an output of a node was kept."""
-        return bool(self._marks["probes"]) and (node, str(output)) in self._activations
+        """Whether the activations of a node's output were recorded."""
+        return bool(self._counts["probes"]) and (node, str(output)) in self._activations
 
     def activation(self, node: str, at: int = -1, output: int = 0) -> NDArray[np.float32]:
-        """Return what a node's output held for the probe samples, ``(n, *shape)``.
+        """Return a node's output for the probe samples, ``(n, *shape)``.
 
         Parameters
         ----------
         at
-            Which of `probe_steps`, 0 to P - 1; from the last one back if negative.
+            Index in `probe_steps`, 0 to P - 1; negative ones count from the end.
 
         Raises
         ------
         CaptureError
-            If it was not kept.
+            If it was not recorded.
         """
         return self._tensor("activations", self._activations, "probes", at, node, str(output))
 
     def has_gradient(self, node: str, output: int = 0) -> bool:
-        """Whether the loss's gradient by an output of a node was kept."""
-        return bool(self._marks["probes"]) and (node, str(output)) in self._gradients
+        """Whether the loss's gradient by an output of a node was recorded."""
+        return bool(self._counts["probes"]) and (node, str(output)) in self._gradients
 
     @property
     def has_gradients(self) -> bool:
-        """Whether the loss's gradients by any output were kept."""
-        return bool(self._marks["probes"]) and bool(self._gradients.entries)
+        """Whether the loss's gradient by any output was recorded."""
+        return bool(self._counts["probes"]) and bool(self._gradients.entries)
 
     def gradient(self, node: str, at: int = -1, output: int = 0) -> NDArray[np.float32]:
-        """Return the gradient of the loss by what a node's output held, ``(n, *shape)``; by an input, under its node id.
+        """Return the gradient of the loss by a node's output, ``(n, *shape)``; an input has a node too.
 
-        The loss is the model's own for the probe samples as one batch, without dropout and the like. At an output that
-        ends in a softmax or sigmoid it is the gradient by the scores before that, from which Keras computes the loss.
-        Arguments and errors are those of `activation`.
+        The loss is the model's own loss for the probe samples as one batch, in inference mode, without dropout. For a model
+        output that ends in a softmax or sigmoid, the gradient is by the scores before it, from which Keras computes the
+        loss. Arguments and errors are those of `activation`.
         """
         return self._tensor("gradients", self._gradients, "probes", at, node, str(output))
 
     def weights(self, layer: str, at: int = -1) -> Mapping[str, NDArray[np.float32]]:
-        """Return a layer's variables by name, after one of `weight_steps`; empty if there are none."""
-        if not self._marks["weights"]:
+        """Return a layer's variables by name; `at` is an index in `weight_steps`; empty if none were recorded."""
+        if not self._counts["weights"]:
             return {}
         return {
             part: self._tensor("weights", self._weights, "weights", at, layer, part)
@@ -329,10 +337,10 @@ class Training:
         }
 
     @cached_property
-    def embedded(self) -> Embedded | None:
-        """What was kept of the samples that are placed as points; `None` if there are none."""
+    def embedded(self) -> EmbeddedOutputs | None:
+        """The recorded outputs of the embedded samples; `None` if there are none."""
         steps = self._numbers("embedded_steps", "embedded")
-        return Embedded(self._stored, steps) if self._stored.has_group(schema.EMBEDDED) else None
+        return EmbeddedOutputs(self._stored, steps) if self._stored.has_group(schema.EMBEDDED) else None
 
     @cached_property
     def _scalars(self) -> NDArray[np.float64]:
@@ -352,26 +360,26 @@ class Training:
         array = self._stored.require(schema.training_path("layers"), (None, width), "f")
         return self._stored.read(array, (slice(self.committed), columns))
 
-    def _numbers(self, name: str, mark: str) -> NDArray[np.int64]:
-        count = self._marks[mark]
+    def _numbers(self, name: str, kind: str) -> NDArray[np.int64]:
+        count = self._counts[kind]
         if not count:
             return np.empty(0, np.int64)
         array = self._stored.require(schema.training_path(name), (None, 1), "i")
         return self._stored.read(array, slice(count))[:, 0]
 
-    def _tensor(self, name: str, packing: Packing, mark: str, at: int, owner: str, part: str) -> NDArray[np.float32]:
-        count = self._marks[mark]
+    def _tensor(self, name: str, packing: Packing, kind: str, at: int, owner: str, part: str) -> NDArray[np.float32]:
+        count = self._counts[kind]
         if not -count <= at < count or (owner, part) not in packing:
             raise CaptureError(
-                f"{self._stored.path} holds no {name} of {owner!r} at place {at}; {count} were kept. "
+                f"{self._stored.path} holds no {name} of {owner!r} at recorded index {at}; {count} were recorded. "
                 "TrainingRecorder says how often."
             )
-        where, shape = packing.place(owner, part)
+        where, shape = packing.span(owner, part)
         array = self._stored.require(schema.training_path(name), (None, packing.width), "f")
         at %= count
         if packing.width * array.dtype.itemsize > _AT_ONCE:
             return self._stored.read(array, (at, where)).reshape(shape)
-        # Whoever reads one layer at a step goes on to the others, and each read of a store takes milliseconds.
+        # All layers of a step are usually read one after another, and each read of a store takes milliseconds.
         if self._last.get(name, (None,))[0] != at:
             self._last[name] = (at, self._stored.read(array, at))
         return self._last[name][1][where].reshape(shape).copy()

@@ -1,4 +1,4 @@
-"""What a layer answers to a set of samples in the course of a training, and where that places them as points."""
+"""Recorded outputs of one layer for the embedded samples of a training, and the trajectory of their points."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from nnviz3d.errors import CaptureError, DamagedCapture
 
 
 @dataclass(frozen=True)
-class EmbeddedSet:
-    """M samples whose answers are followed through a training.
+class EmbeddedSamples:
+    """M samples that are embedded at several steps of a training.
 
     Attributes
     ----------
     layer
-        Node id of the layer whose answers are kept.
+        Node id of the layer whose outputs are recorded.
     width
-        D: how many numbers are kept of each answer.
+        D: number of recorded numbers per output.
     pooled
-        Whether these are means of channels over their places.
+        Whether these are means of each channel over its locations.
     names
-        What each sample is called.
+        Name of each sample.
     labels
-        ``(M,)`` int64 classes; empty if they are not known.
+        ``(M,)`` int64 classes; empty if they are unknown.
     thumbnails
-        ``(M, h, w, 3)`` uint8; M is 0 if samples are no pictures.
+        ``(M, h, w, 3)`` uint8; M is 0 if the samples are not pictures.
     predicts
-        Whether the model tells a class for each, which is then kept too.
+        Whether the model predicts a class for each sample, which is then recorded too.
     probable
-        Whether it tells how probable that is.
+        Whether the probability of the predicted class is recorded.
     """
 
     layer: str
@@ -54,20 +54,20 @@ class EmbeddedSet:
 
 
 @dataclass(frozen=True)
-class Course:
-    """Where points stand at each of E steps, turned so that from step to step they move as little as they can.
+class EmbeddingTrajectory:
+    """Points of the embedded samples at each of E steps, rotated to move as little as possible from step to step.
 
     Attributes
     ----------
     points
-        ``(E, M, 3)`` or ``(E, M, 2)``, in one unit through all steps.
+        ``(E, M, 3)`` or ``(E, M, 2)``, in one unit for all steps.
     quality
         For each step ``trustworthiness``, ``neighbours``, ``kl`` and ``variance``, as in `Embedding`; empty if the
-        outputs could not be placed, so that the points stayed where they were at the step before.
+        outputs could not be embedded, so that the points are those of the step before.
     settings
-        How they were placed.
+        Settings of the embedding.
     keys
-        What determines the points of each step, and of those before it, as a hash.
+        For each step, a hash of everything that determines its points and those of the steps before.
     """
 
     points: NDArray[np.float32]
@@ -76,13 +76,15 @@ class Course:
     keys: tuple[str, ...]
 
 
-class Embedded:
-    """What was kept of such a set at E steps; got by `Training.embedded`. Steps are numbered 0 to E - 1, or from -1 back.
+class EmbeddedOutputs:
+    """Recorded outputs of the embedded samples at E steps; made by `Training.embedded`.
+
+    The argument `at` of its methods is an index in `steps`, 0 to E - 1; negative ones count from the end.
 
     Attributes
     ----------
     steps
-        The steps after which it was kept, ``(E,)``.
+        The steps after which the outputs were recorded, ``(E,)``.
     """
 
     def __init__(self, stored: StoredArrays, steps: NDArray[np.int64]) -> None:
@@ -93,11 +95,11 @@ class Embedded:
         return len(self.steps)
 
     @cached_property
-    def set(self) -> EmbeddedSet:
-        """Whose answers they are."""
+    def samples(self) -> EmbeddedSamples:
+        """The embedded samples."""
         attributes, read = self._stored.attributes(schema.EMBEDDED), self._whole
         try:
-            found = EmbeddedSet(
+            found = EmbeddedSamples(
                 layer=str(attributes["layer"]),
                 width=int(attributes["width"]),
                 pooled=attributes["pooled"] is True,
@@ -108,46 +110,50 @@ class Embedded:
                 probable=attributes["probable"] is True,
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise self._senseless() from error
+            raise self._invalid() from error
         counts = (len(found.labels), len(found.thumbnails))
         if found.layer not in self._stored.graph or any(count not in (0, len(found.names)) for count in counts):
-            raise self._senseless()
+            raise self._invalid()
         return found
 
-    def _senseless(self) -> DamagedCapture:
+    def _invalid(self) -> DamagedCapture:
         return self._stored.damaged("its description of the points is invalid")
 
     def vectors(self, at: int = -1) -> NDArray[np.float32]:
-        """Read the layer's answers at a step, ``(M, D)``."""
-        shape = (len(self.set.names), self.set.width)
+        """Read the layer's outputs at a step, ``(M, D)``."""
+        shape = (len(self.samples.names), self.samples.width)
         return self._row("vectors", at, math.prod(shape)).reshape(shape)
 
     def predictions(self, at: int = -1) -> NDArray[np.int64]:
-        """Read the class that the model took each sample for at a step, ``(M,)``; empty if it tells none."""
-        return self._row("predictions", at, len(self.set.names)) if self.set.predicts else np.empty(0, np.int64)
+        """Read the predicted class of each sample at a step, ``(M,)``; empty if the model predicts none."""
+        return self._row("predictions", at, len(self.samples.names)) if self.samples.predicts else np.empty(0, np.int64)
 
     def probabilities(self, at: int = -1) -> NDArray[np.float32]:
-        """Read how probable it took that class to be, ``(M,)``; empty if it does not tell."""
-        return self._row("probabilities", at, len(self.set.names)) if self.set.probable else np.empty(0, np.float32)
+        """Read the probability of the predicted classes at a step, ``(M,)``; empty if it was not recorded."""
+        return (
+            self._row("probabilities", at, len(self.samples.names))
+            if self.samples.probable
+            else np.empty(0, np.float32)
+        )
 
     @cached_property
-    def course(self) -> Course | None:
-        """Where the answers were placed as points, if somebody wrote that down."""
-        told = self._stored.attributes(schema.COURSE)
-        if not told:
+    def trajectory(self) -> EmbeddingTrajectory | None:
+        """The trajectory of the points, if it is stored in the capture."""
+        attributes = self._stored.attributes(schema.TRAJECTORY)
+        if not attributes:
             return None
         try:
-            found = Course(
-                self._stored.read(self._stored.require(f"{schema.COURSE}/points", (None, None, None), "f"), ...),
-                tuple({str(k): float(v) for k, v in one.items()} for one in told["quality"]),
-                dict(told["settings"]),
-                tuple(map(str, told["keys"])),
+            found = EmbeddingTrajectory(
+                self._stored.read(self._stored.require(f"{schema.TRAJECTORY}/points", (None, None, None), "f"), ...),
+                tuple({str(k): float(v) for k, v in one.items()} for one in attributes["quality"]),
+                dict(attributes["settings"]),
+                tuple(map(str, attributes["keys"])),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._stored.damaged(f"{schema.COURSE} is invalid") from error
+            raise self._stored.damaged(f"{schema.TRAJECTORY} is invalid") from error
         steps, samples, axes = found.points.shape
-        if samples != len(self.set.names) or axes not in (2, 3) or {len(found.quality), len(found.keys)} != {steps}:
-            raise self._stored.damaged(f"{schema.COURSE} is invalid")
+        if samples != len(self.samples.names) or axes not in (2, 3) or {len(found.quality), len(found.keys)} != {steps}:
+            raise self._stored.damaged(f"{schema.TRAJECTORY} is invalid")
         return found
 
     def _whole(self, name: str, shape: tuple[int | None, ...]) -> NDArray[Any]:
@@ -156,15 +162,19 @@ class Embedded:
     def _row(self, name: str, at: int, width: int) -> NDArray[Any]:
         count = len(self.steps)
         if not -count <= at < count:
-            raise CaptureError(f"{self._stored.path} holds no answers at place {at}; {count} were kept.")
+            raise CaptureError(f"{self._stored.path} holds no outputs at recorded index {at}; {count} were recorded.")
         array = self._stored.require(schema.training_path(f"embedded_{name}"), (None, width))
         return self._stored.read(array, at % count)
 
 
-def write_course(path: Path, course: Course) -> None:
-    """Write into a capture, a folder in which nothing else is written any more, where its points stand."""
+def write_trajectory(path: Path, trajectory: EmbeddingTrajectory) -> None:
+    """Write the trajectory of the points into a finished capture, which has to be a folder."""
     root = zarr.open_group(path, mode="r+", zarr_format=3)
-    group = root.create_group(schema.COURSE, overwrite=True)
-    group.create_array("points", data=course.points)
-    told = {"quality": [dict(one) for one in course.quality], "settings": dict(course.settings), "keys": course.keys}
-    group.update_attributes(told)
+    group = root.create_group(schema.TRAJECTORY, overwrite=True)
+    group.create_array("points", data=trajectory.points)
+    attributes = {
+        "quality": [dict(one) for one in trajectory.quality],
+        "settings": dict(trajectory.settings),
+        "keys": trajectory.keys,
+    }
+    group.update_attributes(attributes)

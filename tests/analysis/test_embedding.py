@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness
 
-from nnviz3d.analysis.embedding import embed, judge, judged_anew, key_of, place
+from nnviz3d.analysis.embedding import embed, judge, key_of, project, with_new_quality
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capabilities.embeddings import Embedding
 from nnviz3d.data.capture import open_capture
@@ -117,14 +117,14 @@ def test_the_share_of_neighbours_kept_by_hand():
 @pytest.mark.parametrize("method", ["tsne", "pca"])
 def test_a_sample_that_is_placed_again_lands_where_it_stands(groups, method):
     found = as_embedding(groups, EmbeddingOptions(method=method))
-    again = place(found, groups[[0, 50, 110]])
+    again = project(found, groups[[0, 50, 110]])
     apart = np.linalg.norm(again - found.points[[0, 50, 110]], axis=1)
     assert (apart < 0.1 * np.linalg.norm(found.points.std(axis=0))).all()
 
 
 def test_new_digits_land_among_their_own_kind(digits):
     seen = replace(digits, mean=np.empty(0, dtype=np.float32))  # the vectors that are there are reduced ones
-    there = place(seen, digits.vectors[:50])
+    there = project(seen, digits.vectors[:50])
     assert (np.linalg.norm(there - digits.points[:50], axis=1) < 0.1 * np.ptp(digits.points[:, 0])).mean() > 0.95
 
 
@@ -142,9 +142,9 @@ def test_what_cannot_be_placed_is_refused_in_a_sentence(groups):
         embed(np.ones((9, 4), dtype=np.float32), EmbeddingOptions())
     found = as_embedding(groups, EmbeddingOptions(method="pca"))
     with pytest.raises(ModelError, match="have 79 numbers each; expected 80"):
-        place(found, groups[:2, :79])
+        project(found, groups[:2, :79])
     with pytest.raises(ModelError, match="NaN"):
-        place(found, broken[7:8])
+        project(found, broken[7:8])
 
 
 def test_quality_is_measured_on_the_layers_numbers_not_on_pca_components():
@@ -167,8 +167,8 @@ def test_quality_has_no_variance_without_a_pca(groups):
 def test_embedding_of_an_earlier_version_is_judged_by_the_layers_numbers(groups):
     now = as_embedding(groups, EmbeddingOptions(method="pca"))
     before = replace(now, quality={"trustworthiness": 1.0, "neighbours": 1.0})
-    assert judged_anew(before, groups).quality == now.quality
-    assert judged_anew(now, groups) is now
+    assert with_new_quality(before, groups).quality == now.quality
+    assert with_new_quality(now, groups) is now
 
 
 def test_quality_of_many_points_is_measured_on_a_random_part(monkeypatch, groups):

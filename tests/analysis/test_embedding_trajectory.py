@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from nnviz3d.analysis.embedding_trajectory import aligned, course, moved, parted
+from nnviz3d.analysis.embedding_trajectory import aligned, class_separation, displacements, embed_steps
 from nnviz3d.data.request import EmbeddingOptions
-from nnviz3d.data.training_embedding import Course
+from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import ModelError
 
 M, D, CLASSES = 60, 12, 3
@@ -29,12 +29,12 @@ def parting() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def found(parting) -> Course:
-    return course(iter(parting), len(parting))
+def found(parting) -> EmbeddingTrajectory:
+    return embed_steps(iter(parting), len(parting))
 
 
 def test_classes_part_as_their_vectors_do(found):
-    apart = [parted(points, LABELS) for points in found.points]
+    apart = [class_separation(points, LABELS) for points in found.points]
     assert np.all(np.diff(apart[:4]) > 0)
     assert apart[3] > 3 * apart[0]
     assert [sorted(one) for one in found.quality] == [["kl", "neighbours", "trustworthiness"]] * 5
@@ -43,19 +43,19 @@ def test_classes_part_as_their_vectors_do(found):
 
 def test_how_far_classes_are_apart_is_what_it_is_said_to_be():
     points = np.array([[0, 0, 0], [2, 0, 0], [10, 0, 0], [10, 2, 0]], dtype=np.float32)
-    assert parted(points, np.array([4, 4, 9, 9])) == pytest.approx(np.hypot(9, 1) / 1)
+    assert class_separation(points, np.array([4, 4, 9, 9])) == pytest.approx(np.hypot(9, 1) / 1)
 
 
 def test_what_does_not_change_does_not_move(parting, found):
-    steps = moved(found)
+    steps = displacements(found)
     assert steps[-1] < STILL < steps[:3].min()
-    again = course(iter([parting[0], parting[1], parting[1]]), 3)
+    again = embed_steps(iter([parting[0], parting[1], parting[1]]), 3)
     assert np.array_equal(again.points[1], again.points[2])
 
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])
 def test_a_step_lies_on_the_one_before_as_closely_as_a_rigid_motion_can_bring_it(parting, method):
-    points = course(iter(parting[:3]), 3, EmbeddingOptions(method=method, dimensions=2)).points
+    points = embed_steps(iter(parting[:3]), 3, EmbeddingOptions(method=method, dimensions=2)).points
     assert points.shape == (3, M, 2)
     for before, after in pairwise(points):
         assert np.allclose(aligned(after, before), after, atol=1e-4 * np.abs(after).max())
@@ -76,39 +76,39 @@ def test_rotation_reflection_and_shift_are_taken_back_and_scale_is_not():
 
 def test_equal_answers_give_equal_points_and_placed_steps_are_not_placed_again(parting, found):
     told: list[tuple[int, int]] = []
-    early = course(iter(parting[:2]), 2, report=lambda done, total: told.append((done, total)))
+    early = embed_steps(iter(parting[:2]), 2, report=lambda done, total: told.append((done, total)))
     assert told == [(1, 2), (2, 2)]
     assert early.keys == found.keys[:2]
     assert np.array_equal(early.points, found.points[:2])
-    on = course(iter(parting[:3]), 3, earlier=early)
+    on = embed_steps(iter(parting[:3]), 3, earlier=early)
     assert np.array_equal(on.points, found.points[:3])
-    other = course(iter([parting[1], parting[0]]), 2, earlier=early)
+    other = embed_steps(iter([parting[1], parting[0]]), 2, earlier=early)
     assert not set(other.keys) & set(early.keys)
 
 
 def test_answers_that_are_no_numbers_leave_the_points_where_they_are(parting):
     broken = parting[1].copy()
     broken[3, 2] = np.nan
-    found = course(iter([parting[0], broken, np.zeros_like(broken), parting[1]]), 4)
+    found = embed_steps(iter([parting[0], broken, np.zeros_like(broken), parting[1]]), 4)
     assert np.array_equal(found.points[0], found.points[1])
     assert np.array_equal(found.points[0], found.points[2])
     assert found.quality[1] == found.quality[2] == {}
     assert found.quality[3]["trustworthiness"] > 0.5
-    first = course(iter([broken, parting[0]]), 2)
+    first = embed_steps(iter([broken, parting[0]]), 2)
     assert not first.points[0].any()
     assert np.array_equal(first.points[1], found.points[0])
 
 
 def test_too_few_samples_are_refused_in_one_sentence():
     with pytest.raises(ModelError, match="there are only 4; give TrainingRecorder at least 5"):
-        course(iter([np.eye(4, dtype=np.float32)]), 1)
+        embed_steps(iter([np.eye(4, dtype=np.float32)]), 1)
 
 
 def test_course_step_has_pca_variance_and_steps_of_earlier_versions_are_judged_anew():
     rng = np.random.default_rng(6)
     steps = [rng.normal(size=(80, 90)).astype(np.float32) for _ in range(2)]
     options = EmbeddingOptions(method="pca")
-    found = course(iter(steps), 2, options)
+    found = embed_steps(iter(steps), 2, options)
     assert all(0.5 < one["variance"] < 1 for one in found.quality)
     before = replace(found, quality=tuple({"trustworthiness": 1.0, "neighbours": 1.0} for _ in steps))
-    assert course(iter(steps), 2, options, earlier=before).quality == found.quality
+    assert embed_steps(iter(steps), 2, options, earlier=before).quality == found.quality

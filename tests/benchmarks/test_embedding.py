@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from nnviz3d.analysis.embedding import Placed, embed, judge
+from nnviz3d.analysis.embedding import EmbeddedPoints, embed, judge
 from nnviz3d.data.request import EmbeddingOptions
 from tests.benchmarks.timing import interleaved, table
 
@@ -23,7 +23,7 @@ def shifted(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def compared(vectors: NDArray[np.float32], dimensions: int) -> list[object]:
     """Place the same vectors by either engine."""
-    placed: dict[str, Placed] = {}
+    placed: dict[str, EmbeddedPoints] = {}
 
     def run(engine: str) -> None:
         placed[engine] = embed(vectors, EmbeddingOptions.model_validate({"engine": engine, "dimensions": dimensions}))

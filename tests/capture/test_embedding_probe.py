@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from nnviz3d import TrainingRecorder
-from nnviz3d.analysis.embedding_trajectory import follow
+from nnviz3d.analysis.embedding_trajectory import embed_training
 from nnviz3d.data.capture import open_capture
 from nnviz3d.errors import ModelError, SampleError
 from tests.capture.test_recorder import BATCH, data, numbers
@@ -72,17 +72,17 @@ def test_it_keeps_what_the_layer_answers_and_the_training_is_the_same(tmp_path, 
     assert all(np.array_equal(a, b) for a, b in zip(numbers(plain), numbers(recorded), strict=True))
     embedded = open_capture(path).training.embedded
     assert embedded.steps.tolist() == ([2, 4, 9] if mode == "several steps" else [1, 4, 8])
-    assert (embedded.set.layer, embedded.set.width, len(embedded.set.names)) == ("hidden", 5, 70)
-    assert np.array_equal(embedded.set.labels, SAMPLES[1])
-    assert embedded.set.predicts
-    assert not embedded.set.probable, "scores are no probabilities"
+    assert (embedded.samples.layer, embedded.samples.width, len(embedded.samples.names)) == ("hidden", 5, 70)
+    assert np.array_equal(embedded.samples.labels, SAMPLES[1])
+    assert embedded.samples.predicts
+    assert not embedded.samples.probable, "scores are no probabilities"
     for k, step in enumerate(embedded.steps if mode == "compiled" else ()):
         hidden, scores = spy.said[step - 1]
         assert np.allclose(embedded.vectors(k), hidden, atol=1e-6)
         assert np.array_equal(embedded.predictions(k), scores.argmax(axis=1))
     assert not np.allclose(embedded.vectors(0), embedded.vectors(-1), atol=1e-3)
     if mode == "compiled":
-        assert follow(embedded).points.shape == (3, 70, 3)
+        assert embed_training(embedded).points.shape == (3, 70, 3)
 
 
 def test_wide_maps_are_averaged_and_pictures_become_thumbnails(tmp_path):
@@ -107,12 +107,12 @@ def test_wide_maps_are_averaged_and_pictures_become_thumbnails(tmp_path):
     assert training.has_activation("conv")
     assert not training.has_gradient("conv"), "without targets there are none"
     embedded = training.embedded
-    assert embedded.set.pooled
+    assert embedded.samples.pooled
     assert np.allclose(embedded.vectors(), np.mean(model.layers[0](pictures), axis=(1, 2)), atol=1e-5)
     assert np.allclose(embedded.probabilities(), np.max(model(pictures), axis=1), atol=1e-6)
-    assert embedded.set.labels.tolist() == [0, 1] * 3
-    assert embedded.set.thumbnails.shape == (6, 20, 20, 3)
-    assert embedded.set.thumbnails.max() > 200
+    assert embedded.samples.labels.tolist() == [0, 1] * 3
+    assert embedded.samples.thumbnails.shape == (6, 20, 20, 3)
+    assert embedded.samples.thumbnails.max() > 200
 
 
 def test_mistakes_are_told_in_one_sentence(tmp_path):

@@ -15,7 +15,7 @@ from nnviz3d.data.records import Provenance
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.storage.training_writer import TrainingWriter, announce_embedded, announce_training
 from nnviz3d.data.training import STATISTICS, Packing
-from nnviz3d.data.training_embedding import Course, EmbeddedSet, write_course
+from nnviz3d.data.training_embedding import EmbeddedSamples, EmbeddingTrajectory, write_trajectory
 from nnviz3d.errors import CaptureError
 from tests.support import captures
 
@@ -89,14 +89,14 @@ def test_it_is_read_as_it_was_written(tmp_path):
     assert training.channel_layers == ("conv", "dense")
     assert np.array_equal(training.channel_gradients("dense"), channels[:, 4:])
     assert training.probe_steps.tolist() == training.weight_steps.tolist() == [10]
-    where, shape = ACTIVATIONS.place("conv", "0")
+    where, shape = ACTIVATIONS.span("conv", "0")
     assert np.array_equal(training.activation("conv"), tensors[0, where].reshape(shape))
     assert np.array_equal(training.gradient("conv", 0), tensors[1, where].reshape(shape))
     assert np.array_equal(training.weights("conv")["bias"], weights[36:])
     assert np.array_equal(capture.weights("conv")["kernel"], weights[:36].reshape(3, 3, 1, 4))
     assert np.array_equal(capture.activation("conv", 1), training.activation("conv")[1]), "as of any capture"
     assert capture.activation_shape("conv") == shape[1:]
-    with pytest.raises(CaptureError, match="1 were kept"):
+    with pytest.raises(CaptureError, match="1 were recorded"):
         training.activation("conv", 1)
     with pytest.raises(CaptureError, match="samples 0 to 1"):
         capture.activation("conv", 2)
@@ -104,7 +104,7 @@ def test_it_is_read_as_it_was_written(tmp_path):
 
 def test_what_samples_answer_is_read_with_the_step_that_commits_it(tmp_path):
     path = tmp_path / "run.zarr"
-    known = EmbeddedSet(
+    known = EmbeddedSamples(
         layer="dense",
         width=3,
         pooled=False,
@@ -128,13 +128,17 @@ def test_what_samples_answer_is_read_with_the_step_that_commits_it(tmp_path):
     assert np.array_equal(embedded.vectors(), vectors[1])
     assert embedded.predictions(1).tolist() == [1, 4]
     assert embedded.probabilities().shape == (0,)
-    assert (embedded.set.layer, embedded.set.names, embedded.set.labels.tolist()) == ("dense", ("a", "b"), [4, 2])
-    with pytest.raises(CaptureError, match="2 were kept"):
+    assert (embedded.samples.layer, embedded.samples.names, embedded.samples.labels.tolist()) == (
+        "dense",
+        ("a", "b"),
+        [4, 2],
+    )
+    with pytest.raises(CaptureError, match="2 were recorded"):
         embedded.vectors(2)
-    assert embedded.course is None
-    course = Course(np.ones((2, 2, 3), np.float32), ({"kl": 0.5}, {}), {"seed": 1}, ("x", "y"))
-    write_course(path, course)
-    read = open_capture(path).training.embedded.course
+    assert embedded.trajectory is None
+    course = EmbeddingTrajectory(np.ones((2, 2, 3), np.float32), ({"kl": 0.5}, {}), {"seed": 1}, ("x", "y"))
+    write_trajectory(path, course)
+    read = open_capture(path).training.embedded.trajectory
     assert np.array_equal(read.points, course.points)
     assert (read.quality, read.settings, read.keys) == (course.quality, course.settings, course.keys)
     assert open_capture(path).complete

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnviz3d.analysis.embedding_trajectory import parted
+from nnviz3d.analysis.embedding_trajectory import class_separation
 from nnviz3d.data.bundled import digits
 from nnviz3d.data.capture import open_capture
 from tests.examples.programs import EXAMPLES, run
@@ -20,8 +20,8 @@ def test_a_short_training_is_recorded_and_placed(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     embedded = open_capture(tmp_path / "classes_part.zarr.zip").training.embedded
     assert embedded.steps.tolist() == [1, 10, 20]
-    assert np.array_equal(embedded.set.labels, digits()[1][700:])
-    assert embedded.set.thumbnails.shape == (300, 28, 28, 3)
-    first, last = (parted(embedded.course.points[k], embedded.set.labels) for k in (0, -1))
+    assert np.array_equal(embedded.samples.labels, digits()[1][700:])
+    assert embedded.samples.thumbnails.shape == (300, 28, 28, 3)
+    first, last = (class_separation(embedded.trajectory.points[k], embedded.samples.labels) for k in (0, -1))
     assert f"The classes are {first:.1f} of their mean radii apart at first, and {last:.1f} at last." in done.stdout
     assert last > first

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnviz3d.analysis.embedding_trajectory import parted
+from nnviz3d.analysis.embedding_trajectory import class_separation
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.capture_at_step import at_step
@@ -61,7 +61,7 @@ def test_at_every_recorded_step_the_distances_are_those_that_were_computed(scene
         units.append(drawn.sum() / computed.sum())
         assert np.allclose(drawn, units[-1] * computed, atol=1e-3)
         assert f"the points of step {step}" in words(found)
-        assert f"{(embedded.predictions(k) != embedded.set.labels).sum()} wrong" in words(found)
+        assert f"{(embedded.predictions(k) != embedded.samples.labels).sum()} wrong" in words(found)
     assert np.allclose(units, units[0], rtol=1e-4), "one unit through all steps"
 
 
@@ -85,16 +85,16 @@ def test_the_clock_comes_by_each_step_exactly_and_glides_in_between(scene, captu
 
 
 def test_one_sees_classes_part(scene, embedded):
-    labels = embedded.set.labels
+    labels = embedded.samples.labels
     first, last = (cloud(scene.at(t)).points for t in (0.0, SECONDS))
-    assert parted(last, labels) > 2 * parted(first, labels)
-    assert f"classes are {parted(last, labels):.1f} of their mean radii apart" in words(scene.at(SECONDS))
+    assert class_separation(last, labels) > 2 * class_separation(first, labels)
+    assert f"classes are {class_separation(last, labels):.1f} of their mean radii apart" in words(scene.at(SECONDS))
 
 
 def test_mistakes_of_the_step_are_ringed(scene, embedded):
     for k in (0, 8, -1):
         found = cloud(scene.at(0.0, Selection(step=int(embedded.steps[k]))))
-        assert np.array_equal(found.rings[:, 3] > 0, embedded.predictions(k) != embedded.set.labels)
+        assert np.array_equal(found.rings[:, 3] > 0, embedded.predictions(k) != embedded.samples.labels)
 
 
 def test_trails_end_at_the_points_and_begin_a_step_before(scene, capture, embedded):
@@ -109,16 +109,16 @@ def test_trails_end_at_the_points_and_begin_a_step_before(scene, capture, embedd
 
 
 def test_a_point_tells_what_it_was_taken_for_at_the_step(scene, capture, embedded):
-    index = int(np.flatnonzero(embedded.predictions(0) != embedded.set.labels)[0])
+    index = int(np.flatnonzero(embedded.predictions(0) != embedded.samples.labels)[0])
     pick = PointPick("dense", index)
     for k in (0, -1):
         step = int(embedded.steps[k])
         callout = next(p for p in scene.at(0.0, Selection(step=step, pick=pick)).primitives if isinstance(p, Callout))
         told = "\n".join(row.text for row in callout.rows if isinstance(row, TextRow))
-        assert f"labelled {embedded.set.labels[index]}" in told
+        assert f"labelled {embedded.samples.labels[index]}" in told
         assert f"predicted {embedded.predictions(k)[index]}" in told
         picture = next(row for row in callout.rows if isinstance(row, PictureRow))
-        assert np.array_equal(picture.pixels, embedded.set.thumbnails[index])
+        assert np.array_equal(picture.pixels, embedded.samples.thumbnails[index])
         known = embedding_of(at_step(capture, step), "dense")
         assert np.array_equal(known.predictions, embedded.predictions(k))
 
@@ -143,4 +143,4 @@ def test_the_same_moment_gives_the_same_objects(scene, capture):
     scene.at(0.1)
     assert cloud(scene.at(SECONDS)) is cloud(end)
     again = course_of(open_capture(capture.path), open_capture(capture.path).training.embedded)
-    assert np.array_equal(again.points, capture.training.embedded.course.points), "they came placed"
+    assert np.array_equal(again.points, capture.training.embedded.trajectory.points), "they came placed"

@@ -10,7 +10,7 @@ from nnviz3d.data.records import Provenance
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.storage.training_writer import TrainingWriter, announce_embedded, announce_training
 from nnviz3d.data.training import STATISTICS
-from nnviz3d.data.training_embedding import EmbeddedSet
+from nnviz3d.data.training_embedding import EmbeddedSamples
 from tests.support import captures
 
 GRAPH = captures.small_graph()
@@ -22,7 +22,7 @@ class Parting:
     """Writes a step after another."""
 
     def __init__(self, path: Path) -> None:
-        known = EmbeddedSet(
+        known = EmbeddedSamples(
             layer="dense",
             width=D,
             pooled=False,

@@ -17,7 +17,7 @@ from nnviz3d.capture.programs.frozen import Compiled
 from nnviz3d.capture.training.probe import described_for
 from nnviz3d.data.axes import batch_places
 from nnviz3d.data.capabilities.embeddings import predicted_classes
-from nnviz3d.data.training_embedding import EmbeddedSet
+from nnviz3d.data.training_embedding import EmbeddedSamples
 from nnviz3d.errors import ModelError
 
 _BATCH = 64
@@ -84,7 +84,7 @@ class EmbeddedProbe:
         self._pooled = len(shape) > 1 and numbers > _WIDE
         self._function = Compiled(self._pass)
         vectors, _, _ = self()
-        self.found = EmbeddedSet(
+        self.found = EmbeddedSamples(
             layer=layer,
             width=vectors.shape[1],
             pooled=self._pooled,

@@ -85,7 +85,7 @@ class WeightMeasure:
         layers = np.full((len(self._of_node), len(STATISTICS)), np.nan)
         states = [_State.of(held, made, finite=finite) for held in self._held]
         for (layer, part, _), i in zip(self.channels.entries, self._kernels, strict=True):
-            channels[self.channels.place(layer, part)[0]] *= states[i].gradient_unit
+            channels[self.channels.span(layer, part)[0]] *= states[i].gradient_unit
         for row, all_own in zip(layers, self._of_node, strict=True):
             own = [i for i in all_own if states[i].moves]
             if not own:

@@ -1,7 +1,7 @@
-"""Names and rules of the capture on disk, which the writer and the reader share.
+"""Paths and chunk sizes of the arrays of a capture on disk, shared by the writer and the reader.
 
-A capture is a Zarr v3 group. Arrays stand at ``<kind>/<path>/@<call>/<k>``, k the index of the output, so that a
-path may be another's prefix and a layer may have several outputs.
+A capture is a Zarr v3 group. Arrays have paths ``<kind>/<path>/@<call>/<k>``, where k is the index of the output, so
+that a path may be another's prefix and a layer may have several outputs.
 """
 
 from __future__ import annotations
@@ -11,62 +11,62 @@ import math
 FORMAT = "nnviz3d-capture"
 VERSION = 1
 CHUNK_BYTES = 16 * 2**20
-"""No chunk is larger: one sample or one step of a big tensor, or a part of it."""
+"""Largest size of a chunk: one sample or one step of a big tensor, or a part of it."""
 SERIES_BYTES = 2**20
-"""Samples of small tensors share a chunk up to this size, so that a thousand samples are not a thousand files."""
+"""Largest size of a chunk that several samples share, so that a thousand small samples are not a thousand files."""
 
 
 TRAINING = "training"
-"""The group of all that was recorded of a training. Its attribute ``committed`` is written last."""
+"""Group of a recorded training. Its attribute ``committed`` is written last."""
 TRAINING_PARTS = ("steps", "probes", "weights", "embedded")
-"""What ``committed`` counts there: recorded steps; those with the probe samples' tensors; those with all weights; those
-with what one layer answers to the samples that are placed as points."""
+"""Keys of ``committed``: the number of recorded steps, of steps with the tensors of the probe samples, of steps with all
+weights, and of steps with the outputs of the embedded samples."""
 EMBEDDED = f"{TRAINING}/embedded"
-"""The group of what is known of these samples before the first step."""
-COURSE = f"{EMBEDDED}/course"
-"""The group of where they stand as points, if that was written down."""
+"""Group of the embedded samples, written before the first step."""
+TRAJECTORY = f"{EMBEDDED}/course"
+"""Group of the trajectory of their points, if it was written."""
 
 
 def split_id(node_id: str) -> tuple[str, int]:
-    """Take a node id apart: ``block/conv@1`` is the second call of ``block/conv``."""
+    """Split a node id into path and call: ``block/conv@1`` is the second call of ``block/conv``."""
     path, at, call = node_id.rpartition("@")
     return (path, int(call)) if at and call.isdigit() else (node_id, 0)
 
 
 def activation_path(node_id: str, output: int = 0) -> str:
-    """Where one output of a node is stored: ``activations/block/conv/@0/0``."""
+    """Return the path of one output of a node: ``activations/block/conv/@0/0``."""
     path, call = split_id(node_id)
     return f"activations/{path}/@{call}/{output}"
 
 
 def connection_path(source: str, target: str) -> str:
-    """Where the strongest connections of a pair are stored, by every ranking."""
+    """Return the path of the strongest connections of a pair, by every ranking."""
     (a, i), (b, j) = split_id(source), split_id(target)
     return f"connections/{a}/@{i}/{b}/@{j}"
 
 
 def weight_path(layer: str, variable: str) -> str:
-    """Where one of a layer's variables is stored."""
+    """Return the path of one of a layer's variables."""
     return f"weights/{layer}/@0/{variable}"
 
 
 def input_path(name: str) -> str:
-    """Where what the model was fed through one of its inputs is stored."""
+    """Return the path of the array that one of the model's inputs was given."""
     return f"inputs/{name}"
 
 
 def picture_path(name: str) -> str:
-    """Where the samples stand as people would look at them: ``(N, H, W, 3)`` uint8, before preprocessing."""
+    """Return the path of the samples as pictures: ``(N, H, W, 3)`` uint8, before preprocessing."""
     return f"pictures/{name}"
 
 
 def training_path(name: str) -> str:
-    """Where one packed series of a training is stored, a row for each step that it tells of."""
+    """Return the path of one array of a training, with one row per recorded step."""
     return f"{TRAINING}/{name}"
 
 
 def chunks_for(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Cut an array whose first axis is samples into chunks of one sample, or several where they are small.
+    """Return the shape of chunks for an array of samples: one sample per chunk, or several small ones.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Writes a training into a capture while it goes on, so that whatever was committed can be read at any time."""
+"""Writer of a training into a capture; committed steps can be read while the training continues."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.capture_writer import CaptureWriter, as_stored
 from nnviz3d.data.training import SCALARS, STATISTICS, Packing
-from nnviz3d.data.training_embedding import EmbeddedSet
+from nnviz3d.data.training_embedding import EmbeddedSamples
 from nnviz3d.errors import CaptureError
 
 _CHUNK_BYTES = 2**17
-"""Steps share a chunk up to this size; it is written anew with each of them."""
+"""Largest size of a chunk that several steps share; it is rewritten with each step."""
 _WIDTH_BYTES = 2**20
-"""A wide row is cut into pieces of this size, so that one layer can be read without all others."""
+"""Wide rows are split into chunks of this size, so that one layer can be read without the others."""
 
 _NOTHING = Packing()
 
@@ -39,24 +39,24 @@ def announce_training(
     gradients: Packing = _NOTHING,
     weights: Packing = _NOTHING,
 ) -> None:
-    """Say, in a capture that is not in place yet, what will be told of a training.
+    """Write the description of a training into a new capture, before its first step.
 
     Parameters
     ----------
     writer
-        Writes the capture, as one that grows.
+        Writer of the capture, with ``growing=True``.
     graph
-        Its graph.
+        Graph of the capture.
     metrics
-        Names of what Keras reports of a step.
+        Names of the metrics that Keras reports for a step.
     probes
-        n: how many probe samples there are.
+        n: number of probe samples.
     channels
-        Layers whose gradient norms are kept by channel: ``(layer, "", (C,))``.
+        Layers whose gradient norms are recorded for each channel: ``(layer, "", (C,))``.
     activations, gradients
-        What is kept of the probe samples: ``(node, output, (n, *shape))``.
+        Tensors of the probe samples: ``(node, output, (n, *shape))``.
     weights
-        What is kept of the weights: ``(layer, variable, shape)``.
+        The weights: ``(layer, variable, shape)``.
     """
     attributes = {
         "layers": [node.id for node in graph],
@@ -73,8 +73,8 @@ def announce_training(
     writer.group(schema.TRAINING, attributes)
 
 
-def announce_embedded(writer: CaptureWriter, found: EmbeddedSet) -> None:
-    """Say, after `announce_training`, which samples are followed to be placed as points."""
+def announce_embedded(writer: CaptureWriter, found: EmbeddedSamples) -> None:
+    """Write the embedded samples of a training; call it after `announce_training`."""
     attributes = {name: getattr(found, name) for name in ("layer", "width", "pooled", "predicts", "probable")}
     writer.group(schema.EMBEDDED, attributes | {"names": list(found.names)})
     writer.whole(f"{schema.EMBEDDED}/labels", found.labels)
@@ -82,10 +82,10 @@ def announce_embedded(writer: CaptureWriter, found: EmbeddedSet) -> None:
 
 
 class TrainingWriter:
-    """Adds steps to a capture that is in place, and in which `announce_training` has said what they are.
+    """Adds steps to a finished capture folder that `announce_training` has prepared.
 
-    Every file is replaced in one move, what says how far to read is written last, and nothing that was committed is ever
-    changed. So a reader, or whoever finds what a killed process has left, sees whole steps only.
+    Every file is replaced in one operation, the number of committed steps is written last, and committed numbers never
+    change. So readers see complete steps only, even if the writing process is killed.
 
     Parameters
     ----------
@@ -95,11 +95,11 @@ class TrainingWriter:
     Raises
     ------
     CaptureError
-        At every call, if the capture is no longer in its place: writing would damage another capture.
+        From every method, if the capture was moved or replaced: writing would damage another capture.
     """
 
     def __init__(self, path: Path) -> None:
-        self._place = _Place(path)
+        self._folder = _FolderIdentity(path)
         path = path.absolute()  # the program may change its working folder
         self._root = zarr.open_group(path, mode="r+", zarr_format=3)
         self._group = zarr.open_group(path / schema.TRAINING, mode="r+", zarr_format=3)
@@ -114,20 +114,20 @@ class TrainingWriter:
         }
 
     def check(self) -> None:
-        """Check that the capture is still in its place."""
-        self._place.check()
+        """Check that the capture was not moved or replaced."""
+        self._folder.check()
 
     def probe(self, step: int, activations: NDArray[np.float32], gradients: NDArray[np.float32]) -> None:
-        """Write what the probe samples do after a step: a row of each packing. Committed with the next step."""
-        self._place.check()
+        """Write the tensors of the probe samples after a step, one row per packing. Committed with the next step."""
+        self._folder.check()
         self._append("probe_steps", np.array([step]))
         self._append("activations", activations)
         self._append("gradients", gradients)
         self._counts["probes"] += 1
 
     def weights(self, step: int, values: NDArray[np.float32]) -> None:
-        """Write all weights after a step: a row of the packing. Committed with the next step."""
-        self._place.check()
+        """Write all weights after a step, one row of the packing. Committed with the next step."""
+        self._folder.check()
         self._append("weight_steps", np.array([step]))
         self._append("weights", values)
         self._counts["weights"] += 1
@@ -139,8 +139,16 @@ class TrainingWriter:
         predictions: NDArray[np.int64],
         probabilities: NDArray[np.float32],
     ) -> None:
-        """Write what an `EmbeddedSet` gets after a step, ``(M, D)`` and ``(M,)``, or none. Committed with the next step."""
-        self._place.check()
+        """Write the outputs of the embedded samples after a step. Committed with the next step.
+
+        Parameters
+        ----------
+        vectors
+            ``(M, D)``.
+        predictions, probabilities
+            ``(M,)``, or empty.
+        """
+        self._folder.check()
         self._append("embedded_steps", np.array([step]))
         self._append("embedded_vectors", vectors.reshape(-1))
         for name, row in (("embedded_predictions", predictions), ("embedded_probabilities", probabilities)):
@@ -155,18 +163,18 @@ class TrainingWriter:
         layers: NDArray[np.float32],
         channels: NDArray[np.float32],
     ) -> None:
-        """Write what was measured of one step, and commit it with all that was written before.
+        """Write the measurements of one step, and commit it with everything that was written before.
 
         Parameters
         ----------
         scalars, metrics
-            What `SCALARS` and the metrics' names ask for; NaN stands for those that are missing.
+            The numbers in `SCALARS`, and the metrics, by name; missing ones are stored as NaN.
         layers
-            ``(L, K)``, as `Training.series`.
+            Statistics, ``(L, K)``, as in `Training.series`.
         channels
-            A row of its packing.
+            One row of the packing of channels.
         """
-        self._place.check()
+        self._folder.check()
         row = [scalars.get(name, np.nan) for name in SCALARS] + [metrics.get(name, np.nan) for name in self._metrics]
         self._rows["scalars"].append(np.array(row, np.float64))
         self._rows["layers"].append(np.concatenate([layers.reshape(-1), channels]))
@@ -174,16 +182,16 @@ class TrainingWriter:
         self.commit()
 
     def commit(self) -> None:
-        """Say that all that was written is whole, and that more may come."""
-        self._place.check()
+        """Mark everything written so far as complete; more steps may follow."""
+        self._folder.check()
         if self._finished:
             self._finished = False
             self._root.update_attributes({"complete": False})
         self._group.update_attributes({"committed": self._counts, "finished": False})
 
     def finish(self) -> None:
-        """Say that nothing more will come."""
-        self._place.check()
+        """Mark the training as finished."""
+        self._folder.check()
         self._finished = True
         self._group.update_attributes({"committed": self._counts, "finished": True})
         self._root.update_attributes({"complete": True})
@@ -194,12 +202,12 @@ class TrainingWriter:
         self._rows[name].append(row)
 
 
-class _Place:
-    """A folder that is recognized even if another one has taken its name."""
+class _FolderIdentity:
+    """Detects that a folder was removed, moved or replaced by another folder of the same name."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
-        # While the folder is open, no other one gets its inode number. Not every system can open folders.
+        # While the folder is open, no other folder gets its inode number. Windows cannot open folders.
         opened = os.open(self._path, os.O_RDONLY) if os.name != "nt" else None
         self._known = _number(self._path)
         if opened is not None:
@@ -222,7 +230,7 @@ def _number(path: Path) -> tuple[int, int]:
 
 
 class _Rows:
-    """An array ``(rows, width)`` that grows by whole chunks; the last one is kept in memory until it is full."""
+    """An array ``(rows, width)`` that grows by whole chunks; the last chunk stays in memory until it is full."""
 
     def __init__(self, group: zarr.Group, name: str, width: int, dtype: Any) -> None:
         size = np.dtype(dtype).itemsize
@@ -244,6 +252,6 @@ class _Rows:
         if at == 0:
             self._array.resize((self._count + rows, row.size))
         self._chunk[at] = row
-        self._chunk[at + 1 :] = 0  # not yet there, and never read
+        self._chunk[at + 1 :] = 0  # rows to come, which are not read
         self._array[self._count - at : self._count - at + rows] = self._chunk
         self._count += 1

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nnviz3d.analysis.embedding import flattened, index_of, place
+from nnviz3d.analysis.embedding import flattened, index_of, project
 from nnviz3d.data.capabilities.embeddings import Embedding
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import UserError
@@ -49,7 +49,7 @@ class Newcomer:
             index = index_of(found, vectors[0])
             if index is not None:
                 return Newcomer(sample, found.points[index], index)
-            return Newcomer(sample, place(found, vectors)[0])
+            return Newcomer(sample, project(found, vectors)[0])
         except UserError as error:
             return Newcomer(sample, problem=f"{name} has no place here: {error}")
 

@@ -302,7 +302,7 @@ def _facts_of_figure(context: SceneContext, pick: HistoryPick) -> Facts | None:
     training = context.capture.training
     if training is None or pick.layer not in training.layers or pick.step not in training.steps:
         return None
-    place = training.recorded(pick.step)
+    place = training.recorded_index(pick.step)
     value = training.statistic(pick.statistic)[place, training.layers.index(pick.layer)]
     title = f"{pick.layer}: {WORDS[pick.statistic]} at step {pick.step:,}"
     return Facts(title, exact(value), more=(f"epoch {training.epochs[place] + 1}",))

@@ -141,7 +141,7 @@ class _Figure:
         k = found.names.index(pick.layer)
         x, y, z = self._hill.foot(k)
         side = 0.02 * self._hill.height
-        rise = float(self._tops(training, found, training.recorded(pick.step))[k])
+        rise = float(self._tops(training, found, training.recorded_index(pick.step))[k])
         low = (x + float(self._hill.x(found, pick.step)) - side, y + rise - side, z)
         return (Span(low, (2 * side, 2 * side, 2 * side)),)
 

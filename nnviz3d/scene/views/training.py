@@ -45,7 +45,7 @@ def place_of(training: Training, timeline: Timeline, t: float, selection: Select
     if not len(training):
         return None
     if selection.step is not None:
-        return training.recorded(selection.step)
+        return training.recorded_index(selection.step)
     return min(int(timeline.trained(t) * len(training)), len(training) - 1)
 
 

@@ -159,7 +159,7 @@ def groups(graph: ModelGraph) -> list[dict[str, Any]]:
 def marks(training: Training, step: int, graph: ModelGraph) -> dict[str, dict[str, str]]:
     """Say of each layer that something is wrong with at a recorded step what it is, and in which colour."""
     found: dict[str, dict[str, str]] = {}
-    for alarm in alarms(training, graph, training.recorded(step)):
+    for alarm in alarms(training, graph, training.recorded_index(step)):
         mark = found.setdefault(alarm.layer, {"color": css(color_of(alarm)), "text": ""})  # the gravest comes first
         mark["text"] += ("\n" if mark["text"] else "") + f"{alarm.title}: {alarm.words}"
     return found

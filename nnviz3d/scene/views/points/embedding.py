@@ -98,7 +98,7 @@ def _clouds(context: SceneContext, spec: EmbeddingCloud) -> dict[str, Cloud | Co
     }
     embedded = embedded_of(capture)
     if capture.training is not None and embedded is not None:
-        found.setdefault(embedded.set.layer, CourseCloud(context, capture.training, embedded, spec))
+        found.setdefault(embedded.samples.layer, CourseCloud(context, capture.training, embedded, spec))
     if not found and capture.training is not None:
         raise SceneError(
             f"layer: {capture.path.name} holds no points; record the training with TrainingRecorder(..., embed='LAYER', "

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.embedding_trajectory import parted
+from nnviz3d.analysis.embedding_trajectory import class_separation
 from nnviz3d.data.training import Training
-from nnviz3d.data.training_embedding import Embedded
+from nnviz3d.data.training_embedding import EmbeddedOutputs
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.embedding_trajectory import course_of, embedding_at
 from nnviz3d.scene.primitives import Lines, Panel, Primitive, TextRow
@@ -42,7 +42,9 @@ class CourseCloud:
         What can give the points their colours.
     """
 
-    def __init__(self, context: SceneContext, training: Training, embedded: Embedded, spec: EmbeddingCloud) -> None:
+    def __init__(
+        self, context: SceneContext, training: Training, embedded: EmbeddedOutputs, spec: EmbeddingCloud
+    ) -> None:
         self._context, self._training, self._embedded, self._trails = context, training, embedded, spec.trails
         self._course = course_of(context.capture, embedded)
         self._frame, self._way = _framed(self._course.points)
@@ -139,9 +141,9 @@ class CourseCloud:
         if not self._course.quality[k]:
             told = "what the layer answers at this step cannot be told apart, or is not finite: the points did not move"
             rows.append(TextRow(told, "quiet"))
-        labels = self._embedded.set.labels
+        labels = self._embedded.samples.labels
         if len(np.unique(labels)) > 1 and self._way[k].any():
-            apart = parted(self._course.points[k], labels)
+            apart = class_separation(self._course.points[k], labels)
             rows.append(TextRow(f"classes are {apart:.1f} of their mean radii apart"))
         return replace(painted.legend, rows=(*rows, *painted.legend.rows))
 
