@@ -305,7 +305,7 @@ def capture(
 
     began = time.perf_counter()
     check_destination(output)
-    done = _run(model.options(insight.wanted()).request(model_file, output))
+    done = _run(model.options().request(model_file, output, insight.wanted()))
     seconds = time.perf_counter() - began
     print(f"{output}: {done.nodes} nodes, {_count(done.samples, 'sample')}, in {seconds:.1f} s", file=sys.stderr)
 

@@ -63,7 +63,7 @@ class Model:
     limit: Annotated[float | None, OPTIONAL] = None
     """Limit in gigabytes of memory for reading one file; by default 2."""
 
-    def options(self, insights: Insights | None = None) -> ModelOptions:
+    def options(self) -> ModelOptions:
         """Return the options that describe the model, and set the limit for this process and those that it starts.
 
         Raises
@@ -76,8 +76,7 @@ class Model:
 
         if self.limit is not None:
             set_limit(self.limit)
-        plain = ModelOptions(self.input, self.preprocess, self.weights, self.classes, self.trust)
-        return plain if insights is None else plain.wanting(insights)
+        return ModelOptions(self.input, self.preprocess, self.weights, self.classes, self.trust)
 
 
 @Parameter(name="*", group=_INSIGHT)

@@ -1,10 +1,11 @@
-"""Opens what is to be looked at: a capture as it is, a model by capturing what is looked at first."""
+"""Open a target: a ready capture, a capture beside more input, a model, a live model, or a training that goes on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from nnviz3d.apps.progress import place_with_progress
 from nnviz3d.apps.sample_runner import SampleRunner
@@ -28,9 +29,18 @@ NOTHING_MORE = Insights()
 
 @dataclass(frozen=True)
 class Opened:
-    """A scene, an open capture, which of its samples is shown first, what else can be chosen, and who runs the model.
+    """A scene and the open capture that it shows.
 
-    Where the capture is still being written by a training, `following` looks how that goes on.
+    Attributes
+    ----------
+    sample
+        Index of the sample that is shown first.
+    samples
+        The samples that can be chosen.
+    runner
+        Runs the model on samples that were not captured; `None` if that is not possible.
+    following
+        Follows the training that still writes the capture; `None` if there is none.
     """
 
     spec: SceneSpec
@@ -56,27 +66,27 @@ def opened(
     invitation: Invitation | None = None,
     drawn: bool = True,
 ) -> Iterator[Opened]:
-    """Open what a target shows; a model is first captured into a temporary folder.
+    """Open a target: a capture as it is; a model is first captured into a temporary folder.
 
     Parameters
     ----------
     run
-        Makes a capture, with whatever progress it shows.
+        Makes a capture and shows its progress.
     sample
-        Which of the samples is wanted; by default the scene's.
+        Index of the sample to show; by default the scene's.
     whole
-        Whether all of a model's samples are captured, not only the wanted one.
+        Whether all of a model's samples are captured, not only the one that is shown.
     backward
-        Whether a backward pass is shown after the forward pass, also where the scene has none.
+        Whether a backward pass is shown after the forward pass, even if the scene has none.
     wanted
-        What is to be seen beyond one forward pass and what the scene itself needs. A ready capture that lacks it gives
-        way to its model.
+        What the user wants in addition to the forward pass and the needs of the scene. If a ready capture lacks it, the
+        scene's model is captured instead.
     worker
-        Who runs the model on further samples while people look; closed at the end.
+        Runs the model on further samples while the scene is shown; closed at the end.
     invitation
-        What the program that made a capture says of its live model.
+        The live model that made the capture.
     drawn
-        Whether anything is drawn: a training that was recorded without probe samples can only be described.
+        Whether the numbers are drawn: a training that was recorded without probe samples can only be described.
 
     Raises
     ------
@@ -86,69 +96,156 @@ def opened(
     found = resolve(target, scene, options)
     if backward:
         found, wanted = replace(found, spec=found.spec.with_backward()), wanted.plus(Insights(gradients=True))
-    if invitation is not None:
-        found = replace(found, model=invitation.request.model)
     insights = _needed(found, wanted)
     if wanted.dataset:
         found = replace(found, spec=found.spec.untitled())  # the title describes other points
+    ready = _ready_capture(found, wanted)
     with ExitStack() as stack:
-        if found.capture is not None and (problem := lacking(open_capture(found.capture), wanted)):
-            if found.model is None:
-                raise UserError(problem)
-            found = replace(found, capture=None)
-        if found.capture is not None:
-            capture: CaptureReader = open_capture(found.capture)
-            if scene is not None:
-                found = replace(found, spec=found.spec.with_methods_of(capture.methods))
-            if found.beside:
-                capture, shown = _with_more(found, capture, sample, run, stack)
-            else:
-                described = not drawn and not capture.committed and not sample
-                shown = 0 if described else _wanted(sample, found, capture.committed, "capture")
-            if scene is None and found.spec.source is None and capture.training is not None:
-                found = replace(found, spec=found.spec.with_training())  # nobody said how to look at it
-            if found.spec.embeds:
-                place_with_progress(capture)
-            if found.model is None or worker is None:
-                goes_on = worker is not None and capture.training is not None and not capture.training.finished
-                following = (
-                    stack.enter_context(TrainingFollower(capture)) if goes_on and capture.path.is_dir() else None
-                )
-                yield Opened(found.spec, capture, shown, captured_samples(capture), following=following)
-                return
-        elif found.model is None:
-            raise ValueError("`resolve` gave neither a capture nor a model.")
-        folder = stack.enter_context(temporary_folder())
-        request = found.options.wanting(insights).request(found.model, folder / "run.zarr")
-        if invitation is not None:
-            request = invitation.request.model_copy(update={"insights": insights})
-            listed = tuple(Sample(name, None, source) for name, source in invitation.samples)
-            samples = _placed(listed, {invitation.position: 0})
-        elif found.capture is not None:
-            choices = _listed(found.choices)
-            named = {one.name: one.source for one in (*_there(found.options.inputs), *choices)}
-            ready = tuple(replace(one, source=named.get(one.name)) for one in captured_samples(capture))
-            names = {one.name for one in ready}
-            samples = (*ready, *(one for one in choices if one.name not in names))
+        opening = _Opening(found, insights, sample, run, worker, stack)
+        if ready is None:
+            yield opening.model(whole=whole)
+            return
+        if scene is not None:
+            opening.spec = opening.spec.with_methods_of(ready.methods)
+        elif opening.spec.source is None and ready.training is not None:
+            opening.spec = opening.spec.with_training()  # the default scene, because the user named none
+        shown = opening.shown_of(ready, drawn=drawn)
+        if found.beside:
+            ready, shown = opening.with_more(ready)
+        if opening.spec.embeds:
+            place_with_progress(ready)
+        if invitation is not None and worker is not None:
+            yield opening.live_model(ready, shown, invitation, worker)
+        elif found.model is not None and worker is not None:
+            yield opening.capture_of_model(ready, shown, found.model, worker)
         else:
-            position = found.sample if sample is None else sample
-            run(request if whole else request.model_copy(update={"only": position}))
-            capture = open_capture(request.out)
-            # Which of an array's axes counts samples is known only now.
-            shapes = {name: capture.graph.node(name).shape for name in capture.graph.inputs}
-            sources = _listed(found.options.inputs or ("random",), shapes)
-            shown = _wanted(sample, found, capture.committed, "input") if whole else 0
-            places = {i: i for i in range(len(sources))} if whole else {position: 0}
-            samples = _placed((*sources, *_listed(found.choices)), places)
-        runner = None
-        if worker is not None:
-            runner = SampleRunner(worker, _template(request, capture), folder)
-            stack.callback(runner.close)
-        yield Opened(found.spec, capture, shown, samples, runner)
+            yield opening.capture(ready, shown)
+
+
+def _ready_capture(found: Resolved, wanted: Insights) -> CaptureReader | None:
+    """Open the target's capture; `None` if the target is a model, or its model has to be captured anew.
+
+    Raises
+    ------
+    UserError
+        If the capture lacks what is wanted, and the target has no model.
+    """
+    if found.capture is None:
+        return None
+    capture = open_capture(found.capture)
+    problem = lacking(capture, wanted)
+    if problem and found.model is None:
+        raise UserError(problem)
+    return None if problem else capture
+
+
+class _Opening:
+    """Opens one resolved target: one method for each kind.
+
+    Parameters
+    ----------
+    insights
+        Everything that is needed beyond the forward pass.
+    stack
+        Closes at the end what the methods open.
+
+    Attributes
+    ----------
+    spec
+        The scene.
+    """
+
+    def __init__(
+        self,
+        found: Resolved,
+        insights: Insights,
+        sample: int | None,
+        run: Callable[[CaptureRequest], object],
+        worker: Worker | None,
+        stack: ExitStack,
+    ) -> None:
+        self.spec = found.spec
+        self._found = found
+        self._insights = insights
+        self._sample = sample
+        self._run = run
+        self._worker = worker
+        self._stack = stack
+
+    def shown_of(self, capture: CaptureReader, *, drawn: bool) -> int:
+        """Return the index of the sample of a ready capture that is shown; 0 if the capture is only described."""
+        if self._found.beside or (not drawn and not capture.committed and not self._sample):
+            return 0
+        return _sample_shown(self._sample, self._found, capture.committed, "capture")
+
+    def with_more(self, capture: CaptureReader) -> tuple[CaptureReader, int]:
+        """Run the model on the input that is shown beside a ready capture; returns both, and the sample to show."""
+        if self._found.model is None:
+            raise ValueError("`resolve` gave no model to run on more input.")
+        folder = self._stack.enter_context(temporary_folder())
+        request = _template(self._found.options.request(self._found.model, folder / "beside.zarr"), capture)
+        self._run(request.model_copy(update={"inputs": self._found.beside}))
+        more = open_capture(request.out)
+        shown = capture.committed + _sample_shown(self._sample, self._found, more.committed, "input")
+        return CaptureSeries.of(capture).plus(more), shown
+
+    def capture(self, capture: CaptureReader, shown: int) -> Opened:
+        """Open a ready capture without its model; follow its training if that goes on."""
+        training = capture.training
+        following = None
+        if self._worker is not None and training is not None and not training.finished and capture.path.is_dir():
+            following = self._stack.enter_context(TrainingFollower(capture))
+        return Opened(self.spec, capture, shown, captured_samples(capture), following=following)
+
+    def capture_of_model(self, capture: CaptureReader, shown: int, model: str, worker: Worker) -> Opened:
+        """Open a ready capture whose model can be run on the scene's other samples."""
+        choices = _uncaptured(self._found.choices)
+        named = {one.name: one.source for one in (*_available(self._found.options.inputs), *choices)}
+        ready = tuple(replace(one, source=named.get(one.name)) for one in captured_samples(capture))
+        names = {one.name for one in ready}
+        samples = (*ready, *(one for one in choices if one.name not in names))
+        request, folder = self._request(model)
+        return Opened(self.spec, capture, shown, samples, self._runner(request, capture, worker, folder))
+
+    def live_model(self, capture: CaptureReader, shown: int, invitation: Invitation, worker: Worker) -> Opened:
+        """Open the capture of one sample of a live model, which can be run on its other samples."""
+        listed = tuple(Sample(name, None, source) for name, source in invitation.samples)
+        request = invitation.request.model_copy(update={"insights": self._insights})
+        folder = self._stack.enter_context(temporary_folder())
+        runner = self._runner(request, capture, worker, folder)
+        return Opened(self.spec, capture, shown, _with_indices(listed, {invitation.position: 0}), runner)
+
+    def model(self, *, whole: bool) -> Opened:
+        """Capture a model, only for the sample that is shown unless `whole`."""
+        found = self._found
+        if found.model is None:
+            raise ValueError("`resolve` gave neither a capture nor a model.")
+        position = found.sample if self._sample is None else self._sample
+        request, folder = self._request(found.model)
+        self._run(request if whole else request.model_copy(update={"only": position}))
+        capture = open_capture(request.out)
+        # The capture tells which axis of an input array counts the samples.
+        shapes = {name: capture.graph.node(name).shape for name in capture.graph.inputs}
+        sources = _uncaptured(found.options.inputs or ("random",), shapes)
+        shown = _sample_shown(self._sample, found, capture.committed, "input") if whole else 0
+        indices = {i: i for i in range(len(sources))} if whole else {position: 0}
+        samples = _with_indices((*sources, *_uncaptured(found.choices)), indices)
+        runner = None if self._worker is None else self._runner(request, capture, self._worker, folder)
+        return Opened(self.spec, capture, shown, samples, runner)
+
+    def _request(self, model: str) -> tuple[CaptureRequest, Path]:
+        """Return a request for a model, and the temporary folder that it writes to."""
+        folder = self._stack.enter_context(temporary_folder())
+        return self._found.options.request(model, folder / "run.zarr", self._insights), folder
+
+    def _runner(self, request: CaptureRequest, capture: CaptureReader, worker: Worker, folder: Path) -> SampleRunner:
+        runner = SampleRunner(worker, _template(request, capture), folder)
+        self._stack.callback(runner.close)
+        return runner
 
 
 def _needed(found: Resolved, wanted: Insights) -> Insights:
-    """Return all that is needed to see what is wanted; a scene of points that names no data set is made of its input."""
+    """Return what the user wants and the scene needs; a scene of points without a data set shows its own input."""
     if wanted.dataset and not found.spec.embeds:
         raise UserError(
             "--dataset is what a scene of points is made of, and this one shows none; add --scene embedding."
@@ -160,25 +257,8 @@ def _needed(found: Resolved, wanted: Insights) -> Insights:
     return wanted.plus(needs).plus(Insights(dataset=dataset))
 
 
-def _with_more(
-    found: Resolved,
-    capture: CaptureReader,
-    sample: int | None,
-    run: Callable[[CaptureRequest], object],
-    stack: ExitStack,
-) -> tuple[CaptureReader, int]:
-    """Run the model on what is to be seen beside a ready capture; returns both together, and which sample is shown."""
-    if found.model is None:
-        raise ValueError("`resolve` gave no model to run on more input.")
-    folder = stack.enter_context(temporary_folder())
-    request = _template(found.options.request(found.model, folder / "beside.zarr"), capture)
-    run(request.model_copy(update={"inputs": found.beside}))
-    more = open_capture(request.out)
-    return CaptureSeries.of(capture).plus(more), capture.committed + _wanted(sample, found, more.committed, "input")
-
-
 def lacking(capture: CaptureReader, wanted: Insights) -> str:
-    """Say in one sentence what a capture does not hold of what is wanted; nothing, if it holds all."""
+    """Return a sentence that says what a capture lacks of what is wanted; empty if it holds everything."""
     name = capture.path.name
     if wanted.dataset:
         return f"{name} is a ready capture; capture the model anew with --dataset, or name the model itself."
@@ -211,26 +291,26 @@ def explains(capture: CaptureReader, word: str) -> bool:
     return bool(known) if target is None else target in known
 
 
-def _listed(inputs: tuple[str, ...], shapes: Mapping[str, Shape] | None = None) -> tuple[Sample, ...]:
-    """List the samples that inputs hold; none of them has been captured."""
+def _uncaptured(inputs: tuple[str, ...], shapes: Mapping[str, Shape] | None = None) -> tuple[Sample, ...]:
+    """List the samples of some inputs; none of them has been captured."""
     return tuple(Sample(one.name, None, one.source) for one in expand(inputs, shapes=shapes)) if inputs else ()
 
 
-def _there(inputs: tuple[str, ...]) -> tuple[Sample, ...]:
-    """List the samples that inputs hold; none, if they are not there any more: a ready capture does without."""
+def _available(inputs: tuple[str, ...]) -> tuple[Sample, ...]:
+    """List the samples of some inputs; none if they no longer exist, because a ready capture does not need them."""
     try:
-        return _listed(inputs)
+        return _uncaptured(inputs)
     except SampleError:
         return ()
 
 
-def _placed(samples: tuple[Sample, ...], places: Mapping[int, int]) -> tuple[Sample, ...]:
-    """Say of some samples, by position, which of the capture's they are."""
-    return tuple(replace(one, index=places.get(i)) for i, one in enumerate(samples))
+def _with_indices(samples: tuple[Sample, ...], indices: Mapping[int, int]) -> tuple[Sample, ...]:
+    """Return samples with their indices in the capture, given by position."""
+    return tuple(replace(one, index=indices.get(i)) for i, one in enumerate(samples))
 
 
 def _template(request: CaptureRequest, capture: CaptureReader) -> CaptureRequest:
-    """Return the request of which others differ only in their sample, which is brought to the shapes of the first."""
+    """Return a request for further samples, without the sample; they get the shapes of the first samples."""
     shapes = tuple(capture.activation_shape(name) for name in capture.graph.inputs if capture.has_activations(name))
     fits = len(shapes) == len(capture.graph.inputs)
     insights = request.insights.plus(_held(capture)).of_samples
@@ -239,7 +319,7 @@ def _template(request: CaptureRequest, capture: CaptureReader) -> CaptureRequest
 
 
 def _held(capture: CaptureReader) -> Insights:
-    """Return what a capture tells of its first sample, the classes aside, so that further samples tell the same."""
+    """Return what a capture holds of its first sample, without the targets; further samples need the same."""
     found = capture.explanations(0)
     layers = {layer for method in capture.methods for layer in found.attribution_layers(method)}
     return Insights(
@@ -250,8 +330,8 @@ def _held(capture: CaptureReader) -> Insights:
     )
 
 
-def _wanted(sample: int | None, found: Resolved, count: int, holder: str) -> int:
-    """Return which sample is shown; a scene's mistake is told as the scene's, not the command line's."""
+def _sample_shown(sample: int | None, found: Resolved, count: int, holder: str) -> int:
+    """Return the index of the sample to show; an error names its origin, the scene or the command line."""
     if not count:
         raise CaptureError(
             "The training was recorded without probe samples, so there are no numbers to be drawn; nnviz3d inspect prints "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnviz3d.data.bundled import gallery
@@ -18,6 +18,7 @@ from nnviz3d.scene.headline import among
 from nnviz3d.scene.spec import SceneSpec, Source, default_scene, read_scene
 
 DEFAULT = "digits"
+NOTHING_MORE = Insights()
 _CAPTURE_ENDINGS = (".zarr", ".zarr.zip")
 
 
@@ -30,14 +31,15 @@ class ModelOptions:
     weights: str | None = None
     classes: Path | None = None
     trust: bool = False
-    insights: Insights = field(default_factory=Insights)
 
-    def wanting(self, insights: Insights) -> ModelOptions:
-        """Return these options with something wanted beyond the forward pass."""
-        return replace(self, insights=insights)
+    def request(self, model: str, out: Path, insights: Insights = NOTHING_MORE) -> CaptureRequest:
+        """Return the request for a capture of a model with these options.
 
-    def request(self, model: str, out: Path) -> CaptureRequest:
-        """Ask for a capture of this model with these options."""
+        Parameters
+        ----------
+        insights
+            Everything that is wanted beyond the forward pass.
+        """
         return CaptureRequest(
             model=model,
             inputs=self.inputs,
@@ -47,7 +49,7 @@ class ModelOptions:
             all_weights=self.weights == "all",
             classes=self.classes,
             trust=self.trust,
-            insights=self.insights,
+            insights=insights,
         )
 
 
@@ -134,7 +136,6 @@ def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOp
         weights=options.weights,
         classes=classes,
         trust=options.trust,
-        insights=options.insights,
     )
     # The scene's sample and choices are among the scene's own inputs; of other ones they would be any.
     if options.inputs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,7 +176,7 @@ def test_what_two_ask_for_is_what_either_asks_for():
 def test_further_samples_are_not_asked_for_what_belongs_to_all():
     whole = Insights(gradients=True, features=("conv",), embeddings=("dense",), dataset=("digits:0-9",))
     assert whole.of_samples == Insights(gradients=True)
-    assert replace(ModelOptions(), insights=whole) == ModelOptions().wanting(whole)
+    assert ModelOptions().request("m.keras", Path("run.zarr"), whole).insights == whole
 
 
 def test_a_scene_of_points_takes_further_input_beside_those_that_are_there():

@@ -94,14 +94,14 @@ def test_a_ready_capture_offers_the_scene_s_choices_to_who_can_run_its_model(fol
     worker = Worker()
     with opened(target, None, NOTHING, pytest.fail, worker=worker) as found:
         assert len(found.samples) == 3, "without its model it is a capture like others"
-        assert found.live is None
+        assert found.runner is None
     (folder / "later.keras").touch()
     with opened(target, None, NOTHING, pytest.fail) as found:
         assert len(found.samples) == 3, "nobody is there to run it"
     with opened(target, None, NOTHING, pytest.fail, worker=worker) as found:
         assert [s.name for s in found.samples[3:]] == ["digits:4", "digits:5"]
         assert [s.index for s in found.samples] == [0, 1, 2, None, None]
-        assert found.live is not None
+        assert found.runner is not None
 
 
 def test_a_sample_that_the_ready_capture_lacks_is_the_scenes_mistake(folder: Path, small_capture: Capture):
