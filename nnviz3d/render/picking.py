@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.hits import BoxHit, CellHit, Hit, LineHit, PixelHit, PointHit, RidgeHit, SolidHit, TileHit
 from nnviz3d.scene.primitives import Box, DrawList, Image, Lines, Points, Ridges, Tiles, Voxels
 
 GAP_SHARE = 0.07
@@ -33,76 +34,6 @@ _EYE = 1e-6
 """World distance in front of the eye where seeing begins."""
 
 
-@dataclass(frozen=True)
-class CellHit:
-    """A cube of a block: its place along x, y and z."""
-
-    name: str
-    cell: tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class PixelHit:
-    """A pixel of a picture that stands in the world, and how many rows and columns that has."""
-
-    name: str
-    row: int
-    column: int
-    shape: tuple[int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class TileHit:
-    """A pixel of one of some tiles, by the tile's number."""
-
-    tiles: Tiles
-    number: int
-    row: int
-    column: int
-
-
-@dataclass(frozen=True)
-class BoxHit:
-    """A solid box."""
-
-    name: str
-
-
-@dataclass(frozen=True, eq=False)
-class LineHit:
-    """One of some lines, by its number."""
-
-    lines: Lines
-    number: int
-
-
-@dataclass(frozen=True)
-class PointHit:
-    """One of some points, by its number."""
-
-    name: str
-    index: int
-
-
-@dataclass(frozen=True)
-class UnitHit:
-    """A ball that stands for a unit of a layer, a neuron or a channel, or for the whole layer."""
-
-    layer: str
-    unit: int | None
-
-
-@dataclass(frozen=True, eq=False)
-class RidgeHit:
-    """A column of a ridge, by their numbers."""
-
-    ridges: Ridges
-    ridge: int
-    column: int
-
-
-Solid = CellHit | PixelHit | TileHit | BoxHit | RidgeHit
-Hit = Solid | LineHit | PointHit | UnitHit
 Floats = NDArray[np.float64]
 
 
@@ -194,9 +125,9 @@ def nearest_box(
     return int(hit[enter[hit].argmin()]) if len(hit) else None
 
 
-def _solid(what: DrawList, eye: Eye, ray: Floats) -> tuple[Solid, float] | None:
+def _solid(what: DrawList, eye: Eye, ray: Floats) -> tuple[SolidHit, float] | None:
     """Return the first opaque thing that a ray meets, and how far ahead of the eye."""
-    nearest: Solid | None = None
+    nearest: SolidHit | None = None
     distance = math.inf
     for hit, away in _surfaces(what, eye, ray):
         if away < distance:
@@ -207,15 +138,15 @@ def _solid(what: DrawList, eye: Eye, ray: Floats) -> tuple[Solid, float] | None:
             break
         found = first_cell(block, eye.position, ray, eye.pixel)
         if found is not None and found[1] < distance:
-            nearest, distance = CellHit(block.name, found[0]), found[1]
+            nearest, distance = CellHit(block, found[0]), found[1]
     return None if nearest is None else (nearest, distance * float(ray @ eye.ahead))
 
 
-def _point(what: DrawList, eye: Eye, at: tuple[float, float]) -> PointHit | UnitHit | None:
+def _point(what: DrawList, eye: Eye, at: tuple[float, float]) -> PointHit | None:
     """Return the foremost ball at a place of the picture; if there is none, the nearest within a few pixels."""
     scale = max(_SMALLEST_SCALE, min(eye.size[0] / 1280, eye.size[1] / 720))
     best: tuple[float, float] | None = None
-    hit: PointHit | UnitHit | None = None
+    hit: PointHit | None = None
     for cloud in what.primitives:
         if not isinstance(cloud, Points) or not len(cloud.points):
             continue
@@ -225,7 +156,7 @@ def _point(what: DrawList, eye: Eye, at: tuple[float, float]) -> PointHit | Unit
         k = int(np.lexsort((depth, off))[0])
         rank = (float(off[k]), float(depth[k]))
         if math.isfinite(rank[0]) and (best is None or rank < best):
-            best, hit = rank, PointHit(cloud.name, k) if cloud.units is None else UnitHit(*cloud.units[k])
+            best, hit = rank, PointHit(cloud, k)
     return hit
 
 
@@ -298,7 +229,7 @@ def _smoothstep(low: float, high: float, x: float) -> float:
     return share * share * (3 - 2 * share)
 
 
-def _surfaces(what: DrawList, eye: Eye, ray: Floats) -> Iterator[tuple[Solid, float]]:
+def _surfaces(what: DrawList, eye: Eye, ray: Floats) -> Iterator[tuple[SolidHit, float]]:
     """Yield the pictures and solid boxes that a ray meets, and at which distance."""
     for primitive in what.primitives:
         if isinstance(primitive, Image) and primitive.opacity > 0 and ray[2]:
@@ -307,7 +238,7 @@ def _surfaces(what: DrawList, eye: Eye, ray: Floats) -> Iterator[tuple[Solid, fl
             across, up = x / primitive.size[0], y / primitive.size[1]
             if away > 0 and 0 <= across < 1 and 0 < up <= 1:
                 rows, columns = primitive.pixels.shape[:2]
-                yield PixelHit(primitive.name, int((1 - up) * rows), int(across * columns), (rows, columns)), away
+                yield PixelHit(primitive, int((1 - up) * rows), int(across * columns)), away
         elif isinstance(primitive, Tiles) and primitive.opacity > 0:
             tile = _tile(primitive, eye, ray)
             if tile is not None:
@@ -320,7 +251,7 @@ def _surfaces(what: DrawList, eye: Eye, ray: Floats) -> Iterator[tuple[Solid, fl
             low = np.array(primitive.origin)
             enter, leave = _between(low, low + np.array(primitive.size), eye.position, ray)
             if enter <= leave and leave > 0:
-                yield BoxHit(primitive.name), float(enter if enter > 0 else leave)
+                yield BoxHit(primitive), float(enter if enter > 0 else leave)
 
 
 def _tile(tiles: Tiles, eye: Eye, ray: Floats) -> tuple[TileHit, float] | None:
@@ -365,7 +296,7 @@ def _ridge(ridges: Ridges, eye: Eye, ray: Floats) -> tuple[RidgeHit, float] | No
     return RidgeHit(ridges, k, int(nearest[k])), float(away[k])
 
 
-def _line(what: DrawList, eye: Eye, at: tuple[float, float], behind: tuple[Solid, float] | None) -> LineHit | None:
+def _line(what: DrawList, eye: Eye, at: tuple[float, float], behind: tuple[SolidHit, float] | None) -> LineHit | None:
     """Return the connection that passes nearest by, unless something hides it."""
     reach = _REACH if behind is None else _REACH_BEFORE
     found: list[tuple[float, float, Floats, LineHit]] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,24 +22,7 @@ from nnviz3d.scene.derived.projected_samples import Newcomer
 from nnviz3d.scene.layout.cells import CellGrid
 from nnviz3d.scene.layout.flow import Placement, Plan, lay_out
 from nnviz3d.scene.layout.routes import Route, route_edges
-from nnviz3d.scene.primitives import Primitive
 from nnviz3d.scene.selection import Selection
-
-
-class View(Protocol):
-    """One capability's part of a picture.
-
-    `at` is pure: equal arguments give equal primitives, and arrays that did not change are the same objects.
-    """
-
-    @property
-    def duration(self) -> float:
-        """Seconds until nothing changes any more."""
-        ...
-
-    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return what to draw at `t` seconds."""
-        ...
 
 
 @dataclass(frozen=True)

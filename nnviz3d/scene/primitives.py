@@ -20,6 +20,22 @@ Color = tuple[float, float, float]
 Vector = tuple[float, float, float]
 
 
+@dataclass(frozen=True)
+class Source:
+    """The part of a scene that a primitive came from; picking asks it what a hit means.
+
+    Attributes
+    ----------
+    view
+        Kind of the view, as in a scene file.
+    layer
+        Node id, for a primitive of one layer.
+    """
+
+    view: str
+    layer: str | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Voxels:
     """A block of cubes, one for each number of a tensor.
@@ -66,6 +82,7 @@ class Voxels:
     since: float = 0.0
     front: float | None = None
     glow: float = 0.0
+    source: Source | None = None
 
     @property
     def visible(self) -> bool:
@@ -104,6 +121,7 @@ class Image:
     origin: Vector
     size: tuple[float, float]
     opacity: float = 1.0
+    source: Source | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +155,7 @@ class Tiles:
     maps: bool = False
     right: Vector = (1.0, 0.0, 0.0)
     up: Vector = (0.0, 1.0, 0.0)
+    source: Source | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +187,7 @@ class Points:
     rings: NDArray[np.float32] | None = None
     units: tuple[tuple[str, int | None], ...] | None = None
     haze: float = 0.4
+    source: Source | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,6 +235,7 @@ class Lines:
     width: float = 1.0
     opacity: float = 1.0
     ends: Ends | None = None
+    source: Source | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,6 +266,7 @@ class Ridges:
     colors: NDArray[np.float32]
     joined: NDArray[np.bool_]
     bar: float
+    source: Source | None = None
 
     @property
     def alone(self) -> NDArray[np.bool_]:
@@ -273,6 +295,7 @@ class Box:
     color: Color
     edge: float = 0.35
     fill: float = 0.0
+    source: Source | None = None
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,18 @@ from nnviz3d.data.selectors import matching
 from nnviz3d.data.training import StepRecords
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, CameraPose, between, default_view, direction, fit
-from nnviz3d.scene.context import SceneContext, View, head_of
+from nnviz3d.scene.context import SceneContext, head_of
+from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.headline import headline
+from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.primitives import DrawList, Panel, Primitive, TextRow
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
 from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view import Pickable, View
 from nnviz3d.scene.views import build_view
+from nnviz3d.scene.views.blocks import BlocksView
 from nnviz3d.scene.views.channels import ChannelsView
-from nnviz3d.scene.views.details import DetailsView, Marking
 from nnviz3d.scene.views.health import HealthView
 from nnviz3d.scene.views.legends import NAMED_CELLS
 from nnviz3d.scene.views.points.embedding import EmbeddingView
@@ -56,10 +59,6 @@ class OwnPlace(Protocol):
 
     extent: NDArray[np.float64]
     angles: tuple[float, float]
-
-    def marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return what marks the picked thing, if that is one of its own."""
-        ...
 
     def around(self, layer: str) -> NDArray[np.float64]:
         """Return the points that a picture of a layer has to hold, ``(n, 3)``; none if it is not shown."""
@@ -111,7 +110,12 @@ class Scene:
         self._beside = [
             view.extent_beside for view in self._views if isinstance(view, Beside) and len(view.extent_beside)
         ]
-        self._details = DetailsView(context, [view for view in self._views if isinstance(view, Marking)])
+        kinds = {str(view.kind): built for view, built in zip(spec.views, self._views, strict=True)}
+        kinds["channels"] = self.channels
+        self._pickable: dict[str, Pickable] = {kind: view for kind, view in kinds.items() if isinstance(view, Pickable)}
+        blocks = [] if self._own is not None else [BlocksView(context, tuple(self._pickable.values()))]
+        self._describing: list[Pickable] = [*self._pickable.values(), *blocks]
+        self._marks: tuple[Selection, tuple[Primitive, ...]] = (Selection(), ())
         ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
         self.duration = max(ends, default=0.0)
         for number, frame in enumerate(spec.camera.keyframes):
@@ -204,10 +208,44 @@ class Scene:
                 found.extend(view.at(t, unmarked))
         if self._own is None:
             found = [*self.channels.recede(found, t, unmarked), *self.channels.at(t, unmarked)]
-            found.extend(self._details.at(t, selection))
-        elif selection.pick is not None:
-            found.extend(self._own.marked(t, selection))
+        found.extend(self._marked(t, selection))
         return DrawList(tuple(self._titled(found, selection.sample)))
+
+    def pick(self, hit: Hit, selection: Selection) -> Pick | None:
+        """Return what a hit means; `None` if it means nothing.
+
+        Parameters
+        ----------
+        hit
+            On a primitive of this scene. If a training is shown, ask the scene that `as_of` returns.
+        """
+        source = hit.primitive.source
+        view = None if source is None else self._pickable.get(source.view)
+        return None if view is None else view.pick(hit, selection)
+
+    def describe(self, pick: Pick, selection: Selection) -> Facts | None:
+        """Return the description of a pick for the selected sample and target; `None` if the sample lacks it."""
+        found = (view.describe(pick, selection) for view in self._describing)
+        return next((facts for facts in found if facts is not None), None)
+
+    def _marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the marks of the pick; where blocks are shown, the same objects until the pick or its numbers change."""
+        pick = selection.pick
+        if pick is None:
+            return ()
+        # The words and marks depend on nothing else.
+        key = Selection(
+            selection.sample,
+            selection.layer,
+            against=selection.against,
+            target=selection.target,
+            statistic=selection.statistic,
+            pick=pick,
+        )
+        if self._own is not None or self._marks[0] != key:
+            found = (view.mark(pick, t, selection) for view in self._describing)
+            self._marks = (key, next((marks for marks in found if marks), ()))
+        return self._marks[1]
 
     def title(self, sample: int) -> str:
         """Return the heading above the picture: the scene's title, or the model's name if the title is not true."""

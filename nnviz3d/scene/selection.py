@@ -16,7 +16,12 @@ ColoredBy = Literal["label", "prediction"]
 
 
 @dataclass(frozen=True)
-class CellPick:
+class Pick:
+    """Base class of what a user can mean by a point of the picture; each kind belongs to a view."""
+
+
+@dataclass(frozen=True)
+class CellPick(Pick):
     """A number of a layer.
 
     Attributes
@@ -30,7 +35,7 @@ class CellPick:
 
 
 @dataclass(frozen=True)
-class EdgePick:
+class EdgePick(Pick):
     """A connection between two numbers.
 
     Attributes
@@ -49,7 +54,7 @@ class EdgePick:
 
 
 @dataclass(frozen=True)
-class ChannelPick:
+class ChannelPick(Pick):
     """A channel of a layer, as one neuron."""
 
     layer: str
@@ -57,7 +62,7 @@ class ChannelPick:
 
 
 @dataclass(frozen=True)
-class LinkPick:
+class LinkPick(Pick):
     """The weights between two units, neurons or channels, of two layers.
 
     Attributes
@@ -74,14 +79,14 @@ class LinkPick:
 
 
 @dataclass(frozen=True)
-class LayerPick:
+class LayerPick(Pick):
     """A layer that is drawn without its numbers."""
 
     layer: str
 
 
 @dataclass(frozen=True)
-class PointPick:
+class PointPick(Pick):
     """A sample among the points of an embedding.
 
     Attributes
@@ -96,7 +101,7 @@ class PointPick:
 
 
 @dataclass(frozen=True)
-class ScorePick:
+class ScorePick(Pick):
     """An attention score.
 
     Attributes
@@ -112,7 +117,7 @@ class ScorePick:
 
 
 @dataclass(frozen=True)
-class KernelPick:
+class KernelPick(Pick):
     """A weight.
 
     Attributes
@@ -126,7 +131,7 @@ class KernelPick:
 
 
 @dataclass(frozen=True)
-class HistoryPick:
+class HistoryPick(Pick):
     """A figure of a layer at a recorded step of a training.
 
     Attributes
@@ -138,9 +143,6 @@ class HistoryPick:
     layer: str
     statistic: str
     step: int
-
-
-Pick = HistoryPick | ScorePick | CellPick | EdgePick | LayerPick | PointPick | KernelPick | ChannelPick | LinkPick
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ from nnviz3d.apps.target import bundled_scenes
 from nnviz3d.apps.window.keys import KEYS, described
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
-from nnviz3d.render.picking import CellHit, LineHit, PixelHit, pick
+from nnviz3d.render.picking import pick
 from nnviz3d.render.text import Sprite, board_sprite
+from nnviz3d.scene.hits import CellHit, LineHit, PixelHit
 from nnviz3d.scene.primitives import Callout, KeyRow, Lines, Row, TextRow, Tiles, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
@@ -244,7 +245,7 @@ def test_a_click_tells_the_stored_number_of_the_cell_that_is_seen(digits_window,
     around = to_pixels(np.array([place.center]), pose, SIZE)[0]
     spots = [(int(x), int(y)) for x, y in around + np.random.default_rng(3).integers(-14, 15, (60, 2))]
     hits = {spot: pick(what, pose, SIZE, (spot[0] + 0.5, spot[1] + 0.5)) for spot in spots}
-    spot, hit = next((s, h) for s, h in hits.items() if isinstance(h, CellHit) and h.name == layer)
+    spot, hit = next((s, h) for s, h in hits.items() if isinstance(h, CellHit) and h.primitive.name == layer)
     index = place.grid.index(hit.cell)
     digits_window.click(*spot)
     line = digits_window.said(before + 1)[-1]
@@ -286,7 +287,7 @@ def test_a_click_on_a_line_tells_the_connection(digits_window, demo):
         hit = pick(what, pose, SIZE, (x + 0.5, y + 0.5))
         if isinstance(hit, LineHit):
             break
-    source, target = (int(i) for i in hit.lines.ends.index[hit.number])
+    source, target = (int(i) for i in hit.primitive.ends.index[hit.number])
     capture = open_capture(bundled("digits.zarr.zip"))
     pair = capture.connections("dense", "dense_1", "weight", sample)
     k = pair.index.tolist().index([source, target])
@@ -586,10 +587,10 @@ def test_numbers_that_are_none_and_zeros_and_very_wide_layers_can_be_picked(disp
             ):
                 hit = pick(what, pose, SIZE, (int(x) + 0.5, int(y) + 0.5))
                 if isinstance(hit, CellHit):
-                    index = scene.context.place(hit.name).grid.index(hit.cell)
-                    value = capture.activation(hit.name, 0)[index]
+                    index = scene.context.place(hit.primitive.name).grid.index(hit.cell)
+                    value = capture.activation(hit.primitive.name, 0)[index]
                     number = "NaN" if np.isnan(value) else "-inf" if np.isinf(value) else str(value)
-                    expected.append(f"{hit.name} [{', '.join(map(str, index))}] = {number}")
+                    expected.append(f"{hit.primitive.name} [{', '.join(map(str, index))}] = {number}")
                     window.click(x, y)
                     time.sleep(0.5)  # two clicks in one place are a double click
         assert window.said(len(expected)) == expected

@@ -10,11 +10,12 @@ import pytest
 from nnviz3d.apps.picking import pick_at, say
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
+from nnviz3d.scene.facts import exact
 from nnviz3d.scene.primitives import Ridges, Tiles
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, HistoryPick, LayerPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene, read_scene
-from nnviz3d.scene.views.facts import exact, value_at
+from nnviz3d.scene.views.blocks import value_at
 from tests.support import trainings
 from tests.support.pinhole import pixel_at
 
@@ -25,8 +26,7 @@ def looked_at(scene: Scene, selection: Selection, t: float = 0.0) -> SimpleNames
     """Whatever a session knows that pointing asks for."""
     pose = scene.camera(t, aspect=16 / 9)
     renderer = SimpleNamespace(pose=lambda: pose, size=SIZE)
-    context = scene.as_of(t, selection).context
-    return SimpleNamespace(scene=scene, context=context, selection=selection, t=t, renderer=renderer)
+    return SimpleNamespace(scene=scene, selection=selection, clock=SimpleNamespace(t=t), renderer=renderer)
 
 
 def point(session: SimpleNamespace, tiles: Tiles, number: int, row: float, column: float) -> tuple[float, float]:

@@ -18,8 +18,9 @@ from PIL import Image
 
 from nnviz3d.apps.web.server import ASPECT
 from nnviz3d.data.capture import open_capture
-from nnviz3d.render.picking import CellHit, pick
+from nnviz3d.render.picking import pick
 from nnviz3d.render.text import board_sprite
+from nnviz3d.scene.hits import CellHit
 from nnviz3d.scene.primitives import Callout
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
@@ -291,7 +292,7 @@ def test_a_click_picks_the_number_that_is_seen_there(page, digits_folder):
     x, y = (float(v) for v in to_pixels(np.array([place.center]), pose, (width, height))[0])
     hit = pick(what, pose, (width, height), (x, y))
     assert isinstance(hit, CellHit)
-    assert hit.name == "conv2d_2"
+    assert hit.primitive.name == "conv2d_2"
     index = place.grid.index(hit.cell)
 
     page.locator("#view").click(position={"x": x, "y": y})

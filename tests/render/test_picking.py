@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnviz3d.render.picking import BoxHit, CellHit, Eye, LineHit, PixelHit, pick
+from nnviz3d.render.picking import Eye, pick
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR
+from nnviz3d.scene.hits import BoxHit, CellHit, LineHit, PixelHit
 from nnviz3d.scene.primitives import Box, Ends, Image, Lines, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
@@ -33,13 +34,13 @@ def rough(studio, what, pose) -> np.ndarray:
         studio.renderer.careful = True
 
 
-def picked_hues(blocks, what, pose, pixels) -> np.ndarray:
+def picked_hues(what, pose, pixels) -> np.ndarray:
     """The hue that the picked cell's number has, for each pixel; -1 where nothing is picked."""
     found = []
     for column, row in pixels:
         hit = pick(what, pose, SIZE, (column + 0.5, row + 0.5))
         assert hit is None or isinstance(hit, CellHit)
-        found.append(-1 if hit is None else int(blocks[hit.name].values[hit.cell]))
+        found.append(-1 if hit is None else int(hit.primitive.values[hit.cell]))
     return np.array(found)
 
 
@@ -64,7 +65,7 @@ def test_the_cell_that_is_picked_is_the_one_that_is_seen(studio, name, angles):
     what, pose = picture_of(voxels), looking(angles, 2.6 * max(voxels.size))
     pixels = some_pixels(500)
     seen = which_hue(rough(studio, what, pose))[pixels[:, 1], pixels[:, 0]]
-    picked = picked_hues({"block": voxels}, what, pose, pixels)
+    picked = picked_hues(what, pose, pixels)
     assert (picked >= 0).sum() > 20
     assert (picked != seen).mean() <= MISSED
 
@@ -75,7 +76,7 @@ def test_from_within_a_block_too(studio):
     pixels = some_pixels(500)
     what = picture_of(voxels)
     seen = which_hue(rough(studio, what, pose))[pixels[:, 1], pixels[:, 0]]
-    picked = picked_hues({"block": voxels}, what, pose, pixels)
+    picked = picked_hues(what, pose, pixels)
     assert (picked >= 0).mean() > 0.2
     assert (picked != seen).mean() <= MISSED
 
@@ -85,7 +86,7 @@ def test_of_several_blocks_the_nearest_cell(studio):
     a, b = told_apart(UNIQUE, threshold=150.0), told_apart(UNIQUE[::-1].copy(), **shift, cell=(2.0, 1.5, 1.0))
     pixels = some_pixels(800)
     what, pose = picture_of(a, b), looking((-20.0, 12.0), 26.0)
-    picked = picked_hues({"block": a, "behind": b}, what, pose, pixels)
+    picked = picked_hues(what, pose, pixels)
     seen = which_hue(rough(studio, what, pose))[pixels[:, 1], pixels[:, 0]]
     assert (picked != seen).mean() <= MISSED
 
@@ -106,7 +107,7 @@ def test_in_a_real_network_the_picked_number_has_the_colour_that_is_seen(studio,
         if hit is None:
             wrong += bool(color.max() > 0)
             continue
-        voxels = blocks[hit.name]
+        voxels = hit.primitive
         low, high = voxels.limits
         share = float(np.clip((voxels.values[hit.cell] - low) / (high - low), 0, 1))
         expected = voxels.colormap.table[int(share * 255 + 0.5)].astype(float)
@@ -126,7 +127,7 @@ def test_numbers_that_are_none_are_picked_whatever_the_threshold(shoot):
     for cell, color in (((0, 0, 0), NAN_COLOR), ((1, 0, 0), None), ((2, 0, 0), INF_COLOR)):
         x, y = to_pixels(np.array([center_of(voxels, cell)]), pose, SIZE)[0]
         hit = pick(what, pose, SIZE, (x, y))
-        assert hit == (CellHit("block", cell) if color else None)
+        assert hit == (CellHit(voxels, cell) if color else None)
         if color:
             assert np.argmax(picture[int(y), int(x)]) == np.argmax(color)
 
@@ -140,7 +141,7 @@ def test_a_ray_through_the_gap_between_two_cubes_hits_what_lies_behind():
         assert hit is None
     wide = block(np.ones((1, 1, 1)), origin=(-2.0, -2.0, -8.0), cell=(4.0, 4.0, 1.0), name="wall")
     what = picture_of(block(values[:, :, 1:], threshold=0.5), wide)
-    assert pick(what, looking((0.0, 0.0), 6.0), SIZE, (SIZE[0] / 2, SIZE[1] / 2)) == CellHit("wall", (0, 0, 0))
+    assert pick(what, looking((0.0, 0.0), 6.0), SIZE, (SIZE[0] / 2, SIZE[1] / 2)) == CellHit(wide, (0, 0, 0))
 
 
 def test_a_pixel_of_a_picture(shoot):
@@ -163,7 +164,7 @@ def test_a_solid_box_is_picked_and_a_frame_is_not():
     solid = Box("solid", (-1.0, -1.0, -1.0), (2.0, 2.0, 2.0), (1.0, 0.5, 0.2), fill=0.8)
     frame = Box("frame", (-1.0, -1.0, 2.0), (2.0, 2.0, 2.0), (1.0, 0.5, 0.2))
     middle = (SIZE[0] / 2, SIZE[1] / 2)
-    assert pick(picture_of(frame, solid), looking((0.0, 0.0), 20.0), SIZE, middle) == BoxHit("solid")
+    assert pick(picture_of(frame, solid), looking((0.0, 0.0), 20.0), SIZE, middle) == BoxHit(solid)
     assert pick(picture_of(frame), looking((0.0, 0.0), 20.0), SIZE, middle) is None
 
 
@@ -188,7 +189,7 @@ class TestLines:
         for number, height in ((0, 0.0), (1, 2.0)):
             hit = pick(picture_of(two), POSE, SIZE, at((1.0, height, 0.0), down=3.5))
             assert isinstance(hit, LineHit)
-            assert (hit.lines, hit.number) == (two, number)
+            assert (hit.primitive, hit.number) == (two, number)
         assert pick(picture_of(two), POSE, SIZE, at((1.0, 0.0, 0.0), down=6.0)) is None
         assert pick(picture_of(two), POSE, SIZE, at((3.0, 0.0, 0.0), right=6.0)) is None
 
@@ -204,10 +205,10 @@ class TestLines:
     def test_a_cell_hides_the_line_behind_it_and_a_line_in_front_is_caught(self):
         cell = block(np.ones((1, 1, 1)), cell=(2.0, 2.0, 2.0))
         behind, before = lines([(-3, 0, -2), (3, 0, -2)]), lines([(-3, 0, 2), (3, 0, 2)])
-        assert pick(picture_of(cell, behind), POSE, SIZE, at((0.0, 0.0, -2.0))) == CellHit("block", (0, 0, 0))
+        assert pick(picture_of(cell, behind), POSE, SIZE, at((0.0, 0.0, -2.0))) == CellHit(cell, (0, 0, 0))
         assert isinstance(pick(picture_of(cell, behind), POSE, SIZE, at((2.5, 0.0, -2.0))), LineHit)
         assert isinstance(pick(picture_of(cell, before), POSE, SIZE, at((0.0, 0.0, 2.0))), LineHit)
-        assert pick(picture_of(cell, before), POSE, SIZE, at((0.0, 0.0, 2.0), down=4.0)) == CellHit("block", (0, 0, 0))
+        assert pick(picture_of(cell, before), POSE, SIZE, at((0.0, 0.0, 2.0), down=4.0)) == CellHit(cell, (0, 0, 0))
 
     def test_a_line_that_a_cell_hides_cannot_be_caught_from_beside_the_cell(self):
         cell = block(np.ones((1, 1, 1)), cell=(2.0, 2.0, 2.0))

@@ -90,8 +90,7 @@ def test_a_pick_says_head_query_key_and_the_exact_score(scene):
     pose = scene.overview(aspect=16 / 9)
     session = SimpleNamespace(
         scene=scene,
-        context=scene.context,
-        t=0.0,
+        clock=SimpleNamespace(t=0.0),
         selection=Selection(sample=1),
         renderer=SimpleNamespace(pose=lambda: pose, size=size),
     )

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from nnviz3d.apps.open_target import opened
-from nnviz3d.apps.picking import _meant
 from nnviz3d.apps.target import ModelOptions
 from nnviz3d.data.capabilities.attributions import Attribution, write_attribution, write_attribution_layers
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
@@ -14,15 +13,15 @@ from nnviz3d.data.request import Insights
 from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.errors import SceneError, UserError
-from nnviz3d.render.picking import CellHit, Eye
+from nnviz3d.render.picking import Eye
 from nnviz3d.scene.colors import colormap, limits_for, statistics_of
+from nnviz3d.scene.hits import CellHit
 from nnviz3d.scene.primitives import BarRow, Image, Labels, Lines, Panel, ScaleRow, TextRow, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene
 from nnviz3d.scene.views.activations import picture_of
 from nnviz3d.scene.views.attributions import GREYS, laid_over, painted
-from nnviz3d.scene.views.facts import facts
 from tests.support import captures
 from tests.support.captures import explained_maps
 from tests.support.graphs import chain
@@ -150,7 +149,7 @@ class TestWords:
 
     def test_a_pick_tells_the_maps_own_number(self, scene):
         for layer, index, title in (("conv", (4, 1), "Grad-CAM"), ("input", (6, 7, 0), "Gradient")):
-            parts = dict(facts(scene.context, CellPick(layer, index), Selection(1)).parts)
+            parts = dict(scene.describe(CellPick(layer, index), Selection(1)).parts)
             assert np.float32(parts[title]) == explained_maps()[layer][1][index[:2]]
 
     def test_what_was_not_captured(self, scene, small_capture, explained_capture):
@@ -207,7 +206,7 @@ def test_map_of_a_vector_stands_left_of_its_block_cell_by_cell(tmp_path, shape):
     assert (cells.origin[1:], cells.cell, cells.count) == (block.origin[1:], block.cell, block.count)
     grid = scene.context.place("in").grid
     assert np.array_equal(cells.values, grid.arrange(values))
-    assert _meant(scene.context, CellHit("map:in", (0, 0, 0))) == CellPick("in", grid.index((0, 0, 0)))
+    assert scene.pick(CellHit(cells, (0, 0, 0)), Selection()) == CellPick("in", grid.index((0, 0, 0)))
 
 
 @pytest.mark.parametrize("shape", [(4,), (12, 3), (4, 5, 6, 2)])

@@ -18,7 +18,6 @@ from nnviz3d.scene.primitives import Image, Labels, Panel, ScaleRow
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene
-from nnviz3d.scene.views.facts import facts
 from tests.support import captures
 from tests.support.graphs import chain
 
@@ -131,12 +130,12 @@ def test_labels_show_the_shape_in_the_layers_order_of_axes(first):
 def test_pick_has_the_index_of_the_stored_number(first):
     scene = scene_of(first, {"kind": "activations"})
     pick = CellPick("conv", (3, 5, 2))
-    told = facts(scene.context, pick, Selection(sample=2, pick=pick))
+    told = scene.describe(pick, Selection(sample=2, pick=pick))
     assert np.float32(dict(told.parts)["activation"]) == first.activation("conv", 2)[3, 5, 2]
     assert told.more[0] == "channel 3, row 5, column 2"
     assert np.float32(dict(told.parts)["Grad-CAM"]) == first.explanations(2).attribution("grad_cam").values[5, 2]
     pixel = CellPick("conv", (5, 2))
-    told = facts(scene.context, pixel, Selection(sample=2, pick=pixel))
+    told = scene.describe(pixel, Selection(sample=2, pick=pixel))
     numbers = [np.float32(text) for text in dict(told.parts)["activation"].split(", ")]
     assert numbers == first.activation("conv", 2)[:, 5, 2].tolist()
     assert told.more[0] == "row 5, column 2"

@@ -14,8 +14,6 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import EdgePick, Selection
 from nnviz3d.scene.spec import parse_scene
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.views.activations import GRADIENT
-from nnviz3d.scene.views.facts import facts
 from tests.support import captures
 from tests.support.captures import explained_connection_gradients, explained_gradients
 
@@ -116,12 +114,12 @@ class TestTimeline:
 class TestBlocks:
     def test_before_it_sets_out_only_activations_are_seen(self, scene):
         found = at(scene, 3.9)
-        assert all(not b.visible for name, b in found.items() if name.startswith(GRADIENT))
-        assert all(b.emphasis == 1 and b.reveal == 1 for name, b in found.items() if not name.startswith(GRADIENT))
+        assert all(not b.visible for name, b in found.items() if name.startswith("gradient:"))
+        assert all(b.emphasis == 1 and b.reveal == 1 for name, b in found.items() if not name.startswith("gradient:"))
 
     def test_in_the_middle_it_has_come_to_half_of_the_layers(self, scene):
         found = at(scene, 7.5)  # half of flatten's rank, the fourth of six
-        assert [found[GRADIENT + name].visible for name in ("scores", "dense", "pool", "conv")] == [
+        assert [found[f"gradient:{name}"].visible for name in ("scores", "dense", "pool", "conv")] == [
             True,
             True,
             False,
@@ -134,13 +132,15 @@ class TestBlocks:
         t = 5.0 + 1.4  # 0.4 of dense
         found = at(scene, t)
         assert found["dense"].reveal == pytest.approx(0.6)
-        assert found[GRADIENT + "dense"].since == pytest.approx(0.6)
-        assert found[GRADIENT + "dense"].front == pytest.approx(0.6)
+        assert found["gradient:dense"].since == pytest.approx(0.6)
+        assert found["gradient:dense"].front == pytest.approx(0.6)
 
     @pytest.mark.parametrize("sample", [0, 2])
     def test_at_the_end_every_number_is_the_captured_gradient(self, scene, sample):
         found = at(scene, scene.duration, sample=sample)
-        shown = {name.removeprefix(GRADIENT): b for name, b in found.items() if b.visible and name.startswith(GRADIENT)}
+        shown = {
+            name.removeprefix("gradient:"): b for name, b in found.items() if b.visible and name.startswith("gradient:")
+        }
         assert set(shown) == {"input", "conv", "pool", "dense", "scores"}
         for name, block in shown.items():
             arranged = scene.context.place(name).grid.arrange(explained_gradients()[name][sample])
@@ -175,7 +175,7 @@ class TestBlocks:
 
     def test_who_asks_for_one_quantity_sees_it_at_all_times(self, scene):
         found = at(scene, 8.5, quantity="gradient")
-        assert not any(name.startswith(GRADIENT) for name in found)
+        assert not any(name.startswith("gradient:") for name in found)
         assert all(b.visible for b in found.values())
 
     def test_a_sample_without_gradients_says_how_to_get_them(self, small_capture):
@@ -205,7 +205,7 @@ class TestConnections:
         for k in (0, 7, 29):
             (source, target), weight = pair.index[k], float(pair.weight[k])
             pick = EdgePick("flatten", "dense", (int(source),), (int(target),), weight)
-            parts = dict(facts(scene.context, pick, Selection(sample=2)).parts)
+            parts = dict(scene.describe(pick, Selection(sample=2)).parts)
             slopes = explained_connection_gradients()["flatten", "dense"][2, 0]
             assert np.float32(parts["gradient by the weight"]) == slopes[k]
 

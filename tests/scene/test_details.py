@@ -9,12 +9,12 @@ import pytest
 
 from nnviz3d.apps.picking import say
 from nnviz3d.scene.colors import number
+from nnviz3d.scene.facts import exact
 from nnviz3d.scene.primitives import Callout, KeyRow, Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.views.connections import curves
-from nnviz3d.scene.views.facts import exact, facts
 from tests.support import captures
 from tests.support.captures import small_connections, small_values
 from tests.support.graphs import chain
@@ -71,7 +71,7 @@ class TestCells:
 
     @pytest.mark.parametrize("index", [(6, 0, 0), (0, 0), (0, 0, 4), (0, 0, 0, 0), (-1, 0, 0), ()])
     def test_where_there_is_no_such_place_nothing_is_said(self, scene, index):
-        found = facts(scene.context, CellPick("conv", index), Selection())
+        found = scene.describe(CellPick("conv", index), Selection())
         assert found is None or index == (0, 0)
         if found is None:
             drawn = scene.at(scene.duration, Selection(pick=CellPick("conv", index))).primitives
@@ -185,7 +185,9 @@ def test_what_is_no_number_is_said():
 
 def test_what_is_said_of_a_layer_in_a_terminal_is_plain(digits):
     scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), digits)
-    said = say(SimpleNamespace(scene=scene, context=scene.context, selection=Selection(pick=LayerPick("conv2d"))))
+    said = say(
+        SimpleNamespace(scene=scene, clock=SimpleNamespace(t=0.0), selection=Selection(pick=LayerPick("conv2d")))
+    )
     assert said.isascii()
     assert said.startswith("conv2d: Conv2D, 26 x 26 x 32, 320 parameters, activation function relu, weight bias 32: ")
     assert said.endswith(f", {float(digits.weights('conv2d')['kernel'].min()):.3g} to 0.241")

@@ -14,14 +14,13 @@ from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.errors import SceneError
 from nnviz3d.render.offscreen import Offscreen
-from nnviz3d.render.picking import Eye, PointHit, pick
+from nnviz3d.render.picking import Eye, pick
 from nnviz3d.scene.colors import NAN_COLOR, categorical
-from nnviz3d.scene.derived.projected_samples import newcomer_of
+from nnviz3d.scene.hits import PointHit
 from nnviz3d.scene.primitives import Callout, DrawList, Labels, Panel, PictureRow, Points, SwatchRow, TextRow
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import PointPick, Selection
 from nnviz3d.scene.spec import parse_scene
-from nnviz3d.scene.views.facts import facts
 from tests.support import captures
 from tests.support.captures import CLASSES, small_embedding, small_graph, small_values, write
 
@@ -136,7 +135,8 @@ def test_a_point_can_be_picked_and_told(scene, capture):
     places, depth = Eye.of(pose, (1280, 720)).project(cloud.points.astype(np.float64))
     first = int(np.argmin(depth))
     hit = pick(scene.at(8.0), pose, (1280, 720), tuple(map(float, places[first])))
-    assert hit == PointHit("dense", first)
+    assert scene.pick(hit, Selection()) == PointPick("dense", first)
+    assert hit == PointHit(cloud, first)
     assert pick(scene.at(8.0), pose, (1280, 720), (1270.0, 300.0)) is None
     wrong = int(np.flatnonzero(found.labels != found.predictions)[0])
     shown = scene.at(8.0, Selection(pick=PointPick("dense", wrong))).primitives
@@ -217,8 +217,8 @@ def test_a_new_sample_stands_among_the_points_that_the_layer_answers_alike(tmp_p
     place = Eye.of(pose, (1280, 720)).project(ball.points.astype(np.float64))[0][0]
     hit = pick(DrawList((ball,)), pose, (1280, 720), (float(place[0]), float(place[1])))
     assert isinstance(hit, PointHit)
-    assert newcomer_of(hit.name) == ("dense", 1)
-    said = facts(scene.context, PointPick("dense", 1, placed=True), Selection())
+    assert scene.pick(hit, Selection()) == PointPick("dense", 1, placed=True)
+    said = scene.describe(PointPick("dense", 1, placed=True), Selection())
     assert said.sentence == "sample 0: predicted 4 (1.000)"
     # Another one selected, it stays, without its picture; before the others have found their places it has none.
     other = scene.at(8.0, Selection(sample=0)).primitives
@@ -261,4 +261,4 @@ def test_who_answers_with_nan_is_taken_for_no_class(tmp_path):
     assert "1 answered with NaN" in said
     assert f"{CLASSES[4]}  1" in said
     assert not any(words.startswith("others") for words in said)
-    assert "the output is NaN" in facts(scene.context, PointPick("dense", 3), Selection()).more
+    assert "the output is NaN" in scene.describe(PointPick("dense", 3), Selection()).more

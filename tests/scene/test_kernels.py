@@ -14,7 +14,7 @@ from nnviz3d.errors import SceneError
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye
 from nnviz3d.scene.colors import limits_for, statistics_of
-from nnviz3d.scene.derived.kernels import filter_name, filter_of, kernel_of
+from nnviz3d.scene.derived.kernels import kernel_of
 from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.primitives import DrawList, Labels, Lines, Panel, ScaleRow, SwatchRow, TextRow, Voxels
 from nnviz3d.scene.scene import Scene
@@ -75,7 +75,8 @@ def filters_of(name: str) -> list[np.ndarray]:
 
 
 def drawn(scene: Scene, selection: Selection | None = None) -> dict[str, Voxels]:
-    return {p.name: p for p in scene.at(0.0, selection).primitives if isinstance(p, Voxels) and filter_of(p.name)}
+    blocks = (p for p in scene.at(0.0, selection).primitives if isinstance(p, Voxels))
+    return {block.name: block for block in blocks if block.source.view == "kernels"}
 
 
 def told(scene: Scene, selection: Selection | None = None) -> Panel:
@@ -90,7 +91,7 @@ def words(panel: Panel) -> list[str]:
 def test_every_voxel_is_the_weight_of_its_place(capture, name):
     blocks = drawn(Scene.build(spec(layer=name), capture))
     filters = filters_of(name)
-    assert list(blocks) == [filter_name(name, k) for k in range(min(64, len(filters)))]
+    assert list(blocks) == [f"filter {k} of {name}" for k in range(min(64, len(filters)))]
     for block, weights in zip(blocks.values(), filters, strict=False):
         assert np.array_equal(block.values, grid_for(weights.shape).arrange(weights))
         assert block.limits == limits_for(statistics_of(weights_of(name)), "symmetric")
@@ -102,7 +103,7 @@ def test_every_cell_is_picked_as_the_weight_that_it_shows(capture, name):
     kernel = kernel_of(capture, capture.graph.node(name))
     cells = drawn(Scene.build(spec(layer=name), capture))
     for number, weights in enumerate(filters_of(name)[:3]):
-        shown = cells[filter_name(name, number)].values
+        shown = cells[f"filter {number} of {name}"].values
         for cell in itertools.product(*map(range, shown.shape)):
             pick = kernel.pick(number, cell)
             assert weights_of(name)[pick.index] == shown[cell]
@@ -116,19 +117,19 @@ def test_the_numbers_are_the_network_s_own(digits):
     blocks = drawn(Scene.build(spec(layer="conv2d_1"), digits))
     assert len(blocks) == 64
     for k in range(64):
-        shown = blocks[filter_name("conv2d_1", k)].values
+        shown = blocks[f"filter {k} of conv2d_1"].values
         assert shown[2, 0, 31] == kernel[2, 2, 0, k], "the last row is lowest, the first channel in front"
         assert np.array_equal(shown[0, 2, ::-1], kernel[0, 0, :, k])
 
 
 def test_the_first_convolution_is_shown_by_default_and_else_a_matrix(digits, small_capture, tmp_path):
-    assert {filter_of(name)[0] for name in drawn(Scene.build(spec(), digits))} == {"conv2d"}
+    assert {block.source.layer for block in drawn(Scene.build(spec(), digits)).values()} == {"conv2d"}
     graph = chain([("input", "InputLayer", (3,)), ("dense", "Dense", (2,))])
     values = {node.id: np.ones((1, *node.shape), np.float32) for node in graph}
     kernel = np.arange(6, dtype=np.float32).reshape(3, 2)
     also = [lambda writer: writer.write_weights("dense", "kernel", kernel)]
     alone = Scene.build(spec(), write(tmp_path / "dense.zarr", graph, values, also=also))
-    assert np.array_equal(drawn(alone)[filter_name("dense", 0)].values[:, :, 0], kernel[:, ::-1])
+    assert np.array_equal(drawn(alone)["filter 0 of dense"].values[:, :, 0], kernel[:, ::-1])
 
 
 def test_fewer_filters_than_there_are_is_said(capture):
@@ -137,13 +138,13 @@ def test_fewer_filters_than_there_are_is_said(capture):
     assert "showing 64 of 70 filters, the first" in words(told(scene))
     strongest = Scene.build(spec(layer="many", order="norm", most=5), capture)
     norms = np.linalg.norm(weights_of("many").reshape(-1, 70), axis=0)
-    assert [filter_of(name)[1] for name in drawn(strongest)] == list(np.argsort(-norms)[:5])
+    assert [block.source.number for block in drawn(strongest).values()] == list(np.argsort(-norms)[:5])
     assert "showing 5 of 70 filters, those of largest norm, the largest first" in words(told(strongest))
 
 
 def test_the_scale_says_the_exact_range_and_which_weights_are_hidden(capture):
     scene = Scene.build(spec(layer="deep", threshold=0.5), capture)
-    kernel, block = weights_of("deep"), drawn(scene)[filter_name("deep", 0)]
+    kernel, block = weights_of("deep"), drawn(scene)["filter 0 of deep"]
     panel = told(scene)
     assert words(panel)[0] == f"weights of deep: {kernel.min()!s} to {kernel.max()!s}".replace("-", "−")
     assert block.threshold == 0.5 * block.limits[1]
@@ -152,8 +153,8 @@ def test_the_scale_says_the_exact_range_and_which_weights_are_hidden(capture):
     assert [at for at, _ in scale.ticks] == [0, 0.5, 1]
     assert scale.hidden == ((0.25, 0.75),)
     assert scale.colormap.diverging
-    assert drawn(scene, Selection(threshold=0.0))[filter_name("deep", 0)].threshold == 0
-    assert drawn(Scene.build(spec(layer="flat"), capture))[filter_name("flat", 0)].threshold == 0, "nothing to hide"
+    assert drawn(scene, Selection(threshold=0.0))["filter 0 of deep"].threshold == 0
+    assert drawn(Scene.build(spec(layer="flat"), capture))["filter 0 of flat"].threshold == 0, "nothing to hide"
 
 
 def test_filters_stand_above_the_network_apart_and_numbered_within_the_picture(digits):
@@ -176,7 +177,7 @@ def test_a_chosen_layer_shows_its_own_kernel_in_the_same_room(digits):
     for name, count in (("conv2d_2", 64), ("dense", 1), ("flatten", 32)):
         blocks = drawn(scene, Selection(layer=name))
         assert len(blocks) == count
-        assert {filter_of(block)[0] for block in blocks} == {"conv2d" if name == "flatten" else name}
+        assert {block.source.layer for block in blocks.values()} == {"conv2d" if name == "flatten" else name}
         for block in blocks.values():
             assert np.all(np.array(block.origin)[:2] >= low[:2] - 1e-6)
             assert np.all((np.array(block.origin) + block.size)[:2] <= high[:2] + 1e-6)
@@ -185,7 +186,7 @@ def test_a_chosen_layer_shows_its_own_kernel_in_the_same_room(digits):
 
 def test_nothing_is_made_anew_while_nothing_changes(digits):
     scene = Scene.build(spec(), digits)
-    assert drawn(scene)[filter_name("conv2d", 3)] is drawn(scene, Selection(sample=4))[filter_name("conv2d", 3)]
+    assert drawn(scene)["filter 3 of conv2d"] is drawn(scene, Selection(sample=4))["filter 3 of conv2d"]
 
 
 def test_a_pick_says_filter_row_column_input_channel_and_the_exact_weight(digits):
@@ -193,13 +194,12 @@ def test_a_pick_says_filter_row_column_input_channel_and_the_exact_weight(digits
     pose = scene.overview(aspect=16 / 9)
     session = SimpleNamespace(
         scene=scene,
-        context=scene.context,
-        t=0.0,
+        clock=SimpleNamespace(t=0.0),
         selection=Selection(),
         renderer=SimpleNamespace(pose=lambda: pose, size=SIZE),
     )
     weights = digits.weights("conv2d_1")["kernel"]
-    block = drawn(scene)[filter_name("conv2d_1", 9)]
+    block = drawn(scene)["filter 9 of conv2d_1"]
     row, column = next((r, c) for r in range(3) for c in range(3) if abs(weights[r, c, 0, 9]) >= block.threshold)
     front = np.array(block.origin) + np.array(block.cell) * (column + 0.5, 2 - row + 0.5, 32)
     (at,), _ = Eye.of(pose, SIZE).project(front[np.newaxis])

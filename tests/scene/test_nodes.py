@@ -21,7 +21,6 @@ from nnviz3d.scene.primitives import Callout, DrawList, KeyRow, Labels, Lines, P
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, ChannelPick, LayerPick, LinkPick, Selection
 from nnviz3d.scene.spec import parse_scene
-from nnviz3d.scene.views.facts import facts
 from tests.support import captures
 from tests.support.graphs import chain, graph_of
 
@@ -38,7 +37,7 @@ def looked_at(scene: Scene) -> SimpleNamespace:
     pose = scene.overview(aspect=ASPECT)
     renderer = SimpleNamespace(pose=lambda: pose, size=SIZE)
     return SimpleNamespace(
-        scene=scene, context=scene.context, selection=Selection(), t=scene.duration, renderer=renderer
+        scene=scene, selection=Selection(), clock=SimpleNamespace(t=scene.duration), renderer=renderer
     )
 
 
@@ -213,7 +212,7 @@ class TestPicks:
             pick = pick_at(session, tuple(map(float, places[k])))
             assert isinstance(pick, expected)
             assert pick.layer == layer
-            found = facts(scene.context, pick, Selection())
+            found = scene.describe(pick, Selection())
             if isinstance(pick, ChannelPick):
                 mean = digits.activation(layer, 0)[..., pick.channel].mean(dtype=np.float64)
                 assert found.parts[0] == ("mean activation", str(np.float32(mean)))
@@ -257,7 +256,7 @@ class TestPicks:
         a, b = (int(i) for i in lines.ends.index[-1])
         pick = LinkPick("dense", "dense_1", "dense", a, b)
         weight, value = digits.weights("dense_1")["kernel"][a, b], digits.activation("dense", 0)[a]
-        found = facts(scene.context, pick, Selection())
+        found = scene.describe(pick, Selection())
         assert found.title == f"dense[{a}] → dense_1[{b}]"
         assert found.parts == (
             ("weight", str(weight)),
@@ -268,7 +267,7 @@ class TestPicks:
         callout = next(p for p in marked if isinstance(p, Callout))
         assert len(callout.marks) == 2
         assert [row.text for row in callout.rows if isinstance(row, KeyRow)] == [str(v) for _, v in found.parts]
-        slice_ = facts(scene.context, LinkPick("conv2d_2", "dense", "flatten", 5, 7), Selection())
+        slice_ = scene.describe(LinkPick("conv2d_2", "dense", "flatten", 5, 7), Selection())
         kernel = digits.weights("dense")["kernel"].reshape(9, 64, 64)[:, 5, 7]
         inputs = digits.activation("flatten", 0).reshape(9, 64)[:, 5]
         assert slice_.parts[0] == ("norm of 9 weights", str(np.float32(np.linalg.norm(kernel.astype(np.float64)))))

@@ -18,7 +18,6 @@ from nnviz3d.scene.primitives import BarRow, Callout, Image, Labels, Panel, Scal
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene, read_scene
-from nnviz3d.scene.views.facts import facts
 from tests.support.captures import write
 from tests.support.graphs import chain
 from tests.support.pinhole import pixel_at, to_frame
@@ -181,11 +180,11 @@ def test_a_pick_tells_the_exact_numbers_and_marks_them_on_both(scene, capture, n
     renderer = SimpleNamespace(pose=lambda: pose, size=size)
     fine = upsampled(maps()["conv100"][np.newaxis], (SIDE, SIDE))[0]
     for row, column in ((0, 0), (26, 81), (SIDE - 1, 20)):
-        session = SimpleNamespace(scene=scene, context=scene.context, selection=Selection(), t=99.0, renderer=renderer)
+        session = SimpleNamespace(scene=scene, selection=Selection(), clock=SimpleNamespace(t=99.0), renderer=renderer)
         y, x = pixel(of(Image, scene)[name], row, column, scene, size)
         assert pick_at(session, (x + 0.5, y + 0.5)) == CellPick("image", (row, column))
         session.selection = Selection(pick=CellPick("image", (row, column)))
-        found = facts(scene.context, session.selection.pick, session.selection)
+        found = scene.describe(session.selection.pick, session.selection)
         parts = dict(found.parts)
         assert np.float32(parts["Grad-CAM, interpolated"]) == fine[row, column]
         assert np.float32(parts["Gradient"]) == maps()["image"][row, column]

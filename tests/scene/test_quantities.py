@@ -12,7 +12,6 @@ from nnviz3d.scene.primitives import Callout, Image, KeyRow, Panel, TextRow, Vox
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
-from nnviz3d.scene.views.facts import facts
 from tests.support import captures
 from tests.support.captures import explained_gradients, explained_maps
 
@@ -134,11 +133,11 @@ class TestWords:
             "Grad-CAM": explained_maps()["conv"][1][5, 2],
             "difference": here - there,
         }
-        sentence = facts(scene.context, pick, Selection(1)).sentence
+        sentence = scene.describe(pick, Selection(1)).sentence
         assert sentence.startswith(
             f"conv [5, 2, 3]: activation {here!s}, gradient {gradient!s}, gradient × activation "
         )
-        assert facts(scene.context, CellPick("flatten", (3,)), Selection(1)).parts == ()
+        assert scene.describe(CellPick("flatten", (3,)), Selection(1)).parts == ()
 
 
 class TestWhatIsMissing:

@@ -106,6 +106,23 @@ class TestEveryView:
             names = [(type(p), p.name) for p in found]
             assert len(set(names)) == len(names), (t, selection)
 
+    def test_every_pickable_primitive_has_its_view_as_source(self, one_view):
+        kinds = {view.kind for view in one_view.spec.views}
+        for t, selection in itertools.product(self.MOMENTS, self.SELECTIONS):
+            for found in one_view.at(t, selection).primitives:
+                match found:
+                    case Voxels() | Image() | Tiles() | Points() | Ridges():
+                        pickable = True
+                    case Box():
+                        pickable = found.fill > 0
+                    case Lines():
+                        pickable = found.ends is not None
+                    case _:
+                        pickable = False
+                if pickable:
+                    assert found.source is not None, (found.name, t, selection)
+                    assert found.source.view in kinds, (found.name, t, selection)
+
     def test_the_same_question_gives_the_same_arrays(self, one_view):
         end = one_view.duration  # before it, what moves is computed for each moment
         for selection in self.SELECTIONS:

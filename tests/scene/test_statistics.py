@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 
 from nnviz3d.analysis.statistics import layer_statistics
-from nnviz3d.apps.picking import _meant
 from nnviz3d.data.capture import Capture
 from nnviz3d.render.offscreen import Offscreen
-from nnviz3d.render.picking import CellHit
 from nnviz3d.scene.colors import number
+from nnviz3d.scene.hits import CellHit
 from nnviz3d.scene.primitives import DrawList, KeyRow, Labels, Lines, Panel, SwatchRow, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import LayerPick, Selection
 from nnviz3d.scene.spec import parse_scene
-from nnviz3d.scene.views.statistics import LEVELS, _slots, bars, histogram_of
+from nnviz3d.scene.views.statistics import LEVELS, _slots, bars
 from tests.support import captures
 from tests.support.graphs import chain
 
@@ -43,7 +42,7 @@ def scene(small_capture: Capture) -> Scene:
 def test_each_bar_is_as_high_as_its_count_says(scene: Scene, small_capture: Capture):
     for node in small_capture.graph:
         found = layer_statistics(small_capture.activation(node.id, 1))
-        drawn = blocks(scene.at(0, Selection(1)))[histogram_of(node.id)].values[:, :, 0]
+        drawn = blocks(scene.at(0, Selection(1)))[f"{node.id} (histogram)"].values[:, :, 0]
         heights = drawn.sum(axis=1)
         assert np.array_equal(drawn, np.arange(LEVELS) < heights[:, np.newaxis]), "bars have no holes"
         wanted = LEVELS * np.log1p(found.counts) / np.log1p(found.counts.max())
@@ -57,7 +56,7 @@ def test_they_stand_above_their_blocks_within_the_picture_and_apart(scene: Scene
     low, high = scene.extent().min(axis=0), scene.extent().max(axis=0)
     ends = []
     for name, place in scene.context.plan.placements.items():
-        block = found[histogram_of(name)]
+        block = found[f"{name} (histogram)"]
         assert block.origin[1] >= place.origin[1] + place.size[1]
         assert block.origin[1] + block.size[1] <= high[1]
         assert block.origin[1] >= low[1]
@@ -109,9 +108,9 @@ def test_they_appear_as_the_forward_pass_comes_to_their_layers(small_capture: Ca
     for t, shares in ((0.5, [0, 0, 0]), (2.25, [1, 0.25, 0]), (3.0, [1, 1, 0]), (7.0, [1, 1, 1])):
         picture = scene.at(t)
         found = blocks(picture)
-        assert [found[histogram_of(name)].reveal for name in ("input", "conv", "pool")] == shares
+        assert [found[f"{name} (histogram)"].reveal for name in ("input", "conv", "pool")] == shares
         assert [found[name].reveal for name in ("conv", "pool")] == shares[1:], "with their blocks"
-        known = sum(found[histogram_of(node.id)].reveal == 1 for node in small_capture.graph)
+        known = sum(found[f"{node.id} (histogram)"].reveal == 1 for node in small_capture.graph)
         told = next(p for p in picture.primitives if isinstance(p, Labels) and p.name == "statistics")
         assert len(told.labels) == known
         assert len(lines(picture)["statistics/leads"].points if known else ()) == known
@@ -133,7 +132,8 @@ def test_many_layers_in_a_row_have_histograms_of_one_size_that_do_not_meet(long_
 
 
 def test_a_histogram_means_its_layer(scene: Scene):
-    assert _meant(scene.context, CellHit(histogram_of("pool"), (0, 0, 0))) == LayerPick("pool")
+    histogram = blocks(scene.at(0, Selection(1)))["pool (histogram)"]
+    assert scene.pick(CellHit(histogram, (0, 0, 0)), Selection(1)) == LayerPick("pool")
 
 
 def test_nan_stands_out_in_green(tmp_path):

@@ -16,8 +16,6 @@ from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.tours.make_tour import make_tour
-from nnviz3d.scene.views.activations import GRADIENT
-from nnviz3d.scene.views.facts import facts
 from tests.support.trainings import KEPT, STEPS, losses
 
 SPEC = parse_scene(
@@ -121,8 +119,7 @@ class TestNumbers:
             assert np.array_equal(found.values, recorded_capture.training.weights("conv", kept)["kernel"])
         pick = CellPick("dense", (3,))
         for step in STEPS:
-            seen = scene.as_of(0, Selection(step=step)).context
-            told = dict(facts(seen, pick, Selection(step=step)).parts)
+            told = dict(scene.as_of(0, Selection(step=step)).describe(pick, Selection(step=step)).parts)
             assert np.float32(told["activation"]) == recorded_capture.training.activation("dense", SEEN[step])[0, 3]
             assert np.float32(told["gradient"]) == recorded_capture.training.gradient("dense", SEEN[step])[0, 3]
 
@@ -158,10 +155,10 @@ class TestTime:
     def test_what_the_backward_pass_showed_goes_before_the_training_begins(self, scene):
         start, _ = scene.timeline.training
         before = of(Voxels, scene.at(start - 1))
-        assert before[GRADIENT + "conv"].since == 0
+        assert before["gradient:conv"].since == 0
         assert before["conv"].reveal == 0
         after = of(Voxels, scene.at(start))
-        assert all(block.since == 1 for name, block in after.items() if name.startswith(GRADIENT))
+        assert all(block.since == 1 for name, block in after.items() if name.startswith("gradient:"))
         assert all(block.reveal == block.emphasis == 1 for name, block in after.items() if name in LAYERS)
         assert not [name for name in of(Lines, scene.at(start)) if name.startswith("backward")]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,7 +15,6 @@ from nnviz3d.scene.layout.cells import CellGrid, grid_for
 from nnviz3d.scene.selection import KernelPick
 
 _VARIABLES = ("kernel", "depthwise_kernel")
-_NAME = re.compile(r"filter (\d+) of (.+)")
 _SPATIAL = {1: ("step",), 2: ("row", "column"), 3: ("plane", "row", "column")}
 
 _last: WeakKeyDictionary[CaptureReader, tuple[str, Kernel | None]] = WeakKeyDictionary()
@@ -95,17 +93,6 @@ def _read(capture: CaptureReader, node: LayerNode) -> Kernel | None:
         return None
     filters = _stacked(np.asarray(values, dtype=np.float32), node.kind)
     return Kernel(node.id, node.kind, values, filters, _axes(values.ndim, node.kind))
-
-
-def filter_name(layer: str, number: int) -> str:
-    """Return what a filter's voxels are called in a picture."""
-    return f"filter {number} of {layer}"
-
-
-def filter_of(name: str) -> tuple[str, int] | None:
-    """Read what `filter_name` wrote: the layer and the number; `None` if these are other voxels."""
-    found = _NAME.fullmatch(name)
-    return None if found is None else (found[2], int(found[1]))
 
 
 def _known(rank: int, kind: str) -> bool:

@@ -13,8 +13,6 @@ from nnviz3d.data.capabilities.embeddings import Embedding
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import UserError
 
-_NAME = "placed"
-
 
 @dataclass(frozen=True, eq=False)
 class Newcomer:
@@ -52,18 +50,6 @@ class Newcomer:
             return Newcomer(sample, project(found, vectors)[0])
         except UserError as error:
             return Newcomer(sample, problem=f"{name} has no place here: {error}")
-
-
-def name_of(embedding: str, sample: int) -> str:
-    """Name the primitive of a newcomer."""
-    return f"{_NAME}:{sample}:{embedding}"
-
-
-def newcomer_of(name: str) -> tuple[str, int] | None:
-    """Read the embedding and the sample of a newcomer from the name of its primitive; `None` if it is none."""
-    kind, _, rest = name.partition(":")
-    sample, _, embedding = rest.partition(":")
-    return (embedding, int(sample)) if kind == _NAME and sample.isdecimal() else None
 
 
 def thumbnail(capture: CaptureReader, found: Embedding, sample: int) -> NDArray[np.uint8] | None:

@@ -6,7 +6,6 @@ A sheet shows one head: queries down, keys to the right.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -19,8 +18,6 @@ from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.primitives import Span, Vector
 from nnviz3d.scene.selection import ScorePick
 
-_NAME = re.compile(r"attention head (\d+) of (.+)")
-_ROLLOUT = "attention rollout"
 _BETWEEN = 0.16
 """Room between two sheets of a layer, in sheets; above each there is room for its name too."""
 _ABOVE = 0.3
@@ -48,15 +45,7 @@ class Sheet:
     @property
     def name(self) -> str:
         """What its voxels are called in a picture."""
-        return _ROLLOUT if self.layer is None else f"attention head {self.head} of {self.layer}"
-
-    @staticmethod
-    def of_name(name: str) -> Sheet | None:
-        """Read what `name` wrote; `None` if these are other voxels."""
-        if name == _ROLLOUT:
-            return Sheet(None)
-        found = _NAME.fullmatch(name)
-        return None if found is None else Sheet(found[2], int(found[1]))
+        return "attention rollout" if self.layer is None else f"attention head {self.head} of {self.layer}"
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,6 @@ _CLEAR = 0.12
 """Share of the scale that stays free between two numbers beside it."""
 _DEPTH = 0.3
 """How far they reach behind the network, as a share of its width."""
-_PREFIX = "history of "
 
 _last: WeakKeyDictionary[Training, dict[str, History | None]] = WeakKeyDictionary()
 
@@ -48,16 +47,6 @@ def history(training: Training, graph: ModelGraph, statistic: str) -> History | 
         most = max(_FEWEST, min(COLUMNS, _ALL // ridges))
         found[statistic] = history_of(training, graph, statistic, most) if len(training) else None
     return found[statistic]
-
-
-def name_of(statistic: str) -> str:
-    """Return what the ridges of a statistic are called in a picture."""
-    return _PREFIX + statistic
-
-
-def statistic_of(name: str) -> str | None:
-    """Read what `name_of` wrote, and what was added to it; `None` if these are other ridges."""
-    return name.removeprefix(_PREFIX).split(" ", 1)[0] if name.startswith(_PREFIX) else None
 
 
 @dataclass(frozen=True)

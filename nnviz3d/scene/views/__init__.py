@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.context import SceneContext, View
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.view import View
 from nnviz3d.scene.view_specs import (
     Activations,
     AttentionSheets,

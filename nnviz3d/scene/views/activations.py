@@ -16,15 +16,16 @@ from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import Colormap, Normalize, colormap, limits_for
 from nnviz3d.scene.context import LayerValues, SceneContext, head_of
-from nnviz3d.scene.primitives import Image, Primitive, Voxels
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.hits import CellHit, Hit, PixelHit
+from nnviz3d.scene.primitives import Image, Primitive, Source, Voxels
+from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view import Pickable
 from nnviz3d.scene.view_specs import Activations, Attributions
+from nnviz3d.scene.views.blocks import pick_cell
 from nnviz3d.scene.views.legends import FEW, MORE, scale_panels, scores_of, title_panel, words_for
 
-GRADIENT = "gradient:"
-"""Before the name of a layer whose gradient comes back into the place of its activation."""
 _SUNK = 0.32
 """How much of the forward pass's blocks is left to see while the gradient comes back."""
 _GLOW = 0.5
@@ -40,7 +41,7 @@ class _Still:
     question: tuple[Primitive, ...]
 
 
-class ActivationsView:
+class ActivationsView(Pickable):
     """The blocks of voxels and what explains them."""
 
     def __init__(self, spec: Activations, context: SceneContext, scene: SceneSpec) -> None:
@@ -77,6 +78,15 @@ class ActivationsView:
             *words,
             *scales,
         )
+
+    def pick(self, hit: Hit, selection: Selection) -> Pick | None:
+        """Return the cell of the block, or of the input's picture, that was hit."""
+        match hit:
+            case CellHit(primitive=Voxels(source=Source(layer=str(layer)))):
+                return pick_cell(self._context, layer, hit)
+            case PixelHit(primitive=Image(source=Source(layer=str(layer)))):
+                return pick_cell(self._context, layer, hit)
+        return None
 
     def _stand(self, selection: Selection) -> _Still:
         blocks = tuple(self._blocks(selection))
@@ -141,7 +151,7 @@ class ActivationsView:
         share = self._timeline.returned(rank, t)
         return replace(
             block,
-            name=GRADIENT + block.name,
+            name=f"gradient:{block.name}",
             since=1 - share,
             front=1 - share if 0 < share < 1 else None,
             glow=_GLOW * self._timeline.afterglow(rank, t) * share,
@@ -173,7 +183,9 @@ class ActivationsView:
             if picture is not None:
                 x, y, z = place.origin
                 seen = 1.0 if selection.layer in (None, name) else 0.45
-                blocks.append(Image(name, picture, (x, y, z + place.size[2]), place.size[:2], seen))
+                blocks.append(
+                    Image(name, picture, (x, y, z + place.size[2]), place.size[:2], seen, Source("activations", name))
+                )
                 continue
             if layer is None:
                 continue
@@ -191,6 +203,7 @@ class ActivationsView:
                     threshold=self.threshold_of(name, selection) * limits_for(layer.statistics, "layer")[1],
                     count=place.grid.count if len(place.grid.shape) < 2 else None,
                     emphasis=1.0 if selection.layer in (None, name) else 0.3,
+                    source=Source("activations", name),
                 )
             )
         return blocks

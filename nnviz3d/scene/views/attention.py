@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -12,17 +12,40 @@ from numpy.typing import NDArray
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import Colormap, colormap, number
 from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.facts import Facts, exact
+from nnviz3d.scene.hits import CellHit, Hit
 from nnviz3d.scene.layout.attention import Hung, Sheet, chained, hang, sheet_scores, why_no_rollout
 from nnviz3d.scene.layout.routes import lead_up
-from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Row, ScaleRow, Span, TextRow, Voxels
+from nnviz3d.scene.primitives import (
+    Box,
+    Label,
+    Labels,
+    Lines,
+    Panel,
+    Primitive,
+    Row,
+    ScaleRow,
+    Source,
+    TextRow,
+    Voxels,
+)
 from nnviz3d.scene.selection import Pick, ScorePick, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view import Pickable
 from nnviz3d.scene.view_specs import AttentionSheets
+from nnviz3d.scene.views.marks import framed
 from nnviz3d.scene.views.structure import FAMILIES
 
 
-class AttentionView:
+@dataclass(frozen=True)
+class SheetSource(Source):
+    """The sheet of one head of a layer; of the rollout, if there is no layer."""
+
+    head: int = 0
+
+
+class AttentionView(Pickable):
     """The sheets, what names them, and the lines to their layers.
 
     Attributes
@@ -62,12 +85,31 @@ class AttentionView:
         share = self._timeline.revealed(self._ranks[block.name], t)
         return block if share >= 1 else replace(block, reveal=share)
 
-    def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
-        """Return where a picked score stands; nothing for all else, and for a sheet that is not shown."""
+    def pick(self, hit: Hit, selection: Selection) -> Pick | None:
+        """Return the score that was hit."""
+        source = hit.primitive.source
+        if not isinstance(hit, CellHit) or not isinstance(source, SheetSource):
+            return None
+        sheet = Sheet(source.layer, source.head)
+        return next((hung.pick(hit.cell) for hung in self._hung if hung.sheet == sheet), None)
+
+    def describe(self, pick: Pick, selection: Selection) -> Facts | None:
+        """Return a score with its query and its key; `None` if the sample has no such score."""
+        if not isinstance(pick, ScorePick):
+            return None
+        scores = sheet_scores(self._context, Sheet(pick.layer, pick.head), selection.sample)
+        if scores is None or pick.query >= scores.shape[0] or pick.key >= scores.shape[1]:
+            return None
+        whose = "rollout of attention" if pick.layer is None else f"{pick.layer}: attention head {pick.head}"
+        return Facts(f"{whose}, query {pick.query}, key {pick.key}", exact(scores[pick.query, pick.key]))
+
+    def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return a frame around a score, if its sheet is shown, and the callout."""
         if not isinstance(pick, ScorePick):
             return ()
         sheet = Sheet(pick.layer, pick.head)
-        return tuple(hung.span(pick) for hung in self._hung if hung.sheet == sheet)
+        spans = [hung.span(pick) for hung in self._hung if hung.sheet == sheet]
+        return framed(spans, self.describe(pick, selection))
 
     def _build(self, selection: Selection) -> tuple[Primitive, ...]:
         scores = {hung.sheet: sheet_scores(self._context, hung.sheet, selection.sample) for hung in self._hung}
@@ -143,6 +185,7 @@ def _voxels(hung: Hung, scores: NDArray[np.float32], colors: Colormap, top: floa
         colors,
         (0.0, top or 1.0),
         emphasis=seen,
+        source=SheetSource("attention", hung.sheet.layer, hung.sheet.head),
     )
 
 

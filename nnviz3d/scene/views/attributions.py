@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capabilities.attributions import TITLES, Attribution
-from nnviz3d.data.upsample import upsampled
+from nnviz3d.data.capabilities.attributions import Attribution
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import (
     DEFAULT_DIVERGING,
@@ -22,6 +21,8 @@ from nnviz3d.scene.colors import (
     statistics_of,
 )
 from nnviz3d.scene.context import SceneContext, head_of
+from nnviz3d.scene.derived.attribution_maps import over_input, title_of
+from nnviz3d.scene.hits import CellHit, Hit, PixelHit
 from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.layout.flow import Placement
 from nnviz3d.scene.layout.photo import stand_beside
@@ -34,6 +35,7 @@ from nnviz3d.scene.primitives import (
     Primitive,
     Row,
     ScaleRow,
+    Source,
     Span,
     TextRow,
     Vector,
@@ -41,14 +43,12 @@ from nnviz3d.scene.primitives import (
 )
 from nnviz3d.scene.selection import CellPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.view import Pickable
 from nnviz3d.scene.view_specs import Activations, Attributions
 from nnviz3d.scene.views.activations import picture_of
+from nnviz3d.scene.views.blocks import pick_on_map
 from nnviz3d.scene.views.legends import NAMED_CELLS, best_rows, names_of, score_text
 
-MAP = "map:"
-"""Before the name of the layer at which a map stands."""
-_LARGE, _LARGE_MAP = "large:", "large map:"
-"""Before the name of the input that stands large beside the network: as it is, and under its map."""
 _APPEARS = 1.0
 """Seconds that a map takes to appear, once the forward pass has come to the answer."""
 GREYS = (36, 148)
@@ -66,7 +66,7 @@ _CUBE = np.array(list(np.ndindex(2, 2, 2)), dtype=np.float64)
 """The corners of a cube of side 1, ``(8, 3)``."""
 
 
-class AttributionsView:
+class AttributionsView(Pickable):
     """One map of the chosen method and target.
 
     Attributes
@@ -108,6 +108,15 @@ class AttributionsView:
         if share < 1:
             things = tuple(replace(p, opacity=share) if isinstance(p, Image | Lines) else p for p in things)
         return (*photograph, *things, *words)
+
+    def pick(self, hit: Hit, selection: Selection) -> Pick | None:
+        """Return the location of a layer at which its map, or the large photograph, was hit."""
+        match hit:
+            case CellHit(primitive=Voxels(source=Source(layer=str(layer)))):
+                return pick_on_map(self._context, layer, hit)
+            case PixelHit(primitive=Image(source=Source(layer=str(layer)))):
+                return pick_on_map(self._context, layer, hit)
+        return None
 
     def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
         """Return where a place of the input stands on the large photograph and on its map; nothing for all else."""
@@ -171,9 +180,11 @@ class AttributionsView:
         x, y, z = place.origin
         width, height, depth = place.size
         pixels = laid_over(picture, values, table, limits, self._spec.opacity)
-        things.append(Image(MAP + name, pixels, (x, y, z + depth + _LIFT * width), (width, height)))
+        things.append(
+            Image(f"map:{name}", pixels, (x, y, z + depth + _LIFT * width), (width, height), source=_source(name))
+        )
         if self.plates is not None and self.plates.layer == name:
-            things.append(Image(_LARGE_MAP + name, pixels, self.plates.map, self.plates.size))
+            things.append(Image(f"large map:{name}", pixels, self.plates.map, self.plates.size, source=_source(name)))
         return things
 
     def _photograph(self, selection: Selection) -> tuple[Primitive, ...]:
@@ -187,7 +198,7 @@ class AttributionsView:
         rows, columns = self.plates.shape
         lines = (self._context.capture.sample_name(selection.sample), f"as the network takes it: {rows} × {columns}")
         return (
-            Image(_LARGE + name, picture, self.plates.photograph, self.plates.size),
+            Image(f"large:{name}", picture, self.plates.photograph, self.plates.size, source=_source(name)),
             Labels("photograph", (_below(self.plates.photograph, self.plates.size, lines),)),
         )
 
@@ -195,22 +206,22 @@ class AttributionsView:
         self, layer: str, values: NDArray[np.float32], table: Colormap, limits: tuple[float, float]
     ) -> Primitive:
         """Draw a map in its own resolution: a picture before its block, a vector left of it, other maps above it."""
-        place = self._context.place(layer)
+        place, name, source = self._context.place(layer), f"map:{layer}", _source(layer)
         if values.ndim == 2:
             (x, y, z), (width, height, depth) = place.origin, place.size
             before = z + depth + _GAP * height
-            return Image(MAP + layer, painted(values, table, limits), (x, y, before), (width, height))
+            return Image(name, painted(values, table, limits), (x, y, before), (width, height), source=source)
         origin, size = _room(place)
         if len(place.grid.shape) < 2:
             cells, count = place.grid.arrange(values), place.grid.count
-            return Voxels(MAP + layer, cells, origin, place.cell, table, limits, count=count)
+            return Voxels(name, cells, origin, place.cell, table, limits, count=count, source=source)
         if values.ndim == 1:
-            return _curve(MAP + layer, values, (*origin[:2], origin[2] + size[2]), size[:2], table, limits)
+            return _curve(name, values, (*origin[:2], origin[2] + size[2]), size[:2], table, limits)
         volume = values[..., np.newaxis]
         cells = grid_for(volume.shape).arrange(volume)
         cell = tuple(s / n for s, n in zip(size, cells.shape, strict=True))
         threshold = 0.25 * limits[1]
-        return Voxels(MAP + layer, cells, origin, cell, table, limits, threshold=threshold)
+        return Voxels(name, cells, origin, cell, table, limits, threshold=threshold, source=source)
 
     def _picture(self, name: str, sample: int) -> NDArray[np.uint8] | None:
         found = self._context.capture.picture(name, sample)
@@ -275,31 +286,8 @@ class AttributionsView:
         return replace(table, table=laid_over(grey, values, table, limits, self._spec.opacity)[0])
 
 
-def title_of(found: Attribution) -> tuple[str, bool]:
-    """Return what a map's method is called, and whether its numbers may be negative."""
-    return TITLES.get(found.method, (found.method, bool((found.values < 0).any())))
-
-
-def over_input(context: SceneContext, found: Attribution) -> tuple[str, NDArray[np.float32]] | None:
-    """Return the input over which a map is laid, and the map as fine as it; `None` if no input has such places.
-
-    A layer's map is laid over the first input of as many axes of places, interpolated linearly.
-    """
-    if found.layer in context.graph.inputs:
-        return found.layer, found.values
-    for name in context.graph.inputs:
-        places = context.place(name).grid.places
-        if len(places) == found.values.ndim:
-            return name, upsampled(found.values[np.newaxis], places)[0]
-    return None
-
-
-def layer_under(name: str) -> str | None:
-    """Return the layer of whose places a map or a large photograph of this name is; `None` if it is something else."""
-    for prefix in (MAP, _LARGE_MAP, _LARGE):
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
-    return None
+def _source(layer: str) -> Source:
+    return Source("attributions", layer)
 
 
 def _below(corner: Vector, size: tuple[float, float], lines: tuple[str, ...]) -> Label:

@@ -15,6 +15,7 @@ from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, default_view, direction, fit
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, colormap, limits_for
 from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.hits import Hit, TileHit
 from nnviz3d.scene.primitives import (
     Box,
     Image,
@@ -25,14 +26,17 @@ from nnviz3d.scene.primitives import (
     Points,
     Primitive,
     Row,
+    Source,
     TextRow,
     Tiles,
     Vector,
     Voxels,
 )
-from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, Selection
+from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.view import Pickable
 from nnviz3d.scene.view_specs import Channels
+from nnviz3d.scene.views.blocks import pick_on_tile
 
 _HEIGHT, _WIDTH = 0.66, 0.92
 """Shares of the picture that the grid may fill."""
@@ -84,7 +88,7 @@ class _Sheet:
     rows: tuple[Row, ...]
 
 
-class ChannelsView:
+class ChannelsView(Pickable):
     """The unfolded channels of one layer.
 
     Parameters
@@ -114,6 +118,13 @@ class ChannelsView:
             self._kept = {(s, end): tiles for (s, end), tiles in self._kept.items() if s is sheet and end >= 1}
             self._kept[key] = self._tiles(layer, share, sheet)
         return self._kept[key]
+
+    def pick(self, hit: Hit, selection: Selection) -> Pick | None:
+        """Return the cell that a tile's pixel shows, or the layer if the tiles show features."""
+        source = hit.primitive.source
+        if not isinstance(hit, TileHit) or source is None or source.layer is None:
+            return None
+        return pick_on_tile(self._context, source.layer, hit)
 
     def unfolded(self, t: float, selection: Selection) -> tuple[str | None, float]:
         """Say which layer is unfolded at `t` seconds, and how far, from 0 to 1."""
@@ -169,6 +180,7 @@ class ChannelsView:
                 sheet.maps,
                 _vector(right),
                 _vector(up),
+                Source("channels", layer),
             ),
             Panel("channels", "bottom-left", sheet.rows),
         ]

@@ -8,18 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.graph import joining
-from nnviz3d.data.records import Connections, Ranking
+from nnviz3d.data.records import RANKINGS, Connections, Ranking
 from nnviz3d.data.targets import LOSS
 from nnviz3d.scene.colors import NAN_COLOR, NEGATIVE, POSITIVE, number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.layer_figures import weights_of_then
+from nnviz3d.scene.facts import Facts, exact
+from nnviz3d.scene.hits import Hit, LineHit
 from nnviz3d.scene.layout.routes import Route, bezier
-from nnviz3d.scene.primitives import Color, Ends, Lines, Panel, Primitive, SwatchRow, TextRow
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.primitives import Color, Ends, Lines, Panel, Primitive, Source, SwatchRow, TextRow
+from nnviz3d.scene.selection import EdgePick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view import Pickable
 from nnviz3d.scene.view_specs import ConnectionsView
+from nnviz3d.scene.views.blocks import flat_index, span_of, value_at
 from nnviz3d.scene.views.legends import listed
+from nnviz3d.scene.views.marks import callout, frames, glow
 
 _WIDTHS = (0.7, 1.0, 1.5, 2.2)
 """Pixels; each line takes one of them, by strength."""
@@ -33,7 +38,7 @@ _GATHERED = 0.2
 """Factor of the opacity of lines that share one path, around blocks or to the next row, because they overlap."""
 
 
-class ConnectionLinesView:
+class ConnectionLinesView(Pickable):
     """Lines from cell to cell: opacity and width by strength, colour by sign."""
 
     def __init__(self, spec: ConnectionsView, context: SceneContext, scene: SceneSpec) -> None:
@@ -62,6 +67,33 @@ class ConnectionLinesView:
             found = [p for p in found if turned < 0.5 or not isinstance(p, Panel)]
             back = [p for p in back if turned >= 0.5 or not isinstance(p, Panel)]
         return (*found, *back)
+
+    def pick(self, hit: Hit, selection: Selection) -> Pick | None:
+        """Return the connection whose line was hit."""
+        if not isinstance(hit, LineHit) or hit.primitive.ends is None:
+            return None
+        ends = hit.primitive.ends
+        source, target = (
+            tuple(int(i) for i in np.unravel_index(int(flat), self._context.place(node).grid.shape))
+            for node, flat in zip((ends.source, ends.target), ends.index[hit.number], strict=True)
+        )
+        return EdgePick(ends.source, ends.target, source, target, float(ends.weight[hit.number]))
+
+    def describe(self, pick: Pick, selection: Selection) -> Facts | None:
+        """Return weight, activation and contribution of a connection, and its gradient if that was captured."""
+        return describe_edge(self._context, pick, selection) if isinstance(pick, EdgePick) else None
+
+    def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return frames around both ends of a connection, its line, brighter than the others, and the callout."""
+        facts = self.describe(pick, selection)
+        if not isinstance(pick, EdgePick) or facts is None:
+            return ()
+        ends = ((pick.source, pick.source_index), (pick.target, pick.target_index))
+        spans = [span_of(self._context, layer, index) for layer, index in ends]
+        shapes = (self._context.place(layer).grid.shape for layer, _ in ends)
+        flat = [flat_index(index, shape) for (_, index), shape in zip(ends, shapes, strict=True)]
+        path = np.asarray(curves(self._context, pick.source, pick.target, np.array([flat]))[0])
+        return (frames(spans), *glow(path, POSITIVE if pick.weight >= 0 else NEGATIVE), callout(spans, facts, path))
 
     def _faded(self, primitive: Primitive, seen: float, selection: Selection) -> Primitive:
         if not isinstance(primitive, Lines) or primitive.ends is None:
@@ -150,7 +182,9 @@ class ConnectionLinesView:
             if len(chosen):
                 ends = Ends(pair.source, pair.target, pair.index[chosen], pair.weight[chosen])
                 name = f"{'gradient|' if back else ''}{pair.source}|{pair.target}|{k}"
-                lines.append(Lines(name, points[bins == k], colors[bins == k], width, ends=ends))
+                lines.append(
+                    Lines(name, points[bins == k], colors[bins == k], width, ends=ends, source=Source("connections"))
+                )
         return lines
 
     def _strongest(self, pair: Connections) -> NDArray[np.int64]:
@@ -248,3 +282,35 @@ def curves(context: SceneContext, source: str, target: str, index: NDArray[np.in
     into = bezier(last, last, (last + end) / 2, end, _POINTS)
     middle = np.broadcast_to(way, (len(index), *way.shape))
     return np.concatenate([out, middle, into], axis=1).astype(np.float32)
+
+
+def describe_edge(context: SceneContext, pick: EdgePick, selection: Selection) -> Facts | None:
+    """Return weight, activation and contribution of a connection; `None` if the sample has no such numbers."""
+    sample = selection.sample
+    activation = value_at(context, pick.source, pick.source_index, sample)
+    target = value_at(context, pick.target, pick.target_index, sample)
+    if activation is None or activation.ndim or target is None:
+        return None
+    weight, value = np.float32(pick.weight), np.float32(activation)
+    ends = ((pick.source, pick.source_index), (pick.target, pick.target_index))
+    title = " → ".join(f"{layer}[{', '.join(map(str, index))}]" for layer, index in ends)
+    # The same product of two float32 as was captured; adding 0 turns -0.0 into 0.0.
+    product = weight * value + np.float32(0)
+    parts = (("weight", exact(weight)), ("activation", exact(value)), ("contribution", exact(product)))
+    slope = _slope_of(context, pick, selection)
+    return Facts(title, parts=parts if slope is None else (*parts, ("gradient by the weight", exact(slope))))
+
+
+def _slope_of(context: SceneContext, pick: EdgePick, selection: Selection) -> np.float32 | None:
+    """Return the gradient of the selected target's score by a connection; `None` if it was not captured."""
+    shapes = context.place(pick.source).grid.shape, context.place(pick.target).grid.shape
+    ends = [flat_index(pick.source_index, shapes[0]), flat_index(pick.target_index, shapes[1])]
+    for ranking in RANKINGS:
+        pair = context.capture.connections(pick.source, pick.target, ranking, selection.sample)
+        if pair is None:
+            continue
+        slopes = context.explanations(selection.sample).connection_gradient(pair, selection.target)
+        found = np.flatnonzero((pair.index == ends).all(axis=1))
+        if slopes is not None and len(found):
+            return np.float32(slopes[found[0]])
+    return None

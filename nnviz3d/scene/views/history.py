@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from nnviz3d.analysis.history import History
 from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Colormap, colormap, number
 from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.layout.ridges import Hillside, Scale, history, name_of
+from nnviz3d.scene.facts import Facts, exact
+from nnviz3d.scene.hits import Hit, RidgeHit
+from nnviz3d.scene.layout.ridges import Hillside, Scale, history
 from nnviz3d.scene.primitives import (
     Label,
     Labels,
@@ -22,6 +24,7 @@ from nnviz3d.scene.primitives import (
     Ridges,
     Row,
     ScaleRow,
+    Source,
     Span,
     SwatchRow,
     TextRow,
@@ -29,7 +32,9 @@ from nnviz3d.scene.primitives import (
 from nnviz3d.scene.selection import HistoryPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view import Pickable
 from nnviz3d.scene.view_specs import HistoryView
+from nnviz3d.scene.views.marks import framed
 from nnviz3d.scene.views.training import place_of
 
 WORDS = {
@@ -62,7 +67,14 @@ _NAMES = 0.085
 """Room for the layers' names, as a share of the width."""
 
 
-class HistoryRidgesView:
+@dataclass(frozen=True)
+class HistorySource(Source):
+    """The ridges of one figure."""
+
+    statistic: str = ""
+
+
+class HistoryRidgesView(Pickable):
     """The ridges of the chosen figure, or else of the one that the scene names.
 
     Attributes
@@ -83,9 +95,28 @@ class HistoryRidgesView:
         """Return the ridges, bright up to the chosen step, or the clock's, and the line that stands there."""
         return self._figure(selection.statistic).at(t, selection)
 
-    def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
-        """Return where a picked figure stands; nothing for all else."""
-        return self._figure(selection.statistic).spans_of(pick)
+    def pick(self, hit: Hit, selection: Selection) -> Pick | None:
+        """Return the figure that a ridge's column stands for: its first that is not finite, or its greatest."""
+        source = hit.primitive.source
+        if not isinstance(hit, RidgeHit) or not isinstance(source, HistorySource):
+            return None
+        return self._figure(source.statistic).pick(hit)
+
+    def describe(self, pick: Pick, selection: Selection) -> Facts | None:
+        """Return a figure of a layer at a recorded step; `None` if it was not recorded."""
+        training = self._context.capture.training
+        if not isinstance(pick, HistoryPick) or training is None:
+            return None
+        if pick.layer not in training.layers or pick.step not in training.steps:
+            return None
+        index = training.recorded_index(pick.step)
+        value = training.statistic(pick.statistic)[index, training.layers.index(pick.layer)]
+        title = f"{pick.layer}: {WORDS[pick.statistic]} at step {pick.step:,}"
+        return Facts(title, exact(value), more=(f"epoch {training.epochs[index] + 1}",))
+
+    def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return a frame around a figure, if its ridges are shown, and the callout."""
+        return framed(self._figure(selection.statistic).spans_of(pick), self.describe(pick, selection))
 
     def _figure(self, statistic: str | None) -> _Figure:
         chosen = statistic or self._spec.statistic
@@ -131,6 +162,12 @@ class _Figure:
             ridges = self._ridges(self._found, colors, layer, None if place is None else int(training.steps[place]))
             self._moving = ((layer, colors, place), (*ridges, *self._line(training, self._found, place)))
         return (*self._moving[1], *self._still[1])
+
+    def pick(self, hit: RidgeHit) -> HistoryPick | None:
+        found = self._found
+        if found is None:
+            return None
+        return HistoryPick(found.names[hit.ridge], found.statistic, int(found.telling[hit.ridge, hit.column]))
 
     def spans_of(self, pick: Pick) -> tuple[Span, ...]:
         found, training = self._found, self._context.capture.training
@@ -260,22 +297,24 @@ def step_ticks(first: int, last: int, most: int = 6) -> Sequence[int]:
 
 def _bare(found: History, scale: Scale, hill: Hillside) -> tuple[Ridges, ...]:
     """Return the ridges without their colours: those of the numbers, and of what is not finite, if anything is."""
+    source = HistorySource("history", None, found.statistic)
     feet, along = hill.feet, hill.x(found, found.at)
     bar = float(np.diff(along).min()) if len(along) > 1 else 0.02 * (hill.right - hill.left)
     shares = np.stack([scale.share(found.low), scale.share(found.high)], axis=2)
-    ridges = _uncolored(name_of(found.statistic), feet, along, shares * hill.height, found.joined, bar)
+    ridges = _uncolored(f"history of {found.statistic}", source, feet, along, shares * hill.height, found.joined, bar)
     odd = found.nan | found.infinite
     if not odd.any():
         return (ridges,)
     tall = np.where(found.infinite, 1.0, _NAN_HEIGHT) * hill.height
     heights = np.where(odd[:, :, np.newaxis], np.stack([np.zeros_like(tall), tall], axis=2), np.nan)
     before = feet + np.array([0, 0, _BEFORE * hill.recede])
-    name = f"{name_of(found.statistic)} (not finite)"
-    return ridges, _uncolored(name, before, along, heights, np.zeros_like(found.joined), bar)
+    name = f"history of {found.statistic} (not finite)"
+    return ridges, _uncolored(name, source, before, along, heights, np.zeros_like(found.joined), bar)
 
 
 def _uncolored(
     name: str,
+    source: Source,
     feet: NDArray[np.float64],
     along: NDArray[np.float64],
     heights: NDArray[np.float64],
@@ -283,7 +322,7 @@ def _uncolored(
     bar: float,
 ) -> Ridges:
     feet_, along_, heights_ = (a.astype(np.float32) for a in (feet, along, heights))
-    return Ridges(name, feet_, along_, heights_, np.zeros((*heights.shape, 3), np.float32), joined, bar)
+    return Ridges(name, feet_, along_, heights_, np.zeros((*heights.shape, 3), np.float32), joined, bar, source)
 
 
 def _with_names(corners: NDArray[np.float64]) -> NDArray[np.float64]:

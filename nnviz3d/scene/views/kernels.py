@@ -22,8 +22,10 @@ from nnviz3d.scene.colors import (
     statistics_of,
 )
 from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.derived.kernels import Kernel, filter_name, kernel_of
+from nnviz3d.scene.derived.kernels import Kernel, kernel_of
 from nnviz3d.scene.derived.layer_figures import weights_of_then
+from nnviz3d.scene.facts import Facts, exact
+from nnviz3d.scene.hits import CellHit, Hit
 from nnviz3d.scene.layout.routes import lead_up
 from nnviz3d.scene.primitives import (
     Box,
@@ -34,6 +36,7 @@ from nnviz3d.scene.primitives import (
     Primitive,
     Row,
     ScaleRow,
+    Source,
     Span,
     SwatchRow,
     TextRow,
@@ -42,8 +45,10 @@ from nnviz3d.scene.primitives import (
 )
 from nnviz3d.scene.selection import KernelPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.view import Pickable
 from nnviz3d.scene.view_specs import Kernels
 from nnviz3d.scene.views.legends import cells_shown
+from nnviz3d.scene.views.marks import framed
 from nnviz3d.scene.views.structure import FAMILIES, family_of
 
 _HIGHEST, _WIDEST = 0.31, 1.25
@@ -97,7 +102,14 @@ class _Stood:
         return self.origins.min(axis=0), self.origins.max(axis=0) + np.array(self.size)
 
 
-class KernelsView:
+@dataclass(frozen=True)
+class FilterSource(Source):
+    """The block of one filter."""
+
+    number: int = 0
+
+
+class KernelsView(Pickable):
     """The filters of one layer, their numbers, the line to the layer, and the scale.
 
     A chosen layer that has a kernel shows it in place of the scene's own.
@@ -134,8 +146,27 @@ class KernelsView:
             self._kept = {key: self._build(self._shown(selection), selection)}
         return self._kept[key]
 
-    def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
-        """Return where a picked weight stands; nothing for all else, and for a filter that is not shown."""
+    def pick(self, hit: Hit, selection: Selection) -> Pick | None:
+        """Return the weight that was hit."""
+        source = hit.primitive.source
+        if not isinstance(hit, CellHit) or not isinstance(source, FilterSource) or source.layer is None:
+            return None
+        kernel = kernel_of(self._context.capture, self._context.graph.node(source.layer))
+        return None if kernel is None else kernel.pick(source.number, hit.cell)
+
+    def describe(self, pick: Pick, selection: Selection) -> Facts | None:
+        """Return a weight with the names of its axes."""
+        kernel = None
+        if isinstance(pick, KernelPick):
+            kernel = kernel_of(self._context.capture, self._context.graph.node(pick.layer))
+        if not isinstance(pick, KernelPick) or kernel is None or len(pick.index) != kernel.values.ndim:
+            return None
+        title = f"{pick.layer}: kernel [{', '.join(map(str, pick.index))}]"
+        words = [f"{name} {i}" for name, i in zip(kernel.axes, pick.index, strict=True)]
+        return Facts(title, exact(kernel.values[pick.index]), more=(", ".join(words),))
+
+    def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return a frame around a weight, if its filter is shown, and the callout."""
         stood = self._shown(selection)
         if not isinstance(pick, KernelPick) or pick.layer != stood.kernel.layer:
             return ()
@@ -143,7 +174,7 @@ class KernelsView:
         if filter_ not in stood.chosen:
             return ()
         low = stood.origins[stood.chosen.index(filter_)] + cell * np.array(stood.cell)
-        return (Span(_vector(low), stood.cell),)
+        return framed([Span(_vector(low), stood.cell)], self.describe(pick, selection))
 
     def _shown(self, selection: Selection) -> _Stood:
         name = selection.layer
@@ -206,8 +237,11 @@ class KernelsView:
         color = FAMILIES[family_of(self._context.graph.node(layer))]
         blocks, boxes = [], []
         for k, cells, origin in zip(stood.chosen, stood.cells, stood.origins, strict=True):
-            name, corner = filter_name(layer, k), _vector(origin)
-            blocks.append(Voxels(name, cells, corner, stood.cell, colors, limits, threshold, emphasis=seen))
+            name, corner = f"filter {k} of {layer}", _vector(origin)
+            source = FilterSource("kernels", layer, k)
+            blocks.append(
+                Voxels(name, cells, corner, stood.cell, colors, limits, threshold, emphasis=seen, source=source)
+            )
             boxes.append(Box(name, corner, stood.size, color, 0.3 * seen))
         legend = _legend(stood, colors, blocks, self._spec.order, weights_of_then(self._context.capture))
         words = (Labels("kernels", tuple(self._names(stood))), legend)

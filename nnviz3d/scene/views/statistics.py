@@ -12,12 +12,26 @@ from nnviz3d.analysis.statistics import BINS, LayerStatistics, layer_statistics
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Colormap, number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.layer_figures import measured_values
+from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.layout.flow import Placement
 from nnviz3d.scene.layout.routes import lead_up
-from nnviz3d.scene.primitives import KeyRow, Label, Labels, Lines, Panel, Primitive, Row, SwatchRow, TextRow, Voxels
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.primitives import (
+    KeyRow,
+    Label,
+    Labels,
+    Lines,
+    Panel,
+    Primitive,
+    Row,
+    Source,
+    SwatchRow,
+    TextRow,
+    Voxels,
+)
+from nnviz3d.scene.selection import LayerPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view import Pickable
 from nnviz3d.scene.view_specs import Statistics
 from nnviz3d.scene.views.structure import FAMILIES, family_of
 
@@ -36,12 +50,7 @@ _LINES = 0.55
 """Opacity of the lines below the histograms, and to them."""
 
 
-def histogram_of(name: str) -> str:
-    """Return what a node's histogram is called among the blocks."""
-    return f"{name} (histogram)"
-
-
-class StatisticsView:
+class StatisticsView(Pickable):
     """The histograms, their figures, and all figures of the chosen layer."""
 
     duration = 0.0
@@ -72,6 +81,11 @@ class StatisticsView:
             self._panel = (key[:2], self._panels(selection))
         return (*bars_, *self._words[1], *self._panel[1])
 
+    def pick(self, hit: Hit, selection: Selection) -> Pick | None:
+        """Return the layer whose histogram was hit."""
+        source = hit.primitive.source
+        return None if source is None or source.layer is None else LayerPick(source.layer)
+
     def _measure(self, sample: int) -> None:
         if self._sample == sample:
             return
@@ -86,7 +100,8 @@ class StatisticsView:
         slot, values = self._slots[name], bars(found)
         cell = (slot.width / len(values), slot.height / LEVELS, 0.06)
         low = (slot.middle - slot.width / 2, slot.bottom, 0.0)
-        return Voxels(histogram_of(name), values, low, cell, _PLAIN, (0.0, 1.0), threshold=0.5)
+        source = Source("statistics", name)
+        return Voxels(f"{name} (histogram)", values, low, cell, _PLAIN, (0.0, 1.0), threshold=0.5, source=source)
 
     def _lines(self, told: Sequence[str]) -> tuple[Primitive, ...]:
         """Draw the line on which each histogram stands, and lead to it from its block."""

@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from nnviz3d.scene.context import SceneContext, shape_text
+from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.layer_families import FAMILIES as FAMILIES
 from nnviz3d.scene.layer_families import family_of as family_of
-from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, SwatchRow, TextRow
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source, SwatchRow, TextRow
+from nnviz3d.scene.selection import LayerPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.view import Pickable
 from nnviz3d.scene.view_specs import Structure
 
 _FLOW = (0.52, 0.60, 0.74)
 _OPACITY = {"flow": 0.55, "around": 0.85, "fold": 0.4}
 
 
-class StructureView:
+class StructureView(Pickable):
     """Frames, labels and edges; without any numbers to show, the blocks are bodies coloured by family."""
 
     duration = 0.0
@@ -35,6 +37,11 @@ class StructureView:
             self._kept = {key: (*self._frames(selection), *self._edges, *self._names(selection), *self._legend())}
         return self._kept[key]
 
+    def pick(self, hit: Hit, selection: Selection) -> Pick | None:
+        """Return the layer of the body that was hit."""
+        source = hit.primitive.source
+        return None if source is None or source.layer is None else LayerPick(source.layer)
+
     def _frames(self, selection: Selection) -> tuple[Primitive, ...]:
         boxes = []
         for node in self._context.graph:
@@ -43,7 +50,7 @@ class StructureView:
             color = FAMILIES[family_of(node)]
             edge = 0.95 if chosen else (0.7 if self._solid else 0.22)
             fill = (0.85 if selection.layer in (None, node.id) else 0.25) if self._solid else 0.0
-            boxes.append(Box(node.id, place.origin, place.size, color, edge, fill))
+            boxes.append(Box(node.id, place.origin, place.size, color, edge, fill, Source("structure", node.id)))
         return tuple(boxes)
 
     def _route_lines(self) -> tuple[Primitive, ...]:

@@ -12,9 +12,10 @@ from nnviz3d.scene.camera import default_view
 from nnviz3d.scene.colors import colormap, number
 from nnviz3d.scene.context import SceneContext, shape_text
 from nnviz3d.scene.derived.layer_figures import weights_of_then
+from nnviz3d.scene.facts import Facts
+from nnviz3d.scene.hits import Hit, PointHit
 from nnviz3d.scene.layout.nodes import vector
 from nnviz3d.scene.primitives import (
-    Callout,
     Label,
     Labels,
     Lines,
@@ -22,14 +23,17 @@ from nnviz3d.scene.primitives import (
     Points,
     Primitive,
     ScaleRow,
+    Source,
     Span,
     TextRow,
 )
-from nnviz3d.scene.selection import LayerPick, Selection
+from nnviz3d.scene.selection import LayerPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view import Pickable
 from nnviz3d.scene.view_specs import Nodes
-from nnviz3d.scene.views.facts import facts
+from nnviz3d.scene.views.blocks import describe_layer
+from nnviz3d.scene.views.marks import callout
 from nnviz3d.scene.views.node_link.colors import BEHIND, PASSING, WIDTHS, lights, paint, seen_at, width_bins
 from nnviz3d.scene.views.node_link.labels import title
 
@@ -42,7 +46,7 @@ _SKIPPING = (0.38, 0.84, 0.78)
 _HAZE = 0.15
 
 
-class LayerBallsView:
+class LayerBallsView(Pickable):
     """Balls and edges of a network of many layers.
 
     Attributes
@@ -82,14 +86,22 @@ class LayerBallsView:
             self._kept = (key, (shown, *self._lines_at(now), *words, *self._still))
         return self._kept[1]
 
-    def marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return brackets around a picked layer's ball, and what is known of it."""
-        pick = selection.pick
+    def pick(self, hit: Hit, selection: Selection) -> Pick | None:
+        """Return the layer whose ball was hit."""
+        if not isinstance(hit, PointHit) or hit.primitive.units is None:
+            return None
+        return LayerPick(hit.primitive.units[hit.number][0])
+
+    def describe(self, pick: Pick, selection: Selection) -> Facts | None:
+        """Return what is known of a layer."""
+        return describe_layer(self._context, pick) if isinstance(pick, LayerPick) else None
+
+    def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return brackets around a layer's ball, and the callout."""
         if not isinstance(pick, LayerPick):
             return ()
-        told = facts(self._context, pick, selection)
         mark = Span(self._context.place(pick.layer).center, (0.0, 0.0, 0.0))
-        return () if told is None else (Callout("pick", (mark,), told.rows, np.empty((0, 3), dtype=np.float32)),)
+        return (callout([mark], describe_layer(self._context, pick)),)
 
     def around(self, layer: str) -> NDArray[np.float64]:
         """Return the points that a picture of a layer has to hold."""
@@ -107,7 +119,7 @@ class LayerBallsView:
             colors[~known] = _UNKNOWN
             units = tuple((node.id, None) for node in self._context.graph)
             sizes = np.full(len(means), _SIZE, dtype=np.float32)
-            cloud = Points("nodes", self._points, colors, sizes, units=units, haze=_HAZE)
+            cloud = Points("nodes", self._points, colors, sizes, units=units, haze=_HAZE, source=Source("nodes"))
             ticks = ((0.0, number(scale[1][0])), (1.0, number(top)))
             what = f"ball: a layer, its mean activation as a share of its largest ({int(known.sum()):,} were captured)"
             panel = Panel("scale/0", "bottom-left", (TextRow(what, "quiet"), ScaleRow(table, ticks)))

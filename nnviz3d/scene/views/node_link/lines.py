@@ -11,7 +11,7 @@ from nnviz3d.scene.derived.neurons import Feed
 from nnviz3d.scene.derived.unit_weights import Links
 from nnviz3d.scene.layout.nodes import Rack, places_of
 from nnviz3d.scene.layout.routes import bezier
-from nnviz3d.scene.primitives import Ends, Lines
+from nnviz3d.scene.primitives import Ends, Lines, Source
 from nnviz3d.scene.views.node_link.colors import PASSING, WIDTHS, tint, width_bins
 
 _OVER = 1.2
@@ -43,7 +43,7 @@ def weighted(name: str, links: Links, chosen: NDArray[np.int64], racks: Racks, d
         if mine.any():
             feed = links.feed
             ends = Ends(feed.source, feed.target, index[mine], signed[mine].astype(np.float32), taken=feed.taken)
-            lines.append(Lines(f"{name}/{k}", ways[mine], colors[mine], width, ends=ends))
+            lines.append(Lines(f"{name}/{k}", ways[mine], colors[mine], width, ends=ends, source=Source("nodes")))
     return lines
 
 

@@ -18,19 +18,23 @@ from nnviz3d.scene.context import SceneContext, head_of, is_classifier, top_clas
 from nnviz3d.scene.derived.contributions import contributions
 from nnviz3d.scene.derived.neurons import neurons_at, unit_values
 from nnviz3d.scene.derived.unit_weights import Links, links_of, slice_of
-from nnviz3d.scene.layout.nodes import ANGLES, TALLEST, TURNED, Rack, arrange, places_of, vector
-from nnviz3d.scene.primitives import Callout, Lines, Points, Primitive, Span, Tiles
+from nnviz3d.scene.facts import Facts
+from nnviz3d.scene.hits import Hit, LineHit, PointHit, TileHit
+from nnviz3d.scene.layout.nodes import ANGLES, TALLEST, TURNED, Rack, arrange, places_of
+from nnviz3d.scene.primitives import Ends, Lines, Points, Primitive, Source, Tiles
 from nnviz3d.scene.selection import CellPick, ChannelPick, LayerPick, LinkPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view import Pickable
 from nnviz3d.scene.view_specs import Nodes
-from nnviz3d.scene.views.details import glow
-from nnviz3d.scene.views.facts import facts
+from nnviz3d.scene.views.blocks import describe_cell, describe_layer, pick_on_tile
 from nnviz3d.scene.views.legends import NAMED_CELLS, title_panel
+from nnviz3d.scene.views.marks import callout, glow, point
 from nnviz3d.scene.views.node_link.colors import BEHIND, lights, paint, scale_of, seen_at
 from nnviz3d.scene.views.node_link.labels import Drawn, ball_scales, line_scale, named_outputs, names, scores
 from nnviz3d.scene.views.node_link.layer_balls import LayerBallsView
 from nnviz3d.scene.views.node_link.lines import passing, strongest, ways, weighted
+from nnviz3d.scene.views.node_link.picks import describe_channel, describe_link
 
 MOST_LAYERS = 24
 """Layers with units up to which each shows its own; longer networks have one ball a layer."""
@@ -93,7 +97,7 @@ def nodes_view(spec: Nodes, context: SceneContext, scene: SceneSpec) -> NodesVie
     return LayerBallsView(spec, context, scene) if many else NodesView(spec, context, scene)
 
 
-class NodesView:
+class NodesView(Pickable):
     """Balls and lines of the chosen sample, lit layer by layer.
 
     Attributes
@@ -141,22 +145,53 @@ class NodesView:
             self._lit = (key, (cloud, *self._lines_at(found, now, selection.layer), *found.still, *words))
         return self._lit[1]
 
-    def marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return brackets around a picked ball, or around the two that a picked line joins, and what is known of it."""
-        pick = selection.pick
+    def pick(self, hit: Hit, selection: Selection) -> Pick | None:
+        """Return the unit, the link, or the pixel of an input that was hit."""
+        match hit:
+            case PointHit(primitive=Points(units=tuple(units))):
+                layer, unit = units[hit.number]
+                return None if unit is None else self._unit(layer, unit)
+            case LineHit(primitive=Lines(ends=Ends(taken=str(taken)) as ends)):
+                source, target = (int(i) for i in ends.index[hit.number])
+                return LinkPick(ends.source, ends.target, taken, source, target)
+            case TileHit(primitive=Tiles(source=Source(layer=str(layer)))):
+                return pick_on_tile(self._context, layer, hit)
+        return None
+
+    def _unit(self, layer: str, unit: int) -> Pick:
+        if layer not in self._neurons.vectors:
+            return ChannelPick(layer, unit)
+        shape = self._shapes[layer]
+        return CellPick(layer, tuple(int(i) for i in np.unravel_index(unit, shape)) if shape else ())
+
+    def describe(self, pick: Pick, selection: Selection) -> Facts | None:
+        """Return the numbers of a unit, a link or a cell, or what is known of a layer."""
+        match pick:
+            case ChannelPick():
+                return describe_channel(self._context, self._neurons, pick, selection.sample)
+            case LinkPick():
+                return describe_link(self._context, self._neurons, pick, selection.sample)
+            case CellPick():
+                return describe_cell(self._context, pick, selection)
+            case LayerPick():
+                return describe_layer(self._context, pick)
+        return None
+
+    def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return brackets around a ball, or around the two balls that a link joins, and the callout."""
         racks = self._of(selection.sample, selection.ranking or self._spec.ranking).racks
-        places = [] if pick is None else self._places(pick, racks, selection.sample)
-        told = None if pick is None else facts(self._context, pick, selection)
+        places = self._places(pick, racks, selection.sample)
+        told = self.describe(pick, selection)
         if told is None or not places:
             return ()
-        marks = tuple(Span(vector(place), (0.0, 0.0, 0.0)) for place in places)
+        marks = [point(place) for place in places]
         if not isinstance(pick, LinkPick):
-            return (Callout("pick", marks, told.rows, np.empty((0, 3), dtype=np.float32)),)
+            return (callout(marks, told),)
         feed = self._neurons.feed(pick.taken, pick.target)
         way = ways(feed, places[0][np.newaxis], places[1][np.newaxis], racks)[0]
         found = slice_of(self._context.capture, self._neurons, feed, (pick.source_unit, pick.target_unit))
         positive = found is not None and found[1].sum() >= 0
-        return (*glow(way, POSITIVE if positive else NEGATIVE), Callout("pick", marks, told.rows, way))
+        return (*glow(way, POSITIVE if positive else NEGATIVE), callout(marks, told, way))
 
     def _places(self, pick: Pick, racks: Mapping[str, Rack], sample: int) -> list[NDArray[np.float64]]:
         """Return where what was picked stands; nothing if any of it is not shown."""
@@ -241,6 +276,7 @@ class NodesView:
             np.concatenate(rings),
             units=tuple((name, int(unit)) for name, rack in racks.items() for unit in rack.units),
             haze=_HAZE,
+            source=Source("nodes"),
         )
         layers = np.repeat(np.arange(len(racks)), [len(rack.units) for rack in racks.values()])
         ranks = np.array([self._context.place(name).rank for name in racks])[layers]
@@ -311,7 +347,14 @@ class NodesView:
             origins = corner[np.newaxis].astype(np.float32)
             found.append(
                 Tiles(
-                    name, pixels[np.newaxis], origins, (width, height), np.zeros(1, np.int64), maps=maps, right=TURNED
+                    name,
+                    pixels[np.newaxis],
+                    origins,
+                    (width, height),
+                    np.zeros(1, np.int64),
+                    maps=maps,
+                    right=TURNED,
+                    source=Source("nodes", name),
                 )
             )
         return tuple(found)

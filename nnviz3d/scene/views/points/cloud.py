@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,8 @@ from nnviz3d.analysis.embedding import NEIGHBOURS, REDUCED, judged_after_reducti
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
 from nnviz3d.scene.colors import NAN_COLOR, OTHERS, categorical
 from nnviz3d.scene.context import SceneContext, class_name
-from nnviz3d.scene.derived.projected_samples import Newcomer, name_of, thumbnail
+from nnviz3d.scene.derived.projected_samples import Newcomer, thumbnail
+from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.primitives import (
     Callout,
     Color,
@@ -23,13 +25,14 @@ from nnviz3d.scene.primitives import (
     Points,
     Primitive,
     Row,
+    Source,
     Span,
     SwatchRow,
     TextRow,
 )
 from nnviz3d.scene.selection import ColoredBy, PointPick, Selection
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.views.facts import Facts, answer_of, facts_of_point, facts_of_sample
+from nnviz3d.scene.views.points.samples import answer_of, facts_of_point, facts_of_sample
 
 COLORED = 10
 """Classes that have a colour of their own, the most frequent ones; more could not be told apart."""
@@ -43,6 +46,13 @@ _ROUNDED_UP = 0.9995
 """Shares from here on would be rounded to 100.0%, although they are smaller."""
 _ACROSS = 5
 """Classes in a row of the legend."""
+
+
+@dataclass(frozen=True)
+class SampleSource(Source):
+    """The point of a projected sample: of one that was added to a finished embedding."""
+
+    sample: int = 0
 
 
 class Painted(NamedTuple):
@@ -148,7 +158,14 @@ class Cloud:
 
     def balls(self, points: NDArray[np.float32], painted: Painted) -> Points:
         """Return the points, ``(M, 3)``, as they are drawn."""
-        return Points(self._found.name, points, painted.colors, self._sizes, painted.rings)
+        return Points(
+            self._found.name,
+            points,
+            painted.colors,
+            self._sizes,
+            painted.rings,
+            source=Source("embedding", self._found.name),
+        )
 
     def callout(self, points: NDArray[np.float32], index: int) -> Callout:
         """Return what is known of a point, beside it."""
@@ -187,11 +204,12 @@ class Cloud:
         known = label if painted.by == "label" and label is not None else None if answer is None else answer[0]
         color = OTHERS if known is None else painted.palette.get(known, OTHERS)
         return Points(
-            name_of(self._found.name, one.sample),
+            f"placed:{one.sample}:{self._found.name}",
             self._frame.place(one.point)[np.newaxis],
             np.array([[*color, 1]], dtype=np.float32),
             np.array([size], dtype=np.float32),
             np.ones((1, 4), dtype=np.float32),
+            source=SampleSource("embedding", self._found.name, one.sample),
         )
 
     def _callout(self, name: str, one: Newcomer) -> Callout:

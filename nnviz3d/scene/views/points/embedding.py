@@ -8,19 +8,23 @@ from numpy.typing import NDArray
 from nnviz3d.data.selectors import by_kind, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.derived.embedding_trajectory import embedded_of
+from nnviz3d.scene.derived.embedding_trajectory import embedded_of, embedding_of
+from nnviz3d.scene.facts import Facts
+from nnviz3d.scene.hits import Hit, PointHit
 from nnviz3d.scene.primitives import Primitive
-from nnviz3d.scene.selection import ColoredBy, PointPick, Selection
+from nnviz3d.scene.selection import ColoredBy, Pick, PointPick, Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view import Pickable
 from nnviz3d.scene.view_specs import EmbeddingCloud
-from nnviz3d.scene.views.points.cloud import Cloud
+from nnviz3d.scene.views.points.cloud import Cloud, SampleSource
+from nnviz3d.scene.views.points.samples import facts_of_point, facts_of_sample
 from nnviz3d.scene.views.points.trajectory import CourseCloud
 
 _ANGLES = {2: (0.0, 0.0), 3: (-14.0, 14.0)}
 
 
-class EmbeddingView:
+class EmbeddingView(Pickable):
     """The cloud of one layer, on its way from a first look to where it is in the end, or in the course of a training.
 
     Attributes
@@ -34,7 +38,7 @@ class EmbeddingView:
     """
 
     def __init__(self, spec: EmbeddingCloud, context: SceneContext, scene: SceneSpec) -> None:
-        self._spec = spec
+        self._spec, self._context = spec, context
         self._clouds = _clouds(context, spec)
         self.names = tuple(self._clouds)
         self._first = _first(self.names, spec.layer, context)
@@ -69,9 +73,26 @@ class EmbeddingView:
         color = selection.colored_by or self._spec.color
         return self._clouds[name].at(self._moment(name, t, selection), color, selection.sample)
 
-    def marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return brackets around a picked point, and what is known of its sample."""
-        pick = selection.pick
+    def pick(self, hit: Hit, selection: Selection) -> Pick | None:
+        """Return the point that was hit, or the projected sample."""
+        source = hit.primitive.source
+        if not isinstance(hit, PointHit) or source is None or source.layer is None:
+            return None
+        if isinstance(source, SampleSource):
+            return PointPick(source.layer, source.sample, placed=True)
+        return PointPick(source.layer, hit.number)
+
+    def describe(self, pick: Pick, selection: Selection) -> Facts | None:
+        """Return label and prediction of the sample that a point stands for."""
+        if not isinstance(pick, PointPick):
+            return None
+        capture = self._context.capture
+        if pick.placed:
+            return facts_of_sample(capture, pick.index)
+        return facts_of_point(capture, embedding_of(capture, pick.embedding), pick.index)
+
+    def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return brackets around a point, and a callout with its sample."""
         if not isinstance(pick, PointPick) or pick.embedding != self.shown(selection):
             return ()
         return self._clouds[pick.embedding].marked(self._moment(pick.embedding, t, selection), pick)

@@ -1,0 +1,62 @@
+"""Marks of a pick: frames around it, a glowing line, and a callout with its description."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.scene.facts import Facts
+from nnviz3d.scene.primitives import Callout, Color, Lines, Primitive, Span, Vector
+
+_BRIGHT: Color = (0.93, 0.98, 1.0)
+_LIFT = 0.03
+"""Distance of a frame from its cell, as a share of the cell's shortest side."""
+_CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float64)
+_EDGES = np.array([(a, b) for a in range(8) for b in range(a + 1, 8) if (a ^ b).bit_count() == 1])
+_NO_PATH = np.empty((0, 3), dtype=np.float32)
+
+
+def framed(spans: Sequence[Span], facts: Facts | None) -> tuple[Primitive, ...]:
+    """Return a frame around each span and one callout; nothing without spans or facts."""
+    if facts is None or not spans:
+        return ()
+    return frames(spans), callout(spans, facts)
+
+
+def callout(spans: Sequence[Span], facts: Facts, path: NDArray[np.float32] = _NO_PATH) -> Callout:
+    """Return the callout of a pick that stands at these spans, and along a path ``(n, 3)``."""
+    return Callout("pick", tuple(spans), facts.rows, path)
+
+
+def point(place: NDArray[np.floating]) -> Span:
+    """Return the span of a point, ``(3,)``, without extent."""
+    x, y, z = (float(n) for n in place)
+    origin: Vector = (x, y, z)
+    return Span(origin, (0.0, 0.0, 0.0))
+
+
+def frames(spans: Sequence[Span]) -> Lines:
+    """Draw the edges of boxes that stand off a little from the spans."""
+    edges = []
+    for span in spans:
+        size = np.array(span.size)
+        lift = _LIFT * size.min()
+        corners = np.array(span.origin) - lift + _CORNERS * (size + 2 * lift)
+        edges.append(corners[_EDGES])
+    points = np.concatenate(edges).astype(np.float32)
+    return Lines("pick/frames", points, _paint(len(points), 1.0), width=1.8)
+
+
+def glow(path: NDArray[np.float32], color: Color) -> list[Lines]:
+    """Draw a connection, ``(n, 3)``, brighter than all others, with a halo of its own colour."""
+    halo = ((11.0, 0.16, color), (6.0, 0.45, color), (2.2, 1.0, _BRIGHT))
+    return [
+        Lines(f"pick/glow/{k}", path[np.newaxis], _paint(1, opacity, tint), width)
+        for k, (width, opacity, tint) in enumerate(halo)
+    ]
+
+
+def _paint(count: int, opacity: float, color: Color = _BRIGHT) -> NDArray[np.float32]:
+    return np.tile(np.array([*color, opacity], dtype=np.float32), (count, 1))

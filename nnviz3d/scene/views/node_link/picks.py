@@ -1,0 +1,49 @@
+"""Descriptions of picked channels, and of picked weights between two units."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.derived.contributions import contributions
+from nnviz3d.scene.derived.neurons import Neurons, unit_values
+from nnviz3d.scene.derived.unit_weights import links_of, slice_of
+from nnviz3d.scene.facts import Facts, exact
+from nnviz3d.scene.selection import ChannelPick, LinkPick
+
+
+def describe_channel(context: SceneContext, neurons: Neurons, pick: ChannelPick, sample: int) -> Facts:
+    """Return mean, least and greatest activation of a channel."""
+    held = context.values(pick.layer, sample)
+    values = held.values
+    channel = held.grid.last(values)[..., pick.channel]
+    mean = unit_values(neurons, pick.layer, values)[pick.channel]
+    places = " × ".join(f"{n:,}" for n in channel.shape)
+    parts = (("mean activation", exact(mean)), ("lowest", exact(channel.min())), ("highest", exact(channel.max())))
+    return Facts(f"{pick.layer}, channel {pick.channel}", parts=parts, more=(f"of {places} places",))
+
+
+def describe_link(context: SceneContext, neurons: Neurons, pick: LinkPick, sample: int) -> Facts | None:
+    """Return the weights between two units, and their contribution for a sample; `None` if they are not captured."""
+    feed = neurons.feed(pick.taken, pick.target)
+    title = f"{pick.source}[{pick.source_unit}] → {pick.target}[{pick.target_unit}]"
+    found = slice_of(context.capture, neurons, feed, (pick.source_unit, pick.target_unit))
+    if found is None:
+        return None
+    pairs, weights = found
+    taken = context.values(pick.taken, sample).values
+    parts = [("weight", exact(weights[0, 0]))]
+    if weights.size != 1:
+        norm = np.float32(np.linalg.norm(weights.astype(np.float64)))
+        parts = [(f"norm of {weights.size} weights", exact(norm)), ("their sum", exact(weights.sum(dtype=np.float32)))]
+    if taken.ndim < 2:
+        values = taken.reshape(-1)[pairs[:, 0]]
+        parts += [("activation", exact(values[0]))] if len(values) == 1 else []
+        # Adding 0 turns -0.0 into 0.0.
+        parts.append(("contribution", exact(np.float32((weights[:, 0] * values).sum(dtype=np.float32) + 0))))
+    elif (links := links_of(context.capture, neurons, feed)) is not None:
+        given = contributions(context.capture, neurons, links, taken)
+        if given is not None:
+            here = (given.index == (pick.source_unit, pick.target_unit)).all(axis=1)
+            parts.append(("mean contribution", exact(np.float32(given.signed[here][0]))))
+    return Facts(title, parts=tuple(parts), more=(f"by way of {', '.join(feed.via)}",) if feed.via else ())

@@ -1,0 +1,46 @@
+"""Descriptions of samples: label, prediction, and whether the prediction is wrong."""
+
+from __future__ import annotations
+
+from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
+from nnviz3d.data.reader import CaptureReader
+from nnviz3d.scene.colors import score
+from nnviz3d.scene.context import class_name, head_of, is_classifier, top_classes
+from nnviz3d.scene.facts import Facts
+
+
+def facts_of_sample(capture: CaptureReader, sample: int) -> Facts:
+    """Describe one of the capture's samples, as a point is described."""
+    answer = answer_of(capture, sample)
+    return Facts(capture.sample_name(sample), more=_answered(capture, capture.label(sample), answer))
+
+
+def answer_of(capture: CaptureReader, sample: int) -> tuple[int, float] | None:
+    """Return the predicted class of a sample and its score; `None` if the model is no classifier."""
+    head = head_of(capture.graph)
+    if head is None or not capture.has_activations(head) or not is_classifier(capture, head):
+        return None
+    scores = capture.activation(head, sample).reshape(-1)
+    best = top_classes(scores, 1)[0]
+    return best, float(scores[best])
+
+
+def facts_of_point(capture: CaptureReader, found: Embedding, index: int) -> Facts:
+    """Describe a point of an embedding."""
+    label = int(found.labels[index]) if len(found.labels) else None
+    probability = float(found.probabilities[index]) if len(found.probabilities) else None
+    answer = (int(found.predictions[index]), probability) if len(found.predictions) else None
+    return Facts(found.names[index], more=_answered(capture, label, answer))
+
+
+def _answered(capture: CaptureReader, label: int | None, answer: tuple[int, float | None] | None) -> tuple[str, ...]:
+    said = [] if label is None else [f"labelled {class_name(capture.classes, label)}"]
+    if answer is not None:
+        told, sure = answer
+        if told == NO_CLASS:
+            return (*said, "the output is NaN")
+        wrong = ", which is wrong" if label is not None and label != told else ""
+        said.append(
+            f"predicted {class_name(capture.classes, told)}{'' if sure is None else f' ({score(sure)})'}{wrong}"
+        )
+    return tuple(said)
