@@ -1,4 +1,4 @@
-"""How the camera moves by itself."""
+"""Tests of camera flights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from nnviz3d.apps.window.camera_flight import Flight, Wings
+from nnviz3d.apps.window.camera_flight import Flight, FreeFlight
 from nnviz3d.scene.camera import CameraPose, between
 
 A = CameraPose((3.0, 4.0, 12.0), (1.0, 2.0, 3.0))
@@ -19,7 +19,7 @@ def distance(pose: CameraPose) -> float:
     return float(np.linalg.norm(np.subtract(pose.position, pose.target)))
 
 
-def test_a_flight_begins_here_and_ends_there():
+def test_flight_leads_from_its_start_to_its_end_in_about_0_6_seconds():
     flight = Flight(A, B)
     assert flight.at(0.0)[0].position == pytest.approx(A.position)
     assert flight.at(10.0) == (B, True)
@@ -28,7 +28,7 @@ def test_a_flight_begins_here_and_ends_there():
     assert 0.5 < FRAMES[arrived.index(True)] < 0.7
 
 
-def test_it_starts_and_lands_softly_and_never_cuts_through_what_it_turns_around():
+def test_flight_is_slow_at_both_ends_and_never_nearer_to_the_target_than_they_are():
     poses = [Flight(A, B).at(float(t))[0] for t in FRAMES[:37]]
     steps = [np.linalg.norm(np.subtract(p.position, q.position)) for p, q in pairwise(poses)]
     assert max(steps) > 3 * steps[0]
@@ -36,18 +36,18 @@ def test_it_starts_and_lands_softly_and_never_cuts_through_what_it_turns_around(
     assert min(distance(p) for p in poses) >= min(distance(A), distance(B)) - 1e-9
 
 
-def test_between_two_poses_lie_both_ends():
+def test_between_returns_both_ends():
     assert between(A, B, 0.0).position == pytest.approx(A.position)
     assert between(A, B, 1.0).target == pytest.approx(B.target)
 
 
 @pytest.mark.parametrize("wanted", [(0, 1), (0, -1), (1, 0), (-1, 1)])
-def test_wings_carry_eye_and_target_the_wanted_way_at_any_frame_rate(wanted):
+def test_free_flight_moves_eye_and_target_in_the_wanted_direction_at_any_frame_rate(wanted):
     ends = []
     for step in (1 / 60, 1 / 7):
-        wings, pose = Wings(wanted), A
+        flight, pose = FreeFlight(wanted), A
         for _ in range(round(2 / step)):
-            pose = wings.advance(pose, step)
+            pose = flight.advance(pose, step)
         way = np.subtract(pose.position, A.position)
         assert way == pytest.approx(np.subtract(pose.target, A.target))
         ahead = np.subtract(A.target, A.position)
@@ -57,13 +57,13 @@ def test_wings_carry_eye_and_target_the_wanted_way_at_any_frame_rate(wanted):
     assert np.linalg.norm(ends[0] - ends[1]) < 0.1 * np.linalg.norm(ends[0])
 
 
-def test_they_come_to_rest_when_nothing_is_held():
-    wings, pose = Wings((1, 1)), A
+def test_free_flight_stops_when_no_key_is_held():
+    flight, pose = FreeFlight((1, 1)), A
     for _ in range(30):
-        pose = wings.advance(pose, 1 / 60)
-    wings.wanted = (0, 0)
-    assert wings.moving
+        pose = flight.advance(pose, 1 / 60)
+    flight.wanted = (0, 0)
+    assert flight.moving
     for _ in range(120):
-        pose = wings.advance(pose, 1 / 60)
-    assert not wings.moving
-    assert wings.advance(pose, 1 / 60) == pose
+        pose = flight.advance(pose, 1 / 60)
+    assert not flight.moving
+    assert flight.advance(pose, 1 / 60) == pose

@@ -43,4 +43,4 @@ def test_keys_ask_for_a_class_and_go_through_what_the_cells_show(tmp_path):
         window.press("x")
         says("cells: activation")
         window.press("a")
-        says("This scene shows no map of what counts")
+        says("This scene shows no attribution map")

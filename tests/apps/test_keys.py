@@ -1,4 +1,4 @@
-"""One table of keys for the window, its help and its documentation."""
+"""Tests of the table of keys."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from nnviz3d.apps.window.keys import KEYS, described, table
 DOCUMENT = Path(__file__).parents[2] / "docs" / "window.md"
 
 
-def test_every_key_does_one_thing_that_there_is():
+def test_every_key_has_one_action_that_exists():
     names = Counter(name for key in KEYS for name in key.names)
     assert set(names.values()) == {1}
     for key in KEYS:
-        (action,) = [getattr(who, key.action) for who in (Controls, KeyCommands) if hasattr(who, key.action)]
+        (action,) = [getattr(owner, key.action) for owner in (Controls, KeyCommands) if hasattr(owner, key.action)]
         assert callable(action)
 
 
-def test_the_help_names_every_key_once():
+def test_help_lists_every_key_once():
     lines = described()
     assert len(set(lines)) == len(lines)
     assert {(key.label, key.words) for key in KEYS} <= set(lines)
 
 
-def test_the_documentation_holds_the_table_as_it_is():
+def test_documentation_holds_the_table_of_keys():
     assert table() in DOCUMENT.read_text(encoding="utf-8"), "put the output of nnviz3d.apps.window.keys.table() there"

@@ -255,7 +255,7 @@ def test_keys_go_through_classes_quantities_and_samples_to_compare_with(session)
     commands.next_against()
     assert "press x" in said[-1]
     commands.next_method()
-    assert "no map" in said[-1]
+    assert "no attribution map" in said[-1]
 
 
 def test_every_number_of_every_output_has_a_name_of_its_own(tmp_path):

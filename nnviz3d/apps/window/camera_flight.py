@@ -1,4 +1,4 @@
-"""Moves the camera by itself: to a place, eased, or on and on while keys are held. Pure but for what is held."""
+"""Camera motion: flights from one pose to another, and flying while keys are held."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import numpy as np
 from nnviz3d.scene.camera import CameraPose, between
 
 _FLIGHT = 0.6
-"""Seconds to another place."""
+"""Duration of a flight in seconds."""
 _SPEED = 0.9
-"""Distances to the target that are flown in a second."""
+"""Speed, in distances between eye and target per second."""
 _EASE = 0.08
-"""Seconds in which most of the full speed is reached, or lost."""
+"""Time constant in seconds with which the speed grows and shrinks."""
 _STILL = 0.01
-"""Speed that counts as none."""
+"""Speed below which the camera stops."""
 
 
 @dataclass(frozen=True)
 class Flight:
-    """From one pose to another."""
+    """A flight from one pose to another, slower at both ends."""
 
     start: CameraPose
     end: CameraPose
 
     def at(self, seconds: float) -> tuple[CameraPose, bool]:
-        """Return the pose so long after the start, and whether that is the end."""
+        """Return the pose some seconds after the start, and whether the flight has ended."""
         share = min(max(seconds / _FLIGHT, 0.0), 1.0)
         if share == 1.0:
             return self.end, True
@@ -35,13 +35,13 @@ class Flight:
 
 
 @dataclass
-class Wings:
-    """Flies forward and sideways: where to, and how fast by now.
+class FreeFlight:
+    """Flight forward and sideways while keys are held.
 
     Attributes
     ----------
     wanted
-        To the right and forward, each -1, 0 or 1.
+        Direction to the right and forward, each -1, 0 or 1.
     """
 
     wanted: tuple[int, int] = (0, 0)
@@ -49,11 +49,11 @@ class Wings:
 
     @property
     def moving(self) -> bool:
-        """Whether the camera goes on."""
+        """Whether the camera moves."""
         return self.wanted != (0, 0) or self._speed != (0.0, 0.0)
 
     def advance(self, pose: CameraPose, seconds: float) -> CameraPose:
-        """Return where the camera is after so many seconds."""
+        """Return the pose after some seconds."""
         share = 1 - math.exp(-seconds / _EASE)
         right, forward = (s + (w - s) * share for s, w in zip(self._speed, self.wanted, strict=True))
         stopped = self.wanted == (0, 0) and max(abs(right), abs(forward)) < _STILL

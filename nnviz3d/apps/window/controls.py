@@ -1,4 +1,4 @@
-"""What the window's keys and mouse do to the session, the camera, and what stands on the glass: help and messages."""
+"""Handle the window's keys and mouse, and show its help and messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from nnviz3d.apps.picking import layer_at, pick_at, say
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable
-from nnviz3d.apps.window.camera_flight import Flight, Wings
+from nnviz3d.apps.window.camera_flight import Flight, FreeFlight
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, Key, described
 from nnviz3d.render.window import Event
@@ -29,37 +29,37 @@ from nnviz3d.scene.selection import (
 from nnviz3d.scene.views.channels import unfolds
 
 _DOUBLE = 0.4
-"""Seconds between the clicks of a double click."""
+"""Most seconds between the two clicks of a double click."""
 _NEAR = 6.0
-"""Pixels between them."""
+"""Most pixels between the two clicks of a double click."""
 _READ = 4.0
-"""Seconds that a message stays."""
+"""Seconds that a message is visible."""
 _MOMENT = 0.25
-"""By how many seconds a key changes the time."""
+"""Seconds by which a key changes the time."""
 _AROUND = Margins(left=0.2, right=0.2, top=0.22, bottom=0.22)
-"""What is left free around a layer that was flown to."""
+"""Free space around a layer after a flight to it, as shares of the picture."""
 
 
 class Controls:
-    """Follows events. What moves by itself goes on in `advance`.
+    """Handles events of one window. `advance` continues animations.
 
     Parameters
     ----------
     session
-        What is looked at.
+        The session that the window shows.
     save
-        Saves a picture; returns the sentence that says so.
+        Saves a picture; returns a sentence about it.
     printed
-        Is told each pick as a sentence.
+        Receives a sentence about each pick.
 
     Attributes
     ----------
     changed
-        Whether the picture is another one since this was last set to false.
+        Whether the picture has changed since the caller last set this to false.
     closed
-        Whether the person wants to quit.
+        Whether the user has closed the window.
     by_hand
-        Whether the camera is where a person put it, and no longer where the scene does.
+        Whether the user has moved the camera, so that it does not follow the scene.
     """
 
     def __init__(self, session: Session, *, save: Callable[[], str], printed: Callable[[str], None]) -> None:
@@ -67,7 +67,7 @@ class Controls:
         self._save = save
         self._printed = printed
         self._turntable = Turntable()
-        self._wings = Wings()
+        self._free_flight = FreeFlight()
         self._held: set[str] = set()
         self._flight: tuple[Flight, float] | None = None
         self._pointer = (0.0, 0.0)
@@ -85,20 +85,20 @@ class Controls:
             name: (key, self._action(key.action)) for key in KEYS for name in key.names
         }
 
-    # What happens.
+    # Events and time.
 
     @property
     def moving(self) -> bool:
-        """Whether the next picture will be another one too."""
-        return self._flight is not None or self._wings.moving or self._session.moving
+        """Whether the picture changes without an event."""
+        return self._flight is not None or self._free_flight.moving or self._session.moving
 
     @property
     def held(self) -> bool:
-        """Whether a button of the mouse is down."""
+        """Whether a mouse button is down."""
         return self._turntable.held
 
     def follow(self, event: Event, now: float) -> None:
-        """Do what an event asks for, at a time in seconds."""
+        """Handle an event that happened at a time in seconds."""
         self._now = now
         match event["type"]:
             case "Exit":
@@ -111,14 +111,14 @@ class Controls:
                 self._held.discard(str(event["key"]))
                 self.fly()
             case "Leave":
-                # A key that is let go over another window is not heard of.
+                # The window receives no event when a key is released over another window.
                 self._held.clear()
                 self.fly()
             case _:
                 self._point(event)
 
     def advance(self, now: float, seconds: float) -> None:
-        """Let so much time pass."""
+        """Continue animations by some seconds, and take news of the session."""
         self._now = now
         session = self._session
         target = session.selection.target
@@ -133,19 +133,19 @@ class Controls:
             pose, arrived = flight.at(now - start)
             self._look(pose)
             self._flight = None if arrived else self._flight
-        if self._wings.moving:
-            self._look(self._wings.advance(session.renderer.pose(), seconds))
+        if self._free_flight.moving:
+            self._look(self._free_flight.advance(session.renderer.pose(), seconds))
         self._resting = " · ".join(text for text in (session.training_status, "h: keys" if self._fresh else "") if text)
         status = session.queries.busy or (self._message if now < self._until else self._resting)
         if status != self._status:
             self._status, self.changed = status, True
 
     def tell(self, text: str) -> None:
-        """Show a sentence for a while."""
+        """Show a sentence for some seconds."""
         self._message, self._until, self._fresh = text, self._now + _READ, False
 
     def panels(self) -> tuple[Panel, ...]:
-        """Return what stands on the glass, in front of the scene."""
+        """Return the panels in front of the scene: help and status."""
         panels = []
         if self._help:
             panels.append(Panel("help", "middle", tuple(KeyRow(label, words) for label, words in described())))
@@ -155,12 +155,12 @@ class Controls:
         return tuple(panels)
 
     def _action(self, name: str) -> Callable[[], None]:
-        """Find who does what a key asks for."""
+        """Return the method for a key's action."""
         action: Callable[[], None] = getattr(self if hasattr(self, name) else self._commands, name)
         return action
 
     def _press(self, name: str, *, shift: bool, repeated: bool) -> None:
-        name = name.lower() if len(name) == 1 else name  # Caps Lock is nobody's wish here
+        name = name.lower() if len(name) == 1 else name  # Caps Lock makes no difference
         with_shift = f"Shift+{name}"
         key, action = self._keys.get(with_shift if shift and with_shift in self._keys else name, (None, None))
         if key is None or action is None:
@@ -203,14 +203,14 @@ class Controls:
     # The camera.
 
     def fly(self) -> None:
-        """Fly where the held keys lead."""
+        """Fly in the direction of the held keys."""
         held = self._held
-        self._wings.wanted = (("Right" in held) - ("Left" in held), ("Up" in held) - ("Down" in held))
+        self._free_flight.wanted = (("Right" in held) - ("Left" in held), ("Up" in held) - ("Down" in held))
         if held:
             self._flight = None
 
     def fly_to_layer(self) -> None:
-        """Fly to the layer under the pointer, or else to that of the pick."""
+        """Fly to the layer under the pointer, or else to the layer of the pick."""
         session = self._session
         layer = layer_at(session, self._pointer) or self._layer_of_pick() or session.selection.layer
         corners = np.empty((0, 3)) if layer is None else session.scene.around(layer)
@@ -235,60 +235,60 @@ class Controls:
         return None
 
     def unfold(self) -> None:
-        """Unfold the layer under the pointer, or else that of the pick; what is unfolded folds up."""
+        """Unfold the layer under the pointer, or else the layer of the pick; fold a layer that is unfolded."""
         session = self._session
         if session.unfolding.layer is not None:
             session.unfolding.start(None)
             return
         layer = layer_at(session, self._pointer) or self._layer_of_pick() or session.selection.layer
         if not session.scene.blocks:
-            self.tell("This scene shows no blocks that could unfold")
+            self.tell("This scene shows no blocks to unfold")
         elif layer is None:
             self.tell("Point at a layer, then press u")
         elif not unfolds(session.scene.context, layer):
-            self.tell(f"{layer} has no maps that could stand side by side")
+            self.tell(f"{layer} has no feature maps to unfold")
         else:
             session.unfolding.start(layer)
             self.tell(f"unfolded: {layer}")
 
     def home(self) -> None:
-        """See everything, as the scene says."""
+        """Move the camera back to the scene's own view."""
         self._flight = None
         self.by_hand = False
 
     # Samples and time.
 
     def previous_sample(self) -> None:
-        """Look at the sample before."""
+        """Show the sample before."""
         self._step(-1)
 
     def next_sample(self) -> None:
-        """Look at the sample after."""
+        """Show the sample after."""
         self._step(1)
 
     def _step(self, by: int) -> None:
         if len(self._session.samples) < 2:
-            self.tell("There is one sample only")
+            self.tell("There is only one sample")
         else:
             self._session.choose_next(by)
 
     def play(self) -> None:
-        """Let the clock run, or stop it."""
+        """Start or stop the clock."""
         if self._session.clock.playing:
             self._session.clock.pause()
         elif self._timed():
             self._session.clock.play()
 
     def back(self) -> None:
-        """Go a little back in time."""
+        """Go back in time by a quarter of a second."""
         self._seek(self._session.clock.t - _MOMENT)
 
     def forward(self) -> None:
-        """Go a little forward in time."""
+        """Go forward in time by a quarter of a second."""
         self._seek(self._session.clock.t + _MOMENT)
 
     def reveal_more(self) -> None:
-        """Go on in time to where the next layer is there, or the gradient has passed it."""
+        """Go forward in time to where the next layer is visible, or where the gradient has passed it."""
         self._reveal(1)
 
     def reveal_less(self) -> None:
@@ -297,7 +297,7 @@ class Controls:
 
     def _timed(self) -> bool:
         if self._session.scene.duration <= 0:
-            self.tell("Nothing moves in this scene")
+            self.tell("This scene has no animation")
         return self._session.scene.duration > 0
 
     def _seek(self, t: float) -> None:
@@ -310,19 +310,19 @@ class Controls:
         line = self._session.scene.timeline
         moment = line.stop(self._session.clock.t, by)
         if moment is None:
-            self.tell("This scene reveals nothing over time")
+            self.tell("This scene does not show layers one after another")
             return
         self._seek(moment)
         self.tell(line.phase(self._session.clock.t))
 
-    # The rest.
+    # Other keys.
 
     def save(self) -> None:
         """Save a picture."""
         self.tell(self._save())
 
     def clear(self) -> None:
-        """Forget what was picked, or close the help."""
+        """Close the help, or else clear the pick."""
         if self._help:
             self._help = False
         else:

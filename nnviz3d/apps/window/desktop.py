@@ -1,4 +1,4 @@
-"""`show`: a native window. One loop hears, lets time pass, and draws what is new as well as the moment allows."""
+"""`show`: a native window. One loop handles events, advances the time, and draws what has changed."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from nnviz3d.scene.selection import Selection
 
 SIZE = (1280, 800)
 _TURN = 1 / 60
-"""Seconds that one turn of the loop takes at least."""
+"""Shortest duration of one turn of the loop, in seconds."""
 _QUIET = 0.15
-"""Seconds without a change after which the picture counts as standing."""
+"""Seconds without a change after which the picture is drawn carefully."""
 _HELD = 0.4
-"""The same while a button is down: a hand that rests for a moment goes on."""
+"""The same while a mouse button is down, because the user may rest for a moment."""
 _SETTLED = 0.2
-"""Seconds that a careful picture stands before its edges are smoothed."""
+"""Seconds after a careful picture until its edges are smoothed."""
 
 
 def require_display() -> None:
-    """Say what to do instead where no window can be opened.
+    """Refuse to open a window where there is no display.
 
     Raises
     ------
@@ -48,18 +48,18 @@ def require_display() -> None:
 
 
 def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | None = None) -> None:
-    """Show what was opened in a window of its own; returns when it is closed, or on Ctrl-C or SIGTERM.
+    """Show an opened target in a window; returns when the window is closed, or on Ctrl-C or SIGTERM.
 
-    What is picked is printed, a line each.
+    Each pick is printed as a line.
 
     Parameters
     ----------
     found
-        What is shown, and who runs the model on more samples.
+        The opened target.
     size
         Width and height of the window in pixels.
     selection
-        What is selected at first.
+        The first selection.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | 
 
 
 class _Quality(Enum):
-    """How good the picture on the screen is."""
+    """Quality of the picture on the screen."""
 
     ROUGH = auto()
     CAREFUL = auto()
@@ -102,15 +102,15 @@ class Desktop:
         self._window = window
         self._controls = Controls(session, save=self._save, printed=lambda text: print(text, flush=True))
         self._quality = _Quality.SMOOTH
-        self._stirred = self._shown = float("-inf")
+        self._last_change = self._shown = float("-inf")
         self._average: Average | None = None
 
     def quit(self) -> None:
-        """Close the window at the next turn."""
+        """Close the window at the next turn of the loop."""
         self._controls.closed = True
 
     def run(self) -> None:
-        """Look, until the window is closed."""
+        """Run until the window is closed."""
         self._window.open()
         controls = self._controls
         before = time.monotonic()
@@ -124,15 +124,15 @@ class Desktop:
             time.sleep(max(0.0, now + _TURN - time.monotonic()))
 
     def _draw(self, now: float) -> None:
-        """Draw what is new at once, and what stands ever better."""
+        """Draw changes at once, and improve a picture that does not change."""
         controls = self._controls
         if controls.changed or controls.moving:
-            # A single change, such as a click, is drawn well at once; one that follows another is a motion.
-            motion = controls.moving or now - self._stirred < _QUIET
-            self._stirred = now
+            # A single change, such as a click, is drawn carefully at once; repeated changes are a motion.
+            motion = controls.moving or now - self._last_change < _QUIET
+            self._last_change = now
             controls.changed = False
             self._show(_Quality.ROUGH if motion else _Quality.CAREFUL)
-        elif now - self._stirred < (_HELD if controls.held else _QUIET):
+        elif now - self._last_change < (_HELD if controls.held else _QUIET):
             return
         elif self._quality is _Quality.ROUGH:
             self._show(_Quality.CAREFUL)
@@ -165,7 +165,7 @@ class Desktop:
         self._renderer.draw(DrawList((*scene.primitives, *panels), scene.background))
 
     def _smooth(self) -> None:
-        """Draw one more of the frames whose mean is the smooth picture, and show that once they are all there."""
+        """Draw one of the frames whose mean is the smooth picture; show the mean after the last of them."""
         with self._hidden():
             self._average = self._average or Average(self._renderer)
             self._average.add()
@@ -175,7 +175,7 @@ class Desktop:
             self._average, self._quality = None, _Quality.SMOOTH
 
     def _save(self) -> str:
-        """Save the picture, without what stands on the glass, under the next free name."""
+        """Save the picture, without help and messages, under the next free name."""
         number = 1
         while (out := Path(f"nnviz3d-{number:03}.png")).exists():
             number += 1
@@ -197,7 +197,7 @@ class Desktop:
 
     @contextlib.contextmanager
     def _hidden(self) -> Iterator[None]:
-        """Draw frames that nobody is to see."""
+        """Draw frames without showing them in the window."""
         self._window.hide_frames(True)
         try:
             yield
@@ -207,7 +207,7 @@ class Desktop:
 
 @contextlib.contextmanager
 def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Close the window in good order on Ctrl-C and SIGTERM."""
+    """Close the window cleanly on Ctrl-C and SIGTERM."""
     before = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

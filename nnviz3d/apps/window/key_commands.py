@@ -1,4 +1,4 @@
-"""What the window's keys change in what is shown: its quantity, class and method, and the looks of its numbers."""
+"""Commands of the window's keys that change the quantity, class, method, colours and other settings."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.training import figures, step_text
 
 _STEP = 0.05
-"""By how much a key changes the threshold."""
+"""Share by which a key changes the threshold."""
 _T = TypeVar("_T")
 
 
 class KeyCommands:
-    """Goes from one choice to the next, and tells which it is.
+    """Methods that go from one choice to the next and show a sentence about it.
 
     Parameters
     ----------
     session
-        What is looked at.
+        The session that the window shows.
     tell
-        Shows a sentence for a while.
+        Shows a sentence for some seconds.
     """
 
     def __init__(self, session: Session, tell: Callable[[str], None]) -> None:
@@ -36,7 +36,7 @@ class KeyCommands:
         self._tell = tell
         self._choices = session.choices
 
-    # What is shown.
+    # Classes, quantities and methods.
 
     def next_class(self) -> None:
         """Explain the class with the next smaller score."""
@@ -51,12 +51,12 @@ class KeyCommands:
         if not choices.explains:
             possible = len(choices.quantities) > 1 and session.queries.possible
             more = "x shows gradients" if possible else "capture with --gradients"
-            self._tell(f"Nothing here depends on a class; {more}")
+            self._tell(f"Nothing in this scene depends on a class; {more}")
             return
         now = session.queries.target or (None if choices.explained is None else choices.explained.target)
         following = _next(choices.best, now, by)
         if following == now:
-            self._tell("One class only was explained; capture the model with --class for others")
+            self._tell("Only one class was explained; capture the model with --class for others")
             return
         try:
             session.choices.explain(following)
@@ -65,16 +65,16 @@ class KeyCommands:
         self.tell_class()
 
     def tell_class(self) -> None:
-        """Tell which class is explained, unless the model is still asked."""
+        """Show which class is explained, unless the model is still computing it."""
         found = self._choices.explained
         if found is not None and not self._session.queries.busy:
             self._tell(f"explained: {self._choices.words(found)}")
 
     def next_quantity(self) -> None:
-        """Let the cells show something else."""
+        """Show the next quantity in the cells."""
         names = self._choices.quantities
         if len(names) < 2:
-            self._tell("There are activations alone; capture the model with --gradients, or two samples")
+            self._tell("Only activations were captured; capture the model with --gradients, or two samples")
             return
         name = _next(names, self._session.queries.quantity or self._choices.quantity)
         self._choices.show(name)
@@ -95,7 +95,9 @@ class KeyCommands:
         """Compare with another sample."""
         others = self._choices.others
         if self._choices.quantity != "difference":
-            self._tell("The cells show no difference; press x until they do" if others else "There is one sample only")
+            self._tell(
+                "The cells show no difference; press x until they show one" if others else "There is only one sample"
+            )
             return
         self._choices.compare(_next(others, self._choices.against))
         self._tell_against()
@@ -110,7 +112,7 @@ class KeyCommands:
         """Show the map of another attribution method."""
         methods = self._choices.methods
         if not methods:
-            self._tell("This scene shows no map of what counts")
+            self._tell("This scene shows no attribution map")
             return
         name = _next(methods, self._choices.method)
         self._session.select(method=name)
@@ -119,11 +121,11 @@ class KeyCommands:
     # A recorded training.
 
     def previous_step(self) -> None:
-        """Look at the recorded step before."""
+        """Show the recorded step before."""
         self._train(-1)
 
     def next_step(self) -> None:
-        """Look at the recorded step after."""
+        """Show the recorded step after."""
         self._train(1)
 
     def _train(self, by: int) -> None:
@@ -136,10 +138,10 @@ class KeyCommands:
         session.clock.show_recorded(place)
         self._tell(" · ".join([step_text(training, place), *figures(training, place)]))
 
-    # The channels of a layer, and points.
+    # Channels and points.
 
     def next_channel_order(self) -> None:
-        """Let the unfolded channels stand in another order."""
+        """Sort the unfolded channels in another order."""
         session = self._session
         layer = self._unfolded()
         if layer is not None:
@@ -149,7 +151,7 @@ class KeyCommands:
             self._tell(f"channels by {name}")
 
     def next_channel_pictures(self) -> None:
-        """Show what the unfolded channels answer here, or what drives them."""
+        """Show the unfolded channels' activations, or the inputs that maximize them."""
         session = self._session
         layer = self._unfolded()
         if layer is None:
@@ -167,25 +169,25 @@ class KeyCommands:
         return self._session.unfolding.layer
 
     def next_embedding(self) -> None:
-        """Place the points by the answers of another layer."""
+        """Place the points by the activations of another layer."""
         cloud, session = self._cloud(), self._session
         if cloud is None:
             return
         names = cloud.names
         if len(names) < 2:
-            self._tell(f"There is the embedding of {names[0]} alone; capture the model with --embed for others")
+            self._tell(f"Only {names[0]} has an embedding; capture the model with --embed for others")
             return
         name = _next(names, cloud.shown(session.selection))
         session.select(embedding=name, pick=None)
         self._tell(f"points by {name}")
 
     def next_point_colors(self) -> None:
-        """Colour the points by what they are, or by what they are taken for."""
+        """Colour the points by label, or by prediction."""
         cloud, session = self._cloud(), self._session
         if cloud is None:
             return
         if len(cloud.colors(session.selection)) < 2:
-            self._tell("Labels and predictions are not both known")
+            self._tell("Only one of labels and predictions is known")
             return
         name = _next(cloud.colors(session.selection), cloud.colored_by(session.selection))
         session.select(colored_by=name)
@@ -196,7 +198,7 @@ class KeyCommands:
             self._tell("This scene shows no points")
         return self._session.scene.cloud
 
-    # How.
+    # Colours and threshold.
 
     def lower_threshold(self) -> None:
         """Draw more cells."""
@@ -215,7 +217,7 @@ class KeyCommands:
             self._tell(f"cells from {share:.0%} of their layer's range")
 
     def next_colormap(self) -> None:
-        """Take the next colour map."""
+        """Use the next colour map."""
         view = self._numbers()
         if view is not None:
             name = _next(SEQUENTIAL + DIVERGING, self._session.selection.colormap or view.colormap)
@@ -223,7 +225,7 @@ class KeyCommands:
             self._tell(f"colours: {name}{' (for signed numbers)' if name in DIVERGING else ''}")
 
     def next_normalization(self) -> None:
-        """Take the next way to lay numbers along the colours."""
+        """Use the next way to map numbers to colours."""
         view = self._numbers()
         if view is not None:
             name = _next(get_args(Normalize), self._session.selection.normalize or view.normalize)
@@ -231,7 +233,7 @@ class KeyCommands:
             self._tell(f"scale: {name}")
 
     def next_ranking(self) -> None:
-        """Draw the connections that are strongest by another measure."""
+        """Draw the connections that are strongest by the next ranking."""
         view = view_of(self._session, ConnectionsView) or view_of(self._session, Nodes)
         if view is None:
             self._tell("This scene shows no connections")
@@ -248,11 +250,11 @@ class KeyCommands:
 
 
 def view_of(session: Session, kind: type[_T]) -> _T | None:
-    """Return what the scene says of its first view of a kind."""
+    """Return the first view spec of a kind; `None` if the scene has none."""
     return next((view for view in session.scene.spec.views if isinstance(view, kind)), None)
 
 
 def _next(choices: Sequence[_T], current: Any, by: int = 1) -> _T:
-    """Return the choice that is so many further, around the ends; of what is none of them, the first."""
+    """Return the choice `by` positions further, around the ends; the first if the current choice is unknown."""
     known = list(choices)
     return known[(known.index(current) + by) % len(known)] if current in known else known[0]

@@ -1,4 +1,4 @@
-"""The window's keys: one table for what they do, for the help on the screen, and for the documentation."""
+"""Table of the window's keys, used for the keys themselves, the help on the screen, and the documentation."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Key:
-    """A key, or a few that do the same.
+    """One or more keys with one action.
 
     Attributes
     ----------
     names
-        As the window calls them: the character, or the name in X11; with ``Shift+`` before it where that matters.
+        Names in the window's events: the character, or the X11 name; ``Shift+`` before it if Shift is part of the key.
     label
-        What people call it.
+        Name for users.
     words
-        What it does.
+        What the key does.
     action
-        The name of the method that does it, of `window.controls.Controls` or `window.key_commands.KeyCommands`.
+        Name of the method to call, of `window.controls.Controls` or `window.key_commands.KeyCommands`.
     repeats
-        Whether it goes on doing so while it is held.
+        Whether the action repeats while the key is held.
     """
 
     names: tuple[str, ...]
@@ -31,56 +31,56 @@ class Key:
 
 
 MOUSE = (
-    ("drag", "turn"),
-    ("Shift + drag, middle, right", "shift"),
-    ("wheel", "zoom to the pointer"),
+    ("drag", "turn the scene"),
+    ("Shift + drag, middle, right", "move the scene"),
+    ("wheel", "zoom at the pointer"),
     ("click", "pick a cell, a line or a layer"),
     ("double click", "fly to the layer"),
 )
-"""What the hand does, and what comes of it."""
+"""Mouse actions, and what they do."""
 
 KEYS = (
     Key(("Up", "Down"), "↑ ↓", "fly forward, back", "fly"),
-    Key(("Shift+Left", "Shift+Right"), "Shift + ← →", "fly to the left, right", "fly"),
+    Key(("Shift+Left", "Shift+Right"), "Shift + ← →", "fly left, right", "fly"),
     Key(("f",), "f", "fly to the layer under the pointer", "fly_to_layer"),
-    Key(("r", "R", "Home"), "r", "see everything", "home"),
+    Key(("r", "R", "Home"), "r", "show everything", "home"),
     Key(("Left",), "← →", "previous, next sample", "previous_sample", repeats=True),
     Key(("Right",), "← →", "previous, next sample", "next_sample", repeats=True),
     Key((" ",), "Space", "play, pause", "play"),
-    Key((",",), ", .", "a little back, forward in time", "back", repeats=True),
-    Key((".",), ", .", "a little back, forward in time", "forward", repeats=True),
+    Key((",",), ", .", "0.25 s back, forward in time", "back", repeats=True),
+    Key((".",), ", .", "0.25 s back, forward in time", "forward", repeats=True),
     Key(("<",), "< >", "one recorded step of a training back, forward", "previous_step", repeats=True),
     Key((">",), "< >", "one recorded step of a training back, forward", "next_step", repeats=True),
-    Key(("-", "_"), "- +", "one layer less, more", "reveal_less", repeats=True),
-    Key(("+", "="), "- +", "one layer less, more", "reveal_more", repeats=True),
-    Key(("c",), "c C", "next, previous class: what depends on it follows", "next_class", repeats=True),
-    Key(("Shift+c",), "c C", "next, previous class: what depends on it follows", "previous_class", repeats=True),
+    Key(("-", "_"), "- +", "show one layer less, more", "reveal_less", repeats=True),
+    Key(("+", "="), "- +", "show one layer less, more", "reveal_more", repeats=True),
+    Key(("c",), "c C", "explain the next, previous class", "next_class", repeats=True),
+    Key(("Shift+c",), "c C", "explain the next, previous class", "previous_class", repeats=True),
     Key(("x",), "x", "cells: activation, gradient, gradient × activation, difference", "next_quantity"),
-    Key(("b",), "b", "next sample to compare with", "next_against"),
-    Key(("a",), "a", "next method of attribution", "next_method"),
-    Key(("u",), "u", "unfold the channels of the layer under the pointer, fold them up", "unfold"),
+    Key(("b",), "b", "next sample to subtract", "next_against"),
+    Key(("a",), "a", "next attribution method", "next_method"),
+    Key(("u",), "u", "unfold, fold the channels of the layer under the pointer", "unfold"),
     Key(("o",), "o", "next order of channels: index, mean, contribution", "next_channel_order"),
-    Key(("p",), "p", "channels: what they answer, the pictures that drive them", "next_channel_pictures"),
-    Key(("e",), "e", "next layer by whose answers points are placed", "next_embedding"),
-    Key(("k",), "k", "points coloured by label, by prediction", "next_point_colors"),
-    Key(("[",), "[ ]", "threshold down, up: more, fewer cells", "lower_threshold", repeats=True),
-    Key(("]",), "[ ]", "threshold down, up: more, fewer cells", "raise_threshold", repeats=True),
-    Key(("m",), "m", "next colours", "next_colormap"),
-    Key(("n",), "n", "next scale: a layer's own, one for all, symmetric", "next_normalization"),
-    Key(("g",), "g", "lines by weight, by contribution", "next_ranking"),
+    Key(("p",), "p", "channels: activations, inputs that maximize them", "next_channel_pictures"),
+    Key(("e",), "e", "points: embedding of the next layer", "next_embedding"),
+    Key(("k",), "k", "points: colour by label, by prediction", "next_point_colors"),
+    Key(("[",), "[ ]", "lower, raise the threshold: more, fewer cells", "lower_threshold", repeats=True),
+    Key(("]",), "[ ]", "lower, raise the threshold: more, fewer cells", "raise_threshold", repeats=True),
+    Key(("m",), "m", "next colour map", "next_colormap"),
+    Key(("n",), "n", "next colour scale: per layer, one for all, symmetric", "next_normalization"),
+    Key(("g",), "g", "strongest lines by weight, by contribution", "next_ranking"),
     Key(("s",), "s", "save a picture", "save"),
-    Key(("Escape",), "Esc", "forget what was picked", "clear"),
-    Key(("h", "H", "?", "F1"), "h", "show, hide this", "toggle_help"),
+    Key(("Escape",), "Esc", "clear the pick", "clear"),
+    Key(("h", "H", "?", "F1"), "h", "show, hide this help", "toggle_help"),
     Key(("q", "Q"), "q", "quit", "quit"),
 )
 
 
 def described() -> tuple[tuple[str, str], ...]:
-    """Return what hand and keys are called and do, each line once."""
+    """Return label and action of each mouse action and key, without repetitions."""
     return tuple(dict.fromkeys([*MOUSE, *((key.label, key.words) for key in KEYS)]))
 
 
 def table() -> str:
-    """Write the table for the documentation, in Markdown."""
+    """Return the table for the documentation, in Markdown."""
     lines = [f"| {label if (label, words) in MOUSE else f'`{label}`'} | {words} |" for label, words in described()]
     return "\n".join(["| mouse, key | what it does |", "|---|---|", *lines])
