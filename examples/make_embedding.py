@@ -15,7 +15,8 @@ from pathlib import Path
 from nnviz3d import Insights, open_capture
 from nnviz3d.apps.worker import run_capture
 from nnviz3d.data.bundled import bundled
-from nnviz3d.data.request import CaptureRequest, EmbeddingOptions
+from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
+from nnviz3d.data.request import CaptureRequest
 
 
 def main() -> None:

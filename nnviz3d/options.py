@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 from cyclopts import CoercionError, Group, Parameter, Token, convert
 
+from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity, canonical
 from nnviz3d.errors import UserError
 
@@ -39,7 +40,7 @@ def _quantity(kind: Any, tokens: Sequence[Token]) -> Any:
 _MODEL = Group("Model", sort_key=2)
 _INSIGHT = Group("Insight", sort_key=3)
 _LOOK = Group("Look", sort_key=4)
-_Names = Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)]
+_Base = TypeVar("_Base")
 _Switch = Annotated[bool, Parameter(negative=())]
 
 Preprocess = Literal["tf", "torch", "caffe", "unit", "none"]
@@ -79,94 +80,48 @@ class Model:
         return ModelOptions(self.input, self.preprocess, self.weights, self.classes, self.trust)
 
 
+def _annotated(hint: Any, name: str) -> Any:
+    """Return the type of a capability's option with everything that the command line has to know of it."""
+    kind, words = get_args(hint)
+    converter = _given if NoneType in get_args(kind) else None
+    option = f"--{name.removesuffix('_').replace('_', '-')}"
+    return Annotated[kind, Parameter(option, help=words, negative=(), consume_multiple=False, converter=converter)]
+
+
+def _with_options_of_capabilities(base: type[_Base]) -> type[_Base]:
+    """Return a dataclass with the options of all capabilities as its fields."""
+    found: list[tuple[str, Any, Any]] = []
+    for capability in CAPABILITIES:
+        hints = get_type_hints(capability.options, include_extras=True)
+        found += [(one.name, _annotated(hints[one.name], one.name), one) for one in fields(capability.options)]
+    listed = [(name, hint, field(default=one.default)) for name, hint, one in found]
+    of_base = {"__doc__": base.__doc__, "__module__": base.__module__}
+    return make_dataclass(base.__name__, listed, bases=(base,), namespace=of_base, frozen=True)
+
+
 @Parameter(name="*", group=_INSIGHT)
-@dataclass(frozen=True)
+@_with_options_of_capabilities
 class Insight:
     """Options for what is kept beyond the forward pass. Lists are separated by commas, or the option is repeated."""
 
-    class_: Annotated[_Names, Parameter(name="--class")] = ()
-    """What is explained: classes by number or name, or any output's number, dense_1[5]; by default the model's answer."""
-    gradients: _Switch = False
-    """The gradient of its score by every layer."""
-    attribution: _Names = ()
-    """Maps of what counts for it: grad_cam, integrated_gradients, occlusion, ...; a wrong name gets the whole list."""
-    at: _Names = ()
-    """Layers for the class activation maps; by default the last convolution."""
-    baseline: Literal["zero", "mean", "blur", "noise"] = "zero"
-    """What stands for nothing there, for integrated gradients, occlusion and faithfulness."""
-    attention: _Switch = False
-    """The scores of all attention layers."""
-    features: _Names = ()
-    """Layers whose channels are driven as high as they go: conv2d_2, or some channels: conv2d_2[0:8]."""
-    objective: Literal["channel", "neuron"] = "channel"
-    """What is driven: a channel's mean, or its cell in the middle."""
-    parametrization: Literal["fourier", "pixel"] = "fourier"
-    """How those pictures are written while they are looked for."""
-    steps: Annotated[int | None, OPTIONAL] = None
-    """Steps of that search; by default 256."""
-    embed: _Names = ()
-    """Layers whose answers are placed as points by t-SNE."""
-    dataset: Annotated[tuple[str, ...], Parameter(negative=())] = ()
-    """What they answer to, named as inputs are; by default the input itself."""
-    pca: _Switch = False
-    """Place the points by PCA alone, which takes no time."""
-    perplexity: Annotated[float | None, OPTIONAL] = None
-    """How many neighbours count for t-SNE, roughly; by default 30, less for few points."""
-    dimensions: Literal[2, 3] = 3
-    """Of the points."""
-    engine: Literal["opentsne", "sklearn"] = "opentsne"
-    """Who runs t-SNE: openTSNE, with progress; or scikit-learn, the reference."""
-    pooled: _Switch = False
-    """Average maps over their places before they are embedded: one number a channel."""
-
     def wanted(self) -> Insights:
-        """Return what they ask for.
+        """Return the request that the options make.
 
         Raises
         ------
         UserError
-            If an option is given that nothing uses.
+            If an option has a wrong value, or no effect.
         """
-        from nnviz3d.data.request import EmbeddingOptions, FeatureOptions, Insights
+        from nnviz3d.data.request import Insights
 
-        self._check()
-        plain = FeatureOptions(objective=self.objective, parametrization=self.parametrization)
-        return Insights(
-            targets=_split(self.class_),
-            gradients=self.gradients,
-            attributions=_split(self.attribution),
-            layers=_split(self.at),
-            baseline=self.baseline,
-            attention=self.attention,
-            features=_split(self.features),
-            feature_options=plain if self.steps is None else plain.model_copy(update={"steps": self.steps}),
-            embeddings=_split(self.embed),
-            dataset=self.dataset,
-            embedding_options=EmbeddingOptions(
-                method="pca" if self.pca else "tsne",
-                engine=self.engine,
-                dimensions=self.dimensions,
-                perplexity=self.perplexity,
-                pooled=self.pooled,
-            ),
-        )
-
-    def _check(self) -> None:
-        if self.class_ and not (self.gradients or self.attribution):
-            raise UserError("--class says what is explained; say how with --gradients or --attribution.")
-        if self.at and not self.attribution:
-            raise UserError("--at names layers for --attribution, which is not given.")
-        if self.dataset and not self.embed:
-            raise UserError("--dataset is what --embed places as points; say which layer with --embed.")
-        if self.steps is not None and self.steps < 1:
-            raise UserError(f"--steps is 1 or more; got {self.steps}.")
-        if self.perplexity is not None and not self.perplexity > 0:  # NaN too
-            raise UserError(f"--perplexity is more than 0; got {self.perplexity:g}.")
-
-
-def _split(given: Sequence[str]) -> tuple[str, ...]:
-    """Take lists apart at their commas."""
-    return tuple(name for part in given for name in (n.strip() for n in part.split(",")) if name)
+        given = [
+            capability.options(**{one.name: getattr(self, one.name) for one in fields(capability.options)})
+            for capability in CAPABILITIES
+        ]
+        insights = Insights(**{name: value for one in given for name, value in one.request_fields().items()})
+        for one in given:
+            one.check(insights)
+        return insights
 
 
 @Parameter(name="*", group=_LOOK)

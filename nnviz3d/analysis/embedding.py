@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.axes import Axes, channels_last
-from nnviz3d.data.capabilities.embeddings import Embedding
-from nnviz3d.data.request import EmbeddingOptions
+from nnviz3d.data.capabilities.embeddings import Embedding, EmbeddingOptions
 from nnviz3d.errors import ModelError
 
 Floats = NDArray[np.float32]
@@ -252,7 +251,7 @@ def _nearest(vectors: Floats, some: NDArray[np.int64], count: int) -> NDArray[np
 
 def key_of(vectors: Floats, options: EmbeddingOptions) -> str:
     """Return a hash of all that determines an embedding."""
-    told = hashlib.sha256(options.model_dump_json().encode())
+    told = hashlib.sha256(options.to_json().encode())
     told.update(repr(vectors.shape).encode())
     told.update(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
     return told.hexdigest()

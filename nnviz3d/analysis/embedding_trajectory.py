@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.analysis.embedding import judge_placed, judged_after_reduction, principal, reduce, start_of
-from nnviz3d.data.request import EmbeddingOptions
+from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
 from nnviz3d.data.training_embedding import EmbeddedOutputs, EmbeddingTrajectory
 from nnviz3d.errors import ModelError
 
@@ -68,7 +68,7 @@ def embed_steps(
     quality: list[Mapping[str, float]] = []
     keys: list[str] = []
     settings: dict[str, object] = {"method": options.method, "seed": options.seed, "from_last": True}
-    told = hashlib.sha256(options.model_dump_json().encode())
+    told = hashlib.sha256(options.to_json().encode())
     before: Floats | None = None
     for k, vectors in enumerate(steps):
         count = len(vectors)

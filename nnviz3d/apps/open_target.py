@@ -14,14 +14,14 @@ from nnviz3d.apps.target import ModelOptions, Resolved, resolve
 from nnviz3d.apps.temporary_folder import temporary_folder
 from nnviz3d.apps.training_follower import TrainingFollower
 from nnviz3d.apps.worker import Worker
+from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.graph import Shape
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import CaptureRequest, Insights, Invitation
 from nnviz3d.data.sample_sources import expand
-from nnviz3d.data.target_words import find_target
-from nnviz3d.errors import CaptureError, ModelError, SampleError, SceneError, UserError
+from nnviz3d.errors import CaptureError, SampleError, SceneError, UserError
 from nnviz3d.scene.spec import SceneSpec
 
 NOTHING_MORE = Insights()
@@ -258,37 +258,9 @@ def _needed(found: Resolved, wanted: Insights) -> Insights:
 
 
 def lacking(capture: CaptureReader, wanted: Insights) -> str:
-    """Return a sentence that says what a capture lacks of what is wanted; empty if it holds everything."""
-    name = capture.path.name
-    if wanted.dataset:
-        return f"{name} is a ready capture; capture the model anew with --dataset, or name the model itself."
-    if wanted.gradients and not capture.has_gradients():
-        return f"{name} holds no gradients; capture the model with --gradients."
-    missing = [method for method in wanted.attributions if method not in capture.methods]
-    if missing:
-        known = f" (it holds {', '.join(capture.methods)})" if capture.methods else ""
-        return f"{name} holds no map by {missing[0]}{known}; capture the model with --attribution {missing[0]}."
-    for word in wanted.targets:
-        try:
-            explained = explains(capture, word)
-        except ModelError as error:
-            return str(error)
-        if not explained:
-            return f"{name} does not explain {word!r}; capture the model with --class {word}."
-    return ""
-
-
-def explains(capture: CaptureReader, word: str) -> bool:
-    """Whether a capture explains any of its samples by the target that a word names.
-
-    Raises
-    ------
-    ModelError
-        If the model has no such target.
-    """
-    target = find_target(word, capture.graph, capture.classes)
-    known = {found.target for sample in range(capture.committed) for found in capture.explanations(sample).targets}
-    return bool(known) if target is None else target in known
+    """Return one sentence on what a capture lacks of a request; nothing if it lacks nothing."""
+    missing = (capability.missing(capture, wanted) for capability in reversed(CAPABILITIES))
+    return next(filter(None, missing), "")
 
 
 def _uncaptured(inputs: tuple[str, ...], shapes: Mapping[str, Shape] | None = None) -> tuple[Sample, ...]:
@@ -319,15 +291,8 @@ def _template(request: CaptureRequest, capture: CaptureReader) -> CaptureRequest
 
 
 def _held(capture: CaptureReader) -> Insights:
-    """Return what a capture holds of its first sample, without the targets; further samples need the same."""
-    found = capture.explanations(0)
-    layers = {layer for method in capture.methods for layer in found.attribution_layers(method)}
-    return Insights(
-        gradients=capture.has_gradients(),
-        attributions=capture.methods,
-        layers=tuple(sorted(layers - set(capture.graph.inputs))),
-        attention=any(capture.has_attention(node.id) for node in capture.graph),
-    )
+    """Return the request that gives further samples everything that a capture holds of its first one, targets aside."""
+    return Insights(**{name: value for one in CAPABILITIES for name, value in one.held(capture).items()})
 
 
 def _sample_shown(sample: int | None, found: Resolved, count: int, holder: str) -> int:

@@ -19,26 +19,23 @@ from typing import IO, Protocol
 from nnviz3d.apps.interruption import Interruption
 from nnviz3d.apps.liveness import SILENCE, Watch, Watched, processor_time
 from nnviz3d.data import request as messages
+from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.json_lines import read_event, to_line
 from nnviz3d.data.request import CaptureRequest, Event, Finished
 from nnviz3d.errors import Nnviz3dError, UserError
 from nnviz3d.parent_process import PARENT
 
-STAGES = {
+_STAGES = {
     "import": "Starting TensorFlow",
     "load": "Loading the model",
     "trace": "Tracing the model",
     "forward": "Running the model",
     "write": "Writing the capture",
     "connections": "Finding the strongest connections",
-    "gradients": "Finding the gradients",
-    "flow": "Following the gradient back",
-    "explain": "Computing the attributions",
-    "features": "Driving channels",
-    "embed": "Placing points",
-    "attention": "Computing attention scores",
 }
-"""The stages of `Progress`, in words."""
+"""The stages of every capture, in words."""
+STAGES = _STAGES | {stage: words for one in CAPABILITIES for stage, words in one.stages.items()}
+"""All stages of `Progress`, in words."""
 _TAIL = 4000
 """Characters of the process's own chatter that are shown with a bug."""
 _GRACE = 15.0

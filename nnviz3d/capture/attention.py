@@ -20,19 +20,14 @@ from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.programs.flat_program import Call, InputSpec
 from nnviz3d.capture.programs.frozen import Compiled, frozen
 from nnviz3d.capture.request_loop import Report
+from nnviz3d.capture.work import Work
 from nnviz3d.data.capabilities.attention import write_attention
 from nnviz3d.data.request import Notice, Progress
 from nnviz3d.data.storage.capture_writer import CaptureWriter, as_stored
 from nnviz3d.errors import ModelError
 
 
-def write_attention_scores(
-    writer: CaptureWriter,
-    described: DescribedModel,
-    specs: Sequence[InputSpec],
-    arrays: Sequence[NDArray[Any]],
-    report: Report,
-) -> None:
+def write_attention_scores(writer: CaptureWriter, work: Work, report: Report) -> None:
     """Compute the scores of every call of every attention layer, and write them.
 
     Each is stored as ``(N, heads, T, S)`` float32. `Attention` and `AdditiveAttention` have one head. Several axes of
@@ -40,18 +35,12 @@ def write_attention_scores(
     the batch; several axes of keys into S. So each row, over S, adds up to 1; where a mask leaves nothing to look at, Keras
     gives a row of zeros.
 
-    Parameters
-    ----------
-    described, specs
-        The model, and its inputs with the sizes of the samples filled in.
-    arrays
-        ``(N, *shape)`` for each input, ready for the model.
-
     Raises
     ------
     ModelError
         If the model has no attention layer.
     """
+    described, specs, arrays = work.model.described, work.model.specs, work.arrays
     wanted = attention_nodes(described)
     hidden = hidden_attention(described)
     if hidden and not wanted:

@@ -16,17 +16,18 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d.capture.attention import hidden_attention
+from nnviz3d.capture.capabilities import write_capabilities
 from nnviz3d.capture.connections.finder import ConnectionFinder
 from nnviz3d.capture.inputs.class_names import settle_names
 from nnviz3d.capture.inputs.preprocess import Preparation
 from nnviz3d.capture.inputs.sample_set import Samples
-from nnviz3d.capture.insights import ReadSamples, Work, write_insights
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.programs.hidden_networks import hidden_remarks
 from nnviz3d.capture.programs.trace import Trace, TracedModel
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.weights import write_weights
+from nnviz3d.capture.work import ReadSamples, Work
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing, Progress
 from nnviz3d.data.sample_sources import classes_in
@@ -140,7 +141,7 @@ def capture_model(
             connections=finder.found,
             out=options.out,
         )
-        write_insights(writer, work, report)
+        write_capabilities(writer, work, report)
         writer.commit(len(samples))
     clock.stop()
     model.ran(trace)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +16,15 @@ from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.programs.activations import Forward
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.request_loop import Report
+from nnviz3d.capture.work import Work
 from nnviz3d.data.axes import channels_in
-from nnviz3d.data.capabilities.embeddings import Embedding, predicted_classes, write_embedding
+from nnviz3d.data.capabilities.embeddings import Embedding, EmbeddingOptions, predicted_classes, write_embedding
 from nnviz3d.data.capture import is_capture, open_capture
 from nnviz3d.data.graph import LayerNode
-from nnviz3d.data.request import EmbeddingOptions, Progress
+from nnviz3d.data.request import Progress
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import CaptureError, ModelError, SampleError
-
-if TYPE_CHECKING:
-    from nnviz3d.capture.insights import Work
 
 _MEMORY = 2**30
 """Bytes that the answers of all chosen layers may take."""

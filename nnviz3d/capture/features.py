@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -22,17 +22,15 @@ from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, Values
 from nnviz3d.capture.programs.frozen import Compiled
 from nnviz3d.capture.request_loop import Report
+from nnviz3d.capture.work import Work
 from nnviz3d.data.axes import Axes, as_arranged, channel_axis, channels_last
-from nnviz3d.data.capabilities.features import FeatureVisualization, write_features
+from nnviz3d.data.capabilities.features import FeatureOptions, FeatureVisualization, write_features
 from nnviz3d.data.files.picture_files import PictureShape
 from nnviz3d.data.graph import LayerNode, ModelGraph
-from nnviz3d.data.request import FeatureOptions, Progress
+from nnviz3d.data.request import Progress
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import ModelError
-
-if TYPE_CHECKING:
-    from nnviz3d.capture.insights import Work
 
 _WANTED = re.compile(r"(?P<glob>.+?)(?:\[(?P<first>\d+)(?P<range>:(?P<end>\d+))?\])?")
 _RATE = {"fourier": 0.05, "pixel": 0.08}
@@ -196,7 +194,7 @@ class _Search:
                 after[better], images[better] = score[better], pictures[better]
                 alive |= answers
                 step(k)
-        settings = options.model_dump(include={"parametrization", "steps", "seed"})
+        settings = {name: getattr(options, name) for name in ("parametrization", "steps", "seed")}
         return FeatureVisualization(self.node, self.objective, channels, images, before, after, ~alive, settings)
 
     @property

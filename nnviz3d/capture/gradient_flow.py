@@ -7,8 +7,8 @@ each share is told apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,26 +18,23 @@ from nnviz3d.capture.programs.activations import batch_size, portions, rows_per_
 from nnviz3d.capture.programs.describe import through
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, numbers_at
 from nnviz3d.capture.programs.frozen import Compiled
+from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.targets import Slot
+from nnviz3d.capture.work import Work, share_of
 from nnviz3d.data.capabilities.gradients import write_connection_gradient, write_flow
 from nnviz3d.data.printable import reason
-from nnviz3d.data.records import RANKINGS, Connections, Ranking
+from nnviz3d.data.records import RANKINGS, Connections
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import ModelError
-
-if TYPE_CHECKING:
-    from nnviz3d.capture.insights import Work
-
-Found = Mapping[tuple[str, str], Mapping[Ranking, Sequence[Connections]]]
-"""For each pair of nodes and each ranking, the connections of each sample."""
 
 _HOLDS = 4
 """How many times what layers gave is in memory at once: itself, its gradients, those of each use, and what lies between."""
 
 
-def write_flows(writer: CaptureWriter, work: Work, slots: Sequence[Slot], report: Callable[[float], None]) -> None:
+def write_flows(writer: CaptureWriter, work: Work, report: Report) -> None:
     """Write the shares of all edges, and the gradients by all connections, for every target."""
-    for number, slot in enumerate(slots):
+    tell = share_of(report, "flow")
+    for number, slot in enumerate(work.slots):
         norms: list[NDArray[np.float32]] = []
         slopes: dict[tuple[str, str], list[list[NDArray[np.float32]]]] = {pair: [] for pair in work.connections}
         for start, shares, before, deltas in _flows(work.model, work.arrays, slot, list(work.connections)):
@@ -46,7 +43,7 @@ def write_flows(writer: CaptureWriter, work: Work, slots: Sequence[Slot], report
                 for i in range(len(shares)):
                     columns = [records[ranking][start + i] for ranking in RANKINGS]
                     slopes[pair].append(_by_connection(columns, before[pair[0]][i], deltas[pair[1]][i]))
-            report((number + (start + len(shares)) / len(slot.index)) / len(slots))
+            tell((number + (start + len(shares)) / len(slot.index)) / len(work.slots))
         write_flow(writer, slot.name, np.concatenate(norms))
         for (source, target), found in slopes.items():
             write_connection_gradient(writer, slot.name, source, target, found)

@@ -9,14 +9,39 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from nnviz3d.capture.gradient_flow import write_flows
 from nnviz3d.capture.programs.activations import Batch, batch_size, portions, rows_per_sample
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, numbers_at
 from nnviz3d.capture.programs.frozen import Compiled
+from nnviz3d.capture.request_loop import Report
+from nnviz3d.capture.work import Work, share_of
+from nnviz3d.data.capabilities.gradients import write_gradient
 from nnviz3d.data.printable import reason
+from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import ModelError
 
 _HOLDS = 3
 """How many times what layers gave is in memory at once: itself, its gradients, and what lies between."""
+
+
+def write_gradients(writer: CaptureWriter, work: Work, report: Report) -> None:
+    """Write the gradient of every explained target by every layer, along every edge, and by the strongest connections.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be differentiated.
+    """
+    tell = share_of(report, "gradients")
+    tell(0)
+    for number, slot in enumerate(work.slots):
+        for batch in gradients(work.model, work.arrays, slot.output, slot.asked):
+            for node_id, output in batch:
+                numbers = batch.numbers(node_id, output)
+                if numbers is not None:
+                    write_gradient(writer, slot.name, node_id, output, batch.start, numbers)
+            tell((number + (batch.start + batch.count) / len(slot.index)) / len(work.slots))
+    write_flows(writer, work, report)
 
 
 def gradients(

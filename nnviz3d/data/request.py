@@ -2,119 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from nnviz3d.data.capabilities import CAPABILITIES, InsightFields
+from nnviz3d.data.capabilities.targets import TARGETS
+
 Preprocessing = Literal["tf", "torch", "caffe", "unit", "none"]
 
 
-class FeatureOptions(BaseModel):
-    """How inputs that drive channels are looked for.
+class Insights(BaseModel, InsightFields, frozen=True, extra="forbid"):
+    """The request for everything beyond one forward pass.
 
-    Attributes
-    ----------
-    objective
-        ``channel``, its mean; or ``neuron``, its cell in the middle. Numbers of an output are always taken as they are.
-    parametrization
-        ``fourier``, by the spectrum of a picture with decorrelated colours; or ``pixel``.
-    steps
-        Steps of gradient ascent.
-    seed
-        Of the start and of the jitter.
+    The fields of each capability are described in its module of `nnviz3d.data.capabilities`: `TargetFields`,
+    `GradientFields`, `AttributionFields`, `AttentionFields`, `FeatureFields`, `EmbeddingFields`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    objective: Literal["channel", "neuron"] = "channel"
-    parametrization: Literal["fourier", "pixel"] = "fourier"
-    steps: Annotated[int, Field(ge=1)] = 256
-    seed: int = 0
-
-
-class EmbeddingOptions(BaseModel):
-    """How points are placed.
-
-    Attributes
-    ----------
-    method
-        ``tsne``, or ``pca``, the fast first look that t-SNE starts with too.
-    engine
-        ``opentsne``, Barnes-Hut with progress; or ``sklearn``, the reference.
-    dimensions
-        2 or 3.
-    perplexity
-        How many neighbours count, roughly; `None`: 30, less for few points.
-    pooled
-        Whether maps are averaged over their places first: one number a channel.
-    seed
-        Of what is drawn at random.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: Literal["tsne", "pca"] = "tsne"
-    engine: Literal["opentsne", "sklearn"] = "opentsne"
-    dimensions: Literal[2, 3] = 3
-    perplexity: Annotated[float, Field(gt=0)] | None = None
-    pooled: bool = False
-    seed: int = 0
-
-
-class Insights(BaseModel):
-    """What is wanted beyond one forward pass.
-
-    Attributes
-    ----------
-    targets
-        What is explained: a class by its number or name, any number of an output, ``OUTPUT[INDEX]``, or ``predicted``,
-        what the model itself answers most strongly; empty: that alone.
-    gradients
-        The gradient of each target's score by every layer's activation.
-    attributions
-        Methods by name: ``grad_cam``, ``integrated_gradients``, ...
-    layers
-        The layers whose places class activation maps are of; empty: the last that has any.
-    baseline
-        What integrated gradients and occlusion take for "nothing there": ``zero``, ``mean`` (of the sample), ``blur``,
-        or ``noise``.
-    attention
-        The scores of all attention layers.
-    features
-        Layers, by globs over node ids, whose channels are driven as high as they go; ``conv2d[3]`` and ``conv2d[0:8]``
-        say which channels.
-    feature_options
-        How.
-    embeddings
-        Layers, by globs over node ids, whose answers are placed as points; an input stands for the samples themselves.
-    dataset
-        What the model is run on for that, named as inputs are; empty: the samples themselves.
-    embedding_options
-        How.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    targets: tuple[str, ...] = ()
-    gradients: bool = False
-    attributions: tuple[str, ...] = ()
-    layers: tuple[str, ...] = ()
-    baseline: Literal["zero", "mean", "blur", "noise"] = "zero"
-    attention: bool = False
-    features: tuple[str, ...] = ()
-    feature_options: FeatureOptions = FeatureOptions()
-    embeddings: tuple[str, ...] = ()
-    dataset: tuple[str, ...] = ()
-    embedding_options: EmbeddingOptions = EmbeddingOptions()
 
     @property
     def explains(self) -> bool:
-        """Whether there is a target to find."""
-        return self.gradients or bool(self.attributions)
+        """Whether any target is explained."""
+        return TARGETS.wanted(self)
 
     def plus(self, other: Insights) -> Insights:
-        """Return what either of two asks for; where that is one choice, this one's."""
+        """Return the request for everything that either of two asks for; where only one can be had, this one's."""
         together: dict[str, Any] = {}
         for name in Insights.model_fields:
             mine, theirs = getattr(self, name), getattr(other, name)
@@ -128,8 +41,9 @@ class Insights(BaseModel):
 
     @property
     def of_samples(self) -> Insights:
-        """What of it belongs to each sample, and so is wanted of further samples too."""
-        return self.model_copy(update={"features": (), "embeddings": (), "dataset": ()})
+        """The part of the request that belongs to each sample, and so holds for further samples too."""
+        of_model = [one for capability in CAPABILITIES if not capability.of_sample for one in fields(capability.fields)]
+        return self.model_copy(update={one.name: one.default for one in of_model})
 
 
 class CaptureRequest(BaseModel):

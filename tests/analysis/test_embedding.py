@@ -10,9 +10,8 @@ from sklearn.manifold import trustworthiness
 
 from nnviz3d.analysis.embedding import embed, judge, key_of, project, with_new_quality
 from nnviz3d.data.bundled import bundled
-from nnviz3d.data.capabilities.embeddings import Embedding
+from nnviz3d.data.capabilities.embeddings import Embedding, EmbeddingOptions
 from nnviz3d.data.capture import open_capture
-from nnviz3d.data.request import EmbeddingOptions
 from nnviz3d.errors import ModelError
 
 

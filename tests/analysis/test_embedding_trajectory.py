@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.analysis.embedding_trajectory import aligned, class_separation, displacements, embed_steps
-from nnviz3d.data.request import EmbeddingOptions
+from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import ModelError
 

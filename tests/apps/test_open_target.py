@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from nnviz3d.apps.inspection import describe
-from nnviz3d.apps.open_target import explains, lacking, opened
+from nnviz3d.apps.open_target import lacking, opened
 from nnviz3d.apps.sample_runner import SampleRequest
 from nnviz3d.apps.target import ModelOptions
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capabilities.gradients import write_gradient
+from nnviz3d.data.capabilities.targets import explains
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Insights

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from nnviz3d.analysis.embedding import EmbeddedPoints, embed, judge
-from nnviz3d.data.request import EmbeddingOptions
+from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
 from tests.benchmarks.timing import interleaved, table
 
 ENGINES = ("opentsne", "sklearn")
@@ -26,7 +26,7 @@ def compared(vectors: NDArray[np.float32], dimensions: int) -> list[object]:
     placed: dict[str, EmbeddedPoints] = {}
 
     def run(engine: str) -> None:
-        placed[engine] = embed(vectors, EmbeddingOptions.model_validate({"engine": engine, "dimensions": dimensions}))
+        placed[engine] = embed(vectors, EmbeddingOptions(engine=engine, dimensions=dimensions))
 
     seconds = interleaved({engine: lambda _, e=engine: run(e) for engine in ENGINES}, 1, warm=0)
     found = placed["opentsne"]
@@ -45,6 +45,6 @@ def test_against_the_reference():
     """Real digits of 8 x 8 pixels. Each engine takes its own number of steps, 750 and 1,000; PCA and judging are shared."""
     vectors = load_digits().data.astype(np.float32)
     for engine in ENGINES:
-        embed(vectors[:100], EmbeddingOptions.model_validate({"engine": engine}))  # imports
+        embed(vectors[:100], EmbeddingOptions(engine=engine))  # imports
     for points in (vectors, shifted(vectors)[:5000]):
         table(f"Seconds to place {len(points):,} points", [HEAD, *(compared(points, d) for d in (2, 3))])

@@ -10,8 +10,9 @@ from keras import layers
 from nnviz3d.apps.target import ModelOptions, bundled_scenes, resolve
 from nnviz3d.capture.loading.load import load_model
 from nnviz3d.capture.model_cache import KeptModel
+from nnviz3d.data.capabilities.features import FeatureOptions
 from nnviz3d.data.capture import open_capture
-from nnviz3d.data.request import CaptureRequest, FeatureOptions, Insights
+from nnviz3d.data.request import CaptureRequest, Insights
 from nnviz3d.errors import UserError
 from nnviz3d.scene.primitives import Panel, Points, Tiles, Voxels
 from nnviz3d.scene.scene import Scene

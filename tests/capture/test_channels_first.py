@@ -17,7 +17,9 @@ from nnviz3d.capture.training import embedding_probe as embedded
 from nnviz3d.capture.training.probe import Probe
 from nnviz3d.capture.training.train_step_hook import Held
 from nnviz3d.capture.training.weight_statistics import WeightMeasure
-from nnviz3d.data.request import CaptureRequest, EmbeddingOptions, FeatureOptions, Insights
+from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
+from nnviz3d.data.capabilities.features import FeatureOptions
+from nnviz3d.data.request import CaptureRequest, Insights
 from nnviz3d.data.training import STATISTICS
 
 FIRST = ("channel", "row", "column")

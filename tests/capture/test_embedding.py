@@ -13,8 +13,9 @@ from nnviz3d.capture.live_model import capture
 from nnviz3d.capture.loading.load import load_model
 from nnviz3d.capture.model_cache import KeptModel
 from nnviz3d.data.bundled import bundled, digits
+from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
 from nnviz3d.data.capture import open_capture
-from nnviz3d.data.request import CaptureRequest, EmbeddingOptions, Insights
+from nnviz3d.data.request import CaptureRequest, Insights
 from nnviz3d.errors import ModelError
 
 DATASET = ("digits:0-119",)

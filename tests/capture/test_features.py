@@ -12,12 +12,13 @@ from keras import layers
 from nnviz3d.capture import features
 from nnviz3d.capture.features import feature_visualizations
 from nnviz3d.capture.inputs.preprocess import apply
-from nnviz3d.capture.insights import Work
 from nnviz3d.capture.live_model import capture
 from nnviz3d.capture.loading.load import load_model
 from nnviz3d.capture.model_cache import KeptModel
+from nnviz3d.capture.work import Work
 from nnviz3d.data.bundled import bundled
-from nnviz3d.data.request import FeatureOptions, Insights
+from nnviz3d.data.capabilities.features import FeatureOptions
+from nnviz3d.data.request import Insights
 from nnviz3d.errors import ModelError
 
 

@@ -10,7 +10,8 @@ from keras import layers, ops
 
 import nnviz3d
 from nnviz3d.capture.programs.frozen import Compiled, assignments_undone, frozen
-from nnviz3d.data.request import FeatureOptions, Insights
+from nnviz3d.data.capabilities.features import FeatureOptions
+from nnviz3d.data.request import Insights
 
 BATCH = 4
 

@@ -6,7 +6,8 @@ import pytest
 from keras import layers
 
 from nnviz3d.capture.live_model import capture
-from nnviz3d.data.request import FeatureOptions, Insights
+from nnviz3d.data.capabilities.features import FeatureOptions
+from nnviz3d.data.request import Insights
 
 H, W = 20, 16
 

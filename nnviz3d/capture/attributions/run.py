@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,14 +14,14 @@ from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.attributions.pixels import explained_inputs
 from nnviz3d.capture.attributions.places import chosen_layers, input_under
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, probability_of, score_of
+from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.targets import Slot
+from nnviz3d.capture.work import Work, share_of
 from nnviz3d.data.capabilities.attributions import TITLES, Attribution, write_attribution, write_attribution_layers
+from nnviz3d.data.request import Notice
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.targets import Explained, Target
 from nnviz3d.errors import ModelError
-
-if TYPE_CHECKING:
-    from nnviz3d.capture.insights import Work
 
 SEED = 0
 """Of all that methods draw at random, so that equal captures hold equal maps."""
@@ -54,32 +53,34 @@ def layers_for(method: Method, model: DifferentiableModel, output: str, wanted: 
     return chosen_layers(model.described, output, wanted)
 
 
-def write_attributions(
-    writer: CaptureWriter,
-    work: Work,
-    slots: Sequence[Slot],
-    report: Callable[[float], None],
-    say: Callable[[str], None],
-) -> None:
+def check_methods(work: Work) -> None:
+    """Refuse an attribution method that does not exist.
+
+    Raises
+    ------
+    ModelError
+        If there is such a method in the request.
+    """
+    find_methods(work.insights.attributions)
+
+
+def write_attributions(writer: CaptureWriter, work: Work, report: Report) -> None:
     """Compute and write the maps of all methods that were asked for.
 
-    Parameters
-    ----------
-    report
-        Is told what share of the work is done.
-    say
-        Is told which maps are not what their method promises; each sample's notes say so too.
+    A map that is not complete, although its method promises it, is reported, and noted with its sample.
 
     Raises
     ------
     ModelError
         If there is no such method or layer, or the model has nothing that the method looks at.
     """
+    tell = share_of(report, "explain")
+    tell(0)
     methods = find_methods(work.insights.attributions)
     planned = [
         (method, slot, layers_for(method, work.model, slot.output, work.insights.layers))
         for method in methods
-        for slot in slots
+        for slot in work.slots
     ]
     total = sum(len(layers) for _, _, layers in planned)
     done = 0
@@ -88,14 +89,14 @@ def write_attributions(
         for layer in layers:
 
             def advance(step: int, of: int, before: int = done) -> None:
-                report((before + step / max(of, 1)) / total)
+                tell((before + step / max(of, 1)) / total)
 
             missing: dict[int, float] = {}
             write_attribution(writer, slot.name, _maps(method, work, slot, layer, advance, missing.__setitem__))
             if missing:
-                _tell_missing(writer, work, method.name, slot, layer, missing, say)
+                _tell_missing(writer, work, method.name, slot, layer, missing, report)
             done += 1
-            report(done / total)
+            tell(done / total)
 
 
 def _tell_missing(
@@ -105,7 +106,7 @@ def _tell_missing(
     slot: Slot,
     layer: str,
     missing: Mapping[int, float],
-    say: Callable[[str], None],
+    report: Report,
 ) -> None:
     """Say whose maps do not add up to the score's difference, by the share that is not accounted for."""
     told = TITLES[method][0]
@@ -116,11 +117,12 @@ def _tell_missing(
         )
     worst = max(missing, key=lambda sample: missing[sample])
     are = "is" if len(missing) == 1 else "are"
-    say(
+    text = (
         f"{told}: {len(missing)} of {len(slot.index)} maps of {layer} for {slot.name} {are} not complete; most is missing "
         f"for {work.samples.names[worst]}, {missing[worst]:.1%} of the score's difference from the baseline's. Another "
         "baseline of nnviz3d.Insights may do better."
     )
+    report(Notice(text=text))
 
 
 def _maps(

@@ -1,1 +1,32 @@
-"""One module for each capability: its record, its arrays in a capture, and how they are read and written."""
+"""Everything that nnviz3d computes beyond a forward pass: one module and one entry for each capability.
+
+Importing this package loads no library: command-line help reads it. Modules here import NumPy and Zarr for type checks
+alone, or inside functions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nnviz3d.data.capabilities.attention import ATTENTION, AttentionFields
+from nnviz3d.data.capabilities.attributions import ATTRIBUTIONS, AttributionFields
+from nnviz3d.data.capabilities.capability import Capability
+from nnviz3d.data.capabilities.embeddings import EMBEDDINGS, EmbeddingFields
+from nnviz3d.data.capabilities.features import FEATURES, FeatureFields
+from nnviz3d.data.capabilities.gradients import GRADIENTS, GradientFields
+from nnviz3d.data.capabilities.targets import TARGETS, TargetFields
+
+CAPABILITIES: tuple[Capability, ...] = (TARGETS, GRADIENTS, ATTRIBUTIONS, ATTENTION, FEATURES, EMBEDDINGS)
+"""All capabilities, in the order in which they are computed and their options are listed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InsightFields(
+    TargetFields,
+    GradientFields,
+    AttributionFields,
+    AttentionFields,
+    FeatureFields,
+    EmbeddingFields,
+):
+    """The fields of the request of all capabilities; see `nnviz3d.data.request.Insights`."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
+from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions
 from nnviz3d.data.storage.schema import split_id
 
 if TYPE_CHECKING:
@@ -12,6 +15,26 @@ if TYPE_CHECKING:
 
     from nnviz3d.data.storage.array_writer import ArrayWriter
     from nnviz3d.data.storage.zarr_reader import StoredArrays
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionFields:
+    """Fields of the request.
+
+    Attributes
+    ----------
+    attention
+        Whether the scores of all attention layers are captured.
+    """
+
+    attention: bool = False
+
+
+@dataclass(frozen=True)
+class AttentionOptions(CaptureOptions):
+    """Options for attention scores."""
+
+    attention: Annotated[bool, "The scores of all attention layers."] = False
 
 
 def attention_path(node_id: str) -> str:
@@ -37,3 +60,30 @@ def read_attention(stored: StoredArrays, node_id: str, sample: int) -> NDArray[n
 def write_attention(writer: ArrayWriter, node_id: str, start: int, values: NDArray[Any]) -> None:
     """Write the scores of an attention layer for samples ``start`` and on: ``(n, heads, T, S)``."""
     writer.rows(attention_path(node_id), start, values)
+
+
+def _has_any(capture: CaptureContents) -> bool:
+    return any(capture.has_attention(node.id) for node in capture.graph)
+
+
+def _missing(capture: CaptureContents, wanted: AttentionFields) -> str:
+    if not wanted.attention or _has_any(capture):
+        return ""
+    return f"{capture.path.name} holds no attention scores; capture the model with --attention."
+
+
+def _held(capture: CaptureContents) -> Mapping[str, Any]:
+    return {"attention": _has_any(capture)}
+
+
+ATTENTION = Capability(
+    name="attention",
+    fields=AttentionFields,
+    options=AttentionOptions,
+    wanted=lambda insights: bool(insights.attention),
+    capture="nnviz3d.capture.attention:write_attention_scores",
+    stages={"attention": "Computing attention scores"},
+    missing=_missing,
+    held=_held,
+)
+"""The description of this capability."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from nnviz3d.data.capabilities.capability import are_numbers
+from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, are_numbers, split_names
 from nnviz3d.data.storage.schema import split_id
+from nnviz3d.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +31,53 @@ TITLES: Mapping[str, tuple[str, bool]] = {
     "score_cam": ("Score-CAM", False),
 }
 """Display names of the attribution methods, and whether their numbers may be negative."""
+
+Baseline = Literal["zero", "mean", "blur", "noise"]
+"""Inputs that stand for "nothing there"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributionFields:
+    """Fields of the request.
+
+    Attributes
+    ----------
+    attributions
+        Methods by name: ``grad_cam``, ``integrated_gradients``, ...
+    layers
+        The layers that class activation maps are of; empty: the last convolution.
+    baseline
+        The input that integrated gradients and occlusion take for "nothing there": ``zero``, ``mean`` (of the sample),
+        ``blur``, or ``noise``.
+    """
+
+    attributions: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    baseline: Baseline = "zero"
+
+
+@dataclass(frozen=True)
+class AttributionOptions(CaptureOptions):
+    """Options for attributions."""
+
+    attribution: Annotated[
+        tuple[str, ...],
+        "Maps of what counts for it: grad_cam, integrated_gradients, occlusion, ...; a wrong name gets the whole list.",
+    ] = ()
+    at: Annotated[tuple[str, ...], "Layers for the class activation maps; by default the last convolution."] = ()
+    baseline: Annotated[
+        Baseline, "What stands for nothing there, for integrated gradients, occlusion and faithfulness."
+    ] = "zero"
+
+    def request_fields(self) -> Mapping[str, Any]:
+        """Return the methods, the layers and the baseline."""
+        if self.at and not self.attribution:
+            raise UserError("--at names layers for --attribution, which is not given.")
+        return {
+            "attributions": split_names(self.attribution),
+            "layers": split_names(self.at),
+            "baseline": self.baseline,
+        }
 
 
 @dataclass(frozen=True)
@@ -159,3 +207,33 @@ def write_attribution(writer: ArrayWriter, slot: str, maps: Sequence[Attribution
 def write_attribution_layers(writer: ArrayWriter, method: str, slot: str, layers: Sequence[str]) -> None:
     """Write the layers that a method's maps of a target are of; the first of them is shown by default."""
     writer.group(f"attributions/{method}/{slot}", {"layers": list(layers)})
+
+
+def _missing(capture: CaptureContents, wanted: AttributionFields) -> str:
+    missing = [method for method in wanted.attributions if method not in capture.methods]
+    if not missing:
+        return ""
+    known = f" (it holds {', '.join(capture.methods)})" if capture.methods else ""
+    return (
+        f"{capture.path.name} holds no map by {missing[0]}{known}; capture the model with --attribution {missing[0]}."
+    )
+
+
+def _held(capture: CaptureContents) -> Mapping[str, Any]:
+    found = capture.explanations(0)
+    layers = {layer for method in capture.methods for layer in found.attribution_layers(method)}
+    return {"attributions": capture.methods, "layers": tuple(sorted(layers - set(capture.graph.inputs)))}
+
+
+ATTRIBUTIONS = Capability(
+    name="attributions",
+    fields=AttributionFields,
+    options=AttributionOptions,
+    wanted=lambda insights: bool(insights.attributions),
+    check="nnviz3d.capture.attributions.run:check_methods",
+    capture="nnviz3d.capture.attributions.run:write_attributions",
+    stages={"explain": "Computing the attributions"},
+    missing=_missing,
+    held=_held,
+)
+"""The description of this capability."""

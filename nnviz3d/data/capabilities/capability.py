@@ -1,6 +1,178 @@
-"""Functions that the modules of several capabilities share."""
+"""The description of one capability: its options, its stages, and the functions that compute, check and show it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nnviz3d.data.graph import ModelGraph
+    from nnviz3d.data.storage.zarr_reader import StoredArrays
+    from nnviz3d.data.targets import Explained
+
+
+@dataclass(frozen=True)
+class CaptureOptions:
+    """Options of ``nnviz3d capture`` for one capability. Each capability has a subclass.
+
+    A field is one option, annotated with its type and its help: ``attention: Annotated[bool, "Help."] = False`` is
+    ``--attention``. An underscore at the end of a name is left out: ``class_`` is ``--class``. Types are ``bool``, ``int``,
+    ``float``, ``str``, ``Path``, ``Literal``, each of these or `None`, and ``tuple[str, ...]`` for a repeatable option.
+    """
+
+    def request_fields(self) -> Mapping[str, Any]:
+        """Return the fields of `Insights` that the options ask for; by default those of the same names.
+
+        Raises
+        ------
+        UserError
+            If an option has a wrong value, or no effect without another one.
+        """
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    def check(self, insights: Any) -> None:
+        """Refuse an option that has no effect on the `Insights` which the options of all capabilities ask for.
+
+        Raises
+        ------
+        UserError
+            If there is such an option.
+        """
+
+
+class SampleContents(Protocol):
+    """The explanations of one sample in a capture."""
+
+    @property
+    def targets(self) -> Sequence[Explained]:
+        """The explained targets."""
+        ...
+
+    def attribution_layers(self, method: str) -> tuple[str, ...]:
+        """Return the node ids of the layers that a method's maps are of."""
+        ...
+
+
+class CaptureContents(Protocol):
+    """The members of a capture reader that tell what it holds."""
+
+    @property
+    def path(self) -> Path:
+        """The folder or zip file."""
+        ...
+
+    @property
+    def graph(self) -> ModelGraph:
+        """The architecture."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Names of the classes, if known."""
+        ...
+
+    @property
+    def committed(self) -> int:
+        """Number of samples that can be read."""
+        ...
+
+    @property
+    def stored(self) -> StoredArrays:
+        """The arrays and attributes on disk."""
+        ...
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The attribution methods whose maps were captured."""
+        ...
+
+    def has_gradients(self) -> bool:
+        """Whether gradients were captured."""
+        ...
+
+    def has_attention(self, node_id: str) -> bool:
+        """Whether the scores of an attention layer were captured."""
+        ...
+
+    def has_features(self, node_id: str) -> bool:
+        """Whether the feature visualization of a layer was captured."""
+        ...
+
+    def explanations(self, sample: int = 0) -> SampleContents:
+        """Return the explanations of one sample."""
+        ...
+
+
+def _nothing_missing(capture: CaptureContents, insights: Any) -> str:
+    return ""
+
+
+def _nothing_held(capture: CaptureContents) -> Mapping[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Capability:
+    """One thing that nnviz3d computes of a model beyond a forward pass, and shows.
+
+    Functions and classes of other packages are named by strings, ``"module:name"``, and imported on first use: a
+    capability is light to import.
+
+    Attributes
+    ----------
+    name
+        One word, for messages to developers.
+    fields
+        The dataclass of its fields of `Insights`.
+    options
+        The dataclass of its options.
+    wanted
+        Whether `Insights` ask for it.
+    capture
+        Function that computes it and writes its arrays: ``(writer, work, report)``, see `nnviz3d.capture.work.Work`.
+    check
+        Function that refuses a wrong request before anything is computed: ``(work)``.
+    stages
+        The stages of its `Progress`, each with the words that the user reads.
+    missing
+        Returns one sentence on what a capture lacks of the `Insights` that are asked for; nothing if it lacks nothing.
+    held
+        Returns the fields of `Insights` for what a capture holds of its first sample, so that further samples get it too.
+    of_sample
+        Whether it belongs to each sample, rather than to the model: then it is computed for further samples too.
+    views
+        The views that show it.
+    panel
+        The panel of the page that controls it, if it has one.
+    """
+
+    name: str
+    fields: type
+    options: type[CaptureOptions]
+    wanted: Callable[[Any], bool]
+    capture: str
+    check: str | None = None
+    stages: Mapping[str, str] = field(default_factory=dict)
+    missing: Callable[[CaptureContents, Any], str] = _nothing_missing
+    held: Callable[[CaptureContents], Mapping[str, Any]] = _nothing_held
+    of_sample: bool = True
+    views: tuple[str, ...] = ()
+    panel: str | None = None
+
+
+def imported(name: str) -> Any:
+    """Import the function or class that a string names, ``"module:name"``."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def split_names(given: Sequence[str]) -> tuple[str, ...]:
+    """Split lists of names at their commas."""
+    return tuple(name for part in given for name in (n.strip() for n in part.split(",")) if name)
 
 
 def are_numbers(data: object) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from urllib.parse import quote, unquote
 
-from nnviz3d.data.capabilities.capability import are_numbers
+from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, are_numbers, split_names
 from nnviz3d.data.printable import printable
-from nnviz3d.errors import CaptureError
+from nnviz3d.errors import CaptureError, UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +35,97 @@ _ARRAYS: Mapping[str, tuple[int | None, ...]] = {
     "basis": (None, None),
 }
 """The arrays of an embedding, and their axes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingOptions:
+    """Settings of an embedding.
+
+    Attributes
+    ----------
+    method
+        ``tsne``; or ``pca``, which is fast, and from which t-SNE starts too.
+    engine
+        ``opentsne``, Barnes-Hut with progress; or ``sklearn``, the reference.
+    dimensions
+        2 or 3.
+    perplexity
+        The number of neighbours that count, roughly; `None`: 30, less for few points.
+    pooled
+        Whether feature maps are averaged over their locations first: one number for each channel.
+    seed
+        Of the random numbers.
+    """
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "revalidate_instances": "always"}
+
+    method: Literal["tsne", "pca"] = "tsne"
+    engine: Literal["opentsne", "sklearn"] = "opentsne"
+    dimensions: Literal[2, 3] = 3
+    perplexity: float | None = None
+    pooled: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.perplexity is not None and not self.perplexity > 0:  # NaN too
+            raise ValueError(f"perplexity is more than 0, not {self.perplexity:g}")
+
+    def to_json(self) -> str:
+        """Return the settings as compact JSON, which hashes of embeddings are made from."""
+        perplexity = None if self.perplexity is None else float(self.perplexity)
+        return json.dumps({**asdict(self), "perplexity": perplexity}, separators=(",", ":"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingFields:
+    """Fields of the request.
+
+    Attributes
+    ----------
+    embeddings
+        Layers whose outputs are embedded, by globs over node ids; an input stands for the samples themselves.
+    dataset
+        The samples that are embedded, named as inputs are; empty: the samples of the capture.
+    embedding_options
+        The settings of the embeddings.
+    """
+
+    embeddings: tuple[str, ...] = ()
+    dataset: tuple[str, ...] = ()
+    embedding_options: EmbeddingOptions = EmbeddingOptions()
+
+
+@dataclass(frozen=True)
+class EmbeddingCaptureOptions(CaptureOptions):
+    """Options for embeddings."""
+
+    embed: Annotated[tuple[str, ...], "Layers whose answers are placed as points by t-SNE."] = ()
+    dataset: Annotated[tuple[str, ...], "What they answer to, named as inputs are; by default the input itself."] = ()
+    pca: Annotated[bool, "Place the points by PCA alone, which takes no time."] = False
+    perplexity: Annotated[
+        float | None, "How many neighbours count for t-SNE, roughly; by default 30, less for few points."
+    ] = None
+    dimensions: Annotated[Literal[2, 3], "Of the points."] = 3
+    engine: Annotated[
+        Literal["opentsne", "sklearn"],
+        "Who runs t-SNE: openTSNE, with progress; or scikit-learn, the reference.",
+    ] = "opentsne"
+    pooled: Annotated[bool, "Average maps over their places before they are embedded: one number a channel."] = False
+
+    def request_fields(self) -> Mapping[str, Any]:
+        """Return the layers, the data set and the settings of the embeddings."""
+        if self.dataset and not self.embed:
+            raise UserError("--dataset is what --embed places as points; say which layer with --embed.")
+        if self.perplexity is not None and not self.perplexity > 0:  # NaN too
+            raise UserError(f"--perplexity is more than 0; got {self.perplexity:g}.")
+        settings = EmbeddingOptions(
+            method="pca" if self.pca else "tsne",
+            engine=self.engine,
+            dimensions=self.dimensions,
+            perplexity=self.perplexity,
+            pooled=self.pooled,
+        )
+        return {"embeddings": split_names(self.embed), "dataset": self.dataset, "embedding_options": settings}
 
 
 def _empty(*shape: int) -> NDArray[np.float32]:
@@ -166,3 +258,22 @@ def write_embedding(writer: ArrayWriter, found: Embedding) -> None:
     writer.group(path, attributes)
     for name in _ARRAYS:
         writer.whole(f"{path}/{name}", getattr(found, name))
+
+
+def _missing(capture: CaptureContents, wanted: EmbeddingFields) -> str:
+    if not wanted.dataset:
+        return ""
+    return f"{capture.path.name} is a ready capture; capture the model anew with --dataset, or name the model itself."
+
+
+EMBEDDINGS = Capability(
+    name="embeddings",
+    fields=EmbeddingFields,
+    options=EmbeddingCaptureOptions,
+    wanted=lambda insights: bool(insights.embeddings),
+    capture="nnviz3d.capture.embedding:write_embeddings",
+    stages={"embed": "Placing points"},
+    missing=_missing,
+    of_sample=False,
+)
+"""The description of this capability."""

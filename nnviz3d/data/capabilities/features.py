@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
+from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, split_names
 from nnviz3d.data.storage.schema import split_id
-from nnviz3d.errors import CaptureError
+from nnviz3d.errors import CaptureError, UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,75 @@ _ARRAYS: Mapping[str, tuple[int | None, ...]] = {
     "dead": (None,),
 }
 """The arrays of a feature visualization, and their axes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureOptions:
+    """Settings of the search for inputs that maximize channels.
+
+    Attributes
+    ----------
+    objective
+        ``channel``, its mean; or ``neuron``, its cell in the middle. Numbers of an output are always taken as they are.
+    parametrization
+        ``fourier``, by the spectrum of a picture with decorrelated colours; or ``pixel``.
+    steps
+        Iterations of gradient ascent.
+    seed
+        Of the start and of the jitter.
+    """
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "revalidate_instances": "always"}
+
+    objective: Literal["channel", "neuron"] = "channel"
+    parametrization: Literal["fourier", "pixel"] = "fourier"
+    steps: int = 256
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps is 1 or more, not {self.steps}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureFields:
+    """Fields of the request.
+
+    Attributes
+    ----------
+    features
+        Layers whose channels are maximized, by globs over node ids; ``conv2d[3]`` and ``conv2d[0:8]`` choose channels.
+    feature_options
+        The settings of the search.
+    """
+
+    features: tuple[str, ...] = ()
+    feature_options: FeatureOptions = FeatureOptions()
+
+
+@dataclass(frozen=True)
+class FeatureCaptureOptions(CaptureOptions):
+    """Options for feature visualizations."""
+
+    features: Annotated[
+        tuple[str, ...],
+        "Layers whose channels are driven as high as they go: conv2d_2, or some channels: conv2d_2[0:8].",
+    ] = ()
+    objective: Annotated[
+        Literal["channel", "neuron"], "What is driven: a channel's mean, or its cell in the middle."
+    ] = "channel"
+    parametrization: Annotated[
+        Literal["fourier", "pixel"], "How those pictures are written while they are looked for."
+    ] = "fourier"
+    steps: Annotated[int | None, "Steps of that search; by default 256."] = None
+
+    def request_fields(self) -> Mapping[str, Any]:
+        """Return the layers and the settings of the search."""
+        if self.steps is not None and self.steps < 1:
+            raise UserError(f"--steps is 1 or more; got {self.steps}.")
+        steps = {} if self.steps is None else {"steps": self.steps}
+        settings = FeatureOptions(objective=self.objective, parametrization=self.parametrization, **steps)
+        return {"features": split_names(self.features), "feature_options": settings}
 
 
 @dataclass(frozen=True)
@@ -106,3 +176,22 @@ def write_features(writer: ArrayWriter, found: FeatureVisualization) -> None:
     writer.group(path, {"objective": found.objective, "settings": dict(found.settings)})
     for name in _ARRAYS:
         writer.whole(f"{path}/{name}", getattr(found, name))
+
+
+def _missing(capture: CaptureContents, wanted: FeatureFields) -> str:
+    if not wanted.features or any(capture.has_features(node.id) for node in capture.graph):
+        return ""
+    return f"{capture.path.name} holds no features; capture the model with --features {wanted.features[0]}."
+
+
+FEATURES = Capability(
+    name="features",
+    fields=FeatureFields,
+    options=FeatureCaptureOptions,
+    wanted=lambda insights: bool(insights.features),
+    capture="nnviz3d.capture.features:write_feature_visualizations",
+    stages={"features": "Driving channels"},
+    missing=_missing,
+    of_sample=False,
+)
+"""The description of this capability."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
+from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions
 from nnviz3d.data.storage.schema import connection_path, split_id
 
 if TYPE_CHECKING:
@@ -14,6 +16,26 @@ if TYPE_CHECKING:
     from nnviz3d.data.records import Connections
     from nnviz3d.data.storage.array_writer import ArrayWriter
     from nnviz3d.data.storage.zarr_reader import StoredArrays
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientFields:
+    """Fields of the request.
+
+    Attributes
+    ----------
+    gradients
+        Whether the gradient of each target's score by every layer's activation is captured.
+    """
+
+    gradients: bool = False
+
+
+@dataclass(frozen=True)
+class GradientOptions(CaptureOptions):
+    """Options for gradients."""
+
+    gradients: Annotated[bool, "The gradient of its score by every layer."] = False
 
 
 def gradient_path(slot: str, node_id: str, output: int = 0) -> str:
@@ -86,3 +108,26 @@ def write_connection_gradient(
     k = max(len(column) for columns in found for column in columns)
     packed = np.stack([np.stack([filled(column, k, 0) for column in columns]) for columns in found])
     writer.rows(connection_gradient_path(slot, source, target), 0, packed)
+
+
+def _missing(capture: CaptureContents, wanted: GradientFields) -> str:
+    if not wanted.gradients or capture.has_gradients():
+        return ""
+    return f"{capture.path.name} holds no gradients; capture the model with --gradients."
+
+
+def _held(capture: CaptureContents) -> Mapping[str, Any]:
+    return {"gradients": capture.has_gradients()}
+
+
+GRADIENTS = Capability(
+    name="gradients",
+    fields=GradientFields,
+    options=GradientOptions,
+    wanted=lambda insights: bool(insights.gradients),
+    capture="nnviz3d.capture.gradients:write_gradients",
+    stages={"gradients": "Finding the gradients", "flow": "Following the gradient back"},
+    missing=_missing,
+    held=_held,
+)
+"""The description of this capability."""
