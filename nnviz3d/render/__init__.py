@@ -1,1 +1,1 @@
-"""Draws a draw list with VTK. The only place, with the native window, that imports it."""
+"""Drawing of a draw list with VTK, off screen or in a window. Only this package imports VTK."""

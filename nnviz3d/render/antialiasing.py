@@ -1,4 +1,4 @@
-"""Smooth edges for a picture that stands: the mean of frames that each look at another place within every pixel."""
+"""Antialiasing of a still picture: the mean of frames that are shifted by parts of a pixel."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from nnviz3d.render.renderer import Renderer
 
 SHIFTS = ((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125))
-"""Where in a pixel each frame looks: a rotated grid, best for edges near the axes."""
+"""Shift of each frame in pixels, right and up: a rotated grid, best for edges near the axes."""
 
 
 class Average:
-    """A smooth picture in the making, one frame at a time, so that there is time for others in between.
+    """Mean of shifted frames. Each is added by its own call, so that the caller can do other work in between.
 
     Parameters
     ----------
     renderer
-        Has drawn, and rendered once without a shift: where the texts stood then they stay.
+        Has rendered the picture once without a shift, which placed the texts; they stay there.
     """
 
     def __init__(self, renderer: Renderer) -> None:
@@ -28,11 +28,11 @@ class Average:
 
     @property
     def done(self) -> bool:
-        """Whether all frames are there."""
+        """Whether all frames were added."""
         return self.count == len(SHIFTS)
 
     def add(self) -> None:
-        """Draw one more frame."""
+        """Draw the next frame and add it."""
         self._renderer.render(shift=SHIFTS[self.count])
         self._total += self._renderer.pixels()
         self.count += 1

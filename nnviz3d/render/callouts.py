@@ -1,4 +1,4 @@
-"""Places what stands in front of the scene: brackets around what is marked, words beside it, and boards.
+"""Placement of brackets around marked cells, of the callout's words beside them, and of boards in front of the scene.
 
 Pure geometry in pixels, the origin at the lower left.
 """
@@ -15,40 +15,36 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from nnviz3d.render.label_placement import Rect, project
-from nnviz3d.render.text import Sprite, board_sprite
+from nnviz3d.render.text import PlacedSprite, Sprite, board_sprite
 from nnviz3d.scene.primitives import Callout, Panel, Span
 
 _ARM = 7.0
-"""Pixels that each arm of a bracket is long, of a 720 pixels high picture, as all sizes here."""
+"""Length of a bracket's arm, in pixels of a picture that is 720 pixels high, like all sizes here."""
 _STROKE = 1.8
 _SMALLEST = 15.0
-"""Width and height of what the brackets enclose, at least: a cell may be smaller than a pixel."""
+"""Minimum width and height inside the brackets: a cell may be smaller than a pixel."""
 _AIR = 3.0
-"""Between what is marked and its brackets."""
+"""Distance between a mark and its brackets."""
 _OFFSET = 12.0
-"""Between the brackets and the words."""
+"""Distance between the brackets and the words."""
 _WIDEST = 0.9
-"""Share of the picture's width that words and boards may take."""
+"""Maximum width of words and boards, as a share of the picture's width."""
 _COVERED = 60.0
-"""How bad it is to cover blocks altogether, where 1 is a step down in the list of sides."""
+"""Cost of words that cover blocks completely, where 1 is the cost of the next entry in the list of sides."""
 _INK = (255, 255, 255, 255)
 _SHADOW = (4, 6, 10, 200)
 _UNIT = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float64)
 _FINE = 8
-"""Points of the screen for each piece of a path."""
+"""Interpolated points for each segment of a path on the screen."""
 _SIDES = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
-"""Where the words may stand, the best place first: right or left, above or below."""
+"""Sides of a mark where the words may stand, the best first: 1 for right or above, -1 for left or below."""
 _FARTHER = (1.0, 3.0, 7.0)
-"""How far away, as multiples of the usual offset."""
-
-
-Place = tuple[Sprite, float, float]
-"""A small picture, and where its lower left corner stands."""
+"""Distances from the mark, as multiples of the usual offset."""
 
 
 @dataclass(frozen=True)
 class PlacedCallout:
-    """Where the outlines of the marks are on the screen, and where the words stand; `None` for what is not in sight."""
+    """Outlines of a callout's marks on the screen, and of its words; `None` if the marked cells are out of sight."""
 
     marks: tuple[Rect, ...]
     words: Rect | None
@@ -61,29 +57,40 @@ def callout_places(
     scale: float,
     occupied: list[Rect],
     blocks: NDArray[np.float64],
-) -> list[Place]:
-    """Say where brackets and words stand; adds to `occupied` what others should not cover.
+) -> list[PlacedSprite]:
+    """Place the brackets and words of callouts; adds the rectangles of the words to `occupied`.
 
     Parameters
     ----------
+    matrix
+        ``(4, 4)``: world to clip coordinates.
+    size
+        Width and height of the picture.
+    scale
+        1 for a picture that is 720 pixels high.
+    occupied
+        Rectangles that words should not cover.
     blocks
-        ``(n, 4)``: left, bottom, right and top of what is better seen than covered; NaN for what is not in sight.
+        ``(n, 4)``: left, bottom, right and top of the blocks, which words cover only if no other place is free; NaN
+        for a block that is out of sight.
     """
-    found: list[Place] = []
+    found: list[PlacedSprite] = []
     for callout in callouts:
         words = board_sprite(callout.rows, scale, _WIDEST * size[0])
         placed = place_callout(callout, matrix, size, scale, (words.shape[1], words.shape[0]), occupied, blocks)
         for mark in placed.marks:
             found.extend(corners_of(mark, scale))
         if placed.words is not None:
-            found.append((words, placed.words.left, placed.words.bottom))
+            found.append(PlacedSprite(words, placed.words.left, placed.words.bottom))
             occupied.append(placed.words)
     return found
 
 
-def board_places(panels: Sequence[Panel], size: tuple[int, int], scale: float, occupied: Sequence[Rect]) -> list[Place]:
-    """Say where the boards stand: in the middle, or as low as nothing is in the way."""
-    found: list[Place] = []
+def board_places(
+    panels: Sequence[Panel], size: tuple[int, int], scale: float, occupied: Sequence[Rect]
+) -> list[PlacedSprite]:
+    """Place the boards: in the middle of the picture, or at the lowest place where they cover nothing `occupied`."""
+    found: list[PlacedSprite] = []
     for panel in panels:
         sprite = board_sprite(panel.rows, scale, _WIDEST * size[0])
         height, width = sprite.shape[:2]
@@ -92,7 +99,7 @@ def board_places(panels: Sequence[Panel], size: tuple[int, int], scale: float, o
             rect = replace(rect, bottom=round(_OFFSET * scale))
             while blocking := [other for other in occupied if rect.overlaps(other)]:
                 rect = replace(rect, bottom=math.ceil(max(other.bottom + other.height for other in blocking)))
-        found.append((sprite, rect.left, rect.bottom))
+        found.append(PlacedSprite(sprite, rect.left, rect.bottom))
     return found
 
 
@@ -105,7 +112,7 @@ def place_callout(
     occupied: Sequence[Rect],
     blocks: NDArray[np.float64],
 ) -> PlacedCallout:
-    """Find a place for the words beside the marks, in the picture and not on anything that matters.
+    """Find the place of a callout's words: beside the marks, inside the picture, where they cover the least.
 
     Parameters
     ----------
@@ -116,13 +123,13 @@ def place_callout(
     words
         Width and height of the words.
     occupied
-        What the words should not cover.
+        Rectangles that the words should not cover.
     blocks
-        ``(n, 4)``: what they should rather not cover.
+        ``(n, 4)``: left, bottom, right and top of the blocks, which the words cover only if no other place is free.
     """
     marks = tuple(_outlines(callout.marks, matrix, size, scale))
-    way = _fine(project(callout.path.astype(np.float64), matrix, size))
-    beside = _middle(way, size)
+    path = _fine(project(callout.path.astype(np.float64), matrix, size))
+    beside = _middle(path, size)
     if beside is None:
         beside = marks[0] if marks else None
     if beside is None or not beside.overlaps(Rect(0, 0, *size)):
@@ -135,20 +142,20 @@ def place_callout(
         cost = rank + 10 * farther + 2 * moved / scale
         cost += 1000 * sum(inside.overlaps(mark) for mark in marks)
         cost += 200 * sum(inside.overlaps(other) for other in occupied)
-        cost += 5 * int(np.count_nonzero(_covered(way, inside)))
+        cost += 5 * int(np.count_nonzero(_covered(path, inside)))
         cost += _COVERED * _share_covered(inside, blocks)
         if best is None or cost < best[0]:
             best = cost, inside
     return PlacedCallout(marks, None if best is None else best[1])
 
 
-def corners_of(mark: Rect, scale: float) -> Iterator[Place]:
-    """Yield the four brackets around a mark: their pictures, and where each has its lower left corner."""
+def corners_of(mark: Rect, scale: float) -> Iterator[PlacedSprite]:
+    """Yield the four brackets around a mark."""
     sprites = _brackets(scale)
     side = sprites[0].shape[0]
     right, top = mark.left + mark.width - side, mark.bottom + mark.height - side
     places = ((mark.left, top), (right, top), (mark.left, mark.bottom), (right, mark.bottom))
-    yield from ((sprite, *place) for sprite, place in zip(sprites, places, strict=True))
+    yield from (PlacedSprite(sprite, *place) for sprite, place in zip(sprites, places, strict=True))
 
 
 @cache
@@ -164,17 +171,18 @@ def _brackets(scale: float) -> tuple[Sprite, ...]:
     draw.rectangle((edge, edge, side - 1 - edge, edge + stroke - 1), fill=_INK)
     draw.rectangle((edge, edge, edge + stroke - 1, side - 1 - edge), fill=_INK)
     first = np.asarray(canvas)
-    # Own copies: the renderer knows a sprite again by its identity.
+    # Contiguous copies that are made once: the renderer recognizes a sprite by its identity.
     return tuple(np.ascontiguousarray(s) for s in (first, first[:, ::-1], first[::-1], first[::-1, ::-1]))
 
 
 def _outlines(
     marks: Sequence[Span], matrix: NDArray[np.float64], size: tuple[int, int], scale: float
 ) -> Iterator[Rect]:
+    """Yield the rectangle on the screen that encloses each mark, except for marks behind the camera."""
     for mark in marks:
         corners = project(np.array(mark.origin) + _UNIT * np.array(mark.size), matrix, size)
         if not np.isfinite(corners).all():
-            continue  # behind the eye
+            continue
         (left, bottom), (right, top) = corners.min(axis=0), corners.max(axis=0)
         air, least = _AIR * scale, _SMALLEST * scale
         width, height = max(right - left + 2 * air, least), max(top - bottom + 2 * air, least)
@@ -182,7 +190,7 @@ def _outlines(
 
 
 def _fine(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Set points along a polyline, ``(n, 2)``, so closely that one cannot be missed."""
+    """Interpolate a polyline, ``(n, 2)``, so densely that a rectangle of words cannot lie on it unnoticed."""
     points = points[np.isfinite(points).all(axis=1)]
     if len(points) < 2:
         return points
@@ -190,9 +198,9 @@ def _fine(points: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([np.interp(at, np.arange(len(points)), points[:, k]) for k in (0, 1)], axis=1)
 
 
-def _middle(way: NDArray[np.float64], size: tuple[int, int]) -> Rect | None:
-    """Return the middle of the part of a path that is in the picture."""
-    seen = way[((way >= 0) & (way <= np.array(size))).all(axis=1)]
+def _middle(path: NDArray[np.float64], size: tuple[int, int]) -> Rect | None:
+    """Return the middle of the part of a path that is in the picture; `None` if no part is."""
+    seen = path[((path >= 0) & (path <= np.array(size))).all(axis=1)]
     if not len(seen):
         return None
     x, y = seen[len(seen) // 2]
@@ -200,6 +208,7 @@ def _middle(way: NDArray[np.float64], size: tuple[int, int]) -> Rect | None:
 
 
 def _places(beside: Rect, width: float, height: float, scale: float) -> Iterator[tuple[Rect, float]]:
+    """Yield the possible rectangles of the words, the best first, each with its distance from `_FARTHER`."""
     for farther in _FARTHER:
         offset = _OFFSET * scale * farther
         for right, up in _SIDES:
@@ -210,6 +219,7 @@ def _places(beside: Rect, width: float, height: float, scale: float) -> Iterator
 
 
 def _within(rect: Rect, size: tuple[int, int]) -> tuple[float, float]:
+    """Return the lower left corner of a rectangle that is moved into the picture."""
     return (
         max(0.0, min(rect.left, size[0] - rect.width)),
         max(0.0, min(rect.bottom, size[1] - rect.height)),
@@ -217,7 +227,7 @@ def _within(rect: Rect, size: tuple[int, int]) -> tuple[float, float]:
 
 
 def _share_covered(rect: Rect, blocks: NDArray[np.float64]) -> float:
-    """Return how much of a rectangle lies on blocks, as a share of its area."""
+    """Return the share of a rectangle's area that lies on blocks."""
     right, top = rect.left + rect.width, rect.bottom + rect.height
     across = np.clip(np.minimum(blocks[:, 2], right) - np.maximum(blocks[:, 0], rect.left), 0, None)
     up = np.clip(np.minimum(blocks[:, 3], top) - np.maximum(blocks[:, 1], rect.bottom), 0, None)
@@ -225,5 +235,6 @@ def _share_covered(rect: Rect, blocks: NDArray[np.float64]) -> float:
 
 
 def _covered(points: NDArray[np.float64], rect: Rect) -> NDArray[np.bool_]:
+    """Return which points, ``(n, 2)``, lie in a rectangle: ``(n,)``."""
     low, high = (rect.left, rect.bottom), (rect.left + rect.width, rect.bottom + rect.height)
     return np.asarray(((points >= low) & (points <= high)).all(axis=1))

@@ -1,4 +1,4 @@
-"""One drawer for each kind of primitive but voxels and text."""
+"""VTK actors for `Lines`, `Box` and `Image`, and helpers that make VTK's meshes, colours and images from arrays."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from vtkmodules.vtkRenderingCore import (
 from nnviz3d.scene.primitives import Box, Image, Lines
 
 _CRISP = 64
-"""Pictures up to this many pixels wide show their pixels as squares."""
+"""Maximum width in pixels of images whose pixels are drawn as squares."""
 _CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float32)
 _EDGES = [(a, b) for a in range(8) for b in range(a + 1, 8) if (a ^ b).bit_count() == 1]
 _FACES = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
 
 
 def mesh(points: NDArray[np.float32], cells: NDArray[np.int64], *, lines: bool) -> vtkPolyData:
-    """Make a mesh of equally long cells: ``points (n, 3)``, ``cells (m, k)`` indices."""
+    """Make a mesh from points ``(n, 3)`` and cells ``(m, k)``, each cell k indices of points."""
     data = vtkPolyData()
     where = vtkPoints()
     where.SetData(numpy_to_vtk(np.ascontiguousarray(points), deep=True))
@@ -36,7 +36,7 @@ def mesh(points: NDArray[np.float32], cells: NDArray[np.int64], *, lines: bool) 
 
 
 def cell_array(cells: NDArray[np.int64]) -> vtkCellArray:
-    """Turn indices of points, ``(m, k)``, into VTK's cells."""
+    """Convert indices of points, ``(m, k)``, to VTK's cells."""
     count, length = cells.shape
     array = vtkCellArray()
     offsets = numpy_to_vtkIdTypeArray(np.arange(0, count * length + 1, length, dtype=np.int64), deep=True)
@@ -45,12 +45,12 @@ def cell_array(cells: NDArray[np.int64]) -> vtkCellArray:
 
 
 def _color_cells(data: vtkPolyData, colors: NDArray[np.floating]) -> None:
-    """Give each cell a colour, ``(m, 4)`` in [0, 1]."""
+    """Set the colours of the cells, ``(m, 4)`` in [0, 1]."""
     data.GetCellData().SetScalars(rgba(colors))
 
 
 def rgba(colors: NDArray[np.floating]) -> vtkUnsignedCharArray:
-    """Turn colours, ``(m, 4)`` in [0, 1], into VTK's."""
+    """Convert colours, ``(m, 4)`` in [0, 1], to VTK's bytes."""
     pixels = np.ascontiguousarray(np.clip(colors, 0, 1) * 255 + 0.5, dtype=np.uint8)
     found: vtkUnsignedCharArray = numpy_to_vtk(pixels, deep=True)
     found.SetName("colors")
@@ -72,7 +72,7 @@ class Mesh:
         renderer.AddActor(self.actor)
 
     def remove(self) -> None:
-        """Take it out of the picture."""
+        """Remove the actor from the picture."""
         self._renderer.RemoveActor(self.actor)
 
 
@@ -84,12 +84,12 @@ class LinesActor(Mesh):
         self._points: object = None
         self._colors: object = None
         self.actor.ForceTranslucentOn()
-        # A colour at each point, all the same along a line: one for each cell is looked up again for every pixel.
+        # Each point has its line's colour, because VTK would look up a cell's colour again for every pixel.
         self.mapper.SetScalarModeToUsePointData()
         self.update(lines, scale)
 
     def update(self, lines: Lines, scale: float) -> None:
-        """Draw these lines from now on."""
+        """Show these lines instead of the earlier ones."""
         if self._points is not lines.points:
             n, p, _ = lines.points.shape
             self.mapper.SetInputData(mesh(lines.points.reshape(-1, 3), np.arange(n * p).reshape(n, p), lines=True))
@@ -118,7 +118,7 @@ class BoxesActor:
         self.update(boxes, scale)
 
     def update(self, boxes: Sequence[Box], scale: float) -> None:
-        """Draw these boxes from now on."""
+        """Show these boxes instead of the earlier ones."""
         self._frames.actor.GetProperty().SetLineWidth(1.1 * scale)
         if len(boxes) == len(self._boxes) and all(a is b for a, b in zip(boxes, self._boxes, strict=True)):
             return
@@ -131,7 +131,7 @@ class BoxesActor:
         solid = [i for i, b in enumerate(boxes) if b.fill > 0]
         faces = mesh(points, (np.array(_FACES) + first[solid]).reshape(-1, 4), lines=False)
         if solid:
-            # Opaque bodies: the fill is how far they stand out from the ground, so that the order never matters.
+            # The bodies are opaque, so their order never matters; `fill` is their brightness against the background.
             _color_cells(
                 faces, np.repeat([[*(c * boxes[i].fill for c in boxes[i].color), 1.0] for i in solid], 6, axis=0)
             )
@@ -139,13 +139,13 @@ class BoxesActor:
         self._bodies.actor.SetVisibility(bool(solid))
 
     def remove(self) -> None:
-        """Take them out of the picture."""
+        """Remove the boxes from the picture."""
         self._frames.remove()
         self._bodies.remove()
 
 
 def _edge_color(box: Box) -> tuple[float, float, float]:
-    """Let a body's edges be lighter than its faces, so that they are seen."""
+    """Return the colour of a box's edges: that of a body is lighter than its faces, so that it is visible."""
     if box.fill <= 0:
         return box.color
     r, g, b = (c + (1 - c) * 0.45 for c in box.color)
@@ -168,7 +168,7 @@ class ImageActor:
         renderer.AddActor(self.actor)
 
     def update(self, image: Image, scale: float) -> None:
-        """Draw this picture from now on."""
+        """Show this image instead of the earlier one."""
         if self._image is image:
             return
         if self._image is None or self._image.pixels is not image.pixels:
@@ -180,16 +180,17 @@ class ImageActor:
         w, h = image.size
         points = np.array([[x, y, z], [x + w, y, z], [x + w, y + h, z], [x, y + h, z]], dtype=np.float32)
         self._mapper.SetInputData(_quad(points))
-        # A dark picture rather than a translucent one: nothing behind it shows through.
+        # `opacity` darkens the image and does not make it translucent, so that nothing behind it is visible.
         self.actor.GetProperty().SetColor(image.opacity, image.opacity, image.opacity)
         self.actor.SetVisibility(image.opacity > 0)
 
     def remove(self) -> None:
-        """Take it out of the picture."""
+        """Remove the image from the picture."""
         self._renderer.RemoveActor(self.actor)
 
 
 def _quad(points: NDArray[np.float32]) -> vtkPolyData:
+    """Make a textured rectangle from its corners, ``(4, 3)``."""
     data = mesh(points, np.array([[0, 1, 2, 3]]), lines=False)
     coordinates = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float32)
     data.GetPointData().SetTCoords(numpy_to_vtk(coordinates, deep=True))
@@ -197,7 +198,7 @@ def _quad(points: NDArray[np.float32]) -> vtkPolyData:
 
 
 def image_data(pixels: NDArray[np.uint8]) -> vtkImageData:
-    """Turn ``(H, W, 3)``, first row on top, into VTK's image, first row at the bottom."""
+    """Convert pixels ``(H, W, 3)``, the first row on top, to VTK's image, whose first row is at the bottom."""
     height, width, components = pixels.shape
     data = vtkImageData()
     data.SetDimensions(width, height, 1)

@@ -1,4 +1,4 @@
-"""Places labels on the screen so that none covers another. Pure geometry in pixels, the origin at the lower left."""
+"""Placement of labels on the screen without overlaps. Pure geometry in pixels, the origin at the lower left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nnviz3d.scene.primitives import Label
 
 _OFFSET = 3.0
-"""Pixels between an anchor and its text, of a 720 pixels high picture."""
+"""Distance between an anchor and its text, in pixels of a picture that is 720 pixels high."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Rect:
     height: float
 
     def overlaps(self, other: Rect) -> bool:
-        """Whether the two share any area."""
+        """Whether the two rectangles share any area."""
         return (
             self.left < other.left + other.width
             and other.left < self.left + self.width
@@ -34,8 +34,18 @@ class Rect:
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A label that is shown: which, with which of its lines, and where."""
+class PlacedLabel:
+    """A label that is shown.
+
+    Attributes
+    ----------
+    index
+        Index of the label.
+    lines
+        Its shown lines.
+    rect
+        Its rectangle on the screen.
+    """
 
     index: int
     lines: tuple[str, ...]
@@ -56,7 +66,7 @@ def project(points: NDArray[np.float64], matrix: NDArray[np.float64], size: tupl
 
     Returns
     -------
-    ``(n, 2)`` pixels; NaN for what lies behind the eye.
+    ``(n, 2)`` pixels; NaN for points behind the camera.
     """
     clip = np.concatenate([points, np.ones((len(points), 1))], axis=1) @ matrix.T
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -67,7 +77,7 @@ def project(points: NDArray[np.float64], matrix: NDArray[np.float64], size: tupl
 
 
 def outlines(labels: Sequence[Label], matrix: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
-    """Return what each label names as a rectangle of the screen, ``(n, 4)``: left, bottom, right, top in pixels."""
+    """Return the outline on the screen of what each label names, ``(n, 4)``: left, bottom, right, top in pixels."""
     if not labels:
         return np.empty((0, 4))
     low = np.array([label.anchor for label in labels])[:, np.newaxis]
@@ -84,21 +94,27 @@ def place_labels(
     size: tuple[int, int],
     scale: float,
     occupied: Iterable[Rect] = (),
-) -> list[Placed]:
-    """Choose what to show where: the more important first, whole if there is room, else its first line, else not.
+) -> list[PlacedLabel]:
+    """Choose which labels to show, and where, in the order of their priority.
+
+    A label is shown whole if there is room, else with its first line, else not at all.
 
     Parameters
     ----------
     around
-        ``(n, 4)`` pixels, what each names, as `outlines` gives it; NaN for what is not in front of the eye.
+        ``(n, 4)`` pixels: the outline of what each label names, as `outlines` returns it; NaN behind the camera.
     measure
-        Width and height of a label's picture with these lines.
+        Returns width and height of a label's sprite with these lines.
+    size
+        Width and height of the picture.
+    scale
+        1 for a picture that is 720 pixels high.
     occupied
-        What labels must not cover.
+        Rectangles that labels must not cover.
     """
     seen = [int(i) for i in np.flatnonzero(np.isfinite(around).all(axis=1))]
     order = sorted(seen, key=lambda i: -labels[i].priority)
-    # Whole, and with its first line alone.
+    # Each label twice: with all lines, and with its first line only.
     choices = [(i, lines) for i in order for lines in dict.fromkeys((labels[i].lines, labels[i].lines[:1]))]
     if not choices:
         return []
@@ -106,24 +122,24 @@ def place_labels(
     sizes = np.array([measure(labels[i], lines) for i, lines in choices], dtype=np.float64)
     rects = _beside(around[index], sizes, [labels[i].align for i, _ in choices], _OFFSET * scale)
     free = (rects[:, :2] >= 0).all(axis=1) & (rects[:, 2:] <= size).all(axis=1)
-    # A small label stands on purpose beside one cell of a block; all others keep clear of every other block.
+    # A small label stands beside one cell of a block, so it may cover blocks; other labels cover only their own block.
     covers = _overlap(rects, _inner(around))
     covers[np.arange(len(choices)), index] = False
     free &= np.array([labels[i].small for i, _ in choices]) | ~covers.any(axis=1)
     taken = np.array([(r.left, r.bottom, r.left + r.width, r.bottom + r.height) for r in occupied]).reshape(-1, 4)
     free &= ~_overlap(rects, taken).any(axis=1)
-    shown: list[Placed] = []
+    shown: list[PlacedLabel] = []
     while free.any():
         k = int(free.argmax())
         i, lines = choices[k]
         left, bottom = rects[k, :2].tolist()
-        shown.append(Placed(i, lines, Rect(left, bottom, *sizes[k].tolist())))
+        shown.append(PlacedLabel(i, lines, Rect(left, bottom, *sizes[k].tolist())))
         free &= ~_overlap(rects, rects[k : k + 1])[:, 0] & (index != i)
     return shown
 
 
 def _overlap(some: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Say which rectangles ``(m, 4)`` share any area with which others ``(n, 4)``: ``(m, n)``; none does with NaN."""
+    """Return whether rectangles ``(m, 4)`` and others ``(n, 4)`` share any area: ``(m, n)``; false for NaN."""
     left, bottom, right, top = some.T[:, :, np.newaxis]
     return np.asarray(
         (left < others[:, 2]) & (others[:, 0] < right) & (bottom < others[:, 3]) & (others[:, 1] < top), dtype=np.bool_
@@ -131,9 +147,9 @@ def _overlap(some: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[
 
 
 def _inner(outlines: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the part of each block's outline that text must not cover: a block seen at an angle leaves corners free.
+    """Return the part of each outline ``(n, 4)`` that text must not cover; NaN for outlines without area.
 
-    NaN for what has no area.
+    It is smaller than the outline, because a block that is seen at an angle does not fill its corners.
     """
     low, size = outlines[:, :2], outlines[:, 2:] - outlines[:, :2]
     inner = np.concatenate([low + 0.12 * size, low + 0.88 * size], axis=1)
@@ -144,7 +160,7 @@ def _inner(outlines: NDArray[np.float64]) -> NDArray[np.float64]:
 def _beside(
     outlines: NDArray[np.float64], sizes: NDArray[np.float64], aligns: Sequence[str], offset: float
 ) -> NDArray[np.float64]:
-    """Return rectangles of these sizes ``(n, 2)`` beside these outlines ``(n, 4)``, on whole pixels."""
+    """Return rectangles ``(n, 4)`` of these sizes ``(n, 2)`` beside these outlines ``(n, 4)``, on whole pixels."""
     low, high = outlines[:, :2], outlines[:, 2:]
     corner = (low + high) / 2 - sizes / 2
     for align, axis, there in (

@@ -1,4 +1,4 @@
-"""Pictures without a window."""
+"""Off-screen rendering to pictures."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.primitives import DrawList
 
 _SUPERSAMPLED = 16_000_000
-"""Pixels up to which a still is drawn twice as wide and high and then halved."""
+"""Maximum number of pixels, about, of a picture that is drawn twice as wide and high and then halved."""
 
 
 def offscreen_window(size: tuple[int, int]) -> vtkRenderWindow:
-    """Make a window that is nowhere to be seen, on machines without a display too."""
+    """Make an invisible window; it needs no display."""
     if sys.platform.startswith("linux"):
-        # Else VTK first tries the X server and complains where there is none.
+        # Otherwise VTK first tries the X server, and prints warnings if there is none.
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     window = vtkRenderWindow()
     window.SetOffScreenRendering(1)
@@ -29,14 +29,14 @@ def offscreen_window(size: tuple[int, int]) -> vtkRenderWindow:
 
 
 class Offscreen:
-    """A picture of a given size, drawn as often as wanted.
+    """Renderer of pictures of one size.
 
     Parameters
     ----------
     size
         Width and height in pixels.
     antialias
-        Draw twice as wide and high and average, unless the picture is too large for that.
+        Whether to draw twice as wide and high and average, unless the picture is too large for that.
     """
 
     def __init__(self, size: tuple[int, int], *, antialias: bool = True) -> None:
@@ -44,22 +44,22 @@ class Offscreen:
         self.renderer = Renderer(offscreen_window((size[0] * self._factor, size[1] * self._factor)), scale=self._factor)
 
     def picture(self, what: DrawList, pose: CameraPose) -> NDArray[np.uint8]:
-        """Draw, and return ``(H, W, 3)`` uint8, the first row on top."""
+        """Draw a picture and return it, ``(H, W, 3)`` uint8, the first row on top."""
         return self.averaged(self.samples(what, pose))
 
     def samples(self, what: DrawList, pose: CameraPose) -> NDArray[np.uint8]:
-        """Draw, and return what `averaged` makes the picture of, for films on another thread."""
+        """Draw a picture and return its samples, which `averaged` converts to the picture, on another thread if needed."""
         self.renderer.draw(what)
         self.renderer.look(pose)
         self.renderer.render()
         return self.renderer.pixels()
 
     def averaged(self, samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the picture of the `samples`, ``(H, W, 3)`` uint8; touches no window."""
+        """Return the picture of the `samples`, ``(H, W, 3)`` uint8. It uses no window, so any thread may call it."""
         return halved(samples) if self._factor == 2 else samples
 
     def close(self) -> None:
-        """Free everything on the graphics card."""
+        """Free the memory of the graphics card."""
         self.renderer.close()
 
 
@@ -69,7 +69,7 @@ def halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     rows = pixels.reshape(h, 2, w * 6)
     pairs = np.add(rows[:, 0], rows[:, 1], dtype=np.uint16).reshape(h, w, 6)
     total = np.empty((h, w, 3), dtype=np.uint16)
-    # Long strides, one for each colour, are three times as quick as short ones over the three colours.
+    # One long loop for each colour is three times as fast as short loops over the three colours.
     for k in range(3):
         np.add(pairs[..., k], pairs[..., k + 3], out=total[..., k])
     total += 2

@@ -1,4 +1,4 @@
-"""Draws `Points`: each a square that faces the eye, on which a shader makes a lit ball that hides what is behind it."""
+"""VTK actor for `Points`: each is a square that faces the camera, on which a shader draws an opaque lit ball."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _ATTRIBUTES = {"ballCorner": 3, "ballColor": 4, "ringColor": 4}
 
 
 class PointsActor:
-    """Draws `Points`; only the arrays that changed are written anew, into memory that stays."""
+    """Draws `Points`. Arrays that changed are written into the same memory; others are not touched."""
 
     def __init__(self, renderer: vtkRenderer, cloud: Points, scale: float) -> None:
         self._renderer = renderer
         self._cloud: Points | None = None
         self._mapper = vtkPolyDataMapper()
-        self._mapper.SetVBOShiftScaleMethod(0)  # the shader wants the vertices in world units
+        self._mapper.SetVBOShiftScaleMethod(0)  # the shader needs the vertices in world units
         self.actor = vtkActor()
         self.actor.SetMapper(self._mapper)
         self.actor.ForceOpaqueOn()
@@ -61,7 +61,7 @@ class PointsActor:
         self._fragment = shader.GetFragmentCustomUniforms()
 
     def update(self, cloud: Points, scale: float) -> None:
-        """Draw these points from now on."""
+        """Show these points instead of the earlier ones."""
         self._scale = scale
         before, self._cloud = self._cloud, cloud
         if before is cloud:
@@ -83,11 +83,12 @@ class PointsActor:
         self.actor.SetVisibility(len(cloud.points) > 0)
 
     def remove(self) -> None:
-        """Take them out of the picture."""
+        """Remove the points from the picture."""
         self._renderer.RemoveObserver(self._watch)
         self._renderer.RemoveActor(self.actor)
 
     def _make(self, count: int) -> None:
+        """Make the mesh for a number of points."""
         self._places = np.zeros((count, 4, 3), dtype=np.float32)
         self._corners = np.broadcast_to(_SQUARE, (count, 4, 2))
         self._arrays = {name: np.zeros((count, 4, n), dtype=np.float32) for name, n in _ATTRIBUTES.items()}
@@ -107,7 +108,7 @@ class PointsActor:
         self._data.GetPointData().GetArray(name).Modified()
 
     def _look(self, *_: object) -> None:
-        """Tell the shader how large a pixel is, and between which distances the points lie."""
+        """Set the shader's uniforms for the size of a pixel and for the range of distances of the points."""
         width, height = self._renderer.GetRenderWindow().GetSize()
         self._vertex.SetUniform2f("pixelShare", [self._scale / width, self._scale / height])
         cloud = self._cloud
@@ -122,6 +123,7 @@ class PointsActor:
 
 
 def _each(sizes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Repeat a number of each point, ``(n,)``, for its four corners: ``(n, 4, 1)``."""
     return np.broadcast_to(sizes[:, np.newaxis, np.newaxis], (len(sizes), 4, 1))
 
 

@@ -1,4 +1,4 @@
-"""Keeps a VTK window equal to a draw list: what is drawn how is looked up by type, what did not change is not touched."""
+"""Renderer of draw lists in a VTK window. Each type of primitive has its actor; unchanged primitives are not touched."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from nnviz3d.render.label_placement import Rect, outlines, place_labels
 from nnviz3d.render.observers import calling_back, observe
 from nnviz3d.render.points import PointsActor
 from nnviz3d.render.ridges import RidgesActor
-from nnviz3d.render.sprites import Spot, SpritesActor
-from nnviz3d.render.text import label_sprite, panel_sprite
+from nnviz3d.render.sprites import SpritesActor
+from nnviz3d.render.text import PlacedSprite, label_sprite, panel_sprite
 from nnviz3d.render.tiles import TilesActor
 from nnviz3d.render.voxels import VoxelActor, pack
 from nnviz3d.scene.camera import CameraPose
@@ -43,13 +43,13 @@ from nnviz3d.scene.primitives import (
 
 _CORES = os.cpu_count() or 1
 _REFERENCE = (1280, 720)
-"""The picture at which text, lines and margins have scale 1."""
+"""Width and height of the picture in which text, lines and margins have scale 1."""
 _MARGIN = 6.0
 _SHADE = 28.0
-"""How much of a panel's width is its soft shade, which may overlap its neighbour's."""
+"""Pixels of a panel's width that are its soft shadow, which may overlap the shadow of the next panel."""
 _MOST_OF_HEIGHT = 0.25
 _WIDEST = {"top-left": 0.70, "top-right": 0.27, "bottom-left": 0.5, "bottom-right": 0.46}
-"""The share of the picture's width that the panels of each corner may take."""
+"""Maximum width of the panels of each corner, as a share of the picture's width."""
 
 
 class _Drawn(Protocol):
@@ -67,12 +67,12 @@ _DRAWN: dict[type, Callable[[vtkRenderer, Any, float], _Drawn]] = {
 
 
 class Renderer:
-    """Draws into a VTK window, on screen or off.
+    """Draws into a VTK window, on screen or off screen.
 
     Parameters
     ----------
     window
-        Any VTK render window; this adds its own renderer to it.
+        Any VTK render window; the renderer adds its own VTK renderers to it.
     scale
         Extra factor for text and lines, such as 2 for a picture that will be halved.
 
@@ -81,8 +81,8 @@ class Renderer:
     factor
         The extra factor; a new one takes effect at the next `draw`.
     careful
-        Whether corners and creases of the blocks are darker and the ground is graded: a third of the time of a frame on
-        a software rasterizer. A frame that nobody looks at for long does without.
+        Whether to darken the corners and creases of blocks and to shade the background. This takes a third of the time
+        of a frame on a software rasterizer, so frames of a moving picture do without.
     """
 
     def __init__(self, window: vtkRenderWindow, *, scale: float = 1.0) -> None:
@@ -94,10 +94,10 @@ class Renderer:
         self.renderer = vtkRenderer()
         window.AddRenderer(self.renderer)
         window.SetMultiSamples(0)
-        # Lines are blended in their order, the strongest on top. VTK's order-independent way would average their colours,
-        # so that many orange and blue lines are grey, and costs a fifth of the time of a frame.
+        # Lines are blended in their order, the strongest on top. VTK's order-independent transparency would average their
+        # colours, so that many orange and blue lines become grey, and takes a fifth of the time of a frame.
         self.renderer.SetUseOIT(False)
-        # Textures of exact numbers need a live context before the first block is made.
+        # Textures of exact numbers need an OpenGL context before the first block is made.
         window.Render()
         self._drawn: dict[tuple[type, str], _Drawn] = {}
         self._blocks: dict[str, VoxelActor] = {}
@@ -126,20 +126,21 @@ class Renderer:
 
     @property
     def scale(self) -> float:
-        """How much larger than in a 1280 x 720 picture text and lines are."""
+        """Factor for the sizes of text and lines; 1 in a picture of 1280 x 720 pixels."""
         width, height = self.size
         return max(0.6 * self.factor, min(width / _REFERENCE[0], height / _REFERENCE[1]))
 
     def draw(self, what: DrawList) -> None:
-        """Make the window equal to a draw list; call `render` to see it."""
-        self.window.MakeCurrent()  # else the textures of exact numbers may go to the window that was drawn last
+        """Make the window equal to a draw list; `render` shows it."""
+        self.window.MakeCurrent()  # otherwise textures of exact numbers may go to the window that was drawn last
         self._background = what.background
         self.renderer.SetBackground(*self._background[0])
         scale = self.scale
         wanted = {(type(p), p.name): p for p in what.primitives if type(p) in _DRAWN}
         for key in [k for k in self._drawn if k not in wanted]:
             self._drawn.pop(key).remove()
-        # Lines are blended in the order in which they came: those after a new one come anew, and the boxes' edges too.
+        # Lines are blended in the order in which they were added, so all lines after a new one are added again, and the
+        # boxes' edges too.
         there, ordered = ([k for k in keys if k[0] is Lines] for keys in (self._drawn, wanted))
         alike = next((i for i, (a, b) in enumerate(zip(there, ordered, strict=False)) if a != b), len(there))
         for key in there[alike:]:
@@ -165,7 +166,7 @@ class Renderer:
         new = [b for name, b in blocks.items() if name not in self._blocks or not self._blocks[name].shows(b.values)]
         packed = {}
         if len(new) > 1:
-            # All at once: another sample of a deep network is many millions of numbers.
+            # In parallel: another sample of a deep network is many millions of numbers.
             with ThreadPoolExecutor(_CORES) as cores:
                 packed = dict(zip((b.name for b in new), cores.map(pack, (b.values for b in new)), strict=True))
         for name, block in blocks.items():
@@ -186,7 +187,7 @@ class Renderer:
             self._boxes.update(boxes, scale)
 
     def look(self, pose: CameraPose) -> None:
-        """Put the camera there."""
+        """Set the camera's pose."""
         camera = self.renderer.GetActiveCamera()
         camera.SetPosition(*pose.position)
         camera.SetFocalPoint(*pose.target)
@@ -194,7 +195,7 @@ class Renderer:
         camera.SetViewAngle(pose.field_of_view)
 
     def pose(self) -> CameraPose:
-        """Say where the camera is."""
+        """Return the camera's pose."""
         camera = self.renderer.GetActiveCamera()
         return CameraPose(camera.GetPosition(), camera.GetFocalPoint(), camera.GetViewUp(), camera.GetViewAngle())
 
@@ -204,8 +205,8 @@ class Renderer:
         Parameters
         ----------
         shift
-            Less than a pixel to the right and upwards, by which everything but text is drawn off its place: the
-            average of such frames has smooth edges and crisp text.
+            Offset of everything but text, to the right and upwards, less than a pixel: the average of shifted frames has
+            smooth edges and crisp text.
         """
         width, height = self.size
         x, y = shift or (0.0, 0.0)
@@ -215,12 +216,12 @@ class Renderer:
             self.window.Render()
 
     def overlay(self, pixels: NDArray[np.uint8] | None) -> None:
-        """Show a picture in place of the scene, which costs nothing meanwhile; call `render` to see it.
+        """Show a picture instead of the scene, which is not drawn meanwhile; `render` shows it.
 
         Parameters
         ----------
         pixels
-            ``(H, W, 3)`` uint8, the first row on top, as large as the window; `None` for the scene again.
+            ``(H, W, 3)`` uint8, the first row on top, as large as the window; `None` to show the scene again.
         """
         if pixels is not None:
             self._overlay.SetInputData(image_data(pixels))
@@ -228,14 +229,14 @@ class Renderer:
         self.renderer.SetDraw(pixels is None)
 
     def pixels(self) -> NDArray[np.uint8]:
-        """Read the last frame back, ``(H, W, 3)`` uint8, the first row on top; it is not drawn again."""
+        """Read the last frame, ``(H, W, 3)`` uint8, the first row on top, without drawing it again."""
         width, height = self.size
         buffer = vtkUnsignedCharArray()
         self.window.GetPixelData(0, 0, width - 1, height - 1, 0, buffer, 0)
         return np.asarray(vtk_to_numpy(buffer).reshape(height, width, 3)[::-1])
 
     def close(self) -> None:
-        """Free everything on the graphics card."""
+        """Free the memory of the graphics card."""
         for drawn in self._drawn.values():
             drawn.remove()
         for block in self._blocks.values():
@@ -267,12 +268,13 @@ class Renderer:
             self._place_text()
 
     def _place_text(self) -> None:
+        """Place panels, boards, callouts and labels, in the order of their importance."""
         scale = self.scale
-        spots, occupied = self._place_panels(scale)
+        sprites, occupied = self._place_panels(scale)
         size, matrix = self.size, self._matrix()
-        boards = [Spot(*p) for p in board_places(self._boards, size, scale, occupied)]
+        boards = board_places(self._boards, size, scale, occupied)
         named = outlines(self._labels, matrix, size)
-        callouts = [Spot(*p) for p in callout_places(self._callouts, matrix, size, scale, occupied, named)]
+        callouts = callout_places(self._callouts, matrix, size, scale, occupied, named)
         placed = place_labels(
             self._labels,
             named,
@@ -284,11 +286,11 @@ class Renderer:
         for found in placed:
             label = self._labels[found.index]
             sprite = label_sprite(found.lines, label.emphasis, scale, label.small)
-            spots.append(Spot(sprite, found.rect.left, found.rect.bottom))
-        self._text.show([*spots, *callouts, *boards])
+            sprites.append(PlacedSprite(sprite, found.rect.left, found.rect.bottom))
+        self._text.show([*sprites, *callouts, *boards])
 
-    def _place_panels(self, scale: float) -> tuple[list[Spot], list[Rect]]:
-        """Say where the panels stand, and what labels must not cover."""
+    def _place_panels(self, scale: float) -> tuple[list[PlacedSprite], list[Rect]]:
+        """Place the panels in the corners; returns them and the rectangles that other text must not cover."""
         width, height = self.size
         margin = _MARGIN * scale
         used: dict[str, float] = {}
@@ -298,21 +300,21 @@ class Renderer:
         for key, panel in wanted.items():
             if key not in self._panel_pixels:
                 self._panel_pixels[key] = panel_sprite(panel, scale, key[2])
-        # In a very small picture the scales would cover what they explain.
+        # In a very small picture the scales would cover the scene that they explain.
         wanted = {k: p for k, p in wanted.items() if self._panel_pixels[k].shape[0] <= _MOST_OF_HEIGHT * height}
         shapes = [(panel.corner, self._panel_pixels[key].shape) for key, panel in wanted.items()]
         tallest: dict[str, int] = {corner: max(h for c, (h, *_) in shapes if c == corner) for corner, _ in shapes}
         across: dict[str, float] = {
             corner: sum(w + margin for c, (_, w, *_) in shapes if c == corner) for corner, _ in shapes
         }
-        # Where a narrow picture has no room for them side by side they stand one above the other.
+        # If a narrow picture has no room for them side by side, they stand one above the other.
         stacked = {corner for corner, w in across.items() if w + margin > width}
         down: dict[str, float] = {}
         for edge in ("top", "bottom"):
             both = across.get(f"{edge}-left", 0) + across.get(f"{edge}-right", 0)
             if both - 2 * _SHADE * scale > width:
                 down[f"{edge}-right"] = tallest.get(f"{edge}-left", 0)
-        spots: list[Spot] = []
+        sprites: list[PlacedSprite] = []
         for key in wanted:
             corner, pixels = key[0].corner, self._panel_pixels[key]
             h, w = pixels.shape[:2]
@@ -324,12 +326,13 @@ class Renderer:
             left = width - offset - w if corner.endswith("right") else offset
             level = 0 if corner in stacked else tallest[corner] - h
             bottom = height - margin - h - rise if corner.startswith("top") else margin + level + rise
-            spots.append(Spot(pixels, left, bottom))
+            sprites.append(PlacedSprite(pixels, left, bottom))
             shade = _SHADE * scale / 2
             occupied.append(Rect(left + shade, bottom + shade, w - 2 * shade, h - 2 * shade))
-        return spots, occupied
+        return sprites, occupied
 
     def _matrix(self) -> NDArray[np.float64]:
+        """Return the matrix from world to clip coordinates, ``(4, 4)``."""
         width, height = self.size
         matrix = self.renderer.GetActiveCamera().GetCompositeProjectionTransformMatrix(width / height, -1, 1)
         return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])

@@ -1,4 +1,4 @@
-"""Draws all text of a picture at once: small pictures side by side in one texture, each on a square of one mesh."""
+"""VTK actor for all text of a picture: sprites side by side in one texture, each on a rectangle of one mesh."""
 
 from __future__ import annotations
 
@@ -14,28 +14,19 @@ from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkPolyDataMapper2D, vtkRenderer, vtkTexture, vtkTexturedActor2D
 
 from nnviz3d.render.drawers import cell_array
-from nnviz3d.render.text import Sprite
+from nnviz3d.render.text import PlacedSprite, Sprite
 
 _SPARE = 1.5
-"""How much more than its sprites need an atlas is made to hold, for those that come later."""
-
-
-@dataclass(frozen=True)
-class Spot:
-    """A sprite and where it stands: its lower left corner in pixels of the screen."""
-
-    sprite: Sprite
-    left: float
-    bottom: float
+"""Area of a new atlas as a multiple of the area of its sprites: the rest is for later sprites."""
 
 
 class Atlas:
-    """Sprites side by side in one picture, each found by its identity.
+    """Sprites side by side in one picture; each is found by its identity.
 
     Attributes
     ----------
     pixels
-        ``(H, W, 4)`` uint8. Another array after the sprites were packed anew; written in place where one was added.
+        ``(H, W, 4)`` uint8. Adding a sprite writes into the array; packing all sprites again replaces it.
     """
 
     def __init__(self) -> None:
@@ -43,23 +34,23 @@ class Atlas:
 
     def _clear(self, width: int, height: int) -> None:
         self.pixels = np.zeros((height, width, 4), dtype=np.uint8)
-        # The sprites themselves are kept too: while they live no other can have their ids.
+        # The sprites are kept alive, so that no other object can get their ids.
         self._held: dict[int, tuple[Sprite, tuple[int, int, int, int]]] = {}
         self._shelves: list[_Shelf] = []
 
     def hold(self, sprites: Sequence[Sprite]) -> bool:
-        """Have all of these; return whether the pixels changed."""
+        """Add the sprites that are missing; return whether the pixels changed."""
         missing = [sprite for sprite in sprites if id(sprite) not in self._held]
         if missing and not all(self._add(sprite) for sprite in _by_height(missing)):
             self._pack(sprites)
         return bool(missing)
 
     def where(self, sprite: Sprite) -> tuple[int, int, int, int]:
-        """Return left, top, right and bottom of a sprite that it holds."""
+        """Return left, top, right and bottom of a sprite in the atlas, in pixels."""
         return self._held[id(sprite)][1]
 
     def _pack(self, sprites: Sequence[Sprite]) -> None:
-        """Start anew with these alone."""
+        """Replace the content of the atlas by these sprites."""
         area = sum(sprite.shape[0] * sprite.shape[1] for sprite in sprites) * _SPARE
         width = max(2 ** math.ceil(math.log2(area) / 2), *(sprite.shape[1] for sprite in sprites))
         height = 2 ** math.ceil(math.log2(max(area / width, *(sprite.shape[0] for sprite in sprites))))
@@ -69,7 +60,7 @@ class Atlas:
             self._clear(width, height)
 
     def _add(self, sprite: Sprite) -> bool:
-        """Put a sprite on a shelf that is about as high, or on a new one; say whether there was room."""
+        """Put a sprite on a shelf of about its height, or on a new shelf; return whether there was room."""
         if id(sprite) in self._held:
             return True
         height, width = sprite.shape[:2]
@@ -93,6 +84,8 @@ class Atlas:
 
 @dataclass
 class _Shelf:
+    """A row of sprites in the atlas: its upper edge, its height and its used width, in pixels."""
+
     top: int
     height: int
     used: int = 0
@@ -103,12 +96,12 @@ def _by_height(sprites: Sequence[Sprite]) -> list[Sprite]:
 
 
 class SpritesActor:
-    """Draws sprites over everything, each later one over those before it."""
+    """Draws sprites in front of the scene, each in front of those before it."""
 
     def __init__(self, renderer: vtkRenderer) -> None:
         self._atlas = Atlas()
         self._shown: list[tuple[int, int, int]] = []
-        # VTK reads these arrays where they are: `(n, 4, 3)` and `(n, 4, 2)`, four corners for each sprite.
+        # VTK reads these arrays without a copy: `(n, 4, 3)` and `(n, 4, 2)`, four corners for each sprite.
         self._corners = np.zeros((0, 4, 3), dtype=np.float32)
         self._within = np.zeros((0, 4, 2), dtype=np.float32)
         self._image = vtkImageData()
@@ -122,22 +115,22 @@ class SpritesActor:
         self.actor.VisibilityOff()
         renderer.AddViewProp(self.actor)
 
-    def show(self, spots: Sequence[Spot]) -> None:
-        """Show these and no others."""
-        # On whole pixels, so that text is crisp.
-        shown = [(id(spot.sprite), round(spot.left), round(spot.bottom)) for spot in spots]
+    def show(self, placed: Sequence[PlacedSprite]) -> None:
+        """Show these sprites instead of the earlier ones."""
+        # Positions are rounded to whole pixels, so that text is crisp.
+        shown = [(id(one.sprite), round(one.left), round(one.bottom)) for one in placed]
         if shown == self._shown:
             return
         self._shown = shown
-        self.actor.SetVisibility(bool(spots))
-        if not spots:
+        self.actor.SetVisibility(bool(placed))
+        if not placed:
             return
         pixels = self._atlas.pixels
-        if self._atlas.hold([spot.sprite for spot in spots]):
+        if self._atlas.hold([one.sprite for one in placed]):
             self._upload(anew=self._atlas.pixels is not pixels)
         self._move(
             np.array([(left, bottom) for _, left, bottom in shown]),
-            np.array([self._atlas.where(spot.sprite) for spot in spots]),
+            np.array([self._atlas.where(one.sprite) for one in placed]),
         )
 
     def _upload(self, *, anew: bool) -> None:
@@ -149,7 +142,7 @@ class SpritesActor:
         self._image.Modified()
 
     def _move(self, low: NDArray[np.int64], rects: NDArray[np.int64]) -> None:
-        """Put the sprites of these rectangles of the atlas, ``(n, 4)``, at these places of the screen, ``(n, 2)``."""
+        """Draw rectangles of the atlas, ``(n, 4)``, with their lower left corners at screen positions ``(n, 2)``."""
         if len(low) != len(self._corners):
             self._make(len(low))
         left, top, right, bottom = rects.T
@@ -158,7 +151,7 @@ class SpritesActor:
         for k, (across, up) in enumerate(((0, 0), (1, 0), (1, 1), (0, 1))):
             self._corners[:, k, 0] = x + across * (right - left)
             self._corners[:, k, 1] = y + up * (bottom - top)
-            # The first row of the atlas is the first of the texture, which is at the bottom for VTK.
+            # The first row of the atlas is the first row of the texture, which VTK puts at the bottom.
             self._within[:, k, 0] = (right if across else left) / width
             self._within[:, k, 1] = (top if up else bottom) / height
         data = self._mapper.GetInput()
@@ -168,6 +161,7 @@ class SpritesActor:
         data.Modified()
 
     def _make(self, count: int) -> None:
+        """Make the mesh for a number of sprites."""
         self._corners = np.zeros((count, 4, 3), dtype=np.float32)
         self._within = np.zeros((count, 4, 2), dtype=np.float32)
         data = vtkPolyData()

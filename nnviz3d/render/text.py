@@ -1,9 +1,10 @@
-"""Writes labels and panels into small pictures with an alpha channel. Pure: no VTK here."""
+"""Drawing of labels and panels into sprites, small pictures with an alpha channel. It does not use VTK."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
 from io import BytesIO
@@ -24,23 +25,31 @@ _BOARD = (13, 17, 25)
 _EDGE = (74, 86, 106)
 _SIZES = {"title": 19.0, "text": 13.0, "quiet": 11.5, "name": 12.0, "detail": 10.5, "score": 10.5}
 _PANEL_WIDTH = 264.0
-"""Width of bars, scales and curves, in pixels of a 720 pixels high picture, as all sizes here."""
+"""Width of bars, scales and curves, in pixels of a picture that is 720 pixels high, like all sizes here."""
 _CURVE = 58.0
-"""Height of a curve, down to its ground."""
+"""Height of a curve above the upper end of its row, down to its axis."""
 _PICTURE = 84.0
-"""Height of a small picture among the rows of a panel."""
+"""Height of a picture in a row of a panel."""
 _LIT = (255, 176, 74, 255)
 
 
 _FOREIGN = re.compile("[^ -~\u00a0-\u017f\u0370-\u03ff\u0400-\u045f\u2010-\u203a\u2190-\u2199\u2200-\u22ff]")
-"""What the bundled part of Inter has no letter for."""
+"""Characters that the bundled part of the font Inter does not have."""
+
+
+@dataclass(frozen=True)
+class PlacedSprite:
+    """A sprite, and the position of its lower left corner on the screen in pixels."""
+
+    sprite: Sprite
+    left: float
+    bottom: float
 
 
 def font(text: str, style: str, scale: float) -> ImageFont.FreeTypeFont:
-    """Return the font in which a text of this style can be written; `scale` is 1 for a 720 pixels high picture.
+    """Return the font for a text in a style; `scale` is 1 for a picture that is 720 pixels high.
 
-    Inter, or for other scripts the one that comes with matplotlib: it knows many, and shows a box for the rest, so that
-    nothing is left out without a sign.
+    It is Inter, or DejaVu Sans of matplotlib for other scripts. Characters that neither has are drawn as boxes.
     """
     return _load(style, scale, foreign=_FOREIGN.search(text) is not None)
 
@@ -60,7 +69,7 @@ def _load(style: str, scale: float, *, foreign: bool) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=4096)
 def label_sprite(label_lines: tuple[str, ...], emphasis: float, scale: float, small: bool = False) -> Sprite:
-    """Write a label: the first line stands out, the others are quiet."""
+    """Draw a label: the first line is bright, the others are grey."""
     styles = ["score" if small else "name", *["detail"] * (len(label_lines) - 1)]
     fonts = [font(line, style, scale) for line, style in zip(label_lines, styles, strict=True)]
     pad = round((0 if small else 4) * scale)
@@ -69,7 +78,7 @@ def label_sprite(label_lines: tuple[str, ...], emphasis: float, scale: float, sm
     width = int(max(widths)) + 2 * pad + 1
     canvas = Image.new("RGBA", (width, sum(heights) + 2 * pad), (*_HALO, 0))
     draw = ImageDraw.Draw(canvas)
-    # A dark ground of its own keeps a line that passes behind from striking the text through.
+    # A dark background keeps the text readable in front of a line.
     draw.rounded_rectangle((0, 0, width - 1, canvas.height - 1), radius=3 * scale, fill=(*_HALO, 150))
     y = float(pad)
     for line, f, style, height, length in zip(label_lines, fonts, styles, heights, widths, strict=True):
@@ -84,7 +93,7 @@ def label_sprite(label_lines: tuple[str, ...], emphasis: float, scale: float, sm
 
 
 def shorten(text: str, f: ImageFont.FreeTypeFont, width: float) -> str:
-    """Cut a text that is too wide, with an ellipsis."""
+    """Cut a text that is wider than `width` pixels, and add an ellipsis."""
     if f.getlength(text) <= width:
         return text
     while text and f.getlength(text + "…") > width:
@@ -98,9 +107,9 @@ def panel_sprite(panel: Panel, scale: float, widest: float) -> Sprite:
     Parameters
     ----------
     scale
-        1 for a 720 pixels high picture.
+        1 for a picture that is 720 pixels high.
     widest
-        Pixels that the panel may take at most; longer text is cut with an ellipsis.
+        Maximum width of the panel in pixels; longer text is cut with an ellipsis.
     """
     rows = [_row_sprite(row, scale, widest) for row in panel.rows]
     right = panel.corner.endswith("right")
@@ -108,7 +117,7 @@ def panel_sprite(panel: Panel, scale: float, widest: float) -> Sprite:
     width = max(r.width for r in rows) + 2 * pad
     height = sum(r.height for r in rows) + 2 * pad
     canvas = Image.new("RGBA", (width, height), (*_HALO, 0))
-    # Not seen on the dark ground; over bright blocks it keeps the text legible.
+    # The shadow is invisible on the dark background; in front of bright blocks it keeps the text readable.
     shade = Image.new("L", canvas.size, 0)
     ImageDraw.Draw(shade).rounded_rectangle((pad / 2, pad / 2, width - pad / 2, height - pad / 2), radius=pad, fill=150)
     canvas.putalpha(shade.filter(ImageFilter.GaussianBlur(pad / 3)))
@@ -121,7 +130,7 @@ def panel_sprite(panel: Panel, scale: float, widest: float) -> Sprite:
 
 @lru_cache(maxsize=64)
 def board_sprite(rows: tuple[Row, ...], scale: float, widest: float) -> Sprite:
-    """Draw rows on a dark board with a fine edge, which stands out from whatever is behind it."""
+    """Draw rows on a dark board with a thin edge, which is readable in front of anything."""
     column = max((_key_width(row, scale) for row in rows if isinstance(row, KeyRow)), default=0.0)
     drawn = [_key_row(r, scale, column) if isinstance(r, KeyRow) else _row_sprite(r, scale, widest) for r in rows]
     pad, edge = round(9 * scale), max(1, round(scale))
@@ -217,7 +226,7 @@ def _scale_row(row: ScaleRow, scale: float) -> Image.Image:
     table = row.colormap.table[np.minimum((at * 256).astype(int), 255)]
     ramp = np.broadcast_to(table, (bottom - top, width, 3)).copy()
     for low, high in row.hidden:
-        # What is not drawn is shown as a thin line, so that the scale tells the threshold too.
+        # Values that are not drawn are shown as a thin line, so that the scale shows the threshold too.
         hidden = (at >= low) & (at < high)
         ramp[: (bottom - top) * 2 // 3, hidden] = (26, 30, 40)
     canvas.paste(Image.fromarray(ramp), (side, top))
@@ -259,7 +268,7 @@ def _curve_row(row: CurveRow, scale: float) -> Image.Image:
     top, bottom = round(8 * scale), round(_CURVE * scale)
     canvas, draw = _blank(width + 2 * side, bottom + 24 * scale)
     finite = row.values[np.isfinite(row.values)]
-    # From zero, unless it goes below: how far a loss has come is seen against none.
+    # The axis begins at zero, or at the minimum if it is negative, so that one sees how close a loss is to zero.
     low, high = (min(0.0, float(finite.min())), float(finite.max())) if finite.size else (0.0, 1.0)
     first, last = float(row.at[0]), float(row.at[-1])
     x = side + (row.at - first) / max(last - first, 1e-30) * width
@@ -284,13 +293,14 @@ def _curve_row(row: CurveRow, scale: float) -> Image.Image:
     return canvas
 
 
-def _runs(there: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """Return the places of each run of what is there."""
-    places = np.flatnonzero(there)
-    return np.split(places, np.flatnonzero(np.diff(places) > 1) + 1) if len(places) else []
+def _runs(flags: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Return the indices of each unbroken run of true values."""
+    indices = np.flatnonzero(flags)
+    return np.split(indices, np.flatnonzero(np.diff(indices) > 1) + 1) if len(indices) else []
 
 
 def _key_width(row: KeyRow, scale: float) -> float:
+    """Return the width of the column of keys that a row needs, in pixels."""
     return font(row.key, "text", scale).getlength(row.key) + 20 * scale
 
 

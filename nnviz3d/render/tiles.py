@@ -1,4 +1,4 @@
-"""Draws `Tiles`: one texture that holds all of them, and a quad for each, which moves without an upload of pixels."""
+"""VTK actor for `Tiles`: all are in one texture, each has a rectangle, which moves without an upload of pixels."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from nnviz3d.render.drawers import cell_array, image_data
 from nnviz3d.scene.primitives import Tiles
 
 _CRISP = 64
-"""Tiles up to this many pixels wide show their pixels as squares."""
+"""Maximum width in pixels of tiles whose pixels are drawn as squares."""
 _CORNERS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float32)
 
 
 class TilesActor:
-    """Draws `Tiles`; only what changed is written anew."""
+    """Draws `Tiles`. Only changed arrays are uploaded."""
 
     def __init__(self, renderer: vtkRenderer, tiles: Tiles, scale: float) -> None:
         self._renderer = renderer
@@ -41,14 +41,14 @@ class TilesActor:
         renderer.AddActor(self.actor)
 
     def update(self, tiles: Tiles, scale: float) -> None:
-        """Draw these tiles from now on."""
+        """Show these tiles instead of the earlier ones."""
         before, self._tiles = self._tiles, tiles
         if before is tiles:
             return
         if before is None or before.pixels is not tiles.pixels:
             self._upload(tiles)
         self._move(tiles)
-        # Darker rather than translucent: nothing behind shows through.
+        # `opacity` darkens the tiles and does not make them translucent, so that nothing behind them is visible.
         self.actor.GetProperty().SetColor(tiles.opacity, tiles.opacity, tiles.opacity)
         self.actor.SetVisibility(tiles.opacity > 0 and len(tiles.pixels) > 0)
 
@@ -59,7 +59,7 @@ class TilesActor:
         self._texture.SetInterpolate(smooth)
         n, h, w, _ = tiles.pixels.shape
         row, column = np.divmod(np.arange(n), across)
-        # A little inside of the tile, so that its edge never shows its neighbour.
+        # The rectangle ends slightly inside of the tile, so that its edge never shows the next tile.
         inset = 0.5 if smooth else 0.01
         left, top = column[:, np.newaxis] * w, row[:, np.newaxis] * h
         u = left + inset + _CORNERS[:, 0] * (w - 2 * inset)
@@ -82,12 +82,12 @@ class TilesActor:
         self._data.Modified()
 
     def remove(self) -> None:
-        """Take them out of the picture."""
+        """Remove the tiles from the picture."""
         self._renderer.RemoveActor(self.actor)
 
 
 def pack_tiles(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
-    """Lay tiles ``(n, h, w, 3)`` side by side into one picture that is about square; returns it and how many a row has."""
+    """Put tiles ``(n, h, w, 3)`` side by side into one picture, about square; returns it and the tiles in each row."""
     n, h, w, _ = pixels.shape
     across = max(1, min(n, math.ceil(math.sqrt(n * h / max(w, 1)))))
     rows = -(-n // across)

@@ -1,7 +1,7 @@
-"""Draws `Voxels`: one box for each tensor, whose fragment shader walks the grid of its numbers.
+"""VTK actor for `Voxels`: one box for each tensor, whose fragment shader walks the grid of its numbers.
 
-The cost follows pixels, not cells, and the numbers in the texture are the captured float32 themselves: colours,
-threshold and reveal are uniforms, so changing them uploads nothing.
+The cost depends on pixels, not on cells. The texture holds the captured float32 numbers; colours, threshold and reveal
+are uniforms, so changing them uploads nothing.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR
 from nnviz3d.scene.primitives import Color, Voxels
 
 LEVELS = 4
-"""A ray may jump over cubes of 2, 4, 8 and 16 cells a side; the shader knows the same sizes."""
+"""Number of sizes of empty cubes that a ray may skip: 2, 4, 8 and 16 cells a side, as in the shader."""
 _RANKS = 255
 _MAX_TEXTURE = 16384
 _ALL = 1e30
 """More cells than any block has."""
 _FRONT = 0.16
-"""Width of the light that passes through a block, as a share of its length."""
+"""Width of the light that moves through a block, as a share of its length."""
 _SHADERS = files("nnviz3d.render") / "shaders"
 _UNIFORM_TYPES = {1: "f", 2: "2f", 3: "3f"}
 
 
 def atlas_tiles(shape: tuple[int, int, int]) -> tuple[int, int]:
-    """Say how many slices of constant z lie side by side, and in how many rows, for a texture that is about square."""
+    """Return how many slices of constant z stand side by side, and the number of rows, for an about square texture."""
     x, y, z = shape
     across = max(1, min(z, round(math.sqrt(z * y / max(x, 1))), _MAX_TEXTURE // max(x, 1)))
     return across, -(-z // across)
 
 
 def pack_atlas(values: NDArray[Any]) -> tuple[NDArray[Any], int]:
-    """Lay the slices of a grid into one picture.
+    """Arrange the slices of a grid in one picture.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def pack_atlas(values: NDArray[Any]) -> tuple[NDArray[Any], int]:
     atlas
         ``(rows * Y, across * X)``, contiguous; unused tiles are zero.
     across
-        How many slices lie side by side.
+        Number of slices side by side.
     """
     x, y, z = values.shape
     across, rows = atlas_tiles((x, y, z))
@@ -71,7 +71,7 @@ def pack_atlas(values: NDArray[Any]) -> tuple[NDArray[Any], int]:
 
 
 def larger_of_pairs(values: NDArray[Any], axis: int) -> NDArray[Any]:
-    """Halve an axis: of each two neighbours the larger is left, and the last alone where their number is odd."""
+    """Halve an axis: keep the larger of each two neighbours, and the last number if their count is odd."""
     along = np.moveaxis(values, axis, 0)
     even = len(along) // 2 * 2
     half = np.maximum(along[:even:2], along[1:even:2])
@@ -79,7 +79,7 @@ def larger_of_pairs(values: NDArray[Any], axis: int) -> NDArray[Any]:
 
 
 def block_maxima(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Reduce a grid to the largest |number| of each cube of two cells a side, NaN counting as infinite.
+    """Reduce a grid to the largest |number| of each cube of two cells a side; NaN counts as infinite.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def block_maxima(values: NDArray[np.float32]) -> NDArray[np.float32]:
         ``(X, Y, Z)``, any strides; sizes may be odd.
     """
     reduced = np.abs(values)
-    # The widest steps first: they compare whole runs of memory, and leave half of it for the narrow ones.
+    # Axes with large strides first: they compare whole runs of memory, and leave half of it for the other axes.
     for axis in np.argsort(reduced.strides)[::-1]:
         reduced = larger_of_pairs(reduced, int(axis))
     reduced[np.isnan(reduced)] = np.inf
@@ -95,18 +95,18 @@ def block_maxima(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def rank_levels(values: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Say how strong the strongest number is around each 2 x 2 x 2 cells, in one byte for each size of surroundings.
+    """Return ranks of the largest |numbers| around each 2 x 2 x 2 cells, one byte for each size of cube.
 
-    A rank counts how many of some bounds a number reaches, so whatever ranks lower than the threshold is below it, and
-    one texel tells a ray the largest empty cube that it stands in.
+    A rank is the count of bounds that a number reaches. A number whose rank is lower than the threshold's is below the
+    threshold, so one texel tells a ray the largest empty cube around it.
 
     Returns
     -------
     levels
-        ``(ceil(X / 2), ceil(Y / 2), ceil(Z / 2), LEVELS)``: the rank of the largest |number| of the cube of 2, 4, 8
-        and 16 cells that these belong to. NaN and infinite numbers rank highest.
+        ``(ceil(X / 2), ceil(Y / 2), ceil(Z / 2), LEVELS)``: rank of the largest |number| of the cube of 2, 4, 8 and 16
+        cells a side that contains these cells. NaN and infinite numbers have the highest rank.
     bounds
-        At most 255, ascending, chosen so that about as many cubes lie between each two.
+        At most 255 numbers, ascending, chosen so that about the same number of cubes lies between each two.
     """
     maxima = block_maxima(values)
     some = maxima.reshape(-1)[:: max(1, maxima.size // 20_000)]
@@ -127,18 +127,18 @@ def rank_levels(values: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """A grid of numbers as the shader wants it.
+    """A grid of numbers in the form that the shader reads.
 
     Attributes
     ----------
     atlas, across
-        The numbers, as of `pack_atlas`.
+        The numbers, from `pack_atlas`.
     levels, levels_across
-        The ranks of `rank_levels`, one texel of four bytes for each 2 x 2 x 2 cells, laid out in the same way.
+        The ranks from `rank_levels`, arranged in the same way, with one texel of four bytes for each 2 x 2 x 2 cells.
     pairs
-        How many such cubes there are along x, y and z.
+        Number of such cubes along x, y and z.
     bounds
-        As of `rank_levels`.
+        From `rank_levels`.
     """
 
     atlas: NDArray[np.float32]
@@ -150,7 +150,7 @@ class Packed:
 
 
 def pack(values: NDArray[np.float32]) -> Packed:
-    """Pack a grid ``(X, Y, Z)``. Pure, and mostly NumPy's own loops, so that several threads can do several at once."""
+    """Pack a grid ``(X, Y, Z)``. Pure, and mostly NumPy's own loops, so that threads can pack grids in parallel."""
     atlas, across = pack_atlas(values)
     levels, bounds = rank_levels(values)
     texels, levels_across = pack_atlas(levels.view(np.uint32)[..., 0])
@@ -159,7 +159,7 @@ def pack(values: NDArray[np.float32]) -> Packed:
 
 
 class _Texture:
-    """A texture of exact numbers: VTK's own path from image data rescales floats, the texture object does not."""
+    """A texture of exact numbers, by VTK's texture object: VTK's textures from image data rescale floats."""
 
     def __init__(self, window: vtkRenderWindow, pixels: NDArray[np.float32] | NDArray[np.uint8]) -> None:
         self._object = vtkTextureObject()
@@ -185,7 +185,7 @@ class _Texture:
 
 
 class VoxelActor:
-    """One drawn block. `update` uploads only what changed."""
+    """Draws one block. `update` uploads only what changed."""
 
     def __init__(self, renderer: vtkRenderer, block: Voxels, ground: Color, packed: Packed | None = None) -> None:
         self._renderer = renderer
@@ -194,8 +194,8 @@ class VoxelActor:
         self._source = vtkCubeSource()
         mapper = vtkPolyDataMapper()
         mapper.SetInputConnection(self._source.GetOutputPort())
-        mapper.SetVBOShiftScaleMethod(0)  # the shader wants the vertices in world units
-        mapper.StaticOn()  # `update` runs the pipeline; else each frame asks it several times whether anything is new
+        mapper.SetVBOShiftScaleMethod(0)  # the shader needs the vertices in world units
+        mapper.StaticOn()  # `update` runs the pipeline; otherwise each frame checks it several times for changes
         self.actor = vtkActor()
         self.actor.SetMapper(mapper)
         self.actor.ForceOpaqueOn()
@@ -218,12 +218,12 @@ class VoxelActor:
         surface.LightingOff()
         shader = self.actor.GetShaderProperty()
         varyings = ("vec3 cornerMC", "vec4 depthRow", "vec4 scaleRow")
-        # Flat: the two rows of the matrix are the same at every corner. The corner itself is interpolated.
+        # The two rows of the matrix are flat, because they are the same at every corner; the corner is interpolated.
         out = "".join(f"{'' if 'corner' in v else 'flat '}out {v};\n" for v in varyings)
         into = "".join(f"{'' if 'corner' in v else 'flat '}in {v};\n" for v in varyings)
         shader.AddVertexShaderReplacement("//VTK::PositionVC::Dec", True, f"//VTK::PositionVC::Dec\n{out}", False)
         shader.AddVertexShaderReplacement("//VTK::PositionVC::Impl", True, _glsl("voxels.vert.glsl"), False)
-        # VTK declares custom uniforms and samplers at tags of its own; the clip tag is the first after both.
+        # VTK declares custom uniforms and samplers at its own tags; the clip tag is the first after both.
         shader.AddFragmentShaderReplacement("//VTK::PositionVC::Dec", True, f"//VTK::PositionVC::Dec\n{into}", False)
         shader.AddFragmentShaderReplacement("//VTK::Clip::Dec", True, _glsl("voxels.decl.glsl"), False)
         shader.AddFragmentShaderReplacement("//VTK::Light::Impl", True, _glsl("voxels.frag.glsl"), False)
@@ -245,16 +245,16 @@ class VoxelActor:
             self.actor.GetProperty().SetTexture(name, self._textures[name].texture)
 
     def shows(self, values: NDArray[np.float32]) -> bool:
-        """Whether these are the numbers that it has."""
+        """Whether the block shows this array of numbers."""
         return self._block is not None and self._block.values is values
 
     def update(self, block: Voxels, packed: Packed | None = None) -> None:
-        """Draw this block from now on.
+        """Show this block instead of the earlier one.
 
         Parameters
         ----------
         packed
-            Its numbers, packed, if that has been done.
+            Its packed numbers; by default they are packed here if needed.
         """
         before = self._block
         if before is block:
@@ -269,7 +269,7 @@ class VoxelActor:
         high = low + np.array(block.size)
         self._source.SetBounds(low[0], high[0], low[1], high[1], low[2], high[2])
         self._source.Update()
-        # With texture coordinates VTK would multiply the colour by the numbers.
+        # If there were texture coordinates, VTK would multiply the colour by the numbers.
         self._source.GetOutput().GetPointData().SetTCoords(None)
         self._uniform("gridSize", grid)
         self._uniform("gridStart", (begin, 0, 0))
@@ -305,14 +305,16 @@ class VoxelActor:
         parallel: bool,
         creases: bool,
     ) -> None:
-        """Tell the shader where the camera is, and how much trouble to take.
+        """Set the shader's uniforms for the camera and for the shading.
 
         Parameters
         ----------
         position, direction
-            World coordinates of the eye, and the unit vector it looks along.
+            World coordinates of the camera, and the unit vector of its view direction.
         pixel
-            World size of a pixel at distance 1, or anywhere for a parallel projection.
+            World size of a pixel at distance 1, or at any distance for a parallel projection.
+        parallel
+            Whether the projection is parallel.
         creases
             Whether corners and creases are darker than open faces.
         """
@@ -324,7 +326,7 @@ class VoxelActor:
         self._uniform("neighbours", (9.0 if creases else 0.0,))
 
     def remove(self) -> None:
-        """Take the block out of the picture and free its textures."""
+        """Remove the block from the picture and free its textures."""
         self._renderer.RemoveActor(self.actor)
         for texture in self._textures.values():
             texture.release(self._window)

@@ -1,4 +1,4 @@
-"""A window of the desktop: VTK opens it and hears keys and mouse; nothing in it happens by VTK's own habits."""
+"""A desktop window of VTK that reports key and mouse events; VTK's own reactions to them are switched off."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from nnviz3d.errors import UserError
 from nnviz3d.render.observers import calling_back, observe
 
 Event = Mapping[str, Any]
-"""What happened, in the words of vtk.js: ``type``, ``x`` and ``y`` in pixels from the lower left corner, ``shiftKey``;
-``spinY`` of the wheel, and ``key`` and ``repeat`` of a key: the character that it writes, or else its X11 name."""
+"""An event in the form of vtk.js: ``type``, ``x`` and ``y`` in pixels from the lower left corner, ``shiftKey``; for the
+wheel ``spinY``; for a key ``repeat`` and ``key``, the character that it writes, or its X11 name."""
 
 _POINTER = (
     "LeftButtonPress",
@@ -40,7 +40,7 @@ class Window:
     Attributes
     ----------
     target
-        What a `Renderer` draws into.
+        The VTK window that a `Renderer` draws into.
     """
 
     def __init__(self, size: tuple[int, int], title: str) -> None:
@@ -55,35 +55,35 @@ class Window:
         self._down: set[str] = set()
         self._interactor = vtkRenderWindowInteractor()
         self._interactor.SetRenderWindow(self.target)
-        # VTK's styles bind keys of their own, such as e, q, p, s, w and 3.
+        # VTK's interactor styles react to keys such as e, q, p, s, w and 3.
         self._interactor.SetInteractorStyle(None)  # type: ignore[arg-type]
-        # Drawing is the application's business, also when the window is uncovered.
+        # The application draws, also when the window is uncovered.
         self._interactor.EnableRenderOff()
         for name in (*_POINTER, *_WHEEL, *_KEYS, *_CHANGES):
-            observe(self._interactor, f"{name}Event", self._hear)
+            observe(self._interactor, f"{name}Event", self._receive)
 
     def open(self) -> None:
-        """Begin to hear; the window is there since its first frame."""
+        """Start to receive events; the window appears with its first frame."""
         self._interactor.Initialize()
         _tell_repeats_apart(self.target)
 
     def events(self) -> list[Event]:
-        """Return what has happened since the last call, at once."""
+        """Return the events since the last call, without waiting."""
         with calling_back():
             self._interactor.ProcessEvents()
         found, self._found = self._found, []
         return found
 
     def hide_frames(self, hidden: bool) -> None:
-        """Keep the frames that are drawn from the screen, or let them be seen."""
+        """Choose whether drawn frames are hidden from the screen."""
         self.target.SetSwapBuffers(not hidden)
 
     def close(self) -> None:
-        """Stop hearing."""
+        """Stop receiving events."""
         self._interactor.RemoveAllObservers()
         self._interactor.TerminateApp()
 
-    def _hear(self, interactor: vtkRenderWindowInteractor, name: str) -> None:
+    def _receive(self, interactor: vtkRenderWindowInteractor, name: str) -> None:
         kind = name.removesuffix("Event")
         x, y = interactor.GetEventPosition()
         event: dict[str, Any] = {"type": kind, "x": x, "y": y, "shiftKey": bool(interactor.GetShiftKey())}
@@ -94,19 +94,19 @@ class Window:
             event.update(key=character if character.isprintable() else symbol, repeat=symbol in self._down)
             if kind == "KeyPress":
                 if interactor.GetControlKey() or interactor.GetAltKey():
-                    return  # the desktop's; but what was pressed before can still be let go
+                    return  # for the desktop; the release of a key that was pressed before still counts
                 self._down.add(symbol)
             elif symbol in self._down:
                 self._down.remove(symbol)
             else:
-                self._down.clear()  # a key goes up under another name when Shift was let go before it
+                self._down.clear()  # if Shift was released first, the release of a key has another name than its press
         self._found.append(event)
 
 
 def _tell_repeats_apart(target: vtkRenderWindow) -> None:
-    """Ask the X server not to tell the repeats of a held key as releases that never happened.
+    """Ask the X server not to report false releases while a held key repeats, as other systems do by default.
 
-    Else two quick strokes could not be told from one long one. Other systems do so by themselves.
+    Otherwise two quick strokes look the same as one long stroke.
     """
     if sys.platform.startswith("linux"):
         address = int(target.GetGenericDisplayId().strip("_").split("_")[0], 16)
@@ -115,7 +115,7 @@ def _tell_repeats_apart(target: vtkRenderWindow) -> None:
 
 
 def display_missing() -> bool:
-    """Whether this is a system with an X server for windows, and none can be reached."""
+    """Whether windows need an X server on this system, and none can be reached."""
     if not sys.platform.startswith("linux"):
         return False
     if not os.environ.get("DISPLAY"):
@@ -125,5 +125,5 @@ def display_missing() -> bool:
     except OSError:
         return True
     x11.XOpenDisplay.restype = ctypes.c_void_p
-    # Never closed: a server whose last client leaves starts anew, and for a moment cannot be reached.
+    # The connection stays open: a server restarts when its last client leaves, and cannot be reached meanwhile.
     return x11.XOpenDisplay(None) is None

@@ -1,4 +1,4 @@
-"""A studio without a window."""
+"""Fixtures that draw pictures off screen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Shoot = Callable[[DrawList, CameraPose], np.ndarray]
 
 @pytest.fixture(scope="session")
 def studio() -> Iterator[Offscreen]:
-    """One studio for all pictures of `SIZE`: each test also finds that nothing of the last one is left."""
+    """One off-screen renderer for all pictures of `SIZE`, so that each test also checks that it removed the last scene."""
     studio = Offscreen(SIZE, antialias=False)
     yield studio
     studio.close()
@@ -25,5 +25,5 @@ def studio() -> Iterator[Offscreen]:
 
 @pytest.fixture
 def shoot(studio: Offscreen) -> Shoot:
-    """Draw a list from a pose: ``(H, W, 3)`` uint8."""
+    """Return a function that draws a draw list from a pose: ``(H, W, 3)`` uint8."""
     return studio.picture

@@ -1,4 +1,4 @@
-"""What is marked is enclosed, and the words stand beside it, in the picture, on nothing that matters."""
+"""Tests of the placement of brackets, of a callout's words and of boards."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def placed(what: Callout, occupied: list[Rect] | None = None, blocks: np.ndarray
 
 @pytest.mark.parametrize("where", [(200, 150), (2, 2), (395, 2), (2, 295), (395, 295), (200, 297), (396, 150)])
 @pytest.mark.parametrize("size", [0.2, 4.0, 40.0])
-def test_the_words_are_in_the_picture_and_beside_the_mark(where, size):
+def test_words_of_a_callout_are_in_the_picture_and_beside_the_mark(where, size):
     found = placed(callout(mark(*where, size)))
     assert found.words is not None
     assert found.words.left >= 0
@@ -46,20 +46,22 @@ def test_the_words_are_in_the_picture_and_beside_the_mark(where, size):
 
 
 @pytest.mark.parametrize("size", [0.01, 3.0, 60.0])
-def test_the_brackets_enclose_what_is_marked_however_small_it_is(size):
+def test_brackets_enclose_a_mark_of_any_size(size):
     (around,) = placed(callout(mark(200, 150, size))).marks
     assert around.width >= max(size, 12)
     assert around.height >= max(size, 12)
     assert around.left + around.width / 2 == pytest.approx(200 + size / 2)
     corners = list(corners_of(around, 1.0))
-    assert len({id(sprite) for sprite, _, _ in corners}) == 4
-    assert min(x for _, x, _ in corners) == around.left
-    assert max(y + s.shape[0] for s, _, y in corners) == around.bottom + around.height
+    assert len({id(corner.sprite) for corner in corners}) == 4
+    assert min(corner.left for corner in corners) == around.left
+    assert max(c.bottom + c.sprite.shape[0] for c in corners) == around.bottom + around.height
     again = list(corners_of(around, 1.0))
-    assert all(a[0] is b[0] for a, b in zip(corners, again, strict=True)), "the renderer uploads what is another object"
+    assert all(a.sprite is b.sprite for a, b in zip(corners, again, strict=True)), (
+        "the renderer uploads every new object"
+    )
 
 
-def test_neither_panels_nor_the_other_end_nor_the_line_are_covered():
+def test_words_cover_no_panel_no_mark_and_no_line():
     ends = (mark(100, 150), mark(220, 150))
     path = [(102, 152), (160, 180), (222, 152)]
     panel = Rect(180, 190, 200, 100)
@@ -71,14 +73,14 @@ def test_neither_panels_nor_the_other_end_nor_the_line_are_covered():
         assert not found.words.overlaps(Rect(x, y, 1, 1))
 
 
-def test_of_places_that_are_free_the_one_off_the_blocks():
+def test_words_stand_beside_blocks_if_there_is_room():
     block_right = np.array([[210.0, 0.0, 400.0, 300.0], [np.nan] * 4])
     found = placed(callout(mark(204, 150)), blocks=block_right)
     assert found.words is not None
     assert found.words.left + found.words.width < 210
 
 
-def test_what_is_out_of_sight_has_no_words():
+def test_callout_out_of_sight_has_no_words():
     assert placed(callout(mark(900, 150))).words is None
     behind = FLAT.copy()
     behind[3] = (0, 0, 0, -1)
@@ -86,18 +88,18 @@ def test_what_is_out_of_sight_has_no_words():
     assert found == PlacedCallout((), None)
 
 
-def test_a_board_below_rises_above_what_is_there_and_one_in_the_middle_does_not():
+def test_bottom_board_rises_above_occupied_rectangles_and_middle_board_does_not():
     low, middle = Panel("status", "bottom", ROWS), Panel("help", "middle", ROWS)
     (free,) = board_places([low], SCREEN, 1.0, [])
     (risen,) = board_places([low], SCREEN, 1.0, [Rect(0, 0, 400, 40), Rect(190, 30, 30, 30)])
-    assert free[2] < 40
-    assert risen[2] >= 60
+    assert free.bottom < 40
+    assert risen.bottom >= 60
     (center,) = board_places([middle], SCREEN, 1.0, [Rect(0, 0, 400, 300)])
-    assert center[1] + center[0].shape[1] / 2 == pytest.approx(SCREEN[0] / 2, abs=1)
-    assert center[2] + center[0].shape[0] / 2 == pytest.approx(SCREEN[1] / 2, abs=1)
+    assert center.left + center.sprite.shape[1] / 2 == pytest.approx(SCREEN[0] / 2, abs=1)
+    assert center.bottom + center.sprite.shape[0] / 2 == pytest.approx(SCREEN[1] / 2, abs=1)
 
 
-def test_in_a_picture_white_corners_stand_around_the_cell(shoot):
+def test_picture_has_white_brackets_around_the_marked_cell(shoot):
     voxels = told_apart(np.full((5, 5, 5), 30.0))
     pose = looking((-20.0, 15.0), 22.0)
     cell = (2, 3, 4)
@@ -110,11 +112,11 @@ def test_in_a_picture_white_corners_stand_around_the_cell(shoot):
     assert len(near) >= 12
     assert (near.min(axis=0) < (row, column)).all()
     assert (near.max(axis=0) > (row, column)).all()
-    assert np.array_equal(marked[row, column], without[row, column]), "what is marked stays to be seen"
+    assert np.array_equal(marked[row, column], without[row, column]), "the marked cell stays visible"
     assert np.array_equal(shoot(picture_of(voxels), pose), without)
 
 
-def test_words_stand_where_even_a_single_cell_fills_the_picture(shoot):
+def test_words_are_drawn_if_a_single_cell_fills_the_picture(shoot):
     voxels = block(np.ones((1, 1, 1)))
     around = Callout("pick", (Span(voxels.origin, voxels.cell),), ROWS, np.empty((0, 3), dtype=np.float32))
     close = looking((0.0, 0.0), 1.2)

@@ -1,4 +1,4 @@
-"""The small chart of a panel: the curve stands where its numbers are, lit up to the point."""
+"""Tests of the chart in a panel."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def lit(picture: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def point(picture: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The middle of the white point, column and row; words stand below the chart."""
+    """Return column and row of the middle of the white point; the text below the chart is left out."""
     chart = picture[: int(picture.shape[0] * 0.68)]
     rows, columns = np.nonzero((chart.min(axis=2) > 225) & (chart[..., 3] > 240))
     return np.array([columns.mean(), rows.mean()])
 
 
-def test_the_point_goes_down_the_curve_and_leaves_a_lit_way():
+def test_point_is_on_the_curve_and_the_curve_before_it_is_lit():
     pictures = [drawn(FALLING, now) for now in range(11)]
     points = np.array([point(picture) for picture in pictures])
     assert np.all(np.diff(points, axis=0) > 0), "to the right, and down"
@@ -45,7 +45,7 @@ def test_the_point_goes_down_the_curve_and_leaves_a_lit_way():
         assert np.nonzero(lit(picture))[1].max() <= column + 10
 
 
-def test_what_is_no_number_leaves_a_gap():
+def test_curve_has_a_gap_at_nan():
     whole, gap = FALLING.copy(), FALLING.copy()
     gap[4:6] = np.nan
     both = [np.unique(np.nonzero(lit(drawn(values, 10)))[1]) for values in (whole, gap)]
@@ -55,11 +55,11 @@ def test_what_is_no_number_leaves_a_gap():
 
 
 @pytest.mark.parametrize("values", [np.zeros(11), np.full(11, 3.0), np.full(11, np.nan), -FALLING])
-def test_any_numbers_have_a_chart(values):
+def test_chart_is_drawn_for_any_numbers(values):
     picture = drawn(values, 5)
     assert picture.shape == drawn(FALLING, 5).shape
     assert lit(picture).any() == bool(np.isfinite(values).any())
 
 
-def test_one_number_has_one_too():
+def test_chart_is_drawn_for_a_single_number():
     assert drawn(np.array([2.0]), 0, np.array([1.0])).shape == drawn(FALLING, 0).shape

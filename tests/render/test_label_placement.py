@@ -1,4 +1,4 @@
-"""Labels: the important ones first, none over another. Text: cut where it is too long."""
+"""Tests of the placement of labels, and of the text of labels and panels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def name(priority: float = 0.0, **kwargs) -> Label:
 
 
 class TestPlacing:
-    def test_below_its_block_and_in_its_middle(self):
+    def test_label_is_centered_below_its_block(self):
         (one,) = placed([name()], [(100, 100, 160, 150)])
         assert one.lines == ("name", "detail")
         assert one.rect == Rect(100, 100 - 3 - 24, 60, 24)
@@ -45,41 +45,41 @@ class TestPlacing:
             ("left", Rect(37, 113, 60, 24)),
         ],
     )
-    def test_on_other_sides(self, align, rect):
+    def test_label_is_placed_on_the_side_of_its_alignment(self, align, rect):
         (one,) = placed([name(align=align)], [(100, 100, 160, 150)])
         assert one.rect == rect
 
-    def test_of_two_that_would_overlap_the_more_important_stays(self):
+    def test_more_important_of_two_overlapping_labels_is_shown(self):
         for first, second, stays in ((1.0, 2.0, 1), (2.0, 1.0, 0)):
             found = placed([name(first), name(second)], [at(200, 100), at(230, 100)])
             assert [p.index for p in found] == [stays]
 
-    def test_where_there_is_little_room_its_first_line_stays(self):
+    def test_label_is_reduced_to_its_first_line_if_there_is_little_room(self):
         found = placed([name(2.0), name(1.0)], [at(200, 100), at(200, 120)])
         assert [(p.index, p.lines) for p in found] == [(0, ("name", "detail")), (1, ("name",))]
 
-    def test_none_covers_a_panel(self):
+    def test_no_label_covers_a_panel(self):
         assert placed([name()], [at(200, 100)], [Rect(180, 70, 20, 20)]) == []
 
-    def test_none_leaves_the_picture(self):
+    def test_no_label_leaves_the_picture(self):
         assert placed([name()] * 4, [at(5, 150), at(395, 150), at(200, 5), at(200, 310)]) == []
 
-    def test_none_covers_another_block(self):
+    def test_no_label_covers_another_block(self):
         assert [p.index for p in placed([name(), name(1.0)], [at(200, 120), (180, 80, 220, 120)])] == [1]
 
-    def test_a_small_one_may_stand_on_a_block(self):
+    def test_small_label_may_cover_a_block(self):
         found = placed([name(small=True), name(1.0)], [at(200, 120), (150, 100, 250, 120)])
         assert {p.index for p in found} == {0, 1}
 
-    def test_none_for_what_is_behind_the_eye(self):
+    def test_no_label_for_a_block_behind_the_camera(self):
         assert placed([name()], [at(float("nan"), 100)]) == []
 
-    def test_no_labels(self):
+    def test_placement_of_no_labels_is_empty(self):
         assert placed([], np.empty((0, 4))) == []
         assert outlines([], np.eye(4), SIZE).shape == (0, 4)
 
     @pytest.mark.parametrize("seed", range(5))
-    def test_however_many_there_are_none_overlap(self, seed):
+    def test_many_labels_do_not_overlap(self, seed):
         random = np.random.default_rng(seed)
         labels = [name(float(p)) for p in random.random(80)]
         corners = random.uniform(0, 300, (80, 2))
@@ -88,13 +88,13 @@ class TestPlacing:
         assert len(rects) > 3
         assert not any(a.overlaps(b) for i, a in enumerate(rects) for b in rects[:i])
 
-    def test_touching_is_not_overlapping(self):
+    def test_touching_rectangles_do_not_overlap(self):
         assert not Rect(0, 0, 10, 10).overlaps(Rect(10, 0, 10, 10))
         assert Rect(0, 0, 10, 10).overlaps(Rect(9, 9, 10, 10))
 
 
 def matrix_of(pose, aspect: float) -> np.ndarray:
-    """World to clip coordinates, as OpenGL has it."""
+    """Return the matrix from world to clip coordinates, as in OpenGL."""
     eye, ahead, right, up = axes(pose)
     view = np.eye(4)
     view[:3, :3] = right, up, -ahead
@@ -103,7 +103,7 @@ def matrix_of(pose, aspect: float) -> np.ndarray:
     return np.array([[f / aspect, 0, 0, 0], [0, f, 0, 0], [0, 0, -1.002, -0.2], [0, 0, -1, 0]]) @ view
 
 
-def test_projection_is_that_of_a_pinhole():
+def test_projection_equals_that_of_a_pinhole_camera():
     pose = looking((-30.0, 20.0), 9.0)
     points = np.random.default_rng(1).normal(size=(20, 3))
     found = project(points, matrix_of(pose, SIZE[0] / SIZE[1]), SIZE)
@@ -112,13 +112,13 @@ def test_projection_is_that_of_a_pinhole():
     assert np.allclose(SIZE[1] - found[:, 1], expected[:, 1])
 
 
-def test_what_is_behind_the_eye_has_no_place():
+def test_projection_behind_the_camera_is_nan():
     pose = looking((0.0, 0.0), 9.0)
     assert np.isnan(project(np.array([[0.0, 0.0, 12.0]]), matrix_of(pose, 1.0), SIZE)).all()
 
 
 class TestText:
-    def test_short_text_stays(self):
+    def test_short_text_is_not_cut(self):
         assert shorten("short", font("", "text", 1.0), 200) == "short"
 
     @pytest.mark.parametrize("width", [20, 60, 100])
@@ -129,18 +129,18 @@ class TestText:
         assert f.getlength(cut) <= width
         assert "a very long text".startswith(cut[:-1]) or cut.startswith("a very long text")
 
-    def test_a_label_grows_with_its_lines_and_the_scale(self):
+    def test_label_sprite_grows_with_lines_and_scale(self):
         one, two = label_sprite(("name",), 1.0, 1.0), label_sprite(("name", "detail"), 1.0, 1.0)
         double = label_sprite(("name",), 1.0, 2.0)
         assert two.shape[0] > one.shape[0]
         assert double.shape[0] == pytest.approx(2 * one.shape[0], abs=2)
         assert one.shape[2] == 4
 
-    def test_less_emphasis_is_fainter(self):
+    def test_label_with_less_emphasis_is_fainter(self):
         strong, faint = (label_sprite(("name",), e, 2.0)[..., :3].max() for e in (1.0, 0.2))
         assert strong > faint
 
-    def test_a_panel_is_as_high_as_its_rows_and_no_wider_than_allowed(self):
+    def test_panel_is_as_high_as_its_rows_and_at_most_as_wide_as_allowed(self):
         rows = (
             TextRow("A title that is much too long for any panel of this width", "title"),
             TextRow("words", "quiet"),
@@ -153,7 +153,7 @@ class TestText:
         heights = [panel_sprite(Panel("p", "top-left", (row,)), 1.0, 200.0).shape[0] - around for row in rows]
         assert sprite.shape[0] - around == sum(heights)
 
-    def test_a_bar_is_as_long_as_its_share(self):
+    def test_bar_is_as_long_as_its_share(self):
         def lit(share: float) -> int:
             sprite = panel_sprite(Panel("p", "top-left", (BarRow("x", "y", share, strong=True),)), 1.0, 400.0).astype(
                 int
@@ -165,7 +165,7 @@ class TestText:
         assert lit(0.5) == pytest.approx(lit(1.0) / 2, abs=2)
         assert lit(1.7) == lit(1.0)
 
-    def test_a_scale_shows_its_colours_and_hides_those_below_the_threshold(self):
+    def test_scale_shows_its_colours_except_those_below_the_threshold(self):
         plain = ScaleRow(colormap("viridis"), ((0.0, "0"), (1.0, "1")))
         cut = ScaleRow(colormap("viridis"), ((0.0, "0"), (1.0, "1")), hidden=((0.0, 0.5),))
         a, b = (panel_sprite(Panel("p", "top-left", (row,)), 1.0, 400.0).astype(int) for row in (plain, cut))

@@ -1,4 +1,4 @@
-"""What is picked is what is seen: each pick is held against the picture at that pixel."""
+"""Tests of picking: each pick is compared with the picture at its pixel."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.support.blocks import HUES, SEEN_FROM, block, center_of, looking, pic
 from tests.support.pinhole import to_pixels
 
 MISSED = 0.004
-"""Share of pixels on the very edge of a cube, where the graphics card's shorter numbers may fall to the other side."""
+"""Share of pixels at the edge of a cube, where the rounding of the graphics card may choose another cube."""
 
 
 def some_pixels(count: int, seed: int = 0) -> np.ndarray:
-    """Columns and rows, ``(n, 2)``."""
+    """Return columns and rows of pixels, ``(n, 2)``."""
     return np.random.default_rng(seed).integers(0, SIZE, (count, 2))
 
 
@@ -35,7 +35,7 @@ def rough(studio, what, pose) -> np.ndarray:
 
 
 def picked_hues(what, pose, pixels) -> np.ndarray:
-    """The hue that the picked cell's number has, for each pixel; -1 where nothing is picked."""
+    """Return the hue of the picked cell's number for each pixel; -1 if nothing is picked."""
     found = []
     for column, row in pixels:
         hit = pick(what, pose, SIZE, (column + 0.5, row + 0.5))
@@ -60,7 +60,7 @@ BLOCKS = {
 
 @pytest.mark.parametrize("angles", SEEN_FROM)
 @pytest.mark.parametrize("name", BLOCKS)
-def test_the_cell_that_is_picked_is_the_one_that_is_seen(studio, name, angles):
+def test_picked_cell_is_the_visible_cell(studio, name, angles):
     voxels = BLOCKS[name]
     what, pose = picture_of(voxels), looking(angles, 2.6 * max(voxels.size))
     pixels = some_pixels(500)
@@ -70,7 +70,7 @@ def test_the_cell_that_is_picked_is_the_one_that_is_seen(studio, name, angles):
     assert (picked != seen).mean() <= MISSED
 
 
-def test_from_within_a_block_too(studio):
+def test_picked_cell_is_the_visible_cell_from_inside_a_block(studio):
     voxels = BLOCKS["mostly empty"]
     pose = CameraPose((0.3, -0.2, 0.1), (5.0, 3.0, 2.0))
     pixels = some_pixels(500)
@@ -81,7 +81,7 @@ def test_from_within_a_block_too(studio):
     assert (picked != seen).mean() <= MISSED
 
 
-def test_of_several_blocks_the_nearest_cell(studio):
+def test_picked_cell_of_several_blocks_is_the_nearest(studio):
     shift = {"origin": (-6.0, -3.0, -14.0), "name": "behind"}
     a, b = told_apart(UNIQUE, threshold=150.0), told_apart(UNIQUE[::-1].copy(), **shift, cell=(2.0, 1.5, 1.0))
     pixels = some_pixels(800)
@@ -92,8 +92,8 @@ def test_of_several_blocks_the_nearest_cell(studio):
 
 
 @pytest.mark.parametrize("spec", ["layer", "symmetric"])
-def test_in_a_real_network_the_picked_number_has_the_colour_that_is_seen(studio, digits, spec):
-    """Light changes how bright a colour is, not its direction; NaN never comes of a network that works."""
+def test_picked_number_of_a_real_network_has_the_visible_colour(studio, digits, spec):
+    """Compare directions of colours, because light changes only brightness; a network that works computes no NaN."""
     scene = Scene.build(default_scene(), digits, aspect=SIZE[0] / SIZE[1])
     found = scene.at(scene.duration, Selection(normalize=spec, threshold=0.2))
     blocks = {p.name: p for p in found.primitives if hasattr(p, "cell")}
@@ -118,7 +118,7 @@ def test_in_a_real_network_the_picked_number_has_the_colour_that_is_seen(studio,
     assert wrong <= MISSED * 3000
 
 
-def test_numbers_that_are_none_are_picked_whatever_the_threshold(shoot):
+def test_nan_and_infinity_are_picked_at_any_threshold(shoot):
     values = np.zeros((3, 1, 1), dtype=np.float32)
     values[0], values[2] = np.nan, -np.inf
     voxels = block(values, threshold=5.0)
@@ -132,7 +132,7 @@ def test_numbers_that_are_none_are_picked_whatever_the_threshold(shoot):
             assert np.argmax(picture[int(y), int(x)]) == np.argmax(color)
 
 
-def test_a_ray_through_the_gap_between_two_cubes_hits_what_lies_behind():
+def test_ray_through_a_gap_between_cubes_hits_the_cube_behind():
     values = np.zeros((2, 1, 2), dtype=np.float32)
     values[:, :, 1] = 1.0  # in front two cubes side by side
     for behind in (0.0, 1.0):
@@ -144,7 +144,7 @@ def test_a_ray_through_the_gap_between_two_cubes_hits_what_lies_behind():
     assert pick(what, looking((0.0, 0.0), 6.0), SIZE, (SIZE[0] / 2, SIZE[1] / 2)) == CellHit(wide, (0, 0, 0))
 
 
-def test_a_pixel_of_a_picture(shoot):
+def test_pixel_of_an_image_is_picked(shoot):
     random = np.random.default_rng(2)
     chosen = random.permutation(12 * 16).reshape(12, 16)
     image = Image("input", HUES.table[chosen], (-4.0, -3.0, 0.5), (8.0, 6.0))
@@ -160,7 +160,7 @@ def test_a_pixel_of_a_picture(shoot):
     assert right >= (1 - MISSED) * len(pixels)
 
 
-def test_a_solid_box_is_picked_and_a_frame_is_not():
+def test_solid_box_is_picked_and_frame_is_not():
     solid = Box("solid", (-1.0, -1.0, -1.0), (2.0, 2.0, 2.0), (1.0, 0.5, 0.2), fill=0.8)
     frame = Box("frame", (-1.0, -1.0, 2.0), (2.0, 2.0, 2.0), (1.0, 0.5, 0.2))
     middle = (SIZE[0] / 2, SIZE[1] / 2)
@@ -184,7 +184,7 @@ def at(point: tuple[float, float, float], right: float = 0.0, down: float = 0.0)
 
 
 class TestLines:
-    def test_the_nearest_within_reach(self):
+    def test_nearest_line_within_reach_is_picked(self):
         two = lines([(-3, 0, 0), (3, 0, 0)], [(-3, 2, 0), (3, 2, 0)])
         for number, height in ((0, 0.0), (1, 2.0)):
             hit = pick(picture_of(two), POSE, SIZE, at((1.0, height, 0.0), down=3.5))
@@ -193,16 +193,16 @@ class TestLines:
         assert pick(picture_of(two), POSE, SIZE, at((1.0, 0.0, 0.0), down=6.0)) is None
         assert pick(picture_of(two), POSE, SIZE, at((3.0, 0.0, 0.0), right=6.0)) is None
 
-    def test_of_two_in_one_place_the_one_on_top(self):
+    def test_upper_line_of_two_at_one_position_is_picked(self):
         two = lines([(-3, 0, 0), (3, 0, 0)], [(-3, 0.02, 0), (3, 0.02, 0)])
         assert pick(picture_of(two), POSE, SIZE, at((1.0, 0.0, 0.0))).number == 1
 
-    def test_what_nobody_sees_is_not_picked(self):
+    def test_invisible_lines_are_not_picked(self):
         assert pick(picture_of(lines([(-3, 0, 0), (3, 0, 0)], alpha=0.0)), POSE, SIZE, at((1.0, 0.0, 0.0))) is None
         behind = lines([(-3, 0, 25), (3, 0, 25)])
         assert pick(picture_of(behind), POSE, SIZE, (SIZE[0] / 2, SIZE[1] / 2)) is None
 
-    def test_a_cell_hides_the_line_behind_it_and_a_line_in_front_is_caught(self):
+    def test_line_behind_a_cell_is_not_picked_and_line_in_front_is(self):
         cell = block(np.ones((1, 1, 1)), cell=(2.0, 2.0, 2.0))
         behind, before = lines([(-3, 0, -2), (3, 0, -2)]), lines([(-3, 0, 2), (3, 0, 2)])
         assert pick(picture_of(cell, behind), POSE, SIZE, at((0.0, 0.0, -2.0))) == CellHit(cell, (0, 0, 0))
@@ -210,19 +210,19 @@ class TestLines:
         assert isinstance(pick(picture_of(cell, before), POSE, SIZE, at((0.0, 0.0, 2.0))), LineHit)
         assert pick(picture_of(cell, before), POSE, SIZE, at((0.0, 0.0, 2.0), down=4.0)) == CellHit(cell, (0, 0, 0))
 
-    def test_a_line_that_a_cell_hides_cannot_be_caught_from_beside_the_cell(self):
+    def test_line_hidden_by_a_cell_is_not_picked_from_beside_the_cell(self):
         cell = block(np.ones((1, 1, 1)), cell=(2.0, 2.0, 2.0))
         edge = lines([(1.0, -3, -3), (1.0, 3, -3)])
         beside = at((0.86, 0.0, 0.86), right=2.0)  # the cube is smaller than its cell
         assert pick(picture_of(edge), POSE, SIZE, beside) is not None
         assert pick(picture_of(cell, edge), POSE, SIZE, beside) is None
 
-    def test_other_lines_are_no_connections(self):
+    def test_lines_that_are_no_connections_are_not_picked(self):
         plain = Lines("edges", np.array([[(-3, 0, 0), (3, 0, 0)]], dtype=np.float32), np.ones((1, 4), dtype=np.float32))
         assert pick(picture_of(plain), POSE, SIZE, at((1.0, 0.0, 0.0))) is None
 
 
-def test_the_eye_projects_as_it_looks():
+def test_projection_of_a_ray_is_its_pixel():
     eye = Eye.of(looking((33.0, -12.0), 9.0), SIZE)
     ray = eye.ray(31.25, 100.5)
     screen, depth = eye.project((eye.position + ray * 4.0)[np.newaxis])
@@ -230,7 +230,7 @@ def test_the_eye_projects_as_it_looks():
     assert depth[0] == pytest.approx(4.0 * float(ray @ eye.ahead))
 
 
-def test_the_cost_follows_the_ray_not_the_block():
+def test_cost_of_picking_depends_on_the_ray_and_not_on_the_size_of_the_block():
     # 64 billion cells that take no memory as long as nobody looks at them all.
     values = np.broadcast_to(np.float32(1), (4000, 4000, 4000))
     for threshold, found in ((0.5, True), (2.0, False)):

@@ -1,4 +1,4 @@
-"""The bundled scenes, whole: full frames, readable words, colours where they belong."""
+"""Tests of whole pictures of the bundled scenes: full frames, readable text, expected colours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnviz3d.apps.open_target import opened
 from nnviz3d.apps.target import ModelOptions
 from nnviz3d.data.capture import Capture
 from nnviz3d.render import renderer as module
-from nnviz3d.render.label_placement import Placed, Rect
+from nnviz3d.render.label_placement import PlacedLabel, Rect
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.scene.primitives import Box, DrawList, Label, Lines, Tiles
 from nnviz3d.scene.scene import Scene
@@ -27,12 +27,12 @@ SIZES = [(1280, 720), (1920, 1080)]
 
 
 class Shot:
-    """A picture, and what was written where on it."""
+    """A picture, and the labels and panels on it."""
 
     def __init__(self, scene: Scene, size: tuple[int, int], selection: Selection | None = None) -> None:
         self.scene, self.size = scene, size
         self.labels: tuple[Label, ...] = ()
-        self.placed: list[Placed] = []
+        self.placed: list[PlacedLabel] = []
         self.panels: list[Rect] = []
         real = module.place_labels
 
@@ -53,14 +53,14 @@ class Shot:
 
     @property
     def cloud(self) -> bool:
-        """Whether it shows samples as points, and no network."""
+        """Whether the scene shows samples as points, and no network."""
         return any(view.kind == "embedding" for view in self.scene.spec.views)
 
     def words(self) -> set[str]:
         return {line for p in self.placed for line in p.lines}
 
     def part(self, node: str) -> np.ndarray:
-        """The pixels of the rectangle in which a block is seen, ``(H, W, 3)``."""
+        """Return the pixels of the rectangle around a block, ``(H, W, 3)``."""
         columns, rows = to_pixels(self.scene.context.plan.corners([node]), self.pose, self.size).T
         return self.pixels[int(rows.min()) : int(rows.max()) + 1, int(columns.min()) : int(columns.max()) + 1].astype(
             int
@@ -80,12 +80,12 @@ def shot(request) -> Shot:
 
 
 class TestBundled:
-    def test_no_words_cover_others(self, shot):
+    def test_texts_do_not_overlap(self, shot):
         rects = [p.rect for p in shot.placed] + shot.panels
         assert len(rects) > 6
         assert not any(a.overlaps(b) for a, b in combinations(rects, 2))
 
-    def test_all_words_are_within_the_picture(self, shot):
+    def test_all_texts_are_inside_the_picture(self, shot):
         width, height = (shot.size[0] * 2, shot.size[1] * 2)
         for rect in [p.rect for p in shot.placed] + shot.panels:
             assert rect.left >= 0
@@ -93,7 +93,7 @@ class TestBundled:
             assert rect.left + rect.width <= width
             assert rect.bottom + rect.height <= height
 
-    def test_every_layer_is_named_or_every_channel_of_the_one_that_is_unfolded_or_every_class(self, shot):
+    def test_every_layer_or_channel_of_the_unfolded_layer_or_class_is_named(self, shot):
         graph = shot.scene.context.graph
         # Sheets, filters and ridges take the room of some names; those that they belong to have theirs.
         above = {
@@ -111,7 +111,7 @@ class TestBundled:
             names = set(shot.scene.context.capture.classes)
         assert names <= {word.removesuffix(" dead").removeprefix("→ ") for word in shot.words()}
 
-    def test_the_picture_is_full(self, shot):
+    def test_scene_fills_the_picture(self, shot):
         ground = shot.pixels[:, :1].astype(int)
         drawn = np.abs(shot.pixels.astype(int) - ground).max(axis=2) > 24
         # A cloud of points is mostly air, and about as wide as high.
@@ -133,20 +133,20 @@ class TestDigits:
         shown = [digits_shot.labels[p.index].lines[0] for p in digits_shot.placed if digits_shot.labels[p.index].small]
         assert sorted(line.split()[0] for line in shown) == sorted(digits.classes)
 
-    def test_a_convolution_glows_in_its_colours(self, digits_shot):
+    def test_convolution_has_bright_colours_of_its_colour_map(self, digits_shot):
         part = digits_shot.part("conv2d")
         r, g, b = part[..., 0], part[..., 1], part[..., 2]
         strong = (r > 180) & (r > g + 30) & (g > b + 10)
         assert strong.mean() > 0.01
         assert (part.max(axis=2) > 60).mean() > 0.1
 
-    def test_the_digit_stands_before_it(self, digits_shot):
+    def test_photo_of_the_digit_is_in_front(self, digits_shot):
         part = digits_shot.part("input")
         gray = np.ptp(part, axis=2) < 30
         assert ((part.min(axis=2) > 200) & gray).mean() > 0.02
         assert ((part.max(axis=2) < 20) & gray).mean() > 0.3
 
-    def test_both_signs_of_weights_are_drawn_before_the_last_layer(self, digits_shot):
+    def test_lines_before_the_last_layer_have_the_colours_of_both_signs(self, digits_shot):
         plan = digits_shot.scene.context.plan
         a, b = plan.placements["dense"], plan.placements["dense_1"]
         assert a.row == b.row
@@ -157,8 +157,8 @@ class TestDigits:
         assert (part[..., 2] > part[..., 0] + 25).mean() > 0.02
 
 
-def test_a_small_picture_is_as_it_was():
-    """One baseline, with room for another rasteriser's rounding: what shading and anti-aliasing are like."""
+def test_small_picture_equals_the_baseline():
+    """Compare shading and antialiasing with one baseline, with a tolerance for the rounding of other rasterizers."""
     values = np.random.default_rng(12).random((8, 7, 6), dtype=np.float32)
     lines = Lines(
         "line", np.array([[(-6, 2, 5), (6, -3, -5)]], dtype=np.float32), np.ones((1, 4), dtype=np.float32), 2.0
@@ -175,13 +175,13 @@ def test_a_small_picture_is_as_it_was():
     assert (apart > 24).mean() < 0.01
 
 
-def test_another_sample_changes_the_picture(digits: Capture):
+def test_picture_changes_with_the_sample(digits: Capture):
     scene = Scene.build(default_scene(), digits)
     one, other = (Shot(scene, (320, 180), Selection(sample=s)).pixels for s in (0, 1))
     assert (one != other).any(axis=2).mean() > 0.01
 
 
-def test_hiding_a_view_changes_the_picture(digits: Capture):
+def test_picture_changes_if_a_view_is_hidden(digits: Capture):
     spec = default_scene()
     whole = Shot(Scene.build(spec, digits), (320, 180)).pixels
     for left_out in range(len(spec.views)):
@@ -190,7 +190,7 @@ def test_hiding_a_view_changes_the_picture(digits: Capture):
         assert (part != whole).any(axis=2).mean() > 0.01
 
 
-def test_many_layers_are_drawn_and_the_important_ones_named(long_capture: Capture):
+def test_picture_of_a_deep_network_names_its_important_layers(long_capture: Capture):
     shot = Shot(Scene.build(default_scene(), long_capture), (1280, 720))
     rects = [p.rect for p in shot.placed] + shot.panels
     assert not any(a.overlaps(b) for a, b in combinations(rects, 2))
@@ -199,7 +199,7 @@ def test_many_layers_are_drawn_and_the_important_ones_named(long_capture: Captur
 
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 640), (640, 64), (1000, 1000)], ids=str)
-def test_any_size_gives_a_picture(small_capture: Capture, size):
+def test_picture_of_any_size_is_drawn(small_capture: Capture, size):
     pixels = Shot(Scene.build(default_scene(), small_capture, aspect=size[0] / size[1]), size).pixels
     assert pixels.shape == (size[1], size[0], 3)
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20

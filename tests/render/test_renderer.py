@@ -1,4 +1,4 @@
-"""Depth between all kinds of things, and a window that stays equal to its draw list."""
+"""Tests of the depth of all kinds of primitives, and of a window that stays equal to its draw list."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def line(*points: tuple[float, float, float], name: str = "line", color=(1.0, 1.
 class TestDepth:
     @pytest.mark.parametrize("pose", [FRONT, SLANTED], ids=("front", "slanted"))
     @pytest.mark.parametrize(("z", "in_front"), [(1.5, True), (-1.5, False)])
-    def test_a_line_passes_in_front_of_a_voxel_or_behind_it(self, shoot, pose, z, in_front):
+    def test_line_is_drawn_in_front_of_a_voxel_or_behind_it(self, shoot, pose, z, in_front):
         voxel = told_apart(np.full((1, 1, 1), 40.0), cell=(2.0, 2.0, 2.0))
         middle = (0.0, 0.0, z)
         picture = shoot(picture_of(voxel, line((-5, 0, z), (5, 0, z))), pose)
@@ -38,7 +38,7 @@ class TestDepth:
             assert which_hue(seen) == 40
         assert picture[pixel_at((-3.5, 0.0, z), pose, SIZE)].min() > 150
 
-    def test_a_line_passes_between_the_voxels_of_one_block(self, shoot):
+    def test_line_is_drawn_between_the_voxels_of_one_block(self, shoot):
         values = np.zeros((1, 1, 5), dtype=np.float32)
         values[0, 0, 4], values[0, 0, 0] = 40, 90
         drawn = told_apart(values, threshold=0.5)
@@ -49,8 +49,8 @@ class TestDepth:
         values[0, 0, 4] = 0
         assert shoot(picture_of(told_apart(values, threshold=0.5), through), FRONT)[spot].min() > 200
 
-    def test_two_interleaved_blocks_hide_each_other_cube_by_cube(self, shoot):
-        """Seen from the front: one block's first cube, the other's only one, the first one's last."""
+    def test_interleaved_blocks_hide_each_other_cube_by_cube(self, shoot):
+        """From the front: the first cube of one block, the only cube of the other, the last cube of the first."""
         outer = np.zeros((1, 1, 5), dtype=np.float32)
         outer[0, 0, 4], outer[0, 0, 0] = 40, 90
         inner = np.zeros((1, 1, 3), dtype=np.float32)
@@ -67,14 +67,14 @@ class TestDepth:
             front[...] = np.where(front == (40 if front is outer else 200), 0, front)
         assert seen == [40, 200, 90]
 
-    def test_the_order_of_two_slanted_blocks_follows_from_the_eye(self, shoot):
+    def test_nearer_of_two_blocks_seen_at_an_angle_hides_the_other(self, shoot):
         near = told_apart(np.full((2, 2, 2), 40.0), name="near", origin=(-1.0, -1.0, 1.5))
         far = told_apart(np.full((2, 2, 2), 90.0), name="far", origin=(-1.0, -1.0, -3.5))
         for azimuth, hue in ((0.0, 40), (180.0, 90)):
             pose = looking((azimuth, 0.0), 20.0)
             assert which_hue(shoot(picture_of(near, far), pose)[pixel_at((0.5, 0.5, 0), pose, SIZE)]) == hue
 
-    def test_a_body_hides_voxels_and_voxels_hide_a_body(self, shoot):
+    def test_solid_box_hides_voxels_and_voxels_hide_it(self, shoot):
         voxel = told_apart(np.full((1, 1, 1), 40.0))
         for z, hidden in ((1.0, True), (-3.0, False)):
             body = Box("body", (-1.0, -1.0, z), (2.0, 2.0, 1.0), (1.0, 0.0, 0.0), fill=0.9)
@@ -85,7 +85,7 @@ class TestDepth:
             else:
                 assert which_hue(seen) == 40
 
-    def test_a_picture_hides_what_is_behind_it(self, shoot):
+    def test_image_hides_primitives_behind_it(self, shoot):
         pixels = np.full((4, 4, 3), (0, 0, 255), dtype=np.uint8)
         for z, blue in ((1.5, True), (-1.5, False)):
             image = Image("image", pixels, (-1.0, -1.0, z), (2.0, 2.0))
@@ -93,7 +93,7 @@ class TestDepth:
             seen = shoot(picture_of(voxel, image), FRONT)[pixel_at((0, 0, 0.5), FRONT, SIZE)]
             assert (seen.tolist() == [0, 0, 255]) == blue
 
-    def test_an_eye_close_to_a_block_sees_what_is_far_too(self, shoot):
+    def test_camera_close_to_a_block_sees_distant_primitives_too(self, shoot):
         near = told_apart(np.full((1, 1, 1), 40.0), name="near", origin=(0.05, -0.5, 4.0))
         far = told_apart(np.full((1, 1, 1), 90.0), name="far", origin=(-30.0, -10.0, -60.0), cell=(20.0, 20.0, 1.0))
         pose = CameraPose((0.0, 0.0, 5.2), (0.0, 0.0, 0.0))
@@ -101,13 +101,13 @@ class TestDepth:
 
 
 class TestKinds:
-    def test_the_ground_runs_from_its_first_colour_below_to_its_second_above(self, shoot):
+    def test_background_is_a_gradient_from_its_lower_to_its_upper_colour(self, shoot):
         picture = shoot(DrawList((), background=((1.0, 0.0, 0.0), (0.0, 0.0, 1.0))), FRONT).astype(int)
         assert picture[-1, :, 0].min() > 250
         assert picture[0, :, 2].min() > 250
         assert (np.diff(picture[:, 0, 2]) <= 0).all()
 
-    def test_an_image_stands_upright_and_unmirrored(self, shoot):
+    def test_image_is_upright_and_not_mirrored(self, shoot):
         pixels = np.zeros((2, 3, 3), dtype=np.uint8)
         pixels[0, 0] = (255, 0, 0)
         pixels[0, 2] = (0, 255, 0)
@@ -116,7 +116,7 @@ class TestKinds:
         for x, y, color in ((-1, 0.5, pixels[0, 0]), (1, 0.5, pixels[0, 2]), (-1, -0.5, pixels[1, 0])):
             assert picture[pixel_at((x, y, 0.0), FRONT, SIZE)].tolist() == color.tolist()
 
-    def test_a_small_image_shows_its_pixels_as_squares(self, shoot):
+    def test_small_image_shows_its_pixels_as_squares(self, shoot):
         pixels = np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8)
         picture = shoot(picture_of(Image("image", pixels, (-2.0, -2.0, 0.0), (4.0, 4.0))), FRONT)
         for row in range(8):
@@ -125,7 +125,7 @@ class TestKinds:
                     at = (-2 + (column + dx) / 2, 2 - (row + dy) / 2, 0.0)
                     assert picture[pixel_at(at, FRONT, SIZE)].tolist() == pixels[row, column].tolist()
 
-    def test_opacity_darkens_an_image(self, shoot):
+    def test_image_with_less_opacity_is_darker(self, shoot):
         pixels = np.full((4, 4, 3), 200, dtype=np.uint8)
         seen = [
             int(shoot(picture_of(Image("i", pixels, (-1, -1, 0), (2, 2), opacity=o)), FRONT)[90, 120, 0])
@@ -135,7 +135,7 @@ class TestKinds:
         assert seen[1] == pytest.approx(100, abs=2)
         assert seen[2] == 200
 
-    def test_a_frame_is_drawn_along_its_edges_alone(self, shoot):
+    def test_frame_is_drawn_along_its_edges_only(self, shoot):
         box = Box("box", (-2.0, -1.0, -1.0), (4.0, 2.0, 2.0), (0.0, 1.0, 0.0), edge=1.0)
         picture = shoot(picture_of(box), FRONT)
         near = to_pixels(np.array([[x, y, 1.0] for x in (-2, 2) for y in (-1, 1)]), FRONT, SIZE)
@@ -146,7 +146,7 @@ class TestKinds:
         assert picture[pixel_at((0, 0, 0), FRONT, SIZE)].max() == 0
         assert picture[..., (0, 2)].max() == 0
 
-    def test_lines_have_their_own_colours_widths_and_opacity(self, shoot):
+    def test_lines_have_their_colours_widths_and_opacity(self, shoot):
         points = np.array([[(-3, y, 0), (3, y, 0)] for y in (-1, 1)], dtype=np.float32)
         colors = np.array([(1, 0, 0, 1), (0, 0, 1, 0.5)], dtype=np.float32)
         picture = shoot(picture_of(Lines("lines", points, colors, width=12.0)), FRONT).astype(int)
@@ -157,7 +157,7 @@ class TestKinds:
         thin = (shoot(picture_of(Lines("lines", points, colors, width=4.0)), FRONT)[:, 120, 0] > 100).sum()
         assert thick > thin > 0
 
-    def test_of_two_lines_that_cross_the_later_is_on_top_and_keeps_its_colour(self, shoot):
+    def test_later_of_two_crossing_lines_is_on_top_and_keeps_its_colour(self, shoot):
         points = np.array([[(-3, -3, 0), (3, 3, 0)], [(-3, 3, 0), (3, -3, 0)]], dtype=np.float32)
         colors = np.array([(1, 0.5, 0, 0.9), (0, 0.5, 1, 0.9)], dtype=np.float32)
         for order in ([0, 1], [1, 0]):
@@ -166,7 +166,7 @@ class TestKinds:
             under, over = colors[order][:, :3] * 0.9
             assert seen == pytest.approx(over + under * 0.1, abs=0.03)
 
-    def test_lines_that_come_back_lie_where_they_lay(self, shoot):
+    def test_lines_that_return_have_their_earlier_order(self, shoot):
         points = np.array([[(-3, -3, 0), (3, 3, 0)], [(-3, 3, 0), (3, -3, 0)]], dtype=np.float32)
         colors = np.array([(1, 0.5, 0, 0.9), (0, 0.5, 1, 0.9)], dtype=np.float32)
         under, over = (Lines(f"{i}", points[i : i + 1], colors[i : i + 1], width=10.0) for i in (0, 1))
@@ -174,7 +174,7 @@ class TestKinds:
         shoot(picture_of(over), FRONT)
         assert np.array_equal(shoot(picture_of(under, over), FRONT), both)
 
-    def test_a_label_stands_beside_what_it_names(self, shoot):
+    def test_label_is_beside_its_block(self, shoot):
         label = Label((-1.0, -1.0, 0.0), ("name", "detail"), span=(2.0, 2.0, 0.0))
         picture = shoot(picture_of(Labels("names", (label,))), FRONT)
         rows, columns = np.nonzero(picture.max(axis=2) > 60)
@@ -182,7 +182,7 @@ class TestKinds:
         assert rows.min() >= below[1]
         assert abs((columns.min() + columns.max()) / 2 - below[0]) < 4
 
-    def test_panels_stand_in_their_corners(self, shoot):
+    def test_panels_are_in_their_corners(self, shoot):
         height, width = SIZE[::-1]
         for corner in ("top-left", "top-right", "bottom-left", "bottom-right"):
             panel = Panel("panel", corner, (TextRow("words"),))
@@ -194,7 +194,7 @@ class TestKinds:
 class TestKeepingUp:
     @pytest.fixture
     def made(self, monkeypatch) -> list[str]:
-        """Which drawers were built."""
+        """Return the list of the types of the actors that were made."""
         found: list[str] = []
         for kind, maker in list(module._DRAWN.items()):
 
@@ -211,7 +211,7 @@ class TestKeepingUp:
         monkeypatch.setattr(module, "VoxelActor", block_actor)
         return found
 
-    def test_nothing_is_built_again_for_an_unchanged_list(self, shoot, made, monkeypatch):
+    def test_unchanged_draw_list_makes_no_actors(self, shoot, made, monkeypatch):
         what = picture_of(
             block(np.ones((2, 2, 2)), name="one"),
             line((-3, 0, 0), (3, 0, 0), name="two"),
@@ -226,7 +226,7 @@ class TestKeepingUp:
         assert np.array_equal(shoot(what, SLANTED), first)
         assert len(made) == 3
 
-    def test_what_is_gone_from_the_list_is_gone_from_the_picture(self, shoot):
+    def test_primitive_removed_from_the_list_is_removed_from_the_picture(self, shoot):
         things = {
             "voxels": told_apart(np.full((1, 1, 1), 40.0)),
             "line": line((-3, 1, 0), (3, 1, 0)),
@@ -247,7 +247,7 @@ class TestKeepingUp:
             assert without[lit].max() == 0, gone
         assert shoot(picture_of(), FRONT).max() == 0
 
-    def test_coming_back_gives_the_same_picture(self, shoot):
+    def test_earlier_draw_list_gives_the_earlier_picture(self, shoot):
         what = picture_of(block(np.random.default_rng(1).random((4, 4, 4))), line((-3, 0, 3), (3, 0, 3)))
         first = shoot(what, SLANTED)
         shoot(picture_of(), SLANTED)
@@ -268,7 +268,7 @@ class TestKeepingUp:
             ),
         ],
     )
-    def test_an_updated_thing_looks_like_a_new_one(self, shoot, before, after):
+    def test_updated_primitive_looks_like_a_new_one(self, shoot, before, after):
         shoot(picture_of(), SLANTED)
         new = shoot(picture_of(after), SLANTED)
         shoot(picture_of(), SLANTED)
@@ -276,20 +276,20 @@ class TestKeepingUp:
         assert np.array_equal(shoot(picture_of(after), SLANTED), new)
         assert not np.array_equal(old, new)
 
-    def test_lines_that_only_fade_are_not_built_again(self, shoot, monkeypatch):
+    def test_lines_whose_opacity_changes_are_not_made_again(self, shoot, monkeypatch):
         lines = line((-3, 0, 0), (3, 0, 0))
         shoot(picture_of(lines), FRONT)
         monkeypatch.setattr("nnviz3d.render.drawers.mesh", None)
         faded = Lines(lines.name, lines.points, lines.colors, lines.width, 0.3)
         assert shoot(picture_of(faded), FRONT)[90, 120].max() < 120
 
-    def test_many_blocks_are_packed_at_once_and_each_gets_its_own_numbers(self, shoot):
+    def test_blocks_packed_in_parallel_show_their_own_numbers(self, shoot):
         many = [told_apart(np.full((1, 1, 1), 30.0 * k), name=f"b{k}", origin=(2.0 * k - 8, 0, 0)) for k in range(8)]
         alone = np.max([shoot(picture_of(b), FRONT) for b in many], axis=0)
         assert np.array_equal(shoot(picture_of(*many), FRONT), alone)
 
 
-def test_an_overlay_stands_in_place_of_the_scene_until_it_is_taken_away(studio, shoot):
+def test_overlay_replaces_the_scene_until_it_is_removed(studio, shoot):
     what = picture_of(told_apart(np.full((1, 1, 1), 40.0)), Panel("p", "top-left", (TextRow("words"),)))
     before = shoot(what, FRONT)
     for seed in (1, 2):
@@ -303,7 +303,7 @@ def test_an_overlay_stands_in_place_of_the_scene_until_it_is_taken_away(studio, 
 
 
 class TestOffscreen:
-    def test_the_picture_has_the_size_that_was_asked_for(self):
+    def test_picture_has_the_requested_size(self):
         for size, antialias in (((120, 64), True), ((65, 121), True), ((120, 64), False)):
             studio = Offscreen(size, antialias=antialias)
             picture = studio.picture(picture_of(block(np.ones((2, 2, 2)))), FRONT)
@@ -311,7 +311,7 @@ class TestOffscreen:
             assert picture.shape == (size[1], size[0], 3)
             assert picture.max() > 100
 
-    def test_the_same_list_gives_the_same_bytes_in_another_studio(self):
+    def test_same_draw_list_gives_the_same_bytes_in_another_renderer(self):
         what = picture_of(
             block(np.random.default_rng(2).random((5, 6, 7))), Panel("p", "top-left", (TextRow("words"),))
         )
@@ -322,7 +322,7 @@ class TestOffscreen:
             studio.close()
         assert np.array_equal(*pictures)
 
-    def test_antialiasing_keeps_the_picture_and_softens_its_edges(self):
+    def test_antialiasing_changes_edges_only(self):
         what = picture_of(block(np.ones((3, 3, 3))))
         sharp, soft = (Offscreen((160, 120), antialias=a) for a in (False, True))
         a, b = sharp.picture(what, SLANTED).astype(int), soft.picture(what, SLANTED).astype(int)
@@ -331,12 +331,12 @@ class TestOffscreen:
         assert np.abs(a - b).mean() < 6
         assert len(np.unique(b.reshape(-1, 3), axis=0)) > len(np.unique(a.reshape(-1, 3), axis=0))
 
-    def test_halving_averages(self):
+    def test_halved_picture_is_the_average(self):
         pixels = np.random.default_rng(3).integers(0, 256, (6, 8, 3), dtype=np.uint8)
         expected = pixels.reshape(3, 2, 4, 2, 3).mean(axis=(1, 3))
         assert np.abs(halved(pixels) - expected).max() <= 0.5
 
-    def test_the_pose_can_be_read_back(self, studio):
+    def test_pose_can_be_read_back(self, studio):
         pose = CameraPose((1.0, 2.0, 9.0), (0.5, 0.0, 0.0), (0.0, 1.0, 0.0), 30.0)
         studio.renderer.look(pose)
         assert studio.renderer.pose() == pose

@@ -1,4 +1,4 @@
-"""Ridges: filled in their colours up to their heights, hidden behind one another, and found again at a point."""
+"""Tests of ridges: colours, heights, hiding, and picking."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEIGHTS = np.array([[2.0, 1.0, 1.5, np.nan, 1.0], [3.0, 3.0, np.nan, 3.0, np.nan
 
 
 def two(**changes) -> Ridges:
-    """A red ridge before a blue one, of five columns one apart; each has a gap, the blue one two bars."""
+    """A red ridge in front of a blue one, with five columns at distance 1; each has a gap, the blue one has two bars."""
     colors = np.empty((2, 5, 2, 3), np.float32)
     colors[0], colors[1] = RED, BLUE
     known = np.isfinite(HEIGHTS)
@@ -50,7 +50,7 @@ SEEN = [
 
 
 @pytest.mark.parametrize(("ridge", "x", "y", "color", "column"), SEEN)
-def test_what_is_seen_at_a_place_is_picked_there(shoot, ridge, x, y, color, column):
+def test_visible_column_of_a_ridge_is_picked(shoot, ridge, x, y, color, column):
     ridges = two()
     row, across = at(ridges, ridge, x, y)
     seen = shoot(picture_of(ridges), POSE)[row, across] / 255
@@ -64,7 +64,7 @@ def test_what_is_seen_at_a_place_is_picked_there(shoot, ridge, x, y, color, colu
 @pytest.mark.parametrize(
     ("ridge", "x", "y"), [(0, 0.5, 1.75), (1, 2.0, 1.0), (1, 2.5, 2.5), (1, 3.48, 2.5), (0, 3.4, 0.5)]
 )
-def test_where_there_is_no_number_there_is_nothing(shoot, ridge, x, y):
+def test_gap_of_a_ridge_is_empty(shoot, ridge, x, y):
     ridges = two(heights=np.where(np.arange(2)[:, np.newaxis, np.newaxis] == ridge, two().heights, np.nan))
     ridges = replace(ridges, joined=ridges.joined & (np.arange(2)[:, np.newaxis] == ridge))
     row, across = at(ridges, ridge, x, y)
@@ -72,7 +72,7 @@ def test_where_there_is_no_number_there_is_nothing(shoot, ridge, x, y):
     assert pick(picture_of(ridges), POSE, SIZE, (across + 0.5, row + 0.5)) is None
 
 
-def test_the_range_of_a_column_is_brighter_than_what_is_below_it(shoot):
+def test_range_of_a_column_is_brighter_than_the_part_below(shoot):
     heights = np.stack([np.full((2, 5), 1.0), np.full((2, 5), 2.0)], axis=2).astype(np.float32)
     ridges = two(heights=heights, joined=np.ones((2, 4), bool))
     picture = shoot(picture_of(ridges), POSE)
@@ -80,7 +80,7 @@ def test_the_range_of_a_column_is_brighter_than_what_is_below_it(shoot):
     assert above > 1.5 * below
 
 
-def test_a_ridge_of_one_column_is_a_bar(shoot):
+def test_ridge_of_one_column_is_a_bar(shoot):
     one = {name: getattr(two(), name)[:, :1] for name in ("heights", "colors")}
     ridges = two(**one, along=np.zeros(1, np.float32), joined=np.ones((2, 0), bool))
     picture = shoot(picture_of(ridges), POSE)
@@ -91,7 +91,7 @@ def test_a_ridge_of_one_column_is_a_bar(shoot):
     assert (hit.ridge, hit.column) == (0, 0)
 
 
-def test_other_heights_are_seen_at_once(shoot):
+def test_changed_heights_are_visible_in_the_next_frame(shoot):
     ridges = two()
     assert shoot(picture_of(ridges), POSE)[at(ridges, 0, 0.1, 1.7)].argmax() == 0
     flat = replace(ridges, heights=ridges.heights * 0.1)

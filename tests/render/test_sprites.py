@@ -1,4 +1,4 @@
-"""Text: every sprite in one texture, each pixel of it where it belongs."""
+"""Tests of text: every sprite is in one texture, and each of its pixels is at its position on the screen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from nnviz3d.render import sprites as module
 from nnviz3d.render.label_placement import Rect
 from nnviz3d.render.offscreen import Offscreen, offscreen_window
 from nnviz3d.render.renderer import Renderer
-from nnviz3d.render.sprites import Atlas, Spot, SpritesActor
+from nnviz3d.render.sprites import Atlas, SpritesActor
+from nnviz3d.render.text import PlacedSprite
 from nnviz3d.scene.primitives import DrawList, Label, Labels, Panel, TextRow
 from tests.render.conftest import SIZE
 from tests.support.blocks import block, looking, picture_of
@@ -23,7 +24,7 @@ GROUND = (40, 90, 160)
 
 
 def sprite(seed: int, width: int, height: int) -> np.ndarray:
-    """Random colours, some of them translucent."""
+    """Return a sprite of random colours, some of them translucent."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 4), dtype=np.uint8)
 
 
@@ -42,14 +43,14 @@ class TestAtlas:
             assert r1 <= l2 or r2 <= l1 or b1 <= t2 or b2 <= t1
 
     @pytest.mark.parametrize("count", [1, 2, 30, 200])
-    def test_every_sprite_has_a_place_of_its_own(self, count):
+    def test_sprites_do_not_overlap_in_the_atlas(self, count):
         atlas, held = Atlas(), many(1, count)
         assert atlas.hold(held)
         self.check(atlas, held)
         area = sum(s.shape[0] * s.shape[1] for s in held)
         assert atlas.pixels.shape[0] * atlas.pixels.shape[1] < 8 * area
 
-    def test_what_it_holds_is_not_written_again(self):
+    def test_sprite_in_the_atlas_is_not_written_again(self):
         atlas, held = Atlas(), many(2, 20)
         atlas.hold(held)
         pixels, before = atlas.pixels, atlas.pixels.copy()
@@ -58,7 +59,7 @@ class TestAtlas:
         assert atlas.pixels is pixels
         assert np.array_equal(pixels, before)
 
-    def test_one_more_leaves_the_others_where_they_are(self):
+    def test_added_sprite_does_not_move_the_others(self):
         atlas, held = Atlas(), many(3, 20)
         atlas.hold(held)
         pixels, places = atlas.pixels, [atlas.where(s) for s in held]
@@ -68,7 +69,7 @@ class TestAtlas:
         assert [atlas.where(s) for s in held[:-1]] == places
         self.check(atlas, held)
 
-    def test_however_many_come_and_go_it_stays_small(self):
+    def test_atlas_stays_small_while_many_sprites_come_and_go(self):
         atlas = Atlas()
         coming = many(4, 400)
         for first in range(0, 390, 7):
@@ -78,14 +79,14 @@ class TestAtlas:
         assert atlas.pixels.shape[0] * atlas.pixels.shape[1] <= 512 * 512
 
     @pytest.mark.parametrize(("width", "height"), [(2000, 1), (1, 2000), (700, 900)])
-    def test_long_and_large_ones(self, width, height):
+    def test_atlas_holds_long_and_large_sprites(self, width, height):
         atlas, held = Atlas(), [sprite(1, 5, 5), sprite(2, width, height), sprite(3, 5, 5)]
         atlas.hold(held)
         self.check(atlas, held)
 
 
 class Screen:
-    """Nothing but sprites on a plain ground, and what they should look like."""
+    """Sprites on a plain background, compared with their expected picture."""
 
     def __init__(self) -> None:
         self.window = offscreen_window(SIZE)
@@ -95,11 +96,11 @@ class Screen:
         self.window.SetMultiSamples(0)
         self.sprites = SpritesActor(renderer)
 
-    def shows(self, *spots: Spot) -> bool:
-        self.sprites.show(spots)
+    def shows(self, *placed: PlacedSprite) -> bool:
+        self.sprites.show(placed)
         self.window.Render()
         seen = Renderer.pixels(self).astype(int)  # type: ignore[arg-type]
-        expected, layers = blended(spots, self.size)
+        expected, layers = blended(placed, self.size)
         # Each layer is rounded to 8 bits, upwards or downwards.
         return bool((np.abs(seen - expected) <= layers[..., np.newaxis]).all())
 
@@ -109,18 +110,18 @@ class Screen:
         return int(width), int(height)
 
 
-def blended(spots: Sequence[Spot], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """What straight alpha gives, ``(H, W, 3)``: each sprite over those before it; and how many are where, ``(H, W)``."""
+def blended(placed: Sequence[PlacedSprite], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the expected picture, ``(H, W, 3)``, and the number of sprites at each pixel, ``(H, W)``."""
     picture = np.empty((*size[::-1], 3))
     picture[:] = GROUND
     layers = np.zeros(size[::-1], dtype=int)
-    for spot in spots:
-        height, width = spot.sprite.shape[:2]
-        left, low = round(spot.left), size[1] - round(spot.bottom)
+    for one in placed:
+        height, width = one.sprite.shape[:2]
+        left, low = round(one.left), size[1] - round(one.bottom)
         layers[low - height : low, left : left + width] += 1
         part = picture[low - height : low, left : left + width]
-        alpha = spot.sprite[..., 3:] / 255
-        part[:] = spot.sprite[..., :3] * alpha + part * (1 - alpha)
+        alpha = one.sprite[..., 3:] / 255
+        part[:] = one.sprite[..., :3] * alpha + part * (1 - alpha)
     return picture, layers
 
 
@@ -131,46 +132,48 @@ class TestSprites:
         yield screen
         screen.window.Finalize()
 
-    def test_each_pixel_is_where_it_belongs(self, screen):
-        assert screen.shows(Spot(sprite(1, 31, 17), 3, 5), Spot(sprite(2, 60, 40), 120, 90))
+    def test_each_pixel_of_a_sprite_is_at_its_position(self, screen):
+        assert screen.shows(PlacedSprite(sprite(1, 31, 17), 3, 5), PlacedSprite(sprite(2, 60, 40), 120, 90))
 
-    def test_a_later_one_stands_over_those_before_it(self, screen):
-        a, b = Spot(sprite(1, 40, 40), 20, 20), Spot(sprite(2, 40, 30), 35, 42)
+    def test_later_sprite_is_drawn_over_earlier_ones(self, screen):
+        a, b = PlacedSprite(sprite(1, 40, 40), 20, 20), PlacedSprite(sprite(2, 40, 30), 35, 42)
         assert screen.shows(a, b)
         assert screen.shows(b, a)
 
-    def test_places_between_pixels_are_rounded(self, screen):
-        assert screen.shows(Spot(sprite(1, 31, 17), 3.4, 5.6), Spot(sprite(2, 20, 20), 99.51, 50.49))
+    def test_positions_are_rounded_to_pixels(self, screen):
+        assert screen.shows(PlacedSprite(sprite(1, 31, 17), 3.4, 5.6), PlacedSprite(sprite(2, 20, 20), 99.51, 50.49))
 
-    def test_they_move_come_go_and_change(self, screen):
+    def test_sprites_move_appear_disappear_and_change(self, screen):
         a, b, c = sprite(1, 31, 17), sprite(2, 60, 40), sprite(3, 25, 50)
-        assert screen.shows(Spot(a, 3, 5))
-        assert screen.shows(Spot(a, 53, 25))
-        assert screen.shows(Spot(a, 53, 25), Spot(b, 0, 100))
-        assert screen.shows(Spot(c, 53, 25), Spot(b, 0, 100))
+        assert screen.shows(PlacedSprite(a, 3, 5))
+        assert screen.shows(PlacedSprite(a, 53, 25))
+        assert screen.shows(PlacedSprite(a, 53, 25), PlacedSprite(b, 0, 100))
+        assert screen.shows(PlacedSprite(c, 53, 25), PlacedSprite(b, 0, 100))
         assert screen.shows()
-        assert screen.shows(Spot(b, 150, 100))
-        assert screen.shows(*(Spot(b, 61 * k, 10 * k) for k in range(3)))
+        assert screen.shows(PlacedSprite(b, 150, 100))
+        assert screen.shows(*(PlacedSprite(b, 61 * k, 10 * k) for k in range(3)))
 
-    def test_more_of_them_than_there_was_room_for(self, screen):
+    def test_more_sprites_than_the_atlas_has_room_for(self, screen):
         for seed, count in ((1, 2), (20, 25), (300, 9), (400, 60)):
             places = np.random.default_rng(seed).integers(0, (SIZE[0] - 90, SIZE[1] - 90), (count, 2))
-            assert screen.shows(*(Spot(s, *map(int, p)) for s, p in zip(many(seed, count), places, strict=True)))
+            assert screen.shows(
+                *(PlacedSprite(s, *map(int, p)) for s, p in zip(many(seed, count), places, strict=True))
+            )
 
-    def test_one_that_is_drawn_anew_is_another(self, screen):
-        """An array that took the place of a forgotten one in memory is not taken for it."""
+    def test_new_sprite_at_the_address_of_a_freed_one_is_uploaded(self, screen):
+        """An array at the memory address of a freed one is not confused with it."""
         for seed in range(30):
-            assert screen.shows(Spot(sprite(seed, 33, 22), 10, 10))
+            assert screen.shows(PlacedSprite(sprite(seed, 33, 22), 10, 10))
 
-    def test_a_window_of_another_size(self, screen):
-        spots = (Spot(sprite(1, 31, 17), 3, 5), Spot(sprite(2, 60, 40), 120, 90))
-        assert screen.shows(*spots)
+    def test_sprites_keep_their_pixels_in_a_window_of_another_size(self, screen):
+        placed = (PlacedSprite(sprite(1, 31, 17), 3, 5), PlacedSprite(sprite(2, 60, 40), 120, 90))
+        assert screen.shows(*placed)
         for size in ((400, 300), (200, 150)):
             screen.window.SetSize(*size)
-            assert screen.shows(*spots)
+            assert screen.shows(*placed)
 
-    def test_all_are_drawn_as_one(self, screen):
-        screen.shows(*(Spot(s, 5, 5) for s in many(1, 30)))
+    def test_all_sprites_are_drawn_by_one_actor(self, screen):
+        screen.shows(*(PlacedSprite(s, 5, 5) for s in many(1, 30)))
         (renderer,) = screen.window.GetRenderers()
         assert renderer.GetViewProps().GetNumberOfItems() == 1
 
@@ -199,7 +202,7 @@ class TestTextOfAPicture:
             [],
         ],
     )
-    def test_whatever_was_written_before_is_gone(self, shoot: Callable, text):
+    def test_earlier_text_is_removed(self, shoot: Callable, text):
         shoot(picture_of(names(LEFT, RIGHT), Panel("panel", "top-left", (TextRow("words"),))), POSE)
         picture = shoot(picture_of(*text), POSE)
         fresh = Offscreen(SIZE, antialias=False)
@@ -208,10 +211,10 @@ class TestTextOfAPicture:
         assert np.array_equal(picture, expected)
         assert (picture.max() > 60) == bool(text)
 
-    def test_a_label_stands_over_a_panels_shade_whichever_came_first(self, studio, shoot, monkeypatch):
+    def test_label_is_drawn_over_the_shadow_of_a_panel_in_any_order(self, studio, shoot, monkeypatch):
         shown = []
         show = SpritesActor.show
-        monkeypatch.setattr(SpritesActor, "show", lambda self, spots: (shown.append(spots), show(self, spots)))
+        monkeypatch.setattr(SpritesActor, "show", lambda self, placed: (shown.append(placed), show(self, placed)))
         panel = Panel("panel", "top-right", (TextRow("a panel"),))
         touching = 0
         # Down along the picture's right side: the first that fits is close below the panel.
@@ -229,7 +232,7 @@ class TestTextOfAPicture:
                 assert shown[-1][0].sprite.shape[0] > shown[-1][1].sprite.shape[0]
         assert touching
 
-    def test_text_goes_along_when_the_eye_moves(self, studio, shoot, monkeypatch):
+    def test_text_moves_with_the_camera(self, studio, shoot, monkeypatch):
         what = picture_of(names(LEFT, RIGHT), block(np.ones((1, 1, 1))))
         shoot(what, POSE)
         uploads = []
@@ -239,7 +242,7 @@ class TestTextOfAPicture:
         assert not uploads
         assert all((a != b).any() for a, b in combinations(pictures, 2))
 
-    def test_a_larger_window_has_larger_text(self):
+    def test_text_is_larger_in_a_larger_window(self):
         what = DrawList((names(LEFT, RIGHT), Panel("p", "top-left", (TextRow("words"),))))
         studio = Offscreen((900, 600), antialias=False)
         studio.picture(what, POSE)

@@ -1,4 +1,4 @@
-"""Names of a film come and go like in a film: none blinks, and at rest it is labelled as a picture is."""
+"""Tests of a film's labels: they do not blink, and the last frame has those of a picture."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ FPS = 30
 
 
 def lines(what: DrawList) -> set[str]:
-    """Every line that is written, under its label's name."""
+    """Return every line of the labels, each after the first line of its label."""
     found = [label for p in what.primitives if isinstance(p, Labels) for label in p.labels]
     return {f"{label.lines[0]}: {line}" for label in found for line in label.lines}
 
 
 class Film:
-    """The labels of a whole tour: what is shown in each frame, and what would be without any foresight."""
+    """The labels of a whole tour: those of each frame, and those of single pictures."""
 
     def __init__(self, capture: Capture, kind: TourKind, seconds: float | None = None) -> None:
         scene = Scene.build(default_scene(), capture, aspect=SIZE[0] / SIZE[1])
@@ -51,13 +51,13 @@ def flight(long_capture: Capture) -> Film:
     return Film(long_capture, "flythrough", 12.0)
 
 
-def test_none_is_shown_for_a_moment_only(flight):
+def test_label_is_visible_for_at_least_three_quarters_of_a_second(flight):
     for line in set().union(*flight.shown):
         runs = [(seen, len(list(run))) for seen, run in groupby(line in frame for frame in flight.shown)]
         assert all(length >= 0.75 * FPS for seen, length in runs[1:-1] if seen), line
 
 
-def test_they_change_far_less_often_than_from_picture_to_picture(flight):
+def test_labels_change_far_less_often_than_in_single_pictures(flight):
     def changes(frames: list[set[str]]) -> int:
         return sum(len(a ^ b) for a, b in pairwise(frames))
 
@@ -65,19 +65,19 @@ def test_they_change_far_less_often_than_from_picture_to_picture(flight):
     assert np.mean([len(frame) for frame in flight.shown]) > 0.6 * np.mean([len(frame) for frame in flight.alone])
 
 
-def test_at_its_end_it_is_labelled_as_a_picture(flight):
+def test_labels_at_the_end_of_a_film_are_those_of_a_picture(flight):
     assert flight.end == flight.alone[-1]
     assert len(flight.end) > 10
 
 
-def test_a_loop_fits_together(digits: Capture):
+def test_labels_of_a_loop_match_at_its_ends(digits: Capture):
     film = Film(digits, "orbit", 14.0)
     assert len(film.shown[0] ^ film.shown[-1]) <= max(len(a ^ b) for a, b in pairwise(film.shown))
     assert len(film.shown[0]) >= 6
 
 
-def test_words_may_change_and_stay(recorded_capture: Capture):
-    """While a training goes by the scores change at every kept step; their names stand there all the time."""
+def test_label_whose_text_changes_stays(recorded_capture: Capture):
+    """During a training the scores change at every recorded step, and the names of the classes stay."""
     scene = Scene.build(
         parse_scene({"format": 1, "views": [{"kind": "activations"}, {"kind": "training", "duration": 2.0}]}),
         recorded_capture,

@@ -1,4 +1,4 @@
-"""Tiles: the right pixels where they stand, moved without an upload, and found again at a point of the picture."""
+"""Tests of tiles: their pixels, moves without an upload, and picking."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLORS = np.random.default_rng(1).integers(60, 256, (5, 2, 3, 3)).astype(np.uint
 
 
 def five(**changes) -> Tiles:
-    """Five tiles of 2 x 3 pixels in a row, each 1.5 wide and 1 high."""
+    """Return five tiles of 2 x 3 pixels in a row, each 1.5 wide and 1 high."""
     origins = np.array([[-4 + 1.6 * k, -0.5, 0] for k in range(5)], dtype=np.float32)
     wanted = {"pixels": COLORS, "origins": origins, "size": (1.5, 1.0), "channels": np.arange(5), "maps": True}
     return Tiles("tiles", **{**wanted, **changes})
@@ -36,7 +36,7 @@ CELLS = [(n, r, c) for n in range(5) for r in range(2) for c in range(3)]
 
 
 @pytest.mark.parametrize("right", [(1.0, 0.0, 0.0), (0.8, 0.0, 0.6)], ids=("facing", "turned"))
-def test_every_pixel_of_every_tile_is_seen_and_picked_where_it_stands(shoot, right):
+def test_every_pixel_of_every_tile_is_visible_and_picked_at_its_position(shoot, right):
     tiles = five(right=right)
     what = picture_of(tiles)
     picture = shoot(what, POSE)
@@ -48,7 +48,7 @@ def test_every_pixel_of_every_tile_is_seen_and_picked_where_it_stands(shoot, rig
         assert (hit.number, hit.row, hit.column) == (n, r, c)
 
 
-def test_tiles_move_and_dim_without_an_upload(monkeypatch):
+def test_tiles_move_and_darken_without_an_upload(monkeypatch):
     studio = Offscreen(SIZE, antialias=False)
     tiles = five()
     studio.picture(picture_of(tiles), POSE)
@@ -75,7 +75,7 @@ def test_tiles_hide_blocks_behind_them_and_blocks_hide_tiles(shoot):
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 3), (7, 2, 5), (64, 11, 11)])
-def test_an_atlas_holds_each_tile_once(shape):
+def test_atlas_holds_each_tile_once(shape):
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
     atlas, across = pack_tiles(pixels)
     n, h, w = shape

@@ -1,4 +1,4 @@
-"""Every drawn voxel is where its number stands, in its number's colour, and nothing else is drawn.
+"""Tests that every voxel is drawn at its position, in the colour of its number, and that nothing else is drawn.
 
 Pictures are held against `tests.support.pinhole`, which tries every cube for every ray.
 """
@@ -25,7 +25,7 @@ PIXEL = 2 * math.tan(math.radians(POSE.field_of_view / 2)) / SIZE[1]
 
 
 def is_shade_of(pixel: np.ndarray, color: np.ndarray) -> bool:
-    """Whether a pixel is this colour, under whatever light falls on it."""
+    """Whether a pixel has this colour under any brightness of light."""
     p, c = pixel.astype(float), np.asarray(color, dtype=float)
     brightness = np.linalg.norm(p) / np.linalg.norm(c)
     return bool(0.4 < brightness < 1.02 and p @ c / np.linalg.norm(p) / np.linalg.norm(c) > 0.995)
@@ -47,7 +47,7 @@ def every_pixel(pose: CameraPose, **kwargs) -> tuple[np.ndarray, np.ndarray]:
 
 class TestOneVoxel:
     @pytest.mark.parametrize("seed", range(20))
-    def test_it_is_seen_where_it_stands_and_nothing_elsewhere(self, shoot, seed):
+    def test_voxel_is_visible_at_its_position_only(self, shoot, seed):
         random = np.random.default_rng(seed)
         shape = (6, 5, 4)
         cell = tuple(int(random.integers(n)) for n in shape)
@@ -67,7 +67,7 @@ class TestOneVoxel:
         assert rows.min() >= place[:, 1].min() - 1
         assert rows.max() <= place[:, 1].max() + 1
 
-    def test_the_front_and_the_top_are_lighter_than_the_side_and_the_bottom(self, shoot):
+    def test_front_and_top_are_brighter_than_side_and_bottom(self, shoot):
         drawn = block(np.ones((1, 1, 1)), colormap=colormap("gray"))
         light = {}
         for name, offset, angles in (
@@ -83,7 +83,7 @@ class TestOneVoxel:
 
 
 class TestAgainstEveryCube:
-    """The walk and the reference agree on which cube a ray meets, or that it meets none."""
+    """The shader's walk and the reference agree on the cube that a ray hits, or that it hits none."""
 
     @staticmethod
     def check(picture: np.ndarray, drawn: Voxels, start, way, *, pixel: float = PIXEL, parallel: bool = False) -> None:
@@ -107,13 +107,13 @@ class TestAgainstEveryCube:
 
     @pytest.mark.parametrize("angles", SEEN_FROM, ids=str)
     @pytest.mark.parametrize("share", [0.05, 0.4, 1.0])
-    def test_a_small_grid(self, shoot, angles, share):
+    def test_small_grid_equals_the_reference(self, shoot, angles, share):
         drawn = told_apart(self.filled((6, 5, 4), share, 1), threshold=0.5)
         pose = looking(angles, 16.0)
         self.check(shoot(picture_of(drawn), pose), drawn, *every_pixel(pose))
 
     @pytest.mark.parametrize("angles", SEEN_FROM, ids=str)
-    def test_cells_that_are_no_cubes(self, shoot, angles):
+    def test_cells_that_are_no_cubes_equal_the_reference(self, shoot, angles):
         drawn = told_apart(self.filled((7, 3, 9), 0.3, 2), cell=(0.5, 1.6, 0.9), threshold=0.5)
         pose = looking(angles, 18.0)
         self.check(shoot(picture_of(drawn), pose), drawn, *every_pixel(pose))
@@ -122,7 +122,7 @@ class TestAgainstEveryCube:
         "shape", [(17, 9, 33), (33, 17, 9), (1, 31, 1), (64, 1, 2), (15, 16, 17), (8, 8, 8), (9, 9, 9)]
     )
     @pytest.mark.parametrize("angles", SEEN_FROM, ids=str)
-    def test_what_is_empty_is_jumped_over_and_no_voxel_is_lost(self, shoot, shape, angles):
+    def test_skipping_empty_cubes_loses_no_voxel(self, shoot, shape, angles):
         share = min(0.5, 60 / math.prod(shape))
         drawn = told_apart(self.filled(shape, share, sum(shape)), threshold=0.5)
         half = np.array(drawn.size) / 2
@@ -131,7 +131,7 @@ class TestAgainstEveryCube:
         self.check(shoot(picture_of(drawn), pose), drawn, *every_pixel(pose))
 
     @pytest.mark.parametrize("seed", range(4))
-    def test_an_eye_within_the_block(self, shoot, seed):
+    def test_camera_inside_the_block_equals_the_reference(self, shoot, seed):
         random = np.random.default_rng(seed)
         drawn = told_apart(self.filled((12, 11, 10), 0.08, seed), threshold=0.5)
         eye = random.uniform(-3, 3, 3)
@@ -142,7 +142,7 @@ class TestAgainstEveryCube:
         self.check(shoot(picture_of(drawn), pose), drawn, *every_pixel(pose), pixel=pixel)
 
     @pytest.mark.parametrize("angles", SEEN_FROM, ids=str)
-    def test_a_parallel_projection(self, studio, shoot, angles):
+    def test_parallel_projection_equals_the_reference(self, studio, shoot, angles):
         drawn = told_apart(self.filled((6, 5, 4), 0.4, 3), threshold=0.5)
         pose = looking(angles, 16.0)
         camera = studio.renderer.renderer.GetActiveCamera()
@@ -155,7 +155,7 @@ class TestAgainstEveryCube:
         start, way = every_pixel(pose, parallel=4.0)
         self.check(picture, drawn, start, way, pixel=8.0 / SIZE[1], parallel=True)
 
-    def test_a_block_that_is_partly_revealed(self, shoot):
+    def test_partly_revealed_block_equals_the_reference(self, shoot):
         values = self.filled((16, 5, 4), 0.5, 4)
         cut = values.copy()
         cut[7:] = 0
@@ -164,7 +164,7 @@ class TestAgainstEveryCube:
         self.check(picture, told_apart(cut, threshold=0.5), *every_pixel(pose))
 
     @pytest.mark.parametrize("angles", SEEN_FROM, ids=str)
-    def test_a_block_whose_beginning_is_gone(self, shoot, angles):
+    def test_block_without_its_first_columns_equals_the_reference(self, shoot, angles):
         values = self.filled((21, 5, 4), 0.2, 4)
         cut = values.copy()
         cut[:7] = cut[18:] = 0
@@ -172,8 +172,8 @@ class TestAgainstEveryCube:
         picture = shoot(picture_of(told_apart(values, threshold=0.5, since=7.5 / 21, reveal=17.2 / 21)), pose)
         self.check(picture, told_apart(cut, threshold=0.5), *every_pixel(pose))
 
-    def test_a_tensor_as_it_was_captured(self, shoot):
-        """Arranged views with strides of any sign are drawn as they are."""
+    def test_captured_tensor_equals_the_reference(self, shoot):
+        """Arrays with strides of any sign are drawn correctly."""
         tensor = self.filled((5, 6, 4), 0.5, 5)
         grid = grid_for((5, 6, 4))
         drawn = told_apart(np.ones(grid.size))
@@ -184,8 +184,8 @@ class TestAgainstEveryCube:
 
 
 class TestNumbers:
-    def test_a_threshold_is_exact_to_the_last_bit(self, shoot):
-        """Just below is hidden, equal and just above are drawn."""
+    def test_threshold_is_exact_to_the_last_bit(self, shoot):
+        """A number just below the threshold is hidden; an equal one and one just above are drawn."""
         threshold = np.float32(0.3)
         values = np.zeros((3, 1, 1), dtype=np.float32)
         values[:, 0, 0] = (np.nextafter(threshold, np.float32(0)), threshold, np.nextafter(threshold, np.float32(1)))
@@ -235,7 +235,7 @@ class TestNumbers:
         assert seen == [True, False, False, True]
 
     @pytest.mark.parametrize("threshold", [0.0, 0.5, 1e30])
-    def test_what_is_no_number_has_a_colour_of_its_own_at_any_threshold(self, shoot, threshold):
+    def test_nan_and_infinity_have_their_colours_at_any_threshold(self, shoot, threshold):
         values = np.array([np.nan, np.inf, -np.inf], dtype=np.float32).reshape(3, 1, 1)
         drawn = block(values, threshold=threshold)
         pose = looking((0.0, 0.0), 10.0)
@@ -243,14 +243,14 @@ class TestNumbers:
         for i, color in enumerate((NAN_COLOR, INF_COLOR, INF_COLOR)):
             assert is_shade_of(picture[pixel_at(center_of(drawn, (i, 0, 0)), pose, SIZE)], np.array(color) * 255)
 
-    def test_nan_deep_in_an_empty_block_is_found(self, shoot):
+    def test_nan_deep_inside_an_empty_block_is_drawn(self, shoot):
         values = np.zeros((21, 22, 23), dtype=np.float32)
         values[13, 4, 17] = np.nan
         drawn = block(values, threshold=0.5, cell=(0.3, 0.3, 0.3))
         picture = shoot(picture_of(drawn), POSE)
         assert is_shade_of(picture[pixel_at(center_of(drawn, (13, 4, 17)), POSE, SIZE)], np.array(NAN_COLOR) * 255)
 
-    def test_the_spare_cells_of_a_wrapped_vector_are_never_drawn(self, shoot):
+    def test_spare_cells_of_a_wrapped_vector_are_not_drawn(self, shoot):
         grid = grid_for((1009,))
         spare = [c for c in np.ndindex(grid.size) if grid.index(c) is None]
         real = [c for c in np.ndindex(grid.size) if grid.index(c) is not None]
@@ -269,7 +269,7 @@ class TestNumbers:
 
 
 class TestChanges:
-    """What can be changed without sending numbers again."""
+    """Changes that upload no numbers again."""
 
     @pytest.fixture
     def uploads(self, monkeypatch) -> list[tuple[int, ...]]:
@@ -287,7 +287,7 @@ class TestChanges:
     def numbers(self) -> np.ndarray:
         return np.random.default_rng(9).random((6, 5, 4), dtype=np.float32)
 
-    def test_a_new_block_sends_its_numbers_once(self, shoot, numbers, uploads):
+    def test_new_block_uploads_its_numbers_once(self, shoot, numbers, uploads):
         drawn = block(numbers, name="sent once")
         shoot(picture_of(drawn), POSE)
         sent = len(uploads)
@@ -309,28 +309,28 @@ class TestChanges:
         ],
         ids=str,
     )
-    def test_a_setting_changes_the_picture_and_sends_nothing(self, shoot, numbers, uploads, change):
+    def test_changed_setting_changes_the_picture_and_uploads_nothing(self, shoot, numbers, uploads, change):
         before = shoot(picture_of(block(numbers)), POSE)
         uploads.clear()
         after = shoot(picture_of(block(numbers, **change)), POSE)
         assert uploads == []
         assert (before != after).any(axis=2).mean() > 0.02
 
-    def test_a_colour_map_sends_256_colours_and_no_numbers(self, shoot, numbers, uploads):
+    def test_changed_colour_map_uploads_256_colours_and_no_numbers(self, shoot, numbers, uploads):
         before = shoot(picture_of(block(numbers)), POSE)
         uploads.clear()
         after = shoot(picture_of(block(numbers, colormap=colormap("viridis"))), POSE)
         assert uploads == [(1, 256, 3)]
         assert (before != after).any(axis=2).mean() > 0.02
 
-    def test_a_higher_threshold_only_takes_away(self, shoot, numbers):
+    def test_higher_threshold_only_hides_cells(self, shoot, numbers):
         seen = [
             visible(shoot(picture_of(block(numbers, threshold=t)), POSE)).mean() for t in (0.0, 0.5, 0.9, 0.99, 2.0)
         ]
         assert seen == sorted(seen, reverse=True)
         assert seen[-1] == 0
 
-    def test_a_reveal_fills_from_the_left(self, shoot, numbers):
+    def test_reveal_fills_the_block_from_the_left(self, shoot, numbers):
         pose = looking((0.0, 0.0), 16.0)
         widths = []
         for reveal in (0.0, 0.2, 0.5, 1.0):
@@ -342,7 +342,7 @@ class TestChanges:
         assert widths == sorted(set(widths))
         assert whole == np.flatnonzero(visible(shoot(picture_of(block(numbers)), pose)).any(axis=0)).min()
 
-    def test_what_is_left_of_a_block_begins_where_it_says(self, shoot):
+    def test_block_begins_at_its_first_shown_column(self, shoot):
         pose = looking((0.0, 0.0), 16.0)
         values = np.ones((10, 4, 2), dtype=np.float32)
         whole = np.flatnonzero(visible(shoot(picture_of(block(values)), pose)).any(axis=0))
@@ -351,7 +351,7 @@ class TestChanges:
         assert len(late) == pytest.approx(0.4 * len(whole), abs=4)
         assert not visible(shoot(picture_of(block(values, since=1.0)), pose)).any()
 
-    def test_light_is_brightest_where_it_passes(self, shoot):
+    def test_moving_light_is_brightest_at_its_position(self, shoot):
         pose = looking((0.0, 0.0), 16.0)
         values = np.full((10, 4, 2), 0.5, dtype=np.float32)
         plain = shoot(picture_of(block(values)), pose).astype(int)
@@ -362,17 +362,17 @@ class TestChanges:
         assert np.argmax(np.convolve(more, np.ones(5) / 5, "same")) / len(columns) == pytest.approx(0.75, abs=0.05)
         assert more[: len(columns) // 5].max() <= 0.02 * more.max(), "far from it nothing changes"
 
-    def test_a_glow_brightens_everything_and_none_changes_nothing(self, shoot, numbers):
+    def test_glow_brightens_all_cells_and_zero_glow_changes_nothing(self, shoot, numbers):
         plain = shoot(picture_of(block(numbers)), POSE).astype(int)
         assert (shoot(picture_of(block(numbers, glow=0.0, front=None)), POSE) == plain).all()
         assert shoot(picture_of(block(numbers, glow=0.6)), POSE).mean() > 1.2 * plain.mean()
 
-    def test_less_emphasis_sinks_into_the_ground(self, shoot, numbers):
+    def test_less_emphasis_is_closer_to_the_background(self, shoot, numbers):
         means = [shoot(picture_of(block(numbers, emphasis=e)), POSE).mean() for e in (0.2, 0.6, 1.0)]
         assert means == sorted(means)
         assert means[0] < means[-1] / 2
 
-    def test_other_numbers_of_another_shape_take_their_place(self, shoot, uploads):
+    def test_numbers_of_another_shape_replace_the_earlier_ones(self, shoot, uploads):
         shoot(picture_of(told_apart(np.full((3, 3, 3), 40.0))), POSE)
         picture = shoot(picture_of(told_apart(np.full((9, 2, 5), 90.0))), POSE)
         fresh = shoot(picture_of(told_apart(np.full((9, 2, 5), 90.0), name="fresh")), POSE)
@@ -384,26 +384,26 @@ class TestPacking:
     @pytest.mark.parametrize(
         "shape", [(1, 1, 1), (6, 5, 4), (17, 9, 33), (224, 3, 64), (3, 4, 512), (1, 64, 1)], ids=str
     )
-    def test_the_atlas_holds_every_number_where_the_shader_looks(self, shape):
+    def test_atlas_holds_every_number_where_the_shader_reads_it(self, shape):
         values = np.random.default_rng(1).random(shape, dtype=np.float32)
         atlas, across = voxels.pack_atlas(values)
         x, y, z = np.indices(shape)
         assert np.array_equal(atlas[(z // across) * shape[1] + y, (z % across) * shape[0] + x], values)
 
-    def test_the_atlas_is_about_square(self):
+    def test_atlas_is_about_square(self):
         for shape in ((224, 224, 64), (7, 7, 512), (14, 14, 2048), (28, 28, 3)):
             height, width = voxels.pack_atlas(np.zeros(shape, dtype=np.float32))[0].shape
             assert 1 / 4 < height / width < 4
 
     @pytest.mark.parametrize("shape", [(20_000, 1, 1), (1, 20_000, 1), (16_384, 16_384, 2)], ids=str)
-    def test_a_layer_that_no_texture_holds_is_refused(self, shape):
+    def test_layer_too_large_for_a_texture_is_refused(self, shape):
         from nnviz3d.errors import UserError
 
         with pytest.raises(UserError, match="too large to draw at once"):
             voxels.pack_atlas(np.broadcast_to(np.float32(0), shape))
 
     @pytest.mark.parametrize("shape", [(6, 5, 4), (17, 9, 33), (1, 1, 1), (8, 16, 2)], ids=str)
-    def test_maxima_are_those_of_each_cube(self, shape):
+    def test_block_maxima_are_those_of_each_cube(self, shape):
         values = np.random.default_rng(2).normal(size=shape).astype(np.float32).transpose(2, 1, 0)[:, ::-1]
         found = voxels.block_maxima(values)
         assert found.shape == tuple(-(-n // 2) for n in values.shape)
@@ -412,7 +412,7 @@ class TestPacking:
             assert found[cell] == np.abs(part).max()
 
     @pytest.mark.parametrize("shape", [(6, 5, 4), (17, 9, 33), (1, 1, 1), (40, 3, 2)], ids=str)
-    def test_a_ray_jumps_only_over_what_is_below_the_threshold(self, shape):
+    def test_ray_skips_only_cells_below_the_threshold(self, shape):
         values = np.random.default_rng(3).normal(size=shape).astype(np.float32) ** 3
         values[np.abs(values) < 0.2] = 0
         values[0, 0, 0] = np.nan
@@ -427,19 +427,19 @@ class TestPacking:
                     if levels[(*cell, k)] < lowest:
                         assert strength[cube].max() < np.float32(threshold)
 
-    def test_nearly_all_that_is_below_the_threshold_is_jumped_over(self):
+    def test_ray_skips_nearly_all_cells_below_the_threshold(self):
         values = np.random.default_rng(4).random((64, 64, 32), dtype=np.float32)
         levels, bounds = voxels.rank_levels(values)
         lowest = np.searchsorted(bounds, np.float32(0.9), side="right")
         empty = voxels.block_maxima(values) < 0.9
         assert (levels[..., 0] < lowest).sum() > 0.95 * empty.sum()
 
-    def test_nothing_but_zeros_is_one_empty_cube(self):
+    def test_block_of_zeros_is_one_empty_cube(self):
         levels, bounds = voxels.rank_levels(np.zeros((16, 16, 16), dtype=np.float32))
         assert (levels < np.searchsorted(bounds, np.float32(1e-30), side="right")).all()
         assert (levels >= np.searchsorted(bounds, np.float32(0), side="right")).all()
 
-    def test_nan_counts_as_infinite(self):
+    def test_nan_counts_as_infinite_in_block_maxima(self):
         values = np.zeros((4, 4, 4), dtype=np.float32)
         values[3, 0, 2] = np.nan
         found = voxels.block_maxima(values)

@@ -1,5 +1,5 @@
 //VTK::Clip::Dec
-// Numbers lie in one 2D texture: slices of constant z, side by side and row by row, so that no 3D texture is needed.
+// The numbers are in one 2D texture: slices of constant z, side by side and row by row. No 3D texture is needed.
 float numberAt(vec3 c)
 {
   float row = floor(c.z / tilesAcross);
@@ -7,7 +7,7 @@ float numberAt(vec3 c)
   return texelFetch(numbers, ivec2(uv), 0).r;
 }
 
-// For 2x2x2 cells: the ranks of the largest |numbers| of the cubes of 2, 4, 8 and 16 cells a side that they belong to.
+// For 2x2x2 cells: ranks of the largest |numbers| of the cubes of 2, 4, 8 and 16 cells a side that contain them.
 vec4 ranksAt(vec3 c)
 {
   float row = floor(c.z / pairTilesAcross);
@@ -18,7 +18,7 @@ vec4 ranksAt(vec3 c)
 // NaN and infinite numbers always show; NaN fails the first comparison, hence the "not".
 bool isShown(float v) { return !(abs(v) < threshold); }
 
-// A vector that was wrapped into a grid leaves a few cells of its last row empty.
+// If a vector is wrapped into a grid, a few cells of its last row are empty.
 bool isReal(vec3 c) { return (gridSize.y - 1.0 - c.y) * gridSize.x + c.x < realCount; }
 
 float filled(vec3 c)

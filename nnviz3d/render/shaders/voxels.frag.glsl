@@ -26,7 +26,8 @@
   float pixels = smallest / (pixelSize * (flatView ? 1.0 : max(enter, 1e-6)));
   vec3 gap = smallest * gapShare * smoothstep(2.0, 6.0, pixels) / cellSize;
 
-  // Two loops in turn, over what is empty and then from cell to cell: pixels are drawn in groups that wait for each other.
+  // Two loops in turn, over empty cubes and then from cell to cell, because pixels are drawn in groups that wait for
+  // each other.
   bool hit = false, gone = false;
   float v = 0.0, depth = enter;
   vec3 normal = vec3(0.0);
@@ -38,7 +39,7 @@
     {
       vec4 ranks = ranksAt(pair);
       if (ranks.x >= lowestRank) break;
-      // Jump to where the ray leaves: exactly onto the cell behind that face, wherever it is on the other axes.
+      // Jump to the face where the ray leaves: exactly to the cell behind it, at any position on the other axes.
       float side = ranks.w < lowestRank ? 16.0 : ranks.z < lowestRank ? 8.0 : ranks.y < lowestRank ? 4.0 : 2.0;
       vec3 first = floor(cell / side) * side;
       vec3 last = min(first + side, gridEnd);
@@ -86,8 +87,8 @@
   vec3 at = eye + ray * depth;
   float light = dot(abs(normal), vec3(0.80, 0.90, 1.0)) - (normal.y < 0.0 ? 0.25 : 0.0);
   light = normal.y > 0.5 ? 1.0 : light;
-  // Corners and creases are darker, where neighbours in front of the face keep the light away: each of the eight by how
-  // near the point is to it. A loop, because software rasterizers run both sides of an "if" but leave a loop early.
+  // Corners and creases are darker, because the eight neighbours in front of the face block light, more the nearer they
+  // are. This is a loop, because software rasterizers run both sides of an "if" but leave a loop early.
   float close = smoothstep(1.5, 4.0, pixels);
   int looks = close > 0.0 ? int(neighbours) : 0;
   vec3 u = abs(normal.x) > 0.5 ? vec3(0.0, 1.0, 0.0) : vec3(1.0, 0.0, 0.0);
@@ -102,10 +103,10 @@
   }
   light *= 1.0 - close * 0.15 * shade;
   vec3 matter = colorOf(v);
-  // Light that passes shines in each cell's own colour, and a little white; where none is, this adds exactly nothing.
+  // The moving light has each cell's colour and a little white; without light, this adds exactly zero.
   float away = (at.x - front.x) / front.y;
   float shine = glow + front.z * exp(-away * away);
   vec3 shown = mix(groundColor, matter * light, emphasis) + (matter * 0.55 + 0.12) * shine;
   fragOutput0 = vec4(shown, 1.0);
-  // Written at the hit, so that lines, frames and other blocks pass in front of and behind single cubes.
+  // The depth is that of the hit, so that lines, frames and other blocks pass in front of and behind single cubes.
   gl_FragDepth = clamp((dot(depthRow, vec4(at, 1.0)) / dot(scaleRow, vec4(at, 1.0))) * 0.5 + 0.5, 0.0, 1.0);
