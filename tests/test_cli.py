@@ -19,6 +19,7 @@ import nnviz3d
 from nnviz3d.apps.target import bundled_scenes
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture
+from tests.support import command_line
 from tests.support.captures import write
 from tests.support.gallery import READY
 from tests.support.graphs import chain
@@ -28,10 +29,10 @@ COMMANDS = ("snapshot", "record", "serve", "capture", "inspect")
 
 def run(*arguments: object, cwd: Path, code: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run `nnviz3d` with these arguments; `code` runs in its process before."""
-    command = ["-m", "nnviz3d"] if code is None else ["-c", f"{code}\nfrom nnviz3d.cli import main\nmain()"]
-    return subprocess.run(
-        [sys.executable, *command, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd
-    )
+    if code is None:
+        return command_line.run(*arguments, cwd=cwd)
+    command = [sys.executable, "-c", f"{code}\nfrom nnviz3d.cli import main\nmain()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
 @pytest.fixture

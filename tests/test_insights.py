@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from PIL import Image
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.targets import Target
+from tests.support import command_line
 
 pytestmark = pytest.mark.tensorflow
 WANTED = (
@@ -23,8 +23,7 @@ WANTED = (
 
 
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "nnviz3d", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return command_line.run(*arguments, cwd=folder)
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the list of processes from /proc")
 
-RUNS = int(os.environ.get("NNVIZ3D_SIGNALS", "20"))
-"""Number of signals for each command."""
+RUNS = int(os.environ.get("NNVIZ3D_SIGNALS", "6"))
+"""Number of signals for each command; 20 or more take minutes."""
 SEED = os.environ.get("NNVIZ3D_SIGNALS_SEED", "")
 AT_ONCE = 4
 PATIENCE = 120.0

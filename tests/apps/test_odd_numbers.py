@@ -6,8 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +18,7 @@ from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR
 from tests.apps.conftest import Served
 from tests.apps.test_desktop import odd_capture, x_server
 from tests.apps.test_web import STANDS, still, wait_until
+from tests.support import command_line
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -65,7 +64,7 @@ def test_a_film(odd: Path, tmp_path: Path):
         "--tour",
         "orbit",
     ]
-    done = subprocess.run([sys.executable, "-m", "nnviz3d", *command], capture_output=True, cwd=tmp_path, check=False)
+    done = command_line.run(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     frames = sorted((tmp_path / "frames").glob("*.png"))
     assert len(frames) == 3
@@ -99,15 +98,8 @@ def test_what_nobody_can_read_is_a_sentence(small_capture, tmp_path: Path, comma
         target = tmp_path / "cut.zarr.zip"
         target.write_bytes(b"PK\x03\x04 and then nothing more")
     with x_server() if command == "show" else contextlib.nullcontext(":0") as display:
-        done = subprocess.run(
-            [sys.executable, "-m", "nnviz3d", command, target.name, *COMMANDS[command]],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            check=False,
-            env={**os.environ, "DISPLAY": display},
-            timeout=60,
-        )
+        environment = {**os.environ, "DISPLAY": display}
+        done = command_line.run(command, target.name, *COMMANDS[command], cwd=tmp_path, environment=environment)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert ("Update nnviz3d" if harm == "newer" else "cut.zarr.zip is not a capture") in done.stderr

@@ -34,7 +34,7 @@ from nnviz3d.scene.primitives import DrawList
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
-from tests.support import captures
+from tests.support import captures, command_line
 
 SIZE = (320, 180)
 RED, BLUE, DARK = (200, 40, 30), (30, 60, 210), (9, 11, 16)
@@ -484,6 +484,8 @@ def command(*arguments: object, code: str = "") -> list[str]:
 
 
 def run(*arguments: object, cwd: Path, code: str = "") -> subprocess.CompletedProcess[str]:
+    if not code:
+        return command_line.run("record", *arguments, cwd=cwd)
     return subprocess.run(command(*arguments, code=code), capture_output=True, text=True, check=False, cwd=cwd)
 
 
