@@ -9,7 +9,7 @@ from typing import Any
 
 from nnviz3d.apps.target import bundled_scenes, scene_named
 from nnviz3d.data.files.paths import exists, user_path
-from nnviz3d.scene.spec import SceneSpec, Source, parse_scene
+from nnviz3d.scene.spec import SceneSource, SceneSpec, parse_scene
 
 _NO_PATHS = ("random", "digits:", "sklearn:", "keras:")
 """Beginnings of the names of models and inputs that are no paths."""
@@ -66,7 +66,7 @@ def with_absolute_paths(spec: SceneSpec, folder: Path) -> SceneSpec:
         "input": inputs(source.input),
         "choices": inputs(source.choices),
     }
-    return spec.model_copy(update={"source": Source(**{**dict(source), **paths})})
+    return spec.model_copy(update={"source": SceneSource(**{**dict(source), **paths})})
 
 
 def scene_text(spec: SceneSpec) -> str:

@@ -16,7 +16,8 @@ from nnviz3d.data.targets import LOSS, Explained, Target
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.context import head_of, is_classifier, top_classes, two_classes, vector_outputs
-from nnviz3d.scene.view_specs import Activations, Attributions
+from nnviz3d.scene.views.activations import ActivationsSpec
+from nnviz3d.scene.views.attributions import AttributionsSpec
 
 QUANTITIES: Mapping[Quantity, str] = {
     "activation": "Activation",
@@ -49,8 +50,8 @@ class Choices:
         self._samples = samples
         self._queries = queries
         views = frame.scene.spec.views
-        self._activations = next((view for view in views if isinstance(view, Activations)), None)
-        self._attributions = next((view for view in views if isinstance(view, Attributions)), None)
+        self._activations = next((view for view in views if isinstance(view, ActivationsSpec)), None)
+        self._attributions = next((view for view in views if isinstance(view, AttributionsSpec)), None)
 
     # Quantities.
 

@@ -95,7 +95,7 @@ def opened(
     """
     found = resolve(target, scene, options)
     if backward:
-        found, wanted = replace(found, spec=found.spec.with_backward()), wanted.plus(Insights(gradients=True))
+        found, wanted = replace(found, spec=found.spec.with_view("backward")), wanted.plus(Insights(gradients=True))
     insights = _needed(found, wanted)
     if wanted.dataset:
         found = replace(found, spec=found.spec.untitled())  # the title describes other points
@@ -108,7 +108,7 @@ def opened(
         if scene is not None:
             opening.spec = opening.spec.with_methods_of(ready.methods)
         elif opening.spec.source is None and ready.training is not None:
-            opening.spec = opening.spec.with_training()  # the default scene, because the user named none
+            opening.spec = opening.spec.with_view("training")  # the default scene, because the user named none
         shown = opening.shown_of(ready, drawn=drawn)
         if found.beside:
             ready, shown = opening.with_more(ready)

@@ -15,7 +15,7 @@ from nnviz3d.data.printable import capped, printable
 from nnviz3d.data.request import CaptureRequest, Insights, Preprocessing
 from nnviz3d.errors import UserError
 from nnviz3d.scene.headline import among
-from nnviz3d.scene.spec import SceneSpec, Source, default_scene, read_scene
+from nnviz3d.scene.spec import SceneSource, SceneSpec, default_scene, read_scene
 
 DEFAULT = "digits"
 NOTHING_MORE = Insights()
@@ -113,7 +113,7 @@ def _of_another(scene: str | None) -> SceneSpec:
     return default_scene() if scene is None else scene_named(scene).elsewhere()
 
 
-def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOptions) -> Resolved:
+def _from_source(spec: SceneSpec, source: SceneSource, folder: Path, options: ModelOptions) -> Resolved:
     if source.model is None:
         _refuse_model_options("The scene's source", options)
     # A ready capture serves as long as nobody asks for other input, which among points is one point more.
@@ -147,7 +147,7 @@ def _from_source(spec: SceneSpec, source: Source, folder: Path, options: ModelOp
     return Resolved(spec, capture, model, merged, source.sample, _beside(folder, source.choices))
 
 
-def _found(folder: Path, name: str, source: Source) -> Path:
+def _found(folder: Path, name: str, source: SceneSource) -> Path:
     """Find a file that a scene names: beside the scene, or in the working folder, for what is too large to come with it."""
     for place in (folder, Path()):
         path = place / user_path(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nnviz3d.apps.frame_state import FrameState
+from nnviz3d.scene.views.channels import ChannelsView
 
 _SECONDS = 1.0
 """Duration of unfolding or folding one layer."""
@@ -32,7 +33,7 @@ class Unfolding:
         """The layer that is unfolded or is being unfolded; `None` if there is none."""
         if self.moving:
             return self._wanted
-        layer, share = self._frame.scene.channels.unfolded(self._frame.t, self._frame.selection)
+        layer, share = self._frame.scene.get(ChannelsView).unfolded(self._frame.t, self._frame.selection)
         return layer if share > 0 else None
 
     def start(self, layer: str | None) -> None:
@@ -45,7 +46,7 @@ class Unfolding:
 
     def give_way(self) -> None:
         """Let the scene unfold layers over time again, if it does."""
-        if self._frame.scene.channels.duration > 0:
+        if self._frame.scene.get(ChannelsView).duration > 0:
             self.stop()
             self._frame.select(unfold=None, unfolded=1.0)
 
@@ -53,7 +54,7 @@ class Unfolding:
         """Move the animation on by some seconds; returns whether the frame changes."""
         if not self.moving:
             return False
-        now = self._frame.scene.channels.unfolded(self._frame.t, self._frame.selection)
+        now = self._frame.scene.get(ChannelsView).unfolded(self._frame.t, self._frame.selection)
         layer, share = self._after(seconds, *now)
         self._frame.select(unfold=layer, unfolded=share)
         return True

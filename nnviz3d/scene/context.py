@@ -43,6 +43,26 @@ class LayerValues:
     statistics: ValueStatistics
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What a view may know of the rest of its scene.
+
+    Attributes
+    ----------
+    filled
+        Whether a view draws the numbers of the blocks.
+    explains
+        Whether a view explains a decision.
+    azimuth, elevation
+        Angles of the scene's camera in degrees, if the scene file gives them.
+    """
+
+    filled: bool = False
+    explains: bool = False
+    azimuth: float | None = None
+    elevation: float | None = None
+
+
 @dataclass
 class SceneContext:
     """Built once for each scene; reads each layer once for each sample that is looked at."""
@@ -52,6 +72,7 @@ class SceneContext:
     routes: tuple[Route, ...]
     aspect: float
     """Width over height of the picture, of which the network may have been given a part of another aspect."""
+    setting: Setting = Setting()
     newcomers: dict[tuple[str, int], Newcomer] = field(default_factory=dict)
     """Samples that were placed in an embedding, by its name and theirs; who places one keeps it here."""
     _values: dict[str, tuple[int, LayerValues]] = field(default_factory=dict)
@@ -59,7 +80,14 @@ class SceneContext:
     _explanations: dict[int, SampleExplanations] = field(default_factory=dict)
 
     @staticmethod
-    def build(capture: CaptureReader, *, aspect: float, headroom: float = 0.0, flatter: float = 1.0) -> SceneContext:
+    def build(
+        capture: CaptureReader,
+        *,
+        aspect: float,
+        headroom: float = 0.0,
+        flatter: float = 1.0,
+        setting: Setting | None = None,
+    ) -> SceneContext:
         """Lay the capture's graph out for a picture.
 
         Parameters
@@ -71,14 +99,16 @@ class SceneContext:
         headroom
             World height to keep free above each block.
         flatter
-            How many times the picture's the network's own aspect is, where other things stand beside it.
+            Aspect of the network over that of the picture, where other things stand beside the network.
+        setting
+            The rest of the scene.
         """
         shapes = {}
         for node in capture.graph:
             if capture.has_activations(node.id):
                 shapes[node.id] = capture.activation_shape(node.id)
         plan = lay_out(capture.graph, shapes, aspect=aspect * flatter, headroom=headroom)
-        return SceneContext(capture, plan, route_edges(capture.graph, plan), aspect)
+        return SceneContext(capture, plan, route_edges(capture.graph, plan), aspect, setting or Setting())
 
     def revised(self, capture: CaptureReader) -> SceneContext:
         """Return a context of other numbers, on which all stands where it does here."""

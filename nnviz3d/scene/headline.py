@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nnviz3d.data.sample_sources import digit_numbers
-from nnviz3d.scene.spec import SceneSpec, Source
+from nnviz3d.scene.spec import SceneSource, SceneSpec
 
 _DIGITS = "digits:"
 _BUILT_IN = (_DIGITS, "sklearn:", "random")
@@ -35,7 +35,7 @@ def among(name: str, own: tuple[str, ...]) -> bool:
     return name in {Path(other.removeprefix("sklearn:")).name for other in own}
 
 
-def _true_of(source: Source, sample: str) -> bool:
+def _true_of(source: SceneSource, sample: str) -> bool:
     """Whether a sample belongs to the scene; for files, which may have been chosen among many, that is unknown."""
     own = source.inputs
     return not own or any(not other.startswith(_BUILT_IN) for other in own) or among(sample, own)

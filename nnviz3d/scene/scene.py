@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from nnviz3d.data.selectors import matching
 from nnviz3d.data.training import StepRecords
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, CameraPose, between, default_view, direction, fit
-from nnviz3d.scene.context import SceneContext, head_of
+from nnviz3d.scene.context import SceneContext, Setting
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.headline import headline
 from nnviz3d.scene.hits import Hit
@@ -24,17 +24,11 @@ from nnviz3d.scene.primitives import DrawList, Panel, Primitive, TextRow
 from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view import Pickable, View
-from nnviz3d.scene.views import build_view
+from nnviz3d.scene.view import Beside, Foreground, Labelling, MarksLayers, OwnPlace, Pickable, View
+from nnviz3d.scene.view_spec import ViewSpec
+from nnviz3d.scene.views import BY_KIND
 from nnviz3d.scene.views.blocks import BlocksView
-from nnviz3d.scene.views.channels import ChannelsView
-from nnviz3d.scene.views.health import HealthView
-from nnviz3d.scene.views.legends import NAMED_CELLS
-from nnviz3d.scene.views.points.embedding import EmbeddingView
-from nnviz3d.scene.views.training import place_of
 
-_NAMES = 0.085
-"""Width of a class's name and score as a share of the scene's."""
 _FLATTER, _NARROWER = (1.2, 1.4, 2, 2.8, 4, 8, 16), (0.85, 0.72, 0.62, 0.53, 0.45, 0.38)
 """How much flatter a network may be laid out where something stands above it, or narrower where it stands on a side."""
 _BELOW_CURVE = replace(MARGINS, top=0.2)
@@ -45,39 +39,7 @@ _AS_WIDE = 0.94
 """Of layouts that fill a picture's width nearly alike, the least flat is taken."""
 
 
-@runtime_checkable
-class OwnPlace(Protocol):
-    """A view that shows something else than the network, and fills the picture in its place.
-
-    Attributes
-    ----------
-    extent
-        ``(n, 3)`` world coordinates that a picture has to hold.
-    angles
-        Azimuth and elevation to look from, in degrees.
-    """
-
-    extent: NDArray[np.float64]
-    angles: tuple[float, float]
-
-    def around(self, layer: str) -> NDArray[np.float64]:
-        """Return the points that a picture of a layer has to hold, ``(n, 3)``; none if it is not shown."""
-        ...
-
-
-@runtime_checkable
-class Beside(Protocol):
-    """A view that draws beside the network too: the network is laid out so that both fill the picture.
-
-    Any view may have this attribute; the scene asks for nothing else, and knows none of these views by name.
-
-    Attributes
-    ----------
-    extent_beside
-        ``(n, 3)`` world coordinates that a picture of everything has to hold besides the network; none if it fits there.
-    """
-
-    extent_beside: NDArray[np.float64]
+V = TypeVar("V", bound=View)
 
 
 class Scene:
@@ -89,32 +51,33 @@ class Scene:
         The capture and its layout.
     duration
         Seconds until nothing changes any more.
-    channels
-        What unfolds layers.
-    cloud
-        What shows embeddings, if the scene does.
     """
 
     def __init__(self, spec: SceneSpec, context: SceneContext) -> None:
         self.spec = spec
         self.context = context
         self._moments: dict[StepRecords, Scene] = {}
-        self._views = [_build(number, spec, context) for number in range(len(spec.views))]
+        self.timeline = Timeline.of(spec.views, context.ranks)
+        named = {view.kind: _build(number, view, self) for number, view in enumerate(spec.views)}
+        always = {
+            kind: view.build(None, context, self.timeline)
+            for kind, view in BY_KIND.items()
+            if view.always and kind not in named
+        }
+        by_kind = named | always
+        self._views = tuple(by_kind.values())
         self._own = next((view for view in self._views if isinstance(view, OwnPlace)), None)
+        self._foreground = [view for view in self._views if isinstance(view, Foreground)]
         for view in self._views:
-            if self._own is not None and isinstance(view, HealthView):
-                view.around = self._own.around
-        self.cloud = next((view for view in self._views if isinstance(view, EmbeddingView)), None)
-        unfolding = (view for view in self._views if isinstance(view, ChannelsView))
-        self.channels = next(unfolding, None) or ChannelsView(None, context, spec)
+            if self._own is not None and isinstance(view, MarksLayers):
+                view.points_of = self._own.around
         self._beside = [
             view.extent_beside for view in self._views if isinstance(view, Beside) and len(view.extent_beside)
         ]
-        kinds = {str(view.kind): built for view, built in zip(spec.views, self._views, strict=True)}
-        kinds["channels"] = self.channels
-        self._pickable: dict[str, Pickable] = {kind: view for kind, view in kinds.items() if isinstance(view, Pickable)}
-        blocks = [] if self._own is not None else [BlocksView(context, tuple(self._pickable.values()))]
-        self._describing: list[Pickable] = [*self._pickable.values(), *blocks]
+        self._labelled = [view.label_extent for view in self._views if isinstance(view, Labelling)]
+        self._by_kind: dict[str, View] = by_kind
+        blocks = [] if self._own is not None else [BlocksView(context, self._views)]
+        self._describing: list[Pickable] = [*self._views, *blocks]
         self._marks: tuple[Selection, tuple[Primitive, ...]] = (Selection(), ())
         ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
         self.duration = max(ends, default=0.0)
@@ -143,16 +106,22 @@ class Scene:
             )
         capture = at_step(capture)
         named = f"this capture of {capture.graph.name}"
-        spec = spec.without_training(named) if capture.training is None else spec.with_health()
+        spec = spec.without_training(named) if capture.training is None else spec.with_automatic()
         headroom = max((view.headroom for view in spec.views), default=0.0)
-        scene = Scene(spec, SceneContext.build(capture, aspect=aspect, headroom=headroom))
+        setting = Setting(
+            filled=any(view.fills_blocks for view in spec.views),
+            explains=any(view.explains for view in spec.views),
+            azimuth=spec.camera.azimuth,
+            elevation=spec.camera.elevation,
+        )
+        scene = Scene(spec, SceneContext.build(capture, aspect=aspect, headroom=headroom, setting=setting))
         if not scene._beside:
             return scene
         # What stands beside the network needs room too, so the network itself has to fill a picture of another aspect.
         highest = max(row.top for row in scene.context.plan.rows)
         above = min(points[:, 1].min() for points in scene._beside) >= highest
         contexts = (
-            SceneContext.build(capture, aspect=aspect, headroom=headroom, flatter=share)
+            SceneContext.build(capture, aspect=aspect, headroom=headroom, flatter=share, setting=setting)
             for share in (_FLATTER if above else _NARROWER)
         )
         others = [scene, *(found for found in (Scene(spec, context) for context in contexts) if found._beside)]
@@ -174,7 +143,7 @@ class Scene:
     def step(self, t: float, selection: Selection) -> int | None:
         """Return the recorded step of a training that is shown: the chosen one, or the clock's; `None` without one."""
         training = self.context.capture.training
-        place = None if training is None else place_of(training, self.timeline, t, selection)
+        place = None if training is None else self.timeline.recorded_index(training, t, selection.step)
         return None if training is None or place is None else int(training.steps[place])
 
     def as_of(self, t: float, selection: Selection) -> Scene:
@@ -189,10 +158,16 @@ class Scene:
             self._moments[shown] = Scene(self.spec, self.context.revised(at_step(capture, step)))
         return self._moments[shown]
 
-    @property
-    def timeline(self) -> Timeline:
-        """The moments of the forward pass, the backward pass and the training."""
-        return Timeline.of(self.spec, self.context.ranks)
+    def find(self, view: type[V]) -> V | None:
+        """Return the scene's view of a class; `None` if it has none."""
+        return next((found for found in self._views if isinstance(found, view)), None)
+
+    def get(self, view: type[V]) -> V:
+        """Return the scene's view of a class that every scene has."""
+        found = self.find(view)
+        if found is None:
+            raise LookupError(f"The scene has no {view.__name__}.")
+        return found
 
     def at(self, t: float, selection: Selection | None = None) -> DrawList:
         """Return the picture at `t` seconds; arrays that did not change are the same objects as before."""
@@ -204,10 +179,11 @@ class Scene:
         unmarked = replace(selection, pick=None)
         found: list[Primitive] = []
         for view in self._views:
-            if view is not self.channels:
+            if view not in self._foreground:
                 found.extend(view.at(t, unmarked))
         if self._own is None:
-            found = [*self.channels.recede(found, t, unmarked), *self.channels.at(t, unmarked)]
+            for view in self._foreground:
+                found = [*view.recede(found, t, unmarked), *view.at(t, unmarked)]
         found.extend(self._marked(t, selection))
         return DrawList(tuple(self._titled(found, selection.sample)))
 
@@ -220,7 +196,7 @@ class Scene:
             On a primitive of this scene. If a training is shown, ask the scene that `as_of` returns.
         """
         source = hit.primitive.source
-        view = None if source is None else self._pickable.get(source.view)
+        view = None if source is None else self._by_kind.get(source.view)
         return None if view is None else view.pick(hit, selection)
 
     def describe(self, pick: Pick, selection: Selection) -> Facts | None:
@@ -324,7 +300,7 @@ class Scene:
         if target == "all" and self._own is not None:
             return self._own.extent
         if target == "all":
-            return np.concatenate([plan.corners(), self._room_for_scores(), *self._beside])
+            return np.concatenate([plan.corners(), *self._labelled, *self._beside])
         node = target.removeprefix("layer:")
         if node != target:
             node = next(iter(matching(node, self.context.graph)), node)
@@ -336,20 +312,9 @@ class Scene:
             raise SceneError(f"{where}: {node!r} is not visible in this scene; use 'all' instead of {target!r}.")
         return points
 
-    def _room_for_scores(self) -> NDArray[np.float64]:
-        """Return points beside the class scores, where their names stand at a constant size on the screen, if they do."""
-        plan, head = self.context.plan, head_of(self.context.graph)
-        named = head is not None and plan.placements[head].grid.count <= NAMED_CELLS
-        if head is None or not named or "activations" not in self.spec.requires():
-            return np.empty((0, 3))
-        low, high = plan.bounds_x
-        beside = plan.corners([head])
-        beside[:, 0] += _NAMES * (high - low)
-        return beside
 
-
-def _build(number: int, spec: SceneSpec, context: SceneContext) -> View:
+def _build(number: int, spec: ViewSpec, scene: Scene) -> View:
     try:
-        return build_view(spec.views[number], context, spec)
+        return BY_KIND[spec.kind].build(spec, scene.context, scene.timeline)
     except SceneError as error:
         raise SceneError(f"views[{number}].{error}") from None

@@ -8,7 +8,7 @@ from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 from reprlib import Repr
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
@@ -17,22 +17,8 @@ from nnviz3d.data.files.paths import quoted
 from nnviz3d.data.printable import printable, reason, sentence
 from nnviz3d.data.request import Insights, Preprocessing
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.view_specs import (
-    KINDS,
-    Activations,
-    Attributions,
-    Backward,
-    ConnectionsView,
-    EmbeddingCloud,
-    HealthMarks,
-    HistoryView,
-    Seconds,
-    Strict,
-    Structure,
-    TrainingView,
-    View,
-    ViewSpec,
-)
+from nnviz3d.scene.view_spec import Seconds, Strict, ViewSpec
+from nnviz3d.scene.views import BY_KIND, VIEWS
 
 LONGEST_SCENE = 100_000
 """Most characters of a scene file."""
@@ -47,8 +33,19 @@ _LONGEST_MISTAKE = 190
 _REPR = Repr()
 """Quotes a given value, with only the beginning of long and nested values."""
 _REPR.maxstring = _REPR.maxother = 60
-_ALONE = ("embedding", "nodes")
-"""Kinds of views that fill the picture by themselves."""
+KINDS = tuple(BY_KIND)
+if TYPE_CHECKING:
+    AnyView = ViewSpec
+else:
+    AnyView = Annotated[Union[tuple(view.spec_class for view in VIEWS)], Field(discriminator="kind")]  # noqa: UP007
+
+
+def default_view(kind: str) -> ViewSpec:
+    """Return the settings of a view that a scene file names without settings."""
+    return BY_KIND[kind].spec_class.model_validate({"kind": kind})
+
+
+_DEFAULT = tuple(default_view(kind) for kind, view in BY_KIND.items() if view.spec_class.in_default_scene)
 
 
 def _title(text: str) -> str:
@@ -57,7 +54,7 @@ def _title(text: str) -> str:
     return sentence(text)
 
 
-class Source(Strict):
+class SceneSource(Strict):
     """Where the numbers come from: a ready capture, or a model and what to feed it. Files are relative to the scene.
 
     Where both are given, the ready capture serves until other input is asked for. `sample` says which of the samples is
@@ -81,7 +78,7 @@ class Source(Strict):
         return (*first, *more)
 
     @model_validator(mode="after")
-    def _something(self) -> Source:
+    def _something(self) -> SceneSource:
         if self.capture is None and self.model is None:
             raise ValueError("give a capture, or a model")
         return self
@@ -136,49 +133,45 @@ class SceneSpec(Strict):
 
     format: Literal[1]
     title: Annotated[str, AfterValidator(_title)] = ""
-    source: Source | None = None
+    source: SceneSource | None = None
     layout: Layout = Layout()
-    views: Annotated[tuple[ViewSpec, ...], Field(min_length=1)] = (
-        Structure(kind="structure"),
-        Activations(kind="activations"),
-        ConnectionsView(kind="connections"),
-    )
+    views: Annotated[tuple[AnyView, ...], Field(min_length=1)] = _DEFAULT
     camera: Camera = Camera()
 
     @field_validator("views")
     @classmethod
-    def _each_once(cls, views: tuple[View, ...]) -> Any:
-        kinds = [getattr(view, "kind", "") for view in views]
+    def _each_once(cls, views: tuple[ViewSpec, ...]) -> Any:
+        kinds = [view.kind for view in views]
         twice = next((kind for kind in kinds if kinds.count(kind) > 1), None)
         if twice is not None:
             raise ValueError(f"there are two views of kind {twice!r}; give each kind once")
-        alone = next((kind for kind in kinds if kind in _ALONE), None)
-        if alone is not None and len(kinds) > (2 if "training" in kinds else 1):
+        alone = next((view.kind for view in views if view.stands_alone), None)
+        if alone is not None and sum(not view.joins_any for view in views) > 1:
             raise ValueError(f"a view of kind {alone!r} fills the picture by itself; give it a scene of its own")
         return views
 
-    def with_backward(self) -> SceneSpec:
-        """Return the scene with a backward pass after its forward pass; as it is, if it shows one."""
-        if any(isinstance(view, Backward) for view in self.views):
-            return self
-        if any(view.kind in _ALONE for view in self.views):
-            raise SceneError("A scene that shows no layers has no backward pass; choose another tour.")
-        return self.model_copy(update={"views": (*self.views, Backward(kind="backward"))})
+    def with_view(self, kind: str) -> SceneSpec:
+        """Return the scene with a further view with default settings; the scene itself if it has a view of this kind.
 
-    def with_health(self) -> SceneSpec:
-        """Return the scene with what is wrong with a training marked on its layers; as it is, if it says how itself."""
-        if any(isinstance(view, HealthMarks) for view in self.views):
+        Raises
+        ------
+        SceneError
+            If another view of the scene fills the picture in place of the blocks that the view needs.
+        """
+        if any(view.kind == kind for view in self.views):
             return self
-        return self.model_copy(update={"views": (*self.views, HealthMarks(kind="health"))})
+        added = default_view(kind)
+        if added.without_blocks and any(view.stands_alone for view in self.views):
+            raise SceneError(added.without_blocks)
+        return self.model_copy(update={"views": (*self.views, added)})
 
-    def with_training(self) -> SceneSpec:
-        """Return the scene with a recorded training after all else; as it is, if it shows one."""
-        if any(isinstance(view, TrainingView) for view in self.views):
-            return self
-        return self.model_copy(update={"views": (*self.views, TrainingView(kind="training"))})
+    def with_automatic(self) -> SceneSpec:
+        """Return the scene with the views that every scene of a recorded training has."""
+        automatic = (kind for kind, view in BY_KIND.items() if view.spec_class.training == "automatic")
+        return reduce(SceneSpec.with_view, automatic, self)
 
     def without_training(self, capture: str) -> SceneSpec:
-        """Return the scene for a capture that holds no training: without the phase in which it would go by.
+        """Return the scene for a capture that holds no training: without the views that need one.
 
         Parameters
         ----------
@@ -188,10 +181,10 @@ class SceneSpec(Strict):
         Raises
         ------
         SceneError
-            If nothing else would be shown, or if the scene shows the history of a training.
+            If nothing else would be shown, or if a view shows nothing without a training.
         """
-        views = tuple(view for view in self.views if not isinstance(view, TrainingView | HistoryView | HealthMarks))
-        if not views or any(isinstance(view, HistoryView) for view in self.views):
+        views = tuple(view for view in self.views if view.training == "unused")
+        if not views or any(view.training == "required" for view in self.views):
             raise SceneError(
                 f"kind: {capture} holds no training; record one with model.fit(..., "
                 'callbacks=[nnviz3d.TrainingRecorder("run.zarr")]).'
@@ -214,23 +207,16 @@ class SceneSpec(Strict):
 
     def with_methods_of(self, methods: Sequence[str]) -> SceneSpec:
         """Return the scene for a capture: if it has no map by a view's method, the view shows its first method."""
-        views = tuple(
-            view.model_copy(update={"method": None})
-            if isinstance(view, Attributions) and methods and view.method not in methods
-            else view
-            for view in self.views
-        )
-        return self.model_copy(update={"views": views})
+        return self.model_copy(update={"views": tuple(view.with_methods_of(methods) for view in self.views)})
 
     def requires(self) -> frozenset[str]:
         """Say which families of arrays a capture must hold for this scene: of ``activations`` and ``connections``."""
-        drawn = frozenset(view.kind for view in self.views)
-        return drawn & {"activations", "connections"} | ({"activations", "connections"} if "nodes" in drawn else set())
+        return frozenset().union(*(view.arrays for view in self.views))
 
     @property
     def embeds(self) -> bool:
         """Whether it shows samples as points."""
-        return any(isinstance(view, EmbeddingCloud) for view in self.views)
+        return any(view.shows_samples for view in self.views)
 
     def needs(self) -> Insights:
         """Say what a capture must hold for this scene beyond one forward pass: all that its views need, together."""

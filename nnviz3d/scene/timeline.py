@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.view_specs import Activations, Backward, Nodes, TrainingView
+from nnviz3d.data.training import Training
+from nnviz3d.scene.view_spec import Phase, ViewSpec
 
 _TURN = 0.6
 """Seconds in which the forward picture sinks into the background before the gradient sets out."""
@@ -43,16 +44,20 @@ class Timeline:
     training: tuple[float, float] | None = None
 
     @staticmethod
-    def of(spec: SceneSpec, ranks: int) -> Timeline:
-        """Read a scene's moments."""
-        reveal = next((view.reveal for view in spec.views if isinstance(view, Activations | Nodes)), None)
-        forward = (reveal.start, reveal.duration) if reveal is not None else (0.0, 0.0)
-        back = next((view for view in spec.views if isinstance(view, Backward)), None)
+    def of(views: Iterable[ViewSpec], ranks: int) -> Timeline:
+        """Put the phases of the views of a scene one after the other."""
+        phases: dict[str, Phase] = {}
+        for view in views:
+            if view.phase is not None:
+                phases.setdefault(view.phase.kind, view.phase)
+        first = phases.get("forward", Phase("forward", 0.0, 0.0))
+        forward = (first.start or 0.0, first.duration)
+        back = phases.get("backward")
         passes = Timeline(ranks, forward)
         if back is not None:
             start = sum(forward) + _GAP if back.start is None else back.start
             passes = Timeline(ranks, forward, (start, back.duration))
-        training = next((view for view in spec.views if isinstance(view, TrainingView)), None)
+        training = phases.get("training")
         if training is None:
             return passes
         after = passes.duration + _GAP if passes.duration > 0 else 0.0
@@ -103,6 +108,20 @@ class Timeline:
             return 1.0
         start, duration = self.training
         return _clip((t - start) / duration) if duration > 0 else float(t >= start)
+
+    def recorded_index(self, training: Training, t: float, step: int | None) -> int | None:
+        """Return the recorded index that is shown, 0 to S - 1; `None` while nothing is recorded.
+
+        Parameters
+        ----------
+        step
+            The selected training step; by default the clock's.
+        """
+        if not len(training):
+            return None
+        if step is not None:
+            return training.recorded_index(step)
+        return min(int(self.trained(t) * len(training)), len(training) - 1)
 
     def _still_back(self, t: float) -> float:
         """Say how much of the backward pass is left to see, from 1 to 0, where a training follows it."""

@@ -1,29 +1,21 @@
-"""Protocols and base classes of views: what the scene asks of them."""
+"""Base classes of views, and protocols of what some of them do besides drawing."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.primitives import Primitive, Span
 from nnviz3d.scene.selection import Pick, Selection
-
-
-class View(Protocol):
-    """One capability's part of a picture.
-
-    `at` is pure: equal arguments give equal primitives, and arrays that did not change are the same objects.
-    """
-
-    @property
-    def duration(self) -> float:
-        """Seconds after which nothing changes."""
-        ...
-
-    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the primitives at `t` seconds."""
-        ...
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view_spec import ViewSpec
 
 
 class Pickable:
@@ -48,3 +40,112 @@ class Pickable:
     def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
         """Return where this view shows a number of a layer's block a second time."""
         return ()
+
+
+class View(Pickable, ABC):
+    """One capability's part of a picture.
+
+    `at` is pure: equal arguments give equal primitives, and arrays that did not change are the same objects.
+
+    Parameters
+    ----------
+    spec
+        Settings of the scene file, of type `spec_class`.
+    context
+        The capture and its layout.
+    timeline
+        Start and duration of the scene's phases.
+
+    Attributes
+    ----------
+    spec_class
+        Class of the view's settings.
+    always
+        Whether every scene has the view. Where the scene file does not name it, its `spec` is `None`.
+    duration
+        Seconds after which nothing changes.
+    """
+
+    spec_class: ClassVar[type[ViewSpec]]
+    always: ClassVar[bool] = False
+    duration: float = 0.0
+
+    @abstractmethod
+    def __init__(self, spec: Any, context: SceneContext, timeline: Timeline) -> None: ...
+
+    @classmethod
+    def build(cls, spec: Any, context: SceneContext, timeline: Timeline) -> View:
+        """Build the view; a class may choose another one by the size of the network."""
+        return cls(spec, context, timeline)
+
+    @abstractmethod
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the primitives at `t` seconds."""
+
+
+@runtime_checkable
+class OwnPlace(Protocol):
+    """A view that fills the picture in place of the network's blocks.
+
+    Attributes
+    ----------
+    extent
+        ``(n, 3)`` world coordinates that a picture has to hold.
+    angles
+        Azimuth and elevation of the camera, in degrees.
+    """
+
+    extent: NDArray[np.float64]
+    angles: tuple[float, float]
+
+    def around(self, layer: str) -> NDArray[np.float64]:
+        """Return the points that a picture of a layer has to hold, ``(n, 3)``; none if the layer is not shown."""
+        ...
+
+
+@runtime_checkable
+class Beside(Protocol):
+    """A view that draws beside the network: the network is laid out so that both fill the picture.
+
+    Attributes
+    ----------
+    extent_beside
+        ``(n, 3)`` world coordinates that a picture of everything has to hold besides the network; may be empty.
+    """
+
+    extent_beside: NDArray[np.float64]
+
+
+@runtime_checkable
+class Labelling(Protocol):
+    """A view with labels of constant size on the screen beside the network.
+
+    Attributes
+    ----------
+    label_extent
+        ``(n, 3)`` world coordinates that a picture of everything has to hold for them; may be empty.
+    """
+
+    label_extent: NDArray[np.float64]
+
+
+@runtime_checkable
+class MarksLayers(Protocol):
+    """A view that marks layers, wherever another view shows them.
+
+    Attributes
+    ----------
+    points_of
+        Returns the points ``(n, 3)`` that a layer takes, none if it is not shown; `None` where blocks are shown.
+    """
+
+    points_of: Callable[[str], NDArray[np.float64]] | None
+
+
+@runtime_checkable
+class Foreground(Protocol):
+    """A view that stands before all others, which recede while it is shown."""
+
+    def recede(self, found: Iterable[Primitive], t: float, selection: Selection) -> list[Primitive]:
+        """Return the primitives of the other views at `t` seconds, as far as they are still shown."""
+        ...

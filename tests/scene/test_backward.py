@@ -43,7 +43,7 @@ def at(scene, t, kind=Voxels, **selected):
 class TestTimeline:
     def test_the_gradient_sets_out_a_moment_after_the_forward_pass(self):
         spec = parse_scene({"format": 1, "views": [{"kind": "activations"}, {"kind": "backward"}]})
-        line = Timeline.of(spec, 4)
+        line = Timeline.of(spec.views, 4)
         assert line.backward is not None
         assert line.backward[0] > sum(line.forward)
         assert line.duration > sum(line.backward)
@@ -56,24 +56,24 @@ class TestTimeline:
         assert moments == [0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.5]
 
     def test_it_passes_the_last_layers_first(self):
-        line = Timeline.of(SPEC, 6)
+        line = Timeline.of(SPEC.views, 6)
         arrivals = [line.arrives(rank) for rank in range(6)]
         assert arrivals == sorted(arrivals, reverse=True)
         assert arrivals[5] == 5.0
         assert line.returned(0, arrivals[0] + line.step) == 1
 
     def test_nothing_shines_at_the_end(self):
-        line = Timeline.of(SPEC, 6)
+        line = Timeline.of(SPEC.views, 6)
         assert all(line.afterglow(rank, line.duration) == 0 for rank in range(6))
         assert line.afterglow(3, line.arrives(3) + line.step) == 1
 
     def test_a_scene_without_a_backward_pass_never_turns(self):
-        line = Timeline.of(parse_scene({"format": 1, "views": [{"kind": "activations"}]}), 4)
+        line = Timeline.of(parse_scene({"format": 1, "views": [{"kind": "activations"}]}).views, 4)
         assert line.turned(1e9) == 0
         assert line.duration == sum(line.forward)
 
     def test_it_stops_between_all_layers_of_both_passes(self):
-        line = Timeline.of(SPEC, 6)
+        line = Timeline.of(SPEC.views, 6)
         assert line.stops == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5, 3, 5, 6, 7, 8, 9, 10, 11])
         ahead = [0.0]
         while ahead[-1] < line.stops[-1]:
@@ -95,10 +95,10 @@ class TestTimeline:
         ],
     )
     def test_it_says_what_goes_on(self, t, words):
-        assert Timeline.of(SPEC, 6).phase(t) == words
+        assert Timeline.of(SPEC.views, 6).phase(t) == words
 
     def test_where_nothing_moves_there_is_nothing_to_say(self):
-        line = Timeline.of(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), 6)
+        line = Timeline.of(parse_scene({"format": 1, "views": [{"kind": "structure"}]}).views, 6)
         assert line.phase(0) == ""
         assert line.stop(0, 1) is None
 
@@ -107,7 +107,7 @@ class TestTimeline:
             {"kind": "activations", "reveal": {"duration": 0}},
             {"kind": "backward", "start": 1, "duration": 0},
         ]
-        line = Timeline.of(parse_scene({"format": 1, "views": views}), 4)
+        line = Timeline.of(parse_scene({"format": 1, "views": views}).views, 4)
         assert [line.returned(2, t) for t in (0.9, 1.0)] == [0, 1]
 
 

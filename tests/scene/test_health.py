@@ -146,5 +146,5 @@ def test_neurons_are_framed_where_they_stand(capture: Capture):
 
 
 def test_a_scene_that_says_how_is_left_as_it_is():
-    once = default_scene().with_health()
-    assert once.with_health() is once
+    once = default_scene().with_automatic()
+    assert once.with_automatic() is once

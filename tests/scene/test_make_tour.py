@@ -248,7 +248,7 @@ class TestBackward:
     @classmethod
     def there(cls, request, digits, long_capture):
         capture = digits if request.param == "digits" else long_capture
-        return Scene.build(default_scene().with_backward(), capture, aspect=ASPECT)
+        return Scene.build(default_scene().with_view("backward"), capture, aspect=ASPECT)
 
     @pytest.mark.parametrize("seconds", [None, 3.0, 40.0])
     def test_it_is_as_long_as_asked_and_never_hurries(self, there, seconds):
@@ -295,9 +295,9 @@ class TestBackward:
         assert times[-1] == sum(there.timeline.forward)
 
     def test_a_scene_gets_it_once_and_a_cloud_not_at_all(self):
-        spec = default_scene().with_backward()
-        assert spec.with_backward() is spec
+        spec = default_scene().with_view("backward")
+        assert spec.with_view("backward") is spec
         assert spec.needs().gradients
         cloud = parse_scene({"format": 1, "views": [{"kind": "embedding"}]})
         with pytest.raises(SceneError, match="backward pass"):
-            cloud.with_backward()
+            cloud.with_view("backward")

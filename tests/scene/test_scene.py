@@ -32,8 +32,7 @@ from nnviz3d.scene.primitives import (
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
-from nnviz3d.scene.view_specs import HealthMarks, HistoryView, TrainingView
-from nnviz3d.scene.views import _BUILDERS
+from nnviz3d.scene.views import BY_KIND
 from tests.support import captures
 from tests.support.graphs import chain
 
@@ -76,13 +75,12 @@ def scene(small_capture: Capture) -> Scene:
     return Scene.build(default_scene(), small_capture)
 
 
-@pytest.fixture(scope="module", params=sorted(kind.__name__ for kind in _BUILDERS))
+@pytest.fixture(scope="module", params=sorted(BY_KIND))
 def one_view(request, explained_capture, recorded_capture):
     """A scene with a single view, for each kind of view."""
-    kind = next(kind for kind in _BUILDERS if kind.__name__ == request.param)
-    word = kind.model_fields["kind"].annotation.__args__[0]
-    capture = recorded_capture if kind in (HealthMarks, HistoryView, TrainingView) else explained_capture
-    return Scene.build(parse_scene({"format": 1, "views": [{"kind": word}]}), capture)
+    trained = BY_KIND[request.param].spec_class.training != "unused"
+    capture = recorded_capture if trained else explained_capture
+    return Scene.build(parse_scene({"format": 1, "views": [{"kind": request.param}]}), capture)
 
 
 class TestEveryView:

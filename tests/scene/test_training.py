@@ -169,7 +169,7 @@ class TestTime:
 
     def test_it_may_begin_when_a_scene_says(self):
         views = [{"kind": "structure"}, {"kind": "training", "start": 2.0, "duration": 3.0}]
-        line = Timeline.of(parse_scene({"format": 1, "views": views}), 5)
+        line = Timeline.of(parse_scene({"format": 1, "views": views}).views, 5)
         assert [line.trained(t) for t in (0.0, 2.0, 3.5, 5.0, 9.0)] == [0, 0, 0.5, 1, 1]
         assert line.duration == 5.0
 

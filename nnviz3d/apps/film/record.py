@@ -36,7 +36,7 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.tours.make_tour import TourKind, make_tour, usual_tour
-from nnviz3d.scene.view_specs import LONGEST
+from nnviz3d.scene.view_spec import LONGEST
 
 ENDINGS = (".mp4", ".webm", ".gif")
 _LARGEST = 3840 * 2160

@@ -11,7 +11,10 @@ from nnviz3d.data.records import RANKINGS
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
 from nnviz3d.scene.selection import ChannelPictures
-from nnviz3d.scene.view_specs import Activations, ConnectionsView, Nodes
+from nnviz3d.scene.views.activations import ActivationsSpec
+from nnviz3d.scene.views.channels import ChannelsView
+from nnviz3d.scene.views.connections import ConnectionsSpec
+from nnviz3d.scene.views.node_link.spec import NodesSpec
 from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.training import figures, step_text
 
@@ -145,7 +148,7 @@ class KeyCommands:
         session = self._session
         layer = self._unfolded()
         if layer is not None:
-            channels = session.scene.channels
+            channels = session.scene.get(ChannelsView)
             name = _next(channels.orders(session.selection), channels.order(layer, session.selection))
             session.select(channel_order=name)
             self._tell(f"channels by {name}")
@@ -159,7 +162,7 @@ class KeyCommands:
         if not session.scene.context.capture.has_features(layer):
             self._tell(f"There are no features of {layer}; capture the model with --features {layer}")
             return
-        name = _next(get_args(ChannelPictures), session.scene.channels.pictures(layer, session.selection))
+        name = _next(get_args(ChannelPictures), session.scene.get(ChannelsView).pictures(layer, session.selection))
         session.select(channel_pictures=name)
         self._tell(f"channels: their {name}")
 
@@ -194,9 +197,10 @@ class KeyCommands:
         self._tell(f"coloured by {name}")
 
     def _cloud(self) -> EmbeddingView | None:
-        if self._session.scene.cloud is None:
+        cloud = self._session.scene.find(EmbeddingView)
+        if cloud is None:
             self._tell("This scene shows no points")
-        return self._session.scene.cloud
+        return cloud
 
     # Colours and threshold.
 
@@ -234,7 +238,7 @@ class KeyCommands:
 
     def next_ranking(self) -> None:
         """Draw the connections that are strongest by the next ranking."""
-        view = view_of(self._session, ConnectionsView) or view_of(self._session, Nodes)
+        view = view_of(self._session, ConnectionsSpec) or view_of(self._session, NodesSpec)
         if view is None:
             self._tell("This scene shows no connections")
             return
@@ -242,8 +246,8 @@ class KeyCommands:
         self._session.select(ranking=name)
         self._tell(f"lines: strongest by {name}")
 
-    def _numbers(self) -> Activations | None:
-        view = view_of(self._session, Activations)
+    def _numbers(self) -> ActivationsSpec | None:
+        view = view_of(self._session, ActivationsSpec)
         if view is None:
             self._tell("This scene shows no activations")
         return view

@@ -5,30 +5,34 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field
 
 from nnviz3d.data.axes import Axes, axes_of
 from nnviz3d.data.files.picture_files import PictureShape
-from nnviz3d.data.quantities import Quantity
+from nnviz3d.data.quantities import OF_GRADIENTS, Quantity, canonical
+from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.colors import Colormap, Normalize, colormap, limits_for
+from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, Colormap, Normalize, colormap, limits_for
 from nnviz3d.scene.context import LayerValues, SceneContext, head_of
 from nnviz3d.scene.hits import CellHit, Hit, PixelHit
 from nnviz3d.scene.primitives import Image, Primitive, Source, Voxels
 from nnviz3d.scene.selection import Pick, Selection
-from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view import Pickable
-from nnviz3d.scene.view_specs import Activations, Attributions
+from nnviz3d.scene.view import View
+from nnviz3d.scene.view_spec import Diverging, Phase, Reveal, Sequential, Share, ViewSpec
 from nnviz3d.scene.views.blocks import pick_cell
-from nnviz3d.scene.views.legends import FEW, MORE, scale_panels, scores_of, title_panel, words_for
+from nnviz3d.scene.views.legends import FEW, MORE, NAMED_CELLS, scale_panels, scores_of, title_panel, words_for
 
 _SUNK = 0.32
 """How much of the forward pass's blocks is left to see while the gradient comes back."""
 _GLOW = 0.5
+_NAMES = 0.085
+"""Width of a class's name and score as a share of the network's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,16 +45,65 @@ class _Still:
     question: tuple[Primitive, ...]
 
 
-class ActivationsView(Pickable):
-    """The blocks of voxels and what explains them."""
+class ActivationsSpec(ViewSpec):
+    """Every number of the chosen layers as a voxel, the input as its picture, the scores with their names.
 
-    def __init__(self, spec: Activations, context: SceneContext, scene: SceneSpec) -> None:
+    Attributes
+    ----------
+    layers
+        Selectors of layers.
+    threshold
+        Share of a layer's colour range below which cells are not drawn. Vectors are always drawn whole.
+    quantity
+        What the cells show: the ``activation``, the ``gradient`` of the target's score by the activation,
+        ``gradient_x_activation`` (alias ``attribution``), or the ``difference`` of the sample and another one.
+    against
+        That other sample.
+    """
+
+    kind: Literal["activations"]
+    arrays: ClassVar[frozenset[str]] = frozenset({"activations"})
+    in_default_scene: ClassVar[bool] = True
+    fills_blocks: ClassVar[bool] = True
+    quantity: Annotated[Quantity, BeforeValidator(canonical)] = "activation"
+    against: Annotated[int, Field(ge=0)] | None = None
+    layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+    normalize: Normalize = "layer"
+    threshold: Share = 0.25
+    colormap: Sequential = DEFAULT_SEQUENTIAL
+    diverging: Diverging = DEFAULT_DIVERGING
+    reveal: Reveal = Reveal()
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights(gradients=self.quantity in OF_GRADIENTS)
+
+    @property
+    def phase(self) -> Phase:
+        """The forward pass, which reveals the layers."""
+        return Phase("forward", self.reveal.start, self.reveal.duration)
+
+
+class ActivationsView(View):
+    """The blocks of voxels, the class scores and the scales.
+
+    Attributes
+    ----------
+    label_extent
+        ``(n, 3)``: world coordinates that a picture has to hold for the names of the classes.
+    """
+
+    spec_class = ActivationsSpec
+
+    def __init__(self, spec: ActivationsSpec, context: SceneContext, timeline: Timeline) -> None:
         self._spec = spec
         self._context = context
         self._nodes = self._choose(spec.layers)
         self._head = head_of(context.graph)
-        self._listed = MORE if any(isinstance(view, Attributions) for view in scene.views) else FEW
-        self._timeline = Timeline.of(scene, context.ranks)
+        self._listed = MORE if context.setting.explains else FEW
+        self.label_extent = self._room_for_names()
+        self._timeline = timeline
         self.duration = self._timeline.duration
         self._kept: dict[Selection, _Still] = {}
 
@@ -207,6 +260,16 @@ class ActivationsView(Pickable):
                 )
             )
         return blocks
+
+    def _room_for_names(self) -> NDArray[np.float64]:
+        """Return points beside the class scores, where their names stand at a constant size on the screen, if they do."""
+        plan = self._context.plan
+        if self._head is None or plan.placements[self._head].grid.count > NAMED_CELLS:
+            return np.empty((0, 3))
+        low, high = plan.bounds_x
+        beside = plan.corners([self._head])
+        beside[:, 0] += _NAMES * (high - low)
+        return beside
 
     def threshold_of(self, name: str, selection: Selection) -> float:
         """Return the share of the layer's own range below which its cells are not drawn; vectors are drawn whole."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.request import Insights
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.colors import Colormap, colormap, number
+from nnviz3d.scene.colors import DEFAULT_SEQUENTIAL, Colormap, colormap, number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import CellHit, Hit
@@ -30,10 +32,9 @@ from nnviz3d.scene.primitives import (
     Voxels,
 )
 from nnviz3d.scene.selection import Pick, ScorePick, Selection
-from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view import Pickable
-from nnviz3d.scene.view_specs import AttentionSheets
+from nnviz3d.scene.view import View
+from nnviz3d.scene.view_spec import Sequential, ViewSpec
 from nnviz3d.scene.views.marks import framed
 from nnviz3d.scene.views.structure import FAMILIES
 
@@ -45,7 +46,26 @@ class SheetSource(Source):
     head: int = 0
 
 
-class AttentionView(Pickable):
+class AttentionSpec(ViewSpec):
+    """The scores of every attention layer as sheets above the network: queries down, keys to the right, a sheet a head.
+
+    Attributes
+    ----------
+    rollout
+        Whether one further sheet follows attention through all layers of self-attention.
+    """
+
+    kind: Literal["attention"]
+    colormap: Sequential = DEFAULT_SEQUENTIAL
+    rollout: bool = True
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights(attention=True)
+
+
+class AttentionView(View):
     """The sheets, what names them, and the lines to their layers.
 
     Attributes
@@ -54,9 +74,9 @@ class AttentionView(Pickable):
         ``(n, 3)``: world coordinates that a picture has to hold beside the network.
     """
 
-    duration = 0.0
+    spec_class = AttentionSpec
 
-    def __init__(self, spec: AttentionSheets, context: SceneContext, scene: SceneSpec) -> None:
+    def __init__(self, spec: AttentionSpec, context: SceneContext, timeline: Timeline) -> None:
         self._spec = spec
         self._context = context
         self._hung = hang(context, with_rollout=spec.rollout)
@@ -66,7 +86,7 @@ class AttentionView(Pickable):
                 "choose a model that has attention layers."
             )
         self.extent_beside = np.array([corner for hung in self._hung for corner in _corners(hung)])
-        self._timeline = Timeline.of(scene, context.ranks)
+        self._timeline = timeline
         # Rollout needs the scores of all the layers that it goes through.
         last = max((context.place(name).rank for name in chained(context)), default=0)
         self._ranks = {

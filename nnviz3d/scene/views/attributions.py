@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.capabilities.attributions import Attribution
+from nnviz3d.data.request import Insights
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import (
     DEFAULT_DIVERGING,
@@ -42,9 +44,9 @@ from nnviz3d.scene.primitives import (
     Voxels,
 )
 from nnviz3d.scene.selection import CellPick, Pick, Selection
-from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.view import Pickable
-from nnviz3d.scene.view_specs import Activations, Attributions
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view import View
+from nnviz3d.scene.view_spec import Share, ViewSpec
 from nnviz3d.scene.views.activations import picture_of
 from nnviz3d.scene.views.blocks import pick_on_map
 from nnviz3d.scene.views.legends import NAMED_CELLS, best_rows, names_of, score_text
@@ -66,7 +68,33 @@ _CUBE = np.array(list(np.ndindex(2, 2, 2)), dtype=np.float64)
 """The corners of a cube of side 1, ``(8, 3)``."""
 
 
-class AttributionsView(Pickable):
+class AttributionsSpec(ViewSpec):
+    """How much each place of the input, or of a layer, counts for a score: a map over the picture and at its layer.
+
+    Attributes
+    ----------
+    method
+        An attribution method; by default the first whose maps the capture holds.
+    opacity
+        How much of the picture the strongest colour hides.
+    """
+
+    kind: Literal["attributions"]
+    explains: ClassVar[bool] = True
+    method: str | None = None
+    opacity: Share = 0.9
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights(attributions=(self.method or "grad_cam",))
+
+    def with_methods_of(self, methods: Sequence[str]) -> Self:
+        """Return the view for a capture with maps by these methods; without its own method if that is not among them."""
+        return self.model_copy(update={"method": None}) if methods and self.method not in methods else self
+
+
+class AttributionsView(View):
     """One map of the chosen method and target.
 
     Attributes
@@ -75,14 +103,15 @@ class AttributionsView(Pickable):
         ``(n, 3)``: world coordinates that a picture has to hold beside the network.
     """
 
-    def __init__(self, spec: Attributions, context: SceneContext, scene: SceneSpec) -> None:
+    spec_class = AttributionsSpec
+
+    def __init__(self, spec: AttributionsSpec, context: SceneContext, timeline: Timeline) -> None:
         self._spec = spec
         self._context = context
-        reveals = [view.reveal for view in scene.views if isinstance(view, Activations)]
-        self._start = max((r.start + r.duration for r in reveals), default=0.0)
+        self._start = sum(timeline.forward)
         self.duration = self._start + _APPEARS if self._start else 0.0
         head = head_of(context.graph)
-        listed = bool(reveals) and head is not None and context.place(head).grid.count > NAMED_CELLS
+        listed = context.setting.filled and head is not None and context.place(head).grid.count > NAMED_CELLS
         self._head = None if listed else head
         self.plates = stand_beside(context)
         self.extent_beside = self._extent()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.request import Insights
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.primitives import Lines, Primitive
 from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view_specs import Backward
+from nnviz3d.scene.view import View
+from nnviz3d.scene.view_spec import Phase, Seconds, ViewSpec
 
 LIGHT = (1.0, 0.86, 0.58)
 _SEGMENTS = 28
@@ -26,12 +28,41 @@ _LIT = 0.5
 """How bright an edge stays that it has passed."""
 
 
-class BackwardView:
+class BackwardSpec(ViewSpec):
+    """The backward pass of one sample: the gradient of the target's score runs back through the blocks.
+
+    Attributes
+    ----------
+    start
+        When it sets out, in seconds; by default a moment after the forward pass has ended.
+    duration
+        How long it takes from the score to the input.
+    """
+
+    kind: Literal["backward"]
+    without_blocks: ClassVar[str] = "A scene that shows no layers has no backward pass; choose another tour."
+    start: Seconds | None = None
+    duration: Seconds = 8.0
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights(gradients=True)
+
+    @property
+    def phase(self) -> Phase:
+        """The backward pass."""
+        return Phase("backward", self.start, self.duration)
+
+
+class BackwardView(View):
     """Light that runs from each layer's end back to those that fed it."""
 
-    def __init__(self, spec: Backward, context: SceneContext, scene: SceneSpec) -> None:
+    spec_class = BackwardSpec
+
+    def __init__(self, spec: BackwardSpec, context: SceneContext, timeline: Timeline) -> None:
         self._context = context
-        self._timeline = Timeline.of(scene, context.ranks)
+        self._timeline = timeline
         self.duration = self._timeline.duration
         self._points = [_evenly(route.points[::-1]) for route in context.routes]
         self._windows = [

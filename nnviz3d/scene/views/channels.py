@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
+from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, default_view, direction, fit
@@ -33,9 +35,9 @@ from nnviz3d.scene.primitives import (
     Voxels,
 )
 from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, Pick, Selection
-from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.view import Pickable
-from nnviz3d.scene.view_specs import Channels
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view import View
+from nnviz3d.scene.view_spec import Move, ViewSpec
 from nnviz3d.scene.views.blocks import pick_on_tile
 
 _HEIGHT, _WIDTH = 0.66, 0.92
@@ -88,7 +90,44 @@ class _Sheet:
     rows: tuple[Row, ...]
 
 
-class ChannelsView(Pickable):
+class ChannelsSpec(ViewSpec):
+    """A layer's stack of channels unfolds into a grid before the network, and folds up again.
+
+    Attributes
+    ----------
+    layer
+        A selector; by default the last layer with maps. For features, if it is a kind of layer of which the capture has
+        no features, the last layer with features.
+    order
+        By ``index``, by ``mean`` activation, the strongest first, or by ``contribution``: gradient times activation,
+        summed over places.
+    show
+        The channels' ``maps``, or their ``features``: the pictures that drive them.
+    unfold, fold
+        When it unfolds, and when it folds up again, if it does.
+    """
+
+    kind: Literal["channels"]
+    layer: str | None = None
+    order: ChannelOrder = "mean"
+    show: ChannelPictures = "maps"
+    unfold: Move = Move()
+    fold: Move | None = None
+
+    @model_validator(mode="after")
+    def _of_a_layer(self) -> ChannelsSpec:
+        if self.show == "features" and self.layer is None:
+            raise ValueError("features are of one layer; give its name as 'layer'")
+        return self
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        features = (self.layer,) if self.show == "features" and self.layer is not None else ()
+        return Insights(gradients=self.order == "contribution", features=features)
+
+
+class ChannelsView(View):
     """The unfolded channels of one layer.
 
     Parameters
@@ -97,8 +136,11 @@ class ChannelsView(Pickable):
         Which layer unfolds and when; `None` if none does until one is selected.
     """
 
-    def __init__(self, spec: Channels | None, context: SceneContext, scene: SceneSpec) -> None:
-        self._context, self._camera = context, scene.camera
+    spec_class = ChannelsSpec
+    always = True
+
+    def __init__(self, spec: ChannelsSpec | None, context: SceneContext, timeline: Timeline) -> None:
+        self._context = context
         self._spec = None if spec is None else spec.model_copy(update={"layer": _named(spec, context)})
         moves = () if spec is None else (spec.unfold, spec.fold)
         self.duration = max((move.start + move.duration for move in moves if move is not None), default=0.0)
@@ -290,8 +332,9 @@ class ChannelsView(Pickable):
         """
         points = self._context.plan.corners()
         azimuth, elevation = default_view(len(self._context.plan.rows))
-        azimuth = azimuth if self._camera.azimuth is None else self._camera.azimuth
-        elevation = elevation if self._camera.elevation is None else self._camera.elevation
+        setting = self._context.setting
+        azimuth = azimuth if setting.azimuth is None else setting.azimuth
+        elevation = elevation if setting.elevation is None else setting.elevation
         pose = fit(points, azimuth, elevation, aspect=self._context.aspect, margins=MARGINS)
         back = direction(azimuth, elevation)
         right = _unit(np.cross([0.0, 1.0, 0.0], back))
@@ -338,7 +381,7 @@ def _silence(values: NDArray[np.float32]) -> str:
     return f"{silent} of them {'is' if silent == 1 else 'are'} 0 everywhere here"
 
 
-def _named(spec: Channels, context: SceneContext) -> str:
+def _named(spec: ChannelsSpec, context: SceneContext) -> str:
     """Return the layer that a scene unfolds, which has what the scene shows of it."""
     can = [node.id for node in context.graph if unfolds(context, node.id)]
     if not can:

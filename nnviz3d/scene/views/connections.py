@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from nnviz3d.data.graph import joining
 from nnviz3d.data.records import RANKINGS, Connections, Ranking
@@ -18,10 +20,9 @@ from nnviz3d.scene.hits import Hit, LineHit
 from nnviz3d.scene.layout.routes import Route, bezier
 from nnviz3d.scene.primitives import Color, Ends, Lines, Panel, Primitive, Source, SwatchRow, TextRow
 from nnviz3d.scene.selection import EdgePick, Pick, Selection
-from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view import Pickable
-from nnviz3d.scene.view_specs import ConnectionsView
+from nnviz3d.scene.view import View
+from nnviz3d.scene.view_spec import ViewSpec
 from nnviz3d.scene.views.blocks import flat_index, span_of, value_at
 from nnviz3d.scene.views.legends import listed
 from nnviz3d.scene.views.marks import callout, frames, glow
@@ -38,13 +39,34 @@ _GATHERED = 0.2
 """Factor of the opacity of lines that share one path, around blocks or to the next row, because they overlap."""
 
 
-class ConnectionLinesView(Pickable):
+class ConnectionsSpec(ViewSpec):
+    """The strongest connections between vectors, and the receptive-field fans of convolutions.
+
+    Attributes
+    ----------
+    strongest
+        How many lines a pair of layers gets at most.
+    fans
+        Whether convolutions show the fan of their strongest filter.
+    """
+
+    kind: Literal["connections"]
+    arrays: ClassVar[frozenset[str]] = frozenset({"connections"})
+    in_default_scene: ClassVar[bool] = True
+    ranking: Ranking = "weight"
+    strongest: Annotated[int, Field(ge=1)] = 160
+    fans: bool = True
+
+
+class ConnectionsView(View):
     """Lines from cell to cell: opacity and width by strength, colour by sign."""
 
-    def __init__(self, spec: ConnectionsView, context: SceneContext, scene: SceneSpec) -> None:
+    spec_class = ConnectionsSpec
+
+    def __init__(self, spec: ConnectionsSpec, context: SceneContext, timeline: Timeline) -> None:
         self._spec = spec
         self._context = context
-        self._timeline = Timeline.of(scene, context.ranks)
+        self._timeline = timeline
         self.duration = self._timeline.duration
         self._kept: dict[tuple[int, Ranking], tuple[Primitive, ...]] = {}
         self._slopes: dict[tuple[object, ...], tuple[Primitive, ...]] = {}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from nnviz3d.analysis.health import Alarm, alarms, groups, heading
 from nnviz3d.scene.colors import number
@@ -24,10 +26,9 @@ from nnviz3d.scene.primitives import (
     Vector,
 )
 from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view_specs import HealthMarks
-from nnviz3d.scene.views.training import place_of
+from nnviz3d.scene.view import View
+from nnviz3d.scene.view_spec import TrainingUse, ViewSpec
 
 GRAVE: Color = (1.0, 0.22, 0.20)
 """Of what costs the layer or the training."""
@@ -41,29 +42,46 @@ _TOLD_IN_FULL, _LISTED = 2, 4
 """Kinds of alarms up to which the list tells each with its threshold, and how many it names at most."""
 
 
-class HealthView:
+class HealthSpec(ViewSpec):
+    """What is wrong with a recorded training at the step that is shown: a frame around each layer, and a list.
+
+    Every scene has it by itself where a capture holds a training.
+
+    Attributes
+    ----------
+    labels
+        How many layers with one and the same alarm have a label each; more share one.
+    """
+
+    kind: Literal["health"]
+    training: ClassVar[TrainingUse] = "automatic"
+    labels: Annotated[int, Field(ge=1)] = 3
+
+
+class HealthView(View):
     """The alarms of the step that is shown.
 
     Attributes
     ----------
-    around
+    points_of
         Returns the points ``(n, 3)`` that a layer takes, none if it is not shown; for scenes in which layers stand
         elsewhere than their blocks would.
     """
 
-    duration = 0.0
-    around: Callable[[str], NDArray[np.float64]] | None = None
+    points_of: Callable[[str], NDArray[np.float64]] | None = None
 
-    def __init__(self, spec: HealthMarks, context: SceneContext, scene: SceneSpec) -> None:
+    spec_class = HealthSpec
+
+    def __init__(self, spec: HealthSpec, context: SceneContext, timeline: Timeline) -> None:
         self._context = context
         self._labelled = spec.labels
-        self._timeline = Timeline.of(scene, context.ranks)
+        self._timeline = timeline
         self._kept: tuple[int | None, tuple[Primitive, ...]] = (None, ())
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return marks and list; nothing while all is well, or nothing has been recorded."""
         training = self._context.capture.training
-        place = None if training is None else place_of(training, self._timeline, t, selection)
+        place = None if training is None else self._timeline.recorded_index(training, t, selection.step)
         if training is None or place is None:
             return ()
         if self._kept[0] != place:
@@ -83,10 +101,10 @@ class HealthView:
 
     def _box(self, layer: str) -> Span | None:
         """Return the frame of a layer, if it is shown."""
-        if self.around is None:
+        if self.points_of is None:
             place = self._context.place(layer)
             return _widened(np.array(place.origin), np.array(place.size), _MARGIN)
-        points = self.around(layer)
+        points = self.points_of(layer)
         if not len(points):
             return None
         low, high = points.min(axis=0), points.max(axis=0)

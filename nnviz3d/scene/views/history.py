@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +31,10 @@ from nnviz3d.scene.primitives import (
     TextRow,
 )
 from nnviz3d.scene.selection import HistoryPick, Pick, Selection
-from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view import Pickable
-from nnviz3d.scene.view_specs import HistoryView
+from nnviz3d.scene.view import View
+from nnviz3d.scene.view_spec import Figure, Sequential, TrainingUse, ViewSpec
 from nnviz3d.scene.views.marks import framed
-from nnviz3d.scene.views.training import place_of
 
 WORDS = {
     "gradient_norm": "gradient norm",
@@ -74,7 +73,26 @@ class HistorySource(Source):
     statistic: str = ""
 
 
-class HistoryRidgesView(Pickable):
+class HistorySpec(ViewSpec):
+    """One figure of each layer over the steps of a recorded training: a ridge for each, above the network.
+
+    Attributes
+    ----------
+    statistic
+        Which figure, one of those that are recorded of each layer at each step.
+    scale
+        Whether heights and colours follow the number or its logarithm; by default that of norms and ratios that span
+        more than a decade.
+    """
+
+    kind: Literal["history"]
+    training: ClassVar[TrainingUse] = "required"
+    statistic: Figure = "gradient_norm"
+    scale: Literal["linear", "log"] | None = None
+    colormap: Sequential = "plasma"
+
+
+class HistoryView(View):
     """The ridges of the chosen figure, or else of the one that the scene names.
 
     Attributes
@@ -83,10 +101,12 @@ class HistoryRidgesView(Pickable):
         ``(n, 3)``: world coordinates that a picture has to hold beside the network.
     """
 
-    def __init__(self, spec: HistoryView, context: SceneContext, scene: SceneSpec) -> None:
+    spec_class = HistorySpec
+
+    def __init__(self, spec: HistorySpec, context: SceneContext, timeline: Timeline) -> None:
         self._spec = spec
         self._context = context
-        self._timeline = Timeline.of(scene, context.ranks)
+        self._timeline = timeline
         self.duration = self._timeline.duration
         self._figures: dict[str, _Figure] = {}
         self.extent_beside = self._figure(None).extent
@@ -128,7 +148,7 @@ class HistoryRidgesView(Pickable):
 class _Figure:
     """The ridges of one figure, their axes and their scale."""
 
-    def __init__(self, spec: HistoryView, statistic: str, context: SceneContext, timeline: Timeline) -> None:
+    def __init__(self, spec: HistorySpec, statistic: str, context: SceneContext, timeline: Timeline) -> None:
         self._spec = spec
         self._statistic = statistic
         self._context = context
@@ -157,7 +177,7 @@ class _Figure:
         if self._still[0] != (layer, colors):
             words = self._words(self._found, layer)
             self._still = ((layer, colors), (self._grid(self._found), words, self._legend(self._found, colors)))
-        place = place_of(training, self._timeline, t, selection)
+        place = self._timeline.recorded_index(training, t, selection.step)
         if self._moving[0] != (layer, colors, place):
             ridges = self._ridges(self._found, colors, layer, None if place is None else int(training.steps[place]))
             self._moving = ((layer, colors, place), (*ridges, *self._line(training, self._found, place)))

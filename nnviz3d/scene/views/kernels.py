@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import (
+    DEFAULT_DIVERGING,
     INF_COLOR,
     NAN_COLOR,
     Colormap,
@@ -44,9 +47,9 @@ from nnviz3d.scene.primitives import (
     Voxels,
 )
 from nnviz3d.scene.selection import KernelPick, Pick, Selection
-from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.view import Pickable
-from nnviz3d.scene.view_specs import Kernels
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view import View
+from nnviz3d.scene.view_spec import Diverging, Share, ViewSpec
 from nnviz3d.scene.views.legends import cells_shown
 from nnviz3d.scene.views.marks import framed
 from nnviz3d.scene.views.structure import FAMILIES, family_of
@@ -109,7 +112,30 @@ class FilterSource(Source):
     number: int = 0
 
 
-class KernelsView(Pickable):
+class KernelsSpec(ViewSpec):
+    """The filters of a layer as blocks of their weights, above the network.
+
+    Attributes
+    ----------
+    layer
+        A selector; by default the first convolution, or if there is none a dense layer.
+    order
+        By ``index``, or by ``norm``, the largest first.
+    most
+        How many filters are shown at most, the first of that order.
+    threshold
+        Share of the range of colours below which weights are not drawn. A filter of one sheet is always drawn whole.
+    """
+
+    kind: Literal["kernels"]
+    layer: str | None = None
+    order: Literal["index", "norm"] = "index"
+    most: Annotated[int, Field(ge=1, le=64)] = 64
+    threshold: Share = 0.25
+    colormap: Diverging = DEFAULT_DIVERGING
+
+
+class KernelsView(View):
     """The filters of one layer, their numbers, the line to the layer, and the scale.
 
     A chosen layer that has a kernel shows it in place of the scene's own.
@@ -120,9 +146,9 @@ class KernelsView(Pickable):
         ``(3, 3)``: world coordinates that a picture has to hold beside the network.
     """
 
-    duration = 0.0
+    spec_class = KernelsSpec
 
-    def __init__(self, spec: Kernels, context: SceneContext, scene: SceneSpec) -> None:
+    def __init__(self, spec: KernelsSpec, context: SceneContext, timeline: Timeline) -> None:
         self._spec = spec
         self._context = context
         left, right = context.plan.bounds_x

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +30,9 @@ from nnviz3d.scene.primitives import (
     Voxels,
 )
 from nnviz3d.scene.selection import LayerPick, Pick, Selection
-from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view import Pickable
-from nnviz3d.scene.view_specs import Statistics
+from nnviz3d.scene.view import View
+from nnviz3d.scene.view_spec import ViewSpec
 from nnviz3d.scene.views.structure import FAMILIES, family_of
 
 LEVELS = 20
@@ -50,14 +50,25 @@ _LINES = 0.55
 """Opacity of the lines below the histograms, and to them."""
 
 
-class StatisticsView(Pickable):
+class StatisticsSpec(ViewSpec):
+    """A histogram above each block whose numbers were captured, with their mean, standard deviation and zeros."""
+
+    kind: Literal["statistics"]
+
+    @property
+    def headroom(self) -> float:
+        """World height that the histograms and their figures take above each block."""
+        return 3.0
+
+
+class StatisticsView(View):
     """The histograms, their figures, and all figures of the chosen layer."""
 
-    duration = 0.0
+    spec_class = StatisticsSpec
 
-    def __init__(self, spec: Statistics, context: SceneContext, scene: SceneSpec) -> None:
+    def __init__(self, spec: StatisticsSpec, context: SceneContext, timeline: Timeline) -> None:
         self._context = context
-        self._timeline = Timeline.of(scene, context.ranks)
+        self._timeline = timeline
         self._nodes = [node for node in context.graph if context.capture.has_activations(node.id)]
         self._measured: dict[str, LayerStatistics] = {}
         self._bars: dict[str, Voxels] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 import numpy as np
 
 from nnviz3d.scene.context import SceneContext, shape_text
@@ -10,22 +12,38 @@ from nnviz3d.scene.layer_families import FAMILIES as FAMILIES
 from nnviz3d.scene.layer_families import family_of as family_of
 from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source, SwatchRow, TextRow
 from nnviz3d.scene.selection import LayerPick, Pick, Selection
-from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.view import Pickable
-from nnviz3d.scene.view_specs import Structure
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view import View
+from nnviz3d.scene.view_spec import ViewSpec
 
 _FLOW = (0.52, 0.60, 0.74)
 _OPACITY = {"flow": 0.55, "around": 0.85, "fold": 0.4}
 
 
-class StructureView(Pickable):
+class StructureSpec(ViewSpec):
+    """Frames, names and edges.
+
+    Attributes
+    ----------
+    solid
+        Whether blocks are drawn as solid bodies; by default only if no view shows their numbers.
+    """
+
+    kind: Literal["structure"]
+    in_default_scene: ClassVar[bool] = True
+    labels: bool = True
+    edges: bool = True
+    solid: bool | None = None
+
+
+class StructureView(View):
     """Frames, labels and edges; without any numbers to show, the blocks are bodies coloured by family."""
 
-    duration = 0.0
+    spec_class = StructureSpec
 
-    def __init__(self, spec: Structure, context: SceneContext, scene: SceneSpec) -> None:
+    def __init__(self, spec: StructureSpec, context: SceneContext, timeline: Timeline) -> None:
         self._context = context
-        self._solid = not any(v.kind == "activations" for v in scene.views) if spec.solid is None else spec.solid
+        self._solid = not context.setting.filled if spec.solid is None else spec.solid
         self._labels = spec.labels
         self._edges = self._route_lines() if spec.edges else ()
         self._kept: dict[tuple[int, str | None], tuple[Primitive, ...]] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,27 +12,52 @@ from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.primitives import CurveRow, Panel, Primitive, Row, TextRow
 from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view_specs import TrainingView
+from nnviz3d.scene.view import View
+from nnviz3d.scene.view_spec import Phase, Seconds, TrainingUse, ViewSpec
 
 _METRICS = 2
 """Metrics that are written at most."""
 
 
-class TrainingCurveView:
+class TrainingSpec(ViewSpec):
+    """A recorded training as time goes by: the picture as it was at each recorded step, and the curve of the loss.
+
+    Attributes
+    ----------
+    start
+        When it begins, in seconds; by default a moment after the forward and the backward pass have ended.
+    duration
+        How long it takes from the first recorded step to the last.
+    """
+
+    kind: Literal["training"]
+    joins_any: ClassVar[bool] = True
+    training: ClassVar[TrainingUse] = "if recorded"
+    start: Seconds | None = None
+    duration: Seconds = 10.0
+
+    @property
+    def phase(self) -> Phase:
+        """The training that goes by."""
+        return Phase("training", self.start, self.duration)
+
+
+class TrainingView(View):
     """The panel of one training. What else is drawn of the step that is shown, the other views draw."""
 
-    def __init__(self, spec: TrainingView, context: SceneContext, scene: SceneSpec) -> None:
+    spec_class = TrainingSpec
+
+    def __init__(self, spec: TrainingSpec, context: SceneContext, timeline: Timeline) -> None:
         self._context = context
-        self._timeline = Timeline.of(scene, context.ranks)
+        self._timeline = timeline
         self.duration = self._timeline.duration
         self._kept: tuple[int | None, tuple[Primitive, ...]] | None = None
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the panel with the point at the chosen step, or at the clock's."""
         training = self._context.capture.training
-        place = None if training is None else place_of(training, self._timeline, t, selection)
+        place = None if training is None else self._timeline.recorded_index(training, t, selection.step)
         if self._kept is None or self._kept[0] != place:
             rows = _rows(training, place) if training is not None and place is not None else _NOTHING
             self._kept = (place, (Panel("training", "top-right", rows),))
@@ -38,15 +65,6 @@ class TrainingCurveView:
 
 
 _NOTHING: tuple[Row, ...] = (TextRow("training"), TextRow("no step has been recorded yet", "quiet"))
-
-
-def place_of(training: Training, timeline: Timeline, t: float, selection: Selection) -> int | None:
-    """Say which recorded step is shown, 0 to S - 1: the chosen one, or the clock's; `None` if there is none yet."""
-    if not len(training):
-        return None
-    if selection.step is not None:
-        return training.recorded_index(selection.step)
-    return min(int(timeline.trained(t) * len(training)), len(training) - 1)
 
 
 def step_text(training: Training, place: int) -> str:

@@ -10,7 +10,9 @@ from trame.widgets import vuetify3 as v
 from nnviz3d.apps.web.panels.fields import switched
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize, colormap
-from nnviz3d.scene.view_specs import Activations, ConnectionsView, Nodes
+from nnviz3d.scene.views.activations import ActivationsSpec
+from nnviz3d.scene.views.connections import ConnectionsSpec
+from nnviz3d.scene.views.node_link.spec import NodesSpec
 
 if TYPE_CHECKING:
     from nnviz3d.apps.web.app import WebApp
@@ -25,8 +27,8 @@ class Appearance:
     def __init__(self, app: WebApp) -> None:
         self._app = app
         views = app.session.scene.spec.views
-        self._activations = next((view for view in views if isinstance(view, Activations)), None)
-        self._connections = next((view for view in views if isinstance(view, ConnectionsView | Nodes)), None)
+        self._activations = next((view for view in views if isinstance(view, ActivationsSpec)), None)
+        self._connections = next((view for view in views if isinstance(view, ConnectionsSpec | NodesSpec)), None)
         app.state.colormaps = [
             {"title": name, "value": name, "strip": gradient(name), "note": "" if name in SEQUENTIAL else "signed"}
             for name in SEQUENTIAL + DIVERGING

@@ -9,7 +9,8 @@ from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web.panels.fields import field, switched
 from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, ColoredBy
-from nnviz3d.scene.views.channels import unfolds
+from nnviz3d.scene.views.channels import ChannelsView, unfolds
+from nnviz3d.scene.views.points.embedding import EmbeddingView
 
 if TYPE_CHECKING:
     from nnviz3d.apps.web.app import WebApp
@@ -30,8 +31,9 @@ class Views:
         context = scene.context
         self._layers = () if not scene.blocks else tuple(node.id for node in context.graph if unfolds(context, node.id))
         self._features = any(context.capture.has_features(layer) for layer in self._layers)
-        self._embeddings = () if scene.cloud is None else scene.cloud.names
-        self._colors = () if scene.cloud is None else scene.cloud.colors(app.session.selection)
+        cloud = self._cloud
+        self._embeddings = () if cloud is None else cloud.names
+        self._colors = () if cloud is None else cloud.colors(app.session.selection)
         app.state.update({"unfold": _NONE, "channel_orders": [], "has_features": False})
         app.state.unfoldable = [
             {"title": "no layer", "value": _NONE},
@@ -49,14 +51,18 @@ class Views:
             app.state.change(name)(app.guarded(change))
 
     @property
+    def _cloud(self) -> EmbeddingView | None:
+        return self._app.session.scene.find(EmbeddingView)
+
+    @property
     def _order(self) -> ChannelOrder:
         session = self._app.session
-        return session.scene.channels.order(session.unfolding.layer or _NONE, session.selection)
+        return session.scene.get(ChannelsView).order(session.unfolding.layer or _NONE, session.selection)
 
     @property
     def _pictures(self) -> ChannelPictures:
         session = self._app.session
-        return session.scene.channels.pictures(session.unfolding.layer or _NONE, session.selection)
+        return session.scene.get(ChannelsView).pictures(session.unfolding.layer or _NONE, session.selection)
 
     def synchronize(self) -> None:
         """Show what is selected, or else what the scene says."""
@@ -64,13 +70,14 @@ class Views:
         selection, scene = session.selection, session.scene
         if self._layers:
             state.unfold = session.unfolding.layer or _NONE
-            state.channel_orders = [name for name in _ORDERS if name in scene.channels.orders(selection)]
+            state.channel_orders = [name for name in _ORDERS if name in scene.get(ChannelsView).orders(selection)]
             state.channel_order, state.channel_pictures = self._order, self._pictures
             layer = session.unfolding.layer
             state.has_features = layer is not None and scene.context.capture.has_features(layer)
-        if scene.cloud is not None:
-            state.embedding = scene.cloud.shown(selection)
-            state.colored_by = scene.cloud.colored_by(selection)
+        cloud = self._cloud
+        if cloud is not None:
+            state.embedding = cloud.shown(selection)
+            state.colored_by = cloud.colored_by(selection)
 
     def toggle(self, layer: str) -> None:
         """Unfold a layer, or fold it up."""
@@ -98,13 +105,13 @@ class Views:
             self._choose("channel_pictures", channel_pictures, _PICTURES)
 
     def _set_embedding(self, embedding: str, **_: Any) -> None:
-        session = self._app.session
-        if session.scene.cloud is not None and embedding != session.scene.cloud.shown(session.selection):
+        cloud = self._cloud
+        if cloud is not None and embedding != cloud.shown(self._app.session.selection):
             self._choose("embedding", embedding, self._embeddings, pick=None)
 
     def _set_colors(self, colored_by: ColoredBy, **_: Any) -> None:
-        session = self._app.session
-        if session.scene.cloud is not None and colored_by != session.scene.cloud.colored_by(session.selection):
+        cloud = self._cloud
+        if cloud is not None and colored_by != cloud.colored_by(self._app.session.selection):
             self._choose("colored_by", colored_by, _COLORS)
 
     def _choose(self, name: str, value: Any, known: Any, **more: Any) -> None:

@@ -13,8 +13,7 @@ from nnviz3d.analysis.history import PROGRESS, History, history_of, progress_of
 from nnviz3d.apps.web.chart import HEIGHT, LEFT, RIGHT, WIDTH, chart_of, columns, place_of
 from nnviz3d.apps.web.panels.fields import field
 from nnviz3d.data.training import STATISTICS, Training
-from nnviz3d.scene.view_specs import HistoryView
-from nnviz3d.scene.views.history import WORDS, recorded_words
+from nnviz3d.scene.views.history import WORDS, HistorySpec, recorded_words
 
 if TYPE_CHECKING:
     from nnviz3d.apps.web.app import WebApp
@@ -34,7 +33,7 @@ class HistoryChart:
         self._drawn: tuple[Training | None, str] = (None, "")
         self._found: History | None = None
         spec = app.session.scene.spec
-        ridges = next((view for view in spec.views if isinstance(view, HistoryView)), None)
+        ridges = next((view for view in spec.views if isinstance(view, HistorySpec)), None)
         self._ridges = ridges is not None
         shown = app.session.selection.statistic or ("gradient_norm" if ridges is None else ridges.statistic)
         app.state.update({"chart": _EMPTY, "charts": [], "charted": shown, "chart_now": _NOWHERE, "chart_words": ""})

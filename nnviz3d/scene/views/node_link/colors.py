@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Colormap, colormap, limits_for, statistics_of
-from nnviz3d.scene.view_specs import Nodes
+from nnviz3d.scene.views.node_link.spec import NodesSpec
 
 WIDTHS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 """Pixels of a 720 pixels high picture; each line takes one of them, by strength."""
@@ -25,7 +25,7 @@ Scale = tuple[Colormap, tuple[float, float]]
 """What turns a number into a colour, and the numbers that get the first and the last one."""
 
 
-def scale_of(spec: Nodes, numbers: NDArray[np.float32]) -> Scale:
+def scale_of(spec: NodesSpec, numbers: NDArray[np.float32]) -> Scale:
     """Choose the colours of a layer's balls."""
     limits = limits_for(statistics_of(numbers), "layer")
     return _glowing(spec.diverging if limits[0] < 0 else spec.colormap), limits

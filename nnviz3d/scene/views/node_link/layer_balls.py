@@ -28,14 +28,13 @@ from nnviz3d.scene.primitives import (
     TextRow,
 )
 from nnviz3d.scene.selection import LayerPick, Pick, Selection
-from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view import Pickable
-from nnviz3d.scene.view_specs import Nodes
+from nnviz3d.scene.view import View
 from nnviz3d.scene.views.blocks import describe_layer
 from nnviz3d.scene.views.marks import callout
 from nnviz3d.scene.views.node_link.colors import BEHIND, PASSING, WIDTHS, lights, paint, seen_at, width_bins
 from nnviz3d.scene.views.node_link.labels import title
+from nnviz3d.scene.views.node_link.spec import NodesSpec
 
 _SIZE = 20.0
 """Diameter of a ball in pixels of a 720 pixels high picture."""
@@ -46,7 +45,7 @@ _SKIPPING = (0.38, 0.84, 0.78)
 _HAZE = 0.15
 
 
-class LayerBallsView(Pickable):
+class LayerBallsView(View):
     """Balls and edges of a network of many layers.
 
     Attributes
@@ -57,9 +56,11 @@ class LayerBallsView(Pickable):
         Azimuth and elevation to look from, in degrees.
     """
 
-    def __init__(self, spec: Nodes, context: SceneContext, scene: SceneSpec) -> None:
+    spec_class = NodesSpec
+
+    def __init__(self, spec: NodesSpec, context: SceneContext, timeline: Timeline) -> None:
         self._spec, self._context = spec, context
-        self._timeline = Timeline.of(scene, context.ranks)
+        self._timeline = timeline
         self.duration = self._timeline.duration
         self.angles = default_view(len(context.plan.rows))
         self.extent = context.plan.corners()

@@ -23,10 +23,8 @@ from nnviz3d.scene.hits import Hit, LineHit, PointHit, TileHit
 from nnviz3d.scene.layout.nodes import ANGLES, TALLEST, TURNED, Rack, arrange, places_of
 from nnviz3d.scene.primitives import Ends, Lines, Points, Primitive, Source, Tiles
 from nnviz3d.scene.selection import CellPick, ChannelPick, LayerPick, LinkPick, Pick, Selection
-from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view import Pickable
-from nnviz3d.scene.view_specs import Nodes
+from nnviz3d.scene.view import View
 from nnviz3d.scene.views.blocks import describe_cell, describe_layer, pick_on_tile
 from nnviz3d.scene.views.legends import NAMED_CELLS, title_panel
 from nnviz3d.scene.views.marks import callout, glow, point
@@ -35,6 +33,7 @@ from nnviz3d.scene.views.node_link.labels import Drawn, ball_scales, line_scale,
 from nnviz3d.scene.views.node_link.layer_balls import LayerBallsView
 from nnviz3d.scene.views.node_link.lines import passing, strongest, ways, weighted
 from nnviz3d.scene.views.node_link.picks import describe_channel, describe_link
+from nnviz3d.scene.views.node_link.spec import NodesSpec
 
 MOST_LAYERS = 24
 """Layers with units up to which each shows its own; longer networks have one ball a layer."""
@@ -91,13 +90,7 @@ class _Sample:
     answer: tuple[Primitive, ...]
 
 
-def nodes_view(spec: Nodes, context: SceneContext, scene: SceneSpec) -> NodesView | LayerBallsView:
-    """Build the graph of neurons, or, of a network of more layers than can be told apart so, the graph of layers."""
-    many = len(neurons_at(context).graph) > MOST_LAYERS
-    return LayerBallsView(spec, context, scene) if many else NodesView(spec, context, scene)
-
-
-class NodesView(Pickable):
+class NodesView(View):
     """Balls and lines of the chosen sample, lit layer by layer.
 
     Attributes
@@ -108,7 +101,9 @@ class NodesView(Pickable):
         Azimuth and elevation to look from, in degrees.
     """
 
-    def __init__(self, spec: Nodes, context: SceneContext, scene: SceneSpec) -> None:
+    spec_class = NodesSpec
+
+    def __init__(self, spec: NodesSpec, context: SceneContext, timeline: Timeline) -> None:
         self._spec, self._context = spec, context
         missing = next((node.id for node in context.graph if not context.capture.has_activations(node.id)), None)
         if missing is not None:
@@ -116,7 +111,7 @@ class NodesView(Pickable):
         self._shapes = {node.id: context.place(node.id).grid.shape for node in context.graph}
         self._neurons = neurons_at(context)
         self._links = [links_of(context.capture, self._neurons, feed) for feed in self._neurons.feeds]
-        self._timeline = Timeline.of(scene, context.ranks)
+        self._timeline = timeline
         self.duration = self._timeline.duration
         self._head = head_of(context.graph)
         self.angles = ANGLES
@@ -128,6 +123,12 @@ class NodesView(Pickable):
         below = balls - np.array([0.0, _BELOW * np.ptp(balls[:, 1]), 0.0])
         pictures = [_corners(found) for found in found.still if isinstance(found, Tiles)]
         self.extent = np.concatenate([balls, below, *pictures, *self._room_for_names(found.racks)])
+
+    @classmethod
+    def build(cls, spec: NodesSpec, context: SceneContext, timeline: Timeline) -> View:
+        """Build the graph of neurons, or the graph of layers for a network of more than `MOST_LAYERS` layers."""
+        many = len(neurons_at(context).graph) > MOST_LAYERS
+        return LayerBallsView(spec, context, timeline) if many else cls(spec, context, timeline)
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the graph of the chosen sample; each layer lights up as the forward pass reaches it."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from glob import escape
+from typing import Annotated, ClassVar, Literal
+
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.context import SceneContext
@@ -13,10 +18,9 @@ from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.hits import Hit, PointHit
 from nnviz3d.scene.primitives import Primitive
 from nnviz3d.scene.selection import ColoredBy, Pick, PointPick, Selection
-from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view import Pickable
-from nnviz3d.scene.view_specs import EmbeddingCloud
+from nnviz3d.scene.view import View
+from nnviz3d.scene.view_spec import Reveal, ViewSpec
 from nnviz3d.scene.views.points.cloud import Cloud, SampleSource
 from nnviz3d.scene.views.points.samples import facts_of_point, facts_of_sample
 from nnviz3d.scene.views.points.trajectory import CourseCloud
@@ -24,7 +28,38 @@ from nnviz3d.scene.views.points.trajectory import CourseCloud
 _ANGLES = {2: (0.0, 0.0), 3: (-14.0, 14.0)}
 
 
-class EmbeddingView(Pickable):
+class EmbeddingSpec(ViewSpec):
+    """Samples as a cloud of points, near each other where a layer answers alike. It stands alone in its scene.
+
+    Attributes
+    ----------
+    layer
+        Selector of the layer whose embedding is shown; by default, or if it is a kind of layer of which the capture has
+        no embedding, the capture's first embedding.
+    color
+        Whether a point is coloured by its true class or by the one the model predicts.
+    animate
+        When the points move from PCA's first look to where they are in the end. In a training they move as it goes by.
+    trails
+        How many steps of the way that points have come in a training are drawn behind them.
+    """
+
+    kind: Literal["embedding"]
+    stands_alone: ClassVar[bool] = True
+    shows_samples: ClassVar[bool] = True
+    layer: str | None = None
+    color: ColoredBy = "label"
+    animate: Reveal = Reveal()
+    trails: Annotated[float, Field(ge=0)] = 1.0
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        # A layer's own name, even where it reads like a pattern of several.
+        return Insights(embeddings=() if self.layer is None else (escape(self.layer),))
+
+
+class EmbeddingView(View):
     """The cloud of one layer, on its way from a first look to where it is in the end, or in the course of a training.
 
     Attributes
@@ -37,12 +72,14 @@ class EmbeddingView(Pickable):
         Azimuth and elevation to look from, in degrees.
     """
 
-    def __init__(self, spec: EmbeddingCloud, context: SceneContext, scene: SceneSpec) -> None:
+    spec_class = EmbeddingSpec
+
+    def __init__(self, spec: EmbeddingSpec, context: SceneContext, timeline: Timeline) -> None:
         self._spec, self._context = spec, context
         self._clouds = _clouds(context, spec)
         self.names = tuple(self._clouds)
         self._first = _first(self.names, spec.layer, context)
-        self._timeline = Timeline.of(scene, context.ranks)
+        self._timeline = timeline
         self._start, self._seconds = spec.animate.start, spec.animate.duration
         moves = self._seconds and any(cloud.moves for cloud in self._clouds.values())
         self.duration = self._timeline.duration
@@ -112,14 +149,14 @@ def _first(names: tuple[str, ...], layer: str | None, context: SceneContext) -> 
     return names[0] if found is None else found
 
 
-def _clouds(context: SceneContext, spec: EmbeddingCloud) -> dict[str, Cloud | CourseCloud]:
+def _clouds(context: SceneContext, spec: EmbeddingSpec) -> dict[str, Cloud | CourseCloud]:
     capture = context.capture
     found: dict[str, Cloud | CourseCloud] = {
         name: Cloud(context, capture.embedding(name)) for name in capture.embeddings
     }
     embedded = embedded_of(capture)
     if capture.training is not None and embedded is not None:
-        found.setdefault(embedded.samples.layer, CourseCloud(context, capture.training, embedded, spec))
+        found.setdefault(embedded.samples.layer, CourseCloud(context, capture.training, embedded, spec.trails))
     if not found and capture.training is not None:
         raise SceneError(
             f"layer: {capture.path.name} holds no points; record the training with TrainingRecorder(..., embed='LAYER', "

@@ -16,7 +16,6 @@ from nnviz3d.scene.derived.embedding_trajectory import course_of, embedding_at
 from nnviz3d.scene.primitives import Lines, Panel, Primitive, TextRow
 from nnviz3d.scene.selection import ColoredBy, PointPick, Selection
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view_specs import EmbeddingCloud
 from nnviz3d.scene.views.points.cloud import RADIUS, Cloud, Frame, Painted
 
 _WRONG = 20.0
@@ -42,10 +41,8 @@ class CourseCloud:
         What can give the points their colours.
     """
 
-    def __init__(
-        self, context: SceneContext, training: Training, embedded: EmbeddedOutputs, spec: EmbeddingCloud
-    ) -> None:
-        self._context, self._training, self._embedded, self._trails = context, training, embedded, spec.trails
+    def __init__(self, context: SceneContext, training: Training, embedded: EmbeddedOutputs, trails: float) -> None:
+        self._context, self._training, self._embedded, self._trails = context, training, embedded, trails
         self._course = course_of(context.capture, embedded)
         self._frame, self._way = _framed(self._course.points)
         self.reach = self._way.reshape(-1, 3)

@@ -1,0 +1,144 @@
+"""Base class and building blocks of the views' settings in a scene file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from nnviz3d.data.request import Insights
+from nnviz3d.data.selectors import without_names
+from nnviz3d.data.training import STATISTICS
+from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL
+
+Share = Annotated[float, Field(ge=0, le=1)]
+LONGEST = 3600.0
+"""Longest time in seconds in a scene, and longest film."""
+Seconds = Annotated[float, Field(ge=0, le=LONGEST)]
+
+
+def _one_of(names: tuple[str, ...], what: str) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"there is no {what} {name!r}; choose one of {', '.join(names)}")
+        return name
+
+    return AfterValidator(check)
+
+
+Sequential = Annotated[str, _one_of(SEQUENTIAL, "colour map for numbers from zero up")]
+Diverging = Annotated[str, _one_of(DIVERGING, "colour map for signed numbers")]
+Figure = Annotated[str, _one_of(STATISTICS, "figure")]
+
+
+class Strict(BaseModel):
+    """A part of a scene file: unknown keys are refused, and nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+TrainingUse = Literal["unused", "if recorded", "automatic", "required"]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a scene's time.
+
+    Attributes
+    ----------
+    start
+        Seconds; by default after the phases before it.
+    duration
+        Seconds.
+    """
+
+    kind: Literal["forward", "backward", "training"]
+    start: float | None
+    duration: float
+
+
+class ViewSpec(Strict):
+    """A part of a scene file that chooses what to show.
+
+    Selectors name layers, see `nnviz3d.data.selectors`: ``conv2d_1``, ``block*``, ``last convolution``.
+
+    Attributes
+    ----------
+    kind
+        Name of the view in a scene file.
+    stands_alone
+        Whether the view fills the picture, in place of the network's blocks.
+    joins_any
+        Whether it may be added to a view that fills the picture.
+    without_blocks
+        The error if it is added to a view that fills the picture; empty if that is possible.
+    in_default_scene
+        Whether it belongs to the scene of a model or capture without a scene file.
+    fills_blocks
+        Whether it draws the numbers of the blocks.
+    explains
+        Whether it explains a decision.
+    shows_samples
+        Whether it shows samples as points.
+    arrays
+        Families of arrays that a capture must hold: ``activations``, ``connections``.
+    training
+        Whether it needs a recorded training; ``automatic`` is added to each scene of a capture that holds one.
+    """
+
+    kind: str
+    stands_alone: ClassVar[bool] = False
+    joins_any: ClassVar[bool] = False
+    without_blocks: ClassVar[str] = ""
+    in_default_scene: ClassVar[bool] = False
+    fills_blocks: ClassVar[bool] = False
+    explains: ClassVar[bool] = False
+    shows_samples: ClassVar[bool] = False
+    arrays: ClassVar[frozenset[str]] = frozenset()
+    training: ClassVar[TrainingUse] = "unused"
+
+    def elsewhere(self) -> Self:
+        """Return the view for a model other than the scene's own."""
+        layer = getattr(self, "layer", None)
+        return self if layer is None else self.model_copy(update={"layer": without_names(layer)})
+
+    def with_methods_of(self, methods: Sequence[str]) -> Self:
+        """Return the view for a capture that holds maps by these attribution methods."""
+        return self
+
+    @property
+    def phase(self) -> Phase | None:
+        """The part of the scene's time that this view takes."""
+        return None
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights()
+
+    @property
+    def headroom(self) -> float:
+        """World height that this view takes above each block."""
+        return 0.0
+
+
+class Reveal(Strict):
+    """The forward pass as an animation: blocks fill one after the other, in seconds."""
+
+    start: Seconds = 0.0
+    duration: Seconds = 8.0
+
+
+class Move(Strict):
+    """Something that goes from one state to another, in seconds."""
+
+    start: Seconds = 0.0
+    duration: Seconds = 3.0
+
+    def share(self, t: float) -> float:
+        """Say how much of it is done at `t` seconds, from 0 to 1."""
+        if self.duration <= 0:
+            return float(t >= self.start)
+        return min(max((t - self.start) / self.duration, 0.0), 1.0)
