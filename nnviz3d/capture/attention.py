@@ -1,7 +1,7 @@
-"""Attention scores: how much of each place's answer an attention layer takes from which other place.
+"""Computes attention scores: each attention layer's weights from every query to every key.
 
-Vaswani et al. 2017, arXiv:1706.03762. The scores are Keras' own, after masks and softmax. Where a layer computes them in
-one fused step and never tells them, it is called a second time on the same tensors, and told to.
+Vaswani et al. 2017, arXiv:1706.03762. The scores are Keras' own, after masks and softmax. A layer that computes them in a
+fused operation and does not return them is called a second time on the same tensors, with the option to return them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from nnviz3d.errors import ModelError
 
 
 def write_attention_scores(writer: CaptureWriter, work: Work, report: Report) -> None:
-    """Compute the scores of every call of every attention layer, and write them.
+    """Compute and write the scores of every call of every attention layer.
 
     Each is stored as ``(N, heads, T, S)`` float32. `Attention` and `AdditiveAttention` have one head. Several axes of
     queries are flattened into T, as are axes over which the layer does not attend, and windows that the model folds into
-    the batch; several axes of keys into S. So each row, over S, adds up to 1; where a mask leaves nothing to look at, Keras
-    gives a row of zeros.
+    the batch; several axes of keys into S. So each row, over S, adds up to 1; if a mask hides all keys, Keras gives a row
+    of zeros.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def attention_nodes(described: DescribedModel) -> tuple[str, ...]:
 
 
 def hidden_attention(described: DescribedModel) -> tuple[str, ...]:
-    """Return the ids of the calls that have attention layers inside, and tell no scores of them."""
+    """Return the ids of the calls that contain attention layers whose scores cannot be computed."""
     return tuple(node_id for node_id in described.calls if described.call(node_id).hides_attention)
 
 
@@ -102,7 +102,7 @@ def _compiled(described: DescribedModel, specs: Sequence[InputSpec], wanted: Seq
 
 
 def in_sheets(call: Call, scores: NDArray[Any]) -> NDArray[Any]:
-    """Bring what a layer returned to ``(batch, heads, T, S)``.
+    """Arrange the scores that a layer returned as ``(batch, heads, T, S)``.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def _by_sample(sheets: NDArray[Any], ran: int) -> NDArray[Any]:
 
 
 def _batch_size(described: DescribedModel, wanted: Sequence[str], samples: int) -> int:
-    """Choose how many samples to run at once: scores grow with the square of a sequence's length."""
+    """Return the number of samples to run at once: scores grow with the square of a sequence's length."""
     one = 0
     for node_id in wanted:
         call = described.call(node_id)

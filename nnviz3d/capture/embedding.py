@@ -1,4 +1,4 @@
-"""Collects what layers answer to a data set, and has it placed as points."""
+"""Runs a model on a data set, and embeds the outputs of its layers as points."""
 
 from __future__ import annotations
 
@@ -27,22 +27,21 @@ from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import CaptureError, ModelError, SampleError
 
 _MEMORY = 2**30
-"""Bytes that the answers of all chosen layers may take."""
+"""Bytes that the outputs of all chosen layers may take."""
 _THUMBNAIL = 28
-"""Pixels of height, at most."""
+"""Largest height of a thumbnail in pixels."""
 
 
 def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
-    """Place the answers of every layer that was asked for, and write them.
+    """Embed the outputs of every layer that was asked for, and write the embeddings.
 
-    An earlier capture of the same name is asked first: what it placed of equal answers, by equal options, it need not
-    be placed again.
+    If the capture replaces an earlier one, an embedding of equal outputs by equal settings is taken from there.
 
     Raises
     ------
     ModelError
-        If no layer matches, a layer tells no numbers for each sample, the answers do not fit into memory, or cannot be
-        placed; see `embed`.
+        If no layer matches, a layer has no numbers for each sample, the outputs do not fit into memory or cannot be
+        embedded; see `embed`.
     SampleError
         If the data set cannot be read.
     """
@@ -57,7 +56,7 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
     if samples.labels is not None and len(samples.labels) != total:
         raise SampleError(f"There are {len(samples.labels)} labels for {total} samples; give one for each.")
     head = _head(described, work.classes)
-    # Only what is asked for is compiled, and runs.
+    # Only the layers that are asked for are compiled and run.
     asked = dict.fromkeys((*nodes, *([head] if head else [])))
     part = replace(described, calls={node_id: described.calls[node_id] for node_id in asked})
     found: dict[str, list[NDArray[Any]]] = {node_id: [] for node_id in asked}
@@ -75,40 +74,40 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
     if head:
         scores = np.concatenate([s.reshape(len(s), -1) for s in found[head]])
         predictions = predicted_classes(scores)
-        if _tells_probabilities(described, head):
+        if _is_softmax(described, head):
             probabilities = scores.max(axis=1)
     thumbnails = thumbnails_of(samples)
     for node_id in nodes:
         vectors = np.concatenate(found.pop(node_id))
         key = key_of(vectors, options)
         earlier = _earlier(work, node_id, key)
-        placed = (
-            with_new_quality(earlier, vectors) if earlier is not None else _placed(node_id, vectors, options, report)
+        points = (
+            with_new_quality(earlier, vectors) if earlier is not None else _embedded(node_id, vectors, options, report)
         )
         write_embedding(
             writer,
             Embedding(
                 name=node_id,
                 method=options.method,
-                points=placed.points,
-                first=placed.first,
-                snapshots=placed.snapshots,
+                points=points.points,
+                first=points.first,
+                snapshots=points.snapshots,
                 names=samples.names,
                 labels=np.empty(0, dtype=np.int64) if samples.labels is None else samples.labels,
                 predictions=predictions,
                 probabilities=probabilities,
                 thumbnails=thumbnails,
-                vectors=placed.vectors,
-                quality=placed.quality,
-                settings=placed.settings,
+                vectors=points.vectors,
+                quality=points.quality,
+                settings=points.settings,
                 key=key,
-                mean=placed.mean,
-                basis=placed.basis,
+                mean=points.mean,
+                basis=points.basis,
             ),
         )
 
 
-def _placed(node_id: str, vectors: NDArray[np.float32], options: EmbeddingOptions, report: Report) -> EmbeddedPoints:
+def _embedded(node_id: str, vectors: NDArray[np.float32], options: EmbeddingOptions, report: Report) -> EmbeddedPoints:
     try:
         return embed(vectors, options, lambda done, total: report(Progress(stage="embed", done=done, total=total)))
     except ModelError as error:
@@ -116,13 +115,13 @@ def _placed(node_id: str, vectors: NDArray[np.float32], options: EmbeddingOption
 
 
 def _earlier(work: Work, node_id: str, key: str) -> Embedding | None:
-    """Find what an earlier capture placed of the same answers."""
+    """Return the embedding of the same outputs in the capture that is replaced; `None` if there is none."""
     if not (work.out.exists() and is_capture(work.out)):
         return None
     try:
-        kept = open_capture(work.out)
-        found = kept.embedding(node_id) if node_id in kept.embeddings else None
-    except CaptureError:  # an older or damaged one: it is about to be replaced
+        earlier = open_capture(work.out)
+        found = earlier.embedding(node_id) if node_id in earlier.embeddings else None
+    except CaptureError:  # of an unknown version, or damaged: it is replaced anyway
         return None
     return found if found is not None and found.key == key else None
 
@@ -156,40 +155,40 @@ def _check_room(node: LayerNode, shape: tuple[int, ...], total: int, nodes: int,
 
 
 def _head(described: DescribedModel, classes: tuple[str, ...] | None) -> str | None:
-    """Find the output that tells classes, if there is one."""
+    """Return the output whose numbers are scores of classes; `None` if there is none."""
     vectors = [name for name in described.graph.outputs if len(described.graph.node(name).shape) == 1]
     name = next((n for n in reversed(vectors) if (described.graph.node(n).size or 0) > 1), None)
     if name is None:
         return None
     named = classes is not None and len(classes) == described.graph.node(name).size
-    return name if named or _tells_probabilities(described, name) else None
+    return name if named or _is_softmax(described, name) else None
 
 
 def head_for(
     described: DescribedModel, classes: tuple[str, ...] | None, labels: NDArray[np.int64] | None
 ) -> tuple[str | None, bool]:
-    """Find the output whose largest number is the predicted class, if there is one; and whether it is a probability.
+    """Return the output whose largest number is the predicted class, if any, and whether its numbers are probabilities.
 
     Parameters
     ----------
     labels
-        Classes of some samples, ``(N,)``: who has such has a model that tells them, if only by scores.
+        Classes of some samples, ``(N,)``. If they are known, the only output vector is taken for scores of classes.
     """
     name = _head(described, classes)
     vectors = [name for name in described.graph.outputs if len(described.graph.node(name).shape) == 1]
     if name is None and labels is not None and len(labels) and len(vectors) == 1:
         size = described.graph.node(vectors[0]).size or 0
         name = vectors[0] if size > max(1, int(labels.max())) and labels.min() >= 0 else None
-    return name, name is not None and _tells_probabilities(described, name)
+    return name, name is not None and _is_softmax(described, name)
 
 
-def _tells_probabilities(described: DescribedModel, name: str) -> bool:
+def _is_softmax(described: DescribedModel, name: str) -> bool:
     node = described.graph.node(name)
     return node.activation == "softmax" or node.kind == "Softmax"
 
 
 def thumbnails_of(samples: Samples) -> NDArray[np.uint8]:
-    """Make small pictures of samples that are pictures: ``(M, h, w, 3)``, at most 28 pixels high."""
+    """Return small copies of samples that are pictures, ``(M, h, w, 3)``, at most 28 pixels high; M is 0 for others."""
     shown = next(iter(samples.shown.values()), None)
     if shown is None:
         return np.empty((0, 1, 1, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Looks for pictures that drive channels of a layer as high as they go, by gradient ascent on the picture.
+"""Finds pictures that maximize channels of a layer, by gradient ascent on the picture.
 
 D. Erhan et al., "Visualizing Higher-Layer Features of a Deep Network", 2009; C. Olah, A. Mordvintsev and L. Schubert,
 "Feature Visualization", Distill, 2017, doi:10.23915/distill.00007.
@@ -35,33 +35,36 @@ from nnviz3d.errors import ModelError
 _WANTED = re.compile(r"(?P<glob>.+?)(?:\[(?P<first>\d+)(?P<range>:(?P<end>\d+))?\])?")
 _RATE = {"fourier": 0.05, "pixel": 0.08}
 _JITTER = 1 / 14
-"""How far a picture is moved at each step, as a share of its size."""
+"""Largest shift of a picture in each iteration, as a share of its size."""
 _SCALING = 0.08
+"""Largest change of a picture's scale in each iteration."""
 _TOTAL_VARIATION = 0.01
-"""Weight of the sum of neighbours' differences against the objective, which is counted in its spread over the starts."""
+"""Weight of the total variation against the objective, which is measured in standard deviations over the starts."""
 _CONTRAST = 4.0
-_LOOK = 8
-"""Every so many steps the untransformed picture is measured, and the best is kept."""
+_MEASURED = 8
+"""Every so many iterations the untransformed picture is measured; the best one is kept."""
 _STARTS = 4
-"""Further random pictures that have to leave a channel without an answer before it is called dead."""
+"""Random pictures for which a channel has to be 0, besides the found one, to be called dead."""
 _MEMORY = 1 << 30
-"""Bytes that the activations and gradients of the pictures of one batch may take, roughly; and all pictures of a layer."""
+"""Bytes that activations and gradients of one batch may take, roughly; and those that all pictures of a layer may take."""
 _BATCH = 64
+"""Most pictures in one batch."""
 _CONVENTIONS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
+"""Usual ranges of a model's input."""
 _HUES = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], dtype=np.float32)
-"""How colours of natural pictures vary together (Olah et al. 2017): principal axes scaled by their spread, in columns."""
+"""Correlation of the colours in natural pictures (Olah et al. 2017): scaled principal axes, in columns."""
 
 
 @dataclass(frozen=True)
 class Palette:
-    """What the model takes for a picture in [0, 1]: ``offset + picture @ colors``.
+    """Preprocessing of a picture in [0, 1] for the model: ``offset + picture @ colors``.
 
     Attributes
     ----------
     offset
-        ``(C,)``: what it takes for black.
+        ``(C,)``: the model's input for black.
     colors
-        ``(C, C)``: what each of the picture's channels adds when it is full.
+        ``(C, C)``: the change of the input by each of the picture's channels from 0 to 1.
     """
 
     offset: NDArray[np.float32]
@@ -69,7 +72,7 @@ class Palette:
 
     @staticmethod
     def of(work: Work, axes: Axes) -> Palette:
-        """Find the range: from the preprocessing if samples are pictures, otherwise from the samples' numbers.
+        """Derive the palette: from the preprocessing if samples are pictures, otherwise from the range of their numbers.
 
         Parameters
         ----------
@@ -89,12 +92,12 @@ class Palette:
         return Palette(low, np.diag(high - low))
 
     def __call__(self, pictures: Any) -> Any:
-        """Turn pictures ``(n, H, W, C)`` in [0, 1] into what the model takes."""
+        """Turn pictures ``(n, H, W, C)`` in [0, 1] into inputs of the model."""
         return tf.convert_to_tensor(self.offset) + tf.einsum("nhwc,cd->nhwd", pictures, self.colors)
 
 
 def write_feature_visualizations(writer: CaptureWriter, work: Work, report: Report) -> None:
-    """Find and write what drives the channels of each layer that is asked for.
+    """Find and write the inputs that maximize the channels of each layer that is asked for.
 
     Raises
     ------
@@ -107,7 +110,7 @@ def write_feature_visualizations(writer: CaptureWriter, work: Work, report: Repo
 
 
 def feature_visualizations(work: Work, report: Report) -> Iterator[FeatureVisualization]:
-    """Find what drives the channels of each layer that is asked for, in the graph's order; errors as above."""
+    """Find the inputs that maximize the channels of each layer that is asked for, in the graph's order; errors as above."""
     graph = work.model.described.graph
     shape = _picture_shape(work, graph)
     wanted = _chosen(work.insights.features, graph)
@@ -120,18 +123,18 @@ def feature_visualizations(work: Work, report: Report) -> Iterator[FeatureVisual
     for k, (node, channels) in enumerate(parts):
         search = _Search(work.model, node, shape, palette, options)
 
-        def step(count: int, before: int = k * options.steps) -> None:
+        def advance(count: int, before: int = k * options.steps) -> None:
             report(Progress(stage="features", done=before + count, total=len(parts) * options.steps))
 
-        step(0)
-        found.append(search.run(np.array(channels, dtype=np.int64), step))
+        advance(0)
+        found.append(search.run(np.array(channels, dtype=np.int64), advance))
         if k + 1 == len(parts) or parts[k + 1][0] != node:
             yield _joined(found)
             found = []
 
 
 def _picture_shape(work: Work, graph: ModelGraph) -> tuple[int, int, int]:
-    """Return the rows, columns and colours of the one picture that a model takes."""
+    """Return the numbers of rows, columns and colours of the model's one input picture."""
     shapes = [array.shape[1:] for array in work.arrays]
     picture = PictureShape.of(shapes[0], graph.node(graph.inputs[0]).axes) if len(shapes) == 1 else None
     if picture is None or picture.height is None or picture.width is None or picture.channels not in (1, 3):
@@ -145,7 +148,7 @@ def _picture_shape(work: Work, graph: ModelGraph) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class _Search:
-    """Raises channels of one node."""
+    """Gradient ascent for channels of one node."""
 
     model: DifferentiableModel
     node: str
@@ -153,19 +156,19 @@ class _Search:
     palette: Palette
     options: FeatureOptions
 
-    def run(self, channels: NDArray[np.int64], step: Callable[[int], None]) -> FeatureVisualization:
+    def run(self, channels: NDArray[np.int64], advance: Callable[[int], None]) -> FeatureVisualization:
         """Find a picture for each of these channels ``(n,)``, all at once."""
         options, wanted = self.options, tf.constant(channels)
         variable = tf.Variable(self._start(channels, 0), name="ascent")
         ascent = keras.optimizers.Adam(_RATE[options.parametrization], name="ascent")
         ascent.build([variable])
 
-        def seen(parameters: Any) -> tuple[Any, Any, Any]:
+        def measured(parameters: Any) -> tuple[Any, Any, Any]:
             pictures = self._pictures(parameters)
             values = self.model([self._taken(pictures)])
             return pictures, self._measured(values, wanted), self._answers(values, wanted)
 
-        def stepped(seed: Any, spread: Any, reach: Any) -> None:
+        def climbed(seed: Any, spread: Any, reach: Any) -> None:
             parameters = variable.read_value()
             pictures = self._pictures(parameters)
             values = self.model([self._taken(_moved(pictures, wanted, seed, reach))])
@@ -178,22 +181,22 @@ class _Search:
             ascent.apply([gradient], [variable])
 
         moved = [variable, *(v.value for v in ascent.variables)]
-        look, climb = Compiled(seen), Compiled(stepped, own=moved)
-        others = [look(tf.constant(self._start(channels, k, loudness=1.0)))[1:] for k in range(1, _STARTS + 1)]
+        measure, climb = Compiled(measured), Compiled(climbed, own=moved)
+        others = [measure(tf.constant(self._start(channels, k, contrast=1.0)))[1:] for k in range(1, _STARTS + 1)]
         spread = np.std([score for score, _ in others], axis=0) + 1e-6
-        images, before, answers = (x.numpy() for x in look(variable.read_value()))
+        images, before, answers = (x.numpy() for x in measure(variable.read_value()))
         alive = np.any([answers, *(a.numpy() for _, a in others)], axis=0)
         after = before.copy()
         for k in range(1, options.steps + 1):
-            # A neuron looks at one place, so its picture comes to rest there; a channel's and a class's may stand anywhere.
+            # A neuron sees one location, so the shifts of its picture fade out; a channel and a class see every location.
             reach = max(0.0, 1 - 2 * k / options.steps) if self.objective == "neuron" else 1.0
             climb(tf.constant([options.seed, k]), tf.constant(spread, tf.float32), tf.constant(reach))
-            if k % _LOOK == 0 or k == options.steps:
-                pictures, score, answers = (x.numpy() for x in look(variable.read_value()))
+            if k % _MEASURED == 0 or k == options.steps:
+                pictures, score, answers = (x.numpy() for x in measure(variable.read_value()))
                 better = score > after
                 after[better], images[better] = score[better], pictures[better]
                 alive |= answers
-                step(k)
+                advance(k)
         settings = {name: getattr(options, name) for name in ("parametrization", "steps", "seed")}
         return FeatureVisualization(self.node, self.objective, channels, images, before, after, ~alive, settings)
 
@@ -202,7 +205,7 @@ class _Search:
         return "class" if _is_head(self.model.described.graph, self.node) else self.options.objective
 
     def _measured(self, values: Values, wanted: Any) -> Any:
-        """Return what is to be raised, ``(n,)``: of the n-th picture the n-th channel, before the activation function."""
+        """Return the objectives, ``(n,)``: of the n-th picture the n-th channel, before the activation function."""
         raw = self._last(values.scores(self.node) if self.objective == "class" else values.raw(self.node))
         if self.objective == "neuron":
             for length in raw.shape[1:-1]:
@@ -212,22 +215,22 @@ class _Search:
         return tf.gather(tf.cast(raw, tf.float32), wanted, axis=1, batch_dims=1)
 
     def _answers(self, values: Values, wanted: Any) -> Any:
-        """Say for each picture whether its channel is anywhere other than 0 after the activation function, ``(n,)``."""
+        """Return for each picture whether its channel is not 0 somewhere after the activation function, ``(n,)``."""
         shown = self._last(tf.not_equal(values[self.node], 0))
         if len(shown.shape) > 2:
             shown = tf.reduce_any(shown, axis=list(range(1, len(shown.shape) - 1)))
         return tf.gather(shown, wanted, axis=1, batch_dims=1)
 
-    def _start(self, channels: NDArray[np.int64], number: int, loudness: float = 0.01) -> NDArray[np.float32]:
-        """Draw parameters of pictures that are nearly grey, or louder; the same for a channel whatever else is sought."""
+    def _start(self, channels: NDArray[np.int64], number: int, contrast: float = 0.01) -> NDArray[np.float32]:
+        """Draw parameters of nearly grey pictures, or of larger contrast; for one channel they are always the same."""
         rows, columns, colors = self.shape
         fourier = self.options.parametrization == "fourier"
         size = (2, colors, rows, columns // 2 + 1) if fourier else (rows, columns, colors)
         draws = [np.random.default_rng((self.options.seed, int(c), number)).normal(size=size) for c in channels]
-        return np.asarray(draws, dtype=np.float32) * np.float32(loudness)
+        return np.asarray(draws, dtype=np.float32) * np.float32(contrast)
 
     def _taken(self, pictures: Any) -> Any:
-        """Arrange and scale pictures in [0, 1] as the model takes them."""
+        """Turn pictures in [0, 1] into inputs of the model, with its axes and its range."""
         graph = self.model.described.graph
         axes, given = graph.node(graph.inputs[0]).axes, self.palette(pictures)
         if channel_axis(axes) is None:
@@ -256,7 +259,7 @@ class _Search:
 
 
 def _moved(pictures: Any, wanted: Any, seed: Any, reach: Any) -> Any:
-    """Shift and scale each picture a little, by chance, times `reach`; what comes in at its edges is mirrored."""
+    """Shift and scale each picture at random, by a little times `reach`; its edges are continued by reflection."""
     _, rows, columns, _ = pictures.shape
 
     def one(channel: Any) -> Any:
@@ -279,7 +282,7 @@ def _moved(pictures: Any, wanted: Any, seed: Any, reach: Any) -> Any:
 
 
 def _chosen(globs: Sequence[str], graph: ModelGraph) -> list[tuple[str, list[int]]]:
-    """Find the nodes and channels that are asked for, in the graph's order."""
+    """Return the nodes and channels that are asked for, in the graph's order."""
     found: dict[str, set[int]] = {}
     for text in globs:
         match = _WANTED.fullmatch(text)
@@ -314,7 +317,7 @@ def _channels(node: LayerNode, graph: ModelGraph, text: str, match: re.Match[str
 
 
 def _check_room(node: str, count: int, shape: tuple[int, ...]) -> None:
-    """Refuse to look for more pictures than memory holds, before the first is looked for."""
+    """Refuse a search for more pictures than memory holds."""
     needed = 4 * count * math.prod(shape)
     if needed > _MEMORY:
         fits = _MEMORY // (4 * math.prod(shape))
@@ -329,7 +332,7 @@ def _is_head(graph: ModelGraph, node_id: str) -> bool:
 
 
 def _range(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Say what the samples' numbers run between, for each channel: a usual range if they fill half of it."""
+    """Return the range of the samples' numbers for each channel: a usual range if they fill half of it."""
     flat = values.reshape(-1, values.shape[-1])
     flat = flat[np.isfinite(flat).all(axis=1)]
     if not len(flat):

@@ -1,8 +1,8 @@
-"""How the gradient of a score comes back through a model: along every edge, and by every connection that was kept.
+"""Flow of a score's gradient back through a model: along every edge, and by every captured connection.
 
-What a layer gave may be used by several others. Its gradient is the sum of what comes back along each of these edges
-(the chain rule; Rumelhart, Hinton and Williams 1986, "Learning representations by back-propagating errors"), and here
-each share is told apart.
+Several layers may use the output of a layer. Its gradient is the sum of the gradients along each of these edges (the
+chain rule; Rumelhart, Hinton and Williams 1986, "Learning representations by back-propagating errors"). Here each of
+these shares is computed.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import ModelError
 
 _HOLDS = 4
-"""How many times what layers gave is in memory at once: itself, its gradients, those of each use, and what lies between."""
+"""Copies of the activations in memory at once: themselves, their gradients, those of each use, and the numbers between."""
 
 
 def write_flows(writer: CaptureWriter, work: Work, report: Report) -> None:
-    """Write the shares of all edges, and the gradients by all connections, for every target."""
+    """Write the shares of all edges and the gradients by all captured connections, for every explained target."""
     tell = share_of(report, "flow")
     for number, slot in enumerate(work.slots):
         norms: list[NDArray[np.float32]] = []
@@ -52,7 +52,7 @@ def write_flows(writer: CaptureWriter, work: Work, report: Report) -> None:
 def _by_connection(
     columns: Sequence[Connections], before: NDArray[Any], delta: NDArray[Any]
 ) -> list[NDArray[np.float32]]:
-    """Return the gradient of the score by each connection: what its source held, times the slope at its target."""
+    """Return the gradient of the score by each connection: the source's activation times the gradient at the target."""
     x, d = before.ravel(), delta.ravel()
     with np.errstate(invalid="ignore", over="ignore"):
         return [x[c.index[:, 0]] * d[c.index[:, 1]] for c in columns]
@@ -109,7 +109,7 @@ def _flow(
 def _edges(model: DifferentiableModel) -> list[tuple[int, tuple[int, int]]]:
     """Return, for each edge of the graph, the call at its end and the tensor that it takes there.
 
-    Where only the tensor's type is changed on the way, it is what comes out of that.
+    If a call on the way only changes the tensor's type, it is the tensor after that call.
     """
     described, program = model.described, model.described.program
     found = []
@@ -120,7 +120,7 @@ def _edges(model: DifferentiableModel) -> list[tuple[int, tuple[int, int]]]:
 
 
 def _norm(slope: Any, count: Any, *, each: bool) -> Any:
-    """Return the Euclidean norm for each sample, ``(n,)``; 0 where nothing comes back.
+    """Return the Euclidean norm for each sample, ``(n,)``; 0 if there is no gradient.
 
     Parameters
     ----------
@@ -131,6 +131,6 @@ def _norm(slope: Any, count: Any, *, each: bool) -> Any:
         return tf.zeros((count,))
     slope = tf.cast(tf.convert_to_tensor(slope), tf.float32)
     if not each:
-        # The same for all samples: what comes back is theirs together.
+        # All samples share the tensor, so its gradient belongs to all of them.
         return tf.fill((count,), tf.norm(slope))
     return tf.norm(tf.reshape(slope, (count, -1)), axis=1)

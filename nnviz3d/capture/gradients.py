@@ -1,4 +1,4 @@
-"""The gradient of a target's score by what every layer gave."""
+"""Gradients of a target's score by the activations of every layer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import ModelError
 
 _HOLDS = 3
-"""How many times what layers gave is in memory at once: itself, its gradients, and what lies between."""
+"""Copies of the activations in memory at once: themselves, their gradients, and the numbers between."""
 
 
 def write_gradients(writer: CaptureWriter, work: Work, report: Report) -> None:
@@ -47,11 +47,11 @@ def write_gradients(writer: CaptureWriter, work: Work, report: Report) -> None:
 def gradients(
     model: DifferentiableModel, arrays: Sequence[NDArray[Any]], output: str, index: NDArray[np.int64]
 ) -> Iterator[Batch]:
-    """Give the gradients of a score by every output of every node, as many samples at a time as memory allows.
+    """Yield the gradients of a score by every output of every node, as many samples at a time as memory allows.
 
-    They are signed, and 0 where the score does not depend on a number. Tokens and masks, which are no real numbers, have
-    none. The score is before softmax and sigmoid; so at an output that ends in one, which it does not depend on, stands
-    the gradient by the scores themselves: 1 at the target, else 0.
+    They are signed, and 0 if the score does not depend on a number. Tokens and masks, which are no real numbers, have no
+    gradient. The score is before softmax and sigmoid and does not depend on them, so an output that ends in one has the
+    gradient by the scores themselves: 1 at the target, else 0.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def gradients(
     per_sample, constant = rows_per_sample(model.described, model.only_batch)
     size = max(1, batch_size(model.described, len(index)) // _HOLDS)
     if constant and model.only_batch is None:
-        size = 1  # what is the same for all samples gathers the gradients of all that run together
+        size = 1  # activations that samples share would get the sum of their gradients
     for start, count, (y, *x) in portions([index, *arrays], size, model.only_batch):
         try:
             found = function(tf.constant(y), *model.tensors(x))
@@ -93,7 +93,7 @@ def _every_gradient(model: DifferentiableModel, output: str, x: Sequence[Any], y
     nodes = model.described.calls
     places = [(node, k) for node in nodes for k, t in enumerate(values.every(node)) if _is_real(t)]
     tensors = [values.output(node, k) for node, k in places]
-    # Not a gradient tape: it would leave out what follows from frozen weights alone, such as embeddings of positions.
+    # A gradient tape would leave out activations that follow from frozen weights alone, such as embeddings of positions.
     slopes = dict(
         zip(places, tf.gradients(tf.reduce_sum(explained), tensors, unconnected_gradients="zero"), strict=True)
     )

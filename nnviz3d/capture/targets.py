@@ -1,4 +1,4 @@
-"""Finds the numbers that are to be explained: the model's own answer, a class, or any number of an output."""
+"""Finds the numbers that a request wants explained, and their scores for each sample."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from nnviz3d.data.targets import PREDICTED, write_targets
 
 @dataclass(frozen=True)
 class Slot:
-    """What is explained under one name, for all samples.
+    """The explained number of each sample, under one name.
 
     Attributes
     ----------
     name
-        As in the store: `PREDICTED`, or the target's own.
+        The name in the store: `PREDICTED`, or `Target.slot`.
     output
         Node id of the output.
     index
@@ -34,7 +34,7 @@ class Slot:
     score
         ``(N,)`` float32: before softmax or sigmoid.
     probability
-        ``(N,)`` float32: behind them; `None` if there are none.
+        ``(N,)`` float32: after softmax or sigmoid; `None` if the output ends in neither.
     against
         Whether the negated number, and 1 minus its probability, is explained.
     """
@@ -52,7 +52,7 @@ class Slot:
         return ~self.index if self.against else self.index
 
     def write(self, writer: CaptureWriter) -> None:
-        """Write it."""
+        """Write the slot into a capture."""
         write_targets(writer, self.name, self.output, self.index, self.score, self.probability, against=self.against)
 
 
@@ -62,7 +62,7 @@ def find_slots(
     targets: Sequence[str],
     classes: Sequence[str] | None,
 ) -> tuple[Slot, ...]:
-    """Find what is explained, and the scores that the samples get.
+    """Find the numbers that are explained, and their scores for the samples.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def find_slots(
     Raises
     ------
     ModelError
-        If a target is none of this model's, or none is named and the model has no head.
+        If the model has no such target, or none is named and the model has no head.
     """
     graph = model.described.graph
     found = [find_target(word, graph, classes) for word in targets]
@@ -92,7 +92,7 @@ def find_slots(
         indices = np.full(len(scored[target.output][0]), target.index, dtype=np.int64)
         slot = _slot(target.slot, target.output, indices, scored, against=target.against)
         if predicted and slots[0].output == slot.output and (slots[0].asked == slot.asked).all():
-            continue  # it is every sample's own answer, which is explained already
+            continue  # every sample is predicted to be of this class: the first slot explains it already
         slots.append(slot)
     return tuple(slots)
 
@@ -115,7 +115,7 @@ def _slot(
 
 
 def _largest(scores: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the first largest number of each row; NaN counts as the least."""
+    """Return the index of the first largest number of each row; NaN is less than all numbers."""
     return np.asarray(np.argmax(np.where(np.isnan(scores), -math.inf, scores), axis=1), dtype=np.int64)
 
 

@@ -34,7 +34,7 @@ class AttentionFields:
 class AttentionOptions(CaptureOptions):
     """Options for attention scores."""
 
-    attention: Annotated[bool, "The scores of all attention layers."] = False
+    attention: Annotated[bool, "Capture the scores of all attention layers."] = False
 
 
 def attention_path(node_id: str) -> str:

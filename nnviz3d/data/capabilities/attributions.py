@@ -33,7 +33,7 @@ TITLES: Mapping[str, tuple[str, bool]] = {
 """Display names of the attribution methods, and whether their numbers may be negative."""
 
 Baseline = Literal["zero", "mean", "blur", "noise"]
-"""Inputs that stand for "nothing there"."""
+"""Inputs without information."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class AttributionFields:
     layers
         The layers that class activation maps are of; empty: the last convolution.
     baseline
-        The input that integrated gradients and occlusion take for "nothing there": ``zero``, ``mean`` (of the sample),
+        The input without information, for integrated gradients and occlusion: ``zero``, ``mean`` (of the sample),
         ``blur``, or ``noise``.
     """
 
@@ -62,11 +62,11 @@ class AttributionOptions(CaptureOptions):
 
     attribution: Annotated[
         tuple[str, ...],
-        "Maps of what counts for it: grad_cam, integrated_gradients, occlusion, ...; a wrong name gets the whole list.",
+        "Capture attribution maps: grad_cam, integrated_gradients, occlusion, ...; a wrong name gets the whole list.",
     ] = ()
     at: Annotated[tuple[str, ...], "Layers for the class activation maps; by default the last convolution."] = ()
     baseline: Annotated[
-        Baseline, "What stands for nothing there, for integrated gradients, occlusion and faithfulness."
+        Baseline, "The input without information, for integrated gradients, occlusion and faithfulness."
     ] = "zero"
 
     def request_fields(self) -> Mapping[str, Any]:

@@ -99,18 +99,20 @@ class EmbeddingFields:
 class EmbeddingCaptureOptions(CaptureOptions):
     """Options for embeddings."""
 
-    embed: Annotated[tuple[str, ...], "Layers whose answers are placed as points by t-SNE."] = ()
-    dataset: Annotated[tuple[str, ...], "What they answer to, named as inputs are; by default the input itself."] = ()
-    pca: Annotated[bool, "Place the points by PCA alone, which takes no time."] = False
+    embed: Annotated[tuple[str, ...], "Layers whose outputs are embedded as points by t-SNE."] = ()
+    dataset: Annotated[tuple[str, ...], "Samples to embed, named as inputs are; by default the input itself."] = ()
+    pca: Annotated[bool, "Embed by PCA alone, which is fast."] = False
     perplexity: Annotated[
-        float | None, "How many neighbours count for t-SNE, roughly; by default 30, less for few points."
+        float | None, "Number of neighbours that count for t-SNE, roughly; by default 30, less for few points."
     ] = None
-    dimensions: Annotated[Literal[2, 3], "Of the points."] = 3
+    dimensions: Annotated[Literal[2, 3], "Dimensions of the points."] = 3
     engine: Annotated[
         Literal["opentsne", "sklearn"],
-        "Who runs t-SNE: openTSNE, with progress; or scikit-learn, the reference.",
+        "Library for t-SNE: openTSNE, with progress; or scikit-learn, the reference.",
     ] = "opentsne"
-    pooled: Annotated[bool, "Average maps over their places before they are embedded: one number a channel."] = False
+    pooled: Annotated[
+        bool, "Average feature maps over their locations before they are embedded: one number a channel."
+    ] = False
 
     def request_fields(self) -> Mapping[str, Any]:
         """Return the layers, the data set and the settings of the embeddings."""

@@ -79,15 +79,15 @@ class FeatureCaptureOptions(CaptureOptions):
 
     features: Annotated[
         tuple[str, ...],
-        "Layers whose channels are driven as high as they go: conv2d_2, or some channels: conv2d_2[0:8].",
+        "Layers whose channels are maximized by pictures: conv2d_2, or some channels: conv2d_2[0:8].",
     ] = ()
     objective: Annotated[
-        Literal["channel", "neuron"], "What is driven: a channel's mean, or its cell in the middle."
+        Literal["channel", "neuron"], "What is maximized: a channel's mean, or its cell in the middle."
     ] = "channel"
-    parametrization: Annotated[
-        Literal["fourier", "pixel"], "How those pictures are written while they are looked for."
-    ] = "fourier"
-    steps: Annotated[int | None, "Steps of that search; by default 256."] = None
+    parametrization: Annotated[Literal["fourier", "pixel"], "Representation of the pictures during the search."] = (
+        "fourier"
+    )
+    steps: Annotated[int | None, "Iterations of the search; by default 256."] = None
 
     def request_fields(self) -> Mapping[str, Any]:
         """Return the layers and the settings of the search."""
@@ -190,7 +190,7 @@ FEATURES = Capability(
     options=FeatureCaptureOptions,
     wanted=lambda insights: bool(insights.features),
     capture="nnviz3d.capture.features:write_feature_visualizations",
-    stages={"features": "Driving channels"},
+    stages={"features": "Maximizing channels"},
     missing=_missing,
     of_sample=False,
 )

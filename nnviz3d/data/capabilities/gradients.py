@@ -35,7 +35,7 @@ class GradientFields:
 class GradientOptions(CaptureOptions):
     """Options for gradients."""
 
-    gradients: Annotated[bool, "The gradient of its score by every layer."] = False
+    gradients: Annotated[bool, "Capture the gradient of the target's score by every layer."] = False
 
 
 def gradient_path(slot: str, node_id: str, output: int = 0) -> str:

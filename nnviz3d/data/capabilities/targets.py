@@ -30,7 +30,7 @@ class TargetOptions(CaptureOptions):
 
     class_: Annotated[
         tuple[str, ...],
-        "What is explained: classes by number or name, or any output's number, dense_1[5]; by default the model's answer.",
+        "Targets to explain: classes by number or name, or any output's number, dense_1[5]; by default the model's answer.",
     ] = ()
 
     def request_fields(self) -> Mapping[str, Any]:
