@@ -1,4 +1,4 @@
-"""`inspect`: a model's graph, shapes and statistics as a table or as JSON."""
+"""`inspect`: print a model's graph, shapes and statistics as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _statistics(capture: CaptureReader, node_id: str, sample: int) -> dict[str, 
 
 
 def print_table(capture: CaptureReader, console: Console, sample: int = 0) -> None:
-    """Print the same for people.
+    """Print the description as a table.
 
     Names are `Text`, because rich would take the brackets of a string such as ``[bold]x.png`` for markup.
     """
@@ -129,7 +129,7 @@ def print_table(capture: CaptureReader, console: Console, sample: int = 0) -> No
         table.add_column(column, no_wrap=True)
     for column in ("parameters", "min", "mean", "std", "max", "zeros", *(["saturated"] if saturates else [])):
         table.add_column(column, justify="right", no_wrap=True)
-    # To rich the one column that may wrap is the first to become narrower; its cells then are cut short all the same.
+    # The only column without `no_wrap` is the first that rich makes narrower; its cells are cut nevertheless.
     table.add_column(_cell("from"))
     for node in data["nodes"]:
         numbers = node.get("statistics")
@@ -153,7 +153,7 @@ def print_table(capture: CaptureReader, console: Console, sample: int = 0) -> No
 
 
 def _health(capture: CaptureReader) -> list[str]:
-    """Say how far a training was recorded, and what has been wrong with it."""
+    """Return lines about the recorded steps of a training and its alarms."""
     training = capture.training
     if training is None or not len(training):
         return []

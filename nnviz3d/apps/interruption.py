@@ -1,4 +1,4 @@
-"""Ctrl-C waits for the end of a frame: VTK ends the process at once where one reaches Python code that it calls."""
+"""Delay signals such as Ctrl-C to the end of a frame, because a signal during VTK's callbacks ends the process."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """A context in which signals to stop are only noted; `check`, and its end, do what they would have done."""
+    """A context in which SIGINT and SIGTERM are only recorded; `check` and the end of the context handle them."""
 
     def __init__(self) -> None:
         self._noted: int | None = None
         self._handlers: dict[int, Callable[[int, Any], object]] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # Python tells no other of signals
+        if threading.current_thread() is threading.main_thread():  # only this thread receives signals
             for number in _NUMBERS:
                 handler = signal.getsignal(number)
                 if callable(handler):
@@ -33,7 +33,7 @@ class Interruption:
             self.check()
 
     def check(self) -> None:
-        """Raise `KeyboardInterrupt`, or whatever the signal's own handler does, if one has come."""
+        """Call the handler of a recorded signal, which raises `KeyboardInterrupt` for Ctrl-C."""
         if self._noted is not None:
             number, self._noted = self._noted, None
             self._handlers[number](number, None)

@@ -12,8 +12,8 @@ _LOOKS = 60
 """Number of checks in that time."""
 
 
-class Watched(Protocol):
-    """The other end of a connection, as the watchdog sees it."""
+class Peer(Protocol):
+    """The part of a connection that the watchdog needs."""
 
     def work_done(self) -> int | None:
         """Return a number that grows while the other end works; `None` if that is not known."""
@@ -43,7 +43,7 @@ class Watch:
         Whether the connection was closed for that reason.
     """
 
-    def __init__(self, other: Watched, patience: float = SILENCE) -> None:
+    def __init__(self, other: Peer, patience: float = SILENCE) -> None:
         self._other = other
         self._pause = patience / _LOOKS
         self._heard = 0

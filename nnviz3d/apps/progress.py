@@ -1,4 +1,4 @@
-"""Shows on standard error how far long work has come."""
+"""Progress bars on standard error for captures and embeddings."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _QUIET = 1.0
 def capture_with_progress(
     request: CaptureRequest, *, worker: Worker | None = None, console: Console | None = None
 ) -> Finished:
-    """Capture a model, with a progress bar on standard error once it lasts over a second, and notices there.
+    """Capture a model; show notices, and after one second a progress bar, on standard error.
 
     Parameters
     ----------
     worker
-        Who does it, and stays; by default a process for this request alone.
+        The worker to use, which keeps its process; by default a new process for this request.
 
     Raises
     ------
@@ -67,13 +67,13 @@ def place_with_progress(capture: CaptureReader, *, console: Console | None = Non
 
 
 def one_line(console: Console, *columns: ProgressColumn) -> Progress:
-    """Make a line that moves while work lasts, and is gone after it."""
-    # In a pipe or a log there is nothing to animate, and stopping would leave an empty line.
+    """Return a progress line that disappears at the end of the work."""
+    # In a pipe or a log an animation makes no sense, and would leave an empty line.
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 class _Bar:
-    """One line that says which stage the work is in; it shows itself only if the work lasts."""
+    """One line with the current stage of the work; it appears only if the work takes longer than a second."""
 
     def __init__(self, console: Console, stage: str = "import") -> None:
         self._console = console
@@ -86,7 +86,7 @@ class _Bar:
             TimeElapsedColumn(),
         )
         self._task = self._progress.add_task(STAGES[stage], total=None)
-        # A timer, because the first and longest stage, starting TensorFlow, says nothing while it lasts.
+        # A timer, because the first and longest stage, starting TensorFlow, sends no progress.
         self._timer = threading.Timer(_QUIET, self._progress.start)
         self._timer.daemon = True
 
@@ -101,7 +101,7 @@ class _Bar:
 
     def hear(self, event: Event) -> None:
         if isinstance(event, messages.Notice):
-            # As `Text`: in a string rich takes [brackets] for markup and :cat: for a picture, and names may hold both.
+            # As `Text`, because names may contain [brackets] and :cat:, which rich replaces in a string.
             self._console.print(Text(sentence(event.text, None)), style="dim", soft_wrap=True)
         elif isinstance(event, messages.Progress):
             words = STAGES.get(event.stage, event.stage)

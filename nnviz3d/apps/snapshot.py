@@ -1,4 +1,4 @@
-"""`snapshot`: one picture into a file."""
+"""`snapshot`: write one picture into a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nnviz3d.scene.spec import SceneSpec
 
 
 def require_graphics() -> None:
-    """Say what to install where the system's OpenGL is missing: VTK would crash without a word.
+    """Refuse to draw where the system's OpenGL is missing, because VTK would crash without a message.
 
     Raises
     ------
@@ -49,14 +49,14 @@ def snapshot(
     at: float | None = None,
     selection: Selection | None = None,
 ) -> None:
-    """Draw one picture and write it as PNG, whole or not at all.
+    """Draw one picture and write it as PNG. The file appears only when it is complete.
 
     Parameters
     ----------
     size
         Width and height in pixels.
     at
-        Seconds into the scene; by default its end, where everything is revealed.
+        Time of the scene in seconds; by default its end, where everything is visible.
     """
     require_graphics()
     from nnviz3d.render.offscreen import Offscreen
@@ -76,17 +76,17 @@ def snapshot(
 
 
 def write_png(pixels: NDArray[np.uint8], out: Path, *, effort: int = 6) -> None:
-    """Write ``(H, W, 3)`` as PNG; the file appears only once it is whole.
+    """Write ``(H, W, 3)`` as PNG; the file appears only when it is complete.
 
     Parameters
     ----------
     effort
-        0 to 9: the more, the smaller the file, and the longer it takes.
+        Compression level from 0 to 9; a higher level gives a smaller file and takes longer.
 
     Raises
     ------
     UserError
-        If the system does not let it be written.
+        If the system refuses to write the file.
     """
     from PIL import Image
 

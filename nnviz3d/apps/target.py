@@ -1,4 +1,4 @@
-"""From what a person names (a scene, a model, a capture, or nothing) to what is meant. Nothing large is opened here."""
+"""Find out what a command's target is: a scene, a model or a capture. No large file is opened."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CAPTURE_ENDINGS = (".zarr", ".zarr.zip")
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """What the command line says of a model and its input; each goes before what a scene file says."""
+    """Options of the command line for a model and its input. They override a scene file."""
 
     inputs: tuple[str, ...] = ()
     preprocess: Preprocessing | None = None
@@ -55,10 +55,20 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class Resolved:
-    """What a target turned out to be: a scene, and the capture or the model that it is to show.
+    """A resolved target: a scene, and the capture or the model that it shows.
 
-    Where both are there, the capture is shown, and the model can be run on other input, such as the `choices`. `beside` is
-    input that the model has to be run on first, to be seen beside the samples of the capture.
+    If there are both, the capture is shown, and the model can be run on other input.
+
+    Attributes
+    ----------
+    options
+        Options for the model, from the command line and the scene file.
+    sample
+        Index of the sample that the scene shows.
+    choices
+        Further input that the scene offers.
+    beside
+        Input that the model is run on first, to be shown beside the samples of the capture.
     """
 
     spec: SceneSpec
@@ -71,26 +81,26 @@ class Resolved:
 
 
 def bundled_scenes() -> dict[str, Path]:
-    """Return the gallery's scenes by name."""
+    """Return the bundled scenes by name."""
     return {path.stem: path for path in sorted(gallery().glob("*.toml"))}
 
 
 def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Resolved:
-    """Find out what a target is, without opening anything large.
+    """Find out what a target is, without opening a large file.
 
     Parameters
     ----------
     target
         A scene, a model, a capture, or `None` for the bundled digits.
     scene
-        A scene by which to look at a model or a capture.
+        The scene that shows a model or a capture; by default the default scene.
     options
-        From the command line.
+        Options of the command line.
 
     Raises
     ------
     UserError
-        If it is none of them.
+        If there is no such target, or the options do not apply to it.
     """
     target = DEFAULT if target is None else target
     path = Path(target)
@@ -109,14 +119,14 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
 
 
 def _of_another(scene: str | None) -> SceneSpec:
-    """Return a scene adapted to a model or a capture that it does not name."""
+    """Return a scene for a model or a capture that the scene file does not name."""
     return default_scene() if scene is None else scene_named(scene).elsewhere()
 
 
 def _from_source(spec: SceneSpec, source: SceneSource, folder: Path, options: ModelOptions) -> Resolved:
     if source.model is None:
         _refuse_model_options("The scene's source", options)
-    # A ready capture serves as long as nobody asks for other input, which among points is one point more.
+    # The ready capture is shown unless the user gives other input; in a scene of points, input is added to the points.
     beside = options.inputs if spec.embeds and source.model is not None else ()
     ready = source.capture is not None and (source.model is None or options == ModelOptions() or bool(beside))
     capture = folder / source.capture if ready and source.capture is not None else None
@@ -129,7 +139,7 @@ def _from_source(spec: SceneSpec, source: SceneSource, folder: Path, options: Mo
     except UserError:
         if capture is None or beside:
             raise
-        model = None  # the capture can be looked at without
+        model = None  # the capture can be shown without its model
     merged = ModelOptions(
         inputs=options.inputs or _beside(folder, source.input),
         preprocess=options.preprocess or source.preprocess,
@@ -137,7 +147,7 @@ def _from_source(spec: SceneSpec, source: SceneSource, folder: Path, options: Mo
         classes=classes,
         trust=options.trust,
     )
-    # The scene's sample and choices are among the scene's own inputs; of other ones they would be any.
+    # The scene's sample and choices refer to the scene's own inputs, so they do not apply to other inputs.
     if options.inputs:
         # The points stay and the given sample is added to them, so the title, which describes the points, stays true.
         beside = beside if capture is not None else ()
@@ -148,9 +158,9 @@ def _from_source(spec: SceneSpec, source: SceneSource, folder: Path, options: Mo
 
 
 def _found(folder: Path, name: str, source: SceneSource) -> Path:
-    """Find a file that a scene names: beside the scene, or in the working folder, for what is too large to come with it."""
-    for place in (folder, Path()):
-        path = place / user_path(name)
+    """Find a file that a scene names: in the scene's folder, or else in the working folder, for large files."""
+    for parent in (folder, Path()):
+        path = parent / user_path(name)
         if exists(path):
             return path
     hint = f"; {source.hint}" if source.hint else ""
@@ -158,7 +168,7 @@ def _found(folder: Path, name: str, source: SceneSource) -> Path:
 
 
 def _beside(folder: Path, names: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Read inputs that a scene names: a file's path goes from the scene's folder."""
+    """Return a scene's inputs; file paths are relative to the scene's folder."""
     return tuple(
         name if name == "random" or name.startswith(("digits:", "sklearn:")) else str(folder / user_path(name))
         for name in ((names,) if isinstance(names, str) else names)
@@ -171,12 +181,12 @@ def _refuse_model_options(what: str, options: ModelOptions) -> None:
 
 
 def scene_named(name: str) -> SceneSpec:
-    """Read a scene: a ``.toml`` file, or a bundled one by its name.
+    """Read a scene: a ``.toml`` file, or a bundled scene by its name.
 
     Raises
     ------
     UserError
-        If there is none of this name.
+        If there is no such scene.
     """
     if not name:
         raise UserError(
@@ -195,12 +205,12 @@ def scene_named(name: str) -> SceneSpec:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Read ``1920x1080``.
+    """Parse a picture size such as ``1920x1080``.
 
     Raises
     ------
     UserError
-        If it is something else, or a size that no picture has.
+        If the text is not a size, or the size is out of range.
     """
     parts = text.lower().replace("×", "x").split("x")
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
@@ -212,12 +222,12 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def check_output(path: Path, endings: Sequence[str]) -> None:
-    """Refuse, before any work, an output that could not be written.
+    """Refuse an output that cannot be written, before any work.
 
     Raises
     ------
     UserError
-        If the ending is another, the folder is missing, or writing there is not allowed.
+        If the ending is wrong, the folder is missing, or writing there is not allowed.
     """
     if path.suffix.lower() not in endings:
         raise UserError(f"-o {path}: the name has to end in {' or '.join(endings)}.")

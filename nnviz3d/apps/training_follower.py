@@ -1,4 +1,4 @@
-"""Follows a training that another process is still recording: asks how far it is, and never where pictures are drawn."""
+"""Follow a training that another process is still recording, in a thread that does not draw."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from nnviz3d.scene.colors import number
 from nnviz3d.scene.scene import Scene
 
 _PAUSE = 1.0
-"""Seconds between two looks at a training that goes on."""
+"""Shortest pause between two checks, in seconds."""
 _LONGEST = 15.0
-"""The same where nothing has come for long, or the recorder is done."""
+"""Longest pause between two checks, when there has been no news for long or the recorder has finished."""
 _SHARE = 0.1
-"""The pause as a share of the time in which nothing has come."""
+"""The pause as a share of the time since the last news."""
 _BUSY = 2.0
-"""The pause at least, as a multiple of the seconds that it took to prepare the last picture."""
+"""The pause is at least this multiple of the time that the last scene took to prepare."""
 _QUIET = 20.0
-"""Seconds without anything new after which that is said."""
+"""Seconds without news after which the status says so."""
 
 
 class TrainingFollower:
-    """Looks, in a thread of its own as a context, for what a recorder adds to a capture.
+    """A context in which a thread checks a capture for steps that its recorder adds.
 
-    Once the recorder is done it looks now and then alone, because a program may call `fit` once more.
+    After the recorder has finished it checks rarely, because the program may call `fit` again.
 
     Parameters
     ----------
     capture
-        A folder, with a training.
+        A capture folder with a training.
     pause
-        Seconds between two looks; more once nothing has come for long.
+        Shortest pause between two checks, in seconds.
     clock
-        Tells the seconds since 1970.
+        Returns the seconds since 1970.
 
     Raises
     ------
     ValueError
-        If it holds no training.
+        If the capture holds no training.
     """
 
     def __init__(
@@ -73,31 +73,31 @@ class TrainingFollower:
 
     @property
     def words(self) -> str:
-        """How far the training is, and whether it goes on: ``training: step 1,230, epoch 3, loss 0.123 · live``."""
+        """The training's progress and state: ``training: step 1,230, epoch 3, loss 0.123 · live``."""
         return self._words
 
     def prepare(self, make: Callable[[CaptureReader], Scene]) -> None:
-        """Have the scene of each newer capture made by this, in the thread that looks; before, nothing is looked for."""
+        """Set the function that makes the scene of each longer training, in the thread; without it nothing is checked."""
         self._make = make
 
     def tell(self, told: Callable[[], None]) -> None:
-        """Call this, in the thread that looks, whenever there is news or other words."""
+        """Call a function, in the thread, whenever there is news or the words change."""
         self._told = told
 
     def news(self) -> Scene | None:
-        """Take the newest scene, if one has been made since the last call."""
-        made = self._made  # which the other thread may replace at any moment
+        """Return the newest scene if there is one since the last call."""
+        made = self._made  # the other thread may replace it at any moment
         if made is self._given:
             return None
         self._given = made
         return made
 
     def look(self) -> None:
-        """Look once."""
+        """Check once."""
         self._problem = ""
         try:
             self._take(self._training.refreshed())
-        except UserError:  # taken away, or just being replaced by the next training: it is looked for again
+        except UserError:  # removed, or being replaced by the next training; the next check tries again
             self._problem = f"{self._seen.path.name} cannot be read any more"
         self._words = self._describe()
         if self._made is not self._given or self._words != self._told_words:
@@ -107,7 +107,7 @@ class TrainingFollower:
     def _take(self, training: Training) -> None:
         if not len(training) or self._make is None:
             return
-        # The same training begun anew may have come just as far.
+        # A training that was started again may have the same number of steps, so the time counts too.
         if training is self._training and training.written() == self._since:
             return
         capture = open_capture(self._seen.path)
@@ -134,7 +134,7 @@ class TrainingFollower:
         return self._problem or ("live" if quiet < _QUIET else f"nothing new for {duration(quiet)}")
 
     def _quiet(self) -> float:
-        """Return for how many seconds nothing has come."""
+        """Return the seconds since the last news."""
         return max(self._clock() - self._since, 0.0)
 
     def _run(self) -> None:
@@ -142,13 +142,13 @@ class TrainingFollower:
             while not self._replaced and not self._closed.wait(self._rest()):
                 self.look()
         except Exception:
-            self._problem = "it is followed no longer; the terminal says why"
+            self._problem = "following stopped; the terminal shows why"
             self._words = self._describe()
             self._told()
             raise
 
     def _rest(self) -> float:
-        """Return how many seconds pass until the next look."""
+        """Return the seconds until the next check."""
         return max(
             self._pause,
             self._took * _BUSY,
@@ -167,17 +167,17 @@ class TrainingFollower:
 
 
 def progress(training: Training) -> str:
-    """Say how far a training is: ``step 1,230, epoch 3, loss 0.123``."""
+    """Return a training's progress: ``step 1,230, epoch 3, loss 0.123``."""
     if not len(training):
         return "no step yet"
     parts = [f"step {training.steps[-1]:,}", f"epoch {training.epochs[-1] + 1}"]
-    if not np.isnan(training.loss).all():  # all NaN if it was never told
+    if not np.isnan(training.loss).all():  # all NaN if it was not recorded
         parts.append(f"loss {number(float(training.loss[-1]))}")
     return ", ".join(parts)
 
 
 def duration(seconds: float) -> str:
-    """Write a duration roughly: ``40 s``, ``3 min``, ``2 h``, ``5 days``."""
+    """Return a duration in rounded words: ``40 s``, ``3 min``, ``2 h``, ``5 days``."""
     for unit, size, least in (("days", 86400, 2 * 86400), ("h", 3600, 2 * 3600), ("min", 60, 2 * 60)):
         if seconds >= least:
             return f"{int(seconds // size):,} {unit}"

@@ -1,4 +1,4 @@
-"""Moves the camera as a hand does: the network stands on a turntable, so the horizon never rolls."""
+"""Camera motion by mouse and touch: the scene turns as on a turntable, so the horizon stays level."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.primitives import Vector
 
 _STEEPEST = 86.0
-"""Degrees of elevation; at 90 up and down would change places."""
+"""Largest elevation in degrees; at 90 the view would flip."""
 _HALF_TURN = 180.0
-"""Degrees that a drag across the shorter side of the picture turns by."""
+"""Degrees of a drag across the shorter side of the picture."""
 _NOTCH = 1.12
-"""How much one notch of the wheel zooms."""
+"""Zoom factor of one notch of the wheel."""
 _SLIP = 4.0
-"""Pixels that a hand may slip during a click; less than that turns nothing."""
+"""Pixels that the pointer may move during a click; a shorter drag does not turn the scene."""
 _BUTTONS = {"LeftButtonPress": "left", "MiddleButtonPress": "middle", "RightButtonPress": "right"}
 
 
 def orbit(pose: CameraPose, azimuth: float, elevation: float) -> CameraPose:
-    """Turn the eye around the target, by degrees."""
+    """Return a pose turned around its target by degrees."""
     arm = np.subtract(pose.position, pose.target)
     distance = float(np.linalg.norm(arm))
     up = math.degrees(math.asin(max(-1.0, min(1.0, arm[1] / distance)))) + elevation
@@ -35,7 +35,7 @@ def orbit(pose: CameraPose, azimuth: float, elevation: float) -> CameraPose:
 
 
 def pan(pose: CameraPose, right: float, up: float) -> CameraPose:
-    """Shift what is seen, by shares of the picture's height, so that the target's depth follows the hand."""
+    """Return a shifted pose, by shares of the picture's height; points at the target's depth follow the pointer."""
     arm = np.subtract(pose.position, pose.target)
     distance = float(np.linalg.norm(arm))
     sideways = np.cross(pose.up, arm)
@@ -49,13 +49,13 @@ def pan(pose: CameraPose, right: float, up: float) -> CameraPose:
 
 
 def zoom(pose: CameraPose, factor: float, at: tuple[float, float] = (0.0, 0.0)) -> CameraPose:
-    """Bring the eye nearer to the target: at a factor of 2 to half the distance.
+    """Return a pose nearer to its target: at a factor of 2, half the distance.
 
     Parameters
     ----------
     at
-        The point that stays where it is, if it is as far away as the target: to the right of the middle and above it,
-        as shares of the picture's height.
+        Point of the picture that stays fixed at the target's depth: distance to the right of and above the middle, as
+        shares of the picture's height.
     """
     arm = np.subtract(pose.position, pose.target)
     nearer = replace(pose, position=_vector(np.array(pose.target) + arm / factor))
@@ -63,12 +63,12 @@ def zoom(pose: CameraPose, factor: float, at: tuple[float, float] = (0.0, 0.0)) 
 
 
 class Turntable:
-    """Follows buttons, wheel and fingers.
+    """Turns events of mouse and touch screen into camera poses.
 
     Attributes
     ----------
     click
-        Where the last event ended a click of the left button, in the page's pixels; `None` if it did not.
+        Where the last event ended a click of the left button, in pixels of the page; `None` if it did not end one.
     """
 
     def __init__(self) -> None:
@@ -84,12 +84,12 @@ class Turntable:
         return self._button is not None
 
     def follow(self, event: Mapping[str, Any], pose: CameraPose, size: tuple[int, int]) -> CameraPose | None:
-        """Return where the camera goes by an event of the page; `None` if it stays.
+        """Return the camera's pose after an event; `None` if it does not move.
 
         Parameters
         ----------
         event
-            As vtk.js names them; x and y in the page's pixels, y upwards.
+            An event of vtk.js; x and y in pixels of the page, y upwards.
         size
             Width and height of the picture on the page, in the same pixels.
         """
@@ -128,7 +128,7 @@ class Turntable:
         return pan(pose, right / size[1], up / size[1])
 
     def _fingers(self, event: Mapping[str, Any], pose: CameraPose, size: tuple[int, int]) -> CameraPose:
-        # Both are told since the fingers came down, not since the last event.
+        # Both are relative to the start of the gesture, not to the last event.
         factor = max(float(event.get("factor", 1.0)), 1e-3)
         right, up = (float(v) for v in event.get("translation", (0.0, 0.0)))
         before, self._gesture = self._gesture, (factor, right, up)
@@ -136,7 +136,7 @@ class Turntable:
 
 
 def _from_middle(event: Mapping[str, Any], size: tuple[int, int]) -> tuple[float, float]:
-    """Return where an event points, from the middle of the picture, as shares of its height."""
+    """Return an event's position relative to the middle of the picture, as shares of its height."""
     if "x" not in event:
         return 0.0, 0.0
     return (float(event["x"]) - size[0] / 2) / size[1], (float(event["y"]) - size[1] / 2) / size[1]

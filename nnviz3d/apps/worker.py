@@ -1,6 +1,6 @@
-"""Has models captured where they live: in a process of this program's own, or in the one that holds a live model.
+"""Requests for captures to another process: a capture process, or the process that holds a live model.
 
-TensorFlow never enters this process. Both ends speak JSON lines: a `CaptureRequest` there, `Event`s back.
+TensorFlow is never imported here. Both processes send JSON lines: a `CaptureRequest` one way, `Event`s the other way.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Protocol
 
 from nnviz3d.apps.interruption import Interruption
-from nnviz3d.apps.liveness import SILENCE, Watch, Watched, processor_time
+from nnviz3d.apps.liveness import SILENCE, Peer, Watch, processor_time
 from nnviz3d.data import request as messages
 from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.json_lines import read_event, to_line
@@ -37,9 +37,9 @@ _STAGES = {
 STAGES = _STAGES | {stage: words for one in CAPABILITIES for stage, words in one.stages.items()}
 """All stages of `Progress`, in words."""
 _TAIL = 4000
-"""Characters of the process's own chatter that are shown with a bug."""
+"""Most characters of the process's own output that are shown with a bug."""
 _GRACE = 15.0
-"""Seconds that the process gets to clean up in before it is killed."""
+"""Seconds that the process has to clean up before it is killed."""
 _KILLED_BY_A_FILE = {
     getattr(signal, name): how
     for name, how in {
@@ -53,62 +53,62 @@ _KILLED_BY_A_FILE = {
 }
 """Signals that end a capture process while it reads a damaged model file, and their meaning in words."""
 _LONGEST = 16 * 2**20
-"""Most characters of a line; a longer line is no event."""
+"""Most characters of an event's line."""
 _QUOTED = 200
-"""Characters that an error quotes of a line that is no event."""
+"""Most characters that an error quotes of a line that is not an event."""
 
 
-class WorkerCrashed(Nnviz3dError):  # noqa: N818 - what happened, not what was wrong
-    """The capture process died of a bug; the message holds its traceback and the end of what it printed."""
+class WorkerCrashed(Nnviz3dError):  # noqa: N818 - named after what happened
+    """The capture process crashed; the message contains its traceback and the end of its output."""
 
 
-class Connection(Watched, Protocol):
-    """The other end."""
+class Connection(Peer, Protocol):
+    """A connection to the process that makes captures."""
 
     @property
     def read(self) -> IO[str]:
-        """Where its events come from."""
+        """The stream of its events."""
         ...
 
     @property
     def write(self) -> IO[str]:
-        """Where requests go."""
+        """The stream for requests."""
         ...
 
     @property
     def alive(self) -> bool:
-        """Whether it is there, as far as can be told without asking."""
+        """Whether the process exists, as far as is known without a request."""
         ...
 
     def obituary(self, reading: str | None) -> Exception:
-        """Return the error to raise when the other end is gone without a message.
+        """Return the error to raise when the process has ended without a message.
 
         Parameters
         ----------
         reading
-            The model file that it was reading, if any.
+            The model file that the process was reading, if any.
         """
         ...
 
     def silence(self) -> UserError:
-        """Return the error to raise when the connection was closed because it showed no sign of life."""
+        """Return the error to raise when the connection was closed because the process did not respond."""
         ...
 
     def last_words(self) -> str:
-        """Return the end of what it printed, to be shown with a bug."""
+        """Return the end of its output, to be shown with a bug."""
         ...
 
     def finish(self) -> None:
-        """Let it end by itself: nothing more is asked."""
+        """Let the process end, because there are no more requests."""
         ...
 
     def end(self) -> None:
-        """Make it end, whatever it is doing."""
+        """End the process or the connection at once."""
         ...
 
 
 class ProcessConnection:
-    """A capture process, started for this."""
+    """A connection to a capture process that it starts."""
 
     def __init__(self) -> None:
         try:
@@ -120,9 +120,9 @@ class ProcessConnection:
                 stderr=self._chatter,
                 text=True,
                 encoding="utf-8",
-                errors="backslashreplace",  # a line that is not text is no event either, and is quoted
+                errors="backslashreplace",  # a line that is not text is not an event, and is quoted
                 env={**os.environ, PARENT: str(os.getpid())},
-                process_group=0,  # a Ctrl-C is for this process, which then ends that one in good order
+                process_group=0,  # Ctrl-C reaches only this process, which then ends that one cleanly
             )
         except OSError as error:
             raise UserError(f"The capture process cannot be started: {error.strerror or error}.") from None
@@ -132,11 +132,11 @@ class ProcessConnection:
 
     @property
     def alive(self) -> bool:
-        """Whether it runs."""
+        """Whether the process runs."""
         return self._process.poll() is None
 
     def obituary(self, reading: str | None) -> Exception:
-        """Return an error that says how the process died, or which model file made it die."""
+        """Return an error that says how the process ended, or which model file made it crash."""
         try:
             code = self._process.wait(_GRACE)
             if reading is not None and -code in _KILLED_BY_A_FILE:
@@ -162,7 +162,7 @@ class ProcessConnection:
         return processor_time(self._process.pid)
 
     def last_words(self) -> str:
-        """Return the end of what the process printed."""
+        """Return the end of the process's output."""
         if self._chatter.closed:
             return ""
         self._chatter.seek(0, 2)
@@ -171,7 +171,7 @@ class ProcessConnection:
         return tail and f"It printed last:\n{tail}"
 
     def finish(self) -> None:
-        """Close its standard input, and wait until it has cleaned up."""
+        """Close the process's standard input, and wait until it has cleaned up."""
         with contextlib.suppress(BrokenPipeError):
             self.write.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -179,7 +179,7 @@ class ProcessConnection:
         self.end()
 
     def cut(self) -> None:
-        """Ask the process to clean up and go, and see that it does."""
+        """Ask the process to end; kill it if it does not."""
         self._process.terminate()
         if sys.platform != "win32":
             self._process.send_signal(signal.SIGCONT)  # a stopped process would not receive SIGTERM
@@ -202,12 +202,12 @@ class ProcessConnection:
 
 
 class SocketConnection:
-    """The process that holds a live model, which listens on the loopback.
+    """A connection to the process that holds a live model.
 
     Parameters
     ----------
     port, token
-        Where it listens, and the secret that it takes first.
+        The process's port on the loopback interface, and the secret that it expects first.
     """
 
     def __init__(self, port: int, token: str) -> None:
@@ -221,11 +221,11 @@ class SocketConnection:
 
     @property
     def alive(self) -> bool:
-        """Whether it is there: nobody knows before asking."""
+        """Return `True`: only a request can tell."""
         return True
 
     def obituary(self, reading: str | None) -> Exception:
-        """Say that nobody answers."""
+        """Return an error that says that the process has ended."""
         return UserError("The process that holds the model has ended, so other samples cannot be run.")
 
     def silence(self) -> UserError:
@@ -240,17 +240,17 @@ class SocketConnection:
         return None
 
     def last_words(self) -> str:
-        """Return nothing: it prints where it runs."""
+        """Return nothing: the process prints on its own terminal."""
         return ""
 
     def finish(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         for end in (self.read, self.write, self._socket):
             with contextlib.suppress(OSError):
                 end.close()
 
     def cut(self) -> None:
-        """Hang up, so that who waits for an answer waits no longer."""
+        """Shut the connection down, so that pending reads return."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -261,12 +261,12 @@ class SocketConnection:
 
 
 class Worker:
-    """Captures one request after another at the other end of a connection, which is made on first need and kept.
+    """Sends capture requests one after another over one connection, which is made with the first request.
 
     Parameters
     ----------
     connect
-        Makes the connection; made anew when the other end has died. By default a process of this program's own.
+        Makes the connection; called again when the process has ended. By default it starts a capture process.
     patience
         Seconds without a sign of life after which the connection is closed.
     """
@@ -279,21 +279,21 @@ class Worker:
         self._closed = False
 
     def run(self, request: CaptureRequest, on_event: Callable[[Event], None] | None = None) -> Finished:
-        """Have a model captured, and wait for it.
+        """Make a capture, and wait for it.
 
         Parameters
         ----------
         request
-            What to capture, and where to.
+            The request.
         on_event
-            Is told of progress and notices, in this thread.
+            Receives progress and notices, in this thread.
 
         Raises
         ------
         UserError
-            If the other end refuses, or shows no sign of life; its message is the sentence to show.
+            If the process refuses the request, or does not respond; its message is the sentence to show.
         WorkerCrashed
-            If it crashes or dies. The next request finds a new one.
+            If the process crashes or ends. The next request starts a new one.
         """
         stage = ""
 
@@ -310,7 +310,7 @@ class Worker:
             with watch:
                 last = _converse(connection, line, watch, hear)
         except BaseException:
-            # What it says next would still answer this request.
+            # Its next message would still belong to this request.
             self._drop(connection)
             raise
         match last:
@@ -329,14 +329,14 @@ class Worker:
         raise death
 
     def finish(self) -> None:
-        """Let the other end go, and wait until it has cleaned up."""
+        """Let the process end, and wait until it has cleaned up."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with Interruption():
                 connection.finish()
 
     def close(self) -> None:
-        """End the other end at once, also while `run` waits for it in another thread."""
+        """End the connection at once, even if `run` waits for it in another thread."""
         with self._lock:
             self._closed = True
             connection, self._connection = self._connection, None
@@ -347,7 +347,7 @@ class Worker:
     def _ready(self) -> Connection:
         with self._lock:
             if self._closed:
-                raise UserError("Nothing more can be run: the program ends.")
+                raise UserError("The program is ending, so the model cannot be run.")
             gone = self._connection if self._connection is not None and not self._connection.alive else None
             if self._connection is None or gone is not None:
                 with Interruption():
@@ -361,13 +361,13 @@ class Worker:
         with self._lock:
             mine = self._connection is connection
             self._connection = None if mine else self._connection
-        if mine:  # else `close` has it
+        if mine:  # otherwise `close` ends it
             with Interruption():
                 connection.end()
 
 
 def run_capture(request: CaptureRequest, on_event: Callable[[Event], None] | None = None) -> Finished:
-    """Capture a model in a process of its own, and wait for it.
+    """Capture a model in a new process, and wait for it.
 
     Raises
     ------
@@ -384,8 +384,10 @@ def run_capture(request: CaptureRequest, on_event: Callable[[Event], None] | Non
 
 
 def _converse(connection: Connection, request: str, watch: Watch, on_event: Callable[[Event], None]) -> Event | None:
-    """Hand over the request and pass on what comes; returns the last word, if there was one."""
-    with contextlib.suppress(ConnectionError, ValueError):  # it died, or is being closed; that it says nothing tells
+    """Send the request and pass its events on; returns the final event, or `None` if the process ends without one."""
+    with contextlib.suppress(
+        ConnectionError, ValueError
+    ):  # it has ended or is being closed; the missing answer shows that
         connection.write.write(request + "\n")
         connection.write.flush()
     for line in _lines(connection.read):
@@ -400,7 +402,7 @@ def _converse(connection: Connection, request: str, watch: Watch, on_event: Call
 
 
 def _lines(read: IO[str]) -> Iterator[str]:
-    """Read lines for as long as there is somebody who writes them."""
+    """Yield lines until the stream ends."""
     while True:
         try:
             line = read.readline(_LONGEST)

@@ -154,7 +154,7 @@ def test_killed_worker_is_a_crash(tmp_path, monkeypatch):
     ("name", "words"), [("VTALRM", "did not finish it in time"), ("SEGV", "crashed on it"), ("ABRT", "aborted on it")]
 )
 def test_model_file_that_kills_the_reading_process_is_one_sentence(tmp_path, monkeypatch, name, words):
-    loading = '{"event": "progress", "context": "load", "done": 0}'
+    loading = '{"event": "progress", "stage": "load", "done": 0}'
     stand_in(tmp_path, monkeypatch, f"read request; echo '{loading}'; kill -{name} $$")
     with pytest.raises(UserError, match=f"model.keras cannot be read: the library that reads model files {words}"):
         Worker().run(request())
@@ -168,6 +168,9 @@ def test_worker_that_dies_after_loading_is_a_crash(tmp_path, monkeypatch):
 
 
 def test_endless_reading_of_an_hdf5_file_ends_the_process():
-    code = "from nnviz3d.capture import archive; archive._LONGEST = 0.2\nwith archive._ends():\n    while True: pass"
+    code = (
+        "from nnviz3d.capture.loading import model_archive as archive; archive._LONGEST = 0.2\n"
+        "with archive._ends():\n    while True: pass"
+    )
     done = subprocess.run([sys.executable, "-c", code], check=False, timeout=120)
     assert done.returncode == -signal.SIGVTALRM

@@ -1,4 +1,4 @@
-"""Films are decoded, counted and compared; what is interrupted leaves nothing, or what can be gone on with."""
+"""Tests of films: their frames, their files, and what an interrupted film leaves."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ import pytest
 from PIL import Image
 
 from nnviz3d.apps.film.encoded import MP4, WEBM, EncodedFilm
-from nnviz3d.apps.film.frame_folder import PictureFolder
+from nnviz3d.apps.film.frame_folder import FrameFolder
 from nnviz3d.apps.film.gif import GifFilm
 from nnviz3d.apps.film.record import check_film, film_size, record
 from nnviz3d.apps.film.sink import FrameSink
-from nnviz3d.apps.film.writer_thread import Writing
+from nnviz3d.apps.film.writer_thread import FilmWriter
 from nnviz3d.apps.interruption import Interruption
 from nnviz3d.apps.snapshot import snapshot
 from nnviz3d.data.capture import Capture, open_capture
@@ -41,7 +41,7 @@ RED, BLUE, DARK = (200, 40, 30), (30, 60, 210), (9, 11, 16)
 
 
 def decoded(path: Path) -> np.ndarray:
-    """All frames, ``(n, H, W, 3)``; of a folder in the order of their names."""
+    """Return all frames, ``(n, H, W, 3)``; those of a folder in the order of their names."""
     if path.is_dir():
         return np.stack([np.asarray(Image.open(file)) for file in sorted(path.glob("*.png"))])
     with av.open(str(path)) as film:
@@ -65,13 +65,13 @@ SINKS: dict[str, Maker] = {
     "x.mp4": lambda out: EncodedFilm(out, MP4, (64, 64), 10),
     "x.webm": lambda out: EncodedFilm(out, WEBM, (64, 64), 10),
     "x.gif": lambda out: GifFilm(out, (64, 64), 10),
-    "x": lambda out: PictureFolder(out, {"film": 1}),
+    "x": lambda out: FrameFolder(out, {"film": 1}),
 }
 
 
 @pytest.mark.parametrize("name", SINKS)
 class TestSinks:
-    """What every `FrameSink` does."""
+    """Contract of every `FrameSink`."""
 
     COLORS = (DARK, RED, BLUE, DARK)
 
@@ -82,7 +82,7 @@ class TestSinks:
             sink.write(number, plain(color))
         return sink
 
-    def test_a_film_holds_its_frames_in_their_colours(self, tmp_path, name):
+    def test_film_holds_its_frames_in_their_colours(self, tmp_path, name):
         out = tmp_path / name
         self.filled(out).finish()
         frames = decoded(out)
@@ -91,7 +91,7 @@ class TestSinks:
             assert np.abs(frame.astype(int) - color).max() <= 6
         assert hidden(tmp_path) == []
 
-    def test_it_appears_when_it_is_whole(self, tmp_path, name):
+    def test_file_appears_when_the_film_is_complete(self, tmp_path, name):
         out = tmp_path / name
         if out.suffix:
             out.write_text("earlier")
@@ -101,7 +101,7 @@ class TestSinks:
         sink.finish()
         assert len(decoded(out)) == 4
 
-    def test_what_is_discarded_leaves_nothing_that_is_not_whole(self, tmp_path, name):
+    def test_discarded_film_leaves_no_incomplete_file(self, tmp_path, name):
         out = tmp_path / name
         if out.suffix:
             out.write_text("earlier")
@@ -112,7 +112,7 @@ class TestSinks:
         else:
             assert len(decoded(out)) == 4  # each is whole, and need not be drawn again
 
-    def test_the_umask_says_who_may_read_it(self, tmp_path, name):
+    def test_file_has_the_permissions_of_the_umask(self, tmp_path, name):
         before = os.umask(0o027)
         try:
             self.filled(tmp_path / name).finish()
@@ -121,7 +121,7 @@ class TestSinks:
         files = [tmp_path / name] if "." in name else list((tmp_path / name).iterdir())
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o640}
 
-    def test_the_same_frames_make_the_same_film(self, tmp_path, name):
+    def test_equal_frames_make_equal_files(self, tmp_path, name):
         for folder in ("a", "b"):
             (tmp_path / folder).mkdir()
             self.filled(tmp_path / folder / name).finish()
@@ -148,11 +148,11 @@ class TestWriting:
             self.discarded = True
 
     @pytest.mark.parametrize("frames", [2, 50])
-    def test_an_error_of_the_thread_is_raised_where_frames_are_drawn(self, frames):
+    def test_error_of_the_thread_is_raised_in_the_drawing_thread(self, frames):
         sink = self.Broken()
 
         def write() -> None:
-            with Writing(sink, lambda raw: raw) as writing:
+            with FilmWriter(sink, lambda raw: raw) as writing:
                 for number in range(frames):
                     writing.put(number, plain(RED))
 
@@ -160,11 +160,11 @@ class TestWriting:
             write()
         assert (sink.discarded, sink.finished) == (True, False)
 
-    def test_an_error_of_the_drawing_discards_the_film(self):
+    def test_error_while_drawing_discards_the_film(self):
         sink = self.Broken()
 
         def write() -> None:
-            with Writing(sink, lambda raw: raw) as writing:
+            with FilmWriter(sink, lambda raw: raw) as writing:
                 writing.put(0, plain(RED))
                 raise KeyboardInterrupt
 
@@ -194,7 +194,7 @@ def test_signals_wait_for_the_end_of_a_frame():
         signal.signal(signal.SIGINT, earlier)
 
 
-def test_a_long_film_s_labels_hear_of_signals(small_capture, tmp_path, monkeypatch):
+def test_signal_interrupts_the_labels_of_a_long_film(small_capture, tmp_path, monkeypatch):
     drawn = []
     draw = Scene.at
 
@@ -215,7 +215,7 @@ def test_a_long_film_s_labels_hear_of_signals(small_capture, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("name", ["x.mp4", "x.webm", "x.gif", "x"])
-def test_a_damaged_capture_leaves_no_part_of_a_film(small_capture, tmp_path, name):
+def test_damaged_capture_leaves_no_part_of_a_film(small_capture, tmp_path, name):
     shutil.copytree(small_capture.path, tmp_path / "damaged.zarr")
     (tmp_path / "damaged.zarr" / "labels" / "c" / "0").unlink()
     with pytest.raises(CaptureError, match="labels lacks part of its numbers"):
@@ -237,7 +237,7 @@ class TestFlights:
     @pytest.mark.parametrize(
         ("name", "codec", "pixels"), [("fly.mp4", "h264", "yuv420p"), ("fly.webm", "vp9", "yuv420p")]
     )
-    def test_what_players_expect(self, films, name, codec, pixels):
+    def test_codec_and_pixel_format_are_those_that_players_expect(self, films, name, codec, pixels):
         with av.open(str(films / name)) as film:
             (stream,) = film.streams
             context = stream.codec_context
@@ -251,13 +251,13 @@ class TestFlights:
             data = (films / name).read_bytes()
             assert 0 < data.find(b"moov") < data.find(b"mdat")
 
-    def test_an_animation_repeats_for_ever(self, films):
+    def test_gif_repeats_forever(self, films):
         animation = Image.open(films / "fly.gif")
         assert (animation.size, animation.n_frames, animation.info["loop"]) == (SIZE, 30, 0)
         assert animation.info["duration"] == 100
 
     @pytest.mark.parametrize(("name", "error"), [("fly.mp4", 5.0), ("fly.webm", 5.0), ("fly.gif", 3.0)])
-    def test_each_shows_the_frames_that_were_drawn(self, films, name, error):
+    def test_each_format_shows_the_drawn_frames(self, films, name, error):
         drawn, shown = decoded(films / "fly"), decoded(films / name)
         assert shown.shape == drawn.shape == (30, SIZE[1], SIZE[0], 3)
         errors = [difference(a, b) for a, b in zip(shown, drawn, strict=True)]
@@ -267,7 +267,7 @@ class TestFlights:
             nearest = min(range(30), key=lambda j: difference(shown[k], drawn[j]))
             assert difference(drawn[nearest], drawn[k]) < 0.2
 
-    def test_from_the_dark_whole_to_all_that_is_known(self, digits, films, tmp_path):
+    def test_film_begins_with_dark_blocks_and_ends_with_all_values(self, digits, films, tmp_path):
         frames = decoded(films / "fly.mp4")
         snapshot(default_scene(), digits, tmp_path / "end.png", size=SIZE, selection=Selection(sample=7))
         end = np.asarray(Image.open(tmp_path / "end.png"))
@@ -278,14 +278,14 @@ class TestFlights:
         assert frames[-1][lit].max(axis=1).mean() > 150
         assert frames[0][lit].max(axis=1).mean() < 60
 
-    def test_the_same_input_gives_the_same_frames(self, digits, films, tmp_path):
+    def test_equal_input_gives_equal_frames(self, digits, films, tmp_path):
         options = {"size": SIZE, "fps": 10, "seconds": 3.0, "selection": Selection(sample=7)}
         record(default_scene(), digits, tmp_path / "again.mp4", tour="flythrough", **options)
         assert (tmp_path / "again.mp4").read_bytes() == (films / "fly.mp4").read_bytes()
 
     @pytest.mark.chromium
     @pytest.mark.parametrize("name", ["fly.mp4", "fly.webm"])
-    def test_a_browser_plays_it(self, films, chromium, name):
+    def test_browser_plays_the_film(self, films, chromium, name):
         data = base64.b64encode((films / name).read_bytes()).decode()
         page = chromium.new_page()
         page.set_content(f'<video muted src="data:video/{name[4:]};base64,{data}"></video>')
@@ -309,7 +309,7 @@ class TestFlights:
         assert difference(pixels, decoded(films / "fly")[-1]) < 3
 
 
-def test_an_orbit_ends_where_it_begins(small_capture, tmp_path):
+def test_orbit_ends_where_it_begins(small_capture, tmp_path):
     record(default_scene(), small_capture, tmp_path / "x", tour="orbit", size=(160, 90), fps=24, seconds=3)
     frames = decoded(tmp_path / "x")
     assert len(frames) == 72
@@ -322,13 +322,13 @@ class TestSizes:
     @pytest.mark.parametrize(
         ("name", "size"), [("x.mp4", (66, 90)), ("x.webm", (66, 90)), ("x.gif", (67, 91)), ("x", (67, 91))]
     )
-    def test_odd_ones(self, small_capture, tmp_path, name, size):
+    def test_odd_sizes_are_made_even_where_the_format_needs_it(self, small_capture, tmp_path, name, size):
         out = tmp_path / name
         assert film_size(out, (67, 91)) == size
         record(default_scene(), small_capture, out, size=(67, 91), fps=4, seconds=1)
         assert decoded(out).shape == (4, size[1], size[0], 3)
 
-    def test_the_largest_is_drawn_at_its_own_resolution(self, small_capture, tmp_path):
+    def test_largest_film_is_drawn_at_full_resolution(self, small_capture, tmp_path):
         size = (3840, 2160)
         record(default_scene(), small_capture, tmp_path / "x.mp4", tour="orbit", size=size, fps=1, seconds=1)
         (frame,) = decoded(tmp_path / "x.mp4")
@@ -338,7 +338,7 @@ class TestSizes:
         again = np.repeat(np.repeat(half, 2, axis=0), 2, axis=1)
         assert (np.abs(frame - again).max(axis=2) > 40).sum() > 2000
 
-    def test_by_default_what_suits_the_format(self):
+    def test_default_size_depends_on_the_format(self):
         assert film_size(Path("x.mp4"), None) == (1280, 720)
         assert film_size(Path("x.gif"), None) == (800, 450)
 
@@ -350,7 +350,7 @@ class TestFolders:
         record(default_scene(), capture, out, progress=lambda done, total: told.append((done, total)), **options)
         return told
 
-    def test_what_is_missing_is_drawn_and_nothing_else(self, small_capture, tmp_path):
+    def test_only_missing_frames_are_drawn(self, small_capture, tmp_path):
         out = tmp_path / "frames"
         assert self.record(small_capture, out) == [(k, 8) for k in range(1, 9)]
         names = sorted(path.name for path in out.iterdir())
@@ -372,7 +372,7 @@ class TestFolders:
             ({"selection": Selection(sample=1)}, "capture, selection differ"),
         ],
     )
-    def test_another_film_is_refused(self, small_capture, tmp_path, changes, words):
+    def test_folder_of_another_film_is_refused(self, small_capture, tmp_path, changes, words):
         out = tmp_path / "frames"
         self.record(small_capture, out)
         before = decoded(out)
@@ -383,7 +383,7 @@ class TestFolders:
         assert np.array_equal(decoded(out), before)
 
     @pytest.mark.parametrize("changes", ["classes", "labels", "pictures", "connections"])
-    def test_another_thing_that_is_drawn_makes_another_film(self, tmp_path, changes):
+    def test_every_drawn_thing_changes_the_film_description(self, tmp_path, changes):
         values = captures.small_values()
         pixels = np.full((3, 8, 9, 3), 200, np.uint8)
         known = {
@@ -407,18 +407,18 @@ class TestFolders:
         with pytest.raises(UserError, match=r"another film \(its capture differs\)"):
             self.record(two, tmp_path / "frames")
 
-    def test_frames_of_which_nobody_knows_the_film_are_refused(self, small_capture, tmp_path):
+    def test_frames_without_a_manifest_are_refused(self, small_capture, tmp_path):
         (tmp_path / "frame_00003.png").touch()
         with pytest.raises(UserError, match=r"holds frames of an unknown film, without its film\.json"):
             self.record(small_capture, tmp_path)
         assert os.listdir(tmp_path) == ["frame_00003.png"]
 
-    def test_a_manifest_that_is_none_is_another_films(self, small_capture, tmp_path):
+    def test_damaged_manifest_counts_as_another_film(self, small_capture, tmp_path):
         (tmp_path / "film.json").write_text("[]")
         with pytest.raises(UserError, match=r"another film; give another folder\.$"):
             self.record(small_capture, tmp_path)
 
-    def test_a_folder_with_other_things_in_it(self, small_capture, tmp_path):
+    def test_other_files_in_the_folder_stay(self, small_capture, tmp_path):
         (tmp_path / "notes.txt").write_text("mine")
         self.record(small_capture, tmp_path)
         assert len(decoded(tmp_path)) == 8
@@ -444,25 +444,25 @@ class TestFolders:
         ("x.mp4", {"seconds": float("inf")}, r"--seconds: a film lasts .*; got inf\."),
     ],
 )
-def test_what_cannot_be_recorded_is_said_before_any_work(tmp_path, name, numbers, words):
+def test_film_that_cannot_be_recorded_is_refused_before_any_work(tmp_path, name, numbers, words):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=words):
         check_film(tmp_path / name, **numbers)
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_a_capture_is_no_folder_for_pictures(small_capture):
+def test_capture_is_refused_as_a_folder_for_frames(small_capture):
     with pytest.raises(UserError, match=r"small\.zarr: it is a capture; give another folder"):
         check_film(small_capture.path)
 
 
-def test_portrait_sizes_are_sizes():
+def test_portrait_sizes_are_accepted():
     check_film(Path("x.mp4"), size=(2160, 3840))
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="everything is permitted to root")
 @pytest.mark.parametrize("name", ["x.mp4", "frames"])
-def test_a_place_that_is_not_ones_own(tmp_path, name):
+def test_folder_without_write_permission_is_refused(tmp_path, name):
     tmp_path.chmod(0o500)
     with pytest.raises(UserError, match="permission denied"):
         check_film(tmp_path / name)
@@ -497,13 +497,13 @@ def sentence(done: subprocess.CompletedProcess[str]) -> str:
 
 
 class TestCommand:
-    def test_a_film(self, small_capture, tmp_path):
+    def test_command_writes_a_film(self, small_capture, tmp_path):
         done = run(small_capture.path, "-o", "x.mp4", *SMALL, "--tour", "orbit", "--sample", 1, cwd=tmp_path)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         assert decoded(tmp_path / "x.mp4").shape == (16, 96, 128, 3)
         assert os.listdir(tmp_path) == ["x.mp4"]
 
-    def test_an_odd_size_is_said_in_one_line(self, small_capture, tmp_path):
+    def test_odd_size_is_reported_in_one_line(self, small_capture, tmp_path):
         done = run(small_capture.path, "-o", "x.mp4", "--size", "129x97", "--fps", 2, "--seconds", 1, cwd=tmp_path)
         assert done.returncode == 0
         assert done.stderr == ".mp4 holds even sizes only: the film is 128x96, not 129x97.\n"
@@ -521,11 +521,11 @@ class TestCommand:
             (["-o", "x.mp4", "--sample", "99"], "there is no sample 99"),
         ],
     )
-    def test_mistakes(self, tmp_path, arguments, words):
+    def test_wrong_options_are_one_sentence_with_exit_code_2(self, tmp_path, arguments, words):
         assert words in sentence(run("digits", *arguments, cwd=tmp_path))
         assert os.listdir(tmp_path) == []
 
-    def test_a_terminal_shows_how_long_it_will_take(self, small_capture, tmp_path):
+    def test_terminal_shows_the_remaining_time(self, small_capture, tmp_path):
         leader, follower = pty.openpty()
         code = "import os; os.environ.update(TERM='xterm', COLUMNS='120')"
         arguments = command(small_capture.path, "-o", "x.gif", *SMALL, code=code)
@@ -550,7 +550,7 @@ class TestCommand:
     ids=["ctrl-c", "sigterm"],
 )
 @pytest.mark.parametrize("name", ["x.mp4", "x.webm", "x.gif", "x"])
-def test_an_interrupted_film_leaves_no_part_of_it(small_capture, tmp_path, name, number, code):
+def test_interrupted_film_leaves_no_part(small_capture, tmp_path, name, number, code):
     if "." in name:
         (tmp_path / name).write_text("earlier")
     arguments = command(small_capture.path, "-o", name, "--size", "128x96", "--fps", 50, "--seconds", 120)
@@ -581,7 +581,7 @@ LIMIT = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"
 
 @pytest.mark.parametrize("room", [100, 6000], ids=["nothing fits", "a part fits"])
 @pytest.mark.parametrize("name", ["x.mp4", "x.webm", "x.gif", "x"])
-def test_a_full_disk_leaves_no_part_either(small_capture, tmp_path, name, room):
+def test_full_disk_leaves_no_part_of_a_film(small_capture, tmp_path, name, room):
     if "." in name:
         (tmp_path / name).write_text("earlier")
     done = run(small_capture.path, "-o", name, *SMALL, "--tour", "orbit", cwd=tmp_path, code=LIMIT.format(room))

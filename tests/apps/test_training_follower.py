@@ -135,7 +135,7 @@ class TestFollowing:
         recorder.go_on(1)
         with following:
             assert told.wait(60)
-        assert following.words.endswith(" · it is followed no longer; the terminal says why")
+        assert following.words.endswith(" · following stopped; the terminal shows why")
 
     def test_another_training_in_its_place_is_not_mixed_with_it(self, tmp_path, recorder):
         with follow(tmp_path) as following:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnviz3d.apps.film.frame_folder import PictureFolder, check_folder
+from nnviz3d.apps.film.frame_folder import FrameFolder, check_folder
 from nnviz3d.apps.film.sink import PartialFile
 from nnviz3d.apps.snapshot import write_png
 from nnviz3d.data.files import unfinished as module
@@ -109,7 +109,7 @@ def test_full_disk_is_reported_in_one_sentence_and_leaves_no_files(tmp_path, mon
         small_capture(tmp_path / "run.zarr.zip")
     monkeypatch.setattr(PartialFile, "write", full)
     with pytest.raises(OSError, match="No space left"):
-        PictureFolder(tmp_path / "frames", {"film": 1})
+        FrameFolder(tmp_path / "frames", {"film": 1})
     assert os.listdir(tmp_path) == []
 
 

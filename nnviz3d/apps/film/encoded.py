@@ -1,4 +1,4 @@
-"""Films that every browser plays: H.264 in ``.mp4`` and VP9 in ``.webm``."""
+"""Encoders of films that every browser plays: H.264 in ``.mp4`` and VP9 in ``.webm``."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from nnviz3d.apps.film.sink import PartialFile
 
 _THREADS = 4
-"""Of the encoder: fixed, because how the work is divided changes the film by a little."""
+"""Threads of the encoder. The number is fixed because it changes the film a little."""
 _SEEK = 2
-"""Seconds between the frames that a player can jump to."""
+"""Seconds between frames that a player can jump to."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """An encoder, its settings, and those of the file around the film."""
+    """An encoder, its settings, and the settings of the file format."""
 
     container: str
     codec: str
@@ -37,25 +37,25 @@ _X86 = platform.machine().lower() in ("x86_64", "amd64")
 # Its SSSE3 code is as fast and gives the same film on every processor.
 _X264 = "aq-mode=3:asm=ssse3" if _X86 else "aq-mode=3"
 
-# Thin lines and even dark grounds show every fault: better than the codecs' defaults, and small all the same.
+# The quality is above the codecs' defaults, because thin lines and even dark backgrounds show every fault.
 MP4 = Encoding(
     "mp4",
     "libx264",
     {"preset": "veryfast", "crf": "17", "x264-params": _X264},
-    # The index goes to the front, so that a page can play the film while it loads.
+    # Puts the index at the front, so that a page can play the film while it loads.
     {"movflags": "+faststart"},
 )
 WEBM = Encoding(
     "webm",
     "libvpx-vp9",
     {"crf": "24", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"},
-    # Otherwise the file gets a random number.
+    # Without this the file contains a random number.
     {"fflags": "+bitexact"},
 )
 
 
 class EncodedFilm:
-    """A film whose colours are stored at half the resolution, as players expect it, in BT.709.
+    """A film in BT.709 with colours at half the resolution, as players expect.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class EncodedFilm:
         return container, stream
 
     def needs(self, number: int) -> bool:
-        """Whether a frame has still to be drawn: each has."""
+        """Return `True`: every frame has to be drawn."""
         return True
 
     def write(self, number: int, pixels: NDArray[np.uint8]) -> None:
@@ -109,7 +109,7 @@ class EncodedFilm:
         self._container.mux(self._stream.encode(frame))
 
     def finish(self) -> None:
-        """Write the rest, and give the file its name."""
+        """Write the remaining frames, and give the file its name."""
         self._container.mux(self._stream.encode(None))
         self._container.close()
         self._partial.keep()
@@ -119,5 +119,5 @@ class EncodedFilm:
         self._partial.discard()
 
     def _reopen(self, url: str, flags: int, options: Mapping[str, Any]) -> object:
-        """Let the muxer read what it has written, which it does to move the index to the front."""
+        """Open the file for reading; the muxer reads it to move the index to the front."""
         return self._partial.path.open("rb")

@@ -1,4 +1,4 @@
-"""A folder of pictures, one a frame, that the same command goes on with where it was interrupted."""
+"""A film as a folder with one picture for each frame; an interrupted film is continued by the same command."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from nnviz3d.errors import UserError
 
 MANIFEST = "film.json"
 _EFFORT = 2
-"""A quarter larger than the smallest, in a third of its time."""
+"""PNG compression level: files a quarter larger than the smallest, in a third of the time."""
 
 
-class PictureFolder:
-    """Writes ``frame_00000.png`` and so on; each appears when it is whole, and those of the same film are kept.
+class FrameFolder:
+    """Writes ``frame_00000.png`` and so on. Each file appears when it is complete; existing frames of the film are kept.
 
     Parameters
     ----------
     out
-        The folder; made if it is not there.
+        The folder; it is made if it does not exist.
     film
-        What makes this film the one that it is, as JSON; noted in the folder.
+        Everything that determines the frames, as JSON; it is written into the folder.
 
     Raises
     ------
@@ -56,7 +56,7 @@ class PictureFolder:
             raise
 
     def needs(self, number: int) -> bool:
-        """Whether a frame is not there yet."""
+        """Whether a frame does not exist yet."""
         return not self._path(number).exists()
 
     def write(self, number: int, pixels: NDArray[np.uint8]) -> None:
@@ -64,10 +64,10 @@ class PictureFolder:
         write_png(pixels, self._path(number), effort=_EFFORT)
 
     def finish(self) -> None:
-        """Do nothing: all frames are there."""
+        """Do nothing: all frames exist."""
 
     def discard(self) -> None:
-        """Do nothing: each frame that is there is whole, and need not be drawn again."""
+        """Do nothing: each existing frame is complete, and a later call keeps it."""
 
     def _path(self, number: int) -> Path:
         return self._out / f"frame_{number:05d}.png"
@@ -98,7 +98,7 @@ def check_folder(out: Path) -> None:
 
 
 def _unlike(found: str, film: Mapping[str, Any]) -> str:
-    """Say in what two films differ, if the other's manifest can be read."""
+    """Return the properties in which two films differ, as words; empty if the other manifest cannot be read."""
     try:
         other = json.loads(found)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Animations for places that play no films: one palette for all frames, found first, and then a dither that is still."""
+"""Animated GIFs with one palette for all frames and a dither pattern that does not move."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from nnviz3d.apps.film.sink import PartialFile
 
 _PALETTE = "max_colors=128:reserve_transparent=1"
 _DITHER = "dither=bayer:bayer_scale=5:diff_mode=rectangle"
-"""A pattern that stays in its place: errors that are handed on from pixel to pixel would flicker in a film."""
+"""An ordered dither, which does not move; error diffusion would flicker from frame to frame."""
 
 
 class GifFilm:
-    """An animation that repeats for ever.
+    """An animation that repeats forever.
 
-    The palette depends on all frames, so that they are kept, compressed, in a nameless temporary file until the end.
+    The palette depends on all frames, so the frames are kept, compressed, in an unnamed temporary file until the end.
     """
 
     def __init__(self, out: Path, size: tuple[int, int], fps: int) -> None:
@@ -41,11 +41,11 @@ class GifFilm:
         self._partial = PartialFile(out)
 
     def needs(self, number: int) -> bool:
-        """Whether a frame has still to be drawn: each has."""
+        """Return `True`: every frame has to be drawn."""
         return True
 
     def write(self, number: int, pixels: NDArray[np.uint8]) -> None:
-        """Note a frame's colours, and keep it."""
+        """Add a frame's colours to the palette, and keep the frame."""
         pixels = np.ascontiguousarray(pixels)
         self._source.push(self._frame(pixels, number))
         packed = zlib.compress(pixels.tobytes(), 1)
@@ -53,7 +53,7 @@ class GifFilm:
         self._lengths.append(len(packed))
 
     def finish(self) -> None:
-        """Bring all frames to the palette, write them, and give the file its name."""
+        """Convert all frames to the palette, write them, and give the file its name."""
         self._source.push(None)
         palette = self._sink.pull()
         graph = av.filter.Graph()
@@ -106,9 +106,9 @@ class GifFilm:
 
 
 def _ready(sink: av.filter.context.FilterContext) -> Iterator[av.VideoFrame]:
-    """Take what a graph has finished."""
+    """Yield the frames that a filter graph has finished."""
     while True:
         try:
             yield sink.pull()
-        except (av.BlockingIOError, av.EOFError):  # nothing yet, nothing more
+        except (av.BlockingIOError, av.EOFError):  # no frame is ready, or there are no more
             return

@@ -1,4 +1,4 @@
-"""Shows on standard error how far a film has come, and how long it will take."""
+"""Progress bar of a film on standard error, with the remaining time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nnviz3d.apps.progress import one_line
 
 
 class FilmBar:
-    """A context with one line that moves, on a terminal alone; call it with the frames done, and how many there are."""
+    """A context that shows one line on a terminal; call it with the number of frames drawn and the number of all frames."""
 
     def __init__(self, name: str, console: Console | None = None) -> None:
         self._name = name
@@ -30,6 +30,6 @@ class FilmBar:
         self._progress.stop()
 
     def __call__(self, done: int, total: int) -> None:
-        """Show that so many frames are drawn."""
+        """Update the number of frames drawn."""
         words = f"Writing {self._name}" if done == total else "Drawing frames"
         self._progress.update(self._task, description=words, completed=done, total=total)

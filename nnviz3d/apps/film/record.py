@@ -1,4 +1,4 @@
-"""`record`: a film into a file, or a folder of pictures. Drawing and encoding overlap."""
+"""`record`: write a film into a file, or into a folder of pictures. Drawing and encoding overlap."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.apps.film.encoded import MP4, WEBM, EncodedFilm
-from nnviz3d.apps.film.frame_folder import PictureFolder, check_folder
+from nnviz3d.apps.film.frame_folder import FrameFolder, check_folder
 from nnviz3d.apps.film.gif import GifFilm
 from nnviz3d.apps.film.sink import FrameSink
-from nnviz3d.apps.film.writer_thread import Writing
+from nnviz3d.apps.film.writer_thread import FilmWriter
 from nnviz3d.apps.interruption import Interruption
 from nnviz3d.apps.snapshot import require_graphics
 from nnviz3d.apps.target import check_output
@@ -41,7 +41,7 @@ from nnviz3d.scene.view_spec import LONGEST
 ENDINGS = (".mp4", ".webm", ".gif")
 _LARGEST = 3840 * 2160
 _FASTEST = {".gif": 50}
-"""Frames a second, where it is less than elsewhere: browsers show faster animations slowly."""
+"""Most frames per second of some formats: browsers play faster animations slowly."""
 _MOST_FPS = 120
 Progress = Callable[[int, int], None]
 
@@ -49,7 +49,7 @@ Progress = Callable[[int, int], None]
 def check_film(
     out: Path, *, size: tuple[int, int] | None = None, fps: int | None = None, seconds: float | None = None
 ) -> None:
-    """Refuse, before any work, what cannot be recorded.
+    """Refuse a film that cannot be recorded, before any work.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def check_film(
 
 
 def film_size(out: Path, size: tuple[int, int] | None) -> tuple[int, int]:
-    """Return the size that a film will have: what is given, but even where the format has no odd ones."""
+    """Return the size of a film: the given size, made even if the format needs that."""
     if size is None:
         return (800, 450) if out.suffix.lower() == ".gif" else (1280, 720)
     if _is_folder(out) or out.suffix.lower() == ".gif":
@@ -98,7 +98,7 @@ def record(
     Parameters
     ----------
     out
-        ``.mp4``, ``.webm`` or ``.gif``; any other name is a folder of PNG, in which an interrupted film goes on.
+        ``.mp4``, ``.webm`` or ``.gif``; any other name is a folder of PNG, in which an interrupted film is continued.
     tour
         By default the scene's own, or along the layers if it has none.
     size
@@ -107,14 +107,14 @@ def record(
     fps
         Frames a second; by default 30, for ``.gif`` 15.
     seconds
-        Length; by default what suits the network.
+        Length; by default it depends on the network.
     progress
-        Is told how many frames are done, of how many.
+        Is called with the number of frames drawn and the number of all frames.
 
     Raises
     ------
     UserError
-        If something cannot be recorded, or the system does not let it be written.
+        If the film cannot be recorded, or the system refuses to write it.
     """
     check_film(out, size=size, fps=fps, seconds=seconds)
     require_graphics()
@@ -132,7 +132,7 @@ def record(
     interruption = Interruption()
 
     def at(tau: float) -> tuple[DrawList, CameraPose]:
-        interruption.check()  # here, because the labels of a long film take a while too
+        interruption.check()  # also while the labels of a long film are placed
         t, pose = path.at(tau)
         return scene.at(t, selection), pose
 
@@ -141,8 +141,8 @@ def record(
     try:
         with ExitStack() as stack, interruption:
             sink = _sink(out, (width, height), rate, lambda: film_of(scene, selection, kind, (width, height), moments))
-            # At once, because nobody else discards what is begun.
-            writing = stack.enter_context(Writing(sink, studio.averaged))
+            # Entered at once, because only the writer discards the sink's files.
+            writing = stack.enter_context(FilmWriter(sink, studio.averaged))
             labels = SteadyLabels(path.seconds, at, studio.renderer.size, studio.renderer.scale, loops=path.loops)
             for number, tau in enumerate(moments):
                 if sink.needs(number):
@@ -158,7 +158,7 @@ def record(
 
 
 def _check_place(out: Path) -> None:
-    """Refuse a folder that cannot be made, or written into."""
+    """Refuse a folder that cannot be made or written to."""
     parent = out.absolute().parent
     if exists(out) and not is_folder(out):
         raise UserError(f"Cannot write {out}: it is a file; a film ends in {', '.join(ENDINGS)}.")
@@ -172,7 +172,7 @@ def _check_place(out: Path) -> None:
 
 def _sink(out: Path, size: tuple[int, int], fps: int, film: Callable[[], dict[str, Any]]) -> FrameSink:
     if _is_folder(out):
-        return PictureFolder(out, film())
+        return FrameFolder(out, film())
     match out.suffix.lower():
         case ".gif":
             return GifFilm(out, size, fps)
@@ -189,7 +189,7 @@ def _is_folder(out: Path) -> bool:
 def film_of(
     scene: Scene, selection: Selection, tour: TourKind, size: tuple[int, int], moments: NDArray[np.float64]
 ) -> dict[str, Any]:
-    """Return what decides all frames of a film, as JSON: two films of which this is equal are the same."""
+    """Return everything that determines the frames of a film, as JSON."""
     provenance = scene.context.capture.provenance
     return {
         "nnviz3d": version("nnviz3d"),
@@ -209,7 +209,7 @@ def film_of(
 
 
 def _digest(context: SceneContext, sample: int) -> str:
-    """Hash all that a capture holds of a sample that can be drawn: numbers, connections, pictures and words."""
+    """Hash everything of a sample that can be drawn: numbers, connections, pictures and words."""
     capture, graph = context.capture, context.graph
     words = [graph.to_json(), capture.classes, capture.sample_name(sample), capture.label(sample)]
     found = hashlib.sha256(json.dumps(words, sort_keys=True).encode())

@@ -1,4 +1,4 @@
-"""What takes the frames of a film, and a file that takes its name only once it is whole."""
+"""Protocol of the receivers of a film's frames, and a file that gets its name when it is complete."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ from nnviz3d.data.files.unfinished import partial_path
 
 
 class FrameSink(Protocol):
-    """Takes the frames of one film, in order, and makes the film of them.
+    """Receives the frames of one film in order, and writes the film.
 
-    One thread at a time may use it. `OSError` and `UserError` say that the system does not let it write.
+    Only one thread at a time may use it. Its methods raise `OSError` or `UserError` if the system refuses to write.
     """
 
     def needs(self, number: int) -> bool:
-        """Whether a frame, counted from 0, has still to be drawn."""
+        """Return whether a frame, counted from 0, has to be drawn."""
         ...
 
     def write(self, number: int, pixels: NDArray[np.uint8]) -> None:
-        """Take a frame ``(H, W, 3)``, the first row on top."""
+        """Receive a frame ``(H, W, 3)``, the top row first."""
         ...
 
     def finish(self) -> None:
-        """Make the film appear under its name, where it replaces an earlier one."""
+        """Give the film its name; it replaces an earlier film of that name."""
         ...
 
     def discard(self) -> None:
-        """Give up, and leave nothing that is not whole; an earlier film of the name stays as it was."""
+        """Remove incomplete files; an earlier film of the same name stays as it was."""
         ...
 
 
 class PartialFile(io.FileIO):
-    """A hidden file, open for writing, beside the one that it becomes.
+    """A hidden file, open for writing, in the folder of the final file.
 
-    Nothing of it waits in memory, so that a full disk is told where it is written to, and nowhere later.
+    It is not buffered, so that a full disk raises an error in `write` and not later.
     """
 
     def __init__(self, out: Path) -> None:
         self._out = out
         self.path = partial_path(out)
-        # Opened like any file, so that the user's umask says who may read it; `x` because nobody else's is overwritten.
+        # Opened like any file, so that the user's umask applies; `x` never overwrites another process's file.
         super().__init__(self.path, "x")
 
     def write(self, data: Any, /) -> int:
-        """Write all of it."""
+        """Write all bytes."""
         rest = memoryview(data)
         while rest:
             rest = rest[super().write(rest) :]
         return len(data)
 
     def keep(self) -> None:
-        """Give it its name."""
+        """Close the file and give it its final name."""
         self.close()
         self.path.replace(self._out)
 
     def discard(self) -> None:
-        """Remove it, unless it has its name."""
+        """Close the file and remove it, unless it has its final name."""
         self.close()
         self.path.unlink(missing_ok=True)

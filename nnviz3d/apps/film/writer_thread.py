@@ -1,4 +1,4 @@
-"""Frames on their way to a sink, in a thread of its own, so that drawing does not wait for encoding."""
+"""Thread that passes frames to a sink, so that drawing does not wait for encoding."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from nnviz3d.apps.film.sink import FrameSink
 from nnviz3d.apps.interruption import Interruption
 
 _WAITING = 3
-"""Frames that wait at most."""
+"""Most frames that wait for the thread."""
 
 
-class Writing:
-    """A context in which a film is written: at its end the film is there, or, after any error, nothing is left of it.
+class FilmWriter:
+    """A context in which a film is written. At its end the film is complete, or after an error removed.
 
     Parameters
     ----------
     sink
-        Where frames go, in the order in which they are given.
+        Receives the frames in order.
     develop
-        What is still to be done with a frame first, on that thread too.
+        Turns a raw frame into the frame to write; called on the thread.
     """
 
     def __init__(self, sink: FrameSink, develop: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> None:
@@ -41,7 +41,7 @@ class Writing:
         return self
 
     def put(self, number: int, raw: NDArray[np.uint8]) -> None:
-        """Hand over a frame; waits while too many are waiting, and raises what went wrong with an earlier one."""
+        """Add a frame. Waits while too many frames are waiting, and raises the error of an earlier frame."""
         if self._error is not None:
             raise self._error
         self._frames.put((number, raw))
@@ -63,10 +63,10 @@ class Writing:
                 self._give_up()
 
     def _give_up(self) -> None:
-        # Whoever is in a hurry presses Ctrl-C twice.
+        # A second Ctrl-C waits until the sink has removed its files.
         with Interruption():
             while self._thread.is_alive():
-                # What waits is thrown away, which also makes room for the word to stop.
+                # Waiting frames are dropped, which also makes room for the signal to stop.
                 while not self._frames.empty():
                     self._frames.get_nowait()
                 self._frames.put(None)
