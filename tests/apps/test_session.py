@@ -12,7 +12,7 @@ import pytest
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
-from nnviz3d.apps.web.panels.samples import Samples
+from nnviz3d.apps.web.panels.samples import SamplesPanel
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.apps.worker import WorkerCrashed
 from nnviz3d.data.capture import Capture
@@ -253,7 +253,7 @@ def next_in_window(session: Session) -> None:
 
 
 def next_in_page(session: Session) -> None:
-    Samples.step(SimpleNamespace(_app=SimpleNamespace(session=session, refresh=lambda: None)), 1)
+    SamplesPanel.step(SimpleNamespace(page=SimpleNamespace(session=session, refresh=lambda: None)), 1)
 
 
 @pytest.mark.parametrize("press_next", [next_in_session, next_in_window, next_in_page])

@@ -14,9 +14,10 @@ from nnviz3d.apps.turntable import Turntable, orbit, pan, zoom
 from nnviz3d.apps.web import frames as frames_module
 from nnviz3d.apps.web.files import safe_name, thumbnail
 from nnviz3d.apps.web.frames import Frames, Quality, pack
+from nnviz3d.apps.web.page import provenance
 from nnviz3d.apps.web.panels.appearance import gradient
 from nnviz3d.apps.web.panels.layers import details, groups
-from nnviz3d.apps.web.panels.samples import entries, has_pictures, note_of, notes_of, provenance
+from nnviz3d.apps.web.panels.samples import entries, has_pictures, note_of, notes_of
 from nnviz3d.apps.web.security import Gate, address
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer

@@ -60,10 +60,13 @@ def test_names_are_never_markup_and_a_page_is_not_believed(chromium: Browser, tm
             wait_until(lambda: page.locator("#chart-hover").text_content() == METRIC, "its name is told as it is")
             assert page.evaluate("window.ran") is None
 
-            page.evaluate("window.trame.state.set('steps', 1000)")
-            page.evaluate("window.trame.state.set('step_place', 999)")
+            page.evaluate("window.trame.state.set('recorded_steps', 1000)")
+            page.evaluate("window.trame.state.set('recorded_index', 999)")
             wait_until(lambda: "Something went wrong" in text(page, "body"), "there is no such step")
-            wait_until(lambda: page.evaluate("window.trame.state.get('steps')") == 3, "there are as many as there were")
+            wait_until(
+                lambda: page.evaluate("window.trame.state.get('recorded_steps')") == 3,
+                "there are as many as there were",
+            )
             assert "step 3 · " in text(page, "#step-words")
         code, _, errors = server.end()
         assert code == 0

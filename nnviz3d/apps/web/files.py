@@ -7,7 +7,6 @@ import io
 import re
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING
 
 import numpy as np
 from aiohttp import web
@@ -16,13 +15,11 @@ from PIL import Image
 
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
+from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.security import PRIVATE
 from nnviz3d.data.files.picture_files import SUFFIXES
 from nnviz3d.data.sample_sources import thumbnail_of
 from nnviz3d.errors import UserError
-
-if TYPE_CHECKING:
-    from nnviz3d.apps.web.app import WebApp
 
 RUN = token_hex(4)
 """Part of a thumbnail's address: browsers keep it, and the next server at this port may have other samples."""
@@ -32,16 +29,16 @@ _LARGEST = 64 * 2**20
 """Bytes of a file that is handed in, at most."""
 
 
-def add_files(application: web.Application, app: WebApp) -> None:
+def add_files(application: web.Application, page: PageContext) -> None:
     """Add the addresses to a server that does not run yet."""
 
     async def thumbnail(request: web.Request) -> web.Response:
         position = int(request.match_info["position"])
-        samples = app.session.samples
+        samples = page.session.samples
         if position >= len(samples):
             return web.Response(status=404)
         try:
-            picture = await asyncio.to_thread(_thumbnail, app.session, samples[position])
+            picture = await asyncio.to_thread(_thumbnail, page.session, samples[position])
         except UserError:
             picture = None  # the sample itself, once it is chosen, says what is wrong with it
         if picture is None:
@@ -53,7 +50,7 @@ def add_files(application: web.Application, app: WebApp) -> None:
         return web.json_response({"problem": why})
 
     async def hand_in(request: web.Request) -> web.Response:
-        live = app.session.queries.runner
+        live = page.session.queries.runner
         if live is None:
             return refused("There is no model at hand that could be run on it.")
         name = request.query.get("name", "")
@@ -69,7 +66,9 @@ def add_files(application: web.Application, app: WebApp) -> None:
             return refused(f"{plain} cannot be kept: {error.strerror or error}.")
         if size is None:
             return refused(f"{plain} is larger than {_LARGEST >> 20} MB.")
-        return web.json_response({"position": app.samples.add(plain, str(folder / plain))})
+        position = page.session.samples.add(Sample(plain, None, str(folder / plain)))
+        page.synchronize()
+        return web.json_response({"position": position})
 
     application.add_routes(
         [web.get(f"{PRIVATE}{{position:\\d{{1,7}}}}/thumbnail", thumbnail), web.post(f"{PRIVATE}new", hand_in)]

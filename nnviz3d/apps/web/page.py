@@ -1,47 +1,53 @@
-"""What stands where on the page."""
+"""Layout of the page, and the values that it shows around its panels."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from trame.ui.vuetify3 import VAppLayout
 from trame.widgets import html, rca
 from trame.widgets import vuetify3 as v
 
+from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
+from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.panel import AnyPanel
 from nnviz3d.apps.web.picture_view import AREA
-
-if TYPE_CHECKING:
-    from nnviz3d.apps.web.app import WebApp
 
 GONE = """<div class="gone">
   <b>The connection to nnviz3d has ended.</b>
   <span class="faint">If it was stopped, start it again and open the address that it prints.</span>
 </div>"""
-"""What stands in the page's place once the server is gone."""
+"""Content of the page after the server has stopped."""
 
 
-def build_page(app: WebApp) -> Any:
-    """Lay the page out: a bar on top, the panels at the left, time below, and the picture in all that is left."""
-    with VAppLayout(app.server, vuetify_config=theme.VUETIFY) as layout:
+def build_page(server: Any, page: PageContext, panels: Sequence[AnyPanel], *, home: Callable[[], None]) -> Any:
+    """Lay the page out: a bar on top, a drawer with panels at the left, a footer with panels, and the picture.
+
+    Parameters
+    ----------
+    server
+        Trame's server.
+    panels
+        The panels in their order.
+    home
+        Resets the picture's camera.
+    """
+    with VAppLayout(server, vuetify_config=theme.VUETIFY) as layout:
         with v.VAppBar(height=48, flat=True, classes="bar"):
             v.VBtn(icon="mdi-dock-left", click="drawer = !drawer", id="toggle", **theme.icon_button("Layers, settings"))
             _heading()
             v.VSpacer()
-            _buttons(app)
-        app.transport.build()
+            _badges()
+            _buttons(page, home)
+        _build(panels, "footer")
         with v.VNavigationDrawer(
             v_model=("drawer", None), width=316, mobile_breakpoint=("900",), floating=True, classes="drawer"
         ):
             with html.Div(classes="panels"):
-                app.samples.build()
-                app.steps.build()
-                app.history.build()
-                app.insights.build()
-                app.views.build()
-                app.appearance.build()
-                app.layers.build()
+                _build(panels, "drawer")
         with v.VMain(classes="stage"):
             with html.Div(id="view"):
                 rca.RemoteControlledArea(
@@ -50,7 +56,9 @@ def build_page(app: WebApp) -> Any:
                     event_throttle_ms=("12",),
                     image_style=("{ width: '100%', height: '100%', objectFit: 'contain', display: 'block' }",),
                 )
-                app.samples.build_busy()
+                with html.Div(classes="busy", v_if="busy", id="busy"):
+                    v.VProgressCircular(indeterminate=True, size=14, width=2, color="primary")
+                    html.Span("{{ busy }}")
         v.VSnackbar(
             "{{ message }}",
             model_value=("!!message",),
@@ -60,6 +68,12 @@ def build_page(app: WebApp) -> Any:
             classes="message",
         )
     return layout
+
+
+def _build(panels: Sequence[AnyPanel], area: str) -> None:
+    for panel in panels:
+        if panel.area == area:
+            panel.build()
 
 
 def _heading() -> None:
@@ -74,27 +88,72 @@ def _heading() -> None:
                 html.Span("{{ line[1] }}")
 
 
-def _buttons(app: WebApp) -> None:
+def _badges() -> None:
     with html.Div(v_if="training", classes="shared", id="training", title="What the recorder has written so far"):
         html.Span(classes=("['light', { on: training.endsWith('live') }]",))
         html.Span("{{ training }}")
     with html.Div(v_if="clients > 1", classes="shared", id="shared", title="What one changes, all see"):
         v.VIcon("mdi-account-multiple-outline", size=15)
         html.Span("shared view")
+
+
+def _buttons(page: PageContext, home: Callable[[], None]) -> None:
     v.VBtn(
         icon="mdi-image-filter-center-focus",
-        click=app.guarded(app.view.home),
+        click=page.guarded(home),
         id="home",
         **theme.icon_button("Reset the view (R)"),
     )
     v.VBtn(
         icon="mdi-tray-arrow-down",
-        click=f"utils.download('{_file_name(app.title)}', trigger('picture'), 'image/png')",
+        click=f"utils.download('{_file_name(_title(page.session))}', trigger('picture'), 'image/png')",
         id="save",
         **theme.icon_button("Save this picture (PNG)"),
     )
 
 
 def _file_name(title: str) -> str:
-    """Make a file's name of a title."""
+    """Return the name of a picture file for a title."""
     return f"{re.sub(r'[^a-z0-9]+', '-', title.lower()).strip('-') or 'nnviz3d'}.png"
+
+
+def page_values(session: Session) -> dict[str, Any]:
+    """Return the values that the page shows around its panels, by their names in the page's state.
+
+    Returns
+    -------
+    ``title``, ``caption`` and ``provenance`` of the heading, the browser's ``trame__title``; ``training``, the state of a
+    training that is still being recorded; and ``busy``, what the model is being run for.
+    """
+    title = _title(session)
+    model, sample = session.scene.context.capture.provenance.model, session.samples[session.samples.chosen].name
+    return {
+        "title": title,
+        "trame__title": f"{title} · nnviz3d",
+        "caption": " · ".join(text for text in (model, sample) if text),
+        "provenance": provenance(session),
+        "training": session.training_status,
+        "busy": session.queries.busy,
+    }
+
+
+def _title(session: Session) -> str:
+    return session.scene.title(session.selection.sample)
+
+
+def provenance(session: Session) -> list[list[str]]:
+    """Return the origin of the numbers, as pairs of name and value."""
+    origin = session.scene.context.capture.provenance
+    lines = [["model", origin.model]]
+    if origin.sha256:
+        lines.append(["sha256", f"{origin.sha256[:16]}…"])
+    mode, reason = session.scene.context.capture.preprocessing(session.selection.sample)
+    lines.append(["preprocessing", mode])
+    if reason:
+        lines.append(["because", reason])
+    if origin.created:
+        lines.append(["captured", origin.created])
+    if origin.versions:
+        lines.append(["with", ", ".join(f"{name} {version}" for name, version in origin.versions.items())])
+    lines.extend(["note", note] for note in origin.notes)
+    return lines

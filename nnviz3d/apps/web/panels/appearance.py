@@ -2,89 +2,110 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from dataclasses import dataclass, replace
+from typing import get_args
 
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from nnviz3d.apps.web.panels.fields import switched
+from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.fields import choice_buttons
+from nnviz3d.apps.web.panels.panel import Panel
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize, colormap
 from nnviz3d.scene.views.activations import ActivationsSpec
 from nnviz3d.scene.views.connections import ConnectionsSpec
 from nnviz3d.scene.views.node_link.spec import NodesSpec
 
-if TYPE_CHECKING:
-    from nnviz3d.apps.web.app import WebApp
-
 _STOPS = 12
 """Colours from which the page draws a map."""
 
 
-class Appearance:
-    """Changes the looks; what the scene does not show has no control."""
+@dataclass(frozen=True)
+class AppearanceState:
+    """Values that the widgets show.
 
-    def __init__(self, app: WebApp) -> None:
-        self._app = app
-        views = app.session.scene.spec.views
+    Attributes
+    ----------
+    colormaps
+        The colour maps to choose from: ``title``, ``value``, the CSS of a ``strip`` and a ``note``.
+    threshold
+        Percent of a layer's range below which cells are not drawn.
+    colormap, normalize, ranking
+        The chosen colour map, scale and ranking of connections.
+    """
+
+    colormaps: list[dict[str, str]]
+    threshold: int = 0
+    colormap: str = ""
+    normalize: str = ""
+    ranking: str = ""
+
+
+class AppearancePanel(Panel[AppearanceState]):
+    """Controls of the looks; only for what the scene shows."""
+
+    def __init__(self, page: PageContext) -> None:
+        views = page.session.scene.spec.views
         self._activations = next((view for view in views if isinstance(view, ActivationsSpec)), None)
         self._connections = next((view for view in views if isinstance(view, ConnectionsSpec | NodesSpec)), None)
-        app.state.colormaps = [
+        colormaps = [
             {"title": name, "value": name, "strip": gradient(name), "note": "" if name in SEQUENTIAL else "signed"}
             for name in SEQUENTIAL + DIVERGING
         ]
-        self.synchronize()
-        for name, change in (
-            ("threshold", self._set_threshold),
-            ("colormap", self._set_colormap),
-            ("normalize", self._set_normalize),
-            ("ranking", self._set_ranking),
-        ):
-            app.state.change(name)(app.guarded(change))
+        super().__init__(page, AppearanceState(colormaps))
+        page.on_change("threshold", self._set_threshold)
+        page.on_change("colormap", self._set_colormap)
+        page.on_change("normalize", self._set_normalize)
+        page.on_change("ranking", self._set_ranking)
 
     def synchronize(self) -> None:
-        """Show what is selected, or else what the scene says."""
-        selection, state = self._app.session.selection, self._app.state
+        """Show the selection; fields that it leaves open as the scene sets them."""
+        selection, state = self.page.session.selection, self.state
         if (view := self._activations) is not None:
             threshold = view.threshold if selection.threshold is None else selection.threshold
-            state.threshold = round(threshold * 100)
-            state.colormap = selection.colormap or view.colormap
-            state.normalize = selection.normalize or view.normalize
+            state = replace(
+                state,
+                threshold=round(threshold * 100),
+                colormap=selection.colormap or view.colormap,
+                normalize=selection.normalize or view.normalize,
+            )
         if self._connections is not None:
-            state.ranking = selection.ranking or self._connections.ranking
+            state = replace(state, ranking=selection.ranking or self._connections.ranking)
+        self.show(state)
 
-    # The pages and this program both change the state; only what differs from the session is a person's wish.
+    # The page and the session both change these values; a value that differs from the session's is the user's choice.
 
-    def _set_threshold(self, threshold: float, **_: Any) -> None:
+    def _set_threshold(self, threshold: float) -> None:
         share = min(max(float(threshold) / 100, 0.0), 1.0)
-        view, selection = self._activations, self._app.session.selection
+        view, selection = self._activations, self.page.session.selection
         if (
             view is None
             or abs(share - (view.threshold if selection.threshold is None else selection.threshold)) < 0.005
         ):
             return
-        self._app.select(moving=True, threshold=share)
+        self.page.select(moving=True, threshold=share)
 
-    def _set_colormap(self, colormap: str, **_: Any) -> None:
-        selection = self._app.session.selection
+    def _set_colormap(self, colormap: str) -> None:
+        selection = self.page.session.selection
         if self._activations is not None and colormap != (selection.colormap or self._activations.colormap):
             if colormap not in SEQUENTIAL + DIVERGING:
                 raise ValueError(f"The page asked for an unknown colour map {colormap!r}.")
-            self._app.select(colormap=colormap)
+            self.page.select(colormap=colormap)
 
-    def _set_normalize(self, normalize: Normalize, **_: Any) -> None:
-        selection = self._app.session.selection
+    def _set_normalize(self, normalize: Normalize) -> None:
+        selection = self.page.session.selection
         if self._activations is not None and normalize != (selection.normalize or self._activations.normalize):
             if normalize not in get_args(Normalize):
                 raise ValueError(f"The page asked for an unknown scale {normalize!r}.")
-            self._app.select(normalize=normalize)
+            self.page.select(normalize=normalize)
 
-    def _set_ranking(self, ranking: str, **_: Any) -> None:
-        selection = self._app.session.selection
+    def _set_ranking(self, ranking: str) -> None:
+        selection = self.page.session.selection
         if self._connections is not None and ranking != (selection.ranking or self._connections.ranking):
             if ranking not in RANKINGS:
                 raise ValueError(f"The page asked for an unknown ranking {ranking!r}.")
-            self._app.select(ranking=ranking)
+            self.page.select(ranking=ranking)
 
     def build(self) -> None:
         """Make the widgets."""
@@ -94,9 +115,13 @@ class Appearance:
             if self._activations is not None:
                 self._threshold()
                 self._colors()
-                switched("Scale", "normalize", get_args(Normalize), "One colour scale for each layer, or one for all")
+                choice_buttons(
+                    "Scale", "normalize", get_args(Normalize), "One colour scale for each layer, or one for all"
+                )
             if self._connections is not None:
-                switched("Lines by", "ranking", RANKINGS, "Which connections are strong: |weight|, or |weight × value|")
+                choice_buttons(
+                    "Lines by", "ranking", RANKINGS, "Which connections are strong: |weight|, or |weight × value|"
+                )
 
     def _threshold(self) -> None:
         with html.Div(classes="field", title="Cells below this share of their layer's range are not drawn"):

@@ -3,52 +3,78 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from nnviz3d.apps.web.panels.fields import field
+from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.fields import labelled
+from nnviz3d.apps.web.panels.panel import Panel
 from nnviz3d.data.capabilities.attributions import TITLES
 from nnviz3d.errors import UserError
 
-if TYPE_CHECKING:
-    from nnviz3d.apps.web.app import WebApp
-
 _ALL = "[...targets, ...classes.filter((one) => !targets.some((found) => found.value === one.value))]"
 """What was explained, with its score, before all else that the model can be asked for."""
-_CAPTURED = "samples.filter((one) => one.index in sample_notes && one.index !== sample)"
-"""The samples that the one that is shown can be compared with."""
 
 
-class Insights:
-    """Chooses what of the sample is shown."""
+@dataclass(frozen=True)
+class ExplanationState:
+    """Values that the widgets show. Items to choose from are mappings with a ``title`` and a ``value``.
 
-    def __init__(self, app: WebApp) -> None:
-        self._app = app
-        self._choices = app.session.choices
-        capture = app.session.scene.context.capture
-        listed = self._choices.targets if app.session.queries.runner is not None else ()
+    Attributes
+    ----------
+    classes
+        All targets that the model can be asked for.
+    no_class
+        The sentence for a text that matches no target.
+    methods, method
+        The attribution methods to choose from, and the chosen one.
+    explainable
+        Whether there is anything to choose.
+    quantities, quantity
+        The quantities that the cells can show, and the one that they show.
+    targets, explained
+        The targets that were explained, with their scores, and the one that is shown.
+    comparable, against
+        The samples that the shown one can be compared with, listed while the cells show a difference; and the position of
+        the one that is subtracted.
+    """
+
+    classes: list[dict[str, str]]
+    no_class: str
+    methods: list[dict[str, str]]
+    explainable: bool = False
+    quantities: list[dict[str, str]] = field(default_factory=list)
+    quantity: str = ""
+    targets: list[dict[str, str]] = field(default_factory=list)
+    explained: str = ""
+    comparable: list[dict[str, Any]] = field(default_factory=list)
+    against: int | None = None
+    method: str = ""
+
+
+class ExplanationPanel(Panel[ExplanationState]):
+    """Controls of the quantity that cells show, the explained target, the compared sample and the method."""
+
+    def __init__(self, page: PageContext) -> None:
+        self._choices = page.session.choices
+        capture = page.session.scene.context.capture
+        listed = self._choices.targets if page.session.queries.runner is not None else ()
         self._known = {target.slot: target for target in listed}
         names = self._choices.names(listed)
         only = f"{capture.path.name} explains no other; capture the model with --class for more"
-        app.state.update(
-            {
-                "classes": [
-                    _item(one.slot, names[one]) for one in sorted(listed, key=lambda one: _natural(names[one]))
-                ],
-                "no_class": "There is no such class" if listed else only,
-                "methods": [{"title": TITLES.get(name, (name, False))[0], "value": name} for name in self._methods],
-            }
+        state = ExplanationState(
+            classes=[_item(one.slot, names[one]) for one in sorted(listed, key=lambda one: _natural(names[one]))],
+            no_class="There is no such class" if listed else only,
+            methods=[{"title": TITLES.get(name, (name, False))[0], "value": name} for name in self._methods],
         )
-        self.synchronize()
-        for name, change in (
-            ("quantity", self._set_quantity),
-            ("against", self._set_against),
-            ("explained", self._set_explained),
-            ("method", self._set_method),
-        ):
-            app.state.change(name)(app.guarded(change))
+        super().__init__(page, state)
+        page.on_change("quantity", self._set_quantity)
+        page.on_change("against", self._set_against)
+        page.on_change("explained", self._set_explained)
+        page.on_change("method", self._set_method)
 
     @property
     def _methods(self) -> tuple[str, ...]:
@@ -59,29 +85,41 @@ class Insights:
         return len(self._choices.quantities) > 1 or bool(self._methods)
 
     def synchronize(self) -> None:
-        """Show what is selected, or else what the scene says."""
-        choices, state = self._choices, self._app.state
+        """Show the selection; fields that it leaves open as the scene sets them."""
+        session, choices = self.page.session, self._choices
         found = choices.explained
-        state.insights = self._present
-        state.quantities = [{"title": choices.title(name), "value": name} for name in choices.quantities]
-        targets = self._app.session.choices.explained_targets
-        state.targets = [_item(one.target.slot, choices.name(one.target), choices.words(one)) for one in targets]
-        state.explained = "" if found is None else found.target.slot
-        state.quantity = choices.quantity
-        state.against = choices.against
-        state.method = choices.method
+        self.show(
+            replace(
+                self.state,
+                explainable=self._present,
+                quantities=[{"title": choices.title(name), "value": name} for name in choices.quantities],
+                quantity=choices.quantity,
+                targets=[
+                    _item(one.target.slot, choices.name(one.target), choices.words(one))
+                    for one in session.choices.explained_targets
+                ],
+                explained="" if found is None else found.target.slot,
+                comparable=self._comparable() if choices.quantity == "difference" else [],
+                against=choices.against,
+                method=choices.method,
+            )
+        )
 
-    # The pages and this program both change the state; only what differs from the session is a person's wish.
+    def _comparable(self) -> list[dict[str, Any]]:
+        names = [(position, self.page.session.samples[position].name) for position in self._choices.others]
+        return [{"title": name, "name": name, "value": position} for position, name in names]
 
-    def _set_quantity(self, quantity: Any, **_: Any) -> None:
+    # The page and the session both change these values; a value that differs from the session's is the user's choice.
+
+    def _set_quantity(self, quantity: Any) -> None:
         if self._present and quantity != self._choices.quantity:
             if quantity not in self._choices.quantities:
                 raise ValueError(f"The page asked for an unknown quantity {quantity!r}.")
             self._choices.show(quantity)
-            self._app.refresh()
+            self.page.refresh()
 
-    def _set_against(self, against: Any, **_: Any) -> None:
-        session, choices = self._app.session, self._choices
+    def _set_against(self, against: Any) -> None:
+        session, choices = self.page.session, self._choices
         if against == choices.against:
             return
         if not isinstance(against, int) or not 0 <= against < len(session.samples):
@@ -91,37 +129,37 @@ class Insights:
                 f"{session.samples[against].name} is not there to compare with; choose it as the sample first."
             )
         choices.compare(against)
-        self._app.refresh()
+        self.page.refresh()
 
-    def _set_explained(self, explained: Any, **_: Any) -> None:
+    def _set_explained(self, explained: Any) -> None:
         found = self._choices.explained
         if found is None or explained == found.target.slot:
             return
         if not explained:  # the field was emptied, which is nobody's wish for another class
-            self._app.synchronize()
+            self.page.synchronize()
             return
-        known = self._known | {one.target.slot: one.target for one in self._app.session.choices.explained_targets}
+        known = self._known | {one.target.slot: one.target for one in self.page.session.choices.explained_targets}
         if not isinstance(explained, str) or explained not in known:
             raise ValueError(f"The page asked for an unknown target {explained!r}.")
-        self._app.session.choices.explain(known[explained])
-        self._app.refresh()
+        self.page.session.choices.explain(known[explained])
+        self.page.refresh()
 
-    def _set_method(self, method: Any, **_: Any) -> None:
+    def _set_method(self, method: Any) -> None:
         if self._methods and method != self._choices.method:
             if method not in self._methods:
                 raise ValueError(f"The page asked for an unknown method {method!r}.")
-            self._app.select(method=method)
+            self.page.select(method=method)
 
     def build(self) -> None:
         """Make the widgets."""
-        with html.Div(classes="section appearance", id="insights", v_if="insights"):
-            with field("Cells", "What the cells of the blocks show", v_if="quantities.length > 1"):
+        with html.Div(classes="section appearance", id="insights", v_if="explainable"):
+            with labelled("Cells", "What the cells of the blocks show", v_if="quantities.length > 1"):
                 v.VSelect(v_model=("quantity",), items=("quantities",), id="quantity", aria_label="Cells")
-            with field("Against", "The sample that is taken off", v_if="quantity === 'difference'"):
-                _search("against", _CAPTURED, "Against", item_title="name", item_value="index")
-            with field("Class", "Whose score is explained: choose one, or type its name", v_if="targets.length"):
+            with labelled("Against", "The sample that is taken off", v_if="quantity === 'difference'"):
+                _search("against", "comparable", "Against")
+            with labelled("Class", "Whose score is explained: choose one, or type its name", v_if="targets.length"):
                 _search("explained", _ALL, "Class", no_data_text=("no_class",))
-            with field("Map", "The method that says which places count", v_if="methods.length"):
+            with labelled("Map", "The method that says which places count", v_if="methods.length"):
                 v.VSelect(v_model=("method",), items=("methods",), id="method", aria_label="Map")
 
 

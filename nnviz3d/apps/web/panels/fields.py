@@ -9,7 +9,7 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 
-def field(name: str, title: str, **more: Any) -> Any:
+def labelled(name: str, title: str, **more: Any) -> Any:
     """Make a field, a context for what can be chosen in it.
 
     Parameters
@@ -25,7 +25,7 @@ def field(name: str, title: str, **more: Any) -> Any:
     return made
 
 
-def switched(name: str, key: str, choices: Sequence[str] | str, title: str, **more: Any) -> None:
+def choice_buttons(name: str, key: str, choices: Sequence[str] | str, title: str, **more: Any) -> None:
     """Make a field of a few buttons, of which one is down.
 
     Parameters
@@ -35,7 +35,7 @@ def switched(name: str, key: str, choices: Sequence[str] | str, title: str, **mo
     choices
         What can be chosen; or the key of the page's state where that stands. The rest as for `field`.
     """
-    with field(name, title, **more):
+    with labelled(name, title, **more):
         with v.VBtnToggle(
             v_model=(key,),
             mandatory=True,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from trame.widgets import html
@@ -11,12 +12,11 @@ from trame_client.widgets.core import HtmlElement
 
 from nnviz3d.analysis.history import PROGRESS, History, history_of, progress_of
 from nnviz3d.apps.web.chart import HEIGHT, LEFT, RIGHT, WIDTH, chart_of, columns, place_of
-from nnviz3d.apps.web.panels.fields import field
+from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.fields import labelled
+from nnviz3d.apps.web.panels.panel import Panel
 from nnviz3d.data.training import STATISTICS, Training
 from nnviz3d.scene.views.history import WORDS, HistorySpec, recorded_words
-
-if TYPE_CHECKING:
-    from nnviz3d.apps.web.app import WebApp
 
 _TITLES = {PROGRESS: "loss and metrics", **WORDS}
 _NOWHERE = -1.0
@@ -25,70 +25,104 @@ _MANY = 12
 _EMPTY: dict[str, Any] = {"lines": [], "across": [], "up": []}
 
 
-class HistoryChart:
-    """Chooses what is charted, and what the ridges are of; a line that is clicked on chooses its layer."""
+@dataclass(frozen=True)
+class HistoryState:
+    """Values that the widgets show.
 
-    def __init__(self, app: WebApp) -> None:
-        self._app = app
+    Attributes
+    ----------
+    charted
+        The charted quantity: `PROGRESS` or the name of a layer statistic.
+    charts
+        The quantities to choose from: ``title`` and ``value``.
+    chart, chart_words
+        The chart as `chart_of` returns it, and the line below it.
+    chart_now
+        The shown step, in pixels from the left edge of the chart.
+    chart_layer
+        The highlighted layer.
+    """
+
+    charted: str
+    charts: list[dict[str, str]] = field(default_factory=list)
+    chart: dict[str, Any] = field(default_factory=_EMPTY.copy)
+    chart_words: str = ""
+    chart_now: float = _NOWHERE
+    chart_layer: str | None = None
+
+
+class HistoryPanel(Panel[HistoryState]):
+    """Chart of a training. Choosing a statistic also changes the ridges; a click on a line highlights its layer."""
+
+    def __init__(self, page: PageContext) -> None:
         self._drawn: tuple[Training | None, str] = (None, "")
         self._found: History | None = None
-        spec = app.session.scene.spec
+        spec = page.session.scene.spec
         ridges = next((view for view in spec.views if isinstance(view, HistorySpec)), None)
         self._ridges = ridges is not None
-        shown = app.session.selection.statistic or ("gradient_norm" if ridges is None else ridges.statistic)
-        app.state.update({"chart": _EMPTY, "charts": [], "charted": shown, "chart_now": _NOWHERE, "chart_words": ""})
-        app.state.chart_hover = ""
-        app.state.client_only("chart_hover")
-        self.synchronize()
-        app.state.change("charted")(app.guarded(self._choose))
+        shown = page.session.selection.statistic or ("gradient_norm" if ridges is None else ridges.statistic)
+        super().__init__(page, HistoryState(shown))
+        page.client_only(chart_hover="")
+        page.on_change("charted", self._choose)
 
     @property
     def _training(self) -> Training | None:
-        return self._app.session.scene.context.capture.training
+        return self.page.session.scene.context.capture.training
 
     def synchronize(self) -> None:
-        """Show what has been recorded by now, and the step that is seen."""
-        training, state, session = self._training, self._app.state, self._app.session
+        """Show the steps that were recorded so far, and mark the shown one."""
+        training, session = self._training, self.page.session
         if training is None or not len(training):
             return
+        state = replace(self.state, chart_layer=session.selection.layer)
         if self._drawn[0] is not training:
             known = _known(training)
-            state.charts = [{"title": _TITLES[name], "value": name} for name in known]
+            state = replace(state, charts=[{"title": _TITLES[name], "value": name} for name in known])
             if known and state.charted not in known and not self._ridges:
-                state.charted = known[0]
+                state = replace(state, charted=known[0])
         if self._drawn != (training, state.charted):
+            state = self._charted(training, state)
             self._drawn = (training, state.charted)
-            self._draw(training, state.charted)
         step = session.scene.step(session.clock.t, session.selection)
         if self._found is not None and step is not None:
-            state.chart_now = round(place_of(self._found, step), 1)
+            state = replace(state, chart_now=round(place_of(self._found, step), 1))
+        self.show(state)
 
-    def _draw(self, training: Training, charted: str) -> None:
-        state, graph = self._app.state, self._app.session.scene.context.graph
-        if charted == PROGRESS:
+    def tick(self) -> None:
+        """Mark the step of the clock."""
+        self.synchronize()
+
+    def _charted(self, training: Training, state: HistoryState) -> HistoryState:
+        """Draw the chart anew."""
+        graph = self.page.session.scene.context.graph
+        if state.charted == PROGRESS:
             self._found = progress_of(training, columns(4))
         else:
-            self._found = history_of(training, graph, charted, columns(len(graph)))
-        state.chart = _EMPTY if self._found is None else chart_of(self._found)
-        state.chart_words = "" if self._found is None else recorded_words(self._found)
-        if charted != PROGRESS and self._found is not None and len(self._found.names) > 1:
-            state.chart_words += " · first layer dark, last bright"
+            self._found = history_of(training, graph, state.charted, columns(len(graph)))
+        if self._found is None:
+            return replace(state, chart=_EMPTY, chart_words="")
+        words = recorded_words(self._found)
+        if state.charted != PROGRESS and len(self._found.names) > 1:
+            words += " · first layer dark, last bright"
+        return replace(state, chart=chart_of(self._found), chart_words=words)
 
-    def _choose(self, charted: str, **_: Any) -> None:
+    def _choose(self, charted: str) -> None:
+        if charted == self.state.charted:
+            return
         if charted not in _TITLES:
             raise ValueError(f"The page asked for a chart of {charted!r}.")
+        self.state = replace(self.state, charted=charted)
         if self._ridges and charted != PROGRESS:
-            self._app.select(statistic=charted)
+            self.page.select(statistic=charted)
         else:
-            with self._app.state:
-                self.synchronize()
+            self.page.synchronize()
 
     def build(self) -> None:
         """Make the widgets."""
         if self._training is None:
             return
         with html.Div(classes="section", id="history", v_if="charts.length"):
-            with field("Chart", "What is drawn over the recorded steps"):
+            with labelled("Chart", "What is drawn over the recorded steps"):
                 v.VSelect(v_model=("charted",), items=("charts",), id="charted", aria_label="Chart")
             many = f"['chart', {{ many: chart.lines.length > {_MANY} }}]"
             with HtmlElement("svg", classes=(many,), v_bind=f"{{ viewBox: '0 0 {WIDTH} {HEIGHT}' }}", id="chart"):
@@ -119,7 +153,7 @@ class HistoryChart:
             "rect",
             classes="chart-ground",
             v_bind=f"{{ x: {LEFT}, y: 0, width: {WIDTH - LEFT - RIGHT}, height: {HEIGHT} }}",
-            click=(self._app.guarded(self._to), f"[($event.clientX - {box}.left) / {box}.width]"),
+            click=(self.page.guarded(self._to), f"[($event.clientX - {box}.left) / {box}.width]"),
         )
 
     def _to(self, share: float) -> None:
@@ -128,14 +162,14 @@ class HistoryChart:
             return
         steps = training.steps
         wanted = steps[0] + float(share) * (steps[-1] - steps[0])
-        self._app.session.clock.show_recorded(int(np.abs(steps - wanted).argmin()))
-        self._app.refresh()
+        self.page.session.clock.show_recorded(int(np.abs(steps - wanted).argmin()))
+        self.page.refresh()
 
     def _lines(self) -> None:
         # What the pointer meets is wider than what is seen, and below it: the line that is pointed at itself comes first.
         HtmlElement("path", classes="curve-reach", v_bind="{ d: line.d }", **self._met("reach"))
-        chosen = "chart.lines.some((one) => one.layer && one.name === layer)"
-        state = f"dimmed: chart_hover ? line.name !== chart_hover : line.name !== layer && {chosen}"
+        chosen = "chart.lines.some((one) => one.layer && one.name === chart_layer)"
+        state = f"dimmed: chart_hover ? line.name !== chart_hover : line.name !== chart_layer && {chosen}"
         line = {"classes": (f"['curve', {{ {state} }}]",), "v_bind": "{ 'data-curve': line.name }"}
         with HtmlElement("g", **line, **self._met("line")):
             HtmlElement("path", classes="curve-line", v_bind="{ d: line.d, stroke: line.color }")
@@ -150,7 +184,7 @@ class HistoryChart:
         HtmlElement(
             "path",
             classes="curve-top",
-            v_for="line in chart.lines.filter((one) => one.name === (chart_hover || layer))",
+            v_for="line in chart.lines.filter((one) => one.name === (chart_hover || chart_layer))",
             key="'top ' + line.name",
             v_bind="{ d: line.d, stroke: line.color }",
         )
@@ -162,12 +196,12 @@ class HistoryChart:
             "key": f"'{what} ' + line.name",
             "mouseenter": "chart_hover = line.name",
             "mouseleave": "chart_hover = ''",
-            "click": (self._app.guarded(self._clicked), "[line.name]"),
+            "click": (self.page.guarded(self._clicked), "[line.name]"),
         }
 
     def _clicked(self, name: str) -> None:
-        if name in self._app.session.scene.context.graph:
-            self._app.layers.toggle(name)
+        if name in self.page.session.scene.context.graph:
+            self.page.toggle_layer(name)
 
 
 def _known(training: Training) -> list[str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.analysis.health import alarms
+from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.panel import Panel
+from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.training import Training
 from nnviz3d.scene.context import SceneContext, shape_text
@@ -16,50 +20,91 @@ from nnviz3d.scene.primitives import Color
 from nnviz3d.scene.views.health import color_of
 from nnviz3d.scene.views.structure import FAMILIES, family_of, number_of_parameters
 
-if TYPE_CHECKING:
-    from nnviz3d.apps.web.app import WebApp
-
 _MATCH = "(node.id + ' ' + node.kind).toLowerCase().includes((layer_filter || '').trim().toLowerCase())"
 
 
-class Layers:
-    """Chooses the layer that stands out."""
+@dataclass(frozen=True)
+class LayersState:
+    """Values that the widgets show.
 
-    def __init__(self, app: WebApp) -> None:
-        self._app = app
-        self._context: SceneContext | None = None
-        self._told: tuple[str | None, int] | None = None
-        self._marked: tuple[Training, int] | None = None
-        graph = app.session.scene.context.graph
-        app.state.update({"layer_groups": groups(graph), "layer_filter": "", "alarms": {}})
-        app.state.layer_total = f"{len(graph):,} layers · {number_of_parameters(graph.parameters)} parameters"
-        self.synchronize()
+    Attributes
+    ----------
+    layer_groups
+        The list of layers, as `groups` returns it.
+    layer_total
+        The number of layers and parameters in words.
+    layers_to_unfold
+        The layers whose channels can be unfolded.
+    layer, details
+        The highlighted layer, and its numbers as `details` returns them.
+    alarms
+        The layers with a training problem at the shown step, as `marks` returns them.
+    unfolded_layer
+        The layer whose channels are unfolded.
+    """
+
+    layer_groups: list[dict[str, Any]]
+    layer_total: str
+    layers_to_unfold: list[str]
+    layer: str | None = None
+    details: list[list[str]] = field(default_factory=list)
+    alarms: dict[str, dict[str, str]] = field(default_factory=dict)
+    unfolded_layer: str | None = None
+
+
+class LayersPanel(Panel[LayersState]):
+    """List of the layers, which highlights one of them and shows its exact numbers."""
+
+    def __init__(self, page: PageContext) -> None:
+        self._detailed: tuple[SceneContext, str | None, int] | None = None
+        self._checked: tuple[Training, int] | None = None
+        graph = page.session.scene.context.graph
+        total = f"{len(graph):,} layers · {number_of_parameters(graph.parameters)} parameters"
+        super().__init__(page, LayersState(groups(graph), total, list(unfoldable_layers(page.session))))
+        page.client_only(layer_filter="")
 
     def synchronize(self) -> None:
-        """Show which one is selected."""
-        selection = self._app.session.selection
-        known = selection.layer in self._app.session.scene.context.graph if selection.layer is not None else False
-        self._app.state.layer = selection.layer
-        # Whatever else is selected brings one here, and to measure a large layer takes time.
-        context, told = self._app.session.context, (selection.layer, selection.sample)
-        if self._context is not context or self._told != told:
-            self._app.state.details = details(context, str(selection.layer), selection.sample) if known else []
-            self._context, self._told = context, told
-        self.mark()
+        """Show the highlighted layer."""
+        session = self.page.session
+        self.show(
+            replace(
+                self.state,
+                layer=session.selection.layer,
+                details=self._details(),
+                alarms=self._alarms(),
+                unfolded_layer=session.unfolding.layer,
+            )
+        )
 
-    def mark(self) -> None:
-        """Show what is wrong with the layers at the step of a training that is shown."""
-        session = self._app.session
+    def tick(self) -> None:
+        """Show the alarms of the clock's step."""
+        self.show(replace(self.state, alarms=self._alarms()))
+
+    def _details(self) -> list[list[str]]:
+        """Return the numbers of the highlighted layer; measured once, because a large layer takes time."""
+        session = self.page.session
+        context, layer, sample = session.context, session.selection.layer, session.selection.sample
+        before = self._detailed
+        if before is not None and before[0] is context and before[1:] == (layer, sample):
+            return self.state.details
+        found = details(context, layer, sample) if layer is not None and layer in context.graph else []
+        self._detailed = (context, layer, sample)
+        return found
+
+    def _alarms(self) -> dict[str, dict[str, str]]:
+        """Return the alarms at the shown step of a training."""
+        session = self.page.session
         training, step = session.scene.context.capture.training, session.scene.step(session.clock.t, session.selection)
         shown = None if training is None or step is None else (training, step)
-        if self._marked != shown:
-            self._marked = shown
-            self._app.state.alarms = {} if shown is None else marks(*shown, session.scene.context.graph)
+        if self._checked == shown:
+            return self.state.alarms
+        found = {} if shown is None else marks(*shown, session.scene.context.graph)
+        self._checked = shown
+        return found
 
-    def toggle(self, node_id: str) -> None:
-        """Let a layer stand out, or release it."""
-        selection = self._app.session.selection
-        self._app.select(layer=None if selection.layer == node_id else str(node_id))
+    def _toggle_unfolded(self, layer: str) -> None:
+        """Unfold a layer's channels, or fold them up."""
+        unfold_layer(self.page, None if self.page.session.unfolding.layer == layer else layer)
 
     def build(self) -> None:
         """Make the widgets."""
@@ -94,7 +139,7 @@ class Layers:
         with html.Button(
             v_if=_MATCH,
             classes=("['layer', { chosen: node.id === layer, dimmed: layer && node.id !== layer }]",),
-            click=(self._app.guarded(self.toggle), "[node.id]"),
+            click=(self.page.guarded(self.page.toggle_layer), "[node.id]"),
             title=("node.id",),
             v_bind="{ 'data-layer': node.id }",
         ):
@@ -116,9 +161,9 @@ class Layers:
                 html.Span("{{ node.parameters }}", classes="line faint")
         with html.Div(v_if=f"node.id === layer && {_MATCH}", classes="details", id="details"):
             html.Button(
-                "{{ node.id === unfold ? 'Fold its channels up' : 'Unfold its channels' }}",
-                v_if="unfoldable.some((one) => one.value === node.id)",
-                click=(self._app.guarded(self._app.views.toggle), "[node.id]"),
+                "{{ node.id === unfolded_layer ? 'Fold its channels up' : 'Unfold its channels' }}",
+                v_if="layers_to_unfold.includes(node.id)",
+                click=(self.page.guarded(self._toggle_unfolded), "[node.id]"),
                 classes="action",
                 id="unfold-layer",
             )

@@ -2,50 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web import theme
-
-if TYPE_CHECKING:
-    from nnviz3d.apps.web.app import WebApp
+from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.panel import Panel
 
 _SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 _SAME = 0.005
-"""Seconds below which two moments are one: the slider's step is twice that."""
+"""Seconds; times that differ by less are equal. The slider's step is twice that."""
 
 
-class Transport:
-    """Moves the session's clock."""
+@dataclass(frozen=True)
+class PlaybackState:
+    """Values that the widgets show.
 
-    def __init__(self, app: WebApp) -> None:
-        self._app = app
-        session = app.session
-        app.state.update(
-            {
-                "duration": round(session.scene.duration, 2),
-                "speeds": list(_SPEEDS),
-                "speed": session.clock.speed,
-            }
-        )
+    Attributes
+    ----------
+    duration, t
+        The length of the scene and the time of the clock, in seconds.
+    speeds, speed
+        The speeds to choose from, and the chosen one, in scene seconds per second.
+    playing
+        Whether the clock runs.
+    phase
+        The phase of the scene at that time, in words; empty if the scene has none.
+    """
+
+    duration: float
+    speeds: tuple[float, ...] = _SPEEDS
+    speed: float = 1.0
+    t: float = 0.0
+    playing: bool = False
+    phase: str = ""
+
+
+class PlaybackPanel(Panel[PlaybackState]):
+    """Controls of the session's clock."""
+
+    area = "footer"
+
+    def __init__(self, page: PageContext) -> None:
+        super().__init__(page, PlaybackState(round(page.session.scene.duration, 2)))
         self._resume = False
-        self.synchronize()
-        app.state.change("t")(app.guarded(self._scrub))
-        app.state.change("speed")(app.guarded(self._set_speed))
+        page.on_change("t", self._seek)
+        page.on_change("speed", self._set_speed)
 
     def synchronize(self) -> None:
-        """Show the clock, and what it tells of the layers."""
-        session = self._app.session
-        phase = session.scene.timeline.phase(session.clock.t)
-        self._app.state.update({"t": round(session.clock.t, 2), "playing": session.clock.playing, "phase": phase})
-        self._app.layers.mark()
+        """Show the clock."""
+        session = self.page.session
+        self.show(
+            replace(
+                self.state,
+                speed=session.clock.speed,
+                t=round(session.clock.t, 2),
+                playing=session.clock.playing,
+                phase=session.scene.timeline.phase(session.clock.t),
+            )
+        )
+
+    def tick(self) -> None:
+        """Show the clock."""
+        self.synchronize()
+
+    @property
+    def keys(self) -> Mapping[str, Callable[[], None]]:
+        """The key for play and pause."""
+        return {"play": self.toggle}
 
     def toggle(self) -> None:
         """Play or pause."""
-        session = self._app.session
+        session = self.page.session
         if session.clock.playing:
             session.clock.pause()
         elif session.scene.duration > 0:
@@ -53,13 +85,13 @@ class Transport:
         self._show()
 
     def restart(self) -> None:
-        """Go to the start; what plays goes on playing."""
-        self._app.session.clock.seek(0.0)
+        """Go to the start; a playing scene keeps playing."""
+        self.page.session.clock.seek(0.0)
         self._show()
 
     def step(self, by: int) -> None:
-        """Go to where the next layer, or the one before, is there or is passed; the clock stands still."""
-        session = self._app.session
+        """Pause, and go to the time at which the next layer, or the previous one, is reached."""
+        session = self.page.session
         moment = session.scene.timeline.stop(session.clock.t, by)
         if moment is not None:
             session.clock.pause()
@@ -67,41 +99,36 @@ class Transport:
             self._show()
 
     def _hold(self) -> None:
-        """Stand still while the slider is dragged."""
-        self._resume = self._app.session.clock.playing
-        self._app.session.clock.pause()
+        """Pause while the slider is dragged."""
+        self._resume = self.page.session.clock.playing
+        self.page.session.clock.pause()
         self._show()
 
     def _release(self) -> None:
-        if self._resume and self._app.session.clock.t < self._app.session.scene.duration:
-            self._app.session.clock.play()
+        if self._resume and self.page.session.clock.t < self.page.session.scene.duration:
+            self.page.session.clock.play()
         self._resume = False
         self._show()
 
-    def _scrub(self, t: float, **_: Any) -> None:
-        session = self._app.session
+    def _seek(self, t: float) -> None:
+        session = self.page.session
         if abs(float(t) - session.clock.t) > _SAME:
             session.clock.seek(float(t))
-            self.synchronize()
-            self._app.steps.synchronize()
-            self._app.history.synchronize()
-            self._app.view.changed(moving=True)
+            self.page.tick()
+            self.page.redraw(moving=True)
 
-    def _set_speed(self, speed: float, **_: Any) -> None:
+    def _set_speed(self, speed: float) -> None:
         if speed not in _SPEEDS:
             raise ValueError(f"The page asked for an unknown speed {speed!r}.")
-        self._app.session.clock.speed = float(speed)
+        self.page.session.clock.speed = float(speed)
 
     def _show(self) -> None:
-        self._app.synchronize()
-        with self._app.state:
-            self.synchronize()
-        self._app.view.changed()
+        self.page.refresh()
 
     def build(self) -> None:
         """Make the widgets."""
-        guarded = self._app.guarded
-        if self._app.session.scene.duration <= 0:
+        guarded = self.page.guarded
+        if self.page.session.scene.duration <= 0:
             return
         with v.VFooter(app=True, height=52, classes="transport", id="transport"):
             v.VBtn(icon="mdi-skip-previous", click=guarded(self.restart), id="restart", **theme.icon_button("Restart"))

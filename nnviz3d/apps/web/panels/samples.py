@@ -2,128 +2,111 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.files import RUN
+from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.panel import Panel
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import CaptureError
 from nnviz3d.scene.context import class_name, head_of, is_classifier, top_classes
-
-if TYPE_CHECKING:
-    from nnviz3d.apps.web.app import WebApp
 
 _LONG = 12
 """More samples than this can be searched."""
 
 
-class Samples:
-    """Chooses the sample."""
+@dataclass(frozen=True)
+class SamplesState:
+    """Values that the widgets show.
 
-    def __init__(self, app: WebApp) -> None:
-        self._app = app
-        session = app.session
-        self._notes = notes_of(session)
-        self._step_records = session.context.capture.step_records
-        app.state.update(
-            {
-                "samples": entries(session),
-                "sample_notes": self._notes,
-                "pictures": has_pictures(session),
-                "uploads": session.queries.runner is not None,
-            }
+    Attributes
+    ----------
+    samples, sample
+        The samples to choose from, as `entries` returns them, and the position of the shown one.
+    sample_notes
+        The prediction and label of each sample that the model was run on, by position.
+    pictures
+        Whether the samples can be shown as pictures.
+    uploads
+        Whether the user can add samples.
+    """
+
+    samples: list[dict[str, Any]]
+    sample_notes: dict[int, str]
+    pictures: bool
+    uploads: bool
+    sample: int = 0
+
+
+class SamplesPanel(Panel[SamplesState]):
+    """Choice of the sample, and upload of further samples."""
+
+    def __init__(self, page: PageContext) -> None:
+        session = page.session
+        self._step_records, self._scene = session.context.capture.step_records, session.scene
+        state = SamplesState(
+            samples=entries(session),
+            sample_notes=notes_of(session),
+            pictures=has_pictures(session),
+            uploads=session.queries.runner is not None,
         )
-        self._show()
-        self._choose = app.guarded(self.choose)
-        app.state.client_only("sample_menu", "sample_filter")
-        app.server.trigger("uploaded")(self._choose)
+        super().__init__(page, state)
+        page.client_only(sample_menu=False, sample_filter="")
+        page.on_trigger("choose_sample", self.choose)
 
     def synchronize(self) -> None:
-        """Show which one is selected, and which one is waited for."""
-        session = self._app.session
-        self.follow()
-        position = session.samples.chosen
-        if position not in self._notes:
-            self._notes = {**self._notes, position: note_of(session, position)}
-            self._app.state.sample_notes = self._notes
-        self._show()
+        """Show the samples and which one is selected."""
+        session, listed = self.page.session, self.state.samples
+        position, notes = session.samples.chosen, self._notes()
+        if position not in notes:
+            notes = {**notes, position: note_of(session, position)}
+        if len(listed) != len(session.samples):
+            listed = entries(session)
+        self.show(replace(self.state, samples=listed, sample_notes=notes, sample=position))
 
-    def follow(self) -> None:
-        """Say what samples are taken for at the training's step that is shown now."""
-        records = self._app.session.context.capture.step_records
-        if records != self._step_records:
-            self._step_records, self._notes = records, notes_of(self._app.session)
-            self._app.state.sample_notes = self._notes
+    def tick(self) -> None:
+        """Show the predictions at the clock's step of a training."""
+        self.show(replace(self.state, sample_notes=self._notes()))
 
-    def _show(self) -> None:
-        session = self._app.session
-        name = session.samples[session.samples.chosen].name
-        model = session.scene.context.capture.provenance.model
-        self._app.state.update(
-            {
-                "sample": session.samples.chosen,
-                "busy": session.queries.busy,
-                "caption": " · ".join(t for t in (model, name) if t),
-                "provenance": provenance(session),
-            }
-        )
+    def _notes(self) -> dict[int, str]:
+        """Return the notes of all samples: new ones after each step of a training, since it changes the predictions."""
+        session = self.page.session
+        records, scene = session.context.capture.step_records, session.scene
+        if records == self._step_records and (scene is self._scene or not session.training_status):
+            return self.state.sample_notes
+        found = notes_of(session)
+        self._step_records, self._scene = records, scene
+        return found
 
-    def listen(self) -> None:
-        """Hear of what the model has said, and how its training goes on, on the event loop of the caller."""
-        loop = asyncio.get_running_loop()
-        answered = self._app.guarded(self._answered)
-
-        def told() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody looks any more
-                loop.call_soon_threadsafe(answered)
-
-        self._app.session.on_news(told)
-
-    def _answered(self) -> None:
-        app = self._app
-        before = app.session.scene
-        changed = app.session.poll()
-        if app.session.training_status and app.session.scene is not before:
-            self._notes = notes_of(app.session)  # the same samples, by a model that has learned since
-            app.state.sample_notes = self._notes
-        app.synchronize()
-        if app.session.queries.message:
-            app.say(app.session.queries.message)
-            app.session.queries.message = ""
-        if changed:
-            app.view.changed()
+    @property
+    def keys(self) -> Mapping[str, Callable[[], None]]:
+        """The keys for the previous and the next sample."""
+        return {"previous": lambda: self.step(-1), "next": lambda: self.step(1)}
 
     def choose(self, position: int) -> None:
-        """Look at another sample."""
-        session = self._app.session
+        """Show another sample."""
+        session = self.page.session
         position = int(position)
         if 0 <= position < len(session.samples):
             session.choose(position)
-            self._app.refresh()
+            self.page.refresh()
 
     def step(self, by: int) -> None:
-        """Go to the next or the previous one, around the ends."""
-        self._app.session.choose_next(by)
-        self._app.refresh()
-
-    def add(self, name: str, source: str) -> int:
-        """List a sample that somebody handed in; returns its position."""
-        position = self._app.session.samples.add(Sample(name, None, source))
-        with self._app.state:
-            self._app.state.samples = entries(self._app.session)
-        return position
+        """Choose the next sample or the previous one, around the ends."""
+        self.page.session.choose_next(by)
+        self.page.refresh()
 
     def build(self) -> None:
         """Make the widgets."""
-        guarded = self._app.guarded
+        guarded = self.page.guarded
         with html.Div(classes="section", v_if="samples.length", id="samples"):
             with html.Div(classes="sample-bar"):
                 with v.VMenu(
@@ -171,18 +154,9 @@ class Samples:
                 with v.Template(v_slot_default="{ item }"):
                     with html.Button(
                         classes=("['sample', { chosen: item.index === sample }]",),
-                        click=(
-                            f"sample_menu = false; trigger('{self._app.server.trigger_name(self._choose)}', [item.index])"
-                        ),
+                        click="sample_menu = false; trigger('choose_sample', [item.index])",
                     ):
                         _entry("item")
-
-    @staticmethod
-    def build_busy() -> None:
-        """Make the sign, over the picture, that says what is waited for."""
-        with html.Div(classes="busy", v_if="busy", id="busy"):
-            v.VProgressCircular(indeterminate=True, size=14, width=2, color="primary")
-            html.Span("{{ busy }}")
 
 
 def _entry(name: str) -> None:
@@ -256,21 +230,3 @@ def _note(capture: CaptureReader, index: int, scores: np.ndarray[Any, Any] | Non
 
 def _name(capture: CaptureReader, index: int) -> str:
     return str(index) if capture.classes is None else class_name(capture.classes, index)
-
-
-def provenance(session: Session) -> list[list[str]]:
-    """Say where the numbers come from, as names and values."""
-    origin = session.scene.context.capture.provenance
-    lines = [["model", origin.model]]
-    if origin.sha256:
-        lines.append(["sha256", f"{origin.sha256[:16]}…"])
-    mode, reason = session.scene.context.capture.preprocessing(session.selection.sample)
-    lines.append(["preprocessing", mode])
-    if reason:
-        lines.append(["because", reason])
-    if origin.created:
-        lines.append(["captured", origin.created])
-    if origin.versions:
-        lines.append(["with", ", ".join(f"{name} {version}" for name, version in origin.versions.items())])
-    lines.extend(["note", note] for note in origin.notes)
-    return lines

@@ -2,76 +2,101 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web import theme
-from nnviz3d.apps.web.panels.fields import field
+from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.fields import labelled
+from nnviz3d.apps.web.panels.panel import Panel
 from nnviz3d.scene.views.training import figures, step_text
 
-if TYPE_CHECKING:
-    from nnviz3d.apps.web.app import WebApp
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Values that the widgets show.
+
+    Attributes
+    ----------
+    recorded_steps
+        The number of recorded steps, S.
+    recorded_index
+        The position of the shown step among them, 0 to S - 1.
+    step_words, step_figures
+        The name of the shown step, and its loss and metrics.
+    step_chosen
+        Whether the user chose the step; else it follows the clock.
+    """
+
+    recorded_steps: int = 0
+    recorded_index: int = 0
+    step_words: str = ""
+    step_figures: str = ""
+    step_chosen: bool = False
 
 
-class Steps:
-    """Chooses which step is looked at; a capture without a training has no control."""
+class TrainingPanel(Panel[TrainingState]):
+    """Choice of a recorded step; only for a capture of a training."""
 
-    def __init__(self, app: WebApp) -> None:
-        self._app = app
-        app.state.update({"steps": 0, "step_place": 0, "step_words": "", "step_figures": "", "step_chosen": False})
-        self.synchronize()
-        app.state.change("step_place")(app.guarded(self._choose))
+    def __init__(self, page: PageContext) -> None:
+        super().__init__(page, TrainingState())
+        page.on_change("recorded_index", self._choose)
 
     def synchronize(self) -> None:
-        """Show which step is seen: the clock's, or the chosen one."""
-        session, state = self._app.session, self._app.state
+        """Show the step of the clock, or the chosen one."""
+        session = self.page.session
         training, place = session.scene.context.capture.training, session.clock.recorded_index
         if training is None or place is None:
             return
-        state.steps = len(training)
-        state.step_place = place
-        state.step_words = step_text(training, place)
-        state.step_figures = " · ".join(figures(training, place))
-        state.step_chosen = session.selection.step is not None
+        self.show(
+            TrainingState(
+                recorded_steps=len(training),
+                recorded_index=place,
+                step_words=step_text(training, place),
+                step_figures=" · ".join(figures(training, place)),
+                step_chosen=session.selection.step is not None,
+            )
+        )
 
-    def _choose(self, step_place: Any, **_: Any) -> None:
-        session = self._app.session
+    def tick(self) -> None:
+        """Show the step of the clock."""
+        self.synchronize()
+
+    def _choose(self, recorded_index: Any) -> None:
+        session = self.page.session
         training = session.scene.context.capture.training
-        if training is None or session.clock.recorded_index is None or step_place == session.clock.recorded_index:
+        if training is None or session.clock.recorded_index is None or recorded_index == session.clock.recorded_index:
             return
-        # Not by the page's own count, which a page may change.
-        if not isinstance(step_place, int) or not 0 <= step_place < len(training):
-            raise ValueError(f"The page asked for an unknown recorded step {step_place!r}.")
-        session.clock.show_recorded(step_place)
-        self._app.refresh(moving=True)
+        # The page's own number of steps is not trusted: scripts in the browser can change it.
+        if not isinstance(recorded_index, int) or not 0 <= recorded_index < len(training):
+            raise ValueError(f"The page asked for an unknown recorded step {recorded_index!r}.")
+        session.clock.show_recorded(recorded_index)
+        self.page.refresh(moving=True)
 
     def _release(self) -> None:
-        """Leave the step to the clock again."""
-        self._app.session.clock.show_recorded(None)
-        self._app.refresh()
-
-    def _still(self) -> None:
-        """Draw once more, as well as can be, when the slider is let go."""
-        self._app.view.changed()
+        """Let the step follow the clock again."""
+        self.page.session.clock.show_recorded(None)
+        self.page.refresh()
 
     def build(self) -> None:
         """Make the widgets."""
-        if self._app.session.scene.context.capture.training is None:
+        if self.page.session.scene.context.capture.training is None:
             return
-        guarded = self._app.guarded
-        with html.Div(classes="section appearance", id="steps", v_if="steps"):
+        guarded = self.page.guarded
+        with html.Div(classes="section appearance", id="steps", v_if="recorded_steps"):
             with html.Div(classes="section-head steps-head"):
                 html.Span("Training", classes="section-title")
                 html.Span("{{ step_words }}", classes="faint", id="step-words")
-            with field("Step", "Which recorded step is shown: what was kept last by then"):
+            with labelled("Step", "Which recorded step is shown: what was kept last by then"):
                 v.VSlider(
-                    v_model=("step_place",),
+                    v_model=("recorded_index",),
                     min=0,
-                    max=("steps - 1",),
+                    max=("recorded_steps - 1",),
                     step=1,
-                    end=guarded(self._still),
+                    end=guarded(self.page.redraw),
                     id="step",
                     aria_label="Recorded step of the training",
                 )

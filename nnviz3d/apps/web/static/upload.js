@@ -7,7 +7,7 @@
     const answer = await fetch(`samples/new?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
     if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
     const said = await answer.json();
-    return said.problem ? say(said.problem) : window.trame.trigger("uploaded", [said.position]);
+    return said.problem ? say(said.problem) : window.trame.trigger("choose_sample", [said.position]);
   }
 
   window.addEventListener("change", (event) => {
