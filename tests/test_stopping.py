@@ -19,6 +19,7 @@ import pytest
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from tests.apps.test_desktop import on_display, x_server
+from tests.support.processes import processes_of_session
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the list of processes from /proc")
@@ -115,15 +116,7 @@ class Run:
             yield f"temporary files {[path.name for path in self._temporary.rglob('*')]}"
 
     def _survivors(self) -> list[int]:
-        found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(session) == self._process.pid and state != "Z":
-                found.append(int(entry.name))
-        return found
+        return processes_of_session(self._process.pid)
 
 
 DURING_IMPORT = """

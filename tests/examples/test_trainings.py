@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import numpy as np
@@ -17,6 +15,8 @@ import pytest
 
 from nnviz3d.data.capture import open_capture
 from tests.examples.programs import EXAMPLES, run
+from tests.support.processes import processes_of_session
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.tensorflow
 
@@ -49,7 +49,7 @@ def test_a_training_by_fit(tmp_path: Path):
     assert capture.classes == tuple("0123456789")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent otherwise there")
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the list of processes from /proc")
 def test_a_training_is_watched_until_ctrl_c(tmp_path: Path):
     program = subprocess.Popen(
         [sys.executable, EXAMPLES / "train_and_watch.py", "--epochs", "10000"],
@@ -72,8 +72,7 @@ def test_a_training_is_watched_until_ctrl_c(tmp_path: Path):
     _, errors = program.communicate(timeout=60)
     assert program.returncode not in (0, None), "it was interrupted"
     assert "nnviz3d:" not in errors
-    with socket.socket() as client:
-        assert client.connect_ex(("127.0.0.1", urlsplit(url).port)) != 0, "the viewer has gone with the program"
+    wait_until(lambda: not processes_of_session(program.pid), "the viewer ends too", patience=60.0, pause=0.1)
     training = open_capture(tmp_path / "training.zarr").training
     assert len(training) >= before > 0
     assert len(training.probe_steps) == len(training)
