@@ -132,6 +132,7 @@ def capture_model(
         clock.stop()
         work = Work(
             insights=options.insights,
+            loaded=loaded,
             model=trace.differentiable,
             samples=samples,
             arrays=arrays,

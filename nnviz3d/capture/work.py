@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from nnviz3d.capture.inputs.sample_set import Samples
+from nnviz3d.capture.loading.load import LoadedModel
 from nnviz3d.capture.programs.differentiable import DifferentiableModel
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.targets import Slot, find_slots
@@ -37,8 +38,10 @@ class Work:
     ----------
     insights
         The request.
+    loaded
+        The Keras model.
     model
-        The model, traced for samples of these shapes.
+        The same model, traced for samples of these shapes.
     samples, arrays
         The samples of the capture, as they were read and as the model takes them: ``(N, *shape)`` for each input.
     classes
@@ -54,6 +57,7 @@ class Work:
     """
 
     insights: Insights
+    loaded: LoadedModel
     model: DifferentiableModel
     samples: Samples
     arrays: Sequence[NDArray[Any]]

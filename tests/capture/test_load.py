@@ -41,6 +41,18 @@ def test_files(tmp_path, name, rng):
     assert np.array_equal(loaded.model(x), model(x))
 
 
+@pytest.mark.parametrize("name", ["m.keras", "m.h5"])
+def test_loaded_model_keeps_the_loss_of_its_file_and_is_not_compiled(tmp_path, name):
+    model = zoo.digits_like()
+    model.compile(loss="sparse_categorical_crossentropy")
+    model.save(tmp_path / name)
+    loaded = load_model(str(tmp_path / name))
+    assert loaded.compile_config["loss"] == "sparse_categorical_crossentropy"
+    assert not loaded.model.compiled
+    zoo.digits_like().save(tmp_path / "plain.keras")
+    assert not load_model(str(tmp_path / "plain.keras")).compile_config.get("loss")
+
+
 def test_applications_without_weights():
     loaded = load_model("keras:MobileNetV2", weights="none")
     assert (loaded.name, loaded.family, loaded.imagenet) == ("keras:MobileNetV2", "tf", True)

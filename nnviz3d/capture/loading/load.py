@@ -8,7 +8,7 @@ import importlib
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class LoadedModel:
         Whether its last layer holds ImageNet's 1000 classes.
     notes
         Sentences for the provenance.
+    compile_config
+        The arguments of `Model.compile` in the model's file, as its JSON has them; a loaded model is not compiled.
     """
 
     model: keras.Model
@@ -51,6 +53,7 @@ class LoadedModel:
     family: Preprocessing | None = None
     imagenet: bool = False
     notes: tuple[str, ...] = ()
+    compile_config: Config = field(default_factory=dict)
 
 
 def load_model(source: str, *, weights: str | None = None, trust: bool = False) -> LoadedModel:
@@ -144,7 +147,7 @@ def _file(file: ModelFile, trust: bool) -> LoadedModel:
     if code:
         notes = (f"The file was trusted with its own code: {_listed(code)}.", *notes)
     weights = file.path / WEIGHTS if file.path.is_dir() else file.path
-    return LoadedModel(model, file.name, _sha256(weights), notes=notes)
+    return LoadedModel(model, file.name, _sha256(weights), notes=notes, compile_config=file.compile_config)
 
 
 def _for_keras_3(file: ModelFile) -> tuple[Config, tuple[str, ...]]:

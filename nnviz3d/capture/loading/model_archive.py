@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,11 +41,14 @@ class ModelFile:
         The architecture.
     version
         Version of the Keras that wrote the file; `None` if the file does not say.
+    compile_config
+        The arguments of `Model.compile`, such as ``loss``; empty if the model was not compiled.
     """
 
     path: Path
     config: Config
     version: str | None = None
+    compile_config: Config = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -103,7 +106,8 @@ def _read_keras(path: Path) -> ModelFile:
             with archive.open(WEIGHTS) as weights:
                 _check_arrays(path, weights)
         metadata = archive.read(METADATA) if METADATA in parts else b"{}"
-        return ModelFile(path, _architecture(path, archive.read(CONFIG)), _keras_version(json.loads(metadata)))
+        config = _architecture(path, archive.read(CONFIG))
+        return ModelFile(path, config, _keras_version(json.loads(metadata)), _object(config.get("compile_config")))
 
 
 def _check_zip(path: Path) -> None:
@@ -122,7 +126,8 @@ def _read_folder(path: Path) -> ModelFile:
     _check_sizes(path, {name: (path / name).stat().st_size for name in (CONFIG, WEIGHTS)})
     _check_arrays(path, path / WEIGHTS)
     metadata = (path / METADATA).read_bytes() if (path / METADATA).is_file() else b"{}"
-    return ModelFile(path, _architecture(path, (path / CONFIG).read_bytes()), _keras_version(json.loads(metadata)))
+    config = _architecture(path, (path / CONFIG).read_bytes())
+    return ModelFile(path, config, _keras_version(json.loads(metadata)), _object(config.get("compile_config")))
 
 
 def _read_h5(path: Path) -> ModelFile:
@@ -136,6 +141,7 @@ def _read_h5(path: Path) -> ModelFile:
     with _ends(), h5py.File(path, "r") as file:
         text = file.attrs.get("model_config")
         version = file.attrs.get("keras_version")
+        training = file.attrs.get("training_config")
     if text is None:
         raise ModelError(
             f"{path.name} holds weights but no architecture: save the whole model with model.save('model.keras'), or, "
@@ -143,7 +149,8 @@ def _read_h5(path: Path) -> ModelFile:
             "one of keras.applications, name it and give the file: keras:NAME --weights FILE."
         )
     version = version.decode() if isinstance(version, bytes) else version
-    return ModelFile(path, _architecture(path, text), _keras_version({"keras_version": version}))
+    compiled = {} if training is None else _object(json.loads(training))
+    return ModelFile(path, _architecture(path, text), _keras_version({"keras_version": version}), compiled)
 
 
 def _architecture(path: Path, text: str | bytes) -> Config:
@@ -152,6 +159,11 @@ def _architecture(path: Path, text: str | bytes) -> Config:
     if not isinstance(config, dict):
         raise ModelError(f"{path.name} has an architecture that is no dictionary, so it is no Keras model.")
     return config
+
+
+def _object(data: Any) -> Config:
+    """Return a JSON object, and an empty one in place of anything else."""
+    return data if isinstance(data, dict) else {}
 
 
 def _keras_version(metadata: Any) -> str | None:
