@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, ge
 
 from cyclopts import CoercionError, Group, Parameter, Token, convert
 
-from nnviz3d.data.capabilities import CAPABILITIES
+from nnviz3d.data.capabilities import CAPABILITIES, uses_dataset
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity, canonical
 from nnviz3d.errors import UserError
 
@@ -119,6 +119,9 @@ class Insight:
             for capability in CAPABILITIES
         ]
         insights = Insights(**{name: value for one in given for name, value in one.request_fields().items()})
+        if insights.dataset and not uses_dataset(insights):
+            listed = " or ".join(filter(None, (capability.dataset_option for capability in CAPABILITIES)))
+            raise UserError(f"--dataset has no effect by itself; say what it is for with {listed}.")
         for one in given:
             one.check(insights)
         return insights

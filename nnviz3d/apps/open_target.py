@@ -14,7 +14,7 @@ from nnviz3d.apps.target import ModelOptions, Resolved, resolve
 from nnviz3d.apps.temporary_folder import temporary_folder
 from nnviz3d.apps.training_follower import TrainingFollower
 from nnviz3d.apps.worker import Worker
-from nnviz3d.data.capabilities import CAPABILITIES
+from nnviz3d.data.capabilities import CAPABILITIES, uses_dataset
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.graph import Shape
@@ -245,13 +245,11 @@ class _Opening:
 
 
 def _needed(found: Resolved, wanted: Insights) -> Insights:
-    """Return what the user wants and the scene needs; a scene of points without a data set shows its own input."""
-    if wanted.dataset and not found.spec.embeds:
-        raise UserError(
-            "--dataset is what a scene of points is made of, and this one shows none; add --scene embedding."
-        )
-    dataset = wanted.dataset or found.options.inputs if found.spec.embeds else ()
+    """Return what the user wants and the scene needs; without a data set, the samples of the input take its place."""
     needs = found.spec.needs()
+    if wanted.dataset and not uses_dataset(needs):
+        raise UserError("--dataset has no effect on this scene; choose one that shows a data set: --scene embedding.")
+    dataset = wanted.dataset or found.options.inputs if uses_dataset(needs) else ()
     if wanted.attributions:  # maps that the user asks for replace the scene's own
         needs = needs.model_copy(update={"attributions": ()})
     return wanted.plus(needs).plus(Insights(dataset=dataset))

@@ -206,7 +206,7 @@ def test_a_data_set_is_what_a_scene_of_points_is_made_of():
         (request,) = asked
         assert (request.insights.embeddings, request.insights.dataset) == (("last hidden",), ("digits:0-99",))
     with (
-        pytest.raises(UserError, match="--dataset is what a scene of points is made of, and this one shows none"),
+        pytest.raises(UserError, match="--dataset has no effect on this scene"),
         opened("digits", None, ModelOptions(), run, wanted=wanted),
     ):
         pass

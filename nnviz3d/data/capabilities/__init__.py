@@ -30,3 +30,8 @@ class InsightFields(
     EmbeddingFields,
 ):
     """The fields of the request of all capabilities; see `nnviz3d.data.request.Insights`."""
+
+
+def uses_dataset(insights: InsightFields) -> bool:
+    """Whether anything in a request is computed from its data set."""
+    return any(capability.dataset_option and capability.wanted(insights) for capability in CAPABILITIES)

@@ -142,6 +142,9 @@ class Capability:
         Returns one sentence on what a capture lacks of the `Insights` that are asked for; nothing if it lacks nothing.
     held
         Returns the fields of `Insights` for what a capture holds of its first sample, so that further samples get it too.
+    dataset_option
+        The option that asks for it, if it is computed from the data set of the request rather than from the samples of the
+        capture; otherwise empty.
     of_sample
         Whether it belongs to each sample, rather than to the model: then it is computed for further samples too.
     views
@@ -159,6 +162,7 @@ class Capability:
     stages: Mapping[str, str] = field(default_factory=dict)
     missing: Callable[[CaptureContents, Any], str] = _nothing_missing
     held: Callable[[CaptureContents], Mapping[str, Any]] = _nothing_held
+    dataset_option: str = ""
     of_sample: bool = True
     views: tuple[str, ...] = ()
     panel: str | None = None

@@ -116,8 +116,6 @@ class EmbeddingCaptureOptions(CaptureOptions):
 
     def request_fields(self) -> Mapping[str, Any]:
         """Return the layers, the data set and the settings of the embeddings."""
-        if self.dataset and not self.embed:
-            raise UserError("--dataset is what --embed places as points; say which layer with --embed.")
         if self.perplexity is not None and not self.perplexity > 0:  # NaN too
             raise UserError(f"--perplexity is more than 0; got {self.perplexity:g}.")
         settings = EmbeddingOptions(
@@ -276,6 +274,7 @@ EMBEDDINGS = Capability(
     capture="nnviz3d.capture.embedding:write_embeddings",
     stages={"embed": "Placing points"},
     missing=_missing,
+    dataset_option="--embed",
     of_sample=False,
 )
 """The description of this capability."""
