@@ -100,7 +100,7 @@ class EmbeddingCaptureOptions(CaptureOptions):
     """Options for embeddings."""
 
     embed: Annotated[tuple[str, ...], "Layers whose outputs are embedded as points by t-SNE."] = ()
-    dataset: Annotated[tuple[str, ...], "Samples to embed, named as inputs are; by default the input itself."] = ()
+    dataset: Annotated[tuple[str, ...], "The data set, named as inputs are; by default the input itself."] = ()
     pca: Annotated[bool, "Embed by PCA alone, which is fast."] = False
     perplexity: Annotated[
         float | None, "Number of neighbours that count for t-SNE, roughly; by default 30, less for few points."
