@@ -1,1 +1,1 @@
-"""Frozen values that every other part speaks in: the graph, the records, the capture on disk, the capture request."""
+"""Frozen values that all other parts use: the graph, the records, the capture on disk, the capture request."""

@@ -1,4 +1,4 @@
-"""Names of a tensor's axes, and conversions to and from channels last for computations on maps."""
+"""Names of a tensor's axes, and conversion to and from channels last."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Axes = tuple[str, ...]
 """Names of the axes of one sample's tensor, such as ``("row", "column", "channel")``."""
 
 CHANNEL = "channel"
-_PLACES: dict[int, Axes] = {
+_LOCATIONS: dict[int, Axes] = {
     0: (),
     1: ("step",),
     2: ("row", "column"),
@@ -39,13 +39,13 @@ def named_axes(rank: int, channel: int | None) -> Axes:
     rank
         Number of axes, without the sample axis.
     channel
-        Position of the channel axis; `None` if every number is a separate place.
+        Position of the channel axis; `None` if every number has its own location.
     """
     if rank == 0:
         return ()
     count = rank if channel is None else rank - 1
-    places = _PLACES.get(count, tuple(f"axis{i}" for i in range(count)))
-    return places if channel is None else (*places[:channel], CHANNEL, *places[channel:])
+    locations = _LOCATIONS.get(count, tuple(f"axis{i}" for i in range(count)))
+    return locations if channel is None else (*locations[:channel], CHANNEL, *locations[channel:])
 
 
 def is_named(axes: Axes) -> bool:
@@ -58,20 +58,20 @@ def channel_axis(axes: Axes) -> int | None:
     return axes.index(CHANNEL) if CHANNEL in axes else None
 
 
-def places_in(shape: Sequence[Any], axes: Axes) -> tuple[Any, ...]:
+def location_shape(shape: Sequence[Any], axes: Axes) -> tuple[Any, ...]:
     """Return a shape without its channel axis."""
     at = channel_axis(axes)
     return tuple(n for i, n in enumerate(shape) if i != at)
 
 
 def channels_in(shape: Sequence[Any], axes: Axes) -> Any:
-    """Return the number of channels in a shape: 1 if every number is a separate place."""
+    """Return the number of channels in a shape: 1 if every number has its own location."""
     at = channel_axis(axes)
     return 1 if at is None else shape[at]
 
 
-def batch_places(axes: Axes, rank: int) -> tuple[int, ...]:
-    """Return the axes of places in a batch, ``(n, *shape)``; vectors have none.
+def location_axes(axes: Axes, rank: int) -> tuple[int, ...]:
+    """Return the positions of the location axes in a batch, ``(n, *shape)``; vectors have none.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def channels_last(values: NDArray[Any], axes: Axes) -> NDArray[Any]:
 
     Returns
     -------
-    ``(..., *places, channels)``: an axis of one channel is added if there is none. Scalars are returned unchanged.
+    ``(..., *locations, channels)``: an axis of one channel is added if there is none. Scalars are returned unchanged.
     """
     if not axes:
         return values
@@ -107,7 +107,7 @@ def channels_last(values: NDArray[Any], axes: Axes) -> NDArray[Any]:
 
 
 def as_arranged(values: NDArray[Any], axes: Axes) -> NDArray[Any]:
-    """View ``(..., *places, channels)`` in the order of the axes: the inverse of `channels_last`."""
+    """View ``(..., *locations, channels)`` in the order of the axes: the inverse of `channels_last`."""
     if not axes:
         return values
     at = channel_axis(axes)

@@ -1,4 +1,4 @@
-"""Finds what comes with nnviz3d: the gallery's scenes, the digits network and its test digits."""
+"""Files that come with nnviz3d: scenes, the digits network and its test digits."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from nnviz3d.errors import UserError
 def gallery() -> Path:
     """Return the folder of bundled files.
 
-    An installed wheel has it inside the package; a checkout has it at the top of the repository, where people look
-    for it.
+    In an installed wheel it is inside the package; in a checkout it is at the top of the repository.
     """
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "scenes", package.parent / "scenes"):
@@ -31,7 +30,7 @@ def bundled(name: str) -> Path:
     Raises
     ------
     UserError
-        If there is none of that name; the message lists those there are.
+        If there is none of that name; the message lists all names.
     """
     folder = gallery()
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
@@ -42,7 +41,7 @@ def bundled(name: str) -> Path:
 
 @cache
 def digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the bundled test digits, ``(N, 28, 28)``, and what they are, ``(N,)``."""
+    """Return the bundled test digits, ``(N, 28, 28)``, and their classes, ``(N,)``."""
     with np.load(bundled("digits.npz"), allow_pickle=False) as file:
         images, labels = file["images"], file["labels"].astype(np.int64)
     images.flags.writeable = labels.flags.writeable = False

@@ -1,4 +1,4 @@
-"""The architecture of a model as plain values: what was called, in which order, and what feeds what."""
+"""The graph of a model as plain values: its nodes in order, and the edges between them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from nnviz3d.data.axes import Axes, axes_of, channels_in, is_named, places_in
+from nnviz3d.data.axes import Axes, axes_of, channels_in, is_named, location_shape
 from nnviz3d.data.printable import printable
 from nnviz3d.errors import CaptureError
 
@@ -23,12 +23,12 @@ Shape = tuple[_Count | None, ...]
 
 @dataclass(frozen=True)
 class LayerNode:
-    """One call of one layer (or of one operation that stands for itself, such as ``Add`` from ``x + y``).
+    """One call of one layer, or of one operation without a layer, such as ``Add`` from ``x + y``.
 
     Parameters
     ----------
     path
-        Where the layer stands in the model, nested models and composite layers joined by slashes: ``block1/conv``.
+        The layer's path in the model; slashes separate nested models and composite layers: ``block1/conv``.
     call
         0 for the first call of the layer, 1 for its second, and so on.
     kind
@@ -36,11 +36,11 @@ class LayerNode:
     shapes
         The shape of each output, without the batch axis.
     parameters
-        How many numbers the layer holds, counted once, at its first call.
+        Number of the layer's weights, counted only at its first call.
     activation
         The name of the layer's activation function, if it has one: ``relu``, ``softmax``.
     details
-        What drawing wants to know of the layer and what reads well beside it: ``kernel_size``, ``strides``,
+        Settings of the layer for drawing and for its description: ``kernel_size``, ``strides``,
         ``padding``, ``dilation_rate``, ``units``, ``filters``, ``rate``, ``self_attention`` (whether query, value and key
         of an attention layer are one tensor); numbers, strings and lists of them only.
     named_axes
@@ -63,7 +63,7 @@ class LayerNode:
             )
         if self.named_axes and not is_named(self.named_axes):
             raise CaptureError(f"The graph has a node {self.path!r} whose axes have unknown names.")
-        # Names of classes and functions, and a layer's details, can hold anything.
+        # Names of classes and functions, and a layer's details, can hold any characters.
         object.__setattr__(self, "kind", printable(self.kind))
         object.__setattr__(self, "activation", None if self.activation is None else printable(self.activation))
         object.__setattr__(self, "details", {printable(key): _cleaned(value) for key, value in self.details.items()})
@@ -80,7 +80,7 @@ class LayerNode:
 
     @property
     def group(self) -> str:
-        """The nested model or composite layer that the node stands in; empty at the top."""
+        """Path of the nested model or composite layer that contains the node; empty at the top level."""
         return self.path.rpartition("/")[0]
 
     @property
@@ -98,35 +98,35 @@ class LayerNode:
         return self.named_axes if output == 0 else ()
 
     @property
-    def places(self) -> Shape:
-        """Lengths of the first output's axes, without the channel axis."""
-        return places_in(self.shape, self.axes)
+    def location_shape(self) -> Shape:
+        """Shape of the first output without the channel axis."""
+        return location_shape(self.shape, self.axes)
 
     @property
     def channels(self) -> int | None:
-        """Number of channels of the first output: 1 if each number is a separate place; `None` if it varies."""
+        """Number of channels of the first output: 1 if each number has its own location; `None` if it varies."""
         count: int | None = channels_in(self.shape, self.axes)
         return count
 
     @property
     def size(self) -> int:
-        """How many numbers the first output holds for one sample; 0 where a length varies."""
+        """Number of elements of the first output for one sample; 0 if a length varies."""
         return math.prod(n or 0 for n in self.shape)
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A tensor that runs from one node's output to another node."""
+    """Data flow from one node's output to another node."""
 
     source: str
     target: str
     output: _Count = 0
-    """Which of the source's outputs it is."""
+    """Index of the source's output."""
 
 
 @dataclass(frozen=True)
 class ModelGraph:
-    """Nodes in topological order, the edges between them, and where tensors enter and leave.
+    """Nodes in topological order, the edges between them, and the inputs and outputs of the model.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ class ModelGraph:
         return self._by_id[node_id]
 
     def sources(self, node_id: str) -> tuple[str, ...]:
-        """Return the ids that feed a node, in the order of its arguments."""
+        """Return the ids of the nodes whose outputs a node takes, in the order of its arguments."""
         return self._sources[node_id]
 
     def ancestors(self, node_id: str) -> frozenset[str]:
@@ -206,17 +206,17 @@ class ModelGraph:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the whole model holds."""
+        """Number of weights of the whole model."""
         return sum(node.parameters for node in self.nodes)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain lists and dictionaries, as the capture's attribute ``graph`` stores them."""
+        """Return plain lists and dictionaries for the capture's attribute ``graph``."""
         data: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
         return data
 
     @staticmethod
     def from_json(data: Any) -> ModelGraph:
-        """Check and rebuild what `to_json` gave.
+        """Check the result of `to_json` and rebuild the graph.
 
         Raises
         ------
@@ -249,22 +249,22 @@ def _is_plain(value: Any, depth: int = _DEPTH) -> bool:
 
 
 _SCALING = ("Norm", "PReLU", "Rescaling")
-"""Kinds of layers whose weights join no numbers with others."""
+"""Kinds of layers whose weights only scale numbers or channels."""
 _ADAPTER: TypeAdapter[ModelGraph] = TypeAdapter(ModelGraph)
 
 
 def joining(graph: ModelGraph) -> tuple[str, ...]:
-    """Return the nodes whose weights join numbers with others, without layers that only scale numbers or channels."""
+    """Return the nodes whose weights connect units, without layers that only scale numbers or channels."""
     weighted = {node.path: node for node in graph if node.parameters}
     return tuple(node.id for node in graph if node.path in weighted and not any(k in node.kind for k in _SCALING))
 
 
 def vector_outputs(graph: ModelGraph) -> tuple[str, ...]:
-    """Return the outputs that are vectors or single numbers, and so can be read as such."""
+    """Return the outputs that are vectors or single numbers."""
     return tuple(name for name in graph.outputs if len(graph.node(name).shape) <= 1 and graph.node(name).size)
 
 
 def head_of(graph: ModelGraph) -> str | None:
-    """Return the output that answers: the last one that is a vector of more than one number, else the last number."""
+    """Return the main output: the last one that is a vector of more than one number, else the last number."""
     found = vector_outputs(graph)
     return next((name for name in reversed(found) if graph.node(name).size > 1), found[-1] if found else None)

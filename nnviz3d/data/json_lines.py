@@ -1,4 +1,4 @@
-"""Messages between a program and the process that runs a model: one line of JSON each."""
+"""Conversion of messages to and from lines of JSON, for a program and the process that runs a model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from nnviz3d.errors import UserError
 
 
 def to_line(message: BaseModel) -> str:
-    """Write a message as one line of ASCII, without its end.
+    """Write a message as one line of ASCII, without the line end.
 
-    A file name that is not UTF-8 holds lone surrogates (`os.fsdecode`). Python's JSON escapes them, and pydantic's own
-    refuses them.
+    A file name that is not UTF-8 holds lone surrogates (`os.fsdecode`). Python's JSON escapes them; pydantic refuses them.
 
     Raises
     ------
@@ -67,7 +66,7 @@ def invitation_in(path: Path) -> Invitation:
     Raises
     ------
     UserError
-        If the file is no invitation. Only Python's `serve` and `show` write one, and pass it on themselves.
+        If the file is not an invitation. Only `nnviz3d.serve` and `nnviz3d.show` write invitations.
     """
     try:
         return read_invitation(read_text(path))

@@ -71,7 +71,7 @@ def folded(name: str) -> str:
 def reason(error: BaseException, limit: int = 240) -> str:
     """Return an error's message on one line, without terminal colours or Keras' list of arguments, ending in a period."""
     text = " ".join(_APPENDIX.sub("", _COLOUR.sub("", str(error))).split()) or "no reason was given"
-    # Keras wraps the cause in where it met it and a paragraph on how shapes are inferred; only the cause helps.
+    # Keras adds the position in the model and a paragraph on the inference of shapes; only the cause helps.
     text = printable(_PREFACE.sub("", text.rpartition("Error encountered: ")[2]), None)
     if len(text) > limit:
         text = text[: limit - 1].rstrip() + "…"

@@ -1,4 +1,4 @@
-"""What a capture holds of one model, each a frozen value around NumPy arrays."""
+"""Records of a capture: activations, connections and provenance, as frozen values with NumPy arrays."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from nnviz3d.data.printable import printable, sentence
 from nnviz3d.errors import CaptureError
 
 Ranking = Literal["weight", "contribution"]
-"""What makes a connection strong: its |weight|, or |weight times activation| for one sample."""
+"""Measure of a connection's strength: |weight|, or |weight times activation| for one sample."""
 
 RANKINGS: tuple[Ranking, ...] = ("weight", "contribution")
 
 
 @dataclass(frozen=True)
 class LayerActivations:
-    """What one output of one node held.
+    """The numbers of one output of a node.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class LayerActivations:
     values
         ``(N, *layer_shape)`` float32, samples first, in the layer's own order of axes.
     named
-        Names of the axes of ``layer_shape``, if they are known not to be those of channels last.
+        Names of the axes of ``layer_shape``, if they are not those of channels last.
     """
 
     node: str
@@ -51,8 +51,8 @@ class Connections:
     """The strongest connections from one node to the next, for one sample.
 
     Between vectors (``rule = "dense"``) they are the strongest `k` of all entries of the weight matrix. For a
-    convolution (``rule = "fan"``) they are the strongest `k` of one filter's weights, those that meet in the cell
-    where that filter answers most: the receptive-field fan.
+    convolution (``rule = "fan"``) they are the strongest `k` of one filter's weights, at the location of the filter's
+    largest activation: the receptive-field fan.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ class Connections:
     rule
         ``dense`` or ``fan``.
     ranking
-        What "strongest" means: |weight| or |contribution|.
+        Measure of strength: |weight| or |contribution|.
     total
-        How many connections there are to choose from.
+        Number of connections from which these were chosen.
     index
         ``(k, 2)`` int64: flat index (C order, without the sample axis) of the source's cell and of the target's.
     weight
@@ -91,31 +91,31 @@ class Connections:
 
     @property
     def shown(self) -> int:
-        """The k of "k of n"."""
+        """Number of connections in this record, the k in "k of n"."""
         return len(self.index)
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a capture comes from, in words that the picture can quote.
+    """Origin of a capture, in words for display.
 
     Parameters
     ----------
     model
         The model file's name, ``keras:NAME``, or the class of a live model; never a full path.
     preprocessing
-        ``tf``, ``torch``, ``caffe``, ``unit`` or ``none``: what was done to the samples before the model saw them.
+        ``tf``, ``torch``, ``caffe``, ``unit`` or ``none``: scaling of the samples before they enter the model.
     preprocessing_reason
-        Why that one, as a sentence.
+        Reason for this preprocessing, as a sentence.
     samples
-        A name for each sample: ``china.jpg``, ``digits:7``, ``random (seed 0)``.
+        Name of each sample: ``china.jpg``, ``digits:7``, ``random (seed 0)``.
     notes
-        Sentences a reader should know, such as "bfloat16 is stored as float32".
+        Sentences for users, such as "bfloat16 is stored as float32".
     versions
-        Of nnviz3d, keras, tensorflow, numpy.
+        Versions of nnviz3d, keras, tensorflow, numpy.
     sample_notes
-        For each sample the sentences that concern it alone, such as that its picture was cropped; empty in captures
-        that are older than this.
+        For each sample, the sentences that concern only this sample, such as that its picture was cropped; empty in
+        captures of earlier versions.
     """
 
     model: str
@@ -142,7 +142,7 @@ class Provenance:
         return self.samples[sample] if sample < len(self.samples) else f"sample {sample}"
 
     def notes_of(self, sample: int) -> tuple[str, ...]:
-        """Return what a reader of one sample's numbers should know: of the capture, then of the sample."""
+        """Return the notes for one sample: those of the capture, then those of the sample."""
         own = self.sample_notes[sample] if sample < len(self.sample_notes) else ()
         return (*self.notes, *own)
 
@@ -156,7 +156,7 @@ class Provenance:
 
     @staticmethod
     def from_json(data: Any) -> Provenance:
-        """Rebuild what `to_json` gave; unknown keys of a later writer are passed over."""
+        """Rebuild the provenance from the result of `to_json`; unknown keys of later versions are ignored."""
         if not isinstance(data, dict) or not isinstance(data.get("model"), str):
             raise CaptureError("The capture's provenance is damaged: it names no model.")
         each = data.get("sample_notes") or []
@@ -175,6 +175,6 @@ _PROVENANCE: TypeAdapter[Provenance] = TypeAdapter(Provenance)
 
 
 def filled(values: NDArray[Any], k: int, filler: int) -> NDArray[Any]:
-    """Lengthen ``(n, ...)`` to ``(k, ...)``, as records of unlike length are that lie packed in one array."""
+    """Lengthen ``(n, ...)`` to ``(k, ...)`` with a filler, so that records of different lengths fit in one array."""
     missing = np.full((k - len(values), *values.shape[1:]), filler, dtype=values.dtype)
     return np.concatenate([values, missing])

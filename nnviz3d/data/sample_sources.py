@@ -1,4 +1,4 @@
-"""What people call samples: from names on the command line to one source for each sample, without running anything."""
+"""Names of samples: splits the inputs on the command line into one source per sample, without running a model."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class SampleSource:
     Parameters
     ----------
     source
-        What a `CaptureRequest` understands as exactly this sample: ``photos/cat.jpg``, ``x.npy[3]``, ``digits:7``.
+        Name of exactly this sample in a `CaptureRequest`: ``photos/cat.jpg``, ``x.npy[3]``, ``digits:7``.
     name
-        What the capture will call it: ``cat.jpg``, ``x.npy[3]``, ``digits:7``.
+        Name of the sample in the capture: ``cat.jpg``, ``x.npy[3]``, ``digits:7``.
     label
         Its true class, if known.
     """
@@ -56,26 +56,26 @@ class SampleSource:
 
 @dataclass(frozen=True)
 class Located:
-    """Where samples stand.
+    """The file or folder that holds samples.
 
     Parameters
     ----------
     path
         A picture, a folder of them, or a file of arrays.
     rows
-        Which samples of a file of arrays are meant, first and end; `None` means all.
+        First sample and end of the range in a file of arrays; `None` means all samples.
     """
 
     path: Path
     rows: tuple[int, int] | None = None
 
     def chosen(self, count: int) -> range:
-        """Return which of so many samples are meant.
+        """Return the range of samples, given the number of samples in the file.
 
         Raises
         ------
         SampleError
-            If there are not as many.
+            If the file has fewer samples.
         """
         first, end = self.rows or (0, count)
         if not first < end <= count:
@@ -86,12 +86,12 @@ class Located:
 
 
 def locate(source: str) -> Located | None:
-    """Return where a sample stands; `None` for ``random`` and ``digits:N``, which are in no file of their own.
+    """Find the file or folder of a sample; `None` for ``random`` and ``digits:N``, which have no file of their own.
 
     Raises
     ------
     SampleError
-        If nothing is there, or its name is not that of a sample.
+        If there is no such file, or its name is not that of a sample.
     """
     if source == "random" or source.startswith("digits:"):
         return None
@@ -123,23 +123,23 @@ def locate(source: str) -> Located | None:
 def expand(
     inputs: Sequence[str], *, seed: int = 0, shapes: Mapping[str, Shape] | None = None
 ) -> tuple[SampleSource, ...]:
-    """List the samples that some inputs name, in the order in which they are captured. No numbers are read but labels.
+    """List the samples of inputs, in the order in which they are captured. Only labels are read, no other numbers.
 
     Parameters
     ----------
     inputs
-        As for a `CaptureRequest`; none means ``random``.
+        As in a `CaptureRequest`; an empty list means ``random``.
     seed
-        For the name of ``random``.
+        Seed in the name of ``random``.
     shapes
-        By the name of each of the model's inputs, the shape of one sample: of a capture, that of the graph's input
-        nodes. While they are not known, a vector and a picture of bytes count as one sample, and the first axis of
-        any other array counts samples.
+        Shape of one sample for each input of the model, by name: for a capture, the shapes of the graph's input nodes.
+        If they are unknown, a vector and a picture of bytes count as one sample, and the first axis of any other array
+        counts samples.
 
     Raises
     ------
     SampleError
-        If something is not there or cannot be read.
+        If an input does not exist or cannot be read.
     """
     found: list[SampleSource] = []
     for source in inputs or ("random",):
@@ -161,7 +161,7 @@ def expand(
 
 
 def classes_in(inputs: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the class names that some inputs hold, if all of them hold the same names.
+    """Return the class names of inputs, if all of them have the same names.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def classes_in(inputs: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def notices_on(inputs: Sequence[str]) -> tuple[str, ...]:
-    """Return a sentence for each folder among some inputs of which not everything is read.
+    """Return a sentence for each folder among the inputs that is read only in part.
 
     Raises
     ------
@@ -195,7 +195,7 @@ def notices_on(inputs: Sequence[str]) -> tuple[str, ...]:
 
 
 def named_sources(x: Any) -> tuple[str, ...] | None:
-    """Return the names in what somebody hands over in Python, if it names samples instead of being some."""
+    """Return the names of samples in a Python argument; `None` if the argument holds the samples themselves."""
     if x is None:
         return ()
     if isinstance(x, str | Path):
@@ -206,24 +206,24 @@ def named_sources(x: Any) -> tuple[str, ...] | None:
 
 
 def thumbnail_of(source: str, side: int = 64) -> NDArray[np.uint8] | None:
-    """Read a sample as a small picture to look at.
+    """Read a sample as a small picture for people.
 
     Parameters
     ----------
     source
         One sample, as `expand` names it.
     side
-        Pixels of the longer side, at most.
+        Most pixels of the longer side.
 
     Returns
     -------
     ndarray or None
-        ``(H, W, 3)``; `None` for what is no picture.
+        ``(H, W, 3)``; `None` if the sample is not a picture.
 
     Raises
     ------
     SampleError
-        If it is not there or cannot be read.
+        If it does not exist or cannot be read.
     """
     located = locate(source)
     if source == "random":
@@ -245,7 +245,7 @@ def thumbnail_of(source: str, side: int = 64) -> NDArray[np.uint8] | None:
 
 
 def names_arrays(source: str) -> bool:
-    """Whether a source's name is that of an array file, or of rows of one."""
+    """Whether a source names an array file, or rows of an array file."""
     match = _ROWS.fullmatch(source)
     return Path(source if match is None else match["path"]).suffix.lower() in _ARRAYS
 
@@ -261,7 +261,7 @@ def digit_numbers(source: str) -> range:
     Raises
     ------
     SampleError
-        If it is something else, or there are no such digits.
+        If the source has another form, or there are no such digits.
     """
     match = _DIGITS.fullmatch(source)
     if match is None:
@@ -297,7 +297,7 @@ def _rows(source: str, located: Located, shapes: Mapping[str, Shape]) -> list[Sa
 
 
 def _count(file: ArrayFile, shapes: Mapping[str, Shape]) -> int:
-    """Tell how many samples a file holds."""
+    """Return the number of samples in a file."""
     names = file.arrays_for(list(shapes))
     wanted: list[Shape | None] = list(shapes.values()) if len(shapes) == len(names) else [None] * len(names)
     counts = set()
@@ -319,7 +319,7 @@ def _seems_one(header: Header) -> bool:
 
 
 def _first_picture(located: Located) -> NDArray[np.uint8] | None:
-    """Make a picture of the first sample that is meant, if it is one."""
+    """Return the first chosen sample as a picture; `None` if it is not a picture."""
     file = ArrayFile(located.path)
     for name in file.arrays_for(()):
         header = file.headers[name]
@@ -338,7 +338,7 @@ def _first_picture(located: Located) -> NDArray[np.uint8] | None:
 
 
 def _photograph(name: str) -> Path:
-    """Find one of the photographs that come with scikit-learn, without importing it, which takes a second."""
+    """Find a photograph that comes with scikit-learn, without importing scikit-learn, which takes a second."""
     package = find_spec("sklearn")
     if package is None or package.origin is None:
         raise SampleError(f"sklearn:{name} comes with scikit-learn, which is not installed: pip install scikit-learn.")

@@ -5,8 +5,8 @@ A selector is one of
 
 - a node id, ``conv2d_1``, or a pattern of ids, ``block*/conv``;
 - ``first KIND``, ``last KIND`` or ``every KIND``, where KIND is one of `KINDS`: it fits any model that has such a layer;
-- ``last hidden``: the layer whose numbers the output layer takes;
-- several of these with ``or`` between them, ``conv2d_1 or first convolution``: the first one that the model has.
+- ``last hidden``: the layer before the output layer;
+- several of these with ``or`` between them, ``conv2d_1 or first convolution``: the first that fits the model counts.
 """
 
 from __future__ import annotations

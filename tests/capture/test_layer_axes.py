@@ -51,7 +51,7 @@ def test_channel_axis_follows_layers_that_move_axes():
     assert found["turn"] == found["conv"] == LAST
     assert found["transpose"] == found["relu"] == FIRST
     assert found["mean"] == ("channel", "step")
-    assert (graph.node("transpose").channels, graph.node("transpose").places) == (4, (14, 18))
+    assert (graph.node("transpose").channels, graph.node("transpose").location_shape) == (4, (14, 18))
 
 
 def test_layers_with_channels_last_outweigh_a_shape_that_suggests_channels_first():
@@ -77,7 +77,7 @@ def test_input_axes_follow_the_layers_that_read_the_input(shape, make, expected)
     graph = graph_of(keras.Sequential([keras.Input(shape, name="x"), *make()]))
     assert graph.node("x").axes == expected
     if expected == ("row", "column"):
-        assert (graph.node("x").channels, graph.node("x").places) == (1, shape)
+        assert (graph.node("x").channels, graph.node("x").location_shape) == (1, shape)
     again = type(graph).from_json(graph.to_json())
     assert axes(again) == axes(graph)
 

@@ -22,7 +22,7 @@ def places_of(node: LayerNode) -> tuple[int, ...]:
     """Return how many places a layer has along each axis, channels left out; none if it has no such axes."""
     if len(node.shape) < 2 or any(n is None for n in node.shape):
         return ()
-    found = tuple(n or 0 for n in node.places)
+    found = tuple(n or 0 for n in node.location_shape)
     return found if math.prod(found) > 1 else ()
 
 
@@ -104,13 +104,13 @@ def input_under(described: DescribedModel, layer: str) -> int | None:
     """
     graph = described.graph
     leads = leads_to(graph, layer)
-    axes = len(graph.node(layer).places)
+    axes = len(graph.node(layer).location_shape)
     return next(
         (
             k
             for k, name in enumerate(graph.inputs)
             if name in leads
-            and len(graph.node(name).places) == axes
+            and len(graph.node(name).location_shape) == axes
             and "float" in str(described.call(name).outputs[0].dtype)
         ),
         None,

@@ -15,7 +15,7 @@ from nnviz3d.capture.live_model import keep
 from nnviz3d.capture.programs.activations import filled, only_batch, portions, viewed
 from nnviz3d.capture.programs.frozen import Compiled
 from nnviz3d.capture.training.probe import described_for
-from nnviz3d.data.axes import batch_places
+from nnviz3d.data.axes import location_axes
 from nnviz3d.data.capabilities.embeddings import predicted_classes
 from nnviz3d.data.training_embedding import EmbeddedSamples
 from nnviz3d.errors import ModelError
@@ -123,7 +123,7 @@ class EmbeddedProbe:
         answer = tf.cast(answer, tf.float32)
         if self._pooled:
             axes = self._described.graph.node(self._layer).axes
-            answer = tf.reduce_mean(answer, axis=batch_places(axes, answer.shape.rank))
+            answer = tf.reduce_mean(answer, axis=location_axes(axes, answer.shape.rank))
         scores = tf.zeros((self._size, 0)) if self._head is None else results[self._described.calls[self._head]][0]
         return tf.reshape(answer, (self._size, -1)), tf.cast(tf.reshape(scores, (self._size, -1)), tf.float32)
 

@@ -17,7 +17,7 @@ from nnviz3d.capture.programs.activations import filled, only_batch
 from nnviz3d.capture.programs.describe import DescribedModel, describe
 from nnviz3d.capture.programs.flat_program import Inputs, open_model
 from nnviz3d.capture.programs.frozen import Compiled, frozen
-from nnviz3d.data.axes import batch_places
+from nnviz3d.data.axes import location_axes
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.printable import reason
 from nnviz3d.data.training import STATISTICS, Packing
@@ -227,7 +227,7 @@ def _statistics(tensor: Any, node: LayerNode) -> Any:
     dead: Any = tf.constant(np.nan)
     if can_die(node):
         # A channel (in a vector, a number) is dead if it is 0 for every sample at every place.
-        still = tf.reduce_all(tf.equal(tensor, 0.0), axis=[0, *batch_places(node.axes, tensor.shape.rank)])
+        still = tf.reduce_all(tf.equal(tensor, 0.0), axis=[0, *location_axes(node.axes, tensor.shape.rank)])
         dead = tf.reduce_mean(tf.cast(still, tf.float32))
     return tf.stack([mean, std, zeros, saturated, dead, tf.cast(tf.size(tensor), tf.float32) - count])
 

@@ -1,1 +1,1 @@
-"""Files and folders that a user names: paths, arrays, pictures, locks, unfinished files."""
+"""Files and folders: paths, arrays, pictures, locks, unfinished files."""

@@ -1,4 +1,4 @@
-"""Reads arrays from NumPy's files, whole or a few rows of them, and tells which holds what. Never unpickles."""
+"""Reader of NumPy files: whole arrays, or some of their rows. It never unpickles."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LABELS = ("labels", "y", "y_test", "label")
 _KINDS = 4
 """Most types that a sentence lists."""
 _PIECE = 2**20
-"""Bytes."""
+"""Bytes per read."""
 _HEADERS = {(1, 0): (npy.read_array_header_1_0, 2), (2, 0): (npy.read_array_header_2_0, 4)}
 """For each version the reader of the header, and the number of bytes that hold the header's length."""
 _LONGEST_HEADER = 10_000
@@ -38,7 +38,7 @@ _LONGEST_AXIS = 2**62
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of one of its arrays."""
+    """Shape, type and memory order of an array in a file."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -46,7 +46,7 @@ class Header:
 
 
 class ArrayFile:
-    """A ``.npy`` or ``.npz`` file, of which only headers are read until numbers are asked for.
+    """A ``.npy`` or ``.npz`` file. Opening it reads only the headers; `read` reads the numbers.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class ArrayFile:
     Attributes
     ----------
     headers
-        By the array's name.
+        Header of each array, by its name.
 
     Raises
     ------
@@ -78,7 +78,7 @@ class ArrayFile:
                 self.headers = {"": self._header("")}
 
     def read(self, name: str, rows: range | None = None) -> NDArray[Any]:
-        """Read an array, or only so many of its rows.
+        """Read an array, or some of its rows.
 
         Raises
         ------
@@ -121,17 +121,17 @@ class ArrayFile:
         return header
 
     def arrays_for(self, inputs: Sequence[str]) -> list[str]:
-        """Name the arrays that a model's inputs take, in their order.
+        """Return the names of the arrays for a model's inputs, in the order of the inputs.
 
         Parameters
         ----------
         inputs
-            Names of the inputs; none where they are not known, which gives all arrays that may be meant.
+            Names of the inputs; empty if they are unknown, which returns all possible arrays.
 
         Raises
         ------
         SampleError
-            If there is no telling.
+            If the arrays cannot be matched to the inputs.
         """
         if not self._packed:
             return [""]
@@ -149,7 +149,7 @@ class ArrayFile:
 
     @contextmanager
     def _open(self, name: str) -> Iterator[tuple[IO[bytes], int]]:
-        """Open what is stored of an array; gives its size in bytes too."""
+        """Open the stored bytes of an array; also yields their number."""
         if not self._packed:
             with self.path.open("rb") as file:
                 yield file, self.path.stat().st_size
@@ -174,7 +174,7 @@ def _read_header(file: IO[bytes]) -> Header:
     read, field = _HEADERS[version]
     length = file.read(field)
     claimed = int.from_bytes(length, "little")
-    if claimed > _LONGEST_HEADER:  # NumPy would read all of it before it refuses
+    if claimed > _LONGEST_HEADER:  # NumPy would read all of it before raising an error
         raise ValueError(f"its header claims {claimed:,} bytes")
     try:
         shape, columns_first, dtype = read(io.BytesIO(length + file.read(claimed)))
@@ -188,7 +188,7 @@ def _read_header(file: IO[bytes]) -> Header:
 
 
 def _check_end(end: int, size: int) -> None:
-    """Refuse numbers that go on after the end of the file, before there is memory for them."""
+    """Check that an array ends within its file, before memory is allocated."""
     if end > size:
         raise EOFError(f"its numbers would end at byte {end:,}, but it has only {size:,} bytes")
 
@@ -198,7 +198,7 @@ def _numbers(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> N
     if values.size and dtype.itemsize:
         place = values.reshape(-1).view(np.uint8).data
         filled = 0
-        while filled < len(place):  # in pieces, because a packed file joins what is read at once in a slow way
+        while filled < len(place):  # in pieces, because zipfile is slow for one large read
             piece = file.read(min(_PIECE, len(place) - filled))
             if not piece:
                 raise EOFError(f"it ends after {filled} of {len(place)} bytes of numbers")
@@ -208,14 +208,16 @@ def _numbers(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> N
 
 
 def batch_shape(found: tuple[int, ...], wanted: Shape) -> tuple[int, ...] | None:
-    """Return the shape ``(N, *shape)`` in which an array serves an input, adding only axes of length 1; else `None`.
+    """Return the shape ``(N, *shape)`` that makes an array a batch for an input; `None` if there is none.
+
+    Only axes of length 1 are added.
 
     Parameters
     ----------
     found
-        The array's: a batch, or one sample.
+        Shape of the array: a batch, or one sample.
     wanted
-        One sample's, as the input wants it.
+        Shape of one sample that the input takes.
     """
     for shape in (found, (1, *found), (*found, 1), (1, *found, 1)):
         sample = shape[1:]

@@ -1,4 +1,4 @@
-"""Locks for writing: one writer per name at a time, among all processes that see the folder.
+"""Locks for writing: one writer per path at a time, among all processes that can see the folder.
 
 A lock is a file beside the written capture, ``.run.zarr.lock``, that names the process that holds it. Readers need no
 lock.

@@ -14,7 +14,7 @@ VARIABLE = "NNVIZ3D_LIMIT"
 GIGABYTE = 2**30
 """Bytes."""
 _DEFAULT = 2.0
-"""Gigabytes: more than the largest model of keras.applications needs, less than a small computer has."""
+"""Gigabytes: more than the largest model of keras.applications needs, less than the memory of a small computer."""
 TEXT = 8
 """Bytes of memory per byte of text after parsing."""
 _MOST = 2.0**20

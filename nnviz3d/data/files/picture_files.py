@@ -1,4 +1,4 @@
-"""Reads pictures, upright and of any kind, and finds pictures in arrays."""
+"""Reader of picture files, and detection of pictures in arrays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from nnviz3d.data.axes import Axes, channel_axis, channels_in, places_in
+from nnviz3d.data.axes import Axes, channel_axis, channels_in, location_shape
 from nnviz3d.data.files.memory_limit import check_size
 from nnviz3d.data.files.paths import refuse_special
 from nnviz3d.data.printable import reason
@@ -22,7 +22,7 @@ from nnviz3d.errors import SampleError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-"""What these hold, in Pillow's words. It goes by content alone, and for some formats (EPS) it would start a program."""
+"""Pillow's names of the accepted formats. Pillow ignores file names, and would start a program for some formats (EPS)."""
 _DAMAGES = (OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error)
 """Errors that Pillow's readers raise for damaged files."""
 _PIXEL = 12
@@ -30,11 +30,11 @@ _PIXEL = 12
 _OPENING = Lock()
 """Held while Pillow's own limit on pixels is off."""
 LONGEST = 512
-"""Pixels: how long the longer side may be where the model takes any size."""
+"""Most pixels of the longer side, for models that take any size."""
 CHANNELS = (1, 3, 4)
 """Channels of a picture: grey, RGB, and both with transparency."""
 _SMALLEST = 8
-"""Fewest pixels of a side, if only the numbers of a shape suggest that it is a picture's shape."""
+"""Fewest pixels of a side, if the axes have no names and only the shape suggests a picture."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class PictureShape:
 
     @staticmethod
     def of(shape: Sequence[int | None], axes: Axes = ()) -> PictureShape | None:
-        """Read the shape of one sample as a picture's shape; `None` if it is none.
+        """Interpret the shape of one sample as a picture's shape; `None` if it is not one.
 
         Parameters
         ----------
@@ -76,9 +76,9 @@ class PictureShape:
 
     @staticmethod
     def _named(shape: Sequence[int | None], axes: Axes) -> PictureShape | None:
-        if places_in(axes, axes) != ("row", "column") or len(shape) != len(axes):
+        if location_shape(axes, axes) != ("row", "column") or len(shape) != len(axes):
             return None
-        height, width = places_in(shape, axes)
+        height, width = location_shape(shape, axes)
         channels = channels_in(shape, axes)
         first = channel_axis(axes) == 0
         if channels not in (None, *CHANNELS) or channel_axis(axes) == 1:
@@ -99,7 +99,7 @@ class PictureShape:
         return pictures if rank == 3 else pictures[..., 0] if rank == 2 else pictures.reshape(len(pictures), -1)
 
     def sized_for(self, image: Image.Image) -> PictureShape:
-        """Fill in the size where any will do: the picture's own, its longer side at most `LONGEST`."""
+        """Fill in a size that the model leaves open: the picture's own size, with at most `LONGEST` pixels per side."""
         if self.height is not None and self.width is not None:
             return self
         scale = min(1.0, LONGEST / max(image.size))
@@ -112,17 +112,18 @@ def _large(side: int | None) -> bool:
 
 
 def read_image(path: Path, *, least: int | None = None) -> Image.Image:
-    """Read a picture file, upright as its EXIF data says; of several frames the first.
+    """Read a picture file, rotated by its EXIF data; the first frame if there are several.
 
     Parameters
     ----------
     least
-        So many pixels of its shorter side are enough: JPEG files are then decoded smaller, which is quick.
+        Fewest pixels of the shorter side that are needed: larger JPEG files are decoded at a smaller size, which is
+        faster.
 
     Raises
     ------
     SampleError
-        If the file is no picture, is damaged, or takes more memory than the limit.
+        If the file is not a picture, is damaged, or takes more memory than the limit.
     """
     refuse_special(path, SampleError)
     try:
@@ -143,7 +144,7 @@ def read_image(path: Path, *, least: int | None = None) -> Image.Image:
 
 
 def _header_of(path: Path) -> Image.Image:
-    """Open a picture without Pillow's own limit on pixels, which is global and fixed."""
+    """Open a picture without Pillow's own limit on pixels, which is global."""
     with _OPENING:
         bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -153,7 +154,7 @@ def _header_of(path: Path) -> Image.Image:
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
-    """Bring any mode to one that converts without clipping: 16-bit grey is scaled, transparency laid on white."""
+    """Convert any mode to 8 bits: 16-bit grey is scaled, transparent pixels are blended with white."""
     if image.mode.startswith(("I", "F")):
         numbers = np.asarray(image, dtype=np.float64)
         top = 65535.0 if image.mode.startswith("I") else max(float(numbers.max(initial=0)), 1e-12)
@@ -165,19 +166,19 @@ def eight_bits(image: Image.Image) -> Image.Image:
 
 
 def shown_from(values: NDArray[Any], axes: Axes = ()) -> NDArray[np.uint8] | None:
-    """Make pictures to look at from an array that holds some.
+    """Convert an array of pictures to pictures for people.
 
     Parameters
     ----------
     values
-        ``(N, *shape)`` with a shape that `PictureShape` knows; bytes, or floats in 0..1, -1..1 or 0..255.
+        ``(N, *shape)`` with a shape that `PictureShape` accepts; bytes, or floats in 0..1, -1..1 or 0..255.
     axes
         Names of the axes of ``shape``, if known.
 
     Returns
     -------
     ndarray or None
-        ``(N, H, W, 3)`` uint8; `None` if these are no pictures, or nobody can tell the range they are in.
+        ``(N, H, W, 3)`` uint8; `None` if these are not pictures, or their range of values is unknown.
     """
     shape = PictureShape.of(values.shape[1:], axes)
     if shape is None or shape.height is None or shape.width is None:

@@ -11,7 +11,7 @@ from nnviz3d.data.files.picture_files import SUFFIXES
 from nnviz3d.errors import SampleError
 
 _MARK = "/./"
-"""Separates a folder from a path relative to it, as in rsync: the whole still is the file's path."""
+"""Separates a folder from a path relative to it, as in rsync; the whole string is still the file's path."""
 _SHOWN = 5
 """Most kinds of files, or sub-folders, that a sentence lists."""
 
@@ -27,7 +27,7 @@ class FolderPicture:
     name
         ``1.jpg``, or ``cat/1.jpg`` in a folder of class folders.
     label
-        Number of its class, if its folder tells.
+        Number of its class, if its folder stands for a class.
     """
 
     source: str
@@ -59,7 +59,7 @@ def read_folder(folder: Path) -> PictureFolder:
     Raises
     ------
     SampleError
-        If there are none; the sentence says what the folder holds instead.
+        If there are none; the message lists the content of the folder.
     """
     inside = listed(folder, SampleError)
     found = _pictures(inside)
@@ -123,7 +123,7 @@ def _instead(inside: list[Path], folders: list[Path]) -> str:
 
 
 def _unread(folder: Path, names: list[str], why: str) -> str | None:
-    """Return a sentence that names the ignored sub-folders; empty if there are none."""
+    """Return a sentence that names the ignored sub-folders; `None` if there are none."""
     if not names:
         return None
     are = "are" if len(names) > 1 else "is"
@@ -134,6 +134,6 @@ def _unread(folder: Path, names: list[str], why: str) -> str | None:
 
 
 def _sub_folders(names: list[str]) -> str:
-    """Name the first few of some sub-folders."""
+    """Return the names of the first few sub-folders."""
     shown = ", ".join(quoted(name) for name in names[:_SHOWN])
     return f"sub-folder{'s' * (len(names) > 1)} {shown}{', ...' * (len(names) > _SHOWN)}"

@@ -13,7 +13,7 @@ class ArrayWriter(Protocol):
     """The methods of `CaptureWriter` that write any array."""
 
     def rows(self, path: str, start: int, values: NDArray[Any]) -> None:
-        """Write samples ``start`` and on of an array whose first axis is samples."""
+        """Write samples from ``start`` on of an array whose first axis is samples."""
         ...
 
     def whole(self, path: str, values: NDArray[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Writes a capture. It appears under its name only once it is whole."""
+"""Writer of a capture. The capture appears under its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from nnviz3d.errors import CaptureError, UserError
 
 
 class CaptureWriter:
-    """A context in which a capture is written; leaving it in good order puts the capture in place.
+    """Context manager that writes a capture; leaving it without an error moves the capture to its destination.
 
-    While it is written it stands in a hidden folder beside its destination; an error or Ctrl-C removes that folder and
-    leaves an earlier capture of the same name untouched.
+    Until then the capture is in a hidden folder beside its destination; an error or Ctrl-C removes that folder and leaves
+    an earlier capture of the same name unchanged.
 
     Parameters
     ----------
     path
         ``RUN.zarr``, or ``RUN.zarr.zip`` for one finished file.
     graph, provenance
-        What was captured and how.
+        The model and the origin of the numbers.
     samples
-        N: how many samples there will be.
+        N: number of samples.
     classes
         Names of the classes, if known.
     transient
-        Whether it goes with the session it is made in: a ``.zarr.zip`` is then written in haste, not compressed.
+        Whether the capture is deleted with its session: a ``.zarr.zip`` is then written fast, without compression.
     growing
-        Whether somebody will go on writing once it is in place; it is then not complete yet.
+        Whether more will be written after it is moved to its destination; it is then not marked as complete.
     lock
         The lock of the destination, if the caller holds it already.
 
     Raises
     ------
     UserError
-        If the destination cannot be written, is being written, or is no earlier capture.
+        If the destination cannot be written, is being written, or is not an earlier capture.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class CaptureWriter:
         check_destination(self.path)
         if lock is None:
             check_free(self.path)
-        self._workshop = partial_path(self.path)
+        self._partial = partial_path(self.path)
         # A sub-folder, because the outer folder is private, while a capture follows the user's umask.
-        self._made = self._workshop / "capture"
+        self._made = self._partial / "capture"
         self._groups: set[str] = set()
         self._attributes: dict[str, Any] = {
             "format": schema.FORMAT,
@@ -84,10 +84,10 @@ class CaptureWriter:
             "classes": list(classes) if classes is not None else None,
             "provenance": provenance.to_json(),
         }
-        in_haste = transient and self.path.suffix == ".zip"
+        fast = transient and self.path.suffix == ".zip"
         try:
-            self._workshop.mkdir(mode=0o700)
-            self._sink: Sink = ZipSink(self._made) if in_haste else FolderSink(self._made)
+            self._partial.mkdir(mode=0o700)
+            self._sink: Sink = ZipSink(self._made) if fast else FolderSink(self._made)
             self._sink.update(self._attributes)
         except BaseException as error:
             self._give_up(error)
@@ -101,7 +101,7 @@ class CaptureWriter:
     ) -> None:
         if kind is None:
             try:
-                self._put_in_place()
+                self._move_to_destination()
             except OSError as problem:
                 raise UserError(f"Cannot write {self.path}: {problem.strerror or problem}.") from None
             finally:
@@ -110,21 +110,21 @@ class CaptureWriter:
         self._give_up(error)
 
     def _give_up(self, error: BaseException | None) -> None:
-        """Remove unfinished files; a refusal of the system becomes a sentence."""
+        """Remove unfinished files; an error of the system becomes a sentence."""
         self._discard()
         if isinstance(error, OSError):
             raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from None
 
     def write_activations(self, node_id: str, output: int, start: int, values: NDArray[Any]) -> None:
-        """Write one output of a node for samples ``start`` and on; values ``(n, *shape)``."""
+        """Write one output of a node for samples from ``start`` on; values ``(n, *shape)``."""
         self.rows(schema.activation_path(node_id, output), start, values)
 
     def write_input(self, name: str, start: int, values: NDArray[Any]) -> None:
-        """Write what the model was fed, ``(n, *shape)``."""
+        """Write the array that an input of the model was given, ``(n, *shape)``."""
         self.rows(schema.input_path(name), start, values)
 
     def write_pictures(self, name: str, values: NDArray[np.uint8]) -> None:
-        """Write the samples as people would look at them, ``(N, H, W, 3)`` uint8."""
+        """Write the samples as pictures for people, ``(N, H, W, 3)`` uint8."""
         self.rows(schema.picture_path(name), 0, values)
 
     def write_labels(self, labels: NDArray[np.integer[Any]]) -> None:
@@ -132,15 +132,15 @@ class CaptureWriter:
         self.rows("labels", 0, np.asarray(labels, dtype=np.int64))
 
     def write_weights(self, layer: str, variable: str, values: NDArray[Any]) -> None:
-        """Write one variable of a layer, whole."""
+        """Write one variable of a layer."""
         self.whole(schema.weight_path(layer, variable), as_stored(values))
 
     def write_connections(self, found: Mapping[Ranking, Sequence[Connections]]) -> None:
         """Write one pair's strongest connections: by every ranking, one record for each sample in order.
 
         They are packed, ``index (N, rankings, k, 2)`` and the others ``(N, rankings, k)``, because many small arrays
-        cost time. A cell at the border has fewer connections than one in the middle, so shorter records are filled
-        up with the index -1.
+        would take more time. A unit at the border has fewer connections than one in the middle, so shorter records are
+        filled up with the index -1.
         """
         columns = [found[ranking] for ranking in RANKINGS]
         k = max(c.shown for column in columns for c in column)
@@ -157,19 +157,19 @@ class CaptureWriter:
         self.whole(f"{path}/contribution", packed(lambda c: c.contribution, 0))
 
     def note(self, sample: int, text: str) -> None:
-        """Add a sentence that a reader of one sample's numbers should know."""
-        told = self._attributes["provenance"]
-        notes = told["sample_notes"] or [[] for _ in range(self.samples)]
-        told["sample_notes"] = [[*each, text] if i == sample else each for i, each in enumerate(notes)]
-        self._sink.update({"provenance": told})
+        """Add a note for users on one sample."""
+        provenance = self._attributes["provenance"]
+        notes = provenance["sample_notes"] or [[] for _ in range(self.samples)]
+        provenance["sample_notes"] = [[*each, text] if i == sample else each for i, each in enumerate(notes)]
+        self._sink.update({"provenance": provenance})
 
     def commit(self, samples: int) -> None:
-        """Say, after their numbers, that the first so many samples are whole."""
+        """Mark the first `samples` samples as complete, after their numbers were written."""
         self._attributes["committed"] = samples
         self._sink.update({"committed": samples})
 
     def rows(self, path: str, start: int, values: NDArray[Any]) -> None:
-        """Write samples ``start`` and on of an array whose first axis is samples, as `data.explanations` does."""
+        """Write samples from ``start`` on of an array whose first axis is samples, as `data.explanations` does."""
         self.group(path.rpartition("/")[0])
         self._sink.write(path, self.samples, start, as_stored(values))
 
@@ -179,7 +179,7 @@ class CaptureWriter:
         self._sink.put(path, values)
 
     def group(self, path: str, attributes: Mapping[str, Any] | None = None) -> None:
-        """Make a group, and those above it that are not there yet; attributes only with the first call for a path."""
+        """Make a group and its missing parents; attributes can be given only with the first call for a path."""
         if path in self._groups and attributes:
             raise CaptureError(f"{path} is there already; what it is has to be said before what stands in it.")
         if path and path not in self._groups:
@@ -187,7 +187,7 @@ class CaptureWriter:
             self._sink.group(path, attributes or {})
             self._groups.add(path)
 
-    def _put_in_place(self) -> None:
+    def _move_to_destination(self) -> None:
         lock = self._lock or WriterLock(self.path)
         lock.take()
         try:
@@ -203,12 +203,12 @@ class CaptureWriter:
         if self.path.suffix == ".zip":
             packed = self._made
             if packed.is_dir():
-                packed = self._workshop / "capture.zip"
+                packed = self._partial / "capture.zip"
                 zip_folder(self._made, packed)
             packed.replace(self.path)
             return
-        # A folder cannot be replaced in one step. So the earlier one steps aside, and goes only once the new one stands.
-        earlier = self._workshop / "earlier"
+        # A folder cannot be replaced in one operation. So the earlier one is moved aside, and removed after the new one.
+        earlier = self._partial / "earlier"
         try:
             if self.path.exists():
                 self.path.replace(earlier)
@@ -220,20 +220,20 @@ class CaptureWriter:
 
     def _discard(self) -> None:
         try:
-            shutil.rmtree(self._workshop, ignore_errors=True)
-        except BaseException:  # Ctrl-C while it is at it
-            shutil.rmtree(self._workshop, ignore_errors=True)
+            shutil.rmtree(self._partial, ignore_errors=True)
+        except BaseException:  # Ctrl-C during the removal
+            shutil.rmtree(self._partial, ignore_errors=True)
             raise
 
 
 def check_destination(path: Path) -> None:
-    """Refuse to write over anything but an earlier capture.
+    """Check that a destination is free or holds an earlier capture.
 
     Raises
     ------
     UserError
-        If the name does not end in ``.zarr`` or ``.zarr.zip``, the folder is missing, or something else stands there, be
-        it a symbolic link: to replace it would leave the capture that it leads to, to follow it is not what was said.
+        If the name does not end in ``.zarr`` or ``.zarr.zip``, the folder is missing, or the path is something else. A
+        symbolic link is refused: neither to replace the link nor to overwrite its target is clearly wanted.
     """
     if not path.name.endswith((".zarr", ".zarr.zip")):
         raise UserError(f"A capture's name ends in .zarr or .zarr.zip; got {path.name!r}.")
@@ -260,7 +260,7 @@ def zip_folder(folder: Path, target: Path) -> None:
 
 
 def as_stored(values: NDArray[Any]) -> NDArray[Any]:
-    """Give an array the type it is stored in: float32, or integers and bytes as they are.
+    """Convert an array to the type in which it is stored: float32; integers and bytes are unchanged.
 
     bfloat16 and float16 become float32 exactly; float64 is rounded.
     """

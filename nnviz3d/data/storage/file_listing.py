@@ -1,4 +1,4 @@
-"""List the files of a capture with their sizes before any of them is read."""
+"""Names and sizes of a capture's files, known before any file is read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Listing(Protocol):
 
 
 class FolderListing:
-    """The files of a capture that is a folder; listed anew each time, because a training may add some."""
+    """The files of a capture that is a folder; listed again each time, because a training may add files."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

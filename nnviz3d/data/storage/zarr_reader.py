@@ -1,4 +1,4 @@
-"""Arrays and groups of a capture, opened when they are asked for; every damage is one sentence."""
+"""Reader of a capture's arrays and groups, opened on demand; any damage is an error of one sentence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nnviz3d.errors import CaptureError, DamagedCapture
 
 
 class StoredArrays:
-    """What stands in one capture.
+    """The arrays and groups of one capture.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class StoredArrays:
     complete
         Whether the writer finished.
     committed
-        How many samples are whole.
+        Number of complete samples.
     """
 
     def __init__(self, path: Path, root: zarr.Group, *, graph: ModelGraph, complete: bool, committed: int) -> None:
@@ -47,11 +47,11 @@ class StoredArrays:
         self._whole: dict[str, int] = {}
 
     def reopened(self) -> StoredArrays:
-        """Return the same with nothing opened yet, to see what a writer has added since."""
+        """Return a new reader without opened arrays, to see rows that a writer has added."""
         return StoredArrays(self.path, self._root, graph=self.graph, complete=self._complete, committed=self.committed)
 
     def written(self, path: str) -> float:
-        """Say when a group's attributes were last written, in seconds since 1970; of a folder alone."""
+        """Return when a group's attributes were last written, in seconds since 1970; only for a folder."""
         with self._reading(path):
             return (self.path / path / "zarr.json").stat().st_mtime
 
@@ -86,7 +86,7 @@ class StoredArrays:
         return array
 
     def require(self, path: str, shape: Sequence[int | None] | None = None, kinds: str = "biuf") -> zarr.Array[Any]:
-        """Open an array that has to be there."""
+        """Open an array; an error if there is none."""
         array = self.find(path, shape, kinds)
         if array is None:
             raise CaptureError(f"{self.path} holds no {path}; it was not captured.")
@@ -97,7 +97,7 @@ class StoredArrays:
         return self.read(array, self.checked(sample))
 
     def checked(self, sample: int) -> int:
-        """Return the number of a sample that is there; any other is a `CaptureError`."""
+        """Return the number of a sample, or raise a `CaptureError` if there is no such sample."""
         if not 0 <= sample < self.committed:
             raise CaptureError(
                 f"There is no sample {sample}; {self.path.name} holds samples 0 to {self.committed - 1}."
@@ -105,7 +105,7 @@ class StoredArrays:
         return sample
 
     def read(self, array: zarr.Array[Any], selection: Any) -> NDArray[Any]:
-        """Read a part of an array; no chunk of it may be missing."""
+        """Read part of an array; a missing chunk is an error."""
         with self._reading(array.path):
             self._require_chunks(array, _rows_up_to(selection, array.shape))
             return np.asarray(array[selection])
@@ -145,7 +145,7 @@ class StoredArrays:
             return None
 
     def _check(self, path: str, array: zarr.Array[Any]) -> None:
-        """Refuse an array whose storage differs from that of captures, before any of its numbers is read."""
+        """Check that an array is stored as captures store it, before any of its numbers is read."""
         with self._reading(path):
             if array.shards is not None:
                 raise self.damaged(f"{path} stores its numbers in another format than captures")
@@ -156,9 +156,9 @@ class StoredArrays:
                 self._require_chunks(array, array.shape[0] if array.shape else 1)
 
     def _require_chunks(self, array: zarr.Array[Any], rows: int) -> None:
-        """Refuse an array if a chunk of its first `rows` rows is missing.
+        """Check that no chunk of the first `rows` rows is missing.
 
-        A missing chunk reads as zeros, and zeros that were never measured must not be drawn.
+        Zarr reads a missing chunk as zeros, and zeros that the model never computed must not be drawn.
         """
         if rows <= self._whole.get(array.path, 0):
             return
@@ -169,8 +169,8 @@ class StoredArrays:
         files = self._listing.under(array.path)
         # Counted first, because a damaged shape may ask for more chunks than can be checked.
         if math.prod(grid) > len(files) or any(
-            f"{array.path}/{array.metadata.encode_chunk_key(place)}" not in files
-            for place in product(*map(range, grid))
+            f"{array.path}/{array.metadata.encode_chunk_key(chunk)}" not in files
+            for chunk in product(*map(range, grid))
         ):
             raise self.damaged(f"{array.path} lacks part of its numbers")
         self._whole[array.path] = rows
@@ -183,7 +183,7 @@ class StoredArrays:
 
 @contextmanager
 def reading(capture: Path, what: str) -> Iterator[None]:
-    """Turn any error of Zarr and its codecs, which may raise anything over bad bytes, into one about a damaged capture."""
+    """Convert any error of Zarr and its codecs, which may be of any type, to an error about a damaged capture."""
     try:
         yield
     except CaptureError:

@@ -1,4 +1,4 @@
-"""Where the writer of a capture puts groups and arrays: Zarr's folder to last, or one file in haste."""
+"""Writers of a capture's groups and arrays: a Zarr folder that readers can open early, or one zip file written fast."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Sink(Protocol):
         ...
 
     def write(self, path: str, samples: int, start: int, values: NDArray[Any]) -> None:
-        """Write samples ``start`` and on of an array ``(samples, *shape)``, which is made with its first ones."""
+        """Write samples from ``start`` on into an array ``(samples, *shape)``; the first call creates the array."""
         ...
 
     def put(self, path: str, values: NDArray[Any]) -> None:
@@ -38,12 +38,12 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None:
-        """End it; whatever was written is then on disk."""
+        """Finish the store; everything is then on disk."""
         ...
 
 
 class FolderSink:
-    """A folder as Zarr itself writes it: compressed, with checksums, readable while it grows."""
+    """A folder in the usual format of Zarr: compressed, with checksums, readable while it grows."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -55,7 +55,7 @@ class FolderSink:
         self._root.update_attributes(dict(attributes))
 
     def group(self, path: str, attributes: Mapping[str, Any]) -> None:
-        """Make a group, without Zarr's checks of every group above it, which took half of all writing."""
+        """Make a group, without Zarr's checks of every parent group, which would take half of the writing time."""
         folder = self._folder / path
         folder.mkdir(exist_ok=True)
         (folder / "zarr.json").write_text(_described(None, attributes=dict(attributes)), encoding="utf-8")
@@ -74,27 +74,27 @@ class FolderSink:
         self._create(path, values.shape, values.dtype)[...] = values
 
     def close(self) -> None:
-        """Do nothing: all is on disk."""
+        """Do nothing: everything is on disk."""
 
     def _create(self, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> zarr.Array[Any]:
-        # Empty chunks are written too: else a lost file would read as zeros and nobody could tell.
+        # Empty chunks are written too; otherwise a lost file would read as zeros without an error.
         return zarr.create_array(
             self._folder / path,
             shape=shape,
             chunks=schema.chunks_for(shape, dtype.itemsize) or "auto",
             dtype=dtype,
-            # With a checksum, or a flipped bit would be drawn as if the model had computed it.
+            # The checksum detects a flipped bit, which would otherwise be drawn as if the model had computed it.
             compressors=ZstdCodec(level=0, checksum=True),
             config={"write_empty_chunks": True},
         )
 
 
 class ZipSink:
-    """One zip file that is written in haste, as a deep network's hundreds of small arrays want it.
+    """One zip file that is written fast, for the hundreds of small arrays of a deep network.
 
-    Zarr takes milliseconds for an array and some disks as much for a file, however small. Here its own description of
-    one array is the pattern for the others, a chunk is a sample as it lies in memory, and the zip file's checksums
-    serve for all.
+    Zarr takes milliseconds for each array, and some disks take as long for each file. Here, Zarr's description of one
+    array is the template for all others, a chunk is the uncompressed memory of one sample, and the checksums are those of
+    the zip file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -103,7 +103,7 @@ class ZipSink:
         self._shapes: dict[str, tuple[int, ...]] = {}
 
     def update(self, attributes: Mapping[str, Any]) -> None:
-        """Change attributes of the root, which is written last: a zip file takes nothing back."""
+        """Change attributes of the root, which is written last because a zip file cannot be changed."""
         self._attributes.update(attributes)
 
     def group(self, path: str, attributes: Mapping[str, Any]) -> None:
@@ -142,7 +142,7 @@ class ZipSink:
 
 
 def _described(dtype: str | None, **changes: Any) -> str:
-    """Describe an array of some type, or a group, as Zarr does."""
+    """Return Zarr's description of an array of a type, or of a group, as JSON."""
     return json.dumps(json.loads(_pattern(dtype)) | changes)
 
 

@@ -63,7 +63,7 @@ def _under(node: LayerNode, taken: NDArray[np.float32]) -> NDArray[np.float64] |
     if "Conv" not in node.kind:
         return np.asarray(values.reshape(-1, values.shape[-1] if values.ndim else 1).mean(axis=0, keepdims=True))
     sizes = node.details.get("kernel_size")
-    outputs = node.places
+    outputs = node.location_shape
     if "Transpose" in node.kind or not isinstance(sizes, list | tuple) or len(sizes) != values.ndim - 1:
         return None
     if len(outputs) != len(sizes) or any(n is None for n in outputs):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.axes import as_arranged, axes_of, channels_in, channels_last, places_in
+from nnviz3d.data.axes import as_arranged, axes_of, channels_in, channels_last, location_shape
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.layer_families import family_of
@@ -146,7 +146,7 @@ def _passed_on(
     channels = _channels(maker, taken)
     units = np.arange(channels) if before is None else before.units
     if len(given) == 1 and given[0] == math.prod(taken) and len(units) == channels:
-        each = np.broadcast_to(units, (*places_in(taken, maker.axes), channels))
+        each = np.broadcast_to(units, (*location_shape(taken, maker.axes), channels))
         return Feed(source, node.id, (*via, node.id), _flat(node, as_arranged(each, maker.axes)))
     if _channels(node, given) == channels:
         return Feed(source, node.id, (*via, node.id), units)

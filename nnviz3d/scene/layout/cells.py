@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.axes import Axes, axes_of, channel_axis, channels_in, channels_last, places_in
+from nnviz3d.data.axes import Axes, axes_of, channel_axis, channels_in, channels_last, location_shape
 from nnviz3d.data.files.picture_files import PictureShape
 
 Index = tuple[int, ...]
@@ -44,7 +44,7 @@ class CellGrid:
     @property
     def places(self) -> tuple[int, ...]:
         """The lengths of all axes except the channel axis."""
-        return places_in(self.shape, self.axes)
+        return location_shape(self.shape, self.axes)
 
     @property
     def channels(self) -> int:
@@ -89,7 +89,7 @@ class CellGrid:
 
     def named(self, index: Index) -> tuple[str, ...]:
         """Name the axes of an index: those of the tensor, or only those of its places."""
-        return self.axes if len(index) == len(self.shape) else places_in(self.axes, self.axes)
+        return self.axes if len(index) == len(self.shape) else location_shape(self.axes, self.axes)
 
     def arrange(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn a tensor, ``shape``, into cells, ``(X, Y, Z)``; a view of the same memory but for wrapped vectors."""
@@ -161,7 +161,7 @@ def grid_for(shape: tuple[int, ...], axes: Axes = ()) -> CellGrid:
         Names of its axes; by default those of channels last.
     """
     axes = axes if len(axes) == len(shape) else axes_of(shape)
-    count, places = math.prod(shape), places_in(shape, axes)
+    count, places = math.prod(shape), location_shape(shape, axes)
     if len(shape) < 2:
         columns = _columns_for(count)
         return CellGrid(shape, (columns, max(1, -(-count // columns)), 1), count, axes)
