@@ -1,1 +1,1 @@
-"""Works out what captured numbers say: figures and places, from NumPy arrays alone."""
+"""Computations on captured numbers, with NumPy arrays only: embeddings, statistics, alarms, attention rollout."""

@@ -1,6 +1,6 @@
-"""Places vectors as points in space, so that near ones stand near each other, and says how far that can be trusted.
+"""Embedding of vectors as points, by t-SNE or PCA, and measures of its quality.
 
-Libraries are imported where they are needed: they take a second that nobody else should wait for.
+scikit-learn and openTSNE are imported inside functions, because their import takes a second.
 """
 
 from __future__ import annotations
@@ -19,41 +19,42 @@ from nnviz3d.errors import ModelError
 
 Floats = NDArray[np.float32]
 Report = Callable[[int, int], None]
-"""Is told how much is done, of how much."""
+"""Callback for progress: the amount done, and the total."""
 
 REDUCED = 50
-"""Dimensions that PCA leaves, as in van der Maaten and Hinton 2008: distances among more say little, and cost time."""
+"""Dimensions after PCA, as in van der Maaten and Hinton 2008: distances in more dimensions say little and take time."""
 _EXAGGERATED, _FREE = 250, 500
-"""Steps of t-SNE while groups are pulled together, and after that."""
+"""Iterations of t-SNE with early exaggeration, and after it."""
 _EVERY = 25
-"""Steps between two snapshots."""
+"""Iterations between two snapshots."""
 _FEWEST = 5
 _JUDGED = 3000
-"""Most points whose neighbours are compared: trustworthiness compares all pairs."""
+"""Most points whose neighbours are compared, because trustworthiness compares all pairs."""
 _ROWS = 256
-"""Vectors per chunk when only sums are computed."""
+"""Vectors per chunk in the computation of sums."""
 NEIGHBOURS = 10
-"""Nearest neighbours of each point that are searched for among its earlier nearest neighbours."""
+"""Number of nearest neighbours of each vector that are compared with those of its point."""
 _EQUAL = 1e-4
-"""How far apart two answers to one sample may be, as a share of an answer's norm: a batch is summed in another order."""
+"""Largest distance of two outputs for one sample, as a share of an output's norm: sums over a batch differ by rounding."""
 _ALONE = 2000
-"""Points up to which one core is as quick as several, which wait for each other; the points are the same."""
+"""Up to this many points one core is as fast as several; the points are the same."""
 
 
 @dataclass(frozen=True)
 class EmbeddedPoints:
-    """Where vectors stand; the names are those of `Embedding`.
+    """An embedding of vectors; the names are those of `Embedding`.
 
     Attributes
     ----------
     points, first
-        ``(M, d)``.
+        ``(M, d)``: the final points, and the first ones.
     snapshots
-        ``(F, M, d)``: the start, the way, and `points`; those between are rounded to a 4096th of their extent.
+        ``(F, M, d)``: the first points, intermediate ones, and `points`; intermediate ones are rounded to a 4096th of
+        their extent.
     vectors
-        ``(M, k)``: after PCA, or as they were.
+        ``(M, k)``: the vectors after PCA, or the vectors themselves.
     mean, basis
-        ``(D,)`` and ``(D, k)``: what PCA took off and multiplied by; empty if there was none.
+        ``(D,)`` and ``(D, k)``: PCA subtracts the mean and multiplies by the basis; empty without PCA.
     """
 
     points: Floats
@@ -67,14 +68,14 @@ class EmbeddedPoints:
 
 
 def embed(vectors: Floats, options: EmbeddingOptions, report: Report = lambda done, total: None) -> EmbeddedPoints:
-    """Place vectors as points. Equal arguments give equal points.
+    """Embed vectors as points. Equal arguments give equal points.
 
     Parameters
     ----------
     vectors
         ``(M, D)``, finite.
     report
-        Is told of every 25 of 750 steps.
+        Called after every 25 of 750 iterations.
 
     Raises
     ------
@@ -93,24 +94,24 @@ def embed(vectors: Floats, options: EmbeddingOptions, report: Report = lambda do
         "pooled": options.pooled,
     }
     if options.method == "pca":
-        points, way, divergence = first, first[np.newaxis], None
+        points, snapshots, divergence = first, first[np.newaxis], None
         report(1, 1)
     else:
         settings |= {"perplexity": perplexity, "engine": options.engine}
         engine = _by_opentsne if options.engine == "opentsne" else _by_sklearn
-        points, way, divergence = engine(reduced, start_of(first, options.seed), perplexity, options, report)
-        way = np.concatenate([first[np.newaxis], way])
+        points, snapshots, divergence = engine(reduced, start_of(first, options.seed), perplexity, options, report)
+        snapshots = np.concatenate([first[np.newaxis], snapshots])
     quality, judged = judge_placed(vectors, reduced, points, options.seed)
     if divergence is not None:
         quality["kl"] = divergence
     settings["judged"] = judged
-    if count and len(way) > 1:
-        way = np.concatenate([_rounded(way[:-1]), points[np.newaxis]])
-    return EmbeddedPoints(points, first, way, reduced, mean, basis, quality, settings)
+    if count and len(snapshots) > 1:
+        snapshots = np.concatenate([_rounded(snapshots[:-1]), points[np.newaxis]])
+    return EmbeddedPoints(points, first, snapshots, reduced, mean, basis, quality, settings)
 
 
 def flattened(numbers: NDArray[Any], axes: Axes, *, pooled: bool) -> Floats:
-    """Make one vector of each sample's answer.
+    """Convert each sample's output to one vector.
 
     Parameters
     ----------
@@ -119,7 +120,7 @@ def flattened(numbers: NDArray[Any], axes: Axes, *, pooled: bool) -> Floats:
     axes
         Names of the axes of ``shape``.
     pooled
-        Whether maps are averaged over their places first.
+        Whether maps are averaged over their locations first.
     """
     if pooled and numbers.ndim > 2:
         last = channels_last(numbers, axes)
@@ -128,12 +129,12 @@ def flattened(numbers: NDArray[Any], axes: Axes, *, pooled: bool) -> Floats:
 
 
 def index_of(embedding: Embedding, vector: Floats) -> int | None:
-    """Find the point that was placed by this very answer, ``(D,)``, but for rounding; `None` if there is none.
+    """Find the point of this vector, ``(D,)``, up to rounding; `None` if it was not embedded.
 
     Raises
     ------
     ModelError
-        If it has another length than those that were placed, or is not finite.
+        If it has another length than the embedded vectors, or is not finite.
     """
     known = embedding.vectors
     away = np.linalg.norm(known - _reduced(embedding, vector[np.newaxis]), axis=1)
@@ -142,15 +143,15 @@ def index_of(embedding: Embedding, vector: Floats) -> int | None:
 
 
 def project(embedding: Embedding, vectors: Floats) -> Floats:
-    """Place new vectors among points that stay where they are.
+    """Project new vectors into an embedding, whose points do not move.
 
-    For t-SNE each new point starts at the median of its 25 nearest neighbours' points, and then moves by the gradient of
-    the same divergence that placed those (Policar, Strazar and Zupan 2023, doi:10.1007/s10994-021-06043-1).
+    For t-SNE, each new point starts at the median of its 25 nearest neighbours' points, and then moves by the gradient of
+    the divergence that t-SNE minimizes (Policar, Strazar and Zupan 2023, doi:10.1007/s10994-021-06043-1).
 
     Parameters
     ----------
     vectors
-        ``(n, D)``: what the same layer answers to other samples.
+        ``(n, D)``: outputs of the same layer for other samples.
 
     Returns
     -------
@@ -159,7 +160,7 @@ def project(embedding: Embedding, vectors: Floats) -> Floats:
     Raises
     ------
     ModelError
-        If they have another length than those that were placed, or are not finite.
+        If they have another length than the embedded vectors, or are not finite.
     """
     known, reduced = embedding.vectors, _reduced(embedding, vectors)
     if embedding.method == "pca":
@@ -171,18 +172,27 @@ def project(embedding: Embedding, vectors: Floats) -> Floats:
     seed, perplexity = int(str(settings["seed"])), float(str(settings["perplexity"]))
     affinities = PerplexityBasedNN(known.astype(np.float64), perplexity, method="exact", random_state=seed)
     points = embedding.points.astype(np.float64)
-    there = TSNEEmbedding(points.copy(), affinities, negative_gradient_method="bh", random_state=seed)
+    known_points = TSNEEmbedding(points.copy(), affinities, negative_gradient_method="bh", random_state=seed)
     few = min(25, len(known))
-    # openTSNE first moves the known points, so that the middle of their box is the origin.
+    # openTSNE first shifts the known points, so that the centre of their bounding box is the origin.
     middle = (points.max(axis=0) + points.min(axis=0)) / 2
-    found = there.transform(reduced.astype(np.float64), perplexity=min(5.0, (len(known) - 1) / 3), k=few)
+    found = known_points.transform(reduced.astype(np.float64), perplexity=min(5.0, (len(known) - 1) / 3), k=few)
     return np.asarray(np.asarray(found) + middle, dtype=np.float32)
 
 
 def judge_placed(vectors: Floats, reduced: Floats, points: Floats, seed: int) -> tuple[dict[str, float], int]:
-    """Judge points by the layer's own numbers, ``(M, D)``, not by their PCA components, ``(M, k)``; see `judge`.
+    """Measure the quality of points by the layer's outputs, ``(M, D)``, not by their PCA components; see `judge`.
 
-    After a PCA, `quality` also holds ``variance``: the share of the numbers' variance that the PCA kept.
+    After a PCA, the quality also has ``variance``: the share of the outputs' variance that the PCA keeps.
+
+    Parameters
+    ----------
+    vectors
+        ``(M, D)``: outputs of the layer.
+    reduced
+        ``(M, k)``: their PCA components.
+    points
+        ``(M, d)``.
     """
     quality, judged = judge(vectors, points, seed)
     if vectors.shape[1] > REDUCED:
@@ -191,12 +201,12 @@ def judge_placed(vectors: Floats, reduced: Floats, points: Floats, seed: int) ->
 
 
 def judged_after_reduction(quality: Mapping[str, float], width: int) -> bool:
-    """Whether points were judged by the PCA components of answers of `width` numbers, as earlier versions did."""
+    """Whether the quality was measured by PCA components of outputs of `width` numbers, as in earlier versions."""
     return bool(quality) and width > REDUCED and "variance" not in quality
 
 
 def with_new_quality(found: Embedding, vectors: Floats) -> Embedding:
-    """Judge an embedding by the answers themselves, ``(M, D)``, if it was judged by their PCA components."""
+    """Measure an embedding's quality by the outputs, ``(M, D)``, if it was measured by their PCA components."""
     if not judged_after_reduction(found.quality, vectors.shape[1]):
         return found
     seed = int(str(found.settings["seed"]))
@@ -212,12 +222,12 @@ def _spread(vectors: Floats) -> float:
 
 
 def judge(vectors: Floats, points: Floats, seed: int = 0) -> tuple[dict[str, float], int]:
-    """Say how much of what is near in `vectors`, ``(M, k)``, is near in `points`, ``(M, d)``, and the other way round.
+    """Measure how well the neighbours in `points`, ``(M, d)``, agree with those in `vectors`, ``(M, k)``.
 
     Returns
     -------
     quality
-        ``trustworthiness`` and ``neighbours``, as in `Embedding`; without those that so few points cannot have.
+        ``trustworthiness`` and ``neighbours``, as in `Embedding`; ``trustworthiness`` needs more than ten points.
     judged
         Number of points, drawn at random, whose neighbours were compared.
     """
@@ -250,31 +260,31 @@ def _nearest(vectors: Floats, some: NDArray[np.int64], count: int) -> NDArray[np
 
 
 def key_of(vectors: Floats, options: EmbeddingOptions) -> str:
-    """Return a hash of all that determines an embedding."""
-    told = hashlib.sha256(options.to_json().encode())
-    told.update(repr(vectors.shape).encode())
-    told.update(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
-    return told.hexdigest()
+    """Return a hash of everything that determines an embedding."""
+    digest = hashlib.sha256(options.to_json().encode())
+    digest.update(repr(vectors.shape).encode())
+    digest.update(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
+    return digest.hexdigest()
 
 
 def _check(vectors: Floats, options: EmbeddingOptions) -> float:
-    """Refuse what cannot be placed; returns the perplexity to use, which says nothing to PCA."""
+    """Check that vectors can be embedded, and return the perplexity to use; PCA ignores it."""
     count = len(vectors)
     fewest = 2 if options.method == "pca" else _FEWEST
     if count < fewest:
         raise ModelError(
-            f"Points are placed by how alike samples are, and there {'is' if count == 1 else 'are'} only {count}; give "
+            f"An embedding compares samples, and there {'is' if count == 1 else 'are'} only {count}; give "
             f"at least {fewest}, by --dataset FOLDER or --dataset x.npy, or for the demo by --dataset digits:0-999."
         )
     if not np.isfinite(vectors).all():
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         raise ModelError(
-            f"There are NaN or infinite numbers in the answers to {len(bad)} of {count} samples (the first is number "
-            f"{bad[0]}), which have no place among the others; leave these out, or choose another layer."
+            f"The layer's outputs for {len(bad)} of {count} samples (the first is number {bad[0]}) hold NaN or infinite "
+            "numbers, so they cannot be embedded; leave these samples out, or choose another layer."
         )
     if not (vectors != vectors[0]).any():
         raise ModelError(
-            "The answers to all samples are equal, so there is nothing to tell apart; choose another layer."
+            "The layer's outputs for all samples are equal, so they cannot be told apart; choose another layer."
         )
     most = (count - 1) / 3
     if options.perplexity is None or options.method == "pca":
@@ -288,9 +298,9 @@ def _check(vectors: Floats, options: EmbeddingOptions) -> float:
 
 
 def _reduced(embedding: Embedding, vectors: Floats) -> Floats:
-    """Bring new answers to what those that were placed are."""
+    """Reduce new vectors as the embedded ones were."""
     if not np.isfinite(vectors).all():
-        raise ModelError(f"{embedding.name}: there are NaN or infinite numbers among the new answers.")
+        raise ModelError(f"{embedding.name}: there are NaN or infinite numbers among the new outputs.")
     length = len(embedding.mean) or embedding.vectors.shape[1]
     if vectors.shape[1] != length:
         raise ModelError(f"{embedding.name}: the new vectors have {vectors.shape[1]} numbers each; expected {length}.")
@@ -300,7 +310,7 @@ def _reduced(embedding: Embedding, vectors: Floats) -> Floats:
 
 
 def reduce(vectors: Floats, seed: int) -> tuple[Floats, Floats, Floats]:
-    """Keep the `REDUCED` directions along which vectors differ most; also returns what is taken off, and the basis."""
+    """Reduce vectors to the first `REDUCED` principal components; also returns the mean and the basis."""
     none = np.empty(0, dtype=np.float32)
     if vectors.shape[1] <= REDUCED:
         return np.asarray(vectors, dtype=np.float32), none, none.reshape(0, 0)
@@ -313,7 +323,7 @@ def reduce(vectors: Floats, seed: int) -> tuple[Floats, Floats, Floats]:
 
 
 def principal(known: Floats, vectors: Floats, dimensions: int) -> Floats:
-    """Lay vectors along the directions in which the known ones differ most; ones that do not exist are zero."""
+    """Return the first principal components of vectors, by the PCA of the known ones; missing components are zero."""
     from sklearn.decomposition import PCA
 
     found = PCA(min(dimensions, *known.shape), svd_solver="full").fit(known).transform(vectors)
@@ -323,7 +333,7 @@ def principal(known: Floats, vectors: Floats, dimensions: int) -> Floats:
 
 
 def start_of(first: Floats, seed: int) -> NDArray[np.float64]:
-    """Make of PCA's places where t-SNE starts: tiny, and no two alike."""
+    """Return the start of t-SNE: the points of PCA, scaled down, with noise so that no two are equal."""
     start = first / np.std(first[:, 0]) * 1e-4
     return np.asarray(start + np.random.default_rng(seed).normal(0, 1e-6, first.shape), dtype=np.float64)
 
@@ -334,17 +344,17 @@ def _by_opentsne(
     from openTSNE import TSNE
 
     total = _EXAGGERATED + _FREE
-    way: list[Floats] = []
+    snapshots: list[Floats] = []
 
     def note(step: int, divergence: float, points: Any) -> None:
-        way.append(np.array(points, dtype=np.float32))
-        report(min(len(way) * _EVERY, total), total)
+        snapshots.append(np.array(points, dtype=np.float32))
+        report(min(len(snapshots) * _EVERY, total), total)
 
     fitted = TSNE(
         n_components=options.dimensions,
         perplexity=perplexity,
         initialization=start,
-        # The one by FFT refuses three dimensions.
+        # The FFT method does not support three dimensions.
         negative_gradient_method="bh",
         neighbors="exact",
         early_exaggeration_iter=_EXAGGERATED,
@@ -355,7 +365,7 @@ def _by_opentsne(
         n_jobs=-1 if len(vectors) > _ALONE else 1,
     ).fit(vectors.astype(np.float64))
     points = np.asarray(fitted, dtype=np.float32)
-    return points, np.stack([*way[:-1], points]), float(fitted.kl_divergence)
+    return points, np.stack([*snapshots[:-1], points]), float(fitted.kl_divergence)
 
 
 def _by_sklearn(
@@ -370,8 +380,8 @@ def _by_sklearn(
     return points, points[np.newaxis], float(fitted.kl_divergence_)
 
 
-def _rounded(way: Floats) -> Floats:
-    """Round each snapshot to a 4096th of its extent: less than a pixel, and a third of the room on disk."""
-    extent = np.abs(way).max(axis=(1, 2), keepdims=True)
+def _rounded(snapshots: Floats) -> Floats:
+    """Round each snapshot to a 4096th of its extent: less than a pixel, and a third of the size on disk."""
+    extent = np.abs(snapshots).max(axis=(1, 2), keepdims=True)
     unit = np.exp2(np.ceil(np.log2(np.maximum(extent, np.finfo(np.float32).tiny)))) / 2048
-    return np.asarray(np.round(way / unit) * unit, dtype=np.float32)
+    return np.asarray(np.round(snapshots / unit) * unit, dtype=np.float32)

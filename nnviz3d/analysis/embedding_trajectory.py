@@ -1,8 +1,8 @@
-"""Places what a layer answers to the same samples at several steps of a training, so that only what changes moves.
+"""Embedding of a layer's outputs for the same samples at several steps of a training, with little needless motion.
 
-Every step starts from the points of the last one, as in t-SNE over time (Rauber, Falcão and Telea 2016,
-doi:10.2312/eurovisshort.20161164, whose plain variant this is), and is then turned, mirrored and shifted as a whole, but
-never scaled, to lie on them as closely as it can (Schönemann 1966, doi:10.1007/BF02289451).
+The embedding of each step starts from the points of the step before, as in the plain variant of t-SNE over time (Rauber,
+Falcão and Telea 2016, doi:10.2312/eurovisshort.20161164). Its points are then rotated, mirrored and shifted together, but
+not scaled, to be as close to those of the step before as possible (Schönemann 1966, doi:10.1007/BF02289451).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Report = Callable[[int, int], None]
 
 _FEWEST = 5
 _EXAGGERATED, _FREE, _ON = 250, 750, 100
-"""Iterations of t-SNE: of the first step while groups are pulled together, after that, and of each later step."""
+"""Iterations of t-SNE: for the first step with early exaggeration and after it, and for each later step."""
 
 
 def embed_training(
@@ -34,16 +34,16 @@ def embed_training(
     earlier: EmbeddingTrajectory | None = None,
     report: Report = lambda done, total: None,
 ) -> EmbeddingTrajectory:
-    """Place the answers that were kept of a training. Equal answers and options give equal points.
+    """Embed the recorded outputs of a training. Equal outputs and options give equal points.
 
     Parameters
     ----------
     options
-        `method`, `dimensions`, `perplexity` and `seed` count; by default t-SNE in three dimensions, seed 0.
+        Only `method`, `dimensions`, `perplexity` and `seed` are used; by default t-SNE in three dimensions, seed 0.
     earlier
-        What was placed of fewer steps; by default what the capture holds. The steps that it has are not placed again.
+        Trajectory of fewer steps, which are not embedded again; by default the stored one.
     report
-        Is told how many steps are placed, of how many.
+        Called with the number of embedded steps, and of all steps.
 
     Raises
     ------
@@ -62,39 +62,39 @@ def embed_steps(
     earlier: EmbeddingTrajectory | None = None,
     report: Report = lambda done, total: None,
 ) -> EmbeddingTrajectory:
-    """Place vectors, ``(M, D)`` at each of some steps; see `follow`."""
+    """Embed vectors, ``(M, D)`` at each step; see `embed_training`."""
     options = options or EmbeddingOptions()
     points: list[Floats] = []
     quality: list[Mapping[str, float]] = []
     keys: list[str] = []
     settings: dict[str, object] = {"method": options.method, "seed": options.seed, "from_last": True}
-    told = hashlib.sha256(options.to_json().encode())
+    digest = hashlib.sha256(options.to_json().encode())
     before: Floats | None = None
     for k, vectors in enumerate(steps):
         count = len(vectors)
         if count < _FEWEST:
             raise ModelError(
-                f"Points are placed by how alike samples are, and there are only {count}; give TrainingRecorder at least "
-                f"{_FEWEST} as embed_samples, better some hundred."
+                f"An embedding compares samples, and there are only {count}; give TrainingRecorder at least {_FEWEST} as "
+                "embed_samples, better some hundred."
             )
-        told.update(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
-        keys.append(told.hexdigest())
+        digest.update(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
+        keys.append(digest.hexdigest())
         perplexity = min(options.perplexity or 30.0, (count - 1) / 3)
         settings |= {"perplexity": perplexity} if options.method == "tsne" else {}
         settings |= {"dimensions": int(vectors.shape[1])}
         if earlier is not None and k < len(earlier.keys) and earlier.keys[k] == keys[-1]:
             points.append(earlier.points[k])
-            quality.append(_judged_anew(vectors, earlier, k, options.seed))
+            quality.append(_new_quality(vectors, earlier, k, options.seed))
             before = vectors if earlier.quality[k] else before
-        elif not placeable(vectors):
+        elif not can_be_embedded(vectors):
             points.append(points[-1] if points else np.zeros((count, options.dimensions), dtype=np.float32))
             quality.append({})
         elif before is not None and np.array_equal(before, vectors):
             points.append(points[-1])
             quality.append(quality[-1])
         else:
-            placed, judged = _place(vectors, points[-1] if before is not None else None, perplexity, options)
-            points.append(placed)
+            embedded_points, judged = _embed(vectors, points[-1] if before is not None else None, perplexity, options)
+            points.append(embedded_points)
             quality.append(judged)
             before = vectors
         report(k + 1, total)
@@ -102,22 +102,22 @@ def embed_steps(
     return EmbeddingTrajectory(stacked, tuple(quality), settings, tuple(keys))
 
 
-def placeable(vectors: Floats) -> bool:
-    """Whether vectors can be told apart: all numbers finite, and not all vectors equal."""
+def can_be_embedded(vectors: Floats) -> bool:
+    """Whether vectors can be embedded: all numbers are finite, and not all vectors are equal."""
     return bool(np.isfinite(vectors).all() and (vectors != vectors[0]).any())
 
 
 def aligned(points: Floats, on: Floats) -> Floats:
-    """Turn, mirror and shift points, ``(M, d)``, so that their squared distances to others, `on`, are least."""
+    """Rotate, mirror and shift points, ``(M, d)``, to minimize their squared distances to other points, `on`."""
     a, b = points.astype(np.float64), on.astype(np.float64)
-    middle = b.mean(axis=0)
-    a, b = a - a.mean(axis=0), b - middle
+    centre = b.mean(axis=0)
+    a, b = a - a.mean(axis=0), b - centre
     left, _, right = np.linalg.svd(a.T @ b)
-    return np.asarray(a @ (left @ right) + middle, dtype=np.float32)
+    return np.asarray(a @ (left @ right) + centre, dtype=np.float32)
 
 
 def class_separation(points: Floats, labels: NDArray[np.int64]) -> float:
-    """Say how far classes are apart: the mean distance of their middles over their mean radius, of points to their own.
+    """Return the separation of classes: mean distance between centres, divided by mean distance of points to their centre.
 
     Parameters
     ----------
@@ -127,25 +127,25 @@ def class_separation(points: Floats, labels: NDArray[np.int64]) -> float:
         ``(M,)``, at least two classes.
     """
     known = np.unique(labels)
-    middles = np.stack([points[labels == k].mean(axis=0) for k in known]).astype(np.float64)
-    own = np.linalg.norm(points - middles[np.searchsorted(known, labels)], axis=1).mean()
-    between = np.linalg.norm(middles[:, np.newaxis] - middles, axis=2)
+    centres = np.stack([points[labels == k].mean(axis=0) for k in known]).astype(np.float64)
+    own = np.linalg.norm(points - centres[np.searchsorted(known, labels)], axis=1).mean()
+    between = np.linalg.norm(centres[:, np.newaxis] - centres, axis=2)
     return float(between[np.triu_indices(len(known), 1)].mean() / own)
 
 
 def displacements(found: EmbeddingTrajectory) -> NDArray[np.float64]:
-    """Say how far points move from step to step, ``(E - 1,)``: means, as shares of the mean distance from the middle."""
+    """Return the mean displacement of points from step to step, ``(E - 1,)``, in mean distances from the centre."""
     spread = np.linalg.norm(found.points - found.points.mean(axis=1, keepdims=True), axis=2).mean()
     return np.array([np.linalg.norm(b - a, axis=1).mean() / spread for a, b in pairwise(found.points)])
 
 
-def _place(
+def _embed(
     vectors: Floats, last: Floats | None, perplexity: float, options: EmbeddingOptions
 ) -> tuple[Floats, dict[str, float]]:
     from threadpoolctl import threadpool_limits
 
     divergence = None
-    with threadpool_limits(1):  # of so few points one core is quickest: several wait for each other
+    with threadpool_limits(1):  # one core is fastest for so few points
         reduced, _, _ = reduce(vectors, options.seed)
         if options.method == "pca":
             points = principal(reduced, reduced, options.dimensions)
@@ -157,8 +157,8 @@ def _place(
     return points, quality if divergence is None else quality | {"kl": divergence}
 
 
-def _judged_anew(vectors: Floats, earlier: EmbeddingTrajectory, k: int, seed: int) -> Mapping[str, float]:
-    """Return the quality of a step whose points were placed earlier, judged by the layer's own numbers."""
+def _new_quality(vectors: Floats, earlier: EmbeddingTrajectory, k: int, seed: int) -> Mapping[str, float]:
+    """Return the quality of a step of an earlier trajectory, measured by the layer's outputs."""
     found = earlier.quality[k]
     if not judged_after_reduction(found, vectors.shape[1]):
         return found

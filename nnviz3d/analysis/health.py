@@ -1,4 +1,4 @@
-"""What goes wrong in a training: named at the step at which it is seen, on the layer that it happens to."""
+"""Alarms for a training: rules that detect faults of layers at each recorded step."""
 
 from __future__ import annotations
 
@@ -23,35 +23,36 @@ TITLES: Mapping[Kind, str] = {
     "saturated": "saturated units",
     "update": "update ratio out of range",
 }
-"""Each kind of alarm in words, the gravest first."""
+"""Title of each kind of alarm, the most severe kind first."""
 
 VANISHING = 1e-5
 """Share of the largest gradient norm of any layer, at the same step.
 
-Hochreiter (1991) and Glorot and Bengio (2010) say why gradients shrink from layer to layer. Under gradient descent such a
-layer needs 100,000 steps for the way that another one goes in one; layers of a sound network lie within a hundred.
+Hochreiter (1991) and Glorot and Bengio (2010) explain why gradients shrink from layer to layer. Under gradient descent,
+such a layer needs 100,000 steps for the change that another layer makes in one; in a healthy network the norms of layers
+differ by a factor of at most a hundred.
 """
 EXPLODING = 100.0
-"""Gradient norm in norms of all the network's weights together, taken at the first recorded step and as 1 at least.
+"""Gradient norm, divided by the norm of all weights of the network at the first recorded step, or by 1 if that is larger.
 
-A gradient of this length overthrows the network at a learning rate of 0.01 (see Pascanu, Mikolov and Bengio, 2013).
+At a learning rate of 0.01, such a gradient replaces the weights in one step (see Pascanu, Mikolov and Bengio, 2013).
 """
 DEAD = 0.9
-"""Share of a layer's units that give 0 for every probe sample.
+"""Share of a layer's units whose output is 0 for every probe sample.
 
-Few samples leave many units of a sound network at rest, about 40 % of 64 neurons for 8 digits; nine out of ten they do not.
+With few samples, many units of a healthy network are inactive, about 40 % of 64 neurons for 8 digits, but not 90 %.
 """
 SATURATED = 0.9
-"""Share of a hidden layer's numbers where its activation function is flat. An output may be as sure as it likes."""
+"""Share of a hidden layer's outputs where its activation function is flat. Model outputs may be saturated."""
 LARGEST_UPDATE = 0.5
-"""|after - before| / |before| of a layer's weights, of which Karpathy's rule of thumb (CS231n) wants 1e-3.
+"""|after - before| / |before| of a layer's weights; Karpathy's rule of thumb (CS231n) is 1e-3.
 
-The first step of Adam or RMSprop at their usual rates may be a hundred times that in wide layers, which begin with small
-weights; what changes by half of itself forgets what it has learnt.
+The first step of Adam or RMSprop at their usual rates may be a hundred times larger in wide layers, whose initial weights
+are small; a layer whose weights change by half loses what it has learnt.
 """
 LEAST_UPDATE = 1e-7
-"""The same: about what float32 can resolve. Only where it was below this from the first recorded step on, because the
-updates of a network that has learnt its task may become as small as they like."""
+"""The same ratio, about the resolution of float32. The alarm requires a smaller ratio from the first recorded step on,
+because the updates of a trained network may become arbitrarily small."""
 
 _AT = {name: i for i, name in enumerate(STATISTICS)}
 _NONFINITE = {
@@ -64,20 +65,20 @@ _NONFINITE = {
 
 @dataclass(frozen=True)
 class Alarm:
-    """Something that is wrong with a layer.
+    """A fault of a layer at a recorded step.
 
     Attributes
     ----------
     layer
         Node id.
     step
-        The recorded step at which it is so.
+        The recorded step.
     figure, threshold
-        What was measured, and where the alarm begins.
+        The measured statistic, and the limit of the alarm.
     words
-        Both, said as what they are.
+        Both, in words.
     origin
-        Whether the record shows that what is not finite came from this layer.
+        Whether the recording shows that NaN or infinite numbers began in this layer.
     """
 
     kind: Kind
@@ -90,36 +91,36 @@ class Alarm:
 
     @property
     def title(self) -> str:
-        """The kind in words."""
+        """The title of its kind."""
         return TITLES[self.kind]
 
     @property
     def grave(self) -> bool:
-        """Whether the training is lost by it, or the layer is; others may yet recover."""
+        """Whether the training or the layer cannot recover from it."""
         return self.kind in ("nonfinite", "exploding", "dead")
 
     @property
     def sentence(self) -> str:
-        """All of it in one sentence."""
+        """The alarm as one sentence."""
         return f"{self.layer}: {self.title} at step {self.step:,}: {self.words}."
 
 
 def alarms(training: Training, graph: ModelGraph, at: int = -1) -> tuple[Alarm, ...]:
-    """Name what is wrong after a recorded step.
+    """Find the faults after a recorded step.
 
     Parameters
     ----------
     training
-        What was recorded.
+        The recorded training.
     graph
-        Of the model that it is of.
+        The graph of its model.
     at
-        Which of the recorded steps, 0 to S - 1; from the last one back if negative.
+        Recorded index, 0 to S - 1; negative ones count from the end.
 
     Returns
     -------
-    Alarms, at most one of each kind for a layer: the gravest kind first, and of one kind the worst layer first, but for
-    numbers that are not finite the layer that they came from, as far as the record tells.
+    Alarms, at most one of each kind for a layer: the most severe kind first, and within a kind the worst layer first. For
+    NaN or infinite numbers, the layer where they began is first, if the recording shows it.
     """
     if not len(training):
         return ()
@@ -128,13 +129,13 @@ def alarms(training: Training, graph: ModelGraph, at: int = -1) -> tuple[Alarm, 
 
 
 def first_alarms(training: Training, graph: ModelGraph) -> tuple[Alarm, ...]:
-    """Name all that has ever been wrong, each kind and layer once, at the first recorded step at which it was so."""
+    """Find all faults of a training; each kind and layer once, at the first recorded step that shows it."""
     found: dict[tuple[Kind, str], Alarm] = {}
     series = _series(training)
     broken = _is_broken(series)
     began = broken.argmax(axis=0)[broken.any(axis=0)] if len(series) else np.empty(0, np.int64)
     for at, (step, rate) in enumerate(zip(training.steps.tolist(), training.learning_rate.tolist(), strict=True)):
-        # No rule asks for more than when each layer broke, and to look at all that came before each time takes minutes.
+        # The rules need only the steps at which layers broke; to examine all earlier steps each time would take minutes.
         telling = np.unique([0, *began[began < at], at])
         for alarm in examine(graph, series[telling], step, rate):
             found.setdefault((alarm.kind, alarm.layer), alarm)
@@ -142,28 +143,28 @@ def first_alarms(training: Training, graph: ModelGraph) -> tuple[Alarm, ...]:
 
 
 def examine(graph: ModelGraph, series: NDArray[np.float32], step: int, rate: float = np.nan) -> tuple[Alarm, ...]:
-    """Name what is wrong, from the numbers themselves.
+    """Find the faults at a step from the statistics of a training.
 
     Parameters
     ----------
     series
-        ``(S, L, K)``, as `Training.series`: of the first recorded step, perhaps of others, and of the one in question; S is
-        1 if that is the first.
+        ``(S, L, K)``, as in `Training.series`: statistics of the first recorded step, perhaps of further ones, and last
+        of the examined step; S is 1 if the first step is examined.
     step
-        Its number.
+        Number of the examined step.
     rate
-        The learning rate it was made with; NaN if unknown.
+        Its learning rate; NaN if unknown.
     """
     return tuple(_Examination(graph, series, step, rate).alarms())
 
 
 def groups(found: Iterable[Alarm]) -> tuple[tuple[Alarm, ...], ...]:
-    """Return alarms, given as they are here, step by step and kind by kind."""
+    """Group alarms, in the order in which `alarms` returns them, by step and kind."""
     return tuple(tuple(group) for _, group in groupby(found, key=lambda alarm: (alarm.step, alarm.kind)))
 
 
 def heading(alike: Sequence[Alarm], layers: Sequence[str]) -> str:
-    """Say which layers the alarms of one kind concern: ``vanishing gradient in 12 layers, a … l``.
+    """Return a heading for alarms of one kind, with its layers: ``vanishing gradient in 12 layers, a … l``.
 
     Parameters
     ----------
@@ -181,12 +182,12 @@ def heading(alike: Sequence[Alarm], layers: Sequence[str]) -> str:
 
 
 def summaries(found: Iterable[Alarm], layers: Sequence[str]) -> tuple[str, ...]:
-    """Say of each kind in one sentence which layers it concerns, and all that is known of the worst one.
+    """Return one sentence for each kind of alarm: its layers, and the details of the worst one.
 
     Parameters
     ----------
     found
-        Alarms as they are given here.
+        Alarms, in the order in which `alarms` returns them.
     layers
         All node ids in their order.
     """
@@ -202,7 +203,7 @@ def summaries(found: Iterable[Alarm], layers: Sequence[str]) -> tuple[str, ...]:
 
 
 class _Examination:
-    """The rules, one a method, over the numbers of one step."""
+    """The rules, one method each, applied to one step."""
 
     def __init__(self, graph: ModelGraph, series: NDArray[np.float32], step: int, rate: float) -> None:
         self._graph = graph
@@ -214,7 +215,7 @@ class _Examination:
 
     def alarms(self) -> list[Alarm]:
         nonfinite, exploding, dead = self._nonfinite(), self._exploding(), self._dead()
-        # Beside gradients without bounds all others are small.
+        # All gradients are small in comparison with exploding ones.
         vanishing = [] if nonfinite or exploding else self._vanishing(dead)
         return [*nonfinite, *exploding, *dead, *vanishing, *self._saturated(), *self._update(vanishing)]
 
@@ -235,7 +236,7 @@ class _Examination:
         began = _is_broken(self._series).argmax(axis=0)
         clean = [bool(counts[began[i], i, 0] == 0) for i in range(len(self._layers))]
         found = sorted(np.nonzero(self._broken)[0].tolist(), key=lambda i: (began[i], clean[i], i))
-        # Weights that were broken before the step broke all others in it; whichever of several began nobody knows.
+        # Weights that were broken before the step broke all other layers in it; if several were, the origin is unknown.
         suspects = [i for i in found if (began[i], clean[i]) == (began[found[0]], False)]
         alarms = []
         for i in found:
@@ -246,7 +247,7 @@ class _Examination:
         return alarms
 
     def _exploding(self) -> list[Alarm]:
-        # Weights that several calls share are there once.
+        # Weights that several calls share are counted once.
         weights = self._first("weight_norm")[[node.call == 0 for node in self._graph]]
         norm = float(np.sqrt(np.sum(np.square(weights[np.isfinite(weights)]))))
         threshold = EXPLODING * max(norm, 1.0)
@@ -263,7 +264,7 @@ class _Examination:
         ]
 
     def _dead(self) -> list[Alarm]:
-        # TensorFlow's ReLU makes 0 of NaN, which is no rest.
+        # TensorFlow's ReLU returns 0 for NaN; such a unit is broken, not dead.
         shares = np.where(self._broken, np.nan, self._now("dead"))
         return [
             self._alarm(
@@ -276,13 +277,13 @@ class _Examination:
         norms = self._now("gradient_norm")
         largest = np.nanmax(norms, initial=0.0)
         if not largest:
-            return []  # there is nothing to learn from this batch
+            return []  # all gradients of this batch are zero
         shares = norms / largest
         behind = self._up_to({alarm.layer for alarm in dead})
         explained = np.array([layer in behind for layer in self._layers]) & (norms == 0)
         if len(self._series) == 1 and not np.any((norms > 0) & (shares < VANISHING)):
-            # No chain of ever smaller gradients leads there: they come through a factor that starts as 0, as the last
-            # scale of a residual branch may (Goyal et al., 2017).
+            # Zero gradients without small ones come from a factor that starts as 0, as the last scale of a residual branch
+            # may (Goyal et al., 2017), not from vanishing ones.
             explained |= norms == 0
         return [
             self._alarm(
@@ -312,11 +313,11 @@ class _Examination:
     def _update(self, vanishing: Sequence[Alarm]) -> list[Alarm]:
         ratios = self._now("update_ratio")
         first = with_first_update(self._series)[:, _AT["update_ratio"]].astype(np.float64)
-        # What was all zeros at first has to change by more than it is.
+        # The first update of weights that are all zeros is infinite in relation to them.
         large = (ratios > LARGEST_UPDATE) & ~np.isinf(first)
         small = (ratios < LEAST_UPDATE) & (first < LEAST_UPDATE) & (self._now("gradient_norm") > 0)
-        told = {alarm.layer for alarm in vanishing}
-        small &= np.array([layer not in told for layer in self._layers]) & (self._rate != 0)
+        known = {alarm.layer for alarm in vanishing}
+        small &= np.array([layer not in known for layer in self._layers]) & (self._rate != 0)
         return [
             *(
                 self._alarm("update", i, ratios[i], LARGEST_UPDATE, _updated(ratios[i], "above", LARGEST_UPDATE))
@@ -329,7 +330,7 @@ class _Examination:
         ]
 
     def _up_to(self, layers: set[str]) -> set[str]:
-        """Return these layers and all that lead to them."""
+        """Return these layers and all layers before them."""
         found = set(layers)
         for node in reversed(self._graph.nodes):
             if node.id in found:
@@ -338,9 +339,9 @@ class _Examination:
 
 
 def with_first_update(series: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the figures of the first of some steps, ``(L, K)``, with each layer's update ratio at its first update.
+    """Return the statistics of the first step, ``(L, K)``, but each layer's update ratio at its first update.
 
-    An optimizer that accumulates gradients, or whose loss scale was too large, does not update at every step.
+    An optimizer that accumulates gradients, or whose loss scale is too large, does not update at every step.
     """
     first: NDArray[np.float32] = series[0].copy()
     updates = series[:, :, _AT["update_ratio"]]
@@ -353,7 +354,7 @@ def _series(training: Training) -> NDArray[np.float32]:
     """Return the `STATISTICS` of a training, ``(S, L, K)``."""
     if training.statistics == STATISTICS:
         return training.series
-    # A record of an earlier version lacks a statistic; what nobody measured raises no alarm.
+    # Recordings of earlier versions lack a statistic; it is NaN here and raises no alarm.
     series = np.full((*training.series.shape[:2], len(STATISTICS)), np.nan, np.float32)
     for name in set(training.statistics) & set(STATISTICS):
         series[:, :, _AT[name]] = training.statistic(name)
@@ -361,20 +362,20 @@ def _series(training: Training) -> NDArray[np.float32]:
 
 
 def _is_broken(series: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Say of each layer at each step whether any of its numbers are not finite, ``(S, L)``."""
+    """Return for each layer at each step whether any of its numbers is not finite, ``(S, L)``."""
     return np.asarray(np.any(_counts(series) > 0, axis=-1), dtype=np.bool_)
 
 
 def _counts(series: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how many numbers of each layer at each step are not finite, ``(S, L, 4)``, where they were counted."""
+    """Return the numbers of non-finite elements of each layer at each step, ``(S, L, 4)``; 0 if they were not counted."""
     return np.asarray(np.nan_to_num(series[:, :, [_AT[name] for name in _NONFINITE]]))
 
 
 def _worst(figures: NDArray[np.float64], chosen: NDArray[np.bool_], *, largest: bool) -> list[int]:
-    """Return the chosen places, the worst first; of those alike in their order."""
-    places = np.nonzero(chosen)[0]
-    order = np.argsort(-figures[places] if largest else figures[places], kind="stable")
-    return [int(i) for i in places[order]]
+    """Return the chosen indices, the worst first; equal ones keep their order."""
+    indices = np.nonzero(chosen)[0]
+    order = np.argsort(-figures[indices] if largest else figures[indices], kind="stable")
+    return [int(i) for i in indices[order]]
 
 
 def _updated(ratio: float, side: str, threshold: float) -> str:

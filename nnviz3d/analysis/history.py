@@ -1,4 +1,4 @@
-"""How one figure of each layer went over a training, reduced to as many columns as a picture can show."""
+"""Curves of one statistic over a training, reduced to the number of columns that a picture can show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.training import Training
 
 PROGRESS = "progress"
-"""The loss and the metrics, as if they were one statistic."""
+"""Name of the loss and the metrics as a statistic."""
 _COUNTED = {
     "gradient_norm": "nonfinite_gradients",
     "weight_norm": "nonfinite_weights",
@@ -22,7 +22,7 @@ _COUNTED = {
     "saturated": "nonfinite_activations",
     "dead": "nonfinite_activations",
 }
-"""Where it stands how many numbers were NaN or infinite; if any were, a NaN is a finding, and else nothing was measured."""
+"""The statistic that counts NaN or infinite numbers. If it is above 0, a NaN was measured; else the value is missing."""
 _OF_WEIGHTS = (
     "gradient_norm",
     "weight_norm",
@@ -32,33 +32,33 @@ _OF_WEIGHTS = (
     "nonfinite_before",
 )
 _APART = 2.0
-"""Recorded steps farther apart than this many usual distances have a gap between them."""
+"""Between recorded steps that are farther apart than this many usual distances, the curve has a gap."""
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """One statistic of n layers in m columns, each of one recorded step or of a stretch of them.
+    """One statistic of n layers in m columns; each column is one recorded step or an interval of them.
 
     Attributes
     ----------
     statistic
         One of `nnviz3d.data.training.STATISTICS`, or `PROGRESS`.
     names
-        Node ids of the n layers for which it was ever measured, in the order of the graph; of the progress what is told.
+        Node ids of the n layers for which it was measured, in the order of the graph; for `PROGRESS`, names of metrics.
     at
-        ``(m,)``: where each column stands along the steps, rising.
+        ``(m,)``: position of each column on the axis of steps, increasing.
     low, high
-        ``(n, m)``: its least and its greatest finite number; NaN where there is none.
+        ``(n, m)``: smallest and largest finite number; NaN if there is none.
     nan, infinite
-        ``(n, m)``: whether one of its numbers is NaN, or infinite.
+        ``(n, m)``: whether one of the numbers is NaN, or infinite.
     joined
-        ``(n, m - 1)``: whether a column and the next one belong together: both have numbers, and no step is missing.
+        ``(n, m - 1)``: whether the curve connects a column with the next one: both have numbers, and there is no gap.
     telling
-        ``(n, m)``: the step that stands for the column: that of its first NaN or infinite number, or of its greatest.
+        ``(n, m)``: the step that represents the column: that of its first NaN or infinite number, or of its largest.
     first, last, recorded
-        The first and the last recorded step, and how many were recorded.
+        The first and the last recorded step, and the number of recorded steps.
     usual
-        How many steps usually lie between two recorded ones.
+        Usual distance of two recorded steps, in steps.
     """
 
     statistic: str
@@ -77,7 +77,7 @@ class History:
 
     @property
     def reduced(self) -> bool:
-        """Whether a column may stand for several steps."""
+        """Whether a column may represent several steps."""
         return len(self.at) < self.recorded
 
     def column(self, step: int) -> int:
@@ -86,19 +86,19 @@ class History:
 
 
 def history_of(training: Training, graph: ModelGraph, statistic: str, most: int) -> History | None:
-    """Follow a statistic through a training.
+    """Return the curves of a statistic over a training.
 
     Parameters
     ----------
     statistic
         One of `nnviz3d.data.training.STATISTICS`.
     most
-        Columns at most, at least 2. More recorded steps are put together by even stretches of the training; extremes,
-        NaN and infinite numbers are kept.
+        Largest number of columns, at least 2. If there are more recorded steps, each column covers an equal interval of
+        the training; extremes, NaN and infinite numbers are preserved.
 
     Returns
     -------
-    `None` if it was measured of no layer at any recorded step, or by no recorder of that time.
+    `None` if it was never measured, or the recording is of an earlier version without this statistic.
     """
     if statistic not in training.statistics:
         return None
@@ -112,11 +112,11 @@ def history_of(training: Training, graph: ModelGraph, statistic: str, most: int)
 
 
 def progress_of(training: Training, most: int) -> History | None:
-    """Follow the loss and the metrics as `history_of` does; a NaN among numbers is a finding."""
-    told = {"loss": training.loss}
+    """Return the curves of the loss and the metrics, like `history_of`; NaN among numbers counts as measured."""
+    curves = {"loss": training.loss}
     for name, values in training.metrics.items():
-        told["mean loss of the epoch" if name == "loss" else name] = values
-    shown = {name: values for name, values in told.items() if not np.isnan(values).all()}
+        curves["mean loss of the epoch" if name == "loss" else name] = values
+    shown = {name: values for name, values in curves.items() if not np.isnan(values).all()}
     if not shown:
         return None
     together = np.stack(list(shown.values()), axis=1)
@@ -131,15 +131,15 @@ def _reduced(
     found: NDArray[np.bool_],
     most: int,
 ) -> History:
-    """Put recorded steps together: ``(S, n)`` numbers, and which NaN among them are findings."""
+    """Reduce recorded steps to columns, given the numbers ``(S, n)`` and which of their NaN were measured."""
     apart = np.diff(steps)
     usual = max(int(np.median(apart)), 1) if len(apart) else 1
-    starts, at = _stretches(steps, most)
+    starts, at = _columns(steps, most)
     finite = np.isfinite(values)
     low = _extreme(np.minimum, np.where(finite, values, np.inf), starts)
     high = _extreme(np.maximum, np.where(finite, values, -np.inf), starts)
     nan, infinite = (np.logical_or.reduceat(one, starts, axis=0) for one in (found, np.isinf(values)))
-    # What is not finite tells more than any number.
+    # NaN or infinite numbers are more important than any other number.
     weight = np.where(found | np.isinf(values), np.inf, np.where(finite, values, -np.inf))
     ends = np.append(starts[1:], len(steps))
     telling = np.stack(
@@ -166,12 +166,12 @@ def _reduced(
 
 
 def _is_own(graph: ModelGraph, name: str, statistic: str) -> bool:
-    """Whether a node's figure is not told once more by another one: the weights are the same at each call of a layer."""
+    """Whether a node is shown: a statistic of weights is the same for all calls of a layer, so only the first call is."""
     return statistic not in _OF_WEIGHTS or graph.node(name).call == 0
 
 
-def _stretches(steps: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the first recorded step of each column, by its place, and where the columns stand."""
+def _columns(steps: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the recorded index of each column's first step, and the positions of the columns."""
     if len(steps) <= most:
         return np.arange(len(steps)), steps.astype(np.float64)
     width = (steps[-1] - steps[0]) / most

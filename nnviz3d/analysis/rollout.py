@@ -1,4 +1,4 @@
-"""Attention rollout: how much each place of the last layer's answer takes from each place of the first one's input.
+"""Attention rollout: the share of each input token of the first layer in each output token of the last layer.
 
 S. Abnar and W. Zuidema, "Quantifying Attention Flow in Transformers", ACL 2020, arXiv:2005.00928.
 """
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 
 def rollout(layers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Follow attention through layers of self-attention.
+    """Combine the attention of several layers of self-attention.
 
-    Each layer counts as the mean of its heads, and as half of what it answers: the other half goes past it, along the
-    residual connection. What reaches a place through several layers is the product of their matrices. Feed-forward
-    parts, which stay at their place, do not count.
+    The matrix of a layer is the mean of its heads, mixed in equal parts with the identity, which stands for the residual
+    connection. The result is the product of the matrices of all layers. Feed-forward parts do not mix tokens and are
+    ignored.
 
     Parameters
     ----------
@@ -25,8 +25,8 @@ def rollout(layers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
 
     Returns
     -------
-    ``(T, T)``: queries of the last layer by places of the first one's input. Each row adds up to 1; a place that a mask
-    lets look nowhere keeps to itself.
+    ``(T, T)``: queries of the last layer by tokens of the first layer's input. Each row adds up to 1; a token whose mask
+    excludes all tokens attends only to itself.
 
     Raises
     ------
@@ -36,9 +36,9 @@ def rollout(layers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     shapes = {scores.shape[1:] for scores in layers}
     if len(shapes) != 1 or len({*next(iter(shapes))}) != 1:
         raise ValueError(f"expected self-attention of one length, (heads, T, T) each; got {sorted(shapes)}")
-    places = np.eye(layers[0].shape[-1])
-    through = places
+    identity = np.eye(layers[0].shape[-1])
+    through = identity
     for scores in layers:
-        mixed = 0.5 * scores.mean(axis=0, dtype=np.float64) + 0.5 * places
+        mixed = 0.5 * scores.mean(axis=0, dtype=np.float64) + 0.5 * identity
         through = mixed / mixed.sum(axis=1, keepdims=True) @ through
     return through.astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a tensor's numbers are like: moments, extremes, zeros, saturation, and how they are spread."""
+"""Statistics of a tensor: moments, extremes, zeros, saturation, and a histogram."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ _SATURATED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "hard_tanh": (lambda v: abs(v) >= 1, "−1 or 1"),
     "relu6": (lambda v: v >= 6, "6"),
 }
-"""By activation function: where its output hardly changes any more with its input, and the same in words.
+"""For each activation function, the outputs at which it is almost flat, as a test and in words.
 
-The rules are of operators alone, so that they serve arrays of any library."""
+The tests use only operators, so that they work for arrays of any library."""
 
 _FLAT_AT_ZERO = frozenset({"relu", "relu6", "hard_sigmoid", "gelu", "silu", "swish", "hard_silu", "hard_swish"})
-"""Activation functions that give exactly 0 for all that is far below it, and pass no gradient there."""
+"""Activation functions whose output is 0 for inputs far below 0, where their gradient is 0 too."""
 
 
 @dataclass(frozen=True, eq=False)
 class LayerStatistics:
-    """What a tensor's numbers are like; all but `count`, `zeros`, `saturated`, `nan` and `infinite` tell of finite ones.
+    """Statistics of a tensor; all but `count`, `zeros`, `saturated`, `nan` and `infinite` are of the finite numbers.
 
     Attributes
     ----------
     count
-        How many numbers there are, finite or not.
+        Number of elements, finite or not.
     mean, std, minimum, maximum
-        Of the finite numbers; NaN if there is none. `std` is the population's, the root of the mean squared distance
-        from the mean.
+        NaN if there is no finite number. `std` is the population's: the root of the mean squared distance from the
+        mean.
     zeros
-        Share of exact zeros among all numbers, 0 to 1; 0 for none at all.
+        Share of exact zeros among all numbers, 0 to 1; 0 for an empty tensor.
     saturated
-        Share of the numbers where the activation function is flat, 0 to 1 (see `saturation_rule`); `None` where that
-        says nothing, as for a ReLU, a softmax, or no activation function.
+        Share of the numbers where the activation function is flat, 0 to 1 (see `saturation_rule`); `None` for activation
+        functions without such a rule, such as a ReLU or a softmax.
     nan, infinite
-        How many numbers are NaN, and how many are infinite.
+        Number of NaN, and of infinite numbers.
     counts, edges
-        The histogram: ``(BINS,)`` int64 counts of the finite numbers between ``(BINS + 1,)`` float64 edges, evenly from
-        the minimum to the maximum; each bin holds its lower edge, the last one both. Where all numbers are alike, the
-        edges reach a little to both sides of them. Without a finite number there are no bins, and one edge, 0.
+        The histogram: ``(BINS,)`` int64 counts of the finite numbers between ``(BINS + 1,)`` float64 edges, evenly spaced
+        from the minimum to the maximum. Each bin includes its lower edge, the last one both edges. If all numbers are
+        equal, the edges extend a little to both sides. Without finite numbers there are no bins, and one edge, 0.
     """
 
     count: int
@@ -67,19 +67,19 @@ class LayerStatistics:
 
     @property
     def finite(self) -> int:
-        """How many numbers are finite."""
+        """Number of finite elements."""
         return self.count - self.nan - self.infinite
 
 
 def layer_statistics(values: NDArray[Any], activation: str | None = None) -> LayerStatistics:
-    """Measure a tensor.
+    """Compute the statistics of a tensor.
 
     Parameters
     ----------
     values
-        Any shape, any type of real numbers; all sums are of float64.
+        Any shape and type of real numbers; sums are computed in float64.
     activation
-        Name of the activation function that made them, as Keras calls it.
+        Keras' name of the activation function of the layer.
     """
     flat = np.asarray(values).reshape(-1)
     nan = int(np.isnan(flat).sum())
@@ -98,25 +98,25 @@ def layer_statistics(values: NDArray[Any], activation: str | None = None) -> Lay
 
 
 def saturation_rule(activation: str | None) -> str | None:
-    """Say which outputs of an activation function count as saturated; `None` where `saturated` is."""
+    """Describe the outputs of an activation function that count as saturated; `None` if there is no rule."""
     rule = _SATURATED.get(activation or "")
     return None if rule is None else rule[1]
 
 
 def saturates(activation: str | None) -> Callable[[Any], Any] | None:
-    """Return what tells of each number of an array, NumPy's or another, whether it is saturated, as `saturation_rule`."""
+    """Return the test of `saturation_rule` for the numbers of an array of any library; `None` if there is no rule."""
     rule = _SATURATED.get(activation or "")
     return None if rule is None else rule[0]
 
 
 def can_die(node: LayerNode) -> bool:
-    """Whether a unit of a layer that gives 0 learns nothing by it: its activation function is flat there."""
+    """Whether units of a layer can be dead: its activation function is flat where its output is 0."""
     return node.activation in _FLAT_AT_ZERO or node.kind == "ReLU"
 
 
 def _histogram(finite: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     low, high = float(finite.min()), float(finite.max())
-    # Bins that are narrower than two neighbouring numbers are apart cannot be told from one another.
+    # Bins must be wider than the distance of two adjacent floating-point numbers.
     if high - low <= BINS * np.spacing(max(abs(low), abs(high))):
         margin = max(abs(low), abs(high)) * 1e-3 or 0.5
         low, high = low - margin, high + margin

@@ -1,4 +1,4 @@
-"""Points are where near vectors are near, equal for equal seeds, and are judged as the reference judges them."""
+"""Embeddings: near vectors have near points, equal seeds give equal points, quality equals the reference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nnviz3d.errors import ModelError
 
 @pytest.fixture(scope="module")
 def digits() -> Embedding:
-    """A thousand test digits by what the bundled network's last hidden layer answers."""
+    """Outputs of the bundled network's last hidden layer for a thousand test digits, embedded."""
     return open_capture(bundled("embedding.zarr.zip")).embedding("dense")
 
 
@@ -45,7 +45,7 @@ def as_embedding(vectors: np.ndarray, options: EmbeddingOptions) -> Embedding:
     )
 
 
-def test_a_thousand_digits_can_be_trusted(digits):
+def test_embedding_of_a_thousand_digits_has_high_quality(digits):
     assert digits.points.shape == (1000, 3)
     found = trustworthiness(digits.vectors, digits.points, n_neighbors=5)
     assert found >= 0.98
@@ -58,7 +58,7 @@ def test_a_thousand_digits_can_be_trusted(digits):
 
 
 @pytest.mark.parametrize("engine", ["opentsne", "sklearn"])
-def test_groups_stay_together_whichever_engine_places_them(groups, engine):
+def test_groups_stay_together_with_every_engine(groups, engine):
     placed = embed(groups, EmbeddingOptions(engine=engine, perplexity=15))
     middles = placed.points.reshape(3, 40, 3).mean(axis=1)
     nearest = np.linalg.norm(placed.points[:, np.newaxis] - middles, axis=2).argmin(axis=1)
@@ -80,7 +80,7 @@ def test_equal_seeds_give_equal_points(groups):
     assert key_of(groups, EmbeddingOptions()) != key_of(groups + 1, EmbeddingOptions())
 
 
-def test_two_dimensions_and_pca_alone(groups):
+def test_embedding_in_two_dimensions_and_by_pca_has_the_expected_shapes(groups):
     assert embed(groups, EmbeddingOptions(dimensions=2)).points.shape == (120, 2)
     pca = embed(groups, EmbeddingOptions(method="pca"))
     assert np.array_equal(pca.points, pca.first)
@@ -89,7 +89,7 @@ def test_two_dimensions_and_pca_alone(groups):
     assert variances[0] >= variances[1] >= variances[2]
 
 
-def test_vectors_are_brought_to_fifty_dimensions_by_a_basis_that_is_kept(groups):
+def test_vectors_are_reduced_to_fifty_dimensions_by_the_stored_basis(groups):
     placed = embed(groups, EmbeddingOptions(method="pca"))
     assert placed.vectors.shape == (120, 50)
     np.testing.assert_allclose(placed.vectors, (groups - placed.mean) @ placed.basis, atol=1e-3)
@@ -98,7 +98,7 @@ def test_vectors_are_brought_to_fifty_dimensions_by_a_basis_that_is_kept(groups)
     assert len(few.mean) == 0
 
 
-def test_fewer_numbers_than_dimensions_still_make_points():
+def test_vectors_shorter_than_the_dimensions_are_embedded():
     line = np.arange(12, dtype=np.float32)[:, np.newaxis]
     assert np.isfinite(embed(line, EmbeddingOptions()).points).all()
     flat = embed(line, EmbeddingOptions(method="pca")).points
@@ -106,7 +106,7 @@ def test_fewer_numbers_than_dimensions_still_make_points():
     assert (np.diff(flat[:, 0]) > 0).all() or (np.diff(flat[:, 0]) < 0).all()
 
 
-def test_the_share_of_neighbours_kept_by_hand():
+def test_share_of_neighbours_equals_the_computation_by_hand():
     line = 2.0 ** np.arange(12, dtype=np.float32)[:, np.newaxis]  # no two neighbours are equally far
     assert judge(line, line)[0] == {"trustworthiness": 1.0, "neighbours": 1.0}
     few = np.array([[0.0], [1.0], [3.0]], dtype=np.float32)  # two neighbours each: all others
@@ -114,20 +114,20 @@ def test_the_share_of_neighbours_kept_by_hand():
 
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])
-def test_a_sample_that_is_placed_again_lands_where_it_stands(groups, method):
+def test_projected_known_sample_is_at_its_own_point(groups, method):
     found = as_embedding(groups, EmbeddingOptions(method=method))
     again = project(found, groups[[0, 50, 110]])
     apart = np.linalg.norm(again - found.points[[0, 50, 110]], axis=1)
     assert (apart < 0.1 * np.linalg.norm(found.points.std(axis=0))).all()
 
 
-def test_new_digits_land_among_their_own_kind(digits):
+def test_projected_digits_are_near_their_own_class(digits):
     seen = replace(digits, mean=np.empty(0, dtype=np.float32))  # the vectors that are there are reduced ones
     there = project(seen, digits.vectors[:50])
     assert (np.linalg.norm(there - digits.points[:50], axis=1) < 0.1 * np.ptp(digits.points[:, 0])).mean() > 0.95
 
 
-def test_what_cannot_be_placed_is_refused_in_a_sentence(groups):
+def test_vectors_that_cannot_be_embedded_are_refused_in_one_sentence(groups):
     with pytest.raises(ModelError, match="there is only 1; give at least 5"):
         embed(groups[:1], EmbeddingOptions())
     with pytest.raises(ModelError, match=r"perplexity of 50 needs at least 151 samples, and there are 120; .* 39\.6\."):
@@ -135,9 +135,9 @@ def test_what_cannot_be_placed_is_refused_in_a_sentence(groups):
     assert embed(groups, EmbeddingOptions(perplexity=50, method="pca")).points.shape == (120, 3), "PCA reads none"
     broken = groups.copy()
     broken[7, 2] = np.nan
-    with pytest.raises(ModelError, match=r"NaN or infinite numbers in the answers to 1 of 120 .* number 7"):
+    with pytest.raises(ModelError, match=r"outputs for 1 of 120 .* number 7\) hold NaN or infinite numbers"):
         embed(broken, EmbeddingOptions())
-    with pytest.raises(ModelError, match="equal, so there is nothing to tell apart"):
+    with pytest.raises(ModelError, match="equal, so they cannot be told apart"):
         embed(np.ones((9, 4), dtype=np.float32), EmbeddingOptions())
     found = as_embedding(groups, EmbeddingOptions(method="pca"))
     with pytest.raises(ModelError, match="have 79 numbers each; expected 80"):

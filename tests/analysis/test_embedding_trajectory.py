@@ -1,4 +1,4 @@
-"""Over the steps of a training points part as their classes do, stay where nothing changes, and are never scaled."""
+"""Trajectories: classes separate as their vectors do, unchanged vectors do not move, nothing is scaled."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from nnviz3d.errors import ModelError
 M, D, CLASSES = 60, 12, 3
 LABELS = np.arange(M) % CLASSES
 STILL = 0.05
-"""How far points may move, as a share of their mean distance from the middle, where vectors hardly change."""
+"""Largest displacement of points with almost unchanged vectors, in mean distances from the centre."""
 
 
 @pytest.fixture(scope="module")
 def parting() -> list[np.ndarray]:
-    """Vectors whose classes part step by step; in the end they stand still, but for a thousandth."""
+    """Vectors whose classes separate step by step; in the last step they change by a thousandth."""
     rng = np.random.default_rng(4)
     middles, noise = rng.normal(size=(CLASSES, D)), rng.normal(size=(M, D))
     steps = [noise + share * middles[LABELS] for share in (0.0, 1.0, 2.0, 4.0)]
@@ -33,7 +33,7 @@ def found(parting) -> EmbeddingTrajectory:
     return embed_steps(iter(parting), len(parting))
 
 
-def test_classes_part_as_their_vectors_do(found):
+def test_classes_separate_as_their_vectors_do(found):
     apart = [class_separation(points, LABELS) for points in found.points]
     assert np.all(np.diff(apart[:4]) > 0)
     assert apart[3] > 3 * apart[0]
@@ -41,12 +41,12 @@ def test_classes_part_as_their_vectors_do(found):
     assert min(one["trustworthiness"] for one in found.quality) > 0.85
 
 
-def test_how_far_classes_are_apart_is_what_it_is_said_to_be():
+def test_class_separation_equals_the_computation_by_hand():
     points = np.array([[0, 0, 0], [2, 0, 0], [10, 0, 0], [10, 2, 0]], dtype=np.float32)
     assert class_separation(points, np.array([4, 4, 9, 9])) == pytest.approx(np.hypot(9, 1) / 1)
 
 
-def test_what_does_not_change_does_not_move(parting, found):
+def test_unchanged_vectors_do_not_move(parting, found):
     steps = displacements(found)
     assert steps[-1] < STILL < steps[:3].min()
     again = embed_steps(iter([parting[0], parting[1], parting[1]]), 3)
@@ -54,14 +54,14 @@ def test_what_does_not_change_does_not_move(parting, found):
 
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])
-def test_a_step_lies_on_the_one_before_as_closely_as_a_rigid_motion_can_bring_it(parting, method):
+def test_no_rigid_motion_brings_a_step_closer_to_the_step_before(parting, method):
     points = embed_steps(iter(parting[:3]), 3, EmbeddingOptions(method=method, dimensions=2)).points
     assert points.shape == (3, M, 2)
     for before, after in pairwise(points):
         assert np.allclose(aligned(after, before), after, atol=1e-4 * np.abs(after).max())
 
 
-def test_rotation_reflection_and_shift_are_taken_back_and_scale_is_not():
+def test_aligned_reverts_rotation_reflection_and_shift_but_not_scale():
     rng = np.random.default_rng(1)
     points = rng.normal(size=(20, 3)).astype(np.float32)
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
@@ -74,7 +74,7 @@ def test_rotation_reflection_and_shift_are_taken_back_and_scale_is_not():
     )
 
 
-def test_equal_answers_give_equal_points_and_placed_steps_are_not_placed_again(parting, found):
+def test_equal_outputs_give_equal_points_and_earlier_steps_are_reused(parting, found):
     told: list[tuple[int, int]] = []
     early = embed_steps(iter(parting[:2]), 2, report=lambda done, total: told.append((done, total)))
     assert told == [(1, 2), (2, 2)]
@@ -86,7 +86,7 @@ def test_equal_answers_give_equal_points_and_placed_steps_are_not_placed_again(p
     assert not set(other.keys) & set(early.keys)
 
 
-def test_answers_that_are_no_numbers_leave_the_points_where_they_are(parting):
+def test_outputs_with_nan_leave_the_points_unchanged(parting):
     broken = parting[1].copy()
     broken[3, 2] = np.nan
     found = embed_steps(iter([parting[0], broken, np.zeros_like(broken), parting[1]]), 4)
@@ -104,7 +104,7 @@ def test_too_few_samples_are_refused_in_one_sentence():
         embed_steps(iter([np.eye(4, dtype=np.float32)]), 1)
 
 
-def test_course_step_has_pca_variance_and_steps_of_earlier_versions_are_judged_anew():
+def test_step_has_pca_variance_and_quality_of_earlier_versions_is_measured_again():
     rng = np.random.default_rng(6)
     steps = [rng.normal(size=(80, 90)).astype(np.float32) for _ in range(2)]
     options = EmbeddingOptions(method="pca")

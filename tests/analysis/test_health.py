@@ -1,4 +1,4 @@
-"""Each rule of health, at its threshold and to both sides of it, by numbers written by hand."""
+"""Each rule of alarms, below, at and above its threshold, with numbers written by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GRAPH = chain([("input", "InputLayer", (8,)), *((name, "Dense", (6,)) for name i
 
 
 def healthy(steps: int = 2) -> np.ndarray:
-    """Return what a sound network of four layers looks like: ``(steps, 5, K)``."""
+    """Return the statistics of a healthy network of four layers: ``(steps, 5, K)``."""
     row = dict.fromkeys(STATISTICS, 0.0)
     row |= {"gradient_norm": 0.3, "weight_norm": 3.0, "update_ratio": 1e-3, "saturated": 0.2, "dead": 0.4}
     series = np.tile(np.array([row[name] for name in STATISTICS], np.float32), (steps, len(NAMES), 1))
@@ -29,7 +29,7 @@ def healthy(steps: int = 2) -> np.ndarray:
 def seen(
     changes: dict[tuple[str, str], float], *, before: dict[tuple[str, str], float] | None = None, rate: float = 0.1
 ):
-    """Examine a sound network with some statistics changed at the last step, and others at the first."""
+    """Examine a healthy network with some statistics changed at the last step, and others at the first."""
     series = healthy()
     for place, some in ((-1, changes), (0, before or {})):
         for (layer, name), value in some.items():
@@ -41,7 +41,7 @@ def named(found: tuple[Alarm, ...]) -> list[tuple[str, str]]:
     return [(alarm.kind, alarm.layer) for alarm in found]
 
 
-def test_a_sound_network_raises_nothing():
+def test_healthy_network_has_no_alarms():
     assert seen({}) == ()
 
 
@@ -59,7 +59,7 @@ def test_a_sound_network_raises_nothing():
         ("nonfinite_activations", 0, 1, "nonfinite"),
     ],
 )
-def test_each_alarm_begins_at_its_threshold(name, calm, alarming, kind):
+def test_alarm_begins_at_its_threshold(name, calm, alarming, kind):
     assert seen({("second", name): calm}) == ()
     (found,) = seen({("second", name): alarming})
     assert (found.kind, found.layer, found.step) == (kind, "second", 7)
@@ -68,20 +68,20 @@ def test_each_alarm_begins_at_its_threshold(name, calm, alarming, kind):
         assert word in found.sentence
 
 
-def test_updates_are_too_small_only_if_they_always_were():
+def test_small_updates_are_an_alarm_only_from_the_first_step_on():
     small = {("third", "update_ratio"): 1e-9}
     assert seen(small) == (), "a network that has learnt its task"
     assert named(seen(small, before=small)) == [("update", "third")]
     assert seen(small, before=small, rate=0.0) == (), "a schedule that starts at 0"
 
 
-def test_what_began_as_zeros_may_change_by_more_than_it_is():
+def test_weights_that_start_as_zeros_may_change_by_any_ratio():
     large = {("third", "update_ratio"): 1.0}
     assert named(seen(large)) == [("update", "third")]
     assert seen(large, before={("third", "update_ratio"): np.inf}) == ()
 
 
-def test_gradients_that_end_at_a_dead_layer_do_not_vanish_besides():
+def test_zero_gradients_before_a_dead_layer_are_not_vanishing():
     nothing = {(layer, "gradient_norm"): 0.0 for layer in ("first", "second")}
     assert named(seen({**nothing, ("second", "dead"): 1.0})) == [("dead", "second")]
     assert named(seen(nothing)) == [("vanishing", "first"), ("vanishing", "second")]
@@ -89,7 +89,7 @@ def test_gradients_that_end_at_a_dead_layer_do_not_vanish_besides():
     assert seen(everything) == (), "a batch from which there is nothing to learn"
 
 
-def test_a_factor_that_starts_as_zero_lets_nothing_through_at_the_first_step():
+def test_zero_gradients_at_the_first_step_are_not_vanishing():
     series = healthy(1)
     series[0, 1:3, STATISTICS.index("gradient_norm")] = 0.0
     assert examine(GRAPH, series, 1) == ()
@@ -102,7 +102,7 @@ def test_a_factor_that_starts_as_zero_lets_nothing_through_at_the_first_step():
     assert found == [("vanishing", layer) for layer in ("first", "second", "third")], "smaller and smaller, down to 0"
 
 
-def test_beside_an_exploding_gradient_none_is_small():
+def test_exploding_gradient_suppresses_vanishing_ones():
     assert named(seen({("scores", "gradient_norm"): 1e9})) == [("exploding", "scores")]
 
 
@@ -115,11 +115,11 @@ def test_weights_that_two_calls_share_count_once():
     assert named(found) == [("exploding", "second"), ("exploding", "second@1")]
 
 
-def test_an_output_may_be_sure():
+def test_saturated_output_is_no_alarm():
     assert seen({("scores", "saturated"): 1.0}) == ()
 
 
-def test_all_that_was_ever_wrong_is_what_was_wrong_at_each_step(tmp_path):
+def test_first_alarms_are_the_alarms_of_all_steps(tmp_path):
     series = figures(30)
     weights = STATISTICS.index("nonfinite_weights")
     broken = {1: (17, 18), 3: (8, 30), 4: (9, 30), 5: (17, 30)}  # the first one mends itself
@@ -136,7 +136,7 @@ def test_all_that_was_ever_wrong_is_what_was_wrong_at_each_step(tmp_path):
     assert {alarm.step for alarm in found if alarm.kind == "nonfinite"} == {9, 10, 18}
 
 
-def test_where_nan_came_from_stays_first():
+def test_layer_where_nan_began_is_first():
     series = healthy(4)
     at = {name: STATISTICS.index(name) for name in STATISTICS}
     series[1, 2, at["nonfinite_before"]] = 1
@@ -151,7 +151,7 @@ def test_where_nan_came_from_stays_first():
     )
 
 
-def test_of_several_layers_that_were_broken_before_none_is_blamed():
+def test_several_layers_broken_before_the_step_have_no_origin():
     series = healthy(2)
     series[1, 1:, STATISTICS.index("nonfinite_before")] = 48
     found = examine(GRAPH, series, 9)
@@ -164,11 +164,11 @@ def test_of_several_layers_that_were_broken_before_none_is_blamed():
     assert summaries(found, NAMES)[0].startswith("NaN or infinite in 4 layers, first … scores; first: second: ")
 
 
-def test_nothing_measured_nothing_told():
+def test_training_without_measurements_has_no_alarms():
     assert examine(GRAPH, np.full((1, len(NAMES), len(STATISTICS)), np.nan, np.float32), 1) == ()
 
 
-def test_many_layers_are_one_sentence():
+def test_alarms_of_many_layers_are_one_sentence():
     graph = long()
     layers = [node.id for node in graph]
     series = np.tile(healthy(1)[:, 1:2], (1, len(layers), 1))

@@ -1,4 +1,4 @@
-"""A figure's history is the recorded numbers: extremes stay, what is not finite is found, what is missing stays so."""
+"""Curves over a training keep extremes, NaN, infinite numbers and gaps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def follow(path, steps, series, statistic="gradient_norm", most=640):
     return history_of(capture.training, capture.graph, statistic, most)
 
 
-def test_each_recorded_step_is_a_column_with_its_number(tmp_path):
+def test_each_recorded_step_is_a_column(tmp_path):
     series = trainings.figures(6)
     found = follow(tmp_path, trainings.STEPS, series)
     assert found.names == ("conv", "dense", "scores")
@@ -47,7 +47,7 @@ def test_columns_keep_the_extremes_of_all_their_steps(tmp_path):
 
 
 @pytest.mark.parametrize("most", [640, 5])
-def test_one_nan_and_one_infinite_number_are_found_in_any_column(tmp_path, most):
+def test_single_nan_or_infinite_number_is_found_in_its_column(tmp_path, most):
     steps, series = np.arange(1, 101), trainings.figures(100)
     series[41, CONV, NORM], series[41, CONV, BROKEN] = np.nan, 3
     series[77, DENSE, NORM], series[77, DENSE, BROKEN] = np.inf, 1
@@ -59,7 +59,7 @@ def test_one_nan_and_one_infinite_number_are_found_in_any_column(tmp_path, most)
     assert found.infinite[1].any()
 
 
-def test_a_number_that_was_not_measured_is_a_gap_and_no_nan(tmp_path):
+def test_missing_number_is_a_gap_and_not_nan(tmp_path):
     series = trainings.figures(6)
     series[3, CONV, :] = np.nan
     found = follow(tmp_path, trainings.STEPS, series)
@@ -69,18 +69,18 @@ def test_a_number_that_was_not_measured_is_a_gap_and_no_nan(tmp_path):
     assert found.joined[1].all()
 
 
-def test_nothing_is_drawn_across_steps_that_were_not_recorded(tmp_path):
+def test_curve_has_a_gap_at_steps_that_were_not_recorded(tmp_path):
     steps = np.array([10, 20, 30, 80, 90, 100])
     found = follow(tmp_path, steps, trainings.figures(6))
     assert found.joined.tolist() == [[True, True, False, True, True]] * 3
 
 
-def test_what_stands_for_many_steps_is_not_joined_across_missing_ones(tmp_path):
+def test_reduced_columns_have_a_gap_at_missing_steps(tmp_path):
     steps = np.concatenate([np.arange(1, 101), np.arange(501, 601)])
     found = follow(tmp_path, steps, trainings.figures(200), most=30)
     between = np.flatnonzero((found.at[:-1] < 300) & (found.at[1:] > 300))
     assert np.flatnonzero(~found.joined[0]).tolist() == between.tolist()
 
 
-def test_without_any_number_there_is_no_history(tmp_path):
+def test_statistic_that_was_never_measured_has_no_history(tmp_path):
     assert follow(tmp_path, [1, 2], trainings.figures(2) * np.nan) is None

@@ -1,4 +1,4 @@
-"""Each figure is what NumPy and its definition say it is."""
+"""Statistics of a tensor equal those of NumPy and their definitions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def values() -> np.ndarray:
     return numbers
 
 
-def test_moments_extremes_and_zeros(values: np.ndarray):
+def test_moments_extremes_and_zeros_equal_those_of_numpy(values: np.ndarray):
     found = layer_statistics(values)
     exact = [float(v) for v in values.reshape(-1)]
     mean = math.fsum(exact) / len(exact)
@@ -28,7 +28,7 @@ def test_moments_extremes_and_zeros(values: np.ndarray):
     assert found.zeros == sum(v == 0 for v in exact) / len(exact) > 0.1
 
 
-def test_the_histogram_counts_each_number_once_where_it_belongs(values: np.ndarray):
+def test_histogram_counts_each_number_once_in_its_bin(values: np.ndarray):
     found = layer_statistics(values)
     assert (found.counts.shape, found.edges.shape) == ((BINS,), (BINS + 1,))
     assert np.allclose(found.edges, np.linspace(found.minimum, found.maximum, BINS + 1))
@@ -39,7 +39,7 @@ def test_the_histogram_counts_each_number_once_where_it_belongs(values: np.ndarr
     assert found.counts.sum() == found.finite
 
 
-def test_many_float32_are_added_up_without_loss():
+def test_many_float32_are_summed_in_float64():
     numbers = np.full(3_000_000, 0.1, dtype=np.float32)
     numbers[::2] += 1000
     found = layer_statistics(numbers)
@@ -47,7 +47,7 @@ def test_many_float32_are_added_up_without_loss():
     assert found.std == pytest.approx(500, rel=1e-6)
 
 
-def test_what_is_not_finite_is_counted_and_left_out():
+def test_non_finite_numbers_are_counted_and_left_out():
     numbers = np.array([np.nan, 1, 3, np.inf, -np.inf, 0], dtype=np.float32)
     found = layer_statistics(numbers, "tanh")
     assert (found.count, found.finite, found.nan, found.infinite) == (6, 3, 1, 2)
@@ -58,14 +58,14 @@ def test_what_is_not_finite_is_counted_and_left_out():
 
 
 @pytest.mark.parametrize("numbers", [[], [np.nan, np.inf]])
-def test_without_a_finite_number_there_is_nothing_to_tell(numbers: list[float]):
+def test_statistics_without_a_finite_number_are_nan(numbers: list[float]):
     found = layer_statistics(np.array(numbers, dtype=np.float32), "sigmoid")
     assert np.isnan([found.mean, found.std, found.minimum, found.maximum]).all()
     assert (found.finite, len(found.counts), len(found.edges)) == (0, 0, 1)
 
 
 @pytest.mark.parametrize("same", [0.0, -7.5, 1e-40, 1e38])
-def test_numbers_that_are_all_alike_have_a_histogram_around_them(same: float):
+def test_equal_numbers_have_a_histogram_around_them(same: float):
     found = layer_statistics(np.full(20, same, dtype=np.float32))
     assert (found.minimum, found.maximum, found.std) == (np.float32(same), np.float32(same), 0)
     assert found.edges[0] < found.minimum < found.edges[-1]
@@ -85,11 +85,13 @@ def test_numbers_that_are_all_alike_have_a_histogram_around_them(same: float):
         (None, [0, 1, 2, 3], None),
     ],
 )
-def test_saturation(activation: str | None, numbers: list[float], share: float | None):
+def test_saturated_share_follows_the_activation_function(
+    activation: str | None, numbers: list[float], share: float | None
+):
     assert layer_statistics(np.array(numbers, dtype=np.float32), activation).saturated == share
     assert (saturation_rule(activation) is None) == (share is None)
 
 
-def test_integers_and_booleans_are_numbers():
+def test_integers_and_booleans_are_measured():
     assert layer_statistics(np.array([0, 2, 4])).mean == 2
     assert layer_statistics(np.array([True, False])).zeros == 0.5

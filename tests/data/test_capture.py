@@ -1,4 +1,4 @@
-"""What is written is what is read; what is damaged, half or foreign is refused in one sentence."""
+"""Captures are read as they were written; damaged, incomplete and foreign ones are refused in one sentence."""
 
 import json
 import os
@@ -73,7 +73,7 @@ def write(path, *, samples=3, **extra):
 
 
 @pytest.mark.parametrize("name", ["run.zarr", "run.zarr.zip"])
-def test_round_trip(tmp_path, name):
+def test_capture_is_read_as_it_was_written(tmp_path, name):
     values = write(tmp_path / name)
     capture = open_capture(tmp_path / name)
     assert [p.name for p in tmp_path.iterdir()] == [name]
@@ -95,7 +95,7 @@ def test_round_trip(tmp_path, name):
     assert not capture.has_activations("input")
 
 
-def test_connections_of_unequal_length(tmp_path):
+def test_connections_of_unequal_length_are_read_without_filler(tmp_path):
     write(tmp_path / "run.zarr")
     capture = open_capture(tmp_path / "run.zarr")
     for sample, shown in enumerate((3, 5, 1)):
@@ -108,7 +108,7 @@ def test_connections_of_unequal_length(tmp_path):
     assert capture.connections("block/dense", "block/dense@1") is None
 
 
-def test_numbers_are_stored_exactly_or_as_float32(tmp_path):
+def test_activations_are_stored_exactly_or_as_float32(tmp_path):
     half = np.arange(12, dtype=np.float16).reshape(3, 4)
     double = numbers(3, 4).astype(np.float64) + 1e-12
     truth = np.array([[True, False, True, False]] * 3)
@@ -122,14 +122,14 @@ def test_numbers_are_stored_exactly_or_as_float32(tmp_path):
         assert stored.dtype == (np.uint8 if values.dtype == bool else np.float32)
 
 
-def test_python_objects_are_never_stored(tmp_path):
+def test_arrays_of_python_objects_are_refused(tmp_path):
     with pytest.raises(CaptureError, match="Python objects cannot be stored"):
         write(tmp_path / "run.zarr", also=[lambda w: w.write_input("odd", 0, np.array([{}, {}, {}], dtype=object))])
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyboardInterrupt()])
-def test_a_partial_capture_is_removed_and_an_earlier_one_kept(tmp_path, error):
+def test_failed_writing_leaves_the_earlier_capture(tmp_path, error):
     write(tmp_path / "run.zarr")
 
     def fail(_writer):
@@ -144,7 +144,7 @@ def test_a_partial_capture_is_removed_and_an_earlier_one_kept(tmp_path, error):
 @pytest.mark.parametrize("step", [0, 1])
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
-def test_there_is_a_whole_capture_whenever_replacing_ends(tmp_path, monkeypatch, step, after, error):
+def test_interrupted_replacement_leaves_a_complete_capture(tmp_path, monkeypatch, step, after, error):
     write(tmp_path / "run.zarr")
     edit(tmp_path / "run.zarr", mark="earlier")
     replace, steps = Path.replace, []
@@ -168,7 +168,7 @@ def test_there_is_a_whole_capture_whenever_replacing_ends(tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize(("umask", "folder", "file"), [(0o027, 0o750, 0o640), (0o002, 0o775, 0o664)])
-def test_the_umask_says_who_may_read(tmp_path, umask, folder, file):
+def test_capture_has_the_permissions_of_the_umask(tmp_path, umask, folder, file):
     before = os.umask(umask)
     try:
         write(tmp_path / "run.zarr")
@@ -179,7 +179,7 @@ def test_the_umask_says_who_may_read(tmp_path, umask, folder, file):
     assert modes == {"run.zarr": folder, "run.zarr.zip": file}
 
 
-def test_a_symbolic_link_is_neither_followed_nor_replaced(tmp_path):
+def test_symbolic_link_is_refused_as_a_destination(tmp_path):
     write(tmp_path / "real.zarr")
     (tmp_path / "link.zarr").symlink_to(tmp_path / "real.zarr")
     (tmp_path / "dangling.zarr").symlink_to(tmp_path / "nowhere")
@@ -189,7 +189,7 @@ def test_a_symbolic_link_is_neither_followed_nor_replaced(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dangling.zarr", "link.zarr", "real.zarr"]
 
 
-def test_a_full_disk_is_said_in_a_sentence(tmp_path):
+def test_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
     def full(_writer):
         raise OSError(28, "No space left on device")
 
@@ -198,12 +198,12 @@ def test_a_full_disk_is_said_in_a_sentence(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_shape_that_changes_between_batches(tmp_path):
+def test_batch_of_another_shape_is_refused(tmp_path):
     with pytest.raises(CaptureError, match=r"holds \(4,\) for each sample, got \(5,\)"):
         write(tmp_path / "run.zarr", also=[lambda w: w.write_activations("block", 0, 0, numbers(1, 5))])
 
 
-def test_places_where_no_capture_can_go(tmp_path):
+def test_destination_that_cannot_hold_a_capture_is_refused_and_unchanged(tmp_path):
     (tmp_path / "taken.zarr").mkdir()
     (tmp_path / "taken.zarr/precious.txt").touch()
     for path, words in (
@@ -216,7 +216,7 @@ def test_places_where_no_capture_can_go(tmp_path):
     assert (tmp_path / "taken.zarr/precious.txt").exists()
 
 
-def test_equal_captures_give_equal_files(tmp_path):
+def test_equal_captures_are_equal_zip_files(tmp_path):
     write(tmp_path / "a.zarr.zip")
     write(tmp_path / "b.zarr.zip")
     assert (tmp_path / "a.zarr.zip").read_bytes() == (tmp_path / "b.zarr.zip").read_bytes()
@@ -232,7 +232,7 @@ def edit(path, **changes):
     (path / "zarr.json").write_text(json.dumps(data))
 
 
-def test_a_newer_version_is_refused(tmp_path):
+def test_capture_of_a_newer_version_is_refused(tmp_path):
     write(tmp_path / "run.zarr")
     edit(tmp_path / "run.zarr", version=2)
     with pytest.raises(CaptureError, match=r"version 2; this nnviz3d reads up to version 1\. Update nnviz3d\."):
@@ -240,7 +240,7 @@ def test_a_newer_version_is_refused(tmp_path):
     assert is_capture(tmp_path / "run.zarr")
 
 
-def test_what_is_no_capture(tmp_path):
+def test_path_without_a_capture_is_refused(tmp_path):
     (tmp_path / "folder.zarr").mkdir()
     (tmp_path / "text.zarr.zip").write_text("hello")
     zarr.open_group(tmp_path / "other.zarr", mode="w", zarr_format=3)
@@ -257,7 +257,7 @@ def test_what_is_no_capture(tmp_path):
         assert not is_capture(tmp_path / name)
 
 
-def test_damaged_attributes(tmp_path):
+def test_damaged_attributes_are_refused_on_opening(tmp_path):
     for key, words in (("graph", "graph is damaged"), ("provenance", "provenance is damaged")):
         write(tmp_path / "run.zarr")
         edit(tmp_path / "run.zarr", **{key: None})
@@ -265,13 +265,13 @@ def test_damaged_attributes(tmp_path):
             open_capture(tmp_path / "run.zarr")
 
 
-def test_nothing_committed_yet(tmp_path):
+def test_capture_without_a_complete_sample_is_refused(tmp_path):
     write(tmp_path / "run.zarr", committed=0)
     with pytest.raises(CaptureError, match="no whole sample yet"):
         open_capture(tmp_path / "run.zarr")
 
 
-def test_readers_stop_at_what_is_committed(tmp_path):
+def test_only_committed_samples_are_read(tmp_path):
     write(tmp_path / "run.zarr", committed=2)
     capture = open_capture(tmp_path / "run.zarr")
     assert capture.activations("block").values.shape == (2, 4)
@@ -284,7 +284,7 @@ def chunk_of(path, node="block"):
     return next(p for p in (path / "activations" / node / "@0/0/c").rglob("*") if p.is_file())
 
 
-def test_a_lost_chunk_is_noticed(tmp_path):
+def test_missing_chunk_is_refused(tmp_path):
     write(tmp_path / "run.zarr")
     chunk_of(tmp_path / "run.zarr").unlink()
     with pytest.raises(CaptureError, match="lacks part of its numbers"):
@@ -296,7 +296,7 @@ def flipped(data):
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"\xff" * len(data), flipped])
-def test_a_damaged_chunk_is_noticed(tmp_path, damage):
+def test_damaged_chunk_is_refused(tmp_path, damage):
     write(tmp_path / "run.zarr")
     chunk = chunk_of(tmp_path / "run.zarr")
     chunk.write_bytes(damage(chunk.read_bytes()))
@@ -306,7 +306,7 @@ def test_a_damaged_chunk_is_noticed(tmp_path, damage):
         open_capture(tmp_path / "run.zarr").activations("block")
 
 
-def test_a_shape_that_is_not_the_graphs(tmp_path):
+def test_numbers_of_another_shape_than_the_graphs_are_refused(tmp_path):
     write(tmp_path / "run.zarr")
     graph = GRAPH.to_json()
     graph["nodes"][3]["shapes"][0] = [7]
@@ -315,7 +315,7 @@ def test_a_shape_that_is_not_the_graphs(tmp_path):
         open_capture(tmp_path / "run.zarr").activation("block")
 
 
-def test_what_was_not_captured(tmp_path):
+def test_reading_a_node_that_was_not_captured_is_refused(tmp_path):
     write(tmp_path / "run.zarr")
     with pytest.raises(CaptureError, match="it was not captured"):
         open_capture(tmp_path / "run.zarr").activation("input")

@@ -1,4 +1,4 @@
-"""A recorded training is of one piece: at each step samples, weights and gradients are those of one network."""
+"""A capture at a training step: activations, weights and gradients belong to one network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def seen(capture: Capture, step: int) -> tuple[Capture, dict, dict]:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_the_answers_are_those_of_the_weights_of_then(learning, step):
+def test_activations_at_a_step_follow_from_the_weights_at_that_step(learning, step):
     at, values, _ = seen(learning, step)
     for before, layer in (("flatten", "dense"), ("dense", "dense_1")):
         weights = at.weights(layer)
@@ -38,7 +38,7 @@ def test_the_answers_are_those_of_the_weights_of_then(learning, step):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_the_gradients_are_those_of_the_loss_of_both_samples(learning, step):
+def test_gradients_at_a_step_are_those_of_the_loss_of_both_samples(learning, step):
     at, values, slopes = seen(learning, step)
     truth = np.eye(10)[at.labels]
     assert slopes["dense_1"] == pytest.approx((values["dense_1"] - truth) / 2, rel=1e-3, abs=1e-6)
@@ -49,7 +49,7 @@ def test_the_gradients_are_those_of_the_loss_of_both_samples(learning, step):
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("pair", [("flatten", "dense"), ("dense", "dense_1")])
-def test_the_gradient_by_a_connection_is_the_change_of_the_loss_by_its_weight(learning, step, pair):
+def test_gradient_by_a_connection_is_the_finite_difference_of_the_loss(learning, step, pair):
     at, values, _ = seen(learning, step)
     found = at.connections(*pair, "weight", 1)
     told = at.explanations(1).connection_gradient(found)

@@ -21,7 +21,7 @@ def parts(tmp_path_factory):
     return first, captures.write(folder / "second.zarr", captures.small_graph(), values)
 
 
-def test_samples_follow_one_another(parts):
+def test_series_has_the_samples_of_its_captures_in_order(parts):
     first, second = parts
     series = CaptureSeries.of(first).plus(second)
     assert series.committed == first.committed + 1
@@ -37,7 +37,7 @@ def test_samples_follow_one_another(parts):
     assert series.connections("flatten", "dense", "weight", 3) is None
 
 
-def test_a_series_of_one_reads_as_the_capture(parts):
+def test_series_of_one_capture_reads_like_the_capture(parts):
     first, _ = parts
     series = CaptureSeries.of(first)
     assert CaptureSeries.of(series) is series
@@ -47,14 +47,14 @@ def test_a_series_of_one_reads_as_the_capture(parts):
     assert series.classes == first.classes
 
 
-def test_it_never_changes(parts):
+def test_plus_does_not_change_the_series(parts):
     first, second = parts
     series = CaptureSeries.of(first)
     series.plus(second)
     assert series.committed == first.committed
 
 
-def test_what_is_not_there_is_said(parts, tmp_path):
+def test_missing_sample_and_capture_of_another_model_are_refused(parts, tmp_path):
     first, second = parts
     series = CaptureSeries.of(first).plus(second)
     for sample in (-1, 4):
@@ -66,7 +66,7 @@ def test_what_is_not_there_is_said(parts, tmp_path):
         series.plus(captures.write(tmp_path / "other.zarr", graph, values))
 
 
-def test_a_model_whose_file_has_changed_is_not_the_same(parts):
+def test_capture_of_a_changed_model_file_is_refused(parts):
     first, second = (copy.copy(part) for part in parts)
     first.provenance = replace(first.provenance, sha256="a" * 64)
     CaptureSeries.of(first).plus(second)  # one of them does not know its file
@@ -75,7 +75,7 @@ def test_a_model_whose_file_has_changed_is_not_the_same(parts):
         CaptureSeries.of(first).plus(second)
 
 
-def test_each_part_knows_how_it_was_prepared(parts):
+def test_each_sample_has_the_preprocessing_of_its_capture(parts):
     first, second = (copy.copy(part) for part in parts)
     second.provenance = replace(second.provenance, preprocessing="unit", preprocessing_reason="It is usual.")
     series = CaptureSeries.of(first).plus(second)
@@ -84,7 +84,7 @@ def test_each_part_knows_how_it_was_prepared(parts):
     assert series.without(3).preprocessing(3)[0] == "unit"
 
 
-def test_a_later_part_can_be_forgotten_and_the_others_keep_their_places(parts):
+def test_removed_sample_cannot_be_read_and_others_keep_their_numbers(parts):
     first, second = parts
     longer = CaptureSeries.of(first).plus(second).plus(second)
     series = longer.without(3)

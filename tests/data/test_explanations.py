@@ -20,7 +20,7 @@ from nnviz3d.errors import CaptureError
 from tests.support import captures
 
 NAMES = ("run.zarr", "run.zarr.zip", "haste.zarr.zip")
-"""A folder, a finished file, and a file written in haste."""
+"""A folder, a compressed zip file, and a zip file written fast."""
 SAMPLES = 3
 
 

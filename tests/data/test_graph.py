@@ -1,4 +1,4 @@
-"""The graph refuses what is no graph, and comes back from JSON as it was."""
+"""The graph refuses invalid nodes and edges, and is read from JSON as it was written."""
 
 import pytest
 
@@ -22,13 +22,13 @@ def diamond() -> ModelGraph:
     return ModelGraph("m", nodes, edges, ("input",), ("add",))
 
 
-def test_names():
+def test_node_has_id_name_and_group():
     first, second = diamond().nodes[1:3]
     assert (first.id, first.name, first.group) == ("block/left", "left", "block")
     assert (second.id, second.name, second.group) == ("block/left@1", "left@1", "block")
 
 
-def test_questions():
+def test_graph_finds_nodes_sources_and_ancestors():
     graph = diamond()
     assert len(graph) == 4
     assert "block/left@1" in graph
@@ -40,7 +40,7 @@ def test_questions():
         graph.node("nothing")
 
 
-def test_json_and_back():
+def test_graph_is_read_from_its_json():
     assert ModelGraph.from_json(diamond().to_json()) == diamond()
 
 
@@ -54,13 +54,13 @@ def test_json_and_back():
         (["a"], [], ["z"], "has no such node"),
     ],
 )
-def test_what_is_no_graph(nodes, edges, ends, words):
+def test_invalid_graph_is_refused(nodes, edges, ends, words):
     made = tuple(LayerNode(name, 0, "Dense", ((1,),)) for name in nodes)
     with pytest.raises(CaptureError, match=words):
         ModelGraph("m", made, tuple(Edge(*edge) for edge in edges), tuple(ends), ())
 
 
-def test_damaged_json_says_where():
+def test_refusal_of_damaged_json_names_the_position():
     data = diamond().to_json()
     del data["nodes"][1]["kind"]
     with pytest.raises(CaptureError, match=r"damaged at nodes\.1\.kind"):

@@ -3,7 +3,7 @@
 from nnviz3d.data.files.model_files import is_saved_model, is_unpacked
 
 
-def test_folders_are_known_by_their_files(tmp_path):
+def test_kind_of_model_folder_is_known_by_its_files(tmp_path):
     assert not is_unpacked(tmp_path)
     assert not is_saved_model(tmp_path / "nowhere")
     (tmp_path / "config.json").touch()

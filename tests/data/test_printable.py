@@ -1,4 +1,4 @@
-"""Libraries' messages, made part of a sentence."""
+"""Cleaning of names and of error messages of libraries."""
 
 import zipfile
 
@@ -8,11 +8,11 @@ from nnviz3d.data.printable import LONGEST_NAME, LONGEST_SENTENCE, printable, pr
 
 
 @pytest.mark.parametrize("error", [EOFError(), KeyError(), zipfile.BadZipFile(""), ValueError(" \n")])
-def test_without_a_message_no_class_stands_in_for_one(error):
+def test_reason_of_an_error_without_a_message_is_not_its_class(error):
     assert reason(error) == "no reason was given."
 
 
-def test_a_message_is_one_line_with_a_period():
+def test_reason_is_one_line_that_ends_in_a_period():
     assert reason(ValueError("two\nlines  here")) == "two lines here."
 
 

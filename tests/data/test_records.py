@@ -1,4 +1,4 @@
-"""Records check themselves, once."""
+"""Checks of records on construction."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from nnviz3d.data.records import Connections, LayerActivations, Provenance, axes
 from nnviz3d.errors import CaptureError
 
 
-def test_axes_have_names():
+def test_activations_have_names_of_axes():
     assert axes_of(()) == ()
     assert axes_of((3,)) == ("channel",)
     assert axes_of((5, 3)) == ("step", "channel")
@@ -17,7 +17,7 @@ def test_axes_have_names():
     assert LayerActivations("a", np.zeros((7, 4, 5, 3), np.float32)).axes == ("sample", "row", "column", "channel")
 
 
-def test_connections_of_unequal_parts_are_refused():
+def test_connections_with_arrays_of_unequal_length_are_refused():
     index = np.zeros((3, 2), np.int64)
     good = np.zeros(3, np.float32)
     assert Connections("a", "b", "dense", "weight", 9, index, good, good).shown == 3
@@ -25,7 +25,7 @@ def test_connections_of_unequal_parts_are_refused():
         Connections("a", "b", "dense", "weight", 9, index, good[:2], good)
 
 
-def test_provenance_passes_over_what_a_later_writer_adds():
+def test_provenance_ignores_unknown_keys():
     provenance = Provenance(
         "m.keras", samples=("a", "c"), notes=("b",), sample_notes=(("d",), ()), versions={"keras": "3"}, seed=1
     )
@@ -34,13 +34,13 @@ def test_provenance_passes_over_what_a_later_writer_adds():
         Provenance.from_json({"seed": 1})
 
 
-def test_a_note_belongs_to_its_sample():
+def test_notes_of_a_sample_follow_the_notes_of_the_capture():
     provenance = Provenance("m.keras", samples=("a", "b"), notes=("of all",), sample_notes=(("of a",), ()))
     assert provenance.notes_of(0) == ("of all", "of a")
     assert provenance.notes_of(1) == ("of all",)
 
 
-def test_an_older_capture_has_no_notes_of_samples():
+def test_provenance_without_sample_notes_is_read():
     data = Provenance("m.keras", samples=("a",), notes=("of all",)).to_json()
     del data["sample_notes"]
     older = Provenance.from_json(data)

@@ -1,4 +1,4 @@
-"""Names become one source for each sample, without a model."""
+"""Inputs become one source per sample, without a model."""
 
 import io
 import zipfile
@@ -32,7 +32,7 @@ def names(*inputs, **options):
     return [one.name for one in expand([str(name) for name in inputs], **options)]
 
 
-def test_one_source_for_each_sample_in_order(folder):
+def test_expand_returns_one_source_per_sample_in_order(folder):
     photos = folder / "photos"
     found = expand([str(photos), "digits:7-9", f"{folder}/x.npy[1:3]", f"{folder}/y.npz", str(photos / "b.png")])
     assert found == (
@@ -51,16 +51,16 @@ def test_one_source_for_each_sample_in_order(folder):
     )
 
 
-def test_nothing_and_random_are_the_same():
+def test_no_input_means_random():
     assert expand([]) == expand(["random"]) == (SampleSource("random", "random (seed 0)"),)
     assert names("random", seed=3) == ["random (seed 3)"]
 
 
-def test_photographs_of_scikit_learn():
+def test_photograph_of_scikit_learn_is_found():
     assert expand(["sklearn:china.jpg"]) == (SampleSource("sklearn:china.jpg", "china.jpg"),)
 
 
-def test_whether_an_array_is_one_sample_is_known_with_the_models_shapes(folder):
+def test_shapes_of_the_model_tell_whether_an_array_is_one_sample(folder):
     assert names(folder / "one.npy") == ["one.npy"]
     assert len(names(folder / "x.npy")) == 5
     assert names(folder / "x.npy", shapes={"input": (5, 28, 28)}) == ["x.npy"]
@@ -71,14 +71,14 @@ def test_whether_an_array_is_one_sample_is_known_with_the_models_shapes(folder):
     assert names(folder / "vector.npy") == ["vector.npy"]
 
 
-def test_several_inputs_count_together(folder):
+def test_arrays_for_several_inputs_are_one_list_of_samples(folder):
     np.savez(folder / "two.npz", left=np.zeros((3, 4)), right=np.zeros((3, 2)), y=np.zeros((3, 1)))
     assert names(folder / "two.npz") == ["two.npz[0]", "two.npz[1]", "two.npz[2]"]
     assert len(names(folder / "two.npz", shapes={"right": (2,), "left": (4,)})) == 3
     assert names(folder / "two.npz", shapes={"left": (3, 4), "right": (3, 2)}) == ["two.npz"]
 
 
-def test_a_file_of_exactly_that_name_goes_first(folder):
+def test_file_of_exactly_the_given_name_comes_before_rows_of_an_array(folder):
     np.save(folder / "x.npy[3].npy", np.zeros(4))
     (folder / "x.npy[3].npy").rename(folder / "x.npy[3]")
     with pytest.raises(SampleError, match=r"x\.npy\[3\] is no input"):
@@ -86,7 +86,7 @@ def test_a_file_of_exactly_that_name_goes_first(folder):
     assert names(folder / "x.npy[2]") == ["x.npy[2]"]
 
 
-def test_only_headers_are_read(folder):
+def test_expand_reads_only_headers_of_arrays(folder):
     whole = (folder / "x.npy").read_bytes()
     (folder / "x.npy").write_bytes(whole[:200])
     assert len(names(folder / "x.npy")) == 5
@@ -113,7 +113,7 @@ def test_only_headers_are_read(folder):
         ("uneven.npz", r"uneven\.npz holds a \(3, 4\), b \(2, 4\); expected as many samples"),
     ],
 )
-def test_mistakes_are_sentences(folder, source, sentence):
+def test_wrong_file_is_refused_in_one_sentence(folder, source, sentence):
     (folder / "empty").mkdir()
     (folder / "text.npy").write_text("hello, this is no array")
     (folder / "cut.npy").write_bytes((folder / "x.npy").read_bytes().replace(b"}", b" ", 1))
@@ -140,12 +140,12 @@ def test_mistakes_are_sentences(folder, source, sentence):
         ("", "An input's name is empty"),
     ],
 )
-def test_mistakes_in_names_that_are_no_files(source, sentence):
+def test_wrong_name_that_is_not_a_file_is_refused_in_one_sentence(source, sentence):
     with pytest.raises(SampleError, match=sentence):
         expand([source])
 
 
-def test_thumbnails(folder):
+def test_thumbnail_is_made_of_every_kind_of_picture(folder):
     red = thumbnail_of(str(folder / "photos" / "a.JPG"), side=20)
     assert red.shape == (10, 20, 3)
     assert red.dtype == np.uint8
@@ -164,7 +164,7 @@ def test_thumbnails(folder):
     assert thumbnail_of("random") is None
 
 
-def test_a_thumbnail_stands_upright(folder):
+def test_thumbnail_is_rotated_by_exif_data(folder):
     pixels = np.zeros((400, 400, 3), np.uint8)
     pixels[:, :200] = 255  # light on the left
     exif = Image.Exif()
@@ -175,7 +175,7 @@ def test_a_thumbnail_stands_upright(folder):
     assert upright[22:].max() < 15
 
 
-def test_rows_are_read_alone_from_every_kind_of_file(folder):
+def test_rows_are_read_from_every_kind_of_array_file(folder):
     values = np.arange(60, dtype=np.int16).reshape(5, 4, 3)
     np.save(folder / "c.npy", values)
     np.save(folder / "f.npy", np.asfortranarray(values))
@@ -191,7 +191,7 @@ def test_rows_are_read_alone_from_every_kind_of_file(folder):
 @pytest.mark.parametrize("name", ["claims.npy", "claims.npz"])
 @pytest.mark.parametrize("rows", [None, range(10**9, 10**9 + 1)], ids=["all", "one row"])
 @pytest.mark.parametrize("columns_first", [False, True])
-def test_there_is_no_memory_for_numbers_that_a_file_only_claims(tmp_path, name, rows, columns_first):
+def test_array_larger_than_its_file_is_refused_before_memory_is_allocated(tmp_path, name, rows, columns_first):
     claims = io.BytesIO()
     header = {"shape": (2**60, 28, 28), "fortran_order": columns_first, "descr": "<f4"}
     npy.write_array_header_1_0(claims, header)
@@ -207,19 +207,19 @@ def test_there_is_no_memory_for_numbers_that_a_file_only_claims(tmp_path, name, 
         file.read(key, rows)
 
 
-def test_an_array_without_numbers_is_no_picture(tmp_path):
+def test_empty_array_has_no_thumbnail(tmp_path):
     np.save(tmp_path / "none.npy", np.zeros((1, 0, 8, 3), np.uint8))
     assert thumbnail_of(f"{tmp_path}/none.npy[0]") is None
 
 
-def test_what_is_no_picture_inside_is_not_opened_by_its_name(tmp_path):
+def test_file_of_another_format_with_a_pictures_name_is_refused(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "x.eps")
     (tmp_path / "x.eps").rename(tmp_path / "x.png")
     with pytest.raises(SampleError, match=r"x\.png cannot be read as a picture"):
         thumbnail_of(str(tmp_path / "x.png"))
 
 
-def test_a_phones_picture_of_several_is_its_first(tmp_path):
+def test_file_with_several_pictures_is_its_first_picture(tmp_path):
     red, blue = (Image.new("RGB", (40, 40), color) for color in ("red", "blue"))
     red.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[blue])
     pixels = thumbnail_of(str(tmp_path / "phone.jpg"))
@@ -237,7 +237,7 @@ def test_a_phones_picture_of_several_is_its_first(tmp_path):
         (f"x.npy[0:{'9' * 5000}]", r"cannot be opened \(File name too long\)"),
     ],
 )
-def test_positions_of_any_length_are_refused_as_out_of_range(folder, source, sentence):
+def test_positions_of_thousands_of_digits_are_out_of_range(folder, source, sentence):
     source = source if source.startswith("digits") else str(folder / source)
     with pytest.raises(SampleError, match=sentence) as caught:
         expand([source])

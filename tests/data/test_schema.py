@@ -1,4 +1,4 @@
-"""Where arrays stand, and how they are cut."""
+"""Paths and chunk sizes of stored arrays."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 from nnviz3d.data.storage import schema
 
 
-def test_paths_let_one_path_be_anothers_prefix():
+def test_stored_paths_differ_if_one_path_is_anothers_prefix():
     assert schema.activation_path("block") == "activations/block/@0/0"
     assert schema.activation_path("block/conv@2", 1) == "activations/block/conv/@2/1"
     assert schema.connection_path("a/b", "c@1") == "connections/a/b/@0/c/@1"
@@ -18,7 +18,7 @@ def test_paths_let_one_path_be_anothers_prefix():
     "shape",
     [(1, 224, 224, 64), (1000, 10), (3, 4096, 4096), (2, 10_000_000), (5,), (1, 1, 3_000_000, 7), (4, 0, 3), (2,)],
 )
-def test_chunks_are_one_sample_or_less_and_never_too_large(shape):
+def test_large_chunk_is_at_most_one_sample_and_within_the_limit(shape):
     chunks = schema.chunks_for(shape, 4)
     assert len(chunks) == len(shape)
     assert all(c >= 1 for c in chunks)

@@ -1,4 +1,4 @@
-"""A training is read as it was written: whole steps only, however far the writer is or however it ended."""
+"""Recorded trainings: only complete steps are read, during the training and after the writer ended or was killed."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def begin(path, probes=2, embedded=None):
 
 
 def add(writer, step):
-    """Write a step all of whose numbers tell which step it is."""
+    """Write a step; all of its numbers equal the step."""
     writer.step(
         {"step": step, "epoch": step // 10, "loss": step / 2, "learning_rate": 0.1},
         {"loss": step / 3, "accuracy": step / 4},
@@ -60,7 +60,7 @@ def probe(writer, step):
     writer.weights(step, np.full(WEIGHTS.width, step, np.float32))
 
 
-def test_it_is_read_as_it_was_written(tmp_path):
+def test_training_is_read_as_it_was_written(tmp_path):
     writer = begin(tmp_path / "run.zarr")
     rng = np.random.default_rng(1)
     series, channels = rng.normal(size=(3, L, K)).astype("f4"), rng.normal(size=(3, 24)).astype("f4")
@@ -102,7 +102,7 @@ def test_it_is_read_as_it_was_written(tmp_path):
         capture.activation("conv", 2)
 
 
-def test_what_samples_answer_is_read_with_the_step_that_commits_it(tmp_path):
+def test_embedded_outputs_are_read_after_the_step_that_commits_them(tmp_path):
     path = tmp_path / "run.zarr"
     known = EmbeddedSamples(
         layer="dense",
@@ -144,7 +144,7 @@ def test_what_samples_answer_is_read_with_the_step_that_commits_it(tmp_path):
     assert open_capture(path).complete
 
 
-def test_nothing_is_there_before_the_first_step(tmp_path):
+def test_training_before_its_first_step_is_empty(tmp_path):
     begin(tmp_path / "run.zarr", probes=0)
     capture = open_capture(tmp_path / "run.zarr")
     assert capture.graph == GRAPH
@@ -158,11 +158,11 @@ def test_nothing_is_there_before_the_first_step(tmp_path):
     assert training.embedded is None
 
 
-def test_a_capture_without_training_has_none(small_capture):
+def test_capture_without_a_training_has_none(small_capture):
     assert small_capture.training is None
 
 
-def test_it_is_read_anew_as_it_goes_on(tmp_path):
+def test_refreshed_training_has_the_new_steps(tmp_path):
     writer = begin(tmp_path / "run.zarr")
     add(writer, 1)
     first = open_capture(tmp_path / "run.zarr").training
@@ -182,7 +182,7 @@ def test_it_is_read_anew_as_it_goes_on(tmp_path):
     assert not open_capture(tmp_path / "run.zarr").complete
 
 
-def test_damage_is_said(tmp_path):
+def test_damaged_training_is_refused(tmp_path):
     add(begin(tmp_path / "run.zarr"), 1)
     file = tmp_path / "run.zarr" / "training" / "zarr.json"
     data = json.loads(file.read_text())
@@ -220,7 +220,7 @@ def start(path, steps):
 
 
 def check(training):
-    """Every number of every step must be the step's."""
+    """Check that all numbers of every step equal the step."""
     steps = np.arange(1, len(training) + 1)
     assert np.array_equal(training.steps, steps)
     assert np.array_equal(training.loss, steps / 2)
@@ -236,7 +236,7 @@ def check(training):
         assert np.all(training.weights("conv")["kernel"] == probed[-1])
 
 
-def test_no_torn_step_is_seen_by_another_process(tmp_path):
+def test_another_process_reads_only_complete_steps(tmp_path):
     child = start(tmp_path / "run.zarr", 1000)
     training = open_capture(tmp_path / "run.zarr").training
     lengths = set()
@@ -250,7 +250,7 @@ def test_no_torn_step_is_seen_by_another_process(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
-def test_what_was_committed_outlives_a_killed_writer(tmp_path):
+def test_committed_steps_are_read_after_the_writer_was_killed(tmp_path):
     child = start(tmp_path / "run.zarr", 100_000)
     training = open_capture(tmp_path / "run.zarr").training
     while len(training) < 60:

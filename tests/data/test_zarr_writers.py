@@ -1,4 +1,4 @@
-"""A capture written in haste reads as one that was written to last."""
+"""A capture in a fast zip file reads like one in a Zarr folder."""
 
 import zipfile
 
@@ -48,7 +48,7 @@ def write(path, *, transient):
     return open_capture(path)
 
 
-def test_every_kind_of_store_gives_the_same_numbers(tmp_path):
+def test_all_kinds_of_store_give_the_same_numbers(tmp_path):
     slow = write(tmp_path / "slow.zarr", transient=False)
     for quick in (
         write(tmp_path / "quick.zarr.zip", transient=True),
@@ -75,7 +75,7 @@ def test_every_kind_of_store_gives_the_same_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["run.zarr", "run.zarr.zip"])
-def test_samples_have_one_shape_and_an_error_leaves_nothing(tmp_path, name):
+def test_sample_of_another_shape_is_refused_and_leaves_nothing(tmp_path, name):
     writer = CaptureWriter(tmp_path / name, graph=GRAPH, provenance=PROVENANCE, samples=5, transient=True)
     writer.write_activations("block/dense", 0, 0, numbers(2, 4))
     with pytest.raises(CaptureError, match=r"holds \(4,\) for each sample, got \(3,\)"), writer:
@@ -83,7 +83,7 @@ def test_samples_have_one_shape_and_an_error_leaves_nothing(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_flipped_bit_is_noticed(tmp_path):
+def test_flipped_bit_is_refused(tmp_path):
     path = tmp_path / "run.zarr.zip"
     write(path, transient=True)
     data = bytearray(path.read_bytes())
@@ -94,7 +94,7 @@ def test_a_flipped_bit_is_noticed(tmp_path):
         open_capture(path).activation("block/dense", 2)
 
 
-def test_nothing_is_in_the_file_twice(tmp_path):
+def test_zip_file_has_no_duplicate_entries(tmp_path):
     write(tmp_path / "run.zarr.zip", transient=True)
     with zipfile.ZipFile(tmp_path / "run.zarr.zip") as archive:
         names = archive.namelist()

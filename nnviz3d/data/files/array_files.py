@@ -196,13 +196,13 @@ def _check_end(end: int, size: int) -> None:
 def _numbers(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     values = np.empty(shape, dtype)
     if values.size and dtype.itemsize:
-        place = values.reshape(-1).view(np.uint8).data
+        memory = values.reshape(-1).view(np.uint8).data
         filled = 0
-        while filled < len(place):  # in pieces, because zipfile is slow for one large read
-            piece = file.read(min(_PIECE, len(place) - filled))
+        while filled < len(memory):  # in pieces, because zipfile is slow for one large read
+            piece = file.read(min(_PIECE, len(memory) - filled))
             if not piece:
-                raise EOFError(f"it ends after {filled} of {len(place)} bytes of numbers")
-            place[filled : filled + len(piece)] = piece
+                raise EOFError(f"it ends after {filled} of {len(memory)} bytes of numbers")
+            memory[filled : filled + len(piece)] = piece
             filled += len(piece)
     return values
 
