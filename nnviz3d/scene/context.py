@@ -22,6 +22,7 @@ from nnviz3d.scene.derived.projected_samples import Newcomer
 from nnviz3d.scene.layout.cells import CellGrid
 from nnviz3d.scene.layout.flow import Placement, Plan, lay_out
 from nnviz3d.scene.layout.routes import Route, route_edges
+from nnviz3d.scene.memo import Memo
 from nnviz3d.scene.selection import Selection
 
 
@@ -73,6 +74,7 @@ class SceneContext:
     aspect: float
     """Width over height of the picture, of which the network may have been given a part of another aspect."""
     setting: Setting = Setting()
+    memo: Memo = field(default_factory=Memo)
     newcomers: dict[tuple[str, int], Newcomer] = field(default_factory=dict)
     """Samples that were placed in an embedding, by its name and theirs; who places one keeps it here."""
     _values: dict[str, tuple[int, LayerValues]] = field(default_factory=dict)
@@ -87,6 +89,7 @@ class SceneContext:
         headroom: float = 0.0,
         flatter: float = 1.0,
         setting: Setting | None = None,
+        memo: Memo | None = None,
     ) -> SceneContext:
         """Lay the capture's graph out for a picture.
 
@@ -102,13 +105,17 @@ class SceneContext:
             Aspect of the network over that of the picture, where other things stand beside the network.
         setting
             The rest of the scene.
+        memo
+            Values that other layouts of the same capture have computed.
         """
         shapes = {}
         for node in capture.graph:
             if capture.has_activations(node.id):
                 shapes[node.id] = capture.activation_shape(node.id)
         plan = lay_out(capture.graph, shapes, aspect=aspect * flatter, headroom=headroom)
-        return SceneContext(capture, plan, route_edges(capture.graph, plan), aspect, setting or Setting())
+        return SceneContext(
+            capture, plan, route_edges(capture.graph, plan), aspect, setting or Setting(), memo or Memo()
+        )
 
     def revised(self, capture: CaptureReader) -> SceneContext:
         """Return a context of other numbers, on which all stands where it does here."""

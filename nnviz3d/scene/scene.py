@@ -20,6 +20,7 @@ from nnviz3d.scene.context import SceneContext, Setting
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.headline import headline
 from nnviz3d.scene.hits import Hit
+from nnviz3d.scene.memo import Memo
 from nnviz3d.scene.primitives import DrawList, Panel, Primitive, TextRow
 from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
@@ -114,14 +115,15 @@ class Scene:
             azimuth=spec.camera.azimuth,
             elevation=spec.camera.elevation,
         )
-        scene = Scene(spec, SceneContext.build(capture, aspect=aspect, headroom=headroom, setting=setting))
+        memo = Memo()
+        scene = Scene(spec, SceneContext.build(capture, aspect=aspect, headroom=headroom, setting=setting, memo=memo))
         if not scene._beside:
             return scene
         # What stands beside the network needs room too, so the network itself has to fill a picture of another aspect.
         highest = max(row.top for row in scene.context.plan.rows)
         above = min(points[:, 1].min() for points in scene._beside) >= highest
         contexts = (
-            SceneContext.build(capture, aspect=aspect, headroom=headroom, flatter=share, setting=setting)
+            SceneContext.build(capture, aspect=aspect, headroom=headroom, flatter=share, setting=setting, memo=memo)
             for share in (_FLATTER if above else _NARROWER)
         )
         others = [scene, *(found for found in (Scene(spec, context) for context in contexts) if found._beside)]

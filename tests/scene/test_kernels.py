@@ -14,6 +14,7 @@ from nnviz3d.errors import SceneError
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye
 from nnviz3d.scene.colors import limits_for, statistics_of
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.kernels import kernel_of
 from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.primitives import DrawList, Labels, Lines, Panel, ScaleRow, SwatchRow, TextRow, Voxels
@@ -100,8 +101,8 @@ def test_every_voxel_is_the_weight_of_its_place(capture, name):
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_every_cell_is_picked_as_the_weight_that_it_shows(capture, name):
-    kernel = kernel_of(capture, capture.graph.node(name))
-    cells = drawn(Scene.build(spec(layer=name), capture))
+    scene = Scene.build(spec(layer=name), capture)
+    kernel, cells = kernel_of(scene.context, capture.graph.node(name)), drawn(scene)
     for number, weights in enumerate(filters_of(name)[:3]):
         shown = cells[f"filter {number} of {name}"].values
         for cell in itertools.product(*map(range, shown.shape)):
@@ -260,11 +261,14 @@ def test_mistakes_are_told_in_one_sentence(capture, small_capture, digits):
             spec(**wrong)
 
 
-def test_a_kernel_is_read_once_until_another_is_asked_for(digits):
+def test_kernel_is_read_once_by_all_layouts_of_a_scene(digits):
+    context = SceneContext.build(digits, aspect=1.5)
     first, other = (digits.graph.node(name) for name in ("conv2d_1", "conv2d_2"))
-    assert kernel_of(digits, first) is kernel_of(digits, first)
-    assert kernel_of(digits, other).layer == "conv2d_2"
-    assert kernel_of(digits, first).layer == "conv2d_1"
+    assert kernel_of(context, first) is kernel_of(context, first)
+    assert kernel_of(context, other).layer == "conv2d_2"
+    assert kernel_of(context, first).layer == "conv2d_1"
+    flatter = SceneContext.build(digits, aspect=1.5, flatter=2.0, memo=context.memo)
+    assert kernel_of(flatter, first) is kernel_of(context, first)
 
 
 def test_of_many_layers_a_sentence_lists_the_first(long_capture):

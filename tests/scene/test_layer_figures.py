@@ -13,6 +13,7 @@ from nnviz3d.data.capture_at_step import at_step
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.layer_figures import measured_values, measured_weights
 from tests.support.graphs import chain
 
@@ -40,8 +41,9 @@ def written(path: Path, kernel: list[list[float]]) -> Capture:
 
 def test_a_broken_variable_is_told(tmp_path: Path):
     capture = written(tmp_path / "broken.zarr", [[1, np.nan], [3, 2]])
-    assert measured_weights(capture, capture.graph.node("input")) == ()
-    assert dict(measured_weights(capture, capture.graph.node("dense"))) == {
+    context = SceneContext.build(capture, aspect=1.5)
+    assert measured_weights(context, capture.graph.node("input")) == ()
+    assert dict(measured_weights(context, capture.graph.node("dense"))) == {
         "weight kernel": "2 × 2: mean 2, std 0.816, 1 to 3",
         "weight kernel, not finite": "1 NaN, 0 infinite",
     }
@@ -52,14 +54,19 @@ def test_variables_are_read_and_measured_once_for_each_capture(tmp_path: Path, m
     reads: list[Capture] = []
     weights = Capture.weights
     monkeypatch.setattr(Capture, "weights", lambda self, layer: (reads.append(self), weights(self, layer))[1])
+    context = SceneContext.build(first, aspect=1.5)
     for _ in range(3):
         for capture, mean in ((first, "1"), (second, "2")):
-            ((_, told),) = measured_weights(capture, capture.graph.node("dense"))
+            ((_, told),) = measured_weights(context.revised(capture), capture.graph.node("dense"))
             assert told == f"2 × 2: mean {mean}, std 0, {mean} to {mean}"
     assert reads == [first, second]
 
 
 def test_weights_of_a_training_are_labelled_with_their_step(recorded_capture):
     for step, kept in ((40, 1), (50, 50)):
-        words = dict(measured_weights(at_step(recorded_capture, step), recorded_capture.graph.node("dense")))
+        words = dict(
+            measured_weights(
+                SceneContext.build(at_step(recorded_capture, step), aspect=1.5), recorded_capture.graph.node("dense")
+            )
+        )
         assert words["weight kernel"].endswith(f", after step {kept}")

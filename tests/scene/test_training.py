@@ -115,7 +115,7 @@ class TestNumbers:
             assert np.array_equal(np.sort(np.abs(drawn)), np.sort(np.abs(kernel).ravel())[-160:])
         for step, kept in ((40, 0), (50, 1)):
             seen = scene.as_of(0, Selection(step=step)).context
-            found = kernel_of(seen.capture, seen.graph.node("conv"))
+            found = kernel_of(seen, seen.graph.node("conv"))
             assert np.array_equal(found.values, recorded_capture.training.weights("conv", kept)["kernel"])
         pick = CellPick("dense", (3,))
         for step in STEPS:

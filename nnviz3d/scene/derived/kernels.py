@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.reader import CaptureReader
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.layout.cells import CellGrid, grid_for
 from nnviz3d.scene.selection import KernelPick
 
 _VARIABLES = ("kernel", "depthwise_kernel")
 _SPATIAL = {1: ("step",), 2: ("row", "column"), 3: ("plane", "row", "column")}
-
-_last: WeakKeyDictionary[CaptureReader, tuple[str, Kernel | None]] = WeakKeyDictionary()
-"""By capture, the layer that was last asked for, and its kernel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,17 +70,15 @@ class Kernel:
         return _stacked(np.arange(self.values.size, dtype=np.int64).reshape(self.values.shape), self.kind)
 
 
-def kernel_of(capture: CaptureReader, node: LayerNode) -> Kernel | None:
+def kernel_of(context: SceneContext, node: LayerNode) -> Kernel | None:
     """Read a layer's kernel; `None` if it has none, or if it was not captured.
 
-    The layouts that a scene tries, and every pick, ask for the same one, so the last of each capture is kept; one that
-    is still written may have other weights the next time.
+    It is read once for each capture; the weights in a capture that is still written may change, so those are read anew.
     """
-    kept = _last.get(capture)
-    if kept is None or kept[0] != node.id or not capture.complete:
-        kept = (node.id, _read(capture, node))
-        _last[capture] = kept
-    return kept[1]
+    capture = context.capture
+    if not capture.complete:
+        return _read(capture, node)
+    return context.memo.get(capture, ("kernel", node.id), lambda: _read(capture, node))
 
 
 def _read(capture: CaptureReader, node: LayerNode) -> Kernel | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -12,11 +11,9 @@ from nnviz3d.analysis.statistics import LayerStatistics, layer_statistics, satur
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.colors import number
+from nnviz3d.scene.context import SceneContext
 
 Pair = tuple[str, str]
-
-_measured: WeakKeyDictionary[CaptureReader, dict[str, tuple[Pair, ...]]] = WeakKeyDictionary()
-"""By capture, and by the path of a layer, what its variables were measured to be like."""
 
 
 def weights_of_then(capture: CaptureReader) -> str:
@@ -41,18 +38,16 @@ def measured_values(node: LayerNode, values: Any) -> list[Pair]:
     return pairs + _not_finite(found)
 
 
-def measured_weights(capture: CaptureReader, node: LayerNode) -> tuple[Pair, ...]:
-    """Say what each captured variable of a layer is like, as names and texts; nothing if none was captured.
+def measured_weights(context: SceneContext, node: LayerNode) -> tuple[Pair, ...]:
+    """Return statistics of each captured variable of a layer, as names and texts; nothing if none was captured.
 
-    A hundred million weights take seconds to measure, so each layer of a capture is measured once; one that is still
-    written may have other weights the next time.
+    Measuring a hundred million weights takes seconds, so each layer of a capture is measured once; the weights in a
+    capture that is still written may change, so those are measured anew.
     """
+    capture = context.capture
     if not capture.complete:
         return tuple(_measured_anew(capture, node))
-    kept = _measured.setdefault(capture, {})
-    if node.path not in kept:
-        kept[node.path] = tuple(_measured_anew(capture, node))
-    return kept[node.path]
+    return context.memo.get(capture, ("weights", node.path), lambda: tuple(_measured_anew(capture, node)))
 
 
 def _measured_anew(capture: CaptureReader, node: LayerNode) -> Iterator[Pair]:

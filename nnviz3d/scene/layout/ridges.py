@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,17 +35,18 @@ _CLEAR = 0.12
 _DEPTH = 0.3
 """How far they reach behind the network, as a share of its width."""
 
-_last: WeakKeyDictionary[Training, dict[str, History | None]] = WeakKeyDictionary()
+
+def history(context: SceneContext, statistic: str) -> History | None:
+    """Follow a statistic through the capture's training, in as many columns as are drawn; `None` if nothing is recorded."""
+    training = context.capture.training
+    if training is None or not len(training):
+        return None
+    return context.memo.get(training, ("history", statistic), lambda: _history(training, context.graph, statistic))
 
 
-def history(training: Training, graph: ModelGraph, statistic: str) -> History | None:
-    """Follow a statistic through a training, in as many columns as are drawn; the same object each time."""
-    found = _last.setdefault(training, {})
-    if statistic not in found:
-        ridges = sum(node.parameters > 0 for node in graph) or len(graph)
-        most = max(_FEWEST, min(COLUMNS, _ALL // ridges))
-        found[statistic] = history_of(training, graph, statistic, most) if len(training) else None
-    return found[statistic]
+def _history(training: Training, graph: ModelGraph, statistic: str) -> History | None:
+    ridges = sum(node.parameters > 0 for node in graph) or len(graph)
+    return history_of(training, graph, statistic, max(_FEWEST, min(COLUMNS, _ALL // ridges)))
 
 
 @dataclass(frozen=True)

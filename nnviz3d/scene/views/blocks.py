@@ -121,7 +121,7 @@ def describe_layer(context: SceneContext, pick: LayerPick) -> Facts:
     known = context.place(node.id).grid.shape if None in node.shape else None
     size = f"{number_of_parameters(node.parameters)} parameters"
     function = (f"activation function {node.activation}",) if node.activation else ()
-    weights = (f"{name} {text}" for name, text in measured_weights(context.capture, node))
+    weights = (f"{name} {text}" for name, text in measured_weights(context, node))
     return Facts(node.id, more=(node.kind, shape_text(node, known), size, *function, *weights))
 
 

@@ -153,8 +153,7 @@ class _Figure:
         self._statistic = statistic
         self._context = context
         self._timeline = timeline
-        training = context.capture.training
-        self._found = None if training is None else history(training, context.graph, statistic)
+        self._found = history(context, statistic)
         self.extent: NDArray[np.float64] = np.empty((0, 3))
         self._still: tuple[object, tuple[Primitive, ...]] = (None, ())
         self._moving: tuple[object, tuple[Primitive, ...]] = (None, ())

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nnviz3d.data.graph import LayerNode
-from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import (
@@ -177,14 +176,14 @@ class KernelsView(View):
         source = hit.primitive.source
         if not isinstance(hit, CellHit) or not isinstance(source, FilterSource) or source.layer is None:
             return None
-        kernel = kernel_of(self._context.capture, self._context.graph.node(source.layer))
+        kernel = kernel_of(self._context, self._context.graph.node(source.layer))
         return None if kernel is None else kernel.pick(source.number, hit.cell)
 
     def describe(self, pick: Pick, selection: Selection) -> Facts | None:
         """Return a weight with the names of its axes."""
         kernel = None
         if isinstance(pick, KernelPick):
-            kernel = kernel_of(self._context.capture, self._context.graph.node(pick.layer))
+            kernel = kernel_of(self._context, self._context.graph.node(pick.layer))
         if not isinstance(pick, KernelPick) or kernel is None or len(pick.index) != kernel.values.ndim:
             return None
         title = f"{pick.layer}: kernel [{', '.join(map(str, pick.index))}]"
@@ -207,7 +206,7 @@ class KernelsView(View):
         if name is None:
             return self._own
         if name not in self._stood:
-            found = kernel_of(self._context.capture, self._context.graph.node(name))
+            found = kernel_of(self._context, self._context.graph.node(name))
             self._stood[name] = None if found is None else self._stand(found)
         return self._stood[name] or self._own
 
@@ -340,9 +339,9 @@ def _find(context: SceneContext, layer: str | None) -> Kernel:
     """Return the kernel that a scene selects; by default that of the first convolution, or if none of a dense layer."""
     capture, graph = context.capture, context.graph
     if layer is not None:
-        return _selected(capture, layer)
+        return _selected(context, layer)
     convolutions_first = sorted(graph, key=lambda node: "Conv" not in node.kind)
-    found = next((kernel for node in convolutions_first if (kernel := kernel_of(capture, node)) is not None), None)
+    found = next((kernel for node in convolutions_first if (kernel := kernel_of(context, node)) is not None), None)
     if found is None:
         raise SceneError(
             f"kind: {capture.path.name} holds no kernel of a convolution or dense layer; capture a model that has one, "
@@ -351,9 +350,9 @@ def _find(context: SceneContext, layer: str | None) -> Kernel:
     return found
 
 
-def _selected(capture: CaptureReader, layer: str) -> Kernel:
+def _selected(context: SceneContext, layer: str) -> Kernel:
     """Return the kernel of the first layer with a kernel that a selector fits."""
-    graph = capture.graph
+    capture, graph = context.capture, context.graph
     nodes = [graph.node(name) for name in matching(layer, graph)]
     with_one = f"those with a kernel are {_with_kernels(graph.nodes)}"
     if not nodes and by_kind(layer):
@@ -363,7 +362,7 @@ def _selected(capture: CaptureReader, layer: str) -> Kernel:
         )
     if not nodes:
         raise SceneError(f"layer: there is no layer {layer!r}; {with_one}.")
-    found = next((kernel for node in nodes if (kernel := kernel_of(capture, node)) is not None), None)
+    found = next((kernel for node in nodes if (kernel := kernel_of(context, node)) is not None), None)
     if found is not None:
         return found
     unread = next((node.id for node in nodes if node.parameters and not capture.weights(node.path)), None)

@@ -219,7 +219,7 @@ def details(context: SceneContext, node_id: str, sample: int) -> list[list[str]]
     pairs.extend([name.replace("_", " "), _text(value)] for name, value in node.details.items())
     if context.capture.has_activations(node_id):
         pairs.extend(map(list, measured_values(node, context.values(node_id, sample).values)))
-    pairs.extend(map(list, measured_weights(context.capture, node)))
+    pairs.extend(map(list, measured_weights(context, node)))
     return pairs
 
 
