@@ -1,4 +1,4 @@
-"""The window as people use it: the real command under a real X server, with real keys and clicks."""
+"""Tests of the window: the real command on a real X server, with real keys and clicks."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def seen(scene: Scene, sample: int) -> tuple[Any, Any]:
     return scene.at(scene.duration, Selection(sample)), scene.camera(scene.duration, aspect=SIZE[0] / SIZE[1])
 
 
-def test_it_opens_with_the_network_and_a_hint(digits_window):
+def test_window_opens_with_the_network_and_a_hint(digits_window):
     picture = digits_window.screen().astype(int)
     warm = (picture[..., 0] > 180) & (picture[..., 0] - picture[..., 2] > 90)
     assert warm.sum() > 500
@@ -237,7 +237,7 @@ def test_it_opens_with_the_network_and_a_hint(digits_window):
 
 
 @pytest.mark.parametrize("layer", ["conv2d", "max_pooling2d_1", "dense"])
-def test_a_click_tells_the_stored_number_of_the_cell_that_is_seen(digits_window, demo, layer):
+def test_click_on_a_cell_tells_its_stored_number(digits_window, demo, layer):
     scene, sample = demo
     before = len(digits_window.lines)
     what, pose = seen(scene, sample)
@@ -262,7 +262,7 @@ def test_a_click_tells_the_stored_number_of_the_cell_that_is_seen(digits_window,
     wait_until(lambda: not shows(digits_window.screen(), told), "the callout is gone")
 
 
-def test_a_click_on_the_input_tells_number_and_pixel(digits_window, demo):
+def test_click_on_the_input_tells_number_and_pixel(digits_window, demo):
     scene, sample = demo
     before = len(digits_window.lines)
     what, pose = seen(scene, sample)
@@ -275,7 +275,7 @@ def test_a_click_on_the_input_tells_number_and_pixel(digits_window, demo):
     digits_window.press("Escape")
 
 
-def test_a_click_on_a_line_tells_the_connection(digits_window, demo):
+def test_click_on_a_line_tells_the_connection(digits_window, demo):
     scene, sample = demo
     before = len(digits_window.lines)
     what, pose = seen(scene, sample)
@@ -306,7 +306,7 @@ def test_a_click_on_a_line_tells_the_connection(digits_window, demo):
     assert len(digits_window.lines) == before + 1
 
 
-def test_the_pick_stays_in_its_place_when_the_sample_changes(digits_window, demo):
+def test_pick_stays_when_the_sample_changes(digits_window, demo):
     scene, sample = demo
     before = len(digits_window.lines)
     x, y = to_pixels(np.array([scene.context.place("input").center]), seen(scene, sample)[1], SIZE)[0]
@@ -338,7 +338,7 @@ def pictures(digits_window, workplace) -> Callable[[], np.ndarray]:
     return lambda: saved(digits_window)
 
 
-def test_the_saved_picture_is_the_one_on_the_screen(digits_window, pictures):
+def test_saved_picture_equals_the_screen(digits_window, pictures):
     a = pictures()
     b = pictures()
     assert a.shape == (SIZE[1], SIZE[0], 3)
@@ -363,7 +363,7 @@ def changed(pictures: Callable[[], np.ndarray], before: np.ndarray) -> np.ndarra
     return found[-1]
 
 
-def test_keys_change_the_looks(digits_window, pictures):
+def test_keys_change_threshold_layers_colours_scale_and_lines(digits_window, pictures):
     first = pictures()
     digits_window.press(*["bracketright"] * 12)
     fewer = pictures()
@@ -381,7 +381,7 @@ def test_keys_change_the_looks(digits_window, pictures):
         assert np.array_equal(pictures(), first), key
 
 
-def test_a_layer_unfolds_under_the_pointer_and_folds_up(digits_window, demo, pictures):
+def test_layer_under_the_pointer_unfolds_and_folds(digits_window, demo, pictures):
     window, scene = digits_window, demo[0]
     first = pictures()
     pose = scene.camera(scene.duration, aspect=SIZE[0] / SIZE[1])
@@ -412,7 +412,7 @@ def test_a_layer_unfolds_under_the_pointer_and_folds_up(digits_window, demo, pic
     ],
     ids=["turn", "shift, middle button", "shift, right button", "zoom"],
 )
-def test_the_hand_moves_the_view_and_r_brings_it_back(digits_window, pictures, go):
+def test_mouse_moves_the_camera_and_r_moves_it_back(digits_window, pictures, go):
     first = pictures()
     before = len([line for line in digits_window.lines if "=" in line])
     go(digits_window)
@@ -422,7 +422,7 @@ def test_the_hand_moves_the_view_and_r_brings_it_back(digits_window, pictures, g
     assert np.array_equal(pictures(), first)
 
 
-def test_arrows_fly_as_long_as_they_are_held(digits_window, pictures):
+def test_arrow_keys_fly_while_they_are_held(digits_window, pictures):
     first = pictures()
     digits_window.do("keydown", "Up")
     wait_until(lambda: np.mean(digits_window.screen() != first) > 0.1, "it flies")
@@ -433,7 +433,7 @@ def test_arrows_fly_as_long_as_they_are_held(digits_window, pictures):
     assert np.array_equal(pictures(), first)
 
 
-def test_a_key_that_goes_up_beside_another_one_has_gone_up(digits_window, pictures):
+def test_key_that_is_released_while_another_is_held_stops_flying(digits_window, pictures):
     first = pictures()
     digits_window.do("keydown", "Up")
     wait_until(lambda: np.mean(digits_window.screen() != first) > 0.1, "it flies")
@@ -448,7 +448,7 @@ def test_a_key_that_goes_up_beside_another_one_has_gone_up(digits_window, pictur
     wait_until(lambda: not shows(digits_window.screen(), help_), "the same key was pressed anew")
 
 
-def test_f_and_a_double_click_fly_to_the_layer(digits_window, demo, pictures):
+def test_f_and_double_click_fly_to_the_layer(digits_window, demo, pictures):
     scene, sample = demo
     x, y = to_pixels(np.array([scene.context.place("conv2d_2").center]), seen(scene, sample)[1], SIZE)[0]
     first = pictures()
@@ -484,7 +484,7 @@ def test_space_plays_and_pauses(digits_window, pictures):
     assert np.array_equal(pictures(), first)
 
 
-def test_h_shows_every_key_and_hides_them_again(digits_window, pictures):
+def test_h_shows_and_hides_the_help(digits_window, pictures):
     digits_window.press("h")
     rows = tuple(KeyRow(label, words) for label, words in described())
     help_ = board(rows)
@@ -495,12 +495,12 @@ def test_h_shows_every_key_and_hides_them_again(digits_window, pictures):
 
 
 @pytest.mark.parametrize("key", ["e", "p", "w", "3", "v", "u", "j", "t", "i"])
-def test_no_key_of_vtk_does_anything(digits_window, key):
+def test_default_keys_of_vtk_do_not_end_the_window(digits_window, key):
     digits_window.press(key)
     assert digits_window.process.poll() is None
 
 
-def test_it_can_be_resized(display, tmp_path):
+def test_window_can_be_resized(display, tmp_path):
     with shown(display, tmp_path) as window:
         before = window.still()
         window.do("windowsize", window.window, "600", "400")
@@ -537,7 +537,7 @@ def close_button(display: str, window: int) -> None:
 
 
 @pytest.mark.parametrize("how", ["q", "the cross", "Ctrl-C", "SIGTERM"])
-def test_it_closes_cleanly(display, tmp_path, how):
+def test_window_closes_cleanly(display, tmp_path, how):
     with shown(display, tmp_path) as window:
         match how:
             case "q":
@@ -571,7 +571,7 @@ def odd_capture(path: Path) -> Path:
     return path
 
 
-def test_numbers_that_are_none_and_zeros_and_very_wide_layers_can_be_picked(display, tmp_path):
+def test_nan_zeros_and_very_wide_layers_can_be_picked(display, tmp_path):
     path = odd_capture(tmp_path / "odd.zarr")
     scene = Scene.build(default_scene(), open_capture(path), aspect=SIZE[0] / SIZE[1])
     capture = open_capture(path)
@@ -599,7 +599,7 @@ def test_numbers_that_are_none_and_zeros_and_very_wide_layers_can_be_picked(disp
         assert any("-inf" in line for line in expected)
 
 
-def test_a_damaged_sample_is_said_and_the_one_before_stays(display, digits_folder, tmp_path):
+def test_damaged_sample_is_reported_and_the_sample_before_stays(display, digits_folder, tmp_path):
     folder = tmp_path / "damaged.zarr"
     shutil.copytree(digits_folder, folder)
     with shown(display, tmp_path, "damaged.zarr") as window:
@@ -616,7 +616,7 @@ def test_a_damaged_sample_is_said_and_the_one_before_stays(display, digits_folde
 
 
 @pytest.mark.tensorflow
-def test_what_the_model_answers_arrives_while_nobody_touches_the_window(display, tmp_path, demo):
+def test_answer_of_the_model_appears_without_an_event(display, tmp_path, demo):
     scene, _ = demo
     capture = scene.context.capture
     assert capture.provenance.samples[:2] == ("digits:3", "digits:2")
@@ -635,7 +635,7 @@ def test_what_the_model_answers_arrives_while_nobody_touches_the_window(display,
         wait_until(lambda: shows(window.screen(), answer), "the answer is on the screen")
 
 
-def test_it_follows_a_training_while_nobody_touches_the_window(display, tmp_path):
+def test_training_is_followed_without_an_event(display, tmp_path):
     training = OtherProcess(tmp_path / "run.zarr")
     try:
         training.ask("1")
@@ -652,7 +652,7 @@ def test_it_follows_a_training_while_nobody_touches_the_window(display, tmp_path
 
 
 @pytest.mark.parametrize("name", ["", ":987"], ids=["none", "one that nobody serves"])
-def test_without_a_display_one_sentence_says_what_to_do(name, tmp_path):
+def test_missing_display_is_one_sentence_with_advice(name, tmp_path):
     environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
     if name:
         environment["DISPLAY"] = name

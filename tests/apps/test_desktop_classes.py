@@ -1,4 +1,4 @@
-"""Keys of a real window that ask the running model for another class, and change what the cells show."""
+"""Tests of the window's keys for classes and quantities."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.screen import shows
 pytestmark = pytest.mark.tensorflow
 
 
-def test_keys_ask_for_a_class_and_go_through_what_the_cells_show(tmp_path):
+def test_keys_request_a_class_and_go_through_the_quantities(tmp_path):
     capture = open_capture(gallery() / "gradients.zarr.zip")
     scores = capture.activation("dense_1", 0)
     best, second = (f"{i} · {score(float(scores[i]))}" for i in np.argsort(-scores, kind="stable")[:2])

@@ -1,4 +1,4 @@
-"""Keys of a real window that go through the recorded steps of a training."""
+"""Tests of the window's keys for recorded steps of a training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `inspect` says of layers: nothing that was not measured, nothing cut that need not be."""
+"""Tests of `inspect`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def odd(tmp_path: Path) -> Capture:
     return captures.write(tmp_path / "odd.zarr", graph, {k: np.array([v], np.float32) for k, v in values.items()})
 
 
-def test_without_finite_numbers_there_is_no_least_and_no_largest(odd: Capture):
+def test_layer_without_finite_numbers_has_no_minimum_and_no_maximum(odd: Capture):
     found = {node["id"]: node["statistics"] for node in describe(odd)["nodes"]}
     json.dumps(found, allow_nan=False)
     assert {name: (s["min"], s["mean"], s["max"]) for name, s in found.items()} == {
@@ -52,7 +52,7 @@ def test_without_finite_numbers_there_is_no_least_and_no_largest(odd: Capture):
     assert line.split()[3:7] == ["NaN"] * 4
 
 
-def test_spread_and_saturation_are_told(tmp_path: Path):
+def test_standard_deviation_and_saturation_are_listed(tmp_path: Path):
     graph = chain([("plain", "Dense", (4,)), ("gate", "Dense", (4,))])
     graph = replace(graph, nodes=(graph.nodes[0], replace(graph.nodes[1], activation="tanh")))
     values = {name: np.array([[-1, 0, 0, 1]], np.float32) for name in ("plain", "gate")}
@@ -67,7 +67,7 @@ def test_spread_and_saturation_are_told(tmp_path: Path):
     assert lines[3].split()[-7:] == ["−1", "0", "0.707", "1", "50%", "50%", "plain"]
 
 
-def test_brackets_in_names_are_no_markup(odd: Capture):
+def test_brackets_of_names_are_printed(odd: Capture):
     odd.provenance = replace(odd.provenance, samples=("[bold]x.png :cat:",))
     assert printed(odd, 200)[0].endswith("numbers of [bold]x.png :cat:")
     graph = chain([("in[/]put", "InputLayer", (3,)), ("[red]dense", "Dense", (3,))])
@@ -77,7 +77,7 @@ def test_brackets_in_names_are_no_markup(odd: Capture):
     assert printed(capture, 200)[-1].rstrip().endswith(" in[/]put")
 
 
-def test_in_a_narrow_terminal_the_sources_are_cut_first(tmp_path: Path):
+def test_narrow_terminal_cuts_the_sources_first(tmp_path: Path):
     graph = chain([(LONG, "Dense", (3,)), ("end", "Dense", (3,))])
     values = {name: np.array([[-0.125, 0.25, 0.75]], np.float32) for name in (LONG, "end")}
     capture = captures.write(tmp_path / "long.zarr", graph, values)
@@ -90,7 +90,7 @@ def test_in_a_narrow_terminal_the_sources_are_cut_first(tmp_path: Path):
         assert lines[3].rstrip().endswith("…")
 
 
-def test_what_is_wrong_with_a_training_is_told_at_its_first_step(tmp_path: Path):
+def test_alarm_of_a_training_is_listed_with_its_first_step(tmp_path: Path):
     capture = faulty_training(tmp_path / "run.zarr")
     found = describe(capture)["training"]
     json.dumps(found, allow_nan=False)
@@ -108,7 +108,7 @@ def test_what_is_wrong_with_a_training_is_told_at_its_first_step(tmp_path: Path)
     ]
 
 
-def test_many_layers_are_one_line(tmp_path: Path):
+def test_alarm_of_many_layers_is_one_line(tmp_path: Path):
     capture = faulty_training(tmp_path / "run.zarr", layers=40)
     lines = printed(capture, 300)
     assert lines[-1].startswith("Vanishing gradient in 30 layers, dense_0 … dense_29; worst: dense_0: ")
@@ -123,7 +123,7 @@ def test_inspection_of_a_training_names_the_steps_of_its_numbers(recorded_captur
     assert any("the last is 50, weights stored after step 50;" in line for line in lines)
 
 
-def test_a_capture_without_a_training_has_nothing_to_say_of_it(odd: Capture):
+def test_inspection_of_a_capture_without_a_training_does_not_mention_one(odd: Capture):
     assert "training" not in describe(odd)
     assert not any("training" in line for line in printed(odd, 200))
 

@@ -1,4 +1,4 @@
-"""Waiting for a process that does not answer, or answers nonsense, always ends."""
+"""Tests that waiting for a process that does not answer always ends."""
 
 from __future__ import annotations
 

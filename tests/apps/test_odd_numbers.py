@@ -1,4 +1,4 @@
-"""NaN, infinity, layers of zeros, very wide layers, captures that nobody can read: in film and browser as in the window."""
+"""Tests of films and pages with NaN, infinity, layers of zeros, very wide layers, and unreadable captures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def assert_truth(pixels: NDArray[np.uint8]) -> None:
     assert ((pixels[..., 0] > 200) & (pixels[..., 1] > 150)).sum() > 50, "among numbers that are drawn as such"
 
 
-def test_a_film(odd: Path, tmp_path: Path):
+def test_film_of_odd_numbers_is_recorded(odd: Path, tmp_path: Path):
     command = [
         "record",
         str(odd),
@@ -72,7 +72,7 @@ def test_a_film(odd: Path, tmp_path: Path):
 
 
 @pytest.mark.chromium
-def test_the_browser(odd: Path, chromium: Browser):
+def test_page_of_odd_numbers_is_shown(odd: Path, chromium: Browser):
     server = Served(str(odd), "--port", "0")
     page = chromium.new_context(viewport={"width": 1280, "height": 720}).new_page()
     page.goto(server.url)
@@ -87,7 +87,7 @@ def test_the_browser(odd: Path, chromium: Browser):
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("harm", ["newer", "cut"])
-def test_what_nobody_can_read_is_a_sentence(small_capture, tmp_path: Path, command: str, harm: str):
+def test_unreadable_capture_is_one_sentence(small_capture, tmp_path: Path, command: str, harm: str):
     if harm == "newer":
         target = tmp_path / "newer.zarr"
         shutil.copytree(small_capture.path, target)

@@ -1,4 +1,4 @@
-"""What a scene and the command line want beyond one forward pass is asked of the model, or of a ready capture."""
+"""Tests of opening a target, and of what is requested of its model."""
 
 from __future__ import annotations
 
@@ -86,17 +86,17 @@ def test_class_that_the_model_does_not_have_is_refused_with_a_suggestion(explain
         (Insights(attributions=("grad_cam",)), "no map by grad_cam; capture the model with --attribution grad_cam"),
     ],
 )
-def test_what_a_capture_lacks_is_one_sentence(explained, wanted, words):
+def test_lacking_is_one_sentence_or_empty(explained, wanted, words):
     found = lacking(explained, wanted)
     assert words in found
     assert bool(found) == bool(words)
 
 
-def test_a_capture_without_gradients_says_so(tmp_path):
+def test_capture_without_gradients_lacks_gradients(tmp_path):
     assert "holds no gradients" in lacking(captures.small_capture(tmp_path / "x.zarr"), Insights(gradients=True))
 
 
-def test_a_ready_capture_without_a_model_refuses_what_it_lacks(tmp_path):
+def test_ready_capture_without_a_model_is_refused_if_it_lacks_something(tmp_path):
     captures.small_capture(tmp_path / "x.zarr")
     wanted = Insights(gradients=True)
     with (
@@ -123,20 +123,20 @@ def request_of(target, scene=None, options=None, **more):
     return found[0]
 
 
-def test_a_model_is_asked_for_what_the_command_line_wants():
+def test_options_of_the_command_line_reach_the_request():
     look = Look(quantity="gradient", class_="5", method="grad_cam")
     request = request_of(str(bundled("digits.keras")), options=Model(input=("digits:3",)).options(), **look.opening())
     assert request.insights == Insights(gradients=True, targets=("5",), attributions=("grad_cam",))
 
 
-def test_a_ready_capture_gives_way_to_its_model_when_it_lacks_what_is_wanted():
+def test_model_is_captured_if_the_ready_capture_lacks_something():
     request = request_of("digits", wanted=Insights(gradients=True, targets=("5",)))
     assert request.model.endswith("digits.keras")
     assert request.insights.targets == ("5",)
     assert request.only == 7  # the scene's own sample
 
 
-def test_a_difference_wants_both_samples_and_says_which():
+def test_difference_needs_both_samples():
     assert Look(quantity="difference", against=1).opening()["whole"]
     with pytest.raises(UserError, match="--against"):
         Look(quantity="difference").opening()
@@ -163,24 +163,24 @@ def test_lists_are_separated_by_commas_or_repeated():
         (Insight(perplexity=0.0), "more than 0"),
     ],
 )
-def test_options_that_nothing_uses_or_fit_nowhere_are_refused(insight, words):
+def test_unused_or_invalid_options_are_refused(insight, words):
     with pytest.raises(UserError, match=words):
         insight.wanted()
 
 
-def test_what_two_ask_for_is_what_either_asks_for():
+def test_sum_of_two_requests_asks_for_everything_of_both():
     both = Insights(targets=("5",), baseline="blur").plus(Insights(gradients=True, targets=("5", "6"), attention=True))
     assert both == Insights(targets=("5", "6"), baseline="blur", gradients=True, attention=True)
     assert Insights().plus(Insights(baseline="mean")).baseline == "mean"
 
 
-def test_further_samples_are_not_asked_for_what_belongs_to_all():
+def test_request_of_a_sample_lacks_what_belongs_to_the_whole_model():
     whole = Insights(gradients=True, features=("conv",), embeddings=("dense",), dataset=("digits:0-9",))
     assert whole.of_samples == Insights(gradients=True)
     assert ModelOptions().request("m.keras", Path("run.zarr"), whole).insights == whole
 
 
-def test_a_scene_of_points_takes_further_input_beside_those_that_are_there():
+def test_input_of_a_scene_of_points_is_added_to_its_points():
     asked = []
 
     def run(request):
@@ -194,7 +194,7 @@ def test_a_scene_of_points_takes_further_input_beside_those_that_are_there():
         assert len(found.capture.embedding("dense").points) == 1000
 
 
-def test_a_data_set_is_what_a_scene_of_points_is_made_of():
+def test_dataset_makes_the_points_of_a_scene_of_points():
     asked = []
 
     def run(request):
@@ -236,7 +236,7 @@ class Asked:
         pass
 
 
-def test_further_samples_and_classes_are_told_of_as_much_as_the_ready_ones():
+def test_further_samples_get_the_same_insights_as_captured_samples():
     worker = Asked()
     with opened("decisions", None, ModelOptions(), print, worker=worker) as found:
         assert [one.source for one in found.samples[:3]] == ["digits:7", "digits:18", "digits:61"]
@@ -253,7 +253,7 @@ def test_further_samples_and_classes_are_told_of_as_much_as_the_ready_ones():
     assert request.insights.gradients == held.has_gradients()
 
 
-def test_a_training_is_looked_at_as_it_went_unless_a_scene_says_otherwise(tmp_path):
+def test_training_is_shown_over_time_unless_a_scene_is_given(tmp_path):
     recorder = Recorder(tmp_path / "run.zarr")
     recorder.go_on(3)
 
@@ -265,7 +265,7 @@ def test_a_training_is_looked_at_as_it_went_unless_a_scene_says_otherwise(tmp_pa
     assert kinds("structure") == ["structure"]
 
 
-def test_a_training_without_samples_says_what_to_do(tmp_path):
+def test_training_without_probe_samples_is_refused_with_advice_unless_it_is_only_described(tmp_path):
     Recorder(tmp_path / "run.zarr", samples=0).go_on(1)
     with (
         pytest.raises(UserError, match="without probe samples"),

@@ -1,4 +1,4 @@
-"""A training's points are placed before anything is drawn, which is told; those of further steps when these come."""
+"""Tests of the embedding of a training, which is computed with progress before the scene is drawn."""
 
 import io
 
@@ -25,7 +25,7 @@ def shown(scene: Scene) -> Points:
     return next(p for p in scene.at(scene.duration).primitives if isinstance(p, Points))
 
 
-def test_they_are_placed_when_a_capture_is_opened_and_go_on_from_there(tmp_path):
+def test_points_are_placed_when_a_capture_is_opened_and_later_steps_continue(tmp_path):
     path = tmp_path / "run.zarr"
     training = Parting(path)
     training.go_on(2)
@@ -47,7 +47,7 @@ def test_they_are_placed_when_a_capture_is_opened_and_go_on_from_there(tmp_path)
     assert not np.array_equal(shown(on).points, shown(scene).points)
 
 
-def test_how_far_it_is_is_told(tmp_path, monkeypatch):
+def test_progress_of_placing_is_shown(tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "_QUIET", 0.0)
     training = Parting(tmp_path / "run.zarr")
     training.go_on(2)
@@ -59,7 +59,7 @@ def test_how_far_it_is_is_told(tmp_path, monkeypatch):
     assert "TensorFlow" not in out.getvalue()
 
 
-def test_a_training_without_points_says_how_to_record_them(recorded_capture):
+def test_training_without_embedding_is_refused_with_advice(recorded_capture):
     with (
         opened(str(recorded_capture.path), "classes_part", ModelOptions(), run=pytest.fail) as found,
         pytest.raises(SceneError, match="record the training with TrainingRecorder"),

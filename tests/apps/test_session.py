@@ -1,4 +1,4 @@
-"""Choosing samples that the model has not been run on yet. Here somebody else answers in its place."""
+"""Tests of a session that runs the model on further samples, with a stand-in for the worker."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class StandIn:
         if source == "crash":
             raise WorkerCrashed("The capture process died (signal 9).\nmore")
         if source == "bug":
-            raise RuntimeError("nobody thought of this")
+            raise RuntimeError("an unexpected error")
         zip_folder(self._capture.path, request.out)
         return Finished(out=request.out, samples=1, nodes=1, seconds={})
 
@@ -77,7 +77,7 @@ def arrive(session: Session) -> None:
         time.sleep(0.005)
 
 
-def test_a_sample_is_shown_when_the_model_has_been_run_on_it(session, stand_in):
+def test_chosen_sample_is_shown_when_its_answer_arrives(session, stand_in):
     session.select(sample=1)
     before, scene = session.selection, session.scene
     session.choose(2)
@@ -87,13 +87,13 @@ def test_a_sample_is_shown_when_the_model_has_been_run_on_it(session, stand_in):
     stand_in.may_go_on.set()
     arrive(session)
     assert (session.samples.chosen, session.queries.position, session.queries.busy) == (2, None, "")
-    assert session.selection.sample == 3, "it stands after the three of the first capture"
+    assert session.selection.sample == 3, "its index follows the three of the first capture"
     assert session.scene.context.capture.committed == 6
     assert session.scene.context.plan is scene.context.plan, "blocks stay where they are"
     assert scene.context.capture.committed == 3, "the earlier scene is what it was"
 
 
-def test_what_has_been_run_is_not_run_again(session, stand_in):
+def test_model_is_not_run_twice_on_a_sample(session, stand_in):
     stand_in.may_go_on.set()
     session.choose(1)
     arrive(session)
@@ -103,11 +103,11 @@ def test_what_has_been_run_is_not_run_again(session, stand_in):
     assert (session.samples.chosen, stand_in.asked) == (1, ["first"])
 
 
-def test_the_newest_wish_goes_first_and_nothing_is_lost(session, stand_in):
+def test_newest_request_goes_first_and_finished_answers_are_kept(session, stand_in):
     session.choose(1)
     while stand_in.asked != ["first"]:
         time.sleep(0.005)
-    session.choose(2)  # forgotten: nobody had begun it
+    session.choose(2)  # dropped, because its work has not begun
     session.choose(3)
     stand_in.may_go_on.set()
     arrive(session)
@@ -120,17 +120,17 @@ def test_the_newest_wish_goes_first_and_nothing_is_lost(session, stand_in):
     assert session.samples[2].index is None
 
 
-def test_a_ready_sample_overtakes_one_that_is_waited_for(session, stand_in):
+def test_captured_sample_is_shown_at_once_and_cancels_a_pending_request(session, stand_in):
     session.choose(1)
     session.choose(0)
     assert (session.queries.busy, session.samples.chosen) == ("", 0)
     stand_in.may_go_on.set()
     arrive(session)
-    assert session.samples.chosen == 0, "what nobody waits for any more does not push itself forward"
+    assert session.samples.chosen == 0, "an answer that is not waited for is not shown"
     assert session.samples[1].index is not None
 
 
-def test_what_goes_wrong_is_a_sentence_and_the_picture_stays(session, stand_in, capsys):
+def test_error_is_one_sentence_and_the_selection_stays(session, stand_in, capsys):
     stand_in.may_go_on.set()
     before = session.selection
     session.choose(4)
@@ -144,10 +144,10 @@ def test_what_goes_wrong_is_a_sentence_and_the_picture_stays(session, stand_in, 
     assert (session.selection, session.queries.busy) == (before, "")
     session.choose(1)
     arrive(session)
-    assert session.samples.chosen == 1, "the next one is run all the same"
+    assert session.samples.chosen == 1, "the next request is served"
 
 
-def test_the_arrows_go_around_and_from_what_is_waited_for(session):
+def test_choose_next_goes_around_the_ends_from_the_pending_sample(session):
     session.choose_next(-1)
     assert session.queries.position == 5
     session.choose_next(-1)
@@ -156,14 +156,14 @@ def test_the_arrows_go_around_and_from_what_is_waited_for(session):
     assert (session.samples.chosen, session.queries.position) == (0, None)
 
 
-def test_without_a_model_only_what_is_there_can_be_chosen(small_capture):
+def test_session_without_a_model_offers_the_captured_samples(small_capture):
     session = Session(Scene.build(default_scene(), small_capture), SimpleNamespace())
     assert [sample.name for sample in session.samples] == ["sample 0", "sample 1", "sample 2"]
     session.choose(2)
     assert (session.selection.sample, session.poll(), session.queries.busy) == (2, False, "")
 
 
-def test_a_picture_that_is_listed_twice_is_run_once(session, stand_in):
+def test_picture_that_is_listed_twice_is_run_once(session, stand_in):
     stand_in.may_go_on.set()
     twin = session.samples.add(Sample("first again", None, "first"))
     session.choose(twin)
@@ -173,7 +173,7 @@ def test_a_picture_that_is_listed_twice_is_run_once(session, stand_in):
     assert stand_in.asked == ["first"]
 
 
-def test_what_was_run_longest_ago_is_forgotten_when_the_disk_has_no_more_room(small_capture, stand_in, tmp_path: Path):
+def test_oldest_run_is_removed_when_runs_take_too_much_disk_space(small_capture, stand_in, tmp_path: Path):
     request = CaptureRequest(model="m.keras", out=tmp_path / "run.zarr")
     runner = SampleRunner(stand_in, request, tmp_path, room=1)
     samples = (Sample("ready", 1, None), *(Sample(name, None, name) for name in LISTED))
@@ -183,7 +183,7 @@ def test_what_was_run_longest_ago_is_forgotten_when_the_disk_has_no_more_room(sm
         session.choose(position)
         arrive(session)
         assert session.samples.chosen == position
-        assert session.scene.at(8.0, session.selection).primitives, "what is looked at stays, however large it is"
+        assert session.scene.at(8.0, session.selection).primitives, "the shown sample stays, however large it is"
     assert [s.index is None for s in session.samples] == [False, True, False, True, True, True]
     assert len(list(tmp_path.glob("live-*"))) == 1
     session.choose(0)
@@ -193,18 +193,18 @@ def test_what_was_run_longest_ago_is_forgotten_when_the_disk_has_no_more_room(sm
     runner.close()
 
 
-def test_whatever_goes_wrong_the_next_wish_is_heard(session, stand_in, capsys):
+def test_next_request_is_served_after_any_error(session, stand_in, capsys):
     stand_in.may_go_on.set()
     session.choose(session.samples.add(Sample("bug", None, "bug")))
     arrive(session)
-    assert session.queries.message.startswith("nobody thought of this ")
+    assert session.queries.message.startswith("an unexpected error ")
     assert "Traceback" in capsys.readouterr().err
     session.choose(1)
     arrive(session)
     assert session.samples.chosen == 1
 
 
-def test_no_more_files_are_kept_open_than_a_program_may(session, stand_in, monkeypatch, tmp_path):
+def test_number_of_kept_runs_is_limited(session, stand_in, monkeypatch, tmp_path):
     monkeypatch.setattr("nnviz3d.apps.sample_runner.MOST", 2)
     stand_in.may_go_on.set()
     for position in (1, 2, 3):
@@ -214,7 +214,7 @@ def test_no_more_files_are_kept_open_than_a_program_may(session, stand_in, monke
     assert len(list(tmp_path.glob("live-*"))) == 2
 
 
-def test_the_weight_of_a_live_model_is_not_told_for_its_next_numbers(session, stand_in):
+def test_picked_connection_is_cleared_when_a_live_model_runs_again(session, stand_in):
     stand_in.may_go_on.set()
     session.select(pick=EdgePick("flatten", "dense", (0,), (1,), 0.5))
     session.choose(0)
@@ -224,7 +224,7 @@ def test_the_weight_of_a_live_model_is_not_told_for_its_next_numbers(session, st
     assert session.selection.pick is None
 
 
-def test_a_target_that_the_next_sample_lacks_gives_way_to_its_own_answer(explained_capture):
+def test_target_that_the_next_sample_lacks_is_replaced_by_its_own_answer(explained_capture):
     session = Session(Scene.build(default_scene(), explained_capture), SimpleNamespace())
     for sample in range(3):
         session.choose(sample)

@@ -1,4 +1,4 @@
-"""Asking for a class that was not captured: the sample's entry gives way to one that has it. A stand-in answers."""
+"""Tests of a session that asks the model for classes that were not captured, with a stand-in for the worker."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class StandIn:
         self.may_go_on.set()
 
 
-def looking(capture: Capture, worker: StandIn, folder: Path, **wanted) -> Session:
+def session_of(capture: Capture, worker: StandIn, folder: Path, **wanted) -> Session:
     template = CaptureRequest(model="m.keras", out=folder / "run.zarr", insights=Insights(**wanted))
     samples = (*(Sample(f"sample {i}", i, f"s{i}") for i in range(3)), Sample("new", None, "new"))
     runner = SampleRunner(worker, template, folder)
@@ -77,7 +77,7 @@ def worker() -> StandIn:
 
 @pytest.fixture
 def session(explained_capture, worker, tmp_path):
-    session = looking(explained_capture, worker, tmp_path, gradients=True)
+    session = session_of(explained_capture, worker, tmp_path, gradients=True)
     yield session
     session.queries.runner.close()
 
@@ -94,39 +94,39 @@ def shown_gradient(session: Session) -> np.ndarray:
     return session.scene.context.shown("dense", "gradient", session.selection).values
 
 
-def test_a_class_that_was_not_captured_is_asked_for_and_shown(session, worker):
+def test_class_that_was_not_captured_is_requested_and_shown(session, worker):
     cat, ant = Target("scores", 2), Target("scores", 0)
     assert {found.target.index for found in session.choices.explained_targets} == {1, 4}
     worker.may_go_on.clear()
     session.choices.explain(cat)
     assert (session.queries.busy, session.queries.target) == ("Explaining class 'cat' for sample 0", cat)
-    assert session.selection.target is None, "what is shown stays until the answer is there"
+    assert session.selection.target is None, "the selection stays until the answer arrives"
     worker.may_go_on.set()
     settle(session)
     assert session.selection.target == cat
     assert (shown_gradient(session) == 3).all()
-    assert len(session.samples) == 4, "it takes the place of the sample's entry"
+    assert len(session.samples) == 4, "the new run replaces the sample's entry"
     assert session.samples.chosen == 0
     session.choices.explain(ant)
     settle(session)
     assert (shown_gradient(session) == 1).all()
-    assert {found.target.index for found in session.choices.explained_targets} == {0, 1, 2, 4}, "none is lost"
+    assert {found.target.index for found in session.choices.explained_targets} == {0, 1, 2, 4}, "no target is lost"
     assert worker.requests[-1].inputs == ("s0",)
     session.choices.explain(cat)
-    assert session.queries.busy == "", "what was explained once is there at once"
+    assert session.queries.busy == "", "an explained target is shown at once"
     assert (shown_gradient(session) == 3).all()
 
 
-def test_earlier_runs_of_a_sample_leave_the_disk(session, tmp_path):
+def test_earlier_runs_of_a_sample_are_removed_from_the_disk(session, tmp_path):
     for index in (2, 0):
         session.choices.explain(Target("scores", index))
         settle(session)
     assert len(list(tmp_path.glob("live-*"))) == 1
-    assert session.revert(), "nothing was drawn yet, and yet what would be drawn again is there"
+    assert session.revert(), "nothing was drawn yet, but the selection to restore can be drawn"
     assert session.scene.at(END, session.selection).primitives
 
 
-def test_two_classes_in_a_hurry_are_both_there(session, worker):
+def test_two_classes_in_quick_succession_are_both_explained(session, worker):
     worker.may_go_on.clear()
     session.choices.explain(Target("scores", 2))
     session.choices.explain(Target("scores", 0))
@@ -136,11 +136,11 @@ def test_two_classes_in_a_hurry_are_both_there(session, worker):
     assert Target("scores", 2) in [found.target for found in session.choices.explained_targets]
 
 
-def test_what_is_on_its_way_is_asked_for_again_with_what_comes_after_it(session, worker):
+def test_request_includes_targets_that_are_still_under_way(session, worker):
     worker.may_go_on.clear()
     session.choices.explain(Target("scores", 2))
     session.choices.explain(Target("scores", 1))
-    assert session.queries.busy == "", "that one is there"
+    assert session.queries.busy == "", "this target is explained already"
     session.choices.explain(Target("scores", 0))
     worker.may_go_on.set()
     settle(session)
@@ -148,7 +148,7 @@ def test_what_is_on_its_way_is_asked_for_again_with_what_comes_after_it(session,
     assert len(worker.requests) <= 2
 
 
-def test_a_refused_class_is_a_sentence_and_nothing_changes(session):
+def test_refused_class_is_one_sentence_and_the_selection_stays(session):
     before = session.selection
     session.choices.explain(Target("scores", 3))
     settle(session)
@@ -156,10 +156,10 @@ def test_a_refused_class_is_a_sentence_and_nothing_changes(session):
     assert session.selection == before
     session.choices.explain(Target("scores", 2))
     settle(session)
-    assert session.selection.target == Target("scores", 2), "the next class does not suffer for it"
+    assert session.selection.target == Target("scores", 2), "the next class is explained"
 
 
-def test_who_goes_on_meanwhile_is_not_called_back(session, worker):
+def test_answer_that_is_not_waited_for_does_not_change_the_selection(session, worker):
     worker.may_go_on.clear()
     session.choices.explain(Target("scores", 2))
     session.choose(1)
@@ -171,10 +171,10 @@ def test_who_goes_on_meanwhile_is_not_called_back(session, worker):
     assert (session.samples.chosen, session.selection.target) == (1, None)
     session.choose(0)
     session.choices.explain(Target("scores", 2))
-    assert session.queries.busy == "", "it was not in vain"
+    assert session.queries.busy == "", "the answer was stored"
 
 
-def test_the_class_goes_along_to_a_sample_that_the_model_has_not_seen(session, worker):
+def test_selected_class_is_requested_for_a_new_sample_too(session, worker):
     session.choices.explain(Target("scores", 2))
     settle(session)
     session.choose(3)
@@ -183,7 +183,7 @@ def test_the_class_goes_along_to_a_sample_that_the_model_has_not_seen(session, w
     assert (session.samples.chosen, session.selection.target) == (3, Target("scores", 2))
 
 
-def test_what_a_difference_is_taken_from_follows_too(session):
+def test_subtracted_sample_follows_new_runs_and_is_never_the_shown_sample(session):
     choices = session.choices
     session.choose(1)
     choices.show("difference")
@@ -202,8 +202,8 @@ def test_what_a_difference_is_taken_from_follows_too(session):
     assert session.scene.at(END, session.selection).primitives
 
 
-def test_gradients_are_asked_for_when_somebody_wants_to_see_them(small_capture, worker, tmp_path):
-    session = looking(small_capture, worker, tmp_path)
+def test_gradients_are_requested_when_they_are_shown(small_capture, worker, tmp_path):
+    session = session_of(small_capture, worker, tmp_path)
     choices = session.choices
     assert choices.quantities == ("activation", "gradient", "gradient_x_activation", "difference")
     assert not choices.explains
@@ -223,14 +223,14 @@ def test_gradients_are_asked_for_when_somebody_wants_to_see_them(small_capture, 
     session.queries.runner.close()
 
 
-def test_without_a_model_there_is_only_what_was_captured(explained_capture, small_capture):
+def test_choices_without_a_model_are_those_of_the_capture(explained_capture, small_capture):
     session = Session(Scene.build(default_scene(), explained_capture), SimpleNamespace())
     assert session.choices.best == tuple(found.target for found in session.choices.explained_targets)
     plain = Session(Scene.build(default_scene(), small_capture), SimpleNamespace())
     assert plain.choices.quantities == ("activation", "difference")
 
 
-def test_keys_go_through_classes_quantities_and_samples_to_compare_with(session):
+def test_keys_go_through_classes_quantities_and_subtracted_samples(session):
     said: list[str] = []
     commands, choices = KeyCommands(session, said.append), session.choices
     scores = session.scene.context.values("scores", 0).values
@@ -258,7 +258,7 @@ def test_keys_go_through_classes_quantities_and_samples_to_compare_with(session)
     assert "no attribution map" in said[-1]
 
 
-def test_every_number_of_every_output_has_a_name_of_its_own(tmp_path):
+def test_every_number_of_every_output_has_a_unique_name(tmp_path):
     nodes = [("x", "InputLayer", (4,)), ("price", "Dense", (1,)), ("box", "Dense", (3,)), ("kind", "Dense", (4,))]
     graph = graph_of(nodes, [("x", "price"), ("x", "box"), ("x", "kind")])
     values = {node.id: np.ones((1, *node.shape), np.float32) for node in graph}

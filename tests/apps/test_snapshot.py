@@ -1,4 +1,4 @@
-"""A picture's file is whole, is the user's, or is not there."""
+"""Tests of the file of a picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PIXELS = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o027, 0o640), (0o002, 0o664), (0o077, 0o600)])
-def test_the_umask_says_who_may_read_it(tmp_path: Path, umask: int, mode: int):
+def test_file_has_the_permissions_of_the_umask(tmp_path: Path, umask: int, mode: int):
     before = os.umask(umask)
     try:
         write_png(PIXELS, tmp_path / "x.png")
@@ -29,7 +29,7 @@ def test_the_umask_says_who_may_read_it(tmp_path: Path, umask: int, mode: int):
 
 
 @pytest.mark.parametrize("folder", ["gone", "file"])
-def test_where_no_file_can_be_made(tmp_path: Path, folder: str):
+def test_missing_folder_or_file_as_a_folder_is_refused(tmp_path: Path, folder: str):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"^Cannot write .*x\.png: .*\.$"):
         write_png(PIXELS, tmp_path / folder / "x.png")
@@ -37,6 +37,6 @@ def test_where_no_file_can_be_made(tmp_path: Path, folder: str):
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="the system has no /proc")
-def test_a_folder_that_only_the_system_fills():
+def test_folder_of_the_system_is_refused():
     with pytest.raises(UserError, match=r"^Cannot write /proc/x\.png: .*\.$"):
         write_png(PIXELS, Path("/proc/x.png"))

@@ -1,4 +1,4 @@
-"""What a person names, and what a scene file says, come to the capture that is meant."""
+"""Tests of resolving a target to a scene, a capture and a model."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def scene(folder: Path, source: str) -> str:
     return str(folder / "my.toml")
 
 
-def test_files_of_a_scene_are_beside_it(folder: Path):
+def test_files_of_a_scene_are_relative_to_its_folder(folder: Path):
     inputs = '["cat.jpg", "more/dogs", "../x.npy", "/abs/y.png", "digits:3", "sklearn:china.jpg", "random"]'
     found = resolve(scene(folder, f'model = "m.keras"\ninput = {inputs}\nclasses = "names.txt"'), None, NOTHING)
     assert found.model == str(folder / "m.keras")
@@ -48,7 +48,7 @@ def test_files_of_a_scene_are_beside_it(folder: Path):
     assert one == str(folder / "cat.jpg")
 
 
-def test_a_model_that_is_not_beside_the_scene_may_be_in_the_working_folder(folder: Path):
+def test_model_of_a_scene_may_be_in_the_working_folder(folder: Path):
     target = scene(folder, 'model = "big.keras"\nclasses = "big.txt"\nhint = "make it with: make big"')
     says = r"There is no big\.keras beside the scene, nor in the working folder; make it with: make big\."
     with pytest.raises(UserError, match=says):
@@ -63,14 +63,14 @@ def test_a_model_that_is_not_beside_the_scene_may_be_in_the_working_folder(folde
     assert resolve(target, None, NOTHING).model == str(folder / "big.keras"), "beside the scene comes first"
 
 
-def test_files_of_the_command_line_are_where_the_person_is(folder: Path):
+def test_files_of_the_command_line_are_relative_to_the_working_folder(folder: Path):
     target = scene(folder, 'model = "m.keras"\ninput = "cat.jpg"\nsample = 3')
     found = resolve(target, None, ModelOptions(inputs=("dog.jpg",)))
     assert found.options.inputs == ("dog.jpg",)
     assert found.sample == 0, "the scene's sample is one of the scene's inputs"
 
 
-def test_of_a_model_s_samples_only_the_wanted_one_is_captured(folder: Path, small_capture: Capture):
+def test_only_the_shown_sample_of_a_model_is_captured_unless_all_are_wanted(folder: Path, small_capture: Capture):
     asked: list[CaptureRequest] = []
 
     def run(request: CaptureRequest) -> None:
@@ -89,22 +89,22 @@ def test_of_a_model_s_samples_only_the_wanted_one_is_captured(folder: Path, smal
     assert [request.only for request in asked] == [2, 1, None]
 
 
-def test_a_ready_capture_offers_the_scene_s_choices_to_who_can_run_its_model(folder: Path, small_capture: Capture):
+def test_ready_capture_offers_the_scenes_choices_if_its_model_can_be_run(folder: Path, small_capture: Capture):
     target = scene(folder, f'capture = "{small_capture.path}"\nmodel = "later.keras"\nchoices = "digits:4-5"')
     worker = Worker()
     with opened(target, None, NOTHING, pytest.fail, worker=worker) as found:
-        assert len(found.samples) == 3, "without its model it is a capture like others"
+        assert len(found.samples) == 3, "a capture without its model offers only its samples"
         assert found.runner is None
     (folder / "later.keras").touch()
     with opened(target, None, NOTHING, pytest.fail) as found:
-        assert len(found.samples) == 3, "nobody is there to run it"
+        assert len(found.samples) == 3, "there is no worker to run it"
     with opened(target, None, NOTHING, pytest.fail, worker=worker) as found:
         assert [s.name for s in found.samples[3:]] == ["digits:4", "digits:5"]
         assert [s.index for s in found.samples] == [0, 1, 2, None, None]
         assert found.runner is not None
 
 
-def test_a_sample_that_the_ready_capture_lacks_is_the_scenes_mistake(folder: Path, small_capture: Capture):
+def test_sample_that_the_ready_capture_lacks_is_an_error_of_the_scene(folder: Path, small_capture: Capture):
     target = scene(folder, f'capture = "{small_capture.path}"\nsample = 9')
     with (
         pytest.raises(SceneError, match=r"The scene's source\.sample is 9, but its capture holds 3 samples"),
@@ -113,14 +113,14 @@ def test_a_sample_that_the_ready_capture_lacks_is_the_scenes_mistake(folder: Pat
         pass
 
 
-def test_the_bundled_model_is_shown_what_its_ready_capture_was(digits: Capture):
+def test_bundled_scene_names_the_inputs_of_its_capture(digits: Capture):
     source = read_scene(bundled_scenes()["digits"]).source
     assert source is not None
     assert source.input == digits.provenance.samples
     assert resolve("digits", None, ModelOptions(preprocess="unit")).model == str(bundled("digits.keras"))
 
 
-def test_an_empty_name():
+def test_empty_name_is_refused():
     with pytest.raises(UserError, match="The name of what to show is empty; expected a scene, a model or a capture"):
         resolve("", None, NOTHING)
     with pytest.raises(UserError, match="is empty"):

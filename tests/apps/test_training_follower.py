@@ -1,4 +1,4 @@
-"""A training that still goes on is looked at while it is written."""
+"""Tests of following a training while it is recorded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def recorder(tmp_path: Path) -> Recorder:
 
 
 def follow(folder: Path, *, later: float = 0.0) -> TrainingFollower:
-    """What follows it, `later` seconds after its last step; nobody but the test looks."""
+    """Return a follower, `later` seconds after the last step; only the test calls it."""
     capture = open_capture(folder / "run.zarr")
     assert capture.training is not None
     now = capture.training.written() + later
@@ -56,7 +56,7 @@ def cells(session: Session, layer: str):
 
 
 class TestFollowing:
-    def test_it_says_how_far_the_training_is(self, tmp_path, recorder):
+    def test_words_tell_step_epoch_and_loss(self, tmp_path, recorder):
         recorder.go_on(12)
         following = follow(tmp_path)
         assert following.words == "training: step 1,200, epoch 3, loss 0.125 · live"
@@ -68,7 +68,7 @@ class TestFollowing:
         assert len(news.context.capture.training) == 14
         assert following.news() is None, "it was taken"
 
-    def test_it_tells_only_what_is_new(self, tmp_path, recorder):
+    def test_news_is_only_what_is_new(self, tmp_path, recorder):
         following, told = follow(tmp_path), []
         following.tell(lambda: told.append(following.words))
         following.look()
@@ -82,10 +82,10 @@ class TestFollowing:
     @pytest.mark.parametrize(
         ("seconds", "words"), [(5, "live"), (47, "nothing new for 40 s"), (400, "nothing new for 6 min")]
     )
-    def test_it_says_when_nothing_has_come_for_long(self, tmp_path, recorder, seconds, words):
+    def test_words_tell_when_there_has_been_no_news_for_long(self, tmp_path, recorder, seconds, words):
         assert follow(tmp_path, later=seconds).words.endswith(f" · {words}")
 
-    def test_it_says_that_the_training_is_over_until_it_goes_on(self, tmp_path, recorder):
+    def test_words_tell_that_the_training_is_finished_until_it_goes_on(self, tmp_path, recorder):
         following = follow(tmp_path)
         recorder.finish()
         following.look()
@@ -95,7 +95,7 @@ class TestFollowing:
         assert following.words.startswith("training: step 100, ")
         assert following.words.endswith(" · live")
 
-    def test_a_capture_that_is_gone_is_looked_for_again(self, tmp_path, recorder):
+    def test_removed_capture_is_found_again(self, tmp_path, recorder):
         following = follow(tmp_path)
         shutil.move(tmp_path / "run.zarr", tmp_path / "away")
         following.look()
@@ -104,7 +104,7 @@ class TestFollowing:
         following.look()
         assert following.words.endswith("live")
 
-    def test_the_same_training_begun_anew_is_followed(self, tmp_path, recorder):
+    def test_restarted_training_is_followed(self, tmp_path, recorder):
         recorder.go_on(9)
         following = follow(tmp_path)
         shutil.rmtree(tmp_path / "run.zarr")
@@ -115,7 +115,7 @@ class TestFollowing:
         following.look()
         assert following.news().context.capture.training.steps.tolist() == [1, 100]
 
-    def test_the_same_training_made_anew_to_the_same_step_is_shown(self, tmp_path, recorder):
+    def test_restarted_training_with_the_same_number_of_steps_is_news(self, tmp_path, recorder):
         following = follow(tmp_path)
         written = open_capture(tmp_path / "run.zarr").training.written()
         shutil.rmtree(tmp_path / "run.zarr")
@@ -127,7 +127,7 @@ class TestFollowing:
         assert following.news() is None
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-    def test_who_looks_no_longer_says_so(self, tmp_path, recorder):
+    def test_words_tell_when_following_stopped(self, tmp_path, recorder):
         capture = open_capture(tmp_path / "run.zarr")
         following, told = TrainingFollower(capture, pause=0.01), threading.Event()
         following.tell(told.set)
@@ -137,7 +137,7 @@ class TestFollowing:
             assert told.wait(60)
         assert following.words.endswith(" · following stopped; the terminal shows why")
 
-    def test_another_training_in_its_place_is_not_mixed_with_it(self, tmp_path, recorder):
+    def test_another_training_in_the_same_place_is_not_shown(self, tmp_path, recorder):
         with follow(tmp_path) as following:
             shutil.rmtree(tmp_path / "run.zarr")
             Recorder(tmp_path / "run.zarr", samples=0).go_on(2)
@@ -153,7 +153,7 @@ def test_durations(seconds, words):
     assert duration(seconds) == words
 
 
-def test_a_session_shows_the_newest_step(tmp_path, recorder):
+def test_session_shows_the_newest_step(tmp_path, recorder):
     following = follow(tmp_path)
     capture = open_capture(tmp_path / "run.zarr")
     session = Session(Scene.build(default_scene(), capture), SimpleNamespace(), following=following)
@@ -180,7 +180,7 @@ def test_a_session_shows_the_newest_step(tmp_path, recorder):
     assert cells(session, "conv") is seventh, "what is the same is not read and not drawn anew"
 
 
-def test_an_earlier_step_stays_until_one_comes_back_to_the_last(tmp_path, recorder):
+def test_earlier_step_stays_until_the_newest_step_is_selected_again(tmp_path, recorder):
     recorder.go_on(4)
     following = follow(tmp_path)
     scene = Scene.build(default_scene(), open_capture(tmp_path / "run.zarr"))
@@ -203,7 +203,7 @@ def test_an_earlier_step_stays_until_one_comes_back_to_the_last(tmp_path, record
     assert shown(1) == 800
 
 
-def test_whatever_is_drawn_is_of_one_step_while_another_process_writes(tmp_path):
+def test_all_numbers_are_of_one_step_while_another_process_writes(tmp_path):
     child = start(tmp_path / "run.zarr", 300)  # every number that it writes tells its step
     while not len(open_capture(tmp_path / "run.zarr").training.probe_steps):
         time.sleep(0.01)
@@ -225,7 +225,7 @@ def test_whatever_is_drawn_is_of_one_step_while_another_process_writes(tmp_path)
     assert max(seen) == 300
 
 
-def test_only_who_looks_at_a_training_that_goes_on_follows_it(tmp_path, recorder):
+def test_training_is_followed_only_by_a_viewer_and_only_while_it_goes_on(tmp_path, recorder):
     def following(**more):
         with opened(str(tmp_path / "run.zarr"), None, ModelOptions(), print, **more) as found:
             return found.following
@@ -246,7 +246,7 @@ def alike(page: Page, before: NDArray[np.uint8]) -> bool:
 
 
 @pytest.mark.chromium
-def test_a_page_follows_a_training_and_outlives_it(chromium: Browser, tmp_path: Path):
+def test_page_follows_a_training_and_stays_after_its_end(chromium: Browser, tmp_path: Path):
     training = OtherProcess(tmp_path / "run.zarr")
     training.ask("1")
     server = Served(str(tmp_path / "run.zarr"))

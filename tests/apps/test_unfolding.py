@@ -1,4 +1,4 @@
-"""A layer unfolds and folds up when a person wants it, whatever the scene does in the course of time."""
+"""Tests of unfolding a layer by the user, whatever the scene unfolds over time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def settle(session: Session) -> list[tuple[str, float]]:
     return way
 
 
-def test_it_unfolds_in_a_second_and_folds_up_again(session):
+def test_layer_unfolds_in_a_second_and_folds_again(session):
     assert (session.unfolding.layer, session.moving) == (None, False)
     session.unfolding.start("conv2d_1")
     assert (session.unfolding.layer, session.moving) == ("conv2d_1", True)
@@ -51,7 +51,7 @@ def test_it_unfolds_in_a_second_and_folds_up_again(session):
     assert tiles(session) is None
 
 
-def test_another_layer_waits_until_the_first_is_back_in_its_block(session):
+def test_second_layer_waits_until_the_first_is_folded(session):
     session.unfolding.start("conv2d")
     settle(session)
     session.unfolding.start("conv2d_2")
@@ -65,7 +65,7 @@ def test_another_layer_waits_until_the_first_is_back_in_its_block(session):
     assert settle(session)[-1] == ("conv2d_2", 1.0)
 
 
-def test_what_the_scene_unfolds_can_be_folded_up_and_time_unfolds_it_again():
+def test_layer_that_the_scene_unfolds_can_be_folded_and_unfolds_again_over_time():
     scene = Scene.build(read_scene(bundled("features.toml")), open_capture(bundled("features.zarr.zip")))
     session = Session(scene, SimpleNamespace())
     assert session.unfolding.layer == "conv2d_2"
@@ -87,7 +87,7 @@ def test_what_the_scene_unfolds_can_be_folded_up_and_time_unfolds_it_again():
     assert session.unfolding.layer == "conv2d_2"
 
 
-def test_where_the_scene_unfolds_nothing_a_layer_stays_unfolded_while_time_passes(session):
+def test_unfolded_layer_stays_unfolded_over_time_if_the_scene_unfolds_nothing(session):
     session.unfolding.start("conv2d")
     settle(session)
     session.clock.seek(2.0)

@@ -1,4 +1,4 @@
-"""The capture process and its parent. TensorFlow runs in child processes only; this one never imports it."""
+"""Tests of the capture process and its parent. Only child processes import TensorFlow."""
 
 import io
 import json
@@ -53,7 +53,7 @@ def request(tmp_path, **changes):
 
 
 @pytest.mark.tensorflow
-def test_a_capture_from_end_to_end(tmp_path):
+def test_worker_captures_a_model(tmp_path):
     events = []
     finished = run_capture(request(tmp_path, inputs=("digits:0-9",)), events.append)
     assert isinstance(finished, Finished)
@@ -66,13 +66,13 @@ def test_a_capture_from_end_to_end(tmp_path):
     assert capture.activations("dense_1").values.argmax(1).tolist() == capture.labels.tolist()
 
 
-def test_the_parent_needs_no_tensorflow():
+def test_parent_does_not_import_tensorflow():
     code = "import sys, nnviz3d.apps.worker; sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.tensorflow
-def test_the_ready_capture_is_what_the_network_gives(tmp_path):
+def test_bundled_capture_equals_a_new_capture(tmp_path):
     ready = open_capture(bundled("digits.zarr.zip"))
     run_capture(request(tmp_path, inputs=ready.provenance.samples))
     again = open_capture(tmp_path / "run.zarr")
@@ -89,7 +89,7 @@ def test_the_ready_capture_is_what_the_network_gives(tmp_path):
         ({"out": Path("run.npz")}, "name ends in .zarr"),
     ],
 )
-def test_mistakes_are_told_before_tensorflow_starts(tmp_path, changes, words):
+def test_wrong_request_is_refused_before_tensorflow_starts(tmp_path, changes, words):
     events = []
     with pytest.raises(UserError, match=words) as caught:
         run_capture(request(tmp_path, **changes), events.append)
@@ -98,7 +98,7 @@ def test_mistakes_are_told_before_tensorflow_starts(tmp_path, changes, words):
 
 
 @pytest.mark.tensorflow
-def test_a_refusal_leaves_nothing_behind(tmp_path):
+def test_refused_request_leaves_no_file(tmp_path):
     with pytest.raises(UserError, match="digits:5000 is out of range"):
         run_capture(request(tmp_path, inputs=("digits:5000",)))
     assert list(tmp_path.iterdir()) == []
@@ -106,7 +106,7 @@ def test_a_refusal_leaves_nothing_behind(tmp_path):
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_cleans_up(tmp_path, number):
+def test_signal_leaves_no_file(tmp_path, number):
     process = worker(request(tmp_path, inputs=("digits:0-999",)))
     for line in process.stdout:
         event = EVENT.validate_json(line)
@@ -122,7 +122,7 @@ def test_an_interrupt_cleans_up(tmp_path, number):
 
 
 @pytest.mark.tensorflow
-def test_an_error_in_the_parent_ends_the_process(tmp_path):
+def test_error_in_the_parent_ends_the_process(tmp_path):
     def stop(event):
         if isinstance(event, Progress) and event.stage == "connections":
             raise KeyboardInterrupt
@@ -134,7 +134,7 @@ def test_an_error_in_the_parent_ends_the_process(tmp_path):
 
 @pytest.mark.tensorflow
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="watches a process that is not its own child")
-def test_the_process_ends_when_its_parent_dies(tmp_path):
+def test_process_ends_when_its_parent_is_killed(tmp_path):
     code = (
         "import subprocess, sys\n"
         "command = [sys.executable, '-m', 'nnviz3d.capture.process']\n"
@@ -156,7 +156,7 @@ def test_the_process_ends_when_its_parent_dies(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_tensorflow_the_sentence_says_how_to_get_it(tmp_path):
+def test_missing_tensorflow_is_one_sentence_with_advice(tmp_path):
     for missing in ("keras", "tensorflow"):
         fake = tmp_path / missing / "packages"
         (fake / missing).mkdir(parents=True)
@@ -171,14 +171,14 @@ def test_without_tensorflow_the_sentence_says_how_to_get_it(tmp_path):
         assert "pip install tensorflow" in last.message
 
 
-def test_nonsense_on_standard_input_is_a_bug(tmp_path):
-    process = worker("this is no request")
+def test_invalid_line_on_standard_input_is_a_crash(tmp_path):
+    process = worker("this is not a request")
     out, _ = process.communicate()
     assert process.returncode == 1
     assert "The request is not valid" in EVENT.validate_json(out).traceback
 
 
-def test_a_crash_shows_its_traceback_and_the_last_chatter(tmp_path, monkeypatch):
+def test_crash_shows_its_traceback_and_the_end_of_the_output(tmp_path, monkeypatch):
     stand_in(
         tmp_path,
         monkeypatch,
@@ -189,19 +189,19 @@ def test_a_crash_shows_its_traceback_and_the_last_chatter(tmp_path, monkeypatch)
     assert not isinstance(caught.value, UserError)
 
 
-def test_a_process_that_dies_in_silence_is_a_crash(tmp_path, monkeypatch):
+def test_process_that_ends_without_a_message_is_a_crash(tmp_path, monkeypatch):
     stand_in(tmp_path, monkeypatch, "echo last words >&2; kill -SEGV $$")
     with pytest.raises(WorkerCrashed, match=r"(?s)died \(signal 11\)\..*last words"):
         run_capture(request(tmp_path))
 
 
-def test_a_process_that_talks_nonsense_is_a_crash(tmp_path, monkeypatch):
+def test_process_that_sends_an_invalid_line_is_a_crash(tmp_path, monkeypatch):
     stand_in(tmp_path, monkeypatch, "echo hello")
     with pytest.raises(WorkerCrashed, match="sent a line that is no event: 'hello"):
         run_capture(request(tmp_path))
 
 
-def test_notices_and_quick_work_show_no_bar(tmp_path, monkeypatch):
+def test_quick_work_shows_notices_and_no_progress_bar(tmp_path, monkeypatch):
     stand_in(
         tmp_path,
         monkeypatch,
@@ -215,7 +215,7 @@ echo '{"event": "finished", "out": "run.zarr", "samples": 1, "nodes": 1, "second
     assert screen.getvalue().strip() == "A [red] notice."
 
 
-def test_names_in_notices_are_shown_as_they_are(monkeypatch):
+def test_notices_show_brackets_of_names(monkeypatch):
     def told(request, hear):
         hear(Notice(text="[bold]x.png :cat: was cropped."))
         return Finished(out=request.out, samples=1, nodes=1, seconds={})
@@ -226,7 +226,7 @@ def test_names_in_notices_are_shown_as_they_are(monkeypatch):
     assert screen.getvalue() == "[bold]x.png :cat: was cropped.\n"
 
 
-def test_one_that_died_while_nobody_asked_is_replaced_without_a_word(tmp_path, monkeypatch):
+def test_process_that_ended_between_requests_is_replaced_silently(tmp_path, monkeypatch):
     stand_in(
         tmp_path,
         monkeypatch,
@@ -243,7 +243,7 @@ echo '{"event": "finished", "out": "run.zarr", "samples": 1, "nodes": '$$', "sec
         worker.run(request(tmp_path))
 
 
-def test_a_worker_can_be_closed_while_somebody_waits_for_it(tmp_path, monkeypatch):
+def test_worker_can_be_closed_while_a_thread_waits_for_it(tmp_path, monkeypatch):
     stand_in(tmp_path, monkeypatch, "read request; exec sleep 600")
     worker, died = Worker(), []
 
