@@ -13,8 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.scene.camera import CameraPose
-from nnviz3d.scene.hits import BoxHit, CellHit, Hit, LineHit, PixelHit, PointHit, RidgeHit, SolidHit, TileHit
-from nnviz3d.scene.primitives import Box, DrawList, Image, Lines, Points, Ridges, Tiles, Voxels
+from nnviz3d.scene.hits import (
+    BoxHit,
+    CellHit,
+    Hit,
+    LineHit,
+    PixelHit,
+    PointHit,
+    RidgeHit,
+    SolidHit,
+    SurfaceHit,
+    TileHit,
+)
+from nnviz3d.scene.primitives import Box, DrawList, Image, Lines, Points, Ridges, Surface, Tiles, Voxels
 
 GAP_SHARE = 0.07
 """Share of a cube's shortest side that stays free on each side of it."""
@@ -247,6 +258,10 @@ def _surfaces(what: DrawList, eye: Eye, ray: Floats) -> Iterator[tuple[SolidHit,
             ridge = _ridge(primitive, eye, ray)
             if ridge is not None:
                 yield ridge
+        elif isinstance(primitive, Surface):
+            surface = _surface(primitive, eye, ray)
+            if surface is not None:
+                yield surface
         elif isinstance(primitive, Box) and primitive.fill > 0:
             low = np.array(primitive.origin)
             enter, leave = _between(low, low + np.array(primitive.size), eye.position, ray)
@@ -294,6 +309,31 @@ def _ridge(ridges: Ridges, eye: Eye, ray: Floats) -> tuple[RidgeHit, float] | No
         return None
     k = int(hit[away[hit].argmin()])
     return RidgeHit(ridges, k, int(nearest[k])), float(away[k])
+
+
+def _surface(surface: Surface, eye: Eye, ray: Floats) -> tuple[SurfaceHit, float] | None:
+    """Return the grid point next to the first triangle that a ray meets, and the distance of the triangle.
+
+    All triangles are tried at once (T. Möller, B. Trumbore, "Fast, minimum storage ray/triangle intersection", 1997).
+    """
+    points = surface.points.reshape(-1, 3).astype(np.float64)
+    a, b, c = (points[corner] for corner in surface.triangles.T)
+    one, two = b - a, c - a
+    across = np.cross(ray, two)
+    determinant = (one * across).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        start = eye.position - a
+        u = (start * across).sum(axis=1) / determinant
+        turned = np.cross(start, one)
+        v = turned @ ray / determinant
+        away = (two * turned).sum(axis=1) / determinant
+        met = np.flatnonzero((u >= 0) & (v >= 0) & (u + v <= 1) & (away > _EYE))
+    if not len(met):
+        return None
+    first = met[away[met].argmin()]
+    where = eye.position + ray * away[first]
+    row, column = np.abs(surface.across - where[2]).argmin(), np.abs(surface.along - where[0]).argmin()
+    return SurfaceHit(surface, int(row), int(column)), float(away[first])
 
 
 def _line(what: DrawList, eye: Eye, at: tuple[float, float], behind: tuple[SolidHit, float] | None) -> LineHit | None:

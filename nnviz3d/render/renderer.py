@@ -22,6 +22,7 @@ from nnviz3d.render.observers import calling_back, observe
 from nnviz3d.render.points import PointsActor
 from nnviz3d.render.ridges import RidgesActor
 from nnviz3d.render.sprites import SpritesActor
+from nnviz3d.render.surfaces import SurfaceActor
 from nnviz3d.render.text import PlacedSprite, label_sprite, panel_sprite
 from nnviz3d.render.tiles import TilesActor
 from nnviz3d.render.voxels import VoxelActor, pack
@@ -37,6 +38,7 @@ from nnviz3d.scene.primitives import (
     Panel,
     Points,
     Ridges,
+    Surface,
     Tiles,
     Voxels,
 )
@@ -63,6 +65,7 @@ _DRAWN: dict[type, Callable[[vtkRenderer, Any, float], _Drawn]] = {
     Tiles: TilesActor,
     Points: PointsActor,
     Ridges: RidgesActor,
+    Surface: SurfaceActor,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nnviz3d.scene.primitives import Box, Image, Lines, Points, Ridges, Tiles, Voxels
+from nnviz3d.scene.primitives import Box, Image, Lines, Points, Ridges, Surface, Tiles, Voxels
 
 
 @dataclass(frozen=True)
@@ -66,5 +66,14 @@ class RidgeHit:
     column: int
 
 
-SolidHit = CellHit | PixelHit | TileHit | BoxHit | RidgeHit
+@dataclass(frozen=True)
+class SurfaceHit:
+    """A grid point of a surface, the nearest one to the ray, by its row and column."""
+
+    primitive: Surface
+    row: int
+    column: int
+
+
+SolidHit = CellHit | PixelHit | TileHit | BoxHit | RidgeHit | SurfaceHit
 Hit = SolidHit | LineHit | PointHit

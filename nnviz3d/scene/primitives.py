@@ -278,6 +278,46 @@ class Ridges:
 
 
 @dataclass(frozen=True, eq=False)
+class Surface:
+    """A lit surface over a grid of the ground: one height for each pair of coordinates.
+
+    Attributes
+    ----------
+    along, across
+        ``(n,)`` and ``(m,)`` float32: world x of the columns and world z of the rows, both rising.
+    heights
+        ``(m, n)`` float32: world y. The surface has a hole around each one that is not finite.
+    colors
+        ``(m, n, 3)`` float32: at the grid points, before light and shade.
+    """
+
+    name: str
+    along: NDArray[np.float32]
+    across: NDArray[np.float32]
+    heights: NDArray[np.float32]
+    colors: NDArray[np.float32]
+    source: Source | None = None
+
+    @property
+    def points(self) -> NDArray[np.float32]:
+        """The grid points, ``(m, n, 3)``; those of holes at height 0."""
+        x, z = np.meshgrid(self.along, self.across)
+        return np.stack([x, np.where(np.isfinite(self.heights), self.heights, 0), z], axis=-1).astype(np.float32)
+
+    @property
+    def triangles(self) -> NDArray[np.int64]:
+        """Two triangles for each square of the grid whose corners are all finite, ``(t, 3)`` indices of grid points."""
+        finite = np.isfinite(self.heights)
+        whole = finite[:-1, :-1] & finite[:-1, 1:] & finite[1:, :-1] & finite[1:, 1:]
+        row, column = np.nonzero(whole)
+        n = self.heights.shape[1]
+        first = row * n + column
+        return np.concatenate(
+            [np.stack([first, first + n, first + 1], axis=1), np.stack([first + 1, first + n, first + n + 1], axis=1)]
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Box:
     """A thin frame, or a solid box with softly drawn edges.
 
@@ -463,7 +503,7 @@ class Callout:
     path: NDArray[np.float32]
 
 
-Primitive = Voxels | Image | Tiles | Points | Lines | Ridges | Box | Labels | Panel | Callout
+Primitive = Voxels | Image | Tiles | Points | Lines | Ridges | Surface | Box | Labels | Panel | Callout
 
 
 @dataclass(frozen=True)
