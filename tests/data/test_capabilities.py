@@ -10,9 +10,10 @@ import pytest
 
 from nnviz3d.apps.worker import STAGES
 from nnviz3d.data.capabilities import CAPABILITIES
-from nnviz3d.data.capabilities.capability import Capability
+from nnviz3d.data.capabilities.capability import Capability, imported
 from nnviz3d.data.request import Insights
 from nnviz3d.options import Insight
+from nnviz3d.scene.views import BY_KIND
 
 every_capability = pytest.mark.parametrize("capability", CAPABILITIES, ids=lambda one: one.name)
 
@@ -63,6 +64,12 @@ def test_what_a_capture_holds_is_a_request_of_which_it_lacks_nothing(capability:
     held = capability.held(explained_capture)
     assert set(held) <= {one.name for one in fields(capability.fields)}
     assert capability.missing(explained_capture, Insights(**held)) == ""
+
+
+@every_capability
+def test_views_that_a_capability_names_are_views_of_scene_files(capability: Capability):
+    for name in capability.views:
+        assert imported(name) in BY_KIND.values()
 
 
 def test_capability_of_the_model_is_not_asked_for_with_further_samples():

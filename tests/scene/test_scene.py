@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnviz3d.data.capture import Capture
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capabilities import CAPABILITIES
+from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.primitives import (
     BarRow,
@@ -34,6 +36,7 @@ from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.views import BY_KIND
 from tests.support import captures
+from tests.support.gallery import READY, SPECS
 from tests.support.graphs import chain
 
 PRIMITIVES = (Callout, Voxels, Image, Lines, Box, Labels, Panel, Tiles, Points, Ridges)
@@ -78,9 +81,20 @@ def scene(small_capture: Capture) -> Scene:
 @pytest.fixture(scope="module", params=sorted(BY_KIND))
 def one_view(request, explained_capture, recorded_capture):
     """A scene with a single view, for each kind of view."""
-    trained = BY_KIND[request.param].spec_class.training != "unused"
-    capture = recorded_capture if trained else explained_capture
-    return Scene.build(parse_scene({"format": 1, "views": [{"kind": request.param}]}), capture)
+    spec = parse_scene({"format": 1, "views": [{"kind": request.param}]})
+    if BY_KIND[request.param].spec_class.training != "unused":
+        capture = recorded_capture
+    elif any(capability.missing(explained_capture, spec.needs()) for capability in CAPABILITIES):
+        capture = bundled_capture_for(request.param)
+    else:
+        capture = explained_capture
+    return Scene.build(spec, capture)
+
+
+def bundled_capture_for(kind: str) -> Capture:
+    """The capture of a bundled scene that has this view."""
+    sources = (SPECS[name].source for name in READY if any(view.kind == kind for view in SPECS[name].views))
+    return open_capture(next(bundled(Path(source.capture).name) for source in sources if source is not None))
 
 
 class TestEveryView:

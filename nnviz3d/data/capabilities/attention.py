@@ -84,6 +84,7 @@ ATTENTION = Capability(
     capture="nnviz3d.capture.attention:write_attention_scores",
     stages={"attention": "Computing attention scores"},
     missing=_missing,
+    views=("nnviz3d.scene.views.attention:AttentionView",),
     held=_held,
 )
 """The description of this capability."""

@@ -234,6 +234,7 @@ ATTRIBUTIONS = Capability(
     capture="nnviz3d.capture.attributions.run:write_attributions",
     stages={"explain": "Computing the attributions"},
     missing=_missing,
+    views=("nnviz3d.scene.views.attributions:AttributionsView",),
     held=_held,
 )
 """The description of this capability."""

@@ -275,6 +275,7 @@ EMBEDDINGS = Capability(
     stages={"embed": "Placing points"},
     missing=_missing,
     dataset_option="--embed",
+    views=("nnviz3d.scene.views.points.embedding:EmbeddingView",),
     of_sample=False,
 )
 """The description of this capability."""

@@ -192,6 +192,7 @@ FEATURES = Capability(
     capture="nnviz3d.capture.features:write_feature_visualizations",
     stages={"features": "Maximizing channels"},
     missing=_missing,
+    views=("nnviz3d.scene.views.channels:ChannelsView",),
     of_sample=False,
 )
 """The description of this capability."""

@@ -128,6 +128,7 @@ GRADIENTS = Capability(
     capture="nnviz3d.capture.gradients:write_gradients",
     stages={"gradients": "Finding the gradients", "flow": "Following the gradient back"},
     missing=_missing,
+    views=("nnviz3d.scene.views.backward:BackwardView",),
     held=_held,
 )
 """The description of this capability."""

@@ -1,40 +1,33 @@
-"""Registry of the views: one entry for each kind of view in a scene file."""
+"""Registry of the views: one entry for each kind of view in a scene file. A capability names its views itself."""
 
 from __future__ import annotations
 
+from nnviz3d.data.capabilities import CAPABILITIES
+from nnviz3d.data.capabilities.capability import imported
 from nnviz3d.scene.view import View
 from nnviz3d.scene.views.activations import ActivationsView
-from nnviz3d.scene.views.attention import AttentionView
-from nnviz3d.scene.views.attributions import AttributionsView
-from nnviz3d.scene.views.backward import BackwardView
-from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.connections import ConnectionsView
 from nnviz3d.scene.views.health import HealthView
 from nnviz3d.scene.views.history import HistoryView
 from nnviz3d.scene.views.kernels import KernelsView
 from nnviz3d.scene.views.node_link.view import NodesView
-from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.statistics import StatisticsView
 from nnviz3d.scene.views.structure import StructureView
 from nnviz3d.scene.views.training import TrainingView
 
 VIEWS: tuple[type[View], ...] = (
-    AttentionView,
-    BackwardView,
-    TrainingView,
-    HistoryView,
-    HealthView,
     StructureView,
     ActivationsView,
     ConnectionsView,
-    EmbeddingView,
     NodesView,
-    ChannelsView,
-    AttributionsView,
     StatisticsView,
     KernelsView,
+    TrainingView,
+    HistoryView,
+    HealthView,
+    *dict.fromkeys(imported(name) for capability in CAPABILITIES for name in capability.views),
 )
-"""All views; each names the class of its settings as `spec_class`."""
+"""All views: those of every capture, and those that capabilities name; each has the class of its settings, `spec_class`."""
 
 
 def kind_of(view: type[View]) -> str:
