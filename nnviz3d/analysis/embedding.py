@@ -242,8 +242,8 @@ def judge(vectors: Floats, points: Floats, seed: int = 0) -> tuple[dict[str, flo
         quality["trustworthiness"] = float(trustworthiness(vectors[some], points[some], n_neighbors=5))
     near = min(NEIGHBOURS, count - 1)
     before, after = (_nearest(where, some, near) for where in (vectors, points))
-    kept = [len(np.intersect1d(a, b)) for a, b in zip(before, after, strict=True)]
-    quality["neighbours"] = float(np.mean(kept)) / near
+    common = [len(np.intersect1d(a, b)) for a, b in zip(before, after, strict=True)]
+    quality["neighbours"] = float(np.mean(common)) / near
     return quality, len(some)
 
 

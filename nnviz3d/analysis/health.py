@@ -163,22 +163,22 @@ def groups(found: Iterable[Alarm]) -> tuple[tuple[Alarm, ...], ...]:
     return tuple(tuple(group) for _, group in groupby(found, key=lambda alarm: (alarm.step, alarm.kind)))
 
 
-def heading(alike: Sequence[Alarm], layers: Sequence[str]) -> str:
+def heading(same_kind: Sequence[Alarm], layers: Sequence[str]) -> str:
     """Return a heading for alarms of one kind, with its layers: ``vanishing gradient in 12 layers, a … l``.
 
     Parameters
     ----------
-    alike
-        One or more.
+    same_kind
+        One or more alarms of one kind.
     layers
         All node ids in their order.
     """
     order = {layer: i for i, layer in enumerate(layers)}
-    names = sorted((alarm.layer for alarm in alike), key=order.__getitem__)
+    names = sorted((alarm.layer for alarm in same_kind), key=order.__getitem__)
     if len(names) == 1:
-        return f"{alike[0].title} in {names[0]}"
+        return f"{same_kind[0].title} in {names[0]}"
     listed = f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} … {names[-1]}"
-    return f"{alike[0].title} in {len(names)} layers, {listed}"
+    return f"{same_kind[0].title} in {len(names)} layers, {listed}"
 
 
 def summaries(found: Iterable[Alarm], layers: Sequence[str]) -> tuple[str, ...]:
@@ -192,11 +192,11 @@ def summaries(found: Iterable[Alarm], layers: Sequence[str]) -> tuple[str, ...]:
         All node ids in their order.
     """
     sentences = []
-    for alike in groups(found):
-        text = alike[0].sentence
-        if len(alike) > 1:
-            title = heading(alike, layers)
-            first = "first" if alike[0].origin else "such as" if alike[0].kind == "nonfinite" else "worst"
+    for same_kind in groups(found):
+        text = same_kind[0].sentence
+        if len(same_kind) > 1:
+            title = heading(same_kind, layers)
+            first = "first" if same_kind[0].origin else "such as" if same_kind[0].kind == "nonfinite" else "worst"
             text = f"{title[0].upper()}{title[1:]}; {first}: {text}"
         sentences.append(text)
     return tuple(sentences)

@@ -132,8 +132,8 @@ def _reduced(
     most: int,
 ) -> History:
     """Reduce recorded steps to columns, given the numbers ``(S, n)`` and which of their NaN were measured."""
-    apart = np.diff(steps)
-    usual = max(int(np.median(apart)), 1) if len(apart) else 1
+    distances = np.diff(steps)
+    usual = max(int(np.median(distances)), 1) if len(distances) else 1
     starts, at = _columns(steps, most)
     finite = np.isfinite(values)
     low = _extreme(np.minimum, np.where(finite, values, np.inf), starts)
@@ -145,8 +145,8 @@ def _reduced(
     telling = np.stack(
         [steps[start + weight[start:end].argmax(axis=0)] for start, end in zip(starts, ends, strict=True)]
     )
-    whole = apart <= _APART * usual
-    near = np.logical_and.reduceat(whole[: starts[-1]], starts[:-1]) if len(starts) > 1 else np.empty(0, bool)
+    connected = distances <= _APART * usual
+    near = np.logical_and.reduceat(connected[: starts[-1]], starts[:-1]) if len(starts) > 1 else np.empty(0, bool)
     drawn = np.isfinite(low)
     return History(
         statistic,

@@ -139,7 +139,7 @@ class Capture:
         expected = shapes[output] if output < len(shapes) else ()
         if not fits(found, expected):
             raise DamagedCapture(
-                f"{self.path}: {node_id!r} is said to have the shape {expected} but its numbers have {found}; "
+                f"{self.path}: {node_id!r} should have the shape {expected}, but its numbers have the shape {found}; "
                 "the capture is damaged: capture again."
             )
 
@@ -302,7 +302,7 @@ def open_capture(path: Path | str) -> Capture:
     """
     capture = Capture(Path(path), _open_root(Path(path)))
     if capture.committed < 1 and capture.training is None:
-        raise CaptureError(f"{path} holds no whole sample yet.")
+        raise CaptureError(f"{path} holds no complete sample yet.")
     return capture
 
 
@@ -316,4 +316,6 @@ def _open_root(path: Path) -> zarr.Group:
         where = ZipStore(path, mode="r") if kind is Kind.FILE else LocalStore(path, read_only=True)
         return zarr.open_group(where, mode="r", zarr_format=3, use_consolidated=False)
     except Exception as error:
-        raise CaptureError(f"{path} is not a capture, or a damaged one; nnviz3d capture writes whole ones.") from error
+        raise CaptureError(
+            f"{path} is not a capture, or it is damaged; make a capture with nnviz3d capture."
+        ) from error

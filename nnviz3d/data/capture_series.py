@@ -89,7 +89,7 @@ class CaptureSeries:
         self.provenance = replace(
             first.provenance,
             samples=tuple(name for part in self._parts for name in part.names),
-            # A note on the whole of a later part becomes a note on its samples, unless the first part has it too.
+            # A note on all samples of a later part becomes a note on each of them, unless the first part has it too.
             sample_notes=tuple(
                 tuple(n for n in notes if n not in common) for part in self._parts for notes in part.notes
             ),
@@ -244,7 +244,9 @@ class CaptureSeries:
         """Return the captures of all parts; an error if one was removed."""
         found = tuple(part.capture for part in self._parts if part.capture is not None)
         if len(found) < len(self._parts):
-            raise CaptureError(f"Some samples after those of {self.path.name} were forgotten; read them one by one.")
+            raise CaptureError(
+                f"Some samples after those of {self.path.name} were removed; read the others one by one."
+            )
         return found
 
     def _find(self, sample: int) -> tuple[CaptureReader, int]:
@@ -252,7 +254,7 @@ class CaptureSeries:
         number, own = self._part_of(sample)
         part = self._parts[number]
         if part.capture is None:
-            raise CaptureError(f"Sample {sample} ({part.names[own]}) was forgotten; choose it again.")
+            raise CaptureError(f"Sample {sample} ({part.names[own]}) was removed; choose it again.")
         return part.capture, own
 
     def _part_of(self, sample: int) -> tuple[int, int]:

@@ -159,7 +159,7 @@ class ModelGraph:
                 raise CaptureError(f"The graph has an edge {edge.source!r} -> {edge.target!r} to a node it lacks.")
             if order[edge.source] >= order[edge.target]:
                 raise CaptureError(
-                    f"The graph's nodes are out of order: {edge.source!r} must stand before {edge.target!r}."
+                    f"The graph's nodes are out of order: {edge.source!r} must come before {edge.target!r}."
                 )
         for name in (*self.inputs, *self.outputs):
             if name not in order:

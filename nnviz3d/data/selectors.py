@@ -83,12 +83,12 @@ def _found(selector: str, graph: ModelGraph) -> tuple[str, ...]:
 
 def _last_hidden(graph: ModelGraph) -> str | None:
     """Find the layer before the output layer, skipping layers that only pass numbers on; `None` if it is the input."""
-    answer = head_of(graph)
+    output = head_of(graph)
     weighted = {node.path for node in graph if node.parameters}
     # A separate softmax may follow the layer whose weights compute the scores.
-    while answer is not None and graph.node(answer).path not in weighted:
-        answer = next(iter(graph.sources(answer)), None)
-    taken = None if answer is None else next(iter(graph.sources(answer)), None)
-    while taken is not None and any(kind in graph.node(taken).kind for kind in _SAME_NUMBERS):
-        taken = next(iter(graph.sources(taken)), None)
-    return None if taken in graph.inputs else taken
+    while output is not None and graph.node(output).path not in weighted:
+        output = next(iter(graph.sources(output)), None)
+    hidden = None if output is None else next(iter(graph.sources(output)), None)
+    while hidden is not None and any(kind in graph.node(hidden).kind for kind in _SAME_NUMBERS):
+        hidden = next(iter(graph.sources(hidden)), None)
+    return None if hidden in graph.inputs else hidden

@@ -71,11 +71,11 @@ class Packing:
 
     @cached_property
     def _spans(self) -> dict[tuple[str, str], tuple[int, tuple[int, ...]]]:
-        places, start = {}, 0
+        spans, start = {}, 0
         for owner, part, shape in self.entries:
-            places[owner, part] = (start, shape)
+            spans[owner, part] = (start, shape)
             start += math.prod(shape)
-        return places
+        return spans
 
     @property
     def width(self) -> int:
@@ -350,7 +350,7 @@ class Training:
         array = self._stored.require(schema.training_path("scalars"), (None, width), "f")
         found = self._stored.read(array, slice(self.committed))
         if not np.all(np.abs(found[:, :2]) < 2**53):  # NaN too
-            raise self._stored.damaged("its training has steps or epochs that are no whole numbers")
+            raise self._stored.damaged("its training has steps or epochs that are not integers")
         return found
 
     def _rows(self, columns: slice) -> NDArray[np.float32]:

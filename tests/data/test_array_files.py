@@ -21,7 +21,9 @@ def claiming(shape, version=1):
 
 def test_array_shape_beyond_the_files_end_is_refused_as_damaged(tmp_path):
     (tmp_path / "x.npy").write_bytes(claiming((10**12, 28)) + bytes(64))
-    with pytest.raises(SampleError, match=r"x\.npy is no whole NumPy file: its numbers would end at byte"):
+    with pytest.raises(
+        SampleError, match=r"x\.npy is an incomplete or damaged NumPy file: its numbers would end at byte"
+    ):
         ArrayFile(tmp_path / "x.npy").read("")
 
 

@@ -267,7 +267,7 @@ def test_damaged_attributes_are_refused_on_opening(tmp_path):
 
 def test_capture_without_a_complete_sample_is_refused(tmp_path):
     write(tmp_path / "run.zarr", committed=0)
-    with pytest.raises(CaptureError, match="no whole sample yet"):
+    with pytest.raises(CaptureError, match="no complete sample yet"):
         open_capture(tmp_path / "run.zarr")
 
 
@@ -311,7 +311,7 @@ def test_numbers_of_another_shape_than_the_graphs_are_refused(tmp_path):
     graph = GRAPH.to_json()
     graph["nodes"][3]["shapes"][0] = [7]
     edit(tmp_path / "run.zarr", graph=graph)
-    with pytest.raises(CaptureError, match=r"said to have the shape \(7,\) but its numbers have \(4,\)"):
+    with pytest.raises(CaptureError, match=r"should have the shape \(7,\), but its numbers have the shape \(4,\)"):
         open_capture(tmp_path / "run.zarr").activation("block")
 
 

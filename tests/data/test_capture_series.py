@@ -91,9 +91,9 @@ def test_removed_sample_cannot_be_read_and_others_keep_their_numbers(parts):
     assert series.committed == longer.committed
     assert series.provenance == longer.provenance
     assert np.array_equal(series.activation("conv", 4), second.activation("conv", 0))
-    with pytest.raises(CaptureError, match=r"Sample 3 \(sample 0\) was forgotten; choose it again"):
+    with pytest.raises(CaptureError, match=r"Sample 3 \(sample 0\) was removed; choose it again"):
         series.activation("conv", 3)
-    with pytest.raises(CaptureError, match="read them one by one"):
+    with pytest.raises(CaptureError, match="read the others one by one"):
         series.activations("conv")
     with pytest.raises(CaptureError, match=r"Sample 1 belongs to first\.zarr"):
         series.without(1)

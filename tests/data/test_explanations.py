@@ -251,11 +251,11 @@ def test_a_map_that_is_listed_and_not_there(folder):
         open_capture(folder).explanations().attribution("grad_cam")
 
 
-def test_what_a_group_is_has_to_be_said_first(tmp_path):
+def test_attributes_of_a_group_are_refused_after_its_content(tmp_path):
     def late(writer):
         write_attribution(writer, PREDICTED, MAPS["conv"])
         write_attribution_layers(writer, "grad_cam", PREDICTED, ["conv"])
 
-    with pytest.raises(CaptureError, match="attributions/grad_cam/predicted is there already"):
+    with pytest.raises(CaptureError, match="attributions/grad_cam/predicted exists already"):
         make(tmp_path / "run.zarr", late)
     assert list(tmp_path.iterdir()) == []

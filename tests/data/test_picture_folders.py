@@ -70,10 +70,10 @@ def test_pictures_in_the_folder_itself_hide_those_in_sub_folders(photos):
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (["a.png", "cats/b.png"], "The sub-folder cats of photos is not read: pictures stand in the folder itself."),
+        (["a.png", "cats/b.png"], "The sub-folder cats of photos is not read: the folder itself holds pictures."),
         (
             ["a.png", "cats/b.png", "dogs/c.png"],
-            "The sub-folders cats, dogs of photos are not read: pictures stand in the folder itself.",
+            "The sub-folders cats, dogs of photos are not read: the folder itself holds pictures.",
         ),
         (
             ["cats/a.png", "cats/old/b.png", "dogs/c.png"],

@@ -163,7 +163,7 @@ def test_arrays_of_a_new_capability_are_read_without_a_method_of_the_reader(kind
 def test_removed_sample_has_no_stored_arrays(tmp_path: Path):
     reader = KINDS["series with a removed sample"](tmp_path)
     assert reader.added_samples == (3, 4, 5)
-    with pytest.raises(CaptureError, match="was forgotten"):
+    with pytest.raises(CaptureError, match="was removed"):
         reader.stored_sample(7)
 
 

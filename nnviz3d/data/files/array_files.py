@@ -162,9 +162,9 @@ class ArrayFile:
         try:
             yield
         except ValueError as error:
-            raise SampleError(f"{self.path.name} is damaged or no NumPy file: {reason(error)}") from None
+            raise SampleError(f"{self.path.name} is damaged or not a NumPy file: {reason(error)}") from None
         except (OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-            raise SampleError(f"{self.path.name} is no whole NumPy file: {reason(error)}") from None
+            raise SampleError(f"{self.path.name} is an incomplete or damaged NumPy file: {reason(error)}") from None
 
 
 def _read_header(file: IO[bytes]) -> Header:

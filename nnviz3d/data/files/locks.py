@@ -59,8 +59,8 @@ class Owner:
             If there is no lock.
         """
         try:
-            told = json.loads(file.read_text(encoding="utf-8"))
-            return Owner(int(told["pid"]), *(str(told[name]) for name in ("started", "host", "since", "token")))
+            data = json.loads(file.read_text(encoding="utf-8"))
+            return Owner(int(data["pid"]), *(str(data[name]) for name in ("started", "host", "since", "token")))
         except (KeyError, TypeError, ValueError):
             return None
 

@@ -138,7 +138,7 @@ def read_image(path: Path, *, least: int | None = None) -> Image.Image:
             return ImageOps.exif_transpose(image)
     except _DAMAGES as error:
         raise SampleError(
-            f"{path.name} cannot be read as a picture ({reason(error, 160)}); expected a whole png, jpg, webp, bmp, gif "
+            f"{path.name} cannot be read as a picture ({reason(error, 160)}); expected a complete png, jpg, webp, bmp, gif "
             "or tif file."
         ) from None
 

@@ -27,7 +27,7 @@ class FolderPicture:
     name
         ``1.jpg``, or ``cat/1.jpg`` in a folder of class folders.
     label
-        Number of its class, if its folder stands for a class.
+        Number of its class, if its folder is a class folder.
     """
 
     source: str
@@ -65,7 +65,7 @@ def read_folder(folder: Path) -> PictureFolder:
     found = _pictures(inside)
     classes = [path for path in inside if is_folder(path, SampleError)]
     if found:
-        notice = _unread(folder, [path.name for path in classes], "pictures stand in the folder itself")
+        notice = _unread(folder, [path.name for path in classes], "the folder itself holds pictures")
         return PictureFolder(tuple(FolderPicture(str(path), path.name) for path in found), notice=notice)
     single = len(classes) < 2
     held = [listed(sub, SampleError) for sub in classes]
@@ -116,10 +116,10 @@ def _pictures(paths: list[Path]) -> list[Path]:
 def _instead(inside: list[Path], folders: list[Path]) -> str:
     """Describe the content of a folder that has no pictures."""
     endings = Counter(path.suffix.lower()[:12] or "unnamed" for path in inside if path not in folders)
-    said = [f"{count:,} {ending}" for ending, count in endings.most_common(_SHOWN)]
+    parts = [f"{count:,} {ending}" for ending, count in endings.most_common(_SHOWN)]
     if folders:
-        said.append(f"the {_sub_folders([path.name for path in folders])} without any")
-    return f", only {' and '.join(said)}" if said else ""
+        parts.append(f"the {_sub_folders([path.name for path in folders])} without any")
+    return f", only {' and '.join(parts)}" if parts else ""
 
 
 def _unread(folder: Path, names: list[str], why: str) -> str | None:

@@ -181,7 +181,7 @@ class CaptureWriter:
     def group(self, path: str, attributes: Mapping[str, Any] | None = None) -> None:
         """Make a group and its missing parents; attributes can be given only with the first call for a path."""
         if path in self._groups and attributes:
-            raise CaptureError(f"{path} is there already; what it is has to be said before what stands in it.")
+            raise CaptureError(f"{path} exists already; its attributes must be written before its content.")
         if path and path not in self._groups:
             self.group(path.rpartition("/")[0])
             self._sink.group(path, attributes or {})
