@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.training import STATISTICS, Training
 
-Kind = Literal["nonfinite", "exploding", "dead", "vanishing", "saturated", "update"]
+AlarmKind = Literal["nonfinite", "exploding", "dead", "vanishing", "saturated", "update"]
 
-TITLES: Mapping[Kind, str] = {
+TITLES: Mapping[AlarmKind, str] = {
     "nonfinite": "NaN or infinite",
     "exploding": "exploding gradient",
     "dead": "dead units",
@@ -81,7 +81,7 @@ class Alarm:
         Whether the recording shows that NaN or infinite numbers began in this layer.
     """
 
-    kind: Kind
+    kind: AlarmKind
     layer: str
     step: int
     figure: float
@@ -130,7 +130,7 @@ def alarms(training: Training, graph: ModelGraph, at: int = -1) -> tuple[Alarm, 
 
 def first_alarms(training: Training, graph: ModelGraph) -> tuple[Alarm, ...]:
     """Find all faults of a training; each kind and layer once, at the first recorded step that shows it."""
-    found: dict[tuple[Kind, str], Alarm] = {}
+    found: dict[tuple[AlarmKind, str], Alarm] = {}
     series = _series(training)
     broken = _is_broken(series)
     began = broken.argmax(axis=0)[broken.any(axis=0)] if len(series) else np.empty(0, np.int64)
@@ -226,7 +226,7 @@ class _Examination:
     def _first(self, name: str) -> NDArray[np.float64]:
         return self._series[0, :, _AT[name]].astype(np.float64)
 
-    def _alarm(self, kind: Kind, i: int, figure: float, threshold: float, words: str) -> Alarm:
+    def _alarm(self, kind: AlarmKind, i: int, figure: float, threshold: float, words: str) -> Alarm:
         return Alarm(kind, self._layers[i], self._step, float(figure), float(threshold), words)
 
     def _nonfinite(self) -> list[Alarm]:

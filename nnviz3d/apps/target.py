@@ -11,7 +11,7 @@ from nnviz3d.data.bundled import gallery
 from nnviz3d.data.capture import is_capture
 from nnviz3d.data.files.model_files import ENDINGS, is_saved_model, is_unpacked
 from nnviz3d.data.files.paths import exists, is_folder, user_path
-from nnviz3d.data.printable import capped, printable
+from nnviz3d.data.printable import printable, read_integer
 from nnviz3d.data.request import CaptureRequest, Insights, Preprocessing
 from nnviz3d.errors import UserError
 from nnviz3d.scene.headline import among
@@ -215,7 +215,7 @@ def parse_size(text: str) -> tuple[int, int]:
     parts = text.lower().replace("×", "x").split("x")
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
         raise UserError(f"--size is WIDTHxHEIGHT in pixels, such as 1920x1080; got {printable(text)!r}.")
-    width, height = capped(parts[0]), capped(parts[1])
+    width, height = read_integer(parts[0]), read_integer(parts[1])
     if not (64 <= width <= 8192 and 64 <= height <= 8192):
         raise UserError(f"--size: width and height are 64 to 8192 pixels; got {width}x{height}.")
     return width, height

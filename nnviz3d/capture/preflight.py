@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nnviz3d.capture.inputs.class_files import read_classes
 from nnviz3d.data.files.model_files import CONFIG, ENDINGS, WEIGHTS, is_saved_model, is_unpacked
-from nnviz3d.data.files.paths import Kind, kind_of, quoted, refuse_special, user_path
+from nnviz3d.data.files.paths import PathKind, kind_of, quoted, refuse_special, user_path
 from nnviz3d.data.request import CaptureRequest
 from nnviz3d.data.sample_sources import locate
 from nnviz3d.data.storage.capture_writer import check_destination
@@ -48,7 +48,7 @@ def check_model_source(source: str) -> Path | None:
             f"There is no model at {quoted(source)}; expected a .keras or .h5 file, a SavedModel folder or keras:NAME."
         )
     refuse_special(path, ModelError)
-    if kind is Kind.FOLDER:
+    if kind is PathKind.FOLDER:
         if not is_saved_model(path, ModelError) and not is_unpacked(path, ModelError):
             raise ModelError(
                 f"The folder {path.name} is no SavedModel (it holds no saved_model.pb) and no unpacked .keras file, which "

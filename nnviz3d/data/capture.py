@@ -16,7 +16,7 @@ from nnviz3d.data.capabilities.attention import has_attention
 from nnviz3d.data.capabilities.embeddings import Embedding, embedding_names, read_embedding
 from nnviz3d.data.capabilities.features import FeatureVisualization, has_features, read_features
 from nnviz3d.data.explanations import SampleExplanations
-from nnviz3d.data.files.paths import Kind, kind_of, quoted, refuse_special
+from nnviz3d.data.files.paths import PathKind, kind_of, quoted, refuse_special
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.printable import printable
 from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
@@ -313,7 +313,7 @@ def _open_root(path: Path) -> zarr.Group:
     refuse_special(path, CaptureError)
     try:
         listing_of(path).describes("")
-        where = ZipStore(path, mode="r") if kind is Kind.FILE else LocalStore(path, read_only=True)
+        where = ZipStore(path, mode="r") if kind is PathKind.FILE else LocalStore(path, read_only=True)
         return zarr.open_group(where, mode="r", zarr_format=3, use_consolidated=False)
     except Exception as error:
         raise CaptureError(

@@ -253,7 +253,7 @@ _SCALING = ("Norm", "PReLU", "Rescaling")
 _ADAPTER: TypeAdapter[ModelGraph] = TypeAdapter(ModelGraph)
 
 
-def joining(graph: ModelGraph) -> tuple[str, ...]:
+def connecting_nodes(graph: ModelGraph) -> tuple[str, ...]:
     """Return the nodes whose weights connect units, without layers that only scale numbers or channels."""
     weighted = {node.path: node for node in graph if node.parameters}
     return tuple(node.id for node in graph if node.path in weighted and not any(k in node.kind for k in _SCALING))

@@ -53,7 +53,7 @@ def _spelled(character: str) -> str:
     return " " if unicodedata.category(character) == "Zs" else repr(character)[1:-1]
 
 
-def capped(digits: str) -> int:
+def read_integer(digits: str) -> int:
     """Read a whole number, with or without a sign; a number larger than any count becomes the largest count.
 
     Python itself refuses to read more than 4,300 digits.

@@ -16,11 +16,11 @@ from PIL import Image
 from nnviz3d.data.bundled import digits
 from nnviz3d.data.files.array_files import ArrayFile, Header, batch_shape
 from nnviz3d.data.files.memory_limit import check_size
-from nnviz3d.data.files.paths import Kind, exists, is_folder, kind_of, quoted, refuse_special, user_path
-from nnviz3d.data.files.picture_files import SUFFIXES, eight_bits, read_image, shown_from
+from nnviz3d.data.files.paths import PathKind, exists, is_folder, kind_of, quoted, refuse_special, user_path
+from nnviz3d.data.files.picture_files import SUFFIXES, eight_bits, pictures_from, read_image
 from nnviz3d.data.files.picture_folders import find_in_folder, read_folder
 from nnviz3d.data.graph import Shape
-from nnviz3d.data.printable import capped, printable
+from nnviz3d.data.printable import printable, read_integer
 from nnviz3d.errors import SampleError
 
 _DIGITS = re.compile(r"digits:(\d+)(?:-(\d+))?")
@@ -33,7 +33,7 @@ _EXPECTED = "expected a picture, a folder of pictures, a .npy or .npz file, digi
 
 
 @dataclass(frozen=True)
-class SampleSource:
+class InputSample:
     """One sample that could be captured.
 
     Parameters
@@ -55,7 +55,7 @@ class SampleSource:
 
 
 @dataclass(frozen=True)
-class Located:
+class SampleFile:
     """The file or folder that holds samples.
 
     Parameters
@@ -85,7 +85,7 @@ class Located:
         return range(first, end)
 
 
-def locate(source: str) -> Located | None:
+def locate(source: str) -> SampleFile | None:
     """Find the file or folder of a sample; `None` for ``random`` and ``digits:N``, which have no file of their own.
 
     Raises
@@ -96,20 +96,20 @@ def locate(source: str) -> Located | None:
     if source == "random" or source.startswith("digits:"):
         return None
     if source.startswith("sklearn:"):
-        return Located(_photograph(source.removeprefix("sklearn:")))
+        return SampleFile(_photograph(source.removeprefix("sklearn:")))
     if not source:
         raise SampleError(f"An input's name is empty; {_EXPECTED}.")
     path, rows = user_path(source), None
     match = _ROWS.fullmatch(source)
     if match is not None and not exists(path, SampleError):
-        first = capped(match["first"])
-        path, rows = user_path(match["path"]), (first, capped(match["end"]) if match["more"] else first + 1)
+        first = read_integer(match["first"])
+        path, rows = user_path(match["path"]), (first, read_integer(match["end"]) if match["more"] else first + 1)
     kind = kind_of(path, SampleError)
     if kind is None:
         text = " Text goes into a .npy file: numpy.save('x.npy', numpy.array([...]))." * (" " in source.strip())
         raise SampleError(f"There is no input {quoted(path if rows else source)}; {_EXPECTED}.{text}")
     refuse_special(path, SampleError)
-    if kind is not Kind.FOLDER and path.suffix.lower() not in SUFFIXES | _ARRAYS:
+    if kind is not PathKind.FOLDER and path.suffix.lower() not in SUFFIXES | _ARRAYS:
         table = (
             " Save the numbers of a table as an array, one row a sample: "
             "numpy.save('x.npy', numpy.loadtxt(file, delimiter=','))."
@@ -117,12 +117,12 @@ def locate(source: str) -> Located | None:
         raise SampleError(
             f"{path.name} is no input that nnviz3d knows; expected {', '.join(sorted(SUFFIXES))}, .npy or .npz.{table}"
         )
-    return Located(path, rows)
+    return SampleFile(path, rows)
 
 
 def expand(
     inputs: Sequence[str], *, seed: int = 0, shapes: Mapping[str, Shape] | None = None
-) -> tuple[SampleSource, ...]:
+) -> tuple[InputSample, ...]:
     """List the samples of inputs, in the order in which they are captured. Only labels are read, no other numbers.
 
     Parameters
@@ -141,20 +141,20 @@ def expand(
     SampleError
         If an input does not exist or cannot be read.
     """
-    found: list[SampleSource] = []
+    found: list[InputSample] = []
     for source in inputs or ("random",):
         located = locate(source)
         if source == "random":
-            found.append(SampleSource(source, f"random (seed {seed})"))
+            found.append(InputSample(source, f"random (seed {seed})"))
         elif located is None:
             labels = digits()[1]
-            found.extend(SampleSource(f"digits:{i}", f"digits:{i}", int(labels[i])) for i in digit_numbers(source))
+            found.extend(InputSample(f"digits:{i}", f"digits:{i}", int(labels[i])) for i in digit_numbers(source))
         elif is_folder(located.path, SampleError):
-            found.extend(SampleSource(one.source, one.name, one.label) for one in read_folder(located.path).pictures)
+            found.extend(InputSample(one.source, one.name, one.label) for one in read_folder(located.path).pictures)
         elif is_picture(located.path):
             member = find_in_folder(source)
             name, label = (located.path.name, None) if member is None else (member[1].name, member[1].label)
-            found.append(SampleSource(source, name, label))
+            found.append(InputSample(source, name, label))
         else:
             found.extend(_rows(source, located, shapes or {}))
     return tuple(found)
@@ -266,8 +266,8 @@ def digit_numbers(source: str) -> range:
     match = _DIGITS.fullmatch(source)
     if match is None:
         raise SampleError(f"{quoted(source)!r} is not understood; expected digits:N, such as digits:7, or digits:A-B.")
-    first = capped(match[1])
-    last = capped(match[2]) if match[2] else first
+    first = read_integer(match[1])
+    last = read_integer(match[2]) if match[2] else first
     count = len(digits()[1])
     if not first <= last < count:
         raise SampleError(
@@ -276,7 +276,7 @@ def digit_numbers(source: str) -> range:
     return range(first, last + 1)
 
 
-def _rows(source: str, located: Located, shapes: Mapping[str, Shape]) -> list[SampleSource]:
+def _rows(source: str, located: SampleFile, shapes: Mapping[str, Shape]) -> list[InputSample]:
     file = ArrayFile(located.path)
     count = _count(file, shapes)
     chosen = located.chosen(count)
@@ -287,7 +287,7 @@ def _rows(source: str, located: Located, shapes: Mapping[str, Shape]) -> list[Sa
     whole = count == 1 and located.rows is None
     stem = source if located.rows is None else source.rpartition("[")[0]
     return [
-        SampleSource(
+        InputSample(
             stem if whole else f"{stem}[{i}]",
             located.path.name if whole else f"{located.path.name}[{i}]",
             None if truth is None else int(truth[i]),
@@ -318,7 +318,7 @@ def _seems_one(header: Header) -> bool:
     return len(shape) < 2 or (picture and header.dtype == np.uint8)
 
 
-def _first_picture(located: Located) -> NDArray[np.uint8] | None:
+def _first_picture(located: SampleFile) -> NDArray[np.uint8] | None:
     """Return the first chosen sample as a picture; `None` if it is not a picture."""
     file = ArrayFile(located.path)
     for name in file.arrays_for(()):
@@ -330,7 +330,7 @@ def _first_picture(located: Located) -> NDArray[np.uint8] | None:
             values = file.read(name, range(located.rows[0], located.rows[0] + 1))
         else:
             continue
-        shown = shown_from(values)
+        shown = pictures_from(values)
         if shown is not None:
             first: NDArray[np.uint8] = shown[0]
             return first

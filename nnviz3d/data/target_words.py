@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from nnviz3d.data.files.paths import quoted
 from nnviz3d.data.graph import ModelGraph, head_of
-from nnviz3d.data.printable import capped, folded
+from nnviz3d.data.printable import folded, read_integer
 from nnviz3d.data.targets import PREDICTED, Target
 from nnviz3d.errors import ModelError
 
@@ -112,7 +112,7 @@ def _class(asked: str, graph: ModelGraph, classes: Sequence[str] | None) -> Targ
     if number is None:
         index = _class_named(asked, known, graph)
     else:
-        index = capped(asked.removeprefix("class "))
+        index = read_integer(asked.removeprefix("class "))
         if two is None:
             return _within(Target(output, index), graph, known)
         if index not in (0, 1):

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
-from nnviz3d.data.printable import capped
+from nnviz3d.data.printable import read_integer
 from nnviz3d.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Target:
     def of_text(text: str) -> Target | None:
         """Read a target that `text` wrote; `None` if the text is something else."""
         match = _NUMBER.fullmatch(text)
-        return None if match is None else Target(match[2], capped(match[3]), match[1] is not None)
+        return None if match is None else Target(match[2], read_integer(match[3]), match[1] is not None)
 
     @staticmethod
     def of_slot(slot: str) -> Target:

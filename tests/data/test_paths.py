@@ -10,7 +10,7 @@ from nnviz3d.apps.target import ModelOptions, check_output, resolve
 from nnviz3d.capture.inputs.class_files import read_classes
 from nnviz3d.capture.preflight import check_model_source
 from nnviz3d.data.capture import open_capture
-from nnviz3d.data.files.paths import Kind, kind_of, listed, quoted, refuse_special, user_path
+from nnviz3d.data.files.paths import PathKind, kind_of, listed, quoted, refuse_special, user_path
 from nnviz3d.data.sample_sources import locate
 from nnviz3d.data.storage.capture_writer import check_destination
 from nnviz3d.errors import CaptureError, ModelError, SampleError, UserError
@@ -103,9 +103,9 @@ def test_hidden_files_are_not_listed(tmp_path):
 
 def test_kind_of_tells_files_folders_and_devices_apart(tmp_path):
     (tmp_path / "file").write_text("")
-    assert kind_of(tmp_path / "file") is Kind.FILE
-    assert kind_of(tmp_path) is Kind.FOLDER
+    assert kind_of(tmp_path / "file") is PathKind.FILE
+    assert kind_of(tmp_path) is PathKind.FOLDER
     assert kind_of(tmp_path / "gone") is None
-    assert kind_of(Path("/dev/null")) is Kind.SPECIAL
+    assert kind_of(Path("/dev/null")) is PathKind.SPECIAL
     refuse_special(tmp_path)
     assert len(quoted("x" * 5000)) < 150

@@ -9,7 +9,7 @@ from numpy.lib import format as npy
 from PIL import Image
 
 from nnviz3d.data.files.array_files import ArrayFile
-from nnviz3d.data.sample_sources import SampleSource, expand, locate, thumbnail_of
+from nnviz3d.data.sample_sources import InputSample, expand, locate, thumbnail_of
 from nnviz3d.errors import SampleError
 
 
@@ -36,28 +36,28 @@ def test_expand_returns_one_source_per_sample_in_order(folder):
     photos = folder / "photos"
     found = expand([str(photos), "digits:7-9", f"{folder}/x.npy[1:3]", f"{folder}/y.npz", str(photos / "b.png")])
     assert found == (
-        SampleSource(str(photos / "a.JPG"), "a.JPG"),
-        SampleSource(str(photos / "b.png"), "b.png"),
-        SampleSource("digits:7", "digits:7", 9),
-        SampleSource("digits:8", "digits:8", 5),
-        SampleSource("digits:9", "digits:9", 9),
-        SampleSource(f"{folder}/x.npy[1]", "x.npy[1]"),
-        SampleSource(f"{folder}/x.npy[2]", "x.npy[2]"),
-        SampleSource(f"{folder}/y.npz[0]", "y.npz[0]", 3),
-        SampleSource(f"{folder}/y.npz[1]", "y.npz[1]", 1),
-        SampleSource(f"{folder}/y.npz[2]", "y.npz[2]", 4),
-        SampleSource(f"{folder}/y.npz[3]", "y.npz[3]", 1),
-        SampleSource(str(photos / "b.png"), "b.png"),
+        InputSample(str(photos / "a.JPG"), "a.JPG"),
+        InputSample(str(photos / "b.png"), "b.png"),
+        InputSample("digits:7", "digits:7", 9),
+        InputSample("digits:8", "digits:8", 5),
+        InputSample("digits:9", "digits:9", 9),
+        InputSample(f"{folder}/x.npy[1]", "x.npy[1]"),
+        InputSample(f"{folder}/x.npy[2]", "x.npy[2]"),
+        InputSample(f"{folder}/y.npz[0]", "y.npz[0]", 3),
+        InputSample(f"{folder}/y.npz[1]", "y.npz[1]", 1),
+        InputSample(f"{folder}/y.npz[2]", "y.npz[2]", 4),
+        InputSample(f"{folder}/y.npz[3]", "y.npz[3]", 1),
+        InputSample(str(photos / "b.png"), "b.png"),
     )
 
 
 def test_no_input_means_random():
-    assert expand([]) == expand(["random"]) == (SampleSource("random", "random (seed 0)"),)
+    assert expand([]) == expand(["random"]) == (InputSample("random", "random (seed 0)"),)
     assert names("random", seed=3) == ["random (seed 3)"]
 
 
 def test_photograph_of_scikit_learn_is_found():
-    assert expand(["sklearn:china.jpg"]) == (SampleSource("sklearn:china.jpg", "china.jpg"),)
+    assert expand(["sklearn:china.jpg"]) == (InputSample("sklearn:china.jpg", "china.jpg"),)
 
 
 def test_shapes_of_the_model_tell_whether_an_array_is_one_sample(folder):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.data.capture import Capture
-from nnviz3d.data.graph import Edge, LayerNode, ModelGraph, joining
+from nnviz3d.data.graph import Edge, LayerNode, ModelGraph, connecting_nodes
 from nnviz3d.data.records import RANKINGS, Connections
 from nnviz3d.scene.primitives import Panel
 from nnviz3d.scene.scene import Scene
@@ -129,4 +129,4 @@ def test_neuron_graph_legend_names_the_layers_whose_weights_are_not_shown(tmp_pa
 
 
 def test_layers_that_scale_each_number_alone_are_not_counted_as_joining():
-    assert joining(RECURRENT) == ("step", "memory", "look", "words", "again")
+    assert connecting_nodes(RECURRENT) == ("step", "memory", "look", "words", "again")

@@ -13,7 +13,7 @@ from nnviz3d.capture.connections.receptive_field import Convolution, Pointwise, 
 from nnviz3d.capture.connections.top_k import KernelMatrix, pick
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.programs.describe import DescribedModel
-from nnviz3d.data.graph import LayerNode, joining
+from nnviz3d.data.graph import LayerNode, connecting_nodes
 from nnviz3d.data.records import RANKINGS, Connections, Ranking
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 
@@ -147,7 +147,7 @@ def _pairs(described: DescribedModel) -> tuple[list[_Pair], list[str]]:
         elif is_convolution(layer):
             pairs.append(_Fan(edge.source, edge.target, layer))
     joined = {pair.target for pair in pairs}
-    left_out = [described.graph.node(name) for name in joining(described.graph) if name not in joined]
+    left_out = [described.graph.node(name) for name in connecting_nodes(described.graph) if name not in joined]
     return pairs, [_said(left_out)] if left_out else []
 
 

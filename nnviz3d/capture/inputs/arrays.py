@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.programs.flat_program import InputSpec
 from nnviz3d.data.files.array_files import ArrayFile, batch_shape
-from nnviz3d.data.files.picture_files import PictureShape, shown_from
-from nnviz3d.data.sample_sources import Located
+from nnviz3d.data.files.picture_files import PictureShape, pictures_from
+from nnviz3d.data.sample_sources import SampleFile
 from nnviz3d.errors import SampleError
 
 _EXTRA = frozenset({"bfloat16", "float8_e4m3fn", "float8_e5m2"})
 """Numbers that NumPy knows from elsewhere, and that float32 holds exactly."""
 
 
-def file_samples(located: Located, specs: Sequence[InputSpec]) -> Samples:
+def file_samples(located: SampleFile, specs: Sequence[InputSpec]) -> Samples:
     """Read the samples in a ``.npy`` or ``.npz`` file, or only those rows of it that are meant.
 
     Raises
@@ -91,7 +91,7 @@ def _samples(
     labels: NDArray[np.int64] | None = None,
 ) -> Samples:
     arrays = [array.astype(np.float32) if array.dtype.name in _EXTRA else array for array in arrays]
-    shown = {spec.name: shown_from(array, spec.axes) for array, spec in zip(arrays, specs, strict=True)}
+    shown = {spec.name: pictures_from(array, spec.axes) for array, spec in zip(arrays, specs, strict=True)}
     return Samples(
         tuple(arrays),
         names,

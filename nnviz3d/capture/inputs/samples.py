@@ -95,7 +95,7 @@ def random_samples(specs: Sequence[InputSpec], seed: int, vocabulary: Mapping[in
             )
         elif kind is not None and not spec.dtype.startswith("int"):
             pixels = pictures.noise(kind, rng)[None]
-            arrays.append(kind.as_taken(pixels, len(spec.shape)))
+            arrays.append(kind.as_model_input(pixels, len(spec.shape)))
             shown[spec.name] = pixels[..., :3] if kind.channels >= 3 else np.repeat(pixels, 3, axis=3)
         elif "int" in spec.dtype:
             arrays.append(rng.integers(0, 2, (1, *shape)).astype(spec.dtype))
@@ -167,7 +167,7 @@ def _picture_samples(named: Sequence[tuple[str, Image.Image]], specs: Sequence[I
     fitted = [pictures.fit(image, shape, name) for name, image in named]
     pixels, shown = pictures.stack(fitted)
     return Samples(
-        (shape.as_taken(pixels, len(spec.shape)),),
+        (shape.as_model_input(pixels, len(spec.shape)),),
         tuple(name for name, _ in named),
         (True,),
         {spec.name: shown},

@@ -14,7 +14,7 @@ _LONGEST = 120
 """Most characters of a path that a sentence quotes."""
 
 
-class Kind(Enum):
+class PathKind(Enum):
     """The kind of entry at a path."""
 
     FILE = "file"
@@ -31,7 +31,7 @@ def user_path(text: str | Path) -> Path:
     return Path(os.path.expanduser(text))
 
 
-def kind_of(path: Path, error: type[UserError] = UserError) -> Kind | None:
+def kind_of(path: Path, error: type[UserError] = UserError) -> PathKind | None:
     """Return the kind of entry at a path, links followed; `None` if there is none.
 
     `Path.exists`, `is_file` and `is_dir` raise the system's error if a folder may not be entered or a name is too long,
@@ -58,8 +58,8 @@ def kind_of(path: Path, error: type[UserError] = UserError) -> Kind | None:
     except ValueError:
         raise error(f"{quoted(path)} is no valid path: it holds a character that no file name can hold.") from None
     if stat.S_ISREG(mode):
-        return Kind.FILE
-    return Kind.FOLDER if stat.S_ISDIR(mode) else Kind.SPECIAL
+        return PathKind.FILE
+    return PathKind.FOLDER if stat.S_ISDIR(mode) else PathKind.SPECIAL
 
 
 def exists(path: Path, error: type[UserError] = UserError) -> bool:
@@ -69,12 +69,12 @@ def exists(path: Path, error: type[UserError] = UserError) -> bool:
 
 def is_file(path: Path, error: type[UserError] = UserError) -> bool:
     """Whether a path is a regular file; raises like `kind_of`."""
-    return kind_of(path, error) is Kind.FILE
+    return kind_of(path, error) is PathKind.FILE
 
 
 def is_folder(path: Path, error: type[UserError] = UserError) -> bool:
     """Whether a path is a folder; raises like `kind_of`."""
-    return kind_of(path, error) is Kind.FOLDER
+    return kind_of(path, error) is PathKind.FOLDER
 
 
 def refuse_special(path: Path, error: type[UserError] = UserError) -> None:
@@ -85,7 +85,7 @@ def refuse_special(path: Path, error: type[UserError] = UserError) -> None:
     UserError
         If the path is one of these, or cannot be checked.
     """
-    if kind_of(path, error) is Kind.SPECIAL:
+    if kind_of(path, error) is PathKind.SPECIAL:
         raise error(f"{quoted(path)} is a device or a pipe, not a file; save its content to a file first.")
 
 

@@ -92,7 +92,7 @@ class PictureShape:
         height, width = values.shape[1:3] if values.ndim > 2 else (self.height or 0, self.width or 0)
         return values.reshape(len(values), height, width, self.channels)
 
-    def as_taken(self, pictures: NDArray[Any], rank: int) -> NDArray[Any]:
+    def as_model_input(self, pictures: NDArray[Any], rank: int) -> NDArray[Any]:
         """View ``(N, H, W, C)`` in the model's shape with `rank` axes after the first: the inverse of `upright`."""
         if self.channels_first:
             return np.moveaxis(pictures, -1, 1)
@@ -165,7 +165,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
     return image if image.mode in {"L", "RGB"} else image.convert("RGB")
 
 
-def shown_from(values: NDArray[Any], axes: Axes = ()) -> NDArray[np.uint8] | None:
+def pictures_from(values: NDArray[Any], axes: Axes = ()) -> NDArray[np.uint8] | None:
     """Convert an array of pictures to pictures for people.
 
     Parameters

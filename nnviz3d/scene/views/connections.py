@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from nnviz3d.data.graph import joining
+from nnviz3d.data.graph import connecting_nodes
 from nnviz3d.data.records import RANKINGS, Connections, Ranking
 from nnviz3d.data.targets import LOSS
 from nnviz3d.scene.colors import NAN_COLOR, NEGATIVE, POSITIVE, number
@@ -246,7 +246,7 @@ class ConnectionsView(View):
 
     def _missing(self, pairs: list[Connections]) -> tuple[TextRow, ...]:
         """Describe for how many layers with joining weights lines are drawn, and name the others."""
-        joined, every = {pair.target for pair in pairs}, joining(self._context.graph)
+        joined, every = {pair.target for pair in pairs}, connecting_nodes(self._context.graph)
         none = [self._context.graph.node(name).name for name in every if name not in joined]
         if not none:
             return ()

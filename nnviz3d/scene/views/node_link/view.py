@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.graph import joining
+from nnviz3d.data.graph import connecting_nodes
 from nnviz3d.data.records import Ranking
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import FIELD_OF_VIEW, MARGINS, fit
@@ -318,7 +318,9 @@ class NodesView(View):
     def _unknown(self, drawn: Drawn) -> list[str]:
         """Name the layers whose weights join units but are not drawn as lines of their own."""
         graph, known = self._neurons.graph, {links.feed.target for links, _ in drawn}
-        return [node.name for node in graph if node.id in joining(self._context.graph) and node.id not in known]
+        return [
+            node.name for node in graph if node.id in connecting_nodes(self._context.graph) and node.id not in known
+        ]
 
     def _shown(self, name: str, numbers: NDArray[np.float32]) -> NDArray[np.int64]:
         """Choose which units of a layer have a ball, in ascending order: all, or the most active."""
