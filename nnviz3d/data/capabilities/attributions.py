@@ -235,6 +235,7 @@ ATTRIBUTIONS = Capability(
     stages={"explain": "Computing the attributions"},
     missing=_missing,
     views=("nnviz3d.scene.views.attributions:AttributionsView",),
+    panel="nnviz3d.apps.web.panels.explanation:ExplanationPanel",
     held=_held,
 )
 """The description of this capability."""

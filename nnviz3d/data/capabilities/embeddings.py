@@ -276,6 +276,7 @@ EMBEDDINGS = Capability(
     missing=_missing,
     dataset_option="--embed",
     views=("nnviz3d.scene.views.points.embedding:EmbeddingView",),
+    panel="nnviz3d.apps.web.panels.closeup:CloseUpPanel",
     of_sample=False,
 )
 """The description of this capability."""

@@ -193,6 +193,7 @@ FEATURES = Capability(
     stages={"features": "Maximizing channels"},
     missing=_missing,
     views=("nnviz3d.scene.views.channels:ChannelsView",),
+    panel="nnviz3d.apps.web.panels.closeup:CloseUpPanel",
     of_sample=False,
 )
 """The description of this capability."""

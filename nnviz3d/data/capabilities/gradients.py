@@ -129,6 +129,7 @@ GRADIENTS = Capability(
     stages={"gradients": "Finding the gradients", "flow": "Following the gradient back"},
     missing=_missing,
     views=("nnviz3d.scene.views.backward:BackwardView",),
+    panel="nnviz3d.apps.web.panels.explanation:ExplanationPanel",
     held=_held,
 )
 """The description of this capability."""

@@ -81,4 +81,5 @@ TARGETS = Capability(
     check="nnviz3d.capture.explained_targets:check_targets",
     capture="nnviz3d.capture.explained_targets:write_explained_targets",
     missing=_missing,
+    panel="nnviz3d.apps.web.panels.explanation:ExplanationPanel",
 )

@@ -1,9 +1,8 @@
-"""Registry of the page's panels."""
+"""Registry of the page's panels. To add one for a capability, name it there; any other one is named here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.appearance import AppearancePanel
@@ -13,35 +12,24 @@ from nnviz3d.apps.web.panels.panel import AnyPanel
 from nnviz3d.apps.web.panels.playback import PlaybackPanel
 from nnviz3d.apps.web.panels.samples import SamplesPanel
 from nnviz3d.apps.web.panels.training import TrainingPanel
+from nnviz3d.data.capabilities import CAPABILITIES
+from nnviz3d.data.capabilities.capability import imported
 
 PanelClass = Callable[[PageContext], AnyPanel]
 """A subclass of `Panel`."""
-
-CAPABILITY_PANELS: tuple[str, ...] = (
-    "nnviz3d.apps.web.panels.explanation:ExplanationPanel",
-    "nnviz3d.apps.web.panels.closeup:CloseUpPanel",
-)
-"""Panels of capabilities, as ``module:class``; a panel that several capabilities name is shown once."""
 
 PANELS: tuple[PanelClass | str, ...] = (
     SamplesPanel,
     TrainingPanel,
     HistoryPanel,
-    *CAPABILITY_PANELS,
+    *(capability.panel for capability in CAPABILITIES if capability.panel is not None),
     AppearancePanel,
     LayersPanel,
     PlaybackPanel,
 )
-"""All panels, in the order of the page. To add one, write a module with a subclass of `Panel` and name it here."""
+"""All panels, in the order of the page. Capabilities name theirs as ``module:class``; several may name the same one."""
 
 
 def panel_classes() -> tuple[PanelClass, ...]:
     """Return the classes of all panels in the order of the page, each one once."""
-    return tuple(dict.fromkeys(_resolve(entry) if isinstance(entry, str) else entry for entry in PANELS))
-
-
-def _resolve(name: str) -> PanelClass:
-    """Import a class that is written as ``module:class``."""
-    module, _, attribute = name.partition(":")
-    found: PanelClass = getattr(import_module(module), attribute)
-    return found
+    return tuple(dict.fromkeys(imported(entry) if isinstance(entry, str) else entry for entry in PANELS))
