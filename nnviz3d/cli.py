@@ -9,8 +9,8 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -26,8 +26,9 @@ from nnviz3d.version import __version__
 
 if TYPE_CHECKING:
     from nnviz3d.apps.open_target import Opened
+    from nnviz3d.apps.worker import Worker
     from nnviz3d.data.reader import CaptureReader
-    from nnviz3d.data.request import CaptureRequest, Finished
+    from nnviz3d.data.request import CaptureRequest, Finished, Invitation
     from nnviz3d.scene.selection import Selection
 
 app = App(
@@ -99,7 +100,6 @@ def snapshot(
     at
         Seconds into the scene; by default its end.
     """
-    from nnviz3d.apps.open_target import opened
     from nnviz3d.apps.snapshot import require_graphics
     from nnviz3d.apps.snapshot import snapshot as draw
     from nnviz3d.apps.target import check_output, parse_size
@@ -109,7 +109,7 @@ def snapshot(
     if at is not None and not 0 <= at < math.inf:  # NaN too
         raise UserError(f"--at is a time in seconds, 0 or more; got {at:g}.")
     require_graphics()
-    with opened(target, look.scene, model.options(), _run, **look.opening()) as found:
+    with _opened(target, model, look, _run) as found:
         draw(found.spec, found.capture, output, size=pixels, at=at, selection=_selection(look, found))
 
 
@@ -242,14 +242,13 @@ def record(
     from nnviz3d.apps.film.progress_bar import FilmBar
     from nnviz3d.apps.film.record import check_film, film_size
     from nnviz3d.apps.film.record import record as film
-    from nnviz3d.apps.open_target import opened
     from nnviz3d.apps.snapshot import require_graphics
     from nnviz3d.apps.target import parse_size
 
     pixels = None if size is None else parse_size(size)
     check_film(output, size=pixels, fps=fps, seconds=seconds)
     require_graphics()
-    with opened(target, look.scene, model.options(), _run, backward=tour == "backward", **look.opening()) as found:
+    with _opened(target, model, look, _run, backward=tour == "backward") as found:
         selection = _selection(look, found)
         even = film_size(output, pixels)
         if pixels is not None and even != pixels:
@@ -361,10 +360,36 @@ def _run(request: CaptureRequest) -> Finished:
     return capture_with_progress(request)
 
 
+def _opened(
+    target: str | None,
+    model: Model,
+    look: Look,
+    run: Callable[[CaptureRequest], object],
+    *,
+    backward: bool = False,
+    worker: Worker | None = None,
+    invitation: Invitation | None = None,
+) -> AbstractContextManager[Opened]:
+    """Return a context that opens the target of a command with its options."""
+    from nnviz3d.apps.open_target import opened
+
+    return opened(
+        target,
+        look.scene,
+        model.options(),
+        run,
+        sample=look.sample,
+        whole=look.whole,
+        backward=backward,
+        wanted=look.wanted(),
+        worker=worker,
+        invitation=invitation,
+    )
+
+
 @contextmanager
 def _opened_live(target: str | None, model: Model, look: Look, live: Path | None) -> Iterator[Opened]:
-    """Open what a target shows, with somebody who runs the model on further samples."""
-    from nnviz3d.apps.open_target import opened
+    """Open the target of a command, with a worker that runs the model on further samples."""
     from nnviz3d.apps.progress import capture_with_progress
     from nnviz3d.apps.worker import ProcessConnection, SocketConnection, Worker
     from nnviz3d.data.json_lines import invitation_in
@@ -374,8 +399,7 @@ def _opened_live(target: str | None, model: Model, look: Look, live: Path | None
     worker = Worker(connect)
     try:
         run = partial(capture_with_progress, worker=worker)
-        options = model.options()
-        with opened(target, look.scene, options, run, worker=worker, invitation=invitation, **look.opening()) as found:
+        with _opened(target, model, look, run, worker=worker, invitation=invitation) as found:
             yield found
     finally:
         worker.close()

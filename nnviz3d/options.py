@@ -159,27 +159,31 @@ class Look:
     dataset: Annotated[tuple[str, ...], Parameter(negative=())] = ()
     """For a scene of points: what they are, named as inputs are; by default the input itself."""
 
-    def opening(self) -> dict[str, Any]:
-        """Return what `opened` has to know of them.
+    @property
+    def whole(self) -> bool:
+        """Whether all samples of a model are captured, because two of them are compared."""
+        return self.quantity == "difference"
+
+    def wanted(self) -> Insights:
+        """Return the request that the options make.
 
         Raises
         ------
         UserError
-            If they contradict each other.
+            If the options contradict each other.
         """
         from nnviz3d.data.request import Insights
 
-        if (self.against is None) == (self.quantity == "difference"):
+        if (self.against is None) == self.whole:
             raise UserError(
                 "--quantity difference and --against N go together: the cells show --sample minus --against."
             )
-        wanted = Insights(
+        return Insights(
             targets=() if self.class_ is None else (self.class_,),
             gradients=self.quantity in OF_GRADIENTS,
             attributions=() if self.method is None else (self.method,),
             dataset=self.dataset,
         )
-        return {"sample": self.sample, "wanted": wanted, "whole": self.quantity == "difference"}
 
 
 NO_MODEL = Model()

@@ -210,7 +210,7 @@ def _wanted(options: Options) -> Insights:
         class_=None if explain is None else str(explain),
         method=options.get("method"),
     )
-    wanted: Insights = look.opening()["wanted"]
+    wanted = look.wanted()
     scene = options.get("scene")
     if scene is None:
         return wanted

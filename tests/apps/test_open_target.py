@@ -125,7 +125,9 @@ def request_of(target, scene=None, options=None, **more):
 
 def test_options_of_the_command_line_reach_the_request():
     look = Look(quantity="gradient", class_="5", method="grad_cam")
-    request = request_of(str(bundled("digits.keras")), options=Model(input=("digits:3",)).options(), **look.opening())
+    request = request_of(
+        str(bundled("digits.keras")), options=Model(input=("digits:3",)).options(), wanted=look.wanted()
+    )
     assert request.insights == Insights(gradients=True, targets=("5",), attributions=("grad_cam",))
 
 
@@ -137,11 +139,11 @@ def test_model_is_captured_if_the_ready_capture_lacks_something():
 
 
 def test_difference_needs_both_samples():
-    assert Look(quantity="difference", against=1).opening()["whole"]
+    assert Look(quantity="difference", against=1).whole
     with pytest.raises(UserError, match="--against"):
-        Look(quantity="difference").opening()
+        Look(quantity="difference").wanted()
     with pytest.raises(UserError, match="--quantity"):
-        Look(against=1).opening()
+        Look(against=1).wanted()
 
 
 def test_lists_are_separated_by_commas_or_repeated():
@@ -201,7 +203,7 @@ def test_dataset_makes_the_points_of_a_scene_of_points():
         asked.append(request)
         shutil.copyfile(bundled("embedding.zarr.zip"), request.out)
 
-    wanted = Look(dataset=("digits:0-99",)).opening()["wanted"]
+    wanted = Look(dataset=("digits:0-99",)).wanted()
     with opened("embedding", None, ModelOptions(), run, wanted=wanted):
         (request,) = asked
         assert (request.insights.embeddings, request.insights.dataset) == (("last hidden",), ("digits:0-99",))
