@@ -1,10 +1,12 @@
-"""Captures a model: runs it on samples and writes all that was seen into one capture."""
+"""Capture a model: run it on samples, and write everything that it computes into one capture.
+
+The stages, in order: trace, preprocess, forward, write and connections (batch by batch), capabilities.
+"""
 
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,32 +17,29 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.attention import hidden_attention
 from nnviz3d.capture.capabilities import write_capabilities
+from nnviz3d.capture.capture_notes import first_notes, notes_on_model
 from nnviz3d.capture.connections.finder import ConnectionFinder
-from nnviz3d.capture.inputs.class_names import settle_names
+from nnviz3d.capture.inputs.class_names import ClassNames, settle_names
 from nnviz3d.capture.inputs.preprocess import Preparation
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.programs.describe import DescribedModel
-from nnviz3d.capture.programs.hidden_networks import hidden_remarks
 from nnviz3d.capture.programs.trace import Trace, TracedModel
 from nnviz3d.capture.request_loop import Report
+from nnviz3d.capture.stage_clock import StageClock
 from nnviz3d.capture.weights import write_weights
 from nnviz3d.capture.work import ReadSamples, Work
 from nnviz3d.data.records import Provenance
-from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing, Progress
+from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing
 from nnviz3d.data.sample_sources import classes_in
 from nnviz3d.data.storage.capture_writer import CaptureWriter, check_destination
 from nnviz3d.version import __version__
 
-_TOLD = 2
-"""Most notes on single samples that the terminal shows; the capture keeps all of them."""
-
 
 @dataclass(frozen=True)
-class Options:
-    """How to capture; the names and meanings are those of `CaptureRequest`."""
+class CaptureSettings:
+    """Settings of one capture; the names and meanings are those of `CaptureRequest`."""
 
     out: Path
     preprocess: Preprocessing | None = None
@@ -53,100 +52,47 @@ class Options:
 
 
 def capture_model(
-    model: TracedModel, samples: Samples, options: Options, report: Report, read: ReadSamples
+    model: TracedModel, samples: Samples, settings: CaptureSettings, report: Report, read: ReadSamples
 ) -> Finished:
     """Run a model on samples and write the capture.
 
     Parameters
     ----------
     read
-        Reads further samples for the model, such as a data set to be placed as points.
+        Reads further samples for the model, such as a data set whose samples are embedded as points.
 
     Raises
     ------
     ModelError, SampleError
         If the model cannot be traced or fails on the samples.
     UserError
-        If the capture cannot be written where it should be.
+        If the capture cannot be written at its destination.
     """
-    check_destination(options.out)
-    loaded = model.loaded
-    clock = _Clock(report)
-    # The samples determine the sizes for the trace, whatever is done to their numbers.
-    clock.start("trace")
-    trace = model.trace(samples.arrays)
-    clock.stop()
-    preparation = _prepared(trace, model, samples, options.preprocess)
-    for sentence in preparation.sentences:
-        report(Notice(text=sentence))
-    for note in (*loaded.notes, *_first(list(itertools.chain.from_iterable(samples.notes)))):
-        report(Notice(text=note))
-    arrays = preparation(samples)
-
-    clock.start("forward", len(samples))
-    batches = trace.forward.batches(arrays)
-    batch = next(batches)
-    # Some shapes are known only now, for example of layers that fold windows into the batch axis.
-    described, missing = _with_real_shapes(trace.described, batch)
-    pairs = trace.pairs(described, anew=model.live)
-    finder = ConnectionFinder(pairs, options.top_k)
-    names = settle_names(options.classes, samples, described.graph, classes_in(options.insights.dataset))
-    samples = names.labelled(samples)
-    for note in names.notes:
-        report(Notice(text=note))
-    remarks = _remarks(described, pairs.skipped, random=trace.forward.draws, missing=missing)
-    provenance = Provenance(
-        model=loaded.name,
-        sha256=loaded.sha256,
-        preprocessing=preparation.mode,
-        preprocessing_reason=preparation.reason,
-        samples=samples.names,
-        notes=(*loaded.notes, *names.notes, *remarks),
-        sample_notes=samples.notes_each,
-        versions=versions(),
-        seed=options.seed,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
+    check_destination(settings.out)
+    clock = StageClock(report)
+    trace = _trace(model, samples, clock)
+    prepared = _preprocess(trace, model, samples, settings.preprocess, report)
+    started = _start_forward(trace, prepared, settings, clock, report)
+    pairs = trace.pairs(started.described, anew=model.live)
+    finder = ConnectionFinder(pairs, settings.top_k)
+    notes = notes_on_model(started.described, pairs.skipped, started.missing, random=trace.forward.draws)
+    provenance = _provenance(model, started, (*model.loaded.notes, *started.names.notes, *notes), settings.seed)
     with CaptureWriter(
-        options.out,
-        graph=described.graph,
+        settings.out,
+        graph=started.described.graph,
         provenance=provenance,
         samples=len(samples),
-        classes=names.names,
-        transient=options.transient,
+        classes=started.names.names,
+        transient=settings.transient,
     ) as writer:
-        _write_samples(writer, described, samples, arrays)
-        for part in itertools.chain([batch], batches):
-            clock.start("write", len(samples), part.start)
-            for node_id, output in part:
-                numbers = part.numbers(node_id, output)
-                if numbers is not None:
-                    writer.write_activations(node_id, output, part.start, numbers)
-            clock.start("connections", len(samples), part.start)
-            finder.add(part)
-            clock.start("forward", len(samples), part.start + part.count)
-        clock.start("write", len(samples), len(samples))
-        finder.write(writer)
-        if not options.transient:
-            write_weights(writer, described, everything=options.all_weights)
-        clock.stop()
-        work = Work(
-            insights=options.insights,
-            loaded=loaded,
-            model=trace.differentiable,
-            samples=samples,
-            arrays=arrays,
-            classes=names.names,
-            prepare=preparation,
-            read=lambda sources, **how: names.labelled(read(sources, **how)),
-            connections=finder.found,
-            out=options.out,
-        )
-        write_capabilities(writer, work, report)
+        _write_samples(writer, started)
+        _write_batches(writer, started, finder, clock)
+        _write_connections_and_weights(writer, started, finder, settings, clock)
+        write_capabilities(writer, _work(model, trace, started, finder, settings, read), report)
         writer.commit(len(samples))
-    clock.stop()
     model.ran(trace)
-    return Finished(out=options.out, samples=len(samples), nodes=len(described.graph), seconds=clock.seconds)
+    graph = started.described.graph
+    return Finished(out=settings.out, samples=len(samples), nodes=len(graph), seconds=clock.seconds)
 
 
 def versions() -> dict[str, str]:
@@ -159,14 +105,109 @@ def versions() -> dict[str, str]:
     }
 
 
-def _prepared(trace: Trace, model: TracedModel, samples: Samples, asked: Preprocessing | None) -> Preparation:
+def _trace(model: TracedModel, samples: Samples, clock: StageClock) -> Trace:
+    """Trace the model for the sizes of the samples, which preprocessing does not change."""
+    clock.start("trace")
+    trace = model.trace(samples.arrays)
+    clock.stop()
+    return trace
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Samples, and the arrays that the model is given for them.
+
+    Attributes
+    ----------
+    samples
+        The samples as they were read.
+    prepare
+        The preprocessing.
+    arrays
+        The result of preprocessing, ``(N, *shape)`` for each input.
+    """
+
+    samples: Samples
+    prepare: Preparation
+    arrays: Sequence[NDArray[Any]]
+
+
+def _preprocess(
+    trace: Trace, model: TracedModel, samples: Samples, asked: Preprocessing | None, report: Report
+) -> _Prepared:
+    """Prepare the samples for the model, and report how, and the notes on model and samples."""
     loaded = model.loaded
     family = (loaded.name.removeprefix("keras:"), loaded.family) if loaded.family else None
-    return Preparation(trace.described, samples.is_picture, asked, family)
+    prepare = Preparation(trace.described, samples.is_picture, asked, family)
+    for sentence in prepare.sentences:
+        report(Notice(text=sentence))
+    for note in (*loaded.notes, *first_notes(list(itertools.chain.from_iterable(samples.notes)))):
+        report(Notice(text=note))
+    return _Prepared(samples, prepare, prepare(samples))
+
+
+@dataclass(frozen=True)
+class _StartedRun:
+    """A forward pass whose first batch was computed.
+
+    Attributes
+    ----------
+    described
+        The model with the real shapes of all outputs.
+    missing
+        Ids of the nodes with an output that holds no numbers for each sample; once for each such output.
+    samples
+        The samples; their labels are positions among `names`.
+    prepare, arrays
+        As in `_Prepared`.
+    names
+        Names of the model's classes.
+    batches
+        All batches, the first one included; can be read once.
+    """
+
+    described: DescribedModel
+    missing: Sequence[str]
+    samples: Samples
+    prepare: Preparation
+    arrays: Sequence[NDArray[Any]]
+    names: ClassNames
+    batches: Iterator[Batch]
+
+
+def _start_forward(
+    trace: Trace, prepared: _Prepared, settings: CaptureSettings, clock: StageClock, report: Report
+) -> _StartedRun:
+    """Run the first batch, which shows the remaining shapes, and settle the names of the classes."""
+    samples = prepared.samples
+    clock.start("forward", len(samples))
+    batches = trace.forward.batches(prepared.arrays)
+    first = next(batches)
+    described, missing = _with_real_shapes(trace.described, first)
+    names = settle_names(settings.classes, samples, described.graph, classes_in(settings.insights.dataset))
+    for note in names.notes:
+        report(Notice(text=note))
+    return _StartedRun(
+        described=described,
+        missing=missing,
+        samples=names.labelled(samples),
+        prepare=prepared.prepare,
+        arrays=prepared.arrays,
+        names=names,
+        batches=itertools.chain([first], batches),
+    )
 
 
 def _with_real_shapes(described: DescribedModel, batch: Batch) -> tuple[DescribedModel, list[str]]:
-    """Correct the shapes that only a run shows, and list the outputs that hold no numbers for each sample."""
+    """Correct the shapes that only a run shows, for example of layers that fold windows into the batch axis.
+
+    Returns
+    -------
+    described
+        The model with the corrected shapes.
+    missing
+        The node of each output that holds no numbers for each sample.
+    """
     nodes, missing = [], []
     for node in described.graph:
         shapes = list(node.shapes)
@@ -180,69 +221,78 @@ def _with_real_shapes(described: DescribedModel, batch: Batch) -> tuple[Describe
     return replace(described, graph=replace(described.graph, nodes=tuple(nodes))), missing
 
 
-def _write_samples(
-    writer: CaptureWriter, described: DescribedModel, samples: Samples, arrays: Sequence[NDArray[Any]]
-) -> None:
-    for name, array in zip(described.graph.inputs, arrays, strict=True):
+def _provenance(model: TracedModel, run: _StartedRun, notes: tuple[str, ...], seed: int) -> Provenance:
+    return Provenance(
+        model=model.loaded.name,
+        sha256=model.loaded.sha256,
+        preprocessing=run.prepare.mode,
+        preprocessing_reason=run.prepare.reason,
+        samples=run.samples.names,
+        notes=notes,
+        sample_notes=run.samples.notes_each,
+        versions=versions(),
+        seed=seed,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _write_samples(writer: CaptureWriter, run: _StartedRun) -> None:
+    """Write the inputs of the model, the pictures of the samples and their labels."""
+    inputs, samples = run.described.graph.inputs, run.samples
+    for node_id, array in zip(inputs, run.arrays, strict=True):
         if array.dtype.kind in "biuf":
-            writer.write_input(name, 0, array)
-    for node_id in described.graph.inputs:
-        shown = samples.shown.get(described.call(node_id).operation.name)
+            writer.write_input(node_id, 0, array)
+    for node_id in inputs:
+        shown = samples.shown.get(run.described.call(node_id).operation.name)
         if shown is not None:
             writer.write_pictures(node_id, shown)
     if samples.labels is not None:
         writer.write_labels(samples.labels)
 
 
-def _first(notes: Sequence[str]) -> Sequence[str]:
-    """Return the notes on single samples for the terminal: the first few, and the number of the others."""
-    if len(notes) <= _TOLD + 1:
-        return notes
-    more = f"{len(notes) - _TOLD:,} more samples have a note like these; the picture of each sample shows its own."
-    return (*notes[:_TOLD], more)
+def _write_batches(writer: CaptureWriter, run: _StartedRun, finder: ConnectionFinder, clock: StageClock) -> None:
+    """Run each batch, write its activations, and find its strongest connections."""
+    count = len(run.samples)
+    for batch in run.batches:
+        clock.start("write", count, batch.start)
+        for node_id, output in batch:
+            numbers = batch.numbers(node_id, output)
+            if numbers is not None:
+                writer.write_activations(node_id, output, batch.start, numbers)
+        clock.start("connections", count, batch.start)
+        finder.add(batch)
+        clock.start("forward", count, batch.start + batch.count)
 
 
-def _remarks(described: DescribedModel, skipped: Sequence[str], *, random: bool, missing: Sequence[str]) -> list[str]:
-    """Say what a reader of the capture should know of it."""
-    remarks = [
-        f"{path} stands as one block: its code cannot run on symbolic tensors ({why})."
-        for path, why in described.program.sealed.items()
-    ]
-    remarks.extend(
-        f"Attention inside {node_id} is not seen: it stands as one block." for node_id in hidden_attention(described)
+def _write_connections_and_weights(
+    writer: CaptureWriter, run: _StartedRun, finder: ConnectionFinder, settings: CaptureSettings, clock: StageClock
+) -> None:
+    """Write what does not depend on single batches: the connections found, and the weights."""
+    clock.start("write", len(run.samples), len(run.samples))
+    finder.write(writer)
+    if not settings.transient:
+        write_weights(writer, run.described, everything=settings.all_weights)
+    clock.stop()
+
+
+def _work(
+    model: TracedModel,
+    trace: Trace,
+    run: _StartedRun,
+    finder: ConnectionFinder,
+    settings: CaptureSettings,
+    read: ReadSamples,
+) -> Work:
+    """Collect everything from which the capabilities are computed."""
+    return Work(
+        insights=settings.insights,
+        loaded=model.loaded,
+        model=trace.differentiable,
+        samples=run.samples,
+        arrays=run.arrays,
+        classes=run.names.names,
+        prepare=run.prepare,
+        read=lambda sources, **how: run.names.labelled(read(sources, **how)),
+        connections=finder.found,
+        out=settings.out,
     )
-    remarks.extend(hidden_remarks(described))
-    types = {t.dtype for node in described.graph for t in described.call(node.id).outputs}
-    remarks.extend(
-        f"{t} activations are stored as float32." for t in sorted(types & {"bfloat16", "float16", "float64"})
-    )
-    operations = [described.call(node.id).operation for node in described.graph]
-    drawing = (type(o).__name__ for o in operations if not isinstance(o, keras.Layer) and "Random" in type(o).__name__)
-    if random or any(drawing):
-        remarks.append("The model draws at random while it runs; another run gives other numbers.")
-    if missing:
-        remarks.append(
-            f"Not stored, because they hold no numbers for each sample: {', '.join(dict.fromkeys(missing))}."
-        )
-    return [*remarks, *skipped]
-
-
-class _Clock:
-    """Times the stages and tells of them."""
-
-    def __init__(self, report: Report) -> None:
-        self.seconds: dict[str, float] = {}
-        self._report = report
-        self._stage: str | None = None
-        self._since = 0.0
-
-    def start(self, stage: str, total: int | None = None, done: int = 0) -> None:
-        self.stop()
-        self._stage, self._since = stage, time.perf_counter()
-        self._report(Progress(stage=stage, done=done, total=total))
-
-    def stop(self) -> None:
-        if self._stage is not None:
-            spent = time.perf_counter() - self._since
-            self.seconds[self._stage] = round(self.seconds.get(self._stage, 0.0) + spent, 4)
-        self._stage = None

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.capture import capture_model as run
+from nnviz3d.capture.capture_model import CaptureSettings, capture_model
 from nnviz3d.capture.inputs.arrays import array_samples
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.loading.load import LoadedModel
@@ -84,8 +84,8 @@ def capture(
     samples = kept.samples(kept.sources, seed=seed)
     if labels is not None and kept.held is None:
         samples = _with_labels(samples, np.asarray(labels))
-    options = run.Options(Path(out), preprocess, kept.classes, all_weights, top_k, seed, insights=insights)
-    run.capture_model(kept.traced, samples, options, _silent, kept.samples)
+    settings = CaptureSettings(Path(out), preprocess, kept.classes, all_weights, top_k, seed, insights=insights)
+    capture_model(kept.traced, samples, settings, _silent, kept.samples)
     return open_capture(out)
 
 

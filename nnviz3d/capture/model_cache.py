@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import keras
 
-from nnviz3d.capture.capture_model import Options, capture_model
+from nnviz3d.capture.capture_model import CaptureSettings, capture_model
 from nnviz3d.capture.inputs.class_files import imagenet_classes, read_classes
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.inputs.samples import read_samples
@@ -82,7 +82,7 @@ class KeptModel:
         known = set() if self.held is None else set(self.held.names)
         for notice in notices_on([one for one in (*request.inputs, *request.insights.dataset) if one not in known]):
             report(Notice(text=notice))
-        options = Options(
+        settings = CaptureSettings(
             out=request.out,
             preprocess=request.preprocess,
             classes=classes,
@@ -92,7 +92,7 @@ class KeptModel:
             transient=request.transient,
             insights=request.insights,
         )
-        return capture_model(self.traced, samples, options, report, self.samples)
+        return capture_model(self.traced, samples, settings, report, self.samples)
 
     def _one(self, inputs: Sequence[str], position: int) -> str:
         """Find the source of one of all the samples that inputs hold."""

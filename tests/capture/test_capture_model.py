@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from nnviz3d.capture import capture_model as run
-from nnviz3d.capture.capture_model import Options, capture_model
+from nnviz3d.capture import capture_model as stages
+from nnviz3d.capture.capture_model import CaptureSettings, capture_model
 from nnviz3d.capture.inputs.class_files import imagenet_classes, read_classes
 from nnviz3d.capture.loading.load import load_model
 from nnviz3d.capture.model_cache import KeptModel
@@ -29,7 +29,7 @@ def capture(tmp_path, source, inputs=(), *, weights=None, **options):
     samples = kept.samples(inputs, seed=options.get("seed", 0))
     events = []
     finished = capture_model(
-        kept.traced, samples, Options(tmp_path / "run.zarr", **options), events.append, kept.samples
+        kept.traced, samples, CaptureSettings(tmp_path / "run.zarr", **options), events.append, kept.samples
     )
     return open_capture(tmp_path / "run.zarr"), events, finished
 
@@ -239,7 +239,7 @@ def test_an_earlier_capture_is_kept_when_the_model_fails(tmp_path, monkeypatch):
     def fails(*_args, **_kwargs):
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(run, "write_weights", fails)
+    monkeypatch.setattr(stages, "write_weights", fails)
     with pytest.raises(RuntimeError, match="out of luck"):
         capture(tmp_path, bundled("digits.keras"), ["digits:8"])
     assert open_capture(tmp_path / "run.zarr").provenance.samples == ("digits:7",)

@@ -1,0 +1,58 @@
+"""Sentences about a capture: notices for the terminal, and notes that the capture stores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+from nnviz3d.capture.attention import hidden_attention
+from nnviz3d.capture.programs.describe import DescribedModel
+from nnviz3d.capture.programs.hidden_networks import hidden_remarks
+
+_SHOWN = 2
+"""Most notes on single samples that the terminal shows; the capture stores all of them."""
+
+
+def first_notes(notes: Sequence[str]) -> Sequence[str]:
+    """Return the notes on single samples for the terminal: the first few, and the number of the others."""
+    if len(notes) <= _SHOWN + 1:
+        return notes
+    more = f"{len(notes) - _SHOWN:,} more samples have a note like these; the picture of each sample shows its own."
+    return (*notes[:_SHOWN], more)
+
+
+def notes_on_model(
+    described: DescribedModel, skipped: Sequence[str], missing: Sequence[str], *, random: bool
+) -> list[str]:
+    """Return the sentences that a reader of the capture needs to know about the model.
+
+    Parameters
+    ----------
+    skipped
+        Sentences about layers without connections.
+    missing
+        Ids of the nodes with an output that holds no numbers for each sample.
+    random
+        Whether the compiled program draws random numbers.
+    """
+    notes = [
+        f"{path} stands as one block: its code cannot run on symbolic tensors ({why})."
+        for path, why in described.program.sealed.items()
+    ]
+    notes.extend(
+        f"Attention inside {node_id} is not seen: it stands as one block." for node_id in hidden_attention(described)
+    )
+    notes.extend(hidden_remarks(described))
+    types = {t.dtype for node in described.graph for t in described.call(node.id).outputs}
+    notes.extend(f"{t} activations are stored as float32." for t in sorted(types & {"bfloat16", "float16", "float64"}))
+    if random or _has_random_operation(described):
+        notes.append("The model draws at random while it runs; another run gives other numbers.")
+    if missing:
+        notes.append(f"Not stored, because they hold no numbers for each sample: {', '.join(dict.fromkeys(missing))}.")
+    return [*notes, *skipped]
+
+
+def _has_random_operation(described: DescribedModel) -> bool:
+    operations = (described.call(node.id).operation for node in described.graph)
+    return any(not isinstance(o, keras.Layer) and "Random" in type(o).__name__ for o in operations)
