@@ -22,7 +22,7 @@ from nnviz3d.api.stderr_filter import StderrFilter
 from nnviz3d.api.viewer import Viewer
 from nnviz3d.apps.worker import SocketConnection, Worker
 from nnviz3d.capture import live_model_server as listening
-from nnviz3d.capture.live_model_server import Listener
+from nnviz3d.capture.live_model_server import LiveModelServer
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.errors import Nnviz3dError, SampleError, UserError
@@ -165,7 +165,7 @@ def test_who_does_not_know_the_token_is_told_nothing(tmp_path):
         report(Progress(stage="forward", done=0))
         return Finished(out=request.out, samples=1, nodes=1, seconds={})
 
-    listener = Listener(capture)
+    listener = LiveModelServer(capture)
     request = CaptureRequest(model="live", out=tmp_path / "run.zarr")
     with pytest.raises(UserError, match="has ended"):
         Worker(lambda: SocketConnection(listener.port, "guess")).run(request)
@@ -185,7 +185,7 @@ def test_who_does_not_know_the_token_is_told_nothing(tmp_path):
 @pytest.mark.parametrize("said", [b"\x16\x03\x01\xff\xfe\n", b"\xff" * 300, b""], ids=["TLS", "long", "nothing"])
 def test_who_says_anything_else_or_nothing_is_hung_up_on(monkeypatch, said):
     monkeypatch.setattr(listening, "_PATIENCE", 0.05)
-    listener = Listener(lambda request, report: pytest.fail("It was not asked."))
+    listener = LiveModelServer(lambda request, report: pytest.fail("It was not asked."))
     with socket.create_connection(("127.0.0.1", listener.port), timeout=60) as stranger:
         stranger.sendall(said)
         with contextlib.suppress(ConnectionResetError):  # where it hung up before all was read

@@ -177,7 +177,7 @@ class CommandArguments:
             raise UserError("weights and trust go with a model file; a model object has its weights.")
         if options.get("against") is not None:
             raise UserError("against goes with a model file or a capture; capture the model object's samples first.")
-        kept = import_module("nnviz3d.capture.live_model").keep(
+        kept = import_module("nnviz3d.capture.live_model").prepare_live_model(
             model, x, classes=options.get("classes"), labels=options.get("labels")
         )
         if kept.held is not None:
@@ -194,7 +194,7 @@ class CommandArguments:
         kept.answer(request.model_copy(update={"inputs": (samples[position][1],)}), lambda _event: None)
         if not live:
             return [str(out)]
-        listener = import_module("nnviz3d.capture.live_model_server").Listener(kept.answer)
+        listener = import_module("nnviz3d.capture.live_model_server").LiveModelServer(kept.answer)
         self._ends.callback(listener.close)
         invitation = Invitation(
             port=listener.port, token=listener.token, request=request, samples=samples, position=position

@@ -1,6 +1,6 @@
-"""Runs a model and keeps the numbers.
+"""Run a model and store its activations, weights, gradients and more in a capture.
 
-The package is callable: ``nnviz3d.capture(model, x, out="run.zarr")`` captures a live model where it lives.
+The package is callable: ``nnviz3d.capture(model, x, out="run.zarr")`` captures a live model in this process.
 Importing it loads neither TensorFlow nor Keras.
 """
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class _CallablePackage(ModuleType):
-    """A package that can be called, as the public function of the same name.
+    """A package that can be called as the public function of the same name.
 
-    `nnviz3d.capture` has to be both: the folder in which capturing lives, and the verb that people write. Python
-    puts every imported submodule into its parent under its own name, so a function of that name would be overwritten
-    by the first ``import nnviz3d.capture.process``; a module whose class has a `__call__` stays both.
+    `nnviz3d.capture` is both a package and a function. Python stores each imported submodule under its name in the
+    parent package, so a function of that name would be overwritten by ``import nnviz3d.capture.process``. A module whose
+    class has a `__call__` stays both.
     """
 
     def __call__(self, model: Any, x: Any = None, **options: Any) -> Capture:

@@ -1,4 +1,4 @@
-"""Captures a live model object, in the process it lives in."""
+"""Capture of a live model object, in the process of the caller."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnviz3d.capture.inputs.arrays import array_samples
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.loading.load import LoadedModel
 from nnviz3d.capture.loading.model_kind import check_model
-from nnviz3d.capture.model_cache import KeptModel
+from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.capture.programs.flat_program import Inputs, InputSpec, expected_inputs
 from nnviz3d.capture.programs.trace import with_axes
 from nnviz3d.data.capture import Capture, open_capture
@@ -41,14 +41,14 @@ def capture(
     seed: int = 0,
     insights: Insights = _NOTHING_MORE,
 ) -> Capture:
-    """Run a live model once on some samples and keep every number that it computes.
+    """Run a live model once on some samples and store every number that it computes.
 
-    Nothing in the model changes, its random generators included.
+    The model stays unchanged, including its random generators.
 
     Parameters
     ----------
     model
-        A Keras model; one of your own class too. It need not be built.
+        A Keras model, which may be of your own class. It need not be built.
     x
         An array ``(N, *shape)``, or one sample; for several inputs a list of arrays or a dictionary by name; for a
         model of text also a list of sentences; or a value of ``--input``: a path, ``digits:7``, ``random``, or a list
@@ -56,20 +56,21 @@ def capture(
     out
         The capture to write, ``*.zarr`` or ``*.zarr.zip``; an earlier capture there is replaced.
     preprocess
-        ``tf``, ``torch``, ``caffe``, ``unit`` or ``none``. By default pictures, bytes among them, are prepared as
-        the model seems to want it, and other arrays are taken as they are; `Capture.provenance` says which and why.
+        ``tf``, ``torch``, ``caffe``, ``unit`` or ``none``. By default pictures, including arrays of bytes, are
+        preprocessed in the way that suits the model, and other arrays are used as they are; `Capture.provenance` holds
+        the choice and its reason.
     classes
         Names of the classes.
     labels
         ``(N,)`` integers: the true class of each sample.
     all_weights
-        Store every variable, not only those of small layers.
+        Whether to store all variables, not only those of small layers.
     top_k
-        How many connections to keep for each pair of layers and each ranking.
+        Number of connections to store for each pair of layers and each ranking.
     seed
-        For ``random``.
+        Seed for ``random``.
     insights
-        What is wanted beyond one forward pass: gradients, attributions, attention, features, embeddings.
+        Requests beyond one forward pass: gradients, attributions, attention, features, embeddings.
 
     Raises
     ------
@@ -80,7 +81,7 @@ def capture(
     UserError
         If the capture cannot be written.
     """
-    kept = keep(model, x, classes=classes, labels=labels)
+    kept = prepare_live_model(model, x, classes=classes, labels=labels)
     samples = kept.samples(kept.sources, seed=seed)
     if labels is not None and kept.held is None:
         samples = _with_labels(samples, np.asarray(labels))
@@ -89,18 +90,20 @@ def capture(
     return open_capture(out)
 
 
-def keep(model: keras.Model, x: Any = None, *, classes: Iterable[str] | None = None, labels: Any = None) -> KeptModel:
-    """Get a live model ready to be captured again and again, on the samples in `x` or on others.
+def prepare_live_model(
+    model: keras.Model, x: Any = None, *, classes: Iterable[str] | None = None, labels: Any = None
+) -> CachedModel:
+    """Prepare a live model for several captures, on the samples in `x` or on others.
 
     Parameters
     ----------
     model, x, classes, labels
-        As for `capture`. Requests name the rows of arrays as the capture does: ``x[3]``.
+        As for `capture`. Requests and the capture name the rows of arrays ``x[3]``.
 
     Raises
     ------
     ModelError
-        If it is no Keras model, or one that was never built and `x` holds no arrays.
+        If it is not a Keras model, or it was never built and `x` holds no arrays.
     SampleError
         If arrays do not fit.
     """
@@ -112,25 +115,25 @@ def keep(model: keras.Model, x: Any = None, *, classes: Iterable[str] | None = N
     if sources and known is not None and _are_sentences(sources, known):
         x, sources = list(sources), None
     if sources is not None:
-        return KeptModel(loaded, sources=sources, classes=names, live=True)
+        return CachedModel(loaded, sources=sources, classes=names, live=True)
     inputs = with_axes(model, known or _inputs_like(x))
     samples = array_samples(_flat(x, inputs), inputs.specs, "x")
     held = samples if labels is None else _with_labels(samples, np.asarray(labels))
-    return KeptModel(loaded, inputs=inputs, held=held, classes=names, live=True)
+    return CachedModel(loaded, inputs=inputs, held=held, classes=names, live=True)
 
 
 def _are_sentences(sources: Sequence[str], inputs: Inputs) -> bool:
-    """Whether strings are the text for a model of text, not the names of files that hold it."""
+    """Whether strings are text for a model of text, not names of files."""
     takes_text = [spec.dtype for spec in inputs.specs] == ["string"]
     return takes_text and not any(source == "random" or names_arrays(source) for source in sources)
 
 
 def _silent(_event: Event) -> None:
-    """Tell nobody: what there is to say stands in the provenance."""
+    """Discard an event; the provenance holds all notes."""
 
 
 def _flat(x: Any, inputs: Inputs) -> Mapping[str, NDArray[Any]] | Sequence[NDArray[Any]]:
-    """Bring `x` to arrays by name, or in the order of the model's inputs."""
+    """Convert `x` to arrays by name, or in the order of the model's inputs."""
     if isinstance(x, Mapping) and all(spec.name in x for spec in inputs.specs):
         return {str(key): _array(value) for key, value in x.items()}
     if len(inputs.specs) > 1 or isinstance(x, Mapping):
@@ -140,12 +143,12 @@ def _flat(x: Any, inputs: Inputs) -> Mapping[str, NDArray[Any]] | Sequence[NDArr
 
 def _array(x: Any) -> NDArray[Any]:
     values = as_array(keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else x)
-    # What Python and NumPy make of plain numbers; models compute in float32 and say so in the capture if they do not.
+    # Plain numbers become float64 in Python and NumPy, but models compute in float32; the capture notes exceptions.
     return values.astype(np.float32) if values.dtype == np.float64 else values
 
 
 def _inputs_like(x: Any) -> Inputs:
-    """Read the inputs of a model that was never built off the samples it is given, however they are nested."""
+    """Find the inputs of a model that was never built from its samples, which may be nested."""
     leaves = keras.tree.flatten(x)
     if not isinstance(x, Mapping) and (len(leaves) < 2 or not all(getattr(leaf, "shape", ()) for leaf in leaves)):
         leaves, x = [x], 0  # one array, perhaps as lists of numbers

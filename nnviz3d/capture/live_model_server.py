@@ -1,4 +1,4 @@
-"""Lets a viewer ask the program that holds a live model for further captures: the capture process's words on a socket."""
+"""Server for capture requests to a live model: the capture process's protocol on a local socket."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from nnviz3d.data.request import CaptureRequest, Finished
 
 _LONGEST_TOKEN = 256
 _PATIENCE = 5.0
-"""Seconds that who connects may be silent until the token is known."""
+"""Seconds within which a client must send the token."""
 
 
-class Listener:
-    """Listens on the loopback, in threads of its own, and answers who knows the token.
+class LiveModelServer:
+    """Listens on the loopback interface, in threads of its own, and answers clients that send the token.
 
     Parameters
     ----------
     capture
-        Does one request; one runs at a time.
+        Executes one request; one runs at a time.
 
     Attributes
     ----------
     port, token
-        Where it listens, and what has to be said first.
+        Port of the socket, and the first line that a client must send.
     """
 
     def __init__(self, capture: Callable[[CaptureRequest, Report], Finished]) -> None:
@@ -41,7 +41,7 @@ class Listener:
         threading.Thread(target=self._listen, name="nnviz3d listener", daemon=True).start()
 
     def close(self) -> None:
-        """Hang up; who asks is told no more."""
+        """Close all connections; open requests get no answer."""
         for end in (self._socket, *self._open):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -59,7 +59,7 @@ class Listener:
         self._open.add(connection)
         try:
             connection.settimeout(_PATIENCE)
-            with connection, connection.makefile("rb") as said:  # bytes: whoever connects may say anything
+            with connection, connection.makefile("rb") as said:  # bytes: a client may send anything
                 if not secrets.compare_digest(said.readline(_LONGEST_TOKEN).rstrip(b"\n"), self.token.encode()):
                     return
                 connection.settimeout(None)

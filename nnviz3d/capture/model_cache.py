@@ -1,4 +1,4 @@
-"""Models that are kept between two captures, so that the second is quick."""
+"""Models that stay loaded and traced between two captures, so that the second one is fast."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from nnviz3d.data.sample_sources import expand, notices_on
 from nnviz3d.errors import ModelError, SampleError, UserError
 
 
-class KeptModel:
-    """A model with all that its last capture found out and the next can use.
+class CachedModel:
+    """A model with results of its last capture that the next one can use.
 
     Parameters
     ----------
     loaded
         The model.
     inputs
-        What it takes; by default what it says itself.
+        Its inputs; by default those that the model states.
     held
-        Samples in memory, which requests call by their names, such as ``x[3]``.
+        Samples in memory; requests refer to them by their names, such as ``x[3]``.
     sources
-        How requests name the samples that the model was given at first; by default the names of those held.
+        Names, for requests, of the samples that the model was given first; by default the names of those held.
     classes
-        Names of the classes, where requests name no file of them.
+        Names of the classes, for requests without a file of names.
     live
-        Whether the model belongs to somebody who may train it between two captures. Its layers have to stay.
+        Whether the model belongs to the caller, who may train it between two captures and needs its layers unchanged.
 
     Raises
     ------
@@ -59,7 +59,7 @@ class KeptModel:
         if known is None:
             raise ModelError(
                 f"{loaded.name} was never built, so it does not know its input's shape; call it once on data before it "
-                "is saved, or hand it an array in Python: nnviz3d.capture(model, x)."
+                "is saved, or pass an array in Python: nnviz3d.capture(model, x)."
             )
         self.traced = TracedModel(loaded, with_axes(loaded.model, known), live=live)
         self.held = held
@@ -67,7 +67,7 @@ class KeptModel:
         self.classes = tuple(classes) if classes is not None else imagenet_classes() if loaded.imagenet else None
 
     def answer(self, request: CaptureRequest, report: Report) -> Finished:
-        """Capture this model as a request says, whichever model it names.
+        """Capture this model for a request; the model that the request names is ignored.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class KeptModel:
         return capture_model(self.traced, samples, settings, report, self.samples)
 
     def _one(self, inputs: Sequence[str], position: int) -> str:
-        """Find the source of one of all the samples that inputs hold."""
+        """Return the source of the sample at a position among all samples of the inputs."""
         found = expand(inputs, shapes={spec.name: spec.accepted for spec in self.traced.inputs.specs})
         if not 0 <= position < len(found):
             raise SampleError(
@@ -111,24 +111,24 @@ class KeptModel:
         return read_samples(sources, specs, seed=seed, vocabulary=vocabulary, shapes=shapes, held=self.held)
 
 
-class LastModel:
-    """Loads the model that a request names, and keeps it: the next request is nearly always for the same.
+class ModelCache:
+    """Loads the model that a request names, and keeps it, because the next request is nearly always for the same model.
 
-    For a process of its own: it seeds all random generators and clears what Keras remembers. So every capture is, bit
-    for bit, what the first of a fresh process would be.
+    Needs a process of its own: it seeds all random generators and clears Keras' global state. So every capture is
+    bit-identical to the first capture of a new process.
     """
 
     def __init__(self) -> None:
-        self._kept: KeptModel | None = None
+        self._kept: CachedModel | None = None
         self._key: object = None
 
     def capture(self, request: CaptureRequest, report: Report) -> Finished:
-        """Do a request.
+        """Execute a request.
 
         Raises
         ------
         UserError
-            As `load_model` and `KeptModel.answer`.
+            As `load_model` and `CachedModel.answer`.
         """
         started = time.perf_counter()
         kept = self._get(request, report)
@@ -138,11 +138,11 @@ class LastModel:
         except UserError:
             raise
         except BaseException:
-            self._forget()  # nobody knows what state it is in
+            self._forget()  # its state is unknown
             raise
         return finished.model_copy(update={"seconds": {"load": spent, **finished.seconds}})
 
-    def _get(self, request: CaptureRequest, report: Report) -> KeptModel:
+    def _get(self, request: CaptureRequest, report: Report) -> CachedModel:
         key = (
             request.model,
             request.weights,
@@ -151,14 +151,14 @@ class LastModel:
             _state(request.model),
             _state(request.weights),
         )
-        # What was never seen to be repeatable is loaded anew, with the seeds of a fresh process.
+        # A model that is not known to be repeatable is loaded again, with the seeds of a new process.
         if self._kept is None or key != self._key or not self._kept.traced.repeatable:
             self._forget()
-            keras.backend.clear_session()  # names such as input_layer_1 start anew
+            keras.backend.clear_session()  # numbers in names such as input_layer_1 start from 0
             keras.utils.set_random_seed(request.seed)
             report(Progress(stage="load", done=0))
             loaded = load_model(request.model, weights=request.weights, trust=request.trust)
-            self._kept, self._key = KeptModel(loaded), key
+            self._kept, self._key = CachedModel(loaded), key
         return self._kept
 
     def _forget(self) -> None:
@@ -166,7 +166,7 @@ class LastModel:
 
 
 def _state(source: str | None) -> tuple[tuple[str, int, int], ...]:
-    """Tell apart what stands in a file, or in the files of a folder, at different times, without reading it."""
+    """Return path, time and size of a file, or of all files in a folder, to detect changes without reading them."""
     if source is None or source.startswith("keras:"):
         return ()
     path = user_path(source)

@@ -1,4 +1,4 @@
-"""What can be told without TensorFlow, which takes seconds to start: a name mistyped, a file that is not there."""
+"""Checks of a request that need no TensorFlow, which takes seconds to import: mistyped names and missing files."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from nnviz3d.errors import ModelError
 
 
 def refuse_early(request: CaptureRequest) -> None:
-    """Check what a request names.
+    """Check the files and names in a request.
 
     Raises
     ------
     UserError
-        If the capture cannot be written where it should be, or the model or a sample is not there.
+        If the capture cannot be written at its destination, or the model or a sample does not exist.
     """
     check_destination(request.out)
     check_model_source(request.model)
@@ -30,16 +30,16 @@ def refuse_early(request: CaptureRequest) -> None:
 
 
 def check_model_source(source: str) -> Path | None:
-    """Return where a model stands; `None` for one of keras.applications.
+    """Return the path of a model; `None` for one of keras.applications.
 
     Raises
     ------
     ModelError
-        If nothing is there, or its name is not that of a model.
+        If the path does not exist, or its name is not that of a model.
     """
     if source.startswith("keras:"):
         return None
-    if not source:  # as a path it would be the working folder
+    if not source:  # as a path it would be the current folder
         raise ModelError("The model's name is empty; expected a .keras or .h5 file, a SavedModel folder or keras:NAME.")
     path = user_path(source)
     kind = kind_of(path, ModelError)

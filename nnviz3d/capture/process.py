@@ -1,8 +1,8 @@
 """The capture process: ``python -m nnviz3d.capture.process``.
 
-Reads `CaptureRequest`s, a line of JSON each, from its standard input until that is closed, and answers each with
-`Event` lines on its standard output, the last of which is `Finished`, `Refused` or `Crashed`. TensorFlow lives here and
-nowhere near a window: on Linux it and OpenGL in one process crash.
+It reads `CaptureRequest`s, one line of JSON each, from its standard input until that is closed. It answers each with
+`Event` lines on its standard output; the last one is `Finished`, `Refused` or `Crashed`. TensorFlow runs in this process
+and never in one with a window, because on Linux TensorFlow and OpenGL in one process crash.
 
 Exit codes, by the last request: 0 finished, 2 refused, 1 crashed; 130 interrupted.
 """
@@ -24,7 +24,7 @@ from nnviz3d.parent_process import PARENT, end_with_parent
 from nnviz3d.stopping import end_at_once
 
 if TYPE_CHECKING:
-    from nnviz3d.capture.model_cache import LastModel
+    from nnviz3d.capture.model_cache import ModelCache
 
 _NO_TENSORFLOW = (
     "Capturing a model needs TensorFlow, which is not installed; install it with: pip install tensorflow. "
@@ -33,24 +33,24 @@ _NO_TENSORFLOW = (
 
 
 def main() -> int:
-    """Answer all requests; returns the exit code."""
+    """Answer all requests, and return the exit code."""
     answers = _private_stdout()
     _listen()
-    # The parent is named by its number, because it may be gone already.
+    # The parent passes its process number, because it may have ended already.
     named = os.environ.get(PARENT, "")
     end_with_parent(int(named) if named.isdigit() and sys.platform != "win32" else os.getppid())
 
     try:
         return serve_requests(sys.stdin, answers, _Runner().capture)
-    except KeyboardInterrupt:  # before there was anything to interrupt
+    except KeyboardInterrupt:  # before the first request
         return INTERRUPTED
 
 
 class _Runner:
-    """Does requests; TensorFlow is imported with the first that cannot be refused without it."""
+    """Executes requests; TensorFlow is imported for the first one that passes the checks without it."""
 
     def __init__(self) -> None:
-        self._model: LastModel | None = None
+        self._model: ModelCache | None = None
 
     def capture(self, request: CaptureRequest, say: Report) -> Finished:
         refuse_early(request)
@@ -64,24 +64,24 @@ class _Runner:
         return finished.model_copy(update={"seconds": {"import": spent, **finished.seconds}})
 
 
-def _import_models() -> LastModel:
-    # Set before TensorFlow is imported, or not heard.
+def _import_models() -> ModelCache:
+    # These have an effect only before TensorFlow is imported.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     end_at_once()  # the import of TensorFlow must not be interrupted, and nothing has been written yet
     try:
-        from nnviz3d.capture.model_cache import LastModel
+        from nnviz3d.capture.model_cache import ModelCache
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in {"tensorflow", "keras", "h5py"}:
             raise
         raise ModelError(_NO_TENSORFLOW) from None
     finally:
         _listen()
-    return LastModel()
+    return ModelCache()
 
 
 def _private_stdout() -> TextIO:
-    """Keep standard output for the answers alone: whatever else is printed in this process goes to standard error."""
+    """Reserve standard output for the answers: everything else that this process prints goes to standard error."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers
@@ -93,14 +93,14 @@ def _listen() -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # A second signal must not interrupt the cleaning up.
+    # A second signal must not interrupt the cleanup.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    # What has to be cleaned up is by now. Taking TensorFlow apart would keep a window that closes waiting for a second.
+    # The cleanup is done. Without `_exit`, shutting down TensorFlow would delay a closing window by a second.
     code = main()
     sys.stderr.flush()
     os._exit(code)

@@ -1,6 +1,6 @@
-"""Answers capture requests, one after another, over a pair of text streams. Needs no TensorFlow.
+"""The loop that answers capture requests over a pair of text streams, without TensorFlow.
 
-The capture process speaks so over its standard streams, and a program that holds a live model over a local socket.
+The capture process uses its standard streams; a program with a live model uses a local socket.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from nnviz3d.errors import UserError
 
 Report = Callable[[Event], None]
 INTERRUPTED = 130
-"""The exit code of a process that was interrupted."""
+"""Exit code of an interrupted process."""
 _BEAT = 10.0
-"""Seconds between two signs of life."""
+"""Seconds between two `Working` events."""
 
 
 def serve_requests(
@@ -29,24 +29,25 @@ def serve_requests(
     *,
     beat: float = _BEAT,
 ) -> int:
-    """Read requests, a line of JSON each, until there are no more, and answer each with lines of events.
+    """Read requests, one line of JSON each, until the stream ends, and answer each with lines of events.
 
-    The last event of each is `Finished`, `Refused` or `Crashed`; a request that is refused or crashes ends nothing. An
-    interrupt does, and so does a reader that is gone: the capture that is under way cleans up as if interrupted.
+    The last event of each is `Finished`, `Refused` or `Crashed`; the loop continues after a request that is refused or
+    crashes. It ends if it is interrupted or if the reader of the answers is gone: the running capture is interrupted and
+    cleans up.
 
     Parameters
     ----------
     read, write
-        Where requests come from and answers go.
+        Streams of requests and of answers.
     capture
-        Does one request, telling of its progress.
+        Executes one request and reports its progress.
     beat
-        Seconds between two signs of life while a request is being done.
+        Seconds between two `Working` events during a request.
 
     Returns
     -------
     int
-        An exit code: how the last request ended (0 finished, 2 refused, 1 crashed), or 130 after an interrupt.
+        An exit code: the result of the last request (0 finished, 2 refused, 1 crashed), or 130 after an interrupt.
     """
     one_at_a_time = threading.Lock()
 
@@ -71,17 +72,17 @@ def serve_requests(
 
 @contextmanager
 def _beating(say: Report, every: float) -> Iterator[None]:
-    """Send a sign of life every few seconds from a separate thread: the work may be silent for hours."""
+    """Send a `Working` event every few seconds from a separate thread: the work may report nothing for hours."""
     done = threading.Event()
 
     def beat() -> None:
         while not done.wait(every):
             try:
                 say(Working())
-            except KeyboardInterrupt:  # the reader is gone; the work itself notices at its next message
+            except KeyboardInterrupt:  # the reader is gone; the work notices this at its next event
                 return
 
-    threading.Thread(target=beat, name="nnviz3d signs of life", daemon=True).start()
+    threading.Thread(target=beat, name="nnviz3d heartbeat", daemon=True).start()
     try:
         yield
     finally:
@@ -91,7 +92,7 @@ def _beating(say: Report, every: float) -> Iterator[None]:
 def _next(read: IO[str]) -> str:
     try:
         return read.readline()
-    except ConnectionError:  # who asked is gone, and asks no more
+    except ConnectionError:  # the client is gone
         return ""
 
 
@@ -104,5 +105,5 @@ def _answer(line: str, capture: Callable[[CaptureRequest, Report], Finished], sa
         return capture(request, say), 0
     except UserError as error:
         return Refused(message=str(error)), 2
-    except Exception:  # noqa: BLE001 - whatever it is, the one who asked shows it whole
+    except Exception:  # noqa: BLE001 - the client shows any error in full
         return Crashed(traceback=traceback.format_exc()), 1

@@ -1,4 +1,4 @@
-"""Stores the variables of layers."""
+"""Write the variables of layers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nnviz3d.capture.programs.node_paths import safe_part
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 
 SMALL = 262_144
-"""Numbers: layers that hold no more are always stored."""
+"""Largest number of parameters of a layer that is always stored."""
 
 
 def write_weights(writer: CaptureWriter, described: DescribedModel, *, everything: bool) -> None:
-    """Write the variables of small layers, or of all, without copying them.
+    """Write the variables of small layers, or of all layers, without copying them.
 
-    Two layers may share a path only if they are one layer called twice, so each is written once.
+    Two nodes share a path only if they are calls of one layer, so each path is written once.
     """
     done: set[str] = set()
     for node in described.graph:
@@ -36,7 +36,7 @@ def write_weights(writer: CaptureWriter, described: DescribedModel, *, everythin
 
 
 def named_variables(variables: list[Any]) -> dict[str, Any]:
-    """Name variables by their last part, ``kernel``; where that is not enough, by as many parts as it takes."""
+    """Name variables by the last part of their path, ``kernel``; if that is ambiguous, by the path without its start."""
     named: dict[str, Any] = {}
     short = [v.name for v in variables]
     for variable in variables:

@@ -23,7 +23,7 @@ _PARTS = 100
 
 
 class ReadSamples(Protocol):
-    """Reads samples for the model; see `KeptModel.samples`."""
+    """Reads samples for the model; see `CachedModel.samples`."""
 
     def __call__(self, sources: Sequence[str], *, seed: int = 0, shapes: Sequence[tuple[int, ...]] = ()) -> Samples:
         """Read the samples that the sources name."""

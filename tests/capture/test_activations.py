@@ -1,4 +1,4 @@
-"""What is captured is bit for bit what Keras itself computes."""
+"""Captured activations are bit-identical to those that Keras computes."""
 
 import keras
 import numpy as np
@@ -33,7 +33,7 @@ def own_outputs(model, x):
     return dict(zip((layer.name for layer in taken), (np.asarray(v) for v in keras.tree.flatten(values)), strict=True))
 
 
-def test_reloaded_sequential(tmp_path, rng):
+def test_activations_of_a_reloaded_sequential_equal_those_of_keras(tmp_path, rng):
     model = zoo.reloaded(tmp_path)
     x = zoo.numbers(rng, 5, 28, 28, 1)
     described, found = run(model, [x])
@@ -45,7 +45,7 @@ def test_reloaded_sequential(tmp_path, rng):
     assert np.array_equal(found[described.graph.outputs[0], 0], model.predict(x, verbose=0))
 
 
-def test_residual_by_keras_own_submodels(rng):
+def test_activations_of_a_residual_model_equal_those_of_keras_submodels(rng):
     model = zoo.residual()
     x = zoo.numbers(rng, 3, 8, 8, 3)
     _, found = run(model, [x])
@@ -53,7 +53,7 @@ def test_residual_by_keras_own_submodels(rng):
         assert np.array_equal(found[name, 0], value), name
 
 
-def test_mobilenet_v2_by_keras_own_submodels(rng):
+def test_activations_of_mobilenet_v2_equal_those_of_keras_submodels(rng):
     model = keras.applications.MobileNetV2(weights=None, input_shape=(64, 64, 3))
     x = zoo.numbers(rng, 2, 64, 64, 3)
     _, found = run(model, [x])
@@ -62,7 +62,7 @@ def test_mobilenet_v2_by_keras_own_submodels(rng):
     assert [name for name, value in own.items() if not np.array_equal(found[name, 0], value)] == []
 
 
-def test_nested_and_shared(rng):
+def test_activations_of_nested_and_shared_layers_equal_those_of_keras(rng):
     model = zoo.nested_and_shared()
     x = zoo.numbers(rng, 4, 8)
     _, found = run(model, [x])
@@ -76,7 +76,7 @@ def test_nested_and_shared(rng):
     assert np.array_equal(found["head/drop", 0], model(x, training=False))
 
 
-def test_subclassed_with_a_list(rng):
+def test_activations_of_a_subclassed_model_with_a_list_of_layers_equal_those_of_keras(rng):
     model = zoo.Stack()
     x = zoo.numbers(rng, 4, 5)
     _, found = run(model, [x])
@@ -89,7 +89,7 @@ def test_subclassed_with_a_list(rng):
     assert np.array_equal(value, model(x))
 
 
-def test_attention_and_bidirectional(rng):
+def test_activations_of_attention_and_bidirectional_layers_equal_those_of_keras(rng):
     model = zoo.sequence()
     x = zoo.numbers(rng, 3, 6, 8)
     _, found = run(model, [x])
@@ -97,7 +97,7 @@ def test_attention_and_bidirectional(rng):
         assert np.array_equal(found[name, 0], value), name
 
 
-def test_several_inputs_and_outputs(rng):
+def test_activations_of_a_model_with_several_inputs_and_outputs_equal_those_of_keras(rng):
     model = zoo.two_in_two_out()
     left, right = zoo.numbers(rng, 3, 4), zoo.numbers(rng, 3, 3)
     _, found = run(model, [left, right])
@@ -106,7 +106,7 @@ def test_several_inputs_and_outputs(rng):
     assert np.array_equal(found["second", 0], own["second"])
 
 
-def test_masks_are_honoured():
+def test_masks_are_applied_as_in_keras():
     start = keras.Input((5,), dtype="int32", name="start")
     embedded = layers.Embedding(10, 4, mask_zero=True, name="embedding")(start)
     model = keras.Model(start, layers.LSTM(3, name="lstm")(embedded))
@@ -115,7 +115,7 @@ def test_masks_are_honoured():
     assert np.array_equal(found["lstm", 0], model(x))
 
 
-def test_tensorflow_functions(rng):
+def test_activations_of_tensorflow_functions_equal_those_of_the_model(rng):
     model = zoo.Tutorial()
     x = zoo.numbers(rng, 2, 9, 9, 1)
     _, found = run(model, [x])
@@ -135,7 +135,7 @@ def test_batch_normalization_and_dropout_run_as_in_inference(rng):
     assert all(np.array_equal(a, b) for a, b in zip(before, model.variables, strict=True))
 
 
-def test_half_precision_is_widened_exactly(rng):
+def test_half_precision_is_converted_to_float32_exactly(rng):
     policy = keras.mixed_precision.DTypePolicy("mixed_bfloat16")
     model = keras.Sequential([keras.Input((6,), name="input"), layers.Dense(4, dtype=policy, name="dense")])
     x = zoo.numbers(rng, 3, 6)
@@ -146,7 +146,7 @@ def test_half_precision_is_widened_exactly(rng):
     assert np.array_equal(found["dense", 0], np.asarray(keras.ops.cast(own, "float32")))
 
 
-def test_windows_folded_into_the_batch_are_unfolded(rng):
+def test_windows_in_the_batch_axis_are_unfolded(rng):
     start = keras.Input((4, 6), name="start")
     folded = keras.ops.reshape(start, (-1, 6))
     model = keras.Model(start, keras.ops.reshape(layers.Dense(2, name="dense")(folded), (-1, 4, 2)))
@@ -157,7 +157,7 @@ def test_windows_folded_into_the_batch_are_unfolded(rng):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_recurrence_and_small_fused_layers(seed, rng):
+def test_activations_of_recurrent_and_small_fused_layers_equal_those_of_keras(seed, rng):
     keras.utils.set_random_seed(seed)
     model = keras.Sequential(
         [
@@ -184,7 +184,7 @@ class Positions(layers.Layer):
         return self.token(x) + self.position(keras.ops.arange(6))
 
 
-def test_layers_that_no_input_reaches_have_their_place_and_the_same_numbers_for_every_sample(rng):
+def test_layers_that_no_input_affects_are_nodes_with_equal_numbers_for_all_samples(rng):
     model = keras.Sequential([Positions(name="embed"), layers.Dense(2, name="dense")])
     x = rng.integers(0, 20, (3, 6)).astype(np.int32)
     described, found = run(model, [x], Inputs((InputSpec("tokens", (6,), "int32"),), 0))
@@ -198,7 +198,7 @@ def test_layers_that_no_input_reaches_have_their_place_and_the_same_numbers_for_
     assert np.array_equal(found["dense", 0], model(x))
 
 
-def test_many_samples_go_in_batches_and_come_out_in_order(rng):
+def test_many_samples_run_in_batches_and_keep_their_order(rng):
     model = zoo.digits_like()
     x = zoo.numbers(rng, 70, 28, 28, 1)
     described, found = run(model, [x])
@@ -208,13 +208,13 @@ def test_many_samples_go_in_batches_and_come_out_in_order(rng):
     assert np.array_equal(found["dense_1", 0], model.predict(x, batch_size=32, verbose=0))
 
 
-def test_a_batch_holds_no_more_than_memory_allows():
+def test_batch_size_is_limited_by_memory():
     model = keras.Sequential([keras.Input((512, 512, 3), name="input"), layers.Conv2D(64, 3, name="conv")])
     described = describe(open_model(model, expected_inputs(model)), "wide")
     assert batch_size(described, 100) == 3
 
 
-def test_a_model_for_one_batch_size_gets_it(rng):
+def test_model_for_one_batch_size_gets_batches_of_this_size(rng):
     start = keras.Input(batch_shape=(4, 3), name="start")
     model = keras.Model(start, layers.Dense(2, name="dense")(start))
     x = zoo.numbers(rng, 6, 3)
@@ -223,7 +223,7 @@ def test_a_model_for_one_batch_size_gets_it(rng):
     assert np.allclose(found["dense", 0], model.layers[1](x), atol=1e-6)
 
 
-def test_random_layers_are_noticed_and_their_generators_stay_unchanged(rng):
+def test_random_layers_are_detected_and_their_generators_stay_unchanged(rng):
     class Sampling(layers.Layer):
         def __init__(self, **kwargs):
             super().__init__(**kwargs)
@@ -246,14 +246,14 @@ def test_random_layers_are_noticed_and_their_generators_stay_unchanged(rng):
 
 
 @pytest.mark.parametrize("activation", ["gelu", "silu", "softmax"])
-def test_activation_functions_inside_layers(activation, rng):
+def test_activation_functions_inside_layers_are_applied_as_in_keras(activation, rng):
     model = keras.Sequential([keras.Input((6,), name="input"), layers.Dense(4, activation=activation, name="dense")])
     x = zoo.numbers(rng, 3, 6)
     assert np.array_equal(run(model, [x])[1]["dense", 0], model(x))
 
 
 @pytest.mark.parametrize("name", ["_hidden", "-minus", ".dot"])
-def test_names_that_keras_runs(rng, name):
+def test_layer_names_that_keras_runs_are_captured(rng, name):
     model = keras.Sequential([layers.Input((4,)), layers.Dense(3, name=name)])
     x = zoo.numbers(rng, 2, 4)
     _, found = run(model, [x])
@@ -261,7 +261,7 @@ def test_names_that_keras_runs(rng, name):
 
 
 @pytest.mark.parametrize("name", ["a b", "what?", "a@b", "a[0]", "größe", "it's"])
-def test_names_that_keras_cannot_run_are_said(rng, name):
+def test_layer_name_that_keras_cannot_run_is_refused_with_the_name(rng, name):
     model = keras.Sequential([layers.Input((4,)), layers.Dense(3, name=name)])
     x = zoo.numbers(rng, 2, 4)
     with pytest.raises(ValueError, match="is not a valid scope name"):
@@ -272,7 +272,7 @@ def test_names_that_keras_cannot_run_are_said(rng, name):
     assert "\n" not in str(caught.value)
 
 
-def test_other_errors_of_value_are_not_hidden(rng):
+def test_value_errors_with_another_cause_are_raised_unchanged(rng):
     class Broken(layers.Layer):
         def compute_output_spec(self, x):
             return keras.KerasTensor(x.shape, x.dtype)

@@ -1,4 +1,4 @@
-"""Attention scores are Keras' own, of every call of every kind, whatever hides them; the run itself stays as it is."""
+"""Captured attention scores equal those of Keras, for each call of each kind of attention layer."""
 
 import keras
 import numpy as np
@@ -52,7 +52,7 @@ def test_scores_are_those_that_keras_returns(tmp_path, rng, kind, causal):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_masked_tokens_get_nothing(tmp_path, kind):
+def test_scores_of_masked_tokens_are_zero(tmp_path, kind):
     tokens = keras.Input((5,), dtype="int32", name="tokens")
     embedded = layers.Embedding(9, 8, mask_zero=True, name="embedding")(tokens)
     layer = KINDS[kind]()
@@ -71,7 +71,7 @@ def test_masked_tokens_get_nothing(tmp_path, kind):
     assert np.array_equal(run.activations("attention").values, model(x, training=False))
 
 
-def test_an_own_mask_of_the_call_holds(tmp_path, rng):
+def test_attention_mask_of_the_call_is_applied(tmp_path, rng):
     x = rng.normal(size=(2, 4, 6)).astype("float32")
     start = keras.Input((4, 6), name="input")
     band = np.abs(np.subtract.outer(np.arange(4), np.arange(4)))[None] < 2
@@ -80,7 +80,7 @@ def test_an_own_mask_of_the_call_holds(tmp_path, rng):
     assert np.all((scores > 1e-4) == band)
 
 
-def test_each_call_of_a_shared_layer_in_a_nested_model(tmp_path, rng):
+def test_each_call_of_a_shared_layer_in_a_nested_model_has_its_scores(tmp_path, rng):
     shared = layers.MultiHeadAttention(2, 4, name="mix")
     start = keras.Input((5, 8))
     inner = keras.Model(start, shared(shared(start, start), start), name="block")
@@ -96,7 +96,7 @@ def test_each_call_of_a_shared_layer_in_a_nested_model(tmp_path, rng):
 
 
 @pytest.mark.parametrize("axes", [None, (1,), (2,)])
-def test_places_of_a_picture_are_flattened_and_flash_attention_is_put_back(tmp_path, rng, axes):
+def test_locations_of_a_picture_are_flattened_and_the_flash_attention_setting_is_restored(tmp_path, rng, axes):
     start = keras.Input((2, 3, 8), name="input")
     layer = layers.MultiHeadAttention(2, 4, attention_axes=axes, flash_attention=True, name="attention")
     model = keras.Model(start, layer(start, start))
@@ -115,7 +115,7 @@ def test_places_of_a_picture_are_flattened_and_flash_attention_is_put_back(tmp_p
         assert np.allclose(scores[1, 1, -1], raw[1, -1, 1, -1], atol=1e-6)
 
 
-def test_windows_in_the_batch_axis_come_back_to_their_sample(tmp_path, rng):
+def test_scores_of_windows_in_the_batch_axis_belong_to_their_sample(tmp_path, rng):
     start = keras.Input((6, 4), name="input")
     folded = keras.ops.reshape(start, (-1, 3, 4))
     layer = layers.MultiHeadAttention(2, 4, name="attention")
@@ -128,7 +128,7 @@ def test_windows_in_the_batch_axis_come_back_to_their_sample(tmp_path, rng):
     assert np.allclose(scores[2, 1, 3:], expected[5, 1], atol=1e-6)
 
 
-def test_a_model_that_takes_one_batch_size_and_returns_scores_itself(tmp_path, rng):
+def test_model_of_one_batch_size_that_returns_scores_has_the_same_scores(tmp_path, rng):
     start = keras.Input(batch_shape=(2, 4, 6), name="input")
     out, own = layers.MultiHeadAttention(2, 3, name="attention")(start, start, return_attention_scores=True)
     model = keras.Model(start, [out, own])
@@ -138,14 +138,14 @@ def test_a_model_that_takes_one_batch_size_and_returns_scores_itself(tmp_path, r
     assert scores.shape == (3, 2, 4, 4)
 
 
-def test_a_model_without_attention_says_so(tmp_path):
+def test_model_without_attention_is_refused(tmp_path):
     model = keras.Sequential([keras.Input((4,), name="input"), layers.Dense(2)], name="plain")
     with pytest.raises(ModelError, match="plain has no attention layer"):
         nnviz3d.capture(model, np.ones((1, 4), np.float32), insights=Insights(attention=True), out=tmp_path / "r.zarr")
     assert not list(tmp_path.iterdir())
 
 
-def test_the_bundled_transformer_reads_digits_that_it_was_not_trained_on():
+def test_bundled_transformer_classifies_digits_outside_its_training_set():
     digits = load_digits()
     x = (digits.images[..., np.newaxis] / 16).astype("float32")
     _, x, _, y = train_test_split(x, digits.target, test_size=360, random_state=0, stratify=digits.target)
@@ -176,7 +176,7 @@ class SelfAttention(layers.Layer):
         return self.attention(x, x)
 
 
-def test_attention_inside_a_layer_of_ones_own_is_seen_and_inside_a_wrapper_it_is_said_that_it_is_not(tmp_path, rng):
+def test_attention_inside_a_custom_layer_is_captured_and_inside_a_wrapper_is_noted(tmp_path, rng):
     start = keras.Input((3, 5, 8), name="start")
     wrapped = layers.TimeDistributed(SelfAttention(), name="wrapped")(start)
     alone = keras.Model(start, wrapped, name="alone")
@@ -192,7 +192,7 @@ def test_attention_inside_a_layer_of_ones_own_is_seen_and_inside_a_wrapper_it_is
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_self_attention_is_found_by_query_value_and_key_with_any_masks(kind):
+def test_self_attention_is_detected_from_query_value_and_key_with_any_masks(kind):
     tokens, mask, other = keras.Input((5, 8)), keras.Input((5, 5), dtype="bool"), keras.Input((5, 8))
     masks = {} if kind in ("dot", "additive") else {"attention_mask": keras.ops.logical_not(mask)}
     for value, expected in ((tokens, True), (other, False)):

@@ -9,7 +9,7 @@ from keras import layers
 
 from nnviz3d.apps.target import ModelOptions, bundled_scenes, resolve
 from nnviz3d.capture.loading.load import load_model
-from nnviz3d.capture.model_cache import KeptModel
+from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.data.capabilities.features import FeatureOptions
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import CaptureRequest, Insights
@@ -59,7 +59,7 @@ REFUSED = {
     (
         "decisions",
         "wine",
-    ): "^No layer before 'sort' has places such as rows and columns, .* such as integrated_gradients.$",
+    ): "^No layer before 'sort' has spatial axes such as rows and columns, .* such as integrated_gradients.$",
     **{("history", name): NO_TRAINING for name in MODELS},
 }
 
@@ -78,7 +78,7 @@ def kept(tmp_path_factory):
         shape = (SAMPLES, *spec.shape[1:])
         x = random.integers(0, 20, shape) if spec.dtype == "int32" else random.random(shape)
         np.save(folder / f"{name}.npy", x.astype(spec.dtype))
-        found[name] = (KeptModel(load_model(str(folder / f"{name}.keras"))), folder / f"{name}.npy")
+        found[name] = (CachedModel(load_model(str(folder / f"{name}.keras"))), folder / f"{name}.npy")
     return found
 
 
@@ -155,7 +155,7 @@ def test_refusal_of_a_vision_model_without_a_convolution_names_the_features_opti
     spec = resolve("flat.keras", "features", ModelOptions()).spec
     request = CaptureRequest(model="flat.keras", inputs=("random",), out=tmp_path / "r.zarr", insights=spec.needs())
     with pytest.raises(UserError, match=r"^flatnet has no convolution, .* --features LAYER, .* one of flat, body, "):
-        KeptModel(load_model(str(tmp_path / "flat.keras"))).answer(request, lambda event: None)
+        CachedModel(load_model(str(tmp_path / "flat.keras"))).answer(request, lambda event: None)
 
 
 def test_refusal_of_a_model_without_a_hidden_layer_names_the_embed_option(tmp_path):
@@ -169,4 +169,4 @@ def test_refusal_of_a_model_without_a_hidden_layer_names_the_embed_option(tmp_pa
     with pytest.raises(
         UserError, match=r"^line has no hidden layer, .* --embed LAYER, where LAYER is one of x, only, and"
     ):
-        KeptModel(load_model(str(tmp_path / "line.keras"))).answer(request, lambda event: None)
+        CachedModel(load_model(str(tmp_path / "line.keras"))).answer(request, lambda event: None)

@@ -1,4 +1,4 @@
-"""A whole capture: what is written is what was seen, and it says where it comes from."""
+"""Whole captures: activations, weights, samples, notes and provenance as they are stored."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from nnviz3d.capture import capture_model as stages
 from nnviz3d.capture.capture_model import CaptureSettings, capture_model
 from nnviz3d.capture.inputs.class_files import imagenet_classes, read_classes
 from nnviz3d.capture.loading.load import load_model
-from nnviz3d.capture.model_cache import KeptModel
+from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
 from nnviz3d.capture.programs.trace import tokens
 from nnviz3d.data.bundled import bundled
@@ -25,7 +25,7 @@ from tests.capture import zoo
 
 def capture(tmp_path, source, inputs=(), *, weights=None, **options):
     loaded = load_model(str(source), weights=weights)
-    kept = KeptModel(loaded)
+    kept = CachedModel(loaded)
     samples = kept.samples(inputs, seed=options.get("seed", 0))
     events = []
     finished = capture_model(
@@ -34,7 +34,7 @@ def capture(tmp_path, source, inputs=(), *, weights=None, **options):
     return open_capture(tmp_path / "run.zarr"), events, finished
 
 
-def test_the_bundled_digits_are_read_as_well_as_they_should_be(tmp_path):
+def test_capture_of_the_bundled_digits_equals_the_model_and_its_data(tmp_path):
     capture_, events, finished = capture(tmp_path, bundled("digits.keras"), ["digits:0-99"])
     model = keras.saving.load_model(bundled("digits.keras"))
     with np.load(bundled("digits.npz"), allow_pickle=False) as file:
@@ -54,7 +54,7 @@ def test_the_bundled_digits_are_read_as_well_as_they_should_be(tmp_path):
     assert [e.done for e in events if isinstance(e, Progress) and e.stage == "forward"] == [0, 32, 64, 96, 100]
 
 
-def test_provenance_says_where_the_numbers_come_from(tmp_path):
+def test_provenance_names_model_preprocessing_samples_and_versions(tmp_path):
     capture_, events, _ = capture(tmp_path, bundled("digits.keras"), ["digits:7"], seed=5)
     p = capture_.provenance
     assert p.model == "digits.keras"
@@ -81,7 +81,7 @@ def test_connections_are_stored_for_every_sample(tmp_path):
     assert capture_.connections("conv2d_2", "flatten") is None
 
 
-def test_records_of_unequal_length_come_back_as_they_were(tmp_path):
+def test_connection_records_of_unequal_length_are_read_as_written(tmp_path):
     model = keras.Sequential(
         [
             keras.Input((4, 4, 1), name="input"),
@@ -100,7 +100,7 @@ def test_records_of_unequal_length_come_back_as_they_were(tmp_path):
     assert corner.index.min() >= 0
 
 
-def test_large_layers_are_stored_only_when_asked(tmp_path):
+def test_weights_of_large_layers_are_stored_only_on_request(tmp_path):
     model = keras.Sequential(
         [keras.Input((600,), name="input"), layers.Dense(500, name="big"), layers.Dense(3, name="small")]
     )
@@ -114,7 +114,7 @@ def test_large_layers_are_stored_only_when_asked(tmp_path):
     )
 
 
-def test_weights_of_composite_leaves_have_names_of_their_own(tmp_path):
+def test_weights_of_composite_layers_have_unique_names(tmp_path):
     zoo.sequence().save(tmp_path / "m.keras")
     capture_, _, _ = capture(tmp_path, tmp_path / "m.keras")
     stored = capture_.weights("both_ways")
@@ -123,7 +123,7 @@ def test_weights_of_composite_leaves_have_names_of_their_own(tmp_path):
     assert sum(v.size for v in capture_.weights("attention").values()) == model.get_layer("attention").count_params()
 
 
-def test_an_application_on_a_picture(tmp_path):
+def test_capture_of_an_application_on_a_picture_equals_keras(tmp_path):
     from PIL import Image
 
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (300, 400, 3)).astype(np.uint8)).save(tmp_path / "p.png")
@@ -141,7 +141,7 @@ def test_an_application_on_a_picture(tmp_path):
     assert capture_.picture(capture_.graph.inputs[0]).shape == (224, 224, 3)
 
 
-def test_models_without_a_sample_get_a_random_one_and_say_so(tmp_path):
+def test_model_without_samples_runs_on_a_random_one_with_a_notice(tmp_path):
     zoo.two_in_two_out().save(tmp_path / "m.keras")
     capture_, _, _ = capture(tmp_path, tmp_path / "m.keras")
     assert capture_.provenance.samples == ("random (seed 0)",)
@@ -149,7 +149,7 @@ def test_models_without_a_sample_get_a_random_one_and_say_so(tmp_path):
     assert capture_.input("left").shape == (4,)
 
 
-def test_tokens_are_found_behind_a_cast():
+def test_token_inputs_are_found_behind_a_cast():
     start = keras.Input((None,), name="words")
     other = keras.Input((3,), name="other")
     x = layers.GlobalAveragePooling1D()(layers.Embedding(12, 4)(start))
@@ -158,7 +158,7 @@ def test_tokens_are_found_behind_a_cast():
     assert tokens(program) == {0: 12}
 
 
-def test_tensorflow_randomness_is_noted(tmp_path):
+def test_random_tensorflow_operations_are_noted(tmp_path):
     from nnviz3d.capture.live_model import capture as capture_live
 
     class Noisy(keras.Model):
@@ -170,7 +170,7 @@ def test_tensorflow_randomness_is_noted(tmp_path):
     assert any("no numbers for each sample: shape" in note for note in notes)
 
 
-def test_connections_of_dense_layers_on_folded_sequences(tmp_path):
+def test_dense_layers_on_sequences_folded_into_the_batch_have_connections(tmp_path):
     from nnviz3d.capture.live_model import capture as capture_live
 
     class Folding(keras.Model):
@@ -199,7 +199,7 @@ def test_half_precision_is_noted(tmp_path):
     assert "bfloat16 activations are stored as float32." in capture_.provenance.notes
 
 
-def test_a_sealed_block_is_noted(tmp_path):
+def test_composite_that_cannot_be_opened_is_noted(tmp_path):
     from nnviz3d.capture.live_model import capture as capture_live
 
     model = keras.Sequential([keras.Input((3,), name="input"), zoo.Picky(name="picky")])
@@ -207,7 +207,7 @@ def test_a_sealed_block_is_noted(tmp_path):
     assert any(note.startswith("picky stands as one block") for note in capture_.provenance.notes)
 
 
-def test_a_saved_model_is_one_block_with_all_its_parameters(tmp_path):
+def test_saved_model_is_one_node_with_all_parameters(tmp_path):
     from nnviz3d.capture.live_model import capture as capture_live
 
     model = keras.saving.load_model(bundled("digits.keras"))
@@ -219,21 +219,21 @@ def test_a_saved_model_is_one_block_with_all_its_parameters(tmp_path):
     assert np.allclose(capture_.activations(capture_.graph.outputs[0]).values, own, atol=1e-6)
 
 
-def test_open_sizes_are_filled_in_with_those_of_the_sample(tmp_path):
+def test_variable_lengths_are_those_of_the_sample(tmp_path):
     model = keras.Sequential([keras.Input((None, None, 1), name="input"), layers.Conv2D(2, 3, name="conv")])
     model.save(tmp_path / "m.keras")
     capture_, _, _ = capture(tmp_path, tmp_path / "m.keras", ["digits:7"])
     assert capture_.graph.node("conv").shape == (26, 26, 2)
 
 
-def test_a_model_saved_before_it_was_built(tmp_path):
+def test_model_that_was_never_built_is_refused(tmp_path):
     keras.Sequential([layers.Dense(3)]).save(tmp_path / "m.keras")
     loaded = load_model(str(tmp_path / "m.keras"))
     with pytest.raises(ModelError, match="was never built"):
-        KeptModel(loaded)
+        CachedModel(loaded)
 
 
-def test_an_earlier_capture_is_kept_when_the_model_fails(tmp_path, monkeypatch):
+def test_earlier_capture_stays_when_the_new_one_fails(tmp_path, monkeypatch):
     capture(tmp_path, bundled("digits.keras"), ["digits:7"])
 
     def fails(*_args, **_kwargs):
@@ -246,7 +246,7 @@ def test_an_earlier_capture_is_kept_when_the_model_fails(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["run.zarr"]
 
 
-def test_places_where_no_capture_can_go(tmp_path):
+def test_destination_in_no_folder_or_of_other_files_is_refused(tmp_path):
     (tmp_path / "run.zarr").mkdir()
     with pytest.raises(UserError, match=r"run\.zarr exists and is not a capture"):
         capture(tmp_path, bundled("digits.keras"), ["digits:7"])
@@ -254,7 +254,7 @@ def test_places_where_no_capture_can_go(tmp_path):
         capture(tmp_path / "nowhere", bundled("digits.keras"), ["digits:7"])
 
 
-def test_classes(tmp_path):
+def test_class_names_from_a_file_are_read_or_refused(tmp_path):
     (tmp_path / "names.txt").write_text("cat\n\n dog \n", encoding="utf-8")
     assert read_classes(tmp_path / "names.txt") == ("cat", "dog")
     (tmp_path / "none.txt").touch()

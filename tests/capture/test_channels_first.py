@@ -10,7 +10,7 @@ from PIL import Image
 from nnviz3d.capture.attributions import METHODS
 from nnviz3d.capture.live_model import capture
 from nnviz3d.capture.loading.load import LoadedModel
-from nnviz3d.capture.model_cache import KeptModel
+from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.capture.programs.describe import describe
 from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
 from nnviz3d.capture.training import embedding_probe as embedded
@@ -165,7 +165,7 @@ def test_fans_join_the_same_cells(pair, target):
 def test_pictures_are_read_for_inputs_with_channels_first(tmp_path):
     net = twin(first=True)
     Image.fromarray(np.arange(40 * 50 * 3, dtype=np.uint8).reshape(40, 50, 3)).save(tmp_path / "a.png")
-    kept = KeptModel(LoadedModel(net, "net"))
+    kept = CachedModel(LoadedModel(net, "net"))
     for source in (str(tmp_path / "a.png"), "random"):
         samples = kept.samples([source])
         assert samples.arrays[0].shape == (1, 3, ROWS, COLUMNS)
@@ -178,7 +178,7 @@ def test_pictures_are_read_for_inputs_with_channels_first(tmp_path):
 
 def test_maps_of_many_channels_are_not_read_as_pictures_with_channels_first():
     rows = keras.Input((4, 64, 64), name="rows")
-    kept = KeptModel(LoadedModel(keras.Model(rows, layers.Conv2D(2, 3)(rows)), "net"))
+    kept = CachedModel(LoadedModel(keras.Model(rows, layers.Conv2D(2, 3)(rows)), "net"))
     assert kept.samples(["random"]).is_picture == (False,)
 
 

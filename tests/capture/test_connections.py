@@ -1,4 +1,4 @@
-"""Connections are proven by hand: all contributions into a cell, and its bias, make what the layer computes there."""
+"""Connections: contributions into a cell, plus its bias, sum to the cell's value."""
 
 import keras
 import numpy as np
@@ -58,7 +58,7 @@ CONVOLUTIONS = [
 
 
 @pytest.mark.parametrize(("shape", "make"), [c[1:] for c in CONVOLUTIONS], ids=[c[0] for c in CONVOLUTIONS])
-def test_a_fan_and_the_bias_make_the_cell(shape, make, rng):
+def test_contributions_of_a_fan_and_the_bias_sum_to_the_cells_value(shape, make, rng):
     model = keras.Sequential([keras.Input(shape, name="input"), make()])
     layer = model.layers[0]
     layer.bias.assign(rng.normal(size=layer.bias.shape))
@@ -79,7 +79,7 @@ def test_a_fan_and_the_bias_make_the_cell(shape, make, rng):
         assert np.all(np.diff(np.abs(record.contribution)) <= 0)
 
 
-def test_only_taps_inside_the_picture_count(rng):
+def test_fan_contains_only_taps_inside_the_picture(rng):
     model = keras.Sequential(
         [
             keras.Input((3, 3, 1), name="input"),
@@ -96,7 +96,7 @@ def test_only_taps_inside_the_picture_count(rng):
     assert sorted(corner.index[:, 0]) == [0, 1, 3, 4]
 
 
-def test_all_dense_contributions_and_the_bias_make_the_layer(rng):
+def test_all_dense_contributions_and_the_bias_sum_to_the_layers_output(rng):
     model = keras.Sequential([keras.Input((7,), name="input"), layers.Dense(5, name="dense")])
     layer = model.layers[0]
     layer.bias.assign(rng.normal(size=5))
@@ -110,7 +110,7 @@ def test_all_dense_contributions_and_the_bias_make_the_layer(rng):
 
 
 @pytest.mark.parametrize("k", [1, 10, 100])
-def test_the_strongest_are_those_a_full_sort_finds(k, rng):
+def test_strongest_connections_equal_those_of_a_full_sort(k, rng):
     model = keras.Sequential([keras.Input((40,), name="input"), layers.Dense(30, name="dense")])
     x = np.maximum(zoo.numbers(rng, 2, 40), 0)  # half of it zero, as behind a relu
     pairs, _, _ = connections(model, x, k)
@@ -127,7 +127,7 @@ def test_the_strongest_are_those_a_full_sort_finds(k, rng):
             assert np.allclose(record.contribution, (kernel * x[i][:, None]).ravel()[order])
 
 
-def test_a_kernel_read_in_slices_gives_the_same(rng, monkeypatch):
+def test_kernel_read_in_slices_has_the_same_strongest_connections(rng, monkeypatch):
     kernel = zoo.numbers(rng, 100, 50)
     kernel[3, 4] = kernel[70, 8] = 9  # a tie, which the earlier position wins
     scale = zoo.numbers(rng, 100)
@@ -142,11 +142,11 @@ def test_a_kernel_read_in_slices_gives_the_same(rng, monkeypatch):
     assert (whole.strongest(1).row[0], whole.strongest(1).column[0]) == (3, 4)
 
 
-def test_ties_go_to_the_first():
+def test_equal_strengths_are_ordered_by_position():
     assert pick(np.array([1, 3, 3, 0, 3], np.float32), 2).tolist() == [1, 2]
 
 
-def test_layers_without_connections_are_named(rng):
+def test_layers_without_connections_are_named_in_a_note(rng):
     model = keras.Sequential(
         [
             keras.Input((6, 6, 2), name="input"),
@@ -161,7 +161,7 @@ def test_layers_without_connections_are_named(rng):
     assert finder.skipped == ["No connections are captured for up (Conv2DTranspose), memory (LSTM)."]
 
 
-def test_skipped_layers_include_attention_and_embedding_and_many_are_counted(rng):
+def test_note_on_layers_without_connections_names_a_few_and_counts_the_rest(rng):
     tokens = keras.Input((5,), dtype="int32", name="tokens")
     x = layers.Embedding(9, 4, name="words")(tokens)
     for k in range(4):
@@ -177,7 +177,7 @@ def test_skipped_layers_include_attention_and_embedding_and_many_are_counted(rng
 
 
 @pytest.mark.parametrize("shape", [(7, 3), (4, 5, 3)], ids=["sequence", "map"])
-def test_dense_over_places_has_the_weights_into_one_place(shape, rng):
+def test_dense_layer_over_locations_has_connections_into_one_location(shape, rng):
     model = keras.Sequential([keras.Input(shape, name="input"), layers.Dense(6, name="layer")])
     layer = model.layers[0]
     layer.bias.assign(rng.normal(size=6))

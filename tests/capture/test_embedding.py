@@ -1,4 +1,4 @@
-"""What is placed as points is what the layer answers; what was placed once is not placed again."""
+"""Embedded vectors are the layer's outputs; unchanged embeddings are reused."""
 
 import hashlib
 import shutil
@@ -11,7 +11,7 @@ from keras import layers
 from nnviz3d.capture import embedding
 from nnviz3d.capture.live_model import capture
 from nnviz3d.capture.loading.load import load_model
-from nnviz3d.capture.model_cache import KeptModel
+from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.data.bundled import bundled, digits
 from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
 from nnviz3d.data.capture import open_capture
@@ -22,9 +22,9 @@ DATASET = ("digits:0-119",)
 
 
 @pytest.fixture(scope="module")
-def kept() -> KeptModel:
+def kept() -> CachedModel:
     """The digits network."""
-    return KeptModel(load_model(str(bundled("digits.keras"))))
+    return CachedModel(load_model(str(bundled("digits.keras"))))
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def content(folder):
     return {path: hashlib.sha256(path.read_bytes()).digest() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_vectors_are_the_layers_own_answers(ask, answers):
+def test_embedded_vectors_are_the_layers_outputs(ask, answers):
     run = ask("dense_1", "dense")
     assert run.embeddings == ("dense", "dense_1")
     few, many = run.embedding("dense_1"), run.embedding("dense")
@@ -73,7 +73,7 @@ def test_the_vectors_are_the_layers_own_answers(ask, answers):
     assert many.vectors.var(axis=0).sum() > 0.99 * answers["dense"].var(axis=0).sum()
 
 
-def test_every_point_says_what_it_is(ask, answers):
+def test_every_point_has_name_label_prediction_and_thumbnail(ask, answers):
     images, labels = digits()
     found = ask("dense_1").embedding("dense_1")
     assert found.names == tuple(f"digits:{i}" for i in range(120))
@@ -83,7 +83,7 @@ def test_every_point_says_what_it_is(ask, answers):
     assert np.array_equal(found.thumbnails, np.repeat(images[:120, ..., np.newaxis], 3, axis=3))
 
 
-def test_pooled_is_the_mean_over_places(ask, answers):
+def test_pooled_vectors_are_means_over_locations(ask, answers):
     run = ask("conv2d_*", pooled=True)
     assert run.embeddings == ("conv2d_1", "conv2d_2")
     for name in run.embeddings:
@@ -93,7 +93,7 @@ def test_pooled_is_the_mean_over_places(ask, answers):
     assert ask("conv2d_2").embedding("conv2d_2").settings["dimensions"] == 3 * 3 * 64
 
 
-def test_a_layer_of_ones_own_answers_to_ones_own_samples(tmp_path, rng):
+def test_outputs_of_a_custom_layer_for_given_samples_are_embedded(tmp_path, rng):
     model = keras.Sequential([keras.Input((6,)), layers.Dense(4, name="hidden"), layers.Dense(1, name="price")])
     x, options = rng.random((12, 6), dtype=np.float32), EmbeddingOptions(perplexity=3, dimensions=2)
     wanted = Insights(embeddings=("hidden",), embedding_options=options)
@@ -106,7 +106,7 @@ def test_a_layer_of_ones_own_answers_to_ones_own_samples(tmp_path, rng):
     assert [len(part) for part in (found.predictions, found.probabilities, found.thumbnails)] == [0, 0, 0]
 
 
-def test_what_was_placed_is_placed_again_only_if_something_else_is_asked(ask):
+def test_embedding_is_reused_while_vectors_and_options_are_the_same(ask):
     def again(**options):
         events = []
         return ask("dense_1", method="tsne", report=events.append, **options).embedding("dense_1"), placed_anew(events)
@@ -132,7 +132,7 @@ def test_a_damaged_earlier_capture_is_replaced(ask, tmp_path):
     assert np.array_equal(ask("dense_1").embedding("dense_1").points, whole.points)
 
 
-def test_an_interrupt_leaves_the_earlier_capture_whole(ask, tmp_path):
+def test_interrupted_embedding_leaves_the_earlier_capture_unchanged(ask, tmp_path):
     ask("dense_1")
     before = content(tmp_path)
 
@@ -158,14 +158,14 @@ def test_an_interrupt_leaves_the_earlier_capture_whole(ask, tmp_path):
         ),
     ],
 )
-def test_mistakes_are_one_sentence_and_leave_nothing(ask, tmp_path, names, options, sentence):
+def test_wrong_requests_are_refused_in_one_sentence_and_leave_no_files(ask, tmp_path, names, options, sentence):
     with pytest.raises(ModelError, match=sentence) as error:
         ask(*names, **options)
     assert "\n" not in str(error.value)
     assert not content(tmp_path)
 
 
-def test_what_does_not_fit_into_memory_is_said_before_it_fills(ask, monkeypatch):
+def test_outputs_larger_than_memory_are_refused_before_the_model_runs(ask, monkeypatch):
     monkeypatch.setattr(embedding, "_MEMORY", 120 * 576 * 4 - 1)
     with pytest.raises(ModelError, match=r"conv2d_2 answers with 576 numbers, .* average each map .*\(pooled\)"):
         ask("conv2d_2")

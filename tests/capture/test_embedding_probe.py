@@ -1,4 +1,4 @@
-"""A recorder keeps what a layer answers to samples while the model is trained, and changes nothing in the training."""
+"""Outputs of a layer for embedded samples are recorded in a training without changing it."""
 
 import keras
 import numpy as np
@@ -60,7 +60,7 @@ def fit(model, *callbacks):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_it_keeps_what_the_layer_answers_and_the_training_is_the_same(tmp_path, mode):
+def test_recorder_stores_the_layers_outputs_and_does_not_change_the_training(tmp_path, mode):
     path = tmp_path / "run.zarr"
     plain = network(**MODES[mode])
     history = fit(plain)
@@ -85,7 +85,7 @@ def test_it_keeps_what_the_layer_answers_and_the_training_is_the_same(tmp_path, 
         assert embed_training(embedded).points.shape == (3, 70, 3)
 
 
-def test_wide_maps_are_averaged_and_pictures_become_thumbnails(tmp_path):
+def test_wide_maps_are_averaged_over_locations_and_pictures_become_thumbnails(tmp_path):
     keras.utils.set_random_seed(1)
     pictures = np.random.default_rng(1).random((6, 20, 20, 1), dtype=np.float32)
     model = keras.Sequential(
@@ -115,8 +115,8 @@ def test_wide_maps_are_averaged_and_pictures_become_thumbnails(tmp_path):
     assert embedded.samples.thumbnails.max() > 200
 
 
-def test_mistakes_are_told_in_one_sentence(tmp_path):
-    with pytest.raises(SampleError, match=r"embed='NAME OF A LAYER' and embed_samples=\(x, y\)"):
+def test_wrong_embed_arguments_are_refused_in_one_sentence(tmp_path):
+    with pytest.raises(SampleError, match=r"embed='LAYER' and embed_samples=\(x, y\)"):
         TrainingRecorder(tmp_path / "run.zarr", embed="dense")
     with pytest.raises(SampleError, match="embed_samples"):
         TrainingRecorder(tmp_path / "run.zarr", embed_samples=SAMPLES)

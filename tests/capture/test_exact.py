@@ -1,4 +1,4 @@
-"""Captures of trained models equal Keras bit for bit; their statistics and gains are not 0 and 1."""
+"""Captures of trained models equal Keras bit for bit; statistics and gains differ from 0 and 1."""
 
 import keras
 import numpy as np

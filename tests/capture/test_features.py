@@ -1,4 +1,4 @@
-"""Pictures that drive channels: what is found is driven further than by any real picture, and what is dead is named."""
+"""Feature visualizations activate a channel more than real pictures; dead channels are reported."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from nnviz3d.capture.features import feature_visualizations
 from nnviz3d.capture.inputs.preprocess import apply
 from nnviz3d.capture.live_model import capture
 from nnviz3d.capture.loading.load import load_model
-from nnviz3d.capture.model_cache import KeptModel
+from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.capture.work import Work
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capabilities.features import FeatureOptions
@@ -25,7 +25,7 @@ from nnviz3d.errors import ModelError
 @pytest.fixture(scope="module")
 def digits() -> Work:
     """The digits network and 1,000 digits."""
-    kept = KeptModel(load_model(str(bundled("digits.keras"))))
+    kept = CachedModel(load_model(str(bundled("digits.keras"))))
     samples = kept.samples(["digits:0-999"])
 
     def prepare(samples):
@@ -56,7 +56,7 @@ def found_by(model, x, tmp_path, *features, node="conv", preprocess=None, **opti
 
 @pytest.mark.parametrize("objective", ["channel", "neuron"])
 @pytest.mark.parametrize("parametrization", ["fourier", "pixel"])
-def test_what_is_found_drives_a_channel_further_than_a_thousand_digits(digits, objective, parametrization):
+def test_feature_picture_activates_a_channel_more_than_a_thousand_digits(digits, objective, parametrization):
     (found,) = search(digits, "conv2d_2[0:12]", objective=objective, parametrization=parametrization)
     raw = digits.model([tf.constant(digits.arrays[0])]).raw("conv2d_2").numpy()
     reference = (raw.mean(axis=(1, 2)) if objective == "channel" else raw[:, 1, 1]).max(axis=0)[found.channels]
@@ -73,7 +73,7 @@ def test_what_is_found_drives_a_channel_further_than_a_thousand_digits(digits, o
     assert np.allclose(again[np.arange(12), found.channels], found.after, rtol=1e-4, atol=1e-4)
 
 
-def test_a_neuron_that_sees_little_of_the_picture_is_driven_further_too(digits):
+def test_feature_picture_activates_a_neuron_with_a_small_receptive_field_more_than_digits(digits):
     (found,) = search(digits, "conv2d_1[0:12]", objective="neuron")
     raw = [digits.model([tf.constant(part)]).raw("conv2d_1").numpy() for part in np.split(digits.arrays[0], 4)]
     reference = np.concatenate(raw)[:, 5, 5].max(axis=0)[:12]
@@ -81,7 +81,7 @@ def test_a_neuron_that_sees_little_of_the_picture_is_driven_further_too(digits):
     assert np.mean(found.after > reference) >= 0.9
 
 
-def test_an_outputs_numbers_are_its_scores(digits):
+def test_features_of_an_output_maximize_its_scores(digits):
     (found,) = search(digits, "dense_1", steps=64)
     scores = digits.model([tf.constant(found.images)]).scores("dense_1").numpy()
     assert found.objective == "class"
@@ -89,7 +89,7 @@ def test_an_outputs_numbers_are_its_scores(digits):
     assert (scores.argmax(axis=1) == np.arange(10)).all()
 
 
-def test_a_dead_channel_is_named(tmp_path):
+def test_dead_channel_is_reported(tmp_path):
     x = np.random.default_rng(0).random((2, 12, 12, 1), dtype=np.float32)
     found = found_by(convolution(bias=(0, -1e3, 0, 0), activation="relu"), x, tmp_path, "conv")
     assert found.dead.tolist() == [False, True, False, False]
@@ -99,7 +99,7 @@ def test_a_dead_channel_is_named(tmp_path):
     assert not linear.dead.any()
 
 
-def test_equal_seeds_give_equal_pictures_whatever_else_is_looked_for(tmp_path):
+def test_features_depend_on_the_seed_and_not_on_other_requested_channels(tmp_path):
     x = np.random.default_rng(0).random((1, 12, 12, 1), dtype=np.float32)
     model = convolution(activation="relu")
     all_four = found_by(model, x, tmp_path, "conv", seed=3)
@@ -113,7 +113,7 @@ def test_equal_seeds_give_equal_pictures_whatever_else_is_looked_for(tmp_path):
     assert all_four.settings == {"parametrization": "fourier", "steps": 32, "seed": 3}
 
 
-def test_pictures_are_as_people_see_them_whatever_the_model_takes(tmp_path):
+def test_feature_pictures_have_the_colours_for_display_after_caffe_preprocessing(tmp_path):
     """A model that takes blue first and without the mean: what drives its third number is a red picture."""
     model = convolution(colors=3)
     kernel = np.zeros((3, 3, 3, 4), np.float32)
@@ -129,7 +129,7 @@ def test_pictures_are_as_people_see_them_whatever_the_model_takes(tmp_path):
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1, 1), (0, 255), (-3, 7)])
-def test_the_range_of_arrays_is_that_of_the_samples(tmp_path, low, high):
+def test_value_range_for_arrays_is_that_of_the_samples(tmp_path, low, high):
     model = convolution()
     model.layers[0].kernel.assign(np.full((3, 3, 1, 4), 1 / 9, np.float32))
     x = np.linspace(low, high, 144, dtype=np.float32).reshape(1, 12, 12, 1)
@@ -137,13 +137,13 @@ def test_the_range_of_arrays_is_that_of_the_samples(tmp_path, low, high):
     assert high - 0.1 * (high - low) < found.after[0] <= high + 1e-3
 
 
-def test_more_pictures_than_memory_holds_are_refused_before_the_first(digits, monkeypatch):
+def test_feature_pictures_larger_than_memory_are_refused_before_the_first(digits, monkeypatch):
     monkeypatch.setattr(features, "_MEMORY", 4 * 28 * 28 * 10)
     with pytest.raises(ModelError, match=r"conv2d_2: 12 pictures of 28 × 28 × 1 take .* as in conv2d_2\[0:10\]\."):
         search(digits, "conv2d_2[0:12]", report=pytest.fail)
 
 
-def test_mistakes_are_one_sentence(digits, tmp_path):
+def test_wrong_feature_requests_are_refused_in_one_sentence(digits, tmp_path):
     with pytest.raises(ModelError, match=r"No layer matches 'conv2d_9'; the model has conv2d, .*Did you mean 'conv2d"):
         search(digits, "conv2d_9")
     with pytest.raises(ModelError, match=r"'conv2d\[32\]': conv2d has the channels 0 to 31\."):
@@ -158,7 +158,7 @@ def test_mistakes_are_one_sentence(digits, tmp_path):
     assert not (tmp_path / "run.zarr").exists()
 
 
-def test_work_says_how_far_it_has_come(digits):
+def test_features_report_their_progress(digits):
     events = []
     search(digits, "conv2d*[0:2]", steps=16, report=events.append)
     assert {(e.stage, e.total) for e in events} == {("features", 48)}

@@ -1,4 +1,4 @@
-"""Every model becomes one flat graph with real edges and stable names."""
+"""Flat programs of all kinds of models: nodes, edges, paths and parameter counts."""
 
 from itertools import pairwise
 
@@ -24,7 +24,7 @@ def arrows(graph):
     return [f"{edge.source}->{edge.target}" for edge in graph.edges]
 
 
-def test_a_reloaded_sequential_has_its_nine_nodes_and_no_dead_ones(tmp_path):
+def test_reloaded_sequential_has_its_nine_nodes_and_no_stale_ones(tmp_path):
     model = zoo.reloaded(tmp_path)
     graph = graph_of(model)
     ids = [node.id for node in graph]
@@ -36,7 +36,7 @@ def test_a_reloaded_sequential_has_its_nine_nodes_and_no_dead_ones(tmp_path):
     assert graph.parameters == model.count_params()
 
 
-def test_details_say_what_drawing_wants():
+def test_node_details_hold_the_layers_settings():
     graph = graph_of(zoo.digits_like())
     node = graph.node("conv2d")
     assert (node.kind, node.shape, node.activation, node.parameters) == ("Conv2D", (26, 26, 4), "relu", 40)
@@ -47,7 +47,7 @@ def test_details_say_what_drawing_wants():
     assert graph.node("input").kind == "InputLayer"
 
 
-def test_nested_models_are_prefixes_and_shared_layers_one_node_a_call():
+def test_nested_models_are_path_prefixes_and_shared_layers_have_a_node_for_each_call():
     model = zoo.nested_and_shared()
     graph = graph_of(model)
     assert set(arrows(graph)) == {
@@ -68,7 +68,7 @@ def test_nested_models_are_prefixes_and_shared_layers_one_node_a_call():
     assert graph.parameters == model.count_params()
 
 
-def test_skips_are_edges():
+def test_skip_connections_are_edges():
     assert set(arrows(graph_of(zoo.residual()))) == {
         "start->stem",
         "stem->relu",
@@ -79,21 +79,21 @@ def test_skips_are_edges():
     }
 
 
-def test_several_inputs_and_outputs_are_no_chain():
+def test_several_inputs_and_outputs_have_their_own_edges():
     graph = graph_of(zoo.two_in_two_out())
     assert graph.inputs == ("left", "right")
     assert graph.outputs == ("first", "second")
     assert set(arrows(graph)) == {"left->both", "right->both", "both->first", "right->second"}
 
 
-def test_attention_and_recurrence_stay_whole():
+def test_attention_and_recurrent_layers_are_one_node_each():
     graph = graph_of(zoo.sequence())
     assert [node.id for node in graph] == ["start", "attention", "add", "norm", "both_ways", "each"]
     assert graph.node("each").details["layer"] == "Dense"
     assert set(arrows(graph)) >= {"start->attention", "start->add", "attention->add"}
 
 
-def test_several_outputs_of_a_layer_keep_their_numbers():
+def test_edges_have_the_output_number_of_layers_with_several_outputs():
     start = keras.Input((6, 8), name="start")
     whole, state, _ = layers.LSTM(4, return_state=True, return_sequences=True, name="lstm")(start)
     graph = graph_of(keras.Model(start, [layers.ReLU(name="a")(whole), layers.ReLU(name="b")(state)]))
@@ -101,7 +101,7 @@ def test_several_outputs_of_a_layer_keep_their_numbers():
     assert {(e.target, e.output) for e in graph.edges if e.source == "lstm"} == {("a", 0), ("b", 1)}
 
 
-def test_a_subclassed_model_is_opened_through_its_list_and_loop():
+def test_subclassed_model_with_a_list_and_a_loop_is_opened():
     model = zoo.Stack()
     graph = graph_of(model, 5)
     assert [node.id for node in graph] == [
@@ -143,7 +143,7 @@ def test_an_unbuilt_sequential_is_built_for_its_samples():
     assert [node.shape for node in graph_of(model, 9, 3)] == [(9, 3), (7, 4), (4,)]
 
 
-def test_equal_names_in_two_nested_models_stay_apart():
+def test_equal_names_in_two_nested_models_have_different_paths():
     parts = [keras.Sequential([layers.Dense(4, name="dense")], name=name) for name in ("left", "right")]
     graph = graph_of(keras.Sequential([keras.Input((8,), name="input"), *parts]))
     assert [node.id for node in graph] == ["input", "left/dense", "right/dense"]
@@ -161,7 +161,7 @@ def test_equal_names_in_one_model_are_numbered():
     assert [node.id for node in graph_of(Twins(), 3)] == ["input", "twin", "twin_1"]
 
 
-def test_odd_names_become_safe_paths():
+def test_unusual_names_become_safe_paths():
     model = keras.Sequential(
         [
             keras.Input((3,), name="in put"),
@@ -173,14 +173,14 @@ def test_odd_names_become_safe_paths():
     assert [node.id for node in graph_of(model)] == ["in_put", "a_1", "_", "_x"]
 
 
-def test_only_types_change_is_no_node():
+def test_call_that_only_changes_a_type_is_no_node():
     start = keras.Input((4,), dtype="int32", name="start")
     x = keras.ops.cast(start, "float32")
     graph = graph_of(keras.Model(start, layers.Dense(2, name="dense")(x)))
     assert arrows(graph) == ["start->dense"]
 
 
-def test_a_layer_that_wants_numbers_stays_one_block():
+def test_layer_that_needs_concrete_numbers_is_one_block():
     model = keras.Sequential([keras.Input((3,), name="input"), zoo.Picky(name="picky")])
     program = open_model(model, expected_inputs(model))
     assert [call.path for call in program.calls if not call.plumbing] == ["input", "picky"]
@@ -196,7 +196,7 @@ def test_a_model_that_cannot_be_traced_is_refused_with_a_reason():
         graph_of(Stubborn(), 3)
 
 
-def test_keras_and_the_model_are_left_as_they_were(tmp_path):
+def test_tracing_leaves_keras_and_the_model_unchanged(tmp_path):
     model = zoo.reloaded(tmp_path)
     before = (Layer.__call__, Layer.symbolic_call, Node.__init__)
     nodes = [(len(layer._inbound_nodes), len(layer._outbound_nodes)) for layer in model.layers]
@@ -210,7 +210,7 @@ def test_keras_and_the_model_are_left_as_they_were(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["MobileNetV2", "EfficientNetB0", "ConvNeXtTiny"])
-def test_whole_networks_count_their_parameters_right(name):
+def test_parameter_counts_of_whole_networks_equal_those_of_keras(name):
     model = getattr(keras.applications, name)(weights=None, input_shape=(64, 64, 3))
     graph = graph_of(model)
     assert graph.parameters == model.count_params()

@@ -1,4 +1,4 @@
-"""How the gradient comes back: the shares of all edges add up to the gradient, each connection's is its weight's."""
+"""Gradient flow: shares of edges sum to the gradient; a connection's gradient is that of its weight."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def capture(model: keras.Model, samples: np.ndarray, tmp_path_factory: pytest.Te
     return open_capture(Path(out))
 
 
-def test_a_branch_and_a_skip_carry_their_shares(model: keras.Model, samples: np.ndarray, capture: Capture) -> None:
+def test_branch_and_skip_edges_have_their_shares_of_the_gradient(
+    model: keras.Model, samples: np.ndarray, capture: Capture
+) -> None:
     names = [(e.source, e.target) for e in capture.graph.edges]
     for i in range(len(samples)):
         explanations = capture.explanations(i)
@@ -59,7 +61,7 @@ def test_a_branch_and_a_skip_carry_their_shares(model: keras.Model, samples: np.
         assert shares[names.index(("first", "branch"))] == pytest.approx(np.linalg.norm(total - merged), rel=1e-4)
 
 
-def test_where_one_edge_leaves_a_layer_it_carries_the_whole_gradient(capture: Capture) -> None:
+def test_only_edge_of_a_layer_has_the_whole_gradient(capture: Capture) -> None:
     explanations, graph = capture.explanations(0), capture.graph
     shares = explanations.flow()
     assert shares is not None
@@ -71,7 +73,7 @@ def test_where_one_edge_leaves_a_layer_it_carries_the_whole_gradient(capture: Ca
         assert shares[k] == pytest.approx(np.linalg.norm(gradient), rel=1e-5)
 
 
-def test_a_dense_connections_gradient_is_that_of_its_weight(
+def test_gradient_of_a_dense_connection_is_the_gradient_of_its_weight(
     model: keras.Model, samples: np.ndarray, capture: Capture
 ) -> None:
     hidden, scores = model.get_layer("hidden"), model.get_layer("scores")
@@ -94,7 +96,7 @@ def test_a_dense_connections_gradient_is_that_of_its_weight(
                 )
 
 
-def test_a_taps_gradient_is_that_of_the_weights_use_in_this_place(
+def test_gradient_of_a_convolution_connection_is_that_of_one_use_of_its_weight(
     model: keras.Model, samples: np.ndarray, capture: Capture
 ) -> None:
     """Central difference: shifting what one tap gives shifts its cell before the activation function by as much."""
@@ -120,12 +122,14 @@ def test_a_taps_gradient_is_that_of_the_weights_use_in_this_place(
     np.testing.assert_allclose(slopes, first.reshape(-1)[pair.index[:, 0]] * slope, rtol=1e-3, atol=1e-6)
 
 
-def test_without_gradients_nothing_comes_back(model: keras.Model, samples: np.ndarray, tmp_path: Path) -> None:
+def test_capture_without_gradients_has_no_gradient_flow(
+    model: keras.Model, samples: np.ndarray, tmp_path: Path
+) -> None:
     nnviz3d.capture(model, samples[:1], out=tmp_path / "plain.zarr")
     assert open_capture(tmp_path / "plain.zarr").explanations(0).flow() is None
 
 
-def test_each_sample_has_its_own_shares_where_the_model_takes_one_batch_size_alone(tmp_path: Path) -> None:
+def test_samples_have_separate_shares_in_a_model_of_one_batch_size(tmp_path: Path) -> None:
     keras.utils.set_random_seed(3)
     x = keras.Input(batch_shape=(2, 6), name="numbers")
     hidden = keras.layers.Dense(5, activation="tanh", name="hidden")(x)

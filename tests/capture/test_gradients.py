@@ -1,4 +1,4 @@
-"""The gradients of a score by what every layer gave are those of calculus."""
+"""Gradients of a score with respect to the output of every layer equal reference gradients."""
 
 import keras
 import numpy as np
@@ -41,7 +41,7 @@ def layer_differences(model, x, node, output, index):
     )
 
 
-def test_central_differences_agree_at_every_layer_of_a_nested_model(double, rng):
+def test_gradients_equal_central_differences_at_every_layer_of_a_nested_model(double, rng):
     model, x, index = smooth(), rng.normal(size=(1, 6, 6, 2)), 3
     traced_ = traced(model, [x])
     found = every_gradient(traced_, [x], "head", [index])
@@ -52,7 +52,7 @@ def test_central_differences_agree_at_every_layer_of_a_nested_model(double, rng)
     assert np.array_equal(found["head", 0], np.eye(4)[[index]])
 
 
-def test_central_differences_agree_for_a_reloaded_sequential(double, tmp_path, rng):
+def test_gradients_equal_central_differences_for_a_reloaded_sequential(double, tmp_path, rng):
     model, x, index = zoo.reloaded(tmp_path), rng.normal(size=(1, 28, 28, 1)), 7
     traced_ = traced(model, [x])
     found = every_gradient(traced_, [x], "dense_1", [index])
@@ -63,14 +63,14 @@ def test_central_differences_agree_for_a_reloaded_sequential(double, tmp_path, r
         assert apart(found[node, 0], layer_differences(traced_, x, node, "dense_1", index)) < 1e-4
 
 
-def test_a_linear_models_gradient_is_its_weight(rng):
+def test_gradient_of_a_linear_model_is_its_weight(rng):
     model = keras.Sequential([keras.Input((5,), name="start"), layers.Dense(3, name="head")])
     x = zoo.numbers(rng, 4, 5)
     found = every_gradient(traced(model, [x]), [x], "head", [0, 1, 2, 1])
     assert np.array_equal(found["start", 0], model.layers[-1].kernel.numpy().T[[0, 1, 2, 1]])
 
 
-def test_what_the_score_does_not_depend_on_has_the_gradient_zero(rng):
+def test_gradient_is_zero_for_numbers_that_do_not_affect_the_score(rng):
     model = zoo.two_in_two_out()
     x = [zoo.numbers(rng, 3, 4), zoo.numbers(rng, 3, 3)]
     found = every_gradient(traced(model, x), x, "second", [0, 1, 2])
@@ -79,7 +79,7 @@ def test_what_the_score_does_not_depend_on_has_the_gradient_zero(rng):
     assert np.array_equal(found["right", 0], model.get_layer("second").kernel.numpy().T)
 
 
-def test_a_layer_that_gives_what_it_took_has_a_gradient_of_its_own(rng):
+def test_layer_that_returns_its_input_has_a_separate_gradient(rng):
     start = keras.Input((4,), name="start")
     x = layers.Dense(4, name="x")(start)
     model = keras.Model(start, layers.Add(name="add")([x, 2 * layers.Dropout(0.5, name="drop")(x)]))
@@ -89,7 +89,7 @@ def test_a_layer_that_gives_what_it_took_has_a_gradient_of_its_own(rng):
     assert np.array_equal(found["x", 0], 3 * np.eye(4)[[0, 3]])
 
 
-def test_tokens_have_none_and_masks_are_honoured():
+def test_tokens_have_no_gradient_and_masks_are_applied():
     start = keras.Input((5,), dtype="int32", name="start")
     embedded = layers.Embedding(10, 4, mask_zero=True, name="embedding")(start)
     dense = layers.Dense(4, activation="tanh", name="dense")(embedded)
@@ -101,7 +101,7 @@ def test_tokens_have_none_and_masks_are_honoured():
     assert apart(score(traced(model, [x]), [x], "head", [0, 1]), model.predict(x, verbose=0)[[0, 1], [0, 1]]) < 1e-6
 
 
-def test_captured_with_the_samples_and_equal_to_kerass_own(tmp_path):
+def test_captured_gradients_equal_those_of_a_keras_gradient_tape(tmp_path):
     model = keras.saving.load_model(bundled("digits.keras"))
     capture = nnviz3d.capture(
         model, "digits:0-39", out=tmp_path / "run.zarr", insights=Insights(targets=("5",), gradients=True)
@@ -126,7 +126,7 @@ def test_captured_with_the_samples_and_equal_to_kerass_own(tmp_path):
     assert capture.has_gradients()
 
 
-def test_one_compiled_program_serves_all_classes(rng):
+def test_one_compiled_program_is_used_for_all_classes(rng):
     model, x = smooth(), zoo.numbers(rng, 3, 6, 6, 2)
     traced_ = traced(model, [x])
     function = lambda: traced_.compiled(("gradients", "head"), pytest.fail)  # noqa: E731
@@ -135,7 +135,7 @@ def test_one_compiled_program_serves_all_classes(rng):
     assert function()._function.experimental_get_tracing_count() == 1
 
 
-def test_regression_explains_its_number(rng):
+def test_regression_output_is_explained(rng):
     model = keras.Sequential([keras.Input((5,), name="start"), layers.Dense(1, name="price")])
     x = zoo.numbers(rng, 3, 5)
     (slot,) = find_slots(traced(model, [x]), [x], (), None)

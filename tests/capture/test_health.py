@@ -1,4 +1,4 @@
-"""Faults put in on purpose are named within one recorded step, on the right layer; a healthy training raises nothing."""
+"""Faults put into a training raise alarms for the right layer; a healthy training raises none."""
 
 import warnings
 
@@ -45,7 +45,7 @@ def named(found):
     return [(alarm.kind, alarm.layer) for alarm in found]
 
 
-def test_a_healthy_run_raises_nothing_from_the_first_step_to_the_last(tmp_path):
+def test_healthy_training_has_no_alarms_at_any_step(tmp_path):
     told, found = recorded(tmp_path / "run.zarr", network(), count=1000, epochs=7, every=2, eager=False)
     assert len(found) > 100
     assert found == [()] * len(found)
@@ -53,7 +53,7 @@ def test_a_healthy_run_raises_nothing_from_the_first_step_to_the_last(tmp_path):
     assert open_capture(tmp_path / "run.zarr").training.loss[-20:].mean() < 0.15, "and it learnt its task"
 
 
-def test_a_tall_stack_of_sigmoids_vanishes_at_its_first_layers(tmp_path):
+def test_deep_sigmoid_stack_has_vanishing_gradients_at_its_first_layers(tmp_path):
     stack = [layers.Dense(8, activation="sigmoid", name=f"hidden_{i}") for i in range(20)]
     head = layers.Dense(10, activation="softmax", name="scores")
     model = keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), *stack, head])
@@ -69,7 +69,7 @@ def test_a_tall_stack_of_sigmoids_vanishes_at_its_first_layers(tmp_path):
     )
 
 
-def test_a_huge_learning_rate_explodes_and_then_is_nan(tmp_path):
+def test_huge_learning_rate_has_exploding_gradients_and_then_nan(tmp_path):
     told, found = recorded(tmp_path / "run.zarr", network(), optimizer=keras.optimizers.SGD(1e4))
     weighted = ["conv2d", "conv2d_1", "conv2d_2", "dense", "dense_1"]
     assert sorted(named(found[0])) == [("update", name) for name in weighted], "the step that was too long"
@@ -82,7 +82,7 @@ def test_a_huge_learning_rate_explodes_and_then_is_nan(tmp_path):
     assert steps == sorted(steps)
 
 
-def test_a_bias_that_silences_a_layer_is_named_on_this_layer_alone(tmp_path):
+def test_bias_that_silences_a_layer_raises_an_alarm_for_this_layer_only(tmp_path):
     bias = keras.initializers.Constant(-1e3)
     model = keras.Sequential(
         [
@@ -99,7 +99,7 @@ def test_a_bias_that_silences_a_layer_is_named_on_this_layer_alone(tmp_path):
 
 
 @pytest.mark.parametrize("culprit", ["conv2d_1", "dense"])
-def test_a_nan_in_one_weight_is_named_on_its_layer_first(tmp_path, culprit):
+def test_nan_in_one_weight_raises_the_first_alarm_for_its_layer(tmp_path, culprit):
     model = network()
     kernel, bias = model.get_layer(culprit).get_weights()
     kernel.flat[3] = np.nan

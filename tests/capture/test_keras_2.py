@@ -171,7 +171,7 @@ def test_slash_in_a_layers_name_becomes_an_underscore(tmp_path, ending, rng):
     assert "The layer block/dense is called block_dense" in loaded.notes[0]
 
 
-def test_calls_of_models_inside_a_model_are_counted_anew(tmp_path, rng):
+def test_calls_of_models_inside_a_model_are_renumbered(tmp_path, rng):
     row = keras.Input((3,), name="row")
     for inner in (
         keras.Sequential([keras.Input((3,)), layers.Dense(4)], name="inner"),

@@ -1,4 +1,4 @@
-"""`nnviz3d.capture(model, x)` takes a model object of any class where it lives."""
+"""`nnviz3d.capture(model, x)` captures a model object of any class in its own process."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from nnviz3d.errors import ModelError, SampleError
 from tests.capture import zoo
 
 
-def test_the_package_is_callable_and_still_a_package(tmp_path, rng):
+def test_capture_package_is_callable_and_has_its_submodules(tmp_path, rng):
     import nnviz3d.capture.process
 
     model = zoo.Stack(name="stack")
@@ -26,12 +26,12 @@ def test_the_package_is_callable_and_still_a_package(tmp_path, rng):
     assert np.array_equal(capture.activations("block2/add").values, model(x.astype(np.float32)))
 
 
-def test_importing_the_package_loads_no_tensorflow():
+def test_importing_the_package_does_not_import_tensorflow():
     code = "import sys, nnviz3d.capture.process; sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_names_lists_and_dictionaries(tmp_path, rng):
+def test_inputs_are_given_by_list_or_by_name(tmp_path, rng):
     model = zoo.two_in_two_out()
     left, right = zoo.numbers(rng, 2, 4), zoo.numbers(rng, 2, 3)
     own = model({"left": left, "right": right})
@@ -40,7 +40,7 @@ def test_names_lists_and_dictionaries(tmp_path, rng):
         assert np.array_equal(capture.activations("first").values, own["first"])
 
 
-def test_a_subclassed_model_of_several_inputs(tmp_path, rng):
+def test_subclassed_model_of_several_inputs_is_captured(tmp_path, rng):
     class Sum(keras.Model):
         def __init__(self):
             super().__init__()
@@ -57,7 +57,7 @@ def test_a_subclassed_model_of_several_inputs(tmp_path, rng):
     assert np.array_equal(capture.activations("add").values, model(x))
 
 
-def test_inputs_nested_as_the_model_likes_them(tmp_path, rng):
+def test_nested_inputs_are_captured(tmp_path, rng):
     class Nest(keras.Model):
         def __init__(self):
             super().__init__()
@@ -75,14 +75,14 @@ def test_inputs_nested_as_the_model_likes_them(tmp_path, rng):
     assert np.array_equal(capture.activations("add").values, model(x)["sum"])
 
 
-def test_a_plain_list_of_numbers_is_one_array(tmp_path):
+def test_list_of_numbers_is_one_array(tmp_path):
     model = keras.Sequential([layers.Dense(2, name="dense")])
     capture = nnviz3d.capture(model, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], out=tmp_path / "run.zarr")
     assert capture.graph.node("input").shape == (3,)
     assert capture.committed == 2
 
 
-def test_tensors_paths_and_words(tmp_path, rng):
+def test_tensors_paths_and_source_words_are_samples(tmp_path, rng):
     model = zoo.digits_like()
     x = zoo.numbers(rng, 2, 28, 28, 1)
     capture = nnviz3d.capture(model, keras.ops.convert_to_tensor(x), out=tmp_path / "a.zarr")
@@ -94,7 +94,7 @@ def test_tensors_paths_and_words(tmp_path, rng):
     assert nnviz3d.capture(model, tmp_path / "x.npy", out=tmp_path / "e.zarr").committed == 2
 
 
-def test_bytes_are_pictures_and_numbers_are_taken_as_they_are(tmp_path):
+def test_byte_arrays_are_preprocessed_as_pictures_and_float_arrays_are_not(tmp_path):
     model = zoo.digits_like()
     pixels = np.full((1, 28, 28), 51, np.uint8)
     prepared = nnviz3d.capture(model, pixels, out=tmp_path / "run.zarr")
@@ -107,7 +107,7 @@ def test_bytes_are_pictures_and_numbers_are_taken_as_they_are(tmp_path):
     assert np.all(asked.input("input") == np.float32(0.2))
 
 
-def test_what_cannot_be_captured(tmp_path):
+def test_arguments_that_cannot_be_captured_are_refused(tmp_path):
     with pytest.raises(ModelError, match="Expected a Keras model, got str"):
         nnviz3d.capture("model.keras")
     with pytest.raises(SampleError, match="x holds Python objects"):

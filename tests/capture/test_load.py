@@ -1,4 +1,4 @@
-"""Models load from every form they come in; what cannot or should not be loaded is refused in one sentence."""
+"""Models load from every supported form; others are refused in one sentence."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def refusal(source, **options):
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.h5"])
-def test_files(tmp_path, name, rng):
+def test_model_files_of_every_kind_open(tmp_path, name, rng):
     model = zoo.digits_like()
     model.save(tmp_path / name)
     loaded = load_model(str(tmp_path / name))
@@ -53,7 +53,7 @@ def test_loaded_model_keeps_the_loss_of_its_file_and_is_not_compiled(tmp_path, n
     assert not load_model(str(tmp_path / "plain.keras")).compile_config.get("loss")
 
 
-def test_applications_without_weights():
+def test_application_without_weights_is_built():
     loaded = load_model("keras:MobileNetV2", weights="none")
     assert (loaded.name, loaded.family, loaded.imagenet) == ("keras:MobileNetV2", "tf", True)
     assert "random, not trained" in loaded.notes[0]
@@ -61,7 +61,7 @@ def test_applications_without_weights():
     assert all(name[0].isupper() for name in application_names())
 
 
-def test_application_weights_from_a_file(tmp_path, rng):
+def test_application_takes_weights_from_a_file(tmp_path, rng):
     source = keras.applications.MobileNetV2(weights=None)
     source.save_weights(tmp_path / "w.weights.h5")
     loaded = load_model("keras:MobileNetV2", weights=str(tmp_path / "w.weights.h5"))
@@ -72,7 +72,7 @@ def test_application_weights_from_a_file(tmp_path, rng):
     assert "does not fit MobileNetV2" in refusal("keras:MobileNetV2", weights=str(tmp_path / "bad.weights.h5"))
 
 
-def test_weights_that_cannot_be_downloaded(monkeypatch):
+def test_failed_download_of_weights_is_refused_in_one_sentence(monkeypatch):
     def offline(weights):
         raise Exception("URL fetch failure on https://example.invalid/w.h5: None -- [Errno -2] No such name")  # noqa: TRY002
 
@@ -84,18 +84,18 @@ def test_weights_that_cannot_be_downloaded(monkeypatch):
     )
 
 
-def test_unknown_applications_get_a_suggestion():
+def test_unknown_application_is_refused_with_a_suggestion():
     assert "no model 'VGG61'. Did you mean VGG19 or VGG16?" in refusal("keras:VGG61", weights="none")
     assert "Did you mean MobileNetV2" in refusal("keras:mobilenetv2", weights="none")
     assert "It has ConvNeXtBase" in refusal("keras:qqqq", weights="none")
 
 
-def test_weights_go_with_applications_only(tmp_path):
+def test_weights_option_is_refused_for_model_files(tmp_path):
     zoo.digits_like().save(tmp_path / "m.keras")
     assert "goes with keras:NAME only" in refusal(tmp_path / "m.keras", weights="none")
 
 
-def test_files_that_are_no_models(tmp_path):
+def test_files_that_are_no_models_are_refused(tmp_path):
     (tmp_path / "text.keras").write_text("import keras\n")
     (tmp_path / "none.keras").touch()
     (tmp_path / "bytes.keras").write_bytes(bytes(range(256)) * 4)
@@ -114,7 +114,7 @@ def test_files_that_are_no_models(tmp_path):
     assert "There is no model at" in refusal(tmp_path / "nowhere.keras")
 
 
-def test_files_cut_short(tmp_path):
+def test_truncated_files_are_refused(tmp_path):
     for name in ("m.keras", "m.h5"):
         zoo.digits_like().save(tmp_path / name)
         whole = (tmp_path / name).read_bytes()
@@ -122,7 +122,7 @@ def test_files_cut_short(tmp_path):
         assert f"cut-{name} is damaged or cut short" in refusal(tmp_path / f"cut-{name}")
 
 
-def test_a_file_with_a_flipped_byte(tmp_path):
+def test_file_with_a_flipped_byte_is_refused(tmp_path):
     zoo.digits_like().save(tmp_path / "m.keras")
     whole = bytearray((tmp_path / "m.keras").read_bytes())
     whole[len(whole) // 2] ^= 255
@@ -130,20 +130,20 @@ def test_a_file_with_a_flipped_byte(tmp_path):
     assert "m.keras is damaged" in refusal(tmp_path / "m.keras")
 
 
-def test_hdf5_under_the_wrong_name(tmp_path):
+def test_hdf5_file_with_a_wrong_ending_is_refused(tmp_path):
     zoo.digits_like().save(tmp_path / "m.h5")
     (tmp_path / "m.h5").rename(tmp_path / "m.keras")
     assert "rename it to end in .h5" in refusal(tmp_path / "m.keras")
 
 
-def test_weights_without_an_architecture(tmp_path):
+def test_weights_without_an_architecture_are_refused(tmp_path):
     zoo.digits_like().save_weights(tmp_path / "m.weights.h5")
     sentence = refusal(tmp_path / "m.weights.h5")
     assert "holds weights but no architecture" in sentence
     assert "keras:NAME --weights FILE" in sentence
 
 
-def test_lambda_needs_trust(tmp_path):
+def test_lambda_layer_is_refused_without_trust(tmp_path):
     model = keras.Sequential([keras.Input((3,), name="input"), layers.Lambda(lambda x: x * 2, name="twice")])
     model.save(tmp_path / "m.keras")
     sentence = refusal(tmp_path / "m.keras")
@@ -154,7 +154,7 @@ def test_lambda_needs_trust(tmp_path):
     assert "was trusted" in trusted.notes[0]
 
 
-def test_custom_layers_need_trust_and_are_named(tmp_path):
+def test_custom_layers_are_refused_by_name_without_trust(tmp_path):
     keras.Sequential([keras.Input((3,), name="input"), Doubling(name="twice")]).save(tmp_path / "m.keras")
     assert "Doubling" in refusal(tmp_path / "m.keras")
     assert load_model(str(tmp_path / "m.keras"), trust=True).model.layers[0].name == "twice"
@@ -176,7 +176,7 @@ def test_trust_is_not_advised_for_a_class_of_which_no_module_is_named(tmp_path, 
     assert "--trust" not in sentence
 
 
-def test_custom_layers_are_found_beside_the_model(tmp_path):
+def test_trusted_custom_layers_are_imported_from_the_models_folder(tmp_path):
     code = "import keras\n\nclass Tripling(keras.layers.Layer):\n    def call(self, x):\n        return x * 3\n"
     (tmp_path / "beside_the_model.py").write_text(code)
     config = {
@@ -220,7 +220,7 @@ def test_custom_layers_are_found_beside_the_model(tmp_path):
     assert "nnviz3d.capture(model, x)" in sentence
 
 
-def test_the_bare_list_of_keras_2_1(tmp_path, rng):
+def test_sequential_as_a_bare_list_of_keras_2_1_opens(tmp_path, rng):
     model = zoo.digits_like()
     model.save(tmp_path / "old.h5")
     with h5py.File(tmp_path / "old.h5", "r+") as file:
@@ -239,7 +239,7 @@ def test_the_bare_list_of_keras_2_1(tmp_path, rng):
     assert (tmp_path / "old.h5").read_bytes() == before
 
 
-def test_saved_models_need_trust_and_are_one_block(tmp_path, rng):
+def test_saved_model_is_refused_without_trust_and_is_one_block_with_it(tmp_path, rng):
     model = zoo.two_in_two_out()
     model.export(tmp_path / "saved", verbose=False)
     assert "is a SavedModel, which is TensorFlow code" in refusal(tmp_path / "saved")
@@ -251,7 +251,7 @@ def test_saved_models_need_trust_and_are_one_block(tmp_path, rng):
     assert np.allclose(given["first"], own["first"], atol=1e-6)
 
 
-def test_a_saved_model_without_a_signature(tmp_path):
+def test_saved_model_without_a_signature_is_refused(tmp_path):
     class Bare(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec((None, 3))])
         def double(self, x):
@@ -265,7 +265,7 @@ def test_a_saved_model_without_a_signature(tmp_path):
     assert "cannot be loaded" in refusal(tmp_path / "bad", trust=True)
 
 
-def test_a_model_that_keras_cannot_read(tmp_path, monkeypatch):
+def test_model_that_keras_cannot_read_is_refused(tmp_path, monkeypatch):
     zoo.digits_like().save(tmp_path / "m.keras")
 
     def fails(*_args, **_kwargs):

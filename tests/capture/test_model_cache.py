@@ -1,4 +1,4 @@
-"""A kept model gives the very numbers that a fresh one gives, and notices what has changed."""
+"""A cached model gives the same numbers as a newly loaded one, and changes of its file are noticed."""
 
 import keras
 import numpy as np
@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 from PIL import Image
 
-from nnviz3d.capture.live_model import keep
-from nnviz3d.capture.model_cache import LastModel
+from nnviz3d.capture.live_model import prepare_live_model
+from nnviz3d.capture.model_cache import ModelCache
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.records import RANKINGS
@@ -35,13 +35,13 @@ class Asker:
 
 @pytest.fixture
 def kept(tmp_path):
-    return Asker(tmp_path, LastModel().capture)
+    return Asker(tmp_path, ModelCache().capture)
 
 
 @pytest.fixture
 def fresh(tmp_path):
     (tmp_path / "fresh").mkdir()
-    return Asker(tmp_path / "fresh", lambda request, report: LastModel().capture(request, report))
+    return Asker(tmp_path / "fresh", lambda request, report: ModelCache().capture(request, report))
 
 
 def assert_same(one, other):
@@ -107,7 +107,7 @@ def test_random_models_start_from_the_same_state_each_time(tmp_path, kept, fresh
     assert_same(one, fresh(tmp_path / "m.keras", tmp_path / "x.npy", trust=True))
 
 
-def test_a_changed_file_is_loaded_anew(tmp_path, kept):
+def test_changed_file_is_loaded_again(tmp_path, kept):
     path = tmp_path / "m.keras"
     values = []
     for units in (3, 5):
@@ -119,7 +119,7 @@ def test_a_changed_file_is_loaded_anew(tmp_path, kept):
     assert [v.shape for v in values] == [(3,), (5,)]
 
 
-def test_a_refusal_changes_nothing(tmp_path, kept):
+def test_refused_request_leaves_the_cached_model_unchanged(tmp_path, kept):
     one = kept(bundled("digits.keras"), "digits:7")
     np.save(tmp_path / "x.npy", np.zeros((1, 5)))
     with pytest.raises(SampleError, match=r"x\.npy has the shape"):
@@ -129,7 +129,7 @@ def test_a_refusal_changes_nothing(tmp_path, kept):
     assert_same(one, kept(bundled("digits.keras"), "digits:7"))
 
 
-def test_further_samples_have_the_shapes_of_the_first(tmp_path, kept):
+def test_further_samples_are_fitted_to_the_shapes_of_the_first(tmp_path, kept):
     start = keras.Input((None, None, 3), name="start")
     keras.Model(start, layers.Conv2D(2, 3, name="conv")(start)).save(tmp_path / "m.keras")
     for name, size in (("wide", (64, 32)), ("tall", (32, 64))):
@@ -146,7 +146,7 @@ def test_further_samples_have_the_shapes_of_the_first(tmp_path, kept):
         kept(tmp_path / "m.keras", f"{tmp_path}/small.npy[1]", shapes=shapes)
 
 
-def test_what_is_named_one_by_one_is_what_is_captured_together(tmp_path, kept):
+def test_samples_captured_one_by_one_equal_those_captured_together(tmp_path, kept):
     rng = np.random.default_rng(0)
     np.save(tmp_path / "x.npy", rng.random((3, 28, 28), np.float32))
     np.save(tmp_path / "single.npy", rng.random((28, 28), np.float32))
@@ -171,10 +171,10 @@ def test_what_is_named_one_by_one_is_what_is_captured_together(tmp_path, kept):
             assert alone.provenance.sample_notes[0] == together.provenance.sample_notes[i]
 
 
-def test_a_live_model_is_kept_with_its_samples(tmp_path, rng):
+def test_live_model_is_cached_with_its_samples(tmp_path, rng):
     model = zoo.Stack(name="stack")
     x = zoo.numbers(rng, 3, 5)
-    kept = keep(model, x, classes="abcdefgh", labels=[1, 0, 2])
+    kept = prepare_live_model(model, x, classes="abcdefgh", labels=[1, 0, 2])
     assert kept.sources == ("x[0]", "x[1]", "x[2]")
     ask = Asker(tmp_path, kept.answer)
     one = ask("whatever it is called", "x[2]", transient=True)
@@ -187,10 +187,10 @@ def test_a_live_model_is_kept_with_its_samples(tmp_path, rng):
         ask("", "x[3]")
 
 
-def test_a_live_model_that_goes_on_training_is_seen_as_it_is(tmp_path, rng):
+def test_live_model_in_training_is_captured_with_its_current_weights(tmp_path, rng):
     model = zoo.nested_and_shared()
     x = zoo.numbers(rng, 1, 8)
-    ask = Asker(tmp_path, keep(model, x).answer)
+    ask = Asker(tmp_path, prepare_live_model(model, x).answer)
     before = ask("", "x", transient=True)
     for variable in model.weights:
         variable.assign(variable + 1.0)
@@ -212,7 +212,7 @@ def test_notices_name_unread_sub_folders_and_only_a_few_of_many_crops(tmp_path):
         Image.fromarray(np.zeros((8, 12, 3), np.uint8)).save(folder / name)
     heard = []
     request = CaptureRequest(model=str(model), inputs=(str(folder),), out=tmp_path / "run.zarr")
-    LastModel().capture(request, lambda event: isinstance(event, Notice) and heard.append(event.text))
+    ModelCache().capture(request, lambda event: isinstance(event, Notice) and heard.append(event.text))
     assert any(text.startswith("The sub-folder more of photos is not read") for text in heard)
     about = [text for text in heard if "cropped" in text or "more samples" in text]
     assert [text[:6] for text in about] == ["0.png ", "1.png ", "3 more"]

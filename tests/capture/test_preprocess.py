@@ -1,4 +1,4 @@
-"""The preprocessing is decided by rule, said in a sentence, and does what Keras does."""
+"""Preprocessing modes are chosen by rule, reported in a sentence, and equal those of Keras."""
 
 import keras
 import numpy as np
@@ -41,7 +41,7 @@ def described(model):
         (None, ("VGG16", "caffe"), False, plain, "none", "taken as they are"),
     ],
 )
-def test_the_rule(asked, family, picture, make, mode, why):
+def test_preprocessing_mode_follows_request_family_and_scaling_layers(asked, family, picture, make, mode, why):
     decision = decide(asked=asked, family=family, picture=picture, program=program_of(make()))
     assert decision.mode == mode
     assert why in decision.reason
@@ -142,7 +142,7 @@ def test_pictures_of_a_data_set_are_prepared_even_if_the_captured_samples_are_ar
 @pytest.mark.parametrize(
     "name", ["VGG16", "ResNet50", "ResNet50V2", "DenseNet121", "MobileNetV2", "EfficientNetB0", "ConvNeXtTiny"]
 )
-def test_a_family_gets_what_its_own_function_does(name):
+def test_mode_of_a_family_equals_its_preprocess_input(name):
     module = {
         "VGG16": keras.applications.vgg16,
         "ResNet50": keras.applications.resnet,
@@ -156,14 +156,14 @@ def test_a_family_gets_what_its_own_function_does(name):
     assert np.array_equal(apply(family_mode(name), pixels), module.preprocess_input(pixels.astype(np.float32)))
 
 
-def test_unit_and_none():
+def test_unit_scales_to_0_to_1_and_none_changes_nothing():
     pixels = np.array([[[[0], [51], [255]]]], np.uint8)
     assert np.array_equal(apply("unit", pixels).ravel(), np.array([0, 0.2, 1], np.float32))
     assert np.array_equal(apply("none", pixels).ravel(), np.array([0, 51, 255], np.float32))
     assert apply("none", pixels).dtype == np.float32
 
 
-def test_colour_modes_need_colours():
+def test_colour_modes_are_refused_without_three_channels():
     with pytest.raises(SampleError, match="caffe is for pictures with 3 channels"):
         apply("caffe", np.zeros((1, 8, 8, 1), np.uint8))
 

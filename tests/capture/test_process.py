@@ -1,4 +1,4 @@
-"""The real process, kept and asked again and again."""
+"""The capture process answers several requests."""
 
 import contextlib
 import os
@@ -62,7 +62,7 @@ def stages(events):
     return {event.stage for event in events if isinstance(event, Progress)}
 
 
-def test_further_requests_neither_import_nor_load(process):
+def test_second_request_imports_and_loads_nothing(process):
     for i in (7, 8):
         events = process.ask(f"digits:{i}")
         assert isinstance(events[-1], Finished)
@@ -71,7 +71,7 @@ def test_further_requests_neither_import_nor_load(process):
     assert [p.name for p in process.folder.iterdir()] == ["run.zarr.zip"]
 
 
-def test_refusals_and_crashes_end_nothing(process):
+def test_process_continues_after_refused_and_crashed_requests(process):
     for events, kind in (
         (process.ask("digits:5000"), Refused),
         (process.ask("nowhere.png"), Refused),
@@ -85,7 +85,7 @@ def test_refusals_and_crashes_end_nothing(process):
     assert process.child.poll() is None
 
 
-def test_numbers_are_those_of_another_process(process, tmp_path):
+def test_results_equal_those_of_another_process(process, tmp_path):
     process.ask("digits:3")
     process.ask("digits:7")
     kept = open_capture(process.folder / "run.zarr.zip")
@@ -98,7 +98,7 @@ def test_numbers_are_those_of_another_process(process, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of another process")
-def test_memory_stays_flat(process):
+def test_memory_does_not_grow_with_requests(process):
     def memory():
         text = Path(f"/proc/{process.child.pid}/status").read_text()
         return int(text.partition("VmRSS:")[2].split()[0]) / 1024
@@ -112,7 +112,7 @@ def test_memory_stays_flat(process):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_interrupt_ends_a_process_that_waits(tmp_path, number):
+def test_interrupt_ends_a_waiting_process(tmp_path, number):
     process = Process(tmp_path)
     process.ask("nowhere.png")  # it answers, so it has set up its signals
     process.child.send_signal(number)
@@ -120,11 +120,11 @@ def test_an_interrupt_ends_a_process_that_waits(tmp_path, number):
     process.end()
 
 
-def test_without_requests_there_is_nothing_to_do(tmp_path):
+def test_process_without_requests_exits_with_0(tmp_path):
     assert Process(tmp_path).end() == 0
 
 
-def test_a_killed_process_is_not_waited_for(tmp_path):
+def test_killed_process_is_reported_without_waiting(tmp_path):
     process = Process(tmp_path)
     process.ask("nowhere.png")
     os.kill(process.child.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A recorder tells truly what happens in a training, and changes nothing in it."""
+"""Recorded trainings: records equal reference computations, and the training stays unchanged."""
 
 import random
 import subprocess
@@ -69,7 +69,7 @@ def numbers(model):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_training_is_the_same_with_it_and_without(tmp_path, mode):
+def test_training_is_bit_identical_with_and_without_the_recorder(tmp_path, mode):
     ends = []
     for recorder in (None, TrainingRecorder(tmp_path / "run.zarr", every=2, probes_every=3, weights_every=4)):
         if "scaled" in MODES[mode]:
@@ -98,7 +98,7 @@ class Noisy(layers.Layer):
         return x + 0.1 * keras.random.normal(keras.ops.shape(x), seed=self.seeds)
 
 
-def test_a_model_with_everything_is_left_as_it_would_be(tmp_path):
+def test_model_with_every_kind_of_layer_ends_in_the_same_state_as_without_the_recorder(tmp_path):
     """Two outputs, whose losses Keras counts apart; a penalty on activations; noise; a learning rate that falls."""
     ends = []
     rng = np.random.default_rng(3)
@@ -146,13 +146,13 @@ class Spy(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.after.append([np.asarray(v) for v in self.model.trainable_variables])
-        held = self.recorder._tap.held
+        held = self.recorder._hook.held
         now = [held[id(v)] for v in self.model.trainable_variables]
         self.gradients.append([one.gradient.numpy() / one.applied.factor.numpy() for one in now])
 
 
 @pytest.mark.parametrize("mode", ["jit", "eager", "scaled"])
-def test_gradients_norms_and_ratios_are_what_they_are_by_definition(tmp_path, mode):
+def test_gradient_norms_and_update_ratios_equal_their_definitions(tmp_path, mode):
     if mode == "scaled":
         keras.config.set_dtype_policy("mixed_float16")
     model = compiled(build(dropout=False), **MODES[mode])
@@ -197,7 +197,7 @@ def test_gradients_norms_and_ratios_are_what_they_are_by_definition(tmp_path, mo
     assert training.learning_rate.tolist() == pytest.approx([0.01] * len(training))
 
 
-def test_probe_samples_tell_what_the_model_gives_for_them(tmp_path):
+def test_probe_records_are_the_models_activations_and_gradients(tmp_path):
     model = compiled(build())
     x, y = data()
     recorder = TrainingRecorder(tmp_path / "run.zarr", probes=(x[:3], y[:3]), probes_every=5, classes="abc")
@@ -231,7 +231,7 @@ def test_probe_samples_tell_what_the_model_gives_for_them(tmp_path):
     assert training.statistic("zeros")[0, training.layers.index("conv")] == pytest.approx((conv == 0).mean())
 
 
-def test_the_first_batch_gives_the_probe_samples(tmp_path):
+def test_probe_samples_are_taken_from_the_first_batch_by_default(tmp_path):
     model = compiled(build(built=False))
     fit(model, [TrainingRecorder(tmp_path / "run.zarr")], epochs=1, shuffle=False)
     capture = open_capture(tmp_path / "run.zarr")
@@ -241,7 +241,7 @@ def test_the_first_batch_gives_the_probe_samples(tmp_path):
     assert capture.labels.tolist() == y[:8].tolist()
 
 
-def test_without_probe_samples_there_is_the_rest(tmp_path):
+def test_recording_without_probe_samples_has_all_other_parts(tmp_path):
     fit(compiled(build()), [TrainingRecorder(tmp_path / "run.zarr", probes=0)], epochs=1)
     capture = open_capture(tmp_path / "run.zarr")
     assert capture.committed == 0
@@ -250,7 +250,7 @@ def test_without_probe_samples_there_is_the_rest(tmp_path):
     assert np.isfinite(capture.training.statistic("update_ratio")[0, capture.training.layers.index("conv")])
 
 
-def test_fit_may_be_called_again_and_the_model_is_left_as_it_was(tmp_path):
+def test_second_fit_is_recorded_and_the_model_is_restored(tmp_path):
     model = compiled(build())
     recorder = TrainingRecorder(tmp_path / "run.zarr", every=1, probes=0)
     for _ in range(2):
@@ -263,7 +263,7 @@ def test_fit_may_be_called_again_and_the_model_is_left_as_it_was(tmp_path):
     assert len(open_capture(tmp_path / "run.zarr").training) == 10
 
 
-def test_ctrl_c_leaves_what_was_recorded_and_a_model_that_goes_on(tmp_path):
+def test_interrupted_fit_leaves_the_record_and_a_usable_model(tmp_path):
     class Interrupt(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             if batch == 2:
@@ -285,7 +285,7 @@ def test_ctrl_c_leaves_what_was_recorded_and_a_model_that_goes_on(tmp_path):
     assert "train_step" not in vars(model)
 
 
-def test_what_is_frozen_on_the_way_is_not_told_of_any_more(tmp_path):
+def test_layer_frozen_during_training_is_not_recorded_from_then_on(tmp_path):
     model = compiled(build())
     recorder = TrainingRecorder(tmp_path / "run.zarr", every=1, probes=0)
     fit(model, [recorder], epochs=1)
@@ -301,7 +301,7 @@ def test_what_is_frozen_on_the_way_is_not_told_of_any_more(tmp_path):
     assert np.isfinite(training.channel_gradients("hidden")).all()
 
 
-def test_what_was_frozen_at_first_is_told_of_from_the_second_record_on(tmp_path):
+def test_layer_frozen_at_first_is_recorded_from_the_second_record_on(tmp_path):
     model = build(dropout=False)
     model.get_layer("conv").trainable = False
     recorder = TrainingRecorder(tmp_path / "run.zarr", every=1, probes=0, weights_every=1)
@@ -321,7 +321,7 @@ def test_what_was_frozen_at_first_is_told_of_from_the_second_record_on(tmp_path)
     assert np.isfinite(training.channel_gradients("hidden")[:5]).all()
 
 
-def test_rows_of_varying_length_are_no_probe_samples(tmp_path):
+def test_batches_of_varying_length_have_no_probe_samples(tmp_path):
     keras.utils.set_random_seed(1)
     tokens = keras.Input((None,), dtype="int32")
     answer = layers.Dense(2)(layers.GlobalAveragePooling1D()(layers.Embedding(9, 4, name="words")(tokens)))
@@ -340,7 +340,7 @@ def test_rows_of_varying_length_are_no_probe_samples(tmp_path):
     assert (training.statistic("gradient_norm")[:, training.layers.index("words")] > 0).all()
 
 
-def test_what_is_not_finite_is_counted(tmp_path):
+def test_nonfinite_numbers_are_counted(tmp_path):
     model = compiled(build())
     kernel = model.get_layer("hidden").kernel
     broken = np.asarray(kernel).copy()
@@ -355,7 +355,7 @@ def test_what_is_not_finite_is_counted(tmp_path):
     assert np.isnan(training.statistic("weight_norm")[0, at])
 
 
-def test_a_loop_of_ones_own(tmp_path):
+def test_custom_training_loop_is_recorded(tmp_path):
     model, plain = (build(dropout=False) for _ in range(2))
     optimizers = [keras.optimizers.SGD(0.1) for _ in range(2)]
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -394,7 +394,7 @@ def test_a_loop_of_ones_own(tmp_path):
 @pytest.mark.parametrize(
     ("path", "options", "error", "words"),
     [
-        ("run.zarr", {"every": 0}, UserError, "every is a number of steps, 1 or more; got 0"),
+        ("run.zarr", {"every": 0}, UserError, "every must be a number of steps, 1 or more; got 0"),
         ("run.zarr", {"weights_every": 1.5}, UserError, "weights_every"),
         ("run.zarr", {"probes": -1}, UserError, "0 or more"),
         ("run.zarr", {"probes": "digits:7"}, SampleError, "a pair"),
@@ -404,25 +404,25 @@ def test_a_loop_of_ones_own(tmp_path):
         ("mine.zarr", {}, UserError, "is not a capture"),
     ],
 )
-def test_mistakes_are_one_sentence(tmp_path, path, options, error, words):
+def test_wrong_arguments_are_refused_in_one_sentence(tmp_path, path, options, error, words):
     (tmp_path / "mine.zarr").mkdir()
     with pytest.raises(error, match=words):
         TrainingRecorder(tmp_path / path, **options)
 
 
-def test_another_model_wants_another_recorder(tmp_path):
+def test_recorder_refuses_a_second_model(tmp_path):
     recorder = TrainingRecorder(tmp_path / "run.zarr")
     recorder.set_model(compiled(build()))
     with pytest.raises(ModelError, match="of its own"):
         recorder.set_model(compiled(build()))
 
 
-def test_gradients_that_do_not_fit_are_told(tmp_path):
+def test_gradients_of_another_number_than_variables_are_refused(tmp_path):
     with pytest.raises(ModelError, match="2 gradients"):
         TrainingRecorder(tmp_path / "run.zarr").step(build(), *data(), grads=[1, 2])
 
 
-def test_an_earlier_capture_stays_until_the_first_step(tmp_path):
+def test_earlier_capture_stays_until_the_first_step(tmp_path):
     path = tmp_path / "run.zarr"
     fit(compiled(build()), [TrainingRecorder(path, probes=0)], epochs=1)
     created = open_capture(path).provenance.created
@@ -435,13 +435,13 @@ def test_an_earlier_capture_stays_until_the_first_step(tmp_path):
     assert len(open_capture(path).training) == 5
 
 
-def test_importing_the_package_brings_no_tensorflow():
+def test_importing_the_package_does_not_import_tensorflow():
     code = "import sys, nnviz3d; assert 'TrainingRecorder' in dir(nnviz3d); assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(("units", "activation", "loss"), [(3, "softmax", None), (1, "sigmoid", "binary_crossentropy")])
-def test_at_an_output_of_probabilities_stands_the_gradient_by_the_scores(tmp_path, units, activation, loss):
+def test_gradient_at_an_output_of_probabilities_is_with_respect_to_the_scores(tmp_path, units, activation, loss):
     """Of a cross-entropy that is what the model answers, less what would be right (Bishop 2006, section 4.3)."""
     inputs = keras.Input((4,))
     model = keras.Model(inputs, layers.Dense(units, activation, name="out")(inputs))

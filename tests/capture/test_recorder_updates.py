@@ -37,7 +37,7 @@ def updates(training):
 
 
 @pytest.mark.parametrize("eager", [True, False])
-def test_accumulated_gradients_are_no_fault(tmp_path, eager):
+def test_accumulated_gradients_raise_no_alarm(tmp_path, eager):
     training, said, alarms = recorded(
         tmp_path / "run.zarr", keras.optimizers.Adam(1e-2, gradient_accumulation_steps=4), eager=eager
     )
@@ -47,7 +47,7 @@ def test_accumulated_gradients_are_no_fault(tmp_path, eager):
 
 
 @pytest.mark.parametrize("accumulated", [None, 2])
-def test_gradient_overflow_by_a_loss_scale_is_no_fault(tmp_path, accumulated):
+def test_gradient_overflow_by_a_loss_scale_raises_no_alarm(tmp_path, accumulated):
     def loss(y, p):
         return 20 * keras.losses.sparse_categorical_crossentropy(y, p, from_logits=True)
 
@@ -67,7 +67,7 @@ def test_gradient_overflow_by_a_loss_scale_is_no_fault(tmp_path, accumulated):
     assert updates(training) == taken[(accumulated or 1) - 1 :: accumulated or 1].tolist()
 
 
-def test_nan_loss_is_a_fault_even_with_a_loss_scale(tmp_path):
+def test_nan_loss_raises_an_alarm_even_with_a_loss_scale(tmp_path):
     def loss(y, p):
         return keras.ops.mean(p) * np.nan
 
@@ -79,7 +79,7 @@ def test_nan_loss_is_a_fault_even_with_a_loss_scale(tmp_path):
 
 
 @pytest.mark.parametrize("accumulated", [None, 2])
-def test_intended_update_that_changes_nothing_is_a_fault(tmp_path, accumulated):
+def test_update_that_changes_nothing_raises_an_alarm(tmp_path, accumulated):
     training, said, alarms = recorded(
         tmp_path / "run.zarr", keras.optimizers.SGD(1e-12, gradient_accumulation_steps=accumulated)
     )

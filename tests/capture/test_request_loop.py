@@ -1,4 +1,4 @@
-"""The loop that answers requests, over streams in memory."""
+"""The request loop over streams in memory."""
 
 import io
 import threading
@@ -37,7 +37,7 @@ def answers(read):
     return [EVENT.validate_json(line) for line in write.getvalue().splitlines()], code
 
 
-def test_every_request_is_answered_whatever_became_of_the_one_before():
+def test_requests_are_answered_after_refused_and_crashed_ones():
     events, code = answers(ask("one", "refuse", "two", "fail", "three"))
     assert [type(event) for event in events] == [Notice, Finished, Refused, Notice, Finished, Crashed, Notice, Finished]
     assert events[2].message == "No."
@@ -46,11 +46,11 @@ def test_every_request_is_answered_whatever_became_of_the_one_before():
 
 
 @pytest.mark.parametrize(("models", "code"), [((), 0), (("refuse",), 2), (("one", "fail"), 1), (("fail", "one"), 0)])
-def test_the_last_request_decides_the_exit_code(models, code):
+def test_exit_code_is_that_of_the_last_request(models, code):
     assert answers(ask(*models))[1] == code
 
 
-def test_nonsense_is_answered_and_ends_nothing():
+def test_invalid_request_is_answered_and_the_loop_continues():
     read = io.StringIO('{"model": 3}\nhello\n' + ask("one").read())
     events, code = answers(read)
     assert [type(event) for event in events] == [Crashed, Crashed, Notice, Finished]
@@ -58,7 +58,7 @@ def test_nonsense_is_answered_and_ends_nothing():
     assert code == 0
 
 
-def test_long_request_sends_signs_of_life():
+def test_long_request_sends_working_events():
     write, ended = io.StringIO(), threading.Event()
 
     def long(_request, _report):
@@ -76,14 +76,14 @@ def test_long_request_sends_signs_of_life():
     assert {type(event) for event in events} == {Working, Finished}
 
 
-def test_an_interrupt_ends_all():
+def test_interrupt_ends_the_loop_with_130():
     read = ask("one", "interrupt", "two")
     events, code = answers(read)
     assert [type(event) for event in events] == [Notice, Finished]
     assert code == 130
 
 
-def test_a_reader_that_is_gone_interrupts_the_work():
+def test_request_is_interrupted_when_the_reader_of_answers_is_gone():
     class Gone(io.StringIO):
         def flush(self):
             raise BrokenPipeError
@@ -99,7 +99,7 @@ def test_a_reader_that_is_gone_interrupts_the_work():
     assert finished == []
 
 
-def test_an_asker_that_is_gone_asks_no_more():
+def test_loop_ends_when_the_client_is_gone():
     class Reset(io.StringIO):
         def readline(self):
             raise ConnectionResetError

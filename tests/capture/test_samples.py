@@ -1,4 +1,4 @@
-"""Samples from everywhere come in the model's shape, and what does not fit is said in one sentence."""
+"""Samples of every kind of source in the shapes of a model's inputs."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def picture(width=64, height=48, mode="RGB"):
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "gif"])
-def test_pictures_of_every_kind(tmp_path, suffix):
+def test_pictures_of_every_format_are_read(tmp_path, suffix):
     path = tmp_path / f"one.{suffix}"
     picture().save(path)
     samples = read_samples([str(path)], [COLOUR])
@@ -35,7 +35,7 @@ def test_pictures_of_every_kind(tmp_path, suffix):
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "LA"])
 @pytest.mark.parametrize("spec", [COLOUR, GREY, InputSpec("input", (16, 16, 4), "float32")])
-def test_every_mode_fits_every_number_of_channels(tmp_path, mode, spec):
+def test_pictures_of_every_colour_mode_fit_every_number_of_channels(tmp_path, mode, spec):
     path = tmp_path / ("one.jpg" if mode == "CMYK" else "one.png")
     picture(32, 32, mode).save(path)
     samples = read_samples([str(path)], [spec])
@@ -43,17 +43,17 @@ def test_every_mode_fits_every_number_of_channels(tmp_path, mode, spec):
     assert samples.notes_each == ((),)
 
 
-def test_sixteen_bits_are_scaled_not_cut(tmp_path):
+def test_16_bit_pictures_are_scaled_to_8_bits(tmp_path):
     Image.fromarray(np.full((28, 28), 32896, np.uint16)).save(tmp_path / "deep.png")
     assert np.all(read_samples([str(tmp_path / "deep.png")], [GREY]).arrays[0] == 128)
 
 
-def test_transparency_is_laid_on_white(tmp_path):
+def test_transparent_pictures_get_a_white_background(tmp_path):
     Image.new("RGBA", (32, 32), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     assert np.all(read_samples([str(tmp_path / "clear.png")], [COLOUR]).arrays[0] == 255)
 
 
-def test_exif_turns_the_picture_upright(tmp_path):
+def test_exif_orientation_is_applied(tmp_path):
     pixels = np.zeros((32, 32, 3), np.uint8)
     pixels[:, :16] = 255  # light on the left
     exif = Image.Exif()
@@ -64,7 +64,7 @@ def test_exif_turns_the_picture_upright(tmp_path):
     assert upright[18:].max() < 5
 
 
-def test_a_model_for_any_size_gets_the_pictures_own_up_to_a_limit(tmp_path):
+def test_model_of_variable_size_gets_the_pictures_size_up_to_a_limit(tmp_path):
     picture(64, 48).save(tmp_path / "small.png")
     picture(1024, 256).save(tmp_path / "wide.png")
     assert read_samples([str(tmp_path / "small.png")], [ANY_SIZE]).arrays[0].shape == (1, 48, 64, 3)
@@ -73,7 +73,7 @@ def test_a_model_for_any_size_gets_the_pictures_own_up_to_a_limit(tmp_path):
     assert both.arrays[0].shape == (2, 48, 64, 3)
 
 
-def test_photographs_that_come_with_scikit_learn():
+def test_photographs_of_scikit_learn_are_samples():
     samples = read_samples(["sklearn:china.jpg", "sklearn:flower.jpg"], [COLOUR])
     assert samples.names == ("china.jpg", "flower.jpg")
     china, flower = samples.shown["input"].astype(int)
@@ -85,14 +85,14 @@ def test_photographs_that_come_with_scikit_learn():
         read_samples(["sklearn:cat.jpg"], [COLOUR])
 
 
-def test_a_folder_is_read_by_name(tmp_path):
+def test_pictures_of_a_folder_are_read_in_order_of_names(tmp_path):
     for name in ("b.png", "a.jpg", "c.PNG"):
         picture().save(tmp_path / name)
     (tmp_path / "readme.txt").write_text("no picture")
     assert read_samples([str(tmp_path)], [COLOUR]).names == ("a.jpg", "b.png", "c.PNG")
 
 
-def test_bundled_digits():
+def test_bundled_digits_are_samples_with_labels():
     one = read_samples(["digits:7"], [GREY])
     assert (one.names, one.labels.tolist(), one.arrays[0].shape) == (("digits:7",), [9], (1, 28, 28, 1))
     assert one.classes == tuple("0123456789")
@@ -105,7 +105,7 @@ def test_bundled_digits():
     assert read_samples(["digits:7"], [COLOUR]).arrays[0].shape == (1, 32, 32, 3)
 
 
-def test_random_is_seeded_and_says_so():
+def test_random_sample_depends_on_the_seed_in_its_name():
     first, again = (read_samples([], [COLOUR], seed=3) for _ in range(2))
     other = read_samples(["random"], [COLOUR], seed=4)
     assert first.names == ("random (seed 3)",)
@@ -115,7 +115,7 @@ def test_random_is_seeded_and_says_so():
     assert first.is_picture == (True,)
 
 
-def test_random_tokens_stay_inside_the_vocabulary():
+def test_random_tokens_are_below_the_size_of_the_vocabulary():
     spec = InputSpec("tokens", (None,), "int32")
     tokens = read_samples([], [spec, VECTOR], vocabulary={0: 5}).arrays
     assert tokens[0].shape == (1, 16)
@@ -125,7 +125,7 @@ def test_random_tokens_stay_inside_the_vocabulary():
 
 
 @pytest.mark.parametrize("shape", [(4, 28, 28, 1), (28, 28, 1), (4, 28, 28), (28, 28)])
-def test_arrays_single_or_in_batches(tmp_path, shape):
+def test_single_arrays_and_batches_are_samples(tmp_path, shape):
     np.save(tmp_path / "x.npy", np.linspace(0, 1, np.prod(shape), dtype=np.float32).reshape(shape))
     samples = read_samples([str(tmp_path / "x.npy")], [GREY])
     assert samples.arrays[0].shape[1:] == (28, 28, 1)
@@ -134,14 +134,14 @@ def test_arrays_single_or_in_batches(tmp_path, shape):
     assert samples.shown["input"].shape == (len(samples), 28, 28, 3)
 
 
-def test_bytes_are_pictures(tmp_path):
+def test_byte_arrays_are_pictures(tmp_path):
     np.savez(tmp_path / "x.npz", images=np.zeros((3, 28, 28), np.uint8), labels=np.array([1, 2, 3]))
     samples = read_samples([str(tmp_path / "x.npz")], [GREY])
     assert samples.is_picture == (True,)
     assert samples.labels.tolist() == [1, 2, 3]
 
 
-def test_several_inputs_by_name_or_in_order():
+def test_arrays_of_several_inputs_are_matched_by_name_or_order():
     specs = [InputSpec("left", (4,), "float32"), InputSpec("right", (3,), "float32")]
     left, right = np.ones((2, 4), np.float32), np.zeros((2, 3), np.float32)
     by_name = array_samples({"right": right, "left": left}, specs, "x.npz")
@@ -157,7 +157,7 @@ def refusal(sources, specs):
     return sentence
 
 
-def test_what_is_not_there_or_not_known(tmp_path):
+def test_missing_and_unknown_sources_are_refused(tmp_path):
     (tmp_path / "x.txt").write_text("hello")
     (tmp_path / "empty").mkdir()
     assert "There is no input" in refusal(["nowhere.png"], [COLOUR])
@@ -165,7 +165,7 @@ def test_what_is_not_there_or_not_known(tmp_path):
     assert "The folder empty holds no pictures" in refusal([tmp_path / "empty"], [COLOUR])
 
 
-def test_damaged_pictures(tmp_path):
+def test_damaged_pictures_are_refused(tmp_path):
     picture().save(tmp_path / "whole.png")
     whole = (tmp_path / "whole.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
@@ -175,7 +175,7 @@ def test_damaged_pictures(tmp_path):
         assert f"{name} cannot be read as a picture" in refusal([tmp_path / name], [COLOUR])
 
 
-def test_damaged_arrays(tmp_path):
+def test_damaged_arrays_are_refused(tmp_path):
     np.save(tmp_path / "whole.npy", np.zeros((4, 5)))
     (tmp_path / "cut.npy").write_bytes((tmp_path / "whole.npy").read_bytes()[:140])
     (tmp_path / "text.npy").write_text("hello")
@@ -187,7 +187,7 @@ def test_damaged_arrays(tmp_path):
         assert "Error" not in said
 
 
-def test_nothing_is_unpickled(tmp_path):
+def test_pickled_arrays_are_refused(tmp_path):
     class Bomb:
         def __reduce__(self):
             return (open, (str(tmp_path / "exploded"), "w"))
@@ -197,7 +197,7 @@ def test_nothing_is_unpickled(tmp_path):
     assert not (tmp_path / "exploded").exists()
 
 
-def test_shapes_and_names_that_do_not_fit(tmp_path):
+def test_arrays_that_do_not_fit_the_inputs_are_refused(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((2, 7), np.float32))
     np.save(tmp_path / "none.npy", np.zeros((0, 5), np.float32))
     np.save(tmp_path / "words.npy", np.array(["a", "b"]))
@@ -211,12 +211,12 @@ def test_shapes_and_names_that_do_not_fit(tmp_path):
     assert "expected numbers" in refusal([tmp_path / "words.npy"], [VECTOR])
     assert "holds one, two; the model's inputs are called input" in refusal([tmp_path / "x.npz"], [VECTOR])
     assert "has 2 inputs: left, right" in refusal([tmp_path / "x.npy"], two)
-    assert "has 2 inputs (left, right), a picture is only one" in refusal([tmp_path / "p.png"], two)
+    assert "has 2 inputs (left, right), but a picture is only one" in refusal([tmp_path / "p.png"], two)
     assert "p.png is a picture, but the model's input 'input' takes (5,)" in refusal([tmp_path / "p.png"], [VECTOR])
     assert "one is a picture, the other an array" in refusal(["digits:1", _floats(tmp_path)], [GREY])
 
 
-def test_digits_that_do_not_exist():
+def test_digits_out_of_range_are_refused():
     assert "digits:1000 is out of range; the bundled test digits are digits:0 to digits:999" in refusal(
         ["digits:1000"], [GREY]
     )
@@ -224,7 +224,7 @@ def test_digits_that_do_not_exist():
     assert "out of range" in refusal(["digits:9-3"], [GREY])
 
 
-def test_text_cannot_be_random():
+def test_random_text_is_refused():
     assert "takes text" in refusal([], [InputSpec("words", (), "string")])
 
 
@@ -233,7 +233,7 @@ def _floats(folder):
     return folder / "floats.npy"
 
 
-def test_notes_stay_with_their_samples(tmp_path):
+def test_notes_belong_to_their_samples(tmp_path):
     picture(32, 32).save(tmp_path / "square.png")
     picture(64, 32).save(tmp_path / "wide.png")
     np.save(tmp_path / "bytes.npy", np.zeros((2, 32, 32, 3), np.uint8))

@@ -14,7 +14,7 @@ from tests.support.target_words import CLASSES, WORDS
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
-def test_each_sample_has_the_class_that_it_gets_itself(rng):
+def test_default_target_is_the_predicted_class_of_each_sample(rng):
     model, x = zoo.digits_like(), zoo.numbers(rng, 40, 28, 28, 1)
     (slot,) = find_slots(traced(model, [x]), [x], (), None)
     answers = model.predict(x, verbose=0)
@@ -47,7 +47,7 @@ def sigmoid(scores):
         (keras.ops.log_softmax, lambda scores: np.log(softmax(scores))),
     ],
 )
-def test_scores_stand_before_what_only_squashes_them(squash, function, rng):
+def test_scores_are_those_before_softmax_or_sigmoid(squash, function, rng):
     start = keras.Input((4,), name="start")
     model = keras.Model(start, squash(layers.Dense(3, name="dense", bias_initializer="ones")(start)))
     x = zoo.numbers(rng, 5, 4)
@@ -73,7 +73,7 @@ class Squashed(keras.Model):
 
 
 @pytest.mark.parametrize("activation", [tf.nn.softmax, layers.Softmax()])
-def test_scores_stand_before_a_softmax_that_is_no_function_of_keras(activation, rng):
+def test_scores_are_those_before_a_softmax_outside_of_keras(activation, rng):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation=activation, name="dense")])
     x = zoo.numbers(rng, 5, 4)
     model_ = traced(model, [x])
@@ -82,7 +82,7 @@ def test_scores_stand_before_a_softmax_that_is_no_function_of_keras(activation, 
     assert apart(slot.score, (x @ model.layers[-1].kernel.numpy())[:, 2]) < 1e-5
 
 
-def test_scores_stand_before_a_softmax_of_tensorflow(rng):
+def test_scores_are_those_before_a_softmax_of_tensorflow(rng):
     model, x = Squashed(), zoo.numbers(rng, 5, 4)
     model(x)
     (slot,) = find_slots(traced(model, [x]), [x], ("0",), None)
@@ -102,7 +102,7 @@ def test_every_word_of_the_shared_table_is_explained_as_its_target(rng):
         assert (slot.index.tolist(), slot.against) == ([target.index] * 2, target.against), word
 
 
-def test_the_same_number_asked_for_twice_is_explained_once(rng):
+def test_target_requested_twice_is_explained_once(rng):
     model, x = zoo.digits_like(), zoo.numbers(rng, 2, 28, 28, 1)
     slots = find_slots(traced(model, [x]), [x], ("5", "five", "dense_1[5]", "2"), NUMBERS)
     assert [slot.name for slot in slots] == ["dense_1[5]", "dense_1[2]"]

@@ -1,4 +1,4 @@
-"""Attribution methods, one a file."""
+"""The attribution methods; each has a module of its own."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ _OF_INPUTS = (VANILLA, GRADIENT_X_INPUT, SMOOTHGRAD, INTEGRATED_GRADIENTS, OCCLU
 _OF_LAYERS = (CAM, GRAD_CAM, GRAD_CAM_PLUS_PLUS, LAYER_CAM, SCORE_CAM)
 
 METHODS: Mapping[str, Method] = {method.name: method for method in (*_OF_INPUTS, *_OF_LAYERS)}
-"""All methods by name, in the order in which they are listed."""
+"""All methods by name, in the order of lists for users."""

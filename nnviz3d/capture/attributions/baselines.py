@@ -1,4 +1,4 @@
-"""What stands for "nothing there" in an input."""
+"""Baselines: values of an input that stand for the absence of content."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.capture.attributions.pixels import place_axes
+from nnviz3d.capture.attributions.input_axes import location_axes
 from nnviz3d.capture.programs.describe import DescribedModel
 
 _BLUR = 0.08
-"""Standard deviation of the blur, as a share of the longest side: 18 pixels of 224, which leaves no object to be seen."""
+"""Standard deviation of the blur, as a share of the longest side: 18 pixels of 224, so that no object is visible."""
 
 
 def make_baselines(
     described: DescribedModel, arrays: Sequence[NDArray[Any]], layer: str, kind: str, seed: int
 ) -> list[NDArray[Any]]:
-    """Make what each sample is compared to, for each input ``(N, *shape)``.
+    """Make the baseline of each sample, ``(N, *shape)`` for each input.
 
-    Inputs other than the one that is explained stay as they are, so that the map tells all that it changes.
+    Only the explained input is replaced, so its map accounts for the whole change of the score.
 
     Parameters
     ----------
     arrays
         The samples as the model takes them.
     layer
-        Node id of the input that is explained.
+        Node id of the explained input.
     kind
-        ``zero``, the number 0 where the model reads it, which preprocessing may have made of black or of grey;
-        ``mean``, of the sample's own places, channel by channel; ``blur``, the sample out of focus; ``noise``, uniform
-        between the sample's extremes (the choices of Sturmfels et al. 2020, doi:10.23915/distill.00022).
+        ``zero``, the number 0 after preprocessing, which may be black or grey; ``mean``, the mean over the sample's
+        locations for each channel; ``blur``, the blurred sample; ``noise``, uniform between the sample's extremes (the
+        choices of Sturmfels et al. 2020, doi:10.23915/distill.00022).
     seed
-        Of the noise, which is the same for a sample whatever others there are.
+        Seed of the noise, which does not depend on the other samples.
     """
     position = described.graph.inputs.index(layer)
     made = list(arrays)
     values = np.asarray(arrays[position])
-    made[position] = _MAKERS[kind](values, place_axes(described, layer), seed).astype(values.dtype)
+    made[position] = _MAKERS[kind](values, location_axes(described, layer), seed).astype(values.dtype)
     return made
 
 
@@ -58,7 +58,7 @@ def _blur(values: NDArray[Any], axes: Sequence[int], _seed: int) -> NDArray[Any]
     for axis in axes:
         count = values.shape[axis]
         distance = np.arange(count)[:, None] - np.arange(count)[None, :]
-        # Cut off at the border and brought back to 1, so that no edge is dark.
+        # Weights are cut off at the border and normalized to a sum of 1, so that no edge is dark.
         weights = np.exp(-0.5 * (distance / sigma) ** 2)
         weights /= weights.sum(axis=1, keepdims=True)
         blurred = np.moveaxis(np.tensordot(weights, blurred, (1, axis)), 0, axis)

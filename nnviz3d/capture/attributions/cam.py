@@ -1,9 +1,9 @@
-"""CAM, class activation mapping.
+"""CAM: class activation mapping.
 
 B. Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016, arXiv:1512.04150.
 
-Where a model ends in global average pooling and one dense layer, the score is a mean over places, plus the bias: of
-each place's channels, weighed as the dense layer weighs them for the class. Those are the numbers of the map.
+If a model ends in global average pooling and one dense layer, the map's value at a location is the sum of the
+channels there, each times the dense layer's weight for the class. The score is the mean of the map plus the bias.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.capture.attributions.layer_gradients import Numbers, combined, places
+from nnviz3d.capture.attributions.layer_gradients import Numbers, combined, location_axes
 from nnviz3d.capture.attributions.method import Method, Settings
-from nnviz3d.capture.attributions.places import pooled_by, pooled_head
+from nnviz3d.capture.attributions.spatial_layers import pooled_by, pooled_head
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
 from nnviz3d.errors import ModelError
 
 
 def cam(model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, settings: Settings) -> NDArray[np.float32]:
-    """Weigh the channels of each place as the head does; the mean over places, plus the bias, is the score.
+    """Weigh the channels of each location as the head does; the mean of the map plus the bias is the score.
 
     Raises
     ------
@@ -36,14 +36,14 @@ def cam(model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, setti
     pooled = dict.fromkeys(pooled_by(described, head) for head in heads)
     if settings.layer not in pooled:
         raise ModelError(
-            f"CAM is of the layer before global average pooling, {' or '.join(pooled)}; use grad_cam for "
+            f"CAM needs the layer before global average pooling, {' or '.join(pooled)}; use grad_cam for "
             f"{settings.layer}."
         )
 
     def weighed(activation: Numbers, gradient: Numbers) -> Numbers:
-        # The score is linear in the pooled channels, and a mean over places: so its derivative by a channel, added up
-        # over places, is the dense layer's weight, and it is so for any operator that reads scores.
-        weights = gradient.sum(axis=places(gradient), keepdims=True)
+        # The score is linear in the pooled channels, which are means over locations. So the sum over locations of its
+        # derivative with respect to a channel is the dense layer's weight. This holds for any operator that reads scores.
+        weights = gradient.sum(axis=location_axes(gradient), keepdims=True)
         maps: Numbers = (weights * activation).sum(axis=-1)
         return maps
 

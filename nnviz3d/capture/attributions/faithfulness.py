@@ -1,10 +1,10 @@
-"""How faithful a map is to the model.
+"""Measure the faithfulness of maps to the model: deletion and insertion curves.
 
 V. Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018, arXiv:1806.07421.
 
-Deletion: the places of the input that count most are replaced by the baseline first, and the target's probability is
-asked for at each step; if the map is right it falls at once. Insertion: they are put into the baseline first; it rises.
-The areas under both curves are the figures.
+Deletion: locations of the input are replaced by the baseline, those with the largest attribution first. The target's
+probability is computed after each change; with a good map it falls at once. Insertion: locations of the input are put
+into the baseline in the same order; the probability rises. The areas under both curves are the measures.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.capture.attributions.answers import Answers
-from nnviz3d.capture.attributions.places import input_under
+from nnviz3d.capture.attributions.spatial_layers import input_under
+from nnviz3d.capture.attributions.variation_scores import VariationScores
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
 from nnviz3d.data.axes import as_arranged, channels_last
 from nnviz3d.data.upsample import upsampled
 
-STEPS = 28
-"""So many times places are changed, an equal number each: a row's worth of 28 by 28 pixels, 1792 of 224 by 224."""
+CHANGES = 28
+"""Number of changes, each of equally many locations: 28 of 28 by 28 pixels, 1792 of 224 by 224."""
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What the target's probability becomes for each sample.
+    """The target's probability after each change, for each sample.
 
     Attributes
     ----------
     shares
-        ``(S,)``: of places that were changed, 0 to 1. None (and no curves) if there was nothing to measure by: no input
-        has places that correspond to the layer's.
+        Shares of changed locations, ``(S,)``, 0 to 1. S is 0, and there are no curves, if no input has locations that
+        correspond to the layer's.
     deletion, insertion
         ``(n, S)``.
     """
@@ -46,17 +46,17 @@ class Curves:
 
 
 class Faithfulness:
-    """Measures maps of one model.
+    """Measures the faithfulness of maps of one model.
 
     Parameters
     ----------
     model, g
-        What is asked: `probability_of` an output, which is its score where there is no softmax or sigmoid.
+        The model, and `probability_of` one of its outputs, which is the score if there is no softmax or sigmoid.
     """
 
     def __init__(self, model: DifferentiableModel, g: Operator) -> None:
         self._model = model
-        self._answers = Answers(model, g)
+        self._scores = VariationScores(model, g)
 
     def __call__(
         self,
@@ -67,14 +67,14 @@ class Faithfulness:
         baselines: Sequence[NDArray[Any]],
         report: Callable[[int, int], None] = lambda done, total: None,
     ) -> Curves:
-        """Take places out and put them in, those first that count most.
+        """Delete and insert locations in the order of their attributions, the largest first.
 
         Parameters
         ----------
         x, y, baselines
             As for `Function`.
         layer, values
-            Whose places the map is of, ``(n, *places)``; a layer's are interpolated linearly to those of the input.
+            The layer and its maps, ``(n, *locations)``; they are interpolated linearly to the locations of the input.
         """
         graph = self._model.described.graph
         under = graph.inputs.index(layer) if layer in graph.inputs else input_under(self._model.described, layer)
@@ -83,33 +83,33 @@ class Faithfulness:
         arrays, targets = [np.asarray(part) for part in x], np.asarray(y)
         axes = graph.node(graph.inputs[under]).axes
         given, base = channels_last(arrays[under], axes), channels_last(np.asarray(baselines[under]), axes)
-        places = given.shape[1 : values.ndim]
-        ranks = np.stack([_ranks(row) for row in upsampled(values, places)])
-        total = math.prod(places)
-        shares = np.linspace(0, 1, min(STEPS, total) + 1)
+        lengths = given.shape[1 : values.ndim]
+        ranks = np.stack([_ranks(row) for row in upsampled(values, lengths)])
+        total = math.prod(lengths)
+        shares = np.linspace(0, 1, min(CHANGES, total) + 1)
         changed = np.rint(shares * total)
         size = (len(values), 2, len(shares))
 
         def vary(numbers: NDArray[np.int64]) -> tuple[list[NDArray[Any]], NDArray[Any]]:
-            sample, inserting, step = np.unravel_index(numbers, size)
+            sample, inserting, change = np.unravel_index(numbers, size)
             inputs = [array[sample] for array in arrays]
-            first = ranks[sample] < changed[step].reshape(-1, *(1 for _ in places))
-            kept = first == inserting.astype(bool).reshape(-1, *(1 for _ in places))
+            first = ranks[sample] < changed[change].reshape(-1, *(1 for _ in lengths))
+            kept = first == inserting.astype(bool).reshape(-1, *(1 for _ in lengths))
             kept = kept.reshape(*kept.shape, *(1 for _ in base.shape[kept.ndim :]))
             inputs[under] = as_arranged(np.where(kept, given[sample], base[sample]), axes)
             return inputs, targets[sample]
 
-        found = self._answers(math.prod(size), vary, report).reshape(size)
+        found = self._scores(math.prod(size), vary, report).reshape(size)
         return Curves(shares.astype(np.float32), found[:, 0], found[:, 1])
 
 
 def order(values: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return the flat places of a map, those that count most in front; the first of equal ones first."""
+    """Return the flat locations of a map by descending value; the first of equal ones first."""
     return np.argsort(-np.ravel(values), kind="stable")
 
 
 def _ranks(values: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return each place's position in `order`, in the map's shape."""
+    """Return each location's position in `order`, in the map's shape."""
     ranks = np.empty(values.size, dtype=np.int64)
     ranks[order(values)] = np.arange(values.size)
     return ranks.reshape(values.shape)

@@ -1,4 +1,4 @@
-"""Grad-CAM++, which weighs gradients by place.
+"""Grad-CAM++: class activation maps from gradients that are weighted at each location.
 
 A. Chattopadhay et al., "Grad-CAM++: Generalized Gradient-Based Visual Explanations for Deep Convolutional Networks",
 WACV 2018, arXiv:1710.11063.
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.capture.attributions.layer_gradients import Numbers, combined, places, rectified
+from nnviz3d.capture.attributions.layer_gradients import Numbers, combined, location_axes, rectified
 from nnviz3d.capture.attributions.method import Method, Settings
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
 
@@ -20,14 +20,14 @@ from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operato
 def grad_cam_plus_plus(
     model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, settings: Settings
 ) -> NDArray[np.float32]:
-    """Weigh each channel by its positive gradients, each counted so that several objects in a picture count alike.
+    """Weigh each channel by its positive gradients, normalized so that several objects in a picture count equally.
 
-    As in the paper what is derived is the exponential of the score, whose derivatives are powers of the score's
-    gradient; the factor that they share scales the whole map, and is left out.
+    As in the paper, the exponential of the score is differentiated. Its derivatives are powers of the score's
+    gradient. Their common factor only scales the whole map and is left out.
     """
 
     def weighed(activation: Numbers, gradient: Numbers) -> Numbers:
-        axes = places(gradient)
+        axes = location_axes(gradient)
         below = 2 * gradient**2 + activation.sum(axis=axes, keepdims=True) * gradient**3
         shares = np.divide(gradient**2, below, out=np.zeros_like(gradient), where=below != 0)
         weights = (shares * rectified(gradient)).sum(axis=axes, keepdims=True)

@@ -1,4 +1,4 @@
-"""The places of an input that a map is of: the pixels of a picture, the steps of a sequence, the numbers of a row."""
+"""Explained inputs and their axes of locations: pixels of a picture, times of a sequence, numbers of a vector."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.capture.attributions.places import leads_to
+from nnviz3d.capture.attributions.spatial_layers import leads_to
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.data.axes import channel_axis, channels_last
 from nnviz3d.errors import ModelError
 
 
 def explained_inputs(described: DescribedModel, output: str) -> tuple[str, ...]:
-    """Return the inputs that maps are of: those of real numbers that have places, or else all of real numbers.
+    """Return the inputs that have maps: those of real numbers with several axes, or else all of real numbers.
 
-    Those that the output does not depend on are left out, unless it depends on none.
+    Inputs that do not affect the output are left out, unless none affects it.
 
     Raises
     ------
@@ -28,8 +28,8 @@ def explained_inputs(described: DescribedModel, output: str) -> tuple[str, ...]:
     real = [name for name in graph.inputs if "float" in str(described.call(name).outputs[0].dtype)]
     if not real:
         raise ModelError(
-            f"{graph.name} takes no real numbers, such as pixels, so there is no map of its input; take gradients "
-            "instead, which each layer from the first that gives real numbers has."
+            f"{graph.name} takes no real numbers, such as pixels, so its input has no map; use gradients instead, "
+            "which exist from the first layer that outputs real numbers."
         )
     leads = leads_to(graph, output)
     real = [name for name in real if name in leads] or real
@@ -39,14 +39,14 @@ def explained_inputs(described: DescribedModel, output: str) -> tuple[str, ...]:
 def has_channels(described: DescribedModel, layer: str) -> bool:
     """Whether an input has an axis of channels.
 
-    Vectors ``(n,)`` have none, and neither has ``(H, W)`` if every reader makes one row or one picture of it.
+    Vectors ``(n,)`` have none, and ``(H, W)`` has none if every layer that reads it flattens it or adds a channel axis.
     """
     axes = described.graph.node(layer).axes
     return len(axes) > 1 and channel_axis(axes) is not None
 
 
-def place_axes(described: DescribedModel, layer: str) -> tuple[int, ...]:
-    """Return the axes of places in a batch of an input."""
+def location_axes(described: DescribedModel, layer: str) -> tuple[int, ...]:
+    """Return the axes of locations in a batch of an input."""
     axes = described.graph.node(layer).axes
     gone = channel_axis(axes) if has_channels(described, layer) else None
     return tuple(1 + i for i in range(len(axes)) if i != gone)
@@ -55,7 +55,7 @@ def place_axes(described: DescribedModel, layer: str) -> tuple[int, ...]:
 def over_channels(
     described: DescribedModel, layer: str, values: NDArray[Any], reduce: Callable[..., Any]
 ) -> NDArray[np.float32]:
-    """Bring ``(n, *shape)`` to ``(n, *places)`` by a NumPy function that takes an axis, such as `np.sum`."""
+    """Reduce ``(n, *shape)`` to ``(n, *locations)`` by a NumPy function that takes an axis, such as `np.sum`."""
     if has_channels(described, layer):
         values = reduce(channels_last(values, described.graph.node(layer).axes), axis=-1)
     return np.asarray(values, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The gradient of what is explained by one input, for samples or variations of them, in batches, compiled once."""
+"""Gradients of the explained number with respect to one input, computed in batches by one compiled function."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.attributions.answers import rows_at_once
+from nnviz3d.capture.attributions.variation_scores import rows_at_once
 from nnviz3d.capture.programs.activations import portions
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
 from nnviz3d.capture.programs.frozen import Compiled
@@ -19,13 +19,15 @@ from nnviz3d.errors import ModelError
 Vary = Callable[[NDArray[Any]], NDArray[Any]]
 
 _HOLDS = 3
-"""How many times what layers gave is in memory at once: itself, its gradients, and what lies between."""
+"""Multiple of the activations' size that is in memory at once: activations, gradients and intermediate results."""
 
 
 def gradient_by_input(
     model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, layer: str
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Return ``g(model, x, y)``, ``(n,)``, and its gradient by one input, ``(n, *shape)``, in the model's precision.
+    """Return ``g(model, x, y)``, ``(n,)``, and its gradient with respect to one input, ``(n, *shape)``.
+
+    Both have the model's precision.
 
     Parameters
     ----------
@@ -70,14 +72,14 @@ def mean_gradient(
     variations: Sequence[tuple[float, Vary]],
     report: Callable[[int, int], None],
 ) -> NDArray[np.float64]:
-    """Return the weighted sum of gradients by one input at variations of it, ``(n, *shape)``.
+    """Return the weighted sum of the gradients at variations of one input, ``(n, *shape)``.
 
     Parameters
     ----------
     variations
-        Weights, and what makes the input of them, ``(n, *shape)``. So many stand in memory at a time as make one batch.
+        Weight of each variation, and a function that makes it of the input, ``(n, *shape)``. One batch is in memory.
     report
-        Is told how many variations are done, and of how many.
+        Called with the finished and the total number of variations.
     """
     position = model.described.graph.inputs.index(layer)
     arrays = [np.asarray(part) for part in x]

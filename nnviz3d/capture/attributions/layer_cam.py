@@ -1,4 +1,4 @@
-"""LayerCAM, for early and fine layers too.
+"""LayerCAM: class activation maps of early, high-resolution layers too.
 
 P.-T. Jiang et al., "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization", IEEE Transactions on
 Image Processing 30, 2021.
@@ -20,7 +20,7 @@ from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operato
 def layer_cam(
     model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, settings: Settings
 ) -> NDArray[np.float32]:
-    """Weigh each cell by its own gradient where that is positive, so that early, fine layers give maps too."""
+    """Weigh each activation by its own gradient where that is positive; this works for early, high-resolution layers."""
 
     def weighed(activation: Numbers, gradient: Numbers) -> Numbers:
         return rectified((rectified(gradient) * activation).sum(axis=-1))

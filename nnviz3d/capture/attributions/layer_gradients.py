@@ -1,4 +1,4 @@
-"""What class activation maps have in common: a layer's activation, and a score's gradient by it."""
+"""Activations of a layer and gradients of a score with respect to them, for class activation maps."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.attributions.answers import rows_at_once
 from nnviz3d.capture.attributions.method import Settings
+from nnviz3d.capture.attributions.variation_scores import rows_at_once
 from nnviz3d.capture.programs.activations import portions
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator, Values
 from nnviz3d.capture.programs.frozen import Compiled
@@ -20,28 +20,28 @@ from nnviz3d.errors import ModelError
 
 Numbers = NDArray[np.float64]
 Combine = Callable[[Numbers, Numbers], Numbers]
-"""From activation and gradient, ``(n, *places, channels)`` each, to a map, ``(n, *places)``."""
+"""Computes a map ``(n, *locations)`` from activation and gradient, ``(n, *locations, channels)`` each."""
 
 
 def combined(
     model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, settings: Settings, combine: Combine
 ) -> NDArray[np.float32]:
-    """Combine a layer's activation with the gradient of ``g`` by it, a batch at a time; see `Function`.
+    """Combine a layer's activation with the gradient of ``g`` with respect to it, batch by batch; see `Function`.
 
     Raises
     ------
     ModelError
-        If the layer has no places, or the model behind it has no gradient.
+        If the layer has no spatial axes, or the model behind it has no gradient.
     """
     targets = np.asarray(y, dtype=np.int64)
     position = model.described.calls[settings.layer]
 
     def build() -> Compiled:
         def run(asked: Any, *given: Any) -> tuple[Any, Any]:
-            # The layer's output comes from the same run as the explained score: a second run might give another one.
-            seen = _Seen(model)
-            score = g(seen, given, asked)
-            activation = seen.values.outputs[position][0]
+            # The layer's output is from the run of the explained score, because a second run may give another output.
+            observed = _ObservedModel(model)
+            score = g(observed, given, asked)
+            activation = observed.values.outputs[position][0]
             gradient = tf.gradients(tf.reduce_sum(score), activation, unconnected_gradients="zero")[0]
             return activation, tf.convert_to_tensor(gradient)
 
@@ -55,20 +55,20 @@ def combined(
         except LookupError as error:
             raise ModelError(f"The model cannot be differentiated: {reason(error)} Use score_cam.") from error
         axes = model.described.graph.node(settings.layer).axes
-        activation = _with_places(found[0], settings.layer, axes, rows)
-        slope = channels_last(_plain(found[1])[: len(activation)], axes)
-        maps.append(combine(activation, slope).astype(np.float32))
+        activation = _with_channels_last(found[0], settings.layer, axes, rows)
+        slopes = channels_last(_plain(found[1])[: len(activation)], axes)
+        maps.append(combine(activation, slopes).astype(np.float32))
         settings.report(rows.stop, len(targets))
     return np.concatenate(maps)
 
 
 def activations(model: DifferentiableModel, x: Sequence[Any], layer: str) -> Iterator[Numbers]:
-    """Yield a layer's outputs a few at a time, ``(n, *places, channels)`` whatever the position of the channel axis.
+    """Yield a layer's outputs batch by batch, ``(n, *locations, channels)``, also if the layer has channels first.
 
     Raises
     ------
     ModelError
-        If it has no such axes.
+        If the layer has no spatial axes.
     """
 
     def build() -> Compiled:
@@ -76,16 +76,16 @@ def activations(model: DifferentiableModel, x: Sequence[Any], layer: str) -> Ite
 
     function, axes = model.compiled(("activation", layer), build), model.described.graph.node(layer).axes
     for rows, given in _batches(model, x):
-        yield _with_places(function(*model.tensors(given)), layer, axes, rows)
+        yield _with_channels_last(function(*model.tensors(given)), layer, axes, rows)
 
 
-class _Seen(DifferentiableModel):
+class _ObservedModel(DifferentiableModel):
     """A model that keeps the outputs of its layers from its last run.
 
     Attributes
     ----------
     values
-        All outputs.
+        The outputs.
     """
 
     values: Values
@@ -105,21 +105,21 @@ def _batches(model: DifferentiableModel, arrays: Sequence[Any]) -> Iterator[tupl
         yield slice(start, start + count), parts
 
 
-def _with_places(tensor: Any, layer: str, axes: Axes, rows: slice) -> Numbers:
-    """Return a layer's output for these samples, with channels last if it has axes of places."""
+def _with_channels_last(tensor: Any, layer: str, axes: Axes, rows: slice) -> Numbers:
+    """Return a layer's output for these samples, with channels last."""
     values = _plain(tensor)[: rows.stop - rows.start]
     if values.ndim < 3 or values.ndim != 1 + len(axes) or len(values) != rows.stop - rows.start:
-        raise ModelError(f"{layer} has no places such as rows and columns, so there is no class activation map of it.")
+        raise ModelError(f"{layer} has no spatial axes such as rows and columns, so it has no class activation map.")
     return channels_last(values, axes)
 
 
 def rectified(values: Numbers) -> Numbers:
-    """Keep what speaks for the target."""
+    """Keep the positive values, which increase the score of the target."""
     return np.maximum(values, 0)
 
 
-def places(values: Numbers) -> tuple[int, ...]:
-    """Return the axes of places of ``(n, *places, channels)``."""
+def location_axes(values: Numbers) -> tuple[int, ...]:
+    """Return the spatial axes of ``(n, *locations, channels)``."""
     return tuple(range(1, values.ndim - 1))
 
 

@@ -1,4 +1,4 @@
-"""What every attribution method is: one function of model, samples and target, with a few settings."""
+"""The interface of attribution methods: a function of model, samples and target, with a few settings."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from nnviz3d.data.capabilities.attributions import TITLES
 
 @dataclass(frozen=True)
 class Settings:
-    """What a method needs to know beside model, samples and target.
+    """Settings of a method besides model, samples and target.
 
     Attributes
     ----------
     layer
-        Node id of the layer whose places the map is of: an input for methods that look at pixels.
+        Node id of the layer whose locations the map covers; an input for methods that explain pixels.
     baselines
-        What stands for "nothing there": for each input of the model ``(n, *shape)``.
+        Reference values without any content, ``(n, *shape)`` for each input of the model.
     seed
-        For methods that draw at random.
+        Seed for methods that draw random numbers.
     report
-        Is told how many steps of the work are done, and of how many.
+        Called with the finished and the total amount of work.
     note
-        Is told, by the sample's number, what share of a map is not accounted for, where a method promises a sum that it
-        did not reach.
+        Called with a sample's number and the relative error of its map's sum, if that sum misses the value that the
+        method promises.
     """
 
     layer: str
@@ -40,24 +40,25 @@ class Settings:
 
 
 class Function(Protocol):
-    """How much each place of ``settings.layer`` counts for ``g``.
+    """The attribution of ``g`` to each location of ``settings.layer``.
 
     Parameters
     ----------
     model, x, y, g
-        ``g(model, x, y)`` gives what is explained, ``(n,)``; x is ``(n, *shape)`` for each input, y is ``(n,)``.
+        ``g(model, x, y)`` returns the explained number of each sample, ``(n,)``. x holds ``(n, *shape)`` for each input;
+        y is ``(n,)``.
     settings
         As above.
 
     Returns
     -------
-    ``(n, *places)`` float32, channels left out: ``(n, H, W)`` for pictures.
+    ``(n, *locations)`` float32, without channels: ``(n, H, W)`` for pictures.
     """
 
     def __call__(
         self, model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, settings: Settings
     ) -> NDArray[np.float32]:
-        """Attribute."""
+        """Compute the maps."""
         ...
 
 
@@ -70,11 +71,11 @@ class Method:
     name
         As on the command line: ``grad_cam``.
     at
-        Whether it looks at the places of an input, or of a convolution (or another layer that has places).
+        Whether its maps cover the locations of an input, or of a convolution (or another layer with spatial axes).
     reads
-        Which of the settings determine its maps.
+        Settings that determine its maps.
     constants
-        What else does, by name, such as how often it looks.
+        Constants that determine its maps, by name, such as the number of copies.
     """
 
     name: str
@@ -85,5 +86,5 @@ class Method:
 
     @property
     def signed(self) -> bool:
-        """Whether its numbers may be negative."""
+        """Whether its maps may have negative values."""
         return TITLES[self.name][1]

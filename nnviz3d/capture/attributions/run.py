@@ -1,4 +1,4 @@
-"""Runs the attribution methods that were asked for, and writes their maps."""
+"""Run the requested attribution methods and write their maps."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from nnviz3d.capture.attributions import METHODS
 from nnviz3d.capture.attributions.baselines import make_baselines
 from nnviz3d.capture.attributions.faithfulness import Faithfulness
+from nnviz3d.capture.attributions.input_axes import explained_inputs
 from nnviz3d.capture.attributions.method import Method, Settings
-from nnviz3d.capture.attributions.pixels import explained_inputs
-from nnviz3d.capture.attributions.places import chosen_layers, input_under
+from nnviz3d.capture.attributions.spatial_layers import chosen_layers, input_under
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, probability_of, score_of
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.targets import Slot
@@ -24,7 +24,7 @@ from nnviz3d.data.targets import Explained, Target
 from nnviz3d.errors import ModelError
 
 SEED = 0
-"""Of all that methods draw at random, so that equal captures hold equal maps."""
+"""Seed of all random numbers of the methods, so that equal captures have equal maps."""
 
 
 def find_methods(names: Sequence[str]) -> tuple[Method, ...]:
@@ -33,7 +33,7 @@ def find_methods(names: Sequence[str]) -> tuple[Method, ...]:
     Raises
     ------
     ModelError
-        If there is none of that name.
+        If no method has that name.
     """
     found = []
     for name in names:
@@ -47,7 +47,7 @@ def find_methods(names: Sequence[str]) -> tuple[Method, ...]:
 
 
 def layers_for(method: Method, model: DifferentiableModel, output: str, wanted: Sequence[str]) -> tuple[str, ...]:
-    """Return the layers whose places a method's maps are of."""
+    """Return the layers whose locations a method's maps cover."""
     if method.at == "input":
         return explained_inputs(model.described, output)
     return chosen_layers(model.described, output, wanted)
@@ -65,14 +65,14 @@ def check_methods(work: Work) -> None:
 
 
 def write_attributions(writer: CaptureWriter, work: Work, report: Report) -> None:
-    """Compute and write the maps of all methods that were asked for.
+    """Compute and write the maps of all requested methods.
 
     A map that is not complete, although its method promises it, is reported, and noted with its sample.
 
     Raises
     ------
     ModelError
-        If there is no such method or layer, or the model has nothing that the method looks at.
+        If there is no such method or layer, or the method does not apply to the model.
     """
     tell = share_of(report, "explain")
     tell(0)
@@ -94,12 +94,12 @@ def write_attributions(writer: CaptureWriter, work: Work, report: Report) -> Non
             missing: dict[int, float] = {}
             write_attribution(writer, slot.name, _maps(method, work, slot, layer, advance, missing.__setitem__))
             if missing:
-                _tell_missing(writer, work, method.name, slot, layer, missing, report)
+                _report_missing(writer, work, method.name, slot, layer, missing, report)
             done += 1
             tell(done / total)
 
 
-def _tell_missing(
+def _report_missing(
     writer: CaptureWriter,
     work: Work,
     method: str,
@@ -108,7 +108,7 @@ def _tell_missing(
     missing: Mapping[int, float],
     report: Report,
 ) -> None:
-    """Say whose maps do not add up to the score's difference, by the share that is not accounted for."""
+    """Report maps whose sum is not the score's difference, with their relative errors."""
     told = TITLES[method][0]
     for sample, share in missing.items():
         target = Target(slot.output, int(slot.index[sample]), slot.against).slot
@@ -133,11 +133,11 @@ def _maps(
     report: Callable[[int, int], None],
     note: Callable[[int, float], None],
 ) -> tuple[Attribution, ...]:
-    """Compute a map for each sample, and measure how faithful it is."""
+    """Compute a map for each sample, and measure its faithfulness."""
     model = work.model
     x = [np.asarray(array) for array in work.arrays]
     compared = _compared(model, layer)
-    # What cannot be compared to anything, such as tokens, has maps all the same, only no figure for them.
+    # Inputs without a baseline, such as tokens, have maps too, but no measure of their faithfulness.
     baselines = x if compared is None else make_baselines(model.described, x, compared, work.insights.baseline, SEED)
 
     def half(second: bool) -> Callable[[int, int], None]:
@@ -160,7 +160,7 @@ def _maps(
 
 
 def _compared(model: DifferentiableModel, layer: str) -> str | None:
-    """Name the input that a map lies over: itself, or the one that a layer's places are of."""
+    """Return the input under a map: the layer itself, or the input whose locations correspond to the layer's."""
     inputs = model.described.graph.inputs
     if layer in inputs:
         return layer

@@ -1,9 +1,9 @@
-"""The mean gradient of noisy copies of a sample, which is less ragged than that of the sample itself.
+"""SmoothGrad: the mean gradient of noisy copies of a sample, which has less noise than the sample's own gradient.
 
 Daniel Smilkov, Nikhil Thorat, Been Kim, Fernanda Viégas, Martin Wattenberg: SmoothGrad: Removing Noise by Adding Noise.
 2017. https://arxiv.org/abs/1706.03825
 
-As for the gradient itself, the map has the largest absolute value of the mean over a pixel's channels.
+As for `vanilla`, a map's value is the largest absolute value over a pixel's channels, here of the mean gradient.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.capture.attributions.input_axes import over_channels
+from nnviz3d.capture.attributions.input_gradients import mean_gradient
 from nnviz3d.capture.attributions.method import Method, Settings
-from nnviz3d.capture.attributions.pixels import over_channels
-from nnviz3d.capture.attributions.slopes import mean_gradient
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operator
 
 COPIES = 50
 NOISE = 0.15
-"""Standard deviation of the noise, as a share of the sample's range: 10 to 20 % look best in the paper."""
+"""Standard deviation of the noise, as a share of the sample's range; the paper recommends 10 to 20 %."""
 
 
 def attribute(
     model: DifferentiableModel, x: Sequence[Any], y: Any, g: Operator, settings: Settings
 ) -> NDArray[np.float32]:
-    """Return the largest ``|mean gradient|`` over the channels of each place, ``(n, *places)``.
+    """Return the largest ``|mean gradient|`` over the channels of each location, ``(n, *locations)``.
 
-    Every sample gets the same noise, up to its own range, so that its map is the same in whatever company.
+    Every sample gets the same noise, scaled to its range, so its map does not depend on the other samples.
     """
     position = model.described.graph.inputs.index(settings.layer)
     values = np.asarray(x[position])

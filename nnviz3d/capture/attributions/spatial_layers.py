@@ -1,4 +1,4 @@
-"""Which layers have places, such as the rows and columns of a picture, and which of them a class activation map is of."""
+"""Layers with spatial axes, such as rows and columns, and the choice of those with a class activation map."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from nnviz3d.errors import ModelError
 
 _POOLING = ("MaxPooling", "AveragePooling")
 _MOVES = frozenset({"Flatten", "Reshape", "Permute"})
-"""Layers that change nothing but where numbers stand; what comes before them says more."""
+"""Layers that only rearrange numbers; the layer before them is a better choice."""
 _COPIES = frozenset({"Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "ActivityRegularization"})
-"""Layers that give what they take when nothing is trained."""
+"""Layers whose output is their input outside of training."""
 _SHOWN = 6
 
 
-def places_of(node: LayerNode) -> tuple[int, ...]:
-    """Return how many places a layer has along each axis, channels left out; none if it has no such axes."""
+def spatial_shape(node: LayerNode) -> tuple[int, ...]:
+    """Return the lengths of a layer's spatial axes, without channels; empty if there is only one location."""
     if len(node.shape) < 2 or any(n is None for n in node.shape):
         return ()
     found = tuple(n or 0 for n in node.location_shape)
     return found if math.prod(found) > 1 else ()
 
 
-def layers_with_places(described: DescribedModel, output: str) -> tuple[str, ...]:
-    """Name the layers of which there are class activation maps, in the graph's order.
+def spatial_layers(described: DescribedModel, output: str) -> tuple[str, ...]:
+    """Return the layers that can have class activation maps, in the graph's order.
 
-    They have places, hold real numbers for each sample, and an output depends on them, which is none of them itself.
+    They have spatial axes, hold real numbers for each sample, and affect the output. The output itself is not included.
     """
     graph = described.graph
     leads = leads_to(graph, output)
@@ -37,7 +37,7 @@ def layers_with_places(described: DescribedModel, output: str) -> tuple[str, ...
     return tuple(
         node.id
         for node in graph
-        if places_of(node)
+        if spatial_shape(node)
         and node.id in leads
         and node.id not in (*graph.inputs, output)
         and described.calls[node.id] not in constant
@@ -46,20 +46,20 @@ def layers_with_places(described: DescribedModel, output: str) -> tuple[str, ...
 
 
 def default_layer(described: DescribedModel, output: str) -> str:
-    """Choose the layer that says most of where things are: the last one before places are pooled or flattened away.
+    """Choose the last layer before pooling or flattening removes the spatial axes.
 
-    Where global average pooling and one dense layer end the model, it is what that pooling takes.
+    If the model ends in global average pooling and one dense layer, it is the layer before that pooling.
 
     Raises
     ------
     ModelError
-        If no layer has places.
+        If no layer has spatial axes.
     """
-    found = layers_with_places(described, output)
+    found = spatial_layers(described, output)
     if not found:
         raise ModelError(
-            f"No layer before {output!r} has places such as rows and columns, so there is no class activation map; "
-            "use a method that looks at the input, such as integrated_gradients."
+            f"No layer before {output!r} has spatial axes such as rows and columns, so there is no class activation map; "
+            "use a method that explains the input, such as integrated_gradients."
         )
     head = pooled_head(described, output)
     if head is not None and pooled_by(described, head) in found:
@@ -70,16 +70,16 @@ def default_layer(described: DescribedModel, output: str) -> str:
 
 
 def chosen_layers(described: DescribedModel, output: str, wanted: Sequence[str]) -> tuple[str, ...]:
-    """Return the layers that class activation maps are of: those asked for, or the default.
+    """Return the layers to compute class activation maps of: those asked for, or the default.
 
     Raises
     ------
     ModelError
-        If one of them is none, has no places, or the output does not depend on it.
+        If one of them does not exist, has no spatial axes, or does not affect the output.
     """
     if not wanted:
         return (default_layer(described, output),)
-    found = layers_with_places(described, output)
+    found = spatial_layers(described, output)
     for name in wanted:
         if name in found:
             continue
@@ -87,20 +87,20 @@ def chosen_layers(described: DescribedModel, output: str, wanted: Sequence[str])
             wrong = f"There is no layer {name!r}"
         elif name in described.graph.inputs:
             wrong = f"{name} is an input"
-        elif not places_of(described.graph.node(name)):
-            wrong = f"{name} has no places such as rows and columns"
+        elif not spatial_shape(described.graph.node(name)):
+            wrong = f"{name} has no spatial axes such as rows and columns"
         else:
-            wrong = f"{output!r} does not depend on numbers of {name!r}"
-        raise ModelError(f"{wrong}, so there is no class activation map of it; {_choose(found)}.")
+            wrong = f"{output!r} does not depend on the numbers of {name!r}"
+        raise ModelError(f"{wrong}, so it has no class activation map; {_choose(found)}.")
     return tuple(dict.fromkeys(wanted))
 
 
 def input_under(described: DescribedModel, layer: str) -> int | None:
-    """Find the input that a layer's places are of: the first that it depends on with as many axes of places.
+    """Find the input whose locations correspond to a layer's: the first that affects it and has as many spatial axes.
 
     Returns
     -------
-    The input's position, or `None`: such as where a layer's rows are of tokens, which cannot fade.
+    The input's position; `None` if there is none, for example if the layer's rows are tokens, which cannot be blended.
     """
     graph = described.graph
     leads = leads_to(graph, layer)
@@ -120,11 +120,11 @@ def input_under(described: DescribedModel, layer: str) -> int | None:
 def pooled_head(described: DescribedModel, output: str) -> str | None:
     """Find the global average pooling whose channels one dense layer turns into an output's scores.
 
-    Between them there may be dropout and flattening, behind them the softmax or sigmoid.
+    There may be dropout and flattening between them, and a softmax or sigmoid after them.
     """
     node = described.graph.node(output)
     if node.kind in ("Softmax", "Activation", "Sigmoid", "LogSoftmax"):
-        # What the scores are before it; an activation function that squashes otherwise is no linear head.
+        # The scores are before it; with another nonlinear activation function the head is not linear.
         if node.kind == "Activation" and node.activation not in SQUASHING:
             return None
         node = _only_source(described.graph, node) or node
@@ -138,11 +138,11 @@ def pooled_head(described: DescribedModel, output: str) -> str | None:
     if before is None or not before.kind.startswith("GlobalAveragePooling"):
         return None
     source = _only_source(described.graph, before)
-    return before.id if source is not None and places_of(source) else None
+    return before.id if source is not None and spatial_shape(source) else None
 
 
 def pooled_by(described: DescribedModel, head: str) -> str:
-    """Return the layer whose numbers a global average pooling takes, those that only copy it, such as dropout, left out."""
+    """Return the layer whose output is averaged by global average pooling; layers such as dropout are skipped."""
     node = described.graph.node(described.graph.sources(head)[0])
     while node.kind in _COPIES and (before := _only_source(described.graph, node)) is not None:
         node = before
@@ -155,12 +155,12 @@ def _only_source(graph: ModelGraph, node: LayerNode) -> LayerNode | None:
 
 
 def leads_to(graph: ModelGraph, output: str) -> frozenset[str]:
-    """Return the nodes that a node depends on, and itself."""
+    """Return the nodes that affect a node, and the node itself."""
     return graph.ancestors(output) | {output}
 
 
 def _choose(found: Sequence[str]) -> str:
     if not found:
-        return "no layer of this model has any; use a method that looks at the input, such as integrated_gradients"
+        return "no layer of this model has one; use a method that explains the input, such as integrated_gradients"
     last = ", ".join(found[-_SHOWN:])
     return f"choose one of {last}" if len(found) <= _SHOWN else f"choose a layer such as {last}"

@@ -1,4 +1,4 @@
-"""Asks a model for one number of each of many variations of its samples, in batches, compiled once."""
+"""Scores of many variations of samples, computed in batches by one compiled function."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from nnviz3d.capture.programs.differentiable import DifferentiableModel, Operato
 from nnviz3d.capture.programs.frozen import Compiled
 
 _MOST = 128
-"""Rows of a batch beyond which a processor gains nothing."""
+"""Largest batch; larger ones are not faster on a CPU."""
 
 Vary = Callable[[NDArray[np.int64]], tuple[Sequence[NDArray[Any]], NDArray[np.integer]]]
-"""Makes the variations of these numbers, counted from 0: ``(m, *shape)`` for each input, and ``(m,)`` of what is asked."""
+"""Makes the variations with the given numbers, from 0: ``(m, *shape)`` for each input, and targets ``(m,)``."""
 
 
 def rows_at_once(model: DifferentiableModel) -> int:
-    """Return how many samples a batch may have: as many as the model insists on, or as memory holds activations of."""
+    """Return the batch size: the only one that the model takes, or the largest whose activations fit into memory."""
     if model.only_batch is not None:
         return model.only_batch
     sizes = (math.prod(n or 1 for n in t.shape[1:]) for call in model.described.program.calls for t in call.outputs)
@@ -30,17 +30,17 @@ def rows_at_once(model: DifferentiableModel) -> int:
 
 
 def whole_batch(model: DifferentiableModel, rows: NDArray[Any]) -> NDArray[Any]:
-    """Repeat the last row until there are as many as the model insists on, if it insists."""
+    """Repeat the last row up to the only batch size of the model, if it has one."""
     return filled(rows, model.only_batch)
 
 
-class Answers:
-    """``g(model, x, y)`` as a function that was compiled.
+class VariationScores:
+    """``g(model, x, y)`` for many variations of samples, as a compiled function.
 
     Parameters
     ----------
     model, g
-        What answers, and which of its numbers.
+        The model, and the operator that reads one number of each sample.
     """
 
     def __init__(self, model: DifferentiableModel, g: Operator) -> None:
@@ -58,14 +58,14 @@ class Answers:
     def __call__(
         self, count: int, vary: Vary, report: Callable[[int, int], None] = lambda done, total: None
     ) -> NDArray[np.float32]:
-        """Return the answers to variations 0 to ``count - 1``, ``(count,)``.
+        """Return the numbers of variations 0 to ``count - 1``, ``(count,)``.
 
         Parameters
         ----------
         vary
-            Makes some of them; only a batch stands in memory at a time.
+            Makes some of the variations; only one batch is in memory at a time.
         report
-            Is told how many are done, and of how many.
+            Called with the finished and the total number of variations.
         """
         found = np.empty(count, dtype=np.float32)
         for start in range(0, count, self._rows):

@@ -1,4 +1,4 @@
-"""Finds the strongest connections between layers, sample by sample, as the model runs."""
+"""Find the strongest connections between layers for each sample, while the model runs."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from nnviz3d.data.records import RANKINGS, Connections, Ranking
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 
 _NAMED = 4
-"""Most layers without connections that a sentence names."""
+"""Most layers without connections that a note names."""
 
 
 class _Pair(Protocol):
-    """A source and a target whose connections can be told apart."""
+    """A source and a target with individual connections."""
 
     source: str
     target: str
 
     def find(self, before: NDArray[np.float32], after: NDArray[np.float32], ranking: Ranking, k: int) -> Connections:
-        """Pick the strongest k for one sample, from what the source ``before`` and the target ``after`` held."""
+        """Pick the strongest k for one sample, from the values of source (``before``) and target (``after``)."""
 
 
 class Pairs:
-    """Every pair of layers whose connections can be told apart, with what its weights need to be read for but once.
+    """Every pair of layers with individual connections, and results from its weights that need to be computed only once.
 
-    These are: vector to Dense (all weights compete), anything to a convolution, and a sequence or map to Dense (for
-    each sample, the weights into the most active cell).
+    The pairs are: vector to Dense (all weights compete), and any layer to a convolution, or a sequence or map to Dense
+    (for each sample, the weights into the most active cell).
 
     Attributes
     ----------
     skipped
-        Sentences on layers whose connections are not captured, and why.
+        Sentences about layers whose connections are not captured.
     """
 
     def __init__(self, described: DescribedModel) -> None:
@@ -71,11 +71,11 @@ class ConnectionFinder:
 
     @property
     def found(self) -> Mapping[tuple[str, str], Mapping[Ranking, Sequence[Connections]]]:
-        """What was found so far: for each pair of nodes and each ranking, the connections of each sample."""
+        """The connections of each sample so far, for each pair of nodes and each ranking."""
         return self._found
 
     def write(self, writer: CaptureWriter) -> None:
-        """Write all that was found."""
+        """Write all connections."""
         for records in self._found.values():
             writer.write_connections(records)
 
@@ -93,7 +93,7 @@ class _Dense:
         rows, columns = self._matrix.shape
         k = min(k, rows * columns)
         if ranking == "weight":
-            # The same for every sample; only the contributions differ.
+            # The weights are the same for every sample; only the contributions differ.
             if k not in self._by_weight:
                 self._by_weight[k] = self._matrix.strongest(k)
             picked = self._by_weight[k]
@@ -107,7 +107,7 @@ class _Dense:
 
 
 class _Fan:
-    """The weights into the most active cell of a convolution, or of a Dense layer over places."""
+    """The weights into the most active cell of a convolution, or of a Dense layer over locations."""
 
     def __init__(self, source: str, target: str, layer: Any) -> None:
         self.source = source

@@ -1,4 +1,4 @@
-"""The connections that meet in one cell of a convolution: its receptive-field fan."""
+"""The connections into one cell of a convolution: its receptive-field fan."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Convolution:
         return self._kernel[..., channel], np.arange(group * wide, (group + 1) * wide)
 
     def _taps(self, axis: int, position: int) -> tuple[list[int], list[int]]:
-        """Return where the filter reads along an axis, and with which of its taps, inside the source only."""
+        """Return the positions along an axis that the filter reads inside the source, and the tap of each."""
         size, stride, dilation = self._size[axis], self._strides[axis], self._dilation[axis]
         length, reach = self._shape[axis], (size - 1) * dilation + 1
         before = 0
@@ -95,14 +95,14 @@ class Convolution:
 
 
 class Pointwise:
-    """A Dense layer over a sequence or a map: it applies the same weights along the last axis at every place.
+    """A Dense layer over a sequence or a map: it applies the same weights along the last axis at every location.
 
     Parameters
     ----------
     layer
         A Dense layer.
     shape
-        Shape of the source, ``(*places, n)``; n is the number of channels, unless channels come first.
+        Shape of the source, ``(*locations, n)``; n is the number of channels, unless channels come first.
     """
 
     def __init__(self, layer: Any, shape: tuple[int, ...]) -> None:
@@ -110,14 +110,14 @@ class Pointwise:
         self._kernel = np.asarray(keras.ops.convert_to_numpy(layer.kernel)).astype(np.float32)
 
     def fan(self, cell: tuple[int, ...]) -> Fan:
-        """Collect the connections into a cell ``(*place, unit)`` of the output."""
+        """Collect the connections into a cell ``(*location, unit)`` of the output."""
         channels = self._shape[-1]
         place = int(np.ravel_multi_index(cell[:-1], self._shape[:-1]))
         return Fan(place * channels + np.arange(channels, dtype=np.int64), self._kernel[:, cell[-1]])
 
 
 def rule_of(layer: Any, shape: tuple[int, ...]) -> Convolution | Pointwise:
-    """Return the rule that tells which cells of a source of this shape feed a cell of a layer."""
+    """Return the rule by which cells of a source of this shape feed a cell of a layer."""
     return Pointwise(layer, shape) if isinstance(layer, keras.layers.Dense) else Convolution(layer, shape)
 
 

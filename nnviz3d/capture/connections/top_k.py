@@ -1,4 +1,4 @@
-"""Picks the strongest k of a matrix of connections without ever holding more than a slice of it."""
+"""Select the strongest k entries of a matrix of connections, reading only a slice of it at a time."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 _SLICE = 8 * 2**20
-"""Bytes of the kernel that are looked at together."""
+"""Bytes of the kernel that are read together."""
 
 
 @dataclass(frozen=True)
 class Picked:
-    """The strongest entries of a matrix, strongest first; of equals the first in C order.
+    """The strongest entries of a matrix, strongest first; equal ones in C order.
 
     Parameters
     ----------
     row, column
         ``(k,)`` int64.
     weight
-        ``(k,)`` float32: what stands in the matrix there.
+        ``(k,)`` float32: the entries.
     """
 
     row: NDArray[np.int64]
@@ -50,7 +50,7 @@ class KernelMatrix:
 
     @property
     def largest(self) -> NDArray[np.float32]:
-        """The largest |weight| of each row, ``(n,)``: no connection from a cell is stronger."""
+        """The largest |weight| of each row, ``(n,)``: an upper bound of the connections from a cell."""
         if self._largest is None:
             parts = [np.abs(self.rows(index)).max(axis=1) for index in self._slices(np.arange(self.shape[0]))]
             self._largest = np.concatenate(parts)
@@ -59,14 +59,13 @@ class KernelMatrix:
     def strongest(self, k: int, scale: NDArray[np.float32] | None = None) -> Picked:
         """Pick the k entries of largest ``|scale[row] * weight|``.
 
-        Rows are visited from the one that could hold the strongest on; when k entries are stronger than anything
-        that the remaining rows could hold, they are not read. For an image's activations, most of them zero, that is
-        nearly all.
+        Rows are read by descending upper bound. Rows whose upper bound is below the k strongest entries so far are not
+        read. For an image's activations, which are mostly zero, these are nearly all rows.
 
         Parameters
         ----------
         k
-            At most as many as there are entries.
+            Number of entries, at most ``n * m``.
         scale
             ``(n,)``; by default 1.
         """
@@ -96,7 +95,7 @@ class KernelMatrix:
 
 
 def pick(strength: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """Return the positions of the k largest, largest first; of equals the first."""
+    """Return the positions of the k largest, largest first; equal ones in order."""
     flat = np.arange(len(strength), dtype=np.int64)
     return _keep(strength, flat, k)[1]
 
@@ -105,8 +104,8 @@ def _keep(
     strength: NDArray[np.float32], flat: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     if len(strength) > k:
-        # Everything at least as strong as the k-th stays until ties are settled by position, so that the same numbers
-        # always give the same connections.
+        # All entries at least as strong as the k-th stay until ties are broken by position, so that the result is
+        # deterministic.
         floor = np.partition(strength, len(strength) - k)[len(strength) - k]
         kept = strength >= floor
         strength, flat = strength[kept], flat[kept]

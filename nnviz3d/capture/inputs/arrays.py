@@ -1,4 +1,4 @@
-"""Brings arrays, from files or from a user's own hands, to the shapes of a model's inputs."""
+"""Arrays, from files or from the user, as samples in the shapes of a model's inputs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from nnviz3d.data.sample_sources import SampleFile
 from nnviz3d.errors import SampleError
 
 _EXTRA = frozenset({"bfloat16", "float8_e4m3fn", "float8_e5m2"})
-"""Numbers that NumPy knows from elsewhere, and that float32 holds exactly."""
+"""Types of numbers that other packages add to NumPy, and that float32 represents exactly."""
 
 
 def file_samples(located: SampleFile, specs: Sequence[InputSpec]) -> Samples:
-    """Read the samples in a ``.npy`` or ``.npz`` file, or only those rows of it that are meant.
+    """Read the samples in a ``.npy`` or ``.npz`` file, or only the requested rows.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def file_samples(located: SampleFile, specs: Sequence[InputSpec]) -> Samples:
     fits = [_fitting(head.shape, head.dtype, spec, name) for head, spec in zip(heads, specs, strict=True)]
     count = _count(fits, specs, name)
     rows = located.chosen(count)
-    # One sample may lack the axis that counts samples.
+    # A single sample may come without the axis of samples.
     read = [file.read(key, None if count == 1 else rows) for key in keys]
     arrays = [array.reshape(len(rows), *fit[1:]) for array, fit in zip(read, fits, strict=True)]
     key = file.labels()
@@ -54,15 +54,15 @@ def array_samples(
     specs: Sequence[InputSpec],
     name: str,
 ) -> Samples:
-    """Make samples of one array, of one for each input by name, or of one for each input in order.
+    """Make samples from one array, or from an array for each input, by name or in order.
 
     Parameters
     ----------
     data
-        A batch ``(N, *shape)`` for each input, or a single sample ``shape``. Bytes that look like pictures are
-        pictures and still want preprocessing; anything else is taken as it is.
+        A batch ``(N, *shape)`` for each input, or a single sample ``shape``. Arrays of bytes in the shape of pictures
+        are pictures, to be preprocessed; other arrays are used as they are.
     name
-        What to call them.
+        Name of the samples.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def _check_number(arrays: Sequence[Any], specs: Sequence[InputSpec], name: str) 
 
 
 def _fitting(shape: tuple[int, ...], dtype: np.dtype[Any], spec: InputSpec, name: str) -> tuple[int, ...]:
-    """Return the shape ``(N, *shape)`` that an array takes as an input."""
+    """Return the shape ``(N, *shape)`` of an array as the model's input."""
     numbers, text = dtype.kind in "biuf" or dtype.name in _EXTRA, dtype.kind in "US"
     if spec.dtype == "string" and not text:
         raise SampleError(f"{name} holds {dtype}; the model's input {spec.name!r} takes text: an array of str.")
@@ -131,7 +131,7 @@ def _fitting(shape: tuple[int, ...], dtype: np.dtype[Any], spec: InputSpec, name
 
 
 def _count(fits: Sequence[tuple[int, ...]], specs: Sequence[InputSpec], name: str) -> int:
-    """Return how many samples there are of every input."""
+    """Return the number of samples, which must be the same for every input."""
     counts = {fit[0] for fit in fits}
     if len(counts) != 1:
         raise SampleError(

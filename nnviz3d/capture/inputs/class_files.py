@@ -1,4 +1,4 @@
-"""Names of classes: from a user's file, or those of ImageNet."""
+"""Names of classes, from a user's file or of ImageNet."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from nnviz3d.errors import SampleError
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
-    """Read class names, one a line.
+    """Read class names, one on each line.
 
     Raises
     ------
     SampleError
-        If the file is missing, empty, no text or too large.
+        If the file is missing, empty, too large or not text.
     """
     try:
         lines = read_text(user_path(path), SampleError).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or error
         raise SampleError(
-            f"The class names in {quoted(path)} cannot be read ({why}); expected a text file, one a line."
+            f"The class names in {quoted(path)} cannot be read ({why}); expected a text file with one name on each line."
         ) from None
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
-        raise SampleError(f"{path.name} names no classes; expected one a line.")
+        raise SampleError(f"{path.name} names no classes; expected one name on each line.")
     return names
 
 

@@ -43,10 +43,10 @@ class ClassNames:
         own = samples.classes
         if own is None or samples.labels is None or (self.names is None and not self.foreign):
             return samples
-        places = None if self.names is None else _places(own, self.names)
-        if places is None:
+        positions = None if self.names is None else _positions(own, self.names)
+        if positions is None:
             return replace(samples, labels=None, classes=None)
-        return replace(samples, labels=np.array(places, dtype=np.int64)[samples.labels], classes=self.names)
+        return replace(samples, labels=np.array(positions, dtype=np.int64)[samples.labels], classes=self.names)
 
 
 def settle_names(
@@ -59,7 +59,7 @@ def settle_names(
     given
         Names from the user or from the model file; `None` if there are none.
     dataset
-        Class names of the data set that is placed as points, if it has any.
+        Class names of the data set that is embedded as points, if it has any.
 
     Raises
     ------
@@ -84,8 +84,8 @@ def settle_names(
             )
     if own is None or own == names:
         return ClassNames(names)
-    places = _places(own, names)
-    if places is None:
+    positions = _positions(own, names)
+    if positions is None:
         return ClassNames(
             names, (f"{_many(own)} are not among the model's classes, so the samples have no labels.",), foreign=True
         )
@@ -94,7 +94,7 @@ def settle_names(
     return ClassNames(names)
 
 
-def _places(own: Sequence[str], names: Sequence[str]) -> list[int] | None:
+def _positions(own: Sequence[str], names: Sequence[str]) -> list[int] | None:
     """Return the position of each of the samples' classes among the names; `None` if it is unknown."""
     matched = _by_name(own, names)
     if matched is None and len(own) == len(names):
@@ -105,14 +105,14 @@ def _places(own: Sequence[str], names: Sequence[str]) -> list[int] | None:
 def _by_name(own: Sequence[str], names: Sequence[str]) -> list[int] | None:
     known = {folded(name): i for i, name in reversed(list(enumerate(names)))}
     found = [known.get(folded(name)) for name in own]
-    return None if None in found else [place for place in found if place is not None]
+    return None if None in found else [position for position in found if position is not None]
 
 
 def _fit(count: int, graph: ModelGraph) -> bool:
-    """Whether an output has `count` numbers or channels; two names fit a single number, one for each of its answers."""
+    """Whether an output has `count` numbers or channels; two names also fit a single number."""
     for name in graph.outputs:
         shape = graph.node(name).shape
-        ends = {shape[0], shape[-1]} if shape else {1}  # channels stand last, or first
+        ends = {shape[0], shape[-1]} if shape else {1}  # channels are last or first
         if None in ends or count in {graph.node(name).size, *ends} or (count == 2 and 1 in ends):
             return True
     return False

@@ -1,4 +1,4 @@
-"""Brings pictures to the shape that a model takes, as bytes 0..255."""
+"""Pictures in the shape of a model's input, as bytes 0..255."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as the model's shape wants it, and as people look at it.
+    """A picture for the model, and the same picture for display.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Picture:
     shown
         ``(H, W, 3)`` uint8.
     note
-        What was lost on the way, if anything.
+        A sentence about a part that was cut off; empty if there is none.
     """
 
     pixels: NDArray[np.uint8]
@@ -35,7 +35,7 @@ class Picture:
 
 
 def fit(image: Image.Image, shape: PictureShape, name: str) -> Picture:
-    """Resize a picture without distorting it, cutting what sticks out on two sides, as Keras' `smart_resize` does."""
+    """Resize a picture without distortion and crop it to the middle, as Keras' `smart_resize` does."""
     wanted = shape.sized_for(image)
     if wanted.height is None or wanted.width is None:
         raise SampleError(f"{name} has no size.")
@@ -50,7 +50,7 @@ def fit(image: Image.Image, shape: PictureShape, name: str) -> Picture:
 
 
 def noise(shape: PictureShape, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Draw soft noise ``(H, W, C)``: blotches with grain, so that filters of every size find something."""
+    """Draw random noise ``(H, W, C)`` with coarse and fine structure, so that filters of every size respond to it."""
     height, width = shape.height or 224, shape.width or 224
     planes = []
     for _ in range(shape.channels):
@@ -61,6 +61,6 @@ def noise(shape: PictureShape, rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def stack(pictures: Iterable[Picture]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Stack pictures of one size: ``(N, H, W, C)`` for the model and ``(N, H, W, 3)`` to look at."""
+    """Stack pictures of one size: ``(N, H, W, C)`` for the model and ``(N, H, W, 3)`` for display."""
     items = list(pictures)
     return np.stack([p.pixels for p in items]), np.stack([p.shown for p in items])

@@ -16,9 +16,9 @@ from nnviz3d.errors import ModelError
 
 _TOP = 255
 _ANY_SIZE = 16
-"""Pixels of a side whose length the model leaves open, while its constants are read."""
+"""Length in pixels of a side of variable length, for reading the model's constants."""
 _FRACTION = 2.0
-"""A mean beyond this belongs to pixels of 0..255: means of pixels of 0..1, even of a single channel, are smaller."""
+"""A larger mean belongs to pixels of 0..255: means of pixels of 0..1, even of a single channel, are smaller."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class PixelScaling:
 
 
 @dataclass(frozen=True)
-class _Way:
+class _Path:
     """A tensor that depends on the picture only.
 
     Attributes
     ----------
     ends
-        The results for pixels of 0 and of 255; if they cannot be told apart any more, the last ones that could.
+        The last different results for pixels of 0 and of 255.
     nodes
         Positions of the calls that changed numbers so far.
     """
@@ -57,7 +57,7 @@ class _Way:
 
     @property
     def bytes_in(self) -> bool:
-        """Whether the calls expect pixels of 0..255: they scale them down, or subtract a mean of such pixels."""
+        """Whether the calls expect pixels of 0..255: they scale pixels down, or subtract a mean of such pixels."""
         low, high = self.ends
         slope = (high - low) / _TOP
         return abs(slope) < 1 or abs(low / slope) > _FRACTION
@@ -66,7 +66,7 @@ class _Way:
 def pixel_scaling(program: Program, position: int) -> PixelScaling:
     """Follow a picture through the calls without weights, and find the scaling from their results.
 
-    The calls run on a black and on a white picture, so a layer, an operator and a custom function are all noticed.
+    The calls run on a black and on a white picture, so scaling by layers, operators and custom functions is found.
 
     Parameters
     ----------
@@ -78,50 +78,52 @@ def pixel_scaling(program: Program, position: int) -> PixelScaling:
     ModelError
         If a call fails on pictures.
     """
-    ways, met = _followed(program, position)
-    reached = [ways[source] for call in met for source, _ in call.sources if source in ways] or list(ways.values())[-1:]
-    chosen = next((way for way in reached if way.nodes and way.bytes_in), None)
-    chosen = chosen or next((way for way in reached if way.nodes), reached[0])
+    paths, met = _followed(program, position)
+    reached = [paths[source] for call in met for source, _ in call.sources if source in paths] or list(paths.values())[
+        -1:
+    ]
+    chosen = next((path for path in reached if path.nodes and path.bytes_in), None)
+    chosen = chosen or next((path for path in reached if path.nodes), reached[0])
     return PixelScaling(tuple(program.calls[i] for i in chosen.nodes), met[0] if met else None, chosen.bytes_in)
 
 
-def _followed(program: Program, position: int) -> tuple[dict[int, _Way], list[Call]]:
-    """Run the calls without weights that depend on this input alone; also list the calls with weights that follow."""
+def _followed(program: Program, position: int) -> tuple[dict[int, _Path], list[Call]]:
+    """Run the calls without weights that depend on this input alone; also return the calls with weights after them."""
     symbol = program.inputs[position]
     shape = [symbol.shape[0] or 1, *(n or _ANY_SIZE for n in symbol.shape[1:])]
     values: list[dict[int, object]] = [{id(symbol): tf.cast(tf.fill(shape, n), symbol.dtype)} for n in (0, _TOP)]
-    ways = {position: _Way((0.0, float(_TOP)), ())}
+    paths = {position: _Path((0.0, float(_TOP)), ())}
     met: list[Call] = []
     with frozen():
         for i, call in enumerate(program.calls):
             sources = tuple(source for source, _ in call.sources)
-            if not any(source in ways for source in sources):
+            if not any(source in paths for source in sources):
                 continue
             if _has_weights(call):
                 met.append(call)
-            elif all(source in ways for source in sources):
-                ways[i] = _step(i, call, ways, values)
-    return ways, met
+            elif all(source in paths for source in sources):
+                paths[i] = _extended(i, call, paths, values)
+    return paths, met
 
 
-def _step(i: int, call: Call, ways: dict[int, _Way], values: list[dict[int, object]]) -> _Way:
+def _extended(i: int, call: Call, paths: dict[int, _Path], values: list[dict[int, object]]) -> _Path:
     try:
         for each in values:
             call(each)
     except tf.errors.OpError as error:
         raise ModelError(f"The model failed on a picture, in {call.path}: {reason(error)}") from error
     low, high = (np.asarray(tf.cast(each[id(call.outputs[0])], tf.float64)) for each in values)
-    before = [ways[source] for source, _ in call.sources]
+    before = [paths[source] for source, _ in call.sources]
     ends = _ends(low, high) or before[0].ends
-    nodes = tuple(dict.fromkeys(k for way in before for k in way.nodes))
+    nodes = tuple(dict.fromkeys(k for path in before for k in path.nodes))
     changed = not np.allclose(ends, before[0].ends, rtol=1e-6, atol=1e-6)
-    # A Normalization that was never adapted changes no number, but its author has put the scaling there.
+    # A Normalization that was never adapted changes no number, but it is where the model's author scales pixels.
     scales = changed or isinstance(call.operation, keras.layers.Normalization)
-    return _Way(ends, (*nodes, i) if scales else nodes)
+    return _Path(ends, (*nodes, i) if scales else nodes)
 
 
 def _ends(low: NDArray[np.floating], high: NDArray[np.floating]) -> tuple[float, float] | None:
-    """Return the median results for 0 and 255 over all cells that tell them apart; `None` if no cell does."""
+    """Return the median results for 0 and 255 over all cells where they differ; `None` if no cell differs."""
     moves = np.isfinite(low) & np.isfinite(high) & (low != high) if low.shape == high.shape else np.False_
     return (float(np.median(low[moves])), float(np.median(high[moves]))) if np.any(moves) else None
 

@@ -1,4 +1,4 @@
-"""Decides and does what is done to a picture before the model sees it. The decision is always said."""
+"""Choose and apply the preprocessing of pictures for a model, with a sentence that reports the choice."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _MEANING: dict[Preprocessing, str] = {
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do and why."""
+    """A preprocessing mode and the reason for it."""
 
     mode: Preprocessing
     reason: str
 
     @property
     def sentence(self) -> str:
-        """Say it: for the terminal and beside the picture."""
+        """The mode, its meaning and the reason, for the terminal and the picture."""
         return f"Preprocessing {self.mode}: {_MEANING[self.mode]}. {self.reason}"
 
 
@@ -53,18 +53,18 @@ def decide(
     program: Program,
     position: int = 0,
 ) -> Decision:
-    """Decide how the samples of one input are prepared.
+    """Choose the preprocessing of one input's samples.
 
     Parameters
     ----------
     asked
-        What the user wants, if they said.
+        The user's choice, if any.
     family
-        For ``keras:NAME``, its name and its own mode.
+        For ``keras:NAME``, the name and the mode of this family.
     picture
-        Whether the samples are pictures, 0..255; else arrays that somebody prepared already.
+        Whether the samples are pictures, 0..255; otherwise they are arrays that the user has prepared.
     program
-        The model's program, which may scale its input itself.
+        The model's program, which may scale its input.
     position
         Position of the input.
     """
@@ -97,7 +97,7 @@ class Preparation:
     described
         The model.
     pictures
-        For each input, whether the samples that are captured are pictures.
+        For each input, whether the captured samples are pictures.
     asked, family
         As for `decide`.
     """
@@ -108,7 +108,7 @@ class Preparation:
     family: tuple[str, Preprocessing] | None
 
     def __call__(self, samples: Samples) -> list[NDArray[Any]]:
-        """Prepare the pictures among samples; arrays of real numbers only if the user asked for it."""
+        """Preprocess pictures; arrays of real numbers only if the user chose a mode."""
         return [
             apply(self._decision(i, picture).mode, array, self._axes(i))
             if picture or (self.asked and array.dtype.kind == "f")
@@ -157,7 +157,7 @@ class Preparation:
 
 
 def apply(mode: Preprocessing, values: NDArray[Any], axes: Axes = LAST) -> NDArray[np.float32]:
-    """Prepare pictures.
+    """Preprocess pictures.
 
     Parameters
     ----------
@@ -166,12 +166,12 @@ def apply(mode: Preprocessing, values: NDArray[Any], axes: Axes = LAST) -> NDArr
     values
         ``(N, H, W, C)`` in 0..255, or any shape for ``unit``, ``tf`` and ``none``.
     axes
-        Names of one sample's axes, if they are not those of channels last.
+        Names of one sample's axes; by default those of channels last.
 
     Raises
     ------
     SampleError
-        If the mode needs three channels and there are not three.
+        If the mode needs three channels and the pictures have a different number.
     """
     numbers = np.asarray(values, dtype=np.float32)
     if mode == "none":
@@ -191,7 +191,7 @@ def apply(mode: Preprocessing, values: NDArray[Any], axes: Axes = LAST) -> NDArr
 
 
 def family_mode(name: str) -> Preprocessing:
-    """Tell how a model of keras.applications wants its pictures, by watching what its own `preprocess_input` does."""
+    """Find the mode of a model of keras.applications from the results of its own `preprocess_input`."""
     builder = getattr(keras.applications, name)
     module = importlib.import_module(f"keras.applications.{builder.__module__.rpartition('.')[2]}")
     probe = np.array([[[[0.0, 100.0, 255.0]]]], dtype=np.float32)

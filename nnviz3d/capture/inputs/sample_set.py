@@ -1,4 +1,4 @@
-"""What a model is shown: some samples, one array for each of its inputs."""
+"""Samples for a model: one array for each of its inputs."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Samples:
     Parameters
     ----------
     arrays
-        For each input of the model ``(N, *shape)``.
+        Array of each input of the model, ``(N, *shape)``.
     names
         N names: ``china.jpg``, ``digits:7``, ``random (seed 0)``.
     is_picture
-        For each input, whether it holds pixels 0..255 that still want preprocessing.
+        For each input, whether it holds pixels 0..255, to be preprocessed.
     shown
-        By the input's name, the samples as people look at them, ``(N, H, W, 3)`` uint8.
+        The samples for display, ``(N, H, W, 3)`` uint8, by the input's name.
     labels
         ``(N,)`` true classes, if known.
     notes
-        For each sample the sentences that concern it alone, for the provenance; or nothing, if there are none at all.
+        Sentences about each single sample, for the provenance; empty if there are none.
     classes
-        What the labels mean, where the samples themselves know it.
+        Names of the labels, if the samples come with them.
     """
 
     arrays: tuple[NDArray[Any], ...]
@@ -64,17 +64,17 @@ class Samples:
 
     @property
     def notes_each(self) -> tuple[tuple[str, ...], ...]:
-        """`notes`, with as many entries as there are samples."""
+        """The notes of each sample."""
         return self.notes or ((),) * len(self)
 
 
 def join(parts: Sequence[Samples]) -> Samples:
-    """Join several sets of the same shapes together.
+    """Join several sets of samples of the same shapes.
 
     Raises
     ------
     SampleError
-        If some are pictures and some prepared arrays.
+        If some are pictures and others are prepared arrays.
     """
     for part in parts[1:]:
         if part.is_picture != parts[0].is_picture:

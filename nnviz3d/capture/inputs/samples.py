@@ -1,4 +1,4 @@
-"""Finds the samples that a model is to be shown, and brings them to the shapes of its inputs."""
+"""Read samples from files, names and memory, in the shapes of a model's inputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nnviz3d.data.sample_sources import DIGIT_NAMES, digit_numbers, is_picture, 
 from nnviz3d.errors import SampleError
 
 Shapes = Sequence[tuple[int, ...]]
-"""One shape for each input of the model, without the batch; none at all where nothing is decided yet."""
+"""A shape for each input of the model, without the batch; empty while the shapes are not known."""
 
 
 def read_samples(
@@ -34,25 +34,24 @@ def read_samples(
     shapes: Shapes = (),
     held: Samples | None = None,
 ) -> Samples:
-    """Read samples from where the user says they are.
+    """Read the samples that the user names.
 
     Parameters
     ----------
     sources
         Pictures, folders of pictures, ``.npy`` or ``.npz`` files, rows of those as in ``x.npy[3]`` or ``x.npy[3:10]``,
-        ``digits:N``, ``digits:A-B``, ``sklearn:china.jpg``
-        (one of the photographs that come with scikit-learn) or ``random``; none means ``random``. Several are strung
-        together.
+        ``digits:N``, ``digits:A-B``, ``sklearn:china.jpg`` (a photograph that comes with scikit-learn) or ``random``;
+        none means ``random``. Samples of several sources are joined.
     specs
         The model's inputs.
     seed
         For ``random``.
     vocabulary
-        For each input that takes tokens, by position, how many tokens there are.
+        Number of tokens of each input that takes tokens, by the input's position.
     shapes
-        Where the model leaves sizes open, bring the samples to these; by default the first samples decide.
+        Shapes of samples for a model with variable lengths; by default those of the first samples.
     held
-        Samples in memory, which are found by their names before any file is.
+        Samples in memory; their names have priority over files.
 
     Raises
     ------
@@ -72,14 +71,14 @@ def read_samples(
         if taken and part.shapes != taken:
             raise SampleError(
                 f"{part.names[0]} has the shape {_listed(part.shapes)}; the samples beside it have {_listed(taken)}, and "
-                "samples that are seen together need one shape."
+                "samples of one capture need one shape."
             )
         parts.append(part)
     return parts[0] if len(parts) == 1 else join(parts)
 
 
 def random_samples(specs: Sequence[InputSpec], seed: int, vocabulary: Mapping[int, int], taken: Shapes = ()) -> Samples:
-    """Draw one sample: soft noise for pictures, tokens below the vocabulary's size, else a standard normal."""
+    """Draw one sample: noise for pictures, tokens below the vocabulary's size, otherwise a standard normal."""
     rng = np.random.default_rng(seed)
     arrays, is_picture, shown = [], [], {}
     for i, spec in enumerate(specs):
@@ -146,7 +145,7 @@ def _digits(numbers: range, specs: Sequence[InputSpec], taken: Shapes) -> Sample
 def _picture_samples(named: Sequence[tuple[str, Image.Image]], specs: Sequence[InputSpec], taken: Shapes) -> Samples:
     if len(specs) != 1:
         raise SampleError(
-            f"The model has {len(specs)} inputs ({', '.join(s.name for s in specs)}), a picture is only one; give "
+            f"The model has {len(specs)} inputs ({', '.join(s.name for s in specs)}), but a picture is only one; give "
             f"{_file_for(specs)}."
         )
     spec = specs[0]
@@ -176,7 +175,7 @@ def _picture_samples(named: Sequence[tuple[str, Image.Image]], specs: Sequence[I
 
 
 def _file_for(specs: Sequence[InputSpec]) -> str:
-    """Name the kind of file that holds samples for these inputs: one array cannot hold several inputs."""
+    """Return the kind of file for samples of these inputs: several inputs need several arrays."""
     if len(specs) > 1:
         return f"an .npz file with an array of each name: {', '.join(spec.name for spec in specs)}"
     return "a .npy file"

@@ -1,4 +1,4 @@
-"""Loads a model from wherever the user says it is, in Keras' safe mode unless the user trusts the file."""
+"""Load a model from a file or keras.applications, in Keras' safe mode unless the user trusts the file."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from nnviz3d.errors import ModelError, UserError
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model and what is known of where it came from.
+    """A model and its origin.
 
     Parameters
     ----------
     name
-        What the picture calls it: the file's name or ``keras:NAME``.
+        Name for display: the file's name or ``keras:NAME``.
     family
-        How the pictures were prepared that this family of keras.applications was trained on.
+        Preprocessing mode of the model's family in keras.applications, if it is of one.
     imagenet
-        Whether its last layer holds ImageNet's 1000 classes.
+        Whether its outputs are ImageNet's 1000 classes.
     notes
         Sentences for the provenance.
     compile_config
@@ -66,12 +66,12 @@ def load_model(source: str, *, weights: str | None = None, trust: bool = False) 
     weights
         For ``keras:NAME`` only: ``imagenet`` (also the default), ``none``, or a file.
     trust
-        Whether to run code that the file carries.
+        Whether to run code that the file contains.
 
     Raises
     ------
     ModelError
-        If there is no model, it is damaged, or it carries code and is not trusted.
+        If there is no model, it is damaged, or it contains code and is not trusted.
     """
     path = check_model_source(source)
     if path is None:
@@ -110,7 +110,7 @@ def _application(name: str, weights: str) -> LoadedModel:
     except Exception as error:
         why = reason(error)
         if weights == "imagenet":
-            # Keras puts the address and an error number before what happened.
+            # Keras writes the address and an error number before the reason.
             what = re.sub(r"^\[Errno -?\d+\] ", "", why.rpartition(" -- ")[2]).removesuffix(".")
             raise ModelError(
                 f"The ImageNet weights of {name} could not be downloaded ({what}); give a file with --weights FILE, or "
@@ -140,7 +140,7 @@ def _file(file: ModelFile, trust: bool) -> LoadedModel:
             model = keras.saving.load_model(path, custom_objects=scope, compile=False, safe_mode=not trust)
     except UserError:
         raise
-    except Exception as error:  # Keras may raise anything over a foreign architecture
+    except Exception as error:  # Keras may raise any error for a foreign architecture
         raise ModelError(load_failure(file, code, error)) from error
     if not isinstance(model, keras.Model):
         raise ModelError(f"{file.name} holds a {type(model).__name__}; expected a whole model.")
@@ -164,7 +164,7 @@ def _for_keras_3(file: ModelFile) -> tuple[Config, tuple[str, ...]]:
 
 
 def _custom_objects(path: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """Import the modules that a trusted file names, from where Python looks or from beside the file."""
+    """Import the modules that a trusted file names, from Python's path or from the file's folder."""
     found: dict[str, Any] = {}
     sys.path.append(str(path.absolute().parent))
     try:
@@ -172,7 +172,7 @@ def _custom_objects(path: Path, config: dict[str, Any]) -> dict[str, Any]:
             try:
                 module = importlib.import_module(name)
             except ImportError:
-                continue  # the class may be registered by another module; if it is not, Keras says which one it lacks
+                continue  # another module may register the class; otherwise Keras reports which class is missing
             found.update((key, value) for key, value in vars(module).items() if isinstance(value, type))
     finally:
         sys.path.remove(str(path.absolute().parent))
@@ -190,7 +190,7 @@ def _saved_model(path: Path, trust: bool) -> LoadedModel:
         model = _wrapped(path)
     except UserError:
         raise
-    except Exception as error:  # TensorFlow may raise anything over a damaged folder
+    except Exception as error:  # TensorFlow may raise any error for a damaged folder
         raise ModelError(f"The SavedModel {path.name} cannot be loaded: {reason(error)}") from error
     note = "A SavedModel keeps no layers, so the whole of it is one block."
     return LoadedModel(model, path.name, _sha256(path / "saved_model.pb"), notes=(note,))
@@ -212,7 +212,7 @@ def _wrapped(path: Path) -> keras.Model:
 
 
 class SavedModel(keras.layers.TFSMLayer):  # type: ignore[misc]
-    """A SavedModel's signature, which takes its inputs by name; its class is the kind that the graph shows."""
+    """A SavedModel's signature, which takes its inputs by name; the class name is the kind that the graph shows."""
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         """Run the signature."""

@@ -46,7 +46,7 @@ def needs_code(file: ModelFile, code: Sequence[str]) -> str:
     Parameters
     ----------
     code
-        Names of the code: functions that the file holds, and classes that it only names.
+        Names of the code: functions that the file contains, and classes that it only names.
     """
     listed = ", ".join(code)[:300]
     if holds_functions(file.config):
@@ -68,7 +68,7 @@ def needs_code(file: ModelFile, code: Sequence[str]) -> str:
 
 def refusal(file: ModelFile, why: str) -> str:
     """Return the sentence for a reason: the file and its Keras version, the reason, and what to do."""
-    return f"{_start(file)}: {why} {_step(file)}"
+    return f"{_start(file)}: {why} {_advice(file)}"
 
 
 def _start(file: ModelFile) -> str:
@@ -101,7 +101,7 @@ def _unknown_layers(file: ModelFile) -> Iterator[str]:
             yield f"{settings['name'][:60]!r} ({kind[:60]})"
 
 
-def _step(file: ModelFile) -> str:
+def _advice(file: ModelFile) -> str:
     """Return a sentence that says what the user can do with the file."""
     if keras_2.is_keras_2(file.config, file.version):
         return (

@@ -1,4 +1,4 @@
-"""Looks into a model file before Keras does: is it one, and does it carry code? Needs neither TensorFlow nor Keras."""
+"""Inspect a model file without Keras or TensorFlow: whether it is valid, and whether it contains code."""
 
 from __future__ import annotations
 
@@ -79,11 +79,11 @@ def read_model_file(path: Path) -> ModelFile:
         file = read(path)
     except UserError:
         raise
-    except Exception as error:  # zipfile, zlib, json and h5py may raise anything over a damaged file
+    except Exception as error:  # zipfile, zlib, json and h5py may raise any error for a damaged file
         raise ModelError(f"{path.name} is damaged or cut short ({reason(error)}); copy or save it again.") from error
     if not is_object(file.config):
         raise ModelError(
-            f"{path.name} holds an architecture that is no Keras model; expected a class_name and its config."
+            f"{path.name} holds an architecture that is not a Keras model; expected a class_name and its config."
         )
     return file
 
@@ -251,7 +251,7 @@ def _copy_model(folder: Path, copy: Path) -> None:
 
 
 def carried_code(config: Any) -> list[str]:
-    """Name what a model would run or need besides Keras' own layers, each once.
+    """Return the names of the code that a model needs besides Keras' own layers, each once.
 
     A name is ``Lambda 'scale'`` or ``my_module.MyLayer``.
 
@@ -264,12 +264,12 @@ def carried_code(config: Any) -> list[str]:
 
 
 def holds_functions(config: Any) -> bool:
-    """Whether a model file holds code itself, such as a Lambda layer's; of classes it holds no more than the names."""
+    """Whether a model file contains code, such as that of a Lambda layer; of classes a file contains only the names."""
     return any(held for _, held in _walk(config))
 
 
 def custom_modules(config: Any) -> list[str]:
-    """List the modules that a model's own classes say they come from, each once."""
+    """Return the modules of a model's own classes, each once."""
     found = []
     for item in objects(config):
         module = item.get("module")
@@ -279,7 +279,7 @@ def custom_modules(config: Any) -> list[str]:
 
 
 def _walk(config: Any) -> Iterator[tuple[str, bool]]:
-    """Name each piece of code, and say whether the file itself holds it."""
+    """Yield the name of each piece of code, and whether the file contains it."""
     for item in objects(config):
         kind = item["class_name"]
         inner = item.get("config")
@@ -296,7 +296,7 @@ def _walk(config: Any) -> Iterator[tuple[str, bool]]:
 
 
 def objects(config: Any) -> Iterator[Config]:
-    """Walk over everything in a configuration that stands for an object; what only training needs is passed over."""
+    """Yield everything in a configuration that describes an object, except what only training needs."""
     waiting = [config]
     while waiting:  # without recursion, because a file may be nested to any depth
         value = waiting.pop()

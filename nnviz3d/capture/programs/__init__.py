@@ -1,1 +1,1 @@
-"""A model as a flat program: traced once, then run and differentiated."""
+"""Flat programs of models: traced once, then run and differentiated."""

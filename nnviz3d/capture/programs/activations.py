@@ -1,4 +1,4 @@
-"""Runs a model once and gives the output of every node."""
+"""Run a model once and return the output of every node."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from nnviz3d.errors import ModelError
 MEMORY = 256 * 2**20
 """Bytes of activations that one batch may hold."""
 LARGEST_BATCH = 32
-"""What `predict` takes too: equal batches give equal bits."""
+"""Batch size of `predict`; the same batch size gives bit-identical results."""
 _BAD_NAME = re.compile(r"'(.+)' is not a valid (?:root )?scope name")
-"""What TensorFlow says of a layer's name that it cannot compile; it is a plain `ValueError`."""
+"""TensorFlow's message about a layer name that it cannot compile; the error is a plain `ValueError`."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The outputs of every node for samples ``start`` and on.
+    """The outputs of every node for ``count`` samples from ``start`` on.
 
     Parameters
     ----------
     outputs
         TensorFlow tensors, by node id.
     per_sample, constant
-        Which outputs, by node id and position, have a row for each sample; and which are the same for every sample.
+        Outputs, by node id and position, that have a row for each sample, and outputs that are equal for all samples.
     count
-        How many samples.
+        Number of samples.
     ran
-        How many rows the model was given: more than `count` where it takes batches of one size only.
+        Number of rows in the model's input: more than `count` if the model takes only one batch size.
     """
 
     outputs: Mapping[str, tuple[Any, ...]]
@@ -89,16 +89,16 @@ _PURE = frozenset(
         "Assert",
     }
 )
-"""Operations that TensorFlow counts as stateful, but that only read, or only run others."""
+"""Operations that TensorFlow counts as stateful although they only read, or only run other operations."""
 
 
 class Forward:
-    """A model's program, compiled to one TensorFlow function that gives, bit for bit, what calling the model gives.
+    """A model's program as one compiled TensorFlow function, with results that are bit-identical to those of the model.
 
     Parameters
     ----------
     specs
-        The model's inputs with the sizes of the samples filled in.
+        The model's inputs, with the sizes of the samples.
     """
 
     def __init__(self, described: DescribedModel, specs: Sequence[InputSpec]) -> None:
@@ -107,7 +107,7 @@ class Forward:
         wanted = described.calls
 
         def run(*inputs: Any) -> dict[str, tuple[Any, ...]]:
-            # Keras runs a layer inside its model's scope, where names may begin as they may not at the root: `_hidden`.
+            # Keras runs a layer inside its model's scope, where a name may be `_hidden`; at the root it must not.
             with tf.name_scope("model"), frozen() as scope:
                 results = described.program.run(inputs)
             self._drew = scope.drew
@@ -120,25 +120,25 @@ class Forward:
 
     @cached_property
     def repeatable(self) -> bool:
-        """Whether the compiled program is a function of its inputs and the weights alone.
+        """Whether the results of the compiled program depend on its inputs and the weights alone.
 
-        One that draws at random or counts is not: the next run of it goes on where this one ended.
+        Programs that draw random numbers or count do not: each run continues from the state of the previous one.
         """
         return all(name in _PURE or not _is_stateful(name) for name in operations(self._function.graph))
 
     @property
     def draws(self) -> bool:
-        """Whether the model draws from its random generators, whose states stay unchanged."""
+        """Whether the model draws random numbers; the states of its generators stay unchanged."""
         self._function.graph  # noqa: B018 - known once it is compiled
         return self._drew
 
     def batches(self, arrays: Sequence[NDArray[Any]]) -> Iterator[Batch]:
-        """Run all samples, as many at a time as memory allows.
+        """Run all samples, in batches that fit into memory.
 
         Parameters
         ----------
         arrays
-            ``(N, *shape)`` for each input, ready for the model.
+            ``(N, *shape)`` for each input, after preprocessing.
 
         Raises
         ------
@@ -172,19 +172,19 @@ def _is_stateful(operation: str) -> bool:
 
 
 def batch_size(described: DescribedModel, samples: int) -> int:
-    """Choose how many samples to run at once."""
+    """Choose the number of samples of a batch."""
     return max(1, min(samples, LARGEST_BATCH, MEMORY // max(memory_of_sample(described.graph), 1)))
 
 
 def memory_of_sample(graph: ModelGraph) -> int:
-    """Return the bytes that the activations of one sample take, as far as their sizes are known."""
+    """Return the size of one sample's activations in bytes; unknown lengths count as 1."""
     return 4 * sum(math.prod(n or 1 for n in shape) for node in graph for shape in node.shapes)
 
 
 def rows_per_sample(
     described: DescribedModel, only: int | None
 ) -> tuple[frozenset[tuple[str, int]], frozenset[tuple[str, int]]]:
-    """Tell which outputs, by node id and position, have a row for each sample, and which are the same for every one.
+    """Find the outputs, by node id and position, that have a row for each sample, and those equal for all samples.
 
     Parameters
     ----------
@@ -204,16 +204,16 @@ def rows_per_sample(
 def portions(
     arrays: Sequence[NDArray[Any]], size: int, only: int | None
 ) -> Iterator[tuple[int, int, list[NDArray[Any]]]]:
-    """Cut samples into what is run at once: the first one, how many, and the arrays of each input.
+    """Split samples into batches; yields the first sample's number, the number of samples, and each input's array.
 
     Parameters
     ----------
     arrays
         ``(N, *shape)`` for each input.
     size
-        How many at a time.
+        Number of samples of a batch.
     only
-        The only batch size that the model takes: the last batch is filled up with copies of its last sample.
+        The only batch size that the model takes, if any; the last batch is filled with copies of its last sample.
     """
     size = only or size
     for start in range(0, len(arrays[0]), size):
@@ -222,26 +222,26 @@ def portions(
 
 
 def filled(rows: NDArray[Any], only: int | None) -> NDArray[Any]:
-    """Repeat the last row until there are as many as a model insists on, if it insists."""
+    """Repeat the last row up to the only batch size of the model, if it has one."""
     if only is None or len(rows) >= only:
         return rows
     return np.concatenate([rows, np.repeat(rows[-1:], only - len(rows), axis=0)])
 
 
 def only_batch(specs: Sequence[InputSpec]) -> int | None:
-    """Return the only number of samples that a model takes at once; `None`, nearly always, if it takes any."""
+    """Return the only batch size that a model takes; `None` (nearly always) if it takes any."""
     return next((spec.batch for spec in specs if spec.batch is not None), None)
 
 
 def signature_of(specs: Sequence[InputSpec]) -> list[tf.TensorSpec]:
-    """Return what a compiled function takes: samples for each input."""
+    """Return the types of a compiled function's arguments: samples for each input."""
     return [tf.TensorSpec((spec.batch, *spec.shape), spec.dtype) for spec in specs]
 
 
 def viewed(tensor: Any) -> NDArray[Any]:
-    """Look at a tensor's numbers where they lie: copies of large ones cost time and memory. Not to be written to."""
+    """Return a read-only view of a tensor's numbers; copies of large tensors cost time and memory."""
     if np.dtype(tensor.dtype.as_numpy_dtype).kind not in "biuf":
-        return np.asarray(tensor)  # NumPy's buffers know no bfloat16
+        return np.asarray(tensor)  # NumPy buffers do not support bfloat16
     return np.asarray(memoryview(tensor))
 
 

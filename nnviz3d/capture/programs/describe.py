@@ -1,4 +1,4 @@
-"""Turns a flat program into the graph that the rest of nnviz3d speaks of."""
+"""Convert a flat program into a `ModelGraph`."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ _DETAILS = (
 
 @dataclass(frozen=True)
 class DescribedModel:
-    """A model's graph, and which call of its program each node stands for."""
+    """A model's graph, and the call of its program for each node."""
 
     graph: ModelGraph
     program: Program
     calls: dict[str, int]
-    """Node id to the position of its call in the program, in the graph's order."""
+    """Position of each node's call in the program, by node id, in the graph's order."""
 
     def call(self, node_id: str) -> Call:
-        """Return the call behind a node."""
+        """Return the call of a node."""
         return self.program.calls[self.calls[node_id]]
 
 
 def describe(program: Program, name: str) -> DescribedModel:
-    """Name the nodes of a program and draw the edges between them.
+    """Make the nodes of a program's graph and the edges between them.
 
-    Calls that only change a tensor's type are left out and their edges joined.
+    Calls that only change a tensor's type are left out, and their edges are joined.
     """
     calls = program.calls
     numbered = [i for i, call in enumerate(calls) if not call.plumbing]
@@ -97,14 +97,14 @@ def describe(program: Program, name: str) -> DescribedModel:
 
 
 def through(program: Program, source: tuple[int, int]) -> tuple[int, int]:
-    """Follow a tensor back through calls that are no nodes."""
+    """Follow a tensor back through calls that are not nodes."""
     while program.calls[source[0]].plumbing:
         source = program.calls[source[0]].sources[0]
     return source
 
 
 def _parameters(call: Call, counted: set[int]) -> int:
-    """Count the numbers that a call uses and no earlier call did; shared and tied weights count once."""
+    """Count the parameters of a call that no earlier call uses; shared and tied weights count once."""
     variables = [*(call.operation.weights if isinstance(call.operation, keras.Layer) else ()), *call.variables]
     total = 0
     for variable in variables:
@@ -134,7 +134,7 @@ def _details(operation: Any) -> dict[str, Any]:
 
 
 def _attention(program: Program, call: Call) -> dict[str, Any]:
-    """Tell whether query, value and key of an attention layer are one tensor; other inputs (a mask) do not count."""
+    """Describe whether query, value and key of an attention layer are one tensor; masks do not count."""
     if not call.attends:
         return {}
     makers = {id(t): (i, k) for i, _ in call.sources for k, t in enumerate(program.calls[i].outputs)}

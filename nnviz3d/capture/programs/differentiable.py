@@ -1,4 +1,4 @@
-"""A traced model as a function that can be differentiated by what any of its layers gave."""
+"""A traced model as a function that can be differentiated with respect to the output of any layer."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from nnviz3d.capture.programs.node_paths import function_name
 SQUASHING = ("softmax", "sigmoid", "log_softmax")
 """Activation functions of an output that turn scores into probabilities."""
 _SQUASHING_KINDS = ("Softmax", "Sigmoid", "LogSoftmax")
-"""Layers and operations that are nothing but such a function."""
+"""Layers and operations that only apply such a function."""
 
 
 @dataclass(frozen=True)
 class Values:
-    """What every call of a program gave for some samples.
+    """The outputs of every call of a program for some samples.
 
     Attributes
     ----------
     outputs
-        By position of the call, its tensors.
+        Output tensors of each call, by its position.
     before
-        By position of the call, its first tensor before the layer's own activation function, where it has one.
+        First output tensor before the layer's own activation function, by position, of calls that have one.
     """
 
     described: DescribedModel
@@ -53,12 +53,12 @@ class Values:
         return self.outputs[self.described.calls[node_id]]
 
     def raw(self, node_id: str) -> Any:
-        """Return what a node gave before its own activation function; what it gave, if it has none."""
+        """Return a node's output before its own activation function, if it has one, else its output."""
         position = self.described.calls[node_id]
         return self.before.get(position, self.outputs[position][0])
 
     def scores(self, node_id: str) -> Any:
-        """Return what an output gave before the softmax or sigmoid that ends it, be it its own or a layer's behind it."""
+        """Return an output's values before its final softmax or sigmoid, either its own or that of a separate layer."""
         call = self.described.call(node_id)
         match _squashing(call):
             case "own":
@@ -70,14 +70,14 @@ class Values:
 
 
 Operator = Callable[["DifferentiableModel", Sequence[Any], Any], Any]
-"""``g(model, x, y)``: from a model, samples (a tensor ``(n, *shape)`` for each of its inputs) and what is asked of each
-sample, ``(n,)`` int, to one number for each sample, ``(n,)``. An attribution method explains this number. ``~i``
-selects the negation of number ``i``."""
+"""``g(model, x, y)`` reads one number of each sample, ``(n,)``, which attribution methods explain. ``x`` holds a tensor
+``(n, *shape)`` for each input of the model; ``y``, ``(n,)`` int, holds positions in an output; ``~i`` selects the negation
+of number ``i``."""
 
 
 @cache
 def score_of(output: str) -> Operator:
-    """Return the operator that reads number ``y`` of an output, before softmax or sigmoid; of ``~y`` the negation."""
+    """Return the operator that reads number ``y`` of an output before softmax or sigmoid; for ``~y`` its negation."""
 
     def g(model: DifferentiableModel, x: Sequence[Any], y: Any) -> Any:
         return numbers_at(model(x).scores(output), y)
@@ -87,7 +87,7 @@ def score_of(output: str) -> Operator:
 
 @cache
 def probability_of(output: str) -> Operator:
-    """Return the operator that reads number ``y`` of an output as the model gives it; for ``~y`` 1 minus the number."""
+    """Return the operator that reads number ``y`` of the model's output; for ``~y`` 1 minus this number."""
 
     def g(model: DifferentiableModel, x: Sequence[Any], y: Any) -> Any:
         return numbers_at(model(x)[output], y, whole=1.0 if model.squashes(output) else 0.0)
@@ -96,12 +96,12 @@ def probability_of(output: str) -> Operator:
 
 
 def numbers_at(values: Any, y: Any, *, whole: float = 0.0) -> Any:
-    """Read one number of each sample: ``(n, *shape)`` and ``(n,)`` to ``(n,)``.
+    """Read one number of each sample, ``(n,)``, from ``(n, *shape)``.
 
     Parameters
     ----------
     y
-        Flat positions, ``i``; or ``~i`` for `whole` minus the number at position ``i``.
+        Flat positions ``i``, ``(n,)``; or ``~i`` for `whole` minus the number at position ``i``.
     """
     against = y < 0
     found = tf.gather(tf.reshape(values, (tf.shape(values)[0], -1)), tf.where(against, -1 - y, y), batch_dims=1)
@@ -109,14 +109,12 @@ def numbers_at(values: Any, y: Any, *, whole: float = 0.0) -> Any:
 
 
 class DifferentiableModel:
-    """Calls a model's program.
-
-    A `nnviz3d.capture.programs.frozen.Compiled`, which `compiled` keeps, runs it.
+    """A model's program as a differentiable function; run it inside a `nnviz3d.capture.programs.frozen.Compiled`.
 
     Attributes
     ----------
     described
-        The model's graph, and the program behind it.
+        The model's graph and program.
     specs
         The model's inputs.
     """
@@ -128,12 +126,12 @@ class DifferentiableModel:
 
     @property
     def only_batch(self) -> int | None:
-        """The only number of samples that the model takes at once; `None`, nearly always, if it takes any."""
+        """The only batch size that the model takes; `None` (nearly always) if it takes any."""
         return only_batch(self.specs)
 
     @property
     def signature(self) -> list[tf.TensorSpec]:
-        """The arguments of a compiled function: samples for each of the model's inputs."""
+        """The types of a compiled function's arguments: samples for each of the model's inputs."""
         return signature_of(self.specs)
 
     def tensors(self, arrays: Sequence[NDArray[Any]]) -> list[Any]:
@@ -141,13 +139,13 @@ class DifferentiableModel:
         return [tf.cast(array, spec.dtype) for array, spec in zip(arrays, self.specs, strict=True)]
 
     def compiled(self, key: Hashable, build: Callable[[], Any]) -> Any:
-        """Return the function that was built for this key, so that it is compiled only once."""
+        """Return the function of this key; it is built and compiled only once."""
         if key not in self._compiled:
             self._compiled[key] = build()
         return self._compiled[key]
 
     def squashes(self, output: str) -> bool:
-        """Whether an output ends in a softmax or sigmoid, before which its scores are."""
+        """Whether an output ends in a softmax or sigmoid."""
         return _squashing(self.described.call(output)) is not None
 
     def __call__(self, x: Sequence[Any], uses: dict[tuple[int, tuple[int, int]], Any] | None = None) -> Values:
@@ -158,8 +156,8 @@ class DifferentiableModel:
         Parameters
         ----------
         uses
-            Takes in, by the position of a call and what fed it, the tensor that this call alone gets. The gradient by
-            it is what comes back along one edge.
+            Is filled with separate input tensors for each call, by the call's position and the tensor's source. The
+            gradient with respect to such a tensor is the gradient along one edge.
         """
         program = self.described.program
         values: dict[int, Any] = {}
@@ -168,7 +166,7 @@ class DifferentiableModel:
         values.update((id(symbol), tf.convert_to_tensor(v)) for symbol, v in zip(program.inputs, x, strict=True))
         with frozen():
             for i, call in enumerate(program.calls):
-                # Keras runs a layer inside its model's scope, where names may begin as they may not at the root: `_hidden`.
+                # Keras runs a layer inside its model's scope, where a name may be `_hidden`; at the root it must not.
                 with tf.name_scope("model"), _bare(call.operation) as activation, self._own(i, values, uses):
                     call(values)
                 if activation is not None:
@@ -176,7 +174,7 @@ class DifferentiableModel:
                     before[i] = values[symbol]
                     values[symbol] = with_mask_of(before[i], activation(before[i]))
                 for tensor in call.outputs:
-                    # A layer may give the tensor that it took, as dropout does; what is asked of one is not of the other.
+                    # A layer such as dropout may return its input tensor; the two need separate gradients.
                     values[id(tensor)] = with_mask_of(values[id(tensor)], tf.identity(values[id(tensor)]))
                 outputs[i] = tuple(values[id(tensor)] for tensor in call.outputs)
         return Values(self.described, outputs, before)
@@ -185,7 +183,7 @@ class DifferentiableModel:
     def _own(
         self, i: int, values: dict[int, Any], uses: dict[tuple[int, tuple[int, int]], Any] | None
     ) -> Iterator[None]:
-        """Let a call have tensors of its own in place of those that others use too."""
+        """Replace a call's input tensors by copies of their own, because other calls may use the same tensors."""
         if uses is None:
             yield
             return
@@ -203,15 +201,15 @@ class DifferentiableModel:
 
 @contextmanager
 def _bare(operation: Any) -> Iterator[Any]:
-    """Take a layer's own activation function off for one call; gives that function, or `None` if there is none to take.
+    """Remove a layer's own activation function for one call; yields that function, or `None` if there is none.
 
-    Only where the layer applies it last, to its only output: gates of recurrent layers, for instance, stay.
+    It is removed only if the layer applies it last, to its only output. Gates of recurrent layers, for example, stay.
     """
     function = getattr(operation, "activation", None)
     if not _is_plain(operation) or function is None or function is keras.activations.linear:
         yield None
         return
-    # Keras' own assignment would register layers among the activations anew.
+    # A plain assignment would make Keras register an activation that is a layer again.
     object.__setattr__(operation, "activation", keras.activations.linear)
     try:
         yield function
@@ -220,7 +218,7 @@ def _bare(operation: Any) -> Iterator[Any]:
 
 
 def _squashing(call: Call) -> Literal["own", "layer"] | None:
-    """Say whether a call ends in a softmax or sigmoid: its own activation function, or because it is nothing else."""
+    """Return how a call applies softmax or sigmoid: as its own activation function, or as a layer of only that."""
     activation = getattr(call.operation, "activation", None)
     squashes = activation is not None and function_name(activation) in SQUASHING
     if _is_plain(call.operation):
@@ -237,4 +235,4 @@ def _is_plain(operation: Any) -> bool:
 _LINEAR = frozenset(
     f"{kind}Conv{n}D{end}" for kind in ("", "Depthwise", "Separable") for n in (1, 2, 3) for end in ("", "Transpose")
 )
-"""Layers that are linear but for their activation function, beside the dense ones."""
+"""Layers, besides dense ones, that are linear except for their activation function."""

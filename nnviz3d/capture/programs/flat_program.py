@@ -1,12 +1,11 @@
-"""Opens any Keras 3 model into one flat sequence of calls.
+"""Trace any Keras 3 model into one flat sequence of calls.
 
-The only module that touches private attributes of Keras, beside `frozen`, which needs those of its variables.
+Only this module and `frozen` use private attributes of Keras; `frozen` needs those of its variables.
 
-One mechanism serves functional, nested, subclassed and unbuilt models alike: the model is called once on symbolic
-inputs while every composite (a model, or a layer made of layers) runs its own `call` instead of standing as one
-node. What Keras records on the way is the real graph: each call of each layer, operators such as ``x + y``, and
-every tensor between. `layer.output` and `layer._inbound_nodes` are not used: a reloaded Sequential carries dead
-nodes there.
+One mechanism serves functional, nested, subclassed and unbuilt models. The model is called once on symbolic inputs.
+Meanwhile every composite (a model, or a layer made of layers) runs its own `call` instead of becoming one node. So Keras
+records the real graph: each call of each layer, operators such as ``x + y``, and all tensors between them.
+`layer.output` and `layer._inbound_nodes` are not used, because a reloaded Sequential has stale nodes there.
 """
 
 from __future__ import annotations
@@ -32,12 +31,11 @@ from nnviz3d.data.files.picture_files import PictureShape
 from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError
 
-# Layers that Keras itself builds from layers, but that people read as one: opening them would show cells and
-# projections.
+# Layers that Keras builds from layers, but that users know as one layer: opened, they would show cells and projections.
 _SEALED = (keras.layers.RNN, keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention, keras.layers.Wrapper)
 _ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention, keras.layers.Attention)
 _SCORES = "return_attention_scores"
-"""How Keras' attention layers are asked for their scores."""
+"""Argument with which Keras' attention layers return their scores."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +45,13 @@ class InputSpec:
     Parameters
     ----------
     shape
-        Without the batch axis; `None` where a length may vary.
+        Shape without the batch axis; `None` for a variable length.
     batch
-        The only batch size that the model takes; `None`, nearly always, if it takes any.
+        The only batch size that the model takes; `None` (nearly always) if it takes any.
     tried
-        Whether `shape` is only the shape of the samples that the model was built on, so that other shapes may work too.
+        Whether `shape` comes only from the samples that the model was built on, so that other shapes may work too.
     axes
-        Names of the axes of ``shape``, if the shape alone does not tell them.
+        Names of the axes of ``shape``, if the shape alone does not determine them.
     """
 
     name: str
@@ -76,7 +74,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a model takes, in the order of its flat inputs, and how to pack them into its first argument."""
+    """A model's inputs in flat order, and the structure of its first argument."""
 
     specs: tuple[InputSpec, ...]
     structure: Any
@@ -93,13 +91,13 @@ class Call:
     Parameters
     ----------
     operation
-        What was called.
+        The called layer or operation.
     path, index
-        Its name in the graph, and how often this path was called before.
+        Its path in the graph, and the number of earlier calls of this path.
     outputs
-        The symbolic tensors that it gave, ``(batch, *shape)`` each.
+        Its symbolic output tensors, ``(batch, *shape)`` each.
     sources
-        What fed it: position of the earlier call, and which of its outputs, in the order of the arguments.
+        Its input tensors in the order of the arguments: position of an earlier call, and number of its output.
     variables
         Variables among the arguments, which belong to a composite and not to the operation.
     """
@@ -115,29 +113,29 @@ class Call:
 
     @property
     def is_input(self) -> bool:
-        """Whether the call stands for one of the model's inputs."""
+        """Whether the call represents one of the model's inputs."""
         return isinstance(self.operation, keras.layers.InputLayer)
 
     @property
     def plumbing(self) -> bool:
-        """Whether the call only changes the type of a tensor, and is not worth a node."""
+        """Whether the call only changes the type of a tensor, so that it gets no node."""
         return is_plumbing(type(self.operation).__name__) and len(self.sources) == 1
 
     @property
     def attends(self) -> bool:
-        """Whether an attention layer is called that can give its scores."""
+        """Whether the call is that of an attention layer that can return its scores."""
         return isinstance(self.operation, _ATTENTION) and _SCORES in _parameters(self.operation)
 
     @property
     def hides_attention(self) -> bool:
-        """Whether attention layers work inside what stands as one call, such as a wrapper, which tells no scores."""
+        """Whether the call contains attention layers whose scores are not available, for example inside a wrapper."""
         if self.attends or not isinstance(self.operation, Layer):
             return False
         return any(isinstance(part, _ATTENTION) for part in layers_inside(self.operation))
 
     @property
     def attended(self) -> tuple[Any, ...]:
-        """The symbolic query, value and, if it is given, key of an attention layer, ``(batch, *places, features)`` each."""
+        """The symbolic query, value and, if given, key of an attention layer, ``(batch, *positions, features)`` each."""
         given = inspect.signature(self.operation.call).bind(*self.arguments.args, **self.arguments.kwargs).arguments
         first = next(iter(given.values()))
         if isinstance(first, list | tuple):
@@ -150,9 +148,9 @@ class Call:
         return self.attended[0]
 
     def attention_scores(self, values: dict[int, Any]) -> Any:
-        """Call an attention layer once more, for its scores alone: masks and flags are those of the recorded call.
+        """Call an attention layer again for its scores, with the masks and flags of the recorded call.
 
-        What it needs is left as it was, so that the call itself can follow: the layer takes masks off its arguments.
+        The layer removes masks from its arguments, so the masks are restored for the call itself, which follows.
         """
         args, kwargs = self.arguments.fill_in(values)
         at = list(_parameters(self.operation)).index(_SCORES)
@@ -173,7 +171,7 @@ class Call:
                 backend.set_keras_mask(tensor, mask)
 
     def __call__(self, values: dict[int, Any]) -> None:
-        """Compute the outputs from the values of earlier calls, both by identity of the symbolic tensor."""
+        """Compute the outputs from the values of earlier calls; keys are the ids of the symbolic tensors."""
         if self.is_input:
             return
         args, kwargs = self.arguments.fill_in(values)
@@ -192,14 +190,14 @@ def _parameters(operation: Any) -> Mapping[str, inspect.Parameter]:
 
 @dataclass(frozen=True)
 class Program:
-    """A model as a flat sequence of calls, inputs first, in an order in which they can be run.
+    """A model as a flat sequence of calls in executable order, inputs first.
 
     Parameters
     ----------
     inputs, outputs
         Symbolic tensors.
     sealed
-        For each composite that could not be opened, its path and why.
+        Path of each composite that could not be opened, and the reason.
     """
 
     calls: tuple[Call, ...]
@@ -208,7 +206,7 @@ class Program:
     sealed: dict[str, str]
 
     def constants(self) -> frozenset[int]:
-        """Find the calls that no input reaches, such as an embedding of positions: they give the same for every sample."""
+        """Find the calls that no input affects, such as an embedding of positions; they are equal for all samples."""
         found: set[int] = set()
         for i, call in enumerate(self.calls):
             if not call.is_input and all(source in found for source, _ in call.sources):
@@ -229,7 +227,7 @@ class Program:
 
 
 def expected_inputs(model: keras.Model) -> Inputs | None:
-    """Tell what a model takes; `None` if it was never built and so does not know."""
+    """Return a model's inputs; `None` if the model was never built and so does not know them."""
     functional = getattr(model, "_functional", None) or model
     structure = getattr(functional, "_inputs_struct", None)
     if structure is not None:
@@ -246,14 +244,14 @@ def expected_inputs(model: keras.Model) -> Inputs | None:
 
 
 def _spec(tensor: Any) -> InputSpec:
-    # The layer behind the tensor carries the name that summary() shows; the tensor's own may be "keras_tensor_12".
+    # The layer of the tensor has the name that summary() shows; the tensor's name may be "keras_tensor_12".
     history = getattr(tensor, "_keras_history", None)
     name = history.operation.name if history is not None and history.operation is not None else tensor.name
     return InputSpec(name, tuple(tensor.shape[1:]), tensor.dtype, tensor.shape[0])
 
 
 def open_model(model: keras.Model, inputs: Inputs) -> Program:
-    """Trace a model into its flat program. The model, its layers and Keras are left as they were.
+    """Trace a model into its flat program. The model, its layers and Keras stay unchanged.
 
     Raises
     ------
@@ -277,7 +275,7 @@ def open_model(model: keras.Model, inputs: Inputs) -> Program:
 
 
 def _assemble(tracer: _Tracer, outputs: Sequence[Any]) -> Program:
-    """Keep the recorded calls that lead to an output, in the order they were made, and name them."""
+    """Select the recorded calls that affect an output, in the order of the calls, and name them."""
     maker = {id(t): (i, k) for i, r in enumerate(tracer.records) for k, t in enumerate(r.outputs)}
     needed = {i for i, record in enumerate(tracer.records) if record.is_input}
     pending = [maker[id(t)][0] for t in outputs]
@@ -312,7 +310,7 @@ def _assemble(tracer: _Tracer, outputs: Sequence[Any]) -> Program:
 
 @dataclass
 class _Record:
-    """What one Keras node said when it was made."""
+    """The contents of one Keras node at its creation."""
 
     operation: Any
     where: tuple[str, ...]
@@ -339,7 +337,7 @@ class _Record:
 
 @dataclass
 class _Frame:
-    """A layer whose call is under way; ``opening`` while its own code runs on symbols, ``opened`` once that is done."""
+    """A layer during its call; ``opening`` while its own code runs on symbols, ``opened`` after that."""
 
     layer: Any
     opening: bool = False
@@ -347,7 +345,7 @@ class _Frame:
 
 
 class _Tracer:
-    """Records the calls that descend from our inputs while Keras is patched; other threads see Keras unchanged."""
+    """Records the calls that depend on our inputs while Keras is patched; other threads see Keras unpatched."""
 
     def __init__(self, model: keras.Model, symbols: Sequence[Any]) -> None:
         self.symbols = list(symbols)
@@ -361,7 +359,7 @@ class _Tracer:
 
     @contextmanager
     def patched(self) -> Iterator[None]:
-        """Patch Keras for the length of one symbolic call, then undo it and take back the nodes that it added."""
+        """Patch Keras during one symbolic call; afterwards remove the patches and the nodes that the call added."""
         call, symbolic_call, init = Layer.__call__, Layer.symbolic_call, Node.__init__
         tracer = self
 
@@ -384,7 +382,7 @@ class _Tracer:
         def traced_init(node: Any, operation: Any, **arguments: Any) -> None:
             mine = threading.get_ident() == tracer._thread
             if mine and tracer._frames and tracer._frames[-1].layer is operation and tracer._frames[-1].opened:
-                # Keras would now hang the composite itself behind its insides; they are the graph, it is not.
+                # Keras would add a node for the composite itself after its inner layers; only these belong to the graph.
                 return
             fresh = not isinstance(operation, Layer) and not operation._inbound_nodes
             init(node, operation, **arguments)
@@ -404,8 +402,8 @@ class _Tracer:
         try:
             outputs = layer.call(*args, **kwargs)
         except Exception as error:
-            # Its own code may raise anything on a symbolic tensor, for instance when it asks for the value. It then stands
-            # as one node, and the capture says so. The top cannot: there would be nothing left to show.
+            # Its own code may raise any error on a symbolic tensor, for example when it asks for the value. Then the
+            # composite becomes one node, and the capture has a note. For the whole model that would leave no graph.
             frame.opening = False
             if layer is self._top:
                 raise
@@ -416,14 +414,14 @@ class _Tracer:
         return outputs
 
     def _stands_alone(self, layer: Any, args: Any, kwargs: Any) -> bool:
-        """Whether an opened composite calls this layer on plain numbers, as one does to embed positions."""
+        """Whether an opened composite calls this layer on plain numbers, for example to embed positions."""
         if not self._frames or not self._frames[-1].opening or is_composite(layer) or not tf.executing_eagerly():
             return False
         flat = keras.tree.flatten((args, kwargs))
         return not any(backend.is_keras_tensor(t) for t in flat)
 
     def _as_symbols(self, layer: Any, args: Any, kwargs: Any, result: Any) -> Any:
-        """Let what came of plain numbers go on as symbols, so that the layer has its place in the graph."""
+        """Convert outputs for plain numbers to symbols, so that the layer becomes part of the graph."""
         if not all(backend.is_tensor(t) for t in keras.tree.flatten(result)):
             return result
         symbols = keras.tree.map_structure(
@@ -475,7 +473,7 @@ def is_composite(layer: Any) -> bool:
 
 
 def with_mask_of(source: Any, tensor: Any) -> Any:
-    """Give a tensor the mask that Keras hung on another, as it does with what layers make of one another."""
+    """Attach the Keras mask of one tensor to another, as Keras does between layers."""
     mask = backend.get_keras_mask(source)
     if mask is not None:
         backend.set_keras_mask(tensor, mask)

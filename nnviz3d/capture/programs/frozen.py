@@ -25,7 +25,7 @@ _CHANGES = ("Assign", "ResourceScatter", "ResourceSparseApply", "ResourceApply",
 class FrozenScope(keras.StatelessScope):  # type: ignore[misc]  # Keras has no types
     """A scope that keeps assignments to Keras' variables to itself: later code inside sees them, code outside does not.
 
-    Losses that layers add are kept too: `Layer.losses` returns them inside.
+    It keeps losses that layers add too: `Layer.losses` returns them inside.
     """
 
     def __init__(self) -> None:

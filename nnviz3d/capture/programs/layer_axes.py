@@ -64,7 +64,7 @@ def _wanted(program: Program) -> dict[int, _Known]:
         shape = _shape(program.calls[i])
         votes = [_read(reader, shape, wanted.get(position[id(reader)])) for reader in readers.get(i, [])]
         told = [vote for vote in votes if vote is not None]
-        # A table has places alone only if no call reads channels in it.
+        # A table has no channels only if no call reads channels in it.
         certain = [vote for vote in told if vote != _NO_CHANNELS]
         if certain:
             wanted[i] = certain[0]
@@ -130,7 +130,7 @@ def _told(operation: Any, rank: int) -> int | None:
         return None if inner is None else inner + 1
     if rank > 1 and any(part in kind for part in _BY_FORMAT):
         form = getattr(operation, "data_format", None)
-        # In a sequence of maps, the axis of steps comes before the channels.
+        # In a sequence of maps, the time axis comes before the channels.
         sides = _SIDES.search(kind)
         first = rank - 1 - int(sides[1]) if sides is not None else 0
         return None if form is None else max(first, 0) if form == "channels_first" else rank - 1

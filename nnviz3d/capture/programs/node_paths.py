@@ -1,4 +1,4 @@
-"""Gives every recorded call a path that is unique, stays the same from run to run and can stand in a Zarr store."""
+"""Unique paths for recorded calls, which are the same in every run and valid in a Zarr store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PLUMBING = frozenset({"Cast", "ConvertToTensor", "Identity"})
 _LONGEST_PART = 200
 """Most bytes of one part of a path; file systems allow 255."""
 _CUT = 48
-"""Characters to which a longer part is cut, each of four bytes at most."""
+"""Characters left of a longer part, each of four bytes at most."""
 _VERSION = re.compile(r"_v\d+$")
 
 
@@ -21,13 +21,13 @@ def is_plumbing(kind: str) -> bool:
 
 
 def function_name(function: Any) -> str:
-    """Name an activation function as people do: TensorFlow's ``softmax_v2`` and a layer `Softmax` are ``softmax``."""
+    """Return the usual name of an activation function: ``softmax`` for TensorFlow's ``softmax_v2`` and `Softmax`."""
     name = getattr(function, "__name__", None)
     return _VERSION.sub("", name) if isinstance(name, str) else type(function).__name__.lower()
 
 
 def safe_part(name: str) -> str:
-    """Make one part of a path safe for Zarr and for file systems, changing as little as possible."""
+    """Make one part of a path safe for Zarr and for file systems, with as few changes as possible."""
     part = _UNSAFE.sub("_", name)
     if len(part.encode()) > _LONGEST_PART:
         part = f"{part[: _CUT // 2]}..{part[-_CUT // 2 :]}"
@@ -37,7 +37,7 @@ def safe_part(name: str) -> str:
 
 
 class Namer:
-    """Hands out paths and call numbers in the order of the calls."""
+    """Assigns paths and call numbers in the order of the calls."""
 
     def __init__(self) -> None:
         self._path_of: dict[tuple[int, tuple[str, ...]], str] = {}
@@ -50,12 +50,12 @@ class Namer:
         Parameters
         ----------
         operation
-            What was called.
+            The called layer or operation.
         where
-            Names from the top down, the operation's own last.
+            Names from the model down to the operation.
         fresh
-            Whether the operation came to be during this very call, as ``+`` makes an ``Add``. Keras numbers those by
-            all that the process did before, so they are numbered here instead.
+            Whether the operation was created by this call, as ``+`` creates an ``Add``. Keras numbers these over the
+            whole process, so they are numbered here instead.
 
         Returns
         -------

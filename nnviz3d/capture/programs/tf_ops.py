@@ -1,7 +1,7 @@
-"""Lets TensorFlow functions stand in a traced graph.
+"""Record calls of TensorFlow functions in a traced graph.
 
-Keras' symbolic tensors refuse to enter ``tf.concat`` or ``tf.nn.relu``, which many models call. TensorFlow offers what it
-cannot handle to a dispatcher; ours records the call as a Keras operation, as Keras 2 did.
+Many models call functions such as ``tf.concat`` or ``tf.nn.relu``, which reject Keras' symbolic tensors. TensorFlow passes
+rejected arguments to dispatchers; the dispatcher here records the call as a Keras operation, as Keras 2 did.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _tracing: ContextVar[bool] = ContextVar("tracing", default=False)
 
 
 class _TensorFlowFunction(keras.Operation):  # type: ignore[misc]
-    """A call of one TensorFlow function; each gets a class of its own, so that its kind reads like a layer's."""
+    """A call of one TensorFlow function; each function has a class of its own, whose name is the node's kind."""
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         super().__init__(name=name)
@@ -31,7 +31,7 @@ class _TensorFlowFunction(keras.Operation):  # type: ignore[misc]
         return self._function(*args, **kwargs)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        # Keras marks `x * 2.0` as sparse, which it is not, and TensorFlow would believe it.
+        # Keras wrongly marks `x * 2.0` as sparse; TensorFlow would treat it as sparse.
         args, kwargs = keras.tree.map_structure(_dense, (args, kwargs))
         return super().compute_output_spec(*args, **kwargs)
 
@@ -41,7 +41,7 @@ def _dense(value: Any) -> Any:
 
 
 class _Dispatcher(tf.__internal__.dispatch.GlobalOpDispatcher):  # type: ignore[misc]
-    """Takes calls on symbolic tensors, and only while a model is traced in this context."""
+    """Handles calls on symbolic tensors while a model is traced in this context."""
 
     def handle(self, op: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         if not _tracing.get() or not any(keras.utils.is_keras_tensor(t) for t in keras.tree.flatten((args, kwargs))):
@@ -53,13 +53,13 @@ class _Dispatcher(tf.__internal__.dispatch.GlobalOpDispatcher):  # type: ignore[
 
 @cache
 def _register() -> None:
-    # TensorFlow has no way to take a dispatcher back; outside of a trace this one declines everything.
+    # TensorFlow cannot unregister a dispatcher; outside of a trace this one declines all calls.
     _Dispatcher().register()
 
 
 @contextmanager
 def tensorflow_functions_traced() -> Iterator[None]:
-    """Record TensorFlow functions on symbolic tensors as operations, for as long as the context lasts."""
+    """Record calls of TensorFlow functions on symbolic tensors as operations inside the context."""
     _register()
     token = _tracing.set(True)
     try:

@@ -1,4 +1,4 @@
-"""A model traced for samples of one shape: all that can be used again while neither changes."""
+"""Traces of models for samples of one shape, which are reused while model and shape stay the same."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nnviz3d.errors import ModelError
 
 
 class Trace:
-    """A model's graph and its compiled program, for inputs all of whose sizes are known."""
+    """A model's graph and its compiled program, for inputs of known sizes."""
 
     def __init__(self, loaded: LoadedModel, inputs: Inputs) -> None:
         self.specs = inputs.specs
@@ -36,7 +36,7 @@ class Trace:
 
     @cached_property
     def differentiable(self) -> DifferentiableModel:
-        """The model as a function that can be differentiated by what any of its layers gave."""
+        """The model as a function that can be differentiated with respect to the output of any layer."""
         return DifferentiableModel(self.described, self.specs)
 
     def pairs(self, described: DescribedModel, *, anew: bool) -> Pairs:
@@ -45,9 +45,9 @@ class Trace:
         Parameters
         ----------
         described
-            The graph with those shapes too that only a run shows.
+            The graph with all shapes, including those that only a run shows.
         anew
-            Whether to look at the weights again, which may have changed.
+            Whether to read the weights again because they may have changed.
         """
         if self._pairs is None or anew:
             self._pairs = Pairs(described)
@@ -55,21 +55,21 @@ class Trace:
 
 
 class TracedModel:
-    """A model that remembers its last trace, for the next samples nearly always have the shapes of the last.
+    """A model that keeps its last trace, because the next samples nearly always have the same shapes.
 
     Parameters
     ----------
     loaded
         The model.
     inputs
-        What it takes; sizes may be open.
+        The model's inputs; lengths may be `None`.
     live
-        Whether it belongs to somebody who may train it between two runs. Its layers have to stay.
+        Whether the model belongs to the caller, who may train it between two runs and needs its layers unchanged.
 
     Attributes
     ----------
     repeatable
-        Whether a run depends on nothing but samples and weights; `None` before the first. If not, each is traced anew.
+        Whether a run depends on samples and weights alone; `None` before the first run. If not, each run traces again.
     """
 
     def __init__(self, loaded: LoadedModel, inputs: Inputs, *, live: bool = False) -> None:
@@ -89,7 +89,7 @@ class TracedModel:
         """
         specs = tuple(replace(s, shape=tuple(a.shape[1:])) for s, a in zip(self.inputs.specs, arrays, strict=True))
         if self._trace is None or self._trace.specs != specs:
-            self._trace = None  # first, so that there are never two
+            self._trace = None  # freed first, so that there are never two in memory
             try:
                 self._trace = Trace(self.loaded, replace(self.inputs, specs=specs))
             except ModelError as error:
@@ -102,14 +102,14 @@ class TracedModel:
         return self._trace
 
     def ran(self, trace: Trace) -> None:
-        """Take note of what a run has shown of the model."""
+        """Update the state of the model after a run of a trace."""
         self.repeatable = trace.forward.repeatable
         if not self.repeatable:
             self._trace = None
 
     @cached_property
     def vocabulary(self) -> Mapping[int, int]:
-        """For each input that takes tokens, by position, how many tokens there are."""
+        """Number of tokens of each input that takes tokens, by the input's position."""
         return tokens(open_model(self.loaded.model, self.inputs))
 
 
@@ -120,8 +120,8 @@ def _only_on(name: str, built: tuple[int | None, ...], given: tuple[int | None, 
 def with_axes(model: keras.Model, inputs: Inputs) -> Inputs:
     """Name the axes of inputs whose shape looks like that of pictures with channels first.
 
-    Such a shape may also mean maps of few rows and many channels. Only the calls that read the input tell, so the model
-    is traced.
+    Such a shape may also be that of maps with few rows and many channels. The calls that read the input decide, so the
+    model is traced.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def with_axes(model: keras.Model, inputs: Inputs) -> Inputs:
 
 
 def tokens(program: Program) -> dict[int, int]:
-    """Find the inputs that are token numbers: position of the input to the size of the vocabulary that embeds it."""
+    """Return the vocabulary size of each input that takes token numbers, by the input's position."""
     found: dict[int, int] = {}
     reads: dict[int, int] = {i: i for i in range(len(program.inputs))}
     for position, call in enumerate(program.calls):

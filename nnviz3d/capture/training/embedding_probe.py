@@ -1,4 +1,4 @@
-"""Runs a model in training on samples that are to be placed as points, and keeps what one layer answers."""
+"""Outputs of one layer of a model in training for fixed samples, to be embedded as points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d.capture.embedding import head_for, thumbnails_of
-from nnviz3d.capture.live_model import keep
+from nnviz3d.capture.live_model import prepare_live_model
 from nnviz3d.capture.programs.activations import filled, only_batch, portions, viewed
 from nnviz3d.capture.programs.frozen import Compiled
 from nnviz3d.capture.training.probe import described_for
@@ -22,13 +22,13 @@ from nnviz3d.errors import ModelError
 
 _BATCH = 64
 _MOST_NUMBERS = 2**24
-"""How many numbers a batch may give in all layers together."""
+"""Most numbers in the outputs of all layers for a batch."""
 _WIDE = 1024
-"""Numbers of one sample's answer from which on maps are averaged over their places."""
+"""Most numbers of one sample's output; larger maps are averaged over their locations."""
 
 
 class EmbeddedProbe:
-    """Samples, and what a layer of a model answers to them with the weights as they are when asked.
+    """Fixed samples, and the outputs of a layer for them with the model's current weights.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class EmbeddedProbe:
     layer
         Node id.
     x
-        Samples as the model is fed them, ``(M, ...)``, nested as the model wants them.
+        Samples in the form of the model's input, ``(M, ...)`` each, nested as the model requires.
     labels
         ``(M,)``, if known.
     classes
@@ -46,12 +46,12 @@ class EmbeddedProbe:
     Attributes
     ----------
     found
-        What is known of them.
+        The samples as they are stored.
 
     Raises
     ------
     ModelError, SampleError
-        If there is no such layer, it gives no numbers for each sample, or the samples do not fit.
+        If there is no such layer, it has no numbers for each sample, or the samples do not fit.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class EmbeddedProbe:
         classes: tuple[str, ...] | None,
     ) -> None:
         self._layer = layer
-        kept = keep(model, x)
+        kept = prepare_live_model(model, x)
         samples = kept.samples(kept.sources)
         inputs, count = kept.traced.inputs, len(samples)
         only = only_batch(inputs.specs)
@@ -96,7 +96,7 @@ class EmbeddedProbe:
         )
 
     def __call__(self) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
-        """Return the answers, ``(M, D)``, the predicted classes and their probabilities, ``(M,)`` each or empty."""
+        """Return the outputs, ``(M, D)``, the predicted classes and their probabilities, ``(M,)`` each or empty."""
         parts = list(self._parts())
         vectors, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
         if self._head is None:
@@ -118,7 +118,7 @@ class EmbeddedProbe:
         answer: Any = answers[0] if answers else None
         if not _tells_each(answer, self._size):
             raise ModelError(
-                f"embed: {self._layer} gives no numbers for each sample, so they cannot be placed as points."
+                f"embed: {self._layer} has no numbers for each sample, so the samples cannot be embedded as points."
             )
         answer = tf.cast(answer, tf.float32)
         if self._pooled:

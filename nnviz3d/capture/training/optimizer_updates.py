@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 
-class Applied:
+class OptimizerCall:
     """Record of one optimizer call in a training step. A step may have several, of several optimizers.
 
     Attributes
@@ -48,7 +48,7 @@ class Applied:
         self.next_factor.assign(tf.cast(self._scale_loss(tf.ones(())), tf.float32))
 
     @staticmethod
-    def between(optimizer: Any, before: int | None, step: int) -> Applied | None:
+    def between(optimizer: Any, before: int | None, step: int) -> OptimizerCall | None:
         """Return the record of a step in a custom training loop; `None` if the optimizer had no known part in it.
 
         Parameters
@@ -61,7 +61,7 @@ class Applied:
         after = iterations_of(optimizer)
         if before is None or after is None or (after == before and not _may_wait(optimizer)):
             return None
-        call = Applied(optimizer, lambda loss: loss)
+        call = OptimizerCall(optimizer, lambda loss: loss)
         for variable, value in ((call.step, step), (call.before, before), (call.after, after), (call.factor, 1.0)):
             variable.assign(value)
         return call

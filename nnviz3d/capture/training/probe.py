@@ -1,4 +1,4 @@
-"""Runs a model in training on its probe samples without changing any of its variables."""
+"""Run a model in training on its probe samples without changing any of its variables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d.analysis.statistics import can_die, saturates
-from nnviz3d.capture.live_model import keep
+from nnviz3d.capture.live_model import prepare_live_model
 from nnviz3d.capture.programs.activations import filled, only_batch
 from nnviz3d.capture.programs.describe import DescribedModel, describe
 from nnviz3d.capture.programs.flat_program import Inputs, open_model
@@ -24,35 +24,35 @@ from nnviz3d.data.training import STATISTICS, Packing
 
 _MEASURED = ("mean", "std", "zeros", "saturated", "dead", "nonfinite_activations")
 MOST_NUMBERS = 2**24
-"""How many numbers the probe samples may give together: there are fewer of them where one gives many."""
+"""Most activations of all probe samples together; if one sample has many, fewer samples are used."""
 
 Loss = Callable[[Any, Any], Any]
-"""From targets and what the model gave for them to one number."""
+"""Computes one number from targets and the model's outputs."""
 
 
 class Probe:
-    """Probe samples, and the model as a function of them: without dropout, and with the weights as they are when asked.
+    """Probe samples, and the model as a function of them: without dropout, and with its current weights.
 
     Parameters
     ----------
     model
         A built model.
     x, y
-        Samples as the model is fed them, and their targets, both ``(n, ...)``, nested as the model wants them. Without
-        targets, gradients exist only if the model's own layers add a loss.
+        Samples in the form of the model's input, and their targets, both ``(n, ...)``, nested as the model requires.
+        Without targets, gradients exist only if the model's own layers add a loss.
     loss
-        What gradients are of; by default the loss that the model was compiled with.
+        The loss whose gradients are recorded; by default the loss that the model was compiled with.
 
     Attributes
     ----------
     arrays
-        What each input of the graph is fed, ``(n, *shape)``.
+        Samples for each input of the graph, ``(n, *shape)``.
     described
         The model's graph.
     activations, gradients
-        How what `tensors` gives is packed; gradients are empty where there are none.
+        Packing of the results of `tensors`; empty for gradients if there are none.
     note
-        Why there are no gradients, as a sentence; empty if there are.
+        A sentence that says why there are no gradients; empty if there are gradients.
 
     Raises
     ------
@@ -63,7 +63,7 @@ class Probe:
     def __init__(self, model: keras.Model, x: Any, y: Any, loss: Loss | None = None) -> None:
         self._model = model
         self.x, self.y, self._loss = x, y, loss
-        kept = keep(model, x)
+        kept = prepare_live_model(model, x)
         samples = kept.samples(kept.sources)
         inputs, self.count = kept.traced.inputs, len(samples)
         only = only_batch(inputs.specs)
@@ -94,12 +94,12 @@ class Probe:
         self.activations, self.gradients = self._packings()
 
     def statistics(self, layers: NDArray[np.float32]) -> None:
-        """Fill what tells of activations into ``(L, K)``."""
+        """Fill the statistics of activations into ``(L, K)``."""
         found = np.asarray(self._statistics(self._inputs))
         layers[:, [STATISTICS.index(name) for name in _MEASURED]] = found
 
     def tensors(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return all activations and all gradients of the loss by them, a row of each packing."""
+        """Return all activations, and the gradients of the loss with respect to them: a row of each packing."""
         activations, gradients = self._run()
         return self.activations.pack(activations.values()), self.gradients.pack(gradients.values())
 
@@ -130,13 +130,13 @@ class Probe:
 
     def _run(self) -> tuple[dict[tuple[str, str], Any], dict[tuple[str, str], Any]]:
         activations, gradients = self._function(self._inputs, self._targets)
-        keys = [key for key in self._places() if key in activations]
+        keys = [key for key in self._keys() if key in activations]
         return (
             {key: activations[key] for key in keys},
             {key: gradients[key] for key in keys if key in gradients},
         )
 
-    def _places(self) -> Iterator[tuple[str, str]]:
+    def _keys(self) -> Iterator[tuple[str, str]]:
         for node in self.described.graph:
             yield from ((node.id, str(k)) for k in range(len(node.shapes)))
 
@@ -154,20 +154,20 @@ class Probe:
         }
         if not self._with_gradients:
             return self._own(numbers), {}
-        # Only of the samples themselves, not of those that fill up the model's fixed batch.
+        # Without the samples that fill up the model's fixed batch.
         leaves = [self._rows(results[position][k]) for position, k in self.described.program.outputs]
         loss = self._loss_of(
             [self._rows(t) for t in inputs], targets, keras.tree.pack_sequence_as(self._answer, leaves)
         )
         real = {key: tensor for key, tensor in numbers.items() if tensor.dtype.is_floating}
-        # Not a gradient tape: it would leave out what follows from frozen weights alone.
+        # Not a gradient tape: it ignores tensors that depend on frozen weights alone.
         ends = {position for position, _ in self.described.program.outputs}
         by = [_scores(t) if self.described.calls[node] in ends else t for (node, _), t in real.items()]
-        slopes = tf.gradients(loss, by, unconnected_gradients="zero")
-        return self._own(numbers), self._own(dict(zip(real, slopes, strict=True)))
+        gradients = tf.gradients(loss, by, unconnected_gradients="zero")
+        return self._own(numbers), self._own(dict(zip(real, gradients, strict=True)))
 
     def _rows(self, tensor: Any) -> Any:
-        """Leave out the samples that fill up a batch."""
+        """Remove the samples that fill up a batch."""
         return tensor[: self.count] if self.count < self._size else tensor
 
     def _own(self, tensors: dict[Any, Any]) -> dict[Any, Any]:
@@ -216,7 +216,7 @@ _NOTHING = [np.nan] * len(_MEASURED)
 
 
 def _statistics(tensor: Any, node: LayerNode) -> Any:
-    """Measure what a node gives, a float32 tensor; the order is that of `_MEASURED`."""
+    """Compute the statistics of a node's output, a float32 tensor, in the order of `_MEASURED`."""
     finite = tf.math.is_finite(tensor)
     count = tf.cast(tf.math.count_nonzero(finite), tf.float32)
     mean = tf.reduce_sum(tf.where(finite, tensor, 0.0)) / count
@@ -226,16 +226,16 @@ def _statistics(tensor: Any, node: LayerNode) -> Any:
     saturated = tf.constant(np.nan) if rule is None else tf.reduce_mean(tf.cast(rule(tensor), tf.float32))
     dead: Any = tf.constant(np.nan)
     if can_die(node):
-        # A channel (in a vector, a number) is dead if it is 0 for every sample at every place.
+        # A channel (in a vector, a number) is dead if it is 0 for every sample at every location.
         still = tf.reduce_all(tf.equal(tensor, 0.0), axis=[0, *location_axes(node.axes, tensor.shape.rank)])
         dead = tf.reduce_mean(tf.cast(still, tf.float32))
     return tf.stack([mean, std, zeros, saturated, dead, tf.cast(tf.size(tensor), tf.float32) - count])
 
 
 def _scores(tensor: Any) -> Any:
-    """Return what an output is before its softmax or sigmoid, from which Keras computes losses where it finds one.
+    """Return an output before its softmax or sigmoid, because Keras computes losses from this tensor.
 
-    So the loss does not depend on the probabilities themselves.
+    Its loss does not depend on the probabilities themselves.
     """
     before = tensor
     while before.op.type == "Identity":

@@ -1,4 +1,4 @@
-"""The recordable parts of a model in training: its graph, its probe samples, and samples to be placed as points."""
+"""The recordable parts of a model in training: its graph, its probe samples, and samples to be embedded as points."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedParts:
     """Parts that a recorder is asked to record besides weights and gradients.
 
     Parameters
@@ -31,7 +31,7 @@ class Wanted:
     loss
         The loss whose gradients with respect to activations are recorded; by default the compiled loss.
     embed
-        A layer, and the samples ``x, y`` whose outputs of that layer are recorded to be placed as points, if any.
+        A layer, and the samples ``x, y`` whose outputs of that layer are recorded to be embedded as points, if any.
     classes
         Names of the classes, if known.
     """
@@ -43,7 +43,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Watched:
+class RecordableParts:
     """The parts of a model that can be recorded.
 
     Attributes
@@ -51,7 +51,7 @@ class Watched:
     described
         The graph.
     probe, embedded
-        The probe samples, and the samples to be placed as points; `None` if there are none that the model can run on.
+        The probe samples, and the samples to be embedded as points; `None` if there are none that the model can run on.
     notes
         Sentences for the user about parts that are not recorded.
     """
@@ -62,7 +62,9 @@ class Watched:
     notes: tuple[str, ...] = ()
 
     @staticmethod
-    def of(model: keras.Model, wanted: Wanted, *, strict: bool, before: Watched | None = None) -> Watched:
+    def of(
+        model: keras.Model, requested: RequestedParts, *, strict: bool, before: RecordableParts | None = None
+    ) -> RecordableParts:
         """Find the recordable parts of a model.
 
         Parameters
@@ -94,14 +96,14 @@ class Watched:
 
         probe = None
         embedded = None if before is None else before.embedded
-        if wanted.probes is not None:
-            x, y = wanted.probes
-            probe = attempt("The probe samples' activations", lambda: Probe(model, x, y, wanted.loss))
-        if wanted.embed is not None and before is None:
-            layer, points, targets = wanted.embed
+        if requested.probes is not None:
+            x, y = requested.probes
+            probe = attempt("The probe samples' activations", lambda: Probe(model, x, y, requested.loss))
+        if requested.embed is not None and before is None:
+            layer, points, targets = requested.embed
             embedded = attempt(
-                f"The samples to be placed as points by {layer!r}",
-                lambda: _embedded(model, layer, points, targets, wanted.classes),
+                f"The samples to be embedded as points by {layer!r}",
+                lambda: _embedded(model, layer, points, targets, requested.classes),
             )
         if probe is not None:
             described = probe.described
@@ -109,7 +111,7 @@ class Watched:
         else:
             described, note = _without_samples(model)
             notes += [note] if note else []
-        return Watched(described, probe, embedded, tuple(notes))
+        return RecordableParts(described, probe, embedded, tuple(notes))
 
 
 def labels_of(targets: Any, samples: int) -> NDArray[np.int64] | None:

@@ -1,4 +1,4 @@
-"""Records a training while it goes on: a callback for `fit`, and a step for loops of one's own."""
+"""Recorder of a running training: a callback for `fit`, and a method for custom training loops."""
 
 from __future__ import annotations
 
@@ -15,72 +15,72 @@ import tensorflow as tf
 from nnviz3d.capture.loading.model_kind import check_model
 from nnviz3d.capture.training.failures import failure
 from nnviz3d.capture.training.fit_state import is_called_back
-from nnviz3d.capture.training.optimizer_updates import Applied, iterations_of, number
+from nnviz3d.capture.training.optimizer_updates import OptimizerCall, iterations_of, number
 from nnviz3d.capture.training.probe import Loss
-from nnviz3d.capture.training.recordable import Wanted, Watched
+from nnviz3d.capture.training.recordable import RecordableParts, RequestedParts
 from nnviz3d.capture.training.recording import Recording
-from nnviz3d.capture.training.train_step_hook import Held, Tap
+from nnviz3d.capture.training.train_step_hook import TrainStepHook, VariableCopies
 from nnviz3d.data.files.locks import WriterLock, check_free
 from nnviz3d.data.printable import reason
 from nnviz3d.data.storage.capture_writer import check_destination
 from nnviz3d.errors import ModelError, SampleError, UserError
 
 FIRST = 8
-"""How many samples of the first batch are the probe samples where none are given."""
+"""Number of samples of the first batch that are the probe samples by default."""
 
 _NO_PROBES = (
-    "There are no probe samples, because the first batch holds none of one shape and of plain numbers: nothing is recorded "
-    "of activations. Give TrainingRecorder probes=(x, y), or probes=0."
+    "There are no probe samples, because the first batch holds none of one shape and of plain numbers, so activations are "
+    "not recorded. Give TrainingRecorder probes=(x, y), or probes=0."
 )
 
 
 class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Writes into a capture what happens in a training, step by step, without a change to the training.
+    """Records the steps of a training in a capture, without changing the training.
 
     >>> model.fit(x, y, callbacks=[nnviz3d.TrainingRecorder("run.zarr", every=10)])
     >>> nnviz3d.open_capture("run.zarr").training.statistic("gradient_norm")  # in another process, at any time
 
-    The first step is recorded, and every step whose number is a multiple of `every`; steps count from 1, over all calls
-    of `fit`. Where several steps are made in one execution (``steps_per_execution``) it is the last one of those among
-    which such a step is. What is recorded of a step is described at `nnviz3d.data.training.Training`.
+    It records the first step and every step whose number is a multiple of `every`; steps count from 1, over all calls of
+    `fit`. If one execution makes several steps (``steps_per_execution``), it records the last step of each execution with
+    such a step. `nnviz3d.data.training.Training` describes the record of a step.
 
-    Same seeds give the same weights, bit for bit, with the recorder and without. The copies that it makes take twice the
-    memory of the trainable weights.
+    With the same seeds, the weights are bit-identical with and without the recorder. Its copies take twice the memory of
+    the trainable weights.
 
-    What goes wrong (`nnviz3d.analysis.health`: vanishing or exploding gradients, dead or saturated units, NaN, updates that
-    are too large or too small) is told by a warning at the step at which it is seen, once for each layer. One NaN breaks
-    every layer within a step: where it began is known if that step is recorded, as all are by ``every=1``.
+    A problem (`nnviz3d.analysis.health`: vanishing or exploding gradients, dead or saturated units, NaN, updates that are
+    too large or too small) is reported by a warning at the step where it is found, once for each layer. One NaN spreads to
+    every layer within a step; its origin is known only if that step is recorded, as with ``every=1``.
 
     Parameters
     ----------
     path
         The capture to write, ``*.zarr``; an earlier capture there is replaced when the first step is recorded. It can be
-        read from then on, also after Ctrl-C or worse.
+        read from then on, also after Ctrl-C or a crash.
     every
-        How many steps from one record to the next.
+        Number of steps from one record to the next.
     probes
-        The samples whose activations, and whose loss's gradients by them, are recorded: ``(x, y)``, as `fit` takes
-        batches, or ``(x, None)``, which have no gradients; or how many samples of the first batch to take, by default 8.
-        0 for none: nothing is then told of activations. They are fewer where one has very many activations.
+        Samples whose activations, and gradients of the loss with respect to them, are recorded: ``(x, y)``, in the form
+        of a batch for `fit`, or ``(x, None)``, without gradients; or the number of samples to take from the first batch,
+        by default 8. With 0, activations are not recorded. If a sample has very many activations, fewer samples are used.
     probes_every
-        How many steps from one record of the probe samples' tensors to the next; at recorded steps only.
+        Number of steps from one record of the probe samples' tensors to the next; at recorded steps only.
     weights_every
-        How many steps from one record of all weights to the next; at recorded steps only.
+        Number of steps from one record of all weights to the next; at recorded steps only.
     classes
         Names of the classes.
     loss
-        For loops of one's own: a function of targets and answers whose mean is differentiated by the probe samples'
-        activations. By default what the model was compiled with.
+        For custom training loops: a function of targets and outputs, whose mean is differentiated with respect to the
+        probe samples' activations. By default the loss that the model was compiled with.
     embed
-        A layer by whose answers samples are placed as points, so that one sees classes part: ``dense``. What it answers
-        to them is recorded as often as the probe samples' tensors.
+        A layer whose outputs are embedded as points, to show how classes separate: ``dense``. Its outputs for
+        `embed_samples` are recorded as often as the probe samples' tensors.
     embed_samples
-        Those samples, ``(x, y)`` as `probes`, or ``(x, None)``: some hundred.
+        The embedded samples, ``(x, y)`` as for `probes`, or ``(x, None)``; a few hundred.
 
     Raises
     ------
     UserError
-        If the capture cannot be written there, or a number makes no sense.
+        If the capture cannot be written there, or an argument is out of range.
     """
 
     def __init__(
@@ -102,10 +102,10 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         check_free(self.path)
         for name, steps in (("every", every), ("probes_every", probes_every), ("weights_every", weights_every)):
             if not isinstance(steps, int) or steps < 1:
-                raise UserError(f"{name} is a number of steps, 1 or more; got {steps!r}.")
+                raise UserError(f"{name} must be a number of steps, 1 or more; got {steps!r}.")
         self._intervals = {"steps": every, "probes": probes_every, "weights": weights_every}
         self._take, self._given = _read_probes(probes)
-        self._wanted = Wanted(
+        self._requested = RequestedParts(
             self._given,
             loss,
             _read_embed(embed, embed_samples),
@@ -115,9 +115,9 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._epoch = 0
         self._due = False
         self._last = dict.fromkeys(self._intervals, 0)
-        self._tap: Tap | None = None
-        self._own: dict[int, Held] = {}
-        self._watched: Watched | None = None
+        self._hook: TrainStepHook | None = None
+        self._own: dict[int, VariableCopies] = {}
+        self._parts: RecordableParts | None = None
         self._recording: Recording | None = None
         self._lock = WriterLock(self.path, self._at_work)
         self._training = False
@@ -127,11 +127,11 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._iterations: int | None = None
 
     def set_model(self, model: keras.Model) -> None:
-        """Get ready to record this model; Keras calls it."""
+        """Prepare the recording of this model; Keras calls it."""
         self._follow(model)
-        if self._tap is None:
-            self._tap = Tap(model, self._take)
-        self._tap.open()
+        if self._hook is None:
+            self._hook = TrainStepHook(model, self._take)
+        self._hook.open()
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Refuse mistakes that are visible before the first step; Keras calls it."""
@@ -140,7 +140,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
             self._lock.take()
             if self._recording is None:
                 # If Keras builds the model in the first step, the model is checked after that step.
-                self._watched = Watched.of(self.model, self._wanted, strict=True) if self._is_told() else None
+                self._parts = RecordableParts.of(self.model, self._requested, strict=True) if self._is_told() else None
             else:
                 self._safely(self._recording.check)
         except UserError:
@@ -150,19 +150,19 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
             raise
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Take note of the epoch."""
+        """Store the number of the epoch; Keras calls it."""
         self._epoch = epoch
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Ask for copies if one of the next steps is to be recorded."""
+        """Request copies if one of the next steps is to be recorded; Keras calls it."""
         self._safely(self._ask)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Record the step that was made."""
+        """Record the finished step if it is due; Keras calls it."""
         self._safely(lambda: self._take_step(logs))
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Leave the model as it was."""
+        """Restore the model; Keras calls it."""
         self._training = False
         self._opened.close()
         self.close()
@@ -180,26 +180,26 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         optimizer: Any = None,
         epoch: int = 0,
     ) -> None:
-        """Count a step of a loop of one's own, after its update, and record it if it is its turn.
+        """Count a step of a custom training loop after its update, and record the step if it is due.
 
-        Nothing but this call tells of steps, so that each has to be told. Update ratios are known from the second step
-        on: what the weights were before the first is not.
+        Call it after every step, because the recorder has no other way to count steps. Update ratios are known from the
+        second step on, because the weights before the first step are not known.
 
         Parameters
         ----------
         x, y
-            The batch. The first one gives the probe samples if none were given.
+            The batch. The probe samples are taken from the first one unless they were given.
         loss
-            Its loss.
+            Loss of the batch.
         grads
             Unscaled gradients, one for each of ``model.trainable_variables``; without them there are no gradient norms.
         metrics
-            What else to keep, by name; the same names with each step.
+            Other numbers to record, by name; the names must be the same at each step.
         learning_rate
             By default the optimizer's learning rate.
         optimizer
-            The loop's optimizer, if it is a Keras optimizer: it tells at which steps weights are updated. By default
-            the optimizer that the model was compiled with, if any.
+            The loop's optimizer, if it is a Keras optimizer; from it the recorder knows at which steps weights are
+            updated. By default the optimizer that the model was compiled with, if any.
 
         Raises
         ------
@@ -233,7 +233,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._safely(record)
 
     def close(self) -> None:
-        """Say in the capture that nothing more will come; after loops of one's own. More may come all the same."""
+        """Mark the capture as finished, after a custom training loop. Further steps may still be recorded."""
         self._looping = False
         if self._recording is not None:
             self._safely(self._recording.finish)
@@ -248,10 +248,10 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         """Do something after a recorded step; for subclasses."""
 
     @property
-    def _opened(self) -> Tap:
-        if self._tap is None:
-            raise ModelError("TrainingRecorder has no model yet; hand it to fit among callbacks, or call its step().")
-        return self._tap
+    def _opened(self) -> TrainStepHook:
+        if self._hook is None:
+            raise ModelError("TrainingRecorder has no model yet; pass it to fit in callbacks, or call its step().")
+        return self._hook
 
     def _follow(self, model: keras.Model) -> None:
         check_model(model)
@@ -262,13 +262,13 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         super().set_model(model)
 
     def _is_due(self, what: str, step: int) -> bool:
-        """Whether the first step, or a multiple of the interval, came after the last record and up to this step."""
+        """Whether the first step, or a multiple of the interval, is after the last record and not after this step."""
         last, every = self._last[what], self._intervals[what]
         return not self._stopped and (last == 0 or step // every > last // every)
 
     def _record(
         self,
-        held: Mapping[int, Held],
+        held: Mapping[int, VariableCopies],
         probes: tuple[Any, Any] | None,
         scalars: Mapping[str, float],
         metrics: Mapping[str, Any] | None,
@@ -295,16 +295,18 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._last.update({what: self._step for what, is_due in due.items() if is_due})
         self.on_step_recorded()
 
-    def _begin(self, held: Mapping[int, Held], probes: tuple[Any, Any] | None, metrics: tuple[str, ...]) -> Recording:
+    def _begin(
+        self, held: Mapping[int, VariableCopies], probes: tuple[Any, Any] | None, metrics: tuple[str, ...]
+    ) -> Recording:
         """Create the recording."""
-        watched = self._watched
-        if watched is None or (watched.probe is None and probes is not None):
-            wanted = replace(self._wanted, probes=probes)
-            watched = Watched.of(self.model, wanted, strict=False, before=watched)
-        self._watched = None
+        parts = self._parts
+        if parts is None or (parts.probe is None and probes is not None):
+            requested = replace(self._requested, probes=probes)
+            parts = RecordableParts.of(self.model, requested, strict=False, before=parts)
+        self._parts = None
         self._lock.take()
         recording = Recording(
-            self.path, self.model, held, watched, metrics, classes=self._wanted.classes, lock=self._lock
+            self.path, self.model, held, parts, metrics, classes=self._requested.classes, lock=self._lock
         )
         if probes is None and self._take:
             warnings.warn(_NO_PROBES, stacklevel=2)
@@ -321,16 +323,16 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
             self._opened.on.assign(due)
 
     def _take_step(self, logs: Mapping[str, Any] | None) -> None:
-        tap = self._opened
+        hook = self._opened
         # An epoch's last execution may hold fewer steps than the others.
-        made = int(number(tap.steps))
+        made = int(number(hook.steps))
         self._step = made if self.model.steps_per_execution > 1 else self._step + 1
-        for what, error in tap.failures.items():
+        for what, error in hook.failures.items():
             self._warn_once(failure(what, self._step, error))
         if not self._due or not self._is_due("steps", self._step):
             return
-        probes = self._given or (tap.batch.read() if tap.batch is not None else None)
-        self._record(tap.held, probes, {"epoch": self._epoch, **tap.scalars()}, logs, made=made - 1)
+        probes = self._given or (hook.batch.read() if hook.batch is not None else None)
+        self._record(hook.held, probes, {"epoch": self._epoch, **hook.scalars()}, logs, made=made - 1)
 
     def _begin_loop(self, model: keras.Model, grads: Sequence[Any] | None) -> None:
         """Refuse mistakes that are visible at the first step of a custom training loop."""
@@ -338,7 +340,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         _check_gradients(model, grads)
         try:
             self._lock.take()
-            self._watched = Watched.of(model, self._wanted, strict=True) if self._is_told() else None
+            self._parts = RecordableParts.of(model, self._requested, strict=True) if self._is_told() else None
         except UserError:
             self._lock.give_back()
             raise
@@ -346,7 +348,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
 
     def _is_told(self) -> bool:
         """Whether the requested recording can be checked before the first step."""
-        return bool(self.model.built) and (self._given is not None or self._wanted.embed is not None)
+        return bool(self.model.built) and (self._given is not None or self._requested.embed is not None)
 
     def _at_work(self) -> bool:
         return self._looping or (self._training and is_called_back(self))
@@ -360,8 +362,8 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         except Exception as error:  # noqa: BLE001 - any error becomes a warning, and the training continues
             self._stopped = True
             self._lock.give_back()
-            if self._tap is not None:
-                self._tap.on.assign(False)
+            if self._hook is not None:
+                self._hook.on.assign(False)
             why = f"{error.strerror}." if isinstance(error, OSError) and error.strerror else reason(error)
             self._warn_once(f"From step {self._step:,} on, the training is no longer recorded: {why}")
 
@@ -374,17 +376,17 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         """Record the gradients of a step, and what the optimizer did with them if that is known."""
         _check_gradients(model, grads)
         variables = model.trainable_variables
-        call = Applied.between(optimizer, self._iterations, self._step)
+        call = OptimizerCall.between(optimizer, self._iterations, self._step)
         for variable, gradient in zip(variables, grads or [None] * len(variables), strict=True):
             held = self._own[id(variable)]
             held.applied = call
             held.gradient.assign(tf.zeros_like(held.gradient) if gradient is None else tf.convert_to_tensor(gradient))
 
     def _remember(self, variables: Sequence[Any], *, before: bool) -> None:
-        """Make room for variables, and copy what they are, if it is before an update that will be recorded."""
+        """Allocate copies of variables, and copy their values if this is before an update that will be recorded."""
         for variable in variables:
             if id(variable) not in self._own:
-                self._own[id(variable)] = Held.room_for(variable)
+                self._own[id(variable)] = VariableCopies.allocate(variable)
             if before:
                 self._own[id(variable)].before.assign(keras.ops.convert_to_tensor(variable))
 
@@ -410,20 +412,22 @@ def _is_one_number(value: Any) -> bool:
 
 def _check_folder(path: Path) -> None:
     if path.name.endswith(".zip"):
-        raise UserError(f"A training is recorded into a folder, RUN.zarr; got {path.name!r}.")
+        raise UserError(f"A training is recorded in a folder, RUN.zarr; got {path.name!r}.")
     check_destination(path)
 
 
 def _read_probes(probes: int | tuple[Any, Any] | None) -> tuple[int, tuple[Any, Any] | None]:
-    """Return how many samples to take of the first batch, or those that are given."""
+    """Return the number of samples to take from the first batch, and the given probe samples."""
     if probes is None:
         return FIRST, None
     if isinstance(probes, int):
         if probes < 0:
-            raise UserError(f"probes is how many samples of the first batch to take, 0 or more; got {probes}.")
+            raise UserError(f"probes must be a pair (x, y) or a number of samples, 0 or more; got {probes}.")
         return probes, None
     if not isinstance(probes, tuple) or len(probes) != 2:
-        raise SampleError("probes is a pair (x, y) of samples and targets, or how many of the first batch to take.")
+        raise SampleError(
+            "probes must be a pair (x, y) of samples and targets, or a number of samples of the first batch."
+        )
     return 0, probes
 
 
@@ -432,6 +436,6 @@ def _read_embed(layer: str | None, samples: tuple[Any, Any] | None) -> tuple[str
         return None
     if layer is None or not isinstance(samples, tuple) or len(samples) != 2:
         raise SampleError(
-            "Points take a layer and samples: give TrainingRecorder embed='NAME OF A LAYER' and embed_samples=(x, y)."
+            "An embedding needs a layer and samples; give TrainingRecorder embed='LAYER' and embed_samples=(x, y)."
         )
     return layer, *samples

@@ -1,4 +1,4 @@
-"""Measures a model in training and writes it down."""
+"""Measure a model in training, and write the measurements into a capture."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from nnviz3d.capture.capture_model import versions
 from nnviz3d.capture.programs.activations import viewed
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.training.failures import failure
-from nnviz3d.capture.training.recordable import Watched, labels_of
-from nnviz3d.capture.training.train_step_hook import Held
+from nnviz3d.capture.training.recordable import RecordableParts, labels_of
+from nnviz3d.capture.training.train_step_hook import VariableCopies
 from nnviz3d.capture.training.weight_statistics import WeightMeasure
 from nnviz3d.capture.weights import named_variables
 from nnviz3d.data.files.locks import WriterLock
@@ -31,20 +31,20 @@ T = TypeVar("T")
 
 
 class Recording:
-    """One training of one model, and the capture that it goes into. The capture is put in place at once.
+    """The recording of one training of one model in a capture, which exists from the start.
 
     Parameters
     ----------
     path
-        The folder.
+        Folder of the capture.
     model
-        The model, built.
+        A built model.
     held
-        Its trainable variables, with room for gradients.
-    watched
+        Its trainable variables and copies of their gradients.
+    parts
         The parts of the model that are recorded.
     metrics
-        Names of what will be told of each step.
+        Names of the metrics of each step.
     classes
         Names of the classes, if known.
     lock
@@ -53,7 +53,7 @@ class Recording:
     Attributes
     ----------
     notes
-        What a user should know of it, as sentences.
+        Sentences for the user about the recording.
 
     Raises
     ------
@@ -65,20 +65,20 @@ class Recording:
         self,
         path: Path,
         model: keras.Model,
-        held: Mapping[int, Held],
-        watched: Watched,
+        held: Mapping[int, VariableCopies],
+        parts: RecordableParts,
         metrics: Sequence[str],
         *,
         classes: tuple[str, ...] | None = None,
         lock: WriterLock | None = None,
     ) -> None:
-        self._watched = watched
-        self._described = watched.described
+        self._parts = parts
+        self._described = parts.described
         self._held = held
         self._measure = WeightMeasure(self._described, held)
         self._weights = _weights(self._described)
-        probe = watched.probe
-        self.notes = watched.notes
+        probe = parts.probe
+        self.notes = parts.notes
         provenance = Provenance(
             model=f"{type(model).__name__} {model.name!r}",
             preprocessing="none",
@@ -110,15 +110,15 @@ class Recording:
                 gradients=probe.gradients if probe is not None else Packing(),
                 weights=Packing(tuple((layer, name, tuple(v.shape)) for layer, name, v in self._weights)),
             )
-            if watched.embedded is not None:
-                announce_embedded(writer, watched.embedded.found)
+            if parts.embedded is not None:
+                announce_embedded(writer, parts.embedded.found)
         self._writer = TrainingWriter(path)
         self._first: NDArray[np.float32] | None = None
         self._told: set[tuple[str, str]] = set()
         self._dropped: set[str] = set()
 
     def check(self) -> None:
-        """Check that the capture is still in its place; raises a `CaptureError` if not."""
+        """Check that the capture still exists; raises a `CaptureError` if not."""
         self._writer.check()
 
     def write(
@@ -132,20 +132,20 @@ class Recording:
         probes: bool,
         weights: bool,
     ) -> tuple[str, ...]:
-        """Measure the model as it is now, and write and commit the step that made it so.
+        """Measure the model after a step, and write and commit the step.
 
-        A part that cannot be measured is left out from then on; one sentence says so, once.
+        A part that cannot be measured is left out from then on, with one sentence.
 
         Parameters
         ----------
         scalars, metrics
             As `TrainingWriter.step`.
         made
-            Value of `Applied.step` for an optimizer's call in this step.
+            Value of `OptimizerCall.step` for an optimizer's call in this step.
         gradients, ratios
             Whether gradients, and the weights before the step, are known.
         probes, weights
-            Whether the probe samples' tensors and the points' answers, and all weights, are kept too.
+            Whether to record the probe samples' tensors and the outputs for embedded samples, and all weights.
 
         Returns
         -------
@@ -156,7 +156,7 @@ class Recording:
         CaptureError, OSError
             If the step cannot be written.
         """
-        step, watched = int(scalars["step"]), self._watched
+        step, parts = int(scalars["step"]), self._parts
         said: list[str] = []
         measured = self._attempt(
             "norms of gradients, weights and updates",
@@ -170,13 +170,13 @@ class Recording:
             channels[:] = np.nan
         if not ratios:
             layers[:, STATISTICS.index("update_ratio")] = np.nan
-        if (probe := watched.probe) is not None:
+        if (probe := parts.probe) is not None:
             self._attempt("statistics of activations", step, said, lambda: probe.statistics(layers))
             tensors = self._attempt("the probe samples' activations", step, said, probe.tensors) if probes else None
             if tensors is not None:
                 self._writer.probe(step, *tensors)
-        if probes and watched.embedded is not None:
-            answers = self._attempt("the samples placed as points", step, said, watched.embedded)
+        if probes and parts.embedded is not None:
+            answers = self._attempt("the samples embedded as points", step, said, parts.embedded)
             if answers is not None:
                 self._writer.embedded(step, *answers)
         kept = self._attempt("all weights", step, said, self._all_weights) if weights else None
@@ -184,7 +184,7 @@ class Recording:
             self._writer.weights(step, kept)
         self._writer.step(scalars, metrics, layers, channels)
         if len(self._held) > self._measure.variables:
-            # Layers that were frozen at first: from the next record on, because what they were before is known by then.
+            # Layers that were frozen at first are measured from the next record on, with their values before it.
             self._measure = WeightMeasure(self._described, self._held, self._measure.channels)
         alarms = self._attempt("alarms", step, said, lambda: self._alarming(layers, step, scalars["learning_rate"]))
         return (*said, *(alarms or ()))
@@ -205,7 +205,7 @@ class Recording:
         return np.full(shape, np.nan, np.float32), np.full(self._measure.channels.width, np.nan, np.float32)
 
     def _alarming(self, layers: NDArray[np.float32], step: int, rate: float) -> tuple[str, ...]:
-        """Say what has gone wrong, of each layer once for each kind of it."""
+        """Return sentences about new problems, once for each layer and kind of problem."""
         series = layers[np.newaxis] if self._first is None else np.stack([self._first, layers])
         self._first = with_first_update(series)
         found = examine(self._described.graph, series, step, rate)
@@ -214,7 +214,7 @@ class Recording:
         return summaries(new, [node.id for node in self._described.graph])
 
     def finish(self) -> None:
-        """Say that nothing more will come."""
+        """Mark the capture as finished."""
         self._writer.finish()
 
     def _all_weights(self) -> NDArray[np.float32]:
@@ -223,7 +223,7 @@ class Recording:
 
 
 def _weights(described: DescribedModel) -> list[tuple[str, str, Any]]:
-    """List all variables of numbers, each once: layer, name, variable."""
+    """Return all numeric variables, each once, as layer, name, variable."""
     found: list[tuple[str, str, Any]] = []
     done: set[str] = set()
     for node in described.graph:

@@ -1,4 +1,4 @@
-"""Takes copies of what a training step computes, without a change to what it computes."""
+"""Copies of gradients and weights within a training step, without changing its results."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nnviz3d.capture.training.optimizer_updates import Applied, number
+from nnviz3d.capture.training.optimizer_updates import OptimizerCall, number
 from nnviz3d.errors import ModelError
 
 T = TypeVar("T")
 
 
 @dataclass
-class Held:
-    """A trainable variable, with room for its gradient (still scaled) and for its value before the step.
+class VariableCopies:
+    """A trainable variable with copies of its gradient (still scaled) and of its value before the step.
 
     Attributes
     ----------
@@ -30,41 +30,41 @@ class Held:
     variable: Any
     gradient: tf.Variable
     before: tf.Variable
-    applied: Applied | None = None
+    applied: OptimizerCall | None = None
 
     @staticmethod
-    def room_for(variable: Any) -> Held:
-        """Make room for a variable, which has its shape by now; within a function that is being traced too."""
+    def allocate(variable: Any) -> VariableCopies:
+        """Allocate the copies for a built variable, also within a function that is being traced."""
         with tf.init_scope():
             gradient, before = (
                 tf.Variable(tf.zeros(variable.shape, variable.dtype), trainable=False) for _ in range(2)
             )
-        return Held(variable, gradient, before)
+        return VariableCopies(variable, gradient, before)
 
 
-class Tap:
+class TrainStepHook:
     """Observes the calls of a model's optimizers while it is open.
 
-    The copies are made inside the compiled step, on the steps that are asked for only. They are plain assignments: norms
-    computed in the same XLA program make it round otherwise, and the training goes another way.
+    It copies inside the compiled step, only on requested steps. The copies are plain assignments: norms in the same XLA
+    program would change its rounding, and so the training.
 
     Parameters
     ----------
     model
         A compiled model; it need not be built.
     take
-        How many samples to keep of the first batch that comes by.
+        Number of samples of the first batch to keep.
 
     Attributes
     ----------
     on
         Whether copies are made; a `tf.Variable`.
     steps
-        How many steps were made since the tap was opened first; a `tf.Variable`.
+        Number of steps since the hook was first opened; a `tf.Variable`.
     held
         The variables that the optimizers handled, by their id.
     batch
-        The samples kept of the first batch and their targets; `None` until there are any, or where they cannot be kept.
+        The samples kept of the first batch and their targets; `None` before it, or if they cannot be kept.
     failures
         Reasons of failed copies, by the name of the copied part. A failed part is not tried again, and the training
         continues.
@@ -83,24 +83,24 @@ class Tap:
             )
         self.on = tf.Variable(False, trainable=False)
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.held: dict[int, Held] = {}
+        self.held: dict[int, VariableCopies] = {}
         self.batch: KeptBatch | None = None
         self.failures: dict[str, Exception] = {}
         self._model = model
         self._take = take
         self._seen: Any = None
-        self._calls: dict[tuple[int, int], Applied] = {}
+        self._calls: dict[tuple[int, int], OptimizerCall] = {}
         self._made: Counter[int] = Counter()
         self._close: list[Callable[[], None]] = []
 
     def open(self) -> None:
-        """Put it in; the model compiles its step anew."""
-        self.close()  # an interrupted training leaves it in, and the model may have another optimizer since
+        """Install the hook; the model compiles its step again."""
+        self.close()  # an interrupted training leaves it installed, and the model may have another optimizer
         step = self._model.train_step
 
         def train_step(data: Any) -> Any:
             self._made.clear()
-            # What is added comes last: seeds of TensorFlow's own random operations count the operations before them.
+            # Our operations come last, because seeds of TensorFlow's random operations depend on earlier operations.
             logs = step(data)
             self.steps.assign_add(1)
             self._attempt("the first batch", lambda: self._keep(data))
@@ -108,11 +108,11 @@ class Tap:
 
         self._replace(self._model, "train_step", train_step)
         for optimizer in optimizers_of(self._model):
-            self._stand_before(optimizer)
+            self._observe(optimizer)
         self._model.train_function = None
 
     def close(self) -> None:
-        """Take it out."""
+        """Remove the hook."""
         for put_back in self._close:
             put_back()
         if self._close:
@@ -134,10 +134,10 @@ class Tap:
         setattr(owner, name, function)
         self._close.append((lambda: delattr(owner, name)) if own is None else (lambda: setattr(owner, name, own)))
 
-    def _stand_before(self, optimizer: Any) -> None:
+    def _observe(self, optimizer: Any) -> None:
         apply, scale_loss = optimizer.apply, optimizer.scale_loss
 
-        def tapped_apply(grads: Any, trainable_variables: Any = None) -> Any:
+        def observed_apply(grads: Any, trainable_variables: Any = None) -> Any:
             grads = list(grads)
             variables = None if trainable_variables is None else list(trainable_variables)
             call = self._attempt("gradients", lambda: self._copy(optimizer, grads, variables, scale_loss))
@@ -146,26 +146,26 @@ class Tap:
                 self._attempt("gradients", lambda: self._if_on(call.end))
             return done
 
-        def tapped_scale_loss(loss: Any) -> Any:
+        def observed_scale_loss(loss: Any) -> Any:
             self._seen = loss
             return scale_loss(loss)
 
-        self._replace(optimizer, "apply", tapped_apply)
-        self._replace(optimizer, "scale_loss", tapped_scale_loss)
+        self._replace(optimizer, "apply", observed_apply)
+        self._replace(optimizer, "scale_loss", observed_scale_loss)
 
     def _copy(
         self, optimizer: Any, grads: Sequence[Any], variables: Sequence[Any] | None, scale_loss: Callable[[Any], Any]
-    ) -> Applied:
+    ) -> OptimizerCall:
         known = self._model.trainable_variables if variables is None else variables
         call = self._call_of(optimizer, scale_loss)
         rows = [
-            (self._room(variable, call), gradient)
+            (self._copies_of(variable, call), gradient)
             for variable, gradient in zip(known, grads, strict=True)
             if gradient is not None
         ]
         loss, self._seen = self._seen, None
         if not tf.executing_eagerly() and getattr(loss, "graph", None) is not tf.compat.v1.get_default_graph():
-            loss = None  # of another function, from which nothing can be read here
+            loss = None  # a tensor of another function is not readable here
 
         def copy() -> None:
             for held, gradient in rows:
@@ -193,17 +193,17 @@ class Tap:
             self.failures[what] = error
             return None
 
-    def _call_of(self, optimizer: Any, scale_loss: Callable[[Any], Any]) -> Applied:
+    def _call_of(self, optimizer: Any, scale_loss: Callable[[Any], Any]) -> OptimizerCall:
         """Return the record for one call of an optimizer within a step."""
         key = (id(optimizer), self._made[id(optimizer)])
         self._made[id(optimizer)] += 1
         if key not in self._calls:
-            self._calls[key] = Applied(optimizer, scale_loss)
+            self._calls[key] = OptimizerCall(optimizer, scale_loss)
         return self._calls[key]
 
-    def _room(self, variable: Any, call: Applied) -> Held:
+    def _copies_of(self, variable: Any, call: OptimizerCall) -> VariableCopies:
         if id(variable) not in self.held:
-            self.held[id(variable)] = Held.room_for(variable)
+            self.held[id(variable)] = VariableCopies.allocate(variable)
         self.held[id(variable)].applied = call
         return self.held[id(variable)]
 
@@ -228,12 +228,12 @@ def optimizers_of(model: keras.Model) -> list[Any]:
 
 
 class KeptBatch:
-    """Room for some samples of one batch, as the model is fed them.
+    """Variables for some samples of one batch, in the form of the model's input.
 
     Attributes
     ----------
     count
-        How many are kept; 0 at first.
+        Number of kept samples; 0 at first.
     """
 
     def __init__(self, structure: Any, leaves: Sequence[tf.Variable], take: int) -> None:
@@ -244,7 +244,7 @@ class KeptBatch:
 
     @staticmethod
     def like(x: Any, y: Any, take: int) -> KeptBatch | None:
-        """Make room for samples like these; `None` where they are of varying size or no plain numbers."""
+        """Allocate variables for samples like these; `None` if sizes vary or they are not plain numbers."""
         tensors = [t for t in keras.tree.flatten((x, y)) if t is not None]
         if not tensors or not all(_is_plain(t) for t in tensors):
             return None
@@ -256,7 +256,7 @@ class KeptBatch:
         tensors = [tf.convert_to_tensor(t) for t in keras.tree.flatten((x, y)) if t is not None]
         shapes = [leaf.shape[1:] for leaf in self._leaves]
         if [t.shape[1:] for t in tensors] != shapes:
-            return  # traced for batches of another shape
+            return  # a trace for batches of another shape
 
         def copy() -> Any:
             for leaf, tensor in zip(self._leaves, tensors, strict=True):
@@ -269,7 +269,7 @@ class KeptBatch:
         tf.cond(tf.equal(self.count, 0) & (smallest > 0), copy, lambda: tf.constant(0))
 
     def read(self) -> tuple[Any, Any] | None:
-        """Return what was kept as ``(x, y)``, NumPy arrays ``(n, *shape)``; `None` if there is nothing yet."""
+        """Return the kept samples as ``(x, y)``, NumPy arrays ``(n, *shape)``; `None` before the first batch."""
         count = int(number(self.count))
         if not count:
             return None

@@ -1,4 +1,4 @@
-"""Measures weights and gradients after a training step, outside of the step's own program."""
+"""Norms of weights and gradients after a training step, computed outside of the step's own program."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.training.optimizer_updates import number
-from nnviz3d.capture.training.train_step_hook import Held
+from nnviz3d.capture.training.train_step_hook import VariableCopies
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.training import STATISTICS, Packing
 
 MOST_CHANNELS = 1024
-"""Layers with more channels have one norm only."""
+"""Most channels of a layer with a gradient norm for each channel."""
 _AT = {name: i for i, name in enumerate(STATISTICS)}
 
 
@@ -30,17 +30,19 @@ class WeightMeasure:
     described
         The model's graph.
     held
-        Its variables with their gradients, as a `Tap` holds them. Those that come later are not measured.
+        Its variables with their gradients, as in a `TrainStepHook`. Variables added later are not measured.
     channels
-        Whose gradient norms are told by channel, where that is settled.
+        Layers that have gradient norms for each channel; by default those that can have them.
 
     Attributes
     ----------
     channels
-        Whose gradient norms are told by channel too.
+        Packing of the gradient norms for each channel.
     """
 
-    def __init__(self, described: DescribedModel, held: Mapping[int, Held], channels: Packing | None = None) -> None:
+    def __init__(
+        self, described: DescribedModel, held: Mapping[int, VariableCopies], channels: Packing | None = None
+    ) -> None:
         self._held = tuple(held.values())
         position = {key: i for i, key in enumerate(held)}
         self._of_node: list[list[int]] = []
@@ -52,8 +54,8 @@ class WeightMeasure:
             own = [*own, *described.call(node.id).variables]
             self._of_node.append([position[id(v)] for v in own if id(v) in position])
             kernel = next((v for v in own if v.name == "kernel" and id(v) in position), None)
-            told = channels is None or (node.id, "") in channels
-            if told and node.call == 0 and kernel is not None and _leads_to_channels(kernel, node):
+            has_norms = channels is None or (node.id, "") in channels
+            if has_norms and node.call == 0 and kernel is not None and _leads_to_channels(kernel, node):
                 entries.append((node.id, "", (int(kernel.shape[-1]),)))
                 self._kernels.append(position[id(kernel)])
         self.channels = Packing(tuple(entries))
@@ -61,23 +63,23 @@ class WeightMeasure:
 
     @property
     def variables(self) -> int:
-        """How many variables are measured."""
+        """Number of measured variables."""
         return len(self._held)
 
     def __call__(self, made: int | None = None, *, finite: bool = False) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Measure what stands in the variables now.
+        """Compute the statistics of the variables' current values.
 
         Parameters
         ----------
         made
-            Value of `Applied.step` for an optimizer's call in the measured step.
+            Value of `OptimizerCall.step` for an optimizer's call in the measured step.
         finite
             Whether the step's loss is known to be finite.
 
         Returns
         -------
         layers
-            ``(L, K)``, NaN where nothing is measured here.
+            ``(L, K)``; NaN for statistics of activations.
         channels
             A row of its packing.
         """
@@ -108,7 +110,7 @@ class WeightMeasure:
         """Return sums of squares, ``(variables, 4)``: of gradient, weights before and after, and their difference."""
         rows = []
         for held in self._held:
-            # The square of no float32 is too much, or too little, for a float64.
+            # The square of any float32 is within the range of float64.
             gradient, before, after = (
                 tf.cast(t, tf.float64) for t in (held.gradient, held.before, keras.ops.convert_to_tensor(held.variable))
             )
@@ -119,8 +121,8 @@ class WeightMeasure:
             [*channels, tf.zeros(0, tf.float64)], 0
         )
 
-    def _count(self, own: Sequence[int], part: Callable[[Held], Any]) -> int:
-        """Count what is not finite among some variables."""
+    def _count(self, own: Sequence[int], part: Callable[[VariableCopies], Any]) -> int:
+        """Count the numbers that are not finite in some variables."""
         tensors = (tf.cast(part(self._held[i]), tf.float32) for i in own)
         return sum(int(tf.math.count_nonzero(~tf.math.is_finite(tensor))) for tensor in tensors)
 
@@ -144,7 +146,7 @@ class _State:
     gradient_unit: float
 
     @staticmethod
-    def of(held: Held, made: int | None, *, finite: bool) -> _State:
+    def of(held: VariableCopies, made: int | None, *, finite: bool) -> _State:
         call = held.applied
         # A variable that has been frozen since has no part in the step: its stored values belong to an earlier step.
         if not held.variable.trainable or (call is not None and number(call.step) != made):

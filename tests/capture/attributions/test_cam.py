@@ -1,4 +1,4 @@
-"""Class activation maps against their definitions."""
+"""Class activation maps equal their definitions."""
 
 import keras
 import numpy as np
@@ -10,8 +10,8 @@ from nnviz3d.capture.attributions.cam import cam
 from nnviz3d.capture.attributions.grad_cam import grad_cam
 from nnviz3d.capture.attributions.grad_cam_plus_plus import grad_cam_plus_plus
 from nnviz3d.capture.attributions.layer_cam import layer_cam
-from nnviz3d.capture.attributions.places import chosen_layers, default_layer, input_under
 from nnviz3d.capture.attributions.score_cam import score_cam
+from nnviz3d.capture.attributions.spatial_layers import chosen_layers, default_layer, input_under
 from nnviz3d.capture.programs.differentiable import score_of
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.errors import ModelError
@@ -33,7 +33,7 @@ def of(model, x, y, function, layer=None, **settings):
 class TestCam:
     @pytest.mark.parametrize("kind", ["1D", "2D", "3D"])
     @pytest.mark.parametrize("softmax", ["inside", "behind", "activation", "none"])
-    def test_its_mean_and_the_bias_are_the_score(self, kind, softmax, rng):
+    def test_mean_of_the_map_plus_the_bias_is_the_score(self, kind, softmax, rng):
         net = pooled(kind, softmax=softmax)
         model = opened(net)
         x, y = zoo.numbers(rng, 5, *net.input_shape[1:]), np.array([0, 1, 2, 1, 0])
@@ -47,7 +47,7 @@ class TestCam:
         by_hand = keras.Model(net.input, net.get_layer("last").output)(x).numpy() @ head.kernel.numpy()
         assert np.allclose(maps, np.stack([by_hand[i, ..., k] for i, k in enumerate(y)]), atol=1e-5)
 
-    def test_grad_cam_is_the_rectified_cam(self, rng):
+    def test_grad_cam_equals_the_rectified_cam(self, rng):
         net = pooled()
         x = zoo.numbers(rng, 6, *net.input_shape[1:])
         for k in range(3):
@@ -58,29 +58,29 @@ class TestCam:
                 else:
                     assert not other.any()
 
-    def test_another_head_is_refused(self):
+    def test_model_with_another_head_is_refused(self):
         model = opened(zoo.digits_like())
         with pytest.raises(
             ModelError, match=r"^CAM needs global average pooling followed by one Dense layer; use grad_cam\.$"
         ):
             of(model, np.zeros((1, 28, 28, 1), np.float32), [0], cam)
 
-    def test_a_dense_layer_that_bends_its_scores_is_another_head(self):
+    def test_dense_head_with_a_nonlinear_activation_is_refused(self):
         start = keras.Input((8, 8, 2))
         x = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3, name="conv")(start))
         for head in (layers.Dense(2, activation="tanh"), keras.Sequential([layers.Dense(2), layers.Dense(2)])):
             with pytest.raises(ModelError, match="use grad_cam"):
                 of(opened(keras.Model(start, head(x))), np.zeros((1, 8, 8, 2), np.float32), [0], cam)
 
-    def test_another_layer_is_refused(self):
+    def test_layer_that_is_not_pooled_is_refused(self):
         net = pooled()
         with pytest.raises(
-            ModelError, match=r"^CAM is of the layer before global average pooling, last; use grad_cam for first\.$"
+            ModelError, match=r"^CAM needs the layer before global average pooling, last; use grad_cam for first\.$"
         ):
             of(opened(net), np.zeros((1, *net.input_shape[1:]), np.float32), [0], cam, "first")
 
 
-class TestByGradient:
+class TestGradientMethods:
     def numbers(self, net, x, y, layer):
         """Activation and gradient, by TensorFlow alone."""
         whole = keras.Model(net.input, [net.get_layer(layer).output, net.output])
@@ -90,7 +90,7 @@ class TestByGradient:
         return values.numpy().astype(float), tape.gradient(score, values).numpy().astype(float)
 
     @pytest.mark.parametrize("layer", ["first", "last"])
-    def test_they_are_what_their_papers_say(self, layer, rng):
+    def test_maps_equal_the_formulas_of_the_papers(self, layer, rng):
         net = pooled(softmax="none")
         x, y = zoo.numbers(rng, 4, *net.input_shape[1:]), np.array([0, 1, 2, 0])
         a, d = self.numbers(net, x, y, layer)
@@ -111,7 +111,7 @@ class TestByGradient:
                 total += weight * a[i, ..., k]
             assert np.allclose(found[grad_cam_plus_plus][i], np.maximum(total, 0), atol=1e-5)
 
-    def test_samples_do_not_depend_on_each_other(self, rng):
+    def test_map_of_a_sample_does_not_depend_on_other_samples(self, rng):
         net = pooled()
         x, y = zoo.numbers(rng, 3, *net.input_shape[1:]), [2, 1, 0]
         for function in ALL:
@@ -121,7 +121,7 @@ class TestByGradient:
 
 
 class TestScoreCam:
-    def test_it_is_what_its_paper_says(self, rng):
+    def test_map_equals_the_formula_of_the_paper(self, rng):
         net = pooled(softmax="none")
         x, y = zoo.numbers(rng, 2, *net.input_shape[1:]), np.array([2, 0])
         base = zoo.numbers(rng, 2, *net.input_shape[1:])
@@ -141,7 +141,7 @@ class TestScoreCam:
             assert np.allclose(maps[i], np.maximum(expected, 0), atol=1e-4)
         assert [done / of for done, of in seen] == [0.5, 1]
 
-    def test_channels_that_are_the_same_everywhere_weigh_nothing(self):
+    def test_constant_channels_have_no_weight(self):
         start = keras.Input((4, 4, 1))
         conv = layers.Conv2D(2, 1, name="conv")
         net = keras.Model(start, layers.Dense(2)(layers.Flatten()(conv(start))))
@@ -150,7 +150,7 @@ class TestScoreCam:
         assert np.allclose(of(opened(net), x, [0], score_cam, "conv"), x[..., 0])
         assert not of(opened(net), np.ones_like(x), [0], score_cam, "conv").any()
 
-    def test_only_the_input_that_the_layer_looks_at_fades(self, rng):
+    def test_only_the_input_of_the_layer_is_masked(self, rng):
         left, right = keras.Input((6, 6, 1), name="left"), keras.Input((6, 6, 1), name="right")
         x = layers.Conv2D(2, 3, name="conv")(right)
         both = layers.Concatenate()([layers.Flatten()(left), layers.Flatten()(x)])
@@ -168,21 +168,21 @@ class TestScoreCam:
         weights = np.exp(answers) / np.exp(answers).sum()
         assert np.allclose(maps[0], np.maximum(values @ weights, 0), atol=1e-5)
 
-    def test_tokens_cannot_fade(self):
+    def test_token_input_is_refused_because_it_cannot_be_masked(self):
         start = keras.Input((5,), dtype="int32")
         x = layers.Conv1D(3, 2, name="conv")(layers.Embedding(9, 4)(start))
         model = opened(keras.Model(start, layers.Dense(2, name="head")(layers.GlobalAveragePooling1D()(x))))
         tokens = np.array([[1, 2, 3, 4, 5]], np.int32)
-        with pytest.raises(ModelError, match=r"no input has places that correspond to it; use grad_cam\.$"):
+        with pytest.raises(ModelError, match=r"no input has spatial axes that correspond to it; use grad_cam\.$"):
             of(model, tokens, [0], score_cam)
         assert of(model, tokens, [0], grad_cam).shape == (1, 4)
         assert input_under(model.described, "conv") is None
 
 
 @pytest.mark.parametrize("function", ALL)
-class TestAny:
+class TestAllMethods:
     @pytest.mark.parametrize("kind", ["1D", "2D", "3D"])
-    def test_curves_pictures_and_volumes_inside_of_models(self, function, kind, rng):
+    def test_sequences_pictures_and_volumes_inside_nested_models_have_maps(self, function, kind, rng):
         net = pooled(kind, nested=True)
         x = zoo.numbers(rng, 2, *net.input_shape[1:])
         model = opened(net)
@@ -195,14 +195,14 @@ class TestAny:
             for layer in ("block/first", "block/skip", "block/add"):
                 assert of(model, x, [1, 2], function, layer).shape == (2, *(10, 8, 6)[: int(kind[0])])
 
-    def test_a_model_of_zeros_gives_zeros(self, function, rng):
+    def test_model_of_zeros_has_maps_of_zeros(self, function, rng):
         net = pooled()
         net.set_weights([np.zeros_like(w) for w in net.get_weights()])
         x = zoo.numbers(rng, 2, *net.input_shape[1:])
         maps = of(opened(net), x, [0, 1], function)
         assert np.array_equal(maps, np.zeros_like(maps))
 
-    def test_a_model_of_one_batch_size_only(self, function, rng):
+    def test_model_of_one_batch_size_has_the_same_maps(self, function, rng):
         net = pooled()
         x = zoo.numbers(rng, 5, *net.input_shape[1:])
         three = keras.Input((*net.input_shape[1:],), batch_size=3, name="start")
@@ -211,7 +211,7 @@ class TestAny:
         maps = of(fixed, x, [0, 1, 2, 1, 0], function, layer)
         assert np.allclose(maps, of(opened(net), x, [0, 1, 2, 1, 0], function), atol=1e-5)
 
-    def test_the_order_of_channels_does_not_matter(self, function, rng):
+    def test_maps_do_not_depend_on_the_order_of_channels(self, function, rng):
         net = pooled()
         x = zoo.numbers(rng, 2, *net.input_shape[1:])
         before = of(opened(net), x, [0, 1], function)
@@ -223,7 +223,7 @@ class TestAny:
 
 
 class TestLayers:
-    def test_by_default_it_is_the_last_before_pooling_or_flattening(self):
+    def test_default_layer_is_the_last_before_pooling_or_flattening(self):
         assert default_layer(opened(zoo.digits_like()).described, "dense_1") == "conv2d_2"
         start = keras.Input((16, 16, 3))
         x = layers.Conv2D(4, 3, name="conv")(start)
@@ -232,19 +232,19 @@ class TestLayers:
         net = keras.Model(start, layers.Dense(2, name="head")(layers.Reshape((-1,))(layers.Reshape((49, 4))(x))))
         assert default_layer(opened(net).described, "head") == "relu"
 
-    def test_before_the_head_of_cam_it_is_what_that_pools(self):
+    def test_default_layer_is_the_pooled_one_before_a_cam_head(self):
         start = keras.Input((16, 16, 3))
         x = layers.MaxPooling2D(name="max")(layers.Conv2D(4, 3, name="conv")(start))
         net = keras.Model(start, layers.Dense(2, name="head")(layers.GlobalAveragePooling2D()(x)))
         assert default_layer(opened(net).described, "head") == "max"
 
-    def test_only_a_layer_that_the_output_depends_on(self):
+    def test_layer_that_does_not_affect_the_output_is_refused(self):
         start = keras.Input((8, 8, 1))
         one, two = (layers.Conv2D(2, 3, name=name)(start) for name in ("one", "two"))
         heads = [layers.Dense(2, name=f"head_{n}")(layers.Flatten()(x)) for n, x in (("one", one), ("two", two))]
         described = opened(keras.Model(start, heads)).described
         assert [default_layer(described, f"head_{n}") for n in ("one", "two")] == ["one", "two"]
-        with pytest.raises(ModelError, match="'head_one' does not depend on numbers of 'two'"):
+        with pytest.raises(ModelError, match="'head_one' does not depend on the numbers of 'two'"):
             chosen_layers(described, "head_one", ["two"])
 
     @pytest.mark.parametrize(
@@ -252,34 +252,34 @@ class TestLayers:
         [
             (
                 "dense",
-                "dense has no places such as rows and columns, so there is no class activation map of it; choose one "
+                "dense has no spatial axes such as rows and columns, so it has no class activation map; choose one "
                 "of conv2d, max_pooling2d, conv2d_1, max_pooling2d_1, conv2d_2.",
             ),
-            ("input", "input is an input, so there is no class activation map of it; choose one of conv2d, "),
-            ("conv", "There is no layer 'conv', so there is no class activation map of it; choose one of conv2d, "),
+            ("input", "input is an input, so it has no class activation map; choose one of conv2d, "),
+            ("conv", "There is no layer 'conv', so it has no class activation map; choose one of conv2d, "),
         ],
     )
-    def test_what_has_no_places_is_refused_in_a_sentence(self, name, sentence):
+    def test_layer_without_spatial_axes_is_refused_in_a_sentence(self, name, sentence):
         with pytest.raises(ModelError) as refused:
             chosen_layers(opened(zoo.digits_like()).described, "dense_1", ["conv2d_1", name])
         assert str(refused.value).startswith(sentence)
 
-    def test_those_asked_for(self):
+    def test_requested_layers_are_chosen_once_in_order(self):
         described = opened(zoo.digits_like()).described
         assert chosen_layers(described, "dense_1", []) == ("conv2d_2",)
         assert chosen_layers(described, "dense_1", ["conv2d", "conv2d_1", "conv2d"]) == ("conv2d", "conv2d_1")
 
-    def test_a_model_without_any_is_refused(self):
+    def test_model_without_spatial_layers_is_refused(self):
         described = opened(
             keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dense(2, name="head")])
         ).described
-        with pytest.raises(ModelError, match=r"^No layer before 'head' has places .*integrated_gradients\.$"):
+        with pytest.raises(ModelError, match=r"^No layer before 'head' has spatial axes .*integrated_gradients\.$"):
             default_layer(described, "head")
-        with pytest.raises(ModelError, match="no layer of this model has any; use a method"):
+        with pytest.raises(ModelError, match="no layer of this model has one; use a method"):
             chosen_layers(described, "head", ["dense"])
 
 
-def test_maps_lie_over_the_input_as_tensorflow_would_lay_them(rng):
+def test_upsampled_maps_equal_those_of_tensorflow(rng):
     maps = zoo.numbers(rng, 2, 3, 7)
     expected = tf.image.resize(maps[..., None], (28, 20), "bilinear").numpy()[..., 0]
     assert np.allclose(upsampled(maps, (28, 20)), expected, atol=1e-5)
@@ -301,7 +301,7 @@ class TestStridedShortcuts:
 
     @pytest.mark.parametrize("layer", ["stem", "early"])
     @pytest.mark.parametrize("method", [grad_cam, layer_cam])
-    def test_early_layers_have_maps_by_gradients_alone(self, strided, method, layer, rng):
+    def test_early_layers_have_maps_of_gradient_methods(self, strided, method, layer, rng):
         x = zoo.numbers(rng, 2, 12, 12, 3)
         found = of(strided, x, [0, 1], method, layer)
         slope = every_gradient(strided, [x], "head", [0, 1])[layer, 0]

@@ -1,4 +1,4 @@
-"""How faithful maps are, and that the figure for it is what it says."""
+"""Deletion and insertion curves of maps."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ from keras import layers
 
 import nnviz3d
 from nnviz3d.capture.attributions import METHODS
-from nnviz3d.capture.attributions.faithfulness import STEPS, Faithfulness, order
+from nnviz3d.capture.attributions.faithfulness import CHANGES, Faithfulness, order
 from nnviz3d.capture.programs.differentiable import probability_of
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.bundled import digits as bundled_digits
@@ -20,7 +20,7 @@ MEASURED = tuple(name for name in METHODS if name != "cam")
 """All that the digits network has the layers for: it flattens, and does not pool."""
 
 
-def test_what_counts_most_comes_first_and_of_equals_the_first():
+def test_order_is_by_descending_value_and_then_by_position():
     assert order(np.array([[0.0, 2.0], [2.0, -1.0]])).tolist() == [1, 2, 0, 3]
 
 
@@ -31,7 +31,7 @@ def adder():
     return opened(net)
 
 
-def test_curves_by_hand():
+def test_curves_equal_those_computed_by_hand():
     model = adder()
     x, base = np.ones((2, 2, 2, 1), np.float32), np.zeros((2, 2, 2, 1), np.float32)
     right, wrong = [[1, 2], [4, 8]], [[8, 4], [2, 1]]
@@ -44,7 +44,7 @@ def test_curves_by_hand():
     assert seen == [(20, 20)]
 
 
-def test_each_samples_baseline_stands_for_nothing():
+def test_deleted_locations_have_the_baseline_of_their_sample():
     x, base = np.ones((2, 2, 2, 1), np.float32), np.zeros((2, 2, 2, 1), np.float32)
     base[1] = 10
     maps = np.array([[[1, 2], [4, 8]]] * 2)
@@ -53,7 +53,7 @@ def test_each_samples_baseline_stands_for_nothing():
     assert curves.insertion.tolist() == [[0, 8, 12, 14, 15], [150, 78, 42, 24, 15]]
 
 
-def test_a_layers_map_is_laid_over_the_input(rng):
+def test_map_of_a_layer_is_upsampled_to_the_input(rng):
     net = pooled()
     model = opened(net)
     x = zoo.numbers(rng, 3, *net.input_shape[1:])
@@ -61,14 +61,14 @@ def test_a_layers_map_is_laid_over_the_input(rng):
     measure = Faithfulness(model, probability_of("head"))
     coarse = measure([x], [0, 1, 2], "last", maps, [np.zeros_like(x)])
     fine = measure([x], [0, 1, 2], "start", upsampled(maps, (12, 10)), [np.zeros_like(x)])
-    assert len(coarse.shares) == STEPS + 1
+    assert len(coarse.shares) == CHANGES + 1
     assert np.array_equal(coarse.deletion, fine.deletion)
     assert coarse.deletion[:, 0] == pytest.approx(net(x).numpy()[np.arange(3), np.arange(3)], abs=1e-6)
     assert np.allclose(coarse.deletion[:, 0], coarse.insertion[:, -1])
     assert np.allclose(coarse.deletion[:, -1], net(np.zeros_like(x)).numpy()[np.arange(3), np.arange(3)], atol=1e-6)
 
 
-def test_without_corresponding_places_there_is_no_figure():
+def test_layer_without_corresponding_input_has_no_curves():
     start = keras.Input((5,), dtype="int32", name="tokens")
     x = layers.Conv1D(3, 2, name="conv")(layers.Embedding(9, 4)(start))
     model = opened(keras.Model(start, layers.Dense(2, name="head")(layers.Flatten()(x))))
@@ -105,18 +105,18 @@ class TestOnDigits:
         return np.trapezoid(curves.deletion, curves.shares).mean()
 
     @pytest.mark.parametrize("method", MEASURED)
-    def test_maps_are_better_than_chance_by_the_models_own_probability(self, capture, by_chance, method):
+    def test_maps_are_more_faithful_than_random_ones(self, capture, by_chance, method):
         maps = [capture.explanations(i).attribution(method) for i in range(100)]
         assert np.mean([found.deletion_auc for found in maps]) < by_chance - 0.05
         assert np.mean([found.insertion_auc for found in maps]) > by_chance - 0.05
         for found in maps[:3]:
-            assert found.shares.tolist() == pytest.approx(np.linspace(0, 1, STEPS + 1), abs=1e-6)
+            assert found.shares.tolist() == pytest.approx(np.linspace(0, 1, CHANGES + 1), abs=1e-6)
             assert found.deletion[0] == pytest.approx(found.explained.probability, abs=1e-6)
             assert found.insertion[-1] == pytest.approx(found.explained.probability, abs=1e-6)
             assert found.settings["deletion"] == "zero"
 
 
-def test_tokens_have_maps_without_a_figure(tmp_path):
+def test_token_models_have_maps_without_curves(tmp_path):
     start = keras.Input((5,), dtype="int32", name="tokens")
     x = layers.Conv1D(3, 2, name="conv")(layers.Embedding(9, 4)(start))
     net = keras.Model(start, layers.Dense(2, name="head")(layers.GlobalAveragePooling1D()(x)))

@@ -1,4 +1,4 @@
-"""What every attribution method keeps to, and what those that look at the input promise."""
+"""Contract of all attribution methods, and properties of the methods that explain an input."""
 
 import keras
 import numpy as np
@@ -8,12 +8,12 @@ from keras import layers
 import nnviz3d
 from nnviz3d.capture.attributions import METHODS, integrated_gradients
 from nnviz3d.capture.attributions.baselines import make_baselines
+from nnviz3d.capture.attributions.input_axes import explained_inputs
+from nnviz3d.capture.attributions.input_gradients import mean_gradient
 from nnviz3d.capture.attributions.method import Settings
 from nnviz3d.capture.attributions.occlusion import patches
-from nnviz3d.capture.attributions.pixels import explained_inputs
 from nnviz3d.capture.attributions.run import find_methods, layers_for
-from nnviz3d.capture.attributions.slopes import mean_gradient
-from nnviz3d.capture.live_model import keep
+from nnviz3d.capture.live_model import prepare_live_model
 from nnviz3d.capture.programs.differentiable import score_of
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.request import CaptureRequest, Insights, Notice
@@ -50,7 +50,7 @@ def small(bias=True):
 
 @pytest.mark.parametrize("name", METHODS)
 class TestContract:
-    def test_a_map_for_each_sample_without_channels(self, name, rng):
+    def test_maps_have_a_row_for_each_sample_and_no_channels(self, name, rng):
         x = zoo.numbers(rng, 3, 8, 6, 2)
         maps = attribute(name, small(), [x], "head", [0, 2, 1])
         assert maps.shape == (3, 8, 6)
@@ -59,18 +59,18 @@ class TestContract:
         assert np.any(maps)
         assert METHODS[name].signed or np.all(maps >= 0)
 
-    def test_the_same_for_a_seed_and_in_whatever_company(self, name, rng):
+    def test_map_depends_on_the_seed_and_not_on_other_samples(self, name, rng):
         x, model = zoo.numbers(rng, 3, 8, 6, 2), small()
         maps = attribute(name, model, [x], "head", [0, 2, 1], seed=3)
         assert np.array_equal(attribute(name, model, [x], "head", [0, 2, 1], seed=3), maps)
         assert apart(attribute(name, model, [x[1:2]], "head", [2], seed=3), maps[1:2]) < 1e-5
 
-    def test_a_model_of_zeros_has_maps_of_zeros(self, name, rng):
+    def test_model_of_zeros_has_maps_of_zeros(self, name, rng):
         model = small()
         model.set_weights([np.zeros_like(w) for w in model.get_weights()])
         assert not np.any(attribute(name, model, [zoo.numbers(rng, 2, 8, 6, 2)], "head", [0, 1]))
 
-    def test_a_mirrored_model_has_mirrored_maps(self, name, rng):
+    def test_mirrored_model_has_mirrored_maps(self, name, rng):
         if name == "smoothgrad":
             pytest.skip("its noise is not mirrored")
         model, mirrored = small(), small()
@@ -80,7 +80,7 @@ class TestContract:
         maps = attribute(name, model, [x], "head", [0, 1])
         assert apart(attribute(name, mirrored, [x[:, :, ::-1]], "head", [0, 1])[:, :, ::-1], maps) < 1e-4
 
-    def test_swapped_channels_change_nothing(self, name, rng):
+    def test_maps_do_not_depend_on_the_order_of_channels(self, name, rng):
         if name == "smoothgrad":
             pytest.skip("its noise is not swapped")
         model, swapped = small(), small()
@@ -102,24 +102,24 @@ class TestLinear:
         return model.layers[-1].kernel.numpy().T[index].reshape(-1, 4, 4, 2)
 
     @pytest.mark.parametrize("name", ["vanilla", "smoothgrad"])
-    def test_the_gradient_is_the_weight(self, name, rng):
+    def test_gradient_maps_of_a_linear_model_are_its_weights(self, name, rng):
         model, x = linear(), zoo.numbers(rng, 2, 4, 4, 2)
         assert apart(attribute(name, model, [x], "head", [2, 0]), np.abs(self.weights(model, [2, 0])).max(-1)) < 1e-6
 
     @pytest.mark.parametrize("name", ["gradient_x_input", "integrated_gradients", "occlusion"])
-    def test_what_a_place_gives_to_the_score(self, name, rng):
+    def test_maps_of_a_linear_model_are_the_contributions_of_locations(self, name, rng):
         model, x = linear(), zoo.numbers(rng, 2, 4, 4, 2)
         given = (self.weights(model, [2, 0]) * x).sum(-1)
         assert apart(attribute(name, model, [x], "head", [2, 0]), given) < 1e-5  # patches are of one place here
 
-    def test_pictures_without_an_axis_of_channels(self, rng):
+    def test_pictures_without_a_channel_axis_have_maps(self, rng):
         model = keras.Sequential([keras.Input((4, 5), name="start"), layers.Flatten(), layers.Dense(3, name="head")])
         x = zoo.numbers(rng, 2, 4, 5)
         weights = model.layers[-1].kernel.numpy().T[[2, 0]].reshape(-1, 4, 5)
         assert apart(attribute("integrated_gradients", model, [x], "head", [2, 0]), weights * x) < 1e-5
 
 
-def test_vanilla_agrees_with_central_differences(rng):
+def test_vanilla_equals_central_differences(rng):
     before = keras.config.floatx()
     keras.config.set_floatx("float64")
     try:
@@ -146,7 +146,7 @@ def logits(model, x):
     return np.asarray(x @ model.layers[-1].kernel + model.layers[-1].bias)
 
 
-def test_integrated_gradients_are_complete_on_digits(digits):
+def test_integrated_gradients_sum_to_the_score_difference_on_digits(digits):
     model, capture = digits
     nothing = logits(model, np.zeros((1, 28, 28, 1), dtype=np.float32))[0]
     for sample in range(20):
@@ -155,7 +155,7 @@ def test_integrated_gradients_are_complete_on_digits(digits):
         assert abs(found.values.sum() - expected) < 0.01 * abs(expected)
 
 
-def test_occlusion_is_what_recomputing_by_hand_gives(digits):
+def test_occlusion_equals_a_computation_by_hand(digits):
     model, capture = digits
     x, found = capture.input("input", 3), capture.explanations(3).attribution("occlusion")
     index = found.explained.target.index
@@ -170,7 +170,7 @@ def test_occlusion_is_what_recomputing_by_hand_gives(digits):
     assert apart(found.values, total / counts) < 1e-4
 
 
-def test_maps_are_read_as_they_were_written(digits):
+def test_maps_are_read_as_written(digits):
     _, capture = digits
     explanations = capture.explanations(7)
     (target,) = explanations.targets
@@ -193,7 +193,7 @@ def test_patches_cover_all_of_sequences_pictures_and_volumes():
 
 @pytest.mark.parametrize("shape", [(20, 3), (6, 7, 8, 2), (9,)])
 @pytest.mark.parametrize("name", PIXELS)
-def test_sequences_volumes_and_rows_of_numbers(name, shape, rng):
+def test_sequences_volumes_and_vectors_have_maps(name, shape, rng):
     kind = {2: layers.Conv1D, 4: layers.Conv3D}.get(len(shape))
     middle = [kind(2, 3, activation="relu")] if kind else []
     model = keras.Sequential(
@@ -204,7 +204,7 @@ def test_sequences_volumes_and_rows_of_numbers(name, shape, rng):
     assert np.all(np.isfinite(maps))
 
 
-def test_baselines(rng):
+def test_baselines_equal_their_definitions(rng):
     model = traced(small(), [zoo.numbers(rng, 1, 8, 6, 2)])
     x = zoo.numbers(rng, 2, 8, 6, 2)
     made = {
@@ -219,7 +219,7 @@ def test_baselines(rng):
     assert np.array_equal(made["noise"][1:], make_baselines(model.described, [x[1:]], "start", "noise", 5)[0])
 
 
-def test_numbers_of_several_outputs_and_regressions(tmp_path, rng):
+def test_several_outputs_and_regressions_have_maps(tmp_path, rng):
     x = {"left": zoo.numbers(rng, 3, 4), "right": zoo.numbers(rng, 3, 3)}
     model = zoo.two_in_two_out()
     insights = Insights(targets=("first[1]", "second[2]"), gradients=True, attributions=("gradient_x_input",))
@@ -238,7 +238,7 @@ def test_numbers_of_several_outputs_and_regressions(tmp_path, rng):
         assert np.allclose(found.gradient("right", second), kernel[:, 2])
 
 
-def test_each_picture_of_several_has_its_map(tmp_path, rng):
+def test_each_picture_input_has_a_map(tmp_path, rng):
     left, right = keras.Input((6, 5, 1), name="left"), keras.Input((4, 4, 2), name="right")
     age = keras.Input((2,), name="age")
     parts = [layers.Flatten()(layers.Conv2D(3, 3, activation="relu")(part)) for part in (left, right)]
@@ -261,7 +261,7 @@ def test_each_picture_of_several_has_its_map(tmp_path, rng):
             assert abs(total - gap) < 0.01 * abs(gap), "complete, the other input staying as it is"
 
 
-def test_methods_are_found_by_what_people_write():
+def test_methods_are_found_by_usual_spellings():
     assert [m.name for m in find_methods(["Integrated-Gradients", "vanilla", "VANILLA"])] == [
         "integrated_gradients",
         "vanilla",
@@ -272,7 +272,7 @@ def test_methods_are_found_by_what_people_write():
         find_methods(["xyz"])
 
 
-def test_models_of_tokens_have_no_map_of_their_input():
+def test_token_model_without_real_inputs_is_refused():
     start = keras.Input((5,), dtype="int32", name="start")
     model = keras.Model(start, layers.Dense(2)(layers.Flatten()(layers.Embedding(10, 4)(start))))
     described = traced(model, [np.zeros((1, 5), dtype=np.int32)]).described
@@ -280,7 +280,7 @@ def test_models_of_tokens_have_no_map_of_their_input():
         explained_inputs(described, described.graph.outputs[0])
 
 
-def test_batches_of_one_size_only(rng):
+def test_model_of_one_batch_size_has_the_same_maps(rng):
     start = keras.Input(batch_shape=(4, 5), name="start")
     model = keras.Model(start, layers.Dense(3, activation="sigmoid", name="head")(start))
     x = zoo.numbers(rng, 6, 5)
@@ -302,7 +302,7 @@ def cliff(slope):
 
 
 class TestIntegratedGradients:
-    def test_steps_divide_those_before_and_none_is_taken_twice(self, monkeypatch):
+    def test_intervals_divide_earlier_ones_and_no_gradient_is_computed_twice(self, monkeypatch):
         passes = []
 
         def spied(model, x, y, g, layer, variations, report):
@@ -317,11 +317,11 @@ class TestIntegratedGradients:
         assert np.allclose(np.sqrt(shares), (np.arange(len(shares)) + 0.5) / len(shares))
         assert abs(found[0, 0] - 2) < 0.01
 
-    def test_what_stays_incomplete_is_told_and_noted(self, tmp_path):
+    def test_incomplete_map_is_reported_and_noted(self, tmp_path):
         samples = np.array([[1.0], [0.1]], dtype=np.float32)  # the second does not reach the cliff
         wanted, events = Insights(attributions=("integrated_gradients",)), []
         request = CaptureRequest(model="cliff", out=tmp_path / "c.zarr", insights=wanted)
-        kept = keep(cliff(1e5), samples)
+        kept = prepare_live_model(cliff(1e5), samples)
         kept.answer(request.model_copy(update={"inputs": kept.sources}), events.append)
         capture = nnviz3d.open_capture(tmp_path / "c.zarr")
         (note,) = (text for text in capture.provenance.notes_of(0) if "Integrated" in text)
