@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from nnviz3d.capture.programs.describe import DescribedModel
-from nnviz3d.capture.programs.flat_program import is_composite, layers_inside
+from nnviz3d.capture.programs.tracer import is_composite, layers_inside
 
 _LISTED = 6
 """Most layers of a hidden network that a sentence names."""

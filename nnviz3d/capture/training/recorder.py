@@ -18,15 +18,18 @@ from nnviz3d.capture.training.fit_state import is_called_back
 from nnviz3d.capture.training.optimizer_updates import OptimizerCall, iterations_of, number
 from nnviz3d.capture.training.probe import Loss
 from nnviz3d.capture.training.recordable import RecordableParts, RequestedParts
+from nnviz3d.capture.training.recorder_arguments import (
+    check_folder,
+    check_gradients,
+    is_one_number,
+    read_embedding,
+    read_probes,
+)
 from nnviz3d.capture.training.recording import Recording
 from nnviz3d.capture.training.train_step_hook import TrainStepHook, VariableCopies
 from nnviz3d.data.files.locks import WriterLock, check_free
 from nnviz3d.data.printable import reason
-from nnviz3d.data.storage.capture_writer import check_destination
-from nnviz3d.errors import ModelError, SampleError, UserError
-
-FIRST = 8
-"""Number of samples of the first batch that are the probe samples by default."""
+from nnviz3d.errors import ModelError, UserError
 
 _NO_PROBES = (
     "There are no probe samples, because the first batch holds none of one shape and of plain numbers, so activations are "
@@ -98,17 +101,17 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
     ) -> None:
         super().__init__()
         self.path = Path(path).absolute()
-        _check_folder(self.path)
+        check_folder(self.path)
         check_free(self.path)
         for name, steps in (("every", every), ("probes_every", probes_every), ("weights_every", weights_every)):
             if not isinstance(steps, int) or steps < 1:
                 raise UserError(f"{name} must be a number of steps, 1 or more; got {steps!r}.")
         self._intervals = {"steps": every, "probes": probes_every, "weights": weights_every}
-        self._take, self._given = _read_probes(probes)
+        self._take, self._given = read_probes(probes)
         self._requested = RequestedParts(
             self._given,
             loss,
-            _read_embed(embed, embed_samples),
+            read_embedding(embed, embed_samples),
             tuple(map(str, classes)) if classes is not None else None,
         )
         self._step = 0
@@ -278,7 +281,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         ratios: bool = True,
     ) -> None:
         due = {what: self._is_due(what, self._step) for what in self._intervals}
-        told = {name: float(value) for name, value in (metrics or {}).items() if _is_one_number(value)}
+        told = {name: float(value) for name, value in (metrics or {}).items() if is_one_number(value)}
         if self._recording is None:
             self._recording = self._begin(held, probes, tuple(told))
         said = self._recording.write(
@@ -337,7 +340,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
     def _begin_loop(self, model: keras.Model, grads: Sequence[Any] | None) -> None:
         """Refuse mistakes that are visible at the first step of a custom training loop."""
         self._follow(model)
-        _check_gradients(model, grads)
+        check_gradients(model, grads)
         try:
             self._lock.take()
             self._parts = RecordableParts.of(model, self._requested, strict=True) if self._is_told() else None
@@ -374,7 +377,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
 
     def _hold(self, model: keras.Model, grads: Sequence[Any] | None, optimizer: Any) -> None:
         """Record the gradients of a step, and what the optimizer did with them if that is known."""
-        _check_gradients(model, grads)
+        check_gradients(model, grads)
         variables = model.trainable_variables
         call = OptimizerCall.between(optimizer, self._iterations, self._step)
         for variable, gradient in zip(variables, grads or [None] * len(variables), strict=True):
@@ -395,47 +398,3 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
             lambda t: None if t is None else np.asarray(t)[: self._take], (x, y)
         )
         return first_x, first_y
-
-
-def _check_gradients(model: keras.Model, grads: Sequence[Any] | None) -> None:
-    if grads is not None and len(grads) != len(model.trainable_variables):
-        raise ModelError(
-            f"grads holds {len(grads)} gradients, but the model has {len(model.trainable_variables)} trainable variables; "
-            "give one for each."
-        )
-
-
-def _is_one_number(value: Any) -> bool:
-    found = np.asarray(value)
-    return found.ndim == 0 and found.dtype.kind in "biuf"
-
-
-def _check_folder(path: Path) -> None:
-    if path.name.endswith(".zip"):
-        raise UserError(f"A training is recorded in a folder, RUN.zarr; got {path.name!r}.")
-    check_destination(path)
-
-
-def _read_probes(probes: int | tuple[Any, Any] | None) -> tuple[int, tuple[Any, Any] | None]:
-    """Return the number of samples to take from the first batch, and the given probe samples."""
-    if probes is None:
-        return FIRST, None
-    if isinstance(probes, int):
-        if probes < 0:
-            raise UserError(f"probes must be a pair (x, y) or a number of samples, 0 or more; got {probes}.")
-        return probes, None
-    if not isinstance(probes, tuple) or len(probes) != 2:
-        raise SampleError(
-            "probes must be a pair (x, y) of samples and targets, or a number of samples of the first batch."
-        )
-    return 0, probes
-
-
-def _read_embed(layer: str | None, samples: tuple[Any, Any] | None) -> tuple[str, Any, Any] | None:
-    if layer is None and samples is None:
-        return None
-    if layer is None or not isinstance(samples, tuple) or len(samples) != 2:
-        raise SampleError(
-            "An embedding needs a layer and samples; give TrainingRecorder embed='LAYER' and embed_samples=(x, y)."
-        )
-    return layer, *samples

@@ -1,0 +1,199 @@
+"""Recording of the calls of layers and operations while a model runs on symbolic inputs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras.src import backend
+from keras.src.layers.layer import Layer
+from keras.src.ops.node import Node
+
+from nnviz3d.data.printable import reason
+
+# Layers that Keras builds from layers, but that users know as one layer: opened, they would show cells and projections.
+_SEALED = (keras.layers.RNN, keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention, keras.layers.Wrapper)
+
+
+@dataclass
+class TracedCall:
+    """A call of a layer or operation, from Keras' node of the call.
+
+    Attributes
+    ----------
+    operation, arguments, outputs
+        The layer or operation, Keras' record of its arguments (`None` for an input), and its symbolic outputs.
+    where
+        Names from the model down to the operation, without the model's own.
+    fresh
+        Whether the operation was created by this call.
+    autocast
+        Type to which the call casts variables, if any.
+    """
+
+    operation: Any
+    where: tuple[str, ...]
+    outputs: tuple[Any, ...]
+    arguments: Any
+    fresh: bool
+    autocast: str | None = None
+
+    @property
+    def tensors(self) -> list[Any]:
+        """The symbolic tensors among the arguments."""
+        return self.arguments.keras_tensors if self.arguments is not None else []
+
+    @property
+    def is_input(self) -> bool:
+        """Whether the call represents an input of the model."""
+        return isinstance(self.operation, keras.layers.InputLayer)
+
+    @property
+    def variables(self) -> tuple[Any, ...]:
+        """The variables among the arguments of an operation."""
+        if isinstance(self.operation, Layer) or self.arguments is None:
+            return ()
+        flat = keras.tree.flatten((self.arguments.args, self.arguments.kwargs))
+        return tuple(a for a in flat if isinstance(a, backend.Variable))
+
+
+@dataclass
+class _Frame:
+    """A layer during its call; ``opening`` while its own code runs on symbols, ``opened`` after that."""
+
+    layer: Any
+    opening: bool = False
+    opened: bool = False
+
+
+class Tracer:
+    """Records the calls that depend on our inputs while Keras is patched; other threads see Keras unpatched."""
+
+    def __init__(self, model: keras.Model, symbols: Sequence[Any]) -> None:
+        self.symbols = list(symbols)
+        self.records = [TracedCall(t._keras_history.operation, (t.name,), (t,), None, False) for t in symbols]
+        self.sealed: dict[str, str] = {}
+        self._top = model
+        self._mine = {id(t) for t in symbols}
+        self._nodes: list[Node] = []
+        self._frames: list[_Frame] = []
+        self._thread = threading.get_ident()
+
+    @contextmanager
+    def patched(self) -> Iterator[None]:
+        """Patch Keras during one symbolic call; afterwards remove the patches and the nodes that the call added."""
+        call, symbolic_call, init = Layer.__call__, Layer.symbolic_call, Node.__init__
+        tracer = self
+
+        def traced_call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != tracer._thread:
+                return call(layer, *args, **kwargs)
+            alone = tracer._stands_alone(layer, args, kwargs)
+            tracer._frames.append(_Frame(layer))
+            try:
+                result = call(layer, *args, **kwargs)
+                return tracer._as_symbols(layer, args, kwargs, result) if alone else result
+            finally:
+                tracer._frames.pop()
+
+        def traced_symbolic_call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() == tracer._thread and tracer._descends(args, kwargs) and is_composite(layer):
+                return tracer._open(layer, symbolic_call, args, kwargs)
+            return symbolic_call(layer, *args, **kwargs)
+
+        def traced_init(node: Any, operation: Any, **arguments: Any) -> None:
+            mine = threading.get_ident() == tracer._thread
+            if mine and tracer._frames and tracer._frames[-1].layer is operation and tracer._frames[-1].opened:
+                # Keras would add a node for the composite itself after its inner layers; only these belong to the graph.
+                return
+            fresh = not isinstance(operation, Layer) and not operation._inbound_nodes
+            init(node, operation, **arguments)
+            if mine:
+                tracer._record(node, fresh)
+
+        Layer.__call__, Layer.symbolic_call, Node.__init__ = traced_call, traced_symbolic_call, traced_init
+        try:
+            yield
+        finally:
+            Layer.__call__, Layer.symbolic_call, Node.__init__ = call, symbolic_call, init
+            self._take_back()
+
+    def _open(self, layer: Any, symbolic_call: Any, args: Any, kwargs: Any) -> Any:
+        frame = self._frames[-1]
+        frame.opening = True
+        try:
+            outputs = layer.call(*args, **kwargs)
+        except Exception as error:
+            # Its own code may raise any error on a symbolic tensor, for example when it asks for the value. Then the
+            # composite becomes one node, and the capture has a note. For the whole model that would leave no graph.
+            frame.opening = False
+            if layer is self._top:
+                raise
+            outputs = symbolic_call(layer, *args, **kwargs)
+            self.sealed["/".join(self._where())] = reason(error, 160)
+            return outputs
+        frame.opening, frame.opened = False, True
+        return outputs
+
+    def _stands_alone(self, layer: Any, args: Any, kwargs: Any) -> bool:
+        """Whether an opened composite calls this layer on plain numbers, for example to embed positions."""
+        if not self._frames or not self._frames[-1].opening or is_composite(layer) or not tf.executing_eagerly():
+            return False
+        flat = keras.tree.flatten((args, kwargs))
+        return not any(backend.is_keras_tensor(t) for t in flat)
+
+    def _as_symbols(self, layer: Any, args: Any, kwargs: Any, result: Any) -> Any:
+        """Convert outputs for plain numbers to symbols, so that the layer becomes part of the graph."""
+        if not all(backend.is_tensor(t) for t in keras.tree.flatten(result)):
+            return result
+        symbols = keras.tree.map_structure(
+            lambda t: keras.KerasTensor(t.shape, backend.standardize_dtype(t.dtype)), result
+        )
+        self._mine.update(id(t) for t in keras.tree.flatten(symbols))
+        Node(layer, call_args=args, call_kwargs=kwargs, outputs=symbols)
+        return symbols
+
+    def _record(self, node: Any, fresh: bool) -> None:
+        if not any(id(t) in self._mine for t in (*node.arguments.keras_tensors, *node.outputs)):
+            return
+        self._nodes.append(node)
+        self._mine.update(id(t) for t in node.outputs)
+        scope = backend.get_autocast_scope()
+        where = self._where()
+        if not (self._frames and self._frames[-1].layer is node.operation):
+            where = (*where, node.operation.name)
+        autocast = None if scope is None or isinstance(node.operation, Layer) else scope.dtype
+        self.records.append(TracedCall(node.operation, where, tuple(node.outputs), node.arguments, fresh, autocast))
+
+    def _where(self) -> tuple[str, ...]:
+        return tuple(frame.layer.name for frame in self._frames[1:])
+
+    def _descends(self, args: Any, kwargs: Any) -> bool:
+        return any(id(t) in self._mine for t in keras.tree.flatten((args, kwargs)))
+
+    def _take_back(self) -> None:
+        for node in reversed(self._nodes):
+            node.operation._inbound_nodes.remove(node)
+            for tensor in node.arguments.keras_tensors:
+                maker = tensor._keras_history.operation
+                if maker is not None and node in maker._outbound_nodes:
+                    maker._outbound_nodes.remove(node)
+
+
+def layers_inside(layer: Any, *, deep: bool = True) -> Iterator[Any]:
+    """Yield the layers inside a layer; if `deep`, also the layers inside these."""
+    yield from layer._flatten_layers(include_self=False, recursive=deep)
+
+
+def is_composite(layer: Any) -> bool:
+    """Whether a layer consists of layers that each get a node: a model, or a custom layer with layers inside."""
+    if isinstance(layer, keras.Model):
+        return True
+    if isinstance(layer, _SEALED) or type(layer).__module__.startswith(("keras.src.", "keras.layers.")):
+        return False
+    return bool(layer._layers)
