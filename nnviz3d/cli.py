@@ -110,7 +110,8 @@ def snapshot(
         raise UserError(f"--at is a time in seconds, 0 or more; got {at:g}.")
     require_graphics()
     with _opened(target, model, look, _run) as found:
-        draw(found.spec, found.capture, output, size=pixels, at=at, selection=_selection(look, found))
+        selection = _selection(look, found)
+        draw(found.spec, found.capture, output, size=pixels, at=at, selection=selection, trajectory=found.trajectory)
 
 
 @app.command(help_epilogue="")  # or the examples of the whole would follow its own
@@ -264,6 +265,7 @@ def record(
                 fps=fps,
                 seconds=seconds,
                 selection=selection,
+                trajectory=found.trajectory,
                 progress=bar,
             )
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nnviz3d.apps.progress import place_with_progress
+from nnviz3d.apps.progress import embed_with_progress
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.target import ModelOptions, Resolved, resolve
@@ -21,6 +21,7 @@ from nnviz3d.data.graph import Shape
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import CaptureRequest, Insights, Invitation
 from nnviz3d.data.sample_sources import expand
+from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import CaptureError, SampleError, SceneError, UserError
 from nnviz3d.scene.spec import SceneSpec
 
@@ -41,6 +42,8 @@ class Opened:
         Runs the model on samples that were not captured; `None` if that is not possible.
     following
         Follows the training that still writes the capture; `None` if there is none.
+    trajectory
+        The points of a recorded training at each step, if the scene shows them.
     """
 
     spec: SceneSpec
@@ -49,6 +52,7 @@ class Opened:
     samples: tuple[Sample, ...] = ()
     runner: SampleRunner | None = None
     following: TrainingFollower | None = None
+    trajectory: EmbeddingTrajectory | None = None
 
 
 @contextmanager
@@ -112,14 +116,14 @@ def opened(
         shown = opening.shown_of(ready, drawn=drawn)
         if found.beside:
             ready, shown = opening.with_more(ready)
-        if opening.spec.embeds:
-            place_with_progress(ready)
+        trajectory = embed_with_progress(ready) if opening.spec.embeds else None
         if invitation is not None and worker is not None:
-            yield opening.live_model(ready, shown, invitation, worker)
+            found_ready = opening.live_model(ready, shown, invitation, worker)
         elif found.model is not None and worker is not None:
-            yield opening.capture_of_model(ready, shown, found.model, worker)
+            found_ready = opening.capture_of_model(ready, shown, found.model, worker)
         else:
-            yield opening.capture(ready, shown)
+            found_ready = opening.capture(ready, shown)
+        yield replace(found_ready, trajectory=trajectory)
 
 
 def _ready_capture(found: Resolved, wanted: Insights) -> CaptureReader | None:

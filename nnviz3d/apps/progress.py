@@ -16,12 +16,13 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from nnviz3d.apps.trajectory import trajectory_of
 from nnviz3d.apps.worker import STAGES, Worker, run_capture
 from nnviz3d.data import request as messages
 from nnviz3d.data.printable import sentence
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import CaptureRequest, Event, Finished
-from nnviz3d.scene.derived.embedding_trajectory import course_of, embedded_of
+from nnviz3d.data.training_embedding import EmbeddingTrajectory
 
 _QUIET = 1.0
 """Seconds that work may last without a progress bar."""
@@ -47,23 +48,20 @@ def capture_with_progress(
         return run_capture(request, bar.hear) if worker is None else worker.run(request, bar.hear)
 
 
-def place_with_progress(capture: CaptureReader, *, console: Console | None = None) -> None:
-    """Place the points of a recorded training, if it has any, with a progress bar once that lasts over a second.
+def embed_with_progress(capture: CaptureReader, *, console: Console | None = None) -> EmbeddingTrajectory | None:
+    """Embed the samples of a recorded training, if it keeps any, with a progress bar after one second.
 
     Raises
     ------
     ModelError
-        If they are too few.
+        If there are too few samples.
     """
-    embedded = embedded_of(capture)
-    if embedded is None:
-        return
+
+    def report(done: int, total: int) -> None:
+        bar.hear(messages.Progress(stage="embed", done=done, total=total))
+
     with _Bar(console or Console(stderr=True), "embed") as bar:
-        course_of(
-            capture,
-            embedded,
-            lambda done, total: bar.hear(messages.Progress(stage="embed", done=done, total=total)),
-        )
+        return trajectory_of(capture, report=report)
 
 
 def one_line(console: Console, *columns: ProgressColumn) -> Progress:

@@ -13,6 +13,7 @@ from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample, SampleList
 from nnviz3d.apps.training_follower import TrainingFollower
+from nnviz3d.apps.trajectory import trajectory_of
 from nnviz3d.apps.unfolding import Unfolding
 from nnviz3d.data.quantities import OF_GRADIENTS
 from nnviz3d.data.reader import CaptureReader
@@ -153,7 +154,8 @@ class Session:
 
     def _prepare(self, capture: CaptureReader) -> Scene:
         """Build the scene of a longer training; runs in the thread that follows it, so that drawing does not wait."""
-        scene = self.scene.revised(capture)
+        trajectory = trajectory_of(capture, self.scene.context.trajectory) if self.scene.spec.embeds else None
+        scene = self.scene.revised(capture, trajectory)
         with contextlib.suppress(UserError):  # drawing reports it
             scene.at(self.clock.t, self.selection)
         return scene

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nnviz3d.apps.interruption import Interruption
 from nnviz3d.data.files.unfinished import partial_path
 from nnviz3d.data.reader import CaptureReader
+from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
@@ -48,6 +49,7 @@ def snapshot(
     size: tuple[int, int] = (1920, 1080),
     at: float | None = None,
     selection: Selection | None = None,
+    trajectory: EmbeddingTrajectory | None = None,
 ) -> None:
     """Draw one picture and write it as PNG. The file appears only when it is complete.
 
@@ -57,12 +59,14 @@ def snapshot(
         Width and height in pixels.
     at
         Time of the scene in seconds; by default its end, where everything is visible.
+    trajectory
+        The points of a recorded training at each step; by default those that the capture holds.
     """
     require_graphics()
     from nnviz3d.render.offscreen import Offscreen
 
     aspect = size[0] / size[1]
-    scene = Scene.build(spec, capture, aspect=aspect)
+    scene = Scene.build(spec, capture, aspect=aspect, trajectory=trajectory)
     moment = scene.duration if at is None else at
     drawn = scene.at(moment, selection)
     with Interruption():

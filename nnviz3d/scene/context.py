@@ -16,6 +16,7 @@ from nnviz3d.data.graph import vector_outputs as vector_outputs
 from nnviz3d.data.quantities import Quantity
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.targets import LOSS, Explained, Target
+from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import ValueStatistics, statistics_of
 from nnviz3d.scene.derived.projected_samples import Newcomer
@@ -75,6 +76,8 @@ class SceneContext:
     """Width over height of the picture, of which the network may have been given a part of another aspect."""
     setting: Setting = Setting()
     memo: Memo = field(default_factory=Memo)
+    trajectory: EmbeddingTrajectory | None = None
+    """The points of a recorded training at each step, if they are not those that the capture holds."""
     newcomers: dict[tuple[str, int], Newcomer] = field(default_factory=dict)
     """Samples that were placed in an embedding, by its name and theirs; who places one keeps it here."""
     _values: dict[str, tuple[int, LayerValues]] = field(default_factory=dict)
@@ -88,8 +91,6 @@ class SceneContext:
         aspect: float,
         headroom: float = 0.0,
         flatter: float = 1.0,
-        setting: Setting | None = None,
-        memo: Memo | None = None,
     ) -> SceneContext:
         """Lay the capture's graph out for a picture.
 
@@ -103,27 +104,31 @@ class SceneContext:
             World height to keep free above each block.
         flatter
             Aspect of the network over that of the picture, where other things stand beside the network.
-        setting
-            The rest of the scene.
-        memo
-            Values that other layouts of the same capture have computed.
         """
         shapes = {}
         for node in capture.graph:
             if capture.has_activations(node.id):
                 shapes[node.id] = capture.activation_shape(node.id)
         plan = lay_out(capture.graph, shapes, aspect=aspect * flatter, headroom=headroom)
-        return SceneContext(
-            capture, plan, route_edges(capture.graph, plan), aspect, setting or Setting(), memo or Memo()
-        )
+        return SceneContext(capture, plan, route_edges(capture.graph, plan), aspect)
 
-    def revised(self, capture: CaptureReader) -> SceneContext:
-        """Return a context of other numbers, on which all stands where it does here."""
-        if self._keeps_to(capture):  # of a training that went on without new ones: what was read is still right
-            return replace(
-                self, capture=capture, _values=dict(self._values), _derived=dict(self._derived), _explanations={}
-            )
-        return replace(self, capture=capture, _values={}, _derived={}, _explanations={})
+    def revised(self, capture: CaptureReader, trajectory: EmbeddingTrajectory | None = None) -> SceneContext:
+        """Return a context of other numbers with the same layout.
+
+        Parameters
+        ----------
+        trajectory
+            The points of a longer training; by default those that this context has.
+        """
+        same = self._keeps_to(capture)  # a training went on without new numbers, so what was read is still right
+        return replace(
+            self,
+            capture=capture,
+            trajectory=trajectory or self.trajectory,
+            _values=dict(self._values) if same else {},
+            _derived=dict(self._derived) if same else {},
+            _explanations={},
+        )
 
     def _keeps_to(self, capture: CaptureReader) -> bool:
         """Whether another capture is of the same training, and of the same of its numbers."""

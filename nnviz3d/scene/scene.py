@@ -14,6 +14,7 @@ from nnviz3d.data.capture_at_step import at_step
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.selectors import matching
 from nnviz3d.data.training import StepRecords
+from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, CameraPose, between, default_view, direction, fit
 from nnviz3d.scene.context import SceneContext, Setting
@@ -86,7 +87,13 @@ class Scene:
             self._points(frame.target, f"camera.keyframes[{number}].target")
 
     @staticmethod
-    def build(spec: SceneSpec, capture: CaptureReader, *, aspect: float = 16 / 9) -> Scene:
+    def build(
+        spec: SceneSpec,
+        capture: CaptureReader,
+        *,
+        aspect: float = 16 / 9,
+        trajectory: EmbeddingTrajectory | None = None,
+    ) -> Scene:
         """Lay out and prepare everything that does not depend on time.
 
         Parameters
@@ -95,6 +102,8 @@ class Scene:
             What to show, of what.
         aspect
             Width over height of the picture that the layout should fill.
+        trajectory
+            The points of a recorded training at each step; by default those that the capture holds.
 
         Raises
         ------
@@ -116,31 +125,35 @@ class Scene:
             elevation=spec.camera.elevation,
         )
         memo = Memo()
-        scene = Scene(spec, SceneContext.build(capture, aspect=aspect, headroom=headroom, setting=setting, memo=memo))
+
+        def laid_out(flatter: float = 1.0) -> Scene:
+            context = SceneContext.build(capture, aspect=aspect, headroom=headroom, flatter=flatter)
+            return Scene(spec, replace(context, setting=setting, memo=memo, trajectory=trajectory))
+
+        scene = laid_out()
         if not scene._beside:
             return scene
         # What stands beside the network needs room too, so the network itself has to fill a picture of another aspect.
         highest = max(row.top for row in scene.context.plan.rows)
         above = min(points[:, 1].min() for points in scene._beside) >= highest
-        contexts = (
-            SceneContext.build(capture, aspect=aspect, headroom=headroom, flatter=share, setting=setting, memo=memo)
-            for share in (_FLATTER if above else _NARROWER)
-        )
-        others = [scene, *(found for found in (Scene(spec, context) for context in contexts) if found._beside)]
-        shares = [found._width(aspect) for found in others]
+        shares = _FLATTER if above else _NARROWER
+        others = [scene, *(found for found in map(laid_out, shares) if found._beside)]
+        widths = [found._width(aspect) for found in others]
         # Of those that are as wide the narrowest network, too, is the least flat one.
-        ordered = zip(others, shares, strict=True) if above else zip(others[::-1], shares[::-1], strict=True)
-        return next(found for found, share in ordered if share >= _AS_WIDE * max(shares))
+        ordered = zip(others, widths, strict=True) if above else zip(others[::-1], widths[::-1], strict=True)
+        return next(found for found, width in ordered if width >= _AS_WIDE * max(widths))
 
-    def revised(self, capture: CaptureReader) -> Scene:
+    def revised(self, capture: CaptureReader, trajectory: EmbeddingTrajectory | None = None) -> Scene:
         """Return this scene of other numbers, such as a series that has become longer: all blocks stand where they did.
 
         Parameters
         ----------
         capture
             Of the same model, each layer of the shape that it has here.
+        trajectory
+            The points of a longer training; by default those that this scene has.
         """
-        return Scene(self.spec, self.context.revised(at_step(capture)))
+        return Scene(self.spec, self.context.revised(at_step(capture), trajectory))
 
     def step(self, t: float, selection: Selection) -> int | None:
         """Return the recorded step of a training that is shown: the chosen one, or the clock's; `None` without one."""

@@ -9,16 +9,12 @@ from rich.console import Console
 from nnviz3d.apps import progress
 from nnviz3d.apps.open_target import opened
 from nnviz3d.apps.target import ModelOptions
+from nnviz3d.apps.trajectory import trajectory_of
 from nnviz3d.data.capture import open_capture
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.derived.embedding_trajectory import course_of
 from nnviz3d.scene.primitives import Points
 from nnviz3d.scene.scene import Scene
 from tests.support.parting import LABELS, M, Parting
-
-
-def not_again(done: int, total: int) -> None:
-    raise AssertionError("it was placed already")
 
 
 def shown(scene: Scene) -> Points:
@@ -31,18 +27,18 @@ def test_points_are_placed_when_a_capture_is_opened_and_later_steps_continue(tmp
     training.go_on(2)
     with opened(str(path), "classes_part", ModelOptions(), run=pytest.fail) as found:
         embedded = found.capture.training.embedded
-        first = course_of(found.capture, embedded, not_again)
+        first = found.trajectory
         assert first.points.shape == (2, M, 3)
-        scene = Scene.build(found.spec, found.capture)
+        scene = Scene.build(found.spec, found.capture, trajectory=first)
         assert (shown(scene).rings[:, 3] > 0).sum() == (embedded.predictions(-1) != LABELS).sum()
     training.go_on(1)
     training.finish()
     later = open_capture(path)
     told = []
-    course = course_of(later, later.training.embedded, lambda done, total: told.append((done, total)))
+    course = trajectory_of(later, first, lambda done, total: told.append((done, total)))
     assert told[-1] == (3, 3)
     assert np.array_equal(course.points[:2], first.points)
-    on = scene.revised(later)
+    on = scene.revised(later, course)
     assert shown(on).points.shape == (M, 3)
     assert not np.array_equal(shown(on).points, shown(scene).points)
 
@@ -52,7 +48,7 @@ def test_progress_of_placing_is_shown(tmp_path, monkeypatch):
     training = Parting(tmp_path / "run.zarr")
     training.go_on(2)
     out = io.StringIO()
-    progress.place_with_progress(
+    progress.embed_with_progress(
         open_capture(tmp_path / "run.zarr"), console=Console(file=out, force_terminal=True, width=90)
     )
     assert "Placing points" in out.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -267,7 +268,7 @@ def test_kernel_is_read_once_by_all_layouts_of_a_scene(digits):
     assert kernel_of(context, first) is kernel_of(context, first)
     assert kernel_of(context, other).layer == "conv2d_2"
     assert kernel_of(context, first).layer == "conv2d_1"
-    flatter = SceneContext.build(digits, aspect=1.5, flatter=2.0, memo=context.memo)
+    flatter = replace(SceneContext.build(digits, aspect=1.5, flatter=2.0), memo=context.memo)
     assert kernel_of(flatter, first) is kernel_of(context, first)
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from nnviz3d.analysis.embedding_trajectory import class_separation
+from nnviz3d.apps.trajectory import trajectory_of
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
-from nnviz3d.data.capture_at_step import at_step
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.derived.embedding_trajectory import course_of, embedding_of
+from nnviz3d.scene.derived.embedding_trajectory import embedding_of
 from nnviz3d.scene.primitives import Callout, DrawList, Lines, Panel, PictureRow, Points, TextRow
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import PointPick, Selection
@@ -36,7 +36,7 @@ def scene(capture) -> Scene:
 
 def build(capture: Capture, *others: str, **view: object) -> Scene:
     views = [{"kind": "embedding", **view}, *({"kind": kind, "duration": SECONDS} for kind in others or ["training"])]
-    return Scene.build(parse_scene({"format": 1, "views": views}), capture)
+    return Scene.build(parse_scene({"format": 1, "views": views}), capture, trajectory=trajectory_of(capture))
 
 
 def cloud(found: DrawList) -> Points:
@@ -53,7 +53,7 @@ def distances(points):
 
 
 def test_at_every_recorded_step_the_distances_are_those_that_were_computed(scene, capture, embedded):
-    course = course_of(capture, embedded)
+    course = scene.context.trajectory
     units = []
     for k, step in enumerate(embedded.steps):
         found = scene.at(0.0, Selection(step=int(step)))
@@ -119,7 +119,7 @@ def test_a_point_tells_what_it_was_taken_for_at_the_step(scene, capture, embedde
         assert f"predicted {embedded.predictions(k)[index]}" in told
         picture = next(row for row in callout.rows if isinstance(row, PictureRow))
         assert np.array_equal(picture.pixels, embedded.samples.thumbnails[index])
-        known = embedding_of(at_step(capture, step), "dense")
+        known = embedding_of(scene.as_of(0.0, Selection(step=step)).context, "dense")
         assert np.array_equal(known.predictions, embedded.predictions(k))
 
 
@@ -142,5 +142,5 @@ def test_the_same_moment_gives_the_same_objects(scene, capture):
     end = scene.at(SECONDS)
     scene.at(0.1)
     assert cloud(scene.at(SECONDS)) is cloud(end)
-    again = course_of(open_capture(capture.path), open_capture(capture.path).training.embedded)
+    again = trajectory_of(open_capture(capture.path))
     assert np.array_equal(again.points, capture.training.embedded.trajectory.points), "they came placed"

@@ -28,6 +28,7 @@ from nnviz3d.data.capture import is_capture
 from nnviz3d.data.files.paths import exists, is_folder
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import RANKINGS
+from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import UserError
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.context import SceneContext
@@ -91,6 +92,7 @@ def record(
     fps: int | None = None,
     seconds: float | None = None,
     selection: Selection | None = None,
+    trajectory: EmbeddingTrajectory | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Record a film, whole or not at all; the same input gives the same frames.
@@ -108,6 +110,8 @@ def record(
         Frames a second; by default 30, for ``.gif`` 15.
     seconds
         Length; by default it depends on the network.
+    trajectory
+        The points of a recorded training at each step; by default those that the capture holds.
     progress
         Is called with the number of frames drawn and the number of all frames.
 
@@ -125,7 +129,7 @@ def record(
     rate = fps or (15 if out.suffix.lower() == ".gif" else 30)
     selection = selection or Selection()
     aspect = width / height
-    scene = Scene.build(spec, capture, aspect=aspect)
+    scene = Scene.build(spec, capture, aspect=aspect, trajectory=trajectory)
     kind = tour or usual_tour(scene)
     path = make_tour(scene, aspect, kind, seconds)
     moments = path.frames(rate)

@@ -65,7 +65,7 @@ def serve(
         If the port is taken, or there is no such host.
     """
     chosen = choose_port(host, port)
-    scene = Scene.build(found.spec, found.capture, aspect=ASPECT)
+    scene = Scene.build(found.spec, found.capture, aspect=ASPECT, trajectory=found.trajectory)
     with Interruption():
         renderer = Renderer(offscreen_window(size))
     try:

@@ -68,7 +68,7 @@ def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | 
     """
     require_graphics()
     require_display()
-    scene = Scene.build(found.spec, found.capture, aspect=size[0] / size[1])
+    scene = Scene.build(found.spec, found.capture, aspect=size[0] / size[1], trajectory=found.trajectory)
     with Interruption():
         window = Window(size, scene.title(found.sample))
         renderer = Renderer(window.target)

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from weakref import WeakKeyDictionary
-
 import numpy as np
 
-from nnviz3d.analysis.embedding_trajectory import embed_training
 from nnviz3d.data.capabilities.embeddings import Embedding
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.training_embedding import EmbeddedOutputs, EmbeddingTrajectory
-from nnviz3d.errors import CaptureError
-
-# Placing takes seconds, and a scene is built anew for every step that is looked at.
-_placed: WeakKeyDictionary[EmbeddedOutputs, EmbeddingTrajectory] = WeakKeyDictionary()
-_last: dict[Path, EmbeddingTrajectory] = {}
+from nnviz3d.errors import CaptureError, SceneError
+from nnviz3d.scene.context import SceneContext
 
 
 def embedded_of(capture: CaptureReader) -> EmbeddedOutputs | None:
@@ -25,36 +17,36 @@ def embedded_of(capture: CaptureReader) -> EmbeddedOutputs | None:
     return found if found is not None and len(found) else None
 
 
-def course_of(
-    capture: CaptureReader, embedded: EmbeddedOutputs, report: Callable[[int, int], None] = lambda done, total: None
-) -> EmbeddingTrajectory:
-    """Return where the points stand at each step; placed now if they were not yet.
+def known_trajectory(context: SceneContext, embedded: EmbeddedOutputs) -> EmbeddingTrajectory:
+    """Return the points of a training at each step: those that the scene was built with, or that the capture holds.
 
     Raises
     ------
-    ModelError
-        If they are too few.
+    SceneError
+        If both have fewer steps than the training.
     """
-    if embedded not in _placed:
-        found = embed_training(embedded, earlier=_last.get(capture.path), report=report)
-        _placed[embedded] = _last[capture.path] = found
-    return _placed[embedded]
+    found = context.trajectory or embedded.trajectory
+    if found is None or len(found.points) < len(embedded):
+        name = context.capture.path.name
+        raise SceneError(f"layer: the points of {name} are not embedded yet; compute them with `embed_training`.")
+    return found
 
 
-def embedding_of(capture: CaptureReader, name: str) -> Embedding:
+def embedding_of(context: SceneContext, name: str) -> Embedding:
     """Return an embedding of this name: one that was captured, or a training's, at the step that the capture shows."""
+    capture = context.capture
     embedded = embedded_of(capture)
     if embedded is None or embedded.samples.layer != name or name in capture.embeddings:
         return capture.embedding(name)
     records = None if capture.step_records is None else capture.step_records.embedded
-    return embedding_at(capture, embedded, -1 if records is None else records)
+    return embedding_at(context, embedded, -1 if records is None else records)
 
 
-def embedding_at(capture: CaptureReader, embedded: EmbeddedOutputs, at: int) -> Embedding:
+def embedding_at(context: SceneContext, embedded: EmbeddedOutputs, at: int) -> Embedding:
     """Return a training's embedding at a step, 0 to E - 1, or from -1 back."""
-    course, known = course_of(capture, embedded), embedded.samples
+    course, known = known_trajectory(context, embedded), embedded.samples
     if not len(course.points):
-        raise CaptureError(f"{capture.path.name} holds no points yet.")
+        raise CaptureError(f"{context.capture.path.name} holds no points yet.")
     points = course.points[at]
     return Embedding(
         name=known.layer,

@@ -126,7 +126,7 @@ class EmbeddingView(View):
         capture = self._context.capture
         if pick.placed:
             return facts_of_sample(capture, pick.index)
-        return facts_of_point(capture, embedding_of(capture, pick.embedding), pick.index)
+        return facts_of_point(capture, embedding_of(self._context, pick.embedding), pick.index)
 
     def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return brackets around a point, and a callout with its sample."""

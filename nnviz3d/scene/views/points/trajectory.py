@@ -12,7 +12,7 @@ from nnviz3d.analysis.embedding_trajectory import class_separation
 from nnviz3d.data.training import Training
 from nnviz3d.data.training_embedding import EmbeddedOutputs
 from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.derived.embedding_trajectory import course_of, embedding_at
+from nnviz3d.scene.derived.embedding_trajectory import embedding_at, known_trajectory
 from nnviz3d.scene.primitives import Lines, Panel, Primitive, TextRow
 from nnviz3d.scene.selection import ColoredBy, PointPick, Selection
 from nnviz3d.scene.timeline import Timeline
@@ -43,7 +43,7 @@ class CourseCloud:
 
     def __init__(self, context: SceneContext, training: Training, embedded: EmbeddedOutputs, trails: float) -> None:
         self._context, self._training, self._embedded, self._trails = context, training, embedded, trails
-        self._course = course_of(context.capture, embedded)
+        self._course = known_trajectory(context, embedded)
         self._frame, self._way = _framed(self._course.points)
         self.reach = self._way.reshape(-1, 3)
         self.moves = len(self._way) > 1
@@ -109,7 +109,7 @@ class CourseCloud:
 
     def _cloud(self, at: int) -> Cloud:
         if at not in self._clouds:
-            found = embedding_at(self._context.capture, self._embedded, at)
+            found = embedding_at(self._context, self._embedded, at)
             self._clouds[at] = Cloud(self._context, found, (self._frame, self._way[at : at + 1]), wrong=_WRONG)
         return self._clouds[at]
 
