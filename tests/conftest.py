@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from tests.support import captures, trainings
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test that drives a browser or a window as slow."""
+    for item in items:
+        if {"chromium", "display"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """Exclude the modules and tests from garbage collection: with TensorFlow loaded, each full pass takes half a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

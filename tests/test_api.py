@@ -27,6 +27,8 @@ from nnviz3d.data.bundled import bundled
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.errors import Nnviz3dError, SampleError, UserError
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import json, os, signal, time, urllib.request
 from pathlib import Path

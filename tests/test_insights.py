@@ -14,7 +14,7 @@ from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.targets import Target
 from tests.support import command_line
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 WANTED = (
     *("--gradients", "--attribution", "grad_cam,integrated_gradients", "--class", "5"),
     *("--features", "conv2d_2[0:3]", "--steps", "24"),

@@ -22,7 +22,10 @@ from tests.apps.test_desktop import on_display, x_server
 from tests.support.processes import processes_of_session
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the list of processes from /proc")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the list of processes from /proc"),
+    pytest.mark.slow,
+]
 
 RUNS = int(os.environ.get("NNVIZ3D_SIGNALS", "6"))
 """Number of signals for each command; 20 or more take minutes."""

@@ -36,6 +36,8 @@ from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
 from tests.support import captures, command_line
 
+pytestmark = pytest.mark.slow
+
 SIZE = (320, 180)
 RED, BLUE, DARK = (200, 40, 30), (30, 60, 210), (9, 11, 16)
 

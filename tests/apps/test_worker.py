@@ -22,6 +22,8 @@ from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import EVENT, CaptureRequest, Finished, Notice, Progress, Refused
 from nnviz3d.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 DIGITS = str(bundled("digits.keras"))
 
 

@@ -1,5 +1,6 @@
 """Real models for the tests of capturing."""
 
+import gc
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -26,12 +27,18 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.tensorflow)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _collected():
+    gc.collect()  # models are circles of references
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     import keras
 
     keras.utils.set_random_seed(7)
-    keras.backend.clear_session()  # names such as dense_1 start anew, so that tests do not depend on their order
+    # Names such as dense_1 start anew, so that tests do not depend on their order.
+    keras.backend.clear_session(free_memory=False)
 
 
 @pytest.fixture

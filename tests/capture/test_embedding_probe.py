@@ -11,6 +11,8 @@ from nnviz3d.data.capture import open_capture
 from nnviz3d.errors import ModelError, SampleError
 from tests.capture.test_recorder import BATCH, data, numbers
 
+pytestmark = pytest.mark.slow
+
 MODES = {
     "compiled": {"jit_compile": False},
     "jit": {"jit_compile": True},

@@ -10,6 +10,8 @@ import nnviz3d
 from nnviz3d.data.request import Insights
 from tests.capture import zoo
 
+pytestmark = pytest.mark.slow
+
 
 def as_if_trained(model):
     """Change every gain, shift and statistic from its initial value."""

@@ -12,6 +12,8 @@ from nnviz3d.analysis.health import alarms
 from nnviz3d.data.bundled import gallery
 from nnviz3d.data.capture import open_capture
 
+pytestmark = pytest.mark.slow
+
 
 def digits(count=96):
     with np.load(gallery() / "digits.npz") as data:

@@ -14,6 +14,8 @@ from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import EVENT, CaptureRequest, Crashed, Finished, Notice, Progress, Refused, Working
 
+pytestmark = pytest.mark.slow
+
 DIGITS = str(bundled("digits.keras"))
 
 

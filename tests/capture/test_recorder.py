@@ -14,6 +14,8 @@ from nnviz3d import TrainingRecorder
 from nnviz3d.data.capture import open_capture
 from nnviz3d.errors import ModelError, SampleError, UserError
 
+pytestmark = pytest.mark.slow
+
 N, BATCH = 40, 8
 MODES = {
     "compiled": {"run_eagerly": False},

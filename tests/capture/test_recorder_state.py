@@ -9,6 +9,8 @@ from keras import layers, ops
 from nnviz3d import TrainingRecorder
 from nnviz3d.data.capture import open_capture
 
+pytestmark = pytest.mark.slow
+
 N, BATCH = 16, 4
 RNG = np.random.default_rng(4)
 X, Y = RNG.normal(size=(N, 3, 2)).astype("f4"), RNG.integers(0, 3, N)

@@ -12,6 +12,8 @@ from nnviz3d import TrainingRecorder
 from nnviz3d.analysis.health import first_alarms
 from nnviz3d.data.capture import open_capture
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(32, 6)).astype("f4"), RNG.integers(0, 3, 32)
 

@@ -17,6 +17,8 @@ from nnviz3d.data.capture import open_capture
 from tests.capture.test_recorder import build, compiled, fit, numbers
 from tests.support import waiting
 
+pytestmark = pytest.mark.slow
+
 wait_until = partial(waiting.wait_until, patience=60.0, pause=0.05)
 
 

@@ -26,7 +26,7 @@ PACKAGES = {
 PALACE, DAISY = 698, 985
 MAPS = ("--attribution", "cam,grad_cam")
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

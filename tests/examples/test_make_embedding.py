@@ -11,7 +11,7 @@ from nnviz3d.data.bundled import bundled, digits
 from nnviz3d.data.capture import open_capture
 from tests.examples.programs import EXAMPLES, run
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 
 def test_points_are_the_principal_components_of_the_answers(tmp_path: Path):

@@ -12,7 +12,7 @@ from nnviz3d.data.bundled import digits
 from nnviz3d.data.capture import open_capture
 from tests.examples.programs import EXAMPLES, run
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 
 def test_a_short_training_is_recorded_and_placed(tmp_path: Path):

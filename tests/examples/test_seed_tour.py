@@ -23,7 +23,7 @@ PICTURES = (
     "feature_visualization.png",
     "features_3d.png",
 )
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.examples.programs import EXAMPLES, run
 from tests.support.processes import processes_of_session
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 
 def test_a_loop_of_one_s_own(tmp_path: Path):

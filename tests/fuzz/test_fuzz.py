@@ -17,7 +17,7 @@ TRIALS = {"models": 50, "captures": 70, "scenes": 60, "pictures": 35, "arrays": 
 TOTAL = int(os.environ.get("NNVIZ3D_TRIALS", "100"))
 """Number of trials of all kinds together."""
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
