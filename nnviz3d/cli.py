@@ -19,7 +19,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from nnviz3d.data.printable import printable_lines, sentence
 from nnviz3d.errors import Nnviz3dError, UserError
-from nnviz3d.options import NO_INSIGHT, NO_LOOK, NO_MODEL, OPTIONAL, Insight, Look, Model
+from nnviz3d.options import NO_CAPABILITY_OPTIONS, NO_LOOK, NO_MODEL, OPTIONAL, CapabilityOptions, Look, Model
 from nnviz3d.parent_process import end_with_parent
 from nnviz3d.stopping import Interrupted, end_in_order, ignore
 from nnviz3d.version import __version__
@@ -277,7 +277,7 @@ def capture(
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     model: Model = NO_MODEL,
-    insight: Insight = NO_INSIGHT,
+    capabilities: CapabilityOptions = NO_CAPABILITY_OPTIONS,
 ) -> None:
     """Run a model once and keep the numbers; on demand, what explains them too. Needs TensorFlow; looking does not.
 
@@ -306,7 +306,7 @@ def capture(
 
     began = time.perf_counter()
     check_destination(output)
-    done = _run(model.options().request(model_file, output, insight.wanted()))
+    done = _run(model.options().request(model_file, output, capabilities.wanted()))
     seconds = time.perf_counter() - began
     print(f"{output}: {done.nodes} nodes, {_count(done.samples, 'sample')}, in {seconds:.1f} s", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""What the commands have in common: their options, by group. Nothing heavy is imported, for ``--help`` reads this."""
+"""Options that commands share, by group. Importing them loads no large library, because ``--help`` reads them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _given(kind: Any, tokens: Sequence[Token]) -> Any:
-    """Read an option that may be left out, as one type of its union; ``none`` does not mean left out, nor 2.5 two."""
+    """Convert an option to one type of its union; ``none`` does not mean left out, and 2.5 is not rounded to 2."""
     if kind is NoneType:
         raise CoercionError(target_type=kind)
     value = convert(kind, tokens)
@@ -30,6 +30,7 @@ def _given(kind: Any, tokens: Sequence[Token]) -> Any:
 
 
 OPTIONAL = Parameter(converter=_given)
+"""Mark of an option that may be left out."""
 
 
 def _quantity(kind: Any, tokens: Sequence[Token]) -> Any:
@@ -54,18 +55,18 @@ class Model:
     input: Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], negative=())] = ()
     """Pictures, a folder, .npy or .npz, rows of one (x.npy[3:10]), digits:N, sklearn:NAME, or random; may be repeated."""
     preprocess: Annotated[Preprocess | None, OPTIONAL] = None
-    """How pictures are prepared; by default as the model was trained, which is said."""
+    """Preprocessing of pictures; by default that of the model's training, which the command prints."""
     weights: str | None = None
     """For keras:NAME: imagenet (the default), none, or a file. For any model: all, to keep every weight."""
     classes: Path | None = None
-    """A text file with one class name a line."""
+    """A text file with one class name on each line."""
     trust: _Switch = False
     """Run code that the model file carries, such as Lambda layers. Only for files from people you trust."""
     limit: Annotated[float | None, OPTIONAL] = None
     """Limit in gigabytes of memory for reading one file; by default 2."""
 
     def options(self) -> ModelOptions:
-        """Return the options that describe the model, and set the limit for this process and those that it starts.
+        """Return the options that describe the model, and set the memory limit for this process and its child processes.
 
         Raises
         ------
@@ -81,7 +82,7 @@ class Model:
 
 
 def _annotated(hint: Any, name: str) -> Any:
-    """Return the type of a capability's option with everything that the command line has to know of it."""
+    """Return the type of a capability's option, annotated for the command line."""
     kind, words = get_args(hint)
     converter = _given if NoneType in get_args(kind) else None
     option = f"--{name.removesuffix('_').replace('_', '-')}"
@@ -101,8 +102,8 @@ def _with_options_of_capabilities(base: type[_Base]) -> type[_Base]:
 
 @Parameter(name="*", group=_INSIGHT)
 @_with_options_of_capabilities
-class Insight:
-    """Options for what is kept beyond the forward pass. Lists are separated by commas, or the option is repeated."""
+class CapabilityOptions:
+    """Options for what is captured beyond the forward pass. Lists are separated by commas, or the option is repeated."""
 
     def wanted(self) -> Insights:
         """Return the request that the options make.
@@ -114,15 +115,15 @@ class Insight:
         """
         from nnviz3d.data.request import Insights
 
-        given = [
+        options = [
             capability.options(**{one.name: getattr(self, one.name) for one in fields(capability.options)})
             for capability in CAPABILITIES
         ]
-        insights = Insights(**{name: value for one in given for name, value in one.request_fields().items()})
+        insights = Insights(**{name: value for one in options for name, value in one.request_fields().items()})
         if insights.dataset and not uses_dataset(insights):
             listed = " or ".join(filter(None, (capability.dataset_option for capability in CAPABILITIES)))
             raise UserError(f"--dataset has no effect by itself; say what it is for with {listed}.")
-        for one in given:
+        for one in options:
             one.check(insights)
         return insights
 
@@ -130,34 +131,34 @@ class Insight:
 @Parameter(name="*", group=_LOOK)
 @dataclass(frozen=True)
 class Look:
-    """Options for what is shown, and how."""
+    """Options for what is shown, and how it is shown."""
 
     scene: str | None = None
-    """A scene (a .toml file or a bundled one) by which to look at a model or a capture."""
+    """The scene (a .toml file or a bundled one) that shows a model or a capture."""
     sample: Annotated[int | None, OPTIONAL] = None
-    """Which of the captured samples, from 0."""
+    """The captured sample to show, counted from 0."""
     layer: str | None = None
-    """A layer that stands out."""
+    """The layer to highlight."""
     threshold: Annotated[float | None, OPTIONAL] = None
     """Hide cells below this share of their layer's range, 0 to 1."""
     colormap: str | None = None
     """inferno, magma, plasma, viridis, cividis, gray; or ember-ice, berlin, managua, vanimo for signed numbers."""
     normalize: Annotated[Literal["layer", "global", "symmetric"] | None, OPTIONAL] = None
-    """One colour scale a layer, one for all, or a symmetric one a layer."""
+    """A colour scale for each layer, one for all, or a symmetric one for each layer."""
     ranking: Annotated[Literal["weight", "contribution"] | None, OPTIONAL] = None
-    """Which connections count as strongest: by |weight|, or by |weight x activation|."""
+    """The measure of the strongest connections: |weight|, or |weight x activation|."""
     quantity: Annotated[Quantity | None, Parameter(converter=_quantity)] = None
     """What the cells show: difference is --sample minus --against; attribution is accepted for gradient_x_activation."""
     class_: Annotated[str | None, Parameter(name="--class")] = None
-    """What is explained: a class by number or name, or any output's number, dense_1[5]."""
+    """The target to explain: a class by number or name, or any output's number, dense_1[5]."""
     method: str | None = None
-    """Whose map of what counts for it is shown: grad_cam, integrated_gradients, occlusion, ..."""
+    """The attribution method whose map is shown: grad_cam, integrated_gradients, occlusion, ..."""
     against: Annotated[int | None, OPTIONAL] = None
-    """The sample that is taken off for --quantity difference, from 0."""
+    """The sample that is subtracted for --quantity difference, counted from 0."""
     step: Annotated[int | None, OPTIONAL] = None
-    """A step of a recorded training: all is shown as it was kept last by then; by default the clock's, or the last one."""
+    """A step of a recorded training, shown by the last records up to it; by default the clock's step, or the last one."""
     dataset: Annotated[tuple[str, ...], Parameter(negative=())] = ()
-    """For a scene of points: what they are, named as inputs are; by default the input itself."""
+    """The data set that the scene shows, named as inputs are; by default the input itself."""
 
     @property
     def whole(self) -> bool:
@@ -188,4 +189,4 @@ class Look:
 
 NO_MODEL = Model()
 NO_LOOK = Look()
-NO_INSIGHT = Insight()
+NO_CAPABILITY_OPTIONS = CapabilityOptions()

@@ -22,7 +22,7 @@ from nnviz3d.data.request import Insights
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.targets import PREDICTED, write_targets
 from nnviz3d.errors import UserError
-from nnviz3d.options import Insight, Look, Model
+from nnviz3d.options import CapabilityOptions, Look, Model
 from tests.support import captures
 from tests.support.recorder import Recorder
 from tests.support.target_words import CLASSES, WORDS
@@ -147,7 +147,7 @@ def test_difference_needs_both_samples():
 
 
 def test_lists_are_separated_by_commas_or_repeated():
-    wanted = Insight(
+    wanted = CapabilityOptions(
         attribution=("grad_cam, occlusion", "cam"), class_=("5,espresso",), features=("a[0:3],b",)
     ).wanted()
     assert wanted.attributions == ("grad_cam", "occlusion", "cam")
@@ -156,18 +156,18 @@ def test_lists_are_separated_by_commas_or_repeated():
 
 
 @pytest.mark.parametrize(
-    ("insight", "words"),
+    ("options", "words"),
     [
-        (Insight(class_=("5",)), "--gradients or --attribution"),
-        (Insight(at=("conv",)), "--attribution"),
-        (Insight(dataset=("digits:0-9",)), "--embed"),
-        (Insight(steps=0), "1 or more"),
-        (Insight(perplexity=0.0), "more than 0"),
+        (CapabilityOptions(class_=("5",)), "--gradients or --attribution"),
+        (CapabilityOptions(at=("conv",)), "--attribution"),
+        (CapabilityOptions(dataset=("digits:0-9",)), "--embed"),
+        (CapabilityOptions(steps=0), "1 or more"),
+        (CapabilityOptions(perplexity=0.0), "more than 0"),
     ],
 )
-def test_unused_or_invalid_options_are_refused(insight, words):
+def test_unused_or_invalid_options_are_refused(options, words):
     with pytest.raises(UserError, match=words):
-        insight.wanted()
+        options.wanted()
 
 
 def test_sum_of_two_requests_asks_for_everything_of_both():

@@ -12,7 +12,7 @@ from nnviz3d.apps.worker import STAGES
 from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.capabilities.capability import Capability, imported
 from nnviz3d.data.request import Insights
-from nnviz3d.options import Insight
+from nnviz3d.options import CapabilityOptions
 from nnviz3d.scene.views import BY_KIND
 
 every_capability = pytest.mark.parametrize("capability", CAPABILITIES, ids=lambda one: one.name)
@@ -35,7 +35,7 @@ def test_names_options_and_stages_of_capabilities_are_unique():
 
 
 def test_without_options_nothing_is_asked_for():
-    assert Insight().wanted() == Insights()
+    assert CapabilityOptions().wanted() == Insights()
     assert not [capability.name for capability in CAPABILITIES if capability.wanted(Insights())]
 
 
