@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 SILENCE = 60.0
 """Seconds without a sign of life until the watchdog acts. A capture process gives one every ten seconds if it can."""
-_LOOKS = 60
+_CHECKS = 60
 """Number of checks in that time."""
 
 
@@ -45,15 +45,15 @@ class Watch:
 
     def __init__(self, other: Peer, patience: float = SILENCE) -> None:
         self._other = other
-        self._pause = patience / _LOOKS
-        self._heard = 0
+        self._pause = patience / _CHECKS
+        self._messages = 0
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="nnviz3d watch", daemon=True)
+        self._thread = threading.Thread(target=self._check, name="nnviz3d watch", daemon=True)
         self.silent = False
 
-    def heard(self) -> None:
+    def count_message(self) -> None:
         """Count a message."""
-        self._heard += 1
+        self._messages += 1
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -63,13 +63,13 @@ class Watch:
         self._over.set()
         self._thread.join()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         # Checks are counted instead of seconds, because this program itself may have been stopped for a while.
-        idle, before = 0, (self._heard, self._other.work_done())
+        idle, before = 0, (self._messages, self._other.work_done())
         while not self._over.wait(self._pause):
-            now = (self._heard, self._other.work_done())
+            now = (self._messages, self._other.work_done())
             idle, before = (idle + 1 if now == before else 0), now
-            if idle >= _LOOKS:
+            if idle >= _CHECKS:
                 self.silent = True
                 self._other.cut()
                 return

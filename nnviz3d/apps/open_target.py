@@ -40,7 +40,7 @@ class Opened:
         The samples that can be chosen.
     runner
         Runs the model on samples that were not captured; `None` if that is not possible.
-    following
+    follower
         Follows the training that still writes the capture; `None` if there is none.
     trajectory
         The points of a recorded training at each step, if the scene shows them.
@@ -51,7 +51,7 @@ class Opened:
     sample: int
     samples: tuple[Sample, ...] = ()
     runner: SampleRunner | None = None
-    following: TrainingFollower | None = None
+    follower: TrainingFollower | None = None
     trajectory: EmbeddingTrajectory | None = None
 
 
@@ -196,10 +196,10 @@ class _Opening:
     def capture(self, capture: CaptureReader, shown: int) -> Opened:
         """Open a ready capture without its model; follow its training if that goes on."""
         training = capture.training
-        following = None
+        follower = None
         if self._worker is not None and training is not None and not training.finished and capture.path.is_dir():
-            following = self._stack.enter_context(TrainingFollower(capture))
-        return Opened(self.spec, capture, shown, captured_samples(capture), following=following)
+            follower = self._stack.enter_context(TrainingFollower(capture))
+        return Opened(self.spec, capture, shown, captured_samples(capture), follower=follower)
 
     def capture_of_model(self, capture: CaptureReader, shown: int, model: str, worker: Worker) -> Opened:
         """Open a ready capture whose model can be run on the scene's other samples."""

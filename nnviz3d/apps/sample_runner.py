@@ -90,7 +90,7 @@ class SampleRunner:
         self._kept: dict[int, tuple[Path, int]] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._told: Callable[[], None] = lambda: None
+        self._call: Callable[[], None] = lambda: None
 
     @property
     def stage(self) -> str:
@@ -101,9 +101,9 @@ class SampleRunner:
         """Make an empty folder for an uploaded file; it is removed at the end of the session."""
         return Path(tempfile.mkdtemp(prefix=_UPLOADED, dir=self._folder))
 
-    def tell(self, told: Callable[[], None]) -> None:
+    def on_news(self, call: Callable[[], None]) -> None:
         """Call a function, in another thread, for every answer and whenever the next stage of the work begins."""
-        self._told = told
+        self._call = call
 
     def ask(self, request: SampleRequest) -> None:
         """Request a sample; an earlier request whose work has not begun is dropped."""
@@ -167,12 +167,12 @@ class SampleRunner:
             self._stage = ""
             if not self._closed:
                 self._answers.put(answer)
-                self._told()
+                self._call()
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, Progress) and event.stage != self._stage:
             self._stage = event.stage
-            self._told()
+            self._call()
 
     def _capture_request(self, request: SampleRequest, out: Path) -> CaptureRequest:
         insights = self._template.insights.plus(request.insights)

@@ -39,7 +39,7 @@ class Session:
         The samples that can be chosen; by default those that the capture holds.
     runner
         Runs the model on samples that were not captured.
-    following
+    follower
         Follows the training that the capture shows, if it goes on.
     selection
         The first selection.
@@ -65,7 +65,7 @@ class Session:
         *,
         samples: Sequence[Sample] = (),
         runner: SampleRunner | None = None,
-        following: TrainingFollower | None = None,
+        follower: TrainingFollower | None = None,
         selection: Selection | None = None,
     ) -> None:
         self.renderer = renderer
@@ -76,9 +76,9 @@ class Session:
         self.queries = ModelQueries(self._frame, self.samples, runner)
         self.choices = Choices(self._frame, self.samples, self.queries)
         self._last_tried: int | None = None
-        self._following = following
-        if following is not None:
-            following.prepare(self._prepare)
+        self._follower = follower
+        if follower is not None:
+            follower.prepare(self._prepare)
 
     @property
     def scene(self) -> Scene:
@@ -98,7 +98,7 @@ class Session:
     @property
     def training_status(self) -> str:
         """How far the followed training is, in a few words; empty if there is none."""
-        return "" if self._following is None else self._following.words
+        return "" if self._follower is None else self._follower.status
 
     @property
     def moving(self) -> bool:
@@ -141,13 +141,13 @@ class Session:
 
     def on_news(self, call: Callable[[], None]) -> None:
         """Call a function, in another thread, whenever `poll`, `queries.busy` or `training_status` has news."""
-        for source in (self.queries.runner, self._following):
+        for source in (self.queries.runner, self._follower):
             if source is not None:
-                source.tell(call)
+                source.on_news(call)
 
     def poll(self) -> bool:
         """Take what the model and the training have delivered since the last call; returns whether there is any."""
-        news = None if self._following is None else self._following.news()
+        news = None if self._follower is None else self._follower.news()
         if news is not None:
             self._continue_training(news)
         return self.queries.poll() or news is not None

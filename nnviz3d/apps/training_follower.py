@@ -66,23 +66,23 @@ class TrainingFollower:
         self._progress = progress(capture.training)
         self._problem = ""
         self._replaced = False
-        self._words = self._told_words = self._describe()
-        self._told: Callable[[], None] = lambda: None
+        self._status = self._last_status = self._describe()
+        self._call: Callable[[], None] = lambda: None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="training", daemon=True)
 
     @property
-    def words(self) -> str:
+    def status(self) -> str:
         """The training's progress and state: ``training: step 1,230, epoch 3, loss 0.123 · live``."""
-        return self._words
+        return self._status
 
     def prepare(self, make: Callable[[CaptureReader], Scene]) -> None:
         """Set the function that makes the scene of each longer training, in the thread; without it nothing is checked."""
         self._make = make
 
-    def tell(self, told: Callable[[], None]) -> None:
+    def on_news(self, call: Callable[[], None]) -> None:
         """Call a function, in the thread, whenever there is news or the words change."""
-        self._told = told
+        self._call = call
 
     def news(self) -> Scene | None:
         """Return the newest scene if there is one since the last call."""
@@ -92,17 +92,17 @@ class TrainingFollower:
         self._given = made
         return made
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Check once."""
         self._problem = ""
         try:
             self._take(self._training.refreshed())
         except UserError:  # removed, or being replaced by the next training; the next check tries again
             self._problem = f"{self._seen.path.name} cannot be read any more"
-        self._words = self._describe()
-        if self._made is not self._given or self._words != self._told_words:
-            self._told_words = self._words
-            self._told()
+        self._status = self._describe()
+        if self._made is not self._given or self._status != self._last_status:
+            self._last_status = self._status
+            self._call()
 
     def _take(self, training: Training) -> None:
         if not len(training) or self._make is None:
@@ -140,11 +140,11 @@ class TrainingFollower:
     def _run(self) -> None:
         try:
             while not self._replaced and not self._closed.wait(self._rest()):
-                self.look()
+                self.check()
         except Exception:
             self._problem = "following stopped; the terminal shows why"
-            self._words = self._describe()
-            self._told()
+            self._status = self._describe()
+            self._call()
             raise
 
     def _rest(self) -> float:

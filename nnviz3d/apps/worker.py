@@ -80,7 +80,7 @@ class Connection(Peer, Protocol):
         """Whether the process exists, as far as is known without a request."""
         ...
 
-    def obituary(self, reading: str | None) -> Exception:
+    def end_error(self, reading: str | None) -> Exception:
         """Return the error to raise when the process has ended without a message.
 
         Parameters
@@ -90,11 +90,11 @@ class Connection(Peer, Protocol):
         """
         ...
 
-    def silence(self) -> UserError:
+    def silence_error(self) -> UserError:
         """Return the error to raise when the connection was closed because the process did not respond."""
         ...
 
-    def last_words(self) -> str:
+    def last_output(self) -> str:
         """Return the end of its output, to be shown with a bug."""
         ...
 
@@ -112,12 +112,12 @@ class ProcessConnection:
 
     def __init__(self) -> None:
         try:
-            self._chatter = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+            self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "nnviz3d.capture.process"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._chatter,
+                stderr=self._printed,
                 text=True,
                 encoding="utf-8",
                 errors="backslashreplace",  # a line that is not text is not an event, and is quoted
@@ -135,7 +135,7 @@ class ProcessConnection:
         """Whether the process runs."""
         return self._process.poll() is None
 
-    def obituary(self, reading: str | None) -> Exception:
+    def end_error(self, reading: str | None) -> Exception:
         """Return an error that says how the process ended, or which model file made it crash."""
         try:
             code = self._process.wait(_GRACE)
@@ -148,9 +148,9 @@ class ProcessConnection:
         except subprocess.TimeoutExpired:
             self.cut()
             how = "stopped answering, and was ended."
-        return WorkerCrashed("\n".join(p for p in (f"The capture process {how}", self.last_words()) if p))
+        return WorkerCrashed("\n".join(p for p in (f"The capture process {how}", self.last_output()) if p))
 
-    def silence(self) -> UserError:
+    def silence_error(self) -> UserError:
         """Return an error that says that the process was ended."""
         return UserError(
             f"The capture process showed no sign of life for {SILENCE:.0f} s and was ended: it may have been stopped, or a "
@@ -161,13 +161,13 @@ class ProcessConnection:
         """Return the processor time that the process has used."""
         return processor_time(self._process.pid)
 
-    def last_words(self) -> str:
+    def last_output(self) -> str:
         """Return the end of the process's output."""
-        if self._chatter.closed:
+        if self._printed.closed:
             return ""
-        self._chatter.seek(0, 2)
-        self._chatter.seek(max(0, self._chatter.tell() - _TAIL))
-        tail = self._chatter.read().decode("utf-8", errors="replace").strip()
+        self._printed.seek(0, 2)
+        self._printed.seek(max(0, self._printed.tell() - _TAIL))
+        tail = self._printed.read().decode("utf-8", errors="replace").strip()
         return tail and f"It printed last:\n{tail}"
 
     def finish(self) -> None:
@@ -198,7 +198,7 @@ class ProcessConnection:
         for pipe in (self.write, self.read):
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
-        self._chatter.close()
+        self._printed.close()
 
 
 class SocketConnection:
@@ -224,11 +224,11 @@ class SocketConnection:
         """Return `True`: only a request can tell."""
         return True
 
-    def obituary(self, reading: str | None) -> Exception:
+    def end_error(self, reading: str | None) -> Exception:
         """Return an error that says that the process has ended."""
         return UserError("The process that holds the model has ended, so other samples cannot be run.")
 
-    def silence(self) -> UserError:
+    def silence_error(self) -> UserError:
         """Return an error that says that waiting for the process has ended."""
         return UserError(
             f"The process that holds the model showed no sign of life for {SILENCE:.0f} s; resume it if it was stopped, "
@@ -239,7 +239,7 @@ class SocketConnection:
         """Return `None`: the process may be busy with something else."""
         return None
 
-    def last_words(self) -> str:
+    def last_output(self) -> str:
         """Return nothing: the process prints on its own terminal."""
         return ""
 
@@ -308,7 +308,7 @@ class Worker:
         watch = Watch(connection, self._patience)
         try:
             with watch:
-                last = _converse(connection, line, watch, hear)
+                last = _exchange(connection, line, watch, hear)
         except BaseException:
             # Its next message would still belong to this request.
             self._drop(connection)
@@ -319,11 +319,13 @@ class Worker:
             case messages.Refused():
                 raise UserError(last.message)
             case messages.Crashed():
-                parts = ("The capture process failed.", last.traceback, connection.last_words())
+                parts = ("The capture process failed.", last.traceback, connection.last_output())
                 self._drop(connection)
                 raise WorkerCrashed("\n".join(part for part in parts if part))
         death = (
-            connection.silence() if watch.silent else connection.obituary(request.model if stage == "load" else None)
+            connection.silence_error()
+            if watch.silent
+            else connection.end_error(request.model if stage == "load" else None)
         )
         self._drop(connection)
         raise death
@@ -383,7 +385,7 @@ def run_capture(request: CaptureRequest, on_event: Callable[[Event], None] | Non
     return done
 
 
-def _converse(connection: Connection, request: str, watch: Watch, on_event: Callable[[Event], None]) -> Event | None:
+def _exchange(connection: Connection, request: str, watch: Watch, on_event: Callable[[Event], None]) -> Event | None:
     """Send the request and pass its events on; returns the final event, or `None` if the process ends without one."""
     with contextlib.suppress(
         ConnectionError, ValueError
@@ -391,7 +393,7 @@ def _converse(connection: Connection, request: str, watch: Watch, on_event: Call
         connection.write.write(request + "\n")
         connection.write.flush()
     for line in _lines(connection.read):
-        watch.heard()
+        watch.count_message()
         event = _event(line)
         if isinstance(event, messages.Working):
             continue

@@ -61,7 +61,7 @@ def test_watch_keeps_an_idle_connection_that_sends_words():
 
         def talk() -> None:
             while not talks.wait(0.01):
-                watch.heard()
+                watch.count_message()
 
         thread = threading.Thread(target=talk)
         thread.start()

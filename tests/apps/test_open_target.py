@@ -243,7 +243,7 @@ def test_further_samples_get_the_same_insights_as_captured_samples():
     with opened("decisions", None, ModelOptions(), print, worker=worker) as found:
         assert [one.source for one in found.samples[:3]] == ["digits:7", "digits:18", "digits:61"]
         answered = threading.Event()
-        found.runner.tell(answered.set)
+        found.runner.on_news(answered.set)
         found.runner.ask(SampleRequest("digits:18", Insights(targets=("dense_1[2]",))))
         assert answered.wait(30)
     (request,) = worker.requests

@@ -45,9 +45,9 @@ def follow(folder: Path, *, later: float = 0.0) -> TrainingFollower:
     capture = open_capture(folder / "run.zarr")
     assert capture.training is not None
     now = capture.training.written() + later
-    following = TrainingFollower(capture, clock=lambda: now)
-    following.prepare(Scene.build(default_scene(), capture).revised)
-    return following
+    follower = TrainingFollower(capture, clock=lambda: now)
+    follower.prepare(Scene.build(default_scene(), capture).revised)
+    return follower
 
 
 def cells(session: Session, layer: str):
@@ -58,92 +58,92 @@ def cells(session: Session, layer: str):
 class TestFollowing:
     def test_words_tell_step_epoch_and_loss(self, tmp_path, recorder):
         recorder.go_on(12)
-        following = follow(tmp_path)
-        assert following.words == "training: step 1,200, epoch 3, loss 0.125 · live"
-        assert following.news() is None
+        follower = follow(tmp_path)
+        assert follower.status == "training: step 1,200, epoch 3, loss 0.125 · live"
+        assert follower.news() is None
         recorder.go_on(1)
-        following.look()
-        assert following.words.startswith("training: step 1,300, epoch 3")
-        news = following.news()
+        follower.check()
+        assert follower.status.startswith("training: step 1,300, epoch 3")
+        news = follower.news()
         assert len(news.context.capture.training) == 14
-        assert following.news() is None, "it was taken"
+        assert follower.news() is None, "it was taken"
 
     def test_news_is_only_what_is_new(self, tmp_path, recorder):
-        following, told = follow(tmp_path), []
-        following.tell(lambda: told.append(following.words))
-        following.look()
+        follower, told = follow(tmp_path), []
+        follower.on_news(lambda: told.append(follower.status))
+        follower.check()
         assert told == []
         recorder.go_on(2)
-        following.look()
-        following.news()
-        following.look()
+        follower.check()
+        follower.news()
+        follower.check()
         assert [words.split(",")[0] for words in told] == ["training: step 200"]
 
     @pytest.mark.parametrize(
         ("seconds", "words"), [(5, "live"), (47, "nothing new for 40 s"), (400, "nothing new for 6 min")]
     )
     def test_words_tell_when_there_has_been_no_news_for_long(self, tmp_path, recorder, seconds, words):
-        assert follow(tmp_path, later=seconds).words.endswith(f" · {words}")
+        assert follow(tmp_path, later=seconds).status.endswith(f" · {words}")
 
     def test_words_tell_that_the_training_is_finished_until_it_goes_on(self, tmp_path, recorder):
-        following = follow(tmp_path)
+        follower = follow(tmp_path)
         recorder.finish()
-        following.look()
-        assert following.words == "training: step 1, epoch 1, loss 150 · finished"
+        follower.check()
+        assert follower.status == "training: step 1, epoch 1, loss 150 · finished"
         recorder.go_on(1)
-        following.look()
-        assert following.words.startswith("training: step 100, ")
-        assert following.words.endswith(" · live")
+        follower.check()
+        assert follower.status.startswith("training: step 100, ")
+        assert follower.status.endswith(" · live")
 
     def test_removed_capture_is_found_again(self, tmp_path, recorder):
-        following = follow(tmp_path)
+        follower = follow(tmp_path)
         shutil.move(tmp_path / "run.zarr", tmp_path / "away")
-        following.look()
-        assert following.words.endswith("run.zarr cannot be read any more")
+        follower.check()
+        assert follower.status.endswith("run.zarr cannot be read any more")
         shutil.move(tmp_path / "away", tmp_path / "run.zarr")
-        following.look()
-        assert following.words.endswith("live")
+        follower.check()
+        assert follower.status.endswith("live")
 
     def test_restarted_training_is_followed(self, tmp_path, recorder):
         recorder.go_on(9)
-        following = follow(tmp_path)
+        follower = follow(tmp_path)
         shutil.rmtree(tmp_path / "run.zarr")
         again = Recorder(tmp_path / "run.zarr")
-        following.look()
-        assert following.news() is None, "nothing is there to be shown yet"
+        follower.check()
+        assert follower.news() is None, "nothing is there to be shown yet"
         again.go_on(2)
-        following.look()
-        assert following.news().context.capture.training.steps.tolist() == [1, 100]
+        follower.check()
+        assert follower.news().context.capture.training.steps.tolist() == [1, 100]
 
     def test_restarted_training_with_the_same_number_of_steps_is_news(self, tmp_path, recorder):
-        following = follow(tmp_path)
+        follower = follow(tmp_path)
         written = open_capture(tmp_path / "run.zarr").training.written()
         shutil.rmtree(tmp_path / "run.zarr")
         Recorder(tmp_path / "run.zarr").go_on(1)
         os.utime(tmp_path / "run.zarr" / "training" / "zarr.json", (written + 60, written + 60))
-        following.look()
-        assert following.news() is not None
-        following.look()
-        assert following.news() is None
+        follower.check()
+        assert follower.news() is not None
+        follower.check()
+        assert follower.news() is None
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
     def test_words_tell_when_following_stopped(self, tmp_path, recorder):
         capture = open_capture(tmp_path / "run.zarr")
-        following, told = TrainingFollower(capture, pause=0.01), threading.Event()
-        following.tell(told.set)
-        following.prepare(lambda capture: capture.there_is_no_such_thing)
+        follower, told = TrainingFollower(capture, pause=0.01), threading.Event()
+        follower.on_news(told.set)
+        follower.prepare(lambda capture: capture.there_is_no_such_thing)
         recorder.go_on(1)
-        with following:
+        with follower:
             assert told.wait(60)
-        assert following.words.endswith(" · following stopped; the terminal shows why")
+        assert follower.status.endswith(" · following stopped; the terminal shows why")
 
     def test_another_training_in_the_same_place_is_not_shown(self, tmp_path, recorder):
-        with follow(tmp_path) as following:
+        with follow(tmp_path) as follower:
             shutil.rmtree(tmp_path / "run.zarr")
             Recorder(tmp_path / "run.zarr", samples=0).go_on(2)
-            following.look()
-        assert following.words.endswith(" · run.zarr holds another training by now; open it again")
-        assert following.news() is None
+            follower.check()
+        assert follower.status.endswith(" · run.zarr holds another training by now; open it again")
+        assert follower.news() is None
 
 
 @pytest.mark.parametrize(
@@ -154,15 +154,15 @@ def test_durations(seconds, words):
 
 
 def test_session_shows_the_newest_step(tmp_path, recorder):
-    following = follow(tmp_path)
+    follower = follow(tmp_path)
     capture = open_capture(tmp_path / "run.zarr")
-    session = Session(Scene.build(default_scene(), capture), SimpleNamespace(), following=following)
+    session = Session(Scene.build(default_scene(), capture), SimpleNamespace(), follower=follower)
     session.select(sample=1, layer="dense")
     before, first, selection = session.scene, cells(session, "conv"), session.selection
     assert not session.poll()
     assert session.scene is before, "nothing has come"
     recorder.go_on(7)
-    following.look()
+    follower.check()
     assert session.poll()
     assert session.selection == selection, "what was chosen stays"
     expected = open_capture(tmp_path / "run.zarr").activation("conv", 1)
@@ -174,7 +174,7 @@ def test_session_shows_the_newest_step(tmp_path, recorder):
     assert session.training_status.startswith("training: step 700,")
     seventh = cells(session, "conv")
     recorder.go_on(1, probes=False)
-    following.look()
+    follower.check()
     assert session.poll()
     assert session.training_status.startswith("training: step 800,")
     assert cells(session, "conv") is seventh, "what is the same is not read and not drawn anew"
@@ -182,13 +182,13 @@ def test_session_shows_the_newest_step(tmp_path, recorder):
 
 def test_earlier_step_stays_until_the_newest_step_is_selected_again(tmp_path, recorder):
     recorder.go_on(4)
-    following = follow(tmp_path)
+    follower = follow(tmp_path)
     scene = Scene.build(default_scene(), open_capture(tmp_path / "run.zarr"))
-    session = Session(scene, SimpleNamespace(), following=following)
+    session = Session(scene, SimpleNamespace(), follower=follower)
 
     def shown(records: int) -> int:
         recorder.go_on(records)
-        following.look()
+        follower.check()
         session.poll()
         return session.context.capture.step_records.probe_step
 
@@ -207,12 +207,12 @@ def test_all_numbers_are_of_one_step_while_another_process_writes(tmp_path):
     child = start(tmp_path / "run.zarr", 300)  # every number that it writes tells its step
     while not len(open_capture(tmp_path / "run.zarr").training.probe_steps):
         time.sleep(0.01)
-    following = follow(tmp_path)
+    follower = follow(tmp_path)
     scene = Scene.build(default_scene(), open_capture(tmp_path / "run.zarr"))
-    session = Session(scene, SimpleNamespace(), following=following)
+    session = Session(scene, SimpleNamespace(), follower=follower)
     seen = set()
-    while not following.words.endswith("finished"):
-        following.look()
+    while not follower.status.endswith("finished"):
+        follower.check()
         if session.poll():
             capture = session.scene.context.capture
             check(capture.training)
@@ -226,18 +226,18 @@ def test_all_numbers_are_of_one_step_while_another_process_writes(tmp_path):
 
 
 def test_training_is_followed_only_by_a_viewer_and_only_while_it_goes_on(tmp_path, recorder):
-    def following(**more):
+    def follower(**more):
         with opened(str(tmp_path / "run.zarr"), None, ModelOptions(), print, **more) as found:
-            return found.following
+            return found.follower
 
     def unused():
         raise AssertionError
 
-    assert following() is None, "a picture is of one moment"
-    assert following(worker=Worker(unused)) is not None
+    assert follower() is None, "a picture is of one moment"
+    assert follower(worker=Worker(unused)) is not None
     assert threading.active_count() == len([t for t in threading.enumerate() if t.name != "training"])
     recorder.finish()
-    assert following(worker=Worker(unused)) is None
+    assert follower(worker=Worker(unused)) is None
 
 
 def alike(page: Page, before: NDArray[np.uint8]) -> bool:

@@ -55,10 +55,10 @@ def check_film(
     Raises
     ------
     UserError
-        If the name ends otherwise, the place cannot be written to, or a number is out of range.
+        If the name ends otherwise, the folder cannot be written to, or a number is out of range.
     """
     if _is_folder(out):
-        _check_place(out)
+        _check_folder(out)
         check_folder(out)
     else:
         if out.suffix.lower() not in ENDINGS:
@@ -161,7 +161,7 @@ def record(
         studio.close()
 
 
-def _check_place(out: Path) -> None:
+def _check_folder(out: Path) -> None:
     """Refuse a folder that cannot be made or written to."""
     parent = out.absolute().parent
     if exists(out) and not is_folder(out):

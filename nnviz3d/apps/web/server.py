@@ -71,7 +71,7 @@ def serve(
     try:
         selection = selection or Selection(sample=found.sample)
         session = Session(
-            scene, renderer, samples=found.samples, runner=found.runner, following=found.following, selection=selection
+            scene, renderer, samples=found.samples, runner=found.runner, follower=found.follower, selection=selection
         )
         while True:
             if port is None and chosen != PORT:

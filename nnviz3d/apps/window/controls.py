@@ -74,8 +74,8 @@ class Controls:
         self._clicked: tuple[float, tuple[float, float]] = (-math.inf, (0.0, 0.0))
         self._now = 0.0
         self._message, self._until = "", -math.inf
-        self._status = self._resting = ""
-        self._fresh = True
+        self._status = self._idle_status = ""
+        self._shows_hint = True
         self._help = False
         self.changed = True
         self.closed = False
@@ -135,22 +135,24 @@ class Controls:
             self._flight = None if arrived else self._flight
         if self._free_flight.moving:
             self._look(self._free_flight.advance(session.renderer.pose(), seconds))
-        self._resting = " · ".join(text for text in (session.training_status, "h: keys" if self._fresh else "") if text)
-        status = session.queries.busy or (self._message if now < self._until else self._resting)
+        self._idle_status = " · ".join(
+            text for text in (session.training_status, "h: keys" if self._shows_hint else "") if text
+        )
+        status = session.queries.busy or (self._message if now < self._until else self._idle_status)
         if status != self._status:
             self._status, self.changed = status, True
 
     def tell(self, text: str) -> None:
         """Show a sentence for some seconds."""
-        self._message, self._until, self._fresh = text, self._now + _READ, False
+        self._message, self._until, self._shows_hint = text, self._now + _READ, False
 
     def panels(self) -> tuple[Panel, ...]:
         """Return the panels in front of the scene: help and status."""
         panels = []
         if self._help:
             panels.append(Panel("help", "middle", tuple(KeyRow(label, words) for label, words in described())))
-        if self._status and not (self._help and self._fresh):
-            quiet = self._status == self._resting
+        if self._status and not (self._help and self._shows_hint):
+            quiet = self._status == self._idle_status
             panels.append(Panel("status", "bottom", (TextRow(self._status, "quiet" if quiet else "text"),)))
         return tuple(panels)
 
@@ -165,7 +167,7 @@ class Controls:
         key, action = self._keys.get(with_shift if shift and with_shift in self._keys else name, (None, None))
         if key is None or action is None:
             return
-        self._fresh = False
+        self._shows_hint = False
         if key.action == "fly":
             self._held.add(name)
         if not repeated or key.repeats:
@@ -180,9 +182,9 @@ class Controls:
             self._flight = None
             self._look(pose)
         if self._turntable.click is not None:
-            before, place = self._clicked
+            before, at = self._clicked
             self._clicked = (self._now, self._pointer)
-            if self._now - before < _DOUBLE and math.dist(place, self._pointer) < _NEAR:
+            if self._now - before < _DOUBLE and math.dist(at, self._pointer) < _NEAR:
                 self._clicked = (-math.inf, self._pointer)
                 self.fly_to_layer()
             else:

@@ -75,7 +75,7 @@ def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | 
     try:
         selection = selection or Selection(sample=found.sample)
         session = Session(
-            scene, renderer, samples=found.samples, runner=found.runner, following=found.following, selection=selection
+            scene, renderer, samples=found.samples, runner=found.runner, follower=found.follower, selection=selection
         )
         desktop = Desktop(session, window)
         with _signals(desktop.quit):

@@ -133,13 +133,13 @@ class KeyCommands:
 
     def _train(self, by: int) -> None:
         session = self._session
-        training, place = session.scene.context.capture.training, session.clock.recorded_index
-        if training is None or place is None:
+        training, index = session.scene.context.capture.training, session.clock.recorded_index
+        if training is None or index is None:
             self._tell("There is no recorded training; record one with nnviz3d.TrainingRecorder")
             return
-        place = min(max(place + by, 0), len(training) - 1)
-        session.clock.show_recorded(place)
-        self._tell(" · ".join([step_text(training, place), *figures(training, place)]))
+        index = min(max(index + by, 0), len(training) - 1)
+        session.clock.show_recorded(index)
+        self._tell(" · ".join([step_text(training, index), *figures(training, index)]))
 
     # Channels and points.
 
