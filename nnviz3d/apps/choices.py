@@ -10,6 +10,7 @@ from typing import Any
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.samples import SampleList
+from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.data.request import Insights
 from nnviz3d.data.targets import LOSS, Explained, Target
@@ -110,7 +111,7 @@ class Choices:
     @property
     def methods(self) -> tuple[str, ...]:
         """The attribution methods whose maps can be shown."""
-        return self._frame.scene.context.capture.methods if self._attributions is not None else ()
+        return attribution_methods(self._frame.scene.context.capture.stored) if self._attributions is not None else ()
 
     @property
     def method(self) -> str:

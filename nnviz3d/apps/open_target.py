@@ -15,6 +15,7 @@ from nnviz3d.apps.temporary_folder import temporary_folder
 from nnviz3d.apps.training_follower import TrainingFollower
 from nnviz3d.apps.worker import Worker
 from nnviz3d.data.capabilities import CAPABILITIES, uses_dataset
+from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.graph import Shape
@@ -110,7 +111,7 @@ def opened(
             yield opening.model(whole=whole)
             return
         if scene is not None:
-            opening.spec = opening.spec.with_methods_of(ready.methods)
+            opening.spec = opening.spec.with_methods_of(attribution_methods(ready.stored))
         elif opening.spec.source is None and ready.training is not None:
             opening.spec = opening.spec.with_view("training")  # the default scene, because the user named none
         shown = opening.shown_of(ready, drawn=drawn)

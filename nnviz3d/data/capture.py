@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore, ZipStore
 
 from nnviz3d.data.capabilities.attention import has_attention
+from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.data.capabilities.embeddings import Embedding, embedding_names, read_embedding
 from nnviz3d.data.capabilities.features import FeatureVisualization, has_features, read_features
 from nnviz3d.data.explanations import SampleExplanations
@@ -227,7 +228,7 @@ class Capture:
     @property
     def methods(self) -> tuple[str, ...]:
         """The attribution methods whose maps were captured."""
-        return self.stored.members("attributions")
+        return attribution_methods(self.stored)
 
     def has_gradients(self) -> bool:
         """Whether gradients by the layers were captured: of a target's score, or of the loss of a training."""

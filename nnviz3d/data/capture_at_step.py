@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capabilities.embeddings import Embedding
-from nnviz3d.data.capabilities.features import FeatureVisualization
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.graph import LayerNode
@@ -152,35 +150,9 @@ class CaptureAtStep:
         found = self.capture.explanations(sample)
         return found if found.targets or not self.has_gradients() else _OfLoss(self, sample)
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The attribution methods whose maps were captured."""
-        return self.capture.methods
-
     def has_gradients(self) -> bool:
         """Whether gradients were captured: of a target's score, or of the loss of the training."""
         return self.capture.has_gradients()
-
-    def has_attention(self, node_id: str) -> bool:
-        """Whether the scores of an attention layer were captured."""
-        return self.capture.has_attention(node_id)
-
-    def has_features(self, node_id: str) -> bool:
-        """Whether the feature visualization of a layer was captured."""
-        return self.capture.has_features(node_id)
-
-    def features(self, node_id: str) -> FeatureVisualization | None:
-        """Read the feature visualization of a layer; `None` if it was not captured."""
-        return self.capture.features(node_id)
-
-    @property
-    def embeddings(self) -> tuple[str, ...]:
-        """The names of the captured embeddings: node ids."""
-        return self.capture.embeddings
-
-    def embedding(self, name: str) -> Embedding:
-        """Read an embedding."""
-        return self.capture.embedding(name)
 
 
 class _OfLoss(SampleExplanations):

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capabilities.embeddings import Embedding
-from nnviz3d.data.capabilities.features import FeatureVisualization
 from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import Connections, LayerActivations, Ranking
@@ -210,35 +208,9 @@ class CaptureSeries:
         part, local = self._find(sample)
         return part.explanations(local)
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The attribution methods whose maps the first part holds."""
-        return self._first.methods
-
     def has_gradients(self) -> bool:
         """Whether the first part holds gradients."""
         return self._first.has_gradients()
-
-    def has_attention(self, node_id: str) -> bool:
-        """Whether the scores of an attention layer were captured."""
-        return self._first.has_attention(node_id)
-
-    def has_features(self, node_id: str) -> bool:
-        """Whether the first part holds the feature visualization of a layer."""
-        return self._first.has_features(node_id)
-
-    def features(self, node_id: str) -> FeatureVisualization | None:
-        """Read the feature visualization of a layer; `None` if it was not captured."""
-        return self._first.features(node_id)
-
-    @property
-    def embeddings(self) -> tuple[str, ...]:
-        """The names of the embeddings that the first part holds."""
-        return self._first.embeddings
-
-    def embedding(self, name: str) -> Embedding:
-        """Read an embedding."""
-        return self._first.embedding(name)
 
     def _whole(self) -> tuple[CaptureReader, ...]:
         """Return the captures of all parts; an error if one was removed."""

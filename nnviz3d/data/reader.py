@@ -9,8 +9,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capabilities.embeddings import Embedding
-from nnviz3d.data.capabilities.features import FeatureVisualization
 from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
@@ -21,8 +19,8 @@ from nnviz3d.data.training import StepRecords, Training
 class CaptureReader(Protocol):
     """The numbers of one model for its samples: a capture, several captures in a row, or a capture at a training step.
 
-    A reader never changes. The methods of a capability that is not listed here read their arrays from `stored`, and
-    those of one sample from `stored_sample`.
+    A reader never changes. It does not know the capabilities: their modules read the arrays of the model from `stored`,
+    and those of one sample from `stored_sample`.
     """
 
     @property
@@ -144,38 +142,6 @@ class CaptureReader(Protocol):
         """Return the explanations of one sample: targets, gradients, attributions, attention."""
         ...
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The attribution methods whose maps were captured."""
-        ...
-
     def has_gradients(self) -> bool:
         """Whether gradients were captured: of a target's score, or of the loss of a training."""
-        ...
-
-    def has_attention(self, node_id: str) -> bool:
-        """Whether the scores of an attention layer were captured."""
-        ...
-
-    def has_features(self, node_id: str) -> bool:
-        """Whether the feature visualization of a layer was captured."""
-        ...
-
-    def features(self, node_id: str) -> FeatureVisualization | None:
-        """Read the feature visualization of a layer; `None` if it was not captured."""
-        ...
-
-    @property
-    def embeddings(self) -> tuple[str, ...]:
-        """The names of the captured embeddings: node ids."""
-        ...
-
-    def embedding(self, name: str) -> Embedding:
-        """Read an embedding.
-
-        Raises
-        ------
-        CaptureError
-            If there is none of this name, or it is damaged.
-        """
         ...

@@ -14,6 +14,7 @@ from nnviz3d.apps.open_target import lacking, opened
 from nnviz3d.apps.sample_runner import SampleRequest
 from nnviz3d.apps.target import ModelOptions
 from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capabilities.embeddings import read_embedding
 from nnviz3d.data.capabilities.gradients import write_gradient
 from nnviz3d.data.capabilities.targets import explains
 from nnviz3d.data.capture import open_capture
@@ -193,7 +194,7 @@ def test_input_of_a_scene_of_points_is_added_to_its_points():
         (request,) = asked
         assert (request.inputs, request.insights.embeddings, request.insights.dataset) == (("digits:0",), (), ())
         assert (found.capture.committed, found.sample) == (2, 1)
-        assert len(found.capture.embedding("dense").points) == 1000
+        assert len(read_embedding(found.capture.stored, "dense").points) == 1000
 
 
 def test_dataset_makes_the_points_of_a_scene_of_points():

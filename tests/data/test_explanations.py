@@ -8,10 +8,15 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from nnviz3d.data.capabilities.attention import write_attention
-from nnviz3d.data.capabilities.attributions import Attribution, write_attribution, write_attribution_layers
-from nnviz3d.data.capabilities.embeddings import Embedding, write_embedding
-from nnviz3d.data.capabilities.features import FeatureVisualization, write_features
+from nnviz3d.data.capabilities.attention import has_attention, write_attention
+from nnviz3d.data.capabilities.attributions import (
+    Attribution,
+    attribution_methods,
+    write_attribution,
+    write_attribution_layers,
+)
+from nnviz3d.data.capabilities.embeddings import Embedding, embedding_names, read_embedding, write_embedding
+from nnviz3d.data.capabilities.features import FeatureVisualization, read_features, write_features
 from nnviz3d.data.capabilities.gradients import write_gradient
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
@@ -202,11 +207,11 @@ def test_in_a_series_each_sample_has_its_own(capture, tmp_path):
     assert series.explanations(3).explained() == Explained(OTHER.slot, OTHER, 4.0, 0.25)
     assert np.array_equal(series.explanations(3).gradient("conv"), GRADIENTS["conv"][0] * 3)
     assert np.array_equal(series.explanations(2).gradient("conv"), GRADIENTS["conv"][2])
-    assert series.methods == ("grad_cam",)
+    assert attribution_methods(series.stored) == ("grad_cam",)
     assert series.has_gradients()
-    assert series.has_attention("conv")
-    assert same(series.features("conv"), FEATURES)
-    assert same(series.embedding(series.embeddings[0]), EMBEDDING)
+    assert has_attention(series.stored, "conv")
+    assert same(read_features(series.stored, "conv"), FEATURES)
+    assert same(read_embedding(series.stored, *embedding_names(series.stored)), EMBEDDING)
 
 
 def test_slots_name_targets():

@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnviz3d.data.capabilities.attention import has_attention
+from nnviz3d.data.capabilities.embeddings import embedding_names, read_embedding
+from nnviz3d.data.capabilities.features import has_features, read_features
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.capture_at_step import CaptureAtStep, at_step
 from nnviz3d.data.capture_series import CaptureSeries
@@ -110,12 +113,12 @@ class TestEveryReader:
         assert reader.picture("input") is None
         assert reader.connections("input", "scores") is None
         assert reader.weights("flatten") == {}
-        assert not reader.has_features("conv")
-        assert reader.features("conv") is None
-        assert not reader.has_attention("pool")
-        assert "pool" not in reader.embeddings
+        assert not has_features(reader.stored, "conv")
+        assert read_features(reader.stored, "conv") is None
+        assert not has_attention(reader.stored, "pool")
+        assert "pool" not in embedding_names(reader.stored)
         with pytest.raises(CaptureError, match="it was not captured"):
-            reader.embedding("pool")
+            read_embedding(reader.stored, "pool")
         with pytest.raises(CaptureError, match="it was not captured"):
             reader.input("input")
 

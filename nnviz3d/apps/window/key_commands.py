@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args
 
 from nnviz3d.apps.session import Session
 from nnviz3d.data.capabilities.attributions import TITLES
+from nnviz3d.data.capabilities.features import has_features
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
@@ -159,7 +160,7 @@ class KeyCommands:
         layer = self._unfolded()
         if layer is None:
             return
-        if not session.scene.context.capture.has_features(layer):
+        if not has_features(session.scene.context.capture.stored, layer):
             self._tell(f"There are no features of {layer}; capture the model with --features {layer}")
             return
         name = _next(get_args(ChannelPictures), session.scene.get(ChannelsView).pictures(layer, session.selection))

@@ -63,7 +63,7 @@ def write_attention(writer: ArrayWriter, node_id: str, start: int, values: NDArr
 
 
 def _has_any(capture: CaptureContents) -> bool:
-    return any(capture.has_attention(node.id) for node in capture.graph)
+    return any(has_attention(capture.stored, node.id) for node in capture.graph)
 
 
 def _missing(capture: CaptureContents, wanted: AttentionFields) -> str:

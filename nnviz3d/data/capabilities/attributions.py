@@ -137,6 +137,11 @@ def attribution_path(method: str, slot: str, node_id: str) -> str:
     return f"attributions/{method}/{slot}/{path}/@{call}"
 
 
+def attribution_methods(stored: StoredArrays) -> tuple[str, ...]:
+    """Return the attribution methods whose maps were captured."""
+    return stored.members("attributions")
+
+
 def read_attribution_layers(stored: StoredArrays, method: str, slot: str) -> tuple[str, ...]:
     """Return the node ids of the layers that a method's maps of a target are of; none if there are no maps."""
     path = f"attributions/{method}/{slot}"
@@ -210,19 +215,20 @@ def write_attribution_layers(writer: ArrayWriter, method: str, slot: str, layers
 
 
 def _missing(capture: CaptureContents, wanted: AttributionFields) -> str:
-    missing = [method for method in wanted.attributions if method not in capture.methods]
+    methods = attribution_methods(capture.stored)
+    missing = [method for method in wanted.attributions if method not in methods]
     if not missing:
         return ""
-    known = f" (it holds {', '.join(capture.methods)})" if capture.methods else ""
+    known = f" (it holds {', '.join(methods)})" if methods else ""
     return (
         f"{capture.path.name} holds no map by {missing[0]}{known}; capture the model with --attribution {missing[0]}."
     )
 
 
 def _held(capture: CaptureContents) -> Mapping[str, Any]:
-    found = capture.explanations(0)
-    layers = {layer for method in capture.methods for layer in found.attribution_layers(method)}
-    return {"attributions": capture.methods, "layers": tuple(sorted(layers - set(capture.graph.inputs)))}
+    found, methods = capture.explanations(0), attribution_methods(capture.stored)
+    layers = {layer for method in methods for layer in found.attribution_layers(method)}
+    return {"attributions": methods, "layers": tuple(sorted(layers - set(capture.graph.inputs)))}
 
 
 ATTRIBUTIONS = Capability(

@@ -85,21 +85,8 @@ class CaptureContents(Protocol):
         """The arrays and attributes on disk."""
         ...
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The attribution methods whose maps were captured."""
-        ...
-
     def has_gradients(self) -> bool:
         """Whether gradients were captured."""
-        ...
-
-    def has_attention(self, node_id: str) -> bool:
-        """Whether the scores of an attention layer were captured."""
-        ...
-
-    def has_features(self, node_id: str) -> bool:
-        """Whether the feature visualization of a layer was captured."""
         ...
 
     def explanations(self, sample: int = 0) -> SampleContents:

@@ -179,7 +179,7 @@ def write_features(writer: ArrayWriter, found: FeatureVisualization) -> None:
 
 
 def _missing(capture: CaptureContents, wanted: FeatureFields) -> str:
-    if not wanted.features or any(capture.has_features(node.id) for node in capture.graph):
+    if not wanted.features or any(has_features(capture.stored, node.id) for node in capture.graph):
         return ""
     return f"{capture.path.name} holds no features; capture the model with --features {wanted.features[0]}."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnviz3d.data.capabilities.embeddings import Embedding
+from nnviz3d.data.capabilities.embeddings import Embedding, embedding_names, read_embedding
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.training_embedding import EmbeddedOutputs, EmbeddingTrajectory
 from nnviz3d.errors import CaptureError, SceneError
@@ -36,8 +36,8 @@ def embedding_of(context: SceneContext, name: str) -> Embedding:
     """Return an embedding of this name: one that was captured, or a training's, at the step that the capture shows."""
     capture = context.capture
     embedded = embedded_of(capture)
-    if embedded is None or embedded.samples.layer != name or name in capture.embeddings:
-        return capture.embedding(name)
+    if embedded is None or embedded.samples.layer != name or name in embedding_names(capture.stored):
+        return read_embedding(capture.stored, name)
     records = None if capture.step_records is None else capture.step_records.embedded
     return embedding_at(context, embedded, -1 if records is None else records)
 

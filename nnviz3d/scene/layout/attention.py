@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.analysis.rollout import rollout
+from nnviz3d.data.capabilities.attention import read_attention
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.primitives import Span, Vector
@@ -87,7 +88,7 @@ def attention_layers(context: SceneContext) -> dict[str, tuple[int, int, int]]:
     """Return the layers whose scores the capture holds, in order, with their numbers of heads, queries and keys."""
     found = {}
     for node in context.graph:
-        scores = context.capture.explanations(0).attention(node.id) if context.capture.has_attention(node.id) else None
+        scores = read_attention(context.capture.stored, node.id, 0)
         if scores is not None:
             found[node.id] = (scores.shape[0], scores.shape[1], scores.shape[2])
     return found

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capabilities.attributions import Attribution
+from nnviz3d.data.capabilities.attributions import Attribution, attribution_methods
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import (
@@ -116,7 +116,7 @@ class AttributionsView(View):
         self.plates = stand_beside(context)
         self.extent_beside = self._extent()
         self._still: dict[Selection, tuple[tuple[Primitive, ...], ...]] = {}
-        if not context.capture.methods:
+        if not attribution_methods(context.capture.stored):
             raise SceneError(
                 f"method: {context.capture.path.name} holds no maps; capture it with: nnviz3d capture "
                 f"{context.capture.provenance.model} --attribution {spec.method or 'grad_cam'} -o run.zarr."
@@ -158,7 +158,7 @@ class AttributionsView(View):
         """Return the corners of the plates, and of all maps above or left of their block."""
         corners = [] if self.plates is None else [self.plates.corners]
         explanations = self._context.explanations(0)
-        for method in self._context.capture.methods:
+        for method in attribution_methods(self._context.capture.stored):
             for layer in explanations.attribution_layers(method):
                 found = explanations.attribution(method, layer=layer)
                 for low, size in () if found is None else self._rooms(found):
@@ -175,7 +175,7 @@ class AttributionsView(View):
     def _maps(self, selection: Selection) -> tuple[Attribution, ...]:
         """Return the method's map at its layer; for a map of the inputs, the map of each input."""
         capture = self._context.capture
-        method = selection.method or self._spec.method or capture.methods[0]
+        method = selection.method or self._spec.method or attribution_methods(capture.stored)[0]
         explanations, inputs = self._context.explanations(selection.sample), self._context.graph.inputs
         found = explanations.attribution(method, selection.target)
         if found is None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.scene.context import SceneContext, class_name, head_of, is_classifier, shape_text
 from nnviz3d.scene.derived.attribution_maps import over_input, title_of
 from nnviz3d.scene.derived.layer_figures import measured_weights
@@ -157,7 +158,7 @@ def _derived(
             with np.errstate(invalid="ignore", over="ignore"):
                 yield "gradient × activation", np.asarray(here * activation + np.float32(0))
     explanations = context.explanations(selection.sample)
-    for method in context.capture.methods:
+    for method in attribution_methods(context.capture.stored):
         found = explanations.attribution(method, selection.target, pick.layer)
         if found is not None:
             yield title_of(found)[0], np.asarray(found.values[location[: found.values.ndim]])

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from nnviz3d.data.capabilities.features import has_features, read_features
 from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
@@ -248,7 +249,7 @@ class ChannelsView(View):
         """Say what the tiles of a layer show: as selected, or else as the scene says, where it was captured."""
         said: ChannelPictures = self._spec.show if self._spec is not None and self._spec.layer == layer else "maps"
         shown = selection.channel_pictures or said
-        return shown if self._context.capture.has_features(layer) else "maps"
+        return shown if has_features(self._context.capture.stored, layer) else "maps"
 
     def _prepared(self, layer: str, selection: Selection) -> _Sheet:
         order, pictures = self.order(layer, selection), self.pictures(layer, selection)
@@ -307,7 +308,7 @@ class ChannelsView(View):
         self, layer: str, rank: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_], str]:
         """Return the pictures that were found, their channels, which are dead, and what there is to say of them."""
-        found = self._context.capture.features(layer)
+        found = read_features(self._context.capture.stored, layer)
         if found is None:
             raise SceneError(f"There are no features of {layer}; capture the model with --features {layer}.")
         position = {int(channel): k for k, channel in enumerate(found.channels)}
@@ -388,7 +389,7 @@ def _named(spec: ChannelsSpec, context: SceneContext) -> str:
         raise SceneError(f"kind: no layer of {context.graph.name} has maps (rows, columns, channels) to unfold.")
     wanted = can[-1:] if spec.layer is None else matching(spec.layer, context.graph)
     if spec.show == "features":
-        held = [name for name in can if context.capture.has_features(name)]
+        held = [name for name in can if has_features(context.capture.stored, name)]
         chosen = [name for name in wanted if name in held]
         if chosen:
             return chosen[-1]

@@ -12,6 +12,7 @@ from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import choice_buttons, labelled
 from nnviz3d.apps.web.panels.panel import Panel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
+from nnviz3d.data.capabilities.features import has_features
 from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, ColoredBy
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.points.embedding import EmbeddingView
@@ -62,7 +63,7 @@ class CloseUpPanel(Panel[CloseUpState]):
     def __init__(self, page: PageContext) -> None:
         scene = page.session.scene
         self._layers = unfoldable_layers(page.session)
-        self._features = any(scene.context.capture.has_features(layer) for layer in self._layers)
+        self._features = any(has_features(scene.context.capture.stored, layer) for layer in self._layers)
         cloud = scene.find(EmbeddingView)
         self._embeddings = () if cloud is None else cloud.names
         self._colors = () if cloud is None else cloud.colors(page.session.selection)
@@ -100,7 +101,7 @@ class CloseUpPanel(Panel[CloseUpState]):
                 unfold=layer or _NONE,
                 channel_orders=[name for name in _ORDERS if name in scene.get(ChannelsView).orders(selection)],
                 channel_order=self._order,
-                has_features=layer is not None and scene.context.capture.has_features(layer),
+                has_features=layer is not None and has_features(scene.context.capture.stored, layer),
                 channel_pictures=self._pictures,
             )
         if (cloud := self._cloud) is not None:

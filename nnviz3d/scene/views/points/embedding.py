@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from nnviz3d.data.capabilities.embeddings import embedding_names, read_embedding
 from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, matching
 from nnviz3d.errors import SceneError
@@ -152,7 +153,7 @@ def _first(names: tuple[str, ...], layer: str | None, context: SceneContext) -> 
 def _clouds(context: SceneContext, spec: EmbeddingSpec) -> dict[str, Cloud | CourseCloud]:
     capture = context.capture
     found: dict[str, Cloud | CourseCloud] = {
-        name: Cloud(context, capture.embedding(name)) for name in capture.embeddings
+        name: Cloud(context, read_embedding(capture.stored, name)) for name in embedding_names(capture.stored)
     }
     embedded = embedded_of(capture)
     if capture.training is not None and embedded is not None:
