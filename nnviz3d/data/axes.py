@@ -12,9 +12,10 @@ Axes = tuple[str, ...]
 """Names of the axes of one sample's tensor, such as ``("row", "column", "channel")``."""
 
 CHANNEL = "channel"
+TIME = "time step"
 _LOCATIONS: dict[int, Axes] = {
     0: (),
-    1: ("step",),
+    1: (TIME,),
     2: ("row", "column"),
     3: ("plane", "row", "column"),
 }

@@ -10,13 +10,15 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from nnviz3d.data.axes import Axes, axes_of, channels_in, is_named, location_shape
+from nnviz3d.data.axes import TIME, Axes, axes_of, channels_in, is_named, location_shape
 from nnviz3d.data.printable import printable
 from nnviz3d.errors import CaptureError
 
 _DEPTH = 3
 """Deepest nesting of lists in a layer's details."""
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
+_STORED_TIME = "step"
+"""Name of the time step axis in captures."""
 Shape = tuple[_Count | None, ...]
 """A tensor's shape without the batch axis; `None` where the length varies from sample to sample."""
 
@@ -61,6 +63,7 @@ class LayerNode:
             raise CaptureError(
                 f"The graph has a node {printable(self.path)!r}; expected a path of printable characters."
             )
+        object.__setattr__(self, "named_axes", tuple(TIME if a == _STORED_TIME else a for a in self.named_axes))
         if self.named_axes and not is_named(self.named_axes):
             raise CaptureError(f"The graph has a node {self.path!r} whose axes have unknown names.")
         # Names of classes and functions, and a layer's details, can hold any characters.
@@ -212,6 +215,8 @@ class ModelGraph:
     def to_json(self) -> dict[str, Any]:
         """Return plain lists and dictionaries for the capture's attribute ``graph``."""
         data: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        for node in data["nodes"]:
+            node["named_axes"] = [_STORED_TIME if axis == TIME else axis for axis in node["named_axes"]]
         return data
 
     @staticmethod

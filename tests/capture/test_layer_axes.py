@@ -50,7 +50,7 @@ def test_channel_axis_follows_layers_that_move_axes():
     assert found["photo"] == FIRST
     assert found["turn"] == found["conv"] == LAST
     assert found["transpose"] == found["relu"] == FIRST
-    assert found["mean"] == ("channel", "step")
+    assert found["mean"] == ("channel", "time step")
     assert (graph.node("transpose").channels, graph.node("transpose").location_shape) == (4, (14, 18))
 
 
@@ -65,9 +65,9 @@ def test_layers_with_channels_last_outweigh_a_shape_that_suggests_channels_first
     [
         ((28, 28), lambda: [layers.Reshape((28, 28, 1)), layers.Conv2D(2, 3)], ("row", "column")),
         ((28, 28), lambda: [layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(2)], ("row", "column")),
-        ((28, 28), lambda: [layers.LSTM(2)], ("step", "channel")),
-        ((28, 28), lambda: [layers.Conv1D(2, 3)], ("step", "channel")),
-        ((3, 40), lambda: [layers.Conv1D(2, 3, **CF)], ("channel", "step")),
+        ((28, 28), lambda: [layers.LSTM(2)], ("time step", "channel")),
+        ((28, 28), lambda: [layers.Conv1D(2, 3)], ("time step", "channel")),
+        ((3, 40), lambda: [layers.Conv1D(2, 3, **CF)], ("channel", "time step")),
         ((2, 6, 6, 6), lambda: [layers.Conv3D(2, 3, **CF)], ("channel", "plane", "row", "column")),
         ((3, 28, 28), lambda: [layers.Flatten(), layers.Dense(2)], FIRST),
         ((28, 28, 3), lambda: [layers.Flatten(), layers.Dense(2)], LAST),

@@ -44,6 +44,13 @@ def test_graph_is_read_from_its_json():
     assert ModelGraph.from_json(diamond().to_json()) == diamond()
 
 
+def test_time_step_axis_is_stored_under_its_earlier_name():
+    node = LayerNode("conv", 0, "Conv1D", ((3, 7),), named_axes=("channel", "time step"))
+    graph = ModelGraph("m", (node,), (), (), ())
+    assert graph.to_json()["nodes"][0]["named_axes"] == ["channel", "step"]
+    assert ModelGraph.from_json(graph.to_json()) == graph
+
+
 @pytest.mark.parametrize(
     ("nodes", "edges", "ends", "words"),
     [

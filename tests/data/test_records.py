@@ -10,7 +10,7 @@ from nnviz3d.errors import CaptureError
 def test_activations_have_names_of_axes():
     assert axes_of(()) == ()
     assert axes_of((3,)) == ("channel",)
-    assert axes_of((5, 3)) == ("step", "channel")
+    assert axes_of((5, 3)) == ("time step", "channel")
     assert axes_of((4, 5, 3)) == ("row", "column", "channel")
     assert axes_of((2, 4, 5, 3)) == ("plane", "row", "column", "channel")
     assert axes_of((1, 2, 4, 5, 3)) == ("axis0", "axis1", "axis2", "axis3", "channel")

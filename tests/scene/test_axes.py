@@ -146,7 +146,7 @@ def test_pick_has_the_index_of_the_stored_number(first):
     [
         ((3, 4, 6), FIRST),
         ((5, 2, 3, 4), ("channel", "plane", "row", "column")),
-        ((3, 7), ("channel", "step")),
+        ((3, 7), ("channel", "time step")),
         ((9, 8), TABLE),
         ((2, 3, 4, 5), named_axes(4, 1)),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.axes import TIME
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.context import SceneContext
@@ -15,7 +16,7 @@ from nnviz3d.scene.layout.cells import CellGrid, grid_for
 from nnviz3d.scene.selection import KernelPick
 
 _VARIABLES = ("kernel", "depthwise_kernel")
-_SPATIAL = {1: ("step",), 2: ("row", "column"), 3: ("plane", "row", "column")}
+_SPATIAL = {1: (TIME,), 2: ("row", "column"), 3: ("plane", "row", "column")}
 
 
 @dataclass(frozen=True, eq=False)
