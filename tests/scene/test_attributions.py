@@ -125,8 +125,8 @@ class TestWords:
         assert said(scene, sample=1) == [
             "Grad-CAM, at conv",
             f"for the score of {name} (score 4.5, p 0.500)",
-            "deletion AUC 0.500, the less the more faithful",
-            "insertion AUC 0.500, the more the more faithful",
+            "deletion AUC 0.500 (lower is more faithful)",
+            "insertion AUC 0.500 (higher is more faithful)",
         ]
         assert said(scene, sample=1, method="vanilla", target=OTHER) == [
             "Gradient",

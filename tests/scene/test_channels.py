@@ -136,7 +136,7 @@ def test_pictures_that_drive_channels_stand_at_them_and_dead_ones_are_dim_and_na
     (legend,) = (p for p in shown.primitives if isinstance(p, Panel) and p.name == "channels")
     assert [row.text for row in legend.rows[:2]] == [
         f"{len(found.channels)} of 64 channels of conv2d_2",
-        "those with captured pictures, in their order",
+        "those with captured pictures, by index",
     ]
     assert legend.rows[2].text.endswith(f"; {found.dead.sum()} dead")
 

@@ -86,7 +86,7 @@ class TestHeights:
         series[2, 1, NORM] = 0
         scene = scene_of(tmp_path, series)
         assert of(Ridges, scene)["history of gradient_norm"].heights[0, 2].tolist() == [0, 0]
-        assert "zero too, stands at the foot" in words(scene)
+        assert "including zero, are drawn at the bottom" in words(scene)
 
 
 class TestWhatIsNotFinite:
@@ -131,7 +131,7 @@ class TestWhatItSays:
     def test_that_nothing_was_recorded_yet(self, tmp_path):
         capture = trainings.training_of(tmp_path / "run.zarr", np.array([], int), trainings.figures(0))
         scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "history"}]}), capture)
-        assert "nothing of it has been recorded yet" in words(scene)
+        assert "no step has been recorded yet" in words(scene)
         assert not of(Ridges, scene)
 
     @pytest.mark.parametrize(

@@ -432,8 +432,8 @@ class TestLong:
         place = dict(zip((node.id for node in graph), centers.astype(np.float32), strict=True))
         assert drawn == {tuple(np.round(np.concatenate([place[e.source], place[e.target]]), 3)) for e in graph.edges}
         said = [r.text for p in what.primitives if isinstance(p, Panel) for r in p.rows if isinstance(r, TextRow)]
-        assert any("177 layers are too many for a ball for each neuron: one for each layer" in text for text in said)
-        assert any("1 were captured" in text for text in said)
+        assert any("177 layers: one ball for each layer, not for each neuron" in text for text in said)
+        assert any("(1 captured)" in text for text in said)
 
     def test_a_layer_can_be_picked(self, long_capture):
         scene = build(long_capture)

@@ -112,7 +112,10 @@ class TestWords:
         answer, other = explained_capture.explanations(1).targets
         name = captures.CLASSES[answer.target.index]
         text = words(scene, sample=1, quantity="gradient")
-        assert f"gradient of the score of {name} (score {number(answer.score)}, p 0.500), up to each layer's m" in text
+        assert (
+            f"gradient of the score of {name} (score {number(answer.score)}, p 0.500), scaled to each layer's maximum m"
+            in text
+        )
         text = words(scene, sample=1, quantity="gradient_x_activation", target=OTHER)
         assert f"gradient × activation for the score of bee (score {number(other.score)})" in text
         text = words(scene, sample=1, quantity="difference", against=2)

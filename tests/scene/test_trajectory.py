@@ -76,7 +76,7 @@ def test_the_clock_comes_by_each_step_exactly_and_glides_in_between(scene, captu
     before, after = int(embedded.steps[4]), int(embedded.steps[5])
     first, last = (int(np.searchsorted(steps, step)) for step in (before, after))
     between = scene.at(SECONDS * (first + last) / 2 / len(steps))
-    assert f"points on their way from step {before} to step {after}" in words(between)
+    assert f"points between step {before} and step {after}" in words(between)
     middle = (shown[before] + shown[after]) / 2
     assert not np.allclose(cloud(between).points, shown[before], atol=0.05)
     assert np.abs(cloud(between).points - middle).mean() < np.abs(shown[after] - shown[before]).mean() / 2
@@ -88,7 +88,9 @@ def test_one_sees_classes_part(scene, embedded):
     labels = embedded.samples.labels
     first, last = (cloud(scene.at(t)).points for t in (0.0, SECONDS))
     assert class_separation(last, labels) > 2 * class_separation(first, labels)
-    assert f"classes are {class_separation(last, labels):.1f} of their mean radii apart" in words(scene.at(SECONDS))
+    assert f"distance between classes: {class_separation(last, labels):.1f} mean class radii" in words(
+        scene.at(SECONDS)
+    )
 
 
 def test_mistakes_of_the_step_are_ringed(scene, embedded):

@@ -225,7 +225,10 @@ class AttributionsView(View):
         if picture is None:
             return ()
         rows, columns = self.plates.shape
-        lines = (self._context.capture.sample_name(selection.sample), f"as the network takes it: {rows} × {columns}")
+        lines = (
+            self._context.capture.sample_name(selection.sample),
+            f"at the network's input size: {rows} × {columns}",
+        )
         return (
             Image(f"large:{name}", picture, self.plates.photograph, self.plates.size, source=_source(name)),
             Labels("photograph", (_below(self.plates.photograph, self.plates.size, lines),)),
@@ -280,11 +283,9 @@ class AttributionsView(View):
         for one in maps:
             if one.deletion_auc is not None and one.insertion_auc is not None:
                 whose = f" of {one.layer}" if len(maps) > 1 else ""
+                rows.append(TextRow(f"deletion AUC{whose} {score(one.deletion_auc)} (lower is more faithful)", "quiet"))
                 rows.append(
-                    TextRow(f"deletion AUC{whose} {score(one.deletion_auc)}, the less the more faithful", "quiet")
-                )
-                rows.append(
-                    TextRow(f"insertion AUC{whose} {score(one.insertion_auc)}, the more the more faithful", "quiet")
+                    TextRow(f"insertion AUC{whose} {score(one.insertion_auc)} (higher is more faithful)", "quiet")
                 )
         inputs, shown = self._context.graph.inputs, {one.layer for one in maps}
         if found.layer in inputs and (without := [name for name in inputs if name not in shown]):

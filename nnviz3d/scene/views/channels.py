@@ -54,7 +54,7 @@ _RECEDED = 0.16
 _STAGGER = 0.45
 """The share of the way by which the last channel sets out after the first."""
 _WORDS = {
-    "index": "in their order",
+    "index": "by index",
     "mean": "highest mean activation first",
     "contribution": "largest contribution to the score first",
 }
@@ -319,7 +319,7 @@ class ChannelsView(View):
         if pixels.shape[-1] == 1:
             pixels = np.repeat(pixels, 3, axis=-1)
         what = "the mean" if found.objective == "channel" else "the middle cell"
-        remark = f"each picture drives {what} of its channel as high as was found; {int(dead.sum())} dead"
+        remark = f"each picture maximizes {what} of its channel; {int(dead.sum())} dead"
         return pixels, found.channels[rows], dead, remark
 
     def _grid(

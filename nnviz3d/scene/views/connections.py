@@ -174,7 +174,7 @@ class ConnectionsView(View):
         rows = (
             TextRow(f"gradient of {score} by the weights of the same connections", "quiet"),
             SwatchRow(((_GRADIENT_COLORS[0], "positive"), (_GRADIENT_COLORS[1], "negative"))),
-            TextRow(f"a layer's strongest is brightest; up to {number(top)}", "quiet"),
+            TextRow(f"brightest: the strongest of each layer, up to {number(top)}", "quiet"),
         )
         return (*lines, Panel("connections", "bottom-right", rows))
 

@@ -166,7 +166,7 @@ class _Figure:
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         training = self._context.capture.training
         if training is None or self._found is None:
-            rows = (TextRow(WORDS[self._statistic]), TextRow("nothing of it has been recorded yet", "quiet"))
+            rows = (TextRow(WORDS[self._statistic]), TextRow("no step has been recorded yet", "quiet"))
             if self._still[0] != "nothing":
                 self._still = ("nothing", (Panel("history", "bottom-right", rows),))
             return self._still[1]
@@ -286,7 +286,7 @@ class _Figure:
             TextRow(recorded_words(found), "quiet"),
         ]
         if scale.floored:
-            rows.append(TextRow(f"what is below {number(scale.low)}, zero too, stands at the foot", "quiet"))
+            rows.append(TextRow(f"values below {number(scale.low)}, including zero, are drawn at the bottom", "quiet"))
         odd = ((NAN_COLOR, "NaN", found.nan), (INF_COLOR, "infinite", found.infinite))
         swatches = tuple((color, word) for color, word, where in odd if where.any())
         if swatches:

@@ -145,8 +145,8 @@ class StatisticsView(View):
 
     def _panels(self, selection: Selection) -> tuple[Panel, ...]:
         rows: list[Row] = [
-            TextRow("mean ± std, and how many numbers are how large"),
-            TextRow("from each layer's least number (left) to its greatest; height: log(1 + count)", "quiet"),
+            TextRow("mean ± std and histogram of each layer"),
+            TextRow("left: minimum of the layer, right: its maximum; height: log(1 + count)", "quiet"),
         ]
         broken = self._measured.values()
         swatches = (

@@ -86,7 +86,10 @@ def ball_scales(scales: Mapping[str, Scale], what: str, *, some: bool) -> tuple[
         alike = [(scale, limits[1]) for scale, limits in scales.values() if (limits[0] < 0) == signed]
         ticks = ((0.0, "≤ −m"), (0.5, "0"), (1.0, "≥ m")) if signed else ((0.0, "0"), (0.5, "m/2"), (1.0, "≥ m"))
         rows: list[Row] = [
-            TextRow(f"ball: {what}, up to each layer's m: {span_text([top for _, top in alike])}", "quiet"),
+            TextRow(
+                f"ball colour: {what}, scaled to each layer's maximum m: {span_text([top for _, top in alike])}",
+                "quiet",
+            ),
             ScaleRow(alike[0][0], ticks),
         ]
         if some and not panels:
@@ -119,7 +122,7 @@ def line_scale(
     }[ranking]
     count, total = sum(count for _, count in drawn), sum(links.total for links, _ in drawn)
     rows: list[Row] = [
-        TextRow(f"line: {what}, up to each pair's m: {span_text(tops)}", "quiet"),
+        TextRow(f"line: {what}, scaled to each pair's maximum m: {span_text(tops)}", "quiet"),
         ScaleRow(colormap(diverging), ((0.0, "−m"), (0.5, "0"), (1.0, "m"))),
         TextRow(f"{_chosen(count, total, some=some)}{weights_of_then(capture)}", "quiet"),
         *left_out,

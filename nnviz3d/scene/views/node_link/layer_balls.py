@@ -122,7 +122,7 @@ class LayerBallsView(View):
             sizes = np.full(len(means), _SIZE, dtype=np.float32)
             cloud = Points("nodes", self._points, colors, sizes, units=units, haze=_HAZE, source=Source("nodes"))
             ticks = ((0.0, number(scale[1][0])), (1.0, number(top)))
-            what = f"ball: a layer, its mean activation as a share of its largest ({int(known.sum()):,} were captured)"
+            what = f"ball colour: mean activation of a layer as a share of its maximum ({int(known.sum()):,} captured)"
             panel = Panel("scale/0", "bottom-left", (TextRow(what, "quiet"), ScaleRow(table, ticks)))
             self._sample = (sample, cloud, (*title(self._context, sample), panel))
         return self._sample[1], self._sample[2]
@@ -188,11 +188,11 @@ class LayerBallsView(View):
 
     def _line_scale(self) -> tuple[Panel, ...]:
         known = [s for s in self._strengths.values() if np.isfinite(s)]
-        count = f"{len(self._context.graph):,} layers are too many for a ball for each neuron: one for each layer"
+        count = f"{len(self._context.graph):,} layers: one ball for each layer, not for each neuron"
         if not known:
             return (Panel("links", "bottom-right", (TextRow(count, "quiet"),)),)
         span = f"{number(min(known))} … {number(max(known))}"
-        line = "line width: root mean square of the kernel at its end"
+        line = "line width: root mean square of the target's kernel"
         rows = (
             TextRow(count, "quiet"),
             TextRow(f"{line} ({span}{weights_of_then(self._context.capture)})", "quiet"),

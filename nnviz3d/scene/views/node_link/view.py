@@ -53,7 +53,7 @@ _BEFORE = 1.9
 _PICTURE, _PICTURE_SHARE = 0.42 * TALLEST, 1.1
 """World size of an input's picture, at most, and as a share of the highest layer's."""
 _ASPECT = 16 / 9
-_WHAT = "activation (of a channel its mean)"
+_WHAT = "activation (channel mean)"
 
 
 @dataclass(frozen=True, eq=False)

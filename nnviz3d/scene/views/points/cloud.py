@@ -194,7 +194,7 @@ class Cloud:
             if one.sample == selected:
                 yield self._callout("placed", one)
         if any(one.index is None for one in placed):
-            rows.append(TextRow("white rings: placed among the others, which stay where they are", "quiet"))
+            rows.append(TextRow("white rings: projected samples; the other points do not move", "quiet"))
         if rows:
             yield Panel("placed", "bottom-right", tuple(rows))
 
@@ -250,7 +250,7 @@ class Cloud:
     def _titled(self) -> Panel:
         found, settings = self._found, self._found.settings
         count = len(found.points)
-        words_ = [f"{count:,} samples, near each other where {found.name} answers alike"]
+        words_ = [f"{count:,} samples, close together where the outputs of {found.name} are similar"]
         how = "t-SNE" if found.method == "tsne" else "PCA"
         facts = [f"{how} in {found.points.shape[1]} dimensions"]
         if "perplexity" in settings:
@@ -260,7 +260,7 @@ class Cloud:
         facts.extend(_after_reduction(found))
         facts.append(f"seed {settings['seed']}")
         if settings.get("from_last"):
-            facts.append("each step starts from the last, and is turned to lie on it, never scaled")
+            facts.append("each step starts from the previous one and is rotated onto it, not scaled")
         return Panel("title", "top-left", (TextRow(" · ".join(words_)), TextRow(" · ".join(facts), "quiet")))
 
     def _legend(self, by: ColoredBy | None, members: NDArray[np.int64], palette: dict[int, Color]) -> Panel:

@@ -133,15 +133,15 @@ class CourseCloud:
         k, steps = int(moment), self._embedded.steps
         words = f"the points of step {steps[k]:,}"
         if moment != k:
-            words = f"points on their way from step {steps[k]:,} to step {steps[k + 1]:,}"
+            words = f"points between step {steps[k]:,} and step {steps[k + 1]:,}"
         rows = [TextRow(words)]
         if not self._course.quality[k]:
-            told = "what the layer answers at this step cannot be told apart, or is not finite: the points did not move"
+            told = "the layer's outputs at this step are all equal or not finite, so the points did not move"
             rows.append(TextRow(told, "quiet"))
         labels = self._embedded.samples.labels
         if len(np.unique(labels)) > 1 and self._way[k].any():
             apart = class_separation(self._course.points[k], labels)
-            rows.append(TextRow(f"classes are {apart:.1f} of their mean radii apart"))
+            rows.append(TextRow(f"distance between classes: {apart:.1f} mean class radii"))
         return replace(painted.legend, rows=(*rows, *painted.legend.rows))
 
 
