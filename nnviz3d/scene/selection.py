@@ -19,6 +19,12 @@ ColoredBy = Literal["label", "prediction"]
 class Pick:
     """Base class of what a user can mean by a point of the picture; each kind belongs to a view."""
 
+    @property
+    def of_layer(self) -> str | None:
+        """The layer that the pick belongs to, for a connection the layer at its end; `None` if there is none."""
+        found: str | None = getattr(self, "layer", None)
+        return found
+
 
 @dataclass(frozen=True)
 class CellPick(Pick):
@@ -52,6 +58,11 @@ class EdgePick(Pick):
     target_index: tuple[int, ...]
     weight: float
 
+    @property
+    def of_layer(self) -> str:
+        """The layer at the end of the connection."""
+        return self.target
+
 
 @dataclass(frozen=True)
 class ChannelPick(Pick):
@@ -76,6 +87,11 @@ class LinkPick(Pick):
     taken: str
     source_unit: int
     target_unit: int
+
+    @property
+    def of_layer(self) -> str:
+        """The layer at the end of the link."""
+        return self.target
 
 
 @dataclass(frozen=True)

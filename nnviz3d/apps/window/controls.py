@@ -16,16 +16,6 @@ from nnviz3d.apps.window.keys import KEYS, Key, described
 from nnviz3d.render.window import Event
 from nnviz3d.scene.camera import CameraPose, Margins, fit
 from nnviz3d.scene.primitives import KeyRow, Panel, TextRow
-from nnviz3d.scene.selection import (
-    CellPick,
-    ChannelPick,
-    EdgePick,
-    HistoryPick,
-    KernelPick,
-    LayerPick,
-    LinkPick,
-    ScorePick,
-)
 from nnviz3d.scene.views.channels import unfolds
 
 _DOUBLE = 0.4
@@ -214,7 +204,7 @@ class Controls:
     def fly_to_layer(self) -> None:
         """Fly to the layer under the pointer, or else to the layer of the pick."""
         session = self._session
-        layer = layer_at(session, self._pointer) or self._layer_of_pick() or session.selection.layer
+        layer = self._layer()
         corners = np.empty((0, 3)) if layer is None else session.scene.around(layer)
         if not len(corners):
             self.tell("Point at a layer, then press f")
@@ -226,15 +216,11 @@ class Controls:
         end = fit(corners, azimuth, elevation, aspect=size[0] / size[1], margins=_AROUND)
         self._flight = (Flight(pose, end), self._now)
 
-    def _layer_of_pick(self) -> str | None:
-        match self._session.selection.pick:
-            case ChannelPick(layer=layer) | LinkPick(target=layer):
-                return layer
-            case CellPick(layer=layer) | LayerPick(layer=layer) | EdgePick(target=layer) | ScorePick(layer=layer):
-                return layer
-            case KernelPick(layer=layer) | HistoryPick(layer=layer):
-                return layer
-        return None
+    def _layer(self) -> str | None:
+        """Return the layer under the pointer, or else the layer of the pick, or else the selected layer."""
+        selection = self._session.selection
+        of_pick = None if selection.pick is None else selection.pick.of_layer
+        return layer_at(self._session, self._pointer) or of_pick or selection.layer
 
     def unfold(self) -> None:
         """Unfold the layer under the pointer, or else the layer of the pick; fold a layer that is unfolded."""
@@ -242,7 +228,7 @@ class Controls:
         if session.unfolding.layer is not None:
             session.unfolding.start(None)
             return
-        layer = layer_at(session, self._pointer) or self._layer_of_pick() or session.selection.layer
+        layer = self._layer()
         if not session.scene.blocks:
             self.tell("This scene shows no blocks to unfold")
         elif layer is None:
