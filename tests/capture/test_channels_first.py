@@ -15,7 +15,7 @@ from nnviz3d.capture.programs.describe import describe
 from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
 from nnviz3d.capture.training import embedding_probe as embedded
 from nnviz3d.capture.training.probe import Probe
-from nnviz3d.capture.training.train_step_hook import Held
+from nnviz3d.capture.training.train_step_hook import VariableCopies
 from nnviz3d.capture.training.weight_statistics import WeightMeasure
 from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
 from nnviz3d.data.capabilities.features import FeatureOptions
@@ -208,5 +208,7 @@ def test_gradient_norms_are_computed_by_channel_in_both_orders_of_axes(first):
     kernel = np.zeros((3, 3, 3, 4), np.float32)
     net = twin(first)
     described = describe(open_model(net, expected_inputs(net)), "net")
-    held = {id(v): Held(v, tf.Variable(kernel), tf.Variable(kernel)) for v in net.get_layer("early").weights[:1]}
+    held = {
+        id(v): VariableCopies(v, tf.Variable(kernel), tf.Variable(kernel)) for v in net.get_layer("early").weights[:1]
+    }
     assert WeightMeasure(described, held).channels.entries == (("early", "", (4,)),)
