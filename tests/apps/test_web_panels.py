@@ -14,7 +14,7 @@ import pytest
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import panels
 from nnviz3d.apps.web.page import page_values
-from nnviz3d.apps.web.panels.panel import Panel
+from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
 
@@ -58,7 +58,7 @@ def test_registry_has_each_panel_once_and_every_module_with_a_panel_is_registere
     folder = Path(panels.__file__).parent
     modules = [import_module(f"{panels.__name__}.{path.stem}") for path in folder.glob("[!_]*.py")]
     found = {value for module in modules for value in vars(module).values() if isinstance(value, type)}
-    assert {one for one in found if issubclass(one, Panel) and one is not Panel} == set(registered)
+    assert {one for one in found if issubclass(one, PagePanel) and one is not PagePanel} == set(registered)
 
 
 def test_panel_named_by_several_capabilities_is_on_the_page_once(monkeypatch):
@@ -101,7 +101,7 @@ def test_no_key_belongs_to_two_panels(page):
 
 def test_panel_modules_import_neither_the_application_nor_other_panels():
     folder = Path(panels.__file__).parent
-    shared = {"fields", "panel", "unfolding"}
+    shared = {"fields", "page_panel", "unfolding"}
     modules = {path.stem for path in folder.glob("[!_]*.py")} - shared
     for path in folder.glob("[!_]*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

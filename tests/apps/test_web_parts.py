@@ -13,7 +13,7 @@ from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable, orbit, pan, zoom
 from nnviz3d.apps.web import frames as frames_module
 from nnviz3d.apps.web.files import safe_name, thumbnail
-from nnviz3d.apps.web.frames import Frames, Quality, pack
+from nnviz3d.apps.web.frames import FrameRenderer, Quality, encode
 from nnviz3d.apps.web.page import provenance
 from nnviz3d.apps.web.panels.appearance import gradient
 from nnviz3d.apps.web.panels.layers import details, groups
@@ -290,14 +290,14 @@ def test_a_colour_map_s_strip_runs_from_end_to_end():
 
 
 def test_a_full_picture_has_as_many_pixels_as_the_screen(session):
-    made = Frames(session)
+    made = FrameRenderer(session)
     made.resize(200, 120, 2.0)
     assert made.draw(Quality.FULL).shape == (240, 400, 3)
     assert made.still().shape == (240, 400, 3)
 
 
 def test_a_moving_picture_has_at_least_half_the_width(session):
-    made = Frames(session)
+    made = FrameRenderer(session)
     made.resize(400, 200, 1.0)
     for seconds, width in ((10.0, 200), (1e-9, 400)):
         for _ in range(60):
@@ -307,7 +307,7 @@ def test_a_moving_picture_has_at_least_half_the_width(session):
 
 
 def test_a_page_may_tell_any_size(session):
-    made = Frames(session)
+    made = FrameRenderer(session)
     for size in ((0, 0, 1.0), (-5, 10, 0.0), (1e9, 1e9, 100.0)):
         made.resize(*size)
         assert made.size[0] >= 16
@@ -317,7 +317,7 @@ def test_a_page_may_tell_any_size(session):
 
 def test_smooth_frames_differ_from_plain_ones_at_edges_only_and_give_way(session):
     session.renderer.look(session.home())
-    made = Frames(session)
+    made = FrameRenderer(session)
     made.resize(320, 180, 1.0)
     plain = made.draw(Quality.FULL).astype(int)
     smooth = asyncio.run(made.smooth(lambda: True))
@@ -330,10 +330,10 @@ def test_smooth_frames_differ_from_plain_ones_at_edges_only_and_give_way(session
 
 def test_a_still_is_packed_exactly():
     pixels = np.random.default_rng(2).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    content, media = pack(pixels, Quality.SMOOTH)
+    content, media = encode(pixels, Quality.SMOOTH)
     assert media == "image/png"
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), pixels)
     for quality in (Quality.ROUGH, Quality.FULL):
-        content, media = pack(pixels, quality)
+        content, media = encode(pixels, quality)
         assert media == "image/jpeg"
         assert Image.open(io.BytesIO(content)).size == (60, 40)

@@ -15,8 +15,8 @@ from wslink.websocket import LinkProtocol
 
 from nnviz3d.apps.picking import pick_at
 from nnviz3d.apps.session import Session
-from nnviz3d.apps.web.clients import Clients
-from nnviz3d.apps.web.connection_limits import Door
+from nnviz3d.apps.web.clients import ClientCounter
+from nnviz3d.apps.web.connection_limits import ConnectionLimits
 from nnviz3d.apps.web.files import add_files
 from nnviz3d.apps.web.page import GONE, build_page, page_values
 from nnviz3d.apps.web.page_context import PageContext
@@ -47,16 +47,16 @@ class WebApp(TrameApp):  # type: ignore[misc]
         super().__init__(get_server(f"nnviz3d-{token_hex(4)}", client_type="vue3"))
         self._session = session
         self._gate = gate
-        self._door = Door(gate)
+        self._limits = ConnectionLimits(gate)
         self._page = PageContext(
             self.server, session, redraw=self._redraw, synchronize=self._synchronize, tick=self._tick
         )
         self.view = RemoteView(
             session,
             failed=self._page.report,
-            ticked=self._page.tick,
+            clock_moved=self._page.tick,
             clicked=self._page.guarded(self._pick),
-            asker=lambda: self._door.asker,
+            last_sender=lambda: self._limits.last_sender,
         )
         self._panels = tuple(make(self._page) for make in panel_classes())
         self._keys: dict[str, Callable[[], None]] = {
@@ -65,16 +65,16 @@ class WebApp(TrameApp):  # type: ignore[misc]
         }
         for panel in self._panels:
             self._keys.update(panel.keys)
-        self._clients = Clients(self._count)
+        self._clients = ClientCounter(self._show_clients)
         self._page.show({"message": "", "clients": 0})
         self._page.client_only(drawer=None)
         self._page.synchronize()
         self.state.trame__template_error = GONE
-        for protocol in (self._door, self._clients):
+        for protocol in (self._limits, self._clients):
             self.server.add_protocol_to_configure(partial(_register, protocol))
         self.ctrl.on_exception.add(self._page.report)
         self.ctrl.on_error.add(lambda message: print(f"The page reports: {message}", file=sys.stderr))
-        self.ctrl.on_server_bind.add(self._bound)
+        self.ctrl.on_server_bind.add(self._add_routes)
         self.ctrl.on_server_ready.add(lambda **_: self.ctrl.rc_area_register(self.view))
         self._page.on_trigger("picture", self.view.picture)
         self._page.on_trigger("key", self._key)
@@ -109,19 +109,19 @@ class WebApp(TrameApp):  # type: ignore[misc]
 
     async def stop(self) -> None:
         """End all connections."""
-        self._door.forget_half_made()
+        self._limits.forget_unfinished_handshakes()
         await self.server.stop()
 
     async def watch(self) -> None:
         """Close harmful connections of strangers as long as the server runs."""
-        await self._door.watch()
+        await self._limits.watch()
 
-    def _bound(self, server: Any) -> None:
+    def _add_routes(self, server: Any) -> None:
         add_pages(server.app, self._gate, title=page_values(self._session)["trame__title"])
-        self._door.guard(server)
+        self._limits.guard(server)
         add_files(server.app, self._page)
 
-    def _count(self, clients: int) -> None:
+    def _show_clients(self, clients: int) -> None:
         with self.state:
             self._page.show({"clients": clients})
 
@@ -144,11 +144,11 @@ class WebApp(TrameApp):  # type: ignore[misc]
         loop = asyncio.get_running_loop()
         answered = self._page.guarded(self._answered)
 
-        def told() -> None:
+        def call_answered() -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and so have all pages
                 loop.call_soon_threadsafe(answered)
 
-        self._session.on_news(told)
+        self._session.on_news(call_answered)
 
     def _answered(self) -> None:
         changed = self._session.poll()

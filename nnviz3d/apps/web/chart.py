@@ -1,4 +1,4 @@
-"""Draws what went over a training as the paths of a small chart: lines, numbers along both axes, and where a step is."""
+"""Paths and axis labels of a small chart of a training, for the page."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from nnviz3d.scene.layout.ridges import Scale
 from nnviz3d.scene.views.history import step_ticks
 
 WIDTH, HEIGHT = 288, 150
-"""Of the chart, in pixels of the page."""
+"""Size of the chart, in pixels of the page."""
 LEFT, RIGHT, _TOP, _BOTTOM = 42, 6, 6, 18
-"""What its edges leave to the numbers."""
+"""Margins of the chart, in pixels; the left and lower ones hold the axis labels."""
 _POINTS = 6000
-"""Columns of all lines together at most, so that a page has little to read."""
+"""Most columns of all lines together, so that the page stays small."""
 _COLUMNS = (60, 240)
-"""Columns of a line: at least, and at most, one for each pixel."""
+"""Least and most columns of a line; at most one for each pixel."""
 _MARK = 5
-"""Height of the marks of what is not finite: NaN at the foot, infinite ones at the top."""
+"""Height in pixels of the marks of values that are not finite: NaN at the bottom, infinite values at the top."""
 
 
 def columns(lines: int) -> int:
-    """Say how many columns each of some lines may have."""
+    """Return the number of columns of each line, if there are so many lines."""
     low, high = _COLUMNS
     return max(low, min(high, _POINTS // max(lines, 1)))
 
 
-def place_of(found: History, step: int) -> float:
-    """Return where a step is along the chart, in pixels from its left edge."""
+def x_of(found: History, step: int) -> float:
+    """Return the horizontal position of a step, in pixels from the left edge of the chart."""
     return float(_across(found, np.array([step]))[0])
 
 
 def chart_of(found: History) -> dict[str, Any]:
-    """Draw a chart.
+    """Return the paths and labels of a chart.
 
     Returns
     -------
-    ``lines``: each with its ``name``, whether that is a ``layer``'s, a ``color``, the path ``d``, and paths and colours
-    of what is not finite, ``odd``; the first layer is dark and the last one bright. ``across`` and ``up``: places and
-    words of the numbers along the axes.
+    ``lines``: each with its ``name``, whether it belongs to a ``layer``, its ``color`` (the first layer is dark, the last
+    one bright), its path ``d``, and the paths and colours of values that are not finite, ``odd``. ``across`` and ``up``:
+    positions and texts of the labels along the axes.
     """
     scale = Scale.of(found, None)
     x = _across(found, found.at)
@@ -62,7 +62,7 @@ def chart_of(found: History) -> dict[str, Any]:
         lines.append({"name": name, "layer": found.statistic != PROGRESS, "color": color, "d": path, "odd": odd})
     return {
         "lines": lines,
-        "across": [[place_of(found, step), f"{step:,}"] for step in step_ticks(found.first, found.last, 4)],
+        "across": [[x_of(found, step), f"{step:,}"] for step in step_ticks(found.first, found.last, 4)],
         "up": [[float(_down(scale, np.array([tick]))[0]), number(tick)] for tick in scale.ticks],
     }
 
@@ -79,7 +79,7 @@ def _down(scale: Scale, values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _path(
     x: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64], joined: NDArray[np.bool_]
 ) -> str:
-    """Draw a line through all columns with numbers, up and down where one has several; a lone one is a dash."""
+    """Return a line through all columns with numbers, with the range of each column; a single column is a dash."""
     parts: list[str] = []
     for j in np.flatnonzero(np.isfinite(low)):
         begins = j == 0 or not joined[j - 1]

@@ -1,4 +1,4 @@
-"""Counts the pages that look."""
+"""Counter of the open pages."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from typing import Any
 from wslink.websocket import LinkProtocol
 
 
-class Clients(LinkProtocol):  # type: ignore[misc]
-    """Tells how many connections there are, whenever that changes.
+class ClientCounter(LinkProtocol):  # type: ignore[misc]
+    """Counts the connections and reports each change.
 
-    wslink calls the methods that carry its names.
+    wslink calls `onConnect` and `onClose`.
+
+    Parameters
+    ----------
+    changed
+        Called with the new number of connections.
     """
 
     def __init__(self, changed: Callable[[int], None]) -> None:
@@ -20,11 +25,11 @@ class Clients(LinkProtocol):  # type: ignore[misc]
         self._ids: set[str] = set()
 
     def onConnect(self, _request: Any, client_id: str) -> None:  # noqa: N802 - wslink's name
-        """Count one more."""
+        """Count a new connection."""
         self._ids.add(client_id)
         self._changed(len(self._ids))
 
     def onClose(self, client_id: str) -> None:  # noqa: N802 - wslink's name
-        """Count one less."""
+        """Stop counting a connection."""
         self._ids.discard(client_id)
         self._changed(len(self._ids))

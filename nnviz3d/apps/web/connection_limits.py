@@ -19,7 +19,7 @@ _MOST = 200
 """Most connections without the token at a time; beyond that the oldest are closed."""
 _STALLED = 5.0
 """Seconds that a page may leave sent data unread while other pages wait for their turn."""
-_LOOK = 0.25
+_INTERVAL = 0.25
 """Seconds between two checks."""
 _LARGEST = 4 * 2**20
 """Most bytes of a message from the page. Files are uploaded another way."""
@@ -27,7 +27,7 @@ _UNFINISHED = 16
 """Most messages that a page may have begun and not finished."""
 
 
-class Door(LinkProtocol):  # type: ignore[misc]
+class ConnectionLimits(LinkProtocol):  # type: ignore[misc]
     """Watches the server's connections. wslink calls `onConnect` and `onClose`.
 
     Parameters
@@ -51,7 +51,7 @@ class Door(LinkProtocol):  # type: ignore[misc]
         server.app.middlewares.append(self._middleware)
 
     @property
-    def asker(self) -> str | None:
+    def last_sender(self) -> str | None:
         """The page that sent the last message."""
         found: str | None = self._server.last_active_client_id
         return found
@@ -63,7 +63,7 @@ class Door(LinkProtocol):  # type: ignore[misc]
             if request.path == "/ws" and not web.WebSocketResponse().can_prepare(request):
                 # Otherwise wslink counts it as a page and cannot close it at the end.
                 return web.Response(status=426, text="This address is for the page's own connection.\n")
-            known = self._gate.knows(self._gate.told(request))
+            known = self._gate.knows(self._gate.token_of(request))
             if known:
                 self._known.add(request.transport)
             try:
@@ -74,11 +74,11 @@ class Door(LinkProtocol):  # type: ignore[misc]
         return check
 
     def onConnect(self, request: web.Request, client_id: str) -> None:  # noqa: N802 - wslink's name
-        """Limit the messages of a page that has just connected."""
+        """Limit the messages of a new page."""
         self._pages[client_id] = request.transport
         for handler in self._server._ws_handlers:
             if client_id in handler.unchunkers:
-                handler.unchunkers[client_id] = Unchunker()
+                handler.unchunkers[client_id] = LimitedUnChunker()
 
     def onClose(self, client_id: str) -> None:  # noqa: N802 - wslink's name
         """Forget a page."""
@@ -87,16 +87,16 @@ class Door(LinkProtocol):  # type: ignore[misc]
     async def watch(self) -> None:
         """Close idle connections of strangers and stalled pages, as long as the server runs."""
         while True:
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_INTERVAL)
             now = time.monotonic()
             self._sweep(now)
             self._drop_stalled(now)
 
     def _sweep(self, now: float) -> None:
-        # In the order of their connection.
+        # The oldest connection comes first.
         self._since = {one: self._since.get(one, now) for one in self._strangers()}
-        for place, (one, since) in enumerate(self._since.items()):
-            if now - since > _PATIENCE or place < len(self._since) - _MOST:
+        for position, (one, since) in enumerate(self._since.items()):
+            if now - since > _PATIENCE or position < len(self._since) - _MOST:
                 one.abort()
 
     def _drop_stalled(self, now: float) -> None:
@@ -115,21 +115,21 @@ class Door(LinkProtocol):  # type: ignore[misc]
         runner = self._server.runner
         if runner is None or runner.server is None:
             return []
-        pages = {page for client, page in self._pages.items() if self._has_said_the_token(client)}
+        pages = {page for client, page in self._pages.items() if self._has_sent_the_token(client)}
         connected = [one.transport for one in runner.server.connections]
         return [one for one in connected if one is not None and one not in pages and one not in self._known]
 
-    def _has_said_the_token(self, client: str) -> bool:
+    def _has_sent_the_token(self, client: str) -> bool:
         return any(handler.isClientAuthenticated(client) for handler in self._server._ws_handlers)
 
-    def forget_half_made(self) -> None:
+    def forget_unfinished_handshakes(self) -> None:
         """Forget pages that left during the handshake; wslink would fail to close them."""
         for handler in self._server._ws_handlers:
             for client in [client for client, page in handler.connections.items() if not page.prepared]:
                 del handler.connections[client]
 
 
-class Unchunker(UnChunker):  # type: ignore[misc]
+class LimitedUnChunker(UnChunker):  # type: ignore[misc]
     """Joins the parts of a page's messages up to a limit; wslink's class allocates any size that a page announces."""
 
     def set_max_message_size(self, size: int) -> None:

@@ -1,4 +1,4 @@
-"""Files that go between page and server: small pictures of samples, and samples that people hand in."""
+"""Files between page and server: thumbnails of samples, and uploaded samples."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from nnviz3d.data.sample_sources import thumbnail_of
 from nnviz3d.errors import UserError
 
 RUN = token_hex(4)
-"""Part of a thumbnail's address: browsers keep it, and the next server at this port may have other samples."""
+"""Part of a thumbnail's address: browsers cache thumbnails, and the next server at this port may have other samples."""
 _SIDE = 88
 """Pixels of a thumbnail's longer side: twice its size on the page, for dense screens."""
 _LARGEST = 64 * 2**20
-"""Bytes of a file that is handed in, at most."""
+"""Most bytes of an uploaded file."""
 
 
 def add_files(application: web.Application, page: PageContext) -> None:
-    """Add the addresses to a server that does not run yet."""
+    """Add the addresses of thumbnails and uploads to a server that does not run yet."""
 
     async def thumbnail(request: web.Request) -> web.Response:
         position = int(request.match_info["position"])
@@ -40,19 +40,19 @@ def add_files(application: web.Application, page: PageContext) -> None:
         try:
             picture = await asyncio.to_thread(_thumbnail, page.session, samples[position])
         except UserError:
-            picture = None  # the sample itself, once it is chosen, says what is wrong with it
+            picture = None  # choosing the sample reports the error
         if picture is None:
             return web.Response(status=204)
         return web.Response(body=picture, content_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
     def refused(why: str) -> web.Response:
-        # Not as an error of HTTP: those the browser writes into its console, whatever the page makes of them.
+        # Not as an HTTP error, because the browser writes each HTTP error into its console.
         return web.json_response({"problem": why})
 
-    async def hand_in(request: web.Request) -> web.Response:
+    async def upload(request: web.Request) -> web.Response:
         live = page.session.queries.runner
         if live is None:
-            return refused("There is no model at hand that could be run on it.")
+            return refused("No model is available to run on this file.")
         name = request.query.get("name", "")
         plain = safe_name(name)
         suffixes = (*SUFFIXES, ".npy")
@@ -63,7 +63,7 @@ def add_files(application: web.Application, page: PageContext) -> None:
         try:
             size = await _receive(request, folder / plain)
         except OSError as error:
-            return refused(f"{plain} cannot be kept: {error.strerror or error}.")
+            return refused(f"{plain} cannot be stored: {error.strerror or error}.")
         if size is None:
             return refused(f"{plain} is larger than {_LARGEST >> 20} MB.")
         position = page.session.samples.add(Sample(plain, None, str(folder / plain)))
@@ -71,12 +71,12 @@ def add_files(application: web.Application, page: PageContext) -> None:
         return web.json_response({"position": position})
 
     application.add_routes(
-        [web.get(f"{PRIVATE}{{position:\\d{{1,7}}}}/thumbnail", thumbnail), web.post(f"{PRIVATE}new", hand_in)]
+        [web.get(f"{PRIVATE}{{position:\\d{{1,7}}}}/thumbnail", thumbnail), web.post(f"{PRIVATE}new", upload)]
     )
 
 
 def safe_name(name: str) -> str:
-    """Make of whatever a browser calls a file a name without a path, without signs that mean anything to anybody."""
+    """Return a safe file name for the name that a browser sends: no path and no special characters."""
     base = re.split(r"[/\\]", name)[-1]
     stem, dot, suffix = base.rpartition(".")
     clean = re.sub(r"[^\w -]+", "_", stem if dot else base).strip(" ._")[:60] or "picture"
@@ -84,7 +84,7 @@ def safe_name(name: str) -> str:
 
 
 async def _receive(request: web.Request, path: Path) -> int | None:
-    """Write a request's body into a file; returns its size, or `None` if it is too large."""
+    """Write the body of a request into a file; returns its size in bytes, or `None` if it is too large."""
     size = 0
     try:
         with path.open("xb") as file:
@@ -93,7 +93,7 @@ async def _receive(request: web.Request, path: Path) -> int | None:
                 if size > _LARGEST:
                     break
                 file.write(part)
-    except BaseException:  # the disk is full, or who sends it has gone
+    except BaseException:  # the disk is full, or the client has disconnected
         path.unlink(missing_ok=True)
         raise
     if size > _LARGEST:
@@ -114,7 +114,7 @@ def _thumbnail(session: Session, sample: Sample) -> bytes | None:
 
 
 def thumbnail(picture: NDArray[np.uint8]) -> bytes:
-    """Shrink a picture, ``(H, W, 3)``, to a small PNG."""
+    """Return a picture, ``(H, W, 3)``, as a small PNG."""
     image = Image.fromarray(picture)
     image.thumbnail((_SIDE, _SIDE))
     out = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Draws a session's picture at the quality that the moment allows, and packs it for the network."""
+"""Frames of the page's picture: drawn in three qualities and encoded for the network."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from nnviz3d.apps.session import Session
 from nnviz3d.render.antialiasing import SHIFTS, Average
 
 FOLLOWING = 1 / 25
-"""Seconds that a frame may take while it follows a hand; what takes longer is drawn smaller."""
+"""Most seconds for a frame while the user moves the camera; slower frames are drawn smaller."""
 PLAYING = 1 / 12
-"""The same while a scene plays and nobody waits for an answer."""
+"""The same while a scene plays."""
 _RATIOS = (0.5, 0.625, 0.75, 1.0)
-"""Shares of the full width and height that a moving picture may have."""
+"""Possible sizes of a moving picture, as shares of the full width and height."""
 _READABLE = 1.3
-"""How much larger than in a small picture text is at least on a small page: a picture can be enlarged, a page is read."""
+"""Enlargement of text on the page, since a page cannot be zoomed like a saved picture."""
 _MOST = 16_000_000
-"""Pixels of the largest picture."""
+"""Most pixels of a picture."""
 _LOSSLESS = 4_000_000
-"""Pixels up to which a still is sent exactly; packing a larger one takes too long."""
+"""Most pixels of a still picture that is sent without loss; encoding a larger one takes too long."""
 _LONGEST_SMOOTH = 5.0
-"""Seconds for a smooth picture, beyond which the plain one has to do."""
+"""Most seconds for a smooth picture; if it takes longer, the plain picture stays."""
 
 
 class Quality(Enum):
-    """How good a picture is: while it moves, at once when it stands, and when it has stood for a moment."""
+    """Quality of a picture: while it moves, as soon as it is still, and after a moment without changes."""
 
     ROUGH = auto()
     FULL = auto()
     SMOOTH = auto()
 
 
-class Frames:
+class FrameRenderer:
     """Draws one session for one size of page.
 
     Attributes
     ----------
     size
-        Width and height on the page.
+        Width and height in pixels of the page.
     """
 
     def __init__(self, session: Session) -> None:
@@ -71,12 +71,12 @@ class Frames:
         return (self.size, self._density) != before
 
     def start_moving(self, seconds: float) -> None:
-        """Choose how large frames are from now on, so that one takes so long at most.
+        """Choose the size of the following frames so that each takes at most so many seconds.
 
-        A change of size costs time itself, so it is not for every frame.
+        Changing the size takes time, so this is done once for each motion, not for each frame.
         """
-        if not self.experienced:
-            return  # small, to be safe
+        if not self.measured:
+            return  # keep the smallest size
         pixels = self.size[0] * self.size[1] * self._density**2
         affordable = math.sqrt(seconds / (self._seconds_per_pixel * pixels))
         self._ratio = max((r for r in _RATIOS if r <= affordable), default=_RATIOS[0])
@@ -90,17 +90,17 @@ class Frames:
         return self._renderer.pixels()
 
     @property
-    def experienced(self) -> bool:
-        """Whether it is known how long frames take."""
+    def measured(self) -> bool:
+        """Whether the time of a frame has been measured."""
         return self._seconds_per_pixel > 0
 
     def learn(self, seconds: float, pixels: int) -> None:
-        """Take note of how long a frame of so many pixels took, from the first line to the network."""
+        """Record the time of a frame with so many pixels, from drawing to the network."""
         taken = seconds / pixels
-        self._seconds_per_pixel = 0.8 * self._seconds_per_pixel + 0.2 * taken if self.experienced else taken
+        self._seconds_per_pixel = 0.8 * self._seconds_per_pixel + 0.2 * taken if self.measured else taken
 
     async def smooth(self, go_on: Callable[[], bool]) -> NDArray[np.uint8] | None:
-        """Draw with smooth edges, giving way to others between frames; `None` if it is not to go on, or takes too long."""
+        """Draw with smooth edges; other tasks run between the frames. `None` if `go_on` says no or it takes too long."""
         start = time.perf_counter()
         average = self._begin()
         while not average.done:
@@ -113,7 +113,7 @@ class Frames:
         return average.picture()
 
     def still(self) -> NDArray[np.uint8]:
-        """Draw with smooth edges, at once."""
+        """Draw with smooth edges, without a pause."""
         average = self._begin()
         while not average.done:
             average.add()
@@ -134,8 +134,8 @@ class Frames:
             self._renderer.window.SetSize(*size)
 
 
-def pack(pixels: NDArray[np.uint8], quality: Quality) -> tuple[bytes, str]:
-    """Pack a picture; returns its bytes and their media type."""
+def encode(pixels: NDArray[np.uint8], quality: Quality) -> tuple[bytes, str]:
+    """Encode a picture; returns its bytes and their media type."""
     image = Image.fromarray(np.ascontiguousarray(pixels))
     if quality is Quality.SMOOTH and pixels.size <= _LOSSLESS * 3:
         return png(pixels), "image/png"
@@ -148,7 +148,7 @@ def pack(pixels: NDArray[np.uint8], quality: Quality) -> tuple[bytes, str]:
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
-    """Pack a picture exactly."""
+    """Encode a picture as PNG."""
     out = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG", compress_level=1)
     return out.getvalue()

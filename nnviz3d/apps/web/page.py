@@ -13,7 +13,7 @@ from trame.widgets import vuetify3 as v
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.panel import AnyPanel
+from nnviz3d.apps.web.panels.page_panel import AnyPanel
 from nnviz3d.apps.web.picture_view import AREA
 
 GONE = """<div class="gone">
@@ -89,10 +89,17 @@ def _heading() -> None:
 
 
 def _badges() -> None:
-    with html.Div(v_if="training", classes="shared", id="training", title="What the recorder has written so far"):
+    with html.Div(
+        v_if="training",
+        classes="shared",
+        id="training",
+        title="Training that is being recorded, as far as it is written",
+    ):
         html.Span(classes=("['light', { on: training.endsWith('live') }]",))
         html.Span("{{ training }}")
-    with html.Div(v_if="clients > 1", classes="shared", id="shared", title="What one changes, all see"):
+    with html.Div(
+        v_if="clients > 1", classes="shared", id="shared", title="Other pages are open; all show the same view"
+    ):
         v.VIcon("mdi-account-multiple-outline", size=15)
         html.Span("shared view")
 

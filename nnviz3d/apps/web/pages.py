@@ -1,4 +1,4 @@
-"""The few pages that trame's server lacks: the start page under this product's name, and where its websocket is."""
+"""Pages that trame's server lacks: the start page, the loading page and the address of the websocket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODULE = {
     "styles": ["nnviz3d_web/style.css"],
     "scripts": ["nnviz3d_web/keys.js", "nnviz3d_web/upload.js"],
 }
-"""What trame is to serve and load beside its own."""
+"""Styles and scripts that trame serves and loads beside its own."""
 
 
 def add_pages(application: web.Application, gate: Gate, *, title: str) -> None:
@@ -28,13 +28,13 @@ def add_pages(application: web.Application, gate: Gate, *, title: str) -> None:
     Parameters
     ----------
     title
-        What the browser's tab says.
+        The title of the browser's tab.
     """
     start = _start_page(Path(vue3.www) / "index.html", title)
 
     async def page(request: web.Request) -> web.StreamResponse:
         if "secret" not in request.query:
-            # trame's page takes the secret out of its address; when it is loaded again, the cookie stands for it.
+            # trame's page removes the secret from its address; after a reload the cookie carries it.
             raise web.HTTPSeeOther(f"/?secret={gate.token}")
         response = web.Response(text=start, content_type="text/html", headers={"Cache-Control": "no-store"})
         response.set_cookie(gate.cookie, gate.token, httponly=True, samesite="Strict")
@@ -44,7 +44,7 @@ def add_pages(application: web.Application, gate: Gate, *, title: str) -> None:
         return web.FileResponse(STATIC / "loading.html")
 
     async def session(request: web.Request) -> web.Response:
-        # trame's page first asks a launcher where its websocket is; without an answer the browser logs an error.
+        # trame's page first asks for the address of its websocket; without an answer the browser logs an error.
         return web.json_response({"sessionURL": f"ws://{request.host}/ws"})
 
     async def opened(request: web.Request) -> web.Response:
@@ -68,5 +68,5 @@ def _start_page(template: Path, title: str) -> str:
     text = template.read_text(encoding="utf-8")
     text = re.sub(r"<title>.*?</title>", lambda _: f"<title>{html.escape(title)}</title>", text, flags=re.DOTALL)
     text = re.sub(r'<link rel="icon"[^>]*>', '<link rel="icon" href="nnviz3d_web/icon.svg">', text)
-    # Dark from the first moment.
+    # Dark before the styles are loaded.
     return text.replace("<body>", '<body style="background: #07090d">')

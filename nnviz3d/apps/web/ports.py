@@ -1,4 +1,4 @@
-"""Finds a port to listen at."""
+"""Choice of a port to listen at."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from nnviz3d.data.printable import printable
 from nnviz3d.errors import UserError
 
 PORT = 8080
-"""Where the search for a free port begins."""
+"""First port of the search for a free one."""
 _TRIES = 100
+"""Number of ports to try."""
 
 
 def choose_port(host: str, port: int | None) -> int:
-    """Return the wanted port if it is free, or else, if none is wanted, the next free one from 8080.
+    """Return the given port if it is free; without one, the first free port from 8080.
 
     Raises
     ------
     UserError
-        If the wanted one is taken or forbidden, or there is no such host.
+        If the given port is taken or forbidden, or there is no such host.
     """
     if port is not None:
         if not 0 <= port <= 65535:
@@ -35,11 +36,11 @@ def choose_port(host: str, port: int | None) -> int:
 
 
 class PortTaken(UserError):  # noqa: N818 - the name says what happened
-    """Somebody else listens there."""
+    """Another program listens at the port."""
 
 
 def _bind(host: str, port: int) -> int:
-    """Try to listen at a port, 0 for any; returns it."""
+    """Try to listen at a port, 0 for any free one; returns the port."""
     if not host.strip("[]"):
         raise UserError(
             "--host is empty; expected an address such as 127.0.0.1, or 0.0.0.0 for all addresses of this machine."
@@ -55,14 +56,14 @@ def _bind(host: str, port: int) -> int:
             return int(probe.getsockname()[1])
     except OSError as error:
         raise bind_error(host, port, error) from None
-    except UnicodeError:  # a part of the name is empty, or longer than names of hosts are
+    except UnicodeError:  # a part of the name is empty, or longer than a host name may be
         raise UserError(
             f"There is no host {printable(host)!r}; expected an address of this machine, such as 127.0.0.1."
         ) from None
 
 
 def bind_error(host: str, port: int, error: OSError) -> UserError:
-    """Say in a sentence why there is no listening there."""
+    """Return the error for a port that cannot be listened at."""
     if error.errno == errno.EADDRINUSE:
         return PortTaken(f"Port {port} is taken; choose another with --port, or leave it out for a free one.")
     if isinstance(error, socket.gaierror):

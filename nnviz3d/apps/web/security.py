@@ -1,8 +1,8 @@
-"""Who may talk to the server: pages that it handed out itself, to who knows its token.
+"""Access check of the server: only pages that it served itself, and only with its token.
 
-A server on the loopback is within reach of every web page that the same browser shows: a page of a foreign site may open
-a websocket to it, and a site whose name is made to point at 127.0.0.1 (DNS rebinding) counts as the same origin. So the
-token is asked for always, and requests that name a foreign host or come from a foreign page are refused.
+Any web page in the same browser can reach a server on the loopback: a page of a foreign site may open a websocket to it,
+and a site whose name resolves to 127.0.0.1 (DNS rebinding) counts as the same origin. So the server always requires the
+token, and refuses requests that name a foreign host or come from a foreign page.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from aiohttp.typedefs import Handler, Middleware
 _PAGES = ("/", "/index.html")
 _START = "index.html"
 PRIVATE = "/samples/"
-"""Addresses under this are for who knows the secret, as the page itself is."""
+"""Addresses below this path require the token, as the page itself does."""
 _QUOTED = 100
-"""Characters of a header that an answer quotes."""
+"""Most characters of a header that an answer quotes."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HEADERS = {
-    # No page of others may frame this one, and this one loads nothing from others.
+    # No other page may embed this one, and this one loads nothing from other sites.
     "Content-Security-Policy": (
         "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
         "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws://{host}; worker-src 'self' blob:; "
@@ -43,7 +43,7 @@ class Gate:
     Parameters
     ----------
     host, port
-        What the server is bound to.
+        The address that the server is bound to.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Gate:
         self._ticket: str | None = secrets.token_urlsafe(24)
 
     def refusal(self, host: str | None, origin: str | None) -> str | None:
-        """Say why a request with these headers is refused; `None` if it is not."""
+        """Return the reason to refuse a request with these headers; `None` if it is accepted."""
         name, port = _parts(host)
         if name is None or not self._is_own(name):
             allowed = ", ".join(f"{_bracketed(n)}:{self._port}" for n in sorted(self._names))
@@ -85,14 +85,14 @@ class Gate:
         return f"ssh -L {self._port}:localhost:{self._port} HOST, then http://localhost:{self._port}"
 
     def _is_own(self, name: str) -> bool:
-        # Bound to all addresses the own ones are unknown; but a number, unlike a name, cannot be made to point here.
+        # A server bound to all addresses does not know its own; but DNS can redirect only names, not numeric addresses.
         return name in self._names or (self._any_address and _is_address(name))
 
     def knows(self, token: str | None) -> bool:
-        """Whether this is the token."""
+        """Whether a text is the token."""
         return token is not None and _same(token, self.token)
 
-    def told(self, request: web.Request) -> str | None:
+    def token_of(self, request: web.Request) -> str | None:
         """Return the token that a request carries."""
         return request.query.get("secret", request.cookies.get(self.cookie))
 
@@ -103,11 +103,11 @@ class Gate:
 
     @property
     def ticket(self) -> str:
-        """What the browser is started with: it works once, so it may stand where others can read it, unlike the token."""
+        """Secret that opens the page once, so that it may appear on a public command line, unlike the token."""
         return self._ticket or ""
 
     def redeem(self, ticket: str) -> bool:
-        """Whether this is the ticket; from then on it is not."""
+        """Whether a text is the ticket; a ticket is valid once."""
         if self._ticket is None or not _same(ticket, self._ticket):
             return False
         self._ticket = None
@@ -115,14 +115,14 @@ class Gate:
 
     @property
     def middleware(self) -> Middleware:
-        """What aiohttp asks before it answers anything."""
+        """Middleware of aiohttp that checks each request."""
 
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             reason = self.refusal(request.headers.get("Host"), request.headers.get("Origin"))
             page = _is_page(request.path)
             private = page or request.path.startswith(PRIVATE)
-            if reason is None and private and not self.knows(self.told(request)):
+            if reason is None and private and not self.knows(self.token_of(request)):
                 reason = "The address lacks the right secret; open the one that nnviz3d printed."
             if reason is not None:
                 return web.Response(status=403, text=f"{reason}\n")
@@ -133,10 +133,10 @@ class Gate:
             except web.HTTPException:
                 raise
             except Exception as error:
-                if isinstance(error, OSError | ValueError) and not self.knows(self.told(request)):
-                    # For example a file name that no system accepts. Strangers must not write into the terminal.
+                if isinstance(error, OSError | ValueError) and not self.knows(self.token_of(request)):
+                    # For example an invalid file name. Requests without the token must not write into the terminal.
                     return web.Response(status=404, text="There is no such file.\n")
-                # A websocket ends so when its other end says what it should not: nothing to tell of.
+                # A websocket raises when the client sends an invalid message, which needs no report.
                 if request.path != "/ws":
                     traceback.print_exc(file=sys.stderr)
                 raise
@@ -149,7 +149,7 @@ class Gate:
 
 
 def _is_page(path: str) -> bool:
-    """Whether a path means the start page, in any spelling that a file system may accept for it."""
+    """Whether a path is that of the start page, in any spelling that a file system may accept."""
     parts = [part.rstrip(". ").lower() for part in path.replace("\\", "/").split("/")]
     named = [part for part in parts if part]
     return not named or named[-1] == _START
@@ -165,9 +165,9 @@ def _parts(host: str | None) -> tuple[str | None, int]:
     return (None, 0) if parts.path or parts.username is not None else (name, port)
 
 
-def _same(told: str, secret: str) -> bool:
-    # A header may hold bytes that are not text.
-    return secrets.compare_digest(told.encode("utf-8", "surrogateescape"), secret.encode())
+def _same(received: str, secret: str) -> bool:
+    # A header may contain bytes that are not text.
+    return secrets.compare_digest(received.encode("utf-8", "surrogateescape"), secret.encode())
 
 
 def _quoted(text: str | None) -> str:
@@ -175,7 +175,7 @@ def _quoted(text: str | None) -> str:
 
 
 def names_of(host: str) -> frozenset[str]:
-    """Say by which names a server bound to this host may be called."""
+    """Return the host names under which a server bound to this host answers."""
     plain = host.strip("[]").lower()
     if is_loopback(plain):
         return _LOOPBACK | {plain}
@@ -185,12 +185,12 @@ def names_of(host: str) -> frozenset[str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
+    """Whether only this machine can reach a host."""
     return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def is_wildcard(host: str) -> bool:
-    """Whether it stands for all addresses of the machine."""
+    """Whether a host stands for all addresses of the machine."""
     return not host or (_is_address(host) and ipaddress.ip_address(host).is_unspecified)
 
 
@@ -207,5 +207,5 @@ def _bracketed(name: str) -> str:
 
 
 def address(host: str, port: int) -> str:
-    """Write the server's address as a browser on this machine opens it."""
+    """Return the server's address for a browser on this machine."""
     return f"http://{_bracketed('127.0.0.1' if is_wildcard(host) else host.strip('[]'))}:{port}"

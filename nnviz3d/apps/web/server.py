@@ -1,4 +1,4 @@
-"""Serves one scene to browsers until it is told to stop."""
+"""Server that shows one scene in browsers until it is stopped."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 
 ASPECT = 1.55
-"""Width over height of the picture on a usual page, beside the panels."""
+"""Width over height of the picture on a page of usual size, beside the panels."""
 _CHATTER = ("aiohttp", "trame_client", "trame_rca", "trame_server", "wslink")
 _PATIENCE = 3.0
-"""Seconds that open connections get to end in."""
+"""Seconds that open connections have to end."""
 
 
 def serve(
@@ -40,24 +40,24 @@ def serve(
     size: tuple[int, int] = (1280, 720),
     selection: Selection | None = None,
 ) -> None:
-    """Show what was opened in the browser; returns after Ctrl-C or SIGTERM.
+    """Show an opened target in the browser; returns after Ctrl-C or SIGTERM.
 
-    Its address, with the secret that it takes, is the one line on standard output, printed once it answers.
+    Standard output gets one line, once the server answers: the address, with the secret that it requires.
 
     Parameters
     ----------
     found
-        What is shown, and who runs the model on more samples.
+        The scene, its capture, and the runner of the model on more samples.
     host
-        The address to listen at; the loopback unless others are to see it.
+        The address to listen at; the loopback by default, which only this machine reaches.
     port
         The port to listen at; by default 8080, or the next free one.
     open_browser
-        Whether to open the page.
+        Whether to open the page in a browser.
     size
-        Width and height of the picture until a page tells its own.
+        Width and height of the picture until a page sends its own.
     selection
-        What is selected at first.
+        The first selection.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def serve(
             except PortTaken:
                 if port is not None:
                     raise
-                chosen = choose_port(host, None)  # another program has just taken the port
+                chosen = choose_port(host, None)  # another program took the port meanwhile
             else:
                 return
     finally:
@@ -89,9 +89,9 @@ def serve(
 
 
 async def _serve(session: Session, host: str, port: int, open_browser: bool) -> None:
-    asyncio.get_running_loop().set_exception_handler(_unless_a_page_left)
+    asyncio.get_running_loop().set_exception_handler(_report_task_error)
     stop = asyncio.Event()
-    with _trame_alone(), _signals(stop):
+    with _isolated_trame(), _signals(stop):
         # Imported only when needed: importing trame takes a second.
         from nnviz3d.apps.web.app import WebApp
 
@@ -103,7 +103,7 @@ async def _serve(session: Session, host: str, port: int, open_browser: bool) -> 
         try:
             await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
             if not ready.done():
-                await serving  # it failed; here is why
+                await serving  # raises its error
             if stop.is_set():  # before the address was printed
                 return
             _announce(gate, host, port, open_browser)
@@ -121,8 +121,8 @@ async def _serve(session: Session, host: str, port: int, open_browser: bool) -> 
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _unless_a_page_left(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Tell of what a task ended of, but not of words that were said to a page that had just been closed."""
+def _report_task_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report the error of a task, except a message to a page that was closed meanwhile."""
     if not isinstance(context.get("exception"), ConnectionError):
         loop.default_exception_handler(context)
 
@@ -133,10 +133,14 @@ def _announce(gate: Gate, host: str, port: int, open_browser: bool) -> None:
         name = f"http://{socket.gethostname()}:{port}/?secret={gate.token}"
         print(f"From other machines: {name}", file=sys.stderr, flush=True)
     elif not is_loopback(host):
-        print("Other machines can reach this; who has the address can look.", file=sys.stderr, flush=True)
+        print(
+            "Other machines can reach this server; anyone with the address can see the page.",
+            file=sys.stderr,
+            flush=True,
+        )
     print(f"{base}/?secret={gate.token}", flush=True)
     if open_browser:
-        # In a process of its own, since browsers print; with a ticket, since command lines are public.
+        # In a separate process, because browsers print; with a ticket, because command lines are public.
         subprocess.Popen(
             [sys.executable, "-m", "webbrowser", "-t", f"{base}/open/{gate.ticket}"],
             stdin=subprocess.DEVNULL,
@@ -147,10 +151,10 @@ def _announce(gate: Gate, host: str, port: int, open_browser: bool) -> None:
 
 
 @contextlib.contextmanager
-def _trame_alone() -> Iterator[None]:
-    """Keep trame from reading this program's command line as its own, and its log from the terminal.
+def _isolated_trame() -> Iterator[None]:
+    """Keep trame from reading this program's command line, and keep its log out of the terminal.
 
-    What goes wrong in this program's own callbacks is told without the log.
+    Errors in this program's callbacks are reported without the log.
     """
     before = os.environ.get("TRAME_ARGS")
     os.environ["TRAME_ARGS"] = ""
@@ -174,13 +178,13 @@ def _trame_alone() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signals(stop: asyncio.Event) -> Iterator[None]:
-    """Stop in good order on Ctrl-C and SIGTERM."""
+    """Set an event on Ctrl-C and SIGTERM, so that the server can end cleanly."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
     if os.name == "nt":
-        # Windows' loop knows no signals; asyncio.run itself turns Ctrl-C into KeyboardInterrupt there.
+        # The event loop on Windows has no signal handlers; asyncio.run turns Ctrl-C into KeyboardInterrupt there.
         signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(stop.set))
         yield
         return

@@ -1,11 +1,11 @@
-"""Colours and shapes of the controls, to go with the picture's own ground."""
+"""Colours and shapes of the controls, matched to the picture's background."""
 
 from __future__ import annotations
 
 from typing import Any
 
 EMBER = "#ff9e4d"
-"""The picture's colour of what is strong and positive."""
+"""The picture's colour of large positive values."""
 
 VUETIFY: dict[str, Any] = {
     "theme": {
@@ -42,5 +42,5 @@ VUETIFY: dict[str, Any] = {
 
 
 def icon_button(title: str) -> dict[str, Any]:
-    """Return the attributes of a quiet round button, and what it is called."""
+    """Return the attributes of a small round icon button with a tooltip."""
     return {"variant": "text", "size": "small", "density": "comfortable", "title": title, "aria_label": title}

@@ -1,4 +1,4 @@
-"""Registry of the page's panels. To add one for a capability, name it there; any other one is named here."""
+"""Registry of the page's panels. A capability names its panel in its `Capability`; all other panels are named here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.appearance import AppearancePanel
 from nnviz3d.apps.web.panels.history import HistoryPanel
 from nnviz3d.apps.web.panels.layers import LayersPanel
-from nnviz3d.apps.web.panels.panel import AnyPanel
+from nnviz3d.apps.web.panels.page_panel import AnyPanel
 from nnviz3d.apps.web.panels.playback import PlaybackPanel
 from nnviz3d.apps.web.panels.samples import SamplesPanel
 from nnviz3d.apps.web.panels.training import TrainingPanel
@@ -16,7 +16,7 @@ from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.capabilities.capability import imported
 
 PanelClass = Callable[[PageContext], AnyPanel]
-"""A subclass of `Panel`."""
+"""A subclass of `PagePanel`."""
 
 PANELS: tuple[PanelClass | str, ...] = (
     SamplesPanel,

@@ -1,4 +1,4 @@
-"""How the numbers are shown: threshold, colours, scale, and what makes a connection strong."""
+"""Panel for the looks: threshold, colour map, scale and ranking of connections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import choice_buttons
-from nnviz3d.apps.web.panels.panel import Panel
+from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize, colormap
 from nnviz3d.scene.views.activations import ActivationsSpec
@@ -18,7 +18,7 @@ from nnviz3d.scene.views.connections import ConnectionsSpec
 from nnviz3d.scene.views.node_link.spec import NodesSpec
 
 _STOPS = 12
-"""Colours from which the page draws a map."""
+"""Colours in the page's picture of a colour map."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class AppearanceState:
     ranking: str = ""
 
 
-class AppearancePanel(Panel[AppearanceState]):
+class AppearancePanel(PagePanel[AppearanceState]):
     """Controls of the looks; only for what the scene shows."""
 
     def __init__(self, page: PageContext) -> None:
@@ -124,7 +124,7 @@ class AppearancePanel(Panel[AppearanceState]):
                 )
 
     def _threshold(self) -> None:
-        with html.Div(classes="field", title="Cells below this share of their layer's range are not drawn"):
+        with html.Div(classes="field", title="Hides cells below this share of their layer's range"):
             html.Span("Threshold", classes="field-name")
             v.VSlider(v_model=("threshold",), min=0, max=100, step=1, id="threshold", aria_label="Threshold")
             html.Span("{{ threshold }} %", classes="field-value")
@@ -145,7 +145,7 @@ class AppearancePanel(Panel[AppearanceState]):
 
 
 def gradient(name: str) -> str:
-    """Write a colour map as CSS."""
+    """Return a colour map as a CSS gradient."""
     table = colormap(name).table
     stops = ", ".join("rgb({}, {}, {})".format(*table[round(k * 255 / (_STOPS - 1))]) for k in range(_STOPS))
     return f"linear-gradient(90deg, {stops})"

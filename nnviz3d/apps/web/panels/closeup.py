@@ -1,4 +1,4 @@
-"""What is looked at more closely: the unfolded channels of a layer, and which points there are and in which colours."""
+"""Panel for the unfolded channels of a layer and for the points of an embedding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import choice_buttons, labelled
-from nnviz3d.apps.web.panels.panel import Panel
+from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
 from nnviz3d.data.capabilities.features import has_features
 from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, ColoredBy
@@ -21,7 +21,7 @@ _ORDERS: dict[ChannelOrder, str] = {"index": "index", "mean": "mean", "contribut
 _PICTURES: dict[ChannelPictures, str] = {"maps": "maps", "features": "features"}
 _COLORS: dict[ColoredBy, str] = {"label": "label", "prediction": "prediction"}
 _NONE = ""
-"""The choice of no layer."""
+"""Value of the choice "no layer"."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class CloseUpState:
     colored_by: str | None = None
 
 
-class CloseUpPanel(Panel[CloseUpState]):
+class CloseUpPanel(PagePanel[CloseUpState]):
     """Controls of unfolded channels and of embedded points; only for what the capture holds."""
 
     def __init__(self, page: PageContext) -> None:
@@ -146,17 +146,19 @@ class CloseUpPanel(Panel[CloseUpState]):
             if self._layers:
                 with labelled("Unfold", "Lay the channels of a layer out side by side"):
                     v.VSelect(v_model=("unfold",), items=("unfoldable",), id="unfold", aria_label="Unfold")
-                words = "In which order: by number, by mean activation, or by gradient times activation"
+                words = "Order of the channels: by number, by mean activation, or by gradient times activation"
                 choice_buttons("Order", "channel_order", "channel_orders", words, v_if="unfold")
                 if self._features:
-                    words = "What the channels answer here, or the pictures that drive them"
+                    words = "Activation maps of the channels, or pictures that activate them most"
                     choice_buttons(
                         "Channels", "channel_pictures", tuple(_PICTURES), words, v_if="unfold && has_features"
                     )
             if several:
-                with labelled("Points", "The layer by whose answers samples stand near each other"):
+                with labelled(
+                    "Points", "Layer whose outputs were embedded: samples with similar outputs are close together"
+                ):
                     v.VSelect(v_model=("embedding",), items=("embeddings",), id="embedding", aria_label="Points")
             if len(self._colors) > 1:
                 choice_buttons(
-                    "Colour", "colored_by", self._colors, "Points are coloured by what they are, or are taken for"
+                    "Colour", "colored_by", self._colors, "Colour of a point: its label, or its predicted class"
                 )

@@ -1,4 +1,4 @@
-"""What the cells show, of which class, against which other sample, and by which method: the rest has no control."""
+"""Panel for the quantity of the cells, the explained target, the compared sample and the attribution method."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import labelled
-from nnviz3d.apps.web.panels.panel import Panel
+from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.data.capabilities.attributions import TITLES
 from nnviz3d.errors import UserError
 
 _ALL = "[...targets, ...classes.filter((one) => !targets.some((found) => found.value === one.value))]"
-"""What was explained, with its score, before all else that the model can be asked for."""
+"""Items of the target list: first the explained targets with their scores, then all others."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ExplanationState:
     method: str = ""
 
 
-class ExplanationPanel(Panel[ExplanationState]):
+class ExplanationPanel(PagePanel[ExplanationState]):
     """Controls of the quantity that cells show, the explained target, the compared sample and the method."""
 
     def __init__(self, page: PageContext) -> None:
@@ -126,7 +126,7 @@ class ExplanationPanel(Panel[ExplanationState]):
             raise ValueError(f"The page asked for an unknown sample {against!r}.")
         if against not in choices.others:
             raise UserError(
-                f"{session.samples[against].name} is not there to compare with; choose it as the sample first."
+                f"The model has not been run on {session.samples[against].name} yet; choose it as the sample first."
             )
         choices.compare(against)
         self.page.refresh()
@@ -135,7 +135,7 @@ class ExplanationPanel(Panel[ExplanationState]):
         found = self._choices.explained
         if found is None or explained == found.target.slot:
             return
-        if not explained:  # the field was emptied, which is nobody's wish for another class
+        if not explained:  # the user emptied the field, which chooses nothing
             self.page.synchronize()
             return
         known = self._known | {one.target.slot: one.target for one in self.page.session.choices.explained_targets}
@@ -153,28 +153,30 @@ class ExplanationPanel(Panel[ExplanationState]):
     def build(self) -> None:
         """Make the widgets."""
         with html.Div(classes="section appearance", id="insights", v_if="explainable"):
-            with labelled("Cells", "What the cells of the blocks show", v_if="quantities.length > 1"):
+            with labelled("Cells", "Quantity that the cells of the blocks show", v_if="quantities.length > 1"):
                 v.VSelect(v_model=("quantity",), items=("quantities",), id="quantity", aria_label="Cells")
-            with labelled("Against", "The sample that is taken off", v_if="quantity === 'difference'"):
+            with labelled("Against", "Sample that is subtracted", v_if="quantity === 'difference'"):
                 _search("against", "comparable", "Against")
-            with labelled("Class", "Whose score is explained: choose one, or type its name", v_if="targets.length"):
+            with labelled(
+                "Class", "Class whose score is explained: choose one or type its name", v_if="targets.length"
+            ):
                 _search("explained", _ALL, "Class", no_data_text=("no_class",))
-            with labelled("Map", "The method that says which places count", v_if="methods.length"):
+            with labelled("Map", "Attribution method of the map", v_if="methods.length"):
                 v.VSelect(v_model=("method",), items=("methods",), id="method", aria_label="Map")
 
 
 def _natural(name: str) -> list[str | int]:
-    """Order as people do: 2 before 10, and a name before those that it begins."""
+    """Return a sort key for natural order: 2 before 10, and a name before its extensions."""
     return [int(part) if part.isdecimal() else part.casefold() for part in re.split(r"(\d+)", name)]
 
 
 def _item(slot: str, name: str, title: str = "") -> dict[str, str]:
-    """Write a target for the page: it is found by its name, whatever numbers stand behind that."""
+    """Return a list item for a target; the page searches its ``name``, without the score in its ``title``."""
     return {"title": title or name, "name": name, "value": slot}
 
 
 def _search(key: str, items: str, label: str, **more: Any) -> None:
-    """Make a field that is typed into to find one of many."""
+    """Make a field for a choice among many, which the user searches by typing."""
     v.VAutocomplete(
         v_model=(key,),
         items=(items,),
@@ -182,7 +184,7 @@ def _search(key: str, items: str, label: str, **more: Any) -> None:
         id=key,
         aria_label=label,
         auto_select_first=True,
-        click="$event.target.select?.()",  # so that what is typed takes the place of what stands there
-        update_menu="$event || window.document.activeElement.blur()",  # keys are the picture's again
+        click="$event.target.select?.()",  # typing replaces the present text
+        update_menu="$event || window.document.activeElement.blur()",  # the keys control the picture again
         **more,
     )

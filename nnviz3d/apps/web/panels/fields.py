@@ -1,4 +1,4 @@
-"""The fields of the panels: a name at the left, and what can be chosen at the right."""
+"""Fields of the panels: a name at the left and a control at the right."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from trame.widgets import vuetify3 as v
 
 
 def labelled(name: str, title: str, **more: Any) -> Any:
-    """Make a field, a context for what can be chosen in it.
+    """Make a field; use it as a context manager and make the control inside.
 
     Parameters
     ----------
     name, title
-        What it is called, and what it does.
+        The name, and the tooltip that says what the field does.
     more
-        Further attributes.
+        Further attributes of the HTML element.
     """
     made = html.Div(classes="field", title=title, **more)
     with made:
@@ -26,14 +26,14 @@ def labelled(name: str, title: str, **more: Any) -> Any:
 
 
 def choice_buttons(name: str, key: str, choices: Sequence[str] | str, title: str, **more: Any) -> None:
-    """Make a field of a few buttons, of which one is down.
+    """Make a field of a few buttons, one of which is pressed.
 
     Parameters
     ----------
     key
-        Of the page's state: what is chosen; also the field's id.
+        The name of the chosen value in the page's state; also the id of the element.
     choices
-        What can be chosen; or the key of the page's state where that stands. The rest as for `field`.
+        The choices, or the name of the list of choices in the page's state. The rest as for `labelled`.
     """
     with labelled(name, title, **more):
         with v.VBtnToggle(

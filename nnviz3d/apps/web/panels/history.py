@@ -1,4 +1,4 @@
-"""How a training went over its steps: the loss and the metrics, or one figure of each layer, as a chart."""
+"""Panel with a chart of a training: loss and metrics, or one statistic of each layer, over the steps."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from trame.widgets import vuetify3 as v
 from trame_client.widgets.core import HtmlElement
 
 from nnviz3d.analysis.history import PROGRESS, History, history_of, progress_of
-from nnviz3d.apps.web.chart import HEIGHT, LEFT, RIGHT, WIDTH, chart_of, columns, place_of
+from nnviz3d.apps.web.chart import HEIGHT, LEFT, RIGHT, WIDTH, chart_of, columns, x_of
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import labelled
-from nnviz3d.apps.web.panels.panel import Panel
+from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.data.training import STATISTICS, Training
 from nnviz3d.scene.views.history import WORDS, HistorySpec, recorded_words
 
 _TITLES = {PROGRESS: "loss and metrics", **WORDS}
 _NOWHERE = -1.0
+"""Position outside the chart."""
 _MANY = 12
-"""From so many lines on they are thin, so that one sees through them."""
+"""Charts with more lines than this draw them thin."""
 _EMPTY: dict[str, Any] = {"lines": [], "across": [], "up": []}
 
 
@@ -51,7 +52,7 @@ class HistoryState:
     chart_layer: str | None = None
 
 
-class HistoryPanel(Panel[HistoryState]):
+class HistoryPanel(PagePanel[HistoryState]):
     """Chart of a training. Choosing a statistic also changes the ridges; a click on a line highlights its layer."""
 
     def __init__(self, page: PageContext) -> None:
@@ -85,7 +86,7 @@ class HistoryPanel(Panel[HistoryState]):
             self._drawn = (training, state.charted)
         step = session.scene.step(session.clock.t, session.selection)
         if self._found is not None and step is not None:
-            state = replace(state, chart_now=round(place_of(self._found, step), 1))
+            state = replace(state, chart_now=round(x_of(self._found, step), 1))
         self.show(state)
 
     def tick(self) -> None:
@@ -122,7 +123,7 @@ class HistoryPanel(Panel[HistoryState]):
         if self._training is None:
             return
         with html.Div(classes="section", id="history", v_if="charts.length"):
-            with labelled("Chart", "What is drawn over the recorded steps"):
+            with labelled("Chart", "Quantity charted over the recorded steps"):
                 v.VSelect(v_model=("charted",), items=("charts",), id="charted", aria_label="Chart")
             many = f"['chart', {{ many: chart.lines.length > {_MANY} }}]"
             with HtmlElement("svg", classes=(many,), v_bind=f"{{ viewBox: '0 0 {WIDTH} {HEIGHT}' }}", id="chart"):
@@ -147,7 +148,7 @@ class HistoryPanel(Panel[HistoryState]):
         )
 
     def _ground(self) -> None:
-        """Let a click beside the lines choose the recorded step that is nearest."""
+        """Make the background; a click on it shows the nearest recorded step."""
         box = "$event.currentTarget.getBoundingClientRect()"
         HtmlElement(
             "rect",
@@ -166,12 +167,12 @@ class HistoryPanel(Panel[HistoryState]):
         self.page.refresh()
 
     def _lines(self) -> None:
-        # What the pointer meets is wider than what is seen, and below it: the line that is pointed at itself comes first.
-        HtmlElement("path", classes="curve-reach", v_bind="{ d: line.d }", **self._met("reach"))
+        # A wide invisible path below each line makes it easier to hit; a visible line under the pointer comes first.
+        HtmlElement("path", classes="curve-reach", v_bind="{ d: line.d }", **self._events("reach"))
         chosen = "chart.lines.some((one) => one.layer && one.name === chart_layer)"
         state = f"dimmed: chart_hover ? line.name !== chart_hover : line.name !== chart_layer && {chosen}"
         line = {"classes": (f"['curve', {{ {state} }}]",), "v_bind": "{ 'data-curve': line.name }"}
-        with HtmlElement("g", **line, **self._met("line")):
+        with HtmlElement("g", **line, **self._events("line")):
             HtmlElement("path", classes="curve-line", v_bind="{ d: line.d, stroke: line.color }")
             HtmlElement(
                 "path",
@@ -180,7 +181,7 @@ class HistoryPanel(Panel[HistoryState]):
                 key="odd.color",
                 v_bind="{ d: odd.d, stroke: odd.color }",
             )
-        # Of many lines the one that is meant would be hidden.
+        # Draw the highlighted line again on top, since others may cover it.
         HtmlElement(
             "path",
             classes="curve-top",
@@ -189,8 +190,8 @@ class HistoryPanel(Panel[HistoryState]):
             v_bind="{ d: line.d, stroke: line.color }",
         )
 
-    def _met(self, what: str) -> dict[str, Any]:
-        """Return the attributes of what is there for each line and tells its name, and chooses its layer by a click."""
+    def _events(self, what: str) -> dict[str, Any]:
+        """Return the attributes of one element for each line: it shows its name, and a click highlights its layer."""
         return {
             "v_for": "line in chart.lines",
             "key": f"'{what} ' + line.name",
@@ -205,7 +206,7 @@ class HistoryPanel(Panel[HistoryState]):
 
 
 def _known(training: Training) -> list[str]:
-    """Name what there is anything to chart of; that nothing was ever broken needs no chart."""
+    """Return the quantities with recorded values; counts of non-finite values only if one is above 0."""
     found = [PROGRESS] if progress_of(training, 2) is not None else []
     for name in (name for name in STATISTICS if name in training.statistics):
         values = training.statistic(name)

@@ -1,4 +1,4 @@
-"""The list of layers: what the network is made of, and the exact numbers of the one that is chosen."""
+"""Panel with the list of layers and the exact numbers of the highlighted one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trame.widgets import vuetify3 as v
 
 from nnviz3d.analysis.health import alarms
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.panel import Panel
+from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.training import Training
@@ -52,7 +52,7 @@ class LayersState:
     unfolded_layer: str | None = None
 
 
-class LayersPanel(Panel[LayersState]):
+class LayersPanel(PagePanel[LayersState]):
     """List of the layers, which highlights one of them and shows its exact numbers."""
 
     def __init__(self, page: PageContext) -> None:
@@ -179,13 +179,13 @@ class LayersPanel(Panel[LayersState]):
 
 
 def css(color: Color) -> str:
-    """Write a colour as a style sheet does."""
+    """Return a colour as CSS."""
     red, green, blue = (round(255 * c) for c in color)
     return f"rgb({red}, {green}, {blue})"
 
 
 def groups(graph: ModelGraph) -> list[dict[str, Any]]:
-    """Describe the layers for the page, by the group they stand in, groups in the order of their first layer."""
+    """Return the layers for the page, sorted into groups; groups are in the order of their first layer."""
     found: dict[str, list[dict[str, str]]] = {}
     for node in graph:
         found.setdefault(node.group, []).append(
@@ -202,16 +202,16 @@ def groups(graph: ModelGraph) -> list[dict[str, Any]]:
 
 
 def marks(training: Training, step: int, graph: ModelGraph) -> dict[str, dict[str, str]]:
-    """Say of each layer that something is wrong with at a recorded step what it is, and in which colour."""
+    """Return the text and colour of the alarms at a recorded step, by layer; the most serious alarm sets the colour."""
     found: dict[str, dict[str, str]] = {}
-    for alarm in alarms(training, graph, training.recorded_index(step)):
-        mark = found.setdefault(alarm.layer, {"color": css(color_of(alarm)), "text": ""})  # the gravest comes first
+    for alarm in alarms(training, graph, training.recorded_index(step)):  # the most serious alarm comes first
+        mark = found.setdefault(alarm.layer, {"color": css(color_of(alarm)), "text": ""})
         mark["text"] += ("\n" if mark["text"] else "") + f"{alarm.title}: {alarm.words}"
     return found
 
 
 def details(context: SceneContext, node_id: str, sample: int) -> list[list[str]]:
-    """Say all that is known of a layer, as names and values; extremes exactly as captured."""
+    """Return all numbers of a layer as pairs of name and value; minimum and maximum exactly as captured."""
     node = context.graph.node(node_id)
     pairs = [["id", node.id], ["kind", node.kind], ["shape", shape_text(node)], ["parameters", f"{node.parameters:,}"]]
     if node.activation:

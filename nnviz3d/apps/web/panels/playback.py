@@ -1,4 +1,4 @@
-"""The bar below the picture: play, pause, and where in time it stands."""
+"""Panel below the picture: play, pause, speed and time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.panel import Panel
+from nnviz3d.apps.web.panels.page_panel import PagePanel
 
 _SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 _SAME = 0.005
@@ -42,7 +42,7 @@ class PlaybackState:
     phase: str = ""
 
 
-class PlaybackPanel(Panel[PlaybackState]):
+class PlaybackPanel(PagePanel[PlaybackState]):
     """Controls of the session's clock."""
 
     area = "footer"
@@ -138,7 +138,7 @@ class PlaybackPanel(Panel[PlaybackState]):
                 id="play",
                 **theme.icon_button("Play or pause (space)"),
             )
-            for by, name, words in ((-1, "left", "One layer back"), (1, "right", "One layer on")):
+            for by, name, words in ((-1, "left", "Previous layer"), (1, "right", "Next layer")):
                 v.VBtn(
                     icon=f"mdi-chevron-{name}",
                     click=guarded(partial(self.step, by)),

@@ -1,4 +1,4 @@
-"""The sample picker: pictures, names, what they are and were taken for; and pictures that people hand in."""
+"""Panel for the choice of a sample: its picture, name, label and prediction; and for uploads."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.files import RUN
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.panel import Panel
+from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import CaptureError
 from nnviz3d.scene.context import class_name, head_of, is_classifier, top_classes
 
 _LONG = 12
-"""More samples than this can be searched."""
+"""Lists with more samples than this have a search field."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class SamplesState:
     sample: int = 0
 
 
-class SamplesPanel(Panel[SamplesState]):
+class SamplesPanel(PagePanel[SamplesState]):
     """Choice of the sample, and upload of further samples."""
 
     def __init__(self, page: PageContext) -> None:
@@ -134,7 +134,7 @@ class SamplesPanel(Panel[SamplesState]):
                         icon="mdi-image-plus-outline",
                         click="window.document.getElementById('file').click()",
                         id="upload",
-                        **theme.icon_button("Run the model on a picture of yours (or drop one anywhere)"),
+                        **theme.icon_button("Run the model on your own picture (or drop one anywhere)"),
                     )
 
     def _build_list(self) -> None:
@@ -175,7 +175,7 @@ def _entry(name: str) -> None:
 
 
 def entries(session: Session) -> list[dict[str, Any]]:
-    """List the samples for the page: position and name."""
+    """Return the samples for the page: ``index``, the position, and ``name``."""
     return [{"index": index, "name": sample.name} for index, sample in enumerate(session.samples)]
 
 
@@ -189,13 +189,13 @@ def has_pictures(session: Session) -> bool:
 
 
 def notes_of(session: Session) -> dict[int, str]:
-    """Say of each sample that the model has been run on what it is and was taken for."""
+    """Return the prediction and label, by position, of each sample that the model has been run on."""
     capture = session.context.capture
     head = _classes_of(capture)
     try:
         scores = None if head is None else capture.activations(head).values
     except (CaptureError, ValueError, OSError):
-        scores = None  # the picture itself will say that the capture is damaged
+        scores = None  # drawing the picture reports the damaged capture
     return {
         position: _note(capture, sample.index, None if scores is None else scores[sample.index])
         for position, sample in enumerate(session.samples)
@@ -204,7 +204,7 @@ def notes_of(session: Session) -> dict[int, str]:
 
 
 def note_of(session: Session, position: int) -> str:
-    """Say of one sample what it is and was taken for."""
+    """Return the prediction and label of one sample; empty if the model has not been run on it."""
     capture, index = session.context.capture, session.samples[position].index
     if index is None:
         return ""
@@ -213,7 +213,7 @@ def note_of(session: Session, position: int) -> str:
 
 
 def _classes_of(capture: CaptureReader) -> str | None:
-    """Return the output that tells classes, if there is one."""
+    """Return the output with the class scores, if there is one."""
     head = head_of(capture.graph)
     return head if head is not None and is_classifier(capture, head) and capture.has_activations(head) else None
 

@@ -1,4 +1,4 @@
-"""The recorded steps of a training: a slider over them, and the numbers of the one that is shown."""
+"""Panel of a training: a slider over the recorded steps, with the loss and metrics of the shown one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trame.widgets import vuetify3 as v
 from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import labelled
-from nnviz3d.apps.web.panels.panel import Panel
+from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.scene.views.training import figures, step_text
 
 
@@ -38,7 +38,7 @@ class TrainingState:
     step_chosen: bool = False
 
 
-class TrainingPanel(Panel[TrainingState]):
+class TrainingPanel(PagePanel[TrainingState]):
     """Choice of a recorded step; only for a capture of a training."""
 
     def __init__(self, page: PageContext) -> None:
@@ -48,15 +48,15 @@ class TrainingPanel(Panel[TrainingState]):
     def synchronize(self) -> None:
         """Show the step of the clock, or the chosen one."""
         session = self.page.session
-        training, place = session.scene.context.capture.training, session.clock.recorded_index
-        if training is None or place is None:
+        training, index = session.scene.context.capture.training, session.clock.recorded_index
+        if training is None or index is None:
             return
         self.show(
             TrainingState(
                 recorded_steps=len(training),
-                recorded_index=place,
-                step_words=step_text(training, place),
-                step_figures=" · ".join(figures(training, place)),
+                recorded_index=index,
+                step_words=step_text(training, index),
+                step_figures=" · ".join(figures(training, index)),
                 step_chosen=session.selection.step is not None,
             )
         )
@@ -90,7 +90,7 @@ class TrainingPanel(Panel[TrainingState]):
             with html.Div(classes="section-head steps-head"):
                 html.Span("Training", classes="section-title")
                 html.Span("{{ step_words }}", classes="faint", id="step-words")
-            with labelled("Step", "Which recorded step is shown: what was kept last by then"):
+            with labelled("Step", "Recorded step whose numbers are shown"):
                 v.VSlider(
                     v_model=("recorded_index",),
                     min=0,
@@ -105,6 +105,6 @@ class TrainingPanel(Panel[TrainingState]):
                     click=guarded(self._release),
                     disabled=("!step_chosen",),
                     id="step-release",
-                    **theme.icon_button("Leave the step to the clock"),
+                    **theme.icon_button("Let the step follow the clock"),
                 )
             html.Div("{{ step_figures }}", classes="faint", id="step-figures")

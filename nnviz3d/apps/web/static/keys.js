@@ -1,4 +1,4 @@
-// Keys that work anywhere on the page but where one types.
+// Keys that work anywhere on the page except in text fields.
 (() => {
   const names = {
     " ": "play",
@@ -15,16 +15,16 @@
     const name = names[event.key];
     const at = event.target instanceof Element ? event.target : document.body;
     if (!name || event.ctrlKey || event.metaKey || event.altKey || at.closest(fields)) return;
-    // A slider has the arrows for itself, and a button that was reached by keys the space bar; one that was clicked not.
+    // A focused slider uses the arrow keys; a button that was focused by the keyboard, not by a click, uses the space bar.
     if (event.key.startsWith("Arrow") && at.closest("[role=slider]")) return;
     if (event.key === " " && at.closest("button:focus-visible")) return;
-    // An open menu is closed first.
+    // Escape closes an open menu first.
     if (event.key === "Escape" && document.querySelector(".v-menu.v-overlay--active")) return;
     event.preventDefault();
     if (!event.repeat || name !== "play") window.trame.trigger("key", [name]);
   });
 
-  // Browsers that click a button when the space bar comes up again.
+  // Some browsers click a button when the space bar is released.
   window.addEventListener("keyup", (event) => {
     if (event.key === " " && event.target instanceof HTMLButtonElement && !event.target.matches(":focus-visible")) {
       event.preventDefault();

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 State = TypeVar("State", bound="DataclassInstance")
 
 
-class Panel(ABC, Generic[State]):
+class PagePanel(ABC, Generic[State]):
     """One section of the page: it shows a part of the session, and lets the user change it.
 
     A panel is made before the page is built. Its state is a frozen dataclass: widgets read each field by its name, so
@@ -67,4 +67,4 @@ class Panel(ABC, Generic[State]):
         self.page.show({field.name: getattr(state, field.name) for field in fields(state)})
 
 
-AnyPanel = Panel[Any]
+AnyPanel = PagePanel[Any]
