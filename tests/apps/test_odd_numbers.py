@@ -17,8 +17,8 @@ from PIL import Image
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR
 from tests.apps.conftest import Served
 from tests.apps.test_desktop import odd_capture, x_server
-from tests.apps.test_web import STANDS, still, wait_until
 from tests.support import command_line
+from tests.support.browser import SHOWS_WHOLE_PICTURE, still, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -76,7 +76,7 @@ def test_page_of_odd_numbers_is_shown(odd: Path, chromium: Browser):
     server = Served(str(odd), "--port", "0")
     page = chromium.new_context(viewport={"width": 1280, "height": 720}).new_page()
     page.goto(server.url)
-    wait_until(lambda: page.evaluate(STANDS), "the picture is there")
+    wait_until(lambda: page.evaluate(SHOWS_WHOLE_PICTURE), "the picture is there")
     assert_truth(still(page))
     page.locator('[data-layer="broken"]').click()
     wait_until(lambda: "NaN" in page.locator("#details").inner_text(), "its numbers are told")

@@ -24,8 +24,8 @@ from nnviz3d.scene.primitives import Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
 from tests.apps.conftest import Served
-from tests.apps.test_web import looking, pixels, still, text, wait_until
 from tests.data.test_training import check, start
+from tests.support.browser import looking, pixels, still, text, wait_until
 from tests.support.recorder import OtherProcess, Recorder
 
 if TYPE_CHECKING:

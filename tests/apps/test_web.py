@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from nnviz3d.apps.web.server import ASPECT
@@ -26,7 +22,7 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene
 from tests.apps.conftest import Served
-from tests.support import waiting
+from tests.support.browser import SHOWS_WHOLE_PICTURE, back, changed, looking, pixels, same, still, text, wait_until
 from tests.support.pinhole import to_pixels
 from tests.support.screen import shows
 
@@ -34,66 +30,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.chromium
-wait_until = partial(waiting.wait_until, patience=120.0, pause=0.1)
-STANDS = """() => {
-  const image = document.querySelector('#view img');
-  if (image === null) return false;
-  const box = document.querySelector('#view').getBoundingClientRect();
-  return image.complete && image.naturalWidth === Math.round(box.width * devicePixelRatio)
-    && image.naturalHeight === Math.round(box.height * devicePixelRatio);
-}"""
-
-
-def pixels(page: Page) -> NDArray[np.uint8]:
-    return np.asarray(Image.open(io.BytesIO(page.locator("#view").screenshot())).convert("RGB"))
-
-
-def same(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
-    """Whether two screenshots show one picture: of some pixels Chromium's compositor rounds now up, now down."""
-    return a.shape == b.shape and int(np.abs(a.astype(np.int16) - b).max()) <= 1
-
-
-def still(page: Page) -> NDArray[np.uint8]:
-    """The picture once it is whole and stands: the same for a second and a half."""
-    last: list[NDArray[np.uint8]] = []
-
-    def stands() -> bool:
-        last.append(pixels(page))
-        stays = len(last) > 3 and all(same(last[-1], other) for other in last[-4:-1])
-        time.sleep(0.4)
-        return stays and bool(page.evaluate(STANDS))
-
-    wait_until(stands, "the picture stands still")
-    return last[-1]
-
-
-def changed(page: Page, before: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture once it stands and is another one than before."""
-    wait_until(lambda: np.mean(np.abs(pixels(page).astype(int) - before)) > 0.05, "the picture changes")
-    return still(page)
-
-
-def back(page: Page, first: NDArray[np.uint8]) -> None:
-    wait_until(lambda: same(still(page), first), "the picture is the first one again")
-
-
-def text(page: Page, selector: str) -> str:
-    return str(page.locator(selector).first.inner_text())
-
-
-@contextmanager
-def looking(chromium: Browser, server: Served) -> Iterator[Page]:
-    """A page that shows the picture, and in the end has had nothing to complain of."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 720})
-    page = context.new_page()
-    said: list[str] = []
-    page.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda e: said.append(str(e)))
-    page.goto(server.url)
-    wait_until(lambda: page.evaluate(STANDS), "the picture is there")
-    yield page
-    context.close()
-    assert not said
 
 
 @pytest.fixture
@@ -165,7 +101,7 @@ def test_a_dense_screen_gets_a_sharp_picture(chromium, served):
     context = chromium.new_context(viewport={"width": 390, "height": 700}, device_scale_factor=2, is_mobile=True)
     phone = context.new_page()
     phone.goto(served.url)
-    wait_until(lambda: phone.evaluate(STANDS), "the picture is there")
+    wait_until(lambda: phone.evaluate(SHOWS_WHOLE_PICTURE), "the picture is there")
     assert phone.evaluate("document.querySelector('#view img').naturalWidth") == 780
     assert not phone.locator("#layers").is_visible() or phone.locator("#layers").bounding_box()["x"] < 0
     context.close()
@@ -352,7 +288,7 @@ def test_two_pages_share_one_view(page, chromium, served, digits_folder):
 def test_the_page_can_be_loaded_again(page):
     first = still(page)
     page.reload()
-    wait_until(lambda: page.evaluate(STANDS), "the picture is there")
+    wait_until(lambda: page.evaluate(SHOWS_WHOLE_PICTURE), "the picture is there")
     back(page, first)
 
 

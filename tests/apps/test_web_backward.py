@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.apps.conftest import Served
-from tests.apps.test_web import changed, looking, still, text, wait_until
+from tests.support.browser import changed, looking, serving, still, text, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -19,11 +19,7 @@ pytestmark = pytest.mark.chromium
 
 @pytest.fixture(scope="module")
 def flow() -> Iterator[Served]:
-    server = Served("gradient_flow")
-    yield server
-    code, _, errors = server.end()
-    assert code == 0
-    assert "Traceback" not in errors, errors
+    yield from serving("gradient_flow")
 
 
 def blue(picture: np.ndarray) -> float:

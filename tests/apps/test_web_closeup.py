@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.apps.conftest import Served
-from tests.apps.test_web import changed, looking, pixels, still, text, wait_until
-from tests.apps.test_web_explanation import choose, serving
+from tests.support.browser import changed, choose, looking, pixels, serving, still, text, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

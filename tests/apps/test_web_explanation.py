@@ -15,10 +15,10 @@ from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.scene.colors import score
 from tests.apps.conftest import Served
-from tests.apps.test_web import changed, looking, still, text, wait_until
+from tests.support.browser import changed, choose, looking, serving, still, text, wait_until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.chromium
 
@@ -31,19 +31,6 @@ def gradients() -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def decisions() -> Iterator[Served]:
     yield from serving("decisions")
-
-
-def serving(scene: str) -> Iterator[Served]:
-    server = Served(scene)
-    yield server
-    code, _, errors = server.end()
-    assert code == 0
-    assert "Traceback" not in errors, errors
-
-
-def choose(page: Page, field: str, title: str) -> None:
-    page.locator(f".field:has(#{field}) .v-field").click()
-    page.locator(".v-overlay--active .v-list-item", has_text=title).first.click()
 
 
 def test_the_cells_show_another_quantity(chromium: Browser, gradients: Served):

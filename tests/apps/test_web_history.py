@@ -14,8 +14,7 @@ from nnviz3d.apps.web.chart import WIDTH
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from tests.apps.conftest import Served
-from tests.apps.test_web import changed, looking, still, text, wait_until
-from tests.apps.test_web_explanation import choose, serving
+from tests.support.browser import changed, choose, looking, serving, still, text, wait_until
 from tests.support.recorder import Recorder
 
 if TYPE_CHECKING:

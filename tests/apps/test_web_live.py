@@ -16,7 +16,7 @@ from PIL import Image
 
 from nnviz3d.data.bundled import bundled, digits
 from tests.apps.conftest import Served
-from tests.apps.test_web import STANDS, changed, looking, still, text, wait_until
+from tests.support.browser import SHOWS_WHOLE_PICTURE, changed, looking, still, text, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -149,7 +149,7 @@ def test_two_browsers_see_one_view_and_one_that_comes_back_finds_it(page, chromi
     arrived(page, "digits:700")
     arrived(other, "digits:700")
     other.reload()
-    wait_until(lambda: other.evaluate(STANDS), "the picture is there again")
+    wait_until(lambda: other.evaluate(SHOWS_WHOLE_PICTURE), "the picture is there again")
     arrived(other, "digits:700")
     other.context.close()
     wait_until(lambda: not page.locator("#shared").is_visible(), "it is alone again")

@@ -13,8 +13,7 @@ from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.scene.views.training import figures, step_text
 from tests.apps.conftest import Served
-from tests.apps.test_web import back, changed, looking, still, text, wait_until
-from tests.apps.test_web_explanation import serving
+from tests.support.browser import back, changed, looking, serving, still, text, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -13,8 +13,7 @@ from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.storage.training_writer import TrainingWriter, announce_training
 from nnviz3d.data.training import STATISTICS, Packing
 from tests.apps.conftest import Served
-from tests.apps.test_web import looking, text, wait_until
-from tests.apps.test_web_explanation import choose
+from tests.support.browser import choose, looking, text, wait_until
 from tests.support.graphs import chain
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
 from tests.apps.conftest import Served
-from tests.apps.test_web import STANDS, wait_until
 from tests.benchmarks.timing import table
+from tests.support.browser import SHOWS_WHOLE_PICTURE, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -65,7 +65,7 @@ def page(chromium: Browser) -> Iterator[Callable[..., Page]]:
         servers.append(Served(*target))
         page = chromium.new_context(viewport=PAGE).new_page()  # type: ignore[arg-type]
         page.goto(servers[-1].url)
-        wait_until(lambda: page.evaluate(STANDS), "the picture is there")
+        wait_until(lambda: page.evaluate(SHOWS_WHOLE_PICTURE), "the picture is there")
         time.sleep(2)
         page.evaluate(WATCH)
         return page
