@@ -1,4 +1,4 @@
-"""The page in a real browser. The server's state is shared, so each test puts back what it changes."""
+"""Browser tests of the page. All tests share one server, so each test restores what it changes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def drag(page: Page, right: int, down: int, *, button: str = "left") -> None:
     page.mouse.up(button=button)  # type: ignore[arg-type]
 
 
-def test_it_shows_the_network(page):
+def test_page_shows_the_network(page):
     picture = still(page).astype(int)
     warm = (picture[..., 0] > 180) & (picture[..., 0] - picture[..., 2] > 90)
     assert warm.sum() > 500
@@ -58,7 +58,7 @@ def test_it_shows_the_network(page):
     assert "nnviz3d" in page.title()
 
 
-def test_a_drag_turns_it_and_the_scene_s_own_view_comes_back(page):
+def test_drag_turns_the_view_and_key_r_resets_it(page):
     first = still(page)
     drag(page, 160, 60)
     turned = changed(page, first)
@@ -69,7 +69,7 @@ def test_a_drag_turns_it_and_the_scene_s_own_view_comes_back(page):
 
 
 @pytest.mark.parametrize("how", ["wheel", "middle", "shift"])
-def test_it_zooms_and_shifts(page, how):
+def test_wheel_zooms_and_middle_or_shift_drag_pans(page, how):
     first = still(page)
     if how == "wheel":
         page.locator("#view").hover()
@@ -85,7 +85,7 @@ def test_it_zooms_and_shifts(page, how):
     back(page, first)
 
 
-def test_a_page_of_another_size_gets_a_picture_of_its_size(page):
+def test_picture_follows_the_size_of_the_page(page):
     first = still(page)
     page.set_viewport_size({"width": 1000, "height": 650})
     assert still(page).shape != first.shape
@@ -97,7 +97,7 @@ def test_a_page_of_another_size_gets_a_picture_of_its_size(page):
     back(page, first)
 
 
-def test_a_dense_screen_gets_a_sharp_picture(chromium, served):
+def test_picture_on_a_dense_screen_uses_all_its_pixels(chromium, served):
     context = chromium.new_context(viewport={"width": 390, "height": 700}, device_scale_factor=2, is_mobile=True)
     phone = context.new_page()
     phone.goto(served.url)
@@ -107,7 +107,7 @@ def test_a_dense_screen_gets_a_sharp_picture(chromium, served):
     context.close()
 
 
-def test_another_sample(page, digits_folder):
+def test_choosing_another_sample_changes_the_picture(page, digits_folder):
     first = still(page)
     names = open_capture(digits_folder).provenance.samples
     assert names[0] in text(page, "#sample")
@@ -124,7 +124,7 @@ def test_another_sample(page, digits_folder):
     assert page.locator("#sample img").evaluate("image => image.complete && image.naturalWidth > 0")
 
 
-def test_a_chosen_layer_stands_out_and_shows_its_exact_numbers(page, digits_folder):
+def test_chosen_layer_is_highlighted_and_shows_its_exact_numbers(page, digits_folder):
     first = still(page)
     capture = open_capture(digits_folder)
     name = next(n.id for n in capture.graph if n.kind == "Conv2D")
@@ -139,7 +139,7 @@ def test_a_chosen_layer_stands_out_and_shows_its_exact_numbers(page, digits_fold
     back(page, first)
 
 
-def test_the_list_of_layers_can_be_filtered(page, digits_folder):
+def test_layer_filter_lists_matching_layers_only(page, digits_folder):
     capture = open_capture(digits_folder)
     assert page.locator("[data-layer]").count() == len(capture.graph)
     page.locator("#filter").fill("pool")
@@ -148,7 +148,7 @@ def test_the_list_of_layers_can_be_filtered(page, digits_folder):
     page.locator("#filter").fill("")
 
 
-def test_the_threshold_hides_cells(page):
+def test_threshold_slider_hides_cells(page):
     first = still(page)
     slider = page.locator(".v-slider:has(#threshold)")
     box = slider.bounding_box()
@@ -166,7 +166,7 @@ def test_the_threshold_hides_cells(page):
 
 
 @pytest.mark.parametrize(("control", "other", "before"), [("normalize", "global", "layer")])
-def test_a_choice_changes_the_picture(page, control, other, before):
+def test_scale_buttons_change_the_picture(page, control, other, before):
     first = still(page)
     page.locator(f'#{control} button[value="{other}"]').click()
     changed(page, first)
@@ -174,7 +174,7 @@ def test_a_choice_changes_the_picture(page, control, other, before):
     back(page, first)
 
 
-def test_another_colour_map(page):
+def test_choosing_a_colour_map_changes_the_picture(page):
     first = still(page)
     for name, done in (("viridis", lambda: changed(page, first)), ("inferno", lambda: back(page, first))):
         page.locator(".v-field:has(#colormap)").click()
@@ -182,7 +182,7 @@ def test_another_colour_map(page):
         done()
 
 
-def test_time(page):
+def test_clock_restarts_plays_pauses_and_stops_at_the_end(page):
     first = still(page)
     page.locator("#restart").click()
     wait_until(lambda: text(page, ".clock-now") == "0.0", "the clock is at the start")
@@ -207,7 +207,7 @@ def test_time(page):
     back(page, first)
 
 
-def test_the_slider_goes_to_a_moment(page):
+def test_time_slider_seeks(page):
     first = still(page)
     box = page.locator("#transport .v-slider").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -217,7 +217,7 @@ def test_the_slider_goes_to_a_moment(page):
     back(page, first)
 
 
-def test_a_click_picks_the_number_that_is_seen_there(page, digits_folder):
+def test_click_on_a_cell_shows_its_captured_number(page, digits_folder):
     first = still(page)
     height, width = first.shape[:2]
     # The same scene from the same place says where a cell is to be seen, and what is stored there.
@@ -248,7 +248,7 @@ def test_a_click_picks_the_number_that_is_seen_there(page, digits_folder):
     back(page, first)
 
 
-def test_keys_do_nothing_while_one_types(page):
+def test_keys_do_nothing_in_a_text_field(page):
     first = still(page)
     page.locator("#filter").click()
     page.keyboard.type("r ")
@@ -259,7 +259,7 @@ def test_keys_do_nothing_while_one_types(page):
     assert same(still(page), first)
 
 
-def test_the_saved_picture_is_the_one_that_is_shown(page):
+def test_saved_picture_equals_the_shown_one(page):
     shown = still(page)
     with page.expect_download() as download:
         page.locator("#save").click()
@@ -285,21 +285,21 @@ def test_two_pages_share_one_view(page, chromium, served, digits_folder):
     back(page, first)
 
 
-def test_the_page_can_be_loaded_again(page):
+def test_reloaded_page_shows_the_same_picture(page):
     first = still(page)
     page.reload()
     wait_until(lambda: page.evaluate(SHOWS_WHOLE_PICTURE), "the picture is there")
     back(page, first)
 
 
-def test_the_title_says_where_the_numbers_come_from(page, digits_folder):
+def test_tooltip_of_the_title_names_the_model(page, digits_folder):
     page.locator("#title").hover()
     tip = page.locator(".provenance")
     tip.wait_for(state="visible")
     assert open_capture(digits_folder).provenance.model in tip.inner_text()
 
 
-def test_a_damaged_capture_is_said_on_the_page(chromium, digits_folder, tmp_path):
+def test_damaged_capture_is_reported_on_the_page(chromium, digits_folder, tmp_path):
     folder = tmp_path / "damaged.zarr"
     shutil.copytree(digits_folder, folder)
     server = Served(str(folder))

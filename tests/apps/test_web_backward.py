@@ -1,4 +1,4 @@
-"""Both passes, and the training behind them, in a real browser: played, paused, slowed down, by layers, and scrubbed."""
+"""Browser tests of a scene with both passes and a training: play, pause, speed, layer by layer, and seek."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def seek(page: Page, t: float) -> None:
     wait_until(lambda: abs(clock(page) - t) < 0.3, "the clock follows the slider")
 
 
-def test_both_passes_play_pause_slow_down_and_are_scrubbed(chromium: Browser, flow: Served):
+def test_both_passes_play_pause_slow_down_and_seek(chromium: Browser, flow: Served):
     with looking(chromium, flow) as page:
         end = still(page)
         assert text(page, "#phase") == "training: 100%"

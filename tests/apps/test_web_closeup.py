@@ -1,4 +1,4 @@
-"""The page's choices of what unfolds and of how points are seen, in a real browser."""
+"""Browser tests of the panel for unfolded channels and embedded points."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def embedding() -> Iterator[Served]:
     yield from serving("embedding")
 
 
-def test_layers_unfold_fold_up_and_change_what_they_show(chromium: Browser, features: Served):
+def test_layers_unfold_and_fold_and_change_between_maps_and_features(chromium: Browser, features: Served):
     with looking(chromium, features) as page:
         pictures = still(page)
         assert "conv2d_2" in text(page, "#views")
@@ -51,7 +51,7 @@ def test_layers_unfold_fold_up_and_change_what_they_show(chromium: Browser, feat
         assert page.locator("#channel_order .v-btn--active").inner_text() == "index"
 
 
-def test_points_are_coloured_by_what_they_were_taken_for_and_another_joins_them(
+def test_points_are_coloured_by_prediction_and_an_uploaded_sample_joins_them(
     chromium: Browser, embedding: Served, tmp_path: Path
 ):
     with looking(chromium, embedding) as page:

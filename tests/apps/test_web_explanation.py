@@ -1,4 +1,4 @@
-"""The page's choices of what the cells show, of which class, and by which method, in a real browser."""
+"""Browser tests of the panel for quantity, class, compared sample and method."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def decisions() -> Iterator[Served]:
     yield from serving("decisions")
 
 
-def test_the_cells_show_another_quantity(chromium: Browser, gradients: Served):
+def test_choosing_a_quantity_changes_the_cells(chromium: Browser, gradients: Served):
     with looking(chromium, gradients) as page:
         before = still(page)
         assert "Gradient of the score" in text(page, "#insights")
@@ -44,7 +44,7 @@ def test_the_cells_show_another_quantity(chromium: Browser, gradients: Served):
         assert blue[0].mean() > 10 * blue[1].mean()
 
 
-def test_another_class_and_another_method_give_other_maps(chromium: Browser, decisions: Served):
+def test_choosing_a_class_or_a_method_changes_the_map(chromium: Browser, decisions: Served):
     with looking(chromium, decisions) as page:
         first = still(page)
         assert "3 · 0.891" in text(page, "#insights")
@@ -64,7 +64,7 @@ def last_run(server: Served) -> Capture:
 
 @pytest.mark.tensorflow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what the server holds open is read from /proc")
-def test_a_class_that_was_not_captured_is_explained_while_one_waits(chromium: Browser, gradients: Served, tmp_path):
+def test_choosing_a_class_that_was_not_captured_runs_the_model(chromium: Browser, gradients: Served, tmp_path):
     with looking(chromium, gradients) as page:
         choose(page, "quantity", "Gradient of the score")
         before = still(page)
@@ -87,7 +87,7 @@ def test_a_class_that_was_not_captured_is_explained_while_one_waits(chromium: Br
             assert np.array_equal(shown.explanations().gradient(node.id, alone.target), expected), node.id
 
 
-def test_the_difference_of_two_samples_is_that_from_the_one_before(chromium: Browser, gradients: Served):
+def test_difference_subtracts_the_previous_sample(chromium: Browser, gradients: Served):
     with looking(chromium, gradients) as page:
         assert page.locator("#against").count() == 0
         first = still(page)

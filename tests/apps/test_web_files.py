@@ -1,4 +1,4 @@
-"""Small pictures and files that are handed in, at a server of these alone."""
+"""Tests of thumbnails and uploads, with a server of these addresses only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def file_server(samples: Sequence[Sample], folder: Path) -> tuple[web.AppR
     return runner, runner.addresses[0][1]
 
 
-def test_a_broken_sample_has_an_empty_thumbnail(tmp_path):
+def test_thumbnail_of_a_broken_sample_is_empty(tmp_path):
     np.save(tmp_path / "whole.npy", np.zeros((1, 8, 8, 3), np.uint8))
     whole = (tmp_path / "whole.npy").read_bytes()
     (tmp_path / "header.npy").write_bytes(whole.replace(b"}", b" ", 1))
@@ -48,7 +48,7 @@ def test_a_broken_sample_has_an_empty_thumbnail(tmp_path):
     assert asyncio.run(statuses()) == [200, 204, 204, 204, 204, 204]
 
 
-def test_who_goes_away_while_sending_leaves_no_half_file(tmp_path):
+def test_interrupted_upload_leaves_no_file(tmp_path):
     async def until(there: bool) -> None:
         while (tmp_path / "x.png").exists() is not there:
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Layers that something is wrong with have a dot in the page's list, at the step that is shown."""
+"""Tests of the alarm dots in the page's list of layers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DOTS = """() => Object.fromEntries([...document.querySelectorAll('.layer .alarm'
   [dot.closest('.layer').dataset.layer, [getComputedStyle(dot).backgroundColor, dot.title]]))"""
 
 
-def test_each_layer_has_the_colour_of_its_gravest_alarm(tmp_path: Path):
+def test_each_layer_has_the_colour_of_its_most_serious_alarm(tmp_path: Path):
     capture = faulty_training(tmp_path / "run.zarr")
     assert capture.training is not None
     assert marks(capture.training, 1, capture.graph) == {}
@@ -34,7 +34,7 @@ def test_each_layer_has_the_colour_of_its_gravest_alarm(tmp_path: Path):
 
 
 @pytest.mark.chromium
-def test_dots_follow_the_step_that_is_shown(chromium: Browser, tmp_path: Path):
+def test_alarm_dots_follow_the_shown_step(chromium: Browser, tmp_path: Path):
     faulty_training(tmp_path / "run.zarr")
     server = Served(str(tmp_path / "run.zarr"), "--scene", "training")
     page = chromium.new_page(viewport={"width": 1280, "height": 720})

@@ -1,4 +1,4 @@
-"""The chart of a training in a real browser: lines as long as the numbers are high, names, and a choice by a click."""
+"""Browser tests of the chart of a training: lines, names and clicks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def point(page: Page, name: str, place: int) -> tuple[float, float]:
     return box["x"] + x, box["y"] + y
 
 
-def test_lines_follow_the_numbers_and_a_click_on_one_chooses_its_layer(chromium: Browser, history: Served):
+def test_chart_lines_follow_the_statistic_and_a_click_on_one_chooses_its_layer(chromium: Browser, history: Served):
     training = open_capture(bundled("training.zarr.zip")).training
     with looking(chromium, history) as page:
         names = [line.get_attribute("data-curve") for line in page.locator("#chart .curve").all()]
@@ -80,7 +80,7 @@ def test_lines_follow_the_numbers_and_a_click_on_one_chooses_its_layer(chromium:
         assert error[0] < 0.01 * len(training)
 
 
-def test_a_line_stands_at_the_step_that_is_shown_and_a_click_shows_another(chromium: Browser, history: Served):
+def test_chart_marks_the_shown_step_and_a_click_shows_another(chromium: Browser, history: Served):
     with looking(chromium, history) as page:
         page.locator("#restart").click()
         now = page.locator(".chart-now")
@@ -94,7 +94,7 @@ def test_a_line_stands_at_the_step_that_is_shown_and_a_click_shows_another(chrom
         wait_until(lambda: now.get_attribute("d").startswith("M282 0"), "the clock has it again")
 
 
-def test_of_a_training_without_gradients_the_loss_is_charted(chromium: Browser, tmp_path: Path):
+def test_training_without_gradients_charts_the_loss(chromium: Browser, tmp_path: Path):
     Recorder(tmp_path / "run.zarr").go_on(3)
     with Served(str(tmp_path / "run.zarr")) as server, looking(chromium, server) as page:
         wait_until(lambda: page.locator("[data-curve='loss']").count() == 1, "the loss is charted")

@@ -1,4 +1,4 @@
-"""Other samples in a real browser: the model runs while somebody looks."""
+"""Browser tests of samples that the model runs on while the page is open."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def arrived(page: Page, name: str) -> None:
     wait_until(lambda: page.locator("#busy").count() == 0, "nothing is waited for")
 
 
-def test_another_digit_runs_through_the_network(page, live):
+def test_choosing_a_sample_that_was_not_captured_runs_the_model(page, live):
     first = still(page)
     assert workers_of(live) == [], "nobody is started before there is need"
     _, labels = digits()
@@ -82,7 +82,7 @@ def test_another_digit_runs_through_the_network(page, live):
     arrived(page, "digits:455")
 
 
-def test_a_picture_of_one_s_own(page, tmp_path):
+def test_uploaded_picture_runs_through_the_model(page, tmp_path):
     first = still(page)
     drawn = np.zeros((200, 200, 3), np.uint8)
     drawn[30:170, 85:115] = 255
@@ -96,7 +96,7 @@ def test_a_picture_of_one_s_own(page, tmp_path):
     assert re.fullmatch(r"samples/\d+/thumbnail\?run=[0-9a-f]{8}", str(thumbnail.get_attribute("src")))
 
 
-def test_what_is_no_picture_is_refused_with_a_sentence(page, tmp_path):
+def test_upload_that_is_no_picture_is_refused_with_a_sentence(page, tmp_path):
     shown = text(page, "#sample")
     (tmp_path / "notes.txt").write_text("no picture")
     page.set_input_files("#file", tmp_path / "notes.txt")
@@ -108,7 +108,7 @@ def test_what_is_no_picture_is_refused_with_a_sentence(page, tmp_path):
     assert page.locator("#busy").count() == 0
 
 
-def test_a_worker_that_dies_is_a_sentence_and_the_next_is_a_fresh_one(page, live):
+def test_dead_worker_is_reported_and_replaced(page, live):
     choose(page, "digits:601")
     arrived(page, "digits:601")
     (worker,) = workers_of(live)
@@ -124,7 +124,7 @@ def test_a_worker_that_dies_is_a_sentence_and_the_next_is_a_fresh_one(page, live
     assert fresh != worker
 
 
-def test_files_are_for_who_knows_the_secret(page, live):
+def test_files_require_the_secret(page, live):
     import urllib.error
     import urllib.request
 
@@ -141,7 +141,7 @@ def test_files_are_for_who_knows_the_secret(page, live):
     assert not list(Path(bundled("digits.keras")).parent.glob("evil*"))
 
 
-def test_two_browsers_see_one_view_and_one_that_comes_back_finds_it(page, chromium, live):
+def test_two_browsers_share_one_view_also_after_a_reload(page, chromium, live):
     other = chromium.new_context(viewport={"width": 1280, "height": 720}).new_page()
     other.goto(live.url)
     wait_until(lambda: other.locator("#shared").is_visible() and page.locator("#shared").is_visible(), "both say so")
@@ -155,7 +155,7 @@ def test_two_browsers_see_one_view_and_one_that_comes_back_finds_it(page, chromi
     wait_until(lambda: not page.locator("#shared").is_visible(), "it is alone again")
 
 
-def test_who_is_in_a_hurry_gets_what_was_asked_for_last(page):
+def test_fast_key_presses_show_the_last_requested_sample(page):
     page.locator("#view").click(position={"x": 20, "y": 600})
     start = int(text(page, "#sample").split(":")[1].split("\\n")[0].split()[0])
     for _ in range(10):

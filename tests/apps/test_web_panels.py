@@ -1,4 +1,4 @@
-"""The registry of the page's panels."""
+"""Tests of the registry of panels, and of what holds for every panel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of the web app that need neither a server nor a browser."""
+"""Tests of the parts of the web app that need neither a server nor a browser."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def session(small_capture):
 # The turntable
 
 
-def test_turning_keeps_the_distance_and_the_horizon():
+def test_orbit_keeps_the_distance_and_the_horizon():
     pose = POSE
     random = np.random.default_rng(1)
     for azimuth, elevation in random.uniform(-170, 170, (50, 2)):
@@ -59,18 +59,18 @@ def test_turning_keeps_the_distance_and_the_horizon():
         assert abs(arm[1]) < 0.999, "over the top, left and right would change places"
 
 
-def test_turning_there_and_back_again():
+def test_orbit_and_opposite_orbit_restore_the_camera():
     there = orbit(POSE, 40, 20)
     assert orbit(there, -40, -20).position == pytest.approx(POSE.position)
 
 
-def test_a_shift_moves_the_target_by_that_share_of_the_picture():
+def test_pan_moves_the_target_by_a_share_of_the_picture():
     shifted = pan(POSE, 0.25, -0.1)
     x, y = to_frame(np.array([POSE.target]), shifted, 1.0)[0]
     assert (x / 2, y / 2) == pytest.approx((0.25, -0.1))
 
 
-def test_zooming_comes_nearer():
+def test_zoom_divides_the_distance():
     assert distance(zoom(POSE, 2.0)) == pytest.approx(distance(POSE) / 2)
 
 
@@ -81,7 +81,7 @@ def follow(*events: dict[str, object]) -> CameraPose:
     return pose
 
 
-def test_a_drag_to_the_right_turns_what_is_seen_to_the_right():
+def test_drag_to_the_right_turns_the_scene_to_the_right():
     near = np.array([POSE.target]) + np.subtract(POSE.position, POSE.target) * 0.3
     turned = follow(
         {"type": "LeftButtonPress", "x": 100, "y": 100},
@@ -92,20 +92,20 @@ def test_a_drag_to_the_right_turns_what_is_seen_to_the_right():
 
 
 @pytest.mark.parametrize("press", [{"type": "MiddleButtonPress"}, {"type": "LeftButtonPress", "shiftKey": 1}])
-def test_a_shifting_drag_takes_the_target_along_with_the_hand(press):
+def test_panning_drag_moves_the_target_with_the_pointer(press):
     shifted = follow({**press, "x": 100, "y": 100}, {"type": "MouseMove", "x": 136, "y": 118})
     x, y = to_frame(np.array([POSE.target]), shifted, SIZE[0] / SIZE[1])[0]
     assert (x / 2 * SIZE[0], y / 2 * SIZE[1]) == pytest.approx((36, 18))
 
 
-def test_moving_without_a_button_does_nothing():
+def test_motion_without_a_button_does_nothing():
     assert follow({"type": "MouseMove", "x": 1, "y": 2}) is POSE
     assert follow({"type": "keyDown", "key": "w"}) is POSE
     released = ({"type": "LeftButtonPress", "x": 0, "y": 0}, {"type": "LeftButtonRelease", "x": 0, "y": 0})
     assert follow(*released, {"type": "MouseMove", "x": 50, "y": 50}) is POSE
 
 
-def test_the_wheel_zooms_and_fingers_too():
+def test_wheel_and_pinch_zoom():
     assert distance(follow({"type": "MouseWheel", "spinY": -1})) < distance(POSE)
     assert distance(follow({"type": "MouseWheel", "spinY": 1})) > distance(POSE)
     pinched = follow({"type": "StartPinch"}, {"type": "Pinch", "factor": 1.5}, {"type": "Pinch", "factor": 2.0})
@@ -114,7 +114,7 @@ def test_the_wheel_zooms_and_fingers_too():
     assert panned.target == pytest.approx(pan(POSE, 0, 0.1).target)
 
 
-def test_zooming_at_the_pointer_leaves_what_is_there_in_its_place():
+def test_zoom_keeps_the_point_under_the_pointer_in_place():
     at = np.array([POSE.target]) + 0.4 * np.cross(np.subtract(POSE.position, POSE.target), (0.0, 1.0, 0.0)) / 10
     x, y = to_frame(at, POSE, SIZE[0] / SIZE[1])[0]
     event = {"type": "MouseWheel", "spinY": -2, "x": (x + 1) / 2 * SIZE[0], "y": (y + 1) / 2 * SIZE[1]}
@@ -123,7 +123,7 @@ def test_zooming_at_the_pointer_leaves_what_is_there_in_its_place():
     assert to_frame(at, nearer, SIZE[0] / SIZE[1])[0] == pytest.approx((x, y))
 
 
-def test_a_press_and_release_in_one_place_is_a_click_and_turns_nothing():
+def test_press_and_release_in_one_place_is_a_click_and_turns_nothing():
     table = Turntable()
     table.follow({"type": "LeftButtonPress", "x": 100, "y": 100}, POSE, SIZE)
     assert table.follow({"type": "MouseMove", "x": 102, "y": 101}, POSE, SIZE) is None
@@ -148,7 +148,7 @@ def test_a_press_and_release_in_one_place_is_a_click_and_turns_nothing():
     ],
     ids=["a drag there and back", "shift", "the middle button", "a release alone"],
 )
-def test_what_is_no_click(events):
+def test_drags_and_other_buttons_are_no_click(events):
     table = Turntable()
     for event in events:
         table.follow({"x": 100, "y": 100, **event}, POSE, SIZE)
@@ -178,11 +178,11 @@ def test_what_is_no_click(events):
         ("gpu.lab.example", "gpu.lab.example", True),
     ],
 )
-def test_which_hosts_are_its_own(bound, host, allowed):
+def test_gate_accepts_only_its_own_host_names(bound, host, allowed):
     assert (Gate(bound, 80).refusal(host, None) is None) is allowed
 
 
-def test_the_ticket_works_once():
+def test_ticket_works_once():
     gate = Gate("127.0.0.1", 80)
     ticket = gate.ticket
     assert ticket
@@ -201,7 +201,7 @@ def test_each_run_has_its_own_token():
     ("host", "url"),
     [("127.0.0.1", "http://127.0.0.1:81"), ("::1", "http://[::1]:81"), ("0.0.0.0", "http://127.0.0.1:81")],
 )
-def test_the_address_is_one_that_a_browser_opens(host, url):
+def test_address_is_one_that_a_browser_can_open(host, url):
     assert address(host, 81) == url
 
 
@@ -228,7 +228,7 @@ def test_layers_are_listed_by_group_in_order():
 
 
 @pytest.mark.parametrize("node", ["conv", "pool", "dense"])
-def test_a_layer_s_numbers_are_exact(session, small_capture, node):
+def test_details_of_a_layer_are_exact(session, small_capture, node):
     said = dict(details(session.scene.context, node, 1))
     values = small_capture.activation(node, 1)
     assert np.float32(said["minimum"]) == values.min()
@@ -240,7 +240,7 @@ def test_a_layer_s_numbers_are_exact(session, small_capture, node):
     assert said["id"] == node
 
 
-def test_a_layer_s_variables_are_told_after_its_numbers(digits):
+def test_details_of_a_layer_end_with_its_variables(digits):
     said = details(SceneContext.build(digits, aspect=1.5), "conv2d", 0)
     kernel = digits.weights("conv2d")["kernel"].astype(np.float64)
     texts = [number(v) for v in (kernel.mean(), kernel.std(), kernel.min(), kernel.max())]
@@ -273,7 +273,7 @@ def test_samples_have_names_pictures_and_classes(session, digits):
         ("x" * 300 + ".npy", "x" * 60 + ".npy"),
     ],
 )
-def test_a_file_s_name_is_a_name_and_nothing_else(name, kept):
+def test_safe_name_removes_paths_and_special_characters(name, kept):
     assert safe_name(name) == kept
 
 
@@ -281,7 +281,7 @@ def test_provenance_names_the_model(session):
     assert ["model", "hand.keras"] in provenance(session)
 
 
-def test_a_colour_map_s_strip_runs_from_end_to_end():
+def test_gradient_contains_both_ends_of_the_colour_map():
     assert gradient("gray").startswith("linear-gradient(90deg, rgb(0, 0, 0), ")
     assert gradient("gray").endswith("rgb(255, 255, 255))")
 
@@ -289,14 +289,14 @@ def test_a_colour_map_s_strip_runs_from_end_to_end():
 # Frames
 
 
-def test_a_full_picture_has_as_many_pixels_as_the_screen(session):
+def test_full_picture_has_as_many_pixels_as_the_screen(session):
     made = FrameRenderer(session)
     made.resize(200, 120, 2.0)
     assert made.draw(Quality.FULL).shape == (240, 400, 3)
     assert made.still().shape == (240, 400, 3)
 
 
-def test_a_moving_picture_has_at_least_half_the_width(session):
+def test_moving_picture_has_at_least_half_the_width(session):
     made = FrameRenderer(session)
     made.resize(400, 200, 1.0)
     for seconds, width in ((10.0, 200), (1e-9, 400)):
@@ -306,7 +306,7 @@ def test_a_moving_picture_has_at_least_half_the_width(session):
         assert made.draw(Quality.ROUGH).shape[1] == width
 
 
-def test_a_page_may_tell_any_size(session):
+def test_any_size_of_a_page_is_limited(session):
     made = FrameRenderer(session)
     for size in ((0, 0, 1.0), (-5, 10, 0.0), (1e9, 1e9, 100.0)):
         made.resize(*size)
@@ -315,7 +315,7 @@ def test_a_page_may_tell_any_size(session):
         assert pixels <= frames_module._MOST * 1.01 or made._density == 0.5
 
 
-def test_smooth_frames_differ_from_plain_ones_at_edges_only_and_give_way(session):
+def test_smooth_picture_differs_at_edges_only_and_can_be_interrupted(session):
     session.renderer.look(session.home())
     made = FrameRenderer(session)
     made.resize(320, 180, 1.0)
@@ -328,7 +328,7 @@ def test_smooth_frames_differ_from_plain_ones_at_edges_only_and_give_way(session
     assert asyncio.run(made.smooth(lambda: False)) is None
 
 
-def test_a_still_is_packed_exactly():
+def test_smooth_picture_is_encoded_without_loss():
     pixels = np.random.default_rng(2).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     content, media = encode(pixels, Quality.SMOOTH)
     assert media == "image/png"

@@ -1,4 +1,4 @@
-"""The server from outside, without a browser: who is let in, and how it begins and ends."""
+"""Tests of the server without a browser: access, start and stop."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def served(small_capture) -> Iterator[Served]:
     server.end()
 
 
-def test_the_page_takes_the_token(served):
+def test_page_opens_with_the_token(served):
     status, text, headers = get(served.url)
     assert status == 200
     assert 'id="app"' in text
@@ -66,23 +66,23 @@ def test_the_page_takes_the_token(served):
 @pytest.mark.parametrize(
     "path", ["/", "/index.html", "/?secret=", "/?secret=wslink-secret", "/index.html?secret=wrong"]
 )
-def test_no_page_without_the_token(served, path):
+def test_page_is_refused_without_the_token(served, path):
     status, text, _ = get(f"{served.base}{path}")
     assert status == 403
     assert served.token not in text
 
 
-def test_the_cookie_of_an_opened_page_stands_for_the_token(served):
+def test_cookie_of_an_opened_page_replaces_the_token(served):
     assert get(served.base, Cookie=f"nnviz3d-{served.port}={served.token}")[0] == 200
     assert get(served.base, Cookie=f"nnviz3d-{served.port}=wrong")[0] == 403
 
 
-def test_the_websocket_takes_the_token(served):
+def test_websocket_opens_with_the_token(served):
     assert "result" in greet(served, served.token)
 
 
 @pytest.mark.parametrize("secret", ["", "wrong", "wslink-secret", "vtkweb-secret"])
-def test_no_websocket_without_the_token(served, secret):
+def test_websocket_is_refused_without_the_token(served, secret):
     answer = greet(served, secret)
     assert "result" not in answer
     assert "Authentication" in answer["error"]["message"]
@@ -91,7 +91,7 @@ def test_no_websocket_without_the_token(served, secret):
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "localhost:1", "[::2]:{port}", "x@y"]
 )
-def test_a_foreign_host_is_refused(served, host):
+def test_foreign_host_is_refused(served, host):
     name = host.format(port=served.port)
     assert get(served.url, Host=name)[0] == 403
     with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
@@ -121,7 +121,7 @@ def test_refusal_of_a_wrong_tunnel_names_the_right_command(served, headers, word
 
 
 @pytest.mark.parametrize("host", ["localhost:{port}", "127.0.0.1:{port}", "[::1]:{port}"])
-def test_its_own_names_are_answered(served, host):
+def test_own_host_names_are_accepted(served, host):
     name = host.format(port=served.port)
     assert get(served.url, Host=name)[0] == 200
     assert "result" in greet(served, served.token, Host=name, Origin=f"http://{name}")
@@ -130,7 +130,7 @@ def test_its_own_names_are_answered(served, host):
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "http://127.0.0.1", "http://localhost:{port}", "https://127.0.0.1:{port}"]
 )
-def test_a_foreign_origin_is_refused(served, origin):
+def test_foreign_origin_is_refused(served, origin):
     page = origin.format(port=served.port)
     assert get(served.url, Origin=page)[0] == 403
     with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
@@ -141,14 +141,14 @@ def test_a_foreign_origin_is_refused(served, origin):
     "path",
     ["/../../../../etc/passwd", "/%2e%2e/%2e%2e/%2e%2e/etc/passwd", "/nnviz3d_web/..%2f..%2fapp.py", "//etc/passwd"],
 )
-def test_no_file_outside_is_served(served, path):
+def test_files_outside_the_package_are_not_served(served, path):
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as raw:
         raw.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nConnection: close\r\n\r\n".encode())
         answer = b"".join(iter(lambda: raw.recv(65536), b""))
     assert re.match(rb"HTTP/1.1 4\d\d ", answer)
 
 
-def test_the_secret_is_on_no_command_line(served):
+def test_no_command_line_contains_the_secret(served):
     if not Path("/proc").is_dir():
         pytest.skip("This system has no /proc")
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
@@ -159,7 +159,7 @@ def test_the_secret_is_on_no_command_line(served):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-def test_it_ends_in_good_order(small_capture, number):
+def test_server_stops_cleanly_on_a_signal(small_capture, number):
     server = Served(str(small_capture.path))
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?secret=[\w-]{20,}", server.url)
     assert get(server.url)[0] == 200
@@ -169,7 +169,7 @@ def test_it_ends_in_good_order(small_capture, number):
     assert errors in ("", f"Port 8080 is taken; using {server.port}.\n")
 
 
-def test_a_taken_port_is_a_sentence(small_capture):
+def test_taken_port_is_reported_in_a_sentence(small_capture):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -187,14 +187,14 @@ def test_a_taken_port_is_a_sentence(small_capture):
     assert "Traceback" not in done.stderr
 
 
-def test_a_wanted_port_is_used(small_capture):
+def test_requested_port_is_used(small_capture):
     port = choose_port("127.0.0.1", 0)
     server = Served(str(small_capture.path), "--port", str(port))
     assert server.port == port
     server.end()
 
 
-def test_without_a_wish_the_next_free_port_is_taken():
+def test_without_a_requested_port_the_next_free_one_is_chosen():
     first = choose_port("127.0.0.1", None)
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of other tests may linger there
@@ -203,12 +203,12 @@ def test_without_a_wish_the_next_free_port_is_taken():
         assert choose_port("127.0.0.1", None) > first
 
 
-def test_a_host_that_is_none_is_a_sentence():
+def test_unknown_host_is_reported_in_a_sentence():
     with pytest.raises(UserError, match=r"There is no host 'no\.such\.host\.invalid'"):
         choose_port("no.such.host.invalid", None)
 
 
-def test_what_a_stranger_sends_leaves_no_trace_in_the_terminal(small_capture):
+def test_messages_without_the_token_print_nothing(small_capture):
     server = Served(str(small_capture.path))
 
     async def misbehave() -> None:

@@ -1,4 +1,4 @@
-"""Connections of strangers: whatever they send, the server keeps serving the page and ends in good order."""
+"""Tests of connections without the token: whatever they send, the server keeps serving the page and stops cleanly."""
 
 from __future__ import annotations
 

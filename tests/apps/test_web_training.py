@@ -1,4 +1,4 @@
-"""The page's slider over the recorded steps of a training, in a real browser."""
+"""Browser tests of the panel of a training: the slider over the recorded steps."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def amber(picture: NDArray[np.uint8]) -> int:
     return int(((corner[..., 0] > 180) & (corner[..., 1] > 110) & (corner[..., 2] < 120)).sum())
 
 
-def test_the_slider_goes_through_the_recorded_steps(chromium: Browser, learning: Served):
+def test_step_slider_goes_through_the_recorded_steps(chromium: Browser, learning: Served):
     training = open_capture(bundled("training.zarr.zip")).training
     assert training is not None
     with looking(chromium, learning) as page:
@@ -57,7 +57,7 @@ def test_the_slider_goes_through_the_recorded_steps(chromium: Browser, learning:
         wait_until(lambda: text(page, "#step-words") == step_text(training, 0), "it goes by with the clock")
 
 
-def test_gradients_are_of_the_loss(chromium: Browser, learning: Served):
+def test_gradients_of_a_training_are_of_the_loss(chromium: Browser, learning: Served):
     with looking(chromium, learning) as page:
         page.locator(".field:has(#quantity) .v-field").click()
         page.locator(".v-overlay--active .v-list-item", has_text="Gradient of the loss").click()

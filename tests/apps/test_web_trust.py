@@ -1,4 +1,4 @@
-"""Names are words and never markup, and what a page asks for is checked by what there is, not by what the page says."""
+"""Browser tests of hostile values: names that contain markup, and values that a page changes itself."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def odd_training(path: Path) -> None:
     writer.finish()
 
 
-def test_names_are_never_markup_and_a_page_is_not_believed(chromium: Browser, tmp_path: Path):
+def test_names_are_never_markup_and_values_of_the_page_are_checked(chromium: Browser, tmp_path: Path):
     odd_training(tmp_path / "odd.zarr")
     with Served(str(tmp_path / "odd.zarr"), "--scene", "history") as server:
         with looking(chromium, server) as page:
