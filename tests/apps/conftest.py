@@ -1,4 +1,4 @@
-"""A server in a process of its own, and a real browser that looks at it."""
+"""Fixtures: a server in a separate process, and a real browser."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Served:
         return f"http://127.0.0.1:{self.port}"
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
-        """Send a signal; returns the exit code, and what was printed after the address and as errors."""
+        """Send a signal; returns the exit code, the output after the address, and the standard error."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         code = self.process.wait(60)
@@ -76,7 +76,7 @@ class Served:
 
 
 class _Reader:
-    """Reads a pipe, so that it never fills."""
+    """Reads a pipe in a thread, so that the pipe never fills."""
 
     def __init__(self, pipe: IO[str]) -> None:
         self._lines: list[str] = []
@@ -103,7 +103,7 @@ def chromium() -> Iterator[object]:
 
 @pytest.fixture(scope="module")
 def served(digits_folder: Path) -> Iterator[Served]:
-    """The digits network, in whatever state the tests before have left it."""
+    """Serve the digits network for all tests of a module."""
     server = Served(str(digits_folder))
     yield server
     code, _, errors = server.end()

@@ -23,7 +23,7 @@ def flow() -> Iterator[Served]:
 
 
 def blue(picture: np.ndarray) -> float:
-    """The share of the picture that shows negative numbers; activations after ReLU have none."""
+    """Return the share of the picture that shows negative numbers; activations after ReLU have none."""
     red, green, below = (picture[..., k].astype(int) for k in range(3))
     return float(((below > 140) & (below - red > 60) & (below - green > 10)).mean())
 
@@ -33,7 +33,7 @@ def clock(page: Page) -> float:
 
 
 def seek(page: Page, t: float) -> None:
-    """Drag the slider's thumb to a moment."""
+    """Click on the time slider at a time in seconds."""
     duration = float(text(page, ".clock").split("/")[1].removesuffix("s"))
     box = page.locator("#transport .v-slider").bounding_box()
     page.mouse.click(box["x"] + box["width"] * t / duration, box["y"] + box["height"] / 2)
@@ -53,15 +53,15 @@ def test_both_passes_play_pause_slow_down_and_seek(chromium: Browser, flow: Serv
         forward = changed(page, back)
         assert text(page, "#phase").startswith("forward: 9")
         page.locator("#layer-right").click()
-        wait_until(lambda: text(page, "#phase") == "backward: 0 of 9 steps", "the gradient is about to set out")
+        wait_until(lambda: text(page, "#phase") == "backward: 0 of 9 steps", "the backward pass is about to start")
         dark = changed(page, forward)
         for k in (1, 2, 3):
             page.locator("#layer-right").click()
-            wait_until(lambda k=k: text(page, "#phase") == f"backward: {k} of 9 steps", "it goes on by a layer")
+            wait_until(lambda k=k: text(page, "#phase") == f"backward: {k} of 9 steps", "the next layer is reached")
         some = changed(page, dark)
         assert blue(dark) < blue(some) < blue(back)
         page.locator("#layer-left").click()
-        wait_until(lambda: text(page, "#phase") == "backward: 2 of 9 steps", "it goes back by a layer")
+        wait_until(lambda: text(page, "#phase") == "backward: 2 of 9 steps", "the previous layer is reached")
 
         page.locator("#speed").click()
         page.locator("#speeds .v-list-item", has_text="0.25×").click()
@@ -70,7 +70,7 @@ def test_both_passes_play_pause_slow_down_and_seek(chromium: Browser, flow: Serv
         page.keyboard.press(" ")
         wait_until(lambda: clock(page) > before + 0.2, "it plays")
         page.keyboard.press(" ")
-        wait_until(lambda: page.locator("#play .mdi-play").count(), "it stands still")
+        wait_until(lambda: page.locator("#play .mdi-play").count(), "it is paused")
         moment = clock(page)
         assert moment < before + 4, "a quarter as fast"
         page.locator("#transport [role=slider]").press("End")

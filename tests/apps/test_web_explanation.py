@@ -57,7 +57,7 @@ def test_choosing_a_class_or_a_method_changes_the_map(chromium: Browser, decisio
 
 
 def last_run(server: Served) -> Capture:
-    """What the model has computed last for a running server, which holds it open."""
+    """Return the capture of the last run of the model for a running server, which holds the file open."""
     held = {link.resolve() for link in Path(f"/proc/{server.process.pid}/fd").iterdir()}
     return open_capture(max(path for path in held if path.name.startswith("live-")))
 

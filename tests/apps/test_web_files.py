@@ -17,7 +17,7 @@ from nnviz3d.apps.web.files import RUN, add_files
 
 
 async def file_server(samples: Sequence[Sample], folder: Path) -> tuple[web.AppRunner, int]:
-    """Start to serve; returns what ends it, and its port."""
+    """Start a server; returns its runner, which ends it, and its port."""
     queries = SimpleNamespace(runner=SimpleNamespace(new_folder=lambda: folder))
     application = web.Application()
     add_files(application, SimpleNamespace(session=SimpleNamespace(samples=samples, queries=queries)))

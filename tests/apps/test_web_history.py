@@ -29,13 +29,13 @@ def history() -> Iterator[Served]:
 
 
 def points(page: Page, name: str) -> np.ndarray:
-    """The points of a line, ``(n, 2)``, from the chart's upper left corner."""
+    """Return the points of a line, ``(n, 2)``, from the chart's upper left corner."""
     path = page.locator(f"[data-curve='{name}'] .curve-line").get_attribute("d")
     return np.array(re.findall(r"[ML]([\d.]+) ([\d.]+)", path), dtype=float)
 
 
 def point(page: Page, name: str, place: int) -> tuple[float, float]:
-    """Where a point of a line is on the page."""
+    """Return the position of a point of a line on the page."""
     box = page.locator("#chart").bounding_box()
     x, y = points(page, name)[place] * box["width"] / WIDTH
     return box["x"] + x, box["y"] + y
@@ -67,7 +67,7 @@ def test_chart_lines_follow_the_statistic_and_a_click_on_one_chooses_its_layer(c
         wait_until(lambda: page.locator(".curve.dimmed").count() == len(names) - 1, "all others are dimmed")
         page.mouse.click(x, y)
         page.mouse.move(700, 20)
-        wait_until(lambda: page.locator(".curve.dimmed").count() == 0, "it is chosen no longer")
+        wait_until(lambda: page.locator(".curve.dimmed").count() == 0, "no layer is chosen")
 
         before = still(page)
         choose(page, "charted", "update ratio")
@@ -89,9 +89,9 @@ def test_chart_marks_the_shown_step_and_a_click_shows_another(chromium: Browser,
         wait_until(lambda: now.get_attribute("d").startswith("M282 0"), "the last one is at the right")
         page.locator(".chart-ground").click(position={"x": 120, "y": 145})
         wait_until(lambda: "step 215 · " in text(page, "#step-words"), "the nearest recorded step is shown")
-        wait_until(lambda: now.get_attribute("d").startswith("M161.7 0"), "the line stands there")
+        wait_until(lambda: now.get_attribute("d").startswith("M161.7 0"), "the mark is at that step")
         page.locator("#step-release").click()
-        wait_until(lambda: now.get_attribute("d").startswith("M282 0"), "the clock has it again")
+        wait_until(lambda: now.get_attribute("d").startswith("M282 0"), "the step follows the clock again")
 
 
 def test_training_without_gradients_charts_the_loss(chromium: Browser, tmp_path: Path):

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.chromium, pytest.mark.tensorflow]
 
 @pytest.fixture(scope="module")
 def live():
-    """The bundled scene: ten digits that are ready, and hundreds that the network has not seen."""
+    """Serve the bundled scene: ten captured digits, and hundreds that the model has not run on."""
     server = Served("digits")
     yield server
     code, _, errors = server.end()
@@ -42,7 +42,7 @@ def page(chromium: Browser, live: Served):
 
 
 def workers_of(server: Served) -> list[int]:
-    """The capture processes that a server has started."""
+    """Return the capture processes that a server has started."""
     found = subprocess.run(
         ["pgrep", "-P", str(server.process.pid), "-f", "capture.process"], capture_output=True, text=True, check=False
     )
@@ -62,10 +62,10 @@ def arrived(page: Page, name: str) -> None:
 
 def test_choosing_a_sample_that_was_not_captured_runs_the_model(page, live):
     first = still(page)
-    assert workers_of(live) == [], "nobody is started before there is need"
+    assert workers_of(live) == [], "no process is started before it is needed"
     _, labels = digits()
     choose(page, "digits:320")
-    wait_until(lambda: page.locator("#busy").count() == 1, "it says what is waited for")
+    wait_until(lambda: page.locator("#busy").count() == 1, "the running request is shown")
     arrived(page, "digits:320")
     picture = changed(page, first)
     assert np.mean(np.abs(picture.astype(int) - first)) > 1, "it is another network picture"
@@ -73,7 +73,7 @@ def test_choosing_a_sample_that_was_not_captured_runs_the_model(page, live):
     (worker,) = workers_of(live)
     choose(page, "digits:456")
     arrived(page, "digits:456")
-    assert workers_of(live) == [worker], "it is kept"
+    assert workers_of(live) == [worker], "the process is used again"
     page.locator("#view").click(position={"x": 20, "y": 600})
     page.keyboard.press("ArrowRight")
     arrived(page, "digits:457")
@@ -114,9 +114,11 @@ def test_dead_worker_is_reported_and_replaced(page, live):
     (worker,) = workers_of(live)
     os.kill(worker, signal.SIGSTOP)
     choose(page, "digits:602")
-    wait_until(lambda: page.locator("#busy").count() == 1, "it is waited for")
+    wait_until(lambda: page.locator("#busy").count() == 1, "the running request is shown")
     os.kill(worker, signal.SIGKILL)
-    wait_until(lambda: "The capture process died (signal 9)." in page.locator("#message").inner_text(), "it is told")
+    wait_until(
+        lambda: "The capture process died (signal 9)." in page.locator("#message").inner_text(), "the error is shown"
+    )
     assert text(page, "#sample").startswith("digits:601")
     choose(page, "digits:602")
     arrived(page, "digits:602")
@@ -144,7 +146,10 @@ def test_files_require_the_secret(page, live):
 def test_two_browsers_share_one_view_also_after_a_reload(page, chromium, live):
     other = chromium.new_context(viewport={"width": 1280, "height": 720}).new_page()
     other.goto(live.url)
-    wait_until(lambda: other.locator("#shared").is_visible() and page.locator("#shared").is_visible(), "both say so")
+    wait_until(
+        lambda: other.locator("#shared").is_visible() and page.locator("#shared").is_visible(),
+        "both pages show that the view is shared",
+    )
     choose(page, "digits:700")
     arrived(page, "digits:700")
     arrived(other, "digits:700")
@@ -152,7 +157,7 @@ def test_two_browsers_share_one_view_also_after_a_reload(page, chromium, live):
     wait_until(lambda: other.evaluate(SHOWS_WHOLE_PICTURE), "the picture is there again")
     arrived(other, "digits:700")
     other.context.close()
-    wait_until(lambda: not page.locator("#shared").is_visible(), "it is alone again")
+    wait_until(lambda: not page.locator("#shared").is_visible(), "the other page has gone")
 
 
 def test_fast_key_presses_show_the_last_requested_sample(page):

@@ -30,7 +30,7 @@ def get(url: str, **headers: str) -> tuple[int, str, dict[str, str]]:
 
 
 def greet(served: Served, secret: str, **headers: str) -> Any:
-    """Open the websocket, say the secret, and return the answer."""
+    """Open the websocket, send the secret, and return the answer."""
 
     async def ask() -> Any:
         hello = {"wslink": "1.0", "id": "system:0", "method": "wslink.hello", "args": [{"secret": secret}]}

@@ -27,7 +27,7 @@ PICTURE = b"trame.rca.topic.stream"
 
 @pytest.fixture
 def server(small_capture) -> Iterator[Served]:
-    """A server that must end in good order and print nothing, after every test."""
+    """Serve one scene for each test; afterwards the server must stop cleanly and have printed nothing."""
     server = Served(str(small_capture.path))
     yield server
     assert get(server.url)[0] == 200
@@ -99,8 +99,8 @@ def with_pages(server: Served, count: int, talk: Callable[[list[aiohttp.ClientWe
         "GET /ws?secret=wrong HTTP/1.1\r\nHost: {host}\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n\r\n",
     ],
 )
-def test_websocket_address_without_a_handshake_is_refused(server: Served, head: str):
-    assert ask(server, head).startswith(b"HTTP/1.1 426")
+def test_websocket_address_without_a_handshake_is_refused(served_once: Served, head: str):
+    assert ask(served_once, head).startswith(b"HTTP/1.1 426")
 
 
 def test_pages_that_leave_during_the_handshake_are_forgotten(server: Served):

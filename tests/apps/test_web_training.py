@@ -27,7 +27,7 @@ def learning() -> Iterator[Served]:
 
 
 def amber(picture: NDArray[np.uint8]) -> int:
-    """How much of the curve in the upper right corner has been gone through."""
+    """Return the number of pixels of the finished part of the curve in the upper right corner."""
     height, width, _ = picture.shape
     corner = picture[: height // 5, width * 3 // 4 :].astype(int)
     return int(((corner[..., 0] > 180) & (corner[..., 1] > 110) & (corner[..., 2] < 120)).sum())
@@ -48,7 +48,7 @@ def test_step_slider_goes_through_the_recorded_steps(chromium: Browser, learning
         assert amber(first) < amber(last) / 4, "the curve is gone through from its beginning"
         thumb.press("ArrowRight")
         wait_until(lambda: text(page, "#step-words") == step_text(training, 1), "the next one")
-        # The clock has it again.
+        # The step follows the clock again.
         page.locator("#step-release").click()
         wait_until(lambda: text(page, "#step-words") == step_text(training, len(training) - 1), "the clock's step")
         back(page, last)

@@ -25,7 +25,7 @@ MARKUP, TEMPLATE, METRIC = "<img src=x onerror='window.ran = 1'>", "{{ window.ra
 
 
 def odd_training(path: Path) -> None:
-    """Three steps of a network whose layers and metric are named as no network should be; all gradients explode."""
+    """Write three steps of a training whose layers and metric have hostile names; all gradients explode."""
     network = chain([("start", "InputLayer", (4,)), (MARKUP, "Dense", (3,)), (TEMPLATE, "Dense", (2,))])
     tensors = Packing(tuple((node.id, "0", (1, *node.shape)) for node in network))
     provenance = Provenance(MARKUP, samples=(MARKUP,))

@@ -51,15 +51,15 @@ def same(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
 
 
 def still(page: Page) -> NDArray[np.uint8]:
-    """Wait for a whole and still picture, and return it: smooth and equal twice, or equal for a second and a half."""
+    """Wait for a whole and still picture, and return it: the same for half a second if it is smooth, else for 1.5 s."""
     last: list[NDArray[np.uint8]] = []
 
     def is_still() -> bool:
         smooth = bool(page.evaluate(SHOWS_SMOOTH_PICTURE))
         last.append(pixels(page))
-        count = 2 if smooth else 4
+        count = 3 if smooth else 4
         stays = len(last) >= count and all(same(last[-1], other) for other in last[-count:-1])
-        time.sleep(0.1 if smooth else 0.4)
+        time.sleep(0.25 if smooth else 0.4)
         return (
             stays and bool(page.evaluate(SHOWS_WHOLE_PICTURE)) and smooth == bool(page.evaluate(SHOWS_SMOOTH_PICTURE))
         )
