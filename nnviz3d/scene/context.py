@@ -233,17 +233,17 @@ class SceneContext:
         return name_of_target(self.capture, target)
 
     def _arranged(self, node_id: str, values: NDArray[np.float32]) -> LayerValues:
-        grid = self.place(node_id).grid
+        grid = self.placement(node_id).grid
         return LayerValues(grid, values, grid.arrange(values), statistics_of(values))
 
-    def place(self, node_id: str) -> Placement:
+    def placement(self, node_id: str) -> Placement:
         """Where a node's block stands."""
         return self.plan.placements[node_id]
 
     def centers(self, node_id: str, index: NDArray[np.int64]) -> NDArray[np.float64]:
         """World coordinates of the middles of cells, given flat indices ``(n,)`` of the node's tensor: ``(n, 3)``."""
-        place = self.place(node_id)
-        return np.asarray(np.array(place.origin) + (place.grid.cells(index) + 0.5) * np.array(place.cell))
+        placement = self.placement(node_id)
+        return np.asarray(np.array(placement.origin) + (placement.grid.cells(index) + 0.5) * np.array(placement.cell))
 
     @property
     def ranks(self) -> int:

@@ -158,8 +158,8 @@ class Scene:
     def step(self, t: float, selection: Selection) -> int | None:
         """Return the recorded step of a training that is shown: the chosen one, or the clock's; `None` without one."""
         training = self.context.capture.training
-        place = None if training is None else self.timeline.recorded_index(training, t, selection.step)
-        return None if training is None or place is None else int(training.steps[place])
+        index = None if training is None else self.timeline.recorded_index(training, t, selection.step)
+        return None if training is None or index is None else int(training.steps[index])
 
     def as_of(self, t: float, selection: Selection) -> Scene:
         """Return this scene with the numbers of the training's step that is shown; itself, if they are its own."""

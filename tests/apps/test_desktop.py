@@ -241,7 +241,7 @@ def test_click_on_a_cell_tells_its_stored_number(digits_window, demo, layer):
     scene, sample = demo
     before = len(digits_window.lines)
     what, pose = seen(scene, sample)
-    place = scene.context.place(layer)
+    place = scene.context.placement(layer)
     around = to_pixels(np.array([place.center]), pose, SIZE)[0]
     spots = [(int(x), int(y)) for x, y in around + np.random.default_rng(3).integers(-14, 15, (60, 2))]
     hits = {spot: pick(what, pose, SIZE, (spot[0] + 0.5, spot[1] + 0.5)) for spot in spots}
@@ -266,7 +266,7 @@ def test_click_on_the_input_tells_number_and_pixel(digits_window, demo):
     scene, sample = demo
     before = len(digits_window.lines)
     what, pose = seen(scene, sample)
-    x, y = to_pixels(np.array([scene.context.place("input").center]), pose, SIZE)[0]
+    x, y = to_pixels(np.array([scene.context.placement("input").center]), pose, SIZE)[0]
     hit = pick(what, pose, SIZE, (int(x) + 0.5, int(y) + 0.5))
     assert isinstance(hit, PixelHit)
     digits_window.click(x, y)
@@ -309,7 +309,7 @@ def test_click_on_a_line_tells_the_connection(digits_window, demo):
 def test_pick_stays_when_the_sample_changes(digits_window, demo):
     scene, sample = demo
     before = len(digits_window.lines)
-    x, y = to_pixels(np.array([scene.context.place("input").center]), seen(scene, sample)[1], SIZE)[0]
+    x, y = to_pixels(np.array([scene.context.placement("input").center]), seen(scene, sample)[1], SIZE)[0]
     digits_window.click(x, y)
     first = digits_window.said(before + 1)[-1]
     row, column = (int(v) for v in re.findall(r"\d+", first)[:2])
@@ -385,7 +385,7 @@ def test_layer_under_the_pointer_unfolds_and_folds(digits_window, demo, pictures
     window, scene = digits_window, demo[0]
     first = pictures()
     pose = scene.camera(scene.duration, aspect=SIZE[0] / SIZE[1])
-    window.move(*to_pixels(np.array([scene.context.place("conv2d_1").center]), pose, SIZE)[0])
+    window.move(*to_pixels(np.array([scene.context.placement("conv2d_1").center]), pose, SIZE)[0])
     window.press("u")
     wait_until(lambda: shows(window.screen(), words("unfolded: conv2d_1")), "it says which layer")
     window.press("o")
@@ -450,7 +450,7 @@ def test_key_that_is_released_while_another_is_held_stops_flying(digits_window, 
 
 def test_f_and_double_click_fly_to_the_layer(digits_window, demo, pictures):
     scene, sample = demo
-    x, y = to_pixels(np.array([scene.context.place("conv2d_2").center]), seen(scene, sample)[1], SIZE)[0]
+    x, y = to_pixels(np.array([scene.context.placement("conv2d_2").center]), seen(scene, sample)[1], SIZE)[0]
     first = pictures()
     ends = []
     for go in (
@@ -587,7 +587,7 @@ def test_nan_zeros_and_very_wide_layers_can_be_picked(display, tmp_path):
             ):
                 hit = pick(what, pose, SIZE, (int(x) + 0.5, int(y) + 0.5))
                 if isinstance(hit, CellHit):
-                    index = scene.context.place(hit.primitive.name).grid.index(hit.cell)
+                    index = scene.context.placement(hit.primitive.name).grid.index(hit.cell)
                     value = capture.activation(hit.primitive.name, 0)[index]
                     number = "NaN" if np.isnan(value) else "-inf" if np.isinf(value) else str(value)
                     expected.append(f"{hit.primitive.name} [{', '.join(map(str, index))}] = {number}")
@@ -624,7 +624,7 @@ def test_answer_of_the_model_appears_without_an_event(display, tmp_path, demo):
     before, after = (capture.activation("input", sample) for sample in (0, 1))
     index = tuple(int(i) for i in np.unravel_index(np.abs(before - after).argmax(), before.shape))
     middle = scene.context.centers("input", np.array([np.ravel_multi_index(index, before.shape)]))
-    middle[:, 2] += scene.context.place("input").cell[2] / 2
+    middle[:, 2] += scene.context.placement("input").cell[2] / 2
     with shown(display, tmp_path, "digits", "--input", "digits:3", "--input", "digits:2") as window:
         window.click(*to_pixels(middle, seen(scene, 0)[1], SIZE)[0])
         assert window.said(1) == [f"input [{index[0]}, {index[1]}, 0] = {before[index]}"]

@@ -224,7 +224,7 @@ def test_click_on_a_cell_shows_its_captured_number(page, digits_folder):
     capture = open_capture(digits_folder)
     scene = Scene.build(default_scene(), capture, aspect=ASPECT)
     what, pose = scene.at(scene.duration), scene.camera(scene.duration, aspect=width / height)
-    place = scene.context.place("conv2d_2")
+    place = scene.context.placement("conv2d_2")
     x, y = (float(v) for v in to_pixels(np.array([place.center]), pose, (width, height))[0])
     hit = pick(what, pose, (width, height), (x, y))
     assert isinstance(hit, CellHit)

@@ -167,7 +167,7 @@ def masked_graph(*, same, edges):
         (True, [("first", "second")], 5, None),
         (False, [("first", "second")], 5, "no layer attends from a sequence to itself"),
         (True, [("input", "second")], 5, "second does not follow first"),
-        (True, [("first", "second")], 4, "sequences of 4 and 5 places"),
+        (True, [("first", "second")], 4, "sequences of 4 and 5 positions"),
     ],
 )
 def test_rollout_ignores_masks_and_the_legend_names_the_reason_if_there_is_none(tmp_path, same, edges, width, reason):

@@ -86,7 +86,7 @@ class TestOverThePicture:
         assert np.abs(scale.colormap.table[[0, 115, 255]].astype(int) - seen).max() <= 2
 
     def test_it_stands_just_before_the_input(self, scene):
-        place = scene.context.place("input")
+        place = scene.context.placement("input")
         image = of(Image, scene)["map:input"]
         assert image.size == place.size[:2]
         assert image.origin[:2] == place.origin[:2]
@@ -107,7 +107,7 @@ class TestAtItsLayer:
         assert image.pixels.shape == (*values.shape, 3)
         brightest = image.pixels.astype(int).sum(axis=2)
         assert brightest[4, 1] == brightest.max()
-        place = scene.context.place("conv")
+        place = scene.context.placement("conv")
         assert image.origin[2] > place.origin[2] + place.size[2]
 
     def test_a_map_of_the_input_stands_there_alone(self, scene):
@@ -204,7 +204,7 @@ def test_map_of_a_vector_stands_left_of_its_block_cell_by_cell(tmp_path, shape):
     block, cells = of(Voxels, scene)["in"], of(Voxels, scene)["map:in"]
     assert cells.origin[0] + cells.size[0] < block.origin[0]
     assert (cells.origin[1:], cells.cell, cells.count) == (block.origin[1:], block.cell, block.count)
-    grid = scene.context.place("in").grid
+    grid = scene.context.placement("in").grid
     assert np.array_equal(cells.values, grid.arrange(values))
     assert scene.pick(CellHit(cells, (0, 0, 0)), Selection()) == CellPick("in", grid.index((0, 0, 0)))
 

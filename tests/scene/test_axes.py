@@ -160,7 +160,7 @@ def test_cells_are_found_from_their_index_in_any_order_of_axes(shape, axes):
     for cell in np.ndindex(grid.size):
         index = grid.index(cell)
         assert arranged[cell] == values[index]
-        assert grid.full(grid.place(index), index[axes.index("channel")] if "channel" in axes else 0) == index
+        assert grid.full(grid.location(index), index[axes.index("channel")] if "channel" in axes else 0) == index
 
 
 def test_flattened_channels_are_found_in_the_order_of_the_flatten_layer():

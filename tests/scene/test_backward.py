@@ -143,7 +143,7 @@ class TestBlocks:
         }
         assert set(shown) == {"input", "conv", "pool", "dense", "scores"}
         for name, block in shown.items():
-            arranged = scene.context.place(name).grid.arrange(explained_gradients()[name][sample])
+            arranged = scene.context.placement(name).grid.arrange(explained_gradients()[name][sample])
             assert np.array_equal(block.values, arranged)
             assert block.colormap.diverging
             assert block.limits[0] == -block.limits[1]

@@ -30,7 +30,7 @@ def tiles_of(what) -> Tiles:
 def test_at_first_the_channels_stand_in_their_block_and_in_the_end_side_by_side(digits):
     scene = scene_of(digits, layer="conv2d_2", order="index")
     assert not any(isinstance(p, Tiles) for p in scene.at(0.5).primitives)
-    place = scene.context.place("conv2d_2")
+    place = scene.context.placement("conv2d_2")
     start, end = tiles_of(scene.at(1.0 + 1e-6)), tiles_of(scene.at(3.0))
     assert np.allclose(start.size, place.size[:2], rtol=1e-3)
     assert np.allclose(start.origins[:, :2], place.origin[:2], atol=1e-3)

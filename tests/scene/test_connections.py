@@ -60,13 +60,13 @@ def test_lines_into_another_lane_cross_no_other_block(branches, target):
     points = curves(context, "stem", target, pair.index).reshape(-1, 3)
     for node in context.graph:
         if node.id not in ("stem", target):
-            place = context.place(node.id)
+            place = context.placement(node.id)
             low, high = np.array(place.origin), np.array(place.origin) + np.array(place.size)
             assert not ((points > low) & (points < high)).all(axis=1).any(), node.id
 
 
 def test_branches_include_lanes_that_are_far_apart(branches):
-    place = branches.context.place
+    place = branches.context.placement
     assert max(abs(place(f"near{k}").lane - place("stem").lane) for k in range(4)) > 1
 
 

@@ -102,7 +102,7 @@ class TestPictures:
     def test_its_mark_holds_all_its_channels(self, colored):
         scene, _, _ = colored
         (mark,) = callout(scene, CellPick("input", (4, 1))).marks
-        place = scene.context.place("input")
+        place = scene.context.placement("input")
         assert mark.size == pytest.approx((place.cell[0], place.cell[1], place.size[2]))
         assert mark.origin == pytest.approx((place.origin[0] + place.cell[0], place.origin[1], place.origin[2]))
 

@@ -49,7 +49,7 @@ def test_the_last_step_is_shown_without_a_choice(scene: Scene):
 
 def test_a_layer_is_framed_named_and_listed_at_its_step(scene: Scene):
     found = marks(scene.at(0, Selection(step=DEAD)))
-    place = scene.context.place("dense")
+    place = scene.context.placement("dense")
     points = found[Lines].points.reshape(-1, 3)
     assert found[Lines].points.shape == (12, 2, 3)
     for axis in range(3):

@@ -425,7 +425,7 @@ class TestLong:
         balls = balls_of(what)
         graph = long_capture.graph
         assert balls.units == tuple((node.id, None) for node in graph)
-        centers = np.array([scene.context.place(node.id).center for node in graph])
+        centers = np.array([scene.context.placement(node.id).center for node in graph])
         np.testing.assert_allclose(balls.points, centers, atol=1e-5)
         lines = [p for p in what.primitives if isinstance(p, Lines)]
         drawn = {tuple(np.round(way[[0, -1]].ravel(), 3)) for p in lines for way in p.points}
@@ -460,7 +460,7 @@ class TestLong:
         scene = build(capture)
         lines = [p for p in scene.at(99.0).primitives if isinstance(p, Lines)]
         widths = {tuple(np.round(way[-1], 3)): p.width for p in lines for way in p.points}
-        order = [widths[tuple(np.round(np.float32(scene.context.place(name).center), 3))] for name in names[1:]]
+        order = [widths[tuple(np.round(np.float32(scene.context.placement(name).center), 3))] for name in names[1:]]
         assert order == sorted(order)
         assert order[0] < order[-1]
 

@@ -40,26 +40,26 @@ class TestNumbers:
         found = blocks(scene, sample=sample, quantity="gradient")
         assert set(found) == set(LAYERS), "flatten has none, and no block"
         for name, block in found.items():
-            arranged = scene.context.place(name).grid.arrange(explained_gradients()[name][sample])
+            arranged = scene.context.placement(name).grid.arrange(explained_gradients()[name][sample])
             assert np.array_equal(block.values, arranged)
 
     def test_another_target_has_another(self, scene):
         found = blocks(scene, quantity="gradient", target=OTHER)
         for name, block in found.items():
-            arranged = scene.context.place(name).grid.arrange(-2 * explained_gradients()[name][0])
+            arranged = scene.context.placement(name).grid.arrange(-2 * explained_gradients()[name][0])
             assert np.array_equal(block.values, arranged)
 
     def test_the_attribution_is_gradient_times_activation(self, scene, explained_capture):
         for name, block in blocks(scene, sample=1, quantity="gradient_x_activation").items():
             product = explained_gradients()[name][1] * explained_capture.activation(name, 1)
-            assert np.array_equal(block.values, scene.context.place(name).grid.arrange(product))
+            assert np.array_equal(block.values, scene.context.placement(name).grid.arrange(product))
 
     def test_the_difference_of_two_samples(self, scene, explained_capture):
         found = blocks(scene, sample=2, quantity="difference", against=0)
         assert set(found) == {*LAYERS, "flatten"}
         for name, block in found.items():
             difference = explained_capture.activation(name, 2) - explained_capture.activation(name, 0)
-            assert np.array_equal(block.values, scene.context.place(name).grid.arrange(difference))
+            assert np.array_equal(block.values, scene.context.placement(name).grid.arrange(difference))
 
     def test_a_scene_file_can_say_it(self, explained_capture):
         view = {"kind": "activations", "quantity": "difference", "against": 1}

@@ -226,7 +226,7 @@ class TestSelection:
         for sample in (2, 0, 1):
             blocks = of(Voxels, scene.at(9.0, Selection(sample=sample)))
             for name, block in blocks.items():
-                grid = scene.context.place(name).grid
+                grid = scene.context.placement(name).grid
                 assert np.array_equal(block.values, grid.arrange(small_capture.activation(name, sample)))
 
     def test_blocks_stay_where_they_are(self, scene):
@@ -395,10 +395,10 @@ class TestCamera:
         poses = [scene.camera(t, aspect=1.6) for t in (0.0, 1.0, 2.0, 3.0, 9.0)]
         assert poses[0].position == pytest.approx(poses[1].position)
         assert poses[3].position == pytest.approx(poses[4].position)
-        assert poses[3].target == pytest.approx(scene.context.place("conv").center)
+        assert poses[3].target == pytest.approx(scene.context.placement("conv").center)
         lengths = [math.dist(p.position, p.target) for p in poses[1:4]]
         assert lengths[0] > lengths[1] > lengths[2]
-        diagonal = math.hypot(*scene.context.place("conv").size)
+        diagonal = math.hypot(*scene.context.placement("conv").size)
         assert lengths[2] == pytest.approx(2.0 * diagonal)
 
     def test_it_moves_without_a_jump(self, small_capture):

@@ -59,18 +59,18 @@ class TestNumbers:
         blocks = of(Voxels, scene.at(scene.duration, Selection(sample, step=step)))
         for name in LAYERS:
             kept = recorded_capture.training.activation(name, SEEN[step])[sample]
-            assert np.array_equal(blocks[name].values, scene.context.place(name).grid.arrange(kept))
+            assert np.array_equal(blocks[name].values, scene.context.placement(name).grid.arrange(kept))
 
     @pytest.mark.parametrize("step", STEPS)
     def test_gradients_are_of_the_loss_and_those_kept_last(self, scene, recorded_capture, step):
         blocks = of(Voxels, scene.at(scene.duration, Selection(1, step=step, quantity="gradient")))
         for name in ("input", *LAYERS):
             kept = recorded_capture.training.gradient(name, SEEN[step])[1]
-            assert np.array_equal(blocks[name].values, scene.context.place(name).grid.arrange(kept))
+            assert np.array_equal(blocks[name].values, scene.context.placement(name).grid.arrange(kept))
         product = of(Voxels, scene.at(99, Selection(1, step=step, quantity="gradient_x_activation")))["dense"].values
         activation = recorded_capture.training.activation("dense", SEEN[step])[1]
         kept = recorded_capture.training.gradient("dense", SEEN[step])[1]
-        assert np.array_equal(product, scene.context.place("dense").grid.arrange(kept * activation))
+        assert np.array_equal(product, scene.context.placement("dense").grid.arrange(kept * activation))
 
     def test_a_step_between_two_is_the_earlier_one_and_one_before_all_the_first(self, scene):
         for asked, seen in ((0, 1), (9, 1), (10, 10), (29, 20), (49, 40), (50, 50), (1_000, 50)):

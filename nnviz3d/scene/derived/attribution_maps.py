@@ -23,7 +23,7 @@ def over_input(context: SceneContext, found: Attribution) -> tuple[str, NDArray[
     if found.layer in context.graph.inputs:
         return found.layer, found.values
     for name in context.graph.inputs:
-        places = context.place(name).grid.places
-        if len(places) == found.values.ndim:
-            return name, upsampled(found.values[np.newaxis], places)[0]
+        lengths = context.placement(name).grid.location_shape
+        if len(lengths) == found.values.ndim:
+            return name, upsampled(found.values[np.newaxis], lengths)[0]
     return None

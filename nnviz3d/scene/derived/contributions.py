@@ -81,6 +81,6 @@ def _hits(length: int, size: int, stride: int, step: int, outputs: int, padding:
     before = {"same": max((outputs - 1) * stride + reach + 1 - length, 0) // 2, "causal": reach}.get(str(padding), 0)
     table = np.zeros((size, length))
     for tap in range(size):
-        places = np.arange(outputs) * stride + tap * step - before
-        np.add.at(table[tap], places[(places >= 0) & (places < length)], 1 / outputs)
+        positions = np.arange(outputs) * stride + tap * step - before
+        np.add.at(table[tap], positions[(positions >= 0) & (positions < length)], 1 / outputs)
     return table

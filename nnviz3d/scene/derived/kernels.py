@@ -63,8 +63,8 @@ class Kernel:
     def cell(self, index: tuple[int, ...]) -> tuple[int, NDArray[np.int64]]:
         """Say in which filter, and in which cell of it ``(3,)``, a weight stands: the inverse of `pick`."""
         flat = np.ravel_multi_index(index, self.values.shape)
-        number, place = divmod(int(np.flatnonzero(self._order() == flat)[0]), self.filters[0].size)
-        return number, self.grid.cells(np.array([place], dtype=np.int64))[0]
+        number, flat_index = divmod(int(np.flatnonzero(self._order() == flat)[0]), self.filters[0].size)
+        return number, self.grid.cells(np.array([flat_index], dtype=np.int64))[0]
 
     def _order(self) -> NDArray[np.int64]:
         """Return the flat index in `values` of each number of `filters`."""
@@ -103,12 +103,12 @@ def _by_channel(kind: str) -> bool:
 def _stacked(values: NDArray[Any], kind: str) -> NDArray[Any]:
     if values.ndim == 2:
         return values[np.newaxis]
-    places = values.shape[:-2]
+    spatial = values.shape[:-2]
     if _by_channel(kind):
-        return np.moveaxis(values.reshape(*places, -1, 1), -2, 0)
+        return np.moveaxis(values.reshape(*spatial, -1, 1), -2, 0)
     if "Transpose" in kind:
         values = np.swapaxes(values, -1, -2)
-    if all(n == 1 for n in places):
+    if all(n == 1 for n in spatial):
         return values.reshape(1, *values.shape[-2:])
     return np.moveaxis(values, -1, 0)
 

@@ -119,7 +119,7 @@ def neurons_of(graph: ModelGraph, shapes: Shapes) -> Neurons:
 
 def neurons_at(context: SceneContext) -> Neurons:
     """Find the layers of units of what a scene shows."""
-    return neurons_of(context.graph, {node.id: context.place(node.id).grid.shape for node in context.graph})
+    return neurons_of(context.graph, {node.id: context.placement(node.id).grid.shape for node in context.graph})
 
 
 def _passed_on(

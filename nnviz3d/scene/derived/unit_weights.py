@@ -109,8 +109,8 @@ def slice_of(capture: CaptureReader, neurons: Neurons, feed: Feed, units: tuple[
     found: NDArray[np.int64] | tuple[()] = () if links is None else np.flatnonzero((links.index == units).all(axis=1))
     if links is None or not len(found):
         return None
-    place = np.flatnonzero(feed.units == units[0])[0]
-    return np.array([[place, units[1]]]), links.signed[found[:1], np.newaxis].astype(np.float32)
+    position = np.flatnonzero(feed.units == units[0])[0]
+    return np.array([[position, units[1]]]), links.signed[found[:1], np.newaxis].astype(np.float32)
 
 
 def _sliced(neurons: Neurons, feed: Feed, pairs: NDArray[np.int64], weights: NDArray[np.float32]) -> Links:

@@ -117,7 +117,7 @@ def _chain(context: SceneContext) -> tuple[tuple[str, ...], str]:
         return (), f"{count} attends from a sequence to itself"
     lengths = sorted({layers[name][1] for name in own})
     if len(lengths) > 1:
-        return (), f"sequences of {' and '.join(map(str, lengths))} places"
+        return (), f"sequences of {' and '.join(map(str, lengths))} positions"
     for before, behind in pairwise(own):
         if before not in context.graph.ancestors(behind):
             return (), f"{behind.split('/')[-1]} does not follow {before.split('/')[-1]}"

@@ -42,7 +42,7 @@ class CellGrid:
     axes: Axes
 
     @property
-    def places(self) -> tuple[int, ...]:
+    def location_shape(self) -> tuple[int, ...]:
         """The lengths of all axes except the channel axis."""
         return location_shape(self.shape, self.axes)
 
@@ -60,12 +60,12 @@ class CellGrid:
         """View a tensor, ``shape``, with channels last: ``(*places, channels)``; vectors and scalars unchanged."""
         return values if len(self.shape) < 2 else channels_last(values, self.axes)
 
-    def full(self, place: Index, channel: int) -> Index:
+    def full(self, location: Index, channel: int) -> Index:
         """Return the index of a place's channel, in the order of the tensor's axes."""
         at = channel_axis(self.axes)
-        return place if at is None else (*place[:at], channel, *place[at:])
+        return location if at is None else (*location[:at], channel, *location[at:])
 
-    def place(self, index: Index) -> Index:
+    def location(self, index: Index) -> Index:
         """Return the place of a number, without the channel; in a vector each number is its own place.
 
         Parameters
@@ -80,7 +80,7 @@ class CellGrid:
 
     def holds(self, index: Index) -> bool:
         """Whether an index is that of a number of the tensor, or of a place with all its channels."""
-        lengths = self.shape if len(index) == len(self.shape) else self.places
+        lengths = self.shape if len(index) == len(self.shape) else self.location_shape
         return len(index) == len(lengths) and all(0 <= i < n for i, n in zip(index, lengths, strict=True))
 
     def numbers(self, values: NDArray[Any], index: Index) -> NDArray[Any]:
@@ -123,12 +123,12 @@ class CellGrid:
         if len(self.shape) <= 1:
             return np.stack([index % x, y - 1 - index // x, np.zeros_like(index)], axis=1)
         at, each = channel_axis(self.axes), np.unravel_index(index, self.shape)
-        places = [part for i, part in enumerate(each) if i != at]
+        spatial = [part for i, part in enumerate(each) if i != at]
         channel = np.zeros_like(index) if at is None else each[at]
-        if len(places) == 1:
-            return np.stack([places[0], y - 1 - channel, np.zeros_like(index)], axis=1)
-        *outer, row, column = places
-        plane = np.ravel_multi_index(outer, self.places[:-2]) if outer else np.zeros_like(index)
+        if len(spatial) == 1:
+            return np.stack([spatial[0], y - 1 - channel, np.zeros_like(index)], axis=1)
+        *outer, row, column = spatial
+        plane = np.ravel_multi_index(outer, self.location_shape[:-2]) if outer else np.zeros_like(index)
         planes = z // self.channels
         return np.stack([column, y - 1 - row, z - 1 - (channel * planes + plane)], axis=1)
 
@@ -143,10 +143,10 @@ class CellGrid:
             if flat >= self.count:
                 return None
             return (flat,) if self.shape else ()
-        if len(self.places) == 1:
+        if len(self.location_shape) == 1:
             return self.full((i,), y - 1 - j)
         channel, plane = divmod(z - 1 - k, z // self.channels)
-        outer = np.unravel_index(plane, self.places[:-2]) if len(self.places) > 2 else ()
+        outer = np.unravel_index(plane, self.location_shape[:-2]) if len(self.location_shape) > 2 else ()
         return self.full((*(int(n) for n in outer), y - 1 - j, i), channel)
 
 
@@ -161,14 +161,14 @@ def grid_for(shape: tuple[int, ...], axes: Axes = ()) -> CellGrid:
         Names of its axes; by default those of channels last.
     """
     axes = axes if len(axes) == len(shape) else axes_of(shape)
-    count, places = math.prod(shape), location_shape(shape, axes)
+    count, spatial = math.prod(shape), location_shape(shape, axes)
     if len(shape) < 2:
         columns = _columns_for(count)
         return CellGrid(shape, (columns, max(1, -(-count // columns)), 1), count, axes)
     channels = int(channels_in(shape, axes))
-    if len(places) == 1:
-        return CellGrid(shape, (places[0], channels, 1), count, axes)
-    *planes, rows, columns = places
+    if len(spatial) == 1:
+        return CellGrid(shape, (spatial[0], channels, 1), count, axes)
+    *planes, rows, columns = spatial
     return CellGrid(shape, (columns, rows, channels * math.prod(planes)), count, axes)
 
 

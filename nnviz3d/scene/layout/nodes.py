@@ -114,9 +114,9 @@ def _sheet(name: str, units: NDArray[np.int64], neurons: Neurons, shapes: Shapes
         # Numbers of a picture stand where its pixels do.
         axes = neurons.graph.node(name).axes
         gone = channel_axis(axes) if len(shape) > 2 else None
-        places = [i for i in range(len(shape)) if i != gone][-2:]
-        rows, columns = (shape[i] for i in places)
-        row, column = (np.unravel_index(units, shape)[i] for i in places)
+        spatial = [i for i in range(len(shape)) if i != gone][-2:]
+        rows, columns = (shape[i] for i in spatial)
+        row, column = (np.unravel_index(units, shape)[i] for i in spatial)
         pitch = min(_WIDEST_PITCH, 0.8 * TALLEST / max(rows, columns))
     else:
         count = len(units)
@@ -176,6 +176,6 @@ def vector(v: NDArray[np.float64]) -> Vector:
     return float(v[0]), float(v[1]), float(v[2])
 
 
-def places_of(rack: Rack, units: NDArray[np.int64]) -> NDArray[np.float64]:
+def positions_of(rack: Rack, units: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return where units that have a ball stand, ``(n, 3)`` world coordinates."""
     return rack.points[np.searchsorted(rack.units, units)]

@@ -71,10 +71,10 @@ def stand_beside(context: SceneContext) -> Plates | None:
     -------
     `None` if the model takes no picture, or if its input is seen large enough where it stands.
     """
-    layer = next((name for name in context.graph.inputs if context.place(name).grid.picture is not None), None)
+    layer = next((name for name in context.graph.inputs if context.placement(name).grid.picture is not None), None)
     if layer is None or _share(context, layer) >= ENOUGH:
         return None
-    rows, columns = context.place(layer).grid.places
+    rows, columns = context.placement(layer).grid.location_shape
     tall = rows / columns
     left, right = context.plan.bounds_x
     top, bottom = max(row.top for row in context.plan.rows), min(row.bottom for row in context.plan.rows)
@@ -99,6 +99,6 @@ def _share(context: SceneContext, layer: str) -> float:
     """Return how much of a picture of the network alone its input takes."""
     azimuth, elevation = default_view(len(context.plan.rows))
     pose = fit(context.plan.corners(), azimuth, elevation, aspect=context.aspect, margins=MARGINS)
-    place = context.place(layer)
-    width, height, _ = place.size
-    return width * height / (context.aspect * height_seen(pose, place.center) ** 2)
+    placement = context.placement(layer)
+    width, height, _ = placement.size
+    return width * height / (context.aspect * height_seen(pose, placement.center) ** 2)

@@ -43,14 +43,14 @@ class Route:
 
 def route_edges(graph: ModelGraph, plan: Plan) -> tuple[Route, ...]:
     """Find a way for every edge of a laid out graph."""
-    places = plan.placements
+    placements = plan.placements
     kinds = {edge: _kind(edge, plan) for edge in graph.edges}
-    levels = _levels((e for e, kind in kinds.items() if kind == "around"), places)
-    folds = _fold_levels((e for e, kind in kinds.items() if kind == "fold"), places)
-    columns = _columns(places.values())
+    levels = _levels((e for e, kind in kinds.items() if kind == "around"), placements)
+    folds = _fold_levels((e for e, kind in kinds.items() if kind == "fold"), placements)
+    columns = _columns(placements.values())
     routes = []
     for edge, kind in kinds.items():
-        source, target = places[edge.source], places[edge.target]
+        source, target = placements[edge.source], placements[edge.target]
         if kind == "flow":
             points = _onward(source, target, columns)
         elif kind == "around":
@@ -84,12 +84,12 @@ def _kind(edge: Edge, plan: Plan) -> Kind:
     return "around" if between else "flow"
 
 
-def _levels(edges: Iterable[Edge], places: Mapping[str, Placement]) -> dict[Edge, int]:
+def _levels(edges: Iterable[Edge], placements: Mapping[str, Placement]) -> dict[Edge, int]:
     """Stack the arcs of a row: short ones low, those that contain them above."""
     level: dict[Edge, int] = {}
     spans: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for edge in sorted(edges, key=lambda e: places[e.target].rank - places[e.source].rank):
-        source, target = places[edge.source], places[edge.target]
+    for edge in sorted(edges, key=lambda e: placements[e.target].rank - placements[e.source].rank):
+        source, target = placements[edge.source], placements[edge.target]
         first, last = source.rank, target.rank
         k = 0
         while any(a < last and first < b for a, b in spans.get((source.row, k), ())):
@@ -99,11 +99,13 @@ def _levels(edges: Iterable[Edge], places: Mapping[str, Placement]) -> dict[Edge
     return level
 
 
-def _fold_levels(edges: Iterable[Edge], places: Mapping[str, Placement]) -> dict[Edge, int]:
+def _fold_levels(edges: Iterable[Edge], placements: Mapping[str, Placement]) -> dict[Edge, int]:
     level: dict[Edge, int] = {}
     used: dict[int, int] = {}
-    for edge in sorted(edges, key=lambda e: (places[e.target].row - places[e.source].row, -places[e.source].rank)):
-        row = places[edge.target].row
+    for edge in sorted(
+        edges, key=lambda e: (placements[e.target].row - placements[e.source].row, -placements[e.source].rank)
+    ):
+        row = placements[edge.target].row
         level[edge] = used.get(row, 0)
         used[row] = level[edge] + 1
     return level
@@ -121,10 +123,10 @@ def _top(p: Placement) -> NDArray[np.float64]:
     return np.array([p.center[0], p.origin[1] + p.size[1], 0.0])
 
 
-def _columns(places: Iterable[Placement]) -> dict[int, tuple[float, float]]:
+def _columns(placements: Iterable[Placement]) -> dict[int, tuple[float, float]]:
     """Say from where to where along x the blocks of each rank stand."""
     columns: dict[int, tuple[float, float]] = {}
-    for p in places:
+    for p in placements:
         left, right = columns.get(p.rank, (np.inf, -np.inf))
         columns[p.rank] = min(left, p.origin[0]), max(right, p.origin[0] + p.size[0])
     return columns

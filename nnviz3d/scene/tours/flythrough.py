@@ -195,9 +195,9 @@ def _planned(
 
 def _shots(scene: Scene, whole: Framing, aspect: float) -> _Shots:
     plan = scene.context.plan
-    places = sorted(plan.placements.values(), key=lambda p: p.rank)
+    placements = sorted(plan.placements.values(), key=lambda p: p.rank)
     ranks = range(scene.context.ranks)
-    nodes = [[p.node for p in places if p.rank == rank] for rank in ranks]
+    nodes = [[p.node for p in placements if p.rank == rank] for rank in ranks]
     around = [np.concatenate([scene.around(name) for name in names]) for names in nodes]
     # What is shown in the network's place may show no layers, and has no rows.
     boxes = np.array([_box(points if len(points) else scene.extent()) for points in around])

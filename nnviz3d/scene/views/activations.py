@@ -174,7 +174,7 @@ class ActivationsView(View):
         return tuple(node.id for node in graph if node.id in chosen and capture.has_activations(node.id))
 
     def _rank(self, name: str) -> int:
-        return self._context.place(name).rank
+        return self._context.placement(name).rank
 
     def _revealed(self, block: Primitive, t: float) -> Primitive:
         """Show as much of a block as the forward pass has come to."""
@@ -231,13 +231,20 @@ class ActivationsView(View):
             normalize = "symmetric"  # whatever their sign happens to be, the numbers are signed by what they are
         blocks: list[Primitive] = []
         for name in self._nodes:
-            place, layer = self._context.place(name), layers.get(name)
+            placement, layer = self._context.placement(name), layers.get(name)
             picture = self._picture(name, selection.sample) if plain or layer is None else None
             if picture is not None:
-                x, y, z = place.origin
+                x, y, z = placement.origin
                 seen = 1.0 if selection.layer in (None, name) else 0.45
                 blocks.append(
-                    Image(name, picture, (x, y, z + place.size[2]), place.size[:2], seen, Source("activations", name))
+                    Image(
+                        name,
+                        picture,
+                        (x, y, z + placement.size[2]),
+                        placement.size[:2],
+                        seen,
+                        Source("activations", name),
+                    )
                 )
                 continue
             if layer is None:
@@ -249,12 +256,12 @@ class ActivationsView(View):
                 Voxels(
                     name,
                     layer.cells,
-                    place.origin,
-                    place.cell,
+                    placement.origin,
+                    placement.cell,
                     self._map(limits, selection),
                     limits,
                     threshold=self.threshold_of(name, selection) * limits_for(layer.statistics, "layer")[1],
-                    count=place.grid.count if len(place.grid.shape) < 2 else None,
+                    count=placement.grid.count if len(placement.grid.shape) < 2 else None,
                     emphasis=1.0 if selection.layer in (None, name) else 0.3,
                     source=Source("activations", name),
                 )
@@ -273,7 +280,7 @@ class ActivationsView(View):
 
     def threshold_of(self, name: str, selection: Selection) -> float:
         """Return the share of the layer's own range below which its cells are not drawn; vectors are drawn whole."""
-        if len(self._context.place(name).grid.shape) < 2:
+        if len(self._context.placement(name).grid.shape) < 2:
             return 0.0
         return self._spec.threshold if selection.threshold is None else selection.threshold
 

@@ -88,9 +88,9 @@ class AttentionView(View):
         self.extent_beside = np.array([corner for hung in self._hung for corner in _corners(hung)])
         self._timeline = timeline
         # Rollout needs the scores of all the layers that it goes through.
-        last = max((context.place(name).rank for name in chained(context)), default=0)
+        last = max((context.placement(name).rank for name in chained(context)), default=0)
         self._ranks = {
-            hung.sheet.name: last if hung.sheet.layer is None else context.place(hung.sheet.layer).rank
+            hung.sheet.name: last if hung.sheet.layer is None else context.placement(hung.sheet.layer).rank
             for hung in self._hung
         }
         self._kept: dict[Selection, tuple[Primitive, ...]] = {}
@@ -162,8 +162,8 @@ class AttentionView(View):
             if layer is None:
                 continue
             low, high = _bounds(list(group))
-            place = self._context.place(layer)
-            start = np.array([place.center[0], place.origin[1] + place.size[1], place.center[2]])
+            placement = self._context.placement(layer)
+            start = np.array([placement.center[0], placement.origin[1] + placement.size[1], placement.center[2]])
             end = np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
             points.append(lead_up(start, end))
         colors = np.tile(np.array([*FAMILIES["attention"], 0.8], dtype=np.float32), (len(points), 1))

@@ -111,7 +111,7 @@ class AttributionsView(View):
         self._start = sum(timeline.forward)
         self.duration = self._start + _APPEARS if self._start else 0.0
         head = head_of(context.graph)
-        listed = context.setting.filled and head is not None and context.place(head).grid.count > NAMED_CELLS
+        listed = context.setting.filled and head is not None and context.placement(head).grid.count > NAMED_CELLS
         self._head = None if listed else head
         self.plates = stand_beside(context)
         self.extent_beside = self._extent()
@@ -151,7 +151,7 @@ class AttributionsView(View):
         """Return where a place of the input stands on the large photograph and on its map; nothing for all else."""
         if not isinstance(pick, CellPick) or self.plates is None or pick.layer != self.plates.layer:
             return ()
-        row, column = self._context.place(pick.layer).grid.place(pick.index)
+        row, column = self._context.placement(pick.layer).grid.location(pick.index)
         return self.plates.spans(row, column)
 
     def _extent(self) -> NDArray[np.float64]:
@@ -169,8 +169,8 @@ class AttributionsView(View):
         """Return the spaces beside blocks for a map that is not a picture: at its layer, and at the input under it."""
         reached = over_input(self._context, found)
         names = dict.fromkeys((found.layer, found.layer if reached is None else reached[0]))
-        places = [self._context.place(name) for name in names]
-        return [_room(place) for place in places if len(place.grid.places) != 2]
+        placements = [self._context.placement(name) for name in names]
+        return [_room(placement) for placement in placements if len(placement.grid.location_shape) != 2]
 
     def _maps(self, selection: Selection) -> tuple[Attribution, ...]:
         """Return the method's map at its layer; for a map of the inputs, the map of each input."""
@@ -205,9 +205,9 @@ class AttributionsView(View):
         if picture is None:
             things.append(self._standing(name, values, table, limits))
             return things
-        place = self._context.place(name)
-        x, y, z = place.origin
-        width, height, depth = place.size
+        placement = self._context.placement(name)
+        x, y, z = placement.origin
+        width, height, depth = placement.size
         pixels = laid_over(picture, values, table, limits, self._spec.opacity)
         things.append(
             Image(f"map:{name}", pixels, (x, y, z + depth + _LIFT * width), (width, height), source=_source(name))
@@ -238,15 +238,15 @@ class AttributionsView(View):
         self, layer: str, values: NDArray[np.float32], table: Colormap, limits: tuple[float, float]
     ) -> Primitive:
         """Draw a map in its own resolution: a picture before its block, a vector left of it, other maps above it."""
-        place, name, source = self._context.place(layer), f"map:{layer}", _source(layer)
+        placement, name, source = self._context.placement(layer), f"map:{layer}", _source(layer)
         if values.ndim == 2:
-            (x, y, z), (width, height, depth) = place.origin, place.size
+            (x, y, z), (width, height, depth) = placement.origin, placement.size
             before = z + depth + _GAP * height
             return Image(name, painted(values, table, limits), (x, y, before), (width, height), source=source)
-        origin, size = _room(place)
-        if len(place.grid.shape) < 2:
-            cells, count = place.grid.arrange(values), place.grid.count
-            return Voxels(name, cells, origin, place.cell, table, limits, count=count, source=source)
+        origin, size = _room(placement)
+        if len(placement.grid.shape) < 2:
+            cells, count = placement.grid.arrange(values), placement.grid.count
+            return Voxels(name, cells, origin, placement.cell, table, limits, count=count, source=source)
         if values.ndim == 1:
             return _curve(name, values, (*origin[:2], origin[2] + size[2]), size[:2], table, limits)
         volume = values[..., np.newaxis]
@@ -385,16 +385,20 @@ def _repeated(values: NDArray[np.floating], rows: int, columns: int) -> NDArray[
     return values[np.ix_(np.arange(rows) * values.shape[0] // rows, np.arange(columns) * values.shape[1] // columns)]
 
 
-def _room(place: Placement) -> tuple[Vector, Vector]:
+def _room(placement: Placement) -> tuple[Vector, Vector]:
     """Return the lowest corner and the size of the space for a map that is not a picture, beside its block.
 
     The map of a vector is left of the block, one cell beside each cell; all other maps are above it.
     """
-    (x, y, z), (width, height, depth) = place.origin, place.size
-    if len(place.grid.shape) < 2:
-        return (x - width - _ASIDE * place.cell[0], y, z), place.size
+    (x, y, z), (width, height, depth) = placement.origin, placement.size
+    if len(placement.grid.shape) < 2:
+        return (x - width - _ASIDE * placement.cell[0], y, z), placement.size
     above = y + height * (1 + _GAP)
-    return (x, above, z), (width, max(height, width * 0.3) if len(place.grid.places) == 1 else height, depth)
+    return (x, above, z), (
+        width,
+        max(height, width * 0.3) if len(placement.grid.location_shape) == 1 else height,
+        depth,
+    )
 
 
 def _curve(

@@ -66,7 +66,7 @@ class BackwardView(View):
         self.duration = self._timeline.duration
         self._points = [_evenly(route.points[::-1]) for route in context.routes]
         self._windows = [
-            self._timeline.way(*(context.place(node).rank for node in (r.edge.target, r.edge.source)))
+            self._timeline.way(*(context.placement(node).rank for node in (r.edge.target, r.edge.source)))
             for r in context.routes
         ]
         self._first = self._timeline.backward[0] if self._timeline.backward is not None else 0.0

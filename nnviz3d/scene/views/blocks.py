@@ -52,8 +52,8 @@ class BlocksView(Pickable):
                 told = self.describe(pick, selection)
                 return () if told is None else framed([*spans, span_of(self._context, pick.layer, pick.index)], told)
             case LayerPick():
-                place = self._context.place(pick.layer)
-                return framed([Span(place.origin, place.size)], self.describe(pick, selection))
+                placement = self._context.placement(pick.layer)
+                return framed([Span(placement.origin, placement.size)], self.describe(pick, selection))
         return ()
 
 
@@ -61,16 +61,16 @@ def pick_cell(context: SceneContext, layer: str, hit: CellHit | PixelHit) -> Cel
     """Return the cell of a layer's block, or of the picture in its place, that was hit."""
     if isinstance(hit, PixelHit):
         return _pick_pixel(context, layer, hit)
-    index = context.place(layer).grid.index(hit.cell)
+    index = context.placement(layer).grid.index(hit.cell)
     return None if index is None else CellPick(layer, index)
 
 
 def pick_on_map(context: SceneContext, layer: str, hit: CellHit | PixelHit) -> CellPick | None:
     """Return the location of a layer at which a map was hit; a map has no channels, so all channels are meant."""
-    grid = context.place(layer).grid
+    grid = context.placement(layer).grid
     if isinstance(hit, PixelHit) or len(grid.shape) < 2:
         return pick_cell(context, layer, hit)
-    index = grid_for((*grid.places, 1)).index(hit.cell)
+    index = grid_for((*grid.location_shape, 1)).index(hit.cell)
     return None if index is None else CellPick(layer, index[:-1])
 
 
@@ -79,27 +79,27 @@ def pick_on_tile(context: SceneContext, layer: str, hit: TileHit) -> CellPick | 
     if not hit.primitive.maps:
         return LayerPick(layer)
     channel = int(hit.primitive.channels[hit.number])
-    return CellPick(layer, context.place(layer).grid.full((hit.row, hit.column), channel))
+    return CellPick(layer, context.placement(layer).grid.full((hit.row, hit.column), channel))
 
 
 def _pick_pixel(context: SceneContext, layer: str, hit: PixelHit) -> CellPick:
     """Return the index that a pixel shows: of one number, or of a location if it has several channels."""
-    grid = context.place(layer).grid
-    (rows, columns), (high, wide) = grid.places[-2:], hit.primitive.pixels.shape[:2]
+    grid = context.placement(layer).grid
+    (rows, columns), (high, wide) = grid.location_shape[-2:], hit.primitive.pixels.shape[:2]
     location = (hit.row * rows // high, hit.column * columns // wide)
     return CellPick(layer, grid.full(location, 0) if grid.channels == 1 else location)
 
 
 def span_of(context: SceneContext, layer: str, index: tuple[int, ...]) -> Span:
     """Return where a number stands; the channels of a location stand one behind the other."""
-    place = context.place(layer)
-    grid = place.grid
+    placement = context.placement(layer)
+    grid = placement.grid
     alone = len(index) == len(grid.shape)
     ends = (index,) if alone else tuple(grid.full(index, c) for c in (0, grid.channels - 1))
     flat = [flat_index(end, grid.shape) for end in ends]
-    cells = place.grid.cells(np.array(flat, dtype=np.int64))
-    low = np.array(place.origin) + cells.min(axis=0) * place.cell
-    size = (cells.max(axis=0) - cells.min(axis=0) + 1) * np.array(place.cell)
+    cells = placement.grid.cells(np.array(flat, dtype=np.int64))
+    low = np.array(placement.origin) + cells.min(axis=0) * placement.cell
+    size = (cells.max(axis=0) - cells.min(axis=0) + 1) * np.array(placement.cell)
     return Span(tuple(map(float, low)), tuple(map(float, size)))  # type: ignore[arg-type]
 
 
@@ -110,7 +110,7 @@ def flat_index(index: Sequence[int], shape: tuple[int, ...]) -> int:
 
 def value_at(context: SceneContext, layer: str, index: tuple[int, ...], sample: int) -> NDArray[np.float32] | None:
     """Return a number of a layer, or all channels of a location; `None` if the sample has no such index."""
-    values, grid = context.values(layer, sample).values, context.place(layer).grid
+    values, grid = context.values(layer, sample).values, context.placement(layer).grid
     if values.ndim != len(grid.shape) or not replace(grid, shape=values.shape).holds(index):
         return None
     return np.asarray(grid.numbers(values, index))
@@ -119,7 +119,7 @@ def value_at(context: SceneContext, layer: str, index: tuple[int, ...], sample: 
 def describe_layer(context: SceneContext, pick: LayerPick) -> Facts:
     """Return kind, shape, parameters and statistics of the weights of a layer."""
     node = context.graph.node(pick.layer)
-    known = context.place(node.id).grid.shape if None in node.shape else None
+    known = context.placement(node.id).grid.shape if None in node.shape else None
     size = f"{number_of_parameters(node.parameters)} parameters"
     function = (f"activation function {node.activation}",) if node.activation else ()
     weights = (f"{name} {text}" for name, text in measured_weights(context, node))
@@ -148,8 +148,8 @@ def _derived(
     context: SceneContext, pick: CellPick, activation: NDArray[np.float32], selection: Selection
 ) -> Iterable[tuple[str, NDArray[np.float32]]]:
     """Yield further numbers of a cell by name: of the selected target, and of the sample it is compared with."""
-    grid = context.place(pick.layer).grid
-    location = grid.place(pick.index)
+    grid = context.placement(pick.layer).grid
+    location = grid.location(pick.index)
     if context.has_gradients(selection):
         gradient = context.gradient(pick.layer, selection)
         if gradient is not None:
@@ -175,7 +175,7 @@ def _derived(
 
 def _words(context: SceneContext, layer: str, index: tuple[int, ...]) -> str:
     """Write an index with the names of its axes, and with the name of its class if it is a score."""
-    grid = context.place(layer).grid
+    grid = context.placement(layer).grid
     names = ("neuron",) if len(grid.shape) == 1 else grid.named(index)
     words = ", ".join(f"{name} {i}" for name, i in zip(names, index, strict=False))
     if (
@@ -191,10 +191,10 @@ def _pixel(context: SceneContext, pick: CellPick, sample: int) -> str:
     """Write the pixel before preprocessing, if the cell belongs to an input picture; else nothing."""
     if pick.layer not in context.graph.inputs or len(pick.index) < 2:
         return ""
-    picture, grid = context.capture.picture(pick.layer, sample), context.place(pick.layer).grid
-    if picture is None or picture.shape[:2] != grid.places:
+    picture, grid = context.capture.picture(pick.layer, sample), context.placement(pick.layer).grid
+    if picture is None or picture.shape[:2] != grid.location_shape:
         return ""
-    pixel = [int(v) for v in picture[grid.place(pick.index)]]
+    pixel = [int(v) for v in picture[grid.location(pick.index)]]
     if len(set(pixel)) == 1:
         return f"pixel {pixel[0]} of 255"
     return "pixel red {}, green {}, blue {}".format(*pixel)

@@ -230,8 +230,8 @@ class ChannelsView(View):
         if share >= 1:
             below = sheet.spread + sheet.right * sheet.large[0] / 2
             labels = (
-                Label(_vector(place), (name,), priority=30.0, emphasis=0.55, small=True)
-                for place, name in zip(below, sheet.names, strict=True)
+                Label(_vector(anchor), (name,), priority=30.0, emphasis=0.55, small=True)
+                for anchor, name in zip(below, sheet.names, strict=True)
             )
             found.append(Labels("channels", tuple(labels)))
         return tuple(found)
@@ -259,21 +259,23 @@ class ChannelsView(View):
         return self._sheet[1]
 
     def _prepare(self, layer: str, order: ChannelOrder, pictures: ChannelPictures, selection: Selection) -> _Sheet:
-        place = self._context.place(layer)
+        placement = self._context.placement(layer)
         rank = self._ranked(layer, order, selection)
         if pictures == "features":
             pixels, channels, dead, remark = self._features(layer, rank)
         else:
             pixels, remark = self._maps(layer, rank, selection)
             channels, dead = rank, np.zeros(len(rank), dtype=bool)
-        _, _, cell = place.cell
-        stacked = np.tile(np.array(place.origin, dtype=np.float64), (len(channels), 1))
-        stacked[:, 2] += place.size[2] - (channels + 0.5) * cell
+        _, _, cell = placement.cell
+        stacked = np.tile(np.array(placement.origin, dtype=np.float64), (len(channels), 1))
+        stacked[:, 2] += placement.size[2] - (channels + 0.5) * cell
         spread, large, right, up = self._grid(len(channels), pixels.shape[2] / pixels.shape[1])
         rows = (*_counted(layer, len(channels), len(rank), order), TextRow(remark, "quiet"))
         names = tuple(f"{c} dead" if is_dead else f"{c}" for c, is_dead in zip(channels, dead, strict=True))
         maps = pictures == "maps"
-        return _Sheet(pixels, channels, names, maps, stacked, spread, np.array(place.size[:2]), large, right, up, rows)
+        return _Sheet(
+            pixels, channels, names, maps, stacked, spread, np.array(placement.size[:2]), large, right, up, rows
+        )
 
     def _ranked(self, layer: str, order: str, selection: Selection) -> NDArray[np.int64]:
         """Return all channels in the order of the grid."""
@@ -410,8 +412,8 @@ def _named(spec: ChannelsSpec, context: SceneContext) -> str:
 
 def unfolds(context: SceneContext, layer: str) -> bool:
     """Whether a layer has maps whose channels can stand side by side."""
-    place = context.plan.placements.get(layer)
-    return place is not None and len(place.grid.shape) == 3 and context.capture.has_activations(layer)
+    placement = context.plan.placements.get(layer)
+    return placement is not None and len(placement.grid.shape) == 3 and context.capture.has_activations(layer)
 
 
 def _fainter(primitive: Primitive, seen: float) -> Primitive:

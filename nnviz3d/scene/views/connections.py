@@ -96,7 +96,7 @@ class ConnectionsView(View):
             return None
         ends = hit.primitive.ends
         source, target = (
-            tuple(int(i) for i in np.unravel_index(int(flat), self._context.place(node).grid.shape))
+            tuple(int(i) for i in np.unravel_index(int(flat), self._context.placement(node).grid.shape))
             for node, flat in zip((ends.source, ends.target), ends.index[hit.number], strict=True)
         )
         return EdgePick(ends.source, ends.target, source, target, float(ends.weight[hit.number]))
@@ -112,7 +112,7 @@ class ConnectionsView(View):
             return ()
         ends = ((pick.source, pick.source_index), (pick.target, pick.target_index))
         spans = [span_of(self._context, layer, index) for layer, index in ends]
-        shapes = (self._context.place(layer).grid.shape for layer, _ in ends)
+        shapes = (self._context.placement(layer).grid.shape for layer, _ in ends)
         flat = [flat_index(index, shape) for (_, index), shape in zip(ends, shapes, strict=True)]
         path = np.asarray(curves(self._context, pick.source, pick.target, np.array([flat]))[0])
         return (frames(spans), *glow(path, POSITIVE if pick.weight >= 0 else NEGATIVE), callout(spans, facts, path))
@@ -128,13 +128,13 @@ class ConnectionsView(View):
         """Say how far the forward pass has come along these lines."""
         if not isinstance(lines, Lines) or lines.ends is None:
             return 1.0
-        return self._timeline.revealed(self._context.place(lines.ends.target).rank - 1, t)
+        return self._timeline.revealed(self._context.placement(lines.ends.target).rank - 1, t)
 
     def _lit(self, lines: Primitive, t: float) -> float:
         """Say how brightly these lines shine of the gradient that has come back along them."""
         if not isinstance(lines, Lines) or lines.ends is None:
             return 1.0
-        source, target = (self._context.place(node).rank for node in (lines.ends.source, lines.ends.target))
+        source, target = (self._context.placement(node).rank for node in (lines.ends.source, lines.ends.target))
         return self._timeline.between(target, source, t)
 
     def _pairs(self, sample: int, ranking: Ranking) -> list[Connections]:
@@ -270,7 +270,7 @@ def _route(context: SceneContext, source: str, target: str) -> Route:
 
 def _gathered(context: SceneContext, route: Route) -> bool:
     """Whether lines follow the edge's own path, because straight lines would cross other blocks."""
-    lanes = [context.place(node).lane for node in (route.edge.source, route.edge.target)]
+    lanes = [context.placement(node).lane for node in (route.edge.source, route.edge.target)]
     return route.kind != "flow" or abs(lanes[0] - lanes[1]) > 1
 
 
@@ -325,7 +325,7 @@ def describe_edge(context: SceneContext, pick: EdgePick, selection: Selection) -
 
 def _slope_of(context: SceneContext, pick: EdgePick, selection: Selection) -> np.float32 | None:
     """Return the gradient of the selected target's score by a connection; `None` if it was not captured."""
-    shapes = context.place(pick.source).grid.shape, context.place(pick.target).grid.shape
+    shapes = context.placement(pick.source).grid.shape, context.placement(pick.target).grid.shape
     ends = [flat_index(pick.source_index, shapes[0]), flat_index(pick.target_index, shapes[1])]
     for ranking in RANKINGS:
         pair = context.capture.connections(pick.source, pick.target, ranking, selection.sample)

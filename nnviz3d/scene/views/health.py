@@ -81,12 +81,12 @@ class HealthView(View):
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return marks and list; nothing while all is well, or nothing has been recorded."""
         training = self._context.capture.training
-        place = None if training is None else self._timeline.recorded_index(training, t, selection.step)
-        if training is None or place is None:
+        index = None if training is None else self._timeline.recorded_index(training, t, selection.step)
+        if training is None or index is None:
             return ()
-        if self._kept[0] != place:
-            found = alarms(training, self._context.graph, place)
-            self._kept = (place, (*self._frames(found), *self._words(found)) if found else ())
+        if self._kept[0] != index:
+            found = alarms(training, self._context.graph, index)
+            self._kept = (index, (*self._frames(found), *self._words(found)) if found else ())
         return self._kept[1]
 
     def _frames(self, found: Iterable[Alarm]) -> tuple[Lines, ...]:
@@ -102,8 +102,8 @@ class HealthView(View):
     def _box(self, layer: str) -> Span | None:
         """Return the frame of a layer, if it is shown."""
         if self.points_of is None:
-            place = self._context.place(layer)
-            return _widened(np.array(place.origin), np.array(place.size), _MARGIN)
+            placement = self._context.placement(layer)
+            return _widened(np.array(placement.origin), np.array(placement.size), _MARGIN)
         points = self.points_of(layer)
         if not len(points):
             return None

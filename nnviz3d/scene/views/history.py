@@ -176,10 +176,10 @@ class _Figure:
         if self._still[0] != (layer, colors):
             words = self._words(self._found, layer)
             self._still = ((layer, colors), (self._grid(self._found), words, self._legend(self._found, colors)))
-        place = self._timeline.recorded_index(training, t, selection.step)
-        if self._moving[0] != (layer, colors, place):
-            ridges = self._ridges(self._found, colors, layer, None if place is None else int(training.steps[place]))
-            self._moving = ((layer, colors, place), (*ridges, *self._line(training, self._found, place)))
+        index = self._timeline.recorded_index(training, t, selection.step)
+        if self._moving[0] != (layer, colors, index):
+            ridges = self._ridges(self._found, colors, layer, None if index is None else int(training.steps[index]))
+            self._moving = ((layer, colors, index), (*ridges, *self._line(training, self._found, index)))
         return (*self._moving[1], *self._still[1])
 
     def pick(self, hit: RidgeHit) -> HistoryPick | None:
@@ -201,10 +201,10 @@ class _Figure:
         low = (x + float(self._hill.x(found, pick.step)) - side, y + rise - side, z)
         return (Span(low, (2 * side, 2 * side, 2 * side)),)
 
-    def _tops(self, training: Training, found: History, place: int) -> NDArray[np.float64]:
+    def _tops(self, training: Training, found: History, index: int) -> NDArray[np.float64]:
         """Return how high the numbers of one recorded step are, ``(n,)``; 0 for what is not finite."""
         at = [training.layers.index(name) for name in found.names]
-        values = training.statistic(found.statistic)[place, at].astype(np.float64)
+        values = training.statistic(found.statistic)[index, at].astype(np.float64)
         known = np.isfinite(values)
         return np.where(known, self._scale.share(np.where(known, values, self._scale.low)) * self._hill.height, 0.0)
 
@@ -259,12 +259,12 @@ class _Figure:
             labels.append(Label(anchor, (number(tick),), "right", 6.5, 0.7, small=True))
         return Labels("history", tuple(labels))
 
-    def _line(self, training: Training, found: History, place: int | None) -> tuple[Primitive, ...]:
+    def _line(self, training: Training, found: History, index: int | None) -> tuple[Primitive, ...]:
         """Draw the line at a recorded step: along the ground, and up each ridge."""
-        if place is None:
+        if index is None:
             return ()
-        step = int(training.steps[place])
-        x, tops = float(self._hill.x(found, step)), self._tops(training, found, place)
+        step = int(training.steps[index])
+        x, tops = float(self._hill.x(found, step)), self._tops(training, found, index)
         low = self._hill.feet + np.array([x, 0.0, 0.06 * self._hill.recede])
         high = low + np.stack([np.zeros_like(tops), tops, np.zeros_like(tops)], axis=1)
         points = np.stack([low, high], axis=1).astype(np.float32)

@@ -275,9 +275,9 @@ class KernelsView(View):
     def _lead(self, stood: _Stood, seen: float) -> tuple[Lines, Lines]:
         """Lead from the layer's block to a line on which all of its filters stand."""
         node = self._context.graph.node(stood.kernel.layer)
-        place = self._context.place(node.id)
+        placement = self._context.placement(node.id)
         low, high = stood.bounds
-        start = np.array([place.center[0], place.origin[1] + place.size[1], place.center[2]])
+        start = np.array([placement.center[0], placement.origin[1] + placement.size[1], placement.center[2]])
         below = low[1] - (0.0 if stood.kernel.matrix else _NUMBER * max(stood.size[:2]))
         middle = (low[2] + high[2]) / 2
         end = np.array([np.clip(start[0], low[0], high[0]), below, middle])

@@ -77,7 +77,7 @@ def scores_of(context: SceneContext, head: str, sample: int, listed: int = FEW) 
         answer = f"{context.graph.node(head).name}: {answer}"
     labels: list[Label] = []
     for output in vector_outputs(context.graph):
-        if context.capture.has_activations(output) and context.place(output).grid.count <= NAMED_CELLS:
+        if context.capture.has_activations(output) and context.placement(output).grid.count <= NAMED_CELLS:
             labels += _beside_cells(context, output, sample)
     found: list[Primitive] = [title_panel(context.capture, sample, answer), Labels("scores", tuple(labels))]
     if len(scores) > NAMED_CELLS:
@@ -111,10 +111,10 @@ def names_of(capture: CaptureReader, head: str, count: int) -> list[str]:
 
 def _beside_cells(context: SceneContext, head: str, sample: int) -> list[Label]:
     scores = context.values(head, sample).values.reshape(-1)
-    place = context.place(head)
+    placement = context.placement(head)
     names = names_of(context.capture, head, len(scores)) if len(scores) > 1 else [""]
     best = top_classes(scores, 1)[0]
-    corners = np.array(place.origin) + place.grid.cells(np.arange(len(scores))) * np.array(place.cell)
+    corners = np.array(placement.origin) + placement.grid.cells(np.arange(len(scores))) * np.array(placement.cell)
     return [
         Label(
             (float(x), float(y), float(z)),
@@ -123,7 +123,7 @@ def _beside_cells(context: SceneContext, head: str, sample: int) -> list[Label]:
             priority=20.0 if i == best else 8.0 - 0.1 * abs(i - best),
             emphasis=1.0 if i == best else 0.5,
             small=True,
-            span=place.cell,
+            span=placement.cell,
         )
         for i, (x, y, z) in enumerate(corners)
     ]

@@ -30,9 +30,9 @@ def callout(spans: Sequence[Span], facts: Facts, path: NDArray[np.float32] = _NO
     return Callout("pick", tuple(spans), facts.rows, path)
 
 
-def point(place: NDArray[np.floating]) -> Span:
+def point(position: NDArray[np.floating]) -> Span:
     """Return the span of a point, ``(3,)``, without extent."""
-    x, y, z = (float(n) for n in place)
+    x, y, z = (float(n) for n in position)
     origin: Vector = (x, y, z)
     return Span(origin, (0.0, 0.0, 0.0))
 

@@ -73,14 +73,14 @@ class StatisticsView(View):
         self._measured: dict[str, LayerStatistics] = {}
         self._bars: dict[str, Voxels] = {}
         self._sample: int | None = None
-        self._slots = _slots([context.place(node.id) for node in self._nodes], spec.headroom)
+        self._slots = _slots([context.placement(node.id) for node in self._nodes], spec.headroom)
         self._words: tuple[object, tuple[Primitive, ...]] = (None, ())
         self._panel: tuple[object, tuple[Primitive, ...]] = (None, ())
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return each histogram as far as the forward pass has come through its layer; from its end on always the same."""
         self._measure(selection.sample)
-        shares = {name: self._timeline.revealed(self._context.place(name).rank, t) for name in self._bars}
+        shares = {name: self._timeline.revealed(self._context.placement(name).rank, t) for name in self._bars}
         bars_ = (
             block if shares[name] >= 1 else replace(block, reveal=shares[name]) for name, block in self._bars.items()
         )
@@ -120,9 +120,9 @@ class StatisticsView(View):
             return ()
         leads, grounds, colors = [], [], []
         for name in told:
-            slot, place = self._slots[name], self._context.place(name)
+            slot, placement = self._slots[name], self._context.placement(name)
             half = slot.width / 2
-            start = np.array([place.center[0], place.origin[1] + place.size[1], place.center[2]])
+            start = np.array([placement.center[0], placement.origin[1] + placement.size[1], placement.center[2]])
             leads.append(lead_up(start, np.array([slot.middle, slot.bottom, 0.0])))
             grounds.append([[slot.middle + side * half, slot.bottom, 0.0] for side in (-1, 1)])
             colors.append([*FAMILIES[family_of(self._context.graph.node(name))], _LINES])
@@ -172,11 +172,11 @@ class _Slot:
     height: float
 
 
-def _slots(places: Sequence[Placement], headroom: float) -> dict[str, _Slot]:
+def _slots(placements: Sequence[Placement], headroom: float) -> dict[str, _Slot]:
     """Line the histograms of each row of blocks up above it: alike in size, apart, and each as near its block as can be."""
     found = {}
-    for line in {(place.row, place.lane): None for place in places}:
-        blocks = sorted((p for p in places if (p.row, p.lane) == line), key=lambda p: p.center[0])
+    for line in {(placement.row, placement.lane): None for placement in placements}:
+        blocks = sorted((p for p in placements if (p.row, p.lane) == line), key=lambda p: p.center[0])
         left, right = blocks[0].origin[0], max(p.origin[0] + p.size[0] for p in blocks)
         pitch = min(max((right - left) / len(blocks), _NARROWEST), _WIDEST)
         steps = pitch * np.arange(len(blocks))
@@ -186,8 +186,8 @@ def _slots(places: Sequence[Placement], headroom: float) -> dict[str, _Slot]:
         low, high = left + _INSIDE * pitch, right - _INSIDE * pitch - steps[-1]
         middles = np.clip(apart, min(low, high), max(low, high)) + steps
         bottom = max(p.origin[1] + p.size[1] for p in blocks) + _LIFT * headroom
-        for place, middle in zip(blocks, middles, strict=True):
-            found[place.node] = _Slot(float(middle), bottom, _FILLED * pitch, _HEIGHT * headroom)
+        for placement, middle in zip(blocks, middles, strict=True):
+            found[placement.node] = _Slot(float(middle), bottom, _FILLED * pitch, _HEIGHT * headroom)
     return found
 
 

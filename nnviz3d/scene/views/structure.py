@@ -63,12 +63,14 @@ class StructureView(View):
     def _frames(self, selection: Selection) -> tuple[Primitive, ...]:
         boxes = []
         for node in self._context.graph:
-            place = self._context.place(node.id)
+            placement = self._context.placement(node.id)
             chosen = selection.layer == node.id
             color = FAMILIES[family_of(node)]
             edge = 0.95 if chosen else (0.7 if self._solid else 0.22)
             fill = (0.85 if selection.layer in (None, node.id) else 0.25) if self._solid else 0.0
-            boxes.append(Box(node.id, place.origin, place.size, color, edge, fill, Source("structure", node.id)))
+            boxes.append(
+                Box(node.id, placement.origin, placement.size, color, edge, fill, Source("structure", node.id))
+            )
         return tuple(boxes)
 
     def _route_lines(self) -> tuple[Primitive, ...]:
@@ -88,8 +90,8 @@ class StructureView(View):
         largest = max((n.parameters for n in graph), default=0) or 1
         labels, groups = [], {""}
         for node in graph:
-            place = self._context.place(node.id)
-            details = shape_text(node, place.grid.shape if None in node.shape else None)
+            placement = self._context.placement(node.id)
+            details = shape_text(node, placement.grid.shape if None in node.shape else None)
             ends = node.id in graph.inputs or node.id in graph.outputs
             priority = 3.0 * ends + 2.0 * (node.parameters / largest) + (node.parameters > 0)
             chosen = selection.layer == node.id
@@ -100,11 +102,11 @@ class StructureView(View):
             priority += enters
             labels.append(
                 Label(
-                    place.origin,
+                    placement.origin,
                     (name, f"{node.kind} · {details}"),
                     priority=9.0 if chosen else priority,
                     emphasis=1.0 if selection.layer in (None, node.id) else 0.45,
-                    span=place.size,
+                    span=placement.size,
                 )
             )
         return (Labels("names", tuple(labels)),)

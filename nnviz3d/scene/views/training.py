@@ -57,39 +57,39 @@ class TrainingView(View):
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the panel with the point at the chosen step, or at the clock's."""
         training = self._context.capture.training
-        place = None if training is None else self._timeline.recorded_index(training, t, selection.step)
-        if self._kept is None or self._kept[0] != place:
-            rows = _rows(training, place) if training is not None and place is not None else _NOTHING
-            self._kept = (place, (Panel("training", "top-right", rows),))
+        index = None if training is None else self._timeline.recorded_index(training, t, selection.step)
+        if self._kept is None or self._kept[0] != index:
+            rows = _rows(training, index) if training is not None and index is not None else _NOTHING
+            self._kept = (index, (Panel("training", "top-right", rows),))
         return self._kept[1]
 
 
 _NOTHING: tuple[Row, ...] = (TextRow("training"), TextRow("no step has been recorded yet", "quiet"))
 
 
-def step_text(training: Training, place: int) -> str:
+def step_text(training: Training, index: int) -> str:
     """Say which step a recorded one is."""
-    return f"step {training.steps[place]:,} · epoch {training.epochs[place] + 1}"
+    return f"step {training.steps[index]:,} · epoch {training.epochs[index] + 1}"
 
 
-def figures(training: Training, place: int) -> list[str]:
+def figures(training: Training, index: int) -> list[str]:
     """Write the numbers of a recorded step: its loss, the metrics, and what it was made with."""
-    found = [f"loss {number(training.loss[place])}"] if np.isfinite(training.loss).any() else []
-    told = [(name, values[place]) for name, values in training.metrics.items() if name != "loss"]
+    found = [f"loss {number(training.loss[index])}"] if np.isfinite(training.loss).any() else []
+    told = [(name, values[index]) for name, values in training.metrics.items() if name != "loss"]
     found += [f"{name} {number(value)}" for name, value in told[:_METRICS] if not np.isnan(value)]
-    rate = training.learning_rate[place]
+    rate = training.learning_rate[index]
     return found if np.isnan(rate) else [*found, f"learning rate {number(rate)}"]
 
 
-def _rows(training: Training, place: int) -> tuple[Row, ...]:
+def _rows(training: Training, index: int) -> tuple[Row, ...]:
     steps, loss = training.steps, training.loss
-    rows: list[Row] = [TextRow(f"training {step_text(training, place)}")]
+    rows: list[Row] = [TextRow(f"training {step_text(training, index)}")]
     if np.isfinite(loss).any():
         ends = _end(steps, loss, 0), _end(steps, loss, -1)
-        rows.append(CurveRow(steps.astype(np.float64), loss, place, ends))
-    rows.append(TextRow(" · ".join(figures(training, place)), "quiet"))
+        rows.append(CurveRow(steps.astype(np.float64), loss, index, ends))
+    rows.append(TextRow(" · ".join(figures(training, index)), "quiet"))
     return tuple(rows)
 
 
-def _end(steps: NDArray[np.int64], loss: NDArray[np.float64], place: int) -> str:
-    return f"step {steps[place]:,}: {number(loss[place])}"
+def _end(steps: NDArray[np.int64], loss: NDArray[np.float64], index: int) -> str:
+    return f"step {steps[index]:,}: {number(loss[index])}"

@@ -52,10 +52,10 @@ def scores(context: SceneContext, racks: Mapping[str, Rack], sample: int) -> tup
         numbers = context.values(output, sample).values.reshape(-1)
         names = names_of(context.capture, output, len(numbers)) if len(numbers) > 1 else [""]
         best = top_classes(numbers, 1)[0]
-        for unit, place in zip(racks[output].units, racks[output].points, strict=True):
+        for unit, position in zip(racks[output].units, racks[output].points, strict=True):
             text = f"{names[unit]}   {score(float(numbers[unit]))}".strip()
             strong = unit == best
-            anchor: Vector = vector(place + np.array([_ASIDE, 0.0, 0.0]))
+            anchor: Vector = vector(position + np.array([_ASIDE, 0.0, 0.0]))
             labels.append(Label(anchor, (text,), "right", 20.0 if strong else 8.0, 1.0 if strong else 0.5, small=True))
     return (*title(context, sample), Labels("scores", tuple(labels)))
 

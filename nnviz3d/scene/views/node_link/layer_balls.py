@@ -64,9 +64,9 @@ class LayerBallsView(View):
         self.duration = self._timeline.duration
         self.angles = default_view(len(context.plan.rows))
         self.extent = context.plan.corners()
-        places = [context.place(node.id) for node in context.graph]
-        self._points = np.array([place.center for place in places], dtype=np.float32)
-        self._ranks = np.array([place.rank for place in places])
+        placements = [context.placement(node.id) for node in context.graph]
+        self._points = np.array([placement.center for placement in placements], dtype=np.float32)
+        self._ranks = np.array([placement.rank for placement in placements])
         self._strengths = {node.id: self._strength(node.path) for node in context.graph}
         self._lines = self._edges()
         self._still: tuple[Primitive, ...] = (self._names(), *self._line_scale())
@@ -101,7 +101,7 @@ class LayerBallsView(View):
         """Return brackets around a layer's ball, and the callout."""
         if not isinstance(pick, LayerPick):
             return ()
-        mark = Span(self._context.place(pick.layer).center, (0.0, 0.0, 0.0))
+        mark = Span(self._context.placement(pick.layer).center, (0.0, 0.0, 0.0))
         return (callout([mark], describe_layer(self._context, pick)),)
 
     def around(self, layer: str) -> NDArray[np.float64]:
@@ -148,9 +148,12 @@ class LayerBallsView(View):
             strength = self._strengths[route.edge.target]
             share = strength / top if np.isfinite(strength) else 0.0
             color = _SKIPPING if route.skips else (_WEIGHTED if share else PASSING[:3])
-            ends = [self._context.place(route.edge.source).center, self._context.place(route.edge.target).center]
+            ends = [
+                self._context.placement(route.edge.source).center,
+                self._context.placement(route.edge.target).center,
+            ]
             points = np.concatenate([ends[:1], route.points, ends[1:]]).astype(np.float32)
-            key = (self._context.place(route.edge.target).rank, int(width_bins(np.array([share]))[0]), len(points))
+            key = (self._context.placement(route.edge.target).rank, int(width_bins(np.array([share]))[0]), len(points))
             groups.setdefault(key, []).append((points, (*color, 0.35 + 0.6 * share)))
         return tuple(
             (

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.scene.derived.neurons import Feed
 from nnviz3d.scene.derived.unit_weights import Links
-from nnviz3d.scene.layout.nodes import Rack, places_of
+from nnviz3d.scene.layout.nodes import Rack, positions_of
 from nnviz3d.scene.layout.routes import bezier
 from nnviz3d.scene.primitives import Ends, Lines, Source
 from nnviz3d.scene.views.node_link.colors import PASSING, WIDTHS, tint, width_bins
@@ -78,5 +78,5 @@ def ways(feed: Feed, start: NDArray[np.float64], end: NDArray[np.float64], racks
 
 
 def _between(feed: Feed, index: NDArray[np.int64], racks: Racks) -> NDArray[np.float32]:
-    start, end = places_of(racks[feed.source], index[:, 0]), places_of(racks[feed.target], index[:, 1])
+    start, end = positions_of(racks[feed.source], index[:, 0]), positions_of(racks[feed.target], index[:, 1])
     return ways(feed, start, end, racks)

@@ -18,9 +18,9 @@ def describe_channel(context: SceneContext, neurons: Neurons, pick: ChannelPick,
     values = held.values
     channel = held.grid.last(values)[..., pick.channel]
     mean = unit_values(neurons, pick.layer, values)[pick.channel]
-    places = " × ".join(f"{n:,}" for n in channel.shape)
+    locations = " × ".join(f"{n:,}" for n in channel.shape)
     parts = (("mean activation", exact(mean)), ("lowest", exact(channel.min())), ("highest", exact(channel.max())))
-    return Facts(f"{pick.layer}, channel {pick.channel}", parts=parts, more=(f"of {places} places",))
+    return Facts(f"{pick.layer}, channel {pick.channel}", parts=parts, more=(f"of {locations} locations",))
 
 
 def describe_link(context: SceneContext, neurons: Neurons, pick: LinkPick, sample: int) -> Facts | None:

@@ -20,7 +20,7 @@ from nnviz3d.scene.derived.neurons import neurons_at, unit_values
 from nnviz3d.scene.derived.unit_weights import Links, links_of, slice_of
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.hits import Hit, LineHit, PointHit, TileHit
-from nnviz3d.scene.layout.nodes import ANGLES, TALLEST, TURNED, Rack, arrange, places_of
+from nnviz3d.scene.layout.nodes import ANGLES, TALLEST, TURNED, Rack, arrange, positions_of
 from nnviz3d.scene.primitives import Ends, Lines, Points, Primitive, Source, Tiles
 from nnviz3d.scene.selection import CellPick, ChannelPick, LayerPick, LinkPick, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
@@ -108,7 +108,7 @@ class NodesView(View):
         missing = next((node.id for node in context.graph if not context.capture.has_activations(node.id)), None)
         if missing is not None:
             raise SceneError(f"kind: the activation of {missing!r}, which its balls show, was not captured.")
-        self._shapes = {node.id: context.place(node.id).grid.shape for node in context.graph}
+        self._shapes = {node.id: context.placement(node.id).grid.shape for node in context.graph}
         self._neurons = neurons_at(context)
         self._links = [links_of(context.capture, self._neurons, feed) for feed in self._neurons.feeds]
         self._timeline = timeline
@@ -141,7 +141,7 @@ class NodesView(View):
                 colors = lights(cloud.colors, found.ranks, now)
                 rings = found.rings * np.clip(now - found.ranks, 0, 1)[:, np.newaxis].astype(np.float32)
                 cloud = replace(cloud, colors=colors, rings=rings)
-            known = self._head is None or now > self._context.place(self._head).rank
+            known = self._head is None or now > self._context.placement(self._head).rank
             words = found.answer if known else (title_panel(self._context.capture, selection.sample),)
             self._lit = (key, (cloud, *self._lines_at(found, now, selection.layer), *found.still, *words))
         return self._lit[1]
@@ -181,20 +181,20 @@ class NodesView(View):
     def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return brackets around a ball, or around the two balls that a link joins, and the callout."""
         racks = self._of(selection.sample, selection.ranking or self._spec.ranking).racks
-        places = self._places(pick, racks, selection.sample)
+        positions = self._positions(pick, racks, selection.sample)
         told = self.describe(pick, selection)
-        if told is None or not places:
+        if told is None or not positions:
             return ()
-        marks = [point(place) for place in places]
+        marks = [point(position) for position in positions]
         if not isinstance(pick, LinkPick):
             return (callout(marks, told),)
         feed = self._neurons.feed(pick.taken, pick.target)
-        way = ways(feed, places[0][np.newaxis], places[1][np.newaxis], racks)[0]
+        way = ways(feed, positions[0][np.newaxis], positions[1][np.newaxis], racks)[0]
         found = slice_of(self._context.capture, self._neurons, feed, (pick.source_unit, pick.target_unit))
         positive = found is not None and found[1].sum() >= 0
         return (*glow(way, POSITIVE if positive else NEGATIVE), callout(marks, told, way))
 
-    def _places(self, pick: Pick, racks: Mapping[str, Rack], sample: int) -> list[NDArray[np.float64]]:
+    def _positions(self, pick: Pick, racks: Mapping[str, Rack], sample: int) -> list[NDArray[np.float64]]:
         """Return where what was picked stands; nothing if any of it is not shown."""
         ends: list[tuple[str, int]] = []
         match pick:
@@ -205,15 +205,15 @@ class NodesView(View):
                 ends = [(pick.layer, int(np.ravel_multi_index(pick.index, shape)) if shape else 0)]
             case CellPick():
                 tiles = self._pictures(racks, sample)
-                place = self._context.place(pick.layer).grid.place(pick.index)
-                return [_pixel(found, place) for found in tiles if found.name == pick.layer]
+                position = self._context.placement(pick.layer).grid.location(pick.index)
+                return [_pixel(found, position) for found in tiles if found.name == pick.layer]
             case LayerPick() if pick.layer in racks:
                 return [racks[pick.layer].points.mean(axis=0)]
             case LinkPick():
                 ends = [(pick.source, pick.source_unit), (pick.target, pick.target_unit)]
         if not all(layer in racks and unit in racks[layer].units for layer, unit in ends):
             return []
-        return [places_of(racks[layer], np.array([unit]))[0] for layer, unit in ends]
+        return [positions_of(racks[layer], np.array([unit]))[0] for layer, unit in ends]
 
     def around(self, layer: str) -> NDArray[np.float64]:
         """Return the points that a picture of a layer has to hold; of one that only passes on, those of its source."""
@@ -236,7 +236,7 @@ class NodesView(View):
 
     def _lines_at(self, found: _Sample, now: float, chosen: str | None) -> Iterable[Lines]:
         for source, target, lines in found.lines:
-            seen = seen_at(self._context.place(source).rank, self._context.place(target).rank, now)
+            seen = seen_at(self._context.placement(source).rank, self._context.placement(target).rank, now)
             seen *= 1.0 if chosen in (None, source, target) or chosen not in found.racks else BEHIND
             yield lines if seen == 1.0 else replace(lines, opacity=seen)
 
@@ -280,7 +280,7 @@ class NodesView(View):
             source=Source("nodes"),
         )
         layers = np.repeat(np.arange(len(racks)), [len(rack.units) for rack in racks.values()])
-        ranks = np.array([self._context.place(name).rank for name in racks])[layers]
+        ranks = np.array([self._context.placement(name).rank for name in racks])[layers]
         lines: list[tuple[str, str, Lines]] = []
         drawn = []
         for k, (feed, weights) in enumerate(zip(neurons.feeds, self._links, strict=True)):
@@ -345,8 +345,8 @@ class NodesView(View):
             width, height = (extent * n / max(rows, columns) for n in (columns, rows))
             middle = racks[name].points.mean(axis=0) - np.array([_BEFORE + width * TURNED[0] / 2, 0.0, 0.0])
             corner = middle - np.array(TURNED) * width / 2 - np.array([0.0, height / 2, 0.0])
-            grid = self._context.place(name).grid
-            maps = (grid.places, grid.channels) == ((rows, columns), 1)
+            grid = self._context.placement(name).grid
+            maps = (grid.location_shape, grid.channels) == ((rows, columns), 1)
             origins = corner[np.newaxis].astype(np.float32)
             found.append(
                 Tiles(
@@ -396,11 +396,11 @@ def _corners(tiles: Tiles) -> NDArray[np.float64]:
     return np.asarray(tiles.origins[0] + np.array([np.zeros(3), right, up, right + up]))
 
 
-def _pixel(tiles: Tiles, place: tuple[int, ...]) -> NDArray[np.float64]:
+def _pixel(tiles: Tiles, location: tuple[int, ...]) -> NDArray[np.float64]:
     """Return the middle of a pixel of a picture."""
     rows, columns = tiles.pixels.shape[1:3]
-    right = np.array(tiles.right) * tiles.size[0] * (place[1] + 0.5) / columns
-    up = np.array(tiles.up) * tiles.size[1] * (1 - (place[0] + 0.5) / rows)
+    right = np.array(tiles.right) * tiles.size[0] * (location[1] + 0.5) / columns
+    up = np.array(tiles.up) * tiles.size[1] * (1 - (location[0] + 0.5) / rows)
     return np.asarray(tiles.origins[0] + right + up)
 
 

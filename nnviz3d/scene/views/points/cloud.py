@@ -205,7 +205,7 @@ class Cloud:
         color = OTHERS if known is None else painted.palette.get(known, OTHERS)
         return Points(
             f"placed:{one.sample}:{self._found.name}",
-            self._frame.place(one.point)[np.newaxis],
+            self._frame.to_world(one.point)[np.newaxis],
             np.array([[*color, 1]], dtype=np.float32),
             np.array([size], dtype=np.float32),
             np.ones((1, 4), dtype=np.float32),
@@ -215,7 +215,7 @@ class Cloud:
     def _callout(self, name: str, one: Newcomer) -> Callout:
         capture = self._context.capture
         picture = thumbnail(capture, self._found, one.sample)
-        return _callout(name, self._frame.place(one.point), facts_of_sample(capture, one.sample), picture)
+        return _callout(name, self._frame.to_world(one.point), facts_of_sample(capture, one.sample), picture)
 
     def _points(self, share: float) -> NDArray[np.float32]:
         if share >= 1.0:
@@ -310,7 +310,7 @@ class Frame(NamedTuple):
     axes: NDArray[np.float64]
     scale: float
 
-    def place(self, point: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    def to_world(self, point: NDArray[np.float32] | None) -> NDArray[np.float32]:
         """Bring a point, ``(d,)``, to the world, ``(3,)``."""
         found = np.zeros(3, dtype=np.float32)
         if point is not None:
@@ -338,12 +338,12 @@ def fitted(found: Embedding) -> tuple[Frame, NDArray[np.float32]]:
     return Frame(middle[-1, 0], axes, float(scale[-1])), flat
 
 
-def _callout(name: str, place: NDArray[np.float32], found: Facts, picture: NDArray[np.uint8] | None) -> Callout:
+def _callout(name: str, position: NDArray[np.float32], found: Facts, picture: NDArray[np.uint8] | None) -> Callout:
     rows: list[Row] = [TextRow(found.title)]
     if picture is not None:
         rows.append(PictureRow(picture))
     rows.extend(TextRow(text) for text in found.more)
-    x, y, z = (float(v) for v in place)
+    x, y, z = (float(v) for v in position)
     return Callout(name, (Span((x, y, z), (0.0, 0.0, 0.0)),), tuple(rows), np.empty((0, 3), dtype=np.float32))
 
 

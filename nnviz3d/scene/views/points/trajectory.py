@@ -69,8 +69,8 @@ class CourseCloud:
         if timeline.training is None:
             return share * last
         recorded = len(self._training)
-        place = min(timeline.trained(t) * recorded, recorded - 1.0)
-        return float(np.interp(place, self._places, np.arange(last + 1)))
+        index = min(timeline.trained(t) * recorded, recorded - 1.0)
+        return float(np.interp(index, self._recorded_indices, np.arange(last + 1)))
 
     def at(self, moment: float, color: ColoredBy, sample: int) -> tuple[Primitive, ...]:
         """Return the points of a moment; the same objects as before if nothing has changed. No `sample` is among them."""
@@ -103,7 +103,7 @@ class CourseCloud:
         return np.asarray(found, dtype=np.float32)
 
     @cached_property
-    def _places(self) -> NDArray[np.int64]:
+    def _recorded_indices(self) -> NDArray[np.int64]:
         """Which of the recorded steps those with points are, ``(E,)``."""
         return np.searchsorted(self._training.steps, self._embedded.steps)
 
