@@ -26,19 +26,19 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def small_capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
-    """Six layers, three samples, written from NumPy."""
+    """Return a capture of six layers and three samples, written from NumPy arrays."""
     return captures.small_capture(tmp_path_factory.mktemp("captures") / "small.zarr")
 
 
 @pytest.fixture(scope="session")
 def explained_capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
-    """The same with two targets, gradients and maps."""
+    """Return the small capture with two targets, gradients and maps."""
     return captures.explained_capture(tmp_path_factory.mktemp("captures") / "explained.zarr")
 
 
 @pytest.fixture(scope="session")
 def long_capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
-    """177 layers with skips."""
+    """Return a capture of 177 layers with skips."""
     return captures.long_capture(tmp_path_factory.mktemp("captures") / "long.zarr")
 
 
@@ -50,5 +50,5 @@ def digits() -> Capture:
 
 @pytest.fixture(scope="session")
 def recorded_capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
-    """A training of six steps of the small network, written from NumPy."""
+    """Return a training of the small network with six recorded steps, written from NumPy arrays."""
     return trainings.small_training(tmp_path_factory.mktemp("captures") / "training.zarr")

@@ -1,4 +1,4 @@
-"""Blocks for pictures, and colours that tell which cell is seen."""
+"""Blocks for tests of pictures, with colours that identify each visible cell."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnviz3d.scene.primitives import DrawList, Voxels
 
 GROUND = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 SEEN_FROM = ((-30.0, 16.0), (20.0, -35.0), (155.0, 40.0), (0.0, 0.0), (-80.0, 5.0))
-"""Azimuths and elevations: every side of a block is seen by one of them."""
+"""Azimuths and elevations that together show every side of a block."""
 
 
 def picture_of(*primitives: Any) -> DrawList:
@@ -20,7 +20,7 @@ def picture_of(*primitives: Any) -> DrawList:
 
 
 def hues() -> Colormap:
-    """256 colours that differ in hue, so that each is known again whatever the light on it."""
+    """256 colours of different hue, so that each is recognized under any light."""
     k = np.arange(256) + 0.5
     # Points spread evenly over the octant of directions with no negative part.
     z = k / 256
@@ -34,7 +34,7 @@ HUES = hues()
 
 
 def which_hue(pixels: np.ndarray) -> np.ndarray:
-    """Which of the `HUES` each pixel ``(..., 3)`` is, however it is shaded; -1 for the black ground."""
+    """Return the index in `HUES` of each pixel ``(..., 3)``, whatever its shade; -1 for the black background."""
     flat = pixels.reshape(-1, 3).astype(float)
     table = HUES.table / np.linalg.norm(HUES.table.astype(float), axis=1, keepdims=True)
     found = (flat @ table.T).argmax(axis=1)
@@ -42,7 +42,7 @@ def which_hue(pixels: np.ndarray) -> np.ndarray:
 
 
 def block(values: np.ndarray, **changes: Any) -> Voxels:
-    """A block around the origin with cells of size 1; by default all numbers are drawn, in inferno from 0 to 1."""
+    """Return a block around the origin with cells of size 1; by default all cells are drawn, in inferno from 0 to 1."""
     values = np.asarray(values, dtype=np.float32)
     cell = changes.pop("cell", (1.0, 1.0, 1.0))
     origin = tuple(-n * c / 2 for n, c in zip(values.shape, cell, strict=True))
@@ -51,7 +51,7 @@ def block(values: np.ndarray, **changes: Any) -> Voxels:
 
 
 def told_apart(values: np.ndarray, **changes: Any) -> Voxels:
-    """The same, and a cell of number v has the colour v of the `HUES`."""
+    """Return such a block, in which a cell with the value v has the colour v of `HUES`."""
     return block(values, colormap=HUES, limits=(0.0, 255.0), **changes)
 
 

@@ -1,4 +1,4 @@
-"""Captures written from NumPy alone: small, with every odd number that a test wants in them."""
+"""Small captures for tests, written from NumPy arrays without a model."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def small_graph() -> ModelGraph:
 
 
 def small_values(samples: int = 3) -> dict[str, NDArray[np.float32]]:
-    """Random numbers; ``dense`` goes negative, ``pool`` has half of its numbers zero, the scores add up to 1."""
+    """Return random numbers: ``dense`` has negative ones, half of ``pool`` is zero, the scores add up to 1."""
     random = np.random.default_rng(7)
     values = {n.id: random.random((samples, *n.shape), dtype=np.float32) for n in small_graph()}
     values["dense"] = values["dense"] * 4 - 2
@@ -85,7 +85,7 @@ def small_values(samples: int = 3) -> dict[str, NDArray[np.float32]]:
 
 
 def small_connections(values: Mapping[str, NDArray[np.float32]]) -> dict[tuple[str, str], Any]:
-    """The strongest 30 of 720 weights between two vectors, and one filter's 6 of 9 taps."""
+    """Return the strongest 30 of 720 weights between two vectors, and 6 of the 9 weights of one filter."""
     random = np.random.default_rng(8)
     found: dict[tuple[str, str], Any] = {}
     for source, target, k, rule, total in (("flatten", "dense", 30, "dense", 720), ("input", "conv", 6, "fan", 9)):
@@ -103,7 +103,7 @@ def small_connections(values: Mapping[str, NDArray[np.float32]]) -> dict[tuple[s
 
 
 def small_capture(path: Path) -> Capture:
-    """Six layers, three samples, with names, labels and connections; the input is shown from its numbers."""
+    """Write six layers and three samples, with names, labels and connections, without pictures."""
     values = small_values()
     return write(
         path,
@@ -116,13 +116,13 @@ def small_capture(path: Path) -> Capture:
 
 
 def explained_gradients() -> dict[str, NDArray[np.float32]]:
-    """Gradients of the answer's score by all layers but ``flatten``, three samples."""
+    """Return gradients of the predicted class's score by all layers but ``flatten``, for three samples."""
     random = np.random.default_rng(11)
     return {n.id: random.normal(size=(3, *n.shape)).astype(np.float32) for n in small_graph() if n.id != "flatten"}
 
 
 def explained_connection_gradients() -> dict[tuple[str, str], NDArray[np.float32]]:
-    """Gradients of the answer's score by the small connections, of either sign, with zeros; as they are packed."""
+    """Return packed gradients of the predicted class's score by the small connections, of both signs, with zeros."""
     random = np.random.default_rng(15)
     found = {}
     for pair, columns in small_connections(small_values()).items():
@@ -132,7 +132,7 @@ def explained_connection_gradients() -> dict[tuple[str, str], NDArray[np.float32
 
 
 def explained_maps() -> dict[str, NDArray[np.float32]]:
-    """A signed map over the input, and one from zero up over ``conv``, with one strong place each; three samples."""
+    """Return a signed map over the input and a positive one over ``conv``, each with a strong location; three samples."""
     random = np.random.default_rng(12)
     signed = random.normal(size=(3, 8, 9)).astype(np.float32) * 0.1
     unsigned = random.random((3, 6, 7), dtype=np.float32) * 0.1
@@ -141,7 +141,7 @@ def explained_maps() -> dict[str, NDArray[np.float32]]:
 
 
 def small_embedding() -> Embedding:
-    """Eight points of ``dense``, on their way in three steps."""
+    """Return an embedding of ``dense``: eight points in three snapshots."""
     random = np.random.default_rng(13)
     snapshots = random.normal(size=(3, 8, 3)).astype(np.float32)
     classes = np.arange(8) % len(CLASSES)
@@ -164,7 +164,7 @@ def small_embedding() -> Embedding:
 
 
 def explained_capture(path: Path) -> Capture:
-    """The small capture with two targets, gradients, maps by two methods, measured for the answer, and more."""
+    """Write the small capture with two targets, gradients, maps by two methods, attention scores and an embedding."""
     values, gradients, maps = small_values(), explained_gradients(), explained_maps()
     answers = values["scores"].argmax(axis=1)
     other = Target("scores", 1)
@@ -208,6 +208,6 @@ def explained_capture(path: Path) -> Capture:
 
 
 def long_capture(path: Path) -> Capture:
-    """The graph of ResNet50 with skips, numbers for its last layer alone."""
+    """Write the graph of ResNet50 with skips, and activations of its last layer only."""
     random = np.random.default_rng(9)
     return write(path, resnet50_like(), {"predictions": random.random((1, 1000), dtype=np.float32)})

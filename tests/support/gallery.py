@@ -1,4 +1,4 @@
-"""The bundled scenes that show a bundled capture, and so can be drawn anywhere and at once."""
+"""The bundled scenes that show a bundled capture, so that they can be drawn without a model."""
 
 from __future__ import annotations
 

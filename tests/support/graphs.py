@@ -10,7 +10,7 @@ Spec = tuple[str, str, tuple[int | None, ...]]
 
 
 def graph_of(nodes: list[Spec], edges: list[tuple[str, str]], name: str = "hand") -> ModelGraph:
-    """Build a graph; nodes that nothing feeds are its inputs, nodes that feed nothing its outputs."""
+    """Build a graph; nodes without incoming edges are its inputs, nodes without outgoing edges its outputs."""
     sources, targets = {a for a, _ in edges}, {b for _, b in edges}
     return ModelGraph(
         name,
@@ -59,7 +59,7 @@ def vgg_like() -> ModelGraph:
 
 
 def residual() -> ModelGraph:
-    """Two blocks with a skip each, the second skip with a convolution on its way."""
+    """Return two blocks with a skip each; the second skip contains a convolution."""
     shape = (16, 16, 8)
     names = ["input", "stem", "a1", "a2", "add_a", "b1", "b2", "b3", "short", "add_b", "head"]
     kinds = ["InputLayer", *["Conv2D"] * 3, "Add", *["Conv2D"] * 4, "Add", "Dense"]
@@ -82,7 +82,7 @@ def residual() -> ModelGraph:
 
 
 def inception() -> ModelGraph:
-    """Two modules of four branches of unequal length that meet in a concatenation."""
+    """Return two modules of four branches of unequal length that end in a concatenation."""
     nodes: list[Spec] = [("input", "InputLayer", (32, 32, 3)), ("stem", "Conv2D", (16, 16, 32))]
     edges = [("input", "stem")]
     before = "stem"
@@ -127,7 +127,7 @@ def two_inputs_two_outputs() -> ModelGraph:
 
 
 def unet() -> ModelGraph:
-    """Skips within skips: the way of the outer one leads over that of the inner one."""
+    """Return skips within skips: the outer one passes over the inner one."""
     nodes: list[Spec] = [
         ("input", "InputLayer", (32, 32, 1)),
         ("down1", "Conv2D", (32, 32, 8)),
@@ -148,7 +148,7 @@ def unet() -> ModelGraph:
 
 
 def resnet50_like() -> ModelGraph:
-    """The 177 nodes of ResNet50, with its real shapes."""
+    """Return the 177 nodes of ResNet50, with their real shapes."""
     nodes: list[Spec] = []
     edges: list[tuple[str, str]] = []
 
@@ -194,4 +194,4 @@ GRAPHS = {
     "u-net": unet,
     "177 nodes": resnet50_like,
 }
-"""Each makes a graph; every test of a layout runs over all of them."""
+"""Functions that make the graphs for all tests of a layout."""

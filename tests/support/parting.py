@@ -1,4 +1,4 @@
-"""A recorded training whose samples part by class, written from NumPy alone; nobody has placed them yet."""
+"""A recorded training whose samples separate by class, written from NumPy arrays, without a trajectory of points."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LABELS = np.arange(M) % 3
 
 
 class Parting:
-    """Writes a step after another."""
+    """Writer of the steps, one after another."""
 
     def __init__(self, path: Path) -> None:
         known = EmbeddedSamples(
@@ -43,7 +43,7 @@ class Parting:
         self.step = 0
 
     def go_on(self, records: int) -> None:
-        """Make some more records."""
+        """Write some more steps."""
         for _ in range(records):
             vectors = self._noise + self.step * self._middles[LABELS]
             self.step += 1
@@ -54,5 +54,5 @@ class Parting:
             self._writer.step(scalars, {"loss": 1 / self.step}, layers, np.empty(0, np.float32))
 
     def finish(self) -> None:
-        """Say that nothing more comes."""
+        """Mark the training as finished."""
         self._writer.finish()

@@ -1,4 +1,4 @@
-"""What pictures are held against: a pinhole camera and a walk through a grid, written again, as plainly as can be."""
+"""Reference for pictures: a second, simple implementation of a pinhole camera and of a walk through a grid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GAP = 0.07
 
 
 def axes(pose: CameraPose) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The eye, and the unit vectors ahead, to the right and up."""
+    """Return the eye, and the unit vectors forward, to the right and up."""
     eye = np.array(pose.position)
     ahead = np.array(pose.target) - eye
     ahead /= np.linalg.norm(ahead)
@@ -34,13 +34,13 @@ def to_frame(points: np.ndarray, pose: CameraPose, aspect: float) -> np.ndarray:
 
 
 def to_pixels(points: np.ndarray, pose: CameraPose, size: tuple[int, int]) -> np.ndarray:
-    """Project ``(n, 3)`` to ``(n, 2)``: column and row of the picture, fractions too, rows downwards."""
+    """Project ``(n, 3)`` to ``(n, 2)``: column and row in the picture, with fractions, rows downwards."""
     x, y = to_frame(np.asarray(points, dtype=float), pose, size[0] / size[1]).T
     return np.stack([(x + 1) / 2 * size[0], (1 - y) / 2 * size[1]], axis=1)
 
 
 def pixel_at(point: tuple[float, ...], pose: CameraPose, size: tuple[int, int]) -> tuple[int, int]:
-    """Row and column of the pixel in which a point is seen."""
+    """Return row and column of the pixel in which a point is visible."""
     column, row = to_pixels(np.array([point]), pose, size)[0]
     return int(row), int(column)
 
@@ -48,7 +48,7 @@ def pixel_at(point: tuple[float, ...], pose: CameraPose, size: tuple[int, int]) 
 def rays(
     pose: CameraPose, size: tuple[int, int], rows: np.ndarray, columns: np.ndarray, *, parallel: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where the rays through these pixels' middles begin and where they lead, ``(n, 3)`` each.
+    """Return origins and directions of the rays through the centres of pixels, ``(n, 3)`` each.
 
     `parallel`: half the height of the picture in world units, for a parallel projection.
     """
@@ -63,7 +63,7 @@ def rays(
 
 
 def between(low: np.ndarray, high: np.ndarray, start: np.ndarray, way: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where rays enter and leave boxes, ``(rays, boxes)`` each; they miss where they would leave first."""
+    """Return where rays enter and leave boxes, ``(rays, boxes)`` each; a ray misses a box if it leaves before it enters."""
     with np.errstate(divide="ignore", invalid="ignore"):
         a = (low[np.newaxis] - start[:, np.newaxis]) / way[:, np.newaxis]
         b = (high[np.newaxis] - start[:, np.newaxis]) / way[:, np.newaxis]
@@ -71,9 +71,9 @@ def between(low: np.ndarray, high: np.ndarray, start: np.ndarray, way: np.ndarra
 
 
 def first_hit(block: Voxels, start: np.ndarray, way: np.ndarray, *, pixel: float, parallel: bool = False) -> np.ndarray:
-    """For each ray, the flat index (C order of ``block.values``) of the cube it meets first, or -1.
+    """Return for each ray the flat index (C order of ``block.values``) of the first cube that it meets, or -1.
 
-    Every drawn cube is tried for every ray. `pixel`: world size of a pixel, at distance 1 or, in parallel, anywhere.
+    Every drawn cube is tested for every ray. `pixel`: world size of a pixel, at distance 1 or, in parallel, anywhere.
     """
     values = block.values
     shown = np.argwhere(~(np.abs(values) < np.float32(block.threshold)))

@@ -1,4 +1,4 @@
-"""A training that goes on as far as it is told, recorded by NumPy alone; as a program, in a process of its own.
+"""A recorded training that grows on request, written from NumPy arrays; also a program for a process of its own.
 
     python -m tests.support.recorder run.zarr
 
@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parents[2]
 GRAPH = captures.small_graph()
 TENSORS = Packing(tuple((node.id, "0", (2, *node.shape)) for node in GRAPH))
 EVERY, EPOCH = 100, 500
-"""Steps from one record to the next, and those of an epoch."""
+"""Steps between two records, and steps per epoch."""
 
 
 class Recorder:
-    """Writes into a capture, of two probe samples or of none, what is different at every step."""
+    """Writer of a training with two probe samples or none; its numbers differ at every step."""
 
     def __init__(self, path: Path, *, samples: int = 2) -> None:
         self._packing = TENSORS if samples else Packing()
@@ -47,7 +47,7 @@ class Recorder:
         self.step = 0
 
     def go_on(self, records: int, *, probes: bool = True) -> None:
-        """Make some more records: steps 1, 100, 200, ...; with what the probe samples do, or without."""
+        """Write some more records, of the steps 1, 100, 200, ..., with or without tensors of the probe samples."""
         for _ in range(records):
             self.step = self.step // EVERY * EVERY + EVERY if self.step else 1
             tensors = np.random.default_rng(self.step).normal(size=(2, self._packing.width)).astype(np.float32)
@@ -59,12 +59,12 @@ class Recorder:
             self._writer.step(scalars, {"loss": loss}, layers, np.empty(0, np.float32))
 
     def finish(self) -> None:
-        """Say that nothing more comes."""
+        """Mark the training as finished."""
         self._writer.finish()
 
 
 class OtherProcess:
-    """The same in a process of its own."""
+    """Such a writer in a process of its own."""
 
     def __init__(self, path: Path) -> None:
         self.process = subprocess.Popen(
@@ -77,14 +77,14 @@ class OtherProcess:
         )
 
     def ask(self, line: str) -> None:
-        """Have it done; returns once it is."""
+        """Send a command, and wait until it is done."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(line, file=self.process.stdin, flush=True)
         assert self.process.stdout.readline() == f"{line}\n"
 
     def kill(self) -> None:
-        """End it as hard as can be."""
+        """Kill the process."""
         self.process.kill()
         self.process.communicate()
 

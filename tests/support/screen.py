@@ -1,4 +1,4 @@
-"""Reads the screen: whether a small picture, such as words that were drawn elsewhere, stands somewhere in a large one."""
+"""Search of a small picture, such as drawn words, in a large one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nnviz3d.render.text import Sprite
 
 
 def shows(picture: np.ndarray, sprite: Sprite) -> bool:
-    """Whether the ink of a sprite ``(h, w, 4)`` is found in a picture ``(H, W, 3)``, all of it in one place."""
+    """Whether a picture ``(H, W, 3)`` contains all opaque pixels of a sprite ``(h, w, 4)`` at one position."""
     ink = np.argwhere((sprite[..., 3] == 255) & (sprite[..., :3].max(axis=2) > 100))
     assert len(ink) > 30, "too little to be known again"
     height, width = np.subtract(picture.shape[:2], sprite.shape[:2]) + 1

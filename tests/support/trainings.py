@@ -1,4 +1,4 @@
-"""Recorded trainings written from NumPy alone: numbers of their own at every step."""
+"""Recorded trainings for tests, written from NumPy arrays; their numbers differ at every step."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from tests.support.graphs import chain
 
 STEPS = (1, 10, 20, 30, 40, 50)
 KEPT = (1, 20, 50)
-"""Steps after which the probe samples' numbers were kept; the weights after the first and the last of them."""
+"""Steps after which tensors of the probe samples are recorded; weights after the first and the last of them."""
 CLASSES = ("ant", "bee", "cat", "dog", "elk")
 
 
 def graph() -> ModelGraph:
-    """The small graph, a ReLU in it and a softmax at its end."""
+    """Return the small graph with two ReLUs and a softmax at its end."""
     small = captures.small_graph()
     functions = {"conv": "relu", "dense": "relu", "scores": "softmax"}
     return replace(small, nodes=tuple(replace(node, activation=functions.get(node.id)) for node in small))
 
 
 def losses() -> NDArray[np.float64]:
-    """The loss of each recorded step; it falls, and is no number once."""
+    """Return the loss of each recorded step; it falls, and is NaN at one step."""
     found = 2.5 * np.exp(-np.arange(len(STEPS)) / 2)
     found[3] = np.nan
     return found
 
 
 def small_training(path: Path, *, growing: bool = False) -> Capture:
-    """Two probe samples through six recorded steps; the tensors of each kept step are random ones of its own."""
+    """Write six steps with two probe samples; the tensors of each recorded step are different random numbers."""
     network = graph()
     tensors = Packing(tuple((node.id, "0", (2, *node.shape)) for node in network))
     weights = Packing(
@@ -81,7 +81,7 @@ def small_training(path: Path, *, growing: bool = False) -> Capture:
 
 
 def training_of(path: Path, steps: NDArray[np.int64], series: NDArray[np.float32]) -> Capture:
-    """A training of the small network with these figures, ``(S, layers, statistics)``, at these steps."""
+    """Write a training of the small network with these statistics, ``(S, layers, statistics)``, at these steps."""
     network = graph()
     provenance = Provenance("hand", samples=("probe 0",))
     with CaptureWriter(path, graph=network, provenance=provenance, samples=1, growing=True) as capture:
@@ -96,8 +96,8 @@ def training_of(path: Path, steps: NDArray[np.int64], series: NDArray[np.float32
 
 
 def figures(steps: int, *, seed: int = 0) -> NDArray[np.float32]:
-    """Figures of the small network, ``(steps, layers, statistics)``, as a recorder measures them: all finite, norms over
-    four decades, those of weights for the three layers that have any."""
+    """Return statistics of the small network, ``(steps, layers, statistics)``: all finite, norms over four decades, and
+    those of weights only for the three layers with weights."""
     random, layers = np.random.default_rng(seed), len(graph())
     found = np.zeros((steps, layers, len(STATISTICS)), np.float32)
     found[:, :, :3] = 10 ** random.uniform(-3, 1, (steps, layers, 3))
@@ -110,9 +110,9 @@ def figures(steps: int, *, seed: int = 0) -> NDArray[np.float32]:
 
 
 def faulty_training(path: Path, *, layers: int = 0) -> Capture:
-    """A training that is well at step 1, has a dead layer ``dense`` at 10, and NaN in ``scores`` at 20.
+    """Write a training that is healthy at step 1, has a dead layer ``dense`` at 10, and NaN in ``scores`` at 20.
 
-    With a number of layers it is of so many ones in a row, and the gradients of the first three quarters vanish.
+    If `layers` is given, the network has so many layers in a row, and the gradients of the first three quarters vanish.
     """
     network = chain([(f"dense_{i}", "Dense", (4,)) for i in range(layers)]) if layers else graph()
     tensors = Packing(tuple((node.id, "0", (1, *node.shape)) for node in network))

@@ -1,4 +1,4 @@
-"""Waiting for what another process does."""
+"""Waiting for a condition that another process fulfils."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def wait_until(condition: Callable[[], Any], what: str, *, patience: float, pause: float) -> Any:
-    """Return what a condition gives once it is true; fail after so many seconds, with a look every so many."""
+    """Return the result of a condition as soon as it is true; fail after a time limit."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if found := condition():
