@@ -65,7 +65,7 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
         for node_id in asked:
             numbers = batch.numbers(node_id)
             if numbers is None:
-                raise ModelError(f"{node_id} gives no numbers for each sample, so they cannot be placed as points.")
+                raise ModelError(f"{node_id} has no numbers for each sample, so it cannot be embedded.")
             if node_id in nodes and batch.start == 0:
                 _check_room(described.graph.node(node_id), numbers.shape[1:], total, len(nodes), options)
             pooled = options.pooled and node_id in nodes
@@ -133,11 +133,13 @@ def _matching(described: DescribedModel, globs: tuple[str, ...]) -> tuple[str, .
         found = matching(glob, described.graph)
         if not found and by_kind(glob):
             raise ModelError(
-                f"{lacks(glob, described.graph)}, whose outputs would be placed as points; capture the model with --embed "
+                f"{lacks(glob, described.graph)}, whose outputs would be embedded; capture the model with --embed "
                 f"LAYER, where LAYER is one of {', '.join(names)}, and show that capture."
             )
         if not found:
-            raise ModelError(f"No layer is named {glob!r}, to be placed as points; the layers are {', '.join(names)}.")
+            raise ModelError(
+                f"No layer is named {glob!r}, so it cannot be embedded; the layers are {', '.join(names)}."
+            )
         chosen.update(found)
     return tuple(name for name in names if name in chosen)
 
@@ -147,9 +149,13 @@ def _check_room(node: LayerNode, shape: tuple[int, ...], total: int, nodes: int,
     needed = 4 * numbers * total
     if needed <= _MEMORY / nodes:
         return
-    way = "choose fewer samples" if options.pooled or len(shape) < 2 else "average each map over its places (pooled)"
+    way = (
+        "choose fewer samples"
+        if options.pooled or len(shape) < 2
+        else "average each feature map over its locations (pooled)"
+    )
     raise ModelError(
-        f"{node.id} answers with {numbers:,} numbers, which for {total:,} samples take {needed / 2**30:.1f} GiB of "
+        f"{node.id} has {numbers:,} outputs, which for {total:,} samples take {needed / 2**30:.1f} GiB of "
         f"memory, and {_MEMORY / nodes / 2**30:.1f} are free for it; {way}, or choose another layer."
     )
 

@@ -177,7 +177,9 @@ class _Search:
                 gain -= _TOTAL_VARIATION * tf.image.total_variation(pictures)
             gradient = tf.gradients(-tf.reduce_sum(gain), parameters)[0]
             if gradient is None:
-                raise ModelError(f"Nothing drives {self.node}: its numbers cannot be differentiated by the picture.")
+                raise ModelError(
+                    f"Channels of {self.node} cannot be maximized: they cannot be differentiated by the picture."
+                )
             ascent.apply([gradient], [variable])
 
         moved = [variable, *(v.value for v in ascent.variables)]
@@ -291,7 +293,7 @@ def _chosen(globs: Sequence[str], graph: ModelGraph) -> list[tuple[str, list[int
         nodes = [graph.node(name) for name in matching(glob, graph) if name in names or name == glob]
         if not nodes and by_kind(glob):
             raise ModelError(
-                f"{lacks(glob, graph)}, whose channels would be driven; capture the model with --features LAYER, where "
+                f"{lacks(glob, graph)}, whose channels would be maximized; capture the model with --features LAYER, where "
                 f"LAYER is one of {', '.join(names[:40])}, and show that capture."
             )
         if not nodes:
@@ -306,7 +308,7 @@ def _chosen(globs: Sequence[str], graph: ModelGraph) -> list[tuple[str, list[int
 def _channels(node: LayerNode, graph: ModelGraph, text: str, match: re.Match[str] | None) -> range:
     count = node.channels if node.shape else None
     if node.id in graph.inputs or not count:
-        raise ModelError(f"{node.id} has no channels to drive; name a layer behind the input.")
+        raise ModelError(f"{node.id} has no channels to maximize; name a layer after the input.")
     if match is None or match["first"] is None:
         return range(count)
     first = int(match["first"])

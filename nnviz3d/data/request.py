@@ -1,4 +1,4 @@
-"""What is asked of whoever runs a model, and what it says while it does it: lines of JSON."""
+"""The request for a capture, and the events that the capture process reports: lines of JSON."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Preprocessing = Literal["tf", "torch", "caffe", "unit", "none"]
 class Insights(BaseModel, InsightFields, frozen=True, extra="forbid"):
     """The request for everything beyond one forward pass.
 
-    The fields of each capability are described in its module of `nnviz3d.data.capabilities`: `TargetFields`,
-    `GradientFields`, `AttributionFields`, `AttentionFields`, `FeatureFields`, `EmbeddingFields`.
+    The fields of each capability are described in its module of `nnviz3d.data.capabilities`: those of attention, for
+    example, by `AttentionFields`.
     """
 
     @property
@@ -59,29 +59,29 @@ class CaptureRequest(BaseModel):
     out
         The capture to write.
     preprocess
-        One of Keras' modes, or `None`: the default is decided and said.
+        One of Keras' modes; `None`: the default for the model, which a `Notice` names.
     weights
         ``imagenet``, ``none``, or a file, for ``keras:NAME`` only; `None` means ``imagenet``.
     all_weights
         Store every variable, not only those of small layers.
     classes
-        A text file with one class name a line.
+        A text file with one class name on each line.
     trust
-        Load Lambda layers and other code that a model file carries. Safe mode stays on otherwise.
+        Load Lambda layers and other code that a model file carries; otherwise, safe mode refuses them.
     top_k
-        How many connections to keep for each pair of layers and each ranking.
+        Number of connections to keep for each pair of layers and each ranking.
     seed
-        For random inputs and for whatever the model draws at random.
+        Seed of random inputs and of the random numbers in the model.
     only
-        Which one of all the samples in the inputs to capture, from 0; `None` means all.
+        The only sample of the inputs to capture, counted from 0; `None` means all.
     shapes
-        One for each input of the model, without the batch: where the model leaves sizes open, bring the samples to
-        these, those of other samples that they are to be seen beside. Empty: the samples decide.
+        One for each input of the model, without the batch: sizes that the model leaves open. They are those of an earlier
+        capture, which the samples will be compared with. Empty: the samples decide.
     insights
-        What is wanted beyond one forward pass.
+        The request for everything beyond one forward pass.
     transient
-        The capture is one of a session that goes with it: it holds no weights, which the session's first capture has,
-        and a ``.zarr.zip`` is written in haste, not compressed.
+        The capture is temporary and belongs to a session: it holds no weights, which the session's first capture has, and
+        a ``.zarr.zip`` is not compressed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -103,18 +103,18 @@ class CaptureRequest(BaseModel):
 
 
 class Invitation(BaseModel):
-    """Where a live model can be asked for further captures: what a program that holds one tells the viewer it starts.
+    """Address of a live model for further captures. The program that holds the model passes it to the viewer.
 
     Attributes
     ----------
     port, token
-        Where on the loopback it listens, and the secret that it takes first.
+        The port on the loopback where the program listens, and the secret that a client has to send first.
     request
         A request for the model, without a sample.
     samples
-        What can be chosen: the name of each sample, and how a request names it.
+        The samples to choose from: the name of each, and its source in a request.
     position
-        Which of them the first capture shows.
+        The sample in the first capture.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -127,7 +127,7 @@ class Invitation(BaseModel):
 
 
 class Progress(BaseModel):
-    """One stage of the work, so far."""
+    """The progress of one stage of the work."""
 
     event: Literal["progress"] = "progress"
     stage: str
@@ -136,20 +136,20 @@ class Progress(BaseModel):
 
 
 class Notice(BaseModel):
-    """Something the person should know, such as which preprocessing was chosen and why."""
+    """Something the user should know, such as the chosen preprocessing and the reason for it."""
 
     event: Literal["notice"] = "notice"
     text: str
 
 
 class Working(BaseModel):
-    """A sign of life, sent every few seconds during a request."""
+    """A sign of life, which is sent every few seconds during a request."""
 
     event: Literal["working"] = "working"
 
 
 class Finished(BaseModel):
-    """The capture is in place."""
+    """The capture is complete."""
 
     event: Literal["finished"] = "finished"
     out: Path
@@ -159,7 +159,7 @@ class Finished(BaseModel):
 
 
 class Refused(BaseModel):
-    """A person's mistake, as one sentence."""
+    """A mistake of the user, as one sentence."""
 
     event: Literal["refused"] = "refused"
     message: str

@@ -167,8 +167,8 @@ def test_wrong_requests_are_refused_in_one_sentence_and_leave_no_files(ask, tmp_
 
 def test_outputs_larger_than_memory_are_refused_before_the_model_runs(ask, monkeypatch):
     monkeypatch.setattr(embedding, "_MEMORY", 120 * 576 * 4 - 1)
-    with pytest.raises(ModelError, match=r"conv2d_2 answers with 576 numbers, .* average each map .*\(pooled\)"):
+    with pytest.raises(ModelError, match=r"conv2d_2 has 576 outputs, .* average each feature map .*\(pooled\)"):
         ask("conv2d_2")
-    with pytest.raises(ModelError, match=r"flatten answers .*; choose fewer samples, or choose another layer"):
+    with pytest.raises(ModelError, match=r"flatten has .*; choose fewer samples, or choose another layer"):
         ask("flatten")
     ask("conv2d_2", pooled=True)

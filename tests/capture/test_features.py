@@ -150,7 +150,7 @@ def test_wrong_feature_requests_are_refused_in_one_sentence(digits, tmp_path):
         search(digits, "conv2d[32]")
     with pytest.raises(ModelError, match=r"'conv2d\[4:4\]': conv2d has the channels 0 to 31\."):
         search(digits, "conv2d[4:4]")
-    with pytest.raises(ModelError, match="input has no channels to drive"):
+    with pytest.raises(ModelError, match="input has no channels to maximize"):
         search(digits, "input")
     dense = keras.Sequential([keras.Input((6,)), layers.Dense(3, name="dense")])
     with pytest.raises(ModelError, match=r"need a model of one picture, .*; this model takes \(6,\)"):
