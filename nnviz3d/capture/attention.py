@@ -130,7 +130,7 @@ def _batch_size(described: DescribedModel, wanted: Sequence[str], samples: int) 
     one = 0
     for node_id in wanted:
         call = described.call(node_id)
-        places = math.prod(n or 1 for n in call.query.shape[1:-1])
+        positions = math.prod(n or 1 for n in call.query.shape[1:-1])
         heads = getattr(call.operation, "num_heads", getattr(call.operation, "num_query_heads", 1))
-        one += 4 * heads * places * places
+        one += 4 * heads * positions * positions
     return max(1, min(batch_size(described, samples), MEMORY // max(one, 1)))

@@ -91,17 +91,15 @@ def _every_gradient(model: DifferentiableModel, output: str, x: Sequence[Any], y
     rows = tf.reshape(scores, (tf.shape(scores)[0], -1))
     explained = numbers_at(scores, y)
     nodes = model.described.calls
-    places = [(node, k) for node in nodes for k, t in enumerate(values.every(node)) if _is_real(t)]
-    tensors = [values.output(node, k) for node, k in places]
+    keys = [(node, k) for node in nodes for k, t in enumerate(values.every(node)) if _is_real(t)]
+    tensors = [values.output(node, k) for node, k in keys]
     # A gradient tape would leave out activations that follow from frozen weights alone, such as embeddings of positions.
-    slopes = dict(
-        zip(places, tf.gradients(tf.reduce_sum(explained), tensors, unconnected_gradients="zero"), strict=True)
-    )
+    slopes = dict(zip(keys, tf.gradients(tf.reduce_sum(explained), tensors, unconnected_gradients="zero"), strict=True))
     if model.squashes(output):
         sign = tf.where(y < 0, -1, 1)
         chosen = tf.one_hot(tf.where(y < 0, -1 - y, y), tf.shape(rows)[1], dtype=scores.dtype)
         slopes[output, 0] = tf.reshape(chosen * tf.cast(sign, scores.dtype)[:, None], tf.shape(scores))
-    slopes = {place: tf.convert_to_tensor(slope) for place, slope in slopes.items()}  # an embedding's are sparse
+    slopes = {key: tf.convert_to_tensor(slope) for key, slope in slopes.items()}  # an embedding's are sparse
     return {node: tuple(slopes.get((node, k)) for k in range(len(values.every(node)))) for node in nodes}
 
 

@@ -63,11 +63,13 @@ class Convolution:
             -1, len(self._size)
         )
         offsets = np.array(list(itertools.product(*(o for _, o in taps))), dtype=np.int64).reshape(-1, len(self._size))
-        steps = np.cumprod((1, *self._shape[-2:0:-1]))[::-1]
-        place = positions @ steps
+        factors = np.cumprod((1, *self._shape[-2:0:-1]))[::-1]
+        location = positions @ factors
         channels = channels[None, :]
         across = math.prod(self._shape[:-1])
-        source = channels * across + place[:, None] if self._first else place[:, None] * self._shape[-1] + channels
+        source = (
+            channels * across + location[:, None] if self._first else location[:, None] * self._shape[-1] + channels
+        )
         return Fan(source.ravel().astype(np.int64), weights[tuple(offsets.T)].astype(np.float32).ravel())
 
     def _weights(self, channel: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -112,8 +114,8 @@ class Pointwise:
     def fan(self, cell: tuple[int, ...]) -> Fan:
         """Collect the connections into a cell ``(*location, unit)`` of the output."""
         channels = self._shape[-1]
-        place = int(np.ravel_multi_index(cell[:-1], self._shape[:-1]))
-        return Fan(place * channels + np.arange(channels, dtype=np.int64), self._kernel[:, cell[-1]])
+        location = int(np.ravel_multi_index(cell[:-1], self._shape[:-1]))
+        return Fan(location * channels + np.arange(channels, dtype=np.int64), self._kernel[:, cell[-1]])
 
 
 def rule_of(layer: Any, shape: tuple[int, ...]) -> Convolution | Pointwise:

@@ -16,7 +16,7 @@ import keras
 
 from nnviz3d.capture.loading.model_archive import Config, is_object, is_of_keras_2, objects
 
-Step = Callable[[Config], Config]
+Rule = Callable[[Config], Config]
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 _NEUTRAL: dict[str, object] = {
@@ -104,7 +104,7 @@ def rewrite(config: Config) -> Rewritten:
         notes.append("hard_sigmoid is computed as in Keras 2, which wrote the file: clip(0.2 x + 0.5, 0, 1).")
     if any(isinstance(item.get("config"), list) for item in found):
         notes.append("The file is of Keras 2.1 or earlier; its list of layers was wrapped so that Keras 3 can read it.")
-    return Rewritten(_changed(config, _STEPS, names), tuple(notes))
+    return Rewritten(_changed(config, _RULES, names), tuple(notes))
 
 
 def other_arithmetic(config: Config) -> str | None:
@@ -141,18 +141,18 @@ def with_modules(value: Any) -> Any:
     return _changed(value, (_with_module,))
 
 
-def _changed(value: Any, steps: Sequence[Step], names: Mapping[str, str] = NO_NAMES, key: str = "") -> Any:
-    """Apply steps to every object in a part of a configuration, and replace old names by new ones."""
+def _changed(value: Any, rules: Sequence[Rule], names: Mapping[str, str] = NO_NAMES, key: str = "") -> Any:
+    """Apply rewriting rules to every object in a part of a configuration, and replace old names by new ones."""
     if isinstance(value, list):
-        return [_changed(item, steps, names, key) for item in value]
+        return [_changed(item, rules, names, key) for item in value]
     if isinstance(value, str):
         return names.get(value, value) if key in _REFERENCES else value
     if not isinstance(value, dict):
         return value
     if is_object(value):
-        for step in steps:
-            value = step(value)
-    return {name: _changed(item, steps, names, name) for name, item in value.items()}
+        for rule in rules:
+            value = rule(value)
+    return {name: _changed(item, rules, names, name) for name, item in value.items()}
 
 
 def _with_list_wrapped(item: Config) -> Config:
@@ -329,7 +329,7 @@ def _with_hard_sigmoid(item: Config) -> Config:
     return {**item, "config": {**item["config"], **changed}}
 
 
-_STEPS = (
+_RULES = (
     _with_list_wrapped,
     _with_module,
     _with_nodes_counted_anew,
@@ -342,7 +342,7 @@ _STEPS = (
     _with_defaults,
     _with_hard_sigmoid,
 )
-"""Rewriting steps, in order: each takes an object of a configuration with all its keys and returns a changed copy."""
+"""Rewriting rules, in order: each takes an object of a configuration with all its keys and returns a changed copy."""
 
 
 def _is_hard_sigmoid(value: object) -> bool:

@@ -222,15 +222,15 @@ def readable_by_keras(file: ModelFile, config: Config) -> Iterator[Path]:
     if config is file.config and readable:
         yield path
         return
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as folder:
         if file.is_h5:
-            copy = Path(place) / "model.h5"
+            copy = Path(folder) / "model.h5"
             shutil.copyfile(path, copy)
             copy.chmod(0o600)
             with h5py.File(copy, "r+") as opened:
                 opened.attrs["model_config"] = json.dumps(config).encode()
         else:
-            copy = Path(place) / "model"
+            copy = Path(folder) / "model"
             if path.is_dir():
                 _copy_model(path, copy)
             else:
