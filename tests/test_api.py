@@ -149,7 +149,7 @@ def test_a_live_model_answers_from_the_process_it_lives_in(script):
 def test_quantity_of_a_live_model_may_be_named_by_its_alias(quantity, monkeypatch):
     requests = []
     kept = SimpleNamespace(held=None, sources=("digits:0",), answer=lambda request, _report: requests.append(request))
-    monkeypatch.setattr("nnviz3d.capture.live_model.keep", lambda *_args, **_options: kept)
+    monkeypatch.setattr("nnviz3d.capture.live_model.prepare_live_model", lambda *_args, **_options: kept)
     arguments = CommandArguments()
     try:
         words = arguments.of(object(), None, {"quantity": quantity}, live=False)
