@@ -44,7 +44,7 @@ class CaptureAtStep:
     Parameters
     ----------
     capture
-        Holds a training.
+        A capture with a recorded training.
     step_records
         The records of the training to read.
 
@@ -148,15 +148,15 @@ class CaptureAtStep:
     def explanations(self, sample: int = 0) -> SampleExplanations:
         """Return the explanations of one sample; if no score was explained, the gradient of the loss."""
         found = self.capture.explanations(sample)
-        return found if found.targets or not self.has_gradients() else _OfLoss(self, sample)
+        return found if found.targets or not self.has_gradients() else _LossExplanations(self, sample)
 
     def has_gradients(self) -> bool:
         """Whether gradients were captured: of a target's score, or of the loss of the training."""
         return self.capture.has_gradients()
 
 
-class _OfLoss(SampleExplanations):
-    """The gradients of the probe samples' loss, of one sample."""
+class _LossExplanations(SampleExplanations):
+    """Explanation of one probe sample by the gradient of the loss."""
 
     def __init__(self, capture: CaptureAtStep, sample: int) -> None:
         super().__init__(capture.stored, sample)
