@@ -12,8 +12,8 @@ import numpy as np
 from aiohttp import ClientSession, web
 
 from nnviz3d.apps.samples import Sample
-from nnviz3d.apps.web import files
-from nnviz3d.apps.web.files import RUN, add_files
+from nnviz3d.apps.web import sample_files
+from nnviz3d.apps.web.sample_files import RUN, add_files
 
 
 async def file_server(samples: Sequence[Sample], folder: Path) -> tuple[web.AppRunner, int]:
@@ -69,4 +69,4 @@ def test_interrupted_upload_leaves_no_file(tmp_path):
 
 
 def test_thumbnails_of_another_run_have_other_addresses():
-    assert runpy.run_path(files.__file__)["RUN"] != RUN
+    assert runpy.run_path(sample_files.__file__)["RUN"] != RUN

@@ -12,12 +12,12 @@ from PIL import Image
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable, orbit, pan, zoom
 from nnviz3d.apps.web import frames as frames_module
-from nnviz3d.apps.web.files import safe_name, thumbnail
 from nnviz3d.apps.web.frames import FrameRenderer, Quality, encode
 from nnviz3d.apps.web.page import provenance
 from nnviz3d.apps.web.panels.appearance import gradient
 from nnviz3d.apps.web.panels.layers import details, groups
 from nnviz3d.apps.web.panels.samples import entries, has_pictures, note_of, notes_of
+from nnviz3d.apps.web.sample_files import safe_name, thumbnail
 from nnviz3d.apps.web.security import Gate, address
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer

@@ -1,4 +1,4 @@
-"""The web application: one server shows one session, and all pages see the same."""
+"""The web application: one server shows one session, and all pages show the same state."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from wslink.websocket import LinkProtocol
 
 from nnviz3d.apps.picking import pick_at
 from nnviz3d.apps.session import Session
-from nnviz3d.apps.web.clients import ClientCounter
+from nnviz3d.apps.web.client_counter import ClientCounter
 from nnviz3d.apps.web.connection_limits import ConnectionLimits
-from nnviz3d.apps.web.files import add_files
 from nnviz3d.apps.web.page import GONE, build_page, page_values
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.pages import MODULE, add_pages
 from nnviz3d.apps.web.panels import panel_classes
 from nnviz3d.apps.web.picture_view import RemoteView
+from nnviz3d.apps.web.sample_files import add_files
 from nnviz3d.apps.web.security import Gate
+from nnviz3d.apps.web.start_page import MODULE, add_pages
 
 
 class WebApp(TrameApp):  # type: ignore[misc]
@@ -113,7 +113,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         await self.server.stop()
 
     async def watch(self) -> None:
-        """Close harmful connections of strangers as long as the server runs."""
+        """Close idle connections without the token and stalled pages, as long as the server runs."""
         await self._limits.watch()
 
     def _add_routes(self, server: Any) -> None:

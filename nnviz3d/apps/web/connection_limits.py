@@ -85,7 +85,7 @@ class ConnectionLimits(LinkProtocol):  # type: ignore[misc]
         self._pages.pop(client_id, None)
 
     async def watch(self) -> None:
-        """Close idle connections of strangers and stalled pages, as long as the server runs."""
+        """Close idle connections without the token and stalled pages, as long as the server runs."""
         while True:
             await asyncio.sleep(_INTERVAL)
             now = time.monotonic()
@@ -94,7 +94,7 @@ class ConnectionLimits(LinkProtocol):  # type: ignore[misc]
 
     def _sweep(self, now: float) -> None:
         # The oldest connection comes first.
-        self._since = {one: self._since.get(one, now) for one in self._strangers()}
+        self._since = {one: self._since.get(one, now) for one in self._without_token()}
         for position, (one, since) in enumerate(self._since.items()):
             if now - since > _PATIENCE or position < len(self._since) - _MOST:
                 one.abort()
@@ -111,7 +111,7 @@ class ConnectionLimits(LinkProtocol):  # type: ignore[misc]
             if len(self._pages) > 1 and now - since > _STALLED:
                 page.abort()
 
-    def _strangers(self) -> list[Any]:
+    def _without_token(self) -> list[Any]:
         runner = self._server.runner
         if runner is None or runner.server is None:
             return []

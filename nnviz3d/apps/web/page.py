@@ -130,7 +130,7 @@ def page_values(session: Session) -> dict[str, Any]:
     Returns
     -------
     ``title``, ``caption`` and ``provenance`` of the heading, the browser's ``trame__title``; ``training``, the state of a
-    training that is still being recorded; and ``busy``, what the model is being run for.
+    training that is still being recorded; and ``busy``, what the model is running for.
     """
     title = _title(session)
     model, sample = session.scene.context.capture.provenance.model, session.samples[session.samples.chosen].name

@@ -12,9 +12,9 @@ from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
-from nnviz3d.apps.web.files import RUN
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
+from nnviz3d.apps.web.sample_files import RUN
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import CaptureError
 from nnviz3d.scene.context import class_name, head_of, is_classifier, top_classes
