@@ -20,13 +20,11 @@ from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.graph import Shape
 from nnviz3d.data.reader import CaptureReader
-from nnviz3d.data.request import CaptureRequest, Insights, Invitation
+from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Insights, Invitation
 from nnviz3d.data.sample_sources import expand
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import CaptureError, SampleError, SceneError, UserError
 from nnviz3d.scene.spec import SceneSpec
-
-NOTHING_MORE = Insights()
 
 
 @dataclass(frozen=True)

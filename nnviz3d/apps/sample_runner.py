@@ -16,11 +16,10 @@ from nnviz3d.apps.worker import Worker
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.printable import printable_lines
 from nnviz3d.data.reader import CaptureReader
-from nnviz3d.data.request import CaptureRequest, Event, Insights, Progress
+from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Event, Insights, Progress
 from nnviz3d.data.targets import PREDICTED
 from nnviz3d.errors import Nnviz3dError, UserError
 
-NOTHING_MORE = Insights()
 ROOM = 2 * 2**30
 """Most bytes that captures of samples take on disk: some thirty photographs in a network of 150 layers."""
 MOST = 256

@@ -12,13 +12,12 @@ from nnviz3d.data.capture import is_capture
 from nnviz3d.data.files.model_files import ENDINGS, is_saved_model, is_unpacked
 from nnviz3d.data.files.paths import exists, is_folder, user_path
 from nnviz3d.data.printable import printable, read_integer
-from nnviz3d.data.request import CaptureRequest, Insights, Preprocessing
+from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Insights, Preprocessing
 from nnviz3d.errors import UserError
 from nnviz3d.scene.headline import among
 from nnviz3d.scene.spec import SceneSource, SceneSpec, default_scene, read_scene
 
 DEFAULT = "digits"
-NOTHING_MORE = Insights()
 _CAPTURE_ENDINGS = (".zarr", ".zarr.zip")
 
 

@@ -21,11 +21,9 @@ from nnviz3d.capture.programs.flat_program import Inputs, InputSpec, expected_in
 from nnviz3d.capture.programs.trace import with_axes
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.files.array_files import as_array
-from nnviz3d.data.request import Event, Insights, Preprocessing
+from nnviz3d.data.request import NOTHING_MORE, Event, Insights, Preprocessing
 from nnviz3d.data.sample_sources import named_sources, names_arrays
 from nnviz3d.errors import SampleError
-
-_NOTHING_MORE = Insights()
 
 
 def capture(
@@ -39,7 +37,7 @@ def capture(
     all_weights: bool = False,
     top_k: int = 256,
     seed: int = 0,
-    insights: Insights = _NOTHING_MORE,
+    insights: Insights = NOTHING_MORE,
 ) -> Capture:
     """Run a live model once on some samples and store every number that it computes.
 

@@ -46,6 +46,10 @@ class Insights(BaseModel, InsightFields, frozen=True, extra="forbid"):
         return self.model_copy(update={one.name: one.default for one in of_model})
 
 
+NOTHING_MORE = Insights()
+"""The request for a forward pass alone."""
+
+
 class CaptureRequest(BaseModel):
     """Everything that one capture depends on.
 
@@ -99,7 +103,7 @@ class CaptureRequest(BaseModel):
     only: int | None = None
     shapes: tuple[tuple[int, ...], ...] = ()
     transient: bool = False
-    insights: Insights = Insights()
+    insights: Insights = NOTHING_MORE
 
 
 class Invitation(BaseModel):
