@@ -24,6 +24,8 @@ from tests.support.captures import write
 from tests.support.gallery import READY
 from tests.support.graphs import chain
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = ("snapshot", "record", "serve", "capture", "inspect")
 
 

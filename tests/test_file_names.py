@@ -19,6 +19,8 @@ from nnviz3d.data.json_lines import read_event, read_invitation, read_request, t
 from nnviz3d.data.request import CaptureRequest, Invitation, Notice
 from nnviz3d.data.sample_sources import expand
 
+pytestmark = pytest.mark.slow
+
 MODEL, PICTURE, CAPTURE = (os.fsdecode(name) for name in (b"m\xff.keras", b"x\xfe.png", b"r\xfd.zarr"))
 
 

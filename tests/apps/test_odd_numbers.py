@@ -23,6 +23,8 @@ from tests.support.browser import SHOWS_WHOLE_PICTURE, still, wait_until
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = {
     "serve": ["--no-open"],
     "show": [],

@@ -20,6 +20,8 @@ from nnviz3d.apps.web.ports import choose_port
 from nnviz3d.errors import UserError
 from tests.apps.conftest import Served
 
+pytestmark = pytest.mark.slow
+
 
 def get(url: str, **headers: str) -> tuple[int, str, dict[str, str]]:
     async def ask() -> tuple[int, str, dict[str, str]]:

@@ -20,6 +20,8 @@ from tests.apps.conftest import Served
 from tests.apps.test_web_server import get
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 GIGABYTES_4 = 2**32 - 1
 PAGES = 20
 PICTURE = b"trame.rca.topic.stream"

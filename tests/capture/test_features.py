@@ -21,6 +21,8 @@ from nnviz3d.data.capabilities.features import FeatureOptions
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import ModelError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def digits() -> Work:

@@ -16,6 +16,8 @@ from nnviz3d.data.sample_sources import expand
 from nnviz3d.errors import ModelError, SampleError
 from tests.capture import zoo
 
+pytestmark = pytest.mark.slow
+
 
 class Asker:
     """Has models captured, each time into a file of its own."""

@@ -17,6 +17,8 @@ from nnviz3d.data.files.locks import lock_file
 from nnviz3d.errors import ModelError, SampleError, UserError
 from tests.support.captures import small_capture
 
+pytestmark = pytest.mark.slow
+
 N, BATCH = 16, 4
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(N, 6)).astype("f4"), RNG.integers(0, 3, N)

@@ -16,6 +16,8 @@ from nnviz3d.data.upsample import upsampled
 from tests.capture import zoo
 from tests.capture.attributions.models import opened, pooled
 
+pytestmark = pytest.mark.slow
+
 MEASURED = tuple(name for name in METHODS if name != "cam")
 """All that the digits network has the layers for: it flattens, and does not pool."""
 
