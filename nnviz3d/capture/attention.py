@@ -49,7 +49,11 @@ def write_attention_scores(writer: CaptureWriter, work: Work, report: Report) ->
             "for; call the attention layer outside of it, or leave attention out."
         )
     if hidden:
-        report(Notice(text=f"Attention inside {_listed(described, hidden)} is not seen: it stands as one block."))
+        report(
+            Notice(
+                text=f"Attention inside {_listed(described, hidden)} is not captured, because it is shown as one block."
+            )
+        )
     if not wanted:
         raise ModelError(
             f"{described.graph.name} has no attention layer that could tell its scores; expected MultiHeadAttention, "

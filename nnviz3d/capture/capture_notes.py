@@ -37,17 +37,18 @@ def notes_on_model(
         Whether the compiled program draws random numbers.
     """
     notes = [
-        f"{path} stands as one block: its code cannot run on symbolic tensors ({why})."
+        f"{path} is shown as one block: its code cannot run on symbolic tensors ({why})."
         for path, why in described.program.sealed.items()
     ]
     notes.extend(
-        f"Attention inside {node_id} is not seen: it stands as one block." for node_id in hidden_attention(described)
+        f"Attention inside {node_id} is not captured, because it is shown as one block."
+        for node_id in hidden_attention(described)
     )
     notes.extend(hidden_remarks(described))
     types = {t.dtype for node in described.graph for t in described.call(node.id).outputs}
     notes.extend(f"{t} activations are stored as float32." for t in sorted(types & {"bfloat16", "float16", "float64"}))
     if random or _has_random_operation(described):
-        notes.append("The model draws at random while it runs; another run gives other numbers.")
+        notes.append("The model draws random numbers while it runs; another run has other results.")
     if missing:
         notes.append(f"Not stored, because they hold no numbers for each sample: {', '.join(dict.fromkeys(missing))}.")
     return [*notes, *skipped]

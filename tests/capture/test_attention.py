@@ -188,7 +188,7 @@ def test_attention_inside_a_custom_layer_is_captured_and_inside_a_wrapper_is_not
     scores, run = captured(tmp_path, model, x, "own/inner")
     rows = tf.reshape(alone(x), (2, 15, 8))
     assert np.allclose(scores, own.attention(rows, rows, return_attention_scores=True)[1], atol=1e-6)
-    assert "Attention inside wrapped is not seen: it stands as one block." in run.provenance.notes
+    assert "Attention inside wrapped is not captured, because it is shown as one block." in run.provenance.notes
 
 
 @pytest.mark.parametrize("kind", KINDS)

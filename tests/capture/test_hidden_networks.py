@@ -55,23 +55,23 @@ def remarks(layer, *shape):
         (
             lambda: layers.TimeDistributed(network(), name="each"),
             (3, 5, 4),
-            "each (TimeDistributed) stands as one block: the layers of 'net' inside it are not shown (inner_conv, pool).",
+            "each (TimeDistributed) is shown as one block: the layers of 'net' inside it are not shown (inner_conv, pool).",
         ),
         (
             lambda: layers.TimeDistributed(layers.TimeDistributed(network()), name="each"),
             (2, 3, 5, 4),
-            "each (TimeDistributed) stands as one block: the layers of 'net' inside it are not shown (inner_conv, pool).",
+            "each (TimeDistributed) is shown as one block: the layers of 'net' inside it are not shown (inner_conv, pool).",
         ),
         (
             lambda: Averaged(wide(), name="averaged"),
             (4,),
-            "averaged (Averaged) stands as one block: the layers of 'wide' inside it are not shown (d0, d1, d2, d3, d4, d5 "
-            "and 2 more).",
+            "averaged (Averaged) is shown as one block: the layers of 'wide' inside it are not shown (d0, d1, d2, d3, d4, "
+            "d5 and 2 more).",
         ),
         (
             lambda: layers.RNN(Cell(name="cell"), name="recurrent"),
             (5, 4),
-            "recurrent (RNN) stands as one block: the layers of 'cell' inside it are not shown (read, keep).",
+            "recurrent (RNN) is shown as one block: the layers of 'cell' inside it are not shown (read, keep).",
         ),
     ],
 )

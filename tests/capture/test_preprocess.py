@@ -32,13 +32,13 @@ def described(model):
 @pytest.mark.parametrize(
     ("asked", "family", "picture", "make", "mode", "why"),
     [
-        ("torch", ("VGG16", "caffe"), True, plain, "torch", "You asked for it."),
-        (None, ("VGG16", "caffe"), True, plain, "caffe", "that VGG16 was trained on"),
+        ("torch", ("VGG16", "caffe"), True, plain, "torch", "It was requested."),
+        (None, ("VGG16", "caffe"), True, plain, "caffe", "training pictures of VGG16 were preprocessed"),
         (None, None, True, scaling, "none", "in Rescaling 'scale'"),
         (None, None, True, plain, "unit", "the usual choice for a model without scaling"),
         (None, None, True, plain, "unit", "Nothing scales the picture before Conv2D 'conv'"),
-        (None, None, False, scaling, "none", "taken as they are"),
-        (None, ("VGG16", "caffe"), False, plain, "none", "taken as they are"),
+        (None, None, False, scaling, "none", "used as they are"),
+        (None, ("VGG16", "caffe"), False, plain, "none", "used as they are"),
     ],
 )
 def test_preprocessing_mode_follows_request_family_and_scaling_layers(asked, family, picture, make, mode, why):

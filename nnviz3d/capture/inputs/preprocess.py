@@ -25,7 +25,7 @@ LAST = named_axes(3, 2)
 _KERAS_MODES: tuple[Preprocessing, ...] = ("tf", "torch", "caffe")
 _MEANING: dict[Preprocessing, str] = {
     "tf": "pixels scaled to -1..1",
-    "torch": "pixels scaled to 0..1, then normalized with ImageNet's mean and deviation",
+    "torch": "pixels scaled to 0..1, then normalized with ImageNet's mean and standard deviation",
     "caffe": "RGB turned to BGR, then ImageNet's mean subtracted, not scaled",
     "unit": "pixels scaled to 0..1",
     "none": "numbers given as they are",
@@ -69,12 +69,12 @@ def decide(
         Position of the input.
     """
     if asked is not None:
-        return Decision(asked, "You asked for it.")
+        return Decision(asked, "It was requested.")
     if not picture:
-        return Decision("none", "Arrays are taken as they are.")
+        return Decision("none", "Arrays are used as they are.")
     if family is not None:
         name, mode = family
-        return Decision(mode, f"It is how the pictures were prepared that {name} was trained on.")
+        return Decision(mode, f"The training pictures of {name} were preprocessed in this way.")
     symbol = program.inputs[position]
     if not symbol.dtype.startswith(("float", "bfloat")):
         return Decision("none", f"The model takes whole numbers ({symbol.dtype}), like pixels.")
@@ -126,7 +126,7 @@ class Preparation:
         )
 
     @cached_property
-    def told(self) -> dict[str, Decision]:
+    def decisions(self) -> dict[str, Decision]:
         """The decisions to report, by their inputs: only those for pictures if there are any; equal ones once."""
         kept = {
             name: self._decision(i, picture)
@@ -138,13 +138,13 @@ class Preparation:
     @property
     def sentences(self) -> list[str]:
         """Sentences that report the preprocessing."""
-        several = len(self.told) > 1
-        return [f"{name}: {told.sentence}" if several else told.sentence for name, told in self.told.items()]
+        several = len(self.decisions) > 1
+        return [f"{name}: {d.sentence}" if several else d.sentence for name, d in self.decisions.items()]
 
     @property
     def mode(self) -> str:
         """The mode for the provenance; if inputs differ, the mode of each: ``left none, right unit``."""
-        modes = {name: decision.mode for name, decision in self.told.items()}
+        modes = {name: decision.mode for name, decision in self.decisions.items()}
         if len(set(modes.values())) == 1:
             return next(iter(modes.values()))
         return ", ".join(f"{name} {mode}" for name, mode in modes.items())
@@ -152,8 +152,8 @@ class Preparation:
     @property
     def reason(self) -> str:
         """The reason for the provenance."""
-        several = len(self.told) > 1
-        return " ".join(f"{name}: {d.reason}" if several else d.reason for name, d in self.told.items())
+        several = len(self.decisions) > 1
+        return " ".join(f"{name}: {d.reason}" if several else d.reason for name, d in self.decisions.items())
 
 
 def apply(mode: Preprocessing, values: NDArray[Any], axes: Axes = LAST) -> NDArray[np.float32]:

@@ -29,7 +29,7 @@ def hidden_remarks(described: DescribedModel) -> list[str]:
         for network in _networks(operation):
             kind = described.graph.node(node_id).kind
             remarks.append(
-                f"{node_id} ({kind}) stands as one block: the layers of {network.name!r} inside it are not shown "
+                f"{node_id} ({kind}) is shown as one block: the layers of {network.name!r} inside it are not shown "
                 f"({_contents(network)})."
             )
     return remarks
