@@ -1,1 +1,1 @@
-"""What to draw, as pure values: specification, layout, colours, camera, timeline, and the views that make draw lists."""
+"""The picture as pure values: scene files, layout, colours, camera, timeline, and the views that make draw lists."""

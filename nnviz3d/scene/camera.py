@@ -1,4 +1,4 @@
-"""Where the picture is taken from: poses, and the pose that fills a frame with a given scene."""
+"""Camera poses, and the pose at which given points fill the picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nnviz3d.scene.primitives import Vector
 
 FIELD_OF_VIEW = 26.0
-"""Degrees, vertical: long enough that blocks at the edge of a picture are not stretched."""
+"""Vertical field of view in degrees; small, so that blocks at the edge of the picture are not stretched."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ MARGINS = Margins(left=0.03, right=0.035, top=0.153, bottom=0.175)
 
 
 def default_view(rows: int) -> tuple[float, float]:
-    """Return azimuth and elevation in degrees: the more rows, the straighter, so that the page stays a page."""
+    """Return azimuth and elevation in degrees; a layout of many rows is seen more from the front."""
     return {1: (-30.0, 16.0), 2: (-24.0, 16.0), 3: (-20.0, 14.0)}.get(rows, (-14.0, 11.0))
 
 

@@ -1,4 +1,4 @@
-"""Colour maps, and how the numbers of a tensor are laid along them.
+"""Colour maps, and the mapping of a tensor's numbers to their colours.
 
 Sequential maps are perceptually uniform and dark at zero, so that strength glows on a dark ground. Diverging maps are dark
 in the middle and symmetric, so that zero recedes and sign is hue.
@@ -85,7 +85,7 @@ def _ember_ice() -> NDArray[np.uint8]:
 
 
 OTHERS = (0.46, 0.50, 0.58)
-"""What has no colour of its own."""
+"""Colour of everything without a colour of its own."""
 
 
 def categorical(count: int) -> tuple[tuple[float, float, float], ...]:
@@ -115,7 +115,7 @@ def oklab_to_srgb(lab: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class ValueStatistics:
-    """What a tensor's numbers are like; NaN and infinite ones are counted and left out of the rest.
+    """Statistics of a tensor's numbers; NaN and infinite numbers are only counted.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ _SAMPLE = 200_000
 
 
 def statistics_of(values: NDArray[np.float32]) -> ValueStatistics:
-    """Measure a tensor of any shape.
+    """Compute the statistics of a tensor of any shape.
 
     Extremes and counts are exact. The percentile of more than 200,000 numbers is taken from an even sample of them: it
     only says where the colours end, and the scale bar shows what it says.
@@ -161,7 +161,7 @@ def statistics_of(values: NDArray[np.float32]) -> ValueStatistics:
 
 
 def limits_for(statistics: ValueStatistics, normalize: Normalize) -> tuple[float, float]:
-    """Say which numbers get the first and the last colour: ``(0, m)``, or ``(-m, m)`` where values go negative.
+    """Return the numbers that get the first and the last colour: ``(0, m)``, or ``(-m, m)`` where values go negative.
 
     Symmetric about zero whenever there are negative numbers, so that colour tells sign and equal colours equal strength.
     """
@@ -172,12 +172,12 @@ def limits_for(statistics: ValueStatistics, normalize: Normalize) -> tuple[float
 
 
 def score(value: float) -> str:
-    """Write a class's score: three decimals for what counts, so that 1 reads as 1.000; three digits for what is small."""
+    """Write a class score: three decimals, so that 1 reads 1.000; for small scores three significant digits."""
     return f"{value:.3f}".replace("-", "−") if 0.1 <= abs(value) < 1000 else number(value)
 
 
 def number(value: float) -> str:
-    """Write a number for a person: three significant digits, no trailing zeros, a true minus sign."""
+    """Write a number with three significant digits, without trailing zeros, with a minus sign instead of a hyphen."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

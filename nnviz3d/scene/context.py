@@ -1,4 +1,4 @@
-"""What the views of one scene share: the capture, the layout, and each layer's numbers in world order."""
+"""The context that the views of a scene share: the capture, the layout, and each layer's numbers in world order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nnviz3d.data.targets import LOSS, Explained, Target
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import ValueStatistics, statistics_of
-from nnviz3d.scene.derived.projected_samples import Newcomer
+from nnviz3d.scene.derived.projected_samples import ProjectedSample
 from nnviz3d.scene.layout.cells import CellGrid
 from nnviz3d.scene.layout.flow import Placement, Plan, lay_out
 from nnviz3d.scene.layout.routes import Route, route_edges
@@ -67,19 +67,19 @@ class Setting:
 
 @dataclass
 class SceneContext:
-    """Built once for each scene; reads each layer once for each sample that is looked at."""
+    """The capture and the layout of one scene; reads each layer once for each sample that is shown."""
 
     capture: CaptureReader
     plan: Plan
     routes: tuple[Route, ...]
     aspect: float
-    """Width over height of the picture, of which the network may have been given a part of another aspect."""
+    """Width over height of the whole picture; the network may fill a part of another aspect."""
     setting: Setting = Setting()
     memo: Memo = field(default_factory=Memo)
     trajectory: EmbeddingTrajectory | None = None
     """The points of a recorded training at each step, if they are not those that the capture holds."""
-    newcomers: dict[tuple[str, int], Newcomer] = field(default_factory=dict)
-    """Samples that were placed in an embedding, by its name and theirs; who places one keeps it here."""
+    projected: dict[tuple[str, int], ProjectedSample] = field(default_factory=dict)
+    """Projected samples by embedding and sample; the view that projects a sample stores it here."""
     _values: dict[str, tuple[int, LayerValues]] = field(default_factory=dict)
     _derived: dict[str, tuple[object, LayerValues | None]] = field(default_factory=dict)
     _explanations: dict[int, SampleExplanations] = field(default_factory=dict)
@@ -131,7 +131,7 @@ class SceneContext:
         )
 
     def _keeps_to(self, capture: CaptureReader) -> bool:
-        """Whether another capture is of the same training, and of the same of its numbers."""
+        """Whether another capture is of the same training and shows the same recorded numbers."""
         mine, other = self.capture, capture
         same = (mine.path, mine.provenance.created) == (other.path, other.provenance.created)
         return same and mine.step_records is not None and mine.step_records == other.step_records
@@ -197,7 +197,7 @@ class SceneContext:
         return found
 
     def difference(self, node_id: str, selection: Selection) -> NDArray[np.float32]:
-        """Return what a layer's numbers for the sample are beyond those for the one it is compared with, ``shape``."""
+        """Return a layer's numbers for the sample minus those for the sample that it is compared with, ``shape``."""
         if selection.against is None:
             raise SceneError("A difference is of two samples; choose the one to compare with.")
         here = self.values(node_id, selection.sample).values
@@ -229,7 +229,7 @@ class SceneContext:
         return explained is not None and self.explanations(selection.sample).has_gradients(explained.target)
 
     def name_of(self, target: Target) -> str:
-        """Return what people call a target: its class, or its place in an output."""
+        """Return the display name of a target: its class, or its index in an output."""
         return name_of_target(self.capture, target)
 
     def _arranged(self, node_id: str, values: NDArray[np.float32]) -> LayerValues:
@@ -237,7 +237,7 @@ class SceneContext:
         return LayerValues(grid, values, grid.arrange(values), statistics_of(values))
 
     def placement(self, node_id: str) -> Placement:
-        """Where a node's block stands."""
+        """Return the placement of a node's block."""
         return self.plan.placements[node_id]
 
     def centers(self, node_id: str, index: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -247,7 +247,7 @@ class SceneContext:
 
     @property
     def ranks(self) -> int:
-        """How many steps the flow has."""
+        """Number of ranks: of positions along the flow."""
         return 1 + max(p.rank for p in self.plan.placements.values())
 
 

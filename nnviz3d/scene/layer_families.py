@@ -34,7 +34,7 @@ _WORDS = (
 
 
 def family_of(node: LayerNode) -> str:
-    """Say which family of layers a node belongs to, by the words in its kind."""
+    """Return the family of a layer by the words in its kind."""
     for family, words in _WORDS:
         if any(word in node.kind for word in words):
             return family

@@ -1,4 +1,4 @@
-"""The vocabulary of a picture: frozen values that say what stands where. How they are drawn is the renderer's business.
+"""Primitives, the frozen values that a picture consists of; the renderer draws them.
 
 World space is right-handed and in world units: x runs along the network's flow, y up, z towards the viewer. Colours are
 sRGB in [0, 1]. Arrays are never changed once they are in a primitive; the renderer compares them by identity, so the same
@@ -86,7 +86,7 @@ class Voxels:
 
     @property
     def visible(self) -> bool:
-        """Whether there is anything of it to see."""
+        """Whether any cell can be visible."""
         return self.values.size > 0 and self.reveal > self.since
 
     @property
@@ -104,7 +104,7 @@ class Voxels:
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """A picture that stands in the world, facing +z.
+    """A picture in the world that faces +z.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class Image:
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """Many small pictures of one size that stand in the world: channels laid out as a grid, thumbnails.
+    """Many small pictures of one size in the world: channels laid out as a grid, thumbnails.
 
     Attributes
     ----------
@@ -192,7 +192,7 @@ class Points:
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """What some lines connect.
+    """The connections that some lines stand for.
 
     Attributes
     ----------
@@ -215,7 +215,7 @@ class Ends:
 
 @dataclass(frozen=True, eq=False)
 class Lines:
-    """Polylines with one colour and opacity each.
+    """Polylines; each has one colour and one opacity.
 
     Attributes
     ----------
@@ -240,7 +240,7 @@ class Lines:
 
 @dataclass(frozen=True, eq=False)
 class Ridges:
-    """Upright bands that face +z, one behind the other: what a number of each did over a common axis.
+    """Upright bands that face +z, one behind the other: curves of several numbers over a common axis.
 
     Attributes
     ----------
@@ -270,7 +270,7 @@ class Ridges:
 
     @property
     def alone(self) -> NDArray[np.bool_]:
-        """Which columns stand alone, ``(n, m)``."""
+        """Mask of the columns that are joined to no other, ``(n, m)``."""
         tied = np.zeros(self.heights.shape[:2], dtype=bool)
         tied[:, :-1] |= self.joined
         tied[:, 1:] |= self.joined
@@ -437,7 +437,7 @@ class PictureRow:
 
 @dataclass(frozen=True, eq=False)
 class CurveRow:
-    """A small chart of numbers over the time in which they came, with a point on it.
+    """A small line chart with a point on it.
 
     Attributes
     ----------
@@ -486,7 +486,7 @@ class Span:
 
 @dataclass(frozen=True, eq=False)
 class Callout:
-    """Brackets around marked places of the world, seen however small these are, and words beside them.
+    """Brackets around marked boxes of the world, visible however small the boxes are, and text beside them.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""A scene file built against a capture: heavy work once, then a pure function of time and selection."""
+"""A scene built from a scene file and a capture: prepared once, then a pure function of time and selection."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from nnviz3d.scene.views import BY_KIND
 from nnviz3d.scene.views.blocks import BlocksView
 
 _FLATTER, _NARROWER = (1.2, 1.4, 2, 2.8, 4, 8, 16), (0.85, 0.72, 0.62, 0.53, 0.45, 0.38)
-"""How much flatter a network may be laid out where something stands above it, or narrower where it stands on a side."""
+"""Factors of the network's aspect that are tried: flatter if a view draws above it, narrower if a view draws beside it."""
 _BELOW_CURVE = replace(MARGINS, top=0.2)
-"""What is left free where a training's curve stands in a corner."""
+"""Margins of a picture with the curve of a training in its corner."""
 _MOMENTS = 4
-"""Steps of a training that are kept ready to be drawn, besides the last."""
+"""Number of scenes of earlier training steps that are kept."""
 _AS_WIDE = 0.94
-"""Of layouts that fill a picture's width nearly alike, the least flat is taken."""
+"""Layouts within this share of the widest count as equally wide; the least flat of them is taken."""
 
 
 V = TypeVar("V", bound=View)
 
 
 class Scene:
-    """What a scene file shows of a capture. Make one with `Scene.build`.
+    """The picture of a capture by a scene file. Make one with `Scene.build`.
 
     Attributes
     ----------
@@ -282,14 +282,14 @@ class Scene:
         return self._pose(still, aspect)
 
     def _width(self, aspect: float) -> float:
-        """Say how wide the network is seen when everything is; in no unit, to be compared."""
+        """Return the apparent width of the network when everything is visible; without unit, to compare layouts."""
         pose = self.overview(aspect=aspect)
         left, right = self.context.plan.bounds_x
         return (right - left) / math.dist(pose.position, pose.target)
 
     @property
     def blocks(self) -> bool:
-        """Whether the network's blocks are shown, and not something else in their place."""
+        """Whether the network's blocks are shown; another view may fill the picture instead."""
         return self._own is None
 
     def around(self, layer: str) -> NDArray[np.float64]:

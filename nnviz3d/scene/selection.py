@@ -1,4 +1,4 @@
-"""What a person has chosen while looking: all interactive state in one frozen value."""
+"""The selection: all interactive state of a scene in one frozen value."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CellPick(Pick):
     Attributes
     ----------
     index
-        Its place in one sample's tensor; without the channel for a pixel of a coloured picture, which is several.
+        Its index in one sample's tensor; without the channel for a pixel of a coloured picture, which has several numbers.
     """
 
     layer: str
@@ -47,7 +47,7 @@ class EdgePick(Pick):
     Attributes
     ----------
     source_index, target_index
-        The places of the two in one sample's tensors.
+        Indices of the two numbers in one sample's tensors.
     weight
         The same for every sample.
     """
@@ -66,7 +66,7 @@ class EdgePick(Pick):
 
 @dataclass(frozen=True)
 class ChannelPick(Pick):
-    """A channel of a layer, as one neuron."""
+    """A channel of a layer, as one unit."""
 
     layer: str
     channel: int
@@ -108,7 +108,7 @@ class PointPick(Pick):
     Attributes
     ----------
     index
-        Its number among the points; or, where it was `placed` among them, among the capture's samples.
+        Number of the point; if it was `placed`, that is projected, number of the capture's sample.
     """
 
     embedding: str
@@ -139,7 +139,7 @@ class KernelPick(Pick):
     Attributes
     ----------
     index
-        Its place in the layer's kernel, as Keras has it.
+        Its index in the layer's kernel, in Keras's order of axes.
     """
 
     layer: str

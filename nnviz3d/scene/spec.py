@@ -1,4 +1,4 @@
-"""The scene file: what to show of which capture, and how. Unknown keys are refused, errors carry the TOML path."""
+"""The scene file: its classes, its reader and its error messages. Unknown keys are refused."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from nnviz3d.scene.view_spec import Seconds, Strict, ViewSpec
 from nnviz3d.scene.views import BY_KIND, VIEWS
 
 LONGEST_SCENE = 100_000
-"""Most characters of a scene file."""
+"""Maximum number of characters of a scene file."""
 LONGEST_LINE = 10_000
-"""Most characters of one of its lines."""
+"""Maximum number of characters of a line of a scene file."""
 LONGEST_TITLE = 200
-"""Most characters of a scene's title."""
+"""Maximum number of characters of a scene's title."""
 _TOLD = 3
-"""Most mistakes of a scene file that are listed one by one."""
+"""Maximum number of mistakes that an error message lists."""
 _LONGEST_MISTAKE = 190
-"""Most characters for one of them."""
+"""Maximum number of characters for one mistake."""
 _REPR = Repr()
 """Quotes a given value, with only the beginning of long and nested values."""
 _REPR.maxstring = _REPR.maxother = 60
@@ -55,7 +55,7 @@ def _title(text: str) -> str:
 
 
 class SceneSource(Strict):
-    """Where the numbers come from: a ready capture, or a model and what to feed it. Files are relative to the scene.
+    """The source of a scene's numbers: a ready capture, or a model and its input. Files are relative to the scene.
 
     Where both are given, the ready capture serves until other input is asked for. `sample` says which of the samples is
     shown first. A model, and the names of its classes, may also stand in the working folder; `hint` says how to get
@@ -85,13 +85,13 @@ class SceneSource(Strict):
 
 
 class Layout(Strict):
-    """How the blocks are placed."""
+    """The layout of the blocks."""
 
     kind: Literal["flow"] = "flow"
 
 
 class Keyframe(Strict):
-    """Where the camera is at a moment.
+    """A pose of the camera at one time.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class Keyframe(Strict):
 
 
 class Camera(Strict):
-    """Where the picture is taken from, in degrees; the defaults suit the layout and fill the frame with everything."""
+    """The camera's angles in degrees and its keyframes; by default everything fills the picture."""
 
     azimuth: float | None = None
     elevation: Annotated[float, Field(ge=-89, le=89)] | None = None
@@ -210,7 +210,7 @@ class SceneSpec(Strict):
         return self.model_copy(update={"views": tuple(view.with_methods_of(methods) for view in self.views)})
 
     def requires(self) -> frozenset[str]:
-        """Say which families of arrays a capture must hold for this scene: of ``activations`` and ``connections``."""
+        """Return the families of arrays that a capture must hold for this scene: of ``activations`` and ``connections``."""
         return frozenset().union(*(view.arrays for view in self.views))
 
     @property
@@ -219,7 +219,7 @@ class SceneSpec(Strict):
         return any(view.shows_samples for view in self.views)
 
     def needs(self) -> Insights:
-        """Say what a capture must hold for this scene beyond one forward pass: all that its views need, together."""
+        """Return everything that the views need beyond one forward pass."""
         return reduce(Insights.plus, (view.needs for view in self.views))
 
 

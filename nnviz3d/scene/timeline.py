@@ -1,4 +1,4 @@
-"""When a scene shows what: the forward pass reveals the layers, the gradient comes back, and then a training goes by."""
+"""The timeline of a scene: the forward pass, the backward pass and the training."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from nnviz3d.data.training import Training
 from nnviz3d.scene.view_spec import Phase, ViewSpec
 
 _TURN = 0.6
-"""Seconds in which the forward picture sinks into the background before the gradient sets out."""
+"""Seconds in which the picture of the forward pass is dimmed before the backward pass."""
 _GAP = 1.0
 """Seconds between the two passes, unless a scene says otherwise."""
 _AFTERGLOW = 0.9
-"""Seconds after which a layer that the gradient has passed shines a third as bright."""
+"""Seconds in which the light of a layer falls to a third after the gradient has passed it."""
 
 _LEAST = 0.5
-"""Seconds that the gradient is under way from layer to layer at least."""
+"""Minimum number of seconds for the gradient from layer to layer."""
 
 _SAME = 1e-6
-"""What moments may differ by and be the same."""
+"""Tolerance for equal times, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Timeline:
     Attributes
     ----------
     ranks
-        How many steps the flow has.
+        Number of ranks: of positions along the flow.
     forward
         When the forward pass starts, and how long it takes.
     backward
@@ -93,17 +93,17 @@ class Timeline:
         return next((stop for stop in reversed(self.stops) if stop < t - _SAME), self.stops[0])
 
     def phase(self, t: float) -> str:
-        """Say what goes on at `t` seconds, and how far it is; empty if nothing moves."""
+        """Describe the phase at `t` seconds and its progress; empty if nothing moves."""
         if self.training is not None and t >= self.training[0] - _SAME:
             return f"training: {self.trained(t):.0%}"
         for name, part in (("backward", self.backward), ("forward", self.forward)):
             if part is not None and part[1] > 0 and (name == "forward" or t >= part[0] - _SAME):
                 done = int(_clip((t - part[0]) / part[1] + _SAME) * self.ranks)
-                return f"{name}: {done} of {self.ranks} steps"
+                return f"{name}: {done} of {self.ranks} stages"
         return ""
 
     def trained(self, t: float) -> float:
-        """Say how much of the training has gone by, from 0 to 1."""
+        """Return the share of the training at `t` seconds, from 0 to 1."""
         if self.training is None:
             return 1.0
         start, duration = self.training
@@ -124,67 +124,67 @@ class Timeline:
         return min(int(self.trained(t) * len(training)), len(training) - 1)
 
     def _still_back(self, t: float) -> float:
-        """Say how much of the backward pass is left to see, from 1 to 0, where a training follows it."""
+        """Return the visible share of the backward pass, from 1 to 0, before a training that follows it."""
         return 1.0 if self.training is None else _clip((self.training[0] - t) / _TURN)
 
     def revealed(self, rank: float, t: float) -> float:
-        """Say how much of the layers of a rank the forward pass has revealed, from 0 to 1."""
+        """Return the share of a rank that the forward pass has revealed, from 0 to 1."""
         start, duration = self.forward
         if duration <= 0:
             return 1.0
         return _clip((t - start) / duration * self.ranks - rank)
 
-    def steps(self, t: float) -> float:
-        """Say how many ranks the forward pass has revealed, the one that it is at in part."""
+    def ranks_revealed(self, t: float) -> float:
+        """Return the number of ranks that the forward pass has revealed, with the fraction of the present one."""
         start, duration = self.forward
         if duration <= 0:
             return float(self.ranks)
         return _clip((t - start) / duration) * self.ranks
 
     def turned(self, t: float) -> float:
-        """Say how far the picture has turned from the forward pass to the backward one, from 0 to 1, and back again."""
+        """Return how far the picture has changed from the forward to the backward pass, from 0 to 1."""
         if self.backward is None:
             return 0.0
         return min(_clip((t - self.backward[0]) / _TURN + 1), self._still_back(t))
 
     def arrives(self, rank: float) -> float:
-        """Say when the gradient comes to the layers of a rank; it takes `step` seconds to pass."""
+        """Return when the gradient reaches a rank; it passes the rank in `seconds_per_rank`."""
         if self.backward is None:
             return float("inf")
-        return self.backward[0] + (self.ranks - 1 - rank) * self.step
+        return self.backward[0] + (self.ranks - 1 - rank) * self.seconds_per_rank
 
     @property
-    def step(self) -> float:
+    def seconds_per_rank(self) -> float:
         """Seconds that the gradient takes to pass a rank."""
         return 0.0 if self.backward is None else self.backward[1] / self.ranks
 
     def returned(self, rank: float, t: float) -> float:
-        """Say how much of the layers of a rank the gradient has passed, from 0 to 1, from their end on."""
+        """Return the share of a rank that the gradient has passed, from 0 to 1, from its end."""
         since = t - self.arrives(rank)
-        if self.step <= 0:
+        if self.seconds_per_rank <= 0:
             return min(float(since >= 0), self._still_back(t))
-        return min(_clip(since / self.step), self._still_back(t))
+        return min(_clip(since / self.seconds_per_rank), self._still_back(t))
 
     def between(self, end: float, begin: float, t: float) -> float:
-        """Say how far the gradient has come from the layers of one rank back to those of an earlier one, from 0 to 1."""
+        """Return how far the gradient has come from one rank back to an earlier one, from 0 to 1."""
         leaves, comes = self.way(end, begin)
         return min(_clip((t - leaves) / (comes - leaves)), self._still_back(t))
 
     def way(self, end: float, begin: float) -> tuple[float, float]:
-        """Say when the gradient sets out from the layers of one rank, and when it has come to those of an earlier one.
+        """Return when the gradient leaves a rank, and when it reaches an earlier one.
 
         From neighbour to neighbour that is one moment; but people see nothing so short, so it begins a little before.
         """
-        leaves, comes = self.arrives(end) + self.step, self.arrives(begin)
+        leaves, comes = self.arrives(end) + self.seconds_per_rank, self.arrives(begin)
         spare = max(_LEAST - (comes - leaves), 0.0) / 2
         return leaves - spare, comes + spare
 
     def afterglow(self, rank: float, t: float) -> float:
-        """Say how brightly the layers of a rank shine of the gradient that passes or has passed them, from 0 to 1."""
+        """Return the brightness of a rank's light from the gradient, from 0 to 1."""
         since = t - self.arrives(rank)
         if self.backward is None or since <= 0 or t >= self.passed:
             return 0.0
-        return float(3.0 ** (-max(since - self.step, 0.0) / _AFTERGLOW)) * self._still_back(t)
+        return float(3.0 ** (-max(since - self.seconds_per_rank, 0.0) / _AFTERGLOW)) * self._still_back(t)
 
 
 def _clip(share: float) -> float:

@@ -115,7 +115,7 @@ class ViewSpec(Strict):
 
     @property
     def needs(self) -> Insights:
-        """What a capture must hold for this view beyond one forward pass."""
+        """The request for everything that this view needs beyond one forward pass."""
         return Insights()
 
     @property
@@ -132,13 +132,13 @@ class Reveal(Strict):
 
 
 class Move(Strict):
-    """Something that goes from one state to another, in seconds."""
+    """A change from one state to another, in seconds."""
 
     start: Seconds = 0.0
     duration: Seconds = 3.0
 
     def share(self, t: float) -> float:
-        """Say how much of it is done at `t` seconds, from 0 to 1."""
+        """Return the finished share at `t` seconds, from 0 to 1."""
         if self.duration <= 0:
             return float(t >= self.start)
         return min(max((t - self.start) / self.duration, 0.0), 1.0)

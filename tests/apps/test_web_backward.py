@@ -47,21 +47,21 @@ def test_both_passes_play_pause_slow_down_and_seek(chromium: Browser, flow: Serv
 
         seek(page, 15.0)
         back = changed(page, end)
-        assert text(page, "#phase") == "backward: 9 of 9 steps"
+        assert text(page, "#phase") == "backward: 9 of 9 stages"
         assert blue(back) > 0.01
         seek(page, 5.5)
         forward = changed(page, back)
         assert text(page, "#phase").startswith("forward: 9")
         page.locator("#layer-right").click()
-        wait_until(lambda: text(page, "#phase") == "backward: 0 of 9 steps", "the backward pass is about to start")
+        wait_until(lambda: text(page, "#phase") == "backward: 0 of 9 stages", "the backward pass is about to start")
         dark = changed(page, forward)
         for k in (1, 2, 3):
             page.locator("#layer-right").click()
-            wait_until(lambda k=k: text(page, "#phase") == f"backward: {k} of 9 steps", "the next layer is reached")
+            wait_until(lambda k=k: text(page, "#phase") == f"backward: {k} of 9 stages", "the next layer is reached")
         some = changed(page, dark)
         assert blue(dark) < blue(some) < blue(back)
         page.locator("#layer-left").click()
-        wait_until(lambda: text(page, "#phase") == "backward: 2 of 9 steps", "the previous layer is reached")
+        wait_until(lambda: text(page, "#phase") == "backward: 2 of 9 stages", "the previous layer is reached")
 
         page.locator("#speed").click()
         page.locator("#speeds .v-list-item", has_text="0.25×").click()

@@ -11,7 +11,7 @@ from nnviz3d.data.capabilities.attention import write_attention
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.errors import SceneError
 from nnviz3d.render.picking import Eye
-from nnviz3d.scene.layout.attention import Sheet, hang
+from nnviz3d.scene.layout.attention import Sheet, place_sheets
 from nnviz3d.scene.primitives import Box, Callout, Labels, Lines, Panel, ScaleRow, TextRow, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import ScorePick, Selection
@@ -73,7 +73,7 @@ def test_every_head_is_a_sheet_of_its_own_scores_and_rollout_is_one_more(scene):
 
 
 def test_sheets_hang_above_the_network_apart_from_each_other_and_in_the_picture(scene):
-    hung = hang(scene.context)
+    hung = place_sheets(scene.context)
     top = max(p.origin[1] + p.size[1] for p in scene.context.plan.placements.values())
     boxes = [(np.array(h.origin[:2]), np.array(h.origin[:2]) + h.size[:2]) for h in hung]
     assert all(low[1] > top for low, _ in boxes)
@@ -94,7 +94,7 @@ def test_a_pick_says_head_query_key_and_the_exact_score(scene):
         selection=Selection(sample=1),
         renderer=SimpleNamespace(pose=lambda: pose, size=size),
     )
-    place = next(hung for hung in hang(scene.context) if hung.sheet == Sheet("first", 2))
+    place = next(hung for hung in place_sheets(scene.context) if hung.sheet == Sheet("first", 2))
     asked = ScorePick("first", 2, query=1, key=4)
     span = place.span(asked)
     front = np.array(span.origin) + np.array(span.size) * (0.5, 0.5, 1.0)

@@ -60,12 +60,12 @@ class TestTimeline:
         arrivals = [line.arrives(rank) for rank in range(6)]
         assert arrivals == sorted(arrivals, reverse=True)
         assert arrivals[5] == 5.0
-        assert line.returned(0, arrivals[0] + line.step) == 1
+        assert line.returned(0, arrivals[0] + line.seconds_per_rank) == 1
 
     def test_nothing_shines_at_the_end(self):
         line = Timeline.of(SPEC.views, 6)
         assert all(line.afterglow(rank, line.duration) == 0 for rank in range(6))
-        assert line.afterglow(3, line.arrives(3) + line.step) == 1
+        assert line.afterglow(3, line.arrives(3) + line.seconds_per_rank) == 1
 
     def test_a_scene_without_a_backward_pass_never_turns(self):
         line = Timeline.of(parse_scene({"format": 1, "views": [{"kind": "activations"}]}).views, 4)
@@ -86,12 +86,12 @@ class TestTimeline:
     @pytest.mark.parametrize(
         ("t", "words"),
         [
-            (0, "forward: 0 of 6 steps"),
-            (1.2, "forward: 2 of 6 steps"),
-            (4, "forward: 6 of 6 steps"),
-            (5, "backward: 0 of 6 steps"),
-            (11, "backward: 6 of 6 steps"),
-            (99, "backward: 6 of 6 steps"),
+            (0, "forward: 0 of 6 stages"),
+            (1.2, "forward: 2 of 6 stages"),
+            (4, "forward: 6 of 6 stages"),
+            (5, "backward: 0 of 6 stages"),
+            (11, "backward: 6 of 6 stages"),
+            (99, "backward: 6 of 6 stages"),
         ],
     )
     def test_it_says_what_goes_on(self, t, words):

@@ -235,11 +235,11 @@ def test_a_sample_that_is_one_of_the_points_is_found_there(capture):
     np.testing.assert_allclose(ball.points[0], cloud.points[0], atol=1e-5)
 
 
-def test_why_a_sample_has_no_place_is_said(tmp_path, capture):
+def test_sample_that_cannot_be_projected_has_a_sentence_with_the_reason(tmp_path, capture):
     scene = build(beside(tmp_path, capture, np.full((1, 64), np.nan, np.float32)))
     what = scene.at(8.0, Selection(sample=1)).primitives
     (panel,) = (p for p in what if isinstance(p, Panel) and p.name == "placed")
-    assert panel.rows[0].text.startswith("sample 0 has no place here: dense: there are NaN or infinite numbers")
+    assert panel.rows[0].text.startswith("sample 0 cannot be projected: dense: there are NaN or infinite numbers")
     assert len([p for p in what if isinstance(p, Points)]) == 1
 
 

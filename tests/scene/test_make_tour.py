@@ -277,7 +277,7 @@ class TestBackward:
         tour = make_tour(there, ASPECT, "backward")
         _, times, found = poses(tour)
         for rank in (line.ranks - 1, line.ranks // 2, 0):
-            t = line.arrives(rank) + line.step / 2
+            t = line.arrives(rank) + line.seconds_per_rank / 2
             pose = found[int(np.argmin(np.abs(np.subtract(times, t))))]
             corners = plan.corners([name for name, place in plan.placements.items() if place.rank == rank])
             assert reach(pose, corners) <= 1.05

@@ -1,4 +1,4 @@
-"""How much one unit gives another for a sample: weight times activation, summed over the weights that join the two.
+"""Contributions between units for a sample: weight times activation, summed over the weights between two units.
 
 Of a channel it is what the mean of its places gets: each weight meets the mean of what lies under it, over all places of
 the output, with zeros beyond the border where the layer pads.
@@ -19,7 +19,7 @@ from nnviz3d.scene.derived.unit_weights import Links, joined_by
 
 
 def contributions(capture: CaptureReader, neurons: Neurons, links: Links, taken: NDArray[np.float32]) -> Links | None:
-    """Return the same links, each as strong as what it gives.
+    """Return the links with their contributions as strengths.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def _under(node: LayerNode, taken: NDArray[np.float32]) -> NDArray[np.float64] |
 
 
 def _hits(length: int, size: int, stride: int, step: int, outputs: int, padding: object) -> NDArray[np.float64]:
-    """Return how often each tap meets each place along one axis, as a share of the outputs, ``(size, length)``."""
+    """Return how often each tap meets each position along one axis, as a share of the outputs, ``(size, length)``."""
     reach = (size - 1) * step
     before = {"same": max((outputs - 1) * stride + reach + 1 - length, 0) // 2, "causal": reach}.get(str(padding), 0)
     table = np.zeros((size, length))

@@ -1,4 +1,4 @@
-"""Where the samples of a recorded training stand as points: placed once, and gone on with as the training goes on."""
+"""Embeddings of captures, and of recorded trainings at each step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnviz3d.scene.context import SceneContext
 
 
 def embedded_of(capture: CaptureReader) -> EmbeddedOutputs | None:
-    """Return what a capture holds of a training's points, if it holds any."""
+    """Return the outputs that a training keeps of its samples to embed them; `None` without any."""
     found = None if capture.training is None else capture.training.embedded
     return found if found is not None and len(found) else None
 
@@ -33,7 +33,7 @@ def known_trajectory(context: SceneContext, embedded: EmbeddedOutputs) -> Embedd
 
 
 def embedding_of(context: SceneContext, name: str) -> Embedding:
-    """Return an embedding of this name: one that was captured, or a training's, at the step that the capture shows."""
+    """Return an embedding by name: one that was captured, or a training's at the step that the capture shows."""
     capture = context.capture
     embedded = embedded_of(capture)
     if embedded is None or embedded.samples.layer != name or name in embedding_names(capture.stored):
@@ -43,14 +43,14 @@ def embedding_of(context: SceneContext, name: str) -> Embedding:
 
 
 def embedding_at(context: SceneContext, embedded: EmbeddedOutputs, at: int) -> Embedding:
-    """Return a training's embedding at a step, 0 to E - 1, or from -1 back."""
-    course, known = known_trajectory(context, embedded), embedded.samples
-    if not len(course.points):
+    """Return a training's embedding at an index among its embedded steps, 0 to E - 1 or negative from the end."""
+    trajectory, known = known_trajectory(context, embedded), embedded.samples
+    if not len(trajectory.points):
         raise CaptureError(f"{context.capture.path.name} holds no points yet.")
-    points = course.points[at]
+    points = trajectory.points[at]
     return Embedding(
         name=known.layer,
-        method="pca" if course.settings["method"] == "pca" else "tsne",
+        method="pca" if trajectory.settings["method"] == "pca" else "tsne",
         points=points,
         first=points,
         snapshots=points[np.newaxis],
@@ -60,7 +60,7 @@ def embedding_at(context: SceneContext, embedded: EmbeddedOutputs, at: int) -> E
         probabilities=embedded.probabilities(at),
         thumbnails=known.thumbnails,
         vectors=np.empty((len(points), 0), dtype=np.float32),
-        quality=course.quality[at],
-        settings={**course.settings, "pooled": known.pooled},
-        key=course.keys[at],
+        quality=trajectory.quality[at],
+        settings={**trajectory.settings, "pooled": known.pooled},
+        key=trajectory.keys[at],
     )

@@ -1,4 +1,4 @@
-"""A layer's weights as filters: which number of its kernel stands in which cell of which filter, and what it is called."""
+"""The kernel of a layer as filters, with the mapping between kernel indices and the cells of the filters."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Kernel:
 
     @property
     def grid(self) -> CellGrid:
-        """How the numbers of one filter stand."""
+        """The cells of one filter."""
         return grid_for(self.filters.shape[1:])
 
     @property
     def matrix(self) -> bool:
-        """Whether all weights are one sheet."""
+        """Whether the filters are one matrix."""
         return self.filters.ndim == 3
 
     def pick(self, number: int, cell: tuple[int, int, int]) -> KernelPick | None:
@@ -61,7 +61,7 @@ class Kernel:
         return KernelPick(self.layer, tuple(int(i) for i in np.unravel_index(int(flat), self.values.shape)))
 
     def cell(self, index: tuple[int, ...]) -> tuple[int, NDArray[np.int64]]:
-        """Say in which filter, and in which cell of it ``(3,)``, a weight stands: the inverse of `pick`."""
+        """Return the filter, and the cell ``(3,)`` in it, of a weight: the inverse of `pick`."""
         flat = np.ravel_multi_index(index, self.values.shape)
         number, flat_index = divmod(int(np.flatnonzero(self._order() == flat)[0]), self.filters[0].size)
         return number, self.grid.cells(np.array([flat_index], dtype=np.int64))[0]

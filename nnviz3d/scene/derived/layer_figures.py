@@ -1,4 +1,4 @@
-"""What is measured of a layer, in words: its numbers for one sample, and its variables."""
+"""Statistics of a layer as text: of its activation for one sample, and of its variables."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Pair = tuple[str, str]
 
 
 def weights_of_then(capture: CaptureReader) -> str:
-    """Name the training step after which the visible weights were stored; empty for a capture without training."""
+    """Return the training step after which the shown weights were stored, as text; empty without a training."""
     records = capture.step_records
     return "" if records is None or records.weight_step is None else f", after step {records.weight_step:,}"
 
 
 def measured_values(node: LayerNode, values: Any) -> list[Pair]:
-    """Say what a layer's numbers for one sample are like, as names and texts; extremes exactly as captured."""
+    """Return statistics of a layer's numbers for one sample, as names and texts; extremes exactly as captured."""
     found = layer_statistics(values, node.activation)
     if not found.count:
         return [("values", "none")]

@@ -1,4 +1,4 @@
-"""A network as neurons: which layers have units of their own, neurons or channels, and what passes them on.
+"""The layers of a network that have units, neurons or channels, and the layers that pass units on.
 
 A unit of a map is a channel, a unit of a vector a neuron. Layers that only pass on what another one made, channel by
 channel or cell by cell (pooling, normalization, activation, dropout, flattening), have none of their own.
@@ -24,7 +24,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Feed:
-    """What one layer of units takes from another.
+    """The input of one layer of units from another.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Feed:
 
 @dataclass(frozen=True, eq=False)
 class Neurons:
-    """The layers that have units, and what feeds what.
+    """The layers that have units, and the feeds between them.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Neurons:
         return tuple(dict.fromkeys(node for feed in self.feeds if feed.source == source for node in feed.via))
 
     def feed(self, taken: str, target: str) -> Feed:
-        """Return what a layer takes by way of a node."""
+        """Return the feed of a layer through a node."""
         return next(feed for feed in self.feeds if (feed.taken, feed.target) == (taken, target))
 
 
@@ -118,14 +118,14 @@ def neurons_of(graph: ModelGraph, shapes: Shapes) -> Neurons:
 
 
 def neurons_at(context: SceneContext) -> Neurons:
-    """Find the layers of units of what a scene shows."""
+    """Return the layers of units of a scene's network."""
     return neurons_of(context.graph, {node.id: context.placement(node.id).grid.shape for node in context.graph})
 
 
 def _passed_on(
     graph: ModelGraph, shapes: Shapes, node: LayerNode, passed: Mapping[str, Feed], scattered: frozenset[str]
 ) -> Feed | None:
-    """Say whose units stand where in what a node passes on; `None` if it has units of its own."""
+    """Return the feed whose units a node passes on; `None` if the node has units of its own."""
     sources = graph.sources(node.id)
     if len(sources) != 1 or node.id in graph.outputs or node.id in graph.inputs or not passes(node):
         return None
@@ -165,12 +165,12 @@ def _flat(node: LayerNode, units: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def passes(node: LayerNode) -> bool:
-    """Whether a layer only passes on what one other made, unit by unit or cell by cell."""
+    """Whether a layer passes on the units of one other layer, unit by unit or cell by cell."""
     return family_of(node) in ("pooling", "normalization", "activation") or any(w in node.kind for w in _PASSING)
 
 
 def _flattened(graph: ModelGraph, shapes: Shapes, name: str) -> bool:
-    """Whether all that takes a tensor makes a vector of its numbers first."""
+    """Whether all layers that take a tensor flatten it first."""
     targets = [graph.node(edge.target) for edge in graph.edges if edge.source == name]
     size = math.prod(shapes[name])
     return bool(targets) and all(

@@ -1,4 +1,4 @@
-"""Samples that are no points of an embedding, or came later: where they stand among its points."""
+"""Samples that were captured later, projected into a finished embedding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnviz3d.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)
-class Newcomer:
+class ProjectedSample:
     """A sample among the points of an embedding.
 
     Attributes
@@ -23,11 +23,11 @@ class Newcomer:
     sample
         Which of the capture's.
     point
-        ``(3,)`` or ``(2,)``, in the units of `Embedding.points`; `None` if it has no place there.
+        ``(3,)`` or ``(2,)``, in the units of `Embedding.points`; `None` if it cannot be projected.
     index
         Which of the points it is, if it is one of them.
     problem
-        A sentence that says why it has no place.
+        The reason why it cannot be projected, as a sentence.
     """
 
     sample: int
@@ -36,24 +36,26 @@ class Newcomer:
     problem: str = ""
 
     @staticmethod
-    def find(capture: CaptureReader, found: Embedding, sample: int) -> Newcomer:
-        """Place a sample by what the layer answers to it; one that is a point already stands where that does."""
+    def find(capture: CaptureReader, found: Embedding, sample: int) -> ProjectedSample:
+        """Project a sample by the layer's output for it; a sample that is one of the points already has that point."""
         name = capture.sample_name(sample)
         if not capture.has_activations(found.name):
-            return Newcomer(sample, problem=f"{name} has no place here: what {found.name} answers was not captured.")
+            return ProjectedSample(
+                sample, problem=f"{name} cannot be projected: the output of {found.name} was not captured."
+            )
         answer = capture.activation(found.name, sample)[np.newaxis]
         vectors = flattened(answer, capture.graph.node(found.name).axes, pooled=bool(found.settings.get("pooled")))
         try:
             index = index_of(found, vectors[0])
             if index is not None:
-                return Newcomer(sample, found.points[index], index)
-            return Newcomer(sample, project(found, vectors)[0])
+                return ProjectedSample(sample, found.points[index], index)
+            return ProjectedSample(sample, project(found, vectors)[0])
         except UserError as error:
-            return Newcomer(sample, problem=f"{name} has no place here: {error}")
+            return ProjectedSample(sample, problem=f"{name} cannot be projected: {error}")
 
 
 def thumbnail(capture: CaptureReader, found: Embedding, sample: int) -> NDArray[np.uint8] | None:
-    """Make a small picture of a sample, as high as those of the points; `None` if they have none, or it is no picture."""
+    """Return a thumbnail of a sample, as high as those of the points; `None` if there is no picture."""
     pictures = (capture.picture(name, sample) for name in capture.graph.inputs)
     picture = next((p for p in pictures if p is not None), None)
     if picture is None or not len(found.thumbnails):

@@ -13,7 +13,7 @@ from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.derived.neurons import Feed, Neurons, passes
 
 _LARGEST = 8_000_000
-"""Weights of the largest kernel that is looked at whole; of larger ones the captured connections are shown."""
+"""Size of the largest kernel that is read whole; for larger kernels the captured connections are shown."""
 _UNIT_BY_UNIT = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
 
 _MIX_LAST = ("Dense", "EinsumDense")
@@ -22,7 +22,7 @@ _MIX_LAST = ("Dense", "EinsumDense")
 
 @dataclass(frozen=True, eq=False)
 class Links:
-    """What joins the units of two layers.
+    """The links between the units of two layers.
 
     Attributes
     ----------
@@ -50,12 +50,12 @@ class Links:
 
 
 Joined = tuple[NDArray[np.int64], NDArray[np.float32]]
-"""Pairs of a place along the last axis of what a layer takes and one of what it gives, ``(n, 2)``, and the weights that
+"""Pairs of an index along the last axis of a layer's input and one of its output, ``(n, 2)``, and the weights that
 join each, ``(n, taps)``."""
 
 
 def links_of(capture: CaptureReader, neurons: Neurons, feed: Feed) -> Links | None:
-    """Return what joins two layers of units; `None` if no captured weight does."""
+    """Return the links of a feed; `None` if no captured weight joins the two layers."""
     node = neurons.graph.node(feed.target)
     axes = capture.graph.node(feed.taken).axes
     if node.kind in _MIX_LAST and axes and channel_axis(axes) != len(axes) - 1:
@@ -67,7 +67,7 @@ def links_of(capture: CaptureReader, neurons: Neurons, feed: Feed) -> Links | No
 
 
 def joined_by(capture: CaptureReader, node: LayerNode, taken: int) -> Joined | None:
-    """Return which weights of a layer join what it takes with what it gives; `None` if there are none, or unknown.
+    """Return the weights between a layer's inputs and its outputs; `None` if there are none, or if they are unknown.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def _captured(capture: CaptureReader, neurons: Neurons, feed: Feed) -> Links | N
 
 
 def _passed(neurons: Neurons, feed: Feed) -> Links | None:
-    """Join like with like where a layer merges several, unit by unit or one behind the other."""
+    """Return the links of a layer that merges its inputs, unit by unit or one behind the other."""
     node = neurons.graph.node(feed.target)
     count = neurons.counts[feed.target]
     if node.kind == "Concatenate":

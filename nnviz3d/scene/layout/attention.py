@@ -1,4 +1,4 @@
-"""Where the sheets of attention scores hang: above the network, each layer's heads side by side, rollout at the end.
+"""Layout of the sheets of attention scores above the network: each layer's heads side by side, rollout last.
 
 A sheet shows one head: queries down, keys to the right.
 """
@@ -45,13 +45,13 @@ class Sheet:
 
     @property
     def name(self) -> str:
-        """What its voxels are called in a picture."""
+        """Name of its primitives."""
         return "attention rollout" if self.layer is None else f"attention head {self.head} of {self.layer}"
 
 
 @dataclass(frozen=True)
-class Hung:
-    """A sheet's place.
+class PlacedSheet:
+    """A sheet with its position.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ def _chain(context: SceneContext) -> tuple[tuple[str, ...], str]:
 
 
 def _looks_at_itself(graph: ModelGraph, name: str) -> bool:
-    """Whether a layer attends from places to the same places; in older captures only its inputs tell."""
+    """Whether a layer attends from a sequence to itself; older captures tell only by its inputs."""
     known = graph.node(name).details.get("self_attention")
     return len(graph.sources(name)) == 1 if known is None else bool(known)
 
@@ -141,8 +141,8 @@ def sheet_scores(context: SceneContext, sheet: Sheet, sample: int) -> NDArray[np
     return rollout(known) if known and len(known) == len(found) else None
 
 
-def hang(context: SceneContext, *, with_rollout: bool = True) -> tuple[Hung, ...]:
-    """Find a place for every sheet.
+def place_sheets(context: SceneContext, *, with_rollout: bool = True) -> tuple[PlacedSheet, ...]:
+    """Lay out all sheets.
 
     Layers stand in a line from left to right. The heads of each are wrapped into as many lines as make the sheets
     largest, as long as all together stay a band above the network. The rollout is one sheet, as high as a layer.
@@ -159,25 +159,25 @@ def hang(context: SceneContext, *, with_rollout: bool = True) -> tuple[Hung, ...
     free = width - side * _across(layers, bool(through), lines)
     groups = len(layers) + bool(through)
     x = left + free / (groups + 1)
-    found: list[Hung] = []
+    found: list[PlacedSheet] = []
     for name, (heads, queries, keys) in layers.items():
         columns = math.ceil(heads / lines)
         for head in range(heads):
             line, column = divmod(head, columns)
             corner = (x + column * (1 + _BETWEEN) * side, bottom + (tall - 1 - line * (1 + _ABOVE)) * side)
-            found.append(_hung(Sheet(name, head), corner, side, (queries, keys)))
+            found.append(_placed_sheet(Sheet(name, head), corner, side, (queries, keys)))
         x += side * (columns + (columns - 1) * _BETWEEN + _APART) + free / (groups + 1)
     if through:
         length = layers[through[0]][1]
-        found.append(_hung(Sheet(None), (x, bottom), side * tall, (length, length)))
+        found.append(_placed_sheet(Sheet(None), (x, bottom), side * tall, (length, length)))
     return tuple(found)
 
 
-def _hung(sheet: Sheet, corner: tuple[float, float], side: float, shape: tuple[int, int]) -> Hung:
+def _placed_sheet(sheet: Sheet, corner: tuple[float, float], side: float, shape: tuple[int, int]) -> PlacedSheet:
     """Fit a sheet into a square, in its middle."""
     cell = side / max(shape)
     x, y = (at + (side - n * cell) / 2 for at, n in zip(corner, reversed(shape), strict=True))
-    return Hung(sheet, (x, y, -cell / 2), cell, shape)
+    return PlacedSheet(sheet, (x, y, -cell / 2), cell, shape)
 
 
 def _across(layers: dict[str, tuple[int, int, int]], through: bool, lines: int) -> float:

@@ -1,4 +1,4 @@
-"""How the numbers of one tensor stand as cells in a block.
+"""The arrangement of a tensor's numbers as cells of a block.
 
 Maps face the viewer: columns run along x, rows down y, channels into the depth with the first one in front. A vector is a
 column of neurons, wrapped into several columns where it is long; a sequence is a sheet with its steps along x.
@@ -48,7 +48,7 @@ class CellGrid:
 
     @property
     def channels(self) -> int:
-        """The number of channels: 1 if each number is a separate place."""
+        """The number of channels: 1 if each number is a location of its own."""
         return int(channels_in(self.shape, self.axes))
 
     @property
@@ -61,12 +61,12 @@ class CellGrid:
         return values if len(self.shape) < 2 else channels_last(values, self.axes)
 
     def full(self, location: Index, channel: int) -> Index:
-        """Return the index of a place's channel, in the order of the tensor's axes."""
+        """Return the index of one channel of a location, in the order of the tensor's axes."""
         at = channel_axis(self.axes)
         return location if at is None else (*location[:at], channel, *location[at:])
 
     def location(self, index: Index) -> Index:
-        """Return the place of a number, without the channel; in a vector each number is its own place.
+        """Return the location of an index, without the channel; in a vector each number is its own location.
 
         Parameters
         ----------
@@ -79,16 +79,16 @@ class CellGrid:
         return (*index[:at], *index[at + 1 :])
 
     def holds(self, index: Index) -> bool:
-        """Whether an index is that of a number of the tensor, or of a place with all its channels."""
+        """Whether an index is that of a number of the tensor, or of a location with all its channels."""
         lengths = self.shape if len(index) == len(self.shape) else self.location_shape
         return len(index) == len(lengths) and all(0 <= i < n for i, n in zip(index, lengths, strict=True))
 
     def numbers(self, values: NDArray[Any], index: Index) -> NDArray[Any]:
-        """Return the number of a tensor, ``shape``, at an index; for a place, the numbers of all its channels."""
+        """Return the number of a tensor, ``shape``, at an index; for a location, the numbers of all its channels."""
         return np.asarray(values[index] if len(index) == len(self.shape) else self.last(values)[index])
 
     def named(self, index: Index) -> tuple[str, ...]:
-        """Name the axes of an index: those of the tensor, or only those of its places."""
+        """Return the names of an index's axes: those of the tensor, or only the spatial ones."""
         return self.axes if len(index) == len(self.shape) else location_shape(self.axes, self.axes)
 
     def arrange(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -108,7 +108,7 @@ class CellGrid:
         return world.reshape(x, y, z)[:, :, ::-1]
 
     def cells(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Say in which cells the numbers of these flat indices (C order) stand.
+        """Return the cells of the numbers with these flat indices (C order).
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class CellGrid:
         return np.stack([column, y - 1 - row, z - 1 - (channel * planes + plane)], axis=1)
 
     def index(self, cell: tuple[int, int, int]) -> Index | None:
-        """Say which number of the tensor stands in a cell: the inverse of `cells`; `None` for a spare cell."""
+        """Return the index of the number in a cell: the inverse of `cells`; `None` for a spare cell."""
         i, j, k = cell
         x, y, z = self.size
         if not (0 <= i < x and 0 <= j < y and 0 <= k < z):
@@ -151,7 +151,7 @@ class CellGrid:
 
 
 def grid_for(shape: tuple[int, ...], axes: Axes = ()) -> CellGrid:
-    """Choose how a tensor stands.
+    """Choose the arrangement of a tensor's cells.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where the blocks stand: along the flow, branches in lanes of their own, long networks folded into rows like text.
+"""Layout of the blocks: along the flow, branches in lanes of their own, long networks folded into rows like text.
 
 Layers that only reshape what one other layer made (normalization, activation, dropout) stand close behind it, as one unit.
 Of all numbers of rows the one is taken that lets the camera come nearest, so that 3, 9 and 150 layers all fill the frame.
@@ -28,10 +28,10 @@ MAP_EXTENT = 4.0
 DEPTH_EXTENT = 3.2
 """World size of the deepest stack of channels."""
 _MAP_POWER, _DEPTH_POWER = 0.38, 0.45
-"""Sizes shrink slower than numbers do, so that 224 x 224 x 64 and 7 x 7 x 512 both look like blocks."""
+"""Exponent of block sizes below 1, so that 224 x 224 x 64 and 7 x 7 x 512 both look like blocks."""
 _VECTOR_CELL, _VECTOR_HEIGHT = 0.36, 3.6
 _UNKNOWN = 16
-"""What a varying length is drawn as when no sample says it."""
+"""Length that stands in for a variable length without a sample."""
 GAP = 1.05
 """World distance between blocks along the flow."""
 _TIGHT = 0.28
@@ -49,7 +49,7 @@ _EASES = (2.4, 2.1, 1.8, 1.5, 1.3, 1.15, 1.0)
 
 @dataclass(frozen=True)
 class Placement:
-    """Where one node's block stands.
+    """The placement of one node's block.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Placement:
     cell
         World size of one cell along x, y and z.
     row, rank, lane
-        Its row of the page, its place along the flow, and its lane: 0 on the main path, positive above it.
+        Its row of the page, its position along the flow, and its lane: 0 on the main path, positive above it.
     """
 
     node: str
@@ -294,7 +294,7 @@ def _place(
 
 
 def _columns(flow: _Flow, breaks: Sequence[int], row_of: Sequence[int], ease: float) -> tuple[list[float], list[float]]:
-    """Say where each rank begins and ends along x; rows that are nearly full are stretched to the same width."""
+    """Return where each rank begins and ends along x; rows that are nearly full are stretched to the same width."""
     ends = [*breaks[1:], flow.ranks]
     gaps = [gap * (ease if gap > _TIGHT else 1.0) for gap in flow.gaps]
     natural = [sum(flow.widths[a:b]) + sum(gaps[a + 1 : b]) for a, b in zip(breaks, ends, strict=True)]

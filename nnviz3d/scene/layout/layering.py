@@ -1,4 +1,4 @@
-"""Where each node stands along the flow, and in which lane: the main path straight, branches around it.
+"""Ranks and lanes of nodes: the main path in one lane, branches around it.
 
 The graph is cut into chains, longest first. The longest is the main path in lane 0; every other chain takes the nearest
 lane that is free over its stretch. Ranks are longest distances from the inputs, as in layered drawing (K. Sugiyama,
@@ -16,14 +16,14 @@ from nnviz3d.data.graph import ModelGraph
 
 @dataclass(frozen=True)
 class Spot:
-    """A place in the abstract layout."""
+    """A position in the abstract layout."""
 
     rank: int
     lane: int
 
 
 def assign_spots(graph: ModelGraph) -> dict[str, Spot]:
-    """Give every node a rank and a lane; no two nodes share both."""
+    """Assign every node a rank and a lane; no two nodes share both."""
     sources = {node.id: graph.sources(node.id) for node in graph}
     targets: dict[str, list[str]] = {node.id: [] for node in graph}
     for edge in graph.edges:

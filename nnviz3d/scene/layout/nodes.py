@@ -1,4 +1,4 @@
-"""Where the balls of a node-link graph stand: a layer's in a column or a sheet across the flow, branches above each other.
+"""Layout of the balls of a node-link graph: each layer a column or a sheet across the flow, branches above each other.
 
 Of all depths of the sheets the one is taken that lets the camera come nearest, so that wide and narrow networks fill the
 frame alike.
@@ -23,9 +23,9 @@ from nnviz3d.scene.primitives import Vector
 ANGLES = (-30.0, 12.0)
 """Azimuth and elevation to look from, in degrees: the sheets are seen from aside, one behind the other."""
 _COLUMN = 16
-"""Up to so many balls stand in one column."""
+"""Maximum number of balls in one column."""
 _SLENDER = (2.2, 3.2, 5.0, 8.0, 16.0)
-"""How many balls a sheet is higher than deep; the first that fills the picture nearly as well as the best is taken."""
+"""Ratios of height to depth of a sheet that are tried; the first nearly as good as the best is taken."""
 TALLEST = 15.0
 """World height of a sheet; balls are at most one unit apart, so that few do not become a thread."""
 _WIDEST_PITCH = 1.25
@@ -40,7 +40,7 @@ _LANE_GAP = 3.0
 
 
 Sheet = tuple[NDArray[np.float64], float]
-"""Where the balls of a layer stand in its sheet, ``(m, 2)``: to the viewer's right, and up; and how far apart."""
+"""Positions of a layer's balls in its sheet, ``(m, 2)``: to the viewer's right, and up; and their distance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ def arrange(
 
 
 def _filled(points: NDArray[np.float64], aspect: float) -> float:
-    """Say which share of a picture the rectangle around all points takes when they are seen as near as can be."""
+    """Return the share of a picture that the rectangle around all points takes from the nearest pose."""
     pose = fit(points, *ANGLES, aspect=aspect, margins=MARGINS)
     ahead = -direction(*ANGLES)
     right = np.cross(ahead, pose.up)
@@ -177,5 +177,5 @@ def vector(v: NDArray[np.float64]) -> Vector:
 
 
 def positions_of(rack: Rack, units: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return where units that have a ball stand, ``(n, 3)`` world coordinates."""
+    """Return the positions of units that have a ball, ``(n, 3)`` world coordinates."""
     return rack.points[np.searchsorted(rack.units, units)]

@@ -1,4 +1,4 @@
-"""Where a photograph and its map stand large beside a network in which the input is too small to be looked at."""
+"""Layout of a large photograph and its attribution map beside a network whose input block is tiny."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.primitives import Span, Vector
 
 ENOUGH = 0.03
-"""An input that takes this share of the picture is large enough where it stands."""
+"""Share of the picture from which the input's block is large enough."""
 _TALL, _SQUARE = 0.9, 1.25
 """Aspects below which both stand above the network, and below which one stands above the other, on its right."""
 _APART = 0.08
@@ -65,7 +65,7 @@ class Plates:
 
 
 def stand_beside(context: SceneContext) -> Plates | None:
-    """Find a place for the plates: on the network's right in a wide picture, above it in a tall one.
+    """Lay out the plates: on the network's right in a wide picture, above it in a tall one.
 
     Returns
     -------

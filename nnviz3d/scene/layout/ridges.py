@@ -1,4 +1,4 @@
-"""Where the ridges of a training's history stand: above the network, one behind the other, and how high each number is."""
+"""Layout and scale of the ridges of a training's history: above the network, one behind the other."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ COLUMNS = 640
 _FEWEST, _ALL = 240, 30_000
 """Columns of a ridge at least, if as many were recorded; and beyond that of all ridges at most: each costs time to draw."""
 DECADES = 12.0
-"""What is smaller than the greatest number by more of them stands at the foot of a logarithmic scale."""
+"""Decades of a logarithmic scale; smaller numbers stand at its foot."""
 _SPANS = 10.0
-"""From this ratio of the greatest to the least on, norms and ratios are shown by their logarithm."""
+"""Ratio of the greatest to the least number from which norms and ratios are shown on a logarithmic scale."""
 _LOGARITHMIC = ("gradient_norm", "weight_norm", "update_ratio")
 _LIFT = 0.05
 """Room between the network and the ridges, as a share of the network's width."""
@@ -51,7 +51,7 @@ def _history(training: Training, graph: ModelGraph, statistic: str) -> History |
 
 @dataclass(frozen=True)
 class Scale:
-    """How numbers are laid along heights and colours.
+    """The scale from numbers to heights and colours.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Scale:
 
     @staticmethod
     def of(found: History, kind: str | None) -> Scale:
-        """Choose the scale of a history; `kind` is ``linear``, ``log``, or by what the numbers are."""
+        """Choose the scale of a history; `kind` is ``linear`` or ``log``, `None` decides by the numbers."""
         known = np.concatenate([found.low, found.high])
         known = known[np.isfinite(known)]
         positive = known[known > 0]
@@ -86,7 +86,7 @@ class Scale:
         return Scale(low, high if high > low else low + 1.0, False)
 
     def share(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Say how high numbers stand, from 0 to 1; NaN where there is none."""
+        """Return the heights of numbers, from 0 to 1; NaN stays NaN."""
         if not self.logarithmic:
             return np.asarray((values - self.low) / (self.high - self.low))
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -95,7 +95,7 @@ class Scale:
 
     @property
     def ticks(self) -> tuple[float, ...]:
-        """Numbers to write along it: both ends, and where it is logarithmic up to four decades between."""
+        """Tick values: both ends, and on a logarithmic scale up to four decades between."""
         if not self.logarithmic:
             return (self.low, self.high) if self.low == 0 or self.high == 0 else (self.low, 0.0, self.high)
         first, last = math.log10(self.low), math.log10(self.high)
@@ -115,7 +115,7 @@ def _round(value: float, way: Callable[[float], int]) -> float:
 
 @dataclass(frozen=True)
 class Hillside:
-    """The places of n ridges: the first layer's in front and lowest.
+    """The layout of n ridges: the first layer's in front and lowest.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ class Hillside:
 
     @staticmethod
     def of(context: SceneContext, count: int) -> Hillside:
-        """Find their place: above the network and behind it, as wide as it is."""
+        """Lay the ridges out above and behind the network, as wide as it is."""
         left, right = context.plan.bounds_x
         width = right - left
         whole = width * min(_HIGHEST, _LOWEST + _EACH * count)

@@ -1,4 +1,4 @@
-"""The way of each edge from block to block: straight on, around over what lies between, or to the next row."""
+"""Routes of the edges from block to block: straight, in an arc over other blocks, or to the next row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Kind = Literal["flow", "around", "fold"]
 
 @dataclass(frozen=True, eq=False)
 class Route:
-    """One edge's way.
+    """The route of one edge.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Route:
 
 
 def route_edges(graph: ModelGraph, plan: Plan) -> tuple[Route, ...]:
-    """Find a way for every edge of a laid out graph."""
+    """Route every edge of a laid out graph."""
     placements = plan.placements
     kinds = {edge: _kind(edge, plan) for edge in graph.edges}
     levels = _levels((e for e, kind in kinds.items() if kind == "around"), placements)
@@ -124,7 +124,7 @@ def _top(p: Placement) -> NDArray[np.float64]:
 
 
 def _columns(placements: Iterable[Placement]) -> dict[int, tuple[float, float]]:
-    """Say from where to where along x the blocks of each rank stand."""
+    """Return the extent along x of the blocks of each rank."""
     columns: dict[int, tuple[float, float]] = {}
     for p in placements:
         left, right = columns.get(p.rank, (np.inf, -np.inf))
@@ -187,7 +187,7 @@ def rounded(corners: NDArray[np.float64], radius: float, points: int = 8) -> NDA
 
 
 def lead_up(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Lead from a block to what stands above the network: rise straight, and arrive straight from below, ``(p, 3)``."""
+    """Return a line from a block up to something above the network, vertical at both ends, ``(p, 3)``."""
     share = np.linspace(0, 1, _POINTS)[:, np.newaxis]
     points = start + (end - start) * share
     points[:, 0:1] = start[0] + (end[0] - start[0]) * share * share * (3 - 2 * share)

@@ -1,1 +1,1 @@
-"""Plans of films: where the camera is when, and what lights up; `nnviz3d.scene.tours.make_tour` makes them."""
+"""Plans of films: camera and scene time over the film; `nnviz3d.scene.tours.make_tour` makes them."""

@@ -1,4 +1,4 @@
-"""Along the layers while they light up one after another.
+"""The tour along the layers while they light up one after another.
 
 The film is planned as shots of one rank after the other, each framed by `fit`, and how deep the camera dives between
 the whole network (0) and these shots (1) is one number that varies over the film. Where the film would move faster than
@@ -82,14 +82,14 @@ class _Shots:
     rows: NDArray[np.int64]
 
     def not_nearer(self, zoom: float) -> _Shots:
-        """Stand further back where a shot is nearer, and look as little aside as shows no more than the whole does."""
+        """Limit distance and angles of the shots so that none shows more than the overview."""
         further = np.maximum(self.distance, self.all_distance / zoom)
         room = np.maximum(self.all_distance - self.distance, 1e-9)
         share = np.clip((self.all_distance - further) / room, 0, 1)[:, np.newaxis]
         return replace(self, distance=further, target=self.all_target + share * (self.target - self.all_target))
 
     def reversed(self) -> _Shots:
-        """Take the last rank first."""
+        """Reverse the order of the ranks."""
         turned = {f: getattr(self, f)[::-1] for f in _OF_RANKS}
         return replace(self, **turned)
 
@@ -144,7 +144,7 @@ def fly_back(scene: Scene, aspect: float, seconds: float | None = None) -> Tour:
 
 
 def _training(scene: Scene, seconds: float | None) -> float:
-    """Say how many seconds of a film a recorded training goes by; 0 if the scene shows none."""
+    """Return the seconds that a recorded training takes in a film; 0 if the scene shows none."""
     line = scene.timeline
     if line.training is None:
         return 0.0
@@ -153,7 +153,7 @@ def _training(scene: Scene, seconds: float | None) -> float:
 
 
 def _trained(scene: Scene, track: Track, length: float, trains: float) -> Tour:
-    """Let a training go by at the end of a film, seen from where the camera stands then."""
+    """Append a training to a film, seen from the camera's last pose."""
     if trains <= 0:
         return track.tour(length, loops=False)
     n = max(2, round(trains * len(track.t) / length))
@@ -174,7 +174,7 @@ _Moments = Callable[[Scene, Floats, Floats], Floats]
 def _planned(
     scene: Scene, whole: Framing, near: _Shots, aspect: float, seconds: float | None, moments: _Moments
 ) -> tuple[Track, float]:
-    """Plan a film that goes near to all shots in order, and how long it is."""
+    """Plan a film that approaches all shots in order, and its length."""
     returns = int(np.count_nonzero(np.diff(near.rows)))
     still = _DARK + _DIVE + _READ + _RISE + _HOLD + _RETURN * returns
     depths = np.geomspace(_DEEPEST, _SHALLOWEST, 24)
@@ -233,7 +233,7 @@ def _box(points: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class _Schedule:
-    """When what happens: film seconds, and what is reached then; between them it goes evenly.
+    """A piecewise linear schedule: film seconds and the values at them.
 
     Attributes
     ----------

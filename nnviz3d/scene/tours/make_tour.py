@@ -1,4 +1,4 @@
-"""Films as pure functions: for each second of a film, the moment of the scene and where the camera is."""
+"""Films as pure functions from film time to scene time and camera pose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TourKind = Literal["orbit", "flythrough", "backward", "scene"]
 
 
 def usual_tour(scene: Scene) -> TourKind:
-    """Say which tour a scene gets that nobody chose: its own, if it has keyframes, or that of its backward pass."""
+    """Return the default tour of a scene: its own keyframes, the tour of its backward pass, or the flythrough."""
     if len(scene.spec.camera.keyframes) > 1:
         return "scene"
     return "flythrough" if scene.timeline.backward is None else "backward"

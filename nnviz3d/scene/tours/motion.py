@@ -1,4 +1,4 @@
-"""How fast a flythrough may be, and how it is kept so."""
+"""Speed limits of a flythrough, and the adjustment to them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CORRECTIONS, _CORRECTION = 120, 0.97
 
 
 def within_limits(wanted: Floats, excess: Callable[[Floats], Floats], width: int) -> Floats:
-    """Dive less deep where the film would be too fast or lose its block: softly, and as little as is needed.
+    """Keep more distance where the film would be too fast or lose its block, smoothly and as little as needed.
 
     Parameters
     ----------
@@ -78,13 +78,13 @@ def lost(track: Track, blocks: Floats, aspect: float) -> Floats:
 
 
 def ease(tau: Floats, start: float, end: float) -> Floats:
-    """Go from 0 to 1 between two moments, at rest at both, and without a jolt."""
+    """Interpolate from 0 to 1 between two times, smoothly, at rest at both."""
     share = np.clip((tau - start) / max(end - start, 1e-9), 0, 1)
     return np.asarray(share**3 * (share * (6 * share - 15) + 10))
 
 
 def smooth(values: Floats, deviation: float) -> Floats:
-    """Average over a bell of so many samples' standard deviation; the ends last on."""
+    """Smooth with a Gaussian of this standard deviation in samples; the ends are extended."""
     reach = math.ceil(2.5 * deviation)
     bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
     return np.convolve(np.pad(values, reach, mode="edge"), bell / bell.sum(), mode="valid")

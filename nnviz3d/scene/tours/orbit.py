@@ -1,4 +1,4 @@
-"""Once around everything, a seamless loop."""
+"""The tour once around everything, as a seamless loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_TURN = 45.0
 """Degrees a second that an orbit may turn; a film too short for a whole turn swings to and fro instead."""
 _SECONDS = 16.0
 _HASTE = 1.6
-"""How much faster the turn is where one looks along the rows, and sees least."""
+"""Factor of the speed where the camera looks along the rows and little is visible."""
 _LIFT = 14.0
 """Degrees by which the camera rises there, so that the front block does not hide all others."""
 _STEEPEST = 89.0
@@ -60,7 +60,7 @@ def orbit(scene: Scene, aspect: float, seconds: float | None = None) -> Tour:
 
 
 def _all_round(scene: Scene, aspect: float, start: Framing) -> tuple[Floats, Floats, Floats]:
-    """For each direction, where to look at, from how far, from how high: smooth, and nothing is ever cut off."""
+    """Return target, distance and elevation for each direction: smooth, and nothing is cut off."""
     points = scene.extent()
     azimuths = start.azimuth + np.arange(_DIRECTIONS) * 360 / _DIRECTIONS
     elevations = np.minimum(start.elevation + _LIFT * np.sin(np.radians(azimuths)) ** 2, _STEEPEST)

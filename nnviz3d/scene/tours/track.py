@@ -19,7 +19,7 @@ RATE = 120.0
 
 @dataclass(frozen=True, eq=False)
 class Tour:
-    """What a film shows when. Make one with `nnviz3d.scene.tours.make_tour.make_tour`.
+    """The plan of a film. Make one with `nnviz3d.scene.tours.make_tour.make_tour`.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Track:
     elevation: Floats
 
     def after(self, t: Floats) -> Track:
-        """Let the camera first stand where it begins, while the scene goes through the moments `t`, ``(m,)``."""
+        """Prepend a part in which the camera stands at its start while the scene goes through the times `t`, ``(m,)``."""
         held = (self.target, self.distance, self.azimuth, self.elevation)
         return Track(
             np.concatenate([t, self.t]),
@@ -62,7 +62,7 @@ class Track:
         )
 
     def then(self, t: Floats) -> Track:
-        """Let the camera at last stand where it ends, while the scene goes through the moments `t`, ``(m,)``."""
+        """Append a part in which the camera stands at its end while the scene goes through the times `t`, ``(m,)``."""
         held = (self.target, self.distance, self.azimuth, self.elevation)
         return Track(
             np.concatenate([self.t, t]),
@@ -70,7 +70,7 @@ class Track:
         )
 
     def tour(self, seconds: float, *, loops: bool) -> Tour:
-        """Make the film of it; between two samples everything goes evenly."""
+        """Make the film; between two samples everything is interpolated linearly."""
         last = len(self.t) - 1
 
         def at(tau: float) -> tuple[float, CameraPose]:
@@ -111,7 +111,7 @@ class Framing:
 
     @staticmethod
     def of(pose: CameraPose) -> Framing:
-        """Take a pose apart."""
+        """Split a pose."""
         arm = np.subtract(pose.position, pose.target)
         distance = float(np.linalg.norm(arm))
         azimuth = math.degrees(math.atan2(arm[0], arm[2]))

@@ -1,4 +1,4 @@
-"""Every number of the chosen layers as a voxel; the input as its picture; the scores with their names."""
+"""View of the activations: every number of the chosen layers as a voxel, the input as its picture, named scores."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from nnviz3d.scene.views.blocks import pick_cell
 from nnviz3d.scene.views.legends import FEW, MORE, NAMED_CELLS, scale_panels, scores_of, title_panel, words_for
 
 _SUNK = 0.32
-"""How much of the forward pass's blocks is left to see while the gradient comes back."""
+"""Visible share of the forward pass's blocks during the backward pass."""
 _GLOW = 0.5
 _NAMES = 0.085
 """Width of a class's name and score as a share of the network's."""
@@ -37,7 +37,7 @@ _NAMES = 0.085
 
 @dataclass(frozen=True, eq=False)
 class _Still:
-    """What one selection shows when nothing moves, and the words before and after the answer is known."""
+    """The primitives of one selection without animation, with the words before and after the prediction is known."""
 
     blocks: tuple[Primitive, ...]
     scales: tuple[Primitive, ...]
@@ -76,7 +76,7 @@ class ActivationsSpec(ViewSpec):
 
     @property
     def needs(self) -> Insights:
-        """What a capture must hold for this view beyond one forward pass."""
+        """The request for everything that this view needs beyond one forward pass."""
         return Insights(gradients=self.quantity in OF_GRADIENTS)
 
     @property
@@ -108,7 +108,7 @@ class ActivationsView(View):
         self._kept: dict[Selection, _Still] = {}
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the blocks as far as the forward pass, and after it the backward one, has come by `t`."""
+        """Return the blocks as revealed by the forward pass at `t`, and by the backward pass after it."""
         there = replace(selection, quantity="activation")
         back = replace(selection, quantity="gradient")
         if self._timeline.backward is None or self._quantity(selection) != "activation":
@@ -177,7 +177,7 @@ class ActivationsView(View):
         return self._context.placement(name).rank
 
     def _revealed(self, block: Primitive, t: float) -> Primitive:
-        """Show as much of a block as the forward pass has come to."""
+        """Return a block as far as the forward pass has revealed it."""
         if not isinstance(block, Voxels | Image):
             return block
         share = self._timeline.revealed(self._rank(block.name), t)
@@ -188,7 +188,7 @@ class ActivationsView(View):
         )
 
     def _left(self, block: Primitive, t: float, replaced: Collection[str]) -> Primitive:
-        """Show what the backward pass has left of a block: it sinks into the background, and what is replaced gives way."""
+        """Return a block of the forward pass during the backward pass: dimmed, and hidden where gradients replace it."""
         turned = self._timeline.turned(t)
         if turned <= 0 or not isinstance(block, Voxels | Image):
             return block
@@ -199,7 +199,7 @@ class ActivationsView(View):
         return replace(block, reveal=min(block.reveal, rest), emphasis=block.emphasis * seen)
 
     def _returned(self, block: Voxels, t: float) -> Voxels:
-        """Show as much of a block of gradients as has come back, from its end on, in the light that goes through it."""
+        """Return a block of gradients as far as the backward pass has revealed it, from its end, with its light."""
         rank = self._rank(block.name)
         share = self._timeline.returned(rank, t)
         return replace(
@@ -217,7 +217,7 @@ class ActivationsView(View):
         return replace(selection, against=self._spec.against) if selection.against is None else selection
 
     def _shown(self, selection: Selection) -> dict[str, LayerValues]:
-        """Return the numbers of all layers that have such, by name."""
+        """Return the shown numbers by layer; some layers have none."""
         quantity, compared = self._quantity(selection), self._compared(selection)
         layers = {name: self._context.shown(name, quantity, compared) for name in self._nodes}
         return {name: layer for name, layer in layers.items() if layer is not None}

@@ -1,4 +1,4 @@
-"""The attention scores of every layer as sheets above the network: heads, queries and keys; and their rollout."""
+"""View of attention: the scores of every layer as sheets above the network, one for each head, and their rollout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnviz3d.scene.colors import DEFAULT_SEQUENTIAL, Colormap, colormap, number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import CellHit, Hit
-from nnviz3d.scene.layout.attention import Hung, Sheet, chained, hang, sheet_scores, why_no_rollout
+from nnviz3d.scene.layout.attention import PlacedSheet, Sheet, chained, place_sheets, sheet_scores, why_no_rollout
 from nnviz3d.scene.layout.routes import lead_up
 from nnviz3d.scene.primitives import (
     Box,
@@ -61,7 +61,7 @@ class AttentionSpec(ViewSpec):
 
     @property
     def needs(self) -> Insights:
-        """What a capture must hold for this view beyond one forward pass."""
+        """The request for everything that this view needs beyond one forward pass."""
         return Insights(attention=True)
 
 
@@ -79,7 +79,7 @@ class AttentionView(View):
     def __init__(self, spec: AttentionSpec, context: SceneContext, timeline: Timeline) -> None:
         self._spec = spec
         self._context = context
-        self._hung = hang(context, with_rollout=spec.rollout)
+        self._hung = place_sheets(context, with_rollout=spec.rollout)
         if not self._hung:
             raise SceneError(
                 f"kind: {context.capture.path.name} holds no attention scores; capture the model with --attention, or "
@@ -156,7 +156,7 @@ class AttentionView(View):
         return why_no_rollout(self._context) if self._spec.rollout else ""
 
     def _lines(self) -> Lines:
-        """Lead from each layer's block to the middle of its sheets."""
+        """Return lines from each layer's block to the middle of its sheets."""
         points = []
         for layer, group in groupby(self._hung, key=lambda hung: hung.sheet.layer):
             if layer is None:
@@ -196,7 +196,7 @@ def _layers(count: int) -> str:
     return "1 layer" if count == 1 else f"{count} layers"
 
 
-def _voxels(hung: Hung, scores: NDArray[np.float32], colors: Colormap, top: float, seen: float) -> Voxels:
+def _voxels(hung: PlacedSheet, scores: NDArray[np.float32], colors: Colormap, top: float, seen: float) -> Voxels:
     return Voxels(
         hung.sheet.name,
         scores[::-1].T[:, :, np.newaxis],
@@ -221,11 +221,11 @@ def _legend(colors: Colormap, tops: Sequence[float], missing: str) -> Panel:
     return Panel("attention", "bottom-left", tuple(rows))
 
 
-def _corners(hung: Hung) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _corners(hung: PlacedSheet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     low = np.array(hung.origin)
     return low, low + np.array(hung.size)
 
 
-def _bounds(group: Sequence[Hung]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _bounds(group: Sequence[PlacedSheet]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     lows, highs = zip(*(_corners(hung) for hung in group), strict=True)
     return np.min(lows, axis=0), np.max(highs, axis=0)

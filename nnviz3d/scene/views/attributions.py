@@ -1,4 +1,4 @@
-"""What counts for a decision: a method's map over the input, and at the layer whose places it tells of."""
+"""View of attributions: a method's map over the input, and at the layer that it belongs to."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ from nnviz3d.scene.views.blocks import pick_on_map
 from nnviz3d.scene.views.legends import NAMED_CELLS, best_rows, names_of, score_text
 
 _APPEARS = 1.0
-"""Seconds that a map takes to appear, once the forward pass has come to the answer."""
+"""Seconds in which a map appears after the forward pass."""
 GREYS = (36, 148)
-"""What black and white of the picture become under a map: neither is as dark as a map's zero, nor as bright as its top."""
+"""Grey levels of the picture's black and white under a map: brighter than the map's zero, darker than its maximum."""
 _MANY, _STRONG = 10_000, 99.0
-"""A map of so many places has its strongest colour from this percentile on: few pixels of a photograph count for most."""
+"""Number of locations from which a map's scale ends at a percentile, and that percentile."""
 _LIFT = 0.004
-"""How far a map stands before the picture, as a share of its width."""
+"""Distance of a map before the picture, as a share of its width."""
 _GAP = 0.12
-"""How far a map stands above its block, or before it, as a share of the block's height."""
+"""Distance of a map above its block, or before it, as a share of the block's height."""
 _ASIDE = 1.0
 """Distance of a vector's map to the left of its block, in cells of the block."""
 
@@ -69,7 +69,7 @@ _CUBE = np.array(list(np.ndindex(2, 2, 2)), dtype=np.float64)
 
 
 class AttributionsSpec(ViewSpec):
-    """How much each place of the input, or of a layer, counts for a score: a map over the picture and at its layer.
+    """The attribution of a score to each location of the input or of a layer: a map over the picture and at its layer.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class AttributionsSpec(ViewSpec):
 
     @property
     def needs(self) -> Insights:
-        """What a capture must hold for this view beyond one forward pass."""
+        """The request for everything that this view needs beyond one forward pass."""
         return Insights(attributions=(self.method or "grad_cam",))
 
     def with_methods_of(self, methods: Sequence[str]) -> Self:
@@ -123,7 +123,7 @@ class AttributionsView(View):
             )
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the map, as far as it has appeared by `t`, and the photograph that stands large, at all times."""
+        """Return the map, which fades in, and the large photograph."""
         key = Selection(selection.sample, target=selection.target, method=selection.method)
         if key not in self._still:
             maps = self._maps(key)
@@ -148,7 +148,7 @@ class AttributionsView(View):
         return None
 
     def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
-        """Return where a place of the input stands on the large photograph and on its map; nothing for all else."""
+        """Return where a location of the input is on the large photograph and on its map; nothing for other picks."""
         if not isinstance(pick, CellPick) or self.plates is None or pick.layer != self.plates.layer:
             return ()
         row, column = self._context.placement(pick.layer).grid.location(pick.index)
@@ -217,7 +217,7 @@ class AttributionsView(View):
         return things
 
     def _photograph(self, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the picture that stands large beside the network, with its name; nothing if none does."""
+        """Return the large picture beside the network, with its name, if there is one."""
         if self.plates is None:
             return ()
         name = self.plates.layer
@@ -237,7 +237,7 @@ class AttributionsView(View):
     def _standing(
         self, layer: str, values: NDArray[np.float32], table: Colormap, limits: tuple[float, float]
     ) -> Primitive:
-        """Draw a map in its own resolution: a picture before its block, a vector left of it, other maps above it."""
+        """Draw a map in its own resolution: a picture before its block, a vector to its left, other maps above it."""
         placement, name, source = self._context.placement(layer), f"map:{layer}", _source(layer)
         if values.ndim == 2:
             (x, y, z), (width, height, depth) = placement.origin, placement.size
@@ -307,7 +307,7 @@ class AttributionsView(View):
         return words
 
     def _seen(self, found: Attribution, colors: _Colors, sample: int) -> Colormap:
-        """Return the colours as they are seen: over a picture they are mixed with its grey, here with the middle one."""
+        """Return the colours as they appear over a picture, mixed with a middle grey."""
         table, limits = colors
         reached = over_input(self._context, found)
         if reached is None or self._under(*reached, sample) is None:
@@ -355,7 +355,7 @@ def laid_over(
     limits: tuple[float, float],
     opacity: float,
 ) -> NDArray[np.uint8]:
-    """Lay a map over a picture: where it counts for nothing the dimmed grey picture is seen, where it counts most, colour.
+    """Lay a map over a picture: the dimmed grey picture where the map is zero, colour where it is strong.
 
     Parameters
     ----------
@@ -381,7 +381,7 @@ def laid_over(
 
 
 def _repeated(values: NDArray[np.floating], rows: int, columns: int) -> NDArray[np.floating]:
-    """Bring ``(h, w)`` to so many rows and columns by the nearest of its own: no number is made up."""
+    """Resize ``(h, w)`` to more rows and columns by nearest neighbour."""
     return values[np.ix_(np.arange(rows) * values.shape[0] // rows, np.arange(columns) * values.shape[1] // columns)]
 
 

@@ -1,4 +1,4 @@
-"""The gradient's way back from layer to layer: light along every edge, as bright as the share that the edge carries."""
+"""View of the backward pass: light along every edge, as bright as the edge's share of the gradient."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SEGMENTS = 28
 _WIDTHS = (1.3, 2.2, 3.4)
 """Pixels; each edge takes one of them, by its share."""
 _HALO = 3.2
-"""How many times wider the shine around the running light is."""
+"""Width of the halo around the running light, as a multiple of the line's width."""
 _TAIL = 0.16
-"""Length of the running light, as a share of the edge's way."""
+"""Length of the running light, as a share of the edge."""
 _LIT = 0.5
-"""How bright an edge stays that it has passed."""
+"""Brightness of an edge that the light has passed."""
 
 
 class BackwardSpec(ViewSpec):
@@ -46,7 +46,7 @@ class BackwardSpec(ViewSpec):
 
     @property
     def needs(self) -> Insights:
-        """What a capture must hold for this view beyond one forward pass."""
+        """The request for everything that this view needs beyond one forward pass."""
         return Insights(gradients=True)
 
     @property
@@ -123,7 +123,7 @@ class BackwardView(View):
         return (seen * np.maximum(lit, running)).ravel(), (seen * running).ravel()
 
     def _shares_of(self, selection: Selection) -> NDArray[np.float64]:
-        """Return for each route its share of what comes back to its source: ``(routes,)``, from 0 to 1.
+        """Return each route's share of the gradient that reaches its source: ``(routes,)``, from 0 to 1.
 
         A capture that does not tell the shares has 1 for all.
         """
@@ -143,7 +143,7 @@ class BackwardView(View):
 
 
 def _evenly(points: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Cut a way into pieces of one length: ``(p, 3)`` to ``(pieces + 1, 3)``."""
+    """Cut a polyline into pieces of one length: ``(p, 3)`` to ``(pieces + 1, 3)``."""
     steps = np.linalg.norm(np.diff(points.astype(np.float64), axis=0), axis=1)
     at = np.concatenate([[0.0], np.cumsum(steps)])
     even = np.linspace(0, at[-1], _SEGMENTS + 1)

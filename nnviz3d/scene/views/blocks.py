@@ -36,7 +36,7 @@ class BlocksView(Pickable):
         self._others = others
 
     def describe(self, pick: Pick, selection: Selection) -> Facts | None:
-        """Return the numbers of a cell, or what is known of a layer."""
+        """Return the numbers of a cell, or the description of a layer."""
         match pick:
             case CellPick():
                 return describe_cell(self._context, pick, selection)

@@ -1,4 +1,4 @@
-"""A layer's stack of channels unfolds in its place into a grid before the network, and folds up again."""
+"""View of a layer's channels, which unfold from its block into a grid before the network."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ _GAP = 0.10
 _NUMBER = 0.24
 """Free space below each tile for its number, as a share of its height."""
 _DEAD = 0.28
-"""How bright a dead channel's picture is."""
+"""Brightness of a dead channel's picture."""
 _RECEDED = 0.16
-"""How much the rest of the network is seen beside a grid."""
+"""Visible share of the network behind a grid."""
 _STAGGER = 0.45
-"""The share of the way by which the last channel sets out after the first."""
+"""Delay of the last channel after the first, as a share of the animation."""
 _WORDS = {
     "index": "by index",
     "mean": "highest mean activation first",
@@ -123,7 +123,7 @@ class ChannelsSpec(ViewSpec):
 
     @property
     def needs(self) -> Insights:
-        """What a capture must hold for this view beyond one forward pass."""
+        """The request for everything that this view needs beyond one forward pass."""
         features = (self.layer,) if self.show == "features" and self.layer is not None else ()
         return Insights(gradients=self.order == "contribution", features=features)
 
@@ -150,7 +150,7 @@ class ChannelsView(View):
         self._receded: dict[int, tuple[Primitive, float, Primitive]] = {}
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the tiles as far as they have come by `t`; nothing while they are stacked."""
+        """Return the tiles where they are at `t`; nothing while they are stacked."""
         layer, share = self.unfolded(t, selection)
         if layer is None or share <= 0:
             return ()
@@ -170,7 +170,7 @@ class ChannelsView(View):
         return pick_on_tile(self._context, source.layer, hit)
 
     def unfolded(self, t: float, selection: Selection) -> tuple[str | None, float]:
-        """Say which layer is unfolded at `t` seconds, and how far, from 0 to 1."""
+        """Return the layer that is unfolded at `t` seconds, and how far, from 0 to 1."""
         if selection.unfold is not None and unfolds(self._context, selection.unfold):
             return selection.unfold, selection.unfolded
         if self._spec is None:
@@ -181,7 +181,7 @@ class ChannelsView(View):
         return self._spec.layer, share
 
     def recede(self, found: Iterable[Primitive], t: float, selection: Selection) -> list[Primitive]:
-        """Let all else sink into the ground while a layer is unfolded; what does not change stays the same object."""
+        """Dim the other primitives while a layer is unfolded; unchanged primitives stay the same objects."""
         layer, share = self.unfolded(t, selection)
         primitives = list(found)
         if layer is None or share <= 0:
@@ -237,16 +237,16 @@ class ChannelsView(View):
         return tuple(found)
 
     def order(self, layer: str, selection: Selection) -> ChannelOrder:
-        """Say in which order a layer's channels stand: as selected, or else as the scene says."""
+        """Return the order of a layer's channels: as selected, or else as in the scene file."""
         said: ChannelOrder = self._spec.order if self._spec is not None and self._spec.layer == layer else "mean"
         return selection.channel_order if selection.channel_order in self.orders(selection) else said
 
     def orders(self, selection: Selection) -> tuple[ChannelOrder, ...]:
-        """Say in which orders channels can stand: what they contribute is known only where gradients are."""
+        """Return the possible orders of channels; contributions are known only with gradients."""
         return ("index", "mean", "contribution") if self._context.has_gradients(selection) else ("index", "mean")
 
     def pictures(self, layer: str, selection: Selection) -> ChannelPictures:
-        """Say what the tiles of a layer show: as selected, or else as the scene says, where it was captured."""
+        """Return what the tiles of a layer show: as selected, or else as in the scene file, if it was captured."""
         said: ChannelPictures = self._spec.show if self._spec is not None and self._spec.layer == layer else "maps"
         shown = selection.channel_pictures or said
         return shown if has_features(self._context.capture.stored, layer) else "maps"
@@ -294,7 +294,7 @@ class ChannelsView(View):
         return np.argsort(-means, kind="stable").astype(np.int64)
 
     def _maps(self, layer: str, rank: NDArray[np.int64], selection: Selection) -> tuple[NDArray[np.uint8], str]:
-        """Return the maps as pictures, ``(n, rows, columns, 3)``, and what there is to say of them."""
+        """Return the maps as pictures, ``(n, rows, columns, 3)``, and a remark."""
         held = self._context.values(layer, selection.sample)
         limits = limits_for(held.statistics, "layer")
         chosen = colormap(selection.colormap or "inferno")
@@ -309,7 +309,7 @@ class ChannelsView(View):
     def _features(
         self, layer: str, rank: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_], str]:
-        """Return the pictures that were found, their channels, which are dead, and what there is to say of them."""
+        """Return the pictures that were found, their channels, which are dead, and a remark."""
         found = read_features(self._context.capture.stored, layer)
         if found is None:
             raise SceneError(f"There are no features of {layer}; capture the model with --features {layer}.")
@@ -327,7 +327,7 @@ class ChannelsView(View):
     def _grid(
         self, count: int, aspect: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Lay a grid out that faces who looks at everything, in front of all blocks.
+        """Lay out a grid in front of all blocks that faces the camera of the overview.
 
         Returns
         -------
@@ -385,7 +385,7 @@ def _silence(values: NDArray[np.float32]) -> str:
 
 
 def _named(spec: ChannelsSpec, context: SceneContext) -> str:
-    """Return the layer that a scene unfolds, which has what the scene shows of it."""
+    """Return the layer that a scene unfolds; it has the maps or features that the scene shows."""
     can = [node.id for node in context.graph if unfolds(context, node.id)]
     if not can:
         raise SceneError(f"kind: no layer of {context.graph.name} has maps (rows, columns, channels) to unfold.")

@@ -1,4 +1,4 @@
-"""Edges weighted by connections: the strongest k of n between vectors, and the receptive-field fans of convolutions."""
+"""View of connections: the strongest k of n between vectors, and the receptive-field fans of convolutions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COLORS = (POSITIVE, NEGATIVE)
 _GRADIENT_COLORS: tuple[Color, Color] = ((1.00, 0.80, 0.45), (0.55, 0.85, 1.00))
 """The same hues, brighter: these lines shine."""
 _SUNK = 0.3
-"""How much of the lines is left to see while the gradient comes back."""
+"""Visible share of the lines during the backward pass."""
 _GATHERED = 0.2
 """Factor of the opacity of lines that share one path, around blocks or to the next row, because they overlap."""
 
@@ -125,13 +125,13 @@ class ConnectionsView(View):
         return primitive if seen == 1.0 else replace(primitive, opacity=seen)
 
     def _seen(self, lines: Primitive, t: float) -> float:
-        """Say how far the forward pass has come along these lines."""
+        """Return the revealed share of these lines, from 0 to 1."""
         if not isinstance(lines, Lines) or lines.ends is None:
             return 1.0
         return self._timeline.revealed(self._context.placement(lines.ends.target).rank - 1, t)
 
     def _lit(self, lines: Primitive, t: float) -> float:
-        """Say how brightly these lines shine of the gradient that has come back along them."""
+        """Return the brightness of the gradient on these lines, from 0 to 1."""
         if not isinstance(lines, Lines) or lines.ends is None:
             return 1.0
         source, target = (self._context.placement(node).rank for node in (lines.ends.source, lines.ends.target))
@@ -210,7 +210,7 @@ class ConnectionsView(View):
         return lines
 
     def _strongest(self, pair: Connections) -> NDArray[np.int64]:
-        """Return which connections are drawn, the strongest first; what is no finite number has no strength."""
+        """Return the drawn connections, the strongest first; NaN and infinite ones are left out."""
         strength = np.abs(_ranked(pair))
         finite = np.flatnonzero(np.isfinite(strength))
         return finite[np.argsort(-strength[finite], kind="stable")][: self._spec.strongest]
@@ -245,7 +245,7 @@ class ConnectionsView(View):
         return f"strongest cells of {len(fans)} {what}s" if len(fans) > 1 else f"strongest cell of a {what}"
 
     def _missing(self, pairs: list[Connections]) -> tuple[TextRow, ...]:
-        """Describe for how many layers with joining weights lines are drawn, and name the others."""
+        """Return how many layers with weights have lines, and the names of the others."""
         joined, every = {pair.target for pair in pairs}, connecting_nodes(self._context.graph)
         none = [self._context.graph.node(name).name for name in every if name not in joined]
         if not none:
@@ -280,7 +280,7 @@ def _ranked(pair: Connections) -> NDArray[np.float32]:
 
 
 def curves(context: SceneContext, source: str, target: str, index: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the ways of connections from one layer to the next.
+    """Return the curves of connections from one layer to the next.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is wrong with a training: a frame around each layer that it happens to, a label, and a list."""
+"""View of the alarms of a training: a frame and a label for each layer with an alarm, and a list."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import TrainingUse, ViewSpec
 
 GRAVE: Color = (1.0, 0.22, 0.20)
-"""Of what costs the layer or the training."""
+"""Colour of alarms that cost the layer or the training."""
 SERIOUS: Color = (1.0, 0.80, 0.16)
-"""Of what may yet recover."""
+"""Colour of alarms that may recover."""
 _MARGIN, _AMPLE = 0.09, 0.3
 """World distance of a frame from its block, and from the middles of balls, whose size is one on the screen."""
 _CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float64)
 _EDGES = np.array([(a, b) for a in range(8) for b in range(a + 1, 8) if (a ^ b).bit_count() == 1])
 _TOLD_IN_FULL, _LISTED = 2, 4
-"""Kinds of alarms up to which the list tells each with its threshold, and how many it names at most."""
+"""Number of kinds of alarms up to which the list explains each, and the maximum number that it names."""
 
 
 class HealthSpec(ViewSpec):
-    """What is wrong with a recorded training at the step that is shown: a frame around each layer, and a list.
+    """The alarms of a recorded training at the shown step: a frame around each layer, and a list.
 
     Every scene has it by itself where a capture holds a training.
 
@@ -79,7 +79,7 @@ class HealthView(View):
         self._kept: tuple[int | None, tuple[Primitive, ...]] = (None, ())
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return marks and list; nothing while all is well, or nothing has been recorded."""
+        """Return marks and list; nothing without alarms or recorded steps."""
         training = self._context.capture.training
         index = None if training is None else self._timeline.recorded_index(training, t, selection.step)
         if training is None or index is None:

@@ -1,4 +1,4 @@
-"""One figure of each layer over a training: a ridge for each, and the step that is shown as a bright line across them."""
+"""View of one statistic of each layer over a training: a ridge for each layer, the shown step as a bright line."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ WORDS = {
     "nonfinite_weights": "weights that are not finite",
     "nonfinite_before": "weights that were not finite before the step",
 }
-"""What people call the recorded figures."""
+"""Display names of the recorded statistics."""
 
 _NOW = (1.0, 0.98, 0.92)
 _GRID = (0.62, 0.70, 0.80)
 _DIMMED, _DIMMED_ALARM = 0.28, 0.6
-"""How bright the ridges of layers are that were not chosen, and what is not finite among them."""
+"""Brightness of the ridges of layers that are not selected, and of their NaN and infinite numbers."""
 _AHEAD = 0.4
-"""How bright is what comes after the step that is shown."""
+"""Brightness of the part after the shown step."""
 _BEFORE = 0.02
-"""How far what is not finite stands before its ridge, as a share of the way to the next one."""
+"""Distance of NaN and infinite numbers before their ridge, as a share of the distance to the next ridge."""
 _NAN_HEIGHT = 0.4
-"""Height of the bar of a NaN, which has none of its own, as a share of the scale's; infinite ones are as high as that."""
+"""Height of the bar of a NaN as a share of the scale's height; the bar of an infinite number has the full height."""
 _NAMES = 0.085
 """Room for the layers' names, as a share of the width."""
 
@@ -295,7 +295,7 @@ class _Figure:
 
 
 def recorded_words(found: History) -> str:
-    """Say which steps are shown, and what a column stands for."""
+    """Describe the shown steps and the columns."""
     steps = f"{found.recorded:,} recorded steps" if found.recorded != 1 else "1 recorded step"
     if found.reduced:
         return f"{steps} in {len(found.at):,} columns, least to greatest"

@@ -1,4 +1,4 @@
-"""The weights of a layer above the network: each filter a block of its own, all to one scale of colours."""
+"""View of a layer's weights above the network: each filter a block, all with one colour scale."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ _BETWEEN, _NUMBER = 0.34, 0.42
 _CAPTION = 0.16
 """Room above all filters for what names them, as a share of their height."""
 _LISTED = 12
-"""Layers that a sentence lists at most."""
+"""Maximum number of layers that an error message lists."""
 _AS_LARGE = 0.8
-"""Filters may be this much smaller for the sake of whole rows."""
+"""Filters may shrink to this share of their largest size to fill all rows."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Stood:
-    """Where the filters of one layer stand.
+    """The layout of the filters of one layer.
 
     Attributes
     ----------
@@ -211,7 +211,7 @@ class KernelsView(View):
         return self._stood[name] or self._own
 
     def _stand(self, kernel: Kernel) -> _Stood:
-        """Stand as many filters as are shown in rows and columns, as large as the room lets them be."""
+        """Lay out the shown filters in rows and columns, as large as possible."""
         chosen = self._choose(kernel)
         x, y, z = kernel.grid.size
         side = max(x, y)
@@ -273,7 +273,7 @@ class KernelsView(View):
         return (*blocks, *boxes, *self._lead(stood, seen), *words)
 
     def _lead(self, stood: _Stood, seen: float) -> tuple[Lines, Lines]:
-        """Lead from the layer's block to a line on which all of its filters stand."""
+        """Return the lines from the layer's block to its filters."""
         node = self._context.graph.node(stood.kernel.layer)
         placement = self._context.placement(node.id)
         low, high = stood.bounds

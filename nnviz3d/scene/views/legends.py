@@ -1,4 +1,4 @@
-"""The words of the activations view: what is seen, the class scores, and the scales with their numbers."""
+"""Title, class scores and colour scales of the activations view."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from nnviz3d.scene.primitives import BarRow, Label, Labels, Panel, Primitive, Ro
 from nnviz3d.scene.selection import Selection
 
 NAMED_CELLS = 16
-"""Heads up to this size have a name beside every cell; larger ones list their best."""
+"""Outputs up to this size have a name beside every cell; for larger ones the best scores are listed."""
 _NAMED = 3
-"""Most layers that a legend names."""
+"""Maximum number of layers that a legend names."""
 FEW, MORE = 3, 5
-"""How many of the scores are listed, and how many where the picture is about the decision."""
+"""Number of listed scores, and their number in a scene that explains a decision."""
 
 
 def words_for(context: SceneContext, quantity: Quantity, selection: Selection) -> str:
-    """Say what the numbers of a quantity are: of which target, or of which two samples."""
+    """Describe a quantity with its target, or with the two samples of a difference."""
     if quantity == "activation":
         return "activation"
     if quantity == "difference":
@@ -35,7 +35,7 @@ def words_for(context: SceneContext, quantity: Quantity, selection: Selection) -
 
 
 def score_text(context: SceneContext, explained: Explained) -> str:
-    """Name a target with its score, and with the probability behind it if there is one; or the loss of a training."""
+    """Describe a target with its score and its probability, or the loss of a training."""
     if explained.target == LOSS:
         return "the probe samples' loss"
     numbers = f"score {number(explained.score)}"
@@ -45,7 +45,7 @@ def score_text(context: SceneContext, explained: Explained) -> str:
 
 
 def title_panel(capture: CaptureReader, sample: int, answer: str | None = None) -> Panel:
-    """Say what is seen: the sample, its label, what the model makes of it, and how it was prepared."""
+    """Return the title: the sample, its label, the prediction, and the preprocessing."""
     words = [f"input {capture.sample_name(sample)}"]
     label = capture.label(sample)
     if label is not None:
@@ -60,7 +60,7 @@ def title_panel(capture: CaptureReader, sample: int, answer: str | None = None) 
 
 
 def scores_of(context: SceneContext, head: str, sample: int, listed: int = FEW) -> tuple[Primitive, ...]:
-    """Return the title with the answer in it, and the class scores: beside their cells, or the best of many."""
+    """Return the title with the prediction, and the class scores: beside their cells, or the best of many."""
     scores = context.values(head, sample).values.reshape(-1)
     names = names_of(context.capture, head, len(scores))
     best = top_classes(scores, 1)[0]
@@ -151,7 +151,7 @@ def scale_panels(
     shared: bool,
     chosen: str | None,
 ) -> tuple[Panel, ...]:
-    """Say what the colours mean, how many cells are drawn, and what is no number.
+    """Return the colour scales, with the number of drawn cells and of NaN and infinite numbers.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def scale_panels(
 
 
 def cells_shown(blocks: Iterable[Voxels]) -> tuple[int, int]:
-    """Count the cells whose |number| reaches their block's threshold, and all there are. NaN reaches nothing."""
+    """Count the cells whose |number| reaches their block's threshold, and all cells. NaN reaches no threshold."""
     shown = total = 0
     for block in blocks:
         total += block.values.size
@@ -199,7 +199,7 @@ def cells_shown(blocks: Iterable[Voxels]) -> tuple[int, int]:
 
 
 def _absolute_scale(block: Voxels, of: str | None, what: str) -> list[Row]:
-    """Return a scale with real numbers, of one layer or of all; the threshold has one place on it only for one layer."""
+    """Return a scale with absolute numbers, of one layer or of all; the threshold is marked only for one layer."""
     low, high = block.limits
     ticks = ((0.0, number(low)), (0.5, number((low + high) / 2)), (1.0, f"≥ {number(high)}"))
     hidden = _hidden(block.threshold / high if high else 0.0, low < 0) if of is not None else ()

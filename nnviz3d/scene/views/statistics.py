@@ -1,4 +1,4 @@
-"""How each layer's numbers are spread: a histogram of small cubes that stands above its block, and its figures."""
+"""View of each layer's histogram, made of small cubes above its block, with mean, standard deviation and zeros."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from nnviz3d.scene.view_spec import ViewSpec
 from nnviz3d.scene.views.structure import FAMILIES, family_of
 
 LEVELS = 20
-"""Cubes of the highest bar."""
+"""Number of cubes of the highest bar."""
 _NARROWEST, _WIDEST = 1.0, 3.2
-"""World width that a histogram has for itself."""
+"""World width of a histogram with its margins."""
 _FILLED = 0.84
-"""How much of that its bars take."""
+"""Share of that width that the bars take."""
 _INSIDE = 0.2
 """How far within the row's ends the middle of a histogram stands at least, in its widths."""
 _LIFT, _HEIGHT = 0.2, 0.62
@@ -115,7 +115,7 @@ class StatisticsView(View):
         return Voxels(f"{name} (histogram)", values, low, cell, _PLAIN, (0.0, 1.0), threshold=0.5, source=source)
 
     def _lines(self, told: Sequence[str]) -> tuple[Primitive, ...]:
-        """Draw the line on which each histogram stands, and lead to it from its block."""
+        """Draw a ground line below each histogram, and a line to it from its block."""
         if not told:
             return ()
         leads, grounds, colors = [], [], []
@@ -173,7 +173,7 @@ class _Slot:
 
 
 def _slots(placements: Sequence[Placement], headroom: float) -> dict[str, _Slot]:
-    """Line the histograms of each row of blocks up above it: alike in size, apart, and each as near its block as can be."""
+    """Lay the histograms of each row of blocks out above it: of one size, apart, and each near its block."""
     found = {}
     for line in {(placement.row, placement.lane): None for placement in placements}:
         blocks = sorted((p for p in placements if (p.row, p.lane) == line), key=lambda p: p.center[0])
@@ -192,7 +192,7 @@ def _slots(placements: Sequence[Placement], headroom: float) -> dict[str, _Slot]
 
 
 def bars(found: LayerStatistics) -> NDArray[np.float32]:
-    """Stand a histogram up as cubes.
+    """Convert a histogram to cubes.
 
     Returns
     -------

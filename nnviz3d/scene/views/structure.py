@@ -1,4 +1,4 @@
-"""The architecture: a frame or a body for every layer, its name, kind and shape, and the way of every edge."""
+"""View of the architecture: a frame or a body for every layer, its name, kind and shape, and all edges."""
 
 from __future__ import annotations
 
@@ -123,5 +123,5 @@ class StructureView(View):
 
 
 def number_of_parameters(count: int) -> str:
-    """Write a count for a person: ``93,322``, ``138.4 M``."""
+    """Write a large count: ``93,322``, ``138.4 M``."""
     return f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count:,}"

@@ -1,4 +1,4 @@
-"""How a training went: the curve of its loss with the step that is shown, and that step's numbers."""
+"""View of a training: the curve of its loss with the shown step, and the metrics of that step."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Phase, Seconds, TrainingUse, ViewSpec
 
 _METRICS = 2
-"""Metrics that are written at most."""
+"""Maximum number of metrics that are written."""
 
 
 class TrainingSpec(ViewSpec):
-    """A recorded training as time goes by: the picture as it was at each recorded step, and the curve of the loss.
+    """A recorded training over the scene's time: the picture at each recorded step, and the curve of the loss.
 
     Attributes
     ----------
@@ -39,12 +39,12 @@ class TrainingSpec(ViewSpec):
 
     @property
     def phase(self) -> Phase:
-        """The training that goes by."""
+        """The training."""
         return Phase("training", self.start, self.duration)
 
 
 class TrainingView(View):
-    """The panel of one training. What else is drawn of the step that is shown, the other views draw."""
+    """The panel with the loss curve; the other views draw the numbers of the shown step."""
 
     spec_class = TrainingSpec
 
@@ -68,12 +68,12 @@ _NOTHING: tuple[Row, ...] = (TextRow("training"), TextRow("no step has been reco
 
 
 def step_text(training: Training, index: int) -> str:
-    """Say which step a recorded one is."""
+    """Write a recorded step with its epoch."""
     return f"step {training.steps[index]:,} · epoch {training.epochs[index] + 1}"
 
 
 def figures(training: Training, index: int) -> list[str]:
-    """Write the numbers of a recorded step: its loss, the metrics, and what it was made with."""
+    """Write loss, metrics and learning rate of a recorded step."""
     found = [f"loss {number(training.loss[index])}"] if np.isfinite(training.loss).any() else []
     told = [(name, values[index]) for name, values in training.metrics.items() if name != "loss"]
     found += [f"{name} {number(value)}" for name, value in told[:_METRICS] if not np.isnan(value)]

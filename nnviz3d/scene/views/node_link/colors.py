@@ -13,16 +13,16 @@ from nnviz3d.scene.views.node_link.spec import NodesSpec
 WIDTHS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 """Pixels of a 720 pixels high picture; each line takes one of them, by strength."""
 PASSING = (0.50, 0.58, 0.70, 0.5)
-"""What joins without a weight of its own."""
+"""Colour of links without weights."""
 BEHIND = 0.2
-"""How much is left of what is not chosen."""
+"""Opacity factor of everything that is not selected."""
 _FAINT, _STRONG = 0.10, 0.95
 _DENSE = 90
-"""Lines between two layers up to which each has its full strength."""
+"""Number of lines between two layers up to which each has its full opacity."""
 _GLOW = (26, 32, 44)
 _UNLIT = (0.10, 0.12, 0.16)
 Scale = tuple[Colormap, tuple[float, float]]
-"""What turns a number into a colour, and the numbers that get the first and the last one."""
+"""A colour map, and the numbers of its first and its last colour."""
 
 
 def scale_of(spec: NodesSpec, numbers: NDArray[np.float32]) -> Scale:
@@ -40,7 +40,7 @@ def _glowing(name: str) -> Colormap:
 
 
 def paint(numbers: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:
-    """Give numbers their colours, ``(n, 4)``; what is no number its own."""
+    """Return the colours of numbers, ``(n, 4)``; NaN and infinite numbers have their own."""
     table, (low, high) = scale
     with np.errstate(invalid="ignore"):
         share = np.nan_to_num((numbers.astype(np.float64) - low) / (high - low), nan=0.0, posinf=1.0, neginf=0.0)
@@ -68,12 +68,12 @@ def lights(colors: NDArray[np.float32], ranks: NDArray[np.int64], now: float) ->
 
 
 def seen_at(source: int, target: int, now: float) -> float:
-    """Say how much is seen of a line, given the steps in which its two layers light up: it is there between the two."""
+    """Return the opacity of a line by the ranks of its two layers: it appears while the pass is between them."""
     return float(np.clip((now - source - 0.4) / max(target - source - 0.2, 0.1), 0.0, 1.0))
 
 
 def tint(diverging: str, signed: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Give lines their colours ``(n, 4)`` by signed shares of the strongest, -1 to 1: the weaker, the fainter."""
+    """Return the colours of lines ``(n, 4)`` for signed shares of the strongest, -1 to 1: weak lines are faint."""
     strength = np.abs(signed)
     # The middle of a diverging map is as dark as the ground; the weakest lines still show their sign.
     lifted = np.sign(signed) * (0.35 + 0.5 * strength)
@@ -85,5 +85,5 @@ def tint(diverging: str, signed: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def width_bins(share: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Say which of the widths each line takes, by its share of the strongest, ``(n,)``."""
+    """Return the index of each line's width by its share of the strongest, ``(n,)``."""
     return np.minimum((share * len(WIDTHS)).astype(np.int64), len(WIDTHS) - 1)

@@ -1,4 +1,4 @@
-"""The words of a node-link graph: names, scores, what the colours mean, and how much is shown of how much."""
+"""Labels and legends of a node-link graph."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from nnviz3d.scene.views.node_link.colors import Scale
 _ASIDE = 1.0
 """World distance of a score from its ball."""
 Drawn = Sequence[tuple[Links, int]]
-"""What joins two layers by weights, and how many lines of it are drawn."""
+"""Links between two layers, and the number of their lines that are drawn."""
 Boxes = Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
-"""The lowest and the highest corner of what a name stands below, by layer."""
+"""The lowest and the highest corner of a layer's balls, by layer."""
 
 
 def names(context: SceneContext, neurons: Neurons, racks: Mapping[str, Rack], drawn: Drawn, boxes: Boxes) -> Labels:
-    """Name each layer below its balls: how many there are, how many lines lead to them, and what passes them on."""
+    """Return a label below each layer: its number of balls and of lines, and the layers that pass it on."""
     labels = []
     for node in neurons.graph:
         rack, count = racks[node.id], neurons.counts[node.id]
@@ -46,7 +46,7 @@ def names(context: SceneContext, neurons: Neurons, racks: Mapping[str, Rack], dr
 
 
 def scores(context: SceneContext, racks: Mapping[str, Rack], sample: int) -> tuple[Primitive, ...]:
-    """Return the title with the answer in it, and names and scores beside the outputs' balls."""
+    """Return the title with the prediction, and names and scores beside the outputs' balls."""
     labels: list[Label] = []
     for output in named_outputs(context, racks):
         numbers = context.values(output, sample).values.reshape(-1)
@@ -66,7 +66,7 @@ def named_outputs(context: SceneContext, racks: Mapping[str, Rack]) -> list[str]
 
 
 def title(context: SceneContext, sample: int) -> tuple[Panel, ...]:
-    """Return the title with the answer in it, and the best scores of many."""
+    """Return the title with the prediction, and the best scores of many."""
     head = head_of(context.graph)
     if head is None or not context.capture.has_activations(head):
         return (title_panel(context.capture, sample),)

@@ -1,4 +1,4 @@
-"""A long network as a graph: one ball for each layer, standing where the layered view has its block, and its real edges."""
+"""View of a long network as a graph: one ball for each layer at its block's placement, and its edges."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class LayerBallsView(View):
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the graph of the chosen sample; each layer lights up as the forward pass reaches it."""
-        now = self._timeline.steps(t)
+        now = self._timeline.ranks_revealed(t)
         cloud, words = self._of(selection.sample)
         key = (cloud, selection.layer, now)
         if self._kept[0] != key:
@@ -94,7 +94,7 @@ class LayerBallsView(View):
         return LayerPick(hit.primitive.units[hit.number][0])
 
     def describe(self, pick: Pick, selection: Selection) -> Facts | None:
-        """Return what is known of a layer."""
+        """Return the description of a layer."""
         return describe_layer(self._context, pick) if isinstance(pick, LayerPick) else None
 
     def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:

@@ -1,4 +1,4 @@
-"""The lines of a node-link graph: weights between balls, and what merely passes on."""
+"""Lines of a node-link graph: weights between balls, and layers that pass units on."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from nnviz3d.scene.primitives import Ends, Lines, Source
 from nnviz3d.scene.views.node_link.colors import PASSING, WIDTHS, tint, width_bins
 
 _OVER = 1.2
-"""World height of a bow over what stands between."""
+"""World height of an arc over the balls between."""
 _BOW = 20
 Racks = Mapping[str, Rack]
 
 
 def strongest(links: Links, racks: Racks, most: int) -> NDArray[np.int64]:
-    """Return which links join balls that are shown, at most so many, the weakest first; no NaN or infinite ones."""
+    """Return the `most` strongest finite links between shown balls, the weakest first."""
     source, target = racks[links.feed.source], racks[links.feed.target]
     between = np.isin(links.index[:, 0], source.units) & np.isin(links.index[:, 1], target.units)
     chosen = np.flatnonzero(between & np.isfinite(links.norm))
@@ -48,7 +48,7 @@ def weighted(name: str, links: Links, chosen: NDArray[np.int64], racks: Racks, d
 
 
 def passing(name: str, feed: Feed, links: Links | None, racks: Racks) -> Lines:
-    """Draw how units are passed on unchanged; where that is not known unit by unit, one line for all."""
+    """Draw the units that are passed on unchanged; one line for all if they are not known one by one."""
     chosen = np.empty(0, dtype=np.int64) if links is None else strongest(links, racks, len(links.norm))
     if links is not None and len(chosen):
         points = _between(feed, links.index[chosen], racks)
@@ -59,7 +59,7 @@ def passing(name: str, feed: Feed, links: Links | None, racks: Racks) -> Lines:
 
 
 def ways(feed: Feed, start: NDArray[np.float64], end: NDArray[np.float64], racks: Racks) -> NDArray[np.float32]:
-    """Return straight lines to the next layer, and bows over what stands between, ``(n, p, 3)``."""
+    """Return straight lines to the next layer, and arcs over the balls between, ``(n, p, 3)``."""
     first, last = racks[feed.source].spot.rank, racks[feed.target].spot.rank
     low, high = np.minimum(start[:, 1], end[:, 1]).min(), np.maximum(start[:, 1], end[:, 1]).max()
     hidden = [

@@ -1,4 +1,4 @@
-"""The network as a graph of neurons: lit balls by their activation, lines by the weights between them."""
+"""View of the network as a graph: balls coloured by activation, lines by the weights between them."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from nnviz3d.scene.views.node_link.picks import describe_channel, describe_link
 from nnviz3d.scene.views.node_link.spec import NodesSpec
 
 MOST_LAYERS = 24
-"""Layers with units up to which each shows its own; longer networks have one ball a layer."""
+"""Number of layers with units up to which each unit has a ball; longer networks have one ball for each layer."""
 _ANSWER = (0.93, 0.98, 1.0)
 _LARGEST, _BALL, _RINGED = 26.0, 0.62, 1.5
 """Diameter of a ball: in pixels of a 720 pixels high picture, as a share of the way to the next one, and of a ringed one
 in those of others."""
 _PIXELS = 1024
-"""Pixels of an input that all have a ball."""
+"""Number of pixels of an input up to which each pixel has a ball."""
 _NAMES = 0.10
 """Width of a class's name and score as a share of the network's."""
 _BELOW = 0.07
@@ -133,7 +133,7 @@ class NodesView(View):
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the graph of the chosen sample; each layer lights up as the forward pass reaches it."""
         found = self._of(selection.sample, selection.ranking or self._spec.ranking)
-        now = self._timeline.steps(t)
+        now = self._timeline.ranks_revealed(t)
         key = (found, selection.layer, now)
         if self._lit[0] != key:
             cloud = self._chosen(found, selection.layer)
@@ -166,7 +166,7 @@ class NodesView(View):
         return CellPick(layer, tuple(int(i) for i in np.unravel_index(unit, shape)) if shape else ())
 
     def describe(self, pick: Pick, selection: Selection) -> Facts | None:
-        """Return the numbers of a unit, a link or a cell, or what is known of a layer."""
+        """Return the numbers of a unit, a link or a cell, or the description of a layer."""
         match pick:
             case ChannelPick():
                 return describe_channel(self._context, self._neurons, pick, selection.sample)
@@ -195,7 +195,7 @@ class NodesView(View):
         return (*glow(way, POSITIVE if positive else NEGATIVE), callout(marks, told, way))
 
     def _positions(self, pick: Pick, racks: Mapping[str, Rack], sample: int) -> list[NDArray[np.float64]]:
-        """Return where what was picked stands; nothing if any of it is not shown."""
+        """Return the positions of a pick; nothing if a part of it is not shown."""
         ends: list[tuple[str, int]] = []
         match pick:
             case ChannelPick():
@@ -223,7 +223,7 @@ class NodesView(View):
         return np.empty((0, 3)) if name is None else racks[name].points
 
     def _chosen(self, found: _Sample, layer: str | None) -> Points:
-        """Return the balls, faint but for those of the chosen layer and of what it is joined with."""
+        """Return the balls; all but those of the selected layer and its neighbours are faint."""
         if layer is None or layer not in found.racks:
             return found.cloud
         if self._stands_out[0] != (found, layer):
@@ -246,7 +246,7 @@ class NodesView(View):
         return self._kept[1]
 
     def _ranked(self, links: Links | None, sample: int, ranking: Ranking) -> Links | None:
-        """Return what joins two layers, as strong as the ranking says."""
+        """Return the links between two layers with the strengths of the ranking."""
         if links is None or ranking == "weight":
             return links
         taken = self._context.values(links.feed.taken, sample).values
@@ -323,7 +323,7 @@ class NodesView(View):
         ]
 
     def _shown(self, name: str, numbers: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Choose which units of a layer have a ball, in ascending order: all, or the most active."""
+        """Return the units of a layer that have a ball, in ascending order: all, or the most active."""
         most = self._spec.most
         if len(numbers) <= most or (name in self._neurons.scattered and len(numbers) <= _PIXELS):
             return np.arange(len(numbers))
@@ -333,7 +333,7 @@ class NodesView(View):
         return np.sort(np.argsort(-strength, kind="stable")[:most])
 
     def _pictures(self, racks: Mapping[str, Rack], sample: int) -> tuple[Tiles, ...]:
-        """Return the pictures that the model sees, each before the balls of its channels."""
+        """Return the input pictures, each before the balls of its channels."""
         found = []
         for name in self._context.graph.inputs:
             pixels = None if name in self._neurons.scattered else self._context.capture.picture(name, sample)
@@ -363,7 +363,7 @@ class NodesView(View):
         return tuple(found)
 
     def _rings(self, racks: Mapping[str, Rack], values: Mapping[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """Return a ring around the answer of each classifier, and none around all others: of each layer ``(m, 4)``."""
+        """Return the rings of each layer's balls, ``(m, 4)``: one around the predicted class of each classifier."""
         rings = {name: np.zeros((len(rack.units), 4), dtype=np.float32) for name, rack in racks.items()}
         for output in vector_outputs(self._context.graph):
             if is_classifier(self._context.capture, output):
@@ -405,6 +405,6 @@ def _pixel(tiles: Tiles, location: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 def _distance(points: NDArray[np.float64]) -> float:
-    """Say how far the eye is that sees all points."""
+    """Return the distance of the camera that sees all points."""
     pose = fit(points, *ANGLES, aspect=_ASPECT, margins=MARGINS)
     return math.dist(pose.position, pose.target)

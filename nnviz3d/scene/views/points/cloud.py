@@ -1,4 +1,4 @@
-"""A cloud of points: one embedding in the world, in the colours of its classes, with its words."""
+"""The point cloud of one embedding, in the colours of its classes, with title and legend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnviz3d.analysis.embedding import NEIGHBOURS, REDUCED, judged_after_reducti
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
 from nnviz3d.scene.colors import NAN_COLOR, OTHERS, categorical
 from nnviz3d.scene.context import SceneContext, class_name
-from nnviz3d.scene.derived.projected_samples import Newcomer, thumbnail
+from nnviz3d.scene.derived.projected_samples import ProjectedSample, thumbnail
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.primitives import (
     Callout,
@@ -35,13 +35,13 @@ from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.views.points.samples import answer_of, facts_of_point, facts_of_sample
 
 COLORED = 10
-"""Classes that have a colour of their own, the most frequent ones; more could not be told apart."""
+"""Maximum number of classes with a colour of their own; the most frequent ones have one."""
 _SIZE, _WRONG, _PLACED, _CHOSEN = 14.0, 25.0, 25.0, 34.0
 """Diameters in pixels of a 720 pixels high picture."""
 _MANY = 1500
-"""Points up to which they have the full size; more are smaller, so that they do not cover each other."""
+"""Number of points up to which points have full size; the points of larger clouds are smaller."""
 RADIUS = 10.0
-"""World units that the cloud reaches."""
+"""World radius of the cloud."""
 _ROUNDED_UP = 0.9995
 """Shares from here on would be rounded to 100.0%, although they are smaller."""
 _ACROSS = 5
@@ -56,7 +56,7 @@ class SampleSource(Source):
 
 
 class Painted(NamedTuple):
-    """What depends on whether labels or predictions colour the points.
+    """Colours and legend of the points, by label or by prediction.
 
     Attributes
     ----------
@@ -123,11 +123,11 @@ class Cloud:
         self._more: tuple[object, tuple[Primitive, ...]] = (None, ())
 
     def colored_by(self, wanted: ColoredBy) -> ColoredBy | None:
-        """Say what gives the points their colours, where `wanted` may not be known."""
+        """Return what colours the points: `wanted` if it is known, else something known."""
         return wanted if wanted in self.known else next(iter(self.known), None)
 
     def moment(self, t: float, share: float, timeline: Timeline, selection: Selection) -> float:
-        """Say which moment is shown: how far along their way the points are, from 0 to 1."""
+        """Return the shown share of the points' way, from 0 to 1."""
         return share if self.moves else 1.0
 
     def at(self, share: float, color: ColoredBy, sample: int) -> tuple[Primitive, ...]:
@@ -150,9 +150,9 @@ class Cloud:
         return self._kept[1]
 
     def marked(self, share: float, pick: PointPick) -> tuple[Primitive, ...]:
-        """Return brackets around a point, and what is known of its sample."""
+        """Return brackets around a point, and the callout of its sample."""
         if pick.placed:
-            known = self._newcomer(pick.index)
+            known = self._projected(pick.index)
             return () if share < 1 or known.point is None else (self._callout("pick", known),)
         return (self.callout(self._points(share), pick.index),)
 
@@ -168,22 +168,22 @@ class Cloud:
         )
 
     def callout(self, points: NDArray[np.float32], index: int) -> Callout:
-        """Return what is known of a point, beside it."""
+        """Return the callout of a point."""
         picture = self._found.thumbnails[index] if len(self._found.thumbnails) else None
         return _callout("pick", points[index], facts_of_point(self._context.capture, self._found, index), picture)
 
-    def _newcomer(self, sample: int) -> Newcomer:
-        known = self._context.newcomers
+    def _projected(self, sample: int) -> ProjectedSample:
+        known = self._context.projected
         key = (self._found.name, sample)
         if key not in known:
-            known[key] = Newcomer.find(self._context.capture, self._found, sample)
+            known[key] = ProjectedSample.find(self._context.capture, self._found, sample)
         return known[key]
 
     def _placed(self, painted: Painted, selected: int) -> Iterable[Primitive]:
-        """Give what stands among the points and is none of them; the selected one with its picture."""
+        """Yield the projected samples; the selected one with its picture."""
         capture = self._context.capture
         later = capture.added_samples
-        found = [self._newcomer(sample) for sample in dict.fromkeys((*later, selected))]
+        found = [self._projected(sample) for sample in dict.fromkeys((*later, selected))]
         # A sample that is a point stands out only where somebody has asked for it.
         found = [one for one in found if one.index is None or one.sample in later]
         rows = [TextRow(one.problem) for one in found if one.sample == selected and one.problem]
@@ -198,7 +198,7 @@ class Cloud:
         if rows:
             yield Panel("placed", "bottom-right", tuple(rows))
 
-    def _ball(self, one: Newcomer, painted: Painted, size: float) -> Points:
+    def _ball(self, one: ProjectedSample, painted: Painted, size: float) -> Points:
         capture = self._context.capture
         answer, label = answer_of(capture, one.sample), capture.label(one.sample)
         known = label if painted.by == "label" and label is not None else None if answer is None else answer[0]
@@ -212,7 +212,7 @@ class Cloud:
             source=SampleSource("embedding", self._found.name, one.sample),
         )
 
-    def _callout(self, name: str, one: Newcomer) -> Callout:
+    def _callout(self, name: str, one: ProjectedSample) -> Callout:
         capture = self._context.capture
         picture = thumbnail(capture, self._found, one.sample)
         return _callout(name, self._frame.to_world(one.point), facts_of_sample(capture, one.sample), picture)
@@ -226,7 +226,7 @@ class Cloud:
         return np.asarray(self._way[before] * (1 - part) + self._way[before + 1] * part)
 
     def paint(self, by: ColoredBy | None) -> Painted:
-        """Return what depends on what gives the points their colours."""
+        """Return colours and legend of the points."""
         if by not in self._painted:
             told = self._found.predictions
             classes = self._found.labels if by == "label" else told
@@ -298,7 +298,7 @@ class Cloud:
 
 
 class Frame(NamedTuple):
-    """How an embedding's units become the world's.
+    """The transformation of an embedding to the world.
 
     Attributes
     ----------
@@ -348,7 +348,7 @@ def _callout(name: str, position: NDArray[np.float32], found: Facts, picture: ND
 
 
 def _palette(classes: NDArray[np.int64]) -> dict[int, Color]:
-    """Give the most frequent classes a colour each, in the order of their numbers."""
+    """Assign the most frequent classes a colour each, in the order of their numbers."""
     known, counts = np.unique(classes[classes != NO_CLASS], return_counts=True)
     frequent = sorted(int(k) for k in known[np.argsort(-counts, kind="stable")[:COLORED]])
     return dict(zip(frequent, categorical(len(frequent)), strict=True))

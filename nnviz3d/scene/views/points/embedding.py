@@ -1,4 +1,4 @@
-"""Samples as a cloud of points: near each other where a layer answers alike, coloured by class, the mistakes ringed."""
+"""View of embeddings: samples as a cloud of points, coloured by class, with rings around wrong predictions."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Reveal, ViewSpec
 from nnviz3d.scene.views.points.cloud import Cloud, SampleSource
 from nnviz3d.scene.views.points.samples import facts_of_point, facts_of_sample
-from nnviz3d.scene.views.points.trajectory import CourseCloud
+from nnviz3d.scene.views.points.trajectory import TrajectoryCloud
 
 _ANGLES = {2: (0.0, 0.0), 3: (-14.0, 14.0)}
 
 
 class EmbeddingSpec(ViewSpec):
-    """Samples as a cloud of points, near each other where a layer answers alike. It stands alone in its scene.
+    """Samples as a cloud of points, close together where a layer's outputs are similar. It stands alone in its scene.
 
     Attributes
     ----------
@@ -55,13 +55,13 @@ class EmbeddingSpec(ViewSpec):
 
     @property
     def needs(self) -> Insights:
-        """What a capture must hold for this view beyond one forward pass."""
+        """The request for everything that this view needs beyond one forward pass."""
         # A layer's own name, even where it reads like a pattern of several.
         return Insights(embeddings=() if self.layer is None else (escape(self.layer),))
 
 
 class EmbeddingView(View):
-    """The cloud of one layer, on its way from a first look to where it is in the end, or in the course of a training.
+    """The point cloud of one layer, moving from PCA to the final embedding, or through a training.
 
     Attributes
     ----------
@@ -90,15 +90,15 @@ class EmbeddingView(View):
         self.angles = _ANGLES[3 if self.extent[:, 2].any() else 2]
 
     def shown(self, selection: Selection) -> str:
-        """Say which layer's embedding is looked at: the selected one, or else the scene's."""
+        """Return the layer whose embedding is shown: the selected one, or else the scene's."""
         return selection.embedding if selection.embedding in self._clouds else self._first
 
     def colored_by(self, selection: Selection) -> ColoredBy | None:
-        """Say what gives the points their colours: as selected, or else as the scene says; `None` if nothing is known."""
+        """Return what colours the points: as selected, or else as in the scene file; `None` if nothing is known."""
         return self._clouds[self.shown(selection)].colored_by(selection.colored_by or self._spec.color)
 
     def colors(self, selection: Selection) -> tuple[ColoredBy, ...]:
-        """Say what can give the points their colours."""
+        """Return what can colour the points."""
         return self._clouds[self.shown(selection)].known
 
     def around(self, layer: str) -> NDArray[np.float64]:
@@ -136,7 +136,7 @@ class EmbeddingView(View):
         return self._clouds[pick.embedding].marked(self._moment(pick.embedding, t, selection), pick)
 
     def _moment(self, name: str, t: float, selection: Selection) -> float:
-        """Say which moment of a cloud is shown: the share of its way, or the step of a training."""
+        """Return the shown moment of a cloud: the share of its way, or the index of a training's step."""
         share = float(np.clip((t - self._start) / self._seconds, 0.0, 1.0)) if self._seconds else 1.0
         return self._clouds[name].moment(t, share, self._timeline, selection)
 
@@ -150,14 +150,14 @@ def _first(names: tuple[str, ...], layer: str | None, context: SceneContext) -> 
     return names[0] if found is None else found
 
 
-def _clouds(context: SceneContext, spec: EmbeddingSpec) -> dict[str, Cloud | CourseCloud]:
+def _clouds(context: SceneContext, spec: EmbeddingSpec) -> dict[str, Cloud | TrajectoryCloud]:
     capture = context.capture
-    found: dict[str, Cloud | CourseCloud] = {
+    found: dict[str, Cloud | TrajectoryCloud] = {
         name: Cloud(context, read_embedding(capture.stored, name)) for name in embedding_names(capture.stored)
     }
     embedded = embedded_of(capture)
     if capture.training is not None and embedded is not None:
-        found.setdefault(embedded.samples.layer, CourseCloud(context, capture.training, embedded, spec.trails))
+        found.setdefault(embedded.samples.layer, TrajectoryCloud(context, capture.training, embedded, spec.trails))
     if not found and capture.training is not None:
         raise SceneError(
             f"layer: {capture.path.name} holds no points; record the training with TrainingRecorder(..., embed='LAYER', "

@@ -1,4 +1,4 @@
-"""A cloud of points in the course of a training: at each recorded step as it was placed, and on its way in between."""
+"""The point cloud of a training: at each embedded step the computed points, in between interpolated points."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.views.points.cloud import RADIUS, Cloud, Frame, Painted
 
 _WRONG = 20.0
-"""Diameter of a point that is taken for another class: at first nearly all are."""
+"""Diameter of a wrongly predicted point; at first nearly all are."""
 _TRAIL = 0.38
-"""Opacity of the way that points have come."""
+"""Opacity of the trails."""
 _PIECES = 8
-"""Pieces of it for each step."""
+"""Pieces of a trail for each step."""
 
 
-class CourseCloud:
+class TrajectoryCloud:
     """The points of a training. They have one unit through all steps, and are turned once, as in the end they look best.
 
     A moment is a number of steps, 0 to E - 1: at whole ones the points are exactly those that were placed.
@@ -43,8 +43,8 @@ class CourseCloud:
 
     def __init__(self, context: SceneContext, training: Training, embedded: EmbeddedOutputs, trails: float) -> None:
         self._context, self._training, self._embedded, self._trails = context, training, embedded, trails
-        self._course = known_trajectory(context, embedded)
-        self._frame, self._way = _framed(self._course.points)
+        self._trajectory = known_trajectory(context, embedded)
+        self._frame, self._way = _framed(self._trajectory.points)
         self.reach = self._way.reshape(-1, 3)
         self.moves = len(self._way) > 1
         self._clouds: dict[int, Cloud] = {}
@@ -52,11 +52,11 @@ class CourseCloud:
         self._kept: dict[tuple[float, ColoredBy | None], tuple[Primitive, ...]] = {}
 
     def colored_by(self, wanted: ColoredBy) -> ColoredBy | None:
-        """Say what gives the points their colours, where `wanted` may not be known."""
+        """Return what colours the points: `wanted` if it is known, else something known."""
         return wanted if wanted in self.known else next(iter(self.known), None)
 
     def moment(self, t: float, share: float, timeline: Timeline, selection: Selection) -> float:
-        """Say which moment is shown: the chosen step's, or the clock's.
+        """Return the shown moment: the selected step's, or the clock's.
 
         Parameters
         ----------
@@ -73,7 +73,7 @@ class CourseCloud:
         return float(np.interp(index, self._recorded_indices, np.arange(last + 1)))
 
     def at(self, moment: float, color: ColoredBy, sample: int) -> tuple[Primitive, ...]:
-        """Return the points of a moment; the same objects as before if nothing has changed. No `sample` is among them."""
+        """Return the primitives of a moment; the same objects as before if nothing has changed. `sample` is not used."""
         by = self.colored_by(color)
         key = (moment, by)
         if key not in self._kept:
@@ -93,7 +93,7 @@ class CourseCloud:
         return (self._cloud(int(moment)).callout(self.points(moment), pick.index),)
 
     def points(self, moment: float) -> NDArray[np.float32]:
-        """Return where the points are, ``(M, 3)``: on smooth lines through their places (Catmull and Rom 1974)."""
+        """Return the points, ``(M, 3)``, on splines through the computed points (Catmull and Rom 1974)."""
         k = int(moment)
         if moment == k:
             return np.asarray(self._way[k])
@@ -104,7 +104,7 @@ class CourseCloud:
 
     @cached_property
     def _recorded_indices(self) -> NDArray[np.int64]:
-        """Which of the recorded steps those with points are, ``(E,)``."""
+        """Recorded indices of the embedded steps, ``(E,)``."""
         return np.searchsorted(self._training.steps, self._embedded.steps)
 
     def _cloud(self, at: int) -> Cloud:
@@ -129,18 +129,18 @@ class CourseCloud:
         )
 
     def _legend(self, moment: float, painted: Painted) -> Panel:
-        """Say first which step it is, and last how far the classes have parted."""
+        """Return the legend with the step above it and the distance between the classes."""
         k, steps = int(moment), self._embedded.steps
         words = f"the points of step {steps[k]:,}"
         if moment != k:
             words = f"points between step {steps[k]:,} and step {steps[k + 1]:,}"
         rows = [TextRow(words)]
-        if not self._course.quality[k]:
+        if not self._trajectory.quality[k]:
             told = "the layer's outputs at this step are all equal or not finite, so the points did not move"
             rows.append(TextRow(told, "quiet"))
         labels = self._embedded.samples.labels
         if len(np.unique(labels)) > 1 and self._way[k].any():
-            apart = class_separation(self._course.points[k], labels)
+            apart = class_separation(self._trajectory.points[k], labels)
             rows.append(TextRow(f"distance between classes: {apart:.1f} mean class radii"))
         return replace(painted.legend, rows=(*rows, *painted.legend.rows))
 
