@@ -74,6 +74,11 @@ def _is_class(asked: str, classes: Sequence[str] | None) -> bool:
     return folded(asked) in map(folded, classes or ())
 
 
+def search_text(name: str) -> str:
+    """Return the text that a list searches for a class name, which users type with spaces or with underscores."""
+    return " ".join(dict.fromkeys((name, name.replace(" ", "_"), name.replace("_", " "))))
+
+
 def head(graph: ModelGraph) -> str:
     """Return the output whose numbers are the model's answer.
 

@@ -3,7 +3,7 @@
 import pytest
 
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
-from nnviz3d.data.target_words import find_target
+from nnviz3d.data.target_words import find_target, search_text
 from nnviz3d.data.targets import PREDICTED, Target
 from nnviz3d.errors import ModelError
 from tests.support.target_words import CLASSES, WORDS
@@ -26,6 +26,13 @@ def test_target_of_the_shared_table_is_found(word, target):
     scores = LayerNode("scores", 0, "Dense", ((5,),))
     network = ModelGraph("net.keras", (scores,), (), ("scores",), ("scores",))
     assert find_target(word, network, CLASSES) == target
+
+
+@pytest.mark.parametrize("typed", ["Golden Retriever", "Golden_Retriever"])
+@pytest.mark.parametrize("name", ["Golden Retriever", "Golden_Retriever"])
+def test_search_text_of_a_class_contains_its_name_with_spaces_and_with_underscores(name, typed):
+    assert typed in search_text(name)
+    assert search_text("Espresso") == "Espresso"
 
 
 def test_predicted_is_the_models_own_answer():

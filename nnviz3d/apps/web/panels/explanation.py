@@ -13,6 +13,7 @@ from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.data.capabilities.attributions import TITLES
+from nnviz3d.data.target_words import search_text
 from nnviz3d.errors import UserError
 
 _ALL = "[...targets, ...classes.filter((one) => !targets.some((found) => found.value === one.value))]"
@@ -172,7 +173,7 @@ def _natural(name: str) -> list[str | int]:
 
 def _item(slot: str, name: str, title: str = "") -> dict[str, str]:
     """Return a list item for a target; the page searches its ``name``, without the score in its ``title``."""
-    return {"title": title or name, "name": name, "value": slot}
+    return {"title": title or name, "name": search_text(name), "value": slot}
 
 
 def _search(key: str, items: str, label: str, **more: Any) -> None:
