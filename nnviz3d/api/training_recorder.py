@@ -11,13 +11,13 @@ from nnviz3d.api.viewer import Viewer
 from nnviz3d.scene.spec import SceneSpec
 
 if TYPE_CHECKING:
-    from nnviz3d.capture.training.recorder import TrainingRecorder as _Recorder
+    from nnviz3d.capture.training.recorder import RecordingCallback
 else:
-    _Recorder = import_module("nnviz3d.capture.training.recorder").TrainingRecorder
+    RecordingCallback = import_module("nnviz3d.capture.training.recorder").RecordingCallback
 
 
-class TrainingRecorder(_Recorder):  # noqa: D101 - the docstring is that of the recorder
-    __doc__ = _Recorder.__doc__
+class TrainingRecorder(RecordingCallback):  # noqa: D101 - the docstring is that of the recorder
+    __doc__ = RecordingCallback.__doc__
     _viewer: Viewer | None = None
 
     def show(

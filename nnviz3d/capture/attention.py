@@ -1,4 +1,4 @@
-"""Computes attention scores: each attention layer's weights from every query to every key.
+"""Attention scores: each attention layer's weights from every query to every key.
 
 Vaswani et al. 2017, arXiv:1706.03762. The scores are Keras' own, after masks and softmax. A layer that computes them in a
 fused operation and does not return them is called a second time on the same tensors, with the option to return them.

@@ -1,4 +1,4 @@
-"""Computes every capability that a request asks for, and writes its arrays into the capture."""
+"""Compute every capability that a request asks for, and write its arrays into the capture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a model on a data set, and embeds the outputs of its layers as points."""
+"""Run a model on a data set, and embed the outputs of its layers as points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks the targets of a request, and writes the scores of the explained ones."""
+"""Check the targets of a request, and write the scores of the explained ones."""
 
 from __future__ import annotations
 

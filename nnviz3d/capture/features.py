@@ -1,4 +1,4 @@
-"""Finds pictures that maximize channels of a layer, by gradient ascent on the picture.
+"""Find pictures that maximize channels of a layer, by gradient ascent on the picture.
 
 D. Erhan et al., "Visualizing Higher-Layer Features of a Deep Network", 2009; C. Olah, A. Mordvintsev and L. Schubert,
 "Feature Visualization", Distill, 2017, doi:10.23915/distill.00007.

@@ -1,4 +1,4 @@
-"""Gradients of a target's score by the activations of every layer."""
+"""Gradients of a target's score with respect to the activations of every layer."""
 
 from __future__ import annotations
 

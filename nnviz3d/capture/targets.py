@@ -1,4 +1,4 @@
-"""Finds the numbers that a request wants explained, and their scores for each sample."""
+"""Find the numbers that a request asks to explain, and their scores for each sample."""
 
 from __future__ import annotations
 

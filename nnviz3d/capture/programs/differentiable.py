@@ -109,7 +109,7 @@ def numbers_at(values: Any, y: Any, *, whole: float = 0.0) -> Any:
 
 
 class DifferentiableModel:
-    """A model's program as a differentiable function; run it inside a `nnviz3d.capture.programs.frozen.Compiled`.
+    """A model's program as a differentiable function, to be run inside a `nnviz3d.capture.programs.frozen.Compiled`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The recordable parts of a model in training: its graph, its probe samples, and samples to be embedded as points."""
+"""Parts of a model in training that can be recorded: its graph, probe samples, and samples to be embedded as points."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _NO_PROBES = (
 )
 
 
-class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Records the steps of a training in a capture, without changing the training.
 
     >>> model.fit(x, y, callbacks=[nnviz3d.TrainingRecorder("run.zarr", every=10)])
