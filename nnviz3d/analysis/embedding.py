@@ -238,7 +238,7 @@ def judge(vectors: Floats, points: Floats, seed: int = 0) -> tuple[dict[str, flo
     some = np.arange(count)
     if count > _JUDGED:
         some = np.sort(np.random.default_rng(seed).choice(count, _JUDGED, replace=False))
-    if count > NEIGHBOURS:  # of five neighbours among at least eleven: its norm needs more than twice as many
+    if count > NEIGHBOURS:  # trustworthiness of 5 neighbours needs more than 10 points
         quality["trustworthiness"] = float(trustworthiness(vectors[some], points[some], n_neighbors=5))
     near = min(NEIGHBOURS, count - 1)
     before, after = (_nearest(where, some, near) for where in (vectors, points))

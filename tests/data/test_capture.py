@@ -150,7 +150,7 @@ def test_interrupted_replacement_leaves_a_complete_capture(tmp_path, monkeypatch
     replace, steps = Path.replace, []
 
     def broken(self, target):
-        if "run.zarr" not in (self.name, target.name):  # Zarr moves its own files so too, on a thread of its own
+        if "run.zarr" not in (self.name, target.name):  # Zarr also moves files of its own, in another thread
             return replace(self, target)
         steps.append(target)
         if len(steps) != step + 1:

@@ -69,7 +69,7 @@ def test_missing_sample_and_capture_of_another_model_are_refused(parts, tmp_path
 def test_capture_of_a_changed_model_file_is_refused(parts):
     first, second = (copy.copy(part) for part in parts)
     first.provenance = replace(first.provenance, sha256="a" * 64)
-    CaptureSeries.of(first).plus(second)  # one of them does not know its file
+    CaptureSeries.of(first).plus(second)  # only one of them has the hash of its model file
     second.provenance = replace(second.provenance, sha256="b" * 64)
     with pytest.raises(CaptureError, match=r"hand\.keras has changed since first\.zarr was captured.*start again"):
         CaptureSeries.of(first).plus(second)

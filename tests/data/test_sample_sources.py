@@ -168,7 +168,7 @@ def test_thumbnail_is_rotated_by_exif_data(folder):
     pixels = np.zeros((400, 400, 3), np.uint8)
     pixels[:, :200] = 255  # light on the left
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by a quarter to the right
+    exif[0x0112] = 6  # rotate by 90 degrees to the right
     Image.fromarray(pixels).save(folder / "turned.jpg", exif=exif)
     upright = thumbnail_of(str(folder / "turned.jpg"), side=40)
     assert upright[:18].min() > 240

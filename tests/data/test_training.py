@@ -82,7 +82,7 @@ def test_training_is_read_as_it_was_written(tmp_path):
     assert training.loss.tolist() == [0.1] * 3
     assert training.learning_rate.tolist() == [1e-3] * 3
     assert training.metrics["accuracy"].tolist() == [0.5] * 3
-    assert np.isnan(training.metrics["loss"]).all(), "it was not told"
+    assert np.isnan(training.metrics["loss"]).all(), "the metric was not given"
     assert training.layers == tuple(node.id for node in GRAPH)
     assert np.array_equal(training.series, series)
     assert np.array_equal(training.statistic("update_ratio"), series[:, :, 2])
@@ -94,7 +94,7 @@ def test_training_is_read_as_it_was_written(tmp_path):
     assert np.array_equal(training.gradient("conv", 0), tensors[1, where].reshape(shape))
     assert np.array_equal(training.weights("conv")["bias"], weights[36:])
     assert np.array_equal(capture.weights("conv")["kernel"], weights[:36].reshape(3, 3, 1, 4))
-    assert np.array_equal(capture.activation("conv", 1), training.activation("conv")[1]), "as of any capture"
+    assert np.array_equal(capture.activation("conv", 1), training.activation("conv")[1]), "as for any capture"
     assert capture.activation_shape("conv") == shape[1:]
     with pytest.raises(CaptureError, match="1 were recorded"):
         training.activation("conv", 1)
@@ -168,11 +168,11 @@ def test_refreshed_training_has_the_new_steps(tmp_path):
     first = open_capture(tmp_path / "run.zarr").training
     assert first.refreshed() is first
     probe(writer, 2)
-    assert first.refreshed() is first, "what is not committed is not there"
+    assert first.refreshed() is first, "uncommitted steps are not read"
     add(writer, 2)
     second = first.refreshed()
     assert (len(first), len(second)) == (1, 2)
-    assert first.series.shape[0] == 1, "what was read before stays as it was"
+    assert first.series.shape[0] == 1, "the earlier reader does not change"
     assert second.probe_steps.tolist() == [2]
     writer.finish()
     assert second.refreshed().finished
@@ -246,7 +246,7 @@ def test_another_process_reads_only_complete_steps(tmp_path):
         lengths.add(len(training))
     assert child.wait() == 0
     assert len(training) == 1000
-    assert len(lengths) > 10, "it was followed while it was written"
+    assert len(lengths) > 10, "the training was read while it was written"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
