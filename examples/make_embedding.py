@@ -1,9 +1,9 @@
-"""Place digits as points by what a layer of the bundled network answers to them, as in the scene `embedding`.
+"""Embed digits as points by a layer of the bundled network, as in the scene `embedding`.
 
     python examples/make_embedding.py
 
-writes ``embedding.zarr`` from the 1,000 bundled digits, and says how far the points can be trusted;
-``nnviz3d serve embedding.zarr`` shows them. The capture that comes with nnviz3d is made by
+writes ``embedding.zarr`` from the 1,000 bundled digits, and prints the quality of the embedding.
+``nnviz3d serve embedding.zarr`` shows the points. The bundled capture is made by
 ``python examples/make_embedding.py --out scenes/embedding.zarr.zip``.
 """
 
@@ -20,10 +20,10 @@ from nnviz3d.data.request import CaptureRequest
 
 
 def main() -> None:
-    """Capture, and tell the quality."""
+    """Capture, and print the quality."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--layer", default="dense", help="whose answers are placed; by default dense, the last but one")
-    parser.add_argument("--dataset", default="digits:0-999", help="what it answers to; by default digits:0-999")
+    parser.add_argument("--layer", default="dense", help="the layer to embed; by default dense, the last but one")
+    parser.add_argument("--dataset", default="digits:0-999", help="the samples; by default digits:0-999")
     parser.add_argument("--method", choices=("tsne", "pca"), default="tsne", help="by default tsne")
     parser.add_argument("--out", type=Path, default=Path("embedding.zarr"), help="by default embedding.zarr")
     asked = parser.parse_args()
@@ -38,9 +38,9 @@ def main() -> None:
     run_capture(request)
     found = open_capture(asked.out).embedding(asked.layer)
     right = (found.labels == found.predictions).mean()
-    print(f"{len(found.points):,} points by {asked.method} of {asked.layer}; {right:.1%} are read rightly.")
+    print(f"{len(found.points):,} points by {asked.method} of {asked.layer}; {right:.1%} are classified correctly.")
     print(", ".join(f"{name} {value:.3f}" for name, value in found.quality.items()))
-    print(f"To look around: nnviz3d serve {asked.out}")
+    print(f"To see the points: nnviz3d serve {asked.out}")
 
 
 if __name__ == "__main__":

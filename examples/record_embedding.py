@@ -1,11 +1,11 @@
-"""Record how classes part while a network learns to read digits, as in the scene `classes_part`.
+"""Record how classes separate while a network learns to classify digits, as in the scene `classes_part`.
 
     python examples/record_embedding.py
 
-trains a small network on 700 of the 1,000 bundled digits, which takes seconds, and follows the other 300, which it never
-trains on: what its layer ``dense`` answers to them is kept at every tenth step, and placed as points. Writes
-``classes_part.zarr.zip``; ``nnviz3d serve classes_part.zarr.zip --scene classes_part`` shows it. The capture that comes
-with nnviz3d is made by ``python examples/record_embedding.py --out scenes``.
+trains a small network on 700 of the 1,000 bundled digits, which takes seconds. For the other 300 digits it records the
+activations of the layer ``dense`` at every tenth step, and embeds them as points. Writes ``classes_part.zarr.zip``;
+``nnviz3d serve classes_part.zarr.zip --scene classes_part`` shows it. The bundled capture is made by
+``python examples/record_embedding.py --out scenes``.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from nnviz3d.data.storage.capture_writer import zip_folder
 from nnviz3d.data.training_embedding import write_trajectory
 
 TRAINED = 700
-"""How many of the bundled digits are trained on; the others are followed."""
+"""Number of bundled digits for training; the others are embedded."""
 MOST = 1_000_000
-"""Bytes that the capture may take."""
+"""Maximum size of the capture in bytes."""
 
 
 def main() -> None:
-    """Train and record, place, keep, and tell how far the classes have parted."""
+    """Train, record, embed, save, and print how far the classes have separated."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the capture; by default this one")
     parser.add_argument("--epochs", type=int, default=10)
@@ -44,7 +44,7 @@ def main() -> None:
 
     images, labels = digits()
     x = as_input(images)
-    followed = (x[TRAINED:], labels[TRAINED:])
+    embedded = (x[TRAINED:], labels[TRAINED:])
     model = small_digits_network()
     model.compile(
         keras.optimizers.SGD(0.05, momentum=0.5), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
@@ -59,25 +59,27 @@ def main() -> None:
             weights_every=10_000,
             classes=[str(digit) for digit in range(10)],
             embed="dense",
-            embed_samples=followed,
+            embed_samples=embedded,
         )
         model.fit(
             x[:TRAINED], labels[:TRAINED], batch_size=32, epochs=arguments.epochs, callbacks=[recorder], verbose=2
         )
-        _, accuracy = model.evaluate(*followed, verbose=0)
-        print(f"Of the {len(followed[0])} digits that it was not trained on it reads {accuracy:.1%} rightly.")
+        _, accuracy = model.evaluate(*embedded, verbose=0)
+        print(
+            f"{accuracy:.1%} of the {len(embedded[0])} digits that were not used for training are classified correctly."
+        )
         training = nnviz3d.open_capture(run).training
         assert training is not None
         assert training.embedded is not None
-        course = embed_training(training.embedded)
-        first, last = (class_separation(course.points[k], followed[1]) for k in (0, -1))
-        print(f"The classes are {first:.1f} of their mean radii apart at first, and {last:.1f} at last.")
-        write_trajectory(run, course)
+        trajectory = embed_training(training.embedded)
+        first, last = (class_separation(trajectory.points[k], embedded[1]) for k in (0, -1))
+        print(f"Distance between the classes, in mean radii of a class: {first:.1f} at first, {last:.1f} at last.")
+        write_trajectory(run, trajectory)
         packed = arguments.out / "classes_part.zarr.zip"
         zip_folder(run, packed)
     size = packed.stat().st_size
     if size > MOST:
-        raise SystemExit(f"{packed} takes {size / 1e6:.1f} MB, more than {MOST / 1e6:.1f}; record more rarely.")
+        raise SystemExit(f"{packed} takes {size / 1e6:.1f} MB, more than {MOST / 1e6:.1f}; record fewer steps.")
     print(f"{packed}: {size / 1e3:,.0f} kB")
 
 

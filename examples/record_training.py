@@ -1,12 +1,12 @@
-"""Record the training of a small digits network, and make the capture that comes with nnviz3d.
+"""Record the training of a small digits network, and make the bundled capture.
 
     python examples/record_training.py --out scenes
 
-downloads MNIST through Keras; ``--data mnist.npz`` takes a local copy instead, as ``train_digits.py`` does.
+downloads MNIST with Keras; ``--data mnist.npz`` uses a local copy instead, like ``train_digits.py``.
 
-Writes ``training.zarr.zip``: one epoch, of which every fifth step is recorded, and every twenty-fifth with all weights and
-with what two test digits do. The network is the bundled digits network at a quarter of its width, so that so many
-steps take less than two megabytes.
+Writes ``training.zarr.zip``: every fifth step of one epoch, and at every twenty-fifth step all weights and the activations
+of two test digits. The network is the bundled digits network with a quarter of its channels, so that the capture takes
+less than two megabytes.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ import nnviz3d
 from nnviz3d.data.storage.capture_writer import zip_folder
 
 PROBES = (0, 6)
-"""Which test digits are looked at: a plain seven, and a four that many take for a nine."""
+"""Test digits that are recorded: a clear seven, and a four that looks like a nine."""
 REQUIRED = 0.93
-"""Accuracy on the official test digits; a training below it is not kept."""
+"""Accuracy on the official test digits; a training below it is not saved."""
 MOST = 2_000_000
-"""Bytes that the capture may take."""
+"""Maximum size of the capture in bytes."""
 
 
 def small_digits_network() -> keras.Sequential:
@@ -54,12 +54,12 @@ def small_digits_network() -> keras.Sequential:
 
 
 def as_input(images: np.ndarray) -> np.ndarray:
-    """Return images (n, 28, 28) uint8 as the network takes them: (n, 28, 28, 1), from 0 to 1."""
+    """Convert images (n, 28, 28) uint8 to the network's input: (n, 28, 28, 1), from 0 to 1."""
     return images[..., None].astype("float32") / 255
 
 
 def main() -> None:
-    """Train and record, check, keep."""
+    """Train, record, check, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a local copy of MNIST (.npz); by default Keras downloads it")
     parser.add_argument("--out", type=Path, default=Path("scenes"), help="folder for the capture")
@@ -71,7 +71,7 @@ def main() -> None:
     probes = list(PROBES)
     model = small_digits_network()
     steps = -(-len(x) // 128)
-    # It begins fast and falls to nothing, so that the last steps settle.
+    # The learning rate falls to zero, so that the last steps converge.
     rate = keras.optimizers.schedules.CosineDecay(1.5e-3, steps)
     model.compile(keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -89,12 +89,12 @@ def main() -> None:
         _, accuracy = model.evaluate(as_input(x_test), y_test, verbose=0)
         print(f"Accuracy on the official {len(x_test):,} test digits: {accuracy:.2%}")
         if accuracy < REQUIRED:
-            raise SystemExit(f"That is below {REQUIRED:.0%}, so nothing is kept; take another seed.")
+            raise SystemExit(f"That is below {REQUIRED:.0%}, so nothing is saved; use another seed.")
         packed = Path(folder) / "training.zarr.zip"
         zip_folder(run, packed)
         size = packed.stat().st_size
         if size > MOST:
-            raise SystemExit(f"The capture takes {size / 1e6:.1f} MB, more than {MOST / 1e6:.1f}; record more rarely.")
+            raise SystemExit(f"The capture takes {size / 1e6:.1f} MB, more than {MOST / 1e6:.1f}; record fewer steps.")
         (arguments.out / packed.name).write_bytes(packed.read_bytes())
     print(f"{packed.name}: {size / 1e3:,.0f} kB")
 

@@ -1,13 +1,14 @@
-"""Structure, activations and features of a small convolutional network: the three exercises this project grew from.
+"""Structure, activations and features of a small convolutional network, with matplotlib and in 3D.
 
     python examples/seed_tour.py -o tour
 
-An article on making a network's inner state visible ("神经网络的可视化技术：直观展示内部状态") does them with networkx and
-matplotlib. Its listings no longer run: Keras 3 refuses ``model.input`` of a Sequential, and a dense layer's output has no
-``[:, :, 0]`` to draw. Here is each of them in a form that runs, and beside it what nnviz3d makes of the same numbers.
+The three exercises come from an article on the visualization of a network's inner state
+("神经网络的可视化技术：直观展示内部状态"), which uses networkx and matplotlib. Its listings fail in Keras 3, which refuses
+``model.input`` of a Sequential, and for dense layers, whose output has no ``[:, :, 0]``. Here each exercise is drawn by
+code that runs, and by nnviz3d from the same numbers.
 
-No download: the network is trained for a few seconds on 900 of the 1,000 digits of MNIST that come with nnviz3d, enough
-for nine in ten of the 100 others. Writes the pictures and the capture, ``run.zarr``, into one folder.
+No download: the network is trained for a few seconds on 900 of the 1,000 bundled digits of MNIST, and then classifies about
+90 of the 100 others correctly. Writes the pictures and the capture, ``run.zarr``, into one folder.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ import nnviz3d
 from nnviz3d.data.bundled import bundled
 
 HELD_BACK = 100
-"""So many digits the network is not trained on; the first of them, a 7, is the one that it is shown."""
+"""Number of digits that are not used for training; the first of them, a 7, is captured."""
 
 WEIGHTS = """
 format = 1
@@ -55,11 +56,11 @@ azimuth = -24.0
 elevation = 8.0
 distance = 4.1
 """
-"""A scene: of all layers the frames, of the vectors every neuron, and between them the edges, weighted and signed."""
+"""A scene with the frames of all layers, the neurons of the vectors, and the signed weights between them."""
 
 
 def network() -> keras.Sequential:
-    """Build the article's network: three convolutions, two poolings, two dense layers; 93,322 parameters."""
+    """Build the network of the article: three convolutions, two poolings, two dense layers; 93,322 parameters."""
     return keras.Sequential(
         [
             keras.Input((28, 28, 1)),
@@ -77,16 +78,16 @@ def network() -> keras.Sequential:
 
 
 def train(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> float:
-    """Train on all digits but the first `HELD_BACK`, and return the share of those that it then reads rightly."""
+    """Train on all digits except the first `HELD_BACK`, and return the accuracy on those."""
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(images[HELD_BACK:], labels[HELD_BACK:], batch_size=32, epochs=12, verbose=0)
     return float(model.evaluate(images[:HELD_BACK], labels[:HELD_BACK], verbose=0)[1])
 
 
 def structure(run: nnviz3d.Capture, folder: Path) -> list[Path]:
-    """Draw the layers and what leads where, and then the neurons and the weights between them."""
-    # The article draws one node a layer and wires them in the order of `model.layers`. A capture holds the edges along
-    # which tensors really go, skips and branches too, and of the weights the strongest, so lines can say how strong.
+    """Draw the layers and their edges, and then the neurons and the weights between them."""
+    # The article draws one node per layer, with edges in the order of `model.layers`. A capture holds the true data flow,
+    # with skips and branches, and the strongest weights.
     scene = folder / "weights.toml"
     scene.write_text(WEIGHTS.lstrip(), encoding="utf-8")
     return [
@@ -96,7 +97,7 @@ def structure(run: nnviz3d.Capture, folder: Path) -> list[Path]:
 
 
 def activations(run: nnviz3d.Capture, folder: Path) -> list[Path]:
-    """Draw channel 0 of every layer as a heat map, and then every channel of all of them."""
+    """Draw channel 0 of every layer as a heat map, and then all channels in 3D."""
 
     def heat_map(axes: Axes, values: np.ndarray) -> None:
         if values.ndim == 3:
@@ -109,7 +110,7 @@ def activations(run: nnviz3d.Capture, folder: Path) -> list[Path]:
 
 
 def features(run: nnviz3d.Capture, folder: Path) -> list[Path]:
-    """Draw what the strongest channel says at each place, and how a vector's numbers are distributed."""
+    """Draw the maximum over channels at each location, and the distribution of a vector's numbers."""
 
     def strongest(axes: Axes, values: np.ndarray) -> None:
         if values.ndim == 3:
@@ -120,12 +121,12 @@ def features(run: nnviz3d.Capture, folder: Path) -> list[Path]:
 
     title = "The maximum over channels, and the histograms of vectors"
     flat = sheet(run, strongest, title, folder / "feature_visualization.png")
-    # In 3D no maximum is needed: what is weak goes, and what the network has found stays, with its channel.
+    # In 3D no maximum is needed: the threshold hides weak activations, and strong ones are visible in their channels.
     return [flat, nnviz3d.snapshot(run, folder / "features_3d.png", threshold=0.6)]
 
 
 def sheet(run: nnviz3d.Capture, draw: Callable[[Axes, np.ndarray], None], title: str, out: Path) -> Path:
-    """Let `draw` fill one of eight axes with each layer's numbers."""
+    """Draw the numbers of each layer into one of eight axes with `draw`."""
     figure = Figure(figsize=(12, 6.4), layout="constrained")
     figure.suptitle(title)
     nodes = [node for node in run.graph if node.id not in run.graph.inputs]
@@ -149,20 +150,20 @@ def main() -> None:
         images, labels = file["images"][..., np.newaxis] / np.float32(255), file["labels"]
     model = network()
     share = train(model, images, labels)
-    print(f"Trained on {len(images) - HELD_BACK} digits; of {HELD_BACK} others it reads {share:.0%} rightly.")
+    print(f"Trained on {len(images) - HELD_BACK} digits; of {HELD_BACK} others {share:.0%} are classified correctly.")
 
-    # The article asks for the outputs of all layers with `Model(model.input, [layer.output for layer in model.layers])`.
-    # Keras 3 answers: "The layer sequential has never been called and thus has no defined input." A Sequential is a layer
-    # that holds a functional model; calling it goes to the inner model, so the outer one never gets an input of its own.
-    # `model.inputs` would do, while the model is new: one that was saved and loaded keeps, in `layer.output`, tensors of
-    # graphs it was built through on the way, which cost time and give no gradients. `capture` follows the graph that is
-    # really computed, for every kind of model, and what it returns is exactly what Keras computed.
+    # The article gets the outputs of all layers with `Model(model.input, [layer.output for layer in model.layers])`.
+    # Keras 3 refuses: "The layer sequential has never been called and thus has no defined input." A Sequential is a layer
+    # that holds a functional model, and a call goes to the inner model, so the outer one gets no input. `model.inputs`
+    # works only for a new model: after saving and loading, `layer.output` holds tensors of other graphs, which take time
+    # and have no gradients. `capture` follows the graph that is computed, for every kind of model, and returns exactly the
+    # numbers that Keras computed.
     run = nnviz3d.capture(model, images[:1], labels=labels[:1], classes=map(str, range(10)), out=folder / "run.zarr")
 
     for exercise in (structure, activations, features):
         for picture in exercise(run, folder):
             print(picture)
-    print(f"To look around: nnviz3d serve {folder / 'run.zarr'}")
+    print(f"To see it in 3D: nnviz3d serve {folder / 'run.zarr'}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Train a small convolutional network, record the training, and watch it in the browser while it goes on.
+"""Train a small convolutional network, record the training, and show it in the browser while it runs.
 
     python examples/train_and_watch.py
 
-No download: the network is trained on 900 of the 1,000 digits of MNIST that come with nnviz3d. Once the first step is
-recorded a page opens, and its picture follows the training; Ctrl-C ends both. Whenever you like, also from another
-terminal and when all is over, the recorded training is looked at by: nnviz3d serve training.zarr
+No download: the network is trained on 900 of the 1,000 bundled digits of MNIST. A page opens after the first recorded step
+and follows the training; Ctrl-C ends both. To see the recorded training at any time, also from another terminal:
+nnviz3d serve training.zarr
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import nnviz3d
 from nnviz3d.data.bundled import digits
 
 HELD_BACK = 100
-"""So many digits the network is not trained on; the first eight of them are what it is watched on."""
+"""Number of digits that are not used for training; the first eight of them are the probe samples."""
 
 
 def network() -> keras.Sequential:
@@ -43,12 +43,12 @@ def network() -> keras.Sequential:
 
 
 def main() -> None:
-    """Train, and let people watch."""
+    """Train, and show the training."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, default=Path("training.zarr"), help="the capture to write")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--every", type=int, default=5, help="steps from one record to the next")
-    parser.add_argument("--show", action=argparse.BooleanOptionalAction, default=True, help="watch it in the browser")
+    parser.add_argument("--show", action=argparse.BooleanOptionalAction, default=True, help="show it in the browser")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     keras.utils.set_random_seed(arguments.seed)
@@ -68,9 +68,9 @@ def main() -> None:
     viewer = recorder.show() if arguments.show else None
     model.fit(x[HELD_BACK:], y[HELD_BACK:], batch_size=32, epochs=arguments.epochs, verbose=2, callbacks=[recorder])
     _, accuracy = model.evaluate(x[:HELD_BACK], y[:HELD_BACK], verbose=0)
-    print(f"Of {HELD_BACK} digits that it has not seen it reads {accuracy:.0%} rightly.")
+    print(f"{accuracy:.0%} of {HELD_BACK} digits that were not used for training are classified correctly.")
     if viewer is not None:
-        print("The page stays until Ctrl-C.", flush=True)
+        print("The page stays open until Ctrl-C.", flush=True)
         viewer.wait()
 
 

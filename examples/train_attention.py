@@ -1,10 +1,10 @@
-"""Train the bundled transformer, and make the two files that come with it.
+"""Train the bundled transformer, and make its two files.
 
     python examples/train_attention.py --out scenes
 
-A digit of scikit-learn's 8 x 8 digits is read as a sequence of its 8 rows, from top to bottom. Training takes seconds and
+The input is one of scikit-learn's 8 x 8 digits, as a sequence of its 8 rows, from top to bottom. Training takes seconds and
 downloads nothing. Writes ``attention.keras`` (the network, without its optimizer) and ``attention.zarr.zip`` (a capture of
-held-out digits with their attention scores, so that the first picture needs no TensorFlow).
+test digits with their attention scores, so that the first picture needs no TensorFlow).
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from nnviz3d.apps.worker import run_capture
 from nnviz3d.data.request import CaptureRequest, Insights
 
 REQUIRED = 0.94
-"""Accuracy on the digits that were held out; a network below it is not saved."""
+"""Minimum accuracy on the test digits; a network below it is not saved."""
 HELD_OUT = 360
-"""How many of the 1,797 digits."""
+"""Number of test digits, of 1,797."""
 WIDTH = 32
-"""Numbers that stand for one row of the digit."""
+"""Size of the embedding of a row of the digit."""
 
 
 def rows_transformer() -> keras.Model:
     """Build the network: two layers of self-attention with four heads each; 9,418 parameters."""
     start = keras.Input((8, 8, 1), name="input")
     x = layers.Reshape((8, 8), name="rows")(start)
-    # The bias is one vector for each place: what the network learns of being the first row, the second, ...
+    # The bias is one vector for each row: the position embedding.
     x = layers.EinsumDense("btd,de->bte", (8, WIDTH), bias_axes="te", bias_initializer="uniform", name="embed")(x)
     for i in ("", "_1"):
         attended = layers.MultiHeadAttention(4, WIDTH // 4, name=f"attention{i}")(x, x)
@@ -48,7 +48,7 @@ def rows_transformer() -> keras.Model:
 
 
 def pick_ten(model: keras.Model, x: np.ndarray, labels: np.ndarray) -> list[int]:
-    """Choose the held-out digit of each class 0..9 that the network is surest of among those that it reads rightly."""
+    """Choose the test digit of each class 0..9 with the highest score among those that are classified correctly."""
     scores = model.predict(x, verbose=0)
     found = []
     for digit in range(10):
@@ -73,18 +73,18 @@ def main() -> None:
     )
     model = rows_transformer()
     model.compile(optimizer=keras.optimizers.Adam(3e-3), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    # The rate falls to nothing over the epochs, which is worth a few percent.
+    # The learning rate falls to zero over the epochs, which improves the accuracy by a few percent.
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 3e-3 * (1 - epoch / arguments.epochs))
     model.fit(x, y, batch_size=64, epochs=arguments.epochs, callbacks=[schedule], verbose=0)
     _, accuracy = model.evaluate(x_held, y_held, verbose=0)
-    print(f"Accuracy on the {HELD_OUT} held-out digits: {accuracy:.2%}; {model.count_params():,} parameters")
+    print(f"Accuracy on the {HELD_OUT} test digits: {accuracy:.2%}; {model.count_params():,} parameters")
     if accuracy < REQUIRED:
         raise SystemExit(f"That is below {REQUIRED:.0%}, so nothing is saved; train for more epochs.")
 
     arguments.out.mkdir(parents=True, exist_ok=True)
     bare = rows_transformer()
     bare.set_weights(model.get_weights())
-    bare.save(arguments.out / "attention.keras")  # the compiled one would carry its optimizer, three times the size
+    bare.save(arguments.out / "attention.keras")  # the compiled model would include its optimizer, three times the size
     ten = pick_ten(model, x_held, y_held)
     with tempfile.TemporaryDirectory() as folder:
         samples = Path(folder) / "held_out_digits.npz"

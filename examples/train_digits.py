@@ -1,9 +1,9 @@
-"""Train the bundled digits network, and make the two files that come with it.
+"""Train the bundled digits network, and make its three files.
 
     python examples/train_digits.py --out scenes
 
-downloads MNIST through Keras; ``--data mnist.npz`` takes a local copy instead: an .npz with ``x_train, y_train, x_test,
-y_test`` as Keras has it, or with ``images, labels`` of which the last 10,000 are the official test set.
+downloads MNIST with Keras; ``--data mnist.npz`` uses a local copy instead: an .npz file with ``x_train, y_train, x_test,
+y_test`` as in Keras, or with ``images, labels``, of which the last 10,000 are the official test set.
 
 Writes ``digits.keras`` (the network, without its optimizer), ``digits.npz`` (the first 1,000 test digits) and
 ``digits.zarr.zip`` (a capture of ten digits, one of each class, so that the first picture needs no TensorFlow).
@@ -26,9 +26,9 @@ from nnviz3d.apps.worker import run_capture
 from nnviz3d.data.request import CaptureRequest
 
 REQUIRED = 0.985
-"""Accuracy on the official 10,000 test digits; a network below it is not saved."""
+"""Minimum accuracy on the official 10,000 test digits; a network below it is not saved."""
 BUNDLED = 1000
-"""How many test digits are bundled."""
+"""Number of bundled test digits."""
 
 
 def digits_network() -> keras.Sequential:
@@ -62,7 +62,7 @@ def load_mnist(data: Path | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 
 
 def pick_ten(model: keras.Model, x_test: np.ndarray, labels: np.ndarray) -> list[int]:
-    """Choose the first bundled digit of each class 0..9 that the network reads rightly, in the order of the classes."""
+    """Choose the first bundled digit of each class 0..9 that is classified correctly, in the order of the classes."""
     read = model.predict(x_test[:BUNDLED, ..., None].astype("float32") / 255, verbose=0).argmax(axis=1)
     right = np.flatnonzero(read == labels[:BUNDLED])
     return [int(right[labels[right] == digit][0]) for digit in range(10)]
@@ -81,7 +81,7 @@ def main() -> None:
     x, y, x_test, y_test = load_mnist(arguments.data)
     model = digits_network()
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    # The rate falls to nothing over the epochs, which is worth a few tenths of a percent.
+    # The learning rate falls to zero over the epochs, which improves the accuracy by a few tenths of a percent.
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 1e-3 * (1 - epoch / arguments.epochs))
     model.fit(
         x[..., None].astype("float32") / 255,
@@ -99,7 +99,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     bare = digits_network()
     bare.set_weights(model.get_weights())
-    bare.save(arguments.out / "digits.keras")  # the compiled one would carry its optimizer, three times the size
+    bare.save(arguments.out / "digits.keras")  # the compiled model would include its optimizer, three times the size
     np.savez_compressed(
         arguments.out / "digits.npz",
         images=x_test[:BUNDLED].astype(np.uint8),

@@ -1,4 +1,4 @@
-"""The command line. Each command imports what it needs when it runs, so that ``--help`` is there at once."""
+"""The command line. Each command imports its modules when it runs, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ app = App(
     name="nnviz3d",
     version=__version__,
     help="""See into a neural network: its layers as blocks of voxels in 3D,
-every one a real activation.
+every voxel a real activation.
 
 TARGET is a scene (a .toml file, or a bundled one: digits, structure, imagenet),
 a model (.keras, .h5, a SavedModel folder, or keras:EfficientNetB0 for
-keras.applications) or a capture (.zarr). With none, the bundled digits scene
-runs.""",
+keras.applications) or a capture (.zarr). The default is the bundled scene
+digits, the demo.""",
     help_epilogue="""Examples:
 
   nnviz3d serve                               the demo, in the browser
 
   nnviz3d serve model.keras --input cat.jpg   your model on your picture
 
-  nnviz3d show model.keras --input photos/    in a window, to fly through
+  nnviz3d show model.keras --input photos/    in a window
 
   nnviz3d record -o digits.mp4                a film of the demo
 
@@ -61,14 +61,14 @@ runs.""",
 
 
 _Live = Annotated[Path | None, Parameter(show=False)]
-"""A file in which a program that holds a live model says where it can be asked; Python's `serve` and `show` write it."""
+"""File with the address of a program that answers for its live model; `serve` and `show` of the Python API write it."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """The system's error codes for writing without free space."""
 _ENDLESS = 1_000_000
 """Characters: the width of a line that is never cut."""
 
 
-@app.command(help_epilogue="")  # or the examples of the whole would follow its own
+@app.command(help_epilogue="")  # otherwise the examples of `nnviz3d --help` would follow the command's own
 def snapshot(
     target: str | None = None,
     /,
@@ -92,13 +92,13 @@ def snapshot(
     Parameters
     ----------
     target
-        A scene, a model or a capture; none for the demo.
+        A scene, a model or a capture; by default the demo.
     output
-        The .png to write.
+        The .png file to write.
     size
         Width and height in pixels.
     at
-        Seconds into the scene; by default its end.
+        Time in the scene, in seconds; by default its end.
     """
     from nnviz3d.apps.snapshot import require_graphics
     from nnviz3d.apps.snapshot import snapshot as draw
@@ -114,7 +114,7 @@ def snapshot(
         draw(found.spec, found.capture, output, size=pixels, at=at, selection=selection, trajectory=found.trajectory)
 
 
-@app.command(help_epilogue="")  # or the examples of the whole would follow its own
+@app.command(help_epilogue="")
 def serve(
     target: str | None = None,
     /,
@@ -126,7 +126,7 @@ def serve(
     look: Look = NO_LOOK,
     live: _Live = None,
 ) -> None:
-    """Show it in the browser. The address, printed once, holds a secret: who has it can look.
+    """Show the target in the browser. The printed address holds a secret: everyone who has the address can look.
 
     Examples:
 
@@ -139,11 +139,11 @@ def serve(
     Parameters
     ----------
     target
-        A scene, a model or a capture; none for the demo.
+        A scene, a model or a capture; by default the demo.
     host
-        The address to listen at.
+        The address to listen on.
     port
-        The port to listen at; by default 8080, or the next free one.
+        The port to listen on; by default 8080, or the next free one.
     open
         Open the browser.
     """
@@ -156,7 +156,7 @@ def serve(
         run_server(found, host=host, port=port, open_browser=open, selection=_selection(look, found))
 
 
-@app.command(help_epilogue="")  # or the examples of the whole would follow its own
+@app.command(help_epilogue="")
 def show(
     target: str | None = None,
     /,
@@ -166,7 +166,7 @@ def show(
     look: Look = NO_LOOK,
     live: _Live = None,
 ) -> None:
-    """Show it in a native 3D window: drag to turn, click to pick, h for all keys. Each pick is printed as a line.
+    """Show the target in a native 3D window: drag to turn, click to pick, h for all keys. Each pick is printed as a line.
 
     Examples:
 
@@ -179,7 +179,7 @@ def show(
     Parameters
     ----------
     target
-        A scene, a model or a capture; none for the demo.
+        A scene, a model or a capture; by default the demo.
     size
         Width and height of the window in pixels.
     """
@@ -195,7 +195,7 @@ def show(
         open_window(found, size=pixels, selection=_selection(look, found))
 
 
-@app.command(help_epilogue="")  # or the examples of the whole would follow its own
+@app.command(help_epilogue="")
 def record(
     target: str | None = None,
     /,
@@ -208,7 +208,7 @@ def record(
     model: Model = NO_MODEL,
     look: Look = NO_LOOK,
 ) -> None:
-    """Make a film: along the layers while they light up, after the gradient on its way back, or once around.
+    """Make a film: along the layers while they light up, back through the layers with the gradient, or once around.
 
     Examples:
 
@@ -225,20 +225,20 @@ def record(
     Parameters
     ----------
     target
-        A scene, a model or a capture; none for the demo.
+        A scene, a model or a capture; by default the demo.
     output
-        A .mp4, .webm or .gif, or a folder for one PNG a frame: given again, it goes on where it was interrupted.
+        A .mp4, .webm or .gif file, or a folder for one PNG per frame; an interrupted folder is continued.
     tour
-        scene: the scene's own camera keyframes (the default where it has some); flythrough: along the layers (the
-        default elsewhere); backward: after the gradient back through them (the default where the scene shows a backward
-        pass); orbit: once around, everything lit, a seamless loop, which in less than 13 seconds swings.
+        scene: the scene's camera keyframes (the default if it has some); backward: the gradient back through the layers
+        (the default if the scene shows a backward pass); flythrough: along the layers (the default otherwise); orbit:
+        once around with everything lit, a seamless loop, which swings to and fro if it is shorter than 13 seconds.
     size
         Width and height in pixels, up to 3840x2160; by default 1280x720, for .gif 800x450.
     fps
-        Frames a second; by default 30, for .gif 15.
+        Frames per second; by default 30, for .gif 15.
     seconds
-        How long the film is; by default what suits the network. The camera never hurries: where there is little time
-        it goes less near.
+        Length of the film; the default depends on the network. In a short film the camera keeps more distance, so that
+        it never moves too fast.
     """
     from nnviz3d.apps.film.progress_bar import FilmBar
     from nnviz3d.apps.film.record import check_film, film_size
@@ -270,7 +270,7 @@ def record(
             )
 
 
-@app.command(help_epilogue="")  # or the examples of the whole would follow its own
+@app.command(help_epilogue="")
 def capture(
     model_file: Annotated[str, Parameter(name="MODEL")],
     /,
@@ -279,7 +279,7 @@ def capture(
     model: Model = NO_MODEL,
     capabilities: CapabilityOptions = NO_CAPABILITY_OPTIONS,
 ) -> None:
-    """Run a model once and keep the numbers; on demand, what explains them too. Needs TensorFlow; looking does not.
+    """Run a model once and store its numbers, and on request their explanations. This needs TensorFlow; viewing does not.
 
     Examples:
 
@@ -311,7 +311,7 @@ def capture(
     print(f"{output}: {done.nodes} nodes, {_count(done.samples, 'sample')}, in {seconds:.1f} s", file=sys.stderr)
 
 
-@app.command(help_epilogue="")  # or the examples of the whole would follow its own
+@app.command(help_epilogue="")
 def inspect(
     target: str | None = None,
     /,
@@ -331,11 +331,11 @@ def inspect(
     Parameters
     ----------
     target
-        A scene, a model or a capture; none for the demo.
+        A scene, a model or a capture; by default the demo.
     json_
         Print JSON.
     sample
-        Which of the captured samples the statistics are of, from 0.
+        Index of the captured sample of the statistics, from 0.
     """
     from nnviz3d.apps.inspection import describe, print_table
     from nnviz3d.apps.open_target import opened
@@ -350,13 +350,14 @@ def inspect(
             if sys.stdout.isatty():
                 print_table(found.capture, Console(), found.sample)
                 return
-            # Into a pipe or a file the table is as wide as it wants to be, for nothing there needs it narrow.
+            # In a pipe or a file the table has its full width.
             lines = io.StringIO()
             print_table(found.capture, Console(file=lines, width=_ENDLESS, color_system=None), found.sample)
             print("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
 
 
 def _run(request: CaptureRequest) -> Finished:
+    """Run a capture in its process, with a progress bar."""
     from nnviz3d.apps.progress import capture_with_progress
 
     return capture_with_progress(request)
@@ -408,6 +409,13 @@ def _opened_live(target: str | None, model: Model, look: Look, live: Path | None
 
 
 def _selection(look: Look, found: Opened) -> Selection:
+    """Return the selection that the options request.
+
+    Raises
+    ------
+    UserError
+        If an option names something that the capture does not hold.
+    """
     from nnviz3d.data.target_words import find_target
     from nnviz3d.scene.colors import colormap
     from nnviz3d.scene.selection import Selection
@@ -441,6 +449,7 @@ def _selection(look: Look, found: Opened) -> Selection:
 
 
 def _check_step(step: int, capture: CaptureReader) -> None:
+    """Refuse a training step that was not recorded."""
     training = capture.training
     if training is None or not len(training):
         raise UserError(
@@ -482,7 +491,7 @@ def _run_command(arguments: list[str] | None) -> None:
         try:
             app(arguments, exit_on_error=False, print_error=False)
         finally:
-            sys.stdout.flush()  # here, where a reader that is gone can be told from a bug, and not at Python's end
+            sys.stdout.flush()  # here, and not at Python's end, so that a closed pipe is not reported as a bug
     except CycloptsError as error:
         _fail(f"{error} See nnviz3d --help.", 2)
     except UserError as error:
@@ -490,7 +499,7 @@ def _run_command(arguments: list[str] | None) -> None:
     except Nnviz3dError as error:
         _fail(str(error), 1)
     except BrokenPipeError:
-        _drop_output()  # the reader, such as `head`, has seen enough
+        _drop_output()  # the reader, such as `head`, has closed the pipe
         sys.exit(0)
     except OSError as error:
         if error.errno not in _FULL:
@@ -505,8 +514,8 @@ def _drop_output() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    # Names from models and files may hold control characters. The traceback of a bug keeps its lines and its length.
-    told = sentence(message) if code == 2 else printable_lines(message)
+    # Names from models and files may hold control characters. The traceback of a bug keeps all its lines.
+    text = sentence(message) if code == 2 else printable_lines(message)
     with suppress(OSError):  # a full device
-        print(f"nnviz3d: {told}", file=sys.stderr)
+        print(f"nnviz3d: {text}", file=sys.stderr)
     sys.exit(code)

@@ -1,22 +1,22 @@
-"""The one family of errors that a person can mend.
+"""Errors of nnviz3d.
 
-Whatever derives from `UserError` is shown as one sentence on stderr with exit code 2. Everything else is a bug: it
-keeps its traceback and ends with exit code 1.
+A `UserError` is printed as one sentence on stderr, with exit code 2. Any other error is a bug: its traceback is printed,
+with exit code 1.
 """
 
 from __future__ import annotations
 
 
 class Nnviz3dError(Exception):
-    """Base class of every error that nnviz3d raises on purpose."""
+    """Base class of all errors that nnviz3d raises on purpose."""
 
 
 class UserError(Nnviz3dError):
-    """Something the caller can mend: the message says what was wrong, what was expected and what to do next."""
+    """An error that the user can correct: the message says what was wrong, what was expected and what to do next."""
 
 
 class CaptureError(UserError):
-    """A capture on disk that cannot be read, or numbers that do not fit where they are to be stored."""
+    """A capture on disk cannot be read, or numbers do not fit into a capture."""
 
 
 class DamagedCapture(CaptureError):  # noqa: N818 - named after the capture
@@ -24,12 +24,12 @@ class DamagedCapture(CaptureError):  # noqa: N818 - named after the capture
 
 
 class SceneError(UserError):
-    """A scene that is not valid; the message carries the TOML path, such as ``views[1].layers``."""
+    """A scene is not valid; the message names the path in the TOML file, such as ``views[1].layers``."""
 
 
 class ModelError(UserError):
-    """A model that cannot be loaded or traced."""
+    """A model cannot be loaded or traced."""
 
 
 class SampleError(UserError):
-    """An input sample that cannot be read or does not fit the model."""
+    """An input sample cannot be read or does not fit the model."""

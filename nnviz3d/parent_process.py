@@ -1,4 +1,4 @@
-"""Processes that go with the one that started them."""
+"""Ends a process after its parent has ended."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import threading
 import time
 
 PARENT = "NNVIZ3D_PARENT"
-"""Environment variable by which a process that is started is told with which one it goes."""
-_LOOK = 0.5
-"""Seconds between two looks."""
+"""Environment variable that holds the id of the parent with which a process has to end."""
+_INTERVAL = 0.5
+"""Seconds between two checks."""
 _GRACE = 10.0
-"""Seconds to clean up in once the parent is gone."""
+"""Seconds for the cleanup after the parent has ended."""
 
 
 def end_with_parent(parent: int | None = None) -> None:
-    """End this process once its parent is gone, as if it had been asked to; where it does not listen, by force.
+    """End this process when its parent has ended: by SIGTERM, and by force if it does not react.
 
     Parameters
     ----------
     parent
-        The parent's id; by default the one that the environment variable `PARENT` names, if this is its child.
+        The parent's id; by default the value of the environment variable `PARENT`, if that process is the parent.
     """
     named = os.environ.get(PARENT, "")
     if parent is None and named.isdigit() and os.getppid() == int(named):
@@ -32,7 +32,7 @@ def end_with_parent(parent: int | None = None) -> None:
 
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(_LOOK)
+        time.sleep(_INTERVAL)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE)
     os._exit(130)

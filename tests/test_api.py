@@ -1,4 +1,4 @@
-"""Looking from Python, as a script does that has TensorFlow imported."""
+"""Tests of the Python API, as used by a script that has imported TensorFlow."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ from nnviz3d.apps.worker import SocketConnection, Worker
 from nnviz3d.data.request import Invitation
 from nnviz3d.errors import UserError
 
-# A shell that runs this in the background has had Ctrl-C ignored for all its children.
+# A shell that runs this in the background makes all its children ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-class Net(keras.Model):  # a class of one's own, in a file that no other process has imported
+class Net(keras.Model):  # a custom class in a file that no other process has imported
     def __init__(self):
         super().__init__()
         self.conv = keras.layers.Conv2D(8, 3, activation="relu")
@@ -76,11 +76,11 @@ with nnviz3d.serve(model, x, sample=1, open=False, block=False, port=0) as viewe
     except KeyboardInterrupt:
         said["interrupted"] = True
     folder = viewer._on_close.__self__.folder
-    # What the viewer does when another sample is chosen: it asks this process.
+    # As the viewer does if another sample is chosen: it asks this process.
     invitation = Invitation.model_validate_json((folder / "live.json").read_text())
     said["samples"] = [name for name, _ in invitation.samples]
     worker = Worker(lambda: SocketConnection(invitation.port, invitation.token))
-    model.scores.bias.assign([9.0, 0.0, 0.0, 0.0])  # trained on, meanwhile
+    model.scores.bias.assign([9.0, 0.0, 0.0, 0.0])  # as by further training
     worker.run(invitation.request.model_copy(update={"inputs": ("x[5]",), "out": Path("five.zarr")}))
     five = nnviz3d.open_capture("five.zarr")
     said["five"] = five.activations(five.graph.outputs[0]).values.tolist()
@@ -102,15 +102,15 @@ def script(tmp_path_factory):
         text=True,
         check=False,
         timeout=300,
-        start_new_session=True,  # its Ctrl-C is its own
+        start_new_session=True,  # Ctrl-C reaches only this script
     )
     assert done.returncode == 0, done.stderr
-    assert "nnviz3d:" not in done.stderr, "errors are exceptions, not words beside them"
+    assert "nnviz3d:" not in done.stderr, "errors are raised, not printed"
     return folder, json.loads((folder / "said.json").read_text())
 
 
 @pytest.mark.tensorflow
-def test_pictures_of_a_live_model_a_scene_and_a_capture(script):
+def test_snapshot_draws_a_live_model_a_scene_and_a_capture(script):
     folder, _ = script
     for name in ("live", "scene", "capture"):
         pixels = np.asarray(Image.open(folder / f"{name}.png")).astype(int)
@@ -120,7 +120,7 @@ def test_pictures_of_a_live_model_a_scene_and_a_capture(script):
 
 
 @pytest.mark.tensorflow
-def test_mistakes_are_one_sentence(script):
+def test_mistakes_raise_errors_of_one_sentence(script):
     _, said = script
     words = (
         "There is no model at nothing.keras",
@@ -135,12 +135,12 @@ def test_mistakes_are_one_sentence(script):
 
 
 @pytest.mark.tensorflow
-def test_a_live_model_answers_from_the_process_it_lives_in(script):
+def test_live_model_answers_from_its_own_process(script):
     _, said = script
     assert said["interrupted"]
-    assert said["status"] == 200, "a Ctrl-C at the prompt is not the viewer's"
+    assert said["status"] == 200, "Ctrl-C at the prompt does not reach the viewer"
     assert said["samples"] == [f"x[{i}]" for i in range(6)]
-    assert said["five"] == said["now"], "the numbers of the model as it is at that moment"
+    assert said["five"] == said["now"], "the numbers of the model at that moment"
     assert not np.allclose(said["five"], said["truth"][5])
     assert said["closed"] == [False, "<nnviz3d viewer: closed>", False], "nothing is left behind"
 
@@ -159,7 +159,7 @@ def test_quantity_of_a_live_model_may_be_named_by_its_alias(quantity, monkeypatc
     assert requests[0].insights.gradients
 
 
-def test_who_does_not_know_the_token_is_told_nothing(tmp_path):
+def test_listener_refuses_requests_without_the_token(tmp_path):
     asked = []
 
     def capture(request: CaptureRequest, report) -> Finished:
@@ -185,7 +185,7 @@ def test_who_does_not_know_the_token_is_told_nothing(tmp_path):
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("said", [b"\x16\x03\x01\xff\xfe\n", b"\xff" * 300, b""], ids=["TLS", "long", "nothing"])
-def test_who_says_anything_else_or_nothing_is_hung_up_on(monkeypatch, said):
+def test_listener_closes_connections_that_send_no_token(monkeypatch, said):
     monkeypatch.setattr(listening, "_PATIENCE", 0.05)
     listener = LiveModelServer(lambda request, report: pytest.fail("It was not asked."))
     with socket.create_connection(("127.0.0.1", listener.port), timeout=60) as stranger:
@@ -195,7 +195,7 @@ def test_who_says_anything_else_or_nothing_is_hung_up_on(monkeypatch, said):
     listener.close()
 
 
-def test_arrays_for_a_file_go_through_a_file(tmp_path):
+def test_arrays_for_a_model_file_are_passed_as_a_file(tmp_path):
     model = bundled("digits.keras")
     x = np.zeros((3, 28, 28, 1), np.float32)
     x[1, 10:18, 12:16] = 1
@@ -209,7 +209,7 @@ def test_arrays_for_a_file_go_through_a_file(tmp_path):
 
 
 def heard(*pieces: str) -> tuple[str, str]:
-    """Return what is passed on of these, and the sentence."""
+    """Return the output that the filter passes on, and the error message."""
     stderr = StderrFilter()
     return "".join([*map(stderr.feed, pieces), stderr.end()]), stderr.message
 
@@ -227,13 +227,13 @@ def heard(*pieces: str) -> tuple[str, str]:
         ("This is nnviz3d: a viewer.\nnnviz", "This is nnviz3d: a viewer.\nnnviz", ""),
     ],
 )
-def test_the_last_sentence_is_told_from_the_rest_however_it_comes(said, passed, sentence):
+def test_stderr_filter_finds_the_error_message_in_pieces_of_any_size(said, passed, sentence):
     assert heard(said) == heard(*said) == (passed, sentence)
     for cut in range(len(said)):
         assert heard(said[:cut], said[cut:]) == (passed, sentence)
 
 
-def test_what_is_no_sentence_is_passed_on_at_once():
+def test_stderr_filter_passes_progress_on_at_once():
     stderr = StderrFilter()
     assert [stderr.feed(said) for said in ("50%", "\r", "\x1b[2K", "nn", "viz", "4 s")] == [
         "50%",
@@ -247,7 +247,7 @@ def test_what_is_no_sentence_is_passed_on_at_once():
 
 @pytest.fixture
 def stand_in(tmp_path, monkeypatch):
-    """Return a function that puts a shell script where viewers are started from."""
+    """Return a function that replaces the Python interpreter of viewers by a shell script."""
     path = tmp_path / "python"
 
     def put(script: str) -> None:
@@ -259,7 +259,7 @@ def stand_in(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("end", ["exit 130", "exit 143", "kill -TERM $$"])
-def test_a_viewer_that_is_interrupted_made_no_picture_but_was_closed(stand_in, tmp_path, capsys, end):
+def test_interrupted_command_is_an_error_for_pictures_and_a_close_for_windows(stand_in, tmp_path, capsys, end):
     stand_in(end)
     with pytest.raises(Nnviz3dError, match="was interrupted"):
         nnviz3d.snapshot("digits", tmp_path / "x.png")
@@ -269,7 +269,7 @@ def test_a_viewer_that_is_interrupted_made_no_picture_but_was_closed(stand_in, t
     assert capsys.readouterr().err == ""
 
 
-def test_a_viewer_that_has_ended_leaves_no_pipe_open(stand_in):
+def test_ended_process_leaves_no_pipe_open(stand_in):
     stand_in("echo http://address; exit 0")
     child = CommandProcess("serve", [], listen=True)
     assert child.first_line() == "http://address"
@@ -277,7 +277,7 @@ def test_a_viewer_that_has_ended_leaves_no_pipe_open(stand_in):
     assert child._process.stdout.closed
 
 
-def test_notes_and_the_sentence_come_apart(stand_in, tmp_path, capsys):
+def test_notes_are_printed_and_the_error_message_is_raised(stand_in, tmp_path, capsys):
     stand_in("printf 'A note.\nnnviz3d: It is wrong.\n' >&2; exit 2")
     with pytest.raises(UserError, match=r"^It is wrong\.$"):
         nnviz3d.snapshot("digits", tmp_path / "x.png")
@@ -301,7 +301,7 @@ def test_ctrl_c_while_a_viewer_starts_or_works_ends_its_process(stand_in, tmp_pa
     assert [process.running for process in started] == [False, False]
 
 
-def test_without_a_display_a_window_says_so_whether_or_not_somebody_waits(monkeypatch, capsys):
+def test_missing_display_is_printed_without_waiting_and_raised_with_waiting(monkeypatch, capsys):
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     viewer = nnviz3d.show("digits", block=False)
@@ -311,9 +311,9 @@ def test_without_a_display_a_window_says_so_whether_or_not_somebody_waits(monkey
     assert capsys.readouterr().err.startswith("nnviz3d: There is no display")
     with pytest.raises(UserError, match="There is no display"):
         nnviz3d.show("digits", block=True)
-    assert capsys.readouterr().err == "", "an exception, not words beside it"
+    assert capsys.readouterr().err == "", "the error is raised, not printed"
 
 
-def test_half_frames_are_refused(tmp_path):
+def test_fractional_frame_rates_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"--fps: 29\.97 is no whole number"):
         nnviz3d.record("digits", tmp_path / "x.mp4", fps=29.97)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The real command line, each time in a fresh process: what it makes, and how it refuses."""
+"""Tests of the command line, each in a fresh process: outputs and refusals."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COMMANDS = ("snapshot", "record", "serve", "capture", "inspect")
 
 
 def run(*arguments: object, cwd: Path, code: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `nnviz3d` with these arguments; `code` runs in its process before."""
+    """Run `nnviz3d` with these arguments, after `code` in the same process."""
     if code is None:
         return command_line.run(*arguments, cwd=cwd)
     command = [sys.executable, "-c", f"{code}\nfrom nnviz3d.cli import main\nmain()", *map(str, arguments)]
@@ -39,12 +39,12 @@ def run(*arguments: object, cwd: Path, code: str | None = None) -> subprocess.Co
 
 @pytest.fixture
 def small(small_capture: Capture, tmp_path: Path) -> Path:
-    """A small capture in the working folder, to be damaged at will."""
+    """Copy a small capture into the working folder; tests may damage it."""
     return Path(shutil.copytree(small_capture.path, tmp_path / "small.zarr"))
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """Check that a person was told of a mistake as they should be, and return what they were told."""
+    """Check that a command refused a mistake in one sentence with exit code 2, and return the sentence."""
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     lines = done.stderr.splitlines()
@@ -56,7 +56,7 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
 
 class TestSnapshot:
     @pytest.mark.parametrize("name", [None, *READY])
-    def test_a_bundled_scene(self, tmp_path, name):
+    def test_snapshot_draws_a_bundled_scene(self, tmp_path, name):
         target = [] if name is None else [name]
         done = run("snapshot", *target, "-o", "out.png", "--size", "320x200", cwd=tmp_path)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -65,7 +65,7 @@ class TestSnapshot:
         assert len(np.unique(np.asarray(picture).reshape(-1, 3), axis=0)) > 200
         assert os.listdir(tmp_path) == ["out.png"]
 
-    def test_a_capture_with_everything_chosen(self, small, tmp_path):
+    def test_snapshot_of_a_capture_accepts_all_options(self, small, tmp_path):
         plain = run("snapshot", small, "-o", "a.png", "--size", "320x200", cwd=tmp_path)
         chosen = run(
             *("snapshot", small, "-o", "b.png", "--size", "320x200", "--sample", 1, "--layer", "conv", "--at", 6),
@@ -76,7 +76,7 @@ class TestSnapshot:
         one, other = (np.asarray(Image.open(tmp_path / name)).astype(int) for name in ("a.png", "b.png"))
         assert (one != other).any(axis=2).mean() > 0.02
 
-    def test_a_step_of_a_training_is_chosen(self, tmp_path):
+    def test_snapshot_shows_a_chosen_step_of_a_training(self, tmp_path):
         pictures = []
         for step in (1, 429):
             done = run("snapshot", "training", "-o", f"{step}.png", "--size", "320x200", "--step", step, cwd=tmp_path)
@@ -86,7 +86,7 @@ class TestSnapshot:
         lit = [(picture[100:144, 271:279].max(axis=2) > 140).sum() for picture in pictures]
         assert lit[0] > 2 * lit[1]
 
-    def test_time_goes_from_nothing_to_all(self, small, tmp_path):
+    def test_snapshot_at_later_times_shows_more(self, small, tmp_path):
         light = []
         for at in (0, 3, 8):
             run("snapshot", small, "-o", f"{at}.png", "--size", "320x200", "--at", at, cwd=tmp_path)
@@ -94,7 +94,7 @@ class TestSnapshot:
         assert light == sorted(light)
         assert light[0] < light[1] < light[2]
 
-    def test_a_scene_file_beside_its_capture(self, small, tmp_path):
+    def test_scene_file_finds_the_capture_in_its_folder(self, small, tmp_path):
         folder = tmp_path / "scenes"
         folder.mkdir()
         small.rename(folder / "my.zarr")
@@ -103,14 +103,14 @@ class TestSnapshot:
         assert (done.returncode, done.stderr) == (0, "")
         assert Image.open(tmp_path / "out.png").size == (64, 64)
 
-    def test_an_earlier_picture_is_replaced(self, small, tmp_path):
+    def test_snapshot_replaces_an_earlier_picture(self, small, tmp_path):
         (tmp_path / "out.png").write_text("earlier")
         assert run("snapshot", small, "-o", "out.png", "--size", "64x64", cwd=tmp_path).returncode == 0
         assert Image.open(tmp_path / "out.png").size == (64, 64)
 
 
 class TestInspect:
-    def test_json(self, tmp_path):
+    def test_inspect_prints_json(self, tmp_path):
         done = run("inspect", "--json", cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
         said = json.loads(done.stdout)
@@ -120,7 +120,7 @@ class TestInspect:
         assert said["parameters"] == sum(node["parameters"] for node in said["nodes"]) == 93_322
         assert said["nodes"][1]["shape"] == [26, 26, 32]
 
-    def test_json_says_what_the_numbers_are(self, small, small_capture, tmp_path):
+    def test_json_holds_the_statistics_of_the_capture(self, small, small_capture, tmp_path):
         said = json.loads(run("inspect", small, "--json", "--sample", 2, cwd=tmp_path).stdout)
         for node in said["nodes"]:
             values = small_capture.activation(node["id"], 2)
@@ -145,7 +145,7 @@ class TestInspect:
         assert r"\x1b]0;" in told
         assert len(told) < 700
 
-    def test_the_table_has_a_line_for_every_node(self, small, small_capture, tmp_path):
+    def test_table_has_a_line_for_every_node(self, small, small_capture, tmp_path):
         done = run("inspect", small, cwd=tmp_path)
         assert done.returncode == 0
         lines = done.stdout.splitlines()
@@ -154,7 +154,7 @@ class TestInspect:
             assert node.kind in line
             assert "×".join(map(str, node.shape)) in line
 
-    def test_into_a_pipe_nothing_is_cut(self, tmp_path):
+    def test_table_in_a_pipe_is_not_cut(self, tmp_path):
         names = [f"{letter * 60}_{i}" for i, letter in enumerate("abc")]
         graph = chain([(name, "Dense", (3,)) for name in names])
         write(tmp_path / "wide.zarr", graph, {name: np.ones((1, 3), np.float32) for name in names})
@@ -168,7 +168,7 @@ class TestInspect:
 
 
 class TestHelp:
-    def test_without_arguments_it_tells_what_there_is(self, tmp_path):
+    def test_help_without_arguments_lists_the_commands(self, tmp_path):
         done = run(cwd=tmp_path)
         assert done.returncode == 0
         for command in COMMANDS:
@@ -179,7 +179,7 @@ class TestHelp:
         assert (done.returncode, done.stdout.strip()) == (0, nnviz3d.__version__)
 
     @pytest.mark.parametrize("command", COMMANDS)
-    def test_each_command_gives_an_example(self, tmp_path, command):
+    def test_help_of_each_command_has_an_example(self, tmp_path, command):
         done = run(command, "--help", cwd=tmp_path)
         assert done.returncode == 0
         (examples,) = done.stdout.split("Examples:")[1:]
@@ -188,7 +188,7 @@ class TestHelp:
 
     @pytest.mark.parametrize("arguments", [[], ["--help"], ["inspect"], ["inspect", "--json"]])
     @pytest.mark.parametrize("buffered", [True, False])
-    def test_a_reader_that_has_seen_enough(self, tmp_path, arguments, buffered):
+    def test_closed_pipe_ends_the_command_quietly(self, tmp_path, arguments, buffered):
         reading, writing = os.pipe()
         os.close(reading)
         done = subprocess.run(
@@ -265,7 +265,7 @@ class TestRefusals:
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
     )
-    def test_snapshot(self, tmp_path, arguments, says):
+    def test_snapshot_refuses_mistakes(self, tmp_path, arguments, says):
         (tmp_path / "folder.png").mkdir()
         (tmp_path / "file.txt").write_text("words")
         where = json.dumps(str(bundled("digits.zarr.zip")))
@@ -301,32 +301,32 @@ class TestRefusals:
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
     )
-    def test_other_commands(self, tmp_path, arguments, says):
+    def test_other_commands_refuse_mistakes(self, tmp_path, arguments, says):
         (tmp_path / "taken.zarr").write_text("mine")
         assert says in refused(run(*arguments, cwd=tmp_path))
         assert os.listdir(tmp_path) == ["taken.zarr"]
         assert (tmp_path / "taken.zarr").read_text() == "mine"
 
-    def test_a_bundled_name_that_is_no_scene_lists_the_scenes(self, tmp_path):
+    def test_error_for_an_unknown_scene_lists_the_scenes(self, tmp_path):
         said = refused(run("inspect", "digitz", cwd=tmp_path))
         for name in bundled_scenes():
             assert name in said
 
     @pytest.mark.tensorflow
-    def test_a_text_that_calls_itself_a_model(self, tmp_path):
+    def test_text_file_named_as_a_model_is_refused(self, tmp_path):
         (tmp_path / "model.keras").write_text("not a model")
         said = refused(run("snapshot", "model.keras", "-o", "x.png", cwd=tmp_path))
         assert "model.keras" in said
         assert os.listdir(tmp_path) == ["model.keras"]
 
-    def test_a_model_that_is_not_there(self, tmp_path):
+    def test_missing_model_is_refused(self, tmp_path):
         said = refused(run("snapshot", "gone.keras", "-o", "x.png", cwd=tmp_path))
         assert "gone.keras" in said
         assert os.listdir(tmp_path) == []
 
 
 class TestDamage:
-    """A capture that is not whole is never drawn."""
+    """A damaged capture is never drawn."""
 
     @staticmethod
     def damage_of(capture: Path, tmp_path: Path) -> str:
@@ -335,7 +335,7 @@ class TestDamage:
         assert refused(run("inspect", capture.name, cwd=tmp_path))
         return said
 
-    def test_a_newer_version(self, small, tmp_path):
+    def test_capture_of_a_newer_version_is_refused(self, small, tmp_path):
         file = small / "zarr.json"
         data = json.loads(file.read_text())
         data["attributes"]["version"] = 99
@@ -344,39 +344,39 @@ class TestDamage:
         assert "version 99" in said
         assert "Update nnviz3d" in said
 
-    def test_a_chunk_of_other_bytes(self, small, tmp_path):
+    def test_capture_with_a_changed_chunk_is_refused(self, small, tmp_path):
         (chunk,) = (small / "activations" / "conv").rglob("c/*/*/*/*")
         chunk.write_bytes(b"\x00" + chunk.read_bytes()[: chunk.stat().st_size // 2])
         assert "activations/conv" in self.damage_of(small, tmp_path)
 
-    def test_a_chunk_that_is_gone(self, small, tmp_path):
+    def test_capture_with_a_missing_chunk_is_refused(self, small, tmp_path):
         (chunk,) = (small / "activations" / "conv").rglob("c/*/*/*/*")
         chunk.unlink()
         assert "lacks part of its numbers" in self.damage_of(small, tmp_path)
 
-    def test_a_description_that_is_no_json(self, small, tmp_path):
+    def test_capture_with_invalid_json_is_refused(self, small, tmp_path):
         (small / "activations" / "conv" / "@0" / "0" / "zarr.json").write_text("{bad")
         assert "activations/conv" in self.damage_of(small, tmp_path)
 
-    def test_a_graph_with_other_shapes(self, small, tmp_path):
+    def test_capture_whose_graph_has_other_shapes_is_refused(self, small, tmp_path):
         file = small / "zarr.json"
         data = json.loads(file.read_text())
         data["attributes"]["graph"]["nodes"][1]["shapes"] = [[6, 7, 5]]
         file.write_text(json.dumps(data))
         assert "the capture is damaged" in self.damage_of(small, tmp_path)
 
-    def test_nothing_but_a_folder(self, tmp_path):
+    def test_empty_folder_named_as_a_capture_is_refused(self, tmp_path):
         (tmp_path / "empty.zarr").mkdir()
         assert "not a capture" in self.damage_of(tmp_path / "empty.zarr", tmp_path)
 
     @pytest.mark.parametrize("share", [0.0, 0.5, 0.98])
-    def test_a_file_that_was_cut_short(self, tmp_path, share):
+    def test_truncated_capture_file_is_refused(self, tmp_path, share):
         whole = bundled("digits.zarr.zip").read_bytes()
         cut = tmp_path / "cut.zarr.zip"
         cut.write_bytes(whole[: int(len(whole) * share)])
         assert "cut.zarr.zip is not a capture, or a damaged one" in self.damage_of(cut, tmp_path)
 
-    def test_bytes_that_flipped(self, tmp_path):
+    def test_capture_file_with_a_flipped_byte_is_refused(self, tmp_path):
         import zipfile
 
         data = bytearray(bundled("digits.zarr.zip").read_bytes())
@@ -390,7 +390,7 @@ class TestDamage:
 
 INTERRUPTED = """
 import os, signal
-# A shell that runs this in the background has had Ctrl-C ignored for all its children.
+# A shell that runs this in the background makes all its children ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 import PIL.Image
 def save(self, file, **kwargs):
@@ -425,25 +425,25 @@ class TestInterruptions:
         assert (done.stdout, done.stderr) == ("", "")
         assert os.listdir(tmp_path) == ["small.zarr"]
 
-    def test_nor_does_it_harm_an_earlier_one(self, small, tmp_path):
+    def test_ctrl_c_leaves_an_earlier_file_unchanged(self, small, tmp_path):
         (tmp_path / "x.png").write_text("earlier")
         done = run("snapshot", small, "-o", "x.png", "--size", "64x64", cwd=tmp_path, code=INTERRUPTED)
         assert done.returncode == 128 + signal.SIGINT
         assert (tmp_path / "x.png").read_text() == "earlier"
         assert sorted(os.listdir(tmp_path)) == ["small.zarr", "x.png"]
 
-    def test_ctrl_c_while_vtk_draws(self, small, tmp_path):
+    def test_ctrl_c_during_vtk_drawing_ends_the_command_quietly(self, small, tmp_path):
         done = run("snapshot", small, "-o", "x.png", "--size", "64x64", cwd=tmp_path, code=WHILE_DRAWING)
         assert done.returncode == 128 + signal.SIGINT
         assert (done.stdout, done.stderr) == ("", "")
         assert os.listdir(tmp_path) == ["small.zarr"]
 
-    def test_a_full_disk_is_said(self, small, tmp_path):
+    def test_full_disk_is_one_sentence(self, small, tmp_path):
         done = run("snapshot", small, "-o", "x.png", "--size", "64x64", cwd=tmp_path, code=FULL_DISK)
         assert "Cannot write x.png: No space left on device" in refused(done)
         assert os.listdir(tmp_path) == ["small.zarr"]
 
-    def test_a_bug_keeps_its_traceback(self, small, tmp_path):
+    def test_bug_prints_its_traceback(self, small, tmp_path):
         code = "import PIL.Image\nPIL.Image.Image.save = lambda *a, **k: 1 / 0\n"
         done = run("snapshot", small, "-o", "x.png", "--size", "64x64", cwd=tmp_path, code=code)
         assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Files whose names are not UTF-8: they open like others, and their names can be printed."""
+"""Tests of files whose names are not UTF-8: they open like others, and their names can be printed."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def loaded_by(code: str) -> set[str]:
 
 
 def modules_of(layer: str) -> list[str]:
-    """Every module of a layer, by its full name, but those of the web app."""
+    """Return the full names of a layer's modules, except those of the web app."""
     files = [f.relative_to(PACKAGE.parent) for f in sorted((PACKAGE / layer).rglob("*.py")) if "web" not in f.parts]
     return [".".join(f.with_suffix("").parts).removesuffix(".__init__") for f in files]
 
@@ -95,7 +95,7 @@ def test_public_names_exist():
             assert getattr(nnviz3d, name) is not None
 
 
-def test_the_package_itself_loads_nothing():
+def test_package_import_loads_no_library():
     loaded = loaded_by("import nnviz3d")
     assert not loaded & {*HEAVY, "numpy", "zarr", "pydantic", "cyclopts", "rich", "PIL"}
 
@@ -123,19 +123,19 @@ def test_capabilities_load_no_library():
         ("apps", (*MODELS, *BROWSER, *LEARNING)),
     ],
 )
-def test_a_layer_loads_only_what_it_may(layer, forbidden):
+def test_layer_loads_only_its_allowed_libraries(layer, forbidden):
     modules = modules_of(layer)
     assert len(modules) >= 4
     loaded = loaded_by("import " + ", ".join(modules))
     assert not loaded & set(forbidden)
 
 
-def test_render_is_what_loads_vtk():
-    """Else the tests above would prove nothing."""
+def test_render_loads_vtk():
+    """The tests above rely on it."""
     assert "vtkmodules" in loaded_by("import nnviz3d.render.renderer")
 
 
-def test_a_snapshot_never_loads_tensorflow(tmp_path):
+def test_snapshot_never_loads_tensorflow(tmp_path):
     out = tmp_path / "out.png"
     loaded = loaded_by(
         f"from nnviz3d.cli import main; main(['snapshot', {str(bundled('digits.zarr.zip'))!r}, '-o', {str(out)!r}, "
@@ -145,7 +145,7 @@ def test_a_snapshot_never_loads_tensorflow(tmp_path):
     assert not loaded & {*MODELS, *BROWSER, *LEARNING, "pyvista"}
 
 
-def test_inspecting_draws_nothing():
+def test_inspect_loads_no_library_that_draws():
     loaded = loaded_by("from nnviz3d.cli import main; main(['inspect', '--json'])")
     assert not loaded & set(HEAVY)
 

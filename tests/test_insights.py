@@ -1,4 +1,4 @@
-"""Everything that can be asked for beyond one forward pass, by one command line, and then looked at."""
+"""Tests of everything that one command can request beyond a forward pass, and of its pictures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where `run.zarr` stands, which one command has made."""
+    """Return the folder of `run.zarr`, which one command has made."""
     folder = tmp_path_factory.mktemp("insights")
     done = run("capture", str(bundled("digits.keras")), "--input", "digits:7", *WANTED, "-o", "run.zarr", folder=folder)
     assert done.returncode == 0, done.stderr
@@ -40,7 +40,7 @@ def capture(folder: Path) -> Capture:
     return open_capture(folder / "run.zarr")
 
 
-def test_all_of_it_is_there(capture: Capture):
+def test_capture_holds_all_requested_insights(capture: Capture):
     explained = capture.explanations(0).targets
     assert [found.target for found in explained] == [Target("dense_1", 5)]
     assert explained[0].probability == pytest.approx(float(capture.activation("dense_1")[5]))
@@ -59,14 +59,14 @@ def test_all_of_it_is_there(capture: Capture):
     assert np.mean(embedding.labels == embedding.predictions) > 0.9
 
 
-def test_the_gradient_of_the_last_layer_is_its_weights(capture: Capture):
-    """The score is linear in what `dense` gives, so its gradient is one column of the kernel."""
+def test_gradient_of_the_last_layer_is_its_weights(capture: Capture):
+    """The score is linear in the output of `dense`, so its gradient is one column of the kernel."""
     kernel = capture.weights("dense_1")["kernel"]
     assert np.allclose(capture.explanations(0).gradient("dense"), kernel[:, 5], rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("quantity", ["gradient", "gradient_x_activation", "attribution"])
-def test_the_blocks_show_it_with_both_signs(folder: Path, quantity: str):
+def test_blocks_show_the_quantity_with_both_signs(folder: Path, quantity: str):
     done = run("snapshot", "run.zarr", "--quantity", quantity, "-o", "a.png", "--size", "640x360", folder=folder)
     assert done.returncode == 0, done.stderr
     picture = np.asarray(Image.open(folder / "a.png").convert("RGB")).astype(int)
@@ -75,7 +75,7 @@ def test_the_blocks_show_it_with_both_signs(folder: Path, quantity: str):
         assert np.mean(sign > 90) > 0.003
 
 
-def test_a_class_that_was_not_captured_is_one_sentence(folder: Path):
+def test_class_that_was_not_captured_is_refused_in_one_sentence(folder: Path):
     done = run("snapshot", "run.zarr", "--class", "3", "-o", "a.png", folder=folder)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
@@ -94,7 +94,9 @@ def test_a_class_that_was_not_captured_is_one_sentence(folder: Path):
         (("--attention",), "attention"),
     ],
 )
-def test_what_cannot_be_computed_is_one_sentence_and_no_file(tmp_path: Path, wanted: tuple[str, ...], words: str):
+def test_impossible_insight_is_refused_in_one_sentence_without_a_file(
+    tmp_path: Path, wanted: tuple[str, ...], words: str
+):
     done = run(
         "capture", str(bundled("digits.keras")), "--input", "digits:7", *wanted, "-o", "run.zarr", folder=tmp_path
     )

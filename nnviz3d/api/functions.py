@@ -31,15 +31,16 @@ def serve(
     Parameters
     ----------
     target
-        A Keras model; a `Capture`; or what the command line takes: a scene, a model file, ``keras:NAME``, the path of
-        a capture, or `None` for the demo.
+        A Keras model; a `Capture`; a `SceneSpec`; or a target of the command line: a scene, a model file,
+        ``keras:NAME``, the path of a capture; `None` for the demo.
     x
-        What a model is shown: an array ``(N, *shape)`` or one sample, a list or dictionary of arrays for several
-        inputs, or what ``--input`` takes, such as ``cat.jpg`` or ``digits:7``. By default random.
+        Input of the model: an array ``(N, *shape)`` or one sample, a list or dictionary of arrays for several inputs,
+        or a value of ``--input``, such as ``cat.jpg`` or ``digits:7``. By default random.
     host, port, open
         As on the command line.
     block
-        Whether to wait until it is closed. By default so in a script, and not in a notebook or at a prompt.
+        Whether to wait until the page is closed. The default is `True` in a script, and `False` in a notebook or at a
+        prompt.
     **options
         See `Options`.
 
@@ -51,7 +52,7 @@ def serve(
     Raises
     ------
     UserError
-        If something named is not there or does not fit; the message is one sentence.
+        If the target, the input or an option is missing or invalid; the message is one sentence.
     """
     more = ["--host", host, *given("--port", port), "--open" if open else "--no-open"]
     return _view("serve", target, x, more, block, options)
@@ -73,6 +74,11 @@ def show(
         As for `serve`.
     size
         Width and height of the window in pixels.
+
+    Returns
+    -------
+    Viewer
+        Its `close` closes the window.
     """
     return _view("show", target, x, _size(size), block, options)
 
@@ -128,7 +134,7 @@ def snapshot(
     size
         Width and height in pixels; by default 1920 x 1080.
     at
-        Seconds into the scene; by default its end.
+        Time in the scene, in seconds; by default its end.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The examples, run as people run them: in a process of their own."""
+"""Helpers that run the examples in processes of their own, and read their pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 class Picture:
-    """A picture that a program wrote, and where on it each block of its scene is seen."""
+    """A picture that a program wrote, and the rectangles of the blocks of its scene."""
 
     def __init__(self, path: Path, spec: SceneSpec, capture: Capture) -> None:
         self.pixels = np.asarray(Image.open(path)).astype(int)
@@ -33,18 +33,18 @@ class Picture:
         self._pose = self._scene.camera(self._scene.duration, aspect=width / height)
 
     def part(self, node: str) -> np.ndarray:
-        """The pixels of the rectangle in which a block is seen, ``(H, W, 3)``."""
+        """Return the pixels of the rectangle around a block, ``(H, W, 3)``."""
         columns, rows = to_pixels(self._scene.context.plan.corners([node]), self._pose, self._size).T
         return self.pixels[int(rows.min()) : int(rows.max()) + 1, int(columns.min()) : int(columns.max()) + 1]
 
 
 def hot(pixels: np.ndarray) -> float:
-    """Share of pixels that glow: orange to yellow, as large numbers do."""
+    """Return the share of pixels from orange to yellow, the colours of large numbers."""
     r, g, b = (pixels[..., k] for k in range(3))
     return float(((r > 180) & (r > b + 60) & (g > b)).mean())
 
 
 def cold(pixels: np.ndarray) -> float:
-    """Share of pixels that are blue, as negative numbers are."""
+    """Return the share of blue pixels, the colour of negative numbers."""
     r, g, b = (pixels[..., k] for k in range(3))
     return float(((b > 120) & (b > r + 40) & (b > g)).mean())

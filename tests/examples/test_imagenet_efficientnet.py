@@ -1,4 +1,4 @@
-"""A real ImageNet network, from the package that holds its weights to the picture."""
+"""Tests of the example that rebuilds an ImageNet network, from its weights to the picture."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The folder in which the example wrote its two files, and what it printed."""
+    """Return the folder with the two files of the example, and its output."""
     for module, package in PACKAGES.items():
         if find_spec(module) is None:
             pytest.skip(f"{package} is not installed: pip install --no-deps {package}")
@@ -43,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.fixture(scope="module")
 def capture(made: tuple[Path, str]) -> Capture:
-    """The network's numbers on both photographs."""
+    """Return the capture of the network with both photographs."""
     folder, _ = made
     inputs = ("--input", "sklearn:china.jpg", "--input", "sklearn:flower.jpg")
     names = ("--classes", "efficientnet_lite0.txt")
@@ -54,7 +54,7 @@ def capture(made: tuple[Path, str]) -> Capture:
     return open_capture(folder / "run.zarr")
 
 
-def test_it_recognizes_both_photographs(made: tuple[Path, str]):
+def test_network_classifies_both_photographs(made: tuple[Path, str]):
     folder, said = made
     palace = re.search(r"^china\.jpg: palace (\S+), ", said, re.MULTILINE)
     daisy = re.search(r"^flower\.jpg: daisy (\S+), ", said, re.MULTILINE)
@@ -70,7 +70,7 @@ def test_it_recognizes_both_photographs(made: tuple[Path, str]):
     assert (len(names), names[PALACE], names[DAISY]) == (1000, "palace", "daisy")
 
 
-def test_it_is_the_whole_network(capture: Capture):
+def test_network_has_all_layers_and_parameters(capture: Capture):
     graph = capture.graph
     assert (len(graph), graph.parameters) == (144, 4_694_024)
     skips = [node.id for node in graph if node.kind == "Add"]
@@ -82,7 +82,7 @@ def test_it_is_the_whole_network(capture: Capture):
     assert (graph.inputs, graph.outputs) == (("image",), ("scores",))
 
 
-def test_prepared_by_nnviz3d_both_are_on_top(capture: Capture):
+def test_pictures_prepared_by_nnviz3d_have_the_right_classes_on_top(capture: Capture):
     assert capture.classes is not None
     for sample, (index, name) in enumerate([(PALACE, "palace"), (DAISY, "daisy")]):
         scores = capture.activation("scores", sample)
@@ -93,8 +93,8 @@ def test_prepared_by_nnviz3d_both_are_on_top(capture: Capture):
     assert "Rescaling 'scale'" in capture.provenance.preprocessing_reason
 
 
-def test_the_classes_map_of_activation_adds_up_to_its_logit(made: tuple[Path, str], capture: Capture):
-    """CAM (B. Zhou et al., CVPR 2016): the mean over the map, and the bias, are the logit."""
+def test_class_activation_map_adds_up_to_the_logit(made: tuple[Path, str], capture: Capture):
+    """CAM (B. Zhou et al., CVPR 2016): the logit is the mean of the map plus the bias."""
     with zipfile.ZipFile(made[0] / "efficientnet_lite0.keras") as archive:
         weights = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
         kernel, bias = (weights[f"layers/dense/vars/{k}"][:] for k in (0, 1))
@@ -115,7 +115,7 @@ def test_the_classes_map_of_activation_adds_up_to_its_logit(made: tuple[Path, st
 
 @pytest.fixture(scope="module")
 def picture(made: tuple[Path, str], capture: Capture) -> Picture:
-    """What `nnviz3d snapshot imagenet` draws where the model is in the working folder."""
+    """Return the picture of `nnviz3d snapshot imagenet` with the model in the working folder."""
     folder, _ = made
     done = run("-m", "nnviz3d", "snapshot", "imagenet", "-o", "china.png", "--size", "1280x720", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -123,26 +123,26 @@ def picture(made: tuple[Path, str], capture: Capture) -> Picture:
 
 
 class TestThePicture:
-    def test_every_layer_is_drawn(self, picture: Picture, capture: Capture):
+    def test_picture_has_every_layer(self, picture: Picture, capture: Capture):
         for node in capture.graph:
             part = picture.part(node.id)
             assert part.size > 300, node.id
             assert (part.max(axis=2) > 60).mean() > 0.1, node.id
 
-    def test_the_photograph_stands_before_it(self, picture: Picture):
+    def test_picture_has_the_photograph_in_front(self, picture: Picture):
         part = picture.part("image")
         rows = len(part)
         sky, trees = part[rows // 8 : rows // 3], part[-rows // 3 : -rows // 8]
         assert sky.mean() > trees.mean() + 40
 
-    def test_what_is_negative_is_blue_and_what_is_rectified_is_not(self, picture: Picture):
+    def test_layers_with_negative_numbers_are_blue_and_rectified_ones_are_not(self, picture: Picture):
         assert cold(picture.part("stem")) > 0.1
         assert cold(picture.part("stem_relu")) < 0.02
         assert hot(picture.part("stem_relu")) > 0.02
         assert hot(picture.part("head_relu")) > 0.005
 
 
-def test_without_the_model_the_scene_says_how_to_get_it(tmp_path: Path):
+def test_scene_without_its_model_says_how_to_get_the_model(tmp_path: Path):
     for missing in ("keras", "txt"):
         done = run("-m", "nnviz3d", "snapshot", "imagenet", "-o", "x.png", cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
@@ -154,7 +154,7 @@ def test_without_the_model_the_scene_says_how_to_get_it(tmp_path: Path):
         (tmp_path / f"efficientnet_lite0.{missing}").write_text("no model\n")
 
 
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path):
+def test_file_that_is_no_model_is_refused(tmp_path: Path):
     (tmp_path / "efficientnet_lite0.keras").write_text("no model")
     (tmp_path / "efficientnet_lite0.txt").write_text("one\ntwo\n")
     done = run("-m", "nnviz3d", "snapshot", "imagenet", "-o", "x.png", cwd=tmp_path)
@@ -193,8 +193,8 @@ example.main()
 """
 
 
-def test_it_reads_tensors_and_nothing_else(tmp_path: Path):
-    """The weights are a pickle; what is not a tensor in it is not run. And a package that is missing is named."""
+def test_example_reads_only_tensors_from_the_pickle(tmp_path: Path):
+    """The weights are a pickle, of which only tensors are read. The error for a missing package names the package."""
     done = run("-c", CAREFUL, EXAMPLES, cwd=tmp_path)
     assert done.stdout.splitlines() == [
         "the file asks for posix.system, which no file of tensors needs",
@@ -210,12 +210,12 @@ def test_it_reads_tensors_and_nothing_else(tmp_path: Path):
 
 
 CUP = (172, 18, 410, 310)
-"""Left, top, right and bottom of the cup in scikit-image's picture of 600 x 400, its handle included."""
+"""Left, top, right and bottom of the cup with its handle in scikit-image's picture of 600 x 400 pixels."""
 CAMS = ("cam", "grad_cam", "grad_cam_plus_plus", "layer_cam", "score_cam")
 
 
-def test_what_speaks_for_an_espresso_is_its_cup(made: tuple[Path, str]):
-    """Each class activation map puts on the cup at least twice the cup's share of the picture."""
+def test_class_activation_maps_of_espresso_are_on_the_cup(made: tuple[Path, str]):
+    """The cup's share of each class activation map is at least twice its share of the picture."""
     data = pytest.importorskip("skimage.data", reason="scikit-image is not installed: pip install scikit-image")
     folder, _ = made
     whole = Image.fromarray(data.coffee())

@@ -1,4 +1,4 @@
-"""Structure, activations and features of a network that is trained, captured and drawn from one Python program."""
+"""Tests of the example that trains, captures and draws a network in one Python program."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def tour(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """The folder that the example filled, and the lines that it printed."""
+    """Return the folder with the files of the example, and the lines of its output."""
     where = tmp_path_factory.mktemp("tour")
     done = run(EXAMPLES / "seed_tour.py", "-o", "out", cwd=where)
     assert done.returncode == 0, done.stderr
@@ -40,17 +40,17 @@ def capture(tour: tuple[Path, list[str]]) -> Capture:
     return open_capture(tour[0] / "run.zarr")
 
 
-def test_it_says_what_it_did(tour: tuple[Path, list[str]]):
+def test_example_prints_accuracy_and_files(tour: tuple[Path, list[str]]):
     folder, (trained, *pictures, last) = tour
-    share = re.fullmatch(r"Trained on 900 digits; of 100 others it reads (\d+)% rightly\.", trained)
+    share = re.fullmatch(r"Trained on 900 digits; of 100 others (\d+)% are classified correctly\.", trained)
     assert share is not None
     assert int(share[1]) >= 85
     assert pictures == [str(Path("out") / name) for name in PICTURES]
     assert all((folder / name).is_file() for name in PICTURES)
-    assert last == "To look around: nnviz3d serve out/run.zarr"
+    assert last == "To see it in 3D: nnviz3d serve out/run.zarr"
 
 
-def test_the_network_and_its_numbers_are_the_articles(capture: Capture):
+def test_network_and_captured_shapes_are_those_of_the_article(capture: Capture):
     kinds = [node.kind for node in capture.graph]
     assert kinds == [
         *("InputLayer", "Conv2D", "MaxPooling2D", "Conv2D", "MaxPooling2D", "Conv2D"),
@@ -64,7 +64,7 @@ def test_the_network_and_its_numbers_are_the_articles(capture: Capture):
 
 # One channel may well be silent for one digit; the strongest of all channels is not.
 @pytest.mark.parametrize(("name", "least"), [("activation_visualization.png", 2), ("feature_visualization.png", 4)])
-def test_the_sheets_show_something_for_each_layer(tour: tuple[Path, list[str]], name: str, least: int):
+def test_sheets_show_each_layer(tour: tuple[Path, list[str]], name: str, least: int):
     pixels = np.asarray(Image.open(tour[0] / name).convert("RGB")).astype(int)
     height, width = pixels.shape[:2]
     r, g, b = (pixels[..., k] for k in range(3))
@@ -79,7 +79,7 @@ def test_the_sheets_show_something_for_each_layer(tour: tuple[Path, list[str]], 
         assert len(np.unique(part.reshape(-1, 3), axis=0)) > 5
 
 
-def test_the_architecture_is_solid_and_coloured_by_kind(tour: tuple[Path, list[str]], capture: Capture):
+def test_architecture_is_solid_and_coloured_by_kind(tour: tuple[Path, list[str]], capture: Capture):
     picture = Picture(tour[0] / "structure.png", read_scene(bundled_scenes()["structure"]), capture)
     assert picture.pixels.shape == (1080, 1920, 3)
     for node, wanted in [("conv2d", (2, 0)), ("max_pooling2d", (0, 2)), ("dense", (1, 0))]:
@@ -90,7 +90,7 @@ def test_the_architecture_is_solid_and_coloured_by_kind(tour: tuple[Path, list[s
         assert np.median(body[:, more]) > np.median(body[:, less]) + 50, node
 
 
-def test_weights_of_both_signs_run_between_the_neurons(tour: tuple[Path, list[str]], capture: Capture):
+def test_picture_has_weights_of_both_signs_between_neurons(tour: tuple[Path, list[str]], capture: Capture):
     picture = Picture(tour[0] / "weights.png", read_scene(tour[0] / "weights.toml"), capture)
     for node in ("flatten", "dense", "dense_1"):
         assert hot(picture.part(node)) > 0.003, node
@@ -100,7 +100,7 @@ def test_weights_of_both_signs_run_between_the_neurons(tour: tuple[Path, list[st
     assert (b > r + 30).mean() > 0.02
 
 
-def test_a_threshold_leaves_the_strongest_cells(tour: tuple[Path, list[str]], capture: Capture):
+def test_threshold_leaves_the_strongest_cells(tour: tuple[Path, list[str]], capture: Capture):
     whole, strongest = (
         Picture(tour[0] / f"{name}_3d.png", default_scene(), capture) for name in ("activations", "features")
     )

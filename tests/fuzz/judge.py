@@ -21,9 +21,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 HANGS = 120.0
 """Seconds after which a command counts as hanging; a correct one ends in a few seconds, even on a busy machine."""
 MEMORY = 1 << 30
-"""Most bytes of memory that a command may take."""
+"""Maximum memory of a command in bytes."""
 SENTENCE = 700
-"""Fewest characters of a refusal that is too long."""
+"""Number of characters from which a refusal is too long."""
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 

@@ -26,7 +26,7 @@ from tests.fuzz.judge import REPOSITORY, Trial
 from tests.support import captures, trainings
 
 PICTURE = "out.png"
-"""The picture that a trial may write; paths for the kept capture process must be absolute."""
+"""Path of the picture that a trial may write; paths for the capture process must be absolute."""
 SNAPSHOT = ("-o", PICTURE, "--size", "96x64")
 
 
@@ -62,7 +62,7 @@ class Material:
 
     @property
     def convolution(self) -> Path:
-        """An intact model that takes pictures of 12x12 pixels."""
+        """Path of an intact model whose input is pictures of 12x12 pixels."""
         return next(path for path in self.models if path.name == "convolution.keras")
 
 
