@@ -1,35 +1,21 @@
-"""The command line. Each command imports its modules when it runs, so that ``--help`` is fast."""
+"""The commands. Each imports its modules when it runs, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import math
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, Parameter
 
-from nnviz3d.data.printable import printable_lines, sentence
-from nnviz3d.errors import Nnviz3dError, UserError
+from nnviz3d.cli.targets import open_live_target, open_target, run_capture, selection_of
+from nnviz3d.errors import UserError
 from nnviz3d.options import NO_CAPABILITY_OPTIONS, NO_LOOK, NO_MODEL, OPTIONAL, CapabilityOptions, Look, Model
-from nnviz3d.parent_process import end_with_parent
-from nnviz3d.stopping import Interrupted, end_in_order, ignore
 from nnviz3d.version import __version__
-
-if TYPE_CHECKING:
-    from nnviz3d.apps.open_target import Opened
-    from nnviz3d.apps.worker import Worker
-    from nnviz3d.data.reader import CaptureReader
-    from nnviz3d.data.request import CaptureRequest, Finished, Invitation
-    from nnviz3d.scene.selection import Selection
 
 app = App(
     name="nnviz3d",
@@ -62,8 +48,6 @@ digits, the demo.""",
 
 _Live = Annotated[Path | None, Parameter(show=False)]
 """File with the address of a program that answers for its live model; `serve` and `show` of the Python API write it."""
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""The system's error codes for writing without free space."""
 _ENDLESS = 1_000_000
 """Characters: the width of a line that is never cut."""
 
@@ -109,8 +93,8 @@ def snapshot(
     if at is not None and not 0 <= at < math.inf:  # NaN too
         raise UserError(f"--at is a time in seconds, 0 or more; got {at:g}.")
     require_graphics()
-    with _opened(target, model, look, _run) as found:
-        selection = _selection(look, found)
+    with open_target(target, model, look, run_capture) as found:
+        selection = selection_of(look, found)
         draw(found.spec, found.capture, output, size=pixels, at=at, selection=selection, trajectory=found.trajectory)
 
 
@@ -150,10 +134,10 @@ def serve(
     from nnviz3d.apps.snapshot import require_graphics
 
     require_graphics()
-    with _opened_live(target, model, look, live) as found:
+    with open_live_target(target, model, look, live) as found:
         from nnviz3d.apps.web.server import serve as run_server
 
-        run_server(found, host=host, port=port, open_browser=open, selection=_selection(look, found))
+        run_server(found, host=host, port=port, open_browser=open, selection=selection_of(look, found))
 
 
 @app.command(help_epilogue="")
@@ -191,8 +175,8 @@ def show(
     pixels = parse_size(size)
     require_graphics()
     require_display()
-    with _opened_live(target, model, look, live) as found:
-        open_window(found, size=pixels, selection=_selection(look, found))
+    with open_live_target(target, model, look, live) as found:
+        open_window(found, size=pixels, selection=selection_of(look, found))
 
 
 @app.command(help_epilogue="")
@@ -249,8 +233,8 @@ def record(
     pixels = None if size is None else parse_size(size)
     check_film(output, size=pixels, fps=fps, seconds=seconds)
     require_graphics()
-    with _opened(target, model, look, _run, backward=tour == "backward") as found:
-        selection = _selection(look, found)
+    with open_target(target, model, look, run_capture, backward=tour == "backward") as found:
+        selection = selection_of(look, found)
         even = film_size(output, pixels)
         if pixels is not None and even != pixels:
             words = f"{output.suffix} holds even sizes only: the film is {even[0]}x{even[1]}, not {size}."
@@ -306,7 +290,7 @@ def capture(
 
     began = time.perf_counter()
     check_destination(output)
-    done = _run(model.options().request(model_file, output, capabilities.wanted()))
+    done = run_capture(model.options().request(model_file, output, capabilities.wanted()))
     seconds = time.perf_counter() - began
     print(f"{output}: {done.nodes} nodes, {_count(done.samples, 'sample')}, in {seconds:.1f} s", file=sys.stderr)
 
@@ -340,7 +324,7 @@ def inspect(
     from nnviz3d.apps.inspection import describe, print_table
     from nnviz3d.apps.open_target import opened
 
-    with opened(target, None, model.options(), _run, sample=sample, drawn=False) as found:
+    with opened(target, None, model.options(), run_capture, sample=sample, drawn=False) as found:
         if json_:
             names = [one.name for one in found.samples]
             print(json.dumps(describe(found.capture, found.sample, names), ensure_ascii=False, allow_nan=False))
@@ -356,166 +340,5 @@ def inspect(
             print("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
 
 
-def _run(request: CaptureRequest) -> Finished:
-    """Run a capture in its process, with a progress bar."""
-    from nnviz3d.apps.progress import capture_with_progress
-
-    return capture_with_progress(request)
-
-
-def _opened(
-    target: str | None,
-    model: Model,
-    look: Look,
-    run: Callable[[CaptureRequest], object],
-    *,
-    backward: bool = False,
-    worker: Worker | None = None,
-    invitation: Invitation | None = None,
-) -> AbstractContextManager[Opened]:
-    """Return a context that opens the target of a command with its options."""
-    from nnviz3d.apps.open_target import opened
-
-    return opened(
-        target,
-        look.scene,
-        model.options(),
-        run,
-        sample=look.sample,
-        whole=look.whole,
-        backward=backward,
-        wanted=look.wanted(),
-        worker=worker,
-        invitation=invitation,
-    )
-
-
-@contextmanager
-def _opened_live(target: str | None, model: Model, look: Look, live: Path | None) -> Iterator[Opened]:
-    """Open the target of a command, with a worker that runs the model on further samples."""
-    from nnviz3d.apps.progress import capture_with_progress
-    from nnviz3d.apps.worker import ProcessConnection, SocketConnection, Worker
-    from nnviz3d.data.json_lines import invitation_in
-
-    invitation = None if live is None else invitation_in(live)
-    connect = ProcessConnection if invitation is None else partial(SocketConnection, invitation.port, invitation.token)
-    worker = Worker(connect)
-    try:
-        run = partial(capture_with_progress, worker=worker)
-        with _opened(target, model, look, run, worker=worker, invitation=invitation) as found:
-            yield found
-    finally:
-        worker.close()
-
-
-def _selection(look: Look, found: Opened) -> Selection:
-    """Return the selection that the options request.
-
-    Raises
-    ------
-    UserError
-        If an option names something that the capture does not hold.
-    """
-    from nnviz3d.data.target_words import find_target
-    from nnviz3d.scene.colors import colormap
-    from nnviz3d.scene.selection import Selection
-
-    capture = found.capture
-    if look.layer is not None and look.layer not in capture.graph:
-        names = ", ".join(node.id for node in capture.graph)
-        raise UserError(f"--layer: there is no layer {look.layer!r}; the model has {names}.")
-    if look.threshold is not None and not 0 <= look.threshold <= 1:
-        raise UserError(f"--threshold is a share of the colour range, 0 to 1; got {look.threshold:g}.")
-    if look.colormap is not None:
-        colormap(look.colormap)
-    if look.against is not None and not 0 <= look.against < capture.committed:
-        last = capture.committed - 1
-        raise UserError(f"--against: there is no sample {look.against}; the capture holds samples 0 to {last}.")
-    if look.step is not None:
-        _check_step(look.step, capture)
-    return Selection(
-        found.sample,
-        look.layer,
-        look.threshold,
-        look.colormap,
-        look.normalize,
-        look.ranking,
-        quantity=look.quantity,
-        against=look.against,
-        target=None if look.class_ is None else find_target(look.class_, capture.graph, capture.classes),
-        method=look.method,
-        step=look.step,
-    )
-
-
-def _check_step(step: int, capture: CaptureReader) -> None:
-    """Refuse a training step that was not recorded."""
-    training = capture.training
-    if training is None or not len(training):
-        raise UserError(
-            f"--step: {capture.path.name} holds no recorded training; record one with nnviz3d.TrainingRecorder."
-        )
-    first, last = training.steps[0], training.steps[-1]
-    if not first <= step <= last:
-        raise UserError(
-            f"--step: there is no step {step:,}; the training was recorded from step {first:,} to {last:,}."
-        )
-
-
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run a command and end the process with exit code 0, 2 (a user's mistake, one sentence on stderr) or 1 (a bug).
-
-    After Ctrl-C the exit code is 130, after SIGTERM 143; running work cleans up first.
-    """
-    end_in_order()
-    if sys.stdout is None:  # the shell closes it after `>&-`
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it stays open until the end
-    end_with_parent()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # file names may hold bytes that are not text
-    try:
-        _run_command(arguments)
-    except KeyboardInterrupt as error:
-        sys.exit(error.code if isinstance(error, Interrupted) else 130)
-    finally:
-        ignore()
-
-
-def _run_command(arguments: list[str] | None) -> None:
-    try:
-        try:
-            app(arguments, exit_on_error=False, print_error=False)
-        finally:
-            sys.stdout.flush()  # here, and not at Python's end, so that a closed pipe is not reported as a bug
-    except CycloptsError as error:
-        _fail(f"{error} See nnviz3d --help.", 2)
-    except UserError as error:
-        _fail(str(error), 2)
-    except Nnviz3dError as error:
-        _fail(str(error), 1)
-    except BrokenPipeError:
-        _drop_output()  # the reader, such as `head`, has closed the pipe
-        sys.exit(0)
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        _drop_output()
-        _fail(f"The output cannot be written: {error.strerror}.", 2)
-
-
-def _drop_output() -> None:
-    """Discard the rest of the output, because Python flushes it at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _fail(message: str, code: int) -> None:
-    # Names from models and files may hold control characters. The traceback of a bug keeps all its lines.
-    text = sentence(message) if code == 2 else printable_lines(message)
-    with suppress(OSError):  # a full device
-        print(f"nnviz3d: {text}", file=sys.stderr)
-    sys.exit(code)
