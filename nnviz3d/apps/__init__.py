@@ -1,1 +1,1 @@
-"""What runs: the capture process's other end, the window, the browser and the film."""
+"""Applications: window, page, film, picture and inspection, and requests to the capture process."""

@@ -47,7 +47,7 @@ wait_until = partial(waiting.wait_until, patience=PATIENCE, pause=0.05)
 
 @contextlib.contextmanager
 def x_server() -> Iterator[str]:
-    """A display of its own: an X server that picks a free number and says which."""
+    """Start an X server on a free display number; yields the display's name."""
     for tool in ("Xvfb", "xdotool"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed: apt install xvfb xdotool")
@@ -76,13 +76,13 @@ def on_display(display: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def display() -> Iterator[str]:
-    """For windows that are opened and closed, one at a time."""
+    """A display for windows that are opened one after another."""
     with x_server() as name:
         yield name
 
 
 def words(*texts: str, style: Literal["text", "quiet"] = "text") -> Sprite:
-    """What a board with these lines looks like in the window."""
+    """Return the pixels of a panel with these rows in the window."""
     return board(tuple(TextRow(text, style) for text in texts))
 
 
@@ -132,7 +132,7 @@ class Shown:
         return bool(self.window)
 
     def says(self, *hints: str) -> bool:
-        """Whether one of these stands on the screen, in quiet letters."""
+        """Whether one of these texts is on the screen in the colour of hints."""
         screen = self.screen()
         return any(shows(screen, words(hint, style="quiet")) for hint in hints)
 
@@ -161,11 +161,11 @@ class Shown:
         self.do("mouseup", button)
 
     def screen(self) -> np.ndarray:
-        """The window's pixels as they are on the screen, ``(H, W, 3)``; nothing else is on this display."""
+        """Return the window's pixels on the screen, ``(H, W, 3)``; the display shows nothing else."""
         return np.asarray(ImageGrab.grab(xdisplay=self.display).convert("RGB"))[: SIZE[1], : SIZE[0]]
 
     def still(self) -> np.ndarray:
-        """The picture once it is smooth, and so stands."""
+        """Return the picture when it is smooth and does not change any more."""
         last: list[np.ndarray] = []
 
         def stands() -> bool:
@@ -177,7 +177,7 @@ class Shown:
         return last[-1]
 
     def said(self, count: int) -> list[str]:
-        """What was printed, once it is so many lines."""
+        """Return the printed lines when there are as many as `count`."""
         wait_until(lambda: len(self.lines) >= count, f"{count} lines are printed, not {self.lines}")
         return [line.rstrip("\n") for line in self.lines]
 
@@ -190,7 +190,7 @@ class Shown:
 
 @contextlib.contextmanager
 def shown(display: str, folder: Path, *arguments: str, **more: Any) -> Iterator[Shown]:
-    """A window that is closed with `q` in the end, if it is not by then."""
+    """Open a window, and close it with `q` at the end unless it is closed."""
     window = Shown(display, folder, *arguments, **more)
     try:
         yield window
@@ -210,21 +210,21 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def digits_window(workplace) -> Iterator[Shown]:
-    """The demo, in whatever state the tests before have left it; each puts back what it changes."""
+    """A window with the demo, shared by tests that each restore what they change."""
     with x_server() as name, shown(name, workplace, "digits") as window:
         yield window
 
 
 @pytest.fixture(scope="module")
 def demo() -> tuple[Scene, int]:
-    """The same scene, and which sample it shows first."""
+    """The demo's scene, and the index of its first sample."""
     spec = read_scene(bundled_scenes()["digits"])
     assert spec.source is not None
     return Scene.build(spec, open_capture(bundled("digits.zarr.zip")), aspect=SIZE[0] / SIZE[1]), spec.source.sample
 
 
 def seen(scene: Scene, sample: int) -> tuple[Any, Any]:
-    """What is in the window, and from where it is seen."""
+    """Return the draw list and the pose of the window."""
     return scene.at(scene.duration, Selection(sample)), scene.camera(scene.duration, aspect=SIZE[0] / SIZE[1])
 
 
@@ -253,7 +253,7 @@ def test_click_on_a_cell_tells_its_stored_number(digits_window, demo, layer):
     assert name == layer
     assert tuple(int(i) for i in place_text.split(", ")) == index
     assert np.float32(value) == open_capture(bundled("digits.zarr.zip")).activation(layer, sample)[index]
-    # On the screen it is told and marked too.
+    # The screen shows the callout and the mark too.
     picked = scene.at(scene.duration, Selection(sample, pick=CellPick(layer, index)))
     callout = next(p for p in picked.primitives if isinstance(p, Callout))
     told = board(callout.rows)
@@ -298,7 +298,7 @@ def test_click_on_a_line_tells_the_connection(digits_window, demo):
     assert weight == pair.weight[k]
     assert activation == capture.activation("dense", sample)[source]
     assert contribution == pair.contribution[k]
-    # A click on nothing clears, and prints nothing.
+    # A click on the background clears the pick and prints nothing.
     plain = digits_window.still()
     digits_window.click(SIZE[0] - 5, SIZE[1] // 2 - 200)
     wait_until(lambda: not np.array_equal(digits_window.screen(), plain), "the mark is gone")
@@ -324,7 +324,7 @@ def test_pick_stays_when_the_sample_changes(digits_window, demo):
 
 
 def saved(window: Shown) -> np.ndarray:
-    """Press `s`, and read the picture whose name is printed."""
+    """Press `s`, and return the saved picture."""
     before = len(window.lines)
     window.press("s")
     line = window.said(before + 1)[-1]
@@ -344,7 +344,7 @@ def test_saved_picture_equals_the_screen(digits_window, pictures):
     assert a.shape == (SIZE[1], SIZE[0], 3)
     assert np.array_equal(a, b)
     wait_until(
-        lambda: np.array_equal(digits_window.screen(), a), "the message goes away, and the screen is the picture"
+        lambda: np.array_equal(digits_window.screen(), a), "the message disappears, and the screen equals the picture"
     )
 
 
@@ -463,7 +463,7 @@ def test_f_and_double_click_fly_to_the_layer(digits_window, demo, pictures):
         digits_window.still()
         digits_window.press("Escape")
         ends.append(pictures())
-        # The block is in the middle now.
+        # The block is in the middle of the window.
         before = len(digits_window.lines)
         digits_window.click(SIZE[0] / 2, SIZE[1] / 2)
         assert digits_window.said(before + 1)[-1].startswith("conv2d_2 [")
@@ -524,7 +524,7 @@ class _ClientMessage(ctypes.Structure):
 
 
 def close_button(display: str, window: int) -> None:
-    """Do what a window manager does when the cross of a window is clicked."""
+    """Send the message that a window manager sends when the user closes a window."""
     x11 = ctypes.CDLL("libX11.so.6")
     x11.XOpenDisplay.restype = ctypes.c_void_p
     connection = ctypes.c_void_p(x11.XOpenDisplay(display.encode()))
@@ -620,7 +620,7 @@ def test_answer_of_the_model_appears_without_an_event(display, tmp_path, demo):
     scene, _ = demo
     capture = scene.context.capture
     assert capture.provenance.samples[:2] == ("digits:3", "digits:2")
-    # A pixel that tells the two apart, picked before the model has seen the second.
+    # A pixel that differs between the two samples, picked before the model has run on the second.
     before, after = (capture.activation("input", sample) for sample in (0, 1))
     index = tuple(int(i) for i in np.unravel_index(np.abs(before - after).argmax(), before.shape))
     middle = scene.context.centers("input", np.array([np.ravel_multi_index(index, before.shape)]))

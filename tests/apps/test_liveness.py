@@ -21,7 +21,7 @@ from tests.apps.test_worker import stand_in
 
 
 class Other:
-    """The other end of a connection, which works as a test decides."""
+    """A peer whose work a test controls."""
 
     def __init__(self, *, works: bool) -> None:
         self._works = works

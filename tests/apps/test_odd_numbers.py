@@ -39,7 +39,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def of_color(pixels: NDArray[np.uint8], color: tuple[float, float, float]) -> int:
-    """How many pixels have a colour's hue, whatever light falls on them."""
+    """Return the number of pixels with a colour's hue, at any brightness."""
     strong = pixels[pixels.max(axis=2) > 90].astype(float)
     wanted = np.array(color) / np.linalg.norm(color)
     return int(((strong / np.linalg.norm(strong, axis=1, keepdims=True)) @ wanted > 0.995).sum())

@@ -31,7 +31,7 @@ from tests.support.target_words import CLASSES, WORDS
 
 @pytest.fixture
 def explained(tmp_path):
-    """Three samples, of which each is explained by its own answer, and all by class 1."""
+    """A capture of three samples, each explained by its own answer and by class 1."""
     values, graph = captures.small_values(), captures.small_graph()
     provenance = Provenance("hand.keras", samples=("a", "b", "c"))
     with CaptureWriter(
@@ -108,7 +108,7 @@ def test_ready_capture_without_a_model_is_refused_if_it_lacks_something(tmp_path
 
 
 class Enough(Exception):  # noqa: N818 - nothing went wrong
-    """The request is known."""
+    """Raised when the request is known."""
 
 
 def request_of(target, scene=None, options=None, **more):
@@ -226,7 +226,7 @@ def test_dataset_makes_the_points_of_a_scene_of_points():
 
 
 class Asked:
-    """Stands where a worker does, and takes note of what it is asked."""
+    """A worker that records its requests and refuses them."""
 
     def __init__(self) -> None:
         self.requests = []

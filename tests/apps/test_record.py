@@ -112,7 +112,7 @@ class TestSinks:
         if out.suffix:
             assert out.read_text() == "earlier"
         else:
-            assert len(decoded(out)) == 4  # each is whole, and need not be drawn again
+            assert len(decoded(out)) == 4  # each frame is complete
 
     def test_file_has_the_permissions_of_the_umask(self, tmp_path, name):
         before = os.umask(0o027)
@@ -227,7 +227,7 @@ def test_damaged_capture_leaves_no_part_of_a_film(small_capture, tmp_path, name)
 
 @pytest.fixture(scope="module")
 def films(digits: Capture, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same short flight through the digits network in every format."""
+    """A short flight through the digits network, in every format."""
     folder = tmp_path_factory.mktemp("films")
     for name in ("fly.mp4", "fly.webm", "fly.gif", "fly"):
         options = {"size": SIZE, "fps": 10, "seconds": 3.0, "selection": Selection(sample=7)}
@@ -264,7 +264,7 @@ class TestFlights:
         assert shown.shape == drawn.shape == (30, SIZE[1], SIZE[0], 3)
         errors = [difference(a, b) for a, b in zip(shown, drawn, strict=True)]
         assert max(errors) < error
-        # Colours at half the resolution blur thin lines; each is its own frame all the same, and in its place.
+        # Colours at half the resolution blur thin lines, but each frame is nearest to its own drawing.
         for k in (0, 9, 15, 21, 29):
             nearest = min(range(30), key=lambda j: difference(shown[k], drawn[j]))
             assert difference(drawn[nearest], drawn[k]) < 0.2
@@ -335,7 +335,7 @@ class TestSizes:
         record(default_scene(), small_capture, tmp_path / "x.mp4", tour="orbit", size=size, fps=1, seconds=1)
         (frame,) = decoded(tmp_path / "x.mp4")
         assert frame.shape == (2160, 3840, 3)
-        # An enlarged picture would lose nothing by being made half as large and enlarged again.
+        # An enlarged picture would not change if it were halved and enlarged again.
         half = frame.reshape(1080, 2, 1920, 2, 3).mean(axis=(1, 3))
         again = np.repeat(np.repeat(half, 2, axis=0), 2, axis=1)
         assert (np.abs(frame - again).max(axis=2) > 40).sum() > 2000
@@ -471,7 +471,7 @@ def test_folder_without_write_permission_is_refused(tmp_path, name):
 
 
 SMALL = ("--size", "128x96", "--fps", "8", "--seconds", "2")
-# A shell that runs this in the background has had Ctrl-C ignored for all its children.
+# A shell that runs the tests in the background makes its children ignore Ctrl-C.
 PROGRAM = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -492,7 +492,7 @@ def run(*arguments: object, cwd: Path, code: str = "") -> subprocess.CompletedPr
 
 
 def sentence(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line of a person's mistake."""
+    """Return the one sentence of a command that was refused."""
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     (line,) = done.stderr.splitlines()
     return line.removeprefix("nnviz3d: ")
@@ -574,11 +574,11 @@ def test_interrupted_film_leaves_no_part(small_capture, tmp_path, name, number, 
         assert (tmp_path / name).read_text() == "earlier"
     else:
         assert hidden(tmp_path / name) == []
-        assert decoded(tmp_path / name).shape[1:] == (96, 128, 3)  # each is whole
+        assert decoded(tmp_path / name).shape[1:] == (96, 128, 3)  # each frame is complete
 
 
 LIMIT = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"
-"""Files that reach this many bytes cannot grow: the nearest thing to a full disk that any user can have."""
+"""Limit of the size of files in bytes, which behaves like a full disk and needs no privileges."""
 
 
 @pytest.mark.parametrize("room", [100, 6000], ids=["nothing fits", "a part fits"])

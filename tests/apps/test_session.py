@@ -28,7 +28,7 @@ LISTED = ("first", "second", "third", "bad", "crash")
 
 
 class StandIn:
-    """Answers as a worker does: with copies of one capture, when it is let."""
+    """A worker that answers with copies of one capture, when the test allows it."""
 
     def __init__(self, capture: Capture) -> None:
         self.asked: list[str] = []

@@ -28,12 +28,12 @@ END = 8.0
 
 
 def gradient_of(index: int) -> np.ndarray:
-    """What the stand-in says is the gradient of a class's score by ``dense``."""
+    """Return the stand-in's gradient of a class's score by ``dense``."""
     return np.full((1, 20), index + 1, dtype=np.float32)
 
 
 class StandIn:
-    """Captures one sample as a request says, with gradients that tell the class."""
+    """A worker that captures one sample by a request, with gradients that differ for each class."""
 
     def __init__(self) -> None:
         self.requests: list[CaptureRequest] = []

@@ -21,7 +21,7 @@ NOTHING = ModelOptions()
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for scenes, with a model and the names of its classes, that is not the working folder."""
+    """A folder other than the working folder, for scenes, with a model and its class names."""
     (tmp_path / "scenes").mkdir()
     (tmp_path / "scenes" / "m.keras").touch()
     (tmp_path / "scenes" / "names.txt").touch()

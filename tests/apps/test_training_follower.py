@@ -241,7 +241,7 @@ def test_training_is_followed_only_by_a_viewer_and_only_while_it_goes_on(tmp_pat
 
 
 def alike(page: Page, before: NDArray[np.uint8]) -> bool:
-    """Whether a page shows about the same as before, where the network stands."""
+    """Whether a page shows nearly the same picture of the network as before."""
     return bool(np.mean(np.abs(pixels(page).astype(int) - before)[120:500]) < 1)
 
 

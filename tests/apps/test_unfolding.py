@@ -25,7 +25,7 @@ def tiles(session: Session) -> Tiles | None:
 
 
 def settle(session: Session) -> list[tuple[str, float]]:
-    """Let time pass until nothing moves; returns which layer was unfolded on the way, and how far."""
+    """Advance until nothing moves; returns the unfolded layer and its share at each step."""
     way = []
     while session.moving:
         assert session.advance(0.3)
@@ -58,7 +58,7 @@ def test_second_layer_waits_until_the_first_is_folded(session):
     assert session.unfolding.layer == "conv2d_2"
     way = settle(session)
     assert [layer for layer, _ in way] == ["conv2d"] * 4 + ["conv2d_2"] * 4
-    # Changing one's mind on the way turns it around.
+    # Another choice during the animation reverses it.
     session.unfolding.start(None)
     session.advance(0.3)
     session.unfolding.start("conv2d_2")
@@ -80,7 +80,7 @@ def test_layer_that_the_scene_unfolds_can_be_folded_and_unfolds_again_over_time(
     assert tiles(session).name == "conv2d_2"
     session.clock.seek(0.0)
     assert session.unfolding.layer is None
-    # A layer of one's own choice gives way to the scene's as soon as time is moved.
+    # A change of the time replaces the user's layer by the scene's layer.
     session.unfolding.start("conv2d")
     settle(session)
     session.clock.seek(scene.duration)

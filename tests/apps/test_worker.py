@@ -28,7 +28,7 @@ DIGITS = str(bundled("digits.keras"))
 
 
 def worker(request, **environment):
-    """Start the process by hand, so that a test can meddle with it."""
+    """Start the capture process without a `Worker`, so that a test can control it."""
     process = subprocess.Popen(
         [sys.executable, "-m", "nnviz3d.capture.process"],
         stdin=subprocess.PIPE,
@@ -43,7 +43,7 @@ def worker(request, **environment):
 
 
 def stand_in(tmp_path, monkeypatch, script):
-    """Let another program answer in the place of the capture process."""
+    """Replace the capture process by a shell script."""
     program = tmp_path / "program"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)

@@ -1,1 +1,1 @@
-"""Where the frames of a film go: encoded into a file, or into a folder of pictures."""
+"""Films: frames encoded into a file, or written into a folder of pictures."""
