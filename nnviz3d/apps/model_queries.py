@@ -14,7 +14,7 @@ from nnviz3d.data.quantities import Quantity
 from nnviz3d.data.request import Insights
 from nnviz3d.data.targets import Target
 from nnviz3d.errors import UserError
-from nnviz3d.scene.selection import EdgePick
+from nnviz3d.scene.views.connections import EdgePick
 
 
 class ModelQueries:

@@ -6,7 +6,8 @@ import numpy as np
 
 from nnviz3d.apps.session import Session
 from nnviz3d.render import picking
-from nnviz3d.scene.selection import CellPick, ChannelPick, LayerPick, Pick
+from nnviz3d.scene.selection import CellPick, LayerPick, Pick
+from nnviz3d.scene.views.node_link.picks import ChannelPick
 
 _PLAIN = str.maketrans({"→": "->", "×": "x", "∞": "inf", "−": "-"})
 

@@ -23,7 +23,8 @@ from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import EdgePick, Selection
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.views.connections import EdgePick
 
 
 class Session:

@@ -13,9 +13,10 @@ from nnviz3d.data.capture import open_capture
 from nnviz3d.scene.facts import exact
 from nnviz3d.scene.primitives import Ridges, Tiles
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import CellPick, HistoryPick, LayerPick, Selection
+from nnviz3d.scene.selection import CellPick, LayerPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene, read_scene
 from nnviz3d.scene.views.blocks import value_at
+from nnviz3d.scene.views.history import HistoryPick
 from tests.support import trainings
 from tests.support.pinhole import pixel_at
 

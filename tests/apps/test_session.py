@@ -21,8 +21,8 @@ from nnviz3d.data.storage.capture_writer import zip_folder
 from nnviz3d.data.targets import Target
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import EdgePick
 from nnviz3d.scene.spec import default_scene
+from nnviz3d.scene.views.connections import EdgePick
 
 LISTED = ("first", "second", "third", "bad", "crash")
 

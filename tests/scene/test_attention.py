@@ -11,10 +11,10 @@ from nnviz3d.data.capabilities.attention import write_attention
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.errors import SceneError
 from nnviz3d.render.picking import Eye
-from nnviz3d.scene.layout.attention import Sheet, place_sheets
+from nnviz3d.scene.layout.attention import ScorePick, Sheet, place_sheets
 from nnviz3d.scene.primitives import Box, Callout, Labels, Lines, Panel, ScaleRow, TextRow, Voxels
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import ScorePick, Selection
+from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene
 from tests.support.captures import write
 from tests.support.graphs import chain

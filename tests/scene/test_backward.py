@@ -11,9 +11,10 @@ from nnviz3d.data.targets import PREDICTED, write_targets
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.primitives import Image, Lines, Panel, TextRow, Voxels
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import EdgePick, Selection
+from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene
 from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.views.connections import EdgePick
 from tests.support import captures
 from tests.support.captures import explained_connection_gradients, explained_gradients
 

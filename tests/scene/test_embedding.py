@@ -19,8 +19,9 @@ from nnviz3d.scene.colors import NAN_COLOR, categorical
 from nnviz3d.scene.hits import PointHit
 from nnviz3d.scene.primitives import Callout, DrawList, Labels, Panel, PictureRow, Points, SwatchRow, TextRow
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import PointPick, Selection
+from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene
+from nnviz3d.scene.views.points.samples import PointPick
 from tests.support import captures
 from tests.support.captures import CLASSES, small_embedding, small_graph, small_values, write
 

@@ -10,9 +10,9 @@ from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, colormap
 from nnviz3d.scene.primitives import Callout, Labels, Lines, Panel, Ridges, ScaleRow, SwatchRow, TextRow
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import HistoryPick, Selection
+from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene
-from nnviz3d.scene.views.history import step_ticks
+from nnviz3d.scene.views.history import HistoryPick, step_ticks
 from tests.support import captures, trainings
 
 NORM, BROKEN = STATISTICS.index("gradient_norm"), STATISTICS.index("nonfinite_gradients")

@@ -16,11 +16,11 @@ from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye
 from nnviz3d.scene.colors import limits_for, statistics_of
 from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.derived.kernels import kernel_of
+from nnviz3d.scene.derived.kernels import KernelPick, kernel_of
 from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.primitives import DrawList, Labels, Lines, Panel, ScaleRow, SwatchRow, TextRow, Voxels
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import KernelPick, Selection
+from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene
 from tests.support.captures import write
 from tests.support.graphs import chain

@@ -19,8 +19,9 @@ from nnviz3d.scene.derived.neurons import neurons_at
 from nnviz3d.scene.derived.unit_weights import joined_by, links_of
 from nnviz3d.scene.primitives import Callout, DrawList, KeyRow, Labels, Lines, Panel, Points, TextRow, Tiles
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import CellPick, ChannelPick, LayerPick, LinkPick, Selection
+from nnviz3d.scene.selection import CellPick, LayerPick, Selection
 from nnviz3d.scene.spec import parse_scene
+from nnviz3d.scene.views.node_link.picks import ChannelPick, LinkPick
 from tests.support import captures
 from tests.support.graphs import chain, graph_of
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from nnviz3d.scene.selection import CellPick, EdgePick, HistoryPick, LinkPick, PointPick, ScorePick
+from nnviz3d.scene.layout.attention import ScorePick
+from nnviz3d.scene.selection import CellPick
+from nnviz3d.scene.views.connections import EdgePick
+from nnviz3d.scene.views.history import HistoryPick
+from nnviz3d.scene.views.node_link.picks import LinkPick
+from nnviz3d.scene.views.points.samples import PointPick
 
 
 @pytest.mark.parametrize(

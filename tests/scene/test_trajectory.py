@@ -13,8 +13,9 @@ from nnviz3d.errors import SceneError
 from nnviz3d.scene.derived.embedding_trajectory import embedding_of
 from nnviz3d.scene.primitives import Callout, DrawList, Lines, Panel, PictureRow, Points, TextRow
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import PointPick, Selection
+from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene
+from nnviz3d.scene.views.points.samples import PointPick
 
 SECONDS = 23.0
 

@@ -13,10 +13,24 @@ from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.layout.cells import CellGrid, grid_for
-from nnviz3d.scene.selection import KernelPick
+from nnviz3d.scene.selection import Pick
 
 _VARIABLES = ("kernel", "depthwise_kernel")
 _SPATIAL = {1: (TIME,), 2: ("row", "column"), 3: ("plane", "row", "column")}
+
+
+@dataclass(frozen=True)
+class KernelPick(Pick):
+    """A weight.
+
+    Attributes
+    ----------
+    index
+        Its index in the layer's kernel, in Keras's order of axes.
+    """
+
+    layer: str
+    index: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)

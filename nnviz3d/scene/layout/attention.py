@@ -17,7 +17,7 @@ from nnviz3d.data.capabilities.attention import read_attention
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.primitives import Span, Vector
-from nnviz3d.scene.selection import ScorePick
+from nnviz3d.scene.selection import Pick
 
 _BETWEEN = 0.16
 """Room between two sheets of a layer, in sheets; above each there is room for its name too."""
@@ -28,6 +28,22 @@ _HIGHEST = 0.3
 """Height of all sheets together, as a share of the network's width, that is not exceeded if it can be helped."""
 _LIFT = 0.07
 """Room between the network and the sheets, as a share of the network's width."""
+
+
+@dataclass(frozen=True)
+class ScorePick(Pick):
+    """An attention score.
+
+    Attributes
+    ----------
+    layer
+        Node id; `None` for the rollout.
+    """
+
+    layer: str | None
+    head: int
+    query: int
+    key: int
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,15 @@ from nnviz3d.scene.colors import DEFAULT_SEQUENTIAL, Colormap, colormap, number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import CellHit, Hit
-from nnviz3d.scene.layout.attention import PlacedSheet, Sheet, chained, place_sheets, sheet_scores, why_no_rollout
+from nnviz3d.scene.layout.attention import (
+    PlacedSheet,
+    ScorePick,
+    Sheet,
+    chained,
+    place_sheets,
+    sheet_scores,
+    why_no_rollout,
+)
 from nnviz3d.scene.layout.routes import lead_up
 from nnviz3d.scene.primitives import (
     Box,
@@ -31,7 +39,7 @@ from nnviz3d.scene.primitives import (
     TextRow,
     Voxels,
 )
-from nnviz3d.scene.selection import Pick, ScorePick, Selection
+from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Sequential, ViewSpec

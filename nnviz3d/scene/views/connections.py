@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import Hit, LineHit
 from nnviz3d.scene.layout.routes import Route, bezier
 from nnviz3d.scene.primitives import Color, Ends, Lines, Panel, Primitive, Source, SwatchRow, TextRow
-from nnviz3d.scene.selection import EdgePick, Pick, Selection
+from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import ViewSpec
@@ -37,6 +37,30 @@ _SUNK = 0.3
 """Visible share of the lines during the backward pass."""
 _GATHERED = 0.2
 """Factor of the opacity of lines that share one path, around blocks or to the next row, because they overlap."""
+
+
+@dataclass(frozen=True)
+class EdgePick(Pick):
+    """A connection between two numbers.
+
+    Attributes
+    ----------
+    source_index, target_index
+        Indices of the two numbers in one sample's tensors.
+    weight
+        The same for every sample.
+    """
+
+    source: str
+    target: str
+    source_index: tuple[int, ...]
+    target_index: tuple[int, ...]
+    weight: float
+
+    @property
+    def of_layer(self) -> str:
+        """The layer at the end of the connection."""
+        return self.target
 
 
 class ConnectionsSpec(ViewSpec):

@@ -30,7 +30,7 @@ from nnviz3d.scene.primitives import (
     SwatchRow,
     TextRow,
 )
-from nnviz3d.scene.selection import HistoryPick, Pick, Selection
+from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Figure, Sequential, TrainingUse, ViewSpec
@@ -64,6 +64,21 @@ _NAN_HEIGHT = 0.4
 """Height of the bar of a NaN as a share of the scale's height; the bar of an infinite number has the full height."""
 _NAMES = 0.085
 """Room for the layers' names, as a share of the width."""
+
+
+@dataclass(frozen=True)
+class HistoryPick(Pick):
+    """A figure of a layer at a recorded step of a training.
+
+    Attributes
+    ----------
+    statistic
+        One of `nnviz3d.data.training.STATISTICS`.
+    """
+
+    layer: str
+    statistic: str
+    step: int
 
 
 @dataclass(frozen=True)

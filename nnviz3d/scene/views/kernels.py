@@ -24,7 +24,7 @@ from nnviz3d.scene.colors import (
     statistics_of,
 )
 from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.derived.kernels import Kernel, kernel_of
+from nnviz3d.scene.derived.kernels import Kernel, KernelPick, kernel_of
 from nnviz3d.scene.derived.layer_figures import weights_of_then
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import CellHit, Hit
@@ -45,7 +45,7 @@ from nnviz3d.scene.primitives import (
     Vector,
     Voxels,
 )
-from nnviz3d.scene.selection import KernelPick, Pick, Selection
+from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Diverging, Share, ViewSpec

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from nnviz3d.scene.context import SceneContext
@@ -9,7 +11,37 @@ from nnviz3d.scene.derived.contributions import contributions
 from nnviz3d.scene.derived.neurons import Neurons, unit_values
 from nnviz3d.scene.derived.unit_weights import links_of, slice_of
 from nnviz3d.scene.facts import Facts, exact
-from nnviz3d.scene.selection import ChannelPick, LinkPick
+from nnviz3d.scene.selection import Pick
+
+
+@dataclass(frozen=True)
+class ChannelPick(Pick):
+    """A channel of a layer, as one unit."""
+
+    layer: str
+    channel: int
+
+
+@dataclass(frozen=True)
+class LinkPick(Pick):
+    """The weights between two units, neurons or channels, of two layers.
+
+    Attributes
+    ----------
+    taken
+        The node whose tensor the target takes: the source itself, or one that only passes it on.
+    """
+
+    source: str
+    target: str
+    taken: str
+    source_unit: int
+    target_unit: int
+
+    @property
+    def of_layer(self) -> str:
+        """The layer at the end of the link."""
+        return self.target
 
 
 def describe_channel(context: SceneContext, neurons: Neurons, pick: ChannelPick, sample: int) -> Facts:

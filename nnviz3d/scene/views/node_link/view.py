@@ -22,7 +22,7 @@ from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.hits import Hit, LineHit, PointHit, TileHit
 from nnviz3d.scene.layout.nodes import ANGLES, TALLEST, TURNED, Rack, arrange, positions_of
 from nnviz3d.scene.primitives import Ends, Lines, Points, Primitive, Source, Tiles
-from nnviz3d.scene.selection import CellPick, ChannelPick, LayerPick, LinkPick, Pick, Selection
+from nnviz3d.scene.selection import CellPick, LayerPick, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
 from nnviz3d.scene.views.blocks import describe_cell, describe_layer, pick_on_tile
@@ -32,7 +32,7 @@ from nnviz3d.scene.views.node_link.colors import BEHIND, lights, paint, scale_of
 from nnviz3d.scene.views.node_link.labels import Drawn, ball_scales, line_scale, named_outputs, names, scores
 from nnviz3d.scene.views.node_link.layer_balls import LayerBallsView
 from nnviz3d.scene.views.node_link.lines import passing, strongest, ways, weighted
-from nnviz3d.scene.views.node_link.picks import describe_channel, describe_link
+from nnviz3d.scene.views.node_link.picks import ChannelPick, LinkPick, describe_channel, describe_link
 from nnviz3d.scene.views.node_link.spec import NodesSpec
 
 MOST_LAYERS = 24

@@ -30,9 +30,9 @@ from nnviz3d.scene.primitives import (
     SwatchRow,
     TextRow,
 )
-from nnviz3d.scene.selection import ColoredBy, PointPick, Selection
+from nnviz3d.scene.selection import ColoredBy, Selection
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.views.points.samples import answer_of, facts_of_point, facts_of_sample
+from nnviz3d.scene.views.points.samples import PointPick, answer_of, facts_of_point, facts_of_sample
 
 COLORED = 10
 """Maximum number of classes with a colour of their own; the most frequent ones have one."""

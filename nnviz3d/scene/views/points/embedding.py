@@ -18,12 +18,12 @@ from nnviz3d.scene.derived.embedding_trajectory import embedded_of, embedding_of
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.hits import Hit, PointHit
 from nnviz3d.scene.primitives import Primitive
-from nnviz3d.scene.selection import ColoredBy, Pick, PointPick, Selection
+from nnviz3d.scene.selection import ColoredBy, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Reveal, ViewSpec
 from nnviz3d.scene.views.points.cloud import Cloud, SampleSource
-from nnviz3d.scene.views.points.samples import facts_of_point, facts_of_sample
+from nnviz3d.scene.views.points.samples import PointPick, facts_of_point, facts_of_sample
 from nnviz3d.scene.views.points.trajectory import TrajectoryCloud
 
 _ANGLES = {2: (0.0, 0.0), 3: (-14.0, 14.0)}

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.context import class_name, head_of, is_classifier, top_classes
 from nnviz3d.scene.facts import Facts
+from nnviz3d.scene.selection import Pick
+
+
+@dataclass(frozen=True)
+class PointPick(Pick):
+    """A sample among the points of an embedding.
+
+    Attributes
+    ----------
+    index
+        Number of the point; if it was `placed`, that is projected, number of the capture's sample.
+    """
+
+    embedding: str
+    index: int
+    placed: bool = False
 
 
 def facts_of_sample(capture: CaptureReader, sample: int) -> Facts:

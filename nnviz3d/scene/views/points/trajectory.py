@@ -14,9 +14,10 @@ from nnviz3d.data.training_embedding import EmbeddedOutputs
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.embedding_trajectory import embedding_at, known_trajectory
 from nnviz3d.scene.primitives import Lines, Panel, Primitive, TextRow
-from nnviz3d.scene.selection import ColoredBy, PointPick, Selection
+from nnviz3d.scene.selection import ColoredBy, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.views.points.cloud import RADIUS, Cloud, Frame, Painted
+from nnviz3d.scene.views.points.samples import PointPick
 
 _WRONG = 20.0
 """Diameter of a wrongly predicted point; at first nearly all are."""

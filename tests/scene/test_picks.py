@@ -1,4 +1,4 @@
-"""What is said and marked of a pick is what the capture holds, for whichever sample is shown."""
+"""Descriptions and marks of picks: exactly the captured numbers, for every shown sample."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from nnviz3d.scene.colors import number
 from nnviz3d.scene.facts import exact
 from nnviz3d.scene.primitives import Callout, KeyRow, Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import CellPick, EdgePick, LayerPick, Selection
+from nnviz3d.scene.selection import CellPick, LayerPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
-from nnviz3d.scene.views.connections import curves
+from nnviz3d.scene.views.connections import EdgePick, curves
 from tests.support import captures
 from tests.support.captures import small_connections, small_values
 from tests.support.graphs import chain
