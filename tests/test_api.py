@@ -190,7 +190,7 @@ def test_listener_closes_connections_that_send_no_token(monkeypatch, said):
     listener = LiveModelServer(lambda request, report: pytest.fail("It was not asked."))
     with socket.create_connection(("127.0.0.1", listener.port), timeout=60) as stranger:
         stranger.sendall(said)
-        with contextlib.suppress(ConnectionResetError):  # where it hung up before all was read
+        with contextlib.suppress(ConnectionResetError):  # if the listener closed before it had read everything
             assert stranger.recv(1) == b""
     listener.close()
 

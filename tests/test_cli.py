@@ -82,7 +82,7 @@ class TestSnapshot:
             done = run("snapshot", "training", "-o", f"{step}.png", "--size", "320x200", "--step", step, cwd=tmp_path)
             assert (done.returncode, done.stderr) == (0, "")
             pictures.append(np.asarray(Image.open(tmp_path / f"{step}.png")).astype(int))
-        # Undecided at first: all cells of the output are lit, and later one is.
+        # At first all cells of the output are lit, because the network is undecided; later only one is.
         lit = [(picture[100:144, 271:279].max(axis=2) > 140).sum() for picture in pictures]
         assert lit[0] > 2 * lit[1]
 

@@ -1,6 +1,6 @@
-"""Says what is seen at a point of the picture: the same walk as the voxel shader's, in NumPy. No window is asked.
+"""Picking: finds the visible primitive and its cell at a point of the picture, by rays in NumPy, without a window.
 
-The cost follows the cells that one ray crosses, not the cells of a block.
+Blocks are searched as by the voxel shader. The cost depends on the cells that one ray crosses, not on the cells of a block.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from nnviz3d.scene.hits import (
 from nnviz3d.scene.primitives import Box, DrawList, Image, Lines, Points, Ridges, Surface, Tiles, Voxels
 
 GAP_SHARE = 0.07
-"""Share of a cube's shortest side that stays free on each side of it."""
+"""Gap on each side of a cube, as a share of its shortest side."""
 _REACH = 5.0
-"""Pixels from which a line on the bare ground can be caught."""
+"""Maximum distance in pixels from which a line in front of the background is picked."""
 _REACH_BEFORE = 2.5
-"""The same where the line passes in front of something that may be meant as well."""
+"""Maximum distance in pixels from which a line in front of another primitive is picked."""
 _SMALLEST_SCALE = 0.6
-"""How small balls become in a small picture, beside those in one 720 pixels high; the renderer's own limit."""
+"""Minimum size of balls in a small picture, relative to a picture that is 720 pixels high, as in the renderer."""
 _SAME = 1.0
-"""Pixels: of lines that are as near as that the one on top is meant."""
+"""Difference of distances in pixels up to which the upper one of two lines is picked."""
 _EDGE = 2.0
-"""Pixels above a ridge that still belong to its upper edge."""
+"""Pixels above a ridge that belong to its upper edge."""
 _FAINTEST = 0.02
-"""Opacity of a line that is not seen."""
+"""Maximum opacity of lines that count as invisible."""
 _EYE = 1e-6
-"""World distance in front of the eye where seeing begins."""
+"""Minimum world distance of visible points from the camera."""
 
 
 Floats = NDArray[np.float64]
@@ -50,7 +50,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Eye:
-    """A camera and the picture that it takes.
+    """A camera and the size of its picture.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Eye:
 
     @staticmethod
     def of(pose: CameraPose, size: tuple[int, int]) -> Eye:
-        """Look from this pose at a picture of this size."""
+        """Make the camera of a pose for a picture of this size."""
         position = np.array(pose.position)
         ahead = np.array(pose.target) - position
         ahead /= np.linalg.norm(ahead)
@@ -92,7 +92,7 @@ class Eye:
         return np.asarray(way / np.linalg.norm(way))
 
     def project(self, points: Floats) -> tuple[Floats, Floats]:
-        """Return where points ``(..., 3)`` are seen, in pixels ``(..., 2)``, and how far ahead they lie ``(...)``."""
+        """Project points ``(..., 3)``; returns positions in pixels ``(..., 2)`` and depths along the view ``(...)``."""
         away = points - self.position
         depth = away @ self.ahead
         width, height = self.size
@@ -103,19 +103,19 @@ class Eye:
 
 
 def pick(what: DrawList, pose: CameraPose, size: tuple[int, int], at: tuple[float, float]) -> Hit | None:
-    """Find the nearest thing that is seen at a point.
+    """Find the nearest visible primitive at a point.
 
     Parameters
     ----------
     what, pose, size
-        The picture: what is in it, from where, and its width and height in pixels.
+        The picture: its draw list, its camera pose, and its width and height in pixels.
     at
         Pixels from the picture's upper left corner; the middle of the first pixel is ``(0.5, 0.5)``.
 
     Returns
     -------
-    A ball or, next to none, the nearest one; else a line if one passes closely by that nothing hides; else a cube,
-    pixel or solid box; else `None`.
+    The ball at the point, or the nearest one within a few pixels; else the nearest line within a few pixels that nothing
+    hides; else a cube, pixel, tile, ridge, surface or solid box; else `None`.
     """
     eye = Eye.of(pose, size)
     point = _point(what, eye, at)
@@ -129,7 +129,7 @@ def pick(what: DrawList, pose: CameraPose, size: tuple[int, int], at: tuple[floa
 def nearest_box(
     low: Floats, high: Floats, pose: CameraPose, size: tuple[int, int], at: tuple[float, float]
 ) -> int | None:
-    """Return the number of the first box, of those between these corners ``(n, 3)``, at a point of the picture."""
+    """Return the index of the nearest box at a point of the picture; boxes are given by their corners, ``(n, 3)``."""
     eye = Eye.of(pose, size)
     enter, leave = _between(low, high, eye.position, eye.ray(*at))
     hit = np.flatnonzero((enter <= leave) & (leave > 0))
@@ -137,7 +137,7 @@ def nearest_box(
 
 
 def _solid(what: DrawList, eye: Eye, ray: Floats) -> tuple[SolidHit, float] | None:
-    """Return the first opaque thing that a ray meets, and how far ahead of the eye."""
+    """Return the first opaque primitive that a ray hits, and its depth along the view."""
     nearest: SolidHit | None = None
     distance = math.inf
     for hit, away in _surfaces(what, eye, ray):
@@ -154,7 +154,7 @@ def _solid(what: DrawList, eye: Eye, ray: Floats) -> tuple[SolidHit, float] | No
 
 
 def _point(what: DrawList, eye: Eye, at: tuple[float, float]) -> PointHit | None:
-    """Return the foremost ball at a place of the picture; if there is none, the nearest within a few pixels."""
+    """Return the foremost ball at a point of the picture, or else the nearest one within a few pixels."""
     scale = max(_SMALLEST_SCALE, min(eye.size[0] / 1280, eye.size[1] / 720))
     best: tuple[float, float] | None = None
     hit: PointHit | None = None
@@ -172,7 +172,7 @@ def _point(what: DrawList, eye: Eye, at: tuple[float, float]) -> PointHit | None
 
 
 def _crossed(blocks: list[Voxels], eye: Eye, ray: Floats) -> Iterable[tuple[Voxels, float]]:
-    """Return the blocks that a ray passes through, and where it enters, the first one first."""
+    """Return the blocks that a ray crosses and the distances at which it enters them, the nearest first."""
     if not blocks:
         return []
     low = np.array([b.origin for b in blocks])
@@ -182,28 +182,28 @@ def _crossed(blocks: list[Voxels], eye: Eye, ray: Floats) -> Iterable[tuple[Voxe
 
 
 def _between(low: Floats, high: Floats, start: Floats, way: Floats) -> tuple[Floats, Floats]:
-    """Return where a ray enters and leaves boxes, ``(n,)`` each; it misses those that it would leave first."""
+    """Return where a ray enters and leaves boxes, ``(n,)`` each; it misses a box that it leaves before it enters."""
     way = np.where(way == 0, 1e-12, way)
     a, b = (low - start) / way, (high - start) / way
     return np.minimum(a, b).max(axis=-1), np.maximum(a, b).min(axis=-1)
 
 
 def first_cell(block: Voxels, start: Floats, way: Floats, pixel: float) -> tuple[tuple[int, int, int], float] | None:
-    """Find the first cube of a block that a ray meets, as the shader draws it.
+    """Find the first drawn cube of a block that a ray hits.
 
     The ray is cut at every plane between two cells (R. L. Siddon, "Fast calculation of the exact radiological path for
-    a three-dimensional CT array", 1985): the same cells in the same order as a walk from cell to cell gives, at once.
+    a three-dimensional CT array", 1985). This gives the same cells in the same order as the shader's walk.
 
     Parameters
     ----------
     start, way
-        World coordinates of the ray's beginning, and the unit vector along it.
+        World coordinates of the ray's origin, and its unit vector.
     pixel
-        World size of a pixel at distance 1: the gaps between cubes close as they shrink towards it.
+        World size of a pixel at distance 1: the gaps between cubes of about a pixel are closed.
 
     Returns
     -------
-    The cell along x, y and z, and the distance at which the ray meets it.
+    Index of the cell along x, y and z, and the distance at which the ray hits it.
     """
     shape = block.values.shape
     begin = np.array([block.columns[0], 0, 0])
@@ -241,7 +241,7 @@ def _smoothstep(low: float, high: float, x: float) -> float:
 
 
 def _surfaces(what: DrawList, eye: Eye, ray: Floats) -> Iterator[tuple[SolidHit, float]]:
-    """Yield the pictures and solid boxes that a ray meets, and at which distance."""
+    """Yield the hits of a ray on images, tiles, ridges, surfaces and solid boxes, with their distances."""
     for primitive in what.primitives:
         if isinstance(primitive, Image) and primitive.opacity > 0 and ray[2]:
             away = float((primitive.origin[2] - eye.position[2]) / ray[2])
@@ -270,7 +270,7 @@ def _surfaces(what: DrawList, eye: Eye, ray: Floats) -> Iterator[tuple[SolidHit,
 
 
 def _tile(tiles: Tiles, eye: Eye, ray: Floats) -> tuple[TileHit, float] | None:
-    """Return the first tile that a ray meets, and at which distance."""
+    """Return the first tile that a ray hits, and its distance."""
     right, up = np.array(tiles.right), np.array(tiles.up)
     facing = np.cross(right, up)
     slope = float(ray @ facing)
@@ -288,7 +288,7 @@ def _tile(tiles: Tiles, eye: Eye, ray: Floats) -> tuple[TileHit, float] | None:
 
 
 def _ridge(ridges: Ridges, eye: Eye, ray: Floats) -> tuple[RidgeHit, float] | None:
-    """Return the first ridge that a ray meets, the column that is nearest there, and at which distance."""
+    """Return the first ridge that a ray hits, with the nearest column, and its distance."""
     if not ray[2] or not ridges.heights.size:
         return None
     away = (ridges.feet[:, 2].astype(np.float64) - eye.position[2]) / ray[2]
@@ -296,7 +296,7 @@ def _ridge(ridges: Ridges, eye: Eye, ray: Floats) -> tuple[RidgeHit, float] | No
     x, edge = place[:, 0], _EDGE * eye.pixel * away
     along, tops = ridges.along.astype(np.float64), ridges.heights[:, :, 1].astype(np.float64)
     row, nearest = np.arange(len(place)), np.abs(place[:, :1] - along).argmin(axis=1)
-    # The upper edge is drawn however low a ridge is, and is as wide at its ends.
+    # The upper edge has its full width at any height of the ridge, and at its ends.
     half = np.where(ridges.alone[row, nearest], np.maximum(ridges.bar / 2, edge), edge)
     top = np.where(np.abs(x - along[nearest]) <= half, tops[row, nearest], np.nan)
     if len(along) > 1:
@@ -312,7 +312,7 @@ def _ridge(ridges: Ridges, eye: Eye, ray: Floats) -> tuple[RidgeHit, float] | No
 
 
 def _surface(surface: Surface, eye: Eye, ray: Floats) -> tuple[SurfaceHit, float] | None:
-    """Return the grid point next to the first triangle that a ray meets, and the distance of the triangle.
+    """Return the grid point nearest to the first hit of a ray on a triangle, and the distance of the hit.
 
     All triangles are tried at once (T. Möller, B. Trumbore, "Fast, minimum storage ray/triangle intersection", 1997).
     """
@@ -337,7 +337,7 @@ def _surface(surface: Surface, eye: Eye, ray: Floats) -> tuple[SurfaceHit, float
 
 
 def _line(what: DrawList, eye: Eye, at: tuple[float, float], behind: tuple[SolidHit, float] | None) -> LineHit | None:
-    """Return the connection that passes nearest by, unless something hides it."""
+    """Return the nearest connection within reach that nothing hides."""
     reach = _REACH if behind is None else _REACH_BEFORE
     found: list[tuple[float, float, Floats, LineHit]] = []
     for lines in what.primitives:
@@ -351,27 +351,28 @@ def _line(what: DrawList, eye: Eye, at: tuple[float, float], behind: tuple[Solid
     closest = next((away for away, depth, where, _ in nearest if not _hidden(what, eye, where, depth)), None)
     if closest is None:
         return None
-    # What is drawn later lies on top.
+    # Lines that are drawn later are on top.
     alike = (line for line in reversed(found) if line[0] <= closest + _SAME)
     return next(hit for _, depth, where, hit in alike if not _hidden(what, eye, where, depth))
 
 
 def _hidden(what: DrawList, eye: Eye, where: Floats, depth: float) -> bool:
+    """Whether an opaque primitive hides a point of this depth at a position of the picture."""
     found = _solid(what, eye, eye.ray(float(where[0]), float(where[1])))
     return found is not None and found[1] < depth
 
 
 def _nearest(points: Floats, eye: Eye, at: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return for each polyline ``(n, p, 3)`` its distance from a point of the picture, and the place where it is nearest.
+    """Return the distance of each polyline, ``(n, p, 3)``, from a point of the picture, and its nearest point.
 
     Returns
     -------
     away
-        ``(n,)`` pixels; infinite for what lies behind the eye.
+        Distances, ``(n,)`` pixels; infinite behind the camera.
     depth
-        ``(n,)``: how far ahead of the eye.
+        Depths of the nearest points along the view, ``(n,)``.
     where
-        ``(n, 2)`` pixels.
+        Positions of the nearest points, ``(n, 2)`` pixels.
     """
     screen, depth = eye.project(points)
     a, b = screen[:, :-1], screen[:, 1:]
@@ -380,7 +381,7 @@ def _nearest(points: Floats, eye: Eye, at: Floats) -> tuple[Floats, Floats, Floa
         share = np.clip(((at - a) * along).sum(axis=-1) / np.maximum((along * along).sum(axis=-1), 1e-12), 0, 1)
         nearest = a + share[..., np.newaxis] * along
         away = np.linalg.norm(nearest - at, axis=-1)
-        # Along a line of the picture it is 1 / depth that changes evenly.
+        # Along a line of the picture 1 / depth is linear.
         ahead = 1 / (1 / depth[:, :-1] + share * (1 / depth[:, 1:] - 1 / depth[:, :-1]))
     away[(depth[:, :-1] <= _EYE) | (depth[:, 1:] <= _EYE)] = np.inf
     best = away.argmin(axis=1)

@@ -35,7 +35,7 @@ def test_point_is_on_the_curve_and_the_curve_before_it_is_lit():
     pictures = [drawn(FALLING, now) for now in range(11)]
     points = np.array([point(picture) for picture in pictures])
     assert np.all(np.diff(points, axis=0) > 0), "to the right, and down"
-    # Numbers of one distance are one distance apart, the first one excepted, which is nine steps after nothing.
+    # The numbers are equally spaced, and so are the points, except in the first picture.
     steps = np.diff(points[1:], axis=0)
     assert steps == pytest.approx(np.tile(steps.mean(axis=0), (len(steps), 1)), abs=1.5)
     amounts = [int(lit(picture).sum()) for picture in pictures]

@@ -231,7 +231,7 @@ def test_projection_of_a_ray_is_its_pixel():
 
 
 def test_cost_of_picking_depends_on_the_ray_and_not_on_the_size_of_the_block():
-    # 64 billion cells that take no memory as long as nobody looks at them all.
+    # 64 billion cells, which take no memory because they are never read together.
     values = np.broadcast_to(np.float32(1), (4000, 4000, 4000))
     for threshold, found in ((0.5, True), (2.0, False)):
         endless = Voxels("b", values, (-2.0,) * 3, (1e-3,) * 3, HUES, (0.0, 1.0), threshold)

@@ -95,7 +95,7 @@ class TestBundled:
 
     def test_every_layer_or_channel_of_the_unfolded_layer_or_class_is_named(self, shot):
         graph = shot.scene.context.graph
-        # Sheets, filters and ridges take the room of some names; those that they belong to have theirs.
+        # Sheets, filters and ridges take the room of some names; the names of their own layers are shown.
         above = {
             "attention": lambda node: "Attention" in node.kind,
             "kernels": lambda node: "Conv" in node.kind,
@@ -114,7 +114,7 @@ class TestBundled:
     def test_scene_fills_the_picture(self, shot):
         ground = shot.pixels[:, :1].astype(int)
         drawn = np.abs(shot.pixels.astype(int) - ground).max(axis=2) > 24
-        # A cloud of points is mostly air, and about as wide as high.
+        # A cloud of points is mostly empty, and about as wide as high.
         assert drawn.mean() > (0.05 if shot.cloud else 0.12)
         rows, columns = np.nonzero(drawn)
         height, width = drawn.shape

@@ -34,7 +34,7 @@ class TestDepth:
         if in_front:
             assert seen.min() > 200
         else:
-            # Where the line's middle would be stands the cube.
+            # The cube is at the position of the line's middle.
             assert which_hue(seen) == 40
         assert picture[pixel_at((-3.5, 0.0, z), pose, SIZE)].min() > 150
 

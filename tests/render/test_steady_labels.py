@@ -97,4 +97,4 @@ def test_label_whose_text_changes_stays(recorded_capture: Capture):
         ]
         assert [score.split()[0] for score in scores] == ["ant", "bee", "cat", "dog", "elk"]
         written.append(tuple(scores))
-    assert len(set(written)) == 3, "one for each kept step"
+    assert len(set(written)) == 3, "one for each recorded step"

@@ -91,7 +91,7 @@ class TestAgainstEveryCube:
         numbers = np.append(drawn.values.ravel(), -1)[expected].astype(int)
         found = which_hue(picture)
         assert (numbers >= 0).mean() > 0.002
-        # Rays along an edge may fall to either side.
+        # Rays along an edge may hit either side.
         assert (found == numbers).mean() > 0.99
         for number in np.unique(numbers[numbers >= 0]):
             if (numbers == number).sum() >= 6:
@@ -360,7 +360,7 @@ class TestChanges:
         more = (lit - plain).sum(axis=(0, 2))[columns]
         assert (lit >= plain).all()
         assert np.argmax(np.convolve(more, np.ones(5) / 5, "same")) / len(columns) == pytest.approx(0.75, abs=0.05)
-        assert more[: len(columns) // 5].max() <= 0.02 * more.max(), "far from it nothing changes"
+        assert more[: len(columns) // 5].max() <= 0.02 * more.max(), "far from the light nothing changes"
 
     def test_glow_brightens_all_cells_and_zero_glow_changes_nothing(self, shoot, numbers):
         plain = shoot(picture_of(block(numbers)), POSE).astype(int)
