@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from nnviz3d.scene.primitives import BarRow, CurveRow, KeyRow, Panel, PictureRow, Row, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.panel_rows import BarRow, CurveRow, KeyRow, PictureRow, Row, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.primitives import Panel
 
 Sprite = NDArray[np.uint8]
 """``(H, W, 4)``, straight alpha, the first row on top."""

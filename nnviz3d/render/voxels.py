@@ -20,8 +20,8 @@ from vtkmodules.vtkRenderingOpenGL2 import vtkOpenGLTexture, vtkTextureObject
 
 from nnviz3d.errors import UserError
 from nnviz3d.render.picking import GAP_SHARE
-from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR
-from nnviz3d.scene.primitives import Color, Voxels
+from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Color
+from nnviz3d.scene.primitives import Voxels
 
 LEVELS = 4
 """Number of sizes of empty cubes that a ray may skip: 2, 4, 8 and 16 cells a side, as in the shader."""

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from nnviz3d.errors import SceneError
 
+Color = tuple[float, float, float]
+"""sRGB in [0, 1]."""
 Normalize = Literal["layer", "global", "symmetric"]
 """One scale for each layer, one for all layers, or one for each layer that is symmetric whatever its sign."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.scene.primitives import KeyRow, Row, TextRow
+from nnviz3d.scene.panel_rows import KeyRow, Row, TextRow
 
 _MOST_CHANNELS = 4
 """Numbers of a pixel or location that are written at most."""

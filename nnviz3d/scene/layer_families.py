@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nnviz3d.data.graph import LayerNode
-from nnviz3d.scene.primitives import Color
+from nnviz3d.scene.colors import Color
 
 FAMILIES: dict[str, Color] = {
     "input": (0.62, 0.68, 0.78),

@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.scene.colors import Colormap
+from nnviz3d.scene.colors import Color, Colormap
+from nnviz3d.scene.panel_rows import Row
 
-Color = tuple[float, float, float]
 Vector = tuple[float, float, float]
 
 
@@ -375,89 +375,6 @@ class Labels:
 
     name: str
     labels: tuple[Label, ...]
-
-
-@dataclass(frozen=True)
-class TextRow:
-    """A line of a panel."""
-
-    text: str
-    style: Literal["title", "text", "quiet"] = "text"
-
-
-@dataclass(frozen=True)
-class BarRow:
-    """A name, a bar and a number: a class and its score."""
-
-    text: str
-    value: str
-    share: float
-    """Length of the bar, from 0 to 1."""
-    strong: bool = False
-
-
-@dataclass(frozen=True)
-class ScaleRow:
-    """A colour map with the numbers that stand along it.
-
-    Attributes
-    ----------
-    ticks
-        Where along the scale, from 0 to 1, and what to write there.
-    hidden
-        Stretches of the scale, from 0 to 1, whose cells are below the threshold and so not drawn.
-    """
-
-    colormap: Colormap
-    ticks: tuple[tuple[float, str], ...]
-    hidden: tuple[tuple[float, float], ...] = ()
-
-
-@dataclass(frozen=True)
-class SwatchRow:
-    """Patches of colour and what they mean, side by side."""
-
-    swatches: tuple[tuple[Color, str], ...]
-
-
-@dataclass(frozen=True)
-class KeyRow:
-    """A key and what it does, in two columns."""
-
-    key: str
-    text: str
-
-
-@dataclass(frozen=True, eq=False)
-class PictureRow:
-    """A small picture: ``(h, w, 3)`` uint8, the first row on top."""
-
-    pixels: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, eq=False)
-class CurveRow:
-    """A small line chart with a point on it.
-
-    Attributes
-    ----------
-    at
-        ``(n,)``: when, rising.
-    values
-        ``(n,)``: the numbers; the curve has a gap where one is none.
-    now
-        Which of them the point marks.
-    ends
-        What to write below the chart's left end and its right one.
-    """
-
-    at: NDArray[np.float64]
-    values: NDArray[np.float64]
-    now: int
-    ends: tuple[str, str]
-
-
-Row = CurveRow | TextRow | BarRow | ScaleRow | SwatchRow | KeyRow | PictureRow
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.headline import headline
 from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.memo import Memo
-from nnviz3d.scene.primitives import DrawList, Panel, Primitive, TextRow
+from nnviz3d.scene.panel_rows import TextRow
+from nnviz3d.scene.primitives import DrawList, Panel, Primitive
 from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
 from nnviz3d.scene.timeline import Timeline

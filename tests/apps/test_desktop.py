@@ -28,7 +28,8 @@ from nnviz3d.data.capture import open_capture
 from nnviz3d.render.picking import pick
 from nnviz3d.render.text import Sprite, board_sprite
 from nnviz3d.scene.hits import CellHit, LineHit, PixelHit
-from nnviz3d.scene.primitives import Callout, KeyRow, Lines, Row, TextRow, Tiles, Voxels
+from nnviz3d.scene.panel_rows import KeyRow, Row, TextRow
+from nnviz3d.scene.primitives import Callout, Lines, Tiles, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, read_scene

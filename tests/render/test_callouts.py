@@ -7,7 +7,8 @@ import pytest
 
 from nnviz3d.render.callouts import PlacedCallout, board_places, corners_of, place_callout
 from nnviz3d.render.label_placement import Rect
-from nnviz3d.scene.primitives import Callout, Panel, Span, TextRow
+from nnviz3d.scene.panel_rows import TextRow
+from nnviz3d.scene.primitives import Callout, Panel, Span
 from tests.render.conftest import SIZE
 from tests.support.blocks import block, center_of, looking, picture_of, told_apart
 from tests.support.pinhole import pixel_at

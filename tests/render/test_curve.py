@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from nnviz3d.render.text import panel_sprite
-from nnviz3d.scene.primitives import CurveRow, Panel
+from nnviz3d.scene.panel_rows import CurveRow
+from nnviz3d.scene.primitives import Panel
 
 STEPS = np.array([1.0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100])
 FALLING = np.linspace(2.0, 0.0, 11)

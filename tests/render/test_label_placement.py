@@ -8,7 +8,8 @@ import pytest
 from nnviz3d.render.label_placement import Rect, outlines, place_labels, project
 from nnviz3d.render.text import font, label_sprite, panel_sprite, shorten
 from nnviz3d.scene.colors import colormap
-from nnviz3d.scene.primitives import BarRow, Label, Panel, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.panel_rows import BarRow, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.primitives import Label, Panel
 from tests.support.blocks import looking
 from tests.support.pinhole import axes, to_pixels
 

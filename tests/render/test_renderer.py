@@ -9,7 +9,8 @@ from nnviz3d.render import renderer as module
 from nnviz3d.render.offscreen import Offscreen, halved
 from nnviz3d.render.voxels import VoxelActor
 from nnviz3d.scene.camera import CameraPose
-from nnviz3d.scene.primitives import Box, DrawList, Image, Label, Labels, Lines, Panel, TextRow
+from nnviz3d.scene.panel_rows import TextRow
+from nnviz3d.scene.primitives import Box, DrawList, Image, Label, Labels, Lines, Panel
 from tests.render.conftest import SIZE
 from tests.support.blocks import block, looking, picture_of, told_apart, which_hue
 from tests.support.pinhole import pixel_at, to_pixels

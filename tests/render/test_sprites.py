@@ -15,7 +15,8 @@ from nnviz3d.render.offscreen import Offscreen, offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.render.sprites import Atlas, SpritesActor
 from nnviz3d.render.text import PlacedSprite
-from nnviz3d.scene.primitives import DrawList, Label, Labels, Panel, TextRow
+from nnviz3d.scene.panel_rows import TextRow
+from nnviz3d.scene.primitives import DrawList, Label, Labels, Panel
 from tests.render.conftest import SIZE
 from tests.support.blocks import block, looking, picture_of
 

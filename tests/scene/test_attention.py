@@ -12,7 +12,8 @@ from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.errors import SceneError
 from nnviz3d.render.picking import Eye
 from nnviz3d.scene.layout.attention import ScorePick, Sheet, place_sheets
-from nnviz3d.scene.primitives import Box, Callout, Labels, Lines, Panel, ScaleRow, TextRow, Voxels
+from nnviz3d.scene.panel_rows import ScaleRow, TextRow
+from nnviz3d.scene.primitives import Box, Callout, Labels, Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene

@@ -16,7 +16,8 @@ from nnviz3d.errors import SceneError, UserError
 from nnviz3d.render.picking import Eye
 from nnviz3d.scene.colors import colormap, limits_for, statistics_of
 from nnviz3d.scene.hits import CellHit
-from nnviz3d.scene.primitives import BarRow, Image, Labels, Lines, Panel, ScaleRow, TextRow, Voxels
+from nnviz3d.scene.panel_rows import BarRow, ScaleRow, TextRow
+from nnviz3d.scene.primitives import Image, Labels, Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene

@@ -14,7 +14,8 @@ from nnviz3d.data.targets import PREDICTED, write_targets
 from nnviz3d.scene.derived.neurons import neurons_of
 from nnviz3d.scene.derived.unit_weights import links_of
 from nnviz3d.scene.layout.cells import grid_for
-from nnviz3d.scene.primitives import Image, Labels, Panel, ScaleRow
+from nnviz3d.scene.panel_rows import ScaleRow
+from nnviz3d.scene.primitives import Image, Labels, Panel
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene

@@ -9,7 +9,8 @@ from nnviz3d.data.capabilities.gradients import write_flow, write_gradient
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.data.targets import PREDICTED, write_targets
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.primitives import Image, Lines, Panel, TextRow, Voxels
+from nnviz3d.scene.panel_rows import TextRow
+from nnviz3d.scene.primitives import Image, Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene

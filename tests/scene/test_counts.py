@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.scene.colors import colormap
-from nnviz3d.scene.primitives import TextRow
+from nnviz3d.scene.panel_rows import TextRow
 from nnviz3d.scene.views.channels import _counted, _silence
 from nnviz3d.scene.views.legends import best_rows
 from nnviz3d.scene.views.node_link.labels import _chosen, ball_scales

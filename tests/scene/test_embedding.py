@@ -17,7 +17,8 @@ from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye, pick
 from nnviz3d.scene.colors import NAN_COLOR, categorical
 from nnviz3d.scene.hits import PointHit
-from nnviz3d.scene.primitives import Callout, DrawList, Labels, Panel, PictureRow, Points, SwatchRow, TextRow
+from nnviz3d.scene.panel_rows import PictureRow, SwatchRow, TextRow
+from nnviz3d.scene.primitives import Callout, DrawList, Labels, Panel, Points
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene

@@ -9,7 +9,8 @@ from nnviz3d.analysis.health import alarms
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.training import STATISTICS
 from nnviz3d.render.offscreen import Offscreen
-from nnviz3d.scene.primitives import Box, DrawList, Labels, Lines, Panel, TextRow
+from nnviz3d.scene.panel_rows import TextRow
+from nnviz3d.scene.primitives import Box, DrawList, Labels, Lines, Panel
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene, parse_scene

@@ -8,7 +8,8 @@ import pytest
 from nnviz3d.data.training import STATISTICS
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, colormap
-from nnviz3d.scene.primitives import Callout, Labels, Lines, Panel, Ridges, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.panel_rows import ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.primitives import Callout, Labels, Lines, Panel, Ridges
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene

@@ -18,7 +18,8 @@ from nnviz3d.scene.colors import limits_for, statistics_of
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.kernels import KernelPick, kernel_of
 from nnviz3d.scene.layout.cells import grid_for
-from nnviz3d.scene.primitives import DrawList, Labels, Lines, Panel, ScaleRow, SwatchRow, TextRow, Voxels
+from nnviz3d.scene.panel_rows import ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.primitives import DrawList, Labels, Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene

@@ -17,7 +17,8 @@ from nnviz3d.render.picking import Eye
 from nnviz3d.scene.colors import colormap
 from nnviz3d.scene.derived.neurons import neurons_at
 from nnviz3d.scene.derived.unit_weights import joined_by, links_of
-from nnviz3d.scene.primitives import Callout, DrawList, KeyRow, Labels, Lines, Panel, Points, TextRow, Tiles
+from nnviz3d.scene.panel_rows import KeyRow, TextRow
+from nnviz3d.scene.primitives import Callout, DrawList, Labels, Lines, Panel, Points, Tiles
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, LayerPick, Selection
 from nnviz3d.scene.spec import parse_scene

@@ -14,7 +14,8 @@ from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.render.offscreen import Offscreen
-from nnviz3d.scene.primitives import BarRow, Callout, Image, Labels, Panel, ScaleRow
+from nnviz3d.scene.panel_rows import BarRow, ScaleRow
+from nnviz3d.scene.primitives import Callout, Image, Labels, Panel
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene, read_scene

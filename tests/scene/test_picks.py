@@ -10,7 +10,8 @@ import pytest
 from nnviz3d.apps.picking import say
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.facts import exact
-from nnviz3d.scene.primitives import Callout, KeyRow, Lines, Panel, Voxels
+from nnviz3d.scene.panel_rows import KeyRow
+from nnviz3d.scene.primitives import Callout, Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, LayerPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene

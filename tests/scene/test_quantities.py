@@ -8,7 +8,8 @@ import pytest
 from nnviz3d.data.targets import PREDICTED, Target
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import number
-from nnviz3d.scene.primitives import Callout, Image, KeyRow, Panel, TextRow, Voxels
+from nnviz3d.scene.panel_rows import KeyRow, TextRow
+from nnviz3d.scene.primitives import Callout, Image, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene

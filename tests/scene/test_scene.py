@@ -14,23 +14,8 @@ from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.scene.colors import score
-from nnviz3d.scene.primitives import (
-    BarRow,
-    Box,
-    Callout,
-    DrawList,
-    Image,
-    Labels,
-    Lines,
-    Panel,
-    Points,
-    Ridges,
-    ScaleRow,
-    SwatchRow,
-    TextRow,
-    Tiles,
-    Voxels,
-)
+from nnviz3d.scene.panel_rows import BarRow, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.primitives import Box, Callout, DrawList, Image, Labels, Lines, Panel, Points, Ridges, Tiles, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene, parse_scene

@@ -12,7 +12,8 @@ from nnviz3d.data.capture import Capture
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.hits import CellHit
-from nnviz3d.scene.primitives import DrawList, KeyRow, Labels, Lines, Panel, SwatchRow, Voxels
+from nnviz3d.scene.panel_rows import KeyRow, SwatchRow
+from nnviz3d.scene.primitives import DrawList, Labels, Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import LayerPick, Selection
 from nnviz3d.scene.spec import parse_scene

@@ -10,7 +10,8 @@ from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.derived.kernels import kernel_of
-from nnviz3d.scene.primitives import CurveRow, Lines, Panel, TextRow, Voxels
+from nnviz3d.scene.panel_rows import CurveRow, TextRow
+from nnviz3d.scene.primitives import Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene

@@ -11,7 +11,8 @@ from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.derived.embedding_trajectory import embedding_of
-from nnviz3d.scene.primitives import Callout, DrawList, Lines, Panel, PictureRow, Points, TextRow
+from nnviz3d.scene.panel_rows import PictureRow, TextRow
+from nnviz3d.scene.primitives import Callout, DrawList, Lines, Panel, Points
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene

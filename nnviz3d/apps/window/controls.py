@@ -15,7 +15,8 @@ from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, Key, described
 from nnviz3d.render.window import Event
 from nnviz3d.scene.camera import CameraPose, Margins, fit
-from nnviz3d.scene.primitives import KeyRow, Panel, TextRow
+from nnviz3d.scene.panel_rows import KeyRow, TextRow
+from nnviz3d.scene.primitives import Panel
 from nnviz3d.scene.views.channels import unfolds
 
 _DOUBLE = 0.4

@@ -26,19 +26,8 @@ from nnviz3d.scene.layout.attention import (
     why_no_rollout,
 )
 from nnviz3d.scene.layout.routes import lead_up
-from nnviz3d.scene.primitives import (
-    Box,
-    Label,
-    Labels,
-    Lines,
-    Panel,
-    Primitive,
-    Row,
-    ScaleRow,
-    Source,
-    TextRow,
-    Voxels,
-)
+from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
+from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source, Voxels
 from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View

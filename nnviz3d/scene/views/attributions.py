@@ -28,21 +28,8 @@ from nnviz3d.scene.hits import CellHit, Hit, PixelHit
 from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.layout.flow import Placement
 from nnviz3d.scene.layout.photo import stand_beside
-from nnviz3d.scene.primitives import (
-    Image,
-    Label,
-    Labels,
-    Lines,
-    Panel,
-    Primitive,
-    Row,
-    ScaleRow,
-    Source,
-    Span,
-    TextRow,
-    Vector,
-    Voxels,
-)
+from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
+from nnviz3d.scene.primitives import Image, Label, Labels, Lines, Panel, Primitive, Source, Span, Vector, Voxels
 from nnviz3d.scene.selection import CellPick, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View

@@ -19,6 +19,7 @@ from nnviz3d.scene.camera import MARGINS, default_view, direction, fit
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, colormap, limits_for
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.hits import Hit, TileHit
+from nnviz3d.scene.panel_rows import Row, TextRow
 from nnviz3d.scene.primitives import (
     Box,
     Image,
@@ -28,9 +29,7 @@ from nnviz3d.scene.primitives import (
     Panel,
     Points,
     Primitive,
-    Row,
     Source,
-    TextRow,
     Tiles,
     Vector,
     Voxels,

@@ -12,13 +12,14 @@ from pydantic import Field
 from nnviz3d.data.graph import connecting_nodes
 from nnviz3d.data.records import RANKINGS, Connections, Ranking
 from nnviz3d.data.targets import LOSS
-from nnviz3d.scene.colors import NAN_COLOR, NEGATIVE, POSITIVE, number
+from nnviz3d.scene.colors import NAN_COLOR, NEGATIVE, POSITIVE, Color, number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.layer_figures import weights_of_then
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import Hit, LineHit
 from nnviz3d.scene.layout.routes import Route, bezier
-from nnviz3d.scene.primitives import Color, Ends, Lines, Panel, Primitive, Source, SwatchRow, TextRow
+from nnviz3d.scene.panel_rows import SwatchRow, TextRow
+from nnviz3d.scene.primitives import Ends, Lines, Panel, Primitive, Source
 from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View

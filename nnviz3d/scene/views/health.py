@@ -10,21 +10,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nnviz3d.analysis.health import Alarm, alarms, groups, heading
-from nnviz3d.scene.colors import number
+from nnviz3d.scene.colors import Color, number
 from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.primitives import (
-    Color,
-    Label,
-    Labels,
-    Lines,
-    Panel,
-    Primitive,
-    Row,
-    Span,
-    SwatchRow,
-    TextRow,
-    Vector,
-)
+from nnviz3d.scene.panel_rows import Row, SwatchRow, TextRow
+from nnviz3d.scene.primitives import Label, Labels, Lines, Panel, Primitive, Span, Vector
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View

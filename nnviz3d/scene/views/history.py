@@ -16,20 +16,8 @@ from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import Hit, RidgeHit
 from nnviz3d.scene.layout.ridges import Hillside, Scale, history
-from nnviz3d.scene.primitives import (
-    Label,
-    Labels,
-    Lines,
-    Panel,
-    Primitive,
-    Ridges,
-    Row,
-    ScaleRow,
-    Source,
-    Span,
-    SwatchRow,
-    TextRow,
-)
+from nnviz3d.scene.panel_rows import Row, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.primitives import Label, Labels, Lines, Panel, Primitive, Ridges, Source, Span
 from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View

@@ -29,22 +29,8 @@ from nnviz3d.scene.derived.layer_figures import weights_of_then
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import CellHit, Hit
 from nnviz3d.scene.layout.routes import lead_up
-from nnviz3d.scene.primitives import (
-    Box,
-    Label,
-    Labels,
-    Lines,
-    Panel,
-    Primitive,
-    Row,
-    ScaleRow,
-    Source,
-    Span,
-    SwatchRow,
-    TextRow,
-    Vector,
-    Voxels,
-)
+from nnviz3d.scene.panel_rows import Row, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source, Span, Vector, Voxels
 from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View

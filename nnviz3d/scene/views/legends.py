@@ -12,7 +12,8 @@ from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.targets import LOSS, Explained
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, ValueStatistics, number, score
 from nnviz3d.scene.context import SceneContext, class_name, is_classifier, top_classes, two_classes, vector_outputs
-from nnviz3d.scene.primitives import BarRow, Label, Labels, Panel, Primitive, Row, ScaleRow, SwatchRow, TextRow, Voxels
+from nnviz3d.scene.panel_rows import BarRow, Row, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Voxels
 from nnviz3d.scene.selection import Selection
 
 NAMED_CELLS = 16

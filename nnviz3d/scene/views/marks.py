@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.scene.colors import Color
 from nnviz3d.scene.facts import Facts
-from nnviz3d.scene.primitives import Callout, Color, Lines, Primitive, Span, Vector
+from nnviz3d.scene.primitives import Callout, Lines, Primitive, Span, Vector
 
 _BRIGHT: Color = (0.93, 0.98, 1.0)
 _LIFT = 0.03

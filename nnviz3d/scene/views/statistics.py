@@ -16,19 +16,8 @@ from nnviz3d.scene.derived.layer_figures import measured_values
 from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.layout.flow import Placement
 from nnviz3d.scene.layout.routes import lead_up
-from nnviz3d.scene.primitives import (
-    KeyRow,
-    Label,
-    Labels,
-    Lines,
-    Panel,
-    Primitive,
-    Row,
-    Source,
-    SwatchRow,
-    TextRow,
-    Voxels,
-)
+from nnviz3d.scene.panel_rows import KeyRow, Row, SwatchRow, TextRow
+from nnviz3d.scene.primitives import Label, Labels, Lines, Panel, Primitive, Source, Voxels
 from nnviz3d.scene.selection import LayerPick, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View

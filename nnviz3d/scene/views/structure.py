@@ -10,7 +10,8 @@ from nnviz3d.scene.context import SceneContext, shape_text
 from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.layer_families import FAMILIES as FAMILIES
 from nnviz3d.scene.layer_families import family_of as family_of
-from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source, SwatchRow, TextRow
+from nnviz3d.scene.panel_rows import SwatchRow, TextRow
+from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source
 from nnviz3d.scene.selection import LayerPick, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.primitives import CurveRow, Panel, Primitive, Row, TextRow
+from nnviz3d.scene.panel_rows import CurveRow, Row, TextRow
+from nnviz3d.scene.primitives import Panel, Primitive
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View

@@ -14,9 +14,9 @@ from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.training import Training
+from nnviz3d.scene.colors import Color
 from nnviz3d.scene.context import SceneContext, shape_text
 from nnviz3d.scene.derived.layer_figures import measured_values, measured_weights
-from nnviz3d.scene.primitives import Color
 from nnviz3d.scene.views.health import color_of
 from nnviz3d.scene.views.structure import FAMILIES, family_of, number_of_parameters
 

@@ -15,7 +15,8 @@ from nnviz3d.scene.derived.layer_figures import weights_of_then
 from nnviz3d.scene.derived.neurons import Neurons
 from nnviz3d.scene.derived.unit_weights import Links
 from nnviz3d.scene.layout.nodes import Rack, vector
-from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Row, ScaleRow, TextRow, Vector
+from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
+from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Vector
 from nnviz3d.scene.views.legends import NAMED_CELLS, listed, names_of, scores_of, title_panel
 from nnviz3d.scene.views.node_link.colors import Scale
 

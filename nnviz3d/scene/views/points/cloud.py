@@ -11,25 +11,12 @@ from numpy.typing import NDArray
 
 from nnviz3d.analysis.embedding import NEIGHBOURS, REDUCED, judged_after_reduction
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
-from nnviz3d.scene.colors import NAN_COLOR, OTHERS, categorical
+from nnviz3d.scene.colors import NAN_COLOR, OTHERS, Color, categorical
 from nnviz3d.scene.context import SceneContext, class_name
 from nnviz3d.scene.derived.projected_samples import ProjectedSample, thumbnail
 from nnviz3d.scene.facts import Facts
-from nnviz3d.scene.primitives import (
-    Callout,
-    Color,
-    Label,
-    Labels,
-    Panel,
-    PictureRow,
-    Points,
-    Primitive,
-    Row,
-    Source,
-    Span,
-    SwatchRow,
-    TextRow,
-)
+from nnviz3d.scene.panel_rows import PictureRow, Row, SwatchRow, TextRow
+from nnviz3d.scene.primitives import Callout, Label, Labels, Panel, Points, Primitive, Source, Span
 from nnviz3d.scene.selection import ColoredBy, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.views.points.samples import PointPick, answer_of, facts_of_point, facts_of_sample

@@ -13,7 +13,8 @@ from nnviz3d.data.training import Training
 from nnviz3d.data.training_embedding import EmbeddedOutputs
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.embedding_trajectory import embedding_at, known_trajectory
-from nnviz3d.scene.primitives import Lines, Panel, Primitive, TextRow
+from nnviz3d.scene.panel_rows import TextRow
+from nnviz3d.scene.primitives import Lines, Panel, Primitive
 from nnviz3d.scene.selection import ColoredBy, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.views.points.cloud import RADIUS, Cloud, Frame, Painted
