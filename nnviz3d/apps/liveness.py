@@ -24,7 +24,7 @@ class Peer(Protocol):
         ...
 
 
-class Watch:
+class Watchdog:
     """Context manager that closes a connection when the other end shows no sign of life for too long.
 
     The work itself may take any time. Signs of life are messages, which a thread of the other end sends every few

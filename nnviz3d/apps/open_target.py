@@ -10,7 +10,7 @@ from pathlib import Path
 from nnviz3d.apps.progress import embed_with_progress
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample, captured_samples
-from nnviz3d.apps.target import ModelOptions, Resolved, resolve
+from nnviz3d.apps.target import ModelOptions, ResolvedTarget, resolve
 from nnviz3d.apps.temporary_folder import temporary_folder
 from nnviz3d.apps.training_follower import TrainingFollower
 from nnviz3d.apps.worker import Worker
@@ -125,7 +125,7 @@ def opened(
         yield replace(found_ready, trajectory=trajectory)
 
 
-def _ready_capture(found: Resolved, wanted: Insights) -> CaptureReader | None:
+def _ready_capture(found: ResolvedTarget, wanted: Insights) -> CaptureReader | None:
     """Open the target's capture; `None` if the target is a model, or its model has to be captured anew.
 
     Raises
@@ -160,7 +160,7 @@ class _Opening:
 
     def __init__(
         self,
-        found: Resolved,
+        found: ResolvedTarget,
         insights: Insights,
         sample: int | None,
         run: Callable[[CaptureRequest], object],
@@ -247,7 +247,7 @@ class _Opening:
         return runner
 
 
-def _needed(found: Resolved, wanted: Insights) -> Insights:
+def _needed(found: ResolvedTarget, wanted: Insights) -> Insights:
     """Return what the user wants and the scene needs; without a data set, the samples of the input take its place."""
     needs = found.spec.needs()
     if wanted.dataset and not uses_dataset(needs):
@@ -296,7 +296,7 @@ def _held(capture: CaptureReader) -> Insights:
     return Insights(**{name: value for one in CAPABILITIES for name, value in one.held(capture).items()})
 
 
-def _sample_shown(sample: int | None, found: Resolved, count: int, holder: str) -> int:
+def _sample_shown(sample: int | None, found: ResolvedTarget, count: int, holder: str) -> int:
     """Return the index of the sample to show; an error names its origin, the scene or the command line."""
     if not count:
         raise CaptureError(

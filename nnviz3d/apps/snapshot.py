@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.apps.interruption import Interruption
+from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.data.files.unfinished import partial_path
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
@@ -69,10 +69,10 @@ def snapshot(
     scene = Scene.build(spec, capture, aspect=aspect, trajectory=trajectory)
     moment = scene.duration if at is None else at
     drawn = scene.at(moment, selection)
-    with Interruption():
+    with DelayedSignals():
         studio = Offscreen(size)
     try:
-        with Interruption():
+        with DelayedSignals():
             pixels = studio.picture(drawn, scene.camera(moment, aspect=aspect))
         write_png(pixels, out)
     finally:
@@ -107,7 +107,7 @@ def _becoming(out: Path) -> Iterator[BinaryIO]:
     partial = partial_path(out)
     file = None
     try:
-        with Interruption():
+        with DelayedSignals():
             # Opened like any file, so that the user's umask applies; `x` never overwrites another process's file.
             file = partial.open("xb")
         with file:

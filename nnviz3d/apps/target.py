@@ -53,7 +53,7 @@ class ModelOptions:
 
 
 @dataclass(frozen=True)
-class Resolved:
+class ResolvedTarget:
     """A resolved target: a scene, and the capture or the model that it shows.
 
     If there are both, the capture is shown, and the model can be run on other input.
@@ -84,7 +84,7 @@ def bundled_scenes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(gallery().glob("*.toml"))}
 
 
-def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Resolved:
+def resolve(target: str | None, scene: str | None, options: ModelOptions) -> ResolvedTarget:
     """Find out what a target is, without opening a large file.
 
     Parameters
@@ -105,9 +105,9 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
     path = Path(target)
     if target.endswith(_CAPTURE_ENDINGS) or (exists(path) and is_capture(path)):
         _refuse_model_options(target, options)
-        return Resolved(_of_another(scene), capture=path)
+        return ResolvedTarget(_of_another(scene), capture=path)
     if target.startswith("keras:") or target.endswith(ENDINGS) or is_saved_model(path) or is_unpacked(path):
-        return Resolved(_of_another(scene), model=target, options=options)
+        return ResolvedTarget(_of_another(scene), model=target, options=options)
     spec = scene_named(target)
     if scene is not None:
         raise UserError(f"--scene goes with a model or a capture; {target!r} is itself a scene.")
@@ -122,7 +122,7 @@ def _of_another(scene: str | None) -> SceneSpec:
     return default_scene() if scene is None else scene_named(scene).elsewhere()
 
 
-def _from_source(spec: SceneSpec, source: SceneSource, folder: Path, options: ModelOptions) -> Resolved:
+def _from_source(spec: SceneSpec, source: SceneSource, folder: Path, options: ModelOptions) -> ResolvedTarget:
     if source.model is None:
         _refuse_model_options("The scene's source", options)
     # The ready capture is shown unless the user gives other input; in a scene of points, input is added to the points.
@@ -152,8 +152,8 @@ def _from_source(spec: SceneSpec, source: SceneSource, folder: Path, options: Mo
         beside = beside if capture is not None else ()
         if not beside and not all(among(name, source.inputs) for name in options.inputs):
             spec = spec.untitled()
-        return Resolved(spec, capture, model, merged, beside=beside)
-    return Resolved(spec, capture, model, merged, source.sample, _beside(folder, source.choices))
+        return ResolvedTarget(spec, capture, model, merged, beside=beside)
+    return ResolvedTarget(spec, capture, model, merged, source.sample, _beside(folder, source.choices))
 
 
 def _found(folder: Path, name: str, source: SceneSource) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nnviz3d.apps.interruption import Interruption
+from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.data.files.unfinished import make_temporary_folder
 
 
@@ -16,10 +16,10 @@ def temporary_folder() -> Iterator[Path]:
     """Make an empty folder, and remove it with its content at the end."""
     folder = None
     try:
-        with Interruption():
+        with DelayedSignals():
             folder = make_temporary_folder()
         yield folder
     finally:
-        with Interruption():
+        with DelayedSignals():
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)

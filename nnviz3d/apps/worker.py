@@ -16,8 +16,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import IO, Protocol
 
-from nnviz3d.apps.interruption import Interruption
-from nnviz3d.apps.liveness import SILENCE, Peer, Watch, processor_time
+from nnviz3d.apps.delayed_signals import DelayedSignals
+from nnviz3d.apps.liveness import SILENCE, Peer, Watchdog, processor_time
 from nnviz3d.data import request as messages
 from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.json_lines import read_event, to_line
@@ -305,10 +305,10 @@ class Worker:
 
         line = to_line(request)  # before the connection is made: a request that cannot be written gets no answer
         connection = self._ready()
-        watch = Watch(connection, self._patience)
+        watchdog = Watchdog(connection, self._patience)
         try:
-            with watch:
-                last = _exchange(connection, line, watch, hear)
+            with watchdog:
+                last = _exchange(connection, line, watchdog, hear)
         except BaseException:
             # Its next message would still belong to this request.
             self._drop(connection)
@@ -324,7 +324,7 @@ class Worker:
                 raise WorkerCrashed("\n".join(part for part in parts if part))
         death = (
             connection.silence_error()
-            if watch.silent
+            if watchdog.silent
             else connection.end_error(request.model if stage == "load" else None)
         )
         self._drop(connection)
@@ -334,7 +334,7 @@ class Worker:
         """Let the process end, and wait until it has cleaned up."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with Interruption():
+            with DelayedSignals():
                 connection.finish()
 
     def close(self) -> None:
@@ -343,7 +343,7 @@ class Worker:
             self._closed = True
             connection, self._connection = self._connection, None
         if connection is not None:
-            with Interruption():
+            with DelayedSignals():
                 connection.end()
 
     def _ready(self) -> Connection:
@@ -352,7 +352,7 @@ class Worker:
                 raise UserError("The program is ending, so the model cannot be run.")
             gone = self._connection if self._connection is not None and not self._connection.alive else None
             if self._connection is None or gone is not None:
-                with Interruption():
+                with DelayedSignals():
                     self._connection = self._connect()
             connection = self._connection
         if gone is not None:
@@ -364,7 +364,7 @@ class Worker:
             mine = self._connection is connection
             self._connection = None if mine else self._connection
         if mine:  # otherwise `close` ends it
-            with Interruption():
+            with DelayedSignals():
                 connection.end()
 
 
@@ -385,7 +385,9 @@ def run_capture(request: CaptureRequest, on_event: Callable[[Event], None] | Non
     return done
 
 
-def _exchange(connection: Connection, request: str, watch: Watch, on_event: Callable[[Event], None]) -> Event | None:
+def _exchange(
+    connection: Connection, request: str, watchdog: Watchdog, on_event: Callable[[Event], None]
+) -> Event | None:
     """Send the request and pass its events on; returns the final event, or `None` if the process ends without one."""
     with contextlib.suppress(
         ConnectionError, ValueError
@@ -393,7 +395,7 @@ def _exchange(connection: Connection, request: str, watch: Watch, on_event: Call
         connection.write.write(request + "\n")
         connection.write.flush()
     for line in _lines(connection.read):
-        watch.count_message()
+        watchdog.count_message()
         event = _event(line)
         if isinstance(event, messages.Working):
             continue

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nnviz3d.apps import worker as module
-from nnviz3d.apps.liveness import Watch, processor_time
+from nnviz3d.apps.liveness import Watchdog, processor_time
 from nnviz3d.apps.worker import Worker, WorkerCrashed
 from nnviz3d.data.request import CaptureRequest
 from nnviz3d.errors import UserError
@@ -42,33 +42,33 @@ def request() -> CaptureRequest:
 
 def test_watch_cuts_a_silent_and_idle_connection():
     other = Other(works=False)
-    with Watch(other, 0.2) as watch:
+    with Watchdog(other, 0.2) as watchdog:
         assert other.ended.wait(30)
-    assert watch.silent
+    assert watchdog.silent
 
 
 def test_watch_keeps_a_silent_connection_whose_process_works():
     other = Other(works=True)
-    with Watch(other, 0.1) as watch:
+    with Watchdog(other, 0.1) as watchdog:
         assert not other.ended.wait(0.5)
-    assert not watch.silent
+    assert not watchdog.silent
 
 
 def test_watch_keeps_an_idle_connection_that_sends_words():
     other = Other(works=False)
     talks = threading.Event()
-    with Watch(other, 0.6) as watch:
+    with Watchdog(other, 0.6) as watchdog:
 
         def talk() -> None:
             while not talks.wait(0.01):
-                watch.count_message()
+                watchdog.count_message()
 
         thread = threading.Thread(target=talk)
         thread.start()
         assert not other.ended.wait(1.5)
         talks.set()
         thread.join()
-    assert not watch.silent
+    assert not watchdog.silent
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")

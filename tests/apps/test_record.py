@@ -20,13 +20,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.film.encoded import MP4, WEBM, EncodedFilm
 from nnviz3d.apps.film.frame_folder import FrameFolder
 from nnviz3d.apps.film.gif import GifFilm
 from nnviz3d.apps.film.record import check_film, film_size, record
 from nnviz3d.apps.film.sink import FrameSink
 from nnviz3d.apps.film.writer_thread import FilmWriter
-from nnviz3d.apps.interruption import Interruption
 from nnviz3d.apps.snapshot import snapshot
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.errors import CaptureError, UserError
@@ -180,11 +180,11 @@ def test_signals_wait_for_the_end_of_a_frame():
     reached = []
 
     def draw() -> None:
-        with Interruption() as interruption:
-            interruption.check()
+        with DelayedSignals() as signals:
+            signals.check()
             os.kill(os.getpid(), signal.SIGINT)
             reached.append("the end of the frame")
-            interruption.check()
+            signals.check()
             reached.append("the next frame")
 
     try:

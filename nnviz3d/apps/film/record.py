@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.film.encoded import MP4, WEBM, EncodedFilm
 from nnviz3d.apps.film.frame_folder import FrameFolder, check_folder
 from nnviz3d.apps.film.gif import GifFilm
 from nnviz3d.apps.film.sink import FrameSink
 from nnviz3d.apps.film.writer_thread import FilmWriter
-from nnviz3d.apps.interruption import Interruption
 from nnviz3d.apps.snapshot import require_graphics
 from nnviz3d.apps.target import check_output
 from nnviz3d.data.capture import is_capture
@@ -133,17 +133,17 @@ def record(
     kind = tour or usual_tour(scene)
     path = make_tour(scene, aspect, kind, seconds)
     moments = path.frames(rate)
-    interruption = Interruption()
+    signals = DelayedSignals()
 
     def at(tau: float) -> tuple[DrawList, CameraPose]:
-        interruption.check()  # also while the labels of a long film are placed
+        signals.check()  # also while the labels of a long film are placed
         t, pose = path.at(tau)
         return scene.at(t, selection), pose
 
-    with Interruption():
+    with DelayedSignals():
         studio = Offscreen((width, height))
     try:
-        with ExitStack() as stack, interruption:
+        with ExitStack() as stack, signals:
             sink = _sink(out, (width, height), rate, lambda: film_of(scene, selection, kind, (width, height), moments))
             # Entered at once, because only the writer discards the sink's files.
             writing = stack.enter_context(FilmWriter(sink, studio.averaged))
@@ -154,7 +154,7 @@ def record(
                     writing.put(number, studio.samples(labels.of(what, float(tau)), pose))
                 if progress is not None:
                     progress(number + 1, len(moments))
-                interruption.check()
+                signals.check()
     except OSError as error:
         raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
     finally:

@@ -11,8 +11,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.film.sink import FrameSink
-from nnviz3d.apps.interruption import Interruption
 
 _WAITING = 3
 """Most frames that wait for the thread."""
@@ -64,7 +64,7 @@ class FilmWriter:
 
     def _give_up(self) -> None:
         # A second Ctrl-C waits until the sink has removed its files.
-        with Interruption():
+        with DelayedSignals():
             while self._thread.is_alive():
                 # Waiting frames are dropped, which also makes room for the signal to stop.
                 while not self._frames.empty():

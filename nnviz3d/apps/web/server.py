@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from nnviz3d.apps.interruption import Interruption
+from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.ports import PORT, PortTaken, bind_error, choose_port
@@ -66,7 +66,7 @@ def serve(
     """
     chosen = choose_port(host, port)
     scene = Scene.build(found.spec, found.capture, aspect=ASPECT, trajectory=found.trajectory)
-    with Interruption():
+    with DelayedSignals():
         renderer = Renderer(offscreen_window(size))
     try:
         selection = selection or Selection(sample=found.sample)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from pathlib import Path
 
-from nnviz3d.apps.interruption import Interruption
+from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.snapshot import require_graphics, write_png
@@ -69,7 +69,7 @@ def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | 
     require_graphics()
     require_display()
     scene = Scene.build(found.spec, found.capture, aspect=size[0] / size[1], trajectory=found.trajectory)
-    with Interruption():
+    with DelayedSignals():
         window = Window(size, scene.title(found.sample))
         renderer = Renderer(window.target)
     try:

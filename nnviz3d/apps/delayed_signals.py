@@ -10,7 +10,7 @@ from typing import Any, Self
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interruption:
+class DelayedSignals:
     """A context in which SIGINT and SIGTERM are only recorded; `check` and the end of the context handle them."""
 
     def __init__(self) -> None:
