@@ -1,4 +1,4 @@
-"""Real models for the tests of capturing."""
+"""Fixtures for tests that run Keras models."""
 
 import gc
 import os
@@ -8,8 +8,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import sys
 
-# In the product TensorFlow and OpenGL never share a process: TensorFlow loads its LLVM with global symbols, and Mesa's
-# breaks on them. Only so that one command runs all tests, it is loaded here with symbols of its own.
+# In the product TensorFlow and OpenGL never share a process: TensorFlow loads its LLVM with global symbols, which break
+# that of Mesa. Here TensorFlow is loaded with local symbols, so that one command can run all tests.
 _real = sys.setdlopenflags
 sys.setdlopenflags = lambda flags: _real(flags & ~os.RTLD_GLOBAL)
 try:
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True, scope="module")
 def _collected():
-    gc.collect()  # models are circles of references
+    gc.collect()  # models contain reference cycles
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def _seeded():
     import keras
 
     keras.utils.set_random_seed(7)
-    # Names such as dense_1 start anew, so that tests do not depend on their order.
+    # Numbers in names such as dense_1 start from 0, so that tests do not depend on their order.
     keras.backend.clear_session(free_memory=False)
 
 

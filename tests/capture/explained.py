@@ -1,4 +1,4 @@
-"""Models traced for explanations, and references to measure them by."""
+"""Models traced for explanations, and reference computations."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ def traced(model, arrays):
 
 
 def every_gradient(model, arrays, output, index):
-    """By node and output, ``(N, *shape)``."""
+    """Gradients by node and output, ``(N, *shape)``."""
     found = {}
     for batch in gradients(model, arrays, output, np.asarray(index)):
         for node, k in batch:
@@ -32,7 +32,7 @@ def every_gradient(model, arrays, output, index):
 
 
 def score(model, arrays, output, index):
-    """What is explained, ``(N,)`` in the model's own precision; the index is one, or one for each sample."""
+    """The explained numbers, ``(N,)`` in the model's precision; the index is one number, or one for each sample."""
     asked = np.broadcast_to(index, len(arrays[0]))
     return np.asarray(score_of(output)(model, [tf.constant(a) for a in arrays], tf.constant(asked)))
 
@@ -59,11 +59,11 @@ def with_output(model, node, value):
 
 
 def central_differences(function, x, step=1e-6):
-    """The gradient of ``function(x)``, ``(1,)``, by each number of ``x``, ``(1, *shape)``, as one batch."""
+    """The gradient of ``function(x)``, ``(1,)``, with respect to ``x``, ``(1, *shape)``, computed in one batch."""
     steps = step * np.eye(x.size).reshape(x.size, *x.shape[1:])
     return ((function(x + steps) - function(x - steps)) / (2 * step)).reshape(x.shape)
 
 
 def apart(a, b):
-    """How far two arrays are apart, as a share of the second's norm."""
+    """The distance of two arrays as a share of the second's norm."""
     return np.linalg.norm(np.asarray(a) - b) / np.linalg.norm(b)

@@ -39,7 +39,7 @@ def test_activations_of_a_reloaded_sequential_equal_those_of_keras(tmp_path, rng
     described, found = run(model, [x])
     assert len(found) == 9
     value = x
-    for layer in model.layers:  # one layer after the other, by Keras itself
+    for layer in model.layers:  # one layer after the other, run by Keras
         value = layer(value, training=False)
         assert np.array_equal(found[layer.name, 0], value)
     assert np.array_equal(found[described.graph.outputs[0], 0], model.predict(x, verbose=0))
@@ -173,7 +173,7 @@ def test_activations_of_recurrent_and_small_fused_layers_equal_those_of_keras(se
 
 
 class Positions(layers.Layer):
-    """Embeds where a token stands, from plain numbers that no input reaches."""
+    """Embeds the positions of tokens, which are plain numbers that no input affects."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -63,7 +63,7 @@ def test_scores_of_masked_tokens_are_zero(tmp_path, kind):
         real = np.count_nonzero(row)
         assert np.all(sheets[..., real:] == 0)
         assert np.allclose(sheets[:, :real].sum(axis=-1), 1, atol=1e-5)
-        # Layers with heads mask the query too: Keras gives a place that may look nowhere a row of zeros.
+        # Layers with heads mask the query too: a position without any allowed key has a row of zeros in Keras.
         assert np.all(sheets[:, real:] == 0) == (kind in ("multi", "grouped"))
     again = model.get_layer("embedding")(tf.constant(x))
     _, expected = attend(layer, again, again, return_attention_scores=True)
@@ -105,7 +105,7 @@ def test_locations_of_a_picture_are_flattened_and_the_flash_attention_setting_is
     assert layer._flash_attention is True
     assert scores.shape == (2, 2, 6, {None: 6, (1,): 2, (2,): 3}[axes])
     assert np.allclose(scores.sum(axis=-1), 1, atol=1e-5)
-    # The value's own way through the layer: scores times values, projected, are what it answers.
+    # The output from the value: scores times values, projected.
     layer._flash_attention = False
     _, raw = layer(x, x, return_attention_scores=True)
     if axes is None:
@@ -160,7 +160,7 @@ def test_bundled_transformer_classifies_digits_outside_its_training_set():
 
 
 class SelfAttention(layers.Layer):
-    """A layer of one's own that holds Keras' attention."""
+    """A custom layer that contains Keras' attention."""
 
     def __init__(self, **options):
         super().__init__(**options)

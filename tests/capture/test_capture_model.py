@@ -90,7 +90,7 @@ def test_connection_records_of_unequal_length_are_read_as_written(tmp_path):
     )
     model.save(tmp_path / "m.keras")
     x = np.zeros((2, 4, 4, 1), np.float32)
-    x[0, 0, 0] = 1  # answered most in the corner, where four taps are inside
+    x[0, 0, 0] = 1  # the largest output is in the corner, where four taps are inside
     x[1] = 1
     np.save(tmp_path / "x.npy", x)
     capture_, _, _ = capture(tmp_path, tmp_path / "m.keras", [str(tmp_path / "x.npy")])
@@ -185,7 +185,7 @@ def test_dense_layers_on_sequences_folded_into_the_batch_have_connections(tmp_pa
     capture_ = capture_live(model, np.ones((5, 4, 3)), out=tmp_path / "run.zarr")
     assert capture_.graph.node("dense").shape == (4, 2)
     found = capture_.connections("reshape", "dense")
-    place, unit = np.unravel_index(found.index[0, 1], (4, 2))  # all of one unit, at one place
+    place, unit = np.unravel_index(found.index[0, 1], (4, 2))  # all of one unit, at one location
     assert (found.index[:, 1] == found.index[0, 1]).all()
     assert (found.index[:, 0] // 3 == place).all()
     assert np.array_equal(found.weight, model.dense.kernel.numpy()[found.index[:, 0] % 3, unit])

@@ -16,7 +16,7 @@ ALL = 10**9
 
 
 class Kept:
-    """Stands in for the writer: keeps what it is given."""
+    """Replaces the writer and keeps the connections."""
 
     def __init__(self):
         self.pairs = {}
@@ -112,7 +112,7 @@ def test_all_dense_contributions_and_the_bias_sum_to_the_layers_output(rng):
 @pytest.mark.parametrize("k", [1, 10, 100])
 def test_strongest_connections_equal_those_of_a_full_sort(k, rng):
     model = keras.Sequential([keras.Input((40,), name="input"), layers.Dense(30, name="dense")])
-    x = np.maximum(zoo.numbers(rng, 2, 40), 0)  # half of it zero, as behind a relu
+    x = np.maximum(zoo.numbers(rng, 2, 40), 0)  # half of it zero, as after a relu
     pairs, _, _ = connections(model, x, k)
     kernel = model.layers[0].kernel.numpy()
     by_weight, by_contribution = pairs["input", "dense"]["weight"], pairs["input", "dense"]["contribution"]
@@ -129,7 +129,7 @@ def test_strongest_connections_equal_those_of_a_full_sort(k, rng):
 
 def test_kernel_read_in_slices_has_the_same_strongest_connections(rng, monkeypatch):
     kernel = zoo.numbers(rng, 100, 50)
-    kernel[3, 4] = kernel[70, 8] = 9  # a tie, which the earlier position wins
+    kernel[3, 4] = kernel[70, 8] = 9  # equal weights: the earlier position is first
     scale = zoo.numbers(rng, 100)
     whole = KernelMatrix(kernel)
     monkeypatch.setattr("nnviz3d.capture.connections.top_k._SLICE", 4 * 50 * 7)

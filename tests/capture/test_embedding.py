@@ -29,7 +29,7 @@ def kept() -> CachedModel:
 
 @pytest.fixture(scope="module")
 def answers(kept) -> dict[str, np.ndarray]:
-    """What Keras itself has every layer answer to the data set."""
+    """Outputs of every layer for the data set, computed by Keras."""
     model = kept.traced.loaded.model
     every = keras.Model(model.inputs, {layer.name: layer.output for layer in model.layers})
     x = digits()[0][:120, ..., np.newaxis].astype(np.float32) / 255
@@ -39,7 +39,7 @@ def answers(kept) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def ask(kept, tmp_path):
-    """Captures one digit, and what some layers answer to many, always into the same folder."""
+    """Captures one digit with the embedding of some layers' outputs for many, always into the same folder."""
 
     def ask(*names, dataset=DATASET, report=lambda event: None, **options):
         placing = EmbeddingOptions(**{"method": "pca", **options})
@@ -65,7 +65,7 @@ def test_embedded_vectors_are_the_layers_outputs(ask, answers):
     few, many = run.embedding("dense_1"), run.embedding("dense")
     assert np.array_equal(few.vectors, answers["dense_1"])
     assert (few.mean.size, few.basis.size) == (0, 0)
-    # More than fifty numbers go through PCA, which is an orthonormal basis and nothing else.
+    # More than fifty numbers are reduced by PCA, whose basis is orthonormal.
     assert many.basis.shape == (64, 50)
     assert np.allclose(many.basis.T @ many.basis, np.eye(50), atol=1e-5)
     assert np.allclose(many.mean, answers["dense"].mean(axis=0), atol=1e-5)
@@ -102,7 +102,7 @@ def test_outputs_of_a_custom_layer_for_given_samples_are_embedded(tmp_path, rng)
     assert found.points.shape == (12, 2)
     assert np.array_equal(found.vectors, model.layers[0](x).numpy())
     assert np.array_equal(found.labels, labels)
-    # One number tells no class, and numbers are no pictures.
+    # A single output number is no class, and vectors have no thumbnails.
     assert [len(part) for part in (found.predictions, found.probabilities, found.thumbnails)] == [0, 0, 0]
 
 

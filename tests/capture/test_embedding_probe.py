@@ -22,7 +22,7 @@ SAMPLES = (
     np.random.default_rng(8).random((70, 6, 6, 1), dtype=np.float32),
     np.random.default_rng(9).integers(0, 3, 70),
 )
-"""More than are run at once."""
+"""More samples than one batch."""
 
 
 def network(**options):
@@ -45,7 +45,7 @@ def network(**options):
 
 
 class Spy(keras.callbacks.Callback):
-    """Asks the model itself what its layers answer after each step; a process of its own would train the same."""
+    """Records the layer's outputs after each step by running the model itself."""
 
     def on_train_begin(self, logs=None):
         self.said = []

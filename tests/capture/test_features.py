@@ -69,7 +69,7 @@ def test_feature_picture_activates_a_channel_more_than_a_thousand_digits(digits,
     assert found.images.min() >= 0
     assert found.images.max() <= 1
     assert (found.after > found.before).all()
-    # What is stored is the picture as it is, not as it was moved while it was looked for.
+    # The stored picture is the one without the random transformations of the search.
     again = digits.model([tf.constant(found.images)]).raw("conv2d_2").numpy()
     again = again.mean(axis=(1, 2)) if objective == "channel" else again[:, 1, 1]
     assert np.allclose(again[np.arange(12), found.channels], found.after, rtol=1e-4, atol=1e-4)
@@ -95,7 +95,7 @@ def test_dead_channel_is_reported(tmp_path):
     x = np.random.default_rng(0).random((2, 12, 12, 1), dtype=np.float32)
     found = found_by(convolution(bias=(0, -1e3, 0, 0), activation="relu"), x, tmp_path, "conv")
     assert found.dead.tolist() == [False, True, False, False]
-    # Before the activation function it can be driven nevertheless.
+    # Before the activation function the channel can be increased nevertheless.
     assert found.after[1] > found.before[1]
     linear = found_by(convolution(bias=(0, -1e3, 0, 0)), x, tmp_path, "conv")
     assert not linear.dead.any()
@@ -116,7 +116,7 @@ def test_features_depend_on_the_seed_and_not_on_other_requested_channels(tmp_pat
 
 
 def test_feature_pictures_have_the_colours_for_display_after_caffe_preprocessing(tmp_path):
-    """A model that takes blue first and without the mean: what drives its third number is a red picture."""
+    """A model with blue first and the mean subtracted: a red picture maximizes its third channel."""
     model = convolution(colors=3)
     kernel = np.zeros((3, 3, 3, 4), np.float32)
     kernel[1, 1, 2, 0] = kernel[1, 1, 0, 1] = 1
@@ -126,7 +126,7 @@ def test_feature_pictures_have_the_colours_for_display_after_caffe_preprocessing
     red, blue = found.images[:, 1:-1, 1:-1].mean(axis=(1, 2))
     assert red[0] > 0.9
     assert blue[2] > 0.9
-    # What was measured is what Keras makes of these colours.
+    # The measured values are those of Keras' preprocessing of these colours.
     assert np.allclose(found.after, [255 * red[0] - 123.68, 255 * blue[2] - 103.939], rtol=1e-3)
 
 

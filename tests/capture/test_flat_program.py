@@ -113,7 +113,9 @@ def test_subclassed_model_with_a_list_and_a_loop_is_opened():
     assert {"block0/add->block1/multiply", "block0/add->block1/one", "block1/multiply->block1/add"} <= set(
         arrows(graph)
     )
-    assert graph.node("block0/multiply").parameters == 8  # the block's own variable stands where it is used
+    assert (
+        graph.node("block0/multiply").parameters == 8
+    )  # the block's own variable counts at the operation that uses it
     assert graph.parameters == model.count_params()
 
 

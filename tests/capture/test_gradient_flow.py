@@ -52,7 +52,7 @@ def test_branch_and_skip_edges_have_their_shares_of_the_gradient(
         shares = explanations.flow()
         assert shares is not None
         assert shares.shape == (len(names),)
-        # By hand: the skip carries the gradient of the sum; the branch what is left of the first layer's.
+        # By hand: the skip has the gradient of the sum; the branch has the rest of the first layer's gradient.
         total, merged = explanations.gradient("first"), explanations.gradient("merge")
         assert total is not None
         assert merged is not None
@@ -99,7 +99,7 @@ def test_gradient_of_a_dense_connection_is_the_gradient_of_its_weight(
 def test_gradient_of_a_convolution_connection_is_that_of_one_use_of_its_weight(
     model: keras.Model, samples: np.ndarray, capture: Capture
 ) -> None:
-    """Central difference: shifting what one tap gives shifts its cell before the activation function by as much."""
+    """Central difference: a shift of one tap's contribution shifts its cell before the activation function equally."""
     layer, rest = model.get_layer("branch"), model
     pair = capture.connections("first", "branch", "weight", 0)
     assert pair is not None

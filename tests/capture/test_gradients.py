@@ -24,7 +24,7 @@ def double():
 
 
 def smooth():
-    """A nested model that is smooth, so that differences tell its slope exactly."""
+    """A smooth nested model, so that central differences equal its gradients."""
     inner = keras.Sequential(
         [keras.Input((6, 6, 2)), layers.Conv2D(3, 3, activation="tanh", name="conv"), layers.Flatten(name="flat")],
         name="inner",
@@ -34,7 +34,7 @@ def smooth():
 
 
 def layer_differences(model, x, node, output, index):
-    """Central differences by what one layer gave, through the rest of the model."""
+    """Central differences with respect to one layer's output, through the rest of the model."""
     held = np.asarray(model([tf.constant(x)])[node])
     return central_differences(
         lambda v: score(with_output(model, node, v), [np.repeat(x, len(v), axis=0)], output, index), held
@@ -97,7 +97,7 @@ def test_tokens_have_no_gradient_and_masks_are_applied():
     x = np.array([[1, 2, 0, 0, 0], [3, 4, 5, 6, 0]], dtype=np.int32)
     found = every_gradient(traced(model, [x]), [x], "head", [0, 1])
     assert ("start", 0) not in found
-    assert np.array_equal(np.any(found["dense", 0], axis=-1), x > 0)  # masked steps change nothing
+    assert np.array_equal(np.any(found["dense", 0], axis=-1), x > 0)  # masked time steps change nothing
     assert apart(score(traced(model, [x]), [x], "head", [0, 1]), model.predict(x, verbose=0)[[0, 1], [0, 1]]) < 1e-6
 
 

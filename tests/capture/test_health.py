@@ -21,9 +21,9 @@ def digits(count=96):
 
 
 def recorded(path, model, *, optimizer="adam", count=96, batch=32, epochs=1, every=1, eager=True):
-    """Train and return what the callback warned of, and the alarms of each recorded step."""
+    """Train, and return the callback's warnings and the alarms of each recorded step."""
     model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False, run_eagerly=eager)
-    # To trace a step takes longer than to make three.
+    # Tracing a step takes longer than running three eagerly.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(

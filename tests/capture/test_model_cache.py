@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 class Asker:
-    """Has models captured, each time into a file of its own."""
+    """Requests captures of models, each into a new file."""
 
     def __init__(self, folder, answer):
         self._folder, self._answer, self._count = folder, answer, 0

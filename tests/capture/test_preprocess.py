@@ -49,7 +49,7 @@ def test_preprocessing_mode_follows_request_family_and_scaling_layers(asked, fam
 
 
 def behind(front, **photo):
-    """A model whose picture goes through `front` before a convolution takes it."""
+    """A model that applies `front` to its picture before a convolution."""
     given = keras.Input((8, 8, 3), name="photo", **photo)
     return keras.Model(given, layers.Conv2D(2, 3, name="conv")(front(given)))
 

@@ -116,7 +116,7 @@ def test_memory_does_not_grow_with_requests(process):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_interrupt_ends_a_waiting_process(tmp_path, number):
     process = Process(tmp_path)
-    process.ask("nowhere.png")  # it answers, so it has set up its signals
+    process.ask("nowhere.png")  # after an answer its signal handlers are set
     process.child.send_signal(number)
     assert process.child.wait() == 130
     process.end()

@@ -90,7 +90,7 @@ def test_training_is_bit_identical_with_and_without_the_recorder(tmp_path, mode)
 
 
 class Noisy(layers.Layer):
-    """Draws at random whether it is trained or not."""
+    """Draws random numbers in training and in inference."""
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -101,7 +101,7 @@ class Noisy(layers.Layer):
 
 
 def test_model_with_every_kind_of_layer_ends_in_the_same_state_as_without_the_recorder(tmp_path):
-    """Two outputs, whose losses Keras counts apart; a penalty on activations; noise; a learning rate that falls."""
+    """Two outputs with a loss each, a penalty on activations, noise, and a decreasing learning rate."""
     ends = []
     rng = np.random.default_rng(3)
     x = {"a": rng.normal(size=(N, 6)).astype("f4"), "b": rng.integers(0, 7, (N, 4))}
@@ -133,7 +133,7 @@ def test_model_with_every_kind_of_layer_ends_in_the_same_state_as_without_the_re
 
 
 class Spy(keras.callbacks.Callback):
-    """Keeps what the recorder holds, and what the weights were before."""
+    """Copies the recorder's gradients, and the weights before and after each step."""
 
     def __init__(self, recorder):
         super().__init__()
@@ -164,7 +164,7 @@ def test_gradient_norms_and_update_ratios_equal_their_definitions(tmp_path, mode
     training = open_capture(tmp_path / "run.zarr").training
     x, y = data()
     names = [v.path.split("/")[-2] for v in model.trainable_variables]
-    tolerance = 1e-2 if mode == "scaled" else 1e-5  # half floats round as they please; the scale would show as 1024
+    tolerance = 1e-2 if mode == "scaled" else 1e-5  # float16 rounds coarsely; the loss scale would be a factor of 1024
     for step, (before, recorded, after) in enumerate(zip(spy.before, spy.gradients, spy.after, strict=True)):
         model.set_weights(before)
         part = slice(step * BATCH, (step + 1) * BATCH)
@@ -173,7 +173,7 @@ def test_gradient_norms_and_update_ratios_equal_their_definitions(tmp_path, mode
         expected = [np.asarray(g) for g in tape.gradient(loss, [v.value for v in model.trainable_variables])]
         whole = np.linalg.norm(np.concatenate([g.ravel() for g in expected]))
         for a, b, name in zip(recorded, expected, names, strict=True):
-            # A bias before batch normalization has no gradient but rounding.
+            # The gradient of a bias before batch normalization is only rounding.
             assert np.linalg.norm(a - b) <= tolerance * max(np.linalg.norm(b), 0.01 * whole), name
         assert training.loss[step] == pytest.approx(float(loss), rel=tolerance)
         model.set_weights(before)
@@ -444,7 +444,7 @@ def test_importing_the_package_does_not_import_tensorflow():
 
 @pytest.mark.parametrize(("units", "activation", "loss"), [(3, "softmax", None), (1, "sigmoid", "binary_crossentropy")])
 def test_gradient_at_an_output_of_probabilities_is_with_respect_to_the_scores(tmp_path, units, activation, loss):
-    """Of a cross-entropy that is what the model answers, less what would be right (Bishop 2006, section 4.3)."""
+    """For a cross-entropy this gradient is prediction minus target (Bishop 2006, section 4.3)."""
     inputs = keras.Input((4,))
     model = keras.Model(inputs, layers.Dense(units, activation, name="out")(inputs))
     model.compile("sgd", loss or "sparse_categorical_crossentropy")

@@ -215,7 +215,7 @@ class Reconstructing(keras.Model):
 
 
 class Adversarial(keras.Model):
-    """Two parts with an optimizer each; the second part learns at every other step."""
+    """Two parts with an optimizer each; the second part is updated at every other step."""
 
     def __init__(self):
         super().__init__()

@@ -19,7 +19,7 @@ def ask(*models):
 
 
 def capture(request, report):
-    """Do as the model's name says."""
+    """Finish, refuse, crash or interrupt, according to the model's name."""
     match request.model:
         case "refuse":
             raise ModelError("No.")

@@ -57,7 +57,7 @@ def test_exif_orientation_is_applied(tmp_path):
     pixels = np.zeros((32, 32, 3), np.uint8)
     pixels[:, :16] = 255  # light on the left
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by a quarter to the right
+    exif[0x0112] = 6  # rotate by 90 degrees to the right
     Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
     upright = read_samples([str(tmp_path / "turned.png")], [COLOUR]).arrays[0][0]
     assert upright[:14].min() > 250

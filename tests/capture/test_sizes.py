@@ -11,7 +11,7 @@ from tests.capture import zoo
 
 
 class Maps(keras.Model):
-    """Convolutions alone."""
+    """Convolutions only."""
 
     def __init__(self):
         super().__init__(name="maps")

@@ -62,7 +62,7 @@ def test_scores_are_those_before_softmax_or_sigmoid(squash, function, rng):
 
 
 class Squashed(keras.Model):
-    """Ends as TensorFlow's tutorials do."""
+    """Ends with a softmax of TensorFlow, as in its tutorials."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Small models of every kind that people build, each with the samples it takes."""
+"""Small models of all usual kinds, each with fitting samples."""
 
 import keras
 import numpy as np
@@ -113,7 +113,7 @@ class Tutorial(keras.Model):
 
 
 class Picky(layers.Layer):
-    """A composite whose code asks a tensor for its value, which no symbol has."""
+    """A composite whose code reads the value of a tensor, which symbolic tensors do not have."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""Models to explain, opened."""
+"""Traced models for tests of attribution methods."""
 
 import keras
 import numpy as np
@@ -16,12 +16,12 @@ def opened(model):
 
 
 def at(layer, *x, baselines=None, report=lambda done, total: None):
-    """Settings with zeros for a baseline."""
+    """Settings with a baseline of zeros."""
     return Settings(layer, [np.zeros_like(part) for part in x] if baselines is None else baselines, 0, report)
 
 
 def pooled(kind="2D", *, nested=False, softmax="inside"):
-    """A convolutional network that ends in global average pooling and one dense layer, with weights that are not small."""
+    """A convolutional network that ends in global average pooling and one dense layer, with large weights."""
     n = int(kind[0])
     conv, pool = getattr(layers, f"Conv{kind}"), getattr(layers, f"GlobalAveragePooling{kind}")
     start = keras.Input((*(12, 10, 8)[:n], 2), name="start")

@@ -19,7 +19,7 @@ from tests.capture.attributions.models import opened, pooled
 pytestmark = pytest.mark.slow
 
 MEASURED = tuple(name for name in METHODS if name != "cam")
-"""All that the digits network has the layers for: it flattens, and does not pool."""
+"""Methods for the digits network, which flattens and does not pool."""
 
 
 def test_order_is_by_descending_value_and_then_by_position():
@@ -27,7 +27,7 @@ def test_order_is_by_descending_value_and_then_by_position():
 
 
 def adder():
-    """A model of four places that adds them up, the later the heavier."""
+    """A model that sums four locations with increasing weights."""
     net = keras.Sequential([keras.Input((2, 2, 1), name="x"), layers.Flatten(), layers.Dense(1, name="sum")])
     net.layers[-1].set_weights([np.array([[1.0], [2.0], [4.0], [8.0]], np.float32), np.zeros(1, np.float32)])
     return opened(net)
@@ -80,7 +80,7 @@ def test_layer_without_corresponding_input_has_no_curves():
 
 
 class TestOnDigits:
-    """A hundred test digits, the same always."""
+    """The same hundred test digits in every run."""
 
     @pytest.fixture(scope="class")
     @staticmethod
@@ -97,7 +97,7 @@ class TestOnDigits:
     @pytest.fixture(scope="class")
     @staticmethod
     def by_chance(pictures, capture):
-        """The area under the deletion curve when pixels are taken out in a random order."""
+        """The area under the deletion curve when pixels are deleted in a random order."""
         model = opened(keras.saving.load_model(bundled("digits.keras")))
         (output,), (start,) = model.described.graph.outputs, model.described.graph.inputs
         asked = [capture.explanations(i).targets[0].target.index for i in range(100)]

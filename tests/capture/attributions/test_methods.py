@@ -110,7 +110,7 @@ class TestLinear:
     def test_maps_of_a_linear_model_are_the_contributions_of_locations(self, name, rng):
         model, x = linear(), zoo.numbers(rng, 2, 4, 4, 2)
         given = (self.weights(model, [2, 0]) * x).sum(-1)
-        assert apart(attribute(name, model, [x], "head", [2, 0]), given) < 1e-5  # patches are of one place here
+        assert apart(attribute(name, model, [x], "head", [2, 0]), given) < 1e-5  # a patch is one location here
 
     def test_pictures_without_a_channel_axis_have_maps(self, rng):
         model = keras.Sequential([keras.Input((4, 5), name="start"), layers.Flatten(), layers.Dense(3, name="head")])
@@ -293,7 +293,7 @@ def test_model_of_one_batch_size_has_the_same_maps(rng):
 
 
 def cliff(slope):
-    """A score that rises from -1 to 1 at a seventh of the way from 0 to 1; steeply, it is seldom met by a step."""
+    """A score that rises from -1 to 1 at 1/7 of the path from 0 to 1; few intervals meet a steep rise."""
     start = keras.Input((1,), name="start")
     rise = layers.Dense(1, "tanh", name="end")
     rise.build((None, 1))
@@ -318,7 +318,7 @@ class TestIntegratedGradients:
         assert abs(found[0, 0] - 2) < 0.01
 
     def test_incomplete_map_is_reported_and_noted(self, tmp_path):
-        samples = np.array([[1.0], [0.1]], dtype=np.float32)  # the second does not reach the cliff
+        samples = np.array([[1.0], [0.1]], dtype=np.float32)  # the second ends before the rise
         wanted, events = Insights(attributions=("integrated_gradients",)), []
         request = CaptureRequest(model="cliff", out=tmp_path / "c.zarr", insights=wanted)
         kept = prepare_live_model(cliff(1e5), samples)
