@@ -1,4 +1,4 @@
-"""Tests of what each import loads, in fresh processes, and of the graph of all imports."""
+"""Tests of what each import loads, in fresh processes, of the graph of all imports, and of unique names."""
 
 from __future__ import annotations
 
@@ -87,6 +87,17 @@ def test_imports_make_no_circle():
     assert graph["nnviz3d.cli.targets"] >= {"nnviz3d.options", "nnviz3d.apps.open_target"}, "imports in functions count"
     assert graph["nnviz3d"] >= {"nnviz3d.capture", "nnviz3d.data.capture"}, "imports for type checkers count"
     assert not in_circles(graph)
+
+
+def test_class_names_are_unique():
+    """A class is found by its name alone."""
+    files: dict[str, list[str]] = {}
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                files.setdefault(node.name, []).append(file.relative_to(PACKAGE).as_posix())
+    assert len(files) > 100
+    assert {name: found for name, found in files.items() if len(found) > 1} == {}
 
 
 def test_public_names_exist():
