@@ -42,9 +42,10 @@ class SurfaceActor(Mesh):
 
 def shade(surface: Surface) -> NDArray[np.float64]:
     """Return the brightness of the light at each grid point, ``(m, n)`` in [0, 1] (Lambert's cosine law)."""
-    heights = surface.points[..., 1].astype(np.float64)
+    heights = np.where(np.isfinite(surface.heights), surface.heights, np.nan).astype(np.float64)
     across, along = surface.across.astype(np.float64), surface.along.astype(np.float64)
     slopes = np.gradient(heights, across, along) if min(heights.shape) > 1 else np.zeros((2, *heights.shape))
-    normal = np.stack([-slopes[1], np.ones_like(heights), -slopes[0]], axis=-1)
+    slopes = np.nan_to_num(slopes)  # beside a hole the surface is lit as if it were flat
+    normal = np.stack([-slopes[1], np.ones(heights.shape), -slopes[0]], axis=-1)
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
     return np.asarray(_AMBIENT + (1 - _AMBIENT) * np.clip(normal @ _LIGHT, 0, 1))

@@ -61,6 +61,7 @@ def test_infinite_height_is_a_hole_that_is_not_picked(shoot):
     assert shoot(picture_of(surface), POSE)[y, x].max() < 60
     assert pick(picture_of(surface), POSE, SIZE, (x + 0.5, y + 0.5)) is None
     assert len(surface.triangles) == len(bowl().triangles) - 8
+    assert np.isfinite(shade(surface)).all()
 
 
 def test_surface_in_front_hides_the_one_behind_it(shoot):
