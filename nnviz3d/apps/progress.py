@@ -13,6 +13,7 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.text import Text
 
@@ -82,6 +83,8 @@ class _Bar:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TextColumn("left:"),
+            TimeRemainingColumn(compact=True),
         )
         self._task = self._progress.add_task(STAGES[stage], total=None)
         # A timer, because the first and longest stage, starting TensorFlow, sends no progress.
