@@ -14,9 +14,10 @@ from nnviz3d.data.capabilities.capability import Capability
 from nnviz3d.data.capabilities.embeddings import EMBEDDINGS, EmbeddingFields
 from nnviz3d.data.capabilities.features import FEATURES, FeatureFields
 from nnviz3d.data.capabilities.gradients import GRADIENTS, GradientFields
+from nnviz3d.data.capabilities.landscape import LANDSCAPE, LandscapeFields
 from nnviz3d.data.capabilities.targets import TARGETS, TargetFields
 
-CAPABILITIES: tuple[Capability, ...] = (TARGETS, GRADIENTS, ATTRIBUTIONS, ATTENTION, FEATURES, EMBEDDINGS)
+CAPABILITIES: tuple[Capability, ...] = (TARGETS, GRADIENTS, ATTRIBUTIONS, ATTENTION, FEATURES, EMBEDDINGS, LANDSCAPE)
 """All capabilities, in the order in which they are computed and their options are listed."""
 
 
@@ -28,6 +29,7 @@ class InsightFields(
     AttentionFields,
     FeatureFields,
     EmbeddingFields,
+    LandscapeFields,
 ):
     """The fields of the request of all capabilities; see `nnviz3d.data.request.Insights`."""
 

@@ -1,0 +1,429 @@
+"""The loss landscape: a lit surface over a plane through the weights, and the path of a training over it.
+
+Li, Xu, Taylor, Studer, Goldstein 2018, "Visualizing the Loss Landscape of Neural Nets", arXiv:1712.09913.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.capabilities.landscape import LossLandscape, read_landscape
+from nnviz3d.data.request import Insights
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.colors import Colormap, colormap, number
+from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.facts import Facts, exact
+from nnviz3d.scene.hits import Hit, PointHit, SurfaceHit
+from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
+from nnviz3d.scene.primitives import (
+    Label,
+    Labels,
+    Lines,
+    Panel,
+    Points,
+    Primitive,
+    Source,
+    Span,
+    Surface,
+)
+from nnviz3d.scene.selection import Pick, Selection
+from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.view import View
+from nnviz3d.scene.view_spec import Reveal, Sequential, ViewSpec
+from nnviz3d.scene.views.marks import framed
+
+WIDTH, HEIGHT = 16.0, 5.0
+"""World units of the longer side of the grid, and of the highest loss above the lowest one."""
+_FACTOR = 100.0
+"""Factor between the highest and the lowest loss from which heights follow the logarithm."""
+_CONTOURS = 14
+"""Contour lines, evenly spread over the height."""
+_LIFT, _PATH_LIFT = 0.025, 0.07
+"""World distance of contour lines, and of path and balls, from the surface, so that they are not hidden by it."""
+_PIECES = 12
+"""Straight pieces of the path between two kept weights."""
+_TRAINED, _KEPT, _SHOWN = 17.0, 8.0, 20.0
+"""Diameters in pixels of a 720 pixels high picture: of the trained weights, of kept weights, and of the shown step's."""
+_MANY = 60
+"""Kept weights up to which each has a ball."""
+_LIGHT, _GRID, _CONTOUR, _AHEAD = (0.97, 0.98, 1.0), (0.62, 0.70, 0.80), (0.02, 0.03, 0.05), 0.28
+"""Colours of the path, the frame and the contour lines; opacity of the path after the shown step."""
+_TICKS, _APART = 5, 0.14
+"""Numbers along an axis, at most; smallest share of the height between two of them."""
+_WHICH = ("first", "second")
+KIND = "landscape"
+
+
+class LandscapeSpec(ViewSpec):
+    """The loss of the model over a plane through its weights. It stands alone in its scene.
+
+    Attributes
+    ----------
+    scale
+        Whether heights and colours follow the loss or its logarithm; by default the logarithm if the losses are positive
+        and the highest is more than 100 times the lowest.
+    animate
+        When the path of a training runs over the surface.
+    """
+
+    kind: Literal["landscape"]
+    stands_alone: ClassVar[bool] = True
+    scale: Literal["linear", "log"] | None = None
+    colormap: Sequential = "viridis"
+    animate: Reveal = Reveal(start=0.5, duration=8.0)
+
+    @property
+    def needs(self) -> Insights:
+        """What a capture must hold for this view beyond one forward pass."""
+        return Insights(landscape=True)
+
+
+@dataclass(frozen=True)
+class LossPick(Pick):
+    """A grid point of the surface, by its row and column."""
+
+    row: int
+    column: int
+
+
+@dataclass(frozen=True)
+class KeptWeightsPick(Pick):
+    """Weights that a training kept, by their step."""
+
+    step: int
+
+
+class LandscapeView(View):
+    """The surface with its contour lines and axes, the trained weights, and the path of a recorded training.
+
+    Attributes
+    ----------
+    landscape
+        The landscape that is shown.
+    extent
+        ``(n, 3)`` world coordinates that a picture has to hold.
+    angles
+        Azimuth and elevation of the camera, in degrees.
+    """
+
+    spec_class = LandscapeSpec
+    angles = (-32.0, 36.0)
+
+    def __init__(self, spec: LandscapeSpec, context: SceneContext, timeline: Timeline) -> None:
+        found = read_landscape(context.capture.stored)
+        if found is None:
+            raise SceneError(
+                f"kind: {context.capture.path.name} holds no loss landscape; capture the model with --landscape "
+                "--dataset DATA --labels FILE."
+            )
+        self._spec, self.landscape = spec, found
+        self._world = _World.of(found, spec.scale)
+        animate = spec.animate
+        self.duration = animate.start + animate.duration if len(found.steps) > 1 else 0.0
+        self._maps: dict[str, tuple[Primitive, ...]] = {}
+        self._walked: tuple[int | None, tuple[Primitive, ...]] = (None, ())
+        self._axes = _axes(self._world, found)
+        self.extent = self._world.extent
+
+    def around(self, layer: str) -> NDArray[np.float64]:
+        """Return nothing: no layer is shown."""
+        return np.empty((0, 3))
+
+    def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the landscape; the path is bright up to the selected step, or else to the clock's."""
+        chosen = colormap(selection.colormap or self._spec.colormap)
+        colors = colormap(self._spec.colormap) if chosen.diverging else chosen
+        if colors.name not in self._maps:
+            surface, contours = _surface(self._world, colors), _contours(self._world, colors)
+            self._maps = {colors.name: (surface, *contours, _legend(self._world, self.landscape, colors))}
+        now = self.moment(t, selection.step)
+        if self._walked[0] != now:
+            self._walked = (now, self._path(now))
+        return (*self._maps[colors.name], *self._axes, *self._walked[1])
+
+    def moment(self, t: float, step: int | None) -> int:
+        """Return which of the kept weights are shown, 0 to S - 1: those of a step, or else those of a time."""
+        last = max(len(self.landscape.steps) - 1, 0)
+        if step is not None and last:
+            return max(int(np.searchsorted(self.landscape.steps, step, side="right")) - 1, 0)
+        animate = self._spec.animate
+        share = (t - animate.start) / animate.duration if animate.duration > 0 else float(t >= animate.start)
+        return min(max(int(share * (last + 1)), 0), last)
+
+    def _path(self, now: int) -> tuple[Primitive, ...]:
+        found, world = self.landscape, self._world
+        center = world.on_surface(np.zeros((1, 2)))
+        trained = _balls("trained weights", center, _TRAINED, Source(KIND))
+        if not len(found.steps):
+            words = ("trained weights", f"loss {number(float(found.center))}")
+            return trained, Labels("trained weights", (_label(center[0], words),))
+        points = world.on_surface(found.path)
+        balls = np.arange(len(points)) if len(points) <= _MANY else np.array([0, len(points) - 1])
+        words = (f"step {found.steps[now]:,}", f"loss {number(float(found.path_losses[now]))}")
+        return (
+            _polyline("path", world.way(found.path[: now + 1]), 0.95),
+            _polyline("path after the step", world.way(found.path[now:]), _AHEAD),
+            trained,
+            _balls("kept weights", points[balls], _KEPT, _PathSource(KIND, steps=tuple(map(int, found.steps[balls])))),
+            _balls("shown step", points[[now]], _SHOWN, _PathSource(KIND, steps=(int(found.steps[now]),))),
+            Labels("shown step", (_label(points[now], words, "below"),)),
+        )
+
+    def pick(self, hit: Hit, selection: Selection) -> Pick | None:
+        """Return the grid point or the kept weights that were hit."""
+        if isinstance(hit, SurfaceHit):
+            return LossPick(hit.row, hit.column)
+        source = hit.primitive.source
+        if isinstance(hit, PointHit) and isinstance(source, _PathSource):
+            return KeptWeightsPick(source.steps[hit.number])
+        middle = [int(abs(axis).argmin()) for axis in (self.landscape.across, self.landscape.along)]
+        return LossPick(*middle) if isinstance(hit, PointHit) else None
+
+    def describe(self, pick: Pick, selection: Selection) -> Facts | None:
+        """Return both coordinates and the exact loss."""
+        found = self.landscape
+        if isinstance(pick, LossPick) and pick.row < len(found.across) and pick.column < len(found.along):
+            at = found.along[pick.column], found.across[pick.row]
+            return Facts("loss on the plane", exact(found.values[pick.row, pick.column]), _coordinates(at))
+        if isinstance(pick, KeptWeightsPick) and pick.step in found.steps:
+            kept = int(np.searchsorted(found.steps, pick.step))
+            off = ("distance from the plane", exact(found.distances[kept]))
+            parts = (*_coordinates(found.path[kept]), off)
+            return Facts(f"loss at step {pick.step:,}", exact(found.path_losses[kept]), parts)
+        return None
+
+    def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return a callout at a point of the surface or of the path."""
+        facts, world, found = self.describe(pick, selection), self._world, self.landscape
+        if facts is None:
+            return ()
+        if isinstance(pick, KeptWeightsPick):
+            kept = int(np.searchsorted(found.steps, pick.step))
+            where = world.on_surface(found.path[[kept]])[0]
+        elif isinstance(pick, LossPick):
+            where = np.array([world.along[pick.column], world.heights[pick.row, pick.column], world.across[pick.row]])
+        side = 0.012 * WIDTH
+        span = Span(tuple(float(n) - side / 2 for n in where), (side, side, side))  # type: ignore[arg-type]
+        return framed((span,), facts) if np.isfinite(where).all() else ()
+
+
+@dataclass(frozen=True)
+class _PathSource(Source):
+    """Balls of kept weights, by their steps."""
+
+    steps: tuple[int, ...] = ()
+
+
+def _coordinates(at: tuple[float, float] | NDArray[np.float64]) -> tuple[tuple[str, str], ...]:
+    return tuple((f"{which} direction", exact(np.float64(x))) for which, x in zip(_WHICH, at, strict=True))
+
+
+@dataclass(frozen=True)
+class _World:
+    """The landscape in world coordinates.
+
+    Attributes
+    ----------
+    low, high
+        The losses at heights 0 and `HEIGHT`.
+    logarithmic
+        Whether heights follow the logarithm.
+    unit
+        World units of a unit of the plane's coordinates.
+    middle
+        The plane's coordinates at the world's x and z of 0.
+    along, across
+        ``(n,)`` and ``(m,)``: world x of the columns and z of the rows.
+    heights
+        ``(m, n)``: world y; NaN where the loss is not finite.
+    """
+
+    low: float
+    high: float
+    logarithmic: bool
+    unit: float
+    middle: tuple[float, float]
+    along: NDArray[np.float64]
+    across: NDArray[np.float64]
+    heights: NDArray[np.float64]
+
+    @staticmethod
+    def of(found: LossLandscape, scale: str | None) -> _World:
+        losses = np.concatenate([found.values.reshape(-1), found.path_losses]).astype(np.float64)
+        finite = losses[np.isfinite(losses)]
+        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+        logarithmic = low > 0 and (scale == "log" or (scale is None and high > _FACTOR * low))
+        unit = WIDTH / max(float(np.ptp(found.along)), float(np.ptp(found.across)))
+        middle = float(found.along[[0, -1]].mean()), float(found.across[[0, -1]].mean())
+        along, across = (found.along - middle[0]) * unit, (found.across - middle[1]) * unit
+        flat = _World(low, high if high > low else low + 1, logarithmic, unit, middle, along, across, np.empty((0, 0)))
+        return replace(flat, heights=flat.height(found.values))
+
+    def height(self, losses: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the world heights of losses; NaN where one is not finite."""
+        losses = np.where(np.isfinite(losses), losses, np.nan).astype(np.float64)
+        if self.logarithmic:
+            return np.asarray(np.log(losses / self.low) / math.log(self.high / self.low) * HEIGHT)
+        return np.asarray((losses - self.low) / (self.high - self.low) * HEIGHT)
+
+    @property
+    def ticks(self) -> tuple[tuple[float, str], ...]:
+        """Losses to write along the height: their shares of it, 0 to 1, and their text."""
+        if self.logarithmic:
+            decades = range(math.ceil(math.log10(self.low)), math.floor(math.log10(self.high)) + 1)
+            every = math.ceil(len(decades) / _TICKS) if decades else 1
+            inner = [10.0**k for k in decades if k % every == 0]
+        else:
+            inner = _ticks(self.low, self.high)
+        shares = self.height(np.array([self.low, *inner, self.high])) / HEIGHT
+        clear = [k for k, share in enumerate(shares[1:-1], 1) if _APART < share < 1 - _APART]
+        written = [self.low, *inner, self.high]
+        return tuple((float(shares[k]), number(written[k])) for k in (0, *clear, len(written) - 1))
+
+    def on_surface(self, at: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return world coordinates, ``(n, 3)``, a little above the surface at coordinates of the plane, ``(n, 2)``.
+
+        Heights between grid points are interpolated bilinearly; in a hole they are those of the ground.
+        """
+        corners, shares, places = [], [], []
+        for axis, middle, values in ((self.across, self.middle[1], at[:, 1]), (self.along, self.middle[0], at[:, 0])):
+            where = (values - middle) * self.unit
+            first = np.clip(np.searchsorted(axis, where) - 1, 0, len(axis) - 2)
+            corners.append(first)
+            shares.append(np.clip((where - axis[first]) / (axis[first + 1] - axis[first]), 0, 1))
+            places.append(where)
+        (row, column), (down, right) = corners, shares
+        back = self.heights[row, column] * (1 - right) + self.heights[row, column + 1] * right
+        front = self.heights[row + 1, column] * (1 - right) + self.heights[row + 1, column + 1] * right
+        return np.stack([places[1], np.nan_to_num(back * (1 - down) + front * down) + _PATH_LIFT, places[0]], axis=1)
+
+    def way(self, at: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a line on the surface through coordinates of the plane, ``(n, 2)`` to ``(m, 3)``."""
+        pieces = np.linspace(0, len(at) - 1, _PIECES * (len(at) - 1) + 1)
+        return self.on_surface(np.stack([np.interp(pieces, np.arange(len(at)), at[:, k]) for k in (0, 1)], axis=1))
+
+    @property
+    def extent(self) -> NDArray[np.float64]:
+        """The points of the surface, and of the ground with room for the words beside it, ``(n, 3)``."""
+        x, z = np.meshgrid(self.along, self.across)
+        surface = np.stack([x, np.nan_to_num(self.heights), z], axis=-1).reshape(-1, 3)
+        ground = np.stack([x, np.zeros_like(x), z], axis=-1)[[0, 0, -1, -1], [0, -1, 0, -1]]
+        return np.concatenate([surface, ground + np.array([-0.06 * WIDTH, -0.6, 0]), ground])
+
+
+def _surface(world: _World, colors: Colormap) -> Surface:
+    shares = np.nan_to_num(world.heights / HEIGHT)
+    table = colors.table[np.round(shares * 255).astype(int).clip(0, 255)] / 255
+    along, across, heights, paint = (a.astype(np.float32) for a in (world.along, world.across, world.heights, table))
+    return Surface("loss", along, across, heights, paint, Source(KIND))
+
+
+def _contours(world: _World, colors: Colormap) -> tuple[Lines, Lines]:
+    """Draw the lines of equal loss: dark on the surface, and in their colours on the ground."""
+    from contourpy import contour_generator
+
+    generator = contour_generator(world.along, world.across, np.ma.masked_invalid(world.heights))
+    pieces: list[NDArray[np.float64]] = [np.empty((0, 2, 3))]
+    for height in np.linspace(0, HEIGHT, _CONTOURS + 2)[1:-1]:
+        lines: Any = generator.lines(height)
+        for line in lines:
+            points = np.insert(line, 1, height, axis=1)
+            pieces.append(np.stack([points[:-1], points[1:]], axis=1))
+    points = np.concatenate(pieces).astype(np.float32)
+    shares = points[:, 0, 1] / HEIGHT
+    paint = np.concatenate(
+        [colors.table[np.round(shares * 255).astype(int)] / 255, np.full((len(points), 1), 0.7)], axis=1
+    )
+    ground = points * np.array([1, 0, 1], np.float32)
+    return (
+        Lines("contours", points + np.array([0, _LIFT, 0], np.float32), _paint(len(points), _CONTOUR, 0.6), width=1.2),
+        Lines("contours on the ground", ground, paint.astype(np.float32), width=1.4),
+    )
+
+
+def _axes(world: _World, found: LossLandscape) -> tuple[Primitive, ...]:
+    """Draw the ground with its axes, and the axis of the loss at the left edge."""
+    left, right, back, front = (float(n) for n in (*world.along[[0, -1]], *world.across[[0, -1]]))
+    corners = [(left, 0.0, back), (right, 0.0, back), (right, 0.0, front), (left, 0.0, front)]
+    edges = [*zip(corners, [*corners[1:], corners[0]], strict=True), ((left, 0.0, back), (left, HEIGHT, back))]
+    labels = []
+    for k, axis in enumerate((found.along, found.across)):
+        for tick in _ticks(float(axis[0]), float(axis[-1])):
+            at = (tick - world.middle[k]) * world.unit
+            anchor = (at, 0.0, front) if k == 0 else (left, 0.0, at)
+            labels.append(_label(anchor, (number(tick),), "below" if k == 0 else "left", 5.0, small=True))
+    names = _directions(found)
+    labels.append(_label(((left + right) / 2, -0.6, front), (names[0],), "below", 7.0))
+    labels.append(_label((left - 0.9, 0.0, (back + front) / 2), (names[1],), "left", 7.0))
+    for share, text in world.ticks:
+        labels.append(_label((left, share * HEIGHT, back), (text,), "left", 6.0, small=True))
+    lines = Lines("axes", np.array(edges, dtype=np.float32), _paint(len(edges), _GRID, 0.45), width=1.0)
+    return lines, Labels("axes", tuple(labels))
+
+
+def _directions(found: LossLandscape) -> tuple[str, str]:
+    if not len(found.shares):
+        return "first random direction", "second random direction"
+    first, second = (
+        f"{which} principal direction, {share:.0%}" for which, share in zip(_WHICH, found.shares, strict=True)
+    )
+    return first, second
+
+
+def _legend(world: _World, found: LossLandscape, colors: Colormap) -> Panel:
+    how = "logarithm of the loss" if world.logarithmic else "loss"
+    rows: list[Row] = [
+        TextRow(f"{found.loss} on {found.count:,} samples of {found.dataset}"),
+        ScaleRow(colors, world.ticks),
+        TextRow(f"height and colour: {how}; {_CONTOURS} contour lines, evenly spaced", "quiet"),
+    ]
+    if len(found.shares):
+        rows.append(TextRow(f"path of {len(found.steps):,} kept weights, projected: the plane holds", "quiet"))
+        rows.append(TextRow(f"{found.shares.sum():.1%} of their squared distances from the last ones", "quiet"))
+    else:
+        rows.append(TextRow("directions scaled to the norm of each filter; 1 is that norm", "quiet"))
+    holes = int((~np.isfinite(found.values)).sum())
+    if holes:
+        rows.append(TextRow(f"{holes:,} of {found.values.size:,} grid points are not finite: holes", "quiet"))
+    return Panel("landscape", "bottom-right", tuple(rows))
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return up to five round numbers in a range, 0 among them if it lies inside."""
+    rough = (high - low) / _TICKS
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * k for k in (1, 2, 5, 10) if power * k >= rough)
+    return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _label(
+    at: Iterable[float],
+    words: tuple[str, ...],
+    align: Literal["below", "above", "right", "left"] = "above",
+    priority: float = 9.0,
+    *,
+    small: bool = False,
+) -> Label:
+    x, y, z = (float(n) for n in at)
+    return Label((x, y, z), words, align, priority, small=small)
+
+
+def _balls(name: str, points: NDArray[np.float64], size: float, source: Source) -> Points:
+    count = len(points)
+    sizes = np.full(count, size, dtype=np.float32)
+    return Points(name, points.astype(np.float32), _paint(count, _LIGHT, 1.0), sizes, haze=0.0, source=source)
+
+
+def _polyline(name: str, points: NDArray[np.float64], opacity: float) -> Lines:
+    pairs = np.stack([points[:-1], points[1:]], axis=1).astype(np.float32)
+    return Lines(name, pairs, _paint(len(pairs), _LIGHT, opacity), width=2.4)
+
+
+def _paint(count: int, color: tuple[float, float, float], opacity: float) -> NDArray[np.float32]:
+    return np.tile(np.array([*color, opacity], dtype=np.float32), (count, 1))
