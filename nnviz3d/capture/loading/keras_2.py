@@ -68,7 +68,7 @@ class Rewritten:
 
 
 def is_keras_2(config: Config, version: str | None) -> bool:
-    """Tell whether Keras 2 or an earlier version wrote a configuration.
+    """Whether Keras 2 or an earlier version wrote a configuration.
 
     Parameters
     ----------

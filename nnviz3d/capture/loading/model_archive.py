@@ -100,7 +100,7 @@ def _read_keras(path: Path) -> ModelFile:
             )
         if CONFIG not in parts:
             raise ModelError(
-                f"{path.name} is a zip archive without a {CONFIG}, so it is no Keras model; save one with model.save()."
+                f"{path.name} is a zip archive without a {CONFIG}, so it is not a Keras model; save one with model.save()."
             )
         if WEIGHTS in parts:
             with archive.open(WEIGHTS) as weights:
@@ -157,7 +157,7 @@ def _architecture(path: Path, text: str | bytes) -> Config:
     check_size(f"The architecture in {path.name}", len(text) * TEXT, ModelError)
     config = json.loads(text)
     if not isinstance(config, dict):
-        raise ModelError(f"{path.name} has an architecture that is no dictionary, so it is no Keras model.")
+        raise ModelError(f"{path.name} has an architecture that is not a dictionary, so it is not a Keras model.")
     return config
 
 
@@ -217,7 +217,7 @@ def readable_by_keras(file: ModelFile, config: Config) -> Iterator[Path]:
         The architecture of the file, or its rewritten version.
     """
     path = file.path
-    # Keras tells the kind by the ending in lower case, and takes a folder with the ending .keras for an archive.
+    # Keras recognizes only endings in lower case, and reads a folder with the ending .keras as an archive.
     readable = path.suffix != ".keras" if path.is_dir() else path.suffix in ENDINGS
     if config is file.config and readable:
         yield path

@@ -30,7 +30,7 @@ def axes_of_calls(program: Program) -> dict[int, Axes]:
     """Name the axes of each call's first output, by the call's position.
 
     A layer with a `data_format` determines the axes of its input and output. The other calls pass the axes of their
-    input on, or take them from the calls that read them. If no call tells them, channels come last, and the axes of an
+    input on, or take them from the calls that read them. If no call determines them, channels come last, and the axes of an
     input follow its shape.
     """
     wanted = _wanted(program)
