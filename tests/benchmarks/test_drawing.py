@@ -11,7 +11,7 @@ from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
 
 from nnviz3d.data.capture import Capture, open_capture
-from nnviz3d.render.drawers import _color_cells, _mesh
+from nnviz3d.render.drawers import _color_cells, mesh
 from nnviz3d.render.offscreen import Offscreen, halved, offscreen_window
 from nnviz3d.scene.camera import CameraPose, default_view
 from nnviz3d.scene.primitives import DrawList, Labels, Panel, Voxels
@@ -86,7 +86,7 @@ class Meshes:
         for block in blocks:
             points, quads, colors = surface(block)
             self.quads += len(quads)
-            data = _mesh(points, quads, lines=False)
+            data = mesh(points, quads, lines=False)
             _color_cells(data, colors)
             mapper = vtkPolyDataMapper()
             mapper.SetInputData(data)
@@ -133,12 +133,12 @@ def test_against_meshes(scene, blocks, poses):
     for what, pose_of in (("still", still), ("moving", moving), ("dragged", moving)):
         for studio in studios.values():
             studio.renderer.careful = what != "dragged"
-        for fine, mesh in ((False, meshes.draw), (True, fine_mesh)):
+        for fine, draw_mesh in ((False, meshes.draw), (True, fine_mesh)):
             drawers = {
                 name: lambda k, s=studios[name, fine], d=drawn, p=pose_of: s.picture(d, p(k))
                 for name, drawn in lists.items()
             }
-            drawers["meshes"] = lambda k, m=mesh, p=pose_of: m(p(k))
+            drawers["meshes"] = lambda k, m=draw_mesh, p=pose_of: m(p(k))
             seconds = interleaved(drawers, 3 if fine else ROUNDS, warm=2)
             ratio = seconds["meshes"] / seconds["blocks"]
             rows.append([what + (", 2x2 samples" if fine else ""), *(1 / s for s in seconds.values()), ratio])

@@ -117,14 +117,15 @@ def line_scale(
         return (Panel("links", "bottom-right", left_out),) if left_out else ()
     tops = [float(np.max(links.norm[np.isfinite(links.norm)])) for links, _ in shown]
     slices = any(links.numbers > 1 for links, _ in shown)
-    what = {
-        "weight": "weight" + "; of several, their norm, signed as their sum" * slices,
-        "contribution": "weight × activation" + ", summed where several join two" * slices,
+    what, joined = {
+        "weight": ("weight", "several weights: their norm, with the sign of their sum"),
+        "contribution": ("weight × activation", "several weights: the sum of their contributions"),
     }[ranking]
     count, total = sum(count for _, count in drawn), sum(links.total for links, _ in drawn)
     rows: list[Row] = [
         TextRow(f"line: {what}, scaled to each pair's maximum m: {span_text(tops)}", "quiet"),
         ScaleRow(colormap(diverging), ((0.0, "−m"), (0.5, "0"), (1.0, "m"))),
+        *([TextRow(joined, "quiet")] if slices else []),
         TextRow(f"{_chosen(count, total, some=some)}{weights_of_then(capture)}", "quiet"),
         *left_out,
     ]
