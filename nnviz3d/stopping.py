@@ -125,15 +125,15 @@ class _Unraisable:
     An interruption that is lost there is sent again. Errors of half-made objects after an interruption are hidden.
     """
 
-    def __init__(self, told: Callable[[Any], object]) -> None:
-        self._told = told
+    def __init__(self, report: Callable[[Any], object]) -> None:
+        self._report = report
         self.quiet = False
 
     def __call__(self, unraisable: Any) -> None:
         if isinstance(unraisable.exc_value, Interrupted):
             _send_again(unraisable.exc_value.number)
         elif not self.quiet:
-            self._told(unraisable)
+            self._report(unraisable)
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:

@@ -81,6 +81,11 @@ def test_spec_is_accepted_as_target_and_as_scene_option(tmp_path):
     assert pixels(tmp_path / "option.png") != pixels(tmp_path / "name.png")
 
 
+def test_spec_without_a_source_is_refused_as_target(tmp_path):
+    with pytest.raises(UserError, match="names no source"):
+        nnviz3d.snapshot(nnviz3d.read_scene({}), tmp_path / "x.png")
+
+
 def test_relative_paths_of_a_spec_made_in_python_are_relative_to_the_working_folder(tmp_path, monkeypatch):
     (tmp_path / "mine.zarr.zip").write_bytes(bundled("digits.zarr.zip").read_bytes())
     monkeypatch.chdir(tmp_path)

@@ -124,6 +124,10 @@ class CommandArguments:
             *given("--against", options.get("against")),
         ]
         if isinstance(target, SceneSpec):
+            if target.source is None:
+                raise UserError(
+                    "The scene names no source; give a model or a capture as target, and the scene as scene."
+                )
             target = self._scene_file("target.toml", target)
         if target is not None and not isinstance(target, str | Path | Capture):
             return [*self._live(target, x, options, live=live), *common]
@@ -145,13 +149,15 @@ class CommandArguments:
         ]
 
     def scene(self, scene: str | Path | SceneSpec | None) -> list[str]:
-        """Return the arguments for the scene by which to show the target; none if it has a default."""
+        """Return the arguments for the scene by which to show the target; none for the default scene."""
         return given("--scene", self._scene_file("scene.toml", scene) if isinstance(scene, SceneSpec) else scene)
 
     def _scene_file(self, name: str, spec: SceneSpec) -> str:
+        """Write a scene file with absolute paths, and return its path."""
         return self._text(name, scene_text(with_absolute_paths(spec, Path())))
 
     def _text(self, name: str, text: str) -> str:
+        """Write a temporary file that only the user can read, and return its path."""
         path = self.folder / name
         path.touch(mode=0o600)
         path.write_text(text, encoding="utf-8")
