@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nnviz3d.apps.web.panels.layers import css, marks
+from nnviz3d.apps.web.panels.layers import alarm_items, css
 from nnviz3d.scene.views.health import GRAVE, SERIOUS
 from tests.apps.conftest import Served
 from tests.support import waiting
@@ -27,8 +27,8 @@ DOTS = """() => Object.fromEntries([...document.querySelectorAll('.layer .alarm'
 def test_each_layer_has_the_colour_of_its_most_serious_alarm(tmp_path: Path):
     capture = faulty_training(tmp_path / "run.zarr")
     assert capture.training is not None
-    assert marks(capture.training, 1, capture.graph) == {}
-    found = marks(capture.training, 20, capture.graph)
+    assert alarm_items(capture.training, 1, capture.graph) == {}
+    found = alarm_items(capture.training, 20, capture.graph)
     assert found["scores"] == {"color": css(GRAVE), "text": NAN}
     assert {name: mark["color"] for name, mark in found.items()} == {"scores": css(GRAVE), "conv": css(SERIOUS)}
 

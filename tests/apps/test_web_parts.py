@@ -15,8 +15,8 @@ from nnviz3d.apps.web import frames as frames_module
 from nnviz3d.apps.web.frames import FrameRenderer, Quality, encode
 from nnviz3d.apps.web.page import provenance
 from nnviz3d.apps.web.panels.appearance import gradient
-from nnviz3d.apps.web.panels.layers import details, groups
-from nnviz3d.apps.web.panels.samples import entries, has_pictures, note_of, notes_of
+from nnviz3d.apps.web.panels.layers import grouped_layers, layer_details
+from nnviz3d.apps.web.panels.samples import has_pictures, note_of, notes_of, sample_items
 from nnviz3d.apps.web.sample_files import safe_name, thumbnail
 from nnviz3d.apps.web.security import Gate, address
 from nnviz3d.render.offscreen import offscreen_window
@@ -212,7 +212,7 @@ def test_layers_are_listed_by_group_in_order():
     graph = chain(
         [("in", "InputLayer", (4,)), ("b/one", "Dense", (3,)), ("b/two", "Dense", (2,)), ("out", "Dense", (2,))]
     )
-    listed = groups(graph)
+    listed = grouped_layers(graph)
     assert [(g["path"], [n["id"] for n in g["nodes"]]) for g in listed] == [
         ("", ["in", "out"]),
         ("b", ["b/one", "b/two"]),
@@ -229,7 +229,7 @@ def test_layers_are_listed_by_group_in_order():
 
 @pytest.mark.parametrize("node", ["conv", "pool", "dense"])
 def test_details_of_a_layer_are_exact(session, small_capture, node):
-    said = dict(details(session.scene.context, node, 1))
+    said = dict(layer_details(session.scene.context, node, 1))
     values = small_capture.activation(node, 1)
     assert np.float32(said["minimum"]) == values.min()
     assert np.float32(said["maximum"]) == values.max()
@@ -241,7 +241,7 @@ def test_details_of_a_layer_are_exact(session, small_capture, node):
 
 
 def test_details_of_a_layer_end_with_its_variables(digits):
-    said = details(SceneContext.build(digits, aspect=1.5), "conv2d", 0)
+    said = layer_details(SceneContext.build(digits, aspect=1.5), "conv2d", 0)
     kernel = digits.weights("conv2d")["kernel"].astype(np.float64)
     texts = [number(v) for v in (kernel.mean(), kernel.std(), kernel.min(), kernel.max())]
     assert said[-1] == ["weight kernel", "3 × 3 × 1 × 32: mean {}, std {}, {} to {}".format(*texts)]
@@ -249,7 +249,7 @@ def test_details_of_a_layer_end_with_its_variables(digits):
 
 
 def test_samples_have_names_pictures_and_classes(session, digits):
-    assert entries(session)[0] == {"index": 0, "name": "sample 0"}
+    assert sample_items(session)[0] == {"index": 0, "name": "sample 0"}
     capture = session.scene.context.capture
     assert "label ant" in notes_of(session)[0]
     assert f"predicted {capture.classes[int(capture.activation('scores', 0).argmax())]}" in notes_of(session)[0]

@@ -30,15 +30,15 @@ class LayersState:
     Attributes
     ----------
     layer_groups
-        The list of layers, as `groups` returns it.
+        The list of layers, as `grouped_layers` returns it.
     layer_total
         The number of layers and parameters in words.
     layers_to_unfold
         The layers whose channels can be unfolded.
     layer, details
-        The highlighted layer, and its numbers as `details` returns them.
+        The highlighted layer, and its numbers as `layer_details` returns them.
     alarms
-        The layers with a training problem at the shown step, as `marks` returns them.
+        The layers with a training problem at the shown step, as `alarm_items` returns them.
     unfolded_layer
         The layer whose channels are unfolded.
     """
@@ -60,7 +60,7 @@ class LayersPanel(PagePanel[LayersState]):
         self._checked: tuple[Training, int] | None = None
         graph = page.session.scene.context.graph
         total = f"{len(graph):,} layers · {number_of_parameters(graph.parameters)} parameters"
-        super().__init__(page, LayersState(groups(graph), total, list(unfoldable_layers(page.session))))
+        super().__init__(page, LayersState(grouped_layers(graph), total, list(unfoldable_layers(page.session))))
         page.client_only(layer_filter="")
 
     def synchronize(self) -> None:
@@ -87,7 +87,7 @@ class LayersPanel(PagePanel[LayersState]):
         before = self._detailed
         if before is not None and before[0] is context and before[1:] == (layer, sample):
             return self.state.details
-        found = details(context, layer, sample) if layer is not None and layer in context.graph else []
+        found = layer_details(context, layer, sample) if layer is not None and layer in context.graph else []
         self._detailed = (context, layer, sample)
         return found
 
@@ -98,7 +98,7 @@ class LayersPanel(PagePanel[LayersState]):
         shown = None if training is None or step is None else (training, step)
         if self._checked == shown:
             return self.state.alarms
-        found = {} if shown is None else marks(*shown, session.scene.context.graph)
+        found = {} if shown is None else alarm_items(*shown, session.scene.context.graph)
         self._checked = shown
         return found
 
@@ -184,7 +184,7 @@ def css(color: Color) -> str:
     return f"rgb({red}, {green}, {blue})"
 
 
-def groups(graph: ModelGraph) -> list[dict[str, Any]]:
+def grouped_layers(graph: ModelGraph) -> list[dict[str, Any]]:
     """Return the layers for the page, sorted into groups; groups are in the order of their first layer."""
     found: dict[str, list[dict[str, str]]] = {}
     for node in graph:
@@ -201,16 +201,16 @@ def groups(graph: ModelGraph) -> list[dict[str, Any]]:
     return [{"path": path, "nodes": nodes} for path, nodes in found.items()]
 
 
-def marks(training: Training, step: int, graph: ModelGraph) -> dict[str, dict[str, str]]:
+def alarm_items(training: Training, step: int, graph: ModelGraph) -> dict[str, dict[str, str]]:
     """Return the text and colour of the alarms at a recorded step, by layer; the most serious alarm sets the colour."""
     found: dict[str, dict[str, str]] = {}
     for alarm in alarms(training, graph, training.recorded_index(step)):  # the most serious alarm comes first
-        mark = found.setdefault(alarm.layer, {"color": css(color_of(alarm)), "text": ""})
-        mark["text"] += ("\n" if mark["text"] else "") + f"{alarm.title}: {alarm.words}"
+        item = found.setdefault(alarm.layer, {"color": css(color_of(alarm)), "text": ""})
+        item["text"] += ("\n" if item["text"] else "") + f"{alarm.title}: {alarm.words}"
     return found
 
 
-def details(context: SceneContext, node_id: str, sample: int) -> list[list[str]]:
+def layer_details(context: SceneContext, node_id: str, sample: int) -> list[list[str]]:
     """Return all numbers of a layer as pairs of name and value; minimum and maximum exactly as captured."""
     node = context.graph.node(node_id)
     pairs = [["id", node.id], ["kind", node.kind], ["shape", shape_text(node)], ["parameters", f"{node.parameters:,}"]]

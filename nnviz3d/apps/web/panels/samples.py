@@ -30,7 +30,7 @@ class SamplesState:
     Attributes
     ----------
     samples, sample
-        The samples to choose from, as `entries` returns them, and the position of the shown one.
+        The samples to choose from, as `sample_items` returns them, and the position of the shown one.
     sample_notes
         The prediction and label of each sample that the model was run on, by position.
     pictures
@@ -53,7 +53,7 @@ class SamplesPanel(PagePanel[SamplesState]):
         session = page.session
         self._step_records, self._scene = session.context.capture.step_records, session.scene
         state = SamplesState(
-            samples=entries(session),
+            samples=sample_items(session),
             sample_notes=notes_of(session),
             pictures=has_pictures(session),
             uploads=session.queries.runner is not None,
@@ -69,7 +69,7 @@ class SamplesPanel(PagePanel[SamplesState]):
         if position not in notes:
             notes = {**notes, position: note_of(session, position)}
         if len(listed) != len(session.samples):
-            listed = entries(session)
+            listed = sample_items(session)
         self.show(replace(self.state, samples=listed, sample_notes=notes, sample=position))
 
     def tick(self) -> None:
@@ -119,7 +119,7 @@ class SamplesPanel(PagePanel[SamplesState]):
                 ):
                     with v.Template(v_slot_activator="{ props }"):
                         with html.Button(v_bind="props", classes="sample", id="sample", title="Choose a sample"):
-                            _entry("samples[sample]")
+                            _build_item("samples[sample]")
                             v.VIcon("mdi-unfold-more-horizontal", size=16, classes="faint", v_if="samples.length > 1")
                     self._build_list()
                 with html.Div(classes="steps", v_if="samples.length > 1"):
@@ -156,10 +156,10 @@ class SamplesPanel(PagePanel[SamplesState]):
                         classes=("['sample', { chosen: item.index === sample }]",),
                         click="sample_menu = false; trigger('choose_sample', [item.index])",
                     ):
-                        _entry("item")
+                        _build_item("item")
 
 
-def _entry(name: str) -> None:
+def _build_item(name: str) -> None:
     html.Img(
         v_if=f"pictures && {name}",
         src=(f"`samples/${{{name}.index}}/thumbnail?run={RUN}`",),
@@ -174,7 +174,7 @@ def _entry(name: str) -> None:
         html.Div(f"{{{{ {note} }}}}", classes="line faint", v_if=note)
 
 
-def entries(session: Session) -> list[dict[str, Any]]:
+def sample_items(session: Session) -> list[dict[str, Any]]:
     """Return the samples for the page: ``index``, the position, and ``name``."""
     return [{"index": index, "name": sample.name} for index, sample in enumerate(session.samples)]
 
