@@ -81,6 +81,11 @@ def write_loss_landscape(writer: CaptureWriter, work: Work, report: Report) -> N
     if loss.chosen:
         report(Notice(text=f"{work.loaded.name} does not say its loss; the landscape shows the {loss.name}."))
     plane = Plane.of_training(*_recorded(work)) if options.training else Plane.random(work.loaded.model, options.seed)
+    if not plane.through_model:
+        other = (
+            f"the training kept other weights at its last step, {plane.steps[-1]:,}; they are the landscape's centre"
+        )
+        report(Notice(text=f"{work.loaded.name} has weights of its own: {other}."))
     evaluated = PlaneLoss(work.loaded.model, loss, plane, arrays)
     along, across = plane.grid(options.resolution, options.extent)
     total, done = len(across) * len(along) + len(plane.steps), 0
@@ -243,6 +248,12 @@ class Plane:
             np.sqrt(rest),
             kept,
         )
+
+    @property
+    def through_model(self) -> bool:
+        """Whether the model's own weights are at (0, 0)."""
+        own = (keras.ops.convert_to_numpy(variable).astype(np.float32) for variable in self.variables)
+        return all(kept is None or np.array_equal(values, kept) for values, kept in zip(own, self.origin, strict=True))
 
     def grid(self, resolution: int, extent: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the coordinates of the grid along both directions; (0, 0) is one of its points."""

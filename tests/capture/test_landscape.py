@@ -153,6 +153,9 @@ def test_kept_weights_in_the_plane_of_a_training_have_their_own_losses_there(tmp
     there = [loss(*coordinates) for coordinates in found.path.tolist()]
     assert there == pytest.approx(found.path_losses.tolist(), rel=1e-5)
     assert len(set(there)) == 3
+    assert plane.through_model
+    model.layers[0].bias.assign_add([1, 0, 0, 0])
+    assert not plane.through_model
 
 
 def test_losses_of_kept_weights_are_those_of_the_recording_and_statistics_of_batch_normalization_move(tmp_path, rng):
@@ -239,6 +242,7 @@ def test_refusals_say_what_to_do(tmp_path, rng):
     recorded(model, x, y, tmp_path, 2, probes=(x[:2], y[:2]))
     with pytest.raises(UserError, match="at least three different steps"):
         landscape(model, x, y, tmp_path, training=str(tmp_path / "training.zarr"))
+    capture(model, x[:1], out=tmp_path / "run.zarr")
     with pytest.raises(UserError, match="holds no recorded training"):
         landscape(model, x, y, tmp_path, training=str(tmp_path / "run.zarr"))
     other = keras.Sequential([keras.Input((8, 8, 2)), layers.Conv2D(5, 3), layers.Flatten(), layers.Dense(3)])

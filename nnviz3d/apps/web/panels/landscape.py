@@ -27,7 +27,7 @@ class LandscapeState:
     kept_index
         The position of the shown step among them.
     landscape_words, landscape_loss
-        The loss with its data set, and the loss of the shown weights.
+        The size of the data set, and the loss of the shown weights.
     kept_chosen
         Whether the user chose the step; else it follows the clock.
     """
@@ -63,8 +63,8 @@ class LandscapePanel(PagePanel[LandscapeState]):
             LandscapeState(
                 kept_weights=len(found.steps),
                 kept_index=now,
-                landscape_words=f"{found.loss}, {found.count:,} samples",
-                landscape_loss=f"{at}loss {number(float(loss))}",
+                landscape_words=f"{found.count:,} samples",
+                landscape_loss=f"{at}{found.loss} {number(float(loss))}",
                 kept_chosen=step is not None,
             )
         )
