@@ -349,7 +349,7 @@ class Worker:
     def _ready(self) -> Connection:
         with self._lock:
             if self._closed:
-                raise UserError("The program is ending, so the model cannot be run.")
+                raise UserError("The model cannot be run, because the program ends.")
             gone = self._connection if self._connection is not None and not self._connection.alive else None
             if self._connection is None or gone is not None:
                 with DelayedSignals():
