@@ -15,7 +15,20 @@ from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.panel_rows import BarRow, ScaleRow, SwatchRow, TextRow
-from nnviz3d.scene.primitives import Box, Callout, DrawList, Image, Labels, Lines, Panel, Points, Ridges, Tiles, Voxels
+from nnviz3d.scene.primitives import (
+    Box,
+    Callout,
+    DrawList,
+    Image,
+    Labels,
+    Lines,
+    Panel,
+    Points,
+    Ridges,
+    Surface,
+    Tiles,
+    Voxels,
+)
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
@@ -24,7 +37,7 @@ from tests.support import captures
 from tests.support.gallery import READY, SPECS
 from tests.support.graphs import chain
 
-PRIMITIVES = (Callout, Voxels, Image, Lines, Box, Labels, Panel, Tiles, Points, Ridges)
+PRIMITIVES = (Callout, Voxels, Image, Lines, Box, Labels, Panel, Tiles, Points, Ridges, Surface)
 
 
 def of(kind: type, picture: DrawList) -> dict:
@@ -108,7 +121,7 @@ class TestEveryView:
         for t, selection in itertools.product(self.MOMENTS, self.SELECTIONS):
             for found in one_view.at(t, selection).primitives:
                 match found:
-                    case Voxels() | Image() | Tiles() | Points() | Ridges():
+                    case Voxels() | Image() | Tiles() | Points() | Ridges() | Surface():
                         pickable = True
                     case Box():
                         pickable = found.fill > 0

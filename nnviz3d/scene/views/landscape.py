@@ -127,7 +127,7 @@ class LandscapeView(View):
         animate = spec.animate
         self.duration = animate.start + animate.duration if len(found.steps) > 1 else 0.0
         self._maps: dict[str, tuple[Primitive, ...]] = {}
-        self._walked: tuple[int | None, tuple[Primitive, ...]] = (None, ())
+        self._walked: dict[int, tuple[Primitive, ...]] = {}
         self._axes = _axes(self._world, found)
         self.extent = self._world.extent
 
@@ -143,9 +143,12 @@ class LandscapeView(View):
             surface, contours = _surface(self._world, colors), _contours(self._world, colors)
             self._maps = {colors.name: (surface, *contours, _legend(self._world, self.landscape, colors))}
         now = self.moment(t, selection.step)
-        if self._walked[0] != now:
-            self._walked = (now, self._path(now))
-        return (*self._maps[colors.name], *self._axes, *self._walked[1])
+        if now not in self._walked:
+            # The end is kept too: that is where the clock rests, and nothing is uploaded again.
+            last = len(self.landscape.steps) - 1
+            self._walked = {index: found for index, found in self._walked.items() if index == last}
+            self._walked[now] = self._path(now)
+        return (*self._maps[colors.name], *self._axes, *self._walked[now])
 
     def moment(self, t: float, step: int | None) -> int:
         """Return which of the kept weights are shown, 0 to S - 1: those of a step, or else those of a time."""
@@ -166,9 +169,9 @@ class LandscapeView(View):
         points = world.on_surface(found.path)
         balls = np.arange(len(points)) if len(points) <= _MANY else np.array([0, len(points) - 1])
         words = (f"step {found.steps[now]:,}", f"loss {number(float(found.path_losses[now]))}")
+        parts = (("path", found.path[: now + 1], 0.95), ("path after the step", found.path[now:], _AHEAD))
         return (
-            _polyline("path", world.way(found.path[: now + 1]), 0.95),
-            _polyline("path after the step", world.way(found.path[now:]), _AHEAD),
+            *(_polyline(name, world.way(part), opacity) for name, part, opacity in parts if len(part) > 1),
             trained,
             _balls("kept weights", points[balls], _KEPT, _PathSource(KIND, steps=tuple(map(int, found.steps[balls])))),
             _balls("shown step", points[[now]], _SHOWN, _PathSource(KIND, steps=(int(found.steps[now]),))),
