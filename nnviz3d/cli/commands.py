@@ -275,6 +275,9 @@ def capture(
       nnviz3d capture model.keras -i cat.jpg --features conv2d_2 --embed dense
       --dataset photos/ -o run.zarr
 
+      nnviz3d capture model.keras --landscape --dataset x.npy --labels y.npy
+      -o run.zarr
+
       nnviz3d capture keras:VGG16 --input photos/ --preprocess caffe -o vgg.zarr
 
       nnviz3d capture model.h5 --input batch.npy -o run.zarr.zip
