@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from nnviz3d.scene.camera import MARGINS, CameraPose, Margins, default_view, fit
 from nnviz3d.scene.layout.flow import Plan, lay_out
-from nnviz3d.scene.layout.layering import assign_spots
+from nnviz3d.scene.layout.layering import assign_ranks_and_lanes
 from tests.support.graphs import GRAPHS, chain
 from tests.support.pinhole import to_frame
 
@@ -84,8 +84,8 @@ def test_rows_follow_each_other_downwards(graph, aspect):
 
 
 def test_no_place_of_the_abstract_layout_is_taken_twice(graph):
-    spots = assign_spots(graph)
-    assert len({(s.rank, s.lane) for s in spots.values()}) == len(graph)
+    positions = assign_ranks_and_lanes(graph)
+    assert len({(s.rank, s.lane) for s in positions.values()}) == len(graph)
 
 
 def test_cells_fill_their_block_exactly(graph, aspect):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.scene.camera import MARGINS, default_view, fit
 from nnviz3d.scene.layout.cells import CellGrid, grid_for
-from nnviz3d.scene.layout.layering import Spot, assign_spots
+from nnviz3d.scene.layout.layering import RankAndLane, assign_ranks_and_lanes
 from nnviz3d.scene.primitives import Vector
 
 MAP_EXTENT = 4.0
@@ -186,7 +186,7 @@ def block_sizes(grids: Mapping[str, CellGrid]) -> dict[str, Vector]:
 class _Flow:
     """The network as one long line, before it is folded: for each rank its width, its gap, and what a break tears."""
 
-    spots: Mapping[str, Spot]
+    positions: Mapping[str, RankAndLane]
     sizes: Mapping[str, Vector]
     widths: Sequence[float]
     gaps: Sequence[float]
@@ -198,18 +198,18 @@ class _Flow:
 
     @staticmethod
     def of(graph: ModelGraph, grids: Mapping[str, CellGrid]) -> _Flow:
-        spots, sizes = assign_spots(graph), block_sizes(grids)
-        ranks = 1 + max(spot.rank for spot in spots.values())
+        positions, sizes = assign_ranks_and_lanes(graph), block_sizes(grids)
+        ranks = 1 + max(position.rank for position in positions.values())
         widths, gaps, torn = [0.0] * ranks, [_TIGHT] * ranks, [0] * ranks
         fan_out = Counter(edge.source for edge in graph.edges)
         for node in graph:
-            rank = spots[node.id].rank
+            rank = positions[node.id].rank
             widths[rank] = max(widths[rank], sizes[node.id][0])
             gaps[rank] = max(gaps[rank], _gap_before(node, graph, fan_out))
         for edge in graph.edges:
-            for rank in range(spots[edge.source].rank + 1, spots[edge.target].rank + 1):
+            for rank in range(positions[edge.source].rank + 1, positions[edge.target].rank + 1):
                 torn[rank] += 1
-        return _Flow(spots, sizes, widths, gaps, torn)
+        return _Flow(positions, sizes, widths, gaps, torn)
 
     def breaks(self, rows: int) -> list[int]:
         """Cut the line into at most so many rows, the longest as short as can be."""
@@ -257,9 +257,9 @@ def _place(
     lefts, rights = _columns(flow, breaks, row_of, ease)
     lane_heights: list[dict[int, float]] = [{} for _ in breaks]
     for node in graph:
-        spot = flow.spots[node.id]
-        heights = lane_heights[row_of[spot.rank]]
-        heights[spot.lane] = max(heights.get(spot.lane, 0.0), flow.sizes[node.id][1] + headroom)
+        position = flow.positions[node.id]
+        heights = lane_heights[row_of[position.rank]]
+        heights[position.lane] = max(heights.get(position.lane, 0.0), flow.sizes[node.id][1] + headroom)
 
     # Labels keep their size on the screen, so the more rows there are, the more of the world one takes.
     content = sum(sum(heights.values()) + _ROW_GAP for heights in lane_heights)
@@ -283,12 +283,12 @@ def _place(
 
     placements: dict[str, Placement] = {}
     for node in graph:
-        spot, size, grid = flow.spots[node.id], flow.sizes[node.id], grids[node.id]
-        row = row_of[spot.rank]
-        x = (lefts[spot.rank] + rights[spot.rank] - size[0]) / 2 - shift_x
-        y = middles[row][spot.lane] - (size[1] + headroom) / 2 - shift_y
+        position, size, grid = flow.positions[node.id], flow.sizes[node.id], grids[node.id]
+        row = row_of[position.rank]
+        x = (lefts[position.rank] + rights[position.rank] - size[0]) / 2 - shift_x
+        y = middles[row][position.lane] - (size[1] + headroom) / 2 - shift_y
         cell = (size[0] / grid.size[0], size[1] / grid.size[1], size[2] / grid.size[2])
-        placements[node.id] = Placement(node.id, grid, (x, y, -size[2] / 2), cell, row, spot.rank, spot.lane)
+        placements[node.id] = Placement(node.id, grid, (x, y, -size[2] / 2), cell, row, position.rank, position.lane)
     shifted = tuple(Row(r.bottom - shift_y, r.top - shift_y, r.left - shift_x, r.right - shift_x) for r in rows)
     return Plan(placements, shifted, headroom)
 

@@ -15,14 +15,14 @@ from nnviz3d.data.graph import ModelGraph
 
 
 @dataclass(frozen=True)
-class Spot:
+class RankAndLane:
     """A position in the abstract layout."""
 
     rank: int
     lane: int
 
 
-def assign_spots(graph: ModelGraph) -> dict[str, Spot]:
+def assign_ranks_and_lanes(graph: ModelGraph) -> dict[str, RankAndLane]:
     """Assign every node a rank and a lane; no two nodes share both."""
     sources = {node.id: graph.sources(node.id) for node in graph}
     targets: dict[str, list[str]] = {node.id: [] for node in graph}
@@ -48,7 +48,7 @@ def assign_spots(graph: ModelGraph) -> dict[str, Spot]:
         lane = _nearest_free(taken, stretch)
         taken.setdefault(lane, []).append(stretch)
         lanes.update(dict.fromkeys(chain, lane))
-    return {node: Spot(ranks[node], lanes[node]) for node in order}
+    return {node: RankAndLane(ranks[node], lanes[node]) for node in order}
 
 
 def _longest_chain(order: Iterable[str], sources: dict[str, tuple[str, ...]], free: set[str]) -> list[str]:

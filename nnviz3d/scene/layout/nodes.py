@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.scene.camera import MARGINS, direction, fit
 from nnviz3d.scene.derived.neurons import Neurons, Shapes
-from nnviz3d.scene.layout.layering import Spot, assign_spots
+from nnviz3d.scene.layout.layering import RankAndLane, assign_ranks_and_lanes
 from nnviz3d.scene.primitives import Vector
 
 ANGLES = (-30.0, 12.0)
@@ -44,7 +44,7 @@ Sheet = tuple[NDArray[np.float64], float]
 
 
 @dataclass(frozen=True, eq=False)
-class Rack:
+class BallLayout:
     """The balls of one layer.
 
     Attributes
@@ -64,12 +64,12 @@ class Rack:
     origin: Vector
     size: Vector
     pitch: float
-    spot: Spot
+    position: RankAndLane
 
 
 def arrange(
     neurons: Neurons, shown: Mapping[str, NDArray[np.int64]], shapes: Shapes, *, aspect: float, before: float = 0.0
-) -> dict[str, Rack]:
+) -> dict[str, BallLayout]:
     """Place the balls of every layer.
 
     Parameters
@@ -81,16 +81,16 @@ def arrange(
     before
         World width that is taken by something else before the first layer.
     """
-    spots = assign_spots(neurons.graph)
+    positions = assign_ranks_and_lanes(neurons.graph)
 
-    def filled(racks: Mapping[str, Rack]) -> float:
-        points = np.concatenate([rack.points for rack in racks.values()])
+    def filled(layouts: Mapping[str, BallLayout]) -> float:
+        points = np.concatenate([layout.points for layout in layouts.values()])
         points = np.concatenate([points, [[points[:, 0].min() - before, 0.0, 0.0]]])
         return _filled(points, aspect)
 
-    def placed(slender: float, ease: float = 1.0) -> dict[str, Rack]:
+    def placed(slender: float, ease: float = 1.0) -> dict[str, BallLayout]:
         sheets = {name: _sheet(name, units, neurons, shapes, slender) for name, units in shown.items()}
-        return _along(sheets, shown, spots, ease, neurons.scattered)
+        return _along(sheets, shown, positions, ease, neurons.scattered)
 
     shares = {(slender, ease): filled(placed(slender, ease)) for slender in _SLENDER for ease in _EASES}
     best = max(shares.values())
@@ -130,13 +130,13 @@ def _sheet(name: str, units: NDArray[np.int64], neurons: Neurons, shapes: Shapes
 def _along(
     sheets: Mapping[str, Sheet],
     shown: Mapping[str, NDArray[np.int64]],
-    spots: Mapping[str, Spot],
+    positions: Mapping[str, RankAndLane],
     ease: float,
     turned: frozenset[str],
-) -> dict[str, Rack]:
+) -> dict[str, BallLayout]:
     reach = {name: np.ptp(sheet, axis=0) for name, (sheet, _) in sheets.items()}
-    ranks = 1 + max(spot.rank for spot in spots.values())
-    deepest = [max((reach[n][0] for n in sheets if spots[n].rank == r), default=0.0) for r in range(ranks)]
+    ranks = 1 + max(position.rank for position in positions.values())
+    deepest = [max((reach[n][0] for n in sheets if positions[n].rank == r), default=0.0) for r in range(ranks)]
     tallest = max(r[1] for r in reach.values())
     across = math.tan(math.radians(-ANGLES[0]))
     gap = max(_LEAST_GAP, 0.3 * tallest) * ease
@@ -146,29 +146,29 @@ def _along(
     steps = [(a + b) / 2 * across + free for (a, b), free in zip(pairwise(deepest), gaps, strict=False)]
     x = np.concatenate([[0.0], np.cumsum(steps)]) if steps else np.zeros(1)
     x -= x.mean() if len(x) < 2 else (x[0] + x[-1]) / 2
-    lanes = sorted({spot.lane for spot in spots.values()})
-    heights = {lane: max(reach[n][1] for n in sheets if spots[n].lane == lane) for lane in lanes}
+    lanes = sorted({position.lane for position in positions.values()})
+    heights = {lane: max(reach[n][1] for n in sheets if positions[n].lane == lane) for lane in lanes}
     middle: dict[int, float] = {}
     top = 0.0
     for lane in reversed(lanes):
         middle[lane] = top - heights[lane] / 2
         top -= heights[lane] + _LANE_GAP
-    racks = {}
+    layouts = {}
     for name, (sheet, pitch) in sheets.items():
-        spot = spots[name]
+        position = positions[name]
         # Pixels are turned to the viewer, so that they are seen as a picture, and end where the layer's place is.
         aside, deep = (TURNED[0], TURNED[2]) if name in turned else (0.0, 1.0)
         points = np.stack(
             [
-                x[spot.rank] + (sheet[:, 0] - sheet[:, 0].max()) * aside,
-                sheet[:, 1] + middle[spot.lane] - middle[0],
+                x[position.rank] + (sheet[:, 0] - sheet[:, 0].max()) * aside,
+                sheet[:, 1] + middle[position.lane] - middle[0],
                 sheet[:, 0] * deep,
             ],
             axis=1,
         )
         low, size = points.min(axis=0), np.ptp(points, axis=0)
-        racks[name] = Rack(shown[name], points, vector(low), vector(size), pitch, spot)
-    return racks
+        layouts[name] = BallLayout(shown[name], points, vector(low), vector(size), pitch, position)
+    return layouts
 
 
 def vector(v: NDArray[np.float64]) -> Vector:
@@ -176,6 +176,6 @@ def vector(v: NDArray[np.float64]) -> Vector:
     return float(v[0]), float(v[1]), float(v[2])
 
 
-def positions_of(rack: Rack, units: NDArray[np.int64]) -> NDArray[np.float64]:
+def positions_of(layout: BallLayout, units: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the positions of units that have a ball, ``(n, 3)`` world coordinates."""
-    return rack.points[np.searchsorted(rack.units, units)]
+    return layout.points[np.searchsorted(layout.units, units)]

@@ -26,7 +26,7 @@ _WIDE = 0.52
 
 
 @dataclass(frozen=True)
-class Plates:
+class PhotoLayout:
     """Two plates of one size, facing forward: the photograph as the network takes it, and the same under its map.
 
     Attributes
@@ -64,7 +64,7 @@ class Plates:
         return here, there
 
 
-def stand_beside(context: SceneContext) -> Plates | None:
+def lay_out_photo(context: SceneContext) -> PhotoLayout | None:
     """Lay out the plates: on the network's right in a wide picture, above it in a tall one.
 
     Returns
@@ -83,7 +83,7 @@ def stand_beside(context: SceneContext) -> Plates | None:
     if context.aspect < _TALL:
         width = network / (2 + _BETWEEN)
         y = top + apart
-        return Plates(layer, (left, y, 0.0), (right - width, y, 0.0), (width, width * tall), (rows, columns))
+        return PhotoLayout(layer, (left, y, 0.0), (right - width, y, 0.0), (width, width * tall), (rows, columns))
     width = _WIDE * network
     height = width * tall
     x, middle = right + apart, (top + bottom) / 2
@@ -92,7 +92,7 @@ def stand_beside(context: SceneContext) -> Plates | None:
     else:
         photograph = (x, middle - height / 2, 0.0)
         covered = (x + (1 + _BETWEEN) * width, middle - height / 2, 0.0)
-    return Plates(layer, photograph, covered, (width, height), (rows, columns))
+    return PhotoLayout(layer, photograph, covered, (width, height), (rows, columns))
 
 
 def _share(context: SceneContext, layer: str) -> float:

@@ -114,7 +114,7 @@ def _round(value: float, way: Callable[[float], int]) -> float:
 
 
 @dataclass(frozen=True)
-class Hillside:
+class RidgeLayout:
     """The layout of n ridges: the first layer's in front and lowest.
 
     Attributes
@@ -141,7 +141,7 @@ class Hillside:
     count: int
 
     @staticmethod
-    def of(context: SceneContext, count: int) -> Hillside:
+    def of(context: SceneContext, count: int) -> RidgeLayout:
         """Lay the ridges out above and behind the network, as wide as it is."""
         left, right = context.plan.bounds_x
         width = right - left
@@ -150,7 +150,7 @@ class Hillside:
         rise = whole / (count - 1 + overlap)
         bottom = max(row.top for row in context.plan.rows) + _LIFT * width
         recede = _DEPTH * width / max(count, 4)
-        return Hillside(left, right, bottom, 0.0, rise, recede, overlap * rise, count)
+        return RidgeLayout(left, right, bottom, 0.0, rise, recede, overlap * rise, count)
 
     @property
     def feet(self) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ from nnviz3d.scene.derived.attribution_maps import over_input, title_of
 from nnviz3d.scene.hits import CellHit, Hit, PixelHit
 from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.layout.flow import Placement
-from nnviz3d.scene.layout.photo import stand_beside
+from nnviz3d.scene.layout.photo import lay_out_photo
 from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
 from nnviz3d.scene.primitives import Image, Label, Labels, Lines, Panel, Primitive, Source, Span, Vector, Voxels
 from nnviz3d.scene.selection import CellPick, Pick, Selection
@@ -100,7 +100,7 @@ class AttributionsView(View):
         head = head_of(context.graph)
         listed = context.setting.filled and head is not None and context.placement(head).grid.count > NAMED_CELLS
         self._head = None if listed else head
-        self.plates = stand_beside(context)
+        self.photo_layout = lay_out_photo(context)
         self.extent_beside = self._extent()
         self._still: dict[Selection, tuple[tuple[Primitive, ...], ...]] = {}
         if not attribution_methods(context.capture.stored):
@@ -136,14 +136,14 @@ class AttributionsView(View):
 
     def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
         """Return where a location of the input is on the large photograph and on its map; nothing for other picks."""
-        if not isinstance(pick, CellPick) or self.plates is None or pick.layer != self.plates.layer:
+        if not isinstance(pick, CellPick) or self.photo_layout is None or pick.layer != self.photo_layout.layer:
             return ()
         row, column = self._context.placement(pick.layer).grid.location(pick.index)
-        return self.plates.spans(row, column)
+        return self.photo_layout.spans(row, column)
 
     def _extent(self) -> NDArray[np.float64]:
         """Return the corners of the plates, and of all maps above or left of their block."""
-        corners = [] if self.plates is None else [self.plates.corners]
+        corners = [] if self.photo_layout is None else [self.photo_layout.corners]
         explanations = self._context.explanations(0)
         for method in attribution_methods(self._context.capture.stored):
             for layer in explanations.attribution_layers(method):
@@ -199,26 +199,28 @@ class AttributionsView(View):
         things.append(
             Image(f"map:{name}", pixels, (x, y, z + depth + _LIFT * width), (width, height), source=_source(name))
         )
-        if self.plates is not None and self.plates.layer == name:
-            things.append(Image(f"large map:{name}", pixels, self.plates.map, self.plates.size, source=_source(name)))
+        if self.photo_layout is not None and self.photo_layout.layer == name:
+            things.append(
+                Image(f"large map:{name}", pixels, self.photo_layout.map, self.photo_layout.size, source=_source(name))
+            )
         return things
 
     def _photograph(self, selection: Selection) -> tuple[Primitive, ...]:
         """Return the large picture beside the network, with its name, if there is one."""
-        if self.plates is None:
+        if self.photo_layout is None:
             return ()
-        name = self.plates.layer
+        name = self.photo_layout.layer
         picture = self._picture(name, selection.sample)
         if picture is None:
             return ()
-        rows, columns = self.plates.shape
+        rows, columns = self.photo_layout.shape
         lines = (
             self._context.capture.sample_name(selection.sample),
             f"at the network's input size: {rows} × {columns}",
         )
         return (
-            Image(f"large:{name}", picture, self.plates.photograph, self.plates.size, source=_source(name)),
-            Labels("photograph", (_below(self.plates.photograph, self.plates.size, lines),)),
+            Image(f"large:{name}", picture, self.photo_layout.photograph, self.photo_layout.size, source=_source(name)),
+            Labels("photograph", (_below(self.photo_layout.photograph, self.photo_layout.size, lines),)),
         )
 
     def _standing(
@@ -282,11 +284,11 @@ class AttributionsView(View):
         if beside:
             labels = (Label(low, (title,), "above", 4.0, 0.8, small=True, span=size) for low, size in beside)
             words.append(Labels("maps", tuple(labels)))
-        if self.plates is not None:
+        if self.photo_layout is not None:
             explained = found.explained
             sure = "" if explained.probability is None else f"   {score(explained.probability)}"
             lines = (f"{self._context.name_of(explained.target)}{sure}", f"{title}{where}")
-            words.append(Labels("map", (_below(self.plates.map, self.plates.size, lines),)))
+            words.append(Labels("map", (_below(self.photo_layout.map, self.photo_layout.size, lines),)))
         if self._head is not None and self._context.capture.has_activations(self._head):
             scores = self._context.values(self._head, selection.sample).values.reshape(-1)
             names = names_of(self._context.capture, self._head, len(scores))

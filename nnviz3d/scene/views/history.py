@@ -15,7 +15,7 @@ from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Colormap, colormap, numbe
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import Hit, RidgeHit
-from nnviz3d.scene.layout.ridges import Hillside, Scale, history
+from nnviz3d.scene.layout.ridges import RidgeLayout, Scale, history
 from nnviz3d.scene.panel_rows import Row, ScaleRow, SwatchRow, TextRow
 from nnviz3d.scene.primitives import Label, Labels, Lines, Panel, Primitive, Ridges, Source, Span
 from nnviz3d.scene.selection import Pick, Selection
@@ -162,9 +162,9 @@ class _Figure:
         self._moving: tuple[object, tuple[Primitive, ...]] = (None, ())
         if self._found is not None:
             self._scale = Scale.of(self._found, spec.scale if statistic == spec.statistic else None)
-            self._hill = Hillside.of(context, len(self._found.names))
-            self._bare = _bare(self._found, self._scale, self._hill)
-            self.extent = _with_names(self._hill.corners)
+            self._layout = RidgeLayout.of(context, len(self._found.names))
+            self._bare = _bare(self._found, self._scale, self._layout)
+            self.extent = _with_names(self._layout.corners)
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         training = self._context.capture.training
@@ -198,10 +198,10 @@ class _Figure:
         if pick.layer not in found.names or pick.step not in training.steps:
             return ()
         k = found.names.index(pick.layer)
-        x, y, z = self._hill.foot(k)
-        side = 0.02 * self._hill.height
+        x, y, z = self._layout.foot(k)
+        side = 0.02 * self._layout.height
         rise = float(self._tops(training, found, training.recorded_index(pick.step))[k])
-        low = (x + float(self._hill.x(found, pick.step)) - side, y + rise - side, z)
+        low = (x + float(self._layout.x(found, pick.step)) - side, y + rise - side, z)
         return (Span(low, (2 * side, 2 * side, 2 * side)),)
 
     def _tops(self, training: Training, found: History, index: int) -> NDArray[np.float64]:
@@ -209,7 +209,7 @@ class _Figure:
         at = [training.layers.index(name) for name in found.names]
         values = training.statistic(found.statistic)[index, at].astype(np.float64)
         known = np.isfinite(values)
-        return np.where(known, self._scale.share(np.where(known, values, self._scale.low)) * self._hill.height, 0.0)
+        return np.where(known, self._scale.share(np.where(known, values, self._scale.low)) * self._layout.height, 0.0)
 
     def _ridges(self, found: History, colors: Colormap, layer: str | None, step: int | None) -> list[Ridges]:
         """Colour the ridges; other layers than the chosen one are dark, and what comes after a step is darker."""
@@ -229,12 +229,12 @@ class _Figure:
 
     def _grid(self, found: History) -> Lines:
         """Draw each ridge's foot, the steps that are named, and the axis of the scale."""
-        hill, feet = self._hill, self._hill.feet
-        width, up = hill.right - hill.left, np.array([0.0, hill.height, 0.0])
+        layout, feet = self._layout, self._layout.feet
+        width, up = layout.right - layout.left, np.array([0.0, layout.height, 0.0])
         right = np.array([width, 0.0, 0.0])
         lines = [(foot, foot + right, 0.10) for foot in feet]
         for step in step_ticks(found.first, found.last):
-            x = np.array([float(hill.x(found, step)), 0.0, 0.0])
+            x = np.array([float(layout.x(found, step)), 0.0, 0.0])
             lines.append((feet[0] + x, feet[-1] + x, 0.16))
         lines.append((feet[0] + right, feet[0] + right + up, 0.5))
         points = np.array([[a, b] for a, b, _ in lines], dtype=np.float32)
@@ -242,23 +242,23 @@ class _Figure:
         return Lines("history/grid", points, colors, width=1.0)
 
     def _words(self, found: History, layer: str | None) -> Labels:
-        hill = self._hill
-        labels, beside = [], min(0.25 * hill.height, 0.6 * hill.rise)
+        layout = self._layout
+        labels, beside = [], min(0.25 * layout.height, 0.6 * layout.rise)
         for k, name in enumerate(found.names):
             chosen = layer == name
             faint = 0.85 if layer is None or chosen else 0.4
             short = self._context.graph.node(name).name
-            x, y, z = hill.foot(k)
+            x, y, z = layout.foot(k)
             labels.append(
                 Label((x, y + beside, z), (short,), "left", 9.0 if chosen else 5.0 - k * 1e-3, faint, small=True)
             )
-        x, y, z = hill.foot(0)
+        x, y, z = layout.foot(0)
         for step in step_ticks(found.first, found.last):
-            at = (x + float(hill.x(found, step)), y, z)
+            at = (x + float(layout.x(found, step)), y, z)
             labels.append(Label(at, (f"{step:,}",), "below", 6.0, 0.7, small=True))
         for tick in self._scale.ticks:
-            rise = float(self._scale.share(np.array([tick]))[0]) * hill.height
-            anchor = (x + hill.right - hill.left, y + rise, z)
+            rise = float(self._scale.share(np.array([tick]))[0]) * layout.height
+            anchor = (x + layout.right - layout.left, y + rise, z)
             labels.append(Label(anchor, (number(tick),), "right", 6.5, 0.7, small=True))
         return Labels("history", tuple(labels))
 
@@ -267,8 +267,8 @@ class _Figure:
         if index is None:
             return ()
         step = int(training.steps[index])
-        x, tops = float(self._hill.x(found, step)), self._tops(training, found, index)
-        low = self._hill.feet + np.array([x, 0.0, 0.06 * self._hill.recede])
+        x, tops = float(self._layout.x(found, step)), self._tops(training, found, index)
+        low = self._layout.feet + np.array([x, 0.0, 0.06 * self._layout.recede])
         high = low + np.stack([np.zeros_like(tops), tops, np.zeros_like(tops)], axis=1)
         points = np.stack([low, high], axis=1).astype(np.float32)
         colors = np.tile(np.array([*_NOW, 0.95], dtype=np.float32), (len(points), 1))
@@ -317,19 +317,19 @@ def step_ticks(first: int, last: int, most: int = 6) -> Sequence[int]:
     return (first, *inner)
 
 
-def _bare(found: History, scale: Scale, hill: Hillside) -> tuple[Ridges, ...]:
+def _bare(found: History, scale: Scale, layout: RidgeLayout) -> tuple[Ridges, ...]:
     """Return the ridges without their colours: those of the numbers, and of what is not finite, if anything is."""
     source = HistorySource("history", None, found.statistic)
-    feet, along = hill.feet, hill.x(found, found.at)
-    bar = float(np.diff(along).min()) if len(along) > 1 else 0.02 * (hill.right - hill.left)
+    feet, along = layout.feet, layout.x(found, found.at)
+    bar = float(np.diff(along).min()) if len(along) > 1 else 0.02 * (layout.right - layout.left)
     shares = np.stack([scale.share(found.low), scale.share(found.high)], axis=2)
-    ridges = _uncolored(f"history of {found.statistic}", source, feet, along, shares * hill.height, found.joined, bar)
+    ridges = _uncolored(f"history of {found.statistic}", source, feet, along, shares * layout.height, found.joined, bar)
     odd = found.nan | found.infinite
     if not odd.any():
         return (ridges,)
-    tall = np.where(found.infinite, 1.0, _NAN_HEIGHT) * hill.height
+    tall = np.where(found.infinite, 1.0, _NAN_HEIGHT) * layout.height
     heights = np.where(odd[:, :, np.newaxis], np.stack([np.zeros_like(tall), tall], axis=2), np.nan)
-    before = feet + np.array([0, 0, _BEFORE * hill.recede])
+    before = feet + np.array([0, 0, _BEFORE * layout.recede])
     name = f"history of {found.statistic} (not finite)"
     return ridges, _uncolored(name, source, before, along, heights, np.zeros_like(found.joined), bar)
 

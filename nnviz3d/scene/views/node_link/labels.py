@@ -14,7 +14,7 @@ from nnviz3d.scene.context import SceneContext, head_of, top_classes, vector_out
 from nnviz3d.scene.derived.layer_figures import weights_of_then
 from nnviz3d.scene.derived.neurons import Neurons
 from nnviz3d.scene.derived.unit_weights import Links
-from nnviz3d.scene.layout.nodes import Rack, vector
+from nnviz3d.scene.layout.nodes import BallLayout, vector
 from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
 from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Vector
 from nnviz3d.scene.views.legends import NAMED_CELLS, listed, names_of, scores_of, title_panel
@@ -28,32 +28,34 @@ Boxes = Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 """The lowest and the highest corner of a layer's balls, by layer."""
 
 
-def names(context: SceneContext, neurons: Neurons, racks: Mapping[str, Rack], drawn: Drawn, boxes: Boxes) -> Labels:
+def names(
+    context: SceneContext, neurons: Neurons, layouts: Mapping[str, BallLayout], drawn: Drawn, boxes: Boxes
+) -> Labels:
     """Return a label below each layer: its number of balls and of lines, and the layers that pass it on."""
     labels = []
     for node in neurons.graph:
-        rack, count = racks[node.id], neurons.counts[node.id]
+        layout, count = layouts[node.id], neurons.counts[node.id]
         what = "neuron" if node.id in neurons.vectors else "channel"
-        shown = f"{len(rack.units):,} of {count:,}" if len(rack.units) < count else f"{count:,}"
+        shown = f"{len(layout.units):,} of {count:,}" if len(layout.units) < count else f"{count:,}"
         lines = [node.name, f"{shown} {what}{'s' * (count != 1)}"]
         lines += [f"{k:,} of {links.total:,} edges" for links, k in drawn if links.feed.target == node.id]
         lines += [f"→ {context.graph.node(name).name}" for name in neurons.passed_on(node.id)]
         ends = node.id in (*context.graph.inputs, *context.graph.outputs)
         low, high = boxes[node.id]
         if node.id in context.graph.outputs:
-            low = low - np.array([0.0, rack.pitch, 0.0])  # the last one's score stands beside it
+            low = low - np.array([0.0, layout.pitch, 0.0])  # the last one's score stands beside it
         labels.append(Label(vector(low), tuple(lines), priority=3.0 + ends, span=vector(high - low)))
     return Labels("names", tuple(labels))
 
 
-def scores(context: SceneContext, racks: Mapping[str, Rack], sample: int) -> tuple[Primitive, ...]:
+def scores(context: SceneContext, layouts: Mapping[str, BallLayout], sample: int) -> tuple[Primitive, ...]:
     """Return the title with the prediction, and names and scores beside the outputs' balls."""
     labels: list[Label] = []
-    for output in named_outputs(context, racks):
+    for output in named_outputs(context, layouts):
         numbers = context.values(output, sample).values.reshape(-1)
         names = names_of(context.capture, output, len(numbers)) if len(numbers) > 1 else [""]
         best = top_classes(numbers, 1)[0]
-        for unit, position in zip(racks[output].units, racks[output].points, strict=True):
+        for unit, position in zip(layouts[output].units, layouts[output].points, strict=True):
             text = f"{names[unit]}   {score(float(numbers[unit]))}".strip()
             strong = unit == best
             anchor: Vector = vector(position + np.array([_ASIDE, 0.0, 0.0]))
@@ -61,9 +63,9 @@ def scores(context: SceneContext, racks: Mapping[str, Rack], sample: int) -> tup
     return (*title(context, sample), Labels("scores", tuple(labels)))
 
 
-def named_outputs(context: SceneContext, racks: Mapping[str, Rack]) -> list[str]:
+def named_outputs(context: SceneContext, layouts: Mapping[str, BallLayout]) -> list[str]:
     """Return the outputs whose balls have names beside them."""
-    return [name for name in vector_outputs(context.graph) if len(racks[name].units) <= NAMED_CELLS]
+    return [name for name in vector_outputs(context.graph) if len(layouts[name].units) <= NAMED_CELLS]
 
 
 def title(context: SceneContext, sample: int) -> tuple[Panel, ...]:

@@ -20,7 +20,7 @@ from nnviz3d.scene.derived.neurons import neurons_at, unit_values
 from nnviz3d.scene.derived.unit_weights import Links, links_of, slice_of
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.hits import Hit, LineHit, PointHit, TileHit
-from nnviz3d.scene.layout.nodes import ANGLES, TALLEST, TURNED, Rack, arrange, positions_of
+from nnviz3d.scene.layout.nodes import ANGLES, TALLEST, TURNED, BallLayout, arrange, positions_of
 from nnviz3d.scene.primitives import Ends, Lines, Points, Primitive, Source, Tiles
 from nnviz3d.scene.selection import CellPick, LayerPick, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
@@ -62,12 +62,12 @@ class _Sample:
 
     Attributes
     ----------
-    racks
+    layouts
         By layer.
     cloud
         All balls, lit.
     layers
-        ``(n,)``: whose each is, by its place in `racks`.
+        ``(n,)``: whose each is, by its place in `layouts`.
     ranks
         ``(n,)``: when each is lit.
     rings
@@ -80,7 +80,7 @@ class _Sample:
         The title and the scores, once they are known.
     """
 
-    racks: Mapping[str, Rack]
+    layouts: Mapping[str, BallLayout]
     cloud: Points
     layers: NDArray[np.int64]
     ranks: NDArray[np.int64]
@@ -122,7 +122,7 @@ class NodesView(View):
         balls = found.cloud.points.astype(np.float64)
         below = balls - np.array([0.0, _BELOW * np.ptp(balls[:, 1]), 0.0])
         pictures = [_corners(found) for found in found.still if isinstance(found, Tiles)]
-        self.extent = np.concatenate([balls, below, *pictures, *self._room_for_names(found.racks)])
+        self.extent = np.concatenate([balls, below, *pictures, *self._room_for_names(found.layouts)])
 
     @classmethod
     def build(cls, spec: NodesSpec, context: SceneContext, timeline: Timeline) -> View:
@@ -180,8 +180,8 @@ class NodesView(View):
 
     def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return brackets around a ball, or around the two balls that a link joins, and the callout."""
-        racks = self._of(selection.sample, selection.ranking or self._spec.ranking).racks
-        positions = self._positions(pick, racks, selection.sample)
+        layouts = self._of(selection.sample, selection.ranking or self._spec.ranking).layouts
+        positions = self._positions(pick, layouts, selection.sample)
         told = self.describe(pick, selection)
         if told is None or not positions:
             return ()
@@ -189,12 +189,12 @@ class NodesView(View):
         if not isinstance(pick, LinkPick):
             return (callout(marks, told),)
         feed = self._neurons.feed(pick.taken, pick.target)
-        way = ways(feed, positions[0][np.newaxis], positions[1][np.newaxis], racks)[0]
+        way = ways(feed, positions[0][np.newaxis], positions[1][np.newaxis], layouts)[0]
         found = slice_of(self._context.capture, self._neurons, feed, (pick.source_unit, pick.target_unit))
         positive = found is not None and found[1].sum() >= 0
         return (*glow(way, POSITIVE if positive else NEGATIVE), callout(marks, told, way))
 
-    def _positions(self, pick: Pick, racks: Mapping[str, Rack], sample: int) -> list[NDArray[np.float64]]:
+    def _positions(self, pick: Pick, layouts: Mapping[str, BallLayout], sample: int) -> list[NDArray[np.float64]]:
         """Return the positions of a pick; nothing if a part of it is not shown."""
         ends: list[tuple[str, int]] = []
         match pick:
@@ -204,32 +204,32 @@ class NodesView(View):
                 shape = self._shapes[pick.layer]
                 ends = [(pick.layer, int(np.ravel_multi_index(pick.index, shape)) if shape else 0)]
             case CellPick():
-                tiles = self._pictures(racks, sample)
+                tiles = self._pictures(layouts, sample)
                 position = self._context.placement(pick.layer).grid.location(pick.index)
                 return [_pixel(found, position) for found in tiles if found.name == pick.layer]
-            case LayerPick() if pick.layer in racks:
-                return [racks[pick.layer].points.mean(axis=0)]
+            case LayerPick() if pick.layer in layouts:
+                return [layouts[pick.layer].points.mean(axis=0)]
             case LinkPick():
                 ends = [(pick.source, pick.source_unit), (pick.target, pick.target_unit)]
-        if not all(layer in racks and unit in racks[layer].units for layer, unit in ends):
+        if not all(layer in layouts and unit in layouts[layer].units for layer, unit in ends):
             return []
-        return [positions_of(racks[layer], np.array([unit]))[0] for layer, unit in ends]
+        return [positions_of(layouts[layer], np.array([unit]))[0] for layer, unit in ends]
 
     def around(self, layer: str) -> NDArray[np.float64]:
         """Return the points that a picture of a layer has to hold; of one that only passes on, those of its source."""
-        racks = self._of(0, self._spec.ranking).racks if self._kept is None else self._kept[1].racks
+        layouts = self._of(0, self._spec.ranking).layouts if self._kept is None else self._kept[1].layouts
         sources = (feed.source for feed in self._neurons.feeds if layer in feed.via)
-        name = layer if layer in racks else next(sources, None)
-        return np.empty((0, 3)) if name is None else racks[name].points
+        name = layer if layer in layouts else next(sources, None)
+        return np.empty((0, 3)) if name is None else layouts[name].points
 
     def _chosen(self, found: _Sample, layer: str | None) -> Points:
         """Return the balls; all but those of the selected layer and its neighbours are faint."""
-        if layer is None or layer not in found.racks:
+        if layer is None or layer not in found.layouts:
             return found.cloud
         if self._stands_out[0] != (found, layer):
             colors = found.cloud.colors.copy()
             near = {layer, *(end for pair in found.lines if layer in pair[:2] for end in pair[:2])}
-            far = [k for k, name in enumerate(found.racks) if name not in near]
+            far = [k for k, name in enumerate(found.layouts) if name not in near]
             colors[np.isin(found.layers, far), 3] *= BEHIND
             self._stands_out = ((found, layer), replace(found.cloud, colors=colors))
         return self._stands_out[1]
@@ -237,7 +237,7 @@ class NodesView(View):
     def _lines_at(self, found: _Sample, now: float, chosen: str | None) -> Iterable[Lines]:
         for source, target, lines in found.lines:
             seen = seen_at(self._context.placement(source).rank, self._context.placement(target).rank, now)
-            seen *= 1.0 if chosen in (None, source, target) or chosen not in found.racks else BEHIND
+            seen *= 1.0 if chosen in (None, source, target) or chosen not in found.layouts else BEHIND
             yield lines if seen == 1.0 else replace(lines, opacity=seen)
 
     def _of(self, sample: int, ranking: Ranking) -> _Sample:
@@ -261,58 +261,58 @@ class NodesView(View):
         shown = {name: self._shown(name, numbers) for name, numbers in values.items()}
         pictured = any(self._context.capture.picture(name, sample) is not None for name in self._context.graph.inputs)
         room = _BEFORE + _PICTURE if pictured else 0.0
-        racks = arrange(neurons, shown, self._shapes, aspect=_ASPECT, before=room)
-        points = np.concatenate([rack.points for rack in racks.values()])
-        rings = self._rings(racks, values)
+        layouts = arrange(neurons, shown, self._shapes, aspect=_ASPECT, before=room)
+        points = np.concatenate([layout.points for layout in layouts.values()])
+        rings = self._rings(layouts, values)
         pixel = 720 / (2 * math.tan(math.radians(FIELD_OF_VIEW / 2)) * _distance(points))
-        sizes = [np.full(len(r.units), min(_LARGEST, _BALL * r.pitch * pixel)) for r in racks.values()]
+        sizes = [np.full(len(r.units), min(_LARGEST, _BALL * r.pitch * pixel)) for r in layouts.values()]
         sizes = [np.where(ring[:, 3] > 0, _RINGED * size, size) for ring, size in zip(rings, sizes, strict=True)]
         scales = {name: scale_of(spec, numbers) for name, numbers in values.items()}
-        colors = [paint(values[name][rack.units], scales[name]) for name, rack in racks.items()]
+        colors = [paint(values[name][layout.units], scales[name]) for name, layout in layouts.items()]
         cloud = Points(
             "nodes",
             points.astype(np.float32),
             np.concatenate(colors),
             np.concatenate(sizes).astype(np.float32),
             np.concatenate(rings),
-            units=tuple((name, int(unit)) for name, rack in racks.items() for unit in rack.units),
+            units=tuple((name, int(unit)) for name, layout in layouts.items() for unit in layout.units),
             haze=_HAZE,
             source=Source("nodes"),
         )
-        layers = np.repeat(np.arange(len(racks)), [len(rack.units) for rack in racks.values()])
-        ranks = np.array([self._context.placement(name).rank for name in racks])[layers]
+        layers = np.repeat(np.arange(len(layouts)), [len(layout.units) for layout in layouts.values()])
+        ranks = np.array([self._context.placement(name).rank for name in layouts])[layers]
         lines: list[tuple[str, str, Lines]] = []
         drawn = []
         for k, (feed, weights) in enumerate(zip(neurons.feeds, self._links, strict=True)):
             links = self._ranked(weights, sample, ranking)
             if links is None or not links.numbers:
-                lines.append((feed.source, feed.target, passing(f"pass/{k}", feed, links, racks)))
+                lines.append((feed.source, feed.target, passing(f"pass/{k}", feed, links, layouts)))
                 continue
-            chosen = strongest(links, racks, spec.strongest)
-            drawn_lines = weighted(str(k), links, chosen, racks, spec.diverging)
+            chosen = strongest(links, layouts, spec.strongest)
+            drawn_lines = weighted(str(k), links, chosen, layouts, spec.diverging)
             lines.extend((feed.source, feed.target, found) for found in drawn_lines)
             drawn.append((links, len(chosen)))
-        pictures = self._pictures(racks, sample)
-        some = any(len(rack.units) < neurons.counts[name] for name, rack in racks.items())
+        pictures = self._pictures(layouts, sample)
+        some = any(len(layout.units) < neurons.counts[name] for name, layout in layouts.items())
         still: tuple[Primitive, ...] = (
             *pictures,
-            names(self._context, neurons, racks, drawn, _boxes(racks, pictures)),
+            names(self._context, neurons, layouts, drawn, _boxes(layouts, pictures)),
             *ball_scales(
                 scales,
-                "activation" if neurons.vectors.issuperset(racks) else _WHAT,
+                "activation" if neurons.vectors.issuperset(layouts) else _WHAT,
                 some=some,
             ),
             *line_scale(self._context.capture, drawn, ranking, spec.diverging, self._unknown(drawn), some=some),
         )
         return _Sample(
-            racks,
+            layouts,
             cloud,
             layers,
             ranks,
             np.concatenate(rings),
             tuple(lines),
             still,
-            scores(self._context, racks, sample),
+            scores(self._context, layouts, sample),
         )
 
     def _unknown(self, drawn: Drawn) -> list[str]:
@@ -332,7 +332,7 @@ class NodesView(View):
         strength = np.where(np.isfinite(numbers), np.abs(numbers), np.inf)
         return np.sort(np.argsort(-strength, kind="stable")[:most])
 
-    def _pictures(self, racks: Mapping[str, Rack], sample: int) -> tuple[Tiles, ...]:
+    def _pictures(self, layouts: Mapping[str, BallLayout], sample: int) -> tuple[Tiles, ...]:
         """Return the input pictures, each before the balls of its channels."""
         found = []
         for name in self._context.graph.inputs:
@@ -340,10 +340,10 @@ class NodesView(View):
             if pixels is None:
                 continue
             rows, columns = pixels.shape[:2]
-            tall = max(rack.size[1] for rack in racks.values())
+            tall = max(layout.size[1] for layout in layouts.values())
             extent = min(_PICTURE, max(_PICTURE_SHARE * tall, _BEFORE))
             width, height = (extent * n / max(rows, columns) for n in (columns, rows))
-            middle = racks[name].points.mean(axis=0) - np.array([_BEFORE + width * TURNED[0] / 2, 0.0, 0.0])
+            middle = layouts[name].points.mean(axis=0) - np.array([_BEFORE + width * TURNED[0] / 2, 0.0, 0.0])
             corner = middle - np.array(TURNED) * width / 2 - np.array([0.0, height / 2, 0.0])
             grid = self._context.placement(name).grid
             maps = (grid.location_shape, grid.channels) == ((rows, columns), 1)
@@ -362,30 +362,32 @@ class NodesView(View):
             )
         return tuple(found)
 
-    def _rings(self, racks: Mapping[str, Rack], values: Mapping[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    def _rings(
+        self, layouts: Mapping[str, BallLayout], values: Mapping[str, NDArray[np.float32]]
+    ) -> list[NDArray[np.float32]]:
         """Return the rings of each layer's balls, ``(m, 4)``: one around the predicted class of each classifier."""
-        rings = {name: np.zeros((len(rack.units), 4), dtype=np.float32) for name, rack in racks.items()}
+        rings = {name: np.zeros((len(layout.units), 4), dtype=np.float32) for name, layout in layouts.items()}
         for output in vector_outputs(self._context.graph):
             if is_classifier(self._context.capture, output):
-                rings[output][racks[output].units == top_classes(values[output], 1)[0]] = (*_ANSWER, 1.0)
+                rings[output][layouts[output].units == top_classes(values[output], 1)[0]] = (*_ANSWER, 1.0)
         return list(rings.values())
 
-    def _room_for_names(self, racks: Mapping[str, Rack]) -> tuple[NDArray[np.float64], ...]:
+    def _room_for_names(self, layouts: Mapping[str, BallLayout]) -> tuple[NDArray[np.float64], ...]:
         """Return points beside the outputs' balls, where their names stand, if they do."""
-        every = np.concatenate([rack.points for rack in racks.values()])
-        beside = (racks[name].points for name in named_outputs(self._context, racks))
+        every = np.concatenate([layout.points for layout in layouts.values()])
+        beside = (layouts[name].points for name in named_outputs(self._context, layouts))
         return tuple(points + np.array([_NAMES * np.ptp(every[:, 0]), 0.0, 0.0]) for points in beside)
 
 
 def _boxes(
-    racks: Mapping[str, Rack], pictures: Iterable[Tiles]
+    layouts: Mapping[str, BallLayout], pictures: Iterable[Tiles]
 ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Return the lowest and the highest corner of each layer's balls, with the picture before them."""
     boxes = {}
-    for name, rack in racks.items():
-        points = np.concatenate([rack.points, *(_corners(tiles) for tiles in pictures if tiles.name == name)])
+    for name, layout in layouts.items():
+        points = np.concatenate([layout.points, *(_corners(tiles) for tiles in pictures if tiles.name == name)])
         # Not only the middles of the balls.
-        half = np.array([0.0, _BALL * rack.pitch / 2, 0.0])
+        half = np.array([0.0, _BALL * layout.pitch / 2, 0.0])
         boxes[name] = (points.min(axis=0) - half, points.max(axis=0) + half)
     return boxes
 
