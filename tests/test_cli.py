@@ -374,7 +374,7 @@ class TestDamage:
         whole = bundled("digits.zarr.zip").read_bytes()
         cut = tmp_path / "cut.zarr.zip"
         cut.write_bytes(whole[: int(len(whole) * share)])
-        assert "cut.zarr.zip is not a capture, or a damaged one" in self.damage_of(cut, tmp_path)
+        assert "cut.zarr.zip is not a capture, or it is damaged" in self.damage_of(cut, tmp_path)
 
     def test_capture_file_with_a_flipped_byte_is_refused(self, tmp_path):
         import zipfile

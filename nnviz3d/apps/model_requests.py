@@ -8,9 +8,8 @@ from typing import Any
 
 from nnviz3d.apps.sample_runner import Answer, SampleRequest, SampleRunner
 from nnviz3d.apps.samples import Sample
-from nnviz3d.apps.worker import STAGES
 from nnviz3d.data.explanations import SampleExplanations
-from nnviz3d.data.request import Insights
+from nnviz3d.data.request import STAGES, Insights
 from nnviz3d.data.targets import PREDICTED
 
 _SLOW = ("import", "load", "trace")

@@ -6,8 +6,7 @@ import numpy as np
 
 from nnviz3d.apps.session import Session
 from nnviz3d.render import picking
-from nnviz3d.scene.selection import CellPick, LayerPick, Pick
-from nnviz3d.scene.views.node_link.picks import ChannelPick
+from nnviz3d.scene.selection import Pick
 
 _PLAIN = str.maketrans({"→": "->", "×": "x", "∞": "inf", "−": "-"})
 
@@ -29,8 +28,8 @@ def pick_at(session: Session, at: tuple[float, float]) -> Pick | None:
 def layer_at(session: Session, at: tuple[float, float]) -> str | None:
     """Find the layer whose block, drawn or not, lies at a point of the picture."""
     if not session.scene.blocks:
-        meant = pick_at(session, at)
-        return meant.layer if isinstance(meant, CellPick | ChannelPick | LayerPick) else None
+        pick = pick_at(session, at)
+        return None if pick is None else pick.of_layer
     placements = list(session.scene.context.plan.placements.values())
     low = np.array([p.origin for p in placements])
     size = np.array([p.size for p in placements])

@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.text import Text
 
 from nnviz3d.apps.trajectory import trajectory_of
-from nnviz3d.apps.worker import STAGES, Worker, run_capture
+from nnviz3d.apps.worker import Worker, run_capture
 from nnviz3d.data import request as messages
 from nnviz3d.data.printable import sentence
 from nnviz3d.data.reader import CaptureReader
@@ -86,7 +86,7 @@ class _Bar:
             TextColumn("left:"),
             TimeRemainingColumn(compact=True),
         )
-        self._task = self._progress.add_task(STAGES[stage], total=None)
+        self._task = self._progress.add_task(messages.STAGES[stage], total=None)
         # A timer, because the first and longest stage, starting TensorFlow, sends no progress.
         self._timer = threading.Timer(_QUIET, self._progress.start)
         self._timer.daemon = True
@@ -105,5 +105,5 @@ class _Bar:
             # As `Text`, because names may contain [brackets] and :cat:, which rich replaces in a string.
             self._console.print(Text(sentence(event.text, None)), style="dim", soft_wrap=True)
         elif isinstance(event, messages.Progress):
-            words = STAGES.get(event.stage, event.stage)
+            words = messages.STAGES[event.stage]
             self._progress.update(self._task, description=words, total=event.total, completed=event.done)

@@ -19,23 +19,11 @@ from typing import IO, Protocol
 from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.liveness import SILENCE, Peer, Watchdog, processor_time
 from nnviz3d.data import request as messages
-from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.json_lines import read_event, to_line
 from nnviz3d.data.request import CaptureRequest, Event, Finished
 from nnviz3d.errors import Nnviz3dError, UserError
 from nnviz3d.parent_process import PARENT
 
-_STAGES = {
-    "import": "Starting TensorFlow",
-    "load": "Loading the model",
-    "trace": "Tracing the model",
-    "forward": "Running the model",
-    "write": "Writing the capture",
-    "connections": "Finding the strongest connections",
-}
-"""The stages of every capture, in words."""
-STAGES = _STAGES | {stage: words for one in CAPABILITIES for stage, words in one.stages.items()}
-"""All stages of `Progress`, in words."""
 _TAIL = 4000
 """Most characters of the process's own output that are shown with a bug."""
 _GRACE = 15.0

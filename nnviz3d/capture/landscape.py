@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.model_loss import Loss
 from nnviz3d.capture.programs.frozen import Compiled, frozen
 from nnviz3d.capture.request_loop import Report
-from nnviz3d.capture.weights import named_variables
+from nnviz3d.capture.weights import layers_of
 from nnviz3d.capture.work import Work
 from nnviz3d.data.capabilities.landscape import LossLandscape, write_landscape
 from nnviz3d.data.capture import open_capture
@@ -59,7 +59,7 @@ def check_landscape(work: Work) -> None:
         _recorded(work)
 
 
-def write_loss_landscape(writer: CaptureWriter, work: Work, report: Report) -> None:
+def compute_landscape(writer: CaptureWriter, work: Work, report: Report) -> None:
     """Compute the landscape that was asked for, and write it.
 
     Raises
@@ -326,12 +326,10 @@ def _recorded(work: Work) -> tuple[Training, Mapping[tuple[str, str], Any]]:
     training = open_capture(user_path(file)).training
     if training is None:
         raise UserError(f"--training {file} holds no recorded training; record one with nnviz3d.TrainingRecorder.")
-    described = work.model.described
     variables: dict[tuple[str, str], Any] = {}
-    for node in described.graph:
-        operation = described.call(node.id).operation
-        known = training.weights(node.path) if isinstance(operation, keras.Layer) else {}
-        for name, variable in named_variables(operation.weights).items() if known else ():
+    for node, own in layers_of(work.model.described):
+        known = training.weights(node.path)
+        for name, variable in own.items() if known else ():
             if name not in known or tuple(variable.shape) != known[name].shape:
                 raise ModelError(f"--training {file} was recorded of another model: {node.id} has other weights there.")
             real = "float" in str(variable.dtype)  # counters and seeds have no values in between

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ import tensorflow as tf
 from nnviz3d.capture.programs.activations import viewed
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.programs.node_paths import safe_part
+from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 
 SMALL = 262_144
@@ -22,17 +24,23 @@ def write_weights(writer: CaptureWriter, described: DescribedModel, *, everythin
 
     Two nodes share a path only if they are calls of one layer, so each path is written once.
     """
+    for node, variables in layers_of(described):
+        if everything or sum(math.prod(v.shape) for v in variables.values()) <= SMALL:
+            for name, variable in variables.items():
+                writer.write_weights(node.path, name, viewed(tf.convert_to_tensor(variable)))
+
+
+def layers_of(described: DescribedModel) -> Iterator[tuple[LayerNode, Mapping[str, Any]]]:
+    """Yield each layer once, by the node of its first call, with its variables by name.
+
+    ``viewed(tf.convert_to_tensor(variable))`` returns a variable's numbers as a NumPy array.
+    """
     done: set[str] = set()
     for node in described.graph:
         operation = described.call(node.id).operation
-        if node.path in done or not isinstance(operation, keras.Layer):
-            continue
-        done.add(node.path)
-        variables = operation.weights
-        if not everything and sum(math.prod(v.shape) for v in variables) > SMALL:
-            continue
-        for name, variable in named_variables(variables).items():
-            writer.write_weights(node.path, name, viewed(tf.convert_to_tensor(variable)))
+        if node.path not in done and isinstance(operation, keras.Layer):
+            done.add(node.path)
+            yield node, named_variables(operation.weights)
 
 
 def named_variables(variables: list[Any]) -> dict[str, Any]:

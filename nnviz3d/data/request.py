@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from nnviz3d.data.capabilities import CAPABILITIES, InsightFields
 from nnviz3d.data.capabilities.targets import TARGETS
@@ -130,11 +130,28 @@ class Invitation(BaseModel):
     position: int = 0
 
 
+STAGES = {
+    "import": "Starting TensorFlow",
+    "load": "Loading the model",
+    "trace": "Tracing the model",
+    "forward": "Running the model",
+    "write": "Writing the capture",
+    "connections": "Finding the strongest connections",
+} | {stage: words for capability in CAPABILITIES for stage, words in capability.stages.items()}
+"""All stages of `Progress`, those of every capture and those of the capabilities, in words."""
+
+
+def _known(stage: str) -> str:
+    if stage not in STAGES:
+        raise ValueError(f"there is no stage {stage!r}; a capability declares its stages in its description")
+    return stage
+
+
 class Progress(BaseModel):
     """The progress of one stage of the work."""
 
     event: Literal["progress"] = "progress"
-    stage: str
+    stage: Annotated[str, AfterValidator(_known)]
     done: int
     total: int | None = None
 

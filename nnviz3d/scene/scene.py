@@ -225,15 +225,8 @@ class Scene:
         pick = selection.pick
         if pick is None:
             return ()
-        # The words and marks depend on nothing else.
-        key = Selection(
-            selection.sample,
-            selection.layer,
-            against=selection.against,
-            target=selection.target,
-            statistic=selection.statistic,
-            pick=pick,
-        )
+        # The looks of the cells change no mark, and marks that stay the same are not uploaded again.
+        key = replace(selection, threshold=None, colormap=None, normalize=None, ranking=None)
         if self._own is not None or self._marks[0] != key:
             found = (view.mark(pick, t, selection) for view in self._describing)
             self._marks = (key, next((marks for marks in found if marks), ()))

@@ -7,11 +7,11 @@ from dataclasses import fields
 from typing import get_args, get_type_hints
 
 import pytest
+from pydantic import ValidationError
 
-from nnviz3d.apps.worker import STAGES
 from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.capabilities.capability import Capability, imported
-from nnviz3d.data.request import Insights
+from nnviz3d.data.request import STAGES, Insights, Progress
 from nnviz3d.options import CapabilityOptions
 from nnviz3d.scene.views import BY_KIND
 
@@ -72,6 +72,38 @@ def test_views_that_a_capability_names_are_views_of_scene_files(capability: Capa
         assert imported(name) in BY_KIND.values()
 
 
-def test_capability_of_the_model_is_not_asked_for_with_further_samples():
-    everything = Insights(gradients=True, attention=True, features=("conv",), embeddings=("dense",), dataset=("x.npy",))
-    assert everything.of_samples == Insights(gradients=True, attention=True)
+def asking_for(capability: Capability) -> Insights:
+    """A request for a capability alone."""
+    tried = ((one.name, value) for one in fields(capability.fields) for value in (True, ("x",)))
+    for name, value in tried:
+        try:
+            request = Insights(**{name: value})
+        except ValidationError:
+            continue
+        if capability.wanted(request):
+            return request
+    raise AssertionError(f"no field of {capability.name} asks for it")
+
+
+computed = [one for one in CAPABILITIES if one.name != "targets"]
+"""Targets alone are not computed: gradients and attributions ask for them."""
+
+
+@pytest.mark.parametrize("capability", computed, ids=lambda one: one.name)
+def test_capability_of_samples_is_asked_for_with_further_samples_and_one_of_the_model_is_not(capability: Capability):
+    request = asking_for(capability)
+    assert capability.wanted(request.of_samples) is capability.of_sample
+    model = capability.dataset_option or capability.name == "features"
+    assert capability.of_sample is not bool(model), "features and everything of a data set belong to the model"
+
+
+@pytest.mark.parametrize("capability", computed, ids=lambda one: one.name)
+def test_ready_capture_without_a_capability_is_told_which_option_captures_it(capability: Capability, small_capture):
+    sentence = capability.missing(small_capture, asking_for(capability))
+    options = [f"--{one.name.removesuffix('_')}" for one in fields(capability.options)]
+    assert any(option in sentence for option in options), (sentence, options)
+
+
+def test_progress_of_a_stage_that_nobody_declared_is_an_error():
+    with pytest.raises(ValidationError, match="there is no stage 'spectrum'"):
+        Progress(stage="spectrum", done=0)

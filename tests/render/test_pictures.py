@@ -19,6 +19,8 @@ from nnviz3d.scene.primitives import Box, DrawList, Label, Lines, Tiles
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
+from nnviz3d.scene.view import Beside
+from nnviz3d.scene.views import BY_KIND
 from nnviz3d.scene.views.landscape import LandscapeView
 from tests.support.blocks import block, looking
 from tests.support.gallery import READY
@@ -96,13 +98,17 @@ class TestBundled:
 
     def test_every_layer_or_channel_of_the_unfolded_layer_or_class_is_named(self, shot):
         graph = shot.scene.context.graph
-        # Sheets, filters and ridges take the room of some names; the names of their own layers are shown.
+        # A view beside the network takes the room of some names; the names of its own layers are shown.
         above = {
             "attention": lambda node: "Attention" in node.kind,
             "kernels": lambda node: "Conv" in node.kind,
             "history": lambda node: node.parameters > 0,
         }
-        rules = [above[view.kind] for view in shot.scene.spec.views if view.kind in above]
+        kinds = [view.kind for view in shot.scene.spec.views]
+        beside = [kind for kind in kinds if isinstance(shot.scene.find(BY_KIND[kind]), Beside)]
+        sources = (getattr(p, "source", None) for p in shot.scene.at(shot.scene.duration).primitives)
+        own = {source.layer for source in sources if source is not None and source.view in beside}
+        rules = [above.get(kind, lambda node: node.id in own) for kind in (*beside, *(k for k in kinds if k in above))]
         ends = (*graph.inputs, *graph.outputs)
         names = {n.name for n in graph if not rules or n.id in ends or any(rule(n) for rule in rules)}
         for tiles in (p for p in shot.scene.at(shot.scene.duration).primitives if isinstance(p, Tiles)):

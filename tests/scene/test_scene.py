@@ -92,7 +92,9 @@ def one_view(request, explained_capture, recorded_capture):
 def bundled_capture_for(kind: str) -> Capture:
     """The capture of a bundled scene that has this view."""
     sources = (SPECS[name].source for name in READY if any(view.kind == kind for view in SPECS[name].views))
-    return open_capture(next(bundled(Path(source.capture).name) for source in sources if source is not None))
+    captures = [bundled(Path(source.capture).name) for source in sources if source is not None]
+    assert captures, f"no bundled scene with a capture shows the view {kind!r}"
+    return open_capture(captures[0])
 
 
 class TestEveryView:

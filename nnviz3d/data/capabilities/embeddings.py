@@ -261,9 +261,12 @@ def write_embedding(writer: ArrayWriter, found: Embedding) -> None:
 
 
 def _missing(capture: CaptureContents, wanted: EmbeddingFields) -> str:
-    if not wanted.dataset:
-        return ""
-    return f"{capture.path.name} is a ready capture; capture the model anew with --dataset, or name the model itself."
+    name = capture.path.name
+    if wanted.dataset:
+        return f"{name} is a ready capture; capture the model anew with --dataset, or name the model itself."
+    if wanted.embeddings and not embedding_names(capture.stored):
+        return f"{name} holds no embedding; capture the model with --embed LAYER --dataset DATA."
+    return ""
 
 
 EMBEDDINGS = Capability(

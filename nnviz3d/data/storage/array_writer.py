@@ -13,13 +13,13 @@ class ArrayWriter(Protocol):
     """The methods of `CaptureWriter` that write any array."""
 
     def rows(self, path: str, start: int, values: NDArray[Any]) -> None:
-        """Write samples from ``start`` on of an array whose first axis is samples."""
+        """Write samples from ``start`` on of an array whose first axis is samples; real numbers as ``float32``."""
         ...
 
     def whole(self, path: str, values: NDArray[Any]) -> None:
-        """Write a whole array."""
+        """Write a whole array in its own type."""
         ...
 
     def group(self, path: str, attributes: Mapping[str, Any]) -> None:
-        """Make a group with attributes. It must not exist yet."""
+        """Make a group with attributes, before anything in it is written."""
         ...

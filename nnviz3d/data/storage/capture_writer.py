@@ -169,12 +169,12 @@ class CaptureWriter:
         self._sink.update({"committed": samples})
 
     def rows(self, path: str, start: int, values: NDArray[Any]) -> None:
-        """Write samples from ``start`` on of an array whose first axis is samples, as `data.explanations` does."""
+        """Write samples from ``start`` on of an array whose first axis is samples; real numbers as ``float32``."""
         self.group(path.rpartition("/")[0])
         self._sink.write(path, self.samples, start, as_stored(values))
 
     def whole(self, path: str, values: NDArray[Any]) -> None:
-        """Write a whole array."""
+        """Write a whole array in its own type."""
         self.group(path.rpartition("/")[0])
         self._sink.put(path, values)
 
