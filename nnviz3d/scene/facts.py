@@ -54,7 +54,10 @@ class Facts:
 
 
 def exact(value: np.floating) -> str:
-    """Write a number with as many digits as its precision needs to be read back as the same number."""
+    """Write a number with as many digits as its precision needs to be read back as the same number.
+
+    A format string would write a ``float32`` as if it were a ``float64``.
+    """
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
     return str(value)

@@ -12,7 +12,8 @@ T = TypeVar("T")
 class Memo:
     """Keeps values as long as the capture or the training that they were computed from.
 
-    All layouts that a scene tries, and its revisions, share one.
+    All layouts that a scene tries, and its revisions, share one memo, so a view whose `__init__` reads numbers through it
+    reads them once.
     """
 
     def __init__(self) -> None:

@@ -43,7 +43,7 @@ class Voxels:
     Attributes
     ----------
     name
-        Node id.
+        Unique among the blocks of a picture: the node id for the block of a node.
     values
         ``(X, Y, Z)`` float32 along the world's axes; any strides. What is drawn and picked are exactly these numbers.
     count
@@ -165,7 +165,7 @@ class Points:
     Attributes
     ----------
     name
-        The embedding's name.
+        Unique among the clouds of a picture.
     points
         ``(n, 3)`` float32 world coordinates.
     colors

@@ -161,8 +161,8 @@ class SceneSpec(Strict):
         if any(view.kind == kind for view in self.views):
             return self
         added = default_view(kind)
-        if added.without_blocks and any(view.stands_alone for view in self.views):
-            raise SceneError(added.without_blocks)
+        if added.error_without_blocks and any(view.stands_alone for view in self.views):
+            raise SceneError(added.error_without_blocks)
         return self.model_copy(update={"views": (*self.views, added)})
 
     def with_automatic(self) -> SceneSpec:

@@ -38,7 +38,7 @@ class Pickable:
         return ()
 
     def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
-        """Return where this view shows a number of a layer's block a second time."""
+        """Return the boxes outside a block that show its number once more, such as a cell of a map over the picture."""
         return ()
 
 
@@ -105,7 +105,10 @@ class OwnPlace(Protocol):
 
 @runtime_checkable
 class Beside(Protocol):
-    """A view that draws beside the network: the network is laid out so that both fill the picture.
+    """A view that draws beside the network, or above it: the network is laid out so that both fill the picture.
+
+    It counts as above if all of `extent_beside` is above the highest block. Several layouts are tried, each with a view of
+    its own, so the view reads its numbers through the context's `Memo`.
 
     Attributes
     ----------
@@ -123,7 +126,7 @@ class Labelling(Protocol):
     Attributes
     ----------
     label_extent
-        ``(n, 3)`` world coordinates that a picture of everything has to hold for them; may be empty.
+        ``(n, 3)`` world coordinates that these labels take at the overview's distance; may be empty.
     """
 
     label_extent: NDArray[np.float64]
@@ -131,7 +134,7 @@ class Labelling(Protocol):
 
 @runtime_checkable
 class MarksLayers(Protocol):
-    """A view that marks layers, wherever another view shows them.
+    """A view that marks layers. They are shown as blocks, or in another way by the view that takes the picture.
 
     Attributes
     ----------

@@ -71,8 +71,8 @@ class ViewSpec(Strict):
     stands_alone
         Whether the view fills the picture, in place of the network's blocks.
     joins_any
-        Whether it may be added to a view that fills the picture.
-    without_blocks
+        Whether a scene may have it together with a view that stands alone.
+    error_without_blocks
         The error if it is added to a view that fills the picture; empty if that is possible.
     in_default_scene
         Whether it belongs to the scene of a model or capture without a scene file.
@@ -91,7 +91,7 @@ class ViewSpec(Strict):
     kind: str
     stands_alone: ClassVar[bool] = False
     joins_any: ClassVar[bool] = False
-    without_blocks: ClassVar[str] = ""
+    error_without_blocks: ClassVar[str] = ""
     in_default_scene: ClassVar[bool] = False
     fills_blocks: ClassVar[bool] = False
     explains: ClassVar[bool] = False

@@ -40,7 +40,7 @@ class BackwardSpec(ViewSpec):
     """
 
     kind: Literal["backward"]
-    without_blocks: ClassVar[str] = "A scene that shows no layers has no backward pass; choose another tour."
+    error_without_blocks: ClassVar[str] = "A scene that shows no layers has no backward pass; choose another tour."
     start: Seconds | None = None
     duration: Seconds = 8.0
 
