@@ -49,7 +49,7 @@ MARGINS = Margins(left=0.03, right=0.035, top=0.153, bottom=0.175)
 
 
 def default_view(rows: int) -> tuple[float, float]:
-    """Return azimuth and elevation in degrees; a layout of many rows is seen more from the front."""
+    """Return the default azimuth and elevation in degrees; the more rows, the more the view is from the front."""
     return {1: (-30.0, 16.0), 2: (-24.0, 16.0), 3: (-20.0, 14.0)}.get(rows, (-14.0, 11.0))
 
 
@@ -59,7 +59,7 @@ def direction(azimuth: float, elevation: float) -> NDArray[np.float64]:
     Parameters
     ----------
     azimuth, elevation
-        Degrees; (0, 0) looks straight at the maps, a negative azimuth from the input's side.
+        Degrees; (0, 0) looks straight at the maps, a negative azimuth looks from the input's side.
     """
     a, e = math.radians(azimuth), math.radians(elevation)
     return np.array([math.sin(a) * math.cos(e), math.sin(e), math.cos(a) * math.cos(e)])
@@ -76,8 +76,8 @@ def fit(
 ) -> CameraPose:
     """Find the nearest pose that sees all points, looking in a given direction.
 
-    Each side of the view is a plane through the eye, and each point has to be inside of it: linear in the eye's
-    coordinates, so the answer is exact, not searched.
+    Each side of the view is a plane through the eye, and each point has to be inside all planes. This is linear in the
+    eye's coordinates, so the result is exact, without a search.
 
     Parameters
     ----------
@@ -121,18 +121,18 @@ def height_seen(pose: CameraPose, point: Vector) -> float:
 
 
 def between(a: CameraPose, b: CameraPose, share: float) -> CameraPose:
-    """Return a pose on the way from one to another: the eye's direction, its distance and its target move together.
+    """Interpolate between two poses: the eye's direction, its distance and its target move together.
 
     Parameters
     ----------
     share
-        How much of the way has been made, from 0 to 1.
+        The finished share of the way, from 0 to 1.
     """
 
     def mix(u: Vector, v: Vector) -> NDArray[np.float64]:
         return np.array(u) * (1 - share) + np.array(v) * share
 
-    # The arm from target to eye turns and stretches: mixing eyes would cut through the scene.
+    # The vector from target to eye turns and stretches. Interpolated eye positions would cut through the scene.
     arm_a, arm_b = np.subtract(a.position, a.target), np.subtract(b.position, b.target)
     length = np.exp(np.log(np.linalg.norm(arm_a)) * (1 - share) + np.log(np.linalg.norm(arm_b)) * share)
     arm = arm_a / np.linalg.norm(arm_a) * (1 - share) + arm_b / np.linalg.norm(arm_b) * share

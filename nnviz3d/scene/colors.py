@@ -1,7 +1,7 @@
 """Colour maps, and the mapping of a tensor's numbers to their colours.
 
-Sequential maps are perceptually uniform and dark at zero, so that strength glows on a dark ground. Diverging maps are dark
-in the middle and symmetric, so that zero recedes and sign is hue.
+Sequential maps are perceptually uniform and dark at zero, so that large numbers are bright on the dark background.
+Diverging maps are symmetric and dark in the middle, so that zero is dark and the hue shows the sign.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nnviz3d.errors import SceneError
 Color = tuple[float, float, float]
 """sRGB in [0, 1]."""
 Normalize = Literal["layer", "global", "symmetric"]
-"""One scale for each layer, one for all layers, or one for each layer that is symmetric whatever its sign."""
+"""One scale for each layer, one for all layers, or one for each layer that is always symmetric about zero."""
 
 NAN_COLOR = (0.10, 1.00, 0.35)
 INF_COLOR = (1.00, 0.15, 0.85)
@@ -42,7 +42,7 @@ class Colormap:
     table
         ``(256, 3)`` uint8, sRGB.
     diverging
-        Whether its middle stands for zero.
+        Whether the colour in the middle means zero.
     """
 
     name: str
@@ -57,7 +57,7 @@ def colormap(name: str) -> Colormap:
     Raises
     ------
     SceneError
-        If there is none of this name; the message lists them.
+        If no colour map has this name; the message lists all names.
     """
     if name not in SEQUENTIAL + DIVERGING:
         close = difflib.get_close_matches(name, SEQUENTIAL + DIVERGING, n=1)
@@ -91,7 +91,7 @@ OTHERS = (0.46, 0.50, 0.58)
 
 
 def categorical(count: int) -> tuple[tuple[float, float, float], ...]:
-    """Return colours for classes without an order: hues evenly around Oklab's circle, in turn lighter and darker."""
+    """Return colours for unordered classes: hues evenly around Oklab's circle, alternately lighter and darker."""
     hue = np.deg2rad(29 + 360 * np.arange(count) / max(count, 1))
     light, chroma = np.where(np.arange(count) % 2, 0.82, 0.68), np.where(np.arange(count) % 2, 0.13, 0.16)
     table = oklab_to_srgb(np.stack([light, chroma * np.cos(hue), chroma * np.sin(hue)], axis=1)) / 255
@@ -99,7 +99,7 @@ def categorical(count: int) -> tuple[tuple[float, float, float], ...]:
 
 
 def oklab_to_srgb(lab: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Turn Oklab (B. Ottosson, 2020) into 8-bit sRGB, ``(n, 3)`` to ``(n, 3)``; what no screen can show is clipped."""
+    """Turn Oklab (B. Ottosson, 2020) into 8-bit sRGB, ``(n, 3)`` to ``(n, 3)``; colours out of gamut are clipped."""
     to_lms = np.array(
         [[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.2914855480]]
     )
@@ -117,15 +117,15 @@ def oklab_to_srgb(lab: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class ValueStatistics:
-    """Statistics of a tensor's numbers; NaN and infinite numbers are only counted.
+    """Statistics of a tensor's numbers; of NaN and infinite numbers only the count is kept.
 
     Attributes
     ----------
     low, high
         Smallest and largest finite number; 0 if there is none.
     strong
-        The 99.8th percentile of the finite |numbers|, at least a twentieth of the largest: a few outliers do not turn
-        everything else dark.
+        The 99.8th percentile of the finite |numbers|, at least a twentieth of the largest. It keeps a few outliers from
+        turning all other numbers dark.
     """
 
     count: int
@@ -142,8 +142,8 @@ _SAMPLE = 200_000
 def statistics_of(values: NDArray[np.float32]) -> ValueStatistics:
     """Compute the statistics of a tensor of any shape.
 
-    Extremes and counts are exact. The percentile of more than 200,000 numbers is taken from an even sample of them: it
-    only says where the colours end, and the scale bar shows what it says.
+    Extremes and counts are exact. The percentile of more than 200,000 numbers is taken from an even sample of them. It
+    only sets the end of the colour scale, which the scale bar shows.
     """
     flat = values.reshape(-1)
     if flat.size == 0:
@@ -163,9 +163,10 @@ def statistics_of(values: NDArray[np.float32]) -> ValueStatistics:
 
 
 def limits_for(statistics: ValueStatistics, normalize: Normalize) -> tuple[float, float]:
-    """Return the numbers that get the first and the last colour: ``(0, m)``, or ``(-m, m)`` where values go negative.
+    """Return the numbers that get the first and the last colour: ``(0, m)``, or ``(-m, m)`` with negative numbers.
 
-    Symmetric about zero whenever there are negative numbers, so that colour tells sign and equal colours equal strength.
+    They are symmetric about zero if there are negative numbers, so that the hue shows the sign, and equal brightness
+    means equal |number|.
     """
     top = statistics.strong or max(abs(statistics.low), abs(statistics.high)) or 1.0
     if statistics.low < 0 or normalize == "symmetric":

@@ -47,7 +47,7 @@ class LayerValues:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a view may know of the rest of its scene.
+    """Facts about the whole scene that a view may use.
 
     Attributes
     ----------
@@ -73,11 +73,11 @@ class SceneContext:
     plan: Plan
     routes: tuple[Route, ...]
     aspect: float
-    """Width over height of the whole picture; the network may fill a part of another aspect."""
+    """Width over height of the whole picture; the network may fill a part with a different aspect."""
     setting: Setting = Setting()
     memo: Memo = field(default_factory=Memo)
     trajectory: EmbeddingTrajectory | None = None
-    """The points of a recorded training at each step, if they are not those that the capture holds."""
+    """The points of a recorded training at each step; `None` uses those in the capture."""
     projected: dict[tuple[str, int], ProjectedSample] = field(default_factory=dict)
     """Projected samples by embedding and sample; the view that projects a sample stores it here."""
     _values: dict[str, tuple[int, LayerValues]] = field(default_factory=dict)
@@ -92,18 +92,18 @@ class SceneContext:
         headroom: float = 0.0,
         flatter: float = 1.0,
     ) -> SceneContext:
-        """Lay the capture's graph out for a picture.
+        """Lay out the capture's graph for a picture.
 
         Parameters
         ----------
         capture
-            What to lay out.
+            The capture with the graph.
         aspect
             Width over height of the picture.
         headroom
             World height to keep free above each block.
         flatter
-            Aspect of the network over that of the picture, where other things stand beside the network.
+            Aspect of the network over that of the picture, if views draw beside the network.
         """
         shapes = {}
         for node in capture.graph:
@@ -113,14 +113,14 @@ class SceneContext:
         return SceneContext(capture, plan, route_edges(capture.graph, plan), aspect)
 
     def revised(self, capture: CaptureReader, trajectory: EmbeddingTrajectory | None = None) -> SceneContext:
-        """Return a context of other numbers with the same layout.
+        """Return a context for another capture, with the same layout.
 
         Parameters
         ----------
         trajectory
-            The points of a longer training; by default those that this context has.
+            The points of a longer training; by default those of this context.
         """
-        same = self._keeps_to(capture)  # a training went on without new numbers, so what was read is still right
+        same = self._keeps_to(capture)  # if the training has no new numbers, the cached ones are still right
         return replace(
             self,
             capture=capture,
@@ -131,7 +131,7 @@ class SceneContext:
         )
 
     def _keeps_to(self, capture: CaptureReader) -> bool:
-        """Whether another capture is of the same training and shows the same recorded numbers."""
+        """Whether another capture holds the same training and shows the same recorded numbers."""
         mine, other = self.capture, capture
         same = (mine.path, mine.provenance.created) == (other.path, other.provenance.created)
         return same and mine.step_records is not None and mine.step_records == other.step_records
@@ -142,21 +142,21 @@ class SceneContext:
         return self.capture.graph
 
     def values(self, node_id: str, sample: int) -> LayerValues:
-        """Return a layer's numbers for a sample; the same object until another sample is asked for."""
+        """Return a layer's numbers for a sample; repeated calls for the same sample return the same object."""
         kept = self._values.get(node_id)
         if kept is None or kept[0] != sample:
-            # Tokens and masks are stored as integers; drawn and compared they are numbers like all others.
+            # Tokens and masks are stored as integers; they are drawn and compared as float32.
             values = np.asarray(self.capture.activation(node_id, sample), dtype=np.float32)
             kept = (sample, self._arranged(node_id, values))
             self._values[node_id] = kept
         return kept[1]
 
     def shown(self, node_id: str, quantity: Quantity, selection: Selection) -> LayerValues | None:
-        """Return what a layer's cells show; the same object until another quantity, sample or target is asked for.
+        """Return the numbers in a layer's cells; repeated calls with the same arguments return the same object.
 
         Returns
         -------
-        `None` if this layer has no such numbers, as tokens have no gradient.
+        `None` if this layer has no such numbers; for example, tokens have no gradient.
 
         Raises
         ------
@@ -183,7 +183,7 @@ class SceneContext:
             return np.asarray(gradient * self.values(node_id, selection.sample).values)
 
     def gradient(self, node_id: str, selection: Selection) -> NDArray[np.float32] | None:
-        """Return the gradient of the target's score by a layer's activation, ``shape``; `None` if it has none."""
+        """Return the gradient of the target's score by a layer's activation, ``shape``; `None` if there is none."""
         explained = self.explained(selection)
         explanations = self.explanations(selection.sample)
         found = None if explained is None else explanations.gradient(node_id, explained.target)
@@ -197,7 +197,7 @@ class SceneContext:
         return found
 
     def difference(self, node_id: str, selection: Selection) -> NDArray[np.float32]:
-        """Return a layer's numbers for the sample minus those for the sample that it is compared with, ``shape``."""
+        """Return a layer's numbers for the sample minus those for the other sample, ``shape``."""
         if selection.against is None:
             raise SceneError("A difference is of two samples; choose the one to compare with.")
         here = self.values(node_id, selection.sample).values
@@ -247,7 +247,7 @@ class SceneContext:
 
     @property
     def ranks(self) -> int:
-        """Number of ranks: of positions along the flow."""
+        """Number of ranks, that is, positions along the flow."""
         return 1 + max(p.rank for p in self.plan.placements.values())
 
 
@@ -273,7 +273,7 @@ def name_of_target(capture: CaptureReader, target: Target) -> str:
 
 
 def two_classes(capture: CaptureReader, output: str) -> tuple[str, str] | None:
-    """Return the names of the two classes that a single number tells apart: the class for 0, then the one for 1."""
+    """Return the names of the two classes of a binary output: the class for 0, then the class for 1."""
     return target_words.two_classes(capture.graph, capture.classes, output)
 
 

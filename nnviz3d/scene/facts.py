@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nnviz3d.scene.panel_rows import KeyRow, Row, TextRow
 
 _MOST_CHANNELS = 4
-"""Numbers of a pixel or location that are written at most."""
+"""Maximum number of a pixel's or location's numbers that are written."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class Facts:
 
     @property
     def sentence(self) -> str:
-        """All in one line, without words that only repeat the title."""
+        """The whole description in one line, without words that only repeat the title."""
         if self.value:
             return f"{self.title} = {self.value}"
         return f"{self.title}: {', '.join([f'{name} {number}' for name, number in self.parts] or self.more)}"
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """All of it, as rows of a callout."""
+        """The whole description as rows of a callout."""
         rows: list[Row] = [TextRow(self.title)]
         if self.value:
             rows.append(TextRow(self.value, "title" if len(self.value) < 24 else "text"))

@@ -1,4 +1,4 @@
-"""Choose the heading for a sample: the scene's title if it is true of the sample, otherwise the model's name."""
+"""Choose the heading for a sample: the scene's title if it describes the sample, otherwise the model's name."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from nnviz3d.scene.spec import SceneSource, SceneSpec
 
 _DIGITS = "digits:"
 _BUILT_IN = (_DIGITS, "sklearn:", "random")
-"""Prefixes of inputs that are not the user's own files."""
+"""Prefixes of inputs that are not files of the user."""
 
 
 def headline(spec: SceneSpec, model: str, sample: str) -> str:
-    """Return a scene's title if it is true of a sample, otherwise the model's name.
+    """Return a scene's title if it describes a sample, otherwise the model's name.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def headline(spec: SceneSpec, model: str, sample: str) -> str:
 
 
 def among(name: str, own: tuple[str, ...]) -> bool:
-    """Whether some inputs contain an input by its name: itself, or in a range of the bundled digits."""
+    """Whether a list of inputs contains an input, by its name or within a range of the bundled digits."""
     if name in own:
         return True
     if name.startswith(_DIGITS):
@@ -36,6 +36,6 @@ def among(name: str, own: tuple[str, ...]) -> bool:
 
 
 def _true_of(source: SceneSource, sample: str) -> bool:
-    """Whether a sample belongs to the scene; for files, which may have been chosen among many, that is unknown."""
+    """Whether a title may describe a sample; with files in the scene this is unknown, and the answer is yes."""
     own = source.inputs
     return not own or any(not other.startswith(_BUILT_IN) for other in own) or among(sample, own)

@@ -17,7 +17,7 @@ class CellHit:
 
 @dataclass(frozen=True)
 class PixelHit:
-    """A pixel of a picture that stands in the world."""
+    """A pixel of a picture in the world."""
 
     primitive: Image
     row: int

@@ -37,7 +37,7 @@ class ScaleRow:
     Attributes
     ----------
     ticks
-        Where along the scale, from 0 to 1, and what to write there.
+        Positions along the scale, from 0 to 1, and the text at each.
     hidden
         Stretches of the scale, from 0 to 1, whose cells are below the threshold and so not drawn.
     """
@@ -49,14 +49,14 @@ class ScaleRow:
 
 @dataclass(frozen=True)
 class SwatchRow:
-    """Patches of colour and what they mean, side by side."""
+    """Patches of colour and their meanings, side by side."""
 
     swatches: tuple[tuple[Color, str], ...]
 
 
 @dataclass(frozen=True)
 class KeyRow:
-    """A key and what it does, in two columns."""
+    """A key and its effect, in two columns."""
 
     key: str
     text: str
@@ -76,13 +76,13 @@ class CurveRow:
     Attributes
     ----------
     at
-        ``(n,)``: when, rising.
+        ``(n,)``: horizontal positions, rising.
     values
-        ``(n,)``: the numbers; the curve has a gap where one is none.
+        ``(n,)``: the numbers; the curve has a gap at NaN.
     now
-        Which of them the point marks.
+        Index of the number that the point marks.
     ends
-        What to write below the chart's left end and its right one.
+        Text below the chart's left end and below its right end.
     """
 
     at: NDArray[np.float64]

@@ -1,8 +1,8 @@
 """Primitives, the frozen values that a picture consists of; the renderer draws them.
 
 World space is right-handed and in world units: x runs along the network's flow, y up, z towards the viewer. Colours are
-sRGB in [0, 1]. Arrays are never changed once they are in a primitive; the renderer compares them by identity, so the same
-array object means "nothing to upload".
+sRGB in [0, 1]. Arrays in a primitive are never changed. The renderer compares them by identity and uploads only new
+array objects.
 """
 
 from __future__ import annotations
@@ -45,28 +45,28 @@ class Voxels:
     name
         Unique among the blocks of a picture: the node id for the block of a node.
     values
-        ``(X, Y, Z)`` float32 along the world's axes; any strides. What is drawn and picked are exactly these numbers.
+        ``(X, Y, Z)`` float32 along the world's axes; any strides. Exactly these numbers are drawn and picked.
     count
-        How many cells are real, in C order of ``(Y reversed, X)``, where a vector was wrapped into a grid with a few
-        cells to spare; `None` if all are.
+        Number of cells with a number, in C order of ``(Y reversed, X)``, if a vector was wrapped into a grid with a few
+        spare cells; `None` if there are no spare cells.
     origin
         World coordinates of the corner with the smallest x, y and z.
     cell
         World size of one cell along x, y and z.
     colormap
-        What turns a number into a colour.
+        Colour map of the numbers.
     limits
-        The numbers that get the first and the last colour; what lies beyond gets the nearest of the two.
+        The numbers that get the first and the last colour; numbers beyond a limit get its colour.
     threshold
         Cells with ``|value|`` below it are not drawn; NaN and infinite ones always are.
     since, reveal
-        Which part of the block is shown: from which share of its length along x to which, from 0 to 1.
+        The visible part of the block: its begin and end along x, as shares of the length from 0 to 1.
     front
-        At which share of its length along x light passes through it; none by default.
+        Position of the light that passes through it, as a share of its length along x; no light by default.
     glow
-        How brightly the whole block shines beyond its colours, from 0 to 1.
+        Additional brightness of the whole block, from 0 to 1.
     emphasis
-        1 as usual; less sinks into the background, for what is not selected.
+        1 by default; less is fainter, for blocks that are not selected.
     """
 
     name: str
@@ -86,12 +86,12 @@ class Voxels:
 
     @property
     def visible(self) -> bool:
-        """Whether any cell can be visible."""
+        """Whether a cell can be visible."""
         return self.values.size > 0 and self.reveal > self.since
 
     @property
     def columns(self) -> tuple[int, int]:
-        """The first cell along x that is shown, and the one behind the last."""
+        """The range of visible cells along x: the first one, and the one after the last."""
         count = self.values.shape[0]
         return min(int(count * self.since), count), min(count, math.ceil(count * self.reveal))
 
@@ -131,7 +131,7 @@ class Tiles:
     Attributes
     ----------
     name
-        Node id of what they belong to.
+        Node id of the layer that they belong to.
     pixels
         ``(n, h, w, 3)`` uint8, the first row on top.
     origins
@@ -139,9 +139,9 @@ class Tiles:
     size
         Width and height of a tile in world units.
     channels
-        ``(n,)`` int64: which channel of the layer each shows.
+        ``(n,)`` int64: the channel of the layer that each shows.
     maps
-        Whether each pixel is the number at that row and column of the channel.
+        Whether each pixel shows the number at its row and column of the channel.
     right, up
         Unit vectors along their width and height; by default they face +z.
     """
@@ -160,7 +160,7 @@ class Tiles:
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """A cloud of points, each a small lit ball at a constant size on the screen; farther ones are fainter.
+    """A cloud of points, each a small lit ball with a constant size on the screen; farther balls are fainter.
 
     Attributes
     ----------
@@ -169,15 +169,15 @@ class Points:
     points
         ``(n, 3)`` float32 world coordinates.
     colors
-        ``(n, 4)`` float32: red, green, blue, opacity, which lets a ball sink into the ground.
+        ``(n, 4)`` float32: red, green, blue, and opacity, which blends a ball with the background.
     sizes
         ``(n,)`` float32: diameter in pixels of a 720 pixels high picture.
     rings
-        ``(n, 4)`` float32: a ring of this colour around each, within its size; none where its opacity is 0.
+        ``(n, 4)`` float32: colour of the ring around each point, within its size; no ring if the opacity is 0.
     units
-        The node id and the unit, neuron or channel, that each stands for, if they are units of layers; `None` for all.
+        For each point the node id and the unit, neuron or channel; `None` if the points are not units of layers.
     haze
-        How much fainter the farthest is than the nearest, from 0 to 1.
+        How much fainter the farthest point is than the nearest, from 0 to 1.
     """
 
     name: str
@@ -192,7 +192,7 @@ class Points:
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """The connections that some lines stand for.
+    """The connections that lines show.
 
     Attributes
     ----------
@@ -203,7 +203,7 @@ class Ends:
     weight
         ``(n,)`` float32.
     taken
-        The node whose tensor the target takes, where the indices are those of units, neurons or channels, not of cells.
+        The node whose tensor the target takes, if the indices are those of units (neurons or channels), not of cells.
     """
 
     source: str
@@ -226,7 +226,7 @@ class Lines:
     width
         In pixels of a 720 pixels high picture.
     ends
-        What each line connects, if each is one connection.
+        The ends of each line, if each line is one connection.
     """
 
     name: str
@@ -240,21 +240,20 @@ class Lines:
 
 @dataclass(frozen=True, eq=False)
 class Ridges:
-    """Upright bands that face +z, one behind the other: curves of several numbers over a common axis.
+    """Upright bands that face +z, one behind the other: curves over a common axis.
 
     Attributes
     ----------
     feet
-        ``(n, 3)`` float32: world coordinates from which each band's columns are counted.
+        ``(n, 3)`` float32: world coordinates of the origin of each band.
     along
-        ``(m,)`` float32: where the columns stand, in world units to the right of the feet, rising.
+        ``(m,)`` float32: positions of the columns, in world units to the right of the feet, rising.
     heights
-        ``(n, m, 2)`` float32: the least and the greatest height of each column; NaN where there is none.
+        ``(n, m, 2)`` float32: the least and the greatest height of each column; NaN for an empty column.
     colors
-        ``(n, m, 2, 3)`` float32: at those heights.
+        ``(n, m, 2, 3)`` float32: colours at those heights.
     joined
-        ``(n, m - 1)`` bool: whether a column and the next one are two ends of one stretch. One that is joined to none
-        stands alone, as a bar.
+        ``(n, m - 1)`` bool: whether a column is joined to the next one. A column without a join is drawn as a bar.
     bar
         World width of such a bar.
     """
@@ -270,7 +269,7 @@ class Ridges:
 
     @property
     def alone(self) -> NDArray[np.bool_]:
-        """Mask of the columns that are joined to no other, ``(n, m)``."""
+        """Mask of the columns without a join, ``(n, m)``."""
         tied = np.zeros(self.heights.shape[:2], dtype=bool)
         tied[:, :-1] |= self.joined
         tied[:, 1:] |= self.joined
@@ -286,9 +285,9 @@ class Surface:
     along, across
         ``(n,)`` and ``(m,)`` float32: world x of the columns and world z of the rows, both rising.
     heights
-        ``(m, n)`` float32: world y. The surface has a hole around each one that is not finite.
+        ``(m, n)`` float32: world y. The surface has a hole around each height that is not finite.
     colors
-        ``(m, n, 3)`` float32: at the grid points, before light and shade.
+        ``(m, n, 3)`` float32: colours at the grid points, before shading.
     """
 
     name: str
@@ -300,7 +299,7 @@ class Surface:
 
     @property
     def points(self) -> NDArray[np.float32]:
-        """The grid points, ``(m, n, 3)``; those of holes at height 0."""
+        """The grid points, ``(m, n, 3)``; in holes the height is 0."""
         x, z = np.meshgrid(self.along, self.across)
         return np.stack([x, np.where(np.isfinite(self.heights), self.heights, 0), z], axis=-1).astype(np.float32)
 
@@ -326,7 +325,7 @@ class Box:
     origin, size
         World coordinates of the smallest corner, and the extent.
     fill
-        Opacity of the faces; 0 for a frame alone.
+        Opacity of the faces; 0 draws only a frame.
     """
 
     name: str
@@ -345,19 +344,19 @@ class Label:
     Attributes
     ----------
     anchor
-        World coordinates of what it names: a point, or the smallest corner of a block.
+        World coordinates of the named point, or of the smallest corner of the named block.
     span
-        World extent of the block; the text stands beside its outline on the screen.
+        World extent of the block; the text is beside its outline on the screen.
     lines
-        The first line stands out, the others are quiet.
+        Lines of text; the first one is brighter than the others.
     align
-        Where the text stands: below its anchor, above it, to its right, or to its left.
+        Position of the text: below its anchor, above it, to its right, or to its left.
     priority
-        Where labels would overlap, the one with the larger priority stays.
+        If labels would overlap, the one with the larger priority is kept.
     emphasis
-        1 as usual; less is fainter.
+        1 by default; less is fainter.
     small
-        Whether it stands among many close neighbours.
+        Whether the text is small, for a label with many close neighbours.
     """
 
     anchor: Vector
@@ -395,7 +394,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Span:
-    """A box of the world, along its axes."""
+    """An axis-aligned box of the world."""
 
     origin: Vector
     size: Vector
@@ -408,10 +407,10 @@ class Callout:
     Attributes
     ----------
     marks
-        What is marked.
+        The marked boxes.
     path
-        ``(n, 3)`` float32: points that the words should not cover either; the middle one, if there are any, is what
-        they stand beside.
+        ``(n, 3)`` float32: points that the text should not cover either. If there are any, the text is beside the
+        middle one.
     """
 
     name: str
@@ -425,12 +424,12 @@ Primitive = Voxels | Image | Tiles | Points | Lines | Ridges | Surface | Box | L
 
 @dataclass(frozen=True)
 class DrawList:
-    """One picture: everything in it, each under a name of its own among its kind.
+    """One picture: all its primitives, with names that are unique within a kind of primitive.
 
     Attributes
     ----------
     background
-        Colours of the bottom and the top of the ground.
+        Colours at the bottom and at the top of the background.
     """
 
     primitives: tuple[Primitive, ...]

@@ -39,7 +39,7 @@ _BELOW_CURVE = replace(MARGINS, top=0.2)
 _MOMENTS = 4
 """Number of scenes of earlier training steps that are kept."""
 _AS_WIDE = 0.94
-"""Layouts within this share of the widest count as equally wide; the least flat of them is taken."""
+"""Layouts of at least this share of the greatest width count as equally wide; the least flat one of them is used."""
 
 
 V = TypeVar("V", bound=View)
@@ -53,7 +53,7 @@ class Scene:
     context
         The capture and its layout.
     duration
-        Seconds until nothing changes any more.
+        Seconds after which nothing changes.
     """
 
     def __init__(self, spec: SceneSpec, context: SceneContext) -> None:
@@ -100,7 +100,7 @@ class Scene:
         Parameters
         ----------
         spec, capture
-            What to show, of what.
+            The scene file and the numbers to show.
         aspect
             Width over height of the picture that the layout should fill.
         trajectory
@@ -134,36 +134,36 @@ class Scene:
         scene = laid_out()
         if not scene._beside:
             return scene
-        # What stands beside the network needs room too, so the network itself has to fill a picture of another aspect.
+        # Things beside the network need room too, so the network itself has to fill a picture of another aspect.
         highest = max(row.top for row in scene.context.plan.rows)
         above = min(points[:, 1].min() for points in scene._beside) >= highest
         shares = _FLATTER if above else _NARROWER
         others = [scene, *(found for found in map(laid_out, shares) if found._beside)]
         widths = [found._width(aspect) for found in others]
-        # Of those that are as wide the narrowest network, too, is the least flat one.
+        # Among equally wide layouts the first one in this order is the least flat.
         ordered = zip(others, widths, strict=True) if above else zip(others[::-1], widths[::-1], strict=True)
         return next(found for found, width in ordered if width >= _AS_WIDE * max(widths))
 
     def revised(self, capture: CaptureReader, trajectory: EmbeddingTrajectory | None = None) -> Scene:
-        """Return this scene of other numbers, such as a series that has become longer: all blocks stand where they did.
+        """Return this scene for another capture, such as a longer series; all blocks keep their placements.
 
         Parameters
         ----------
         capture
-            Of the same model, each layer of the shape that it has here.
+            A capture of the same model, with layers of the same shapes.
         trajectory
-            The points of a longer training; by default those that this scene has.
+            The points of a longer training; by default those of this scene.
         """
         return Scene(self.spec, self.context.revised(at_step(capture), trajectory))
 
     def step(self, t: float, selection: Selection) -> int | None:
-        """Return the recorded step of a training that is shown: the chosen one, or the clock's; `None` without one."""
+        """Return the shown recorded step: the selected one, or the clock's; `None` without a training."""
         training = self.context.capture.training
         index = None if training is None else self.timeline.recorded_index(training, t, selection.step)
         return None if training is None or index is None else int(training.steps[index])
 
     def as_of(self, t: float, selection: Selection) -> Scene:
-        """Return this scene with the numbers of the training's step that is shown; itself, if they are its own."""
+        """Return this scene with the numbers of the shown training step; itself if it already has them."""
         step, capture = self.step(t, selection), self.context.capture
         shown = None if step is None or capture.training is None else capture.training.records_at(step)
         if shown is None or shown == capture.step_records:
@@ -179,19 +179,19 @@ class Scene:
         return next((found for found in self._views if isinstance(found, view)), None)
 
     def get(self, view: type[V]) -> V:
-        """Return the scene's view of a class that every scene has."""
+        """Return the scene's view of a class; every scene must have such a view."""
         found = self.find(view)
         if found is None:
             raise LookupError(f"The scene has no {view.__name__}.")
         return found
 
     def at(self, t: float, selection: Selection | None = None) -> DrawList:
-        """Return the picture at `t` seconds; arrays that did not change are the same objects as before."""
+        """Return the picture at `t` seconds; unchanged arrays are the same objects as before."""
         selection = selection or Selection()
         return self.as_of(t, selection)._at(t, selection)
 
     def _at(self, t: float, selection: Selection) -> DrawList:
-        # What is picked is marked by one view alone; for all others nothing changes.
+        # One view marks the pick; the primitives of the others do not depend on it.
         unmarked = replace(selection, pick=None)
         found: list[Primitive] = []
         for view in self._views:
@@ -209,7 +209,7 @@ class Scene:
         Parameters
         ----------
         hit
-            On a primitive of this scene. If a training is shown, ask the scene that `as_of` returns.
+            A hit on a primitive of this scene. If a training is shown, call `pick` of the scene that `as_of` returns.
         """
         source = hit.primitive.source
         view = None if source is None else self._by_kind.get(source.view)
@@ -221,11 +221,11 @@ class Scene:
         return next((facts for facts in found if facts is not None), None)
 
     def _marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the marks of the pick; where blocks are shown, the same objects until the pick or its numbers change."""
+        """Return the marks of the pick; if blocks are shown, the same objects until the pick or its numbers change."""
         pick = selection.pick
         if pick is None:
             return ()
-        # The looks of the cells change no mark, and marks that stay the same are not uploaded again.
+        # Marks do not depend on the look of the cells. Unchanged marks are not uploaded again.
         key = replace(selection, threshold=None, colormap=None, normalize=None, ranking=None)
         if self._own is not None or self._marks[0] != key:
             found = (view.mark(pick, t, selection) for view in self._describing)
@@ -233,7 +233,7 @@ class Scene:
         return self._marks[1]
 
     def title(self, sample: int) -> str:
-        """Return the heading above the picture: the scene's title, or the model's name if the title is not true."""
+        """Return the heading above the picture: the scene's title, or the model's name if the title does not fit."""
         capture = self.context.capture
         name = capture.sample_name(sample) if sample < capture.committed else ""
         return headline(self.spec, self.context.graph.name, name)
@@ -251,7 +251,7 @@ class Scene:
             yield Panel("title", "top-left", (heading, TextRow(self.context.capture.provenance.model, "quiet")))
 
     def camera(self, t: float, *, aspect: float) -> CameraPose:
-        """Return the pose at `t` seconds for a picture of this aspect.
+        """Return the pose at `t` seconds for a picture with this aspect.
 
         Between keyframes the eye's direction, its distance and its target move together, eased at both ends.
         """
@@ -266,7 +266,7 @@ class Scene:
         return between(self._pose(before, aspect), self._pose(after, aspect), share * share * (3 - 2 * share))
 
     def overview(self, *, aspect: float) -> CameraPose:
-        """Return the pose that fills a picture of this aspect with everything, whatever the keyframes say."""
+        """Return the pose that fits everything into a picture with this aspect; keyframes are ignored."""
         azimuth, elevation = default_view(len(self.context.plan.rows)) if self._own is None else self._own.angles
         camera = self.spec.camera
         still = Keyframe(
@@ -276,22 +276,22 @@ class Scene:
         return self._pose(still, aspect)
 
     def _width(self, aspect: float) -> float:
-        """Return the apparent width of the network when everything is visible; without unit, to compare layouts."""
+        """Return the apparent width of the network when everything is visible; unitless, only for comparing layouts."""
         pose = self.overview(aspect=aspect)
         left, right = self.context.plan.bounds_x
         return (right - left) / math.dist(pose.position, pose.target)
 
     @property
     def blocks(self) -> bool:
-        """Whether the network's blocks are shown; another view may fill the picture instead."""
+        """Whether the network's blocks are shown; otherwise another view fills the picture."""
         return self._own is None
 
     def around(self, layer: str) -> NDArray[np.float64]:
-        """Return the points that a picture of a layer has to hold, ``(n, 3)``; none if it is not shown."""
+        """Return the points that a picture of a layer has to contain, ``(n, 3)``; none if it is not shown."""
         return self.context.plan.corners([layer]) if self._own is None else self._own.around(layer)
 
     def extent(self) -> NDArray[np.float64]:
-        """Return the points that a picture of everything has to hold, ``(n, 3)`` world coordinates."""
+        """Return the points that a picture of everything has to contain, ``(n, 3)`` world coordinates."""
         return self._points("all", "camera")
 
     def _pose(self, frame: Keyframe, aspect: float) -> CameraPose:

@@ -33,7 +33,7 @@ class CellPick(Pick):
     Attributes
     ----------
     index
-        Its index in one sample's tensor; without the channel for a pixel of a coloured picture, which has several numbers.
+        Its index in one sample's tensor. A pixel of a coloured picture has several numbers; its index has no channel.
     """
 
     layer: str
@@ -42,53 +42,53 @@ class CellPick(Pick):
 
 @dataclass(frozen=True)
 class LayerPick(Pick):
-    """A layer that is drawn without its numbers."""
+    """A whole layer."""
 
     layer: str
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Choices that change what is drawn; `None` leaves it to the scene.
+    """Choices that change the picture; `None` means the default of the scene.
 
     Attributes
     ----------
     sample
-        Which of the captured samples.
+        Index of a captured sample.
     layer
-        A node id that stands out.
+        Node id of the highlighted layer.
     threshold
         Share of a layer's colour range below which cells are not drawn, 0 to 1.
     colormap
         Name of a colour map for layers without negative numbers.
     normalize, ranking
-        As in the views of these settings.
+        As in the settings of the views.
     quantity
         What the cells of the blocks show: the activation, the gradient of the target's score by the activation,
         gradient times activation, or the difference of two samples.
     against
         The sample B of a difference A - B.
     target
-        Which of the explained targets; by default the model's own answer.
+        One of the explained targets; by default the model's prediction.
     method
-        Which attribution method's map.
+        Attribution method of the shown map.
     unfold
-        A layer whose channels stand side by side before the network.
+        A layer whose channels are unfolded side by side before the network.
     unfolded
-        How far they have come, from 0 (folded up, whatever the scene says) to 1.
+        How far they are unfolded, from 0 (folded, even if the scene unfolds them) to 1.
     channel_order, channel_pictures
         As `order` and `show` in the view of channels; a layer without features shows its maps.
     embedding
-        Which layer's embedding.
+        Layer of the shown embedding.
     colored_by
-        What gives points their colours.
+        What the colours of points show: the label or the prediction.
     step
-        A step of a recorded training: everything is shown as it was kept last by then. By default the clock's, or else
-        the last one.
+        A step of a recorded training: everything is shown as it was last recorded up to this step. By default the
+        clock's step, or else the last one.
     statistic
-        Which figure the history of a training shows, one of `nnviz3d.data.training.STATISTICS`.
+        Statistic in the history of a training, one of `nnviz3d.data.training.STATISTICS`.
     pick
-        What was pointed at: marked, and told in full.
+        The pick, which is marked and described.
     """
 
     sample: int = 0

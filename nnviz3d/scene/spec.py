@@ -26,12 +26,12 @@ LONGEST_LINE = 10_000
 """Maximum number of characters of a line of a scene file."""
 LONGEST_TITLE = 200
 """Maximum number of characters of a scene's title."""
-_TOLD = 3
+_LISTED = 3
 """Maximum number of mistakes that an error message lists."""
 _LONGEST_MISTAKE = 190
 """Maximum number of characters for one mistake."""
 _REPR = Repr()
-"""Quotes a given value, with only the beginning of long and nested values."""
+"""Quotes a given value; long and nested values are truncated."""
 _REPR.maxstring = _REPR.maxother = 60
 KINDS = tuple(BY_KIND)
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def _title(text: str) -> str:
 class SceneSource(Strict):
     """The source of a scene's numbers: a ready capture, or a model and its input. Files are relative to the scene.
 
-    Where both are given, the ready capture serves until other input is asked for. `sample` says which of the samples is
-    shown first. A model, and the names of its classes, may also stand in the working folder; `hint` says how to get
-    them if they are in neither.
+    If both are given, the ready capture is shown until other input is requested. `sample` is the index of the sample
+    that is shown first. The files of a model and of its class names may also be in the working folder; `hint` says
+    how to get them if they are in neither folder.
     """
 
     capture: str | None = None
@@ -73,7 +73,7 @@ class SceneSource(Strict):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """All inputs that the scene names: the first one to show, and those to choose from."""
+        """All inputs in the scene file: the one that is shown first, and the further choices."""
         first, more = ((part,) if isinstance(part, str) else part for part in (self.input, self.choices))
         return (*first, *more)
 
@@ -102,7 +102,7 @@ class Keyframe(Strict):
     azimuth, elevation
         Degrees; (0, 0) looks straight at the maps.
     distance
-        Multiples of the target's diagonal; none fits the target to the frame.
+        Multiples of the target's diagonal; by default the target fills the frame.
     """
 
     at: Seconds = 0.0
@@ -194,7 +194,7 @@ class SceneSpec(Strict):
     def elsewhere(self) -> SceneSpec:
         """Return the scene for a model or capture other than its own: without the title, which describes its own.
 
-        Selectors ``NAME or KIND`` become ``KIND``, because the names are those of its own model's layers. A scene
+        Selectors ``NAME or KIND`` become ``KIND``, because the names are layer names of its own model. A scene
         without a source has no model of its own, and is returned unchanged.
         """
         if self.source is None:
@@ -210,7 +210,7 @@ class SceneSpec(Strict):
         return self.model_copy(update={"views": tuple(view.with_methods_of(methods) for view in self.views)})
 
     def requires(self) -> frozenset[str]:
-        """Return the families of arrays that a capture must hold for this scene: of ``activations`` and ``connections``."""
+        """Return the families of arrays that a capture must hold: among ``activations`` and ``connections``."""
         return frozenset().union(*(view.arrays for view in self.views))
 
     @property
@@ -234,7 +234,7 @@ def read_scene(path: Path) -> SceneSpec:
     Raises
     ------
     SceneError
-        If it is no TOML, or does not say a scene; the message carries the path within the file.
+        If it is no TOML or no valid scene; the message contains the path within the file.
     """
     name = printable(path.name)
     try:
@@ -266,12 +266,12 @@ def parse_scene(data: dict[str, Any], name: str = "scene") -> SceneSpec:
         return SceneSpec.model_validate(data)
     except ValidationError as error:
         found = error.errors()
-        # A mistake inside a view makes pydantic miss that view as well; only the first of the two is the mistake.
+        # For a mistake inside a view, pydantic also reports the view itself as missing; only the first error counts.
         inside = any(e["loc"][:1] == ("views",) and len(e["loc"]) > 1 for e in found)
         kept = [e for e in found if not (inside and e["loc"] == ("views",))]
-        told = [printable(_sentence(e), _LONGEST_MISTAKE) for e in kept[:_TOLD]]
-        more = [f"{len(kept) - _TOLD:,} more mistakes"] if len(kept) > _TOLD else []
-        raise SceneError(f"{name}: {'; '.join([*told, *more])}.") from None
+        mistakes = [printable(_sentence(e), _LONGEST_MISTAKE) for e in kept[:_LISTED]]
+        more = [f"{len(kept) - _LISTED:,} more mistakes"] if len(kept) > _LISTED else []
+        raise SceneError(f"{name}: {'; '.join([*mistakes, *more])}.") from None
 
 
 def _sentence(error: Any) -> str:

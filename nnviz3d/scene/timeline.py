@@ -13,10 +13,10 @@ _TURN = 0.6
 _GAP = 1.0
 """Seconds between the two passes, unless a scene says otherwise."""
 _AFTERGLOW = 0.9
-"""Seconds in which the light of a layer falls to a third after the gradient has passed it."""
+"""Seconds after which the light of a layer has fallen to a third, counted from the passing of the gradient."""
 
 _LEAST = 0.5
-"""Minimum number of seconds for the gradient from layer to layer."""
+"""Minimum number of seconds that the gradient takes from layer to layer."""
 
 _SAME = 1e-6
 """Tolerance for equal times, in seconds."""
@@ -24,18 +24,18 @@ _SAME = 1e-6
 
 @dataclass(frozen=True)
 class Timeline:
-    """The moments of a scene, in seconds; make one with `Timeline.of`.
+    """The start and duration of each phase of a scene, in seconds; make one with `Timeline.of`.
 
     Attributes
     ----------
     ranks
-        Number of ranks: of positions along the flow.
+        Number of ranks, that is, positions along the flow.
     forward
-        When the forward pass starts, and how long it takes.
+        Start and duration of the forward pass.
     backward
-        The same of the backward pass, if the scene shows one.
+        The same for the backward pass, if the scene shows one.
     training
-        The same of a recorded training.
+        The same for a recorded training.
     """
 
     ranks: int
@@ -45,7 +45,7 @@ class Timeline:
 
     @staticmethod
     def of(views: Iterable[ViewSpec], ranks: int) -> Timeline:
-        """Put the phases of the views of a scene one after the other."""
+        """Arrange the phases of the views of a scene one after the other."""
         phases: dict[str, Phase] = {}
         for view in views:
             if view.phase is not None:
@@ -65,7 +65,7 @@ class Timeline:
 
     @property
     def duration(self) -> float:
-        """Seconds until nothing changes any more."""
+        """Seconds after which nothing changes."""
         return self.passed if self.training is None else max(self.passed, sum(self.training))
 
     @property
@@ -73,19 +73,19 @@ class Timeline:
         """Seconds until the forward and the backward pass have ended."""
         if self.backward is None:
             return sum(self.forward)
-        # All light has died down by then, so that a still picture has the colours of its scale.
+        # All light has faded by then, so that a still picture has the colours of its scale.
         return sum(self.backward) + 4 * _AFTERGLOW
 
     @property
     def stops(self) -> tuple[float, ...]:
-        """The moments between the layers, of both passes, ascending, with the beginning and the end of each phase."""
+        """The times between layers in both passes, and the start and end of each phase, ascending."""
         passes = [self.forward] if self.backward is None else [self.forward, self.backward]
         moving = [one for one in passes if one[1] > 0]
         found = [start + duration * k / self.ranks for start, duration in moving for k in range(self.ranks + 1)]
         return tuple(sorted(found if self.training is None else [*found, self.training[0], sum(self.training)]))
 
     def stop(self, t: float, by: int) -> float | None:
-        """Return the moment between two layers before (-1) or after (1) another moment; `None` if nothing moves."""
+        """Return the last stop before `t` (`by` -1) or the next one after it (1); `None` if nothing moves."""
         if not self.stops:
             return None
         if by > 0:
@@ -124,7 +124,7 @@ class Timeline:
         return min(int(self.trained(t) * len(training)), len(training) - 1)
 
     def _still_back(self, t: float) -> float:
-        """Return the visible share of the backward pass, from 1 to 0, before a training that follows it."""
+        """Return the visible share of the backward pass, which fades from 1 to 0 before a training begins."""
         return 1.0 if self.training is None else _clip((self.training[0] - t) / _TURN)
 
     def revealed(self, rank: float, t: float) -> float:
@@ -135,7 +135,7 @@ class Timeline:
         return _clip((t - start) / duration * self.ranks - rank)
 
     def ranks_revealed(self, t: float) -> float:
-        """Return the number of ranks that the forward pass has revealed, with the fraction of the present one."""
+        """Return the number of ranks that the forward pass has revealed, including a fraction of the current one."""
         start, duration = self.forward
         if duration <= 0:
             return float(self.ranks)
@@ -148,7 +148,7 @@ class Timeline:
         return min(_clip((t - self.backward[0]) / _TURN + 1), self._still_back(t))
 
     def arrives(self, rank: float) -> float:
-        """Return when the gradient reaches a rank; it passes the rank in `seconds_per_rank`."""
+        """Return the time at which the gradient reaches a rank; it passes the rank in `seconds_per_rank`."""
         if self.backward is None:
             return float("inf")
         return self.backward[0] + (self.ranks - 1 - rank) * self.seconds_per_rank
@@ -159,21 +159,21 @@ class Timeline:
         return 0.0 if self.backward is None else self.backward[1] / self.ranks
 
     def returned(self, rank: float, t: float) -> float:
-        """Return the share of a rank that the gradient has passed, from 0 to 1, from its end."""
+        """Return the share of a rank that the gradient has passed, from 0 to 1, counted from the end of the rank."""
         since = t - self.arrives(rank)
         if self.seconds_per_rank <= 0:
             return min(float(since >= 0), self._still_back(t))
         return min(_clip(since / self.seconds_per_rank), self._still_back(t))
 
     def between(self, end: float, begin: float, t: float) -> float:
-        """Return how far the gradient has come from one rank back to an earlier one, from 0 to 1."""
+        """Return the share of the way back to an earlier rank that the gradient has finished, from 0 to 1."""
         leaves, comes = self.way(end, begin)
         return min(_clip((t - leaves) / (comes - leaves)), self._still_back(t))
 
     def way(self, end: float, begin: float) -> tuple[float, float]:
-        """Return when the gradient leaves a rank, and when it reaches an earlier one.
+        """Return the time at which the gradient leaves a rank, and the time at which it reaches an earlier one.
 
-        From neighbour to neighbour that is one moment; but people see nothing so short, so it begins a little before.
+        Between neighbouring ranks both times are equal. Nobody could see this, so the way begins a little earlier.
         """
         leaves, comes = self.arrives(end) + self.seconds_per_rank, self.arrives(begin)
         spare = max(_LEAST - (comes - leaves), 0.0) / 2

@@ -1,4 +1,4 @@
-"""Base classes of views, and protocols of what some of them do besides drawing."""
+"""Base classes of views, and protocols of their optional features."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from nnviz3d.scene.view_spec import ViewSpec
 class Pickable:
     """Base class of views whose primitives can be picked.
 
-    The scene asks the view that made the picked primitive for the pick. It asks all views to describe and mark a pick;
-    a view answers only for its own kinds of picks.
+    The scene asks the view that made the primitive what a hit on it means. It asks all views to describe and mark a
+    pick; a view does so only for its own kinds of picks.
     """
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
@@ -34,7 +34,7 @@ class Pickable:
         return None
 
     def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return frames, lines and callout of a pick; empty for a pick of another view or one that is not shown."""
+        """Return frames, lines and callout of a pick; empty for a pick of another view or a hidden one."""
         return ()
 
     def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
@@ -45,7 +45,7 @@ class Pickable:
 class View(Pickable, ABC):
     """One capability's part of a picture.
 
-    `at` is pure: equal arguments give equal primitives, and arrays that did not change are the same objects.
+    `at` is pure: equal arguments give equal primitives, and unchanged arrays are the same objects.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class View(Pickable, ABC):
     spec_class
         Class of the view's settings.
     always
-        Whether every scene has the view. Where the scene file does not name it, its `spec` is `None`.
+        Whether every scene has the view. If the scene file does not name it, its `spec` is `None`.
     duration
         Seconds after which nothing changes.
     """
@@ -139,7 +139,7 @@ class MarksLayers(Protocol):
     Attributes
     ----------
     points_of
-        Returns the points ``(n, 3)`` that a layer takes, none if it is not shown; `None` where blocks are shown.
+        Returns the points ``(n, 3)`` of a layer, none if it is not shown; `None` if blocks are shown.
     """
 
     points_of: Callable[[str], NDArray[np.float64]] | None
@@ -147,8 +147,8 @@ class MarksLayers(Protocol):
 
 @runtime_checkable
 class Foreground(Protocol):
-    """A view that stands before all others, which recede while it is shown."""
+    """A view in front of all others, which recede while it is shown."""
 
     def recede(self, found: Iterable[Primitive], t: float, selection: Selection) -> list[Primitive]:
-        """Return the primitives of the other views at `t` seconds, as far as they are still shown."""
+        """Return the primitives of the other views at `t` seconds, dimmed or left out."""
         ...

@@ -34,7 +34,7 @@ Figure = Annotated[str, _one_of(STATISTICS, "figure")]
 
 
 class Strict(BaseModel):
-    """A part of a scene file: unknown keys are refused, and nothing changes later."""
+    """Base class of the parts of a scene file: immutable, and unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -49,7 +49,7 @@ class Phase:
     Attributes
     ----------
     start
-        Seconds; by default after the phases before it.
+        Seconds; by default the end of the phases before it.
     duration
         Seconds.
     """
@@ -85,7 +85,7 @@ class ViewSpec(Strict):
     arrays
         Families of arrays that a capture must hold: ``activations``, ``connections``.
     training
-        Whether it needs a recorded training; ``automatic`` is added to each scene of a capture that holds one.
+        Whether it needs a recorded training; an ``automatic`` view is added to each scene of a capture with a training.
     """
 
     kind: str
@@ -125,7 +125,7 @@ class ViewSpec(Strict):
 
 
 class Reveal(Strict):
-    """The forward pass as an animation: blocks fill one after the other, in seconds."""
+    """The forward pass as an animation, in seconds: blocks fill one after the other."""
 
     start: Seconds = 0.0
     duration: Seconds = 8.0

@@ -16,9 +16,9 @@ def title_of(found: Attribution) -> tuple[str, bool]:
 
 
 def over_input(context: SceneContext, found: Attribution) -> tuple[str, NDArray[np.float32]] | None:
-    """Return the input over which a map is laid, and the map in the input's resolution; `None` if no input fits.
+    """Return the input under a map, and the map in the input's resolution; `None` if no input fits.
 
-    The map of a layer is laid over the first input with as many spatial axes, interpolated linearly.
+    The map of a layer belongs to the first input with as many spatial axes. It is interpolated linearly.
     """
     if found.layer in context.graph.inputs:
         return found.layer, found.values

@@ -1,7 +1,7 @@
 """Contributions between units for a sample: weight times activation, summed over the weights between two units.
 
-Of a channel it is what the mean of its places gets: each weight meets the mean of what lies under it, over all places of
-the output, with zeros beyond the border where the layer pads.
+The contribution to a channel is the contribution to its mean over all locations: each weight times the mean of the
+input numbers that it is multiplied with, with zeros beyond the border if the layer pads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def contributions(capture: CaptureReader, neurons: Neurons, links: Links, taken:
 
     Returns
     -------
-    `None` where it cannot be told, as of transposed convolutions.
+    `None` if they cannot be computed, as for transposed convolutions.
     """
     feed, node = links.feed, neurons.graph.node(links.feed.target)
     if not links.numbers:
@@ -47,7 +47,7 @@ def contributions(capture: CaptureReader, neurons: Neurons, links: Links, taken:
     each = np.einsum("nt,tn->n", weights.astype(np.float64), under[:, pairs[:, 0]])
     targets = neurons.counts[feed.target]
     keys = feed.units[pairs[:, 0]] * targets + pairs[:, 1]
-    # The links stand in the order of these keys.
+    # The links are sorted by these keys.
     where = np.searchsorted(links.index[:, 0] * targets + links.index[:, 1], keys)
     sums = np.bincount(where, each, minlength=len(links.index))
     return _strong(links, np.asarray(sums, dtype=np.float64))
@@ -76,7 +76,7 @@ def _under(node: LayerNode, taken: NDArray[np.float32]) -> NDArray[np.float64] |
 
 
 def _hits(length: int, size: int, stride: int, step: int, outputs: int, padding: object) -> NDArray[np.float64]:
-    """Return how often each tap meets each position along one axis, as a share of the outputs, ``(size, length)``."""
+    """Return how often each tap meets each position of one axis, divided by the outputs, ``(size, length)``."""
     reach = (size - 1) * step
     before = {"same": max((outputs - 1) * stride + reach + 1 - length, 0) // 2, "causal": reach}.get(str(padding), 0)
     table = np.zeros((size, length))

@@ -12,13 +12,13 @@ from nnviz3d.scene.context import SceneContext
 
 
 def embedded_of(capture: CaptureReader) -> EmbeddedOutputs | None:
-    """Return the outputs that a training keeps of its samples to embed them; `None` without any."""
+    """Return the layer outputs that a training recorded for its embeddings; `None` if there are none."""
     found = None if capture.training is None else capture.training.embedded
     return found if found is not None and len(found) else None
 
 
 def known_trajectory(context: SceneContext, embedded: EmbeddedOutputs) -> EmbeddingTrajectory:
-    """Return the points of a training at each step: those that the scene was built with, or that the capture holds.
+    """Return the points of a training at each step: those passed to the scene, or else those in the capture.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def known_trajectory(context: SceneContext, embedded: EmbeddedOutputs) -> Embedd
 
 
 def embedding_of(context: SceneContext, name: str) -> Embedding:
-    """Return an embedding by name: one that was captured, or a training's at the step that the capture shows."""
+    """Return an embedding by name: a captured one, or that of a training at the step that the capture shows."""
     capture = context.capture
     embedded = embedded_of(capture)
     if embedded is None or embedded.samples.layer != name or name in embedding_names(capture.stored):

@@ -44,10 +44,10 @@ class Kernel:
     values
         As captured, such as ``(rows, columns, input channels, filters)``.
     filters
-        The same numbers, ``(filters, *shape of one)``. What is the same for all places, a dense layer or a convolution
-        of one place, is a matrix: one filter, ``(1, inputs, outputs)``.
+        The same numbers, ``(filters, *shape of one)``. The kernel of a dense layer, or of a convolution with kernel size
+        1, is a matrix: one filter, ``(1, inputs, outputs)``.
     axes
-        What the axes of `values` are called.
+        Names of the axes of `values`.
     """
 
     layer: str
@@ -67,7 +67,7 @@ class Kernel:
         return self.filters.ndim == 3
 
     def pick(self, number: int, cell: tuple[int, int, int]) -> KernelPick | None:
-        """Return the weight that stands in a cell of a filter; `None` if there is none."""
+        """Return the weight in a cell of a filter; `None` for a spare cell."""
         index = self.grid.index(cell)
         if index is None or not 0 <= number < len(self.filters):
             return None
@@ -88,7 +88,8 @@ class Kernel:
 def kernel_of(context: SceneContext, node: LayerNode) -> Kernel | None:
     """Read a layer's kernel; `None` if it has none, or if it was not captured.
 
-    It is read once for each capture; the weights in a capture that is still written may change, so those are read anew.
+    It is read once for each capture. A capture that is still being written is read again each time, because its
+    weights may change.
     """
     capture = context.capture
     if not capture.complete:

@@ -41,8 +41,8 @@ def measured_values(node: LayerNode, values: Any) -> list[Pair]:
 def measured_weights(context: SceneContext, node: LayerNode) -> tuple[Pair, ...]:
     """Return statistics of each captured variable of a layer, as names and texts; nothing if none was captured.
 
-    Measuring a hundred million weights takes seconds, so each layer of a capture is measured once; the weights in a
-    capture that is still written may change, so those are measured anew.
+    Measuring a hundred million weights takes seconds, so each layer of a capture is measured once. A capture that is
+    still being written is measured again each time, because its weights may change.
     """
     capture = context.capture
     if not capture.complete:
@@ -58,7 +58,7 @@ def _measured_anew(capture: CaptureReader, node: LayerNode) -> Iterator[Pair]:
         if found.finite:
             spread = f": mean {number(found.mean)}, std {number(found.std)}"
             spread += f", {number(found.minimum)} to {number(found.maximum)}"
-        # A variable may be called as a measure is, such as the mean of a normalization.
+        # A variable may have the name of a statistic, such as the mean of a normalization.
         yield f"weight {name}", shape + spread + weights_of_then(capture)
         yield from ((f"weight {name}, {what}", text) for what, text in _not_finite(found))
 

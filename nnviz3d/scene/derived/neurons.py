@@ -1,7 +1,7 @@
-"""The layers of a network that have units, neurons or channels, and the layers that pass units on.
+"""The layers of a network that have units (neurons or channels), and the layers that pass units on.
 
-A unit of a map is a channel, a unit of a vector a neuron. Layers that only pass on what another one made, channel by
-channel or cell by cell (pooling, normalization, activation, dropout, flattening), have none of their own.
+A unit of a map is a channel, a unit of a vector is a neuron. Layers that only pass on the units of another layer,
+channel by channel or cell by cell (pooling, normalization, activation, dropout, flattening), have no units.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Feed:
-    """The input of one layer of units from another.
+    """The input of one layer with units from another.
 
     Attributes
     ----------
     source, target
         Node ids.
     via
-        The nodes between them, which only pass on.
+        The nodes between them, which only pass units on.
     units
         For each channel of the target's input, the unit of the source at that position.
     """
@@ -54,15 +54,16 @@ class Neurons:
     Attributes
     ----------
     graph
-        Of these layers alone; an edge may stand for a way through layers that only pass on.
+        Graph of only these layers; an edge may stand for a path through layers that only pass units on.
     feeds
-        In the order of the model's edges.
+        The feeds in the order of the model's edges.
     counts
-        How many units each layer has.
+        Number of units of each layer.
     scattered
-        Inputs of several axes whose units are their single numbers, because all that takes them flattens them first.
+        Inputs with several axes whose units are their single numbers, because all layers that take them flatten them
+        first.
     vectors
-        These, and all other layers whose units are neurons and not channels.
+        These inputs, and all other layers whose units are neurons and not channels.
     """
 
     graph: ModelGraph
@@ -81,12 +82,12 @@ class Neurons:
 
 
 def neurons_of(graph: ModelGraph, shapes: Shapes) -> Neurons:
-    """Find the layers of units.
+    """Find the layers with units.
 
     Parameters
     ----------
     shapes
-        Each node's shape for one sample, no unknown lengths.
+        Each node's shape for one sample, without unknown lengths.
     """
     scattered = frozenset(name for name in graph.inputs if len(shapes[name]) > 1 and _flattened(graph, shapes, name))
     passed: dict[str, Feed] = {}
@@ -118,7 +119,7 @@ def neurons_of(graph: ModelGraph, shapes: Shapes) -> Neurons:
 
 
 def neurons_at(context: SceneContext) -> Neurons:
-    """Return the layers of units of a scene's network."""
+    """Return the layers with units of a scene's network."""
     return neurons_of(context.graph, {node.id: context.placement(node.id).grid.shape for node in context.graph})
 
 
@@ -136,7 +137,7 @@ def _passed_on(
         if math.prod(taken) != math.prod(given):
             return None
         last = given[-1] if given else 1
-        # Of numbers that still stand in a map the last axis says nothing; once flattened each has its own place.
+        # The last axis of a map that is not flattened yet does not tell single numbers apart; after flattening it does.
         all_units = np.arange(math.prod(given)).reshape(taken)
         units = _flat(node, all_units) if len(given) == 1 else np.arange(last)
         return Feed(source, node.id, (*via, node.id), units)
@@ -183,7 +184,7 @@ def _flattened(graph: ModelGraph, shapes: Shapes, name: str) -> bool:
 
 
 def unit_values(neurons: Neurons, layer: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the activation of each unit of a layer, ``(units,)``: of a channel the mean over its places."""
+    """Return the activation of each unit of a layer, ``(units,)``: for a channel the mean over its locations."""
     if layer in neurons.vectors:
         return values.reshape(-1)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinite numbers are drawn as such

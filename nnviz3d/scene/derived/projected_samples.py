@@ -1,4 +1,4 @@
-"""Samples that were captured later, projected into a finished embedding."""
+"""Samples that were captured after the embedding, projected into it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class ProjectedSample:
     Attributes
     ----------
     sample
-        Which of the capture's.
+        Its index in the capture.
     point
-        ``(3,)`` or ``(2,)``, in the units of `Embedding.points`; `None` if it cannot be projected.
+        Its coordinates, ``(3,)`` or ``(2,)``, in the units of `Embedding.points`; `None` if it cannot be projected.
     index
-        Which of the points it is, if it is one of them.
+        Index of its point in the embedding, if it is one of the embedded samples.
     problem
         The reason why it cannot be projected, as a sentence.
     """
@@ -37,7 +37,7 @@ class ProjectedSample:
 
     @staticmethod
     def find(capture: CaptureReader, found: Embedding, sample: int) -> ProjectedSample:
-        """Project a sample by the layer's output for it; a sample that is one of the points already has that point."""
+        """Project a sample by the layer's output for it; an embedded sample keeps its point."""
         name = capture.sample_name(sample)
         if not capture.has_activations(found.name):
             return ProjectedSample(
@@ -55,7 +55,7 @@ class ProjectedSample:
 
 
 def thumbnail(capture: CaptureReader, found: Embedding, sample: int) -> NDArray[np.uint8] | None:
-    """Return a thumbnail of a sample, as high as those of the points; `None` if there is no picture."""
+    """Return a thumbnail of a sample, as high as the embedding's thumbnails; `None` if there is no picture."""
     pictures = (capture.picture(name, sample) for name in capture.graph.inputs)
     picture = next((p for p in pictures if p is not None), None)
     if picture is None or not len(found.thumbnails):

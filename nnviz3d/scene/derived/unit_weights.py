@@ -1,4 +1,4 @@
-"""The weights between the units of two layers: for each pair the slice of the kernel that joins them."""
+"""The weights between the units of two layers: for each pair of units a slice of the kernel."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Links:
     Attributes
     ----------
     feed
-        Which layers, and by way of what.
+        The two layers and the nodes between them.
     index
-        ``(n, 2)`` int64: the source's unit and the target's.
+        ``(n, 2)`` int64: the unit of the source and the unit of the target.
     norm
-        ``(n,)`` float64: root of the sum of squares of the slice; of one number its |weight|. Infinite or NaN where a
-        weight is.
+        ``(n,)`` float64: root of the sum of squares of the slice; for one weight its absolute value. Infinite or NaN
+        if a weight is.
     signed
-        ``(n,)`` float64: the norm with the sign of the slice's sum; of one number the weight itself.
+        ``(n,)`` float64: the norm with the sign of the slice's sum; for one weight the weight itself.
     numbers
-        How many weights a slice has; 0 where a layer has no weights and only passes on unit by unit.
+        Number of weights in a slice; 0 if a layer has no weights and only passes units on.
     total
-        How many pairs there are, kept or not.
+        Number of all pairs, including pairs that were not captured.
     """
 
     feed: Feed
@@ -84,16 +84,16 @@ def joined_by(capture: CaptureReader, node: LayerNode, taken: int) -> Joined | N
         kernel = kernel.transpose(0, 2, 1)
     taps, each, given = kernel.shape
     if node.kind.startswith("DepthwiseConv"):
-        # Each channel makes its own few, one for each step of the multiplier.
+        # Each input channel has output channels of its own, as many as the depth multiplier.
         inputs, outputs = np.repeat(np.arange(each), given), np.arange(each * given)
     else:
         inputs, outputs = (part.ravel() for part in np.indices((each, given)))
     if taken % each or (taken != each and "Conv" not in node.kind):
         return None
     if outputs.max(initial=-1) + 1 != node.channels:
-        return None  # such as the four gates of a recurrent layer, whose weights no unit of its output has alone
+        return None  # such as the four gates of a recurrent layer: no weight belongs to a single output unit
     if taken != each:
-        # Groups: each takes channels of its own, and gives channels of its own.
+        # Groups: each has input channels and output channels of its own.
         inputs = inputs + outputs // (given * each // taken) * each
     return np.stack([inputs, outputs], axis=1), kernel.reshape(taps, -1).T
 
@@ -128,7 +128,7 @@ def _sliced(neurons: Neurons, feed: Feed, pairs: NDArray[np.int64], weights: NDA
 
 
 def _captured(capture: CaptureReader, neurons: Neurons, feed: Feed) -> Links | None:
-    """Return the strongest weights of a layer too large to be stored whole, where each joins two units alone."""
+    """Return the strongest weights of a layer whose kernel is too large to be stored; each joins two units."""
     pair = capture.connections(feed.taken, feed.target, "weight")
     if pair is None or pair.rule != "dense" or len(feed.units) != neurons.counts[feed.source]:
         return None
@@ -138,7 +138,7 @@ def _captured(capture: CaptureReader, neurons: Neurons, feed: Feed) -> Links | N
 
 
 def _passed(neurons: Neurons, feed: Feed) -> Links | None:
-    """Return the links of a layer that merges its inputs, unit by unit or one behind the other."""
+    """Return the links of a layer that merges its inputs, unit by unit or by concatenation."""
     node = neurons.graph.node(feed.target)
     count = neurons.counts[feed.target]
     if node.kind == "Concatenate":

@@ -20,12 +20,12 @@ from nnviz3d.scene.primitives import Span, Vector
 from nnviz3d.scene.selection import Pick
 
 _BETWEEN = 0.16
-"""Room between two sheets of a layer, in sheets; above each there is room for its name too."""
+"""Room between two sheets of a layer, in sheets; the room above includes the sheet's name."""
 _ABOVE = 0.3
 _APART = 0.7
 """Room between two layers."""
 _HIGHEST = 0.3
-"""Height of all sheets together, as a share of the network's width, that is not exceeded if it can be helped."""
+"""Height of all sheets together that is not exceeded if possible, as a share of the network's width."""
 _LIFT = 0.07
 """Room between the network and the sheets, as a share of the network's width."""
 
@@ -72,11 +72,11 @@ class PlacedSheet:
     Attributes
     ----------
     origin
-        World coordinates of its lower left corner, at its back.
+        World coordinates of its lower left rear corner.
     cell
-        World size of a cell: its side.
+        World length of the side of a cell.
     shape
-        Number of queries and of keys.
+        Numbers of queries and keys.
     """
 
     sheet: Sheet
@@ -96,7 +96,7 @@ class PlacedSheet:
         return Span(low, (self.cell, self.cell, self.cell))
 
     def pick(self, cell: tuple[int, int, int]) -> ScorePick:
-        """Return the score that stands in a cell."""
+        """Return the score in a cell."""
         return ScorePick(self.sheet.layer, self.sheet.head, self.shape[0] - 1 - cell[1], cell[0])
 
 
@@ -111,7 +111,7 @@ def attention_layers(context: SceneContext) -> dict[str, tuple[int, int, int]]:
 
 
 def chained(context: SceneContext) -> tuple[str, ...]:
-    """Return the layers of a rollout: self-attention layers of equal length, each of which follows the one before.
+    """Return the layers of a rollout: consecutive self-attention layers of equal length.
 
     The result is empty if there are fewer than two.
     """
@@ -141,13 +141,13 @@ def _chain(context: SceneContext) -> tuple[tuple[str, ...], str]:
 
 
 def _looks_at_itself(graph: ModelGraph, name: str) -> bool:
-    """Whether a layer attends from a sequence to itself; older captures tell only by its inputs."""
+    """Whether a layer is self-attention; in older captures only its inputs show this."""
     known = graph.node(name).details.get("self_attention")
     return len(graph.sources(name)) == 1 if known is None else bool(known)
 
 
 def sheet_scores(context: SceneContext, sheet: Sheet, sample: int) -> NDArray[np.float32] | None:
-    """Return a sheet's numbers, ``(queries, keys)``; `None` if the sample was captured without."""
+    """Return a sheet's numbers, ``(queries, keys)``; `None` if the sample was captured without scores."""
     explanations = context.capture.explanations(sample)
     if sheet.layer is not None:
         scores = explanations.attention(sheet.layer)
@@ -160,8 +160,8 @@ def sheet_scores(context: SceneContext, sheet: Sheet, sample: int) -> NDArray[np
 def place_sheets(context: SceneContext, *, with_rollout: bool = True) -> tuple[PlacedSheet, ...]:
     """Lay out all sheets.
 
-    Layers stand in a line from left to right. The heads of each are wrapped into as many lines as make the sheets
-    largest, as long as all together stay a band above the network. The rollout is one sheet, as high as a layer.
+    Layers are in a line from left to right. The heads of each layer are wrapped into the number of lines that makes the
+    sheets largest, within the maximum height. The rollout is one sheet, as high as a layer.
     """
     layers = attention_layers(context)
     through = chained(context) if with_rollout else ()
@@ -204,5 +204,5 @@ def _across(layers: dict[str, tuple[int, int, int]], through: bool, lines: int) 
 
 
 def _scale(layers: dict[str, tuple[int, int, int]], through: bool, lines: int, width: float) -> float:
-    """Return the side of a sheet if heads are wrapped into so many lines."""
+    """Return the side of a sheet if heads are wrapped into a number of lines."""
     return min(width / _across(layers, through, lines), _HIGHEST * width / (lines + lines * _ABOVE))

@@ -1,7 +1,7 @@
 """The arrangement of a tensor's numbers as cells of a block.
 
-Maps face the viewer: columns run along x, rows down y, channels into the depth with the first one in front. A vector is a
-column of neurons, wrapped into several columns where it is long; a sequence is a sheet with its steps along x.
+Maps face the viewer: columns run along x, rows down y, channels into the depth with the first one in front. A vector is
+a column of neurons; a long vector is wrapped into several columns. A sequence is a sheet with its time steps along x.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class CellGrid:
     size
         Number of cells along x, y and z.
     count
-        How many cells are real; fewer than X * Y * Z only for a wrapped vector.
+        Number of cells with a number; less than X * Y * Z only for a wrapped vector.
     axes
         Names of the axes of `shape`.
     """
@@ -48,7 +48,7 @@ class CellGrid:
 
     @property
     def channels(self) -> int:
-        """The number of channels: 1 if each number is a location of its own."""
+        """The number of channels; 1 if each number is its own location."""
         return int(channels_in(self.shape, self.axes))
 
     @property
@@ -57,7 +57,7 @@ class CellGrid:
         return PictureShape.of(self.shape, self.axes) if self.axes else None
 
     def last(self, values: NDArray[Any]) -> NDArray[Any]:
-        """View a tensor, ``shape``, with channels last: ``(*places, channels)``; vectors and scalars unchanged."""
+        """View a tensor, ``shape``, with channels last: ``(*locations, channels)``; vectors and scalars unchanged."""
         return values if len(self.shape) < 2 else channels_last(values, self.axes)
 
     def full(self, location: Index, channel: int) -> Index:
@@ -71,7 +71,7 @@ class CellGrid:
         Parameters
         ----------
         index
-            Index of a number of the tensor; the index of a place is returned unchanged.
+            Index of a number of the tensor; the index of a location is returned unchanged.
         """
         at = channel_axis(self.axes)
         if at is None or len(self.shape) < 2 or len(index) != len(self.shape):
@@ -79,7 +79,7 @@ class CellGrid:
         return (*index[:at], *index[at + 1 :])
 
     def holds(self, index: Index) -> bool:
-        """Whether an index is that of a number of the tensor, or of a location with all its channels."""
+        """Whether an index belongs to a number of the tensor, or to a location with all its channels."""
         lengths = self.shape if len(index) == len(self.shape) else self.location_shape
         return len(index) == len(lengths) and all(0 <= i < n for i, n in zip(index, lengths, strict=True))
 
@@ -92,7 +92,7 @@ class CellGrid:
         return self.axes if len(index) == len(self.shape) else location_shape(self.axes, self.axes)
 
     def arrange(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Turn a tensor, ``shape``, into cells, ``(X, Y, Z)``; a view of the same memory but for wrapped vectors."""
+        """Turn a tensor, ``shape``, into cells, ``(X, Y, Z)``; a view of the same memory, except for wrapped vectors."""
         x, y, z = self.size
         if len(self.shape) <= 1:
             flat = values.reshape(-1)
@@ -102,7 +102,7 @@ class CellGrid:
         values = self.last(values)
         if values.ndim == 2:
             return values[:, ::-1, np.newaxis]
-        # (planes, rows, columns, channels): planes of one channel stand together in the depth.
+        # (planes, rows, columns, channels): planes of one channel are adjacent in the depth.
         planes = values.reshape(-1, *values.shape[-3:])
         world = planes[:, ::-1].transpose(2, 1, 3, 0)
         return world.reshape(x, y, z)[:, :, ::-1]
@@ -117,7 +117,7 @@ class CellGrid:
 
         Returns
         -------
-        ``(n, 3)``, along x, y and z.
+        ``(n, 3)``: positions along x, y and z.
         """
         x, y, z = self.size
         if len(self.shape) <= 1:
@@ -156,9 +156,9 @@ def grid_for(shape: tuple[int, ...], axes: Axes = ()) -> CellGrid:
     Parameters
     ----------
     shape
-        One sample's shape, any rank, no unknown lengths.
+        One sample's shape, of any rank, without unknown lengths.
     axes
-        Names of its axes; by default those of channels last.
+        Names of its axes; by default channels last.
     """
     axes = axes if len(axes) == len(shape) else axes_of(shape)
     count, spatial = math.prod(shape), location_shape(shape, axes)
@@ -178,6 +178,6 @@ def _columns_for(count: int) -> int:
         return 1
     slenderness = 4.0 if count <= 1024 else max(1.0, 4.0 - math.log2(count / 1024) * 0.6)
     columns = max(1, round(math.sqrt(count / slenderness)))
-    # A width that divides the length leaves no ragged last row; take one if it is near.
+    # A width that divides the length leaves no incomplete last row; use such a width if one is near.
     near = [c for c in range(max(1, int(columns * 0.75)), int(columns * 1.34) + 1) if count % c == 0]
     return min(near, key=lambda c: abs(c - columns)) if near else columns

@@ -1,10 +1,10 @@
-"""Layout of the blocks: along the flow, branches in lanes of their own, long networks folded into rows like text.
+"""Layout of the blocks: along the flow, branches in separate lanes, long networks folded into rows like text.
 
-Layers that only reshape what one other layer made (normalization, activation, dropout) stand close behind it, as one unit.
-Of all numbers of rows the one is taken that lets the camera come nearest, so that 3, 9 and 150 layers all fill the frame.
+Layers that only process the output of one other layer (normalization, activation, dropout) are close behind it and form
+a group with it. The number of rows is the one with the nearest camera, so that 3, 9 and 150 layers all fill the frame.
 
-The layout depends on the graph and on shapes alone, never on numbers, so that samples and training steps can be compared
-in place.
+The layout depends only on the graph and on shapes, never on numbers. So samples and training steps can be compared in
+place.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ _MAP_POWER, _DEPTH_POWER = 0.38, 0.45
 """Exponent of block sizes below 1, so that 224 x 224 x 64 and 7 x 7 x 512 both look like blocks."""
 _VECTOR_CELL, _VECTOR_HEIGHT = 0.36, 3.6
 _UNKNOWN = 16
-"""Length that stands in for a variable length without a sample."""
+"""Length in place of a variable length, if there is no sample."""
 GAP = 1.05
 """World distance between blocks along the flow."""
 _TIGHT = 0.28
-"""The same within a unit."""
+"""World distance between blocks within a group."""
 _ROOM_FOR_LINES = 1.3
-"""Extra distance before a layer that weighted lines lead to."""
+"""Additional distance before a layer to which lines of weights lead."""
 _ROW_GAP = 0.75
 _LABEL_SHARE = 0.062
 """Height of a label as a share of the picture's."""
 _MOST_ROWS = 14
 _CLOSE = 1.04
-"""How much farther away the camera may go for wider gaps."""
+"""Factor by which the camera may be farther away for wider gaps."""
 _EASES = (2.4, 2.1, 1.8, 1.5, 1.3, 1.15, 1.0)
 
 
@@ -58,7 +58,7 @@ class Placement:
     cell
         World size of one cell along x, y and z.
     row, rank, lane
-        Its row of the page, its position along the flow, and its lane: 0 on the main path, positive above it.
+        Its row of the layout, its position along the flow, and its lane: 0 on the main path, positive above it.
     """
 
     node: str
@@ -84,7 +84,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the page: the stretch along y that its blocks take, and along x."""
+    """A row of the layout: the range of its blocks along y and along x."""
 
     bottom: float
     top: float
@@ -94,20 +94,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """A laid out network, centred on the origin."""
+    """The layout of a network, centred on the origin."""
 
     placements: Mapping[str, Placement]
     rows: tuple[Row, ...]
     headroom: float = 0.0
-    """World height that is kept free above each block."""
+    """Free world height above each block."""
 
     @property
     def bounds_x(self) -> tuple[float, float]:
-        """Where the rows begin and end along x."""
+        """The leftmost and the rightmost x of all rows."""
         return min(row.left for row in self.rows), max(row.right for row in self.rows)
 
     def corners(self, nodes: Sequence[str] | None = None) -> NDArray[np.float64]:
-        """Return the corners of each block and its headroom, or of the chosen ones: ``(8n, 3)`` world coordinates."""
+        """Return the corners of all or some blocks with their headroom, ``(8n, 3)`` world coordinates."""
         chosen = self.placements.values() if nodes is None else [self.placements[n] for n in nodes]
         low = np.array([p.origin for p in chosen])
         size = np.array([p.size for p in chosen]) + np.array([0.0, self.headroom, 0.0])
@@ -125,7 +125,7 @@ def lay_out(
     graph
         The architecture.
     shapes
-        The real shapes of a sample, for the nodes that were captured; the others take the graph's.
+        Shapes of a sample, for the captured nodes; the other nodes have the graph's shapes.
     aspect
         Width over height of the picture to fill.
     headroom
@@ -138,7 +138,7 @@ def lay_out(
         breaks = flow.breaks(rows)
         best = min(best, (_distance(_place(graph, grids, flow, breaks, headroom), aspect), breaks))
     nearest, breaks = best
-    # What is still free at the sides goes between the blocks, where lines and labels can use it.
+    # Free width at the sides is moved between the blocks, so that lines and labels can use it.
     for ease in _EASES:
         plan = _place(graph, grids, flow, breaks, headroom, ease)
         if _distance(plan, aspect) <= nearest * _CLOSE:
@@ -153,7 +153,7 @@ def _distance(plan: Plan, aspect: float) -> float:
 
 
 def known_shape(node: LayerNode) -> tuple[int, ...]:
-    """Return a node's shape with a stand-in for lengths that vary."""
+    """Return a node's shape with a default in place of variable lengths."""
     return tuple(_UNKNOWN if n is None else n for n in node.shape)
 
 
@@ -162,7 +162,7 @@ def block_sizes(grids: Mapping[str, CellGrid]) -> dict[str, Vector]:
     spatial = [g for g in grids.values() if len(g.shape) >= 2]
     widest = max((max(g.size[:2]) for g in spatial), default=1)
     deepest = max((g.size[2] for g in spatial), default=1)
-    # In a long network small maps would become dust: the more blocks, the more alike they are.
+    # In a long network small maps would be too small to see: the more blocks, the more alike their sizes.
     power = _MAP_POWER if len(grids) <= 40 else _MAP_POWER * 0.6
     sizes: dict[str, Vector] = {}
     for name, grid in grids.items():
@@ -173,7 +173,7 @@ def block_sizes(grids: Mapping[str, CellGrid]) -> dict[str, Vector]:
             continue
         longest = max(x, y)
         extent = max(MAP_EXTENT * (longest / widest) ** power, 0.5)
-        # A sheet or an oblong map keeps its proportions, but never becomes a thread.
+        # A sheet or an oblong map keeps its proportions, but has a minimum thickness.
         slim = (min(x, y) / longest) ** 0.6
         width, height = (extent, extent * slim) if x >= y else (extent * slim, extent)
         depth = DEPTH_EXTENT * (z / max(deepest, 32)) ** _DEPTH_POWER
@@ -184,7 +184,7 @@ def block_sizes(grids: Mapping[str, CellGrid]) -> dict[str, Vector]:
 
 @dataclass(frozen=True)
 class _Flow:
-    """The network as one long line, before it is folded: for each rank its width, its gap, and what a break tears."""
+    """The network before folding: for each rank its width, the gap before it, and the edges that a break cuts."""
 
     positions: Mapping[str, RankAndLane]
     sizes: Mapping[str, Vector]
@@ -212,7 +212,7 @@ class _Flow:
         return _Flow(positions, sizes, widths, gaps, torn)
 
     def breaks(self, rows: int) -> list[int]:
-        """Cut the line into at most so many rows, the longest as short as can be."""
+        """Return the first rank of each row: at most `rows` rows, the longest as short as possible."""
         low, high = max(self.widths), sum(self.widths) + sum(self.gaps)
         for _ in range(24):
             middle = (low + high) / 2
@@ -220,7 +220,7 @@ class _Flow:
         return self._cut(high)
 
     def _cut(self, capacity: float) -> list[int]:
-        """Fill rows up to a width; near a row's end, break where the fewest edges are torn and no unit is."""
+        """Fill rows up to a width; near a row's end, break where the fewest edges and, if possible, no group is cut."""
         breaks, first = [0], 0
         while True:
             filled, rank = self.widths[first], first + 1
@@ -261,7 +261,7 @@ def _place(
         heights = lane_heights[row_of[position.rank]]
         heights[position.lane] = max(heights.get(position.lane, 0.0), flow.sizes[node.id][1] + headroom)
 
-    # Labels keep their size on the screen, so the more rows there are, the more of the world one takes.
+    # Labels have a constant size on the screen: the more rows, the larger a label is in the world.
     content = sum(sum(heights.values()) + _ROW_GAP for heights in lane_heights)
     lines = sum(len(heights) for heights in lane_heights)
     share = min(_LABEL_SHARE, 0.42 / lines)
@@ -294,7 +294,7 @@ def _place(
 
 
 def _columns(flow: _Flow, breaks: Sequence[int], row_of: Sequence[int], ease: float) -> tuple[list[float], list[float]]:
-    """Return where each rank begins and ends along x; rows that are nearly full are stretched to the same width."""
+    """Return the left and the right x of each rank; rows more than half full are stretched to the same width."""
     ends = [*breaks[1:], flow.ranks]
     gaps = [gap * (ease if gap > _TIGHT else 1.0) for gap in flow.gaps]
     natural = [sum(flow.widths[a:b]) + sum(gaps[a + 1 : b]) for a, b in zip(breaks, ends, strict=True)]

@@ -1,8 +1,9 @@
 """Ranks and lanes of nodes: the main path in one lane, branches around it.
 
-The graph is cut into chains, longest first. The longest is the main path in lane 0; every other chain takes the nearest
-lane that is free over its stretch. Ranks are longest distances from the inputs, as in layered drawing (K. Sugiyama,
-S. Tagawa, M. Toda, "Methods for Visual Understanding of Hierarchical System Structures", IEEE SMC 11, 1981).
+The graph is cut into chains, longest first. The longest chain is the main path in lane 0; every other chain is in the
+nearest lane that is free over its range of ranks. Ranks are longest distances from the inputs, as in layered drawing
+(K. Sugiyama, S. Tagawa, M. Toda, "Methods for Visual Understanding of Hierarchical System Structures", IEEE SMC 11,
+1981).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from nnviz3d.data.graph import ModelGraph
 
 @dataclass(frozen=True)
 class RankAndLane:
-    """A position in the abstract layout."""
+    """The position of a node along the flow and across it: 0 is the lane of the main path."""
 
     rank: int
     lane: int
@@ -43,7 +44,7 @@ def assign_ranks_and_lanes(graph: ModelGraph) -> dict[str, RankAndLane]:
         after = min((ranks[t] for t in targets[chain[-1]]), default=None)
         _slide(chain, ranks, targets, joined=before is not None)
         first, last = ranks[chain[0]], ranks[chain[-1]]
-        # Beside the main path the way to the split and back to the merge has to be free as well.
+        # The ranks from the split to the merge have to be free as well.
         stretch = (first if before is None else min(first, before + 1), last if after is None else max(last, after - 1))
         lane = _nearest_free(taken, stretch)
         taken.setdefault(lane, []).append(stretch)
@@ -71,7 +72,7 @@ def _longest_chain(order: Iterable[str], sources: dict[str, tuple[str, ...]], fr
 
 
 def _slide(chain: list[str], ranks: dict[str, int], targets: dict[str, list[str]], *, joined: bool) -> None:
-    """Move a side chain to the middle of its slack, or, if nothing feeds it, up to what it feeds."""
+    """Move a side chain to the middle of its slack, or, if it has no source, next to its target."""
     inside = set(chain)
     slack = min((ranks[t] - 1 - ranks[n] for n in chain for t in targets[n] if t not in inside), default=0)
     shift = slack // 2 if joined else slack

@@ -1,7 +1,6 @@
 """Layout of the balls of a node-link graph: each layer a column or a sheet across the flow, branches above each other.
 
-Of all depths of the sheets the one is taken that lets the camera come nearest, so that wide and narrow networks fill the
-frame alike.
+The depth of the sheets is the one with the nearest camera, so that both wide and narrow networks fill the frame.
 """
 
 from __future__ import annotations
@@ -21,26 +20,26 @@ from nnviz3d.scene.layout.layering import RankAndLane, assign_ranks_and_lanes
 from nnviz3d.scene.primitives import Vector
 
 ANGLES = (-30.0, 12.0)
-"""Azimuth and elevation to look from, in degrees: the sheets are seen from aside, one behind the other."""
+"""Azimuth and elevation of the camera in degrees: it sees the sheets obliquely, one behind the other."""
 _COLUMN = 16
 """Maximum number of balls in one column."""
 _SLENDER = (2.2, 3.2, 5.0, 8.0, 16.0)
-"""Ratios of height to depth of a sheet that are tried; the first nearly as good as the best is taken."""
+"""Ratios of height to depth of a sheet that are tried; the first one that is nearly as good as the best is used."""
 TALLEST = 15.0
-"""World height of a sheet; balls are at most one unit apart, so that few do not become a thread."""
+"""World height of a sheet; balls are at most one unit apart, so that a few balls stay close together."""
 _WIDEST_PITCH = 1.25
 _LEAST_GAP = 3.2
 _EASES = tuple(1 + k / 8 for k in range(25))
 _ENOUGH = 0.95
-"""Share of the best filling that is enough."""
+"""Share of the best filled area that counts as nearly as good."""
 _FAR = 1.3
 TURNED = (0.5, 0.0, math.sqrt(0.75))
-"""Along the width of a picture: between across the flow, as the sheets are, and facing the viewer."""
+"""Direction of the width of an input's picture: between the direction of the sheets and facing the viewer."""
 _LANE_GAP = 3.0
 
 
 Sheet = tuple[NDArray[np.float64], float]
-"""Positions of a layer's balls in its sheet, ``(m, 2)``: to the viewer's right, and up; and their distance."""
+"""Positions of a layer's balls in its sheet, ``(m, 2)``, to the viewer's right and up; and their distance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +49,13 @@ class BallLayout:
     Attributes
     ----------
     units
-        ``(m,)`` int64: which of the layer's units are shown.
+        ``(m,)`` int64: the units of the layer that are shown.
     points
         ``(m, 3)`` float64 world coordinates.
     origin, size
-        The box around them.
+        The box around the balls.
     pitch
-        World distance of neighbours.
+        World distance of neighbouring balls.
     """
 
     units: NDArray[np.int64]
@@ -75,11 +74,11 @@ def arrange(
     Parameters
     ----------
     shown
-        Which units of each layer have a ball, in ascending order.
+        Units of each layer that have a ball, in ascending order.
     aspect
         Width over height of the picture to fill.
     before
-        World width that is taken by something else before the first layer.
+        World width that other things take before the first layer.
     """
     positions = assign_ranks_and_lanes(neurons.graph)
 
@@ -98,7 +97,7 @@ def arrange(
 
 
 def _filled(points: NDArray[np.float64], aspect: float) -> float:
-    """Return the share of a picture that the rectangle around all points takes from the nearest pose."""
+    """Return the share of a picture inside the rectangle around all points, at the nearest pose."""
     pose = fit(points, *ANGLES, aspect=aspect, margins=MARGINS)
     ahead = -direction(*ANGLES)
     right = np.cross(ahead, pose.up)
@@ -108,10 +107,10 @@ def _filled(points: NDArray[np.float64], aspect: float) -> float:
 
 
 def _sheet(name: str, units: NDArray[np.int64], neurons: Neurons, shapes: Shapes, slender: float) -> Sheet:
-    """Place a layer's balls in a sheet of their own."""
+    """Arrange a layer's balls in a sheet."""
     shape = shapes[name]
     if name in neurons.scattered:
-        # Numbers of a picture stand where its pixels do.
+        # The balls of an input picture are arranged like its pixels.
         axes = neurons.graph.node(name).axes
         gone = channel_axis(axes) if len(shape) > 2 else None
         spatial = [i for i in range(len(shape)) if i != gone][-2:]
@@ -140,8 +139,8 @@ def _along(
     tallest = max(r[1] for r in reach.values())
     across = math.tan(math.radians(-ANGLES[0]))
     gap = max(_LEAST_GAP, 0.3 * tallest) * ease
-    # Seen from aside a sheet is as wide as its depth makes it; the next one begins behind that.
-    # The farther ones seem closer together.
+    # In the oblique view a deeper sheet looks wider; the next sheet begins after this width.
+    # Farther sheets look closer together.
     gaps = np.linspace(gap, gap * _FAR, max(ranks - 1, 1))
     steps = [(a + b) / 2 * across + free for (a, b), free in zip(pairwise(deepest), gaps, strict=False)]
     x = np.concatenate([[0.0], np.cumsum(steps)]) if steps else np.zeros(1)
@@ -156,7 +155,7 @@ def _along(
     layouts = {}
     for name, (sheet, pitch) in sheets.items():
         position = positions[name]
-        # Pixels are turned to the viewer, so that they are seen as a picture, and end where the layer's place is.
+        # Pixels are turned to the viewer, so that they look like a picture; their right edge is at the layer's x.
         aside, deep = (TURNED[0], TURNED[2]) if name in turned else (0.0, 1.0)
         points = np.stack(
             [

@@ -12,22 +12,22 @@ from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.primitives import Span, Vector
 
 ENOUGH = 0.03
-"""Share of the picture from which the input's block is large enough."""
+"""Minimum share of the whole picture at which the input's block is large enough."""
 _TALL, _SQUARE = 0.9, 1.25
-"""Aspects below which both stand above the network, and below which one stands above the other, on its right."""
+"""Aspects below which both are above the network, and below which one is above the other, on its right."""
 _APART = 0.08
-"""Room between the network and the plates, as a share of the network's width."""
+"""Room between the network and the two pictures, as a share of the network's width."""
 _BETWEEN = 0.06
-"""Room between the plates, as a share of a plate's width."""
+"""Room between pictures side by side, as a share of a picture's width."""
 _ABOVE = 0.2
-"""The same between one above the other, for what is written there; as a share of its height."""
+"""Room between pictures one above the other, for the text there, as a share of a picture's height."""
 _WIDE = 0.52
-"""Width of a plate beside the network, as a share of the network's."""
+"""Width of a picture beside the network, as a share of the network's width."""
 
 
 @dataclass(frozen=True)
 class PhotoLayout:
-    """Two plates of one size, facing forward: the photograph as the network takes it, and the same under its map.
+    """Two pictures of one size that face forward: the photograph as input of the network, and its attribution map.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class PhotoLayout:
         return np.concatenate([np.array(low) + unit * (*self.size, 0.0) for low in (self.photograph, self.map)])
 
     def spans(self, row: int, column: int) -> tuple[Span, Span]:
-        """Return where a pixel of the input stands on both plates."""
+        """Return the boxes of a pixel of the input in both pictures."""
         (width, height), (rows, columns) = self.size, self.shape
         w, h = width / columns, height / rows
         here, there = (
@@ -65,11 +65,11 @@ class PhotoLayout:
 
 
 def lay_out_photo(context: SceneContext) -> PhotoLayout | None:
-    """Lay out the plates: on the network's right in a wide picture, above it in a tall one.
+    """Lay out both pictures: to the right of the network for a wide aspect, above it for a tall one.
 
     Returns
     -------
-    `None` if the model takes no picture, or if its input is seen large enough where it stands.
+    `None` if the model takes no picture, or if the block of its input is large enough.
     """
     layer = next((name for name in context.graph.inputs if context.placement(name).grid.picture is not None), None)
     if layer is None or _share(context, layer) >= ENOUGH:
@@ -96,7 +96,7 @@ def lay_out_photo(context: SceneContext) -> PhotoLayout | None:
 
 
 def _share(context: SceneContext, layer: str) -> float:
-    """Return how much of a picture of the network alone its input takes."""
+    """Return the share of the input's block in a picture of only the network."""
     azimuth, elevation = default_view(len(context.plan.rows))
     pose = fit(context.plan.corners(), azimuth, elevation, aspect=context.aspect, margins=MARGINS)
     placement = context.placement(layer)

@@ -16,28 +16,28 @@ from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.primitives import Vector
 
 COLUMNS = 640
-"""Columns of a ridge at most: about as many as a picture has pixels for it."""
+"""Maximum number of columns of a ridge, about one for each pixel of its width in a picture."""
 _FEWEST, _ALL = 240, 30_000
-"""Columns of a ridge at least, if as many were recorded; and beyond that of all ridges at most: each costs time to draw."""
+"""Columns that a ridge may always have; beyond this, the maximum of all ridges together, because each costs time."""
 DECADES = 12.0
-"""Decades of a logarithmic scale; smaller numbers stand at its foot."""
+"""Decades of a logarithmic scale; smaller numbers are drawn at its foot."""
 _SPANS = 10.0
 """Ratio of the greatest to the least number from which norms and ratios are shown on a logarithmic scale."""
 _LOGARITHMIC = ("gradient_norm", "weight_norm", "update_ratio")
 _LIFT = 0.05
 """Room between the network and the ridges, as a share of the network's width."""
 _LOWEST, _EACH, _HIGHEST = 0.19, 0.01, 0.3
-"""Height of all ridges together as a share of the network's width: it grows with each of them up to some height."""
+"""Height of all ridges as a share of the network's width: the start value, the increase per ridge, the limit."""
 _OVERLAP = 0.11
-"""How much of the scale's height each further ridge hides of those behind it, if it is full, in distances of the feet."""
+"""Increase of the scale's height for each ridge, in vertical distances of the feet: more ridges overlap more."""
 _CLEAR = 0.12
-"""Share of the scale that stays free between two numbers beside it."""
+"""Minimum distance of two tick labels, as a share of the scale."""
 _DEPTH = 0.3
-"""How far they reach behind the network, as a share of its width."""
+"""Distance from the first to the last ridge in depth, as a share of the network's width."""
 
 
 def history(context: SceneContext, statistic: str) -> History | None:
-    """Follow a statistic through the capture's training, in as many columns as are drawn; `None` if nothing is recorded."""
+    """Return a statistic over the capture's training in drawn columns; `None` if nothing is recorded."""
     training = context.capture.training
     if training is None or not len(training):
         return None
@@ -58,9 +58,9 @@ class Scale:
     low, high
         The numbers at the foot and at the top.
     logarithmic
-        Whether it is their logarithm that rises evenly.
+        Whether heights follow the logarithm.
     floored
-        Whether there are numbers below the foot, which stand at it: zeros, which have no logarithm.
+        Whether numbers below the foot are drawn at the foot, such as zeros, which have no logarithm.
     """
 
     low: float
@@ -95,7 +95,7 @@ class Scale:
 
     @property
     def ticks(self) -> tuple[float, ...]:
-        """Tick values: both ends, and on a logarithmic scale up to four decades between."""
+        """Tick values: both ends, and on a logarithmic scale up to four decades between them."""
         if not self.logarithmic:
             return (self.low, self.high) if self.low == 0 or self.high == 0 else (self.low, 0.0, self.high)
         first, last = math.log10(self.low), math.log10(self.high)
@@ -108,14 +108,14 @@ class Scale:
 def _round(value: float, way: Callable[[float], int]) -> float:
     """Round to one digit, up or down."""
     power = 10.0 ** math.floor(math.log10(value))
-    # Float32 is as exact as that: 0.1 is not to become 0.2.
+    # A float32 may be slightly above 0.1, and must not become 0.2.
     near = round(value / power)
     return (near if abs(value / power - near) < 1e-6 else way(value / power)) * power
 
 
 @dataclass(frozen=True)
 class RidgeLayout:
-    """The layout of n ridges: the first layer's in front and lowest.
+    """The layout of n ridges; the ridge of the first layer is in front and lowest.
 
     Attributes
     ----------
@@ -124,11 +124,11 @@ class RidgeLayout:
     bottom
         World y of the first foot.
     rise, recede
-        How much higher, and how much farther back, each foot is than the one before.
+        Vertical distance and depth from each foot to the next one.
     height
         World height of the scale.
     count
-        n.
+        Number of ridges, n.
     """
 
     left: float
@@ -160,13 +160,13 @@ class RidgeLayout:
 
     @property
     def corners(self) -> NDArray[np.float64]:
-        """World coordinates that a picture of them has to hold, ``(8, 3)``."""
+        """World coordinates that a picture of them has to contain, ``(8, 3)``."""
         ends = self.feet[[0, -1]]
         width, up = self.right - self.left, self.height
         return np.array([[x + side * width, y + top * up, z] for x, y, z in ends for side in (0, 1) for top in (0, 1)])
 
     def x(self, found: History, step: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """Return where steps stand, in world units from the left."""
+        """Return the positions of steps, in world units from the left."""
         span = max(found.last - found.first, 1)
         return np.asarray((np.asarray(step, dtype=np.float64) - found.first) / span * (self.right - self.left))
 

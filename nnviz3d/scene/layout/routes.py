@@ -1,4 +1,4 @@
-"""Routes of the edges from block to block: straight, in an arc over other blocks, or to the next row."""
+"""Routes of the edges from block to block: straight, in an arc over other blocks, or to another row."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from nnviz3d.scene.layout.flow import GAP, Placement, Plan
 _CORNER = 0.45
 """World radius of a bend."""
 _STEP = 0.17
-"""World distance between neighbouring ways that run side by side."""
+"""World distance between neighbouring parallel routes."""
 _POINTS = 24
-"""Points of a line to what stands above the network."""
+"""Number of points of a line from a block to something above the network."""
 Kind = Literal["flow", "around", "fold"]
 
 
@@ -32,7 +32,7 @@ class Route:
     points
         ``(p, 3)`` float32 world coordinates, from the source to the target.
     skips
-        Whether the edge leaves out what lies between on the main path: a residual or a long skip, in its row or across.
+        Whether the edge skips blocks of the main path: a residual or a long skip, within its row or between rows.
     """
 
     edge: Edge
@@ -42,7 +42,7 @@ class Route:
 
 
 def route_edges(graph: ModelGraph, plan: Plan) -> tuple[Route, ...]:
-    """Route every edge of a laid out graph."""
+    """Return the route of every edge of a graph."""
     placements = plan.placements
     kinds = {edge: _kind(edge, plan) for edge in graph.edges}
     levels = _levels((e for e, kind in kinds.items() if kind == "around"), placements)
@@ -63,7 +63,7 @@ def route_edges(graph: ModelGraph, plan: Plan) -> tuple[Route, ...]:
 
 
 def _leaves_out(source: Placement, target: Placement, plan: Plan) -> bool:
-    """Whether blocks stand between the two in the lane that they share."""
+    """Whether both are in one lane, with blocks between them."""
     lanes = (source.lane, target.lane)
     return lanes[0] == lanes[1] and any(
         p.lane == lanes[0] and source.rank < p.rank < target.rank for p in plan.placements.values()
@@ -85,7 +85,7 @@ def _kind(edge: Edge, plan: Plan) -> Kind:
 
 
 def _levels(edges: Iterable[Edge], placements: Mapping[str, Placement]) -> dict[Edge, int]:
-    """Stack the arcs of a row: short ones low, those that contain them above."""
+    """Return the level of each arc within its row; a longer arc is above the shorter arcs that it overlaps."""
     level: dict[Edge, int] = {}
     spans: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for edge in sorted(edges, key=lambda e: placements[e.target].rank - placements[e.source].rank):
@@ -136,7 +136,7 @@ def _onward(source: Placement, target: Placement, columns: Mapping[int, tuple[fl
     a, b = _right(source), _left(target)
     if abs(a[1] - b[1]) < 1e-9:
         return np.array([a, b])
-    # Lanes are changed in the gap beside the inner of the two blocks: further on, other blocks are in the way.
+    # The edge changes lanes in the gap beside the block nearer to the main path; elsewhere other blocks are in the way.
     gap = source.rank if abs(target.lane) >= abs(source.lane) else target.rank - 1
     start, end = np.array([columns[gap][1], a[1], 0.0]), np.array([columns[gap + 1][0], b[1], 0.0])
     reach = np.array([(end[0] - start[0]) / 2, 0.0, 0.0])
@@ -187,7 +187,7 @@ def rounded(corners: NDArray[np.float64], radius: float, points: int = 8) -> NDA
 
 
 def lead_up(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return a line from a block up to something above the network, vertical at both ends, ``(p, 3)``."""
+    """Return a line from a block to something above the network, vertical at both ends, ``(p, 3)``."""
     share = np.linspace(0, 1, _POINTS)[:, np.newaxis]
     points = start + (end - start) * share
     points[:, 0:1] = start[0] + (end[0] - start[0]) * share * share * (3 - 2 * share)

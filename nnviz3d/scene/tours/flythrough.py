@@ -1,9 +1,8 @@
 """The tour along the layers while they light up one after another.
 
-The film is planned as shots of one rank after the other, each framed by `fit`, and how deep the camera dives between
-the whole network (0) and these shots (1) is one number that varies over the film. Where the film would move faster than
-the limits of `motion`, the camera dives less deep, and so stands further back: at 0 nothing moves at all, which is why
-every length of film has a solution.
+The film is planned as one shot for each rank, framed by `fit`. One number, the depth, varies over the film: 0 is the
+pose that shows the whole network, 1 is the shot. If the film would exceed the speed limits of `motion`, the depth is
+reduced, so that the camera is farther away. At depth 0 nothing moves, so there is a solution for every length of film.
 """
 
 from __future__ import annotations
@@ -21,43 +20,43 @@ from nnviz3d.scene.tours.motion import ease, haste, lost, smooth, within_limits
 from nnviz3d.scene.tours.track import RATE, Floats, Framing, Tour, Track
 
 _DARK, _DIVE, _READ, _RISE, _HOLD = 0.7, 1.7, 0.5, 1.7, 1.2
-"""Seconds: the dark whole, the way to the input, the answer seen near, the way back, the whole with the answer.
+"""Seconds: the dark network, the way to the input, the prediction seen near, the way back, the network with prediction.
 
-The input lights up while the camera still arrives, which leaves a little more for the last.
+The input lights up while the camera still approaches it, which leaves a little more time for the last part.
 """
 _RETURN = 1.5
 """Seconds from the end of a row to the beginning of the next."""
 _DWELL = 0.52
-"""Seconds that a block takes to light up, if there are few."""
+"""Seconds in which a block lights up, if there are few blocks."""
 _PAUSE = 0.3
-"""The same for the first and the last of a row, where the camera turns round."""
+"""Minimum of these seconds for the first and the last block of a row, where the camera turns."""
 _FLIGHT = 15.0
-"""Seconds in which all blocks light up, if there are many."""
+"""Seconds in which all blocks light up, if there are many blocks."""
 _LEAST_FLIGHT, _HURRY = 0.5, 1.25
-"""The share of a short film that is left for it, everything else then goes faster; and how much faster it may go."""
+"""Minimum share of the flight in a short film, and the factor by which the flight may be faster than usual."""
 _PAN = 0.8
 """Picture heights a second along a row, as planned; the limits leave room for easing."""
 _DEEPEST, _SHALLOWEST = 3.0, 1.25
-"""How many times nearer than for the whole the camera goes at most; and how near at least, if time allows."""
+"""Factors by which the camera is nearer than for the whole network: the maximum, and the minimum if time allows."""
 _LOOSE = 1.15
-"""How much larger than its block a shot is."""
+"""Factor by which a shot is larger than its blocks."""
 _SWAY = (-8.0, 4.0)
-"""Degrees by which the camera looks more from the input's side at a row's beginning, and less at its end."""
+"""Degrees that are added to the azimuth at a row's beginning and at its end; negative is the input's side."""
 _DIP = 2.0
-"""Degrees by which it flies higher than it stands for the whole."""
+"""Degrees that are added to the elevation during the flight."""
 _STEEPEST = 89.0
 _SOFT = 0.4
 """Seconds (a standard deviation) over which the path is smoothed."""
 _SHOT_MARGINS = Margins(left=0.08, right=0.08, top=0.17, bottom=0.2)
 _FLIGHT_MARGINS = Margins(left=0.09, right=0.09, top=0.15, bottom=0.18)
 _WATCH, _LEAST_WATCH = 4.5, 0.3
-"""Seconds in which the forward pass is seen before the camera follows the backward one; its share of a short film."""
+"""Seconds of the forward pass before the camera follows the backward pass; its maximum share of a film."""
 _TURN_AT = 0.8
-"""When, as a share of that, the forward pass is over."""
+"""End of the forward pass, as a share of this part of the film."""
 _SETTLE, _LEAST_TRAINING = 2.4, 0.35
-"""Seconds between the passes and a training, and after it, together; the share of a short film that a training has."""
+"""Seconds before and after a training, together; the maximum share of a training in a film."""
 _SPREAD = 0.3
-"""Seconds over which going less deep is spread."""
+"""Seconds over which a reduction of the depth is spread."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +66,9 @@ class _Shots:
     Attributes
     ----------
     boxes
-        ``(r, 8, 3)``, corners around each rank's blocks.
+        ``(r, 8, 3)``: corners of the box around each rank's blocks.
     all_target, all_distance
-        Where the same direction shows everything.
+        The framing that shows everything from the same direction.
     """
 
     boxes: Floats
@@ -94,7 +93,7 @@ class _Shots:
         return replace(self, **turned)
 
     def durations(self) -> Floats:
-        """Return the seconds for each rank: enough to light up, and for the way to it from the one before."""
+        """Return the seconds for each rank: enough to light up, and to move there from the previous rank."""
         dwell = np.full(len(self.rows), min(_DWELL, _FLIGHT * 0.45 / len(self.rows)))
         turning = np.diff(self.rows, prepend=-1, append=-1) != 0
         dwell[turning[1:] | turning[:-1]] = np.maximum(dwell[0], _PAUSE)
@@ -109,12 +108,12 @@ _OF_RANKS = ("boxes", "target", "distance", "all_target", "all_distance", "azimu
 
 
 def fly_through(scene: Scene, aspect: float, seconds: float | None = None) -> Tour:
-    """Plan a film from the dark whole to the input, along all layers, and back to the whole with the answer.
+    """Plan a film from the dark network to the input, along all layers, and back to the whole with the prediction.
 
     Parameters
     ----------
     seconds
-        By default what the number of layers and rows asks for, 10 to 30.
+        By default 10 to 30, by the number of layers and rows.
     """
     whole = Framing.of(scene.overview(aspect=aspect))
     trains = 0.0 if scene.timeline.backward is not None else _training(scene, seconds)
@@ -124,12 +123,12 @@ def fly_through(scene: Scene, aspect: float, seconds: float | None = None) -> To
 
 
 def fly_back(scene: Scene, aspect: float, seconds: float | None = None) -> Tour:
-    """Plan a film of a backward pass: the forward pass is seen from afar, then the camera follows the gradient back.
+    """Plan a film of a backward pass: the forward pass seen from a distance, then a flight along the gradient.
 
     Parameters
     ----------
     seconds
-        By default what the number of layers and rows asks for, 14 to 34.
+        By default 14 to 34, by the number of layers and rows.
     """
     whole = Framing.of(scene.overview(aspect=aspect))
     watch = _WATCH if seconds is None else min(_WATCH, _LEAST_WATCH * seconds)
@@ -174,11 +173,11 @@ _Moments = Callable[[Scene, Floats, Floats], Floats]
 def _planned(
     scene: Scene, whole: Framing, near: _Shots, aspect: float, seconds: float | None, moments: _Moments
 ) -> tuple[Track, float]:
-    """Plan a film that approaches all shots in order, and its length."""
+    """Plan a film that approaches all shots in order; also returns its length in seconds."""
     returns = int(np.count_nonzero(np.diff(near.rows)))
     still = _DARK + _DIVE + _READ + _RISE + _HOLD + _RETURN * returns
     depths = np.geomspace(_DEEPEST, _SHALLOWEST, 24)
-    # As near as the time for the flight allows.
+    # The nearest shots for which the time of the flight is enough.
     usual = min(_FLIGHT, 1.2 + 0.65 * len(near.rows))
     budget = usual if seconds is None else max(seconds - still, _LEAST_FLIGHT * seconds) * _HURRY
     shots = next(
@@ -186,7 +185,7 @@ def _planned(
     )
     natural = still + float(shots.durations().sum())
     length = natural if seconds is None else seconds
-    # A longer film flies slower; a shorter one does everything faster.
+    # In a longer film only the flight is slower; in a shorter one all parts are faster.
     flight = max(length - still, _LEAST_FLIGHT * length)
     pace = (length - flight) / still
     schedule = _Schedule.of(shots, pace, flight)
@@ -199,7 +198,7 @@ def _shots(scene: Scene, whole: Framing, aspect: float) -> _Shots:
     ranks = range(scene.context.ranks)
     nodes = [[p.node for p in placements if p.rank == rank] for rank in ranks]
     around = [np.concatenate([scene.around(name) for name in names]) for names in nodes]
-    # What is shown in the network's place may show no layers, and has no rows.
+    # A view that fills the picture has no rows, and may show no layers.
     boxes = np.array([_box(points if len(points) else scene.extent()) for points in around])
     rows = np.array([plan.placements[names[0]].row if scene.blocks else 0 for names in nodes])
     left, right = plan.bounds_x if scene.blocks else (boxes[..., 0].min(), boxes[..., 0].max())
@@ -238,11 +237,11 @@ class _Schedule:
     Attributes
     ----------
     light
-        ``(n, 2)``: seconds, and how many ranks are lit.
+        ``(n, 2)``: seconds, and the number of lit ranks.
     camera
-        ``(n, 2)``: seconds, and which rank is looked at.
+        ``(n, 2)``: seconds, and the rank that the camera looks at.
     dive
-        Film seconds: the camera starts diving, has dived, starts rising, has risen.
+        Film seconds at which the camera starts to approach, has arrived, starts to leave, and has left.
     """
 
     light: Floats
@@ -307,7 +306,7 @@ def _film(
 
     def track(depth: Floats) -> Track:
         nearer = depth * zoom
-        # Zooming about a fixed point: what is seen is inside of the whole, and around what the shot shows.
+        # A zoom about a fixed point: the frame is inside the frame of the whole, and contains the frame of the shot.
         with np.errstate(invalid="ignore"):
             share = np.where(zoom > 1e-6, np.expm1(-nearer) / np.expm1(-zoom), depth)[:, np.newaxis]
         middle = whole.target + depth[:, np.newaxis] * all_target
@@ -321,14 +320,14 @@ def _film(
 
     def excess(depth: Floats) -> Floats:
         found = track(depth)
-        # Between rows nothing lights up, and nothing has to be seen.
+        # Between rows nothing lights up, so no block has to be in the frame.
         return np.maximum(haste(found, step), np.where(lighting, lost(found, blocks, aspect), 0))
 
     return track(within_limits(wanted, excess, round(_SPREAD / step)))
 
 
 def _moments(scene: Scene, lit: Floats, tau: Floats) -> Floats:
-    """Return the scene's time at which so many ranks are lit."""
+    """Return the scene's times at which these numbers of ranks are lit."""
     line = scene.timeline
     still = scene.duration if line.training is None else 0.0
     start, duration = line.forward if line.forward[1] > 0 else (0.0, still)
@@ -337,7 +336,7 @@ def _moments(scene: Scene, lit: Floats, tau: Floats) -> Floats:
 
 
 def _moments_back(scene: Scene, lit: Floats, tau: Floats) -> Floats:
-    """Return the scene's time at which the gradient has passed so many ranks; then its light dies down."""
+    """Return the scene's times at which the gradient has passed these numbers of ranks; then its light fades."""
     line = scene.timeline
     start, duration = line.backward or (0.0, scene.duration)
     passed = tau[int(np.argmax(lit >= line.ranks))]

@@ -14,7 +14,7 @@ TourKind = Literal["orbit", "flythrough", "backward", "scene"]
 
 
 def usual_tour(scene: Scene) -> TourKind:
-    """Return the default tour of a scene: its own keyframes, the tour of its backward pass, or the flythrough."""
+    """Return the default tour of a scene: its keyframes, the tour of its backward pass, or the flythrough."""
     if len(scene.spec.camera.keyframes) > 1:
         return "scene"
     return "flythrough" if scene.timeline.backward is None else "backward"
@@ -26,18 +26,18 @@ def make_tour(scene: Scene, aspect: float, kind: TourKind | None = None, seconds
     Parameters
     ----------
     scene
-        What is filmed.
+        The scene of the film.
     aspect
         Width over height of the picture.
     kind
-        By default as `usual_tour` says.
+        By default the result of `usual_tour`.
     seconds
-        How long it shall be; by default what suits the network.
+        Length of the film; by default chosen for the network.
 
     Raises
     ------
     UserError
-        If the scene's own tour is asked for, and it has none.
+        If the tour of the scene's keyframes is requested, and it has none.
     """
     match kind or usual_tour(scene):
         case "orbit":

@@ -1,4 +1,4 @@
-"""Speed limits of a flythrough, and the adjustment to them."""
+"""Speed limits of a flythrough, and its adjustment to them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from nnviz3d.scene.camera import FIELD_OF_VIEW
 from nnviz3d.scene.tours.track import Floats, Track, directions, eye_axes
 
 MOST_MOTION = 1.0
-"""Picture heights a second by which what the camera looks at may wander over the picture in a flythrough."""
+"""Maximum speed of the camera's target over the picture in a flythrough, in picture heights per second."""
 MOST_ZOOM = 2.2
-"""The factor by which a flythrough may come nearer or go away within a second."""
+"""Maximum factor by which the camera's distance changes within a second of a flythrough."""
 MOST_TURN = 20.0
-"""Degrees a second that the direction of view may turn in a flythrough."""
+"""Maximum turn of the direction of view in a flythrough, in degrees per second."""
 INSIDE = 0.96
-"""The share of the frame in which the block that lights up stays."""
+"""Share of the frame that has to contain the block that lights up."""
 _CORRECTIONS, _CORRECTION = 120, 0.97
 
 
 def within_limits(wanted: Floats, excess: Callable[[Floats], Floats], width: int) -> Floats:
-    """Keep more distance where the film would be too fast or lose its block, smoothly and as little as needed.
+    """Reduce the depth where the film would be too fast or lose its block, smoothly and as little as possible.
 
     Parameters
     ----------
     wanted
         ``(n,)`` depths, from 0 to 1.
     excess
-        For depths, how many times over the limits each sample is; for no depth nowhere over.
+        Function from depths to each sample's excess: its motion divided by the limit. At depth 0 it is nowhere above 1.
     width
         Samples over which a correction is spread.
     """
@@ -40,7 +40,7 @@ def within_limits(wanted: Floats, excess: Callable[[Floats], Floats], width: int
         if over.max() <= 1:
             return np.asarray(depth)
         allowed = np.where(over > 1, allowed * _CORRECTION, allowed)
-    # No local remedy: everything is less deep.
+    # A local correction is not enough: all depths are reduced.
     low, high = 0.0, 1.0
     for _ in range(20):
         middle = (low + high) / 2
@@ -49,7 +49,7 @@ def within_limits(wanted: Floats, excess: Callable[[Floats], Floats], width: int
 
 
 def haste(track: Track, step: float) -> Floats:
-    """How many times over the limits the camera's motion is: ``(n,)``."""
+    """Return the camera's motion divided by the limits, ``(n,)``."""
     ways = directions(track.azimuth, track.elevation)
     moved = np.diff(track.target, axis=0)
     across = moved - np.sum(moved * ways[1:], axis=1, keepdims=True) * ways[1:]
@@ -63,7 +63,7 @@ def haste(track: Track, step: float) -> Floats:
 
 
 def lost(track: Track, blocks: Floats, aspect: float) -> Floats:
-    """How many times over the edge of the frame the blocks that light up reach: ``(n,)``.
+    """Return the reach of the lighting blocks divided by the distance of the frame's edge, ``(n,)``.
 
     Parameters
     ----------
@@ -78,19 +78,19 @@ def lost(track: Track, blocks: Floats, aspect: float) -> Floats:
 
 
 def ease(tau: Floats, start: float, end: float) -> Floats:
-    """Interpolate from 0 to 1 between two times, smoothly, at rest at both."""
+    """Interpolate from 0 to 1 between two times, smoothly, with speed 0 at both."""
     share = np.clip((tau - start) / max(end - start, 1e-9), 0, 1)
     return np.asarray(share**3 * (share * (6 * share - 15) + 10))
 
 
 def smooth(values: Floats, deviation: float) -> Floats:
-    """Smooth with a Gaussian of this standard deviation in samples; the ends are extended."""
+    """Smooth with a Gaussian; its standard deviation is in samples, and the end values are repeated."""
     reach = math.ceil(2.5 * deviation)
     bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
     return np.convolve(np.pad(values, reach, mode="edge"), bell / bell.sum(), mode="valid")
 
 
 def _lowest(values: Floats, width: int) -> Floats:
-    """Return the least value within so many samples on both sides."""
+    """Return the least value within `width` samples on both sides."""
     padded = np.pad(values, width, mode="edge")
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1).min(axis=1))

@@ -11,7 +11,7 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.tours.track import RATE, Floats, Framing, Tour, Track, directions, eye_axes
 
 MOST_TURN = 45.0
-"""Degrees a second that an orbit may turn; a film too short for a whole turn swings to and fro instead."""
+"""Maximum speed in degrees per second; a film that is too short for a whole turn swings to and fro."""
 _SECONDS = 16.0
 _HASTE = 1.6
 """Factor of the speed where the camera looks along the rows and little is visible."""
@@ -24,7 +24,7 @@ _ORBIT_MARGINS = Margins(left=0.03, right=0.035, top=0.12, bottom=0.15)
 
 
 def orbit(scene: Scene, aspect: float, seconds: float | None = None) -> Tour:
-    """Plan a turn in which everything is lit and nothing is ever cut off.
+    """Plan a turn around the network, in which everything is lit and always in the frame.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def orbit(scene: Scene, aspect: float, seconds: float | None = None) -> Tour:
     pace = 1 + _HASTE * np.sin(turn + math.radians(start.azimuth)) ** 2
     n = max(2, round(seconds * RATE)) + 1
     tau = np.linspace(0, 1, n)
-    # Angle as a function of time, from time as a function of angle.
+    # Invert time as a function of angle to angle as a function of time.
     elapsed = np.concatenate([[0.0], np.cumsum(1 / pace)])
     around = np.interp(tau, elapsed / elapsed[-1], np.linspace(0, 360, _DIRECTIONS + 1))
     fastest = float(np.gradient(around, seconds / (n - 1)).max())
@@ -60,13 +60,13 @@ def orbit(scene: Scene, aspect: float, seconds: float | None = None) -> Tour:
 
 
 def _all_round(scene: Scene, aspect: float, start: Framing) -> tuple[Floats, Floats, Floats]:
-    """Return target, distance and elevation for each direction: smooth, and nothing is cut off."""
+    """Return target, distance and elevation for each direction: smooth, with everything in the frame."""
     points = scene.extent()
     azimuths = start.azimuth + np.arange(_DIRECTIONS) * 360 / _DIRECTIONS
     elevations = np.minimum(start.elevation + _LIFT * np.sin(np.radians(azimuths)) ** 2, _STEEPEST)
     views = list(zip(azimuths, elevations, strict=True))
     fits = [fit(points, a, e, aspect=aspect, margins=_ORBIT_MARGINS) for a, e in views]
-    # Low harmonics alone: a camera that follows the exact fit would jerk wherever another corner touches the frame.
+    # Only low harmonics: the exact fit would jerk at each direction where another corner touches the frame.
     target = _low_pass(np.array([pose.target for pose in fits]))
     needed = np.log(_needed(points, target, directions(azimuths, elevations), aspect))
     even = _low_pass(needed[:, np.newaxis])[:, 0]
@@ -81,7 +81,7 @@ def _low_pass(values: Floats) -> Floats:
 
 
 def _needed(points: Floats, target: Floats, back: Floats, aspect: float) -> Floats:
-    """Return from how far all points are inside of the margins, for each target and direction: ``(n,)``."""
+    """Return the least distance at which all points are within the margins, for each target and direction, ``(n,)``."""
     x, y, z = eye_axes(points - target[:, np.newaxis], back)
     half_y = math.tan(math.radians(FIELD_OF_VIEW / 2))
     half_x = half_y * aspect

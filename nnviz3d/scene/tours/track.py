@@ -1,4 +1,4 @@
-"""A film's plan, sampled evenly over its time, and the arithmetic of its camera."""
+"""The plan of a film, sampled evenly over its time, and the arithmetic of its camera."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nnviz3d.scene.primitives import Vector
 
 Floats = NDArray[np.float64]
 RATE = 120.0
-"""Samples of a track in a second."""
+"""Samples of a track per second."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +24,9 @@ class Tour:
     Attributes
     ----------
     seconds
-        How long it is.
+        Length of the film.
     loops
-        Whether the end leads into the beginning: the picture at `seconds` is the one at 0.
+        Whether the picture at `seconds` is the same as the one at 0.
     """
 
     seconds: float
@@ -38,7 +38,7 @@ class Tour:
         return self._at(min(max(tau, 0.0), self.seconds))
 
     def frames(self, fps: float) -> Floats:
-        """Return the film seconds of all frames; of a tour that does not loop the last one is its very end."""
+        """Return the film seconds of all frames; the end is a frame only if the tour does not loop."""
         count = max(1, round(self.seconds * fps))
         return np.linspace(0.0, self.seconds, count, endpoint=not self.loops)
 
@@ -54,7 +54,7 @@ class Track:
     elevation: Floats
 
     def after(self, t: Floats) -> Track:
-        """Prepend a part in which the camera stands at its start while the scene goes through the times `t`, ``(m,)``."""
+        """Prepend a part with the scene's times `t`, ``(m,)``, in which the camera rests at its first pose."""
         held = (self.target, self.distance, self.azimuth, self.elevation)
         return Track(
             np.concatenate([t, self.t]),
@@ -62,7 +62,7 @@ class Track:
         )
 
     def then(self, t: Floats) -> Track:
-        """Append a part in which the camera stands at its end while the scene goes through the times `t`, ``(m,)``."""
+        """Append a part with the scene's times `t`, ``(m,)``, in which the camera rests at its last pose."""
         held = (self.target, self.distance, self.azimuth, self.elevation)
         return Track(
             np.concatenate([self.t, t]),
@@ -70,7 +70,7 @@ class Track:
         )
 
     def tour(self, seconds: float, *, loops: bool) -> Tour:
-        """Make the film; between two samples everything is interpolated linearly."""
+        """Return the film; between samples all values are interpolated linearly."""
         last = len(self.t) - 1
 
         def at(tau: float) -> tuple[float, CameraPose]:
@@ -102,7 +102,7 @@ def _vector(v: Floats) -> Vector:
 
 @dataclass(frozen=True, eq=False)
 class Framing:
-    """One pose in the quantities that are eased."""
+    """A camera pose as the quantities that are interpolated."""
 
     target: Floats
     distance: float
@@ -111,7 +111,7 @@ class Framing:
 
     @staticmethod
     def of(pose: CameraPose) -> Framing:
-        """Split a pose."""
+        """Convert a pose."""
         arm = np.subtract(pose.position, pose.target)
         distance = float(np.linalg.norm(arm))
         azimuth = math.degrees(math.atan2(arm[0], arm[2]))

@@ -1,4 +1,4 @@
-"""Registry of the views: one entry for each kind of view in a scene file. A capability names its views itself."""
+"""Registry of the views: one entry for each kind of view in a scene file. A capability lists its own views."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VIEWS: tuple[type[View], ...] = (
     HealthView,
     *dict.fromkeys(imported(name) for capability in CAPABILITIES for name in capability.views),
 )
-"""All views: those of every capture, and those that capabilities name; each has the class of its settings, `spec_class`."""
+"""All views: those for every capture, and those of capabilities. `spec_class` is the class of a view's settings."""
 
 
 def kind_of(view: type[View]) -> str:

@@ -29,7 +29,7 @@ from nnviz3d.scene.views.blocks import pick_cell
 from nnviz3d.scene.views.legends import FEW, MORE, NAMED_CELLS, scale_panels, scores_of, title_panel, words_for
 
 _SUNK = 0.32
-"""Visible share of the forward pass's blocks during the backward pass."""
+"""Opacity of the forward pass's blocks during the backward pass."""
 _GLOW = 0.5
 _NAMES = 0.085
 """Width of a class's name and score as a share of the network's."""
@@ -37,7 +37,7 @@ _NAMES = 0.085
 
 @dataclass(frozen=True, eq=False)
 class _Still:
-    """The primitives of one selection without animation, with the words before and after the prediction is known."""
+    """The primitives of one selection without animation, with the texts before and after the prediction is known."""
 
     blocks: tuple[Primitive, ...]
     scales: tuple[Primitive, ...]
@@ -46,19 +46,19 @@ class _Still:
 
 
 class ActivationsSpec(ViewSpec):
-    """Every number of the chosen layers as a voxel, the input as its picture, the scores with their names.
+    """Every number of the chosen layers as a voxel, the input as a picture, the scores with their names.
 
     Attributes
     ----------
     layers
         Selectors of layers.
     threshold
-        Share of a layer's colour range below which cells are not drawn. Vectors are always drawn whole.
+        Share of a layer's colour range below which cells are not drawn. All cells of vectors are drawn.
     quantity
-        What the cells show: the ``activation``, the ``gradient`` of the target's score by the activation,
+        Quantity of the cells: the ``activation``, the ``gradient`` of the target's score by the activation,
         ``gradient_x_activation`` (alias ``attribution``), or the ``difference`` of the sample and another one.
     against
-        That other sample.
+        The other sample of a difference.
     """
 
     kind: Literal["activations"]
@@ -91,7 +91,7 @@ class ActivationsView(View):
     Attributes
     ----------
     label_extent
-        ``(n, 3)``: world coordinates that a picture has to hold for the names of the classes.
+        ``(n, 3)``: world coordinates that a picture has to contain for the names of the classes.
     """
 
     spec_class = ActivationsSpec
@@ -108,7 +108,7 @@ class ActivationsView(View):
         self._kept: dict[Selection, _Still] = {}
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the blocks as revealed by the forward pass at `t`, and by the backward pass after it."""
+        """Return the blocks as revealed at `t` by the forward pass and by the backward pass."""
         there = replace(selection, quantity="activation")
         back = replace(selection, quantity="gradient")
         if self._timeline.backward is None or self._quantity(selection) != "activation":
@@ -116,7 +116,7 @@ class ActivationsView(View):
         if not self._kept.keys() >= {there, back}:
             self._kept = {chosen: self._stand(chosen) for chosen in {there, back}}
         still = self._kept[there]
-        # The answer is not told before the forward pass has come to it.
+        # The prediction is shown only after the forward pass has reached it.
         known = self._head is None or self._timeline.revealed(self._rank(self._head), t) >= 1
         words = still.answer if known else still.question
         if back == there:
@@ -133,7 +133,7 @@ class ActivationsView(View):
         )
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
-        """Return the cell of the block, or of the input's picture, that was hit."""
+        """Return the hit cell of a block or of the input's picture."""
         match hit:
             case CellHit(primitive=Voxels(source=Source(layer=str(layer)))):
                 return pick_cell(self._context, layer, hit)
@@ -177,7 +177,7 @@ class ActivationsView(View):
         return self._context.placement(name).rank
 
     def _revealed(self, block: Primitive, t: float) -> Primitive:
-        """Return a block as far as the forward pass has revealed it."""
+        """Return the part of a block that the forward pass has revealed."""
         if not isinstance(block, Voxels | Image):
             return block
         share = self._timeline.revealed(self._rank(block.name), t)
@@ -199,7 +199,7 @@ class ActivationsView(View):
         return replace(block, reveal=min(block.reveal, rest), emphasis=block.emphasis * seen)
 
     def _returned(self, block: Voxels, t: float) -> Voxels:
-        """Return a block of gradients as far as the backward pass has revealed it, from its end, with its light."""
+        """Return the part of a block of gradients that the backward pass has revealed, from its end, with its light."""
         rank = self._rank(block.name)
         share = self._timeline.returned(rank, t)
         return replace(
@@ -228,7 +228,7 @@ class ActivationsView(View):
         layers = self._shown(selection)
         shared = self._shared_limits(layers) if normalize == "global" else None
         if not plain:
-            normalize = "symmetric"  # whatever their sign happens to be, the numbers are signed by what they are
+            normalize = "symmetric"  # the quantity is signed even if all numbers happen to have one sign
         blocks: list[Primitive] = []
         for name in self._nodes:
             placement, layer = self._context.placement(name), layers.get(name)
@@ -269,7 +269,7 @@ class ActivationsView(View):
         return blocks
 
     def _room_for_names(self) -> NDArray[np.float64]:
-        """Return points beside the class scores, where their names stand at a constant size on the screen, if they do."""
+        """Return points beside the class scores that leave room for their names; none without names."""
         plan = self._context.plan
         if self._head is None or plan.placements[self._head].grid.count > NAMED_CELLS:
             return np.empty((0, 3))
@@ -279,7 +279,7 @@ class ActivationsView(View):
         return beside
 
     def threshold_of(self, name: str, selection: Selection) -> float:
-        """Return the share of the layer's own range below which its cells are not drawn; vectors are drawn whole."""
+        """Return the share of a layer's colour range below which its cells are not drawn; 0 for vectors."""
         if len(self._context.placement(name).grid.shape) < 2:
             return 0.0
         return self._spec.threshold if selection.threshold is None else selection.threshold
@@ -306,14 +306,14 @@ class ActivationsView(View):
 
 
 def picture_of(values: NDArray[np.float32], axes: Axes = ()) -> NDArray[np.uint8] | None:
-    """Convert an input tensor to a picture ``(H, W, 3)``, scaled from its least to its greatest number, if it is one.
+    """Convert an input tensor to a picture ``(H, W, 3)``, scaled from its least to its greatest number.
 
     Parameters
     ----------
     values
         The tensor, ``shape``.
     axes
-        Names of its axes; by default those of channels last.
+        Names of its axes; by default channels last.
     """
     shape = PictureShape.of(values.shape, axes or axes_of(values.shape))
     if shape is None:

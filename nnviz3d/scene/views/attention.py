@@ -38,18 +38,18 @@ from nnviz3d.scene.views.structure import FAMILIES
 
 @dataclass(frozen=True)
 class SheetSource(Source):
-    """The sheet of one head of a layer; of the rollout, if there is no layer."""
+    """The sheet of one head of a layer, or of the rollout if `layer` is `None`."""
 
     head: int = 0
 
 
 class AttentionSpec(ViewSpec):
-    """The scores of every attention layer as sheets above the network: queries down, keys to the right, a sheet a head.
+    """The scores of every attention layer above the network: one sheet for each head, queries down, keys to the right.
 
     Attributes
     ----------
     rollout
-        Whether one further sheet follows attention through all layers of self-attention.
+        Whether a further sheet shows the rollout through all layers of self-attention.
     """
 
     kind: Literal["attention"]
@@ -63,12 +63,12 @@ class AttentionSpec(ViewSpec):
 
 
 class AttentionView(View):
-    """The sheets, what names them, and the lines to their layers.
+    """The sheets, their names, and the lines to their layers.
 
     Attributes
     ----------
     extent_beside
-        ``(n, 3)``: world coordinates that a picture has to hold beside the network.
+        ``(n, 3)``: world coordinates that a picture has to contain beside the network.
     """
 
     spec_class = AttentionSpec
@@ -84,7 +84,7 @@ class AttentionView(View):
             )
         self.extent_beside = np.array([corner for hung in self._hung for corner in _corners(hung)])
         self._timeline = timeline
-        # Rollout needs the scores of all the layers that it goes through.
+        # Rollout needs the scores of all its layers.
         last = max((context.placement(name).rank for name in chained(context)), default=0)
         self._ranks = {
             hung.sheet.name: last if hung.sheet.layer is None else context.placement(hung.sheet.layer).rank
@@ -93,7 +93,7 @@ class AttentionView(View):
         self._kept: dict[Selection, tuple[Primitive, ...]] = {}
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return each sheet as far as the forward pass has come through its layer; its frame and name at all times."""
+        """Return the part of each sheet that the forward pass has revealed; frames and names are always complete."""
         if selection not in self._kept:
             self._kept = {selection: self._build(selection)}
         return tuple(self._revealed(p, t) if isinstance(p, Voxels) else p for p in self._kept[selection])
@@ -103,7 +103,7 @@ class AttentionView(View):
         return block if share >= 1 else replace(block, reveal=share)
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
-        """Return the score that was hit."""
+        """Return the hit score."""
         source = hit.primitive.source
         if not isinstance(hit, CellHit) or not isinstance(source, SheetSource):
             return None

@@ -1,4 +1,4 @@
-"""View of attributions: a method's map over the input, and at the layer that it belongs to."""
+"""View of attributions: a method's map over the input, and at its own layer."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ from nnviz3d.scene.views.blocks import pick_on_map
 from nnviz3d.scene.views.legends import NAMED_CELLS, best_rows, names_of, score_text
 
 _APPEARS = 1.0
-"""Seconds in which a map appears after the forward pass."""
+"""Seconds in which a map fades in after the forward pass."""
 GREYS = (36, 148)
-"""Grey levels of the picture's black and white under a map: brighter than the map's zero, darker than its maximum."""
+"""Grey levels of black and white in a picture under a map: brighter than the map's zero, darker than its maximum."""
 _MANY, _STRONG = 10_000, 99.0
-"""Number of locations from which a map's scale ends at a percentile, and that percentile."""
+"""Minimum number of locations for which a map's scale ends at a percentile, and this percentile."""
 _LIFT = 0.004
-"""Distance of a map before the picture, as a share of its width."""
+"""Distance between a picture and the map in front of it, as a share of its width."""
 _GAP = 0.12
-"""Distance of a map above its block, or before it, as a share of the block's height."""
+"""Distance between a block and the map above it or in front of it, as a share of the block's height."""
 _ASIDE = 1.0
 """Distance of a vector's map to the left of its block, in cells of the block."""
 
@@ -61,7 +61,7 @@ class AttributionsSpec(ViewSpec):
     Attributes
     ----------
     method
-        An attribution method; by default the first whose maps the capture holds.
+        An attribution method; by default the first method with maps in the capture.
     opacity
         How much of the picture the strongest colour hides.
     """
@@ -77,7 +77,7 @@ class AttributionsSpec(ViewSpec):
         return Insights(attributions=(self.method or "grad_cam",))
 
     def with_methods_of(self, methods: Sequence[str]) -> Self:
-        """Return the view for a capture with maps by these methods; without its own method if that is not among them."""
+        """Return the view for a capture with maps by these methods; without its method if that is not one of them."""
         return self.model_copy(update={"method": None}) if methods and self.method not in methods else self
 
 
@@ -87,7 +87,7 @@ class AttributionsView(View):
     Attributes
     ----------
     extent_beside
-        ``(n, 3)``: world coordinates that a picture has to hold beside the network.
+        ``(n, 3)``: world coordinates that a picture has to contain beside the network.
     """
 
     spec_class = AttributionsSpec
@@ -126,7 +126,7 @@ class AttributionsView(View):
         return (*photograph, *things, *words)
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
-        """Return the location of a layer at which its map, or the large photograph, was hit."""
+        """Return the location of a layer that was hit on its map or on the large photograph."""
         match hit:
             case CellHit(primitive=Voxels(source=Source(layer=str(layer)))):
                 return pick_on_map(self._context, layer, hit)
@@ -135,14 +135,14 @@ class AttributionsView(View):
         return None
 
     def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
-        """Return where a location of the input is on the large photograph and on its map; nothing for other picks."""
+        """Return the boxes of a location of the input on the large photograph and its map; empty for other picks."""
         if not isinstance(pick, CellPick) or self.photo_layout is None or pick.layer != self.photo_layout.layer:
             return ()
         row, column = self._context.placement(pick.layer).grid.location(pick.index)
         return self.photo_layout.spans(row, column)
 
     def _extent(self) -> NDArray[np.float64]:
-        """Return the corners of the plates, and of all maps above or left of their block."""
+        """Return the corners of the large pictures, and of all maps above or to the left of their block."""
         corners = [] if self.photo_layout is None else [self.photo_layout.corners]
         explanations = self._context.explanations(0)
         for method in attribution_methods(self._context.capture.stored):
@@ -153,7 +153,7 @@ class AttributionsView(View):
         return np.concatenate(corners) if corners else np.empty((0, 3))
 
     def _rooms(self, found: Attribution) -> list[tuple[Vector, Vector]]:
-        """Return the spaces beside blocks for a map that is not a picture: at its layer, and at the input under it."""
+        """Return the boxes beside blocks for a map that is not a picture: at its layer, and at its input."""
         reached = over_input(self._context, found)
         names = dict.fromkeys((found.layer, found.layer if reached is None else reached[0]))
         placements = [self._context.placement(name) for name in names]
@@ -176,7 +176,7 @@ class AttributionsView(View):
         others = (explanations.attribution(method, selection.target, layer) for layer in layers if layer != found.layer)
         return (found, *(other for other in others if other is not None and other.layer in inputs))
 
-    # What stands in the world.
+    # Primitives in the world.
 
     def _things(self, found: Attribution, colors: _Colors, selection: Selection) -> list[Primitive]:
         values = found.values
@@ -206,7 +206,7 @@ class AttributionsView(View):
         return things
 
     def _photograph(self, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the large picture beside the network, with its name, if there is one."""
+        """Return the large photograph beside the network with its name; empty if there is none."""
         if self.photo_layout is None:
             return ()
         name = self.photo_layout.layer
@@ -226,7 +226,7 @@ class AttributionsView(View):
     def _standing(
         self, layer: str, values: NDArray[np.float32], table: Colormap, limits: tuple[float, float]
     ) -> Primitive:
-        """Draw a map in its own resolution: a picture before its block, a vector to its left, other maps above it."""
+        """Draw a map in its own resolution: a picture before its block, a vector to the left, other maps above."""
         placement, name, source = self._context.placement(layer), f"map:{layer}", _source(layer)
         if values.ndim == 2:
             (x, y, z), (width, height, depth) = placement.origin, placement.size
@@ -253,7 +253,7 @@ class AttributionsView(View):
         """Return the input's picture under a map of the same size; `None` if the map is shown alone."""
         return self._picture(name, sample) if values.ndim == 2 else None
 
-    # What is said.
+    # Labels and panels.
 
     def _words(self, maps: Sequence[Attribution], colors: _Colors, selection: Selection) -> list[Primitive]:
         found = maps[0]
@@ -296,7 +296,7 @@ class AttributionsView(View):
         return words
 
     def _seen(self, found: Attribution, colors: _Colors, sample: int) -> Colormap:
-        """Return the colours as they appear over a picture, mixed with a middle grey."""
+        """Return the colours as seen over a picture: mixed with a middle grey."""
         table, limits = colors
         reached = over_input(self._context, found)
         if reached is None or self._under(*reached, sample) is None:
@@ -317,7 +317,7 @@ _Colors = tuple[Colormap, tuple[float, float]]
 
 
 def _colors(maps: Sequence[Attribution]) -> _Colors:
-    """Choose colours and their limits: the same for all maps, so that they can be compared."""
+    """Choose one colour map and its limits for all maps, so that they can be compared."""
     values = np.concatenate([found.values.ravel() for found in maps])
     signed = title_of(maps[0])[1] or bool((values < 0).any())
     statistics = statistics_of(values)
@@ -329,7 +329,7 @@ def _colors(maps: Sequence[Attribution]) -> _Colors:
 
 
 def painted(values: NDArray[np.float32], table: Colormap, limits: tuple[float, float]) -> NDArray[np.uint8]:
-    """Turn a map ``(H, W)`` into colours ``(H, W, 3)``; what is no number is black."""
+    """Turn a map ``(H, W)`` into colours ``(H, W, 3)``; NaN and infinite numbers are black."""
     low, high = limits
     share = np.nan_to_num((np.clip(values, low, high) - low) / (high - low), nan=0.0)
     pixels = np.asarray(table.table[np.round(share * 255).astype(np.intp)])
@@ -344,20 +344,20 @@ def laid_over(
     limits: tuple[float, float],
     opacity: float,
 ) -> NDArray[np.uint8]:
-    """Lay a map over a picture: the dimmed grey picture where the map is zero, colour where it is strong.
+    """Blend a map with a picture: the dimmed grey picture where the map is zero, colour where it is strong.
 
     Parameters
     ----------
     picture
         ``(h, w, 3)``.
     values
-        ``(H, W)``, as fine as the model's input.
+        ``(H, W)``, in the resolution of the model's input.
     opacity
         How much of the picture the strongest colour hides.
 
     Returns
     -------
-    ``(H', W', 3)``, as fine as the finer of the two.
+    ``(H', W', 3)``, in the higher of both resolutions.
     """
     rows, columns = (max(a, b) for a, b in zip(picture.shape[:2], values.shape, strict=True))
     light = _repeated(picture @ np.array([0.2126, 0.7152, 0.0722]), rows, columns) / 255
@@ -375,7 +375,7 @@ def _repeated(values: NDArray[np.floating], rows: int, columns: int) -> NDArray[
 
 
 def _room(placement: Placement) -> tuple[Vector, Vector]:
-    """Return the lowest corner and the size of the space for a map that is not a picture, beside its block.
+    """Return the smallest corner and the size of the box for a map that is not a picture, beside its block.
 
     The map of a vector is left of the block, one cell beside each cell; all other maps are above it.
     """
@@ -398,7 +398,7 @@ def _curve(
     table: Colormap,
     limits: tuple[float, float],
 ) -> Lines:
-    """Draw a sequence's map as bars from zero, each in its colour."""
+    """Draw the map of a sequence as coloured bars from zero."""
     low, high = limits
     x = origin[0] + (np.arange(len(values)) + 0.5) / len(values) * size[0]
     finite = np.nan_to_num(values)

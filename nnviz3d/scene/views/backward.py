@@ -1,4 +1,4 @@
-"""View of the backward pass: light along every edge, as bright as the edge's share of the gradient."""
+"""View of the backward pass: light along every edge; its brightness is the edge's share of the gradient."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from nnviz3d.scene.view_spec import Phase, Seconds, ViewSpec
 LIGHT = (1.0, 0.86, 0.58)
 _SEGMENTS = 28
 _WIDTHS = (1.3, 2.2, 3.4)
-"""Pixels; each edge takes one of them, by its share."""
+"""Line widths in pixels; each edge has one of them, by its share."""
 _HALO = 3.2
 """Width of the halo around the running light, as a multiple of the line's width."""
 _TAIL = 0.16
-"""Length of the running light, as a share of the edge."""
+"""Length of the running light, as a share of the edge's length."""
 _LIT = 0.5
-"""Brightness of an edge that the light has passed."""
+"""Brightness of an edge after the light has passed."""
 
 
 class BackwardSpec(ViewSpec):
@@ -34,9 +34,9 @@ class BackwardSpec(ViewSpec):
     Attributes
     ----------
     start
-        When it sets out, in seconds; by default a moment after the forward pass has ended.
+        Start in seconds; by default a moment after the end of the forward pass.
     duration
-        How long it takes from the score to the input.
+        Seconds from the score to the input.
     """
 
     kind: Literal["backward"]
@@ -56,7 +56,7 @@ class BackwardSpec(ViewSpec):
 
 
 class BackwardView(View):
-    """Light that runs from each layer's end back to those that fed it."""
+    """Light that runs from each layer back to its source layers."""
 
     spec_class = BackwardSpec
 
@@ -76,7 +76,7 @@ class BackwardView(View):
         self._kept: tuple[object, tuple[Primitive, ...]] = (None, ())
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the light that is under way at `t`, and the edges that it has passed."""
+        """Return the running light at `t`, and the edges that it has passed."""
         turned = self._timeline.turned(t)
         if t < self._first or turned <= 0:
             return ()
@@ -109,7 +109,7 @@ class BackwardView(View):
         """Return the opacity of each piece of the chosen edges, and of the running light alone: ``(n * pieces,)`` each."""
         along = (np.arange(_SEGMENTS) + 0.5) / _SEGMENTS
         start, end = np.array([self._windows[i] for i in chosen]).T
-        # It sets out a length before the edge, and goes on a length beyond it, so that it comes and goes softly.
+        # The light starts its own length before the edge and ends its length beyond it, so that it fades in and out.
         head = ((t - start) / (end - start) * (1 + 2 * _TAIL) - _TAIL)[:, np.newaxis]
         strength = np.sqrt(shares[chosen])[:, np.newaxis]
         running = strength * np.exp(-(((along - head) / (_TAIL / 2)) ** 2))
@@ -125,7 +125,7 @@ class BackwardView(View):
     def _shares_of(self, selection: Selection) -> NDArray[np.float64]:
         """Return each route's share of the gradient that reaches its source: ``(routes,)``, from 0 to 1.
 
-        A capture that does not tell the shares has 1 for all.
+        All shares are 1 for a capture without shares.
         """
         key = (selection.sample, selection.target)
         if self._shares is None or self._shares[0] != key:
@@ -143,7 +143,7 @@ class BackwardView(View):
 
 
 def _evenly(points: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Cut a polyline into pieces of one length: ``(p, 3)`` to ``(pieces + 1, 3)``."""
+    """Cut a polyline into pieces of equal length: ``(p, 3)`` to ``(pieces + 1, 3)``."""
     steps = np.linalg.norm(np.diff(points.astype(np.float64), axis=0), axis=1)
     at = np.concatenate([[0.0], np.cumsum(steps)])
     even = np.linspace(0, at[-1], _SEGMENTS + 1)

@@ -1,4 +1,4 @@
-"""Cells and layers as picks: from hits on blocks and pictures to picks, their descriptions, and their marks."""
+"""Picks of cells and layers: made from hits on blocks and pictures, described, and marked."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from nnviz3d.scene.views.structure import number_of_parameters
 
 
 class BlocksView(Pickable):
-    """Describes and marks picked cells and layers where their blocks stand, drawn or not.
+    """Describes and marks picked cells and layers at their blocks, even if the blocks are not drawn.
 
     Parameters
     ----------
     others
-        The scene's other views; they are asked where else they show a picked cell.
+        The scene's other views, which may also show a picked cell.
     """
 
     def __init__(self, context: SceneContext, others: Sequence[Pickable] = ()) -> None:
@@ -45,12 +45,12 @@ class BlocksView(Pickable):
         return None
 
     def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return frames around the cell, wherever it is shown, or around the layer's block; and the callout."""
+        """Return frames around a cell at all its positions, or around the layer's block; and the callout."""
         match pick:
             case CellPick():
                 spans = [span for view in self._others for span in view.spans_of(pick, selection)]
-                told = self.describe(pick, selection)
-                return () if told is None else framed([*spans, span_of(self._context, pick.layer, pick.index)], told)
+                facts = self.describe(pick, selection)
+                return () if facts is None else framed([*spans, span_of(self._context, pick.layer, pick.index)], facts)
             case LayerPick():
                 placement = self._context.placement(pick.layer)
                 return framed([Span(placement.origin, placement.size)], self.describe(pick, selection))
@@ -58,7 +58,7 @@ class BlocksView(Pickable):
 
 
 def pick_cell(context: SceneContext, layer: str, hit: CellHit | PixelHit) -> CellPick | None:
-    """Return the cell of a layer's block, or of the picture in its place, that was hit."""
+    """Return the hit cell of a layer's block, or of the picture in its place."""
     if isinstance(hit, PixelHit):
         return _pick_pixel(context, layer, hit)
     index = context.placement(layer).grid.index(hit.cell)
@@ -66,7 +66,7 @@ def pick_cell(context: SceneContext, layer: str, hit: CellHit | PixelHit) -> Cel
 
 
 def pick_on_map(context: SceneContext, layer: str, hit: CellHit | PixelHit) -> CellPick | None:
-    """Return the location of a layer at which a map was hit; a map has no channels, so all channels are meant."""
+    """Return the location of a hit on a layer's map; a map has no channels, so the pick means all channels."""
     grid = context.placement(layer).grid
     if isinstance(hit, PixelHit) or len(grid.shape) < 2:
         return pick_cell(context, layer, hit)
@@ -75,7 +75,7 @@ def pick_on_map(context: SceneContext, layer: str, hit: CellHit | PixelHit) -> C
 
 
 def pick_on_tile(context: SceneContext, layer: str, hit: TileHit) -> CellPick | LayerPick:
-    """Return the cell that a tile's pixel shows, or the layer if the tile shows something else than its numbers."""
+    """Return the cell of a tile's pixel, or the layer if the tile does not show the layer's numbers."""
     if not hit.primitive.maps:
         return LayerPick(layer)
     channel = int(hit.primitive.channels[hit.number])
@@ -83,7 +83,7 @@ def pick_on_tile(context: SceneContext, layer: str, hit: TileHit) -> CellPick | 
 
 
 def _pick_pixel(context: SceneContext, layer: str, hit: PixelHit) -> CellPick:
-    """Return the index that a pixel shows: of one number, or of a location if it has several channels."""
+    """Return the index of a pixel: of one number, or of a location if there are several channels."""
     grid = context.placement(layer).grid
     (rows, columns), (high, wide) = grid.location_shape[-2:], hit.primitive.pixels.shape[:2]
     location = (hit.row * rows // high, hit.column * columns // wide)
@@ -91,7 +91,7 @@ def _pick_pixel(context: SceneContext, layer: str, hit: PixelHit) -> CellPick:
 
 
 def span_of(context: SceneContext, layer: str, index: tuple[int, ...]) -> Span:
-    """Return where a number stands; the channels of a location stand one behind the other."""
+    """Return the box of a number, or of all channels of a location."""
     placement = context.placement(layer)
     grid = placement.grid
     alone = len(index) == len(grid.shape)
@@ -147,7 +147,7 @@ def describe_cell(context: SceneContext, pick: CellPick, selection: Selection) -
 def _derived(
     context: SceneContext, pick: CellPick, activation: NDArray[np.float32], selection: Selection
 ) -> Iterable[tuple[str, NDArray[np.float32]]]:
-    """Yield further numbers of a cell by name: of the selected target, and of the sample it is compared with."""
+    """Yield further numbers of a cell by name: for the selected target, and of the other sample of a difference."""
     grid = context.placement(pick.layer).grid
     location = grid.location(pick.index)
     if context.has_gradients(selection):
@@ -188,7 +188,7 @@ def _words(context: SceneContext, layer: str, index: tuple[int, ...]) -> str:
 
 
 def _pixel(context: SceneContext, pick: CellPick, sample: int) -> str:
-    """Write the pixel before preprocessing, if the cell belongs to an input picture; else nothing."""
+    """Write the pixel before preprocessing, if the cell belongs to an input picture; otherwise nothing."""
     if pick.layer not in context.graph.inputs or len(pick.index) < 2:
         return ""
     picture, grid = context.capture.picture(pick.layer, sample), context.placement(pick.layer).grid

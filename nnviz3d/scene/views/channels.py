@@ -49,7 +49,7 @@ _NUMBER = 0.24
 _DEAD = 0.28
 """Brightness of a dead channel's picture."""
 _RECEDED = 0.16
-"""Visible share of the network behind a grid."""
+"""Opacity of the network behind a grid."""
 _STAGGER = 0.45
 """Delay of the last channel after the first, as a share of the animation."""
 _WORDS = {
@@ -61,20 +61,20 @@ _WORDS = {
 
 @dataclass(frozen=True, eq=False)
 class _Sheet:
-    """What the tiles of one layer show, in the order of the grid.
+    """The tiles of one layer, in the order of the grid.
 
     Attributes
     ----------
     pixels, channels
         As in `Tiles`.
     names
-        What is written below each.
+        Text below each tile.
     maps
-        Whether the tiles are the channels' maps, not what drives them.
+        Whether the tiles show the channels' maps, not their features.
     stacked, spread
-        ``(n, 3)``: the tiles' lower left corners in the block and in the grid.
+        ``(n, 3)``: lower left corners of the tiles in the block and in the grid.
     small, large
-        Their width and height there.
+        Width and height of the tiles in the block and in the grid.
     """
 
     pixels: NDArray[np.uint8]
@@ -91,20 +91,20 @@ class _Sheet:
 
 
 class ChannelsSpec(ViewSpec):
-    """A layer's stack of channels unfolds into a grid before the network, and folds up again.
+    """A layer's stack of channels, which unfolds into a grid before the network, and may fold up again.
 
     Attributes
     ----------
     layer
-        A selector; by default the last layer with maps. For features, if it is a kind of layer of which the capture has
-        no features, the last layer with features.
+        A selector; by default the last layer with maps. For ``features`` with a kind of layer without features in the
+        capture, it is the last layer with features.
     order
-        By ``index``, by ``mean`` activation, the strongest first, or by ``contribution``: gradient times activation,
-        summed over places.
+        ``index``; ``mean`` activation, the largest first; or ``contribution``: gradient times activation, summed over
+        locations.
     show
-        The channels' ``maps``, or their ``features``: the pictures that drive them.
+        The channels' ``maps``, or their ``features``: pictures that maximize them.
     unfold, fold
-        When it unfolds, and when it folds up again, if it does.
+        Times of unfolding and of folding up again; by default it stays unfolded.
     """
 
     kind: Literal["channels"]
@@ -133,7 +133,7 @@ class ChannelsView(View):
     Parameters
     ----------
     spec
-        Which layer unfolds and when; `None` if none does until one is selected.
+        Settings of the scene file; `None` if a layer unfolds only when it is selected.
     """
 
     spec_class = ChannelsSpec
@@ -149,27 +149,27 @@ class ChannelsView(View):
         self._receded: dict[int, tuple[Primitive, float, Primitive]] = {}
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the tiles where they are at `t`; nothing while they are stacked."""
+        """Return the tiles at `t`; nothing while they are stacked."""
         layer, share = self.unfolded(t, selection)
         if layer is None or share <= 0:
             return ()
         sheet = self._prepared(layer, selection)
         key = (sheet, share)
         if key not in self._kept:
-            # Of the moments on the way one is kept, beside the end.
+            # The cache holds one moment of the animation, beside its end.
             self._kept = {(s, end): tiles for (s, end), tiles in self._kept.items() if s is sheet and end >= 1}
             self._kept[key] = self._tiles(layer, share, sheet)
         return self._kept[key]
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
-        """Return the cell that a tile's pixel shows, or the layer if the tiles show features."""
+        """Return the cell of a tile's pixel, or the layer if the tiles show features."""
         source = hit.primitive.source
         if not isinstance(hit, TileHit) or source is None or source.layer is None:
             return None
         return pick_on_tile(self._context, source.layer, hit)
 
     def unfolded(self, t: float, selection: Selection) -> tuple[str | None, float]:
-        """Return the layer that is unfolded at `t` seconds, and how far, from 0 to 1."""
+        """Return the unfolded layer at `t` seconds, and the finished share of the unfolding, from 0 to 1."""
         if selection.unfold is not None and unfolds(self._context, selection.unfold):
             return selection.unfold, selection.unfolded
         if self._spec is None:
@@ -206,7 +206,7 @@ class ChannelsView(View):
         size = sheet.small + (sheet.large - sheet.small) * turned
         right, up = _unit(_mixed((1.0, 0.0, 0.0), sheet.right, turned)), _mixed((0.0, 1.0, 0.0), sheet.up, turned)
         up = _unit(up - right * (up @ right))
-        # Tiles turn and grow about their middles.
+        # Tiles turn and grow around their centres.
         from_middle = sheet.stacked + np.array([*sheet.small / 2, 0.0])
         to_middle = sheet.spread + sheet.right * sheet.large[0] / 2 + sheet.up * sheet.large[1] / 2
         middle = from_middle + (to_middle - from_middle) * own
@@ -236,18 +236,18 @@ class ChannelsView(View):
         return tuple(found)
 
     def order(self, layer: str, selection: Selection) -> ChannelOrder:
-        """Return the order of a layer's channels: as selected, or else as in the scene file."""
-        said: ChannelOrder = self._spec.order if self._spec is not None and self._spec.layer == layer else "mean"
-        return selection.channel_order if selection.channel_order in self.orders(selection) else said
+        """Return the order of a layer's channels: the selected one, or else that of the scene file."""
+        default: ChannelOrder = self._spec.order if self._spec is not None and self._spec.layer == layer else "mean"
+        return selection.channel_order if selection.channel_order in self.orders(selection) else default
 
     def orders(self, selection: Selection) -> tuple[ChannelOrder, ...]:
-        """Return the possible orders of channels; contributions are known only with gradients."""
+        """Return the possible orders of channels; contributions need gradients."""
         return ("index", "mean", "contribution") if self._context.has_gradients(selection) else ("index", "mean")
 
     def pictures(self, layer: str, selection: Selection) -> ChannelPictures:
-        """Return what the tiles of a layer show: as selected, or else as in the scene file, if it was captured."""
-        said: ChannelPictures = self._spec.show if self._spec is not None and self._spec.layer == layer else "maps"
-        shown = selection.channel_pictures or said
+        """Return the content of a layer's tiles: as selected, or else as in the scene file; maps without features."""
+        default: ChannelPictures = self._spec.show if self._spec is not None and self._spec.layer == layer else "maps"
+        shown = selection.channel_pictures or default
         return shown if has_features(self._context.capture.stored, layer) else "maps"
 
     def _prepared(self, layer: str, selection: Selection) -> _Sheet:
@@ -308,7 +308,7 @@ class ChannelsView(View):
     def _features(
         self, layer: str, rank: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_], str]:
-        """Return the pictures that were found, their channels, which are dead, and a remark."""
+        """Return the pictures, their channels, a mask of dead channels, and a remark."""
         found = read_features(self._context.capture.stored, layer)
         if found is None:
             raise SceneError(f"There are no features of {layer}; capture the model with --features {layer}.")
@@ -342,7 +342,7 @@ class ChannelsView(View):
         right = _unit(np.cross([0.0, 1.0, 0.0], back))
         up = np.cross(back, right)
         eye = np.array(pose.position)
-        # A little nearer than the nearest block.
+        # Slightly nearer to the camera than the nearest block.
         away = 0.97 * float(((eye - points) @ back).min())
         height = 2 * math.tan(math.radians(pose.field_of_view / 2)) * away
         middle = eye - back * away + up * height * (MARGINS.bottom - MARGINS.top) / 2
@@ -362,13 +362,13 @@ class ChannelsView(View):
 
 
 def _counted(layer: str, shown: int, total: int, order: ChannelOrder) -> tuple[TextRow, ...]:
-    """Describe the number of visible channels, their choice and their order."""
+    """Describe the number of shown channels, their choice and their order."""
     if total == 1:
         return (TextRow(f"the one channel of {layer}"),)
     words = f", {_WORDS[order]}" if shown > 1 else ""
     if shown == total:
         return (TextRow(f"{total} channels of {layer}{words}"),)
-    # The capture has chosen the channels; the order applies among these only.
+    # The channels were chosen during the capture; the order applies only to these.
     which = "those with captured pictures" if shown > 1 else "the one with a captured picture"
     return TextRow(f"{shown} of {total} channels of {layer}"), TextRow(f"{which}{words}", "quiet")
 
@@ -384,7 +384,7 @@ def _silence(values: NDArray[np.float32]) -> str:
 
 
 def _named(spec: ChannelsSpec, context: SceneContext) -> str:
-    """Return the layer that a scene unfolds; it has the maps or features that the scene shows."""
+    """Return the layer that a scene unfolds; it must have the maps or features that the scene shows."""
     can = [node.id for node in context.graph if unfolds(context, node.id)]
     if not can:
         raise SceneError(f"kind: no layer of {context.graph.name} has maps (rows, columns, channels) to unfold.")
@@ -410,7 +410,7 @@ def _named(spec: ChannelsSpec, context: SceneContext) -> str:
 
 
 def unfolds(context: SceneContext, layer: str) -> bool:
-    """Whether a layer has maps whose channels can stand side by side."""
+    """Whether a layer has maps that can be unfolded."""
     placement = context.plan.placements.get(layer)
     return placement is not None and len(placement.grid.shape) == 3 and context.capture.has_activations(layer)
 

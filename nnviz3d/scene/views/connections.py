@@ -1,4 +1,4 @@
-"""View of connections: the strongest k of n between vectors, and the receptive-field fans of convolutions."""
+"""View of connections: the k strongest of n between vectors, and the receptive-field fans of convolutions."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from nnviz3d.scene.views.legends import listed
 from nnviz3d.scene.views.marks import callout, frames, glow
 
 _WIDTHS = (0.7, 1.0, 1.5, 2.2)
-"""Pixels; each line takes one of them, by strength."""
+"""Line widths in pixels; each line has one of them, by strength."""
 _POINTS = 14
 _COLORS = (POSITIVE, NEGATIVE)
 _GRADIENT_COLORS: tuple[Color, Color] = ((1.00, 0.80, 0.45), (0.55, 0.85, 1.00))
-"""The same hues, brighter: these lines shine."""
+"""Brighter colours of the same hues, for shining lines."""
 _SUNK = 0.3
-"""Visible share of the lines during the backward pass."""
+"""Opacity of the lines during the backward pass."""
 _GATHERED = 0.2
-"""Factor of the opacity of lines that share one path, around blocks or to the next row, because they overlap."""
+"""Opacity factor of lines on one common path, around blocks or to another row, because they overlap."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class ConnectionsSpec(ViewSpec):
     Attributes
     ----------
     strongest
-        How many lines a pair of layers gets at most.
+        Maximum number of lines between two layers.
     fans
         Whether convolutions show the fan of their strongest filter.
     """
@@ -97,7 +97,7 @@ class ConnectionsView(View):
         self._slopes: dict[tuple[object, ...], tuple[Primitive, ...]] = {}
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the lines of the chosen sample and ranking; each pair appears as the forward pass reaches it."""
+        """Return the lines of the selected sample and ranking; each pair appears when the forward pass reaches it."""
         ranking = selection.ranking or self._spec.ranking
         key = (selection.sample, ranking)
         if key not in self._kept:
@@ -110,13 +110,13 @@ class ConnectionsView(View):
         if slopes not in self._slopes:
             self._slopes = {slopes: self._back(selection, ranking)}
         back = [self._faded(p, self._lit(p, t), selection) for p in self._slopes[slopes]]
-        if back:  # of their two legends one at a time
+        if back:  # there are two legends; only one is shown at a time
             found = [p for p in found if turned < 0.5 or not isinstance(p, Panel)]
             back = [p for p in back if turned >= 0.5 or not isinstance(p, Panel)]
         return (*found, *back)
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
-        """Return the connection whose line was hit."""
+        """Return the connection of the hit line."""
         if not isinstance(hit, LineHit) or hit.primitive.ends is None:
             return None
         ends = hit.primitive.ends
@@ -179,7 +179,7 @@ class ConnectionsView(View):
         return (*lines, *self._legend(found, ranking))
 
     def _back(self, selection: Selection, ranking: Ranking) -> tuple[Primitive, ...]:
-        """Return the same connections, each as strong as the gradient of the score by its weight."""
+        """Return the same connections with the gradient of the score by the weight as strength."""
         explanations = self._context.explanations(selection.sample)
         lines: list[Primitive] = []
         top = 0.0
@@ -218,7 +218,7 @@ class ConnectionsView(View):
         points = curves(self._context, pair.source, pair.target, pair.index[order])
         colors = np.empty((len(order), 4), dtype=np.float32)
         colors[:, :3] = np.where(signed[:, np.newaxis] >= 0, *palette)
-        # Many lines of like strength would add up to one pale mass: the more there are, the fainter each is.
+        # Many lines of similar strength would merge into one pale area: the more lines, the fainter each one.
         colors[:, 3] = (0.05 + (0.9 if back else 0.6) * share**2) * min(1.0, (90 / len(order)) ** 0.5)
         if _gathered(self._context, _route(self._context, pair.source, pair.target)):
             colors[:, 3] *= _GATHERED
@@ -300,7 +300,7 @@ def _gathered(context: SceneContext, route: Route) -> bool:
 
 
 def _ranked(pair: Connections) -> NDArray[np.float32]:
-    """Return the numbers by which a pair's connections were ranked."""
+    """Return the ranking numbers of a pair's connections."""
     return pair.weight if pair.ranking == "weight" else pair.contribution
 
 
@@ -322,7 +322,7 @@ def curves(context: SceneContext, source: str, target: str, index: NDArray[np.in
         reach = np.zeros_like(start)
         reach[:, 0] = (end[:, 0] - start[:, 0]) * 0.45
         return bezier(start, start + reach, end - reach, end, _POINTS).astype(np.float32)
-    # Around other blocks or to another row: gathered into the edge's own path, and spread again at its end.
+    # Around other blocks or to another row: the lines merge into the path of the edge, and spread again at its end.
     way = route.points
     first, last = np.broadcast_to(way[0], start.shape), np.broadcast_to(way[-1], end.shape)
     out = bezier(start, (start + first) / 2, first, first, _POINTS)
@@ -341,7 +341,7 @@ def describe_edge(context: SceneContext, pick: EdgePick, selection: Selection) -
     weight, value = np.float32(pick.weight), np.float32(activation)
     ends = ((pick.source, pick.source_index), (pick.target, pick.target_index))
     title = " → ".join(f"{layer}[{', '.join(map(str, index))}]" for layer, index in ends)
-    # The same product of two float32 as was captured; adding 0 turns -0.0 into 0.0.
+    # The same product of two float32 as in the capture; adding 0 turns -0.0 into 0.0.
     product = weight * value + np.float32(0)
     parts = (("weight", exact(weight)), ("activation", exact(value)), ("contribution", exact(product)))
     slope = _slope_of(context, pick, selection)

@@ -20,26 +20,26 @@ from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import TrainingUse, ViewSpec
 
 GRAVE: Color = (1.0, 0.22, 0.20)
-"""Colour of alarms that cost the layer or the training."""
+"""Colour of alarms that mean a lost layer or training."""
 SERIOUS: Color = (1.0, 0.80, 0.16)
 """Colour of alarms that may recover."""
 _MARGIN, _AMPLE = 0.09, 0.3
-"""World distance of a frame from its block, and from the middles of balls, whose size is one on the screen."""
+"""World distance of a frame from its block, and from the centres of balls, whose size on the screen is constant."""
 _CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float64)
 _EDGES = np.array([(a, b) for a in range(8) for b in range(a + 1, 8) if (a ^ b).bit_count() == 1])
 _TOLD_IN_FULL, _LISTED = 2, 4
-"""Number of kinds of alarms up to which the list explains each, and the maximum number that it names."""
+"""Maximum number of kinds of alarms that the list explains, and maximum number that it names."""
 
 
 class HealthSpec(ViewSpec):
     """The alarms of a recorded training at the shown step: a frame around each layer, and a list.
 
-    Every scene has it by itself where a capture holds a training.
+    It is added automatically to every scene of a capture with a training.
 
     Attributes
     ----------
     labels
-        How many layers with one and the same alarm have a label each; more share one.
+        Maximum number of layers with the same alarm that have a label each; more layers share one label.
     """
 
     kind: Literal["health"]
@@ -48,13 +48,12 @@ class HealthSpec(ViewSpec):
 
 
 class HealthView(View):
-    """The alarms of the step that is shown.
+    """The alarms of the shown step.
 
     Attributes
     ----------
     points_of
-        Returns the points ``(n, 3)`` that a layer takes, none if it is not shown; for scenes in which layers stand
-        elsewhere than their blocks would.
+        Function that returns the points ``(n, 3)`` of a layer, none if it is not shown; `None` if blocks are shown.
     """
 
     points_of: Callable[[str], NDArray[np.float64]] | None = None
@@ -79,7 +78,7 @@ class HealthView(View):
         return self._kept[1]
 
     def _frames(self, found: Iterable[Alarm]) -> tuple[Lines, ...]:
-        # What stands later in a dictionary wins, and that is the gravest.
+        # The last entry of a layer wins, which is its gravest alarm.
         colors = {alarm.layer: color_of(alarm) for alarm in reversed(list(found))}
         boxes = [(span, color) for layer, color in colors.items() if (span := self._box(layer)) is not None]
         if not boxes:
@@ -106,7 +105,7 @@ class HealthView(View):
             few = len(alike) <= self._labelled
             for alarm in alike if few else alike[:1]:
                 first = alarm.title if few else f"{alarm.title} in {len(alike)} layers"
-                # A layer's gravest alarm alone: the list tells the others.
+                # Only a layer's gravest alarm: the others are in the list.
                 span = self._box(alarm.layer)
                 if span is not None:
                     labels.setdefault(alarm.layer, _label(alarm, first, span))

@@ -1,4 +1,4 @@
-"""View of one statistic of each layer over a training: a ridge for each layer, the shown step as a bright line."""
+"""View of one statistic over a training: a ridge for each layer, and the shown step as a bright line."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ _DIMMED, _DIMMED_ALARM = 0.28, 0.6
 _AHEAD = 0.4
 """Brightness of the part after the shown step."""
 _BEFORE = 0.02
-"""Distance of NaN and infinite numbers before their ridge, as a share of the distance to the next ridge."""
+"""Distance of the bars of NaN and infinite numbers before their ridge, as a share of the distance between ridges."""
 _NAN_HEIGHT = 0.4
 """Height of the bar of a NaN as a share of the scale's height; the bar of an infinite number has the full height."""
 _NAMES = 0.085
-"""Room for the layers' names, as a share of the width."""
+"""Room for the layers' names, as a share of the ridges' width."""
 
 
 @dataclass(frozen=True)
 class HistoryPick(Pick):
-    """A figure of a layer at a recorded step of a training.
+    """A layer's statistic at a recorded step of a training.
 
     Attributes
     ----------
@@ -71,21 +71,21 @@ class HistoryPick(Pick):
 
 @dataclass(frozen=True)
 class HistorySource(Source):
-    """The ridges of one figure."""
+    """The ridges of one statistic."""
 
     statistic: str = ""
 
 
 class HistorySpec(ViewSpec):
-    """One figure of each layer over the steps of a recorded training: a ridge for each, above the network.
+    """One statistic over the steps of a recorded training: a ridge for each layer, above the network.
 
     Attributes
     ----------
     statistic
-        Which figure, one of those that are recorded of each layer at each step.
+        One of the statistics that are recorded for each layer at each step.
     scale
-        Whether heights and colours follow the number or its logarithm; by default that of norms and ratios that span
-        more than a decade.
+        Whether heights and colours follow the number or its logarithm; by default the logarithm for norms and ratios
+        that span more than a decade.
     """
 
     kind: Literal["history"]
@@ -96,12 +96,12 @@ class HistorySpec(ViewSpec):
 
 
 class HistoryView(View):
-    """The ridges of the chosen figure, or else of the one that the scene names.
+    """The ridges of the selected statistic, or else of the scene's.
 
     Attributes
     ----------
     extent_beside
-        ``(n, 3)``: world coordinates that a picture has to hold beside the network.
+        ``(n, 3)``: world coordinates that a picture has to contain beside the network.
     """
 
     spec_class = HistorySpec
@@ -115,18 +115,18 @@ class HistoryView(View):
         self.extent_beside = self._figure(None).extent
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the ridges, bright up to the chosen step, or the clock's, and the line that stands there."""
+        """Return the ridges, bright up to the selected or else the clock's step, and the line at this step."""
         return self._figure(selection.statistic).at(t, selection)
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
-        """Return the figure that a ridge's column stands for: its first that is not finite, or its greatest."""
+        """Return the number of a hit column: the first one that is not finite, or else the greatest one."""
         source = hit.primitive.source
         if not isinstance(hit, RidgeHit) or not isinstance(source, HistorySource):
             return None
         return self._figure(source.statistic).pick(hit)
 
     def describe(self, pick: Pick, selection: Selection) -> Facts | None:
-        """Return a figure of a layer at a recorded step; `None` if it was not recorded."""
+        """Return a layer's statistic at a recorded step; `None` if it was not recorded."""
         training = self._context.capture.training
         if not isinstance(pick, HistoryPick) or training is None:
             return None
@@ -138,7 +138,7 @@ class HistoryView(View):
         return Facts(title, exact(value), more=(f"epoch {training.epochs[index] + 1}",))
 
     def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return a frame around a figure, if its ridges are shown, and the callout."""
+        """Return a frame around a number, if its ridges are shown, and the callout."""
         return framed(self._figure(selection.statistic).spans_of(pick), self.describe(pick, selection))
 
     def _figure(self, statistic: str | None) -> _Figure:
@@ -149,7 +149,7 @@ class HistoryView(View):
 
 
 class _Figure:
-    """The ridges of one figure, their axes and their scale."""
+    """The ridges of one statistic, their axes and their scale."""
 
     def __init__(self, spec: HistorySpec, statistic: str, context: SceneContext, timeline: Timeline) -> None:
         self._spec = spec
@@ -205,14 +205,14 @@ class _Figure:
         return (Span(low, (2 * side, 2 * side, 2 * side)),)
 
     def _tops(self, training: Training, found: History, index: int) -> NDArray[np.float64]:
-        """Return how high the numbers of one recorded step are, ``(n,)``; 0 for what is not finite."""
+        """Return the heights of the numbers of one recorded step, ``(n,)``; 0 for NaN and infinite numbers."""
         at = [training.layers.index(name) for name in found.names]
         values = training.statistic(found.statistic)[index, at].astype(np.float64)
         known = np.isfinite(values)
         return np.where(known, self._scale.share(np.where(known, values, self._scale.low)) * self._layout.height, 0.0)
 
     def _ridges(self, found: History, colors: Colormap, layer: str | None, step: int | None) -> list[Ridges]:
-        """Colour the ridges; other layers than the chosen one are dark, and what comes after a step is darker."""
+        """Colour the ridges; layers that are not selected are dark, and the part after the step is darker."""
         chosen = np.array([layer in (None, name) for name in found.names])[:, np.newaxis]
         come = np.ones(len(found.at), bool) if step is None else found.at <= max(found.at[found.column(step)], step)
         seen, alarming = (
@@ -228,7 +228,7 @@ class _Figure:
         ]
 
     def _grid(self, found: History) -> Lines:
-        """Draw each ridge's foot, the steps that are named, and the axis of the scale."""
+        """Draw the foot of each ridge, lines at the labelled steps, and the axis of the scale."""
         layout, feet = self._layout, self._layout.feet
         width, up = layout.right - layout.left, np.array([0.0, layout.height, 0.0])
         right = np.array([width, 0.0, 0.0])
@@ -307,7 +307,7 @@ def recorded_words(found: History) -> str:
 
 
 def step_ticks(first: int, last: int, most: int = 6) -> Sequence[int]:
-    """Return round steps to write along the axis, and the first one."""
+    """Return the labelled steps of the axis: round ones, and the first one."""
     if last <= first:
         return (first,)
     rough = (last - first) / most
@@ -318,7 +318,7 @@ def step_ticks(first: int, last: int, most: int = 6) -> Sequence[int]:
 
 
 def _bare(found: History, scale: Scale, layout: RidgeLayout) -> tuple[Ridges, ...]:
-    """Return the ridges without their colours: those of the numbers, and of what is not finite, if anything is."""
+    """Return the ridges without colours: those of the numbers, and those of NaN and infinite numbers, if any."""
     source = HistorySource("history", None, found.statistic)
     feet, along = layout.feet, layout.x(found, found.at)
     bar = float(np.diff(along).min()) if len(along) > 1 else 0.02 * (layout.right - layout.left)
@@ -348,7 +348,7 @@ def _uncolored(
 
 
 def _with_names(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Add room at both sides for what is written there at a constant size."""
+    """Add room at both sides for text with a constant size on the screen."""
     wide = corners.copy()
     low, high = corners[:, 0].min(), corners[:, 0].max()
     wide[:, 0] += np.where(corners[:, 0] > low, 0.5, -1.0) * _NAMES * (high - low)

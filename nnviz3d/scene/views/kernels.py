@@ -40,21 +40,21 @@ from nnviz3d.scene.views.marks import framed
 from nnviz3d.scene.views.structure import FAMILIES, family_of
 
 _HIGHEST, _WIDEST = 0.31, 1.25
-"""Height and width of all filters together, as shares of the network's width."""
+"""Maximum height and width of all filters together, as shares of the network's width."""
 _LIFT = 0.07
 """Room between the network and the filters, as a share of the network's width."""
 _DEEPEST = 1.4
-"""Depth of a filter of many input channels, as a share of its width or height."""
+"""Maximum depth of a filter, as a share of the greater of its width and height."""
 _ASIDE, _UP = 0.55, 0.28
-"""How much of its depth is seen beside a filter, and above it."""
+"""Shares of a filter's depth that are visible beside the filter and above it."""
 _BETWEEN, _NUMBER = 0.34, 0.42
 """Room between two filters, and for the number below each, as a share of a filter's width or height."""
 _CAPTION = 0.16
-"""Room above all filters for what names them, as a share of their height."""
+"""Room for text above all filters, as a share of their height."""
 _LISTED = 12
 """Maximum number of layers that an error message lists."""
 _AS_LARGE = 0.8
-"""Filters may shrink to this share of their largest size to fill all rows."""
+"""Share of the largest possible size to which filters may shrink so that all rows are full."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +64,13 @@ class _Stood:
     Attributes
     ----------
     chosen
-        The filters that are shown, in order.
+        The shown filters, in order.
     origins
-        ``(n, 3)``: the smallest corner of each.
+        ``(n, 3)``: the smallest corner of each filter.
     cell
         World size of one cell.
     cells
-        The numbers of each in world order.
+        The numbers of each filter in world order.
     """
 
     kernel: Kernel
@@ -103,13 +103,13 @@ class KernelsSpec(ViewSpec):
     Attributes
     ----------
     layer
-        A selector; by default the first convolution, or if there is none a dense layer.
+        A selector; by default the first convolution, or else the first dense layer.
     order
-        By ``index``, or by ``norm``, the largest first.
+        ``index``, or ``norm`` with the largest first.
     most
-        How many filters are shown at most, the first of that order.
+        Maximum number of shown filters, the first ones in the order.
     threshold
-        Share of the range of colours below which weights are not drawn. A filter of one sheet is always drawn whole.
+        Share of the colour range below which weights are not drawn. All weights of a flat filter are drawn.
     """
 
     kind: Literal["kernels"]
@@ -123,12 +123,12 @@ class KernelsSpec(ViewSpec):
 class KernelsView(View):
     """The filters of one layer, their numbers, the line to the layer, and the scale.
 
-    A chosen layer that has a kernel shows it in place of the scene's own.
+    A selected layer with a kernel replaces the scene's layer.
 
     Attributes
     ----------
     extent_beside
-        ``(3, 3)``: world coordinates that a picture has to hold beside the network.
+        ``(3, 3)``: world coordinates that a picture has to contain beside the network.
     """
 
     spec_class = KernelsSpec
@@ -143,7 +143,8 @@ class KernelsView(View):
         own = _find(context, spec.layer)
         self._own = self._stand(own)
         low, high = self._own.bounds
-        self._room = (low[0], high[0], low[1], high[1])  # for all others, so that the picture holds them too
+        # The filters of other layers get the same room, so that a picture contains them too.
+        self._room = (low[0], high[0], low[1], high[1])
         self._stood: dict[str, _Stood | None] = {own.layer: self._own}
         caption = (low + high) / 2
         caption[1] = high[1] + _CAPTION * (high[1] - low[1])
@@ -151,14 +152,14 @@ class KernelsView(View):
         self._kept: dict[tuple[object, ...], tuple[Primitive, ...]] = {}
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the same filters at all times and for all samples."""
+        """Return the filters; they are the same at all times and for all samples."""
         key = (selection.layer, selection.colormap, selection.threshold)
         if key not in self._kept:
             self._kept = {key: self._build(self._shown(selection), selection)}
         return self._kept[key]
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
-        """Return the weight that was hit."""
+        """Return the hit weight."""
         source = hit.primitive.source
         if not isinstance(hit, CellHit) or not isinstance(source, FilterSource) or source.layer is None:
             return None
@@ -243,7 +244,7 @@ class KernelsView(View):
         chosen = colormap(selection.colormap or self._spec.colormap)
         colors = chosen if chosen.diverging else colormap(self._spec.colormap)
         share = self._spec.threshold if selection.threshold is None else selection.threshold
-        # Of filters that are one sheet nothing hides anything, so they are drawn whole.
+        # In flat filters no weight hides another one, so all are drawn.
         threshold = share * limits[1] if stood.kernel.grid.size[2] > 1 else 0.0
         color = FAMILIES[family_of(self._context.graph.node(layer))]
         blocks, boxes = [], []
@@ -322,7 +323,7 @@ def _legend(stood: _Stood, colors: Colormap, blocks: list[Voxels], order: str, o
 
 
 def _find(context: SceneContext, layer: str | None) -> Kernel:
-    """Return the kernel that a scene selects; by default that of the first convolution, or if none of a dense layer."""
+    """Return the kernel that a scene selects; by default that of the first convolution, or else of a dense layer."""
     capture, graph = context.capture, context.graph
     if layer is not None:
         return _selected(context, layer)
@@ -337,7 +338,7 @@ def _find(context: SceneContext, layer: str | None) -> Kernel:
 
 
 def _selected(context: SceneContext, layer: str) -> Kernel:
-    """Return the kernel of the first layer with a kernel that a selector fits."""
+    """Return the kernel of the first layer that has one and matches a selector."""
     capture, graph = context.capture, context.graph
     nodes = [graph.node(name) for name in matching(layer, graph)]
     with_one = f"those with a kernel are {_with_kernels(graph.nodes)}"

@@ -17,7 +17,7 @@ from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Voxels
 from nnviz3d.scene.selection import Selection
 
 NAMED_CELLS = 16
-"""Outputs up to this size have a name beside every cell; for larger ones the best scores are listed."""
+"""Maximum size of an output with a name beside every cell; for larger outputs the best scores are listed."""
 _NAMED = 3
 """Maximum number of layers that a legend names."""
 FEW, MORE = 3, 5
@@ -61,7 +61,7 @@ def title_panel(capture: CaptureReader, sample: int, answer: str | None = None) 
 
 
 def scores_of(context: SceneContext, head: str, sample: int, listed: int = FEW) -> tuple[Primitive, ...]:
-    """Return the title with the prediction, and the class scores: beside their cells, or the best of many."""
+    """Return the title with the prediction, and the class scores: beside their cells, or a list of the best ones."""
     scores = context.values(head, sample).values.reshape(-1)
     names = names_of(context.capture, head, len(scores))
     best = top_classes(scores, 1)[0]
@@ -93,7 +93,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def _between_two(context: SceneContext, head: str, value: float) -> str:
-    """Name the class that a single probability predicts, one of two; empty for any other number."""
+    """Return the class, one of two, that a single probability predicts; empty for any other number."""
     two = two_classes(context.capture, head)
     if two is None or context.graph.node(head).activation != "sigmoid":
         return ""
@@ -101,7 +101,7 @@ def _between_two(context: SceneContext, head: str, value: float) -> str:
 
 
 def names_of(capture: CaptureReader, head: str, count: int) -> list[str]:
-    """Name the numbers of an output: classes by their names, a single number by its class for 1, others by position."""
+    """Return names of an output's numbers: class names, for a single number its class for 1, otherwise positions."""
     if is_classifier(capture, head):
         return [class_name(capture.classes, i) for i in range(count)]
     if count == 1:
@@ -157,15 +157,15 @@ def scale_panels(
     Parameters
     ----------
     blocks, statistics
-        All blocks by name, and what their numbers are like, in the same order.
+        All blocks by name, and the statistics of their numbers, in the same order.
     what
-        What the numbers are.
+        Name of the quantity.
     threshold
         Share of each layer's range below which cells are not drawn.
     shared
-        Whether one scale holds for all layers.
+        Whether all layers have one scale.
     chosen
-        The layer whose scale is shown with its own numbers, if one is selected.
+        The selected layer, whose scale is shown with absolute numbers; `None` without one.
     """
     scales: list[list[Row]] = []
     if chosen is not None and chosen in blocks:

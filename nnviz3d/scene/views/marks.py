@@ -27,19 +27,19 @@ def framed(spans: Sequence[Span], facts: Facts | None) -> tuple[Primitive, ...]:
 
 
 def callout(spans: Sequence[Span], facts: Facts, path: NDArray[np.float32] = _NO_PATH) -> Callout:
-    """Return the callout of a pick that stands at these spans, and along a path ``(n, 3)``."""
+    """Return the callout of a pick with these boxes, and with a path ``(n, 3)`` for a connection."""
     return Callout("pick", tuple(spans), facts.rows, path)
 
 
 def point(position: NDArray[np.floating]) -> Span:
-    """Return the span of a point, ``(3,)``, without extent."""
+    """Return the box of a point, ``(3,)``, which has size 0."""
     x, y, z = (float(n) for n in position)
     origin: Vector = (x, y, z)
     return Span(origin, (0.0, 0.0, 0.0))
 
 
 def frames(spans: Sequence[Span]) -> Lines:
-    """Draw the edges of boxes that stand off a little from the spans."""
+    """Draw the edges of boxes that are slightly larger than the spans."""
     edges = []
     for span in spans:
         size = np.array(span.size)
@@ -51,7 +51,7 @@ def frames(spans: Sequence[Span]) -> Lines:
 
 
 def glow(path: NDArray[np.float32], color: Color) -> list[Lines]:
-    """Draw a connection, ``(n, 3)``, brighter than all others, with a halo of its own colour."""
+    """Draw a connection, ``(n, 3)``, brighter than all others, with a halo in its colour."""
     halo = ((11.0, 0.16, color), (6.0, 0.45, color), (2.2, 1.0, _BRIGHT))
     return [
         Lines(f"pick/glow/{k}", path[np.newaxis], _paint(1, opacity, tint), width)

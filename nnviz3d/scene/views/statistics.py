@@ -27,16 +27,16 @@ from nnviz3d.scene.views.structure import FAMILIES, family_of
 LEVELS = 20
 """Number of cubes of the highest bar."""
 _NARROWEST, _WIDEST = 1.0, 3.2
-"""World width of a histogram with its margins."""
+"""Minimum and maximum world width of a histogram with its margins."""
 _FILLED = 0.84
-"""Share of that width that the bars take."""
+"""Share of this width that the bars take."""
 _INSIDE = 0.2
-"""How far within the row's ends the middle of a histogram stands at least, in its widths."""
+"""Minimum distance of a histogram's middle from the ends of the row, in widths of a histogram."""
 _LIFT, _HEIGHT = 0.2, 0.62
-"""Shares of the headroom: between the tallest block and the histograms, and their height; the figures stand above."""
+"""Shares of the headroom: the gap above the tallest block, and the height of the histograms; figures are above."""
 _BARS = (0.60, 0.70, 0.86)
 _LINES = 0.55
-"""Opacity of the lines below the histograms, and to them."""
+"""Opacity of the ground lines, and of the lines between blocks and histograms."""
 
 
 class StatisticsSpec(ViewSpec):
@@ -51,7 +51,7 @@ class StatisticsSpec(ViewSpec):
 
 
 class StatisticsView(View):
-    """The histograms, their figures, and all figures of the chosen layer."""
+    """The histograms, their figures, and all figures of the selected layer."""
 
     spec_class = StatisticsSpec
 
@@ -67,22 +67,22 @@ class StatisticsView(View):
         self._panel: tuple[object, tuple[Primitive, ...]] = (None, ())
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return each histogram as far as the forward pass has come through its layer; from its end on always the same."""
+        """Return the part of each histogram that the forward pass has revealed; the same objects after its end."""
         self._measure(selection.sample)
         shares = {name: self._timeline.revealed(self._context.placement(name).rank, t) for name in self._bars}
         bars_ = (
             block if shares[name] >= 1 else replace(block, reveal=shares[name]) for name, block in self._bars.items()
         )
-        told = tuple(name for name, share in shares.items() if share >= 1)
-        key = (selection.sample, selection.layer, told)
+        complete = tuple(name for name, share in shares.items() if share >= 1)
+        key = (selection.sample, selection.layer, complete)
         if self._words[0] != key:
-            self._words = (key, (*self._lines(told), self._figures(told, selection)))
+            self._words = (key, (*self._lines(complete), self._figures(complete, selection)))
         if self._panel[0] != key[:2]:
             self._panel = (key[:2], self._panels(selection))
         return (*bars_, *self._words[1], *self._panel[1])
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
-        """Return the layer whose histogram was hit."""
+        """Return the layer of the hit histogram."""
         source = hit.primitive.source
         return None if source is None or source.layer is None else LayerPick(source.layer)
 
@@ -103,12 +103,12 @@ class StatisticsView(View):
         source = Source("statistics", name)
         return Voxels(f"{name} (histogram)", values, low, cell, _PLAIN, (0.0, 1.0), threshold=0.5, source=source)
 
-    def _lines(self, told: Sequence[str]) -> tuple[Primitive, ...]:
+    def _lines(self, complete: Sequence[str]) -> tuple[Primitive, ...]:
         """Draw a ground line below each histogram, and a line to it from its block."""
-        if not told:
+        if not complete:
             return ()
         leads, grounds, colors = [], [], []
-        for name in told:
+        for name in complete:
             slot, placement = self._slots[name], self._context.placement(name)
             half = slot.width / 2
             start = np.array([placement.center[0], placement.origin[1] + placement.size[1], placement.center[2]])
@@ -121,9 +121,9 @@ class StatisticsView(View):
             Lines("statistics/grounds", np.array(grounds, dtype=np.float32), paint, width=1.6),
         )
 
-    def _figures(self, told: Sequence[str], selection: Selection) -> Labels:
+    def _figures(self, complete: Sequence[str], selection: Selection) -> Labels:
         labels = []
-        for name in told:
+        for name in complete:
             found, block = self._measured[name], self._bars[name]
             if not found.finite:
                 continue
@@ -153,7 +153,7 @@ class StatisticsView(View):
 
 @dataclass(frozen=True)
 class _Slot:
-    """Where a histogram stands: world coordinates of the middle of its lower edge, and its size."""
+    """The position of a histogram: world coordinates of the middle of its lower edge, and its size."""
 
     middle: float
     bottom: float
@@ -162,14 +162,14 @@ class _Slot:
 
 
 def _slots(placements: Sequence[Placement], headroom: float) -> dict[str, _Slot]:
-    """Lay the histograms of each row of blocks out above it: of one size, apart, and each near its block."""
+    """Lay out the histograms above each row of blocks: of equal size, without overlap, each near its block."""
     found = {}
     for line in {(placement.row, placement.lane): None for placement in placements}:
         blocks = sorted((p for p in placements if (p.row, p.lane) == line), key=lambda p: p.center[0])
         left, right = blocks[0].origin[0], max(p.origin[0] + p.size[0] for p in blocks)
         pitch = min(max((right - left) / len(blocks), _NARROWEST), _WIDEST)
         steps = pitch * np.arange(len(blocks))
-        # Halfway between moving those in the way to the right and moving them to the left.
+        # The mean of two solutions: overlapping histograms are moved to the right, or to the left.
         wanted = np.array([p.center[0] for p in blocks]) - steps
         apart = (np.maximum.accumulate(wanted) + np.minimum.accumulate(wanted[::-1])[::-1]) / 2
         low, high = left + _INSIDE * pitch, right - _INSIDE * pitch - steps[-1]
@@ -185,9 +185,9 @@ def bars(found: LayerStatistics) -> NDArray[np.float32]:
 
     Returns
     -------
-    ``(bins, LEVELS, 1)``, 1 where there is a cube and 0 elsewhere. The highest bar has all levels, the others by
-    ``log(1 + count)``, rounded up, so that a single number is seen. To the right, after a gap, stands a bar of NaN for
-    the NaN among the numbers, and one of infinity for the infinite ones, as high as their counts by the same measure.
+    ``(bins, LEVELS, 1)``, 1 for a cube and 0 for none. The highest bar has all levels; the heights follow
+    ``log(1 + count)``, rounded up, so that a single number is visible. To the right, after a gap, a bar of NaN shows the
+    count of NaN, and a bar of infinity the count of infinite numbers, both with the same measure of height.
     """
     counts = found.counts if len(found.counts) else np.zeros(BINS, dtype=np.int64)
     extra = [(count, what) for count, what in ((found.nan, np.nan), (found.infinite, np.inf)) if count]

@@ -38,7 +38,7 @@ class StructureSpec(ViewSpec):
 
 
 class StructureView(View):
-    """Frames, labels and edges; without any numbers to show, the blocks are bodies coloured by family."""
+    """Frames, labels and edges; if no numbers are shown, the blocks are solid bodies coloured by family."""
 
     spec_class = StructureSpec
 
@@ -57,7 +57,7 @@ class StructureView(View):
         return self._kept[key]
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
-        """Return the layer of the body that was hit."""
+        """Return the layer of the hit body."""
         source = hit.primitive.source
         return None if source is None or source.layer is None else LayerPick(source.layer)
 
@@ -96,7 +96,7 @@ class StructureView(View):
             ends = node.id in graph.inputs or node.id in graph.outputs
             priority = 3.0 * ends + 2.0 * (node.parameters / largest) + (node.parameters > 0)
             chosen = selection.layer == node.id
-            # The first layer of a nested model says where one is: in a row of blocks all its others are called alike.
+            # The label of a nested model's first layer includes the model's name, because layer names repeat.
             enters = node.group not in groups
             groups.add(node.group)
             name = "/".join(node.id.split("/")[-2:]) if enters else node.name

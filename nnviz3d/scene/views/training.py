@@ -27,9 +27,9 @@ class TrainingSpec(ViewSpec):
     Attributes
     ----------
     start
-        When it begins, in seconds; by default a moment after the forward and the backward pass have ended.
+        Start in seconds; by default a moment after the end of the forward and the backward pass.
     duration
-        How long it takes from the first recorded step to the last.
+        Seconds from the first recorded step to the last.
     """
 
     kind: Literal["training"]
@@ -56,7 +56,7 @@ class TrainingView(View):
         self._kept: tuple[int | None, tuple[Primitive, ...]] | None = None
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the panel with the point at the chosen step, or at the clock's."""
+        """Return the panel with the point at the selected step, or else at the clock's."""
         training = self._context.capture.training
         index = None if training is None else self._timeline.recorded_index(training, t, selection.step)
         if self._kept is None or self._kept[0] != index:
@@ -76,8 +76,8 @@ def step_text(training: Training, index: int) -> str:
 def figures(training: Training, index: int) -> list[str]:
     """Write loss, metrics and learning rate of a recorded step."""
     found = [f"loss {number(training.loss[index])}"] if np.isfinite(training.loss).any() else []
-    told = [(name, values[index]) for name, values in training.metrics.items() if name != "loss"]
-    found += [f"{name} {number(value)}" for name, value in told[:_METRICS] if not np.isnan(value)]
+    metrics = [(name, values[index]) for name, values in training.metrics.items() if name != "loss"]
+    found += [f"{name} {number(value)}" for name, value in metrics[:_METRICS] if not np.isnan(value)]
     rate = training.learning_rate[index]
     return found if np.isnan(rate) else [*found, f"learning rate {number(rate)}"]
 

@@ -23,7 +23,7 @@ from nnviz3d.scene.views.node_link.colors import Scale
 _ASIDE = 1.0
 """World distance of a score from its ball."""
 Drawn = Sequence[tuple[Links, int]]
-"""Links between two layers, and the number of their lines that are drawn."""
+"""Links between two layers, and the number of drawn lines."""
 Boxes = Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 """The lowest and the highest corner of a layer's balls, by layer."""
 
@@ -31,7 +31,7 @@ Boxes = Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 def names(
     context: SceneContext, neurons: Neurons, layouts: Mapping[str, BallLayout], drawn: Drawn, boxes: Boxes
 ) -> Labels:
-    """Return a label below each layer: its number of balls and of lines, and the layers that pass it on."""
+    """Return a label below each layer: its number of balls and of lines, and the layers that pass its units on."""
     labels = []
     for node in neurons.graph:
         layout, count = layouts[node.id], neurons.counts[node.id]
@@ -43,7 +43,7 @@ def names(
         ends = node.id in (*context.graph.inputs, *context.graph.outputs)
         low, high = boxes[node.id]
         if node.id in context.graph.outputs:
-            low = low - np.array([0.0, layout.pitch, 0.0])  # the last one's score stands beside it
+            low = low - np.array([0.0, layout.pitch, 0.0])  # room for the score beside the last ball
         labels.append(Label(vector(low), tuple(lines), priority=3.0 + ends, span=vector(high - low)))
     return Labels("names", tuple(labels))
 
@@ -69,7 +69,7 @@ def named_outputs(context: SceneContext, layouts: Mapping[str, BallLayout]) -> l
 
 
 def title(context: SceneContext, sample: int) -> tuple[Panel, ...]:
-    """Return the title with the prediction, and the best scores of many."""
+    """Return the title with the prediction, and a list of the best scores if there are many."""
     head = head_of(context.graph)
     if head is None or not context.capture.has_activations(head):
         return (title_panel(context.capture, sample),)
@@ -109,9 +109,9 @@ def line_scale(
     Parameters
     ----------
     unknown
-        Names of layers whose weights are not known pair by pair.
+        Names of layers with unknown weights between single pairs of units.
     some
-        Whether a layer has more units than balls, so that even strong lines to units without balls are not drawn.
+        Whether a layer has more units than balls; lines to units without balls are not drawn, even if they are strong.
     """
     shown = [(links, count) for links, count in drawn if count]
     left_out = (TextRow(f"one grey line instead of weights: {listed(unknown)}", "quiet"),) if unknown else ()
@@ -146,5 +146,5 @@ def _chosen(count: int, total: int, *, some: bool) -> str:
 
 
 def span_text(tops: Sequence[float]) -> str:
-    """Write the smallest and the largest of some numbers, or the one that they all are."""
+    """Write the smallest and the largest number, or one number if both are equal."""
     return number(tops[0]) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"

@@ -1,4 +1,4 @@
-"""View of a long network as a graph: one ball for each layer at its block's placement, and its edges."""
+"""View of a long network as a graph: one ball for each layer at the placement of its block, and the edges."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from nnviz3d.scene.views.node_link.spec import NodesSpec
 _SIZE = 20.0
 """Diameter of a ball in pixels of a 720 pixels high picture."""
 _UNKNOWN = (0.30, 0.34, 0.42, 1.0)
-"""A layer whose activation was not captured."""
+"""Colour of a layer whose activation was not captured."""
 _WEIGHTED = (0.62, 0.80, 0.95)
 _SKIPPING = (0.38, 0.84, 0.78)
 _HAZE = 0.15
 
 
 class LayerBallsView(View):
-    """Balls and edges of a network of many layers.
+    """Balls and edges of a network with many layers.
 
     Attributes
     ----------
     extent
-        ``(n, 3)``: what a picture has to hold.
+        ``(n, 3)``: world coordinates that a picture has to contain.
     angles
-        Azimuth and elevation to look from, in degrees.
+        Azimuth and elevation of the camera in degrees.
     """
 
     spec_class = NodesSpec
@@ -64,7 +64,7 @@ class LayerBallsView(View):
         self._kept: tuple[object, tuple[Primitive, ...]] = (None, ())
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the graph of the chosen sample; each layer lights up as the forward pass reaches it."""
+        """Return the graph of the selected sample; each layer lights up when the forward pass reaches it."""
         now = self._timeline.ranks_revealed(t)
         cloud, words = self._of(selection.sample)
         key = (cloud, selection.layer, now)
@@ -78,7 +78,7 @@ class LayerBallsView(View):
         return self._kept[1]
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
-        """Return the layer whose ball was hit."""
+        """Return the layer of the hit ball."""
         if not isinstance(hit, PointHit) or hit.primitive.units is None:
             return None
         return LayerPick(hit.primitive.units[hit.number][0])
@@ -95,7 +95,7 @@ class LayerBallsView(View):
         return (callout([mark], describe_layer(self._context, pick)),)
 
     def around(self, layer: str) -> NDArray[np.float64]:
-        """Return the points that a picture of a layer has to hold."""
+        """Return the points that a picture of a layer has to contain."""
         return self._context.plan.corners([layer])
 
     def _of(self, sample: int) -> tuple[Points, tuple[Primitive, ...]]:

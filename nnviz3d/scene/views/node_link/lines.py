@@ -15,7 +15,7 @@ from nnviz3d.scene.primitives import Ends, Lines, Source
 from nnviz3d.scene.views.node_link.colors import PASSING, WIDTHS, tint, width_bins
 
 _OVER = 1.2
-"""World height of an arc over the balls between."""
+"""World height of an arc above the balls that it crosses."""
 _BOW = 20
 BallLayouts = Mapping[str, BallLayout]
 
@@ -48,7 +48,7 @@ def weighted(name: str, links: Links, chosen: NDArray[np.int64], layouts: BallLa
 
 
 def passing(name: str, feed: Feed, links: Links | None, layouts: BallLayouts) -> Lines:
-    """Draw the units that are passed on unchanged; one line for all if they are not known one by one."""
+    """Draw lines for units that are passed on unchanged; one line for all if single units are unknown."""
     chosen = np.empty(0, dtype=np.int64) if links is None else strongest(links, layouts, len(links.norm))
     if links is not None and len(chosen):
         points = _between(feed, links.index[chosen], layouts)
@@ -59,7 +59,7 @@ def passing(name: str, feed: Feed, links: Links | None, layouts: BallLayouts) ->
 
 
 def ways(feed: Feed, start: NDArray[np.float64], end: NDArray[np.float64], layouts: BallLayouts) -> NDArray[np.float32]:
-    """Return straight lines to the next layer, and arcs over the balls between, ``(n, p, 3)``."""
+    """Return straight lines to the next layer, and arcs over the balls in between, ``(n, p, 3)``."""
     first, last = layouts[feed.source].position.rank, layouts[feed.target].position.rank
     low, high = np.minimum(start[:, 1], end[:, 1]).min(), np.maximum(start[:, 1], end[:, 1]).max()
     hidden = [

@@ -29,7 +29,7 @@ class LinkPick(Pick):
     Attributes
     ----------
     taken
-        The node whose tensor the target takes: the source itself, or one that only passes it on.
+        The node whose tensor the target takes: the source, or a node that only passes its units on.
     """
 
     source: str

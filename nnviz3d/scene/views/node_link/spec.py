@@ -17,11 +17,11 @@ class NodesSpec(ViewSpec):
     Attributes
     ----------
     most
-        How many balls a layer gets at most; of larger layers the most active units are shown.
+        Maximum number of balls of a layer; of larger layers only the most active units are shown.
     strongest
-        How many lines a pair of layers gets at most.
+        Maximum number of lines between two layers.
     ranking
-        Whether a line is as strong as its weight, or as what it contributes for the sample: weight times activation.
+        Strength of a line: its weight, or its contribution for the sample, which is weight times activation.
     """
 
     kind: Literal["nodes"]

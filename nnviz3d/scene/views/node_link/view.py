@@ -36,48 +36,48 @@ from nnviz3d.scene.views.node_link.picks import ChannelPick, LinkPick, describe_
 from nnviz3d.scene.views.node_link.spec import NodesSpec
 
 MOST_LAYERS = 24
-"""Number of layers with units up to which each unit has a ball; longer networks have one ball for each layer."""
+"""Maximum number of layers with units for one ball per unit; longer networks have one ball per layer."""
 _ANSWER = (0.93, 0.98, 1.0)
 _LARGEST, _BALL, _RINGED = 26.0, 0.62, 1.5
-"""Diameter of a ball: in pixels of a 720 pixels high picture, as a share of the way to the next one, and of a ringed one
-in those of others."""
+"""Diameter of a ball: the maximum in pixels of a 720 pixels high picture, the share of the distance to the next ball,
+and the factor for a ball with a ring."""
 _PIXELS = 1024
-"""Number of pixels of an input up to which each pixel has a ball."""
+"""Maximum number of pixels of an input with a ball for each pixel."""
 _NAMES = 0.10
 """Width of a class's name and score as a share of the network's."""
 _BELOW = 0.07
-"""Height of a layer's further words as a share of the network's."""
+"""Height of the text below a layer as a share of the network's height."""
 _HAZE = 0.12
 _BEFORE = 1.9
-"""World distance of an input's picture from the balls of its channels."""
+"""World distance between an input's picture and the balls of its channels."""
 _PICTURE, _PICTURE_SHARE = 0.42 * TALLEST, 1.1
-"""World size of an input's picture, at most, and as a share of the highest layer's."""
+"""Size of an input's picture: the maximum in world units, and the share of the highest layer's height."""
 _ASPECT = 16 / 9
 _WHAT = "activation (channel mean)"
 
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    """All that depends on the sample.
+    """Everything that depends on the sample.
 
     Attributes
     ----------
     layouts
-        By layer.
+        Layout of the balls by layer.
     cloud
-        All balls, lit.
+        All balls in their final colours.
     layers
-        ``(n,)``: whose each is, by its place in `layouts`.
+        ``(n,)``: layer of each ball, as an index in `layouts`.
     ranks
-        ``(n,)``: when each is lit.
+        ``(n,)``: rank in which each ball lights up.
     rings
-        ``(n, 4)``: the cloud's own.
+        ``(n, 4)``: rings of the balls.
     lines
-        With the layers that they join.
+        Source layer, target layer and lines.
     still
-        What is the same at all times.
+        Primitives that are the same at all times.
     answer
-        The title and the scores, once they are known.
+        Title and scores, shown when they are known.
     """
 
     layouts: Mapping[str, BallLayout]
@@ -91,14 +91,14 @@ class _Sample:
 
 
 class NodesView(View):
-    """Balls and lines of the chosen sample, lit layer by layer.
+    """Balls and lines of the selected sample, which light up layer by layer.
 
     Attributes
     ----------
     extent
-        ``(n, 3)``: what a picture has to hold.
+        ``(n, 3)``: world coordinates that a picture has to contain.
     angles
-        Azimuth and elevation to look from, in degrees.
+        Azimuth and elevation of the camera in degrees.
     """
 
     spec_class = NodesSpec
@@ -131,7 +131,7 @@ class NodesView(View):
         return LayerBallsView(spec, context, timeline) if many else cls(spec, context, timeline)
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the graph of the chosen sample; each layer lights up as the forward pass reaches it."""
+        """Return the graph of the selected sample; each layer lights up when the forward pass reaches it."""
         found = self._of(selection.sample, selection.ranking or self._spec.ranking)
         now = self._timeline.ranks_revealed(t)
         key = (found, selection.layer, now)
@@ -147,7 +147,7 @@ class NodesView(View):
         return self._lit[1]
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
-        """Return the unit, the link, or the pixel of an input that was hit."""
+        """Return the hit unit, link, or pixel of an input."""
         match hit:
             case PointHit(primitive=Points(units=tuple(units))):
                 layer, unit = units[hit.number]
@@ -182,17 +182,17 @@ class NodesView(View):
         """Return brackets around a ball, or around the two balls that a link joins, and the callout."""
         layouts = self._of(selection.sample, selection.ranking or self._spec.ranking).layouts
         positions = self._positions(pick, layouts, selection.sample)
-        told = self.describe(pick, selection)
-        if told is None or not positions:
+        facts = self.describe(pick, selection)
+        if facts is None or not positions:
             return ()
         marks = [point(position) for position in positions]
         if not isinstance(pick, LinkPick):
-            return (callout(marks, told),)
+            return (callout(marks, facts),)
         feed = self._neurons.feed(pick.taken, pick.target)
         way = ways(feed, positions[0][np.newaxis], positions[1][np.newaxis], layouts)[0]
         found = slice_of(self._context.capture, self._neurons, feed, (pick.source_unit, pick.target_unit))
         positive = found is not None and found[1].sum() >= 0
-        return (*glow(way, POSITIVE if positive else NEGATIVE), callout(marks, told, way))
+        return (*glow(way, POSITIVE if positive else NEGATIVE), callout(marks, facts, way))
 
     def _positions(self, pick: Pick, layouts: Mapping[str, BallLayout], sample: int) -> list[NDArray[np.float64]]:
         """Return the positions of a pick; nothing if a part of it is not shown."""
@@ -216,14 +216,14 @@ class NodesView(View):
         return [positions_of(layouts[layer], np.array([unit]))[0] for layer, unit in ends]
 
     def around(self, layer: str) -> NDArray[np.float64]:
-        """Return the points that a picture of a layer has to hold; of one that only passes on, those of its source."""
+        """Return the points that a picture of a layer has to contain; its source's, if it only passes units on."""
         layouts = self._of(0, self._spec.ranking).layouts if self._kept is None else self._kept[1].layouts
         sources = (feed.source for feed in self._neurons.feeds if layer in feed.via)
         name = layer if layer in layouts else next(sources, None)
         return np.empty((0, 3)) if name is None else layouts[name].points
 
     def _chosen(self, found: _Sample, layer: str | None) -> Points:
-        """Return the balls; all but those of the selected layer and its neighbours are faint."""
+        """Return the balls; only those of the selected layer and its neighbours are bright."""
         if layer is None or layer not in found.layouts:
             return found.cloud
         if self._stands_out[0] != (found, layer):
@@ -316,14 +316,14 @@ class NodesView(View):
         )
 
     def _unknown(self, drawn: Drawn) -> list[str]:
-        """Name the layers whose weights join units but are not drawn as lines of their own."""
+        """Return the layers whose weights connect units but are not drawn as lines."""
         graph, known = self._neurons.graph, {links.feed.target for links, _ in drawn}
         return [
             node.name for node in graph if node.id in connecting_nodes(self._context.graph) and node.id not in known
         ]
 
     def _shown(self, name: str, numbers: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return the units of a layer that have a ball, in ascending order: all, or the most active."""
+        """Return the units of a layer with a ball, in ascending order: all, or only the most active."""
         most = self._spec.most
         if len(numbers) <= most or (name in self._neurons.scattered and len(numbers) <= _PIXELS):
             return np.arange(len(numbers))
@@ -333,7 +333,7 @@ class NodesView(View):
         return np.sort(np.argsort(-strength, kind="stable")[:most])
 
     def _pictures(self, layouts: Mapping[str, BallLayout], sample: int) -> tuple[Tiles, ...]:
-        """Return the input pictures, each before the balls of its channels."""
+        """Return the input pictures, each to the left of the balls of its channels."""
         found = []
         for name in self._context.graph.inputs:
             pixels = None if name in self._neurons.scattered else self._context.capture.picture(name, sample)
@@ -373,7 +373,7 @@ class NodesView(View):
         return list(rings.values())
 
     def _room_for_names(self, layouts: Mapping[str, BallLayout]) -> tuple[NDArray[np.float64], ...]:
-        """Return points beside the outputs' balls, where their names stand, if they do."""
+        """Return points beside the outputs' balls that leave room for their names; none without names."""
         every = np.concatenate([layout.points for layout in layouts.values()])
         beside = (layouts[name].points for name in named_outputs(self._context, layouts))
         return tuple(points + np.array([_NAMES * np.ptp(every[:, 0]), 0.0, 0.0]) for points in beside)
@@ -386,7 +386,7 @@ def _boxes(
     boxes = {}
     for name, layout in layouts.items():
         points = np.concatenate([layout.points, *(_corners(tiles) for tiles in pictures if tiles.name == name)])
-        # Not only the middles of the balls.
+        # Includes half a ball above and below the centres.
         half = np.array([0.0, _BALL * layout.pitch / 2, 0.0])
         boxes[name] = (points.min(axis=0) - half, points.max(axis=0) + half)
     return boxes

@@ -22,22 +22,22 @@ from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.views.points.samples import PointPick, answer_of, facts_of_point, facts_of_sample
 
 COLORED = 10
-"""Maximum number of classes with a colour of their own; the most frequent ones have one."""
+"""Maximum number of classes with separate colours; these are the most frequent ones."""
 _SIZE, _WRONG, _PLACED, _CHOSEN = 14.0, 25.0, 25.0, 34.0
 """Diameters in pixels of a 720 pixels high picture."""
 _MANY = 1500
-"""Number of points up to which points have full size; the points of larger clouds are smaller."""
+"""Maximum number of points at full size; the points of larger clouds are smaller."""
 RADIUS = 10.0
 """World radius of the cloud."""
 _ROUNDED_UP = 0.9995
-"""Shares from here on would be rounded to 100.0%, although they are smaller."""
+"""Minimum share that would be rounded to 100.0%, although it is smaller."""
 _ACROSS = 5
-"""Classes in a row of the legend."""
+"""Number of classes in a row of the legend."""
 
 
 @dataclass(frozen=True)
 class SampleSource(Source):
-    """The point of a projected sample: of one that was added to a finished embedding."""
+    """The point of a projected sample, which was added to a finished embedding."""
 
     sample: int = 0
 
@@ -48,11 +48,11 @@ class Painted(NamedTuple):
     Attributes
     ----------
     by
-        Which of the two.
+        What the colours show: label or prediction.
     classes
-        ``(M,)``: of each point; empty if they are not known.
+        ``(M,)``: class of each point; empty if the classes are unknown.
     palette
-        The colours of the most frequent.
+        Colours of the most frequent classes.
     colors, rings
         As in `Points`.
     """
@@ -71,18 +71,18 @@ class Cloud:
     Parameters
     ----------
     placed
-        Its snapshots in the world, ``(F, M, 3)``, and how they were brought there; by default as `fitted` does.
+        Transformation to the world, and the snapshots in the world, ``(F, M, 3)``; by default the result of `fitted`.
     wrong
-        Diameter of those that are taken for another class, in pixels of a 720 pixels high picture.
+        Diameter of wrongly predicted points, in pixels of a 720 pixels high picture.
 
     Attributes
     ----------
     end, reach
-        ``(M, 3)``: where the points are in the end, which a picture has to hold.
+        ``(M, 3)``: final positions of the points, which a picture has to contain.
     moves
-        Whether they are elsewhere before.
+        Whether the points move before.
     known
-        What can give them their colours.
+        The known ones of label and prediction, which can colour the points.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Cloud:
         self._context, self._found = context, found
         self._frame, self._way = fitted(found) if placed is None else placed
         self.moves = len(self._way) > 1
-        self.end: NDArray[np.float32] = self._way[-1]  # one object, so that nothing is uploaded again
+        self.end: NDArray[np.float32] = self._way[-1]  # always the same object, so that it is uploaded only once
         self.reach = self.end
         known, told = found.labels, found.predictions
         counts: dict[ColoredBy, int] = {"label": len(known), "prediction": len(told)}
@@ -110,20 +110,20 @@ class Cloud:
         self._more: tuple[object, tuple[Primitive, ...]] = (None, ())
 
     def colored_by(self, wanted: ColoredBy) -> ColoredBy | None:
-        """Return what colours the points: `wanted` if it is known, else something known."""
+        """Return what colours the points: `wanted` if it is known, otherwise the other one."""
         return wanted if wanted in self.known else next(iter(self.known), None)
 
     def moment(self, t: float, share: float, timeline: Timeline, selection: Selection) -> float:
-        """Return the shown share of the points' way, from 0 to 1."""
+        """Return the finished share of the points' way, from 0 to 1."""
         return share if self.moves else 1.0
 
     def at(self, share: float, color: ColoredBy, sample: int) -> tuple[Primitive, ...]:
-        """Return the points at a share of their way; the same objects as before if nothing has changed.
+        """Return the primitives at a share of the points' way; the same objects as before if nothing has changed.
 
         Parameters
         ----------
         sample
-            The selected one: if it is no point, it is shown among them, as all are that were captured later.
+            The selected sample. All samples that were captured after the embedding are shown as projected samples.
         """
         by = self.colored_by(color)
         if self._kept[0] != (share, by, sample):
@@ -144,7 +144,7 @@ class Cloud:
         return (self.callout(self._points(share), pick.index),)
 
     def balls(self, points: NDArray[np.float32], painted: Painted) -> Points:
-        """Return the points, ``(M, 3)``, as they are drawn."""
+        """Return the primitive of points at ``(M, 3)``."""
         return Points(
             self._found.name,
             points,
@@ -167,7 +167,7 @@ class Cloud:
         return known[key]
 
     def _placed(self, painted: Painted, selected: int) -> Iterable[Primitive]:
-        """Yield the projected samples; the selected one with its picture."""
+        """Yield the projected samples; the selected sample has its picture."""
         capture = self._context.capture
         later = capture.added_samples
         found = [self._projected(sample) for sample in dict.fromkeys((*later, selected))]
@@ -224,7 +224,7 @@ class Cloud:
         return self._painted[by]
 
     def names(self, points: NDArray[np.float32], painted: Painted) -> Labels:
-        """Name each coloured class at the middle of its points."""
+        """Return a label for each coloured class at the centre of its points."""
         labels = []
         for k in painted.palette:
             members = points[painted.classes == k]
@@ -290,7 +290,7 @@ class Frame(NamedTuple):
     Attributes
     ----------
     middle, axes
-        ``(d,)`` and ``(d, d)``: what is taken off, and what turns.
+        ``(d,)`` and ``(d, d)``: the subtracted centre, and the rotation.
     """
 
     middle: NDArray[np.float64]
@@ -298,7 +298,7 @@ class Frame(NamedTuple):
     scale: float
 
     def to_world(self, point: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        """Bring a point, ``(d,)``, to the world, ``(3,)``."""
+        """Transform a point, ``(d,)``, to the world, ``(3,)``."""
         found = np.zeros(3, dtype=np.float32)
         if point is not None:
             found[: len(point)] = (point - self.middle) @ self.axes * self.scale
@@ -306,16 +306,16 @@ class Frame(NamedTuple):
 
 
 def fitted(found: Embedding) -> tuple[Frame, NDArray[np.float32]]:
-    """Bring all snapshots to the world, ``(F, M, 3)``; also returns how the last was brought there.
+    """Transform all snapshots to the world, ``(F, M, 3)``; also returns the transformation of the last one.
 
-    Each has the same extent, for t-SNE's units mean nothing. All are turned alike, so that in the end the cloud is
-    widest across the picture, and shallowest in depth.
+    Each snapshot has the same extent, because the units of t-SNE have no meaning. All have the same rotation, in which
+    the final cloud is widest across the picture, and shallowest in depth.
     """
     way = found.snapshots.astype(np.float64)
     middle = way.mean(axis=1, keepdims=True)
     way -= middle
     axes = np.linalg.eigh(way[-1].T @ way[-1])[1][:, ::-1]
-    axes[:, -1] *= np.sign(np.linalg.det(axes))  # turned, not mirrored
+    axes[:, -1] *= np.sign(np.linalg.det(axes))  # a rotation, not a reflection
     way = way @ axes
     spread = np.sqrt((way**2).sum(axis=2).mean(axis=1))
     scale = 1 / np.where(spread > 0, spread, 1.0)
@@ -335,7 +335,7 @@ def _callout(name: str, position: NDArray[np.float32], found: Facts, picture: ND
 
 
 def _palette(classes: NDArray[np.int64]) -> dict[int, Color]:
-    """Assign the most frequent classes a colour each, in the order of their numbers."""
+    """Assign a colour to each of the most frequent classes, in the order of their numbers."""
     known, counts = np.unique(classes[classes != NO_CLASS], return_counts=True)
     frequent = sorted(int(k) for k in known[np.argsort(-counts, kind="stable")[:COLORED]])
     return dict(zip(frequent, categorical(len(frequent)), strict=True))
@@ -355,7 +355,7 @@ def _uniform(count: int) -> NDArray[np.float32]:
 
 
 def _after_reduction(found: Embedding) -> list[str]:
-    """Describe the PCA before the points were placed: its numbers and its share of the variance; empty without one."""
+    """Describe the PCA before the embedding: its dimensions and its share of the variance; empty without PCA."""
     width = int(str(found.settings["dimensions"]))
     if width <= REDUCED:
         return []

@@ -30,19 +30,19 @@ _ANGLES = {2: (0.0, 0.0), 3: (-14.0, 14.0)}
 
 
 class EmbeddingSpec(ViewSpec):
-    """Samples as a cloud of points, close together where a layer's outputs are similar. It stands alone in its scene.
+    """Samples as a cloud of points; similar outputs of a layer are close together. It stands alone in its scene.
 
     Attributes
     ----------
     layer
-        Selector of the layer whose embedding is shown; by default, or if it is a kind of layer of which the capture has
-        no embedding, the capture's first embedding.
+        Selector of the layer whose embedding is shown. By default, or for a kind of layer without an embedding in the
+        capture, it is the capture's first embedding.
     color
-        Whether a point is coloured by its true class or by the one the model predicts.
+        Whether colours show the true class of a sample or the predicted one.
     animate
-        When the points move from PCA's first look to where they are in the end. In a training they move as it goes by.
+        Time in which the points move from the PCA to their final positions. In a training they follow its steps.
     trails
-        How many steps of the way that points have come in a training are drawn behind them.
+        Length of the trails behind the points of a training, in steps.
     """
 
     kind: Literal["embedding"]
@@ -56,7 +56,7 @@ class EmbeddingSpec(ViewSpec):
     @property
     def needs(self) -> Insights:
         """The request for everything that this view needs beyond one forward pass."""
-        # A layer's own name, even where it reads like a pattern of several.
+        # The name of one layer, even if it looks like a pattern.
         return Insights(embeddings=() if self.layer is None else (escape(self.layer),))
 
 
@@ -66,11 +66,11 @@ class EmbeddingView(View):
     Attributes
     ----------
     names
-        The layers whose embeddings there are.
+        The layers with embeddings.
     extent
-        ``(n, 3)``: what a picture has to hold, whichever of the capture's embeddings is looked at.
+        ``(n, 3)``: world coordinates that a picture of any of the embeddings has to contain.
     angles
-        Azimuth and elevation to look from, in degrees.
+        Azimuth and elevation of the camera in degrees.
     """
 
     spec_class = EmbeddingSpec
@@ -90,7 +90,7 @@ class EmbeddingView(View):
         self.angles = _ANGLES[3 if self.extent[:, 2].any() else 2]
 
     def shown(self, selection: Selection) -> str:
-        """Return the layer whose embedding is shown: the selected one, or else the scene's."""
+        """Return the layer of the shown embedding: the selected one, or else the scene's."""
         return selection.embedding if selection.embedding in self._clouds else self._first
 
     def colored_by(self, selection: Selection) -> ColoredBy | None:
@@ -98,7 +98,7 @@ class EmbeddingView(View):
         return self._clouds[self.shown(selection)].colored_by(selection.colored_by or self._spec.color)
 
     def colors(self, selection: Selection) -> tuple[ColoredBy, ...]:
-        """Return what can colour the points."""
+        """Return the possible colourings of the points."""
         return self._clouds[self.shown(selection)].known
 
     def around(self, layer: str) -> NDArray[np.float64]:
@@ -106,13 +106,13 @@ class EmbeddingView(View):
         return np.empty((0, 3))
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the cloud; from the animation's end on it is always the same."""
+        """Return the cloud; after the end of the animation always the same objects."""
         name = self.shown(selection)
         color = selection.colored_by or self._spec.color
         return self._clouds[name].at(self._moment(name, t, selection), color, selection.sample)
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
-        """Return the point that was hit, or the projected sample."""
+        """Return the hit point or projected sample."""
         source = hit.primitive.source
         if not isinstance(hit, PointHit) or source is None or source.layer is None:
             return None
@@ -121,7 +121,7 @@ class EmbeddingView(View):
         return PointPick(source.layer, hit.number)
 
     def describe(self, pick: Pick, selection: Selection) -> Facts | None:
-        """Return label and prediction of the sample that a point stands for."""
+        """Return label and prediction of a point's sample."""
         if not isinstance(pick, PointPick):
             return None
         capture = self._context.capture

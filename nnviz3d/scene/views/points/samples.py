@@ -19,7 +19,7 @@ class PointPick(Pick):
     Attributes
     ----------
     index
-        Number of the point; if it was `placed`, that is projected, number of the capture's sample.
+        Index of the point; of a projected sample (`placed`) its index in the capture.
     """
 
     embedding: str
@@ -28,13 +28,13 @@ class PointPick(Pick):
 
 
 def facts_of_sample(capture: CaptureReader, sample: int) -> Facts:
-    """Describe one of the capture's samples, as a point is described."""
+    """Describe one of the capture's samples in the same way as a point."""
     answer = answer_of(capture, sample)
     return Facts(capture.sample_name(sample), more=_answered(capture, capture.label(sample), answer))
 
 
 def answer_of(capture: CaptureReader, sample: int) -> tuple[int, float] | None:
-    """Return the predicted class of a sample and its score; `None` if the model is no classifier."""
+    """Return the predicted class of a sample and its score; `None` if the model is not a classifier."""
     head = head_of(capture.graph)
     if head is None or not capture.has_activations(head) or not is_classifier(capture, head):
         return None
@@ -52,13 +52,13 @@ def facts_of_point(capture: CaptureReader, found: Embedding, index: int) -> Fact
 
 
 def _answered(capture: CaptureReader, label: int | None, answer: tuple[int, float | None] | None) -> tuple[str, ...]:
-    said = [] if label is None else [f"labelled {class_name(capture.classes, label)}"]
+    sentences = [] if label is None else [f"labelled {class_name(capture.classes, label)}"]
     if answer is not None:
-        told, sure = answer
-        if told == NO_CLASS:
-            return (*said, "the output is NaN")
-        wrong = ", which is wrong" if label is not None and label != told else ""
-        said.append(
-            f"predicted {class_name(capture.classes, told)}{'' if sure is None else f' ({score(sure)})'}{wrong}"
+        predicted, sure = answer
+        if predicted == NO_CLASS:
+            return (*sentences, "the output is NaN")
+        wrong = ", which is wrong" if label is not None and label != predicted else ""
+        sentences.append(
+            f"predicted {class_name(capture.classes, predicted)}{'' if sure is None else f' ({score(sure)})'}{wrong}"
         )
-    return tuple(said)
+    return tuple(sentences)

@@ -1,4 +1,4 @@
-"""The point cloud of a training: at each embedded step the computed points, in between interpolated points."""
+"""The point cloud of a training: the computed points at each embedded step, interpolated points in between."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ from nnviz3d.scene.views.points.cloud import RADIUS, Cloud, Frame, Painted
 from nnviz3d.scene.views.points.samples import PointPick
 
 _WRONG = 20.0
-"""Diameter of a wrongly predicted point; at first nearly all are."""
+"""Diameter of a wrongly predicted point; smaller than usual, because at first nearly all predictions are wrong."""
 _TRAIL = 0.38
 """Opacity of the trails."""
 _PIECES = 8
-"""Pieces of a trail for each step."""
+"""Straight pieces of a trail per step."""
 
 
 class TrajectoryCloud:
-    """The points of a training. They have one unit through all steps, and are turned once, as in the end they look best.
+    """The points of a training. All steps have the same scale, and the rotation that fits the last step best.
 
-    A moment is a number of steps, 0 to E - 1: at whole ones the points are exactly those that were placed.
+    A moment is an index of the E embedded steps, 0 to E - 1, with fractions in between. At whole numbers the points are
+    exactly the computed ones.
 
     Attributes
     ----------
     reach
-        ``(E * M, 3)``: all places where points ever are.
+        ``(E * M, 3)``: the positions of all points at all steps.
     moves
         Whether there are several steps.
     known
-        What can give the points their colours.
+        The known ones of label and prediction, which can colour the points.
     """
 
     def __init__(self, context: SceneContext, training: Training, embedded: EmbeddedOutputs, trails: float) -> None:
@@ -54,7 +55,7 @@ class TrajectoryCloud:
         self._kept: dict[tuple[float, ColoredBy | None], tuple[Primitive, ...]] = {}
 
     def colored_by(self, wanted: ColoredBy) -> ColoredBy | None:
-        """Return what colours the points: `wanted` if it is known, else something known."""
+        """Return what colours the points: `wanted` if it is known, otherwise the other one."""
         return wanted if wanted in self.known else next(iter(self.known), None)
 
     def moment(self, t: float, share: float, timeline: Timeline, selection: Selection) -> float:
@@ -63,7 +64,7 @@ class TrajectoryCloud:
         Parameters
         ----------
         share
-            How far along their way the points are, from 0 to 1, where the scene lets no training go by.
+            Finished share of the points' way, from 0 to 1, for a scene without a training phase.
         """
         last = len(self._way) - 1
         if selection.step is not None:
@@ -79,7 +80,7 @@ class TrajectoryCloud:
         by = self.colored_by(color)
         key = (moment, by)
         if key not in self._kept:
-            # The end is kept too: that is where the clock rests, and nothing is uploaded again.
+            # The end is cached too: the clock rests there, so it is uploaded only once.
             self._kept = {one: found for one, found in self._kept.items() if one[0] == len(self._way) - 1}
             step = self._cloud(int(moment))
             painted = step.paint(by)
@@ -91,7 +92,7 @@ class TrajectoryCloud:
         return self._kept[key]
 
     def marked(self, moment: float, pick: PointPick) -> tuple[Primitive, ...]:
-        """Return brackets around a point, and what is known of its sample at the step."""
+        """Return brackets around a point, and the callout of its sample at the step."""
         return (self._cloud(int(moment)).callout(self.points(moment), pick.index),)
 
     def points(self, moment: float) -> NDArray[np.float32]:
@@ -138,8 +139,8 @@ class TrajectoryCloud:
             words = f"points between step {steps[k]:,} and step {steps[k + 1]:,}"
         rows = [TextRow(words)]
         if not self._trajectory.quality[k]:
-            told = "the layer's outputs at this step are all equal or not finite, so the points did not move"
-            rows.append(TextRow(told, "quiet"))
+            remark = "the layer's outputs at this step are all equal or not finite, so the points did not move"
+            rows.append(TextRow(remark, "quiet"))
         labels = self._embedded.samples.labels
         if len(np.unique(labels)) > 1 and self._way[k].any():
             apart = class_separation(self._trajectory.points[k], labels)
@@ -148,12 +149,12 @@ class TrajectoryCloud:
 
 
 def _framed(points: NDArray[np.float32]) -> tuple[Frame, NDArray[np.float32]]:
-    """Bring the points of all steps, ``(E, M, d)``, to the world, ``(E, M, 3)``, all by the same turn, shift and scale."""
+    """Transform the points of all steps, ``(E, M, d)``, to the world, ``(E, M, 3)``, all in the same way."""
     way = points.astype(np.float64)
     middle = way.mean(axis=(0, 1))
     way -= middle
     axes = np.linalg.eigh(way[-1].T @ way[-1])[1][:, ::-1]
-    axes[:, -1] *= np.sign(np.linalg.det(axes))  # turned, not mirrored
+    axes[:, -1] *= np.sign(np.linalg.det(axes))  # a rotation, not a reflection
     way = way @ axes
     scale = RADIUS / max(float(np.abs(way).max()), 1e-9)
     flat = np.zeros((*way.shape[:2], 3), dtype=np.float32)
