@@ -141,7 +141,8 @@ def _targets(file: str, labels: NDArray[np.int64] | None, count: int) -> NDArray
         targets = np.asarray(labels)
     else:
         raise SampleError(
-            "The data set of the loss landscape brings no true classes; give its targets with --labels FILE."
+            "The data set of the loss landscape brings no true classes; capture the model with --landscape --dataset DATA "
+            "--labels FILE."
         )
     if len(targets) != count:
         raise SampleError(f"There are {len(targets):,} targets for {count:,} samples; give one for each.")

@@ -61,6 +61,7 @@ REFUSED = {
         "wine",
     ): "^No layer before 'sort' has spatial axes such as rows and columns, .* such as integrated_gradients.$",
     **{("history", name): NO_TRAINING for name in MODELS},
+    **{("landscape", name): "^The data set of the loss landscape .* --dataset DATA --labels FILE.$" for name in MODELS},
 }
 
 

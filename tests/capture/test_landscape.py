@@ -228,7 +228,9 @@ def test_interrupted_landscape_leaves_the_earlier_capture_whole(tmp_path, rng, m
 
 def test_refusals_say_what_to_do(tmp_path, rng):
     model, (x, y) = convolutional(optimizer="sgd"), pictures(rng)
-    with pytest.raises(SampleError, match="give its targets with --labels FILE"):
+    with pytest.raises(
+        SampleError, match="brings no true classes; capture the model with --landscape --dataset DATA --labels FILE"
+    ):
         landscape(model, x, y, tmp_path, labels="")
     with pytest.raises(SampleError, match="There is no file gone"):
         landscape(model, x, y, tmp_path, labels="gone.npy")
