@@ -1,4 +1,4 @@
-"""The benchmarks run only when they are asked for: ``python -m pytest tests/benchmarks -s``."""
+"""Fixtures of the benchmarks, which run only on request: ``python -m pytest tests/benchmarks -s``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.apps.conftest import chromium  # noqa: F401 - the browser that the te
 
 @pytest.fixture(scope="session")
 def vgg() -> Path:
-    """A capture of VGG16 with random weights, 15.3 million numbers; kept in the temporary folder between runs."""
+    """A capture of VGG16 with random weights, 15.3 million numbers; it is kept in the temporary folder between runs."""
     path = Path(tempfile.gettempdir()) / "nnviz3d-benchmarks" / "vgg16.zarr"
     path.parent.mkdir(exist_ok=True)
     if not is_capture(path):

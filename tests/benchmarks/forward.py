@@ -1,4 +1,4 @@
-"""Times a plain pass through VGG16, one that keeps every output, and the writing of a capture; prints JSON."""
+"""Measure a plain pass through VGG16, a pass that returns every output, and the writing of a capture; prints JSON."""
 
 from __future__ import annotations
 

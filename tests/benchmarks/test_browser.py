@@ -1,4 +1,4 @@
-"""The page in Chromium, browser and server on the same cores: how smooth a drag is, how soon another sample is there."""
+"""Frame rate of a drag and delay of another sample, with Chromium and the server on the same cores."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ WATCH = """() => {
     window.addEventListener(name, () => { window.acted = performance.now(); }, true);
   }
 }"""
-"""Notes when each picture is on the screen, and when a hand last did something."""
+"""Records the time of each picture on the screen, and of the last input event."""
 
 HAND = """([x, y]) => {
   let step = 0;
@@ -54,7 +54,7 @@ HAND = """([x, y]) => {
     }));
   }, 1000 / 60);
 }"""
-"""Moves a pointer that is down 60 times a second, as a hand does; Playwright's own moves wait for the page each time."""
+"""Moves a pressed pointer 60 times a second, like a hand; Playwright's own moves wait for the page each time."""
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def page(chromium: Browser) -> Iterator[Callable[..., Page]]:
 
 
 def bare(capture: Capture, size: tuple[int, int]) -> float:
-    """Frames a second of the renderer alone, turned as a hand would, as it draws while dragged."""
+    """Frames per second of only the renderer during the same drag."""
     scene = Scene.build(default_scene(), capture)
     renderer = Renderer(offscreen_window(size))
     renderer.careful = False
@@ -137,7 +137,7 @@ def test_another_sample(page, name: str, tmp_path: Path) -> None:
     if name == "digits":
         here, rounds = page("digits"), 20
         for _ in range(3):
-            here.keyboard.press("ArrowRight")  # from the ready ones to those that have to be run
+            here.keyboard.press("ArrowRight")  # from the captured samples to those that the model has to compute
             time.sleep(0.5)
     else:
         model = Path("efficientnet_lite0.keras")
@@ -165,7 +165,7 @@ def test_another_sample(page, name: str, tmp_path: Path) -> None:
 
 
 def arrive(page: Page) -> float:
-    """Wait until the sample that was asked for is on the screen; returns the seconds since the key was pressed."""
+    """Wait until the requested sample is on the screen; returns the seconds since the key was pressed."""
 
     def there() -> Any:
         return page.evaluate(

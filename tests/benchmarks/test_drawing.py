@@ -1,4 +1,4 @@
-"""Frames a second at 1280 x 720: all of VGG16 against meshes and against fewer cells, whole pictures against no text."""
+"""Frames per second at 1280 x 720: VGG16 against meshes and against fewer cells, pictures with text against without."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def blocks(scene: Scene) -> list[Voxels]:
 
 @pytest.fixture(scope="module")
 def poses(scene: Scene) -> list[CameraPose]:
-    """The scene's own view, and others around it."""
+    """The pose of the scene, and others around it."""
     azimuth, elevation = default_view(len(scene.context.plan.rows))
     return [
         scene._pose(Keyframe(azimuth=azimuth + 2.0 * k, elevation=elevation), ASPECT)
@@ -71,7 +71,7 @@ def surface(block: Voxels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 class Meshes:
-    """The same blocks as meshes of their outer faces: what a viewer without a shader of its own draws."""
+    """The same blocks as meshes of their outer faces, as a viewer without a voxel shader would draw them."""
 
     def __init__(self, blocks: list[Voxels], size: tuple[int, int]) -> None:
         self.window = offscreen_window(size)
@@ -94,7 +94,7 @@ class Meshes:
             mapper.SetScalarModeToUseCellData()
             actor = vtkActor()
             actor.SetMapper(mapper)
-            # Lit, as the blocks are.
+            # Lit like the blocks.
             actor.GetProperty().SetInterpolationToFlat()
             self.renderer.AddActor(actor)
 
@@ -113,14 +113,15 @@ class Meshes:
 
 
 def test_against_meshes(scene, blocks, poses):
-    """Still: drawn again from the same place; moving: from another place each time. With read-back, as for a film.
+    """Compare frames per second of voxels and meshes, with read-back as for a film.
 
-    Dragged: moving as it is drawn while a hand drags it, without darker creases and a graded ground; at full resolution.
+    Still: the same pose each time. Moving: another pose each time. Dragged: moving, in the quality of a drag, without
+    darker creases and background gradient, at full resolution.
     """
     whole = scene.at(scene.duration, Selection(threshold=0.0))
     usual = scene.at(scene.duration)
     only = DrawList(tuple(blocks))
-    # A studio for each list: going from one list to another is not what is measured.
+    # A renderer for each list, because changes between lists are not measured.
     lists = {"blocks": only, "whole": whole, "usual": usual}
     studios = {(name, fine): Offscreen(SIZE, antialias=fine) for name in lists for fine in (False, True)}
     meshes, fine_meshes = Meshes(blocks, SIZE), Meshes(blocks, (SIZE[0] * 2, SIZE[1] * 2))
@@ -149,7 +150,7 @@ def test_against_meshes(scene, blocks, poses):
 
 
 def test_without_text(vgg: Path, digits: Capture, long_capture: Capture):
-    """What labels and panels cost of a whole picture while the camera moves; dragged as above, without read-back."""
+    """Compare pictures with and without labels and panels while the camera moves; a drag has no read-back."""
     rows: list[list[object]] = [["", "blocks", "labels", "with text", "without", "share of the text"]]
     for name, capture in (("digits", digits), ("VGG16", open_capture(vgg)), ("a long network", long_capture)):
         scene = Scene.build(default_scene(), capture, aspect=ASPECT)
@@ -190,7 +191,7 @@ def fewer(block: Voxels, share: float, values: np.ndarray | None = None) -> Voxe
 
 
 def test_against_fewer_cells(blocks, poses):
-    """Fifteen million cells and one million in the same boxes, dense and with a fiftieth of the cells filled."""
+    """Compare 15 million and 1 million cells in the same boxes, dense and with a fiftieth of the cells filled."""
     share = 1e6 / sum(b.values.size for b in blocks)
     random = np.random.default_rng(1)
     lists: dict[str, tuple[list[Voxels], list[Voxels]]] = {}

@@ -1,4 +1,4 @@
-"""Placing points: the engine that tells of its progress against the reference, by time and by what can be trusted."""
+"""Time and quality of embeddings: the engine with progress reports against the reference."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ HEAD = ("", *ENGINES, "opentsne : sklearn", "of that, judging", "trustworthiness
 
 
 def shifted(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Add to pictures of 8 x 8 pixels the same ones a pixel further to the left and to the right."""
+    """Add copies of 8 x 8 pixel pictures, shifted by one pixel to the left and to the right."""
     pictures = vectors.reshape(-1, 8, 8)
     moved = [np.roll(pictures, by, axis=2) for by in (0, -1, 1)]
     return np.concatenate(moved).reshape(-1, 64)
 
 
 def compared(vectors: NDArray[np.float32], dimensions: int) -> list[object]:
-    """Place the same vectors by either engine."""
+    """Embed the same vectors with both engines."""
     placed: dict[str, EmbeddedPoints] = {}
 
     def run(engine: str) -> None:
@@ -42,7 +42,7 @@ def compared(vectors: NDArray[np.float32], dimensions: int) -> list[object]:
 
 
 def test_against_the_reference():
-    """Real digits of 8 x 8 pixels. Each engine takes its own number of steps, 750 and 1,000; PCA and judging are shared."""
+    """Compare both engines on real digits of 8 x 8 pixels, with 750 and 1,000 iterations; PCA and quality are shared."""
     vectors = load_digits().data.astype(np.float32)
     for engine in ENGINES:
         embed(vectors[:100], EmbeddingOptions(engine=engine))  # imports

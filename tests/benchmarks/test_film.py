@@ -1,4 +1,4 @@
-"""Frames a second of a recorded film against drawing and reading back the same frames, in the same quality."""
+"""Frames per second of a recorded film, against drawing and reading back the same frames in the same quality."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROUNDS = 3
 
 @pytest.mark.parametrize("network", ["digits", "VGG16"])
 def test_recording_against_drawing(network: str, digits: Capture, vgg: Path, tmp_path: Path):
-    """Whole programs on both sides: each lays the scene out, opens a window, and makes every frame of the flight."""
+    """Compare whole programs: each lays out the scene, opens a window, and makes every frame of the flight."""
     capture = digits if network == "digits" else open_capture(vgg)
 
     def draw(_: int) -> None:
@@ -49,7 +49,7 @@ def test_recording_against_drawing(network: str, digits: Capture, vgg: Path, tmp
         out = tmp_path / name
         record(default_scene(), capture, out, tour="flythrough", size=SIZE, fps=FPS, seconds=SECONDS)
         if out.is_dir():
-            shutil.rmtree(out)  # or the next round would find its frames drawn
+            shutil.rmtree(out)  # otherwise the next round would reuse its frames
 
     names = ("x.mp4", "x.webm", "x.gif", "x")
     actions = {"drawn and read back": draw, **{name: lambda _, n=name: film(n) for name in names}}

@@ -1,4 +1,4 @@
-"""What whole programs take: memory for a picture, time for help, a pass that keeps everything against a plain one."""
+"""Costs of whole programs: memory of a snapshot, time of help, a pass with all outputs against a plain one."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def peak_megabytes(command: list[str]) -> float:
-    """Run a program and return the most memory that it held, in MB.
+    """Run a program and return its peak memory in MB.
 
-    A small process in between starts it: a child counts what its parent held when it was forked.
+    A small process in between starts it, because the peak of a child includes the memory of its parent at the fork.
     """
     done = subprocess.run([sys.executable, "-c", WATCH, *command], stdout=subprocess.PIPE, text=True, check=True)
     return int(done.stdout.splitlines()[-1]) / (1024 if sys.platform != "darwin" else 2**20)

@@ -1,4 +1,4 @@
-"""What it costs to record a training: time for each step, and memory."""
+"""Costs of recording a training: time per step, and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ratios of one run: what is compared takes turns, so that a busy machine is busy for both."""
+"""Ratios of times within one run: actions alternate, so that other load on the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 
 def interleaved(actions: Mapping[str, Callable[[int], object]], rounds: int, *, warm: int = 1) -> dict[str, float]:
-    """Run all actions in turn, so many times, and return the median seconds of each.
+    """Run all actions in turn for a number of rounds, and return the median seconds of each.
 
-    Each action is told its round; the first `warm` rounds do not count.
+    Each action gets the number of its round; the first `warm` rounds do not count.
     """
     seconds: dict[str, list[float]] = {name: [] for name in actions}
     for k in range(-warm, rounds):

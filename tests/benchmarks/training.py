@@ -1,4 +1,4 @@
-"""Trains the digits network plainly and recorded, in turns; prints seconds for each step, and what memory grew by."""
+"""Train the digits network with and without recording, in turns; prints seconds per step, and the growth of memory."""
 
 import json
 import os
@@ -21,7 +21,7 @@ SKIPPED, COUNTED = 3, 40
 
 
 class Watch(keras.callbacks.Callback):
-    """Times the steps that count; asks for memory at two of them."""
+    """Measures the time of the counted steps, and the memory at two of them."""
 
     def __init__(self, marks=()):
         super().__init__()
@@ -62,12 +62,12 @@ def network():
 
 
 def fit(recorder, steps, batch=BATCH, marks=()):
-    """Fit on random pixels; they cost what digits cost."""
+    """Fit on random pixels, which take as long as digits."""
     rng = np.random.default_rng(0)
     rows = batch * min(steps, 100)
     x, y = rng.random((rows, 28, 28, 1), np.float32), rng.integers(0, 10, rows)
     watch = Watch(marks)
-    callbacks = [*([recorder] if recorder else []), watch]  # the recorder first, so that its work is in the time
+    callbacks = [*([recorder] if recorder else []), watch]  # the recorder is first, so that its work is measured
     network().fit(x, y, batch_size=batch, epochs=-(-steps // 100), verbose=0, callbacks=callbacks)
     return watch
 
@@ -87,7 +87,7 @@ def main(folder, rounds, steps):
     interleaved(
         {"plain": act("plain", 0), "every 10": act("every 10", 10), "every 1": act("every 1", 1)}, rounds, warm=0
     )
-    # In small batches, because only the number of steps matters to what is kept of them.
+    # In small batches, because only the number of steps affects the recorded data.
     recorder = TrainingRecorder(folder / "run.zarr", every=1)
     memory = fit(recorder, steps, batch=16, marks=(steps // 4, steps)).memory
     medians = {name: float(np.median(found)) for name, found in seconds.items()}
