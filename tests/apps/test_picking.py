@@ -1,4 +1,4 @@
-"""What is meant by a point of the picture."""
+"""Picks at points of the picture."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from tests.support.pinhole import pixel_at
 SIZE = (1280, 720)
 
 
-def looked_at(scene: Scene, selection: Selection, t: float = 0.0) -> SimpleNamespace:
-    """Whatever a session knows that pointing asks for."""
+def session_of(scene: Scene, selection: Selection, t: float = 0.0) -> SimpleNamespace:
+    """The part of a session that picking needs."""
     pose = scene.camera(t, aspect=16 / 9)
     renderer = SimpleNamespace(pose=lambda: pose, size=SIZE)
     return SimpleNamespace(scene=scene, selection=selection, clock=SimpleNamespace(t=t), renderer=renderer)
 
 
 def point(session: SimpleNamespace, tiles: Tiles, number: int, row: float, column: float) -> tuple[float, float]:
-    """Where the middle of a tile's pixel is seen, in pixels from the upper left corner."""
+    """The middle of a tile's pixel in the picture, in pixels from the upper left corner."""
     _, rows, columns, _ = tiles.pixels.shape
     across = np.array(tiles.right) * tiles.size[0] * (column + 0.5) / columns
     rise = np.array(tiles.up) * tiles.size[1] * (1 - (row + 0.5) / rows)
@@ -41,9 +41,9 @@ def point(session: SimpleNamespace, tiles: Tiles, number: int, row: float, colum
 
 
 @pytest.mark.parametrize("layer", ["conv2d_1", "conv2d_2"])
-def test_a_pixel_of_an_unfolded_channel_is_its_exact_number(digits, layer):
+def test_pick_of_an_unfolded_channels_pixel_is_its_number(digits, layer):
     scene = Scene.build(default_scene(), digits)
-    session = looked_at(scene, Selection(sample=2, unfold=layer), 99.0)
+    session = session_of(scene, Selection(sample=2, unfold=layer), 99.0)
     (tiles,) = (p for p in scene.at(99.0, session.selection).primitives if isinstance(p, Tiles))
     stored = digits.activation(layer, 2)
     rows, columns, _ = stored.shape
@@ -55,18 +55,18 @@ def test_a_pixel_of_an_unfolded_channel_is_its_exact_number(digits, layer):
             assert value_at(scene.context, layer, picked.index, 2) == stored[row, column, channel]
 
 
-def test_a_picture_that_drives_a_channel_is_no_number_of_the_layer():
+def test_pick_of_a_feature_is_the_layer():
     scene = Scene.build(read_scene(bundled("features.toml")), open_capture(bundled("features.zarr.zip")))
-    session = looked_at(scene, Selection(), scene.duration)
+    session = session_of(scene, Selection(), scene.duration)
     (tiles,) = (p for p in scene.at(scene.duration).primitives if isinstance(p, Tiles))
     assert pick_at(session, point(session, tiles, 5, 3, 3)) == LayerPick("conv2d_2")
 
 
-def test_a_place_on_a_ridge_is_the_exact_figure_of_a_layer_at_a_recorded_step(tmp_path):
+def test_pick_of_a_ridge_is_the_statistic_of_its_layer_at_the_recorded_step(tmp_path):
     series = trainings.figures(6)
     capture = trainings.training_of(tmp_path / "run.zarr", np.array(trainings.STEPS), series)
     scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "history"}]}), capture)
-    session = looked_at(scene, Selection())
+    session = session_of(scene, Selection())
     (ridges,) = (p for p in scene.at(0.0).primitives if isinstance(p, Ridges))
     for ridge, layer in enumerate(("conv", "dense", "scores")):
         for column, step in enumerate(trainings.STEPS):

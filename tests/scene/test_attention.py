@@ -1,4 +1,4 @@
-"""Sheets show exactly the captured scores: queries down, keys to the right, and a pick tells the score and its place."""
+"""Sheets of attention: captured scores, layout, picks and rollout."""
 
 from types import SimpleNamespace
 
@@ -58,7 +58,7 @@ def drawn(scene, selection=None, kind=Voxels):
     return {p.name: p for p in scene.at(0.0, selection).primitives if isinstance(p, kind)}
 
 
-def test_every_head_is_a_sheet_of_its_own_scores_and_rollout_is_one_more(scene):
+def test_each_head_has_a_sheet_with_its_scores_and_rollout_has_one_more(scene):
     for sample in range(2):
         sheets = drawn(scene, Selection(sample=sample))
         assert len(sheets) == 3 + 1 + 1
@@ -73,7 +73,7 @@ def test_every_head_is_a_sheet_of_its_own_scores_and_rollout_is_one_more(scene):
         assert np.array_equal(sheets[Sheet(None).name].values[:, :, 0], through[::-1].T)
 
 
-def test_sheets_hang_above_the_network_apart_from_each_other_and_in_the_picture(scene):
+def test_sheets_are_above_the_network_without_overlap_and_inside_the_picture(scene):
     hung = place_sheets(scene.context)
     top = max(p.origin[1] + p.size[1] for p in scene.context.plan.placements.values())
     boxes = [(np.array(h.origin[:2]), np.array(h.origin[:2]) + h.size[:2]) for h in hung]
@@ -86,7 +86,7 @@ def test_sheets_hang_above_the_network_apart_from_each_other_and_in_the_picture(
     assert np.all((seen >= 0) & (seen <= (1280, 720)))
 
 
-def test_a_pick_says_head_query_key_and_the_exact_score(scene):
+def test_description_of_a_score_has_head_query_key_and_the_exact_number(scene):
     size = (1280, 720)
     pose = scene.overview(aspect=16 / 9)
     session = SimpleNamespace(
@@ -110,7 +110,7 @@ def test_a_pick_says_head_query_key_and_the_exact_score(scene):
     assert any(p.name == "pick/frames" for p in marks)
 
 
-def test_names_lines_and_the_scale(scene):
+def test_sheets_have_names_lines_to_their_layers_and_a_scale(scene):
     words = [label.lines[0] for label in drawn(scene, kind=Labels)["attention"].labels]
     assert sorted(words) == ["first", "head 0", "head 1", "head 2", "rollout", "second"]
     assert len(drawn(scene, kind=Lines)["attention"].points) == 2
@@ -120,12 +120,12 @@ def test_names_lines_and_the_scale(scene):
     assert chosen[Sheet("second").name].emphasis == 1 > chosen[Sheet("first", 1).name].emphasis
 
 
-def test_nothing_new_is_made_while_nothing_changes(scene):
+def test_equal_arguments_give_the_same_primitives(scene):
     assert drawn(scene)[Sheet("first").name] is drawn(scene)[Sheet("first").name]
 
 
-def test_sheets_fill_as_the_forward_pass_comes_to_their_layers(capture):
-    reveal = {"start": 1.0, "duration": 4.0}  # four steps, a second each
+def test_sheets_fill_when_the_forward_pass_reaches_their_layers(capture):
+    reveal = {"start": 1.0, "duration": 4.0}  # four ranks, one second each
     views = [{"kind": "attention"}, {"kind": "activations", "reveal": reveal}]
     scene = Scene.build(parse_scene({"format": 1, "views": views}), capture)
     shares = {}
@@ -137,11 +137,11 @@ def test_sheets_fill_as_the_forward_pass_comes_to_their_layers(capture):
     assert {p.name for p in scene.at(0.0).primitives if isinstance(p, Box)} >= {Sheet("first", 0).name}
 
 
-def test_without_rollout(capture):
+def test_scene_without_rollout_has_no_rollout_sheet(capture):
     spec = parse_scene({"format": 1, "views": [{"kind": "attention", "rollout": False}]})
     scene = Scene.build(spec, capture)
     assert Sheet(None).name not in drawn(scene)
-    # Sheets hang elsewhere then, and so do the marks.
+    # Without the rollout the sheets have other positions, and so have the marks.
     found = scene.at(0.0, Selection(pick=ScorePick("first", 1, query=4, key=0))).primitives
     (callout,) = [p for p in found if isinstance(p, Callout)]
     assert callout.marks[0].origin == pytest.approx(drawn(scene)[Sheet("first", 1).name].origin)
@@ -186,10 +186,10 @@ def test_rollout_ignores_masks_and_the_legend_names_the_reason_if_there_is_none(
     assert told == ([] if reason is None else [f"no rollout: {reason}"])
 
 
-def test_a_capture_without_attention_is_told_so(small_capture):
+def test_capture_without_attention_is_refused_with_the_option_that_captures_it(small_capture):
     with pytest.raises(SceneError, match=r"views\[1\]\.kind: .* holds no attention scores; capture .* --attention"):
         Scene.build(SPEC, small_capture)
 
 
-def test_the_scene_says_that_it_needs_attention():
+def test_scene_with_attention_needs_attention():
     assert SPEC.needs().attention

@@ -1,4 +1,4 @@
-"""A map shows where its numbers are strong, over the picture and at its layer, and says whose they are."""
+"""Attribution maps: colours over the picture and at their layer, legend, picks and missing maps."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def rows(scene, name, **selected):
     return of(Panel, scene, **selected)[name].rows
 
 
-def said(scene, **selected):
+def legend_texts(scene, **selected):
     return [row.text for row in rows(scene, "attribution", **selected) if isinstance(row, TextRow)]
 
 
 class TestOverThePicture:
-    def test_it_is_warm_where_it_speaks_for_the_class_and_cold_where_it_speaks_against(self, scene):
+    def test_map_is_warm_for_positive_and_cold_for_negative_attribution(self, scene):
         pixels = of(Image, scene, method="vanilla")["map:input"].pixels.astype(int)
         assert pixels.shape == (8, 9, 3)
         assert pixels[1, 2, 0] > pixels[1, 2, 2] + 40
@@ -62,7 +62,7 @@ class TestOverThePicture:
         against = of(Image, scene, method="vanilla", target=OTHER)["map:input"].pixels.astype(int)
         assert against[1, 2, 2] > against[1, 2, 0] + 40, "the other class's map has the other sign"
 
-    def test_where_it_counts_for_nothing_the_grey_picture_is_seen(self):
+    def test_map_shows_the_grey_picture_where_it_is_zero(self):
         picture = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
         values = np.zeros((4, 5), np.float32)
         values[0, 0] = 1
@@ -71,14 +71,14 @@ class TestOverThePicture:
         assert (pixels[1:] == grey[1:, :, np.newaxis]).all()
         assert (pixels[0, 0] == colormap("ember-ice").table[-1]).all()
 
-    def test_a_map_of_few_places_is_upsampled_as_faithfulness_does(self, scene, explained_capture):
+    def test_coarse_map_is_upsampled_in_the_same_way_as_for_faithfulness(self, scene, explained_capture):
         image = of(Image, scene, method="grad_cam")["map:input"]
         fine = upsampled(explained_maps()["conv"][:1], (8, 9))[0]
         top = limits_for(statistics_of(explained_maps()["conv"][0]), "layer")[1]
         picture = picture_of(explained_capture.activation("input", 0))
         assert np.array_equal(image.pixels, laid_over(picture, fine, colormap("inferno"), (0, top), 0.9))
 
-    def test_the_scale_has_the_colours_that_are_seen_over_a_middle_grey(self, scene):
+    def test_scale_has_the_colours_of_the_map_over_a_middle_grey(self, scene):
         (scale,) = (row for row in rows(scene, "attribution", method="vanilla") if isinstance(row, ScaleRow))
         low, high = (float(row.strip("≤≥ ").replace("−", "-")) for row in (scale.ticks[0][1], scale.ticks[2][1]))
         assert low == -high
@@ -86,14 +86,14 @@ class TestOverThePicture:
         seen = laid_over(grey, values, colormap("ember-ice"), (low, high), 0.9)[0].astype(int)
         assert np.abs(scale.colormap.table[[0, 115, 255]].astype(int) - seen).max() <= 2
 
-    def test_it_stands_just_before_the_input(self, scene):
+    def test_map_is_in_front_of_the_input_with_its_size(self, scene):
         place = scene.context.placement("input")
         image = of(Image, scene)["map:input"]
         assert image.size == place.size[:2]
         assert image.origin[:2] == place.origin[:2]
         assert image.origin[2] > place.origin[2] + place.size[2]
 
-    def test_it_appears_once_the_answer_is_known(self, scene):
+    def test_map_fades_in_after_the_forward_pass(self, scene):
         assert "map:input" not in of(Image, scene, t=8.0)
         assert "attribution" not in of(Panel, scene, t=8.0)
         assert of(Image, scene, t=8.5)["map:input"].opacity == pytest.approx(0.5)
@@ -102,7 +102,7 @@ class TestOverThePicture:
 
 
 class TestAtItsLayer:
-    def test_as_fine_as_it_is(self, scene):
+    def test_map_at_its_layer_has_its_own_resolution(self, scene):
         image = of(Image, scene, method="grad_cam", sample=2)["map:conv"]
         values = explained_maps()["conv"][2]
         assert image.pixels.shape == (*values.shape, 3)
@@ -111,30 +111,30 @@ class TestAtItsLayer:
         place = scene.context.placement("conv")
         assert image.origin[2] > place.origin[2] + place.size[2]
 
-    def test_a_map_of_the_input_stands_there_alone(self, scene):
+    def test_map_of_the_input_is_drawn_only_over_the_input(self, scene):
         assert set(of(Image, scene, method="vanilla")) == {"input", "map:input"}
 
-    def test_what_is_no_number_is_black(self):
+    def test_nan_is_black(self):
         values = np.array([[np.nan, 1.0]], np.float32)
         assert painted(values, colormap("inferno"), (0.0, 1.0))[0, 0].tolist() == [0, 0, 0]
 
 
 class TestWords:
-    def test_method_target_score_and_faithfulness(self, scene, explained_capture):
+    def test_panel_names_method_target_score_and_faithfulness(self, scene, explained_capture):
         found = explained_capture.explanations(1).attribution("grad_cam")
         name = captures.CLASSES[found.explained.target.index]
-        assert said(scene, sample=1) == [
+        assert legend_texts(scene, sample=1) == [
             "Grad-CAM, at conv",
             f"for the score of {name} (score 4.5, p 0.500)",
             "deletion AUC 0.500 (lower is more faithful)",
             "insertion AUC 0.500 (higher is more faithful)",
         ]
-        assert said(scene, sample=1, method="vanilla", target=OTHER) == [
+        assert legend_texts(scene, sample=1, method="vanilla", target=OTHER) == [
             "Gradient",
             "for the score of bee (score −2.25)",
         ]
 
-    def test_a_scale_of_signed_numbers_has_zero_in_its_middle(self, scene):
+    def test_scale_of_signed_numbers_has_zero_in_the_middle(self, scene):
         scales = {}
         for method in ("vanilla", "grad_cam"):
             (scales[method],) = (r for r in rows(scene, "attribution", method=method) if isinstance(r, ScaleRow))
@@ -143,17 +143,17 @@ class TestWords:
         assert not scales["grad_cam"].colormap.diverging
         assert scales["grad_cam"].ticks[0] == (0.0, "0")
 
-    def test_the_best_classes(self, scene, explained_capture):
+    def test_panel_lists_the_three_best_classes(self, scene, explained_capture):
         scores = explained_capture.activation("scores", 2)
         bars = [row for row in rows(scene, "best", sample=2) if isinstance(row, BarRow)]
         assert [bar.text for bar in bars] == [captures.CLASSES[i] for i in np.argsort(-scores)[:3]]
 
-    def test_a_pick_tells_the_maps_own_number(self, scene):
+    def test_description_of_a_cell_has_the_exact_number_of_the_map(self, scene):
         for layer, index, title in (("conv", (4, 1), "Grad-CAM"), ("input", (6, 7, 0), "Gradient")):
             parts = dict(scene.describe(CellPick(layer, index), Selection(1)).parts)
             assert np.float32(parts[title]) == explained_maps()[layer][1][index[:2]]
 
-    def test_what_was_not_captured(self, scene, small_capture, explained_capture):
+    def test_missing_map_is_refused_with_the_command_that_captures_it(self, scene, small_capture, explained_capture):
         with pytest.raises(SceneError, match=r"^views\[0\]\.method: small\.zarr holds no maps; capture it with: .*\.$"):
             scene_of(small_capture)
         with pytest.raises(SceneError, match="no map by occlusion for sample 0; capture it with: nnviz3d capture hand"):
@@ -165,7 +165,7 @@ class TestWords:
 
 
 def one_input(tmp_path, shape):
-    """Return the scene of a map of one input of some shape, and the map."""
+    """Return a scene with a map of one input with this shape, and the map."""
     places = shape[:-1] or shape
     values = np.linspace(-1, 2, int(np.prod(places)), dtype=np.float32).reshape(1, *places)
     explained = Explained(PREDICTED, Target("out", 1), 1.0, None)
@@ -183,7 +183,7 @@ def one_input(tmp_path, shape):
 
 
 @pytest.mark.parametrize("shape", [(12, 3), (4, 5, 6, 2)])
-def test_map_of_a_sequence_has_bars_and_of_a_volume_cells(tmp_path, shape):
+def test_map_of_a_sequence_has_bars_and_map_of_a_volume_has_cells(tmp_path, shape):
     scene, values = one_input(tmp_path, shape)
     if values.ndim == 1:
         bars = of(Lines, scene)["map:in"]
@@ -200,7 +200,7 @@ def test_map_of_a_sequence_has_bars_and_of_a_volume_cells(tmp_path, shape):
 
 
 @pytest.mark.parametrize("shape", [(4,), (40,)])
-def test_map_of_a_vector_stands_left_of_its_block_cell_by_cell(tmp_path, shape):
+def test_map_of_a_vector_is_left_of_its_block_with_the_same_cells(tmp_path, shape):
     scene, values = one_input(tmp_path, shape)
     block, cells = of(Voxels, scene)["in"], of(Voxels, scene)["map:in"]
     assert cells.origin[0] + cells.size[0] < block.origin[0]
@@ -250,10 +250,10 @@ def test_legend_names_the_inputs_without_a_map(tmp_path):
 
     numbers = {node.id: np.full((1, *node.shape), 0.5, np.float32) for node in graph}
     scene = scene_of(captures.write(tmp_path / "run.zarr", graph, numbers, also=[also]), "activations")
-    assert said(scene)[-1] == "no map of table"
+    assert legend_texts(scene)[-1] == "no map of table"
 
 
-def test_two_pictures_have_two_maps_in_the_same_colours(tmp_path):
+def test_maps_of_two_pictures_have_the_same_colour_scale(tmp_path):
     maps = {"left": np.zeros((3, 4), np.float32), "right": np.zeros((2, 2), np.float32)}
     maps["left"][1, 2], maps["right"][0, 1] = 4.0, 1.0
     explained, empty = Explained(PREDICTED, Target("out", 1), 1.0, None), np.empty(0, np.float32)
@@ -284,7 +284,7 @@ def test_scene_applied_to_a_capture_shows_a_method_that_the_capture_holds(tmp_pa
         (panel,) = (p for p in Scene.build(found.spec, found.capture).at(99.0).primitives if p.name == "attribution")
     assert panel.rows[0].text == "Occlusion"
     wanted = Insights(attributions=("grad_cam",))
-    with (  # an own choice is never replaced
+    with (  # a requested method is never replaced
         pytest.raises(UserError, match="holds no map by grad_cam"),
         opened(path, "decisions", ModelOptions(), pytest.fail, wanted=wanted),
     ):

@@ -1,4 +1,4 @@
-"""Captures with channels first, and with pictures without a channel axis, are drawn like those with channels last."""
+"""Drawings of captures with channels first, and with pictures without a channel axis."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def moved(values):
 
 
 def turned(capture, path):
-    """The same capture with channels first."""
+    """Write the same capture with channels first."""
     nodes = tuple(
         replace(
             node,
@@ -193,7 +193,7 @@ def test_dense_weights_join_channels_only_if_channels_are_last(axes, tmp_path):
 
 @pytest.fixture(scope="module")
 def pair(explained_capture, tmp_path_factory):
-    """The explained capture with an input of rows and columns only, and with an input of steps and channels."""
+    """The explained capture with an input of only rows and columns, and with an input of time steps and channels."""
     folder = tmp_path_factory.mktemp("tables")
 
     def also(writer):

@@ -1,4 +1,4 @@
-"""Every number of a tensor of any rank stands in exactly one cell, and each cell tells its number."""
+"""The mapping between the numbers of a tensor of any rank and the cells of its block."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def numbered(shape: tuple[int, ...]) -> np.ndarray:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 class TestEveryShape:
-    def test_the_cells_hold_all_numbers(self, shape):
+    def test_cells_contain_all_numbers(self, shape):
         grid = grid_for(shape)
         arranged = grid.arrange(numbered(shape))
         assert arranged.shape == grid.size
@@ -48,7 +48,7 @@ class TestEveryShape:
         expected = np.concatenate([np.zeros(spare, dtype=np.float32), numbered(shape).ravel()])
         assert np.array_equal(np.sort(arranged.ravel()), np.sort(expected))
 
-    def test_cells_finds_every_number(self, shape):
+    def test_cells_returns_the_cell_of_every_number(self, shape):
         grid = grid_for(shape)
         values = numbered(shape)
         index = np.arange(values.size)
@@ -65,13 +65,13 @@ class TestEveryShape:
             assert found is not None
             assert values[found] == flat
 
-    def test_what_is_no_cell_has_no_index(self, shape):
+    def test_index_outside_the_grid_is_none(self, shape):
         grid = grid_for(shape)
         x, y, z = grid.size
         for outside in ((-1, 0, 0), (0, -1, 0), (0, 0, -1), (x, 0, 0), (0, y, 0), (0, 0, z)):
             assert grid.index(outside) is None
 
-    def test_exactly_the_spare_cells_have_none(self, shape):
+    def test_only_spare_cells_have_no_index(self, shape):
         grid = grid_for(shape)
         cells = np.ndindex(grid.size)
         spare = sum(grid.index(cell) is None for cell in cells)
@@ -81,12 +81,12 @@ class TestEveryShape:
 @pytest.mark.parametrize(
     "shape", [s for s in SHAPES if len(s) != 4 and len(s) != 5 and s != WRAPPED_WITH_SPARES], ids=str
 )
-def test_arranging_copies_nothing(shape):
+def test_arrange_returns_a_view(shape):
     values = numbered(shape)
     assert np.shares_memory(grid_for(shape).arrange(values), values)
 
 
-def test_a_long_vector_of_prime_length_has_spare_cells():
+def test_vector_of_prime_length_has_spare_cells():
     grid = grid_for(WRAPPED_WITH_SPARES)
     assert math.prod(grid.size) > grid.count == 1009
 
@@ -101,7 +101,7 @@ def test_maps_face_the_viewer():
     assert arranged[0, -1, 0] == values[0, 0, 2]
 
 
-def test_a_sequence_is_a_sheet_with_its_steps_along_x():
+def test_sequence_is_a_sheet_with_time_steps_along_x():
     arranged = grid_for((6, 4)).arrange(numbered((6, 4)))
     values = numbered((6, 4))
     assert arranged.shape == (6, 4, 1)
@@ -109,19 +109,19 @@ def test_a_sequence_is_a_sheet_with_its_steps_along_x():
     assert arranged[0, 0, 0] == values[0, 3]
 
 
-def test_planes_of_one_channel_stand_together():
+def test_planes_of_one_channel_are_adjacent():
     values = numbered((2, 3, 4, 5))
     arranged = grid_for((2, 3, 4, 5)).arrange(values)
     front_to_back = arranged[0, -1, ::-1]
     assert np.array_equal(front_to_back, values[:, 0, 0, :].T.ravel())
 
 
-def test_a_short_vector_is_a_column_and_reads_downwards():
+def test_short_vector_is_one_column_from_top_to_bottom():
     assert grid_for((10,)).size == (1, 10, 1)
     assert np.array_equal(grid_for((10,)).arrange(numbered((10,)))[0, ::-1, 0], np.arange(10))
 
 
 @pytest.mark.parametrize("length", [64, 576, 1000, 4096, 25088])
-def test_a_long_vector_is_higher_than_wide_but_no_thread(length):
+def test_long_vector_is_higher_than_wide_within_a_limit(length):
     x, y, _ = grid_for((length,)).size
     assert 1 <= y / x <= 8

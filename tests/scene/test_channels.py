@@ -1,4 +1,4 @@
-"""A layer unfolds into its channels: where the tiles stand, what they show, and what else sinks back."""
+"""Unfolded channels: positions and content of the tiles, legends, and the dimming of other primitives."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tiles_of(what) -> Tiles:
     return found
 
 
-def test_at_first_the_channels_stand_in_their_block_and_in_the_end_side_by_side(digits):
+def test_channels_move_from_their_block_to_a_grid_that_faces_the_camera(digits):
     scene = scene_of(digits, layer="conv2d_2", order="index")
     assert not any(isinstance(p, Tiles) for p in scene.at(0.5).primitives)
     place = scene.context.placement("conv2d_2")
@@ -37,7 +37,7 @@ def test_at_first_the_channels_stand_in_their_block_and_in_the_end_side_by_side(
     # The first channel in front, as in the block.
     assert (np.diff(start.origins[:, 2]) < 0).all()
     assert place.origin[2] < start.origins[:, 2].min() < start.origins[:, 2].max() < place.origin[2] + place.size[2]
-    # In the end in one plane that faces the camera, none over another, most of the picture high.
+    # At the end in one plane that faces the camera, without overlap, over most of the height of the picture.
     pose = scene.camera(3.0, aspect=16 / 9)
     eye, ahead = np.array(pose.position), np.subtract(pose.target, pose.position)
     ahead /= np.linalg.norm(ahead)
@@ -54,7 +54,7 @@ def test_at_first_the_channels_stand_in_their_block_and_in_the_end_side_by_side(
     assert (apart | np.eye(64, dtype=bool)).all()
 
 
-def test_each_tile_shows_its_channels_numbers_and_the_legend_counts(digits):
+def test_tile_shows_the_numbers_of_its_channel_and_legend_counts_channels(digits):
     scene = scene_of(digits, layer="conv2d_2")
     shown = scene.at(9.0, Selection(sample=3))
     tiles = tiles_of(shown)
@@ -76,7 +76,7 @@ def test_each_tile_shows_its_channels_numbers_and_the_legend_counts(digits):
     assert [label.lines[0] for label in labels.labels] == [str(c) for c in tiles.channels]
 
 
-def test_what_does_not_change_is_the_same_object(digits):
+def test_unchanged_primitives_are_the_same_objects(digits):
     scene = scene_of(digits, layer="conv2d_1")
     a, b = scene.at(1.5), scene.at(2.0)
     assert tiles_of(a).pixels is tiles_of(b).pixels
@@ -87,7 +87,7 @@ def test_what_does_not_change_is_the_same_object(digits):
         assert all(p is q for p, q in pairs)
 
 
-def test_the_rest_sinks_back_and_returns(digits):
+def test_other_primitives_are_dimmed_while_a_layer_is_unfolded(digits):
     scene = scene_of(digits, layer="conv2d_1", fold={"start": 5, "duration": 2})
     bright, faint, again = ([p for p in scene.at(t).primitives if isinstance(p, Voxels)] for t in (0.5, 4.0, 7.0))
     assert all(f.emphasis < 0.3 * b.emphasis for f, b in zip(faint, bright, strict=True))
@@ -96,13 +96,13 @@ def test_the_rest_sinks_back_and_returns(digits):
     assert scene.duration == 7.0
 
 
-def test_a_layer_that_is_selected_is_unfolded_at_once(digits):
+def test_selected_layer_is_unfolded_immediately(digits):
     scene = scene_of(digits)
     assert tiles_of(scene.at(0.0, Selection(unfold="conv2d"))).pixels.shape == (32, 26, 26, 3)
     assert not any(isinstance(p, Tiles) for p in scene.at(0.0, Selection(unfold="dense")).primitives)
 
 
-def test_mistakes_are_one_sentence(digits):
+def test_mistakes_are_refused_in_one_sentence(digits):
     with pytest.raises(SceneError, match=r"views\[2\].layer: there is no layer 'conv9'; those .* are input, conv2d, "):
         scene_of(digits, layer="conv9")
     with pytest.raises(SceneError, match=r"views\[2\].layer: dense has no maps"):
@@ -116,11 +116,11 @@ def test_mistakes_are_one_sentence(digits):
         parse_scene({"format": 1, "views": [{"kind": "channels", "show": "features"}]})
 
 
-def test_by_default_the_last_layer_with_maps_unfolds(digits):
+def test_last_layer_with_maps_unfolds_by_default(digits):
     assert tiles_of(scene_of(digits, order="mean").at(9.0)).name == "conv2d_2"
 
 
-def test_pictures_that_drive_channels_stand_at_them_and_dead_ones_are_dim_and_named():
+def test_features_are_at_their_channels_and_dead_ones_are_dim_and_named():
     capture = open_capture(bundled("features.zarr.zip"))
     scene = scene_of(capture, layer="conv2d_2", show="features", order="index")
     shown = scene.at(9.0)
@@ -141,7 +141,7 @@ def test_pictures_that_drive_channels_stand_at_them_and_dead_ones_are_dim_and_na
     assert legend.rows[2].text.endswith(f"; {found.dead.sum()} dead")
 
 
-def test_the_order_by_contribution_is_that_of_gradient_times_activation(explained_capture):
+def test_order_by_contribution_follows_gradient_times_activation(explained_capture):
     scene = scene_of(explained_capture, layer="conv", order="contribution")
     for sample in (0, 2):
         tiles = tiles_of(scene.at(9.0, Selection(sample=sample)))
@@ -150,7 +150,7 @@ def test_the_order_by_contribution_is_that_of_gradient_times_activation(explaine
         assert (np.diff(total[tiles.channels]) <= 0).all()
 
 
-def test_what_is_selected_goes_before_what_the_scene_says():
+def test_selection_overrides_the_scene_file():
     capture = open_capture(bundled("features.zarr.zip"))
     scene = scene_of(capture, layer="conv2d_2", show="features", order="mean")
 

@@ -1,4 +1,4 @@
-"""Colour maps that tell strength and sign, limits that fit the numbers, and numbers that read well."""
+"""Colour maps, statistics of numbers, colour limits, and formatting of numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lightness(table: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", SEQUENTIAL + DIVERGING)
-def test_a_map_is_256_fixed_colours(name):
+def test_colour_map_has_256_fixed_colours(name):
     found = colormap(name)
     assert isinstance(found, Colormap)
     assert found.table.shape == (256, 3)
@@ -41,16 +41,16 @@ def test_a_map_is_256_fixed_colours(name):
 
 
 @pytest.mark.parametrize("name", SEQUENTIAL)
-def test_a_sequential_map_grows_lighter(name):
+def test_sequential_map_becomes_lighter(name):
     shades = lightness(colormap(name).table)
-    # Bytes are coarse: single steps may fall back by a rounding, never more.
+    # Bytes are coarse: a single step may be darker by rounding, never by more.
     assert np.diff(shades).min() > -0.6
     assert np.diff(shades[::16]).min() > 0
     assert shades[-1] - shades[0] > 60
 
 
 @pytest.mark.parametrize("name", DIVERGING)
-def test_a_diverging_map_is_dark_at_zero_and_even_on_both_sides(name):
+def test_diverging_map_is_dark_at_zero_and_equally_light_on_both_sides(name):
     shades = lightness(colormap(name).table)
     assert abs(int(shades.argmin()) - 127.5) < 26
     assert shades[120:136].max() < 30
@@ -58,25 +58,25 @@ def test_a_diverging_map_is_dark_at_zero_and_even_on_both_sides(name):
     assert np.abs(shades[:128] - shades[:127:-1]).max() < tolerance
 
 
-def test_the_default_diverging_map_is_cold_for_negative_and_warm_for_positive():
+def test_default_diverging_map_is_cold_for_negative_and_warm_for_positive():
     table = colormap("ember-ice").table.astype(int)
     assert (table[20:110, 2] > table[20:110, 0]).all()
     assert (table[146:236, 0] > table[146:236, 2]).all()
 
 
-def test_an_unknown_map_is_refused_with_the_nearest_name():
+def test_unknown_colour_map_is_refused_with_the_nearest_name():
     with pytest.raises(
         SceneError, match=r"no colour map 'virdis'; choose one of inferno, .*vanimo\. Did you mean 'viridis'"
     ):
         colormap("virdis")
 
 
-def test_oklab_white_and_black():
+def test_oklab_white_and_black_become_white_and_black():
     assert oklab_to_srgb(np.array([[1.0, 0, 0], [0, 0, 0]])).tolist() == [[255, 255, 255], [0, 0, 0]]
 
 
 class TestStatistics:
-    def test_counts_and_extremes_leave_out_what_is_no_number(self):
+    def test_extremes_ignore_nan_and_infinity_and_counts_report_them(self):
         values = np.array([[1, -3, np.nan], [np.inf, -np.inf, 2]], dtype=np.float32)
         found = statistics_of(values)
         assert (found.count, found.low, found.high) == (6, -3.0, 2.0)
@@ -96,14 +96,14 @@ class TestStatistics:
         assert (found.low, found.high, found.strong, found.nans) == (0.0, 0.0, 0.0, 5)
         assert limits_for(found, "symmetric") == (-1.0, 1.0)
 
-    def test_a_lone_outlier_does_not_darken_the_rest(self):
+    def test_single_outlier_does_not_darken_other_numbers(self):
         values = np.linspace(0, 1, 10_000, dtype=np.float32)
         values[77] = 10.0
         found = statistics_of(values)
         assert found.high == 10.0
         assert 0.99 < found.strong < 1.01
 
-    def test_nor_does_it_lose_its_own_colour_among_zeros(self):
+    def test_single_outlier_among_zeros_keeps_its_colour(self):
         values = np.zeros(10_000, dtype=np.float32)
         values[77] = 10.0
         assert statistics_of(values).strong == pytest.approx(0.5)
@@ -120,18 +120,18 @@ class TestStatistics:
 
 
 class TestLimits:
-    def test_without_negative_numbers_they_begin_at_zero(self):
+    def test_limits_begin_at_zero_without_negative_numbers(self):
         low, high = limits_for(statistics_of(np.array([0.5, 2.0], dtype=np.float32)), "layer")
         assert low == 0.0
         assert 0.5 < high <= 2.0
 
     @pytest.mark.parametrize("normalize", ["layer", "global", "symmetric"])
-    def test_with_negative_numbers_they_are_symmetric(self, normalize):
+    def test_limits_are_symmetric_with_negative_numbers(self, normalize):
         low, high = limits_for(statistics_of(np.array([-4, 1], dtype=np.float32)), normalize)
         assert low == -high
         assert 1 < high <= 4
 
-    def test_symmetric_where_asked_for(self):
+    def test_limits_are_symmetric_if_requested(self):
         low, high = limits_for(statistics_of(np.array([1, 3], dtype=np.float32)), "symmetric")
         assert low == -high < 0
 

@@ -128,5 +128,5 @@ def test_neuron_graph_legend_names_the_layers_whose_weights_are_not_shown(tmp_pa
     assert row == "one grey line instead of weights: step, memory, look and 2 more"
 
 
-def test_layers_that_scale_each_number_alone_are_not_counted_as_joining():
+def test_layers_that_scale_single_numbers_are_not_counted_in_the_legend():
     assert connecting_nodes(RECURRENT) == ("step", "memory", "look", "words", "again")

@@ -1,4 +1,4 @@
-"""Counts in legends: never more than exist, and with the criterion of the choice."""
+"""Counts in legends: at most as many as exist, and with the criterion of the choice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnviz3d.scene.views.node_link.labels import _chosen, ball_scales
 @pytest.mark.parametrize(
     ("count", "words"), [(1, "answer"), (2, "answer: all 2"), (3, "answer: all 3"), (20, "answer: highest 3 of 20")]
 )
-def test_best_scores_are_capped_by_the_size_of_the_output(count, words):
+def test_best_scores_are_limited_by_the_size_of_the_output(count, words):
     title, *bars = best_rows("answer", np.linspace(0, 1, count, dtype=np.float32), [str(k) for k in range(count)])
     assert title == TextRow(words, "quiet")
     assert len(bars) == min(count, 3)

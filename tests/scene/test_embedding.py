@@ -1,4 +1,4 @@
-"""A cloud of points is drawn where it stands, in its classes' colours, and each point can be asked what it is."""
+"""The view of embeddings: positions, colours, animation, picks and projected samples."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def texts(scene: Scene, name: str) -> str:
     return "\n".join(row.text for row in panel.rows if isinstance(row, TextRow))
 
 
-def test_ten_classes_have_ten_colours_that_are_told_apart_on_dark_ground():
+def test_ten_classes_have_ten_distinct_colours_on_a_dark_background():
     colors = np.array(categorical(10))
     apart = np.linalg.norm(colors[:, np.newaxis] - colors, axis=2)[~np.eye(10, dtype=bool)]
     assert apart.min() > 0.2
     assert (colors @ [0.2126, 0.7152, 0.0722]).min() > 0.4
 
 
-def test_balls_are_seen_where_the_points_are_in_their_colours(scene):
+def test_balls_are_drawn_at_their_points_in_their_colours(scene):
     studio = Offscreen(SIZE, antialias=False)
     pose = scene.camera(scene.duration, aspect=SIZE[0] / SIZE[1])
     what = scene.at(scene.duration)
@@ -70,7 +70,7 @@ def test_balls_are_seen_where_the_points_are_in_their_colours(scene):
     places, depth = Eye.of(pose, SIZE).project(cloud.points.astype(np.float64))
     assert (places >= 0).all()
     assert (places < SIZE).all()
-    # Those that no other ball, which is nearer, covers.
+    # Balls that no nearer ball covers.
     apart = np.linalg.norm(places[:, np.newaxis] - places, axis=2)
     free = ~((apart < 7) & (depth < depth[:, np.newaxis])).any(axis=1)
     labels = [label.anchor for p in what.primitives if isinstance(p, Labels) for label in p.labels]
@@ -80,11 +80,11 @@ def test_balls_are_seen_where_the_points_are_in_their_colours(scene):
     for i in np.flatnonzero(free):
         x, y = places[i].astype(int)
         seen, own = picture[y, x], cloud.colors[i, :3]
-        # Light changes how bright a ball is, not its hue.
+        # Light changes the brightness of a ball, not its hue.
         assert seen @ own / np.linalg.norm(seen) / np.linalg.norm(own) > 0.93, (i, seen, own)
 
 
-def test_the_cloud_fills_the_frame_and_stands_still_after_its_way(scene):
+def test_cloud_fills_the_frame_and_rests_after_its_animation(scene):
     assert scene.duration == 8.0
     start, middle, end = (cloud_of(scene, t).points for t in (0.0, 4.0, 8.0))
     assert not np.array_equal(start, middle)
@@ -94,7 +94,7 @@ def test_the_cloud_fills_the_frame_and_stands_still_after_its_way(scene):
     assert np.ptp(places[:, 1]) > 0.6 * 720
 
 
-def test_classes_part_over_time(scene, capture):
+def test_classes_separate_over_time(scene, capture):
     labels = capture.embedding("dense").labels
 
     def mixed(t: float) -> float:
@@ -105,7 +105,7 @@ def test_classes_part_over_time(scene, capture):
     assert mixed(0.0) > 2 * mixed(8.0)
 
 
-def test_mistakes_are_larger_and_ringed_in_the_colour_of_what_was_predicted(scene, capture):
+def test_wrong_predictions_are_larger_with_a_ring_in_the_predicted_colour(scene, capture):
     found, cloud = capture.embedding("dense"), cloud_of(scene, 8.0)
     wrong = found.labels != found.predictions
     assert cloud.rings is not None
@@ -119,7 +119,7 @@ def test_mistakes_are_larger_and_ringed_in_the_colour_of_what_was_predicted(scen
     np.testing.assert_allclose(by_answer.colors[i, :3], categorical(10)[found.predictions[i]], atol=1e-6)
 
 
-def test_the_legend_says_how_far_it_can_be_trusted(scene, capture):
+def test_legend_shows_the_quality_of_the_embedding(scene, capture):
     said = texts(scene, "embedding")
     quality = capture.embedding("dense").quality
     assert f"trustworthiness {quality['trustworthiness']:.3f}".replace(" 0.", " .") in said
@@ -131,7 +131,7 @@ def test_the_legend_says_how_far_it_can_be_trusted(scene, capture):
     assert sorted(label.lines[0] for label in names.labels) == list("0123456789")
 
 
-def test_a_point_can_be_picked_and_told(scene, capture):
+def test_point_can_be_picked_and_described(scene, capture):
     pose = scene.camera(8.0, aspect=16 / 9)
     found, cloud = capture.embedding("dense"), cloud_of(scene, 8.0)
     places, depth = Eye.of(pose, (1280, 720)).project(cloud.points.astype(np.float64))
@@ -153,7 +153,7 @@ def test_a_point_can_be_picked_and_told(scene, capture):
     np.testing.assert_allclose(callout.marks[0].origin, cloud.points[wrong], atol=1e-6)
 
 
-def test_what_is_not_there_is_said(capture, small_capture):
+def test_missing_embedding_or_another_view_beside_the_cloud_is_refused(capture, small_capture):
     with pytest.raises(
         SceneError, match=r"views\[0\]\.layer: there is no embedding of 'flatten'; the capture has dense"
     ):
@@ -164,7 +164,7 @@ def test_what_is_not_there_is_said(capture, small_capture):
         parse_scene({"format": 1, "views": [{"kind": "embedding"}, {"kind": "structure"}]})
 
 
-def test_another_colour_and_another_embedding_can_be_selected(tmp_path):
+def test_colour_and_embedding_can_be_selected(tmp_path):
     found = captures.small_embedding()
     flat = replace(found, name="flatten", points=found.first, snapshots=found.first[np.newaxis], method="pca")
     also = [partial(write_embedding, found=one) for one in (found, flat)]
@@ -181,26 +181,26 @@ def test_another_colour_and_another_embedding_can_be_selected(tmp_path):
     np.testing.assert_allclose(cloud().colors[wrong, :3], categorical(5)[found.labels[wrong]], atol=1e-6)
     other = cloud(embedding="flatten")
     assert other.name == "flatten"
-    # The same cloud, turned and of another size.
+    # The same cloud with another rotation and size.
     here, there = (np.linalg.norm(points - points[0], axis=1) for points in (other.points, flat.points))
     np.testing.assert_allclose(here / here.max(), there / there.max(), atol=1e-5)
     marked = scene.at(8.0, Selection(embedding="flatten", pick=PointPick("flatten", wrong))).primitives
     callout = next(p for p in marked if isinstance(p, Callout) and p.name == "pick")
     np.testing.assert_allclose(callout.marks[0].origin, other.points[wrong], atol=1e-6)
-    # What was picked in one cloud is not marked in the other.
+    # A pick of one cloud is not marked in the other.
     shown = scene.at(8.0, Selection(pick=PointPick("flatten", 3))).primitives
     assert not any(p.name == "pick" for p in shown if isinstance(p, Callout))
 
 
 def beside(tmp_path, capture: Capture, answer: np.ndarray) -> CaptureSeries:
-    """The capture, and a sample without a label to which the layer answers so, taken for a 4."""
+    """Return the capture and a sample without label, with this output of the layer, predicted as a 4."""
     values = {node.id: capture.activations(node.id).values for node in capture.graph}
     scores = np.eye(10, dtype=np.float32)[[4]]
     mine = captures.write(tmp_path / "mine.zarr", capture.graph, values | {"dense": answer, "dense_1": scores})
     return CaptureSeries.of(capture).plus(mine)
 
 
-def test_a_new_sample_stands_among_the_points_that_the_layer_answers_alike(tmp_path, capture):
+def test_new_sample_is_projected_near_points_with_similar_outputs(tmp_path, capture):
     found = capture.embedding("dense")
     threes = np.flatnonzero((found.labels == 3) & (found.predictions == 3))
     between = found.mean + found.basis @ found.vectors[threes[:2]].mean(axis=0)
@@ -214,7 +214,7 @@ def test_a_new_sample_stands_among_the_points_that_the_layer_answers_alike(tmp_p
     callout = next(p for p in shown if isinstance(p, Callout))
     np.testing.assert_allclose(callout.marks[0].origin, ball.points[0], atol=1e-6)
     assert [row.text for row in callout.rows if isinstance(row, TextRow)] == ["sample 0", "predicted 4 (1.000)"]
-    # It can be pointed at, and is told in a line.
+    # It can be picked, and described in one line.
     pose = scene.camera(8.0, aspect=16 / 9)
     place = Eye.of(pose, (1280, 720)).project(ball.points.astype(np.float64))[0][0]
     hit = pick(DrawList((ball,)), pose, (1280, 720), (float(place[0]), float(place[1])))
@@ -222,14 +222,14 @@ def test_a_new_sample_stands_among_the_points_that_the_layer_answers_alike(tmp_p
     assert scene.pick(hit, Selection()) == PointPick("dense", 1, placed=True)
     said = scene.describe(PointPick("dense", 1, placed=True), Selection())
     assert said.sentence == "sample 0: predicted 4 (1.000)"
-    # Another one selected, it stays, without its picture; before the others have found their places it has none.
+    # It stays without its picture if another sample is selected; it is not shown before the end of the animation.
     other = scene.at(8.0, Selection(sample=0)).primitives
     assert len([p for p in other if isinstance(p, Points)]) == 2
     assert not any(isinstance(p, Callout) for p in other)
     assert len([p for p in scene.at(4.0, Selection(sample=1)).primitives if isinstance(p, Points)]) == 1
 
 
-def test_a_sample_that_is_one_of_the_points_is_found_there(capture):
+def test_embedded_sample_is_shown_at_its_point(capture):
     scene = build(CaptureSeries.of(capture).plus(capture))
     shown = scene.at(8.0, Selection(sample=1)).primitives
     cloud, ball = (p for p in shown if isinstance(p, Points))
@@ -245,7 +245,7 @@ def test_sample_that_cannot_be_projected_has_a_sentence_with_the_reason(tmp_path
     assert len([p for p in what if isinstance(p, Points)]) == 1
 
 
-def test_who_answers_with_nan_is_taken_for_no_class(tmp_path):
+def test_sample_with_a_nan_output_has_no_predicted_class(tmp_path):
     scores = np.eye(len(CLASSES), dtype=np.float32)[[0, 1, 2, 3, 4, 0, 1, 2]]
     scores[3, 1] = np.nan
     told = predicted_classes(scores)

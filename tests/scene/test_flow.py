@@ -1,4 +1,4 @@
-"""Blocks that never touch, in the order of the flow, and pictures that are full."""
+"""Layout of the blocks: no overlap, the order of the flow, rows, and filled pictures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def aspect(request):
 
 
 def pose_of(plan: Plan, aspect: float) -> CameraPose:
-    """The pose that a scene without a camera of its own takes."""
+    """The default pose of a scene without camera settings."""
     return fit(plan.corners(), *default_view(len(plan.rows)), aspect=aspect, margins=MARGINS)
 
 
@@ -46,7 +46,7 @@ def share_covered(plan: Plan, pose: CameraPose, aspect: float) -> float:
     return float(np.asarray(canvas).mean())
 
 
-def test_no_two_blocks_overlap(graph, aspect):
+def test_blocks_do_not_overlap(graph, aspect):
     places = list(lay_out(graph, {}, aspect=aspect).placements.values())
     low = np.array([p.origin for p in places])
     high = low + [p.size for p in places]
@@ -55,7 +55,7 @@ def test_no_two_blocks_overlap(graph, aspect):
     assert not overlapping.any(), [(places[i].node, places[j].node) for i, j in np.argwhere(overlapping)]
 
 
-def test_every_node_stands_after_what_feeds_it(graph, aspect):
+def test_node_is_after_its_sources(graph, aspect):
     places = lay_out(graph, {}, aspect=aspect).placements
     for edge in graph.edges:
         source, target = places[edge.source], places[edge.target]
@@ -65,7 +65,7 @@ def test_every_node_stands_after_what_feeds_it(graph, aspect):
             assert source.origin[0] + source.size[0] < target.origin[0]
 
 
-def test_a_row_reads_from_left_to_right(graph, aspect):
+def test_ranks_of_a_row_are_from_left_to_right(graph, aspect):
     places = lay_out(graph, {}, aspect=aspect).placements.values()
     for first in places:
         for second in places:
@@ -73,7 +73,7 @@ def test_a_row_reads_from_left_to_right(graph, aspect):
                 assert first.origin[0] + first.size[0] < second.origin[0]
 
 
-def test_rows_follow_each_other_downwards(graph, aspect):
+def test_rows_are_from_top_to_bottom(graph, aspect):
     plan = lay_out(graph, {}, aspect=aspect)
     for upper, lower in pairwise(plan.rows):
         assert upper.bottom > lower.top
@@ -83,25 +83,25 @@ def test_rows_follow_each_other_downwards(graph, aspect):
         assert place.origin[1] + place.size[1] <= row.top + 1e-9
 
 
-def test_no_place_of_the_abstract_layout_is_taken_twice(graph):
+def test_no_two_nodes_share_rank_and_lane(graph):
     positions = assign_ranks_and_lanes(graph)
     assert len({(s.rank, s.lane) for s in positions.values()}) == len(graph)
 
 
-def test_cells_fill_their_block_exactly(graph, aspect):
+def test_cells_fill_their_block(graph, aspect):
     for place in lay_out(graph, {}, aspect=aspect).placements.values():
         assert all(size > 0 for size in place.cell)
         assert place.size == pytest.approx([n * c for n, c in zip(place.grid.size, place.cell, strict=True)])
 
 
-def test_the_camera_is_exactly_as_near_as_the_margins_allow(graph, aspect):
+def test_camera_is_as_near_as_the_margins_allow(graph, aspect):
     plan = lay_out(graph, {}, aspect=aspect)
     x, y = to_frame(plan.corners(), pose_of(plan, aspect), aspect).T
     left, right = x.min() + 1 - 2 * MARGINS.left, 1 - 2 * MARGINS.right - x.max()
     bottom, top = y.min() + 1 - 2 * MARGINS.bottom, 1 - 2 * MARGINS.top - y.max()
     tolerance = 1e-6
     assert min(left, right, bottom, top) > -tolerance
-    # Nearest means that along one dimension both ends touch; along the other the picture is free to be centred.
+    # At the nearest pose both ends touch along one dimension; along the other one the picture is centred.
     touching = [max(a, b) < tolerance for a, b in ((left, right), (bottom, top))]
     assert any(touching), (left, right, bottom, top)
 
@@ -109,41 +109,41 @@ def test_the_camera_is_exactly_as_near_as_the_margins_allow(graph, aspect):
 @pytest.mark.parametrize(
     ("name", "floor"), [("3 nodes", 0.25), ("9 nodes", 0.17), ("23 nodes", 0.18), ("177 nodes", 0.11)]
 )
-def test_few_and_many_layers_fill_the_picture(name, floor, aspect):
+def test_few_or_many_layers_fill_the_picture(name, floor, aspect):
     plan = lay_out(GRAPHS[name](), {}, aspect=aspect)
     assert share_covered(plan, pose_of(plan, aspect), aspect) > floor
 
 
-def test_a_long_network_is_folded_and_a_short_one_is_not():
+def test_only_a_long_network_is_folded():
     assert len(lay_out(GRAPHS["3 nodes"](), {}).placements) == 3
     assert len(lay_out(GRAPHS["3 nodes"](), {}).rows) == 1
     assert len(lay_out(GRAPHS["177 nodes"](), {}).rows) > 2
 
 
-def test_a_narrow_picture_gets_no_fewer_rows():
+def test_narrow_picture_has_at_least_as_many_rows():
     rows = [len(lay_out(GRAPHS["177 nodes"](), {}, aspect=a).rows) for a in (0.75, 4 / 3, 16 / 9, 32 / 9)]
     assert rows == sorted(rows, reverse=True)
     assert rows[0] > rows[-1]
 
 
-def test_the_layout_is_the_same_each_time(graph):
+def test_layout_is_deterministic(graph):
     one, other = lay_out(graph, {}), lay_out(graph, {})
     assert one.placements == other.placements
 
 
-def test_a_length_that_varies_takes_the_samples_own():
+def test_variable_length_takes_the_length_of_the_sample():
     graph = chain([("words", "InputLayer", (None, 8)), ("out", "Dense", (3,))])
     plan = lay_out(graph, {"words": (21, 8)})
     assert plan.placements["words"].grid.size == (21, 8, 1)
     assert all(n > 0 for n in lay_out(graph, {}).placements["words"].grid.size)
 
 
-def test_one_layer_is_a_network_too():
+def test_network_of_one_layer_has_a_layout():
     graph = chain([("alone", "InputLayer", (4, 4, 1))])
     assert lay_out(graph, {}).placements["alone"].rank == 0
 
 
-def test_large_and_deep_tensors_both_look_like_blocks():
+def test_large_tensors_and_deep_tensors_look_like_blocks():
     places = lay_out(GRAPHS["23 nodes"](), {}).placements
     for name in ("block1_conv1", "block5_conv3"):
         x, _, z = places[name].size
@@ -152,7 +152,7 @@ def test_large_and_deep_tensors_both_look_like_blocks():
 
 @pytest.mark.parametrize("margins", [Margins(), Margins(0.3, 0.0, 0.0, 0.2), MARGINS], ids=("even", "uneven", "scene"))
 @pytest.mark.parametrize("angles", [(0.0, 0.0), (-30.0, 16.0), (70.0, -40.0), (180.0, 80.0)], ids=str)
-def test_fit_touches_its_margins_from_any_side(margins, angles, aspect):
+def test_fit_touches_its_margins_for_any_angles(margins, angles, aspect):
     points = np.random.default_rng(3).normal(size=(60, 3)) * (5, 2, 3)
     x, y = to_frame(points, fit(points, *angles, aspect=aspect, margins=margins), aspect).T
     gaps = [

@@ -1,4 +1,4 @@
-"""Headings: a scene's title over samples that it describes, and the model's name over all others."""
+"""Headings: the scene's title for samples that it describes, and the model's name for all others."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_best_panel_of_a_single_number_names_its_class_and_never_a_position(tmp_
     assert names_of(capture, "out", 1) == [name]
 
 
-def test_title_of_a_model_of_several_outputs_names_the_one_that_answers(tmp_path):
+def test_title_of_a_model_with_several_outputs_names_the_output_of_its_answer(tmp_path):
     nodes = [
         LayerNode(path=name, call=0, kind=kind, shapes=((count,),))
         for name, kind, count in (("in", "InputLayer", 3), ("age", "Dense", 1), ("tags", "Dense", 2))

@@ -1,4 +1,4 @@
-"""What is wrong with a training is seen on its layers at its step, and many layers are told in few words."""
+"""The view of alarms: frames, labels and list at the shown step, and short texts for many layers."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def marks(picture: DrawList) -> dict[type, object]:
     return {type(p): p for p in picture.primitives if getattr(p, "name", "") == "health"}
 
 
-def said(picture: DrawList) -> list[str]:
+def shown_texts(picture: DrawList) -> list[str]:
     panel = marks(picture)[Panel]
     return [row.text if isinstance(row, TextRow) else row.swatches[0][1] for row in panel.rows]
 
 
-def test_while_all_is_well_nothing_is_marked(scene: Scene):
+def test_nothing_is_marked_without_alarms(scene: Scene):
     assert marks(scene.at(0, Selection(step=WELL))) == {}
 
 
-def test_the_last_step_is_shown_without_a_choice(scene: Scene):
-    assert said(scene.at(scene.duration))[0] == f"alarms at training step {BROKEN}"
+def test_last_step_is_shown_by_default(scene: Scene):
+    assert shown_texts(scene.at(scene.duration))[0] == f"alarms at training step {BROKEN}"
 
 
-def test_a_layer_is_framed_named_and_listed_at_its_step(scene: Scene):
+def test_layer_with_an_alarm_is_framed_labelled_and_listed(scene: Scene):
     found = marks(scene.at(0, Selection(step=DEAD)))
     place = scene.context.placement("dense")
     points = found[Lines].points.reshape(-1, 3)
@@ -62,7 +62,7 @@ def test_a_layer_is_framed_named_and_listed_at_its_step(scene: Scene):
     (label,) = found[Labels].labels
     assert label.lines == ("dead units", "95%")
     assert label.anchor == pytest.approx(points.min(axis=0))
-    assert said(scene.at(0, Selection(step=DEAD))) == [
+    assert shown_texts(scene.at(0, Selection(step=DEAD))) == [
         "alarms at training step 10",
         "dead units in dense",
         "95% give 0 for every probe sample (alarm from 90%)",
@@ -70,15 +70,15 @@ def test_a_layer_is_framed_named_and_listed_at_its_step(scene: Scene):
     assert scene.at(0, Selection(step=DEAD)).primitives[-1] is scene.at(1, Selection(step=DEAD)).primitives[-1]
 
 
-def test_the_gravest_alarm_gives_a_layer_its_colour(scene: Scene):
+def test_gravest_alarm_of_a_layer_sets_its_colour(scene: Scene):
     found = marks(scene.at(0, Selection(step=BROKEN)))
     assert np.allclose(found[Lines].colors.reshape(-1, 12, 4)[:, 0, :3], [SERIOUS, GRAVE])
-    rows = said(scene.at(0, Selection(step=BROKEN)))
+    rows = shown_texts(scene.at(0, Selection(step=BROKEN)))
     assert rows[1] == "NaN or infinite in scores"
     assert rows[3] == "update ratio out of range in conv"
 
 
-def test_in_the_picture_the_right_block_is_framed_in_red(scene: Scene):
+def test_picture_has_a_red_frame_around_the_block_with_the_alarm(scene: Scene):
     size = (640, 360)
     studio = Offscreen(size, antialias=False)
     pose = scene.overview(aspect=16 / 9)
@@ -95,7 +95,7 @@ def test_in_the_picture_the_right_block_is_framed_in_red(scene: Scene):
     assert np.abs(red_ones[1].max(axis=0) - corners.max(axis=0)).max() < 8
 
 
-def test_a_scene_may_say_how_many_layers_have_a_label_each(tmp_path):
+def test_scene_sets_the_maximum_number_of_labels(tmp_path):
     capture = faulty_training(tmp_path / "long.zarr", layers=8)
     for most, first in ((5, "vanishing gradient in 6 layers"), (6, "vanishing gradient")):
         spec = parse_scene({"format": 1, "views": [{"kind": "structure"}, {"kind": "health", "labels": most}]})
@@ -103,7 +103,7 @@ def test_a_scene_may_say_how_many_layers_have_a_label_each(tmp_path):
         assert [label.lines[0] for label in labels] == [first] * (6 if most == 6 else 1)
 
 
-def test_many_layers_share_one_label_and_one_row(tmp_path):
+def test_many_layers_with_the_same_alarm_share_a_label_and_a_row(tmp_path):
     capture = faulty_training(tmp_path / "long.zarr", layers=40)
     found = alarms(capture.training, capture.graph)
     assert len(found) == 30
@@ -112,30 +112,30 @@ def test_many_layers_share_one_label_and_one_row(tmp_path):
     assert [label.lines for label in marks(picture)[Labels].labels] == [
         ("vanishing gradient in 30 layers", "1.0e−9 of the largest")
     ]
-    assert len(said(picture)) == 3
-    assert said(picture)[1] == "vanishing gradient in 30 layers, dense_0 … dense_29"
+    assert len(shown_texts(picture)) == 3
+    assert shown_texts(picture)[1] == "vanishing gradient in 30 layers, dense_0 … dense_29"
 
 
-def test_where_nan_began_is_said(tmp_path):
+def test_list_names_the_layer_where_nan_began(tmp_path):
     steps = np.array([1, 2])
     series = np.zeros((2, 6, len(STATISTICS)), np.float32)
     series[1, 1:, STATISTICS.index("nonfinite_weights")] = 9
     series[1, 4, STATISTICS.index("nonfinite_before")] = 1
     capture = training_of(tmp_path / "nan.zarr", steps, series)
     spec = parse_scene({"format": 1, "views": [{"kind": "structure"}]})
-    assert said(Scene.build(spec, capture).at(0))[1:] == [
+    assert shown_texts(Scene.build(spec, capture).at(0))[1:] == [
         "NaN or infinite in 5 layers, conv … scores",
         "it began in dense: 1 of its weights (already before the step; alarm above 0)",
     ]
 
 
-def test_without_a_training_the_view_draws_nothing(small_capture: Capture):
+def test_view_draws_nothing_without_a_training(small_capture: Capture):
     spec = parse_scene({"format": 1, "views": [{"kind": "structure"}, {"kind": "health"}]})
     assert marks(Scene.build(spec, small_capture).at(0)) == {}
     assert "health" not in [view.kind for view in Scene.build(default_scene(), small_capture).spec.views]
 
 
-def test_neurons_are_framed_where_they_stand(capture: Capture):
+def test_frame_is_around_the_balls_of_a_node_link_graph(capture: Capture):
     scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "nodes"}]}), capture)
     found = marks(scene.at(scene.duration, Selection(step=DEAD)))
     neurons, frame = scene.around("dense"), found[Lines].points.reshape(-1, 3)
@@ -146,6 +146,6 @@ def test_neurons_are_framed_where_they_stand(capture: Capture):
     assert found[Labels].labels[0].lines[0] == "dead units"
 
 
-def test_a_scene_that_says_how_is_left_as_it_is():
+def test_scene_with_the_view_of_alarms_is_unchanged():
     once = default_scene().with_automatic()
     assert once.with_automatic() is once

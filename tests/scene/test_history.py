@@ -1,4 +1,4 @@
-"""Ridges are as high and as coloured as the recorded numbers; their words and lines say which steps these are of."""
+"""The view of a training's history: heights and colours of the ridges, texts, the line of the step, and picks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support import captures, trainings
 
 NORM, BROKEN = STATISTICS.index("gradient_norm"), STATISTICS.index("nonfinite_gradients")
 LAYERS = [1, 4, 5]
-"""Those of the small network that have weights."""
+"""Layers of the small network with weights."""
 
 
 def scene_of(path, series=None, steps=None, **view) -> Scene:
@@ -37,7 +37,7 @@ def words(scene: Scene) -> str:
 
 
 def ends(scene: Scene) -> tuple[float, float]:
-    """The numbers that the legend gives the first and the last colour."""
+    """The numbers of the first and the last colour in the legend."""
     (scale,) = (row for row in of(Panel, scene)["history"].rows if isinstance(row, ScaleRow))
     (low, first), (high, last) = scale.ticks[0], scale.ticks[-1]
     assert (low, high) == pytest.approx((0.0, 1.0))
@@ -45,7 +45,7 @@ def ends(scene: Scene) -> tuple[float, float]:
 
 
 class TestHeights:
-    def test_they_and_the_colours_are_the_recorded_numbers_on_the_scale_that_the_legend_tells(self, tmp_path):
+    def test_heights_and_colours_follow_the_recorded_numbers_on_the_scale_of_the_legend(self, tmp_path):
         series = trainings.figures(6)
         scene = scene_of(tmp_path, series)
         ridges = of(Ridges, scene)["history of gradient_norm"]
@@ -57,23 +57,23 @@ class TestHeights:
         assert np.allclose(ridges.colors[:, :, 1] * 255, table[np.round(share * 255).astype(int)], atol=1)
         assert 0 <= share.min() < share.max() <= 1
 
-    def test_columns_stand_where_their_steps_are(self, tmp_path):
+    def test_columns_are_at_their_steps(self, tmp_path):
         ridges = of(Ridges, scene_of(tmp_path))["history of gradient_norm"]
         steps = np.array(trainings.STEPS)
         assert np.allclose(ridges.along / ridges.along[-1], (steps - 1) / 49)
 
-    def test_the_first_layer_stands_in_front_and_lowest(self, tmp_path):
+    def test_ridge_of_the_first_layer_is_in_front_and_lowest(self, tmp_path):
         feet = of(Ridges, scene_of(tmp_path))["history of gradient_norm"].feet
         assert (np.diff(feet[:, 1]) > 0).all()
         assert (np.diff(feet[:, 2]) < 0).all()
 
-    def test_they_stand_above_the_network(self, tmp_path):
+    def test_ridges_are_above_the_network(self, tmp_path):
         scene = scene_of(tmp_path)
         assert scene.extent()[:, 1].max() > max(row.top for row in scene.context.plan.rows)
         ridges = of(Ridges, scene)["history of gradient_norm"]
         assert ridges.feet[:, 1].min() > max(row.top for row in scene.context.plan.rows)
 
-    def test_figures_that_are_no_norms_stand_on_an_even_scale_with_zero(self, tmp_path):
+    def test_other_statistics_than_norms_have_a_linear_scale_with_zero(self, tmp_path):
         series = trainings.figures(6)
         scene = scene_of(tmp_path, series, statistic="mean")
         ridges = of(Ridges, scene)["history of mean"]
@@ -82,7 +82,7 @@ class TestHeights:
         assert np.allclose(ridges.heights[:, :, 1] / ridges.heights.max(), share, atol=1e-5)
         assert "logarithm" not in words(scene)
 
-    def test_zeros_have_no_logarithm_and_stand_at_the_foot(self, tmp_path):
+    def test_zeros_are_at_the_foot_of_a_logarithmic_scale(self, tmp_path):
         series = trainings.figures(6)
         series[2, 1, NORM] = 0
         scene = scene_of(tmp_path, series)
@@ -91,7 +91,7 @@ class TestHeights:
 
 
 class TestWhatIsNotFinite:
-    def test_it_is_marked_in_the_colours_of_nan_and_of_infinity(self, tmp_path):
+    def test_nan_and_infinity_have_bars_in_their_colours(self, tmp_path):
         series = trainings.figures(6)
         series[2, 1, [NORM, BROKEN]] = np.nan, 4
         series[4, 5, [NORM, BROKEN]] = np.inf, 1
@@ -106,15 +106,15 @@ class TestWhatIsNotFinite:
         (row,) = (row for row in of(Panel, scene)["history"].rows if isinstance(row, SwatchRow))
         assert row.swatches == ((NAN_COLOR, "NaN"), (INF_COLOR, "infinite"))
 
-    def test_nothing_is_marked_in_a_healthy_training(self, tmp_path):
+    def test_finite_numbers_have_no_bars(self, tmp_path):
         assert list(of(Ridges, scene_of(tmp_path))) == ["history of gradient_norm"]
 
 
 class TestWhatItSays:
-    def test_how_many_steps_and_how_far_apart(self, tmp_path):
+    def test_legend_has_the_number_and_distance_of_the_steps(self, tmp_path):
         assert "6 recorded steps, every 10" in words(scene_of(tmp_path))
 
-    def test_that_columns_stand_for_many_steps(self, tmp_path):
+    def test_legend_says_that_a_column_covers_several_steps(self, tmp_path):
         series = trainings.figures(700)
         scene = scene_of(tmp_path, series, list(range(1, 701)))
         assert "700 recorded steps in 640 columns, least to greatest" in words(scene)
@@ -124,12 +124,12 @@ class TestWhatItSays:
         top = ridges.heights[:, :, 1].max(axis=1)
         assert np.allclose(top / top[0], share / share[0], rtol=1e-4)
 
-    def test_the_layers_by_name_and_round_steps(self, tmp_path):
+    def test_labels_name_the_layers_and_round_steps(self, tmp_path):
         said = [label.lines[0] for label in of(Labels, scene_of(tmp_path))["history"].labels]
         assert said[:3] == ["conv", "dense", "scores"]
         assert {"1", "10", "20", "30", "40", "50"} <= set(said)
 
-    def test_that_nothing_was_recorded_yet(self, tmp_path):
+    def test_legend_says_that_nothing_was_recorded_yet(self, tmp_path):
         capture = trainings.training_of(tmp_path / "run.zarr", np.array([], int), trainings.figures(0))
         scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "history"}]}), capture)
         assert "no step has been recorded yet" in words(scene)
@@ -144,11 +144,11 @@ class TestWhatItSays:
             (1, 3, (1, 2, 3)),
         ],
     )
-    def test_ticks_are_round(self, first, last, expected):
+    def test_step_ticks_are_round(self, first, last, expected):
         assert step_ticks(first, last) == expected
 
 
-def test_a_training_that_goes_on_has_further_columns_and_a_scale_for_all(tmp_path):
+def test_continued_training_has_further_columns_and_one_scale_for_all(tmp_path):
     series = trainings.figures(6)
     series[-1, 1, NORM] = 3e4
     steps = np.array(trainings.STEPS)
@@ -163,7 +163,7 @@ def test_a_training_that_goes_on_has_further_columns_and_a_scale_for_all(tmp_pat
 
 
 class TestTheStepThatIsShown:
-    def test_its_line_stands_at_the_step_and_ends_at_the_numbers(self, tmp_path):
+    def test_line_is_at_the_step_and_ends_at_the_numbers(self, tmp_path):
         scene = scene_of(tmp_path)
         ridges = of(Ridges, scene)["history of gradient_norm"]
         for place, step in enumerate(trainings.STEPS):
@@ -173,7 +173,7 @@ class TestTheStepThatIsShown:
             (label,) = of(Labels, scene, Selection(step=step))["history/now"].labels
             assert label.lines == (f"step {step}",)
 
-    def test_among_many_steps_it_ends_at_the_numbers_of_that_step(self, tmp_path):
+    def test_line_among_many_steps_ends_at_the_numbers_of_its_step(self, tmp_path):
         series = trainings.figures(700)
         scene = scene_of(tmp_path, series, list(range(1, 701)))
         low, high = ends(scene)
@@ -182,7 +182,7 @@ class TestTheStepThatIsShown:
         rise = np.diff(line[:, :, 1])[:, 0]
         assert np.allclose(rise / rise[0], share / share[0], rtol=1e-4)
 
-    def test_what_comes_after_it_is_darker(self, tmp_path):
+    def test_part_after_the_step_is_darker(self, tmp_path):
         scene = scene_of(tmp_path)
         whole, before = (
             of(Ridges, scene, Selection(step=step))["history of gradient_norm"] for step in (50, trainings.STEPS[2])
@@ -191,13 +191,13 @@ class TestTheStepThatIsShown:
         assert (before.colors[:, 3:].sum(axis=3) < 0.6 * whole.colors[:, 3:].sum(axis=3)).all()
         assert whole.heights is before.heights
 
-    def test_without_a_choice_it_is_the_last(self, tmp_path):
+    def test_last_step_is_shown_by_default(self, tmp_path):
         (label,) = of(Labels, scene_of(tmp_path))["history/now"].labels
         assert label.lines == ("step 50",)
 
 
 class TestChoices:
-    def test_a_chosen_layer_stands_out(self, tmp_path):
+    def test_selected_layer_is_bright(self, tmp_path):
         scene = scene_of(tmp_path)
         plain, chosen = (
             of(Ridges, scene, Selection(layer=layer))["history of gradient_norm"].colors for layer in (None, "dense")
@@ -205,7 +205,7 @@ class TestChoices:
         assert np.array_equal(plain[1], chosen[1])
         assert (chosen[0] < 0.5 * plain[0] + 1e-6).all()
 
-    def test_another_figure_may_be_chosen(self, tmp_path):
+    def test_another_statistic_can_be_selected(self, tmp_path):
         series = trainings.figures(6)
         scene = scene_of(tmp_path, series)
         chosen = Selection(statistic="weight_norm", pick=HistoryPick("dense", "weight_norm", 10))
@@ -216,7 +216,7 @@ class TestChoices:
         assert "pick" in of(Callout, scene, chosen)
         assert "pick" not in of(Callout, scene, Selection(pick=chosen.pick))
 
-    def test_a_picked_figure_is_told_exactly(self, tmp_path):
+    def test_description_of_a_pick_has_the_exact_number(self, tmp_path):
         series = trainings.figures(6)
         scene = scene_of(tmp_path, series)
         pick = HistoryPick("dense", "gradient_norm", 20)
@@ -227,11 +227,11 @@ class TestChoices:
         assert said[0] == "dense: gradient norm at step 20"
         assert np.float32(said[1]) == series[2, 4, NORM]
 
-    def test_an_unknown_figure_is_a_sentence(self):
+    def test_unknown_statistic_is_refused_in_one_sentence(self):
         with pytest.raises(SceneError, match="there is no figure 'gradients'; choose one of gradient_norm"):
             parse_scene({"format": 1, "views": [{"kind": "history", "statistic": "gradients"}]})
 
-    def test_a_capture_without_a_training_is_a_sentence(self, tmp_path):
+    def test_capture_without_a_training_is_refused_in_one_sentence(self, tmp_path):
         capture = captures.small_capture(tmp_path / "small.zarr")
         with pytest.raises(SceneError, match="holds no training; record one with"):
             Scene.build(parse_scene({"format": 1, "views": [{"kind": "history"}]}), capture)

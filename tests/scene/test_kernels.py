@@ -1,4 +1,4 @@
-"""Each filter is drawn from exactly its layer's weights, and a pick tells the filter, the place and the exact weight."""
+"""The view of kernels: weights of each filter, layout, legend, picks and mistakes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def capture(tmp_path_factory) -> Capture:
 
 
 def filters_of(name: str) -> list[np.ndarray]:
-    """Each filter of a layer, as the convolution multiplies it with its input; written down for each kind."""
+    """The filters of a layer as they are multiplied with its input, for each kind of layer."""
     kernel = weights_of(name)
     if name == "dense":
         return [kernel]
@@ -82,7 +82,7 @@ def drawn(scene: Scene, selection: Selection | None = None) -> dict[str, Voxels]
     return {block.name: block for block in blocks if block.source.view == "kernels"}
 
 
-def told(scene: Scene, selection: Selection | None = None) -> Panel:
+def legend_of(scene: Scene, selection: Selection | None = None) -> Panel:
     return next(p for p in scene.at(0.0, selection).primitives if isinstance(p, Panel) and p.name == "kernels")
 
 
@@ -91,7 +91,7 @@ def words(panel: Panel) -> list[str]:
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_every_voxel_is_the_weight_of_its_place(capture, name):
+def test_every_voxel_has_the_weight_of_its_position(capture, name):
     blocks = drawn(Scene.build(spec(layer=name), capture))
     filters = filters_of(name)
     assert list(blocks) == [f"filter {k} of {name}" for k in range(min(64, len(filters)))]
@@ -102,7 +102,7 @@ def test_every_voxel_is_the_weight_of_its_place(capture, name):
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_every_cell_is_picked_as_the_weight_that_it_shows(capture, name):
+def test_pick_of_a_cell_is_the_weight_in_it(capture, name):
     scene = Scene.build(spec(layer=name), capture)
     kernel, cells = kernel_of(scene.context, capture.graph.node(name)), drawn(scene)
     for number, weights in enumerate(filters_of(name)[:3]):
@@ -115,7 +115,7 @@ def test_every_cell_is_picked_as_the_weight_that_it_shows(capture, name):
         assert weights.size == shown.size
 
 
-def test_the_numbers_are_the_network_s_own(digits):
+def test_filters_have_the_captured_weights(digits):
     kernel = digits.weights("conv2d_1")["kernel"]
     blocks = drawn(Scene.build(spec(layer="conv2d_1"), digits))
     assert len(blocks) == 64
@@ -125,7 +125,7 @@ def test_the_numbers_are_the_network_s_own(digits):
         assert np.array_equal(shown[0, 2, ::-1], kernel[0, 0, :, k])
 
 
-def test_the_first_convolution_is_shown_by_default_and_else_a_matrix(digits, small_capture, tmp_path):
+def test_first_convolution_is_shown_by_default_or_else_a_matrix(digits, small_capture, tmp_path):
     assert {block.source.layer for block in drawn(Scene.build(spec(), digits)).values()} == {"conv2d"}
     graph = chain([("input", "InputLayer", (3,)), ("dense", "Dense", (2,))])
     values = {node.id: np.ones((1, *node.shape), np.float32) for node in graph}
@@ -135,20 +135,20 @@ def test_the_first_convolution_is_shown_by_default_and_else_a_matrix(digits, sma
     assert np.array_equal(drawn(alone)["filter 0 of dense"].values[:, :, 0], kernel[:, ::-1])
 
 
-def test_fewer_filters_than_there_are_is_said(capture):
+def test_legend_says_that_fewer_filters_are_shown_than_exist(capture):
     scene = Scene.build(spec(layer="many"), capture)
     assert len(drawn(scene)) == 64
-    assert "showing 64 of 70 filters, the first" in words(told(scene))
+    assert "showing 64 of 70 filters, the first" in words(legend_of(scene))
     strongest = Scene.build(spec(layer="many", order="norm", most=5), capture)
     norms = np.linalg.norm(weights_of("many").reshape(-1, 70), axis=0)
     assert [block.source.number for block in drawn(strongest).values()] == list(np.argsort(-norms)[:5])
-    assert "showing 5 of 70 filters, those of largest norm, the largest first" in words(told(strongest))
+    assert "showing 5 of 70 filters, those of largest norm, the largest first" in words(legend_of(strongest))
 
 
-def test_the_scale_says_the_exact_range_and_which_weights_are_hidden(capture):
+def test_scale_has_the_exact_range_and_the_hidden_weights(capture):
     scene = Scene.build(spec(layer="deep", threshold=0.5), capture)
     kernel, block = weights_of("deep"), drawn(scene)["filter 0 of deep"]
-    panel = told(scene)
+    panel = legend_of(scene)
     assert words(panel)[0] == f"weights of deep: {kernel.min()!s} to {kernel.max()!s}".replace("-", "−")
     assert block.threshold == 0.5 * block.limits[1]
     assert words(panel)[1].startswith(f"{np.sum(np.abs(kernel) >= block.threshold)} of {kernel.size} weights reach")
@@ -160,7 +160,7 @@ def test_the_scale_says_the_exact_range_and_which_weights_are_hidden(capture):
     assert drawn(Scene.build(spec(layer="flat"), capture))["filter 0 of flat"].threshold == 0, "nothing to hide"
 
 
-def test_filters_stand_above_the_network_apart_and_numbered_within_the_picture(digits):
+def test_filters_are_above_the_network_without_overlap_numbered_and_inside_the_picture(digits):
     scene = Scene.build(spec(layer="conv2d_2"), digits)
     top = max(p.origin[1] + p.size[1] for p in scene.context.plan.placements.values())
     boxes = [(np.array(b.origin), np.array(b.origin) + b.size) for b in drawn(scene).values()]
@@ -174,7 +174,7 @@ def test_filters_stand_above_the_network_apart_and_numbered_within_the_picture(d
     assert [label.lines[0] for label in labels.labels[1:]] == [str(k) for k in range(64)]
 
 
-def test_a_chosen_layer_shows_its_own_kernel_in_the_same_room(digits):
+def test_kernel_of_the_selected_layer_is_shown_in_the_same_room(digits):
     scene = Scene.build(spec(layer="conv2d"), digits)
     low, high = scene.extent().min(axis=0), scene.extent().max(axis=0)
     for name, count in (("conv2d_2", 64), ("dense", 1), ("flatten", 32)):
@@ -187,12 +187,12 @@ def test_a_chosen_layer_shows_its_own_kernel_in_the_same_room(digits):
             assert block.emphasis == (0.3 if name == "flatten" else 1)
 
 
-def test_nothing_is_made_anew_while_nothing_changes(digits):
+def test_equal_arguments_give_the_same_primitives(digits):
     scene = Scene.build(spec(), digits)
     assert drawn(scene)["filter 3 of conv2d"] is drawn(scene, Selection(sample=4))["filter 3 of conv2d"]
 
 
-def test_a_pick_says_filter_row_column_input_channel_and_the_exact_weight(digits):
+def test_description_of_a_weight_has_filter_row_column_input_channel_and_number(digits):
     scene = Scene.build(spec(layer="conv2d_1"), digits)
     pose = scene.overview(aspect=16 / 9)
     session = SimpleNamespace(
@@ -216,11 +216,11 @@ def test_a_pick_says_filter_row_column_input_channel_and_the_exact_weight(digits
     assert np.allclose(np.array(callout.marks[0].origin) + np.array(block.cell) * (0.5, 0.5, 1), front)
     assert callout.rows[-1].text == f"row {row}, column {column}, input channel 0, filter 9"
     assert any(isinstance(p, Lines) and p.name == "pick/frames" for p in marked)
-    # Another layer's filters stand there now, so that there is nothing to mark.
+    # Another layer's filters are shown, so nothing is marked.
     assert not any(p.name.startswith("pick") for p in scene.at(0.0, Selection(layer="dense", pick=pick)).primitives)
 
 
-def test_weights_have_the_colours_of_their_signs_and_nan_is_green(tmp_path):
+def test_weights_are_coloured_by_sign_and_nan_is_green(tmp_path):
     graph = chain([("input", "InputLayer", (8, 8, 1)), ("conv", "Conv2D", (6, 6, 3))])
     values = {node.id: np.zeros((1, *node.shape), np.float32) for node in graph}
     kernel = np.zeros((3, 3, 1, 3), np.float32)
@@ -243,11 +243,11 @@ def test_weights_have_the_colours_of_their_signs_and_nan_is_green(tmp_path):
     assert warm[0] > warm[2] + 60
     assert cold[2] > cold[0] + 60
     assert broken[1] > max(broken[0], broken[2]) + 60
-    swatches = [text for row in told(scene).rows if isinstance(row, SwatchRow) for _, text in row.swatches]
+    swatches = [text for row in legend_of(scene).rows if isinstance(row, SwatchRow) for _, text in row.swatches]
     assert swatches == ["9 NaN"]
 
 
-def test_mistakes_are_told_in_one_sentence(capture, small_capture, digits):
+def test_mistakes_are_refused_in_one_sentence(capture, small_capture, digits):
     with pytest.raises(
         SceneError, match=r"views\[1\]\.layer: there is no layer 'conv'; those with a kernel are step, "
     ):
@@ -273,14 +273,14 @@ def test_kernel_is_read_once_by_all_layouts_of_a_scene(digits):
     assert kernel_of(flatter, first) is kernel_of(context, first)
 
 
-def test_of_many_layers_a_sentence_lists_the_first(long_capture):
+def test_error_lists_only_the_first_of_many_layers(long_capture):
     kernels = [node.id for node in long_capture.graph if "Conv" in node.kind or "Dense" in node.kind]
-    with pytest.raises(SceneError) as told:
+    with pytest.raises(SceneError) as refused:
         Scene.build(spec(layer="conv9"), long_capture)
-    assert str(told.value).endswith(f"{', '.join(kernels[:12])} and {len(kernels) - 12} more.")
+    assert str(refused.value).endswith(f"{', '.join(kernels[:12])} and {len(kernels) - 12} more.")
 
 
-def test_a_layer_whose_weights_were_not_captured_says_how_to_capture_them(tmp_path):
+def test_layer_without_captured_weights_is_refused_with_the_option(tmp_path):
     from dataclasses import replace
 
     graph = chain([("input", "InputLayer", (8, 8, 1)), ("conv", "Conv2D", (6, 6, 3))])

@@ -1,4 +1,4 @@
-"""The loss landscape is drawn where its losses are, its points tell the exact numbers, and the path follows the step."""
+"""The loss landscape: heights and colours, contours, picks, and the path of the training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a layer's numbers and variables is what they are."""
+"""Statistics of a layer's numbers and variables as text."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.support.graphs import chain
 NODE = LayerNode("gate", 1, "Dense", ((4,),), activation="sigmoid")
 
 
-def test_saturated_and_broken_numbers_are_told():
-    said = dict(measured_values(NODE, np.array([0, 0.5, 0.999, 0.25], np.float32)))
-    assert said["saturated"] == "50.0 % (2 of 4): below 0.01 or above 0.99"
-    assert (said["minimum"], said["maximum"]) == ("0.0", "0.999")
+def test_statistics_report_saturated_nan_and_infinite_numbers():
+    figures = dict(measured_values(NODE, np.array([0, 0.5, 0.999, 0.25], np.float32)))
+    assert figures["saturated"] == "50.0 % (2 of 4): below 0.01 or above 0.99"
+    assert (figures["minimum"], figures["maximum"]) == ("0.0", "0.999")
     assert "saturated" not in dict(measured_values(replace(NODE, activation="relu"), np.ones(3, np.float32)))
     broken = dict(measured_values(NODE, np.array([np.nan, np.inf], np.float32)))
     assert (broken["values"], broken["not finite"]) == ("none is finite", "1 NaN, 1 infinite")
@@ -39,7 +39,7 @@ def written(path: Path, kernel: list[list[float]]) -> Capture:
     return open_capture(path)
 
 
-def test_a_broken_variable_is_told(tmp_path: Path):
+def test_statistics_of_a_variable_report_nan_and_infinity(tmp_path: Path):
     capture = written(tmp_path / "broken.zarr", [[1, np.nan], [3, 2]])
     context = SceneContext.build(capture, aspect=1.5)
     assert measured_weights(context, capture.graph.node("input")) == ()
@@ -49,7 +49,7 @@ def test_a_broken_variable_is_told(tmp_path: Path):
     }
 
 
-def test_variables_are_read_and_measured_once_for_each_capture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_variables_are_measured_once_per_capture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     first, second = (written(tmp_path / f"{k}.zarr", [[k, k], [k, k]]) for k in (1, 2))
     reads: list[Capture] = []
     weights = Capture.weights

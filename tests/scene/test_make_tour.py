@@ -1,4 +1,4 @@
-"""A tour is planned before anything is drawn: where the camera is when, how fast it may be, and what it must not lose."""
+"""Tours: path of the camera, its speed limits, and the blocks that stay in the frame."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def long_scene(long_capture: Capture) -> Scene:
 
 
 def moving(capture: Capture, **more: object) -> Scene:
-    """A scene with a tour of its own, of four seconds."""
+    """A scene with keyframes over four seconds."""
     frames = [{"at": 0.0}, {"at": 2.0, "target": "layer:conv", "distance": 2.0}, {"at": 4.0, "azimuth": 30.0}]
     spec = {"format": 1, "views": [{"kind": "structure"}], "camera": {"keyframes": frames}, **more}
     return Scene.build(parse_scene(spec), capture, aspect=ASPECT)
@@ -74,7 +74,7 @@ def speeds(tour: Tour) -> tuple[float, float, float]:
 
 
 def reach(pose: CameraPose, points: np.ndarray) -> float:
-    """How far points reach towards the edges of the frame, where 1 is the nearest edge."""
+    """The reach of points towards the edges of the frame; 1 is the nearest edge."""
     return float(np.abs(to_frame(points, pose, ASPECT)).max())
 
 
@@ -93,13 +93,13 @@ LENGTHS = (None, 0.3, 1.0, 3.0, 8.0, 45.0)
 @pytest.mark.parametrize("seconds", LENGTHS)
 @pytest.mark.parametrize("name", ["scene", "long_scene"])
 class TestFlythrough:
-    def test_it_is_never_too_fast(self, request, name, seconds):
+    def test_flythrough_stays_within_the_speed_limits(self, request, name, seconds):
         motion, zoom, turn = speeds(make_tour(request.getfixturevalue(name), ASPECT, "flythrough", seconds))
         assert motion <= MOST_MOTION * 1.01
         assert zoom <= MOST_ZOOM * 1.01
         assert turn <= MOST_TURN * 1.01
 
-    def test_it_begins_dark_and_ends_with_everything(self, request, name, seconds):
+    def test_flythrough_begins_dark_and_ends_with_everything_in_the_frame(self, request, name, seconds):
         scene = request.getfixturevalue(name)
         tour = make_tour(scene, ASPECT, "flythrough", seconds)
         (start, first), (end, last) = tour.at(0), tour.at(tour.seconds)
@@ -112,7 +112,7 @@ class TestFlythrough:
         if seconds is not None:
             assert tour.seconds == seconds
 
-    def test_what_lights_up_is_in_the_frame(self, request, name, seconds):
+    def test_lighting_blocks_are_in_the_frame(self, request, name, seconds):
         scene = request.getfixturevalue(name)
         tour = make_tour(scene, ASPECT, "flythrough", seconds)
         _, times, found = poses(tour)
@@ -135,7 +135,7 @@ def jolts(tour: Tour) -> float:
     return float((np.linalg.norm(np.diff(eyes, 2, axis=0), axis=1) / arms[1:-1]).max() / step**2)
 
 
-def test_a_flythrough_goes_near_and_stays_at_the_end(scene):
+def test_flythrough_comes_near_and_rests_at_both_ends(scene):
     tour = make_tour(scene, ASPECT, "flythrough")
     assert 10 <= tour.seconds <= 16
     whole = np.linalg.norm(arm(tour.at(0)[1]))
@@ -144,7 +144,7 @@ def test_a_flythrough_goes_near_and_stays_at_the_end(scene):
     assert same(tour.at(0.5)[1], tour.at(0)[1])
 
 
-def test_a_long_network_takes_no_longer_than_one_watches(long_scene):
+def test_flythrough_of_a_long_network_takes_at_most_30_seconds(long_scene):
     tour = make_tour(long_scene, ASPECT, "flythrough")
     assert 18 <= tour.seconds <= 30
     whole = np.linalg.norm(arm(tour.at(0)[1]))
@@ -153,8 +153,8 @@ def test_a_long_network_takes_no_longer_than_one_watches(long_scene):
 
 @pytest.mark.parametrize("kind", ["flythrough", "orbit"])
 @pytest.mark.parametrize("name", ["scene", "long_scene"])
-def test_nothing_jolts(request, name, kind):
-    """No camera changes its velocity at once: the second difference stays far below a jump's."""
+def test_camera_changes_its_velocity_smoothly(request, name, kind):
+    """The second difference of the eye's position stays far below that of a jump."""
     assert jolts(make_tour(request.getfixturevalue(name), ASPECT, kind)) < 6
 
 
@@ -174,8 +174,8 @@ def test_every_network_has_a_tour(tmp_path: Path, graph, kind):
         assert tour.at(tour.seconds)[0] == scene.duration
 
 
-def test_a_camera_that_looks_from_behind(small_capture):
-    """Angles are not read back from directions, where 180 and -180 degrees are one."""
+def test_camera_from_behind_stays_within_the_speed_limit(small_capture):
+    """Angles are not computed from directions, in which 180 and -180 degrees are the same."""
     spec = {**STRUCTURE, "camera": {"azimuth": 178.0, "elevation": 88.0}}
     scene = Scene.build(parse_scene(spec), small_capture, aspect=ASPECT)
     for kind in ("flythrough", "orbit"):
@@ -187,7 +187,7 @@ def test_a_camera_that_looks_from_behind(small_capture):
 class TestOrbit:
     @pytest.mark.parametrize("seconds", [None, 0.5, 6.0, 40.0])
     @pytest.mark.parametrize("name", ["scene", "long_scene"])
-    def test_it_is_a_loop_of_which_all_is_seen(self, request, name, seconds):
+    def test_orbit_is_a_loop_with_everything_in_the_frame(self, request, name, seconds):
         scene = request.getfixturevalue(name)
         tour = make_tour(scene, ASPECT, "orbit", seconds)
         assert tour.loops
@@ -198,7 +198,7 @@ class TestOrbit:
         assert max(reach(pose, points) for pose in found) < 1
         assert speeds(tour)[2] <= MOST_ORBIT * 1.01
 
-    def test_it_goes_round_or_swings(self, scene):
+    def test_long_orbit_turns_and_short_orbit_swings(self, scene):
         def turned(seconds: float) -> np.ndarray:
             arms = np.array([arm(pose) for pose in poses(make_tour(scene, ASPECT, "orbit", seconds))[2]])
             return np.degrees(np.unwrap(np.arctan2(arms[:, 0], arms[:, 2])))
@@ -209,13 +209,13 @@ class TestOrbit:
         assert swing[-1] == pytest.approx(swing[0])
         assert 20 < np.ptp(swing) < 90
 
-    def test_its_frames_leave_out_the_one_that_repeats(self, scene):
+    def test_frames_of_an_orbit_leave_out_the_repeated_last_one(self, scene):
         moments = make_tour(scene, ASPECT, "orbit", 2.0).frames(10)
         assert np.allclose(moments, np.arange(20) / 10)
 
 
 class TestOwn:
-    def test_it_follows_the_keyframes(self, small_capture):
+    def test_tour_of_a_scene_follows_the_keyframes(self, small_capture):
         scene = moving(small_capture)
         assert usual_tour(scene) == "scene"
         tour = make_tour(scene, ASPECT)
@@ -224,25 +224,25 @@ class TestOwn:
             assert tour.at(tau) == (tau, scene.camera(tau, aspect=ASPECT))
         assert tour.frames(10)[-1] == 4.0
 
-    def test_another_length_changes_its_pace(self, small_capture):
+    def test_length_of_a_film_changes_the_speed_of_keyframes(self, small_capture):
         scene = moving(small_capture)
         tour = make_tour(scene, ASPECT, "scene", 8.0)
         assert tour.at(5.0) == (2.5, scene.camera(2.5, aspect=ASPECT))
 
-    def test_the_whole_is_the_whole_whatever_the_keyframes_say(self, small_capture):
+    def test_flythrough_ends_with_everything_whatever_the_keyframes(self, small_capture):
         scene = moving(small_capture)
         plain = Scene.build(SceneSpec.model_validate(STRUCTURE), small_capture, aspect=ASPECT)
         tour = make_tour(scene, ASPECT, "flythrough")
         assert same(tour.at(tour.seconds)[1], plain.camera(0, aspect=ASPECT))
 
-    def test_without_keyframes_there_is_none(self, scene):
+    def test_scene_without_keyframes_has_no_tour_of_its_own(self, scene):
         assert usual_tour(scene) == "flythrough"
         with pytest.raises(UserError, match=r"no camera keyframes .* --tour orbit or flythrough\.$"):
             make_tour(scene, ASPECT, "scene")
 
 
 class TestBackward:
-    """The forward pass from afar, then after the gradient from the last layer to the first."""
+    """The forward pass seen from a distance, then a flight with the gradient from the last layer to the first."""
 
     @pytest.fixture(scope="class", params=["digits", "long"])
     @classmethod
@@ -251,7 +251,7 @@ class TestBackward:
         return Scene.build(default_scene().with_view("backward"), capture, aspect=ASPECT)
 
     @pytest.mark.parametrize("seconds", [None, 3.0, 40.0])
-    def test_it_is_as_long_as_asked_and_never_hurries(self, there, seconds):
+    def test_backward_tour_has_the_requested_length_and_stays_within_the_speed_limits(self, there, seconds):
         tour = make_tour(there, ASPECT, "backward", seconds)
         if seconds is not None:
             assert tour.seconds == pytest.approx(seconds)
@@ -260,19 +260,19 @@ class TestBackward:
         assert zoom <= MOST_ZOOM * 1.05
         assert turn <= MOST_TURN * 1.05
 
-    def test_time_runs_through_both_passes_to_the_very_end(self, there):
+    def test_time_of_a_backward_tour_covers_both_passes(self, there):
         _, times, _ = poses(make_tour(there, ASPECT, "backward"))
         assert times == sorted(times)
         assert times[0] == 0
         assert times[-1] == there.duration
 
-    def test_it_begins_and_ends_with_everything(self, there):
+    def test_backward_tour_begins_and_ends_with_everything_in_the_frame(self, there):
         _, _, found = poses(make_tour(there, ASPECT, "backward"))
         whole = there.overview(aspect=ASPECT)
         for pose in (found[0], found[-1]):
             assert pose.position == pytest.approx(whole.position, rel=1e-3, abs=1e-2)
 
-    def test_the_camera_looks_at_what_the_gradient_passes(self, there):
+    def test_camera_looks_at_the_layers_that_the_gradient_passes(self, there):
         line, plan = there.timeline, there.context.plan
         tour = make_tour(there, ASPECT, "backward")
         _, times, found = poses(tour)
@@ -282,19 +282,19 @@ class TestBackward:
             corners = plan.corners([name for name, place in plan.placements.items() if place.rank == rank])
             assert reach(pose, corners) <= 1.05
 
-    def test_a_scene_with_a_backward_pass_gets_it_by_itself(self, there, scene):
+    def test_backward_tour_is_the_default_of_a_scene_with_a_backward_pass(self, there, scene):
         assert usual_tour(there) == "backward"
         assert usual_tour(scene) == "flythrough"
 
-    def test_one_without_has_none(self, scene):
+    def test_scene_without_a_backward_pass_has_no_backward_tour(self, scene):
         with pytest.raises(UserError, match="backward"):
             make_tour(scene, ASPECT, "backward")
 
-    def test_along_the_layers_stops_where_the_forward_pass_ends(self, there):
+    def test_flythrough_ends_with_the_forward_pass(self, there):
         _, times, _ = poses(make_tour(there, ASPECT, "flythrough"))
         assert times[-1] == sum(there.timeline.forward)
 
-    def test_a_scene_gets_it_once_and_a_cloud_not_at_all(self):
+    def test_backward_view_is_added_once_and_refused_by_a_cloud_of_points(self):
         spec = default_scene().with_view("backward")
         assert spec.with_view("backward") is spec
         assert spec.needs().gradients

@@ -1,4 +1,4 @@
-"""A network as a graph of neurons: balls by activation, lines by weight, each told exactly."""
+"""The node-link graph: balls by activation, lines by weight, picks, and graphs with branches."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def build(capture: Capture, **view: object) -> Scene:
     return Scene.build(parse_scene({"format": 1, "views": [{"kind": "nodes", **view}]}), capture)
 
 
-def looked_at(scene: Scene) -> SimpleNamespace:
-    """Whatever a session knows that pointing asks for."""
+def session_of(scene: Scene) -> SimpleNamespace:
+    """The part of a session that picking needs."""
     pose = scene.overview(aspect=ASPECT)
     renderer = SimpleNamespace(pose=lambda: pose, size=SIZE)
     return SimpleNamespace(
@@ -69,7 +69,7 @@ def what(scene: Scene) -> DrawList:
 
 @pytest.fixture(scope="module")
 def branched(tmp_path_factory: pytest.TempPathFactory) -> Capture:
-    """Two branches that are added, and the input itself set behind them: a skip over all."""
+    """Two branches that are added and concatenated with the input: a skip over all layers."""
     graph = graph_of(
         [
             ("start", "InputLayer", (6,)),
@@ -102,7 +102,7 @@ def branched(tmp_path_factory: pytest.TempPathFactory) -> Capture:
 
 
 class TestLines:
-    def test_the_widest_are_the_strongest_and_the_legend_counts_them(self, what):
+    def test_widest_lines_are_the_strongest_and_legend_counts_lines(self, what):
         drawn = 0
         for source, target in (("conv2d", "conv2d_1"), ("conv2d_2", "dense"), ("dense", "dense_1")):
             lines = sorted(lines_of(what, source, target), key=lambda p: p.width)
@@ -118,7 +118,7 @@ class TestLines:
         panel = next(p for p in what.primitives if isinstance(p, Panel) and p.name == "links")
         assert any(isinstance(r, TextRow) and f"{drawn:,} of 10,912" in r.text for r in panel.rows)
 
-    def test_they_are_the_kernels_own_numbers(self, digits, what):
+    def test_lines_have_the_weights_of_the_kernel(self, digits, what):
         kernel = digits.weights("dense_1")["kernel"]
         for lines in lines_of(what, "dense", "dense_1"):
             assert np.array_equal(kernel[tuple(lines.ends.index.T)], lines.ends.weight)
@@ -126,23 +126,23 @@ class TestLines:
         drawn = np.concatenate([np.abs(p.ends.weight) for p in lines_of(what, "dense", "dense_1")])
         np.testing.assert_array_equal(np.sort(drawn), left)
 
-    def test_of_many_weights_it_is_their_norm_with_the_sign_of_their_sum(self, digits, what):
+    def test_line_of_several_weights_has_their_norm_with_the_sign_of_their_sum(self, digits, what):
         kernel = digits.weights("conv2d_1")["kernel"].astype(np.float64)
-        # A cell of the flattened maps belongs to the channel that it came from.
+        # A number of the flattened maps belongs to the channel of its map.
         flat = digits.weights("dense")["kernel"].astype(np.float64).reshape(3 * 3, 64, 64)
         for source, target, taps in (("conv2d", "conv2d_1", kernel.reshape(9, 32, 64)), ("conv2d_2", "dense", flat)):
             expected = np.linalg.norm(taps, axis=0) * np.sign(taps.sum(axis=0))
             for lines in lines_of(what, source, target):
                 np.testing.assert_allclose(lines.ends.weight, expected[tuple(lines.ends.index.T)], rtol=1e-6)
 
-    def test_their_colours_follow_the_sign(self, what):
+    def test_colours_of_lines_follow_the_sign(self, what):
         for lines in lines_of(what, "dense", "dense_1"):
             warm = lines.colors[:, 0] > lines.colors[:, 2]
             assert np.array_equal(warm, lines.ends.weight > 0)
             order = np.argsort(np.abs(lines.ends.weight))
             assert (np.diff(lines.colors[order, 3]) >= 0).all()
 
-    def test_they_end_at_their_balls(self, what):
+    def test_lines_end_at_their_balls(self, what):
         balls = balls_of(what)
         place = {unit: balls.points[k] for k, unit in enumerate(balls.units)}
         for source, target in (("input", "conv2d"), ("conv2d_1", "conv2d_2"), ("dense", "dense_1")):
@@ -153,7 +153,7 @@ class TestLines:
 
 
 class TestBalls:
-    def test_each_has_the_colour_of_its_activation(self, digits, scene):
+    def test_ball_has_the_colour_of_its_activation(self, digits, scene):
         for sample in (0, 3):
             what = scene.at(scene.duration, Selection(sample=sample))
             balls = balls_of(what)
@@ -161,13 +161,13 @@ class TestBalls:
             own = {unit: balls.colors[k, :3].sum() for k, (layer, unit) in enumerate(balls.units) if layer == "dense"}
             assert sorted(own) == list(range(64))
             bright = np.array([own[unit] for unit in range(64)])
-            # The colour map becomes lighter from dark to bright.
+            # The colour map becomes steadily lighter.
             assert (np.diff(bright[np.argsort(value)]) >= -1e-6).all()
             best = int(digits.activation("dense_1", sample).argmax())
             ringed = [unit for k, unit in enumerate(balls.units) if balls.rings[k, 3] > 0]
             assert ringed == [("dense_1", best)]
 
-    def test_the_pictures_and_the_scores_are_there(self, digits, what):
+    def test_input_picture_scores_and_names_are_shown(self, digits, what):
         tiles = next(p for p in what.primitives if isinstance(p, Tiles))
         assert np.array_equal(tiles.pixels[0], digits.picture("input", 0))
         scores = next(p for p in what.primitives if isinstance(p, Labels) and p.name == "scores")
@@ -175,7 +175,7 @@ class TestBalls:
         assert names_of(what)["conv2d"][0] == "32 channels"
         assert "→ max_pooling2d" in names_of(what)["conv2d"]
 
-    def test_of_a_large_layer_the_most_active_are_shown(self, digits):
+    def test_large_layer_shows_its_most_active_units(self, digits):
         what = build(digits, most=20).at(30.0)
         shown = {unit for layer, unit in balls_of(what).units if layer == "dense"}
         order = np.argsort(-np.abs(digits.activation("dense", 0)), kind="stable")
@@ -183,7 +183,7 @@ class TestBalls:
         assert names_of(what)["dense"][0] == "20 of 64 neurons"
         assert all(a in shown for lines in lines_of(what, "dense", "dense_1") for a, _ in lines.ends.index)
 
-    def test_the_forward_pass_lights_them_layer_by_layer(self, scene):
+    def test_forward_pass_lights_balls_layer_by_layer(self, scene):
         def lit(t: float) -> set[str]:
             now, end = balls_of(scene.at(t)), balls_of(scene.at(scene.duration))
             same = (now.colors == end.colors).all(axis=1)
@@ -191,7 +191,7 @@ class TestBalls:
             return {n for n in layers if all(same[k] for k, (layer, _) in enumerate(end.units) if layer == n)}
 
         assert lit(0.0) == set()
-        # Nine steps, of which pooling and flattening take three.
+        # Nine ranks, three of which are pooling and flattening.
         assert lit(8 * 4.02 / 9) == {"input", "conv2d", "conv2d_1"}
         assert len(lit(8.0)) == 6
         assert [any(isinstance(p, Labels) and p.name == "scores" for p in scene.at(t).primitives) for t in (7, 8)] == [
@@ -204,8 +204,8 @@ class TestBalls:
 
 
 class TestPicks:
-    def test_a_ball_tells_its_exact_activation(self, digits, scene, what):
-        session = looked_at(scene)
+    def test_description_of_a_ball_has_its_exact_activation(self, digits, scene, what):
+        session = session_of(scene)
         balls = balls_of(what)
         places, depth = Eye.of(session.renderer.pose(), SIZE).project(balls.points.astype(np.float64))
         for layer, expected in (("conv2d_1", ChannelPick), ("dense", CellPick), ("dense_1", CellPick)):
@@ -224,25 +224,25 @@ class TestPicks:
             callout = next(p for p in marked if isinstance(p, Callout))
             np.testing.assert_allclose(callout.marks[0].origin, balls.points[k], atol=1e-5)
 
-    def test_what_lies_around_a_layer_is_its_balls(self, scene, what):
+    def test_around_returns_the_balls_of_a_layer(self, scene, what):
         balls = balls_of(what)
         mine = balls.points[[k for k, (name, _) in enumerate(balls.units) if name == "conv2d_1"]]
         np.testing.assert_allclose(scene.around("conv2d_1"), mine, atol=1e-5)
-        assert np.array_equal(scene.around("max_pooling2d_1"), scene.around("conv2d_1"))  # which it passes on
+        assert np.array_equal(scene.around("max_pooling2d_1"), scene.around("conv2d_1"))  # pooling passes its units on
 
-    def test_a_line_can_be_pointed_at(self, scene, what):
-        session = looked_at(scene)
+    def test_line_can_be_picked(self, scene, what):
+        session = session_of(scene)
         lines = lines_of(what, "input", "conv2d")[-1]
         ways = lines.points[:, 0] + (lines.points[:, 1] - lines.points[:, 0]) * np.float32(0.5)
         places, _ = Eye.of(session.renderer.pose(), SIZE).project(ways.astype(np.float64))
         picks = [pick_at(session, tuple(map(float, place))) for place in places]
         meant = [LinkPick("input", "conv2d", "input", int(a), int(b)) for a, b in lines.ends.index]
         assert all(isinstance(pick, LinkPick) and pick.source == "input" for pick in picks)
-        # Where two cross, the one on top is meant.
+        # Where two lines cross, the pick is the one on top.
         assert sum(a == b for a, b in zip(picks, meant, strict=True)) > len(picks) / 2
 
-    def test_a_pixel_of_the_picture_is_its_number(self, digits, scene, what):
-        session = looked_at(scene)
+    def test_pick_of_a_pixel_is_its_number(self, digits, scene, what):
+        session = session_of(scene)
         tiles = next(p for p in what.primitives if isinstance(p, Tiles))
         right, up = np.array(tiles.right) * tiles.size[0], np.array(tiles.up) * tiles.size[1]
         place = tiles.origins[0] + right * 14.5 / 28 + up * (1 - 9.5 / 28)
@@ -253,7 +253,7 @@ class TestPicks:
         np.testing.assert_allclose(callout.marks[0].origin, place, atol=1e-5)
         assert callout.rows[1].text == str(digits.activation("input", 0)[9, 14, 0])
 
-    def test_a_line_tells_from_where_to_where_its_weight_and_contribution(self, digits, scene, what):
+    def test_description_of_a_line_has_both_ends_weight_and_contribution(self, digits, scene, what):
         lines = lines_of(what, "dense", "dense_1")[-1]
         a, b = (int(i) for i in lines.ends.index[-1])
         pick = LinkPick("dense", "dense_1", "dense", a, b)
@@ -278,7 +278,7 @@ class TestPicks:
 
 
 class TestGraphs:
-    def test_branches_stand_beside_each_other_and_a_skip_bows_over_them(self, branched):
+    def test_branches_are_above_each_other_and_a_skip_is_an_arc(self, branched):
         scene = build(branched, reveal={"duration": 0})
         what = scene.at(0.0)
         balls = balls_of(what)
@@ -286,7 +286,7 @@ class TestGraphs:
         def middle(layer: str) -> np.ndarray:
             return balls.points[[k for k, (name, _) in enumerate(balls.units) if name == layer]].mean(axis=0)
 
-        assert "relu" not in {layer for layer, _ in balls.units}  # it passes on
+        assert "relu" not in {layer for layer, _ in balls.units}  # it only passes units on
         assert middle("one")[0] == pytest.approx(middle("two")[0])
         assert abs(middle("one")[1] - middle("two")[1]) > 3
         assert middle("start")[0] < middle("one")[0] < middle("sum")[0] < middle("both")[0] < middle("out")[0]
@@ -297,7 +297,7 @@ class TestGraphs:
         skip = next(p for p in passed if len(p.points) == 6)
         top = balls.points[[k for k, (name, _) in enumerate(balls.units) if name in ("one", "two", "sum")], 1]
         assert skip.points[..., 1].max() > top.max() or skip.points[..., 1].min() < top.min()
-        # Behind the four sums stand the six inputs.
+        # The six inputs come after the four sums.
         links = {(k.feed.source, k.feed.target): k for k in self._links(scene)}
         assert links["start", "both"].index.tolist() == [[k, 4 + k] for k in range(6)]
         assert links["sum", "both"].index.tolist() == [[k, k] for k in range(4)]
@@ -307,7 +307,7 @@ class TestGraphs:
         neurons = neurons_at(scene.context)
         return [links_of(scene.context.capture, neurons, feed) for feed in neurons.feeds]
 
-    def test_pixels_that_are_flattened_first_are_neurons_of_their_own(self, tmp_path):
+    def test_pixels_of_a_flattened_input_are_neurons(self, tmp_path):
         graph = chain([("image", "InputLayer", (5, 4, 1)), ("flat", "Flatten", (20,)), ("out", "Dense", (3,))])
         random = np.random.default_rng(5)
         values = {n.id: random.random((1, *n.shape), dtype=np.float32) for n in graph}
@@ -319,7 +319,7 @@ class TestGraphs:
         balls = balls_of(what)
         places = np.array([balls.points[k] for k, (layer, _) in enumerate(balls.units) if layer == "image"])
         assert len(places) == 20
-        # Rows go down, columns to the right.
+        # Rows run down, columns to the right.
         assert (np.diff(places.reshape(5, 4, 3)[..., 1], axis=0) < 0).all()
         assert (np.diff(places.reshape(5, 4, 3)[..., 2], axis=1) > 0).all()
         drawn = {(int(a), int(b)): w for p in lines_of(what, "image", "out") for (a, b), w in zip(p.ends.index, p.ends.weight)}  # fmt: skip  # noqa: B905, E501
@@ -334,7 +334,7 @@ class TestGraphs:
             ("DepthwiseConv2D", 8, (3, 3, 4, 2), 8),
         ],
     )
-    def test_which_channels_a_convolution_joins(self, tmp_path, kind, given, kernel, joined):
+    def test_links_of_a_convolution_connect_the_right_channels(self, tmp_path, kind, given, kernel, joined):
         graph = chain([("image", "InputLayer", (5, 5, 4)), ("conv", kind, (5, 5, given))])
         weights = np.random.default_rng(6).normal(size=kernel).astype(np.float32)
         values = {n.id: np.ones((1, *n.shape), np.float32) for n in graph}
@@ -357,7 +357,7 @@ class TestGraphs:
                 expected = taps[:, a % kernel[2], b]
             assert norm == pytest.approx(np.linalg.norm(expected), rel=1e-6)
 
-    def test_what_is_no_number_is_drawn_as_such(self, branched, tmp_path):
+    def test_nan_has_its_own_colour(self, branched, tmp_path):
         values = {n.id: branched.activations(n.id).values.copy() for n in branched.graph}
         values["one"][0, 2] = np.nan
         capture = captures.write(tmp_path / "nan.zarr", branched.graph, values)
@@ -365,13 +365,13 @@ class TestGraphs:
         red, green, blue = balls.colors[balls.units.index(("one", 2)), :3]
         assert green > 0.9 > 0.5 > max(red, blue)
 
-    def test_it_stands_alone(self):
+    def test_nodes_view_is_refused_beside_another_view(self):
         with pytest.raises(SceneError, match="'nodes' fills the picture by itself"):
             parse_scene({"format": 1, "views": [{"kind": "nodes"}, {"kind": "structure"}]})
 
 
 class TestContributions:
-    def test_of_neurons_it_is_weight_times_activation_and_changes_with_the_sample(self, digits, scene):
+    def test_contribution_of_neurons_is_weight_times_activation_of_the_sample(self, digits, scene):
         kernel = digits.weights("dense_1")["kernel"].astype(np.float64)
         for sample in (0, 5):
             selection = Selection(sample=sample, ranking="contribution")
@@ -388,7 +388,7 @@ class TestContributions:
         assert "weight × activation" in panel.rows[0].text
 
     @pytest.mark.parametrize(("stride", "dilation", "padding"), [(1, 1, "valid"), (2, 1, "same"), (1, 2, "same")])
-    def test_of_channels_it_is_what_the_mean_of_the_places_gets(self, tmp_path, stride, dilation, padding):
+    def test_contribution_to_a_channel_is_that_to_its_mean(self, tmp_path, stride, dilation, padding):
         size, reach = 7, 2 * dilation
         out = -(-size // stride) if padding == "same" else size - reach
         details = {"kernel_size": [3, 3], "strides": [stride] * 2, "dilation_rate": [dilation] * 2, "padding": padding}
@@ -421,7 +421,7 @@ class TestContributions:
 
 
 class TestLong:
-    def test_a_long_network_has_a_ball_a_layer_and_says_so(self, long_capture):
+    def test_long_network_has_one_ball_per_layer_and_a_legend(self, long_capture):
         scene = build(long_capture)
         what = scene.at(scene.duration)
         balls = balls_of(what)
@@ -437,9 +437,9 @@ class TestLong:
         assert any("177 layers: one ball for each layer, not for each neuron" in text for text in said)
         assert any("(1 captured)" in text for text in said)
 
-    def test_a_layer_can_be_picked(self, long_capture):
+    def test_ball_of_a_layer_can_be_picked(self, long_capture):
         scene = build(long_capture)
-        session = looked_at(scene)
+        session = session_of(scene)
         balls = balls_of(scene.at(scene.duration))
         places, _ = Eye.of(session.renderer.pose(), SIZE).project(balls.points.astype(np.float64))
         at = (float(places[0, 0]), float(places[0, 1]))
@@ -448,7 +448,7 @@ class TestLong:
         marked = scene.at(99.0, Selection(pick=LayerPick("input"))).primitives
         assert next(p for p in marked if isinstance(p, Callout)).rows[0].text == "input"
 
-    def test_the_width_follows_the_kernel(self, tmp_path):
+    def test_width_of_an_edge_follows_the_kernel(self, tmp_path):
         names = ["image", *(f"conv{k}" for k in range(26))]
         graph = chain([(name, "Conv2D" if k else "InputLayer", (3, 3, 2)) for k, name in enumerate(names)])
         values = {n.id: np.full((1, *n.shape), k + 1, np.float32) for k, n in enumerate(graph)}
@@ -467,7 +467,7 @@ class TestLong:
         assert order[0] < order[-1]
 
 
-def test_both_signs_and_the_balls_are_seen(scene, what):
+def test_picture_shows_balls_and_lines_of_both_signs(scene, what):
     studio = Offscreen(SIZE, antialias=False)
     pose = scene.overview(aspect=ASPECT)
     picture = studio.picture(what, pose).astype(int)
@@ -483,15 +483,15 @@ def test_both_signs_and_the_balls_are_seen(scene, what):
     columns, rows = places[strong].astype(int).T
     seen, own = picture[rows, columns], balls.colors[strong, :3]
     alike = (seen * own).sum(axis=1) / np.linalg.norm(seen, axis=1) / np.linalg.norm(own, axis=1)
-    assert (alike > 0.93).mean() > 0.8  # lines pass before some
+    assert (alike > 0.93).mean() > 0.8  # lines cover some
     warm = (picture[..., 0] > picture[..., 2] + 40).mean()
     cold = (picture[..., 2] > picture[..., 0] + 40).mean()
     assert warm > 0.03
     assert cold > 0.02
-    assert not colormap("ember-ice").table[128].max() > 40  # zero is as dark as the ground
+    assert not colormap("ember-ice").table[128].max() > 40  # zero is as dark as the background
 
 
-def test_gates_of_a_recurrent_layer_are_not_taken_for_its_units(tmp_path):
+def test_gates_of_a_recurrent_layer_are_not_its_units(tmp_path):
     graph = chain([("start", "InputLayer", (5, 8, 8, 2)), ("gated", "ConvLSTM2D", (6, 6, 4))])
     kernel = np.ones((3, 3, 2, 16), np.float32)
     values = {node.id: np.ones((1, *node.shape), np.float32) for node in graph}

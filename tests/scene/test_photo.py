@@ -1,4 +1,4 @@
-"""Beside a network in which the input is too small to be looked at, its picture and its map stand large."""
+"""The large photograph and its attribution map beside a network with a tiny input block."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ LAYERS, SIDE, CLASSES = 118, 112, tuple(f"kind {i}" for i in range(1000))
 OTHER = Target("scores", 7)
 SIZES = [(1280, 720), (1920, 1080), (1000, 1000), (800, 1200)]
 LEAST = 0.05
-"""Share of the picture that the map takes at least, whatever its shape and however long the network."""
+"""Minimum share of the map in a picture, for any shape and any length of the network."""
 
 
 def maps() -> dict[str, np.ndarray]:
-    """A map over the input, strong on its left, with one far stronger pixel; one of a layer, strong at row 1, column 4."""
+    """A map of the input, strong on the left with one outlier; a map of a layer, strong at row 1, column 4."""
     coarse, fine = np.zeros((6, 6), np.float32), np.zeros((SIDE, SIDE), np.float32)
     coarse[1, 4], fine[:, :8], fine[0, 0] = 2.5, 1.25, 50
     return {"conv100": coarse, "image": fine}
@@ -95,14 +95,14 @@ def area(polygon: np.ndarray) -> float:
 
 
 def pixel(image: Image, row: int, column: int, scene: Scene, size: tuple[int, int]) -> tuple[int, int]:
-    """Row and column of the picture at which a pixel of an image is seen."""
+    """Row and column in the picture of a pixel of an image."""
     x, y, z = image.origin
     across, up = (column + 0.5) / SIDE * image.size[0], (1 - (row + 0.5) / SIDE) * image.size[1]
     return pixel_at((x + across, y + up, z), scene.camera(99.0, aspect=size[0] / size[1]), size)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-def test_both_take_their_share_of_the_picture_and_cover_nothing(capture, size):
+def test_photograph_and_map_take_their_share_of_the_picture_and_cover_nothing(capture, size):
     aspect = size[0] / size[1]
     scene = Scene.build(spec("activations"), capture, aspect=aspect)
     pose = scene.camera(99.0, aspect=aspect)
@@ -119,12 +119,12 @@ def test_both_take_their_share_of_the_picture_and_cover_nothing(capture, size):
             assert (other_low >= high).any() or (other_high <= low).any()
 
 
-def test_a_network_whose_input_is_large_enough_has_none():
+def test_network_with_a_large_input_has_no_photograph():
     scene = Scene.build(read_scene(bundled("decisions.toml")), open_capture(bundled("decisions.zarr.zip")))
     assert sorted(of(Image, scene)) == ["input", "map:conv2d_1", "map:input"]
 
 
-def test_the_picture_is_seen_and_the_map_is_bright_where_it_is_strong(scene):
+def test_photograph_is_drawn_and_map_is_bright_where_it_is_strong(scene):
     size = (960, 540)
     off = Offscreen(size)
     picture = off.picture(scene.at(99.0), scene.camera(99.0, aspect=16 / 9)).astype(int)
@@ -140,7 +140,7 @@ def test_the_picture_is_seen_and_the_map_is_bright_where_it_is_strong(scene):
     assert np.ptp(weak) < 12, "elsewhere the grey picture is seen"
 
 
-def test_they_follow_the_method_and_the_class(scene):
+def test_map_follows_the_method_and_the_class(scene):
     seen = {}
     for method in ("grad_cam", "vanilla"):
         for target in (None, OTHER):
@@ -154,7 +154,7 @@ def test_they_follow_the_method_and_the_class(scene):
     assert not np.array_equal(seen["grad_cam", None], seen["vanilla", None])
 
 
-def test_one_pixel_of_thousands_does_not_turn_all_others_dark(scene):
+def test_single_strong_pixel_does_not_darken_the_map(scene):
     ends = {}
     for method in ("grad_cam", "vanilla"):
         (scale,) = (row for row in of(Panel, scene, method=method)["attribution"].rows if isinstance(row, ScaleRow))
@@ -162,20 +162,20 @@ def test_one_pixel_of_thousands_does_not_turn_all_others_dark(scene):
     assert ends == {"grad_cam": "≥ 2.33", "vanilla": "≥ 1.25"}
 
 
-def test_the_picture_stands_from_the_start_and_the_map_once_the_answer_is_known(scene):
+def test_photograph_is_shown_from_the_start_and_map_after_the_forward_pass(scene):
     assert set(of(Image, scene, t=0.0)) >= {"large:image"}
     assert "large map:image" not in of(Image, scene, t=0.0)
     assert of(Image, scene)["large map:image"].opacity == 1
 
 
-def test_five_of_a_thousand_scores_are_listed(scene, capture):
+def test_panel_lists_five_of_a_thousand_scores(scene, capture):
     bars = [row for row in of(Panel, scene)["scores"].rows if isinstance(row, BarRow)]
     best = np.argsort(-capture.activation("scores", 0))[:5]
     assert [bar.text for bar in bars] == [CLASSES[i] for i in best]
 
 
 @pytest.mark.parametrize("name", ["large:image", "large map:image"])
-def test_a_pick_tells_the_exact_numbers_and_marks_them_on_both(scene, capture, name):
+def test_pick_has_the_exact_numbers_and_marks_on_photograph_and_map(scene, capture, name):
     size = (1280, 720)
     pose = scene.camera(99.0, aspect=16 / 9)
     renderer = SimpleNamespace(pose=lambda: pose, size=size)

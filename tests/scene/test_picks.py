@@ -37,7 +37,7 @@ def words(scene: Scene, pick, sample: int = 0) -> list[str]:
 
 
 class TestCells:
-    def test_the_stored_number_of_every_sample_at_the_same_place(self, scene, small_capture):
+    def test_cell_describes_the_stored_number_of_every_sample(self, scene, small_capture):
         pick = CellPick("conv", (5, 2, 3))
         texts = [words(scene, pick, sample) for sample in range(3)]
         for sample, text in enumerate(texts):
@@ -47,8 +47,8 @@ class TestCells:
         assert len({text[1] for text in texts}) == 3
         assert len({callout(scene, pick, sample).marks for sample in range(3)}) == 1
 
-    def test_the_mark_is_the_cell(self, scene):
-        """The number at the place of the mark in the drawn block is the number that is told."""
+    def test_mark_is_the_box_of_the_cell(self, scene):
+        """The described number is the number of the drawn block at the position of the mark."""
         blocks = {p.name: p for p in scene.at(scene.duration).primitives if isinstance(p, Voxels)}
         for layer, index in (("conv", (0, 6, 1)), ("pool", (2, 0, 3)), ("flatten", (35,)), ("scores", (4,))):
             (mark,) = callout(scene, CellPick(layer, index)).marks
@@ -59,11 +59,11 @@ class TestCells:
             shown = block.values[tuple(np.round(cell).astype(int))]
             assert np.float32(words(scene, CellPick(layer, index))[1]) == shown
 
-    def test_a_neuron_and_a_class_are_named(self, scene):
+    def test_title_names_neuron_and_class(self, scene):
         assert words(scene, CellPick("dense", (7,)))[2] == "neuron 7"
         assert words(scene, CellPick("scores", (2,)))[2] == "neuron 2: cat"
 
-    def test_everything_else_in_the_picture_stays_the_same_objects(self, scene):
+    def test_other_primitives_stay_the_same_objects(self, scene):
         before = scene.at(scene.duration, Selection()).primitives
         after = scene.at(scene.duration, Selection(pick=CellPick("conv", (0, 0, 0)))).primitives
         assert {id(p) for p in before if not isinstance(p, Panel)} <= {id(p) for p in after}
@@ -71,7 +71,7 @@ class TestCells:
         assert all(a is b or isinstance(a, Panel) for a, b in zip(after, again, strict=True))
 
     @pytest.mark.parametrize("index", [(6, 0, 0), (0, 0), (0, 0, 4), (0, 0, 0, 0), (-1, 0, 0), ()])
-    def test_where_there_is_no_such_place_nothing_is_said(self, scene, index):
+    def test_index_outside_the_tensor_has_no_description(self, scene, index):
         found = scene.describe(CellPick("conv", index), Selection())
         assert found is None or index == (0, 0)
         if found is None:
@@ -91,7 +91,7 @@ def colored(tmp_path_factory):
 
 
 class TestPictures:
-    def test_a_pixel_tells_what_the_model_got_and_what_the_picture_was(self, colored):
+    def test_pixel_describes_the_input_numbers_and_the_original_picture(self, colored):
         scene, values, pixels = colored
         for sample in (0, 1):
             text = words(scene, CellPick("input", (4, 1)), sample)
@@ -100,7 +100,7 @@ class TestPictures:
             red, green, blue = pixels[sample, 4, 1]
             assert text[3] == f"pixel red {red}, green {green}, blue {blue}"
 
-    def test_its_mark_holds_all_its_channels(self, colored):
+    def test_mark_of_a_pixel_contains_all_channels(self, colored):
         scene, _, _ = colored
         (mark,) = callout(scene, CellPick("input", (4, 1))).marks
         place = scene.context.placement("input")
@@ -118,7 +118,7 @@ class TestEdges:
         source, target = (int(i) for i in pair[0].index[k])
         return EdgePick("flatten", "dense", (source,), (target,), float(pair[0].weight[k]))
 
-    def test_weight_activation_and_contribution_are_the_captured_ones_of_each_sample(self, scene, pair):
+    def test_connection_describes_captured_weight_activation_and_contribution_of_each_sample(self, scene, pair):
         for k in range(5):
             source, target = pair[0].index[k]
             for sample in range(3):
@@ -131,7 +131,7 @@ class TestEdges:
                     "contribution": pair[sample].contribution[k],
                 }
 
-    def test_both_ends_are_marked_and_the_line_drawn_on_top_is_the_line(self, scene, pair):
+    def test_mark_of_a_connection_has_both_ends_and_its_line(self, scene, pair):
         pick = self.edge(pair, 3)
         found = callout(scene, pick)
         drawn = scene.at(scene.duration, Selection(pick=pick)).primitives
@@ -143,7 +143,7 @@ class TestEdges:
             assert (np.array(mark.origin) - 1e-5 <= end).all()
             assert (end <= np.array(mark.origin) + mark.size + 1e-5).all()
 
-    def test_every_drawn_line_knows_its_connection(self, scene):
+    def test_every_line_has_its_connection(self, scene):
         lines = [p for p in scene.at(scene.duration).primitives if isinstance(p, Lines) and p.ends is not None]
         assert sum(len(p.points) for p in lines) == 30 + 6
         for p in lines:
@@ -156,13 +156,13 @@ class TestEdges:
             assert np.allclose(p.points[:, 0], start, atol=1e-4)
 
 
-def test_a_layer_tells_what_it_is(small_capture):
+def test_layer_describes_kind_shape_and_parameters(small_capture):
     scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), small_capture)
     text = words(scene, LayerPick("conv"))
     assert text[:3] == ["conv", "Conv2D", "6 × 7 × 4"]
 
 
-def test_a_layer_tells_its_activation_function_and_what_its_weights_are_like(digits):
+def test_layer_describes_its_activation_function_and_statistics_of_its_weights(digits):
     scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), digits)
     kernel, bias = (digits.weights("conv2d")[name] for name in ("kernel", "bias"))
     text = words(scene, LayerPick("conv2d"))
@@ -175,16 +175,16 @@ def test_a_layer_tells_its_activation_function_and_what_its_weights_are_like(dig
 
 
 @pytest.mark.parametrize("value", [0.1, 1 / 3, 1e-30, 16777216.0, -2.5e7, 0.0])
-def test_numbers_have_all_their_digits(value):
+def test_exact_writes_all_digits_of_a_number(value):
     stored = np.float32(value)
     assert np.float32(exact(stored)) == stored
 
 
-def test_what_is_no_number_is_said():
+def test_exact_writes_nan_and_infinity():
     assert [exact(np.float32(v)) for v in (np.nan, np.inf, -np.inf)] == ["NaN", "∞", "-∞"]
 
 
-def test_what_is_said_of_a_layer_in_a_terminal_is_plain(digits):
+def test_sentence_of_a_layer_is_plain_text(digits):
     scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), digits)
     said = say(
         SimpleNamespace(scene=scene, clock=SimpleNamespace(t=0.0), selection=Selection(pick=LayerPick("conv2d")))

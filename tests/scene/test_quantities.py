@@ -1,4 +1,4 @@
-"""Blocks show gradients, attributions and differences as they were captured, signed, and say of what they are."""
+"""Blocks with gradients, gradient times activation and differences: numbers, colours, texts and missing numbers."""
 
 from __future__ import annotations
 
@@ -37,32 +37,32 @@ def words(scene, **selected):
 
 class TestNumbers:
     @pytest.mark.parametrize("sample", [0, 2])
-    def test_the_gradient_is_the_captured_one(self, scene, sample):
+    def test_blocks_show_the_captured_gradient(self, scene, sample):
         found = blocks(scene, sample=sample, quantity="gradient")
         assert set(found) == set(LAYERS), "flatten has none, and no block"
         for name, block in found.items():
             arranged = scene.context.placement(name).grid.arrange(explained_gradients()[name][sample])
             assert np.array_equal(block.values, arranged)
 
-    def test_another_target_has_another(self, scene):
+    def test_gradient_follows_the_target(self, scene):
         found = blocks(scene, quantity="gradient", target=OTHER)
         for name, block in found.items():
             arranged = scene.context.placement(name).grid.arrange(-2 * explained_gradients()[name][0])
             assert np.array_equal(block.values, arranged)
 
-    def test_the_attribution_is_gradient_times_activation(self, scene, explained_capture):
+    def test_gradient_x_activation_is_the_product(self, scene, explained_capture):
         for name, block in blocks(scene, sample=1, quantity="gradient_x_activation").items():
             product = explained_gradients()[name][1] * explained_capture.activation(name, 1)
             assert np.array_equal(block.values, scene.context.placement(name).grid.arrange(product))
 
-    def test_the_difference_of_two_samples(self, scene, explained_capture):
+    def test_difference_is_that_of_two_samples(self, scene, explained_capture):
         found = blocks(scene, sample=2, quantity="difference", against=0)
         assert set(found) == {*LAYERS, "flatten"}
         for name, block in found.items():
             difference = explained_capture.activation(name, 2) - explained_capture.activation(name, 0)
             assert np.array_equal(block.values, scene.context.placement(name).grid.arrange(difference))
 
-    def test_a_scene_file_can_say_it(self, explained_capture):
+    def test_scene_file_sets_the_quantity(self, explained_capture):
         view = {"kind": "activations", "quantity": "difference", "against": 1}
         spec = parse_scene({"format": 1, "views": [view]})
         assert np.array_equal(
@@ -82,7 +82,7 @@ class TestNumbers:
         )
         assert alias == name
 
-    def test_the_same_selection_gives_the_same_arrays(self, scene):
+    def test_equal_selections_give_the_same_arrays(self, scene):
         for selected in ({"quantity": "gradient"}, {"quantity": "difference", "against": 1}):
             first = blocks(scene, **selected)
             again = blocks(scene, **selected, threshold=0.7)
@@ -95,12 +95,12 @@ class TestLooks:
         [{"quantity": "gradient"}, {"quantity": "gradient_x_activation"}, {"quantity": "difference", "against": 1}],
     )
     @pytest.mark.parametrize("normalize", ["layer", "global", "symmetric"])
-    def test_colours_are_symmetric_about_zero(self, scene, selected, normalize):
+    def test_colours_of_signed_quantities_are_symmetric_about_zero(self, scene, selected, normalize):
         for block in blocks(scene, **selected, normalize=normalize, colormap="viridis").values():
             assert block.colormap.diverging
             assert block.limits[0] == -block.limits[1]
 
-    def test_the_input_is_a_picture_only_where_its_picture_is_meant(self, scene):
+    def test_input_is_a_picture_only_for_activations(self, scene):
         def pictures(**selected):
             return [p.name for p in scene.at(9.0, Selection(**selected)).primitives if isinstance(p, Image)]
 
@@ -109,7 +109,7 @@ class TestLooks:
 
 
 class TestWords:
-    def test_they_say_of_what(self, scene, explained_capture):
+    def test_legend_names_the_quantity_and_its_target(self, scene, explained_capture):
         answer, other = explained_capture.explanations(1).targets
         name = captures.CLASSES[answer.target.index]
         text = words(scene, sample=1, quantity="gradient")
@@ -123,7 +123,7 @@ class TestWords:
         assert "sample 1 − sample 2" in text
         assert "sample 0 − sample 2, conv" in words(scene, quantity="difference", against=2, layer="conv")
 
-    def test_a_pick_tells_all_that_is_known(self, scene, explained_capture):
+    def test_description_of_a_cell_has_all_quantities(self, scene, explained_capture):
         pick = CellPick("conv", (5, 2, 3))
         selection = Selection(1, pick=pick, against=0)
         (told,) = (p for p in scene.at(9.0, selection).primitives if isinstance(p, Callout))
@@ -145,22 +145,22 @@ class TestWords:
 
 
 class TestWhatIsMissing:
-    def test_gradients_that_were_not_captured(self, small_capture):
+    def test_missing_gradients_are_refused_with_the_option(self, small_capture):
         scene = Scene.build(default_scene(), small_capture)
         with pytest.raises(
             SceneError, match=r"no gradients for sample 0; capture it with: nnviz3d capture hand\.keras"
         ):
             scene.at(0.0, Selection(quantity="gradient"))
 
-    def test_a_target_that_was_not_explained(self, scene):
+    def test_target_without_explanation_is_refused(self, scene):
         with pytest.raises(SceneError, match=r"no gradients of ant for sample 0; .*--gradients -o run\.zarr\.$"):
             scene.at(0.0, Selection(quantity="gradient", target=Target("scores", 0)))
 
-    def test_a_difference_of_one(self, scene):
+    def test_difference_without_another_sample_is_refused(self, scene):
         with pytest.raises(SceneError, match="A difference is of two samples; choose the one to compare with"):
             scene.at(0.0, Selection(quantity="difference"))
 
-    def test_samples_of_two_sizes(self, explained_capture, tmp_path):
+    def test_difference_of_samples_of_different_sizes_is_refused(self, explained_capture, tmp_path):
         from nnviz3d.data.capture_series import CaptureSeries
 
         values = {name: array[:1] for name, array in captures.small_values().items()}

@@ -1,4 +1,4 @@
-"""The ways of the edges: one each, from its source to its target, and through no other block."""
+"""Routes of the edges: one each, from its source to its target, without crossing another block."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def is_on(point: np.ndarray, place: Placement) -> bool:
     return bool(near and not inside(point[np.newaxis], place).any())
 
 
-def test_each_edge_has_exactly_one_way(laid_out):
+def test_each_edge_has_one_route(laid_out):
     graph, _, routes = laid_out
     assert [r.edge for r in routes] == list(graph.edges)
 
 
-def test_a_way_begins_at_its_source_and_ends_at_its_target(laid_out):
+def test_route_begins_at_its_source_and_ends_at_its_target(laid_out):
     _, plan, routes = laid_out
     for route in routes:
         assert route.points.dtype == np.float32
@@ -51,7 +51,7 @@ def test_a_way_begins_at_its_source_and_ends_at_its_target(laid_out):
         assert is_on(route.points[-1], plan.placements[route.edge.target]), route.edge
 
 
-def test_no_way_leads_through_a_block(laid_out):
+def test_no_route_crosses_a_block(laid_out):
     _, plan, routes = laid_out
     through = [
         (route.kind, route.edge.source, route.edge.target, place.node)
@@ -63,7 +63,7 @@ def test_no_way_leads_through_a_block(laid_out):
 
 
 @pytest.mark.parametrize("name", ["residual", "u-net", "177 nodes"])
-def test_a_skip_passes_above_what_it_jumps_over(name):
+def test_route_of_a_skip_is_above_the_skipped_blocks(name):
     graph = GRAPHS[name]()
     plan = lay_out(graph, {}, aspect=4.0)
     skips = [r for r in route_edges(graph, plan) if r.kind == "around"]
@@ -80,21 +80,21 @@ def test_a_skip_passes_above_what_it_jumps_over(name):
             assert (over[:, 1] > top).all()
 
 
-def test_a_skip_over_a_skip_passes_above_it():
+def test_route_of_a_longer_skip_is_above_that_of_a_shorter_one():
     graph = GRAPHS["u-net"]()
     plan = lay_out(graph, {}, aspect=4.0)
     tops = {r.edge.source: r.points[:, 1].max() for r in route_edges(graph, plan) if r.kind == "around"}
     assert tops["down1"] > tops["down2"]
 
 
-def test_the_next_block_is_reached_straight():
+def test_route_to_the_next_block_is_straight():
     graph = GRAPHS["3 nodes"]()
     for route in route_edges(graph, lay_out(graph, {})):
         assert route.kind == "flow"
         assert len(route.points) == 2
 
 
-def test_a_way_to_another_row_ends_there():
+def test_route_to_another_row_ends_at_its_target():
     graph = GRAPHS["177 nodes"]()
     plan = lay_out(graph, {})
     folds = [r for r in route_edges(graph, plan) if r.kind == "fold"]

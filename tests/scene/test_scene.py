@@ -1,4 +1,4 @@
-"""A picture is a pure function of time and selection, and what it says in words is what the capture holds."""
+"""Scenes: purity of the picture, every view, texts, selection, camera and structure."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def arrays_of(value: object) -> list[np.ndarray]:
 
 
 def texts_of(picture: DrawList) -> str:
-    """Everything that the panels say."""
+    """The text of all panels."""
     words = []
     for panel in of(Panel, picture).values():
         for row in panel.rows:
@@ -107,10 +107,10 @@ class TestEveryView:
         Selection(step=10),
     )
 
-    def test_it_lasts_some_finite_time(self, one_view):
+    def test_duration_of_every_view_is_finite(self, one_view):
         assert 0 <= one_view.duration < math.inf
 
-    def test_it_gives_known_primitives_with_names_of_their_own(self, one_view):
+    def test_every_view_returns_known_primitives_with_unique_names(self, one_view):
         for t, selection in itertools.product(self.MOMENTS, self.SELECTIONS):
             found = one_view.at(t, selection).primitives
             assert found, (t, selection)
@@ -135,15 +135,15 @@ class TestEveryView:
                     assert found.source is not None, (found.name, t, selection)
                     assert found.source.view in kinds, (found.name, t, selection)
 
-    def test_the_same_question_gives_the_same_arrays(self, one_view):
-        end = one_view.duration  # before it, what moves is computed for each moment
+    def test_equal_arguments_give_the_same_arrays(self, one_view):
+        end = one_view.duration  # before the end, moving parts are computed for each moment
         for selection in self.SELECTIONS:
             first = arrays_of(one_view.at(end, selection).primitives)
             one_view.at(0.1, selection)
             for a, b in zip(first, arrays_of(one_view.at(end, selection).primitives), strict=True):
                 assert a is b, selection
 
-    def test_what_was_asked_before_does_not_matter(self, one_view):
+    def test_picture_does_not_depend_on_earlier_calls(self, one_view):
         fresh = Scene.build(one_view.spec, one_view.context.capture)
         for t, selection in (
             (5.0, Selection(sample=1)),
@@ -156,20 +156,20 @@ class TestEveryView:
         for a, b in zip(arrays_of(here), arrays_of(there), strict=True):
             assert np.array_equal(a, b, equal_nan=True)
 
-    def test_after_its_end_nothing_changes(self, one_view):
+    def test_nothing_changes_after_the_end(self, one_view):
         end, later = one_view.at(one_view.duration), one_view.at(one_view.duration * 2 + 5)
         for a, b in zip(end.primitives, later.primitives, strict=True):
             assert type(a) is type(b)
             assert getattr(a, "reveal", None) == getattr(b, "reveal", None)
             assert getattr(a, "opacity", None) == getattr(b, "opacity", None)
 
-    def test_nothing_it_gives_stands_elsewhere_than_in_the_world(self, one_view):
+    def test_no_primitive_has_an_empty_array(self, one_view):
         # A callout's path is empty unless it marks a connection.
         found = [p for p in one_view.at(one_view.duration).primitives if not isinstance(p, Callout)]
         for array in arrays_of(found):
             assert array.size
 
-    def test_points_are_finite(self, one_view):
+    def test_lines_are_finite(self, one_view):
         for lines in of(Lines, one_view.at(one_view.duration)).values():
             assert lines.points.dtype == np.float32
             assert lines.points.shape[::2] == (len(lines.colors), 3)
@@ -178,7 +178,7 @@ class TestEveryView:
 
 
 class TestReveal:
-    def test_it_grows_and_never_shrinks(self, scene):
+    def test_revealed_share_never_decreases(self, scene):
         before: dict[str, float] = {}
         for t in np.linspace(0, scene.duration, 41):
             now = {p.name: p.reveal for p in of(Voxels, scene.at(t)).values()}
@@ -187,7 +187,7 @@ class TestReveal:
             before = now
         assert set(before.values()) == {1.0}
 
-    def test_at_the_start_nothing_of_any_layer_is_there(self, scene):
+    def test_nothing_is_revealed_at_the_start(self, scene):
         picture = scene.at(0.0)
         assert {p.reveal for p in of(Voxels, picture).values()} == {0.0}
         assert {p.opacity for p in of(Image, picture).values()} == {0.0}
@@ -195,26 +195,26 @@ class TestReveal:
         assert lines
         assert {p.opacity for p in lines.values()} == {0.0}
 
-    def test_at_the_end_everything_is(self, scene):
+    def test_everything_is_revealed_at_the_end(self, scene):
         picture = scene.at(scene.duration)
         assert {p.reveal for p in of(Voxels, picture).values()} == {1.0}
         assert {p.opacity for p in of(Image, picture).values()} == {1.0}
         assert {p.opacity for n, p in of(Lines, picture).items() if "|" in n} == {1.0}
 
-    def test_a_layer_begins_when_the_one_before_is_whole(self, scene):
+    def test_layer_is_revealed_after_the_layer_before_is_complete(self, scene):
         for t in np.linspace(0, scene.duration, 33):
             shares = [p.reveal for p in of(Voxels, scene.at(t)).values()]
             assert shares == sorted(shares, reverse=True)
             assert sum(0 < share < 1 for share in shares) <= 1
 
-    def test_only_the_reveal_changes_and_no_array(self, scene):
+    def test_reveal_changes_no_array(self, scene):
         early, late = of(Voxels, scene.at(2.0)), of(Voxels, scene.at(6.0))
         assert any(early[n].reveal != late[n].reveal for n in early)
         for name, block in early.items():
             assert block.values is late[name].values
             assert block.colormap is late[name].colormap
 
-    def test_a_reveal_of_no_length_shows_all_at_once(self, small_capture):
+    def test_reveal_without_duration_shows_everything(self, small_capture):
         view = {"kind": "activations", "reveal": {"start": 0.0, "duration": 0.0}}
         scene = Scene.build(parse_scene({"format": 1, "views": [view]}), small_capture)
         assert scene.duration == 0
@@ -222,29 +222,29 @@ class TestReveal:
 
 
 class TestSelection:
-    def test_another_sample_shows_its_own_numbers(self, scene, small_capture):
+    def test_blocks_show_the_numbers_of_the_selected_sample(self, scene, small_capture):
         for sample in (2, 0, 1):
             blocks = of(Voxels, scene.at(9.0, Selection(sample=sample)))
             for name, block in blocks.items():
                 grid = scene.context.placement(name).grid
                 assert np.array_equal(block.values, grid.arrange(small_capture.activation(name, sample)))
 
-    def test_blocks_stay_where_they_are(self, scene):
+    def test_blocks_of_all_samples_have_the_same_placement(self, scene):
         one, other = (of(Voxels, scene.at(9.0, Selection(sample=s))) for s in (0, 1))
         for name, block in one.items():
             assert (block.origin, block.cell) == (other[name].origin, other[name].cell)
 
-    def test_a_chosen_layer_stands_out(self, scene):
+    def test_selected_layer_is_emphasized(self, scene):
         blocks = of(Voxels, scene.at(9.0, Selection(layer="pool")))
         assert blocks.pop("pool").emphasis == 1.0
         assert all(block.emphasis < 1 for block in blocks.values())
 
-    def test_a_chosen_layer_gets_its_own_scale(self, scene, small_capture):
+    def test_selected_layer_has_its_own_scale(self, scene, small_capture):
         words = texts_of(scene.at(9.0, Selection(layer="conv")))
         assert "activation, conv" in words
         assert "m each layer's own" not in words
 
-    def test_threshold_and_colours_change_no_numbers(self, scene):
+    def test_threshold_and_colour_map_change_no_numbers(self, scene):
         plain = of(Voxels, scene.at(9.0))
         other = of(Voxels, scene.at(9.0, Selection(threshold=0.7, colormap="viridis")))
         for name, block in plain.items():
@@ -252,30 +252,30 @@ class TestSelection:
         assert other["conv"].colormap.name == "viridis"
         assert other["conv"].threshold == pytest.approx(0.7 * other["conv"].limits[1])
 
-    def test_vectors_are_drawn_whole_whatever_the_threshold(self, scene):
+    def test_vectors_have_no_threshold(self, scene):
         blocks = of(Voxels, scene.at(9.0, Selection(threshold=1.0)))
         assert {blocks[n].threshold for n in ("flatten", "dense", "scores")} == {0.0}
 
-    def test_signed_numbers_get_a_diverging_map_with_zero_in_its_middle(self, scene):
+    def test_signed_numbers_have_a_diverging_colour_map(self, scene):
         for chosen in (None, "viridis", "berlin"):
             block = of(Voxels, scene.at(9.0, Selection(colormap=chosen)))["dense"]
             assert block.colormap.diverging
             assert block.limits[0] == -block.limits[1]
 
-    def test_unsigned_numbers_never_get_one(self, scene):
+    def test_unsigned_numbers_have_no_diverging_colour_map(self, scene):
         assert not of(Voxels, scene.at(9.0, Selection(colormap="berlin")))["conv"].colormap.diverging
 
-    def test_global_colours_are_the_same_in_all_layers(self, scene):
+    def test_global_limits_are_the_same_in_all_layers(self, scene):
         blocks = of(Voxels, scene.at(9.0, Selection(normalize="global"))).values()
         assert len({block.limits[1] for block in blocks}) == 1
 
-    def test_symmetric_colours(self, scene):
+    def test_symmetric_limits_are_symmetric_in_all_layers(self, scene):
         blocks = of(Voxels, scene.at(9.0, Selection(normalize="symmetric"))).values()
         assert all(low == -high for low, high in (block.limits for block in blocks))
 
 
 class TestWords:
-    def test_the_title_names_input_label_and_prediction(self, scene, small_capture):
+    def test_title_names_input_label_and_prediction(self, scene, small_capture):
         for sample in range(3):
             scores = small_capture.activation("scores", sample)
             best = int(scores.argmax())
@@ -285,7 +285,7 @@ class TestWords:
             assert f"labelled {label}" in words
             assert f"predicted {captures.CLASSES[best]} ({score(float(scores[best]))})" in words
 
-    def test_every_cell_of_a_small_head_has_its_name_and_score(self, scene, small_capture):
+    def test_every_cell_of_a_small_output_has_its_name_and_score(self, scene, small_capture):
         scores = small_capture.activation("scores", 1)
         labels = of(Labels, scene.at(9.0, Selection(sample=1)))["scores"].labels
         assert [label.lines[0].split() for label in labels] == [
@@ -296,7 +296,7 @@ class TestWords:
 
     @pytest.mark.parametrize("threshold", [0.0, 0.25, 0.6, 1.0])
     @pytest.mark.parametrize("sample", [0, 2])
-    def test_the_cells_shown_are_those_that_reach_the_threshold(self, scene, small_capture, threshold, sample):
+    def test_legend_counts_the_cells_that_reach_the_threshold(self, scene, small_capture, threshold, sample):
         selection = Selection(sample=sample, threshold=threshold)
         blocks = of(Voxels, scene.at(9.0, selection))
         shown = total = 0
@@ -312,14 +312,14 @@ class TestWords:
         else:
             assert "reach" not in words
 
-    def test_connections_shown_and_all(self, scene, small_capture):
+    def test_legend_counts_shown_and_all_connections(self, scene, small_capture):
         words = texts_of(scene.at(9.0))
         pair = small_capture.connections("flatten", "dense")
         strongest = np.abs(pair.weight).max()
         assert f"flatten → dense: 30 of 720, up to {strongest:.3g}" in words
         assert "6 of 9 taps into the strongest cell of a convolution" in words
 
-    def test_a_layer_is_named_with_its_kind_and_shape(self, scene):
+    def test_label_of_a_layer_has_kind_and_shape(self, scene):
         labels = of(Labels, scene.at(0.0))["names"].labels
         assert ("conv", "Conv2D · 6 × 7 × 4") in [label.lines for label in labels]
         assert len(labels) == 6
@@ -335,17 +335,17 @@ class TestWords:
         words = texts_of(scene.at(scene.duration))
         assert "2 NaN" in words
         assert "3 infinite" in words
-        # NaN reaches nothing; what is infinite reaches everything.
+        # NaN reaches no threshold; infinite numbers reach every threshold.
         assert "30 of 32 cells reach 25% of" in words
 
 
 class TestConnections:
-    def test_as_many_lines_as_pairs(self, scene):
+    def test_each_connection_has_one_line(self, scene):
         found = of(Lines, scene.at(9.0))
         assert sum(len(p.points) for n, p in found.items() if n.startswith("flatten|dense|")) == 30
         assert sum(len(p.points) for n, p in found.items() if n.startswith("input|conv|")) == 6
 
-    def test_a_scene_may_ask_for_fewer(self, small_capture):
+    def test_scene_limits_the_number_of_lines(self, small_capture):
         spec = parse_scene({"format": 1, "views": [{"kind": "connections", "strongest": 4, "fans": False}]})
         scene = Scene.build(spec, small_capture)
         found = of(Lines, scene.at(9.0))
@@ -355,7 +355,7 @@ class TestConnections:
         shares = np.sort(np.concatenate([p.colors[:, 3] for p in found.values()]))
         assert np.allclose(shares, 0.05 + 0.6 * (weights / weights.max()) ** 2, atol=1e-5)
 
-    def test_a_line_runs_from_cell_to_cell(self, scene, small_capture):
+    def test_line_runs_from_cell_to_cell(self, scene, small_capture):
         pair = small_capture.connections("flatten", "dense")
         context = scene.context
         ends = {
@@ -368,10 +368,10 @@ class TestConnections:
             if name.startswith("flatten|dense|"):
                 for points in lines.points.astype(np.float64):
                     ends.discard((tuple(np.round(points[0], 4)), tuple(np.round(points[-1], 4))))
-        # float32 moves the last digit of a few.
+        # float32 changes the last digit of a few.
         assert len(ends) < 8
 
-    def test_sign_is_colour(self, scene, small_capture):
+    def test_colour_of_a_line_shows_the_sign(self, scene, small_capture):
         pair = small_capture.connections("flatten", "dense")
         warm = sum(
             int((p.colors[:, 0] > p.colors[:, 2]).sum())
@@ -380,16 +380,16 @@ class TestConnections:
         )
         assert warm == int((pair.weight >= 0).sum())
 
-    def test_another_ranking_is_said(self, scene):
+    def test_legend_names_the_ranking(self, scene):
         assert "by |weight|" in texts_of(scene.at(9.0))
         assert "by |weight × activation|" in texts_of(scene.at(9.0, Selection(ranking="contribution")))
 
 
 class TestCamera:
-    def test_without_keyframes_it_stands_still(self, scene):
+    def test_camera_rests_without_keyframes(self, scene):
         assert scene.camera(0.0, aspect=1.5) == scene.camera(7.0, aspect=1.5)
 
-    def test_it_goes_from_keyframe_to_keyframe(self, small_capture):
+    def test_camera_moves_from_keyframe_to_keyframe(self, small_capture):
         frames = [{"at": 1.0, "azimuth": -40.0}, {"at": 3.0, "target": "layer:conv", "distance": 2.0}]
         scene = Scene.build(parse_scene({"format": 1, "camera": {"keyframes": frames}}), small_capture)
         poses = [scene.camera(t, aspect=1.6) for t in (0.0, 1.0, 2.0, 3.0, 9.0)]
@@ -401,20 +401,20 @@ class TestCamera:
         diagonal = math.hypot(*scene.context.placement("conv").size)
         assert lengths[2] == pytest.approx(2.0 * diagonal)
 
-    def test_it_moves_without_a_jump(self, small_capture):
+    def test_camera_moves_without_a_jump(self, small_capture):
         frames = [{"at": 0.0, "azimuth": -60.0}, {"at": 2.0, "azimuth": 60.0, "target": "layer:dense"}]
         scene = Scene.build(parse_scene({"format": 1, "camera": {"keyframes": frames}}), small_capture)
         eyes = np.array([scene.camera(t, aspect=1.6).position for t in np.linspace(0, 2, 401)])
         steps = np.linalg.norm(np.diff(eyes, axis=0), axis=1)
         assert steps.max() < 5 * steps.mean()
 
-    def test_a_scene_lasts_as_long_as_its_camera_moves(self, small_capture):
+    def test_scene_lasts_until_the_last_keyframe(self, small_capture):
         spec = parse_scene({"format": 1, "camera": {"keyframes": [{"at": 30.0}]}})
         assert Scene.build(spec, small_capture).duration == 30.0
 
 
 class TestStructure:
-    def test_without_numbers_the_blocks_are_bodies(self, long_capture):
+    def test_blocks_are_solid_without_numbers(self, long_capture):
         scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), long_capture)
         picture = scene.at(0.0)
         boxes = of(Box, picture)
@@ -422,27 +422,27 @@ class TestStructure:
         assert all(box.fill > 0 for box in boxes.values())
         assert "177 nodes" in texts_of(picture)
 
-    def test_with_numbers_they_are_frames(self, scene):
+    def test_blocks_with_numbers_have_frames(self, scene):
         assert {box.fill for box in of(Box, scene.at(0.0)).values()} == {0.0}
 
-    def test_every_edge_is_drawn_once(self, long_capture):
+    def test_each_edge_is_drawn_once(self, long_capture):
         scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), long_capture)
         assert sum(len(p.points) for p in of(Lines, scene.at(0.0)).values()) == len(long_capture.graph.edges)
 
-    def test_labels_and_edges_can_be_left_out(self, small_capture):
+    def test_labels_and_edges_can_be_switched_off(self, small_capture):
         view = {"kind": "structure", "labels": False, "edges": False}
         picture = Scene.build(parse_scene({"format": 1, "views": [view]}), small_capture).at(0.0)
         assert not of(Labels, picture)
         assert not of(Lines, picture)
 
-    def test_a_picture_with_no_panel_of_its_own_has_a_title(self, small_capture):
+    def test_picture_without_panels_has_a_title(self, small_capture):
         scene = Scene.build(
             parse_scene({"format": 1, "title": "Mine", "views": [{"kind": "structure"}]}), small_capture
         )
         assert scene.at(0.0).primitives[-1].rows[0] == TextRow("Mine", "title")
 
 
-def test_a_picture_as_input_is_shown_as_it_was(tmp_path: Path):
+def test_input_picture_is_shown_without_preprocessing(tmp_path: Path):
     random = np.random.default_rng(4)
     graph = chain([("input", "InputLayer", (6, 5, 3)), ("out", "Dense", (4,))])
     pixels = random.integers(0, 256, (2, 6, 5, 3), dtype=np.uint8)
@@ -455,7 +455,7 @@ def test_a_picture_as_input_is_shown_as_it_was(tmp_path: Path):
         assert "input" not in of(Voxels, picture)
 
 
-def test_a_gray_input_is_shown_from_its_numbers(scene, small_capture):
+def test_gray_input_is_shown_from_its_numbers(scene, small_capture):
     pixels = of(Image, scene.at(9.0))["input"].pixels
     values = small_capture.activation("input", 0)[..., 0]
     assert pixels.shape == (8, 9, 3)
@@ -463,7 +463,7 @@ def test_a_gray_input_is_shown_from_its_numbers(scene, small_capture):
     assert np.abs(pixels[..., 0] - expected).max() <= 0.51
 
 
-def test_a_capture_without_numbers_still_shows_its_architecture(long_capture):
+def test_capture_without_numbers_shows_its_architecture(long_capture):
     scene = Scene.build(default_scene(), long_capture)
     picture = scene.at(scene.duration)
     assert len(of(Box, picture)) == 177
@@ -471,13 +471,13 @@ def test_a_capture_without_numbers_still_shows_its_architecture(long_capture):
     assert "predictions: highest 3 of 1,000" in texts_of(picture)
 
 
-def test_selections_that_are_equal_are_one_picture(scene):
+def test_equal_selections_give_the_same_arrays(scene):
     a, b = Selection(sample=1, layer="conv"), replace(Selection(sample=1), layer="conv")
     assert arrays_of(scene.at(9.0, a).primitives)[0] is arrays_of(scene.at(9.0, b).primitives)[0]
 
 
 class TestAnswers:
-    """What the title says of outputs that are not class scores, and of numbers that are none."""
+    """Titles for outputs that are not class scores, and for NaN."""
 
     @staticmethod
     def words(tmp_path: Path, values: list[float], *, activation: str | None = None, classes=None) -> str:
@@ -491,15 +491,15 @@ class TestAnswers:
         scene = Scene.build(default_scene(), capture)
         return texts_of(scene.at(scene.duration))
 
-    def test_only_scores_of_classes_are_a_prediction(self, tmp_path: Path):
+    def test_scores_of_classes_are_a_prediction(self, tmp_path: Path):
         assert "predicted class 1 (0.700)" in self.words(tmp_path, [0.3, 0.7], activation="softmax")
 
-    def test_other_vectors_have_a_largest_output(self, tmp_path: Path):
+    def test_title_of_another_vector_names_its_largest_output(self, tmp_path: Path):
         words = self.words(tmp_path, [10.5, -3.0])
         assert "largest output 0 (10.500)" in words
         assert "predicted" not in words
 
-    def test_a_single_number_is_said(self, tmp_path: Path):
+    def test_title_of_a_single_output_has_its_number(self, tmp_path: Path):
         assert "output 0.420" in self.words(tmp_path, [0.42])
 
     def test_nan_is_no_prediction(self, tmp_path: Path):
@@ -508,7 +508,7 @@ class TestAnswers:
         assert "predicted" not in words
 
 
-def test_integer_activations_are_numbers_too(tmp_path: Path):
+def test_integer_activations_are_drawn(tmp_path: Path):
     graph = chain([("tokens", "InputLayer", (6,)), ("dense", "Dense", (3,))])
     capture = captures.write(tmp_path / "int.zarr", graph, {"tokens": np.arange(6)[None], "dense": np.ones((1, 3))})
     blocks = of(Voxels, Scene.build(default_scene(), capture).at(9.0))

@@ -1,4 +1,4 @@
-"""A scene file is either whole, or refused with the place in the file that is wrong."""
+"""Scene files: valid ones, and refused ones with the path of each mistake in the file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def parse(*views, **top):
     return parse_scene({"format": 1, "views": list(views) or [ACTIVATIONS], **top})
 
 
-def test_nothing_but_the_format_gives_all_views():
+def test_scene_with_only_the_format_has_the_default_views():
     spec = parse_scene({"format": 1})
     assert [view.kind for view in spec.views] == ["structure", "activations", "connections"]
     assert spec == default_scene()
@@ -57,7 +57,7 @@ def test_nothing_but_the_format_gives_all_views():
         ({"format": 1, "source": {}}, "source: give a capture, or a model"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_place(data, where):
+def test_mistake_is_named_with_its_path(data, where):
     with pytest.raises(SceneError) as error:
         parse_scene(data, "my.toml")
     message = str(error.value)
@@ -65,12 +65,12 @@ def test_what_is_wrong_is_named_with_its_place(data, where):
     assert "\n" not in message
 
 
-def test_all_mistakes_are_named_at_once():
+def test_all_mistakes_are_named_together():
     with pytest.raises(SceneError, match=r"views\[0\]\.foo.*; .*camera\.bar"):
         parse_scene({"format": 1, "views": [{**ACTIVATIONS, "foo": 1}], "camera": {"bar": 1}})
 
 
-def test_an_unknown_colour_map_lists_those_there_are():
+def test_error_of_an_unknown_colour_map_lists_all_names():
     with pytest.raises(
         SceneError, match=r"views\[0\]\.colormap: there is no colour map .*'jet'; choose one of inferno"
     ):
@@ -78,13 +78,13 @@ def test_an_unknown_colour_map_lists_those_there_are():
 
 
 @pytest.mark.parametrize(("key", "name"), [("colormap", "gray"), ("diverging", "berlin")])
-def test_a_colour_map_of_the_right_kind_may_be_named(key, name):
+def test_colour_map_of_the_right_kind_is_accepted(key, name):
     assert getattr(parse({**ACTIVATIONS, key: name}).views[0], key) == name
 
 
 @pytest.mark.parametrize(("key", "name"), [("colormap", "berlin"), ("diverging", "inferno")])
-def test_a_colour_map_of_the_other_kind_is_refused(key, name):
-    # A diverging map on numbers from zero up would show sign where there is none.
+def test_colour_map_of_the_other_kind_is_refused(key, name):
+    # A diverging map for numbers from zero up would suggest a sign.
     with pytest.raises(SceneError, match=rf"views\[0\]\.{key}: there is no colour map for"):
         parse({**ACTIVATIONS, key: name})
 
@@ -99,26 +99,26 @@ def test_a_colour_map_of_the_other_kind_is_refused(key, name):
         ({"camera": {"keyframes": [{"at": 5.0}, {"at": 1.0}]}}, "camera.keyframes: keyframes have to stand in order"),
     ],
 )
-def test_what_could_not_be_drawn_is_refused_once(data, words):
+def test_scene_that_cannot_be_drawn_is_refused_once(data, words):
     with pytest.raises(SceneError) as refused:
         parse_scene({"format": 1, **data})
     assert words in str(refused.value)
     assert "; views" not in str(refused.value)
 
 
-def test_a_spec_cannot_be_changed():
+def test_spec_is_immutable():
     with pytest.raises(ValueError, match="frozen"):
         parse().title = "other"
 
 
-def test_bad_toml_is_said_with_its_line(tmp_path):
+def test_error_of_bad_toml_has_the_line(tmp_path):
     file = tmp_path / "bad.toml"
     file.write_text("format = 1\nviews = = 2\n")
     with pytest.raises(SceneError, match=r"^bad\.toml is not valid TOML: .*line"):
         read_scene(file)
 
 
-def test_bytes_that_are_no_text_are_no_toml(tmp_path):
+def test_bytes_that_are_no_text_are_refused(tmp_path):
     file = tmp_path / "bad.toml"
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SceneError, match=r"^bad\.toml is not valid TOML"):
@@ -172,22 +172,22 @@ def test_title_of_a_scene_is_cleaned_when_it_is_read():
     assert parse_scene({"format": 1, "title": "one\ntwo\x1b[31m\u202e"}).title == r"one two\x1b[31m\u202e"
 
 
-def test_a_missing_file_is_said(tmp_path):
+def test_missing_file_is_refused(tmp_path):
     with pytest.raises(SceneError, match=r"Cannot read the scene .*gone\.toml: No such file"):
         read_scene(tmp_path / "gone.toml")
 
 
-def test_requires_names_what_has_to_be_captured():
+def test_requires_returns_the_families_of_arrays():
     assert parse({"kind": "structure"}).requires() == frozenset()
     assert parse(ACTIVATIONS, {"kind": "connections"}).requires() == {"activations", "connections"}
 
 
 class TestTheGallery:
-    def test_it_has_the_default(self):
+    def test_gallery_contains_the_default_scene(self):
         assert "digits" in bundled_scenes()
 
     @pytest.mark.parametrize("name", bundled_scenes())
-    def test_every_scene_is_valid_and_its_files_are_there_or_are_told_of(self, name):
+    def test_every_scene_of_the_gallery_is_valid_and_its_files_exist_or_have_a_hint(self, name):
         spec = read_scene(bundled_scenes()[name])
         assert spec.title
         assert spec.source is not None
@@ -197,7 +197,7 @@ class TestTheGallery:
 
 
 class TestAgainstACapture:
-    def test_a_glob_without_a_match_lists_the_names(self, small_capture):
+    def test_error_of_a_glob_without_a_match_lists_the_names(self, small_capture):
         with pytest.raises(SceneError) as error:
             Scene.build(parse({"kind": "structure"}, {**ACTIVATIONS, "layers": ["con", "dense"]}), small_capture)
         message = str(error.value)
@@ -211,13 +211,13 @@ class TestAgainstACapture:
         names = {p.name for p in scene.at(scene.duration).primitives if type(p).__name__ == "Voxels"}
         assert names == {"conv", "dense"}
 
-    def test_a_camera_target_that_is_no_node_is_named_with_its_place(self, small_capture):
+    def test_unknown_camera_target_is_named_with_its_path(self, small_capture):
         spec = parse(camera={"keyframes": [{"at": 0.0}, {"at": 1.0, "target": "layer:convv"}]})
         with pytest.raises(SceneError, match=re.escape("camera.keyframes[1].target: expected 'all' or 'layer:NODE'")):
             Scene.build(spec, small_capture)
 
-    def test_the_scene_of_the_readme_is_valid(self):
-        """Where the README shows a scene file, it can be used as it stands."""
+    def test_scene_of_the_readme_is_valid(self):
+        """Every scene file in the README can be used unchanged."""
         text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
         for block in re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL):
             if "format = 1" in block:
@@ -226,7 +226,7 @@ class TestAgainstACapture:
                 parse_scene(tomllib.loads(block))
 
 
-def test_a_cloud_of_points_needs_the_layer_it_names_and_no_other():
+def test_cloud_of_points_needs_only_its_own_layer():
     cloud = {"kind": "embedding"}
     assert parse(cloud).needs() == Insights()
     assert parse({**cloud, "layer": "dense"}).needs() == Insights(embeddings=("dense",))
@@ -235,7 +235,7 @@ def test_a_cloud_of_points_needs_the_layer_it_names_and_no_other():
     assert fnmatchcase("*", any_layer)
 
 
-def test_times_of_a_scene_over_an_hour_are_refused():
+def test_times_over_an_hour_are_refused():
     endless = {"format": 1, "views": [ACTIVATIONS], "camera": {"keyframes": [{"at": 0}, {"at": 1e9}]}}
     for data in (endless, {"format": 1, "views": [{**ACTIVATIONS, "reveal": {"duration": 1e9}}]}):
         with pytest.raises(SceneError, match="less than or equal to 3600"):

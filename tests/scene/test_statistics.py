@@ -1,4 +1,4 @@
-"""The histograms stand on their blocks, count what is there, and what is no number stands out in green."""
+"""The view of histograms: bars, layout, figures, and bars of NaN and infinity."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def scene(small_capture: Capture) -> Scene:
     return built(small_capture)
 
 
-def test_each_bar_is_as_high_as_its_count_says(scene: Scene, small_capture: Capture):
+def test_height_of_each_bar_follows_its_count(scene: Scene, small_capture: Capture):
     for node in small_capture.graph:
         found = layer_statistics(small_capture.activation(node.id, 1))
         drawn = blocks(scene.at(0, Selection(1)))[f"{node.id} (histogram)"].values[:, :, 0]
@@ -52,7 +52,7 @@ def test_each_bar_is_as_high_as_its_count_says(scene: Scene, small_capture: Capt
         assert heights.max() == LEVELS
 
 
-def test_they_stand_above_their_blocks_within_the_picture_and_apart(scene: Scene):
+def test_histograms_are_above_their_blocks_inside_the_picture_without_overlap(scene: Scene):
     found = blocks(scene.at(0))
     low, high = scene.extent().min(axis=0), scene.extent().max(axis=0)
     ends = []
@@ -67,7 +67,7 @@ def test_they_stand_above_their_blocks_within_the_picture_and_apart(scene: Scene
         assert row != next_row or end <= start
 
 
-def test_figures_are_the_layer_s(scene: Scene, small_capture: Capture):
+def test_figures_are_those_of_the_layer(scene: Scene, small_capture: Capture):
     (labels,) = [p for p in scene.at(0).primitives if isinstance(p, Labels) and p.name == "statistics"]
     pool = small_capture.activation("pool", 0).astype(np.float64)
     assert labels.labels[2].lines == (
@@ -79,7 +79,7 @@ def test_figures_are_the_layer_s(scene: Scene, small_capture: Capture):
     assert np.float32(chosen["maximum"]) == pool.max()
 
 
-def test_nothing_is_made_anew_while_nothing_changes(scene: Scene):
+def test_equal_arguments_give_the_same_primitives(scene: Scene):
     first, chosen = blocks(scene.at(0)), blocks(scene.at(3, Selection(layer="pool")))
     assert all(chosen[name].values is block.values for name, block in first.items())
 
@@ -88,7 +88,7 @@ def lines(picture: DrawList) -> dict[str, Lines]:
     return {p.name: p for p in picture.primitives if isinstance(p, Lines)}
 
 
-def test_a_line_leads_from_each_block_to_its_histogram_which_all_stand_on_one_level(scene: Scene):
+def test_line_runs_from_each_block_to_its_histogram_on_one_level(scene: Scene):
     found, (leads, grounds) = blocks(scene.at(0)), lines(scene.at(0)).values()
     assert len(found) == len(leads.points) == len(grounds.points) == 6
     for block, place, lead, ground in zip(
@@ -102,8 +102,8 @@ def test_a_line_leads_from_each_block_to_its_histogram_which_all_stand_on_one_le
     assert len({round(block.origin[1], 6) for block in found.values()}) == len(rows)
 
 
-def test_they_appear_as_the_forward_pass_comes_to_their_layers(small_capture: Capture):
-    reveal = {"start": 1.0, "duration": 6.0}  # six steps, a second each
+def test_histograms_appear_when_the_forward_pass_reaches_their_layers(small_capture: Capture):
+    reveal = {"start": 1.0, "duration": 6.0}  # six ranks, one second each
     views = [{"kind": "activations", "reveal": reveal}, {"kind": "statistics"}]
     scene = Scene.build(parse_scene({"format": 1, "views": views}), small_capture)
     for t, shares in ((0.5, [0, 0, 0]), (2.25, [1, 0.25, 0]), (3.0, [1, 1, 0]), (7.0, [1, 1, 1])):
@@ -119,7 +119,7 @@ def test_they_appear_as_the_forward_pass_comes_to_their_layers(small_capture: Ca
     assert all(later[name] is block for name, block in end.items())
 
 
-def test_many_layers_in_a_row_have_histograms_of_one_size_that_do_not_meet(long_capture: Capture):
+def test_histograms_of_a_long_row_have_one_size_without_overlap(long_capture: Capture):
     plan = Scene.build(parse_scene({"format": 1, "views": [{"kind": "statistics"}]}), long_capture).context.plan
     slots = _slots(list(plan.placements.values()), 3.0)
     for line in {(p.row, p.lane) for p in plan.placements.values()}:
@@ -132,12 +132,12 @@ def test_many_layers_in_a_row_have_histograms_of_one_size_that_do_not_meet(long_
         assert [slots[p.node] for p in order] == stood, "in the order of their blocks"
 
 
-def test_a_histogram_means_its_layer(scene: Scene):
+def test_pick_of_a_histogram_is_its_layer(scene: Scene):
     histogram = blocks(scene.at(0, Selection(1)))["pool (histogram)"]
     assert scene.pick(CellHit(histogram, (0, 0, 0)), Selection(1)) == LayerPick("pool")
 
 
-def test_nan_stands_out_in_green(tmp_path):
+def test_bar_of_nan_is_green(tmp_path):
     graph = chain([("input", "InputLayer", (9,)), ("dense", "Dense", (9,))])
     values = {"input": np.arange(9)[np.newaxis], "dense": np.array([[1, 2, np.nan, np.nan, np.inf, 3, 3, 3, 4]])}
     capture = captures.write(tmp_path / "nan.zarr", graph, {k: v.astype(np.float32) for k, v in values.items()})

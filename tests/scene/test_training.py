@@ -1,4 +1,4 @@
-"""A training goes by: what is drawn at a step are the numbers that were recorded then, and it is said which they are."""
+"""The view of a recorded training: numbers of the shown step, timeline, panel and film."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SPEC = parse_scene(
 )
 LAYERS = ("conv", "pool", "flatten", "dense", "scores")
 SEEN = {1: 0, 10: 0, 20: 1, 30: 1, 40: 1, 50: 2}
-"""By step, which of the kept ones is seen."""
+"""Index of the shown one of the recorded probe steps, by step."""
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +56,14 @@ def curve(found):
 class TestNumbers:
     @pytest.mark.parametrize("step", STEPS)
     @pytest.mark.parametrize("sample", [0, 1])
-    def test_activations_are_those_kept_last(self, scene, recorded_capture, step, sample):
+    def test_activations_are_the_last_recorded_ones(self, scene, recorded_capture, step, sample):
         blocks = of(Voxels, scene.at(scene.duration, Selection(sample, step=step)))
         for name in LAYERS:
             kept = recorded_capture.training.activation(name, SEEN[step])[sample]
             assert np.array_equal(blocks[name].values, scene.context.placement(name).grid.arrange(kept))
 
     @pytest.mark.parametrize("step", STEPS)
-    def test_gradients_are_of_the_loss_and_those_kept_last(self, scene, recorded_capture, step):
+    def test_gradients_are_the_last_recorded_ones_of_the_loss(self, scene, recorded_capture, step):
         blocks = of(Voxels, scene.at(scene.duration, Selection(1, step=step, quantity="gradient")))
         for name in ("input", *LAYERS):
             kept = recorded_capture.training.gradient(name, SEEN[step])[1]
@@ -73,13 +73,13 @@ class TestNumbers:
         kept = recorded_capture.training.gradient("dense", SEEN[step])[1]
         assert np.array_equal(product, scene.context.placement("dense").grid.arrange(kept * activation))
 
-    def test_a_step_between_two_is_the_earlier_one_and_one_before_all_the_first(self, scene):
+    def test_unrecorded_step_is_the_last_one_before_it_or_the_first(self, scene):
         for asked, seen in ((0, 1), (9, 1), (10, 10), (29, 20), (49, 40), (50, 50), (1_000, 50)):
             assert scene.step(0, Selection(step=asked)) == seen
 
     @pytest.mark.parametrize(("step", "kept"), [(1, 0), (40, 0), (50, 1)])
     @pytest.mark.parametrize("ranking", ["weight", "contribution"])
-    def test_connections_are_the_strongest_of_the_kernel_of_then(self, recorded_capture, step, kept, ranking):
+    def test_connections_are_the_strongest_of_the_kernel_at_the_step(self, recorded_capture, step, kept, ranking):
         found = at_step(recorded_capture, step).connections("flatten", "dense", ranking, 1)
         kernel = recorded_capture.training.weights("dense", kept)["kernel"]
         source = recorded_capture.training.activation("flatten", SEEN[step])[1]
@@ -91,7 +91,7 @@ class TestNumbers:
         assert np.array_equal(found.weight, kernel[tuple(found.index.T)])
         assert np.array_equal(found.contribution, products[tuple(found.index.T)])
 
-    def test_their_gradient_is_that_of_the_loss_by_the_weight(self, recorded_capture):
+    def test_gradient_of_a_connection_is_that_of_the_loss_by_the_weight(self, recorded_capture):
         seen = at_step(recorded_capture, 20)
         training = recorded_capture.training
         for source, target in (("flatten", "dense"), ("dense", "scores")):
@@ -104,11 +104,13 @@ class TestNumbers:
                     training.gradient(target, 1),
                 )
             )
-            by_entering = g * (y > 0) if target == "dense" else g  # at an output, that by its scores was recorded
+            by_entering = (
+                g * (y > 0) if target == "dense" else g
+            )  # for an output the gradient by its scores was recorded
             expected = np.outer(x, by_entering)[tuple(pair.index.T)]
             assert np.allclose(seen.explanations(1).connection_gradient(pair), expected, rtol=1e-5, atol=1e-7)
 
-    def test_lines_and_kernels_and_picks_follow(self, scene, recorded_capture):
+    def test_lines_kernels_and_picks_follow_the_step(self, scene, recorded_capture):
         lines = [of(Lines, scene.at(99, Selection(step=step))) for step in (40, 50)]
         weights = [np.concatenate([x.ends.weight for n, x in found.items() if "flatten|dense" in n]) for found in lines]
         for kept, drawn in enumerate(weights):
@@ -124,23 +126,23 @@ class TestNumbers:
             assert np.float32(told["activation"]) == recorded_capture.training.activation("dense", SEEN[step])[0, 3]
             assert np.float32(told["gradient"]) == recorded_capture.training.gradient("dense", SEEN[step])[0, 3]
 
-    def test_of_a_series_it_is_the_beginning_that_goes_by(self, recorded_capture):
+    def test_step_of_a_series_is_that_of_its_first_capture(self, recorded_capture):
         series = at_step(CaptureSeries.of(recorded_capture), 20)
         assert np.array_equal(series.activation("conv", 1), recorded_capture.training.activation("conv", 1)[1])
 
-    def test_one_without_training_stays_as_it_is(self, small_capture):
+    def test_capture_without_training_is_unchanged(self, small_capture):
         assert at_step(small_capture, 5) is small_capture
 
 
 class TestTime:
-    def test_three_phases_stand_on_one_line(self, scene):
+    def test_timeline_has_forward_backward_and_training_in_order(self, scene):
         line = scene.timeline
         assert line.forward == (0.0, 3.0)
         assert line.backward == (4.0, 6.0)
         assert line.training[0] > line.passed > sum(line.backward)
         assert scene.duration == sum(line.training)
 
-    def test_the_clock_goes_through_all_recorded_steps_alike(self, scene):
+    def test_clock_gives_equal_time_to_all_recorded_steps(self, scene):
         start, duration = scene.timeline.training
         for t in (0.0, 3.5, 9.0, start):
             assert scene.step(t, Selection()) == STEPS[0]
@@ -148,12 +150,12 @@ class TestTime:
         assert seen == list(STEPS)
         assert scene.step(scene.duration, Selection()) == scene.step(1e9, Selection()) == STEPS[-1]
 
-    def test_a_chosen_step_overrides_the_clock(self, scene):
+    def test_selected_step_overrides_the_clock(self, scene):
         for t in (0.0, 8.0, scene.duration - 5, scene.duration):
             assert scene.step(t, Selection(step=20)) == 20
             assert "training step 20 · " in words(scene.at(t, Selection(step=20)))
 
-    def test_what_the_backward_pass_showed_goes_before_the_training_begins(self, scene):
+    def test_backward_pass_is_hidden_when_the_training_begins(self, scene):
         start, _ = scene.timeline.training
         before = of(Voxels, scene.at(start - 1))
         assert before["gradient:conv"].since == 0
@@ -163,12 +165,12 @@ class TestTime:
         assert all(block.reveal == block.emphasis == 1 for name, block in after.items() if name in LAYERS)
         assert not [name for name in of(Lines, scene.at(start)) if name.startswith("backward")]
 
-    def test_without_the_view_it_is_the_last_step(self, recorded_capture):
+    def test_last_step_is_shown_without_the_training_view(self, recorded_capture):
         scene = Scene.build(default_scene(), recorded_capture)
         assert {scene.step(t, Selection()) for t in (0.0, 2.0, 99.0)} == {50}
         assert scene.step(0.0, Selection(step=20)) == 20
 
-    def test_it_may_begin_when_a_scene_says(self):
+    def test_scene_sets_the_start_of_the_training(self):
         views = [{"kind": "structure"}, {"kind": "training", "start": 2.0, "duration": 3.0}]
         line = Timeline.of(parse_scene({"format": 1, "views": views}).views, 5)
         assert [line.trained(t) for t in (0.0, 2.0, 3.5, 5.0, 9.0)] == [0, 0, 0.5, 1, 1]
@@ -176,7 +178,7 @@ class TestTime:
 
 
 class TestPanel:
-    def test_the_point_is_at_the_step_and_the_numbers_are_its(self, scene, recorded_capture):
+    def test_point_and_numbers_of_the_panel_are_those_of_the_step(self, scene, recorded_capture):
         training = recorded_capture.training
         for place, step in enumerate(STEPS):
             found = scene.at(0.0, Selection(step=step))
@@ -190,7 +192,7 @@ class TestPanel:
             rate, accuracy = training.learning_rate[place], training.metrics["accuracy"][place]
             assert f"accuracy {number(accuracy)} · learning rate {number(rate)}" in text
 
-    def test_it_is_said_of_which_step_the_numbers_are(self, scene):
+    def test_legends_name_the_step_of_their_numbers(self, scene):
         text = words(scene.at(99, Selection(step=40)))
         assert "after training step 20" in text
         assert "by |weight|, after step 1" in text
@@ -198,27 +200,27 @@ class TestPanel:
         assert "gradient of the probe samples' loss" in words(scene.at(99, Selection(step=40, quantity="gradient")))
 
     @pytest.mark.parametrize("kind", ["nodes", "kernels"])
-    def test_so_is_of_which_step_the_weights_are(self, recorded_capture, kind):
+    def test_legends_name_the_step_of_the_weights(self, recorded_capture, kind):
         scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": kind}]}), recorded_capture)
         for step, kept in ((40, 1), (50, 50)):
             found = scene.at(scene.duration, Selection(step=step))
             assert f", after step {kept}" in words(found)
 
-    def test_a_loss_that_nobody_told_has_no_curve(self, recorded_capture, monkeypatch):
+    def test_unknown_loss_has_no_curve(self, recorded_capture, monkeypatch):
         monkeypatch.setattr(type(recorded_capture.training), "loss", np.full(len(STEPS), np.nan))
         rows = of(Panel, Scene.build(SPEC, recorded_capture).at(0.0))["training"].rows
         assert [type(row) for row in rows] == [TextRow, TextRow]
 
 
 class TestPurity:
-    def test_the_same_step_gives_the_same_arrays(self, scene):
+    def test_equal_steps_give_the_same_arrays(self, scene):
         first = of(Voxels, scene.at(99, Selection(step=20)))
         for step in (1, 50, 10):
             scene.at(99, Selection(step=step))
         again = of(Voxels, scene.at(99, Selection(step=30)))
         assert all(first[name].values is again[name].values for name in LAYERS)
 
-    def test_what_was_seen_before_does_not_matter(self, scene, recorded_capture):
+    def test_picture_does_not_depend_on_earlier_calls(self, scene, recorded_capture):
         fresh = Scene.build(SPEC, recorded_capture)
         for t in np.linspace(0, scene.duration, 23):
             scene.at(float(t), Selection(1))
@@ -234,7 +236,7 @@ class TestPurity:
                 )
 
 
-def test_a_capture_without_training_is_shown_without_that_phase(small_capture):
+def test_capture_without_training_has_no_training_phase(small_capture):
     views = [{"kind": "activations"}, {"kind": "training"}]
     scene = Scene.build(parse_scene({"format": 1, "views": views}), small_capture)
     assert scene.timeline.training is None
@@ -243,14 +245,14 @@ def test_a_capture_without_training_is_shown_without_that_phase(small_capture):
         Scene.build(parse_scene({"format": 1, "views": [{"kind": "training"}]}), small_capture)
 
 
-def test_kept_steps_are_those_that_were_written(recorded_capture):
+def test_probe_steps_are_those_that_were_written(recorded_capture):
     assert recorded_capture.training.probe_steps.tolist() == list(KEPT)
     assert recorded_capture.has_gradients()
 
 
 class TestFilm:
     @pytest.mark.parametrize("seconds", [None, 12.0, 60.0])
-    def test_the_training_goes_by_at_the_end_seen_from_where_all_is_seen(self, scene, seconds):
+    def test_film_ends_with_the_training_seen_from_the_overview(self, scene, seconds):
         film = make_tour(scene, 16 / 9, seconds=seconds)
         assert seconds is None or film.seconds == pytest.approx(seconds)
         taus = np.linspace(0, film.seconds, 400)
@@ -268,7 +270,7 @@ class TestFilm:
         assert list(dict.fromkeys(steps)) == list(STEPS)
         assert steps[-8:] == [STEPS[-1]] * 8, "the last one stays a little"
 
-    def test_a_scene_without_backward_pass_has_one_too(self, recorded_capture):
+    def test_film_without_backward_pass_ends_with_the_training(self, recorded_capture):
         views = [{"kind": "activations"}, {"kind": "training"}]
         for reveal in (0.0, 2.0):
             views[0] = {"kind": "activations", "reveal": {"duration": reveal}}

@@ -1,4 +1,4 @@
-"""In a training the points are, at each recorded step, exactly where they were placed, and it is said which step it is."""
+"""The point cloud of a training: computed points at each recorded step, interpolation, trails and picks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def distances(points):
     return np.linalg.norm(points[:, np.newaxis] - points, axis=2)
 
 
-def test_at_every_recorded_step_the_distances_are_those_that_were_computed(scene, capture, embedded):
+def test_distances_at_every_recorded_step_are_the_computed_ones(scene, capture, embedded):
     course = scene.context.trajectory
     units = []
     for k, step in enumerate(embedded.steps):
@@ -67,7 +67,7 @@ def test_at_every_recorded_step_the_distances_are_those_that_were_computed(scene
     assert np.allclose(units, units[0], rtol=1e-4), "one unit through all steps"
 
 
-def test_the_clock_comes_by_each_step_exactly_and_glides_in_between(scene, capture, embedded):
+def test_clock_reaches_each_step_exactly_and_interpolates_in_between(scene, capture, embedded):
     steps = capture.training.steps
     shown = {int(step): cloud(scene.at(0.0, Selection(step=int(step)))).points for step in embedded.steps}
     for place, step in enumerate(steps):
@@ -86,7 +86,7 @@ def test_the_clock_comes_by_each_step_exactly_and_glides_in_between(scene, captu
     assert cloud(scene.at(SECONDS)).points is cloud(scene.at(SECONDS + 5)).points
 
 
-def test_one_sees_classes_part(scene, embedded):
+def test_classes_separate_during_the_training(scene, embedded):
     labels = embedded.samples.labels
     first, last = (cloud(scene.at(t)).points for t in (0.0, SECONDS))
     assert class_separation(last, labels) > 2 * class_separation(first, labels)
@@ -95,13 +95,13 @@ def test_one_sees_classes_part(scene, embedded):
     )
 
 
-def test_mistakes_of_the_step_are_ringed(scene, embedded):
+def test_wrong_predictions_of_the_step_have_rings(scene, embedded):
     for k in (0, 8, -1):
         found = cloud(scene.at(0.0, Selection(step=int(embedded.steps[k]))))
         assert np.array_equal(found.rings[:, 3] > 0, embedded.predictions(k) != embedded.samples.labels)
 
 
-def test_trails_end_at_the_points_and_begin_a_step_before(scene, capture, embedded):
+def test_trails_end_at_the_points_and_begin_one_step_before(scene, capture, embedded):
     before, step = (Selection(step=int(embedded.steps[k])) for k in (6, 7))
     found = scene.at(0.0, step)
     trails = next(p for p in found.primitives if isinstance(p, Lines))
@@ -112,7 +112,7 @@ def test_trails_end_at_the_points_and_begin_a_step_before(scene, capture, embedd
     assert not any(isinstance(p, Lines) for p in bare.at(0.0, step).primitives)
 
 
-def test_a_point_tells_what_it_was_taken_for_at_the_step(scene, capture, embedded):
+def test_description_of_a_point_has_the_prediction_at_the_step(scene, capture, embedded):
     index = int(np.flatnonzero(embedded.predictions(0) != embedded.samples.labels)[0])
     pick = PointPick("dense", index)
     for k in (0, -1):
@@ -127,7 +127,7 @@ def test_a_point_tells_what_it_was_taken_for_at_the_step(scene, capture, embedde
         assert np.array_equal(known.predictions, embedded.predictions(k))
 
 
-def test_without_a_training_phase_the_points_go_by_as_the_scene_says(capture, embedded):
+def test_points_follow_the_animation_of_the_scene_without_a_training_phase(capture, embedded):
     spec = {"format": 1, "views": [{"kind": "embedding", "animate": {"start": 1.0, "duration": 4.0}}]}
     scene = Scene.build(parse_scene(spec), capture)
     assert scene.duration == 5.0
@@ -135,14 +135,14 @@ def test_without_a_training_phase_the_points_go_by_as_the_scene_says(capture, em
     assert f"the points of step {embedded.steps[-1]}" in words(scene.at(5.0))
 
 
-def test_what_cannot_be_shown_is_told_in_one_sentence(capture, recorded_capture):
+def test_scene_that_cannot_be_shown_is_refused_in_one_sentence(capture, recorded_capture):
     with pytest.raises(SceneError, match=r"there is no embedding of 'conv2d'; the capture has dense\."):
         build(capture, layer="conv2d")
     with pytest.raises(SceneError, match=r"record the training with TrainingRecorder\(\.\.\., embed='LAYER'"):
         build(recorded_capture)
 
 
-def test_the_same_moment_gives_the_same_objects(scene, capture):
+def test_equal_moments_give_the_same_objects(scene, capture):
     end = scene.at(SECONDS)
     scene.at(0.1)
     assert cloud(scene.at(SECONDS)) is cloud(end)
