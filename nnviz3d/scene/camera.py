@@ -59,7 +59,7 @@ def direction(azimuth: float, elevation: float) -> NDArray[np.float64]:
     Parameters
     ----------
     azimuth, elevation
-        Degrees; (0, 0) looks straight at the maps, a negative azimuth looks from the input's side.
+        Degrees; (0, 0) looks straight at the maps. Negative azimuths are on the side of the input.
     """
     a, e = math.radians(azimuth), math.radians(elevation)
     return np.array([math.sin(a) * math.cos(e), math.sin(e), math.cos(a) * math.cos(e)])

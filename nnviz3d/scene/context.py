@@ -34,7 +34,7 @@ class LayerValues:
     Attributes
     ----------
     values
-        As captured, or computed from what was captured, ``shape``.
+        Captured numbers, or numbers derived from them, ``shape``.
     cells
         The same numbers in world order, ``(X, Y, Z)``.
     """
@@ -224,7 +224,7 @@ class SceneContext:
         return self.explanations(selection.sample).explained(selection.target)
 
     def has_gradients(self, selection: Selection) -> bool:
-        """Whether there are gradients of the selected target's score for the selected sample."""
+        """Whether the capture has gradients of the selected target's score for the selected sample."""
         explained = self.explained(selection)
         return explained is not None and self.explanations(selection.sample).has_gradients(explained.target)
 

@@ -32,14 +32,14 @@ class BarRow:
 
 @dataclass(frozen=True)
 class ScaleRow:
-    """A colour map with the numbers that stand along it.
+    """A colour map with ticks.
 
     Attributes
     ----------
     ticks
         Positions along the scale, from 0 to 1, and the text at each.
     hidden
-        Stretches of the scale, from 0 to 1, whose cells are below the threshold and so not drawn.
+        Ranges of the scale, from 0 to 1, whose cells are below the threshold and not drawn.
     """
 
     colormap: Colormap

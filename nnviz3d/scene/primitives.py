@@ -383,8 +383,8 @@ class Panel:
     Attributes
     ----------
     corner
-        Panels of one corner stand side by side, in their order, the first outermost. In the middle, or above the lower
-        edge, each stands alone.
+        Corner or other position. Panels of one corner are side by side in their order, the first one outermost; other
+        positions have one panel.
     """
 
     name: str

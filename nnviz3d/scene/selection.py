@@ -17,7 +17,7 @@ ColoredBy = Literal["label", "prediction"]
 
 @dataclass(frozen=True)
 class Pick:
-    """Base class of what a user can mean by a point of the picture; each kind belongs to a view."""
+    """Base class of picks: things that a user can mean by a point of the picture. Each kind belongs to a view."""
 
     @property
     def of_layer(self) -> str | None:

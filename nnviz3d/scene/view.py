@@ -21,7 +21,7 @@ from nnviz3d.scene.view_spec import ViewSpec
 class Pickable:
     """Base class of views whose primitives can be picked.
 
-    The scene asks the view that made the primitive what a hit on it means. It asks all views to describe and mark a
+    The scene turns a hit into a pick through the view that made the primitive. It asks all views to describe and mark a
     pick; a view does so only for its own kinds of picks.
     """
 

@@ -53,7 +53,7 @@ def test_time_of_help():
 
 
 def test_all_outputs_against_a_plain_pass(tmp_path: Path):
-    """In a process of its own: TensorFlow and VTK never share one."""
+    """Runs in a separate process, because TensorFlow and VTK never share one."""
     script = Path(__file__).with_name("forward.py")
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path)],

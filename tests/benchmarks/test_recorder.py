@@ -12,7 +12,7 @@ from tests.benchmarks.timing import table
 
 
 def test_recording_costs_little(tmp_path: Path):
-    """In a process of its own: TensorFlow and VTK never share one."""
+    """Runs in a separate process, because TensorFlow and VTK never share one."""
     root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.training", str(tmp_path), "5", "1000"],

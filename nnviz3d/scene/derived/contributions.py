@@ -34,30 +34,30 @@ def contributions(capture: CaptureReader, neurons: Neurons, links: Links, taken:
     if not links.numbers:
         return links
     joined = joined_by(capture, node, len(feed.units))
-    under = _under(node, channels_last(taken, capture.graph.node(feed.taken).axes) if taken.ndim > 1 else taken)
-    if under is None:
+    inputs = _mean_inputs(node, channels_last(taken, capture.graph.node(feed.taken).axes) if taken.ndim > 1 else taken)
+    if inputs is None:
         return None
     if joined is None:
         # Only the strongest weights were captured, each between two neurons.
-        values = under[0][np.argsort(feed.units)[links.index[:, 0]]]
-        return _strong(links, links.signed * values)
+        values = inputs[0][np.argsort(feed.units)[links.index[:, 0]]]
+        return _with_strengths(links, links.signed * values)
     pairs, weights = joined
-    if weights.shape[1] != len(under):
+    if weights.shape[1] != len(inputs):
         return None
-    each = np.einsum("nt,tn->n", weights.astype(np.float64), under[:, pairs[:, 0]])
+    each = np.einsum("nt,tn->n", weights.astype(np.float64), inputs[:, pairs[:, 0]])
     targets = neurons.counts[feed.target]
     keys = feed.units[pairs[:, 0]] * targets + pairs[:, 1]
     # The links are sorted by these keys.
     where = np.searchsorted(links.index[:, 0] * targets + links.index[:, 1], keys)
     sums = np.bincount(where, each, minlength=len(links.index))
-    return _strong(links, np.asarray(sums, dtype=np.float64))
+    return _with_strengths(links, np.asarray(sums, dtype=np.float64))
 
 
-def _strong(links: Links, signed: NDArray[np.float64]) -> Links:
+def _with_strengths(links: Links, signed: NDArray[np.float64]) -> Links:
     return replace(links, norm=np.abs(signed), signed=signed)
 
 
-def _under(node: LayerNode, taken: NDArray[np.float32]) -> NDArray[np.float64] | None:
+def _mean_inputs(node: LayerNode, taken: NDArray[np.float32]) -> NDArray[np.float64] | None:
     """Return the mean input of each tap of a kernel, ``(taps, channels)``, from an input with channels last."""
     values = taken.astype(np.float64)
     if "Conv" not in node.kind:
@@ -70,12 +70,14 @@ def _under(node: LayerNode, taken: NDArray[np.float32]) -> NDArray[np.float64] |
         return None
     strides, dilation = (node.details.get(name) or [1] * len(sizes) for name in ("strides", "dilation_rate"))
     for axis, (size, stride, step, out) in enumerate(zip(sizes, strides, dilation, outputs, strict=True)):
-        table = _hits(values.shape[axis], int(size), int(stride), int(step), int(out or 0), node.details.get("padding"))
+        table = _tap_shares(
+            values.shape[axis], int(size), int(stride), int(step), int(out or 0), node.details.get("padding")
+        )
         values = np.moveaxis(np.tensordot(table, values, axes=(1, axis)), 0, axis)
     return np.asarray(values.reshape(-1, values.shape[-1]))
 
 
-def _hits(length: int, size: int, stride: int, step: int, outputs: int, padding: object) -> NDArray[np.float64]:
+def _tap_shares(length: int, size: int, stride: int, step: int, outputs: int, padding: object) -> NDArray[np.float64]:
     """Return how often each tap meets each position of one axis, divided by the outputs, ``(size, length)``."""
     reach = (size - 1) * step
     before = {"same": max((outputs - 1) * stride + reach + 1 - length, 0) // 2, "causal": reach}.get(str(padding), 0)

@@ -114,7 +114,7 @@ class ActivationsView(View):
         if self._timeline.backward is None or self._quantity(selection) != "activation":
             there, back = selection, selection
         if not self._kept.keys() >= {there, back}:
-            self._kept = {chosen: self._stand(chosen) for chosen in {there, back}}
+            self._kept = {chosen: self._still(chosen) for chosen in {there, back}}
         still = self._kept[there]
         # The prediction is shown only after the forward pass has reached it.
         known = self._head is None or self._timeline.revealed(self._rank(self._head), t) >= 1
@@ -141,7 +141,7 @@ class ActivationsView(View):
                 return pick_cell(self._context, layer, hit)
         return None
 
-    def _stand(self, selection: Selection) -> _Still:
+    def _still(self, selection: Selection) -> _Still:
         blocks = tuple(self._blocks(selection))
         voxels = {b.name: b for b in blocks if isinstance(b, Voxels)}
         layers = self._shown(selection)

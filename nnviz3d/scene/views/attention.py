@@ -76,19 +76,19 @@ class AttentionView(View):
     def __init__(self, spec: AttentionSpec, context: SceneContext, timeline: Timeline) -> None:
         self._spec = spec
         self._context = context
-        self._hung = place_sheets(context, with_rollout=spec.rollout)
-        if not self._hung:
+        self._placed = place_sheets(context, with_rollout=spec.rollout)
+        if not self._placed:
             raise SceneError(
                 f"kind: {context.capture.path.name} holds no attention scores; capture the model with --attention, or "
                 "choose a model that has attention layers."
             )
-        self.extent_beside = np.array([corner for hung in self._hung for corner in _corners(hung)])
+        self.extent_beside = np.array([corner for placed in self._placed for corner in _corners(placed)])
         self._timeline = timeline
         # Rollout needs the scores of all its layers.
         last = max((context.placement(name).rank for name in chained(context)), default=0)
         self._ranks = {
-            hung.sheet.name: last if hung.sheet.layer is None else context.placement(hung.sheet.layer).rank
-            for hung in self._hung
+            placed.sheet.name: last if placed.sheet.layer is None else context.placement(placed.sheet.layer).rank
+            for placed in self._placed
         }
         self._kept: dict[Selection, tuple[Primitive, ...]] = {}
 
@@ -108,7 +108,7 @@ class AttentionView(View):
         if not isinstance(hit, CellHit) or not isinstance(source, SheetSource):
             return None
         sheet = Sheet(source.layer, source.head)
-        return next((hung.pick(hit.cell) for hung in self._hung if hung.sheet == sheet), None)
+        return next((placed.pick(hit.cell) for placed in self._placed if placed.sheet == sheet), None)
 
     def describe(self, pick: Pick, selection: Selection) -> Facts | None:
         """Return a score with its query and its key; `None` if the sample has no such score."""
@@ -125,11 +125,11 @@ class AttentionView(View):
         if not isinstance(pick, ScorePick):
             return ()
         sheet = Sheet(pick.layer, pick.head)
-        spans = [hung.span(pick) for hung in self._hung if hung.sheet == sheet]
+        spans = [placed.span(pick) for placed in self._placed if placed.sheet == sheet]
         return framed(spans, self.describe(pick, selection))
 
     def _build(self, selection: Selection) -> tuple[Primitive, ...]:
-        scores = {hung.sheet: sheet_scores(self._context, hung.sheet, selection.sample) for hung in self._hung}
+        scores = {placed.sheet: sheet_scores(self._context, placed.sheet, selection.sample) for placed in self._placed}
         known = {sheet: found for sheet, found in scores.items() if found is not None}
         tops: dict[str | None, float] = {}
         for sheet, found in known.items():
@@ -137,10 +137,10 @@ class AttentionView(View):
         chosen = colormap(selection.colormap or self._spec.colormap)
         colors = colormap(self._spec.colormap) if chosen.diverging else chosen
         sheets: list[Primitive] = []
-        for hung in (hung for hung in self._hung if hung.sheet in known):
-            seen = 1.0 if selection.layer in (None, hung.sheet.layer) else 0.3
-            sheets.append(_voxels(hung, known[hung.sheet], colors, tops[hung.sheet.layer], seen))
-            sheets.append(Box(hung.sheet.name, hung.origin, hung.size, FAMILIES["attention"], 0.3 * seen))
+        for placed in (placed for placed in self._placed if placed.sheet in known):
+            seen = 1.0 if selection.layer in (None, placed.sheet.layer) else 0.3
+            sheets.append(_voxels(placed, known[placed.sheet], colors, tops[placed.sheet.layer], seen))
+            sheets.append(Box(placed.sheet.name, placed.origin, placed.size, FAMILIES["attention"], 0.3 * seen))
         return (
             *sheets,
             self._lines(),
@@ -155,7 +155,7 @@ class AttentionView(View):
     def _lines(self) -> Lines:
         """Return lines from each layer's block to the middle of its sheets."""
         points = []
-        for layer, group in groupby(self._hung, key=lambda hung: hung.sheet.layer):
+        for layer, group in groupby(self._placed, key=lambda placed: placed.sheet.layer):
             if layer is None:
                 continue
             low, high = _bounds(list(group))
@@ -168,8 +168,8 @@ class AttentionView(View):
 
     def _names(self) -> list[Label]:
         labels = []
-        for layer, hung_of_layer in groupby(self._hung, key=lambda hung: hung.sheet.layer):
-            group = list(hung_of_layer)
+        for layer, placed_of_layer in groupby(self._placed, key=lambda placed: placed.sheet.layer):
+            group = list(placed_of_layer)
             low, high = _bounds(group)
             span = tuple(float(n) for n in high - low)
             queries, keys = group[0].shape
@@ -179,8 +179,10 @@ class AttentionView(View):
                 heads = f"{len(group)} heads" if len(group) > 1 else "1 head"
                 lines = (layer.split("/")[-1], f"{heads} · {queries} queries × {keys} keys")
                 labels += [
-                    Label(hung.origin, (f"head {hung.sheet.head}",), "above", 4.0, 0.8, small=True, span=hung.size)
-                    for hung in group
+                    Label(
+                        placed.origin, (f"head {placed.sheet.head}",), "above", 4.0, 0.8, small=True, span=placed.size
+                    )
+                    for placed in group
                     if len(group) > 1
                 ]
             labels.append(
@@ -193,16 +195,16 @@ def _layers(count: int) -> str:
     return "1 layer" if count == 1 else f"{count} layers"
 
 
-def _voxels(hung: PlacedSheet, scores: NDArray[np.float32], colors: Colormap, top: float, seen: float) -> Voxels:
+def _voxels(placed: PlacedSheet, scores: NDArray[np.float32], colors: Colormap, top: float, seen: float) -> Voxels:
     return Voxels(
-        hung.sheet.name,
+        placed.sheet.name,
         scores[::-1].T[:, :, np.newaxis],
-        hung.origin,
-        (hung.cell, hung.cell, hung.cell),
+        placed.origin,
+        (placed.cell, placed.cell, placed.cell),
         colors,
         (0.0, top or 1.0),
         emphasis=seen,
-        source=SheetSource("attention", hung.sheet.layer, hung.sheet.head),
+        source=SheetSource("attention", placed.sheet.layer, placed.sheet.head),
     )
 
 
@@ -218,11 +220,11 @@ def _legend(colors: Colormap, tops: Sequence[float], missing: str) -> Panel:
     return Panel("attention", "bottom-left", tuple(rows))
 
 
-def _corners(hung: PlacedSheet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    low = np.array(hung.origin)
-    return low, low + np.array(hung.size)
+def _corners(placed: PlacedSheet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    low = np.array(placed.origin)
+    return low, low + np.array(placed.size)
 
 
 def _bounds(group: Sequence[PlacedSheet]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    lows, highs = zip(*(_corners(hung) for hung in group), strict=True)
+    lows, highs = zip(*(_corners(placed) for placed in group), strict=True)
     return np.min(lows, axis=0), np.max(highs, axis=0)

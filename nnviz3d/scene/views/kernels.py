@@ -58,7 +58,7 @@ _AS_LARGE = 0.8
 
 
 @dataclass(frozen=True, eq=False)
-class _Stood:
+class _FilterLayout:
     """The layout of the filters of one layer.
 
     Attributes
@@ -141,11 +141,11 @@ class KernelsView(View):
         aside = (_WIDEST - 1) / 2 * (right - left)
         self._room = (left - aside, right + aside, bottom, bottom + _HIGHEST * (right - left))
         own = _find(context, spec.layer)
-        self._own = self._stand(own)
+        self._own = self._lay_out(own)
         low, high = self._own.bounds
         # The filters of other layers get the same room, so that a picture contains them too.
         self._room = (low[0], high[0], low[1], high[1])
-        self._stood: dict[str, _Stood | None] = {own.layer: self._own}
+        self._layouts: dict[str, _FilterLayout | None] = {own.layer: self._own}
         caption = (low + high) / 2
         caption[1] = high[1] + _CAPTION * (high[1] - low[1])
         self.extent_beside = np.stack([low, high, caption])
@@ -179,25 +179,25 @@ class KernelsView(View):
 
     def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return a frame around a weight, if its filter is shown, and the callout."""
-        stood = self._shown(selection)
-        if not isinstance(pick, KernelPick) or pick.layer != stood.kernel.layer:
+        layout = self._shown(selection)
+        if not isinstance(pick, KernelPick) or pick.layer != layout.kernel.layer:
             return ()
-        filter_, cell = stood.kernel.cell(pick.index)
-        if filter_ not in stood.chosen:
+        filter_, cell = layout.kernel.cell(pick.index)
+        if filter_ not in layout.chosen:
             return ()
-        low = stood.origins[stood.chosen.index(filter_)] + cell * np.array(stood.cell)
-        return framed([Span(_vector(low), stood.cell)], self.describe(pick, selection))
+        low = layout.origins[layout.chosen.index(filter_)] + cell * np.array(layout.cell)
+        return framed([Span(_vector(low), layout.cell)], self.describe(pick, selection))
 
-    def _shown(self, selection: Selection) -> _Stood:
+    def _shown(self, selection: Selection) -> _FilterLayout:
         name = selection.layer
         if name is None:
             return self._own
-        if name not in self._stood:
+        if name not in self._layouts:
             found = kernel_of(self._context, self._context.graph.node(name))
-            self._stood[name] = None if found is None else self._stand(found)
-        return self._stood[name] or self._own
+            self._layouts[name] = None if found is None else self._lay_out(found)
+        return self._layouts[name] or self._own
 
-    def _stand(self, kernel: Kernel) -> _Stood:
+    def _lay_out(self, kernel: Kernel) -> _FilterLayout:
         """Lay out the shown filters in rows and columns, as large as possible."""
         chosen = self._choose(kernel)
         x, y, z = kernel.grid.size
@@ -221,7 +221,7 @@ class KernelsView(View):
         x_of = (left + right) / 2 + scale * ((column - (columns - 1) / 2) * pitch[0] - size[0] / 2)
         y_of = bottom + scale * (rows - 1 - row) * pitch[1]
         origins = np.stack([x_of, y_of, np.full(count, -scale * size[2] / 2)], axis=1)
-        return _Stood(
+        return _FilterLayout(
             kernel,
             statistics_of(kernel.filters),
             chosen,
@@ -237,35 +237,35 @@ class KernelsView(View):
             order = np.argsort(-np.nan_to_num(np.linalg.norm(flat, axis=1), nan=np.inf), kind="stable")
         return tuple(int(k) for k in order[: self._spec.most])
 
-    def _build(self, stood: _Stood, selection: Selection) -> tuple[Primitive, ...]:
-        layer = stood.kernel.layer
+    def _build(self, layout: _FilterLayout, selection: Selection) -> tuple[Primitive, ...]:
+        layer = layout.kernel.layer
         seen = 1.0 if selection.layer in (None, layer) else 0.3
-        limits = limits_for(stood.statistics, "symmetric")
+        limits = limits_for(layout.statistics, "symmetric")
         chosen = colormap(selection.colormap or self._spec.colormap)
         colors = chosen if chosen.diverging else colormap(self._spec.colormap)
         share = self._spec.threshold if selection.threshold is None else selection.threshold
         # In flat filters no weight hides another one, so all are drawn.
-        threshold = share * limits[1] if stood.kernel.grid.size[2] > 1 else 0.0
+        threshold = share * limits[1] if layout.kernel.grid.size[2] > 1 else 0.0
         color = FAMILIES[family_of(self._context.graph.node(layer))]
         blocks, boxes = [], []
-        for k, cells, origin in zip(stood.chosen, stood.cells, stood.origins, strict=True):
+        for k, cells, origin in zip(layout.chosen, layout.cells, layout.origins, strict=True):
             name, corner = f"filter {k} of {layer}", _vector(origin)
             source = FilterSource("kernels", layer, k)
             blocks.append(
-                Voxels(name, cells, corner, stood.cell, colors, limits, threshold, emphasis=seen, source=source)
+                Voxels(name, cells, corner, layout.cell, colors, limits, threshold, emphasis=seen, source=source)
             )
-            boxes.append(Box(name, corner, stood.size, color, 0.3 * seen))
-        legend = _legend(stood, colors, blocks, self._spec.order, weights_of_then(self._context.capture))
-        words = (Labels("kernels", tuple(self._names(stood))), legend)
-        return (*blocks, *boxes, *self._lead(stood, seen), *words)
+            boxes.append(Box(name, corner, layout.size, color, 0.3 * seen))
+        legend = _legend(layout, colors, blocks, self._spec.order, weights_of_then(self._context.capture))
+        words = (Labels("kernels", tuple(self._names(layout))), legend)
+        return (*blocks, *boxes, *self._lead(layout, seen), *words)
 
-    def _lead(self, stood: _Stood, seen: float) -> tuple[Lines, Lines]:
+    def _lead(self, layout: _FilterLayout, seen: float) -> tuple[Lines, Lines]:
         """Return the lines from the layer's block to its filters."""
-        node = self._context.graph.node(stood.kernel.layer)
+        node = self._context.graph.node(layout.kernel.layer)
         placement = self._context.placement(node.id)
-        low, high = stood.bounds
+        low, high = layout.bounds
         start = np.array([placement.center[0], placement.origin[1] + placement.size[1], placement.center[2]])
-        below = low[1] - (0.0 if stood.kernel.matrix else _NUMBER * max(stood.size[:2]))
+        below = low[1] - (0.0 if layout.kernel.matrix else _NUMBER * max(layout.size[:2]))
         middle = (low[2] + high[2]) / 2
         end = np.array([np.clip(start[0], low[0], high[0]), below, middle])
         shelf = np.array([[low[0], below, middle], [high[0], below, middle]], dtype=np.float32)
@@ -275,31 +275,31 @@ class KernelsView(View):
             Lines("kernels/shelf", shelf[np.newaxis], color, width=1.8),
         )
 
-    def _names(self, stood: _Stood) -> list[Label]:
-        low, high = stood.bounds
-        shape = " × ".join(f"{n:,}" for n in stood.kernel.values.shape)
-        words = (f"kernel of {stood.kernel.layer}", f"{shape} · {_how_many(stood)}")
+    def _names(self, layout: _FilterLayout) -> list[Label]:
+        low, high = layout.bounds
+        shape = " × ".join(f"{n:,}" for n in layout.kernel.values.shape)
+        words = (f"kernel of {layout.kernel.layer}", f"{shape} · {_how_many(layout)}")
         labels = [Label(_vector(low), words, "above", 30.0, span=_vector(high - low))]
-        if not stood.kernel.matrix:
+        if not layout.kernel.matrix:
             labels += [
-                Label(_vector(origin), (f"{k}",), "below", 4.0, 0.8, small=True, span=stood.size)
-                for k, origin in zip(stood.chosen, stood.origins, strict=True)
+                Label(_vector(origin), (f"{k}",), "below", 4.0, 0.8, small=True, span=layout.size)
+                for k, origin in zip(layout.chosen, layout.origins, strict=True)
             ]
         return labels
 
 
-def _how_many(stood: _Stood) -> str:
-    shown, total = len(stood.chosen), len(stood.kernel.filters)
-    if stood.kernel.matrix:
-        inputs, outputs = stood.kernel.filters.shape[1:]
+def _how_many(layout: _FilterLayout) -> str:
+    shown, total = len(layout.chosen), len(layout.kernel.filters)
+    if layout.kernel.matrix:
+        inputs, outputs = layout.kernel.filters.shape[1:]
         return f"{inputs:,} inputs to the right, {outputs:,} outputs down"
     if shown == total:
         return "1 filter" if total == 1 else f"{total:,} filters"
     return f"{shown:,} of {total:,} filters"
 
 
-def _legend(stood: _Stood, colors: Colormap, blocks: list[Voxels], order: str, of_then: str) -> Panel:
-    found = stood.statistics
+def _legend(layout: _FilterLayout, colors: Colormap, blocks: list[Voxels], order: str, of_then: str) -> Panel:
+    found = layout.statistics
     low, high = blocks[0].limits
     threshold = blocks[0].threshold
     share = threshold / high
@@ -307,15 +307,15 @@ def _legend(stood: _Stood, colors: Colormap, blocks: list[Voxels], order: str, o
     hidden = ((0.5 - share / 2, 0.5 + share / 2),) if threshold else ()
     span = " to ".join(str(np.float32(end)) for end in (found.low, found.high)).replace("-", "−")
     rows: list[Row] = [
-        TextRow(f"weights of {stood.kernel.layer}{of_then}: {span}", "quiet"),
+        TextRow(f"weights of {layout.kernel.layer}{of_then}: {span}", "quiet"),
         ScaleRow(colors, ticks, hidden),
     ]
     if threshold:
         shown, total = cells_shown(blocks)
         rows.append(TextRow(f"{shown:,} of {total:,} weights reach ±{number(threshold)}", "quiet"))
-    if len(stood.chosen) < len(stood.kernel.filters):
+    if len(layout.chosen) < len(layout.kernel.filters):
         which = "those of largest norm, the largest first" if order == "norm" else "the first"
-        rows.append(TextRow(f"showing {_how_many(stood)}, {which}", "quiet"))
+        rows.append(TextRow(f"showing {_how_many(layout)}, {which}", "quiet"))
     for color, count, what in ((NAN_COLOR, found.nans, "NaN"), (INF_COLOR, found.infinities, "infinite")):
         if count:
             rows.append(SwatchRow(((color, f"{count:,} {what}"),)))

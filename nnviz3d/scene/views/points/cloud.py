@@ -171,7 +171,7 @@ class Cloud:
         capture = self._context.capture
         later = capture.added_samples
         found = [self._projected(sample) for sample in dict.fromkeys((*later, selected))]
-        # A sample that is a point stands out only where somebody has asked for it.
+        # A sample that is one of the points is highlighted only if it was added later by the user.
         found = [one for one in found if one.index is None or one.sample in later]
         rows = [TextRow(one.problem) for one in found if one.sample == selected and one.problem]
         placed = [one for one in found if one.point is not None]
