@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import CoercionError, Group, Parameter, Token, convert
 
-from nnviz3d.data.capabilities import CAPABILITIES, uses_dataset
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity, canonical
 from nnviz3d.errors import UserError
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from nnviz3d.data.request import Insights
 
 
-def _given(kind: Any, tokens: Sequence[Token]) -> Any:
+def given(kind: Any, tokens: Sequence[Token]) -> Any:
     """Convert an option to one type of its union; ``none`` does not mean left out, and 2.5 is not rounded to 2."""
     if kind is NoneType:
         raise CoercionError(target_type=kind)
@@ -29,19 +28,17 @@ def _given(kind: Any, tokens: Sequence[Token]) -> Any:
     return value
 
 
-OPTIONAL = Parameter(converter=_given)
+OPTIONAL = Parameter(converter=given)
 """Mark of an option that may be left out."""
 
 
 def _quantity(kind: Any, tokens: Sequence[Token]) -> Any:
     """Read a quantity, by its name or an alias."""
-    return _given(kind, [token.evolve(value=canonical(token.value)) for token in tokens])
+    return given(kind, [token.evolve(value=canonical(token.value)) for token in tokens])
 
 
 _MODEL = Group("Model", sort_key=2)
-_INSIGHT = Group("Insight", sort_key=3)
 _LOOK = Group("Look", sort_key=4)
-_Base = TypeVar("_Base")
 _Switch = Annotated[bool, Parameter(negative=())]
 
 Preprocess = Literal["tf", "torch", "caffe", "unit", "none"]
@@ -79,53 +76,6 @@ class Model:
         if self.limit is not None:
             set_limit(self.limit)
         return ModelOptions(self.input, self.preprocess, self.weights, self.classes, self.trust)
-
-
-def _annotated(hint: Any, name: str) -> Any:
-    """Return the type of a capability's option, annotated for the command line."""
-    kind, words = get_args(hint)
-    converter = _given if NoneType in get_args(kind) else None
-    option = f"--{name.removesuffix('_').replace('_', '-')}"
-    return Annotated[kind, Parameter(option, help=words, negative=(), consume_multiple=False, converter=converter)]
-
-
-def _with_options_of_capabilities(base: type[_Base]) -> type[_Base]:
-    """Return a dataclass with the options of all capabilities as its fields."""
-    found: list[tuple[str, Any, Any]] = []
-    for capability in CAPABILITIES:
-        hints = get_type_hints(capability.options, include_extras=True)
-        found += [(one.name, _annotated(hints[one.name], one.name), one) for one in fields(capability.options)]
-    listed = [(name, hint, field(default=one.default)) for name, hint, one in found]
-    of_base = {"__doc__": base.__doc__, "__module__": base.__module__}
-    return make_dataclass(base.__name__, listed, bases=(base,), namespace=of_base, frozen=True)
-
-
-@Parameter(name="*", group=_INSIGHT)
-@_with_options_of_capabilities
-class CapabilityOptions:
-    """Options for what is captured beyond the forward pass. Lists are separated by commas, or the option is repeated."""
-
-    def wanted(self) -> Insights:
-        """Return the request that the options make.
-
-        Raises
-        ------
-        UserError
-            If an option has a wrong value, or no effect.
-        """
-        from nnviz3d.data.request import Insights
-
-        options = [
-            capability.options(**{one.name: getattr(self, one.name) for one in fields(capability.options)})
-            for capability in CAPABILITIES
-        ]
-        insights = Insights(**{name: value for one in options for name, value in one.request_fields().items()})
-        if insights.dataset and not uses_dataset(insights):
-            listed = " or ".join(filter(None, (capability.dataset_option for capability in CAPABILITIES)))
-            raise UserError(f"--dataset has no effect by itself; say what it is for with {listed}.")
-        for one in options:
-            one.check(insights)
-        return insights
 
 
 @Parameter(name="*", group=_LOOK)
@@ -189,4 +139,3 @@ class Look:
 
 NO_MODEL = Model()
 NO_LOOK = Look()
-NO_CAPABILITY_OPTIONS = CapabilityOptions()

@@ -6,7 +6,6 @@ import io
 import json
 import math
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +13,7 @@ from cyclopts import App, Parameter
 
 from nnviz3d.cli.targets import open_live_target, open_target, run_capture, selection_of
 from nnviz3d.errors import UserError
-from nnviz3d.options import NO_CAPABILITY_OPTIONS, NO_LOOK, NO_MODEL, OPTIONAL, CapabilityOptions, Look, Model
+from nnviz3d.options import NO_LOOK, NO_MODEL, OPTIONAL, Look, Model
 from nnviz3d.version import __version__
 
 app = App(
@@ -254,48 +253,35 @@ def record(
             )
 
 
-@app.command(help_epilogue="")
-def capture(
-    model_file: Annotated[str, Parameter(name="MODEL")],
-    /,
-    *,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])],
-    model: Model = NO_MODEL,
-    capabilities: CapabilityOptions = NO_CAPABILITY_OPTIONS,
-) -> None:
-    """Run a model once and store its numbers, and on request their explanations. This needs TensorFlow; viewing does not.
+CAPTURE_HELP = """Run a model once and store its numbers, and on request their explanations. This needs TensorFlow; viewing
+does not.
 
-    Examples:
+Examples:
 
-      nnviz3d capture model.keras --input cat.jpg -o run.zarr
+  nnviz3d capture model.keras --input cat.jpg -o run.zarr
 
-      nnviz3d capture model.keras -i cat.jpg --gradients --attribution grad_cam
-      --class 5 -o run.zarr
+  nnviz3d capture model.keras -i cat.jpg --gradients --attribution grad_cam
+  --class 5 -o run.zarr
 
-      nnviz3d capture model.keras -i cat.jpg --features conv2d_2 --embed dense
-      --dataset photos/ -o run.zarr
+  nnviz3d capture model.keras -i cat.jpg --features conv2d_2 --embed dense
+  --dataset photos/ -o run.zarr
 
-      nnviz3d capture model.keras --landscape --dataset x.npy --labels y.npy
-      -o run.zarr
+  nnviz3d capture model.keras --landscape --dataset x.npy --labels y.npy
+  -o run.zarr
 
-      nnviz3d capture keras:VGG16 --input photos/ --preprocess caffe -o vgg.zarr
+  nnviz3d capture keras:VGG16 --input photos/ --preprocess caffe -o vgg.zarr
 
-      nnviz3d capture model.h5 --input batch.npy -o run.zarr.zip
+  nnviz3d capture model.h5 --input batch.npy -o run.zarr.zip
 
-    Parameters
-    ----------
-    model_file
-        A .keras or .h5 file, a SavedModel folder, or keras:NAME.
-    output
-        The capture to write: RUN.zarr, or RUN.zarr.zip for one file.
-    """
-    from nnviz3d.data.storage.capture_writer import check_destination
-
-    began = time.perf_counter()
-    check_destination(output)
-    done = run_capture(model.options().request(model_file, output, capabilities.wanted()))
-    seconds = time.perf_counter() - began
-    print(f"{output}: {done.nodes} nodes, {_count(done.samples, 'sample')}, in {seconds:.1f} s", file=sys.stderr)
+Parameters
+----------
+model_file
+    A .keras or .h5 file, a SavedModel folder, or keras:NAME.
+output
+    The capture to write: RUN.zarr, or RUN.zarr.zip for one file.
+"""
+"""Help of `capture`, which is imported when it is needed only, since the options of all capabilities take time."""
+app.command("nnviz3d.cli.capture:capture", name="capture", help=CAPTURE_HELP, help_epilogue="")
 
 
 @app.command(help_epilogue="")
@@ -343,5 +329,6 @@ def inspect(
             print("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
 
 
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+    """Write a number of things: ``1 sample``, ``2 samples``."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"

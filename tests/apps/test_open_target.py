@@ -13,6 +13,7 @@ from nnviz3d.apps.inspection import describe
 from nnviz3d.apps.open_target import lacking, opened
 from nnviz3d.apps.sample_runner import SampleRequest
 from nnviz3d.apps.target import ModelOptions
+from nnviz3d.capability_options import CapabilityOptions
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capabilities.embeddings import read_embedding
 from nnviz3d.data.capabilities.gradients import write_gradient
@@ -23,7 +24,7 @@ from nnviz3d.data.request import Insights
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.targets import PREDICTED, write_targets
 from nnviz3d.errors import UserError
-from nnviz3d.options import CapabilityOptions, Look, Model
+from nnviz3d.options import Look, Model
 from tests.support import captures
 from tests.support.recorder import Recorder
 from tests.support.target_words import CLASSES, WORDS

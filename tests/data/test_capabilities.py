@@ -9,10 +9,10 @@ from typing import get_args, get_type_hints
 import pytest
 from pydantic import ValidationError
 
+from nnviz3d.capability_options import CapabilityOptions
 from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.capabilities.capability import Capability, imported
 from nnviz3d.data.request import STAGES, Insights, Progress
-from nnviz3d.options import CapabilityOptions
 from nnviz3d.scene.views import BY_KIND
 
 every_capability = pytest.mark.parametrize("capability", CAPABILITIES, ids=lambda one: one.name)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nnviz3d.capability_options import CapabilityOptions
 from nnviz3d.data.capabilities.landscape import LandscapeOptions, LossLandscape, read_landscape, write_landscape
 from nnviz3d.data.capture import Capture
 from nnviz3d.errors import CaptureError, UserError
-from nnviz3d.options import CapabilityOptions
 from tests.support import captures
 
 

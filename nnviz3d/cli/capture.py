@@ -1,0 +1,36 @@
+"""The command `capture`, in a module of its own, because its options take time to import."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from nnviz3d.capability_options import NO_CAPABILITY_OPTIONS, CapabilityOptions
+from nnviz3d.cli.commands import CAPTURE_HELP, count
+from nnviz3d.cli.targets import run_capture
+from nnviz3d.options import NO_MODEL, Model
+
+
+def capture(
+    model_file: Annotated[str, Parameter(name="MODEL")],
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    model: Model = NO_MODEL,
+    capabilities: CapabilityOptions = NO_CAPABILITY_OPTIONS,
+) -> None:
+    """Run the command; its help is `CAPTURE_HELP`."""
+    from nnviz3d.data.storage.capture_writer import check_destination
+
+    began = time.perf_counter()
+    check_destination(output)
+    done = run_capture(model.options().request(model_file, output, capabilities.wanted()))
+    seconds = time.perf_counter() - began
+    print(f"{output}: {done.nodes} nodes, {count(done.samples, 'sample')}, in {seconds:.1f} s", file=sys.stderr)
+
+
+capture.__doc__ = CAPTURE_HELP
