@@ -77,7 +77,8 @@ def compute_landscape(writer: CaptureWriter, work: Work, report: Report) -> None
         samples = work.read(work.insights.dataset, shapes=work.samples.shapes)
         arrays = work.prepare(samples)
     targets = _targets(options.labels, samples.labels, len(samples))
-    loss = Loss.of(work.loaded, work.model.described, targets)
+    graph = work.model.described.graph
+    loss = Loss.of(work.loaded, graph.node(graph.outputs[0]), targets)
     if loss.chosen:
         report(Notice(text=f"{work.loaded.name} does not say its loss; the landscape shows the {loss.name}."))
     plane = Plane.of_training(*_recorded(work)) if options.training else Plane.random(work.loaded.model, options.seed)
@@ -109,7 +110,7 @@ def compute_landscape(writer: CaptureWriter, work: Work, report: Report) -> None
         ) from error
     found = LossLandscape(
         loss=loss.name,
-        dataset=", ".join(work.insights.dataset) or ", ".join(work.samples.names[:1]),
+        dataset=", ".join(work.insights.dataset) or " to ".join(dict.fromkeys((samples.names[0], samples.names[-1]))),
         count=len(samples),
         along=along,
         across=across,

@@ -12,7 +12,7 @@ from keras.src.trainers.compile_utils import CompileLoss
 from numpy.typing import NDArray
 
 from nnviz3d.capture.loading.load import LoadedModel
-from nnviz3d.capture.programs.describe import DescribedModel
+from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError
 
@@ -42,12 +42,12 @@ class Loss:
     chosen: bool
 
     @staticmethod
-    def of(loaded: LoadedModel, described: DescribedModel, targets: NDArray[Any]) -> Loss:
-        """Return the loss that a model was compiled with; of a model without one, the usual one of its output."""
-        model = loaded.model
+    def of(loaded: LoadedModel, head: LayerNode, targets: NDArray[Any]) -> Loss:
+        """Return the loss that a model was compiled with; of a model without one, the usual one of its output `head`."""
+        model, classes = loaded.model, head.shape[-1] if head.shape else None
         if model.compiled and model.loss is not None:
             name = _name_of(model.loss)
-            return Loss(name, _own(model), _fitting(name, targets, model.output_shape), chosen=False)
+            return Loss(name, _own(model), _fitting(name, targets, classes), chosen=False)
         config = loaded.compile_config.get("loss")
         if config is not None:
             try:
@@ -61,9 +61,9 @@ class Loss:
                 ) from error
             name, chosen = _name_of(compiled), False
         else:
-            compiled, chosen = _usual(described, targets), True
+            compiled, chosen = _usual(head, targets), True
             name = _name_of(compiled)
-        return Loss(name, _with(CompileLoss(compiled), model), _fitting(name, targets, model.output_shape), chosen)
+        return Loss(name, _with(CompileLoss(compiled), model), _fitting(name, targets, classes), chosen)
 
 
 def _own(model: keras.Model) -> LossFunction:
@@ -87,9 +87,8 @@ def _is_object(config: Any) -> bool:
     return isinstance(config, dict) and "class_name" in config
 
 
-def _usual(described: DescribedModel, targets: NDArray[Any]) -> Any:
+def _usual(head: LayerNode, targets: NDArray[Any]) -> Any:
     """Return the usual loss of an output: cross-entropy for classes, mean squared error for numbers."""
-    head = described.graph.node(described.graph.outputs[0])
     classes = targets.dtype.kind in "iub" and targets.ndim == 1
     if head.activation == "softmax" or head.kind == "Softmax":
         return keras.losses.SparseCategoricalCrossentropy() if classes else keras.losses.CategoricalCrossentropy()
@@ -107,8 +106,8 @@ def _name_of(loss: Any) -> str:
     return str(name).replace("_", " ")
 
 
-def _fitting(loss: str, targets: NDArray[Any], shape: Any) -> NDArray[Any]:
+def _fitting(loss: str, targets: NDArray[Any], classes: int | None) -> NDArray[Any]:
     """Return the targets in the form that a loss takes: class numbers as vectors for the categorical cross-entropy."""
-    if loss == "categorical crossentropy" and targets.ndim == 1 and targets.dtype.kind in "iu":
-        return np.asarray(np.eye(int(shape[-1]), dtype=np.float32)[targets])
+    if classes and loss == "categorical crossentropy" and targets.ndim == 1 and targets.dtype.kind in "iu":
+        return np.asarray(np.eye(classes, dtype=np.float32)[targets])
     return targets

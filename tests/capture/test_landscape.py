@@ -149,7 +149,8 @@ def test_kept_weights_in_the_plane_of_a_training_have_their_own_losses_there(tmp
     assert found.path_losses[-1] == found.center == np.float32(model.evaluate(x, y, verbose=0))
     variables = {(layer.name, v.name): v for layer in model.layers for v in layer.weights}
     plane = Plane.of_training(open_capture(tmp_path / "training.zarr").training, variables)
-    loss = PlaneLoss(model, Loss.of(LoadedModel(model, "m"), None, y), plane, [x])
+    graph = open_capture(tmp_path / "run.zarr").graph
+    loss = PlaneLoss(model, Loss.of(LoadedModel(model, "m"), graph.node(graph.outputs[0]), y), plane, [x])
     there = [loss(*coordinates) for coordinates in found.path.tolist()]
     assert there == pytest.approx(found.path_losses.tolist(), rel=1e-5)
     assert len(set(there)) == 3
@@ -210,6 +211,38 @@ def test_loss_of_a_file_is_used_with_classes_in_either_form(tmp_path, rng, form)
     found = read_landscape(open_capture(tmp_path / "run.zarr").stored)
     assert found.center == np.float32(model.evaluate(x, np.eye(3, dtype=np.float32)[y], verbose=0))
     assert not [event for event in events if isinstance(event, Notice) and "does not say its loss" in event.text]
+
+
+def test_landscape_of_the_captures_own_samples_of_a_subclassed_model(tmp_path, rng):
+    class Regression(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden, self.out = layers.Dense(3, activation="relu"), layers.Dense(1)
+
+        def call(self, x):
+            return self.out(self.hidden(x))
+
+    x, y = rng.normal(size=(COUNT, 4)).astype(np.float32), rng.normal(size=(COUNT, 1)).astype(np.float32)
+    np.save(tmp_path / "y.npy", y)
+    model = Regression()
+    model(x[:1])
+    model.compile(loss="mae", run_eagerly=True)
+    options = LandscapeOptions(resolution=3, labels=str(tmp_path / "y.npy"))
+    wanted = Insights(landscape=True, landscape_options=options)
+    found = read_landscape(capture(model, x, out=tmp_path / "run.zarr", insights=wanted).stored)
+    assert found.center == np.float32(model.evaluate(x, y, verbose=0))
+    assert (found.dataset, found.count) == ("x[0] to x[69]", COUNT)
+
+
+def test_landscape_of_two_inputs_and_known_labels(tmp_path, rng):
+    starts = [keras.Input((4,), name="a"), keras.Input((3,), name="b")]
+    model = keras.Model(starts, layers.Dense(2, activation="softmax")(layers.Concatenate()(starts)))
+    model.compile(loss="sparse_categorical_crossentropy", run_eagerly=True)
+    x = {name: rng.normal(size=(COUNT, size)).astype(np.float32) for name, size in (("a", 4), ("b", 3))}
+    y = rng.integers(0, 2, COUNT)
+    wanted = Insights(landscape=True, landscape_options=LandscapeOptions(resolution=3))
+    found = read_landscape(capture(model, x, labels=y, out=tmp_path / "run.zarr", insights=wanted).stored)
+    assert found.center == np.float32(model.evaluate(x, y, verbose=0))
 
 
 def test_interrupted_landscape_leaves_the_earlier_capture_whole(tmp_path, rng, monkeypatch):
