@@ -18,6 +18,8 @@ from nnviz3d.scene.primitives import Panel, Points, Tiles, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 
+pytestmark = pytest.mark.slow
+
 
 def birdnet() -> keras.Model:
     photo = x = keras.Input((8, 8, 3), name="photo")

@@ -12,6 +12,8 @@ from nnviz3d.errors import ModelError
 from tests.capture import zoo
 from tests.capture.old_files import edit, settings
 
+pytestmark = pytest.mark.slow
+
 BOTH = pytest.mark.parametrize("ending", ["h5", "keras"])
 
 

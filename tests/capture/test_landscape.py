@@ -16,6 +16,8 @@ from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import CaptureRequest, Insights, Notice
 from nnviz3d.errors import ModelError, SampleError, UserError
 
+pytestmark = pytest.mark.slow
+
 COUNT = 70
 """Two whole batches of Keras, and a part of one."""
 

@@ -26,6 +26,8 @@ from tests.support.blocks import block, looking
 from tests.support.gallery import READY
 from tests.support.pinhole import to_pixels
 
+pytestmark = pytest.mark.slow
+
 SIZES = [(1280, 720), (1920, 1080)]
 
 
