@@ -33,7 +33,7 @@ class FrameState:
 
     @property
     def context(self) -> SceneContext:
-        """What the views share; for a training, with the numbers of the current training step."""
+        """The context of the views; for a training, with the numbers of the current training step."""
         return self.scene.as_of(self.t, self.selection).context
 
     def select(self, **changes: Any) -> None:

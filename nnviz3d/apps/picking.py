@@ -1,4 +1,4 @@
-"""From a point of the picture to the pick under it; shared by window and browser."""
+"""Find the pick under a point of the picture; shared by window and browser."""
 
 from __future__ import annotations
 

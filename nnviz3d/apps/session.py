@@ -88,17 +88,17 @@ class Session:
 
     @property
     def selection(self) -> Selection:
-        """What is selected."""
+        """The current selection."""
         return self._frame.selection
 
     @property
     def context(self) -> SceneContext:
-        """What the views share; for a training, with the numbers of the current training step."""
+        """The context of the views; for a training, with the numbers of the current training step."""
         return self._frame.context
 
     @property
     def training_status(self) -> str:
-        """How far the followed training is, in a few words; empty if there is none."""
+        """The state of the followed training in a few words; empty if there is none."""
         return "" if self._follower is None else self._follower.status
 
     @property

@@ -35,7 +35,7 @@ class CaptureReader(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """Where the numbers come from."""
+        """Model, samples, preprocessing and versions behind the numbers."""
         ...
 
     @property
