@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import keras
@@ -214,7 +215,7 @@ class Plane:
         """
         count = len(training.weight_steps)
         gram = np.zeros((count, count))
-        for change in (_changes(training, key) for key in variables):
+        for _, change in _changes(training, variables):
             gram += change @ change.T
         values, vectors = np.linalg.eigh(gram)
         if count < 3 or values[-2] <= _SAME * values[-1]:
@@ -230,8 +231,8 @@ class Plane:
         mixed, path = mixed * signs, path * signs
         path[-1] = 0
         first, second = [], []
-        for key, variable in variables.items():
-            both = (mixed.T @ _changes(training, key)).astype(np.float32).reshape(2, *variable.shape)
+        for variable, change in _changes(training, variables):
+            both = (mixed.T @ change).astype(np.float32).reshape(2, *variable.shape)
             first.append(both[0])
             second.append(both[1])
 
@@ -273,12 +274,16 @@ class Plane:
         return axes[0], axes[1]
 
 
-def _changes(training: Training, key: tuple[str, str]) -> NDArray[np.float64]:
-    """Return how a variable differs at each step from its last kept value, ``(W, numbers)``."""
-    layer, name = key
-    rows = [training.weights(layer, at)[name].reshape(-1) for at in range(len(training.weight_steps))]
-    stacked = np.stack(rows).astype(np.float64)
-    return np.asarray(stacked - stacked[-1])
+def _changes(training: Training, variables: Mapping[tuple[str, str], Any]) -> Iterator[tuple[Any, NDArray[np.float64]]]:
+    """Yield each variable and how it differs at each step from its last kept value, ``(W, numbers)``.
+
+    A layer's variables lie side by side in the capture, so they are read together.
+    """
+    for layer, keys in groupby(variables, key=lambda key: key[0]):
+        steps = [training.weights(layer, at) for at in range(len(training.weight_steps))]
+        for key in keys:
+            rows = np.stack([kept[key[1]].reshape(-1) for kept in steps]).astype(np.float64)
+            yield variables[key], rows - rows[-1]
 
 
 def filters_of(model: keras.Model) -> Iterator[tuple[Any, tuple[int, ...]]]:

@@ -49,6 +49,15 @@ class Colormap:
     table: NDArray[np.uint8]
     diverging: bool
 
+    def at(self, shares: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the colours at shares of the map, ``(...)`` to ``(..., 3)`` in [0, 1]; beyond an end that of the end."""
+        return np.asarray(self.table[np.round(np.clip(shares, 0, 1) * 255).astype(int)] / 255)
+
+
+def repeated(color: tuple[float, float, float], opacity: float, count: int) -> NDArray[np.float32]:
+    """Return one colour for each of several lines or points, ``(count, 4)``."""
+    return np.tile(np.array([*color, opacity], dtype=np.float32), (count, 1))
+
 
 @cache
 def colormap(name: str) -> Colormap:

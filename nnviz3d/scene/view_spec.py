@@ -124,21 +124,26 @@ class ViewSpec(Strict):
         return 0.0
 
 
-class Reveal(Strict):
-    """The forward pass as an animation, in seconds: blocks fill one after the other."""
+class Animation(Strict):
+    """A part of the scene's time, in seconds."""
 
     start: Seconds = 0.0
-    duration: Seconds = 8.0
-
-
-class Move(Strict):
-    """A change from one state to another, in seconds."""
-
-    start: Seconds = 0.0
-    duration: Seconds = 3.0
+    duration: Seconds
 
     def share(self, t: float) -> float:
         """Return the finished share at `t` seconds, from 0 to 1."""
         if self.duration <= 0:
             return float(t >= self.start)
         return min(max((t - self.start) / self.duration, 0.0), 1.0)
+
+
+class Reveal(Animation):
+    """The forward pass as an animation: blocks fill one after the other."""
+
+    duration: Seconds = 8.0
+
+
+class Move(Animation):
+    """A change from one state to another."""
+
+    duration: Seconds = 3.0

@@ -171,10 +171,14 @@ class LossLandscape:
     settings: Mapping[str, object]
 
     @property
+    def origin(self) -> tuple[int, int]:
+        """Row and column of the trained weights."""
+        return int(abs(self.across).argmin()), int(abs(self.along).argmin())
+
+    @property
     def center(self) -> np.float32:
         """The loss at the trained weights."""
-        row, column = abs(self.across).argmin(), abs(self.along).argmin()
-        center: np.float32 = self.values[row, column]
+        center: np.float32 = self.values[self.origin]
         return center
 
 

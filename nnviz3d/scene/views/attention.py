@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.colors import DEFAULT_SEQUENTIAL, Colormap, colormap, number
+from nnviz3d.scene.colors import DEFAULT_SEQUENTIAL, Colormap, colormap, number, repeated
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import CellHit, Hit
@@ -163,7 +163,7 @@ class AttentionView(View):
             start = np.array([placement.center[0], placement.origin[1] + placement.size[1], placement.center[2]])
             end = np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
             points.append(lead_up(start, end))
-        colors = np.tile(np.array([*FAMILIES["attention"], 0.8], dtype=np.float32), (len(points), 1))
+        colors = repeated(FAMILIES["attention"], 0.8, len(points))
         return Lines("attention", np.stack(points), colors, width=1.8)
 
     def _names(self) -> list[Label]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.analysis.history import History
 from nnviz3d.data.training import Training
-from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Colormap, colormap, number
+from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Colormap, colormap, number, repeated
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import Hit, RidgeHit
@@ -219,7 +219,7 @@ class _Figure:
             np.where(chosen, 1.0, dimmed) * np.where(come, 1.0, _AHEAD) for dimmed in (_DIMMED, _DIMMED_ALARM)
         )
         shares = np.stack([self._scale.share(found.low), self._scale.share(found.high)], axis=2)
-        table = colors.table[np.round(np.nan_to_num(shares) * 255).astype(int).clip(0, 255)] / 255
+        table = colors.at(np.nan_to_num(shares))
         odd = np.where(found.nan[:, :, np.newaxis], np.array(NAN_COLOR), np.array(INF_COLOR))[:, :, np.newaxis]
         painted = (table * seen[:, :, np.newaxis, np.newaxis], odd * alarming[:, :, np.newaxis, np.newaxis])
         return [
@@ -271,7 +271,7 @@ class _Figure:
         low = self._layout.feet + np.array([x, 0.0, 0.06 * self._layout.recede])
         high = low + np.stack([np.zeros_like(tops), tops, np.zeros_like(tops)], axis=1)
         points = np.stack([low, high], axis=1).astype(np.float32)
-        colors = np.tile(np.array([*_NOW, 0.95], dtype=np.float32), (len(points), 1))
+        colors = repeated(_NOW, 0.95, len(points))
         top = low[-1] + np.array([0.0, float(tops[-1]), 0.0])
         label = Label(tuple(map(float, top)), (f"step {step:,}",), "above", 9.0, small=True)  # type: ignore[arg-type]
         ground = Lines("history/ground", low[np.newaxis].astype(np.float32), 0.55 * colors[:1], width=1.6)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nnviz3d.data.capabilities.landscape import LossLandscape, read_landscape
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.colors import Colormap, colormap, number
+from nnviz3d.scene.colors import Colormap, colormap, number, repeated
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import Hit, PointHit, SurfaceHit
@@ -80,7 +80,7 @@ class LandscapeSpec(ViewSpec):
 
     @property
     def needs(self) -> Insights:
-        """What a capture must hold for this view beyond one forward pass."""
+        """The request for everything that this view draws beyond one forward pass."""
         return Insights(landscape=True)
 
 
@@ -128,7 +128,10 @@ class LandscapeView(View):
         self.duration = animate.start + animate.duration if len(found.steps) > 1 else 0.0
         self._maps: dict[str, tuple[Primitive, ...]] = {}
         self._walked: dict[int, tuple[Primitive, ...]] = {}
-        self._axes = _axes(self._world, found)
+        self._contours = _contours(self._world)
+        dark = repeated(_CONTOUR, 0.6, len(self._contours))
+        lifted = self._contours + np.array([0, _LIFT, 0], np.float32)
+        self._still = (*_axes(self._world, found), Lines("contours", lifted, dark, width=1.2))
         self.extent = self._world.extent
 
     def around(self, layer: str) -> NDArray[np.float64]:
@@ -140,24 +143,22 @@ class LandscapeView(View):
         chosen = colormap(selection.colormap or self._spec.colormap)
         colors = colormap(self._spec.colormap) if chosen.diverging else chosen
         if colors.name not in self._maps:
-            surface, contours = _surface(self._world, colors), _contours(self._world, colors)
-            self._maps = {colors.name: (surface, *contours, _legend(self._world, self.landscape, colors))}
+            surface, ground = _surface(self._world, colors), _contours_on_the_ground(self._contours, colors)
+            self._maps = {colors.name: (surface, ground, _legend(self._world, self.landscape, colors))}
         now = self.moment(t, selection.step)
         if now not in self._walked:
             # The end is kept too: that is where the clock rests, and nothing is uploaded again.
             last = len(self.landscape.steps) - 1
             self._walked = {index: found for index, found in self._walked.items() if index == last}
             self._walked[now] = self._path(now)
-        return (*self._maps[colors.name], *self._axes, *self._walked[now])
+        return (*self._maps[colors.name], *self._still, *self._walked[now])
 
     def moment(self, t: float, step: int | None) -> int:
         """Return which of the kept weights are shown, 0 to S - 1: those of a step, or else those of a time."""
         last = max(len(self.landscape.steps) - 1, 0)
         if step is not None and last:
             return max(int(np.searchsorted(self.landscape.steps, step, side="right")) - 1, 0)
-        animate = self._spec.animate
-        share = (t - animate.start) / animate.duration if animate.duration > 0 else float(t >= animate.start)
-        return min(max(int(share * (last + 1)), 0), last)
+        return min(int(self._spec.animate.share(t) * (last + 1)), last)
 
     def _path(self, now: int) -> tuple[Primitive, ...]:
         found, world = self.landscape, self._world
@@ -185,8 +186,7 @@ class LandscapeView(View):
         source = hit.primitive.source
         if isinstance(hit, PointHit) and isinstance(source, _PathSource):
             return KeptWeightsPick(source.steps[hit.number])
-        middle = [int(abs(axis).argmin()) for axis in (self.landscape.across, self.landscape.along)]
-        return LossPick(*middle) if isinstance(hit, PointHit) else None
+        return LossPick(*self.landscape.origin) if isinstance(hit, PointHit) else None
 
     def describe(self, pick: Pick, selection: Selection) -> Facts | None:
         """Return both coordinates and the exact loss."""
@@ -321,14 +321,13 @@ class _World:
 
 
 def _surface(world: _World, colors: Colormap) -> Surface:
-    shares = np.nan_to_num(world.heights / HEIGHT)
-    table = colors.table[np.round(shares * 255).astype(int).clip(0, 255)] / 255
+    table = colors.at(np.nan_to_num(world.heights / HEIGHT))
     along, across, heights, paint = (a.astype(np.float32) for a in (world.along, world.across, world.heights, table))
     return Surface("loss", along, across, heights, paint, Source(KIND))
 
 
-def _contours(world: _World, colors: Colormap) -> tuple[Lines, Lines]:
-    """Draw the lines of equal loss: dark on the surface, and in their colours on the ground."""
+def _contours(world: _World) -> NDArray[np.float32]:
+    """Return the pieces of the lines of equal loss at their heights, ``(n, 2, 3)``."""
     from contourpy import contour_generator
 
     generator = contour_generator(world.along, world.across, np.ma.masked_invalid(world.heights))
@@ -338,16 +337,14 @@ def _contours(world: _World, colors: Colormap) -> tuple[Lines, Lines]:
         for line in lines:
             points = np.insert(line, 1, height, axis=1)
             pieces.append(np.stack([points[:-1], points[1:]], axis=1))
-    points = np.concatenate(pieces).astype(np.float32)
-    shares = points[:, 0, 1] / HEIGHT
-    paint = np.concatenate(
-        [colors.table[np.round(shares * 255).astype(int)] / 255, np.full((len(points), 1), 0.7)], axis=1
-    )
-    ground = points * np.array([1, 0, 1], np.float32)
-    return (
-        Lines("contours", points + np.array([0, _LIFT, 0], np.float32), _paint(len(points), _CONTOUR, 0.6), width=1.2),
-        Lines("contours on the ground", ground, paint.astype(np.float32), width=1.4),
-    )
+    return np.concatenate(pieces).astype(np.float32)
+
+
+def _contours_on_the_ground(contours: NDArray[np.float32], colors: Colormap) -> Lines:
+    """Draw the lines of equal loss on the ground, in their colours."""
+    opacity = np.full((len(contours), 1), 0.7)
+    paint = np.concatenate([colors.at(contours[:, 0, 1] / HEIGHT), opacity], axis=1).astype(np.float32)
+    return Lines("contours on the ground", contours * np.array([1, 0, 1], np.float32), paint, width=1.4)
 
 
 def _axes(world: _World, found: LossLandscape) -> tuple[Primitive, ...]:
@@ -366,7 +363,7 @@ def _axes(world: _World, found: LossLandscape) -> tuple[Primitive, ...]:
     labels.append(_label((left - 0.9, 0.0, (back + front) / 2), (names[1],), "left", 7.0))
     for share, text in world.ticks:
         labels.append(_label((left, share * HEIGHT, back), (text,), "left", 6.0, small=True))
-    lines = Lines("axes", np.array(edges, dtype=np.float32), _paint(len(edges), _GRID, 0.45), width=1.0)
+    lines = Lines("axes", np.array(edges, dtype=np.float32), repeated(_GRID, 0.45, len(edges)), width=1.0)
     return lines, Labels("axes", tuple(labels))
 
 
@@ -420,13 +417,9 @@ def _label(
 def _balls(name: str, points: NDArray[np.float64], size: float, source: Source) -> Points:
     count = len(points)
     sizes = np.full(count, size, dtype=np.float32)
-    return Points(name, points.astype(np.float32), _paint(count, _LIGHT, 1.0), sizes, haze=0.0, source=source)
+    return Points(name, points.astype(np.float32), repeated(_LIGHT, 1.0, count), sizes, haze=0.0, source=source)
 
 
 def _polyline(name: str, points: NDArray[np.float64], opacity: float) -> Lines:
     pairs = np.stack([points[:-1], points[1:]], axis=1).astype(np.float32)
-    return Lines(name, pairs, _paint(len(pairs), _LIGHT, opacity), width=2.4)
-
-
-def _paint(count: int, color: tuple[float, float, float], opacity: float) -> NDArray[np.float32]:
-    return np.tile(np.array([*color, opacity], dtype=np.float32), (count, 1))
+    return Lines(name, pairs, repeated(_LIGHT, opacity, len(pairs)), width=2.4)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.scene.colors import Color
+from nnviz3d.scene.colors import Color, repeated
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.primitives import Callout, Lines, Primitive, Span, Vector
 
@@ -47,17 +47,13 @@ def frames(spans: Sequence[Span]) -> Lines:
         corners = np.array(span.origin) - lift + _CORNERS * (size + 2 * lift)
         edges.append(corners[_EDGES])
     points = np.concatenate(edges).astype(np.float32)
-    return Lines("pick/frames", points, _paint(len(points), 1.0), width=1.8)
+    return Lines("pick/frames", points, repeated(_BRIGHT, 1.0, len(points)), width=1.8)
 
 
 def glow(path: NDArray[np.float32], color: Color) -> list[Lines]:
     """Draw a connection, ``(n, 3)``, brighter than all others, with a halo in its colour."""
     halo = ((11.0, 0.16, color), (6.0, 0.45, color), (2.2, 1.0, _BRIGHT))
     return [
-        Lines(f"pick/glow/{k}", path[np.newaxis], _paint(1, opacity, tint), width)
+        Lines(f"pick/glow/{k}", path[np.newaxis], repeated(tint, opacity, 1), width)
         for k, (width, opacity, tint) in enumerate(halo)
     ]
-
-
-def _paint(count: int, opacity: float, color: Color = _BRIGHT) -> NDArray[np.float32]:
-    return np.tile(np.array([*color, opacity], dtype=np.float32), (count, 1))

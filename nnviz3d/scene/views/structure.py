@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from nnviz3d.scene.colors import repeated
 from nnviz3d.scene.context import SceneContext, shape_text
 from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.layer_families import FAMILIES as FAMILIES
@@ -80,7 +81,7 @@ class StructureView(View):
         for kind, skips, count in sorted({(r.kind, r.skips, len(r.points)) for r in routes}):
             points = np.stack([r.points for r in routes if (r.kind, r.skips, len(r.points)) == (kind, skips, count)])
             color, opacity = (FAMILIES["merge"], 0.85) if skips else (_FLOW, _OPACITY[kind])
-            colors = np.tile(np.array([*color, opacity], dtype=np.float32), (len(points), 1))
+            colors = repeated(color, opacity, len(points))
             lines.append(Lines(f"edges/{kind}/{'skip' if skips else 'next'}/{count}", points, colors, width=1.6))
         return tuple(lines)
 

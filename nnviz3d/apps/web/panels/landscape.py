@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from trame.widgets import html
-from trame.widgets import vuetify3 as v
 
-from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.fields import labelled
+from nnviz3d.apps.web.panels.fields import step_field
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.views.landscape import LandscapeView
@@ -90,26 +88,19 @@ class LandscapePanel(PagePanel[LandscapeState]):
         """Make the widgets."""
         if self._view is None:
             return
-        guarded = self.page.guarded
         with html.Div(classes="section appearance", id="landscape"):
             with html.Div(classes="section-head steps-head"):
                 html.Span("Loss landscape", classes="section-title")
                 html.Span("{{ landscape_words }}", classes="faint", id="landscape-words")
-            with labelled("Step", "The training step whose weights are shown on the path", v_if="kept_weights > 1"):
-                v.VSlider(
-                    v_model=("kept_index",),
-                    min=0,
-                    max=("kept_weights - 1",),
-                    step=1,
-                    end=guarded(self.page.redraw),
-                    id="kept-step",
-                    aria_label="Training step of the kept weights",
-                )
-                v.VBtn(
-                    icon="mdi-clock-outline",
-                    click=guarded(self._release),
-                    disabled=("!kept_chosen",),
-                    id="kept-release",
-                    **theme.icon_button("Let the step follow the clock"),
-                )
+            step_field(
+                self.page,
+                "kept_index",
+                "kept_weights",
+                "kept_chosen",
+                self._release,
+                title="The training step whose weights are shown on the path",
+                label="Training step of the kept weights",
+                ids=("kept-step", "kept-release"),
+                v_if="kept_weights > 1",
+            )
             html.Div("{{ landscape_loss }}", classes="faint", id="landscape-loss")

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from trame.widgets import html
-from trame.widgets import vuetify3 as v
 
-from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.fields import labelled
+from nnviz3d.apps.web.panels.fields import step_field
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.scene.views.training import figures, step_text
 
@@ -85,26 +83,18 @@ class TrainingPanel(PagePanel[TrainingState]):
         """Make the widgets."""
         if self.page.session.scene.context.capture.training is None:
             return
-        guarded = self.page.guarded
         with html.Div(classes="section appearance", id="steps", v_if="recorded_steps"):
             with html.Div(classes="section-head steps-head"):
                 html.Span("Training", classes="section-title")
                 html.Span("{{ step_words }}", classes="faint", id="step-words")
-            with labelled("Step", "Recorded step whose numbers are shown"):
-                v.VSlider(
-                    v_model=("recorded_index",),
-                    min=0,
-                    max=("recorded_steps - 1",),
-                    step=1,
-                    end=guarded(self.page.redraw),
-                    id="step",
-                    aria_label="Recorded step of the training",
-                )
-                v.VBtn(
-                    icon="mdi-clock-outline",
-                    click=guarded(self._release),
-                    disabled=("!step_chosen",),
-                    id="step-release",
-                    **theme.icon_button("Let the step follow the clock"),
-                )
+            step_field(
+                self.page,
+                "recorded_index",
+                "recorded_steps",
+                "step_chosen",
+                self._release,
+                title="Recorded step whose numbers are shown",
+                label="Recorded step of the training",
+                ids=("step", "step-release"),
+            )
             html.Div("{{ step_figures }}", classes="faint", id="step-figures")

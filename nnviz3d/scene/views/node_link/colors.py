@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Colormap, colormap, limits_for, statistics_of
+from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Colormap, colormap, limits_for, repeated, statistics_of
 from nnviz3d.scene.views.node_link.spec import NodesSpec
 
 WIDTHS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
@@ -45,7 +45,7 @@ def paint(numbers: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:
     with np.errstate(invalid="ignore"):
         share = np.nan_to_num((numbers.astype(np.float64) - low) / (high - low), nan=0.0, posinf=1.0, neginf=0.0)
     colors = np.ones((len(numbers), 4), dtype=np.float32)
-    colors[:, :3] = table.table[np.round(np.clip(share, 0, 1) * 255).astype(int)] / np.float32(255)
+    colors[:, :3] = table.at(share)
     colors[np.isnan(numbers), :3] = NAN_COLOR
     colors[np.isinf(numbers), :3] = INF_COLOR
     return colors
@@ -62,7 +62,7 @@ def lights(colors: NDArray[np.float32], ranks: NDArray[np.int64], now: float) ->
         Number of ranks that the forward pass has revealed.
     """
     lit = np.clip(now - ranks, 0.0, 1.0)[:, np.newaxis].astype(np.float32)
-    unlit = np.tile(np.array([*_UNLIT, 1.0], dtype=np.float32), (len(colors), 1))
+    unlit = repeated(_UNLIT, 1.0, len(colors))
     unlit[:, 3] = colors[:, 3]
     return np.asarray(colors * lit + unlit * (1 - lit))
 
@@ -78,7 +78,7 @@ def tint(diverging: str, signed: NDArray[np.float64]) -> NDArray[np.float32]:
     # The middle of a diverging map is as dark as the background; the weakest lines still have the colour of their sign.
     lifted = np.sign(signed) * (0.35 + 0.5 * strength)
     colors = np.empty((len(signed), 4), dtype=np.float32)
-    colors[:, :3] = colormap(diverging).table[np.round((lifted + 1) / 2 * 255).astype(int)] / np.float32(255)
+    colors[:, :3] = colormap(diverging).at((lifted + 1) / 2)
     # Many lines of similar strength would merge into one pale area: the more lines, the fainter each one.
     colors[:, 3] = (_FAINT + (_STRONG - _FAINT) * strength**1.5) * min(1.0, (_DENSE / max(len(signed), 1)) ** 0.5)
     return colors

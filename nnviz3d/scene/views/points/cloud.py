@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.analysis.embedding import NEIGHBOURS, REDUCED, judged_after_reduction
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
-from nnviz3d.scene.colors import NAN_COLOR, OTHERS, Color, categorical
+from nnviz3d.scene.colors import NAN_COLOR, OTHERS, Color, categorical, repeated
 from nnviz3d.scene.context import SceneContext, class_name
 from nnviz3d.scene.derived.projected_samples import ProjectedSample, thumbnail
 from nnviz3d.scene.facts import Facts
@@ -351,7 +351,7 @@ def _colors(classes: NDArray[np.int64], palette: dict[int, Color]) -> NDArray[np
 
 
 def _uniform(count: int) -> NDArray[np.float32]:
-    return np.tile(np.array([*OTHERS, 1], dtype=np.float32), (count, 1))
+    return repeated(OTHERS, 1, count)
 
 
 def _after_reduction(found: Embedding) -> list[str]:
