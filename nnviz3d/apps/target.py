@@ -9,8 +9,8 @@ from pathlib import Path
 
 from nnviz3d.data.bundled import gallery
 from nnviz3d.data.capture import is_capture
-from nnviz3d.data.files.model_files import ENDINGS, is_saved_model, is_unpacked
 from nnviz3d.data.files.paths import exists, is_folder, user_path
+from nnviz3d.data.model_sources import has_prefix, known_sources, names_model
 from nnviz3d.data.printable import printable, read_integer
 from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Insights, Preprocessing
 from nnviz3d.errors import UserError
@@ -106,7 +106,7 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
     if target.endswith(_CAPTURE_ENDINGS) or (exists(path) and is_capture(path)):
         _refuse_model_options(target, options)
         return ResolvedTarget(_of_another(scene), capture=path)
-    if target.startswith("keras:") or target.endswith(ENDINGS) or is_saved_model(path) or is_unpacked(path):
+    if names_model(target):
         return ResolvedTarget(_of_another(scene), model=target, options=options)
     spec = scene_named(target)
     if scene is not None:
@@ -132,8 +132,7 @@ def _from_source(spec: SceneSpec, source: SceneSource, folder: Path, options: Mo
     model = classes = None
     try:
         if source.model is not None:
-            keras_name = source.model.startswith("keras:")
-            model = source.model if keras_name else str(_found(folder, source.model, source))
+            model = source.model if has_prefix(source.model) else str(_found(folder, source.model, source))
         classes = options.classes or (_found(folder, source.classes, source) if source.classes else None)
     except UserError:
         if capture is None or beside:
@@ -197,9 +196,7 @@ def scene_named(name: str) -> SceneSpec:
     if name in scenes:
         return read_scene(scenes[name])
     if exists(Path(name)):
-        raise UserError(
-            f"{name} is no scene (.toml), model (.keras, .h5, a SavedModel folder, keras:NAME) or capture (.zarr)."
-        )
+        raise UserError(f"{name} is no scene (.toml), no capture (.zarr) and no model; a model is {known_sources()}.")
     raise UserError(f"There is no {name!r}: neither a file nor one of the bundled scenes {', '.join(scenes)}.")
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.capture_model import CaptureSettings, capture_model
 from nnviz3d.capture.inputs.arrays import array_samples
 from nnviz3d.capture.inputs.sample_set import Samples
-from nnviz3d.capture.loading.load import LoadedModel
+from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.loading.model_kind import check_model
 from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.capture.programs.flat_program import Inputs, InputSpec, expected_inputs

@@ -11,7 +11,8 @@ from nnviz3d.capture.capture_model import CaptureSettings, capture_model
 from nnviz3d.capture.inputs.class_files import imagenet_classes, read_classes
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.inputs.samples import read_samples
-from nnviz3d.capture.loading.load import LoadedModel, load_model
+from nnviz3d.capture.loading.load import load_model
+from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.programs.flat_program import Inputs, expected_inputs
 from nnviz3d.capture.programs.trace import TracedModel, with_axes
 from nnviz3d.capture.request_loop import Report
@@ -145,8 +146,7 @@ class ModelCache:
     def _get(self, request: CaptureRequest, report: Report) -> CachedModel:
         key = (
             request.model,
-            request.weights,
-            request.trust,
+            request.loading,
             request.seed,
             _state(request.model),
             _state(request.weights),
@@ -157,7 +157,7 @@ class ModelCache:
             keras.backend.clear_session()  # numbers in names such as input_layer_1 start from 0
             keras.utils.set_random_seed(request.seed)
             report(Progress(stage="load", done=0))
-            loaded = load_model(request.model, weights=request.weights, trust=request.trust)
+            loaded = load_model(request.model, request.loading)
             self._kept, self._key = CachedModel(loaded), key
         return self._kept
 
@@ -167,9 +167,11 @@ class ModelCache:
 
 def _state(source: str | None) -> tuple[tuple[str, int, int], ...]:
     """Return path, time and size of a file, or of all files in a folder, to detect changes without reading them."""
-    if source is None or source.startswith("keras:"):
+    if source is None:
         return ()
     path = user_path(source)
+    if not exists(path, ModelError):
+        return ()
     files = sorted(path.rglob("*")) if is_folder(path, ModelError) else [path]
     found = ((str(file.absolute()), file.stat()) for file in files if exists(file, ModelError))
     return tuple((name, status.st_mtime_ns, status.st_size) for name, status in found)

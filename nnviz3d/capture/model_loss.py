@@ -11,7 +11,7 @@ import numpy as np
 from keras.src.trainers.compile_utils import CompileLoss
 from numpy.typing import NDArray
 
-from nnviz3d.capture.loading.load import LoadedModel
+from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from nnviz3d.capture.inputs.class_files import read_classes
-from nnviz3d.data.files.model_files import CONFIG, ENDINGS, WEIGHTS, is_saved_model, is_unpacked
+from nnviz3d.data.files.model_files import CONFIG, WEIGHTS
 from nnviz3d.data.files.paths import PathKind, kind_of, quoted, refuse_special, user_path
+from nnviz3d.data.model_sources import NO_OPTIONS, LoadOptions, ModelSource, known_sources, source_kind
 from nnviz3d.data.request import CaptureRequest
 from nnviz3d.data.sample_sources import locate
 from nnviz3d.data.storage.capture_writer import check_destination
@@ -22,42 +21,43 @@ def refuse_early(request: CaptureRequest) -> None:
         If the capture cannot be written at its destination, or the model or a sample does not exist.
     """
     check_destination(request.out)
-    check_model_source(request.model)
+    check_model_source(request.model, request.loading)
     for source in request.inputs:
         locate(source)
     if request.classes is not None:
         read_classes(request.classes)
 
 
-def check_model_source(source: str) -> Path | None:
-    """Return the path of a model; `None` for one of keras.applications.
+def check_model_source(source: str, options: LoadOptions = NO_OPTIONS) -> ModelSource:
+    """Return the source of a model with its kind and its path.
 
     Raises
     ------
     ModelError
-        If the path does not exist, or its name is not that of a model.
+        If the path does not exist, its name is not that of a model, or the model does not take the options.
     """
-    if source.startswith("keras:"):
-        return None
     if not source:  # as a path it would be the current folder
-        raise ModelError("The model's name is empty; expected a .keras or .h5 file, a SavedModel folder or keras:NAME.")
+        raise ModelError(f"The model's name is empty; expected {known_sources()}.")
+    kind = source_kind(source, ModelError)
+    if kind is not None and kind.prefix:
+        return _with_options(ModelSource(source, kind, None, options))
     path = user_path(source)
-    kind = kind_of(path, ModelError)
-    if kind is None:
-        raise ModelError(
-            f"There is no model at {quoted(source)}; expected a .keras or .h5 file, a SavedModel folder or keras:NAME."
-        )
+    found = kind_of(path, ModelError)
+    if found is None:
+        raise ModelError(f"There is no model at {quoted(source)}; expected {known_sources()}.")
     refuse_special(path, ModelError)
-    if kind is PathKind.FOLDER:
-        if not is_saved_model(path, ModelError) and not is_unpacked(path, ModelError):
-            raise ModelError(
-                f"The folder {path.name} is no SavedModel (it holds no saved_model.pb) and no unpacked .keras file, which "
-                f"holds {CONFIG} and {WEIGHTS}."
-            )
-    elif path.suffix.lower() not in ENDINGS:
+    if kind is not None:
+        return _with_options(ModelSource(source, kind, path, options))
+    if found is PathKind.FOLDER:
         raise ModelError(
-            f"{path.name} is no model that nnviz3d knows by its name; expected one that ends in .keras or .h5, a "
-            f"SavedModel "
-            "folder or keras:NAME."
+            f"The folder {path.name} is no SavedModel (it holds no saved_model.pb) and no unpacked .keras file, which "
+            f"holds {CONFIG} and {WEIGHTS}."
         )
-    return path
+    raise ModelError(f"{path.name} is no model that nnviz3d knows by its name; expected {known_sources()}.")
+
+
+def _with_options(source: ModelSource) -> ModelSource:
+    """Refuse options that the kind of model does not take."""
+    if source.options.weights is not None and "weights" not in source.kind.options:
+        raise ModelError(f"--weights goes with keras:NAME only; {source.text} brings its own.")
+    return source

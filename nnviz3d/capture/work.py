@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from nnviz3d.capture.inputs.sample_set import Samples
-from nnviz3d.capture.loading.load import LoadedModel
+from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.programs.differentiable import DifferentiableModel
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.targets import Slot, find_slots

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _DIGITS = 15
 _MOST: int = 10**_DIGITS
@@ -61,6 +62,11 @@ def read_integer(digits: str) -> int:
     if len(digits) <= _DIGITS:
         return int(digits)
     return -_MOST if digits.startswith("-") else _MOST
+
+
+def listed_or(words: Sequence[str]) -> str:
+    """Return words as a list of alternatives: ``a, b or c``."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def folded(name: str) -> str:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from nnviz3d.data.capabilities import CAPABILITIES, InsightFields
 from nnviz3d.data.capabilities.targets import TARGETS
+from nnviz3d.data.model_sources import LoadOptions
 
 Preprocessing = Literal["tf", "torch", "caffe", "unit", "none"]
 
@@ -104,6 +105,11 @@ class CaptureRequest(BaseModel):
     shapes: tuple[tuple[int, ...], ...] = ()
     transient: bool = False
     insights: Insights = NOTHING_MORE
+
+    @property
+    def loading(self) -> LoadOptions:
+        """The options that say how the model is loaded."""
+        return LoadOptions(weights=self.weights, trust=self.trust)
 
 
 class Invitation(BaseModel):

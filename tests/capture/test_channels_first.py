@@ -9,7 +9,7 @@ from PIL import Image
 
 from nnviz3d.capture.attributions import METHODS
 from nnviz3d.capture.live_model import capture
-from nnviz3d.capture.loading.load import LoadedModel
+from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.capture.programs.describe import describe
 from nnviz3d.capture.programs.flat_program import expected_inputs, open_model

@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from nnviz3d.capture.loading import load
-from nnviz3d.capture.loading.load import application_names, load_model
+from nnviz3d.capture.loading import keras_file
+from nnviz3d.capture.loading.application import application_names
+from nnviz3d.capture.loading.load import load_model
 from nnviz3d.errors import ModelError
 from tests.capture import zoo
 
@@ -271,7 +272,7 @@ def test_model_that_keras_cannot_read_is_refused(tmp_path, monkeypatch):
     def fails(*_args, **_kwargs):
         raise TypeError("Could not deserialize")
 
-    monkeypatch.setattr(load.keras.saving, "load_model", fails)
+    monkeypatch.setattr(keras_file.keras.saving, "load_model", fails)
     sentence = refusal(tmp_path / "m.keras")
     assert (
         "cannot load m.keras: Could not deserialize. If the file is intact, load it in Python where it was" in sentence

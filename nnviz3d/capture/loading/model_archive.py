@@ -17,7 +17,7 @@ from typing import IO, Any
 import h5py
 
 from nnviz3d.data.files.memory_limit import TEXT, check_size
-from nnviz3d.data.files.model_files import CONFIG, ENDINGS, METADATA, WEIGHTS
+from nnviz3d.data.files.model_files import CONFIG, METADATA, WEIGHTS
 from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError, UserError
 
@@ -218,7 +218,7 @@ def readable_by_keras(file: ModelFile, config: Config) -> Iterator[Path]:
     """
     path = file.path
     # Keras recognizes only endings in lower case, and reads a folder with the ending .keras as an archive.
-    readable = path.suffix != ".keras" if path.is_dir() else path.suffix in ENDINGS
+    readable = path.suffix != ".keras" if path.is_dir() else path.suffix in {".keras", ".h5", ".hdf5"}
     if config is file.config and readable:
         yield path
         return

@@ -11,7 +11,7 @@ import keras
 from numpy.typing import NDArray
 
 from nnviz3d.capture.connections.finder import Pairs
-from nnviz3d.capture.loading.load import LoadedModel
+from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.programs.activations import Forward, memory_of_sample, only_batch
 from nnviz3d.capture.programs.describe import DescribedModel, describe
 from nnviz3d.capture.programs.differentiable import DifferentiableModel

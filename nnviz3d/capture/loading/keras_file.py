@@ -1,0 +1,78 @@
+"""Model files of Keras 2 and 3, packed and unpacked, loaded in Keras' safe mode unless the user trusts the file."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from nnviz3d.capture.loading import keras_2
+from nnviz3d.capture.loading import model_archive as archive
+from nnviz3d.capture.loading.load_failure import load_failure, needs_code, refusal
+from nnviz3d.capture.loading.loaded_model import LoadedModel, sha256_of
+from nnviz3d.capture.loading.model_archive import Config, ModelFile
+from nnviz3d.capture.loading.variable_limit import variables_within_limit
+from nnviz3d.data.files.model_files import WEIGHTS
+from nnviz3d.data.model_sources import ModelSource
+from nnviz3d.errors import ModelError, UserError
+
+
+def load_keras_file(source: ModelSource) -> LoadedModel:
+    """Load a model file of Keras, or an unpacked one, after checking its architecture.
+
+    Raises
+    ------
+    ModelError
+        If it is damaged, Keras cannot load it, or it needs code and is not trusted.
+    """
+    file, trust = archive.read_model_file(source.file), source.options.trust
+    code = archive.carried_code(file.config)
+    if code and not trust:
+        raise ModelError(needs_code(file, code))
+    try:
+        config, notes = _for_keras_3(file)
+        scope = _custom_objects(file.path, file.config) if trust else {}
+        with archive.readable_by_keras(file, config) as path, variables_within_limit(file.name):
+            model = keras.saving.load_model(path, custom_objects=scope, compile=False, safe_mode=not trust)
+    except UserError:
+        raise
+    except Exception as error:  # Keras may raise any error for a foreign architecture
+        raise ModelError(load_failure(file, code, error)) from error
+    if not isinstance(model, keras.Model):
+        raise ModelError(f"{file.name} holds a {type(model).__name__}; expected a whole model.")
+    if code:
+        notes = (f"The file was trusted with its own code: {', '.join(code)}.", *notes)
+    weights = file.path / WEIGHTS if file.path.is_dir() else file.path
+    return LoadedModel(model, file.name, sha256_of(weights), notes=notes, compile_config=file.compile_config)
+
+
+def _for_keras_3(file: ModelFile) -> tuple[Config, tuple[str, ...]]:
+    """Return the architecture in a form that Keras 3 reads correctly, and notes on the changes."""
+    if keras_2.is_keras_2(file.config, file.version):
+        otherwise = keras_2.other_arithmetic(file.config)
+        if otherwise is not None:
+            raise ModelError(refusal(file, otherwise))
+        rewritten = keras_2.rewrite(file.config)
+        return rewritten.config, rewritten.notes
+    if file.is_h5 and keras_2.loses_axes(file.config):
+        return keras_2.with_modules(file.config), ()
+    return file.config, ()
+
+
+def _custom_objects(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """Import the modules that a trusted file names, from Python's path or from the file's folder."""
+    found: dict[str, Any] = {}
+    sys.path.append(str(path.absolute().parent))
+    try:
+        for name in archive.custom_modules(config):
+            try:
+                module = importlib.import_module(name)
+            except ImportError:
+                continue  # another module may register the class; otherwise Keras reports which class is missing
+            found.update((key, value) for key, value in vars(module).items() if isinstance(value, type))
+    finally:
+        sys.path.remove(str(path.absolute().parent))
+    return found

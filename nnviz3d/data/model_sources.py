@@ -1,0 +1,133 @@
+"""Kinds of model sources: how each is recognized, and the name of the function that loads it.
+
+To add a kind, add an entry to `SOURCES` and write its loader, a module of `nnviz3d.capture.loading`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnviz3d.data.files.model_files import CONFIG, WEIGHTS
+from nnviz3d.data.files.paths import PathKind, is_file, kind_of, user_path
+from nnviz3d.data.printable import listed_or
+from nnviz3d.errors import UserError
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """A kind of model source, recognized by one of prefix, endings and parts.
+
+    Attributes
+    ----------
+    words
+        Its words in a list of what may be given, such as ``a .keras or .h5 file``.
+    load
+        The function that loads it, ``module:function``; it takes a `ModelSource` and returns a `LoadedModel`. Its module
+        is imported only when a source of this kind is loaded.
+    prefix
+        The start of its name, for a source that is no path.
+    endings
+        The endings of its files, in lower case.
+    parts
+        The files that mark a folder of this kind.
+    options
+        The fields of `LoadOptions` that it takes, besides `trust`.
+    """
+
+    words: str
+    load: str
+    prefix: str = ""
+    endings: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """The options of a request that say how its model is loaded; the names and meanings are those of `CaptureRequest`."""
+
+    weights: str | None = None
+    trust: bool = False
+
+
+NO_OPTIONS = LoadOptions()
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model that was asked for, before it is loaded.
+
+    Attributes
+    ----------
+    text
+        The source as the user wrote it.
+    path
+        The file or folder; `None` for a source with a prefix.
+    """
+
+    text: str
+    kind: SourceKind
+    path: Path | None
+    options: LoadOptions = NO_OPTIONS
+
+    @property
+    def name(self) -> str:
+        """The text after the prefix."""
+        return self.text.removeprefix(self.kind.prefix)
+
+    @property
+    def file(self) -> Path:
+        """The path of a source that has no prefix."""
+        if self.path is None:
+            raise ValueError(f"{self.text} has no path")
+        return self.path
+
+
+_LOADING = "nnviz3d.capture.loading"
+
+SOURCES = (
+    SourceKind(
+        "keras:NAME for one of keras.applications",
+        f"{_LOADING}.application:load_application",
+        prefix="keras:",
+        options=("weights",),
+    ),
+    SourceKind("a .keras or .h5 file", f"{_LOADING}.keras_file:load_keras_file", endings=(".keras", ".h5", ".hdf5")),
+    SourceKind("a SavedModel folder", f"{_LOADING}.saved_model:load_saved_model", parts=("saved_model.pb",)),
+    SourceKind("an unpacked .keras file", f"{_LOADING}.keras_file:load_keras_file", parts=(CONFIG, WEIGHTS)),
+)
+"""All kinds, in the order in which a source is compared with them."""
+
+
+def known_sources() -> str:
+    """Return the words of all kinds, as in ``a .keras file or keras:NAME``."""
+    return listed_or([kind.words for kind in SOURCES])
+
+
+def source_kind(text: str, error: type[UserError] = UserError) -> SourceKind | None:
+    """Return the kind of a source; `None` if it is of none, or is a path where nothing is.
+
+    Raises
+    ------
+    UserError
+        If the system refuses to look at the path, as `kind_of`.
+    """
+    for kind in SOURCES:
+        if kind.prefix and text.startswith(kind.prefix):
+            return kind
+    path = user_path(text)
+    if not text or kind_of(path, error) is not PathKind.FOLDER:
+        return next((kind for kind in SOURCES if kind.endings and text.lower().endswith(kind.endings)), None)
+    marked = (kind for kind in SOURCES if kind.parts)
+    return next((kind for kind in marked if all(is_file(path / part, error) for part in kind.parts)), None)
+
+
+def names_model(text: str) -> bool:
+    """Whether a command's target is meant as a model: it is of a known kind, or has the ending of one."""
+    return source_kind(text) is not None or any(text.lower().endswith(kind.endings) for kind in SOURCES if kind.endings)
+
+
+def has_prefix(text: str) -> bool:
+    """Whether a source is a name with the prefix of its kind, and so no path."""
+    return any(kind.prefix and text.startswith(kind.prefix) for kind in SOURCES)
