@@ -23,6 +23,8 @@ from nnviz3d.capture.connections.finder import ConnectionFinder
 from nnviz3d.capture.inputs.class_names import ClassNames, settle_names
 from nnviz3d.capture.inputs.preprocess import Preparation
 from nnviz3d.capture.inputs.sample_set import Samples
+from nnviz3d.capture.inputs.token_names import TokenNames
+from nnviz3d.capture.inputs.unit_names import unit_names
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.programs.trace import Trace, TracedModel
@@ -33,6 +35,7 @@ from nnviz3d.capture.work import ReadSamples, Work
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing
 from nnviz3d.data.sample_sources import classes_in
+from nnviz3d.data.storage.axis_names import write_unit_names
 from nnviz3d.data.storage.capture_writer import CaptureWriter, check_destination
 from nnviz3d.version import __version__
 
@@ -75,6 +78,7 @@ def capture_model(
     started = _start_forward(trace, prepared, settings, clock, report)
     pairs = trace.pairs(started.described, anew=model.live)
     finder = ConnectionFinder(pairs, settings.top_k)
+    tokens = TokenNames(started.described, model.loaded.model)
     notes = notes_on_model(started.described, pairs.skipped, started.missing, random=trace.forward.draws)
     provenance = _provenance(model, started, (*model.loaded.notes, *started.names.notes, *notes), settings.seed)
     with CaptureWriter(
@@ -86,7 +90,8 @@ def capture_model(
         transient=settings.transient,
     ) as writer:
         _write_samples(writer, started)
-        _write_batches(writer, started, finder, clock)
+        _write_batches(writer, started, finder, tokens, clock)
+        tokens.write(writer)
         _write_connections_and_weights(writer, started, finder, settings, clock)
         write_capabilities(writer, _work(model, trace, started, finder, settings, read), report)
         writer.commit(len(samples))
@@ -237,7 +242,7 @@ def _provenance(model: TracedModel, run: _StartedRun, notes: tuple[str, ...], se
 
 
 def _write_samples(writer: CaptureWriter, run: _StartedRun) -> None:
-    """Write the inputs of the model, the pictures of the samples and their labels."""
+    """Write the inputs of the model, the pictures of the samples, their labels, and the names of units."""
     inputs, samples = run.described.graph.inputs, run.samples
     for node_id, array in zip(inputs, run.arrays, strict=True):
         if array.dtype.kind in "biuf":
@@ -246,11 +251,15 @@ def _write_samples(writer: CaptureWriter, run: _StartedRun) -> None:
         shown = samples.shown.get(run.described.call(node_id).operation.name)
         if shown is not None:
             writer.write_pictures(node_id, shown)
+    for node_id, names in unit_names(run.described, samples.columns).items():
+        write_unit_names(writer, node_id, names)
     if samples.labels is not None:
         writer.write_labels(samples.labels)
 
 
-def _write_batches(writer: CaptureWriter, run: _StartedRun, finder: ConnectionFinder, clock: StageClock) -> None:
+def _write_batches(
+    writer: CaptureWriter, run: _StartedRun, finder: ConnectionFinder, tokens: TokenNames, clock: StageClock
+) -> None:
     """Run each batch, write its activations, and find its strongest connections."""
     count = len(run.samples)
     for batch in run.batches:
@@ -259,6 +268,7 @@ def _write_batches(writer: CaptureWriter, run: _StartedRun, finder: ConnectionFi
             numbers = batch.numbers(node_id, output)
             if numbers is not None:
                 writer.write_activations(node_id, output, batch.start, numbers)
+        tokens.add(batch)
         clock.start("connections", count, batch.start)
         finder.add(batch)
         clock.start("forward", count, batch.start + batch.count)

@@ -22,6 +22,7 @@ from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.printable import printable
 from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
 from nnviz3d.data.storage import schema
+from nnviz3d.data.storage.axis_names import read_tokens, read_unit_names
 from nnviz3d.data.storage.file_listing import listing_of
 from nnviz3d.data.storage.zarr_reader import StoredArrays, damaged, fits
 from nnviz3d.data.training import StepRecords, Training
@@ -172,6 +173,14 @@ class Capture:
         """Return the true class of a sample, if known."""
         labels = self.labels
         return None if labels is None else int(labels[sample])
+
+    def tokens(self, sample: int = 0, node_id: str | None = None) -> tuple[str, ...] | None:
+        """Read the tokens along a node's time axis for one sample, by default the first node's that has some."""
+        return read_tokens(self.stored, node_id, sample)
+
+    def unit_names(self, node_id: str) -> tuple[str, ...] | None:
+        """Read the name of each unit of a node, such as the columns of a table; `None` if they are not known."""
+        return read_unit_names(self.stored, node_id)
 
     def sample_name(self, sample: int) -> str:
         """Return the name of a sample: ``china.jpg``, ``digits:7``."""

@@ -118,6 +118,14 @@ class CaptureAtStep:
         """Return the true class of a sample, if known."""
         return self.capture.label(sample)
 
+    def tokens(self, sample: int = 0, node_id: str | None = None) -> tuple[str, ...] | None:
+        """Read the tokens along a node's time axis for one sample, by default the first node's that has some."""
+        return self.capture.tokens(sample, node_id)
+
+    def unit_names(self, node_id: str) -> tuple[str, ...] | None:
+        """Read the name of each unit of a node; `None` if they are not known."""
+        return self.capture.unit_names(node_id)
+
     def sample_name(self, sample: int) -> str:
         """Return the name of a sample."""
         return self.capture.sample_name(sample)

@@ -185,6 +185,15 @@ class CaptureSeries:
         part, local = self._find(sample)
         return part.label(local)
 
+    def tokens(self, sample: int = 0, node_id: str | None = None) -> tuple[str, ...] | None:
+        """Read the tokens along a node's time axis for one sample, by default the first node's that has some."""
+        part, local = self._find(sample)
+        return part.tokens(local, node_id)
+
+    def unit_names(self, node_id: str) -> tuple[str, ...] | None:
+        """Read the name of each unit of a node in the first part; `None` if they are not known."""
+        return self._first.unit_names(node_id)
+
     def sample_name(self, sample: int) -> str:
         """Return the name of a sample."""
         return self.provenance.sample_name(sample)

@@ -122,6 +122,26 @@ class CaptureReader(Protocol):
         """Return the true class of a sample, if known."""
         ...
 
+    def tokens(self, sample: int = 0, node_id: str | None = None) -> tuple[str, ...] | None:
+        """Read the token at each position of a node's time axis, for one sample; `None` if it has none.
+
+        Parameters
+        ----------
+        node_id
+            A node whose numbers are tokens: an input of token numbers, or the layer that makes tokens of text. By default
+            the first node that has tokens.
+
+        Returns
+        -------
+        tuple or None
+            T tokens; a padded position is an empty string.
+        """
+        ...
+
+    def unit_names(self, node_id: str) -> tuple[str, ...] | None:
+        """Read the name of each unit of a node, such as the columns of a table; `None` if they are not known."""
+        ...
+
     def sample_name(self, sample: int) -> str:
         """Return the name of a sample: ``china.jpg``, ``digits:7``."""
         ...

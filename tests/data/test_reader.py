@@ -13,6 +13,7 @@ from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.capture_at_step import CaptureAtStep, at_step
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.reader import CaptureReader
+from nnviz3d.data.storage.axis_names import write_tokens, write_unit_names
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import CaptureError
 from tests.support import captures, trainings
@@ -26,6 +27,15 @@ def write_landscape(writer: CaptureWriter) -> None:
     writer.rows("landscapes/loss/values", 0, LANDSCAPE)
 
 
+TOKENS = (("the", "cat", "the", "mat", "", ""), ("a", "cat", "", "", "", ""), ("mats", "", "", "", "", ""))
+COLUMNS = tuple(f"column {i}" for i in range(20))
+
+
+def write_names(writer: CaptureWriter) -> None:
+    write_tokens(writer, "conv", TOKENS)
+    write_unit_names(writer, "dense", COLUMNS)
+
+
 def plain(folder: Path, name: str = "run.zarr") -> Capture:
     values = captures.small_values()
     return captures.write(
@@ -33,7 +43,7 @@ def plain(folder: Path, name: str = "run.zarr") -> Capture:
         captures.small_graph(),
         values,
         connections=captures.small_connections(values),
-        also=[write_landscape],
+        also=[write_landscape, write_names],
         classes=captures.CLASSES,
         labels=np.array([0, 3, 4]),
     )
@@ -148,6 +158,17 @@ class TestEveryReader:
             if (array := stored.find("activations/conv/@0/0")) is not None:
                 assert np.array_equal(stored.sample(array, row), reader.activation("conv", sample))
 
+    def test_names_the_tokens_of_each_sample_and_the_units_of_a_node(self, reader: CaptureReader):
+        named = reader.stored.has_group("tokens")
+        for sample in readable(reader):
+            for node in (None, "conv"):
+                assert reader.tokens(sample, node) == (TOKENS[sample % 3] if named else None)
+            assert reader.tokens(sample, "pool") is None
+        assert reader.unit_names("dense") == (COLUMNS if named else None)
+        assert reader.unit_names("pool") is None
+        with pytest.raises(CaptureError, match=r"There is no sample"):
+            reader.tokens(reader.committed)
+
     def test_chooses_records_only_at_a_step(self, reader: CaptureReader):
         records = reader.step_records
         assert (records is None) == (not isinstance(getattr(reader, "first", reader), CaptureAtStep))
@@ -161,6 +182,28 @@ def test_arrays_of_a_new_capability_are_read_without_a_method_of_the_reader(kind
     assert reader.stored.members("landscapes") == ("loss",)
     assert reader.stored.attributes("landscapes/loss") == {"method": "random"}
     assert np.array_equal(reader.stored.read(reader.stored.require("landscapes/loss/values"), ...), LANDSCAPE)
+
+
+@pytest.mark.parametrize(
+    ("write", "sentence"),
+    [
+        (lambda w: w.group("tokens/conv/@0", {"words": ["a", 3]}), "tokens/conv/@0 has no list of words"),
+        (lambda w: w.group("tokens/conv/@0", {"words": ["a"]}), "tokens/conv/@0 names tokens that it does not hold"),
+        (lambda w: write_unit_names(w, "dense", ["a"]), "names 1 units of 20"),
+    ],
+)
+def test_damaged_names_are_one_sentence(tmp_path: Path, write: Callable[[CaptureWriter], None], sentence: str):
+    def damaged(writer: CaptureWriter) -> None:
+        write(writer)
+        writer.whole("tokens/conv/@0/index", np.array([[0, 1]] * 3, np.int32))
+
+    def read(capture: Capture) -> None:
+        capture.unit_names("dense")
+        capture.tokens()
+
+    capture = captures.write(tmp_path / "run.zarr", captures.small_graph(), captures.small_values(), also=[damaged])
+    with pytest.raises(CaptureError, match=sentence):
+        read(capture)
 
 
 def test_removed_sample_has_no_stored_arrays(tmp_path: Path):

@@ -32,6 +32,8 @@ class Samples:
         Sentences about each single sample, for the provenance; empty if there are none.
     classes
         Names of the labels, if the samples come with them.
+    columns
+        Names of the units of each input that has some, by the input's name.
     """
 
     arrays: tuple[NDArray[Any], ...]
@@ -41,6 +43,7 @@ class Samples:
     labels: NDArray[np.int64] | None = None
     notes: tuple[tuple[str, ...], ...] = ()
     classes: tuple[str, ...] | None = None
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -92,4 +95,5 @@ def join(parts: Sequence[Samples]) -> Samples:
         np.concatenate([x for x in labels if x is not None]) if all(x is not None for x in labels) else None,
         tuple(notes for part in parts for notes in part.notes_each),
         parts[0].classes if all(part.classes == parts[0].classes for part in parts) else None,
+        {name: names for name, names in parts[0].columns.items() if all(p.columns.get(name) == names for p in parts)},
     )

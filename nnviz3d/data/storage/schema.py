@@ -16,6 +16,10 @@ SERIES_BYTES = 2**20
 """Largest size of a chunk that several samples share, so that a thousand small samples are not a thousand files."""
 
 
+TOKENS = "tokens"
+"""Group of the tokens along the time axis of nodes; missing in captures of earlier versions and without text."""
+UNITS = "unit_names"
+"""Group of the names of units, such as the columns of a table; missing likewise."""
 TRAINING = "training"
 """Group of a recorded training. Its attribute ``committed`` is written last."""
 TRAINING_PARTS = ("steps", "probes", "weights", "embedded")
@@ -58,6 +62,22 @@ def input_path(name: str) -> str:
 def picture_path(name: str) -> str:
     """Return the path of the samples as pictures: ``(N, H, W, 3)`` uint8, before preprocessing."""
     return f"pictures/{name}"
+
+
+def token_path(node_id: str) -> str:
+    """Return the group of the tokens along a node's time axis: ``tokens/words/@0``.
+
+    Its attribute ``words`` lists the distinct tokens; its array ``index``, ``(N, T)``, holds for each sample and position
+    the number of its word.
+    """
+    path, call = split_id(node_id)
+    return f"{TOKENS}/{path}/@{call}"
+
+
+def unit_path(node_id: str) -> str:
+    """Return the group of the names of a node's units, its attribute ``names``: ``unit_names/table/@0``."""
+    path, call = split_id(node_id)
+    return f"{UNITS}/{path}/@{call}"
 
 
 def training_path(name: str) -> str:
