@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import signal
+import socket
 
 import numpy as np
 import pytest
@@ -12,11 +14,14 @@ from PIL import Image
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable, orbit, pan, zoom
 from nnviz3d.apps.web import frames as frames_module
+from nnviz3d.apps.web import server
 from nnviz3d.apps.web.frames import FrameRenderer, Quality, encode
 from nnviz3d.apps.web.page import provenance
 from nnviz3d.apps.web.panels.appearance import gradient
 from nnviz3d.apps.web.panels.layers import grouped_layers, layer_details
 from nnviz3d.apps.web.panels.samples import has_pictures, note_of, notes_of, sample_items
+from nnviz3d.apps.web.picture_view import RemoteView
+from nnviz3d.apps.web.ports import PortTaken
 from nnviz3d.apps.web.sample_files import safe_name, thumbnail
 from nnviz3d.apps.web.security import Gate, address
 from nnviz3d.render.offscreen import offscreen_window
@@ -337,3 +342,53 @@ def test_smooth_picture_is_encoded_without_loss():
         content, media = encode(pixels, quality)
         assert media == "image/jpeg"
         assert Image.open(io.BytesIO(content)).size == (60, 40)
+
+
+# The server's end
+
+
+@pytest.mark.parametrize("when", [None, signal.SIGTERM, signal.SIGINT])
+def test_signal_while_another_program_takes_the_port_ends_the_server(session, monkeypatch, when):
+    taken = socket.create_server(("127.0.0.1", 0))
+    explain = server.bind_error
+
+    def signalled(*arguments):
+        if when is not None:
+            signal.raise_signal(when)
+        return explain(*arguments)
+
+    monkeypatch.setattr(server, "bind_error", signalled)
+    serving = server._serve(session, "127.0.0.1", taken.getsockname()[1], False)
+    if when is None:
+        with pytest.raises(PortTaken):
+            asyncio.run(serving)
+    else:
+        asyncio.run(serving)
+    taken.close()
+
+
+@pytest.mark.parametrize("iterations", range(4))
+def test_wait_that_is_cancelled_while_a_change_is_on_its_way_is_cancelled(session, iterations):
+    def ignore(*_):
+        return None
+
+    async def run() -> bool:
+        view = RemoteView(session, failed=ignore, clock_moved=ignore, clicked=ignore, last_sender=ignore)
+
+        async def drawing() -> None:
+            while True:
+                view._wake.clear()
+                await view._wait_for_change(5.0)
+
+        task = asyncio.ensure_future(drawing())
+        await asyncio.sleep(0.01)
+        view.changed()
+        for _ in range(iterations):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task}, timeout=1)
+        ended = task.done()
+        task.cancel()
+        return ended
+
+    assert asyncio.run(run())

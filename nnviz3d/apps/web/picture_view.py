@@ -218,8 +218,10 @@ class RemoteView:
 
     async def _wait_for_change(self, seconds: float | None) -> bool:
         """Wait for a change; returns whether there was one in time."""
+        # `asyncio.wait_for` of Python 3.11 loses a cancellation that arrives together with the change.
         try:
-            await asyncio.wait_for(self._wake.wait(), None if seconds is None else max(seconds, 0.001))
+            async with asyncio.timeout(None if seconds is None else max(seconds, 0.001)):
+                await self._wake.wait()
         except TimeoutError:
             return False
         return True

@@ -90,35 +90,42 @@ def serve(
 
 async def _serve(session: Session, host: str, port: int, open_browser: bool) -> None:
     asyncio.get_running_loop().set_exception_handler(_report_task_error)
-    stop = asyncio.Event()
-    with _isolated_trame(), _signals(stop):
-        # Imported only when needed: importing trame takes a second.
-        from nnviz3d.apps.web.app import WebApp
-
-        gate = Gate(host, port)
-        app = WebApp(session, gate)
-        serving = asyncio.ensure_future(app.listen(host, port))
-        drawing, watching = asyncio.ensure_future(app.view.run()), asyncio.ensure_future(app.watch())
-        ready, stopping = asyncio.ensure_future(app.ready()), asyncio.ensure_future(stop.wait())
+    with _isolated_trame(), _signals() as stop:
         try:
-            await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
-            if not ready.done():
-                await serving  # raises its error
-            if stop.is_set():  # before the address was printed
-                return
-            _announce(gate, host, port, open_browser)
-            done, _ = await asyncio.wait({serving, drawing, watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        except OSError as error:
-            raise bind_error(host, port, error) from None
-        finally:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(app.stop(), _PATIENCE)
-            tasks = (serving, drawing, watching, ready, stopping)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _serve_until(stop.event, session, host, port, open_browser)
+        except PortTaken:
+            if not stop.asked:  # otherwise the caller would serve at another port
+                raise
+
+
+async def _serve_until(stop: asyncio.Event, session: Session, host: str, port: int, open_browser: bool) -> None:
+    # Imported only when needed: importing trame takes a second.
+    from nnviz3d.apps.web.app import WebApp
+
+    gate = Gate(host, port)
+    app = WebApp(session, gate)
+    serving = asyncio.ensure_future(app.listen(host, port))
+    drawing, watching = asyncio.ensure_future(app.view.run()), asyncio.ensure_future(app.watch())
+    ready, stopping = asyncio.ensure_future(app.ready()), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            await serving  # raises its error
+        if stop.is_set():  # before the address was printed
+            return
+        _announce(gate, host, port, open_browser)
+        done, _ = await asyncio.wait({serving, drawing, watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    except OSError as error:
+        raise bind_error(host, port, error) from None
+    finally:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(app.stop(), _PATIENCE)
+        tasks = (serving, drawing, watching, ready, stopping)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _report_task_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -176,24 +183,40 @@ def _isolated_trame() -> Iterator[None]:
             os.environ["TRAME_ARGS"] = before
 
 
+class _Stop:
+    """A request to end the server.
+
+    Attributes
+    ----------
+    asked
+        Whether the end is requested, from the moment of the signal on.
+    event
+        Set at the loop's next iteration.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.event = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self, *_: object) -> None:
+        """Request the end; a signal handler."""
+        self.asked = True
+        self._loop.call_soon_threadsafe(self.event.set)
+
+
 @contextlib.contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    """Set an event on Ctrl-C and SIGTERM, so that the server can end cleanly."""
+def _signals() -> Iterator[_Stop]:
+    """Collect Ctrl-C and SIGTERM, so that the server can end cleanly."""
+    stop = _Stop()
     if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    if os.name == "nt":
-        # The event loop on Windows has no signal handlers; asyncio.run turns Ctrl-C into KeyboardInterrupt there.
-        signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(stop.set))
-        yield
+        yield stop
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
-        loop.add_signal_handler(number, stop.set)
+        signal.signal(number, stop)
     try:
-        yield
+        yield stop
     finally:
         for number, handler in before.items():
-            loop.remove_signal_handler(number)
             signal.signal(number, handler)
