@@ -18,20 +18,18 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d.capture.capabilities import write_capabilities
-from nnviz3d.capture.capture_notes import first_notes, notes_on_model
+from nnviz3d.capture.capture_notes import first_notes
 from nnviz3d.capture.connections.finder import ConnectionFinder
 from nnviz3d.capture.inputs.class_names import ClassNames, settle_names
 from nnviz3d.capture.inputs.preprocess import Preparation
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.inputs.token_names import TokenNames
-from nnviz3d.capture.inputs.unit_names import unit_names
 from nnviz3d.capture.programs.activations import Batch
-from nnviz3d.capture.programs.describe import DescribedModel
-from nnviz3d.capture.programs.trace import Trace, TracedModel
+from nnviz3d.capture.programs.runnable import Runnable, RunnableModel
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.stage_clock import StageClock
-from nnviz3d.capture.weights import write_weights
 from nnviz3d.capture.work import ReadSamples, Work
+from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing
 from nnviz3d.data.sample_sources import classes_in
@@ -55,7 +53,7 @@ class CaptureSettings:
 
 
 def capture_model(
-    model: TracedModel, samples: Samples, settings: CaptureSettings, report: Report, read: ReadSamples
+    model: RunnableModel, samples: Samples, settings: CaptureSettings, report: Report, read: ReadSamples
 ) -> Finished:
     """Run a model on samples and write the capture.
 
@@ -76,28 +74,27 @@ def capture_model(
     trace = _trace(model, samples, clock)
     prepared = _preprocess(trace, model, samples, settings.preprocess, report)
     started = _start_forward(trace, prepared, settings, clock, report)
-    pairs = trace.pairs(started.described, anew=model.live)
+    pairs = trace.pairs(started.graph, anew=model.live)
     finder = ConnectionFinder(pairs, settings.top_k)
-    tokens = TokenNames(started.described, model.loaded.model)
-    notes = notes_on_model(started.described, pairs.skipped, started.missing, random=trace.forward.draws)
-    provenance = _provenance(model, started, (*model.loaded.notes, *started.names.notes, *notes), settings.seed)
+    tokens = TokenNames(trace.token_words(started.graph))
+    notes = (*started.names.notes, *trace.notes(started.graph, started.missing), *pairs.skipped)
+    provenance = _provenance(model, started, (*model.loaded.notes, *notes), settings.seed)
     with CaptureWriter(
         settings.out,
-        graph=started.described.graph,
+        graph=started.graph,
         provenance=provenance,
         samples=len(samples),
         classes=started.names.names,
         transient=settings.transient,
     ) as writer:
-        _write_samples(writer, started)
+        _write_samples(writer, trace, started)
         _write_batches(writer, started, finder, tokens, clock)
         tokens.write(writer)
-        _write_connections_and_weights(writer, started, finder, settings, clock)
-        write_capabilities(writer, _work(model, trace, started, finder, settings, read), report)
+        _write_connections_and_weights(writer, trace, started, finder, settings, clock)
+        write_capabilities(writer, _work(trace, started, finder, settings, read), report)
         writer.commit(len(samples))
     model.ran(trace)
-    graph = started.described.graph
-    return Finished(out=settings.out, samples=len(samples), nodes=len(graph), seconds=clock.seconds)
+    return Finished(out=settings.out, samples=len(samples), nodes=len(started.graph), seconds=clock.seconds)
 
 
 def versions() -> dict[str, str]:
@@ -110,7 +107,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def _trace(model: TracedModel, samples: Samples, clock: StageClock) -> Trace:
+def _trace(model: RunnableModel, samples: Samples, clock: StageClock) -> Runnable:
     """Trace the model for the sizes of the samples, which preprocessing does not change."""
     clock.start("trace")
     trace = model.trace(samples.arrays)
@@ -138,12 +135,12 @@ class _Prepared:
 
 
 def _preprocess(
-    trace: Trace, model: TracedModel, samples: Samples, asked: Preprocessing | None, report: Report
+    trace: Runnable, model: RunnableModel, samples: Samples, asked: Preprocessing | None, report: Report
 ) -> _Prepared:
     """Prepare the samples for the model, and report how, and the notes on model and samples."""
     loaded = model.loaded
     family = (loaded.name.removeprefix("keras:"), loaded.family) if loaded.family else None
-    prepare = Preparation(trace.described, samples.is_picture, asked, family)
+    prepare = Preparation(trace.scaled, samples.is_picture, asked, family)
     for sentence in prepare.sentences:
         report(Notice(text=sentence))
     for note in (*loaded.notes, *first_notes(list(itertools.chain.from_iterable(samples.notes)))):
@@ -157,8 +154,8 @@ class _StartedRun:
 
     Attributes
     ----------
-    described
-        The model with the real shapes of all outputs.
+    graph
+        The graph with the real shapes of all outputs.
     missing
         Ids of the nodes with an output that holds no numbers for each sample; once for each such output.
     samples
@@ -171,7 +168,7 @@ class _StartedRun:
         All batches, the first one included; can be read once.
     """
 
-    described: DescribedModel
+    graph: ModelGraph
     missing: Sequence[str]
     samples: Samples
     prepare: Preparation
@@ -181,19 +178,19 @@ class _StartedRun:
 
 
 def _start_forward(
-    trace: Trace, prepared: _Prepared, settings: CaptureSettings, clock: StageClock, report: Report
+    trace: Runnable, prepared: _Prepared, settings: CaptureSettings, clock: StageClock, report: Report
 ) -> _StartedRun:
     """Run the first batch, which shows the remaining shapes, and settle the names of the classes."""
     samples = prepared.samples
     clock.start("forward", len(samples))
-    batches = trace.forward.batches(prepared.arrays)
+    batches = trace.batches(prepared.arrays)
     first = next(batches)
-    described, missing = _with_real_shapes(trace.described, first)
-    names = settle_names(settings.classes, samples, described.graph, classes_in(settings.insights.dataset))
+    graph, missing = _with_real_shapes(trace.graph, first)
+    names = settle_names(settings.classes, samples, graph, classes_in(settings.insights.dataset))
     for note in names.notes:
         report(Notice(text=note))
     return _StartedRun(
-        described=described,
+        graph=graph,
         missing=missing,
         samples=names.labelled(samples),
         prepare=prepared.prepare,
@@ -203,18 +200,18 @@ def _start_forward(
     )
 
 
-def _with_real_shapes(described: DescribedModel, batch: Batch) -> tuple[DescribedModel, list[str]]:
+def _with_real_shapes(graph: ModelGraph, batch: Batch) -> tuple[ModelGraph, list[str]]:
     """Correct the shapes that only a run shows, for example of layers that fold windows into the batch axis.
 
     Returns
     -------
-    described
-        The model with the corrected shapes.
+    graph
+        The graph with the corrected shapes.
     missing
         The node of each output that holds no numbers for each sample.
     """
     nodes, missing = [], []
-    for node in described.graph:
+    for node in graph:
         shapes = list(node.shapes)
         for k in range(len(shapes)):
             numbers = batch.numbers(node.id, k)
@@ -223,10 +220,10 @@ def _with_real_shapes(described: DescribedModel, batch: Batch) -> tuple[Describe
             else:
                 shapes[k] = tuple(numbers.shape[1:])
         nodes.append(node if tuple(shapes) == node.shapes else replace(node, shapes=tuple(shapes)))
-    return replace(described, graph=replace(described.graph, nodes=tuple(nodes))), missing
+    return replace(graph, nodes=tuple(nodes)), missing
 
 
-def _provenance(model: TracedModel, run: _StartedRun, notes: tuple[str, ...], seed: int) -> Provenance:
+def _provenance(model: RunnableModel, run: _StartedRun, notes: tuple[str, ...], seed: int) -> Provenance:
     return Provenance(
         model=model.loaded.name,
         sha256=model.loaded.sha256,
@@ -235,23 +232,23 @@ def _provenance(model: TracedModel, run: _StartedRun, notes: tuple[str, ...], se
         samples=run.samples.names,
         notes=notes,
         sample_notes=run.samples.notes_each,
-        versions=versions(),
+        versions={**versions(), **model.versions},
         seed=seed,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def _write_samples(writer: CaptureWriter, run: _StartedRun) -> None:
+def _write_samples(writer: CaptureWriter, trace: Runnable, run: _StartedRun) -> None:
     """Write the inputs of the model, the pictures of the samples, their labels, and the names of units."""
-    inputs, samples = run.described.graph.inputs, run.samples
+    inputs, samples = run.graph.inputs, run.samples
     for node_id, array in zip(inputs, run.arrays, strict=True):
         if array.dtype.kind in "biuf":
             writer.write_input(node_id, 0, array)
-    for node_id in inputs:
-        shown = samples.shown.get(run.described.call(node_id).operation.name)
+    for node_id, spec in zip(inputs, trace.specs, strict=True):
+        shown = samples.shown.get(spec.name)
         if shown is not None:
             writer.write_pictures(node_id, shown)
-    for node_id, names in unit_names(run.described, samples.columns).items():
+    for node_id, names in trace.unit_names(run.graph, samples.columns).items():
         write_unit_names(writer, node_id, names)
     if samples.labels is not None:
         writer.write_labels(samples.labels)
@@ -275,19 +272,23 @@ def _write_batches(
 
 
 def _write_connections_and_weights(
-    writer: CaptureWriter, run: _StartedRun, finder: ConnectionFinder, settings: CaptureSettings, clock: StageClock
+    writer: CaptureWriter,
+    trace: Runnable,
+    run: _StartedRun,
+    finder: ConnectionFinder,
+    settings: CaptureSettings,
+    clock: StageClock,
 ) -> None:
     """Write what does not depend on single batches: the connections found, and the weights."""
     clock.start("write", len(run.samples), len(run.samples))
     finder.write(writer)
     if not settings.transient:
-        write_weights(writer, run.described, everything=settings.all_weights)
+        trace.write_weights(writer, everything=settings.all_weights)
     clock.stop()
 
 
 def _work(
-    model: TracedModel,
-    trace: Trace,
+    trace: Runnable,
     run: _StartedRun,
     finder: ConnectionFinder,
     settings: CaptureSettings,
@@ -296,8 +297,7 @@ def _work(
     """Collect everything from which the capabilities are computed."""
     return Work(
         insights=settings.insights,
-        loaded=model.loaded,
-        model=trace.differentiable,
+        program=trace,
         samples=run.samples,
         arrays=run.arrays,
         classes=run.names.names,

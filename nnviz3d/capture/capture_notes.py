@@ -22,15 +22,11 @@ def first_notes(notes: Sequence[str]) -> Sequence[str]:
     return (*notes[:_SHOWN], more)
 
 
-def notes_on_model(
-    described: DescribedModel, skipped: Sequence[str], missing: Sequence[str], *, random: bool
-) -> list[str]:
+def notes_on_model(described: DescribedModel, missing: Sequence[str], *, random: bool) -> list[str]:
     """Return the sentences that a reader of the capture needs to know about the model.
 
     Parameters
     ----------
-    skipped
-        Sentences about layers without connections.
     missing
         Ids of the nodes with an output that holds no numbers for each sample.
     random
@@ -51,7 +47,7 @@ def notes_on_model(
         notes.append("The model draws random numbers while it runs; another run has other results.")
     if missing:
         notes.append(f"Not stored, because they hold no numbers for each sample: {', '.join(dict.fromkeys(missing))}.")
-    return [*notes, *skipped]
+    return notes
 
 
 def _has_random_operation(described: DescribedModel) -> bool:

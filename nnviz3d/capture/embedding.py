@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,12 @@ from PIL import Image
 
 from nnviz3d.analysis.embedding import EmbeddedPoints, embed, flattened, key_of, with_new_quality
 from nnviz3d.capture.inputs.sample_set import Samples
-from nnviz3d.capture.programs.activations import Forward
-from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.work import Work
 from nnviz3d.data.axes import channels_in
 from nnviz3d.data.capabilities.embeddings import Embedding, EmbeddingOptions, predicted_classes, write_embedding
 from nnviz3d.data.capture import is_capture, open_capture
-from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.request import Progress
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.data.storage.capture_writer import CaptureWriter
@@ -46,8 +43,8 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
         If the data set cannot be read.
     """
     insights, options = work.insights, work.insights.embedding_options
-    described = work.model.described
-    nodes = _matching(described, insights.embeddings)
+    graph = work.program.graph
+    nodes = _matching(graph, insights.embeddings)
     samples, arrays = work.samples, work.arrays
     if insights.dataset:
         samples = work.read(insights.dataset, shapes=work.samples.shapes)
@@ -55,26 +52,24 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
     total = len(samples)
     if samples.labels is not None and len(samples.labels) != total:
         raise SampleError(f"There are {len(samples.labels)} labels for {total} samples; give one for each.")
-    head = _head(described, work.classes)
-    # Only the layers that are asked for are compiled and run.
+    head = _head(graph, work.classes)
     asked = dict.fromkeys((*nodes, *([head] if head else [])))
-    part = replace(described, calls={node_id: described.calls[node_id] for node_id in asked})
     found: dict[str, list[NDArray[Any]]] = {node_id: [] for node_id in asked}
-    for batch in Forward(part, work.model.specs).batches(arrays):
+    for batch in work.program.batches(arrays, asked):
         report(Progress(stage="forward", done=batch.start, total=total))
         for node_id in asked:
             numbers = batch.numbers(node_id)
             if numbers is None:
                 raise ModelError(f"{node_id} has no numbers for each sample, so it cannot be embedded.")
             if node_id in nodes and batch.start == 0:
-                _check_room(described.graph.node(node_id), numbers.shape[1:], total, len(nodes), options)
+                _check_room(graph.node(node_id), numbers.shape[1:], total, len(nodes), options)
             pooled = options.pooled and node_id in nodes
-            found[node_id].append(flattened(numbers, described.graph.node(node_id).axes, pooled=pooled))
+            found[node_id].append(flattened(numbers, graph.node(node_id).axes, pooled=pooled))
     predictions, probabilities = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
     if head:
         scores = np.concatenate([s.reshape(len(s), -1) for s in found[head]])
         predictions = predicted_classes(scores)
-        if _is_softmax(described, head):
+        if _is_softmax(graph, head):
             probabilities = scores.max(axis=1)
     thumbnails = thumbnails_of(samples)
     for node_id in nodes:
@@ -126,14 +121,14 @@ def _earlier(work: Work, node_id: str, key: str) -> Embedding | None:
     return found if found is not None and found.key == key else None
 
 
-def _matching(described: DescribedModel, globs: tuple[str, ...]) -> tuple[str, ...]:
-    names = tuple(described.calls)
+def _matching(graph: ModelGraph, globs: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(node.id for node in graph)
     chosen: set[str] = set()
     for glob in globs:
-        found = matching(glob, described.graph)
+        found = matching(glob, graph)
         if not found and by_kind(glob):
             raise ModelError(
-                f"{lacks(glob, described.graph)}, whose outputs would be embedded; capture the model with --embed "
+                f"{lacks(glob, graph)}, whose outputs would be embedded; capture the model with --embed "
                 f"LAYER, where LAYER is one of {', '.join(names)}, and show that capture."
             )
         if not found:
@@ -160,18 +155,18 @@ def _check_room(node: LayerNode, shape: tuple[int, ...], total: int, nodes: int,
     )
 
 
-def _head(described: DescribedModel, classes: tuple[str, ...] | None) -> str | None:
+def _head(graph: ModelGraph, classes: tuple[str, ...] | None) -> str | None:
     """Return the output whose numbers are scores of classes; `None` if there is none."""
-    vectors = [name for name in described.graph.outputs if len(described.graph.node(name).shape) == 1]
-    name = next((n for n in reversed(vectors) if (described.graph.node(n).size or 0) > 1), None)
+    vectors = [name for name in graph.outputs if len(graph.node(name).shape) == 1]
+    name = next((n for n in reversed(vectors) if (graph.node(n).size or 0) > 1), None)
     if name is None:
         return None
-    named = classes is not None and len(classes) == described.graph.node(name).size
-    return name if named or _is_softmax(described, name) else None
+    named = classes is not None and len(classes) == graph.node(name).size
+    return name if named or _is_softmax(graph, name) else None
 
 
 def head_for(
-    described: DescribedModel, classes: tuple[str, ...] | None, labels: NDArray[np.int64] | None
+    graph: ModelGraph, classes: tuple[str, ...] | None, labels: NDArray[np.int64] | None
 ) -> tuple[str | None, bool]:
     """Return the output whose largest number is the predicted class, if any, and whether its numbers are probabilities.
 
@@ -180,16 +175,16 @@ def head_for(
     labels
         Classes of some samples, ``(N,)``. If they are known, the only output vector is taken for scores of classes.
     """
-    name = _head(described, classes)
-    vectors = [name for name in described.graph.outputs if len(described.graph.node(name).shape) == 1]
+    name = _head(graph, classes)
+    vectors = [name for name in graph.outputs if len(graph.node(name).shape) == 1]
     if name is None and labels is not None and len(labels) and len(vectors) == 1:
-        size = described.graph.node(vectors[0]).size or 0
+        size = graph.node(vectors[0]).size or 0
         name = vectors[0] if size > max(1, int(labels.max())) and labels.min() >= 0 else None
-    return name, name is not None and _is_softmax(described, name)
+    return name, name is not None and _is_softmax(graph, name)
 
 
-def _is_softmax(described: DescribedModel, name: str) -> bool:
-    node = described.graph.node(name)
+def _is_softmax(graph: ModelGraph, name: str) -> bool:
+    node = graph.node(name)
     return node.activation == "softmax" or node.kind == "Softmax"
 
 

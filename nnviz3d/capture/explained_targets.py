@@ -17,7 +17,7 @@ def check_targets(work: Work) -> None:
         If there is such a target.
     """
     for word in work.insights.targets:
-        find_target(word, work.model.described.graph, work.classes)
+        find_target(word, work.program.graph, work.classes)
 
 
 def write_explained_targets(writer: CaptureWriter, work: Work, report: Report) -> None:

@@ -14,6 +14,7 @@ from nnviz3d.capture.inputs.samples import read_samples
 from nnviz3d.capture.loading.load import load_model
 from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.programs.flat_program import Inputs, expected_inputs
+from nnviz3d.capture.programs.runnable import RunnableModel
 from nnviz3d.capture.programs.trace import TracedModel, with_axes
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.data.files.paths import exists, is_folder, user_path
@@ -62,7 +63,8 @@ class CachedModel:
                 f"{loaded.name} was never built, so it does not know its input's shape; call it once on data before it "
                 "is saved, or pass an array in Python: nnviz3d.capture(model, x)."
             )
-        self.traced = TracedModel(loaded, with_axes(loaded.model, known), live=live)
+        self.inputs = with_axes(loaded.model, known)
+        self.traced: RunnableModel = TracedModel(loaded, self.inputs, live=live)
         self.held = held
         self.sources = tuple(sources) or (held.names if held is not None else ())
         self.classes = tuple(classes) if classes is not None else imagenet_classes() if loaded.imagenet else None
@@ -97,7 +99,7 @@ class CachedModel:
 
     def _one(self, inputs: Sequence[str], position: int) -> str:
         """Return the source of the sample at a position among all samples of the inputs."""
-        found = expand(inputs, shapes={spec.name: spec.accepted for spec in self.traced.inputs.specs})
+        found = expand(inputs, shapes={spec.name: spec.accepted for spec in self.traced.specs})
         if not 0 <= position < len(found):
             raise SampleError(
                 f"There is no sample {position}; the input holds {len(found)} sample{'s' * (len(found) != 1)}, from 0."
@@ -108,8 +110,7 @@ class CachedModel:
         """Read samples for this model; see `read_samples`."""
         random = not sources or "random" in sources
         vocabulary = self.traced.vocabulary if random else {}
-        specs = self.traced.inputs.specs
-        return read_samples(sources, specs, seed=seed, vocabulary=vocabulary, shapes=shapes, held=self.held)
+        return read_samples(sources, self.traced.specs, seed=seed, vocabulary=vocabulary, shapes=shapes, held=self.held)
 
 
 class ModelCache:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.programs.differentiable import DifferentiableModel
+from nnviz3d.capture.programs.runnable import Runnable
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.targets import Slot, find_slots
 from nnviz3d.data.records import Connections, Ranking
@@ -38,10 +39,8 @@ class Work:
     ----------
     insights
         The request.
-    loaded
-        The Keras model.
-    model
-        The same model, traced for samples of these shapes.
+    program
+        The model, for samples of these shapes.
     samples, arrays
         The samples of the capture, as they were read and as the model takes them: ``(N, *shape)`` for each input.
     classes
@@ -57,8 +56,7 @@ class Work:
     """
 
     insights: Insights
-    loaded: LoadedModel
-    model: DifferentiableModel
+    program: Runnable
     samples: Samples
     arrays: Sequence[NDArray[Any]]
     classes: tuple[str, ...] | None
@@ -66,6 +64,16 @@ class Work:
     read: ReadSamples
     out: Path
     connections: Mapping[tuple[str, str], Mapping[Ranking, Sequence[Connections]]] = field(default_factory=dict)
+
+    @property
+    def model(self) -> DifferentiableModel:
+        """The model as a function that can be differentiated; a `ModelError` if it has no gradients."""
+        return self.program.differentiable
+
+    @property
+    def loaded(self) -> LoadedModel:
+        """The Keras model; a `ModelError` if it is not one."""
+        return self.program.loaded
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:

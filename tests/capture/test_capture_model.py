@@ -239,7 +239,7 @@ def test_earlier_capture_stays_when_the_new_one_fails(tmp_path, monkeypatch):
     def fails(*_args, **_kwargs):
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(stages, "write_weights", fails)
+    monkeypatch.setattr(stages, "write_capabilities", fails)
     with pytest.raises(RuntimeError, match="out of luck"):
         capture(tmp_path, bundled("digits.keras"), ["digits:8"])
     assert open_capture(tmp_path / "run.zarr").provenance.samples == ("digits:7",)

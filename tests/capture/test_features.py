@@ -35,9 +35,7 @@ def digits() -> Work:
 
     arrays = prepare(samples)
     trace = kept.traced.trace(arrays)
-    return Work(
-        Insights(), kept.traced.loaded, trace.differentiable, samples, arrays, None, prepare, kept.samples, Path()
-    )
+    return Work(Insights(), trace, samples, arrays, None, prepare, kept.samples, Path())
 
 
 def search(work: Work, *features: str, report=lambda event: None, **options):

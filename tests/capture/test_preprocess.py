@@ -42,7 +42,7 @@ def described(model):
     ],
 )
 def test_preprocessing_mode_follows_request_family_and_scaling_layers(asked, family, picture, make, mode, why):
-    decision = decide(asked=asked, family=family, picture=picture, program=program_of(make()))
+    decision = decide(asked=asked, family=family, picture=picture, model=described(make()))
     assert decision.mode == mode
     assert why in decision.reason
     assert decision.sentence.startswith(f"Preprocessing {mode}: ")
@@ -113,7 +113,7 @@ def behind_the_head():
     ],
 )
 def test_preprocessing_follows_the_first_constants_on_the_pictures_path(make, mode, why):
-    decision = decide(asked=None, family=None, picture=True, program=program_of(make()))
+    decision = decide(asked=None, family=None, picture=True, model=described(make()))
     assert (decision.mode, why in decision.reason) == (mode, True), decision.reason
 
 

@@ -28,15 +28,15 @@ class PixelScaling:
     Attributes
     ----------
     nodes
-        The calls that change numbers on the path, in order; empty if none does.
+        The calls that change numbers on the path, in order, by kind and name; empty if none does.
     first
         The first call with weights on the path; `None` if there is none.
     bytes_in
         Whether `nodes` expect pixels of 0..255; otherwise they expect pixels of 0..1.
     """
 
-    nodes: tuple[Call, ...]
-    first: Call | None
+    nodes: tuple[str, ...]
+    first: str | None
     bytes_in: bool
 
 
@@ -84,7 +84,12 @@ def pixel_scaling(program: Program, position: int) -> PixelScaling:
     ]
     chosen = next((path for path in reached if path.nodes and path.bytes_in), None)
     chosen = chosen or next((path for path in reached if path.nodes), reached[0])
-    return PixelScaling(tuple(program.calls[i] for i in chosen.nodes), met[0] if met else None, chosen.bytes_in)
+    names = tuple(_named(program.calls[i]) for i in chosen.nodes)
+    return PixelScaling(names, _named(met[0]) if met else None, chosen.bytes_in)
+
+
+def _named(call: Call) -> str:
+    return f"{type(call.operation).__name__} {call.path.rpartition('/')[2]!r}"
 
 
 def _followed(program: Program, position: int) -> tuple[dict[int, _Path], list[Call]]:

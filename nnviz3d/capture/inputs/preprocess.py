@@ -5,18 +5,17 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 from keras.applications import imagenet_utils
 from numpy.typing import NDArray
 
-from nnviz3d.capture.inputs.pixel_scaling import pixel_scaling
+from nnviz3d.capture.inputs.pixel_scaling import PixelScaling
 from nnviz3d.capture.inputs.sample_set import Samples
-from nnviz3d.capture.programs.describe import DescribedModel
-from nnviz3d.capture.programs.flat_program import Call, Program
 from nnviz3d.data.axes import Axes, as_arranged, channels_in, channels_last, named_axes
+from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.request import Preprocessing
 from nnviz3d.errors import SampleError
 
@@ -30,6 +29,20 @@ _MEANING: dict[Preprocessing, str] = {
     "unit": "pixels scaled to 0..1",
     "none": "numbers given as they are",
 }
+
+
+class ModelInputs(Protocol):
+    """What preprocessing needs to know of a model."""
+
+    @property
+    def graph(self) -> ModelGraph:
+        """The graph, whose inputs are nodes."""
+
+    def input_type(self, position: int) -> str:
+        """Return the type of numbers that an input takes, such as ``float32``."""
+
+    def scaling(self, position: int) -> PixelScaling:
+        """Return the scaling that the model applies to the pixels of an input; a `ModelError` if it fails on them."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,7 @@ def decide(
     asked: Preprocessing | None,
     family: tuple[str, Preprocessing] | None,
     picture: bool,
-    program: Program,
+    model: ModelInputs,
     position: int = 0,
 ) -> Decision:
     """Choose the preprocessing of one input's samples.
@@ -63,8 +76,8 @@ def decide(
         For ``keras:NAME``, the name and the mode of this family.
     picture
         Whether the samples are pictures, 0..255; otherwise they are arrays that the user has prepared.
-    program
-        The model's program, which may scale its input.
+    model
+        The model, which may scale its input.
     position
         Position of the input.
     """
@@ -75,16 +88,16 @@ def decide(
     if family is not None:
         name, mode = family
         return Decision(mode, f"The training pictures of {name} were preprocessed in this way.")
-    symbol = program.inputs[position]
-    if not symbol.dtype.startswith(("float", "bfloat")):
-        return Decision("none", f"The model takes whole numbers ({symbol.dtype}), like pixels.")
-    scaling = pixel_scaling(program, position)
-    scalers = " and ".join(_named(call) for call in scaling.nodes)
+    dtype = model.input_type(position)
+    if not dtype.startswith(("float", "bfloat")):
+        return Decision("none", f"The model takes whole numbers ({dtype}), like pixels.")
+    scaling = model.scaling(position)
+    scalers = " and ".join(scaling.nodes)
     if scaling.nodes and scaling.bytes_in:
         return Decision("none", f"The model scales its input itself, in {scalers}.")
     if scaling.nodes:
         return Decision("unit", f"The model scales pixels of 0..1 itself, in {scalers}.")
-    before = "" if scaling.first is None else f"Nothing scales the picture before {_named(scaling.first)}. "
+    before = "" if scaling.first is None else f"Nothing scales the picture before {scaling.first}. "
     return Decision("unit", f"{before}This is the usual choice for a model without scaling; --preprocess sets another.")
 
 
@@ -94,7 +107,7 @@ class Preparation:
 
     Parameters
     ----------
-    described
+    model
         The model.
     pictures
         For each input, whether the captured samples are pictures.
@@ -102,7 +115,7 @@ class Preparation:
         As for `decide`.
     """
 
-    described: DescribedModel
+    model: ModelInputs
     pictures: tuple[bool, ...]
     asked: Preprocessing | None
     family: tuple[str, Preprocessing] | None
@@ -117,20 +130,18 @@ class Preparation:
         ]
 
     def _axes(self, position: int) -> Axes:
-        graph = self.described.graph
+        graph = self.model.graph
         return graph.node(graph.inputs[position]).axes
 
     def _decision(self, position: int, picture: bool) -> Decision:
-        return decide(
-            asked=self.asked, family=self.family, picture=picture, program=self.described.program, position=position
-        )
+        return decide(asked=self.asked, family=self.family, picture=picture, model=self.model, position=position)
 
     @cached_property
     def decisions(self) -> dict[str, Decision]:
         """The decisions to report, by their inputs: only those for pictures if there are any; equal ones once."""
         kept = {
             name: self._decision(i, picture)
-            for i, (name, picture) in enumerate(zip(self.described.graph.inputs, self.pictures, strict=True))
+            for i, (name, picture) in enumerate(zip(self.model.graph.inputs, self.pictures, strict=True))
             if picture or not any(self.pictures)
         }
         return kept if len(set(kept.values())) > 1 else dict([next(iter(kept.items()))])
@@ -200,7 +211,3 @@ def family_mode(name: str) -> Preprocessing:
         if np.allclose(given, apply(mode, probe)):
             return mode
     raise RuntimeError(f"preprocess_input of {module.__name__} does none of what Keras' modes do.")
-
-
-def _named(call: Call) -> str:
-    return f"{type(call.operation).__name__} {call.path.rpartition('/')[2]!r}"

@@ -14,7 +14,8 @@ from nnviz3d.capture.programs.describe import DescribedModel, through
 from nnviz3d.data.storage.axis_names import write_tokens
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 
-_Words = Callable[[int], str]
+Words = Callable[[int], str]
+"""Function from the number of a token to its word."""
 
 
 class TokenNames:
@@ -22,14 +23,12 @@ class TokenNames:
 
     Parameters
     ----------
-    described
-        The model with the real shapes of all outputs.
-    model
-        The Keras model, which may hold a vocabulary that its graph does not use.
+    words
+        The function from number to word of each node of tokens, as `nodes_of_tokens` returns them.
     """
 
-    def __init__(self, described: DescribedModel, model: keras.Model) -> None:
-        self._words = dict(_nodes_of_tokens(described, model))
+    def __init__(self, words: Mapping[str, Words]) -> None:
+        self._words = dict(words)
         self._found: dict[str, list[tuple[str, ...]]] = {node_id: [] for node_id in self._words}
 
     def add(self, batch: Batch) -> None:
@@ -46,12 +45,20 @@ class TokenNames:
                 write_tokens(writer, node_id, rows)
 
 
-def _worded(row: NDArray[Any], word: _Words) -> tuple[str, ...]:
+def _worded(row: NDArray[Any], word: Words) -> tuple[str, ...]:
     return tuple(word(int(number)) for number in row)
 
 
-def _nodes_of_tokens(described: DescribedModel, model: keras.Model) -> Mapping[str, _Words]:
-    """Find the nodes whose output is ``(T,)`` numbers of tokens, and the function from number to word of each."""
+def nodes_of_tokens(described: DescribedModel, model: keras.Model) -> Mapping[str, Words]:
+    """Find the nodes whose output is ``(T,)`` numbers of tokens, and the function from number to word of each.
+
+    Parameters
+    ----------
+    described
+        The model with the real shapes of all outputs.
+    model
+        The Keras model, which may hold a vocabulary that its graph does not use.
+    """
     program, found = described.program, {}
     looked_up = {
         through(program, source)[0] for call in program.calls if is_lookup(call.operation) for source in call.sources
@@ -74,6 +81,6 @@ def _nodes_of_tokens(described: DescribedModel, model: keras.Model) -> Mapping[s
     return found
 
 
-def _by(words: Sequence[str]) -> _Words:
+def _by(words: Sequence[str]) -> Words:
     """Return the function from a number to its word; a number outside the vocabulary is shown itself."""
     return lambda number: words[number] if 0 <= number < len(words) else str(number)

@@ -37,7 +37,7 @@ class Batch:
     Parameters
     ----------
     outputs
-        TensorFlow tensors, by node id.
+        TensorFlow tensors or NumPy arrays, by node id.
     per_sample, constant
         Outputs, by node id and position, that have a row for each sample, and outputs that are equal for all samples.
     count
@@ -246,6 +246,8 @@ def viewed(tensor: Any) -> NDArray[Any]:
 
 
 def _to_numpy(tensor: Any) -> NDArray[Any] | None:
+    if isinstance(tensor, np.ndarray):
+        return as_stored(tensor) if tensor.dtype.kind in "biuf" else None
     if not isinstance(tensor, tf.Tensor) or tensor.dtype in (tf.string, tf.complex64, tf.complex128):
         return None
     return as_stored(viewed(tensor))

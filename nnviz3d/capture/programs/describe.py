@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from nnviz3d.capture.inputs.pixel_scaling import PixelScaling, pixel_scaling
 from nnviz3d.capture.programs.flat_program import Call, Program
 from nnviz3d.capture.programs.layer_axes import axes_of_calls
 from nnviz3d.capture.programs.node_paths import function_name
@@ -57,6 +58,14 @@ class DescribedModel:
     def call(self, node_id: str) -> Call:
         """Return the call of a node."""
         return self.program.calls[self.calls[node_id]]
+
+    def input_type(self, position: int) -> str:
+        """Return the type of numbers that an input takes, such as ``float32``."""
+        return str(self.program.inputs[position].dtype)
+
+    def scaling(self, position: int) -> PixelScaling:
+        """Return the scaling that the model applies to the pixels of an input; errors as `pixel_scaling`."""
+        return pixel_scaling(self.program, position)
 
 
 def describe(program: Program, name: str) -> DescribedModel:

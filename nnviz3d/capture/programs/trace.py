@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -10,48 +10,90 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
+from nnviz3d.capture.capture_notes import notes_on_model
 from nnviz3d.capture.connections.finder import Pairs
+from nnviz3d.capture.inputs.token_names import Words, nodes_of_tokens
+from nnviz3d.capture.inputs.unit_names import unit_names
 from nnviz3d.capture.loading.loaded_model import LoadedModel
-from nnviz3d.capture.programs.activations import Forward, memory_of_sample, only_batch
+from nnviz3d.capture.programs.activations import Batch, Forward, memory_of_sample, only_batch
 from nnviz3d.capture.programs.describe import DescribedModel, describe
 from nnviz3d.capture.programs.differentiable import DifferentiableModel
-from nnviz3d.capture.programs.flat_program import Inputs, Program, open_model
+from nnviz3d.capture.programs.flat_program import Inputs, InputSpec, Program, open_model
 from nnviz3d.capture.programs.layer_axes import axes_of_calls
+from nnviz3d.capture.weights import write_weights
 from nnviz3d.data.files.memory_limit import check_size
 from nnviz3d.data.files.picture_files import PictureShape
+from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.printable import reason
+from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import ModelError
 
 
 class Trace:
-    """A model's graph and its compiled program, for inputs of known sizes."""
+    """A Keras model's graph and its compiled program, for inputs of known sizes: a `Runnable`."""
 
     def __init__(self, loaded: LoadedModel, inputs: Inputs) -> None:
-        self.specs = inputs.specs
+        self.loaded = loaded
+        self.specs: tuple[InputSpec, ...] = inputs.specs
         self.described = describe(open_model(loaded.model, inputs), loaded.model.name)
         needed = memory_of_sample(self.described.graph) * (only_batch(inputs.specs) or 1)
         check_size(f"A run of {loaded.name} on one sample", needed, ModelError)
-        self.forward = Forward(self.described, inputs.specs)
+        self._forward = Forward(self.described, inputs.specs)
         self._pairs: Pairs | None = None
+
+    @property
+    def graph(self) -> ModelGraph:
+        """The graph."""
+        return self.described.graph
+
+    @property
+    def draws(self) -> bool:
+        """Whether the model draws random numbers."""
+        return self._forward.draws
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a run depends on samples and weights alone."""
+        return self._forward.repeatable
 
     @cached_property
     def differentiable(self) -> DifferentiableModel:
         """The model as a function that can be differentiated with respect to the output of any layer."""
         return DifferentiableModel(self.described, self.specs)
 
-    def pairs(self, described: DescribedModel, *, anew: bool) -> Pairs:
-        """Return the connected pairs of layers.
+    @property
+    def scaled(self) -> DescribedModel:
+        """The inputs, and what the model does with pixels."""
+        return self.described
 
-        Parameters
-        ----------
-        described
-            The graph with all shapes, including those that only a run shows.
-        anew
-            Whether to read the weights again because they may have changed.
-        """
+    def batches(self, arrays: Sequence[NDArray[Any]], nodes: Collection[str] | None = None) -> Iterator[Batch]:
+        """Run all samples; a program of some nodes alone is compiled and run without the others."""
+        if nodes is None:
+            return self._forward.batches(arrays)
+        part = replace(self.described, calls={node_id: self.described.calls[node_id] for node_id in nodes})
+        return Forward(part, self.specs).batches(arrays)
+
+    def pairs(self, graph: ModelGraph, *, anew: bool) -> Pairs:
+        """Return the connected pairs of layers."""
         if self._pairs is None or anew:
-            self._pairs = Pairs(described)
+            self._pairs = Pairs(replace(self.described, graph=graph))
         return self._pairs
+
+    def notes(self, graph: ModelGraph, missing: Sequence[str]) -> list[str]:
+        """Return sentences about the model."""
+        return notes_on_model(replace(self.described, graph=graph), missing, random=self.draws)
+
+    def token_words(self, graph: ModelGraph) -> Mapping[str, Words]:
+        """Return the nodes of tokens, and the function from number to word of each."""
+        return nodes_of_tokens(replace(self.described, graph=graph), self.loaded.model)
+
+    def unit_names(self, graph: ModelGraph, columns: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+        """Return the names of the units of vectors."""
+        return unit_names(replace(self.described, graph=graph), columns)
+
+    def write_weights(self, writer: CaptureWriter, *, everything: bool) -> None:
+        """Write the weights of small layers, or of all layers."""
+        write_weights(writer, self.described, everything=everything)
 
 
 class TracedModel:
@@ -79,6 +121,16 @@ class TracedModel:
         self.repeatable: bool | None = None
         self._trace: Trace | None = None
 
+    @property
+    def specs(self) -> tuple[InputSpec, ...]:
+        """The model's inputs; lengths may be `None`."""
+        return self.inputs.specs
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Versions of further packages: none, since every capture holds those of Keras and TensorFlow."""
+        return {}
+
     def trace(self, arrays: Sequence[NDArray[Any]]) -> Trace:
         """Return the trace for samples ``(N, *shape)`` for each input.
 
@@ -103,7 +155,7 @@ class TracedModel:
 
     def ran(self, trace: Trace) -> None:
         """Update the state of the model after a run of a trace."""
-        self.repeatable = trace.forward.repeatable
+        self.repeatable = trace.repeatable
         if not self.repeatable:
             self._trace = None
 

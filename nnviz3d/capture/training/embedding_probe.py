@@ -65,7 +65,7 @@ class EmbeddedProbe:
         self._layer = layer
         kept = prepare_live_model(model, x)
         samples = kept.samples(kept.sources)
-        inputs, count = kept.traced.inputs, len(samples)
+        inputs, count = kept.inputs, len(samples)
         only = only_batch(inputs.specs)
         self._arrays, self._specs = samples.arrays, inputs.specs
         self._size = only or min(_BATCH, count)
@@ -78,7 +78,7 @@ class EmbeddedProbe:
             names = ", ".join(described.calls)
             raise ModelError(f"embed: no layer is named {layer!r}; the layers are {names}.")
         self._described = described
-        self._head, probable = head_for(described, classes, labels)
+        self._head, probable = head_for(described.graph, classes, labels)
         shape = described.graph.node(layer).shape
         numbers = int(np.prod([n or 1 for n in shape], dtype=np.int64))
         self._pooled = len(shape) > 1 and numbers > _WIDE

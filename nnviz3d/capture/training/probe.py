@@ -65,7 +65,7 @@ class Probe:
         self.x, self.y, self._loss = x, y, loss
         kept = prepare_live_model(model, x)
         samples = kept.samples(kept.sources)
-        inputs, self.count = kept.traced.inputs, len(samples)
+        inputs, self.count = kept.inputs, len(samples)
         only = only_batch(inputs.specs)
         self._size = only or self.count
         self.count = min(self.count, self._size)
