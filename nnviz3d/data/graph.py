@@ -188,6 +188,13 @@ class ModelGraph:
             found[edge.target].append(edge.source)
         return {key: tuple(value) for key, value in found.items()}
 
+    @cached_property
+    def _edges_from(self) -> dict[str, tuple[Edge, ...]]:
+        found: dict[str, list[Edge]] = {node.id: [] for node in self.nodes}
+        for edge in self.edges:
+            found[edge.source].append(edge)
+        return {key: tuple(value) for key, value in found.items()}
+
     def node(self, node_id: str) -> LayerNode:
         """Return the node with this id; an unknown id is a `KeyError`."""
         return self._by_id[node_id]
@@ -195,6 +202,10 @@ class ModelGraph:
     def sources(self, node_id: str) -> tuple[str, ...]:
         """Return the ids of the nodes whose outputs a node takes, in the order of its arguments."""
         return self._sources[node_id]
+
+    def edges_from(self, node_id: str) -> tuple[Edge, ...]:
+        """Return the edges that begin at a node, in the graph's order."""
+        return self._edges_from[node_id]
 
     def ancestors(self, node_id: str) -> frozenset[str]:
         """Return the ids of all nodes that a node depends on, without itself."""
