@@ -59,6 +59,8 @@ class Model:
     """A text file with one class name on each line."""
     trust: _Switch = False
     """Run code that the model file carries, such as Lambda layers. Only for files from people you trust."""
+    custom: Annotated[tuple[str, ...], Parameter(negative=())] = ()
+    """A class or function that a model file needs, MODULE:NAME; its module is imported. May be repeated."""
     limit: Annotated[float | None, OPTIONAL] = None
     """Limit in gigabytes of memory for reading one file; by default 2."""
 
@@ -75,7 +77,7 @@ class Model:
 
         if self.limit is not None:
             set_limit(self.limit)
-        return ModelOptions(self.input, self.preprocess, self.weights, self.classes, self.trust)
+        return ModelOptions(self.input, self.preprocess, self.weights, self.classes, self.trust, self.custom)
 
 
 @Parameter(name="*", group=_LOOK)

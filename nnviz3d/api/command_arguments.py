@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -56,6 +56,9 @@ class Options(TypedDict, total=False):
         Names of the classes.
     labels
         ``(N,)`` integers: the true class of each sample; for a model object.
+    custom
+        For a model file: classes and functions of yours that it needs, each as an object or as ``module:object``; their
+        modules are imported again by the process that runs the model.
     weights, trust
         For a model file; as the options of these names on the command line.
     """
@@ -74,6 +77,7 @@ class Options(TypedDict, total=False):
     preprocess: Preprocessing
     classes: Iterable[str]
     labels: Any
+    custom: Iterable[str | Callable[..., Any]]
     weights: str
     trust: bool
 
@@ -145,6 +149,7 @@ class CommandArguments:
             *given("--preprocess", options.get("preprocess")),
             *given("--weights", options.get("weights")),
             *given("--classes", None if classes is None else self._text("classes.txt", "\n".join(map(str, classes)))),
+            *[word for one in options.get("custom", ()) for word in ("--custom", _importable(one))],
             *(["--trust"] if options.get("trust") else []),
         ]
 
@@ -179,8 +184,10 @@ class CommandArguments:
 
     def _live(self, model: Any, x: Any, options: Options, *, live: bool) -> list[str]:
         """Capture one sample of a live model, and start a server that the viewer asks for the others."""
-        if options.get("weights") is not None or options.get("trust"):
-            raise UserError("weights and trust go with a model file; a model object has its weights.")
+        if any(options.get(name) for name in ("weights", "trust", "custom")):
+            raise UserError(
+                "weights, trust and custom go with a model file; a model object has its weights and its code."
+            )
         if options.get("against") is not None:
             raise UserError("against goes with a model file or a capture; capture the model object's samples first.")
         kept = import_module("nnviz3d.capture.live_model").prepare_live_model(
@@ -221,6 +228,25 @@ def _wanted(options: Options) -> Insights:
     if scene is None:
         return wanted
     return wanted.plus((scene if isinstance(scene, SceneSpec) else scene_named(str(scene))).needs())
+
+
+def _importable(custom: str | Callable[..., Any]) -> str:
+    """Return the name ``module:object`` by which another process imports a class or function.
+
+    Raises
+    ------
+    UserError
+        If no other process can import it.
+    """
+    if isinstance(custom, str):
+        return custom
+    module, name = getattr(custom, "__module__", None), getattr(custom, "__qualname__", "")
+    if module in {None, "__main__"} or not all(part.isidentifier() for part in name.split(".")):
+        raise UserError(
+            f"custom: {name or custom!r} is defined in this program, where no other process can import it; move it to a "
+            "module of its own, or load the model here and pass the model object."
+        )
+    return f"{module}:{name}"
 
 
 def given(option: str, value: Any) -> list[str]:

@@ -30,6 +30,7 @@ class ModelOptions:
     weights: str | None = None
     classes: Path | None = None
     trust: bool = False
+    custom: tuple[str, ...] = ()
 
     def request(self, model: str, out: Path, insights: Insights = NOTHING_MORE) -> CaptureRequest:
         """Return the request for a capture of a model with these options.
@@ -48,6 +49,7 @@ class ModelOptions:
             all_weights=self.weights == "all",
             classes=self.classes,
             trust=self.trust,
+            custom=self.custom,
             insights=insights,
         )
 
@@ -144,6 +146,7 @@ def _from_source(spec: SceneSpec, source: SceneSource, folder: Path, options: Mo
         weights=options.weights,
         classes=classes,
         trust=options.trust,
+        custom=options.custom,
     )
     # The scene's sample and choices refer to the scene's own inputs, so they do not apply to other inputs.
     if options.inputs:

@@ -6,10 +6,17 @@ from nnviz3d.capture.inputs.class_files import read_classes
 from nnviz3d.data.files.model_files import CONFIG, WEIGHTS
 from nnviz3d.data.files.paths import PathKind, kind_of, quoted, refuse_special, user_path
 from nnviz3d.data.model_sources import NO_OPTIONS, LoadOptions, ModelSource, known_sources, source_kind
+from nnviz3d.data.printable import printable
 from nnviz3d.data.request import CaptureRequest
 from nnviz3d.data.sample_sources import locate
 from nnviz3d.data.storage.capture_writer import check_destination
 from nnviz3d.errors import ModelError
+
+_GOES_WITH = {
+    "weights": "goes with keras:NAME only; {} brings its own.",
+    "custom": "goes with a model file of Keras; {} takes no code.",
+}
+"""What each option of loading goes with, for models that do not take it."""
 
 
 def refuse_early(request: CaptureRequest) -> None:
@@ -57,7 +64,24 @@ def check_model_source(source: str, options: LoadOptions = NO_OPTIONS) -> ModelS
 
 
 def _with_options(source: ModelSource) -> ModelSource:
-    """Refuse options that the kind of model does not take."""
-    if source.options.weights is not None and "weights" not in source.kind.options:
-        raise ModelError(f"--weights goes with keras:NAME only; {source.text} brings its own.")
+    """Refuse options that the kind of model does not take, and names of custom objects that are none."""
+    for name, sentence in _GOES_WITH.items():
+        if getattr(source.options, name) and name not in source.kind.options:
+            raise ModelError(f"--{name} {sentence.format(printable(source.text))}")
+    for name in source.options.custom:
+        _check_custom(name)
     return source
+
+
+def _check_custom(name: str) -> None:
+    module, _, attribute = name.partition(":")
+    if module.endswith(".py"):
+        hint = f"{module.removesuffix('.py').replace('/', '.')}:{attribute or 'NAME'}"
+        raise ModelError(
+            f"--custom takes a module as Python imports it, without .py, such as {hint}; got {printable(name)}."
+        )
+    if not all(part.isidentifier() for part in (*module.split("."), *attribute.split("."))):
+        raise ModelError(
+            f"--custom takes MODULE:NAME, such as layers:Attention for the class Attention of layers.py; got "
+            f"{printable(name)!r}."
+        )

@@ -49,6 +49,7 @@ class LoadOptions:
 
     weights: str | None = None
     trust: bool = False
+    custom: tuple[str, ...] = ()
 
 
 NO_OPTIONS = LoadOptions()
@@ -93,9 +94,19 @@ SOURCES = (
         prefix="keras:",
         options=("weights",),
     ),
-    SourceKind("a .keras or .h5 file", f"{_LOADING}.keras_file:load_keras_file", endings=(".keras", ".h5", ".hdf5")),
+    SourceKind(
+        "a .keras or .h5 file",
+        f"{_LOADING}.keras_file:load_keras_file",
+        endings=(".keras", ".h5", ".hdf5"),
+        options=("custom",),
+    ),
     SourceKind("a SavedModel folder", f"{_LOADING}.saved_model:load_saved_model", parts=("saved_model.pb",)),
-    SourceKind("an unpacked .keras file", f"{_LOADING}.keras_file:load_keras_file", parts=(CONFIG, WEIGHTS)),
+    SourceKind(
+        "an unpacked .keras file",
+        f"{_LOADING}.keras_file:load_keras_file",
+        parts=(CONFIG, WEIGHTS),
+        options=("custom",),
+    ),
 )
 """All kinds, in the order in which a source is compared with them."""
 

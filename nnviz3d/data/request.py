@@ -73,6 +73,8 @@ class CaptureRequest(BaseModel):
         A text file with one class name on each line.
     trust
         Load Lambda layers and other code that a model file carries; otherwise, safe mode refuses them.
+    custom
+        Classes and functions of the user that the model needs, ``module:object``; their modules are imported.
     top_k
         Number of connections to keep for each pair of layers and each ranking.
     seed
@@ -99,6 +101,7 @@ class CaptureRequest(BaseModel):
     all_weights: bool = False
     classes: Path | None = None
     trust: bool = False
+    custom: tuple[str, ...] = ()
     top_k: Annotated[int, Field(ge=1)] = 256
     seed: int = 0
     only: int | None = None
@@ -109,7 +112,7 @@ class CaptureRequest(BaseModel):
     @property
     def loading(self) -> LoadOptions:
         """The options that say how the model is loaded."""
-        return LoadOptions(weights=self.weights, trust=self.trust)
+        return LoadOptions(self.weights, self.trust, self.custom)
 
 
 class Invitation(BaseModel):

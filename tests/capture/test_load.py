@@ -172,8 +172,8 @@ def test_trust_is_not_advised_for_a_class_of_which_no_module_is_named(tmp_path, 
     shutil.make_archive(str(tmp_path / "m"), "zip", tmp_path / "parts")
     (tmp_path / "m.zip").rename(tmp_path / "m.keras")
     sentence = refusal(tmp_path / "m.keras")
-    assert "Doubling, which neither the file nor Keras holds" in sentence
-    assert "nnviz3d.capture(model, x)" in sentence
+    assert "Doubling, which the file does not hold" in sentence
+    assert "--custom MODULE:Doubling" in sentence
     assert "--trust" not in sentence
 
 
@@ -208,7 +208,10 @@ def test_trusted_custom_layers_are_imported_from_the_models_folder(tmp_path):
     shutil.make_archive(str(tmp_path / "m"), "zip", tmp_path / "parts")
     (tmp_path / "m.zip").rename(tmp_path / "m.keras")
     sentence = refusal(tmp_path / "m.keras")
-    assert "needs beside_the_model.Tripling, which the file does not hold. --trust imports beside_the_model" in sentence
+    assert (
+        "needs beside_the_model.Tripling, which the file does not hold. Add --custom beside_the_model:Tripling"
+        in sentence
+    )
     trusted = load_model(str(tmp_path / "m.keras"), trust=True)
     assert np.array_equal(trusted.model(np.ones((1, 3), np.float32)), [[3, 3, 3]])
     (tmp_path / "elsewhere").mkdir()

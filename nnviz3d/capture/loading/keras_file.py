@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ import keras
 
 from nnviz3d.capture.loading import keras_2
 from nnviz3d.capture.loading import model_archive as archive
+from nnviz3d.capture.loading.custom_objects import import_custom, importable_from
 from nnviz3d.capture.loading.load_failure import load_failure, needs_code, refusal
 from nnviz3d.capture.loading.loaded_model import LoadedModel, sha256_of
 from nnviz3d.capture.loading.model_archive import Config, ModelFile
+from nnviz3d.capture.loading.needed_code import NeededCode, needed_code
 from nnviz3d.capture.loading.variable_limit import variables_within_limit
 from nnviz3d.data.files.model_files import WEIGHTS
 from nnviz3d.data.model_sources import ModelSource
@@ -26,27 +28,34 @@ def load_keras_file(source: ModelSource) -> LoadedModel:
     Raises
     ------
     ModelError
-        If it is damaged, Keras cannot load it, or it needs code and is not trusted.
+        If it is damaged, Keras cannot load it, or it needs code that is neither named by the user nor trusted.
     """
     file, trust = archive.read_model_file(source.file), source.options.trust
-    code = archive.carried_code(file.config)
-    if code and not trust:
-        raise ModelError(needs_code(file, code))
+    custom = import_custom(source.options.custom, file.path)
+    code = needed_code(file.config)
+    unknown = [one for one in code if one.name not in custom]
+    if unknown and not trust:
+        raise ModelError(needs_code(file, unknown))
     try:
         config, notes = _for_keras_3(file)
-        scope = _custom_objects(file.path, file.config) if trust else {}
+        scope = {**(_trusted_objects(file.path, code) if trust else {}), **_by_key(custom, code)}
         with archive.readable_by_keras(file, config) as path, variables_within_limit(file.name):
             model = keras.saving.load_model(path, custom_objects=scope, compile=False, safe_mode=not trust)
     except UserError:
         raise
     except Exception as error:  # Keras may raise any error for a foreign architecture
-        raise ModelError(load_failure(file, code, error)) from error
+        raise ModelError(load_failure(file, unknown, error)) from error
     if not isinstance(model, keras.Model):
         raise ModelError(f"{file.name} holds a {type(model).__name__}; expected a whole model.")
-    if code:
-        notes = (f"The file was trusted with its own code: {', '.join(code)}.", *notes)
+    if unknown:
+        notes = (f"The file was trusted with its own code: {', '.join(one.label for one in unknown)}.", *notes)
     weights = file.path / WEIGHTS if file.path.is_dir() else file.path
     return LoadedModel(model, file.name, sha256_of(weights), notes=notes, compile_config=file.compile_config)
+
+
+def _by_key(custom: Mapping[str, Any], code: Sequence[NeededCode]) -> dict[str, Any]:
+    """Return the user's objects by all names by which Keras looks them up."""
+    return {**custom, **{key: custom[one.name] for one in code if one.name and one.name in custom for key in one.keys}}
 
 
 def _for_keras_3(file: ModelFile) -> tuple[Config, tuple[str, ...]]:
@@ -62,17 +71,14 @@ def _for_keras_3(file: ModelFile) -> tuple[Config, tuple[str, ...]]:
     return file.config, ()
 
 
-def _custom_objects(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+def _trusted_objects(path: Path, code: Sequence[NeededCode]) -> dict[str, Any]:
     """Import the modules that a trusted file names, from Python's path or from the file's folder."""
     found: dict[str, Any] = {}
-    sys.path.append(str(path.absolute().parent))
-    try:
-        for name in archive.custom_modules(config):
+    with importable_from(None, path.absolute().parent):
+        for name in dict.fromkeys(one.module for one in code if one.module is not None):
             try:
                 module = importlib.import_module(name)
             except ImportError:
                 continue  # another module may register the class; otherwise Keras reports which class is missing
             found.update((key, value) for key, value in vars(module).items() if isinstance(value, type))
-    finally:
-        sys.path.remove(str(path.absolute().parent))
     return found

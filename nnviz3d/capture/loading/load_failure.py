@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 import keras
 
 from nnviz3d.capture.loading import keras_2
-from nnviz3d.capture.loading.model_archive import ModelFile, custom_modules, holds_functions, objects
-from nnviz3d.data.printable import reason
+from nnviz3d.capture.loading.model_archive import ModelFile, objects
+from nnviz3d.capture.loading.needed_code import NeededCode, needed_code
+from nnviz3d.data.printable import printable, reason
 
 _CLASS = re.compile(r"(?:deserializing class '|keras[\w.]*\.)(\w+)'(?:>| using| could)")
 _NAME = re.compile(r"'name': '([^']{1,60})'")
@@ -17,19 +18,23 @@ _CAUSE = re.compile(r".*Exception encountered: ", re.DOTALL)
 _NOT_LAYERS = {"Policy", "PolicyV1", "DTypePolicy", "QuantizedDTypePolicy"}
 
 
-def load_failure(file: ModelFile, code: Sequence[str], error: Exception) -> str:
+def load_failure(file: ModelFile, code: Sequence[NeededCode], error: Exception) -> str:
     """Return the sentence for an error that Keras raised.
 
     Parameters
     ----------
     code
-        Names of the file's own code, which the user trusted.
+        The code that the model needs and that the user did not name, but trusted.
     """
     why = reason(error, 160)
     if code:
+        where = (
+            f"{_named(code)} Or load the model in Python, and capture it there"
+            if _named(code)
+            else "Capture it in Python"
+        )
         return (
-            f"{file.name} needs {', '.join(code)[:200]}, which could not be loaded ({why}). Run where its module can be "
-            "imported, or capture in Python with nnviz3d.capture(model, x)."
+            f"{file.name} needs {_listed(code)}, which could not be loaded ({why}). {where}: nnviz3d.capture(model, x)."
         )
     if isinstance(error, RecursionError):
         return (
@@ -40,30 +45,37 @@ def load_failure(file: ModelFile, code: Sequence[str], error: Exception) -> str:
     return refusal(file, _culprit(file, error))
 
 
-def needs_code(file: ModelFile, code: Sequence[str]) -> str:
-    """Return the sentence for a model with code that is not trusted: `--trust` is advised only where it can help.
+def needs_code(file: ModelFile, code: Sequence[NeededCode]) -> str:
+    """Return the sentence for a model whose code is not trusted: `--trust` is advised only for code inside the file.
 
     Parameters
     ----------
     code
-        Names of the code: functions that the file contains, and classes that it only names.
+        The code that the model needs and that the user did not name.
     """
-    listed = ", ".join(code)[:300]
-    if holds_functions(file.config):
-        return (
-            f"{file.name} carries code of its own: {listed}. Loading it can run anything; if you know where the file comes "
-            "from, add --trust."
-        )
-    modules = [name for name in custom_modules(file.config) if name != "__main__"]
-    if modules:
-        return (
-            f"{file.name} needs {listed}, which the file does not hold. --trust imports {', '.join(modules)[:200]} from "
-            "beside the file or from where Python looks, which can run anything; add it if you know where they come from."
-        )
+    held, named = [one for one in code if one.is_held], [one for one in code if not one.is_held]
+    if not held:
+        return f"{file.name} needs {_listed(named)}, which the file does not hold. {_named(named)}"
+    more = f" It also needs {_listed(named)}. {_named(named)}" if named else ""
     return (
-        f"{file.name} needs {listed}, which neither the file nor Keras holds. Load the model in Python, where your code "
-        "defines it, and hand it over: nnviz3d.capture(model, x)."
+        f"{file.name} carries code of its own: {_listed(held)}. Loading it can run anything; if you know where the file "
+        f"comes from, add --trust.{more}"
     )
+
+
+def _listed(code: Sequence[NeededCode]) -> str:
+    return printable(", ".join(one.label for one in code), 200)
+
+
+def _named(code: Sequence[NeededCode]) -> str:
+    """Return the sentence that says how the user names classes and functions; empty if there are none to name."""
+    named = [one for one in code if not one.is_held]
+    if not named:
+        return ""
+    options = " ".join(f"--custom {one.module or 'MODULE'}:{one.name}" for one in named[:4])
+    more = " and so on" if len(named) > 4 else ""
+    where = "" if all(one.module for one in named) else ", where MODULE is the Python file that defines it, without .py"
+    return f"Add {options}{more}{where}; the module is imported from the working folder or from beside the model."
 
 
 def refusal(file: ModelFile, why: str) -> str:
@@ -82,6 +94,11 @@ def _culprit(file: ModelFile, error: Exception) -> str:
     if unknown:
         more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
         return f"its layer {unknown[0]}{more} is of a class that Keras 3 does not have."
+    if file.is_h5 and any(one.name == file.config["class_name"] for one in needed_code(file.config)):
+        return (
+            "its model is of a class of its own, and an .h5 file does not hold the shapes by which Keras builds such a "
+            "model; save it with model.save('model.keras')."
+        )
     text = str(error)
     cause = reason(ValueError(_CAUSE.sub("", text)), 200)
     found = list(_CLASS.finditer(text))

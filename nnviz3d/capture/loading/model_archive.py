@@ -250,51 +250,6 @@ def _copy_model(folder: Path, copy: Path) -> None:
         shutil.copytree(folder / "assets", copy / "assets")
 
 
-def carried_code(config: Any) -> list[str]:
-    """Return the names of the code that a model needs besides Keras' own layers, each once.
-
-    A name is ``Lambda 'scale'`` or ``my_module.MyLayer``.
-
-    Parameters
-    ----------
-    config
-        The architecture of a model file.
-    """
-    return list(dict.fromkeys(name for name, _ in _walk(config)))
-
-
-def holds_functions(config: Any) -> bool:
-    """Whether a model file contains code, such as that of a Lambda layer; of classes a file contains only the names."""
-    return any(held for _, held in _walk(config))
-
-
-def custom_modules(config: Any) -> list[str]:
-    """Return the modules of a model's own classes, each once."""
-    found = []
-    for item in objects(config):
-        module = item.get("module")
-        if isinstance(module, str) and module and module != "builtins" and not _is_keras(module):
-            found.append(module)
-    return list(dict.fromkeys(found))
-
-
-def _walk(config: Any) -> Iterator[tuple[str, bool]]:
-    """Yield the name of each piece of code, and whether the file contains it."""
-    for item in objects(config):
-        kind = item["class_name"]
-        inner = item.get("config")
-        name = inner.get("name") if isinstance(inner, dict) else None
-        module, registered = item.get("module"), item.get("registered_name")
-        if kind in {"Lambda", "TFSMLayer"}:
-            yield (f"{kind} {name!r}" if name else kind), True
-        elif kind == "__lambda__":
-            yield "a lambda function", True
-        elif registered and not _is_keras(module) and module != "builtins":
-            yield (f"{module}.{kind}" if isinstance(module, str) and module else str(registered)), False
-        elif isinstance(module, str) and module and module != "builtins" and not _is_keras(module):
-            yield f"{module}.{kind}", False
-
-
 def objects(config: Any) -> Iterator[Config]:
     """Yield everything in a configuration that describes an object, except what only training needs."""
     waiting = [config]
@@ -321,10 +276,6 @@ def is_object(value: Any) -> bool:
 def is_of_keras_2(module: object) -> bool:
     """Whether a module belongs to Keras 2 only; its classes are not code of the file's author."""
     return isinstance(module, str) and any(f"{module}.".startswith(f"{package}.") for package in _OF_KERAS_2)
-
-
-def _is_keras(module: Any) -> bool:
-    return is_of_keras_2(module) or (isinstance(module, str) and f"{module}.".startswith("keras."))
 
 
 def _is_text(path: Path) -> bool:

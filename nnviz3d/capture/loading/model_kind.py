@@ -27,7 +27,7 @@ def check_model(model: object) -> None:
     """
     if isinstance(model, keras.Model):
         return
-    package = _keras_2_package(type(model))
+    package = keras_2_package(type(model))
     if package is not None:
         raise ModelError(
             f"{type(model).__name__} {getattr(model, 'name', '')!r} is a model of Keras 2 ({package}), whose layers "
@@ -39,7 +39,7 @@ def check_model(model: object) -> None:
     raise ModelError(f"Expected a Keras model, got {type(model).__name__}{hint}.")
 
 
-def _keras_2_package(kind: type) -> str | None:
+def keras_2_package(kind: type) -> str | None:
     """Return the Keras 2 package that defines a class or one of its base classes."""
     for base in kind.__mro__:
         for package in _KERAS_2:
