@@ -135,6 +135,7 @@ def _batch_size(described: DescribedModel, wanted: Sequence[str], samples: int) 
     for node_id in wanted:
         call = described.call(node_id)
         positions = math.prod(n or 1 for n in call.query.shape[1:-1])
+        steps = math.prod(n or 1 for n in call.outputs[0].shape[1 : 1 + len(call.loops)])
         heads = getattr(call.operation, "num_heads", getattr(call.operation, "num_query_heads", 1))
-        one += 4 * heads * positions * positions
+        one += 4 * heads * positions * positions * steps
     return max(1, min(batch_size(described, samples), MEMORY // max(one, 1)))

@@ -13,12 +13,15 @@ Axes = tuple[str, ...]
 
 CHANNEL = "channel"
 TIME = "time step"
+OUTER_TIME = "outer time step"
+"""The first axis of a sequence of sequences."""
 _LOCATIONS: dict[int, Axes] = {
     0: (),
     1: (TIME,),
     2: ("row", "column"),
     3: ("plane", "row", "column"),
 }
+_KNOWN = frozenset({CHANNEL, TIME, OUTER_TIME, "plane", "row", "column"})
 
 
 def axes_of(shape: Sequence[int | None]) -> Axes:
@@ -49,9 +52,31 @@ def named_axes(rank: int, channel: int | None) -> Axes:
     return locations if channel is None else (*locations[:channel], CHANNEL, *locations[channel:])
 
 
+def axes_over_time(axes: Axes, steps: int) -> Axes:
+    """Name the axes of a sequence.
+
+    Parameters
+    ----------
+    axes
+        Names of the axes at one step.
+    steps
+        Number of time axes before these.
+    """
+    times = steps + axes.count(TIME)
+    if not steps or times > 2 or not all(axis in _KNOWN for axis in axes):
+        return axes if not steps else named_axes(steps + len(axes), _behind(channel_axis(axes), steps))
+    names = (OUTER_TIME, TIME)[-times:]
+    return (*names[:steps], *axes)
+
+
+def _behind(channel: int | None, steps: int) -> int | None:
+    return None if channel is None else steps + channel
+
+
 def is_named(axes: Axes) -> bool:
-    """Whether `named_axes` can give these names."""
-    return axes == named_axes(len(axes), channel_axis(axes))
+    """Whether `named_axes` or `axes_over_time` can give these names."""
+    distinct = len(set(axes)) == len(axes)
+    return axes == named_axes(len(axes), channel_axis(axes)) or (distinct and all(axis in _KNOWN for axis in axes))
 
 
 def channel_axis(axes: Axes) -> int | None:

@@ -4,6 +4,7 @@ Scene files and the command line contain selectors; the scene and the capture pr
 A selector is one of
 
 - a node id, ``conv2d_1``, or a pattern of ids, ``block*/conv``;
+- the path of a nested model, a wrapper or a composite layer, ``encoder``: its last layer;
 - ``first KIND``, ``last KIND`` or ``every KIND``, where KIND is one of `KINDS`: it fits any model that has such a layer;
 - ``last hidden``: the layer before the output layer;
 - several of these with ``or`` between them, ``conv2d_1 or first convolution``: the first that fits the model counts.
@@ -73,7 +74,8 @@ def lacks(selector: str, graph: ModelGraph) -> str:
 def _found(selector: str, graph: ModelGraph) -> tuple[str, ...]:
     match = _BY_KIND.fullmatch(selector)
     if match is None:
-        return tuple(node.id for node in graph if node.id == selector or fnmatchcase(node.id, selector))
+        named = tuple(node.id for node in graph if node.id == selector or fnmatchcase(node.id, selector))
+        return named or tuple(node.id for node in graph if node.path.startswith(f"{selector}/"))[-1:]
     if match["kind"] is None:
         hidden = _last_hidden(graph)
         return () if hidden is None else (hidden,)

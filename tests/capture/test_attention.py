@@ -176,19 +176,43 @@ class SelfAttention(layers.Layer):
         return self.attention(x, x)
 
 
-def test_attention_inside_a_custom_layer_is_captured_and_inside_a_wrapper_is_noted(tmp_path, rng):
-    start = keras.Input((3, 5, 8), name="start")
-    wrapped = layers.TimeDistributed(SelfAttention(), name="wrapped")(start)
-    alone = keras.Model(start, wrapped, name="alone")
-    x = rng.normal(size=(2, 3, 5, 8)).astype("float32")
-    with pytest.raises(ModelError, match=r"alone has attention only inside wrapped \(TimeDistributed\), whose scores"):
+class Closed(SelfAttention):
+    """A custom layer whose code cannot run on symbolic tensors."""
+
+    def call(self, x):
+        if keras.utils.is_keras_tensor(x):
+            raise TypeError("this layer wants numbers")
+        return super().call(x)
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, x.dtype)
+
+
+def test_attention_inside_a_custom_layer_is_captured_and_inside_one_block_is_noted(tmp_path, rng):
+    start = keras.Input((5, 8), name="start")
+    closed = Closed(name="closed")(start)
+    alone = keras.Model(start, closed, name="alone")
+    x = rng.normal(size=(2, 5, 8)).astype("float32")
+    with pytest.raises(ModelError, match=r"alone has attention only inside closed \(Closed\), whose scores"):
         captured(tmp_path, alone, x)
     own = SelfAttention(name="own")
-    model = keras.Model(start, own(layers.Reshape((15, 8))(wrapped)))
+    model = keras.Model(start, own(closed))
     scores, run = captured(tmp_path, model, x, "own/inner")
-    rows = tf.reshape(alone(x), (2, 15, 8))
+    rows = alone(x)
     assert np.allclose(scores, own.attention(rows, rows, return_attention_scores=True)[1], atol=1e-6)
-    assert "Attention inside wrapped is not captured, because it is shown as one block." in run.provenance.notes
+    assert "Attention inside closed is not captured, because it is shown as one block." in run.provenance.notes
+
+
+def test_scores_at_every_time_step_are_rows_of_one_sheet(tmp_path, rng):
+    start = keras.Input((3, 5, 8), name="start")
+    each = SelfAttention(name="each")
+    model = keras.Model(start, layers.TimeDistributed(each, name="wrapped")(start))
+    x = rng.normal(size=(2, 3, 5, 8)).astype("float32")
+    scores, _ = captured(tmp_path, model, x, "wrapped/each/inner")
+    assert scores.shape == (2, 2, 15, 5)
+    for step in range(3):
+        own = each.attention(x[:, step], x[:, step], return_attention_scores=True)[1]
+        assert np.allclose(scores[:, :, 5 * step : 5 * step + 5], own, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -117,9 +117,14 @@ def test_weights_of_large_layers_are_stored_only_on_request(tmp_path):
 def test_weights_of_composite_layers_have_unique_names(tmp_path):
     zoo.sequence().save(tmp_path / "m.keras")
     capture_, _, _ = capture(tmp_path, tmp_path / "m.keras")
-    stored = capture_.weights("both_ways")
     model = keras.saving.load_model(tmp_path / "m.keras")
-    assert len(stored) == len(model.get_layer("both_ways").weights) == 6
+    wrapper = model.get_layer("both_ways")
+    directions = {"forward_gru": wrapper.forward_layer, "backward_gru": wrapper.backward_layer}
+    for name, layer in directions.items():
+        stored = capture_.weights(f"both_ways/{name}")
+        assert set(stored) == {"kernel", "recurrent_kernel", "bias"}
+        assert all(np.array_equal(stored[v.name], v) for v in layer.weights)
+    assert len(capture_.weights("attention")) == len(model.get_layer("attention").weights) == 8
     assert sum(v.size for v in capture_.weights("attention").values()) == model.get_layer("attention").count_params()
 
 

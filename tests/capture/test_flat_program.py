@@ -86,11 +86,23 @@ def test_several_inputs_and_outputs_have_their_own_edges():
     assert set(arrows(graph)) == {"left->both", "right->both", "both->first", "right->second"}
 
 
-def test_attention_and_recurrent_layers_are_one_node_each():
+def test_attention_is_one_node_and_wrappers_show_their_layers():
     graph = graph_of(zoo.sequence())
-    assert [node.id for node in graph] == ["start", "attention", "add", "norm", "both_ways", "each"]
-    assert graph.node("each").details["layer"] == "Dense"
-    assert set(arrows(graph)) >= {"start->attention", "start->add", "attention->add"}
+    gru = [f"both_ways/{part}" for part in ("forward_gru", "backward_gru", "flip", "concatenate")]
+    assert [node.id for node in graph] == ["start", "attention", "add", "norm", *gru, "each/dense"]
+    assert set(arrows(graph)) == {
+        "start->attention",
+        "start->add",
+        "attention->add",
+        "add->norm",
+        "norm->both_ways/forward_gru",
+        "norm->both_ways/backward_gru",
+        "both_ways/forward_gru->both_ways/concatenate",
+        "both_ways/backward_gru->both_ways/flip",
+        "both_ways/flip->both_ways/concatenate",
+        "both_ways/concatenate->each/dense",
+    }
+    assert graph.parameters == zoo.sequence().count_params()
 
 
 def test_edges_have_the_output_number_of_layers_with_several_outputs():

@@ -63,8 +63,8 @@ def sequence():
     start = keras.Input((6, 8), name="start")
     x = layers.MultiHeadAttention(2, 4, name="attention")(start, start)
     x = layers.LayerNormalization(name="norm")(layers.Add(name="add")([start, x]))
-    x = layers.Bidirectional(layers.GRU(3, return_sequences=True), name="both_ways")(x)
-    return keras.Model(start, layers.TimeDistributed(layers.Dense(2), name="each")(x))
+    x = layers.Bidirectional(layers.GRU(3, return_sequences=True, name="gru"), name="both_ways")(x)
+    return keras.Model(start, layers.TimeDistributed(layers.Dense(2, name="dense"), name="each")(x))
 
 
 class Block(layers.Layer):

@@ -40,6 +40,8 @@ PERCEPTRON = chain(("x", "InputLayer", 0), ("only", "Dense", 9))
         ("last hidden", ("body",)),
         ("last recurrent", ("memory",)),
         ("s*", ("stem", "squeeze", "scores", "shares")),
+        ("deep", ("deep/filter",)),
+        ("dee", ()),
         ("conv2d_1", ()),
         ("conv2d_1 or first convolution", ("stem",)),
         ("body or first convolution", ("body",)),

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.capture.connections.receptive_field import Convolution, Pointwise, is_convolution, rule_of
+from nnviz3d.capture.connections.receptive_field import Convolution, EachStep, Pointwise, is_convolution, rule_of
 from nnviz3d.capture.connections.top_k import KernelMatrix, pick
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.programs.describe import DescribedModel
@@ -109,15 +109,16 @@ class _Dense:
 class _Fan:
     """The weights into the most active cell of a convolution, or of a Dense layer over locations."""
 
-    def __init__(self, source: str, target: str, layer: Any) -> None:
+    def __init__(self, source: str, target: str, layer: Any, steps: int) -> None:
         self.source = source
         self.target = target
         self._layer = layer
-        self._rules: dict[tuple[int, ...], Convolution | Pointwise] = {}
+        self._steps = steps
+        self._rules: dict[tuple[int, ...], Convolution | Pointwise | EachStep] = {}
 
     def find(self, before: NDArray[np.float32], after: NDArray[np.float32], ranking: Ranking, k: int) -> Connections:
         if before.shape not in self._rules:
-            self._rules = {before.shape: rule_of(self._layer, before.shape)}
+            self._rules = {before.shape: rule_of(self._layer, before.shape, self._steps)}
         target = int(np.argmax(np.abs(after)))
         fan = self._rules[before.shape].fan(tuple(int(i) for i in np.unravel_index(target, after.shape)))
         values = fan.weight * before.ravel()[fan.source]
@@ -138,14 +139,18 @@ class _Fan:
 def _pairs(described: DescribedModel) -> tuple[list[_Pair], list[str]]:
     pairs: list[_Pair] = []
     for edge in described.graph.edges:
-        layer = described.call(edge.target).operation
+        call = described.call(edge.target)
+        layer, steps = call.operation, len(call.loops)
         source = described.graph.node(edge.source)
         if edge.output != 0 or len(described.graph.sources(edge.target)) != 1:
             continue
         if isinstance(layer, keras.layers.Dense):
-            pairs.append((_Dense if len(source.shape) == 1 else _Fan)(edge.source, edge.target, layer))
+            alone = len(source.shape) == 1
+            pairs.append(
+                _Dense(edge.source, edge.target, layer) if alone else _Fan(edge.source, edge.target, layer, steps)
+            )
         elif is_convolution(layer):
-            pairs.append(_Fan(edge.source, edge.target, layer))
+            pairs.append(_Fan(edge.source, edge.target, layer, steps))
     joined = {pair.target for pair in pairs}
     left_out = [described.graph.node(name) for name in connecting_nodes(described.graph) if name not in joined]
     return pairs, [_said(left_out)] if left_out else []

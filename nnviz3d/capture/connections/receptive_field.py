@@ -118,8 +118,45 @@ class Pointwise:
         return Fan(location * channels + np.arange(channels, dtype=np.int64), self._kernel[:, cell[-1]])
 
 
-def rule_of(layer: Any, shape: tuple[int, ...]) -> Convolution | Pointwise:
-    """Return the rule by which cells of a source of this shape feed a cell of a layer."""
+class EachStep:
+    """A layer that runs at every step of a sequence: a cell is fed by cells of its own step only.
+
+    Parameters
+    ----------
+    rule
+        The rule at one step.
+    shape
+        Shape of the source, ``(*steps, *shape at one step)``.
+    steps
+        Number of time axes.
+    """
+
+    def __init__(self, rule: Convolution | Pointwise, shape: tuple[int, ...], steps: int) -> None:
+        self._rule = rule
+        self._shape = shape
+        self._steps = steps
+
+    def fan(self, cell: tuple[int, ...]) -> Fan:
+        """Collect the connections into a cell ``(*steps, *cell at one step)`` of the output."""
+        found = self._rule.fan(cell[self._steps :])
+        step = int(np.ravel_multi_index(cell[: self._steps], self._shape[: self._steps]))
+        return Fan(found.source + step * math.prod(self._shape[self._steps :]), found.weight)
+
+
+def rule_of(layer: Any, shape: tuple[int, ...], steps: int = 0) -> Convolution | Pointwise | EachStep:
+    """Return the rule by which cells of a source of this shape feed a cell of a layer.
+
+    Parameters
+    ----------
+    steps
+        Number of time axes of the source over which the layer runs step by step.
+    """
+    if steps:
+        return EachStep(_rule(layer, shape[steps:]), shape, steps)
+    return _rule(layer, shape)
+
+
+def _rule(layer: Any, shape: tuple[int, ...]) -> Convolution | Pointwise:
     return Pointwise(layer, shape) if isinstance(layer, keras.layers.Dense) else Convolution(layer, shape)
 
 

@@ -147,7 +147,8 @@ def _attention(program: Program, call: Call) -> dict[str, Any]:
     if not call.attends:
         return {}
     makers = {id(t): (i, k) for i, _ in call.sources for k, t in enumerate(program.calls[i].outputs)}
-    origins = {through(program, makers[id(t)]) for t in call.attended if id(t) in makers}
+    attended = [id(call.outside(t)) for t in call.attended]
+    origins = {through(program, makers[t]) for t in attended if t in makers}
     return {"self_attention": len(origins) == 1}
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ from keras.src.layers.layer import Layer
 from nnviz3d.capture.programs.frozen import assignments_undone, frozen
 from nnviz3d.capture.programs.node_paths import Namer, is_plumbing
 from nnviz3d.capture.programs.tf_ops import tensorflow_functions_traced
+from nnviz3d.capture.programs.time_loops import TimeLoop, Values, folded_results, run_in_loops
 from nnviz3d.capture.programs.tracer import Tracer, layers_inside
 from nnviz3d.data.axes import Axes
 from nnviz3d.data.files.picture_files import PictureShape
@@ -95,6 +97,8 @@ class Call:
         Its input tensors in the order of the arguments: position of an earlier call, and number of its output.
     variables
         Variables among the arguments, which belong to a composite and not to the operation.
+    autocast, direct, loops
+        As in `TracedCall`: the call may run at every step of a sequence.
     """
 
     operation: Any
@@ -105,6 +109,8 @@ class Call:
     variables: tuple[Any, ...]
     arguments: Any = field(repr=False)
     autocast: str | None = None
+    direct: bool = False
+    loops: tuple[TimeLoop, ...] = ()
 
     @property
     def is_input(self) -> bool:
@@ -130,7 +136,10 @@ class Call:
 
     @property
     def attended(self) -> tuple[Any, ...]:
-        """The symbolic query, value and, if given, key of an attention layer, ``(batch, *positions, features)`` each."""
+        """The symbolic query, value and, if given, key of an attention layer, ``(batch, *positions, features)`` each.
+
+        They are those of one step, if the call runs at every step of a sequence.
+        """
         given = inspect.signature(self.operation.call).bind(*self.arguments.args, **self.arguments.kwargs).arguments
         first = next(iter(given.values()))
         if isinstance(first, list | tuple):
@@ -142,11 +151,21 @@ class Call:
         """The symbolic query of an attention layer."""
         return self.attended[0]
 
-    def attention_scores(self, values: dict[int, Any]) -> Any:
+    def outside(self, symbol: Any) -> Any:
+        """Return the tensor outside of all loops of which a tensor of the call is one step."""
+        for loop in self.loops:
+            symbol = loop.outside(symbol)
+        return symbol
+
+    def attention_scores(self, values: Values) -> Any:
         """Call an attention layer again for its scores, with the masks and flags of the recorded call.
 
-        The layer removes masks from its arguments, so the masks are restored for the call itself, which follows.
+        The scores of all steps of a sequence are folded into the batch: ``(batch * time, ...)``.
         """
+        return folded_results(self.loops, values, self._scores)
+
+    def _scores(self, values: Values) -> Any:
+        # The layer removes masks from its arguments, so the masks are restored for the call itself, which follows.
         args, kwargs = self.arguments.fill_in(values)
         at = list(_parameters(self.operation)).index(_SCORES)
         if len(args) > at:
@@ -165,18 +184,20 @@ class Call:
             for tensor, mask in masks:
                 backend.set_keras_mask(tensor, mask)
 
-    def __call__(self, values: dict[int, Any]) -> None:
+    def __call__(self, values: Values) -> None:
         """Compute the outputs from the values of earlier calls; keys are the ids of the symbolic tensors."""
-        if self.is_input:
-            return
+        if not self.is_input:
+            run_in_loops(self.loops, values, self._once)
+
+    def _once(self, values: Values) -> None:
+        """Run the call, or one step of it."""
         args, kwargs = self.arguments.fill_in(values)
-        if self.autocast is None:
-            results = self.operation(*args, **kwargs)
-        else:
-            with backend.AutocastScope(self.autocast):
-                results = self.operation(*args, **kwargs)
+        function = self.operation.call if self.direct else self.operation
+        with nullcontext() if self.autocast is None else backend.AutocastScope(self.autocast):
+            results = function(*args, **kwargs)
         flat = keras.tree.flatten(results)
-        values.update((id(tensor), value) for tensor, value in zip(self.outputs, flat, strict=True))
+        made = [one for one, _ in self.loops[0].made] if self.loops else self.outputs
+        values.update((id(tensor), value) for tensor, value in zip(made, flat, strict=True))
 
 
 def _parameters(operation: Any) -> Mapping[str, inspect.Parameter]:
@@ -297,6 +318,8 @@ def _assemble(tracer: Tracer, outputs: Sequence[Any]) -> Program:
                 record.variables,
                 record.arguments,
                 record.autocast,
+                record.direct,
+                record.loops,
             )
         )
     ends = dict.fromkeys((position[i], k) for i, k in (maker[id(t)] for t in outputs))

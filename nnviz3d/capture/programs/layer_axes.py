@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from nnviz3d.capture.programs.flat_program import Call, Program
-from nnviz3d.data.axes import Axes, axes_of, named_axes
+from nnviz3d.data.axes import Axes, axes_of, axes_over_time, named_axes
 from nnviz3d.data.files.picture_files import PictureShape
 
 _NO_CHANNELS = "no channels"
@@ -27,7 +27,7 @@ _UNFOLD = frozenset({"Flatten", "Reshape", "ExpandDims", "GetItem"})
 
 
 def axes_of_calls(program: Program) -> dict[int, Axes]:
-    """Name the axes of each call's first output, by the call's position.
+    """Name the axes of each call's first output, by the call's position: time steps, channels and locations.
 
     A layer with a `data_format` determines the axes of its input and output. The other calls pass the axes of their
     input on, or take them from the calls that read them. If no call determines them, channels come last, and the axes of an
@@ -43,13 +43,45 @@ def axes_of_calls(program: Program) -> dict[int, Axes]:
             picture = PictureShape.of(_shape(call))
             given = 0 if picture is not None and picture.channels_first else None
         found[i] = given if given == _NO_CHANNELS or (isinstance(given, int) and given < rank) else None
-    return {i: _named(_shape(call), found[i]) for i, call in enumerate(program.calls)}
+    steps = time_axes(program)
+    return {i: _named(_shape(call), found[i], steps[i]) for i, call in enumerate(program.calls)}
 
 
-def _named(shape: Sequence[int | None], known: _Known | None) -> Axes:
+def _named(shape: Sequence[int | None], known: _Known | None, steps: int) -> Axes:
+    if isinstance(known, int) and known < steps:
+        steps = 0
+    frame = len(shape) - steps
     if known is None:
-        return axes_of(shape)
-    return named_axes(len(shape), known if isinstance(known, int) else None)
+        return axes_over_time(axes_of(shape[steps:]), steps)
+    return axes_over_time(named_axes(frame, known - steps if isinstance(known, int) else None), steps)
+
+
+def time_axes(program: Program) -> dict[int, int]:
+    """Find how many axes of each call's first output are the steps of a loop over time, by the call's position.
+
+    Layers inside `TimeDistributed` and recurrent convolutions say so; tensors of the same rank before and behind follow.
+    """
+    position = {id(call): i for i, call in enumerate(program.calls)}
+    wanted: dict[int, int] = {}
+    for i in reversed(range(len(program.calls))):
+        call = program.calls[i]
+        for source, _ in call.sources:
+            taken = _shape(program.calls[source])
+            steps = _steps(call, len(taken)) or (wanted.get(position[id(call)], 0) if _passes(call, taken) else 0)
+            wanted[source] = max(wanted.get(source, 0), min(steps, len(taken)))
+    found: dict[int, int] = {}
+    for i, call in enumerate(program.calls):
+        shape = _shape(call)
+        before = [found[s] for s, _ in call.sources if _passes(call, _shape(program.calls[s]))]
+        found[i] = min(_steps(call, len(shape)) or wanted.get(i, 0) or max(before, default=0), len(shape))
+    return found
+
+
+def _steps(call: Call, rank: int) -> int:
+    """Return how many axes of a tensor of that rank, taken or made by a call, are steps over which the call loops."""
+    sides = _SIDES.search(type(call.operation).__name__)
+    recurrent = isinstance(call.operation, keras.layers.RNN) and sides is not None and rank == int(sides[1]) + 2
+    return len(call.loops) + recurrent
 
 
 def _wanted(program: Program) -> dict[int, _Known]:
@@ -84,15 +116,16 @@ def _read(reader: Call, shape: Sequence[int | None], behind: _Known | None) -> _
         Channel axis of the call's output.
     """
     operation, given = reader.operation, _shape(reader)
-    told = _told(operation, len(shape))
+    steps = len(reader.loops)
+    told = _told(operation, len(shape) - steps)
     if told is not None:
-        return told
+        return told + steps
     kind = type(operation).__name__
     if isinstance(operation, keras.layers.Flatten) and operation.data_format == "channels_first" and len(shape) > 2:
         return 0
     if len(shape) == 2 and kind in _UNFOLD and len(given) != 2:
         return _NO_CHANNELS
-    order = _order(operation, len(shape))
+    order = _order(operation, len(shape), steps)
     if order is not None:
         return order[behind] if isinstance(behind, int) and behind < len(order) else behind
     # The last axis is only the default of a normalization; any other axis was set on purpose.
@@ -104,19 +137,20 @@ def _read(reader: Call, shape: Sequence[int | None], behind: _Known | None) -> _
 def _given(call: Call, sources: Sequence[tuple[_Known | None, Call]]) -> _Known | None:
     """Return the channel axis of a call's output, from its settings or from its input."""
     operation, shape = call.operation, _shape(call)
-    told = _told(operation, len(shape))
+    steps = len(call.loops)
+    told = _told(operation, len(shape) - steps)
     if told is not None:
-        return told
+        return told + steps
     known = next(((known, taken) for known, taken in sources if known is not None), None)
     if known is None:
         return None
     at, source = known
     taken, kind = _shape(source), type(operation).__name__
-    order = _order(operation, len(taken))
+    order = _order(operation, len(taken), steps)
     if order is not None and isinstance(at, int):
         return order.index(at) if at in order else None
     if kind in _REDUCE and len(shape) < len(taken) and isinstance(at, int):
-        return _reduced(operation, at, len(taken))
+        return _reduced(operation, at, len(taken), steps)
     return at if _passes(call, taken) else None
 
 
@@ -125,9 +159,6 @@ def _told(operation: Any, rank: int) -> int | None:
     kind = type(operation).__name__
     if not isinstance(operation, keras.Layer) or rank < 1:
         return None
-    if isinstance(operation, keras.layers.TimeDistributed):
-        inner = _told(operation.layer, rank - 1)
-        return None if inner is None else inner + 1
     if rank > 1 and any(part in kind for part in _BY_FORMAT):
         form = getattr(operation, "data_format", None)
         # In a sequence of maps, the time axis comes before the channels.
@@ -137,22 +168,28 @@ def _told(operation: Any, rank: int) -> int | None:
     return rank - 1 if any(part in kind for part in _MIX_LAST) else None
 
 
-def _order(operation: Any, rank: int) -> tuple[int, ...] | None:
-    """Return the input axis of each output axis, without the batch; `None` if no axis moves."""
+def _order(operation: Any, rank: int, steps: int) -> tuple[int, ...] | None:
+    """Return the input axis of each output axis, without the batch; `None` if no axis moves.
+
+    Parameters
+    ----------
+    steps
+        Number of time axes over which the call runs step by step; they stay first.
+    """
     kind = type(operation).__name__
     if kind == "Permute":
-        return tuple(int(n) - 1 for n in operation.dims)
+        return (*range(steps), *(int(n) - 1 + steps for n in operation.dims))
     axes = getattr(operation, "axes", None)
-    if kind == "Transpose" and isinstance(axes, list | tuple) and len(axes) == rank + 1 and axes[0] == 0:
-        return tuple(int(n) - 1 for n in axes[1:])
+    if kind == "Transpose" and isinstance(axes, list | tuple) and len(axes) == rank + 1 - steps and axes[0] == 0:
+        return (*range(steps), *(int(n) - 1 + steps for n in axes[1:]))
     return None
 
 
-def _reduced(operation: Any, at: int, rank: int) -> int | None:
+def _reduced(operation: Any, at: int, rank: int, steps: int) -> int | None:
     axis = getattr(operation, "axis", None)
     if axis is None:
         return None
-    gone = {_axis(n, rank) for n in (axis if isinstance(axis, list | tuple) else [axis])}
+    gone = {_axis(n, rank - steps) + steps for n in (axis if isinstance(axis, list | tuple) else [axis])}
     return None if at in gone else at - sum(n < at for n in gone)
 
 

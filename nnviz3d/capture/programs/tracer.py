@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -14,10 +14,13 @@ from keras.src import backend
 from keras.src.layers.layer import Layer
 from keras.src.ops.node import Node
 
+from nnviz3d.capture.programs.time_loops import TimeLoop, sequence_shape
 from nnviz3d.data.printable import reason
 
 # Layers that Keras builds from layers, but that users know as one layer: opened, they would show cells and projections.
-_SEALED = (keras.layers.RNN, keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention, keras.layers.Wrapper)
+_SEALED = (keras.layers.RNN, keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
+_OPENED = (keras.layers.Wrapper, keras.layers.Bidirectional, keras.layers.Pipeline)
+"""Layers of Keras whose layers each get a node."""
 
 
 @dataclass
@@ -34,6 +37,11 @@ class TracedCall:
         Whether the operation was created by this call.
     autocast
         Type to which the call casts variables, if any.
+    direct
+        Whether only the layer's `call` runs, without what Keras does before and after it.
+    loops
+        Loops over time around the call, the innermost first. `arguments` holds the tensors of one step, `outputs` those
+        of the whole sequence.
     """
 
     operation: Any
@@ -42,11 +50,16 @@ class TracedCall:
     arguments: Any
     fresh: bool
     autocast: str | None = None
+    direct: bool = False
+    loops: tuple[TimeLoop, ...] = ()
 
     @property
     def tensors(self) -> list[Any]:
-        """The symbolic tensors among the arguments."""
-        return self.arguments.keras_tensors if self.arguments is not None else []
+        """The symbolic tensors among the arguments, outside of all loops."""
+        found = self.arguments.keras_tensors if self.arguments is not None else []
+        for loop in self.loops:
+            found = [loop.outside(tensor) for tensor in found]
+        return list(found)
 
     @property
     def is_input(self) -> bool:
@@ -80,6 +93,7 @@ class Tracer:
         self.sealed: dict[str, str] = {}
         self._top = model
         self._mine = {id(t) for t in symbols}
+        self._made: list[Any] = []  # kept, so that their ids are not given to other objects
         self._nodes: list[Node] = []
         self._frames: list[_Frame] = []
         self._thread = threading.get_ident()
@@ -127,7 +141,7 @@ class Tracer:
         frame = self._frames[-1]
         frame.opening = True
         try:
-            outputs = layer.call(*args, **kwargs)
+            outputs = self._outputs(layer, args, kwargs)
         except Exception as error:
             # Its own code may raise any error on a symbolic tensor, for example when it asks for the value. Then the
             # composite becomes one node, and the capture has a note. For the whole model that would leave no graph.
@@ -139,6 +153,62 @@ class Tracer:
             return outputs
         frame.opening, frame.opened = False, True
         return outputs
+
+    def _outputs(self, layer: Any, args: Any, kwargs: Any) -> Any:
+        """Run the code of a composite on symbols."""
+        if type(layer).call is keras.layers.TimeDistributed.call:
+            return self._over_time(layer, *args, **kwargs)
+        with _unfused(layer):
+            return layer.call(*args, **kwargs)
+
+    def _over_time(self, wrapper: Any, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """Record the calls of a layer at one step of a sequence, and put a loop over all steps around each of them.
+
+        `TimeDistributed` runs only the `call` of its layer, at each step separately.
+        """
+        layer, begin = wrapper.layer, len(self.records)
+        length = inputs.shape[1]
+        arguments = {"training": training} if layer._call_has_training_arg else {}
+        pairs = [(self._symbol((inputs.shape[0], *inputs.shape[2:]), inputs.dtype, layer.name), inputs)]
+        if layer._call_has_mask_arg and mask is not None:
+            pairs.append((self._symbol((mask.shape[0], *mask.shape[2:]), mask.dtype, "mask"), mask))
+            arguments["mask"] = pairs[1][0]
+        self._frames.append(_Frame(layer, opening=is_composite(layer)))
+        try:
+            result = self._call_of(layer, (pairs[0][0],), arguments)
+        finally:
+            self._frames.pop()
+        wholes = {id(one): (one, whole) for one, whole in pairs}
+        for i in range(begin, len(self.records)):
+            record = self.records[i]
+            taken = tuple(dict.fromkeys(id(t) for t in record.tensors if id(t) in wholes))
+            if not taken:
+                continue  # the same at every step
+            made = []
+            for one in record.outputs:
+                whole = self._symbol(sequence_shape(one.shape, length), one.dtype, record.operation.name)
+                wholes[id(one)] = (one, whole)
+                made.append((one, whole))
+            loop = TimeLoop(tuple(wholes[key] for key in taken), tuple(made))
+            self.records[i] = replace(record, outputs=tuple(whole for _, whole in made), loops=(*record.loops, loop))
+        return keras.tree.map_structure(lambda tensor: wholes[id(tensor)][1], result)
+
+    def _call_of(self, layer: Any, args: Any, kwargs: Any) -> Any:
+        """Record the `call` of a layer alone; that of a composite opens it."""
+        if is_composite(layer):
+            return self._outputs(layer, args, kwargs)
+        outputs = layer.compute_output_spec(*args, **kwargs)
+        Node(layer, call_args=args, call_kwargs=kwargs, outputs=outputs)
+        scope = backend.get_autocast_scope()
+        self.records[-1] = replace(self.records[-1], direct=True, autocast=None if scope is None else scope.dtype)
+        return outputs
+
+    def _symbol(self, shape: Any, dtype: str, name: str) -> Any:
+        """Make a symbolic tensor that calls may take; the name keeps Keras from counting it."""
+        symbol = keras.Input(batch_shape=shape, dtype=dtype, name=name) if shape else keras.KerasTensor((), dtype)
+        self._mine.add(id(symbol))
+        self._made.append(symbol)
+        return symbol
 
     def _stands_alone(self, layer: Any, args: Any, kwargs: Any) -> bool:
         """Whether an opened composite calls this layer on plain numbers, for example to embed positions."""
@@ -185,6 +255,20 @@ class Tracer:
                     maker._outbound_nodes.remove(node)
 
 
+@contextmanager
+def _unfused(layer: Any) -> Iterator[None]:
+    """Keep `Bidirectional` from a first try of fused code, which TensorFlow lacks and symbolic tensors cannot run."""
+    names = ("_can_attempt_fused_lstm", "_can_attempt_fused_gru")
+    own = [name for name in names if isinstance(layer, keras.layers.Bidirectional) and hasattr(type(layer), name)]
+    for name in own:
+        object.__setattr__(layer, name, lambda *_: False)
+    try:
+        yield
+    finally:
+        for name in own:
+            object.__delattr__(layer, name)
+
+
 def layers_inside(layer: Any, *, deep: bool = True) -> Iterator[Any]:
     """Yield the layers inside a layer; if `deep`, also the layers inside these."""
     yield from layer._flatten_layers(include_self=False, recursive=deep)
@@ -192,7 +276,7 @@ def layers_inside(layer: Any, *, deep: bool = True) -> Iterator[Any]:
 
 def is_composite(layer: Any) -> bool:
     """Whether a layer consists of layers that each get a node: a model, or a custom layer with layers inside."""
-    if isinstance(layer, keras.Model):
+    if isinstance(layer, (keras.Model, *_OPENED)):
         return True
     if isinstance(layer, _SEALED) or type(layer).__module__.startswith(("keras.src.", "keras.layers.")):
         return False
