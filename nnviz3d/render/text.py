@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from nnviz3d.scene.panel_rows import BarRow, CurveRow, KeyRow, PictureRow, Row, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.panel_rows import BarRow, CurveRow, GaugeRow, KeyRow, PictureRow, Row, ScaleRow, SwatchRow, TextRow
 from nnviz3d.scene.primitives import Panel
 
 Sprite = NDArray[np.uint8]
@@ -32,6 +32,8 @@ _CURVE = 58.0
 _PICTURE = 84.0
 """Height of a picture in a row of a panel."""
 _LIT = (255, 176, 74, 255)
+_LINES, _LEADING = 4, 1.35
+"""Maximum number of lines of one text in a panel, and their distance as a multiple of the font's size."""
 
 
 _FOREIGN = re.compile("[^ -~\u00a0-\u017f\u0370-\u03ff\u0400-\u045f\u2010-\u203a\u2190-\u2199\u2200-\u22ff]")
@@ -154,6 +156,8 @@ def _row_sprite(row: Row, scale: float, widest: float) -> Image.Image:
             return _text_row(row, scale, widest)
         case BarRow():
             return _bar_row(row, scale, widest)
+        case GaugeRow():
+            return _gauge_row(row, scale)
         case ScaleRow():
             return _scale_row(row, scale)
         case SwatchRow():
@@ -191,14 +195,27 @@ def _write(
     )
 
 
+def wrap(text: str, f: ImageFont.FreeTypeFont, width: float, most: int) -> list[str]:
+    """Break a text between words into lines of at most `width` pixels; the last of `most` lines is cut."""
+    lines: list[str] = []
+    rest = text.split(" ")
+    while rest and len(lines) < most - 1:
+        count = 1
+        while count < len(rest) and f.getlength(" ".join(rest[: count + 1])) <= width:
+            count += 1
+        lines.append(shorten(" ".join(rest[:count]), f, width))
+        rest = rest[count:]
+    return [*lines, shorten(" ".join(rest), f, width)] if rest else lines
+
+
 def _text_row(row: TextRow, scale: float, widest: float) -> Image.Image:
     f = font(row.text, row.style, scale)
     pad = 3 * scale
-    text = shorten(row.text, f, widest - 2 * pad)
-    canvas, draw = _blank(f.getlength(text) + 2 * pad + 1, _SIZES[row.style] * scale * 1.5)
-    _write(
-        draw, (pad, _SIZES[row.style] * scale * 0.15), text, row.style, scale, QUIET if row.style == "quiet" else INK
-    )
+    lines = wrap(row.text, f, widest - 2 * pad, 1 if row.style == "title" else _LINES)
+    high, ink = _SIZES[row.style] * scale, QUIET if row.style == "quiet" else INK
+    canvas, draw = _blank(max(map(f.getlength, lines)) + 2 * pad + 1, high * (1.5 + _LEADING * (len(lines) - 1)))
+    for number, line in enumerate(lines):
+        _write(draw, (pad, high * (0.15 + _LEADING * number)), line, row.style, scale, ink)
     return canvas
 
 
@@ -215,6 +232,36 @@ def _bar_row(row: BarRow, scale: float, widest: float) -> Image.Image:
     fill = _LIT if row.strong else (120, 132, 156, 255)
     if row.share > 0:
         draw.rectangle((3 * scale, top, 3 * scale + (width - 6 * scale) * min(row.share, 1.0), bottom), fill=fill)
+    return canvas
+
+
+def _gauge_row(row: GaugeRow, scale: float) -> Image.Image:
+    width, side = round(_PANEL_WIDTH * scale), round(9 * scale)
+    canvas, draw = _blank(width + 2 * side, 50 * scale)
+    middle, half = 25 * scale, 2.5 * scale
+
+    def across(value: float) -> float:
+        return side + float(np.clip((value - row.low) / (row.high - row.low), 0, 1)) * width
+
+    draw.rounded_rectangle((side, middle - half, side + width, middle + half), radius=half, fill=(255, 255, 255, 30))
+    if row.threshold is not None:
+        x = across(row.threshold)
+        draw.line((x, middle - 3 * half, x, middle + 3 * half), fill=(*QUIET, 255), width=max(1, round(1.5 * scale)))
+    for end, text, anchor in ((side, row.ends[0], "la"), (side + width, row.ends[1], "ra")):
+        _write(draw, (end, middle + 8 * scale), text, "quiet", scale, INK, anchor)
+    if np.isnan(row.value):
+        _write(draw, (side + width / 2, 1 * scale), row.text, "text", scale, INK, "ma")
+        return canvas
+    x, r = across(row.value), 5 * scale
+    # The bar begins at the number that means neither class, else at zero, else at the end next to zero.
+    start = across(0.0 if row.threshold is None else row.threshold)
+    draw.rectangle((min(start, x), middle - half, max(start, x), middle + half), fill=_LIT)
+    draw.ellipse(
+        (x - r, middle - r, x + r, middle + r), fill=(*INK, 255), outline=(*_HALO, 255), width=round(1.5 * scale)
+    )
+    room = font(row.text, "text", scale).getlength(row.text) / 2
+    at = float(np.clip(x, room + 2 * scale, width + 2 * side - room - 2 * scale))
+    _write(draw, (at, 1 * scale), row.text, "text", scale, INK, "ma")
     return canvas
 
 

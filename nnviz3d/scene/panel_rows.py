@@ -1,4 +1,4 @@
-"""Rows of panels and callouts: text, bars, colour scales, swatches, keys, pictures and curves."""
+"""Rows of panels and callouts: text, bars, gauges, colour scales, swatches, keys, pictures and curves."""
 
 from __future__ import annotations
 
@@ -28,6 +28,30 @@ class BarRow:
     share: float
     """Length of the bar, from 0 to 1."""
     strong: bool = False
+
+
+@dataclass(frozen=True)
+class GaugeRow:
+    """A number on a scale between two ends.
+
+    Attributes
+    ----------
+    value, low, high
+        The number, and the numbers at both ends.
+    text
+        The number as text.
+    ends
+        Text below the left end and below the right end.
+    threshold
+        A number that is marked on the scale, such as the one between two classes.
+    """
+
+    value: float
+    low: float
+    high: float
+    text: str
+    ends: tuple[str, str]
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,4 +115,4 @@ class CurveRow:
     ends: tuple[str, str]
 
 
-Row = CurveRow | TextRow | BarRow | ScaleRow | SwatchRow | KeyRow | PictureRow
+Row = CurveRow | TextRow | BarRow | GaugeRow | ScaleRow | SwatchRow | KeyRow | PictureRow

@@ -12,7 +12,7 @@ from nnviz3d.scene.headline import headline
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene, read_scene
-from nnviz3d.scene.views.legends import names_of
+from nnviz3d.scene.views.outputs import names_of
 from tests.support import captures
 from tests.support.graphs import chain
 

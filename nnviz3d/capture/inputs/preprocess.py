@@ -16,19 +16,13 @@ from nnviz3d.capture.inputs.pixel_scaling import PixelScaling
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.data.axes import Axes, as_arranged, channels_in, channels_last, named_axes
 from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.preprocessing_words import MEANING
 from nnviz3d.data.request import Preprocessing
 from nnviz3d.errors import SampleError
 
 LAST = named_axes(3, 2)
 """The axes of a picture with channels last."""
 _KERAS_MODES: tuple[Preprocessing, ...] = ("tf", "torch", "caffe")
-_MEANING: dict[Preprocessing, str] = {
-    "tf": "pixels scaled to -1..1",
-    "torch": "pixels scaled to 0..1, then normalized with ImageNet's mean and standard deviation",
-    "caffe": "RGB turned to BGR, then ImageNet's mean subtracted, not scaled",
-    "unit": "pixels scaled to 0..1",
-    "none": "numbers given as they are",
-}
 
 
 class ModelInputs(Protocol):
@@ -55,7 +49,7 @@ class Decision:
     @property
     def sentence(self) -> str:
         """The mode, its meaning and the reason, for the terminal and the picture."""
-        return f"Preprocessing {self.mode}: {_MEANING[self.mode]}. {self.reason}"
+        return f"Preprocessing {self.mode}: {MEANING[self.mode]}. {self.reason}"
 
 
 def decide(

@@ -18,21 +18,27 @@ from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, Colormap, Normalize, colormap, limits_for
-from nnviz3d.scene.context import LayerValues, SceneContext, head_of
+from nnviz3d.scene.context import LayerValues, SceneContext, head_of, vector_outputs
 from nnviz3d.scene.hits import CellHit, Hit, PixelHit
-from nnviz3d.scene.primitives import Image, Primitive, Source, Voxels
+from nnviz3d.scene.primitives import Image, Labels, Primitive, Source, Voxels
 from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Diverging, Phase, Reveal, Sequential, Share, ViewSpec
 from nnviz3d.scene.views.blocks import pick_cell
-from nnviz3d.scene.views.legends import FEW, MORE, NAMED_CELLS, scale_panels, scores_of, title_panel, words_for
+from nnviz3d.scene.views.columns import column_labels, named_inputs, words_beside
+from nnviz3d.scene.views.legends import scale_panels, words_for
+from nnviz3d.scene.views.output_pictures import output_picture
+from nnviz3d.scene.views.outputs import FEW, MORE, NAMED_CELLS, scores_of
+from nnviz3d.scene.views.titles import title_panel
 
 _SUNK = 0.32
 """Opacity of the forward pass's blocks during the backward pass."""
 _GLOW = 0.5
 _NAMES = 0.085
 """Width of a class's name and score as a share of the network's."""
+_LETTER, _WIDEST_NAME = 0.0048, 0.16
+"""Width of a letter in the name of an input's number, and the maximum width of such a name, as shares of the network's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +92,7 @@ class ActivationsSpec(ViewSpec):
 
 
 class ActivationsView(View):
-    """The blocks of voxels, the class scores and the scales.
+    """The blocks of voxels, the pictures of inputs and outputs, the scores and the scales.
 
     Attributes
     ----------
@@ -101,6 +107,8 @@ class ActivationsView(View):
         self._context = context
         self._nodes = self._choose(spec.layers)
         self._head = head_of(context.graph)
+        outputs = tuple(name for name in context.graph.outputs if name in self._nodes)
+        self._answering = (self._head,) if context.setting.explains and self._head in outputs else outputs
         self._listed = MORE if context.setting.explains else FEW
         self.label_extent = self._room_for_names()
         self._timeline = timeline
@@ -116,8 +124,8 @@ class ActivationsView(View):
         if not self._kept.keys() >= {there, back}:
             self._kept = {chosen: self._still(chosen) for chosen in {there, back}}
         still = self._kept[there]
-        # The prediction is shown only after the forward pass has reached it.
-        known = self._head is None or self._timeline.revealed(self._rank(self._head), t) >= 1
+        # The answers are shown only after the forward pass has reached all of them.
+        known = all(self._timeline.revealed(self._rank(output), t) >= 1 for output in self._answering)
         words = still.answer if known else still.question
         if back == there:
             return (*(self._revealed(b, t) for b in still.blocks), *words, *still.scales)
@@ -153,10 +161,10 @@ class ActivationsView(View):
             shared=(selection.normalize or self._spec.normalize) == "global",
             chosen=selection.layer,
         )
-        head = self._head if self._head in self._nodes else None
-        answer = scores_of(self._context, head, selection.sample, self._listed) if head is not None else None
-        question = (title_panel(self._context.capture, selection.sample),)
-        return _Still(blocks, scales, question if answer is None else answer, question)
+        columns = Labels("columns", tuple(column_labels(self._context, selection.sample)))
+        answer = (*scores_of(self._context, self._answering, selection.sample, self._listed), columns)
+        question = (title_panel(self._context, selection.sample), columns)
+        return _Still(blocks, scales, answer, question)
 
     def _choose(self, selectors: tuple[str, ...]) -> tuple[str, ...]:
         graph, capture = self._context.graph, self._context.capture
@@ -269,14 +277,21 @@ class ActivationsView(View):
         return blocks
 
     def _room_for_names(self) -> NDArray[np.float64]:
-        """Return points beside the class scores that leave room for their names; none without names."""
-        plan = self._context.plan
-        if self._head is None or plan.placements[self._head].grid.count > NAMED_CELLS:
-            return np.empty((0, 3))
+        """Return points beside short inputs and outputs that leave room for their names; none without names."""
+        plan, context = self._context.plan, self._context
         low, high = plan.bounds_x
-        beside = plan.corners([self._head])
-        beside[:, 0] += _NAMES * (high - low)
-        return beside
+        found = [np.empty((0, 3))]
+        for output in vector_outputs(context.graph):
+            if plan.placements[output].grid.count <= NAMED_CELLS and (len(self._answering) > 1 or output == self._head):
+                beside = plan.corners([output])
+                beside[:, 0] += _NAMES * (high - low)
+                found.append(beside)
+        for name in named_inputs(context):
+            longest = max(map(len, words_beside(context, name, 0)))
+            beside = plan.corners([name])
+            beside[:, 0] -= min(_LETTER * longest, _WIDEST_NAME) * (high - low)
+            found.append(beside)
+        return np.concatenate(found)
 
     def threshold_of(self, name: str, selection: Selection) -> float:
         """Return the share of a layer's colour range below which its cells are not drawn; 0 for vectors."""
@@ -297,7 +312,7 @@ class ActivationsView(View):
 
     def _picture(self, name: str, sample: int) -> NDArray[np.uint8] | None:
         if name not in self._context.graph.inputs:
-            return None
+            return output_picture(self._context, name, sample)
         found = self._context.capture.picture(name, sample)
         if found is not None:
             return found

@@ -36,7 +36,8 @@ from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Share, ViewSpec
 from nnviz3d.scene.views.activations import picture_of
 from nnviz3d.scene.views.blocks import pick_on_map
-from nnviz3d.scene.views.legends import NAMED_CELLS, best_rows, names_of, score_text
+from nnviz3d.scene.views.legends import score_text
+from nnviz3d.scene.views.outputs import NAMED_CELLS, best_rows, names_of
 
 _APPEARS = 1.0
 """Seconds in which a map fades in after the forward pass."""

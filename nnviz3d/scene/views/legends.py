@@ -1,27 +1,21 @@
-"""Title, class scores and colour scales of the activations view."""
+"""Colour scales of the activations view, and the words for its quantities."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnviz3d.data.quantities import Quantity
-from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.targets import LOSS, Explained
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, ValueStatistics, number, score
-from nnviz3d.scene.context import SceneContext, class_name, is_classifier, top_classes, two_classes, vector_outputs
-from nnviz3d.scene.panel_rows import BarRow, Row, ScaleRow, SwatchRow, TextRow
-from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Voxels
+from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.panel_rows import Row, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.primitives import Panel, Voxels
 from nnviz3d.scene.selection import Selection
 
-NAMED_CELLS = 16
-"""Maximum size of an output with a name beside every cell; for larger outputs the best scores are listed."""
 _NAMED = 3
 """Maximum number of layers that a legend names."""
-FEW, MORE = 3, 5
-"""Number of listed scores, and their number in a scene that explains a decision."""
 
 
 def words_for(context: SceneContext, quantity: Quantity, selection: Selection) -> str:
@@ -45,102 +39,10 @@ def score_text(context: SceneContext, explained: Explained) -> str:
     return f"the score of {context.name_of(explained.target)} ({numbers})"
 
 
-def title_panel(capture: CaptureReader, sample: int, answer: str | None = None) -> Panel:
-    """Return the title: the sample, its label, the prediction, and the preprocessing."""
-    words = [f"input {capture.sample_name(sample)}"]
-    label = capture.label(sample)
-    if label is not None:
-        words.append(f"labelled {class_name(capture.classes, label)}")
-    if answer is not None:
-        words.append(answer)
-    mode, _ = capture.preprocessing(sample)
-    records = capture.step_records
-    step = [] if records is None or records.probe_step is None else [f"after training step {records.probe_step:,}"]
-    facts = [*step, f"preprocessing {mode}", *(n.rstrip(".") for n in capture.provenance.notes_of(sample))]
-    return Panel("title", "top-left", (TextRow(" · ".join(words)), TextRow(" · ".join(facts), "quiet")))
-
-
-def scores_of(context: SceneContext, head: str, sample: int, listed: int = FEW) -> tuple[Primitive, ...]:
-    """Return the title with the prediction, and the class scores: beside their cells, or a list of the best ones."""
-    scores = context.values(head, sample).values.reshape(-1)
-    names = names_of(context.capture, head, len(scores))
-    best = top_classes(scores, 1)[0]
-    shown = f"({score(float(scores[best]))})"
-    if np.isnan(scores[best]):
-        answer = "the output is NaN"
-    elif len(scores) == 1:
-        answer = f"output {score(float(scores[0]))}{_between_two(context, head, float(scores[0]))}"
-    elif is_classifier(context.capture, head):
-        answer = f"predicted {names[best]} {shown}"
-    else:
-        answer = f"largest output {names[best]} {shown}"
-    if len(context.graph.outputs) > 1:
-        answer = f"{context.graph.node(head).name}: {answer}"
-    labels: list[Label] = []
-    for output in vector_outputs(context.graph):
-        if context.capture.has_activations(output) and context.placement(output).grid.count <= NAMED_CELLS:
-            labels += _beside_cells(context, output, sample)
-    found: list[Primitive] = [title_panel(context.capture, sample, answer), Labels("scores", tuple(labels))]
-    if len(scores) > NAMED_CELLS:
-        found.append(Panel("scores", "top-right", tuple(best_rows(head, scores, names, listed))))
-    return tuple(found)
-
-
 def listed(names: Sequence[str]) -> str:
     """List the first few of some names, and count the others."""
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def _between_two(context: SceneContext, head: str, value: float) -> str:
-    """Return the class, one of two, that a single probability predicts; empty for any other number."""
-    two = two_classes(context.capture, head)
-    if two is None or context.graph.node(head).activation != "sigmoid":
-        return ""
-    return f", predicted {two[1]}" if value > 0.5 else f", predicted {two[0]}"
-
-
-def names_of(capture: CaptureReader, head: str, count: int) -> list[str]:
-    """Return names of an output's numbers: class names, for a single number its class for 1, otherwise positions."""
-    if is_classifier(capture, head):
-        return [class_name(capture.classes, i) for i in range(count)]
-    if count == 1:
-        two = two_classes(capture, head)
-        return ["output" if two is None else two[1]]
-    return [str(i) for i in range(count)]
-
-
-def _beside_cells(context: SceneContext, head: str, sample: int) -> list[Label]:
-    scores = context.values(head, sample).values.reshape(-1)
-    placement = context.placement(head)
-    names = names_of(context.capture, head, len(scores)) if len(scores) > 1 else [""]
-    best = top_classes(scores, 1)[0]
-    corners = np.array(placement.origin) + placement.grid.cells(np.arange(len(scores))) * np.array(placement.cell)
-    return [
-        Label(
-            (float(x), float(y), float(z)),
-            (f"{names[i]}   {score(float(scores[i]))}".strip(),),
-            align="right",
-            priority=20.0 if i == best else 8.0 - 0.1 * abs(i - best),
-            emphasis=1.0 if i == best else 0.5,
-            small=True,
-            span=placement.cell,
-        )
-        for i, (x, y, z) in enumerate(corners)
-    ]
-
-
-def best_rows(head: str, scores: NDArray[np.float32], names: Sequence[str], listed: int = FEW) -> list[Row]:
-    """List the largest numbers of an output as bars."""
-    finite = scores[np.isfinite(scores)]
-    low, high = (min(0.0, float(finite.min())), float(finite.max())) if finite.size else (0.0, 0.0)
-    count = len(scores)
-    which = f": highest {listed} of {count:,}" if listed < count else f": all {count}" if count > 1 else ""
-    rows: list[Row] = [TextRow(f"{head}{which}", "quiet")]
-    for position, i in enumerate(top_classes(scores, listed)):
-        share = np.clip((np.nan_to_num(scores[i], nan=low) - low) / (high - low), 0, 1) if high > low else 0.0
-        rows.append(BarRow(names[i], score(float(scores[i])), float(share), position == 0))
-    return rows
 
 
 def scale_panels(

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import Ranking
 from nnviz3d.scene.colors import colormap, number, score
-from nnviz3d.scene.context import SceneContext, head_of, top_classes, vector_outputs
+from nnviz3d.scene.context import SceneContext, top_classes, vector_outputs
 from nnviz3d.scene.derived.layer_figures import weights_of_then
 from nnviz3d.scene.derived.neurons import Neurons
 from nnviz3d.scene.derived.unit_weights import Links
 from nnviz3d.scene.layout.nodes import BallLayout, vector
 from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
 from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Vector
-from nnviz3d.scene.views.legends import NAMED_CELLS, listed, names_of, scores_of, title_panel
+from nnviz3d.scene.views.legends import listed
 from nnviz3d.scene.views.node_link.colors import Scale
+from nnviz3d.scene.views.outputs import NAMED_CELLS, names_of, scores_of
 
 _ASIDE = 1.0
 """World distance of a score from its ball."""
@@ -69,11 +70,9 @@ def named_outputs(context: SceneContext, layouts: Mapping[str, BallLayout]) -> l
 
 
 def title(context: SceneContext, sample: int) -> tuple[Panel, ...]:
-    """Return the title with the prediction, and a list of the best scores if there are many."""
-    head = head_of(context.graph)
-    if head is None or not context.capture.has_activations(head):
-        return (title_panel(context.capture, sample),)
-    return tuple(found for found in scores_of(context, head, sample) if isinstance(found, Panel))
+    """Return the title with the answers of the outputs, and their panels."""
+    outputs = [name for name in context.graph.outputs if context.capture.has_activations(name)]
+    return tuple(found for found in scores_of(context, outputs, sample) if isinstance(found, Panel))
 
 
 def ball_scales(scales: Mapping[str, Scale], what: str, *, some: bool) -> tuple[Panel, ...]:

@@ -26,7 +26,6 @@ from nnviz3d.scene.selection import CellPick, LayerPick, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
 from nnviz3d.scene.views.blocks import describe_cell, describe_layer, pick_on_tile
-from nnviz3d.scene.views.legends import NAMED_CELLS, title_panel
 from nnviz3d.scene.views.marks import callout, glow, point
 from nnviz3d.scene.views.node_link.colors import BEHIND, lights, paint, scale_of, seen_at
 from nnviz3d.scene.views.node_link.labels import Drawn, ball_scales, line_scale, named_outputs, names, scores
@@ -34,6 +33,8 @@ from nnviz3d.scene.views.node_link.layer_balls import LayerBallsView
 from nnviz3d.scene.views.node_link.lines import passing, strongest, ways, weighted
 from nnviz3d.scene.views.node_link.picks import ChannelPick, LinkPick, describe_channel, describe_link
 from nnviz3d.scene.views.node_link.spec import NodesSpec
+from nnviz3d.scene.views.outputs import NAMED_CELLS
+from nnviz3d.scene.views.titles import title_panel
 
 MOST_LAYERS = 24
 """Maximum number of layers with units for one ball per unit; longer networks have one ball per layer."""
@@ -142,7 +143,7 @@ class NodesView(View):
                 rings = found.rings * np.clip(now - found.ranks, 0, 1)[:, np.newaxis].astype(np.float32)
                 cloud = replace(cloud, colors=colors, rings=rings)
             known = self._head is None or now > self._context.placement(self._head).rank
-            words = found.answer if known else (title_panel(self._context.capture, selection.sample),)
+            words = found.answer if known else (title_panel(self._context, selection.sample),)
             self._lit = (key, (cloud, *self._lines_at(found, now, selection.layer), *found.still, *words))
         return self._lit[1]
 

@@ -1,0 +1,65 @@
+"""Tests of rows of panels: wrapped text, and gauges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnviz3d.render.text import font, panel_sprite, wrap
+from nnviz3d.scene.panel_rows import GaugeRow, TextRow
+from nnviz3d.scene.primitives import Panel
+
+NOTE = "No connections are captured for conv2d_transpose (Conv2DTranspose), conv2d_transpose_1 (Conv2DTranspose), mask"
+
+
+class TestWrapping:
+    @pytest.mark.parametrize("width", [150, 260, 400])
+    def test_long_note_keeps_all_words_in_lines_that_fit(self, width):
+        f = font("", "quiet", 1.0)
+        lines = wrap(NOTE, f, width, 9)
+        assert " ".join(lines) == NOTE
+        assert all(f.getlength(line) <= width for line in lines)
+        assert len(lines) >= f.getlength(NOTE) / width
+
+    def test_text_of_too_many_lines_ends_in_an_ellipsis(self):
+        lines = wrap(NOTE, font("", "quiet", 1.0), 150, 2)
+        assert len(lines) == 2
+        assert lines[1].endswith("…")
+
+    def test_word_wider_than_a_line_is_cut(self):
+        f = font("", "quiet", 1.0)
+        assert all(f.getlength(line) <= 60 for line in wrap("global_average_pooling2d_1 x", f, 60, 3))
+
+    def test_panel_of_a_long_note_is_higher_and_never_wider_than_allowed(self):
+        short, long = (panel_sprite(Panel("p", "top-left", (TextRow(t, "quiet"),)), 1.0, 300) for t in ("No", NOTE))
+        assert long.shape[0] > short.shape[0]
+        assert long.shape[1] <= 300 + 28
+
+
+def gauge(value: float, threshold: float | None = 0.5, low: float = 0.0) -> np.ndarray:
+    row = GaugeRow(value, low, 1.0, str(value), ("cat 0", "1 dog"), threshold)
+    return panel_sprite(Panel("g", "top-left", (row,)), 2.0, 900)
+
+
+def lit(sprite: np.ndarray) -> np.ndarray:
+    """Return the columns that have the colour of the bar."""
+    return np.flatnonzero((np.abs(sprite[..., :3].astype(int) - (255, 176, 74)).max(axis=2) < 12).any(axis=0))
+
+
+class TestGauge:
+    def test_bar_leads_from_the_threshold_to_the_number_on_its_side(self):
+        middle = gauge(0.9).shape[1] / 2
+        assert lit(gauge(0.9)).min() >= middle - 4
+        assert lit(gauge(0.1)).max() <= middle + 4
+        assert len(lit(gauge(0.9))) > len(lit(gauge(0.7))) > len(lit(gauge(0.55)))
+
+    def test_bar_of_a_signed_range_begins_at_zero(self):
+        middle = gauge(0.8).shape[1] / 2
+        assert lit(gauge(0.8, None, -1.0)).min() == pytest.approx(middle, abs=6)
+        assert lit(gauge(-0.8, None, -1.0)).max() == pytest.approx(middle, abs=6)
+
+    def test_nan_has_no_bar(self):
+        assert not len(lit(gauge(float("nan"))))
+
+    def test_number_beyond_an_end_stays_inside_the_panel(self):
+        assert np.array_equal(lit(gauge(3.0)), lit(gauge(1.0)))
