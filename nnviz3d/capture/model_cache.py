@@ -29,9 +29,9 @@ class CachedModel:
     Parameters
     ----------
     loaded
-        The model.
+        A Keras model, or a model of another runtime.
     inputs
-        Its inputs; by default those that the model states.
+        Inputs of a Keras model; by default those that it states.
     held
         Samples in memory; requests refer to them by their names, such as ``x[3]``.
     sources
@@ -49,7 +49,7 @@ class CachedModel:
 
     def __init__(
         self,
-        loaded: LoadedModel,
+        loaded: LoadedModel | RunnableModel,
         *,
         inputs: Inputs | None = None,
         held: Samples | None = None,
@@ -57,17 +57,19 @@ class CachedModel:
         classes: Sequence[str] | None = None,
         live: bool = False,
     ) -> None:
-        known = inputs or expected_inputs(loaded.model)
-        if known is None:
-            raise ModelError(
-                f"{loaded.name} was never built, so it does not know its input's shape; call it once on data before it "
-                "is saved, or pass an array in Python: nnviz3d.capture(model, x)."
-            )
-        self.inputs = with_axes(loaded.model, known)
-        self.traced: RunnableModel = TracedModel(loaded, self.inputs, live=live)
+        self.traced = _traced(loaded, inputs, live=live) if isinstance(loaded, LoadedModel) else loaded
         self.held = held
         self.sources = tuple(sources) or (held.names if held is not None else ())
-        self.classes = tuple(classes) if classes is not None else imagenet_classes() if loaded.imagenet else None
+        self.classes = (
+            tuple(classes) if classes is not None else (imagenet_classes() if self.traced.loaded.imagenet else None)
+        )
+
+    @property
+    def inputs(self) -> Inputs:
+        """The inputs of a Keras model."""
+        if not isinstance(self.traced, TracedModel):
+            raise TypeError(f"{self.traced.loaded.name} is no Keras model")
+        return self.traced.inputs
 
     def answer(self, request: CaptureRequest, report: Report) -> Finished:
         """Capture this model for a request; the model that the request names is ignored.
@@ -111,6 +113,16 @@ class CachedModel:
         random = not sources or "random" in sources
         vocabulary = self.traced.vocabulary if random else {}
         return read_samples(sources, self.traced.specs, seed=seed, vocabulary=vocabulary, shapes=shapes, held=self.held)
+
+
+def _traced(loaded: LoadedModel, inputs: Inputs | None, *, live: bool) -> RunnableModel:
+    known = inputs or expected_inputs(loaded.model)
+    if known is None:
+        raise ModelError(
+            f"{loaded.name} was never built, so it does not know its input's shape; call it once on data before it "
+            "is saved, or pass an array in Python: nnviz3d.capture(model, x)."
+        )
+    return TracedModel(loaded, with_axes(loaded.model, known), live=live)
 
 
 class ModelCache:

@@ -86,6 +86,8 @@ class ModelSource:
 
 
 _LOADING = "nnviz3d.capture.loading"
+_FOREIGN = "nnviz3d.capture.foreign"
+"""Loaders of models that are no Keras models; they return a `ForeignModel`."""
 
 SOURCES = (
     SourceKind(
@@ -100,6 +102,7 @@ SOURCES = (
         endings=(".keras", ".h5", ".hdf5"),
         options=("custom",),
     ),
+    SourceKind("a .onnx file", f"{_FOREIGN}.onnx_file:load_onnx", endings=(".onnx",)),
     SourceKind("a SavedModel folder", f"{_LOADING}.saved_model:load_saved_model", parts=("saved_model.pb",)),
     SourceKind(
         "an unpacked .keras file",

@@ -29,7 +29,7 @@ class Kept:
 def connections(model, x, k=ALL):
     inputs = expected_inputs(model)
     described = describe(open_model(model, inputs), "m")
-    pairs = Pairs(described)
+    pairs = Pairs.of(described)
     finder = ConnectionFinder(pairs, k)
     values = {}
     for batch in Forward(described, inputs.specs).batches([x]):

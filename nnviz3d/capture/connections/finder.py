@@ -43,8 +43,14 @@ class Pairs:
         Sentences about layers whose connections are not captured.
     """
 
-    def __init__(self, described: DescribedModel) -> None:
-        self._pairs, self.skipped = _pairs(described)
+    def __init__(self, pairs: Sequence[_Pair], skipped: Sequence[str]) -> None:
+        self._pairs = pairs
+        self.skipped = skipped
+
+    @classmethod
+    def of(cls, described: DescribedModel) -> Pairs:
+        """Return the pairs of a Keras model."""
+        return cls(*_pairs(described))
 
     def __iter__(self) -> Iterator[_Pair]:
         return iter(self._pairs)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -33,15 +35,18 @@ class PixelScaling:
         The first call with weights on the path; `None` if there is none.
     bytes_in
         Whether `nodes` expect pixels of 0..255; otherwise they expect pixels of 0..1.
+    takes
+        The least and the greatest number that the input can hold, if it is quantized.
     """
 
     nodes: tuple[str, ...]
     first: str | None
     bytes_in: bool
+    takes: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
-class _Path:
+class PixelPath:
     """A tensor that depends on the picture only.
 
     Attributes
@@ -49,11 +54,11 @@ class _Path:
     ends
         The last different results for pixels of 0 and of 255.
     nodes
-        Positions of the calls that changed numbers so far.
+        Positions or names of the calls that changed numbers so far.
     """
 
     ends: tuple[float, float]
-    nodes: tuple[int, ...]
+    nodes: tuple[Any, ...]
 
     @property
     def bytes_in(self) -> bool:
@@ -82,22 +87,27 @@ def pixel_scaling(program: Program, position: int) -> PixelScaling:
     reached = [paths[source] for call in met for source, _ in call.sources if source in paths] or list(paths.values())[
         -1:
     ]
-    chosen = next((path for path in reached if path.nodes and path.bytes_in), None)
-    chosen = chosen or next((path for path in reached if path.nodes), reached[0])
+    chosen = chosen_path(reached)
     names = tuple(_named(program.calls[i]) for i in chosen.nodes)
     return PixelScaling(names, _named(met[0]) if met else None, chosen.bytes_in)
+
+
+def chosen_path(reached: Sequence[PixelPath]) -> PixelPath:
+    """Return the path that tells which pixels a model takes: one that scales bytes, or any that scales, or the first."""
+    scaled = [path for path in reached if path.nodes]
+    return next((path for path in scaled if path.bytes_in), scaled[0] if scaled else reached[0])
 
 
 def _named(call: Call) -> str:
     return f"{type(call.operation).__name__} {call.path.rpartition('/')[2]!r}"
 
 
-def _followed(program: Program, position: int) -> tuple[dict[int, _Path], list[Call]]:
+def _followed(program: Program, position: int) -> tuple[dict[int, PixelPath], list[Call]]:
     """Run the calls without weights that depend on this input alone; also return the calls with weights after them."""
     symbol = program.inputs[position]
     shape = [symbol.shape[0] or 1, *(n or _ANY_SIZE for n in symbol.shape[1:])]
     values: list[dict[int, object]] = [{id(symbol): tf.cast(tf.fill(shape, n), symbol.dtype)} for n in (0, _TOP)]
-    paths = {position: _Path((0.0, float(_TOP)), ())}
+    paths = {position: PixelPath((0.0, float(_TOP)), ())}
     met: list[Call] = []
     with frozen():
         for i, call in enumerate(program.calls):
@@ -111,7 +121,7 @@ def _followed(program: Program, position: int) -> tuple[dict[int, _Path], list[C
     return paths, met
 
 
-def _extended(i: int, call: Call, paths: dict[int, _Path], values: list[dict[int, object]]) -> _Path:
+def _extended(i: int, call: Call, paths: dict[int, PixelPath], values: list[dict[int, object]]) -> PixelPath:
     try:
         for each in values:
             call(each)
@@ -119,15 +129,15 @@ def _extended(i: int, call: Call, paths: dict[int, _Path], values: list[dict[int
         raise ModelError(f"The model failed on a picture, in {call.path}: {reason(error)}") from error
     low, high = (np.asarray(tf.cast(each[id(call.outputs[0])], tf.float64)) for each in values)
     before = [paths[source] for source, _ in call.sources]
-    ends = _ends(low, high) or before[0].ends
+    ends = ends_of(low, high) or before[0].ends
     nodes = tuple(dict.fromkeys(k for path in before for k in path.nodes))
     changed = not np.allclose(ends, before[0].ends, rtol=1e-6, atol=1e-6)
     # A Normalization that was never adapted changes no number, but it is where the model's author scales pixels.
     scales = changed or isinstance(call.operation, keras.layers.Normalization)
-    return _Path(ends, (*nodes, i) if scales else nodes)
+    return PixelPath(ends, (*nodes, i) if scales else nodes)
 
 
-def _ends(low: NDArray[np.floating], high: NDArray[np.floating]) -> tuple[float, float] | None:
+def ends_of(low: NDArray[np.floating], high: NDArray[np.floating]) -> tuple[float, float] | None:
     """Return the median results for 0 and 255 over all cells where they differ; `None` if no cell differs."""
     moves = np.isfinite(low) & np.isfinite(high) & (low != high) if low.shape == high.shape else np.False_
     return (float(np.median(low[moves])), float(np.median(high[moves]))) if np.any(moves) else None

@@ -23,6 +23,8 @@ from nnviz3d.errors import SampleError
 LAST = named_axes(3, 2)
 """The axes of a picture with channels last."""
 _KERAS_MODES: tuple[Preprocessing, ...] = ("tf", "torch", "caffe")
+_BRIGHT, _DARK = 100, -0.5
+"""A quantized input that holds larger numbers takes bytes; one that holds smaller ones takes pixels of -1..1."""
 
 
 class ModelInputs(Protocol):
@@ -86,6 +88,8 @@ def decide(
     if not dtype.startswith(("float", "bfloat")):
         return Decision("none", f"The model takes whole numbers ({dtype}), like pixels.")
     scaling = model.scaling(position)
+    if scaling.takes is not None:
+        return _for_range(*scaling.takes)
     scalers = " and ".join(scaling.nodes)
     if scaling.nodes and scaling.bytes_in:
         return Decision("none", f"The model scales its input itself, in {scalers}.")
@@ -93,6 +97,14 @@ def decide(
         return Decision("unit", f"The model scales pixels of 0..1 itself, in {scalers}.")
     before = "" if scaling.first is None else f"Nothing scales the picture before {scaling.first}. "
     return Decision("unit", f"{before}This is the usual choice for a model without scaling; --preprocess sets another.")
+
+
+def _for_range(low: float, high: float) -> Decision:
+    """Choose the preprocessing for an input that can hold the numbers of a range only, because it is quantized."""
+    why = f"The model's quantized input holds numbers from {low:.3g} to {high:.3g}."
+    if high > _BRIGHT:
+        return Decision("none", why)
+    return Decision("tf" if low < _DARK else "unit", why)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from typing import Any
 
 from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.preflight import check_model_source
+from nnviz3d.capture.programs.runnable import RunnableModel
 from nnviz3d.data.model_sources import NO_OPTIONS, LoadOptions, ModelSource
 
 
-def load_model(source: str, options: LoadOptions = NO_OPTIONS, **changes: Any) -> LoadedModel:
+def load_model(source: str, options: LoadOptions = NO_OPTIONS, **changes: Any) -> LoadedModel | RunnableModel:
     """Load a model.
 
     Parameters
@@ -31,7 +32,7 @@ def load_model(source: str, options: LoadOptions = NO_OPTIONS, **changes: Any) -
     return _loader(found)(found)
 
 
-def _loader(source: ModelSource) -> Callable[[ModelSource], LoadedModel]:
+def _loader(source: ModelSource) -> Callable[[ModelSource], LoadedModel | RunnableModel]:
     module, _, function = source.kind.load.partition(":")
-    loader: Callable[[ModelSource], LoadedModel] = getattr(importlib.import_module(module), function)
+    loader: Callable[[ModelSource], LoadedModel | RunnableModel] = getattr(importlib.import_module(module), function)
     return loader

@@ -76,7 +76,7 @@ class Trace:
     def pairs(self, graph: ModelGraph, *, anew: bool) -> Pairs:
         """Return the connected pairs of layers."""
         if self._pairs is None or anew:
-            self._pairs = Pairs(replace(self.described, graph=graph))
+            self._pairs = Pairs.of(replace(self.described, graph=graph))
         return self._pairs
 
     def notes(self, graph: ModelGraph, missing: Sequence[str]) -> list[str]:
