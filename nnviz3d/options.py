@@ -61,6 +61,8 @@ class Model:
     """Run code that the model file carries, such as Lambda layers. Only for files from people you trust."""
     custom: Annotated[tuple[str, ...], Parameter(negative=())] = ()
     """A class or function that a model file needs, MODULE:NAME; its module is imported. May be repeated."""
+    architecture: Annotated[str | None, OPTIONAL] = None
+    """For a file of weights, .weights.h5: the file with the architecture, .json or .keras."""
     limit: Annotated[float | None, OPTIONAL] = None
     """Limit in gigabytes of memory for reading one file; by default 2."""
 
@@ -77,7 +79,9 @@ class Model:
 
         if self.limit is not None:
             set_limit(self.limit)
-        return ModelOptions(self.input, self.preprocess, self.weights, self.classes, self.trust, self.custom)
+        return ModelOptions(
+            self.input, self.preprocess, self.weights, self.classes, self.trust, self.custom, self.architecture
+        )
 
 
 @Parameter(name="*", group=_LOOK)

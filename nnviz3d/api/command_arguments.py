@@ -59,7 +59,7 @@ class Options(TypedDict, total=False):
     custom
         For a model file: classes and functions of yours that it needs, each as an object or as ``module:object``; their
         modules are imported again by the process that runs the model.
-    weights, trust
+    weights, architecture, trust
         For a model file; as the options of these names on the command line.
     """
 
@@ -79,6 +79,7 @@ class Options(TypedDict, total=False):
     labels: Any
     custom: Iterable[str | Callable[..., Any]]
     weights: str
+    architecture: str | Path
     trust: bool
 
 
@@ -148,6 +149,7 @@ class CommandArguments:
             *[word for source in self._sources(x) for word in ("--input", source)],
             *given("--preprocess", options.get("preprocess")),
             *given("--weights", options.get("weights")),
+            *given("--architecture", options.get("architecture")),
             *given("--classes", None if classes is None else self._text("classes.txt", "\n".join(map(str, classes)))),
             *[word for one in options.get("custom", ()) for word in ("--custom", _importable(one))],
             *(["--trust"] if options.get("trust") else []),
@@ -184,9 +186,9 @@ class CommandArguments:
 
     def _live(self, model: Any, x: Any, options: Options, *, live: bool) -> list[str]:
         """Capture one sample of a live model, and start a server that the viewer asks for the others."""
-        if any(options.get(name) for name in ("weights", "trust", "custom")):
+        if any(options.get(name) for name in ("weights", "architecture", "trust", "custom")):
             raise UserError(
-                "weights, trust and custom go with a model file; a model object has its weights and its code."
+                "weights, architecture, trust and custom go with a model file; a model object holds all of these."
             )
         if options.get("against") is not None:
             raise UserError("against goes with a model file or a capture; capture the model object's samples first.")

@@ -31,6 +31,7 @@ class ModelOptions:
     classes: Path | None = None
     trust: bool = False
     custom: tuple[str, ...] = ()
+    architecture: str | None = None
 
     def request(self, model: str, out: Path, insights: Insights = NOTHING_MORE) -> CaptureRequest:
         """Return the request for a capture of a model with these options.
@@ -50,6 +51,7 @@ class ModelOptions:
             classes=self.classes,
             trust=self.trust,
             custom=self.custom,
+            architecture=self.architecture,
             insights=insights,
         )
 
@@ -147,6 +149,7 @@ def _from_source(spec: SceneSpec, source: SceneSource, folder: Path, options: Mo
         classes=classes,
         trust=options.trust,
         custom=options.custom,
+        architecture=options.architecture,
     )
     # The scene's sample and choices refer to the scene's own inputs, so they do not apply to other inputs.
     if options.inputs:

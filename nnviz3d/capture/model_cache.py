@@ -163,6 +163,7 @@ class ModelCache:
             request.seed,
             _state(request.model),
             _state(request.weights),
+            _state(request.architecture),
         )
         # A model that is not known to be repeatable is loaded again, with the seeds of a new process.
         if self._kept is None or key != self._key or not self._kept.traced.repeatable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nnviz3d.capture.inputs.class_files import read_classes
 from nnviz3d.data.files.model_files import CONFIG, WEIGHTS
-from nnviz3d.data.files.paths import PathKind, kind_of, quoted, refuse_special, user_path
+from nnviz3d.data.files.paths import PathKind, is_file, is_folder, kind_of, quoted, refuse_special, user_path
 from nnviz3d.data.model_sources import NO_OPTIONS, LoadOptions, ModelSource, known_sources, source_kind
 from nnviz3d.data.printable import printable
 from nnviz3d.data.request import CaptureRequest
@@ -14,6 +14,7 @@ from nnviz3d.errors import ModelError
 
 _GOES_WITH = {
     "weights": "goes with keras:NAME only; {} brings its own.",
+    "architecture": "goes with a file of weights, .weights.h5; {} holds its own.",
     "custom": "goes with a model file of Keras; {} takes no code.",
 }
 """What each option of loading goes with, for models that do not take it."""
@@ -70,6 +71,8 @@ def _with_options(source: ModelSource) -> ModelSource:
             raise ModelError(f"--{name} {sentence.format(printable(source.text))}")
     for name in source.options.custom:
         _check_custom(name)
+    if source.options.architecture is not None:
+        _check_architecture(source.options.architecture)
     return source
 
 
@@ -85,3 +88,15 @@ def _check_custom(name: str) -> None:
             f"--custom takes MODULE:NAME, such as layers:Attention for the class Attention of layers.py; got "
             f"{printable(name)!r}."
         )
+
+
+def _check_architecture(name: str) -> None:
+    path = user_path(name)
+    unpacked = is_folder(path, ModelError) and all(is_file(path / part, ModelError) for part in (CONFIG, WEIGHTS))
+    if not unpacked and path.suffix.lower() not in {".json", ".keras", ".h5", ".hdf5"}:
+        raise ModelError(
+            f"--architecture {quoted(name)}: expected a .json file from model.to_json(), or a .keras file."
+        )
+    refuse_special(path, ModelError)
+    if not unpacked and not is_file(path, ModelError):
+        raise ModelError(f"--architecture: there is no file {quoted(name)}.")

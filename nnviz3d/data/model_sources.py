@@ -21,7 +21,7 @@ class SourceKind:
     Attributes
     ----------
     words
-        Its words in a list of what may be given, such as ``a .keras or .h5 file``.
+        Its words in a list of what may be given, such as ``a .keras file``.
     load
         The function that loads it, ``module:function``; it takes a `ModelSource` and returns a `LoadedModel`. Its module
         is imported only when a source of this kind is loaded.
@@ -50,6 +50,7 @@ class LoadOptions:
     weights: str | None = None
     trust: bool = False
     custom: tuple[str, ...] = ()
+    architecture: str | None = None
 
 
 NO_OPTIONS = LoadOptions()
@@ -96,11 +97,12 @@ SOURCES = (
         prefix="keras:",
         options=("weights",),
     ),
+    SourceKind("a .keras file", f"{_LOADING}.keras_file:load_keras_file", endings=(".keras",), options=("custom",)),
     SourceKind(
-        "a .keras or .h5 file",
-        f"{_LOADING}.keras_file:load_keras_file",
-        endings=(".keras", ".h5", ".hdf5"),
-        options=("custom",),
+        "an .h5 file",
+        f"{_LOADING}.weights_file:load_h5_file",
+        endings=(".h5", ".hdf5"),
+        options=("custom", "architecture"),
     ),
     SourceKind("a .onnx file", f"{_FOREIGN}.onnx_file:load_onnx", endings=(".onnx",)),
     SourceKind("a SavedModel folder", f"{_LOADING}.saved_model:load_saved_model", parts=("saved_model.pb",)),

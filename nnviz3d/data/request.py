@@ -75,6 +75,8 @@ class CaptureRequest(BaseModel):
         Load Lambda layers and other code that a model file carries; otherwise, safe mode refuses them.
     custom
         Classes and functions of the user that the model needs, ``module:object``; their modules are imported.
+    architecture
+        For a file of weights alone: a ``.json`` or ``.keras`` file with the architecture.
     top_k
         Number of connections to keep for each pair of layers and each ranking.
     seed
@@ -102,6 +104,7 @@ class CaptureRequest(BaseModel):
     classes: Path | None = None
     trust: bool = False
     custom: tuple[str, ...] = ()
+    architecture: str | None = None
     top_k: Annotated[int, Field(ge=1)] = 256
     seed: int = 0
     only: int | None = None
@@ -112,7 +115,7 @@ class CaptureRequest(BaseModel):
     @property
     def loading(self) -> LoadOptions:
         """The options that say how the model is loaded."""
-        return LoadOptions(self.weights, self.trust, self.custom)
+        return LoadOptions(self.weights, self.trust, self.custom, self.architecture)
 
 
 class Invitation(BaseModel):

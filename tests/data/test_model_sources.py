@@ -27,7 +27,8 @@ def test_kind_of_model_folder_is_known_by_its_files(tmp_path):
 
 def test_kind_of_model_is_known_by_prefix_or_ending(tmp_path):
     assert loader("keras:VGG16") == "load_application"
-    assert loader("nowhere/M.KERAS") == loader("m.h5") == "load_keras_file"
+    assert loader("nowhere/M.KERAS") == "load_keras_file"
+    assert loader("m.h5") == loader("m.hdf5") == loader("m.weights.h5") == "load_h5_file"
     assert loader("m.txt") is None
     assert loader("") is None
     (tmp_path / "m.keras").mkdir()

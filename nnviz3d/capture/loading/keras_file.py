@@ -18,27 +18,42 @@ from nnviz3d.capture.loading.model_archive import Config, ModelFile
 from nnviz3d.capture.loading.needed_code import NeededCode, needed_code
 from nnviz3d.capture.loading.variable_limit import variables_within_limit
 from nnviz3d.data.files.model_files import WEIGHTS
-from nnviz3d.data.model_sources import ModelSource
+from nnviz3d.data.model_sources import LoadOptions, ModelSource
 from nnviz3d.errors import ModelError, UserError
 
 
 def load_keras_file(source: ModelSource) -> LoadedModel:
-    """Load a model file of Keras, or an unpacked one, after checking its architecture.
+    """Load a model file of Keras, or an unpacked one.
 
     Raises
     ------
     ModelError
-        If it is damaged, Keras cannot load it, or it needs code that is neither named by the user nor trusted.
+        As `load_file`; or if the file is damaged.
     """
-    file, trust = archive.read_model_file(source.file), source.options.trust
-    custom = import_custom(source.options.custom, file.path)
+    return load_file(archive.read_model_file(source.file), source.options, beside=source.file)
+
+
+def load_file(file: ModelFile, options: LoadOptions, *, beside: Path) -> LoadedModel:
+    """Load a model file whose architecture was read.
+
+    Parameters
+    ----------
+    beside
+        The path in whose folder modules of the user are found.
+
+    Raises
+    ------
+    ModelError
+        If Keras cannot load it, or it needs code that is neither named by the user nor trusted.
+    """
+    trust, custom = options.trust, import_custom(options.custom, beside)
     code = needed_code(file.config)
     unknown = [one for one in code if one.name not in custom]
     if unknown and not trust:
         raise ModelError(needs_code(file, unknown))
     try:
         config, notes = _for_keras_3(file)
-        scope = {**(_trusted_objects(file.path, code) if trust else {}), **_by_key(custom, code)}
+        scope = {**(_trusted_objects(beside, code) if trust else {}), **_by_key(custom, code)}
         with archive.readable_by_keras(file, config) as path, variables_within_limit(file.name):
             model = keras.saving.load_model(path, custom_objects=scope, compile=False, safe_mode=not trust)
     except UserError:

@@ -15,6 +15,9 @@ from nnviz3d.data.printable import printable, reason
 _CLASS = re.compile(r"(?:deserializing class '|keras[\w.]*\.)(\w+)'(?:>| using| could)")
 _NAME = re.compile(r"'name': '([^']{1,60})'")
 _CAUSE = re.compile(r".*Exception encountered: ", re.DOTALL)
+_MISFIT = re.compile(r"for object <(?P<kind>\w+) name=(?P<name>[^,>]{1,60})[^>]*>:\s")
+_SHAPES = re.compile(r"variable\.shape=(\([\d, ]*\)).*?value\.shape=(\([\d, ]*\))", re.DOTALL)
+_COUNTS = re.compile(r"expected (\d+) variables, but received (\d+) variables")
 _NOT_LAYERS = {"Policy", "PolicyV1", "DTypePolicy", "QuantizedDTypePolicy"}
 
 
@@ -100,12 +103,29 @@ def _culprit(file: ModelFile, error: Exception) -> str:
             "model; save it with model.save('model.keras')."
         )
     text = str(error)
+    misfit = _misfit(text)
+    if misfit is not None:
+        return misfit
     cause = reason(ValueError(_CAUSE.sub("", text)), 200)
     found = list(_CLASS.finditer(text))
     if not found or "Exception encountered: " not in text:
         return cause
     name = _NAME.search(text, found[-1].end())
     return f"its layer {repr(name[1]) + ' ' if name else ''}({found[-1][1]}) does not fit: {cause}"
+
+
+def _misfit(text: str) -> str | None:
+    """Return the layer that Keras names first if weights do not fit, and how they differ; `None` for another error."""
+    layer = _MISFIT.search(text)
+    if layer is None:
+        return None
+    what, why = f"the weights of its layer {layer['name']!r} ({layer['kind']}) do not fit: ", text[layer.end() :]
+    shapes, counts = _SHAPES.search(why), _COUNTS.search(why)
+    if shapes is not None:
+        return f"{what}the layer has an array of shape {shapes[1]}, the file one of {shapes[2]}."
+    if counts is not None:
+        return f"{what}the layer has {counts[1]} arrays, the file {counts[2]}."
+    return what + reason(ValueError(why), 160)
 
 
 def _unknown_layers(file: ModelFile) -> Iterator[str]:
@@ -120,6 +140,8 @@ def _unknown_layers(file: ModelFile) -> Iterator[str]:
 
 def _advice(file: ModelFile) -> str:
     """Return a sentence that says what the user can do with the file."""
+    if file.label:
+        return "Give the architecture of the model whose weights they are."
     if keras_2.is_keras_2(file.config, file.version):
         return (
             f"Build the same model with layers of Keras 3, read the numbers with model.load_weights({file.name!r}), and "

@@ -8,11 +8,12 @@ import shutil
 import signal
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import h5py
 
@@ -22,6 +23,7 @@ from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError, UserError
 
 Config = dict[str, Any]
+Read = TypeVar("Read")
 
 _LONGEST = 10.0
 """Seconds of processor time for reading the structure of an HDF5 file; thousands of arrays take a tenth of a second."""
@@ -43,22 +45,25 @@ class ModelFile:
         Version of the Keras that wrote the file; `None` if the file does not say.
     compile_config
         The arguments of `Model.compile`, such as ``loss``; empty if the model was not compiled.
+    label
+        Its name in sentences; by default the name of the file or folder.
     """
 
     path: Path
     config: Config
     version: str | None = None
     compile_config: Config = field(default_factory=dict)
+    label: str = ""
 
     @property
     def name(self) -> str:
-        """The name of the file or folder for use in sentences."""
-        return self.path.name or str(self.path.absolute())
+        """Its name in sentences."""
+        return self.label or self.path.name or str(self.path.absolute())
 
     @property
     def is_h5(self) -> bool:
         """Whether the file is an HDF5 file that holds the architecture."""
-        return not self.path.is_dir() and self.path.suffix.lower() != ".keras"
+        return not self.path.is_dir() and self.path.suffix.lower() in {".h5", ".hdf5"}
 
 
 def read_model_file(path: Path) -> ModelFile:
@@ -74,18 +79,24 @@ def read_model_file(path: Path) -> ModelFile:
     ModelError
         If it is damaged, takes too much memory, or holds no model.
     """
-    read = _read_folder if path.is_dir() else _read_keras if path.suffix.lower() == ".keras" else _read_h5
+    return _checked(
+        path, _read_folder if path.is_dir() else _read_keras if path.suffix.lower() == ".keras" else _read_h5
+    )
+
+
+def _checked(path: Path, read: Callable[[Path], Read]) -> Read:
+    """Read a file, with one sentence for any damage."""
     try:
-        file = read(path)
+        found = read(path)
     except UserError:
         raise
     except Exception as error:  # zipfile, zlib, json and h5py may raise any error for a damaged file
         raise ModelError(f"{path.name} is damaged or cut short ({reason(error)}); copy or save it again.") from error
-    if not is_object(file.config):
+    if isinstance(found, ModelFile) and not is_object(found.config):
         raise ModelError(
             f"{path.name} holds an architecture that is not a Keras model; expected a class_name and its config."
         )
-    return file
+    return found
 
 
 def _read_keras(path: Path) -> ModelFile:
@@ -130,27 +141,77 @@ def _read_folder(path: Path) -> ModelFile:
     return ModelFile(path, config, _keras_version(json.loads(metadata)), _object(config.get("compile_config")))
 
 
+def read_architecture(path: Path) -> ModelFile:
+    """Read an architecture without its weights, from a ``.json`` file or from a file as in `read_model_file`.
+
+    Raises
+    ------
+    ModelError
+        If it is damaged, takes too much memory, or holds no model.
+    """
+    if path.suffix.lower() != ".json":
+        return read_model_file(path)
+    return _checked(path, _read_json)
+
+
+def _read_json(path: Path) -> ModelFile:
+    check_size(f"The architecture in {path.name}", path.stat().st_size * TEXT, ModelError)
+    config = _architecture(path, path.read_bytes())
+    return ModelFile(path, config, _keras_version(config), _object(config.get("compile_config")))
+
+
+class WeightsLayout(Enum):
+    """The content of an HDF5 file of Keras, by the layout of its groups."""
+
+    WHOLE_MODEL = "a whole model"
+    BY_LAYER = "weights by the names of layers, as Keras 2 saves them in .h5"
+    BY_PATH = "weights by the paths of objects, as in .weights.h5"
+
+
+def weights_layout(path: Path) -> WeightsLayout:
+    """Return what an HDF5 file holds.
+
+    Raises
+    ------
+    ModelError
+        If it is damaged, takes too much memory, or is no file of weights.
+    """
+    return _checked(path, _read_layout)
+
+
+def _read_layout(path: Path) -> WeightsLayout:
+    _check_hdf5(path)
+    with _ends(), h5py.File(path, "r") as file:
+        if "model_config" in file.attrs:
+            return WeightsLayout.WHOLE_MODEL
+        by_layer = "layer_names" in file.attrs or "layer_names" in getattr(file.get("model_weights"), "attrs", ())
+        return WeightsLayout.BY_LAYER if by_layer else WeightsLayout.BY_PATH
+
+
 def _read_h5(path: Path) -> ModelFile:
-    with path.open("rb") as opened:
-        if opened.read(8) != _HDF5:
-            raise ModelError(
-                f"{path.name} is not a Keras model: expected the HDF5 file that model.save() writes, got something "
-                f"else."
-            )
-    _check_arrays(path, path)
+    _check_hdf5(path)
     with _ends(), h5py.File(path, "r") as file:
         text = file.attrs.get("model_config")
         version = file.attrs.get("keras_version")
         training = file.attrs.get("training_config")
     if text is None:
         raise ModelError(
-            f"{path.name} holds weights but no architecture: save the whole model with model.save('model.keras'), or, "
-            f"for "
-            "one of keras.applications, name it and give the file: keras:NAME --weights FILE."
+            f"{path.name} holds weights but no architecture: add --architecture FILE, a .json file from model.to_json() or "
+            "the .keras file of a model with the same layers; for one of keras.applications, name it and give the file: "
+            "keras:NAME --weights FILE."
         )
     version = version.decode() if isinstance(version, bytes) else version
     compiled = {} if training is None else _object(json.loads(training))
     return ModelFile(path, _architecture(path, text), _keras_version({"keras_version": version}), compiled)
+
+
+def _check_hdf5(path: Path) -> None:
+    with path.open("rb") as opened:
+        if opened.read(8) != _HDF5:
+            raise ModelError(
+                f"{path.name} is not a Keras model: expected the HDF5 file that model.save() writes, got something else."
+            )
+    _check_arrays(path, path)
 
 
 def _architecture(path: Path, text: str | bytes) -> Config:
