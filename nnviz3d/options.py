@@ -113,6 +113,8 @@ class Look:
     """The sample that is subtracted for --quantity difference, counted from 0."""
     step: Annotated[int | None, OPTIONAL] = None
     """A step of a recorded training, shown by the last records up to it; by default the clock's step, or the last one."""
+    groups: Annotated[Literal["auto", "open", "closed"] | None, OPTIONAL] = None
+    """Blocks of layers folded into one: auto (from 40 nodes on), open (none), or closed (all); by default the scene's."""
     dataset: Annotated[tuple[str, ...], Parameter(negative=())] = ()
     """The data set that the scene shows, named as inputs are; by default the input itself."""
 

@@ -23,7 +23,7 @@ from nnviz3d.data.request import CaptureRequest, Insights, Invitation, Preproces
 from nnviz3d.data.sample_sources import expand, named_sources
 from nnviz3d.errors import UserError
 from nnviz3d.options import Look
-from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.spec import GroupsChoice, SceneSpec
 
 
 class Options(TypedDict, total=False):
@@ -41,6 +41,9 @@ class Options(TypedDict, total=False):
         Hide cells below this share of their layer's range, 0 to 1.
     colormap, normalize, ranking
         As the options of these names on the command line.
+    groups
+        Which blocks of layers are folded into one: ``auto`` from 40 nodes on, ``open`` none, ``closed`` all; by default the
+        scene's choice.
     quantity
         What the cells show: ``activation``, ``gradient`` of the target's score, ``gradient_x_activation`` (alias
         ``attribution``), or ``difference``, the sample minus the one that `against` names.
@@ -70,6 +73,7 @@ class Options(TypedDict, total=False):
     colormap: str
     normalize: Literal["layer", "global", "symmetric"]
     ranking: Ranking
+    groups: GroupsChoice
     quantity: Quantity
     explain: int | str
     method: str
@@ -123,6 +127,7 @@ class CommandArguments:
             *given("--colormap", options.get("colormap")),
             *given("--normalize", options.get("normalize")),
             *given("--ranking", options.get("ranking")),
+            *given("--groups", options.get("groups")),
             *given("--quantity", options.get("quantity")),
             *given("--class", options.get("explain")),
             *given("--method", options.get("method")),

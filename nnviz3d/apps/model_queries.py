@@ -113,7 +113,7 @@ class ModelQueries:
         if answer.capture is None:
             self.message = answer.problem if pending is not None else self.message
             return
-        series = CaptureSeries.of(frame.scene.context.capture)
+        series = CaptureSeries.of(frame.scene.capture)
         index = series.committed
         try:
             frame.scene = frame.scene.revised(series.plus(answer.capture))
@@ -152,5 +152,5 @@ class ModelQueries:
 
     def _remove(self, index: int, runner: SampleRunner) -> None:
         scene = self._frame.scene
-        self._frame.scene = scene.revised(CaptureSeries.of(scene.context.capture).without(index))
+        self._frame.scene = scene.revised(CaptureSeries.of(scene.capture).without(index))
         runner.forget(index)

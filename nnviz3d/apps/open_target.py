@@ -24,7 +24,7 @@ from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Insights, Invitat
 from nnviz3d.data.sample_sources import expand
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import CaptureError, SampleError, SceneError, UserError
-from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.spec import GroupsChoice, SceneSpec
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ def opened(
     sample: int | None = None,
     whole: bool = False,
     backward: bool = False,
+    groups: GroupsChoice | None = None,
     wanted: Insights = NOTHING_MORE,
     worker: Worker | None = None,
     invitation: Invitation | None = None,
@@ -81,6 +82,8 @@ def opened(
         Whether all of a model's samples are captured, not only the one that is shown.
     backward
         Whether a backward pass is shown after the forward pass, even if the scene has none.
+    groups
+        Which groups of layers are closed at first; by default the scene's choice.
     wanted
         What the user wants in addition to the forward pass and the needs of the scene. If a ready capture lacks it, the
         scene's model is captured instead.
@@ -97,6 +100,8 @@ def opened(
         If there is no such target or sample, or it cannot be captured.
     """
     found = resolve(target, scene, options)
+    if groups is not None:
+        found = replace(found, spec=found.spec.model_copy(update={"groups": groups}))
     if backward:
         found, wanted = replace(found, spec=found.spec.with_view("backward")), wanted.plus(Insights(gradients=True))
     insights = _needed(found, wanted)

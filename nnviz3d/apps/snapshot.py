@@ -67,6 +67,8 @@ def snapshot(
 
     aspect = size[0] / size[1]
     scene = Scene.build(spec, capture, aspect=aspect, trajectory=trajectory)
+    if selection is not None:
+        scene = scene.showing(selection.layer)
     moment = scene.duration if at is None else at
     drawn = scene.at(moment, selection)
     with DelayedSignals():

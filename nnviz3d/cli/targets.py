@@ -46,6 +46,7 @@ def open_target(
         run,
         sample=look.sample,
         whole=look.whole,
+        groups=look.groups,
         backward=backward,
         wanted=look.wanted(),
         worker=worker,

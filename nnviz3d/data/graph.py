@@ -17,6 +17,8 @@ from nnviz3d.errors import CaptureError
 _DEPTH = 3
 """Deepest nesting of lists in a layer's details."""
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
+MEMBERS = "layers"
+"""Detail of the node of a closed group: the number of nodes that it stands for."""
 _STORED_TIME = "step"
 """Name of the time step axis in captures."""
 Shape = tuple[_Count | None, ...]
@@ -80,6 +82,12 @@ class LayerNode:
     def name(self) -> str:
         """The last part of the path, with the call: what a label shows."""
         return self.id.rsplit("/", 1)[-1]
+
+    @property
+    def members(self) -> int:
+        """The number of nodes that a closed group stands for; 0 for a node that is no group."""
+        count = self.details.get(MEMBERS, 0)
+        return count if isinstance(count, int) else 0
 
     @property
     def group(self) -> str:
@@ -270,8 +278,8 @@ _ADAPTER: TypeAdapter[ModelGraph] = TypeAdapter(ModelGraph)
 
 
 def connecting_nodes(graph: ModelGraph) -> tuple[str, ...]:
-    """Return the nodes whose weights connect units, without layers that only scale numbers or channels."""
-    weighted = {node.path: node for node in graph if node.parameters}
+    """Return the nodes whose weights connect units, without layers that only scale numbers or channels, and groups."""
+    weighted = {node.path: node for node in graph if node.parameters and not node.members}
     return tuple(node.id for node in graph if node.path in weighted and not any(k in node.kind for k in _SCALING))
 
 

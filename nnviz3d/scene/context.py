@@ -13,6 +13,8 @@ from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.graph import head_of as head_of
 from nnviz3d.data.graph import vector_outputs as vector_outputs
+from nnviz3d.data.grouped_capture import with_groups
+from nnviz3d.data.grouping.contracted import Grouping
 from nnviz3d.data.quantities import Quantity
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.targets import LOSS, Explained, Target
@@ -78,6 +80,10 @@ class SceneContext:
     memo: Memo = field(default_factory=Memo)
     trajectory: EmbeddingTrajectory | None = None
     """The points of a recorded training at each step; `None` uses those in the capture."""
+    grouping: Grouping | None = None
+    """The groups of the network's nodes."""
+    opened: frozenset[str] = frozenset()
+    """The groups that are open; the others are single nodes of the capture."""
     projected: dict[tuple[str, int], ProjectedSample] = field(default_factory=dict)
     """Projected samples by embedding and sample; the view that projects a sample stores it here."""
     _values: dict[str, tuple[int, LayerValues]] = field(default_factory=dict)
@@ -120,6 +126,8 @@ class SceneContext:
         trajectory
             The points of a longer training; by default those of this context.
         """
+        if self.grouping is not None:
+            capture = with_groups(capture, self.grouping, self.opened)
         same = self._keeps_to(capture)  # if the training has no new numbers, the cached ones are still right
         return replace(
             self,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.capture_at_step import at_step
+from nnviz3d.data.grouped_capture import with_groups, without_groups
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.selectors import matching
 from nnviz3d.data.training import StepRecords
@@ -19,6 +20,7 @@ from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, CameraPose, between, default_view, direction, fit
 from nnviz3d.scene.context import SceneContext, Setting
 from nnviz3d.scene.facts import Facts
+from nnviz3d.scene.folding import grouping_of, opened_at_first
 from nnviz3d.scene.headline import headline
 from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.memo import Memo
@@ -94,6 +96,7 @@ class Scene:
         *,
         aspect: float = 16 / 9,
         trajectory: EmbeddingTrajectory | None = None,
+        opened: frozenset[str] | None = None,
     ) -> Scene:
         """Lay out and prepare everything that does not depend on time.
 
@@ -105,6 +108,8 @@ class Scene:
             Width over height of the picture that the layout should fill.
         trajectory
             The points of a recorded training at each step; by default those that the capture holds.
+        opened
+            The groups of layers that are open; by default the scene file's choice.
 
         Raises
         ------
@@ -118,6 +123,9 @@ class Scene:
         capture = at_step(capture)
         named = f"this capture of {capture.graph.name}"
         spec = spec.without_training(named) if capture.training is None else spec.with_automatic()
+        grouping = grouping_of(spec, capture)
+        opened = opened_at_first(spec, grouping) if opened is None else opened
+        shown = with_groups(capture, grouping, opened)
         headroom = max((view.headroom for view in spec.views), default=0.0)
         setting = Setting(
             filled=any(view.fills_blocks for view in spec.views),
@@ -128,10 +136,17 @@ class Scene:
         memo = Memo()
 
         def laid_out(flatter: float = 1.0) -> Scene:
-            context = SceneContext.build(capture, aspect=aspect, headroom=headroom, flatter=flatter)
-            return Scene(spec, replace(context, setting=setting, memo=memo, trajectory=trajectory))
+            context = SceneContext.build(shown, aspect=aspect, headroom=headroom, flatter=flatter)
+            context = replace(context, setting=setting, memo=memo, trajectory=trajectory)
+            return Scene(spec, replace(context, grouping=grouping, opened=opened))
 
-        scene = laid_out()
+        try:
+            scene = laid_out()
+        except SceneError:
+            if grouping.everything <= opened:
+                raise
+            # A view may need a layer in a closed group; if not, its error lists the layers of the open network.
+            return Scene.build(spec, capture, aspect=aspect, trajectory=trajectory, opened=grouping.everything)
         if not scene._beside:
             return scene
         # Things beside the network need room too, so the network itself has to fill a picture of another aspect.
@@ -155,6 +170,25 @@ class Scene:
             The points of a longer training; by default those of this scene.
         """
         return Scene(self.spec, self.context.revised(at_step(capture), trajectory))
+
+    @property
+    def capture(self) -> CaptureReader:
+        """The capture with all nodes, those inside closed groups too."""
+        return without_groups(self.context.capture)
+
+    def with_open(self, opened: frozenset[str]) -> Scene:
+        """Return this scene laid out anew with other groups open; itself if these are open."""
+        if opened == self.context.opened:
+            return self
+        context = self.context
+        return Scene.build(self.spec, self.capture, aspect=context.aspect, trajectory=context.trajectory, opened=opened)
+
+    def showing(self, layer: str | None) -> Scene:
+        """Return this scene with the groups around a layer open, so that the layer is shown."""
+        grouping = self.context.grouping
+        if layer is None or grouping is None:
+            return self
+        return self.with_open(self.context.opened | set(grouping.around(layer)))
 
     def step(self, t: float, selection: Selection) -> int | None:
         """Return the shown recorded step: the selected one, or the clock's; `None` without a training."""

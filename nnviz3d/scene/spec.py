@@ -84,6 +84,9 @@ class SceneSource(Strict):
         return self
 
 
+GroupsChoice = Literal["auto", "open", "closed"]
+
+
 class Layout(Strict):
     """The layout of the blocks."""
 
@@ -129,12 +132,20 @@ class Camera(Strict):
 
 
 class SceneSpec(Strict):
-    """A whole scene file."""
+    """A whole scene file.
+
+    Attributes
+    ----------
+    groups
+        Which groups of layers are closed at first: ``auto`` closes those of a network of more than 40 nodes, as many as
+        are needed to show at most 40; ``open`` none; ``closed`` all.
+    """
 
     format: Literal[1]
     title: Annotated[str, AfterValidator(_title)] = ""
     source: SceneSource | None = None
     layout: Layout = Layout()
+    groups: GroupsChoice = "auto"
     views: Annotated[tuple[AnyView, ...], Field(min_length=1)] = _DEFAULT
     camera: Camera = Camera()
 
@@ -194,12 +205,13 @@ class SceneSpec(Strict):
     def elsewhere(self) -> SceneSpec:
         """Return the scene for a model or capture other than its own: without the title, which describes its own.
 
-        Selectors ``NAME or KIND`` become ``KIND``, because the names are layer names of its own model. A scene
-        without a source has no model of its own, and is returned unchanged.
+        Selectors ``NAME or KIND`` become ``KIND``, because the names are layer names of its own model; groups are closed
+        by the size of the other model. A scene without a source has no model of its own, and is returned unchanged.
         """
         if self.source is None:
             return self
-        return self.untitled().model_copy(update={"views": tuple(view.elsewhere() for view in self.views)})
+        views = tuple(view.elsewhere() for view in self.views)
+        return self.untitled().model_copy(update={"views": views, "groups": "auto"})
 
     def untitled(self) -> SceneSpec:
         """Return the scene without its title, so that the model's name is the heading."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import Insights
-from nnviz3d.data.selectors import without_names
+from nnviz3d.data.selectors import matching, without_names
 from nnviz3d.data.training import STATISTICS
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL
 
@@ -107,6 +108,14 @@ class ViewSpec(Strict):
     def with_methods_of(self, methods: Sequence[str]) -> Self:
         """Return the view for a capture that holds maps by these attribution methods."""
         return self
+
+    def own_layers(self, capture: CaptureReader) -> Iterable[str]:
+        """Return the layers that the view needs as nodes of their own, even if groups of layers are closed.
+
+        By default they are those that the settings name one by one.
+        """
+        layer = getattr(self, "layer", None)
+        return () if layer is None else matching(layer, capture.graph)
 
     @property
     def phase(self) -> Phase | None:

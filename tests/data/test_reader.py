@@ -1,4 +1,4 @@
-"""The contract of `CaptureReader`, for a capture, a series of captures and a capture at a training step."""
+"""The contract of `CaptureReader`, for a capture, one with groups, a series of captures and one at a training step."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +12,10 @@ from nnviz3d.data.capabilities.features import has_features, read_features
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.capture_at_step import CaptureAtStep, at_step
 from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.data.graph import Edge
+from nnviz3d.data.grouped_capture import GroupedCapture, with_groups, without_groups
+from nnviz3d.data.grouping.contracted import Contracted, Grouping
+from nnviz3d.data.grouping.find import Group
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.storage.axis_names import write_tokens, write_unit_names
 from nnviz3d.data.storage.capture_writer import CaptureWriter
@@ -49,6 +53,18 @@ def plain(folder: Path, name: str = "run.zarr") -> Capture:
     )
 
 
+def open_groups(folder: Path) -> GroupedCapture:
+    """A reader of groups that are all open."""
+    capture = plain(folder)
+    contracted = Contracted(
+        capture.graph,
+        {node.id: node.id for node in capture.graph},
+        {},
+        {edge: (i,) for i, edge in enumerate(capture.graph.edges)},
+    )
+    return GroupedCapture(capture, contracted)
+
+
 def series(folder: Path) -> CaptureSeries:
     return CaptureSeries.of(plain(folder)).plus(plain(folder, "added.zarr"))
 
@@ -57,6 +73,7 @@ KINDS: dict[str, Callable[[Path], CaptureReader]] = {
     "capture": plain,
     "explained capture": lambda folder: captures.explained_capture(folder / "run.zarr"),
     "capture with a training": lambda folder: trainings.small_training(folder / "run.zarr"),
+    "capture with open groups": open_groups,
     "series": series,
     "series with a removed sample": lambda folder: series(folder).plus(plain(folder, "removed.zarr")).without(7),
     "capture at a step": lambda folder: at_step(trainings.small_training(folder / "run.zarr"), 20),
@@ -216,3 +233,65 @@ def test_removed_sample_has_no_stored_arrays(tmp_path: Path):
 def test_readers_do_not_inherit_from_one_another():
     assert not issubclass(CaptureSeries, Capture)
     assert not issubclass(CaptureAtStep, Capture)
+
+
+class TestClosedGroups:
+    """A reader in which ``conv`` and ``pool`` are closed to one node, and ``flatten`` and ``dense`` to another."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def both(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Capture, CaptureReader]:
+        capture = captures.explained_capture(tmp_path_factory.mktemp("grouped") / "run.zarr")
+        groups = (Group("front", ("conv", "pool")), Group("rest", ("flatten", "dense")))
+        return capture, with_groups(capture, Grouping(capture.graph, groups), ())
+
+    def test_group_has_the_numbers_of_its_last_node(self, both: tuple[Capture, CaptureReader]):
+        capture, reader = both
+        assert [node.id for node in reader.graph] == ["input", "front", "rest", "scores"]
+        for group, last in (("front", "pool"), ("rest", "dense"), ("input", "input")):
+            assert reader.has_activations(group)
+            assert reader.activation_shape(group) == capture.activation_shape(last)
+            assert np.array_equal(reader.activation(group, 1), capture.activation(last, 1))
+            assert np.array_equal(reader.activations(group).values, capture.activations(last).values)
+            assert reader.activations(group).axes == capture.activations(last).axes
+            gradients = [one.explanations(1).gradient(name) for one, name in ((reader, group), (capture, last))]
+            assert np.array_equal(*gradients)
+        assert reader.weights("front") == {}
+
+    def test_connections_from_a_group_are_those_of_its_last_node(self, tmp_path: Path):
+        values = captures.small_values()
+        capture = captures.write(
+            tmp_path / "run.zarr", captures.small_graph(), values, connections=captures.small_connections(values)
+        )
+        reader = with_groups(capture, Grouping(capture.graph, (Group("front", ("pool", "flatten")),)), ())
+        found, same = reader.connections("front", "dense", sample=1), capture.connections("flatten", "dense", sample=1)
+        assert found is not None
+        assert (found.source, found.target) == ("front", "dense")
+        assert np.array_equal(found.index, same.index)
+        assert reader.connections("conv", "front") is None
+
+    def test_gradient_along_an_edge_is_the_norm_of_the_edges_that_it_stands_for(
+        self, both: tuple[Capture, CaptureReader]
+    ):
+        capture, reader = both
+        norms = dict(zip(capture.graph.edges, capture.explanations(0).flow().tolist(), strict=True))
+        found = dict(zip(reader.graph.edges, reader.explanations(0).flow().tolist(), strict=True))
+        assert found == pytest.approx(
+            {
+                Edge("input", "front"): norms[Edge("input", "conv")],
+                Edge("front", "rest"): norms[Edge("pool", "flatten")],
+                Edge("rest", "scores"): norms[Edge("dense", "scores")],
+            }
+        )
+
+    def test_targets_and_samples_are_those_of_the_capture(self, both: tuple[Capture, CaptureReader]):
+        capture, reader = both
+        assert without_groups(reader) is capture
+        assert reader.explanations(2).targets == capture.explanations(2).targets
+        assert reader.committed == capture.committed
+        assert reader.has_gradients()
+
+    def test_opening_all_groups_gives_the_capture_itself(self, both: tuple[Capture, CaptureReader]):
+        capture, reader = both
+        grouping = Grouping(capture.graph, (Group("front", ("conv", "pool")),))
+        assert with_groups(reader, grouping, ["front"]) is capture

@@ -203,7 +203,7 @@ def test_picture_changes_if_a_view_is_hidden(digits: Capture):
 
 
 def test_picture_of_a_deep_network_names_its_important_layers(long_capture: Capture):
-    shot = Shot(Scene.build(default_scene(), long_capture), (1280, 720))
+    shot = Shot(Scene.build(default_scene().model_copy(update={"groups": "open"}), long_capture), (1280, 720))
     rects = [p.rect for p in shot.placed] + shot.panels
     assert not any(a.overlaps(b) for a, b in combinations(rects, 2))
     assert {"input", "predictions"} <= shot.words()

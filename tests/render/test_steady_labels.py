@@ -25,11 +25,15 @@ def lines(what: DrawList) -> set[str]:
     return {f"{label.lines[0]}: {line}" for label in found for line in label.lines}
 
 
+OPEN = default_scene().model_copy(update={"groups": "open"})
+"""The default scene, with all nodes of a large network."""
+
+
 class Film:
     """The labels of a whole tour: those of each frame, and those of single pictures."""
 
     def __init__(self, capture: Capture, kind: TourKind, seconds: float | None = None) -> None:
-        scene = Scene.build(default_scene(), capture, aspect=SIZE[0] / SIZE[1])
+        scene = Scene.build(OPEN, capture, aspect=SIZE[0] / SIZE[1])
         tour = make_tour(scene, SIZE[0] / SIZE[1], kind, seconds)
 
         def at(tau: float) -> tuple[DrawList, CameraPose]:

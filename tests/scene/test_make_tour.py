@@ -25,6 +25,8 @@ from tests.support.pinhole import to_frame
 ASPECT = 16 / 9
 FPS = 60
 STRUCTURE = {"format": 1, "views": [{"kind": "structure"}]}
+OPEN = default_scene().model_copy(update={"groups": "open"})
+"""The default scene, with all nodes of a large network."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def scene(digits: Capture) -> Scene:
 
 @pytest.fixture(scope="module")
 def long_scene(long_capture: Capture) -> Scene:
-    found = Scene.build(default_scene(), long_capture, aspect=ASPECT)
+    found = Scene.build(OPEN, long_capture, aspect=ASPECT)
     assert len(found.context.graph) > 150
     assert len(found.context.plan.rows) >= 3
     return found
@@ -248,7 +250,7 @@ class TestBackward:
     @classmethod
     def there(cls, request, digits, long_capture):
         capture = digits if request.param == "digits" else long_capture
-        return Scene.build(default_scene().with_view("backward"), capture, aspect=ASPECT)
+        return Scene.build(OPEN.with_view("backward"), capture, aspect=ASPECT)
 
     @pytest.mark.parametrize("seconds", [None, 3.0, 40.0])
     def test_backward_tour_has_the_requested_length_and_stays_within_the_speed_limits(self, there, seconds):

@@ -70,7 +70,7 @@ def capture(tmp_path_factory) -> Capture:
 
 def spec(*others: str, **view: object):
     views = [*({"kind": kind} for kind in ("structure", *others)), {"kind": "attributions", **view}]
-    return parse_scene({"format": 1, "views": views})
+    return parse_scene({"format": 1, "groups": "open", "views": views})
 
 
 @pytest.fixture(scope="module")

@@ -415,7 +415,9 @@ class TestCamera:
 
 class TestStructure:
     def test_blocks_are_solid_without_numbers(self, long_capture):
-        scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), long_capture)
+        scene = Scene.build(
+            parse_scene({"format": 1, "groups": "open", "views": [{"kind": "structure"}]}), long_capture
+        )
         picture = scene.at(0.0)
         boxes = of(Box, picture)
         assert len(boxes) == 177
@@ -426,7 +428,9 @@ class TestStructure:
         assert {box.fill for box in of(Box, scene.at(0.0)).values()} == {0.0}
 
     def test_each_edge_is_drawn_once(self, long_capture):
-        scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "structure"}]}), long_capture)
+        scene = Scene.build(
+            parse_scene({"format": 1, "groups": "open", "views": [{"kind": "structure"}]}), long_capture
+        )
         assert sum(len(p.points) for p in of(Lines, scene.at(0.0)).values()) == len(long_capture.graph.edges)
 
     def test_labels_and_edges_can_be_switched_off(self, small_capture):
@@ -464,7 +468,7 @@ def test_gray_input_is_shown_from_its_numbers(scene, small_capture):
 
 
 def test_capture_without_numbers_shows_its_architecture(long_capture):
-    scene = Scene.build(default_scene(), long_capture)
+    scene = Scene.build(parse_scene({"format": 1, "groups": "open"}), long_capture)
     picture = scene.at(scene.duration)
     assert len(of(Box, picture)) == 177
     assert set(of(Voxels, picture)) == {"predictions"}

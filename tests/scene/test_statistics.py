@@ -120,7 +120,9 @@ def test_histograms_appear_when_the_forward_pass_reaches_their_layers(small_capt
 
 
 def test_histograms_of_a_long_row_have_one_size_without_overlap(long_capture: Capture):
-    plan = Scene.build(parse_scene({"format": 1, "views": [{"kind": "statistics"}]}), long_capture).context.plan
+    plan = Scene.build(
+        parse_scene({"format": 1, "groups": "open", "views": [{"kind": "statistics"}]}), long_capture
+    ).context.plan
     slots = _slots(list(plan.placements.values()), 3.0)
     for line in {(p.row, p.lane) for p in plan.placements.values()}:
         held = [p for p in plan.placements.values() if (p.row, p.lane) == line]

@@ -130,6 +130,8 @@ def record(
     selection = selection or Selection()
     aspect = width / height
     scene = Scene.build(spec, capture, aspect=aspect, trajectory=trajectory)
+    if selection is not None:
+        scene = scene.showing(selection.layer)
     kind = tour or usual_tour(scene)
     path = make_tour(scene, aspect, kind, seconds)
     moments = path.frames(rate)

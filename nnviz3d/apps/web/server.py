@@ -66,6 +66,8 @@ def serve(
     """
     chosen = choose_port(host, port)
     scene = Scene.build(found.spec, found.capture, aspect=ASPECT, trajectory=found.trajectory)
+    if selection is not None:
+        scene = scene.showing(selection.layer)
     with DelayedSignals():
         renderer = Renderer(offscreen_window(size))
     try:

@@ -69,6 +69,8 @@ def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | 
     require_graphics()
     require_display()
     scene = Scene.build(found.spec, found.capture, aspect=size[0] / size[1], trajectory=found.trajectory)
+    if selection is not None:
+        scene = scene.showing(selection.layer)
     with DelayedSignals():
         window = Window(size, scene.title(found.sample))
         renderer = Renderer(window.target)

@@ -8,11 +8,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
+from nnviz3d.data.graph import MEMBERS, Edge, LayerNode, ModelGraph
 from nnviz3d.data.grouping.find import MOST, Group, find_groups
-
-FOLDED = "layers"
-"""Detail of a group's node: the number of nodes in it."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +152,7 @@ def _node_of(graph: ModelGraph, group: Group, outputs: tuple[tuple[str, int], ..
         shapes=tuple(shapes),
         parameters=sum(node.parameters for node in members),
         details={
-            FOLDED: len(members),
+            MEMBERS: len(members),
             "shows": last,
             "consists of": ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common()),
         },

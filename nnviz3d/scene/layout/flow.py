@@ -236,7 +236,7 @@ class _Flow:
 
 def _gap_before(node: LayerNode, graph: ModelGraph, fan_out: Mapping[str, int]) -> float:
     sources = graph.sources(node.id)
-    if len(sources) != 1:
+    if len(sources) != 1 or node.members:
         return GAP
     source = graph.node(sources[0])
     if len(source.shape) == 1 and len(node.shape) == 1 and node.kind == "Dense":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from nnviz3d.data.axes import Axes, axes_of
 from nnviz3d.data.files.picture_files import PictureShape
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity, canonical
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
@@ -79,6 +80,10 @@ class ActivationsSpec(ViewSpec):
     colormap: Sequential = DEFAULT_SEQUENTIAL
     diverging: Diverging = DEFAULT_DIVERGING
     reveal: Reveal = Reveal()
+
+    def own_layers(self, capture: CaptureReader) -> Iterable[str]:
+        """Return the layers that the settings name, unless they mean all layers."""
+        return (name for layer in self.layers if layer != "*" for name in matching(layer, capture.graph))
 
     @property
     def needs(self) -> Insights:

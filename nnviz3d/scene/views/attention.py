@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.capabilities.attention import has_attention
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import DEFAULT_SEQUENTIAL, Colormap, colormap, number, repeated
@@ -60,6 +62,10 @@ class AttentionSpec(ViewSpec):
     def needs(self) -> Insights:
         """The request for everything that this view needs beyond one forward pass."""
         return Insights(attention=True)
+
+    def own_layers(self, capture: CaptureReader) -> Iterable[str]:
+        """Return the layers whose scores were captured."""
+        return (node.id for node in capture.graph if has_attention(capture.stored, node.id))
 
 
 class AttentionView(View):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.capabilities.attributions import Attribution, attribution_methods
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import (
@@ -76,6 +77,17 @@ class AttributionsSpec(ViewSpec):
     def needs(self) -> Insights:
         """The request for everything that this view needs beyond one forward pass."""
         return Insights(attributions=(self.method or "grad_cam",))
+
+    def own_layers(self, capture: CaptureReader) -> Iterable[str]:
+        """Return the layers that have maps."""
+        found = capture.explanations(0)
+        methods = attribution_methods(capture.stored)
+        return {
+            layer
+            for method in methods
+            for one in found.targets
+            for layer in found.attribution_layers(method, one.target)
+        }
 
     def with_methods_of(self, methods: Sequence[str]) -> Self:
         """Return the view for a capture with maps by these methods; without its method if that is not one of them."""

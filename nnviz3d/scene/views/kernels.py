@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import (
@@ -118,6 +120,10 @@ class KernelsSpec(ViewSpec):
     most: Annotated[int, Field(ge=1, le=64)] = 64
     threshold: Share = 0.25
     colormap: Diverging = DEFAULT_DIVERGING
+
+    def own_layers(self, capture: CaptureReader) -> Iterable[str]:
+        """Return the layers that the selector means, by default the first convolution."""
+        return matching(self.layer or "first convolution", capture.graph)
 
 
 class KernelsView(View):

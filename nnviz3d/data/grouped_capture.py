@@ -1,0 +1,210 @@
+"""Reader of a capture in which closed groups of nodes are single nodes, with the numbers of their last node."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.capabilities.attributions import Attribution
+from nnviz3d.data.explanations import SampleExplanations
+from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.grouping.contracted import Contracted, Grouping, contract
+from nnviz3d.data.reader import CaptureReader
+from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
+from nnviz3d.data.storage.zarr_reader import StoredArrays
+from nnviz3d.data.targets import Explained, Target
+from nnviz3d.data.training import StepRecords, Training
+
+
+def with_groups(capture: CaptureReader, grouping: Grouping, opened: Collection[str]) -> CaptureReader:
+    """Return a reader of a capture in which all groups but the open ones are single nodes.
+
+    Parameters
+    ----------
+    capture
+        The capture; groups that are closed in it do not count.
+    """
+    capture = without_groups(capture)
+    if grouping.everything <= set(opened):
+        return capture
+    return GroupedCapture(capture, contract(grouping, opened))
+
+
+def without_groups(capture: CaptureReader) -> CaptureReader:
+    """Return the reader of all nodes of a capture."""
+    return capture.capture if isinstance(capture, GroupedCapture) else capture
+
+
+class GroupedCapture:
+    """A capture in which closed groups are single nodes.
+
+    A group's outputs are those of its nodes that lead out of it, with their numbers exactly as captured; a group has no
+    weights of its own.
+
+    Parameters
+    ----------
+    capture
+        The capture of all nodes.
+    contracted
+        Its graph with the closed groups.
+    """
+
+    def __init__(self, capture: CaptureReader, contracted: Contracted) -> None:
+        self.capture = capture
+        self.contracted = contracted
+        self.path: Path = capture.path
+        self.graph: ModelGraph = contracted.graph
+        self.provenance: Provenance = capture.provenance
+        self.classes = capture.classes
+        self.complete = capture.complete
+        self.committed = capture.committed
+        self.stored = capture.stored
+        self.added_samples = capture.added_samples
+        self.step_records: StepRecords | None = capture.step_records
+
+    @property
+    def training(self) -> Training | None:
+        """The recording of the model's training."""
+        return self.capture.training
+
+    def original(self, node_id: str, output: int = 0) -> tuple[str, int]:
+        """Return the captured node and the index of its output whose numbers a node shows."""
+        found = self.contracted.outputs.get(node_id)
+        if found is None:
+            return node_id, output
+        return found[output] if output < len(found) else (node_id, output)
+
+    def stored_sample(self, sample: int) -> tuple[StoredArrays, int]:
+        """Return the arrays that hold a sample, and the index of the sample in them."""
+        return self.capture.stored_sample(sample)
+
+    def has_activations(self, node_id: str, output: int = 0) -> bool:
+        """Whether the numbers of a node's output were captured."""
+        return self.capture.has_activations(*self.original(node_id, output))
+
+    def activation_shape(self, node_id: str, output: int = 0) -> tuple[int, ...]:
+        """Return the shape of one sample of a node's output."""
+        return self.capture.activation_shape(*self.original(node_id, output))
+
+    def activations(self, node_id: str, output: int = 0) -> LayerActivations:
+        """Read a node's output for all samples, ``(N, *shape)``."""
+        return replace(self.capture.activations(*self.original(node_id, output)), node=node_id)
+
+    def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
+        """Read a node's output for one sample, ``shape``."""
+        name, k = self.original(node_id, output)
+        return self.capture.activation(name, sample, k)
+
+    def input(self, name: str, sample: int = 0) -> NDArray[Any]:
+        """Read the array that the model's input of this name was given."""
+        return self.capture.input(name, sample)
+
+    def picture(self, name: str, sample: int = 0) -> NDArray[np.uint8] | None:
+        """Read a sample as a picture for people, ``(H, W, 3)``; `None` if it is not a picture."""
+        return self.capture.picture(name, sample)
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """The true class of each sample, ``(N,)``; `None` unless all are known."""
+        return self.capture.labels
+
+    def label(self, sample: int) -> int | None:
+        """Return the true class of a sample, if known."""
+        return self.capture.label(sample)
+
+    def tokens(self, sample: int = 0, node_id: str | None = None) -> tuple[str, ...] | None:
+        """Read the tokens along a node's time axis for one sample, by default the first node's that has some."""
+        return self.capture.tokens(sample, None if node_id is None else self.original(node_id)[0])
+
+    def unit_names(self, node_id: str) -> tuple[str, ...] | None:
+        """Read the name of each unit of a node; `None` if they are not known."""
+        return self.capture.unit_names(self.original(node_id)[0])
+
+    def sample_name(self, sample: int) -> str:
+        """Return the name of a sample."""
+        return self.capture.sample_name(sample)
+
+    def preprocessing(self, sample: int) -> tuple[str, str]:
+        """Return how a sample was preprocessed, and the reason."""
+        return self.capture.preprocessing(sample)
+
+    def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
+        """Read a pair's strongest connections for one sample; `None` if none were captured.
+
+        From a group they are those of the node that it shows; into a group there are none, because its numbers are not
+        those of the node to which they lead.
+        """
+        if target in self.contracted.outputs:
+            return None
+        found = self.capture.connections(self.original(source)[0], target, ranking, sample)
+        return None if found is None else replace(found, source=source)
+
+    def weights(self, layer: str) -> Mapping[str, NDArray[Any]]:
+        """Read a layer's variables by name; empty if they were not captured, and for a group."""
+        return {} if layer in self.contracted.outputs else self.capture.weights(layer)
+
+    def explanations(self, sample: int = 0) -> SampleExplanations:
+        """Return the explanations of one sample: targets, gradients, attributions, attention scores."""
+        return _GroupedExplanations(self, sample)
+
+    def has_gradients(self) -> bool:
+        """Whether gradients were captured: of a target's score, or of the loss of a training."""
+        return self.capture.has_gradients()
+
+
+class _GroupedExplanations(SampleExplanations):
+    """Explanations of one sample, in which a closed group is one node."""
+
+    def __init__(self, grouped: GroupedCapture, sample: int) -> None:
+        super().__init__(grouped.stored, sample)
+        self._grouped = grouped
+        self._all = grouped.capture.explanations(sample)
+
+    @cached_property
+    def targets(self) -> tuple[Explained, ...]:
+        """The explained targets: the model's own answer first, then the others by falling score."""
+        return self._all.targets
+
+    def gradient(self, node_id: str, target: Target | None = None, output: int = 0) -> NDArray[np.float32] | None:
+        """Read the gradient of a target's score by one output of a node, ``shape``; `None` if it was not captured."""
+        name, k = self._grouped.original(node_id, output)
+        return self._all.gradient(name, target, k)
+
+    def has_gradients(self, target: Target | None = None) -> bool:
+        """Whether there are gradients of a target's score, by any layer."""
+        return self._all.has_gradients(target)
+
+    def flow(self, target: Target | None = None) -> NDArray[np.float32] | None:
+        """Return how much of a target's gradient flows back along each edge; `None` if it was not captured.
+
+        Of several edges that are drawn as one, it is the norm of their gradients together.
+        """
+        norms = self._all.flow(target)
+        if norms is None:
+            return None
+        origins = self._grouped.contracted.origins
+        found = [math.hypot(*(float(norms[i]) for i in origins[edge])) for edge in self._grouped.graph.edges]
+        return np.array(found, dtype=np.float32)
+
+    def connection_gradient(self, found: Connections, target: Target | None = None) -> NDArray[np.float32] | None:
+        """Read the gradient of a target's score by each of a pair's connections; `None` if it was not captured."""
+        return self._all.connection_gradient(replace(found, source=self._grouped.original(found.source)[0]), target)
+
+    def attribution(self, method: str, target: Target | None = None, layer: str | None = None) -> Attribution | None:
+        """Read a map; `None` if it was not captured."""
+        return self._all.attribution(method, target, layer)
+
+    def attribution_layers(self, method: str, target: Target | None = None) -> tuple[str, ...]:
+        """Return the node ids of the layers that a method's maps of a target are of."""
+        return self._all.attribution_layers(method, target)
+
+    def attention(self, node_id: str) -> NDArray[np.float32] | None:
+        """Read the scores of an attention layer, ``(heads, T, S)``: each row, over S, adds up to 1."""
+        return self._all.attention(node_id)

@@ -1,0 +1,133 @@
+"""Groups of a large network's layers in a scene: which are closed, and what opening them changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.capabilities.attributions import Attribution, write_attribution, write_attribution_layers
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.grouping.find import MOST
+from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.primitives import Box, Labels, Voxels
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.spec import default_scene, parse_scene
+from tests.data.test_grouping import residual_blocks
+from tests.support.captures import write
+
+NAMES = "block_{block}_part{layer}"
+BLOCKS = 12
+
+
+def write_map(writer: CaptureWriter) -> None:
+    """Write a map of a layer inside the fourth block."""
+    explained = Explained(PREDICTED, Target("out", 0), 0.5, None)
+    write_targets(writer, PREDICTED, "out", np.array([0]), np.array([0.5]), None)
+    write_attribution_layers(writer, "grad_cam", PREDICTED, ["block_3_part1"])
+    curves = (np.empty(0, np.float32),) * 3
+    values = np.ones((8, 8), np.float32)
+    found = Attribution("grad_cam", "block_3_part1", values, explained, {}, *curves)
+    write_attribution(writer, PREDICTED, [found])
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    graph = residual_blocks(BLOCKS, NAMES)
+    random = np.random.default_rng(2)
+    values = {node.id: random.random((2, *node.shape), dtype=np.float32) for node in graph}
+    return write(tmp_path_factory.mktemp("folding") / "run.zarr", graph, values)
+
+
+def shown(scene: Scene) -> list[str]:
+    return [node.id for node in scene.context.graph]
+
+
+def spec(**more: object):
+    return parse_scene({"format": 1, **more})
+
+
+CLOSED = ["input", *(f"block_{k}" for k in range(BLOCKS)), "out"]
+
+
+class TestWhatIsClosed:
+    def test_groups_of_a_large_network_are_closed(self, capture: Capture):
+        assert len(capture.graph) > MOST
+        assert shown(Scene.build(default_scene(), capture)) == CLOSED
+
+    def test_open_shows_all_nodes(self, capture: Capture):
+        scene = Scene.build(spec(groups="open"), capture)
+        assert scene.context.graph == capture.graph
+        assert scene.context.capture is capture
+
+    def test_small_network_is_shown_as_it_is_unless_closed(self, tmp_path: Path):
+        graph = residual_blocks(5, NAMES)
+        values = {node.id: np.ones((1, *node.shape), np.float32) for node in graph}
+        capture = write(tmp_path / "run.zarr", graph, values)
+        assert Scene.build(default_scene(), capture).context.capture is capture
+        assert shown(Scene.build(spec(groups="closed"), capture)) == ["input", *CLOSED[1:6], "out"]
+
+    def test_layer_that_the_scene_names_is_in_no_group(self, capture: Capture):
+        for more in (
+            {"camera": {"keyframes": [{"target": "layer:block_3_part1"}]}},
+            {"views": [{"kind": "structure"}, {"kind": "channels", "layer": "block_3_part1"}]},
+            {"views": [{"kind": "structure"}, {"kind": "activations", "layers": ["block_3_part1"]}]},
+        ):
+            names = shown(Scene.build(spec(**more), capture))
+            assert "block_3_part1" in names
+            assert {*CLOSED} - {"block_3"} <= {*names}
+
+    def test_layer_with_a_map_is_in_no_group(self, tmp_path: Path):
+        graph = residual_blocks(BLOCKS, NAMES)
+        values = {node.id: np.ones((1, *node.shape), np.float32) for node in graph}
+        capture = write(tmp_path / "run.zarr", graph, values, also=[write_map])
+        scene = Scene.build(spec(views=[{"kind": "structure"}, {"kind": "attributions"}]), capture)
+        assert "block_3_part1" in shown(scene)
+        assert scene.at(99.0).primitives
+
+    def test_unknown_name_is_an_error_that_lists_the_layers_inside_groups(self, capture: Capture):
+        with pytest.raises(SceneError, match="the model has input, block_0_part0, block_0_part1"):
+            Scene.build(spec(views=[{"kind": "activations", "layers": ["blok"]}]), capture)
+
+
+class TestOpening:
+    def test_group_is_opened_in_place(self, capture: Capture):
+        scene = Scene.build(default_scene(), capture)
+        wider = scene.with_open(scene.context.opened | {"block_2"})
+        parts = [f"block_2_part{k}" for k in range(4)]
+        assert shown(wider) == [*CLOSED[:3], *parts, *CLOSED[4:]]
+        assert shown(wider.with_open(scene.context.opened)) == CLOSED
+        assert wider.with_open(wider.context.opened) is wider
+
+    def test_opening_all_gives_the_picture_without_groups(self, capture: Capture):
+        scene = Scene.build(default_scene(), capture)
+        assert scene.context.grouping is not None
+        opened, plain = scene.with_open(scene.context.grouping.everything), Scene.build(spec(groups="open"), capture)
+        assert opened.context.graph == plain.context.graph
+        assert opened.context.plan.placements == plain.context.plan.placements
+
+    def test_groups_around_a_layer_are_opened_to_show_it(self, capture: Capture):
+        scene = Scene.build(default_scene(), capture)
+        assert "block_7_part2" in shown(scene.showing("block_7_part2"))
+        assert scene.showing("input") is scene
+        assert scene.showing(None) is scene
+
+    def test_scene_of_more_samples_keeps_its_groups(self, capture: Capture):
+        scene = Scene.build(default_scene(), capture).showing("block_7_part2")
+        assert scene.capture is capture
+        longer = scene.revised(capture)
+        assert shown(longer) == shown(scene)
+        assert longer.context.plan is scene.context.plan
+
+
+def test_closed_group_is_drawn_with_the_numbers_of_its_last_layer_and_named(capture: Capture):
+    picture = Scene.build(default_scene(), capture).at(99.0)
+    blocks = {p.name: p for p in picture.primitives if isinstance(p, Voxels)}
+    whole = {p.name: p for p in Scene.build(spec(groups="open"), capture).at(99.0).primitives if isinstance(p, Voxels)}
+    assert np.array_equal(blocks["block_2"].values, whole["block_2_part3"].values)
+    assert {p.name for p in picture.primitives if isinstance(p, Box)} == {*CLOSED}
+    (names,) = (p for p in picture.primitives if isinstance(p, Labels) and p.name == "names")
+    assert ("block_2", "4 layers · 8 × 8 × 4") in [label.lines for label in names.labels]
