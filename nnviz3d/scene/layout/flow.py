@@ -21,6 +21,7 @@ from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.scene.camera import MARGINS, default_view, fit
 from nnviz3d.scene.layout.cells import CellGrid, grid_for
 from nnviz3d.scene.layout.layering import RankAndLane, assign_ranks_and_lanes
+from nnviz3d.scene.layout.signals import least_height
 from nnviz3d.scene.primitives import Vector
 
 MAP_EXTENT = 4.0
@@ -176,6 +177,7 @@ def block_sizes(grids: Mapping[str, CellGrid]) -> dict[str, Vector]:
         # A sheet or an oblong map keeps its proportions, but has a minimum thickness.
         slim = (min(x, y) / longest) ** 0.6
         width, height = (extent, extent * slim) if x >= y else (extent * slim, extent)
+        height = max(height, least_height(grid, width))
         depth = DEPTH_EXTENT * (z / max(deepest, 32)) ** _DEPTH_POWER
         thinnest = min(width / x, height / y)
         sizes[name] = (width, height, max(min(depth, 2 * z * thinnest + 0.1), 0.12))

@@ -21,13 +21,16 @@ from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, Colormap, Normalize, colormap, limits_for
 from nnviz3d.scene.context import LayerValues, SceneContext, head_of, vector_outputs
 from nnviz3d.scene.hits import CellHit, Hit, PixelHit
-from nnviz3d.scene.primitives import Image, Labels, Primitive, Source, Voxels
+from nnviz3d.scene.layout.signals import is_signal
+from nnviz3d.scene.primitives import Image, Labels, Lines, Primitive, Source, Voxels
 from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Diverging, Phase, Reveal, Sequential, Share, ViewSpec
 from nnviz3d.scene.views.blocks import pick_cell
 from nnviz3d.scene.views.columns import column_labels, named_inputs, words_beside
+from nnviz3d.scene.views.curves import curves
+from nnviz3d.scene.views.forms import axis_labels, odd_labels
 from nnviz3d.scene.views.legends import scale_panels, words_for
 from nnviz3d.scene.views.output_pictures import output_picture
 from nnviz3d.scene.views.outputs import FEW, MORE, NAMED_CELLS, scores_of
@@ -36,6 +39,8 @@ from nnviz3d.scene.views.titles import title_panel
 _SUNK = 0.32
 """Opacity of the forward pass's blocks during the backward pass."""
 _GLOW = 0.5
+_BEHIND = 0.45
+"""Brightness of the cells behind a curve."""
 _NAMES = 0.085
 """Width of a class's name and score as a share of the network's."""
 _LETTER, _WIDEST_NAME = 0.0048, 0.16
@@ -166,9 +171,13 @@ class ActivationsView(View):
             shared=(selection.normalize or self._spec.normalize) == "global",
             chosen=selection.layer,
         )
-        columns = Labels("columns", tuple(column_labels(self._context, selection.sample)))
-        answer = (*scores_of(self._context, self._answering, selection.sample, self._listed), columns)
-        question = (title_panel(self._context, selection.sample), columns)
+        words = (
+            Labels("columns", tuple(column_labels(self._context, selection.sample))),
+            Labels("odd numbers", tuple(odd_labels(self._context, layers, self._nodes))),
+            Labels("axes", tuple(axis_labels(self._context, voxels, selection.layer))),
+        )
+        answer = (*scores_of(self._context, self._answering, selection.sample, self._listed), *words)
+        question = (title_panel(self._context, selection.sample), *words)
         return _Still(blocks, scales, answer, question)
 
     def _choose(self, selectors: tuple[str, ...]) -> tuple[str, ...]:
@@ -190,7 +199,9 @@ class ActivationsView(View):
         return self._context.placement(name).rank
 
     def _revealed(self, block: Primitive, t: float) -> Primitive:
-        """Return the part of a block that the forward pass has revealed."""
+        """Return the part of a block or of its curves that the forward pass has revealed."""
+        if isinstance(block, Lines):
+            return self._drawn_to(block, t)
         if not isinstance(block, Voxels | Image):
             return block
         share = self._timeline.revealed(self._rank(block.name), t)
@@ -199,6 +210,15 @@ class ActivationsView(View):
         return (
             replace(block, reveal=share) if isinstance(block, Voxels) else replace(block, opacity=share * block.opacity)
         )
+
+    def _drawn_to(self, lines: Lines, t: float) -> Lines:
+        """Return the part of a block's curves on the revealed side of the block."""
+        placement = self._context.placement(lines.name.rpartition(" (")[0])
+        share = self._timeline.revealed(placement.rank, t)
+        if share >= 1:
+            return lines
+        kept = lines.points[:, -1, 0] <= placement.origin[0] + share * placement.size[0]
+        return replace(lines, points=lines.points[kept], colors=lines.colors[kept])
 
     def _left(self, block: Primitive, t: float, replaced: Collection[str]) -> Primitive:
         """Return a block of the forward pass during the backward pass: dimmed, and hidden where gradients replace it."""
@@ -265,6 +285,7 @@ class ActivationsView(View):
             limits = limits_for(layer.statistics, normalize)
             if shared is not None:
                 limits = (-shared if limits[0] < 0 else 0.0, shared)
+            signal = is_signal(placement.grid)
             blocks.append(
                 Voxels(
                     name,
@@ -275,10 +296,12 @@ class ActivationsView(View):
                     limits,
                     threshold=self.threshold_of(name, selection) * limits_for(layer.statistics, "layer")[1],
                     count=placement.grid.count if len(placement.grid.shape) < 2 else None,
-                    emphasis=1.0 if selection.layer in (None, name) else 0.3,
+                    emphasis=(1.0 if selection.layer in (None, name) else 0.3) * (_BEHIND if signal else 1.0),
                     source=Source("activations", name),
                 )
             )
+            if signal:
+                blocks += curves(name, layer, placement, 1.0 if selection.layer in (None, name) else 0.4)
         return blocks
 
     def _room_for_names(self) -> NDArray[np.float64]:

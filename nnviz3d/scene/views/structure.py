@@ -105,7 +105,7 @@ class StructureView(View):
             labels.append(
                 Label(
                     placement.origin,
-                    (name, f"{node.kind} · {details}"),
+                    (name, f"{node.kind} · {details}{' · output' if node.id in graph.outputs else ''}"),
                     priority=9.0 if chosen else priority,
                     emphasis=1.0 if selection.layer in (None, node.id) else 0.45,
                     span=placement.size,

@@ -1,0 +1,89 @@
+"""Curves of signals over time, in front of their blocks."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.scene.colors import repeated
+from nnviz3d.scene.context import LayerValues
+from nnviz3d.scene.layout.flow import Placement
+from nnviz3d.scene.primitives import Lines
+
+_INK, _ZERO = (0.93, 0.97, 1.0), (0.55, 0.60, 0.70)
+_FILLED = 0.84
+"""Share of a lane's height that its curve takes."""
+_BEFORE = 0.02
+"""World distance of the curves from the front of their block."""
+_MOST_POINTS = 2000
+"""Maximum number of points of a curve; of a longer signal the extremes of each stretch of time are drawn."""
+
+
+def curves(name: str, layer: LayerValues, placement: Placement, seen: float) -> tuple[Lines, ...]:
+    """Return one curve for each channel, the first one on top, and a line at zero below each if there is a zero.
+
+    All channels of a block have one scale, from the smallest to the largest number. A curve has a gap at NaN and at
+    infinite numbers.
+
+    Parameters
+    ----------
+    name
+        The node's id.
+    layer
+        Values of a signal, ``(T, C)`` with channels last.
+    seen
+        Opacity of the curves.
+    """
+    values = layer.grid.last(layer.values)
+    low, high = layer.statistics.low, layer.statistics.high
+    if low == high:
+        low, high = low - 1.0, high + 1.0
+    steps, channels = values.shape
+    (left, bottom, back), (width, height, depth) = placement.origin, placement.size
+    front, lane = back + depth + _BEFORE, height / channels
+    parts, zeros = [], []
+    for channel in range(channels):
+        floor = bottom + (channels - 1 - channel) * lane + lane * (1 - _FILLED) / 2
+        at, numbers = shortened(values[:, channel])
+        x = left + (at + 0.5) / steps * width
+        y = floor + (numbers - low) / (high - low) * _FILLED * lane
+        points = np.stack([x, y, np.full(len(x), front)], axis=1)
+        segments = np.stack([points[:-1], points[1:]], axis=1)
+        parts.append(segments[np.isfinite(segments).all(axis=(1, 2))])
+        if low <= 0 <= high:
+            level = floor - low / (high - low) * _FILLED * lane
+            zeros.append([[left, level, front], [left + width, level, front]])
+    segments = np.concatenate(parts).astype(np.float32)
+    found = []
+    if zeros:
+        ground = np.array(zeros, dtype=np.float32)
+        found.append(Lines(f"{name} (zero)", ground, repeated(_ZERO, 0.5 * seen, len(ground)), width=1.0))
+    if len(segments):
+        found.append(Lines(f"{name} (curve)", segments, repeated(_INK, seen, len(segments)), width=1.8))
+    return tuple(found)
+
+
+def shortened(values: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return positions and numbers of a curve with at most `_MOST_POINTS` points.
+
+    Parameters
+    ----------
+    values
+        ``(T,)``.
+
+    Returns
+    -------
+    Positions along the time axis, rising, and the numbers there: all of them, or of each stretch of time the smallest
+    and the largest number, in their order. A stretch without finite numbers is NaN.
+    """
+    numbers = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
+    if len(numbers) <= _MOST_POINTS:
+        return np.arange(len(numbers), dtype=np.float64), numbers
+    at: list[int] = []
+    for stretch in np.array_split(np.arange(len(numbers)), _MOST_POINTS // 2):
+        if np.isnan(numbers[stretch]).all():
+            at.append(int(stretch[0]))
+        else:
+            ends = {int(stretch[np.nanargmin(numbers[stretch])]), int(stretch[np.nanargmax(numbers[stretch])])}
+            at += sorted(ends)
+    return np.array(at, dtype=np.float64), numbers[at]

@@ -1,0 +1,90 @@
+"""Words at the blocks: the names of their axes, and what is odd about their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from nnviz3d.data.axes import channel_axis
+from nnviz3d.scene.colors import number
+from nnviz3d.scene.context import LayerValues, SceneContext
+from nnviz3d.scene.layout.cells import CellGrid
+from nnviz3d.scene.primitives import Label
+
+_AXES, _ODD = 0.6, 6.0
+"""Priorities of the labels: names of axes give way to all others, odd numbers are shown rather than names of layers."""
+_EMPTY_BLOCKS = 8
+"""Maximum number of blocks without numbers that say so; with more, the capture holds only some layers."""
+
+
+def axis_words(grid: CellGrid) -> str:
+    """Name the axes of a block by their direction on the screen; empty for vectors and single numbers.
+
+    A block of more than three axes has several of them in its depth, and says its rank.
+    """
+    if len(grid.shape) < 2:
+        return ""
+    at = channel_axis(grid.axes)
+    names = [name.replace("axis", "axis ") for name in grid.axes]
+    channel = [names[at]] if at is not None and grid.channels > 1 else []
+    outer = [name for i, name in enumerate(names) if i != at]
+    if len(outer) == 1:
+        return "  ".join([f"{outer[0]} →", *(f"{name} ↓" for name in channel)])
+    *planes, row, column = outer
+    deep = [*channel, *planes]
+    words = f"{column} →  {row} ↓  {', '.join(deep)}: front to back" if deep else f"{column} →  {row} ↓"
+    return f"{words}  (rank {len(grid.shape)})" if len(grid.shape) > 4 else words
+
+
+def axis_labels(context: SceneContext, blocks: Iterable[str], chosen: str | None) -> list[Label]:
+    """Name the axes of the chosen block, and otherwise of the first block of each kind of axes.
+
+    Parameters
+    ----------
+    blocks
+        The nodes that are drawn as blocks, in order.
+    """
+    found, named = [], set()
+    for name in blocks:
+        placement = context.placement(name)
+        words = axis_words(placement.grid)
+        if not words or (words in named if chosen is None else name != chosen):
+            continue
+        named.add(words)
+        found.append(Label(placement.origin, (words,), "above", _AXES, 0.3, span=placement.size))
+    return found
+
+
+def oddity(layer: LayerValues) -> str:
+    """Say what is odd about a layer's numbers: there are none, they are all equal, or some are NaN or infinite."""
+    found, count = layer.statistics, layer.statistics.count
+    if not count:
+        return "no numbers: an axis has length 0"
+    parts = []
+    for broken, what in ((found.nans, "NaN"), (found.infinities, "infinite")):
+        if broken:
+            parts.append(f"all {what}" if broken == count else f"{broken:,} of {count:,} {what}")
+    if not parts and count > 1 and found.low == found.high:
+        parts.append(f"all numbers are {number(found.low)}")
+    return ", ".join(parts)
+
+
+def odd_labels(context: SceneContext, layers: Mapping[str, LayerValues], shown: Sequence[str]) -> list[Label]:
+    """Label the blocks whose numbers are odd, and the blocks without captured numbers if these are few.
+
+    Parameters
+    ----------
+    layers
+        The shown numbers by node.
+    shown
+        The nodes whose numbers the view shows if there are any.
+    """
+    words = {name: oddity(layer) for name, layer in layers.items()}
+    missing = [node.id for node in context.graph if not context.capture.has_activations(node.id)]
+    if shown and len(missing) <= _EMPTY_BLOCKS:
+        words |= dict.fromkeys(missing, "no numbers were captured")
+    labels = []
+    for name, text in words.items():
+        if text:
+            placement = context.placement(name)
+            labels.append(Label(placement.origin, (text,), "above", _ODD, 0.8, small=True, span=placement.size))
+    return labels
