@@ -104,6 +104,7 @@ SOURCES = (
         endings=(".h5", ".hdf5"),
         options=("custom", "architecture"),
     ),
+    SourceKind("a .tflite file", f"{_FOREIGN}.tflite_file:load_tflite", endings=(".tflite",)),
     SourceKind("a .onnx file", f"{_FOREIGN}.onnx_file:load_onnx", endings=(".onnx",)),
     SourceKind("a SavedModel folder", f"{_LOADING}.saved_model:load_saved_model", parts=("saved_model.pb",)),
     SourceKind(

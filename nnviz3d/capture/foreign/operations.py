@@ -16,7 +16,7 @@ from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 
 _SIZES = frozenset({"Shape", "Size", "Rank"})
 """Operations that read only the sizes of a tensor."""
-_PLUMBING = frozenset({"Identity", "Cast"})
+_PLUMBING = frozenset({"Identity", "Cast", "Quantize", "Dequantize", "QuantizeLinear", "DequantizeLinear"})
 """Operations that change at most the type of a tensor."""
 
 
@@ -64,6 +64,8 @@ class OperationList:
         Names of tensors.
     constants
         Names of the tensors whose numbers are in the file.
+    called
+        Names of inputs for people, where they are not those of their tensors.
     """
 
     name: str
@@ -71,6 +73,7 @@ class OperationList:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     constants: frozenset[str]
+    called: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def drawn(self) -> tuple[int, ...]:
@@ -96,7 +99,7 @@ class OperationList:
             if needed.isdisjoint(operation.outputs):
                 continue
             needed.update(operation.inputs)
-            if not (operation.plumbing and self._joinable(operation)):
+            if not operation.plumbing:
                 kept.append(i)
         return tuple(reversed(kept))
 
@@ -104,9 +107,6 @@ class OperationList:
         """Whether all inputs are sizes and constants; a table of trained numbers, as for positions, is shown."""
         given = [name for name in operation.inputs if name]
         return not operation.trained and bool(given) and all(name in fixed or name in sizes for name in given)
-
-    def _joinable(self, operation: Operation) -> bool:
-        return len([name for name in operation.inputs if name]) == 1
 
     @cached_property
     def paths(self) -> dict[int, str]:
@@ -194,7 +194,7 @@ class OperationList:
     def _input_paths(self) -> dict[str, str]:
         found: dict[str, str] = {}
         for name in self.inputs:
-            found[name] = _free(safe_part(name.replace("/", "_")), set(found.values()))
+            found[name] = _free(safe_part(self.called.get(name, name).replace("/", "_")), set(found.values()))
         return found
 
     def _input_path(self, name: str) -> str:
