@@ -40,6 +40,19 @@ class FrameState:
         """Change fields of the selection, given by name."""
         self.selection = replace(self.selection, **changes)
 
+    def rearrange(self, scene: Scene) -> None:
+        """Show a scene with other groups of layers open; what was chosen of a hidden layer means the group around it."""
+        self.scene = scene
+        before = self.selection
+        pick, unfold = before.pick, before.unfold
+        graph = {None, *(node.id for node in scene.context.graph)}
+        self.selection = self._drawn = replace(
+            before,
+            layer=scene.shown(before.layer),
+            pick=None if pick is not None and pick.of_layer not in graph else pick,
+            unfold=None if unfold not in graph else unfold,
+        )
+
     def mark_drawn(self) -> None:
         """Record that the current selection could be drawn."""
         self._drawn = self.selection

@@ -9,6 +9,7 @@ from typing import Any
 from nnviz3d.apps.choices import Choices
 from nnviz3d.apps.clock import Clock
 from nnviz3d.apps.frame_state import FrameState
+from nnviz3d.apps.groups import Groups
 from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample, SampleList
@@ -51,6 +52,8 @@ class Session:
         The time of the scene, and the recorded step of a training.
     unfolding
         The layer that the user unfolds.
+    groups
+        The groups of layers, which are opened and closed.
     samples
         The samples, and which of them is shown.
     queries
@@ -73,6 +76,7 @@ class Session:
         self._frame = FrameState(scene, selection or Selection())
         self.unfolding = Unfolding(self._frame)
         self.clock = Clock(self._frame, self.unfolding)
+        self.groups = Groups(self._frame)
         self.samples = SampleList(self._frame, samples)
         self.queries = ModelQueries(self._frame, self.samples, runner)
         self.choices = Choices(self._frame, self.samples, self.queries)

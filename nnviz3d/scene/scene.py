@@ -183,6 +183,12 @@ class Scene:
         context = self.context
         return Scene.build(self.spec, self.capture, aspect=context.aspect, trajectory=context.trajectory, opened=opened)
 
+    def shown(self, layer: str | None) -> str | None:
+        """Return a layer, or the closed group that stands for it; `None` if neither is shown."""
+        graph, grouping = self.context.graph, self.context.grouping
+        names = () if layer is None else (layer, *(() if grouping is None else grouping.around(layer)))
+        return next((name for name in names if name in graph), None)
+
     def showing(self, layer: str | None) -> Scene:
         """Return this scene with the groups around a layer open, so that the layer is shown."""
         grouping = self.context.grouping

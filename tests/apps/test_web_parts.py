@@ -229,6 +229,7 @@ def test_layers_are_listed_by_group_in_order():
         "shape": "3",
         "parameters": listed[1]["nodes"][0]["parameters"],
         "color": "",
+        "inside": "",
     }
 
 

@@ -167,6 +167,10 @@ class WebApp(TrameApp):  # type: ignore[misc]
 
     def _pick(self, at: tuple[float, float]) -> None:
         pick = pick_at(self._session, at)
+        if pick is not None and pick.of_layer is not None and self._session.groups.is_closed(pick.of_layer):
+            self._session.groups.open(pick.of_layer)
+            self._page.refresh()
+            return
         if pick != self._session.selection.pick:
             self._page.select(pick=pick)
 

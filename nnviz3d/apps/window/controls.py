@@ -183,6 +183,9 @@ class Controls:
 
     def _pick(self) -> None:
         pick = pick_at(self._session, self._pointer)
+        if pick is not None and self._session.groups.is_closed(pick.of_layer):
+            self.toggle_group(pick.of_layer)
+            return
         if pick != self._session.selection.pick:
             self._session.select(pick=pick)
             self.changed = True
@@ -222,6 +225,19 @@ class Controls:
         selection = self._session.selection
         of_pick = None if selection.pick is None else selection.pick.of_layer
         return layer_at(self._session, self._pointer) or of_pick or selection.layer
+
+    def toggle_group(self, layer: str | None = None) -> None:
+        """Open the group under the pointer, or close the group around the layer there."""
+        session = self._session
+        found = session.groups.toggle(layer or self._layer())
+        if found is None:
+            self.tell("Point at a group or at a layer inside one, then press z")
+            return
+        self.changed = True
+        count = len(session.groups.members(found))
+        self.tell(
+            f"{'closed' if session.groups.is_closed(found) else 'opened'}: {found} ({count:,} layers); z reverses it"
+        )
 
     def unfold(self) -> None:
         """Unfold the layer under the pointer, or else the layer of the pick; fold a layer that is unfolded."""

@@ -34,7 +34,7 @@ MOUSE = (
     ("drag", "turn the scene"),
     ("Shift + drag, middle, right", "move the scene"),
     ("wheel", "zoom at the pointer"),
-    ("click", "pick a cell, a line or a layer"),
+    ("click", "pick a cell, a line or a layer; open a group"),
     ("double click", "fly to the layer"),
 )
 """Mouse actions, and what they do."""
@@ -59,6 +59,7 @@ KEYS = (
     Key(("b",), "b", "next sample to subtract", "next_against"),
     Key(("a",), "a", "next attribution method", "next_method"),
     Key(("u",), "u", "unfold, fold the channels of the layer under the pointer", "unfold"),
+    Key(("z",), "z", "open the group under the pointer, close the group around a layer", "toggle_group"),
     Key(("o",), "o", "next order of channels: index, mean, contribution", "next_channel_order"),
     Key(("p",), "p", "channels: activations, inputs that maximize them", "next_channel_pictures"),
     Key(("e",), "e", "points: embedding of the next layer", "next_embedding"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.analysis.health import alarms
+from nnviz3d.apps.groups import Groups
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
@@ -20,7 +22,9 @@ from nnviz3d.scene.derived.layer_figures import measured_values, measured_weight
 from nnviz3d.scene.views.health import color_of
 from nnviz3d.scene.views.structure import FAMILIES, family_of, number_of_parameters
 
-_MATCH = "(node.id + ' ' + node.kind).toLowerCase().includes((layer_filter || '').trim().toLowerCase())"
+_MATCH = (
+    "(node.id + ' ' + node.kind + ' ' + node.inside).toLowerCase().includes((layer_filter || '').trim().toLowerCase())"
+)
 
 
 @dataclass(frozen=True)
@@ -58,14 +62,29 @@ class LayersPanel(PagePanel[LayersState]):
     def __init__(self, page: PageContext) -> None:
         self._detailed: tuple[SceneContext, str | None, int] | None = None
         self._checked: tuple[Training, int] | None = None
-        graph = page.session.scene.context.graph
+        graph = page.session.scene.capture.graph
         total = f"{len(graph):,} layers · {number_of_parameters(graph.parameters)} parameters"
-        super().__init__(page, LayersState(grouped_layers(graph), total, list(unfoldable_layers(page.session))))
+        self._listed = page.session.scene.context.graph
+        super().__init__(
+            page,
+            LayersState(
+                grouped_layers(self._listed, page.session.groups), total, list(unfoldable_layers(page.session))
+            ),
+        )
         page.client_only(layer_filter="")
 
+    @property
+    def keys(self) -> Mapping[str, Callable[[], None]]:
+        """The key that opens the highlighted group, or closes the group around the highlighted layer."""
+        return {"group": self._toggle_highlighted}
+
     def synchronize(self) -> None:
-        """Show the highlighted layer."""
+        """Show the layers and the highlighted one."""
         session = self.page.session
+        if self._listed is not session.scene.context.graph:
+            self._listed = session.scene.context.graph
+            layers, unfoldable = grouped_layers(self._listed, session.groups), list(unfoldable_layers(session))
+            self.state = replace(self.state, layer_groups=layers, layers_to_unfold=unfoldable)
         self.show(
             replace(
                 self.state,
@@ -106,6 +125,25 @@ class LayersPanel(PagePanel[LayersState]):
         """Unfold a layer's channels, or fold them up."""
         unfold_layer(self.page, None if self.page.session.unfolding.layer == layer else layer)
 
+    def _toggle_group(self, name: str) -> None:
+        """Open a closed group, or close an open one."""
+        groups = self.page.session.groups
+        if groups.is_closed(name):
+            groups.open(name)
+        elif name in groups.all:
+            groups.close(name)
+        else:
+            raise ValueError(f"The page asked to open {name!r}.")
+        self.page.refresh()
+
+    def _toggle_highlighted(self) -> None:
+        session = self.page.session
+        pick = session.selection.pick
+        layer = session.selection.layer or (None if pick is None else pick.of_layer)
+        if session.groups.toggle(layer) is None:
+            self.page.say("Highlight a layer inside a group, then press z to close the group.")
+        self.page.refresh()
+
     def build(self) -> None:
         """Make the widgets."""
         with html.Div(classes="section grow", id="layers"):
@@ -125,7 +163,15 @@ class LayersPanel(PagePanel[LayersState]):
                     html.Div(
                         "{{ group.path }}",
                         classes="group",
-                        v_if=f"group.path && group.nodes.some((node) => {_MATCH})",
+                        v_if=f"group.path && !group.open && group.nodes.some((node) => {_MATCH})",
+                    )
+                    html.Button(
+                        "− {{ group.path }}",
+                        classes="group closes",
+                        v_if=f"group.open && group.nodes.some((node) => {_MATCH})",
+                        click=(self.page.guarded(self._toggle_group), "[group.open]"),
+                        title="Close this group to one block (z)",
+                        v_bind="{ 'data-group': group.open }",
                     )
                     with v.Template(v_for="node in group.nodes", key="node.id"):
                         self._row()
@@ -135,18 +181,25 @@ class LayersPanel(PagePanel[LayersState]):
                     v_if=f"!layer_groups.some((group) => group.nodes.some((node) => {_MATCH}))",
                 )
 
+    def _click(self, layer: str) -> None:
+        """Open a closed group; highlight a layer."""
+        if self.page.session.groups.is_closed(layer):
+            self._toggle_group(layer)
+        else:
+            self.page.toggle_layer(layer)
+
     def _row(self) -> None:
         with html.Button(
             v_if=_MATCH,
             classes=("['layer', { chosen: node.id === layer, dimmed: layer && node.id !== layer }]",),
-            click=(self.page.guarded(self.page.toggle_layer), "[node.id]"),
-            title=("node.id",),
+            click=(self.page.guarded(self._click), "[node.id]"),
+            title=("node.inside ? node.id + ': click to open' : node.id",),
             v_bind="{ 'data-layer': node.id }",
         ):
             html.Span(classes="dot", style=("{ background: node.color }",))
             with html.Span(classes="layer-text"):
                 with html.Span(classes="line"):
-                    html.Span("{{ node.name }}")
+                    html.Span("{{ (node.inside ? '+ ' : '') + node.name }}")
                     html.Span(
                         classes="alarm",
                         v_if="alarms[node.id]",
@@ -184,11 +237,24 @@ def css(color: Color) -> str:
     return f"rgb({red}, {green}, {blue})"
 
 
-def grouped_layers(graph: ModelGraph) -> list[dict[str, Any]]:
-    """Return the layers for the page, sorted into groups; groups are in the order of their first layer."""
-    found: dict[str, list[dict[str, str]]] = {}
+def grouped_layers(graph: ModelGraph, groups: Groups | None = None) -> list[dict[str, Any]]:
+    """Return the layers for the page, sorted by the open group or the nested model around them, in the flow's order.
+
+    Parameters
+    ----------
+    groups
+        The groups of a large network.
+
+    Returns
+    -------
+    For each heading its ``path``, the open group ``open`` (empty if the heading is none) and its ``nodes``. ``inside`` has
+    the names of all nodes in a closed group, so that the filter finds them.
+    """
+    headed = groups is not None and groups.listed
+    found: dict[tuple[str, str], list[dict[str, str]]] = {}
     for node in graph:
-        found.setdefault(node.group, []).append(
+        around = (groups.around(node.id) or "") if groups is not None and headed else ""
+        found.setdefault((around or node.group, around), []).append(
             {
                 "id": node.id,
                 "name": node.name,
@@ -196,9 +262,10 @@ def grouped_layers(graph: ModelGraph) -> list[dict[str, Any]]:
                 "shape": shape_text(node),
                 "parameters": number_of_parameters(node.parameters) if node.parameters else "",
                 "color": css(FAMILIES[family_of(node)]),
+                "inside": " ".join(groups.members(node.id)) if groups is not None and node.members else "",
             }
         )
-    return [{"path": path, "nodes": nodes} for path, nodes in found.items()]
+    return [{"path": path, "open": around, "nodes": nodes} for (path, around), nodes in found.items()]
 
 
 def alarm_items(training: Training, step: int, graph: ModelGraph) -> dict[str, dict[str, str]]:

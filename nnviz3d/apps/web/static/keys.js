@@ -8,6 +8,7 @@
     ArrowLeft: "previous",
     ArrowRight: "next",
     Escape: "clear",
+    z: "group",
   };
   const fields = "input:not([type=range]), textarea, select, [contenteditable], [role=listbox], [role=combobox]";
 
