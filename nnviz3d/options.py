@@ -44,13 +44,19 @@ _Switch = Annotated[bool, Parameter(negative=())]
 Preprocess = Literal["tf", "torch", "caffe", "unit", "none"]
 
 
+_INPUT = (
+    "Pictures, .wav, folders of them (class folders give labels), .npy, .npz, .csv (columns by name), .txt (a text a "
+    "line), rows of those (x.csv[3:10]), a sentence (text:WORD), digits:N, sklearn:NAME or random; NAME=FILE for each of "
+    "several inputs; may be repeated."
+)
+
+
 @Parameter(name="*", group=_MODEL)
 @dataclass(frozen=True)
 class Model:
     """Options for a target that is a model."""
 
-    input: Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], negative=())] = ()
-    """Pictures, a folder, .npy or .npz, rows of one (x.npy[3:10]), digits:N, sklearn:NAME, or random; may be repeated."""
+    input: Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], negative=(), help=_INPUT)] = ()
     preprocess: Annotated[Preprocess | None, OPTIONAL] = None
     """Preprocessing of pictures; by default that of the model's training, which the command prints."""
     weights: str | None = None

@@ -16,6 +16,7 @@ _SHOWN = 2
 
 def first_notes(notes: Sequence[str]) -> Sequence[str]:
     """Return the notes on single samples for the terminal: the first few, and the number of the others."""
+    notes = list(dict.fromkeys(notes))
     if len(notes) <= _SHOWN + 1:
         return notes
     more = f"{len(notes) - _SHOWN:,} more samples have a note like these; the picture of each sample shows its own."

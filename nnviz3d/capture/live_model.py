@@ -22,7 +22,8 @@ from nnviz3d.capture.programs.trace import with_axes
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.files.array_files import as_array
 from nnviz3d.data.request import NOTHING_MORE, Event, Insights, Preprocessing
-from nnviz3d.data.sample_sources import named_sources, names_arrays
+from nnviz3d.data.sample_sources import named_sources
+from nnviz3d.data.source_names import names_file
 from nnviz3d.errors import SampleError
 
 
@@ -123,7 +124,7 @@ def prepare_live_model(
 def _are_sentences(sources: Sequence[str], inputs: Inputs) -> bool:
     """Whether strings are text for a model of text, not names of files."""
     takes_text = [spec.dtype for spec in inputs.specs] == ["string"]
-    return takes_text and not any(source == "random" or names_arrays(source) for source in sources)
+    return takes_text and not any(source == "random" or names_file(source) for source in sources)
 
 
 def _silent(_event: Event) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cached_property
 
 import keras
 
 from nnviz3d.capture.capture_model import CaptureSettings, capture_model
+from nnviz3d.capture.inputs.aids import NO_AIDS, Aids, aids_of
 from nnviz3d.capture.inputs.class_files import imagenet_classes, read_classes
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.inputs.samples import read_samples
@@ -19,7 +21,7 @@ from nnviz3d.capture.programs.trace import TracedModel, with_axes
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.data.files.paths import exists, is_folder, user_path
 from nnviz3d.data.request import CaptureRequest, Finished, Notice, Progress
-from nnviz3d.data.sample_sources import expand, notices_on
+from nnviz3d.data.sample_sources import expand, needs_model, notices_on
 from nnviz3d.errors import ModelError, SampleError, UserError
 
 
@@ -110,9 +112,21 @@ class CachedModel:
 
     def samples(self, sources: Sequence[str], *, seed: int = 0, shapes: Sequence[tuple[int, ...]] = ()) -> Samples:
         """Read samples for this model; see `read_samples`."""
-        random = not sources or "random" in sources
-        vocabulary = self.traced.vocabulary if random else {}
-        return read_samples(sources, self.traced.specs, seed=seed, vocabulary=vocabulary, shapes=shapes, held=self.held)
+        held = set() if self.held is None else set(self.held.names)
+        needed = any(needs_model(source) for source in sources or ("random",) if source not in held)
+        aids = self._aids if needed else NO_AIDS
+        return read_samples(sources, self.traced.specs, seed=seed, aids=aids, shapes=shapes, held=self.held)
+
+    @cached_property
+    def _aids(self) -> Aids:
+        """What the model says about its inputs."""
+        model = self.traced
+        vocabulary = model.vocabulary
+        return (
+            aids_of(model.loaded.model, model.inputs, vocabulary)
+            if isinstance(model, TracedModel)
+            else Aids(vocabulary)
+        )
 
 
 def _traced(loaded: LoadedModel, inputs: Inputs | None, *, live: bool) -> RunnableModel:

@@ -8,7 +8,7 @@ from nnviz3d.data.files.paths import PathKind, is_file, is_folder, kind_of, quot
 from nnviz3d.data.model_sources import NO_OPTIONS, LoadOptions, ModelSource, known_sources, source_kind
 from nnviz3d.data.printable import printable
 from nnviz3d.data.request import CaptureRequest
-from nnviz3d.data.sample_sources import locate
+from nnviz3d.data.source_names import check_source
 from nnviz3d.data.storage.capture_writer import check_destination
 from nnviz3d.errors import ModelError
 
@@ -31,7 +31,7 @@ def refuse_early(request: CaptureRequest) -> None:
     check_destination(request.out)
     check_model_source(request.model, request.loading)
     for source in request.inputs:
-        locate(source)
+        check_source(source)
     if request.classes is not None:
         read_classes(request.classes)
 

@@ -59,8 +59,8 @@ class CaptureRequest(BaseModel):
     model
         A ``.keras`` or ``.h5`` file, or ``keras:NAME`` for one of keras.applications.
     inputs
-        Pictures, a folder, ``.npy``/``.npz``, one row of those as in ``x.npy[3]``, ``digits:N``, or ``random``; none
-        means ``random``.
+        Pictures, a folder, ``.npy``, ``.npz``, ``.csv`` or ``.txt``, one row of those as in ``x.npy[3]``, ``.wav``, a
+        sentence, ``digits:N``, or ``random``; ``NAME=FILE`` for one of several inputs; none means ``random``.
     out
         The capture to write.
     preprocess

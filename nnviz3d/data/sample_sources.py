@@ -1,11 +1,9 @@
-"""Names of samples: splits the inputs on the command line into one source per sample, without running a model."""
+"""The samples that inputs name: one source for each, listed without running a model."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +14,32 @@ from PIL import Image
 from nnviz3d.data.bundled import digits
 from nnviz3d.data.files.array_files import ArrayFile, Header, batch_shape
 from nnviz3d.data.files.memory_limit import check_size
-from nnviz3d.data.files.paths import PathKind, exists, is_folder, kind_of, quoted, refuse_special, user_path
-from nnviz3d.data.files.picture_files import SUFFIXES, eight_bits, pictures_from, read_image
-from nnviz3d.data.files.picture_folders import find_in_folder, read_folder
+from nnviz3d.data.files.paths import is_folder
+from nnviz3d.data.files.picture_files import eight_bits, pictures_from, read_image
+from nnviz3d.data.files.sample_folders import find_in_folder, read_folder
+from nnviz3d.data.files.sound_files import SOUNDS
+from nnviz3d.data.files.table_files import Table, read_table
+from nnviz3d.data.files.text_files import named_by, text_lines
 from nnviz3d.data.graph import Shape
-from nnviz3d.data.printable import printable, read_integer
+from nnviz3d.data.printable import printable
+from nnviz3d.data.source_names import (
+    ARRAYS,
+    DIGIT_NAMES,
+    TABLES,
+    TEXTS,
+    SampleFile,
+    digit_numbers,
+    is_picture,
+    locate,
+    named,
+    named_parts,
+    row_source,
+    sentence_in,
+)
 from nnviz3d.errors import SampleError
 
-_DIGITS = re.compile(r"digits:(\d+)(?:-(\d+))?")
-_ROWS = re.compile(r"(?P<path>.+\.np[yz])\[(?P<first>\d+)(?P<more>:(?P<end>\d+))?\]", re.IGNORECASE)
-_ARRAYS = frozenset({".npy", ".npz"})
 _LISTED = 500
 """Bytes of memory per sample in a list of samples."""
-DIGIT_NAMES = tuple(str(digit) for digit in range(10))
-_EXPECTED = "expected a picture, a folder of pictures, a .npy or .npz file, digits:N, sklearn:NAME or random"
 
 
 @dataclass(frozen=True)
@@ -54,72 +64,6 @@ class InputSample:
         object.__setattr__(self, "name", printable(self.name))
 
 
-@dataclass(frozen=True)
-class SampleFile:
-    """The file or folder that holds samples.
-
-    Parameters
-    ----------
-    path
-        A picture, a folder of them, or a file of arrays.
-    rows
-        First sample and end of the range in a file of arrays; `None` means all samples.
-    """
-
-    path: Path
-    rows: tuple[int, int] | None = None
-
-    def chosen(self, count: int) -> range:
-        """Return the range of samples, given the number of samples in the file.
-
-        Raises
-        ------
-        SampleError
-            If the file has fewer samples.
-        """
-        first, end = self.rows or (0, count)
-        if not first < end <= count:
-            asked = f"[{first}]" if end == first + 1 else f"[{first}:{end}]"
-            holds = "one sample, 0" if count == 1 else f"samples 0 to {count - 1}"
-            raise SampleError(f"{self.path.name}{asked} is out of range; {self.path.name} holds {holds}.")
-        return range(first, end)
-
-
-def locate(source: str) -> SampleFile | None:
-    """Find the file or folder of a sample; `None` for ``random`` and ``digits:N``, which have no file of their own.
-
-    Raises
-    ------
-    SampleError
-        If there is no such file, or its name is not that of a sample.
-    """
-    if source == "random" or source.startswith("digits:"):
-        return None
-    if source.startswith("sklearn:"):
-        return SampleFile(_photograph(source.removeprefix("sklearn:")))
-    if not source:
-        raise SampleError(f"An input's name is empty; {_EXPECTED}.")
-    path, rows = user_path(source), None
-    match = _ROWS.fullmatch(source)
-    if match is not None and not exists(path, SampleError):
-        first = read_integer(match["first"])
-        path, rows = user_path(match["path"]), (first, read_integer(match["end"]) if match["more"] else first + 1)
-    kind = kind_of(path, SampleError)
-    if kind is None:
-        text = " Text goes into a .npy file: numpy.save('x.npy', numpy.array([...]))." * (" " in source.strip())
-        raise SampleError(f"There is no input {quoted(path if rows else source)}; {_EXPECTED}.{text}")
-    refuse_special(path, SampleError)
-    if kind is not PathKind.FOLDER and path.suffix.lower() not in SUFFIXES | _ARRAYS:
-        table = (
-            " Save the numbers of a table as an array, one row a sample: "
-            "numpy.save('x.npy', numpy.loadtxt(file, delimiter=','))."
-        ) * (path.suffix.lower() == ".csv")
-        raise SampleError(
-            f"{path.name} is no input that nnviz3d knows; expected {', '.join(sorted(SUFFIXES))}, .npy or .npz.{table}"
-        )
-    return SampleFile(path, rows)
-
-
 def expand(
     inputs: Sequence[str], *, seed: int = 0, shapes: Mapping[str, Shape] | None = None
 ) -> tuple[InputSample, ...]:
@@ -139,25 +83,86 @@ def expand(
     Raises
     ------
     SampleError
-        If an input does not exist or cannot be read.
+        If an input does not exist or cannot be read, or the named inputs have different numbers of samples.
     """
     found: list[InputSample] = []
+    together = named_inputs(inputs)
+    if together is not None:
+        return _side_by_side({name: expand(one, seed=seed, shapes=_of(name, shapes)) for name, one in together.items()})
     for source in inputs or ("random",):
         located = locate(source)
         if source == "random":
             found.append(InputSample(source, f"random (seed {seed})"))
-        elif located is None:
+        elif located is None and source.startswith("digits:"):
             labels = digits()[1]
             found.extend(InputSample(f"digits:{i}", f"digits:{i}", int(labels[i])) for i in digit_numbers(source))
+        elif located is None:
+            found.append(InputSample(source, named_by(sentence_in(source) or source)))
         elif is_folder(located.path, SampleError):
-            found.extend(InputSample(one.source, one.name, one.label) for one in read_folder(located.path).pictures)
-        elif is_picture(located.path):
-            member = find_in_folder(source)
-            name, label = (located.path.name, None) if member is None else (member[1].name, member[1].label)
-            found.append(InputSample(source, name, label))
-        else:
+            found.extend(InputSample(one.source, one.name, one.label) for one in read_folder(located.path).samples)
+        elif located.suffix in ARRAYS:
             found.extend(_rows(source, located, shapes or {}))
+        elif located.suffix in TABLES:
+            found.extend(_table_rows(source, located, shapes or {}))
+        else:
+            member = find_in_folder(source)
+            if member is not None:
+                found.append(InputSample(source, member[1].name, member[1].label))
+            elif located.suffix in TEXTS:
+                lines = text_lines(located.path)
+                found.extend(
+                    InputSample(row_source(source, located, i), named_by(lines[i])) for i in located.chosen(len(lines))
+                )
+            else:
+                found.append(InputSample(source, located.path.name))
     return tuple(found)
+
+
+def named_inputs(inputs: Sequence[str]) -> dict[str, list[str]] | None:
+    """Return the sources for each input of the model, in order, from ``name=FILE``; `None` if no input is named.
+
+    Raises
+    ------
+    SampleError
+        If some inputs are named and others are not.
+    """
+    split = [named_parts(source) for source in inputs]
+    if not any(split):
+        return None
+    found: dict[str, list[str]] = {}
+    for source, parts in zip(inputs, split, strict=True):
+        if parts is None:
+            raise SampleError(
+                f"{printable(source, 80)} names no input of the model, but others do; write NAME=FILE for each."
+            )
+        for name, part in parts.items():
+            found.setdefault(name, []).append(part)
+    return found
+
+
+def _side_by_side(each: Mapping[str, Sequence[InputSample]]) -> tuple[InputSample, ...]:
+    """Return the samples of several inputs: the first of each input together, then the second of each."""
+    counts = {name: len(samples) for name, samples in each.items()}
+    if len(set(counts.values())) != 1:
+        told = ", ".join(f"{count} for {name!r}" for name, count in counts.items())
+        raise SampleError(f"There are {told}; expected as many samples for every input.")
+    return tuple(
+        InputSample(
+            named({name: one.source for name, one in zip(each, row, strict=True)}),
+            joined_name([one.name for one in row]),
+            next((one.label for one in row if one.label is not None), None),
+        )
+        for row in zip(*each.values(), strict=True)
+    )
+
+
+def joined_name(names: Sequence[str]) -> str:
+    """Return the name of a sample of several inputs: equal names once."""
+    return ", ".join(dict.fromkeys(names))
+
+
+def _of(name: str, shapes: Mapping[str, Shape] | None) -> Mapping[str, Shape] | None:
+    return {name: shapes[name]} if shapes and name in shapes else None
 
 
 def classes_in(inputs: Sequence[str]) -> tuple[str, ...] | None:
@@ -170,14 +175,34 @@ def classes_in(inputs: Sequence[str]) -> tuple[str, ...] | None:
     """
     found: set[tuple[str, ...] | None] = set()
     for source in inputs:
+        if named_parts(source) is not None:
+            return None
         located = locate(source)
         if source.startswith("digits:"):
             found.add(DIGIT_NAMES)
         elif located is not None and is_folder(located.path, SampleError):
             found.add(read_folder(located.path).classes)
+        elif located is not None and located.suffix in TABLES:
+            labels = read_table(located.path).labels(range(0))
+            found.add(None if labels is None else labels[1])
         else:
             found.add(None)
     return found.pop() if len(found) == 1 else None
+
+
+def needs_model(source: str) -> bool:
+    """Whether reading a sample needs to know a vocabulary or a rate of the model: of texts, sounds and random samples."""
+    for part in (named_parts(source) or {"": source}).values():
+        located = locate(part)
+        if located is None:
+            told = not part.startswith("digits:")
+        elif is_folder(located.path, SampleError):
+            told = read_folder(located.path).kind != "pictures"
+        else:
+            told = located.suffix in TEXTS | SOUNDS
+        if told:
+            return True
+    return False
 
 
 def notices_on(inputs: Sequence[str]) -> tuple[str, ...]:
@@ -188,7 +213,8 @@ def notices_on(inputs: Sequence[str]) -> tuple[str, ...]:
     SampleError
         If an input does not exist.
     """
-    located = (locate(source) for source in inputs if source != "random")
+    sources = [part for source in inputs for part in (named_parts(source) or {"": source}).values()]
+    located = (locate(source) for source in sources if source != "random")
     folders = (found.path for found in located if found is not None and is_folder(found.path, SampleError))
     notices = (read_folder(path).notice for path in folders)
     return tuple(dict.fromkeys(notice for notice in notices if notice is not None))
@@ -225,15 +251,19 @@ def thumbnail_of(source: str, side: int = 64) -> NDArray[np.uint8] | None:
     SampleError
         If it does not exist or cannot be read.
     """
+    parts = named_parts(source)
+    if parts is not None:
+        found = (thumbnail_of(part, side) for part in parts.values())
+        return next((picture for picture in found if picture is not None), None)
     located = locate(source)
-    if source == "random":
-        return None
-    if located is None:
+    if located is None and source.startswith("digits:"):
         image = Image.fromarray(digits()[0][digit_numbers(source)[0]])
-    elif is_folder(located.path, SampleError):
+    elif located is None or is_folder(located.path, SampleError):
         return None
     elif is_picture(located.path):
         image = eight_bits(read_image(located.path, least=side))
+    elif located.suffix not in ARRAYS:
+        return None
     else:
         pixels = _first_picture(located)
         if pixels is None:
@@ -242,38 +272,6 @@ def thumbnail_of(source: str, side: int = 64) -> NDArray[np.uint8] | None:
     image = image.convert("RGB")
     image.thumbnail((side, side))
     return np.asarray(image)
-
-
-def names_arrays(source: str) -> bool:
-    """Whether a source names an array file, or rows of an array file."""
-    match = _ROWS.fullmatch(source)
-    return Path(source if match is None else match["path"]).suffix.lower() in _ARRAYS
-
-
-def is_picture(path: Path) -> bool:
-    """Whether a file is a picture by its name."""
-    return path.suffix.lower() in SUFFIXES
-
-
-def digit_numbers(source: str) -> range:
-    """Read ``digits:N`` or ``digits:A-B``.
-
-    Raises
-    ------
-    SampleError
-        If the source has another form, or there are no such digits.
-    """
-    match = _DIGITS.fullmatch(source)
-    if match is None:
-        raise SampleError(f"{quoted(source)!r} is not understood; expected digits:N, such as digits:7, or digits:A-B.")
-    first = read_integer(match[1])
-    last = read_integer(match[2]) if match[2] else first
-    count = len(digits()[1])
-    if not first <= last < count:
-        raise SampleError(
-            f"{quoted(source)} is out of range; the bundled test digits are digits:0 to digits:{count - 1}."
-        )
-    return range(first, last + 1)
 
 
 def _rows(source: str, located: SampleFile, shapes: Mapping[str, Shape]) -> list[InputSample]:
@@ -285,15 +283,38 @@ def _rows(source: str, located: SampleFile, shapes: Mapping[str, Shape]) -> list
     labels = file.read(name).reshape(-1) if name is not None else np.empty(0, np.int64)
     truth = labels if labels.shape == (count,) and labels.dtype.kind in "iu" else None
     whole = count == 1 and located.rows is None
-    stem = source if located.rows is None else source.rpartition("[")[0]
     return [
         InputSample(
-            stem if whole else f"{stem}[{i}]",
+            source if whole else row_source(source, located, i),
             located.path.name if whole else f"{located.path.name}[{i}]",
             None if truth is None else int(truth[i]),
         )
         for i in chosen
     ]
+
+
+def _table_rows(source: str, located: SampleFile, shapes: Mapping[str, Shape]) -> list[InputSample]:
+    table = read_table(located.path)
+    if located.rows is None and is_series(table, list(shapes.values())):
+        return [InputSample(source, located.path.name)]
+    rows = located.chosen(len(table.rows))
+    labels = table.labels(rows, tuple(shapes))
+    return [
+        InputSample(
+            row_source(source, located, i),
+            f"{located.path.name}[{i}]",
+            None if labels is None else int(labels[0][i - rows.start]),
+        )
+        for i in rows
+    ]
+
+
+def is_series(table: Table, shapes: Sequence[Shape]) -> bool:
+    """Whether the lines of a table are the time steps of one sample: the model takes as many numbers at each step."""
+    if len(shapes) != 1 or len(shapes[0]) != 2:
+        return False
+    steps, width = shapes[0]
+    return width == table.width and steps in (None, len(table.rows))
 
 
 def _count(file: ArrayFile, shapes: Mapping[str, Shape]) -> int:
@@ -335,16 +356,3 @@ def _first_picture(located: SampleFile) -> NDArray[np.uint8] | None:
             first: NDArray[np.uint8] = shown[0]
             return first
     return None
-
-
-def _photograph(name: str) -> Path:
-    """Find a photograph that comes with scikit-learn, without importing scikit-learn, which takes a second."""
-    package = find_spec("sklearn")
-    if package is None or package.origin is None:
-        raise SampleError(f"sklearn:{name} comes with scikit-learn, which is not installed: pip install scikit-learn.")
-    folder = Path(package.origin).parent / "datasets" / "images"
-    names = sorted(path.name for path in folder.glob("*.jpg"))
-    if name not in names:
-        listed = ", ".join(f"sklearn:{other}" for other in names)
-        raise SampleError(f"scikit-learn comes with no photograph {name!r}; there are {listed}.")
-    return folder / name

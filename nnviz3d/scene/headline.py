@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnviz3d.data.sample_sources import digit_numbers
+from nnviz3d.data.source_names import digit_numbers
 from nnviz3d.scene.spec import SceneSource, SceneSpec
 
 _DIGITS = "digits:"

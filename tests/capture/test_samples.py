@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nnviz3d.capture.inputs.aids import Aids
 from nnviz3d.capture.inputs.arrays import array_samples
 from nnviz3d.capture.inputs.samples import read_samples
 from nnviz3d.capture.programs.flat_program import InputSpec
@@ -117,7 +118,7 @@ def test_random_sample_depends_on_the_seed_in_its_name():
 
 def test_random_tokens_are_below_the_size_of_the_vocabulary():
     spec = InputSpec("tokens", (None,), "int32")
-    tokens = read_samples([], [spec, VECTOR], vocabulary={0: 5}).arrays
+    tokens = read_samples([], [spec, VECTOR], aids=Aids({0: 5})).arrays
     assert tokens[0].shape == (1, 16)
     assert tokens[0].dtype == np.int32
     assert tokens[0].max() < 5
@@ -158,10 +159,14 @@ def refusal(sources, specs):
 
 
 def test_missing_and_unknown_sources_are_refused(tmp_path):
+    (tmp_path / "x.md").write_text("hello")
     (tmp_path / "x.txt").write_text("hello")
     (tmp_path / "empty").mkdir()
     assert "There is no input" in refusal(["nowhere.png"], [COLOUR])
-    assert "x.txt is no input that nnviz3d knows; expected .bmp" in refusal([tmp_path / "x.txt"], [COLOUR])
+    assert "x.md is no input that nnviz3d knows; expected a file that ends in .bmp" in refusal(
+        [tmp_path / "x.md"], [COLOUR]
+    )
+    assert "x.txt holds text, but the model's input 'input' takes numbers" in refusal([tmp_path / "x.txt"], [COLOUR])
     assert "The folder empty holds no pictures" in refusal([tmp_path / "empty"], [COLOUR])
 
 
@@ -241,3 +246,19 @@ def test_notes_belong_to_their_samples(tmp_path):
     bare, also_bare, square, (wide,) = read_samples(names, [COLOUR]).notes_each
     assert bare == also_bare == square == ()
     assert wide.startswith("wide.png was cropped")
+
+
+def test_pictures_of_two_inputs_are_given_by_name(tmp_path):
+    for name, grey in (("a", 10), ("b", 20), ("c", 30), ("d", 40)):
+        Image.fromarray(np.full((8, 8, 3), grey, np.uint8)).save(tmp_path / f"{name}.png")
+    specs = [InputSpec("left", (8, 8, 3), "float32"), InputSpec("right", (8, 8, 3), "float32")]
+    sources = [f"right={tmp_path}/b.png", f"left={tmp_path}/a.png", f"left={tmp_path}/c.png", f"right={tmp_path}/d.png"]
+    found = read_samples(sources, specs)
+    assert [array[:, 0, 0, 0].tolist() for array in found.arrays] == [[10, 30], [20, 40]]
+    assert found.names == ("a.png, b.png", "c.png, d.png")
+    assert found.is_picture == (True, True)
+    assert set(found.shown) == {"left", "right"}
+    assert "The model has no input 'top'; its inputs are left, right." in refusal([f"top={tmp_path}/a.png"], specs)
+    assert "input right; add --input right=FILE." in refusal([f"left={tmp_path}/a.png"], specs)
+    assert "There are 2 for 'left', 1 for 'right'" in refusal(sources[:3], specs)
+    assert "write NAME=a.png for each input" in refusal([tmp_path / "a.png"], specs)

@@ -85,9 +85,11 @@ AGE, THAL = InputSpec("age", (1,), "float32"), InputSpec("thal", (1,), "string")
 
 
 def test_refusal_for_a_model_of_several_inputs_names_an_npz_file(tmp_path):
-    with pytest.raises(SampleError, match=r"'thal' takes text, which .*; give an \.npz file .*: age, thal\."):
+    with pytest.raises(
+        SampleError, match=r"'thal' takes text, which .*; give a \.csv file .*, or an \.npz file .*: age, thal\."
+    ):
         random_samples([AGE, THAL], 0, {})
-    with pytest.raises(SampleError, match=r"'thal' takes text, which .*; give a \.npy file\."):
+    with pytest.raises(SampleError, match=r"'thal' takes text, which .*; give a sentence, .*\.txt.* or a \.npy file\."):
         random_samples([THAL], 0, {})
     np.save(tmp_path / "x.npy", np.zeros((3, 1)))
     with pytest.raises(
@@ -96,6 +98,49 @@ def test_refusal_for_a_model_of_several_inputs_names_an_npz_file(tmp_path):
         read_samples([str(tmp_path / "x.npy")], [AGE, THAL])
 
 
-def test_refusal_of_a_sentence_as_input_names_a_npy_file():
-    with pytest.raises(SampleError, match=r"There is no input great fun; .* Text goes into a \.npy file"):
-        read_samples(["great fun"], [THAL])
+def test_sentence_is_a_sample_for_text_and_one_sentence_for_numbers():
+    found = read_samples(["great fun", "text:dull"], [THAL])
+    assert found.arrays[0].tolist() == [["great fun"], ["dull"]]
+    assert found.names == ("great fun", "dull")
+    with pytest.raises(SampleError, match=r"'great fun' is a text, but .* 'age' takes numbers .* no vocabulary"):
+        read_samples(["great fun"], [AGE])
+    photo = InputSpec("photo", (8, 8, 3), "float32")
+    with pytest.raises(SampleError, match=r"'my photo' is a text, but .* \(8, 8, 3\); there is no file of this name"):
+        read_samples(["my photo"], [photo])
+
+
+def test_words_for_an_input_of_several_are_split_and_filled_up():
+    words = InputSpec("words", (None,), "string")
+    found = read_samples(["a dull film", "text:great"], [words])
+    assert found.arrays[0].tolist() == [["a", "dull", "film"], ["great", "", ""]]
+    assert found.notes == (
+        (),
+        ("'great' has 1 word and was filled up with empty words to 3, which the model sees too.",),
+    )
+    found = read_samples(["a dull film"], [words], shapes=[(2,)])
+    assert found.arrays[0].tolist() == [["a", "dull"]]
+    assert found.notes[0][0].startswith("'a dull film' was cut after 2 of 3 tokens")
+
+
+class Unvectorized(keras.Model):
+    """A model of token numbers that keeps its vocabulary beside its call."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = layers.TextVectorization(vocabulary=["great", "fun"], output_sequence_length=6)
+        self.vectors = layers.Embedding(9, 3)
+
+    def call(self, ids):
+        return self.vectors(ids)
+
+
+def test_text_for_token_numbers_goes_through_the_vocabulary_that_the_model_keeps(tmp_path):
+    model = Unvectorized()
+    model(np.zeros((1, 4)))
+    (tmp_path / "lines.txt").write_text("Fun, great fun!\nunknown\n")
+    run = nnviz3d.capture(model, str(tmp_path / "lines.txt"), out=tmp_path / "run.zarr")
+    expected = [np.trim_zeros(np.asarray(model.words([text]))[0], "b") for text in ("Fun, great fun!", "unknown")]
+    assert [row.tolist() for row in expected] == [[3, 2, 3], [1]]
+    assert run.input("input").tolist()[:3] == [3, 2, 3]
+    assert run.input("input", 1).tolist() == [1, 0, 0, 0]
+    assert run.tokens(0) == ("fun", "great", "fun", "")

@@ -9,7 +9,8 @@ from numpy.lib import format as npy
 from PIL import Image
 
 from nnviz3d.data.files.array_files import ArrayFile
-from nnviz3d.data.sample_sources import InputSample, expand, locate, thumbnail_of
+from nnviz3d.data.sample_sources import InputSample, classes_in, expand, thumbnail_of
+from nnviz3d.data.source_names import locate
 from nnviz3d.errors import SampleError
 
 
@@ -20,8 +21,8 @@ def folder(tmp_path):
     (tmp_path / "photos").mkdir()
     for name in ("b.png", "a.JPG"):
         Image.fromarray(pixels).save(tmp_path / "photos" / name)
-    (tmp_path / "photos" / "notes.txt").write_text("no picture")
-    (tmp_path / "photos" / "prices.CSV").write_text("1,2")
+    (tmp_path / "photos" / "notes.md").write_text("no picture")
+    (tmp_path / "photos" / "prices.xlsx").write_text("1,2")
     np.save(tmp_path / "x.npy", np.linspace(0, 1, 5 * 28 * 28, dtype=np.float32).reshape(5, 28, 28))
     np.savez(tmp_path / "y.npz", images=np.zeros((4, 28, 28), np.uint8), labels=np.array([3, 1, 4, 1]))
     np.save(tmp_path / "one.npy", np.zeros((28, 28, 3), np.uint8))
@@ -101,8 +102,12 @@ def test_expand_reads_only_headers_of_arrays(folder):
         ("one.npy[1]", r"one\.npy\[1\] is out of range; one\.npy holds one sample, 0\."),
         ("z.npy[1]", r"There is no input .*z\.npy; expected a picture"),
         ("photos/b.png[1]", r"There is no input .*b\.png\[1\]; expected a picture"),
-        ("photos/notes.txt", r"notes\.txt is no input that nnviz3d knows.*\.npz\.$"),
-        ("photos/prices.CSV", r"prices\.CSV is no input that nnviz3d knows.*numpy\.loadtxt"),
+        ("photos/notes.md", r"notes\.md is no input that nnviz3d knows.*\.npz.*\.webp\.$"),
+        ("photos/prices.xlsx", r"prices\.xlsx is no input that nnviz3d knows.*\.csv"),
+        ("photos/scan.heic", r"scan\.heic is a HEIC picture, which is read by .* pip install pillow-heif\. Or export"),
+        ("no table.csv", r"There is no input .*no table\.csv; expected a picture"),
+        ("empty.csv", r"empty\.csv holds no table; expected names of columns"),
+        ("blank.txt", r"blank\.txt holds no text; expected one sample on each line"),
         ("empty", r"The folder empty holds no pictures"),
         ("text.npy", r"text\.npy is damaged or not a NumPy file"),
         ("cut.npy", r"cut\.npy is damaged or not a NumPy file: its header has no end\."),
@@ -113,8 +118,12 @@ def test_expand_reads_only_headers_of_arrays(folder):
         ("uneven.npz", r"uneven\.npz holds a \(3, 4\), b \(2, 4\); expected as many samples"),
     ],
 )
-def test_wrong_file_is_refused_in_one_sentence(folder, source, sentence):
+def test_wrong_file_is_refused_in_one_sentence(folder, monkeypatch, source, sentence):
+    monkeypatch.setattr("nnviz3d.data.files.picture_files.find_spec", lambda name: None)
     (folder / "empty").mkdir()
+    (folder / "empty.csv").write_text("\n\n")
+    (folder / "blank.txt").write_text(" \n\n")
+    (folder / "photos" / "scan.heic").write_bytes(b"ftypheic")
     (folder / "text.npy").write_text("hello, this is no array")
     (folder / "cut.npy").write_bytes((folder / "x.npy").read_bytes().replace(b"}", b" ", 1))
     with (folder / "negative.npy").open("wb") as file:
@@ -242,3 +251,35 @@ def test_positions_of_thousands_of_digits_are_out_of_range(folder, source, sente
     with pytest.raises(SampleError, match=sentence) as caught:
         expand([source])
     assert len(str(caught.value)) < 700
+
+
+def test_lines_of_texts_and_tables_and_sentences_are_samples(tmp_path):
+    (tmp_path / "reviews.txt").write_text("Great fun, and such a very long title for so little\n\na dull film\n")
+    (tmp_path / "homes.csv").write_text("age,kind\n3,hut\n5,flat\n")
+    reviews, homes = tmp_path / "reviews.txt", tmp_path / "homes.csv"
+    assert expand([str(reviews), "text:word", "two words", f"{homes}[1]"]) == (
+        InputSample(f"{reviews}[0]", "Great fun, and such a very long title..."),
+        InputSample(f"{reviews}[1]", "a dull film"),
+        InputSample("text:word", "word"),
+        InputSample("two words", "two words"),
+        InputSample(f"{homes}[1]", "homes.csv[1]", 0),
+    )
+    assert classes_in([str(homes)]) == ("flat", "hut")
+    assert names(homes, shapes={"series": (None, 2)}) == ["homes.csv"]
+    assert thumbnail_of(f"{reviews}[1]") is thumbnail_of("two words") is thumbnail_of(f"{homes}[0]") is None
+
+
+def test_named_inputs_are_samples_side_by_side(folder):
+    photos = folder / "photos"
+    parts = [f"left={photos}", f"right={folder}/x.npy[1:3]"]
+    found = expand(parts)
+    assert [one.name for one in found] == ["a.JPG, x.npy[1]", "b.png, x.npy[2]"]
+    assert expand([found[1].source]) == (found[1],)
+    assert thumbnail_of(found[0].source).shape == (32, 64, 3)
+    with pytest.raises(SampleError, match=r"There are 2 for 'left', 1 for 'right'; expected as many samples"):
+        expand([parts[0], "right=digits:3"])
+    with pytest.raises(SampleError, match=r"digits:3 names no input of the model, but others do; write NAME=FILE"):
+        expand([parts[0], "digits:3"])
+    with pytest.raises(SampleError, match=r"There is no input .*gone\.png"):
+        expand(["left=gone.png"])
+    assert names("text:E=mc2") == ["E=mc2"]

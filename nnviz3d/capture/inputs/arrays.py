@@ -12,7 +12,7 @@ from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.programs.flat_program import InputSpec
 from nnviz3d.data.files.array_files import ArrayFile, batch_shape
 from nnviz3d.data.files.picture_files import PictureShape, pictures_from
-from nnviz3d.data.sample_sources import SampleFile
+from nnviz3d.data.source_names import SampleFile
 from nnviz3d.errors import SampleError
 
 _EXTRA = frozenset({"bfloat16", "float8_e4m3fn", "float8_e5m2"})

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.sample_sources import joined_name
 from nnviz3d.errors import SampleError
 
 
@@ -96,4 +97,35 @@ def join(parts: Sequence[Samples]) -> Samples:
         tuple(notes for part in parts for notes in part.notes_each),
         parts[0].classes if all(part.classes == parts[0].classes for part in parts) else None,
         {name: names for name, names in parts[0].columns.items() if all(p.columns.get(name) == names for p in parts)},
+    )
+
+
+def beside(names: Sequence[str], each: Sequence[Samples]) -> Samples:
+    """Put the samples of several inputs, one `Samples` for each, side by side.
+
+    Parameters
+    ----------
+    names
+        Names of the inputs.
+
+    Raises
+    ------
+    SampleError
+        If there are not as many samples for each input.
+    """
+    if len(set(map(len, each))) != 1:
+        told = ", ".join(f"{len(one)} for {name!r}" for name, one in zip(names, each, strict=True))
+        raise SampleError(f"There are {told}; expected as many samples for every input.")
+    labelled = next((one for one in each if one.labels is not None), each[0])
+    return Samples(
+        tuple(array for one in each for array in one.arrays),
+        tuple(joined_name(row) for row in zip(*(one.names for one in each), strict=True)),
+        tuple(picture for one in each for picture in one.is_picture),
+        {name: shown for one in each for name, shown in one.shown.items()},
+        labelled.labels,
+        tuple(
+            tuple(note for notes in row for note in notes) for row in zip(*(o.notes_each for o in each), strict=True)
+        ),
+        labelled.classes,
+        {name: columns for one in each for name, columns in one.columns.items()},
     )

@@ -6,6 +6,9 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -21,12 +24,18 @@ from nnviz3d.data.printable import reason
 from nnviz3d.errors import SampleError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+HEIC = frozenset({".heic", ".heif"})
+"""Endings of pictures that Pillow reads only with the package pillow-heif."""
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """Pillow's names of the accepted formats. Pillow ignores file names, and would start a program for some formats (EPS)."""
 _DAMAGES = (OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error)
 """Errors that Pillow's readers raise for damaged files."""
 _PIXEL = 12
 """Bytes of memory per pixel: three colours as float32, the input of a model."""
+_END = 64
+"""Bytes at the end of a file in which a complete picture's mark is looked for."""
+_ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}
+"""For each format the mark at the end of a complete picture."""
 _OPENING = Lock()
 """Held while Pillow's own limit on pixels is off."""
 LONGEST = 512
@@ -143,12 +152,60 @@ def read_image(path: Path, *, least: int | None = None) -> Image.Image:
         ) from None
 
 
+def refuse_heic(path: Path) -> None:
+    """Refuse a HEIC picture if the package that reads it is not installed.
+
+    Raises
+    ------
+    SampleError
+        If it is not.
+    """
+    if path.suffix.lower() in HEIC and find_spec("pillow_heif") is None:
+        raise SampleError(
+            f"{path.name} is a HEIC picture, which is read by the package pillow-heif: pip install pillow-heif. Or export "
+            "the picture as .jpg."
+        )
+
+
+def damage_of(path: Path) -> str | None:
+    """Return why a file is no complete picture; `None` if it is one.
+
+    Pictures whose end shows that they are complete are not decoded.
+    """
+    try:
+        return _damage_at(path, path.stat().st_mtime_ns, path.stat().st_size)
+    except OSError as error:
+        return str(error.strerror or error)
+
+
+@lru_cache(maxsize=10_000)
+def _damage_at(path: Path, _changed: int, size: int) -> str | None:
+    if not size:
+        return "empty"
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, size - _END))
+            end = file.read(_END)
+        with _header_of(path) as image:
+            if image.format in _ENDS and _ENDS[image.format] in end:
+                return None
+        read_image(path)
+    except (SampleError, *_DAMAGES):
+        return "damaged or no picture"
+    return None
+
+
 def _header_of(path: Path) -> Image.Image:
     """Open a picture without Pillow's own limit on pixels, which is global."""
+    formats: tuple[str, ...] = _FORMATS
+    if path.suffix.lower() in HEIC:
+        refuse_heic(path)
+        import_module("pillow_heif").register_heif_opener()
+        formats = ("HEIF",)
     with _OPENING:
         bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(path, formats=_FORMATS)
+            return Image.open(path, formats=formats)
         finally:
             Image.MAX_IMAGE_PIXELS = bound
 

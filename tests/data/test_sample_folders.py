@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnviz3d.data.files.picture_folders import find_in_folder, read_folder
+from nnviz3d.data.files.sample_folders import find_in_folder, read_folder
 from nnviz3d.data.sample_sources import expand, notices_on, thumbnail_of
 from nnviz3d.errors import SampleError
 
@@ -34,7 +34,7 @@ def test_hidden_files_are_not_read_as_pictures(tmp_path):
 def test_sub_folders_are_the_classes_in_the_order_of_their_names(photos):
     found = read_folder(photos)
     assert found.classes == ("cat", "dog")
-    assert [(one.name, one.label) for one in found.pictures] == [
+    assert [(one.name, one.label) for one in found.samples] == [
         ("cat/1.png", 0),
         ("cat/2.png", 0),
         ("dog/1.png", 1),
@@ -59,12 +59,12 @@ def test_single_sub_folder_is_not_a_class(tmp_path):
     draw(tmp_path / "all" / "1.png")
     found = read_folder(tmp_path)
     assert found.classes is None
-    assert [(one.name, one.label) for one in found.pictures] == [("all/1.png", None)]
+    assert [(one.name, one.label) for one in found.samples] == [("all/1.png", None)]
 
 
 def test_pictures_in_the_folder_itself_hide_those_in_sub_folders(photos):
     draw(photos / "both.png")
-    assert [one.name for one in read_folder(photos).pictures] == ["both.png"]
+    assert [one.name for one in read_folder(photos).samples] == ["both.png"]
 
 
 @pytest.mark.parametrize(
@@ -109,3 +109,31 @@ def test_refusal_of_a_folder_without_pictures_lists_its_content(tmp_path, names,
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(SampleError, match=sentence):
         read_folder(tmp_path)
+
+
+def test_damaged_pictures_of_a_folder_are_left_out_by_name(photos):
+    whole = (photos / "cat" / "1.png").read_bytes()
+    (photos / "cat" / "cut.png").write_bytes(whole[:40])
+    (photos / "dog" / "empty.jpg").write_bytes(b"")
+    (photos / "dog" / "page.webp").write_text("<html>")
+    found = read_folder(photos)
+    assert [one.name for one in found.samples] == ["cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"]
+    assert found.notice == (
+        "cat/cut.png (damaged or no picture), dog/empty.jpg (empty), dog/page.webp (damaged or no picture) of photos are "
+        "left out: expected complete pictures."
+    )
+    assert notices_on([str(photos)]) == (found.notice,)
+    Image.fromarray(np.zeros((12, 12), np.uint16)).save(photos / "dog" / "9.tif")
+    assert read_folder(photos).samples[-1].name == "dog/9.tif"
+
+
+def test_folder_without_pictures_is_one_of_sounds_or_of_texts(tmp_path):
+    for name in ("pos/1.txt", "neg/2.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("great\nfun")
+    found = read_folder(tmp_path)
+    assert (found.kind, found.classes) == ("texts", ("neg", "pos"))
+    assert [(one.name, one.label) for one in expand([str(tmp_path)])] == [("neg/2.txt", 0), ("pos/1.txt", 1)]
+    assert expand([found.samples[1].source]) == expand([str(tmp_path)])[1:]
+    (tmp_path / "pos" / "1.wav").write_bytes(b"RIFF")
+    assert [one.name for one in read_folder(tmp_path).samples] == ["pos/1.wav"]
