@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.programs.activations import batch_size, portions, rows_per_sample
+from nnviz3d.capture.programs.activations import portions, rows_per_sample
 from nnviz3d.capture.programs.describe import through
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, numbers_at
 from nnviz3d.capture.programs.frozen import Compiled
@@ -68,7 +68,7 @@ def _flows(
         return Compiled(lambda y, *x: _flow(model, slot.output, sources, targets, x, y), signature)
 
     function = model.compiled(("flow", slot.output), build)
-    size = max(1, batch_size(model.described, len(slot.index)) // _HOLDS)
+    size = model.batch_size(len(slot.index), _HOLDS)
     for start, count, (y, *x) in portions([slot.asked, *arrays], size, model.only_batch):
         try:
             shares, before, deltas = function(tf.constant(y), *model.tensors(x))

@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d.capture.gradient_flow import write_flows
-from nnviz3d.capture.programs.activations import Batch, batch_size, portions, rows_per_sample
+from nnviz3d.capture.programs.activations import Batch, portions, rows_per_sample
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, numbers_at
 from nnviz3d.capture.programs.frozen import Compiled
 from nnviz3d.capture.request_loop import Report
@@ -74,8 +74,8 @@ def gradients(
 
     function = model.compiled(("gradients", output), build)
     per_sample, constant = rows_per_sample(model.described, model.only_batch)
-    size = max(1, batch_size(model.described, len(index)) // _HOLDS)
-    if constant and model.only_batch is None:
+    size = model.batch_size(len(index), _HOLDS)
+    if constant and model.only_batch is None and not model.draws:
         size = 1  # activations that samples share would get the sum of their gradients
     for start, count, (y, *x) in portions([index, *arrays], size, model.only_batch):
         try:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers
+from keras import layers, ops
 
 import nnviz3d
 from nnviz3d.capture.targets import find_slots
@@ -141,3 +141,31 @@ def test_regression_output_is_explained(rng):
     (slot,) = find_slots(traced(model, [x]), [x], (), None)
     assert (slot.name, slot.output, slot.index.tolist(), slot.probability) == ("predicted", "price", [0, 0, 0], None)
     assert apart(slot.score, model.predict(x, verbose=0)[:, 0]) < 1e-5
+
+
+class _Noise(layers.Layer):
+    """Adds noise of its own to each row of a batch."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = keras.random.SeedGenerator(3)
+
+    def call(self, scale):
+        return scale * keras.random.normal(ops.shape(scale), seed=self.seed)
+
+
+@pytest.mark.parametrize("samples", [3, 40])
+def test_gradients_of_a_model_that_draws_belong_to_the_stored_activations(samples, tmp_path, rng):
+    start = keras.Input((4,), name="start")
+    scale = layers.Dense(3, name="scale")(start)
+    model = keras.Model(start, layers.Dense(2, name="head")(_Noise(name="noise")(scale)))
+    x = zoo.numbers(rng, samples, 4)
+    wanted = Insights(targets=("head[1]",), gradients=True, attributions=("vanilla",))
+    run = nnviz3d.capture(model, x, out=tmp_path / "run.zarr", insights=wanted)
+    noise = run.activations("noise").values / run.activations("scale").values
+    weights, before = model.get_layer("head").kernel.numpy(), model.get_layer("scale").kernel.numpy()
+    for i in range(samples):
+        expected = weights[:, 1] * noise[i]
+        assert apart(run.explanations(i).gradient("scale", Target("head", 1)), expected) < 1e-5
+        found = run.explanations(i).attribution("vanilla").values
+        assert apart(found, np.abs(before @ expected)) < 1e-5

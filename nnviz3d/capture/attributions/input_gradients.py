@@ -53,7 +53,7 @@ def gradient_by_input(
     function = model.compiled(("gradient by input", g, position), build)
     arrays = [np.asarray(y, dtype=np.int64), *(np.asarray(part) for part in x)]
     parts = []
-    for _, count, (asked, *given) in portions(arrays, max(1, rows_at_once(model) // _HOLDS), model.only_batch):
+    for _, count, (asked, *given) in portions(arrays, rows_at_once(model, _HOLDS), model.only_batch):
         try:
             found = function(tf.constant(asked), *model.tensors(given))
         except (LookupError, tf.errors.OpError) as error:
@@ -85,7 +85,7 @@ def mean_gradient(
     arrays = [np.asarray(part) for part in x]
     targets = np.asarray(y)
     total = np.zeros(arrays[position].shape, dtype=np.float64)
-    together = max(1, rows_at_once(model) // _HOLDS // len(targets))
+    together = max(1, rows_at_once(model, _HOLDS) // len(targets))
     for start in range(0, len(variations), together):
         part = variations[start : start + together]
         rows = [np.concatenate([array] * len(part)) for array in arrays]

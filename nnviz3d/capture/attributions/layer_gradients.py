@@ -91,7 +91,7 @@ class _ObservedModel(DifferentiableModel):
     values: Values
 
     def __init__(self, model: DifferentiableModel) -> None:
-        super().__init__(model.described, model.specs)
+        super().__init__(model.described, model.specs, draws=model.draws)
 
     def __call__(self, x: Sequence[Any], uses: dict[tuple[int, tuple[int, int]], Any] | None = None) -> Values:
         """Run the model and keep the values."""

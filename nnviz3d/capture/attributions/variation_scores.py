@@ -21,12 +21,20 @@ Vary = Callable[[NDArray[np.int64]], tuple[Sequence[NDArray[Any]], NDArray[np.in
 """Makes the variations with the given numbers, from 0: ``(m, *shape)`` for each input, and targets ``(m,)``."""
 
 
-def rows_at_once(model: DifferentiableModel) -> int:
-    """Return the batch size: the only one that the model takes, or the largest whose activations fit into memory."""
+def rows_at_once(model: DifferentiableModel, copies: int = 1) -> int:
+    """Return the batch size: the only one that the model takes, or the largest whose activations fit into memory.
+
+    Parameters
+    ----------
+    copies
+        How many copies of the activations have to fit.
+    """
     if model.only_batch is not None:
         return model.only_batch
+    if model.draws:
+        return model.batch_size(_MOST, copies)
     sizes = (math.prod(n or 1 for n in t.shape[1:]) for call in model.described.program.calls for t in call.outputs)
-    return int(np.clip(MEMORY // (4 * sum(sizes)), 1, _MOST))
+    return max(1, int(np.clip(MEMORY // (4 * sum(sizes)), 1, _MOST)) // copies)
 
 
 def whole_batch(model: DifferentiableModel, rows: NDArray[Any]) -> NDArray[Any]:

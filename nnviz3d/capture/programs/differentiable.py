@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.programs.activations import only_batch, signature_of
+from nnviz3d.capture.programs.activations import batch_size, only_batch, signature_of
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.programs.flat_program import Call, InputSpec, with_mask_of
 from nnviz3d.capture.programs.frozen import frozen
@@ -117,17 +117,30 @@ class DifferentiableModel:
         The model's graph and program.
     specs
         The model's inputs.
+    draws
+        Whether the model draws random numbers.
     """
 
-    def __init__(self, described: DescribedModel, specs: Sequence[InputSpec]) -> None:
+    def __init__(self, described: DescribedModel, specs: Sequence[InputSpec], *, draws: bool = False) -> None:
         self.described = described
         self.specs = tuple(specs)
+        self.draws = draws
         self._compiled: dict[Hashable, Any] = {}
 
     @property
     def only_batch(self) -> int | None:
         """The only batch size that the model takes; `None` (nearly always) if it takes any."""
         return only_batch(self.specs)
+
+    def batch_size(self, samples: int, copies: int) -> int:
+        """Choose the number of samples of a batch, so that some copies of their activations fit into memory.
+
+        A model that draws random numbers gives each row of a batch its own. Its batches are those of the forward pass, so
+        that each sample gets the same numbers again.
+        """
+        if self.draws:
+            return batch_size(self.described, samples)
+        return max(1, batch_size(self.described, samples * copies) // copies)
 
     @property
     def signature(self) -> list[tf.TensorSpec]:

@@ -59,7 +59,7 @@ class Trace:
     @cached_property
     def differentiable(self) -> DifferentiableModel:
         """The model as a function that can be differentiated with respect to the output of any layer."""
-        return DifferentiableModel(self.described, self.specs)
+        return DifferentiableModel(self.described, self.specs, draws=self.draws)
 
     @property
     def scaled(self) -> DescribedModel:
