@@ -35,6 +35,7 @@ from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing
 from nnviz3d.data.sample_sources import classes_in
 from nnviz3d.data.storage.axis_names import write_unit_names
 from nnviz3d.data.storage.capture_writer import CaptureWriter, check_destination
+from nnviz3d.data.storage.gates import write_gates
 from nnviz3d.version import __version__
 
 
@@ -265,6 +266,8 @@ def _write_batches(
             numbers = batch.numbers(node_id, output)
             if numbers is not None:
                 writer.write_activations(node_id, output, batch.start, numbers)
+        for node_id in batch.gates:
+            write_gates(writer, node_id, batch.start, batch.gate_numbers(node_id))
         tokens.add(batch)
         clock.start("connections", count, batch.start)
         finder.add(batch)

@@ -42,6 +42,12 @@ def notes_on_model(described: DescribedModel, missing: Sequence[str], *, random:
         for node_id in hidden_attention(described)
     )
     notes.extend(hidden_remarks(described))
+    calls = {node_id: described.call(node_id) for node_id in described.calls}
+    notes.extend(
+        f"The gates of {node_id} are not captured: they would take {call.gates_size / 2**20:,.0f} MB for each sample."
+        for node_id, call in calls.items()
+        if call.gates_size and not call.gates
+    )
     types = {t.dtype for node in described.graph for t in described.call(node.id).outputs}
     notes.extend(f"{t} activations are stored as float32." for t in sorted(types & {"bfloat16", "float16", "float64"}))
     if random or _has_random_operation(described):

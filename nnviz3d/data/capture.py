@@ -24,6 +24,7 @@ from nnviz3d.data.records import Connections, LayerActivations, Provenance, Rank
 from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.axis_names import read_tokens, read_unit_names
 from nnviz3d.data.storage.file_listing import listing_of
+from nnviz3d.data.storage.gates import read_gates
 from nnviz3d.data.storage.zarr_reader import StoredArrays, damaged, fits
 from nnviz3d.data.training import StepRecords, Training
 from nnviz3d.errors import CaptureError, DamagedCapture
@@ -181,6 +182,13 @@ class Capture:
     def unit_names(self, node_id: str) -> tuple[str, ...] | None:
         """Read the name of each unit of a node, such as the columns of a table; `None` if they are not known."""
         return read_unit_names(self.stored, node_id)
+
+    def gates(self, node_id: str, sample: int = 0) -> Mapping[str, NDArray[np.float32]]:
+        """Read the gates and states of a recurrent layer, ``(T, *shape)`` each, by name; empty if none were captured.
+
+        The time runs in the order of processing: that of a layer that goes backwards begins at the end of its input.
+        """
+        return read_gates(self.stored, node_id, sample)
 
     def sample_name(self, sample: int) -> str:
         """Return the name of a sample: ``china.jpg``, ``digits:7``."""

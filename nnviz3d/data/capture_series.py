@@ -194,6 +194,14 @@ class CaptureSeries:
         """Read the name of each unit of a node in the first part; `None` if they are not known."""
         return self._first.unit_names(node_id)
 
+    def gates(self, node_id: str, sample: int = 0) -> Mapping[str, NDArray[np.float32]]:
+        """Read the gates and states of a recurrent layer, ``(T, *shape)`` each, by name; empty if none were captured.
+
+        The time runs in the order of processing: that of a layer that goes backwards begins at the end of its input.
+        """
+        part, local = self._find(sample)
+        return part.gates(node_id, local)
+
     def sample_name(self, sample: int) -> str:
         """Return the name of a sample."""
         return self.provenance.sample_name(sample)

@@ -127,6 +127,10 @@ class GroupedCapture:
         """Read the name of each unit of a node; `None` if they are not known."""
         return self.capture.unit_names(self.original(node_id)[0])
 
+    def gates(self, node_id: str, sample: int = 0) -> Mapping[str, NDArray[np.float32]]:
+        """Read the gates and states of a recurrent layer, ``(T, *shape)`` each, by name; empty if none were captured."""
+        return self.capture.gates(self.original(node_id)[0], sample)
+
     def sample_name(self, sample: int) -> str:
         """Return the name of a sample."""
         return self.capture.sample_name(sample)

@@ -142,6 +142,13 @@ class CaptureReader(Protocol):
         """Read the name of each unit of a node, such as the columns of a table; `None` if they are not known."""
         ...
 
+    def gates(self, node_id: str, sample: int = 0) -> Mapping[str, NDArray[np.float32]]:
+        """Read the gates and states of a recurrent layer, ``(T, *shape)`` each, by name; empty if none were captured.
+
+        The time runs in the order of processing: that of a layer that goes backwards begins at the end of its input.
+        """
+        ...
+
     def sample_name(self, sample: int) -> str:
         """Return the name of a sample: ``china.jpg``, ``digits:7``."""
         ...

@@ -19,6 +19,7 @@ from nnviz3d.data.grouping.find import Group
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.storage.axis_names import write_tokens, write_unit_names
 from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.data.storage.gates import write_gates
 from nnviz3d.errors import CaptureError
 from tests.support import captures, trainings
 
@@ -35,6 +36,16 @@ TOKENS = (("the", "cat", "the", "mat", "", ""), ("a", "cat", "", "", "", ""), ("
 COLUMNS = tuple(f"column {i}" for i in range(20))
 
 
+GATES = {
+    "input gate": np.arange(18, dtype=np.float32).reshape(3, 3, 2),
+    "cell state": np.arange(12, dtype=np.float32).reshape(3, 4, 1),
+}
+
+
+def write_recurrent(writer: CaptureWriter) -> None:
+    write_gates(writer, "dense", 0, GATES)
+
+
 def write_names(writer: CaptureWriter) -> None:
     write_tokens(writer, "conv", TOKENS)
     write_unit_names(writer, "dense", COLUMNS)
@@ -47,7 +58,7 @@ def plain(folder: Path, name: str = "run.zarr") -> Capture:
         captures.small_graph(),
         values,
         connections=captures.small_connections(values),
-        also=[write_landscape, write_names],
+        also=[write_landscape, write_names, write_recurrent],
         classes=captures.CLASSES,
         labels=np.array([0, 3, 4]),
     )
@@ -186,6 +197,16 @@ class TestEveryReader:
         with pytest.raises(CaptureError, match=r"There is no sample"):
             reader.tokens(reader.committed)
 
+    def test_reads_the_gates_of_each_sample(self, reader: CaptureReader):
+        held = reader.stored.has_group("gates")
+        for sample in readable(reader):
+            found = reader.gates("dense", sample)
+            assert list(found) == (list(GATES) if held else [])
+            assert all(np.array_equal(values, GATES[name][sample % 3]) for name, values in found.items())
+            assert reader.gates("pool", sample) == {}
+        with pytest.raises(CaptureError, match=r"There is no sample"):
+            reader.gates("dense", reader.committed)
+
     def test_chooses_records_only_at_a_step(self, reader: CaptureReader):
         records = reader.step_records
         assert (records is None) == (not isinstance(getattr(reader, "first", reader), CaptureAtStep))
@@ -207,6 +228,7 @@ def test_arrays_of_a_new_capability_are_read_without_a_method_of_the_reader(kind
         (lambda w: w.group("tokens/conv/@0", {"words": ["a", 3]}), "tokens/conv/@0 has no list of words"),
         (lambda w: w.group("tokens/conv/@0", {"words": ["a"]}), "tokens/conv/@0 names tokens that it does not hold"),
         (lambda w: write_unit_names(w, "dense", ["a"]), "names 1 units of 20"),
+        (lambda w: w.group("gates/dense/@0", {}), "gates/dense/@0 has no list of names"),
     ],
 )
 def test_damaged_names_are_one_sentence(tmp_path: Path, write: Callable[[CaptureWriter], None], sentence: str):
@@ -215,6 +237,7 @@ def test_damaged_names_are_one_sentence(tmp_path: Path, write: Callable[[Capture
         writer.whole("tokens/conv/@0/index", np.array([[0, 1]] * 3, np.int32))
 
     def read(capture: Capture) -> None:
+        capture.gates("dense")
         capture.unit_names("dense")
         capture.tokens()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +44,8 @@ class Batch:
         Number of samples.
     ran
         Number of rows in the model's input: more than `count` if the model takes only one batch size.
+    gates
+        Gates and states of recurrent layers, ``(batch, time, *shape)`` each, by node id and name.
     """
 
     outputs: Mapping[str, tuple[Any, ...]]
@@ -52,6 +54,7 @@ class Batch:
     start: int
     count: int
     ran: int
+    gates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         for node_id, tensors in self.outputs.items():
@@ -68,7 +71,18 @@ class Batch:
             return None
         if key in self.constant:
             return np.broadcast_to(values, (self.count, *values.shape))
-        if key not in self.per_sample or values.ndim == 0 or values.shape[0] % self.ran:
+        if key not in self.per_sample:
+            return None
+        return self._rows(values)
+
+    def gate_numbers(self, node_id: str) -> dict[str, NDArray[Any]]:
+        """Return the gates of a recurrent layer as ``(count, time, *shape)`` each, by name; empty if there are none."""
+        found = {name: _to_numpy(tensor) for name, tensor in self.gates.get(node_id, {}).items()}
+        rows = {name: None if values is None else self._rows(values) for name, values in found.items()}
+        return {name: values for name, values in rows.items() if values is not None}
+
+    def _rows(self, values: NDArray[Any]) -> NDArray[Any] | None:
+        if values.ndim == 0 or values.shape[0] % self.ran:
             return None
         if values.shape[0] != self.ran:
             values = values.reshape(self.ran, values.shape[0] // self.ran, *values.shape[1:])
@@ -99,19 +113,23 @@ class Forward:
     ----------
     specs
         The model's inputs, with the sizes of the samples.
+    gates
+        Whether the gates of recurrent layers are computed too.
     """
 
-    def __init__(self, described: DescribedModel, specs: Sequence[InputSpec]) -> None:
+    def __init__(self, described: DescribedModel, specs: Sequence[InputSpec], *, gates: bool = False) -> None:
         self._described = described
         self._specs = tuple(specs)
         wanted = described.calls
 
-        def run(*inputs: Any) -> dict[str, tuple[Any, ...]]:
+        def run(*inputs: Any) -> tuple[dict[str, tuple[Any, ...]], dict[str, dict[str, Any]]]:
+            found: dict[int, dict[str, Any]] = {}
             # Keras runs a layer inside its model's scope, where a name may be `_hidden`; at the root it must not.
             with tf.name_scope("model"), frozen() as scope:
-                results = described.program.run(inputs)
+                results = described.program.run(inputs, found if gates else None)
             self._drew = scope.drew
-            return {node_id: results[i] for node_id, i in wanted.items()}
+            named = {node_id: found[i] for node_id, i in wanted.items() if i in found}
+            return {node_id: results[i] for node_id, i in wanted.items()}, named
 
         self._drew = False
         self._function = Compiled(run, signature_of(specs))
@@ -147,12 +165,13 @@ class Forward:
         """
         size = batch_size(self._described, len(arrays[0]))
         for start, count, parts in portions(arrays, size, self._batch):
-            yield Batch(self._run(parts), self._per_sample, self._constant, start, count, len(parts[0]))
+            outputs, gates = self._run(parts)
+            yield Batch(outputs, self._per_sample, self._constant, start, count, len(parts[0]), gates)
 
-    def _run(self, parts: Sequence[NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
+    def _run(self, parts: Sequence[NDArray[Any]]) -> tuple[dict[str, tuple[Any, ...]], Mapping[str, Mapping[str, Any]]]:
         tensors = [tf.convert_to_tensor(p, dtype=s.dtype) for p, s in zip(parts, self._specs, strict=True)]
         try:
-            outputs: dict[str, tuple[Any, ...]] = self._function(*tensors)
+            outputs, gates = self._function(*tensors)
         except tf.errors.OpError as error:
             raise ModelError(f"The model failed on this input: {reason(error)}") from error
         except ValueError as error:
@@ -163,7 +182,7 @@ class Forward:
                 f"TensorFlow cannot compile a layer named {name[1]!r}, nor can Keras' own predict(); expected a name of "
                 "the letters a to z, digits, and the signs _ . - only."
             ) from error
-        return {node_id: outputs[node_id] for node_id in self._described.calls}
+        return {node_id: outputs[node_id] for node_id in self._described.calls}, gates
 
 
 def _is_stateful(operation: str) -> bool:
@@ -173,7 +192,8 @@ def _is_stateful(operation: str) -> bool:
 
 def batch_size(described: DescribedModel, samples: int) -> int:
     """Choose the number of samples of a batch."""
-    return max(1, min(samples, LARGEST_BATCH, MEMORY // max(memory_of_sample(described.graph), 1)))
+    gates = sum(call.gates_size for call in map(described.call, described.calls) if call.gates)
+    return max(1, min(samples, LARGEST_BATCH, MEMORY // max(memory_of_sample(described.graph) + gates, 1)))
 
 
 def memory_of_sample(graph: ModelGraph) -> int:

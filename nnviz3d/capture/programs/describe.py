@@ -92,7 +92,7 @@ def describe(program: Program, name: str) -> DescribedModel:
             shapes=shapes,
             parameters=_parameters(call, counted),
             activation=_activation(call.operation),
-            details=_details(call.operation) | _attention(program, call),
+            details=_details(call.operation) | _attention(program, call) | _gates(call),
             named_axes=() if usual else axes[i],
         )
         ids[i] = node.id
@@ -150,6 +150,10 @@ def _attention(program: Program, call: Call) -> dict[str, Any]:
     attended = [id(call.outside(t)) for t in call.attended]
     origins = {through(program, makers[t]) for t in attended if t in makers}
     return {"self_attention": len(origins) == 1}
+
+
+def _gates(call: Call) -> dict[str, Any]:
+    return {"gates": list(call.gates)} if call.gates else {}
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ records the real graph: each call of each layer, operators such as ``x + y``, an
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -21,9 +22,11 @@ from keras.src import backend
 from keras.src.layers.layer import Layer
 
 from nnviz3d.capture.programs.frozen import assignments_undone, frozen
+from nnviz3d.capture.programs.gates import LARGEST as LARGEST_GATES
+from nnviz3d.capture.programs.gates import gate_names, gates_recorded, gates_size
 from nnviz3d.capture.programs.node_paths import Namer, is_plumbing
 from nnviz3d.capture.programs.tf_ops import tensorflow_functions_traced
-from nnviz3d.capture.programs.time_loops import TimeLoop, Values, folded_results, run_in_loops
+from nnviz3d.capture.programs.time_loops import TimeLoop, Values, folded_results, results_in_loops, run_in_loops
 from nnviz3d.capture.programs.tracer import Tracer, layers_inside
 from nnviz3d.data.axes import Axes
 from nnviz3d.data.files.picture_files import PictureShape
@@ -157,6 +160,32 @@ class Call:
             symbol = loop.outside(symbol)
         return symbol
 
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Names of the gates and states that can be captured: those of a recurrent layer, if they are not too large."""
+        names = gate_names(self.operation)
+        return names if names and self.gates_size <= LARGEST_GATES else ()
+
+    @property
+    def gates_size(self) -> int:
+        """Size of the gates for one sample in bytes; 0 without gates."""
+        if not gate_names(self.operation):
+            return 0
+        steps = math.prod([int(n or 1) for n in self.outputs[0].shape[1 : 1 + len(self.loops)]])
+        made = self.loops[0].made[0][0] if self.loops else self.outputs[0]
+        return steps * gates_size(self.operation, self.arguments.keras_tensors[0].shape, made.shape)
+
+    def with_gates(self, values: Values) -> dict[str, Any]:
+        """Compute the outputs as `__call__` does; returns the gates, ``(batch, time, *shape)`` each, by name."""
+        names = self.gates
+
+        def once(local: Values) -> list[Any]:
+            with gates_recorded(self.operation) as found:
+                self._once(local)
+            return [found[name] for name in names]
+
+        return dict(zip(names, results_in_loops(self.loops, values, once, len(names)), strict=True))
+
     def attention_scores(self, values: Values) -> Any:
         """Call an attention layer again for its scores, with the masks and flags of the recorded call.
 
@@ -229,13 +258,22 @@ class Program:
                 found.add(i)
         return frozenset(found)
 
-    def run(self, flat_inputs: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Run every call once without changing Keras' variables; returns the output tensors of each call."""
-        values = {id(symbol): value for symbol, value in zip(self.inputs, flat_inputs, strict=True)}
+    def run(self, flat_inputs: Sequence[Any], gates: dict[int, dict[str, Any]] | None = None) -> list[tuple[Any, ...]]:
+        """Run every call once without changing Keras' variables; returns the output tensors of each call.
+
+        Parameters
+        ----------
+        gates
+            Is filled with the gates of the recurrent layers, by the call's position.
+        """
+        values: Values = {id(symbol): value for symbol, value in zip(self.inputs, flat_inputs, strict=True)}
         with frozen():
-            for call in self.calls:
+            for i, call in enumerate(self.calls):
                 try:
-                    call(values)
+                    if gates is not None and call.gates:
+                        gates[i] = call.with_gates(values)
+                    else:
+                        call(values)
                 except Exception as error:
                     error.add_note(call.path)
                     raise

@@ -76,12 +76,32 @@ def run_in_loops(loops: Sequence[TimeLoop], values: Values, call: Callable[[Valu
 
 
 def folded_results(loops: Sequence[TimeLoop], values: Values, function: Callable[[Values], Any]) -> Any:
-    """Run a function inside loops over time, and fold the time axes of its results into the batch axis."""
-    marks = [_Mark() for _ in range(len(loops) + 1)]
-    around = [replace(loop, made=((marks[i], marks[i + 1]),)) for i, loop in enumerate(loops)]
-    run_in_loops(around, values, lambda local: local.update({id(marks[0]): function(local)}))
-    found = values.pop(id(marks[-1]))
+    """Run a function inside loops over time, and fold the time axes of its result into the batch axis."""
+    (found,) = results_in_loops(loops, values, lambda local: [function(local)], 1)
     return ops.reshape(found, (-1, *found.shape[1 + len(loops) :])) if loops else found
+
+
+def results_in_loops(
+    loops: Sequence[TimeLoop], values: Values, function: Callable[[Values], Sequence[Any]], count: int
+) -> list[Any]:
+    """Run a function inside loops over time; returns its results, with the time axes behind the batch axis.
+
+    Parameters
+    ----------
+    function
+        Returns ``count`` tensors ``(batch, ...)`` for one step. What it adds to its values, as a call does, is kept.
+    """
+    marks = [[_Mark() for _ in range(count)] for _ in range(len(loops) + 1)]
+    around = [
+        replace(loop, made=(*loop.made, *zip(marks[i], marks[i + 1], strict=True))) for i, loop in enumerate(loops)
+    ]
+
+    def call(local: Values) -> None:
+        found = function(local)
+        local.update((id(mark), tensor) for mark, tensor in zip(marks[0], found, strict=True))
+
+    run_in_loops(around, values, call)
+    return [values.pop(id(mark)) for mark in marks[-1]]
 
 
 class _Mark:

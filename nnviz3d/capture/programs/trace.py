@@ -38,7 +38,7 @@ class Trace:
         self.described = describe(open_model(loaded.model, inputs), loaded.model.name)
         needed = memory_of_sample(self.described.graph) * (only_batch(inputs.specs) or 1)
         check_size(f"A run of {loaded.name} on one sample", needed, ModelError)
-        self._forward = Forward(self.described, inputs.specs)
+        self._forward = Forward(self.described, inputs.specs, gates=True)
         self._pairs: Pairs | None = None
 
     @property

@@ -54,7 +54,7 @@ def read_tokens(stored: StoredArrays, node_id: str | None, sample: int) -> tuple
         path = schema.token_path(one)
         array = stored.find(f"{path}/index", (None, None), "iu")
         if array is not None:
-            words = _names(stored, path, "words")
+            words = read_names(stored, path, "words")
             index = stored.sample(array, sample)
             if index.size and not (index.min() >= 0 and index.max() < len(words)):
                 raise stored.damaged(f"{path} names tokens that it does not hold")
@@ -78,15 +78,15 @@ def read_unit_names(stored: StoredArrays, node_id: str) -> tuple[str, ...] | Non
     path = schema.unit_path(node_id)
     if node_id not in stored.graph or not stored.has_group(path):
         return None
-    names = _names(stored, path, "names")
+    names = read_names(stored, path, "names")
     count = stored.graph.node(node_id).channels
     if count is not None and len(names) != count:
         raise stored.damaged(f"{path} names {len(names):,} units of {count:,}")
     return names
 
 
-def _names(stored: StoredArrays, path: str, key: str) -> tuple[str, ...]:
-    """Read a list of names from the attributes of a group."""
+def read_names(stored: StoredArrays, path: str, key: str) -> tuple[str, ...]:
+    """Read a list of names from the attributes of a group; damage is a `CaptureError`."""
     names: Any = stored.attributes(path).get(key)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise stored.damaged(f"{path} has no list of {key}")

@@ -20,6 +20,8 @@ TOKENS = "tokens"
 """Group of the tokens along the time axis of nodes; missing in captures of earlier versions and without text."""
 UNITS = "unit_names"
 """Group of the names of units, such as the columns of a table; missing likewise."""
+GATES = "gates"
+"""Group of the gates of recurrent layers; missing likewise."""
 TRAINING = "training"
 """Group of a recorded training. Its attribute ``committed`` is written last."""
 TRAINING_PARTS = ("steps", "probes", "weights", "embedded")
@@ -78,6 +80,15 @@ def unit_path(node_id: str) -> str:
     """Return the group of the names of a node's units, its attribute ``names``: ``unit_names/table/@0``."""
     path, call = split_id(node_id)
     return f"{UNITS}/{path}/@{call}"
+
+
+def gate_path(node_id: str) -> str:
+    """Return the group of a recurrent layer's gates: ``gates/lstm/@0``.
+
+    Its attribute ``names`` lists them; its arrays ``0``, ``1`` and so on, ``(N, T, *shape)``, hold them in this order.
+    """
+    path, call = split_id(node_id)
+    return f"{GATES}/{path}/@{call}"
 
 
 def training_path(name: str) -> str:
