@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.capture_model import CaptureSettings, capture_model
 from nnviz3d.capture.inputs.arrays import array_samples
 from nnviz3d.capture.inputs.sample_set import Samples
-from nnviz3d.capture.loading.loaded_model import LoadedModel
-from nnviz3d.capture.loading.model_kind import check_model
+from nnviz3d.capture.loading.live_copy import check_copy, is_of_keras_2, loaded_from
 from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.capture.programs.flat_program import Inputs, InputSpec, expected_inputs
 from nnviz3d.capture.programs.trace import with_axes
@@ -106,8 +105,8 @@ def prepare_live_model(
     SampleError
         If arrays do not fit.
     """
-    check_model(model)
-    loaded = LoadedModel(model, f"{type(model).__name__} {model.name!r}")
+    original, loaded = model, loaded_from(model)
+    model = loaded.model
     names = tuple(str(name) for name in classes) if classes is not None else None
     sources = named_sources(x)
     known = expected_inputs(model)
@@ -117,6 +116,8 @@ def prepare_live_model(
         return CachedModel(loaded, sources=sources, classes=names, live=True)
     inputs = with_axes(model, known or _inputs_like(x))
     samples = array_samples(_flat(x, inputs), inputs.specs, "x")
+    if is_of_keras_2(original):
+        check_copy(original, model, inputs, samples.arrays)
     held = samples if labels is None else _with_labels(samples, np.asarray(labels))
     return CachedModel(loaded, inputs=inputs, held=held, classes=names, live=True)
 

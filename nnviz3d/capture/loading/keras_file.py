@@ -15,10 +15,11 @@ from nnviz3d.capture.loading.custom_objects import import_custom, importable_fro
 from nnviz3d.capture.loading.load_failure import load_failure, needs_code, refusal
 from nnviz3d.capture.loading.loaded_model import LoadedModel, sha256_of
 from nnviz3d.capture.loading.model_archive import Config, ModelFile
+from nnviz3d.capture.loading.model_kind import keras_2_package
 from nnviz3d.capture.loading.needed_code import NeededCode, needed_code
 from nnviz3d.capture.loading.variable_limit import variables_within_limit
 from nnviz3d.data.files.model_files import WEIGHTS
-from nnviz3d.data.model_sources import LoadOptions, ModelSource
+from nnviz3d.data.model_sources import ModelSource
 from nnviz3d.errors import ModelError, UserError
 
 
@@ -30,23 +31,28 @@ def load_keras_file(source: ModelSource) -> LoadedModel:
     ModelError
         As `load_file`; or if the file is damaged.
     """
-    return load_file(archive.read_model_file(source.file), source.options, beside=source.file)
+    file, options = archive.read_model_file(source.file), source.options
+    custom = import_custom(options.custom, source.file)
+    return load_file(file, trust=options.trust, custom=custom, beside=source.file)
 
 
-def load_file(file: ModelFile, options: LoadOptions, *, beside: Path) -> LoadedModel:
+def load_file(file: ModelFile, *, trust: bool, custom: Mapping[str, Any], beside: Path) -> LoadedModel:
     """Load a model file whose architecture was read.
 
     Parameters
     ----------
+    trust
+        Whether to run code that the file contains.
+    custom
+        Classes and functions of the user, by name.
     beside
-        The path in whose folder modules of the user are found.
+        The path in whose folder the modules of a trusted file are found.
 
     Raises
     ------
     ModelError
         If Keras cannot load it, or it needs code that is neither named by the user nor trusted.
     """
-    trust, custom = options.trust, import_custom(options.custom, beside)
     code = needed_code(file.config)
     unknown = [one for one in code if one.name not in custom]
     if unknown and not trust:
@@ -95,5 +101,9 @@ def _trusted_objects(path: Path, code: Sequence[NeededCode]) -> dict[str, Any]:
                 module = importlib.import_module(name)
             except ImportError:
                 continue  # another module may register the class; otherwise Keras reports which class is missing
-            found.update((key, value) for key, value in vars(module).items() if isinstance(value, type))
+            found.update(
+                (key, value)
+                for key, value in vars(module).items()
+                if isinstance(value, type) and keras_2_package(value) is None
+            )
     return found

@@ -140,8 +140,8 @@ def _unknown_layers(file: ModelFile) -> Iterator[str]:
 
 def _advice(file: ModelFile) -> str:
     """Return a sentence that says what the user can do with the file."""
-    if file.label:
-        return "Give the architecture of the model whose weights they are."
+    if file.advice:
+        return file.advice
     if keras_2.is_keras_2(file.config, file.version):
         return (
             f"Build the same model with layers of Keras 3, read the numbers with model.load_weights({file.name!r}), and "

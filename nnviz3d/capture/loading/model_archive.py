@@ -47,6 +47,8 @@ class ModelFile:
         The arguments of `Model.compile`, such as ``loss``; empty if the model was not compiled.
     label
         Its name in sentences; by default the name of the file or folder.
+    advice
+        The sentence that says what to do if Keras cannot load it; by default it depends on the file's version.
     """
 
     path: Path
@@ -54,6 +56,7 @@ class ModelFile:
     version: str | None = None
     compile_config: Config = field(default_factory=dict)
     label: str = ""
+    advice: str = ""
 
     @property
     def name(self) -> str:

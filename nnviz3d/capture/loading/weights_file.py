@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 
 from nnviz3d.capture.loading import keras_2
+from nnviz3d.capture.loading.custom_objects import import_custom
 from nnviz3d.capture.loading.keras_file import load_file, load_keras_file
 from nnviz3d.capture.loading.loaded_model import LoadedModel, sha256_of
 from nnviz3d.capture.loading.model_archive import ModelFile, WeightsLayout, read_architecture, weights_layout
@@ -23,6 +24,9 @@ from nnviz3d.errors import ModelError
 
 _NOT_OF_LAYERS = ("optimizer", "metrics", "loss", "compile")
 """Words in the names of the groups that only training needs."""
+
+
+_ADVICE = "Give the architecture of the model whose weights they are."
 
 
 def load_h5_file(source: ModelSource) -> LoadedModel:
@@ -43,7 +47,8 @@ def load_h5_file(source: ModelSource) -> LoadedModel:
             "file of weights alone."
         )
     with _joined(weights, layout, read_architecture(user_path(given))) as file:
-        loaded = load_file(file, source.options, beside=weights)
+        custom = import_custom(source.options.custom, weights)
+        loaded = load_file(file, trust=source.options.trust, custom=custom, beside=weights)
     _check_complete(weights, layout, loaded, given)
     return replace(
         loaded,
@@ -65,7 +70,7 @@ def _joined(weights: Path, layout: WeightsLayout, architecture: ModelFile) -> It
                 joined.attrs["model_config"] = json.dumps(architecture.config).encode()
                 version = stored.attrs.get("keras_version")
             version = version.decode() if isinstance(version, bytes) else version
-            yield replace(architecture, path=path, version=architecture.version or version, label=label)
+            yield replace(architecture, path=path, version=architecture.version or version, label=label, advice=_ADVICE)
             return
         path = Path(folder) / "model"
         path.mkdir()
@@ -73,7 +78,7 @@ def _joined(weights: Path, layout: WeightsLayout, architecture: ModelFile) -> It
         config = keras_2.with_modules(architecture.config) if architecture.is_h5 else architecture.config
         (path / CONFIG).write_text(json.dumps(config))
         (path / METADATA).write_text(json.dumps({"keras_version": architecture.version}))
-        yield replace(architecture, path=path, config=config, label=label)
+        yield replace(architecture, path=path, config=config, label=label, advice=_ADVICE)
 
 
 def _check_complete(weights: Path, layout: WeightsLayout, loaded: LoadedModel, architecture: str) -> None:
