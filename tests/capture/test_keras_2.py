@@ -131,14 +131,14 @@ def test_keys_with_an_effect_are_refused_with_the_layers_name(tmp_path, ending):
 
 @BOTH
 def test_classes_that_keras_3_lacks_are_named(tmp_path, ending):
-    model = keras.Sequential([keras.Input((3,)), layers.ReLU(name="tf.nn.relu"), layers.ReLU(name="other")])
-    for kind in ("TFOpLambda", "ThresholdedReLU"):
+    model = keras.Sequential([keras.Input((3,)), layers.ReLU(name="features"), layers.ReLU(name="other")])
+    for kind in ("InstanceMethod", "DenseFeatures"):
 
         def change(config, kind=kind):
             for item in config["config"]["layers"][1:]:
                 item["class_name"] = kind
 
-        assert f"its layer 'tf.nn.relu' ({kind}) (and 1 more) is of a class" in refused(tmp_path, ending, model, change)
+        assert f"its layer 'features' ({kind}) (and 1 more) is of a class" in refused(tmp_path, ending, model, change)
 
 
 @pytest.mark.parametrize("module", ["keras.src.engine.functional", "tf_keras.src.engine.functional"])

@@ -82,9 +82,9 @@ def _by_key(custom: Mapping[str, Any], code: Sequence[NeededCode]) -> dict[str, 
 def _for_keras_3(file: ModelFile) -> tuple[Config, tuple[str, ...]]:
     """Return the architecture in a form that Keras 3 reads correctly, and notes on the changes."""
     if keras_2.is_keras_2(file.config, file.version):
-        otherwise = keras_2.other_arithmetic(file.config)
-        if otherwise is not None:
-            raise ModelError(refusal(file, otherwise))
+        obstacle = keras_2.obstacle(file.config)
+        if obstacle is not None:
+            raise ModelError(refusal(file, obstacle))
         rewritten = keras_2.rewrite(file.config)
         return rewritten.config, rewritten.notes
     if file.is_h5 and keras_2.loses_axes(file.config):

@@ -1,0 +1,146 @@
+"""Rewrite the settings of the layers of Keras 2 in the form of Keras 3."""
+
+from __future__ import annotations
+
+import inspect
+
+import keras
+
+from nnviz3d.capture.loading import keras_2_layers
+from nnviz3d.capture.loading.keras_2_calls import MODELS, layers_of, settings_of
+from nnviz3d.capture.loading.keras_2_functions import FUNCTION_LAYERS
+from nnviz3d.capture.loading.keras_2_layers import OWN_LAYERS
+from nnviz3d.capture.loading.model_archive import Config, is_of_keras_2
+
+_NEUTRAL: dict[str, object] = {
+    "time_major": False,
+    "groups": 1,
+    "noise_shape": None,
+    "rng_type": "stateful",
+    "softmax_robust_masking": False,
+    "score_mode": "dot",
+}
+"""Keys that some Keras 3 layers refuse, each with its default value in the layers that accept it."""
+
+_SEPARABLE = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
+_WITHOUT_EFFECT = {
+    "MultiHeadAttention": ("query_shape", "key_shape", "value_shape"),
+    "SeparableConv1D": _SEPARABLE,
+    "SeparableConv2D": _SEPARABLE,
+}
+"""Keys that Keras 3 refuses, by class: shapes that it infers itself, and settings of kernels that do not exist."""
+
+ACTIVATIONS = ("activation", "recurrent_activation")
+"""Keys whose values are activation functions."""
+
+
+def is_known(class_name: str) -> bool:
+    """Whether there is a layer or a model of this class of Keras 2."""
+    ours = (*MODELS, *OWN_LAYERS, *FUNCTION_LAYERS)
+    return class_name in ours or hasattr(keras.layers, class_name)
+
+
+def with_list_wrapped(item: Config) -> Config:
+    """Wrap the configuration of a Sequential that is a bare list of layers in a dictionary."""
+    if not isinstance(item["config"], list):
+        return item
+    return {**item, "config": {"name": item.get("name", "sequential"), "layers": item["config"]}}
+
+
+def with_module(item: Config) -> Config:
+    """Set the module of a class to its module in Keras 3, if it names none or one of Keras 2."""
+    name = item["class_name"]
+    if name == "Lambda" or not is_known(name) or not ("module" not in item or is_of_keras_2(item["module"])):
+        return item
+    return {**item, "module": MODELS.get(name, "keras.layers"), "registered_name": None}
+
+
+def with_own_layer(item: Config) -> Config:
+    """Use this program's layer for a class that Keras 3 lacks, or that computes other numbers there."""
+    own, module = OWN_LAYERS.get(item["class_name"]), item.get("module")
+    if own is None or not (module is None or str(module).startswith("keras.") or is_of_keras_2(module)):
+        return item
+    named = {"module": own.__module__, "registered_name": keras.saving.get_registered_name(own)}
+    return {**{key: value for key, value in item.items() if key != "build_config"}, **named}
+
+
+def with_input_layer(item: Config) -> Config:
+    """Move the input shape in a Sequential's first layer to an `InputLayer`.
+
+    Keras 3 would read it as a shape without the batch axis.
+    """
+    layers = layers_of(item)
+    if item["class_name"] != "Sequential" or not layers or layers[0]["class_name"] == "InputLayer":
+        return item
+    first = layers[0]
+    settings = settings_of(first)
+    if settings.get("batch_input_shape") is None:
+        return item
+    dtype = settings.get("dtype")
+    opening = {
+        "batch_shape": settings["batch_input_shape"],
+        "dtype": dtype if isinstance(dtype, str) and "_" not in dtype else "float32",  # not a mixed policy
+        "name": f"{settings.get('name', 'first')}_input",
+    }
+    layer = {**first, "class_name": "InputLayer", "config": opening, "name": opening["name"]}
+    for key in ("build_config", "inbound_nodes"):
+        layer.pop(key, None)
+    return {**item, "config": {**item["config"], "layers": [layer, *layers]}}
+
+
+def without_shape_of_batch(item: Config) -> Config:
+    """Drop the input shape from layers that follow an `InputLayer`."""
+    if item["class_name"] == "InputLayer":
+        return item
+    return {**item, "config": {key: value for key, value in item["config"].items() if key != "batch_input_shape"}}
+
+
+def without_neutral_keys(item: Config) -> Config:
+    """Drop the keys that Keras 3 refuses, if they change nothing."""
+    idle = {*_WITHOUT_EFFECT.get(item["class_name"], ()), *_training_keys(item["class_name"])}
+    kept = {key: value for key, value in item["config"].items() if not _is_neutral(key, value) and key not in idle}
+    return {**item, "config": kept}
+
+
+def _is_neutral(key: str, value: object) -> bool:
+    return key in _NEUTRAL and type(value) is type(_NEUTRAL[key]) and value == _NEUTRAL[key]
+
+
+def _training_keys(class_name: str) -> tuple[str, ...]:
+    """Return ``("trainable",)`` for a class whose Keras 3 constructor refuses that key; otherwise nothing."""
+    kind = getattr(keras.layers, class_name, None)
+    taken = inspect.signature(kind).parameters.values() if kind is not None else ()
+    if not taken or any(one.name == "trainable" or one.kind is one.VAR_KEYWORD for one in taken):
+        return ()
+    return ("trainable",)
+
+
+def with_plain_values(item: Config) -> Config:
+    """Rewrite an axis and a type of numbers in the form of Keras 3."""
+    changed = dict(item["config"])
+    axis, dtype = changed.get("axis"), changed.get("dtype")
+    if isinstance(axis, list) and len(axis) == 1:
+        changed["axis"] = axis[0]
+    if isinstance(dtype, dict) and dtype.get("class_name") in {"Policy", "PolicyV1"}:
+        changed["dtype"] = settings_of(dtype).get("name", dtype)
+    return {**item, "config": changed}
+
+
+def with_defaults(item: Config) -> Config:
+    """Add settings that older files leave out because they had only one possible value."""
+    if item["class_name"] not in {"GRU", "GRUCell"}:
+        return item
+    return {**item, "config": {"reset_after": False, **item["config"]}}
+
+
+def with_hard_sigmoid(item: Config) -> Config:
+    """Use the ``hard_sigmoid`` of Keras 2."""
+    name = keras.saving.get_registered_name(keras_2_layers.hard_sigmoid)
+    ours = {"module": keras_2_layers.__name__, "class_name": "function", "config": name, "registered_name": name}
+    changed = {key: ours for key in ACTIVATIONS if is_hard_sigmoid(item["config"].get(key))}
+    return {**item, "config": {**item["config"], **changed}}
+
+
+def is_hard_sigmoid(value: object) -> bool:
+    """Whether a setting is the activation function ``hard_sigmoid``."""
+    return value == "hard_sigmoid" or (isinstance(value, dict) and value.get("config") == "hard_sigmoid")
