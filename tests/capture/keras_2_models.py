@@ -34,20 +34,15 @@ def perturb(model, rng):
 
 
 @of_list
-def dense_sequential(k, rng):
-    layers = k.layers
-    stack = [layers.Dense(5, "relu", input_shape=(4,)), layers.BatchNormalization(), layers.Dropout(0.3)]
-    return k.Sequential([*stack, layers.Dense(3), layers.Activation("softmax")]), numbers(rng, 3, 4)
-
-
-@of_list
 def convolution_sequential(k, rng):
     layers = k.layers
-    model = k.Sequential([k.Input((12, 12, 1)), layers.Conv2D(4, 3, activation="relu", data_format="channels_last")])
+    model = k.Sequential([layers.Conv2D(4, 3, activation="relu", data_format="channels_last", input_shape=(12, 12, 1))])
     for layer in (layers.MaxPooling2D(), layers.Conv2D(6, 3, padding="same", groups=2), layers.AveragePooling2D()):
         model.add(layer)
-    for layer in (layers.SpatialDropout2D(0.2), layers.Flatten(), layers.Dense(10, "softmax")):
+    for layer in (layers.Flatten(), layers.Dense(8), layers.BatchNormalization(), layers.Dropout(0.3)):
         model.add(layer)
+    model.add(layers.Dense(10))
+    model.add(layers.Activation("softmax"))
     return model, pictures(rng, 2, 12, 12, 1)
 
 
@@ -104,15 +99,15 @@ def teachable_machine(k, rng):
 
 @of_list
 def transfer_learning(k, rng):
-    """Return a frozen model of keras.applications with its preprocessing by operators, as in TensorFlow's tutorial."""
+    """Return a frozen model with augmentation before it and preprocessing by operators, as in TensorFlow's tutorial."""
     layers = k.layers
     augment = k.Sequential([layers.RandomFlip("horizontal"), layers.RandomRotation(0.2)])
-    base = k.applications.MobileNetV2((32, 32, 3), alpha=0.35, include_top=False, weights=None)
+    base = small_encoder(k)
     base.trainable = False
-    image = k.Input((32, 32, 3))
+    image = k.Input((8, 8, 3))
     x = k.applications.mobilenet_v2.preprocess_input(augment(image))
     x = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(base(x, training=False)))
-    return k.Model(image, layers.Dense(1)(x)), 255 * pictures(rng, 1, 32, 32, 3)
+    return k.Model(image, layers.Dense(1)(x)), 255 * pictures(rng, 2, 8, 8, 3)
 
 
 @of_list
@@ -409,6 +404,20 @@ def activations(k, rng):
 
 
 @of_list
+def autoencoder_with_losses(k, rng):
+    """Return a variational autoencoder whose losses and metrics are layers that lead to no output."""
+    layers = k.layers
+    image = k.Input((6, 6, 1))
+    hidden = layers.Dense(8, "relu")(layers.Flatten()(image))
+    mean, spread = layers.Dense(3, name="mean")(hidden), layers.Dense(3, name="spread")(hidden)
+    x = layers.Dense(36, "sigmoid")(mean + 0 * tf.exp(0.5 * spread) * tf.random.normal(tf.shape(mean)))
+    model = k.Model(image, [layers.Reshape((6, 6, 1))(x), mean])
+    divergence = -0.5 * tf.reduce_mean(1 + spread - tf.square(mean) - tf.exp(spread))
+    model.add_loss(divergence + tf.reduce_mean(k.losses.binary_crossentropy(layers.Flatten()(image), x)))
+    model.add_metric(divergence, name="divergence")
+    return model, pictures(rng, 2, 6, 6, 1)
+
+
 def lambda_layer(k, rng):
     layers = k.layers
     return k.Sequential([layers.Lambda(lambda x: x * 2, input_shape=(4,)), layers.Dense(2)]), numbers(rng, 2, 4)

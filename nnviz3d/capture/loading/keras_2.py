@@ -138,6 +138,7 @@ _RULES = (
     settings.without_neutral_keys,
     settings.with_plain_values,
     settings.with_defaults,
+    settings.with_lambda_described,
     settings.with_hard_sigmoid,
 )
 """Rewriting rules, in order: each takes an object of a configuration with all its keys and returns a changed copy."""

@@ -24,11 +24,12 @@ _NEUTRAL: dict[str, object] = {
 
 _SEPARABLE = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
 _WITHOUT_EFFECT = {
+    "Lambda": ("module", "function_type", "output_shape_module", "output_shape_type"),
     "MultiHeadAttention": ("query_shape", "key_shape", "value_shape"),
     "SeparableConv1D": _SEPARABLE,
     "SeparableConv2D": _SEPARABLE,
 }
-"""Keys that Keras 3 refuses, by class: shapes that it infers itself, and settings of kernels that do not exist."""
+"""Keys that Keras 3 refuses, by class: what it finds out itself, and settings of kernels that do not exist."""
 
 ACTIVATIONS = ("activation", "recurrent_activation")
 """Keys whose values are activation functions."""
@@ -131,6 +132,15 @@ def with_defaults(item: Config) -> Config:
     if item["class_name"] not in {"GRU", "GRUCell"}:
         return item
     return {**item, "config": {"reset_after": False, **item["config"]}}
+
+
+def with_lambda_described(item: Config) -> Config:
+    """Describe the code of a Lambda layer as Keras 3 does; whether it may run was asked before."""
+    function = item["config"].get("function")
+    if item["class_name"] != "Lambda" or not isinstance(function, list) or len(function) != 3:
+        return item
+    code = dict(zip(("code", "defaults", "closure"), function, strict=True))
+    return {**item, "config": {**item["config"], "function": {"class_name": "__lambda__", "config": code}}}
 
 
 def with_hard_sigmoid(item: Config) -> Config:

@@ -1,0 +1,179 @@
+"""Files that Keras 2 writes open with the numbers of the models that it wrote."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from nnviz3d.capture.loading.load import load_model
+from nnviz3d.errors import ModelError
+from tests.capture.keras_2_functions import CALLS
+from tests.capture.keras_2_models import MODELS, lambda_layer, perturb
+
+pytestmark = pytest.mark.slow
+
+ENDINGS = ("h5", "keras")
+BOTH = pytest.mark.parametrize("ending", ENDINGS)
+
+EXACTLY = 0.0
+NORMALIZED = 1e-6
+"""Batch and layer normalization: Keras 2 calls a fused operation of TensorFlow, Keras 3 multiplies and adds."""
+IN_HALVES = 1e-3
+"""Batch normalization of 16-bit numbers, for the same reason."""
+UNWRITTEN = "not an instance of `tf.Variable` is not supported in h5"
+"""Keras 2 writes no .h5 file of a model with a vocabulary."""
+
+EXPECTED = {
+    "activations": (EXACTLY, EXACTLY),
+    "attention": (EXACTLY, EXACTLY),
+    "augmentation": (EXACTLY, EXACTLY),
+    "autoencoder_with_losses": (EXACTLY, EXACTLY),
+    "bidirectional": (EXACTLY, EXACTLY),
+    "conv_lstm": (NORMALIZED, NORMALIZED),
+    "convolution_sequential": (NORMALIZED, NORMALIZED),
+    "depthwise_and_separable": (EXACTLY, EXACTLY),
+    "encoder_decoder": (EXACTLY, EXACTLY),
+    "fine_tuned": (NORMALIZED, NORMALIZED),
+    "frames": (NORMALIZED, NORMALIZED),
+    "initialized": (NORMALIZED, NORMALIZED),
+    "locally_connected": (EXACTLY, EXACTLY),
+    "mixed_precision": (IN_HALVES, IN_HALVES),
+    "mobile_net_v3": (NORMALIZED, NORMALIZED),
+    "names_with_slashes": (NORMALIZED, NORMALIZED),
+    "nested_model_as_output": (NORMALIZED, NORMALIZED),
+    "nested_two_deep": (NORMALIZED, NORMALIZED),
+    "one_and_three_dimensions": (EXACTLY, EXACTLY),
+    "operators": (EXACTLY, EXACTLY),
+    "recurrent": (EXACTLY, EXACTLY),
+    "recurrent_cells": (EXACTLY, EXACTLY),
+    "residual": (NORMALIZED, NORMALIZED),
+    "several_inputs_and_outputs": (EXACTLY, EXACTLY),
+    "siamese": (NORMALIZED, NORMALIZED),
+    "slicing": (EXACTLY, EXACTLY),
+    "stateful": (EXACTLY, EXACTLY),
+    "table": (UNWRITTEN, EXACTLY),
+    "teachable_machine": (NORMALIZED, NORMALIZED),
+    "text": (UNWRITTEN, EXACTLY),
+    "transfer_learning": (NORMALIZED, NORMALIZED),
+    "transformer": (NORMALIZED, NORMALIZED),
+    "u_net": (EXACTLY, EXACTLY),
+}
+"""What the ``.h5`` and the ``.keras`` file of each model do: the largest difference from the original's numbers, or why
+there is no file."""
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Return a function that writes a model as both files once, and gives their folder, an input and the outputs."""
+    done = {}
+
+    def write(name):
+        if name not in done:
+            rng = np.random.default_rng(0)
+            tf_keras.backend.clear_session()
+            model, x = MODELS[name](tf_keras, rng)
+            perturb(model, rng)
+            folder = tmp_path_factory.mktemp(name)
+            unwritten = {ending: _save(model, folder / f"model.{ending}") for ending in ENDINGS}
+            done[name] = folder, x, tf.nest.flatten(model(x, training=False)), unwritten
+        return done[name]
+
+    return write
+
+
+def _save(model, path):
+    """Save a model of Keras 2; return its reason if it cannot, else `None`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it advises its newer format
+        try:
+            model.save(path)
+        except NotImplementedError as error:
+            return str(error)
+    return None
+
+
+def numbers(outputs):
+    return [np.asarray(output) for output in keras.tree.flatten(outputs)]
+
+
+def same(got, expected, tolerance):
+    """Assert that outputs equal others in shape, type and numbers."""
+    assert len(got) == len(expected)
+    for a, b in zip(got, expected, strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        if tolerance == EXACTLY:
+            assert np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
+        else:
+            assert np.abs(a - b).max() <= tolerance * max(1.0, np.abs(b).max())
+
+
+def test_the_list_has_33_models():
+    assert len(MODELS) == 33
+    assert set(EXPECTED) == set(MODELS)
+
+
+@BOTH
+@pytest.mark.parametrize("name", MODELS)
+def test_file_of_keras_2_opens_with_its_numbers(written, name, ending):
+    folder, x, expected, unwritten = written(name)
+    outcome = EXPECTED[name][ENDINGS.index(ending)]
+    if isinstance(outcome, str):
+        assert outcome in unwritten[ending]
+        return
+    assert unwritten[ending] is None
+    loaded = load_model(str(folder / f"model.{ending}"))
+    same(numbers(loaded.model(x, training=False)), [np.asarray(y) for y in expected], outcome)
+    assert len(loaded.notes) <= 2
+
+
+@BOTH
+def test_function_of_tensorflow_computes_as_in_keras_2(tmp_path, ending, rng):
+    tf_keras.backend.clear_session()
+    table, whole = tf_keras.Input((4,)), tf_keras.Input((3,), dtype="int32")
+    picture = tf.reshape(table, [-1, 2, 2, 1])
+    outputs = tf.nest.flatten([call(table, picture, whole) for call in CALLS])
+    model = tf_keras.Model([table, whole], outputs)
+    assert _save(model, tmp_path / f"model.{ending}") is None
+    x = [tf.constant(rng.standard_normal((3, 4)), tf.float32), tf.constant([[1, 2, 3], [0, 1, 2], [2, 2, 4]])]
+    loaded = load_model(str(tmp_path / f"model.{ending}")).model
+    same(numbers(loaded(x)), [np.asarray(y) for y in model(x)], EXACTLY)
+    assert [tuple(o.shape) for o in loaded.outputs] == [tuple(o.shape) for o in outputs]
+
+
+@BOTH
+def test_lambda_is_refused_without_trust_and_runs_with_it(tmp_path, ending, rng):
+    model, x = lambda_layer(tf_keras, rng)
+    _save(model, tmp_path / f"model.{ending}")
+    with pytest.raises(ModelError, match="carries code of its own: Lambda 'lambda'"):
+        load_model(str(tmp_path / f"model.{ending}"))
+    loaded = load_model(str(tmp_path / f"model.{ending}"), trust=True).model
+    same(numbers(loaded(x)), [np.asarray(model(x))], EXACTLY)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda x: tf.einsum("ij,kj->ik", x, x), "'tf.einsum' (TFOpLambda) calls tf.einsum, of whose arguments"),
+        (
+            lambda x: x == 1.0,
+            "(TFOpLambda) calls tf.__operators__.eq, of whose arguments Keras 2 stores only the first",
+        ),
+        (lambda x: tf.debugging.check_numerics(x, "no"), "calls tf.debugging.check_numerics, which is not among"),
+        (lambda x: tf.squeeze(x[:, None]), "the output of its layer 'tf.compat.v1.squeeze' is known only when it runs"),
+        (lambda x: tf.RaggedTensor.from_tensor(x).to_tensor(), "(ClassMethod) (and 1 more) is of a class that Keras 3"),
+    ],
+)
+def test_function_that_cannot_be_called_is_named(tmp_path, ending, call, said):
+    tf_keras.backend.clear_session()
+    row = tf_keras.Input((4,))
+    _save(tf_keras.Model(row, call(row)), tmp_path / f"model.{ending}")
+    with pytest.raises(ModelError) as caught:
+        load_model(str(tmp_path / f"model.{ending}"))
+    assert said in str(caught.value)
+    assert f"which Keras {tf_keras.__version__} wrote" in str(caught.value)
+    assert "model.load_weights(" in str(caught.value)
+    assert "--trust" not in str(caught.value)
