@@ -97,7 +97,8 @@ def place_labels(
 ) -> list[PlacedLabel]:
     """Choose which labels to show, and where, in the order of their priority.
 
-    A label is shown whole if there is room, else with its first line, else not at all.
+    A label is shown whole if there is room, else with its first line, else not at all. Brief labels get their further lines
+    last, where there is still room.
 
     Parameters
     ----------
@@ -114,28 +115,62 @@ def place_labels(
     """
     seen = [int(i) for i in np.flatnonzero(np.isfinite(around).all(axis=1))]
     order = sorted(seen, key=lambda i: -labels[i].priority)
-    # Each label twice: with all lines, and with its first line only.
-    choices = [(i, lines) for i in order for lines in dict.fromkeys((labels[i].lines, labels[i].lines[:1]))]
+    choices = [choice for i in order for choice in _choices(i, labels[i])]
     if not choices:
         return []
-    index = np.array([i for i, _ in choices])
-    sizes = np.array([measure(labels[i], lines) for i, lines in choices], dtype=np.float64)
-    rects = _beside(around[index], sizes, [labels[i].align for i, _ in choices], _OFFSET * scale)
+    index = np.array([choice.label for choice in choices])
+    sizes = np.array([measure(labels[c.label], c.lines) for c in choices], dtype=np.float64)
+    rects = _beside(around[index], sizes, [labels[i].align for i in index], _OFFSET * scale)
     free = (rects[:, :2] >= 0).all(axis=1) & (rects[:, 2:] <= size).all(axis=1)
     # A small label stands beside one cell of a block, so it may cover blocks; other labels cover only their own block.
     covers = _overlap(rects, _inner(around))
     covers[np.arange(len(choices)), index] = False
-    free &= np.array([labels[i].small for i, _ in choices]) | ~covers.any(axis=1)
+    free &= np.array([labels[i].small for i in index]) | ~covers.any(axis=1)
     taken = np.array([(r.left, r.bottom, r.left + r.width, r.bottom + r.height) for r in occupied]).reshape(-1, 4)
     free &= ~_overlap(rects, taken).any(axis=1)
-    shown: list[PlacedLabel] = []
-    while free.any():
-        k = int(free.argmax())
-        i, lines = choices[k]
-        left, bottom = rects[k, :2].tolist()
-        shown.append(PlacedLabel(i, lines, Rect(left, bottom, *sizes[k].tolist())))
-        free &= ~_overlap(rects, rects[k : k + 1])[:, 0] & (index != i)
-    return shown
+    longer = np.array([c.instead for c in choices])
+    shown: dict[int, int] = {}
+    left = free & ~longer
+    while left.any():
+        k = int(left.argmax())
+        shown[int(index[k])] = k
+        left &= ~_overlap(rects, rects[k : k + 1])[:, 0] & (index != index[k])
+    for k in np.flatnonzero(free & longer).tolist():
+        i = int(index[k])
+        others = [other for label, other in shown.items() if label != i]
+        if i in shown and not _overlap(rects[k : k + 1], rects[others]).any():
+            shown[i] = k
+    return [
+        PlacedLabel(i, choices[k].lines, Rect(*rects[k, :2].tolist(), *sizes[k].tolist())) for i, k in shown.items()
+    ]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A way to show a label.
+
+    Attributes
+    ----------
+    label
+        Index of the label.
+    instead
+        Whether it takes the place of a shorter way that is shown, if there is room in the end.
+    """
+
+    label: int
+    lines: tuple[str, ...]
+    instead: bool = False
+
+
+def _choices(number: int, label: Label) -> Iterable[_Choice]:
+    """Yield the ways to show a label, the best one first."""
+    first = label.lines[:1]
+    if label.brief:
+        yield _Choice(number, first)
+        yield _Choice(number, label.lines, instead=True)
+        return
+    for lines in dict.fromkeys((label.lines, first)):
+        yield _Choice(number, lines)
 
 
 def _overlap(some: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -47,9 +47,22 @@ class Margins:
 MARGINS = Margins(left=0.03, right=0.035, top=0.153, bottom=0.175)
 """Room for the title above, the scales below, and the names of the outermost layers."""
 
+_VIEW_OF_SHEETS = (-13.0, 9.0)
 
-def default_view(rows: int) -> tuple[float, float]:
-    """Return the default azimuth and elevation in degrees; the more rows, the more the view is from the front."""
+
+def default_view(rows: int, *, tokens: bool = False) -> tuple[float, float]:
+    """Return the default azimuth and elevation in degrees; the more rows, the more the view is from the front.
+
+    Parameters
+    ----------
+    rows
+        Number of rows of the layout.
+    tokens
+        Whether the blocks are sheets with one row for each token: they are seen from the front, so that the eye can follow
+        a token from sheet to sheet.
+    """
+    if tokens:
+        return _VIEW_OF_SHEETS
     return {1: (-30.0, 16.0), 2: (-24.0, 16.0), 3: (-20.0, 14.0)}.get(rows, (-14.0, 11.0))
 
 

@@ -357,6 +357,8 @@ class Label:
         1 by default; less is fainter.
     small
         Whether the text is small, for a label with many close neighbours.
+    brief
+        Whether the first lines of all brief labels are shown before a further line of any, for many labels side by side.
     """
 
     anchor: Vector
@@ -365,6 +367,7 @@ class Label:
     priority: float = 0.0
     emphasis: float = 1.0
     small: bool = False
+    brief: bool = False
     span: Vector = (0.0, 0.0, 0.0)
 
 

@@ -17,7 +17,7 @@ from nnviz3d.data.selectors import matching
 from nnviz3d.data.training import StepRecords
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.camera import MARGINS, CameraPose, between, default_view, direction, fit
+from nnviz3d.scene.camera import MARGINS, CameraPose, between, direction, fit
 from nnviz3d.scene.context import SceneContext, Setting
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.folding import grouping_of, opened_at_first
@@ -307,7 +307,7 @@ class Scene:
 
     def overview(self, *, aspect: float) -> CameraPose:
         """Return the pose that fits everything into a picture with this aspect; keyframes are ignored."""
-        azimuth, elevation = default_view(len(self.context.plan.rows)) if self._own is None else self._own.angles
+        azimuth, elevation = self.context.plan.angles if self._own is None else self._own.angles
         camera = self.spec.camera
         still = Keyframe(
             azimuth=azimuth if camera.azimuth is None else camera.azimuth,

@@ -1,7 +1,8 @@
 """The arrangement of a tensor's numbers as cells of a block.
 
 Maps face the viewer: columns run along x, rows down y, channels into the depth with the first one in front. A vector is
-a column of neurons; a long vector is wrapped into several columns. A sequence is a sheet with its time steps along x.
+a column of neurons; a long vector is wrapped into several columns. A sequence is a sheet with its time steps along x; a
+sequence of tokens has them down y, one row for each token, and its units along x.
 """
 
 from __future__ import annotations
@@ -34,12 +35,15 @@ class CellGrid:
         Number of cells with a number; less than X * Y * Z only for a wrapped vector.
     axes
         Names of the axes of `shape`.
+    tokens
+        Whether the first axis is the tokens of a sequence, which run down y.
     """
 
     shape: tuple[int, ...]
     size: tuple[int, int, int]
     count: int
     axes: Axes
+    tokens: bool = False
 
     @property
     def location_shape(self) -> tuple[int, ...]:
@@ -101,7 +105,7 @@ class CellGrid:
             return flat.reshape(y, x)[::-1].T[:, :, np.newaxis]
         values = self.last(values)
         if values.ndim == 2:
-            return values[:, ::-1, np.newaxis]
+            return values.T[:, ::-1, np.newaxis] if self.tokens else values[:, ::-1, np.newaxis]
         # (planes, rows, columns, channels): planes of one channel are adjacent in the depth.
         planes = values.reshape(-1, *values.shape[-3:])
         world = planes[:, ::-1].transpose(2, 1, 3, 0)
@@ -126,7 +130,8 @@ class CellGrid:
         spatial = [part for i, part in enumerate(each) if i != at]
         channel = np.zeros_like(index) if at is None else each[at]
         if len(spatial) == 1:
-            return np.stack([spatial[0], y - 1 - channel, np.zeros_like(index)], axis=1)
+            across, down = (channel, spatial[0]) if self.tokens else (spatial[0], channel)
+            return np.stack([across, y - 1 - down, np.zeros_like(index)], axis=1)
         *outer, row, column = spatial
         plane = np.ravel_multi_index(outer, self.location_shape[:-2]) if outer else np.zeros_like(index)
         planes = z // self.channels
@@ -144,13 +149,13 @@ class CellGrid:
                 return None
             return (flat,) if self.shape else ()
         if len(self.location_shape) == 1:
-            return self.full((i,), y - 1 - j)
+            return self.full((y - 1 - j,), i) if self.tokens else self.full((i,), y - 1 - j)
         channel, plane = divmod(z - 1 - k, z // self.channels)
         outer = np.unravel_index(plane, self.location_shape[:-2]) if len(self.location_shape) > 2 else ()
         return self.full((*(int(n) for n in outer), y - 1 - j, i), channel)
 
 
-def grid_for(shape: tuple[int, ...], axes: Axes = ()) -> CellGrid:
+def grid_for(shape: tuple[int, ...], axes: Axes = (), *, tokens: bool = False) -> CellGrid:
     """Choose the arrangement of a tensor's cells.
 
     Parameters
@@ -159,9 +164,13 @@ def grid_for(shape: tuple[int, ...], axes: Axes = ()) -> CellGrid:
         One sample's shape, of any rank, without unknown lengths.
     axes
         Names of its axes; by default channels last.
+    tokens
+        Whether the first axis is the tokens of a sequence; only for a vector or a tensor with time steps and channels.
     """
     axes = axes if len(axes) == len(shape) else axes_of(shape)
     count, spatial = math.prod(shape), location_shape(shape, axes)
+    if tokens:
+        return CellGrid(shape, (math.prod(shape[1:]), shape[0], 1), count, axes, tokens=True)
     if len(shape) < 2:
         columns = _columns_for(count)
         return CellGrid(shape, (columns, max(1, -(-count // columns)), 1), count, axes)

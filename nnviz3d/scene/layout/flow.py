@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.scene.camera import MARGINS, default_view, fit
 from nnviz3d.scene.layout.cells import CellGrid, grid_for
 from nnviz3d.scene.layout.layering import RankAndLane, assign_ranks_and_lanes
+from nnviz3d.scene.layout.sequences import sheet_size, token_nodes
 from nnviz3d.scene.layout.signals import least_height
 from nnviz3d.scene.primitives import Vector
 
@@ -31,18 +32,32 @@ DEPTH_EXTENT = 3.2
 _MAP_POWER, _DEPTH_POWER = 0.38, 0.45
 """Exponent of block sizes below 1, so that 224 x 224 x 64 and 7 x 7 x 512 both look like blocks."""
 _VECTOR_CELL, _VECTOR_HEIGHT = 0.36, 3.6
+_SHEET_WIDTHS = (0.45, 0.3, 0.36, 0.53, 0.65, 0.8, 1.1, 1.5)
+"""Widths of a sheet of tokens over its height that are tried; for a long network only the first one."""
+_SHEETS_TRIED = 120
+"""Greatest number of nodes for which several widths are tried."""
 _UNKNOWN = 16
 """Length in place of a variable length, if there is no sample."""
 GAP = 1.05
 """World distance between blocks along the flow."""
 _TIGHT = 0.28
 """World distance between blocks within a group."""
+_WITH_WEIGHTS = ("Conv", "Dense", "Attention", "LSTM", "GRU", "RNN")
+"""Kinds of layers that are never in a group with the layer before them."""
 _ROOM_FOR_LINES = 1.3
 """Additional distance before a layer to which lines of weights lead."""
-_ROW_GAP = 0.75
+_ABOVE_SCALES = 0.09
+"""Room between the names below the last row and the scales, as a share of the network's height."""
+_WORDS_SHARE = 0.07
+"""Width of the words beside the rows, tokens at the left and classes at the right, as a share of the network's width."""
+_ROOM_FOR_WORDS = 3.0
+"""Additional distance before a vector of tokens that is made from text: its words are beside it."""
+_ROW_GAP, _ROOM_FOR_BLOCK_NAMES = 0.75, 0.65
 _LABEL_SHARE = 0.062
 """Height of a label as a share of the picture's."""
 _MOST_ROWS = 14
+_IN_ROW = 6
+"""Least number of sheets of tokens for a further row."""
 _CLOSE = 1.04
 """Factor by which the camera may be farther away for wider gaps."""
 _EASES = (2.4, 2.1, 1.8, 1.5, 1.3, 1.15, 1.0)
@@ -103,6 +118,28 @@ class Plan:
     """Free world height above each block."""
 
     @property
+    def angles(self) -> tuple[float, float]:
+        """The default azimuth and elevation of the camera, in degrees."""
+        return default_view(len(self.rows), tokens=any(p.grid.tokens for p in self.placements.values()))
+
+    @property
+    def filled(self) -> NDArray[np.float64]:
+        """The points that the layout fills a picture with, ``(n, 3)``: all blocks, and room for words beside sheets."""
+        blocks = self.corners()
+        if not any(p.grid.tokens for p in self.placements.values()):
+            return blocks
+        left, right = self.bounds_x
+        aside = np.array([_WORDS_SHARE * (right - left), 0.0, 0.0])
+        return np.concatenate([blocks - aside, blocks + aside, self.names_below])
+
+    @property
+    def names_below(self) -> NDArray[np.float64]:
+        """Points below the names of the last row's sheets of tokens, ``(n, 3)``, above the scales; none without sheets."""
+        last = [p for p in self.placements.values() if p.grid.tokens and p.row == len(self.rows) - 1]
+        bottom = self.rows[-1].bottom - _ABOVE_SCALES * (self.rows[0].top - self.rows[-1].bottom)
+        return np.array([(x, bottom, 0.0) for p in last for x in (p.origin[0], p.origin[0] + p.size[0])]).reshape(-1, 3)
+
+    @property
     def bounds_x(self) -> tuple[float, float]:
         """The leftmost and the rightmost x of all rows."""
         return min(row.left for row in self.rows), max(row.right for row in self.rows)
@@ -132,13 +169,15 @@ def lay_out(
     headroom
         World height to keep free above each block.
     """
-    grids = {node.id: grid_for(shapes.get(node.id) or known_shape(node), node.axes) for node in graph}
+    known = {node.id: shapes.get(node.id) or known_shape(node) for node in graph}
+    tokens = token_nodes(graph, known)
+    grids = {node.id: grid_for(known[node.id], node.axes, tokens=node.id in tokens) for node in graph}
     flow = _Flow.of(graph, grids)
-    best: tuple[float, list[int]] = (float("inf"), [0])
-    for rows in range(1, min(_MOST_ROWS, flow.ranks) + 1):
-        breaks = flow.breaks(rows)
-        best = min(best, (_distance(_place(graph, grids, flow, breaks, headroom), aspect), breaks))
-    nearest, breaks = best
+    if tokens:
+        widths = _SHEET_WIDTHS if len(graph) <= _SHEETS_TRIED else _SHEET_WIDTHS[:1]
+        flows = [_Flow.of(graph, grids, width) for width in widths]
+        flow = max(flows, key=lambda one: _shown(one, tokens, _best_rows(graph, grids, one, aspect, headroom)[0]))
+    nearest, breaks = _best_rows(graph, grids, flow, aspect, headroom)
     # Free width at the sides is moved between the blocks, so that lines and labels can use it.
     for ease in _EASES:
         plan = _place(graph, grids, flow, breaks, headroom, ease)
@@ -147,9 +186,26 @@ def lay_out(
     return plan
 
 
+def _best_rows(
+    graph: ModelGraph, grids: Mapping[str, CellGrid], flow: _Flow, aspect: float, headroom: float
+) -> tuple[float, list[int]]:
+    """Return the distance of the nearest camera, and the first rank of each row for it."""
+    best: tuple[float, list[int]] = (float("inf"), [0])
+    # A token is followed along a row, so a short network of sheets is not folded.
+    shortest = _IN_ROW if any(grid.tokens for grid in grids.values()) else 1
+    for rows in range(1, min(_MOST_ROWS, -(-flow.ranks // shortest)) + 1):
+        breaks = flow.breaks(rows)
+        best = min(best, (_distance(_place(graph, grids, flow, breaks, headroom), aspect), breaks))
+    return best
+
+
+def _shown(flow: _Flow, nodes: Iterable[str], distance: float) -> float:
+    """Return how large some sheets look from a distance, above all how high a token; only for comparing layouts."""
+    return float(sum(flow.sizes[name][0] ** 0.5 * flow.sizes[name][1] ** 2 for name in nodes) / distance**2.5)
+
+
 def _distance(plan: Plan, aspect: float) -> float:
-    azimuth, elevation = default_view(len(plan.rows))
-    pose = fit(plan.corners(), azimuth, elevation, aspect=aspect, margins=MARGINS)
+    pose = fit(plan.filled, *plan.angles, aspect=aspect, margins=MARGINS)
     return float(np.linalg.norm(pose.position))
 
 
@@ -158,16 +214,26 @@ def known_shape(node: LayerNode) -> tuple[int, ...]:
     return tuple(_UNKNOWN if n is None else n for n in node.shape)
 
 
-def block_sizes(grids: Mapping[str, CellGrid]) -> dict[str, Vector]:
-    """Choose the world extent of every block, relative to the largest of its kind in the network."""
-    spatial = [g for g in grids.values() if len(g.shape) >= 2]
+def block_sizes(grids: Mapping[str, CellGrid], sheet_width: float = 1.0) -> dict[str, Vector]:
+    """Choose the world extent of every block, relative to the largest of its kind in the network.
+
+    Parameters
+    ----------
+    sheet_width
+        Width over height of the widest sheet of tokens.
+    """
+    spatial = [g for g in grids.values() if len(g.shape) >= 2 and not g.tokens]
     widest = max((max(g.size[:2]) for g in spatial), default=1)
     deepest = max((g.size[2] for g in spatial), default=1)
+    sheets = [g for g in grids.values() if g.tokens]
     # In a long network small maps would be too small to see: the more blocks, the more alike their sizes.
     power = _MAP_POWER if len(grids) <= 40 else _MAP_POWER * 0.6
     sizes: dict[str, Vector] = {}
     for name, grid in grids.items():
         x, y, z = grid.size
+        if grid.tokens:
+            sizes[name] = sheet_size(grid, sheets, sheet_width, MAP_EXTENT)
+            continue
         if len(grid.shape) < 2:
             cell = min(_VECTOR_CELL, _VECTOR_HEIGHT / y)
             sizes[name] = (cell * x, cell * y, cell)
@@ -199,15 +265,15 @@ class _Flow:
         return len(self.widths)
 
     @staticmethod
-    def of(graph: ModelGraph, grids: Mapping[str, CellGrid]) -> _Flow:
-        positions, sizes = assign_ranks_and_lanes(graph), block_sizes(grids)
+    def of(graph: ModelGraph, grids: Mapping[str, CellGrid], sheet_width: float = 1.0) -> _Flow:
+        positions, sizes = assign_ranks_and_lanes(graph), block_sizes(grids, sheet_width)
         ranks = 1 + max(position.rank for position in positions.values())
         widths, gaps, torn = [0.0] * ranks, [_TIGHT] * ranks, [0] * ranks
         fan_out = Counter(edge.source for edge in graph.edges)
         for node in graph:
             rank = positions[node.id].rank
             widths[rank] = max(widths[rank], sizes[node.id][0])
-            gaps[rank] = max(gaps[rank], _gap_before(node, graph, fan_out))
+            gaps[rank] = max(gaps[rank], _gap_before(node, graph, fan_out, grids[node.id]))
         for edge in graph.edges:
             for rank in range(positions[edge.source].rank + 1, positions[edge.target].rank + 1):
                 torn[rank] += 1
@@ -236,15 +302,17 @@ class _Flow:
             breaks.append(first)
 
 
-def _gap_before(node: LayerNode, graph: ModelGraph, fan_out: Mapping[str, int]) -> float:
+def _gap_before(node: LayerNode, graph: ModelGraph, fan_out: Mapping[str, int], grid: CellGrid) -> float:
     sources = graph.sources(node.id)
+    if sources and grid.tokens and len(grid.shape) == 1:
+        return GAP + _ROOM_FOR_WORDS
     if len(sources) != 1 or node.members:
         return GAP
     source = graph.node(sources[0])
     if len(source.shape) == 1 and len(node.shape) == 1 and node.kind == "Dense":
         return GAP + _ROOM_FOR_LINES
     alone = fan_out[source.id] == 1 and source.shape == node.shape and source.id not in graph.inputs
-    return _TIGHT if alone and "Conv" not in node.kind and "Dense" not in node.kind else GAP
+    return _TIGHT if alone and not any(word in node.kind for word in _WITH_WEIGHTS) else GAP
 
 
 def _place(
@@ -263,8 +331,9 @@ def _place(
         heights = lane_heights[row_of[position.rank]]
         heights[position.lane] = max(heights.get(position.lane, 0.0), flow.sizes[node.id][1] + headroom)
 
+    row_gap = _ROW_GAP + (_ROOM_FOR_BLOCK_NAMES if any(grid.tokens for grid in grids.values()) else 0.0)
     # Labels have a constant size on the screen: the more rows, the larger a label is in the world.
-    content = sum(sum(heights.values()) + _ROW_GAP for heights in lane_heights)
+    content = sum(sum(heights.values()) + row_gap for heights in lane_heights)
     lines = sum(len(heights) for heights in lane_heights)
     share = min(_LABEL_SHARE, 0.42 / lines)
     room = content * share / (1 - share * lines)
@@ -279,7 +348,7 @@ def _place(
         ranks = [r for r in range(flow.ranks) if row_of[r] == row]
         rows.append(Row(bottom=y, top=top, left=lefts[ranks[0]], right=rights[ranks[-1]]))
         middles.append(middle)
-        top = y - _ROW_GAP
+        top = y - row_gap
     shift_x = (min(r.left for r in rows) + max(r.right for r in rows)) / 2
     shift_y = (rows[0].top + rows[-1].bottom) / 2
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.scene.camera import MARGINS, default_view, fit, height_seen
+from nnviz3d.scene.camera import MARGINS, fit, height_seen
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.primitives import Span, Vector
 
@@ -97,7 +97,7 @@ def lay_out_photo(context: SceneContext) -> PhotoLayout | None:
 
 def _share(context: SceneContext, layer: str) -> float:
     """Return the share of the input's block in a picture of only the network."""
-    azimuth, elevation = default_view(len(context.plan.rows))
+    azimuth, elevation = context.plan.angles
     pose = fit(context.plan.corners(), azimuth, elevation, aspect=context.aspect, margins=MARGINS)
     placement = context.placement(layer)
     width, height, _ = placement.size

@@ -14,6 +14,10 @@ from nnviz3d.scene.layout.flow import GAP, Placement, Plan
 
 _CORNER = 0.45
 """World radius of a bend."""
+_ABOVE = 0.22
+"""World distance of a skip from the blocks that it passes over."""
+ABOVE_SKIPS = 0.3
+"""World height above blocks that is free of a single skip."""
 _STEP = 0.17
 """World distance between neighbouring parallel routes."""
 _POINTS = 24
@@ -146,7 +150,7 @@ def _onward(source: Placement, target: Placement, columns: Mapping[int, tuple[fl
 def _around(source: Placement, target: Placement, plan: Plan, level: int) -> NDArray[np.float64]:
     between = [p for p in plan.placements.values() if p.row == source.row and source.rank <= p.rank <= target.rank]
     lanes = {source.lane, target.lane}
-    height = max(p.origin[1] + p.size[1] for p in between if p.lane in lanes) + 0.22 + _STEP * level
+    height = max(p.origin[1] + p.size[1] for p in between if p.lane in lanes) + _ABOVE + _STEP * level
     a, b = _top(source), _top(target)
     return rounded(np.array([a, [a[0], height, 0], [b[0], height, 0], b]), _CORNER)
 

@@ -15,7 +15,7 @@ _LANE, _LANES = 0.16, 0.4
 
 def is_signal(grid: CellGrid) -> bool:
     """Whether a tensor is drawn as curves over time."""
-    if len(grid.shape) != 2 or TIME not in grid.axes or channel_axis(grid.axes) is None:
+    if grid.tokens or len(grid.shape) != 2 or TIME not in grid.axes or channel_axis(grid.axes) is None:
         return False
     return 1 <= grid.channels <= MOST_CURVES and grid.location_shape[0] >= _SHORTEST
 

@@ -322,8 +322,14 @@ class ActivationsView(View):
         return np.concatenate(found)
 
     def threshold_of(self, name: str, selection: Selection) -> float:
-        """Return the share of a layer's colour range below which its cells are not drawn; 0 for vectors."""
-        if len(self._context.placement(name).grid.shape) < 2:
+        """Return the share of a layer's colour range below which its cells are not drawn; 0 for vectors.
+
+        No cell of a sheet of tokens hides another one, so all are drawn unless the scene or the user sets a threshold.
+        """
+        grid = self._context.placement(name).grid
+        if len(grid.shape) < 2:
+            return 0.0
+        if grid.tokens and selection.threshold is None and "threshold" not in self._spec.model_fields_set:
             return 0.0
         return self._spec.threshold if selection.threshold is None else selection.threshold
 

@@ -12,6 +12,7 @@ from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.scene.context import SceneContext, class_name, head_of, is_classifier, shape_text
 from nnviz3d.scene.derived.attribution_maps import over_input, title_of
 from nnviz3d.scene.derived.layer_figures import measured_weights
+from nnviz3d.scene.derived.token_names import token_words
 from nnviz3d.scene.facts import Facts, exact_list
 from nnviz3d.scene.hits import CellHit, PixelHit, TileHit
 from nnviz3d.scene.layout.cells import grid_for
@@ -133,7 +134,7 @@ def describe_cell(context: SceneContext, pick: CellPick, selection: Selection) -
     if found is None:
         return None
     index = f" [{', '.join(map(str, pick.index))}]" if pick.index else ""
-    more = [_words(context, pick.layer, pick.index)]
+    more = [_words(context, pick.layer, pick.index, sample)]
     raw = _pixel(context, pick, sample)
     if raw:
         more.append(raw)
@@ -173,9 +174,12 @@ def _derived(
         yield "difference", grid.numbers(context.difference(pick.layer, selection), pick.index)
 
 
-def _words(context: SceneContext, layer: str, index: tuple[int, ...]) -> str:
-    """Write an index with the names of its axes, and with the name of its class if it is a score."""
+def _words(context: SceneContext, layer: str, index: tuple[int, ...], sample: int) -> str:
+    """Write an index with the names of its axes, with its token, and with the name of its class if it is a score."""
     grid = context.placement(layer).grid
+    if grid.tokens:
+        unit = "".join(f", unit {i}" for i in index[1:])
+        return f"{token_words(context, layer, index[0], sample)}{unit}"
     names = ("neuron",) if len(grid.shape) == 1 else grid.named(index)
     words = ", ".join(f"{name} {i}" for name, i in zip(names, index, strict=False))
     if (

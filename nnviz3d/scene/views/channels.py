@@ -15,7 +15,7 @@ from nnviz3d.data.capabilities.features import has_features, read_features
 from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.camera import MARGINS, default_view, direction, fit
+from nnviz3d.scene.camera import MARGINS, direction, fit
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, colormap, limits_for
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.hits import Hit, TileHit
@@ -333,7 +333,7 @@ class ChannelsView(View):
         Lower left corners ``(n, 3)``, width and height of a tile, and the grid's unit vectors to the right and up.
         """
         points = self._context.plan.corners()
-        azimuth, elevation = default_view(len(self._context.plan.rows))
+        azimuth, elevation = self._context.plan.angles
         setting = self._context.setting
         azimuth = azimuth if setting.azimuth is None else setting.azimuth
         elevation = elevation if setting.elevation is None else setting.elevation

@@ -13,7 +13,7 @@ def named_inputs(context: SceneContext) -> tuple[str, ...]:
     found = []
     for name in context.graph.inputs:
         grid = context.placement(name).grid
-        short = len(grid.shape) <= 1 and 0 < grid.count <= NAMED_CELLS
+        short = len(grid.shape) <= 1 and 0 < grid.count <= NAMED_CELLS and not grid.tokens
         if short and context.capture.has_activations(name) and context.capture.tokens(0, name) is None:
             found.append(name)
     return tuple(found)

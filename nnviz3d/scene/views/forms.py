@@ -8,6 +8,7 @@ from nnviz3d.data.axes import channel_axis
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import LayerValues, SceneContext
 from nnviz3d.scene.layout.cells import CellGrid
+from nnviz3d.scene.layout.routes import ABOVE_SKIPS
 from nnviz3d.scene.primitives import Label
 
 _AXES, _ODD = 0.6, 6.0
@@ -21,6 +22,8 @@ def axis_words(grid: CellGrid) -> str:
 
     A block of more than three axes has several of them in its depth, and says its rank.
     """
+    if grid.tokens:
+        return "token ↓" if len(grid.shape) == 1 else "token ↓  unit →"
     if len(grid.shape) < 2:
         return ""
     at = channel_axis(grid.axes)
@@ -50,7 +53,9 @@ def axis_labels(context: SceneContext, blocks: Iterable[str], chosen: str | None
         if not words or (words in named if chosen is None else name != chosen):
             continue
         named.add(words)
-        found.append(Label(placement.origin, (words,), "above", _AXES, 0.3, span=placement.size))
+        width, height, depth = placement.size
+        height += ABOVE_SKIPS if placement.grid.tokens else 0.0
+        found.append(Label(placement.origin, (words,), "above", _AXES, 0.3, span=(width, height, depth)))
     return found
 
 

@@ -17,6 +17,7 @@ from nnviz3d.scene.selection import LayerPick, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import ViewSpec
+from nnviz3d.scene.views.token_labels import TokenColumns, block_labels, numbered_blocks
 
 _FLOW = (0.52, 0.60, 0.74)
 _OPACITY = {"flow": 0.55, "around": 0.85, "fold": 0.4}
@@ -39,7 +40,13 @@ class StructureSpec(ViewSpec):
 
 
 class StructureView(View):
-    """Frames, labels and edges; if no numbers are shown, the blocks are solid bodies coloured by family."""
+    """Frames, labels and edges; if no numbers are shown, the blocks are solid bodies coloured by family.
+
+    Attributes
+    ----------
+    label_extent
+        ``(n, 3)``: world coordinates that a picture has to contain for the words of the tokens.
+    """
 
     spec_class = StructureSpec
 
@@ -48,6 +55,8 @@ class StructureView(View):
         self._solid = not context.setting.filled if spec.solid is None else spec.solid
         self._labels = spec.labels
         self._edges = self._route_lines() if spec.edges else ()
+        self._tokens = TokenColumns.of(context) if spec.labels else TokenColumns((), 1, 0.0)
+        self.label_extent = np.concatenate([self._tokens.extent, context.plan.names_below])
         self._kept: dict[tuple[int, str | None], tuple[Primitive, ...]] = {}
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
@@ -89,6 +98,7 @@ class StructureView(View):
         if not self._labels:
             return ()
         graph = self._context.graph
+        blocks = numbered_blocks(self._context)
         largest = max((n.parameters for n in graph), default=0) or 1
         labels, groups = [], {""}
         for node in graph:
@@ -101,6 +111,8 @@ class StructureView(View):
             enters = node.group not in groups
             groups.add(node.group)
             name = "/".join(node.id.split("/")[-2:]) if enters else node.name
+            if node.id in blocks:
+                name = blocks[node.id][1]
             priority += enters
             labels.append(
                 Label(
@@ -108,10 +120,17 @@ class StructureView(View):
                     (name, f"{node.kind} · {details}{' · output' if node.id in graph.outputs else ''}"),
                     priority=9.0 if chosen else priority,
                     emphasis=1.0 if selection.layer in (None, node.id) else 0.45,
+                    brief=placement.grid.tokens,
                     span=placement.size,
                 )
             )
-        return (Labels("names", tuple(labels)),)
+        labels += block_labels(self._context, blocks)
+        return (Labels("names", tuple(labels)), *self._words(selection.sample))
+
+    def _words(self, sample: int) -> tuple[Primitive, ...]:
+        """Return the words of the tokens beside the rows of their sheets."""
+        words, leaders = self._tokens.labels(self._context, sample), self._tokens.leaders()
+        return (Labels("tokens", words), *(() if leaders is None else (leaders,))) if words else ()
 
     def _legend(self) -> tuple[Primitive, ...]:
         if not self._solid:

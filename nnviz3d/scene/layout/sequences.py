@@ -1,0 +1,92 @@
+"""Nodes whose tensors have one row for each token of a sequence.
+
+Their blocks show tokens from top to bottom and units from left to right, so that a token has the same height in all of
+them. Embeddings and attention layers show where tokens are; nodes that pass a sequence on are in the same group. A signal
+or another measured series has its time from left to right instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from nnviz3d.data.axes import CHANNEL, TIME
+from nnviz3d.data.graph import LayerNode, ModelGraph
+from nnviz3d.scene.layout.cells import CellGrid
+from nnviz3d.scene.primitives import Vector
+
+_DEPTH, _WIDEST_VECTOR = 0.16, 0.36
+"""World thickness of a sheet, and the greatest width of a vector of tokens."""
+_UNITS_POWER, _NARROWEST = 0.38, 0.3
+"""Exponent of widths below 1, so that few and many units both look like sheets; least share of the greatest width."""
+_WITH_TOKENS = ("Embedding", "Attention")
+_PASSED_ON = ("InputLayer", "Vectorization", "Lookup", "Hashing", "Masking", "Cast", "Equal")
+"""Kinds of nodes that hold or make a vector of tokens, or of one number for each token."""
+
+
+def token_nodes(graph: ModelGraph, shapes: Mapping[str, tuple[int, ...]]) -> frozenset[str]:
+    """Return the nodes with one row of numbers, or one number, for each token.
+
+    Parameters
+    ----------
+    shapes
+        Shape of every node for one sample.
+    """
+    sheets = {node.id for node in graph if node.axes == (TIME, CHANNEL) and shapes[node.id][0] > 1}
+    near: dict[str, list[str]] = {name: [] for name in sheets}
+    for edge in graph.edges:
+        if edge.source in sheets and edge.target in sheets:
+            near[edge.source].append(edge.target)
+            near[edge.target].append(edge.source)
+    pending = [name for name in sheets if any(word in graph.node(name).kind for word in _WITH_TOKENS)]
+    found: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending.extend(near[name])
+    return frozenset(found | _token_vectors(graph, shapes, found))
+
+
+def sheet_size(grid: CellGrid, sheets: Sequence[CellGrid], width: float, height: float) -> Vector:
+    """Return the world extent of a sheet of tokens: a token is equally high in all sheets.
+
+    A sequence that was shortened to a half or less by pooling or strides keeps its height, so its rows are higher.
+
+    Parameters
+    ----------
+    sheets
+        All sheets of the network.
+    width
+        Width over height of the widest sheet.
+    height
+        World height of the longest sequence.
+    """
+    units, tokens, _ = grid.size
+    longest, most = max(g.size[1] for g in sheets), max(g.size[0] for g in sheets)
+    high = height * (tokens / longest if 2 * tokens > longest else 1.0)
+    if len(grid.shape) == 1:
+        return min(max(high / tokens, _DEPTH), _WIDEST_VECTOR), high, _DEPTH
+    return height * width * max((units / most) ** _UNITS_POWER, _NARROWEST), high, _DEPTH
+
+
+def _token_vectors(graph: ModelGraph, shapes: Mapping[str, tuple[int, ...]], found: set[str]) -> set[str]:
+    """Return the vectors of token numbers, which embeddings take, and the nodes that make them from other tokens."""
+    vectors = {
+        edge.source
+        for edge in graph.edges
+        if edge.target in found
+        and "Embedding" in graph.node(edge.target).kind
+        and len(shapes[edge.source]) == 1
+        and shapes[edge.source][0] == shapes[edge.target][0]
+    }
+    for node in reversed(graph.nodes):
+        if node.id in vectors:
+            vectors.update(
+                s for s in graph.sources(node.id) if shapes[s] == shapes[node.id] and _holds_tokens(graph, s)
+            )
+    return vectors
+
+
+def _holds_tokens(graph: ModelGraph, name: str) -> bool:
+    node: LayerNode = graph.node(name)
+    return any(word in node.kind for word in _PASSED_ON)
