@@ -106,7 +106,7 @@ def test_legend_names_the_layers_with_weights_that_have_no_lines(tmp_path):
     scene = Scene.build(parse_scene({"format": 1}), write(tmp_path / "a.zarr", RECURRENT, [("series", "step")]))
     rows = legend(scene, "connections")
     assert rows[-1] == "drawn for 1 of 5 layers with weights, not for memory, look, words and 1 more"
-    assert "3 of 9 taps into the strongest cell of a layer" in rows
+    assert "3 of 9 weights into the strongest activation of one layer" in rows
 
 
 def test_legend_counts_zero_layers_if_none_has_lines(tmp_path):
@@ -118,7 +118,7 @@ def test_legend_counts_zero_layers_if_none_has_lines(tmp_path):
 
 def test_legend_of_convolutions_alone_counts_convolutions_and_names_no_missing_layer(branches):
     rows = legend(branches, "connections")
-    assert rows[-1] == "27 of 81 taps into the strongest cells of 9 convolutions"
+    assert rows[-1] == "27 of 81 weights into the strongest activation of each of 9 convolutions"
 
 
 def test_neuron_graph_legend_names_the_layers_whose_weights_are_not_shown(tmp_path):

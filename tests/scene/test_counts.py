@@ -64,4 +64,4 @@ def test_edges_are_called_strongest_of_all_only_if_all_units_have_balls(count, t
 def test_ball_legend_names_the_choice_only_if_units_are_left_out(some):
     scales = {"dense": (colormap("inferno"), (0.0, 2.0)), "signed": (colormap("ember-ice"), (-1.0, 1.0))}
     rows = [row for panel in ball_scales(scales, "activation", some=some) for row in panel.rows]
-    assert (TextRow("k of n: units with the largest |activation|; in an output, the highest", "quiet") in rows) == some
+    assert (TextRow("k of n: those with the largest |activation|; of an output, the highest", "quiet") in rows) == some

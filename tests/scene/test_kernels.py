@@ -14,7 +14,7 @@ from nnviz3d.data.capture import Capture
 from nnviz3d.errors import SceneError
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye
-from nnviz3d.scene.colors import limits_for, statistics_of
+from nnviz3d.scene.colors import limits_for, number, statistics_of
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.kernels import KernelPick, kernel_of
 from nnviz3d.scene.layout.cells import grid_for
@@ -105,13 +105,13 @@ def test_every_voxel_has_the_weight_of_its_position(capture, name):
 def test_pick_of_a_cell_is_the_weight_in_it(capture, name):
     scene = Scene.build(spec(layer=name), capture)
     kernel, cells = kernel_of(scene.context, capture.graph.node(name)), drawn(scene)
-    for number, weights in enumerate(filters_of(name)[:3]):
-        shown = cells[f"filter {number} of {name}"].values
+    for k, weights in enumerate(filters_of(name)[:3]):
+        shown = cells[f"filter {k} of {name}"].values
         for cell in itertools.product(*map(range, shown.shape)):
-            pick = kernel.pick(number, cell)
+            pick = kernel.pick(k, cell)
             assert weights_of(name)[pick.index] == shown[cell]
             found, place = kernel.cell(pick.index)
-            assert (found, *place) == (number, *cell)
+            assert (found, *place) == (k, *cell)
         assert weights.size == shown.size
 
 
@@ -149,7 +149,7 @@ def test_scale_has_the_exact_range_and_the_hidden_weights(capture):
     scene = Scene.build(spec(layer="deep", threshold=0.5), capture)
     kernel, block = weights_of("deep"), drawn(scene)["filter 0 of deep"]
     panel = legend_of(scene)
-    assert words(panel)[0] == f"weights of deep: {kernel.min()!s} to {kernel.max()!s}".replace("-", "−")
+    assert words(panel)[0] == f"weights of deep: {number(kernel.min())} to {number(kernel.max())}"
     assert block.threshold == 0.5 * block.limits[1]
     assert words(panel)[1].startswith(f"{np.sum(np.abs(kernel) >= block.threshold)} of {kernel.size} weights reach")
     (scale,) = [row for row in panel.rows if isinstance(row, ScaleRow)]

@@ -317,7 +317,7 @@ class TestWords:
         pair = small_capture.connections("flatten", "dense")
         strongest = np.abs(pair.weight).max()
         assert f"flatten → dense: 30 of 720, up to {strongest:.3g}" in words
-        assert "6 of 9 taps into the strongest cell of a convolution" in words
+        assert "6 of 9 weights into the strongest activation of one convolution" in words
 
     def test_label_of_a_layer_has_kind_and_shape(self, scene):
         labels = of(Labels, scene.at(0.0))["names"].labels

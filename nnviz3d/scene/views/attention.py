@@ -218,7 +218,7 @@ def _legend(colors: Colormap, tops: Sequence[float], missing: str) -> Panel:
     rows: list[Row] = []
     if tops:
         span = number(min(tops)) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"
-        rows.append(TextRow(f"attention, scaled to each layer's maximum m: {span}", "quiet"))
+        rows.append(TextRow(f"attention; each layer's scale ends at m: {span}", "quiet"))
         rows.append(ScaleRow(colors, ((0.0, "0"), (0.5, "m/2"), (1.0, "m"))))
     rows.append(TextRow("how much each query (row) attends to each key (column)", "quiet"))
     if missing:

@@ -252,11 +252,11 @@ class ConnectionsView(View):
             SwatchRow(((POSITIVE, "positive"), (NEGATIVE, "negative"))),
         ]
         if len(dense) > 2:
-            rows.append(self._total(dense, f"connections between {len(dense)} pairs of vectors"))
+            rows.append(self._total(dense, f"connections between {len(dense)} pairs of layers"))
         else:
             rows.extend(self._row(p) for p in dense)
         if fans:
-            rows.append(self._total(fans, f"taps into the {self._cells(fans)}"))
+            rows.append(self._total(fans, f"weights into the {self._cells(fans)}"))
         rows.extend(missing)
         broken = sum(int(np.count_nonzero(~np.isfinite(_ranked(p)))) for p in pairs)
         if broken:
@@ -264,10 +264,10 @@ class ConnectionsView(View):
         return (Panel("connections", "bottom-right", tuple(rows)),)
 
     def _cells(self, fans: list[Connections]) -> str:
-        """Name the target cells of the fans."""
+        """Name the numbers that the fans lead to."""
         alike = all("Conv" in self._context.graph.node(pair.target).kind for pair in fans)
         what = "convolution" if alike else "layer"
-        return f"strongest cells of {len(fans)} {what}s" if len(fans) > 1 else f"strongest cell of a {what}"
+        return f"strongest activation of {f'each of {len(fans)} {what}s' if len(fans) > 1 else f'one {what}'}"
 
     def _missing(self, pairs: list[Connections]) -> tuple[TextRow, ...]:
         """Return how many layers with weights have lines, and the names of the others."""

@@ -311,7 +311,7 @@ def _legend(layout: _FilterLayout, colors: Colormap, blocks: list[Voxels], order
     share = threshold / high
     ticks = ((0.0, f"≤ {number(low)}"), (0.5, "0"), (1.0, f"≥ {number(high)}"))
     hidden = ((0.5 - share / 2, 0.5 + share / 2),) if threshold else ()
-    span = " to ".join(str(np.float32(end)) for end in (found.low, found.high)).replace("-", "−")
+    span = " to ".join(number(end) for end in (found.low, found.high))
     rows: list[Row] = [
         TextRow(f"weights of {layout.kernel.layer}{of_then}: {span}", "quiet"),
         ScaleRow(colors, ticks, hidden),

@@ -384,8 +384,10 @@ def _legend(world: _World, found: LossLandscape, colors: Colormap) -> Panel:
         TextRow(f"height and colour: {how}; {_CONTOURS} contour lines, evenly spaced", "quiet"),
     ]
     if len(found.shares):
-        rows.append(TextRow(f"path of {len(found.steps):,} kept weights, projected: the plane holds", "quiet"))
-        rows.append(TextRow(f"{found.shares.sum():.1%} of their squared distances from the last ones", "quiet"))
+        rows.append(
+            TextRow(f"path of {len(found.steps):,} kept weights, projected onto the plane, which holds", "quiet")
+        )
+        rows.append(TextRow(f"{found.shares.sum():.1%} of their squared distances from the final weights", "quiet"))
     else:
         rows.append(TextRow("directions scaled to the norm of each filter; 1 is that norm", "quiet"))
     holes = int((~np.isfinite(found.values)).sum())

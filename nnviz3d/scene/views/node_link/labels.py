@@ -89,13 +89,13 @@ def ball_scales(scales: Mapping[str, Scale], what: str, *, some: bool) -> tuple[
         ticks = ((0.0, "≤ −m"), (0.5, "0"), (1.0, "≥ m")) if signed else ((0.0, "0"), (0.5, "m/2"), (1.0, "≥ m"))
         rows: list[Row] = [
             TextRow(
-                f"ball colour: {what}, scaled to each layer's maximum m: {span_text([top for _, top in alike])}",
+                f"ball colour: {what}; each layer's scale ends at m: {span_text([top for _, top in alike])}",
                 "quiet",
             ),
             ScaleRow(alike[0][0], ticks),
         ]
         if some and not panels:
-            rows.append(TextRow("k of n: units with the largest |activation|; in an output, the highest", "quiet"))
+            rows.append(TextRow("k of n: those with the largest |activation|; of an output, the highest", "quiet"))
         panels.append(Panel(f"scale/{len(panels)}", "bottom-left", tuple(rows)))
     return tuple(panels)
 
@@ -119,12 +119,12 @@ def line_scale(
     tops = [float(np.max(links.norm[np.isfinite(links.norm)])) for links, _ in shown]
     slices = any(links.numbers > 1 for links, _ in shown)
     what, joined = {
-        "weight": ("weight", "several weights: their norm, with the sign of their sum"),
-        "contribution": ("weight × activation", "several weights: the sum of their contributions"),
+        "weight": ("weight", "a line for several weights: their norm, with the sign of their sum"),
+        "contribution": ("weight × activation", "a line for several weights: the sum of their contributions"),
     }[ranking]
     count, total = sum(count for _, count in drawn), sum(links.total for links, _ in drawn)
     rows: list[Row] = [
-        TextRow(f"line: {what}, scaled to each pair's maximum m: {span_text(tops)}", "quiet"),
+        TextRow(f"line: {what}; the scale of two layers ends at m: {span_text(tops)}", "quiet"),
         ScaleRow(colormap(diverging), ((0.0, "−m"), (0.5, "0"), (1.0, "m"))),
         *([TextRow(joined, "quiet")] if slices else []),
         TextRow(f"{_chosen(count, total, some=some)}{weights_of_then(capture)}", "quiet"),

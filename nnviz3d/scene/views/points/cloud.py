@@ -243,7 +243,7 @@ class Cloud:
         if "perplexity" in settings:
             facts.append(f"perplexity {float(str(settings['perplexity'])):.3g}")
         numbers = "channel means" if settings.get("pooled") else "numbers"
-        facts.append(f"{int(str(settings['dimensions'])):,} {numbers} a sample")
+        facts.append(f"{int(str(settings['dimensions'])):,} {numbers} for each sample")
         facts.extend(_after_reduction(found))
         facts.append(f"seed {settings['seed']}")
         if settings.get("from_last"):
@@ -254,15 +254,15 @@ class Cloud:
         quality = self._found.quality
         said = []
         if "trustworthiness" in quality:
-            said.append(f"trustworthiness {_short(quality['trustworthiness'], 3)}")
+            said.append(f"trustworthiness {quality['trustworthiness']:.3f}")
         if "neighbours" in quality:
             near = min(NEIGHBOURS, len(self.end) - 1)
-            said.append(f"{_short(quality['neighbours'], 2)} of the {near} nearest kept")
+            said.append(f"{quality['neighbours']:.0%} of the {near} nearest neighbours kept")
         judged = int(str(self._found.settings.get("judged", len(self.end))))
         if said and judged < len(self.end):
             said.append(f"of {judged:,} samples")
         if "kl" in quality:
-            said.append(f"KL {quality['kl']:.2f}")
+            said.append(f"KL divergence {quality['kl']:.2f}")
         rows: list[Row] = [TextRow(" · ".join(said))] if said else []
         classes = self._context.capture.classes
         swatches: list[tuple[Color, str]] = [
@@ -367,8 +367,3 @@ def _after_reduction(found: Embedding) -> list[str]:
         return [f"{left} after PCA"]
     share = "over 99.9%" if _ROUNDED_UP <= kept < 1 else f"{kept:.1%}"
     return [f"{left} after PCA, with {share} of the variance"]
-
-
-def _short(value: float, digits: int) -> str:
-    """Write a share without its zero: ``.991``; 1 stays 1."""
-    return f"{value:.{digits}f}".removeprefix("0")
