@@ -9,6 +9,7 @@ from nnviz3d.analysis.rollout import rollout
 from nnviz3d.apps.picking import pick_at, say
 from nnviz3d.data.capabilities.attention import write_attention
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
+from nnviz3d.data.storage.axis_names import write_tokens
 from nnviz3d.errors import SceneError
 from nnviz3d.render.picking import Eye
 from nnviz3d.scene.layout.attention import ScorePick, Sheet, place_sheets
@@ -19,6 +20,7 @@ from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene
 from tests.support.captures import write
 from tests.support.graphs import chain
+from tests.support.sequences import TOKENS, WORDS, encoder
 
 SPEC = parse_scene({"format": 1, "views": [{"kind": "structure"}, {"kind": "attention"}]})
 GRAPH = chain(
@@ -118,6 +120,59 @@ def test_sheets_have_names_lines_to_their_layers_and_a_scale(scene):
     assert [t for t, _ in next(r for r in rows if isinstance(r, ScaleRow)).ticks] == [0.0, 0.5, 1.0]
     chosen = drawn(scene, Selection(layer="second"))
     assert chosen[Sheet("second").name].emphasis == 1 > chosen[Sheet("first", 1).name].emphasis
+
+
+def test_lines_lead_from_each_querys_two_strongest_keys_to_its_row_with_the_root_of_the_mean_score_as_opacity(scene):
+    for layer, source in (("first", "input"), ("second", "first")):
+        mean = scores_of(layer)[1].mean(axis=0)
+        (lines,) = [p for p in scene.at(0.0, Selection(sample=1)).primitives if p.name == f"attention of {layer}"]
+        expected = {}
+        for query in range(5):
+            for key in np.argsort(-mean[query])[:2]:
+                rows = (
+                    scene.context.centers(source, np.array([key * 6])),
+                    scene.context.centers(layer, np.array([query * 6])),
+                )
+                expected[tuple(np.round([found[0][1] for found in rows], 4))] = np.sqrt(mean[query, key])
+        ends = np.round(lines.points[:, [0, -1], 1].astype(float), 4)
+        assert {tuple(pair): color[3] for pair, color in zip(ends, lines.colors, strict=True)} == pytest.approx(
+            expected
+        )
+        places = scene.context.plan.placements
+        assert lines.points[:, 0, 0] == pytest.approx(places[source].origin[0] + places[source].size[0])
+        assert lines.points[:, -1, 0] == pytest.approx(places[layer].origin[0])
+    chosen = {p.name for p in scene.at(0.0, Selection(layer="second")).primitives if isinstance(p, Lines)}
+    assert "attention of second" in chosen
+    assert "attention of first" not in chosen
+
+
+def test_pick_of_a_score_shows_the_lines_of_its_head_to_its_query(scene):
+    found = scene.at(0.0, Selection(pick=ScorePick("first", 2, query=1, key=4))).primitives
+    (lines,) = [p for p in found if p.name == "pick/attention"]
+    assert sorted(lines.colors[:, 3]) == pytest.approx(sorted(np.sqrt(scores_of("first")[0, 2, 1])))
+    assert len(set(np.round(lines.points[:, -1, 1], 5))) == 1
+    assert scene.describe(ScorePick("first", 2, 1, 4), Selection()).more == ()
+
+
+def test_words_of_the_tokens_are_beside_the_rollout_and_in_descriptions(tmp_path):
+    values = {n.id: np.ones((1, *n.shape), dtype=np.float32) for n in encoder(2)}
+
+    def also(writer):
+        write_tokens(writer, "ids", WORDS[:1])
+        for k in (1, 2):
+            scores = np.random.default_rng(k).dirichlet(np.ones(TOKENS), size=(1, 3, TOKENS)).astype(np.float32)
+            write_attention(writer, f"block{k}_attention", 0, scores)
+
+    scene = Scene.build(SPEC, write(tmp_path / "run.zarr", encoder(2), values, also=[also]))
+    (rolled,) = [placed for placed in place_sheets(scene.context) if placed.sheet == Sheet(None)]
+    labels = drawn(scene, kind=Labels)["attention"].labels
+    words = [label for label in labels if label.align == "left"]
+    assert [label.lines[0] for label in words] == [word or "·" for word in WORDS[0]]
+    for query, label in enumerate(words):
+        middle = label.anchor[1] + label.span[1] / 2
+        assert middle == pytest.approx(rolled.span(ScorePick(None, 0, query, 0)).origin[1] + rolled.cell / 2)
+    facts = scene.describe(ScorePick("block1_attention", 1, query=3, key=8), Selection())
+    assert facts.more == ("query: token 3 “never”", "key: token 8 “liked”")
 
 
 def test_equal_arguments_give_the_same_primitives(scene):

@@ -16,6 +16,7 @@ from nnviz3d.analysis.rollout import rollout
 from nnviz3d.data.capabilities.attention import read_attention
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.derived.token_names import tokens_of
 from nnviz3d.scene.primitives import Span, Vector
 from nnviz3d.scene.selection import Pick
 
@@ -24,6 +25,8 @@ _BETWEEN = 0.16
 _ABOVE = 0.3
 _APART = 0.7
 """Room between two layers."""
+_WORDS = 1.2
+"""Room for the words of the tokens before the rollout, in sheets."""
 _HIGHEST = 0.3
 """Height of all sheets together that is not exceeded if possible, as a share of the network's width."""
 _LIFT = 0.07
@@ -168,11 +171,12 @@ def place_sheets(context: SceneContext, *, with_rollout: bool = True) -> tuple[P
     left, right = context.plan.bounds_x
     width = right - left
     most = max((heads for heads, _, _ in layers.values()), default=1)
-    lines = max(range(1, most + 1), key=lambda n: _scale(layers, bool(through), n, width))
-    side = _scale(layers, bool(through), lines, width)
+    words = _WORDS if through and tokens_of(context, through[0], 0) is not None else 0.0
+    lines = max(range(1, most + 1), key=lambda n: _scale(layers, bool(through), n, width, words))
+    side = _scale(layers, bool(through), lines, width, words)
     tall = lines + (lines - 1) * _ABOVE
     bottom = max(row.top for row in context.plan.rows) + _LIFT * width
-    free = width - side * _across(layers, bool(through), lines)
+    free = width - side * (_across(layers, bool(through), lines) + words)
     groups = len(layers) + bool(through)
     x = left + free / (groups + 1)
     found: list[PlacedSheet] = []
@@ -185,7 +189,7 @@ def place_sheets(context: SceneContext, *, with_rollout: bool = True) -> tuple[P
         x += side * (columns + (columns - 1) * _BETWEEN + _APART) + free / (groups + 1)
     if through:
         length = layers[through[0]][1]
-        found.append(_placed_sheet(Sheet(None), (x, bottom), side * tall, (length, length)))
+        found.append(_placed_sheet(Sheet(None), (x + words * side, bottom), side * tall, (length, length)))
     return tuple(found)
 
 
@@ -203,6 +207,6 @@ def _across(layers: dict[str, tuple[int, int, int]], through: bool, lines: int) 
     return sum(c + (c - 1) * _BETWEEN for c in columns) + _APART * (len(columns) - 1 + through) + last
 
 
-def _scale(layers: dict[str, tuple[int, int, int]], through: bool, lines: int, width: float) -> float:
+def _scale(layers: dict[str, tuple[int, int, int]], through: bool, lines: int, width: float, words: float) -> float:
     """Return the side of a sheet if heads are wrapped into a number of lines."""
-    return min(width / _across(layers, through, lines), _HIGHEST * width / (lines + lines * _ABOVE))
+    return min(width / (_across(layers, through, lines) + words), _HIGHEST * width / (lines + lines * _ABOVE))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
@@ -16,6 +17,8 @@ from nnviz3d.data.request import Insights
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import DEFAULT_SEQUENTIAL, Colormap, colormap, number, repeated
 from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.derived.attention_lines import attention_lines, keys_of
+from nnviz3d.scene.derived.token_names import shortened, token_words, tokens_of
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import CellHit, Hit
 from nnviz3d.scene.layout.attention import (
@@ -27,6 +30,7 @@ from nnviz3d.scene.layout.attention import (
     sheet_scores,
     why_no_rollout,
 )
+from nnviz3d.scene.layout.flow import GAP
 from nnviz3d.scene.layout.routes import lead_up
 from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
 from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source, Voxels
@@ -36,6 +40,17 @@ from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Sequential, ViewSpec
 from nnviz3d.scene.views.marks import framed
 from nnviz3d.scene.views.structure import FAMILIES
+
+_NAMED_HEADS = 8
+"""Greatest number of heads whose sheets say "head"; more of them say only their number."""
+_MANY_LAYERS = 5
+"""Number of layers from which on all their names are shown before the numbers of their heads."""
+_STRONGEST = 2
+"""Number of keys of each query to which lines lead."""
+_FARTHEST = 3 * GAP
+"""World distance of two sheets beyond which lines between their tokens would cross other blocks."""
+_PICKED = (1.0, 0.93, 0.72)
+"""Colour of the lines to the picked query."""
 
 
 @dataclass(frozen=True)
@@ -124,15 +139,36 @@ class AttentionView(View):
         if scores is None or pick.query >= scores.shape[0] or pick.key >= scores.shape[1]:
             return None
         whose = "rollout of attention" if pick.layer is None else f"{pick.layer}: attention head {pick.head}"
-        return Facts(f"{whose}, query {pick.query}, key {pick.key}", exact(scores[pick.query, pick.key]))
+        title = f"{whose}, query {pick.query}, key {pick.key}"
+        return Facts(title, exact(scores[pick.query, pick.key]), more=self._tokens_of(pick, selection.sample, scores))
 
     def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return a frame around a score, if its sheet is shown, and the callout."""
+        """Return a frame around a score, if its sheet is shown, the callout, and its head's lines to the query."""
         if not isinstance(pick, ScorePick):
             return ()
         sheet = Sheet(pick.layer, pick.head)
         spans = [placed.span(pick) for placed in self._placed if placed.sheet == sheet]
-        return framed(spans, self.describe(pick, selection))
+        marks = framed(spans, self.describe(pick, selection))
+        return (*marks, *self._of_query(pick, selection.sample)) if marks else ()
+
+    def _tokens_of(self, pick: ScorePick, sample: int, scores: NDArray[np.float32]) -> tuple[str, ...]:
+        """Return the sentence that names the tokens of a score's query and key; nothing if they have no tokens."""
+        layer = chained(self._context)[0] if pick.layer is None else pick.layer
+        source = keys_of(self._context, layer, scores.shape[1])
+        if source is None or tokens_of(self._context, layer, sample) is None:
+            return ()
+        query, key = (token_words(self._context, *row, sample) for row in ((layer, pick.query), (source, pick.key)))
+        return (f"query: {query}", f"key: {key}")
+
+    def _of_query(self, pick: ScorePick, sample: int) -> list[Lines]:
+        """Return the lines of one head from all keys to the picked query."""
+        scores = None if pick.layer is None else sheet_scores(self._context, Sheet(pick.layer, pick.head), sample)
+        if pick.layer is None or scores is None:
+            return []
+        only = np.full_like(scores, np.nan)
+        only[pick.query] = scores[pick.query]
+        lines = attention_lines(self._context, pick.layer, only, "pick/attention", _PICKED, width=2.6)
+        return [] if lines is None else [lines]
 
     def _build(self, selection: Selection) -> tuple[Primitive, ...]:
         scores = {placed.sheet: sheet_scores(self._context, placed.sheet, selection.sample) for placed in self._placed}
@@ -147,12 +183,47 @@ class AttentionView(View):
             seen = 1.0 if selection.layer in (None, placed.sheet.layer) else 0.3
             sheets.append(_voxels(placed, known[placed.sheet], colors, tops[placed.sheet.layer], seen))
             sheets.append(Box(placed.sheet.name, placed.origin, placed.size, FAMILIES["attention"], 0.3 * seen))
+        between = self._between(known, selection.layer)
         return (
             *sheets,
             self._lines(),
-            Labels("attention", tuple(self._names())),
-            _legend(colors, list(tops.values()), self._missing()),
+            *between,
+            Labels("attention", (*self._names(), *self._words(selection.sample))),
+            _legend(colors, list(tops.values()), self._missing(), bool(between)),
         )
+
+    def _between(self, known: Mapping[Sheet, NDArray[np.float32]], chosen: str | None) -> list[Lines]:
+        """Return the lines between the sheets of tokens of each layer: the mean of its heads."""
+        heads: dict[str, list[NDArray[np.float32]]] = {}
+        for sheet, scores in known.items():
+            if sheet.layer is not None and chosen in (None, sheet.layer):
+                heads.setdefault(sheet.layer, []).append(scores)
+        found = (
+            attention_lines(
+                self._context,
+                layer,
+                np.mean(scores, axis=0),
+                f"attention of {layer}",
+                FAMILIES["attention"],
+                strongest=_STRONGEST,
+                farthest=_FARTHEST,
+            )
+            for layer, scores in heads.items()
+        )
+        return [lines for lines in found if lines is not None]
+
+    def _words(self, sample: int) -> list[Label]:
+        """Return the tokens of the queries at the left of the rollout's rows, and of a layer with a single sheet."""
+        labels = []
+        sheets = Counter(placed.sheet.layer for placed in self._placed)
+        for placed in (placed for placed in self._placed if sheets[placed.sheet.layer] == 1):
+            layer = chained(self._context)[0] if placed.sheet.layer is None else placed.sheet.layer
+            x, y, z = placed.origin
+            for i, word in enumerate(tokens_of(self._context, layer, sample) or ()):
+                low = (x, y + (placed.shape[0] - 1 - i) * placed.cell, z)
+                span = (0.0, placed.cell, placed.cell)
+                labels.append(Label(low, (shortened(word),), "left", 3.0, 0.7 if word else 0.3, small=True, span=span))
+        return labels
 
     def _missing(self) -> str:
         """Return the reason why there is no rollout, if the scene asks for one."""
@@ -173,7 +244,7 @@ class AttentionView(View):
         return Lines("attention", np.stack(points), colors, width=1.8)
 
     def _names(self) -> list[Label]:
-        labels = []
+        labels, many = [], len({placed.sheet.layer for placed in self._placed}) > _MANY_LAYERS
         for layer, placed_of_layer in groupby(self._placed, key=lambda placed: placed.sheet.layer):
             group = list(placed_of_layer)
             low, high = _bounds(group)
@@ -184,16 +255,16 @@ class AttentionView(View):
             else:
                 heads = f"{len(group)} heads" if len(group) > 1 else "1 head"
                 lines = (layer.split("/")[-1], f"{heads} · {queries} queries × {keys} keys")
+                word = "head " if len(group) <= _NAMED_HEADS else ""
                 labels += [
                     Label(
-                        placed.origin, (f"head {placed.sheet.head}",), "above", 4.0, 0.8, small=True, span=placed.size
+                        placed.origin, (f"{word}{placed.sheet.head}",), "above", 4.0, 0.8, small=True, span=placed.size
                     )
                     for placed in group
                     if len(group) > 1
                 ]
-            labels.append(
-                Label(tuple(float(n) for n in low), lines, priority=8.0, span=span)  # type: ignore[arg-type]
-            )
+            anchor = tuple(float(n) for n in low)
+            labels.append(Label(anchor, lines, priority=8.0, brief=many, span=span))  # type: ignore[arg-type]
         return labels
 
 
@@ -214,13 +285,16 @@ def _voxels(placed: PlacedSheet, scores: NDArray[np.float32], colors: Colormap, 
     )
 
 
-def _legend(colors: Colormap, tops: Sequence[float], missing: str) -> Panel:
+def _legend(colors: Colormap, tops: Sequence[float], missing: str, lines: bool) -> Panel:
     rows: list[Row] = []
     if tops:
         span = number(min(tops)) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"
         rows.append(TextRow(f"attention; each layer's scale ends at m: {span}", "quiet"))
         rows.append(ScaleRow(colors, ((0.0, "0"), (0.5, "m/2"), (1.0, "m"))))
-    rows.append(TextRow("how much each query (row) attends to each key (column)", "quiet"))
+    what = "how much each query (row) attends to each key (column)"
+    if lines:
+        what = f"row: query, column: key; lines: each query's {_STRONGEST} strongest keys, mean of heads"
+    rows.append(TextRow(what, "quiet"))
     if missing:
         rows.append(TextRow(f"no rollout: {missing}", "quiet"))
     return Panel("attention", "bottom-left", tuple(rows))
