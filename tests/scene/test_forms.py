@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnviz3d.data.storage.axis_names import write_unit_names
 from nnviz3d.scene.colors import statistics_of
 from nnviz3d.scene.context import LayerValues
 from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.layout.signals import is_signal
-from nnviz3d.scene.primitives import DrawList, Labels, Lines, Voxels
+from nnviz3d.scene.primitives import DrawList, Labels, Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene
 from nnviz3d.scene.views.curves import shortened
 from nnviz3d.scene.views.forms import axis_words, oddity
@@ -157,6 +158,33 @@ class TestAxes:
             ("column →  row ↓  channel: front to back",),
         ]
         assert labels(scene.at(9.0, Selection(layer="b")), "axes") == [("time step →  channel ↓",)]
+
+
+class TestWords:
+    """Words about a single number: the name of its column, and the colour of its channel."""
+
+    @pytest.mark.parametrize(("mode", "color"), [("caffe", "blue"), ("torch", "red")])
+    def test_channel_of_a_photo_has_its_colour_in_the_order_of_the_preprocessing(self, tmp_path, mode, color):
+        nodes: list[Spec] = [("photo", "InputLayer", (9, 9, 3)), ("out", "Dense", (2,))]
+        values = {"photo": np.zeros((1, 9, 9, 3), np.float32), "out": np.zeros((1, 2), np.float32)}
+        pixels = np.full((1, 9, 9, 3), (10, 20, 30), np.uint8)
+        capture = captures.write(
+            tmp_path / "run.zarr", chain(nodes), values, pictures={"photo": pixels}, preprocessing=mode
+        )
+        scene = Scene.build(default_scene(), capture)
+        facts = scene.describe(CellPick("photo", (1, 2, 0)), Selection())
+        assert f"channel 0 is {color}; pixel red 10, green 20, blue 30" in facts.more
+        order = "BGR" if mode == "caffe" else "ImageNet's mean"
+        (title,) = (p for p in scene.at(0.0).primitives if isinstance(p, Panel) and p.name == "title")
+        assert order in title.rows[2].text
+
+    def test_number_of_a_table_has_the_name_of_its_column(self, tmp_path):
+        nodes: list[Spec] = [("row", "InputLayer", (2,)), ("out", "Dense", (2,))]
+        values = {"row": np.array([[3.5, 4]], np.float32), "out": np.zeros((1, 2), np.float32)}
+        names = [lambda writer: write_unit_names(writer, "row", ("age", "rooms"))]
+        capture = captures.write(tmp_path / "run.zarr", chain(nodes), values, also=names)
+        facts = Scene.build(default_scene(), capture).describe(CellPick("row", (1,)), Selection())
+        assert "number 1: rooms" in facts.more
 
 
 class TestOddNumbers:

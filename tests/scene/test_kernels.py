@@ -289,3 +289,14 @@ def test_layer_without_captured_weights_is_refused_with_the_option(tmp_path):
     capture = write(tmp_path / "bare.zarr", graph, values)
     with pytest.raises(SceneError, match=r"layer: bare.zarr does not hold the weights of conv; .* --weights all\."):
         Scene.build(spec(layer="conv"), capture)
+
+
+@pytest.mark.parametrize(("name", "matrix"), [("step", False), ("dense", True), ("point", True)])
+def test_filters_of_a_convolution_over_time_are_counted_and_numbered_like_those_of_a_picture(capture, name, matrix):
+    scene = Scene.build(spec(layer=name), capture)
+    (labels,) = [p for p in scene.at(0).primitives if isinstance(p, Labels) and p.name == "kernels"]
+    assert (" inputs to the right" in labels.labels[0].lines[1]) is matrix
+    count = len(filters_of(name))
+    assert len(labels.labels) == (1 if matrix else 1 + count)
+    if not matrix:
+        assert f"{count} filters" in labels.labels[0].lines[1]

@@ -14,7 +14,7 @@ from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.errors import SceneError
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye
-from nnviz3d.scene.colors import colormap
+from nnviz3d.scene.colors import colormap, number
 from nnviz3d.scene.derived.neurons import neurons_at
 from nnviz3d.scene.derived.unit_weights import joined_by, links_of
 from nnviz3d.scene.panel_rows import KeyRow, TextRow
@@ -499,3 +499,15 @@ def test_gates_of_a_recurrent_layer_are_not_its_units(tmp_path):
         tmp_path / "gated.zarr", graph, values, also=[lambda w: w.write_weights("gated", "kernel", kernel)]
     )
     assert joined_by(capture, graph.node("gated"), 2) is None
+
+
+def test_numbers_of_a_short_input_are_written_left_of_its_balls(branched):
+    scene = build(branched)
+    what = scene.at(scene.duration)
+    (found,) = (p for p in what.primitives if isinstance(p, Labels) and p.name == "scores")
+    written = [label for label in found.labels if label.align == "left"]
+    values = branched.activation("start", 0)
+    assert [label.lines[0] for label in written] == [number(float(value)) for value in values]
+    layer = [i for i, (name, _) in enumerate(balls_of(what).units) if name == "start"]
+    assert all(label.anchor[0] < balls_of(what).points[i, 0] for label, i in zip(written, layer, strict=True))
+    assert names_of(what)["start"][0] == "6 numbers"

@@ -35,10 +35,12 @@ def write(
 ) -> Capture:
     """Write a capture of these values, ``(N, *shape)`` for each node, and open it.
 
-    `also` are called with the writer; `extra`: classes, labels ``(N,)``, pictures ``{name: (N, H, W, 3)}``.
+    `also` are called with the writer; `extra`: classes, labels ``(N,)``, pictures ``{name: (N, H, W, 3)}``, and the mode of
+    preprocessing.
     """
     samples = len(next(iter(values.values())))
-    provenance = Provenance("hand.keras", samples=tuple(f"sample {i}" for i in range(samples)))
+    mode = extra.get("preprocessing", "none")
+    provenance = Provenance("hand.keras", preprocessing=mode, samples=tuple(f"sample {i}" for i in range(samples)))
     with CaptureWriter(
         path,
         graph=graph,

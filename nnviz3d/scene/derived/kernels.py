@@ -63,8 +63,8 @@ class Kernel:
 
     @property
     def matrix(self) -> bool:
-        """Whether the filters are one matrix."""
-        return self.filters.ndim == 3
+        """Whether the filters are one matrix: those of a dense layer, or of a convolution with kernel size 1."""
+        return self.values.ndim == 2 or (self.filters.ndim == 3 and all(n == 1 for n in self.values.shape[:-2]))
 
     def pick(self, number: int, cell: tuple[int, int, int]) -> KernelPick | None:
         """Return the weight in a cell of a filter; `None` for a spare cell."""

@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capabilities.attributions import attribution_methods
+from nnviz3d.data.preprocessing_words import channel_colors
 from nnviz3d.scene.context import SceneContext, class_name, head_of, is_classifier, shape_text
 from nnviz3d.scene.derived.attribution_maps import over_input, title_of
 from nnviz3d.scene.derived.layer_figures import measured_weights
@@ -180,8 +182,12 @@ def _words(context: SceneContext, layer: str, index: tuple[int, ...], sample: in
     if grid.tokens:
         unit = "".join(f", unit {i}" for i in index[1:])
         return f"{token_words(context, layer, index[0], sample)}{unit}"
-    names = ("neuron",) if len(grid.shape) == 1 else grid.named(index)
+    unit = "number" if layer in context.graph.inputs else "neuron"
+    names = (unit,) if len(grid.shape) == 1 else grid.named(index)
     words = ", ".join(f"{name} {i}" for name, i in zip(names, index, strict=False))
+    units, at = context.capture.unit_names(layer), channel_axis(grid.axes)
+    if units is not None and at is not None and len(index) == len(grid.shape):
+        words = f"{words}: {units[index[at]]}"
     if (
         layer == head_of(context.graph)
         and is_classifier(context.capture, layer)
@@ -199,6 +205,11 @@ def _pixel(context: SceneContext, pick: CellPick, sample: int) -> str:
     if picture is None or picture.shape[:2] != grid.location_shape:
         return ""
     pixel = [int(v) for v in picture[grid.location(pick.index)]]
+    at = channel_axis(grid.axes)
+    colors = channel_colors(context.capture.preprocessing(sample)[0])
+    channel = ""
+    if at is not None and grid.channels == len(colors) and len(pick.index) == len(grid.shape):
+        channel = f"channel {pick.index[at]} is {colors[pick.index[at]]}; "
     if len(set(pixel)) == 1:
-        return f"pixel {pixel[0]} of 255"
-    return "pixel red {}, green {}, blue {}".format(*pixel)
+        return f"{channel}pixel {pixel[0]} of 255"
+    return channel + "pixel red {}, green {}, blue {}".format(*pixel)

@@ -127,7 +127,9 @@ class StatisticsView(View):
             found, block = self._measured[name], self._bars[name]
             if not found.finite:
                 continue
-            words = (f"{number(found.mean)} ± {number(found.std)}", f"{found.zeros:.0%} zeros")
+            single = found.count == 1
+            spread = (f"{number(found.mean)} ± {number(found.std)}", f"{found.zeros:.0%} zeros")
+            words = (number(found.mean),) if single else spread
             seen = 0.8 if selection.layer in (None, name) else 0.35
             labels.append(Label(block.origin, words, "above", 6.0, seen, small=True, span=block.size))
         return Labels("statistics", tuple(labels))

@@ -17,6 +17,7 @@ from nnviz3d.scene.derived.unit_weights import Links
 from nnviz3d.scene.layout.nodes import BallLayout, vector
 from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
 from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Vector
+from nnviz3d.scene.views.columns import named_inputs, words_beside
 from nnviz3d.scene.views.legends import listed
 from nnviz3d.scene.views.node_link.colors import Scale
 from nnviz3d.scene.views.outputs import NAMED_CELLS, names_of, scores_of
@@ -36,7 +37,8 @@ def names(
     labels = []
     for node in neurons.graph:
         layout, count = layouts[node.id], neurons.counts[node.id]
-        what = "neuron" if node.id in neurons.vectors else "channel"
+        unit = "number" if node.id in context.graph.inputs else "neuron"
+        what = unit if node.id in neurons.vectors else "channel"
         shown = f"{len(layout.units):,} of {count:,}" if len(layout.units) < count else f"{count:,}"
         lines = [node.name, f"{shown} {what}{'s' * (count != 1)}"]
         lines += [f"{k:,} of {links.total:,} edges" for links, k in drawn if links.feed.target == node.id]
@@ -50,8 +52,12 @@ def names(
 
 
 def scores(context: SceneContext, layouts: Mapping[str, BallLayout], sample: int) -> tuple[Primitive, ...]:
-    """Return the title with the prediction, and names and scores beside the outputs' balls."""
-    labels: list[Label] = []
+    """Return the title, names and scores beside the outputs' balls, and numbers beside those of short inputs."""
+    labels = [
+        Label(vector(point - np.array([_ASIDE, 0.0, 0.0])), (text,), "left", 7.0, 0.5, small=True)
+        for name in written_inputs(context, layouts)
+        for text, point in zip(words_beside(context, name, sample), layouts[name].points, strict=True)
+    ]
     for output in named_outputs(context, layouts):
         numbers = context.values(output, sample).values.reshape(-1)
         names = names_of(context.capture, output, len(numbers)) if len(numbers) > 1 else [""]
@@ -67,6 +73,11 @@ def scores(context: SceneContext, layouts: Mapping[str, BallLayout], sample: int
 def named_outputs(context: SceneContext, layouts: Mapping[str, BallLayout]) -> list[str]:
     """Return the outputs whose balls have names beside them."""
     return [name for name in vector_outputs(context.graph) if len(layouts[name].units) <= NAMED_CELLS]
+
+
+def written_inputs(context: SceneContext, layouts: Mapping[str, BallLayout]) -> list[str]:
+    """Return the inputs whose numbers are written beside their balls."""
+    return [name for name in named_inputs(context) if name in layouts and len(layouts[name].units) <= NAMED_CELLS]
 
 
 def title(context: SceneContext, sample: int) -> tuple[Panel, ...]:

@@ -28,7 +28,15 @@ from nnviz3d.scene.view import View
 from nnviz3d.scene.views.blocks import describe_cell, describe_layer, pick_on_tile
 from nnviz3d.scene.views.marks import callout, glow, point
 from nnviz3d.scene.views.node_link.colors import BEHIND, lights, paint, scale_of, seen_at
-from nnviz3d.scene.views.node_link.labels import Drawn, ball_scales, line_scale, named_outputs, names, scores
+from nnviz3d.scene.views.node_link.labels import (
+    Drawn,
+    ball_scales,
+    line_scale,
+    named_outputs,
+    names,
+    scores,
+    written_inputs,
+)
 from nnviz3d.scene.views.node_link.layer_balls import LayerBallsView
 from nnviz3d.scene.views.node_link.lines import passing, strongest, ways, weighted
 from nnviz3d.scene.views.node_link.picks import ChannelPick, LinkPick, describe_channel, describe_link
@@ -374,10 +382,12 @@ class NodesView(View):
         return list(rings.values())
 
     def _room_for_names(self, layouts: Mapping[str, BallLayout]) -> tuple[NDArray[np.float64], ...]:
-        """Return points beside the outputs' balls that leave room for their names; none without names."""
+        """Return points beside the balls of short inputs and outputs that leave room for their names."""
         every = np.concatenate([layout.points for layout in layouts.values()])
-        beside = (layouts[name].points for name in named_outputs(self._context, layouts))
-        return tuple(points + np.array([_NAMES * np.ptp(every[:, 0]), 0.0, 0.0]) for points in beside)
+        aside = np.array([_NAMES * np.ptp(every[:, 0]), 0.0, 0.0])
+        after = [layouts[name].points + aside for name in named_outputs(self._context, layouts)]
+        before = [layouts[name].points - aside for name in written_inputs(self._context, layouts)]
+        return (*after, *before)
 
 
 def _boxes(
