@@ -52,9 +52,19 @@ def notes_on_model(described: DescribedModel, missing: Sequence[str], *, random:
     notes.extend(f"{t} activations are stored as float32." for t in sorted(types & {"bfloat16", "float16", "float64"}))
     if random or _has_random_operation(described):
         notes.append("The model draws random numbers while it runs; another run has other results.")
-    if missing:
-        notes.append(f"Not stored, because they hold no numbers for each sample: {', '.join(dict.fromkeys(missing))}.")
+    notes.extend(_left_out(described, missing))
     return notes
+
+
+def _left_out(described: DescribedModel, missing: Sequence[str]) -> list[str]:
+    """Return a sentence for each reason why nodes with an output that is not stored have none."""
+    reasons: dict[str, list[str]] = {}
+    for node_id in dict.fromkeys(missing):
+        types = {str(t.dtype) for t in described.call(node_id).outputs}
+        text, complex_ = "string" in types, any(name.startswith("complex") for name in types)
+        why = "text" if text else "complex numbers" if complex_ else "no numbers for each sample"
+        reasons.setdefault(why, []).append(node_id)
+    return [f"Not stored, because they hold {why}: {', '.join(nodes)}." for why, nodes in reasons.items()]
 
 
 def _has_random_operation(described: DescribedModel) -> bool:

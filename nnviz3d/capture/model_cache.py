@@ -15,7 +15,7 @@ from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.inputs.samples import read_samples
 from nnviz3d.capture.loading.load import load_model
 from nnviz3d.capture.loading.loaded_model import LoadedModel
-from nnviz3d.capture.programs.flat_program import Inputs, expected_inputs
+from nnviz3d.capture.programs.flat_program import Inputs, check_call, expected_inputs
 from nnviz3d.capture.programs.runnable import RunnableModel
 from nnviz3d.capture.programs.trace import TracedModel, with_axes
 from nnviz3d.capture.request_loop import Report
@@ -132,6 +132,7 @@ class CachedModel:
 def _traced(loaded: LoadedModel, inputs: Inputs | None, *, live: bool) -> RunnableModel:
     known = inputs or expected_inputs(loaded.model)
     if known is None:
+        check_call(loaded.model)
         raise ModelError(
             f"{loaded.name} was never built, so it does not know its input's shape; call it once on data before it "
             "is saved, or pass an array in Python: nnviz3d.capture(model, x)."

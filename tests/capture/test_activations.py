@@ -20,7 +20,9 @@ def run(model, arrays, inputs=None):
     found = {}
     for batch in Forward(described, inputs.specs).batches(arrays):
         for node_id, output in batch:
-            found.setdefault((node_id, output), []).append(batch.numbers(node_id, output))
+            numbers = batch.numbers(node_id, output)
+            if numbers is not None:
+                found.setdefault((node_id, output), []).append(numbers)
     return described, {key: np.concatenate(parts) for key, parts in found.items()}
 
 

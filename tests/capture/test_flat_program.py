@@ -210,6 +210,50 @@ def test_a_model_that_cannot_be_traced_is_refused_with_a_reason():
         graph_of(Stubborn(), 3)
 
 
+def test_a_model_without_a_call_names_its_parts():
+    class Gan(keras.Model):
+        def __init__(self):
+            super().__init__(name="gan")
+            self.generator = keras.Sequential([layers.Dense(4)])
+            self.critic = layers.Dense(1)
+
+    with pytest.raises(ModelError) as error:
+        graph_of(Gan(), 3)
+    assert str(error.value) == (
+        "Gan 'gan' has no call(), so it does not run as a whole; its parts are generator (Sequential), critic (Dense). "
+        "Capture one of them: give model.generator in Python, or save it with model.generator.save('generator.keras') and "
+        "open that file."
+    )
+
+    class Empty(keras.Model):
+        pass
+
+    with pytest.raises(ModelError, match=r"Empty 'empty' has no call\(\), so it computes nothing; write one\."):
+        graph_of(Empty(name="empty"), 3)
+
+
+def test_layers_that_declare_their_input_as_output_are_nodes():
+    class Twice(layers.Layer):
+        def call(self, x):
+            return x * 2.0
+
+        def compute_output_spec(self, x):
+            return x
+
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.parts = [Twice(name="twice"), layers.Identity(name="same"), layers.Equalization(name="equal")]
+
+        def call(self, x):
+            for part in self.parts:
+                x = part(x)
+            return x
+
+    graph = graph_of(Model(), 4, 4, 3)
+    assert arrows(graph) == ["input->twice", "twice->same", "same->equal"]
+
+
 def test_tracing_leaves_keras_and_the_model_unchanged(tmp_path):
     model = zoo.reloaded(tmp_path)
     before = (Layer.__call__, Layer.symbolic_call, Node.__init__)

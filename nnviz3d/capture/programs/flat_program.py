@@ -122,8 +122,9 @@ class Call:
 
     @property
     def plumbing(self) -> bool:
-        """Whether the call only changes the type of a tensor, so that it gets no node."""
-        return is_plumbing(type(self.operation).__name__) and len(self.sources) == 1
+        """Whether the call only changes the type of a tensor, so that it gets no node; a layer always gets one."""
+        named = not isinstance(self.operation, Layer) and is_plumbing(type(self.operation).__name__)
+        return named and len(self.sources) == 1
 
     @property
     def attends(self) -> bool:
@@ -304,14 +305,37 @@ def _spec(tensor: Any) -> InputSpec:
     return InputSpec(name, tuple(tensor.shape[1:]), tensor.dtype, tensor.shape[0])
 
 
+def check_call(model: keras.Model) -> None:
+    """Refuse a model that only holds other models, as one of a GAN often does.
+
+    Raises
+    ------
+    ModelError
+        If the model has no `call`; it names the parts that have one.
+    """
+    if type(model).call not in (keras.Model.call, Layer.call):
+        return
+    name = f"{type(model).__name__} {model.name!r}"
+    parts = {key: part for key, part in vars(model).items() if isinstance(part, Layer) and not key.startswith("_")}
+    if not parts:
+        raise ModelError(f"{name} has no call(), so it computes nothing; write one.")
+    first = next(iter(parts))
+    raise ModelError(
+        f"{name} has no call(), so it does not run as a whole; its parts are "
+        f"{', '.join(f'{key} ({type(part).__name__})' for key, part in parts.items())}. Capture one of them: give "
+        f"model.{first} in Python, or save it with model.{first}.save('{first}.keras') and open that file."
+    )
+
+
 def open_model(model: keras.Model, inputs: Inputs) -> Program:
     """Trace a model into its flat program. The model, its layers and Keras stay unchanged.
 
     Raises
     ------
     ModelError
-        If the model cannot run on symbolic inputs.
+        If the model has no `call`, or cannot run on symbolic inputs.
     """
+    check_call(model)
     symbols = [keras.Input(batch_shape=(s.batch, *s.shape), dtype=s.dtype, name=s.name) for s in inputs.specs]
     tracer = Tracer(model, symbols)
     with tracer.patched(), tensorflow_functions_traced(), assignments_undone():

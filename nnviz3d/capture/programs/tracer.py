@@ -118,7 +118,7 @@ class Tracer:
         def traced_symbolic_call(layer: Any, *args: Any, **kwargs: Any) -> Any:
             if threading.get_ident() == tracer._thread and tracer._descends(args, kwargs) and is_composite(layer):
                 return tracer._open(layer, symbolic_call, args, kwargs)
-            return symbolic_call(layer, *args, **kwargs)
+            return _apart(symbolic_call(layer, *args, **kwargs), args, kwargs)
 
         def traced_init(node: Any, operation: Any, **arguments: Any) -> None:
             mine = threading.get_ident() == tracer._thread
@@ -148,7 +148,7 @@ class Tracer:
             frame.opening = False
             if layer is self._top:
                 raise
-            outputs = symbolic_call(layer, *args, **kwargs)
+            outputs = _apart(symbolic_call(layer, *args, **kwargs), args, kwargs)
             self.sealed["/".join(self._where())] = reason(error, 160)
             return outputs
         frame.opening, frame.opened = False, True
@@ -197,7 +197,7 @@ class Tracer:
         """Record the `call` of a layer alone; that of a composite opens it."""
         if is_composite(layer):
             return self._outputs(layer, args, kwargs)
-        outputs = layer.compute_output_spec(*args, **kwargs)
+        outputs = _apart(layer.compute_output_spec(*args, **kwargs), args, kwargs)
         Node(layer, call_args=args, call_kwargs=kwargs, outputs=outputs)
         scope = backend.get_autocast_scope()
         self.records[-1] = replace(self.records[-1], direct=True, autocast=None if scope is None else scope.dtype)
@@ -253,6 +253,12 @@ class Tracer:
                 maker = tensor._keras_history.operation
                 if maker is not None and node in maker._outbound_nodes:
                     maker._outbound_nodes.remove(node)
+
+
+def _apart(outputs: Any, args: Any, kwargs: Any) -> Any:
+    """Replace outputs that are inputs of the same call by symbols of their own: such a layer may still compute."""
+    taken = {id(t) for t in keras.tree.flatten((args, kwargs)) if backend.is_keras_tensor(t)}
+    return keras.tree.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype) if id(t) in taken else t, outputs)
 
 
 @contextmanager
