@@ -112,7 +112,7 @@ class Look:
     quantity: Annotated[Quantity | None, Parameter(converter=_quantity)] = None
     """What the cells show: difference is --sample minus --against; attribution is accepted for gradient_x_activation."""
     class_: Annotated[str | None, Parameter(name="--class")] = None
-    """The target to explain: a class by number or name, or any output's number, dense_1[5]."""
+    """The target to explain: a class by number or name, any output's number, dense_1[5], or a part, mask[2:9,4:8,1]."""
     method: str | None = None
     """The attribution method whose map is shown: grad_cam, integrated_gradients, occlusion, ..."""
     against: Annotated[int | None, OPTIONAL] = None

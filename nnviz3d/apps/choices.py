@@ -13,6 +13,7 @@ from nnviz3d.apps.samples import SampleList
 from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.data.request import Insights
+from nnviz3d.data.target_words import map_targets
 from nnviz3d.data.targets import LOSS, Explained, Target
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import score
@@ -140,14 +141,17 @@ class Choices:
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """All targets that the model can explain, in the order of its outputs; those of the head first."""
+        """All targets that the model can explain, in the order of its outputs; those of the head first.
+
+        If no output is a vector, they are the channels of the last output, each over the whole map.
+        """
         graph = self._frame.scene.context.graph
         head = head_of(graph)
         outputs = sorted(vector_outputs(graph), key=lambda name: name != head)
         capture = self._frame.context.capture
         against = (Target(name, 0, against=True) for name in outputs if two_classes(capture, name) is not None)
         every = (Target(name, index) for name in outputs for index in range(graph.node(name).size))
-        return tuple(islice(chain(every, against), _LISTED))
+        return tuple(islice(chain(every, against, map_targets(graph)), _LISTED))
 
     @property
     def best(self) -> tuple[Target, ...]:

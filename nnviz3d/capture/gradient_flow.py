@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.programs.activations import portions, rows_per_sample
 from nnviz3d.capture.programs.describe import through
-from nnviz3d.capture.programs.differentiable import DifferentiableModel, numbers_at
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, Place, numbers_at
 from nnviz3d.capture.programs.frozen import Compiled
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.targets import Slot
@@ -65,9 +65,9 @@ def _flows(
 
     def build() -> Compiled:
         signature = [tf.TensorSpec((model.only_batch,), tf.int64), *model.signature]
-        return Compiled(lambda y, *x: _flow(model, slot.output, sources, targets, x, y), signature)
+        return Compiled(lambda y, *x: _flow(model, slot.place, sources, targets, x, y), signature)
 
-    function = model.compiled(("flow", slot.output), build)
+    function = model.compiled(("flow", slot.place), build)
     size = model.batch_size(len(slot.index), _HOLDS)
     for start, count, (y, *x) in portions([slot.asked, *arrays], size, model.only_batch):
         try:
@@ -83,13 +83,12 @@ def _flows(
 
 
 def _flow(
-    model: DifferentiableModel, output: str, sources: Sequence[str], targets: Sequence[str], x: Sequence[Any], y: Any
+    model: DifferentiableModel, place: Place, sources: Sequence[str], targets: Sequence[str], x: Sequence[Any], y: Any
 ) -> tuple[Any, list[Any], list[Any]]:
     uses: dict[tuple[int, tuple[int, int]], Any] = {}
     values = model(x, uses)
-    scores = values.scores(output)
-    rows = tf.reshape(scores, (tf.shape(scores)[0], -1))
-    total = tf.reduce_sum(numbers_at(scores, y))
+    rows = place.rows(values.scores(place.output))
+    total = tf.reduce_sum(numbers_at(rows, y))
     used = [uses.get(use) for use in _edges(model)]
     raw = [values.raw(name) for name in targets]
     real = [t for t in (*used, *raw) if t is not None and t.dtype.is_floating]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.gradient_flow import write_flows
 from nnviz3d.capture.programs.activations import Batch, portions, rows_per_sample
-from nnviz3d.capture.programs.differentiable import DifferentiableModel, numbers_at
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, Place, numbers_at
 from nnviz3d.capture.programs.frozen import Compiled
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.work import Work, share_of
@@ -35,7 +35,7 @@ def write_gradients(writer: CaptureWriter, work: Work, report: Report) -> None:
     tell = share_of(report, "gradients")
     tell(0)
     for number, slot in enumerate(work.slots):
-        for batch in gradients(work.model, work.arrays, slot.output, slot.asked):
+        for batch in gradients(work.model, work.arrays, slot.place, slot.asked):
             for node_id, output in batch:
                 numbers = batch.numbers(node_id, output)
                 if numbers is not None:
@@ -45,20 +45,20 @@ def write_gradients(writer: CaptureWriter, work: Work, report: Report) -> None:
 
 
 def gradients(
-    model: DifferentiableModel, arrays: Sequence[NDArray[Any]], output: str, index: NDArray[np.int64]
+    model: DifferentiableModel, arrays: Sequence[NDArray[Any]], output: str | Place, index: NDArray[np.int64]
 ) -> Iterator[Batch]:
     """Yield the gradients of a score by every output of every node, as many samples at a time as memory allows.
 
     They are signed, and 0 if the score does not depend on a number. Tokens and masks, which are no real numbers, have no
     gradient. The score is before softmax and sigmoid and does not depend on them, so an output that ends in one has the
-    gradient by the scores themselves: 1 at the target, else 0.
+    gradient by the scores themselves: 1 at the target, or equal shares over a region, else 0.
 
     Parameters
     ----------
     arrays
         ``(N, *shape)`` for each input, ready for the model.
     output
-        Node id of the output.
+        Node id of the output, or a part of it whose mean is explained.
     index
         ``(N,)``: the explained number of the output for each sample; ``~i`` means the negation of number ``i``.
 
@@ -67,10 +67,11 @@ def gradients(
     ModelError
         If the model cannot be differentiated.
     """
+    place = Place.of(output)
 
     def build() -> Compiled:
         signature = [tf.TensorSpec((model.only_batch,), tf.int64), *model.signature]
-        return Compiled(lambda y, *x: _every_gradient(model, output, x, y), signature)
+        return Compiled(lambda y, *x: _every_gradient(model, place, x, y), signature)
 
     function = model.compiled(("gradients", output), build)
     per_sample, constant = rows_per_sample(model.described, model.only_batch)
@@ -85,20 +86,17 @@ def gradients(
         yield Batch(found, per_sample, constant if size == 1 else frozenset(), start, count, len(y))
 
 
-def _every_gradient(model: DifferentiableModel, output: str, x: Sequence[Any], y: Any) -> dict[str, tuple[Any, ...]]:
+def _every_gradient(model: DifferentiableModel, place: Place, x: Sequence[Any], y: Any) -> dict[str, tuple[Any, ...]]:
     values = model(x)
-    scores = values.scores(output)
-    rows = tf.reshape(scores, (tf.shape(scores)[0], -1))
-    explained = numbers_at(scores, y)
+    output, scores = place.output, values.scores(place.output)
+    total = tf.reduce_sum(numbers_at(place.rows(scores), y))
     nodes = model.described.calls
     keys = [(node, k) for node in nodes for k, t in enumerate(values.every(node)) if _is_real(t)]
     tensors = [values.output(node, k) for node, k in keys]
     # A gradient tape would leave out activations that follow from frozen weights alone, such as embeddings of positions.
-    slopes = dict(zip(keys, tf.gradients(tf.reduce_sum(explained), tensors, unconnected_gradients="zero"), strict=True))
+    slopes = dict(zip(keys, tf.gradients(total, tensors, unconnected_gradients="zero"), strict=True))
     if model.squashes(output):
-        sign = tf.where(y < 0, -1, 1)
-        chosen = tf.one_hot(tf.where(y < 0, -1 - y, y), tf.shape(rows)[1], dtype=scores.dtype)
-        slopes[output, 0] = tf.reshape(chosen * tf.cast(sign, scores.dtype)[:, None], tf.shape(scores))
+        slopes[output, 0] = tf.gradients(total, scores)[0]
     slopes = {key: tf.convert_to_tensor(slope) for key, slope in slopes.items()}  # an embedding's are sparse
     return {node: tuple(slopes.get((node, k)) for k in range(len(values.every(node)))) for node in nodes}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,14 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d.capture.programs.activations import batch_size, portions
-from nnviz3d.capture.programs.differentiable import DifferentiableModel
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, Place
 from nnviz3d.capture.programs.frozen import Compiled
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.target_words import find_target, head
-from nnviz3d.data.targets import PREDICTED, write_targets
+from nnviz3d.data.targets import PREDICTED, Target, write_targets
+
+_Scored = tuple[NDArray[np.float32], NDArray[np.float32] | None]
+"""Scores and, if there are some, probabilities, ``(N, size)``."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,15 @@ class Slot:
     output
         Node id of the output.
     index
-        ``(N,)`` int64: flat index into the output, for each sample.
+        ``(N,)`` int64: flat index into the output, for each sample; 0 for the mean of a region.
     score
         ``(N,)`` float32: before softmax or sigmoid.
     probability
         ``(N,)`` float32: after softmax or sigmoid; `None` if the output ends in neither.
     against
         Whether the negated number, and 1 minus its probability, is explained.
+    region
+        The part of the output whose mean is explained, as in `Target`.
     """
 
     name: str
@@ -45,6 +50,16 @@ class Slot:
     score: NDArray[np.float32]
     probability: NDArray[np.float32] | None
     against: bool = False
+    region: str = ""
+
+    @property
+    def place(self) -> Place:
+        """The output, and the part of it whose mean is explained."""
+        return Place(self.output, Target(self.output, 0, region=self.region).spans)
+
+    def target(self, sample: int) -> Target:
+        """Return the explained number of a sample."""
+        return Target(self.output, int(self.index[sample]), self.against, self.region)
 
     @property
     def asked(self) -> NDArray[np.int64]:
@@ -53,7 +68,16 @@ class Slot:
 
     def write(self, writer: CaptureWriter) -> None:
         """Write the slot into a capture."""
-        write_targets(writer, self.name, self.output, self.index, self.score, self.probability, against=self.against)
+        write_targets(
+            writer,
+            self.name,
+            self.output,
+            self.index,
+            self.score,
+            self.probability,
+            against=self.against,
+            region=self.region,
+        )
 
 
 def find_slots(
@@ -83,35 +107,35 @@ def find_slots(
     found = [find_target(word, graph, classes) for word in targets]
     wanted = [target for target in found if target is not None]
     predicted = not wanted or None in found
-    outputs = dict.fromkeys([*([head(graph)] if predicted else []), *(target.output for target in wanted)])
-    scored = {output: _scores(model, arrays, output) for output in outputs}
     slots: list[Slot] = []
+    scored: dict[Place, _Scored] = {}
+
+    def scores_of(place: Place) -> _Scored:
+        if place not in scored:
+            scored[place] = _scores(model, arrays, place)
+        return scored[place]
+
     if predicted:
-        slots.append(_slot(PREDICTED, head(graph), _largest(scored[head(graph)][0]), scored))
+        answer = scores_of(Place(head(graph)))
+        slots.append(_slot(PREDICTED, Target(head(graph), 0), _largest(answer[0]), answer))
     for target in dict.fromkeys(wanted):
-        indices = np.full(len(scored[target.output][0]), target.index, dtype=np.int64)
-        slot = _slot(target.slot, target.output, indices, scored, against=target.against)
-        if predicted and slots[0].output == slot.output and (slots[0].asked == slot.asked).all():
+        found_scores = scores_of(Place(target.output, target.spans))
+        indices = np.full(len(found_scores[0]), target.index, dtype=np.int64)
+        slot = _slot(target.slot, target, indices, found_scores)
+        if predicted and slots[0].place == slot.place and (slots[0].asked == slot.asked).all():
             continue  # every sample is predicted to be of this class: the first slot explains it already
         slots.append(slot)
     return tuple(slots)
 
 
-def _slot(
-    name: str,
-    output: str,
-    index: NDArray[np.int64],
-    scored: Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32] | None]],
-    *,
-    against: bool = False,
-) -> Slot:
+def _slot(name: str, target: Target, index: NDArray[np.int64], scored: _Scored) -> Slot:
     row = np.arange(len(index))
-    scores, probabilities = scored[output]
+    scores, probabilities = scored
     score = scores[row, index]
     probability = None if probabilities is None else probabilities[row, index]
-    if against:
+    if target.against:
         score, probability = -score, None if probability is None else 1 - probability
-    return Slot(name, output, index, score, probability, against)
+    return Slot(name, target.output, index, score, probability, target.against, target.region)
 
 
 def _largest(scores: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -119,26 +143,21 @@ def _largest(scores: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.asarray(np.argmax(np.where(np.isnan(scores), -math.inf, scores), axis=1), dtype=np.int64)
 
 
-def _scores(
-    model: DifferentiableModel, arrays: Sequence[NDArray[Any]], output: str
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Return all of an output's scores ``(N, size)``, and its probabilities if it ends in a softmax or sigmoid."""
+def _scores(model: DifferentiableModel, arrays: Sequence[NDArray[Any]], place: Place) -> _Scored:
+    """Return all scores of a place ``(N, size)``, and its probabilities if the output ends in a softmax or sigmoid."""
 
     def build() -> Compiled:
         def run(*x: Any) -> tuple[Any, ...]:
             values = model(x)
-            return tuple(_rows(part) for part in (values.scores(output), values[output]))
+            parts = (values.scores(place.output), values[place.output])
+            return tuple(tf.cast(place.rows(part), tf.float32) for part in parts)
 
         return Compiled(run, model.signature)
 
-    function = model.compiled(("scores", output), build)
+    function = model.compiled(("scores", place), build)
     size = batch_size(model.described, len(arrays[0]))
     parts = []
     for _, count, portion in portions(arrays, size, model.only_batch):
         parts.append([np.asarray(part)[:count] for part in function(*model.tensors(portion))])
     scores, probabilities = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return scores, probabilities if model.squashes(output) else None
-
-
-def _rows(values: Any) -> Any:
-    return tf.cast(tf.reshape(values, (tf.shape(values)[0], -1)), tf.float32)
+    return scores, probabilities if model.squashes(place.output) else None

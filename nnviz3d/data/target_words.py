@@ -10,10 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from nnviz3d.data.axes import CHANNEL
 from nnviz3d.data.files.paths import quoted
 from nnviz3d.data.graph import ModelGraph, head_of
 from nnviz3d.data.printable import folded, read_integer
-from nnviz3d.data.targets import PREDICTED, Target
+from nnviz3d.data.targets import PREDICTED, Target, region_of
 from nnviz3d.errors import ModelError
 
 _SHOWN = 10
@@ -30,8 +31,12 @@ def find_target(word: str, graph: ModelGraph, classes: Sequence[str] | None) -> 
     - ``5``: the number of a class of the model's head,
     - ``Golden Retriever``: the name of a class; upper and lower case are equal, and so are spaces and underscores,
     - ``dense_1[5]``: any number of an output,
+    - ``mask[2:10,5:20,3]``: the mean over a part of an output, as an index of NumPy; ``mask[...,3]`` is channel 3 over the
+      whole map,
     - ``not`` and one of these: the negated number,
     - ``class 5``, if the classes have no names, or the name of an output of one number: the words of labels.
+
+    If no output is a vector, a class is a channel of the last output, over the whole map.
 
     If the head is a single number that tells two classes apart, the second class is that number, and the first class is
     its negation.
@@ -60,7 +65,7 @@ def _find(asked: str, graph: ModelGraph, classes: Sequence[str] | None) -> Targe
     """Find a target that is named without ``not``."""
     told = Target.of_text(asked)
     if told is not None and told.output in graph.outputs:
-        return _within(told, graph, None)
+        return _region(told, graph) if told.region else _within(told, graph, None)
     if _is_class(asked, classes) or told is None or told.against:
         single = asked in graph.outputs and graph.node(asked).size == 1 and not asked.isdecimal()
         return Target(asked, 0) if single and not _is_class(asked, classes) else _class(asked, graph, classes)
@@ -89,9 +94,10 @@ def head(graph: ModelGraph) -> str:
     """
     found = head_of(graph)
     if found is None:
+        over = "" if map_of(graph) is None else ", or a class over the whole map, as in 0"
         raise ModelError(
-            f"No output of {graph.name} is a vector, so it has no class to explain; name one of an output's numbers, "
-            f"as in {example(graph)}."
+            f"No output of {graph.name} is a vector, so it has no answer to explain; name one of an output's numbers, "
+            f"as in {example(graph)}{over}."
         )
     return found
 
@@ -99,6 +105,54 @@ def head(graph: ModelGraph) -> str:
 def example(graph: ModelGraph) -> str:
     """Return a word for a number of an output, to show users how to name one."""
     return f"{graph.outputs[-1]}[0]"
+
+
+def map_of(graph: ModelGraph) -> str | None:
+    """Return the output whose channels are classes at each location, if no output is a vector; `None` for other models."""
+    last = graph.node(graph.outputs[-1])
+    channels = last.channels
+    return last.id if head_of(graph) is None and CHANNEL in last.axes and len(last.shape) > 1 and channels else None
+
+
+def map_targets(graph: ModelGraph) -> list[Target]:
+    """Return the channels of a model's map, each over the whole map; none if an output is a vector."""
+    over = map_of(graph)
+    node = None if over is None else graph.node(over)
+    if over is None or node is None or None in node.shape:
+        return []
+    return [_channel(over, index, graph, None) for index in range(node.channels or 0)]
+
+
+def _region(target: Target, graph: ModelGraph) -> Target:
+    """Return the target with its region in full.
+
+    Raises
+    ------
+    ModelError
+        If the output has no such part.
+    """
+    shape = graph.node(target.output).shape
+    known = [n for n in shape if n is not None]
+    if len(known) != len(shape):
+        raise ModelError(f"The shape of {target.output!r} is not known before it runs, so none of it can be explained.")
+    try:
+        return replace(target, region=region_of(target.region, known))
+    except ValueError as error:
+        sizes = ", ".join(map(str, known))
+        raise ModelError(
+            f"{target.output!r} has no part [{quoted(target.region)}]: {error}; its shape is ({sizes})."
+        ) from None
+
+
+def _channel(output: str, index: int, graph: ModelGraph, classes: Sequence[str] | None) -> Target:
+    """Return the target of a channel over a whole map."""
+    node = graph.node(output)
+    count = node.channels or 0
+    if not 0 <= index < count:
+        names = f" ({_listed(classes)})" if classes else ""
+        raise ModelError(f"{graph.name} has no class {index}; expected a number from 0 to {count - 1}{names}.")
+    region = ",".join(str(index) if axis == CHANNEL else ":" for axis in node.axes)
+    return _region(Target(output, 0, region=region), graph)
 
 
 def two_classes(graph: ModelGraph, classes: Sequence[str] | None, output: str) -> tuple[str, str] | None:
@@ -109,7 +163,13 @@ def two_classes(graph: ModelGraph, classes: Sequence[str] | None, output: str) -
 
 
 def _class(asked: str, graph: ModelGraph, classes: Sequence[str] | None) -> Target:
-    """Find a class of the head by its number or name."""
+    """Find a class of the head by its number or name, or a channel of a map."""
+    over = map_of(graph)
+    if over is not None:
+        known = classes if classes is not None and len(classes) == graph.node(over).channels else None
+        number = re.fullmatch(r"(?:class )?-?\d+" if known is None else r"-?\d+", asked)
+        index = _class_named(asked, known, graph) if number is None else read_integer(asked.removeprefix("class "))
+        return _channel(over, index, graph, known)
     output = head(graph)
     two = two_classes(graph, classes, output)
     known = classes if two is not None or (classes is not None and len(classes) == graph.node(output).size) else None

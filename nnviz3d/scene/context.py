@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data import target_words
+from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.graph import head_of as head_of
@@ -273,10 +274,27 @@ def name_of_target(capture: CaptureReader, target: Target) -> str:
     if two is not None:
         return two[0 if target.against else 1]
     node = capture.graph.node(target.output)
-    if is_classifier(capture, node.id):
+    if target.region:
+        return name_of_region(capture, target)
+    if is_classifier(capture, node.id) and len(node.shape) < 2:
         name = class_name(capture.classes, target.index)
     else:
         name = f"{target.output}[{target.index}]" if node.size > 1 else target.output
+    return f"not {name}" if target.against else name
+
+
+def name_of_region(capture: CaptureReader, target: Target) -> str:
+    """Return the name of the mean over a part of an output: of a whole channel its class, else its index."""
+    node = capture.graph.node(target.output)
+    at = channel_axis(node.axes)
+    channel = None if at is None or len(target.spans) != len(node.axes) else target.spans[at]
+    name = f"{target.output}[{target.region}]"
+    named = capture.classes is not None and len(capture.classes) == node.channels
+    if named and channel is not None and channel[0] is not None and channel[1] == channel[0] + 1:
+        others = [span for i, span in enumerate(target.spans) if i != at]
+        place = ",".join(f"{'' if a is None else a}:{'' if b is None else b}" for a, b in others)
+        whole = all(span == (None, None) for span in others)
+        name = class_name(capture.classes, channel[0]) + ("" if whole else f" [{place}]")
     return f"not {name}" if target.against else name
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
-from nnviz3d.data.target_words import find_target, search_text
+from nnviz3d.data.target_words import find_target, head, search_text
 from nnviz3d.data.targets import PREDICTED, Target
 from nnviz3d.errors import ModelError
 from tests.support.target_words import CLASSES, WORDS
@@ -93,9 +93,16 @@ def test_wrong_word_is_refused_in_one_sentence(word, classes, sentence):
     assert str(error.value) == sentence
 
 
-def test_class_of_a_model_without_a_vector_output_is_refused():
-    with pytest.raises(ModelError, match=r"No output of net.keras is a vector, .* as in out0\[0\]"):
-        find_target("1", graph((6, 3)), None)
+def test_answer_of_a_model_without_a_vector_output_is_refused_and_a_class_is_a_channel_of_its_map():
+    with pytest.raises(
+        ModelError, match=r"No output of net.keras is a vector, .* as in out0\[0\], or a class over .* as in 0"
+    ):
+        head(graph((6, 3)))
+    assert find_target("1", graph((6, 3)), None) == Target("out0", 0, region=":,1")
+    with pytest.raises(ModelError, match=r"net.keras has no class 3; expected a number from 0 to 2"):
+        find_target("3", graph((6, 3)), None)
+    with pytest.raises(ModelError, match=r"shape of 'out0' is not known before it runs"):
+        find_target("1", graph((None, 3)), None)
 
 
 TWO = ("cat", "dog")

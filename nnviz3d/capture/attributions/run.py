@@ -20,7 +20,7 @@ from nnviz3d.capture.work import Work, share_of
 from nnviz3d.data.capabilities.attributions import TITLES, Attribution, write_attribution, write_attribution_layers
 from nnviz3d.data.request import Notice
 from nnviz3d.data.storage.capture_writer import CaptureWriter
-from nnviz3d.data.targets import Explained, Target
+from nnviz3d.data.targets import Explained
 from nnviz3d.errors import ModelError
 
 SEED = 0
@@ -111,7 +111,7 @@ def _report_missing(
     """Report maps whose sum is not the score's difference, with their relative errors."""
     told = TITLES[method][0]
     for sample, share in missing.items():
-        target = Target(slot.output, int(slot.index[sample]), slot.against).slot
+        target = slot.target(sample).slot
         writer.note(
             sample, f"{told} of {target} by {layer}: {share:.1%} of the score's difference is not accounted for."
         )
@@ -144,8 +144,8 @@ def _maps(
         return lambda done, of: report(done + of if second else done, 2 * of)
 
     asked = Settings(layer, baselines, SEED, half(False), note)
-    values = method.attribute(model, x, slot.asked, score_of(slot.output), asked)
-    measure = Faithfulness(model, probability_of(slot.output))
+    values = method.attribute(model, x, slot.asked, score_of(slot.place), asked)
+    measure = Faithfulness(model, probability_of(slot.place))
     curves = measure(x, slot.asked, layer, values, baselines, half(True))
     known: dict[str, object] = {"baseline": work.insights.baseline, "seed": SEED}
     settings = {name: known[name] for name in method.reads} | dict(method.constants)
@@ -171,6 +171,6 @@ def _compared(model: DifferentiableModel, layer: str) -> str | None:
 def _explained(slot: Slot) -> tuple[Explained, ...]:
     probabilities = [None] * len(slot.index) if slot.probability is None else [float(p) for p in slot.probability]
     return tuple(
-        Explained(slot.name, Target(slot.output, int(index), slot.against), float(score), probability)
-        for index, score, probability in zip(slot.index, slot.score, probabilities, strict=True)
+        Explained(slot.name, slot.target(i), float(score), probability)
+        for i, (score, probability) in enumerate(zip(slot.score, probabilities, strict=True))
     )

@@ -17,6 +17,7 @@ from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.programs.flat_program import Call, InputSpec, with_mask_of
 from nnviz3d.capture.programs.frozen import frozen
 from nnviz3d.capture.programs.node_paths import function_name
+from nnviz3d.data.targets import Spans
 
 SQUASHING = ("softmax", "sigmoid", "log_softmax")
 """Activation functions of an output that turn scores into probabilities."""
@@ -69,6 +70,34 @@ class Values:
         return self[node_id]
 
 
+@dataclass(frozen=True)
+class Place:
+    """An output of a model, or a part of it whose mean is one number.
+
+    Attributes
+    ----------
+    output
+        Node id.
+    spans
+        First position and end of the part of each axis; none for all numbers one by one.
+    """
+
+    output: str
+    spans: Spans = ()
+
+    @staticmethod
+    def of(output: str | Place) -> Place:
+        """Return the place of a whole output, given by its node id; a place is returned unchanged."""
+        return output if isinstance(output, Place) else Place(output)
+
+    def rows(self, values: Any) -> Any:
+        """Return the numbers of each sample, ``(n, size)``, from ``(n, *shape)``; of a part its mean, ``(n, 1)``."""
+        if not self.spans:
+            return tf.reshape(values, (tf.shape(values)[0], -1))
+        part = values[(slice(None), *(slice(*span) for span in self.spans))]
+        return tf.reduce_mean(tf.reshape(part, (tf.shape(part)[0], -1)), axis=1, keepdims=True)
+
+
 Operator = Callable[["DifferentiableModel", Sequence[Any], Any], Any]
 """``g(model, x, y)`` reads one number of each sample, ``(n,)``, which attribution methods explain. ``x`` holds a tensor
 ``(n, *shape)`` for each input of the model; ``y``, ``(n,)`` int, holds positions in an output; ``~i`` selects the negation
@@ -76,35 +105,38 @@ of number ``i``."""
 
 
 @cache
-def score_of(output: str) -> Operator:
+def score_of(output: str | Place) -> Operator:
     """Return the operator that reads number ``y`` of an output before softmax or sigmoid; for ``~y`` its negation."""
+    place = Place.of(output)
 
     def g(model: DifferentiableModel, x: Sequence[Any], y: Any) -> Any:
-        return numbers_at(model(x).scores(output), y)
+        return numbers_at(place.rows(model(x).scores(place.output)), y)
 
     return g
 
 
 @cache
-def probability_of(output: str) -> Operator:
+def probability_of(output: str | Place) -> Operator:
     """Return the operator that reads number ``y`` of the model's output; for ``~y`` 1 minus this number."""
+    place = Place.of(output)
 
     def g(model: DifferentiableModel, x: Sequence[Any], y: Any) -> Any:
-        return numbers_at(model(x)[output], y, whole=1.0 if model.squashes(output) else 0.0)
+        values = place.rows(model(x)[place.output])
+        return numbers_at(values, y, whole=1.0 if model.squashes(place.output) else 0.0)
 
     return g
 
 
 def numbers_at(values: Any, y: Any, *, whole: float = 0.0) -> Any:
-    """Read one number of each sample, ``(n,)``, from ``(n, *shape)``.
+    """Read one number of each sample, ``(n,)``, from ``(n, size)``.
 
     Parameters
     ----------
     y
-        Flat positions ``i``, ``(n,)``; or ``~i`` for `whole` minus the number at position ``i``.
+        Positions ``i``, ``(n,)``; or ``~i`` for `whole` minus the number at position ``i``.
     """
     against = y < 0
-    found = tf.gather(tf.reshape(values, (tf.shape(values)[0], -1)), tf.where(against, -1 - y, y), batch_dims=1)
+    found = tf.gather(values, tf.where(against, -1 - y, y), batch_dims=1)
     return tf.where(against, tf.cast(whole, found.dtype) - found, found)
 
 

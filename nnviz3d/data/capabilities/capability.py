@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import import_module
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from nnviz3d.data.graph import ModelGraph
     from nnviz3d.data.storage.zarr_reader import StoredArrays
     from nnviz3d.data.targets import Explained
+
+_COMMA = re.compile(r",(?![^\[]*\])")
+"""A comma outside brackets."""
 
 
 @dataclass(frozen=True)
@@ -162,8 +166,8 @@ def imported(name: str) -> Any:
 
 
 def split_names(given: Sequence[str]) -> tuple[str, ...]:
-    """Split lists of names at their commas."""
-    return tuple(name for part in given for name in (n.strip() for n in part.split(",")) if name)
+    """Split lists of names at their commas, but not inside brackets: ``a,mask[:,:,3]`` is two names."""
+    return tuple(name for part in given for name in (n.strip() for n in _COMMA.split(part)) if name)
 
 
 def are_numbers(data: object) -> bool:

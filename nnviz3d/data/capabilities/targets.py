@@ -17,8 +17,8 @@ class TargetFields:
     Attributes
     ----------
     targets
-        A class by its number or name, any number of an output, ``OUTPUT[INDEX]``, or ``predicted``, the class that the
-        model itself predicts; empty: ``predicted`` alone.
+        A class by its number or name, any number of an output, ``OUTPUT[INDEX]``, the mean over a part of one,
+        ``OUTPUT[2:9,4:8,1]``, or ``predicted``, the class that the model itself predicts; empty: ``predicted`` alone.
     """
 
     targets: tuple[str, ...] = ()
@@ -30,7 +30,8 @@ class TargetOptions(CaptureOptions):
 
     class_: Annotated[
         tuple[str, ...],
-        "Targets to explain: classes by number or name, or any output's number, dense_1[5]; by default the model's answer.",
+        "Targets to explain: classes by number or name, any output's number, dense_1[5], or the mean over a part of an "
+        "output, mask[2:9,4:8,1]; by default the model's answer.",
     ] = ()
 
     def request_fields(self) -> Mapping[str, Any]:
