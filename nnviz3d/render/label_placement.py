@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.render.line_map import LineMap
 from nnviz3d.scene.primitives import Label
 
 _OFFSET = 3.0
 """Distance between an anchor and its text, in pixels of a picture that is 720 pixels high."""
+_EDGE = 3.0
+"""Width of the edge of a label in which there is no text, in the same pixels."""
+_ASIDE = ((0.0, 0.0), (0.3, 0.0), (-0.3, 0.0), (0.0, 0.5), (0.55, 0.0), (-0.55, 0.0), (0.3, 0.5), (-0.3, 0.5))
+"""Offsets that are tried for a label that a line strikes through, as shares of its width and height."""
+_OPPOSITE = {"below": "above", "above": "below", "left": "right", "right": "left"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,14 @@ def outlines(labels: Sequence[Label], matrix: NDArray[np.float64], size: tuple[i
     return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
 
 
+def line_map(
+    lines: Iterable[NDArray[np.float32]], matrix: NDArray[np.float64], size: tuple[int, int]
+) -> LineMap | None:
+    """Return the map of lines in the world, ``(n, p, 3)`` each; `None` without lines."""
+    seen = [project(one.reshape(-1, 3).astype(np.float64), matrix, size).reshape(*one.shape[:2], 2) for one in lines]
+    return LineMap(seen, size) if seen else None
+
+
 def place_labels(
     labels: Sequence[Label],
     around: NDArray[np.float64],
@@ -94,11 +108,13 @@ def place_labels(
     size: tuple[int, int],
     scale: float,
     occupied: Iterable[Rect] = (),
+    lines: LineMap | None = None,
 ) -> list[PlacedLabel]:
     """Choose which labels to show, and where, in the order of their priority.
 
     A label is shown whole if there is room, else with its first line, else not at all. Brief labels get their further lines
-    last, where there is still room.
+    last, where there is still room. If a line of the picture would strike a label through, it moves aside a little, or to
+    the other side of what it names.
 
     Parameters
     ----------
@@ -112,20 +128,31 @@ def place_labels(
         1 for a picture that is 720 pixels high.
     occupied
         Rectangles that labels must not cover.
+    lines
+        Lines of the picture that labels must not cover.
     """
     seen = [int(i) for i in np.flatnonzero(np.isfinite(around).all(axis=1))]
     order = sorted(seen, key=lambda i: -labels[i].priority)
     choices = [choice for i in order for choice in _choices(i, labels[i])]
     if not choices:
         return []
+    rects, sizes = _rects(choices, labels, around, measure, scale)
+    if lines is not None:
+        hit = lines.cross(_text(rects, scale))
+        struck = {choice.label for choice, one in zip(choices, hit, strict=True) if one}
+        struck = {i for i in struck if not labels[i].small}
+        if struck:
+            choices = [one for choice in choices for one in (_nearby(choice) if choice.label in struck else [choice])]
+            rects, sizes = _rects(choices, labels, around, measure, scale)
     index = np.array([choice.label for choice in choices])
-    sizes = np.array([measure(labels[c.label], c.lines) for c in choices], dtype=np.float64)
-    rects = _beside(around[index], sizes, [labels[i].align for i in index], _OFFSET * scale)
     free = (rects[:, :2] >= 0).all(axis=1) & (rects[:, 2:] <= size).all(axis=1)
     # A small label stands beside one cell of a block, so it may cover blocks; other labels cover only their own block.
+    small = np.array([labels[i].small for i in index])
     covers = _overlap(rects, _inner(around))
     covers[np.arange(len(choices)), index] = False
-    free &= np.array([labels[i].small for i in index]) | ~covers.any(axis=1)
+    free &= small | ~covers.any(axis=1)
+    if lines is not None:
+        free &= small | ~lines.cross(_text(rects, scale))
     taken = np.array([(r.left, r.bottom, r.left + r.width, r.bottom + r.height) for r in occupied]).reshape(-1, 4)
     free &= ~_overlap(rects, taken).any(axis=1)
     longer = np.array([c.instead for c in choices])
@@ -138,7 +165,7 @@ def place_labels(
     for k in np.flatnonzero(free & longer).tolist():
         i = int(index[k])
         others = [other for label, other in shown.items() if label != i]
-        if i in shown and not _overlap(rects[k : k + 1], rects[others]).any():
+        if i in shown and not longer[shown[i]] and not _overlap(rects[k : k + 1], rects[others]).any():
             shown[i] = k
     return [
         PlacedLabel(i, choices[k].lines, Rect(*rects[k, :2].tolist(), *sizes[k].tolist())) for i, k in shown.items()
@@ -155,22 +182,53 @@ class _Choice:
         Index of the label.
     instead
         Whether it takes the place of a shorter way that is shown, if there is room in the end.
+    aside
+        Offset to the right and away from what the label names, as shares of the label's width and height.
     """
 
     label: int
     lines: tuple[str, ...]
+    align: str
     instead: bool = False
+    aside: tuple[float, float] = (0.0, 0.0)
 
 
 def _choices(number: int, label: Label) -> Iterable[_Choice]:
     """Yield the ways to show a label, the best one first."""
     first = label.lines[:1]
     if label.brief:
-        yield _Choice(number, first)
-        yield _Choice(number, label.lines, instead=True)
+        yield _Choice(number, first, label.align)
+        yield _Choice(number, label.lines, label.align, instead=True)
         return
     for lines in dict.fromkeys((label.lines, first)):
-        yield _Choice(number, lines)
+        yield _Choice(number, lines, label.align)
+
+
+def _nearby(choice: _Choice) -> list[_Choice]:
+    """Return a choice and further ones near it, the best first."""
+    beside = [replace(choice, aside=aside) for aside in _ASIDE]
+    return [*beside, replace(choice, align=_OPPOSITE[choice.align])]
+
+
+def _rects(
+    choices: Sequence[_Choice],
+    labels: Sequence[Label],
+    around: NDArray[np.float64],
+    measure: Callable[[Label, tuple[str, ...]], tuple[int, int]],
+    scale: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the rectangles ``(n, 4)`` and sizes ``(n, 2)`` of choices."""
+    measured = {key: measure(labels[key[0]], key[1]) for key in {(one.label, one.lines) for one in choices}}
+    sizes = np.array([measured[one.label, one.lines] for one in choices], dtype=np.float64)
+    aligns = [one.align for one in choices]
+    rects = _beside(around[[one.label for one in choices]], sizes, aligns, _OFFSET * scale)
+    away = np.array([[one.aside[0], one.aside[1] * (1 if one.align == "above" else -1)] for one in choices])
+    return rects + np.tile(np.rint(away * sizes), 2), sizes
+
+
+def _text(rects: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
+    """Return the part of the rectangles of labels that their text fills, without the edge."""
+    return rects + np.array([1, 1, -1, -1]) * _EDGE * scale
 
 
 def _overlap(some: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -17,13 +17,13 @@ from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow, vtkTexture
 
 from nnviz3d.render.callouts import board_places, callout_places
 from nnviz3d.render.drawers import BoxesActor, ImageActor, LinesActor, image_data
-from nnviz3d.render.label_placement import Rect, outlines, place_labels
+from nnviz3d.render.label_placement import Rect, line_map, outlines, place_labels
 from nnviz3d.render.observers import calling_back, observe
 from nnviz3d.render.points import PointsActor
 from nnviz3d.render.ridges import RidgesActor
 from nnviz3d.render.sprites import SpritesActor
 from nnviz3d.render.surfaces import SurfaceActor
-from nnviz3d.render.text import PlacedSprite, label_sprite, panel_sprite
+from nnviz3d.render.text import PlacedSprite, label_size, label_sprite, panel_sprite
 from nnviz3d.render.tiles import TilesActor
 from nnviz3d.render.voxels import VoxelActor, pack
 from nnviz3d.scene.camera import CameraPose
@@ -106,6 +106,7 @@ class Renderer:
         self._blocks: dict[str, VoxelActor] = {}
         self._boxes: BoxesActor | None = None
         self._labels: tuple[Label, ...] = ()
+        self._avoided: tuple[NDArray[np.float32], ...] = ()
         self._panels: tuple[Panel, ...] = ()
         self._boards: tuple[Panel, ...] = ()
         self._callouts: tuple[Callout, ...] = ()
@@ -157,6 +158,7 @@ class Renderer:
                 self._drawn[key] = _DRAWN[key[0]](self.renderer, primitive, scale)
         self._draw_blocks({p.name: p for p in what.primitives if isinstance(p, Voxels)})
         self._draw_boxes([p for p in what.primitives if isinstance(p, Box)], scale)
+        self._avoided = tuple(p.points for p in what.primitives if isinstance(p, Lines) and p.avoided)
         self._labels = tuple(label for p in what.primitives if isinstance(p, Labels) for label in p.labels)
         panels = [p for p in what.primitives if isinstance(p, Panel)]
         self._panels = tuple(p for p in panels if p.corner in _WIDEST)
@@ -281,10 +283,11 @@ class Renderer:
         placed = place_labels(
             self._labels,
             named,
-            lambda label, lines: label_sprite(lines, label.emphasis, scale, label.small).shape[1::-1],
+            lambda label, lines: label_size(lines, scale, label.small),
             size,
             scale,
             occupied,
+            line_map(self._avoided, matrix, size),
         )
         for found in placed:
             label = self._labels[found.index]

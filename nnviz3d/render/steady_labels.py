@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.render.label_placement import outlines, place_labels
-from nnviz3d.render.text import label_sprite
+from nnviz3d.render.text import label_size
 from nnviz3d.scene.camera import CameraPose
-from nnviz3d.scene.primitives import DrawList, Label, Labels, Primitive, Vector
+from nnviz3d.scene.primitives import DrawList, Label, Labels, Lines, Primitive, Vector
 
 _INTERVAL = 0.25
 """Seconds between the moments at which labels appear and disappear."""
@@ -80,7 +80,9 @@ class SteadyLabels:
         k = min(int(tau * self._pace + 1e-9), len(self._shown) - 1)
         now, later = self._shown[k], self._shown[min(k + 1, len(self._shown) - 1)]
         keys = iter(_keys([label for p in what.primitives if isinstance(p, Labels) for label in p.labels]))
-        return replace(what, primitives=tuple(_only(p, keys, now, later) for p in what.primitives))
+        # Labels do not move aside from lines, because they would jump while the camera moves.
+        shown = (replace(p, avoided=False) if isinstance(p, Lines) and p.avoided else p for p in what.primitives)
+        return replace(what, primitives=tuple(_only(p, keys, now, later) for p in shown))
 
 
 class _Moment:
@@ -103,7 +105,7 @@ class _Moment:
         before = {id(label): known.get(key, 0) for label, key in zip(labels, keys, strict=True)}
 
         def measure(label: Label, lines: tuple[str, ...]) -> tuple[int, int]:
-            height, width = label_sprite(lines, label.emphasis, self._scale, label.small).shape[:2]
+            width, height = label_size(lines, self._scale, label.small)
             if len(lines) <= before[id(label)] or label.small:
                 return width, height
             return math.ceil(width + wider), math.ceil(height + higher)

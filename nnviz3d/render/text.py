@@ -70,16 +70,31 @@ def _load(style: str, scale: float, *, foreign: bool) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(BytesIO(data.read_bytes()), max(6.0, _SIZES[style] * scale))
 
 
+def label_size(label_lines: tuple[str, ...], scale: float, small: bool = False) -> tuple[int, int]:
+    """Return width and height of a label's sprite in pixels, without drawing it."""
+    _, pad, widths, heights = _label_measures(label_lines, scale, small)
+    return int(max(widths)) + 2 * pad + 1, sum(heights) + 2 * pad
+
+
+@lru_cache(maxsize=20_000)
+def _label_measures(
+    label_lines: tuple[str, ...], scale: float, small: bool
+) -> tuple[list[str], int, list[float], list[int]]:
+    """Return a label's styles, its edge, and the width and the height of each line in pixels."""
+    styles = ["score" if small else "name", *["detail"] * (len(label_lines) - 1)]
+    pad = round((0 if small else 4) * scale)
+    widths = [font(line, style, scale).getlength(line) for line, style in zip(label_lines, styles, strict=True)]
+    heights = [round(_SIZES[style] * scale * (1.24 if small else 1.3)) for style in styles]
+    return styles, pad, widths, heights
+
+
 @lru_cache(maxsize=4096)
 def label_sprite(label_lines: tuple[str, ...], emphasis: float, scale: float, small: bool = False) -> Sprite:
     """Draw a label: the first line is bright, the others are grey."""
-    styles = ["score" if small else "name", *["detail"] * (len(label_lines) - 1)]
+    styles, pad, widths, heights = _label_measures(label_lines, scale, small)
     fonts = [font(line, style, scale) for line, style in zip(label_lines, styles, strict=True)]
-    pad = round((0 if small else 4) * scale)
-    widths = [f.getlength(line) for f, line in zip(fonts, label_lines, strict=True)]
-    heights = [round(_SIZES[style] * scale * (1.24 if small else 1.3)) for style in styles]
-    width = int(max(widths)) + 2 * pad + 1
-    canvas = Image.new("RGBA", (width, sum(heights) + 2 * pad), (*_HALO, 0))
+    width, height = label_size(label_lines, scale, small)
+    canvas = Image.new("RGBA", (width, height), (*_HALO, 0))
     draw = ImageDraw.Draw(canvas)
     # A dark background keeps the text readable in front of a line.
     draw.rounded_rectangle((0, 0, width - 1, canvas.height - 1), radius=3 * scale, fill=(*_HALO, 150))

@@ -227,6 +227,8 @@ class Lines:
         In pixels of a 720 pixels high picture.
     ends
         The ends of each line, if each line is one connection.
+    avoided
+        Whether labels keep clear of the lines.
     """
 
     name: str
@@ -236,6 +238,7 @@ class Lines:
     opacity: float = 1.0
     ends: Ends | None = None
     source: Source | None = None
+    avoided: bool = False
 
 
 @dataclass(frozen=True, eq=False)
