@@ -142,7 +142,9 @@ def place_labels(
         struck = {choice.label for choice, one in zip(choices, hit, strict=True) if one}
         struck = {i for i in struck if not labels[i].small}
         if struck:
-            choices = [one for choice in choices for one in (_nearby(choice) if choice.label in struck else [choice])]
+            choices = [
+                choice for i in order for choice in (_nearby(i, labels[i]) if i in struck else _choices(i, labels[i]))
+            ]
             rects, sizes = _rects(choices, labels, around, measure, scale)
     index = np.array([choice.label for choice in choices])
     free = (rects[:, :2] >= 0).all(axis=1) & (rects[:, 2:] <= size).all(axis=1)
@@ -204,10 +206,13 @@ def _choices(number: int, label: Label) -> Iterable[_Choice]:
         yield _Choice(number, lines, label.align)
 
 
-def _nearby(choice: _Choice) -> list[_Choice]:
-    """Return a choice and further ones near it, the best first."""
-    beside = [replace(choice, aside=aside) for aside in _ASIDE]
-    return [*beside, replace(choice, align=_OPPOSITE[choice.align])]
+def _nearby(number: int, label: Label) -> Iterable[_Choice]:
+    """Yield the ways to show a label at its place, near it, and on the other side of what it names, the best one first."""
+    choices = list(_choices(number, label))
+    for choice in choices:
+        yield from (replace(choice, aside=aside) for aside in _ASIDE)
+    for choice in choices:
+        yield replace(choice, align=_OPPOSITE[choice.align])
 
 
 def _rects(

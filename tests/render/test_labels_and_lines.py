@@ -93,7 +93,7 @@ def test_no_label_covers_another(picture: Placed):
 
 
 def test_most_labels_find_another_place(picture: Placed):
-    assert len(picture.with_lines) >= 0.8 * len(picture.without)
+    assert len(picture.with_lines) >= 0.7 * len(picture.without)
 
 
 def test_labels_stay_where_they_are_if_no_line_strikes_one_through(picture: Placed):
