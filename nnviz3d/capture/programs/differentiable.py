@@ -277,7 +277,7 @@ def _is_plain(operation: Any) -> bool:
     return isinstance(operation, keras.layers.Dense | keras.layers.EinsumDense) or type(operation).__name__ in _LINEAR
 
 
-_LINEAR = frozenset(
+_LINEAR = {"Dense", "EinsumDense"} | frozenset(
     f"{kind}Conv{n}D{end}" for kind in ("", "Depthwise", "Separable") for n in (1, 2, 3) for end in ("", "Transpose")
 )
-"""Layers, besides dense ones, that are linear except for their activation function."""
+"""Kinds of layers that are linear except for their activation function; a SavedModel's have the same names."""

@@ -1,0 +1,346 @@
+"""A Keras model of the layers in a SavedModel's graph, which runs TensorFlow's own operations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras.src import backend
+from tensorflow.python.framework.convert_to_constants import _run_inline_graph_optimization
+
+from nnviz3d.capture.loading.saved_segments import Segment, Segmentation, same
+from nnviz3d.capture.programs.node_paths import safe_part
+
+_ACTIVATIONS = {
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Sigmoid": "sigmoid",
+    "Softmax": "softmax",
+    "Tanh": "tanh",
+    "Elu": "elu",
+    "Selu": "selu",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "LogSoftmax": "log_softmax",
+}
+"""Operations at the end of a layer, and the activation function of Keras for each."""
+_KINDS = (
+    ("DepthwiseConv2dNative", "DepthwiseConv2D"),
+    ("Conv2DBackpropInput", "Conv2DTranspose"),
+    ("Conv2D", "Conv2D"),
+    ("Conv3D", "Conv3D"),
+    *((name, "BatchNormalization") for name in ("FusedBatchNormV3", "FusedBatchNormV2", "FusedBatchNorm")),
+    ("MaxPool", "MaxPooling2D"),
+    ("AvgPool", "AveragePooling2D"),
+    ("ResizeBilinear", "Resizing"),
+    ("Rsqrt", "LayerNormalization"),
+    *((name, "Dense") for name in ("MatMul", "BatchMatMulV2", "BatchMatMul")),
+    ("Einsum", "EinsumDense"),
+    ("GatherV2", "Embedding"),
+)
+"""Operations that tell the kind of a layer; the first of them that it holds counts."""
+_SINGLE = {"AddV2": "Add", "ConcatV2": "Concatenate", "Mul": "Multiply", "Sub": "Subtract", "Relu": "ReLU"} | {
+    "BatchMatMulV2": "MatMul",
+    "SelectV2": "Select",
+    "Mean": "Mean",
+}
+"""Kinds of operations that are drawn singly, where they are not those of TensorFlow."""
+_NUMBERS = re.compile(r"(_\d+)+$")
+"""Numbers that Keras and TensorFlow append to names."""
+
+
+class GraphModel(keras.Model):  # type: ignore[misc]  # Keras has no types
+    """The layers of a signature of a SavedModel, called in the order of their graph.
+
+    Parameters
+    ----------
+    saved
+        The loaded SavedModel, which owns the tables and the variables that loops read.
+
+    Raises
+    ------
+    Exception
+        Any error of TensorFlow, and `graphlib.CycleError`, if the graph cannot be divided into layers.
+    """
+
+    def __init__(self, saved: Any, signature: Any, name: str) -> None:
+        super().__init__(name=safe_part(name))
+        self._saved = saved
+        captured = signature.captured_inputs
+        count = len(signature.inputs) - len(captured)
+        held = {t.op.name: source for t, source in zip(signature.inputs[count:], captured, strict=True)}
+        variables = _variables(signature, held)
+        graph, reads = _inlined(signature, {name: variable.shape for name, variable in variables.items()})
+        variables.update({read: variables[name] for read, name in reads.items()})
+        given = [graph.graph.get_tensor_by_name(tensor.name) for tensor in signature.inputs[:count]]
+        results = [graph.graph.get_tensor_by_name(tensor.name) for tensor in signature.outputs]
+        division = Segmentation(given, results)
+        self._segments = division.segments
+        self._steps = [self._step(graph, one, variables, held) for one in self._segments]
+        names = _argument_names(signature, given)
+        self._names = {name: tensor.name for name, tensor in names.items()}
+        self._results = dict(zip(_result_names(signature), (tensor.name for tensor in division.outputs), strict=True))
+        self._inputs_struct = {
+            name: keras.Input(batch_shape=tuple(tensor.shape), dtype=tensor.dtype.name, name=safe_part(name))
+            for name, tensor in names.items()
+        }
+        self.built = True
+
+    def _step(self, graph: Any, segment: Segment, variables: Mapping[str, Any], held: Mapping[str, Any]) -> Any:
+        layer: Any = graph_layer(graph, segment, variables, held)
+        for name in reversed(segment.parts[:-1]):
+            layer = Scope(layer, safe_part(name))
+        return layer
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what the graph does not show."""
+        return [
+            f"{'/'.join(segment.parts)} is shown as one block: what runs inside its loop or branch is not shown."
+            for segment in self._segments
+            if segment.loops
+        ]
+
+    def call(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Run all layers on the inputs by name."""
+        values = {tensor: inputs[name] for name, tensor in self._names.items()}
+        for segment, layer in zip(self._segments, self._steps, strict=True):
+            results = layer([values[tensor.name] for tensor in segment.sources])
+            values.update((tensor.name, one) for tensor, one in zip(segment.results, results, strict=True))
+        return {name: values[tensor] for name, tensor in self._results.items()}
+
+
+class Scope(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """A scope around a layer, which gives it a longer path."""
+
+    def __init__(self, layer: keras.layers.Layer, name: str) -> None:
+        super().__init__(name=name, autocast=False)
+        self.layer = layer
+        self.built = True
+
+    def call(self, inputs: Sequence[Any]) -> Any:
+        """Call the layer."""
+        return self.layer(inputs)
+
+
+class GraphLayer(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """A segment of a graph. The class of each kind of layer is a subclass with this kind as its name.
+
+    Parameters
+    ----------
+    function
+        Takes the tensors of the segment, the values of its variables, and its resources.
+    read
+        For each value that the function takes, the Keras variable.
+    resources
+        Tensors that the function takes after those.
+    inside
+        Copies of the variables among the resources, which loops read; to change them has no effect.
+    activation
+        The activation function that follows; `None` if there is none.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Any,
+        read: Sequence[Any],
+        resources: Sequence[Any],
+        inside: Sequence[Any],
+        activation: str | None,
+    ) -> None:
+        super().__init__(name=name, autocast=False)
+        self._function = function
+        self._read = tuple(read)
+        self._resources = tuple(resources)
+        self.activation = None if activation is None else keras.activations.get(activation)
+        for variable in {id(variable): variable for variable in (*self._read, *inside)}.values():
+            self._track_variable(variable)
+        self.built = True
+
+    def call(self, inputs: Sequence[Any]) -> list[Any]:
+        """Run the segment."""
+        results = self._function(*inputs, *(tf.convert_to_tensor(v.value) for v in self._read), *self._resources)
+        return results if self.activation is None else [self.activation(results[0])]
+
+
+def graph_layer(graph: Any, segment: Segment, variables: Mapping[str, Any], held: Mapping[str, Any]) -> GraphLayer:
+    """Make the layer of a segment.
+
+    Parameters
+    ----------
+    graph
+        The function that holds the whole graph.
+    variables, held
+        Keras variables and captured tensors, by the name of their placeholder or of that of their value.
+    """
+    last = segment.results[0].op if len(segment.results) == 1 else None
+    activation = _ACTIVATIONS.get(last.type) if last is not None and len(segment.operations) > 1 else None
+    fetched = [same(last.inputs[0])] if activation and last is not None else list(segment.results)
+    feeds = [*segment.sources, *segment.variables, *segment.resources]
+    function = graph.prune(feeds, fetched)
+    read = [variables[one.op.name] for one in segment.variables]
+    inside = [variables[one.op.name] for one in segment.resources if one.op.name in variables]
+    for variable in inside:
+        variable.trainable = False
+    kind = type(kind_of(segment), (GraphLayer,), {})
+    details = _details(segment, read)
+    resources = [held[one.op.name] for one in segment.resources]
+    layer: GraphLayer = kind(safe_part(segment.parts[-1]), function, read, resources, inside, activation)
+    for key, value in details.items():
+        setattr(layer, key, value)
+    return layer
+
+
+def _details(segment: Segment, read: Sequence[Any]) -> dict[str, Any]:
+    """Return the settings of a convolution or a pooling over maps, by the names that Keras' layers have for them."""
+    found: dict[str, Any] = {}
+    for one in segment.operations:
+        if one.type in ("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool") and _channels_last(one):
+            found["strides"] = [int(n) for n in one.get_attr("strides")[1:3]]
+            found["padding"] = one.get_attr("padding").decode().lower()
+            if "Pool" in one.type:
+                found["pool_size"] = [int(n) for n in one.get_attr("ksize")[1:3]]
+    kernel = next((variable for variable in read if len(variable.shape) == 4), None)
+    if kernel is not None and "padding" in found:
+        found["kernel_size"] = [int(n) for n in kernel.shape[:2]]
+    return found
+
+
+def _channels_last(operation: Any) -> bool:
+    return bool(operation.get_attr("data_format") == b"NHWC")
+
+
+def kind_of(segment: Segment) -> str:
+    """Return the kind of layer that a segment is, as Keras names it, or of the operation.
+
+    A name that Keras gives to layers of a class tells the class; otherwise the operations do.
+    """
+    named = _usual_names().get(_NUMBERS.sub("", segment.parts[-1]))
+    if named is not None:
+        return named
+    if segment.loops:
+        return "While"
+    found = _by_operations(segment)
+    if found == "LayerNormalization" and not segment.kinds & {"Mean", "SquaredDifference"}:
+        return "BatchNormalization"
+    if found == "DepthwiseConv2D" and "Conv2D" in segment.kinds:
+        return "SeparableConv2D"
+    if found == "Conv2D" and len(segment.results[0].shape) == 3:
+        return "Conv1D"
+    last = segment.operations[-1].type
+    return found or _SINGLE.get(last, last)
+
+
+@cache
+def _usual_names() -> dict[str, str]:
+    """Return the classes of Keras' layers by the names that Keras gives to their layers."""
+    kinds = [kind for kind in vars(keras.layers).values() if isinstance(kind, type) and issubclass(kind, keras.Layer)]
+    return {keras.src.utils.naming.to_snake_case(kind.__name__): kind.__name__ for kind in kinds}
+
+
+def _by_operations(segment: Segment) -> str | None:
+    """Return the kind that its operations tell; those that are layers by their weights alone need some."""
+    weighted = {"Dense", "EinsumDense", "Embedding", "LayerNormalization"}
+    kinds = segment.kinds | segment.prepared
+    return next((k for op, k in _KINDS if op in kinds and (segment.variables or k not in weighted)), None)
+
+
+def _inlined(signature: Any, shapes: Mapping[str, Any]) -> tuple[Any, dict[str, str]]:
+    """Return a signature's graph as a function without calls of others and without control dependencies.
+
+    Variables that the graph reads outside of loops become placeholders of their values.
+
+    Parameters
+    ----------
+    shapes
+        Shapes of the variables by the name of their placeholder.
+
+    Returns
+    -------
+    function
+        The function.
+    reads
+        For each placeholder of a value, the name of the placeholder of the variable.
+    """
+    definition = _run_inline_graph_optimization(signature, lower_control_flow=False, aggressive_inlining=True)
+    by_name = {node.name: node for node in definition.node}
+    reads: dict[str, str] = {}
+    for node in list(definition.node):
+        kept = [name for name in node.input if not name.startswith("^")]
+        del node.input[:]
+        node.input.extend(kept)
+    for node in list(definition.node):
+        if node.op == "ResourceGather":
+            node = _read_whole(definition, node)
+        if node.op == "ReadVariableOp":
+            owner = by_name[node.input[0].split(":")[0]]
+            while owner.op == "Identity":
+                owner = by_name[owner.input[0].split(":")[0]]
+            reads[node.name] = owner.name
+            _as_placeholder(node, shapes[owner.name])
+    return tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(definition, name=""), []), reads
+
+
+def _as_placeholder(node: Any, shape: Any) -> None:
+    dtype = node.attr["dtype"].type
+    node.op = "Placeholder"
+    del node.input[:]
+    node.attr.clear()
+    node.attr["dtype"].type = dtype
+    node.attr["shape"].shape.CopyFrom(tf.TensorShape(shape).as_proto())
+
+
+def _read_whole(definition: Any, node: Any) -> Any:
+    """Turn the selection of rows of a variable into one of rows of its value; returns the read of the value."""
+    dtype, indices = node.attr["dtype"].type, node.attr["Tindices"].type
+    batch = node.attr["batch_dims"].i
+    read = definition.node.add(name=f"{node.name}/ReadVariableOp", op="ReadVariableOp", input=[node.input[0]])
+    read.attr["dtype"].type = dtype
+    axis = definition.node.add(name=f"{node.name}/axis", op="Const")
+    axis.attr["dtype"].type = tf.int32.as_datatype_enum
+    axis.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(batch, dtype=tf.int32))
+    where = node.input[1]
+    node.op = "GatherV2"
+    del node.input[:]
+    node.input.extend([read.name, where, axis.name])
+    node.attr.clear()
+    for key, value in (("Tparams", dtype), ("Tindices", indices), ("Taxis", tf.int32.as_datatype_enum)):
+        node.attr[key].type = value
+    node.attr["batch_dims"].i = batch
+    return read
+
+
+def _variables(signature: Any, held: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a Keras variable for each captured variable, by the name of its placeholder."""
+    owners = {id(variable.handle): variable for variable in signature.graph.variables}
+    found: dict[str, Any] = {}
+    for name, source in held.items():
+        owner = owners.get(id(source))
+        if owner is not None:
+            found[name] = backend.Variable(
+                initializer=owner,
+                trainable=owner.trainable,
+                dtype=owner.dtype,
+                shape=owner.shape,
+                name=safe_part(owner.name.split(":")[0].rpartition("/")[2]),
+            )
+    return found
+
+
+def _argument_names(signature: Any, given: Sequence[Any]) -> dict[str, Any]:
+    """Return the input tensors by the names of the signature's arguments."""
+    _, wanted = signature.structured_input_signature
+    by_name = {tensor.op.name: tensor for tensor in given}
+    if set(wanted) == set(by_name):
+        return by_name
+    return dict(zip(sorted(wanted), given, strict=True))
+
+
+def _result_names(signature: Any) -> list[str]:
+    outputs = signature.structured_outputs
+    return sorted(outputs) if isinstance(outputs, Mapping) else [f"output_{i}" for i in range(len(signature.outputs))]
