@@ -177,3 +177,23 @@ def test_function_that_cannot_be_called_is_named(tmp_path, ending, call, said):
     assert f"which Keras {tf_keras.__version__} wrote" in str(caught.value)
     assert "model.load_weights(" in str(caught.value)
     assert "--trust" not in str(caught.value)
+
+
+@BOTH
+def test_masks_are_passed_on_as_in_keras_2(tmp_path, ending, rng):
+    tf_keras.backend.clear_session()
+    layers = tf_keras.layers
+    first, second = tf_keras.Input((5,), dtype="int32"), tf_keras.Input((5,), dtype="int32")
+    a, b = layers.Embedding(6, 4, mask_zero=True)(first), layers.Embedding(6, 4, mask_zero=True)(second)
+    whole = layers.Embedding(6, 4)(second)
+    merged = [kind()([a, b]) for kind in (layers.Add, layers.Subtract, layers.Multiply, layers.Minimum)]
+    merged += [kind()([a, whole]) for kind in (layers.Average, layers.Maximum, layers.Concatenate)]
+    merged += [layers.Concatenate()([a, b]), layers.Concatenate(axis=1)([a, b]), a + b, layers.Identity()(a)]
+    merged += [layers.Rescaling(2.0)(a), layers.Normalization(mean=[0.1] * 4, variance=[2.0] * 4)(a)]
+    outputs = [*merged, *(layers.GlobalAveragePooling1D()(x) for x in merged), layers.LSTM(3)(merged[2])]
+    model = tf_keras.Model([first, second], outputs)
+    perturb(model, rng)
+    assert _save(model, tmp_path / f"model.{ending}") is None
+    x = [tf.constant([[1, 2, 3, 0, 0], [4, 0, 0, 0, 0]]), tf.constant([[1, 2, 0, 0, 0], [0, 5, 5, 0, 3]])]
+    loaded = load_model(str(tmp_path / f"model.{ending}")).model
+    same(numbers(loaded(x)), [np.asarray(y) for y in model(x)], NORMALIZED)

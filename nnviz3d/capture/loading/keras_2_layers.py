@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import math
@@ -63,43 +64,115 @@ class RandomWidth(_Unchanged):
     """Vary the width of pictures in training."""
 
 
-class _MaskedMerge:
-    """The mask of a merge in Keras 2: a step counts if no input masks it; in Keras 3 one unmasked input is enough."""
+class CombineMasks(keras.Operation):  # type: ignore[misc]
+    """The mask of the output of a merge in Keras 2: a step counts if no input masks it.
+
+    Parameters
+    ----------
+    axis
+        Axis along which the masks are joined; `None` if they belong to the same steps.
+    """
+
+    def __init__(self, name: str, axis: int | None) -> None:
+        super().__init__(name=name)
+        self.axis = axis
+
+    def call(self, masks: Sequence[Any]) -> Any:
+        """Combine masks, ``(batch, steps)`` each."""
+        return tf.reduce_all(tf.stack(masks), axis=0) if self.axis is None else tf.concat(masks, self.axis)
+
+
+class _Merge:
+    """A merge with the masks of Keras 2; in Keras 3 one unmasked input of several is enough."""
 
     def compute_mask(self, inputs: Any, mask: Sequence[Any] | None = None) -> Any:
         """Return the mask of the outputs, or `None` if no input has one."""
         masks = [one for one in mask or () if one is not None]
-        return tf.reduce_all(tf.stack(masks), axis=0) if masks else None
+        if len(masks) < 2:
+            return masks[0] if masks else None
+        # One operation for all calls of the layer: Keras wants the names of a model's operations to differ.
+        combine = vars(self).get("_combine")
+        if combine is None:
+            combine = CombineMasks(f"{vars(self)['name']}_mask", self._joined(len(inputs[0].shape)))
+            object.__setattr__(self, "_combine", combine)
+        return combine(masks)
+
+    def _joined(self, rank: int) -> int | None:
+        return None
 
 
 @_register
-class Add(_MaskedMerge, keras.layers.Add):  # type: ignore[misc]
+class Add(_Merge, keras.layers.Add):  # type: ignore[misc]
     """Add with the masks of Keras 2."""
 
 
 @_register
-class Subtract(_MaskedMerge, keras.layers.Subtract):  # type: ignore[misc]
+class Subtract(_Merge, keras.layers.Subtract):  # type: ignore[misc]
     """Subtract with the masks of Keras 2."""
 
 
 @_register
-class Multiply(_MaskedMerge, keras.layers.Multiply):  # type: ignore[misc]
-    """Multiply with the masks of Keras 2."""
+class Multiply(_Merge, keras.layers.Multiply):  # type: ignore[misc]
+    """Multiply with the masks of Keras 2, which change no number of the output."""
+
+    def _merge_function(self, inputs: Sequence[Any]) -> Any:
+        return functools.reduce(keras.ops.multiply, inputs)
 
 
 @_register
-class Average(_MaskedMerge, keras.layers.Average):  # type: ignore[misc]
+class Average(_Merge, keras.layers.Average):  # type: ignore[misc]
     """Average with the masks of Keras 2."""
 
 
 @_register
-class Maximum(_MaskedMerge, keras.layers.Maximum):  # type: ignore[misc]
-    """Maximum with the masks of Keras 2."""
+class Maximum(_Merge, keras.layers.Maximum):  # type: ignore[misc]
+    """Maximum with the masks of Keras 2, which change no number of the output."""
+
+    def _merge_function(self, inputs: Sequence[Any]) -> Any:
+        return functools.reduce(keras.ops.maximum, inputs)
 
 
 @_register
-class Minimum(_MaskedMerge, keras.layers.Minimum):  # type: ignore[misc]
-    """Minimum with the masks of Keras 2."""
+class Minimum(_Merge, keras.layers.Minimum):  # type: ignore[misc]
+    """Minimum with the masks of Keras 2, which change no number of the output."""
+
+    def _merge_function(self, inputs: Sequence[Any]) -> Any:
+        return functools.reduce(keras.ops.minimum, inputs)
+
+
+@_register
+class Concatenate(_Merge, keras.layers.Concatenate):  # type: ignore[misc]
+    """Concatenate with the masks of Keras 2."""
+
+    def _joined(self, rank: int) -> int | None:
+        axis = self.axis % rank
+        return None if axis == rank - 1 else axis
+
+
+class _WithoutMask:
+    """A layer that does not pass on a mask in Keras 2."""
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """Return no mask."""
+
+
+@_register
+class Identity(_WithoutMask, keras.layers.Identity):  # type: ignore[misc]
+    """Identity with the masks of Keras 2."""
+
+    def call(self, inputs: Any) -> Any:
+        """Return copies of the inputs: Keras keeps a mask at its tensor."""
+        return keras.tree.map_structure(tf.identity, inputs)
+
+
+@_register
+class Normalization(_WithoutMask, keras.layers.Normalization):  # type: ignore[misc]
+    """Normalization with the masks of Keras 2."""
+
+
+@_register
+class Rescaling(_WithoutMask, keras.layers.Rescaling):  # type: ignore[misc]
+    """Rescaling with the masks of Keras 2."""
 
 
 class _LocallyConnected(_Layer):
@@ -223,7 +296,8 @@ def _sides(value: int | Sequence[int], rank: int) -> tuple[int, ...]:
 OWN_LAYERS: dict[str, type[keras.Layer]] = {
     kind.__name__: kind
     for kind in (
-        *(Add, Subtract, Multiply, Average, Maximum, Minimum),
+        *(Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate),
+        *(Identity, Normalization, Rescaling),
         *(LocallyConnected1D, LocallyConnected2D, RandomHeight, RandomWidth, ThresholdedReLU),
     )
 }
