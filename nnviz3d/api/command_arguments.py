@@ -13,6 +13,7 @@ import numpy as np
 
 from nnviz3d.api.scene_files import scene_text, with_absolute_paths
 from nnviz3d.apps.target import scene_named
+from nnviz3d.data.batches import first_batch, is_data_frame
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.files.array_files import as_array
 from nnviz3d.data.files.unfinished import make_temporary_folder
@@ -181,8 +182,17 @@ class CommandArguments:
         if named is not None:
             return list(named)
         path = self.folder / "x.npz"
-        if isinstance(x, Mapping):
-            arrays: dict[str, Any] = {str(name): as_array(values) for name, values in x.items()}
+        if is_data_frame(x):
+            path = path.with_suffix(".csv")
+            x.to_csv(path, index=False)
+            return [str(path)]
+        batch = first_batch(x)
+        x = x if batch is None else batch.x
+        if isinstance(x, Mapping) or (batch is not None and batch.labels is not None):
+            named_arrays = x if isinstance(x, Mapping) else {"x": x}
+            arrays: dict[str, Any] = {str(name): as_array(values) for name, values in named_arrays.items()}
+            if batch is not None and batch.labels is not None:
+                arrays["labels"] = batch.labels
             np.savez(path, **arrays)
         else:
             path = path.with_suffix(".npy")

@@ -18,6 +18,7 @@ from nnviz3d.capture.loading.live_copy import check_copy, is_of_keras_2, loaded_
 from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.capture.programs.flat_program import Inputs, InputSpec, expected_inputs
 from nnviz3d.capture.programs.trace import with_axes
+from nnviz3d.data.batches import first_batch, is_data_frame
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.files.array_files import as_array
 from nnviz3d.data.request import NOTHING_MORE, Event, Insights, Preprocessing
@@ -49,8 +50,9 @@ def capture(
         A Keras model, which may be of your own class. It need not be built.
     x
         An array ``(N, *shape)``, or one sample; for several inputs a list of arrays or a dictionary by name; for a
-        model of text also a list of sentences; or a value of ``--input``: a path, ``digits:7``, ``random``, or a list
-        of those. By default ``random``.
+        model of text also a list of sentences; a table of pandas; a `tf.data.Dataset`, a generator or another data set,
+        of which the first batch is taken, with its labels; or a value of ``--input``: a path, ``digits:7``, ``random``,
+        or a list of those. By default ``random``.
     out
         The capture to write, ``*.zarr`` or ``*.zarr.zip``; an earlier capture there is replaced.
     preprocess
@@ -80,8 +82,9 @@ def capture(
         If the capture cannot be written.
     """
     kept = prepare_live_model(model, x, classes=classes, labels=labels)
+    labels = None if kept.held is not None else labels
     samples = kept.samples(kept.sources, seed=seed)
-    if labels is not None and kept.held is None:
+    if labels is not None:
         samples = _with_labels(samples, np.asarray(labels))
     settings = CaptureSettings(Path(out), preprocess, kept.classes, all_weights, top_k, seed, insights=insights)
     capture_model(kept.traced, samples, settings, _silent, kept.samples)
@@ -108,6 +111,10 @@ def prepare_live_model(
     original, loaded = model, loaded_from(model)
     model = loaded.model
     names = tuple(str(name) for name in classes) if classes is not None else None
+    batch = first_batch(x)
+    if batch is not None:
+        x, labels = batch.x, batch.labels if labels is None else labels
+        names = names or batch.classes
     sources = named_sources(x)
     known = expected_inputs(model)
     if sources and known is not None and _are_sentences(sources, known):
@@ -118,6 +125,8 @@ def prepare_live_model(
     samples = array_samples(_flat(x, inputs), inputs.specs, "x")
     if is_of_keras_2(original):
         check_copy(original, model, inputs, samples.arrays)
+    if is_data_frame(x) and len(inputs.specs) == 1 and len(samples.arrays[0].shape) == 2:
+        samples = replace(samples, columns={inputs.specs[0].name: tuple(map(str, x.columns))})
     held = samples if labels is None else _with_labels(samples, np.asarray(labels))
     return CachedModel(loaded, inputs=inputs, held=held, classes=names, live=True)
 
@@ -134,8 +143,18 @@ def _silent(_event: Event) -> None:
 
 def _flat(x: Any, inputs: Inputs) -> Mapping[str, NDArray[Any]] | Sequence[NDArray[Any]]:
     """Convert `x` to arrays by name, or in the order of the model's inputs."""
-    if isinstance(x, Mapping) and all(spec.name in x for spec in inputs.specs):
-        return {str(key): _array(value) for key, value in x.items()}
+    names = [spec.name for spec in inputs.specs]
+    by_column = is_data_frame(x) and (len(names) > 1 or names[0] in x.columns)
+    if by_column or isinstance(x, Mapping):
+        missing = [name for name in names if name not in x]
+        if not missing:
+            return {name: _array(x[name]) for name in names}
+        # A dictionary may also have the keys of the model's first argument, which are not always names of inputs.
+        if by_column or not isinstance(inputs.structure, Mapping) or set(inputs.structure) != set(x):
+            held = ", ".join(map(str, x))
+            raise SampleError(
+                f"x has nothing for the input{'s' * (len(missing) > 1)} {', '.join(missing)}; it has {held}."
+            )
     if len(inputs.specs) > 1 or isinstance(x, Mapping):
         return [_array(item) for item in keras.tree.flatten(x)]
     return [_array(x)]
