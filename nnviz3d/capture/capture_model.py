@@ -33,7 +33,7 @@ from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing
 from nnviz3d.data.sample_sources import classes_in
-from nnviz3d.data.storage.axis_names import write_unit_names
+from nnviz3d.data.storage.axis_names import write_texts, write_unit_names
 from nnviz3d.data.storage.capture_writer import CaptureWriter, check_destination
 from nnviz3d.data.storage.gates import write_gates
 from nnviz3d.version import __version__
@@ -245,6 +245,8 @@ def _write_samples(writer: CaptureWriter, trace: Runnable, run: _StartedRun) -> 
     for node_id, array in zip(inputs, run.arrays, strict=True):
         if array.dtype.kind in "biuf":
             writer.write_input(node_id, 0, array)
+        elif array.dtype.kind in "OSU":
+            write_texts(writer, node_id, array)
     for node_id, spec in zip(inputs, trace.specs, strict=True):
         shown = samples.shown.get(spec.name)
         if shown is not None:

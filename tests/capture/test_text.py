@@ -9,6 +9,7 @@ from keras import layers
 import nnviz3d
 from nnviz3d.capture.inputs.samples import random_samples, read_samples
 from nnviz3d.capture.programs.flat_program import InputSpec
+from nnviz3d.data.storage.axis_names import read_texts
 from nnviz3d.errors import SampleError
 
 pytestmark = pytest.mark.tensorflow
@@ -56,6 +57,8 @@ def expected(model, tmp_path_factory):
 def test_text_in_any_form_gives_the_same_result(model, expected, tmp_path, x):
     run = nnviz3d.capture(model, x, out=tmp_path / "run.zarr")
     assert np.array_equal(run.activations("vectors").values, expected)
+    assert [read_texts(run.stored, "review", i) for i in range(3)] == [(text,) for text in TEXTS]
+    assert read_texts(run.stored, "vectors", 0) is None
 
 
 def test_string_is_one_sample_of_text_or_the_name_of_a_file(model, expected, tmp_path):

@@ -17,7 +17,7 @@ from nnviz3d.data.grouped_capture import GroupedCapture, with_groups, without_gr
 from nnviz3d.data.grouping.contracted import Contracted, Grouping
 from nnviz3d.data.grouping.find import Group
 from nnviz3d.data.reader import CaptureReader
-from nnviz3d.data.storage.axis_names import write_tokens, write_unit_names
+from nnviz3d.data.storage.axis_names import read_texts, write_texts, write_tokens, write_unit_names
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.storage.gates import write_gates
 from nnviz3d.errors import CaptureError
@@ -318,3 +318,18 @@ class TestClosedGroups:
         capture, reader = both
         grouping = Grouping(capture.graph, (Group("front", ("conv", "pool")),))
         assert with_groups(reader, grouping, ["front"]) is capture
+
+
+def test_texts_of_an_input_are_read_back_as_short_printable_lines(tmp_path: Path):
+    texts = np.array([[b"caf\xc3\xa9", b"\x1b[31mred"], [b"x" * 300, b""]], object)
+    capture = captures.write(
+        tmp_path / "run.zarr",
+        captures.small_graph(),
+        {name: values[:2] for name, values in captures.small_values().items()},
+        also=[lambda writer: write_texts(writer, "input", texts)],
+    )
+    first, second = (read_texts(capture.stored, "input", i) for i in range(2))
+    assert first is not None
+    assert first[0] == "café"
+    assert first[1].isprintable()
+    assert second == ("x" * 79 + "…", "")

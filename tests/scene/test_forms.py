@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnviz3d.data.storage.axis_names import write_unit_names
+from nnviz3d.data.storage.axis_names import write_texts, write_unit_names
 from nnviz3d.scene.colors import statistics_of
 from nnviz3d.scene.context import LayerValues
+from nnviz3d.scene.hits import BoxHit
 from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.layout.signals import is_signal
-from nnviz3d.scene.primitives import DrawList, Labels, Lines, Panel, Voxels
+from nnviz3d.scene.primitives import Box, DrawList, Labels, Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import CellPick, Selection
+from nnviz3d.scene.selection import CellPick, LayerPick, Selection
 from nnviz3d.scene.spec import default_scene
 from nnviz3d.scene.views.curves import shortened
 from nnviz3d.scene.views.forms import axis_words, oddity
@@ -219,3 +220,23 @@ class TestOddNumbers:
         scene = Scene.build(default_scene(), small_capture)
         marked = [lines for lines in labels(scene.at(9.0), "names") if lines[1].endswith(" · output")]
         assert [lines[0] for lines in marked] == [small_capture.graph.node(n).name for n in small_capture.graph.outputs]
+
+    def test_text_of_an_input_is_shown_at_its_body_which_can_be_picked(self, tmp_path):
+        nodes: list[Spec] = [
+            ("review", "InputLayer", (1,)),
+            ("vector", "TextVectorization", (4,)),
+            ("out", "Dense", (2,)),
+        ]
+        values = {"vector": np.arange(8.0, dtype=np.float32).reshape(2, 4), "out": np.eye(2, dtype=np.float32)}
+        texts = np.array([["a good film"], ["a long and rather boring film that nobody needs"]])
+        capture = captures.write(
+            tmp_path / "run.zarr", chain(nodes), values, also=[lambda writer: write_texts(writer, "review", texts)]
+        )
+        scene = Scene.build(default_scene(), capture)
+        assert labels(scene.at(9.0), "odd numbers") == [("“a good film”",)]
+        (long,) = labels(scene.at(9.0, Selection(sample=1)), "odd numbers")[0]
+        assert long.startswith("“a long and rather boring")
+        assert long.endswith("…")
+        (body,) = (p for p in scene.at(9.0).primitives if isinstance(p, Box) and p.name == "review")
+        assert body.fill > 0.5
+        assert scene.pick(BoxHit(body), Selection()) == LayerPick("review")

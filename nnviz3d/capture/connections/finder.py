@@ -164,6 +164,6 @@ def _pairs(described: DescribedModel) -> tuple[list[_Pair], list[str]]:
 
 def _said(nodes: Sequence[LayerNode]) -> str:
     """Name the layers whose connections are not captured, in one sentence."""
-    named = [f"{node.name} ({node.kind})" for node in nodes[:_NAMED]]
+    named = [f"{node.id} ({node.kind})" for node in nodes[:_NAMED]]
     more = len(nodes) - len(named)
     return f"No connections are captured for {', '.join(named)}{f' and {more} more' if more else ''}."

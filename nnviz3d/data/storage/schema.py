@@ -16,6 +16,8 @@ SERIES_BYTES = 2**20
 """Largest size of a chunk that several samples share, so that a thousand small samples are not a thousand files."""
 
 
+TEXTS = "texts"
+"""Name of the group of the texts of inputs that take text."""
 TOKENS = "tokens"
 """Group of the tokens along the time axis of nodes; missing in captures of earlier versions and without text."""
 UNITS = "unit_names"
@@ -74,6 +76,12 @@ def token_path(node_id: str) -> str:
     """
     path, call = split_id(node_id)
     return f"{TOKENS}/{path}/@{call}"
+
+
+def text_path(node_id: str) -> str:
+    """Return the group of the texts that an input was given: ``texts/words/@0``, laid out like the tokens."""
+    path, call = split_id(node_id)
+    return f"{TEXTS}/{path}/@{call}"
 
 
 def unit_path(node_id: str) -> str:

@@ -22,7 +22,7 @@ from nnviz3d.scene.camera import MARGINS, default_view, fit
 from nnviz3d.scene.layout.cells import CellGrid, grid_for
 from nnviz3d.scene.layout.layering import RankAndLane, assign_ranks_and_lanes
 from nnviz3d.scene.layout.sequences import sheet_size, token_nodes
-from nnviz3d.scene.layout.signals import least_height
+from nnviz3d.scene.layout.signals import SIGNAL_DEPTH, is_signal, least_height
 from nnviz3d.scene.primitives import Vector
 
 MAP_EXTENT = 4.0
@@ -244,7 +244,7 @@ def block_sizes(grids: Mapping[str, CellGrid], sheet_width: float = 1.0) -> dict
         slim = (min(x, y) / longest) ** 0.6
         width, height = (extent, extent * slim) if x >= y else (extent * slim, extent)
         height = max(height, least_height(grid, width))
-        depth = DEPTH_EXTENT * (z / max(deepest, 32)) ** _DEPTH_POWER
+        depth = SIGNAL_DEPTH if is_signal(grid) else DEPTH_EXTENT * (z / max(deepest, 32)) ** _DEPTH_POWER
         thinnest = min(width / x, height / y)
         sizes[name] = (width, height, max(min(depth, 2 * z * thinnest + 0.1), 0.12))
     return sizes

@@ -20,6 +20,10 @@ def is_signal(grid: CellGrid) -> bool:
     return 1 <= grid.channels <= MOST_CURVES and grid.location_shape[0] >= _SHORTEST
 
 
+SIGNAL_DEPTH = 0.12
+"""World depth of the strip of cells behind curves."""
+
+
 def least_height(grid: CellGrid, width: float) -> float:
     """Return the minimum height of a block of this width: curves need room, other blocks need none."""
     return min(_LANE * grid.channels + _LANE / 2, _LANES) * width if is_signal(grid) else 0.0

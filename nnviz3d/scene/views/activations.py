@@ -39,7 +39,7 @@ from nnviz3d.scene.views.titles import title_panel
 _SUNK = 0.32
 """Opacity of the forward pass's blocks during the backward pass."""
 _GLOW = 0.5
-_BEHIND = 0.45
+_BEHIND = 0.4
 """Brightness of the cells behind a curve."""
 _NAMES = 0.085
 """Width of a class's name and score as a share of the network's."""
@@ -173,7 +173,7 @@ class ActivationsView(View):
         )
         words = (
             Labels("columns", tuple(column_labels(self._context, selection.sample))),
-            Labels("odd numbers", tuple(odd_labels(self._context, layers, self._nodes))),
+            Labels("odd numbers", tuple(odd_labels(self._context, layers, self._nodes, selection.sample))),
             Labels("axes", tuple(axis_labels(self._context, voxels, selection.layer))),
         )
         answer = (*scores_of(self._context, self._answering, selection.sample, self._listed), *words)
@@ -325,9 +325,10 @@ class ActivationsView(View):
         """Return the share of a layer's colour range below which its cells are not drawn; 0 for vectors.
 
         No cell of a sheet of tokens hides another one, so all are drawn unless the scene or the user sets a threshold.
+        The cells behind curves are a strip without holes.
         """
         grid = self._context.placement(name).grid
-        if len(grid.shape) < 2:
+        if len(grid.shape) < 2 or is_signal(grid):
             return 0.0
         if grid.tokens and selection.threshold is None and "threshold" not in self._spec.model_fields_set:
             return 0.0

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from nnviz3d.data.axes import channel_axis
+from nnviz3d.data.storage.axis_names import read_texts
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import LayerValues, SceneContext
 from nnviz3d.scene.layout.cells import CellGrid
 from nnviz3d.scene.layout.routes import ABOVE_SKIPS
 from nnviz3d.scene.primitives import Label
 
-_AXES, _ODD = 0.6, 6.0
+_AXES, _ODD = -1.0, 6.0
 """Priorities of the labels: names of axes give way to all others, odd numbers are shown rather than names of layers."""
+_LONGEST = 44
+"""Maximum length of a sample's text above a block."""
 _EMPTY_BLOCKS = 8
 """Maximum number of blocks without numbers that say so; with more, the capture holds only some layers."""
 
@@ -73,7 +76,9 @@ def oddity(layer: LayerValues) -> str:
     return ", ".join(parts)
 
 
-def odd_labels(context: SceneContext, layers: Mapping[str, LayerValues], shown: Sequence[str]) -> list[Label]:
+def odd_labels(
+    context: SceneContext, layers: Mapping[str, LayerValues], shown: Sequence[str], sample: int
+) -> list[Label]:
     """Label the blocks whose numbers are odd, and the blocks without captured numbers if these are few.
 
     Parameters
@@ -82,14 +87,26 @@ def odd_labels(context: SceneContext, layers: Mapping[str, LayerValues], shown: 
         The shown numbers by node.
     shown
         The nodes whose numbers the view shows if there are any.
+    sample
+        The sample whose texts are shown at the inputs that take text.
     """
     words = {name: oddity(layer) for name, layer in layers.items()}
     missing = [node.id for node in context.graph if not context.capture.has_activations(node.id)]
     if shown and len(missing) <= _EMPTY_BLOCKS:
-        words |= dict.fromkeys(missing, "no numbers were captured")
+        words |= {name: _instead(context, name, sample) for name in missing}
     labels = []
     for name, text in words.items():
         if text:
             placement = context.placement(name)
             labels.append(Label(placement.origin, (text,), "above", _ODD, 0.8, small=True, span=placement.size))
     return labels
+
+
+def _instead(context: SceneContext, name: str, sample: int) -> str:
+    """Return the text that an input was given, in quotes; without one say that there are no numbers."""
+    stored, index = context.capture.stored_sample(sample)
+    texts = read_texts(stored, name, index)
+    if texts is None:
+        return "no numbers were captured"
+    whole = ", ".join(f"“{text}”" for text in texts)
+    return whole if len(whole) <= _LONGEST else f"{whole[: _LONGEST - 1]}…"

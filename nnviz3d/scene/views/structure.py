@@ -78,7 +78,9 @@ class StructureView(View):
             chosen = selection.layer == node.id
             color = FAMILIES[family_of(node)]
             edge = 0.95 if chosen else (0.7 if self._solid else 0.22)
-            fill = (0.85 if selection.layer in (None, node.id) else 0.25) if self._solid else 0.0
+            # A block without numbers is a body, so that it is seen and can be picked among the blocks of cells.
+            body = self._solid or not placement.grid.count or not self._context.capture.has_activations(node.id)
+            fill = (0.85 if selection.layer in (None, node.id) else 0.25) if body else 0.0
             boxes.append(
                 Box(node.id, placement.origin, placement.size, color, edge, fill, Source("structure", node.id))
             )
