@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from nnviz3d.data.files.memory_limit import VARIABLE
-from nnviz3d.data.files.picture_files import eight_bits, read_image
+from nnviz3d.data.files.picture_files import changes_of, eight_bits, read_image
 from nnviz3d.errors import SampleError
 
 
@@ -53,3 +53,60 @@ def test_picture_file_of_gigabytes_is_refused_before_it_is_read(tmp_path):
         file.truncate(5 * 2**30)
     with pytest.raises(SampleError, match=r"large\.webp would take 5\.0 GB"):
         read_image(tmp_path / "large.webp")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "pixels", "told"),
+    [
+        (np.array([[0, 32768], [65535, 257]], np.uint16), [[0, 128], [255, 1]], "whole numbers, of which 0 to 65535"),
+        (
+            np.array([[0, 0.25], [0.5, 0.5]], np.float32),
+            [[0, 64], [128, 128]],
+            "floats, of which 0 to 1 became 0 to 255",
+        ),
+        (
+            np.array([[0, 100.4], [7, 200]], np.float32),
+            [[0, 100], [7, 200]],
+            "floats, of which 0 to 255 became 0 to 255",
+        ),
+        (np.array([[-2, 0], [1, 2]], np.float32), [[0, 128], [191, 255]], "floats, of which -2 to 2 became 0 to 255"),
+        (np.array([[-100, 0], [50, 100]], np.int32), [[0, 128], [191, 255]], "whole numbers, of which -100 to 100"),
+    ],
+    ids=["16 bits", "shares", "bytes", "signed", "32 bits"],
+)
+def test_numbers_of_more_bits_become_0_to_255_by_a_range_that_is_told(tmp_path, numbers, pixels, told):
+    Image.fromarray(numbers).save(tmp_path / "x.tif")
+    found = read_image(tmp_path / "x.tif")
+    assert np.abs(np.asarray(eight_bits(found)).astype(int) - pixels).max() <= (told.count("-") > 0)
+    assert told in changes_of(found)[0]
+
+
+def test_picture_of_nan_and_unknown_kinds_of_tiff_are_refused_in_one_sentence(tmp_path):
+    Image.fromarray(np.full((4, 4), np.nan, np.float32)).save(tmp_path / "nan.tif")
+    with pytest.raises(SampleError, match=r"nan\.tif holds NaN or infinite numbers"):
+        read_image(tmp_path / "nan.tif")
+    Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "x.tif")
+    whole = (tmp_path / "x.tif").read_bytes()
+    (tmp_path / "x.tif").write_bytes(
+        whole.replace(struct.pack("<HHIHH", 258, 3, 1, 32, 0), struct.pack("<HHIHH", 258, 3, 1, 64, 0))
+    )
+    with pytest.raises(SampleError, match=r"x\.tif cannot be read as a picture .* save them as a \.npy file\."):
+        read_image(tmp_path / "x.tif")
+
+
+def test_transparency_is_kept_where_it_is_asked_for():
+    clear = Image.new("RGBA", (2, 2), (10, 20, 30, 64))
+    assert np.asarray(eight_bits(clear, alpha=True))[0, 0].tolist() == [10, 20, 30, 64]
+    share = 64 / 255
+    assert np.asarray(eight_bits(clear))[0, 0] == pytest.approx(
+        np.array([10, 20, 30]) * share + 255 * (1 - share), abs=1
+    )
+
+
+def test_first_of_several_pictures_in_a_file_is_read_and_told(tmp_path):
+    light, dark = Image.new("RGB", (4, 4), "white"), Image.new("RGB", (4, 4), "black")
+    for name in ("x.gif", "x.tif", "x.webp", "x.png"):
+        light.save(tmp_path / name, save_all=True, append_images=[dark, light])
+        found = read_image(tmp_path / name)
+        assert np.asarray(eight_bits(found)).min() == 255
+        assert changes_of(found) == ("holds 3 pictures, of which the first is used",)

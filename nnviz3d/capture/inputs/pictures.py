@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from nnviz3d.data.files.picture_files import PictureShape, eight_bits
+from nnviz3d.data.files.picture_files import PictureShape, changes_of, eight_bits
 from nnviz3d.errors import SampleError
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -25,13 +25,13 @@ class Picture:
         ``(H, W, C)`` uint8.
     shown
         ``(H, W, 3)`` uint8.
-    note
-        A sentence about a part that was cut off; empty if there is none.
+    notes
+        Sentences about a part that was cut off, and about numbers that were changed.
     """
 
     pixels: NDArray[np.uint8]
     shown: NDArray[np.uint8]
-    note: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def fit(image: Image.Image, shape: PictureShape, name: str) -> Picture:
@@ -40,13 +40,16 @@ def fit(image: Image.Image, shape: PictureShape, name: str) -> Picture:
     if wanted.height is None or wanted.width is None:
         raise SampleError(f"{name} has no size.")
     size = (wanted.width, wanted.height)
-    fitted = ImageOps.fit(eight_bits(image), size, Image.Resampling.BILINEAR)
+    fitted = ImageOps.fit(eight_bits(image, alpha=wanted.channels == 4), size, Image.Resampling.BILINEAR)
     pixels = np.asarray(fitted.convert(_MODES[wanted.channels]))
-    shown = np.asarray(fitted.convert("L" if wanted.channels == 1 else "RGB").convert("RGB"))
+    solid = eight_bits(fitted)
+    shown = np.asarray(solid.convert("L" if wanted.channels == 1 else "RGB").convert("RGB"))
+    notes = [f"{name} {change}." for change in changes_of(image)]
     ratio, wanted_ratio = image.width / image.height, wanted.width / wanted.height
     cut = 1 - min(ratio, wanted_ratio) / max(ratio, wanted_ratio)
-    note = f"{name} was cropped to the middle: {cut:.0%} of it is outside the model's frame." if cut > 0.01 else None
-    return Picture(pixels.reshape(wanted.height, wanted.width, wanted.channels), shown, note)
+    if cut > 0.01:
+        notes.append(f"{name} was cropped to the middle: {cut:.0%} of it is outside the model's frame.")
+    return Picture(pixels.reshape(wanted.height, wanted.width, wanted.channels), shown, tuple(notes))
 
 
 def noise(shape: PictureShape, rng: np.random.Generator) -> NDArray[np.uint8]:

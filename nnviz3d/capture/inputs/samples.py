@@ -239,7 +239,7 @@ def _picture_samples(named: Sequence[tuple[str, Image.Image]], specs: Sequence[I
         tuple(name for name, _ in named),
         (True,),
         {spec.name: shown},
-        notes=tuple((p.note,) if p.note else () for p in fitted),
+        notes=tuple(p.notes for p in fitted),
     )
 
 

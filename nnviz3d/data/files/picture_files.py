@@ -32,6 +32,9 @@ _DAMAGES = (OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, 
 """Errors that Pillow's readers raise for damaged files."""
 _PIXEL = 12
 """Bytes of memory per pixel: three colours as float32, the input of a model."""
+_FRAMES = "nnviz3d frames"
+"""Key of Pillow's facts about a picture: the number of pictures in its file."""
+_TIFF = " If it holds numbers of another kind, such as colours of 32 bits, save them as a .npy file."
 _END = 64
 """Bytes at the end of a file in which a complete picture's mark is looked for."""
 _ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}
@@ -143,12 +146,17 @@ def read_image(path: Path, *, least: int | None = None) -> Image.Image:
             )
             if least is not None:
                 image.draft(None, (least, least))
+            frames = getattr(image, "n_frames", 1)
             image.load()
-            return ImageOps.exif_transpose(image)
+            if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
+                raise SampleError(f"{path.name} holds NaN or infinite numbers; expected a picture of finite ones.")
+            upright = ImageOps.exif_transpose(image)
+            upright.info[_FRAMES] = frames
+            return upright
     except _DAMAGES as error:
         raise SampleError(
             f"{path.name} cannot be read as a picture ({reason(error, 160)}); expected a complete png, jpg, webp, bmp, gif "
-            "or tif file."
+            f"or tif file.{_TIFF if path.suffix.lower() in {'.tif', '.tiff'} else ''}"
         ) from None
 
 
@@ -210,16 +218,44 @@ def _header_of(path: Path) -> Image.Image:
             Image.MAX_IMAGE_PIXELS = bound
 
 
-def eight_bits(image: Image.Image) -> Image.Image:
-    """Convert any mode to 8 bits: 16-bit grey is scaled, transparent pixels are blended with white."""
+def eight_bits(image: Image.Image, *, alpha: bool = False) -> Image.Image:
+    """Convert any mode to 8 bits. Transparent pixels are blended with white, unless `alpha` keeps them.
+
+    Whole numbers of 16 bits are scaled to 0..255. Floats in 0..1 are multiplied by 255, floats in 0..255 rounded; other
+    ranges are stretched to 0..255.
+    """
     if image.mode.startswith(("I", "F")):
         numbers = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if image.mode.startswith("I") else max(float(numbers.max(initial=0)), 1e-12)
-        return Image.fromarray(np.clip(numbers / top * 255, 0, 255).astype(np.uint8))
+        low, high = _range_of(image)
+        return Image.fromarray(np.rint((numbers - low) / max(high - low, 1e-300) * 255).astype(np.uint8))
     if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
         solid = image.convert("RGBA")
+        if alpha:
+            return solid
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), solid).convert("RGB")
     return image if image.mode in {"L", "RGB"} else image.convert("RGB")
+
+
+def changes_of(image: Image.Image) -> tuple[str, ...]:
+    """Return what reading a picture changed or left out, as the ends of sentences that begin with its name."""
+    found = []
+    frames = image.info.get(_FRAMES, 1)
+    if frames > 1:
+        found.append(f"holds {frames:,} pictures, of which the first is used")
+    if image.mode.startswith(("I", "F")):
+        low, high = _range_of(image)
+        kind = "whole numbers" if image.mode.startswith("I") else "floats"
+        found.append(f"holds {kind}, of which {low:g} to {high:g} became 0 to 255")
+    return tuple(found)
+
+
+def _range_of(image: Image.Image) -> tuple[float, float]:
+    """Return the numbers of a picture of one channel that become 0 and 255."""
+    numbers = np.asarray(image)
+    low, high = float(numbers.min(initial=0)), float(numbers.max(initial=0))
+    usual = (65535.0,) if image.mode.startswith("I") else (1.0, 255.0)
+    top = next((top for top in usual if high <= top), None)
+    return (0.0, top) if low >= 0 and top is not None else (float(numbers.min()), high)
 
 
 def pictures_from(values: NDArray[Any], axes: Axes = ()) -> NDArray[np.uint8] | None:
