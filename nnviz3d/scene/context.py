@@ -25,6 +25,7 @@ from nnviz3d.scene.colors import ValueStatistics, statistics_of
 from nnviz3d.scene.derived.projected_samples import ProjectedSample
 from nnviz3d.scene.layout.cells import CellGrid
 from nnviz3d.scene.layout.flow import Placement, Plan, lay_out
+from nnviz3d.scene.layout.gates import room_for_gates, shown_gates
 from nnviz3d.scene.layout.routes import Route, route_edges
 from nnviz3d.scene.memo import Memo
 from nnviz3d.scene.selection import Selection
@@ -98,6 +99,7 @@ class SceneContext:
         aspect: float,
         headroom: float = 0.0,
         flatter: float = 1.0,
+        filled: bool = False,
     ) -> SceneContext:
         """Lay out the capture's graph for a picture.
 
@@ -111,12 +113,16 @@ class SceneContext:
             World height to keep free above each block.
         flatter
             Aspect of the network over that of the picture, if views draw beside the network.
+        filled
+            Whether the numbers of the blocks are drawn, and so the gates of recurrent layers before their blocks.
         """
         shapes = {}
         for node in capture.graph:
             if capture.has_activations(node.id):
                 shapes[node.id] = capture.activation_shape(node.id)
-        plan = lay_out(capture.graph, shapes, aspect=aspect * flatter, headroom=headroom)
+        gates = {node.id: shown_gates(capture, node) for node in capture.graph} if filled else {}
+        leads = {name: room_for_gates(len(found)) for name, found in gates.items()}
+        plan = lay_out(capture.graph, shapes, aspect=aspect * flatter, headroom=headroom, leads=leads)
         return SceneContext(capture, plan, route_edges(capture.graph, plan), aspect)
 
     def revised(self, capture: CaptureReader, trajectory: EmbeddingTrajectory | None = None) -> SceneContext:

@@ -136,7 +136,9 @@ class Scene:
         memo = Memo()
 
         def laid_out(flatter: float = 1.0) -> Scene:
-            context = SceneContext.build(shown, aspect=aspect, headroom=headroom, flatter=flatter)
+            context = SceneContext.build(
+                shown, aspect=aspect, headroom=headroom, flatter=flatter, filled=setting.filled
+            )
             context = replace(context, setting=setting, memo=memo, trajectory=trajectory)
             return Scene(spec, replace(context, grouping=grouping, opened=opened))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, product
 from types import SimpleNamespace
 
@@ -96,6 +97,41 @@ class TestTokenNodes:
             ("attention", "MultiHeadAttention", (16, 16)),
         ]
         assert tokens_in(chain(nodes)) == {"rows", "attention"}
+
+
+def test_tokens_of_a_layer_that_goes_backwards_have_their_own_height_and_names_until_they_are_flipped(tmp_path):
+    nodes = [
+        ("ids", "InputLayer", (5,)),
+        ("embedding", "Embedding", (5, 3)),
+        ("forward", "LSTM", (5, 3)),
+        ("backward", "LSTM", (5, 3)),
+        ("flip", "Flip", (5, 3)),
+        ("both", "Concatenate", (5, 6)),
+        ("odd", "Flip", (5, 6)),
+    ]
+    pairs = "ids embedding, embedding forward, embedding backward, backward flip, forward both, flip both, both odd"
+    graph = graph_of(nodes, [tuple(pair.split()) for pair in pairs.split(", ")])
+    turned = [replace(n, details={"go_backwards": True}) if n.id == "backward" else n for n in graph]
+    graph = replace(graph, nodes=tuple(turned))
+    values = {n.id: np.arange(n.size, dtype=np.float32).reshape(1, *n.shape) for n in graph}
+    words = [["a", "b", "c", "d", "e"]]
+    capture = write(tmp_path / "run.zarr", graph, values, also=[lambda writer: write_tokens(writer, "ids", words)])
+    scene = Scene.build(SPEC, capture)
+    heights = {}
+    for name in ("embedding", "forward", "backward", "flip", "both"):
+        place = scene.context.placement(name)
+        words = [scene.describe(CellPick(name, (i, 0)), Selection()).more[0].split("“")[1][0] for i in range(5)]
+        assert "".join(words) == ("edcba" if name == "backward" else "abcde")
+        centers = scene.context.centers(name, np.arange(5) * place.grid.channels)[:, 1] - place.origin[1]
+        heights[name] = dict(zip(words, np.round(centers, 6), strict=True))
+        cells, stored = scene.context.values(name, 0).cells, capture.activation(name, 0)
+        for i, unit in product(range(5), range(place.grid.channels)):
+            (cell,) = place.grid.cells(np.array([i * place.grid.channels + unit]))
+            assert cells[tuple(cell)] == stored[i, unit]
+            assert place.grid.index(tuple(cell)) == (i, unit)
+    assert all(found == heights["embedding"] for found in heights.values())
+    # The axis of a flip that undoes nothing is not known.
+    assert "position 1, unit 0" in scene.describe(CellPick("odd", (1, 0)), Selection()).more
 
 
 @pytest.mark.parametrize("shape", [(7, 5), (7, 1), (7,)])

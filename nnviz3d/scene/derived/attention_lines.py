@@ -75,5 +75,4 @@ def attention_lines(
 def _heights(context: SceneContext, node_id: str) -> NDArray[np.float64]:
     """Return the world height of the middle of each row of a sheet, ``(T,)``."""
     placement = context.placement(node_id)
-    rows = placement.grid.size[1]
-    return np.asarray(placement.origin[1] + (rows - 0.5 - np.arange(rows)) * placement.cell[1])
+    return np.asarray(placement.origin[1] + (placement.grid.token_rows + 0.5) * placement.cell[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.layout.sequences import FLIP
 
 _LONGEST = 12
 """Number of characters after which a name is cut."""
@@ -18,7 +19,8 @@ def sequence_of(context: SceneContext, node_id: str) -> str | None:
     Returns
     -------
     `None` if the node is no sheet of tokens, or its rows are not those of a vector of tokens: after a pooling or a strided
-    convolution a row belongs to several tokens, and patches of a picture have no token numbers.
+    convolution a row belongs to several tokens, after a flip the axis that was reversed is not known, and patches of a
+    picture have no token numbers.
     """
     placements, graph = context.plan.placements, context.graph
     name = node_id
@@ -27,7 +29,8 @@ def sequence_of(context: SceneContext, node_id: str) -> str | None:
         before = [s for s in graph.sources(name) if placements[s].grid.tokens and _rows(context, s) == grid.shape[0]]
         if len(grid.shape) == 1 and (not before or context.capture.tokens(0, name) is not None):
             return name
-        if not before:
+        turned = graph.node(name).kind == FLIP and not any(placements[s].grid.backwards for s in before)
+        if not before or turned:
             return None
         # The first source of an attention layer is its query, whose tokens its rows are.
         name = before[0]
@@ -49,7 +52,9 @@ def tokens_of(context: SceneContext, node_id: str, sample: int) -> tuple[str, ..
     if words is None and context.capture.has_activations(held):
         numbers = np.asarray(context.capture.activation(held, sample))
         words = tuple(f"{number:g}" for number in numbers.reshape(-1))
-    return words if words is not None and len(words) == _rows(context, node_id) else None
+    if words is None or len(words) != _rows(context, node_id):
+        return None
+    return words[::-1] if context.placement(node_id).grid.backwards else words
 
 
 def token_words(context: SceneContext, node_id: str, position: int, sample: int) -> str:

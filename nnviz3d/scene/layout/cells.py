@@ -37,6 +37,8 @@ class CellGrid:
         Names of the axes of `shape`.
     tokens
         Whether the first axis is the tokens of a sequence, which run down y.
+    backwards
+        Whether the tokens are in reverse order, so that they run up y: the first token is on top all the same.
     """
 
     shape: tuple[int, ...]
@@ -44,6 +46,7 @@ class CellGrid:
     count: int
     axes: Axes
     tokens: bool = False
+    backwards: bool = False
 
     @property
     def location_shape(self) -> tuple[int, ...]:
@@ -54,6 +57,12 @@ class CellGrid:
     def channels(self) -> int:
         """The number of channels; 1 if each number is its own location."""
         return int(channels_in(self.shape, self.axes))
+
+    @property
+    def token_rows(self) -> NDArray[np.int64]:
+        """The position along y of each token's row in a sheet of tokens, ``(T,)``, counted from below."""
+        rows = np.arange(self.size[1])
+        return rows if self.backwards else rows[::-1]
 
     @property
     def picture(self) -> PictureShape | None:
@@ -105,7 +114,8 @@ class CellGrid:
             return flat.reshape(y, x)[::-1].T[:, :, np.newaxis]
         values = self.last(values)
         if values.ndim == 2:
-            return values.T[:, ::-1, np.newaxis] if self.tokens else values[:, ::-1, np.newaxis]
+            values = values.T if self.tokens else values
+            return values[:, :, np.newaxis] if self.backwards else values[:, ::-1, np.newaxis]
         # (planes, rows, columns, channels): planes of one channel are adjacent in the depth.
         planes = values.reshape(-1, *values.shape[-3:])
         world = planes[:, ::-1].transpose(2, 1, 3, 0)
@@ -131,7 +141,7 @@ class CellGrid:
         channel = np.zeros_like(index) if at is None else each[at]
         if len(spatial) == 1:
             across, down = (channel, spatial[0]) if self.tokens else (spatial[0], channel)
-            return np.stack([across, y - 1 - down, np.zeros_like(index)], axis=1)
+            return np.stack([across, down if self.backwards else y - 1 - down, np.zeros_like(index)], axis=1)
         *outer, row, column = spatial
         plane = np.ravel_multi_index(outer, self.location_shape[:-2]) if outer else np.zeros_like(index)
         planes = z // self.channels
@@ -149,13 +159,14 @@ class CellGrid:
                 return None
             return (flat,) if self.shape else ()
         if len(self.location_shape) == 1:
-            return self.full((y - 1 - j,), i) if self.tokens else self.full((i,), y - 1 - j)
+            down = j if self.backwards else y - 1 - j
+            return self.full((down,), i) if self.tokens else self.full((i,), down)
         channel, plane = divmod(z - 1 - k, z // self.channels)
         outer = np.unravel_index(plane, self.location_shape[:-2]) if len(self.location_shape) > 2 else ()
         return self.full((*(int(n) for n in outer), y - 1 - j, i), channel)
 
 
-def grid_for(shape: tuple[int, ...], axes: Axes = (), *, tokens: bool = False) -> CellGrid:
+def grid_for(shape: tuple[int, ...], axes: Axes = (), *, tokens: bool = False, backwards: bool = False) -> CellGrid:
     """Choose the arrangement of a tensor's cells.
 
     Parameters
@@ -166,11 +177,13 @@ def grid_for(shape: tuple[int, ...], axes: Axes = (), *, tokens: bool = False) -
         Names of its axes; by default channels last.
     tokens
         Whether the first axis is the tokens of a sequence; only for a vector or a tensor with time steps and channels.
+    backwards
+        Whether these tokens are in reverse order; only for a tensor with time steps and channels.
     """
     axes = axes if len(axes) == len(shape) else axes_of(shape)
     count, spatial = math.prod(shape), location_shape(shape, axes)
     if tokens:
-        return CellGrid(shape, (math.prod(shape[1:]), shape[0], 1), count, axes, tokens=True)
+        return CellGrid(shape, (math.prod(shape[1:]), shape[0], 1), count, axes, tokens=True, backwards=backwards)
     if len(shape) < 2:
         columns = _columns_for(count)
         return CellGrid(shape, (columns, max(1, -(-count // columns)), 1), count, axes)

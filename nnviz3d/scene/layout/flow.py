@@ -21,7 +21,7 @@ from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.scene.camera import MARGINS, default_view, fit
 from nnviz3d.scene.layout.cells import CellGrid, grid_for
 from nnviz3d.scene.layout.layering import RankAndLane, assign_ranks_and_lanes
-from nnviz3d.scene.layout.sequences import sheet_size, token_nodes
+from nnviz3d.scene.layout.sequences import backward_nodes, sheet_size, token_nodes
 from nnviz3d.scene.layout.signals import SIGNAL_DEPTH, is_signal, least_height
 from nnviz3d.scene.primitives import Vector
 
@@ -56,8 +56,8 @@ _ROW_GAP, _ROOM_FOR_BLOCK_NAMES = 0.75, 0.65
 _LABEL_SHARE = 0.062
 """Height of a label as a share of the picture's."""
 _MOST_ROWS = 14
-_IN_ROW = 6
-"""Least number of sheets of tokens for a further row."""
+_SHORTEST_ROW = 14.0
+"""World width of a row of sheets of tokens from which on there may be a further row."""
 _CLOSE = 1.04
 """Factor by which the camera may be farther away for wider gaps."""
 _EASES = (2.4, 2.1, 1.8, 1.5, 1.3, 1.15, 1.0)
@@ -75,6 +75,8 @@ class Placement:
         World size of one cell along x, y and z.
     row, rank, lane
         Its row of the layout, its position along the flow, and its lane: 0 on the main path, positive above it.
+    lead
+        Free world width before the block.
     """
 
     node: str
@@ -84,6 +86,7 @@ class Placement:
     row: int
     rank: int
     lane: int
+    lead: float = 0.0
 
     @property
     def size(self) -> Vector:
@@ -145,16 +148,22 @@ class Plan:
         return min(row.left for row in self.rows), max(row.right for row in self.rows)
 
     def corners(self, nodes: Sequence[str] | None = None) -> NDArray[np.float64]:
-        """Return the corners of all or some blocks with their headroom, ``(8n, 3)`` world coordinates."""
+        """Return the corners of all or some blocks with the room above and before, ``(8n, 3)`` world coordinates."""
         chosen = self.placements.values() if nodes is None else [self.placements[n] for n in nodes]
-        low = np.array([p.origin for p in chosen])
-        size = np.array([p.size for p in chosen]) + np.array([0.0, self.headroom, 0.0])
+        before = np.array([(p.lead, 0.0, 0.0) for p in chosen])
+        low = np.array([p.origin for p in chosen]) - before
+        size = np.array([p.size for p in chosen]) + before + np.array([0.0, self.headroom, 0.0])
         unit = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
         return np.asarray((low[:, np.newaxis] + unit * size[:, np.newaxis]).reshape(-1, 3))
 
 
 def lay_out(
-    graph: ModelGraph, shapes: Mapping[str, tuple[int, ...]], *, aspect: float = 16 / 9, headroom: float = 0.0
+    graph: ModelGraph,
+    shapes: Mapping[str, tuple[int, ...]],
+    *,
+    aspect: float = 16 / 9,
+    headroom: float = 0.0,
+    leads: Mapping[str, float] | None = None,
 ) -> Plan:
     """Place every node of a graph.
 
@@ -168,14 +177,18 @@ def lay_out(
         Width over height of the picture to fill.
     headroom
         World height to keep free above each block.
+    leads
+        World width to keep free before some blocks.
     """
     known = {node.id: shapes.get(node.id) or known_shape(node) for node in graph}
     tokens = token_nodes(graph, known)
-    grids = {node.id: grid_for(known[node.id], node.axes, tokens=node.id in tokens) for node in graph}
-    flow = _Flow.of(graph, grids)
+    backwards = backward_nodes(graph, tokens)
+    grids = {n.id: grid_for(known[n.id], n.axes, tokens=n.id in tokens, backwards=n.id in backwards) for n in graph}
+    leads = leads or {}
+    flow = _Flow.of(graph, grids, leads)
     if tokens:
         widths = _SHEET_WIDTHS if len(graph) <= _SHEETS_TRIED else _SHEET_WIDTHS[:1]
-        flows = [_Flow.of(graph, grids, width) for width in widths]
+        flows = [_Flow.of(graph, grids, leads, width) for width in widths]
         flow = max(flows, key=lambda one: _shown(one, tokens, _best_rows(graph, grids, one, aspect, headroom)[0]))
     nearest, breaks = _best_rows(graph, grids, flow, aspect, headroom)
     # Free width at the sides is moved between the blocks, so that lines and labels can use it.
@@ -192,8 +205,9 @@ def _best_rows(
     """Return the distance of the nearest camera, and the first rank of each row for it."""
     best: tuple[float, list[int]] = (float("inf"), [0])
     # A token is followed along a row, so a short network of sheets is not folded.
-    shortest = _IN_ROW if any(grid.tokens for grid in grids.values()) else 1
-    for rows in range(1, min(_MOST_ROWS, -(-flow.ranks // shortest)) + 1):
+    sheets = any(grid.tokens for grid in grids.values())
+    most = 1 + int((sum(flow.widths) + sum(flow.gaps)) // _SHORTEST_ROW) if sheets else _MOST_ROWS
+    for rows in range(1, min(_MOST_ROWS, most, flow.ranks) + 1):
         breaks = flow.breaks(rows)
         best = min(best, (_distance(_place(graph, grids, flow, breaks, headroom), aspect), breaks))
     return best
@@ -256,6 +270,7 @@ class _Flow:
 
     positions: Mapping[str, RankAndLane]
     sizes: Mapping[str, Vector]
+    leads: Mapping[str, float]
     widths: Sequence[float]
     gaps: Sequence[float]
     torn: Sequence[int]
@@ -265,19 +280,21 @@ class _Flow:
         return len(self.widths)
 
     @staticmethod
-    def of(graph: ModelGraph, grids: Mapping[str, CellGrid], sheet_width: float = 1.0) -> _Flow:
+    def of(
+        graph: ModelGraph, grids: Mapping[str, CellGrid], leads: Mapping[str, float], sheet_width: float = 1.0
+    ) -> _Flow:
         positions, sizes = assign_ranks_and_lanes(graph), block_sizes(grids, sheet_width)
         ranks = 1 + max(position.rank for position in positions.values())
         widths, gaps, torn = [0.0] * ranks, [_TIGHT] * ranks, [0] * ranks
         fan_out = Counter(edge.source for edge in graph.edges)
         for node in graph:
             rank = positions[node.id].rank
-            widths[rank] = max(widths[rank], sizes[node.id][0])
+            widths[rank] = max(widths[rank], sizes[node.id][0] + leads.get(node.id, 0.0))
             gaps[rank] = max(gaps[rank], _gap_before(node, graph, fan_out, grids[node.id]))
         for edge in graph.edges:
             for rank in range(positions[edge.source].rank + 1, positions[edge.target].rank + 1):
                 torn[rank] += 1
-        return _Flow(positions, sizes, widths, gaps, torn)
+        return _Flow(positions, sizes, leads, widths, gaps, torn)
 
     def breaks(self, rows: int) -> list[int]:
         """Return the first rank of each row: at most `rows` rows, the longest as short as possible."""
@@ -329,7 +346,9 @@ def _place(
     for node in graph:
         position = flow.positions[node.id]
         heights = lane_heights[row_of[position.rank]]
-        heights[position.lane] = max(heights.get(position.lane, 0.0), flow.sizes[node.id][1] + headroom)
+        least = MAP_EXTENT if flow.leads.get(node.id) else 0.0
+        high = max(flow.sizes[node.id][1], least) + headroom
+        heights[position.lane] = max(heights.get(position.lane, 0.0), high)
 
     row_gap = _ROW_GAP + (_ROOM_FOR_BLOCK_NAMES if any(grid.tokens for grid in grids.values()) else 0.0)
     # Labels have a constant size on the screen: the more rows, the larger a label is in the world.
@@ -344,7 +363,7 @@ def _place(
         y, middle = top, {}
         for lane in sorted(heights, reverse=True):
             middle[lane] = y - heights[lane] / 2
-            y -= heights[lane] + room
+            y -= heights[lane] + room + (row_gap - _ROW_GAP if lane > min(heights) else 0.0)
         ranks = [r for r in range(flow.ranks) if row_of[r] == row]
         rows.append(Row(bottom=y, top=top, left=lefts[ranks[0]], right=rights[ranks[-1]]))
         middles.append(middle)
@@ -356,10 +375,12 @@ def _place(
     for node in graph:
         position, size, grid = flow.positions[node.id], flow.sizes[node.id], grids[node.id]
         row = row_of[position.rank]
-        x = (lefts[position.rank] + rights[position.rank] - size[0]) / 2 - shift_x
+        lead = flow.leads.get(node.id, 0.0)
+        x = (lefts[position.rank] + rights[position.rank] - size[0] + lead) / 2 - shift_x
         y = middles[row][position.lane] - (size[1] + headroom) / 2 - shift_y
         cell = (size[0] / grid.size[0], size[1] / grid.size[1], size[2] / grid.size[2])
-        placements[node.id] = Placement(node.id, grid, (x, y, -size[2] / 2), cell, row, position.rank, position.lane)
+        origin = (x, y, -size[2] / 2)
+        placements[node.id] = Placement(node.id, grid, origin, cell, row, position.rank, position.lane, lead)
     shifted = tuple(Row(r.bottom - shift_y, r.top - shift_y, r.left - shift_x, r.right - shift_x) for r in rows)
     return Plan(placements, shifted, headroom)
 

@@ -116,7 +116,7 @@ def _fold_levels(edges: Iterable[Edge], placements: Mapping[str, Placement]) -> 
 
 
 def _left(p: Placement) -> NDArray[np.float64]:
-    return np.array([p.origin[0], p.center[1], 0.0])
+    return np.array([p.origin[0] - p.lead, p.center[1], 0.0])
 
 
 def _right(p: Placement) -> NDArray[np.float64]:
@@ -132,7 +132,7 @@ def _columns(placements: Iterable[Placement]) -> dict[int, tuple[float, float]]:
     columns: dict[int, tuple[float, float]] = {}
     for p in placements:
         left, right = columns.get(p.rank, (np.inf, -np.inf))
-        columns[p.rank] = min(left, p.origin[0]), max(right, p.origin[0] + p.size[0])
+        columns[p.rank] = min(left, p.origin[0] - p.lead), max(right, p.origin[0] + p.size[0])
     return columns
 
 

@@ -7,7 +7,7 @@ or another measured series has its time from left to right instead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from nnviz3d.data.axes import CHANNEL, TIME
 from nnviz3d.data.graph import LayerNode, ModelGraph
@@ -18,6 +18,8 @@ _DEPTH, _WIDEST_VECTOR = 0.16, 0.36
 """World thickness of a sheet, and the greatest width of a vector of tokens."""
 _UNITS_POWER, _NARROWEST = 0.38, 0.3
 """Exponent of widths below 1, so that few and many units both look like sheets; least share of the greatest width."""
+FLIP = "Flip"
+"""Kind of the operation that reverses an axis."""
 _WITH_TOKENS = ("Embedding", "Attention")
 _PASSED_ON = ("InputLayer", "Vectorization", "Lookup", "Hashing", "Masking", "Cast", "Equal")
 """Kinds of nodes that hold or make a vector of tokens, or of one number for each token."""
@@ -45,6 +47,24 @@ def token_nodes(graph: ModelGraph, shapes: Mapping[str, tuple[int, ...]]) -> fro
             found.add(name)
             pending.extend(near[name])
     return frozenset(found | _token_vectors(graph, shapes, found))
+
+
+def backward_nodes(graph: ModelGraph, tokens: Collection[str]) -> frozenset[str]:
+    """Return the sheets whose tokens are in reverse order: a recurrent layer's that goes backwards, until a flip.
+
+    Parameters
+    ----------
+    tokens
+        The nodes with one row for each token.
+    """
+    found: set[str] = set()
+    for node in graph:
+        if node.id in tokens and len(node.shape) == 2:
+            before = next((source for source in graph.sources(node.id) if source in tokens), None)
+            turned = bool(node.details.get("go_backwards")) or (node.kind == FLIP and before in found)
+            if turned != (before in found):
+                found.add(node.id)
+    return frozenset(found)
 
 
 def sheet_size(grid: CellGrid, sheets: Sequence[CellGrid], width: float, height: float) -> Vector:

@@ -64,7 +64,7 @@ class TokenColumns:
         found = TokenColumns(sheets, 1, 0.0)
         # More and wider columns move the camera away, so each number of columns is tried at its own distance.
         for count in (count for count in range(1, _MOST_COLUMNS + 1) for _ in range(2)):
-            points = np.concatenate([plan.corners(), plan.names_below, found.extent])
+            points = np.concatenate([plan.filled, found.extent])
             pose = fit(points, *plan.angles, aspect=context.aspect, margins=MARGINS)
             pixels = [height_seen(pose, sheet.center) / 720 for sheet in sheets]
             room = all(count * s.cell[1] >= _LINE * pixel for s, pixel in zip(sheets, pixels, strict=True))
@@ -83,7 +83,7 @@ class TokenColumns:
         points = []
         for sheet in self.sheets:
             x, y, z = sheet.origin
-            left = x - self.count * self.width
+            left = x - sheet.lead - self.count * self.width
             points += [(left, y, z), (left, y + sheet.size[1], z)]
         return np.array(points).reshape(-1, 3)
 
@@ -158,7 +158,7 @@ def _first_sheets(context: SceneContext) -> Iterable[Placement]:
 def _corner(sheet: Placement, token: int) -> tuple[float, float, float]:
     """Return the lower left rear corner of a token's row."""
     x, y, z = sheet.origin
-    return x, y + (sheet.grid.size[1] - 1 - token) * sheet.cell[1], z
+    return x - sheet.lead, y + float(sheet.grid.token_rows[token]) * sheet.cell[1], z
 
 
 def _twos(number: int) -> int:
