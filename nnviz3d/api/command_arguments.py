@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import numpy as np
 
+from nnviz3d.api.command_process import print_error
 from nnviz3d.api.scene_files import scene_text, with_absolute_paths
 from nnviz3d.apps.target import scene_named
 from nnviz3d.data.batches import first_batch, is_data_frame
@@ -147,12 +148,14 @@ class CommandArguments:
             raise UserError("labels go with a model object; a file of arrays (.npz) holds its own.")
         if isinstance(target, Capture):
             return [str(target.path), *common]
-        named = [] if target is None else [str(target)]
+        return [*self._of_file(target, self._sources(x), options), *common]
+
+    def _of_file(self, target: str | Path | None, inputs: Sequence[str], options: Options) -> list[str]:
+        """Return the arguments for a file or a name, and for the options of models."""
         classes = options.get("classes")
         return [
-            *named,
-            *common,
-            *[word for source in self._sources(x) for word in ("--input", source)],
+            *([] if target is None else [str(target)]),
+            *[word for source in inputs for word in ("--input", source)],
             *given("--preprocess", options.get("preprocess")),
             *given("--weights", options.get("weights")),
             *given("--architecture", options.get("architecture")),
@@ -207,6 +210,12 @@ class CommandArguments:
             )
         if options.get("against") is not None:
             raise UserError("against goes with a model file or a capture; capture the model object's samples first.")
+        elsewhere = import_module("nnviz3d.capture.other_backend")
+        if elsewhere.other_backend(model) is not None:
+            copy = elsewhere.save_copy(model, x, options.get("labels"), self.folder)
+            print_error(f"{copy.note}\n")
+            own: Options = {**options, "custom": copy.custom, "trust": copy.trust}
+            return [*self._of_file(copy.model, copy.inputs, own), *given("--sample", options.get("sample"))]
         kept = import_module("nnviz3d.capture.live_model").prepare_live_model(
             model, x, classes=options.get("classes"), labels=options.get("labels")
         )

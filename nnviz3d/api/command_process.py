@@ -36,6 +36,9 @@ class CommandProcess:
 
     def __init__(self, command: str, arguments: Sequence[str], *, listen: bool = False) -> None:
         environment = {**os.environ, PARENT: str(os.getpid())}
+        if "--custom" in arguments:
+            # The process imports the user's modules from where this program does.
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         if sys.stderr is not None and sys.stderr.isatty():
             # Its progress bars reach the same terminal through this process.
             environment |= {"FORCE_COLOR": "1", "COLUMNS": str(shutil.get_terminal_size().columns)}

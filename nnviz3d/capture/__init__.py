@@ -24,6 +24,10 @@ class _CallablePackage(ModuleType):
 
     def __call__(self, model: Any, x: Any = None, **options: Any) -> Capture:
         """Capture a live model; see `nnviz3d.capture.live_model.capture` for the options."""
+        from nnviz3d.capture.other_backend import capture_copy, other_backend
+
+        if other_backend(model) is not None:
+            return capture_copy(model, x, **options)
         from nnviz3d.capture.live_model import capture
 
         return capture(model, x, **options)

@@ -50,6 +50,7 @@ class CaptureSettings:
     top_k: int = 256
     seed: int = 0
     transient: bool = False
+    notes: tuple[str, ...] = ()
     insights: Insights = field(default_factory=Insights)
 
 
@@ -79,7 +80,7 @@ def capture_model(
     finder = ConnectionFinder(pairs, settings.top_k)
     tokens = TokenNames(trace.token_words(started.graph))
     notes = (*started.names.notes, *trace.notes(started.graph, started.missing), *pairs.skipped)
-    provenance = _provenance(model, started, (*model.loaded.notes, *notes), settings.seed)
+    provenance = _provenance(model, started, (*settings.notes, *model.loaded.notes, *notes), settings.seed)
     with CaptureWriter(
         settings.out,
         graph=started.graph,

@@ -97,6 +97,7 @@ class CachedModel:
             top_k=request.top_k,
             seed=request.seed,
             transient=request.transient,
+            notes=request.notes,
             insights=request.insights,
         )
         return capture_model(self.traced, samples, settings, report, self.samples)

@@ -88,6 +88,8 @@ class CaptureRequest(BaseModel):
         capture, which the samples will be compared with. Empty: the samples decide.
     insights
         The request for everything beyond one forward pass.
+    notes
+        Sentences for the provenance of the capture, from the program that asks.
     transient
         The capture is temporary and belongs to a session: it holds no weights, which the session's first capture has, and
         a ``.zarr.zip`` is not compressed.
@@ -110,6 +112,7 @@ class CaptureRequest(BaseModel):
     only: int | None = None
     shapes: tuple[tuple[int, ...], ...] = ()
     transient: bool = False
+    notes: tuple[str, ...] = ()
     insights: Insights = NOTHING_MORE
 
     @property

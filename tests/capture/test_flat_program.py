@@ -273,3 +273,31 @@ def test_parameter_counts_of_whole_networks_equal_those_of_keras(name):
     graph = graph_of(model)
     assert graph.parameters == model.count_params()
     assert all(graph.sources(node.id) for node in graph if node.kind != "InputLayer")
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Joining(keras.Model):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.dense = keras.layers.Dense(2)
+
+    def call(self, given):
+        return self.dense(keras.ops.concatenate(keras.tree.flatten(given), axis=-1))
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_inputs_of_a_subclassed_model_are_known_live_and_from_its_file(tmp_path, from_file):
+    left, right = np.ones((1, 4), np.float32), np.ones((1, 2), np.float32)
+    for given, shapes in (
+        (left, {"input": (4,)}),
+        ([left, right], {"input_0": (4,), "input_1": (2,)}),
+        ({"b": right, "a": left}, {"a": (4,), "b": (2,)}),
+    ):
+        model = Joining()
+        model(given)
+        if from_file:
+            model.save(tmp_path / "m.keras")
+            model = keras.saving.load_model(tmp_path / "m.keras")
+        inputs = expected_inputs(model)
+        assert {spec.name: spec.shape for spec in inputs.specs} == shapes
+        assert keras.tree.map_structure(lambda _: 0, given) == inputs.structure

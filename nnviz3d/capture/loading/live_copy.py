@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 import keras
@@ -18,7 +17,7 @@ from nnviz3d.capture.loading.keras_file import load_file
 from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.loading.model_archive import read_model_file
 from nnviz3d.capture.loading.model_kind import check_model, keras_2_package
-from nnviz3d.capture.loading.needed_code import needed_code
+from nnviz3d.capture.loading.needed_code import live_objects, needed_code
 from nnviz3d.capture.programs.flat_program import Inputs
 from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError
@@ -116,7 +115,7 @@ def _save(model: Any, path: Path, name: str) -> None:
 
 def _loaded(model: Any, path: Path, name: str) -> LoadedModel:
     file = replace(read_model_file(path), label=name, advice=_WAY)
-    functions = dict(_functions(model))
+    functions = {name: one for name, one in live_objects(model).items() if not isinstance(one, type)}
     missing = [str(one.name) for one in needed_code(file.config) if not one.is_held and one.name not in functions]
     if missing:
         raise ModelError(
@@ -127,9 +126,3 @@ def _loaded(model: Any, path: Path, name: str) -> LoadedModel:
     loaded = load_file(file, trust=True, custom=functions, beside=path)
     note = "The model is of Keras 2; a copy of it was run with Keras 3."
     return replace(loaded, notes=(note, *(one for one in loaded.notes if "trusted" not in one)))
-
-
-def _functions(model: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the functions that layers were given as activations and initializers, by name."""
-    for layer in model._flatten_layers():
-        yield from ((value.__name__, value) for value in vars(layer).values() if isinstance(value, FunctionType))

@@ -39,6 +39,27 @@ def check_model(model: object) -> None:
     raise ModelError(f"Expected a Keras model, got {type(model).__name__}{hint}.")
 
 
+def check_backend(what: str) -> None:
+    """Refuse a backend of Keras other than TensorFlow.
+
+    Parameters
+    ----------
+    what
+        Name of the class or function that needs TensorFlow.
+
+    Raises
+    ------
+    ModelError
+        If Keras runs on another backend.
+    """
+    backend = keras.config.backend()
+    if backend != "tensorflow":
+        raise ModelError(
+            f"{what} needs TensorFlow as the backend of Keras, which runs on {backend} here. Set the environment variable "
+            "KERAS_BACKEND=tensorflow before keras is imported, or capture the trained model: nnviz3d.capture(model, x)."
+        )
+
+
 def keras_2_package(kind: type) -> str | None:
     """Return the Keras 2 package that defines a class or one of its base classes."""
     for base in kind.__mro__:

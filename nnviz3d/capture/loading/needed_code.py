@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import keras
@@ -133,3 +134,12 @@ def _named(name: str, module: Any, keys: tuple[str, ...]) -> NeededCode:
 
 def _is_keras(module: str) -> bool:
     return is_of_keras_2(module) or f"{module}.".startswith("keras.")
+
+
+def live_objects(model: Any) -> dict[str, Any]:
+    """Return the classes of a live model's layers, and the functions that the layers were given, by name."""
+    found: dict[str, Any] = {}
+    for layer in model._flatten_layers():
+        found[type(layer).__name__] = type(layer)
+        found.update((value.__name__, value) for value in vars(layer).values() if isinstance(value, FunctionType))
+    return found

@@ -293,9 +293,22 @@ def expected_inputs(model: keras.Model) -> Inputs | None:
     if len(shapes) != 1:
         return None
     shape = next(iter(shapes.values()))
-    if isinstance(shape, tuple) and all(n is None or isinstance(n, int) for n in shape):
-        return Inputs((InputSpec("input", shape[1:], model.compute_dtype, tried=True),), 0)
-    return None
+    if _is_shape(shape):
+        return Inputs((InputSpec("input", tuple(shape[1:]), model.compute_dtype, tried=True),), 0)
+    named = shape if isinstance(shape, Mapping) else {f"input_{i}": one for i, one in enumerate(shape or ())}
+    if not named or not all(_is_shape(one) for one in named.values()):
+        return None
+    structure = dict.fromkeys(named, 0) if isinstance(shape, Mapping) else [0] * len(named)
+    order = (
+        sorted(named) if isinstance(shape, Mapping) else list(named)
+    )  # Keras flattens a dictionary by its sorted keys
+    known = (InputSpec(str(name), tuple(named[name][1:]), model.compute_dtype, tried=True) for name in order)
+    return Inputs(tuple(known), structure)
+
+
+def _is_shape(value: object) -> bool:
+    """Whether a value is the shape of one tensor; a model's file has it as a list."""
+    return isinstance(value, tuple | list) and len(value) > 0 and all(n is None or isinstance(n, int) for n in value)
 
 
 def _spec(tensor: Any) -> InputSpec:

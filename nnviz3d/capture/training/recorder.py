@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nnviz3d.capture.loading.model_kind import check_model
+from nnviz3d.capture.loading.model_kind import check_backend, check_model
 from nnviz3d.capture.training.failures import failure
 from nnviz3d.capture.training.fit_state import is_called_back
 from nnviz3d.capture.training.optimizer_updates import OptimizerCall, iterations_of, number
@@ -258,6 +258,7 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
 
     def _follow(self, model: keras.Model) -> None:
         check_model(model)
+        check_backend("TrainingRecorder")
         if self.model is not None and self.model is not model:
             raise ModelError(
                 f"{self.path} records {self.model.name!r}; give {model.name!r} a TrainingRecorder of its own."
