@@ -232,8 +232,6 @@ def test_input_shape_in_a_first_layer_becomes_an_input_layer(tmp_path, rng):
 
 @BOTH
 def test_layers_that_predict_differently_in_keras_2_are_refused(tmp_path, ending):
-    model = keras.Sequential([keras.Input((8, 8, 3)), layers.RandomCrop(4, 4, name="crop")])
-    assert "'crop' (RandomCrop) resizes its input to its size" in refused(tmp_path, ending, model)
     image = keras.Input((8, 8, 3), name="image")
     model = keras.Model(image, layers.BatchNormalization(name="normal")(image))
 

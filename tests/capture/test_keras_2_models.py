@@ -197,3 +197,41 @@ def test_masks_are_passed_on_as_in_keras_2(tmp_path, ending, rng):
     x = [tf.constant([[1, 2, 3, 0, 0], [4, 0, 0, 0, 0]]), tf.constant([[1, 2, 0, 0, 0], [3, 0, 5, 0, 3]])]
     loaded = load_model(str(tmp_path / f"model.{ending}")).model
     same(numbers(loaded(x)), [np.asarray(y) for y in model(x)], NORMALIZED)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda k: k.layers.RandomCrop(4, 5),
+        lambda k: k.layers.CenterCrop(10, 9),
+        lambda k: k.layers.experimental.SyncBatchNormalization(),
+        lambda k: k.layers.TimeDistributed(k.layers.TimeDistributed(k.layers.Dense(2))),
+        lambda k: k.layers.LocallyConnected2D(3, (2, 3), strides=2, data_format="channels_first"),
+        lambda k: k.layers.LocallyConnected2D(3, (2, 3), implementation=2, padding="same"),
+        lambda k: k.layers.LocallyConnected2D(3, (2, 3), implementation=3, data_format="channels_first"),
+        lambda k: k.Sequential([k.layers.RandomHeight(0.1), k.layers.RandomWidth(0.1), k.layers.ThresholdedReLU(0.2)]),
+    ],
+)
+def test_layer_that_keras_3_has_not_computes_as_in_keras_2(tmp_path, ending, layer, rng):
+    tf_keras.backend.clear_session()
+    model = tf_keras.Sequential([tf_keras.Input((7, 8, 6)), layer(tf_keras)])
+    perturb(model, rng)
+    assert _save(model, tmp_path / f"model.{ending}") is None
+    x = tf.constant(rng.standard_normal((2, 7, 8, 6)), tf.float32)
+    loaded = load_model(str(tmp_path / f"model.{ending}")).model
+    same(numbers(loaded(x, training=False)), [np.asarray(model(x, training=False))], NORMALIZED)
+
+
+@BOTH
+def test_model_inside_takes_and_returns_tensors_by_name(tmp_path, ending, rng):
+    tf_keras.backend.clear_session()
+    layers = tf_keras.layers
+    a, b, x = tf_keras.Input((4,), name="a"), tf_keras.Input((4,), name="b"), tf_keras.Input((4,))
+    inner = tf_keras.Model({"a": a, "b": b}, {"sum": layers.Dense(2)(a + b), "a": layers.Dense(3)(a)})
+    outputs = inner({"a": x, "b": 2 * x})
+    model = tf_keras.Model(x, [outputs["sum"], outputs["a"]])
+    assert _save(model, tmp_path / f"model.{ending}") is None
+    x = tf.constant(rng.standard_normal((2, 4)), tf.float32)
+    loaded = load_model(str(tmp_path / f"model.{ending}")).model
+    same(numbers(loaded(x)), [np.asarray(y) for y in model(x)], EXACTLY)

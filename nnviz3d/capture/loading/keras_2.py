@@ -86,8 +86,8 @@ def obstacle(config: Config) -> str | None:
     """Name a layer that cannot be rewritten, and would compute other numbers in Keras 3 or none, if there is one."""
     for item in objects(config):
         name = f"its layer {settings_of(item).get('name', '')!r} ({item['class_name']})"
-        if item["class_name"] == "RandomCrop":
-            return f"{name} resizes its input to its size when Keras 2 predicts, and does nothing when Keras 3 does."
+        if item["class_name"] == "Discretization" and settings_of(item).get("bin_boundaries") is None:
+            return f"{name} was adapted to data; Keras 2 keeps the data's summary, and Keras 3 needs the boundaries."
         nodes = item.get("inbound_nodes")
         if isinstance(nodes, list) and any(_is_in_training(node) for node in nodes):
             return f"{name} is called with training=True; Keras 2 uses that when it predicts, and Keras 3 ignores it."
@@ -135,6 +135,7 @@ _RULES = (
     calls.with_calls,
     settings.with_input_layer,
     settings.without_shape_of_batch,
+    settings.without_build_of_wrapped,
     settings.without_neutral_keys,
     settings.with_plain_values,
     settings.with_defaults,

@@ -174,7 +174,7 @@ def _with_own_calls(layer: Config) -> Config:
     recurrent = layer["class_name"] in _RECURRENT
     # The layer is built when it is called; the file's build configuration is in terms of Keras 2.
     called = {key: value for key, value in layer.items() if key != "build_config"}
-    return {**called, "inbound_nodes": [_call(node, recurrent) if isinstance(node, list) else node for node in nodes]}
+    return {**called, "inbound_nodes": [_call(node, recurrent) for node in nodes]}
 
 
 def _function(layer: Config, nodes: list[Any]) -> Config:
@@ -241,9 +241,11 @@ def _argument(value: Any) -> Any:
     return _tensor(value) if _is_tensor(value) else [_argument(inner) for inner in value]
 
 
-def _call(node: list[Any], recurrent: bool) -> Any:
+def _call(node: Any, recurrent: bool) -> Any:
     """Rewrite one call, ``[[name, call, output, options], ...]``, with tensors by name where Keras 3 needs it."""
-    if not all(_is_tensor(given) for given in node):
+    if isinstance(node, dict):
+        return node if "args" in node and "kwargs" in node else _function_call(node)
+    if not isinstance(node, list) or not all(_is_tensor(given) for given in node):
         return node
     options = {key: value for given in node for key, value in (given[3] if len(given) > 3 else {}).items()}
     states = node[1:] if recurrent else []

@@ -64,6 +64,19 @@ class RandomWidth(_Unchanged):
     """Vary the width of pictures in training."""
 
 
+@_register
+class RandomCrop(keras.layers.Resizing):  # type: ignore[misc]
+    """Crop pictures to a shape of sides, and resize them: Keras 2 does this in place of a random crop when it predicts."""
+
+    def __init__(self, height: int, width: int, seed: int | None = None, **options: Any) -> None:
+        super().__init__(height, width, crop_to_aspect_ratio=True, **options)
+
+
+@_register
+class SyncBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
+    """Batch normalization whose statistics come from several devices in training."""
+
+
 class CombineMasks(keras.Operation):  # type: ignore[misc]
     """The mask of the output of a merge in Keras 2: a step counts if no input masks it.
 
@@ -265,7 +278,8 @@ class _LocallyConnected(_Layer):
         outputs = tf.reshape(found, (-1, *places))
         if self.bias is not None:
             bias = tf.convert_to_tensor(self.bias)
-            outputs += tf.transpose(bias, (self.rank, *range(self.rank))) if first else bias
+            # Keras 2 does not move the axes of the bias here, it only reads its numbers in another shape.
+            outputs += tf.reshape(bias, places) if first else bias
         return self.activation(outputs)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
@@ -298,7 +312,8 @@ OWN_LAYERS: dict[str, type[keras.Layer]] = {
     for kind in (
         *(Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate),
         *(Identity, Normalization, Rescaling),
-        *(LocallyConnected1D, LocallyConnected2D, RandomHeight, RandomWidth, ThresholdedReLU),
+        *(LocallyConnected1D, LocallyConnected2D, RandomCrop, RandomHeight, RandomWidth),
+        *(SyncBatchNormalization, ThresholdedReLU),
     )
 }
 """The layers of this module by the names of their classes in Keras 2."""

@@ -96,6 +96,15 @@ def without_shape_of_batch(item: Config) -> Config:
     return {**item, "config": {key: value for key, value in item["config"].items() if key != "batch_input_shape"}}
 
 
+def without_build_of_wrapped(item: Config) -> Config:
+    """Drop the shape for which a layer inside another one was built; in Keras 2 it may be that of one time step."""
+    wrapped = item["config"].get("layer")
+    if not isinstance(wrapped, dict):
+        return item
+    inner = {key: value for key, value in wrapped.items() if key != "build_config"}
+    return {**item, "config": {**item["config"], "layer": inner}}
+
+
 def without_neutral_keys(item: Config) -> Config:
     """Drop the keys that Keras 3 refuses, if they change nothing."""
     idle = {*_WITHOUT_EFFECT.get(item["class_name"], ()), *_training_keys(item["class_name"])}

@@ -14,8 +14,8 @@ from nnviz3d.capture.loading.model_archive import Config, is_of_keras_2, objects
 _NO_CODE = {
     "AddLoss", "AddMetric", "ClassMethod", "CuDNNGRU", "CuDNNLSTM", "DenseFeatures", "Functional", "Highway",
     "InstanceMethod", "InstanceProperty", "LocallyConnected1D", "LocallyConnected2D", "MaxoutDense", "Merge", "Model",
-    "RandomFourierFeatures", "Sequential", "SlicingOpLambda", "SyncBatchNormalization", "TensorFlowOpLayer",
-    "TFOpLambda", "ThresholdedReLU", "TimeDistributedDense",
+    "RandomFourierFeatures", "RandomHeight", "RandomWidth", "Sequential", "SlicingOpLambda", "SyncBatchNormalization",
+    "TensorFlowOpLayer", "TFOpLambda", "ThresholdedReLU", "TimeDistributedDense",
 }  # fmt: skip
 """Classes of Keras that are not in `keras.layers`: those of models, and layers that only Keras 1 and 2 have."""
 _NOT_LAYERS = {"Policy", "PolicyV1", "DTypePolicy", "QuantizedDTypePolicy"}
