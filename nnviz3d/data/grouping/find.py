@@ -271,11 +271,12 @@ class _Finder:
             starts.append(first)
         return self._allowed(parts, zip(starts, [*starts[1:], len(parts)], strict=True), _LEAST)
 
-    def _cost(self, parts: Sequence[Part], crossing: Sequence[int], start: int) -> tuple[int, bool, bool]:
-        """Return how bad it is to begin a stretch at a part."""
+    def _cost(self, parts: Sequence[Part], crossing: Sequence[int], start: int) -> tuple[int, bool, bool, bool]:
+        """Return how bad it is to begin a stretch at a part: best where the resolution or the shape changes."""
         before, here = (self._graph.node(part[-1]) for part in parts[start - 1 : start + 1])
         weightless = len(parts[start]) == 1 and not here.parameters
-        return crossing[start - 1], weightless, here.shape == before.shape
+        same = here.location_shape == before.location_shape
+        return crossing[start - 1], same, here.shape == before.shape, weightless
 
     def _allowed(
         self, parts: Sequence[Part], stretches: Iterable[tuple[int, int]], least: int

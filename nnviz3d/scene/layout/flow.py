@@ -21,6 +21,7 @@ from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.scene.camera import MARGINS, default_view, fit
 from nnviz3d.scene.layout.cells import CellGrid, grid_for
 from nnviz3d.scene.layout.layering import RankAndLane, assign_ranks_and_lanes
+from nnviz3d.scene.layout.levels import Levels, levels_of
 from nnviz3d.scene.layout.sequences import backward_nodes, sheet_size, token_nodes
 from nnviz3d.scene.layout.signals import SIGNAL_DEPTH, is_signal, least_height
 from nnviz3d.scene.primitives import Vector
@@ -60,6 +61,12 @@ _SHORTEST_ROW = 14.0
 """World width of a row of sheets of tokens from which on there may be a further row."""
 _CLOSE = 1.04
 """Factor by which the camera may be farther away for wider gaps."""
+_FARTHER_FOR_LEVELS = 2.4
+"""Factor by which the camera may be farther away to see a U-Net as a U."""
+_DEPTHS = (6.0, 4.5, 3.5, 2.8, 2.2, 1.7, 1.3)
+"""Factors of the distance between the levels of a U-Net that are tried."""
+_ALONG = (5.0, 4.0, 3.2, 2.5, 1.9, 1.4, 1.0, 0.75)
+"""Factors of the gaps along a level of a U-Net that are tried."""
 _EASES = (2.4, 2.1, 1.8, 1.5, 1.3, 1.15, 1.0)
 
 
@@ -119,6 +126,8 @@ class Plan:
     rows: tuple[Row, ...]
     headroom: float = 0.0
     """Free world height above each block."""
+    leveled: bool = False
+    """Whether each row is a resolution of a U-Net; else the rows follow one another like lines of text."""
 
     @property
     def angles(self) -> tuple[float, float]:
@@ -191,6 +200,21 @@ def lay_out(
         flows = [_Flow.of(graph, grids, leads, width) for width in widths]
         flow = max(flows, key=lambda one: _shown(one, tokens, _best_rows(graph, grids, one, aspect, headroom)[0]))
     nearest, breaks = _best_rows(graph, grids, flow, aspect, headroom)
+    levels = levels_of(graph, grids, flow.positions)
+    if levels is not None:
+        chosen = Levels(levels)
+        plan = _place(graph, grids, flow, [0], headroom, 1.0, chosen)
+        distance = _distance(plan, aspect)
+        if distance <= nearest * _FARTHER_FOR_LEVELS:
+            # Free width is moved between the blocks of a level, then free height between the levels.
+            for candidates in ([(along, 1.0) for along in _ALONG], [(None, ease) for ease in _DEPTHS]):
+                for along, ease in candidates:
+                    wider = Levels(levels, chosen.along if along is None else along)
+                    one = _place(graph, grids, flow, [0], headroom, ease, wider)
+                    if _distance(one, aspect) <= distance * _CLOSE:
+                        plan, chosen = one, wider
+                        break
+            return plan
     # Free width at the sides is moved between the blocks, so that lines and labels can use it.
     for ease in _EASES:
         plan = _place(graph, grids, flow, breaks, headroom, ease)
@@ -339,18 +363,32 @@ def _place(
     breaks: Sequence[int],
     headroom: float,
     ease: float = 1.0,
+    levels: Levels | None = None,
 ) -> Plan:
+    """Place the nodes in rows that begin at the ranks `breaks`, or, if `levels` are given, each level in a row.
+
+    Parameters
+    ----------
+    ease
+        Factor of the distances between blocks, or between levels.
+    """
     row_of = [bisect_right(breaks, rank) - 1 for rank in range(flow.ranks)]
-    lefts, rights = _columns(flow, breaks, row_of, ease)
-    lane_heights: list[dict[int, float]] = [{} for _ in breaks]
+    lefts, rights = _columns(flow, breaks, row_of, ease if levels is None else 1.0)
+    if levels is not None:
+        lefts, rights = levels.stepped(lefts, flow.widths, flow.positions, graph)
+    rows_of = {node.id: row_of[flow.positions[node.id].rank] for node in graph} if levels is None else levels.of
+    lane_heights: list[dict[int, float]] = [{} for _ in range(1 + max(rows_of.values()))]
+    ranks_of: list[set[int]] = [set() for _ in lane_heights]
     for node in graph:
         position = flow.positions[node.id]
-        heights = lane_heights[row_of[position.rank]]
+        heights = lane_heights[rows_of[node.id]]
+        ranks_of[rows_of[node.id]].add(position.rank)
         least = MAP_EXTENT if flow.leads.get(node.id) else 0.0
         high = max(flow.sizes[node.id][1], least) + headroom
         heights[position.lane] = max(heights.get(position.lane, 0.0), high)
 
-    row_gap = _ROW_GAP + (_ROOM_FOR_BLOCK_NAMES if any(grid.tokens for grid in grids.values()) else 0.0)
+    names = _ROOM_FOR_BLOCK_NAMES if any(grid.tokens for grid in grids.values()) else 0.0
+    row_gap = _ROW_GAP * (1.0 if levels is None else ease) + names
     # Labels have a constant size on the screen: the more rows, the larger a label is in the world.
     content = sum(sum(heights.values()) + row_gap for heights in lane_heights)
     lines = sum(len(heights) for heights in lane_heights)
@@ -363,9 +401,8 @@ def _place(
         y, middle = top, {}
         for lane in sorted(heights, reverse=True):
             middle[lane] = y - heights[lane] / 2
-            y -= heights[lane] + room + (row_gap - _ROW_GAP if lane > min(heights) else 0.0)
-        ranks = [r for r in range(flow.ranks) if row_of[r] == row]
-        rows.append(Row(bottom=y, top=top, left=lefts[ranks[0]], right=rights[ranks[-1]]))
+            y -= heights[lane] + room + (names if lane > min(heights) else 0.0)
+        rows.append(Row(bottom=y, top=top, left=lefts[min(ranks_of[row])], right=rights[max(ranks_of[row])]))
         middles.append(middle)
         top = y - row_gap
     shift_x = (min(r.left for r in rows) + max(r.right for r in rows)) / 2
@@ -374,7 +411,7 @@ def _place(
     placements: dict[str, Placement] = {}
     for node in graph:
         position, size, grid = flow.positions[node.id], flow.sizes[node.id], grids[node.id]
-        row = row_of[position.rank]
+        row = rows_of[node.id]
         lead = flow.leads.get(node.id, 0.0)
         x = (lefts[position.rank] + rights[position.rank] - size[0] + lead) / 2 - shift_x
         y = middles[row][position.lane] - (size[1] + headroom) / 2 - shift_y
@@ -382,7 +419,7 @@ def _place(
         origin = (x, y, -size[2] / 2)
         placements[node.id] = Placement(node.id, grid, origin, cell, row, position.rank, position.lane, lead)
     shifted = tuple(Row(r.bottom - shift_y, r.top - shift_y, r.left - shift_x, r.right - shift_x) for r in rows)
-    return Plan(placements, shifted, headroom)
+    return Plan(placements, shifted, headroom, leveled=levels is not None)
 
 
 def _columns(flow: _Flow, breaks: Sequence[int], row_of: Sequence[int], ease: float) -> tuple[list[float], list[float]]:

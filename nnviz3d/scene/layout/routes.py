@@ -55,13 +55,16 @@ def route_edges(graph: ModelGraph, plan: Plan) -> tuple[Route, ...]:
     routes = []
     for edge, kind in kinds.items():
         source, target = placements[edge.source], placements[edge.target]
-        if kind == "flow":
+        if kind == "flow" and source.row != target.row:
+            points = _step(source, target)
+        elif kind == "flow":
             points = _onward(source, target, columns)
         elif kind == "around":
             points = _around(source, target, plan, levels[edge])
         else:
             points = _fold(source, target, plan, folds[edge])
-        skips = kind == "around" or (kind == "fold" and _leaves_out(source, target, plan))
+        skips = kind == "around" or (plan.leveled and kind == "flow" and target.rank > source.rank + 1)
+        skips = skips or (kind == "fold" and _leaves_out(source, target, plan))
         routes.append(Route(edge, kind, points.astype(np.float32), skips))
     return tuple(routes)
 
@@ -77,7 +80,7 @@ def _leaves_out(source: Placement, target: Placement, plan: Plan) -> bool:
 def _kind(edge: Edge, plan: Plan) -> Kind:
     source, target = plan.placements[edge.source], plan.placements[edge.target]
     if source.row != target.row:
-        return "fold"
+        return "flow" if plan.leveled and target.rank == source.rank + 1 else "fold"
     lane = max((source.lane, target.lane), key=abs) if 0 in (source.lane, target.lane) else source.lane
     between = any(
         p.row == source.row
@@ -145,6 +148,15 @@ def _onward(source: Placement, target: Placement, columns: Mapping[int, tuple[fl
     start, end = np.array([columns[gap][1], a[1], 0.0]), np.array([columns[gap + 1][0], b[1], 0.0])
     reach = np.array([(end[0] - start[0]) / 2, 0.0, 0.0])
     return np.concatenate([[a], bezier(start, start + reach, end - reach, end, 16), [b]])
+
+
+def _step(source: Placement, target: Placement) -> NDArray[np.float64]:
+    """Return the route to the next block on another level of a U-Net: down into its top, or up into its left side."""
+    if target.row > source.row:
+        a, b = _right(source), _top(target)
+        return rounded(np.array([a, [b[0], a[1], 0.0], b]), _CORNER)
+    a, b = _top(source), _left(target)
+    return rounded(np.array([a, [a[0], b[1], 0.0], b]), _CORNER)
 
 
 def _around(source: Placement, target: Placement, plan: Plan, level: int) -> NDArray[np.float64]:
