@@ -60,7 +60,8 @@ class Options(TypedDict, total=False):
     classes
         Names of the classes.
     labels
-        ``(N,)`` integers: the true class of each sample; for a model object.
+        ``(N,)`` integers: the true class of each sample, or ``(N, rows, columns, ...)``: its true output, such as a mask;
+        for a model object.
     custom
         For a model file: classes and functions of yours that it needs, each as an object or as ``module:object``; their
         modules are imported again by the process that runs the model.

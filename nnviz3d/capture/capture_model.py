@@ -36,6 +36,7 @@ from nnviz3d.data.sample_sources import classes_in
 from nnviz3d.data.storage.axis_names import write_texts, write_unit_names
 from nnviz3d.data.storage.capture_writer import CaptureWriter, check_destination
 from nnviz3d.data.storage.gates import write_gates
+from nnviz3d.data.storage.truths import write_truth
 from nnviz3d.version import __version__
 
 
@@ -256,6 +257,8 @@ def _write_samples(writer: CaptureWriter, trace: Runnable, run: _StartedRun) -> 
         write_unit_names(writer, node_id, names)
     if samples.labels is not None:
         writer.write_labels(samples.labels)
+    if samples.truth is not None:
+        write_truth(writer, run.graph, samples.truth)
 
 
 def _write_batches(

@@ -62,7 +62,7 @@ def capture(
     classes
         Names of the classes.
     labels
-        ``(N,)`` integers: the true class of each sample.
+        ``(N,)`` integers: the true class of each sample; or ``(N, rows, columns, ...)``: its true output, such as a mask.
     all_weights
         Whether to store all variables, not only those of small layers.
     top_k
@@ -185,6 +185,11 @@ def _inputs_like(x: Any) -> Inputs:
 
 
 def _with_labels(samples: Samples, labels: NDArray[Any]) -> Samples:
+    if labels.ndim > 2 and len(labels) == len(samples) and labels.dtype.kind in "biuf":
+        return replace(samples, truth=labels)
     if labels.reshape(-1).shape != (len(samples),) or labels.dtype.kind not in "iu":
-        raise SampleError(f"labels has the shape {labels.shape} of {labels.dtype}; expected {len(samples)} integers.")
+        raise SampleError(
+            f"labels has the shape {labels.shape} of {labels.dtype}; expected {len(samples)} integers, or "
+            "as many true outputs, such as masks."
+        )
     return replace(samples, labels=labels.reshape(-1).astype(np.int64))

@@ -13,7 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from nnviz3d.scene.panel_rows import BarRow, CurveRow, GaugeRow, KeyRow, PictureRow, Row, ScaleRow, SwatchRow, TextRow
+from nnviz3d.scene.panel_rows import (
+    BarRow,
+    CurveRow,
+    GaugeRow,
+    KeyRow,
+    PictureRow,
+    PicturesRow,
+    Row,
+    ScaleRow,
+    SwatchRow,
+    TextRow,
+)
 from nnviz3d.scene.primitives import Panel
 
 Sprite = NDArray[np.uint8]
@@ -31,6 +42,8 @@ _CURVE = 58.0
 """Height of a curve above the upper end of its row, down to its axis."""
 _PICTURE = 84.0
 """Height of a picture in a row of a panel."""
+_SIDE_BY_SIDE = 92.0
+"""Height of pictures side by side."""
 _LIT = (255, 176, 74, 255)
 _LINES, _LEADING = 4, 1.35
 """Maximum number of lines of one text in a panel, and their distance as a multiple of the font's size."""
@@ -183,6 +196,8 @@ def _row_sprite(row: Row, scale: float, widest: float) -> Image.Image:
             return _key_row(row, scale, _key_width(row, scale))
         case PictureRow():
             return _picture_row(row, scale)
+        case PicturesRow():
+            return _pictures_row(row, scale, widest)
 
 
 def _blank(width: float, height: float) -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -323,6 +338,22 @@ def _picture_row(row: PictureRow, scale: float) -> Image.Image:
     size = (max(1, round(tall * width / height)), tall)
     canvas, _ = _blank(size[0] + 2 * pad, tall + 2 * pad)
     canvas.paste(Image.fromarray(row.pixels).resize(size, Image.Resampling.NEAREST), (pad, pad))
+    return canvas
+
+
+def _pictures_row(row: PicturesRow, scale: float, widest: float) -> Image.Image:
+    gap, words = 10 * scale, 18 * scale
+    shares = [pixels.shape[1] / pixels.shape[0] for _, pixels in row.pictures]
+    free = widest - gap * (len(shares) + 1)
+    tall = min(_SIDE_BY_SIDE * scale, free / sum(shares))
+    canvas, draw = _blank(sum(shares) * tall + gap * (len(shares) - 1), tall + words)
+    left = 0.0
+    for share, (text, pixels) in zip(shares, row.pictures, strict=True):
+        size = (max(1, round(share * tall)), max(1, round(tall)))
+        canvas.paste(Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST), (round(left), 0))
+        name = shorten(text, font(text, "quiet", scale), size[0] + gap / 2)
+        _write(draw, (left, tall + 2 * scale), name, "quiet", scale, INK)
+        left += size[0] + gap
     return canvas
 
 

@@ -94,6 +94,13 @@ class PictureRow:
 
 
 @dataclass(frozen=True, eq=False)
+class PicturesRow:
+    """Pictures side by side at one height, with words below: each ``(h, w, 3)`` uint8, the first row on top."""
+
+    pictures: tuple[tuple[str, NDArray[np.uint8]], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class CurveRow:
     """A small line chart with a point on it.
 
@@ -115,4 +122,4 @@ class CurveRow:
     ends: tuple[str, str]
 
 
-Row = CurveRow | TextRow | BarRow | GaugeRow | ScaleRow | SwatchRow | KeyRow | PictureRow
+Row = CurveRow | TextRow | BarRow | GaugeRow | ScaleRow | SwatchRow | KeyRow | PictureRow | PicturesRow

@@ -9,6 +9,7 @@ import pytest
 from keras import layers
 
 import nnviz3d.capture
+from nnviz3d.data.storage.truths import read_truth
 from nnviz3d.errors import ModelError, SampleError
 from tests.capture import zoo
 
@@ -117,3 +118,14 @@ def test_arguments_that_cannot_be_captured_are_refused(tmp_path):
     with pytest.raises(ModelError, match="was never built"):
         nnviz3d.capture(zoo.Stack(), out=tmp_path / "run.zarr")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_true_masks_are_kept_for_the_output_that_they_fit(tmp_path, rng):
+    start = keras.Input((8, 8, 1), name="photo")
+    mask = layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="mask")(start)
+    model = keras.Model(start, [mask, layers.Dense(2, name="tags")(layers.Flatten()(mask))])
+    masks = rng.integers(0, 2, (3, 8, 8)).astype(bool)
+    capture = nnviz3d.capture(model, rng.random((3, 8, 8, 1)), out=tmp_path / "run.zarr", labels=masks)
+    assert capture.labels is None
+    assert all(np.array_equal(read_truth(capture.stored, "mask", i), masks[i]) for i in range(3))
+    assert read_truth(capture.stored, "tags", 0) is None

@@ -21,6 +21,18 @@ def picture(width=64, height=48, mode="RGB"):
     return Image.fromarray((pixels % 256).astype(np.uint8)).convert(mode)
 
 
+def test_true_outputs_in_a_file_are_read_for_the_chosen_rows(tmp_path):
+    masks = np.random.default_rng(0).integers(0, 2, (4, 28, 28)).astype(np.uint8)
+    np.savez(tmp_path / "x.npz", images=np.zeros((4, 28, 28), np.uint8), y=masks)
+    whole, some, one = (read_samples([f"{tmp_path / 'x.npz'}{rows}"], [GREY]) for rows in ("", "[1:3]", "[2]"))
+    assert np.array_equal(whole.truth, masks)
+    assert np.array_equal(some.truth, masks[1:3])
+    assert np.array_equal(one.truth, masks[2:3])
+    assert whole.labels is None
+    both = read_samples([f"{tmp_path / 'x.npz'}[3]", f"{tmp_path / 'x.npz'}[0]"], [GREY])
+    assert np.array_equal(both.truth, masks[[3, 0]])
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "gif"])
 def test_pictures_of_every_format_are_read(tmp_path, suffix):
     path = tmp_path / f"one.{suffix}"

@@ -11,7 +11,8 @@ import pytest
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.storage.axis_names import write_unit_names
-from nnviz3d.scene.panel_rows import GaugeRow, SwatchRow, TextRow
+from nnviz3d.data.storage.truths import write_truth
+from nnviz3d.scene.panel_rows import GaugeRow, PicturesRow, SwatchRow, TextRow
 from nnviz3d.scene.primitives import DrawList, Image, Labels, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
@@ -138,11 +139,58 @@ class TestPictures:
         values = np.eye(3, dtype=np.float32)[classes][np.newaxis]
         picture = self.drawn(tmp_path, values, "softmax")
         (image,) = (p for p in picture.primitives if isinstance(p, Image) and p.name == "out")
-        swatches = [row.swatches[0] for row in panels(picture)["classes/out"].rows if isinstance(row, SwatchRow)]
-        assert [text for _, text in swatches] == ["class 0   75%", "class 2   25%"]
+        (row,) = (row for row in panels(picture)["pictures"].rows if isinstance(row, SwatchRow))
+        swatches = row.swatches
+        assert [text for _, text in swatches] == ["class 0  75%", "class 2  25%"]
         for place, (color, _) in (((7, 9), swatches[0]), ((0, 0), swatches[1])):
             assert image.pixels[place] == pytest.approx(np.array(color) * 255, abs=0.51)
         assert "mostly class 0 (75% of the picture)" in texts(panels(picture)["title"])[1]
+
+
+class TestTruth:
+    """The panel with the input, an output and its truth side by side."""
+
+    @staticmethod
+    def compared(tmp_path: Path, values: np.ndarray, truth: np.ndarray, activation: str = "sigmoid") -> Panel:
+        graph = two_layers(("out", "Conv2D", values.shape[1:]), ("in", "InputLayer", (*values.shape[1:3], 1)))
+        graph = with_activation(graph, "out", activation)
+        arrays = {"in": numbers_in(len(values), *values.shape[1:3], 1), "out": values}
+        also = [lambda writer: write_truth(writer, graph, truth)]
+        return panels(shown(captures.write(tmp_path / "run.zarr", graph, arrays, also=also), len(values) - 1))[
+            "pictures"
+        ]
+
+    def test_input_output_and_truth_of_the_sample_are_side_by_side(self, tmp_path):
+        values = numbers_in(2, 9, 12, 1)
+        truth = (values > 0.5).astype(np.uint8)
+        truth[1, 0, 0, 0] ^= 1
+        row, words = self.compared(tmp_path, values, truth).rows
+        assert isinstance(row, PicturesRow)
+        assert [name for name, _ in row.pictures] == ["in", "out", "truth"]
+        assert np.array_equal(row.pictures[2][1][..., 0], truth[1, ..., 0] * 255)
+        assert words.text == f"true for {107 / 108:.1%} of the pixels at the threshold 0.5"
+
+    def test_true_numbers_give_the_mean_difference(self, tmp_path):
+        values = numbers_in(1, 9, 12, 3)
+        words = self.compared(tmp_path, values, values - 0.25).rows[-1].text
+        assert words == "mean |output − truth| 0.25"
+
+    @pytest.mark.parametrize("form", ["classes", "one axis more", "scores"])
+    def test_true_classes_in_any_form_have_the_colours_of_the_map(self, tmp_path, form):
+        classes = np.random.default_rng(5).integers(0, 3, (1, 8, 10))
+        values = np.eye(3, dtype=np.float32)[classes]
+        true = classes.copy()
+        true[0, :2] = (true[0, :2] + 1) % 3
+        given = {"classes": true, "one axis more": true[..., np.newaxis], "scores": np.eye(3)[true]}[form]
+        panel = self.compared(tmp_path, values, given, "softmax")
+        assert panel.rows[-1].text == "the class is true for 75.0% of the pixels"
+        (_, found), (_, truth) = panel.rows[0].pictures[1:]
+        assert np.array_equal((found == truth).all(axis=-1), classes[0] == true[0])
+
+    def test_truth_of_another_shape_is_left_out(self, tmp_path):
+        row, *words = self.compared(tmp_path, numbers_in(1, 9, 12, 1), numbers_in(1, 3, 4, 1)).rows
+        assert [name for name, _ in row.pictures] == ["in", "out"]
+        assert not words
 
 
 class TestInputs:

@@ -38,7 +38,10 @@ def file_samples(located: SampleFile, specs: Sequence[InputSpec]) -> Samples:
     read = [file.read(key, None if count == 1 else rows) for key in keys]
     arrays = [array.reshape(len(rows), *fit[1:]) for array, fit in zip(read, fits, strict=True)]
     key = file.labels()
-    labels = file.read(key).reshape(-1) if key is not None else None
+    truth = None
+    if key is not None and len(file.headers[key].shape) > 2 and file.headers[key].shape[0] == count:
+        truth = file.read(key, rows)
+    labels = file.read(key).reshape(-1) if key is not None and truth is None else None
     known = labels is not None and labels.size == count and labels.dtype.kind in "iu"
     alone = count == 1 and located.rows is None
     return _samples(
@@ -46,6 +49,7 @@ def file_samples(located: SampleFile, specs: Sequence[InputSpec]) -> Samples:
         specs,
         (name,) if alone else tuple(f"{name}[{i}]" for i in rows),
         labels[rows.start : rows.stop].astype(np.int64) if labels is not None and known else None,
+        truth,
     )
 
 
@@ -89,6 +93,7 @@ def _samples(
     specs: Sequence[InputSpec],
     names: tuple[str, ...],
     labels: NDArray[np.int64] | None = None,
+    truth: NDArray[Any] | None = None,
 ) -> Samples:
     arrays = [array.astype(np.float32) if array.dtype.name in _EXTRA else array for array in arrays]
     shown = {spec.name: pictures_from(array, spec.axes) for array, spec in zip(arrays, specs, strict=True)}
@@ -98,6 +103,7 @@ def _samples(
         tuple(_is_picture(array, spec) for array, spec in zip(arrays, specs, strict=True)),
         {key: value for key, value in shown.items() if value is not None},
         labels,
+        truth=truth if truth is not None and truth.dtype.kind in "biuf" else None,
     )
 
 

@@ -35,6 +35,8 @@ class Samples:
         Names of the labels, if the samples come with them.
     columns
         Names of the units of each input that has some, by the input's name.
+    truth
+        ``(N, *shape)``: the true output of each sample if it is more than a class, such as a mask.
     """
 
     arrays: tuple[NDArray[Any], ...]
@@ -45,6 +47,7 @@ class Samples:
     notes: tuple[tuple[str, ...], ...] = ()
     classes: tuple[str, ...] | None = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    truth: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -63,6 +66,7 @@ class Samples:
             names=self.names[row],
             shown={name: pictures[row] for name, pictures in self.shown.items()},
             labels=None if self.labels is None else self.labels[row],
+            truth=None if self.truth is None else self.truth[row],
             notes=self.notes[row],
         )
 
@@ -87,6 +91,8 @@ def join(parts: Sequence[Samples]) -> Samples:
                 f"array."
             )
     labels = [part.labels for part in parts]
+    truths = [part.truth for part in parts if part.truth is not None]
+    alike = len(truths) == len(parts) and len({truth.shape[1:] for truth in truths}) == 1
     shown = [name for name in parts[0].shown if all(name in part.shown for part in parts)]
     return Samples(
         tuple(np.concatenate(arrays) for arrays in zip(*(part.arrays for part in parts), strict=True)),
@@ -97,6 +103,7 @@ def join(parts: Sequence[Samples]) -> Samples:
         tuple(notes for part in parts for notes in part.notes_each),
         parts[0].classes if all(part.classes == parts[0].classes for part in parts) else None,
         {name: names for name, names in parts[0].columns.items() if all(p.columns.get(name) == names for p in parts)},
+        np.concatenate(truths) if alike else None,
     )
 
 
@@ -128,4 +135,5 @@ def beside(names: Sequence[str], each: Sequence[Samples]) -> Samples:
         ),
         labelled.classes,
         {name: columns for one in each for name, columns in one.columns.items()},
+        next((one.truth for one in each if one.truth is not None), None),
     )

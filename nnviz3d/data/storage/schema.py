@@ -18,6 +18,8 @@ SERIES_BYTES = 2**20
 
 TEXTS = "texts"
 """Name of the group of the texts of inputs that take text."""
+TRUTHS = "truths"
+"""Name of the group of the true outputs of the samples."""
 TOKENS = "tokens"
 """Group of the tokens along the time axis of nodes; missing in captures of earlier versions and without text."""
 UNITS = "unit_names"
@@ -82,6 +84,12 @@ def text_path(node_id: str) -> str:
     """Return the group of the texts that an input was given: ``texts/words/@0``, laid out like the tokens."""
     path, call = split_id(node_id)
     return f"{TEXTS}/{path}/@{call}"
+
+
+def truth_path(node_id: str) -> str:
+    """Return the path of the true values of an output, ``(N, *shape)``: ``truths/mask/@0``."""
+    path, call = split_id(node_id)
+    return f"{TRUTHS}/{path}/@{call}"
 
 
 def unit_path(node_id: str) -> str:

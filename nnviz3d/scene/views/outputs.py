@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.colors import number, score
 from nnviz3d.scene.context import SceneContext, class_name, is_classifier, shape_text, top_classes, two_classes
-from nnviz3d.scene.panel_rows import BarRow, GaugeRow, Row, SwatchRow, TextRow
+from nnviz3d.scene.panel_rows import BarRow, GaugeRow, Row, TextRow
 from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive
-from nnviz3d.scene.views.output_pictures import class_map, drawn_as_picture
+from nnviz3d.scene.views.output_pictures import class_map, comparisons, drawn_as_picture
 from nnviz3d.scene.views.titles import range_text, title_panel
 
 NAMED_CELLS = 16
@@ -38,7 +38,6 @@ def scores_of(context: SceneContext, outputs: Sequence[str], sample: int, listed
             # The first panel is outermost; with several outputs each has its own.
             name = "scores" if not panels else f"scores/{output}"
             panels.append(Panel(name, "top-right", tuple(best_rows(output, scores, names, listed))))
-    maps = [class_panel(context, output, sample) for output in outputs]
     found = [answer_of(context, output, sample) for output in outputs[:_ANSWERS]]
     more = len(outputs) - _ANSWERS
     answer = " · ".join([*found, *([f"and {more:,} more outputs"] if more > 0 else [])])
@@ -46,8 +45,8 @@ def scores_of(context: SceneContext, outputs: Sequence[str], sample: int, listed
         title_panel(context, sample, answer or None),
         Labels("scores", tuple(labels)),
         *panels[:_ANSWERS],
-        *(panel for panel in maps if panel is not None),
         *gauges(context, outputs, sample),
+        *comparisons(context, outputs, sample),
     )
 
 
@@ -174,20 +173,6 @@ def best_rows(head: str, scores: NDArray[np.float32], names: Sequence[str], list
         share = np.clip((np.nan_to_num(scores[i], nan=low) - low) / (high - low), 0, 1) if high > low else 0.0
         rows.append(BarRow(names[i], score(float(scores[i])), float(share), position == 0))
     return rows
-
-
-def class_panel(context: SceneContext, output: str, sample: int) -> Panel | None:
-    """Return the colours of the classes in a segmentation map, with their shares of the picture; `None` for no map."""
-    found = class_map(context, output, sample)
-    if found is None:
-        return None
-    rows: list[Row] = [TextRow(f"{context.graph.node(output).name}: the class of each pixel", "quiet")]
-    rows += [
-        SwatchRow(((found.colors[i], f"{class_name(found.names, i)}   {share:.0%}"),)) for i, share in found.largest
-    ]
-    if len(found.present) > len(found.largest):
-        rows.append(TextRow(f"{len(found.largest)} of {len(found.present):,} classes in this picture", "quiet"))
-    return Panel(f"classes/{output}", "top-right", tuple(rows))
 
 
 def gauges(context: SceneContext, outputs: Sequence[str], sample: int) -> tuple[Panel, ...]:
