@@ -74,13 +74,16 @@ class GraphModel(keras.Model):  # type: ignore[misc]  # Keras has no types
         count = len(signature.inputs) - len(captured)
         held = {t.op.name: source for t, source in zip(signature.inputs[count:], captured, strict=True)}
         variables = _variables(signature, held)
-        graph, reads = _inlined(signature, {name: variable.shape for name, variable in variables.items()})
+        definition, reads = _inlined(signature, {name: variable.shape for name, variable in variables.items()})
+        graph = tf.Graph()
+        with graph.as_default():
+            tf.graph_util.import_graph_def(definition, name="")
         variables.update({read: variables[name] for read, name in reads.items()})
-        given = [graph.graph.get_tensor_by_name(tensor.name) for tensor in signature.inputs[:count]]
-        results = [graph.graph.get_tensor_by_name(tensor.name) for tensor in signature.outputs]
+        given = [graph.get_tensor_by_name(tensor.name) for tensor in signature.inputs[:count]]
+        results = [graph.get_tensor_by_name(tensor.name) for tensor in signature.outputs]
         division = Segmentation(given, results)
         self._segments = division.segments
-        self._steps = [self._step(graph, one, variables, held) for one in self._segments]
+        self._steps = [self._step(definition, one, variables, held) for one in self._segments]
         names = _argument_names(signature, given)
         self._names = {name: tensor.name for name, tensor in names.items()}
         self._results = dict(zip(_result_names(signature), (tensor.name for tensor in division.outputs), strict=True))
@@ -90,8 +93,8 @@ class GraphModel(keras.Model):  # type: ignore[misc]  # Keras has no types
         }
         self.built = True
 
-    def _step(self, graph: Any, segment: Segment, variables: Mapping[str, Any], held: Mapping[str, Any]) -> Any:
-        layer: Any = graph_layer(graph, segment, variables, held)
+    def _step(self, definition: Any, segment: Segment, variables: Mapping[str, Any], held: Mapping[str, Any]) -> Any:
+        layer: Any = graph_layer(definition, segment, variables, held)
         for name in reversed(segment.parts[:-1]):
             layer = Scope(layer, safe_part(name))
         return layer
@@ -125,6 +128,39 @@ class Scope(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     def call(self, inputs: Sequence[Any]) -> Any:
         """Call the layer."""
         return self.layer(inputs)
+
+
+class SegmentFunction:
+    """A function that runs the operations of a segment.
+
+    Parameters
+    ----------
+    definition
+        The whole graph, which holds the functions that loops call.
+    fetched
+        The tensors that it returns.
+    """
+
+    def __init__(self, definition: Any, segment: Segment, fetched: Sequence[Any]) -> None:
+        self._part = tf.compat.v1.GraphDef(versions=definition.versions)
+        self._part.node.extend(one.node_def for one in (*segment.prepared, *segment.operations))
+        if any(value.HasField("func") for node in self._part.node for value in node.attr.values()):
+            self._part.library.CopyFrom(definition.library)
+        self._feeds = [tensor.name for tensor in (*segment.sources, *segment.variables, *segment.resources)]
+        self._fetched = [tensor.name for tensor in fetched]
+        self._eager = tf.function(self._insert, autograph=False)
+
+    def __call__(self, *given: Any) -> list[Any]:
+        """Run the operations on the sources, the values of variables and the resources."""
+        return list(self._eager(*given) if tf.executing_eagerly() else self._insert(*given))
+
+    def _insert(self, *given: Any) -> list[Any]:
+        """Add the operations to the present graph."""
+        fed = {name: tf.identity(tensor) for name, tensor in zip(self._feeds, given, strict=True)}
+        found: list[Any] = tf.graph_util.import_graph_def(
+            self._part, input_map=fed, return_elements=self._fetched, name="graph"
+        )
+        return found
 
 
 class GraphLayer(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
@@ -168,21 +204,21 @@ class GraphLayer(keras.layers.Layer):  # type: ignore[misc]  # Keras has no type
         return results if self.activation is None else [self.activation(results[0])]
 
 
-def graph_layer(graph: Any, segment: Segment, variables: Mapping[str, Any], held: Mapping[str, Any]) -> GraphLayer:
+def graph_layer(definition: Any, segment: Segment, variables: Mapping[str, Any], held: Mapping[str, Any]) -> GraphLayer:
     """Make the layer of a segment.
 
     Parameters
     ----------
-    graph
-        The function that holds the whole graph.
+    definition
+        The whole graph, which holds the functions that loops call.
     variables, held
         Keras variables and captured tensors, by the name of their placeholder or of that of their value.
     """
-    last = segment.results[0].op if len(segment.results) == 1 else None
-    activation = _ACTIVATIONS.get(last.type) if last is not None and len(segment.operations) > 1 else None
-    fetched = [same(last.inputs[0])] if activation and last is not None else list(segment.results)
-    feeds = [*segment.sources, *segment.variables, *segment.resources]
-    function = graph.prune(feeds, fetched)
+    fetched, activation = list(segment.results), None
+    last = segment.results[0].op
+    if len(segment.results) == 1 and last.type in _ACTIVATIONS and same(last.inputs[0]).op in segment.operations:
+        fetched, activation = [same(last.inputs[0])], _ACTIVATIONS[last.type]
+    function = SegmentFunction(definition, segment, fetched)
     read = [variables[one.op.name] for one in segment.variables]
     inside = [variables[one.op.name] for one in segment.resources if one.op.name in variables]
     for variable in inside:
@@ -246,12 +282,12 @@ def _usual_names() -> dict[str, str]:
 def _by_operations(segment: Segment) -> str | None:
     """Return the kind that its operations tell; those that are layers by their weights alone need some."""
     weighted = {"Dense", "EinsumDense", "Embedding", "LayerNormalization"}
-    kinds = segment.kinds | segment.prepared
+    kinds = segment.kinds | {operation.type for operation in segment.prepared}
     return next((k for op, k in _KINDS if op in kinds and (segment.variables or k not in weighted)), None)
 
 
 def _inlined(signature: Any, shapes: Mapping[str, Any]) -> tuple[Any, dict[str, str]]:
-    """Return a signature's graph as a function without calls of others and without control dependencies.
+    """Return the definition of a signature's graph without calls of functions and without control dependencies.
 
     Variables that the graph reads outside of loops become placeholders of their values.
 
@@ -262,8 +298,8 @@ def _inlined(signature: Any, shapes: Mapping[str, Any]) -> tuple[Any, dict[str, 
 
     Returns
     -------
-    function
-        The function.
+    definition
+        The graph.
     reads
         For each placeholder of a value, the name of the placeholder of the variable.
     """
@@ -274,6 +310,8 @@ def _inlined(signature: Any, shapes: Mapping[str, Any]) -> tuple[Any, dict[str, 
         kept = [name for name in node.input if not name.startswith("^")]
         del node.input[:]
         node.input.extend(kept)
+        if "_class" in node.attr:  # a wish to run beside an operation, which may be in another segment
+            del node.attr["_class"]
     for node in list(definition.node):
         if node.op == "ResourceGather":
             node = _read_whole(definition, node)
@@ -283,7 +321,7 @@ def _inlined(signature: Any, shapes: Mapping[str, Any]) -> tuple[Any, dict[str, 
                 owner = by_name[owner.input[0].split(":")[0]]
             reads[node.name] = owner.name
             _as_placeholder(node, shapes[owner.name])
-    return tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(definition, name=""), []), reads
+    return definition, reads
 
 
 def _as_placeholder(node: Any, shape: Any) -> None:

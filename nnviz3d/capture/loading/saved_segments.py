@@ -53,7 +53,7 @@ class Segment:
     results
         Tensors that other segments take, or that are outputs of the model.
     prepared
-        Kinds of the operations on sizes, constants and variables alone that run before.
+        The operations on sizes, constants and variables alone that run before, and those that return their input.
     """
 
     parts: tuple[str, ...]
@@ -62,7 +62,7 @@ class Segment:
     variables: tuple[Any, ...]
     resources: tuple[Any, ...]
     results: tuple[Any, ...]
-    prepared: frozenset[str] = frozenset()
+    prepared: tuple[Any, ...] = ()
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -175,7 +175,7 @@ class Segmentation:
         """Return the tensors that operations take from outside, through operations on sizes and constants."""
         return [tensor for tensor in self._reached(operations)[0] if self._flowing(tensor)]
 
-    def _reached(self, operations: Sequence[Any]) -> tuple[list[Any], frozenset[str]]:
+    def _reached(self, operations: Sequence[Any]) -> tuple[list[Any], tuple[Any, ...]]:
         """Return flowing tensors, read variables and resources from which a group is computed.
 
         Returns
@@ -183,25 +183,26 @@ class Segmentation:
         tensors
             In the order of the graph.
         prepared
-            Kinds of the operations between those and the group.
+            The operations between those and the group.
         """
         inside = {one.name for one in operations}
         found: dict[str, Any] = {}
         seen: set[str] = set()
-        prepared: set[str] = set()
+        prepared: dict[str, Any] = {}
         pending = [tensor for one in operations for tensor in one.inputs]
         while pending:
-            tensor = same(pending.pop())
+            tensor = pending.pop()
             if tensor.name in seen or tensor.op.name in inside:
                 continue
             seen.add(tensor.name)
-            if self._flowing(tensor) or tensor.op.type == "Placeholder":
+            between = tensor.op.type in _SAME
+            if not between and (self._flowing(tensor) or tensor.op.type == "Placeholder"):
                 found[tensor.name] = tensor
             else:
-                prepared.add(tensor.op.type)
+                prepared[tensor.op.name] = tensor.op
                 pending.extend(tensor.op.inputs)
         ordered = sorted(found.values(), key=lambda tensor: (self._position.get(tensor.op.name, -1), tensor.name))
-        return ordered, frozenset(prepared)
+        return ordered, tuple(prepared.values())
 
     @cached_property
     def _position(self) -> dict[str, int]:
