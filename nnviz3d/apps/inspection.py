@@ -14,6 +14,7 @@ from rich.text import Text
 
 from nnviz3d.analysis.health import alarms, first_alarms, summaries
 from nnviz3d.analysis.statistics import layer_statistics
+from nnviz3d.apps.inspection_ends import inputs_of, lines_of, targets_of
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import number
@@ -34,8 +35,10 @@ def describe(capture: CaptureReader, sample: int = 0, names: Sequence[str] = ())
     ``nodes``: id, kind, shape, parameters, activation, details, and ``statistics`` where numbers were captured (min, max,
     mean, std, the shares of zeros and of saturated numbers, and how many are NaN or infinite; min and max are of the
     finite numbers, `None` where there are none; mean and std are `None` unless all numbers are finite: JSON has no NaN;
-    saturated is `None` where the activation function does not saturate). ``edges``: pairs of ids. ``training``, where one
-    was recorded: the number of steps, the last step, the last step with stored activations (and so ``statistics``),
+    saturated is `None` where the activation function does not saturate). ``input_details`` and ``targets``: the inputs, and
+    what can be explained of each output, as `inputs_of` and `targets_of` describe them. ``edges``: pairs of ids.
+    ``training``, where one was recorded: the number of steps, the last step, the last step with stored activations (and so
+    ``statistics``),
     ``numbers_of``, the last step with stored weights, ``weights_of``, and ``alarms``: for each fault of a layer the
     step at which it began, the figure, the threshold, a sentence, and whether it is still present at the last step.
     """
@@ -59,6 +62,8 @@ def describe(capture: CaptureReader, sample: int = 0, names: Sequence[str] = ())
         "inputs": list(graph.inputs),
         "outputs": list(graph.outputs),
         "nodes": nodes,
+        "input_details": inputs_of(capture, sample),
+        "targets": targets_of(capture, sample),
         "edges": [[edge.source, edge.target] for edge in graph.edges],
         "samples": list(names or capture.provenance.samples),
         "classes": None if capture.classes is None else list(capture.classes),
@@ -148,6 +153,8 @@ def print_table(capture: CaptureReader, console: Console, sample: int = 0) -> No
             _cell(", ".join(capture.graph.sources(node["id"]))),
         )
     console.print(table)
+    for line in lines_of(data["input_details"], data["targets"]):
+        console.print(Text(line), soft_wrap=True)
     for line in _health(capture):
         console.print(Text(line))
 

@@ -12,7 +12,11 @@ import pytest
 from rich.console import Console
 
 from nnviz3d.apps.inspection import describe, print_table
+from nnviz3d.apps.inspection_ends import inputs_of, lines_of, targets_of
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.storage.axis_names import write_tokens, write_unit_names
+from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.data.target_words import find_target
 from tests.support import captures
 from tests.support.graphs import chain
 from tests.support.trainings import faulty_training
@@ -24,6 +28,12 @@ def printed(capture: Capture, width: int) -> list[str]:
     out = io.StringIO()
     print_table(capture, Console(file=out, width=width, color_system=None))
     return out.getvalue().splitlines()
+
+
+def table(capture: Capture, width: int) -> list[str]:
+    """The lines before those about inputs and outputs."""
+    lines = printed(capture, width)
+    return lines[: lines.index("")]
 
 
 @pytest.fixture
@@ -73,17 +83,17 @@ def test_brackets_of_names_are_printed(odd: Capture):
     graph = chain([("in[/]put", "InputLayer", (3,)), ("[red]dense", "Dense", (3,))])
     numbers = np.zeros((1, 3), np.float32)
     capture = captures.write(odd.path.with_name("b.zarr"), graph, {node.id: numbers for node in graph})
-    assert printed(capture, 200)[-1].startswith("[red]dense ")
-    assert printed(capture, 200)[-1].rstrip().endswith(" in[/]put")
+    assert table(capture, 200)[-1].startswith("[red]dense ")
+    assert table(capture, 200)[-1].rstrip().endswith(" in[/]put")
 
 
 def test_narrow_terminal_cuts_the_sources_first(tmp_path: Path):
     graph = chain([(LONG, "Dense", (3,)), ("end", "Dense", (3,))])
     values = {name: np.array([[-0.125, 0.25, 0.75]], np.float32) for name in (LONG, "end")}
     capture = captures.write(tmp_path / "long.zarr", graph, values)
-    whole = len(printed(capture, 400)[-1].rstrip())
+    whole = len(table(capture, 400)[-1].rstrip())
     for width in (whole - 1, whole - 20):
-        lines = printed(capture, width)
+        lines = table(capture, width)
         assert len(lines) == 4
         assert lines[2].split()[0] == LONG
         assert lines[3].split()[3:] == ["−0.125", "0.292", "0.358", "0.75", "0%", lines[3].split()[-1]]
@@ -131,3 +141,38 @@ def test_inspection_of_a_capture_without_a_training_does_not_mention_one(odd: Ca
 def test_inspection_of_one_sample_lists_the_names_of_all_samples(odd: Capture):
     assert describe(odd)["samples"] == list(odd.provenance.samples)
     assert describe(odd, 0, ["x.npy[0]", "x.npy[1]"])["samples"] == ["x.npy[0]", "x.npy[1]"]
+
+
+def ends(path: Path, shape: tuple[int, ...], values: object, **how: object) -> tuple[dict, list[str]]:
+    graph = chain([("table", "InputLayer", (2,)), ("out", "Dense", shape)])
+    numbers = {"table": np.array([[-1, 2]], np.float32), "out": np.array([values], np.float32)}
+    capture = captures.write(path, graph, numbers, **how)
+    (told,) = targets_of(capture, 0)
+    return told, lines_of(inputs_of(capture, 0), [told])
+
+
+def test_targets_of_every_kind_of_output_are_listed_with_their_values(tmp_path: Path):
+    told, lines = ends(tmp_path / "a.zarr", (3,), [0.5, 0.125, 0.375], classes=("ant", "bee", "cat"))
+    assert (told["kind"], told["words"], told["min"], told["max"]) == ("classes", ["ant", "bee", "cat"], 0.125, 0.5)
+    assert lines[-1] == "  out: 3; 0.125 to 0.5; 3 classes: ant, bee, cat; largest: ant = 0.5, cat = 0.375, bee = 0.125"
+    told, lines = ends(tmp_path / "b.zarr", (1,), [0.75], classes=("cat", "dog"))
+    assert told["largest"] == [("dog", 0.75), ("cat", 0.25)]
+    assert "2 classes: cat, dog, told apart by one number; cat is explained as its negative" in lines[-1]
+    picture = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
+    told, lines = ends(tmp_path / "c.zarr", (2, 3, 2), picture, classes=("sky", "road"))
+    assert told["largest"] == [("road", 6.0), ("sky", 5.0)]
+    assert "2 classes: sky, road, each over the whole map, or a part as in out[2:9,4:8,0]" in lines[-1]
+    told, lines = ends(tmp_path / "d.zarr", (4,), [1, 2, 3, 4])
+    assert lines[-1] == "  out: 4; 1 to 4; 4 numbers, 0 to 3; largest: 3 = 4, 2 = 3, 1 = 2"
+    for word in told["words"]:
+        assert find_target(word, chain([("out", "Dense", (4,))]), None) is not None
+
+
+def test_inputs_are_listed_with_range_tokens_and_columns(tmp_path: Path):
+    def named(writer: CaptureWriter) -> None:
+        write_tokens(writer, "table", [("great", "")])
+        write_unit_names(writer, "table", ("age", "rooms"))
+
+    _, lines = ends(tmp_path / "a.zarr", (1,), [0.75], also=[named])
+    assert lines[:3] == ["", "inputs:", "  table: 2; −1 to 2; tokens great; columns age, rooms"]
+    assert lines[-1] == "  out: 1; 0.75; out"
