@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from nnviz3d.apps.picking import pick_at, say
+from nnviz3d.data.capabilities.attributions import Attribution, write_attribution, write_attribution_layers
 from nnviz3d.data.storage.axis_names import write_tokens
+from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
 from nnviz3d.render.label_placement import place_labels
 from nnviz3d.render.picking import Eye
 from nnviz3d.render.text import label_sprite
 from nnviz3d.scene.facts import exact
+from nnviz3d.scene.hits import CellHit
 from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.layout.flow import known_shape, lay_out
 from nnviz3d.scene.layout.sequences import token_nodes
@@ -132,6 +135,29 @@ def test_tokens_of_a_layer_that_goes_backwards_have_their_own_height_and_names_u
     assert all(found == heights["embedding"] for found in heights.values())
     # The axis of a flip that undoes nothing is not known.
     assert "position 1, unit 0" in scene.describe(CellPick("odd", (1, 0)), Selection()).more
+
+
+def test_attribution_of_tokens_is_a_column_with_each_token_at_its_height_and_can_be_picked(tmp_path):
+    graph = chain([("ids", "InputLayer", (4,)), ("embedding", "Embedding", (4, 3)), ("out", "Dense", (2,))])
+    values = {n.id: np.arange(n.size, dtype=np.float32).reshape(1, *n.shape) for n in graph}
+    found = np.array([0.5, 0.0, 2.0, 1.0], dtype=np.float32)
+
+    def also(writer):
+        write_targets(writer, PREDICTED, "out", np.array([1]), np.ones(1), np.full(1, 0.5))
+        write_attribution_layers(writer, "grad_cam", PREDICTED, ["embedding"])
+        explained = Explained(PREDICTED, Target("out", 1), 1.0, None)
+        empty = (np.empty(0, np.float32),) * 3
+        write_attribution(writer, PREDICTED, [Attribution("grad_cam", "embedding", found, explained, {}, *empty)])
+
+    capture = write(tmp_path / "run.zarr", graph, values, also=[also])
+    spec = parse_scene({"format": 1, "views": [*VIEWS, {"kind": "attributions"}]})
+    scene = Scene.build(spec, capture)
+    (block,) = [p for p in scene.at(scene.duration).primitives if p.name == "map:embedding"]
+    place = scene.context.placement("embedding")
+    assert np.array_equal(block.values, found[::-1][np.newaxis, :, np.newaxis])
+    assert (block.origin[1], block.cell[1]) == pytest.approx((place.origin[1], place.cell[1]))
+    assert block.origin[0] + block.size[0] < place.origin[0]
+    assert scene.pick(CellHit(block, (0, 1, 0)), Selection()) == CellPick("embedding", (2,))
 
 
 @pytest.mark.parametrize("shape", [(7, 5), (7, 1), (7,)])

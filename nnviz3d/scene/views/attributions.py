@@ -50,8 +50,9 @@ _LIFT = 0.004
 """Distance between a picture and the map in front of it, as a share of its width."""
 _GAP = 0.12
 """Distance between a block and the map above it or in front of it, as a share of the block's height."""
-_ASIDE = 1.0
-"""Distance of a vector's map to the left of its block, in cells of the block."""
+_ASIDE, _TOKEN_MAP = 1.0, 0.13
+"""Distance of a vector's map to the left of its block, in cells of the block; world width of the map of a sheet of tokens
+and its distance."""
 
 _CUBE = np.array(list(np.ndindex(2, 2, 2)), dtype=np.float64)
 """The corners of a cube of side 1, ``(8, 3)``."""
@@ -249,6 +250,10 @@ class AttributionsView(View):
         if len(placement.grid.shape) < 2:
             cells, count = placement.grid.arrange(values), placement.grid.count
             return Voxels(name, cells, origin, placement.cell, table, limits, count=count, source=source)
+        if placement.grid.tokens:
+            cells = values[np.argsort(placement.grid.token_rows)][np.newaxis, :, np.newaxis]
+            cell = (size[0], placement.cell[1], size[2])
+            return Voxels(name, cells, origin, cell, table, limits, source=source)
         if values.ndim == 1:
             return _curve(name, values, (*origin[:2], origin[2] + size[2]), size[:2], table, limits)
         volume = values[..., np.newaxis]
@@ -390,11 +395,14 @@ def _repeated(values: NDArray[np.floating], rows: int, columns: int) -> NDArray[
 def _room(placement: Placement) -> tuple[Vector, Vector]:
     """Return the smallest corner and the size of the box for a map that is not a picture, beside its block.
 
-    The map of a vector is left of the block, one cell beside each cell; all other maps are above it.
+    The map of a vector is left of the block, one cell beside each cell, and so is that of a sheet of tokens, one cell
+    beside each token; all other maps are above it.
     """
     (x, y, z), (width, height, depth) = placement.origin, placement.size
     if len(placement.grid.shape) < 2:
         return (x - width - _ASIDE * placement.cell[0], y, z), placement.size
+    if placement.grid.tokens:
+        return (x - placement.lead - 2 * _TOKEN_MAP, y, z), (_TOKEN_MAP, height, depth)
     above = y + height * (1 + _GAP)
     return (x, above, z), (
         width,

@@ -73,6 +73,8 @@ def pick_on_map(context: SceneContext, layer: str, hit: CellHit | PixelHit) -> C
     grid = context.placement(layer).grid
     if isinstance(hit, PixelHit) or len(grid.shape) < 2:
         return pick_cell(context, layer, hit)
+    if grid.tokens:
+        return CellPick(layer, (int(np.argsort(grid.token_rows)[hit.cell[1]]),))
     index = grid_for((*grid.location_shape, 1)).index(hit.cell)
     return None if index is None else CellPick(layer, index[:-1])
 
