@@ -50,16 +50,22 @@ def with_list_wrapped(item: Config) -> Config:
 
 def with_module(item: Config) -> Config:
     """Set the module of a class to its module in Keras 3, if it names none or one of Keras 2."""
-    name = item["class_name"]
-    if name == "Lambda" or not is_known(name) or not ("module" not in item or is_of_keras_2(item["module"])):
+    name, of_keras_3 = item["class_name"], "module" in item and not is_of_keras_2(item["module"])
+    if of_keras_3 or name == "Lambda" or not _has_name(item) or not is_known(name):
         return item
     return {**item, "module": MODELS.get(name, "keras.layers"), "registered_name": None}
+
+
+def _has_name(item: Config) -> bool:
+    """Whether an object is a layer or a model; Identity, for example, is also the class of an initializer."""
+    return "name" in settings_of(item)
 
 
 def with_own_layer(item: Config) -> Config:
     """Use this program's layer for a class that Keras 3 lacks, or that computes other numbers there."""
     own, module = OWN_LAYERS.get(item["class_name"]), item.get("module")
-    if own is None or not (module is None or str(module).startswith("keras.") or is_of_keras_2(module)):
+    of_keras = module is None or is_of_keras_2(module) or str(module).startswith("keras.")
+    if own is None or not of_keras or not _has_name(item):
         return item
     named = {"module": own.__module__, "registered_name": keras.saving.get_registered_name(own)}
     return {**{key: value for key, value in item.items() if key != "build_config"}, **named}
