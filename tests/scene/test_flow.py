@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw
 
 from nnviz3d.scene.camera import MARGINS, CameraPose, Margins, default_view, fit
 from nnviz3d.scene.layout.flow import Plan, lay_out
-from nnviz3d.scene.layout.layering import assign_ranks_and_lanes
+from nnviz3d.scene.layout.layering import _chains, assign_ranks_and_lanes
+from tests.data.test_grouping import random_graph
 from tests.support.graphs import GRAPHS, chain
 from tests.support.pinhole import to_frame
 
@@ -162,3 +163,31 @@ def test_fit_touches_its_margins_for_any_angles(margins, angles, aspect):
     ]
     assert min(map(min, gaps)) > -1e-6
     assert min(map(max, gaps)) < 1e-6
+
+
+def reference_chains(order: list[str], sources: dict[str, tuple[str, ...]]) -> list[list[str]]:
+    """Cut a graph into chains, by a search through all nodes that are left, for each chain."""
+    free, found = set(order), []
+    while free:
+        length: dict[str, int] = {}
+        previous: dict[str, str | None] = {}
+        for node in (n for n in order if n in free):
+            previous[node] = max((s for s in sources[node] if s in free), key=lambda s: length[s], default=None)
+            length[node] = 1 + (length[previous[node]] if previous[node] is not None else 0)
+        node = max(length, key=lambda n: length[n])
+        chain = []
+        while node is not None:
+            chain.append(node)
+            node = previous[node]
+        found.append(chain[::-1])
+        free.difference_update(chain)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_chains_are_those_of_a_search_through_all_nodes(seed):
+    graph = random_graph(seed) if seed < 4 else GRAPHS["inception" if seed == 4 else "177 nodes"]()
+    order = [node.id for node in graph]
+    sources = {name: graph.sources(name) for name in order}
+    targets = {name: [edge.target for edge in graph.edges_from(name)] for name in order}
+    assert list(_chains(order, sources, targets)) == reference_chains(order, sources)

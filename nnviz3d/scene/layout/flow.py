@@ -208,10 +208,11 @@ def lay_out(
         if distance <= nearest * _FARTHER_FOR_LEVELS:
             # Free width is moved between the blocks of a level, then free height between the levels.
             for candidates in ([(along, 1.0) for along in _ALONG], [(None, ease) for ease in _DEPTHS]):
+                distance *= _CLOSE
                 for along, ease in candidates:
                     wider = Levels(levels, chosen.along if along is None else along)
                     one = _place(graph, grids, flow, [0], headroom, ease, wider)
-                    if _distance(one, aspect) <= distance * _CLOSE:
+                    if _distance(one, aspect) <= distance:
                         plan, chosen = one, wider
                         break
             return plan
@@ -331,12 +332,13 @@ class _Flow:
     def _cut(self, capacity: float) -> list[int]:
         """Fill rows up to a width; near a row's end, break where the fewest edges and, if possible, no group is cut."""
         breaks, first = [0], 0
+        widths, gaps, ranks = self.widths, self.gaps, self.ranks
         while True:
-            filled, rank = self.widths[first], first + 1
-            while rank < self.ranks and filled + self.gaps[rank] + self.widths[rank] <= capacity:
-                filled += self.gaps[rank] + self.widths[rank]
+            filled, rank = widths[first], first + 1
+            while rank < ranks and filled + gaps[rank] + widths[rank] <= capacity:
+                filled += gaps[rank] + widths[rank]
                 rank += 1
-            if rank == self.ranks:
+            if rank == ranks:
                 return breaks
             window = range(max(first + 1, rank - (rank - first) // 6), rank + 1)
             first = min(window, key=lambda r: (self.torn[r], self.gaps[r] == _TIGHT, -r))
@@ -428,16 +430,16 @@ def _columns(flow: _Flow, breaks: Sequence[int], row_of: Sequence[int], ease: fl
     gaps = [gap * (ease if gap > _TIGHT else 1.0) for gap in flow.gaps]
     natural = [sum(flow.widths[a:b]) + sum(gaps[a + 1 : b]) for a, b in zip(breaks, ends, strict=True)]
     widest = max(natural)
+    free = [sum(gaps[a + 1 : b]) for a, b in zip(breaks, ends, strict=True)]
+    stretch = [
+        1 + (widest - width) / gap if width > 0.5 * widest and gap else 1.0
+        for width, gap in zip(natural, free, strict=True)
+    ]
     lefts: list[float] = []
     x = 0.0
     for rank, width in enumerate(flow.widths):
         row = row_of[rank]
-        if rank == breaks[row]:
-            x = 0.0
-        else:
-            free = sum(gaps[breaks[row] + 1 : ends[row]])
-            stretch = 1 + (widest - natural[row]) / free if natural[row] > 0.5 * widest and free else 1.0
-            x += gaps[rank] * stretch
+        x = 0.0 if rank == breaks[row] else x + gaps[rank] * stretch[row]
         lefts.append(x)
         x += width
     return lefts, [left + width for left, width in zip(lefts, flow.widths, strict=True)]

@@ -8,7 +8,8 @@ nearest lane that is free over its range of ranks. Ranks are longest distances f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -34,12 +35,9 @@ def assign_ranks_and_lanes(graph: ModelGraph) -> dict[str, RankAndLane]:
         ranks[node.id] = 1 + max((ranks[s] for s in sources[node.id]), default=-1)
 
     order = [node.id for node in graph]
-    free = set(order)
     lanes: dict[str, int] = {}
     taken: dict[int, list[tuple[int, int]]] = {}
-    while free:
-        chain = _longest_chain(order, sources, free)
-        free.difference_update(chain)
+    for chain in _chains(order, sources, targets):
         before = max((ranks[s] for s in sources[chain[0]]), default=None)
         after = min((ranks[t] for t in targets[chain[-1]]), default=None)
         _slide(chain, ranks, targets, joined=before is not None)
@@ -52,13 +50,60 @@ def assign_ranks_and_lanes(graph: ModelGraph) -> dict[str, RankAndLane]:
     return {node: RankAndLane(ranks[node], lanes[node]) for node in order}
 
 
-def _longest_chain(order: Iterable[str], sources: dict[str, tuple[str, ...]], free: set[str]) -> list[str]:
+def _chains(
+    order: Sequence[str], sources: Mapping[str, Sequence[str]], targets: Mapping[str, Sequence[str]]
+) -> Iterator[list[str]]:
+    """Yield chains that contain each node once, always the longest one of the nodes that are left.
+
+    Without a chain, the rest falls apart into parts without edges between them. Only the part of the last chain is searched
+    again, so that many short branches take little time.
+    """
+    place = {node: i for i, node in enumerate(order)}
+    waiting: list[tuple[int, int, list[str], list[str]]] = []
+
+    def add(part: list[str]) -> None:
+        chain = _longest_chain(part, sources, set(part))
+        heapq.heappush(waiting, (-len(chain), place[chain[-1]], chain, part))
+
+    add(list(order))
+    while waiting:
+        *_, chain, part = heapq.heappop(waiting)
+        yield chain
+        left = set(part).difference(chain)
+        for piece in _pieces([node for node in part if node in left], left, sources, targets):
+            add(piece)
+
+
+def _pieces(
+    nodes: Sequence[str], left: set[str], sources: Mapping[str, Sequence[str]], targets: Mapping[str, Sequence[str]]
+) -> list[list[str]]:
+    """Divide nodes into parts without edges between them; each part is in their order."""
+    number: dict[str, int] = {}
+    count = 0
+    for start in nodes:
+        if start in number:
+            continue
+        number[start] = count
+        pending = [start]
+        while pending:
+            node = pending.pop()
+            for other in (*sources[node], *targets[node]):
+                if other in left and other not in number:
+                    number[other] = count
+                    pending.append(other)
+        count += 1
+    parts: list[list[str]] = [[] for _ in range(count)]
+    for node in nodes:
+        parts[number[node]].append(node)
+    return parts
+
+
+def _longest_chain(order: Iterable[str], sources: Mapping[str, Sequence[str]], free: set[str]) -> list[str]:
+    """Return the longest chain of free nodes; of several, the one whose end comes first."""
     length: dict[str, int] = {}
     previous: dict[str, str | None] = {}
     best: str | None = None
     for node in order:
-        if node not in free:
-            continue
         come_from = max((s for s in sources[node] if s in free), key=lambda s: length[s], default=None)
         previous[node] = come_from
         length[node] = 1 + (length[come_from] if come_from is not None else 0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,7 +49,8 @@ class Route:
 def route_edges(graph: ModelGraph, plan: Plan) -> tuple[Route, ...]:
     """Return the route of every edge of a graph."""
     placements = plan.placements
-    kinds = {edge: _kind(edge, plan) for edge in graph.edges}
+    lines = _Lines(placements.values())
+    kinds = {edge: _kind(edge, plan, lines) for edge in graph.edges}
     levels = _levels((e for e, kind in kinds.items() if kind == "around"), placements)
     folds = _fold_levels((e for e, kind in kinds.items() if kind == "fold"), placements)
     columns = _columns(placements.values())
@@ -60,35 +62,48 @@ def route_edges(graph: ModelGraph, plan: Plan) -> tuple[Route, ...]:
         elif kind == "flow":
             points = _onward(source, target, columns)
         elif kind == "around":
-            points = _around(source, target, plan, levels[edge])
+            points = _around(source, target, lines, levels[edge])
         else:
             points = _fold(source, target, plan, folds[edge])
         skips = kind == "around" or (plan.leveled and kind == "flow" and target.rank > source.rank + 1)
-        skips = skips or (kind == "fold" and _leaves_out(source, target, plan))
+        skips = skips or (kind == "fold" and _leaves_out(source, target, lines))
         routes.append(Route(edge, kind, points.astype(np.float32), skips))
     return tuple(routes)
 
 
-def _leaves_out(source: Placement, target: Placement, plan: Plan) -> bool:
+class _Lines:
+    """The blocks of each row and lane by rank."""
+
+    def __init__(self, placements: Iterable[Placement]) -> None:
+        found: dict[tuple[int, int], list[Placement]] = {}
+        for placement in placements:
+            found.setdefault((placement.row, placement.lane), []).append(placement)
+        self._blocks = {key: sorted(blocks, key=lambda p: p.rank) for key, blocks in found.items()}
+        self._ranks = {key: [p.rank for p in blocks] for key, blocks in self._blocks.items()}
+        self._rows = sorted({row for row, _ in found})
+
+    def within(self, row: int, lane: int, first: int, last: int) -> Sequence[Placement]:
+        """Return the blocks of a row and lane from a rank to another one, both included."""
+        ranks = self._ranks.get((row, lane), [])
+        return self._blocks[row, lane][bisect_left(ranks, first) : bisect_right(ranks, last)] if ranks else ()
+
+    def between(self, source: Placement, target: Placement, lane: int, rows: Iterable[int] | None = None) -> bool:
+        """Whether a lane has blocks between two ranks, in some rows, by default in all."""
+        first, last = source.rank + 1, target.rank - 1
+        return any(self.within(row, lane, first, last) for row in (self._rows if rows is None else rows))
+
+
+def _leaves_out(source: Placement, target: Placement, lines: _Lines) -> bool:
     """Whether both are in one lane, with blocks between them."""
-    lanes = (source.lane, target.lane)
-    return lanes[0] == lanes[1] and any(
-        p.lane == lanes[0] and source.rank < p.rank < target.rank for p in plan.placements.values()
-    )
+    return source.lane == target.lane and lines.between(source, target, source.lane)
 
 
-def _kind(edge: Edge, plan: Plan) -> Kind:
+def _kind(edge: Edge, plan: Plan, lines: _Lines) -> Kind:
     source, target = plan.placements[edge.source], plan.placements[edge.target]
     if source.row != target.row:
         return "flow" if plan.leveled and target.rank == source.rank + 1 else "fold"
     lane = max((source.lane, target.lane), key=abs) if 0 in (source.lane, target.lane) else source.lane
-    between = any(
-        p.row == source.row
-        and p.lane in (lane, source.lane if source.lane == target.lane else lane)
-        and source.rank < p.rank < target.rank
-        for p in plan.placements.values()
-    )
-    return "around" if between else "flow"
+    return "around" if lines.between(source, target, lane, [source.row]) else "flow"
 
 
 def _levels(edges: Iterable[Edge], placements: Mapping[str, Placement]) -> dict[Edge, int]:
@@ -159,10 +174,10 @@ def _step(source: Placement, target: Placement) -> NDArray[np.float64]:
     return rounded(np.array([a, [a[0], b[1], 0.0], b]), _CORNER)
 
 
-def _around(source: Placement, target: Placement, plan: Plan, level: int) -> NDArray[np.float64]:
-    between = [p for p in plan.placements.values() if p.row == source.row and source.rank <= p.rank <= target.rank]
+def _around(source: Placement, target: Placement, lines: _Lines, level: int) -> NDArray[np.float64]:
     lanes = {source.lane, target.lane}
-    height = max(p.origin[1] + p.size[1] for p in between if p.lane in lanes) + _ABOVE + _STEP * level
+    over = [p for lane in lanes for p in lines.within(source.row, lane, source.rank, target.rank)]
+    height = max(p.origin[1] + p.size[1] for p in over) + _ABOVE + _STEP * level
     a, b = _top(source), _top(target)
     return rounded(np.array([a, [a[0], height, 0], [b[0], height, 0], b]), _CORNER)
 
