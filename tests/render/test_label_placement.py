@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nnviz3d.render.fonts import font, shorten
 from nnviz3d.render.label_placement import Rect, outlines, place_labels, project
-from nnviz3d.render.text import font, label_sprite, panel_sprite, shorten
+from nnviz3d.render.text import label_sprite, panel_sprite
 from nnviz3d.scene.colors import colormap
 from nnviz3d.scene.panel_rows import BarRow, ScaleRow, SwatchRow, TextRow
 from nnviz3d.scene.primitives import Label, Panel

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnviz3d.render.text import font, panel_sprite, wrap
+from nnviz3d.render.fonts import font, wrap
+from nnviz3d.render.text import panel_sprite
 from nnviz3d.scene.panel_rows import GaugeRow, TextRow
 from nnviz3d.scene.primitives import Panel
 

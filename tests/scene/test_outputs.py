@@ -184,8 +184,17 @@ class TestTruth:
         given = {"classes": true, "one axis more": true[..., np.newaxis], "scores": np.eye(3)[true]}[form]
         panel = self.compared(tmp_path, values, given, "softmax")
         assert panel.rows[-1].text == "the class is true for 75.0% of the pixels"
+        (row,) = (row for row in panel.rows if isinstance(row, SwatchRow))
+        assert len(row.swatches) == 3
         (_, found), (_, truth) = panel.rows[0].pictures[1:]
         assert np.array_equal((found == truth).all(axis=-1), classes[0] == true[0])
+
+    def test_class_that_only_the_truth_has_is_in_the_legend(self, tmp_path):
+        values = np.zeros((1, 8, 10, 3), np.float32)
+        values[..., 1] = 1
+        true = np.full((1, 8, 10), 2)
+        (row,) = (r for r in self.compared(tmp_path, values, true, "softmax").rows if isinstance(r, SwatchRow))
+        assert [text for _, text in row.swatches] == ["class 1  100%", "class 2  0%"]
 
     def test_truth_of_another_shape_is_left_out(self, tmp_path):
         row, *words = self.compared(tmp_path, numbers_in(1, 9, 12, 1), numbers_in(1, 3, 4, 1)).rows

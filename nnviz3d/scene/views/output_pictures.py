@@ -141,7 +141,7 @@ def comparisons(context: SceneContext, outputs: Sequence[str], sample: int) -> t
         pictures = [*([] if source is None else [source]), (context.graph.node(name).name, pixels)]
         stored, index = context.capture.stored_sample(sample)
         truth = read_truth(stored, name, index)
-        rows = _class_rows(class_map(context, name, sample))
+        rows = _class_rows(class_map(context, name, sample), _classes_of_truth(context, name, truth))
         if truth is not None:
             shown = truth_picture(context, name, truth, sample)
             pictures += [] if shown is None else [("truth", shown)]
@@ -152,11 +152,12 @@ def comparisons(context: SceneContext, outputs: Sequence[str], sample: int) -> t
     return tuple(panels)
 
 
-def _class_rows(found: ClassMap | None) -> list[Row]:
-    """Return the colours of the classes in a map, with their shares of the picture."""
+def _class_rows(found: ClassMap | None, true: Sequence[int]) -> list[Row]:
+    """Return the colours of the classes in a map, with their shares of the picture, and of the classes in its truth."""
     if found is None:
         return []
-    swatches = [(found.colors[i], f"{class_name(found.names, i)}  {share:.0%}") for i, share in found.largest]
+    shares = [*found.largest, *((i, 0.0) for i in true if i not in dict(found.present))]
+    swatches = [(found.colors[i], f"{class_name(found.names, i)}  {share:.0%}") for i, share in shares[:_LISTED]]
     rows: list[Row] = [SwatchRow(tuple(swatches[k : k + _ACROSS])) for k in range(0, len(swatches), _ACROSS)]
     if len(found.present) > len(found.largest):
         rows.append(TextRow(f"{len(found.largest)} of {len(found.present):,} classes in this picture", "quiet"))
@@ -187,6 +188,14 @@ def agreement(context: SceneContext, name: str, truth: NDArray[Any], sample: int
         return f"true for {np.mean((values > 0.5) == (true > 0.5)):.1%} of the pixels at the threshold 0.5"
     difference = np.abs(values.astype(np.float64) - true)
     return f"mean |output − truth| {number(float(np.nanmean(difference)))}"
+
+
+def _classes_of_truth(context: SceneContext, name: str, truth: NDArray[Any] | None) -> list[int]:
+    """Return the classes in the truth of a segmentation map, in order; none for another output."""
+    if truth is None or not _has_classes(context, name):
+        return []
+    true = _true_classes(truth, context.placement(name).grid)
+    return [] if true is None else np.unique(true).tolist()
 
 
 def _true_classes(truth: NDArray[Any], grid: CellGrid) -> NDArray[np.int64] | None:
