@@ -32,7 +32,7 @@ def _with(*words: str, without: tuple[str, ...] = ()) -> Callable[[LayerNode], b
 
 KINDS: dict[str, Callable[[LayerNode], bool]] = {
     "convolution": _with("Conv", without=("LSTM",)),
-    "dense": _with("Dense"),
+    "dense": _with("Dense", "Gemm", "FullyConnected"),
     "pooling": _with("Pool"),
     "normalization": _with("Norm"),
     "attention": _with("Attention"),

@@ -29,12 +29,14 @@ _WORDS = (
         "activation",
         ("Activation", "ReLU", "Relu", "Softmax", "Sigmoid", "Silu", "Gelu", "LeakyReLU", "PReLU", "ELU", "Tanh"),
     ),
-    ("dense", ("Dense", "EinsumDense", "Embedding")),
+    ("dense", ("Dense", "EinsumDense", "Embedding", "Gemm", "FullyConnected")),
 )
 
 
 def family_of(node: LayerNode) -> str:
     """Return the family of a layer by the words in its kind."""
+    if node.kind == "MatMul" and node.parameters:  # as ONNX has it; without weights it merges two tensors
+        return "dense"
     for family, words in _WORDS:
         if any(word in node.kind for word in words):
             return family

@@ -113,3 +113,17 @@ def encoder(width=8, heads=2, tokens=20, longest=16):
     ]
     inputs = [integers("ids", "batch", "length"), integers("mask", "batch", "length")]
     return model(nodes, inputs, [real("classes", "batch", 3), real("sequence", "batch", "length", width)], stored)
+
+
+def branching():
+    """A model in which one branch of an operation takes a tensor from outside."""
+    taken = helper.make_graph([node("Mul", "hidden hidden", "squared")], "then", [], [real("squared", "N", 4)])
+    other = helper.make_graph([node("Neg", "x", "negated")], "else", [], [real("negated", "N", 4)])
+    nodes = [
+        node("Relu", "x", "hidden", "relu"),
+        node("ReduceSum", "x", "total", "total", keepdims=0),
+        node("Greater", "total zero", "positive", "positive"),
+        helper.make_node("If", ["positive"], ["y"], name="if", then_branch=taken, else_branch=other),
+    ]
+    stored = [numpy_helper.from_array(np.float32(0), "zero")]
+    return model(nodes, [real("x", "N", 4)], [real("y", "N", 4)], stored)

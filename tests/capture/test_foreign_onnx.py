@@ -8,7 +8,7 @@ from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.data.bundled import digits
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import CaptureRequest, Insights
-from nnviz3d.errors import ModelError
+from nnviz3d.errors import ModelError, UserError
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -157,3 +157,19 @@ def test_damaged_file_is_refused_by_name(tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"junk")
     with pytest.raises(ModelError, match=r"bad\.onnx cannot be opened as ONNX"):
         load_model(str(tmp_path / "bad.onnx"))
+
+
+def test_tensors_that_a_branch_takes_from_outside_are_edges(tmp_path):
+    model = onnx_models.branching()
+    x = np.array([[1, 2, 3, -1], [-1, -2, 1, -3]], np.float32)
+    np.save(tmp_path / "x.npy", x)
+    run = captured(tmp_path, model, str(tmp_path / "x.npy"))
+    assert set(run.graph.sources("if")) == {"x", "relu", "positive"}
+    assert np.array_equal(run.activations("if").values, [[1, 4, 9, 0], [1, 2, -1, 3]])
+    assert any("inside its branches is not shown" in note for note in run.provenance.notes)
+
+
+def test_fractions_for_an_input_of_whole_numbers_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", ids=np.full((1, 5), 0.5), mask=np.ones((1, 5)))
+    with pytest.raises(UserError, match=r"whole numbers|int64"):
+        captured(tmp_path, onnx_models.encoder(), str(tmp_path / "x.npz"))

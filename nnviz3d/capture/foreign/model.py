@@ -90,8 +90,17 @@ class ForeignInput:
     vocabulary: int | None = None
 
     def fed(self, sample: NDArray[Any]) -> NDArray[Any]:
-        """Arrange one sample as the runtime takes it; a larger batch is filled with copies."""
-        return sample if self.batch is None else np.repeat(sample[np.newaxis], self.batch, axis=0)
+        """Arrange one sample as the runtime takes it; a larger batch is filled with copies.
+
+        Raises
+        ------
+        ModelError
+            If the input takes whole numbers, and the sample holds others.
+        """
+        given = sample.astype(object if self.dtype == "string" else self.dtype)
+        if sample.dtype.kind == "f" and given.dtype.kind in "iu" and not np.array_equal(given, sample):
+            raise ModelError(f"An input of the model takes whole numbers ({self.dtype}); the sample holds fractions.")
+        return given if self.batch is None else np.repeat(given[np.newaxis], self.batch, axis=0)
 
 
 @dataclass(frozen=True)
@@ -178,7 +187,10 @@ class ForeignModel:
 
 def _blank(specs: Sequence[InputSpec]) -> list[NDArray[Any]]:
     """Return a sample of zeros."""
-    return [np.zeros([n or 1 for n in spec.shape], dtype=spec.dtype) for spec in specs]
+    return [
+        np.full([n or 1 for n in spec.shape], *(("", object) if spec.dtype == "string" else (0, spec.dtype)))
+        for spec in specs
+    ]
 
 
 def sample_of(value: NDArray[Any], rows: int) -> NDArray[Any]:

@@ -51,7 +51,7 @@ def load_onnx(source: ModelSource) -> ForeignModel:
     inputs = tuple(_input(value, tables[value.name]) for value in graph.input if value.name in runtime.inputs)
     return ForeignModel(
         ForeignOrigin(path.name, sha256_of(path)),
-        _listing(model),
+        _listing(model, path.stem),
         runtime,
         inputs,
         _ranks(graph),
@@ -104,13 +104,13 @@ class OnnxRuntime:
         return {**inputs, **{name: value for name, value in values.items() if value.dtype.kind in "biuf"}}
 
 
-def _listing(model: Any) -> OperationList:
+def _listing(model: Any, name: str) -> OperationList:
     graph = model.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
     constants = _Constants(stored)
     operations = tuple(_operation(node, constants) for node in graph.node)
     return OperationList(
-        graph.name or "model",
+        name,
         operations,
         tuple(value.name for value in graph.input if value.name not in stored),
         tuple(value.name for value in graph.output),
@@ -127,7 +127,8 @@ class _Constants:
 
     def see(self, node: Any) -> None:
         """Remember an operation on constants alone, such as the dequantization of weights."""
-        if node.op_type != "Constant" and all(name in self for name in node.input if name) and node.input:
+        given = [name for name in (*node.input, *_taken_inside(node)) if name]
+        if given and all(name in self for name in given):
             self._made.update(dict.fromkeys(node.output, node))
 
     def __contains__(self, name: str) -> bool:
@@ -183,7 +184,7 @@ def _operation(node: Any, constants: _Constants) -> Operation:
     return Operation(
         node.name,
         node.op_type,
-        tuple(node.input),
+        (*node.input, *_taken_inside(node)),
         tuple(node.output),
         details_of(node.op_type, attributes, arrays),
         None,
@@ -191,6 +192,19 @@ def _operation(node: Any, constants: _Constants) -> Operation:
         trained,
         _LOOPS.get(node.op_type, ""),
     )
+
+
+def _taken_inside(node: Any) -> tuple[str, ...]:
+    """Return the tensors from outside that the loops and branches inside an operation take, besides its inputs."""
+    taken: dict[str, None] = {}
+    for attribute in node.attribute:
+        for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+            made = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+            made.update(name for inner in graph.node for name in inner.output)
+            used = [name for inner in graph.node for name in (*inner.input, *_taken_inside(inner))]
+            used.extend(value.name for value in graph.output)
+            taken.update((name, None) for name in used if name and name not in made)
+    return tuple(name for name in taken if name not in node.input)
 
 
 def _attributes(node: Any) -> dict[str, Any]:
