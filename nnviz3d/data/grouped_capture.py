@@ -42,6 +42,14 @@ def without_groups(capture: CaptureReader) -> CaptureReader:
     return capture.capture if isinstance(capture, GroupedCapture) else capture
 
 
+def originals(capture: CaptureReader) -> dict[str, str]:
+    """Return for each node of a reader the captured node whose first output it shows."""
+    if not isinstance(capture, GroupedCapture):
+        return {node.id: node.id for node in capture.graph}
+    shown = ((node.id, capture.original(node.id)) for node in capture.graph)
+    return {name: original for name, (original, output) in shown if output == 0}
+
+
 class GroupedCapture:
     """A capture in which closed groups are single nodes.
 

@@ -14,7 +14,7 @@ from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.graph import head_of as head_of
 from nnviz3d.data.graph import vector_outputs as vector_outputs
-from nnviz3d.data.grouped_capture import with_groups
+from nnviz3d.data.grouped_capture import originals, with_groups, without_groups
 from nnviz3d.data.grouping.contracted import Grouping
 from nnviz3d.data.quantities import Quantity
 from nnviz3d.data.reader import CaptureReader
@@ -27,6 +27,7 @@ from nnviz3d.scene.layout.cells import CellGrid
 from nnviz3d.scene.layout.flow import Placement, Plan, lay_out
 from nnviz3d.scene.layout.gates import room_for_gates, shown_gates
 from nnviz3d.scene.layout.routes import Route, route_edges
+from nnviz3d.scene.layout.sequences import Sequences
 from nnviz3d.scene.memo import Memo
 from nnviz3d.scene.selection import Selection
 
@@ -78,6 +79,8 @@ class SceneContext:
     routes: tuple[Route, ...]
     aspect: float
     """Width over height of the whole picture; the network may fill a part with a different aspect."""
+    sequences: Sequences = field(default_factory=Sequences)
+    """The sequences of tokens in the network."""
     setting: Setting = Setting()
     memo: Memo = field(default_factory=Memo)
     trajectory: EmbeddingTrajectory | None = None
@@ -122,8 +125,11 @@ class SceneContext:
                 shapes[node.id] = capture.activation_shape(node.id)
         gates = {node.id: shown_gates(capture, node) for node in capture.graph} if filled else {}
         leads = {name: room_for_gates(len(found)) for name, found in gates.items()}
-        plan = lay_out(capture.graph, shapes, aspect=aspect * flatter, headroom=headroom, leads=leads)
-        return SceneContext(capture, plan, route_edges(capture.graph, plan), aspect)
+        sequences = Sequences.of(without_groups(capture).graph).shown(originals(capture))
+        plan = lay_out(
+            capture.graph, shapes, aspect=aspect * flatter, headroom=headroom, leads=leads, sequences=sequences
+        )
+        return SceneContext(capture, plan, route_edges(capture.graph, plan), aspect, sequences)
 
     def revised(self, capture: CaptureReader, trajectory: EmbeddingTrajectory | None = None) -> SceneContext:
         """Return a context for another capture, with the same layout.

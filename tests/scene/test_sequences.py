@@ -19,8 +19,8 @@ from nnviz3d.render.text import label_sprite
 from nnviz3d.scene.facts import exact
 from nnviz3d.scene.hits import CellHit
 from nnviz3d.scene.layout.cells import grid_for
-from nnviz3d.scene.layout.flow import known_shape, lay_out
-from nnviz3d.scene.layout.sequences import token_nodes
+from nnviz3d.scene.layout.flow import lay_out
+from nnviz3d.scene.layout.sequences import Sequences
 from nnviz3d.scene.primitives import Labels, Lines
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
@@ -45,7 +45,7 @@ def scene(capture):
 
 
 def tokens_in(graph):
-    return token_nodes(graph, {node.id: known_shape(node) for node in graph})
+    return Sequences.of(graph).tokens
 
 
 def labels_of(scene, sample=0):
@@ -123,8 +123,10 @@ def test_tokens_of_a_layer_that_goes_backwards_have_their_own_height_and_names_u
     heights = {}
     for name in ("embedding", "forward", "backward", "flip", "both"):
         place = scene.context.placement(name)
-        words = [scene.describe(CellPick(name, (i, 0)), Selection()).more[0].split("“")[1][0] for i in range(5)]
-        assert "".join(words) == ("edcba" if name == "backward" else "abcde")
+        order = [4, 3, 2, 1, 0] if name == "backward" else [0, 1, 2, 3, 4]
+        told = [scene.describe(CellPick(name, (i, 0)), Selection()).more[0] for i in range(5)]
+        words = ["abcde"[i] for i in order]
+        assert told == [f"token {i} “{word}”, unit 0" for i, word in zip(order, words, strict=True)]
         centers = scene.context.centers(name, np.arange(5) * place.grid.channels)[:, 1] - place.origin[1]
         heights[name] = dict(zip(words, np.round(centers, 6), strict=True))
         cells, stored = scene.context.values(name, 0).cells, capture.activation(name, 0)
@@ -135,6 +137,21 @@ def test_tokens_of_a_layer_that_goes_backwards_have_their_own_height_and_names_u
     assert all(found == heights["embedding"] for found in heights.values())
     # The axis of a flip that undoes nothing is not known.
     assert "position 1, unit 0" in scene.describe(CellPick("odd", (1, 0)), Selection()).more
+
+
+def test_closed_groups_are_sheets_with_the_words_of_the_tokens_even_if_the_embedding_is_inside(capture):
+    closed = parse_scene({"format": 1, "groups": "closed", "views": VIEWS})
+    scene = Scene.build(closed, capture, aspect=SIZE[0] / SIZE[1])
+    shown = {node.id for node in scene.context.graph}
+    assert "embedding" not in shown
+    assert len(shown) < 12
+    sheets = [p for p in scene.context.plan.placements.values() if p.grid.tokens]
+    assert {p.node for p in sheets} == shown - {"pool", "scores"}
+    assert len({(p.row, round(p.cell[1], 9)) for p in sheets}) == len({p.row for p in sheets})
+    words = [label.lines[0] for label, _ in placed(scene) if label.align == "left"]
+    assert sorted(words) == sorted([w or "·" for w in WORDS[0]] * len({p.row for p in sheets}))
+    last = next(name for name in shown if "block6" in name)
+    assert "token 3 “never”, unit 5" in scene.describe(CellPick(last, (3, 5)), Selection()).more
 
 
 def test_attribution_of_tokens_is_a_column_with_each_token_at_its_height_and_can_be_picked(tmp_path):

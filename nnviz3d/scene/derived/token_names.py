@@ -5,36 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.layout.sequences import FLIP
 
 _LONGEST = 12
 """Number of characters after which a name is cut."""
 _PADDING = "·"
 """Name of a padded position."""
-
-
-def sequence_of(context: SceneContext, node_id: str) -> str | None:
-    """Return the node that holds the tokens of a sheet's rows: a vector of token numbers, one for each row.
-
-    Returns
-    -------
-    `None` if the node is no sheet of tokens, or its rows are not those of a vector of tokens: after a pooling or a strided
-    convolution a row belongs to several tokens, after a flip the axis that was reversed is not known, and patches of a
-    picture have no token numbers.
-    """
-    placements, graph = context.plan.placements, context.graph
-    name = node_id
-    while placements[name].grid.tokens:
-        grid = placements[name].grid
-        before = [s for s in graph.sources(name) if placements[s].grid.tokens and _rows(context, s) == grid.shape[0]]
-        if len(grid.shape) == 1 and (not before or context.capture.tokens(0, name) is not None):
-            return name
-        turned = graph.node(name).kind == FLIP and not any(placements[s].grid.backwards for s in before)
-        if not before or turned:
-            return None
-        # The first source of an attention layer is its query, whose tokens its rows are.
-        name = before[0]
-    return None
 
 
 def tokens_of(context: SceneContext, node_id: str, sample: int) -> tuple[str, ...] | None:
@@ -43,32 +18,35 @@ def tokens_of(context: SceneContext, node_id: str, sample: int) -> tuple[str, ..
     Returns
     -------
     tuple or None
-        As many names as the sheet has rows; a padded position is an empty string.
+        As many names as the sheet has rows; a padded position is an empty string. `None` if the node is no sheet of
+        tokens, or its rows are not those of a vector of tokens.
     """
-    held = sequence_of(context, node_id)
-    if held is None:
+    vectors, grid, capture = (
+        context.sequences.vectors.get(node_id, ()),
+        context.placement(node_id).grid,
+        context.capture,
+    )
+    words = next((found for name in vectors if (found := capture.tokens(sample, name)) is not None), None)
+    held = next((name for name in vectors if capture.has_activations(name)), None)
+    if words is None and held is not None:
+        words = tuple(f"{number:g}" for number in np.asarray(capture.activation(held, sample)).reshape(-1))
+    if words is None or not grid.tokens or len(words) != grid.shape[0]:
         return None
-    words = context.capture.tokens(sample, held)
-    if words is None and context.capture.has_activations(held):
-        numbers = np.asarray(context.capture.activation(held, sample))
-        words = tuple(f"{number:g}" for number in numbers.reshape(-1))
-    if words is None or len(words) != _rows(context, node_id):
-        return None
-    return words[::-1] if context.placement(node_id).grid.backwards else words
+    return words[::-1] if grid.backwards else words
 
 
 def token_words(context: SceneContext, node_id: str, position: int, sample: int) -> str:
-    """Describe a row of a sheet: ``token 3 “film”``, or ``position 3`` if its token is not known."""
+    """Describe a row of a sheet: ``token 3 “film”``, or ``position 3`` if its token is not known.
+
+    The token's number is its position in the text, even if the sheet has the tokens in reverse order.
+    """
     words = tokens_of(context, node_id, sample)
     if words is None or position >= len(words):
         return f"position {position}"
-    return f"token {position} “{words[position]}”" if words[position] else f"token {position}, padding"
+    number = len(words) - 1 - position if context.placement(node_id).grid.backwards else position
+    return f"token {number} “{words[position]}”" if words[position] else f"token {number}, padding"
 
 
 def shortened(word: str) -> str:
     """Return a token's name as a label shows it: long ones cut, a padded position as a dot."""
     return word if 0 < len(word) <= _LONGEST else f"{word[: _LONGEST - 1]}…" if word else _PADDING
-
-
-def _rows(context: SceneContext, node_id: str) -> int:
-    return context.plan.placements[node_id].grid.shape[0]

@@ -22,7 +22,7 @@ from nnviz3d.scene.camera import MARGINS, default_view, fit
 from nnviz3d.scene.layout.cells import CellGrid, grid_for
 from nnviz3d.scene.layout.layering import RankAndLane, assign_ranks_and_lanes
 from nnviz3d.scene.layout.levels import Levels, levels_of
-from nnviz3d.scene.layout.sequences import backward_nodes, sheet_size, token_nodes
+from nnviz3d.scene.layout.sequences import Sequences, sheet_size
 from nnviz3d.scene.layout.signals import SIGNAL_DEPTH, is_signal, least_height
 from nnviz3d.scene.primitives import Vector
 
@@ -173,6 +173,7 @@ def lay_out(
     aspect: float = 16 / 9,
     headroom: float = 0.0,
     leads: Mapping[str, float] | None = None,
+    sequences: Sequences | None = None,
 ) -> Plan:
     """Place every node of a graph.
 
@@ -188,10 +189,12 @@ def lay_out(
         World height to keep free above each block.
     leads
         World width to keep free before some blocks.
+    sequences
+        The sequences of tokens; by default those of the graph itself, which may lack nodes of closed groups.
     """
     known = {node.id: shapes.get(node.id) or known_shape(node) for node in graph}
-    tokens = token_nodes(graph, known)
-    backwards = backward_nodes(graph, tokens)
+    sequences = sequences or Sequences.of(graph)
+    tokens, backwards = sequences.tokens, sequences.backwards
     grids = {n.id: grid_for(known[n.id], n.axes, tokens=n.id in tokens, backwards=n.id in backwards) for n in graph}
     leads = leads or {}
     flow = _Flow.of(graph, grids, leads)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.scene.camera import MARGINS, fit, height_seen
 from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.derived.token_names import sequence_of, shortened, tokens_of
+from nnviz3d.scene.derived.token_names import shortened, tokens_of
 from nnviz3d.scene.layout.flow import Placement
 from nnviz3d.scene.layout.routes import ABOVE_SKIPS
 from nnviz3d.scene.primitives import Label, Lines
@@ -150,7 +150,7 @@ def block_labels(context: SceneContext, blocks: Mapping[str, tuple[str, str]]) -
 def _first_sheets(context: SceneContext) -> Iterable[Placement]:
     found: dict[tuple[int, int], Placement] = {}
     for placement in sorted(context.plan.placements.values(), key=lambda p: p.rank):
-        if placement.grid.tokens and sequence_of(context, placement.node) is not None:
+        if context.sequences.vectors.get(placement.node):
             found.setdefault((placement.row, placement.lane), placement)
     return found.values()
 
