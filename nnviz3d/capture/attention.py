@@ -16,8 +16,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d.capture.programs.activations import MEMORY, batch_size, only_batch, portions, signature_of, viewed
+from nnviz3d.capture.programs.call import Call
 from nnviz3d.capture.programs.describe import DescribedModel
-from nnviz3d.capture.programs.flat_program import Call, InputSpec
+from nnviz3d.capture.programs.flat_program import InputSpec
 from nnviz3d.capture.programs.frozen import Compiled, frozen
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.work import Work

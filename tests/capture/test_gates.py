@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import nnviz3d
-from nnviz3d.capture.programs import flat_program
+from nnviz3d.capture.programs import call
 from tests.capture import zoo
 
 LSTM = ("input gate", "forget gate", "candidate", "output gate", "cell state", "hidden state")
@@ -215,7 +215,7 @@ def test_each_call_has_its_gates_and_the_layer_stays_as_it_is(tmp_path, rng):
 
 
 def test_gates_that_are_too_large_are_left_out_with_a_note(tmp_path, rng, monkeypatch):
-    monkeypatch.setattr(flat_program, "LARGEST_GATES", 4 * 5 * 3 * 6 - 1)
+    monkeypatch.setattr(call, "LARGEST_GATES", 4 * 5 * 3 * 6 - 1)
     capture, found = gates(one_layer(layers.LSTM(3, name="recurrent"), 5, 4), zoo.numbers(rng, 1, 5, 4), tmp_path)
     assert found == {}
     assert any(note.startswith("The gates of recurrent are not captured") for note in capture.provenance.notes)

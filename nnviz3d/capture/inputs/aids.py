@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.inputs.texts import Encoder
 from nnviz3d.capture.inputs.vocabulary import spare_vocabulary
-from nnviz3d.capture.programs.flat_program import Inputs, Program, open_model
+from nnviz3d.capture.programs.flat_program import Inputs, Program
+from nnviz3d.capture.programs.opening import open_with_rows
 from nnviz3d.capture.programs.tracer import layers_inside
 
 
@@ -57,7 +58,7 @@ def aids_of(model: keras.Model, inputs: Inputs, vocabulary: Mapping[int, int]) -
     telling = (keras.layers.MelSpectrogram, keras.layers.TextVectorization, keras.layers.StringLookup)
     if not any(isinstance(layer, telling) for layer in layers_inside(model)):
         return Aids(vocabulary)
-    program = open_model(model, inputs)
+    program, _ = open_with_rows(model, inputs)
     encoders = {
         position: _encoder(layer)
         for position, size in vocabulary.items()

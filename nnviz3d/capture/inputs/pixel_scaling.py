@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.programs.flat_program import Call, Program
+from nnviz3d.capture.programs.call import Call
+from nnviz3d.capture.programs.flat_program import Program
 from nnviz3d.capture.programs.frozen import frozen
 from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 
 from nnviz3d.capture.inputs.vocabulary import is_lookup, output_mode, words_of
+from nnviz3d.capture.programs.call import Call
 from nnviz3d.capture.programs.describe import DescribedModel, through
-from nnviz3d.capture.programs.flat_program import Call
 
 _ELEMENTWISE = (
     keras.layers.Normalization,

@@ -215,8 +215,14 @@ def rows_per_sample(
     outputs = [
         (node_id, k, tensor) for node_id in described.calls for k, tensor in enumerate(described.call(node_id).outputs)
     ]
+    rows = described.program.rows
     return (
-        frozenset((node_id, k) for node_id, k, tensor in outputs if tensor.shape and tensor.shape[0] in (None, only)),
+        frozenset(
+            (node_id, k)
+            for node_id, k, tensor in outputs
+            # Windows may be folded into a batch size that was chosen for the trace.
+            if tensor.shape and (tensor.shape[0] in (None, only) or (rows and tensor.shape[0] % rows == 0))
+        ),
         frozenset((node_id, k) for node_id, k, _ in outputs if described.calls[node_id] in constants),
     )
 

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 
 from nnviz3d.capture.inputs.pixel_scaling import PixelScaling, pixel_scaling
-from nnviz3d.capture.programs.flat_program import Call, Program
+from nnviz3d.capture.programs.call import Call
+from nnviz3d.capture.programs.flat_program import Program
 from nnviz3d.capture.programs.layer_axes import axes_of_calls
 from nnviz3d.capture.programs.node_paths import function_name
 from nnviz3d.data.axes import axes_of

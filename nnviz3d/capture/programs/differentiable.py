@@ -13,8 +13,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d.capture.programs.activations import batch_size, only_batch, signature_of
+from nnviz3d.capture.programs.call import Call
 from nnviz3d.capture.programs.describe import DescribedModel
-from nnviz3d.capture.programs.flat_program import Call, InputSpec, with_mask_of
+from nnviz3d.capture.programs.flat_program import InputSpec, with_mask_of
 from nnviz3d.capture.programs.frozen import frozen
 from nnviz3d.capture.programs.node_paths import function_name
 from nnviz3d.data.targets import Spans

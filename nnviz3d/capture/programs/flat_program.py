@@ -1,6 +1,6 @@
 """Trace any Keras 3 model into one flat sequence of calls.
 
-Only this module, `tracer` and `frozen` use private attributes of Keras.
+Only the modules of this package use private attributes of Keras.
 
 One mechanism serves functional, nested, subclassed and unbuilt models. The model is called once on symbolic inputs.
 Meanwhile every composite (a model, or a layer made of layers) runs its own `call` instead of becoming one node. So Keras
@@ -10,32 +10,25 @@ records the real graph: each call of each layer, operators such as ``x + y``, an
 
 from __future__ import annotations
 
-import inspect
-import math
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras.src import backend
 from keras.src.layers.layer import Layer
 
-from nnviz3d.capture.programs.frozen import assignments_undone, frozen
-from nnviz3d.capture.programs.gates import LARGEST as LARGEST_GATES
-from nnviz3d.capture.programs.gates import gate_names, gates_recorded, gates_size
-from nnviz3d.capture.programs.node_paths import Namer, is_plumbing
+from nnviz3d.capture.programs.call import Call
+from nnviz3d.capture.programs.eager_code import RandomDraw
+from nnviz3d.capture.programs.frozen import assignments_undone, frozen, losses_kept
+from nnviz3d.capture.programs.node_paths import Namer
 from nnviz3d.capture.programs.tf_ops import tensorflow_functions_traced
-from nnviz3d.capture.programs.time_loops import TimeLoop, Values, folded_results, results_in_loops, run_in_loops
-from nnviz3d.capture.programs.tracer import Tracer, layers_inside
+from nnviz3d.capture.programs.time_loops import Values
+from nnviz3d.capture.programs.tracer import Tracer
 from nnviz3d.data.axes import Axes
 from nnviz3d.data.files.picture_files import PictureShape
 from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError
-
-_ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention, keras.layers.Attention)
-_SCORES = "return_attention_scores"
-"""Argument with which Keras' attention layers return their scores."""
 
 
 @dataclass(frozen=True)
@@ -85,156 +78,6 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Call:
-    """One recorded call of one layer or operation.
-
-    Parameters
-    ----------
-    operation
-        The called layer or operation.
-    path, index
-        Its path in the graph, and the number of earlier calls of this path.
-    outputs
-        Its symbolic output tensors, ``(batch, *shape)`` each.
-    sources
-        Its input tensors in the order of the arguments: position of an earlier call, and number of its output.
-    variables
-        Variables among the arguments, which belong to a composite and not to the operation.
-    autocast, direct, loops
-        As in `TracedCall`: the call may run at every step of a sequence.
-    """
-
-    operation: Any
-    path: str
-    index: int
-    outputs: tuple[Any, ...]
-    sources: tuple[tuple[int, int], ...]
-    variables: tuple[Any, ...]
-    arguments: Any = field(repr=False)
-    autocast: str | None = None
-    direct: bool = False
-    loops: tuple[TimeLoop, ...] = ()
-
-    @property
-    def is_input(self) -> bool:
-        """Whether the call represents one of the model's inputs."""
-        return isinstance(self.operation, keras.layers.InputLayer)
-
-    @property
-    def plumbing(self) -> bool:
-        """Whether the call only changes the type of a tensor, so that it gets no node; a layer always gets one."""
-        named = not isinstance(self.operation, Layer) and is_plumbing(type(self.operation).__name__)
-        return named and len(self.sources) == 1
-
-    @property
-    def attends(self) -> bool:
-        """Whether the call is that of an attention layer that can return its scores."""
-        return isinstance(self.operation, _ATTENTION) and _SCORES in _parameters(self.operation)
-
-    @property
-    def hides_attention(self) -> bool:
-        """Whether the call contains attention layers whose scores are not available, for example inside a wrapper."""
-        if self.attends or not isinstance(self.operation, Layer):
-            return False
-        return any(isinstance(part, _ATTENTION) for part in layers_inside(self.operation))
-
-    @property
-    def attended(self) -> tuple[Any, ...]:
-        """The symbolic query, value and, if given, key of an attention layer, ``(batch, *positions, features)`` each.
-
-        They are those of one step, if the call runs at every step of a sequence.
-        """
-        given = inspect.signature(self.operation.call).bind(*self.arguments.args, **self.arguments.kwargs).arguments
-        first = next(iter(given.values()))
-        if isinstance(first, list | tuple):
-            return tuple(first)
-        return (first, *(given[name] for name in ("value", "key") if given.get(name) is not None))
-
-    @property
-    def query(self) -> Any:
-        """The symbolic query of an attention layer."""
-        return self.attended[0]
-
-    def outside(self, symbol: Any) -> Any:
-        """Return the tensor outside of all loops of which a tensor of the call is one step."""
-        for loop in self.loops:
-            symbol = loop.outside(symbol)
-        return symbol
-
-    @property
-    def gates(self) -> tuple[str, ...]:
-        """Names of the gates and states that can be captured: those of a recurrent layer, if they are not too large."""
-        names = gate_names(self.operation)
-        return names if names and self.gates_size <= LARGEST_GATES else ()
-
-    @property
-    def gates_size(self) -> int:
-        """Size of the gates for one sample in bytes; 0 without gates."""
-        if not gate_names(self.operation):
-            return 0
-        steps = math.prod([int(n or 1) for n in self.outputs[0].shape[1 : 1 + len(self.loops)]])
-        made = self.loops[0].made[0][0] if self.loops else self.outputs[0]
-        return steps * gates_size(self.operation, self.arguments.keras_tensors[0].shape, made.shape)
-
-    def with_gates(self, values: Values) -> dict[str, Any]:
-        """Compute the outputs as `__call__` does; returns the gates, ``(batch, time, *shape)`` each, by name."""
-        names = self.gates
-
-        def once(local: Values) -> list[Any]:
-            with gates_recorded(self.operation) as found:
-                self._once(local)
-            return [found[name] for name in names]
-
-        return dict(zip(names, results_in_loops(self.loops, values, once, len(names)), strict=True))
-
-    def attention_scores(self, values: Values) -> Any:
-        """Call an attention layer again for its scores, with the masks and flags of the recorded call.
-
-        The scores of all steps of a sequence are folded into the batch: ``(batch * time, ...)``.
-        """
-        return folded_results(self.loops, values, self._scores)
-
-    def _scores(self, values: Values) -> Any:
-        # The layer removes masks from its arguments, so the masks are restored for the call itself, which follows.
-        args, kwargs = self.arguments.fill_in(values)
-        at = list(_parameters(self.operation)).index(_SCORES)
-        if len(args) > at:
-            args = (*args[:at], True, *args[at + 1 :])
-        else:
-            kwargs = {**kwargs, _SCORES: True}
-        masks = [(t, backend.get_keras_mask(t)) for t in keras.tree.flatten((args, kwargs)) if backend.is_tensor(t)]
-        flash = getattr(self.operation, "_flash_attention", None)
-        if flash:
-            object.__setattr__(self.operation, "_flash_attention", False)
-        try:
-            return self.operation(*args, **kwargs)[1]
-        finally:
-            if flash:
-                object.__setattr__(self.operation, "_flash_attention", flash)
-            for tensor, mask in masks:
-                backend.set_keras_mask(tensor, mask)
-
-    def __call__(self, values: Values) -> None:
-        """Compute the outputs from the values of earlier calls; keys are the ids of the symbolic tensors."""
-        if not self.is_input:
-            run_in_loops(self.loops, values, self._once)
-
-    def _once(self, values: Values) -> None:
-        """Run the call, or one step of it."""
-        args, kwargs = self.arguments.fill_in(values)
-        function = self.operation.call if self.direct else self.operation
-        with nullcontext() if self.autocast is None else backend.AutocastScope(self.autocast):
-            results = function(*args, **kwargs)
-        flat = keras.tree.flatten(results)
-        made = [one for one, _ in self.loops[0].made] if self.loops else self.outputs
-        values.update((id(tensor), value) for tensor, value in zip(made, flat, strict=True))
-
-
-def _parameters(operation: Any) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(operation.call).parameters
-
-
-@dataclass(frozen=True)
 class Program:
     """A model as a flat sequence of calls in executable order, inputs first.
 
@@ -244,20 +87,47 @@ class Program:
         Symbolic tensors.
     sealed
         Path of each composite that could not be opened, and the reason.
+    rows
+        The batch size that was chosen for the trace, if the model's code needs one; no axis of a weight has this length.
     """
 
     calls: tuple[Call, ...]
     inputs: tuple[Any, ...]
     outputs: tuple[tuple[int, int], ...]
     sealed: dict[str, str]
+    rows: int | None = None
 
     def constants(self) -> frozenset[int]:
-        """Find the calls that no input affects, such as an embedding of positions; they are equal for all samples."""
+        """Find the calls that no input affects, such as an embedding of positions; they are equal for all samples.
+
+        What is made for every sample, such as random numbers or copies of a class token, is none of them.
+        """
         found: set[int] = set()
         for i, call in enumerate(self.calls):
-            if not call.is_input and all(source in found for source, _ in call.sources):
+            if not call.is_input and all(source in found for source, _ in call.sources) and not self._for_each(call):
                 found.add(i)
         return frozenset(found)
+
+    def _for_each(self, call: Call) -> bool:
+        batch = self.rows
+        if isinstance(call.operation, RandomDraw):
+            batch = self.inputs[0].shape[0] if self.inputs else None
+        return batch is not None and any(tensor.shape and tensor.shape[0] == batch for tensor in call.outputs)
+
+    @property
+    def holds_numbers(self) -> bool:
+        """Whether a call takes numbers that were computed during the trace, perhaps from variables."""
+        arguments = [call.arguments for call in self.calls if call.arguments is not None]
+        return any(backend.is_tensor(t) for a in arguments for t in keras.tree.flatten((a.args, a.kwargs)))
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether a call needs the batch size as a number: a `reshape` to a shape with an unknown length, for example."""
+        operations = [call.operation for call in self.calls if not isinstance(call.operation, Layer)]
+        shapes = [
+            getattr(operation, name, None) for operation in operations for name in ("newshape", "shape", "repeats")
+        ]
+        return any(isinstance(shape, list | tuple) and None in shape for shape in shapes)
 
     def run(self, flat_inputs: Sequence[Any], gates: dict[int, dict[str, Any]] | None = None) -> list[tuple[Any, ...]]:
         """Run every call once without changing Keras' variables; returns the output tensors of each call.
@@ -268,7 +138,8 @@ class Program:
             Is filled with the gates of the recurrent layers, by the call's position.
         """
         values: Values = {id(symbol): value for symbol, value in zip(self.inputs, flat_inputs, strict=True)}
-        with frozen():
+        layers = [call.operation for call in self.calls if isinstance(call.operation, Layer)]
+        with frozen(), losses_kept(layers):
             for i, call in enumerate(self.calls):
                 try:
                     if gates is not None and call.gates:
@@ -351,7 +222,7 @@ def open_model(model: keras.Model, inputs: Inputs) -> Program:
     check_call(model)
     symbols = [keras.Input(batch_shape=(s.batch, *s.shape), dtype=s.dtype, name=s.name) for s in inputs.specs]
     tracer = Tracer(model, symbols)
-    with tracer.patched(), tensorflow_functions_traced(), assignments_undone():
+    with tracer.patched(), tensorflow_functions_traced(), assignments_undone(), losses_kept([model]):
         try:
             result = model(inputs.pack(symbols), training=False)
         except Exception as error:

@@ -8,7 +8,7 @@ There are two protections. Keras' variables are read and written in a scope that
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -164,6 +164,23 @@ def _unoptimized() -> Iterator[None]:
         yield
     finally:
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})
+
+
+@contextmanager
+def losses_kept(layers: Iterable[Any]) -> Iterator[None]:
+    """Restore the losses of the last call of some layers, and of the layers inside them, when the context ends.
+
+    Keras forgets them when it calls a layer.
+    """
+    whole = {id(part): part for layer in layers for part in layer._flatten_layers()}
+    before = [(part, list(part._losses), set(part._loss_ids)) for part in whole.values()]
+    try:
+        yield
+    finally:
+        for part, losses, ids in before:
+            part._losses[:] = losses
+            part._loss_ids.clear()
+            part._loss_ids.update(ids)
 
 
 @contextmanager

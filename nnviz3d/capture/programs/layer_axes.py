@@ -8,7 +8,8 @@ from typing import Any
 
 import keras
 
-from nnviz3d.capture.programs.flat_program import Call, Program
+from nnviz3d.capture.programs.call import Call
+from nnviz3d.capture.programs.flat_program import Program
 from nnviz3d.data.axes import Axes, axes_of, axes_over_time, named_axes
 from nnviz3d.data.files.picture_files import PictureShape
 

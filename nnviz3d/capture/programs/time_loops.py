@@ -77,7 +77,8 @@ def run_in_loops(loops: Sequence[TimeLoop], values: Values, call: Callable[[Valu
 
 def folded_results(loops: Sequence[TimeLoop], values: Values, function: Callable[[Values], Any]) -> Any:
     """Run a function inside loops over time, and fold the time axes of its result into the batch axis."""
-    (found,) = results_in_loops(loops, values, lambda local: [function(local)], 1)
+    alone = [replace(loop, made=()) for loop in loops]
+    (found,) = results_in_loops(alone, values, lambda local: [function(local)], 1)
     return ops.reshape(found, (-1, *found.shape[1 + len(loops) :])) if loops else found
 
 
@@ -89,7 +90,7 @@ def results_in_loops(
     Parameters
     ----------
     function
-        Returns ``count`` tensors ``(batch, ...)`` for one step. What it adds to its values, as a call does, is kept.
+        Returns ``count`` tensors ``(batch, ...)`` for one step; it adds what the loops make to the values, as a call does.
     """
     marks = [[_Mark() for _ in range(count)] for _ in range(len(loops) + 1)]
     around = [

@@ -18,8 +18,9 @@ from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.programs.activations import Batch, Forward, memory_of_sample, only_batch
 from nnviz3d.capture.programs.describe import DescribedModel, describe
 from nnviz3d.capture.programs.differentiable import DifferentiableModel
-from nnviz3d.capture.programs.flat_program import Inputs, InputSpec, Program, open_model
+from nnviz3d.capture.programs.flat_program import Inputs, InputSpec, Program
 from nnviz3d.capture.programs.layer_axes import axes_of_calls
+from nnviz3d.capture.programs.opening import open_with_rows
 from nnviz3d.capture.weights import write_weights
 from nnviz3d.data.files.memory_limit import check_size
 from nnviz3d.data.files.picture_files import PictureShape
@@ -30,15 +31,23 @@ from nnviz3d.errors import ModelError
 
 
 class Trace:
-    """A Keras model's graph and its compiled program, for inputs of known sizes: a `Runnable`."""
+    """A Keras model's graph and its compiled program, for inputs of known sizes: a `Runnable`.
+
+    Attributes
+    ----------
+    asked
+        The inputs that the trace was asked for; `specs` may have a batch size in addition.
+    """
 
     def __init__(self, loaded: LoadedModel, inputs: Inputs) -> None:
         self.loaded = loaded
-        self.specs: tuple[InputSpec, ...] = inputs.specs
-        self.described = describe(open_model(loaded.model, inputs), loaded.model.name)
-        needed = memory_of_sample(self.described.graph) * (only_batch(inputs.specs) or 1)
+        self.asked = inputs.specs
+        program, specs = open_with_rows(loaded.model, inputs)
+        self.specs: tuple[InputSpec, ...] = specs
+        self.described = describe(program, loaded.model.name)
+        needed = memory_of_sample(self.described.graph) * (only_batch(specs) or 1)
         check_size(f"A run of {loaded.name} on one sample", needed, ModelError)
-        self._forward = Forward(self.described, inputs.specs, gates=True)
+        self._forward = Forward(self.described, specs, gates=True)
         self._pairs: Pairs | None = None
 
     @property
@@ -140,7 +149,7 @@ class TracedModel:
             If the model cannot run on symbolic inputs, or only on samples of the shape that it was built on.
         """
         specs = tuple(replace(s, shape=tuple(a.shape[1:])) for s, a in zip(self.inputs.specs, arrays, strict=True))
-        if self._trace is None or self._trace.specs != specs:
+        if self._trace is None or self._trace.asked != specs:
             self._trace = None  # freed first, so that there are never two in memory
             try:
                 self._trace = Trace(self.loaded, replace(self.inputs, specs=specs))
@@ -156,13 +165,13 @@ class TracedModel:
     def ran(self, trace: Trace) -> None:
         """Update the state of the model after a run of a trace."""
         self.repeatable = trace.repeatable
-        if not self.repeatable:
+        if not self.repeatable or (self.live and trace.described.program.holds_numbers):
             self._trace = None
 
     @cached_property
     def vocabulary(self) -> Mapping[int, int]:
         """Number of tokens of each input that takes tokens, by the input's position."""
-        return tokens(open_model(self.loaded.model, self.inputs))
+        return tokens(open_with_rows(self.loaded.model, self.inputs)[0])
 
 
 def _only_on(name: str, built: tuple[int | None, ...], given: tuple[int | None, ...], error: BaseException) -> str:
@@ -183,7 +192,7 @@ def with_axes(model: keras.Model, inputs: Inputs) -> Inputs:
     pictures = [PictureShape.of(spec.shape) for spec in inputs.specs]
     if not any(picture is not None and picture.channels_first for picture in pictures):
         return inputs
-    axes = axes_of_calls(open_model(model, inputs))
+    axes = axes_of_calls(open_with_rows(model, inputs)[0])
     return replace(
         inputs,
         specs=tuple(

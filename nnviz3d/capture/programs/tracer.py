@@ -14,6 +14,7 @@ from keras.src import backend
 from keras.src.layers.layer import Layer
 from keras.src.ops.node import Node
 
+from nnviz3d.capture.programs.eager_code import eager_code_recorded
 from nnviz3d.capture.programs.time_loops import TimeLoop, sequence_shape
 from nnviz3d.data.printable import reason
 
@@ -69,10 +70,12 @@ class TracedCall:
     @property
     def variables(self) -> tuple[Any, ...]:
         """The variables among the arguments of an operation."""
-        if isinstance(self.operation, Layer) or self.arguments is None:
-            return ()
-        flat = keras.tree.flatten((self.arguments.args, self.arguments.kwargs))
-        return tuple(a for a in flat if isinstance(a, backend.Variable))
+        return () if isinstance(self.operation, Layer) or self.arguments is None else _variables(self.arguments)
+
+
+def _variables(arguments: Any) -> tuple[Any, ...]:
+    flat = keras.tree.flatten((arguments.args, arguments.kwargs))
+    return tuple(a for a in flat if isinstance(a, backend.Variable))
 
 
 @dataclass
@@ -132,7 +135,8 @@ class Tracer:
 
         Layer.__call__, Layer.symbolic_call, Node.__init__ = traced_call, traced_symbolic_call, traced_init
         try:
-            yield
+            with eager_code_recorded(self._opens, self._traces, self._record_draw):
+                yield
         finally:
             Layer.__call__, Layer.symbolic_call, Node.__init__ = call, symbolic_call, init
             self._take_back()
@@ -210,6 +214,18 @@ class Tracer:
         self._made.append(symbol)
         return symbol
 
+    def _traces(self) -> bool:
+        """Whether this thread is that of the trace."""
+        return threading.get_ident() == self._thread
+
+    def _opens(self) -> bool:
+        """Whether the code of a composite runs on symbols in this thread."""
+        return self._traces() and bool(self._frames) and self._frames[-1].opening and tf.executing_eagerly()
+
+    def _record_draw(self, operation: Any, args: Any, kwargs: Any, output: Any) -> None:
+        self._mine.add(id(output))
+        Node(operation, call_args=args, call_kwargs=kwargs, outputs=output)
+
     def _stands_alone(self, layer: Any, args: Any, kwargs: Any) -> bool:
         """Whether an opened composite calls this layer on plain numbers, for example to embed positions."""
         if not self._frames or not self._frames[-1].opening or is_composite(layer) or not tf.executing_eagerly():
@@ -229,7 +245,9 @@ class Tracer:
         return symbols
 
     def _record(self, node: Any, fresh: bool) -> None:
-        if not any(id(t) in self._mine for t in (*node.arguments.keras_tensors, *node.outputs)):
+        if not any(id(t) in self._mine for t in (*node.arguments.keras_tensors, *node.outputs)) and not (
+            self._opens() and _variables(node.arguments)
+        ):
             return
         self._nodes.append(node)
         self._mine.update(id(t) for t in node.outputs)
