@@ -97,6 +97,13 @@ SOURCES = (
         prefix="keras:",
         options=("weights",),
     ),
+    SourceKind("hub:NAME for a preset of KerasHub", f"{_LOADING}.hub:load_preset", prefix="hub:"),
+    SourceKind(
+        "hf://USER/NAME for a model on Hugging Face",
+        f"{_LOADING}.hub:load_from_hugging_face",
+        prefix="hf://",
+        options=("custom",),
+    ),
     SourceKind("a .keras file", f"{_LOADING}.keras_file:load_keras_file", endings=(".keras",), options=("custom",)),
     SourceKind(
         "an .h5 file",
@@ -107,6 +114,8 @@ SOURCES = (
     SourceKind("a .tflite file", f"{_FOREIGN}.tflite_file:load_tflite", endings=(".tflite",)),
     SourceKind("a .onnx file", f"{_FOREIGN}.onnx_file:load_onnx", endings=(".onnx",)),
     SourceKind("a SavedModel folder", f"{_LOADING}.saved_model:load_saved_model", parts=("saved_model.pb",)),
+    SourceKind("a preset folder of KerasHub", f"{_LOADING}.hub:load_preset", parts=(CONFIG, "task.json")),
+    SourceKind("a preset folder of KerasHub", f"{_LOADING}.hub:load_preset", parts=(CONFIG, "model.weights.json")),
     SourceKind(
         "an unpacked .keras file",
         f"{_LOADING}.keras_file:load_keras_file",
@@ -119,7 +128,7 @@ SOURCES = (
 
 def known_sources() -> str:
     """Return the words of all kinds, as in ``a .keras file or keras:NAME``."""
-    return listed_or([kind.words for kind in SOURCES])
+    return listed_or(list(dict.fromkeys(kind.words for kind in SOURCES)))
 
 
 def source_kind(text: str, error: type[UserError] = UserError) -> SourceKind | None:

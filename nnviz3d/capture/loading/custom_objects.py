@@ -38,6 +38,24 @@ def import_custom(names: Sequence[str], beside: Path) -> dict[str, Any]:
     return found
 
 
+def import_libraries(names: Sequence[str], file: str) -> None:
+    """Import the libraries of Keras layers that a model file names, such as KerasHub, whose layers are then registered.
+
+    Raises
+    ------
+    ModelError
+        If one is not installed.
+    """
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise ModelError(
+                f"{file} needs layers of {name}, which is not installed; install it with: pip install "
+                f"{name.replace('_', '-')}."
+            ) from error
+
+
 @contextmanager
 def importable_from(first: Path | None, last: Path) -> Iterator[None]:
     """Context in which Python also imports modules from a folder before its own path, and from one after it."""

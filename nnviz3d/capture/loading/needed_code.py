@@ -20,6 +20,8 @@ _NO_CODE = {
 """Classes of Keras that are not in `keras.layers`: those of models, and layers that only Keras 1 and 2 have."""
 _NOT_LAYERS = {"Policy", "PolicyV1", "DTypePolicy", "QuantizedDTypePolicy"}
 """Classes that have a name among their settings, as layers do."""
+_LIBRARIES = ("keras_hub", "keras_nlp", "keras_cv")
+"""Libraries of layers by Keras' own authors, which Keras itself imports for a file that names them."""
 _FUNCTIONS = ("activations", "constraints", "initializers", "losses", "metrics", "optimizers", "regularizers", "ops")
 """Modules of Keras in which it looks for a function of which it knows only the name."""
 _NAMED = {"activation": keras.activations, "initializer": keras.initializers}
@@ -99,6 +101,8 @@ def _is_own_class(item: Config, *, is_model: bool) -> bool:
         return module != "builtins" and not _is_keras(module)
     if item.get("registered_name"):
         return True
+    if kind.partition(">")[0] in _LIBRARIES:
+        return False
     if "module" in item or kind in _NO_CODE or kind in _NOT_LAYERS or hasattr(keras.layers, kind):
         return False
     # An .h5 file has only the name of a layer's class.
@@ -133,7 +137,18 @@ def _named(name: str, module: Any, keys: tuple[str, ...]) -> NeededCode:
 
 
 def _is_keras(module: str) -> bool:
+    if module.partition(".")[0] in _LIBRARIES:
+        return True
     return is_of_keras_2(module) or f"{module}.".startswith("keras.")
+
+
+def needed_libraries(config: Config) -> tuple[str, ...]:
+    """Return the libraries of Keras layers that a model needs: packages that are installed, and no code of the file."""
+    named = (
+        name for item in objects(config) for name in (item.get("module"), item["class_name"]) if isinstance(name, str)
+    )
+    packages = (name.partition(">")[0].partition(".")[0] for name in named)
+    return tuple(dict.fromkeys(name for name in packages if name in _LIBRARIES))
 
 
 def live_objects(model: Any) -> dict[str, Any]:
