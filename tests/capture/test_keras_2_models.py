@@ -1,5 +1,6 @@
 """Files that Keras 2 writes open with the numbers of the models that it wrote."""
 
+import inspect
 import warnings
 
 import keras
@@ -23,6 +24,8 @@ NORMALIZED = 1e-6
 """Batch and layer normalization: Keras 2 calls a fused operation of TensorFlow, Keras 3 multiplies and adds."""
 IN_HALVES = 1e-3
 """Batch normalization of 16-bit numbers, for the same reason."""
+OPTIMIZED = 1e-6
+"""Nodes of a graph, which TensorFlow optimizes: it multiplies by 1 / 255 where the model divides."""
 UNWRITTEN = "not an instance of `tf.Variable` is not supported in h5"
 """Keras 2 writes no .h5 file of a model with a vocabulary."""
 
@@ -235,3 +238,44 @@ def test_model_inside_takes_and_returns_tensors_by_name(tmp_path, ending, rng):
     x = tf.constant(rng.standard_normal((2, 4)), tf.float32)
     loaded = load_model(str(tmp_path / f"model.{ending}")).model
     same(numbers(loaded(x)), [np.asarray(y) for y in model(x)], EXACTLY)
+
+
+def nodes_of_graphs(k, layer):
+    """Return a model with operations as TensorFlow 2.0 to 2.3 records them, each as one node of a graph."""
+
+    def run(name, constants, *tensors, **options):
+        graph = tf.Graph()
+        with graph.as_default():
+            given = [tf.compat.v1.placeholder("float32") for _ in tensors]
+            for position, value in constants.items():
+                given.insert(position, value)
+            names = list(inspect.signature(getattr(tf.raw_ops, name)).parameters)
+            given = [given[:2], *given[2:]] if name in {"ConcatV2", "Pack"} else given
+            getattr(tf.raw_ops, name)(**dict(zip(names, given, strict=False)), **options)
+        node = next(node for node in graph.as_graph_def().node if node.op == name)
+        return layer(node.SerializeToString(), node.name, constants=constants)(list(tensors))
+
+    x = k.Input((4, 4, 3))
+    scaled = run("Sub", {0: 1.0}, run("RealDiv", {1: 255.0}, x))
+    mean = run("Mean", {1: [1, 2]}, run("Relu", {}, scaled), keep_dims=True)
+    joined = run("ConcatV2", {2: -1}, scaled, run("Mul", {}, scaled, mean))
+    sides = {1: [0, 0, 1], 2: [0, 2, 0], 3: [1, 1, 1]}
+    part = run("StridedSlice", sides, joined, begin_mask=1, end_mask=1, shrink_axis_mask=4)
+    masks = {"padding": "SAME", "ksize": [1, 2, 2, 1], "strides": [1, 2, 2, 1]}
+    pooled = run("MaxPool", {}, joined, **masks)
+    halves = run("Split", {0: 3}, pooled, num_split=2)
+    return k.Model(x, [part, pooled, run("Transpose", {1: [0, 3, 1, 2]}, halves[1]), run("AddV2", {}, *halves)])
+
+
+@BOTH
+def test_node_of_a_tensorflow_graph_computes_as_in_keras_2(tmp_path, ending, rng):
+    tf_keras.backend.clear_session()
+    from tf_keras.src.engine.base_layer import TensorFlowOpLayer
+
+    model = nodes_of_graphs(tf_keras, TensorFlowOpLayer)
+    assert _save(model, tmp_path / f"model.{ending}") is None
+    x = tf.constant(255 * rng.random((2, 4, 4, 3)), tf.float32)
+    loaded = load_model(str(tmp_path / f"model.{ending}")).model
+    same(numbers(loaded(x)), [np.asarray(y) for y in model(x)], OPTIMIZED)
+    kinds = {type(operation).__name__ for operation in loaded.operations}
+    assert {"Subtract", "TrueDivide", "Mean", "Concatenate", "Multiply", "GetItem", "Transpose", "Split"} <= kinds

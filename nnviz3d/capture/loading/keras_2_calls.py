@@ -13,8 +13,10 @@ from nnviz3d.capture.loading.keras_2_functions import (
     FUNCTION_LAYERS,
     FUNCTIONS,
     WITHOUT_INPUTS,
+    TensorFlowCall,
     TensorFlowFunction,
 )
+from nnviz3d.capture.loading.keras_2_nodes import NODE_LAYER, NODES, TensorFlowNode, node_of
 from nnviz3d.capture.loading.model_archive import Config, is_object, objects
 
 MODELS = {"Functional": "keras.src.models.functional", "Sequential": "keras", "Model": "keras"}
@@ -69,7 +71,11 @@ _LEADS_NOWHERE = "leads to no output, only to a loss or a metric, and Keras 3 wo
 
 
 def _problem(layer: Config) -> str | None:
-    function = settings_of(layer).get("function")
+    settings = settings_of(layer)
+    if layer["class_name"] == NODE_LAYER:
+        operation = node_of(settings).get("op")
+        return None if operation in NODES else f"runs TensorFlow's {str(operation)[:60]}, which nnviz3d does not run."
+    function = settings.get("function")
     if layer["class_name"] not in FUNCTION_LAYERS or function in FUNCTIONS:
         return None
     if function in WITHOUT_INPUTS:
@@ -87,7 +93,10 @@ def without_ends_for_training(item: Config) -> Config:
 
 
 def _can_go(class_name: str) -> bool:
-    return class_name in (*FUNCTION_LAYERS, *_FOR_TRAINING) or _WITHOUT_WEIGHTS.fullmatch(class_name) is not None
+    return (
+        class_name in (*FUNCTION_LAYERS, NODE_LAYER, *_FOR_TRAINING)
+        or _WITHOUT_WEIGHTS.fullmatch(class_name) is not None
+    )
 
 
 def _needed(model: Config) -> set[Any]:
@@ -171,6 +180,11 @@ def _with_own_calls(layer: Config) -> Config:
         return layer
     if layer["class_name"] in FUNCTION_LAYERS:
         return _function(layer, nodes)
+    if layer["class_name"] == NODE_LAYER:
+        settings = settings_of(layer)
+        return _operation(
+            TensorFlowNode, layer, {"node": node_of(settings), "constants": settings.get("constants") or {}}
+        )
     recurrent = layer["class_name"] in _RECURRENT
     # The layer is built when it is called; the file's build configuration is in terms of Keras 2.
     called = {key: value for key, value in layer.items() if key != "build_config"}
@@ -181,17 +195,22 @@ def _function(layer: Config, nodes: list[Any]) -> Config:
     """Rewrite a layer that calls a TensorFlow function as an operation."""
     calls = [_function_call(node) for node in nodes]
     constants = {key: value for key, value in calls[0]["kwargs"].items() if key in {"axis", "perm"}} if calls else {}
+    settings = {
+        "function": settings_of(layer).get("function"),
+        "constants": constants if not any(is_object(value) for value in constants.values()) else {},
+    }
+    return {**_operation(TensorFlowFunction, layer, settings), "inbound_nodes": calls}
+
+
+def _operation(kind: type[TensorFlowCall], layer: Config, settings: Config) -> Config:
+    """Rewrite a layer as an operation."""
     return {
-        "module": TensorFlowFunction.__module__,
-        "class_name": TensorFlowFunction.__name__,
-        "registered_name": keras.saving.get_registered_name(TensorFlowFunction),
-        "config": {
-            "name": layer.get("name"),
-            "function": settings_of(layer).get("function"),
-            "constants": constants if not any(is_object(value) for value in constants.values()) else {},
-        },
+        "module": kind.__module__,
+        "class_name": kind.__name__,
+        "registered_name": keras.saving.get_registered_name(kind),
+        "config": {"name": layer.get("name"), **settings},
         "name": layer.get("name"),
-        "inbound_nodes": calls,
+        "inbound_nodes": layer.get("inbound_nodes"),
     }
 
 

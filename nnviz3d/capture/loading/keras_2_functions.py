@@ -94,8 +94,21 @@ _MOST_AXES = 16
 """Longest vector that may be the shape of a tensor."""
 
 
+class TensorFlowCall(keras.Operation):  # type: ignore[misc]
+    """An operation that computes with TensorFlow's own functions."""
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Infer shapes as Keras 2 does, from the known numbers in tensors of sizes too."""
+        with tf.__internal__.FuncGraph("shapes").as_default():
+            args, kwargs = keras.tree.map_structure(_placeholder, (args, kwargs))
+            outputs = self.call(*args, **kwargs)
+            if any(tensor.shape.rank is None for tensor in keras.tree.flatten(outputs)):
+                raise ValueError(f"the rank of the output of its layer {self.name!r} is known only when it runs.")
+            return keras.tree.map_structure(_symbol, outputs)
+
+
 @keras.saving.register_keras_serializable(package="nnviz3d")
-class TensorFlowFunction(keras.Operation):  # type: ignore[misc]
+class TensorFlowFunction(TensorFlowCall):
     """A call of one TensorFlow function; each kind has a class of its own, whose name is the kind of the node.
 
     Parameters
@@ -132,15 +145,6 @@ class TensorFlowFunction(keras.Operation):  # type: ignore[misc]
         result = self._compute(*given, **{key: _option(key, value) for key, value in kwargs.items()})
         # Some functions return named tuples, whose class cannot be rebuilt by Keras.
         return tuple(result) if isinstance(result, tuple) else result
-
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """Infer shapes as Keras 2 does, from the known numbers in tensors of sizes too."""
-        with tf.__internal__.FuncGraph("shapes").as_default():
-            args, kwargs = keras.tree.map_structure(_placeholder, (args, kwargs))
-            outputs = self.call(*args, **kwargs)
-            if any(tensor.shape.rank is None for tensor in keras.tree.flatten(outputs)):
-                raise ValueError(f"the rank of the output of its layer {self.name!r} is known only when it runs.")
-            return keras.tree.map_structure(_symbol, outputs)
 
 
 def _kind(function: str) -> str:

@@ -10,6 +10,7 @@ from nnviz3d.capture.loading import keras_2_layers
 from nnviz3d.capture.loading.keras_2_calls import MODELS, layers_of, settings_of
 from nnviz3d.capture.loading.keras_2_functions import FUNCTION_LAYERS
 from nnviz3d.capture.loading.keras_2_layers import OWN_LAYERS
+from nnviz3d.capture.loading.keras_2_nodes import NODE_LAYER
 from nnviz3d.capture.loading.model_archive import Config, is_of_keras_2
 
 _NEUTRAL: dict[str, object] = {
@@ -37,7 +38,7 @@ ACTIVATIONS = ("activation", "recurrent_activation")
 
 def is_known(class_name: str) -> bool:
     """Whether there is a layer or a model of this class of Keras 2."""
-    ours = (*MODELS, *OWN_LAYERS, *FUNCTION_LAYERS)
+    ours = (*MODELS, *OWN_LAYERS, *FUNCTION_LAYERS, NODE_LAYER)
     return class_name in ours or hasattr(keras.layers, class_name)
 
 
