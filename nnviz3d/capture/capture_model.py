@@ -24,12 +24,12 @@ from nnviz3d.capture.inputs.class_names import ClassNames, settle_names
 from nnviz3d.capture.inputs.preprocess import Preparation
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.inputs.token_names import TokenNames
-from nnviz3d.capture.programs.activations import Batch
+from nnviz3d.capture.programs.activations import TOGETHER, Batch
 from nnviz3d.capture.programs.runnable import Runnable, RunnableModel
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.stage_clock import StageClock
 from nnviz3d.capture.work import ReadSamples, Work
-from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing
 from nnviz3d.data.sample_sources import classes_in
@@ -37,6 +37,7 @@ from nnviz3d.data.storage.axis_names import write_texts, write_unit_names
 from nnviz3d.data.storage.capture_writer import CaptureWriter, check_destination
 from nnviz3d.data.storage.gates import write_gates
 from nnviz3d.data.storage.truths import write_truth
+from nnviz3d.errors import ModelError
 from nnviz3d.version import __version__
 
 
@@ -271,6 +272,7 @@ def _write_batches(
         for node_id, output in batch:
             numbers = batch.numbers(node_id, output)
             if numbers is not None:
+                _check_length(run.graph.node(node_id), output, numbers.shape[1:])
                 writer.write_activations(node_id, output, batch.start, numbers)
         for node_id in batch.gates:
             write_gates(writer, node_id, batch.start, batch.gate_numbers(node_id))
@@ -278,6 +280,16 @@ def _write_batches(
         clock.start("connections", count, batch.start)
         finder.add(batch)
         clock.start("forward", count, batch.start + batch.count)
+
+
+def _check_length(node: LayerNode, output: int, shape: tuple[int, ...]) -> None:
+    """Refuse numbers whose shape differs from that of the first samples: a capture has one shape for all samples."""
+    if shape != node.shapes[output]:
+        raise ModelError(
+            f"{node.id!r} gives the first samples the shape {node.shapes[output]} and later ones {shape}, and samples of "
+            f"one capture need one shape; capture at most {TOGETHER:,} samples, or give the layer a fixed length (of "
+            "TextVectorization: output_sequence_length)."
+        )
 
 
 def _write_connections_and_weights(

@@ -75,6 +75,8 @@ class SampleFile:
 def named_parts(source: str) -> Mapping[str, str] | None:
     """Split the sources of a sample of several inputs, ``left=a.png``; `None` for a sample without names of inputs.
 
+    A part that is neither a file nor looks like the name of one is the value itself: ``age=31``, ``color=red``.
+
     Returns
     -------
     Mapping or None
@@ -85,7 +87,14 @@ def named_parts(source: str) -> Mapping[str, str] | None:
     found = [_NAMED.fullmatch(part) for part in source.split(_NEXT)]
     if not all(found):
         return None
-    return {match["name"]: match["source"] for match in found if match is not None}
+    return {match["name"]: _value_or_source(match["source"]) for match in found if match is not None}
+
+
+def _value_or_source(part: str) -> str:
+    if part == "random" or part.startswith((TEXT, "digits:", "sklearn:")) or "/" in part or names_file(part):
+        return part
+    path = user_path(part)
+    return part if path.suffix.lower() in HEIC or exists(path, SampleError) else f"{TEXT}{part}"
 
 
 def named(parts: Mapping[str, str]) -> str:

@@ -125,6 +125,21 @@ def test_words_for_an_input_of_several_are_split_and_filled_up():
     assert found.notes[0][0].startswith("'a dull film' was cut after 2 of 3 tokens")
 
 
+def test_values_of_inputs_are_given_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = read_samples(["age=31.5", "thal=fixed", "thal=text:a b", "age=-2"], [AGE, THAL])
+    assert [array.tolist() for array in found.arrays] == [[[31.5], [-2]], [["fixed"], ["a b"]]]
+    assert found.names == ("31.5, fixed", "-2, a b")
+    (tmp_path / "fixed").mkdir()
+    with pytest.raises(SampleError, match="The folder fixed holds no pictures"):
+        read_samples(["age=31.5", "thal=fixed"], [AGE, THAL])
+    iris = InputSpec("iris", (4,), "float32")
+    assert read_samples(["5.1, 3.5 1.4;2e-1"], [iris]).arrays[0].tolist() == np.float32([[5.1, 3.5, 1.4, 0.2]]).tolist()
+    for text, spec in (("5.1 3.5", iris), ("text:2.5", InputSpec("rooms", (1,), "int64")), ("text:nan", AGE)):
+        with pytest.raises(SampleError, match="is a text, but the model's input"):
+            read_samples([text], [spec])
+
+
 class Unvectorized(keras.Model):
     """A model of token numbers that keeps its vocabulary beside its call."""
 
@@ -147,3 +162,29 @@ def test_text_for_token_numbers_goes_through_the_vocabulary_that_the_model_keeps
     assert run.input("input").tolist()[:3] == [3, 2, 3]
     assert run.input("input", 1).tolist() == [1, 0, 0, 0]
     assert run.tokens(0) == ("fun", "great", "fun", "")
+
+
+def test_texts_of_more_than_one_batch_have_the_length_of_the_longest(tmp_path):
+    texts = ["great fun"] * 33 + ["a much longer film"] * 2
+    words = layers.TextVectorization(vocabulary=["great", "fun", "film"], name="words")
+    start = keras.Input((1,), dtype="string")
+    vectors = layers.Embedding(9, 3, mask_zero=True)(words(start))
+    model = keras.Model(start, layers.Dense(1)(layers.GlobalAveragePooling1D(name="mean")(vectors)))
+    run = nnviz3d.capture(model, texts, out=tmp_path / "run.zarr")
+    assert run.tokens(0) == ("great", "fun", "", "")
+    assert run.tokens(34) == ("[UNK]", "[UNK]", "[UNK]", "film")
+    alone = nnviz3d.capture(model, texts[:1], out=tmp_path / "one.zarr")
+    assert alone.tokens() == ("great", "fun")
+    assert np.allclose(run.activation("mean", 0), alone.activation("mean"), atol=1e-6)
+    run = nnviz3d.capture(model, texts, out=tmp_path / "run.zarr", insights=nnviz3d.Insights(gradients=True))
+    assert run.explanations(34).gradient("mean").shape == (3,)
+
+
+def test_recorded_training_names_the_tokens_and_columns_of_its_probes(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), layers.Embedding(9, 2), layers.Flatten(), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    ids, y = np.array([[1, 2, 8], [0, 0, 3]]), np.zeros((2, 1))
+    recorder = nnviz3d.TrainingRecorder(tmp_path / "run.zarr", probes=(ids, y))
+    model.fit(ids, y, callbacks=[recorder], verbose=0)
+    run = nnviz3d.open_capture(tmp_path / "run.zarr")
+    assert [run.tokens(i) for i in range(2)] == [("1", "2", "8"), ("0", "0", "3")]

@@ -17,8 +17,9 @@ from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.security import PRIVATE
-from nnviz3d.data.files.picture_files import SUFFIXES
+from nnviz3d.data.files.picture_files import HEIC, SUFFIXES
 from nnviz3d.data.sample_sources import thumbnail_of
+from nnviz3d.data.source_names import KNOWN
 from nnviz3d.errors import UserError
 
 RUN = token_hex(4)
@@ -55,10 +56,11 @@ def add_files(application: web.Application, page: PageContext) -> None:
             return refused("No model is available to run on this file.")
         name = request.query.get("name", "")
         plain = safe_name(name)
-        suffixes = (*SUFFIXES, ".npy")
-        if not plain.lower().endswith(suffixes):
-            kinds = ", ".join(sorted(SUFFIXES))
-            return refused(f"{plain} is no picture that nnviz3d reads ({kinds}), and no .npy file.")
+        if not plain.lower().endswith((*KNOWN, *HEIC)):
+            kinds = ", ".join(sorted(KNOWN - SUFFIXES))
+            return refused(
+                f"{plain} is no picture that nnviz3d reads ({', '.join(sorted(SUFFIXES))}), and no {kinds} file."
+            )
         folder = live.new_folder()
         try:
             size = await _receive(request, folder / plain)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -58,6 +60,8 @@ def text_samples(
         filler: Any = ""
     elif 0 in encoders:
         rows, filler = encoders[0](texts), 0
+    elif (values := _numbers(texts, spec)) is not None:
+        return Samples((values,), tuple(names or map(named_by, texts)), (False,))
     else:
         raise SampleError(_refusal(told if file is None else file, spec, file is not None))
     most = max(len(row) for row in rows)
@@ -67,6 +71,20 @@ def text_samples(
     array = array if filler == "" else array.astype(spec.dtype)
     array = array.reshape(len(texts), *([] if not spec.shape else [size]))
     return Samples((array,), tuple(names or map(named_by, texts)), (False,), notes=tuple(notes))
+
+
+def _numbers(texts: Sequence[str], spec: InputSpec) -> NDArray[Any] | None:
+    """Return texts that are the numbers of samples, such as ``5.1, 3.5``, ``(N, *shape)``; `None` if they are not."""
+    size = None if None in spec.shape else math.prod(n or 1 for n in spec.shape)
+    try:
+        values = np.array([[float(word) for word in re.split(r"[,;\s]+", text.strip())] for text in texts])
+    except ValueError:  # no numbers, or texts of different lengths
+        return None
+    whole = "int" not in spec.dtype or (values == np.floor(values)).all()
+    if values.shape[1] != size or not whole or not np.isfinite(values).all():
+        return None
+    shape = (len(texts), *(n or 1 for n in spec.shape))
+    return values.reshape(shape).astype(spec.dtype if "int" in spec.dtype else np.float32)
 
 
 def _refusal(told: str, spec: InputSpec, is_file: bool) -> str:

@@ -36,7 +36,7 @@ class TokenNames:
         for node_id, word in self._words.items():
             numbers = batch.numbers(node_id)
             if numbers is not None:
-                self._found[node_id].extend(_worded(row, word) for row in numbers)
+                self._found[node_id].extend(worded(numbers, word))
 
     def write(self, writer: CaptureWriter) -> None:
         """Write the tokens of each node for which every sample has some."""
@@ -45,8 +45,9 @@ class TokenNames:
                 write_tokens(writer, node_id, rows)
 
 
-def _worded(row: NDArray[Any], word: Words) -> tuple[str, ...]:
-    return tuple(word(int(number)) for number in row)
+def worded(numbers: NDArray[Any], word: Words) -> list[tuple[str, ...]]:
+    """Return the words of token numbers ``(N, T)``, row by row."""
+    return [tuple(word(int(number)) for number in row) for row in numbers]
 
 
 def nodes_of_tokens(described: DescribedModel, model: keras.Model) -> Mapping[str, Words]:

@@ -26,6 +26,8 @@ MEMORY = 256 * 2**20
 """Bytes of activations that one batch may hold."""
 LARGEST_BATCH = 32
 """Batch size of `predict`; the same batch size gives bit-identical results."""
+TOGETHER = 1024
+"""Largest batch of a model whose layers give all samples of a batch the length of the longest."""
 _BAD_NAME = re.compile(r"'(.+)' is not a valid (?:root )?scope name")
 """TensorFlow's message about a layer name that it cannot compile; the error is a plain `ValueError`."""
 
@@ -191,9 +193,13 @@ def _is_stateful(operation: str) -> bool:
 
 
 def batch_size(described: DescribedModel, samples: int) -> int:
-    """Choose the number of samples of a batch."""
+    """Choose the number of samples of a batch.
+
+    If lengths depend on the batch, as those of texts do that a layer fills up to the longest, all samples are one batch.
+    """
+    most = TOGETHER if any(None in shape for node in described.graph for shape in node.shapes) else LARGEST_BATCH
     gates = sum(call.gates_size for call in map(described.call, described.calls) if call.gates)
-    return max(1, min(samples, LARGEST_BATCH, MEMORY // max(memory_of_sample(described.graph) + gates, 1)))
+    return max(1, min(samples, most, MEMORY // max(memory_of_sample(described.graph) + gates, 1)))
 
 
 def memory_of_sample(graph: ModelGraph) -> int:

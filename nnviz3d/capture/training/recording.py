@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from nnviz3d.analysis.health import examine, summaries, with_first_update
 from nnviz3d.capture.capture_model import versions
+from nnviz3d.capture.inputs.token_names import nodes_of_tokens, worded
+from nnviz3d.capture.inputs.unit_names import unit_names
 from nnviz3d.capture.programs.activations import viewed
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.training.failures import failure
@@ -23,6 +25,7 @@ from nnviz3d.capture.training.weight_statistics import WeightMeasure
 from nnviz3d.capture.weights import named_variables
 from nnviz3d.data.files.locks import WriterLock
 from nnviz3d.data.records import Provenance
+from nnviz3d.data.storage.axis_names import write_tokens, write_unit_names
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.storage.training_writer import TrainingWriter, announce_embedded, announce_training
 from nnviz3d.data.training import STATISTICS, Packing
@@ -96,9 +99,14 @@ class Recording:
             if probe is not None:
                 for name, array in zip(graph.inputs, probe.arrays, strict=True):
                     writer.write_input(name, 0, array)
+                for name, word in nodes_of_tokens(self._described, model).items():
+                    if name in graph.inputs:
+                        write_tokens(writer, name, worded(probe.arrays[graph.inputs.index(name)], word))
                 labels = labels_of(probe.y, samples)
                 if labels is not None:
                     writer.write_labels(labels)
+            for name, names in unit_names(self._described, {}).items():
+                write_unit_names(writer, name, names)
             writer.commit(samples)
             announce_training(
                 writer,

@@ -129,7 +129,9 @@ class SamplesPanel(PagePanel[SamplesState]):
                     ):
                         v.VBtn(icon=icon, click=(guarded(self.step), f"[{by}]"), **theme.icon_button(title))
                 with html.Div(classes="steps", v_if="uploads"):
-                    html.Input(type="file", id="file", accept="image/*,.npy", style="display: none")
+                    html.Input(
+                        type="file", id="file", accept="image/*,.npy,.npz,.csv,.tsv,.txt,.wav", style="display: none"
+                    )
                     v.VBtn(
                         icon="mdi-image-plus-outline",
                         click="window.document.getElementById('file').click()",
