@@ -27,6 +27,16 @@ def grouping_of(spec: SceneSpec, capture: CaptureReader) -> Grouping:
     return Grouping.of(graph, named | set(_filmed(spec, graph)))
 
 
+def words_on(graph: ModelGraph) -> str:
+    """Return how many layers the closed groups of a graph stand for, in words; empty if none is closed."""
+    closed = [node.members for node in graph if node.members]
+    if not closed:
+        return ""
+    layers = len(graph) - len(closed) + sum(closed)
+    groups = "1 is a group" if len(closed) == 1 else f"{len(closed)} are groups"
+    return f"{layers:,} layers in {len(graph)} blocks, of which {groups} of layers"
+
+
 def _filmed(spec: SceneSpec, graph: ModelGraph) -> Iterable[str]:
     """Yield the layers to which the camera's keyframes move."""
     for frame in spec.camera.keyframes:

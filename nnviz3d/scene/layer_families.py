@@ -16,6 +16,7 @@ FAMILIES: dict[str, Color] = {
     "recurrent": (0.62, 0.52, 0.96),
     "merge": (0.38, 0.84, 0.78),
     "other": (0.55, 0.60, 0.70),
+    "group": (0.86, 0.89, 0.95),
 }
 _WORDS = (
     ("input", ("Input",)),
@@ -34,7 +35,9 @@ _WORDS = (
 
 
 def family_of(node: LayerNode) -> str:
-    """Return the family of a layer by the words in its kind."""
+    """Return the family of a layer by the words in its kind; ``group`` for a closed group of layers."""
+    if node.members:
+        return "group"
     if node.kind == "MatMul" and node.parameters:  # as ONNX has it; without weights it merges two tensors
         return "dense"
     for family, words in _WORDS:

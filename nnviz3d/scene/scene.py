@@ -20,7 +20,7 @@ from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, CameraPose, between, direction, fit
 from nnviz3d.scene.context import SceneContext, Setting
 from nnviz3d.scene.facts import Facts
-from nnviz3d.scene.folding import grouping_of, opened_at_first
+from nnviz3d.scene.folding import grouping_of, opened_at_first, words_on
 from nnviz3d.scene.headline import headline
 from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.memo import Memo
@@ -282,15 +282,17 @@ class Scene:
 
     def _titled(self, found: Iterable[Primitive], sample: int) -> Iterable[Primitive]:
         heading = TextRow(self.title(sample), "title")
+        folded = words_on(self.context.graph)
+        below = (TextRow(folded, "quiet"),) if folded else ()
         titled = False
         for primitive in found:
             if isinstance(primitive, Panel) and primitive.name == "title":
                 titled = True
-                yield Panel("title", "top-left", (heading, *primitive.rows))
+                yield Panel("title", "top-left", (heading, *primitive.rows, *below))
             else:
                 yield primitive
         if not titled:
-            yield Panel("title", "top-left", (heading, TextRow(self.context.capture.provenance.model, "quiet")))
+            yield Panel("title", "top-left", (heading, TextRow(self.context.capture.provenance.model, "quiet"), *below))
 
     def camera(self, t: float, *, aspect: float) -> CameraPose:
         """Return the pose at `t` seconds for a picture with this aspect.

@@ -161,7 +161,7 @@ class TestWhatIsFound:
         assert len(contract(grouping, ()).graph) <= MOST
         for group in grouping.groups:
             inner = [g for g in grouping.groups if g.parent == group.id]
-            assert len(inner) + len(group.members) - sum(len(g.members) for g in inner) <= MOST
+            assert len(inner) + len(group.members) - sum(len(g.members) for g in inner) <= 1.5 * MOST
 
     def test_small_graph_is_open(self):
         grouping = Grouping.of(residual_blocks(7, "block_{block}_part{layer}"))

@@ -13,7 +13,7 @@ from nnviz3d.data.grouping.find import MOST
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.primitives import Box, Labels, Voxels
+from nnviz3d.scene.primitives import Box, Labels, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene, parse_scene
 from tests.data.test_grouping import residual_blocks
@@ -121,6 +121,23 @@ class TestOpening:
         longer = scene.revised(capture)
         assert shown(longer) == shown(scene)
         assert longer.context.plan is scene.context.plan
+
+
+def test_picture_says_how_many_layers_the_blocks_stand_for(capture: Capture):
+    def rows(scene: Scene) -> list[str]:
+        (title,) = (p for p in scene.at(99.0).primitives if isinstance(p, Panel) and p.name == "title")
+        return [row.text for row in title.rows]
+
+    scene = Scene.build(default_scene(), capture)
+    assert rows(scene)[-1] == "50 layers in 14 blocks, of which 12 are groups of layers"
+    assert rows(scene.with_open(frozenset({*scene.context.grouping.everything} - {"block_2"})))[-1] == (
+        "50 layers in 47 blocks, of which 1 is a group of layers"
+    )
+    assert not any("blocks" in text for text in rows(Scene.build(spec(groups="open"), capture)))
+    structure = Scene.build(spec(views=[{"kind": "structure"}]), capture)
+    legend = next(p for p in structure.at(0.0).primitives if isinstance(p, Panel) and p.name == "structure")
+    assert legend.rows[0].text.startswith("50 nodes")
+    assert rows(structure)[-1] == rows(scene)[-1]
 
 
 def test_closed_group_is_drawn_with_the_numbers_of_its_last_layer_and_named(capture: Capture):

@@ -18,6 +18,8 @@ from nnviz3d.data.grouping.names import Key, id_of, is_default, keys_of, levels
 
 MOST = 40
 """Maximum number of nodes and groups side by side; a graph with at most so many nodes is shown as it is."""
+_MOST_INSIDE = 60
+"""Maximum number of nodes and groups side by side in a group."""
 _LEAST = 2
 """Minimum number of parts of a group."""
 _LEAST_BRANCHED = 4
@@ -80,7 +82,8 @@ class _Finder:
         pending: list[tuple[tuple[str, ...], str | None, frozenset[Key]]] = [(tuple(self._order), None, frozenset())]
         while pending:
             members, parent, inside = pending.pop()
-            for part, name, key in self._divided(members, inside):
+            most = MOST if parent is None else _MOST_INSIDE
+            for part, name, key in self._divided(members, inside, most):
                 group = Group(self._free(name), part, parent)
                 groups.append(group)
                 pending.append((part, group.id, inside if key is None else inside | {key}))
@@ -97,14 +100,14 @@ class _Finder:
         self._taken.add(free)
         return free
 
-    def _divided(self, members: Sequence[str], inside: frozenset[Key]) -> list[tuple[Part, str, Key | None]]:
+    def _divided(self, members: Sequence[str], inside: frozenset[Key], most: int) -> list[tuple[Part, str, Key | None]]:
         """Return the groups directly inside some nodes, in order: members, name, and key if the name is from names."""
         named = self._named(members, inside)
         keys: dict[Part, Key] = {part: key for key, part in named.items()}
         parts = self._sorted(self._parts(members, named.values()))
         names = {part: id_of(key) for part, key in keys.items()}
         parts = self._joined(parts, self._branched(parts), names)
-        if len(parts) > MOST:
+        if len(parts) > most:
             parts = self._joined(parts, self._stretches(parts), names)
         if len(parts) < _LEAST:
             return []

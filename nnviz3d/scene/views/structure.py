@@ -77,7 +77,7 @@ class StructureView(View):
             placement = self._context.placement(node.id)
             chosen = selection.layer == node.id
             color = FAMILIES[family_of(node)]
-            edge = 0.95 if chosen else (0.7 if self._solid else 0.22)
+            edge = 0.95 if chosen else 0.7 if self._solid else 0.45 if node.members else 0.22
             # A block without numbers is a body, so that it is seen and can be picked among the blocks of cells.
             body = self._solid or not placement.grid.count or not self._context.capture.has_activations(node.id)
             fill = (0.85 if selection.layer in (None, node.id) else 0.25) if body else 0.0
@@ -143,7 +143,9 @@ class StructureView(View):
         present = {family_of(node) for node in graph}
         swatches = [(color, family) for family, color in FAMILIES.items() if family in present]
         rows = [SwatchRow(tuple(swatches[k : k + 4])) for k in range(0, len(swatches), 4)]
-        layers = f"{len(graph):,} nodes · {number_of_parameters(graph.parameters)} parameters"
+        layers = (
+            f"{sum(node.members or 1 for node in graph):,} nodes · {number_of_parameters(graph.parameters)} parameters"
+        )
         return (Panel("structure", "bottom-left", (TextRow(layers), *rows)),)
 
 
