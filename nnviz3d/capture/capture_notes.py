@@ -50,6 +50,13 @@ def notes_on_model(described: DescribedModel, missing: Sequence[str], *, random:
     )
     types = {t.dtype for node in described.graph for t in described.call(node.id).outputs}
     notes.extend(f"{t} activations are stored as float32." for t in sorted(types & {"bfloat16", "float16", "float64"}))
+    layers = {node_id: call.operation for node_id, call in calls.items() if isinstance(call.operation, keras.Layer)}
+    rounded = [node_id for node_id, layer in layers.items() if layer.quantization_mode is not None]
+    if rounded:
+        notes.append(
+            f"Quantized layers round their inputs too, so their connections add up to their outputs only roughly: "
+            f"{', '.join(rounded)}."
+        )
     if random or _has_random_operation(described):
         notes.append("The model draws random numbers while it runs; another run has other results.")
     notes.extend(_left_out(described, missing))

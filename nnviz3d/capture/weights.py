@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from nnviz3d.capture.acting_weights import as_acting
 from nnviz3d.capture.programs.activations import viewed
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.programs.node_paths import safe_part
@@ -22,11 +23,14 @@ SMALL = 262_144
 def write_weights(writer: CaptureWriter, described: DescribedModel, *, everything: bool) -> None:
     """Write the variables of small layers, or of all layers, without copying them.
 
+    Those of quantized layers and adapters are also written as they act, under the usual name: `as_acting`.
+
     Two nodes share a path only if they are calls of one layer, so each path is written once.
     """
     for node, variables in layers_of(described):
         if everything or sum(math.prod(v.shape) for v in variables.values()) <= SMALL:
-            for name, variable in variables.items():
+            layer = described.call(node.id).operation
+            for name, variable in as_acting(layer, variables).items():
                 writer.write_weights(node.path, name, viewed(tf.convert_to_tensor(variable)))
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.capture.acting_weights import acting_kernel
 from nnviz3d.capture.connections.receptive_field import Convolution, EachStep, Pointwise, is_convolution, rule_of
 from nnviz3d.capture.connections.top_k import KernelMatrix, pick
 from nnviz3d.capture.programs.activations import Batch
@@ -92,7 +93,7 @@ class _Dense:
     def __init__(self, source: str, target: str, layer: Any) -> None:
         self.source = source
         self.target = target
-        self._matrix = KernelMatrix(layer.kernel)
+        self._matrix = KernelMatrix(acting_kernel(layer))
         self._by_weight: dict[int, Any] = {}
 
     def find(self, before: NDArray[np.float32], after: NDArray[np.float32], ranking: Ranking, k: int) -> Connections:

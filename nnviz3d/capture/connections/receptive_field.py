@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.capture.acting_weights import acting_kernel
+
 _PLAIN = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 _SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
@@ -109,7 +111,7 @@ class Pointwise:
 
     def __init__(self, layer: Any, shape: tuple[int, ...]) -> None:
         self._shape = shape
-        self._kernel = np.asarray(keras.ops.convert_to_numpy(layer.kernel)).astype(np.float32)
+        self._kernel = np.asarray(keras.ops.convert_to_numpy(acting_kernel(layer))).astype(np.float32)
 
     def fan(self, cell: tuple[int, ...]) -> Fan:
         """Collect the connections into a cell ``(*location, unit)`` of the output."""

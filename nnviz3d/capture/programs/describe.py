@@ -44,6 +44,8 @@ _DETAILS = (
     "return_sequences",
     "go_backwards",
     "target_shape",
+    "quantization_mode",
+    "lora_rank",
 )
 
 
