@@ -15,6 +15,7 @@ from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import AnyPanel
 from nnviz3d.apps.web.picture_view import AREA
+from nnviz3d.data.preprocessing_words import MEANING
 
 GONE = """<div class="gone">
   <b>The connection to nnviz3d has ended.</b>
@@ -155,7 +156,7 @@ def provenance(session: Session) -> list[list[str]]:
     if origin.sha256:
         lines.append(["sha256", f"{origin.sha256[:16]}…"])
     mode, reason = session.scene.context.capture.preprocessing(session.selection.sample)
-    lines.append(["preprocessing", mode])
+    lines.append(["preprocessing", f"{mode}: {MEANING[mode]}" if mode in MEANING else mode])
     if reason:
         lines.append(["because", reason])
     if origin.created:

@@ -45,6 +45,8 @@ _TIGHT = 0.28
 """World distance between blocks within a group."""
 _WITH_WEIGHTS = ("Conv", "Dense", "Attention", "LSTM", "GRU", "RNN")
 """Kinds of layers that are never in a group with the layer before them."""
+_BEHIND = 0.6
+"""Gap between a volume, or a block of more axes, and a vector after it, as a share of the block's depth."""
 _ROOM_FOR_LINES = 1.3
 """Additional distance before a layer to which lines of weights lead."""
 _ABOVE_SCALES = 0.09
@@ -319,6 +321,10 @@ class _Flow:
             rank = positions[node.id].rank
             widths[rank] = max(widths[rank], sizes[node.id][0] + leads.get(node.id, 0.0))
             gaps[rank] = max(gaps[rank], _gap_before(node, graph, fan_out, grids[node.id]))
+            if len(grids[node.id].shape) < 2:
+                # The camera looks from the side of the input: a thin vector would be hidden behind a volume.
+                volumes = (name for name in graph.sources(node.id) if len(grids[name].shape) > 3)
+                gaps[rank] = max(gaps[rank], *(_BEHIND * sizes[name][2] for name in volumes), 0.0)
         for edge in graph.edges:
             for rank in range(positions[edge.source].rank + 1, positions[edge.target].rank + 1):
                 torn[rank] += 1

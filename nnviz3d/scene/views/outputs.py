@@ -119,7 +119,7 @@ def _beside(context: SceneContext, output: str, sample: int) -> list[Label]:
         return beside_cells(context, output, words, "right", best)
     placement = context.placement(output)
     lines = _summary(context, output, scores)
-    return [Label(placement.origin, lines, align="right", priority=20.0, span=placement.size)]
+    return [Label(placement.origin, lines, align="right", priority=20.0, small=True, span=placement.size)]
 
 
 def _single(context: SceneContext, output: str, value: float) -> Label:
