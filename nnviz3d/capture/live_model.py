@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d.capture.capture_model import CaptureSettings, capture_model
@@ -161,9 +162,22 @@ def _flat(x: Any, inputs: Inputs) -> Mapping[str, NDArray[Any]] | Sequence[NDArr
 
 
 def _array(x: Any) -> NDArray[Any]:
+    if isinstance(x, tf.RaggedTensor):
+        x = _of_one_length(x)
     values = as_array(keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else x)
     # Plain numbers become float64 in Python and NumPy, but models compute in float32; the capture notes exceptions.
     return values.astype(np.float32) if values.dtype == np.float64 else values
+
+
+def _of_one_length(x: Any) -> Any:
+    """Return a ragged tensor as a tensor. Zeros at the end of shorter rows would give other numbers than those rows."""
+    whole = x.to_tensor()
+    if int(tf.size(whole)) != int(tf.size(x.flat_values)):
+        raise SampleError(
+            "x is a ragged tensor with rows of unequal length, but a capture's samples have one length; give one row, "
+            "x[:1].to_tensor(), or pad the rows as in training, x.to_tensor()."
+        )
+    return whole
 
 
 def _inputs_like(x: Any) -> Inputs:

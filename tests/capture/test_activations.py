@@ -289,3 +289,14 @@ def test_value_errors_with_another_cause_are_raised_unchanged(rng):
     model = keras.Sequential([layers.Input((4,)), Broken()])
     with pytest.raises(ValueError, match="a bug of its own"):
         run(model, [zoo.numbers(rng, 2, 4)])
+
+
+def test_layer_that_tensorflow_cannot_compile_is_named_with_the_reason():
+    start = keras.Input((3,), dtype="int32", name="start")
+    sparse = layers.CategoryEncoding(5, output_mode="multi_hot", sparse=True, name="encoding")(start)
+    model = keras.Model(start, layers.Dense(2)(sparse))
+    x = np.array([[0, 1, 2]], np.int32)
+    with pytest.raises(TypeError):
+        model.predict(x, verbose=0)
+    with pytest.raises(ModelError, match=r"^encoding cannot be compiled by TensorFlow, as Keras' own .*'values' has"):
+        run(model, [x])

@@ -6,6 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import nnviz3d.capture
@@ -129,3 +130,14 @@ def test_true_masks_are_kept_for_the_output_that_they_fit(tmp_path, rng):
     assert capture.labels is None
     assert all(np.array_equal(read_truth(capture.stored, "mask", i), masks[i]) for i in range(3))
     assert read_truth(capture.stored, "tags", 0) is None
+
+
+def test_ragged_rows_of_unequal_length_are_refused_and_equal_ones_are_taken(tmp_path):
+    start = keras.Input((None,), dtype="int32", name="start")
+    embedded = keras.layers.Embedding(5, 3, name="embed")(start)
+    model = keras.Model(start, keras.layers.GlobalAveragePooling1D(name="mean")(embedded))
+    rows = tf.ragged.constant([[1, 2], [3], [1, 2]], dtype=tf.int32)
+    with pytest.raises(SampleError, match=r"x is a ragged tensor with rows of unequal length.*x\[:1\]\.to_tensor\(\)"):
+        nnviz3d.capture(model, rows, out=tmp_path / "run.zarr")
+    run = nnviz3d.capture(model, tf.gather(rows, [0, 2]), out=tmp_path / "run.zarr")
+    assert np.array_equal(run.activations("mean").values, model(tf.constant([[1, 2], [1, 2]])))

@@ -176,13 +176,17 @@ class Forward:
             outputs, gates = self._function(*tensors)
         except tf.errors.OpError as error:
             raise ModelError(f"The model failed on this input: {reason(error)}") from error
-        except ValueError as error:
-            name = _BAD_NAME.search(str(error))
-            if name is None:
+        except Exception as error:
+            # The code of any layer may raise any error when TensorFlow compiles it; the note is the layer's path.
+            name = _BAD_NAME.search(str(error)) if isinstance(error, ValueError) else None
+            paths: list[str] = getattr(error, "__notes__", [])
+            if name is None and not paths:
                 raise
             raise ModelError(
-                f"TensorFlow cannot compile a layer named {name[1]!r}, nor can Keras' own predict(); expected a name of "
-                "the letters a to z, digits, and the signs _ . - only."
+                f"{paths[0]} cannot be compiled by TensorFlow, as Keras' own predict() does, too: {reason(error)}"
+                if name is None
+                else f"TensorFlow cannot compile a layer named {name[1]!r}, nor can Keras' own predict(); expected a name "
+                "of the letters a to z, digits, and the signs _ . - only."
             ) from error
         return {node_id: outputs[node_id] for node_id in self._described.calls}, gates
 
