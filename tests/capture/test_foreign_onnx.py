@@ -97,6 +97,17 @@ def test_kernels_are_arranged_as_in_keras(cnn, run):
     assert set(run.weights("block/bn2")) == {"gamma", "beta", "moving_mean", "moving_variance"}
 
 
+def test_connections_into_a_cell_and_its_bias_sum_to_its_value(cnn, tmp_path):
+    run = captured(tmp_path, cnn, "digits:3", top_k=10**6)
+    for source, target in (("image", "conv1"), ("pool1", "block/conv2"), ("Reshape", "fc")):
+        found = run.connections(source, target, "contribution", 0)
+        values, (cell,) = run.activation(target, 0).ravel(), np.unique(found.index[:1, 1])
+        channel = np.unravel_index(cell, run.activation(target, 0).shape)[0]
+        bias = run.weights(target).get("bias", np.zeros(10))[channel]
+        into = found.index[:, 1] == cell
+        assert found.contribution[into].sum() + bias == pytest.approx(values[cell], rel=1e-4), target
+
+
 def test_transformer_with_tokens_positions_and_a_mask_equals_the_reference(tmp_path):
     model = onnx_models.encoder()
     ids, mask = np.array([[3, 1, 4, 1, 5], [9, 2, 6, 0, 0]]), np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
@@ -121,6 +132,8 @@ def test_transformer_with_tokens_positions_and_a_mask_equals_the_reference(tmp_p
     assert run.graph.sources("embed/places") == ()
     assert set(run.graph.outputs) == {"head", "layer.0/Add_2"}
     assert "Shape" not in {node.kind for node in run.graph}
+    assert run.graph.node("layer.0/Softmax").axes == ("channel", "row", "column")  # heads, queries, keys
+    assert run.graph.node("layer.0/q/Reshape").axes == ("row", "channel", "column")
 
 
 def test_random_tokens_are_below_the_size_of_the_table(tmp_path):

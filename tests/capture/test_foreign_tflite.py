@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from nnviz3d.capture.live_model import capture as capture_live
 from nnviz3d.capture.loading.load import load_model
 from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.data.bundled import digits
@@ -110,6 +111,20 @@ def test_kernels_are_arranged_as_in_keras(run, model):
         )
     found = run.weights(nodes["dense"].path)["kernel"]
     np.testing.assert_allclose(found, model.get_layer("scores").kernel.numpy(), rtol=1e-6)
+
+
+def test_connections_are_those_of_the_keras_model(run, model, tmp_path):
+    own = capture_live(model, ["digits:3-4"], out=tmp_path / "own.zarr")
+    nodes = named(run)
+    for source, target in (("image", "conv"), ("conv", "depthwise"), ("flat", "scores")):
+        pair = (
+            nodes[source].id if source in nodes else run.graph.inputs[0],
+            nodes["dense" if target == "scores" else target].id,
+        )
+        found = run.connections(*pair, "contribution", 1)
+        expected = own.connections(source, target, "contribution", 1)
+        assert found.total == expected.total
+        np.testing.assert_allclose(found.contribution, expected.contribution, rtol=1e-4, atol=1e-6)
 
 
 def test_quantized_values_are_the_real_numbers_that_they_stand_for(quantized, model, pixels):

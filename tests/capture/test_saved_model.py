@@ -90,6 +90,15 @@ def test_values_and_weights_of_all_layers_equal_those_of_the_model(run, own):
             assert np.array_equal(values, weights[name]), (found.id, name)
 
 
+def test_connections_of_all_pairs_equal_those_of_the_model(run, own):
+    names = {expected.id: found.id for found, expected in paired(run, own)}
+    for source, target in (("image", "first"), ("first", "depthwise"), ("pool", "second"), ("mean", "head")):
+        found = run.connections(names[source], names[target], "contribution", 0)
+        expected = own.connections(source, target, "contribution", 0)
+        assert (found.rule, found.total) == (expected.rule, expected.total)
+        np.testing.assert_allclose(found.contribution, expected.contribution, rtol=1e-4, atol=1e-6)
+
+
 def test_gradients_of_all_layers_equal_those_of_the_model(run, own):
     given, expected = run.explanations(0), own.explanations(0)
     assert given.targets[0].score == pytest.approx(expected.targets[0].score, rel=1e-5)

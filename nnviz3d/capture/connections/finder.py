@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.capture.acting_weights import acting_kernel
-from nnviz3d.capture.connections.receptive_field import Convolution, EachStep, Pointwise, is_convolution, rule_of
+from nnviz3d.capture.connections.linear_settings import LinearSettings
+from nnviz3d.capture.connections.receptive_field import (
+    Convolution,
+    EachStep,
+    Pointwise,
+    is_convolution,
+    is_dense,
+    rule_of,
+)
 from nnviz3d.capture.connections.top_k import KernelMatrix, pick
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.programs.describe import DescribedModel
-from nnviz3d.data.graph import LayerNode, connecting_nodes
+from nnviz3d.data.graph import LayerNode, ModelGraph, connecting_nodes
 from nnviz3d.data.records import RANKINGS, Connections, Ranking
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 
@@ -144,14 +151,30 @@ class _Fan:
 
 
 def _pairs(described: DescribedModel) -> tuple[list[_Pair], list[str]]:
+    layers = {}
+    for node in described.graph:
+        call = described.call(node.id)
+        layers[node.id] = getattr(call.operation, "linear_settings", None) or call.operation, len(call.loops)
+    return pairs_of(described.graph, layers)
+
+
+def pairs_of(graph: ModelGraph, layers: Mapping[str, tuple[Any, int]]) -> tuple[list[_Pair], list[str]]:
+    """Return the pairs, and sentences about layers without.
+
+    Parameters
+    ----------
+    layers
+        For each node, its layer or its `LinearSettings`, and the number of loops over time around it.
+    """
     pairs: list[_Pair] = []
-    for edge in described.graph.edges:
-        call = described.call(edge.target)
-        layer, steps = call.operation, len(call.loops)
-        source = described.graph.node(edge.source)
-        if edge.output != 0 or len(described.graph.sources(edge.target)) != 1:
+    for edge in graph.edges:
+        layer, steps = layers.get(edge.target, (None, 0))
+        source = graph.node(edge.source)
+        if edge.output != 0 or len(graph.sources(edge.target)) != 1:
             continue
-        if isinstance(layer, keras.layers.Dense):
+        if isinstance(layer, LinearSettings) and not layer.takes(source.shape):
+            continue
+        if is_dense(layer):
             alone = len(source.shape) == 1
             pairs.append(
                 _Dense(edge.source, edge.target, layer) if alone else _Fan(edge.source, edge.target, layer, steps)
@@ -159,7 +182,7 @@ def _pairs(described: DescribedModel) -> tuple[list[_Pair], list[str]]:
         elif is_convolution(layer):
             pairs.append(_Fan(edge.source, edge.target, layer, steps))
     joined = {pair.target for pair in pairs}
-    left_out = [described.graph.node(name) for name in connecting_nodes(described.graph) if name not in joined]
+    left_out = [graph.node(name) for name in connecting_nodes(graph) if name not in joined]
     return pairs, [_said(left_out)] if left_out else []
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.capture.acting_weights import acting_kernel
+from nnviz3d.capture.connections.linear_settings import LinearSettings
 
 _PLAIN = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
@@ -52,8 +53,8 @@ class Convolution:
         self._size = self._kernel.shape[:-2]
         self._strides = _each(layer.strides, len(self._size))
         self._dilation = _each(layer.dilation_rate, len(self._size))
-        self._padding = str(layer.padding)
-        self._depthwise = isinstance(layer, _DEPTHWISE)
+        self._padding = layer.padding
+        self._depthwise = isinstance(layer, _DEPTHWISE) or (isinstance(layer, LinearSettings) and layer.depthwise)
         self._filters = self._kernel.shape[-1] * (self._kernel.shape[-2] if self._depthwise else 1)
 
     def fan(self, cell: tuple[int, ...]) -> Fan:
@@ -88,7 +89,7 @@ class Convolution:
         """Return the positions along an axis that the filter reads inside the source, and the tap of each."""
         size, stride, dilation = self._size[axis], self._strides[axis], self._dilation[axis]
         length, reach = self._shape[axis], (size - 1) * dilation + 1
-        before = 0
+        before = self._padding[axis] if isinstance(self._padding, tuple) else 0
         if self._padding == "same":
             before = max((-(-length // stride) - 1) * stride + reach - length, 0) // 2
         elif self._padding == "causal":
@@ -159,12 +160,19 @@ def rule_of(layer: Any, shape: tuple[int, ...], steps: int = 0) -> Convolution |
 
 
 def _rule(layer: Any, shape: tuple[int, ...]) -> Convolution | Pointwise:
-    return Pointwise(layer, shape) if isinstance(layer, keras.layers.Dense) else Convolution(layer, shape)
+    return Pointwise(layer, shape) if is_dense(layer) else Convolution(layer, shape)
 
 
 def is_convolution(layer: Any) -> bool:
     """Whether a layer is a convolution with a fan."""
-    return isinstance(layer, (*_PLAIN, *_DEPTHWISE, *_SEPARABLE))
+    return isinstance(layer, (*_PLAIN, *_DEPTHWISE, *_SEPARABLE)) or (
+        isinstance(layer, LinearSettings) and not layer.dense
+    )
+
+
+def is_dense(layer: Any) -> bool:
+    """Whether a layer multiplies the last axis by a matrix."""
+    return isinstance(layer, keras.layers.Dense) or (isinstance(layer, LinearSettings) and layer.dense)
 
 
 def _dense_kernel(layer: Any) -> NDArray[np.float32]:

@@ -9,6 +9,8 @@ from nnviz3d.data.axes import Axes, axes_of, named_axes
 
 _FIRST = ("Conv", "Pool", "BatchNorm", "InstanceNorm", "GroupNorm", "LRN", "DepthToSpace", "SpaceToDepth", "Upsample")
 """Parts of the kinds that read and write channels first."""
+_HEADS_RANK = 3
+"""Number of axes, without the batch, of a tensor with heads."""
 _RESHAPING = frozenset(
     {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Tile", "Gather", "MatMul", "Gemm", "Einsum", "Transpose"}
     | {"LSTM", "GRU", "RNN"}
@@ -19,8 +21,8 @@ _RESHAPING = frozenset(
 def axes_of_tensors(listing: OperationList, ranks: Mapping[str, int]) -> dict[str, Axes]:
     """Name the axes of the tensors whose channels are not last, by the tensor's name.
 
-    Convolutions, poolings and normalizations over channels determine the axes of their input and output; the other
-    operations pass them on, forwards and then backwards.
+    Convolutions, poolings and normalizations over channels, and products of tensors with heads, determine the axes of
+    their input and output; the other operations pass them on, forwards and then backwards.
 
     Parameters
     ----------
@@ -39,6 +41,8 @@ def axes_of_tensors(listing: OperationList, ranks: Mapping[str, int]) -> dict[st
 
 
 def _tells_first(operation: Operation, name: str, ranks: Mapping[str, int]) -> bool:
+    if operation.kind == "MatMul" and not operation.trained:  # of attention: heads, queries, keys or features
+        return ranks.get(name) == _HEADS_RANK
     return any(part in operation.kind for part in _FIRST) and ranks.get(name, 0) > 1
 
 
@@ -65,7 +69,7 @@ def _backwards(operation: Operation, ranks: Mapping[str, int], found: dict[str, 
     for k, name in enumerate(operation.inputs):
         if not name or name in found or name not in ranks:
             continue
-        if k == 0 and _tells_first(operation, name, ranks):
+        if (k == 0 or operation.kind == "MatMul") and _tells_first(operation, name, ranks):
             found[name] = 0
         elif made in found:
             order = _order(operation, ranks[name])

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.capture.connections.finder import Pairs
+from nnviz3d.capture.connections.finder import Pairs, pairs_of
 from nnviz3d.capture.foreign.axes import axes_of_tensors
 from nnviz3d.capture.foreign.operations import OperationList
 from nnviz3d.capture.foreign.pixels import scaling_of_values
@@ -268,8 +268,10 @@ class ForeignRun:
         }
 
     def pairs(self, graph: ModelGraph, *, anew: bool) -> Pairs:
-        """Return no pairs: only the weights of Keras layers are followed."""
-        return Pairs([], [f"No connections are captured for a model in a {self.model.runtime.ending} file."])
+        """Return the connected pairs of operations whose kernels are in the file."""
+        operations = self.model.listing.operation_of
+        linear = {path: (one.linear, 0) for path, one in operations.items() if one.linear is not None}
+        return Pairs(*pairs_of(graph, linear))
 
     def notes(self, graph: ModelGraph, missing: Sequence[str]) -> list[str]:
         """Return sentences about the model."""

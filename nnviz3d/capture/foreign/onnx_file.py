@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.capture.foreign.model import ForeignInput, ForeignModel, ForeignOrigin, Values
-from nnviz3d.capture.foreign.onnx_weights import details_of, weights_of
+from nnviz3d.capture.foreign.onnx_weights import details_of, linear_of, weights_of
 from nnviz3d.capture.foreign.operations import Operation, OperationList
 from nnviz3d.capture.loading.loaded_model import sha256_of
 from nnviz3d.data.model_sources import ModelSource
@@ -181,6 +181,7 @@ def _operation(node: Any, constants: _Constants) -> Operation:
     trained = {origin: 0 for name in node.input if name in constants for origin in constants.origins(name)}
     trained = {name: constants.size(name) for name in trained}
     arrays = [constants.values(name) if name in constants else None for name in node.input]
+    weights = weights_of(node.op_type, attributes, arrays) if trained else {}
     return Operation(
         node.name,
         node.op_type,
@@ -188,8 +189,9 @@ def _operation(node: Any, constants: _Constants) -> Operation:
         tuple(node.output),
         details_of(node.op_type, attributes, arrays),
         None,
-        weights_of(node.op_type, attributes, arrays) if trained else {},
+        weights,
         trained,
+        linear_of(node.op_type, attributes, weights.get("kernel")),
         _LOOPS.get(node.op_type, ""),
     )
 

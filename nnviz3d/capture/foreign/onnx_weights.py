@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.capture.connections.linear_settings import LinearSettings
+
 _NAMES = {
     "kernel_shape": "kernel_size",
     "strides": "strides",
@@ -65,6 +67,31 @@ def weights_of(
         return _some(dict(zip(_NORMALIZATION, rest, strict=False)))
     real = [array for array in inputs if array is not None and array.dtype.kind == "f" and array.size > 1]
     return {"weights" if k == 0 else f"weights_{k}": array for k, array in enumerate(real)}
+
+
+def linear_of(kind: str, attributes: Mapping[str, Any], kernel: NDArray[Any] | None) -> LinearSettings | None:
+    """Return a dense operation or a convolution as connections need it; `None` for others.
+
+    Parameters
+    ----------
+    kernel
+        As `weights_of` arranges it.
+    """
+    if kernel is None:
+        return None
+    if kind == "MatMul" or (kind == "Gemm" and not attributes.get("transA")):
+        return LinearSettings(kernel * np.float32(attributes.get("alpha", 1)))
+    sides = kernel.ndim - 2
+    padding = {"NOTSET": None, "VALID": "valid", "SAME_UPPER": "same"}.get(attributes.get("auto_pad", "NOTSET"), "")
+    if kind != "Conv" or padding == "":
+        return None
+    return LinearSettings(
+        kernel,
+        tuple(attributes.get("strides", (1,) * sides)),
+        tuple(attributes.get("dilations", (1,) * sides)),
+        padding or tuple(attributes.get("pads", (0,) * 2 * sides)[:sides]),
+        "channels_first",
+    )
 
 
 def _moved(kernel: NDArray[Any] | None) -> NDArray[Any] | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from nnviz3d.capture.connections.linear_settings import LinearSettings
 from nnviz3d.capture.programs.node_paths import safe_part
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 
@@ -34,6 +35,8 @@ class Operation:
         The trained numbers among its inputs, by their usual name in Keras' arrangement: ``kernel``, ``bias``.
     trained
         Number of elements of each tensor of trained numbers, by the tensor's name.
+    linear
+        The operation as connections need it, if it is a dense layer or a convolution.
     hidden
         Words for what runs inside it and is not shown, such as ``loop``; empty if nothing does.
     """
@@ -46,6 +49,7 @@ class Operation:
     activation: str | None = None
     weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     trained: Mapping[str, int] = field(default_factory=dict)
+    linear: LinearSettings | None = None
     hidden: str = ""
 
     @property

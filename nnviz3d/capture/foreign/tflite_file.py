@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.foreign.model import ForeignInput, ForeignModel, ForeignOrigin, Values
 from nnviz3d.capture.foreign.operations import Operation, OperationList
-from nnviz3d.capture.foreign.tflite_options import activation_of, details_of, kind_of_code, weights_of
+from nnviz3d.capture.foreign.tflite_options import activation_of, details_of, kind_of_code, linear_of, weights_of
 from nnviz3d.capture.loading.loaded_model import sha256_of
 from nnviz3d.data.model_sources import ModelSource
 from nnviz3d.data.printable import reason
@@ -239,15 +239,18 @@ class TFLiteGraph:
             for i, array in zip(inputs, arrays, strict=True)
             if array is not None and array.dtype.kind == "f" and array.size > 1
         }
+        weights = weights_of(kind, one.builtinOptions, arrays) if trained else {}
+        details = details_of(kind, one.builtinOptions, arrays)
         return Operation(
             self._name(one, kind),
             kind,
             tuple(name_of(i) if i >= 0 else "" for i in inputs),
             tuple(name_of(int(i)) for i in _positions(one.outputs)),
-            details_of(kind, one.builtinOptions, arrays),
+            details,
             activation_of(one.builtinOptions),
-            weights_of(kind, one.builtinOptions, arrays) if trained else {},
+            weights,
             trained,
+            linear_of(kind, details, weights.get("kernel")),
             _INSIDE.get(kind, ""),
         )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
+
+from nnviz3d.capture.connections.linear_settings import LinearSettings
 
 _CODES = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 _ACTIVATIONS = {
@@ -79,6 +81,27 @@ def weights_of(kind: str, options: Any, inputs: Sequence[NDArray[Any] | None]) -
         return {} if table is None else {"embeddings": table}
     real = [array for array in inputs if array is not None and array.dtype.kind == "f" and array.size > 1]
     return {"weights" if k == 0 else f"weights_{k}": array for k, array in enumerate(real)}
+
+
+def linear_of(kind: str, details: Mapping[str, Any], kernel: NDArray[Any] | None) -> LinearSettings | None:
+    """Return a dense operation or a convolution as connections need it; `None` for others.
+
+    Parameters
+    ----------
+    details, kernel
+        As `details_of` and `weights_of` return them.
+    """
+    if kernel is None or kind not in ("FullyConnected", "Conv2D", "DepthwiseConv2D"):
+        return None
+    if kind == "FullyConnected":
+        return LinearSettings(kernel)
+    return LinearSettings(
+        kernel,
+        tuple(details["strides"]),
+        tuple(details["dilation_rate"]),
+        str(details["padding"]),
+        depthwise=kind == "DepthwiseConv2D",
+    )
 
 
 def _arranged(kind: str, options: Any, kernel: NDArray[Any]) -> NDArray[Any] | None:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras.src import backend
 from tensorflow.python.framework.convert_to_constants import _run_inline_graph_optimization
 
+from nnviz3d.capture.connections.linear_settings import LinearSettings
 from nnviz3d.capture.loading.saved_segments import Segment, Segmentation, same
 from nnviz3d.capture.programs.node_paths import safe_part
 
@@ -49,6 +50,7 @@ _SINGLE = {"AddV2": "Add", "ConcatV2": "Concatenate", "Mul": "Multiply", "Sub": 
     "Mean": "Mean",
 }
 """Kinds of operations that are drawn singly, where they are not those of TensorFlow."""
+_POOLING = (("strides", "strides"), ("pool_size", "ksize"))
 _NUMBERS = re.compile(r"(_\d+)+$")
 """Numbers that Keras and TensorFlow append to names."""
 
@@ -233,18 +235,37 @@ def graph_layer(definition: Any, segment: Segment, variables: Mapping[str, Any],
 
 
 def _details(segment: Segment, read: Sequence[Any]) -> dict[str, Any]:
-    """Return the settings of a convolution or a pooling over maps, by the names that Keras' layers have for them."""
-    found: dict[str, Any] = {}
-    for one in segment.operations:
-        if one.type in ("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool") and _channels_last(one):
-            found["strides"] = [int(n) for n in one.get_attr("strides")[1:3]]
-            found["padding"] = one.get_attr("padding").decode().lower()
-            if "Pool" in one.type:
-                found["pool_size"] = [int(n) for n in one.get_attr("ksize")[1:3]]
-    kernel = next((variable for variable in read if len(variable.shape) == 4), None)
-    if kernel is not None and "padding" in found:
-        found["kernel_size"] = [int(n) for n in kernel.shape[:2]]
-    return found
+    """Return the settings of a dense layer, a convolution or a pooling, by the names that Keras' layers have for them."""
+    linear = [one for one in segment.operations if one.type in ("Conv2D", "DepthwiseConv2dNative", "MatMul")]
+    pooling = [one for one in segment.operations if one.type in ("MaxPool", "AvgPool") and _channels_last(one)]
+    if pooling:
+        sizes = {name: [int(n) for n in pooling[0].get_attr(key)[1:3]] for name, key in _POOLING}
+        return {**sizes, "padding": pooling[0].get_attr("padding").decode().lower()}
+    names = [tensor.name for tensor in segment.variables]
+    taken = same(linear[0].inputs[1]).name if len(linear) == 1 else ""
+    if taken not in names or not _is_linear(segment, linear[0]):
+        return {}
+    one, kernel = linear[0], read[names.index(taken)]
+    if one.type == "MatMul":
+        plain = not one.get_attr("transpose_a") and not one.get_attr("transpose_b")
+        return {"linear_settings": LinearSettings(kernel)} if plain else {}
+    padding = one.get_attr("padding").decode().lower()
+    if not _channels_last(one) or padding not in ("same", "valid"):
+        return {}
+    found = {
+        "strides": tuple(int(n) for n in one.get_attr("strides")[1:3]),
+        "dilation_rate": tuple(int(n) for n in one.get_attr("dilations")[1:3]),
+        "padding": padding,
+    }
+    depthwise = one.type == "DepthwiseConv2dNative"
+    settings = LinearSettings(kernel, **found, depthwise=depthwise)
+    return {**found, "kernel_size": [int(n) for n in kernel.shape[:2]], "linear_settings": settings}
+
+
+def _is_linear(segment: Segment, one: Any) -> bool:
+    """Whether a segment only applies this operation to its input, adds a bias, and applies an activation function."""
+    others = segment.kinds - {one.type, "BiasAdd", "AddV2", "Add", *_ACTIVATIONS}
+    return not others and [tensor.name for tensor in segment.sources] == [same(one.inputs[0]).name]
 
 
 def _channels_last(operation: Any) -> bool:
