@@ -140,7 +140,6 @@ def place_labels(
     if lines is not None:
         hit = lines.cross(_text(rects, scale))
         struck = {choice.label for choice, one in zip(choices, hit, strict=True) if one}
-        struck = {i for i in struck if not labels[i].small}
         if struck:
             choices = [
                 choice for i in order for choice in (_nearby(i, labels[i]) if i in struck else _choices(i, labels[i]))
@@ -154,7 +153,7 @@ def place_labels(
     covers[np.arange(len(choices)), index] = False
     free &= small | ~covers.any(axis=1)
     if lines is not None:
-        free &= small | ~lines.cross(_text(rects, scale))
+        free &= ~lines.cross(_text(rects, scale))
     taken = np.array([(r.left, r.bottom, r.left + r.width, r.bottom + r.height) for r in occupied]).reshape(-1, 4)
     free &= ~_overlap(rects, taken).any(axis=1)
     longer = np.array([c.instead for c in choices])
