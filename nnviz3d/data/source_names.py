@@ -205,10 +205,12 @@ def _photograph(name: str) -> Path:
     """Find a photograph that comes with scikit-learn, without importing scikit-learn, which takes a second."""
     package = find_spec("sklearn")
     if package is None or package.origin is None:
-        raise SampleError(f"sklearn:{name} comes with scikit-learn, which is not installed: pip install scikit-learn.")
+        raise SampleError(
+            f"sklearn:{quoted(name)} comes with scikit-learn, which is not installed: pip install scikit-learn."
+        )
     folder = Path(package.origin).parent / "datasets" / "images"
     names = sorted(path.name for path in folder.glob("*.jpg"))
     if name not in names:
         listed = ", ".join(f"sklearn:{other}" for other in names)
-        raise SampleError(f"scikit-learn comes with no photograph {name!r}; there are {listed}.")
+        raise SampleError(f"scikit-learn comes with no photograph {quoted(name)!r}; there are {listed}.")
     return folder / name

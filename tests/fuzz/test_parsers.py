@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,11 @@ from hypothesis import strategies as st
 
 from nnviz3d.apps.target import parse_size
 from nnviz3d.data.files.array_files import ArrayFile
-from nnviz3d.data.sample_sources import digit_numbers, locate
+from nnviz3d.data.files.sound_files import read_sound
+from nnviz3d.data.files.table_files import read_table
+from nnviz3d.data.sample_sources import expand, needs_model
+from nnviz3d.data.source_names import digit_numbers, locate
+from nnviz3d.data.targets import Target, region_of
 from nnviz3d.errors import UserError
 from nnviz3d.scene.spec import SceneSpec, parse_scene
 from tests.fuzz.judge import SENTENCE
@@ -103,3 +108,51 @@ def test_array_file_is_read_or_refused(tmp_path: Path, rest: bytes, head: bytes)
 
     size = answered(whole)
     assert size is None or size <= len(rest)
+
+
+@steady
+@given(TEXT | st.builds("{}={}".format, TEXT, TEXT))
+def test_input_is_listed_and_located_or_refused(text: str):
+    answered(lambda: expand([text]))
+    answered(lambda: needs_model(text))
+
+
+@steady
+@given(st.text(alphabet="ab,;\t\n\"'0123456789.-e \x00\ufeff", max_size=80) | st.binary(max_size=80))
+def test_table_is_read_or_refused(tmp_path: Path, content: str | bytes):
+    path = tmp_path / "x.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    table = answered(lambda: read_table(path))
+    if table is not None:
+        assert {len(row) for row in table.rows} == {table.width}
+        answered(lambda: table.numbers(0, range(len(table.rows))))
+        answered(lambda: table.labels(range(len(table.rows))))
+
+
+@steady
+@given(
+    st.binary(max_size=60),
+    st.integers(0, 2**16 - 1),
+    st.integers(0, 2**16 - 1),
+    st.sampled_from((0, 8, 16, 24, 32, 64)),
+)
+def test_sound_is_read_or_refused(tmp_path: Path, data: bytes, kind: int, frame: int, bits: int):
+    for code, size in ((kind, frame), (1 + 2 * (kind % 2), bits // 8)):
+        head = struct.pack("<HHIIHH", code, 1, 8000, 8000 * size, size, bits)
+        path = tmp_path / "x.wav"
+        path.write_bytes(b"RIFF\0\0\0\0WAVEfmt " + struct.pack("<I", len(head)) + head + b"data" + b"\xff" * 4 + data)
+        sound = answered(lambda path=path: read_sound(path))
+        assert sound is None or sound.values.shape[1] == 1
+
+
+@steady
+@given(st.text(alphabet="0123456789:,.[] not-", max_size=20))
+def test_region_is_a_target_or_refused(text: str):
+    target = Target.of_text(f"out[{text}]")
+    if target is not None and target.region:
+        assert Target.of_slot(target.slot) == target
+        try:
+            whole = region_of(target.region, (4, 5))
+        except ValueError:
+            return
+        assert region_of(whole, (4, 5)) == whole

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from nnviz3d.data.axes import Axes, channel_axis, channels_in, location_shape
-from nnviz3d.data.files.memory_limit import check_size
+from nnviz3d.data.files.memory_limit import check_size, limit
 from nnviz3d.data.files.paths import refuse_special
 from nnviz3d.data.printable import reason
 from nnviz3d.errors import SampleError
@@ -28,7 +29,10 @@ HEIC = frozenset({".heic", ".heif"})
 """Endings of pictures that Pillow reads only with the package pillow-heif."""
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """Pillow's names of the accepted formats. Pillow ignores file names, and would start a program for some formats (EPS)."""
-_DAMAGES = (OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error)
+_DAMAGES = (
+    *(OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error),
+    Image.DecompressionBombError,
+)
 """Errors that Pillow's readers raise for damaged files."""
 _PIXEL = 12
 """Bytes of memory per pixel: three colours as float32, the input of a model."""
@@ -40,7 +44,7 @@ _END = 64
 _ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}
 """For each format the mark at the end of a complete picture."""
 _OPENING = Lock()
-"""Held while Pillow's own limit on pixels is off."""
+"""Held while Pillow's own limit on pixels is another one."""
 LONGEST = 512
 """Most pixels of the longer side, for models that take any size."""
 CHANNELS = (1, 3, 4)
@@ -147,7 +151,9 @@ def read_image(path: Path, *, least: int | None = None) -> Image.Image:
             if least is not None:
                 image.draft(None, (least, least))
             frames = getattr(image, "n_frames", 1)
-            image.load()
+            # Pillow compares the tiles of a TIFF file with its own limit.
+            with _pixels_up_to(limit() // _PIXEL) if image.format == "TIFF" else nullcontext():
+                image.load()
             if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
                 raise SampleError(f"{path.name} holds NaN or infinite numbers; expected a picture of finite ones.")
             upright = ImageOps.exif_transpose(image)
@@ -210,10 +216,17 @@ def _header_of(path: Path) -> Image.Image:
         refuse_heic(path)
         import_module("pillow_heif").register_heif_opener()
         formats = ("HEIF",)
+    with _pixels_up_to(None):
+        return Image.open(path, formats=formats)
+
+
+@contextmanager
+def _pixels_up_to(most: int | None) -> Iterator[None]:
+    """Set Pillow's own limit on pixels, which is global, for a block of code."""
     with _OPENING:
-        bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, most
         try:
-            return Image.open(path, formats=formats)
+            yield
         finally:
             Image.MAX_IMAGE_PIXELS = bound
 

@@ -69,7 +69,7 @@ def read_sound(path: Path) -> Sound:
     if kind not in (_WHOLE, _FLOAT):
         name = _KINDS.get(kind, f"the format {kind}")
         raise SampleError(f"{path.name} is compressed as {name}; save the sound as .wav with PCM or float samples.")
-    if not channels or not rate or frame != channels * (bits // 8) or bits % 8:
+    if not channels or not rate or not bits or frame != channels * (bits // 8) or bits % 8:
         raise SampleError(f"{path.name} is a damaged WAVE file: {channels} channels of {bits} bits in {frame} bytes.")
     values = _decoded(data[: len(data) - len(data) % frame], kind == _FLOAT, bits, path.name)
     if not values.size:
