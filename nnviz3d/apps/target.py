@@ -10,6 +10,7 @@ from pathlib import Path
 from nnviz3d.data.bundled import gallery
 from nnviz3d.data.capture import is_capture
 from nnviz3d.data.files.paths import exists, is_folder, user_path
+from nnviz3d.data.foreign_models import foreign_model
 from nnviz3d.data.model_sources import has_prefix, known_sources, names_model
 from nnviz3d.data.printable import printable, read_integer
 from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Insights, Preprocessing
@@ -110,7 +111,7 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
     if target.endswith(_CAPTURE_ENDINGS) or (exists(path) and is_capture(path)):
         _refuse_model_options(target, options)
         return ResolvedTarget(_of_another(scene), capture=path)
-    if names_model(target):
+    if names_model(target) or _is_foreign(target):
         return ResolvedTarget(_of_another(scene), model=target, options=options)
     spec = scene_named(target)
     if scene is not None:
@@ -119,6 +120,13 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
         raise UserError(f"The scene {target!r} names no source; give a model or a capture and --scene {target}.")
     folder = path.parent if target.endswith(".toml") else gallery()
     return _from_source(spec, spec.source, folder, options)
+
+
+def _is_foreign(target: str) -> bool:
+    """Whether a target is a model of a form that nnviz3d does not open: the check of the request says what it is."""
+    path = user_path(target)
+    other = target.endswith((".toml", *_CAPTURE_ENDINGS)) or target in bundled_scenes()
+    return bool(target) and not other and exists(path) and foreign_model(path) is not None
 
 
 def _of_another(scene: str | None) -> SceneSpec:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from nnviz3d.capture.inputs.class_files import read_classes
+from nnviz3d.data.files.file_content import content_of
 from nnviz3d.data.files.model_files import CONFIG, WEIGHTS
 from nnviz3d.data.files.paths import PathKind, is_file, is_folder, kind_of, quoted, refuse_special, user_path
+from nnviz3d.data.foreign_models import foreign_model
 from nnviz3d.data.model_sources import NO_OPTIONS, LoadOptions, ModelSource, known_sources, source_kind
 from nnviz3d.data.printable import printable
 from nnviz3d.data.request import CaptureRequest
@@ -55,13 +59,30 @@ def check_model_source(source: str, options: LoadOptions = NO_OPTIONS) -> ModelS
         raise ModelError(f"There is no model at {quoted(source)}; expected {known_sources()}.")
     refuse_special(path, ModelError)
     if kind is not None:
+        if found is PathKind.FILE:
+            _check_content(path)
         return _with_options(ModelSource(source, kind, path, options))
+    foreign = foreign_model(path)
+    if foreign is not None:
+        raise ModelError(foreign)
     if found is PathKind.FOLDER:
         raise ModelError(
             f"The folder {path.name} is no SavedModel (it holds no saved_model.pb) and no unpacked .keras file, which "
             f"holds {CONFIG} and {WEIGHTS}."
         )
     raise ModelError(f"{path.name} is no model that nnviz3d knows by its name; expected {known_sources()}.")
+
+
+def _check_content(path: Path) -> None:
+    """Refuse a file that has the name of a model and the content of none, such as a web page."""
+    try:
+        content = content_of(path)
+    except OSError as error:
+        raise ModelError(
+            f"{path.name} cannot be read ({error.strerror or error}); expected a file that you may read."
+        ) from None
+    if content.strange:
+        raise ModelError(f"{path.name} is no model: got {content.words}; {content.advice}.")
 
 
 def _with_options(source: ModelSource) -> ModelSource:

@@ -110,7 +110,7 @@ def test_files_that_are_no_models_are_refused(tmp_path):
     assert "got an empty file" in refusal(tmp_path / "none.keras")
     assert "got some other kind of file" in refusal(tmp_path / "bytes.keras")
     assert "expected the HDF5 file" in refusal(tmp_path / "text.h5")
-    assert "m.pt is no model that nnviz3d knows" in refusal(tmp_path / "m.pt")
+    assert "m.pt is an empty file; copy or download it again." in refusal(tmp_path / "m.pt")
     assert "The folder folder is no SavedModel" in refusal(tmp_path / "folder")
     assert "without a config.json" in refusal(tmp_path / "zip.keras")
     assert "There is no model at" in refusal(tmp_path / "nowhere.keras")
@@ -293,7 +293,9 @@ def test_unpacked_keras_file_opens_like_the_file(tmp_path, rng):
         assert np.array_equal(loaded.model(x), model(x))
         assert (loaded.name, len(loaded.sha256)) == (name, 64)
     (tmp_path / "model/model.weights.h5").unlink()
-    assert "and no unpacked .keras file, which holds" in refusal(tmp_path / "model")
+    assert "is an unpacked .keras file without its model.weights.h5; unpack all of it again." in refusal(
+        tmp_path / "model"
+    )
 
 
 def test_model_files_with_endings_in_capitals_open(tmp_path, rng):

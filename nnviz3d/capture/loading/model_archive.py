@@ -17,6 +17,7 @@ from typing import IO, Any, TypeVar
 
 import h5py
 
+from nnviz3d.data.files.file_content import Content, content_of
 from nnviz3d.data.files.memory_limit import TEXT, check_size
 from nnviz3d.data.files.model_files import CONFIG, METADATA, WEIGHTS
 from nnviz3d.data.printable import reason
@@ -28,6 +29,8 @@ Read = TypeVar("Read")
 _LONGEST = 10.0
 """Seconds of processor time for reading the structure of an HDF5 file; thousands of arrays take a tenth of a second."""
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_OF_WEIGHTS = {"layers", "_layer_checkpoint_dependencies", "vars"}
+"""Groups of which each file of weights, .weights.h5, has one."""
 _VERSION = re.compile(r"\d[\w.+-]{0,20}")
 _OF_KERAS_2 = ("tf_keras", "tensorflow.python.keras", "tensorflow.keras", "keras.engine", "keras.src.engine")
 """Packages of Keras 2's own classes, some of which are missing in Keras 3."""
@@ -114,7 +117,7 @@ def _read_keras(path: Path) -> ModelFile:
             )
         if CONFIG not in parts:
             raise ModelError(
-                f"{path.name} is a zip archive without a {CONFIG}, so it is not a Keras model; save one with model.save()."
+                f"{path.name} is a zip archive without a {CONFIG}, so it is not a Keras model; {_way_of(content_of(path))}."
             )
         if WEIGHTS in parts:
             with archive.open(WEIGHTS) as weights:
@@ -125,15 +128,25 @@ def _read_keras(path: Path) -> ModelFile:
 
 
 def _check_zip(path: Path) -> None:
-    with path.open("rb") as file:
-        head = file.read(8)
+    head = _head(path)
     if head == _HDF5:
         raise ModelError(f"{path.name} is an HDF5 file in spite of its name; rename it to end in .h5.")
     if not head.startswith(b"PK"):
-        what = "an empty file" if not head else "a text file" if _is_text(path) else "some other kind of file"
-        raise ModelError(
-            f"{path.name} is not a Keras model: expected the zip archive that model.save() writes, got {what}."
-        )
+        raise ModelError(_not_keras(path, "the zip archive", content_of(path)))
+
+
+def _not_keras(path: Path, expected: str, content: Content) -> str:
+    got = f"got {content.words}; {_way_of(content)}"
+    return f"{path.name} is not a Keras model: expected {expected} that model.save() writes, {got}."
+
+
+def _way_of(content: Content) -> str:
+    return content.advice or "give the file that model.save() wrote"
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(8)
 
 
 def _read_folder(path: Path) -> ModelFile:
@@ -197,6 +210,13 @@ def _read_h5(path: Path) -> ModelFile:
         text = file.attrs.get("model_config")
         version = file.attrs.get("keras_version")
         training = file.attrs.get("training_config")
+        held = [str(name) for name in file]
+        is_weights = "layer_names" in file.attrs or "model_weights" in held or bool(_OF_WEIGHTS & set(held))
+    if text is None and not is_weights:
+        raise ModelError(
+            f"{path.name} is an HDF5 file without a Keras model: it holds {', '.join(held)[:120] or 'nothing'}; give the "
+            "file that model.save() wrote."
+        )
     if text is None:
         raise ModelError(
             f"{path.name} holds weights but no architecture: add --architecture FILE, a .json file from model.to_json() or "
@@ -209,11 +229,8 @@ def _read_h5(path: Path) -> ModelFile:
 
 
 def _check_hdf5(path: Path) -> None:
-    with path.open("rb") as opened:
-        if opened.read(8) != _HDF5:
-            raise ModelError(
-                f"{path.name} is not a Keras model: expected the HDF5 file that model.save() writes, got something else."
-            )
+    if _head(path) != _HDF5:
+        raise ModelError(_not_keras(path, "the HDF5 file", content_of(path)))
     _check_arrays(path, path)
 
 
@@ -340,13 +357,3 @@ def is_object(value: Any) -> bool:
 def is_of_keras_2(module: object) -> bool:
     """Whether a module belongs to Keras 2 only; its classes are not code of the file's author."""
     return isinstance(module, str) and any(f"{module}.".startswith(f"{package}.") for package in _OF_KERAS_2)
-
-
-def _is_text(path: Path) -> bool:
-    with path.open("rb") as file:
-        start = file.read(512)
-    try:
-        start.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return error.start > 500
-    return b"\0" not in start
