@@ -56,6 +56,15 @@ class TestPlacing:
             found = placed([name(first), name(second)], [at(200, 100), at(230, 100)])
             assert [p.index for p in found] == [stays]
 
+    def test_brief_labels_get_further_lines_after_all_have_their_first_one(self):
+        # The second label stands where the detail of the first one would be.
+        ends = [at(200, 100), at(200, 87), at(100, 100)]
+        shown = {
+            p.index: p.lines for p in placed([name(2.0, brief=True), name(1.0, brief=True), name(brief=True)], ends)
+        }
+        assert shown == {0: ("name",), 1: ("name", "detail"), 2: ("name", "detail")}
+        assert placed([name(2.0), name(1.0)], ends[:2])[0].lines == ("name", "detail")
+
     def test_label_is_reduced_to_its_first_line_if_there_is_little_room(self):
         found = placed([name(2.0), name(1.0)], [at(200, 100), at(200, 120)])
         assert [(p.index, p.lines) for p in found] == [(0, ("name", "detail")), (1, ("name",))]

@@ -190,6 +190,8 @@ def test_sheets_fill_when_the_forward_pass_reaches_their_layers(capture):
         assert found["first"].reveal == shares[t][0]
     assert shares == {0.0: [0, 0, 0], 2.5: [0.5, 0, 0], 3.75: [1, 0.75, 0.75], 5.0: [1, 1, 1]}
     assert {p.name for p in scene.at(0.0).primitives if isinstance(p, Box)} >= {Sheet("first", 0).name}
+    lines = {t: next(p for p in scene.at(t).primitives if p.name == "attention of first") for t in (0.0, 2.5, 5.0)}
+    assert [found.opacity for found in lines.values()] == [0, 0.5, 1]
 
 
 def test_scene_without_rollout_has_no_rollout_sheet(capture):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nnviz3d.scene.colors import Color
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.layout.routes import bezier
-from nnviz3d.scene.primitives import Lines
+from nnviz3d.scene.primitives import Lines, Source
 
 _POINTS = 20
 _REACH = 0.45
@@ -57,19 +57,20 @@ def attention_lines(
     keys = keys_of(context, layer, scores.shape[1])
     if keys is None or not target.grid.tokens or target.grid.shape[0] != scores.shape[0]:
         return None
-    source, known = context.placement(keys), np.nan_to_num(scores)
+    block, known = context.placement(keys), np.nan_to_num(scores)
     rank = np.argsort(np.argsort(-known, axis=1, kind="stable"), axis=1, kind="stable")
     query, key = np.nonzero((known > 0) & (rank < (scores.shape[1] if strongest is None else strongest)))
-    if not len(query) or target.origin[0] - source.origin[0] - source.size[0] > farthest:
+    if not len(query) or target.origin[0] - block.origin[0] - block.size[0] > farthest:
         return None
-    start = np.stack([np.full(len(key), source.origin[0] + source.size[0]), _heights(context, keys)[key]], axis=1)
+    start = np.stack([np.full(len(key), block.origin[0] + block.size[0]), _heights(context, keys)[key]], axis=1)
     end = np.stack([np.full(len(query), target.origin[0]), _heights(context, layer)[query]], axis=1)
     ends = [np.concatenate([points, np.zeros((len(points), 1))], axis=1) for points in (start, end)]
     reach = (ends[1] - ends[0]) * np.array([_REACH, 0.0, 0.0])
     points = bezier(ends[0], ends[0] + reach, ends[1] - reach, ends[1], _POINTS)
     opacity = np.sqrt(np.clip(known[query, key], 0, 1))[:, np.newaxis]
     colors = np.concatenate([np.tile(np.array(color), (len(query), 1)), opacity], axis=1)
-    return Lines(name, points.astype(np.float32), colors.astype(np.float32), width=width)
+    source = Source("attention", layer)
+    return Lines(name, points.astype(np.float32), colors.astype(np.float32), width=width, source=source)
 
 
 def _heights(context: SceneContext, node_id: str) -> NDArray[np.float64]:

@@ -114,14 +114,22 @@ class AttentionView(View):
         self._kept: dict[Selection, tuple[Primitive, ...]] = {}
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
-        """Return the part of each sheet that the forward pass has revealed; frames and names are always complete."""
+        """Return the part of each sheet that the forward pass has revealed; frames and names are always complete.
+
+        The lines between tokens appear with the sheets of their layer.
+        """
         if selection not in self._kept:
             self._kept = {selection: self._build(selection)}
-        return tuple(self._revealed(p, t) if isinstance(p, Voxels) else p for p in self._kept[selection])
+        return tuple(self._revealed(p, t) for p in self._kept[selection])
 
-    def _revealed(self, block: Voxels, t: float) -> Voxels:
-        share = self._timeline.revealed(self._ranks[block.name], t)
-        return block if share >= 1 else replace(block, reveal=share)
+    def _revealed(self, found: Primitive, t: float) -> Primitive:
+        if isinstance(found, Voxels):
+            share = self._timeline.revealed(self._ranks[found.name], t)
+            return found if share >= 1 else replace(found, reveal=share)
+        if isinstance(found, Lines) and found.source is not None and found.source.layer is not None:
+            share = self._timeline.revealed(self._context.placement(found.source.layer).rank, t)
+            return found if share >= 1 else replace(found, opacity=share)
+        return found
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
         """Return the hit score."""
