@@ -295,9 +295,9 @@ def _rows(source: str, located: SampleFile, shapes: Mapping[str, Shape]) -> list
 
 def _table_rows(source: str, located: SampleFile, shapes: Mapping[str, Shape]) -> list[InputSample]:
     table = read_table(located.path)
-    if located.rows is None and is_series(table, list(shapes.values())):
-        return [InputSample(source, located.path.name)]
     rows = located.chosen(len(table.rows))
+    if is_series(table, rows, list(shapes.values())):
+        return [InputSample(source, series_name(located))]
     labels = table.labels(rows, tuple(shapes))
     return [
         InputSample(
@@ -309,12 +309,18 @@ def _table_rows(source: str, located: SampleFile, shapes: Mapping[str, Shape]) -
     ]
 
 
-def is_series(table: Table, shapes: Sequence[Shape]) -> bool:
-    """Whether the lines of a table are the time steps of one sample: the model takes as many numbers at each step."""
+def is_series(table: Table, rows: range, shapes: Sequence[Shape]) -> bool:
+    """Whether some lines of a table are the time steps of one sample: the model takes as many numbers at each step."""
     if len(shapes) != 1 or len(shapes[0]) != 2:
         return False
     steps, width = shapes[0]
-    return width == table.width and steps in (None, len(table.rows))
+    return width == table.width and steps in (None, len(rows))
+
+
+def series_name(located: SampleFile) -> str:
+    """Return the name of a sample whose time steps are lines of a table: ``x.csv``, ``x.csv[0:50]``."""
+    rows = located.rows
+    return located.path.name if rows is None else f"{located.path.name}[{rows[0]}:{rows[1]}]"
 
 
 def _count(file: ArrayFile, shapes: Mapping[str, Shape]) -> int:

@@ -5,6 +5,7 @@ import pytest
 
 from nnviz3d.capture.inputs.samples import read_samples
 from nnviz3d.capture.programs.flat_program import InputSpec
+from nnviz3d.data.sample_sources import expand
 from nnviz3d.errors import SampleError
 
 AGE, COLOR, ROOMS = (
@@ -70,6 +71,12 @@ def test_lines_of_pixels_are_pictures_and_lines_of_measurements_are_time_steps(t
     found = read(tmp_path, "x,y\n1,2\n3,4\n5,6\n", series)
     assert found.arrays[0].tolist() == [[[1, 2], [3, 4], [5, 6]]]
     assert (found.names, found.columns) == (("t.csv",), {"sensor": ("x", "y")})
+    fixed = InputSpec("sensor", (2, 2), "float32")
+    found = read(tmp_path, "x,y\n1,2\n3,4\n5,6\n", fixed, rows="[1:3]")
+    assert (found.names, found.arrays[0].tolist()) == (("t.csv[1:3]",), [[[3, 4], [5, 6]]])
+    assert [one.name for one in expand([f"{tmp_path}/t.csv[1:3]"], shapes={"sensor": (2, 2)})] == ["t.csv[1:3]"]
+    with pytest.raises(SampleError, match=r"takes 4 numbers a sample, .*, or 2 lines of 2, as in t\.csv\[0:2\]\."):
+        read(tmp_path, "x,y\n1,2\n3,4\n5,6\n", fixed)
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def decide(
     if asked is not None:
         return Decision(asked, "It was requested.")
     if not picture:
-        return Decision("none", "Arrays are used as they are.")
+        return Decision("none", "Samples that are no pictures are used as they are.")
     if family is not None:
         name, mode = family
         return Decision(mode, f"The training pictures of {name} were preprocessed in this way.")

@@ -15,7 +15,7 @@ from nnviz3d.capture.programs.flat_program import InputSpec
 from nnviz3d.data.files.picture_files import pictures_from
 from nnviz3d.data.files.table_files import Table, read_table
 from nnviz3d.data.printable import folded, printable
-from nnviz3d.data.sample_sources import is_series
+from nnviz3d.data.sample_sources import is_series, series_name
 from nnviz3d.data.source_names import SampleFile
 from nnviz3d.errors import SampleError
 
@@ -32,9 +32,9 @@ def table_samples(located: SampleFile, specs: Sequence[InputSpec]) -> Samples:
         If the table is damaged, lacks a column, or holds what an input does not take.
     """
     table = read_table(located.path)
-    if located.rows is None and is_series(table, [spec.accepted for spec in specs]):
-        return _series(table, specs[0])
     rows = located.chosen(len(table.rows))
+    if is_series(table, rows, [spec.accepted for spec in specs]):
+        return _series(table, specs[0], rows, series_name(located))
     columns = _by_name(table, specs)
     if columns is None:
         if len(specs) > 1:
@@ -82,9 +82,11 @@ def _whole_rows(table: Table, spec: InputSpec, rows: range) -> Samples:
         named = table.columns is not None
         held = f" ({_listed([table.name_of(i).removeprefix('column ') for i in columns])})" if named else ""
         beside = "" if label is None or label in columns else f" beside its {table.name_of(label)}"
+        steps = spec.shape[0] if len(spec.shape) == 2 and spec.shape[1] == table.width else None
+        way = f", or {steps:,} lines of {table.width:,}, as in {table.file}[0:{steps}]" if steps else ""
         raise SampleError(
             f"{table.file} has {len(columns):,} columns{held}{beside}; the model's input {spec.name!r} takes "
-            f"{_numbers_in(spec)} a sample, one from each column."
+            f"{_numbers_in(spec)} a sample, one from each column{way}."
         )
     values = _cells(table, columns, spec, rows).reshape(len(rows), *sizes)
     names = tuple(table.columns[i] for i in columns) if table.columns is not None else None
@@ -98,12 +100,11 @@ def _whole_rows(table: Table, spec: InputSpec, rows: range) -> Samples:
     )
 
 
-def _series(table: Table, spec: InputSpec) -> Samples:
-    """Return all lines as the time steps of one sample."""
-    columns = list(range(table.width))
-    values = _cells(table, columns, spec, range(len(table.rows)))[None]
+def _series(table: Table, spec: InputSpec, rows: range, name: str) -> Samples:
+    """Return lines as the time steps of one sample."""
+    values = _cells(table, list(range(table.width)), spec, rows)[None]
     named = {} if table.columns is None else {spec.name: table.columns}
-    return Samples((values,), (table.file,), (False,), columns=named)
+    return Samples((values,), (name,), (False,), columns=named)
 
 
 def _cells(table: Table, columns: Sequence[int], spec: InputSpec, rows: range) -> NDArray[Any]:
