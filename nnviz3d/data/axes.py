@@ -69,6 +69,12 @@ def axes_over_time(axes: Axes, steps: int) -> Axes:
     return (*names[:steps], *axes)
 
 
+def score_axes(shape: Sequence[int | None]) -> Axes:
+    """Name the axes of one sample's attention scores: heads, if there are any, queries and keys."""
+    names = ("head", "query", "key")[-len(shape) :]
+    return names if 2 <= len(shape) <= len(names) else ()
+
+
 def _behind(channel: int | None, steps: int) -> int | None:
     return None if channel is None else steps + channel
 

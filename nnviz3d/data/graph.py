@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from nnviz3d.data.axes import TIME, Axes, axes_of, channels_in, is_named, location_shape
+from nnviz3d.data.axes import TIME, Axes, axes_of, channels_in, is_named, location_shape, score_axes
 from nnviz3d.data.printable import printable
 from nnviz3d.errors import CaptureError
 
@@ -46,7 +46,8 @@ class LayerNode:
     details
         Settings of the layer for drawing and for its description: ``kernel_size``, ``strides``,
         ``padding``, ``dilation_rate``, ``units``, ``filters``, ``rate``, ``self_attention`` (whether query, value and key
-        of an attention layer are one tensor); numbers, strings and lists of them only.
+        of an attention layer are one tensor), ``scores`` (which output of an attention layer holds its scores),
+        ``gates`` (names of a recurrent layer's gates and states); numbers, strings and lists of them only.
     named_axes
         Names of the first output's axes, if they are not those of channels last.
     """
@@ -106,7 +107,9 @@ class LayerNode:
 
     def named_axes_of(self, output: int) -> Axes:
         """Return the names of an output's axes, if they are not those of channels last."""
-        return self.named_axes if output == 0 else ()
+        if output == 0:
+            return self.named_axes
+        return score_axes(self.shapes[output]) if output == self.details.get("scores") else ()
 
     @property
     def location_shape(self) -> Shape:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+import nnviz3d
 from nnviz3d.capture.programs.describe import describe
 from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
 from nnviz3d.data.axes import as_arranged, channels_last
@@ -96,3 +97,14 @@ def test_as_arranged_is_the_inverse_of_channels_last(rng):
     assert last.shape == (2, 4, 5, 3)
     assert np.array_equal(as_arranged(last, FIRST), values)
     assert channels_last(values[:, 0], ("row", "column")).shape == (2, 4, 5, 1)
+
+
+def test_axes_of_returned_attention_scores_are_heads_queries_and_keys(tmp_path, rng):
+    start = keras.Input((5, 4), name="start")
+    heads = layers.MultiHeadAttention(2, 3, name="heads")(start, start, return_attention_scores=True)
+    plain = layers.Attention(name="plain")([start, start], return_attention_scores=True)
+    model = keras.Model(start, [*heads, *plain])
+    run = nnviz3d.capture(model, rng.normal(size=(3, 5, 4)).astype(np.float32), out=tmp_path / "run.zarr")
+    assert run.activations("heads", 1).axes == ("sample", "head", "query", "key")
+    assert run.activations("plain", 1).axes == ("sample", "query", "key")
+    assert run.activations("heads").axes == ("sample", "time step", "channel")

@@ -152,7 +152,9 @@ def _attention(program: Program, call: Call) -> dict[str, Any]:
     makers = {id(t): (i, k) for i, _ in call.sources for k, t in enumerate(program.calls[i].outputs)}
     attended = [id(call.outside(t)) for t in call.attended]
     origins = {through(program, makers[t]) for t in attended if t in makers}
-    return {"self_attention": len(origins) == 1}
+    # An attention layer that returns its scores has them behind its output.
+    scores = {"scores": 1} if len(call.outputs) == 2 and not call.loops else {}
+    return {"self_attention": len(origins) == 1, **scores}
 
 
 def _gates(call: Call) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Networks inside wrappers and recurrent layers, which the graph does not show."""
+"""Networks inside recurrent layers, which the graph does not show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LISTED = 6
 def hidden_remarks(described: DescribedModel) -> list[str]:
     """Describe each block that hides a network of layers, and that network's layers, in one sentence.
 
-    A single layer inside, as in ``TimeDistributed(Dense)`` or ``Bidirectional(LSTM)``, is named by the block's details.
+    The cells of Keras, as in ``RNN([LSTMCell, GRUCell])``, hold no layers.
     """
     seen: set[int] = set()
     remarks = []

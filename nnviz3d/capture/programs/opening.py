@@ -48,10 +48,27 @@ def open_with_rows(model: keras.Model, inputs: Inputs) -> tuple[Program, tuple[I
 
 def _with_rows(model: keras.Model, inputs: Inputs) -> tuple[Program, tuple[InputSpec, ...]] | None:
     """Trace a model for a batch of a few samples; `None` if it cannot run on symbolic inputs."""
-    lengths = {n for weight in model.weights for n in weight.shape} | {n for s in inputs.specs for n in s.shape}
+    lengths = _lengths(model, inputs)
     rows = next(n for n in itertools.chain(_ROWS, itertools.count(101)) if n not in lengths)
     specs = tuple(replace(spec, batch=rows) for spec in inputs.specs)
     try:
         return replace(open_model(model, replace(inputs, specs=specs)), rows=rows), specs
     except ModelError:
         return None
+
+
+def open_for_batch(model: keras.Model, inputs: Inputs) -> Program:
+    """Trace a model for the batch size of its inputs.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot run on symbolic inputs.
+    """
+    program, rows = open_model(model, inputs), inputs.specs[0].batch
+    return program if rows in _lengths(model, inputs) else replace(program, rows=rows)
+
+
+def _lengths(model: keras.Model, inputs: Inputs) -> set[int | None]:
+    """Return the lengths of all axes of a model's weights and samples."""
+    return {n for weight in model.weights for n in weight.shape} | {n for s in inputs.specs for n in s.shape}

@@ -15,8 +15,9 @@ from nnviz3d.analysis.statistics import can_die, saturates
 from nnviz3d.capture.live_model import prepare_live_model
 from nnviz3d.capture.programs.activations import filled, only_batch
 from nnviz3d.capture.programs.describe import DescribedModel, describe
-from nnviz3d.capture.programs.flat_program import Inputs, open_model
+from nnviz3d.capture.programs.flat_program import Inputs
 from nnviz3d.capture.programs.frozen import Compiled, frozen
+from nnviz3d.capture.programs.opening import open_for_batch
 from nnviz3d.data.axes import location_axes
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.printable import reason
@@ -209,7 +210,7 @@ def described_for(model: keras.Model, inputs: Inputs, arrays: Sequence[NDArray[A
         replace(spec, shape=tuple(array.shape[1:]), batch=size)
         for spec, array in zip(inputs.specs, arrays, strict=True)
     )
-    return describe(open_model(model, replace(inputs, specs=tuple(specs))), model.name)
+    return describe(open_for_batch(model, replace(inputs, specs=tuple(specs))), model.name)
 
 
 _NOTHING = [np.nan] * len(_MEASURED)
