@@ -103,7 +103,8 @@ def test_sub_folders_that_are_not_read_have_a_notice(tmp_path, names, sentence):
         ([".hidden.png"], r"holds no pictures; expected"),
     ],
 )
-def test_refusal_of_a_folder_without_pictures_lists_its_content(tmp_path, names, sentence):
+def test_refusal_of_a_folder_without_pictures_lists_its_content(tmp_path, monkeypatch, names, sentence):
+    monkeypatch.setattr("nnviz3d.data.files.picture_files.find_spec", lambda name: None)
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
@@ -119,8 +120,8 @@ def test_damaged_pictures_of_a_folder_are_left_out_by_name(photos):
     found = read_folder(photos)
     assert [one.name for one in found.samples] == ["cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"]
     assert found.notice == (
-        "cat/cut.png (damaged or no picture), dog/empty.jpg (empty), dog/page.webp (damaged or no picture) of photos are "
-        "left out: expected complete pictures."
+        "Left out of photos: cat/cut.png (damaged or no picture), dog/empty.jpg (empty), dog/page.webp (damaged or no "
+        "picture)."
     )
     assert notices_on([str(photos)]) == (found.notice,)
     Image.fromarray(np.zeros((12, 12), np.uint16)).save(photos / "dog" / "9.tif")
@@ -137,3 +138,14 @@ def test_folder_without_pictures_is_one_of_sounds_or_of_texts(tmp_path):
     assert expand([found.samples[1].source]) == expand([str(tmp_path)])[1:]
     (tmp_path / "pos" / "1.wav").write_bytes(b"RIFF")
     assert [one.name for one in read_folder(tmp_path).samples] == ["pos/1.wav"]
+
+
+def test_heic_pictures_of_a_folder_are_left_out_with_the_package_that_reads_them(photos, monkeypatch):
+    monkeypatch.setattr("nnviz3d.data.files.picture_files.find_spec", lambda name: None)
+    for name in ("cat/IMG_1.HEIC", "dog/IMG_2.heic"):
+        (photos / name).write_bytes(b"\0\0\0\x18ftypheic")
+    found = read_folder(photos)
+    assert len(found.samples) == 4
+    assert found.notice == (
+        "Left out of photos: IMG_1.HEIC and 1 more (HEIC, read by the package pillow-heif: pip install pillow-heif)."
+    )

@@ -27,6 +27,7 @@ from nnviz3d.errors import SampleError
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 HEIC = frozenset({".heic", ".heif"})
 """Endings of pictures that Pillow reads only with the package pillow-heif."""
+WITH_HEIF = "by the package pillow-heif: pip install pillow-heif"
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """Pillow's names of the accepted formats. Pillow ignores file names, and would start a program for some formats (EPS)."""
 _DAMAGES = (
@@ -174,11 +175,13 @@ def refuse_heic(path: Path) -> None:
     SampleError
         If it is not.
     """
-    if path.suffix.lower() in HEIC and find_spec("pillow_heif") is None:
-        raise SampleError(
-            f"{path.name} is a HEIC picture, which is read by the package pillow-heif: pip install pillow-heif. Or export "
-            "the picture as .jpg."
-        )
+    if path.suffix.lower() in HEIC and not reads_heic():
+        raise SampleError(f"{path.name} is a HEIC picture, which is read {WITH_HEIF}. Or export the picture as .jpg.")
+
+
+def reads_heic() -> bool:
+    """Whether the package that reads HEIC pictures is installed."""
+    return find_spec("pillow_heif") is not None
 
 
 def damage_of(path: Path) -> str | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnviz3d.data.files.paths import is_file, is_folder, listed, quoted
-from nnviz3d.data.files.picture_files import SUFFIXES, damage_of
+from nnviz3d.data.files.picture_files import HEIC, SUFFIXES, WITH_HEIF, damage_of, reads_heic
 from nnviz3d.data.files.sound_files import SOUNDS
 from nnviz3d.errors import SampleError
 
@@ -18,7 +18,7 @@ _SHOWN = 5
 """Most kinds of files, or sub-folders, that a sentence lists."""
 
 
-_KINDS = {"pictures": SUFFIXES, "sounds": SOUNDS, "texts": frozenset({".txt"})}
+_KINDS = {"pictures": SUFFIXES | HEIC, "sounds": SOUNDS, "texts": frozenset({".txt"})}
 """The kinds of samples in folders, in the order in which they are looked for, and the endings of their files."""
 
 
@@ -76,6 +76,9 @@ def read_folder(folder: Path) -> SampleFolder:
     held = [listed(sub, SampleError) for sub in classes]
     name, single = quoted(folder.name or folder), len(classes) < 2
     damaged: list[str] = []
+    unread = [] if reads_heic() else [p.name for paths in (inside, *held) for p in paths if p.suffix.lower() in HEIC]
+    if unread:
+        damaged.append(f"{_files(unread)} (HEIC, read {WITH_HEIF})")
     for kind, endings in _KINDS.items():
         own, broken = _readable(inside, endings)
         damaged.extend(_told(path.name, why) for path, why in broken)
@@ -135,12 +138,19 @@ def find_in_folder(source: str) -> tuple[SampleFolder, FolderSample] | None:
     return next(((folder, one) for one in folder.samples if one.source == source), None)
 
 
-def _readable(paths: list[Path], endings: Collection[str]) -> tuple[list[Path], list[tuple[Path, str]]]:
+def _readable(paths: list[Path], endings: frozenset[str]) -> tuple[list[Path], list[tuple[Path, str]]]:
     """Return the files with these endings, and apart from them the damaged ones with the reason."""
+    pictures = endings >= SUFFIXES
+    endings = SUFFIXES if pictures and not reads_heic() else endings
     found = [path for path in paths if path.suffix.lower() in endings and is_file(path, SampleError)]
-    damages = {path: damage_of(path) for path in found} if endings is SUFFIXES else {}
+    damages = {path: damage_of(path) for path in found} if pictures else {}
     whole = [path for path in found if damages.get(path) is None]
     return whole, [(path, why) for path, why in damages.items() if why is not None]
+
+
+def _files(names: list[str]) -> str:
+    """Return the name of one file, or the number of several with the first."""
+    return quoted(names[0]) if len(names) == 1 else f"{quoted(names[0])} and {len(names) - 1:,} more"
 
 
 def _told(name: str, why: str) -> str:
@@ -152,8 +162,7 @@ def _left_out(damaged: list[str], folder: str) -> str | None:
     if not damaged:
         return None
     more = f" and {len(damaged) - _SHOWN:,} more" if len(damaged) > _SHOWN else ""
-    are = "are" if len(damaged) > 1 else "is"
-    return f"{', '.join(damaged[:_SHOWN])}{more} of {folder} {are} left out: expected complete pictures."
+    return f"Left out of {folder}: {', '.join(damaged[:_SHOWN])}{more}."
 
 
 def _joined(notices: Iterable[str | None]) -> str | None:
