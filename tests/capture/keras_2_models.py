@@ -293,7 +293,7 @@ def initialized(k, rng):
     image = k.Input((8, 8, 2))
     settings = {"kernel_regularizer": k.regularizers.L1L2(1e-4, 1e-3), "kernel_constraint": k.constraints.MaxNorm(2)}
     x = layers.Conv2D(4, 3, kernel_initializer=start.VarianceScaling(2.0, mode="fan_out"), **settings)(image)
-    x = layers.Conv2D(4, 3, kernel_initializer=start.HeNormal(seed=1), bias_initializer=start.Constant(0.1))(x)
+    x = layers.Conv2D(4, 3, kernel_initializer=start.HeNormal(seed=1), bias_initializer=tf.constant_initializer(0.1))(x)
     x = layers.BatchNormalization(gamma_initializer=start.RandomUniform(0.5, 1), gamma_regularizer="l2")(x)
     x = layers.Dense(5, kernel_initializer=start.Orthogonal(), activity_regularizer="l2")(layers.Flatten()(x))
     x = layers.Dense(5, kernel_initializer=start.Identity(), kernel_regularizer=k.regularizers.OrthogonalRegularizer())(

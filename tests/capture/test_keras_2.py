@@ -107,6 +107,7 @@ def test_keys_without_effect_are_dropped(tmp_path, ending, rng):
         settings(config, "separable").update(kernel_initializer="glorot_uniform", kernel_constraint=None)
         settings(config, "dropout").update(noise_shape=None, trainable=True)
         settings(config, "normal")["axis"] = [3]
+        settings(config, "dense")["kernel_initializer"]["config"]["dtype"] = "float32"
         settings(config, "dense")["dtype"] = {"class_name": "Policy", "config": {"name": "float32"}}
 
     x = zoo.numbers(rng, 2, 8, 8, 2)

@@ -209,6 +209,7 @@ def test_masks_are_passed_on_as_in_keras_2(tmp_path, ending, rng):
         lambda k: k.layers.RandomCrop(4, 5),
         lambda k: k.layers.CenterCrop(10, 9),
         lambda k: k.layers.experimental.SyncBatchNormalization(),
+        lambda k: k.src.applications.convnext.LayerScale(0.1, 6),
         lambda k: k.layers.TimeDistributed(k.layers.TimeDistributed(k.layers.Dense(2))),
         lambda k: k.layers.LocallyConnected2D(3, (2, 3), strides=2, data_format="channels_first"),
         lambda k: k.layers.LocallyConnected2D(3, (2, 3), implementation=2, padding="same"),

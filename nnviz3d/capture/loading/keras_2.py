@@ -129,6 +129,7 @@ _RULES = (
     settings.with_list_wrapped,
     settings.with_own_layer,
     settings.with_module,
+    settings.with_initializer,
     calls.without_ends_for_training,
     calls.with_nodes_counted_anew,
     calls.with_single_ends,

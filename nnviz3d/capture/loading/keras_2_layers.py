@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.applications.convnext import LayerScale, StochasticDepth
 
 _register: Any = keras.saving.register_keras_serializable(package="nnviz3d")
 
@@ -313,7 +314,13 @@ OWN_LAYERS: dict[str, type[keras.Layer]] = {
         *(Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate),
         *(Identity, Normalization, Rescaling),
         *(LocallyConnected1D, LocallyConnected2D, RandomCrop, RandomHeight, RandomWidth),
-        *(SyncBatchNormalization, ThresholdedReLU),
+        *(SyncBatchNormalization, ThresholdedReLU, LayerScale, StochasticDepth),
     )
 }
-"""The layers of this module by the names of their classes in Keras 2."""
+"""These layers by the names of their classes in Keras 2; the last two belong to the models of keras.applications."""
+
+SETTINGS_OF_OWN = {
+    "LayerScale": {"init_values", "projection_dim"},
+    "StochasticDepth": {"drop_path_rate"},
+}
+"""Settings by which a layer of keras.applications is told from a user's layer of the same name."""

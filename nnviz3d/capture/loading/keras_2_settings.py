@@ -9,7 +9,7 @@ import keras
 from nnviz3d.capture.loading import keras_2_layers
 from nnviz3d.capture.loading.keras_2_calls import MODELS, layers_of, settings_of
 from nnviz3d.capture.loading.keras_2_functions import FUNCTION_LAYERS
-from nnviz3d.capture.loading.keras_2_layers import OWN_LAYERS
+from nnviz3d.capture.loading.keras_2_layers import OWN_LAYERS, SETTINGS_OF_OWN
 from nnviz3d.capture.loading.keras_2_nodes import NODE_LAYER
 from nnviz3d.capture.loading.model_archive import Config, is_of_keras_2
 
@@ -62,14 +62,30 @@ def _has_name(item: Config) -> bool:
     return "name" in settings_of(item)
 
 
+def own_layer(item: Config) -> type[keras.Layer] | None:
+    """Return this program's layer for a class that Keras 3 lacks, or that computes other numbers there."""
+    name, module, settings = item["class_name"], item.get("module"), settings_of(item)
+    of_keras = module is None or is_of_keras_2(module) or str(module).startswith("keras.")
+    told = settings.keys() >= SETTINGS_OF_OWN.get(name, set())
+    return OWN_LAYERS.get(name) if of_keras and told and _has_name(item) else None
+
+
 def with_own_layer(item: Config) -> Config:
     """Use this program's layer for a class that Keras 3 lacks, or that computes other numbers there."""
-    own, module = OWN_LAYERS.get(item["class_name"]), item.get("module")
-    of_keras = module is None or is_of_keras_2(module) or str(module).startswith("keras.")
-    if own is None or not of_keras or not _has_name(item):
+    own = own_layer(item)
+    if own is None:
         return item
     named = {"module": own.__module__, "registered_name": keras.saving.get_registered_name(own)}
     return {**{key: value for key, value in item.items() if key != "build_config"}, **named}
+
+
+def with_initializer(item: Config) -> Config:
+    """Use the initializer of Keras 3 for one of Keras 2 or TensorFlow; the numbers in the file replace what it makes."""
+    module, settings = item.get("module"), item["config"]
+    if _has_name(item) or not isinstance(settings, dict) or not hasattr(keras.initializers, item["class_name"]):
+        return item
+    plain = {**item, "config": {key: value for key, value in settings.items() if key != "dtype"}}
+    return {**plain, "module": "keras.initializers", "registered_name": None} if is_of_keras_2(module) else plain
 
 
 def with_input_layer(item: Config) -> Config:

@@ -32,8 +32,11 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _OF_WEIGHTS = {"layers", "_layer_checkpoint_dependencies", "vars"}
 """Groups of which each file of weights, .weights.h5, has one."""
 _VERSION = re.compile(r"\d[\w.+-]{0,20}")
-_OF_KERAS_2 = ("tf_keras", "tensorflow.python.keras", "tensorflow.keras", "keras.engine", "keras.src.engine")
-"""Packages of Keras 2's own classes, some of which are missing in Keras 3."""
+_OF_KERAS_2 = (
+    *("tf_keras", "tensorflow.python.keras", "tensorflow.keras", "keras.engine", "keras.src.engine"),
+    *("tensorflow.python.ops.init_ops", "tensorflow.python.ops.init_ops_v2"),
+)
+"""Packages of Keras 2's own classes, some of which are missing in Keras 3, and of TensorFlow's initializers."""
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any
 
 import keras
 
+from nnviz3d.capture.loading.keras_2_settings import own_layer
 from nnviz3d.capture.loading.model_archive import Config, is_of_keras_2, objects
 
 _NO_CODE = {
     "AddLoss", "AddMetric", "ClassMethod", "CuDNNGRU", "CuDNNLSTM", "DenseFeatures", "Functional", "Highway",
-    "InstanceMethod", "InstanceProperty", "LocallyConnected1D", "LocallyConnected2D", "MaxoutDense", "Merge", "Model",
-    "RandomFourierFeatures", "RandomHeight", "RandomWidth", "Sequential", "SlicingOpLambda", "SyncBatchNormalization",
-    "TensorFlowOpLayer", "TFOpLambda", "ThresholdedReLU", "TimeDistributedDense",
+    "InstanceMethod", "InstanceProperty", "MaxoutDense", "Merge", "Model", "RandomFourierFeatures", "Sequential",
+    "SlicingOpLambda", "TensorFlowOpLayer", "TFOpLambda", "TimeDistributedDense",
 }  # fmt: skip
 """Classes of Keras that are not in `keras.layers`: those of models, and layers that only Keras 1 and 2 have."""
 _NOT_LAYERS = {"Policy", "PolicyV1", "DTypePolicy", "QuantizedDTypePolicy"}
@@ -101,6 +101,8 @@ def _is_own_class(item: Config, *, is_model: bool) -> bool:
         return module != "builtins" and not _is_keras(module)
     if item.get("registered_name"):
         return True
+    if own_layer(item) is not None:
+        return False
     if kind.partition(">")[0] in _LIBRARIES:
         return False
     if "module" in item or kind in _NO_CODE or kind in _NOT_LAYERS or hasattr(keras.layers, kind):
