@@ -114,7 +114,7 @@ def place_labels(
 
     A label is shown whole if there is room, else with its first line, else not at all. Brief labels get their further lines
     last, where there is still room. If a line of the picture would strike a label through, it moves aside a little, or to
-    the other side of what it names.
+    the other side of what it names, unless it is fixed.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def place_labels(
     rects, sizes = _rects(choices, labels, around, measure, scale)
     if lines is not None:
         hit = lines.cross(_text(rects, scale))
-        struck = {choice.label for choice, one in zip(choices, hit, strict=True) if one}
+        struck = {c.label for c, one in zip(choices, hit, strict=True) if one and not labels[c.label].fixed}
         if struck:
             choices = [
                 choice for i in order for choice in (_nearby(i, labels[i]) if i in struck else _choices(i, labels[i]))
@@ -153,7 +153,7 @@ def place_labels(
     covers[np.arange(len(choices)), index] = False
     free &= small | ~covers.any(axis=1)
     if lines is not None:
-        free &= ~lines.cross(_text(rects, scale))
+        free &= np.array([labels[i].fixed for i in index]) | ~lines.cross(_text(rects, scale))
     taken = np.array([(r.left, r.bottom, r.left + r.width, r.bottom + r.height) for r in occupied]).reshape(-1, 4)
     free &= ~_overlap(rects, taken).any(axis=1)
     longer = np.array([c.instead for c in choices])

@@ -360,6 +360,8 @@ class Label:
         1 by default; less is fainter.
     small
         Whether the text is small, for a label with many close neighbours.
+    fixed
+        Whether the text keeps its place even over a line, because its height says what it names.
     brief
         Whether the first lines of all brief labels are shown before a further line of any, for many labels side by side.
     """
@@ -371,6 +373,7 @@ class Label:
     emphasis: float = 1.0
     small: bool = False
     brief: bool = False
+    fixed: bool = False
     span: Vector = (0.0, 0.0, 0.0)
 
 

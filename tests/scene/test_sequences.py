@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from types import SimpleNamespace
 
 import numpy as np
@@ -248,6 +248,18 @@ def test_words_of_the_sample_are_beside_every_row_at_the_height_of_their_tokens(
     for label in here:
         token = round(TOKENS - 1 - (label.anchor[1] - first.origin[1]) / first.cell[1])
         assert label.lines[0] == expected[token]
+
+
+def test_no_edge_strikes_a_word_through(scene):
+    rects = [p.rect for label, p in placed(scene) if label.align == "left"]
+    low = np.array([(r.left + 2, r.bottom + 2) for r in rects])
+    high = np.array([(r.left + r.width - 2, r.bottom + r.height - 2) for r in rects])
+    eye = Eye.of(scene.overview(aspect=SIZE[0] / SIZE[1]), SIZE)
+    for lines in (p for p in scene.at(0.0).primitives if isinstance(p, Lines) and p.avoided):
+        for line in lines.points.astype(float):
+            points = np.concatenate([np.linspace(a, b, 200) for a, b in pairwise(line)])
+            seen = (eye.project(points)[0] * (1, -1) + (0, SIZE[1]))[:, np.newaxis]
+            assert not ((seen > low) & (seen < high)).all(axis=2).any(), lines.name
 
 
 def test_every_block_is_named_and_no_text_covers_another(scene):

@@ -230,7 +230,9 @@ class AttentionView(View):
             for i, word in enumerate(tokens_of(self._context, layer, sample) or ()):
                 low = (x, y + (placed.shape[0] - 1 - i) * placed.cell, z)
                 span = (0.0, placed.cell, placed.cell)
-                labels.append(Label(low, (shortened(word),), "left", 3.0, 0.7 if word else 0.3, small=True, span=span))
+                labels.append(
+                    Label(low, (shortened(word),), "left", 3.0, 0.7 if word else 0.3, small=True, fixed=True, span=span)
+                )
         return labels
 
     def _missing(self) -> str:

@@ -11,6 +11,7 @@ from nnviz3d.scene.context import SceneContext, shape_text
 from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.layer_families import FAMILIES as FAMILIES
 from nnviz3d.scene.layer_families import family_of as family_of
+from nnviz3d.scene.layout.routes import route_edges
 from nnviz3d.scene.panel_rows import SwatchRow, TextRow
 from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source
 from nnviz3d.scene.selection import LayerPick, Pick, Selection
@@ -54,8 +55,8 @@ class StructureView(View):
         self._context = context
         self._solid = not context.setting.filled if spec.solid is None else spec.solid
         self._labels = spec.labels
-        self._edges = self._route_lines() if spec.edges else ()
         self._tokens = TokenColumns.of(context) if spec.labels else TokenColumns((), 1, 0.0)
+        self._edges = self._route_lines() if spec.edges else ()
         self.label_extent = np.concatenate([self._tokens.extent, context.plan.names_below])
         self._kept: dict[tuple[int, str | None], tuple[Primitive, ...]] = {}
 
@@ -89,6 +90,8 @@ class StructureView(View):
     def _route_lines(self) -> tuple[Primitive, ...]:
         lines: list[Primitive] = []
         routes = self._context.routes
+        if self._tokens.sheets:
+            routes = route_edges(self._context.graph, self._tokens.with_words(self._context.plan))
         for kind, skips, count in sorted({(r.kind, r.skips, len(r.points)) for r in routes}):
             points = np.stack([r.points for r in routes if (r.kind, r.skips, len(r.points)) == (kind, skips, count)])
             color, opacity = (FAMILIES["merge"], 0.85) if skips else (_FLOW, _OPACITY[kind])

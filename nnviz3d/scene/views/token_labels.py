@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from nnviz3d.scene.camera import MARGINS, fit, height_seen
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.token_names import shortened, tokens_of
-from nnviz3d.scene.layout.flow import Placement
+from nnviz3d.scene.layout.flow import Placement, Plan
 from nnviz3d.scene.layout.routes import ABOVE_SKIPS
 from nnviz3d.scene.primitives import Label, Lines
 
-_PRIORITY, _OF_BLOCK = 5.0, 2.5
+_PRIORITY, _OF_BLOCK = 6.5, 2.5
 _LINE, _CHARACTER = 14.0, 6.4
 """Height and average width of small text, in pixels of a picture that is 720 pixels high."""
 _IN_BLOCK = re.compile(r"(.*?\d)([_./])(\D.*)")
@@ -24,6 +24,8 @@ _IN_BLOCK = re.compile(r"(.*?\d)([_./])(\D.*)")
 _MOST_COLUMNS = 3
 _AIR = 0.7
 """Room between two columns of words, in characters."""
+_LEAST_EDGE = 0.4
+"""World length of the part of an edge that stays free of words."""
 _SAMPLES = 4
 """Number of samples whose longest word decides how much room the words get."""
 _LEADER = (0.55, 0.6, 0.7, 0.3)
@@ -83,9 +85,23 @@ class TokenColumns:
         points = []
         for sheet in self.sheets:
             x, y, z = sheet.origin
-            left = x - sheet.lead - self.count * self.width
+            left = x - sheet.lead - self.count * self.width - _LEAST_EDGE
             points += [(left, y, z), (left, y + sheet.size[1], z)]
         return np.array(points).reshape(-1, 3)
+
+    def with_words(self, plan: Plan) -> Plan:
+        """Return the plan with the words as a part of their sheets, so that edges end before the words if there is room."""
+        placements = dict(plan.placements)
+        for sheet in self.sheets:
+            ends = [
+                p.origin[0] + p.size[0]
+                for p in plan.placements.values()
+                if (p.row, p.lane) == (sheet.row, sheet.lane) and p.rank < sheet.rank
+            ]
+            width = self.count * self.width
+            free = sheet.origin[0] - sheet.lead - max(ends, default=-np.inf) - _LEAST_EDGE
+            placements[sheet.node] = replace(sheet, lead=sheet.lead + max(0.0, min(width, free)))
+        return replace(plan, placements=placements)
 
     def labels(self, context: SceneContext, sample: int) -> tuple[Label, ...]:
         """Return a label for each token; those that are kept if there is no room for all have the highest priority."""
@@ -102,6 +118,7 @@ class TokenColumns:
                         _PRIORITY + 0.1 * _twos(i // self.count),
                         0.85 if word else 0.4,
                         small=True,
+                        fixed=True,
                         span=(0.0, sheet.cell[1], sheet.size[2]),
                     )
                 )
