@@ -258,7 +258,7 @@ def grouped_layers(graph: ModelGraph, groups: Groups | None = None) -> list[dict
             {
                 "id": node.id,
                 "name": node.name,
-                "kind": node.kind,
+                "kind": f"{node.kind} · output" if node.id in graph.outputs else node.kind,
                 "shape": shape_text(node),
                 "parameters": number_of_parameters(node.parameters) if node.parameters else "",
                 "color": css(FAMILIES[family_of(node)]),
