@@ -3,7 +3,7 @@
 import pytest
 
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
-from nnviz3d.data.target_words import find_target, head, search_text
+from nnviz3d.data.target_words import find_target, head, map_targets, search_text
 from nnviz3d.data.targets import PREDICTED, Target
 from nnviz3d.errors import ModelError
 from tests.support.target_words import CLASSES, WORDS
@@ -148,3 +148,8 @@ def test_refusal_of_a_target_of_five_thousand_characters_is_one_sentence(word):
     with pytest.raises(ModelError) as error:
         find_target(word, ONE, ANIMALS)
     assert len(str(error.value)) < 700
+
+
+def test_targets_of_a_map_are_its_channels_over_the_whole_map():
+    assert [target.region for target in map_targets(graph((6, 5, 3)))] == [":,:,0", ":,:,1", ":,:,2"]
+    assert map_targets(graph((6, 5, 3), (4,))) == map_targets(graph((None, 3))) == []
