@@ -33,3 +33,14 @@ class ModelError(UserError):
 
 class SampleError(UserError):
     """An input sample cannot be read or does not fit the model."""
+
+
+NO_TENSORFLOW = (
+    "Capturing a model needs TensorFlow, which is not installed; install it with: pip install tensorflow. "
+    "Captures that are already made open without it."
+)
+
+
+def lacks_tensorflow(error: ModuleNotFoundError) -> bool:
+    """Whether an import failed because a package that runs models is not installed."""
+    return error.name is not None and error.name.split(".")[0] in {"tensorflow", "keras", "h5py"}

@@ -23,7 +23,7 @@ from nnviz3d.data.quantities import Quantity, canonical
 from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import CaptureRequest, Insights, Invitation, Preprocessing
 from nnviz3d.data.sample_sources import expand, named_sources
-from nnviz3d.errors import UserError
+from nnviz3d.errors import NO_TENSORFLOW, ModelError, UserError, lacks_tensorflow
 from nnviz3d.options import Look
 from nnviz3d.scene.spec import GroupsChoice, SceneSpec
 
@@ -217,9 +217,13 @@ class CommandArguments:
             print_error(f"{copy.note}\n")
             own: Options = {**options, "custom": copy.custom, "trust": copy.trust}
             return [*self._of_file(copy.model, copy.inputs, own), *given("--sample", options.get("sample"))]
-        kept = import_module("nnviz3d.capture.live_model").prepare_live_model(
-            model, x, classes=options.get("classes"), labels=options.get("labels")
-        )
+        try:
+            live_model = import_module("nnviz3d.capture.live_model")
+        except ModuleNotFoundError as error:
+            if not lacks_tensorflow(error):
+                raise
+            raise ModelError(NO_TENSORFLOW) from None
+        kept = live_model.prepare_live_model(model, x, classes=options.get("classes"), labels=options.get("labels"))
         if kept.held is not None:
             samples = tuple((name, name) for name in kept.held.names)
         elif options.get("labels") is not None:

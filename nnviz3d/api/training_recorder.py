@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 
 from nnviz3d.api.command_arguments import CommandArguments, given
 from nnviz3d.api.viewer import Viewer
+from nnviz3d.errors import NO_TENSORFLOW, ModelError, lacks_tensorflow
 from nnviz3d.scene.spec import SceneSpec
 
 if TYPE_CHECKING:
     from nnviz3d.capture.training.recorder import RecordingCallback
 else:
-    RecordingCallback = import_module("nnviz3d.capture.training.recorder").RecordingCallback
+    try:
+        RecordingCallback = import_module("nnviz3d.capture.training.recorder").RecordingCallback
+    except ModuleNotFoundError as error:
+        if not lacks_tensorflow(error):
+            raise
+        raise ModelError(NO_TENSORFLOW) from None
 
 
 class TrainingRecorder(RecordingCallback):  # noqa: D101 - the docstring is that of the recorder

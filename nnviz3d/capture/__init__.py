@@ -10,6 +10,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from nnviz3d.errors import NO_TENSORFLOW, ModelError, lacks_tensorflow
+
 if TYPE_CHECKING:
     from nnviz3d.data.capture import Capture
 
@@ -28,8 +30,12 @@ class _CallablePackage(ModuleType):
 
         if other_backend(model) is not None:
             return capture_copy(model, x, **options)
-        from nnviz3d.capture.live_model import capture
-
+        try:
+            from nnviz3d.capture.live_model import capture
+        except ModuleNotFoundError as error:
+            if not lacks_tensorflow(error):
+                raise
+            raise ModelError(NO_TENSORFLOW) from None
         return capture(model, x, **options)
 
 

@@ -19,17 +19,12 @@ from typing import TYPE_CHECKING, TextIO
 from nnviz3d.capture.preflight import refuse_early
 from nnviz3d.capture.request_loop import INTERRUPTED, Report, serve_requests
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
-from nnviz3d.errors import ModelError
+from nnviz3d.errors import NO_TENSORFLOW, ModelError, lacks_tensorflow
 from nnviz3d.parent_process import PARENT, end_with_parent
 from nnviz3d.stopping import end_at_once
 
 if TYPE_CHECKING:
     from nnviz3d.capture.model_cache import ModelCache
-
-_NO_TENSORFLOW = (
-    "Capturing a model needs TensorFlow, which is not installed; install it with: pip install tensorflow. "
-    "Captures that are already made open without it."
-)
 
 
 def main() -> int:
@@ -72,9 +67,9 @@ def _import_models() -> ModelCache:
     try:
         from nnviz3d.capture.model_cache import ModelCache
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in {"tensorflow", "keras", "h5py"}:
+        if not lacks_tensorflow(error):
             raise
-        raise ModelError(_NO_TENSORFLOW) from None
+        raise ModelError(NO_TENSORFLOW) from None
     finally:
         _listen()
     return ModelCache()

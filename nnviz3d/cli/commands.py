@@ -276,7 +276,7 @@ Examples:
 Parameters
 ----------
 model_file
-    A .keras or .h5 file, a SavedModel folder, or keras:NAME.
+    A .keras, .h5, .tflite or .onnx file, a SavedModel folder, keras:NAME, hub:NAME, or hf://USER/NAME.
 output
     The capture to write: RUN.zarr, or RUN.zarr.zip for one file.
 """

@@ -34,7 +34,7 @@ _PROGRAM = (
 
 _ENDINGS = {
     **dict.fromkeys((".pt", ".pth", ".torch", ".ptl", ".mar"), _TORCH),
-    **dict.fromkeys((".pkl", ".pickle", ".joblib", ".dill"), _PICKLE),
+    **dict.fromkeys((".pkl", ".pickle", ".dill"), _PICKLE),
     **dict.fromkeys((".npy", ".npz", ".csv", ".png", ".jpg", ".jpeg", ".wav"), _ARRAYS),
     **dict.fromkeys((".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"), _ARCHIVE),
     **dict.fromkeys((".py", ".ipynb"), _PROGRAM),
@@ -92,7 +92,7 @@ def foreign_model(path: Path) -> str | None:
         return f"{name} is {_TORCH}."
     if path.suffix.lower() == ".zip" and content.advice:
         return f"{name} is {content.words}; {content.advice}."
-    what = _ENDINGS.get(path.suffix.lower())
+    what = _ENDINGS.get(path.suffix.lower(), _PICKLE if content.is_pickle else None)
     return None if what is None else f"{name} is {what}."
 
 

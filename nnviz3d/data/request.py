@@ -57,7 +57,7 @@ class CaptureRequest(BaseModel):
     Attributes
     ----------
     model
-        A ``.keras`` or ``.h5`` file, or ``keras:NAME`` for one of keras.applications.
+        A file, a folder or a name of one of the kinds in `SOURCES`, such as a ``.keras`` file or ``keras:NAME``.
     inputs
         Pictures, a folder, ``.npy``, ``.npz``, ``.csv`` or ``.txt``, one row of those as in ``x.npy[3]``, ``.wav``, a
         sentence, ``digits:N``, or ``random``; ``NAME=FILE`` for one of several inputs; none means ``random``.

@@ -1,5 +1,7 @@
 """Check of objects given as models: Keras 3 passes, Keras 2 is named, anything else is refused."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -47,3 +49,23 @@ def test_capture_and_recorder_name_keras_2(tmp_path):
         nnviz3d.capture(model, np.ones((1, 3), np.float32), out=tmp_path / "run.zarr")
     with pytest.raises(ModelError, match="Keras 2"):
         nnviz3d.TrainingRecorder(tmp_path / "run.zarr").set_model(model)
+
+
+def test_model_of_pytorch_is_sent_to_onnx():
+    module = type("Module", (), {"__module__": "torch.nn.modules.module"})
+    with pytest.raises(ModelError, match=r"Net is a model of PyTorch, .* export it to ONNX, torch\.onnx\.export"):
+        check_model(type("Net", (module,), {})())
+
+
+def test_missing_tensorflow_is_named_in_python(monkeypatch, tmp_path):
+    for name in ("nnviz3d.capture.live_model", "nnviz3d.capture.training.recorder", "nnviz3d.api.training_recorder"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "nnviz3d.capture.capture_model", None)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    for attempt in (
+        lambda: nnviz3d.capture(object(), out=tmp_path / "run.zarr"),
+        lambda: nnviz3d.TrainingRecorder(tmp_path / "run.zarr"),
+        lambda: nnviz3d.snapshot(object(), tmp_path / "x.png"),
+    ):
+        with pytest.raises(ModelError, match="needs TensorFlow, which is not installed; install it with"):
+            attempt()

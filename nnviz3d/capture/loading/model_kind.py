@@ -35,6 +35,11 @@ def check_model(model: object) -> None:
             "open that file, or build it with `import keras` (TF_USE_LEGACY_KERAS unset) and copy its weights: "
             "new.set_weights(old.get_weights())."
         )
+    if any(f"{base.__module__}.".startswith("torch.nn.") for base in type(model).__mro__):
+        raise ModelError(
+            f"{type(model).__name__} is a model of PyTorch, which nnviz3d does not run; export it to ONNX, "
+            "torch.onnx.export(model, example, 'model.onnx'), and open that file."
+        )
     hint = "; a model file is captured with: nnviz3d capture FILE" if isinstance(model, str | Path) else ""
     raise ModelError(f"Expected a Keras model, got {type(model).__name__}{hint}.")
 

@@ -22,11 +22,14 @@ class Content:
         What to do with it, in the imperative; empty if that depends on what was expected.
     strange
         Whether no model file of any kind has this content.
+    is_pickle
+        Whether it is a pickle of Python, which is never read.
     """
 
     words: str
     advice: str = ""
     strange: bool = False
+    is_pickle: bool = False
 
 
 def content_of(path: Path) -> Content:
@@ -49,7 +52,9 @@ def content_of(path: Path) -> Content:
     if head[4:8] == b"TFL3":
         return Content("a model of TensorFlow Lite", "rename it to end in .tflite")
     if head.startswith(b"\x80") and head[1:2] in b"\x02\x03\x04\x05":
-        return Content("a pickle or an old file of PyTorch, which can run any code", f"of PyTorch: {_TORCH}")
+        return Content(
+            "a pickle or an old file of PyTorch, which can run any code", f"of PyTorch: {_TORCH}", is_pickle=True
+        )
     if head[:9].lstrip().startswith((b"{", b"[")) and _is_text(head):
         return Content("a text file (JSON)", "give the file that model.save() wrote")
     return Content("a text file" if _is_text(head) else "some other kind of file")
