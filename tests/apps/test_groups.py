@@ -15,8 +15,10 @@ from nnviz3d.apps.web.panels.layers import LayersPanel
 from nnviz3d.apps.window import controls
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.scene.primitives import Voxels
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import CellPick, LayerPick
+from nnviz3d.scene.selection import CellPick, LayerPick, Selection
 from nnviz3d.scene.spec import default_scene
 from tests.apps.test_web_panels import Page as PanelPage
 from tests.data.test_grouping import residual_blocks
@@ -74,6 +76,17 @@ class TestSession:
         assert shown(session) == CLOSED
         assert session.groups.toggle("input") is None
         assert session.groups.toggle(None) is None
+
+
+def test_further_sample_is_shown_in_the_same_groups(session: Session, capture: Capture):
+    session.groups.open("block_2")
+    longer = session.scene.revised(CaptureSeries.of(session.scene.capture).plus(capture))
+    assert [node.id for node in longer.context.graph] == OPEN
+    assert longer.context.capture.committed == 2
+    found = longer.context.values("block_5", 1).values
+    assert np.array_equal(found, capture.activation("block_5_part3", 0))
+    blocks = {p.name: p for p in longer.at(99.0, Selection(sample=1)).primitives if isinstance(p, Voxels)}
+    assert np.array_equal(blocks["block_5"].values, longer.context.values("block_5", 1).cells)
 
 
 class TestWindow:
