@@ -87,4 +87,4 @@ def test_title_of_a_model_with_several_outputs_names_the_output_of_its_answer(tm
         captures.write(tmp_path / "run.zarr", graph, numbers),
     )
     (panel,) = [p for p in scene.at(scene.duration).primitives if p.name == "title"]
-    assert "tags: largest output 1 (0.500)" in " ".join(row.text for row in panel.rows)
+    assert "age: 0.250 · tags: 0.250, 0.500" in " ".join(row.text for row in panel.rows)

@@ -99,10 +99,11 @@ def test_each_of_several_outputs_has_its_answer_in_the_title_and_its_numbers_bes
     picture = shown(captures.write(tmp_path / "run.zarr", graph, arrays))
     said = texts(panels(picture)["title"])[1]
     assert "class: predicted class 2 (0.400)" in said
+    assert "box: 0.500, 0.250, 0.750, 1.000" in said
     assert "mask: a picture 16 × 16 × 1, 0 … 1" in said
     assert lines(picture, "scores") == [
         ("class 2   0.400", "class 3   0.250", "class 1   0.200", "highest 3 of 5"),
-        ("0.500, 0.250, 0.750, 1.000", "4 numbers in order"),
+        ("0.500, 0.250, 0.750, 1.000",),
     ]
 
 

@@ -47,6 +47,8 @@ _WITH_WEIGHTS = ("Conv", "Dense", "Attention", "LSTM", "GRU", "RNN")
 """Kinds of layers that are never in a group with the layer before them."""
 _BEHIND = 0.6
 """Gap between a volume, or a block of more axes, and a vector after it, as a share of the block's depth."""
+_ROOM_FOR_NUMBERS = 1.2
+"""Additional distance after an output whose numbers are written beside it."""
 _ROOM_FOR_LINES = 1.3
 """Additional distance before a layer to which lines of weights lead."""
 _ABOVE_SCALES = 0.09
@@ -321,6 +323,8 @@ class _Flow:
             rank = positions[node.id].rank
             widths[rank] = max(widths[rank], sizes[node.id][0] + leads.get(node.id, 0.0))
             gaps[rank] = max(gaps[rank], _gap_before(node, graph, fan_out, grids[node.id]))
+            if any(name in graph.outputs and len(grids[name].shape) < 2 for name in graph.sources(node.id)):
+                gaps[rank] = max(gaps[rank], GAP + _ROOM_FOR_NUMBERS)
             if len(grids[node.id].shape) < 2:
                 # The camera looks from the side of the input: a thin vector would be hidden behind a volume.
                 volumes = (name for name in graph.sources(node.id) if len(grids[name].shape) > 3)

@@ -67,6 +67,8 @@ def answer_of(context: SceneContext, output: str, sample: int) -> str:
     name = names_of(context.capture, output, len(numbers))[best]
     if np.isnan(numbers[best]):
         return f"{whose}the output is NaN"
+    if several and len(numbers) <= _IN_ORDER and not is_classifier(context.capture, output):
+        return f"{whose}{', '.join(score(float(value)) for value in numbers)}"
     what = "predicted" if is_classifier(context.capture, output) else "largest output"
     return f"{whose}{what} {name} ({score(float(numbers[best]))})"
 
@@ -136,7 +138,7 @@ def _summary(context: SceneContext, output: str, scores: NDArray[np.float32]) ->
     """Write the highest scores of a classifier, or the numbers of another output in their order, as lines."""
     names = names_of(context.capture, output, len(scores))
     if not is_classifier(context.capture, output) and len(scores) <= _IN_ORDER:
-        return ", ".join(score(float(value)) for value in scores), f"{len(scores)} numbers in order"
+        return (", ".join(score(float(value)) for value in scores),)
     lines = [f"{names[i]}   {score(float(scores[i]))}" for i in top_classes(scores, FEW)]
     return (*lines, f"highest {FEW} of {len(scores):,}") if len(scores) > FEW else tuple(lines)
 
