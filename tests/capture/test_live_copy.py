@@ -103,6 +103,11 @@ def built_net():
     return model
 
 
+def ragged():
+    row = tf_keras.Input((4,))
+    return tf_keras.Model(row, tf.RaggedTensor.from_tensor(row).to_tensor())
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -112,7 +117,7 @@ def built_net():
             "with classes of its own, Own, which Keras 3 cannot",
         ),
         (built_net, "with classes of its own, Net, which Keras 3 cannot run. Let their modules import keras"),
-        (lambda: tf_keras.Sequential([tf_keras.Input((6, 3)), kinds.LocallyConnected1D(2, 3)]), "(LocallyConnected1D)"),
+        (ragged, "(ClassMethod)"),
     ],
 )
 def test_model_that_keras_3_cannot_run_is_refused_with_a_way(make, said):
