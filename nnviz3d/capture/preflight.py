@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 from nnviz3d.capture.inputs.class_files import read_classes
 from nnviz3d.data.files.file_content import content_of
 from nnviz3d.data.files.model_files import CONFIG, WEIGHTS
-from nnviz3d.data.files.paths import PathKind, is_file, is_folder, kind_of, quoted, refuse_special, user_path
+from nnviz3d.data.files.paths import PathKind, is_file, is_folder, kind_of, listed, quoted, refuse_special, user_path
 from nnviz3d.data.foreign_models import foreign_model
 from nnviz3d.data.model_sources import NO_OPTIONS, LoadOptions, ModelSource, known_sources, source_kind
-from nnviz3d.data.printable import printable
+from nnviz3d.data.printable import listed_or, printable
 from nnviz3d.data.request import CaptureRequest
 from nnviz3d.data.source_names import check_source
 from nnviz3d.data.storage.capture_writer import check_destination
@@ -56,7 +57,7 @@ def check_model_source(source: str, options: LoadOptions = NO_OPTIONS) -> ModelS
     path = user_path(source)
     found = kind_of(path, ModelError)
     if found is None:
-        raise ModelError(f"There is no model at {quoted(source)}; expected {known_sources()}.")
+        raise ModelError(f"There is no model at {quoted(source)}; {_instead(path, kind is not None)}")
     refuse_special(path, ModelError)
     if kind is not None:
         if found is PathKind.FILE:
@@ -71,6 +72,23 @@ def check_model_source(source: str, options: LoadOptions = NO_OPTIONS) -> ModelS
             f"holds {CONFIG} and {WEIGHTS}."
         )
     raise ModelError(f"{path.name} is no model that nnviz3d knows by its name; expected {known_sources()}.")
+
+
+def _instead(path: Path, is_named: bool) -> str:
+    """Return what to do about a path where nothing is.
+
+    Parameters
+    ----------
+    is_named
+        Whether the name is that of a model.
+    """
+    folder = path.absolute().parent
+    if is_folder(folder, ModelError):
+        names = [entry.name for entry in listed(folder, ModelError) if source_kind(str(entry), ModelError) is not None]
+        close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
+        if close:
+            return f"did you mean {listed_or([quoted(path.with_name(name)) for name in close])}?"
+    return "check its path." if is_named else f"expected {known_sources()}."
 
 
 def _check_content(path: Path) -> None:

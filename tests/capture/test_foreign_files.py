@@ -164,3 +164,26 @@ def test_json_of_a_nested_architecture_is_read_without_recursion_errors(tmp_path
     assert "knows by its name" in refusal(tmp_path / "deep.json")
     assert "knows by its name" in refusal(tmp_path / "list.json")
     shutil.rmtree(tmp_path)
+
+
+def test_mistyped_name_of_a_model_is_refused_with_the_close_ones(tmp_path):
+    for name in ("model.keras", "model.h5", "modell.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    assert f"did you mean {tmp_path / 'model.keras'}" in refusal_of(tmp_path / "modle.keras")
+    assert refusal_of(tmp_path / "quite_other.keras").endswith("quite_other.keras; check its path.")
+    assert "expected keras:NAME" in refusal_of(tmp_path / "quite_other")
+    assert refusal_of(tmp_path / "no/folder.keras").endswith("check its path.")
+
+
+def refusal_of(path):
+    with pytest.raises(UserError, match="There is no model at") as caught:
+        load_model(str(path))
+    return str(caught.value)
+
+
+def test_part_that_is_missing_inside_a_file_is_named(whole, tmp_path):
+    shutil.copy(whole / "m.h5", tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        name = next(name for name in file["model_weights"] if name.startswith("conv"))
+        del file["model_weights"][name]
+    assert f"a part of it is missing, '{name}', so it is damaged" in refusal(tmp_path / "m.h5")

@@ -57,7 +57,9 @@ def load_application(source: ModelSource) -> LoadedModel:
                 f"The ImageNet weights of {name} could not be downloaded ({what}); give a file with --weights FILE, or "
                 "draw the untrained network with --weights none."
             ) from error
-        raise ModelError(f"{weights} does not fit {name}: {why}") from error
+        raise ModelError(
+            f"{weights} does not fit {name}: {why} Give weights that save_weights() wrote for the whole of it."
+        ) from error
     head = tuple(model.output_shape)
     return LoadedModel(
         model,

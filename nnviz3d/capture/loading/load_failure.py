@@ -102,6 +102,8 @@ def _culprit(file: ModelFile, error: Exception) -> str:
             "its model is of a class of its own, and an .h5 file does not hold the shapes by which Keras builds such a "
             "model; save it with model.save('model.keras')."
         )
+    if isinstance(error, KeyError):
+        return f"a part of it is missing, {printable(str(error), 80)}, so it is damaged or not whole."
     text = str(error)
     misfit = _misfit(text)
     if misfit is not None:
