@@ -23,7 +23,7 @@ app = App(
 every voxel a real activation.
 
 TARGET is a scene (a .toml file, or a bundled one: digits, structure, imagenet),
-a model (.keras, .h5, a SavedModel folder, or keras:EfficientNetB0 for
+a model (.keras, .h5, .onnx, .tflite, a SavedModel folder, or keras:EfficientNetB0 for
 keras.applications) or a capture (.zarr). The default is the bundled scene
 digits, the demo.""",
     help_epilogue="""Examples:

@@ -1,11 +1,15 @@
 """Captures of ONNX files: graph, values of all tensors against ONNX's reference evaluator, and refusals."""
 
+import sys
+
 import numpy as np
 import pytest
 
+from nnviz3d.capture import model_cache
 from nnviz3d.capture.loading.load import load_model
-from nnviz3d.capture.model_cache import CachedModel
+from nnviz3d.capture.model_cache import CachedModel, ModelCache
 from nnviz3d.data.bundled import digits
+from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import CaptureRequest, Insights
 from nnviz3d.errors import ModelError, UserError
@@ -186,3 +190,30 @@ def test_fractions_for_an_input_of_whole_numbers_are_refused(tmp_path):
     np.savez(tmp_path / "x.npz", ids=np.full((1, 5), 0.5), mask=np.ones((1, 5)))
     with pytest.raises(UserError, match=r"whole numbers|int64"):
         captured(tmp_path, onnx_models.encoder(), str(tmp_path / "x.npz"))
+
+
+def test_model_stays_loaded_for_further_samples_and_is_embedded(tmp_path, cnn, monkeypatch):
+    onnx.save(cnn, tmp_path / "net.onnx")
+    cache, loads = ModelCache(), []
+    load = model_cache.load_model
+    monkeypatch.setattr(model_cache, "load_model", lambda *given: loads.append(given) or load(*given))
+    request = CaptureRequest(model=str(tmp_path / "net.onnx"), inputs=("digits:3",), out=tmp_path / "a.zarr")
+    cache.capture(request, lambda event: None)
+    further = {"inputs": ("digits:4",), "out": tmp_path / "b.zarr", "transient": True}
+    cache.capture(request.model_copy(update=further), lambda event: None)
+    assert len(loads) == 1
+    assert not np.array_equal(*(open_capture(tmp_path / f"{k}.zarr").activation("fc", 0) for k in "ab"))
+    wanted = Insights(embeddings=("fc",), dataset=("digits:0-29",), embedding_options=EmbeddingOptions(method="pca"))
+    update = {"out": tmp_path / "c.zarr", "insights": wanted}
+    cache.capture(request.model_copy(update=update), lambda event: None)
+    found = open_capture(tmp_path / "c.zarr").embedding("fc")
+    assert found.points.shape[0] == 30
+    assert len(found.predictions) == 30
+
+
+def test_missing_runtime_is_named_with_the_command_that_installs_it(tmp_path, cnn, monkeypatch):
+    onnx.save(cnn, tmp_path / "net.onnx")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "nnviz3d.capture.foreign.onnx_file", raising=False)
+    with pytest.raises(ModelError, match=r"needs onnxruntime, which is not installed.*nnviz3d\[onnx\]"):
+        load_model(str(tmp_path / "net.onnx"))

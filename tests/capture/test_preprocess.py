@@ -1,10 +1,13 @@
 """Preprocessing modes are chosen by rule, reported in a sentence, and equal those of Keras."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
+from nnviz3d.capture.inputs.pixel_scaling import PixelScaling
 from nnviz3d.capture.inputs.preprocess import Preparation, apply, decide, family_mode
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.programs.describe import describe
@@ -173,3 +176,12 @@ def test_pictures_with_channels_first_are_prepared_like_those_with_channels_last
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 6, 3)).astype(np.uint8)
     given = apply(mode, np.moveaxis(pixels, -1, 1), ("channel", "row", "column"))
     assert np.array_equal(np.moveaxis(given, 1, -1), apply(mode, pixels))
+
+
+@pytest.mark.parametrize(("takes", "mode"), [((0, 1), "unit"), ((-1, 0.992), "tf"), ((0, 255), "none")])
+def test_preprocessing_of_a_quantized_input_follows_the_numbers_that_it_holds(takes, mode):
+    scaling = PixelScaling((), None, bytes_in=False, takes=takes)
+    model = SimpleNamespace(input_type=lambda i: "float32", scaling=lambda i: scaling)
+    decision = decide(asked=None, family=None, picture=True, model=model)
+    assert decision.mode == mode
+    assert "quantized input holds numbers from" in decision.reason

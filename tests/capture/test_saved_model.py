@@ -107,6 +107,12 @@ def test_gradients_of_all_layers_equal_those_of_the_model(run, own):
         np.testing.assert_allclose(*pair, rtol=1e-4, atol=1e-6, err_msg=found.id)
 
 
+def test_saved_model_with_one_output_is_called_like_a_keras_model(run, folder, model):
+    loaded = load_model(str(folder / "net"), trust=True).model
+    x = np.random.default_rng(4).uniform(size=(2, 28, 28, 1)).astype(np.float32)
+    np.testing.assert_allclose(loaded(x), model(x), rtol=1e-5, atol=1e-6)
+
+
 class Module(tf.Module):
     """A network of plain TensorFlow, with a loop and a scope of two matrices."""
 

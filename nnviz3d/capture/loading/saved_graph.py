@@ -110,13 +110,16 @@ class GraphModel(keras.Model):  # type: ignore[misc]  # Keras has no types
             if segment.loops
         ]
 
-    def call(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Run all layers on the inputs by name."""
+    def call(self, inputs: Any) -> Any:
+        """Run all layers on the inputs, by name or in their order; returns the only output, or all by name."""
+        if not isinstance(inputs, Mapping):
+            inputs = dict(zip(self._names, keras.tree.flatten(inputs), strict=True))
         values = {tensor: inputs[name] for name, tensor in self._names.items()}
         for segment, layer in zip(self._segments, self._steps, strict=True):
             results = layer([values[tensor.name] for tensor in segment.sources])
             values.update((tensor.name, one) for tensor, one in zip(segment.results, results, strict=True))
-        return {name: values[tensor] for name, tensor in self._results.items()}
+        found = {name: values[tensor] for name, tensor in self._results.items()}
+        return found if len(found) > 1 else next(iter(found.values()))
 
 
 class Scope(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types

@@ -85,6 +85,7 @@ def _check(model: GraphModel, signature: Any) -> None:
     }
     with assignments_undone():
         expected, found = signature(**given), tf.function(model, autograph=False)(given)
+    found = found if isinstance(found, dict) else dict.fromkeys(expected, found)
     for name, values in expected.items():
         if values.dtype.is_floating and not np.allclose(values, found[name], rtol=1e-3, atol=1e-5, equal_nan=True):
             raise ValueError(f"its layers give another {name} than the whole.")
