@@ -305,9 +305,9 @@ def _filter_axes(layer: keras.Layer, variable: Any) -> tuple[int, ...]:
     # The biases of attention layers have two axes: heads, and numbers of a head.
     if rank < 2 or "bias" in variable.name or "Normalization" in type(layer).__name__:
         return ()
-    if isinstance(layer, keras.layers.Embedding):
+    if "Embedding" in type(layer).__name__:
         return (0,)
-    if "depthwise" in variable.name or isinstance(layer, keras.layers.DepthwiseConv1D | keras.layers.DepthwiseConv2D):
+    if "depthwise" in variable.name or "Depthwise" in type(layer).__name__:
         return (rank - 2, rank - 1)
     if "Transpose" in type(layer).__name__:
         return (rank - 2,)

@@ -9,6 +9,7 @@ from keras import layers
 from nnviz3d.capture.live_model import capture as capture_live
 from nnviz3d.capture.loading.load import load_model
 from nnviz3d.capture.model_cache import CachedModel
+from nnviz3d.data.capabilities.landscape import LandscapeOptions, read_landscape
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import CaptureRequest, Insights
 
@@ -111,6 +112,15 @@ def test_saved_model_with_one_output_is_called_like_a_keras_model(run, folder, m
     loaded = load_model(str(folder / "net"), trust=True).model
     x = np.random.default_rng(4).uniform(size=(2, 28, 28, 1)).astype(np.float32)
     np.testing.assert_allclose(loaded(x), model(x), rtol=1e-5, atol=1e-6)
+
+
+def test_loss_landscape_equals_that_of_the_model(run, folder, model, tmp_path):
+    wanted = Insights(landscape=True, dataset=("digits:0-9",), landscape_options=LandscapeOptions(resolution=5))
+    found = captured(tmp_path, folder / "net", "digits:3", insights=wanted)
+    own = capture_live(model, ["digits:3"], out=tmp_path / "own.zarr", insights=wanted)
+    np.testing.assert_allclose(
+        read_landscape(found.stored).values, read_landscape(own.stored).values, rtol=1e-5, atol=1e-6
+    )
 
 
 class Module(tf.Module):
