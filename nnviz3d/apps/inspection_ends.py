@@ -29,8 +29,9 @@ def inputs_of(capture: CaptureReader, sample: int) -> list[dict[str, Any]]:
     found = []
     for node_id in capture.graph.inputs:
         low, high = _range(capture, node_id, sample)
-        # Tokens of text are those of the layer that makes them.
-        tokens = capture.tokens(sample, node_id if capture.has_activations(node_id) else None)
+        # Tokens of text are those of the layer that makes them. A training without probe samples has no samples.
+        named = node_id if capture.has_activations(node_id) else None
+        tokens = capture.tokens(sample, named) if capture.committed else None
         columns = capture.unit_names(node_id)
         found.append(
             {
