@@ -219,6 +219,24 @@ class TestWhatIsFound:
         assert [g.id for g in grouping.groups] == [f"conv2d_{6 * k + 1} … mixed{k}" for k in range(11)]
         assert all(len(g.members) == 7 for g in grouping.groups)
 
+    def test_merges_between_the_blocks_of_a_stage_belong_to_it(self):
+        nodes: list[Spec] = [("input", "InputLayer", SHAPE), ("stem", "Conv2D", SHAPE)]
+        edges = [("input", "stem")]
+        last = "stem"
+        for stage in range(6):
+            for block in range(3):
+                parts = [f"stage_{stage}_block_{block}_{part}" for part in ("conv", "norm", "gelu", "scale")]
+                merge = f"add_{3 * stage + block}"
+                nodes += [*((name, "Conv2D", SHAPE) for name in parts), (merge, "Add", SHAPE)]
+                edges += [*pairwise([last, *parts, merge]), (last, merge)]
+                last = merge
+            nodes.append((f"downsampling_{stage}", "Conv2D", SHAPE))
+            edges.append((last, f"downsampling_{stage}"))
+            last = f"downsampling_{stage}"
+        grouping = Grouping.of(graph_of([*nodes, ("out", "Dense", (3,))], [*edges, (last, "out")]))
+        for stage in range(6):
+            assert {f"add_{3 * stage}", f"add_{3 * stage + 1}"} < {*grouping.by_id[f"stage_{stage}"].members}
+
     def test_each_call_of_a_shared_model_is_a_group(self):
         inner = ("conv", "bn", "pool")
         nodes = [LayerNode("left", 0, "InputLayer", (SHAPE,)), LayerNode("right", 0, "InputLayer", (SHAPE,))]

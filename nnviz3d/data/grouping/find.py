@@ -20,6 +20,8 @@ MOST = 40
 """Maximum number of nodes and groups side by side; a graph with at most so many nodes is shown as it is."""
 _MOST_INSIDE = 60
 """Maximum number of nodes and groups side by side in a group."""
+_NEAREST = 4
+"""Number of groups before and behind a node that are looked at."""
 _LEAST = 2
 """Minimum number of parts of a group."""
 _LEAST_BRANCHED = 4
@@ -131,21 +133,26 @@ class _Finder:
         free = [name for name in members if name not in owner and name not in self._apart]
         if not free or not owner:
             return {}
-        before: dict[str, frozenset[Key | None]] = {}
-        after: dict[str, frozenset[Key | None]] = {}
-        for found, order, neighbours in (
-            (before, free, self._graph.sources),
-            (after, free[::-1], self._targets.__getitem__),
+        # For each node the groups that its data come from and flow to through other such nodes, with the nearest member.
+        before: dict[str, dict[Key | None, int]] = {}
+        after: dict[str, dict[Key | None, int]] = {}
+        for found, order, neighbours, sign in (
+            (before, free, self._graph.sources, 1),
+            (after, free[::-1], self._targets.__getitem__, -1),
         ):
             for name in order:
-                around: set[Key | None] = set()
+                around: dict[Key | None, int] = {}
                 for other in neighbours(name):
-                    around |= found.get(other, {owner.get(other)}) if other in within else {None}
-                # More groups than two decide nothing, and sets stay small.
-                found[name] = frozenset(around) if len(around) <= 3 else frozenset({None})
+                    reached = found.get(
+                        other, {owner.get(other) if other in within else None: sign * self._order[other]}
+                    )
+                    for key, place in reached.items():
+                        around[key] = max(place, around.get(key, place))
+                nearest = sorted(around, key=around.__getitem__)[-_NEAREST:]
+                found[name] = {key: around[key] for key in nearest}
         joined: dict[str, Key] = {}
         for name in reversed(free):
-            shared = {key for key in before[name] & after[name] if key is not None}
+            shared = {key for key in before[name].keys() & after[name].keys() if key is not None}
             takers = {joined.get(target, owner.get(target)) for target in self._targets[name]}
             only = next(iter(takers)) if len(takers) == 1 else None
             if len(shared) == 1:
