@@ -28,7 +28,7 @@ _CURVE = 58.0
 """Height of a curve above the upper end of its row, down to its axis."""
 _PICTURE = 84.0
 """Height of a picture in a row of a panel."""
-_SIDE_BY_SIDE = 92.0
+_SIDE_BY_SIDE = 80.0
 """Height of pictures side by side."""
 _LIT = (255, 176, 74, 255)
 _LINES, _LEADING = 4, 1.35

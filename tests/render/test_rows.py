@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from nnviz3d.render.fonts import font, wrap
+from nnviz3d.render.renderer import _MOST_OF_HEIGHT
 from nnviz3d.render.text import panel_sprite
-from nnviz3d.scene.panel_rows import GaugeRow, TextRow
+from nnviz3d.scene.panel_rows import GaugeRow, PicturesRow, SwatchRow, TextRow
 from nnviz3d.scene.primitives import Panel
 
 NOTE = "No connections are captured for conv2d_transpose (Conv2DTranspose), conv2d_transpose_1 (Conv2DTranspose), mask"
@@ -64,3 +65,17 @@ class TestGauge:
 
     def test_number_beyond_an_end_stays_inside_the_panel(self):
         assert np.array_equal(lit(gauge(3.0)), lit(gauge(1.0)))
+
+
+def test_pictures_with_three_rows_below_are_low_enough_to_be_shown():
+    square = np.zeros((8, 8, 3), np.uint8)
+    words = [
+        TextRow("3 of 21 classes in the picture", "quiet"),
+        TextRow("the class is true for 90% of the pixels", "quiet"),
+    ]
+    swatches = SwatchRow(tuple(((1.0, 0.5, 0.2), f"class {k}  20%") for k in range(3)))
+    rows = (PicturesRow((("photo", square), ("classes", square), ("truth", square))), swatches, *words)
+    for scale in (1.0, 1.25, 1.5, 2.0):
+        sprite = panel_sprite(Panel("pictures", "top-right", rows), scale, 0.27 * 1280 * scale)
+        assert sprite.shape[0] <= _MOST_OF_HEIGHT * 720 * scale
+        assert sprite.shape[1] <= 0.27 * 1280 * scale + 28 * scale

@@ -32,13 +32,15 @@ from nnviz3d.scene.views.columns import column_labels, named_inputs, words_besid
 from nnviz3d.scene.views.curves import curves
 from nnviz3d.scene.views.forms import axis_labels, odd_labels
 from nnviz3d.scene.views.legends import scale_panels, words_for
-from nnviz3d.scene.views.output_pictures import output_picture
+from nnviz3d.scene.views.output_pictures import comparisons, output_picture
 from nnviz3d.scene.views.outputs import FEW, MORE, NAMED_CELLS, scores_of
 from nnviz3d.scene.views.titles import title_panel
 
 _SUNK = 0.32
 """Opacity of the forward pass's blocks during the backward pass."""
 _GLOW = 0.5
+_PICTURES, _ROW = 0.075, 0.035
+"""Room above the network for the pictures of outputs, and for each row below them, as shares of the network's height."""
 _BEHIND = 0.4
 """Brightness of the cells behind a curve."""
 _NAMES = 0.085
@@ -314,6 +316,11 @@ class ActivationsView(View):
                 beside = plan.corners([output])
                 beside[:, 0] += _NAMES * (high - low)
                 found.append(beside)
+        for number, panel in enumerate(comparisons(context, self._answering, 0)):
+            # The panel at the upper right is higher than the title, for which the camera leaves room.
+            top, bottom = max(row.top for row in plan.rows), min(row.bottom for row in plan.rows)
+            share = _PICTURES + _ROW * (len(panel.rows) - 1)
+            found.append(np.array([[high, top + share * (top - bottom), 0.0]])[: 1 - number])
         for name in named_inputs(context):
             longest = max(map(len, words_beside(context, name, 0)))
             beside = plan.corners([name])

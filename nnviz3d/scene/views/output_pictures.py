@@ -20,8 +20,8 @@ from nnviz3d.scene.primitives import Panel
 
 _SMALLEST = 8
 """Minimum height and width of an output that is drawn as a picture; smaller maps are drawn as numbers."""
-_LISTED, _ACROSS = 6, 3
-"""Maximum number of classes of a segmentation map that are listed, and their number in a row."""
+_LISTED = 3
+"""Maximum number of classes of a segmentation map that are listed, in one row."""
 _COMPARED = 2
 """Maximum number of outputs that are compared with the input and the truth."""
 
@@ -51,11 +51,6 @@ class ClassMap:
     def most(self) -> tuple[int, float]:
         """The most frequent class, and its share of the locations."""
         return self.present[0] if self.present else (0, 0.0)
-
-    @property
-    def largest(self) -> tuple[tuple[int, float], ...]:
-        """The most frequent classes with their shares, as many as are listed."""
-        return self.present[:_LISTED]
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
@@ -156,11 +151,11 @@ def _class_rows(found: ClassMap | None, true: Sequence[int]) -> list[Row]:
     """Return the colours of the classes in a map, with their shares of the picture, and of the classes in its truth."""
     if found is None:
         return []
-    shares = [*found.largest, *((i, 0.0) for i in true if i not in dict(found.present))]
+    shares = [*found.present, *((i, 0.0) for i in true if i not in dict(found.present))]
     swatches = [(found.colors[i], f"{class_name(found.names, i)}  {share:.0%}") for i, share in shares[:_LISTED]]
-    rows: list[Row] = [SwatchRow(tuple(swatches[k : k + _ACROSS])) for k in range(0, len(swatches), _ACROSS)]
-    if len(found.present) > len(found.largest):
-        rows.append(TextRow(f"{len(found.largest)} of {len(found.present):,} classes in this picture", "quiet"))
+    rows: list[Row] = [SwatchRow(tuple(swatches))] if swatches else []
+    if len(shares) > _LISTED:
+        rows.append(TextRow(f"{_LISTED} of {len(shares):,} classes in the picture", "quiet"))
     return rows
 
 
