@@ -13,6 +13,7 @@ from nnviz3d.capture.loading.load import load_model
 from nnviz3d.errors import ModelError
 from tests.capture.keras_2_functions import CALLS
 from tests.capture.keras_2_models import MODELS, lambda_layer, perturb
+from tests.capture.old_files import edit
 
 pytestmark = pytest.mark.slow
 
@@ -280,3 +281,41 @@ def test_node_of_a_tensorflow_graph_computes_as_in_keras_2(tmp_path, ending, rng
     same(numbers(loaded(x)), [np.asarray(y) for y in model(x)], OPTIMIZED)
     kinds = {type(operation).__name__ for operation in loaded.operations}
     assert {"Subtract", "TrueDivide", "Mean", "Concatenate", "Multiply", "GetItem", "Transpose", "Split"} <= kinds
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_layer_of_cudnn_is_refused_with_a_way_that_works(tmp_path, kind, rng):
+    tf_keras.backend.clear_session()
+    layers = tf_keras.layers
+    old = tf_keras.Sequential([tf_keras.Input((5, 3)), getattr(tf_keras.src.layers, f"CuDNN{kind}")(4, name="rnn")])
+    perturb(old, rng)
+    assert _save(old, tmp_path / "old.h5") is None
+    with pytest.raises(ModelError) as caught:
+        load_model(str(tmp_path / "old.h5"))
+    said = str(caught.value)
+    assert (
+        f"its layer 'rnn' (CuDNN{kind}) is of a class that Keras 3 does not have. Its numbers are in an order" in said
+    )
+    assert "model.load_weights('old.h5')" in said
+    new = tf_keras.Sequential([tf_keras.Input((5, 3)), getattr(layers, kind)(4)])
+    new.load_weights(tmp_path / "old.h5")
+    assert _save(new, tmp_path / "model.h5") is None
+    x = tf.constant(rng.standard_normal((2, 5, 3)), tf.float32)
+    same(numbers(load_model(str(tmp_path / "model.h5")).model(x)), [np.asarray(new(x))], EXACTLY)
+
+
+def test_bare_list_of_layers_opens_with_the_numbers_of_its_model(tmp_path, rng):
+    tf_keras.backend.clear_session()
+    layers = tf_keras.layers
+    model = tf_keras.Sequential([layers.Conv2D(3, 3, input_shape=(8, 8, 1)), layers.Flatten(), layers.Dense(4, "tanh")])
+    perturb(model, rng)
+    assert _save(model, tmp_path / "model.h5") is None
+
+    def change(config):
+        config["config"] = config["config"]["layers"][1:]
+        config["config"][0]["config"]["batch_input_shape"] = [None, 8, 8, 1]
+
+    x = tf.constant(rng.random((2, 8, 8, 1)), tf.float32)
+    loaded = load_model(str(edit(tmp_path / "model.h5", change, "2.1.6")))
+    same(numbers(loaded.model(x)), [np.asarray(model(x))], EXACTLY)
+    assert "its list of layers was wrapped" in loaded.notes[0]

@@ -144,6 +144,12 @@ def _advice(file: ModelFile) -> str:
     """Return a sentence that says what the user can do with the file."""
     if file.advice:
         return file.advice
+    if any(item["class_name"] in {"CuDNNGRU", "CuDNNLSTM"} for item in objects(file.config)):
+        return (
+            "Its numbers are in an order of cuDNN. Build the same model with tf_keras and its GRU or LSTM layers, read the "
+            f"numbers with model.load_weights({file.name!r}), which changes the order, and save it with "
+            "model.save('model.h5')."
+        )
     if keras_2.is_keras_2(file.config, file.version):
         return (
             f"Build the same model with layers of Keras 3, read the numbers with model.load_weights({file.name!r}), and "
