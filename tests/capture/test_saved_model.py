@@ -123,6 +123,23 @@ def test_loss_landscape_equals_that_of_the_model(run, folder, model, tmp_path):
     )
 
 
+def test_text_model_is_run_on_sentences_of_different_lengths(tmp_path):
+    words = layers.TextVectorization(max_tokens=20, output_sequence_length=6)
+    words.adapt(["a good film", "a bad film", "so good so bad"])
+    score = layers.Dense(1, activation="sigmoid", name="score")
+    pooled = layers.GlobalAveragePooling1D(name="mean")
+    text = keras.Sequential(
+        [keras.Input((), dtype="string"), words, layers.Embedding(20, 4, name="embed"), pooled, score]
+    )
+    text.export(tmp_path / "text", verbose=False)
+    (tmp_path / "x.txt").write_text("so good so bad\na film\n", encoding="utf-8")
+    run = captured(tmp_path, tmp_path / "text", str(tmp_path / "x.txt"))
+    assert [node.kind for node in run.graph][1:3] == ["TextVectorization", "Embedding"]
+    sentences = tf.constant(["so good so bad", "a film"])
+    assert np.array_equal(run.activations(run.graph.nodes[1].id).values, words(sentences))
+    np.testing.assert_allclose(run.activations(run.graph.outputs[0]).values, text(sentences), rtol=1e-5)
+
+
 class Module(tf.Module):
     """A network of plain TensorFlow, with a loop and a scope of two matrices."""
 

@@ -142,16 +142,16 @@ class SegmentFunction:
     ----------
     definition
         The whole graph, which holds the functions that loops call.
-    fetched
-        The tensors that it returns.
+    feeds, fetched
+        The tensors that it takes and those that it returns.
     """
 
-    def __init__(self, definition: Any, segment: Segment, fetched: Sequence[Any]) -> None:
+    def __init__(self, definition: Any, segment: Segment, feeds: Sequence[Any], fetched: Sequence[Any]) -> None:
         self._part = tf.compat.v1.GraphDef(versions=definition.versions)
         self._part.node.extend(one.node_def for one in (*segment.prepared, *segment.operations))
         if any(value.HasField("func") for node in self._part.node for value in node.attr.values()):
             self._part.library.CopyFrom(definition.library)
-        self._feeds = [tensor.name for tensor in (*segment.sources, *segment.variables, *segment.resources)]
+        self._feeds = [tensor.name for tensor in feeds]
         self._fetched = [tensor.name for tensor in fetched]
         self._eager = tf.function(self._insert, autograph=False)
 
@@ -223,28 +223,37 @@ def graph_layer(definition: Any, segment: Segment, variables: Mapping[str, Any],
     last = segment.results[0].op
     if len(segment.results) == 1 and last.type in _ACTIVATIONS and same(last.inputs[0]).op in segment.operations:
         fetched, activation = [same(last.inputs[0])], _ACTIVATIONS[last.type]
-    function = SegmentFunction(definition, segment, fetched)
-    read = [variables[one.op.name] for one in segment.variables]
+    values = [tensor for tensor in segment.variables if tensor.op.name in variables]
+    constants = [tensor for tensor in segment.variables if tensor.op.name not in variables]
+    kept = [*constants, *segment.resources]
+    function = SegmentFunction(definition, segment, [*segment.sources, *values, *kept], fetched)
+    read = [variables[one.op.name] for one in values]
     inside = [variables[one.op.name] for one in segment.resources if one.op.name in variables]
     for variable in inside:
         variable.trainable = False
     kind = type(kind_of(segment), (GraphLayer,), {})
-    details = _details(segment, read)
-    resources = [held[one.op.name] for one in segment.resources]
+    details = _details(segment, values, read)
+    resources = [held[one.op.name] for one in kept]
     layer: GraphLayer = kind(safe_part(segment.parts[-1]), function, read, resources, inside, activation)
     for key, value in details.items():
         setattr(layer, key, value)
     return layer
 
 
-def _details(segment: Segment, read: Sequence[Any]) -> dict[str, Any]:
-    """Return the settings of a dense layer, a convolution or a pooling, by the names that Keras' layers have for them."""
+def _details(segment: Segment, values: Sequence[Any], read: Sequence[Any]) -> dict[str, Any]:
+    """Return the settings of a dense layer, a convolution or a pooling, by the names that Keras' layers have for them.
+
+    Parameters
+    ----------
+    values, read
+        The tensors of the values of variables, and the variable of each.
+    """
     linear = [one for one in segment.operations if one.type in ("Conv2D", "DepthwiseConv2dNative", "MatMul")]
     pooling = [one for one in segment.operations if one.type in ("MaxPool", "AvgPool") and _channels_last(one)]
     if pooling:
         sizes = {name: [int(n) for n in pooling[0].get_attr(key)[1:3]] for name, key in _POOLING}
         return {**sizes, "padding": pooling[0].get_attr("padding").decode().lower()}
-    names = [tensor.name for tensor in segment.variables]
+    names = [tensor.name for tensor in values]
     taken = same(linear[0].inputs[1]).name if len(linear) == 1 else ""
     if taken not in names or not _is_linear(segment, linear[0]):
         return {}

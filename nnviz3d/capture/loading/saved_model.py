@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from nnviz3d.capture.loading.loaded_model import LoadedModel, sha256_of
 from nnviz3d.capture.loading.saved_graph import GraphModel
+from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
 from nnviz3d.capture.programs.frozen import assignments_undone
 from nnviz3d.data.model_sources import ModelSource
 from nnviz3d.data.printable import reason
@@ -52,7 +53,12 @@ def _opened(path: Path) -> tuple[keras.Model, list[str]]:
     try:
         model = GraphModel(saved, signature, path.name)
         _check(model, signature)
-    except (CycleError, LookupError, TypeError, ValueError, tf.errors.OpError) as error:
+        inputs = expected_inputs(model)
+        if inputs is not None:
+            open_model(model, inputs)
+    except LookupError as error:
+        return _one_block(path, signature), [f"The whole SavedModel is one block: its graph lacks {reason(error)}"]
+    except (CycleError, ModelError, TypeError, ValueError, tf.errors.OpError) as error:
         return _one_block(path, signature), [
             f"The whole SavedModel is one block, because of its graph: {reason(error)}"
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,7 +47,7 @@ class Segment:
     sources
         Tensors of other segments, or inputs of the model, that it takes.
     variables
-        Placeholders of the values of variables.
+        Placeholders of the values of variables, and of constants outside of the graph.
     resources
         Placeholders of variables and tables that are passed on as such, for example into a loop.
     results
@@ -154,7 +154,7 @@ class Segmentation:
         return dict(groups)
 
     def _joined(self, key_of: Mapping[str, str]) -> dict[str, str]:
-        """Join groups between which a list of tensors or another value that is no tensor of numbers is passed."""
+        """Join groups between which something is passed that has no row of numbers for each sample."""
         leader: dict[str, str] = {}
 
         def first(key: str) -> str:
@@ -165,7 +165,7 @@ class Segmentation:
         for operation in self._compute:
             for tensor in operation.inputs:
                 before = key_of.get(same(tensor).op.name)
-                if tensor.dtype in (tf.variant, tf.resource) and before is not None:
+                if before is not None and _is_inner(tensor, operation):
                     one, other = first(before), first(key_of[operation.name])
                     if one != other:
                         leader[one] = other
@@ -232,6 +232,12 @@ class Segmentation:
                 found[key] = (*scope, rest)
             else:
                 found[key] = tuple(key.split("/"))
+        inside = Counter(parts[:n] for parts in found.values() for n in range(1, len(parts)))
+        for key, members in groups.items():
+            scopes = {scope_of(one)[0] for one in members}
+            shared = _common(list(scopes))
+            if len(scopes) > 1 and shared and inside[shared] == 1:  # joined, and all of their scope
+                found[key] = shared
         while len(found) > 1 and len({parts[0] for parts in found.values()}) == 1 and min(map(len, found.values())) > 1:
             found = {key: parts[1:] for key, parts in found.items()}
         return found
@@ -242,6 +248,20 @@ def same(tensor: Any) -> Any:
     while tensor.op.type in _SAME:
         tensor = tensor.op.inputs[0]
     return tensor
+
+
+def _common(scopes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the parts with which all scopes begin."""
+    count = next(
+        (i for i, parts in enumerate(zip(*scopes, strict=False)) if len(set(parts)) > 1), min(map(len, scopes))
+    )
+    return scopes[0][:count]
+
+
+def _is_inner(tensor: Any, reader: Any) -> bool:
+    """Whether a tensor has no row for each sample: lists, resources, words of all texts, values of ragged tensors."""
+    inner = tensor.dtype in (tf.variant, tf.resource, tf.string) or tensor.shape.rank is None
+    return inner or reader.type.startswith("Ragged")
 
 
 def scope_of(operation: Any) -> tuple[tuple[str, ...], str]:
