@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -234,8 +233,3 @@ def _free(path: str, taken: set[str]) -> str:
     while f"{path}_{number}" in taken:
         number += 1
     return f"{path}_{number}"
-
-
-def size_of(shape: Sequence[int]) -> int:
-    """Return the number of elements of a tensor."""
-    return math.prod(shape)
