@@ -42,8 +42,12 @@ class Groups:
 
     def around(self, layer: str) -> str | None:
         """Return the innermost open group around a layer or a closed group; `None` if there is none."""
+        return next(iter(self.all_around(layer)), None)
+
+    def all_around(self, layer: str) -> tuple[str, ...]:
+        """Return the open groups around a layer or a closed group, the innermost first."""
         grouping = self._frame.scene.context.grouping
-        return None if grouping is None else next(iter(grouping.around(layer)), None)
+        return () if grouping is None else grouping.around(layer)
 
     def open(self, name: str) -> None:
         """Open a closed group; its inner groups are closed."""

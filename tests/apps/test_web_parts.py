@@ -213,14 +213,15 @@ def test_address_is_one_that_a_browser_can_open(host, url):
 # What the panels say
 
 
-def test_layers_are_listed_by_group_in_order():
+def test_nested_models_are_listed_where_they_begin():
     graph = chain(
         [("in", "InputLayer", (4,)), ("b/one", "Dense", (3,)), ("b/two", "Dense", (2,)), ("out", "Dense", (2,))]
     )
     listed = grouped_layers(graph)
     assert [(g["path"], [n["id"] for n in g["nodes"]]) for g in listed] == [
-        ("", ["in", "out"]),
+        ("", ["in"]),
         ("b", ["b/one", "b/two"]),
+        ("", ["out"]),
     ]
     assert listed[1]["nodes"][0] | {"color": ""} == {
         "id": "b/one",
@@ -231,6 +232,20 @@ def test_layers_are_listed_by_group_in_order():
         "color": "",
         "inside": "",
     }
+
+
+def test_interleaved_branches_stay_together_under_their_headings():
+    names = ["in", "b/c/one", "d/two", "b/three", "b/c/four", "d/five", "out"]
+    listed = grouped_layers(chain([(name, "Dense", (2,)) for name in names]))
+    assert [(g["path"], g["depth"], [n["id"] for n in g["nodes"]]) for g in listed] == [
+        ("", 0, ["in"]),
+        ("b", 1, []),
+        ("b/c", 2, ["b/c/one", "b/c/four"]),
+        ("", 1, ["b/three"]),
+        ("d", 1, ["d/two", "d/five"]),
+        ("", 0, ["out"]),
+    ]
+    assert listed[1]["below"].splitlines() == [f"{name} Dense " for name in ("b/c/one", "b/three", "b/c/four")]
 
 
 @pytest.mark.parametrize("node", ["conv", "pool", "dense"])

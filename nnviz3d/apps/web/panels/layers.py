@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, groupby
 from typing import Any
 
 from trame.widgets import html
@@ -14,7 +15,7 @@ from nnviz3d.apps.groups import Groups
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
-from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import Color
 from nnviz3d.scene.context import SceneContext, shape_text
@@ -22,9 +23,13 @@ from nnviz3d.scene.derived.layer_figures import measured_values, measured_weight
 from nnviz3d.scene.views.health import color_of
 from nnviz3d.scene.views.structure import FAMILIES, family_of, number_of_parameters
 
-_MATCH = (
-    "(node.id + ' ' + node.kind + ' ' + node.inside).toLowerCase().includes((layer_filter || '').trim().toLowerCase())"
-)
+Headings = tuple[tuple[str, str], ...]
+"""The headings above a layer, the outermost first: the path of each, and the name of the open group or nothing."""
+_SOUGHT = ".toLowerCase().includes((layer_filter || '').trim().toLowerCase())"
+_MATCH = f"(node.id + ' ' + node.kind + ' ' + node.inside){_SOUGHT}"
+_INDENT = "{ paddingLeft: `${6 + 10 * group.depth}px` }"
+_HEADING_INDENT = "{ paddingLeft: `${10 * group.depth - 4}px` }"
+_MATCH_BELOW = f"group.below{_SOUGHT}"
 
 
 @dataclass(frozen=True)
@@ -159,16 +164,18 @@ class LayersPanel(PagePanel[LayersState]):
                 classes="filter",
             )
             with html.Div(classes="layer-list"):
-                with v.Template(v_for="group in layer_groups", key="group.path"):
+                with v.Template(v_for="(group, place) in layer_groups", key="place"):
                     html.Div(
                         "{{ group.path }}",
                         classes="group",
-                        v_if=f"group.path && !group.open && group.nodes.some((node) => {_MATCH})",
+                        v_if=f"group.path && !group.open && {_MATCH_BELOW}",
+                        style=(_HEADING_INDENT,),
                     )
                     html.Button(
                         "− {{ group.path }}",
                         classes="group closes",
-                        v_if=f"group.open && group.nodes.some((node) => {_MATCH})",
+                        v_if=f"group.open && {_MATCH_BELOW}",
+                        style=(_HEADING_INDENT,),
                         click=(self.page.guarded(self._toggle_group), "[group.open]"),
                         title="Close this group to one block (z)",
                         v_bind="{ 'data-group': group.open }",
@@ -194,6 +201,7 @@ class LayersPanel(PagePanel[LayersState]):
             classes=("['layer', { chosen: node.id === layer, dimmed: layer && node.id !== layer }]",),
             click=(self.page.guarded(self._click), "[node.id]"),
             title=("node.inside ? node.id + ': click to open' : node.id",),
+            style=(_INDENT,),
             v_bind="{ 'data-layer': node.id }",
         ):
             html.Span(classes="dot", style=("{ background: node.color }",))
@@ -238,7 +246,7 @@ def css(color: Color) -> str:
 
 
 def grouped_layers(graph: ModelGraph, groups: Groups | None = None) -> list[dict[str, Any]]:
-    """Return the layers for the page, sorted by the open group or the nested model around them, in the flow's order.
+    """Return the layers for the page in the flow's order; an open group or a nested model is listed where it begins.
 
     Parameters
     ----------
@@ -247,25 +255,59 @@ def grouped_layers(graph: ModelGraph, groups: Groups | None = None) -> list[dict
 
     Returns
     -------
-    For each heading its ``path``, the open group ``open`` (empty if the heading is none) and its ``nodes``. ``inside`` has
-    the names of all nodes in a closed group, so that the filter finds them.
+    Sections of the list: ``path``, the heading (empty if the section continues the list after an inner group); the open
+    group ``open`` (empty if the heading is none); the number ``depth`` of headings around its ``nodes``; and ``below``,
+    what the filter finds under the heading. ``inside`` has the names of all nodes in a closed group, so that the filter
+    finds them.
     """
-    headed = groups is not None and groups.listed
-    found: dict[tuple[str, str], list[dict[str, str]]] = {}
-    for node in graph:
-        around = (groups.around(node.id) or "") if groups is not None and headed else ""
-        found.setdefault((around or node.group, around), []).append(
-            {
-                "id": node.id,
-                "name": node.name,
-                "kind": f"{node.kind} · output" if node.id in graph.outputs else node.kind,
-                "shape": shape_text(node),
-                "parameters": number_of_parameters(node.parameters) if node.parameters else "",
-                "color": css(FAMILIES[family_of(node)]),
-                "inside": " ".join(groups.members(node.id)) if groups is not None and node.members else "",
-            }
-        )
-    return [{"path": path, "open": around, "nodes": nodes} for (path, around), nodes in found.items()]
+    paths = {node.group for node in graph}
+    around = {node.id: _headings(node, paths, groups) for node in graph}
+    first: dict[Headings, int] = {}
+    below: dict[Headings, list[str]] = {}
+    items = {node.id: _item(node, graph, groups) for node in graph}
+    for place, node in enumerate(graph):
+        for outer in _outer(around[node.id]):
+            first.setdefault(outer, place)
+            below.setdefault(outer, []).append(" ".join(items[node.id][key] for key in ("id", "kind", "inside")))
+    places = {
+        node.id: (*(first[outer] for outer in _outer(around[node.id])), place) for place, node in enumerate(graph)
+    }
+    found: list[dict[str, Any]] = []
+    listed: set[Headings] = set()
+    for headings, nodes in groupby(sorted(graph, key=lambda node: places[node.id]), key=lambda node: around[node.id]):
+        begun = [outer for outer in _outer(headings) if outer not in listed]
+        for outer in begun or [headings]:
+            path, opened = outer[-1] if begun else ("", "")
+            texts = "\n".join(below.get(outer, ()))
+            found.append({"path": path, "open": opened, "depth": len(outer), "nodes": [], "below": texts})
+        found[-1]["nodes"] = [items[node.id] for node in nodes]
+        listed.update(begun)
+    return found
+
+
+def _headings(node: LayerNode, paths: Collection[str], groups: Groups | None) -> Headings:
+    """Return the headings above a layer: the open groups around it, or else the nested models that have own layers."""
+    opened = groups.all_around(node.id) if groups is not None and groups.listed else ()
+    if opened:
+        return tuple((name, name) for name in reversed(opened))
+    outer = accumulate(node.group.split("/"), "{}/{}".format) if node.group else ()
+    return tuple((path, "") for path in outer if path in paths)
+
+
+def _outer(headings: Headings) -> list[Headings]:
+    return [headings[:depth] for depth in range(1, len(headings) + 1)]
+
+
+def _item(node: LayerNode, graph: ModelGraph, groups: Groups | None) -> dict[str, str]:
+    return {
+        "id": node.id,
+        "name": node.name,
+        "kind": f"{node.kind} · output" if node.id in graph.outputs else node.kind,
+        "shape": shape_text(node),
+        "parameters": number_of_parameters(node.parameters) if node.parameters else "",
+        "color": css(FAMILIES[family_of(node)]),
+        "inside": " ".join(groups.members(node.id)) if groups is not None and node.members else "",
+    }
 
 
 def alarm_items(training: Training, step: int, graph: ModelGraph) -> dict[str, dict[str, str]]:
