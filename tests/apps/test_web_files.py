@@ -9,11 +9,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from aiohttp import ClientSession, web
 
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.web import sample_files
 from nnviz3d.apps.web.sample_files import RUN, add_files
+from nnviz3d.data.files.picture_files import reads_heic
 
 
 async def file_server(samples: Sequence[Sample], folder: Path) -> tuple[web.AppRunner, int]:
@@ -65,6 +67,28 @@ def test_interrupted_upload_leaves_no_file(tmp_path):
             await runner.cleanup()
 
     asyncio.run(send_half())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif", "x.JPG", "x.webp", "x.heic"])
+def test_damaged_picture_is_refused_when_it_arrives(tmp_path, name):
+    async def send() -> str:
+        runner, port = await file_server([], tmp_path)
+        try:
+            async with ClientSession(f"http://127.0.0.1:{port}") as client:
+                answer = await client.post(
+                    "/samples/new", params={"name": name}, data=b"\0\0\0\x18ftypheic" + bytes(64)
+                )
+                return (await answer.json())["problem"]
+        finally:
+            await runner.cleanup()
+
+    problem = asyncio.run(send())
+    unread = name == "x.heic" and not reads_heic()
+    said = "pip install 'nnviz3d[heic]'" if unread else "expected a complete png, jpg, webp, bmp, gif"
+    assert problem.startswith(name.lower())
+    assert said in problem
+    assert str(tmp_path) not in problem
     assert list(tmp_path.iterdir()) == []
 
 

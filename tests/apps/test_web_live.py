@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -98,9 +99,9 @@ def test_uploaded_picture_runs_through_the_model(page, tmp_path):
 
 def test_upload_that_is_no_picture_is_refused_with_a_sentence(page, tmp_path):
     shown = text(page, "#sample")
-    (tmp_path / "notes.txt").write_text("no picture")
-    page.set_input_files("#file", tmp_path / "notes.txt")
-    wait_until(lambda: "notes.txt is no picture" in page.locator("#message").inner_text(), "the page says so")
+    (tmp_path / "notes.md").write_text("no picture")
+    page.set_input_files("#file", tmp_path / "notes.md")
+    wait_until(lambda: "notes.md is no picture" in page.locator("#message").inner_text(), "the page says so")
     (tmp_path / "broken.png").write_text("no picture either")
     page.set_input_files("#file", tmp_path / "broken.png")
     wait_until(lambda: "broken.png" in page.locator("#message").inner_text(), "the page says so")
@@ -135,9 +136,12 @@ def test_files_require_the_secret(page, live):
             urllib.request.urlopen(urllib.request.Request(f"{live.base}/{address}", data=data))
         assert refused.value.code == 403
     count = page.evaluate("window.trame.state.get('samples').length")
+    picture = io.BytesIO()
+    Image.new("L", (8, 8)).save(picture, "PNG")
     answer = page.evaluate(
-        "fetch('samples/new?name=' + encodeURIComponent('../../evil.png'), {method: 'POST', body: 'x'})"
-        ".then(a => a.json())"
+        "bytes => fetch('samples/new?name=' + encodeURIComponent('../../evil.png'),"
+        " {method: 'POST', body: new Uint8Array(bytes)}).then(a => a.json())",
+        list(picture.getvalue()),
     )
     assert answer == {"position": count}, "the path is cut off, and the file stays in a folder of its own"
     assert not list(Path(bundled("digits.keras")).parent.glob("evil*"))

@@ -31,6 +31,17 @@ def test_tiff_is_read(tmp_path, mode, suffix):
     assert eight_bits(found).mode in {"L", "RGB"}
 
 
+def test_heic_is_read_where_its_package_is_installed(tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.from_pillow(Image.new("RGB", (64, 48), (200, 30, 60))).save(tmp_path / "IMG_1.HEIC", quality=-1)
+    found = read_image(tmp_path / "IMG_1.HEIC")
+    assert found.size == (64, 48)
+    assert np.abs(np.asarray(found.convert("RGB")).astype(int) - (200, 30, 60)).max() <= 4
+    (tmp_path / "cut.heic").write_bytes((tmp_path / "IMG_1.HEIC").read_bytes()[:200])
+    with pytest.raises(SampleError, match=r"cut\.heic cannot be read as a picture .* tif or heic file\.$"):
+        read_image(tmp_path / "cut.heic")
+
+
 def test_picture_of_a_billion_pixels_is_refused_by_its_header(tmp_path):
     (tmp_path / "huge.png").write_bytes(png_that_claims(40_000, 25_000))
     with pytest.raises(

@@ -147,5 +147,5 @@ def test_heic_pictures_of_a_folder_are_left_out_with_the_package_that_reads_them
     found = read_folder(photos)
     assert len(found.samples) == 4
     assert found.notice == (
-        "Left out of photos: IMG_1.HEIC and 1 more (HEIC, read by the package pillow-heif: pip install pillow-heif)."
+        "Left out of photos: IMG_1.HEIC and 1 more (HEIC, read by the package pillow-heif: pip install 'nnviz3d[heic]')."
     )

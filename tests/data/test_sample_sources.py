@@ -104,7 +104,10 @@ def test_expand_reads_only_headers_of_arrays(folder):
         ("photos/b.png[1]", r"There is no input .*b\.png\[1\]; expected a picture"),
         ("photos/notes.md", r"notes\.md is no input that nnviz3d knows.*\.npz.*\.webp\.$"),
         ("photos/prices.xlsx", r"prices\.xlsx is no input that nnviz3d knows.*\.csv"),
-        ("photos/scan.heic", r"scan\.heic is a HEIC picture, which is read by .* pip install pillow-heif\. Or export"),
+        (
+            "photos/scan.heic",
+            r"scan\.heic is a HEIC picture, read by .* pip install 'nnviz3d\[heic\]'\. Or",
+        ),
         ("no table.csv", r"There is no input .*no table\.csv; expected a picture"),
         ("empty.csv", r"empty\.csv holds no table; expected names of columns"),
         ("blank.txt", r"blank\.txt holds no text; expected one sample on each line"),

@@ -17,9 +17,9 @@ from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.security import PRIVATE
-from nnviz3d.data.files.picture_files import HEIC, SUFFIXES
+from nnviz3d.data.files.picture_files import HEIC, SUFFIXES, read_image
 from nnviz3d.data.sample_sources import thumbnail_of
-from nnviz3d.data.source_names import KNOWN
+from nnviz3d.data.source_names import KNOWN, is_picture
 from nnviz3d.errors import UserError
 
 RUN = token_hex(4)
@@ -68,6 +68,12 @@ def add_files(application: web.Application, page: PageContext) -> None:
             return refused(f"{plain} cannot be stored: {error.strerror or error}.")
         if size is None:
             return refused(f"{plain} is larger than {_LARGEST >> 20} MB.")
+        if is_picture(folder / plain):
+            try:
+                await asyncio.to_thread(read_image, folder / plain, least=_SIDE)
+            except UserError as error:
+                (folder / plain).unlink(missing_ok=True)
+                return refused(str(error))
         position = page.session.samples.add(Sample(plain, None, str(folder / plain)))
         page.synchronize()
         return web.json_response({"position": position})

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nnviz3d.data.axes import Axes, channel_axis, channels_in, location_shape
 from nnviz3d.data.files.memory_limit import check_size, limit
@@ -27,7 +27,7 @@ from nnviz3d.errors import SampleError
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 HEIC = frozenset({".heic", ".heif"})
 """Endings of pictures that Pillow reads only with the package pillow-heif."""
-WITH_HEIF = "by the package pillow-heif: pip install pillow-heif"
+WITH_HEIF = "by the package pillow-heif: pip install 'nnviz3d[heic]'"
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """Pillow's names of the accepted formats. Pillow ignores file names, and would start a program for some formats (EPS)."""
 _DAMAGES = (
@@ -161,9 +161,12 @@ def read_image(path: Path, *, least: int | None = None) -> Image.Image:
             upright.info[_FRAMES] = frames
             return upright
     except _DAMAGES as error:
+        # Pillow's own sentence holds the path of the file, which a browser must not learn.
+        unknown = isinstance(error, UnidentifiedImageError)
+        why = "Its content is of no known kind." if unknown else reason(error, 160)
         raise SampleError(
-            f"{path.name} cannot be read as a picture ({reason(error, 160)}); expected a complete png, jpg, webp, bmp, gif "
-            f"or tif file.{_TIFF if path.suffix.lower() in {'.tif', '.tiff'} else ''}"
+            f"{path.name} cannot be read as a picture ({why}); expected a complete {_kinds()} file."
+            f"{_TIFF if path.suffix.lower() in {'.tif', '.tiff'} else ''}"
         ) from None
 
 
@@ -176,7 +179,13 @@ def refuse_heic(path: Path) -> None:
         If it is not.
     """
     if path.suffix.lower() in HEIC and not reads_heic():
-        raise SampleError(f"{path.name} is a HEIC picture, which is read {WITH_HEIF}. Or export the picture as .jpg.")
+        raise SampleError(f"{path.name} is a HEIC picture, read {WITH_HEIF}. Or export the picture as .jpg.")
+
+
+def _kinds() -> str:
+    """Return the endings of the pictures that can be read, as words."""
+    kinds = ["png", "jpg", "webp", "bmp", "gif", "tif", *(["heic"] if reads_heic() else [])]
+    return f"{', '.join(kinds[:-1])} or {kinds[-1]}"
 
 
 def reads_heic() -> bool:
