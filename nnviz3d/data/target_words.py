@@ -30,7 +30,7 @@ def find_target(word: str, graph: ModelGraph, classes: Sequence[str] | None) -> 
 
     - ``5``: the number of a class of the model's head,
     - ``Golden Retriever``: the name of a class; upper and lower case are equal, and so are spaces and underscores,
-    - ``dense_1[5]``: any number of an output,
+    - ``dense_1[5]``: any number of an output; the name of a nested model or a wrapper stands for the one output inside,
     - ``mask[2:10,5:20,3]``: the mean over a part of an output, as an index of NumPy; ``mask[...,3]`` is channel 3 over the
       whole map,
     - ``not`` and one of these: the negated number,
@@ -64,6 +64,8 @@ def find_target(word: str, graph: ModelGraph, classes: Sequence[str] | None) -> 
 def _find(asked: str, graph: ModelGraph, classes: Sequence[str] | None) -> Target:
     """Find a target that is named without ``not``."""
     told = Target.of_text(asked)
+    if told is not None:
+        told = replace(told, output=_output(told.output, graph))
     if told is not None and told.output in graph.outputs:
         return _region(told, graph) if told.region else _within(told, graph, None)
     if _is_class(asked, classes) or told is None or told.against:
@@ -73,6 +75,12 @@ def _find(asked: str, graph: ModelGraph, classes: Sequence[str] | None) -> Targe
     raise ModelError(
         f"{quoted(told.output)!r} is no output of {graph.name}; expected one of {outputs}, as in {example(graph)}."
     )
+
+
+def _output(name: str, graph: ModelGraph) -> str:
+    """Return the output inside the nested model or wrapper of this name, if there is one; else the name itself."""
+    inside = [output for output in graph.outputs if output.startswith(f"{name}/")]
+    return name if name in graph.outputs or len(inside) != 1 else inside[0]
 
 
 def _is_class(asked: str, classes: Sequence[str] | None) -> bool:

@@ -113,8 +113,8 @@ def place_labels(
     """Choose which labels to show, and where, in the order of their priority.
 
     A label is shown whole if there is room, else with its first line, else not at all. Brief labels get their further lines
-    last, where there is still room. If a line of the picture would strike a label through, it moves aside a little, or to
-    the other side of what it names, unless it is fixed.
+    last, where there is still room. A label that would cover another block or leave the picture goes to the other side of
+    its block, and one that a line would strike through first moves aside a little, unless it is fixed.
 
     Parameters
     ----------
@@ -137,21 +137,22 @@ def place_labels(
     if not choices:
         return []
     rects, sizes = _rects(choices, labels, around, measure, scale)
-    if lines is not None:
-        hit = lines.cross(_text(rects, scale))
-        struck = {c.label for c, one in zip(choices, hit, strict=True) if one and not labels[c.label].fixed}
-        if struck:
-            choices = [
-                choice for i in order for choice in (_nearby(i, labels[i]) if i in struck else _choices(i, labels[i]))
-            ]
-            rects, sizes = _rects(choices, labels, around, measure, scale)
+    free = _free(choices, rects, labels, around, size)
+    # The label of a point has no other side.
+    blocks = set(np.flatnonzero((around[:, 2:] > around[:, :2]).all(axis=1)).tolist())
+    covering = blocks.intersection(order) - {c.label for c, one in zip(choices, free, strict=True) if one}
+    hit = np.zeros(len(choices), dtype=np.bool_) if lines is None else lines.cross(_text(rects, scale))
+    struck = {c.label for c, one in zip(choices, hit, strict=True) if one}
+    hindered = {i: i in struck for i in struck | covering if not labels[i].fixed}
+    if hindered:
+        choices = [
+            choice
+            for i in order
+            for choice in (_nearby(i, labels[i], hindered[i]) if i in hindered else _choices(i, labels[i]))
+        ]
+        rects, sizes = _rects(choices, labels, around, measure, scale)
+        free = _free(choices, rects, labels, around, size)
     index = np.array([choice.label for choice in choices])
-    free = (rects[:, :2] >= 0).all(axis=1) & (rects[:, 2:] <= size).all(axis=1)
-    # A small label stands beside one cell of a block, so it may cover blocks; other labels cover only their own block.
-    small = np.array([labels[i].small for i in index])
-    covers = _overlap(rects, _inner(around))
-    covers[np.arange(len(choices)), index] = False
-    free &= small | ~covers.any(axis=1)
     if lines is not None:
         free &= np.array([labels[i].fixed for i in index]) | ~lines.cross(_text(rects, scale))
     taken = np.array([(r.left, r.bottom, r.left + r.width, r.bottom + r.height) for r in occupied]).reshape(-1, 4)
@@ -194,6 +195,25 @@ class _Choice:
     aside: tuple[float, float] = (0.0, 0.0)
 
 
+def _free(
+    choices: Sequence[_Choice],
+    rects: NDArray[np.float64],
+    labels: Sequence[Label],
+    around: NDArray[np.float64],
+    size: tuple[int, int],
+) -> NDArray[np.bool_]:
+    """Return whether each choice is inside the picture and covers no block, ``(n,)``.
+
+    A small label stands beside one cell of a block, so it may cover blocks; other labels cover only their own block.
+    """
+    index = np.array([choice.label for choice in choices])
+    covers = _overlap(rects, _inner(around))
+    covers[np.arange(len(choices)), index] = False
+    small = np.array([labels[i].small for i in index])
+    inside = (rects[:, :2] >= 0).all(axis=1) & (rects[:, 2:] <= size).all(axis=1)
+    return np.asarray(inside & (small | ~covers.any(axis=1)), dtype=np.bool_)
+
+
 def _choices(number: int, label: Label) -> Iterable[_Choice]:
     """Yield the ways to show a label, the best one first."""
     first = label.lines[:1]
@@ -205,11 +225,11 @@ def _choices(number: int, label: Label) -> Iterable[_Choice]:
         yield _Choice(number, lines, label.align)
 
 
-def _nearby(number: int, label: Label) -> Iterable[_Choice]:
-    """Yield the ways to show a label at its place, near it, and on the other side of what it names, the best one first."""
+def _nearby(number: int, label: Label, aside: bool) -> Iterable[_Choice]:
+    """Yield the ways to show a label at its place, on request near it, and on the other side of what it names."""
     choices = list(_choices(number, label))
     for choice in choices:
-        yield from (replace(choice, aside=aside) for aside in _ASIDE)
+        yield from (replace(choice, aside=offset) for offset in (_ASIDE if aside else _ASIDE[:1]))
     for choice in choices:
         yield replace(choice, align=_OPPOSITE[choice.align])
 

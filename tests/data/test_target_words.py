@@ -28,6 +28,13 @@ def test_target_of_the_shared_table_is_found(word, target):
     assert find_target(word, network, CLASSES) == target
 
 
+def test_name_of_a_nested_model_stands_for_its_only_output():
+    nodes = (LayerNode("start", 0, "InputLayer", ((4,),)), LayerNode("head/dense", 0, "Dense", ((5,),)))
+    nested = ModelGraph("net.keras", nodes, (Edge("start", "head/dense"),), ("start",), ("head/dense",))
+    assert find_target("head[2]", nested, None) == Target("head/dense", 2)
+    assert find_target("not head[2]", nested, None) == Target("head/dense", 2, against=True)
+
+
 @pytest.mark.parametrize("typed", ["Golden Retriever", "Golden_Retriever"])
 @pytest.mark.parametrize("name", ["Golden Retriever", "Golden_Retriever"])
 def test_search_text_of_a_class_contains_its_name_with_spaces_and_with_underscores(name, typed):

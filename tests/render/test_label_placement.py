@@ -78,6 +78,12 @@ class TestPlacing:
     def test_no_label_covers_another_block(self):
         assert [p.index for p in placed([name(), name(1.0)], [at(200, 120), (180, 80, 220, 120)])] == [1]
 
+    def test_label_over_another_block_stands_on_the_other_side_of_its_own(self):
+        under_it = (80, 60, 180, 97)
+        found = placed([name(1.0), name(0.0)], [(100, 100, 160, 150), under_it])
+        assert found[0].rect == Rect(100, 153, 60, 24)
+        assert [p.index for p in found] == [0, 1]
+
     def test_small_label_may_cover_a_block(self):
         found = placed([name(small=True), name(1.0)], [at(200, 120), (150, 100, 250, 120)])
         assert {p.index for p in found} == {0, 1}
