@@ -9,6 +9,7 @@ import keras
 from nnviz3d.capture.attention import hidden_attention
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.programs.hidden_networks import hidden_remarks
+from nnviz3d.data.note_words import TEXT_NOT_STORED
 
 _SHOWN = 2
 """Most notes on single samples that the terminal shows; the capture stores all of them."""
@@ -69,9 +70,10 @@ def _left_out(described: DescribedModel, missing: Sequence[str]) -> list[str]:
     for node_id in dict.fromkeys(missing):
         types = {str(t.dtype) for t in described.call(node_id).outputs}
         text, complex_ = "string" in types, any(name.startswith("complex") for name in types)
-        why = "text" if text else "complex numbers" if complex_ else "no numbers for each sample"
-        reasons.setdefault(why, []).append(node_id)
-    return [f"Not stored, because they hold {why}: {', '.join(nodes)}." for why, nodes in reasons.items()]
+        why = "complex numbers" if complex_ else "no numbers for each sample"
+        start = TEXT_NOT_STORED if text else f"Not stored, because they hold {why}: "
+        reasons.setdefault(start, []).append(node_id)
+    return [f"{start}{', '.join(nodes)}." for start, nodes in reasons.items()]
 
 
 def _has_random_operation(described: DescribedModel) -> bool:

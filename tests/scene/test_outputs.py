@@ -10,6 +10,7 @@ import pytest
 
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.note_words import NO_CONNECTIONS, TEXT_NOT_STORED
 from nnviz3d.data.storage.axis_names import write_unit_names
 from nnviz3d.data.storage.truths import write_truth
 from nnviz3d.scene.panel_rows import GaugeRow, PicturesRow, SwatchRow, TextRow
@@ -19,6 +20,7 @@ from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
 from tests.support import captures
 from tests.support.graphs import Spec, graph_of
+from tests.support.sequences import encoder_capture
 
 
 def with_activation(graph: ModelGraph, name: str, activation: str) -> ModelGraph:
@@ -233,6 +235,19 @@ class TestInputs:
         arrays = {"a": np.array([[-2.0, 3]], np.float32), "b": np.array([[4.0, 4]], np.float32), "o": numbers_in(1, 2)}
         said = texts(panels(shown(captures.write(tmp_path / "run.zarr", graph, arrays)))["title"])[2]
         assert "numbers of a −2 … 3 · numbers of b 4" in said
+
+    def test_title_leaves_out_notes_that_the_legend_or_a_block_tells(self, tmp_path):
+        graph = graph_of([("a", "InputLayer", (2,)), ("o", "Dense", (2,))], [("a", "o")])
+        notes = (f"{NO_CONNECTIONS}o (Dense).", "The model draws random numbers.", f"{TEXT_NOT_STORED}a.")
+        capture = captures.write(
+            tmp_path / "run.zarr", graph, {"a": numbers_in(1, 2), "o": numbers_in(1, 2)}, notes=notes
+        )
+        assert texts(panels(shown(capture))["title"])[2].endswith("· The model draws random numbers")
+
+    def test_title_of_words_says_nothing_about_preprocessing(self, tmp_path):
+        rows = texts(panels(shown(encoder_capture(tmp_path / "run.zarr", blocks=1)))["title"])
+        assert len(rows) == 2
+        assert "preprocessing" not in " ".join(rows)
 
     def test_gray_array_says_how_it_is_drawn(self, small_capture):
         assert "drawn from black to white" in texts(panels(shown(small_capture))["title"])[2]

@@ -35,12 +35,17 @@ def write(
 ) -> Capture:
     """Write a capture of these values, ``(N, *shape)`` for each node, and open it.
 
-    `also` are called with the writer; `extra`: classes, labels ``(N,)``, pictures ``{name: (N, H, W, 3)}``, and the mode of
-    preprocessing.
+    `also` are called with the writer; `extra`: classes, labels ``(N,)``, pictures ``{name: (N, H, W, 3)}``, notes, and the
+    mode of preprocessing.
     """
     samples = len(next(iter(values.values())))
     mode = extra.get("preprocessing", "none")
-    provenance = Provenance("hand.keras", preprocessing=mode, samples=tuple(f"sample {i}" for i in range(samples)))
+    provenance = Provenance(
+        "hand.keras",
+        preprocessing=mode,
+        samples=tuple(f"sample {i}" for i in range(samples)),
+        notes=extra.get("notes", ()),
+    )
     with CaptureWriter(
         path,
         graph=graph,

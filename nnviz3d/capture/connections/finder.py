@@ -22,6 +22,7 @@ from nnviz3d.capture.connections.top_k import KernelMatrix, pick
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.data.graph import LayerNode, ModelGraph, connecting_nodes
+from nnviz3d.data.note_words import NO_CONNECTIONS
 from nnviz3d.data.records import RANKINGS, Connections, Ranking
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 
@@ -190,4 +191,4 @@ def _said(nodes: Sequence[LayerNode]) -> str:
     """Name the layers whose connections are not captured, in one sentence."""
     named = [f"{node.id} ({node.kind})" for node in nodes[:_NAMED]]
     more = len(nodes) - len(named)
-    return f"No connections are captured for {', '.join(named)}{f' and {more} more' if more else ''}."
+    return f"{NO_CONNECTIONS}{', '.join(named)}{f' and {more} more' if more else ''}."

@@ -7,7 +7,7 @@ from pathlib import Path
 from nnviz3d.data.files.memory_limit import read_text
 from nnviz3d.errors import SampleError
 
-_NAME = 40
+_NAME = 64
 """Most characters of a text that is the name of its sample."""
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from nnviz3d.data.axes import Axes
 from nnviz3d.data.files.picture_files import PictureShape
+from nnviz3d.data.note_words import told_elsewhere
 from nnviz3d.data.preprocessing_words import short_meaning
 from nnviz3d.scene.colors import ValueStatistics, number
 from nnviz3d.scene.context import SceneContext, class_name
@@ -17,7 +18,10 @@ _INPUTS = 4
 
 
 def title_panel(context: SceneContext, sample: int, answer: str | None = None) -> Panel:
-    """Return the title: the sample, its label, the answer; below, the preprocessing, the inputs' ranges and the notes."""
+    """Return the title: the sample, its label, the answer; below, the preprocessing, the inputs' ranges and the notes.
+
+    Words need no preprocessing, so that their picture says nothing about it.
+    """
     capture = context.capture
     words = [f"input {capture.sample_name(sample)}"]
     label = capture.label(sample)
@@ -28,9 +32,12 @@ def title_panel(context: SceneContext, sample: int, answer: str | None = None) -
     mode, _ = capture.preprocessing(sample)
     records = capture.step_records
     step = [] if records is None or records.probe_step is None else [f"after training step {records.probe_step:,}"]
-    notes = (note.rstrip(".") for note in capture.provenance.notes_of(sample))
-    facts = [*step, short_meaning(mode), *_ranges(context, sample), *notes]
-    return Panel("title", "top-left", (TextRow(" · ".join(words)), TextRow(" · ".join(facts), "quiet")))
+    text = mode == "none" and capture.tokens(sample) is not None
+    meaning = [] if text else [short_meaning(mode)]
+    notes = (note.rstrip(".") for note in capture.provenance.notes_of(sample) if not told_elsewhere(note))
+    facts = " · ".join([*step, *meaning, *_ranges(context, sample), *notes])
+    below = (TextRow(facts, "quiet"),) if facts else ()
+    return Panel("title", "top-left", (TextRow(" · ".join(words)), *below))
 
 
 def range_text(statistics: ValueStatistics) -> str:

@@ -1,0 +1,13 @@
+"""Beginnings of the notes on a capture that a picture tells in another place, shared by capture and scene."""
+
+from __future__ import annotations
+
+NO_CONNECTIONS = "No connections are captured for "
+"""Before the names of layers; the legend of the connections names those for which no lines are drawn."""
+TEXT_NOT_STORED = "Not stored, because they hold text: "
+"""Before the names of nodes; the words themselves stand beside their blocks."""
+
+
+def told_elsewhere(note: str) -> bool:
+    """Whether a note repeats what another part of the picture says."""
+    return note.startswith((NO_CONNECTIONS, TEXT_NOT_STORED))
