@@ -16,13 +16,24 @@ from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.web import sample_files
 from nnviz3d.apps.web.sample_files import RUN, add_files
 from nnviz3d.data.files.picture_files import reads_heic
+from tests.support.graphs import chain
+
+
+class Samples(list[Sample]):
+    """A list of samples that tells the position of an added one."""
+
+    def add(self, sample: Sample) -> int:
+        self.append(sample)
+        return len(self) - 1
 
 
 async def file_server(samples: Sequence[Sample], folder: Path) -> tuple[web.AppRunner, int]:
     """Start a server; returns its runner, which ends it, and its port."""
     queries = SimpleNamespace(runner=SimpleNamespace(new_folder=lambda: folder))
+    capture = SimpleNamespace(graph=chain([("in", "InputLayer", (2,)), ("out", "Dense", (2,))]))
+    session = SimpleNamespace(samples=samples, queries=queries, scene=SimpleNamespace(capture=capture))
     application = web.Application()
-    add_files(application, SimpleNamespace(session=SimpleNamespace(samples=samples, queries=queries)))
+    add_files(application, SimpleNamespace(session=session, synchronize=lambda: None))
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -90,6 +101,30 @@ def test_damaged_picture_is_refused_when_it_arrives(tmp_path, name):
     assert said in problem
     assert str(tmp_path) not in problem
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "listed"),
+    [
+        ("two.csv", b"a,b\n1,2\n3,4\n", ["two.csv[0]", "two.csv[1]"]),
+        ("two.txt", b"a good film\na bad one\n", ["a good film", "a bad one"]),
+    ],
+)
+def test_each_row_and_each_line_of_an_uploaded_file_is_a_sample(tmp_path, name, content, listed):
+    samples = Samples([Sample("first", 0)])
+
+    async def send() -> dict[str, object]:
+        runner, port = await file_server(samples, tmp_path)
+        try:
+            async with ClientSession(f"http://127.0.0.1:{port}") as client:
+                answer = await client.post("/samples/new", params={"name": name}, data=content)
+                return await answer.json()
+        finally:
+            await runner.cleanup()
+
+    assert asyncio.run(send()) == {"position": 1}
+    assert [one.name for one in samples] == ["first", *listed]
+    assert [one.source for one in samples[1:]] == [f"{tmp_path / name}[{row}]" for row in range(2)]
 
 
 def test_thumbnails_of_another_run_have_other_addresses():

@@ -11,6 +11,7 @@ import pytest
 
 from nnviz3d.apps.picking import pick_at, say
 from nnviz3d.data.capabilities.attributions import Attribution, write_attribution, write_attribution_layers
+from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.storage.axis_names import write_tokens
 from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
 from nnviz3d.render.label_placement import place_labels
@@ -248,6 +249,17 @@ def test_words_of_the_sample_are_beside_every_row_at_the_height_of_their_tokens(
     for label in here:
         token = round(TOKENS - 1 - (label.anchor[1] - first.origin[1]) / first.cell[1])
         assert label.lines[0] == expected[token]
+
+
+def test_words_have_room_after_an_added_text_was_run_again_and_its_first_run_removed(scene, capture):
+    series = CaptureSeries.of(capture).plus(capture).plus(capture)
+    own = capture.committed
+    later = scene.revised(series).revised(series.without(own))
+    first, again = (
+        [(one.lines, one.anchor) for one in labels_of(shown, sample)]
+        for shown, sample in ((scene, 0), (later, 2 * own))
+    )
+    assert again == first
 
 
 def test_no_edge_strikes_a_word_through(scene):

@@ -18,7 +18,7 @@ from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.security import PRIVATE
 from nnviz3d.data.files.picture_files import HEIC, SUFFIXES, read_image
-from nnviz3d.data.sample_sources import thumbnail_of
+from nnviz3d.data.sample_sources import expand, thumbnail_of
 from nnviz3d.data.source_names import KNOWN, is_picture
 from nnviz3d.errors import UserError
 
@@ -68,15 +68,20 @@ def add_files(application: web.Application, page: PageContext) -> None:
             return refused(f"{plain} cannot be stored: {error.strerror or error}.")
         if size is None:
             return refused(f"{plain} is larger than {_LARGEST >> 20} MB.")
-        if is_picture(folder / plain):
-            try:
+        graph = page.session.scene.capture.graph
+        shapes = {name: graph.node(name).shape for name in graph.inputs}
+        try:
+            if is_picture(folder / plain):
                 await asyncio.to_thread(read_image, folder / plain, least=_SIDE)
-            except UserError as error:
-                (folder / plain).unlink(missing_ok=True)
-                return refused(str(error))
-        position = page.session.samples.add(Sample(plain, None, str(folder / plain)))
+            found = await asyncio.to_thread(expand, (str(folder / plain),), shapes=shapes)
+        except UserError as error:
+            (folder / plain).unlink(missing_ok=True)
+            return refused(str(error))
+        positions = [page.session.samples.add(Sample(one.name, None, one.source)) for one in found]
+        if not positions:
+            return refused(f"{plain} holds no samples.")
         page.synchronize()
-        return web.json_response({"position": position})
+        return web.json_response({"position": positions[0]})
 
     application.add_routes(
         [web.get(f"{PRIVATE}{{position:\\d{{1,7}}}}/thumbnail", thumbnail), web.post(f"{PRIVATE}new", upload)]

@@ -60,7 +60,9 @@ class TokenColumns:
         sheets = tuple(_first_sheets(context))
         if not sheets:
             return TokenColumns((), 1, 0.0)
-        plan, samples = context.plan, range(min(context.capture.committed, _SAMPLES))
+        plan, capture = context.plan, context.capture
+        # Without the removed samples of a series, whose words cannot be read.
+        samples = [*range(min(capture.stored.committed, _SAMPLES)), *capture.added_samples][:_SAMPLES]
         words = [word for sheet in sheets for i in samples for word in tokens_of(context, sheet.node, i) or ()]
         longest = max((len(shortened(word)) for word in words), default=1)
         found = TokenColumns(sheets, 1, 0.0)

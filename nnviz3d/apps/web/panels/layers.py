@@ -333,4 +333,6 @@ def layer_details(context: SceneContext, node_id: str, sample: int) -> list[list
 
 
 def _text(value: Any) -> str:
-    return " × ".join(str(v) for v in value) if isinstance(value, list | tuple) else str(value)
+    if not isinstance(value, list | tuple):
+        return str(value)
+    return (", " if any(isinstance(v, str) for v in value) else " × ").join(map(str, value))
