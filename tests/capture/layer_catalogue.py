@@ -261,7 +261,7 @@ CASES: dict[str, list[Case]] = {
     "MaxPooling3D": _sides(layers.MaxPooling3D, 3),
     "Maximum": _merged(layers.Maximum),
     "MelSpectrogram": [
-        Case(lambda: layers.MelSpectrogram(fft_length=32, sequence_stride=8, num_mel_bins=4), ((64,),), "tc")
+        Case(lambda: layers.MelSpectrogram(fft_length=32, sequence_stride=8, num_mel_bins=4), ((64,),), "ct")
     ],
     "Minimum": _merged(layers.Minimum),
     "MixUp": _picture(layers.MixUp),

@@ -160,6 +160,9 @@ def _told(operation: Any, rank: int) -> int | None:
     kind = type(operation).__name__
     if not isinstance(operation, keras.Layer) or rank < 1:
         return None
+    if isinstance(operation, keras.layers.MelSpectrogram):
+        # It takes ``(..., samples)`` and returns ``(..., mel bins, frames)``.
+        return rank - 2 if rank > 1 else None
     if rank > 1 and any(part in kind for part in _BY_FORMAT):
         form = getattr(operation, "data_format", None)
         # In a sequence of maps, the time axis comes before the channels.

@@ -157,10 +157,14 @@ class GatesView(View):
                 labels.append(Label(gate.origin, (gate.name,), "above", 3.5, 0.8 * seen, small=True, span=gate.size))
         if not found:
             return ()
-        ends = f", other states ±{number(min(tops))} … ±{number(max(tops))}" if tops else ""
+        least, most = (number(top) for top in (min(tops, default=0.0), max(tops, default=0.0)))
+        ends = f"; states: ±{least}" + (f" … ±{most}" if most != least else "") if tops else ""
         legend = Panel(
             "gates",
             "bottom-left",
-            (TextRow("gates of recurrent layers, before each:", "quiet"), TextRow(f"a gate is 0 to 1{ends}", "quiet")),
+            (
+                TextRow("before a recurrent layer: its gates and states", "quiet"),
+                TextRow(f"gates: 0 to 1{ends}", "quiet"),
+            ),
         )
         return (*found, Labels("gates", tuple(labels)), legend)
