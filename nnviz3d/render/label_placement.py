@@ -17,6 +17,8 @@ _EDGE = 3.0
 """Width of the edge of a label in which there is no text, in the same pixels."""
 _ASIDE = ((0.0, 0.0), (0.3, 0.0), (-0.3, 0.0), (0.0, 0.5), (0.55, 0.0), (-0.55, 0.0), (0.3, 0.5), (-0.3, 0.5))
 """Offsets that are tried for a label that a line strikes through, as shares of its width and height."""
+_APART = 0.5
+"""Distance of a name left or right of its block to other blocks, as a share of its width, so that it names no other."""
 _OPPOSITE = {"below": "above", "above": "below", "left": "right", "right": "left"}
 
 
@@ -114,7 +116,8 @@ def place_labels(
 
     A label is shown whole if there is room, else with its first line, else not at all. Brief labels get their further lines
     last, where there is still room. A label that would cover another block or leave the picture goes to the other side of
-    its block, and one that a line would strike through first moves aside a little, unless it is fixed.
+    its block, and one that a line would strike through first moves aside a little, unless it is fixed. The name of a block
+    that has no room below or above goes to its left or right, if nothing else is near.
 
     Parameters
     ----------
@@ -136,7 +139,7 @@ def place_labels(
     choices = [choice for i in order for choice in _choices(i, labels[i])]
     if not choices:
         return []
-    rects, sizes = _rects(choices, labels, around, measure, scale)
+    rects = _rects(choices, labels, around, measure, scale)
     free = _free(choices, rects, labels, around, size)
     # The label of a point has no other side.
     blocks = set(np.flatnonzero((around[:, 2:] > around[:, :2]).all(axis=1)).tolist())
@@ -150,13 +153,41 @@ def place_labels(
             for i in order
             for choice in (_nearby(i, labels[i], hindered[i]) if i in hindered else _choices(i, labels[i]))
         ]
-        rects, sizes = _rects(choices, labels, around, measure, scale)
+        rects = _rects(choices, labels, around, measure, scale)
         free = _free(choices, rects, labels, around, size)
-    index = np.array([choice.label for choice in choices])
-    if lines is not None:
-        free &= np.array([labels[i].fixed for i in index]) | ~lines.cross(_text(rects, scale))
     taken = np.array([(r.left, r.bottom, r.left + r.width, r.bottom + r.height) for r in occupied]).reshape(-1, 4)
-    free &= ~_overlap(rects, taken).any(axis=1)
+    free &= _clear(choices, rects, labels, taken, scale, lines)
+    shown = _chosen(choices, rects, free)
+    missing = [i for i in order if i not in shown]
+    sideways = [choice for i in missing for choice in _beside_block(i, labels[i])]
+    placed = [_placed(choices[k], rects[k]) for k in shown.values()]
+    if not sideways:
+        return placed
+    held = np.array([rects[k] for k in shown.values()]).reshape(-1, 4)
+    rects = _rects(sideways, labels, around, measure, scale)
+    free = _free(sideways, rects, labels, around, size, _APART)
+    free &= _clear(sideways, rects, labels, np.concatenate([taken, held]), scale, lines)
+    return [*placed, *(_placed(sideways[k], rects[k]) for k in _chosen(sideways, rects, free).values())]
+
+
+def _clear(
+    choices: Sequence[_Choice],
+    rects: NDArray[np.float64],
+    labels: Sequence[Label],
+    taken: NDArray[np.float64],
+    scale: float,
+    lines: LineMap | None,
+) -> NDArray[np.bool_]:
+    """Return whether each choice covers no line, unless it is fixed, and none of the rectangles `taken`, ``(n,)``."""
+    clear = ~_overlap(rects, taken).any(axis=1)
+    if lines is not None:
+        clear &= np.array([labels[c.label].fixed for c in choices]) | ~lines.cross(_text(rects, scale))
+    return np.asarray(clear, dtype=np.bool_)
+
+
+def _chosen(choices: Sequence[_Choice], rects: NDArray[np.float64], free: NDArray[np.bool_]) -> dict[int, int]:
+    """Return the position of the choice that is shown of each label; none covers another."""
+    index = np.array([choice.label for choice in choices])
     longer = np.array([c.instead for c in choices])
     shown: dict[int, int] = {}
     left = free & ~longer
@@ -169,9 +200,12 @@ def place_labels(
         others = [other for label, other in shown.items() if label != i]
         if i in shown and not longer[shown[i]] and not _overlap(rects[k : k + 1], rects[others]).any():
             shown[i] = k
-    return [
-        PlacedLabel(i, choices[k].lines, Rect(*rects[k, :2].tolist(), *sizes[k].tolist())) for i, k in shown.items()
-    ]
+    return shown
+
+
+def _placed(choice: _Choice, rect: NDArray[np.float64]) -> PlacedLabel:
+    left, bottom, right, top = rect.tolist()
+    return PlacedLabel(choice.label, choice.lines, Rect(left, bottom, right - left, top - bottom))
 
 
 @dataclass(frozen=True)
@@ -201,13 +235,20 @@ def _free(
     labels: Sequence[Label],
     around: NDArray[np.float64],
     size: tuple[int, int],
+    apart: float = 0.0,
 ) -> NDArray[np.bool_]:
     """Return whether each choice is inside the picture and covers no block, ``(n,)``.
 
     A small label stands beside one cell of a block, so it may cover blocks; other labels cover only their own block.
+
+    Parameters
+    ----------
+    apart
+        Distance to keep to the blocks of other labels at the left and right, as a share of the label's width.
     """
     index = np.array([choice.label for choice in choices])
-    covers = _overlap(rects, _inner(around))
+    beside = apart * (rects[:, 2:3] - rects[:, :1]) * np.array([-1.0, 0.0, 1.0, 0.0])
+    covers = _overlap(rects + beside, _inner(around))
     covers[np.arange(len(choices)), index] = False
     small = np.array([labels[i].small for i in index])
     inside = (rects[:, :2] >= 0).all(axis=1) & (rects[:, 2:] <= size).all(axis=1)
@@ -234,20 +275,28 @@ def _nearby(number: int, label: Label, aside: bool) -> Iterable[_Choice]:
         yield replace(choice, align=_OPPOSITE[choice.align])
 
 
+def _beside_block(number: int, label: Label) -> Iterable[_Choice]:
+    """Yield the ways to show the name of a block at its left or right, the best one first."""
+    if label.align == "below" and any(label.span) and not (label.fixed or label.small):
+        for lines in dict.fromkeys((label.lines, label.lines[:1])):
+            for side in ("left", "right"):
+                yield _Choice(number, lines, side)
+
+
 def _rects(
     choices: Sequence[_Choice],
     labels: Sequence[Label],
     around: NDArray[np.float64],
     measure: Callable[[Label, tuple[str, ...]], tuple[int, int]],
     scale: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the rectangles ``(n, 4)`` and sizes ``(n, 2)`` of choices."""
+) -> NDArray[np.float64]:
+    """Return the rectangles of choices, ``(n, 4)``."""
     measured = {key: measure(labels[key[0]], key[1]) for key in {(one.label, one.lines) for one in choices}}
     sizes = np.array([measured[one.label, one.lines] for one in choices], dtype=np.float64)
     aligns = [one.align for one in choices]
     rects = _beside(around[[one.label for one in choices]], sizes, aligns, _OFFSET * scale)
     away = np.array([[one.aside[0], one.aside[1] * (1 if one.align == "above" else -1)] for one in choices])
-    return rects + np.tile(np.rint(away * sizes), 2), sizes
+    return np.asarray(rects + np.tile(np.rint(away * sizes), 2))
 
 
 def _text(rects: NDArray[np.float64], scale: float) -> NDArray[np.float64]:

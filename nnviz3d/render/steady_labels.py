@@ -89,7 +89,9 @@ class _Moment:
     """The labels at one moment of the film, and the outlines of what they name."""
 
     def __init__(self, what: DrawList, pose: CameraPose, size: tuple[int, int], scale: float) -> None:
-        self._labels = [label for p in what.primitives if isinstance(p, Labels) for label in p.labels]
+        # A label that could move to the side of its block would jump.
+        labels = [label for p in what.primitives if isinstance(p, Labels) for label in p.labels]
+        self._labels = [replace(label, fixed=True) for label in labels]
         self._outlines = outlines(self._labels, _matrix(pose, size), size)
         self._size, self._scale = size, scale
 
@@ -157,7 +159,7 @@ def _only(primitive: Primitive, keys: Iterator[LabelKey], now: Shown, later: Sho
     return replace(
         primitive,
         labels=tuple(
-            replace(label, lines=label.lines[:count])
+            replace(label, lines=label.lines[:count], fixed=True)
             for label, count in zip(primitive.labels, counts, strict=True)
             if count
         ),

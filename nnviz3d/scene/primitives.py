@@ -361,7 +361,7 @@ class Label:
     small
         Whether the text is small, for a label with many close neighbours.
     fixed
-        Whether the text keeps its place even over a line, because its height says what it names.
+        Whether the text keeps its place even over a line: its height says what it names, or it would jump in a film.
     brief
         Whether the first lines of all brief labels are shown before a further line of any, for many labels side by side.
     """

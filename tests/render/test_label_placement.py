@@ -69,6 +69,19 @@ class TestPlacing:
         found = placed([name(2.0), name(1.0)], [at(200, 100), at(200, 120)])
         assert [(p.index, p.lines) for p in found] == [(0, ("name", "detail")), (1, ("name",))]
 
+    def test_name_without_room_below_its_block_is_at_its_side_where_no_other_block_is_near(self):
+        upper, lower = (150, 150, 210, 200), (150, 90, 210, 148)
+        span = (1.0, 1.0, 0.0)
+        names, above = [name(span=span), name(1.0, span=span)], [Rect(150, 203, 60, 24)]
+        assert {p.index: p.rect for p in placed(names, [upper, lower], above)} == {
+            0: Rect(150 - 3 - 60, 163, 60, 24),
+            1: Rect(150, 90 - 3 - 24, 60, 24),
+        }
+        beside = (40, 150, 80, 200)
+        assert placed([*names, name(span=span)], [upper, lower, beside], above)[-1].rect.left == 210 + 3
+        fixed = [name(span=span, fixed=True), name(1.0, span=span)]
+        assert [p.index for p in placed(fixed, [upper, lower], above)] == [1]
+
     def test_no_label_covers_a_panel(self):
         assert placed([name()], [at(200, 100)], [Rect(180, 70, 20, 20)]) == []
 

@@ -60,6 +60,8 @@ _ROOM_FOR_WORDS = 3.0
 _ROW_GAP, _ROOM_FOR_BLOCK_NAMES = 0.75, 0.65
 _LABEL_SHARE = 0.062
 """Height of a label as a share of the picture's."""
+_FREE_SHARE = 0.65
+"""Height of a picture's free part over that of the picture, as wide as the rows."""
 _MOST_ROWS = 14
 _SHORTEST_ROW = 14.0
 """World width of a row of sheets of tokens from which on there may be a further row."""
@@ -210,7 +212,7 @@ def lay_out(
     levels = levels_of(graph, grids, flow.positions)
     if levels is not None:
         chosen = Levels(levels)
-        plan = _place(graph, grids, flow, [0], headroom, 1.0, chosen)
+        plan = _place(graph, grids, flow, [0], aspect, headroom, 1.0, chosen)
         distance = _distance(plan, aspect)
         if distance <= nearest * _FARTHER_FOR_LEVELS:
             # Free width is moved between the blocks of a level, then free height between the levels.
@@ -218,14 +220,14 @@ def lay_out(
                 distance *= _CLOSE
                 for along, ease in candidates:
                     wider = Levels(levels, chosen.along if along is None else along)
-                    one = _place(graph, grids, flow, [0], headroom, ease, wider)
+                    one = _place(graph, grids, flow, [0], aspect, headroom, ease, wider)
                     if _distance(one, aspect) <= distance:
                         plan, chosen = one, wider
                         break
             return plan
     # Free width at the sides is moved between the blocks, so that lines and labels can use it.
     for ease in _EASES:
-        plan = _place(graph, grids, flow, breaks, headroom, ease)
+        plan = _place(graph, grids, flow, breaks, aspect, headroom, ease)
         if _distance(plan, aspect) <= nearest * _CLOSE:
             break
     return plan
@@ -241,7 +243,7 @@ def _best_rows(
     most = 1 + int((sum(flow.widths) + sum(flow.gaps)) // _SHORTEST_ROW) if sheets else _MOST_ROWS
     for rows in range(1, min(_MOST_ROWS, most, flow.ranks) + 1):
         breaks = flow.breaks(rows)
-        best = min(best, (_distance(_place(graph, grids, flow, breaks, headroom), aspect), breaks))
+        best = min(best, (_distance(_place(graph, grids, flow, breaks, aspect, headroom), aspect), breaks))
     return best
 
 
@@ -376,6 +378,7 @@ def _place(
     grids: Mapping[str, CellGrid],
     flow: _Flow,
     breaks: Sequence[int],
+    aspect: float,
     headroom: float,
     ease: float = 1.0,
     levels: Levels | None = None,
@@ -404,11 +407,11 @@ def _place(
 
     names = _ROOM_FOR_BLOCK_NAMES if any(grid.tokens for grid in grids.values()) else 0.0
     row_gap = _ROW_GAP * (1.0 if levels is None else ease) + names
-    # Labels have a constant size on the screen: the more rows, the larger a label is in the world.
+    # Labels have a constant size on the screen: the more rows, or the wider a row, the larger a label is in the world.
     content = sum(sum(heights.values()) + row_gap for heights in lane_heights)
     lines = sum(len(heights) for heights in lane_heights)
     share = min(_LABEL_SHARE, 0.42 / lines)
-    room = content * share / (1 - share * lines)
+    room = share * max(content / (1 - share * lines), _FREE_SHARE * (max(rights) - min(lefts)) / aspect)
     rows: list[Row] = []
     middles: list[dict[int, float]] = []
     top = 0.0

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.graph import LayerNode
 from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, colormap, limits_for, number, statistics_of
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.token_names import token_words
@@ -47,6 +48,15 @@ class GatesSpec(ViewSpec):
     kind: Literal["gates"]
 
 
+def gates_before(context: SceneContext, node: LayerNode) -> tuple[PlacedGate, ...]:
+    """Return the sheets of a layer's gates, before its block; none if they are not drawn."""
+    gates = shown_gates(context.capture, node) if context.setting.filled else {}
+    if not gates:
+        return ()
+    source = next((context.placement(s) for s in context.graph.sources(node.id)), None)
+    return place_gates(gates, context.placement(node.id), source, backwards=bool(node.details.get("go_backwards")))
+
+
 class GatesView(View):
     """Sheets of time by units for every gate and state of a recurrent layer.
 
@@ -62,12 +72,9 @@ class GatesView(View):
     def __init__(self, spec: GatesSpec | None, context: SceneContext, timeline: Timeline) -> None:
         self._context, self._timeline = context, timeline
         self._placed: dict[str, tuple[PlacedGate, ...]] = {}
-        for node in context.graph if context.setting.filled else ():
-            gates = shown_gates(context.capture, node)
-            if gates:
-                source = next((context.placement(s) for s in context.graph.sources(node.id)), None)
-                backwards = bool(node.details.get("go_backwards"))
-                placed = place_gates(gates, context.placement(node.id), source, backwards=backwards)
+        for node in context.graph:
+            placed = gates_before(context, node)
+            if placed:
                 self._placed[node.id] = placed
         sheets = [gate for placed in self._placed.values() for gate in placed]
         ends = [np.array(gate.origin) + share * np.array(gate.size) for gate in sheets for share in (0, 1)]

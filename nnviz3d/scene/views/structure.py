@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from nnviz3d.data.graph import LayerNode
 from nnviz3d.scene.colors import repeated
 from nnviz3d.scene.context import SceneContext, shape_text
 from nnviz3d.scene.hits import Hit
@@ -13,11 +14,12 @@ from nnviz3d.scene.layer_families import FAMILIES as FAMILIES
 from nnviz3d.scene.layer_families import family_of as family_of
 from nnviz3d.scene.layout.routes import route_edges
 from nnviz3d.scene.panel_rows import SwatchRow, TextRow
-from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source
+from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source, Vector
 from nnviz3d.scene.selection import LayerPick, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import ViewSpec
+from nnviz3d.scene.views.gates import gates_before
 from nnviz3d.scene.views.token_labels import TokenColumns, block_labels, numbered_blocks
 
 _FLOW = (0.52, 0.60, 0.74)
@@ -121,18 +123,32 @@ class StructureView(View):
             if node.id in blocks:
                 name = blocks[node.id][1]
             priority += enters
+            anchor, span = self._named(node)
             labels.append(
                 Label(
-                    placement.origin,
+                    anchor,
                     (name, f"{node.kind} · {details}{' · output' if node.id in graph.outputs else ''}"),
                     priority=9.0 if chosen else priority,
                     emphasis=1.0 if selection.layer in (None, node.id) else 0.45,
                     brief=placement.grid.tokens,
-                    span=placement.size,
+                    span=span,
                 )
             )
         labels += block_labels(self._context, blocks)
         return (Labels("names", tuple(labels)), *self._words(selection.sample))
+
+    def _named(self, node: LayerNode) -> tuple[Vector, Vector]:
+        """Return the origin and the size of what a name is below: the block, with its gates if they reach below it."""
+        placement = self._context.placement(node.id)
+        gates = gates_before(self._context, node)
+        if not gates or min(gate.origin[1] for gate in gates) >= placement.origin[1]:
+            return placement.origin, placement.size
+        origins = np.array([placement.origin, *(gate.origin for gate in gates)])
+        sizes = np.array([placement.size, *(gate.size for gate in gates)])
+        low, high = origins.min(axis=0), (origins + sizes).max(axis=0)
+        x, y, z = low.tolist()
+        width, height, depth = (high - low).tolist()
+        return (x, y, z), (width, height, depth)
 
     def _words(self, sample: int) -> tuple[Primitive, ...]:
         """Return the words of the tokens beside the rows of their sheets."""
