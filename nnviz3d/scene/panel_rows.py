@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -123,3 +125,24 @@ class CurveRow:
 
 
 Row = CurveRow | TextRow | BarRow | GaugeRow | ScaleRow | SwatchRow | KeyRow | PictureRow | PicturesRow
+
+_SIZES = {"title": 19.0, "text": 13.0, "quiet": 11.5}
+"""Sizes of fonts in pixels of a picture that is 720 pixels high."""
+_ADVANCE, _HIGH, _LEADING, _MOST_LINES = 0.53, 1.5, 1.35, 4
+"""Mean width of a character, height of a row and of each further line in sizes of the font, and the maximum of lines."""
+
+
+def text_height(rows: Sequence[TextRow], widest: float) -> float:
+    """Estimate the height of rows of text of which long ones are broken into lines; sizes are those of a picture 720 high.
+
+    Parameters
+    ----------
+    widest
+        Maximum width of a line.
+    """
+    total = 0.0
+    for row in rows:
+        size = _SIZES[row.style]
+        lines = 1 if row.style == "title" else min(math.ceil(len(row.text) * _ADVANCE * size / widest), _MOST_LINES)
+        total += size * (_HIGH + _LEADING * (max(lines, 1) - 1))
+    return total

@@ -17,7 +17,7 @@ from nnviz3d.data.selectors import matching
 from nnviz3d.data.training import StepRecords
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.camera import MARGINS, CameraPose, between, direction, fit
+from nnviz3d.scene.camera import MARGINS, CameraPose, Margins, between, direction, fit
 from nnviz3d.scene.context import SceneContext, Setting
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.folding import grouping_of, opened_at_first, words_on
@@ -33,6 +33,7 @@ from nnviz3d.scene.view import Beside, Foreground, Labelling, MarksLayers, OwnPl
 from nnviz3d.scene.view_spec import ViewSpec
 from nnviz3d.scene.views import BY_KIND
 from nnviz3d.scene.views.blocks import BlocksView
+from nnviz3d.scene.views.titles import margins_below, title_panel
 
 _FLATTER, _NARROWER = (1.2, 1.4, 2, 2.8, 4, 8, 16), (0.85, 0.72, 0.62, 0.53, 0.45, 0.38)
 """Factors of the network's aspect that are tried: flatter if a view draws above it, narrower if a view draws beside it."""
@@ -83,6 +84,7 @@ class Scene:
         self._by_kind: dict[str, View] = by_kind
         blocks = [] if self._own is not None else [BlocksView(context, self._views)]
         self._describing: list[Pickable] = [*self._views, *blocks]
+        self._below_title: dict[float, Margins] = {}
         self._marks: tuple[Selection, tuple[Primitive, ...]] = (Selection(), ())
         ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
         self.duration = max(ends, default=0.0)
@@ -341,12 +343,24 @@ class Scene:
     def _pose(self, frame: Keyframe, aspect: float) -> CameraPose:
         points = self._points(frame.target, "camera")
         if frame.distance is None:
-            margins = MARGINS if self.timeline.training is None else _BELOW_CURVE
+            margins = self._margins(aspect)
             return fit(points, frame.azimuth, frame.elevation, aspect=aspect, margins=margins)
         low, high = points.min(axis=0), points.max(axis=0)
         center = (low + high) / 2
         eye = center + direction(frame.azimuth, frame.elevation) * float(np.linalg.norm(high - low)) * frame.distance
         return CameraPose(tuple(map(float, eye)), tuple(map(float, center)))  # type: ignore[arg-type]
+
+    def _margins(self, aspect: float) -> Margins:
+        """Return the margins of a picture, with room for the title of the first sample."""
+        if aspect not in self._below_title:
+            margins = MARGINS if self.timeline.training is None else _BELOW_CURVE
+            known = self.context.capture.committed > 0
+            rows = title_panel(self.context, 0).rows if known else ()
+            title = [TextRow(self.title(0), "title"), *(row for row in rows if isinstance(row, TextRow))]
+            folded = words_on(self.context.graph)
+            title += [TextRow(folded, "quiet")] if folded else []
+            self._below_title[aspect] = margins_below(title, aspect, margins)
+        return self._below_title[aspect]
 
     def _points(self, target: str, where: str) -> NDArray[np.float64]:
         plan = self.context.plan

@@ -8,8 +8,13 @@ import pytest
 from nnviz3d.render.fonts import font, wrap
 from nnviz3d.render.renderer import _MOST_OF_HEIGHT
 from nnviz3d.render.text import panel_sprite
-from nnviz3d.scene.panel_rows import GaugeRow, PicturesRow, SwatchRow, TextRow
+from nnviz3d.scene.panel_rows import GaugeRow, PicturesRow, SwatchRow, TextRow, text_height
 from nnviz3d.scene.primitives import Panel
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.spec import default_scene
+from tests.support.captures import write
+from tests.support.graphs import GRAPHS
+from tests.support.pinhole import to_pixels
 
 NOTE = "No connections are captured for conv2d_transpose (Conv2DTranspose), conv2d_transpose_1 (Conv2DTranspose), mask"
 
@@ -27,6 +32,27 @@ class TestWrapping:
         lines = wrap(NOTE, font("", "quiet", 1.0), 150, 2)
         assert len(lines) == 2
         assert lines[1].endswith("…")
+
+    @pytest.mark.parametrize("width", [300, 600, 1200])
+    def test_estimated_height_of_a_title_is_about_that_of_its_panel(self, width):
+        rows = (TextRow("network", "title"), TextRow("input cat.jpg"), TextRow(" ".join([NOTE] * 3), "quiet"))
+        real = panel_sprite(Panel("title", "top-left", rows), 1.0, width).shape[0] - 28
+        assert real - 16 <= text_height(rows, width) <= real + 17, "at most a line more or less"
+
+    def test_network_is_below_a_long_title(self, tmp_path):
+        graph = GRAPHS["9 nodes"]()
+        values = {name: np.zeros((1, *graph.node(name).shape), np.float32) for name in graph.inputs}
+        for aspect in (16 / 9, 1.0):
+            capture = write(
+                tmp_path / f"{aspect}.zarr", graph, values, notes=tuple(f"{k}: {NOTE[3:]}" for k in range(4))
+            )
+            scene = Scene.build(default_scene(), capture, aspect=aspect)
+            size = (round(720 * aspect), 720)
+            (title,) = (p for p in scene.at(0.0).primitives if isinstance(p, Panel) and p.name == "title")
+            height = panel_sprite(title, 1.0, 0.7 * size[0] - 6).shape[0]
+            assert height > 120
+            _, rows = to_pixels(scene.extent(), scene.camera(0.0, aspect=aspect), size).T
+            assert rows.min() >= height
 
     def test_word_wider_than_a_line_is_cut(self):
         f = font("", "quiet", 1.0)

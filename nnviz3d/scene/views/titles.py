@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from nnviz3d.data.axes import Axes
 from nnviz3d.data.files.picture_files import PictureShape
 from nnviz3d.data.note_words import told_elsewhere
 from nnviz3d.data.preprocessing_words import short_meaning
+from nnviz3d.scene.camera import Margins
 from nnviz3d.scene.colors import ValueStatistics, number
 from nnviz3d.scene.context import SceneContext, class_name
-from nnviz3d.scene.panel_rows import TextRow
+from nnviz3d.scene.panel_rows import TextRow, text_height
 from nnviz3d.scene.primitives import Panel
 
 _INPUTS = 4
 """Maximum number of inputs whose ranges are written."""
+
+_SHARE, _EDGE, _NARROWEST = 0.7, 17.0, 100.0
+"""Width of a title as a share of the picture's, its edge, and its least width, in pixels of a picture 720 high."""
+_BELOW, _LOWEST = 0.018, 0.3
+"""Free height below a title, and the lowest end of the margin above a network, as shares of the picture's height."""
 
 
 def title_panel(context: SceneContext, sample: int, answer: str | None = None) -> Panel:
@@ -38,6 +47,13 @@ def title_panel(context: SceneContext, sample: int, answer: str | None = None) -
     facts = " · ".join([*step, *meaning, *_ranges(context, sample), *notes])
     below = (TextRow(facts, "quiet"),) if facts else ()
     return Panel("title", "top-left", (TextRow(" · ".join(words)), *below))
+
+
+def margins_below(rows: Sequence[TextRow], aspect: float, margins: Margins) -> Margins:
+    """Return margins whose upper one has room for a title with these rows in a picture with this aspect."""
+    wide = max(_SHARE * 720 * aspect - 2 * _EDGE, _NARROWEST)
+    top = (text_height(rows, wide) + 2 * _EDGE) / 720 + _BELOW
+    return replace(margins, top=max(margins.top, min(top, _LOWEST)))
 
 
 def range_text(statistics: ValueStatistics) -> str:
