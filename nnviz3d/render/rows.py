@@ -163,7 +163,9 @@ def _scale_row(row: ScaleRow, scale: float) -> Image.Image:
 
 def _swatch_row(row: SwatchRow, scale: float, widest: float) -> Image.Image:
     f = font("".join(text for _, text in row.swatches), "quiet", scale)
-    texts = [shorten(text, f, widest / len(row.swatches) - 24 * scale) for _, text in row.swatches]
+    lengths = [f.getlength(text) for _, text in row.swatches]
+    rooms = _rooms(lengths, widest - 28 * scale * len(lengths))
+    texts = [shorten(text, f, room) for (_, text), room in zip(row.swatches, rooms, strict=True)]
     widths = [f.getlength(text) + 28 * scale for text in texts]
     canvas, draw = _blank(sum(widths), 17 * scale)
     x = 0.0
@@ -175,6 +177,15 @@ def _swatch_row(row: SwatchRow, scale: float, widest: float) -> Image.Image:
         _write(draw, (x + 19 * scale, 1 * scale), text, "quiet", scale, INK)
         x += width
     return canvas
+
+
+def _rooms(lengths: Sequence[float], total: float) -> list[float]:
+    """Divide a width among texts: short ones take only what they need, and long ones share the rest."""
+    rooms, left = [0.0] * len(lengths), total
+    for done, i in enumerate(sorted(range(len(lengths)), key=lengths.__getitem__)):
+        rooms[i] = min(lengths[i], left / (len(lengths) - done))
+        left -= rooms[i]
+    return rooms
 
 
 def _picture_row(row: PictureRow, scale: float) -> Image.Image:

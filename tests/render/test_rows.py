@@ -7,6 +7,7 @@ import pytest
 
 from nnviz3d.render.fonts import font, wrap
 from nnviz3d.render.renderer import _MOST_OF_HEIGHT
+from nnviz3d.render.rows import _rooms
 from nnviz3d.render.text import panel_sprite
 from nnviz3d.scene.panel_rows import GaugeRow, PicturesRow, SwatchRow, TextRow, text_height
 from nnviz3d.scene.primitives import Panel
@@ -62,6 +63,10 @@ class TestWrapping:
         short, long = (panel_sprite(Panel("p", "top-left", (TextRow(t, "quiet"),)), 1.0, 300) for t in ("No", NOTE))
         assert long.shape[0] > short.shape[0]
         assert long.shape[1] <= 300 + 28
+
+    def test_swatches_are_cut_only_if_the_short_ones_leave_too_little_room(self):
+        assert _rooms([10, 60, 20], 100) == [10, 60, 20]
+        assert _rooms([10, 60, 80], 100) == [10, 45, 45]
 
 
 def gauge(value: float, threshold: float | None = 0.5, low: float = 0.0) -> np.ndarray:

@@ -155,7 +155,7 @@ def _class_rows(found: ClassMap | None, true: Sequence[int]) -> list[Row]:
     swatches = [(found.colors[i], f"{class_name(found.names, i)}  {share:.0%}") for i, share in shares[:_LISTED]]
     rows: list[Row] = [SwatchRow(tuple(swatches))] if swatches else []
     if len(shares) > _LISTED:
-        rows.append(TextRow(f"{_LISTED} of {len(shares):,} classes in the picture", "quiet"))
+        rows.append(TextRow(f"the largest {_LISTED} of {len(shares):,} classes in the picture", "quiet"))
     return rows
 
 
