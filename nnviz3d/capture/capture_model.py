@@ -29,6 +29,7 @@ from nnviz3d.capture.programs.runnable import Runnable, RunnableModel
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.stage_clock import StageClock
 from nnviz3d.capture.work import ReadSamples, Work
+from nnviz3d.data.axes import TIME
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing
@@ -190,6 +191,7 @@ def _start_forward(
     batches = trace.batches(prepared.arrays)
     first = next(batches)
     graph, missing = _with_real_shapes(trace.graph, first)
+    graph = _with_times(graph, samples)
     names = settle_names(settings.classes, samples, graph, classes_in(settings.insights.dataset))
     for note in names.notes:
         report(Notice(text=note))
@@ -225,6 +227,15 @@ def _with_real_shapes(graph: ModelGraph, batch: Batch) -> tuple[ModelGraph, list
                 shapes[k] = tuple(numbers.shape[1:])
         nodes.append(node if tuple(shapes) == node.shapes else replace(node, shapes=tuple(shapes)))
     return replace(graph, nodes=tuple(nodes)), missing
+
+
+def _with_times(graph: ModelGraph, samples: Samples) -> ModelGraph:
+    """Name the axis of each vector ``(T,)`` that is a sound."""
+    sounds = {name for name, sound in zip(graph.inputs, samples.sounds, strict=False) if sound}
+    nodes = (
+        replace(node, named_axes=(TIME,)) if node.id in sounds and len(node.shape) == 1 else node for node in graph
+    )
+    return replace(graph, nodes=tuple(nodes)) if sounds else graph
 
 
 def _provenance(model: RunnableModel, run: _StartedRun, notes: tuple[str, ...], seed: int) -> Provenance:

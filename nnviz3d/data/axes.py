@@ -13,6 +13,9 @@ Axes = tuple[str, ...]
 
 CHANNEL = "channel"
 TIME = "time step"
+FREQUENCY = "frequency"
+TOKEN = "token"  # noqa: S105
+"""The one axis of a row of token numbers."""
 OUTER_TIME = "outer time step"
 """The first axis of a sequence of sequences."""
 _LOCATIONS: dict[int, Axes] = {
@@ -21,7 +24,7 @@ _LOCATIONS: dict[int, Axes] = {
     2: ("row", "column"),
     3: ("plane", "row", "column"),
 }
-_KNOWN = frozenset({CHANNEL, TIME, OUTER_TIME, "plane", "row", "column"})
+_KNOWN = frozenset({CHANNEL, TIME, OUTER_TIME, FREQUENCY, TOKEN, "plane", "row", "column"})
 
 
 def axes_of(shape: Sequence[int | None]) -> Axes:

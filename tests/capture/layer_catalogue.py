@@ -12,7 +12,15 @@ from keras import layers
 
 N = 2
 """Number of samples."""
-AXES = {"t": "time step", "o": "outer time step", "c": "channel", "p": "plane", "y": "row", "x": "column"}
+AXES = {
+    "t": "time step",
+    "o": "outer time step",
+    "f": "frequency",
+    "c": "channel",
+    "p": "plane",
+    "y": "row",
+    "x": "column",
+}
 
 
 @dataclass(frozen=True)
@@ -261,7 +269,7 @@ CASES: dict[str, list[Case]] = {
     "MaxPooling3D": _sides(layers.MaxPooling3D, 3),
     "Maximum": _merged(layers.Maximum),
     "MelSpectrogram": [
-        Case(lambda: layers.MelSpectrogram(fft_length=32, sequence_stride=8, num_mel_bins=4), ((64,),), "ct")
+        Case(lambda: layers.MelSpectrogram(fft_length=32, sequence_stride=8, num_mel_bins=4), ((64,),), "ft")
     ],
     "Minimum": _merged(layers.Minimum),
     "MixUp": _picture(layers.MixUp),
@@ -320,7 +328,7 @@ CASES: dict[str, list[Case]] = {
     "Resizing": _picture(lambda: layers.Resizing(5, 5)),
     "ReversibleEmbedding": [Case(lambda: layers.ReversibleEmbedding(5, 3), ((4,),), "tc", dtype="int")],
     "STFTSpectrogram": [
-        Case(lambda: layers.STFTSpectrogram(frame_length=16, frame_step=8, fft_length=16), ((64, 1),), "tc")
+        Case(lambda: layers.STFTSpectrogram(frame_length=16, frame_step=8, fft_length=16), ((64, 1),), "tf")
     ],
     "SeparableConv1D": [Case(lambda: layers.SeparableConv1D(3, 3), (SEQUENCE,), "tc")],
     "SeparableConv2D": [Case(lambda: layers.SeparableConv2D(3, 3), (PICTURE,), "yxc")],

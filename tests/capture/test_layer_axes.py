@@ -108,3 +108,38 @@ def test_axes_of_returned_attention_scores_are_heads_queries_and_keys(tmp_path, 
     assert run.activations("heads", 1).axes == ("sample", "head", "query", "key")
     assert run.activations("plain", 1).axes == ("sample", "query", "key")
     assert run.activations("heads").axes == ("sample", "time step", "channel")
+
+
+def test_vector_that_becomes_a_sequence_of_one_channel_has_time_steps():
+    sound = keras.Input((64,), name="sound")
+    x = layers.Rescaling(2.0, name="scale")(sound)
+    x = layers.Conv1D(4, 3, name="conv")(layers.Reshape((64, 1), name="wide")(x))
+    table = keras.Input((64,), name="table")
+    pixels = layers.Conv2D(2, 3, name="map")(layers.Reshape((8, 8, 1), name="square")(table))
+    words = keras.Input((6,), name="words", dtype="int32")
+    meaning = layers.Embedding(10, 3, name="meaning")(words)
+    ends = [layers.Flatten()(part) for part in (x, pixels, meaning)]
+    found = axes(graph_of(keras.Model([sound, table, words], layers.Dense(2)(layers.Concatenate()(ends)))))
+    assert found["sound"] == found["scale"] == ("time step",)
+    assert found["wide"] == found["conv"] == found["meaning"] == ("time step", "channel")
+    assert found["table"] == ("channel",)
+    assert found["words"] == ("token",)
+
+
+def test_spectrograms_and_their_maps_have_time_and_frequency():
+    sound = keras.Input((800,), name="sound")
+    mel = layers.MelSpectrogram(128, 64, num_mel_bins=20, sampling_rate=8000, name="mel")(sound)
+    x = layers.Conv2D(3, 3, name="maps")(layers.Reshape((20, -1, 1), name="one")(mel))
+    x = layers.GlobalAveragePooling2D(name="mean")(layers.MaxPooling2D(name="pool")(layers.ReLU(name="relu")(x)))
+    wave = layers.Reshape((800, 1))(sound)
+    settings = {"frame_length": 64, "frame_step": 32, "fft_length": 64}
+    y = layers.Conv2D(3, 3, name="over")(layers.STFTSpectrogram(expand_dims=True, name="stft", **settings)(wave))
+    rows = layers.STFTSpectrogram(name="rows", **settings)(wave)
+    ends = [x, layers.Flatten()(y), layers.LSTM(3)(rows)]
+    found = axes(graph_of(keras.Model(sound, layers.Dense(2)(layers.Concatenate()(ends)))))
+    assert found["sound"] == ("time step",)
+    assert found["mel"] == ("frequency", "time step")
+    assert {found[name] for name in ("one", "maps", "relu", "pool")} == {("frequency", "time step", "channel")}
+    assert found["mean"] == ("channel",)
+    assert found["stft"] == found["over"] == ("time step", "frequency", "channel")
+    assert found["rows"] == ("time step", "channel"), "the LSTM reads frequencies as channels"

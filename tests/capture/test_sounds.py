@@ -8,6 +8,7 @@ import pytest
 from keras import Sequential, layers
 from scipy.io import wavfile
 
+import nnviz3d
 from nnviz3d.capture.inputs.aids import Aids, aids_of
 from nnviz3d.capture.inputs.samples import read_samples
 from nnviz3d.capture.inputs.sounds import resampled
@@ -96,6 +97,17 @@ def test_model_with_a_mel_spectrogram_gets_sounds_at_its_rate(tmp_path):
     assert np.abs(found.arrays[0][0, 20:-20] - tone(800, 8000)[20:-20]).max() < 0.01
     assert found.notes == (("x.wav was resampled from 16,000 to 8,000 samples a second, which the model takes.",),)
     assert aids_of(model, expected_inputs(model), {}).of(1) == Aids()
+
+
+@pytest.mark.tensorflow
+def test_input_that_is_given_a_sound_has_time_steps_and_the_same_input_with_numbers_has_not(tmp_path):
+    model = Sequential([layers.Input((40,), name="x"), layers.Dense(3, name="out")])
+    wavfile.write(tmp_path / "x.wav", RATE, tone(40, RATE).astype("f4"))
+    for source, axes in ((str(tmp_path / "x.wav"), ("time step",)), (np.zeros((1, 40), "f4"), ("channel",))):
+        out = tmp_path / f"{len(axes[0])}.zarr"
+        captured = nnviz3d.capture(model, source, out=out)
+        assert captured.graph.node("x").axes == axes
+        assert captured.connections("x", "out").weight.shape == (120,)
 
 
 def test_class_folders_of_sounds_have_labels_and_silence_at_their_ends(tmp_path):

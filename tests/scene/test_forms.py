@@ -107,6 +107,17 @@ class TestCurves:
     def test_curves_are_for_few_channels_over_time(self, shape, found):
         assert is_signal(grid_for(shape)) is found
 
+    def test_vector_of_time_steps_is_one_row_of_cells_and_a_curve(self):
+        grid = grid_for((50,), ("time step",))
+        assert is_signal(grid)
+        assert grid.size == (50, 1, 1)
+        values = np.arange(50, dtype=np.float32)
+        cells = grid.cells(np.arange(50))
+        assert grid.arrange(values)[tuple(cells.T)].tolist() == values.tolist()
+        assert [grid.index(tuple(cell)) for cell in cells] == [(i,) for i in range(50)]
+        assert not is_signal(grid_for((50,)))
+        assert not is_signal(grid_for((50, 20), ("time step", "frequency")))
+
     def test_block_of_a_signal_is_high_enough_and_inside_the_frame(self, tmp_path):
         scene = signal_scene(tmp_path, np.ones((400, 1), np.float32))
         pixels = to_pixels(scene.context.plan.corners(["ecg"]), scene.camera(9.0, aspect=16 / 9), SIZE)

@@ -37,6 +37,8 @@ class Samples:
         Names of the units of each input that has some, by the input's name.
     truth
         ``(N, *shape)``: the true output of each sample if it is more than a class, such as a mask.
+    sounds
+        For each input, whether it holds sounds; empty if none does.
     """
 
     arrays: tuple[NDArray[Any], ...]
@@ -48,6 +50,7 @@ class Samples:
     classes: tuple[str, ...] | None = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     truth: NDArray[Any] | None = None
+    sounds: tuple[bool, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -104,6 +107,7 @@ def join(parts: Sequence[Samples]) -> Samples:
         parts[0].classes if all(part.classes == parts[0].classes for part in parts) else None,
         {name: names for name, names in parts[0].columns.items() if all(p.columns.get(name) == names for p in parts)},
         np.concatenate(truths) if alike else None,
+        parts[0].sounds,
     )
 
 
@@ -136,4 +140,5 @@ def beside(names: Sequence[str], each: Sequence[Samples]) -> Samples:
         labelled.classes,
         {name: columns for one in each for name, columns in one.columns.items()},
         next((one.truth for one in each if one.truth is not None), None),
+        tuple(sound for one in each for sound in one.sounds or (False,) * len(one.arrays)),
     )

@@ -77,6 +77,7 @@ def sound_samples(
         tuple(name for name, _ in named),
         (False,),
         notes=tuple(notes for _, notes in fitted),
+        sounds=(True,),
     )
 
 

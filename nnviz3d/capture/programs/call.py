@@ -61,6 +61,11 @@ class Call:
         return isinstance(self.operation, keras.layers.InputLayer)
 
     @property
+    def shape(self) -> tuple[int | None, ...]:
+        """The shape of the first output, without the batch; empty if there is no output."""
+        return tuple(self.outputs[0].shape[1:]) if self.outputs else ()
+
+    @property
     def plumbing(self) -> bool:
         """Whether the call only changes the type of a tensor, so that it gets no node; a layer always gets one."""
         named = not isinstance(self.operation, Layer) and is_plumbing(type(self.operation).__name__)

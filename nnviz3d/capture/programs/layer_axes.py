@@ -10,6 +10,7 @@ import keras
 
 from nnviz3d.capture.programs.call import Call
 from nnviz3d.capture.programs.flat_program import Program
+from nnviz3d.capture.programs.sound_axes import rows_of_one_kind, spectra
 from nnviz3d.data.axes import Axes, axes_of, axes_over_time, named_axes
 from nnviz3d.data.files.picture_files import PictureShape
 
@@ -37,15 +38,16 @@ def axes_of_calls(program: Program) -> dict[int, Axes]:
     wanted = _wanted(program)
     found: dict[int, _Known | None] = {}
     for i, call in enumerate(program.calls):
-        rank = len(_shape(call))
+        rank = len(call.shape)
         given = _given(call, [(found.get(s), program.calls[s]) for s, _ in call.sources])
         given = wanted.get(i) if given is None else given
         if given is None and call.is_input:
-            picture = PictureShape.of(_shape(call))
+            picture = PictureShape.of(call.shape)
             given = 0 if picture is not None and picture.channels_first else None
         found[i] = given if given == _NO_CHANNELS or (isinstance(given, int) and given < rank) else None
     steps = time_axes(program)
-    return {i: _named(_shape(call), found[i], steps[i]) for i, call in enumerate(program.calls)}
+    named = {i: _named(call.shape, found[i], steps[i]) for i, call in enumerate(program.calls)}
+    return named | spectra(program, named) | rows_of_one_kind(program, wanted)
 
 
 def _named(shape: Sequence[int | None], known: _Known | None, steps: int) -> Axes:
@@ -67,13 +69,13 @@ def time_axes(program: Program) -> dict[int, int]:
     for i in reversed(range(len(program.calls))):
         call = program.calls[i]
         for source, _ in call.sources:
-            taken = _shape(program.calls[source])
+            taken = program.calls[source].shape
             steps = _steps(call, len(taken)) or (wanted.get(position[id(call)], 0) if _passes(call, taken) else 0)
             wanted[source] = max(wanted.get(source, 0), min(steps, len(taken)))
     found: dict[int, int] = {}
     for i, call in enumerate(program.calls):
-        shape = _shape(call)
-        before = [found[s] for s, _ in call.sources if _passes(call, _shape(program.calls[s]))]
+        shape = call.shape
+        before = [found[s] for s, _ in call.sources if _passes(call, program.calls[s].shape)]
         found[i] = min(_steps(call, len(shape)) or wanted.get(i, 0) or max(before, default=0), len(shape))
     return found
 
@@ -94,7 +96,7 @@ def _wanted(program: Program) -> dict[int, _Known]:
             readers.setdefault(source, []).append(call)
     wanted: dict[int, _Known] = {}
     for i in reversed(range(len(program.calls))):
-        shape = _shape(program.calls[i])
+        shape = program.calls[i].shape
         votes = [_read(reader, shape, wanted.get(position[id(reader)])) for reader in readers.get(i, [])]
         told = [vote for vote in votes if vote is not None]
         # A table has no channels only if no call reads channels in it.
@@ -116,7 +118,7 @@ def _read(reader: Call, shape: Sequence[int | None], behind: _Known | None) -> _
     behind
         Channel axis of the call's output.
     """
-    operation, given = reader.operation, _shape(reader)
+    operation, given = reader.operation, reader.shape
     steps = len(reader.loops)
     told = _told(operation, len(shape) - steps)
     if told is not None:
@@ -137,7 +139,7 @@ def _read(reader: Call, shape: Sequence[int | None], behind: _Known | None) -> _
 
 def _given(call: Call, sources: Sequence[tuple[_Known | None, Call]]) -> _Known | None:
     """Return the channel axis of a call's output, from its settings or from its input."""
-    operation, shape = call.operation, _shape(call)
+    operation, shape = call.operation, call.shape
     steps = len(call.loops)
     told = _told(operation, len(shape) - steps)
     if told is not None:
@@ -146,7 +148,7 @@ def _given(call: Call, sources: Sequence[tuple[_Known | None, Call]]) -> _Known 
     if known is None:
         return None
     at, source = known
-    taken, kind = _shape(source), type(operation).__name__
+    taken, kind = source.shape, type(operation).__name__
     order = _order(operation, len(taken), steps)
     if order is not None and isinstance(at, int):
         return order.index(at) if at in order else None
@@ -204,9 +206,4 @@ def _axis(axis: Any, rank: int = 0) -> int:
 
 def _passes(call: Call, taken: Sequence[int | None]) -> bool:
     """Whether the output of a call has the same axes as one of its inputs."""
-    return type(call.operation).__name__ != "Reshape" and len(_shape(call)) == len(taken)
-
-
-def _shape(call: Call) -> tuple[int | None, ...]:
-    """Return the shape of a call's first output, without the batch."""
-    return tuple(call.outputs[0].shape[1:]) if call.outputs else ()
+    return type(call.operation).__name__ != "Reshape" and len(call.shape) == len(taken)

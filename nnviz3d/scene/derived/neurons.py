@@ -155,7 +155,12 @@ def _passed_on(
 
 
 def _channels(node: LayerNode, shape: tuple[int, ...]) -> int:
-    return int(channels_in(shape, node.axes if len(node.axes) == len(shape) else axes_of(shape)))
+    # Each number of a vector is a unit, whatever its axis is.
+    return (
+        shape[0]
+        if len(shape) == 1
+        else int(channels_in(shape, node.axes if len(node.axes) == len(shape) else axes_of(shape)))
+    )
 
 
 def _flat(node: LayerNode, units: NDArray[np.int64]) -> NDArray[np.int64]:

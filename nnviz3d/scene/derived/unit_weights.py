@@ -58,7 +58,7 @@ def links_of(capture: CaptureReader, neurons: Neurons, feed: Feed) -> Links | No
     """Return the links of a feed; `None` if no captured weight joins the two layers."""
     node = neurons.graph.node(feed.target)
     axes = capture.graph.node(feed.taken).axes
-    if node.kind in _MIX_LAST and axes and channel_axis(axes) != len(axes) - 1:
+    if node.kind in _MIX_LAST and len(axes) > 1 and channel_axis(axes) != len(axes) - 1:
         return None  # its weights join columns, not channels
     joined = joined_by(capture, node, len(feed.units))
     if joined is not None:

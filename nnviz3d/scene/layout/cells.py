@@ -1,8 +1,8 @@
 """The arrangement of a tensor's numbers as cells of a block.
 
 Maps face the viewer: columns run along x, rows down y, channels into the depth with the first one in front. A vector is
-a column of neurons; a long vector is wrapped into several columns. A sequence is a sheet with its time steps along x; a
-sequence of tokens has them down y, one row for each token, and its units along x.
+a column of neurons; a long vector is wrapped into several columns, and a vector of time steps is one row. A sequence is a
+sheet with its time steps along x; a sequence of tokens has them down y, one row for each token, and its units along x.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.axes import Axes, axes_of, channel_axis, channels_in, channels_last, location_shape
+from nnviz3d.data.axes import TIME, Axes, axes_of, channel_axis, channels_in, channels_last, location_shape
 from nnviz3d.data.files.picture_files import PictureShape
 
 Index = tuple[int, ...]
@@ -184,6 +184,8 @@ def grid_for(shape: tuple[int, ...], axes: Axes = (), *, tokens: bool = False, b
     count, spatial = math.prod(shape), location_shape(shape, axes)
     if tokens:
         return CellGrid(shape, (math.prod(shape[1:]), shape[0], 1), count, axes, tokens=True, backwards=backwards)
+    if axes == (TIME,):
+        return CellGrid(shape, (count, 1, 1), count, axes)
     if len(shape) < 2:
         columns = _columns_for(count)
         return CellGrid(shape, (columns, max(1, -(-count // columns)), 1), count, axes)

@@ -270,8 +270,11 @@ def block_sizes(grids: Mapping[str, CellGrid], sheet_width: float = 1.0) -> dict
     sheet_width
         Width over height of the widest sheet of tokens.
     """
-    spatial = [g for g in grids.values() if len(g.shape) >= 2 and not g.tokens]
-    widest = max((max(g.size[:2]) for g in spatial), default=1)
+    spatial = [g for g in grids.values() if (len(g.shape) >= 2 or is_signal(g)) and not g.tokens]
+    # A sound is much longer than every map, so signals are compared with signals only.
+    widest = {
+        kind: max((max(g.size[:2]) for g in spatial if is_signal(g) is kind), default=1) for kind in (False, True)
+    }
     deepest = max((g.size[2] for g in spatial), default=1)
     sheets = [g for g in grids.values() if g.tokens]
     # In a long network small maps would be too small to see: the more blocks, the more alike their sizes.
@@ -282,12 +285,12 @@ def block_sizes(grids: Mapping[str, CellGrid], sheet_width: float = 1.0) -> dict
         if grid.tokens:
             sizes[name] = sheet_size(grid, sheets, sheet_width, MAP_EXTENT)
             continue
-        if len(grid.shape) < 2:
+        if len(grid.shape) < 2 and not is_signal(grid):
             cell = min(_VECTOR_CELL, _VECTOR_HEIGHT / y)
             sizes[name] = (cell * x, cell * y, cell)
             continue
         longest = max(x, y)
-        extent = max(MAP_EXTENT * (longest / widest) ** power, 0.5)
+        extent = max(MAP_EXTENT * (longest / widest[is_signal(grid)]) ** power, 0.5)
         # A sheet or an oblong map keeps its proportions, but has a minimum thickness.
         slim = (min(x, y) / longest) ** 0.6
         width, height = (extent, extent * slim) if x >= y else (extent * slim, extent)

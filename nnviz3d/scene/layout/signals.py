@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnviz3d.data.axes import TIME, channel_axis
+from nnviz3d.data.axes import TIME
 from nnviz3d.scene.layout.cells import CellGrid
 
 MOST_CURVES = 4
@@ -15,7 +15,7 @@ _LANE, _LANES = 0.16, 0.4
 
 def is_signal(grid: CellGrid) -> bool:
     """Whether a tensor is drawn as curves over time."""
-    if grid.tokens or len(grid.shape) != 2 or TIME not in grid.axes or channel_axis(grid.axes) is None:
+    if grid.tokens or TIME not in grid.axes or len(grid.location_shape) != 1:
         return False
     return 1 <= grid.channels <= MOST_CURVES and grid.location_shape[0] >= _SHORTEST
 

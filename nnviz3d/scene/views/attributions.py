@@ -29,6 +29,7 @@ from nnviz3d.scene.hits import CellHit, Hit, PixelHit
 from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.layout.flow import Placement
 from nnviz3d.scene.layout.photo import lay_out_photo
+from nnviz3d.scene.layout.signals import is_signal
 from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
 from nnviz3d.scene.primitives import Image, Label, Labels, Lines, Panel, Primitive, Source, Span, Vector, Voxels
 from nnviz3d.scene.selection import CellPick, Pick, Selection
@@ -247,7 +248,7 @@ class AttributionsView(View):
             before = z + depth + _GAP * height
             return Image(name, painted(values, table, limits), (x, y, before), (width, height), source=source)
         origin, size = _room(placement)
-        if len(placement.grid.shape) < 2:
+        if len(placement.grid.shape) < 2 and not is_signal(placement.grid):
             cells, count = placement.grid.arrange(values), placement.grid.count
             return Voxels(name, cells, origin, placement.cell, table, limits, count=count, source=source)
         if placement.grid.tokens:
@@ -399,7 +400,7 @@ def _room(placement: Placement) -> tuple[Vector, Vector]:
     beside each token; all other maps are above it.
     """
     (x, y, z), (width, height, depth) = placement.origin, placement.size
-    if len(placement.grid.shape) < 2:
+    if len(placement.grid.shape) < 2 and not is_signal(placement.grid):
         return (x - width - _ASIDE * placement.cell[0], y, z), placement.size
     if placement.grid.tokens:
         return (x - placement.lead - 2 * _TOKEN_MAP, y, z), (_TOKEN_MAP, height, depth)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.axes import channel_axis
+from nnviz3d.data.axes import CHANNEL, channel_axis
 from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.data.preprocessing_words import channel_colors
 from nnviz3d.scene.context import SceneContext, class_name, head_of, is_classifier, shape_text
@@ -185,7 +185,7 @@ def _words(context: SceneContext, layer: str, index: tuple[int, ...], sample: in
         unit = "".join(f", unit {i}" for i in index[1:])
         return f"{token_words(context, layer, index[0], sample)}{unit}"
     unit = "number" if layer in context.graph.inputs else "neuron"
-    names = (unit,) if len(grid.shape) == 1 else grid.named(index)
+    names = (unit,) if grid.axes == (CHANNEL,) else grid.named(index)
     words = ", ".join(f"{name} {i}" for name, i in zip(names, index, strict=False))
     units, at = context.capture.unit_names(layer), channel_axis(grid.axes)
     if units is not None and at is not None and len(index) == len(grid.shape):

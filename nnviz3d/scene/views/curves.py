@@ -30,11 +30,11 @@ def curves(name: str, layer: LayerValues, placement: Placement, seen: float) -> 
     name
         The node's id.
     layer
-        Values of a signal, ``(T, C)`` with channels last.
+        Values of a signal, ``(T,)`` or ``(T, C)``.
     seen
         Opacity of the curves.
     """
-    values = layer.grid.last(layer.values)
+    values = layer.grid.last(layer.values).reshape(-1, layer.grid.channels)
     low, high = layer.statistics.low, layer.statistics.high
     if low == high:
         low, high = low - 1.0, high + 1.0

@@ -10,6 +10,7 @@ from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import LayerValues, SceneContext
 from nnviz3d.scene.layout.cells import CellGrid
 from nnviz3d.scene.layout.routes import ABOVE_SKIPS
+from nnviz3d.scene.layout.signals import is_signal
 from nnviz3d.scene.primitives import Label
 
 _AXES, _ODD = -1.0, 6.0
@@ -28,7 +29,7 @@ def axis_words(grid: CellGrid) -> str:
     if grid.tokens:
         return "token ↓" if len(grid.shape) == 1 else "token ↓  unit →"
     if len(grid.shape) < 2:
-        return ""
+        return f"{grid.axes[0]} →" if is_signal(grid) else ""
     at = channel_axis(grid.axes)
     names = [name.replace("axis", "axis ") for name in grid.axes]
     channel = [names[at]] if at is not None and grid.channels > 1 else []
