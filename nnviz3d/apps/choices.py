@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
+import numpy as np
+
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.samples import SampleList
+from nnviz3d.data.axes import CHANNEL
 from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.data.request import Insights
@@ -63,7 +66,8 @@ class Choices:
         if self._activations is None:
             return ()
         capture = self._frame.scene.context.capture
-        gradients = capture.has_gradients() or (self._queries.possible and head_of(capture.graph) is not None)
+        explainable = head_of(capture.graph) is not None or bool(map_targets(capture.graph))
+        gradients = capture.has_gradients() or (self._queries.possible and explainable)
         lacking: set[Quantity] = set(OF_GRADIENTS) if not gradients else set()
         lacking |= {"difference"} if not self.others else set()
         return tuple(name for name in QUANTITIES if name not in lacking)
@@ -89,6 +93,8 @@ class Choices:
     def find_gradients(self, then: Mapping[str, Any], position: int | None = None) -> bool:
         """Ask the model for the gradients of a sample, by default the sample that is shown.
 
+        They are those of the model's answer; if it answers with a map, those of the class that fills most of the map.
+
         Parameters
         ----------
         then
@@ -98,7 +104,25 @@ class Choices:
         -------
         Whether the model can be asked.
         """
-        return self._queries.run_again(Insights(gradients=True), then, "Finding the gradients for", position)
+        more, target = Insights(gradients=True), self._mapped(self._samples.chosen if position is None else position)
+        if target is not None:
+            more, then = Insights(gradients=True, targets=(target.text,)), {"target": target, **then}
+        return self._queries.run_again(more, then, "Finding the gradients for", position)
+
+    def _mapped(self, position: int) -> Target | None:
+        """Return the class with the largest mean over a sample's map; `None` if the model's answer is no map.
+
+        It is `None`, too, for a sample that has been explained already.
+        """
+        capture, index = self._frame.scene.context.capture, self._samples[position].index
+        classes = map_targets(capture.graph)
+        if index is None or not classes or capture.explanations(index).targets:
+            return None
+        node = capture.graph.node(classes[0].output)
+        if not capture.has_activations(node.id):
+            return classes[0]
+        scores = np.moveaxis(capture.activation(node.id, index), node.axes.index(CHANNEL), 0)
+        return classes[top_classes(scores.reshape(len(classes), -1).mean(axis=1), 1)[0]]
 
     def title(self, quantity: Quantity) -> str:
         """Return the label of a quantity; gradients are of a score, or of a training's loss."""
@@ -159,6 +183,8 @@ class Choices:
         found = [one.target for one in self.explained_targets]
         context, selection = self._frame.context, self._frame.selection
         head = head_of(context.graph)
+        if self._queries.possible and head is None:
+            return tuple(dict.fromkeys((*found, *map_targets(context.graph)[:BEST])))
         if not self._queries.possible or head is None or not context.capture.has_activations(head):
             return tuple(found)
         scores = context.values(head, selection.sample).values.reshape(-1)

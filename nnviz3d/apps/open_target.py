@@ -18,7 +18,7 @@ from nnviz3d.data.capabilities import CAPABILITIES, uses_dataset
 from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
-from nnviz3d.data.graph import Shape
+from nnviz3d.data.graph import Shape, head_of
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Insights, Invitation
 from nnviz3d.data.sample_sources import expand
@@ -247,7 +247,8 @@ class _Opening:
         return self._found.options.request(model, folder / "run.zarr", self._insights), folder
 
     def _runner(self, request: CaptureRequest, capture: CaptureReader, worker: Worker, folder: Path) -> SampleRunner:
-        runner = SampleRunner(worker, _template(request, capture), folder)
+        answers = head_of(capture.graph) is not None
+        runner = SampleRunner(worker, _template(request, capture), folder, answers=answers)
         self._stack.callback(runner.close)
         return runner
 

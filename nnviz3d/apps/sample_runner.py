@@ -72,14 +72,19 @@ class SampleRunner:
         A request for the model, without a sample.
     folder
         Where captures are written, a folder that exists longer than this object.
+    answers
+        Whether the model has an answer, a vector or one number, that is explained together with other targets.
     room
         Most bytes that captures of samples take on disk; the oldest are removed first.
     """
 
-    def __init__(self, worker: Worker, template: CaptureRequest, folder: Path, *, room: int = ROOM) -> None:
+    def __init__(
+        self, worker: Worker, template: CaptureRequest, folder: Path, *, answers: bool = True, room: int = ROOM
+    ) -> None:
         self._worker = worker
         self._template = template
         self._folder = folder
+        self._predicts = answers
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._next: SampleRequest | None = None
         self._closed = False
@@ -175,7 +180,7 @@ class SampleRunner:
 
     def _capture_request(self, request: SampleRequest, out: Path) -> CaptureRequest:
         insights = self._template.insights.plus(request.insights)
-        if request.insights.targets and not self._template.insights.targets:
+        if self._predicts and request.insights.targets and not self._template.insights.targets:
             insights = insights.model_copy(update={"targets": (PREDICTED, *insights.targets)})
         return self._template.model_copy(update={"inputs": (request.source,), "out": out, "insights": insights})
 

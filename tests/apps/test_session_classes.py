@@ -17,12 +17,13 @@ from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.data.capabilities.gradients import write_gradient
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.request import CaptureRequest, Finished, Insights
+from nnviz3d.data.target_words import find_target, map_targets
 from nnviz3d.data.targets import PREDICTED, Target, write_targets
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
 from tests.support import captures
-from tests.support.graphs import graph_of
+from tests.support.graphs import chain, graph_of
 
 END = 8.0
 
@@ -266,3 +267,53 @@ def test_every_number_of_every_output_has_a_unique_name(tmp_path):
     choices = Session(Scene.build(default_scene(), capture), SimpleNamespace()).choices
     names = ["crane (0)", "ant", "crane (2)", "bee", "price", "box[0]", "box[1]", "box[2]"]
     assert list(choices.names(choices.targets).values()) == names
+
+
+class MapWorker:
+    """A worker that captures a sample of a model whose output is a map of three classes."""
+
+    GRAPH = chain([("in", "InputLayer", (4, 4, 1)), ("map", "Conv2D", (4, 4, 3))])
+
+    def __init__(self) -> None:
+        self.targets: list[tuple[str, ...]] = []
+
+    @classmethod
+    def values(cls) -> dict[str, np.ndarray]:
+        scores = np.random.default_rng(5).random((1, 4, 4, 3), dtype=np.float32)
+        return {"in": np.ones((1, 4, 4, 1), np.float32), "map": scores + np.float32([0, 0, 2])}
+
+    def run(self, request: CaptureRequest, _on_event) -> Finished:
+        self.targets.append(request.insights.targets)
+
+        def explain(writer) -> None:
+            for text in request.insights.targets:
+                target = find_target(text, self.GRAPH, None)
+                assert target is not None
+                write_targets(writer, target.slot, "map", np.zeros(1, np.int64), np.ones(1), None, region=target.region)
+                write_gradient(writer, target.slot, "in", 0, 0, np.ones((1, 4, 4, 1), np.float32))
+
+        captures.write(request.out, self.GRAPH, self.values(), also=[explain], transient=True)
+        return Finished(out=request.out, samples=1, nodes=1, seconds={})
+
+    def close(self) -> None:
+        pass
+
+
+def test_gradients_of_a_map_are_those_of_its_largest_class_and_the_keys_go_to_the_other_classes(tmp_path):
+    worker = MapWorker()
+    capture = captures.write(tmp_path / "first.zarr", worker.GRAPH, worker.values())
+    request = CaptureRequest(model="m.keras", out=tmp_path / "run.zarr")
+    runner = SampleRunner(worker, request, tmp_path, answers=False)
+    samples = (Sample("a", 0, "a"),)
+    session = Session(Scene.build(default_scene(), capture), SimpleNamespace(), samples=samples, runner=runner)
+    first, second, largest = map_targets(worker.GRAPH)
+    assert "gradient" in session.choices.quantities
+    session.choices.show("gradient")
+    settle(session)
+    assert worker.targets == [(largest.text,)]
+    assert (session.choices.quantity, session.selection.target) == ("gradient", largest)
+    assert session.choices.best == (largest, first, second)
+    KeyCommands(session, print).next_class()
+    settle(session)
+    assert session.selection.target == first
+    runner.close()
