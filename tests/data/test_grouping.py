@@ -44,6 +44,21 @@ def cells(count: int) -> ModelGraph:
     return graph_of([*nodes, ("out", "Dense", (3,))], [*edges, (last, "out")])
 
 
+def encoder(blocks: int) -> ModelGraph:
+    """Return numbered blocks of two residual parts of four layers each, whose parts have no names of their own."""
+    nodes: list[Spec] = [("input", "InputLayer", SHAPE)]
+    edges: list[tuple[str, str]] = []
+    last = "input"
+    for block in range(1, blocks + 1):
+        for part in (1, 2):
+            inside = [f"block{block}_{name}{part}" for name in ("norm", "up", "down", "add")]
+            kinds = ("LayerNormalization", "Dense", "Dense", "Add")
+            nodes += [(name, kind, SHAPE) for name, kind in zip(inside, kinds, strict=True)]
+            edges += [*pairwise([last, *inside]), (last, inside[-1])]
+            last = inside[-1]
+    return graph_of([*nodes, ("out", "Dense", (3,))], [*edges, (last, "out")])
+
+
 def random_graph(seed: int) -> ModelGraph:
     """Return a graph with random edges, names with and without blocks, and nodes with two outputs."""
     random = np.random.default_rng(seed)
@@ -167,6 +182,13 @@ class TestWhatIsFound:
         grouping = Grouping.of(residual_blocks(7, "block_{block}_part{layer}"))
         assert grouping.groups
         assert grouping.automatic() == grouping.everything
+
+    def test_numbered_blocks_are_open_only_if_there_is_room_for_all_of_their_nodes(self):
+        assert Grouping.of(encoder(4)).automatic() == Grouping.of(encoder(4)).everything
+        grouping = Grouping.of(encoder(6))
+        assert any(not group.named for group in grouping.groups)
+        shown = list(dict.fromkeys(grouping.shown(grouping.automatic()).values()))
+        assert shown == ["input", *(f"block{block}" for block in range(1, 7)), "out"]
 
     def test_levels_are_opened_while_there_is_room(self):
         grouping = Grouping.of(residual_blocks(12, "backbone/block_{block}_part{layer}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from functools import cached_property
 
 from nnviz3d.data.graph import MEMBERS, Edge, LayerNode, ModelGraph
 from nnviz3d.data.grouping.find import MOST, Group, find_groups
+
+_NUMBER = re.compile(r"\d+(@\d+)?$")
+"""The number at the end of a group's name."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class Grouping:
     def automatic(self, most: int = MOST) -> frozenset[str]:
         """Return the groups to open, level by level, as long as at most `most` nodes and groups are side by side.
 
-        In a graph of at most `most` nodes all groups are open.
+        In a graph of at most `most` nodes all groups are open. Numbered blocks stay closed if there is no room for all of
+        their nodes and their parts have no names: a row of alike blocks says more than parts of each.
         """
         if len(self.graph) <= most:
             return self.everything
@@ -64,11 +69,30 @@ class Grouping:
         level = [group.id for group in self.groups if group.parent is None]
         while level:
             wider = opened | set(level)
-            if len(set(self.shown(wider).values())) > most:
+            if self._count(wider) > most:
                 break
+            alike = self._alike(level)
+            if (
+                alike
+                and self._count(wider | {one.id for one in self.groups if alike & set(self.around(one.id))}) > most
+            ):
+                wider -= alike
             opened = wider
-            level = [group.id for group in self.groups if group.parent in level]
+            level = [group.id for group in self.groups if group.parent in level and group.parent in opened]
         return opened
+
+    def _alike(self, level: Iterable[str]) -> set[str]:
+        """Return the groups of a level that differ from another one in their number, and whose parts have no names."""
+        unnamed = {group.parent for group in self.groups if not group.named}
+        numbered = {name: _NUMBER.sub("", name) for name in level if self.by_id[name].named and _NUMBER.search(name)}
+        counts = Counter(numbered.values())
+        alike = {name for name, stem in numbered.items() if counts[stem] > 1}
+        stems = {numbered[name] for name in alike & unnamed}
+        return {name for name in alike if numbered[name] in stems}
+
+    def _count(self, opened: Collection[str]) -> int:
+        """Return the number of nodes and groups that are side by side."""
+        return len(set(self.shown(opened).values()))
 
     def shown(self, opened: Collection[str]) -> dict[str, str]:
         """Return for each node what is shown of it: itself, or the outermost closed group around it."""

@@ -46,11 +46,14 @@ class Group:
         Node ids in the graph's order, those of inner groups included.
     parent
         Id of the group around it; `None` at the top.
+    named
+        Whether the names of its nodes tell the group; otherwise the structure does.
     """
 
     id: str
     members: tuple[str, ...]
     parent: str | None = None
+    named: bool = True
 
 
 def find_groups(graph: ModelGraph, apart: Iterable[str] = ()) -> tuple[Group, ...]:
@@ -86,7 +89,7 @@ class _Finder:
             members, parent, inside = pending.pop()
             most = MOST if parent is None else _MOST_INSIDE
             for part, name, key in self._divided(members, inside, most):
-                group = Group(self._free(name), part, parent)
+                group = Group(self._free(name), part, parent, named=key is not None)
                 groups.append(group)
                 pending.append((part, group.id, inside if key is None else inside | {key}))
         by_parent: dict[str | None, list[Group]] = {}
