@@ -220,6 +220,8 @@ class _Choice:
         Whether it takes the place of a shorter way that is shown, if there is room in the end.
     aside
         Offset to the right and away from what the label names, as shares of the label's width and height.
+    alone
+        Whether it must stay away from other blocks, because between two blocks it would seem to name the wrong one.
     """
 
     label: int
@@ -227,6 +229,7 @@ class _Choice:
     align: str
     instead: bool = False
     aside: tuple[float, float] = (0.0, 0.0)
+    alone: bool = False
 
 
 def _free(
@@ -252,7 +255,11 @@ def _free(
     covers[np.arange(len(choices)), index] = False
     small = np.array([labels[i].small for i in index])
     inside = (rects[:, :2] >= 0).all(axis=1) & (rects[:, 2:] <= size).all(axis=1)
-    return np.asarray(inside & (small | ~covers.any(axis=1)), dtype=np.bool_)
+    alone = np.array([choice.alone for choice in choices])
+    margin = np.where(alone, (rects[:, 3] - rects[:, 1]) / 2, 0.0)
+    near = _overlap(rects + np.outer(margin, [0.0, -1.0, 0.0, 1.0]), around) & alone[:, np.newaxis]
+    near[np.arange(len(choices)), index] = False
+    return np.asarray(inside & (small | ~covers.any(axis=1)) & ~near.any(axis=1), dtype=np.bool_)
 
 
 def _choices(number: int, label: Label) -> Iterable[_Choice]:
@@ -272,7 +279,7 @@ def _nearby(number: int, label: Label, aside: bool) -> Iterable[_Choice]:
     for choice in choices:
         yield from (replace(choice, aside=offset) for offset in (_ASIDE if aside else _ASIDE[:1]))
     for choice in choices:
-        yield replace(choice, align=_OPPOSITE[choice.align])
+        yield replace(choice, align=_OPPOSITE[choice.align], alone=not aside)
 
 
 def _beside_block(number: int, label: Label) -> Iterable[_Choice]:

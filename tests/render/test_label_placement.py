@@ -97,6 +97,17 @@ class TestPlacing:
         assert found[0].rect == Rect(100, 153, 60, 24)
         assert [p.index for p in found] == [0, 1]
 
+    def test_label_of_a_block_between_two_others_stands_on_its_left(self):
+        found = placed(
+            [name(span=(1, 1, 1)), name(2.0), name(1.0)],
+            [(100, 100, 160, 150), (100, 155, 160, 200), (100, 50, 160, 95)],
+        )
+        assert next(p.rect for p in found if p.index == 0) == Rect(37, 113, 60, 24)
+
+    def test_label_never_stands_on_the_other_side_of_its_block_near_another_one(self):
+        found = placed([name(), name()], [(100, 60, 160, 110), (100, 140, 160, 190)], [Rect(0, 0, 400, 60)])
+        assert 0 not in [p.index for p in found if p.rect.bottom > 110]
+
     def test_small_label_may_cover_a_block(self):
         found = placed([name(small=True), name(1.0)], [at(200, 120), (150, 100, 250, 120)])
         assert {p.index for p in found} == {0, 1}
