@@ -171,6 +171,16 @@ class TestAxes:
         ]
         assert labels(scene.at(9.0, Selection(layer="b")), "axes") == [("time step →  channel ↓",)]
 
+    @pytest.mark.parametrize(
+        ("kind", "name"), [("Dense", "position"), ("LSTM", "time step"), ("MaxPooling1D", "time step")]
+    )
+    def test_axis_is_time_only_if_a_layer_reads_its_steps_in_order(self, tmp_path, kind, name):
+        nodes: list[Spec] = [("nodes", "InputLayer", (20, 12)), ("layer", kind, (20, 16))]
+        rng = np.random.default_rng(2)
+        scene = built(tmp_path, nodes, {n: rng.random((1, *s), dtype=np.float32) for n, _, s in nodes})
+        assert labels(scene.at(9.0), "axes") == [(f"{name} →  channel ↓",)]
+        assert f"{name} 3" in str(scene.describe(CellPick("nodes", (3, 4)), Selection()))
+
 
 class TestWords:
     """Words about a single number: the name of its column, and the colour of its channel."""

@@ -14,6 +14,7 @@ from nnviz3d.data.preprocessing_words import channel_colors
 from nnviz3d.scene.context import SceneContext, class_name, head_of, is_classifier, shape_text
 from nnviz3d.scene.derived.attribution_maps import over_input, title_of
 from nnviz3d.scene.derived.layer_figures import measured_weights
+from nnviz3d.scene.derived.time_axis import runs_over_time, shown_axes
 from nnviz3d.scene.derived.token_names import token_words
 from nnviz3d.scene.facts import Facts, exact_list
 from nnviz3d.scene.hits import CellHit, PixelHit, TileHit
@@ -185,7 +186,8 @@ def _words(context: SceneContext, layer: str, index: tuple[int, ...], sample: in
         unit = "".join(f", unit {i}" for i in index[1:])
         return f"{token_words(context, layer, index[0], sample)}{unit}"
     unit = "number" if layer in context.graph.inputs else "neuron"
-    names = (unit,) if grid.axes == (CHANNEL,) else grid.named(index)
+    named = shown_axes(grid.named(index), runs_over_time(context.capture))
+    names = (unit,) if grid.axes == (CHANNEL,) else named
     words = ", ".join(f"{name} {i}" for name, i in zip(names, index, strict=False))
     units, at = context.capture.unit_names(layer), channel_axis(grid.axes)
     if units is not None and at is not None and len(index) == len(grid.shape):

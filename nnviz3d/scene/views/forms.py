@@ -8,6 +8,7 @@ from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.storage.axis_names import read_texts
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import LayerValues, SceneContext
+from nnviz3d.scene.derived.time_axis import runs_over_time, shown_axes
 from nnviz3d.scene.layout.cells import CellGrid
 from nnviz3d.scene.layout.routes import ABOVE_SKIPS
 from nnviz3d.scene.layout.signals import is_signal
@@ -21,17 +22,22 @@ _EMPTY_BLOCKS = 8
 """Maximum number of blocks without numbers that say so; with more, the capture holds only some layers."""
 
 
-def axis_words(grid: CellGrid) -> str:
+def axis_words(grid: CellGrid, over_time: bool = True) -> str:
     """Name the axes of a block by their direction on the screen; empty for vectors and single numbers.
 
     A block of more than three axes has several of them in its depth, and says its rank.
+
+    Parameters
+    ----------
+    over_time
+        Whether a layer of the network reads the steps of a sequence in order.
     """
     if grid.tokens:
         return "token ↓" if len(grid.shape) == 1 else "token ↓  unit →"
     if len(grid.shape) < 2:
         return f"{grid.axes[0]} →" if is_signal(grid) else ""
     at = channel_axis(grid.axes)
-    names = [name.replace("axis", "axis ") for name in grid.axes]
+    names = [name.replace("axis", "axis ") for name in shown_axes(grid.axes, over_time)]
     channel = [names[at]] if at is not None and grid.channels > 1 else []
     outer = [name for i, name in enumerate(names) if i != at]
     if len(outer) == 1:
@@ -51,9 +57,10 @@ def axis_labels(context: SceneContext, blocks: Iterable[str], chosen: str | None
         The nodes that are drawn as blocks, in order.
     """
     found, named = [], set()
+    over_time = runs_over_time(context.capture)
     for name in blocks:
         placement = context.placement(name)
-        words = axis_words(placement.grid)
+        words = axis_words(placement.grid, over_time)
         if not words or (words in named if chosen is None else name != chosen):
             continue
         named.add(words)
