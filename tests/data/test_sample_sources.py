@@ -257,11 +257,13 @@ def test_positions_of_thousands_of_digits_are_out_of_range(folder, source, sente
 
 
 def test_lines_of_texts_and_tables_and_sentences_are_samples(tmp_path):
-    (tmp_path / "reviews.txt").write_text("Great fun, and such a very long title for so little\n\na dull film\n")
+    (tmp_path / "reviews.txt").write_text(
+        "Great fun, and such a very long title for so little that nobody can remember it\n\na dull film\n"
+    )
     (tmp_path / "homes.csv").write_text("age,kind\n3,hut\n5,flat\n")
     reviews, homes = tmp_path / "reviews.txt", tmp_path / "homes.csv"
     assert expand([str(reviews), "text:word", "two words", f"{homes}[1]"]) == (
-        InputSample(f"{reviews}[0]", "Great fun, and such a very long title..."),
+        InputSample(f"{reviews}[0]", "Great fun, and such a very long title for so little that nobo..."),
         InputSample(f"{reviews}[1]", "a dull film"),
         InputSample("text:word", "word"),
         InputSample("two words", "two words"),
