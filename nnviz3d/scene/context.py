@@ -315,6 +315,14 @@ def two_classes(capture: CaptureReader, output: str) -> tuple[str, str] | None:
     return target_words.two_classes(capture.graph, capture.classes, output)
 
 
+def predicted_of_two(capture: CaptureReader, output: str, value: float) -> str | None:
+    """Return the class, one of two, that a single probability predicts; `None` for any other number."""
+    two = two_classes(capture, output)
+    if two is None or capture.graph.node(output).activation != "sigmoid" or math.isnan(value):
+        return None
+    return two[value > 0.5]
+
+
 def is_classifier(capture: CaptureReader, head: str) -> bool:
     """Whether an output's numbers are scores of classes: it ends in a softmax, or the classes have names."""
     node = capture.graph.node(head)

@@ -6,6 +6,7 @@ import asyncio
 import io
 import signal
 import socket
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
+from tests.support import captures
 from tests.support.graphs import chain
 from tests.support.pinhole import to_frame
 
@@ -267,6 +269,16 @@ def test_details_of_a_layer_end_with_its_variables(digits):
     texts = [number(v) for v in (kernel.mean(), kernel.std(), kernel.min(), kernel.max())]
     assert said[-1] == ["weight kernel", "3 × 3 × 1 × 32: mean {}, std {}, {} to {}".format(*texts)]
     assert len({name for name, _ in said}) == len(said)
+
+
+def test_samples_of_a_binary_model_have_the_predicted_class_of_two(session, tmp_path):
+    graph = chain([("in", "InputLayer", (2,)), ("out", "Dense", (1,))])
+    graph = replace(graph, nodes=(graph.node("in"), replace(graph.node("out"), activation="sigmoid")))
+    values = {"in": np.zeros((3, 2), np.float32), "out": np.float32([[0.2], [0.9], [np.nan]])}
+    capture = captures.write(tmp_path / "run.zarr", graph, values, classes=("cat", "dog"), labels=np.array([0, 0, 1]))
+    binary = Session(Scene.build(default_scene(), capture), session.renderer)
+    notes = ["predicted cat · label cat", "predicted dog · label cat", "label dog"]
+    assert list(notes_of(binary).values()) == notes == [note_of(binary, i) for i in range(3)]
 
 
 def test_samples_have_names_pictures_and_classes(session, digits):

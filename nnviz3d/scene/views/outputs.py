@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.colors import number, score
-from nnviz3d.scene.context import SceneContext, class_name, is_classifier, shape_text, top_classes, two_classes
+from nnviz3d.scene.context import (
+    SceneContext,
+    class_name,
+    is_classifier,
+    predicted_of_two,
+    shape_text,
+    top_classes,
+    two_classes,
+)
 from nnviz3d.scene.panel_rows import BarRow, GaugeRow, Row, TextRow
 from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive
 from nnviz3d.scene.views.output_pictures import class_map, comparisons, drawn_as_picture
@@ -88,10 +96,8 @@ def _of_map(context: SceneContext, output: str, sample: int) -> str:
 
 def _between_two(context: SceneContext, head: str, value: float) -> str:
     """Return the class, one of two, that a single probability predicts; empty for any other number."""
-    two = two_classes(context.capture, head)
-    if two is None or context.graph.node(head).activation != "sigmoid" or np.isnan(value):
-        return ""
-    return f", predicted {two[1]}" if value > 0.5 else f", predicted {two[0]}"
+    name = predicted_of_two(context.capture, head, value)
+    return "" if name is None else f", predicted {name}"
 
 
 def names_of(capture: CaptureReader, head: str, count: int) -> list[str]:

@@ -17,7 +17,7 @@ from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.sample_files import RUN
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import CaptureError
-from nnviz3d.scene.context import class_name, head_of, is_classifier, top_classes
+from nnviz3d.scene.context import class_name, head_of, is_classifier, predicted_of_two, top_classes
 
 _LONG = 12
 """Lists with more samples than this have a search field."""
@@ -199,7 +199,7 @@ def notes_of(session: Session) -> dict[int, str]:
     except (CaptureError, ValueError, OSError):
         scores = None  # drawing the picture reports the damaged capture
     return {
-        position: _note(capture, sample.index, None if scores is None else scores[sample.index])
+        position: _note(capture, head, sample.index, None if scores is None else scores[sample.index])
         for position, sample in enumerate(session.samples)
         if sample.index is not None
     }
@@ -211,19 +211,22 @@ def note_of(session: Session, position: int) -> str:
     if index is None:
         return ""
     head = _classes_of(capture)
-    return _note(capture, index, None if head is None else capture.activation(head, index))
+    return _note(capture, head, index, None if head is None else capture.activation(head, index))
 
 
 def _classes_of(capture: CaptureReader) -> str | None:
-    """Return the output with the class scores, if there is one."""
+    """Return the output with the class scores, or with the probability of one of two classes, if there is one."""
     head = head_of(capture.graph)
-    return head if head is not None and is_classifier(capture, head) and capture.has_activations(head) else None
+    if head is None or not capture.has_activations(head):
+        return None
+    return head if is_classifier(capture, head) or predicted_of_two(capture, head, 0.0) is not None else None
 
 
-def _note(capture: CaptureReader, index: int, scores: np.ndarray[Any, Any] | None) -> str:
+def _note(capture: CaptureReader, head: str | None, index: int, scores: np.ndarray[Any, Any] | None) -> str:
     parts = []
-    if scores is not None and np.isfinite(scores).any():
-        parts.append(f"predicted {_name(capture, top_classes(scores, 1)[0])}")
+    if head is not None and scores is not None and np.isfinite(scores).any():
+        of_two = predicted_of_two(capture, head, float(scores.flat[0])) if scores.size == 1 else None
+        parts.append(f"predicted {of_two or _name(capture, top_classes(scores, 1)[0])}")
     label = capture.label(index)
     if label is not None:
         parts.append(f"label {_name(capture, label)}")
