@@ -24,8 +24,9 @@ from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import ValueStatistics, statistics_of
 from nnviz3d.scene.derived.projected_samples import ProjectedSample
 from nnviz3d.scene.layout.cells import CellGrid
-from nnviz3d.scene.layout.flow import Placement, Plan, lay_out
+from nnviz3d.scene.layout.flow import lay_out
 from nnviz3d.scene.layout.gates import room_for_gates, shown_gates
+from nnviz3d.scene.layout.plan import Placement, Plan
 from nnviz3d.scene.layout.routes import Route, route_edges
 from nnviz3d.scene.layout.sequences import Sequences
 from nnviz3d.scene.memo import Memo

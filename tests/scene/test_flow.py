@@ -9,8 +9,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from nnviz3d.scene.camera import MARGINS, CameraPose, Margins, default_view, fit
-from nnviz3d.scene.layout.flow import Plan, lay_out
+from nnviz3d.scene.layout.flow import lay_out
 from nnviz3d.scene.layout.layering import _chains, assign_ranks_and_lanes
+from nnviz3d.scene.layout.plan import Plan
 from tests.data.test_grouping import random_graph
 from tests.support.graphs import GRAPHS, chain
 from tests.support.pinhole import to_frame

@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from nnviz3d.scene.layout.flow import Plan, lay_out
+from nnviz3d.scene.layout.flow import lay_out
+from nnviz3d.scene.layout.plan import Plan
 from nnviz3d.scene.layout.routes import route_edges
 from tests.scene.test_routes import along, inside
 from tests.support.graphs import GRAPHS, Spec, chain, graph_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnviz3d.scene.layout.flow import Placement, lay_out
+from nnviz3d.scene.layout.flow import lay_out
+from nnviz3d.scene.layout.plan import Placement
 from nnviz3d.scene.layout.routes import bezier, rounded, route_edges
 from tests.support.graphs import GRAPHS
 

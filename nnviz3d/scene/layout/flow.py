@@ -15,30 +15,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnviz3d.data.graph import LayerNode, ModelGraph
-from nnviz3d.scene.camera import MARGINS, default_view, fit
+from nnviz3d.scene.camera import MARGINS, fit
+from nnviz3d.scene.layout.block_sizes import MAP_EXTENT, block_sizes, known_shape
 from nnviz3d.scene.layout.cells import CellGrid, grid_for
 from nnviz3d.scene.layout.layering import RankAndLane, assign_ranks_and_lanes
 from nnviz3d.scene.layout.levels import Levels, levels_of
-from nnviz3d.scene.layout.sequences import Sequences, sheet_size
-from nnviz3d.scene.layout.signals import SIGNAL_DEPTH, is_signal, least_height
+from nnviz3d.scene.layout.plan import Placement, Plan, Row
+from nnviz3d.scene.layout.sequences import Sequences
 from nnviz3d.scene.primitives import Vector
 
-MAP_EXTENT = 4.0
-"""World size of the largest map in the network."""
-DEPTH_EXTENT = 3.2
-"""World size of the deepest stack of channels."""
-_MAP_POWER, _DEPTH_POWER = 0.38, 0.45
-"""Exponent of block sizes below 1, so that 224 x 224 x 64 and 7 x 7 x 512 both look like blocks."""
-_VECTOR_CELL, _VECTOR_HEIGHT = 0.36, 3.6
 _SHEET_WIDTHS = (0.45, 0.3, 0.36, 0.53, 0.65, 0.8, 1.1, 1.5)
 """Widths of a sheet of tokens over its height that are tried; for a long network only the first one."""
 _SHEETS_TRIED = 120
 """Greatest number of nodes for which several widths are tried."""
-_UNKNOWN = 16
-"""Length in place of a variable length, if there is no sample."""
 GAP = 1.05
 """World distance between blocks along the flow."""
 _TIGHT = 0.28
@@ -51,10 +42,6 @@ _ROOM_FOR_NUMBERS = 1.2
 """Additional distance after an output whose numbers are written beside it."""
 _ROOM_FOR_LINES = 1.3
 """Additional distance before a layer to which lines of weights lead."""
-_ABOVE_SCALES = 0.09
-"""Room between the names below the last row and the scales, as a share of the network's height."""
-_WORDS_SHARE = 0.07
-"""Width of the words beside the rows, tokens at the left and classes at the right, as a share of the network's width."""
 _ROOM_FOR_WORDS = 3.0
 """Additional distance before a vector of tokens that is made from text: its words are beside it."""
 _ROW_GAP, _ROOM_FOR_BLOCK_NAMES = 0.75, 0.65
@@ -74,102 +61,6 @@ _DEPTHS = (6.0, 4.5, 3.5, 2.8, 2.2, 1.7, 1.3)
 _ALONG = (5.0, 4.0, 3.2, 2.5, 1.9, 1.4, 1.0, 0.75)
 """Factors of the gaps along a level of a U-Net that are tried."""
 _EASES = (2.4, 2.1, 1.8, 1.5, 1.3, 1.15, 1.0)
-
-
-@dataclass(frozen=True)
-class Placement:
-    """The placement of one node's block.
-
-    Attributes
-    ----------
-    origin
-        World coordinates of the smallest corner.
-    cell
-        World size of one cell along x, y and z.
-    row, rank, lane
-        Its row of the layout, its position along the flow, and its lane: 0 on the main path, positive above it.
-    lead
-        Free world width before the block.
-    """
-
-    node: str
-    grid: CellGrid
-    origin: Vector
-    cell: Vector
-    row: int
-    rank: int
-    lane: int
-    lead: float = 0.0
-
-    @property
-    def size(self) -> Vector:
-        """World extent."""
-        x, y, z = (n * s for n, s in zip(self.grid.size, self.cell, strict=True))
-        return x, y, z
-
-    @property
-    def center(self) -> Vector:
-        """World coordinates of the middle."""
-        x, y, z = (o + s / 2 for o, s in zip(self.origin, self.size, strict=True))
-        return x, y, z
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of the layout: the range of its blocks along y and along x."""
-
-    bottom: float
-    top: float
-    left: float
-    right: float
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The layout of a network, centred on the origin."""
-
-    placements: Mapping[str, Placement]
-    rows: tuple[Row, ...]
-    headroom: float = 0.0
-    """Free world height above each block."""
-    leveled: bool = False
-    """Whether each row is a resolution of a U-Net; else the rows follow one another like lines of text."""
-
-    @property
-    def angles(self) -> tuple[float, float]:
-        """The default azimuth and elevation of the camera, in degrees."""
-        return default_view(len(self.rows), tokens=any(p.grid.tokens for p in self.placements.values()))
-
-    @property
-    def filled(self) -> NDArray[np.float64]:
-        """The points that the layout fills a picture with, ``(n, 3)``: all blocks, and room for words beside sheets."""
-        blocks = self.corners()
-        if not any(p.grid.tokens for p in self.placements.values()):
-            return blocks
-        left, right = self.bounds_x
-        aside = np.array([_WORDS_SHARE * (right - left), 0.0, 0.0])
-        return np.concatenate([blocks - aside, blocks + aside, self.names_below])
-
-    @property
-    def names_below(self) -> NDArray[np.float64]:
-        """Points below the names of the last row's sheets of tokens, ``(n, 3)``, above the scales; none without sheets."""
-        last = [p for p in self.placements.values() if p.grid.tokens and p.row == len(self.rows) - 1]
-        bottom = self.rows[-1].bottom - _ABOVE_SCALES * (self.rows[0].top - self.rows[-1].bottom)
-        return np.array([(x, bottom, 0.0) for p in last for x in (p.origin[0], p.origin[0] + p.size[0])]).reshape(-1, 3)
-
-    @property
-    def bounds_x(self) -> tuple[float, float]:
-        """The leftmost and the rightmost x of all rows."""
-        return min(row.left for row in self.rows), max(row.right for row in self.rows)
-
-    def corners(self, nodes: Sequence[str] | None = None) -> NDArray[np.float64]:
-        """Return the corners of all or some blocks with the room above and before, ``(8n, 3)`` world coordinates."""
-        chosen = self.placements.values() if nodes is None else [self.placements[n] for n in nodes]
-        before = np.array([(p.lead, 0.0, 0.0) for p in chosen])
-        low = np.array([p.origin for p in chosen]) - before
-        size = np.array([p.size for p in chosen]) + before + np.array([0.0, self.headroom, 0.0])
-        unit = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
-        return np.asarray((low[:, np.newaxis] + unit * size[:, np.newaxis]).reshape(-1, 3))
 
 
 def lay_out(
@@ -255,50 +146,6 @@ def _shown(flow: _Flow, nodes: Iterable[str], distance: float) -> float:
 def _distance(plan: Plan, aspect: float) -> float:
     pose = fit(plan.filled, *plan.angles, aspect=aspect, margins=MARGINS)
     return float(np.linalg.norm(pose.position))
-
-
-def known_shape(node: LayerNode) -> tuple[int, ...]:
-    """Return a node's shape with a default in place of variable lengths."""
-    return tuple(_UNKNOWN if n is None else n for n in node.shape)
-
-
-def block_sizes(grids: Mapping[str, CellGrid], sheet_width: float = 1.0) -> dict[str, Vector]:
-    """Choose the world extent of every block, relative to the largest of its kind in the network.
-
-    Parameters
-    ----------
-    sheet_width
-        Width over height of the widest sheet of tokens.
-    """
-    spatial = [g for g in grids.values() if (len(g.shape) >= 2 or is_signal(g)) and not g.tokens]
-    # A sound is much longer than every map, so signals are compared with signals only.
-    widest = {
-        kind: max((max(g.size[:2]) for g in spatial if is_signal(g) is kind), default=1) for kind in (False, True)
-    }
-    deepest = max((g.size[2] for g in spatial), default=1)
-    sheets = [g for g in grids.values() if g.tokens]
-    # In a long network small maps would be too small to see: the more blocks, the more alike their sizes.
-    power = _MAP_POWER if len(grids) <= 40 else _MAP_POWER * 0.6
-    sizes: dict[str, Vector] = {}
-    for name, grid in grids.items():
-        x, y, z = grid.size
-        if grid.tokens:
-            sizes[name] = sheet_size(grid, sheets, sheet_width, MAP_EXTENT)
-            continue
-        if len(grid.shape) < 2 and not is_signal(grid):
-            cell = min(_VECTOR_CELL, _VECTOR_HEIGHT / y)
-            sizes[name] = (cell * x, cell * y, cell)
-            continue
-        longest = max(x, y)
-        extent = max(MAP_EXTENT * (longest / widest[is_signal(grid)]) ** power, 0.5)
-        # A sheet or an oblong map keeps its proportions, but has a minimum thickness.
-        slim = (min(x, y) / longest) ** 0.6
-        width, height = (extent, extent * slim) if x >= y else (extent * slim, extent)
-        height = max(height, least_height(grid, width))
-        depth = SIGNAL_DEPTH if is_signal(grid) else DEPTH_EXTENT * (z / max(deepest, 32)) ** _DEPTH_POWER
-        thinnest = min(width / x, height / y)
-        sizes[name] = (width, height, max(min(depth, 2 * z * thinnest + 0.1), 0.12))
-    return sizes
 
 
 @dataclass(frozen=True)

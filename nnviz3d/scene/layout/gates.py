@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.layout.cells import CellGrid, grid_for
-from nnviz3d.scene.layout.flow import Placement
+from nnviz3d.scene.layout.plan import Placement
 from nnviz3d.scene.primitives import Vector
 
 _WIDTH, _BETWEEN = 1.1, 0.22

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.graph import Edge, ModelGraph
-from nnviz3d.scene.layout.flow import GAP, Placement, Plan
+from nnviz3d.scene.layout.flow import GAP
+from nnviz3d.scene.layout.plan import Placement, Plan
 
 _CORNER = 0.45
 """World radius of a bend."""

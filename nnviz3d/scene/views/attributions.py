@@ -27,8 +27,8 @@ from nnviz3d.scene.context import SceneContext, head_of
 from nnviz3d.scene.derived.attribution_maps import over_input, title_of
 from nnviz3d.scene.hits import CellHit, Hit, PixelHit
 from nnviz3d.scene.layout.cells import grid_for
-from nnviz3d.scene.layout.flow import Placement
 from nnviz3d.scene.layout.photo import lay_out_photo
+from nnviz3d.scene.layout.plan import Placement
 from nnviz3d.scene.layout.signals import is_signal
 from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
 from nnviz3d.scene.primitives import Image, Label, Labels, Lines, Panel, Primitive, Source, Span, Vector, Voxels

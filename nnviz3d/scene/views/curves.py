@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.scene.colors import repeated
 from nnviz3d.scene.context import LayerValues
-from nnviz3d.scene.layout.flow import Placement
+from nnviz3d.scene.layout.plan import Placement
 from nnviz3d.scene.primitives import Lines
 
 _INK, _ZERO = (0.93, 0.97, 1.0), (0.55, 0.60, 0.70)

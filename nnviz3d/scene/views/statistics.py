@@ -14,7 +14,7 @@ from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Colormap, number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.layer_figures import measured_values
 from nnviz3d.scene.hits import Hit
-from nnviz3d.scene.layout.flow import Placement
+from nnviz3d.scene.layout.plan import Placement
 from nnviz3d.scene.layout.routes import lead_up
 from nnviz3d.scene.panel_rows import KeyRow, Row, SwatchRow, TextRow
 from nnviz3d.scene.primitives import Label, Labels, Lines, Panel, Primitive, Source, Voxels

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nnviz3d.scene.camera import MARGINS, fit, height_seen
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.token_names import shortened, tokens_of
-from nnviz3d.scene.layout.flow import Placement, Plan
+from nnviz3d.scene.layout.plan import Placement, Plan
 from nnviz3d.scene.layout.routes import ABOVE_SKIPS
 from nnviz3d.scene.primitives import Label, Lines
 
