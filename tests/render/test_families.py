@@ -15,10 +15,10 @@ from nnviz3d.data.storage.axis_names import write_texts, write_unit_names
 from nnviz3d.data.storage.truths import write_truth
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
-from tests.render.test_pictures import Shot
 from tests.support import captures
 from tests.support.graphs import Spec, chain, graph_of
 from tests.support.pinhole import to_pixels
+from tests.support.shot import Shot
 
 pytestmark = pytest.mark.slow
 
