@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 
 from nnviz3d.capture.inputs.class_files import read_classes
-from nnviz3d.data.files.file_content import content_of
+from nnviz3d.data.files.file_content import RENAME, content_of
 from nnviz3d.data.files.model_files import CONFIG, WEIGHTS
 from nnviz3d.data.files.paths import PathKind, is_file, is_folder, kind_of, listed, quoted, refuse_special, user_path
 from nnviz3d.data.foreign_models import foreign_model
@@ -68,8 +68,8 @@ def check_model_source(source: str, options: LoadOptions = NO_OPTIONS) -> ModelS
         raise ModelError(foreign)
     if found is PathKind.FOLDER:
         raise ModelError(
-            f"The folder {path.name} is no SavedModel (it holds no saved_model.pb) and no unpacked .keras file, which "
-            f"holds {CONFIG} and {WEIGHTS}."
+            f"The folder {path.name} is no SavedModel (it holds no saved_model.pb) and no unpacked .keras file (it holds "
+            f"no {CONFIG}, or no {WEIGHTS}); give a model file, or the folder that holds these."
         )
     raise ModelError(f"{path.name} is no model that nnviz3d knows by its name; expected {known_sources()}.")
 
@@ -101,6 +101,9 @@ def _check_content(path: Path) -> None:
         ) from None
     if content.strange:
         raise ModelError(f"{path.name} is no model: got {content.words}; {content.advice}.")
+    other = content.advice.startswith(RENAME) and not content.advice.endswith(path.suffix.lower())
+    if other and path.suffix.lower() in {".onnx", ".tflite"}:
+        raise ModelError(f"{path.name} is {content.words} in spite of its name; {content.advice}.")
 
 
 def _with_options(source: ModelSource) -> ModelSource:

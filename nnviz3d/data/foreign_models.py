@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from nnviz3d.data.files.file_content import content_of
+from nnviz3d.data.files.file_content import RENAME, content_of
 from nnviz3d.data.files.model_files import CONFIG, WEIGHTS
 from nnviz3d.data.files.paths import PathKind, kind_of, listed
 from nnviz3d.data.model_sources import SOURCES
@@ -87,6 +87,8 @@ def foreign_model(path: Path) -> str | None:
         return _json(path, name)
     content = content_of(path)
     if content.strange:
+        return f"{name} is {content.words}; {content.advice}."
+    if content.advice.startswith(RENAME):
         return f"{name} is {content.words}; {content.advice}."
     if path.suffix.lower() == ".ckpt" and content.words == "a file of PyTorch":
         return f"{name} is {_TORCH}."

@@ -174,6 +174,11 @@ def test_damaged_file_is_refused_by_name(tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"junk")
     with pytest.raises(ModelError, match=r"bad\.onnx cannot be opened as ONNX"):
         load_model(str(tmp_path / "bad.onnx"))
+    (tmp_path / "keras.onnx").write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(
+        ModelError, match=r"keras\.onnx is an HDF5 file in spite of its name; rename it to end in \.h5\."
+    ):
+        load_model(str(tmp_path / "keras.onnx"))
 
 
 def test_tensors_that_a_branch_takes_from_outside_are_edges(tmp_path):

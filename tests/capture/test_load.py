@@ -264,7 +264,11 @@ def test_saved_model_without_a_signature_is_refused(tmp_path):
 
     bare = Bare()
     tf.saved_model.save(bare, str(tmp_path / "bare"), signatures={"other": bare.double})
-    assert "has no signature serving_default; it has other." in refusal(tmp_path / "bare", trust=True)
+    assert "has no signature serving_default; it has other. Save it again with" in refusal(
+        tmp_path / "bare", trust=True
+    )
+    tf.saved_model.save(bare, str(tmp_path / "again"), signatures=bare.double)
+    load_model(str(tmp_path / "again"), trust=True)
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad/saved_model.pb").write_bytes(b"nothing")
     assert "cannot be loaded" in refusal(tmp_path / "bad", trust=True)

@@ -226,6 +226,11 @@ def test_arrays_that_do_not_fit_the_inputs_are_refused(tmp_path):
     )
     assert "holds no samples" in refusal([tmp_path / "none.npy"], [VECTOR])
     assert "expected numbers" in refusal([tmp_path / "words.npy"], [VECTOR])
+    np.save(tmp_path / "halves.npy", np.full((1, 5), 0.5))
+    whole = InputSpec("ids", (5,), "int32")
+    assert "the model's input 'ids' takes whole numbers (int32)" in refusal([tmp_path / "halves.npy"], [whole])
+    np.save(tmp_path / "halves.npy", np.full((1, 5), 0.5).round())
+    assert read_samples([str(tmp_path / "halves.npy")], [whole]).arrays[0].tolist() == [[0] * 5]
     assert "holds one, two; the model's inputs are called input" in refusal([tmp_path / "x.npz"], [VECTOR])
     assert "has 2 inputs: left, right" in refusal([tmp_path / "x.npy"], two)
     assert "has 2 inputs (left, right), but a picture is only one" in refusal([tmp_path / "p.png"], two)

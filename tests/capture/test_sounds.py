@@ -133,7 +133,11 @@ def test_sound_that_cannot_be_read_or_taken_is_refused_in_one_sentence(tmp_path)
         ("mp3.wav", SOUND, "mp3.wav is no WAVE file; save the sound as .wav"),
         ("law.wav", SOUND, "law.wav is compressed as mu-law; save the sound as .wav with PCM or float samples"),
         ("none.wav", SOUND, "none.wav holds no sound"),
-        ("x.wav", photo, r"x.wav is a sound, but the model's input 'photo' takes samples of the shape \(8, 8, 3\)"),
+        (
+            "x.wav",
+            photo,
+            r"x.wav is a sound, but the model's input 'photo' takes samples of the shape \(8, 8, 3\); give",
+        ),
     ):
         with pytest.raises(SampleError, match=sentence):
             read_samples([str(tmp_path / name)], [spec])

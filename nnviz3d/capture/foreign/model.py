@@ -99,7 +99,10 @@ class ForeignInput:
         """
         given = sample.astype(object if self.dtype == "string" else self.dtype)
         if sample.dtype.kind == "f" and given.dtype.kind in "iu" and not np.array_equal(given, sample):
-            raise ModelError(f"An input of the model takes whole numbers ({self.dtype}); the sample holds fractions.")
+            raise ModelError(
+                f"An input of the model takes whole numbers ({self.dtype}), but the sample holds fractions; round "
+                "them first."
+            )
         return given if self.batch is None else np.repeat(given[np.newaxis], self.batch, axis=0)
 
 

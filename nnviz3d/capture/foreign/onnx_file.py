@@ -44,7 +44,8 @@ def load_onnx(source: ModelSource) -> ForeignModel:
         runtime = OnnxRuntime(path.name, model)
     except Exception as error:  # protobuf and ONNX Runtime may raise any error for a damaged file
         raise ModelError(
-            f"{path.name} cannot be opened as ONNX: {reason(error)} Check it with: python -m onnx.checker {path.name}"
+            f"{path.name} cannot be opened as ONNX: {reason(error)} Copy the file again, or export the model again; the "
+            f"fault is told by: check-model {path.name}"
         ) from error
     graph = model.graph
     tables = {name: _token_table(graph, name) for name in runtime.inputs}

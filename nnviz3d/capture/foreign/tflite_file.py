@@ -54,7 +54,7 @@ def load_tflite(source: ModelSource) -> ForeignModel:
         advice = (
             "Convert the model again with operations of TFLite alone (TFLITE_BUILTINS)."
             if "Flex" in why or "custom op" in why
-            else "Convert the model again, or check the file with: python -m ai_edge_litert.tools.visualize."
+            else "Copy the file again, or convert the model again."
         )
         raise ModelError(f"{path.name} cannot be opened as TFLite: {why} {advice}") from error
     runtime.outputs = file.flowing

@@ -96,6 +96,12 @@ def _samples(
     truth: NDArray[Any] | None = None,
 ) -> Samples:
     arrays = [array.astype(np.float32) if array.dtype.name in _EXTRA else array for array in arrays]
+    for array, spec in zip(arrays, specs, strict=True):
+        if "int" in spec.dtype and array.dtype.kind == "f" and not np.array_equal(array, np.trunc(array)):
+            raise SampleError(
+                f"{names[0]} holds fractions, but the model's input {spec.name!r} takes whole numbers ({spec.dtype}); "
+                "round them first, array.round()."
+            )
     shown = {spec.name: pictures_from(array, spec.axes) for array, spec in zip(arrays, specs, strict=True)}
     return Samples(
         tuple(arrays),
@@ -146,7 +152,7 @@ def _count(fits: Sequence[tuple[int, ...]], specs: Sequence[InputSpec], name: st
         )
     count = counts.pop()
     if count == 0:
-        raise SampleError(f"{name} holds no samples; its shape is {fits[0]}.")
+        raise SampleError(f"{name} holds no samples; its shape is {fits[0]}. Give one at least.")
     return count
 
 

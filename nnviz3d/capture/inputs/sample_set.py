@@ -91,7 +91,7 @@ def join(parts: Sequence[Samples]) -> Samples:
         if part.is_picture != parts[0].is_picture:
             raise SampleError(
                 f"{parts[0].names[0]} and {part.names[0]} cannot be captured together: one is a picture, the other an "
-                f"array."
+                "array; capture each alone."
             )
     labels = [part.labels for part in parts]
     truths = [part.truth for part in parts if part.truth is not None]

@@ -60,13 +60,17 @@ def sound_samples(
     if len(specs) != 1:
         raise SampleError(
             f"The model has {len(specs)} inputs ({', '.join(s.name for s in specs)}), but a sound is only one; write "
-            f"NAME={first} for each."
+            f"NAME={first} for each input."
         )
     spec = specs[0]
     shape = None if spec.dtype == "string" else _SoundShape.of(taken[0] if taken else spec.shape)
     if shape is None:
-        takes = "text" if spec.dtype == "string" else f"samples of the shape {spec.accepted}"
-        raise SampleError(f"{first} is a sound, but the model's input {spec.name!r} takes {takes}; expected (frames,).")
+        takes = (
+            "text; give a sentence, or a .txt file with one on each line"
+            if spec.dtype == "string"
+            else f"samples of the shape {spec.accepted}; give a .npy file of that shape, or random"
+        )
+        raise SampleError(f"{first} is a sound, but the model's input {spec.name!r} takes {takes}.")
     fitted = [_fitted(name, sound, shape, rates.get(0)) for name, sound in named]
     frames = shape.frames or max(len(values) for values, _ in fitted)
     values = np.stack([np.pad(v, ((0, frames - len(v)), (0, 0))) for v, _ in fitted])

@@ -116,7 +116,7 @@ def _cells(table: Table, columns: Sequence[int], spec: InputSpec, rows: range) -
         _, column = np.argwhere(values != np.floor(values))[0]
         raise SampleError(
             f"{table.file}: the {table.name_of(columns[column])} holds fractions, but the model's input {spec.name!r} "
-            "takes whole numbers."
+            "takes whole numbers; round them first."
         )
     return values.astype(spec.dtype if "int" in spec.dtype else np.float32)
 

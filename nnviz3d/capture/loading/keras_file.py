@@ -68,7 +68,9 @@ def load_file(file: ModelFile, *, trust: bool, custom: Mapping[str, Any], beside
     except Exception as error:  # Keras may raise any error for a foreign architecture
         raise ModelError(load_failure(file, unknown, error)) from error
     if not isinstance(model, keras.Model):
-        raise ModelError(f"{file.name} holds a {type(model).__name__}; expected a whole model.")
+        raise ModelError(
+            f"{file.name} holds a {type(model).__name__}; expected a whole model, as model.save() writes it."
+        )
     if unknown:
         notes = (f"The file was trusted with its own code: {', '.join(one.label for one in unknown)}.", *notes)
     weights = file.path / WEIGHTS if file.path.is_dir() else file.path

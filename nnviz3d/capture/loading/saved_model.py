@@ -48,7 +48,10 @@ def _opened(path: Path) -> tuple[keras.Model, list[str]]:
     signatures = saved.signatures
     if "serving_default" not in signatures:
         others = ", ".join(signatures) or "none"
-        raise ModelError(f"The SavedModel {path.name} has no signature serving_default; it has {others}.")
+        raise ModelError(
+            f"The SavedModel {path.name} has no signature serving_default; it has {others}. Save it "
+            "again with the function to show: tf.saved_model.save(model, FOLDER, signatures=FUNCTION)."
+        )
     signature = signatures["serving_default"]
     try:
         model = GraphModel(saved, signature, path.name)

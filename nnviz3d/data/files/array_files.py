@@ -144,7 +144,11 @@ class ArrayFile:
         if rest and not inputs:
             return rest
         held = ", ".join(self.headers) or "nothing"
-        wanted = f"the model's inputs are called {', '.join(inputs)}" if inputs else "expected samples"
+        wanted = (
+            f"the model's inputs are called {', '.join(inputs)}, and each needs an array of its name"
+            if inputs
+            else "expected samples"
+        )
         raise SampleError(f"{self.path.name} holds {held}; {wanted}.")
 
     @contextmanager

@@ -6,6 +6,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+RENAME = "rename it to end in"
+"""The beginning of the advice on a model that opens under another name."""
 _AGAIN = "download it again"
 _TORCH = "export the model to ONNX in Python, torch.onnx.export(model, example, 'model.onnx'), and open that file"
 
@@ -44,13 +46,13 @@ def content_of(path: Path) -> Content:
         way = f"{_AGAIN} with the address of the file itself, not of its page"
         return Content("a web page (HTML)", way, strange=True)
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return Content("an HDF5 file", "rename it to end in .h5")
+        return Content("an HDF5 file", f"{RENAME} .h5")
     if head.startswith(b"PK\x03\x04"):
         return _of_zip(path)
     if head.startswith(b"\x1f\x8b"):
         return Content("an archive that gzip compressed", "unpack it first")
     if head[4:8] == b"TFL3":
-        return Content("a model of TensorFlow Lite", "rename it to end in .tflite")
+        return Content("a model of TensorFlow Lite", f"{RENAME} .tflite")
     if head.startswith(b"\x80") and head[1:2] in b"\x02\x03\x04\x05":
         return Content(
             "a pickle or an old file of PyTorch, which can run any code", f"of PyTorch: {_TORCH}", is_pickle=True
@@ -67,7 +69,7 @@ def _of_zip(path: Path) -> Content:
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         return Content("a damaged zip archive", "copy or download it again")
     if "config.json" in names:
-        return Content("a .keras archive", "rename it to end in .keras")
+        return Content("a .keras archive", f"{RENAME} .keras")
     if any(name.endswith("/data.pkl") for name in names):
         return Content("a file of PyTorch", _TORCH)
     models = [

@@ -163,7 +163,7 @@ def read_image(path: Path, *, least: int | None = None) -> Image.Image:
     except _DAMAGES as error:
         # Pillow's own sentence holds the path of the file, which a browser must not learn.
         unknown = isinstance(error, UnidentifiedImageError)
-        why = "Its content is of no known kind." if unknown else reason(error, 160)
+        why = "its content is of no known kind" if unknown else reason(error, 160)
         raise SampleError(
             f"{path.name} cannot be read as a picture ({why}); expected a complete {_kinds()} file."
             f"{_TIFF if path.suffix.lower() in {'.tif', '.tiff'} else ''}"

@@ -62,7 +62,9 @@ def read_sound(path: Path) -> Sound:
     except OSError as error:
         raise SampleError(f"{path.name} cannot be read: {error.strerror or error}.") from None
     if head is None or data is None or len(head) < _HEADER.size:
-        raise SampleError(f"{path.name} is an incomplete WAVE file: it has no {'sound' if head else 'header'}.")
+        raise SampleError(
+            f"{path.name} is an incomplete WAVE file: it has no {'sound' if head else 'header'}; save it again."
+        )
     kind, channels, rate, _, frame, bits = _HEADER.unpack(head[: _HEADER.size])
     if kind == _EXTENSIBLE and len(head) >= 26:
         kind = struct.unpack_from("<H", head, 24)[0]
@@ -70,12 +72,14 @@ def read_sound(path: Path) -> Sound:
         name = _KINDS.get(kind, f"the format {kind}")
         raise SampleError(f"{path.name} is compressed as {name}; save the sound as .wav with PCM or float samples.")
     if not channels or not rate or not bits or frame != channels * (bits // 8) or bits % 8:
-        raise SampleError(f"{path.name} is a damaged WAVE file: {channels} channels of {bits} bits in {frame} bytes.")
+        raise SampleError(
+            f"{path.name} is a damaged WAVE file: {channels} channels of {bits} bits in {frame} bytes; save it again."
+        )
     values = _decoded(data[: len(data) - len(data) % frame], kind == _FLOAT, bits, path.name)
     if not values.size:
-        raise SampleError(f"{path.name} holds no sound.")
+        raise SampleError(f"{path.name} holds no sound; give a sound of one frame at least.")
     if not np.isfinite(values).all():
-        raise SampleError(f"{path.name} holds NaN or infinite numbers.")
+        raise SampleError(f"{path.name} holds NaN or infinite numbers; expected a sound of finite ones.")
     return Sound(values.reshape(-1, channels), rate)
 
 

@@ -169,7 +169,7 @@ def read_table(path: Path) -> Table:
     named = not all(map(_is_number, head)) or head == [str(i) for i in range(len(head))]
     rows = found[1:] if named else found
     if not rows:
-        raise SampleError(f"{path.name} holds the names of columns and no sample.")
+        raise SampleError(f"{path.name} holds the names of columns and no sample; add a line for each sample.")
     for line, row in rows:
         if len(row) != len(head):
             raise SampleError(
