@@ -11,7 +11,7 @@ SHIFTS = ((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125))
 """Shift of each frame in pixels, right and up: a rotated grid, best for edges near the axes."""
 
 
-class Average:
+class StillPicture:
     """Mean of shifted frames. Each is added by its own call, so that the caller can do other work in between.
 
     Parameters

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nnviz3d.apps.session import Session
-from nnviz3d.render.antialiasing import SHIFTS, Average
+from nnviz3d.render.antialiasing import SHIFTS, StillPicture
 
 FOLLOWING = 1 / 25
 """Most seconds for a frame while the user moves the camera; slower frames are drawn smaller."""
@@ -119,12 +119,12 @@ class FrameRenderer:
             average.add()
         return average.picture()
 
-    def _begin(self) -> Average:
+    def _begin(self) -> StillPicture:
         self._renderer.careful = True
         self._fit(1.0)
         self._session.draw()
         self._renderer.render()
-        return Average(self._renderer)
+        return StillPicture(self._renderer)
 
     def _fit(self, ratio: float) -> None:
         factor = self._density * ratio

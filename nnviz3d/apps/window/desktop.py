@@ -15,7 +15,7 @@ from nnviz3d.apps.session import Session
 from nnviz3d.apps.snapshot import require_graphics, write_png
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.errors import UserError
-from nnviz3d.render.antialiasing import Average
+from nnviz3d.render.antialiasing import StillPicture
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.render.window import Window, display_missing
 from nnviz3d.scene.primitives import DrawList
@@ -105,7 +105,7 @@ class Desktop:
         self._controls = Controls(session, save=self._save, printed=lambda text: print(text, flush=True))
         self._quality = _Quality.SMOOTH
         self._last_change = self._shown = float("-inf")
-        self._average: Average | None = None
+        self._average: StillPicture | None = None
 
     def quit(self) -> None:
         """Close the window at the next turn of the loop."""
@@ -169,7 +169,7 @@ class Desktop:
     def _smooth(self) -> None:
         """Draw one of the frames whose mean is the smooth picture; show the mean after the last of them."""
         with self._hidden():
-            self._average = self._average or Average(self._renderer)
+            self._average = self._average or StillPicture(self._renderer)
             self._average.add()
         if self._average.done:
             self._renderer.overlay(self._average.picture())
@@ -187,7 +187,7 @@ class Desktop:
             self._look()
             self._compose(with_panels=False)
             self._renderer.render()
-            average = Average(self._renderer)
+            average = StillPicture(self._renderer)
             while not average.done:
                 average.add()
         try:
