@@ -28,8 +28,6 @@ class Case:
         Makes the input: one array, or a list or dictionary of arrays.
     edges
         The graph: ``a > b > c`` is a chain of node ids; ``a, b > c`` are edges from both.
-    random
-        Whether the model draws random numbers, so that two runs differ.
     targets
         The explained numbers, as `Insights.targets` names them; by default the predicted class.
     """
@@ -38,7 +36,6 @@ class Case:
     build: Callable[[Path], keras.Model]
     samples: Callable[[Rng], Any]
     edges: str
-    random: bool = False
     targets: tuple[str, ...] = ()
 
 
@@ -46,12 +43,12 @@ CASES: list[Case] = []
 
 
 def case(
-    name: str, samples: Callable[[Rng], Any], edges: str, *, random: bool = False, targets: tuple[str, ...] = ()
+    name: str, samples: Callable[[Rng], Any], edges: str, *, targets: tuple[str, ...] = ()
 ) -> Callable[[Any], Any]:
     """Register a function that builds a model."""
 
     def register(build: Callable[[Path], keras.Model]) -> Callable[[Path], keras.Model]:
-        CASES.append(Case(name, build, samples, edges, random, targets))
+        CASES.append(Case(name, build, samples, edges, targets))
         return build
 
     return register
@@ -372,7 +369,6 @@ class Sampling(layers.Layer):
     "Variational autoencoder with sampling",
     normal(2, 6),
     "start > hidden > mean > sampling > decoded; hidden > deviation > sampling",
-    random=True,
 )
 def vae(_: Path) -> keras.Model:
     start = keras.Input((6,), name="start")
