@@ -104,8 +104,8 @@ def head(graph: ModelGraph) -> str:
     if found is None:
         over = "" if map_of(graph) is None else ", or a class over the whole map, as in 0"
         raise ModelError(
-            f"No output of {graph.name} is a vector, so it has no answer to explain; name one of an output's numbers, "
-            f"as in {example(graph)}{over}."
+            f"No output of {graph.name} is a vector, so it has no answer to explain; name one of an output's numbers "
+            f"with --class, as in {example(graph)}{over}."
         )
     return found
 
