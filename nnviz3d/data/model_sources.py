@@ -33,6 +33,8 @@ class SourceKind:
         The files that mark a folder of this kind.
     options
         The fields of `LoadOptions` that it takes, besides `trust`.
+    gradients
+        Whether gradients of its numbers can be computed.
     """
 
     words: str
@@ -41,6 +43,7 @@ class SourceKind:
     endings: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    gradients: bool = True
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,8 @@ SOURCES = (
         endings=(".h5", ".hdf5"),
         options=("custom", "architecture"),
     ),
-    SourceKind("a .tflite file", f"{_FOREIGN}.tflite_file:load_tflite", endings=(".tflite",)),
-    SourceKind("a .onnx file", f"{_FOREIGN}.onnx_file:load_onnx", endings=(".onnx",)),
+    SourceKind("a .tflite file", f"{_FOREIGN}.tflite_file:load_tflite", endings=(".tflite",), gradients=False),
+    SourceKind("a .onnx file", f"{_FOREIGN}.onnx_file:load_onnx", endings=(".onnx",), gradients=False),
     SourceKind("a SavedModel folder", f"{_LOADING}.saved_model:load_saved_model", parts=("saved_model.pb",)),
     SourceKind("a preset folder of KerasHub", f"{_LOADING}.hub:load_preset", parts=(CONFIG, "task.json")),
     SourceKind("a preset folder of KerasHub", f"{_LOADING}.hub:load_preset", parts=(CONFIG, "model.weights.json")),
@@ -124,6 +127,12 @@ SOURCES = (
     ),
 )
 """All kinds, in the order in which a source is compared with them."""
+
+
+def without_gradients(name: str) -> str:
+    """Return the words for a file of this name if its kind has no gradients, as in ``a .onnx file``; else nothing."""
+    kinds = (kind for kind in SOURCES if not kind.gradients and name.lower().endswith(kind.endings))
+    return next((kind.words for kind in kinds), "")
 
 
 def known_sources() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -317,3 +318,22 @@ def test_gradients_of_a_map_are_those_of_its_largest_class_and_the_keys_go_to_th
     settle(session)
     assert session.selection.target == first
     runner.close()
+
+
+@pytest.mark.parametrize(
+    ("model", "step"),
+    [
+        ("m.keras", "x shows gradients"),
+        ("m.onnx", "a .onnx file has no gradients, so capture the Keras model that it was made from"),
+        ("m.TFLITE", "a .tflite file has no gradients, so capture the Keras model that it was made from"),
+    ],
+)
+def test_key_for_classes_names_a_step_that_works_for_the_kind_of_model(small_capture, worker, tmp_path, model, step):
+    session = session_of(small_capture, worker, tmp_path)
+    provenance = session.scene.context.capture.provenance
+    session.scene.context.capture.provenance = replace(provenance, model=model)
+    told: list[str] = []
+    KeyCommands(session, told.append).next_class()
+    session.scene.context.capture.provenance = provenance
+    session.queries.runner.close()
+    assert told == [f"Nothing in this scene depends on a class; {step}"]

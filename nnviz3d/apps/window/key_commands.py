@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_args
 from nnviz3d.apps.session import Session
 from nnviz3d.data.capabilities.attributions import TITLES
 from nnviz3d.data.capabilities.features import has_features
+from nnviz3d.data.model_sources import without_gradients
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
@@ -53,8 +54,10 @@ class KeyCommands:
     def _class(self, by: int) -> None:
         choices, session = self._choices, self._session
         if not choices.explains:
-            possible = len(choices.quantities) > 1 and session.queries.possible
-            more = "x shows gradients" if possible else "capture with --gradients"
+            kind = without_gradients(session.context.capture.provenance.model)
+            more = "x shows gradients" if "gradient" in choices.quantities else "capture with --gradients"
+            if kind:
+                more = f"{kind} has no gradients, so capture the Keras model that it was made from"
             self._tell(f"Nothing in this scene depends on a class; {more}")
             return
         now = session.queries.target or (None if choices.explained is None else choices.explained.target)

@@ -49,7 +49,8 @@ def text_samples(
     if len(specs) != 1:
         listed = ", ".join(spec.name for spec in specs)
         raise SampleError(
-            f"The model has {len(specs)} inputs ({listed}); say which one takes the text: NAME=text:WORDS."
+            f"A text is for one input, but the model has {len(specs)} ({listed}); give a .csv with a column of each name, "
+            "or say which one takes the text: NAME=text:WORDS."
         )
     spec, told = specs[0], named_by(texts[0])
     length = (taken[0] if taken else spec.shape)[:1]
