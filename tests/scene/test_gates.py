@@ -138,3 +138,16 @@ def test_gates_of_a_measured_series_have_their_steps_from_left_to_right(tmp_path
     block = sheets(scene)["cell state of lstm"]
     assert np.array_equal(block.values[:, :, 0], gates_of("lstm")["cell state"][0][:, ::-1])
     assert scene.describe(GatePick("lstm", "cell state", 1, 2), Selection()).more == ("step 1, unit 2",)
+
+
+def test_name_of_a_layer_is_below_its_gates_if_they_reach_below_its_block(scene):
+    (names,) = (p for p in scene.at(0.0).primitives if isinstance(p, Labels) and p.name == "names")
+    label = {one.lines[0]: one for one in names.labels}
+    lstm, gru = (scene.context.placement(layer) for layer in ("lstm", "gru"))
+    assert (label["lstm"].anchor, label["lstm"].span) == (lstm.origin, lstm.size)
+    gates = [sheet for name, sheet in sheets(scene).items() if name.endswith("of gru")]
+    low, span = np.array(label["gru"].anchor), np.array(label["gru"].span)
+    assert low[1] == pytest.approx(min(sheet.origin[1] for sheet in gates))
+    assert low[1] < gru.origin[1]
+    assert low[0] == pytest.approx(min(sheet.origin[0] for sheet in gates))
+    assert low[0] + span[0] == pytest.approx(gru.origin[0] + gru.size[0])
