@@ -10,13 +10,16 @@ from nnviz3d.scene.context import LayerValues
 from nnviz3d.scene.layout.plan import Placement
 from nnviz3d.scene.primitives import Lines
 
-_INK, _ZERO = (0.93, 0.97, 1.0), (0.55, 0.60, 0.70)
+_INK, _BAND, _ZERO = (0.93, 0.97, 1.0), (0.36, 0.53, 0.80), (0.55, 0.60, 0.70)
 _FILLED = 0.84
 """Share of a lane's height that its curve takes."""
 _BEFORE = 0.02
 """World distance of the curves from the front of their block."""
 _MOST_POINTS = 2000
 """Maximum number of points of a curve; of a longer signal the extremes of each stretch of time are drawn."""
+
+_DENSE = 400
+"""Number of points from which on the segments of a curve fill a band on the screen, which has a quieter colour."""
 
 
 def curves(name: str, layer: LayerValues, placement: Placement, seen: float) -> tuple[Lines, ...]:
@@ -59,7 +62,8 @@ def curves(name: str, layer: LayerValues, placement: Placement, seen: float) -> 
         ground = np.array(zeros, dtype=np.float32)
         found.append(Lines(f"{name} (zero)", ground, repeated(_ZERO, 0.5 * seen, len(ground)), width=1.0))
     if len(segments):
-        found.append(Lines(f"{name} (curve)", segments, repeated(_INK, seen, len(segments)), width=1.8))
+        ink, width = (_INK, 1.8) if len(segments) <= _DENSE * channels else (_BAND, 1.0)
+        found.append(Lines(f"{name} (curve)", segments, repeated(ink, seen, len(segments)), width=width))
     return tuple(found)
 
 
