@@ -177,13 +177,14 @@ class Forward:
         except tf.errors.OpError as error:
             raise ModelError(f"The model failed on this input: {reason(error)}") from error
         except Exception as error:
-            # The code of any layer may raise any error when TensorFlow compiles it; the note is the layer's path.
+            # Any error may be raised when TensorFlow compiles a layer, whose path is the note. A `ValueError` is mostly one
+            # of the layer's own code.
             name = _BAD_NAME.search(str(error)) if isinstance(error, ValueError) else None
             paths: list[str] = getattr(error, "__notes__", [])
-            if name is None and not paths:
+            if name is None and (isinstance(error, ValueError) or not paths):
                 raise
             raise ModelError(
-                f"{paths[0]} cannot be compiled by TensorFlow, as Keras' own predict() does, too: {reason(error)}"
+                f"TensorFlow cannot compile {paths[0]}, nor can Keras' own predict(): {reason(error)}"
                 if name is None
                 else f"TensorFlow cannot compile a layer named {name[1]!r}, nor can Keras' own predict(); expected a name "
                 "of the letters a to z, digits, and the signs _ . - only."

@@ -139,7 +139,8 @@ class Program:
         """
         values: Values = {id(symbol): value for symbol, value in zip(self.inputs, flat_inputs, strict=True)}
         layers = [call.operation for call in self.calls if isinstance(call.operation, Layer)]
-        with frozen(), losses_kept(layers):
+        with frozen() as scope:
+            scope.keep_losses(layers)
             for i, call in enumerate(self.calls):
                 try:
                     if gates is not None and call.gates:

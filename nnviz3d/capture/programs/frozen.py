@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import keras
@@ -32,11 +32,20 @@ class FrozenScope(keras.StatelessScope):  # type: ignore[misc]  # Keras has no t
         super().__init__(collect_losses=True)
         self._updated: dict[int, Any] = {}
         self._graph: Any = None
+        self._ends = ExitStack()
 
     def __enter__(self) -> FrozenScope:
         self._graph = _graph()
         super().__enter__()
         return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self._ends.close()
+
+    def keep_losses(self, layers: Iterable[Any]) -> None:
+        """Restore the losses of the last call of some layers when the scope ends; code inside reads those of this run."""
+        self._ends.enter_context(losses_kept(layers))
 
     @property
     def updated(self) -> tuple[Any, ...]:
