@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.explanations import SampleExplanations
+from nnviz3d.data.forwarding_reader import ForwardingReader
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import Connections, LayerActivations, Ranking
-from nnviz3d.data.storage.zarr_reader import StoredArrays
 from nnviz3d.data.targets import LOSS, Explained, Target
 from nnviz3d.data.training import StepRecords, Training
 
@@ -38,7 +38,7 @@ def at_step(capture: CaptureReader, step: int | None = None) -> CaptureReader:
     return CaptureAtStep(capture.capture if isinstance(capture, CaptureAtStep) else capture, records)
 
 
-class CaptureAtStep:
+class CaptureAtStep(ForwardingReader):
     """The samples and the model of a capture at one step of its training. Every number is a recorded one.
 
     Parameters
@@ -57,29 +57,10 @@ class CaptureAtStep:
     def __init__(self, capture: CaptureReader, step_records: StepRecords) -> None:
         if capture.training is None:
             raise ValueError(f"{capture.path} holds no training.")
-        self.capture = capture
+        super().__init__(capture)
+        self.graph = capture.graph
         self.training: Training = capture.training
         self.step_records: StepRecords = step_records
-        self.path = capture.path
-        self.graph = capture.graph
-        self.provenance = capture.provenance
-        self.classes = capture.classes
-        self.complete = capture.complete
-        self.committed = capture.committed
-        self.stored = capture.stored
-        self.added_samples = capture.added_samples
-
-    def stored_sample(self, sample: int) -> tuple[StoredArrays, int]:
-        """Return the arrays that hold a sample, and the index of the sample in them."""
-        return self.capture.stored_sample(sample)
-
-    def has_activations(self, node_id: str, output: int = 0) -> bool:
-        """Whether the numbers of a node's output were captured."""
-        return self.capture.has_activations(node_id, output)
-
-    def activation_shape(self, node_id: str, output: int = 0) -> tuple[int, ...]:
-        """Return the shape of one sample of a node's output."""
-        return self.capture.activation_shape(node_id, output)
 
     def activations(self, node_id: str, output: int = 0) -> LayerActivations:
         """Read a node's output for all samples at this step, ``(N, *shape)``."""
@@ -100,46 +81,6 @@ class CaptureAtStep:
         if self.step_records.probes is None or not self.training.has_activation(node_id, output):
             return None
         return self.training.activation(node_id, self.step_records.probes, output)
-
-    def input(self, name: str, sample: int = 0) -> NDArray[Any]:
-        """Read the array that the model's input of this name was given."""
-        return self.capture.input(name, sample)
-
-    def picture(self, name: str, sample: int = 0) -> NDArray[np.uint8] | None:
-        """Read a sample as a picture for people, ``(H, W, 3)``; `None` if it is not a picture."""
-        return self.capture.picture(name, sample)
-
-    @property
-    def labels(self) -> NDArray[np.int64] | None:
-        """The true class of each sample, ``(N,)``, if known."""
-        return self.capture.labels
-
-    def label(self, sample: int) -> int | None:
-        """Return the true class of a sample, if known."""
-        return self.capture.label(sample)
-
-    def tokens(self, sample: int = 0, node_id: str | None = None) -> tuple[str, ...] | None:
-        """Read the tokens along a node's time axis for one sample, by default the first node's that has some."""
-        return self.capture.tokens(sample, node_id)
-
-    def unit_names(self, node_id: str) -> tuple[str, ...] | None:
-        """Read the name of each unit of a node; `None` if they are not known."""
-        return self.capture.unit_names(node_id)
-
-    def gates(self, node_id: str, sample: int = 0) -> Mapping[str, NDArray[np.float32]]:
-        """Read the gates and states of a recurrent layer, ``(T, *shape)`` each, by name; empty if none were captured.
-
-        The time runs in the order of processing: that of a layer that goes backwards begins at the end of its input.
-        """
-        return self.capture.gates(node_id, sample)
-
-    def sample_name(self, sample: int) -> str:
-        """Return the name of a sample."""
-        return self.capture.sample_name(sample)
-
-    def preprocessing(self, sample: int) -> tuple[str, str]:
-        """Return how a sample was preprocessed, and the reason."""
-        return self.capture.preprocessing(sample)
 
     def weights(self, layer: str) -> Mapping[str, NDArray[Any]]:
         """Read a layer's variables by name, at this step; empty if they were not recorded."""
@@ -164,10 +105,6 @@ class CaptureAtStep:
         """Return the explanations of one sample; if no score was explained, the gradient of the loss."""
         found = self.capture.explanations(sample)
         return found if found.targets or not self.has_gradients() else _LossExplanations(self, sample)
-
-    def has_gradients(self) -> bool:
-        """Whether gradients were captured: of a target's score, or of the loss of the training."""
-        return self.capture.has_gradients()
 
 
 class _LossExplanations(SampleExplanations):

@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,11 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.capabilities.attributions import Attribution
 from nnviz3d.data.explanations import SampleExplanations
+from nnviz3d.data.forwarding_reader import ForwardingReader
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.grouping.contracted import Contracted, Grouping, contract
 from nnviz3d.data.reader import CaptureReader
-from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
-from nnviz3d.data.storage.zarr_reader import StoredArrays
+from nnviz3d.data.records import Connections, LayerActivations, Ranking
 from nnviz3d.data.targets import Explained, Target
 from nnviz3d.data.training import StepRecords, Training
 
@@ -50,7 +49,7 @@ def originals(capture: CaptureReader) -> dict[str, str]:
     return {name: original for name, (original, output) in shown if output == 0}
 
 
-class GroupedCapture:
+class GroupedCapture(ForwardingReader):
     """A capture in which closed groups are single nodes.
 
     A group's outputs are those of its nodes that lead out of it, with their numbers exactly as captured; a group has no
@@ -65,16 +64,9 @@ class GroupedCapture:
     """
 
     def __init__(self, capture: CaptureReader, contracted: Contracted) -> None:
-        self.capture = capture
+        super().__init__(capture)
         self.contracted = contracted
-        self.path: Path = capture.path
         self.graph: ModelGraph = contracted.graph
-        self.provenance: Provenance = capture.provenance
-        self.classes = capture.classes
-        self.complete = capture.complete
-        self.committed = capture.committed
-        self.stored = capture.stored
-        self.added_samples = capture.added_samples
         self.step_records: StepRecords | None = capture.step_records
 
     @property
@@ -88,10 +80,6 @@ class GroupedCapture:
         if found is None:
             return node_id, output
         return found[output] if output < len(found) else (node_id, output)
-
-    def stored_sample(self, sample: int) -> tuple[StoredArrays, int]:
-        """Return the arrays that hold a sample, and the index of the sample in them."""
-        return self.capture.stored_sample(sample)
 
     def has_activations(self, node_id: str, output: int = 0) -> bool:
         """Whether the numbers of a node's output were captured."""
@@ -110,23 +98,6 @@ class GroupedCapture:
         name, k = self.original(node_id, output)
         return self.capture.activation(name, sample, k)
 
-    def input(self, name: str, sample: int = 0) -> NDArray[Any]:
-        """Read the array that the model's input of this name was given."""
-        return self.capture.input(name, sample)
-
-    def picture(self, name: str, sample: int = 0) -> NDArray[np.uint8] | None:
-        """Read a sample as a picture for people, ``(H, W, 3)``; `None` if it is not a picture."""
-        return self.capture.picture(name, sample)
-
-    @property
-    def labels(self) -> NDArray[np.int64] | None:
-        """The true class of each sample, ``(N,)``; `None` unless all are known."""
-        return self.capture.labels
-
-    def label(self, sample: int) -> int | None:
-        """Return the true class of a sample, if known."""
-        return self.capture.label(sample)
-
     def tokens(self, sample: int = 0, node_id: str | None = None) -> tuple[str, ...] | None:
         """Read the tokens along a node's time axis for one sample, by default the first node's that has some."""
         return self.capture.tokens(sample, None if node_id is None else self.original(node_id)[0])
@@ -138,14 +109,6 @@ class GroupedCapture:
     def gates(self, node_id: str, sample: int = 0) -> Mapping[str, NDArray[np.float32]]:
         """Read the gates and states of a recurrent layer, ``(T, *shape)`` each, by name; empty if none were captured."""
         return self.capture.gates(self.original(node_id)[0], sample)
-
-    def sample_name(self, sample: int) -> str:
-        """Return the name of a sample."""
-        return self.capture.sample_name(sample)
-
-    def preprocessing(self, sample: int) -> tuple[str, str]:
-        """Return how a sample was preprocessed, and the reason."""
-        return self.capture.preprocessing(sample)
 
     def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
         """Read a pair's strongest connections for one sample; `None` if none were captured.
@@ -165,10 +128,6 @@ class GroupedCapture:
     def explanations(self, sample: int = 0) -> SampleExplanations:
         """Return the explanations of one sample: targets, gradients, attributions, attention scores."""
         return _GroupedExplanations(self, sample)
-
-    def has_gradients(self) -> bool:
-        """Whether gradients were captured: of a target's score, or of the loss of a training."""
-        return self.capture.has_gradients()
 
 
 class _GroupedExplanations(SampleExplanations):
