@@ -64,12 +64,14 @@ def room_for_gates(count: int) -> float:
 
 
 def place_gates(
-    gates: Mapping[str, NDArray[np.float32]], block: Placement, source: Placement | None, *, backwards: bool
+    gates: Mapping[str, tuple[int, ...]], block: Placement, source: Placement | None, *, backwards: bool
 ) -> tuple[PlacedGate, ...]:
     """Place the sheets of a layer before its block.
 
     Parameters
     ----------
+    gates
+        Name and shape, ``(T, units)``, of each.
     source
         The block whose steps the layer takes; a sheet of tokens there decides how high a step is.
     backwards
@@ -77,9 +79,9 @@ def place_gates(
     """
     found = []
     tokens = source is not None and source.grid.tokens
-    for k, (name, values) in enumerate(gates.items()):
-        grid = grid_for(values.shape, tokens=tokens, backwards=tokens and backwards)
-        high = source.cell[1] * values.shape[0] if tokens and source is not None else _HEIGHT
+    for k, (name, shape) in enumerate(gates.items()):
+        grid = grid_for(shape, tokens=tokens, backwards=tokens and backwards)
+        high = source.cell[1] * shape[0] if tokens and source is not None else _HEIGHT
         x = block.origin[0] - (len(gates) - k) * (_WIDTH + _BETWEEN)
         cell = (_WIDTH / grid.size[0], high / grid.size[1], _DEPTH)
         found.append(PlacedGate(name, grid, (x, block.center[1] - high / 2, -_DEPTH / 2), cell))

@@ -50,7 +50,13 @@ class GatesSpec(ViewSpec):
 
 def gates_before(context: SceneContext, node: LayerNode) -> tuple[PlacedGate, ...]:
     """Return the sheets of a layer's gates, before its block; none if they are not drawn."""
-    gates = shown_gates(context.capture, node) if context.setting.filled else {}
+    if not context.setting.filled or not node.details.get("gates"):
+        return ()
+
+    def read() -> dict[str, tuple[int, ...]]:
+        return {name: values.shape for name, values in shown_gates(context.capture, node).items()}
+
+    gates = context.memo.get(context.capture, ("gates", node.id), read)
     if not gates:
         return ()
     source = next((context.placement(s) for s in context.graph.sources(node.id)), None)
