@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.scene.primitives import Vector
+from nnviz3d.scene.primitives import Vector, vector
 
 FIELD_OF_VIEW = 26.0
 """Vertical field of view in degrees; small, so that blocks at the edge of the picture are not stretched."""
@@ -122,7 +122,7 @@ def fit(
     center_y = ((ay - tan_top * depth) + (by + tan_bottom * depth)) / 2
     eye = right * center_x + up * center_y + back * depth
     target = eye - back * (depth - float(np.median(z)))
-    return CameraPose(_vector(eye), _vector(target), _vector(up), field_of_view)
+    return CameraPose(vector(eye), vector(target), vector(up), field_of_view)
 
 
 def height_seen(pose: CameraPose, point: Vector) -> float:
@@ -151,8 +151,4 @@ def between(a: CameraPose, b: CameraPose, share: float) -> CameraPose:
     arm = arm_a / np.linalg.norm(arm_a) * (1 - share) + arm_b / np.linalg.norm(arm_b) * share
     target = mix(a.target, b.target)
     eye = target + arm / np.linalg.norm(arm) * length
-    return CameraPose(_vector(eye), _vector(target), _vector(mix(a.up, b.up)), a.field_of_view)
-
-
-def _vector(v: NDArray[np.float64]) -> Vector:
-    return float(v[0]), float(v[1]), float(v[2])
+    return CameraPose(vector(eye), vector(target), vector(mix(a.up, b.up)), a.field_of_view)

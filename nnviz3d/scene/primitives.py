@@ -20,6 +20,11 @@ from nnviz3d.scene.panel_rows import Row
 Vector = tuple[float, float, float]
 
 
+def vector(v: NDArray[np.float64]) -> Vector:
+    """Return an array of three as plain numbers."""
+    return float(v[0]), float(v[1]), float(v[2])
+
+
 @dataclass(frozen=True)
 class Source:
     """The part of a scene that a primitive came from; picking asks it what a hit means.

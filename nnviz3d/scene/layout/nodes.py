@@ -17,7 +17,7 @@ from nnviz3d.data.axes import channel_axis
 from nnviz3d.scene.camera import MARGINS, direction, fit
 from nnviz3d.scene.derived.neurons import Neurons, Shapes
 from nnviz3d.scene.layout.layering import RankAndLane, assign_ranks_and_lanes
-from nnviz3d.scene.primitives import Vector
+from nnviz3d.scene.primitives import Vector, vector
 
 ANGLES = (-30.0, 12.0)
 """Azimuth and elevation of the camera in degrees: it sees the sheets obliquely, one behind the other."""
@@ -168,11 +168,6 @@ def _along(
         low, size = points.min(axis=0), np.ptp(points, axis=0)
         layouts[name] = BallLayout(shown[name], points, vector(low), vector(size), pitch, position)
     return layouts
-
-
-def vector(v: NDArray[np.float64]) -> Vector:
-    """Return an array of three as plain numbers."""
-    return float(v[0]), float(v[1]), float(v[2])
 
 
 def positions_of(layout: BallLayout, units: NDArray[np.int64]) -> NDArray[np.float64]:

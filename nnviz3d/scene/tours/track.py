@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.scene.camera import FIELD_OF_VIEW, CameraPose, direction
-from nnviz3d.scene.primitives import Vector
+from nnviz3d.scene.primitives import vector
 
 Floats = NDArray[np.float64]
 RATE = 120.0
@@ -93,11 +93,7 @@ def _pose(target: Floats, distance: float, azimuth: float, elevation: float) -> 
     back = direction(azimuth, elevation)
     right = np.cross([0.0, 1.0, 0.0], back)
     up = np.cross(back, right / np.linalg.norm(right))
-    return CameraPose(_vector(target + back * distance), _vector(target), _vector(up), FIELD_OF_VIEW)
-
-
-def _vector(v: Floats) -> Vector:
-    return float(v[0]), float(v[1]), float(v[2])
+    return CameraPose(vector(target + back * distance), vector(target), vector(up), FIELD_OF_VIEW)
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,6 +33,7 @@ from nnviz3d.scene.primitives import (
     Tiles,
     Vector,
     Voxels,
+    vector,
 )
 from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
@@ -220,8 +221,8 @@ class ChannelsView(View):
                 sheet.channels,
                 min(1.0, 0.3 + 4 * share),
                 sheet.maps,
-                _vector(right),
-                _vector(up),
+                vector(right),
+                vector(up),
                 Source("channels", layer),
             ),
             Panel("channels", "bottom-left", sheet.rows),
@@ -229,7 +230,7 @@ class ChannelsView(View):
         if share >= 1:
             below = sheet.spread + sheet.right * sheet.large[0] / 2
             labels = (
-                Label(_vector(anchor), (name,), priority=30.0, emphasis=0.55, small=True)
+                Label(vector(anchor), (name,), priority=30.0, emphasis=0.55, small=True)
                 for anchor, name in zip(below, sheet.names, strict=True)
             )
             found.append(Labels("channels", tuple(labels)))
@@ -436,7 +437,3 @@ def _mixed(a: Vector, b: NDArray[np.float64], share: float) -> NDArray[np.float6
 
 def _unit(v: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(v / np.linalg.norm(v))
-
-
-def _vector(v: NDArray[np.float64]) -> Vector:
-    return float(v[0]), float(v[1]), float(v[2])

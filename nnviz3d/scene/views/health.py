@@ -13,7 +13,7 @@ from nnviz3d.analysis.health import Alarm, alarms, groups, heading
 from nnviz3d.scene.colors import Color, number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.panel_rows import Row, SwatchRow, TextRow
-from nnviz3d.scene.primitives import Label, Labels, Lines, Panel, Primitive, Span, Vector
+from nnviz3d.scene.primitives import Label, Labels, Lines, Panel, Primitive, Span, vector
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
@@ -157,9 +157,4 @@ def _frame(span: Span) -> NDArray[np.float64]:
 
 
 def _widened(origin: NDArray[np.float64], size: NDArray[np.float64], margin: float) -> Span:
-    return Span(_vector(origin - margin), _vector(size + 2 * margin))
-
-
-def _vector(point: NDArray[np.float64]) -> Vector:
-    x, y, z = map(float, point)
-    return x, y, z
+    return Span(vector(origin - margin), vector(size + 2 * margin))

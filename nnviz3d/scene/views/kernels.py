@@ -32,7 +32,7 @@ from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import CellHit, Hit
 from nnviz3d.scene.layout.routes import lead_up
 from nnviz3d.scene.panel_rows import Row, ScaleRow, SwatchRow, TextRow
-from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source, Span, Vector, Voxels
+from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source, Span, Vector, Voxels, vector
 from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
@@ -192,7 +192,7 @@ class KernelsView(View):
         if filter_ not in layout.chosen:
             return ()
         low = layout.origins[layout.chosen.index(filter_)] + cell * np.array(layout.cell)
-        return framed([Span(_vector(low), layout.cell)], self.describe(pick, selection))
+        return framed([Span(vector(low), layout.cell)], self.describe(pick, selection))
 
     def _shown(self, selection: Selection) -> _FilterLayout:
         name = selection.layer
@@ -255,7 +255,7 @@ class KernelsView(View):
         color = FAMILIES[family_of(self._context.graph.node(layer))]
         blocks, boxes = [], []
         for k, cells, origin in zip(layout.chosen, layout.cells, layout.origins, strict=True):
-            name, corner = f"filter {k} of {layer}", _vector(origin)
+            name, corner = f"filter {k} of {layer}", vector(origin)
             source = FilterSource("kernels", layer, k)
             blocks.append(
                 Voxels(name, cells, corner, layout.cell, colors, limits, threshold, emphasis=seen, source=source)
@@ -285,10 +285,10 @@ class KernelsView(View):
         low, high = layout.bounds
         shape = " × ".join(f"{n:,}" for n in layout.kernel.values.shape)
         words = (f"kernel of {layout.kernel.layer}", f"{shape} · {_how_many(layout)}")
-        labels = [Label(_vector(low), words, "above", 30.0, span=_vector(high - low))]
+        labels = [Label(vector(low), words, "above", 30.0, span=vector(high - low))]
         if not layout.kernel.matrix:
             labels += [
-                Label(_vector(origin), (f"{k}",), "below", 4.0, 0.8, small=True, span=layout.size)
+                Label(vector(origin), (f"{k}",), "below", 4.0, 0.8, small=True, span=layout.size)
                 for k, origin in zip(layout.chosen, layout.origins, strict=True)
             ]
         return labels
@@ -371,7 +371,3 @@ def _with_kernels(nodes: tuple[LayerNode, ...]) -> str:
     names = [node.id for node in nodes if "Conv" in node.kind or "Dense" in node.kind]
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return ", ".join(names[:_LISTED]) + more or "none of this model's"
-
-
-def _vector(v: NDArray[np.float64]) -> Vector:
-    return float(v[0]), float(v[1]), float(v[2])

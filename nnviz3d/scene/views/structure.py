@@ -14,7 +14,7 @@ from nnviz3d.scene.layer_families import FAMILIES as FAMILIES
 from nnviz3d.scene.layer_families import family_of as family_of
 from nnviz3d.scene.layout.routes import route_edges
 from nnviz3d.scene.panel_rows import SwatchRow, TextRow
-from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source, Vector
+from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source, Vector, vector
 from nnviz3d.scene.selection import LayerPick, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
@@ -60,6 +60,7 @@ class StructureView(View):
         self._tokens = TokenColumns.of(context) if spec.labels else TokenColumns((), 1, 0.0)
         self._edges = self._route_lines() if spec.edges else ()
         self.label_extent = np.concatenate([self._tokens.extent, context.plan.names_below])
+        self._named = {node.id: self._with_gates(node) for node in context.graph} if spec.labels else {}
         self._kept: dict[tuple[int, str | None], tuple[Primitive, ...]] = {}
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
@@ -123,7 +124,7 @@ class StructureView(View):
             if node.id in blocks:
                 name = blocks[node.id][1]
             priority += enters
-            anchor, span = self._named(node)
+            anchor, span = self._named[node.id]
             labels.append(
                 Label(
                     anchor,
@@ -137,7 +138,7 @@ class StructureView(View):
         labels += block_labels(self._context, blocks)
         return (Labels("names", tuple(labels)), *self._words(selection.sample))
 
-    def _named(self, node: LayerNode) -> tuple[Vector, Vector]:
+    def _with_gates(self, node: LayerNode) -> tuple[Vector, Vector]:
         """Return the origin and the size of what a name is below: the block, with its gates if they reach below it."""
         placement = self._context.placement(node.id)
         gates = gates_before(self._context, node)
@@ -146,9 +147,7 @@ class StructureView(View):
         origins = np.array([placement.origin, *(gate.origin for gate in gates)])
         sizes = np.array([placement.size, *(gate.size for gate in gates)])
         low, high = origins.min(axis=0), (origins + sizes).max(axis=0)
-        x, y, z = low.tolist()
-        width, height, depth = (high - low).tolist()
-        return (x, y, z), (width, height, depth)
+        return vector(low), vector(high - low)
 
     def _words(self, sample: int) -> tuple[Primitive, ...]:
         """Return the words of the tokens beside the rows of their sheets."""

@@ -14,9 +14,9 @@ from nnviz3d.scene.context import SceneContext, top_classes, vector_outputs
 from nnviz3d.scene.derived.layer_figures import weights_of_then
 from nnviz3d.scene.derived.neurons import Neurons
 from nnviz3d.scene.derived.unit_weights import Links
-from nnviz3d.scene.layout.nodes import BallLayout, vector
+from nnviz3d.scene.layout.nodes import BallLayout
 from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
-from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Vector
+from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Vector, vector
 from nnviz3d.scene.views.columns import named_inputs, words_beside
 from nnviz3d.scene.views.legends import listed
 from nnviz3d.scene.views.node_link.colors import Scale

@@ -14,9 +14,8 @@ from nnviz3d.scene.context import SceneContext, shape_text
 from nnviz3d.scene.derived.layer_figures import weights_of_then
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.hits import Hit, PointHit
-from nnviz3d.scene.layout.nodes import vector
 from nnviz3d.scene.panel_rows import ScaleRow, TextRow
-from nnviz3d.scene.primitives import Label, Labels, Lines, Panel, Points, Primitive, Source, Span
+from nnviz3d.scene.primitives import Label, Labels, Lines, Panel, Points, Primitive, Source, Span, vector
 from nnviz3d.scene.selection import LayerPick, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
