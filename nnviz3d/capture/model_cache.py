@@ -120,7 +120,7 @@ class CachedModel:
 
     @cached_property
     def _aids(self) -> Aids:
-        """What the model says about its inputs."""
+        """Facts about the model's inputs besides their shapes."""
         model = self.traced
         vocabulary = model.vocabulary
         return (

@@ -108,7 +108,7 @@ class ForeignInput:
 
 @dataclass(frozen=True)
 class ForeignOrigin:
-    """Where a model comes from; the names are those of `LoadedModel`."""
+    """Origin of a model that is not of Keras; the fields are named as in `LoadedModel`."""
 
     name: str
     sha256: str | None

@@ -1,4 +1,4 @@
-"""What a model says about its inputs beyond their shapes: vocabularies for text, and rates of sounds."""
+"""Facts about a model's inputs besides their shapes: vocabularies for text, and sampling rates of sounds."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _BRIGHT, _DARK = 100, -0.5
 
 
 class ModelInputs(Protocol):
-    """What preprocessing needs to know of a model."""
+    """The facts about a model from which its preprocessing is chosen."""
 
     @property
     def graph(self) -> ModelGraph:

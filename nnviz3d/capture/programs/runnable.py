@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Origin(Protocol):
-    """Where a model comes from; the names and meanings are those of `LoadedModel`."""
+    """The origin of a model; names and meanings are those of `LoadedModel`."""
 
     @property
     def name(self) -> str:

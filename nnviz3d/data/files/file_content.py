@@ -14,7 +14,7 @@ _TORCH = "export the model to ONNX in Python, torch.onnx.export(model, example, 
 
 @dataclass(frozen=True)
 class Content:
-    """What a file is.
+    """The kind of a file, found from its first bytes.
 
     Attributes
     ----------

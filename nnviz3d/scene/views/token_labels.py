@@ -33,7 +33,7 @@ _LEADER = (0.55, 0.6, 0.7, 0.3)
 
 @dataclass(frozen=True)
 class TokenColumns:
-    """Where the words of the tokens stand: in one column, or turn by turn in several if rows are lower than text.
+    """Positions of the words of tokens: in one column, or alternating between several if rows are lower than text.
 
     If rows are much lower than text, every second, fourth ... token has a word, with its position before it.
 
