@@ -5,7 +5,7 @@
 >>> run = nnviz3d.open_capture("run.zarr")  # does not
 >>> run.activation("conv2d", sample=0).shape
 (26, 26, 32)
->>> nnviz3d.serve(model, x)  # in the browser; `show` opens a window, `record` writes a film, `snapshot` a picture
+>>> nnviz3d.serve(model, x)  # in the browser; `show` opens a window, `record` and `export` write files
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from nnviz3d.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from nnviz3d import capture as capture
+    from nnviz3d.api.functions import export as export
     from nnviz3d.api.functions import record as record
     from nnviz3d.api.functions import serve as serve
     from nnviz3d.api.functions import show as show
@@ -38,6 +39,7 @@ __all__ = [
     "UserError",
     "Viewer",
     "capture",
+    "export",
     "open_capture",
     "read_scene",
     "record",
@@ -55,7 +57,7 @@ _MODULES = {
     "Viewer": "nnviz3d.api.viewer",
     "open_capture": "nnviz3d.data.capture",
     "read_scene": "nnviz3d.api.scene_files",
-    **dict.fromkeys(("record", "serve", "show", "snapshot"), "nnviz3d.api.functions"),
+    **dict.fromkeys(("export", "record", "serve", "show", "snapshot"), "nnviz3d.api.functions"),
 }
 """Module of each public name. It is imported on first use, so that `import nnviz3d` and ``nnviz3d --help`` are fast."""
 

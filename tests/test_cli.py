@@ -26,7 +26,7 @@ from tests.support.graphs import chain
 
 pytestmark = pytest.mark.slow
 
-COMMANDS = ("snapshot", "record", "serve", "capture", "inspect")
+COMMANDS = ("snapshot", "record", "export", "serve", "capture", "inspect")
 
 
 def run(*arguments: object, cwd: Path, code: str | None = None) -> subprocess.CompletedProcess[str]:

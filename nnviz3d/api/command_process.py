@@ -27,7 +27,7 @@ class CommandProcess:
     Parameters
     ----------
     command
-        ``serve``, ``show``, ``record`` or ``snapshot``.
+        ``serve``, ``show``, ``record``, ``snapshot`` or ``export``.
     arguments
         Its arguments.
     listen

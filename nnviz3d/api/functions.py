@@ -1,4 +1,4 @@
-"""`serve`, `show`, `record` and `snapshot` for a model object, a file, a scene or a capture.
+"""`serve`, `show`, `record`, `snapshot` and `export` for a model object, a file, a scene or a capture.
 
 Each runs the command of its name in a process of its own, because TensorFlow and OpenGL cannot share one. A live model
 stays in this process, which captures the first sample and then answers the viewer's requests for others.
@@ -142,6 +142,36 @@ def snapshot(
         The picture.
     """
     return _make("snapshot", target, output, x, [*_size(size), *given("--at", at)], options)
+
+
+def export(
+    target: Any,
+    output: str | Path,
+    x: Any = None,
+    *,
+    samples: str | None = None,
+    max_size: str | None = None,
+    float16: bool = False,
+    **options: Unpack[Options],
+) -> Path:
+    """Write one file that others open.
+
+    Parameters
+    ----------
+    target, x, **options
+        As for `serve`.
+    output
+        The file to write; its ending says what it is, such as ``.zarr.zip``.
+    samples, max_size, float16
+        As on the command line.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    more = [*given("--samples", samples), *given("--max-size", max_size), *(["--float16"] if float16 else [])]
+    return _make("export", target, output, x, more, options)
 
 
 def _view(

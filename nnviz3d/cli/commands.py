@@ -284,6 +284,29 @@ output
 app.command("nnviz3d.cli.capture:capture", name="capture", help=CAPTURE_HELP, help_epilogue="")
 
 
+EXPORT_HELP = """Write the target into one file that others open: a capture as one file.
+
+Examples:
+
+  nnviz3d export run.zarr -o run.zarr.zip
+
+Parameters
+----------
+target
+    A scene, a model or a capture; by default the demo.
+output
+    The file to write; its ending says what it is.
+samples
+    The samples to export, counted from 0: 0:20, or 3,7,9; by default the one that is shown.
+max_size
+    Maximum size of the file, such as 50MB; what does not fit is left out, and named.
+float16
+    Round the numbers to float16, for a smaller file.
+"""
+"""Help of `export`, which is imported when it is needed only."""
+app.command("nnviz3d.cli.export:export", name="export", help=EXPORT_HELP, help_epilogue="")
+
+
 @app.command(help_epilogue="")
 def inspect(
     target: str | None = None,

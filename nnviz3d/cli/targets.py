@@ -33,10 +33,19 @@ def open_target(
     run: Callable[[CaptureRequest], object],
     *,
     backward: bool = False,
+    whole: bool = False,
     worker: Worker | None = None,
     invitation: Invitation | None = None,
 ) -> AbstractContextManager[Opened]:
-    """Return a context that opens the target of a command with its options."""
+    """Return a context that opens the target of a command with its options.
+
+    Parameters
+    ----------
+    backward, worker, invitation
+        As for `opened`.
+    whole
+        Whether all samples of a model are captured, whatever the look needs.
+    """
     from nnviz3d.apps.open_target import opened
 
     return opened(
@@ -45,7 +54,7 @@ def open_target(
         model.options(),
         run,
         sample=look.sample,
-        whole=look.whole,
+        whole=whole or look.whole,
         groups=look.groups,
         backward=backward,
         wanted=look.wanted(),
