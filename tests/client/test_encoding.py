@@ -1,0 +1,140 @@
+"""Draw lists are encoded whole: what a client gets back equals what the scene gave, and nothing is sent twice."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnviz3d.client.encoding import Encoder, Frame
+from nnviz3d.scene.colors import colormap
+from nnviz3d.scene.primitives import Box, DrawList, Label, Labels, Lines, Voxels
+from nnviz3d.scene.scene import Scene
+from tests.support.gallery import READY
+from tests.support.scenes import bundled_scene
+
+
+class Decoder:
+    """Reads records as `static/store.js` does."""
+
+    def __init__(self) -> None:
+        self.records: dict[int, dict[str, Any]] = {}
+        self.arrays: dict[int, np.ndarray] = {}
+
+    def add(self, encoder: Encoder) -> None:
+        added = encoder.take()
+        self.arrays.update(enumerate(added.arrays, added.first_array))
+        for i, record in enumerate(added.records, added.first_record):
+            own = {key: value for key, value in record.items() if key != "like"}
+            self.records[i] = {**(self.records[record["like"]] if "like" in record else {}), **own}
+
+    def value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self.value(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if "r" in value:
+            return self.records[value["r"]]
+        return self.arrays[value["a"]] if "a" in value else float(value["x"].replace("Infinity", "inf"))
+
+    def check(self, record: dict[str, Any], given: Any) -> None:
+        assert record["kind"] == type(given).__name__
+        assert record.keys() == {"kind", *(field.name for field in fields(given))}
+        for field in fields(given):
+            found, wanted = self.value(record[field.name]), getattr(given, field.name)
+            if isinstance(given, Voxels) and field.name == "values":
+                wanted = wanted.T
+            self.compare(found, wanted)
+
+    def compare(self, found: Any, wanted: Any) -> None:
+        if isinstance(wanted, np.ndarray):
+            assert found.shape == wanted.shape
+            np.testing.assert_array_equal(found, wanted)
+        elif is_dataclass(wanted):
+            self.check(found, wanted)
+        elif isinstance(wanted, tuple | list):
+            assert len(found) == len(wanted)
+            for a, b in zip(found, wanted, strict=True):
+                self.compare(a, b)
+        else:
+            assert found == wanted or (found != found and wanted != wanted)
+
+    def frame(self, frame: Frame, given: DrawList) -> None:
+        assert [tuple(color) for color in frame["background"]] == list(given.background)
+        for index, primitive in zip(frame["primitives"], given.primitives, strict=True):
+            self.check(self.records[index], primitive)
+
+
+@pytest.mark.parametrize("name", READY)
+def test_encoder_keeps_every_field_of_a_bundled_scene_at_any_time(name: str) -> None:
+    scene: Scene = bundled_scene(name)
+    encoder, decoder = Encoder(), Decoder()
+    for t in np.linspace(0, scene.duration, 4):
+        what = scene.at(float(t))
+        frame = encoder.frame(what)
+        decoder.add(encoder)
+        decoder.frame(frame, what)
+
+
+def block(**changes: Any) -> Voxels:
+    values = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    cells = Voxels("a", values, (0, 0, 0), (1, 1, 1), colormap("inferno"), (0.0, 23.0))
+    return replace(cells, **changes)
+
+
+def test_encoder_sends_equal_arrays_and_records_once() -> None:
+    one, encoder = block(), Encoder()
+    first = encoder.frame(DrawList((one,)))
+    assert len(encoder.take().arrays) == 2  # the values and the colour map
+    again = encoder.frame(DrawList((replace(one, values=one.values.copy()),)))
+    added = encoder.take()
+    assert first == again
+    assert not added.arrays
+    assert not added.records
+
+
+def test_encoder_sends_only_the_changed_fields_of_a_primitive() -> None:
+    one, encoder = block(), Encoder()
+    encoder.frame(DrawList((one,)))
+    encoder.take()
+    encoder.frame(DrawList((replace(one, reveal=0.5),)))
+    (record,) = encoder.take().records
+    assert record.keys() == {"like", "reveal"}
+
+
+def test_encoder_writes_numbers_that_json_lacks_as_words() -> None:
+    encoder, decoder = Encoder(), Decoder()
+    what = DrawList((block(limits=(float("-inf"), float("nan")), threshold=float("inf")),))
+    frame = encoder.frame(what)
+    decoder.add(encoder)
+    decoder.frame(frame, what)
+
+
+def test_encoder_forgets_what_no_kept_frame_needs() -> None:
+    encoder = Encoder()
+    old = encoder.frame(DrawList((block(), Box("frame", (0, 0, 0), (1, 1, 1), (1, 0, 0)))))
+    new = encoder.frame(DrawList((block(values=np.ones((2, 3, 4), np.float32)),)))
+    encoder.take()
+    gone = encoder.forget([new])
+    assert set(gone.records) == set(old["primitives"])
+    assert len(gone.arrays) == 1
+    assert encoder.primitive_of(old["primitives"][0]) is None
+    later = encoder.frame(DrawList((block(),)))
+    assert not set(later["primitives"]) & set(gone.records)
+    assert [array.shape for array in encoder.take().arrays] == [(4, 3, 2)]
+
+
+def test_encoder_returns_the_primitive_of_a_record() -> None:
+    encoder, label = Encoder(), Label((0, 0, 0), ("a",))
+    lines = Lines("l", np.zeros((1, 2, 3), np.float32), np.ones((1, 4), np.float32))
+    frame = encoder.frame(DrawList((lines, Labels("names", (label,)))))
+    assert encoder.primitive_of(frame["primitives"][0]) is lines
+    assert encoder.primitive_of(99) is None
+
+
+@pytest.mark.parametrize("values", [np.array([2**31]), np.array([-(2**31) - 1])])
+def test_encoder_refuses_integers_beyond_32_bits(values: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="32 bits"):
+        Encoder().array(values)
