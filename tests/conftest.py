@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gc
+import shutil
+from collections.abc import Iterator
 
 import pytest
 
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from tests.support import captures, trainings
+
+CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-software-rasterizer", "--disable-background-networking")
+"""Without a GPU process, because emulating one takes a third of the processor time of these tests."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,3 +57,16 @@ def digits() -> Capture:
 def recorded_capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
     """Return a training of the small network with six recorded steps, written from NumPy arrays."""
     return trainings.small_training(tmp_path_factory.mktemp("captures") / "training.zarr")
+
+
+@pytest.fixture(scope="module")  # Playwright keeps a running event loop, and other tests want their own
+def chromium() -> Iterator[object]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("Chromium is not installed: apt install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM))
+        yield browser
+        browser.close()

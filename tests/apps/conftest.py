@@ -1,4 +1,4 @@
-"""Fixtures: a server in a separate process, and a real browser."""
+"""Fixtures: a server in a separate process."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from typing import IO, Self
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-
-CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-software-rasterizer", "--disable-background-networking")
-"""Without a GPU process, because emulating one takes a third of the processor time of these tests."""
 
 
 class Served:
@@ -80,19 +77,6 @@ class _Reader:
     def text(self) -> str:
         self._thread.join(10)
         return "".join(self._lines)
-
-
-@pytest.fixture(scope="module")  # Playwright keeps a running event loop, and other tests want their own
-def chromium() -> Iterator[object]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("Chromium is not installed: apt install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
