@@ -92,12 +92,13 @@ def places_of(primitive: Primitive) -> np.ndarray:
 def points_of(what: DrawList, pose: CameraPose, rng: np.random.Generator) -> np.ndarray:
     """Return points of the picture, half of them within some pixels of places that it shows, the same for each kind."""
     near = []
-    for kind in {type(primitive) for primitive in what.primitives}:
+    for kind in sorted({type(primitive) for primitive in what.primitives}, key=str):
         places = np.concatenate([places_of(primitive) for primitive in what.primitives if type(primitive) is kind])
         places = places[np.isfinite(places).all(axis=1)]
         if len(places):
             near.append(rng.choice(places, RAYS))
-    screen, _ = picking.Eye.of(pose, SIZE).project(rng.permutation(np.concatenate(near))[: RAYS // 2])
+    screen, _ = picking.Eye.of(pose, SIZE).project(rng.permutation(np.concatenate(near)))
+    screen = screen[((screen > 0) & (screen < SIZE)).all(axis=1)][: RAYS // 2]
     return np.concatenate([rng.uniform((0, 0), SIZE, (RAYS // 2, 2)), screen + rng.normal(0, 4, screen.shape)])
 
 

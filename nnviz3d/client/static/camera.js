@@ -1,4 +1,4 @@
-// Camera poses: turning, moving and zooming, the pose at which given points fill the picture, and its matrices.
+// Camera poses: turning, moving and zooming, the pose at which given points fill the picture.
 // A pose is `{position, target, up, field_of_view}` as the Python class CameraPose; vectors are arrays of three numbers.
 
 const STEEPEST = 86; // Largest elevation in degrees; at 90 the view would flip.
@@ -165,39 +165,4 @@ export class Eye {
       depth,
     ];
   }
-}
-
-/** Return the matrix from the world to the camera's axes, 16 numbers by columns, as WebGL takes them. */
-export function viewMatrix(pose) {
-  const { position, ahead, right, up } = new Eye(pose, [1, 1]);
-  return [
-    right[0], up[0], -ahead[0], 0,
-    right[1], up[1], -ahead[1], 0,
-    right[2], up[2], -ahead[2], 0,
-    -vecDot(right, position), -vecDot(up, position), vecDot(ahead, position), 1,
-  ]; // prettier-ignore
-}
-
-/** Return the matrix of a perspective with these distances of the near and far plane, 16 numbers by columns. */
-export function projectionMatrix(pose, aspect, near, far) {
-  const scale = 1 / halfHeight(pose);
-  return [
-    scale / aspect, 0, 0, 0,
-    0, scale, 0, 0,
-    0, 0, (near + far) / (near - far), -1,
-    0, 0, (2 * near * far) / (near - far), 0,
-  ]; // prettier-ignore
-}
-
-/** Return the product of two matrices of 16 numbers by columns; the second one is applied first. */
-export function matrixProduct(a, b) {
-  const product = new Array(16);
-  for (let column = 0; column < 4; column++) {
-    for (let row = 0; row < 4; row++) {
-      let sum = 0;
-      for (let k = 0; k < 4; k++) sum += a[k * 4 + row] * b[column * 4 + k];
-      product[column * 4 + row] = sum;
-    }
-  }
-  return product;
 }

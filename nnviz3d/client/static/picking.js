@@ -3,7 +3,7 @@
 
 import { Eye, anglesOf, fitPose, vecAdd, vecCross, vecDot, vecScale, vecSub } from "./camera.js";
 
-const GAP_SHARE = 0.07; // Gap on each side of a cube, as a share of its shortest side.
+export const GAP_SHARE = 0.07; // Gap on each side of a cube, as a share of its shortest side.
 const REACH = 5; // Maximum distance in pixels from which a line in front of the background is picked.
 const REACH_BEFORE = 2.5; // The same before another primitive.
 const SMALLEST_SCALE = 0.6; // Minimum size of balls in a small picture.
