@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nnviz3d.api.functions import serve as serve
     from nnviz3d.api.functions import show as show
     from nnviz3d.api.functions import snapshot as snapshot
+    from nnviz3d.api.pyvista_functions import to_pyvista as to_pyvista
     from nnviz3d.api.scene_files import read_scene as read_scene
     from nnviz3d.api.training_recorder import TrainingRecorder as TrainingRecorder
     from nnviz3d.api.viewer import Viewer as Viewer
@@ -46,6 +47,7 @@ __all__ = [
     "serve",
     "show",
     "snapshot",
+    "to_pyvista",
 ]
 
 _MODULES = {
@@ -57,6 +59,7 @@ _MODULES = {
     "Viewer": "nnviz3d.api.viewer",
     "open_capture": "nnviz3d.data.capture",
     "read_scene": "nnviz3d.api.scene_files",
+    "to_pyvista": "nnviz3d.api.pyvista_functions",
     **dict.fromkeys(("export", "record", "serve", "show", "snapshot"), "nnviz3d.api.functions"),
 }
 """Module of each public name. It is imported on first use, so that `import nnviz3d` and ``nnviz3d --help`` are fast."""

@@ -79,6 +79,7 @@ class Format:
 
 FORMATS: Mapping[str, Format] = {
     ".zarr.zip": Format("the capture as one file", "nnviz3d.apps.export.capture_file:write_capture_file", whole=True),
+    ".vtm": Format("the numbers for PyVista and ParaView", "nnviz3d.apps.export.data_sets:write_data_sets"),
 }
 """The formats by ending, in lower case. To add one: an entry, and a module with its function."""
 

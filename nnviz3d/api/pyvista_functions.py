@@ -1,0 +1,125 @@
+"""A target as PyVista's data, in this process: `to_pyvista`, and the reader of captures for `pyvista.read`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from cyclopts import App
+
+from nnviz3d.api.command_arguments import CommandArguments, Options
+from nnviz3d.data.capture import is_capture
+from nnviz3d.errors import CaptureError, UserError
+from nnviz3d.options import NO_LOOK, NO_MODEL, Look, Model, selection_of
+
+if TYPE_CHECKING:
+    import pyvista as pv
+
+    from nnviz3d.apps.open_target import Opened
+    from nnviz3d.scene.selection import Selection
+
+
+def to_pyvista(target: Any = None, x: Any = None, **options: Unpack[Options]) -> pv.MultiBlock:
+    """Return a model, a capture or a scene as PyVista's data.
+
+    Parameters
+    ----------
+    target, x, **options
+        As for `nnviz3d.serve`. All groups of layers are open, unless `groups` says otherwise.
+
+    Returns
+    -------
+    pyvista.MultiBlock
+        ``layers`` holds an ``ImageData`` for each layer: its exact float32 numbers as cell data, named after the quantity,
+        at its place in the world. ``edges``, ``connections``, ``points``, ``pictures``, ``meshes`` and ``labels`` hold the
+        rest; parts without content are left out.
+
+    Raises
+    ------
+    UserError
+        If this process holds TensorFlow, which cannot share a process with VTK; or if the target, the input or an option is
+        missing or invalid.
+
+    Examples
+    --------
+    >>> blocks = nnviz3d.to_pyvista("run.zarr")
+    >>> blocks["layers"]["conv2d"].threshold(0.5).plot()
+    """
+    options.setdefault("groups", "open")
+    with _opened(target, x, options) as (found, selection):
+        from nnviz3d.apps.export.multi_block import multi_block
+        from nnviz3d.apps.export.scenes import scene_of
+
+        return multi_block(scene_of(found, selection), selection)
+
+
+def read_capture(path: str, **options: Any) -> pv.MultiBlock:
+    """Read a capture for `pyvista.read`, which finds this function by the endings ``.zarr`` and ``.zip``.
+
+    Parameters
+    ----------
+    path
+        A folder ``RUN.zarr``, or a file ``RUN.zarr.zip``.
+    **options
+        As for `to_pyvista`.
+
+    Raises
+    ------
+    UserError
+        If it is not a capture, or this process holds TensorFlow.
+    """
+    if "://" in path:
+        from pyvista import LocalFileRequiredError
+
+        raise LocalFileRequiredError
+    if not is_capture(Path(path)):
+        raise CaptureError(
+            f"{path} is not a capture of nnviz3d, which reads .zarr and .zarr.zip for PyVista; make one with: nnviz3d "
+            "capture MODEL -o run.zarr."
+        )
+    return to_pyvista(path, **options)
+
+
+@contextmanager
+def _opened(target: Any, x: Any, options: Options) -> Iterator[tuple[Opened, Selection]]:
+    """Open a target as a command does; a model is run in a process of its own."""
+    if "tensorflow" in sys.modules:
+        raise UserError(
+            "This process holds TensorFlow, which cannot share a process with VTK: write the data with "
+            'nnviz3d.export(model, "net.vtm", x), or keep a capture with nnviz3d.capture(model, x, out="run.zarr"), and '
+            "read it in another Python process."
+        )
+    from nnviz3d.apps.open_target import opened
+    from nnviz3d.apps.progress import capture_with_progress
+
+    with closing(CommandArguments()) as arguments:
+        name, model, look = _parsed(arguments.of(target, x, options, live=False))
+        with opened(
+            name,
+            look.scene,
+            model.options(),
+            capture_with_progress,
+            sample=look.sample,
+            whole=look.whole,
+            groups=look.groups,
+            wanted=look.wanted(),
+        ) as found:
+            yield found, selection_of(look, found)
+
+
+def _parsed(words: list[str]) -> tuple[str | None, Model, Look]:
+    """Read the arguments of a command."""
+    app = App()
+
+    @app.default
+    def _taken(
+        target: str | None = None, /, *, model: Model = NO_MODEL, look: Look = NO_LOOK
+    ) -> tuple[str | None, Model, Look]:
+        return target, model, look
+
+    command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    taken: tuple[str | None, Model, Look] = command(*bound.args, **bound.kwargs)
+    return taken
