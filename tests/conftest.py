@@ -14,12 +14,14 @@ from tests.support import captures, trainings
 
 CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-software-rasterizer", "--disable-background-networking")
 """Without a GPU process, because emulating one takes a third of the processor time of these tests."""
+WEBGL = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking")
+"""With WebGL2 in software."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test that drives a browser or a window as slow."""
     for item in items:
-        if {"chromium", "display"} & set(getattr(item, "fixturenames", ())):
+        if {"chromium", "webgl", "display"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
 
 
@@ -27,6 +29,30 @@ def pytest_collection_finish() -> None:
     """Exclude the modules and tests from garbage collection: with TensorFlow loaded, each full pass takes half a second."""
     gc.collect()
     gc.freeze()
+
+
+def _browser(flags: tuple[str, ...]) -> Iterator[object]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("Chromium is not installed: apt install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(flags))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")  # Playwright keeps a running event loop, and other tests want their own
+def chromium() -> Iterator[object]:
+    """A browser without WebGL."""
+    yield from _browser(CHROMIUM)
+
+
+@pytest.fixture(scope="module")
+def webgl() -> Iterator[object]:
+    """A browser with WebGL2 in software."""
+    yield from _browser(WEBGL)
 
 
 @pytest.fixture(scope="session")

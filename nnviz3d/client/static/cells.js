@@ -1,0 +1,134 @@
+/** Cells of blocks in the form that the voxel shader reads; the same as `nnviz3d/render/voxels.py` makes for VTK. */
+
+import { GraphicsError } from "./gl.js";
+
+const LEVELS = 4;
+const RANKS = 255;
+const SAMPLES = 20000;
+
+/** Return how many slices of constant z stand side by side, and the number of rows, for an about square texture. */
+export function atlasTiles([z, y, x], largest) {
+  const most = Math.floor(largest / Math.max(x, 1));
+  const across = Math.max(1, Math.min(z, Math.round(Math.sqrt((z * y) / Math.max(x, 1))), most));
+  return [across, Math.ceil(z / across)];
+}
+
+/**
+ * Arrange the slices of a grid in one picture.
+ *
+ * @param {TypedArray} data Numbers in the order (z, y, x), x fastest.
+ * @param {number[]} shape `[z, y, x]`
+ * @param {number} largest Largest width and height of a texture.
+ * @returns {{width, height, across, data}} Unused tiles are zero.
+ */
+export function packAtlas(data, shape, largest) {
+  const [z, y, x] = shape;
+  const [across, rows] = atlasTiles(shape, largest);
+  const [width, height] = [across * x, rows * y];
+  if (width > largest || height > largest) {
+    const most = (largest ** 2).toLocaleString("en");
+    throw new GraphicsError(`${x} x ${y} x ${z} cells are too many for this browser's graphics: at most ${most} fit.`);
+  }
+  if (across === 1) return { width, height, across, data };
+  const atlas = new data.constructor(width * height);
+  let from = 0;
+  for (let k = 0; k < z; ++k) {
+    const start = Math.floor(k / across) * y * width + (k % across) * x;
+    for (let j = 0; j < y; ++j) {
+      const to = start + j * width;
+      for (let i = 0; i < x; ++i) atlas[to + i] = data[from++];
+    }
+  }
+  return { width, height, across, data: atlas };
+}
+
+/** Return the largest number of each cube of two cells a side: `{data, shape}`, for a grid of positive integers. */
+function largestOfCubes(data, [z, y, x], mask) {
+  const shape = [(z + 1) >> 1, (y + 1) >> 1, (x + 1) >> 1];
+  const found = new data.constructor(shape[0] * shape[1] * shape[2]);
+  for (let k = 0; k < z; ++k) {
+    for (let j = 0; j < y; ++j) {
+      const to = ((k >> 1) * shape[1] + (j >> 1)) * shape[2];
+      const from = (k * y + j) * x;
+      for (let i = 0; i < x; ++i) {
+        const one = data[from + i] & mask;
+        if (one > found[to + (i >> 1)]) found[to + (i >> 1)] = one;
+      }
+    }
+  }
+  return { data: found, shape };
+}
+
+/** Return the number of bounds that a number reaches; bounds ascend. */
+function rankOf(bounds, number) {
+  let [low, high] = [0, bounds.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (bounds[middle] <= number) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The bits of positive float32 numbers, which are in the order of the numbers; those of NaN are above all. */
+function magnitudes(data) {
+  return new Int32Array(data.buffer, data.byteOffset, data.length);
+}
+
+/** Return at most 255 bounds, ascending, with about the same number of maxima between each two; as bits. */
+function boundsOf(maxima) {
+  const stride = Math.max(1, Math.floor(maxima.length / SAMPLES));
+  const infinite = 0x7f800000;
+  const some = [];
+  for (let i = 0; i < maxima.length; i += stride) if (maxima[i] > 0 && maxima[i] < infinite) some.push(maxima[i]);
+  const sorted = Int32Array.from(some).sort();
+  // The first bound is the smallest number above zero, so that zeros are empty at any threshold.
+  const chosen = new Set([1]);
+  if (sorted.length) {
+    for (let k = 0; k < RANKS - 1; ++k) chosen.add(sorted[Math.floor((k * (sorted.length - 1)) / (RANKS - 2))]);
+  }
+  return Int32Array.from(chosen).sort();
+}
+
+/**
+ * Return the ranks of the largest |numbers| around each 2 x 2 x 2 cells, for cubes of 2, 4, 8 and 16 cells a side.
+ *
+ * @param {{data: Float32Array, shape: number[]}} values Cells in the order (z, y, x).
+ * @returns {{data: Uint8Array, shape: number[], bounds: Int32Array}} Four bytes for each such cube; see `rank_levels`.
+ */
+export function rankLevels(values) {
+  const maxima = largestOfCubes(magnitudes(values.data), values.shape, 0x7fffffff);
+  const bounds = boundsOf(maxima.data);
+  const [z, y, x] = maxima.shape;
+  const ranks = new Uint8Array(maxima.data.length);
+  for (let i = 0; i < ranks.length; ++i) ranks[i] = rankOf(bounds, maxima.data[i]);
+  let level = { data: ranks, shape: maxima.shape };
+  const data = new Uint8Array(ranks.length * LEVELS);
+  for (let n = 0; n < LEVELS; ++n) {
+    let to = n;
+    for (let k = 0; k < z; ++k) {
+      for (let j = 0; j < y; ++j) {
+        const from = ((k >> n) * level.shape[1] + (j >> n)) * level.shape[2];
+        for (let i = 0; i < x; ++i, to += LEVELS) data[to] = level.data[from + (i >> n)];
+      }
+    }
+    level = largestOfCubes(level.data, level.shape, 0xff);
+  }
+  return { data, shape: maxima.shape, bounds };
+}
+
+/** Return the rank of a threshold: cubes of a lower rank have no cell that reaches it. */
+export function thresholdRank(bounds, threshold) {
+  return rankOf(bounds, magnitudes(Float32Array.of(Math.max(threshold, 0)))[0]);
+}
+
+/** Return the textures of a grid: `{numbers, levels, pairs, bounds}`. */
+export function packCells(values, largest) {
+  const [z, y, x] = values.shape;
+  const numbers = packAtlas(values.data, [z, y, x], largest);
+  const levels = rankLevels(values);
+  const texels = new Uint32Array(levels.data.buffer);
+  const ranks = packAtlas(texels, levels.shape, largest);
+  ranks.data = new Uint8Array(ranks.data.buffer, ranks.data.byteOffset, ranks.data.byteLength);
+  return { numbers, levels: ranks, pairs: [...levels.shape].reverse(), bounds: levels.bounds };
+}

@@ -1,0 +1,141 @@
+/** Drawing of draw lists with WebGL2. Each kind of primitive has its drawer; unchanged primitives are not touched. */
+
+import { BackgroundDrawer } from "./background.js";
+import { Eye } from "./camera.js";
+import { Graphics, GraphicsError } from "./gl.js";
+import { depthRange, pictureMatrix } from "./projection.js";
+import { VoxelsDrawer } from "./voxels.js";
+
+const DRAWERS = { Voxels: VoxelsDrawer };
+/** Draws into a canvas; the size of the picture is that of the canvas. */
+export class Renderer {
+  /** @param {HTMLCanvasElement} canvas */
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.drawList = { background: [[0, 0, 0], [0, 0, 0]], primitives: [] };
+    this.drawers = new Map();
+    this.problems = new Map();
+    this.lost = false;
+    this.#begin();
+  }
+
+  #begin() {
+    this.graphics = new Graphics(this.canvas);
+    this.ground = new BackgroundDrawer(this.graphics);
+    const gl = this.graphics.gl;
+    gl.enable(gl.DEPTH_TEST);
+    gl.depthFunc(gl.LEQUAL);
+  }
+
+  /** Width and height in pixels. */
+  get size() {
+    return [this.canvas.width, this.canvas.height];
+  }
+
+  /** Forget all that was on the graphics card, which has lost it. */
+  lose() {
+    this.lost = true;
+  }
+
+  /** Upload everything again, after the graphics card has lost it. */
+  restore() {
+    this.drawers.clear();
+    this.lost = false;
+    this.#begin();
+    this.draw(this.drawList);
+  }
+
+  /** Make the next picture equal to a draw list; `render` shows it. */
+  draw(drawList) {
+    this.drawList = drawList;
+    if (this.lost) return;
+    this.problems.clear();
+    const wanted = new Map();
+    for (const primitive of drawList.primitives) {
+      if (primitive.kind in DRAWERS) wanted.set(`${primitive.kind} ${primitive.name}`, primitive);
+    }
+    for (const [key, drawer] of this.drawers) {
+      if (wanted.has(key)) continue;
+      drawer.remove();
+      this.drawers.delete(key);
+    }
+    const ordered = new Map();
+    for (const [key, primitive] of wanted) {
+      const drawer = this.drawers.get(key) ?? new DRAWERS[primitive.kind](this.graphics);
+      try {
+        drawer.update(primitive);
+        ordered.set(key, drawer);
+      } catch (error) {
+        if (!(error instanceof GraphicsError)) throw error;
+        drawer.remove();
+        this.problems.set(key, `${primitive.name} is not drawn: ${error.message}`);
+      }
+    }
+    this.drawers = ordered;
+  }
+
+  /** Free the memory of the graphics card. */
+  close() {
+    for (const drawer of this.drawers.values()) drawer.remove();
+    this.drawers.clear();
+    this.graphics.gl.getExtension("WEBGL_lose_context")?.loseContext();
+    this.lost = true;
+  }
+
+  /** Return the box of the world that holds all that is visible: smallest and largest corner. */
+  bounds() {
+    const low = [Infinity, Infinity, Infinity];
+    const high = [-Infinity, -Infinity, -Infinity];
+    for (const drawer of this.drawers.values()) {
+      if (!drawer.visible) continue;
+      for (let i = 0; i < 3; ++i) {
+        low[i] = Math.min(low[i], drawer.extent[0][i]);
+        high[i] = Math.max(high[i], drawer.extent[1][i]);
+      }
+    }
+    return low[0] <= high[0] ? [low, high] : [[-1, -1, -1], [1, 1, 1]];
+  }
+
+  /**
+   * Return the matrix of a pose: 16 numbers by rows, clip coordinates are the matrix times (x, y, z, 1).
+   *
+   * @param {object} pose `{position, target, up, field_of_view}`
+   * @param {[number, number]} size Width and height of the picture.
+   */
+  matrix(pose, size = this.size, shift = [0, 0]) {
+    const eye = new Eye(pose, size);
+    return pictureMatrix(eye, depthRange(eye, this.bounds()), shift);
+  }
+
+  /**
+   * Draw one picture.
+   *
+   * @param {object} pose
+   * @param {object} options
+   * @param {number} options.scale Factor for the widths of lines and the sizes of balls; 1 in 1280 x 720 pixels.
+   * @param {boolean} options.careful Whether to darken corners and creases and to shade the background.
+   * @param {[number, number]} options.shift Pixels, less than one, by which the picture moves right and up.
+   * @param {WebGLFramebuffer | null} options.target As large as the canvas, which is the default.
+   */
+  render(pose, { scale = 1, careful = true, shift = [0, 0], target = null } = {}) {
+    if (this.lost) return;
+    const gl = this.graphics.gl;
+    const [width, height] = this.size;
+    const [low, high] = this.drawList.background;
+    const middle = low.map((one, i) => (one + high[i]) / 2);
+    const view = {
+      eye: new Eye(pose, this.size),
+      matrix: this.matrix(pose, this.size, shift),
+      low,
+      ground: careful ? low : middle,
+      scale,
+      careful,
+    };
+    gl.bindFramebuffer(gl.FRAMEBUFFER, target);
+    gl.viewport(0, 0, width, height);
+    gl.clear(gl.DEPTH_BUFFER_BIT);
+    this.ground.draw(careful ? [low, high] : [middle, middle]);
+    for (const drawer of this.drawers.values()) if (drawer.visible) drawer.draw(view);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+  }
+}

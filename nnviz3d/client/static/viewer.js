@@ -1,0 +1,265 @@
+/** The interactive picture of a draw list: a WebGL canvas, text on a canvas over it, and a camera that the user moves. */
+
+import { Controls } from "./controls.js";
+import { pick } from "./picking.js";
+import { Renderer } from "./renderer.js";
+import { StillPicture } from "./still_picture.js";
+import { TextLayer, pictureScale } from "./text.js";
+
+/** Milliseconds without a change after which the picture rests. */
+const REST = 160;
+/** Mean milliseconds between frames above which a moving picture is drawn with half the width and height. */
+const SLOW = 24;
+const ANY_POSE = { position: [0, 0, 10], target: [0, 0, 0], up: [0, 1, 0], field_of_view: 26 };
+
+/**
+ * Shows draw lists in an element, as large as the element. It draws only when something has changed.
+ *
+ * While the picture changes from frame to frame, it is drawn without creases, and with half the width and height if
+ * frames take long. When it rests, it is drawn whole, and then with smooth edges.
+ */
+export class Viewer {
+  /**
+   * @param {HTMLElement} element Has a size of its own.
+   * @param {object} on Callbacks, each optional.
+   * @param {(hit: object | null, at: number[], event: Event) => void} on.hit A click, and what it met; `at` is in device
+   *   pixels from the upper left corner.
+   * @param {(hit: object | null, at: number[], event: Event) => void} on.double The same for a double click.
+   * @param {(pose: object, by_user: boolean) => void} on.pose The camera has moved.
+   * @param {(event: KeyboardEvent) => boolean} on.key A key; true if it needs nothing more.
+   * @param {(drawn: object) => void} on.drawn A picture was drawn: `{moving, coarse, smooth}`.
+   * @param {(problems: string[]) => void} on.problems Sentences on what cannot be drawn; an empty list if all is drawn.
+   */
+  constructor(element, on = {}) {
+    this.element = element;
+    this.on = on;
+    this.drawList = null;
+    this.changes = { last: -Infinity, moving: false };
+    this.pace = { last: -Infinity, mean: 0, coarse: false };
+    this.still = null;
+    this.stale = false;
+    this.frame = null;
+    this.camera = ANY_POSE;
+    this.homePose = ANY_POSE;
+    this.told = "[]";
+    this.picture = document.createElement("canvas");
+    this.words = document.createElement("canvas");
+    for (const canvas of [this.picture, this.words]) {
+      Object.assign(canvas.style, { position: "absolute", inset: "0", width: "100%", height: "100%", display: "block" });
+    }
+    this.words.style.pointerEvents = "none";
+    if (getComputedStyle(element).position === "static") element.style.position = "relative";
+    element.append(this.picture, this.words);
+    this.renderer = new Renderer(this.picture);
+    this.text = new TextLayer(this.words);
+    this.controls = new Controls(element, {
+      pose: () => this.camera,
+      onPose: (pose) => this.#moved(pose, true),
+      onClick: (at, event) => this.#click(on.hit, at, event),
+      onDouble: on.double === undefined ? undefined : (at, event) => this.#click(on.double, at, event),
+      onKey: (event) => on.key?.(event) ?? false,
+      onHome: () => this.goHome(),
+    });
+    this.picture.addEventListener("webglcontextlost", (event) => this.#lose(event));
+    this.picture.addEventListener("webglcontextrestored", () => this.#restore());
+    this.resizing = new ResizeObserver(() => this.redraw());
+    this.resizing.observe(element);
+  }
+
+  /** Width and height of the picture in device pixels. */
+  get size() {
+    const { width, height } = this.element.getBoundingClientRect();
+    const ratio = devicePixelRatio;
+    return [Math.max(1, Math.round(width * ratio)), Math.max(1, Math.round(height * ratio))];
+  }
+
+  /** Factor for the sizes of text, lines and balls. */
+  get scale() {
+    return pictureScale(this.size, devicePixelRatio);
+  }
+
+  /** The camera's pose. */
+  get pose() {
+    return this.camera;
+  }
+
+  /** Show a draw list instead of the earlier one. */
+  show(drawList) {
+    this.drawList = drawList;
+    this.renderer.draw(drawList);
+    this.#tell();
+    this.#change();
+  }
+
+  /** Set the pose to which `goHome` returns, and take it. */
+  home(pose) {
+    this.homePose = pose;
+    this.look(pose);
+  }
+
+  /** Return to the home pose. */
+  goHome() {
+    this.#moved(this.homePose, true);
+  }
+
+  /** Take a pose. */
+  look(pose) {
+    this.#moved(pose, false);
+  }
+
+  /** Draw the picture again, such as after a font has loaded. */
+  redraw() {
+    this.#change();
+  }
+
+  /** Return what is visible at a point, in device pixels from the upper left corner; `null` if nothing is there. */
+  pick(at) {
+    return this.drawList === null ? null : pick(this.drawList, this.camera, this.size, at);
+  }
+
+  /** Return the whole picture with its text as a PNG file. */
+  async save() {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = this.size;
+    const context = canvas.getContext("2d");
+    this.#drawWhole();
+    this.#startStill();
+    while (this.still !== null && !this.still.done) this.still.add();
+    this.still?.show();
+    context.drawImage(this.picture, 0, 0);
+    context.drawImage(this.words, 0, 0);
+    this.#endStill();
+    return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  }
+
+  /** Stop, and remove the picture from its element. */
+  close() {
+    if (this.frame !== null) cancelAnimationFrame(this.frame);
+    this.frame = null;
+    this.resizing.disconnect();
+    this.controls.close();
+    this.#endStill();
+    this.renderer.close();
+    this.picture.remove();
+    this.words.remove();
+  }
+
+  #moved(pose, byUser) {
+    this.camera = pose;
+    this.on.pose?.(pose, byUser);
+    this.#change();
+  }
+
+  #click(callback, [x, y], event) {
+    if (callback === undefined) return;
+    const at = [x * devicePixelRatio, y * devicePixelRatio];
+    callback(this.pick(at), at, event);
+  }
+
+  #tell() {
+    const problems = [...this.renderer.problems.values()];
+    const text = JSON.stringify(problems);
+    if (text !== this.told) this.on.problems?.(problems);
+    this.told = text;
+  }
+
+  #lose(event) {
+    event.preventDefault();
+    this.#endStill();
+    this.renderer.lose();
+    this.on.problems?.(["The graphics card has stopped; the picture returns when it is back."]);
+    this.told = "";
+  }
+
+  #restore() {
+    this.renderer.restore();
+    this.#tell();
+    this.#change();
+  }
+
+  /** Note a change, which the next frame shows. */
+  #change() {
+    const time = performance.now();
+    this.changes.moving = time - this.changes.last < REST;
+    this.changes.last = time;
+    this.stale = true;
+    this.#wake();
+  }
+
+  #wake() {
+    if (this.frame === null) this.frame = requestAnimationFrame((time) => this.#tick(time));
+  }
+
+  /** Draw a frame if something has changed; else make the resting picture better. */
+  #tick(time) {
+    this.frame = null;
+    if (this.drawList === null || this.renderer.lost) return;
+    if (this.stale) {
+      this.stale = false;
+      this.#endStill();
+      if (this.changes.moving) this.#drawMoving(time);
+      else this.#drawWhole();
+    } else if (performance.now() - this.changes.last >= REST) {
+      this.#rest();
+    }
+    if (this.still !== null || this.rough || this.waiting) this.#wake();
+  }
+
+  #drawMoving(time) {
+    const pace = this.pace;
+    const passed = time - pace.last;
+    pace.last = time;
+    if (passed < 1000) pace.mean = pace.mean * 0.7 + passed * 0.3;
+    if (!pace.coarse && pace.mean > SLOW) [pace.coarse, pace.mean] = [true, 0];
+    this.#draw({ careful: false, coarse: pace.coarse });
+    this.rough = true;
+  }
+
+  #drawWhole() {
+    this.#draw({ careful: true, coarse: false });
+    this.rough = false;
+    this.waiting = true;
+  }
+
+  /** Draw the whole picture, then one frame with smooth edges after the other, then show them. */
+  #rest() {
+    if (this.rough) {
+      this.#drawWhole();
+    } else if (this.waiting) {
+      this.waiting = false;
+      this.#startStill();
+    } else if (this.still !== null) {
+      this.still.add();
+      if (!this.still.done) return;
+      this.still.show();
+      this.#endStill();
+      this.on.drawn?.({ moving: false, coarse: false, smooth: true });
+    }
+  }
+
+  #startStill() {
+    this.#endStill();
+    this.still = new StillPicture(this.renderer, this.camera, { scale: this.scale, careful: true });
+    if (!this.still.possible) this.#endStill();
+  }
+
+  #endStill() {
+    this.still?.remove();
+    this.still = null;
+  }
+
+  #draw({ careful, coarse }) {
+    const [width, height] = this.size;
+    const share = coarse ? 0.5 : 1;
+    resized(this.picture, [Math.ceil(width * share), Math.ceil(height * share)]);
+    resized(this.words, [width, height]);
+    this.renderer.render(this.camera, { scale: this.scale * share, careful });
+    this.text.place(this.drawList, this.renderer.matrix(this.camera, [width, height]), [width, height], this.scale);
+    this.on.drawn?.({ moving: !careful, coarse, smooth: false });
+  }
+}
+
+function resized(canvas, [width, height]) {
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+}
