@@ -83,16 +83,3 @@ def digits() -> Capture:
 def recorded_capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
     """Return a training of the small network with six recorded steps, written from NumPy arrays."""
     return trainings.small_training(tmp_path_factory.mktemp("captures") / "training.zarr")
-
-
-@pytest.fixture(scope="module")  # Playwright keeps a running event loop, and other tests want their own
-def chromium() -> Iterator[object]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("Chromium is not installed: apt install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM))
-        yield browser
-        browser.close()
