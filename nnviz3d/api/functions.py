@@ -23,6 +23,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int | None = None,
     open: bool = True,
+    draw: Literal["auto", "client", "server"] = "auto",
     block: bool | None = None,
     **options: Unpack[Options],
 ) -> Viewer:
@@ -36,7 +37,7 @@ def serve(
     x
         Input of the model: an array ``(N, *shape)`` or one sample, a list or dictionary of arrays for several inputs,
         or a value of ``--input``, such as ``cat.jpg`` or ``digits:7``. By default random.
-    host, port, open
+    host, port, open, draw
         As on the command line.
     block
         Whether to wait until the page is closed. The default is `True` in a script, and `False` in a notebook or at a
@@ -54,7 +55,7 @@ def serve(
     UserError
         If the target, the input or an option is missing or invalid; the message is one sentence.
     """
-    more = ["--host", host, *given("--port", port), "--open" if open else "--no-open"]
+    more = ["--host", host, *given("--port", port), "--open" if open else "--no-open", "--draw", draw]
     return _view("serve", target, x, more, block, options)
 
 

@@ -6,20 +6,23 @@ import numpy as np
 
 from nnviz3d.apps.session import Session
 from nnviz3d.render import picking
+from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Pick
 
 _PLAIN = str.maketrans({"→": "->", "×": "x", "∞": "inf", "−": "-"})
 
 
-def pick_at(session: Session, at: tuple[float, float]) -> Pick | None:
+def pick_at(session: Session, at: tuple[float, float], layout: Scene | None = None) -> Pick | None:
     """Find what is seen at a point of the picture.
 
     Parameters
     ----------
     at
         Pixels of the renderer's picture, from its upper left corner.
+    layout
+        The drawn layout of the session's scene; by default its own.
     """
-    scene = session.scene.as_of(session.clock.t, session.selection)
+    scene = (layout or session.scene).as_of(session.clock.t, session.selection)
     drawn = scene.at(session.clock.t, session.selection)
     hit = picking.pick(drawn, session.renderer.pose(), session.renderer.size, at)
     return None if hit is None else scene.pick(hit, session.selection)

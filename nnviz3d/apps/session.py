@@ -10,6 +10,7 @@ from nnviz3d.apps.choices import Choices
 from nnviz3d.apps.clock import Clock
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.groups import Groups
+from nnviz3d.apps.layouts import Layouts
 from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample, SampleList
@@ -54,6 +55,8 @@ class Session:
         The layer that the user unfolds.
     groups
         The groups of layers, which are opened and closed.
+    layouts
+        The scene for pictures of any shape.
     samples
         The samples, and which of them is shown.
     queries
@@ -77,6 +80,7 @@ class Session:
         self.unfolding = Unfolding(self._frame)
         self.clock = Clock(self._frame, self.unfolding)
         self.groups = Groups(self._frame)
+        self.layouts = Layouts(self._frame)
         self.samples = SampleList(self._frame, samples)
         self.queries = ModelQueries(self._frame, self.samples, runner)
         self.choices = Choices(self._frame, self.samples, self.queries)
@@ -182,9 +186,15 @@ class Session:
         width, height = self.renderer.size
         return self.scene.camera(self.clock.t, aspect=width / height)
 
-    def draw(self) -> None:
-        """Update the renderer to the current time and selection."""
-        self.renderer.draw(self.scene.at(self.clock.t, self.selection))
+    def draw(self, layout: Scene | None = None) -> None:
+        """Update the renderer to the current time and selection.
+
+        Parameters
+        ----------
+        layout
+            The scene for the picture's shape, one of `layouts`; by default `scene`.
+        """
+        self.renderer.draw((layout or self.scene).at(self.clock.t, self.selection))
 
     def mark_drawn(self) -> None:
         """Record that the current selection could be drawn."""

@@ -105,6 +105,7 @@ def serve(
     host: str = "127.0.0.1",
     port: Annotated[int | None, OPTIONAL] = None,
     open: Annotated[bool, Parameter(negative="--no-open")] = True,
+    draw: Literal["auto", "client", "server"] = "auto",
     model: Model = NO_MODEL,
     look: Look = NO_LOOK,
     live: _Live = None,
@@ -129,6 +130,9 @@ def serve(
         The port to listen on; by default 8080, or the next free one.
     open
         Open the browser.
+    draw
+        What draws the picture: client, each browser by its own graphics card; server, the server for all; auto, the
+        browser where it can.
     """
     from nnviz3d.apps.snapshot import require_graphics
 
@@ -136,7 +140,7 @@ def serve(
     with open_live_target(target, model, look, live) as found:
         from nnviz3d.apps.web.server import serve as run_server
 
-        run_server(found, host=host, port=port, open_browser=open, selection=selection_of(look, found))
+        run_server(found, host=host, port=port, open_browser=open, drawer=draw, selection=selection_of(look, found))
 
 
 @app.command(help_epilogue="")

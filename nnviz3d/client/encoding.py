@@ -15,6 +15,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -84,10 +85,25 @@ class Forgotten:
     arrays: tuple[int, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Lacking:
+    """Records and arrays that a frame needs and one client lacks, by index, in rising order."""
+
+    records: dict[int, Record]
+    arrays: dict[int, NDArray[Any]]
+
+
 class Encoder:
-    """Encodes draw lists. Each index means the same record or array as long as the encoder lives."""
+    """Encodes draw lists. Each index means the same record or array as long as the encoder lives.
+
+    Attributes
+    ----------
+    nbytes
+        Size of all arrays that it holds.
+    """
 
     def __init__(self) -> None:
+        self.nbytes = 0
         self._records: dict[int, Record] = {}
         self._arrays: dict[int, NDArray[Any]] = {}
         self._next_record = self._next_array = 0
@@ -130,6 +146,43 @@ class Encoder:
         """Return the indices of all arrays that some frames need."""
         return self._reached(frames)[1]
 
+    def lacking(self, frame: Frame, records: AbstractSet[int], arrays: AbstractSet[int]) -> Lacking:
+        """Return what a frame needs beyond the records and arrays that a client has.
+
+        Unlike `take`, this serves clients that came late, and those that show other frames than the rest.
+        """
+        new_records: set[int] = set()
+        new_arrays: set[int] = set()
+        waiting = [*frame["primitives"]]
+        while waiting:
+            index = waiting.pop()
+            if index in records or index in new_records:
+                continue
+            new_records.add(index)
+            for key, number in _references(self._full[index]):
+                if key == "r":
+                    waiting.append(number)
+                elif number not in arrays:
+                    new_arrays.add(number)
+        return Lacking(
+            {index: self._record_for(index, records | new_records) for index in sorted(new_records)},
+            {index: self._arrays[index] for index in sorted(new_arrays)},
+        )
+
+    def _record_for(self, index: int, known: AbstractSet[int]) -> Record:
+        """Return a record in its short form, if a client knows the record that it is like."""
+        record = self._records[index]
+        return record if record.get("like", index) in known else self._full[index]
+
+    @property
+    def count(self) -> int:
+        """Number of records that it holds."""
+        return len(self._records)
+
+    def array_size(self, index: int) -> int:
+        """Return the number of bytes of an array."""
+        return self._arrays[index].nbytes
+
     def take(self) -> Additions:
         """Return what is new since the last call."""
         first, self._taken_records = self._taken_records, self._next_record
@@ -154,6 +207,7 @@ class Encoder:
         self._records = {i: v for i, v in self._records.items() if i in records}
         self._full = {i: v for i, v in self._full.items() if i in records}
         self._arrays = {i: v for i, v in self._arrays.items() if i in arrays}
+        self.nbytes = sum(array.nbytes for array in self._arrays.values())
         self._objects = {k: v for k, v in self._objects.items() if v[1] in records}
         self._made_from = {i: v for i, v in self._made_from.items() if i in records}
         self._given = {k: v for k, v in self._given.items() if v[1] in arrays}
@@ -236,6 +290,7 @@ class Encoder:
         if index is None:
             index, self._next_array = self._next_array, self._next_array + 1
             self._arrays[index] = encoded
+            self.nbytes += encoded.nbytes
             self._by_content[content] = index
         self._given[id(values), cells] = values, index
         return index

@@ -187,6 +187,11 @@ class Scene:
         context = self.context
         return Scene.build(self.spec, self.capture, aspect=context.aspect, trajectory=context.trajectory, opened=opened)
 
+    def with_aspect(self, aspect: float) -> Scene:
+        """Return this scene laid out anew for a picture with another width over height."""
+        context = self.context
+        return Scene.build(self.spec, self.capture, aspect=aspect, trajectory=context.trajectory, opened=context.opened)
+
     def shown(self, layer: str | None) -> str | None:
         """Return a layer, or the closed group that stands for it; `None` if neither is shown."""
         graph, grouping = self.context.graph, self.context.grouping

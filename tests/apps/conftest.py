@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Self
 from urllib.parse import parse_qs, urlsplit
@@ -27,7 +27,7 @@ class Served:
 
     def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "nnviz3d", "serve", "--no-open", *arguments],
+            [sys.executable, "-m", "nnviz3d", "serve", "--no-open", *_drawn_by_server(arguments), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -64,6 +64,11 @@ class Served:
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()  # after a test that failed; else it has ended
+
+
+def _drawn_by_server(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return the option by which the server draws, unless a test says what draws: most look at the server's picture."""
+    return () if "--draw" in arguments else ("--draw", "server")
 
 
 class _Reader:

@@ -401,7 +401,7 @@ def test_wait_that_is_cancelled_while_a_change_is_on_its_way_is_cancelled(sessio
         return None
 
     async def run() -> bool:
-        view = RemoteView(session, failed=ignore, clock_moved=ignore, clicked=ignore, last_sender=ignore)
+        view = RemoteView(session, failed=ignore, advance=ignore, clicked=ignore, last_sender=ignore)
 
         async def drawing() -> None:
             while True:

@@ -16,7 +16,11 @@ from wslink.websocket import LinkProtocol
 from nnviz3d.apps.picking import pick_at
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.client_counter import ClientCounter
+from nnviz3d.apps.web.client_protocol import ClientProtocol, add_client
+from nnviz3d.apps.web.client_view import ClientViews
 from nnviz3d.apps.web.connection_limits import ConnectionLimits
+from nnviz3d.apps.web.drawing import Drawer
+from nnviz3d.apps.web.motion import Motion
 from nnviz3d.apps.web.page import GONE, build_page, page_values
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels import panel_classes
@@ -24,6 +28,7 @@ from nnviz3d.apps.web.picture_view import RemoteView
 from nnviz3d.apps.web.sample_files import add_files
 from nnviz3d.apps.web.security import Gate
 from nnviz3d.apps.web.start_page import MODULE, add_pages
+from nnviz3d.scene.selection import Pick
 
 
 class WebApp(TrameApp):  # type: ignore[misc]
@@ -35,14 +40,18 @@ class WebApp(TrameApp):  # type: ignore[misc]
         The session to show. All drawing happens on the thread of the event loop, which owns the window.
     gate
         Checks who may connect.
+    drawer
+        Whether the pages draw the scene, or the server.
 
     Attributes
     ----------
     view
-        The picture.
+        The picture that the server draws.
+    client_views
+        The scene for pages that draw it themselves.
     """
 
-    def __init__(self, session: Session, gate: Gate) -> None:
+    def __init__(self, session: Session, gate: Gate, drawer: Drawer = "auto") -> None:
         # A unique name, because trame keeps servers by name for the whole process.
         super().__init__(get_server(f"nnviz3d-{token_hex(4)}", client_type="vue3"))
         self._session = session
@@ -51,26 +60,32 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self._page = PageContext(
             self.server, session, redraw=self._redraw, synchronize=self._synchronize, tick=self._tick
         )
+        motion = Motion(session, self._moved)
         self.view = RemoteView(
             session,
             failed=self._page.report,
-            clock_moved=self._page.tick,
-            clicked=self._page.guarded(self._pick),
-            last_sender=lambda: self._limits.last_sender,
+            advance=motion.advance,
+            clicked=self._page.guarded(self._pick_at),
+            last_sender=self._last_sender,
         )
+        self.client_views = ClientViews(
+            session, advance=motion.advance, failed=self._page.report, picked=self._page.guarded(self._pick)
+        )
+        client = ClientProtocol(self.client_views, last_sender=self._last_sender, left=self._left)
         self._panels = tuple(make(self._page) for make in panel_classes())
         self._keys: dict[str, Callable[[], None]] = {
-            "home": self.view.home,
+            "home": self._home,
             "clear": lambda: self._page.select(pick=None),
         }
         for panel in self._panels:
             self._keys.update(panel.keys)
         self._clients = ClientCounter(self._show_clients)
         self._page.show({"message": "", "clients": 0})
-        self._page.client_only(drawer=None)
+        self._page.show({"draw": drawer})
+        self._page.client_only(drawer=None, drawing="", drawing_reason="")
         self._page.synchronize()
         self.state.trame__template_error = GONE
-        for protocol in (self._limits, self._clients):
+        for protocol in (self._limits, self._clients, client):
             self.server.add_protocol_to_configure(partial(_register, protocol))
         self.ctrl.on_exception.add(self._page.report)
         self.ctrl.on_error.add(lambda message: print(f"The page reports: {message}", file=sys.stderr))
@@ -78,7 +93,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self.ctrl.on_server_ready.add(lambda **_: self.ctrl.rc_area_register(self.view))
         self._page.on_trigger("picture", self.view.picture)
         self._page.on_trigger("key", self._key)
-        self.ui = build_page(self.server, self._page, self._panels, home=self.view.home)
+        self.ui = build_page(self.server, self._page, self._panels, home=self._home)
         # After the widgets' own styles, so that the page's styles override them.
         self.server.enable_module(MODULE)
 
@@ -112,6 +127,10 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self._limits.forget_unfinished_handshakes()
         await self.server.stop()
 
+    async def draw(self) -> None:
+        """Draw each new state, as long as the server runs."""
+        await asyncio.gather(self.view.run(), self.client_views.run())
+
     async def watch(self) -> None:
         """Close idle connections without the token and stalled pages, as long as the server runs."""
         await self._limits.watch()
@@ -120,6 +139,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         add_pages(server.app, self._gate, title=page_values(self._session)["trame__title"])
         self._limits.guard(server)
         add_files(server.app, self._page)
+        add_client(server.app, self.client_views)
 
     def _show_clients(self, clients: int) -> None:
         with self.state:
@@ -129,6 +149,18 @@ class WebApp(TrameApp):  # type: ignore[misc]
 
     def _redraw(self, *, moving: bool = False) -> None:
         self.view.changed(moving=moving)
+        self.client_views.changed()
+
+    def _moved(self) -> None:
+        self._redraw()
+        self._page.tick()
+
+    def _last_sender(self) -> str | None:
+        return self._limits.last_sender
+
+    def _left(self, client: str) -> None:
+        self.view.leave(client)
+        self.client_views.leave(client)
 
     def _synchronize(self) -> None:
         self._page.show(page_values(self._session))
@@ -165,8 +197,17 @@ class WebApp(TrameApp):  # type: ignore[misc]
         if name in self._keys:
             self._keys[name]()
 
-    def _pick(self, at: tuple[float, float]) -> None:
-        pick = pick_at(self._session, at)
+    def _home(self) -> None:
+        client = self._last_sender()
+        if client is not None and self.client_views.has(client):
+            self.client_views.home(client)
+        else:
+            self.view.home()
+
+    def _pick_at(self, at: tuple[float, float]) -> None:
+        self._pick(pick_at(self._session, at, self.view.scene))
+
+    def _pick(self, pick: Pick | None) -> None:
         if pick is not None and pick.of_layer is not None and self._session.groups.is_closed(pick.of_layer):
             self._session.groups.open(pick.of_layer)
             self._page.refresh()

@@ -15,6 +15,7 @@ from PIL import Image
 
 from nnviz3d.apps.session import Session
 from nnviz3d.render.antialiasing import SHIFTS, StillPicture
+from nnviz3d.scene.scene import Scene
 
 FOLLOWING = 1 / 25
 """Most seconds for a frame while the user moves the camera; slower frames are drawn smaller."""
@@ -62,6 +63,11 @@ class FrameRenderer:
         """Width over height."""
         return self.size[0] / self.size[1]
 
+    @property
+    def scene(self) -> Scene:
+        """The session's scene, laid out for this shape."""
+        return self._session.layouts.scene_for(self.aspect)
+
     def resize(self, width: float, height: float, density: float) -> bool:
         """Set the picture's size in page pixels and the screen pixels per page pixel; returns whether it changed."""
         before = (self.size, self._density)
@@ -85,7 +91,7 @@ class FrameRenderer:
         """Draw once; returns ``(H, W, 3)`` uint8."""
         self._fit(self._ratio if quality is Quality.ROUGH else 1.0)
         self._renderer.careful = quality is not Quality.ROUGH
-        self._session.draw()
+        self._session.draw(self.scene)
         self._renderer.render()
         return self._renderer.pixels()
 
@@ -122,7 +128,7 @@ class FrameRenderer:
     def _begin(self) -> StillPicture:
         self._renderer.careful = True
         self._fit(1.0)
-        self._session.draw()
+        self._session.draw(self.scene)
         self._renderer.render()
         return StillPicture(self._renderer)
 

@@ -51,7 +51,9 @@ def build_page(server: Any, page: PageContext, panels: Sequence[AnyPanel], *, ho
                 _build(panels, "drawer")
         with v.VMain(classes="stage"):
             with html.Div(id="view"):
+                html.Div(id="client", v_show="drawing === 'client'")
                 rca.RemoteControlledArea(
+                    v_if="drawing === 'server'",
                     name=AREA,
                     display="image",
                     event_throttle_ms=("12",),
@@ -98,6 +100,9 @@ def _badges() -> None:
     ):
         html.Span(classes=("['light', { on: training.endsWith('live') }]",))
         html.Span("{{ training }}")
+    with html.Div(v_if="drawing_reason", classes="shared", id="drawn-by-server", title=("drawing_reason",)):
+        v.VIcon("mdi-server-outline", size=15)
+        html.Span("drawn by the server")
     with html.Div(
         v_if="clients > 1", classes="shared", id="shared", title="Other pages are open; all show the same view"
     ):
@@ -112,10 +117,12 @@ def _buttons(page: PageContext, home: Callable[[], None]) -> None:
         id="home",
         **theme.icon_button("Reset the view (R)"),
     )
+    name = _file_name(_title(page.session))
     v.VBtn(
         icon="mdi-tray-arrow-down",
-        click=f"utils.download('{_file_name(_title(page.session))}', trigger('picture'), 'image/png')",
+        click=f"utils.download('{name}', trigger('picture'), 'image/png')",
         id="save",
+        data_name=name,
         **theme.icon_button("Save this picture (PNG)"),
     )
 

@@ -16,6 +16,7 @@ from typing import Any
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable
 from nnviz3d.apps.web.frames import FOLLOWING, PLAYING, FrameRenderer, Quality, encode, png
+from nnviz3d.scene.scene import Scene
 
 AREA = "view"
 """Name of the picture in messages between page and server."""
@@ -44,8 +45,8 @@ class RemoteView:
         The session to draw.
     failed
         Called with the error if the session cannot be drawn.
-    clock_moved
-        Called whenever the clock of a playing scene has moved.
+    advance
+        Lets the session's time pass.
     clicked
         Called with the position of a click, in pixels of the renderer's picture from its upper left corner.
     last_sender
@@ -59,13 +60,13 @@ class RemoteView:
         session: Session,
         *,
         failed: Callable[[Exception], None],
-        clock_moved: Callable[[], None],
+        advance: Callable[[], None],
         clicked: Callable[[tuple[float, float]], None],
         last_sender: Callable[[], str | None],
     ) -> None:
         self._session = session
         self._failed = failed
-        self._clock_moved = clock_moved
+        self._advance = advance
         self._clicked = clicked
         self._last_sender = last_sender
         self._last: dict[str, Any] | None = None
@@ -75,7 +76,7 @@ class RemoteView:
         self._wake = asyncio.Event()
         self._revision = 0
         self._moved_at = float("-inf")
-        self._advanced: float | None = None
+        self._watching: set[str | None] = set()
         self._camera_set_by_user = False
 
     # Called by the application.
@@ -97,6 +98,15 @@ class RemoteView:
         self._set_camera()
         return png(self._frames.still())
 
+    @property
+    def scene(self) -> Scene:
+        """The scene in the layout that is drawn."""
+        return self._frames.scene
+
+    def leave(self, client: str | None) -> None:
+        """Stop drawing for a page."""
+        self._watching.discard(client)
+
     # Called by trame-rca.
 
     def set_streamer(self, streamer: Any) -> None:
@@ -109,6 +119,7 @@ class RemoteView:
 
         If the size is unchanged, only that page gets the current picture.
         """
+        self._watching.add(self._last_sender())
         other = self._frames.resize(float(size["w"]), float(size["h"]), float(size.get("p", 1.0)))
         if other or self._last is None or self._streamer is None:
             self.changed()
@@ -149,6 +160,9 @@ class RemoteView:
         drawn, quality = -1, Quality.SMOOTH
         while True:
             self._wake.clear()
+            if not self._watching:
+                await self._wake.wait()
+                continue
             self._advance()
             rest = (_STILL_AFTER_HELD if self._turntable.held else _STILL_AFTER) - self._since_moved()
             moving = self._session.moving or rest > 0
@@ -196,15 +210,7 @@ class RemoteView:
     def _set_camera(self) -> None:
         if not self._camera_set_by_user:
             session = self._session
-            session.renderer.look(session.scene.camera(session.clock.t, aspect=self._frames.aspect))
-
-    def _advance(self) -> None:
-        """Advance the session by the real time since the last frame; the first frame of a motion starts at 0."""
-        now, before = time.monotonic(), self._advanced
-        self._advanced = now if self._session.moving else None
-        if self._advanced is not None and before is not None and self._session.advance(now - before):
-            self._revision += 1
-            self._clock_moved()
+            session.renderer.look(self.scene.camera(session.clock.t, aspect=self._frames.aspect))
 
     async def _sent(self) -> None:
         """Wait until the network has taken the last picture, so that pictures never queue up."""

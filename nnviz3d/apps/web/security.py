@@ -20,7 +20,8 @@ from aiohttp.typedefs import Handler, Middleware
 _PAGES = ("/", "/index.html")
 _START = "index.html"
 PRIVATE = "/samples/"
-"""Addresses below this path require the token, as the page itself does."""
+ARRAYS = "/arrays/"
+"""Addresses below these paths require the token, as the page itself does."""
 _QUOTED = 100
 """Most characters of a header that an answer quotes."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -121,7 +122,7 @@ class Gate:
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             reason = self.refusal(request.headers.get("Host"), request.headers.get("Origin"))
             page = _is_page(request.path)
-            private = page or request.path.startswith(PRIVATE)
+            private = page or request.path.startswith((PRIVATE, ARRAYS))
             if reason is None and private and not self.knows(self.token_of(request)):
                 reason = "The address lacks the right secret; open the one that nnviz3d printed."
             if reason is not None:

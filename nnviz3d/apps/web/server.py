@@ -17,6 +17,7 @@ from typing import Any
 from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.apps.session import Session
+from nnviz3d.apps.web.drawing import Drawer
 from nnviz3d.apps.web.ports import PORT, PortTaken, bind_error, choose_port
 from nnviz3d.apps.web.security import Gate, address, is_loopback, is_wildcard
 from nnviz3d.render.offscreen import offscreen_window
@@ -38,6 +39,7 @@ def serve(
     port: int | None = None,
     open_browser: bool = True,
     size: tuple[int, int] = (1280, 720),
+    drawer: Drawer = "auto",
     selection: Selection | None = None,
 ) -> None:
     """Show an opened target in the browser; returns after Ctrl-C or SIGTERM.
@@ -56,6 +58,8 @@ def serve(
         Whether to open the page in a browser.
     size
         Width and height of the picture until a page sends its own.
+    drawer
+        Whether the browsers draw, or the server.
     selection
         The first selection.
 
@@ -79,7 +83,7 @@ def serve(
             if port is None and chosen != PORT:
                 print(f"Port {PORT} is taken; using {chosen}.", file=sys.stderr, flush=True)
             try:
-                asyncio.run(_serve(session, host, chosen, open_browser))
+                asyncio.run(_serve(session, host, chosen, open_browser, drawer))
             except PortTaken:
                 if port is not None:
                     raise
@@ -90,24 +94,26 @@ def serve(
         renderer.close()
 
 
-async def _serve(session: Session, host: str, port: int, open_browser: bool) -> None:
+async def _serve(session: Session, host: str, port: int, open_browser: bool, drawer: Drawer = "auto") -> None:
     asyncio.get_running_loop().set_exception_handler(_report_task_error)
     with _isolated_trame(), _signals() as stop:
         try:
-            await _serve_until(stop.event, session, host, port, open_browser)
+            await _serve_until(stop.event, session, host, port, open_browser, drawer)
         except PortTaken:
             if not stop.asked:  # otherwise the caller would serve at another port
                 raise
 
 
-async def _serve_until(stop: asyncio.Event, session: Session, host: str, port: int, open_browser: bool) -> None:
+async def _serve_until(
+    stop: asyncio.Event, session: Session, host: str, port: int, open_browser: bool, drawer: Drawer
+) -> None:
     # Imported only when needed: importing trame takes a second.
     from nnviz3d.apps.web.app import WebApp
 
     gate = Gate(host, port)
-    app = WebApp(session, gate)
+    app = WebApp(session, gate, drawer)
     serving = asyncio.ensure_future(app.listen(host, port))
-    drawing, watching = asyncio.ensure_future(app.view.run()), asyncio.ensure_future(app.watch())
+    drawing, watching = asyncio.ensure_future(app.draw()), asyncio.ensure_future(app.watch())
     ready, stopping = asyncio.ensure_future(app.ready()), asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)

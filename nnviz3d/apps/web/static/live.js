@@ -1,0 +1,274 @@
+// Draws the scene in the browser where it can, with the parts that the server sends; else lets the server draw.
+(() => {
+  const topic = "nnviz3d.draw";
+  // Keys that move the camera of a focused picture; all others are the page's own.
+  const cameraKeys = ["ArrowUp", "ArrowDown", "+", "=", "-", "_"];
+  const mostBytes = 600 * 2 ** 20;
+  const mostSeconds = 30;
+  const secondsToMeasure = 3;
+  const mostLosses = 2;
+  const poseKey = "nnviz3d pose";
+
+  const trame = window.trame;
+  const mode = trame.state.get("draw");
+  const session = () => trame.client.getConnection().getSession();
+  let drawing = null;
+
+  function letServerDraw(reason) {
+    drawing?.close();
+    drawing = null;
+    trame.state.set("drawing_reason", reason);
+    trame.state.set("drawing", "server");
+  }
+
+  /** Give up drawing here, for a reason that follows "The server draws this picture, because ". */
+  function giveUp(reason) {
+    if (mode === "client") trame.state.set("message", `This browser cannot draw the scene, because ${reason}`);
+    else letServerDraw(`The server draws this picture, because ${reason}`);
+  }
+
+  function lacksWebGL() {
+    const context = document.createElement("canvas").getContext("webgl2");
+    context?.getExtension("WEBGL_lose_context")?.loseContext();
+    return context === null;
+  }
+
+  const place = (id) =>
+    new Promise((resolve) => {
+      const found = () => document.getElementById(id);
+      if (found()) return resolve(found());
+      const observer = new MutationObserver(() => {
+        if (!found()) return;
+        observer.disconnect();
+        resolve(found());
+      });
+      observer.observe(document.body, { childList: true, subtree: true });
+    });
+
+  /** Cut the bytes of several arrays into the arrays that the store takes. */
+  function cut(bytes, described) {
+    const size = { uint8: 1, float16: 2, int32: 4, float32: 4, float64: 8 };
+    let start = 0;
+    return described.map(([index, dtype, shape]) => {
+      const length = shape.reduce((product, n) => product * n, size[dtype]);
+      start += length;
+      return { index, array: { dtype, shape, bytes: bytes.slice(start - length, start) } };
+    });
+  }
+
+  class Drawing {
+    constructor(client, link) {
+      this.link = link;
+      this.stage = document.createElement("div");
+      this.stage.className = "client-picture";
+      this.store = new client.Store();
+      this.frame = null;
+      this.unacknowledged = null;
+      this.following = true;
+      this.homePose = null;
+      this.losses = 0;
+      this.pictures = 0;
+      this.first = performance.now();
+      this.viewer = new client.Viewer(this.stage, {
+        hit: (hit) => this.click(hit),
+        pose: (_, byUser) => (this.following = this.following && !byUser),
+        key: (event) => !cameraKeys.includes(event.key),
+        drawn: () => this.drawn(),
+        problems: (sentences) => this.told(sentences),
+      });
+      this.stage.addEventListener("webglcontextlost", () => this.lost(), true);
+      this.resizing = new ResizeObserver(() => this.measure());
+      this.resizing.observe(this.stage);
+      const [regular, semiBold] = ["Regular", "SemiBold"].map((name) => fetched(`nnviz3d_fonts/Inter-${name}.otf`));
+      Promise.all([regular, semiBold]).then(async (files) => {
+        await client.loadFonts(...files);
+        this.viewer.redraw();
+      });
+    }
+
+    close() {
+      this.link.unsubscribe();
+      this.send({ type: "stop" });
+      this.resizing.disconnect();
+      this.viewer.close();
+      this.stage.remove();
+    }
+
+    send(message) {
+      return session()
+        .call(topic, [message])
+        .then((answer) => {
+          if (answer?.refused) console.error(answer.refused);
+        });
+    }
+
+    start([width, height]) {
+      this.size = [width, height, devicePixelRatio];
+      this.send({ type: "start", width, height, density: devicePixelRatio });
+    }
+
+    measure() {
+      const { width, height } = this.stage.getBoundingClientRect();
+      const size = [width, height, devicePixelRatio];
+      if (width < 1 || height < 1 || String(size) === String(this.size)) return;
+      this.size = size;
+      this.send({ type: "size", width, height, density: devicePixelRatio });
+    }
+
+    async receive(message) {
+      if (message.home) {
+        this.viewer.goHome();
+        this.following = true;
+        return;
+      }
+      const content = message.parcel ? await this.fetch(message.parcel, message.size) : message.content;
+      if (content === null || drawing !== this) return;
+      for (const { index, array } of cut(content, message.arrays)) {
+        this.store.add({ first_record: 0, records: [], first_array: index, arrays: [array] });
+      }
+      for (const [index, record] of message.records) {
+        this.store.add({ first_record: index, records: [record], first_array: 0, arrays: [] });
+      }
+      this.frame = { ...message.frame, drawList: this.store.frame(message.frame) };
+      this.store.forget(message.gone);
+      this.unacknowledged = message.frame.number;
+      this.setHome(message.home_pose);
+      this.viewer.show(this.frame.drawList);
+    }
+
+    setHome(pose) {
+      if (this.following && String(Object.values(pose)) !== String(Object.values(this.homePose ?? {}))) {
+        this.viewer.home(pose);
+      }
+      this.viewer.homePose = this.homePose = pose;
+    }
+
+    look(pose) {
+      this.following = false;
+      this.viewer.look(pose);
+    }
+
+    drawn() {
+      this.pictures += 1;
+      if (this.unacknowledged === null) return;
+      const frame = this.unacknowledged;
+      this.unacknowledged = null;
+      this.send({ type: "shown", frame });
+    }
+
+    click(hit) {
+      if (this.frame === null) return;
+      const { number, primitives, drawList } = this.frame;
+      const record = hit === null ? 0 : primitives[drawList.primitives.indexOf(hit.primitive)];
+      this.send({ type: "click", frame: number, kind: hit?.kind ?? null, record, part: hit === null ? [] : part(hit) });
+    }
+
+    told(sentences) {
+      if (sentences.length && !this.viewer.renderer.lost) giveUp(`${sentences[0][0].toLowerCase()}${sentences[0].slice(1)}`);
+    }
+
+    lost() {
+      this.losses += 1;
+      if (this.losses >= mostLosses) giveUp("its graphics card has stopped twice.");
+    }
+
+    /** Fetch large arrays; `null` if that takes too long, and the server draws from then on. */
+    async fetch(parcel, size) {
+      const megabytes = Math.round(size / 1e6);
+      if (mode === "auto" && size > mostBytes) {
+        giveUp(`its numbers take ${megabytes} MB.`);
+        return null;
+      }
+      const answer = await fetch(`arrays/${parcel}`);
+      if (!answer.ok) throw new Error(`The server does not send the picture (${answer.status} ${answer.statusText}).`);
+      const bytes = new Uint8Array(size);
+      const start = performance.now();
+      let count = 0;
+      for (const reader = answer.body.getReader(); ; ) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        bytes.set(value, count);
+        count += value.length;
+        const seconds = (performance.now() - start) / 1000;
+        if (mode === "auto" && seconds > secondsToMeasure && (size / count) * seconds > mostSeconds) {
+          await reader.cancel();
+          giveUp(`its ${megabytes} MB would take ${Math.round((size / count) * seconds)} s over this connection.`);
+          return null;
+        }
+      }
+      return bytes;
+    }
+  }
+
+  /** Return the numbers of the part of a primitive that a ray met, in the order of the server's class. */
+  function part(hit) {
+    return hit.cell ?? ["number", "ridge", "row", "column"].filter((name) => name in hit).map((name) => hit[name]);
+  }
+
+  async function fetched(address) {
+    const answer = await fetch(address);
+    return answer.arrayBuffer();
+  }
+
+  async function drawHere() {
+    const client = await import(new URL("client.js", document.baseURI));
+    let received = Promise.resolve();
+    const link = session().subscribe(topic, ([message]) => {
+      received = received.then(() => drawing?.receive(message)).catch((error) => giveUp(`of an error: ${error.message}`));
+    });
+    drawing = new Drawing(client, link);
+    // The page is not laid out yet; its true size follows, if it is another one.
+    drawing.start([Math.max(1, innerWidth - (innerWidth < 900 ? 0 : 316)), Math.max(1, innerHeight - 100)]);
+    trame.state.set("drawing", "client");
+    (await place("client")).append(drawing.stage);
+    restorePose();
+  }
+
+  // After a lost connection the page loads again as soon as the server answers, with the camera where it was.
+
+  function restorePose() {
+    const pose = sessionStorage.getItem(poseKey);
+    sessionStorage.removeItem(poseKey);
+    if (pose !== null) drawing?.look(JSON.parse(pose));
+  }
+
+  async function reconnect() {
+    if (drawing !== null && !drawing.following) sessionStorage.setItem(poseKey, JSON.stringify(drawing.viewer.pose));
+    for (let pause = 500; pause < 60000; pause *= 1.5) {
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      const answer = await fetch("./").catch(() => null);
+      if (answer !== null) return answer.ok ? location.reload() : undefined;
+    }
+  }
+  trame.client.onConnectionClose(() => reconnect());
+
+  // The picture that is saved is the one on this page.
+  document.addEventListener(
+    "click",
+    async (event) => {
+      if (drawing === null || !(event.target instanceof Element) || event.target.closest("#save") === null) return;
+      event.stopPropagation();
+      const name = event.target.closest("#save").dataset.name;
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(await drawing.viewer.save());
+      link.download = name;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    },
+    true,
+  );
+
+  window.nnviz3d = {
+    /** The pose of this page's camera; `null` if the server draws. */
+    pose: () => drawing?.viewer.pose ?? null,
+    look: (pose) => drawing?.look(pose),
+    /** Number of pictures that this page has drawn. */
+    pictures: () => drawing?.pictures ?? null,
+    /** The frame that this page shows. */
+    frame: () => drawing?.frame ?? null,
+  };
+
+  if (mode === "server") letServerDraw("");
+  else if (lacksWebGL()) giveUp("this browser lacks WebGL2.");
+  else drawHere().catch((error) => giveUp(`of an error: ${error.message}`));
+})();
