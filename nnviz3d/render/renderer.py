@@ -19,6 +19,7 @@ from nnviz3d.render.callouts import board_places, callout_places
 from nnviz3d.render.drawers import BoxesActor, ImageActor, LinesActor, image_data
 from nnviz3d.render.label_placement import Rect, line_map, outlines, place_labels
 from nnviz3d.render.observers import calling_back, observe
+from nnviz3d.render.panels import CORNERS, is_narrow, panel_widest, place_panels
 from nnviz3d.render.points import PointsActor
 from nnviz3d.render.ridges import RidgesActor
 from nnviz3d.render.sprites import SpritesActor
@@ -46,12 +47,6 @@ from nnviz3d.scene.primitives import (
 _CORES = os.cpu_count() or 1
 _REFERENCE = (1280, 720)
 """Width and height of the picture in which text, lines and margins have scale 1."""
-_MARGIN = 6.0
-_SHADE = 28.0
-"""Pixels of a panel's width that are its soft shadow, which may overlap the shadow of the next panel."""
-_MOST_OF_HEIGHT = 0.25
-_WIDEST = {"top-left": 0.70, "top-right": 0.27, "bottom-left": 0.5, "bottom-right": 0.46}
-"""Maximum width of the panels of each corner, as a share of the picture's width."""
 
 
 class _Drawn(Protocol):
@@ -111,7 +106,7 @@ class Renderer:
         self._boards: tuple[Panel, ...] = ()
         self._callouts: tuple[Callout, ...] = ()
         self._text = SpritesActor(self.renderer)
-        self._panel_pixels: dict[tuple[Panel, float, float], NDArray[np.uint8]] = {}
+        self._panel_pixels: dict[tuple[Panel, float, float, bool], NDArray[np.uint8]] = {}
         observe(self.renderer, "StartEvent", self._before_render)
         self._front = vtkRenderer()
         self._front.DrawOff()
@@ -161,8 +156,8 @@ class Renderer:
         self._avoided = tuple(p.points for p in what.primitives if isinstance(p, Lines) and p.avoided)
         self._labels = tuple(label for p in what.primitives if isinstance(p, Labels) for label in p.labels)
         panels = [p for p in what.primitives if isinstance(p, Panel)]
-        self._panels = tuple(p for p in panels if p.corner in _WIDEST)
-        self._boards = tuple(p for p in panels if p.corner not in _WIDEST)
+        self._panels = tuple(p for p in panels if p.corner in CORNERS)
+        self._boards = tuple(p for p in panels if p.corner not in CORNERS)
         self._callouts = tuple(p for p in what.primitives if isinstance(p, Callout))
 
     def _draw_blocks(self, blocks: dict[str, Voxels]) -> None:
@@ -297,45 +292,17 @@ class Renderer:
 
     def _place_panels(self, scale: float) -> tuple[list[PlacedSprite], list[Rect]]:
         """Place the panels in the corners; returns them and the rectangles that other text must not cover."""
-        width, height = self.size
-        margin = _MARGIN * scale
-        used: dict[str, float] = {}
-        occupied: list[Rect] = []
-        wanted = {(p, scale, _WIDEST[p.corner] * width - margin): p for p in self._panels}
-        self._panel_pixels = {k: v for k, v in self._panel_pixels.items() if k in wanted}
-        for key, panel in wanted.items():
-            if key not in self._panel_pixels:
-                self._panel_pixels[key] = panel_sprite(panel, scale, key[2])
-        # In a very small picture the scales would cover the scene that they explain.
-        wanted = {k: p for k, p in wanted.items() if self._panel_pixels[k].shape[0] <= _MOST_OF_HEIGHT * height}
-        shapes = [(panel.corner, self._panel_pixels[key].shape) for key, panel in wanted.items()]
-        tallest: dict[str, int] = {corner: max(h for c, (h, *_) in shapes if c == corner) for corner, _ in shapes}
-        across: dict[str, float] = {
-            corner: sum(w + margin for c, (_, w, *_) in shapes if c == corner) for corner, _ in shapes
+        size = self.size
+        narrow = is_narrow(size, scale)
+        keys = [(p, scale, panel_widest(p.corner, size, scale), narrow) for p in self._panels]
+        known = self._panel_pixels
+        self._panel_pixels = {
+            key: known[key] if key in known else panel_sprite(key[0], scale, key[2], at_left=narrow) for key in keys
         }
-        # If a narrow picture has no room for them side by side, they stand one above the other.
-        stacked = {corner for corner, w in across.items() if w + margin > width}
-        down: dict[str, float] = {}
-        for edge in ("top", "bottom"):
-            both = across.get(f"{edge}-left", 0) + across.get(f"{edge}-right", 0)
-            if both - 2 * _SHADE * scale > width:
-                down[f"{edge}-right"] = tallest.get(f"{edge}-left", 0)
-        sprites: list[PlacedSprite] = []
-        for key in wanted:
-            corner, pixels = key[0].corner, self._panel_pixels[key]
-            h, w = pixels.shape[:2]
-            offset = margin if corner in stacked else used.get(corner, margin)
-            rise = down.get(corner, 0)
-            if corner in stacked:
-                down[corner] = rise + h
-            used[corner] = offset + w + margin
-            left = width - offset - w if corner.endswith("right") else offset
-            level = 0 if corner in stacked else tallest[corner] - h
-            bottom = height - margin - h - rise if corner.startswith("top") else margin + level + rise
-            sprites.append(PlacedSprite(pixels, left, bottom))
-            shade = _SHADE * scale / 2
-            occupied.append(Rect(left + shade, bottom + shade, w - 2 * shade, h - 2 * shade))
-        return sprites, occupied
+        pixels = [self._panel_pixels[key] for key in keys]
+        shapes = [(p.corner, (w, h)) for p, (h, w, _) in zip(self._panels, (s.shape for s in pixels), strict=True)]
+        placed = place_panels(shapes, size, scale)
+        return [PlacedSprite(pixels[p.index], p.left, p.bottom) for p in placed], [p.rect for p in placed]
 
     def _matrix(self) -> NDArray[np.float64]:
         """Return the matrix from world to clip coordinates, ``(4, 4)``."""

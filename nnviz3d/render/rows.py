@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,8 +32,8 @@ _PICTURE = 84.0
 _SIDE_BY_SIDE = 80.0
 """Height of pictures side by side."""
 _LIT = (255, 176, 74, 255)
-_LINES, _LEADING = 4, 1.35
-"""Maximum number of lines of one text in a panel, and their distance as a multiple of the font's size."""
+_LINES, _TITLE_LINES, _LEADING = 4, 2, 1.35
+"""Maximum number of lines of one text and of a title in a panel, and their distance as a multiple of the font's size."""
 
 
 def row_sprite(row: Row, scale: float, widest: float) -> Image.Image:
@@ -43,17 +44,17 @@ def row_sprite(row: Row, scale: float, widest: float) -> Image.Image:
         case BarRow():
             return _bar_row(row, scale, widest)
         case GaugeRow():
-            return _gauge_row(row, scale)
+            return _gauge_row(row, scale, widest)
         case ScaleRow():
-            return _scale_row(row, scale)
+            return _scale_row(row, scale, widest)
         case SwatchRow():
             return _swatch_row(row, scale, widest)
         case CurveRow():
-            return _curve_row(row, scale)
+            return _curve_row(row, scale, widest)
         case KeyRow():
-            return key_row(row, scale, key_width(row, scale))
+            return key_row(row, scale, widest, key_width(row, scale))
         case PictureRow():
-            return _picture_row(row, scale)
+            return _picture_row(row, scale, widest)
         case PicturesRow():
             return _pictures_row(row, scale, widest)
 
@@ -86,7 +87,7 @@ def _write(
 def _text_row(row: TextRow, scale: float, widest: float) -> Image.Image:
     f = font(row.text, row.style, scale)
     pad = 3 * scale
-    lines = wrap(row.text, f, widest - 2 * pad, 1 if row.style == "title" else _LINES)
+    lines = wrap(row.text, f, widest - 2 * pad, _TITLE_LINES if row.style == "title" else _LINES)
     high, ink = SIZES[row.style] * scale, QUIET if row.style == "quiet" else INK
     canvas, draw = _blank(max(map(f.getlength, lines)) + 2 * pad + 1, high * (1.5 + _LEADING * (len(lines) - 1)))
     for number, line in enumerate(lines):
@@ -110,8 +111,14 @@ def _bar_row(row: BarRow, scale: float, widest: float) -> Image.Image:
     return canvas
 
 
-def _gauge_row(row: GaugeRow, scale: float) -> Image.Image:
-    width, side = round(_PANEL_WIDTH * scale), round(9 * scale)
+def _chart_widths(scale: float, widest: float) -> tuple[int, int]:
+    """Return the width of a chart, and of the room at its left and right for the ends of its texts, in pixels."""
+    side = round(9 * scale)
+    return max(1, min(round(_PANEL_WIDTH * scale), math.floor(widest) - 2 * side)), side
+
+
+def _gauge_row(row: GaugeRow, scale: float, widest: float) -> Image.Image:
+    width, side = _chart_widths(scale, widest)
     canvas, draw = _blank(width + 2 * side, 50 * scale)
     middle, half = 25 * scale, 2.5 * scale
 
@@ -140,9 +147,8 @@ def _gauge_row(row: GaugeRow, scale: float) -> Image.Image:
     return canvas
 
 
-def _scale_row(row: ScaleRow, scale: float) -> Image.Image:
-    width = round(_PANEL_WIDTH * scale)
-    side = round(9 * scale)
+def _scale_row(row: ScaleRow, scale: float, widest: float) -> Image.Image:
+    width, side = _chart_widths(scale, widest)
     canvas, draw = _blank(width + 2 * side, 31 * scale)
     top, bottom = round(2 * scale), round(12 * scale)
     at = (np.arange(width) + 0.5) / width
@@ -188,9 +194,10 @@ def _rooms(lengths: Sequence[float], total: float) -> list[float]:
     return rooms
 
 
-def _picture_row(row: PictureRow, scale: float) -> Image.Image:
+def _picture_row(row: PictureRow, scale: float, widest: float) -> Image.Image:
     height, width = row.pixels.shape[:2]
-    pad, tall = round(3 * scale), round(_PICTURE * scale)
+    pad = round(3 * scale)
+    tall = max(1, round(min(_PICTURE * scale, (widest - 2 * pad) * height / width)))
     size = (max(1, round(tall * width / height)), tall)
     canvas, _ = _blank(size[0] + 2 * pad, tall + 2 * pad)
     canvas.paste(Image.fromarray(row.pixels).resize(size, Image.Resampling.NEAREST), (pad, pad))
@@ -213,8 +220,8 @@ def _pictures_row(row: PicturesRow, scale: float, widest: float) -> Image.Image:
     return canvas
 
 
-def _curve_row(row: CurveRow, scale: float) -> Image.Image:
-    width, side = round(_PANEL_WIDTH * scale), round(9 * scale)
+def _curve_row(row: CurveRow, scale: float, widest: float) -> Image.Image:
+    width, side = _chart_widths(scale, widest)
     top, bottom = round(8 * scale), round(_CURVE * scale)
     canvas, draw = _blank(width + 2 * side, bottom + 24 * scale)
     finite = row.values[np.isfinite(row.values)]
@@ -252,9 +259,14 @@ def key_width(row: KeyRow, scale: float) -> float:
     return font(row.key, "text", scale).getlength(row.key) + 20 * scale
 
 
-def key_row(row: KeyRow, scale: float, column: float) -> Image.Image:
+def key_row(row: KeyRow, scale: float, widest: float, column: float) -> Image.Image:
     """Draw a key, and its effect `column` pixels to the right of the row's left edge."""
-    canvas, draw = _blank(column + font(row.text, "text", scale).getlength(row.text) + 6 * scale, 19.5 * scale)
+    f = font(row.text, "text", scale)
+    lines = wrap(row.text, f, widest - column - 6 * scale, _LINES)
+    high = SIZES["text"] * scale * _LEADING
+    width = column + max(map(f.getlength, lines)) + 6 * scale
+    canvas, draw = _blank(width, 19.5 * scale + high * (len(lines) - 1))
     _write(draw, (3 * scale, 2 * scale), row.key, "text", scale, QUIET)
-    _write(draw, (column, 2 * scale), row.text, "text", scale, INK)
+    for number, line in enumerate(lines):
+        _write(draw, (column, 2 * scale + high * number), line, "text", scale, INK)
     return canvas

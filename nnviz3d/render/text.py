@@ -69,7 +69,7 @@ def label_sprite(label_lines: tuple[str, ...], emphasis: float, scale: float, sm
     return np.asarray(canvas)
 
 
-def panel_sprite(panel: Panel, scale: float, widest: float) -> Sprite:
+def panel_sprite(panel: Panel, scale: float, widest: float, *, at_left: bool = False) -> Sprite:
     """Draw a panel.
 
     Parameters
@@ -77,10 +77,12 @@ def panel_sprite(panel: Panel, scale: float, widest: float) -> Sprite:
     scale
         1 for a picture that is 720 pixels high.
     widest
-        Maximum width of the panel in pixels; longer text is cut with an ellipsis.
+        Maximum width of its rows in pixels; longer text is cut with an ellipsis.
+    at_left
+        Whether all rows begin at the left, also in a corner at the right.
     """
     rows = [row_sprite(row, scale, widest) for row in panel.rows]
-    right = panel.corner.endswith("right")
+    right = panel.corner.endswith("right") and not at_left
     pad = round(14 * scale)
     width = max(r.width for r in rows) + 2 * pad
     height = sum(r.height for r in rows) + 2 * pad
@@ -100,7 +102,7 @@ def panel_sprite(panel: Panel, scale: float, widest: float) -> Sprite:
 def board_sprite(rows: tuple[Row, ...], scale: float, widest: float) -> Sprite:
     """Draw rows on a dark board with a thin edge, which is readable in front of anything."""
     column = max((key_width(row, scale) for row in rows if isinstance(row, KeyRow)), default=0.0)
-    drawn = [key_row(r, scale, column) if isinstance(r, KeyRow) else row_sprite(r, scale, widest) for r in rows]
+    drawn = [key_row(r, scale, widest, column) if isinstance(r, KeyRow) else row_sprite(r, scale, widest) for r in rows]
     pad, edge = round(9 * scale), max(1, round(scale))
     width = max(r.width for r in drawn) + 2 * pad
     height = sum(r.height for r in drawn) + 2 * pad

@@ -128,8 +128,10 @@ Row = CurveRow | TextRow | BarRow | GaugeRow | ScaleRow | SwatchRow | KeyRow | P
 
 _SIZES = {"title": 19.0, "text": 13.0, "quiet": 11.5}
 """Sizes of fonts in pixels of a picture that is 720 pixels high."""
-_ADVANCE, _HIGH, _LEADING, _MOST_LINES = 0.53, 1.5, 1.35, 4
-"""Mean width of a character, height of a row and of each further line in sizes of the font, and the maximum of lines."""
+_ADVANCE, _HIGH, _LEADING = 0.53, 1.5, 1.35
+"""Mean width of a character, height of a row and of each further line in sizes of the font."""
+_MOST_LINES, _MOST_TITLE_LINES = 4, 2
+"""Maximum number of lines of a text and of a title."""
 
 
 def text_height(rows: Sequence[TextRow], widest: float) -> float:
@@ -143,6 +145,7 @@ def text_height(rows: Sequence[TextRow], widest: float) -> float:
     total = 0.0
     for row in rows:
         size = _SIZES[row.style]
-        lines = 1 if row.style == "title" else min(math.ceil(len(row.text) * _ADVANCE * size / widest), _MOST_LINES)
+        most = _MOST_TITLE_LINES if row.style == "title" else _MOST_LINES
+        lines = min(math.ceil(len(row.text) * _ADVANCE * size / widest), most)
         total += size * (_HIGH + _LEADING * (max(lines, 1) - 1))
     return total

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.render.fonts import font, wrap
-from nnviz3d.render.renderer import _MOST_OF_HEIGHT
+from nnviz3d.render.panels import MOST_OF_HEIGHT
 from nnviz3d.render.rows import _rooms
 from nnviz3d.render.text import panel_sprite
 from nnviz3d.scene.panel_rows import GaugeRow, PicturesRow, SwatchRow, TextRow, text_height
@@ -108,5 +108,5 @@ def test_pictures_with_three_rows_below_are_low_enough_to_be_shown():
     rows = (PicturesRow((("photo", square), ("classes", square), ("truth", square))), swatches, *words)
     for scale in (1.0, 1.25, 1.5, 2.0):
         sprite = panel_sprite(Panel("pictures", "top-right", rows), scale, 0.27 * 1280 * scale)
-        assert sprite.shape[0] <= _MOST_OF_HEIGHT * 720 * scale
+        assert sprite.shape[0] <= MOST_OF_HEIGHT * 720 * scale
         assert sprite.shape[1] <= 0.27 * 1280 * scale + 28 * scale

@@ -16,8 +16,9 @@ const PICTURE_HEIGHT = 84;
 /** Height of pictures side by side. */
 const SIDE_BY_SIDE = 80;
 const LIT = [255, 176, 74];
-/** Maximum number of lines of one text in a panel, and their distance as a multiple of the font's size. */
+/** Maximum number of lines of one text and of a title in a panel, and their distance as a multiple of the font's size. */
 const MOST_LINES = 4;
+const MOST_TITLE_LINES = 2;
 const LEADING = 1.35;
 
 const LAYOUTS = {
@@ -27,7 +28,7 @@ const LAYOUTS = {
   ScaleRow: scaleRow,
   SwatchRow: swatchRow,
   CurveRow: curveRow,
-  KeyRow: (row, scale) => keyRow(row, scale, keyWidth(row, scale)),
+  KeyRow: (row, scale, widest) => keyRow(row, scale, widest, keyWidth(row, scale)),
   PictureRow: pictureRow,
   PicturesRow: picturesRow,
 };
@@ -43,10 +44,15 @@ export function keyWidth(row, scale) {
 }
 
 /** Lay out a key, and its effect `column` pixels to the right of the row's left edge. */
-export function keyRow(row, scale, column) {
-  return laidRow(column + textWidth(row.text, "text", scale) + 6 * scale, 19.5 * scale, (context) => {
+export function keyRow(row, scale, widest, column) {
+  const lines = wrapText(row.text, "text", scale, widest - column - 6 * scale, MOST_LINES);
+  const high = TEXT_SIZES.text * scale * LEADING;
+  const width = column + Math.max(...lines.map((line) => textWidth(line, "text", scale))) + 6 * scale;
+  return laidRow(width, 19.5 * scale + high * (lines.length - 1), (context) => {
     writeText(context, 3 * scale, 2 * scale, row.key, "text", scale, QUIET);
-    writeText(context, column, 2 * scale, row.text, "text", scale, INK);
+    lines.forEach((line, number) => {
+      writeText(context, column, 2 * scale + high * number, line, "text", scale, INK);
+    });
   });
 }
 
@@ -56,7 +62,7 @@ function laidRow(width, height, paint) {
 
 function textRow(row, scale, widest) {
   const pad = 3 * scale;
-  const lines = wrapText(row.text, row.style, scale, widest - 2 * pad, row.style === "title" ? 1 : MOST_LINES);
+  const lines = wrapText(row.text, row.style, scale, widest - 2 * pad, row.style === "title" ? MOST_TITLE_LINES : MOST_LINES);
   const high = TEXT_SIZES[row.style] * scale;
   const ink = row.style === "quiet" ? QUIET : INK;
   const width = Math.max(...lines.map((line) => textWidth(line, row.style, scale)));
@@ -83,9 +89,14 @@ function barRow(row, scale, widest) {
   });
 }
 
-function gaugeRow(row, scale, widest) {
+/** Return the width of a chart, and of the room at its left and right for the ends of its texts, in pixels. */
+function chartWidths(scale, widest) {
   const side = roundEven(9 * scale);
-  const width = Math.max(1, Math.min(roundEven(PANEL_WIDTH * scale), Math.floor(widest) - 2 * side));
+  return { width: Math.max(1, Math.min(roundEven(PANEL_WIDTH * scale), Math.floor(widest) - 2 * side)), side };
+}
+
+function gaugeRow(row, scale, widest) {
+  const { width, side } = chartWidths(scale, widest);
   return laidRow(width + 2 * side, 50 * scale, (context) => {
     const middle = 25 * scale;
     const half = 2.5 * scale;
@@ -117,8 +128,7 @@ function gaugeRow(row, scale, widest) {
 }
 
 function scaleRow(row, scale, widest) {
-  const side = roundEven(9 * scale);
-  const width = Math.max(1, Math.min(roundEven(PANEL_WIDTH * scale), Math.floor(widest) - 2 * side));
+  const { width, side } = chartWidths(scale, widest);
   return laidRow(width + 2 * side, 31 * scale, (context) => {
     const top = Math.round(2 * scale);
     const bottom = Math.round(12 * scale);
@@ -179,7 +189,7 @@ function sharedRooms(lengths, total) {
 function pictureRow(row, scale, widest) {
   const [height, width] = row.pixels.shape;
   const pad = roundEven(3 * scale);
-  const tall = roundEven(Math.min(PICTURE_HEIGHT * scale, ((widest - 2 * pad) * height) / width));
+  const tall = Math.max(1, roundEven(Math.min(PICTURE_HEIGHT * scale, ((widest - 2 * pad) * height) / width)));
   const size = Math.max(1, roundEven((tall * width) / height));
   return laidRow(size + 2 * pad, tall + 2 * pad, (context) => drawPixels(context, row.pixels, pad, pad, size, tall));
 }
@@ -202,8 +212,7 @@ function picturesRow(row, scale, widest) {
 }
 
 function curveRow(row, scale, widest) {
-  const side = roundEven(9 * scale);
-  const width = Math.max(1, Math.min(roundEven(PANEL_WIDTH * scale), Math.floor(widest) - 2 * side));
+  const { width, side } = chartWidths(scale, widest);
   const top = roundEven(8 * scale);
   const bottom = roundEven(CURVE_HEIGHT * scale);
   return laidRow(width + 2 * side, bottom + 24 * scale, (context) => {

@@ -3,7 +3,7 @@
 import { drawBrackets, placeBoard, placeCallout } from "./callouts.js";
 import { EDGE, HALO, INK, QUIET, TEXT_SIZES, fontAge, inked, roundEven, textWidth, writeText } from "./fonts.js";
 import { boxOutline, linesOnScreen, placeLabels } from "./label_placement.js";
-import { inCorner, panelWidest, placePanels } from "./panels.js";
+import { inCorner, isNarrow, panelWidest, placePanels } from "./panels.js";
 import { fillRounded, keyRow, keyWidth, layRow } from "./rows.js";
 
 /** Maximum width of words and boards, as a share of the picture's width. */
@@ -22,14 +22,18 @@ const LEAST_SCALE = 0.6;
 export function pictureScale([width, height], factor) {
   return Math.max(LEAST_SCALE * factor, Math.min(width / REFERENCE[0], height / REFERENCE[1]));
 }
-
-/** Draws all text of draw lists; what was drawn for a record is kept as long as the record. */
+/**
+ * Draws all text of draw lists; what was drawn for a record is kept as long as the record.
+ *
+ * `placed` is what was placed last: the shown `labels` as `placeLabels` returns them, and the rectangles `occupied` by panels
+ * and words, `[left, bottom, right, top]` in pixels from the lower left.
+ */
 export class TextLayer {
   /** @param {HTMLCanvasElement} canvas a transparent canvas as large as the picture, in front of it */
   constructor(canvas) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
-    this.shown = "";
+    this.placed = { labels: [], occupied: [] };
     this.forget(0);
   }
 
@@ -51,7 +55,9 @@ export class TextLayer {
     const callouts = parts.callouts.flatMap((one) => this.callout(one, matrix, size, occupied, around, brackets));
     const lines = linesOnScreen(parts.avoided, matrix, size);
     const measure = (label, count) => this.extent(label, count);
-    for (const { index, count, rect } of placeLabels(parts.labels, around, measure, size, scale, occupied, lines)) {
+    const labels = placeLabels(parts.labels, around, measure, size, scale, occupied, lines);
+    this.placed = { labels, occupied };
+    for (const { index, count, rect } of labels) {
       sprites.push({ sprite: this.label(parts.labels[index], count), left: rect[0], bottom: rect[1] });
     }
     this.show([...sprites, ...callouts, ...boards], brackets, size);
@@ -82,9 +88,10 @@ export class TextLayer {
   }
 
   panels(panels, size) {
+    const narrow = isNarrow(size, this.scale);
     const sprites = panels.map((panel) => {
-      const widest = panelWidest(panel, size, this.scale);
-      const sprite = this.kept(panel, `${widest}`, () => panelSprite(panel, this.scale, widest));
+      const widest = panelWidest(panel.corner, size, this.scale);
+      const sprite = this.kept(panel, `${widest} ${narrow}`, () => panelSprite(panel, this.scale, widest, narrow));
       return { corner: panel.corner, width: sprite.width, height: sprite.height, sprite };
     });
     const placed = placePanels(sprites, size, this.scale);
@@ -193,11 +200,11 @@ function labelSprite(lines, emphasis, scale, small) {
   return sprite;
 }
 
-/** Draw a panel that is at most `widest` pixels wide; longer text is cut with an ellipsis. */
-function panelSprite(panel, scale, widest) {
+/** Draw a panel whose rows are at most `widest` pixels wide; `atLeft`: they begin at the left, whatever the corner. */
+function panelSprite(panel, scale, widest, atLeft) {
   const rows = panel.rows.map((row) => layRow(row, scale, widest));
   const pad = roundEven(14 * scale);
-  const sprite = rowsSprite(rows, pad, panel.corner.endsWith("right"), (context, width, height) => {
+  return rowsSprite(rows, pad, panel.corner.endsWith("right") && !atLeft, (context, width, height) => {
     // The shadow is invisible on the dark background; in front of bright blocks it keeps the text readable. It is drawn as
     // the shadow of a rectangle outside the canvas, which all browsers can do.
     context.shadowColor = inked(HALO, 0.588);
@@ -207,13 +214,12 @@ function panelSprite(panel, scale, widest) {
     fillRounded(context, pad / 2 - 2 * width, pad / 2, width - pad, height - pad, pad);
     context.shadowColor = "transparent";
   });
-  return sprite;
 }
 
 /** Draw rows on a dark board with a thin edge, which is readable in front of anything. */
 function boardSprite(rows, scale, widest) {
   const column = Math.max(0, ...rows.filter((row) => row.kind === "KeyRow").map((row) => keyWidth(row, scale)));
-  const laid = rows.map((row) => (row.kind === "KeyRow" ? keyRow(row, scale, column) : layRow(row, scale, widest)));
+  const laid = rows.map((row) => (row.kind === "KeyRow" ? keyRow(row, scale, widest, column) : layRow(row, scale, widest)));
   return rowsSprite(laid, roundEven(9 * scale), false, (context, width, height) => {
     const edge = Math.max(1, roundEven(scale));
     context.fillStyle = inked(EDGE);

@@ -1,0 +1,125 @@
+"""Places of the panels in the corners of a picture. Pure geometry in pixels, the origin at the lower left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nnviz3d.render.label_placement import Rect
+
+MOST_OF_HEIGHT = 0.25
+"""Maximum height of a panel, as a share of the picture's height."""
+CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
+_MARGIN = 6.0
+_SHADE = 28.0
+"""Pixels of a panel's width that are its soft shadow, which may overlap the shadow of the next panel."""
+_WIDEST = {"top-left": 0.70, "top-right": 0.27, "bottom-left": 0.5, "bottom-right": 0.46}
+"""Maximum width of the panels of each corner, as a share of the picture's width."""
+_NARROW = 720.0
+"""Width of a picture, divided by its scale, below which each panel may take the whole width."""
+
+
+@dataclass(frozen=True)
+class PlacedPanel:
+    """The place of a panel.
+
+    Attributes
+    ----------
+    index
+        Index of the panel.
+    left, bottom
+        Its lower left corner.
+    rect
+        What other text must not cover: the panel without its shadow.
+    """
+
+    index: int
+    left: float
+    bottom: float
+    rect: Rect
+
+
+def is_narrow(size: tuple[int, int], scale: float) -> bool:
+    """Whether a picture is upright and so narrow that its panels are one above the other, all with text at the left."""
+    return size[0] < min(_NARROW * scale, size[1])
+
+
+def panel_widest(corner: str, size: tuple[int, int], scale: float) -> float:
+    """Return the maximum width of the rows of a panel in a corner, in pixels."""
+    if is_narrow(size, scale):
+        return size[0] - (2 * _MARGIN + _SHADE) * scale
+    return _WIDEST[corner] * size[0] - _MARGIN * scale
+
+
+def place_panels(
+    panels: Sequence[tuple[str, tuple[int, int]]], size: tuple[int, int], scale: float
+) -> list[PlacedPanel]:
+    """Place the panels that are not too high.
+
+    Panels of one corner are side by side, the first one outermost. If the picture has no room for that, they are one above
+    the other.
+
+    Parameters
+    ----------
+    panels
+        Corner, and width and height in pixels.
+    size
+        Width and height of the picture.
+    scale
+        1 for a picture that is 720 pixels high.
+    """
+    # In a very small picture the scales would cover the scene that they explain.
+    shown = [(i, corner, w, h) for i, (corner, (w, h)) in enumerate(panels) if h <= MOST_OF_HEIGHT * size[1]]
+    if is_narrow(size, scale):
+        return _one_above_the_other(shown, size, scale)
+    return _side_by_side(shown, size, scale)
+
+
+def _one_above_the_other(
+    panels: Sequence[tuple[int, str, int, int]], size: tuple[int, int], scale: float
+) -> list[PlacedPanel]:
+    margin = _MARGIN * scale
+    found = []
+    for edge in ("top", "bottom"):
+        used = margin
+        own = sorted((p for p in panels if p[1].startswith(edge)), key=lambda p: p[1].endswith("right"))
+        for i, _, w, h in own:
+            found.append(_placed(i, margin, size[1] - used - h if edge == "top" else used, (w, h), scale))
+            used += h - _SHADE * scale / 2
+    return found
+
+
+def _side_by_side(
+    panels: Sequence[tuple[int, str, int, int]], size: tuple[int, int], scale: float
+) -> list[PlacedPanel]:
+    width, height = size
+    margin = _MARGIN * scale
+    corners = dict.fromkeys(corner for _, corner, _, _ in panels)
+    tallest = {corner: max(h for _, c, _, h in panels if c == corner) for corner in corners}
+    across = {corner: sum(w + margin for _, c, w, _ in panels if c == corner) for corner in corners}
+    stacked = {corner for corner, w in across.items() if w + margin > width}
+    down: dict[str, float] = {}
+    for edge in ("top", "bottom"):
+        both = across.get(f"{edge}-left", 0) + across.get(f"{edge}-right", 0)
+        if both - 2 * _SHADE * scale > width:
+            down[f"{edge}-right"] = tallest.get(f"{edge}-left", 0)
+    used: dict[str, float] = {}
+    found = []
+    for i, corner, w, h in panels:
+        offset = margin if corner in stacked else used.get(corner, margin)
+        rise = down.get(corner, 0)
+        if corner in stacked:
+            down[corner] = rise + h
+        used[corner] = offset + w + margin
+        left = width - offset - w if corner.endswith("right") else offset
+        level = 0 if corner in stacked else tallest[corner] - h
+        bottom = height - margin - h - rise if corner.startswith("top") else margin + level + rise
+        found.append(_placed(i, left, bottom, (w, h), scale))
+    return found
+
+
+def _placed(index: int, left: float, bottom: float, extent: tuple[int, int], scale: float) -> PlacedPanel:
+    shade = _SHADE * scale / 2
+    return PlacedPanel(
+        index, left, bottom, Rect(left + shade, bottom + shade, extent[0] - 2 * shade, extent[1] - 2 * shade)
+    )

@@ -1,0 +1,172 @@
+"""Text in the browser stands where the VTK renderer puts it, for every bundled scene in wide and upright pictures."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnviz3d.client.encoding import Encoder
+from nnviz3d.render import renderer as module
+from nnviz3d.render.label_placement import PlacedLabel, Rect
+from nnviz3d.render.offscreen import offscreen_window
+from nnviz3d.render.renderer import Renderer
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.panel_rows import BarRow, TextRow
+from nnviz3d.scene.primitives import Callout, DrawList, Label, Labels, Lines, Panel, Span, vector
+from tests.support.client import page_with, send
+from tests.support.gallery import READY
+from tests.support.scenes import bundled_scene
+
+pytestmark = pytest.mark.chromium
+
+SIZES = (((1280, 720), 1.0), ((390, 844), 1.3))
+"""Sizes of pictures, and factors of their text: a screen and a telephone."""
+EXCEPTIONS = 0.004
+"""Share of labels that may stand elsewhere: the browser measures a text a pixel wider, which decides whether it fits."""
+_FONTS = """async (fonts) => {
+  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  await client.loadFonts(...fonts.map(bytes));
+}"""
+_PLACE = """({ frame, matrix, size, scale }) => {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = size;
+  const layer = new client.TextLayer(canvas);
+  layer.place(store.frame(frame), matrix, size, scale);
+  return layer.placed;
+}"""
+
+
+@dataclass
+class Placed:
+    """Shown lines and rectangles of labels by their indices, and the rectangles of panels; left, bottom, right, top."""
+
+    labels: dict[int, tuple[int, list[float]]]
+    panels: list[list[float]]
+
+
+@pytest.fixture(scope="module")
+def page(chromium: Any) -> Iterator[Any]:
+    page = page_with(chromium, "text.js", "fonts.js")
+    folder = files("nnviz3d.render") / "fonts"
+    texts = [
+        base64.b64encode((folder / f"Inter-{weight}.otf").read_bytes()).decode() for weight in ("Regular", "SemiBold")
+    ]
+    page.evaluate(_FONTS, texts)
+    yield page
+    page.close()
+
+
+def texts_of(what: DrawList) -> DrawList:
+    """Return the part of a picture that decides where text stands."""
+    kept = (
+        p for p in what.primitives if isinstance(p, Panel | Labels | Callout) or (isinstance(p, Lines) and p.avoided)
+    )
+    return replace(what, primitives=tuple(kept))
+
+
+def placed_by_both(
+    page: Any, what: DrawList, pose: CameraPose, size: tuple[int, int], factor: float
+) -> tuple[Placed, Placed]:
+    """Return where the VTK renderer and where the browser puts the text of a picture."""
+    found: list[tuple[list[PlacedLabel], list[Rect]]] = []
+
+    def watched(labels: Any, around: Any, measure: Any, size: Any, scale: Any, occupied: Any, lines: Any) -> Any:
+        found.append((real(labels, around, measure, size, scale, occupied, lines), list(occupied)))
+        return found[-1][0]
+
+    renderer, real = Renderer(offscreen_window(size), scale=factor), module.place_labels
+    module.place_labels = watched  # type: ignore[assignment]
+    try:
+        renderer.draw(what)
+        renderer.look(pose)
+        renderer.render()
+        matrix, scale = renderer._matrix(), renderer.scale
+    finally:
+        module.place_labels = real
+        renderer.close()
+    labels, panels = found[-1]
+    encoder = Encoder()
+    page.evaluate("() => { window.store = new client.Store(); }")
+    frame = encoder.frame(what)
+    send(page, encoder)
+    got = page.evaluate(_PLACE, {"frame": frame, "matrix": matrix.ravel().tolist(), "size": size, "scale": scale})
+    return (
+        Placed({one.index: (len(one.lines), corners(one.rect)) for one in labels}, [corners(rect) for rect in panels]),
+        Placed({one["index"]: (one["count"], one["rect"]) for one in got["labels"]}, got["occupied"]),
+    )
+
+
+def corners(rect: Rect) -> list[float]:
+    return [rect.left, rect.bottom, rect.left + rect.width, rect.bottom + rect.height]
+
+
+def rect_of(corners: list[float]) -> Rect:
+    left, bottom, right, top = corners
+    return Rect(left, bottom, right - left, top - bottom)
+
+
+def apart(one: list[float], other: list[float]) -> float:
+    return max(abs(a - b) for a, b in zip(one, other, strict=True))
+
+
+def test_labels_and_panels_of_every_bundled_scene_are_where_vtk_puts_them(page: Any) -> None:
+    total = 0
+    elsewhere = []
+    for name in READY:
+        for size, factor in SIZES:
+            aspect = size[0] / size[1]
+            scene = bundled_scene(name, aspect)
+            what = texts_of(scene.at(scene.duration))
+            pose = scene.camera(scene.duration, aspect=aspect)
+            expected, found = placed_by_both(page, what, pose, size, factor)
+            assert len(expected.panels) == len(found.panels) > 0
+            assert all(apart(*pair) <= 2 for pair in zip(expected.panels, found.panels, strict=True)), (name, size)
+            total += len(expected.labels)
+            elsewhere += [
+                (name, size, index)
+                for index in expected.labels.keys() | found.labels.keys()
+                if expected.labels.get(index, (0, []))[0] != found.labels.get(index, (0, []))[0]
+                or apart(expected.labels[index][1], found.labels[index][1]) > 2
+            ]
+            rects = [rect_of(rect) for rect in (*(rect for _, rect in found.labels.values()), *found.panels)]
+            assert not any(a.overlaps(b) for a, b in combinations(rects, 2)), (name, size)
+    assert total > 600
+    assert len(elsewhere) <= EXCEPTIONS * total, elsewhere
+
+
+def test_words_of_callouts_are_where_vtk_puts_them(page: Any) -> None:
+    scene = bundled_scene("digits")
+    what = texts_of(scene.at(scene.duration))
+    rows = (
+        TextRow("dense[5]"),
+        TextRow("activation 0.25 of at most 1, from row 3, column 4 of the layer before", "quiet"),
+    )
+    named = [label for p in what.primitives if isinstance(p, Labels) for label in p.labels if any(label.span)]
+    for size, factor in SIZES:
+        for k, label in enumerate(named[::2]):
+            middle = vector(np.array(label.anchor) + np.array(label.span) / 2)
+            path = np.array([label.anchor, middle, named[k - 1].anchor] if k % 2 else [], np.float32).reshape(-1, 3)
+            callout = Callout("pick", (Span(middle, (0.1, 0.1, 0.1)),), rows, path)
+            marked = replace(what, primitives=(*what.primitives, callout))
+            pose = scene.camera(scene.duration, aspect=size[0] / size[1])
+            expected, found = placed_by_both(page, marked, pose, size, factor)
+            assert len(expected.panels) == len(found.panels)
+            assert apart(expected.panels[-1], found.panels[-1]) <= 2, (size, label.lines)
+
+
+def test_text_of_data_is_only_drawn(page: Any) -> None:
+    hostile = "<img src=x onerror='window.hurt = true'><script>window.hurt = true</script>"
+    labels = Labels("names", (Label((0.0, 0.0, 0.0), (hostile, "\u202e" + hostile, "\0")),))
+    what = DrawList((labels, Panel("title", "top-left", (TextRow(hostile, "title"), BarRow(hostile, hostile, 0.5)))))
+    before = page.evaluate("document.documentElement.outerHTML")
+    pose = CameraPose((0.0, 0.0, 9.0), (0.0, 0.0, 0.0))
+    placed_by_both(page, what, pose, (1280, 720), 1.0)
+    assert page.evaluate("document.documentElement.outerHTML") == before
+    assert page.evaluate("window.hurt") is None
