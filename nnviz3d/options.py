@@ -16,7 +16,6 @@ from nnviz3d.errors import UserError
 if TYPE_CHECKING:
     from nnviz3d.apps.open_target import Opened
     from nnviz3d.apps.target import ModelOptions
-    from nnviz3d.data.reader import CaptureReader
     from nnviz3d.data.request import Insights
     from nnviz3d.scene.selection import Selection
 
@@ -132,6 +131,12 @@ class Look:
         """Whether all samples of a model are captured, because two of them are compared."""
         return self.quantity == "difference"
 
+    def chosen(self) -> dict[str, Any]:
+        """Return the given options that change the look of a scene file, by the names of its fields."""
+        names = ("layer", "threshold", "colormap", "normalize", "ranking", "quantity", "method", "against", "step")
+        fields = {**{name: getattr(self, name) for name in names}, "target": self.class_}
+        return {name: value for name, value in fields.items() if value is not None}
+
     def wanted(self) -> Insights:
         """Return the request that the options make.
 
@@ -159,54 +164,14 @@ NO_LOOK = Look()
 
 
 def selection_of(look: Look, found: Opened) -> Selection:
-    """Return the selection that the options request.
+    """Return the selection that the options and the saved look of a scene file request; the options win.
 
     Raises
     ------
     UserError
-        If an option names something that the capture does not hold.
+        If an option or the file names something that the capture does not hold.
     """
-    from nnviz3d.data.target_words import find_target
-    from nnviz3d.scene.colors import colormap
-    from nnviz3d.scene.selection import Selection
+    from nnviz3d.scene.look_check import selection_of as select
 
-    capture = found.capture
-    if look.layer is not None and look.layer not in capture.graph:
-        names = ", ".join(node.id for node in capture.graph)
-        raise UserError(f"--layer: there is no layer {look.layer!r}; the model has {names}.")
-    if look.threshold is not None and not 0 <= look.threshold <= 1:
-        raise UserError(f"--threshold is a share of the colour range, 0 to 1; got {look.threshold:g}.")
-    if look.colormap is not None:
-        colormap(look.colormap)
-    if look.against is not None and not 0 <= look.against < capture.committed:
-        last = capture.committed - 1
-        raise UserError(f"--against: there is no sample {look.against}; the capture holds samples 0 to {last}.")
-    if look.step is not None:
-        _check_step(look.step, capture)
-    return Selection(
-        found.sample,
-        look.layer,
-        look.threshold,
-        look.colormap,
-        look.normalize,
-        look.ranking,
-        quantity=look.quantity,
-        against=look.against,
-        target=None if look.class_ is None else find_target(look.class_, capture.graph, capture.classes),
-        method=look.method,
-        step=look.step,
-    )
-
-
-def _check_step(step: int, capture: CaptureReader) -> None:
-    """Refuse a training step that was not recorded."""
-    training = capture.training
-    if training is None or not len(training):
-        raise UserError(
-            f"--step: {capture.path.name} holds no recorded training; record one with nnviz3d.TrainingRecorder."
-        )
-    first, last = training.steps[0], training.steps[-1]
-    if not first <= step <= last:
-        raise UserError(
-            f"--step: there is no step {step:,}; the training was recorded from step {first:,} to {last:,}."
-        )
+    options = {name: "--class" if name == "target" else f"--{name}" for name in look.chosen()}
+    return select(found.spec.look, found.sample, found.capture, options)

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 import nnviz3d
-from nnviz3d.api.scene_files import scene_text, with_absolute_paths
+from nnviz3d.api.scene_files import with_absolute_paths
 from nnviz3d.apps.target import bundled_scenes
 from nnviz3d.data.bundled import bundled, gallery
 from nnviz3d.errors import SceneError, UserError
+from nnviz3d.scene.scene_text import scene_text
 from nnviz3d.scene.spec import SceneSpec, parse_scene
 
 NASTY = 'a "b" \\ \x7f é \n[[views]]\nkind = 1'

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 
 from nnviz3d.api.command_process import print_error
-from nnviz3d.api.scene_files import scene_text, with_absolute_paths
+from nnviz3d.api.scene_files import with_absolute_paths
 from nnviz3d.apps.target import scene_named
 from nnviz3d.data.batches import first_batch, is_data_frame
 from nnviz3d.data.capture import Capture
@@ -25,6 +25,7 @@ from nnviz3d.data.request import CaptureRequest, Insights, Invitation, Preproces
 from nnviz3d.data.sample_sources import expand, named_sources
 from nnviz3d.errors import NO_TENSORFLOW, ModelError, UserError, lacks_tensorflow
 from nnviz3d.options import Look
+from nnviz3d.scene.scene_text import scene_text
 from nnviz3d.scene.spec import GroupsChoice, SceneSpec
 
 

@@ -1,18 +1,16 @@
-"""Reads scenes for Python, and writes them as scene files for the viewer's process."""
+"""Reads scenes for Python."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnviz3d.apps.target import bundled_scenes, scene_named
+from nnviz3d.apps.target import WEIGHTS, bundled_scenes, scene_named
 from nnviz3d.data.files.paths import exists, user_path
+from nnviz3d.data.model_sources import has_prefix
+from nnviz3d.data.source_names import in_folder
 from nnviz3d.scene.spec import SceneSource, SceneSpec, parse_scene
-
-_NO_PATHS = ("random", "digits:", "sklearn:", "keras:")
-"""Beginnings of the names of models and inputs that are no paths."""
 
 
 def read_scene(scene: str | Path | Mapping[str, Any]) -> SceneSpec:
@@ -51,13 +49,14 @@ def with_absolute_paths(spec: SceneSpec, folder: Path) -> SceneSpec:
         return spec
 
     def absolute(name: str) -> str:
-        return name if name.startswith(_NO_PATHS) else str((folder / user_path(name)).absolute())
+        return str((folder / user_path(name)).absolute())
 
     def found(name: str | None) -> str | None:
-        return name if name is None or not exists(folder / user_path(name)) else absolute(name)
+        prefixed = name is not None and has_prefix(name)
+        return name if name is None or prefixed or not exists(folder / user_path(name)) else absolute(name)
 
     def inputs(names: str | Sequence[str]) -> str | tuple[str, ...]:
-        return absolute(names) if isinstance(names, str) else tuple(map(absolute, names))
+        return in_folder(folder, names) if isinstance(names, str) else tuple(in_folder(folder, name) for name in names)
 
     paths = {
         "capture": None if source.capture is None else absolute(source.capture),
@@ -65,32 +64,8 @@ def with_absolute_paths(spec: SceneSpec, folder: Path) -> SceneSpec:
         "classes": found(source.classes),
         "input": inputs(source.input),
         "choices": inputs(source.choices),
+        "beside": inputs(source.beside),
+        "architecture": found(source.architecture),
+        "weights": source.weights if source.weights in WEIGHTS else found(source.weights),
     }
     return spec.model_copy(update={"source": SceneSource(**{**dict(source), **paths})})
-
-
-def scene_text(spec: SceneSpec) -> str:
-    """Return the scene as the text of a scene file, in TOML."""
-    return "\n".join(_table(spec.model_dump(exclude_none=True))) + "\n"
-
-
-def _table(table: Mapping[str, Any], name: str = "") -> list[str]:
-    """Return the lines of a table: first its plain values, then the tables in it."""
-    plain, tables = [], []
-    for key, value in table.items():
-        path = f"{name}.{key}" if name else key
-        if isinstance(value, Mapping):
-            tables += [f"\n[{path}]", *_table(value, path)]
-        elif isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
-            for item in value:
-                tables += [f"\n[[{path}]]", *_table(item, path)]
-        elif isinstance(value, list | tuple):
-            plain += [f"{key} = [", *(f"  {_value(item)}," for item in value), "]"]
-        else:
-            plain.append(f"{key} = {_value(value)}")
-    return plain + tables
-
-
-def _value(value: str | float) -> str:
-    """Return a string, a number or a boolean in TOML, whose strings are those of JSON without the character DEL."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -23,12 +23,12 @@ class FrameState:
     Attributes
     ----------
     t
-        The current time in seconds; at first the end of the scene, where everything is visible.
+        The current time in seconds; at first that of the saved look, or the end, where everything is visible.
     """
 
     def __init__(self, scene: Scene, selection: Selection) -> None:
         self.scene = scene
-        self.t = scene.duration
+        self.t = scene.first_time
         self.selection = self._drawn = selection
 
     @property

@@ -30,12 +30,15 @@ class Layouts:
     def scene_for(self, aspect: float) -> Scene:
         """Return the scene for a picture with this width over height."""
         base, shape = self._frame.scene, shape_of(aspect)
-        if shape is None or base.context.aspect < 1 or not base.blocks:
+        # A saved scene keeps its layout, because its camera's poses are places in it.
+        if shape is None or base.context.aspect < 1 or not base.blocks or base.spec.layout.aspect is not None:
             return base
         made_from, made = self._made.get(shape, (None, None))
         if made is None or made_from is None or made.context.opened != base.context.opened:
             made = base.with_aspect(shape)
-        elif made_from is not base:
+        elif made_from.context is not base.context:
             made = made.revised(base.capture, base.context.trajectory)
+        if made.spec.camera != base.spec.camera:
+            made = made.with_keyframes(base.spec.camera.keyframes)
         self._made[shape] = base, made
         return made

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from nnviz3d.apps.origin import NO_ORIGIN, SceneOrigin
 from nnviz3d.apps.progress import embed_with_progress
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample, captured_samples
@@ -26,6 +28,8 @@ from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import CaptureError, SampleError, SceneError, UserError
 from nnviz3d.scene.spec import GroupsChoice, SceneSpec
 
+NO_CHOICES: Mapping[str, Any] = {}
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -43,6 +47,8 @@ class Opened:
         Follows the training that still writes the capture; `None` if there is none.
     trajectory
         The points of a recorded training at each step, if the scene shows them.
+    origin
+        What a scene file says to open the same again.
     """
 
     spec: SceneSpec
@@ -52,6 +58,7 @@ class Opened:
     runner: SampleRunner | None = None
     follower: TrainingFollower | None = None
     trajectory: EmbeddingTrajectory | None = None
+    origin: SceneOrigin = NO_ORIGIN
 
 
 @contextmanager
@@ -66,6 +73,7 @@ def opened(
     backward: bool = False,
     groups: GroupsChoice | None = None,
     wanted: Insights = NOTHING_MORE,
+    chosen: Mapping[str, Any] = NO_CHOICES,
     worker: Worker | None = None,
     invitation: Invitation | None = None,
     drawn: bool = True,
@@ -87,6 +95,8 @@ def opened(
     wanted
         What the user wants in addition to the forward pass and the needs of the scene. If a ready capture lacks it, the
         scene's model is captured instead.
+    chosen
+        Choices of the user that win over the look of a scene file, by the names of its fields.
     worker
         Runs the model on further samples while the scene is shown; closed at the end.
     invitation
@@ -100,8 +110,9 @@ def opened(
         If there is no such target or sample, or it cannot be captured.
     """
     found = resolve(target, scene, options)
-    if groups is not None:
-        found = replace(found, spec=found.spec.model_copy(update={"groups": groups}))
+    found = replace(found, spec=found.spec.looking(chosen, groups))
+    wanted = wanted.plus(found.spec.look.needs)
+    whole = whole or found.spec.look.quantity == "difference"
     if backward:
         found, wanted = replace(found, spec=found.spec.with_view("backward")), wanted.plus(Insights(gradients=True))
     insights = _needed(found, wanted)
@@ -118,6 +129,7 @@ def opened(
         elif opening.spec.source is None and ready.training is not None:
             opening.spec = opening.spec.with_view("training")  # the default scene, because the user named none
         shown = opening.shown_of(ready, drawn=drawn)
+        own = ready.committed
         if found.beside:
             ready, shown = opening.with_more(ready)
         trajectory = embed_with_progress(ready) if opening.spec.embeds else None
@@ -127,7 +139,10 @@ def opened(
             found_ready = opening.capture_of_model(ready, shown, found.model, worker)
         else:
             found_ready = opening.capture(ready, shown)
-        yield replace(found_ready, trajectory=trajectory)
+        origin = found_ready.origin
+        if invitation is None:
+            origin = SceneOrigin.of(replace(found, spec=opening.spec), own, ready=True)
+        yield replace(found_ready, trajectory=trajectory, origin=origin)
 
 
 def _ready_capture(found: ResolvedTarget, wanted: Insights) -> CaptureReader | None:
@@ -239,7 +254,8 @@ class _Opening:
         indices = {i: i for i in range(len(sources))} if whole else {position: 0}
         samples = _with_indices((*sources, *_uncaptured(found.choices)), indices)
         runner = None if self._worker is None else self._runner(request, capture, self._worker, folder)
-        return Opened(self.spec, capture, shown, samples, runner)
+        origin = SceneOrigin.of(replace(found, spec=self.spec), len(sources), ready=False)
+        return Opened(self.spec, capture, shown, samples, runner, origin=origin)
 
     def _request(self, model: str) -> tuple[CaptureRequest, Path]:
         """Return a request for a model, and the temporary folder that it writes to."""

@@ -10,8 +10,10 @@ from nnviz3d.apps.choices import Choices
 from nnviz3d.apps.clock import Clock
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.groups import Groups
+from nnviz3d.apps.keyframes import Keyframes
 from nnviz3d.apps.layouts import Layouts
 from nnviz3d.apps.model_queries import ModelQueries
+from nnviz3d.apps.origin import NO_ORIGIN, SceneOrigin
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample, SampleList
 from nnviz3d.apps.training_follower import TrainingFollower
@@ -46,9 +48,15 @@ class Session:
         Follows the training that the capture shows, if it goes on.
     selection
         The first selection.
+    origin
+        What a scene file says to open the same again.
 
     Attributes
     ----------
+    origin
+        As above.
+    keyframes
+        The camera's keyframes, which the user adds and removes.
     clock
         The time of the scene, and the recorded step of a training.
     unfolding
@@ -74,13 +82,17 @@ class Session:
         runner: SampleRunner | None = None,
         follower: TrainingFollower | None = None,
         selection: Selection | None = None,
+        origin: SceneOrigin = NO_ORIGIN,
     ) -> None:
         self.renderer = renderer
+        self.origin = origin
+        self._at_saved_pose = True
         self._frame = FrameState(scene, selection or Selection())
         self.unfolding = Unfolding(self._frame)
         self.clock = Clock(self._frame, self.unfolding)
         self.groups = Groups(self._frame)
         self.layouts = Layouts(self._frame)
+        self.keyframes = Keyframes(self._frame)
         self.samples = SampleList(self._frame, samples)
         self.queries = ModelQueries(self._frame, self.samples, runner)
         self.choices = Choices(self._frame, self.samples, self.queries)
@@ -174,7 +186,7 @@ class Session:
         before, after = (one.context.capture.step_records for one in (self.scene, scene))
         if isinstance(self.selection.pick, EdgePick) and before != after:
             self.select(pick=None)  # the pick holds the connection's earlier weight
-        self._frame.scene = scene
+        self._frame.scene = scene.with_keyframes(self.keyframes.all)  # some may be new since `_prepare` began
 
     def advance(self, seconds: float) -> bool:
         """Let some real seconds pass; returns whether the picture changes."""
@@ -182,9 +194,29 @@ class Session:
         return self.clock.advance(seconds) or unfolds
 
     def home(self) -> CameraPose:
-        """Return the scene's own view at the current time, for the window's shape."""
+        """Return `own_pose` for the window's shape."""
         width, height = self.renderer.size
-        return self.scene.camera(self.clock.t, aspect=width / height)
+        return self.own_pose(width / height)
+
+    def own_pose(self, aspect: float, layout: Scene | None = None) -> CameraPose:
+        """Return the pose of the scene at the current time, which is shown until the user moves the camera.
+
+        It is at first the pose that was saved with the scene, and after `leave_saved_pose` the one in which everything is
+        visible, or that of the keyframes.
+
+        Parameters
+        ----------
+        aspect
+            Width over height of the picture.
+        layout
+            The scene for the picture's shape; by default `scene`.
+        """
+        scene, t = layout or self.scene, self.clock.t
+        return scene.first_pose(t, aspect=aspect) if self._at_saved_pose else scene.camera(t, aspect=aspect)
+
+    def leave_saved_pose(self) -> None:
+        """Let the camera return to the scene's own view, not to the pose that was saved with it."""
+        self._at_saved_pose = False
 
     def draw(self, layout: Scene | None = None) -> None:
         """Update the renderer to the current time and selection.

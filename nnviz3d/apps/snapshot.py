@@ -17,7 +17,7 @@ from nnviz3d.data.files.unfinished import partial_path
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import UserError
-from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.look_check import scene_of
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
 
@@ -58,7 +58,7 @@ def snapshot(
     size
         Width and height in pixels.
     at
-        Time of the scene in seconds; by default its end, where everything is visible.
+        Time of the scene in seconds; by default that of its saved look, or its end, where everything is visible.
     trajectory
         The points of a recorded training at each step; by default those that the capture holds.
     """
@@ -66,16 +66,15 @@ def snapshot(
     from nnviz3d.render.offscreen import Offscreen
 
     aspect = size[0] / size[1]
-    scene = Scene.build(spec, capture, aspect=aspect, trajectory=trajectory)
-    if selection is not None:
-        scene = scene.showing(selection.layer)
-    moment = scene.duration if at is None else at
+    selection = selection or Selection()
+    scene = scene_of(spec, capture, selection, aspect=aspect, trajectory=trajectory)
+    moment = scene.first_time if at is None else at
     drawn = scene.at(moment, selection)
     with DelayedSignals():
         studio = Offscreen(size)
     try:
         with DelayedSignals():
-            pixels = studio.picture(drawn, scene.camera(moment, aspect=aspect))
+            pixels = studio.picture(drawn, scene.first_pose(moment, aspect=aspect))
         write_png(pixels, out)
     finally:
         studio.close()

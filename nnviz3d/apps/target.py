@@ -14,11 +14,14 @@ from nnviz3d.data.foreign_models import foreign_model
 from nnviz3d.data.model_sources import has_prefix, known_sources, names_model
 from nnviz3d.data.printable import printable, read_integer
 from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Insights, Preprocessing
-from nnviz3d.errors import UserError
+from nnviz3d.data.source_names import in_folder
+from nnviz3d.errors import SceneError, UserError
 from nnviz3d.scene.headline import among
 from nnviz3d.scene.spec import SceneSource, SceneSpec, default_scene, read_scene
 
 DEFAULT = "digits"
+WEIGHTS = ("imagenet", "none", "all")
+"""Values of the option ``--weights`` that are no file."""
 _CAPTURE_ENDINGS = (".zarr", ".zarr.zip")
 
 
@@ -139,13 +142,18 @@ def _from_source(spec: SceneSpec, source: SceneSource, folder: Path, options: Mo
         _refuse_model_options("The scene's source", options)
     # The ready capture is shown unless the user gives other input; in a scene of points, input is added to the points.
     beside = options.inputs if spec.embeds and source.model is not None else ()
+    if source.beside and not (spec.embeds and source.capture is not None and source.model is not None):
+        raise SceneError("source.beside: it goes with a scene of points that has a capture and its model.")
+    if not options.inputs:
+        beside = _beside(folder, source.beside)
     ready = source.capture is not None and (source.model is None or options == ModelOptions() or bool(beside))
     capture = folder / source.capture if ready and source.capture is not None else None
-    model = classes = None
+    model = classes = architecture = None
     try:
         if source.model is not None:
             model = source.model if has_prefix(source.model) else str(_found(folder, source.model, source))
         classes = options.classes or (_found(folder, source.classes, source) if source.classes else None)
+        architecture = None if source.architecture is None else str(_found(folder, source.architecture, source))
     except UserError:
         if capture is None or beside:
             raise
@@ -153,11 +161,11 @@ def _from_source(spec: SceneSpec, source: SceneSource, folder: Path, options: Mo
     merged = ModelOptions(
         inputs=options.inputs or _beside(folder, source.input),
         preprocess=options.preprocess or source.preprocess,
-        weights=options.weights,
+        weights=options.weights or _weights(folder, source.weights),
         classes=classes,
         trust=options.trust,
         custom=options.custom,
-        architecture=options.architecture,
+        architecture=options.architecture or architecture,
     )
     # The scene's sample and choices refer to the scene's own inputs, so they do not apply to other inputs.
     if options.inputs:
@@ -166,7 +174,8 @@ def _from_source(spec: SceneSpec, source: SceneSource, folder: Path, options: Mo
         if not beside and not all(among(name, source.inputs) for name in options.inputs):
             spec = spec.untitled()
         return ResolvedTarget(spec, capture, model, merged, beside=beside)
-    return ResolvedTarget(spec, capture, model, merged, source.sample, _beside(folder, source.choices))
+    choices = _beside(folder, source.choices)
+    return ResolvedTarget(spec, capture, model, merged, source.sample, choices, beside=beside)
 
 
 def _found(folder: Path, name: str, source: SceneSource) -> Path:
@@ -179,12 +188,14 @@ def _found(folder: Path, name: str, source: SceneSource) -> Path:
     raise UserError(f"There is no {name} beside the scene, nor in the working folder{hint}.")
 
 
+def _weights(folder: Path, weights: str | None) -> str | None:
+    """Return a scene's weights; the path of a file is relative to the scene's folder."""
+    return weights if weights in (None, *WEIGHTS) else str(folder / user_path(str(weights)))
+
+
 def _beside(folder: Path, names: str | tuple[str, ...]) -> tuple[str, ...]:
     """Return a scene's inputs; file paths are relative to the scene's folder."""
-    return tuple(
-        name if name == "random" or name.startswith(("digits:", "sklearn:")) else str(folder / user_path(name))
-        for name in ((names,) if isinstance(names, str) else names)
-    )
+    return tuple(in_folder(folder, name) for name in ((names,) if isinstance(names, str) else names))
 
 
 def _refuse_model_options(what: str, options: ModelOptions) -> None:

@@ -56,6 +56,7 @@ def open_target(
         groups=look.groups,
         backward=backward,
         wanted=look.wanted(),
+        chosen=look.chosen(),
         worker=worker,
         invitation=invitation,
     )

@@ -152,6 +152,25 @@ def locate(source: str) -> SampleFile | None:
     return SampleFile(path, rows)
 
 
+def in_folder(folder: Path, source: str) -> str:
+    """Return a source whose file is relative to a folder; one that names no file, such as ``digits:7``, stays as it is."""
+    if source == "random" or source.startswith((TEXT, "digits:", "sklearn:")):
+        return source
+    parts = [_NAMED.fullmatch(part) for part in source.split(_NEXT)]
+    if "=" in source and all(parts) and not exists(folder / user_path(source), SampleError):
+        return named({part["name"]: _part_in(folder, part["source"]) for part in parts if part is not None})
+    if sentence_in(source) is not None and not exists(folder / user_path(source), SampleError):
+        return source
+    return str((folder / user_path(source)).absolute())
+
+
+def _part_in(folder: Path, part: str) -> str:
+    """Return the part of a sample of several inputs: a file relative to a folder, or a value as it is."""
+    path = folder / user_path(part)
+    is_file = "/" in part or names_file(part) or path.suffix.lower() in HEIC or exists(path, SampleError)
+    return in_folder(folder, part) if is_file else part
+
+
 def check_source(source: str) -> None:
     """Refuse a source whose file, or a file of its parts, does not exist.
 

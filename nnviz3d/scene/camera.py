@@ -48,6 +48,8 @@ MARGINS = Margins(left=0.03, right=0.035, top=0.153, bottom=0.175)
 """Room for the title above, the scales below, and the names of the outermost layers."""
 
 _VIEW_OF_SHEETS = (-13.0, 9.0)
+_FAR_ROUND = -0.5
+"""Cosine of the angle between two directions of view from which on the camera goes around the scene."""
 
 
 def default_view(rows: int, *, tokens: bool = False) -> tuple[float, float]:
@@ -148,7 +150,22 @@ def between(a: CameraPose, b: CameraPose, share: float) -> CameraPose:
     # The vector from target to eye turns and stretches. Interpolated eye positions would cut through the scene.
     arm_a, arm_b = np.subtract(a.position, a.target), np.subtract(b.position, b.target)
     length = np.exp(np.log(np.linalg.norm(arm_a)) * (1 - share) + np.log(np.linalg.norm(arm_b)) * share)
-    arm = arm_a / np.linalg.norm(arm_a) * (1 - share) + arm_b / np.linalg.norm(arm_b) * share
+    unit_a, unit_b = arm_a / np.linalg.norm(arm_a), arm_b / np.linalg.norm(arm_b)
+    arm = unit_a * (1 - share) + unit_b * share
+    up = mix(a.up, b.up)
+    if float(unit_a @ unit_b) < _FAR_ROUND:
+        # The mean of opposite directions has no length: here the eye goes around the scene, as on a turntable.
+        arm, up = _turned(unit_a, unit_b, share), np.array([0.0, 1.0, 0.0])
     target = mix(a.target, b.target)
     eye = target + arm / np.linalg.norm(arm) * length
-    return CameraPose(vector(eye), vector(target), vector(mix(a.up, b.up)), a.field_of_view)
+    field_of_view = a.field_of_view * (1 - share) + b.field_of_view * share
+    return CameraPose(vector(eye), vector(target), vector(up), field_of_view)
+
+
+def _turned(a: NDArray[np.float64], b: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """Return a direction between two: azimuth, the shorter way around, and elevation change evenly."""
+    (azimuth, up), (after, up_after) = (
+        (math.atan2(v[0], v[2]), math.asin(max(-1.0, min(1.0, float(v[1]))))) for v in (a, b)
+    )
+    turn = math.remainder(after - azimuth, 2 * math.pi)
+    return direction(math.degrees(azimuth + turn * share), math.degrees(up * (1 - share) + up_after * share))

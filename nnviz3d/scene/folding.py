@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from nnviz3d.data.files.paths import quoted
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.grouped_capture import without_groups
 from nnviz3d.data.grouping.contracted import Grouping
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.selectors import matching
+from nnviz3d.errors import SceneError
 from nnviz3d.scene.spec import SceneSpec
 
 
@@ -45,7 +47,18 @@ def _filmed(spec: SceneSpec, graph: ModelGraph) -> Iterable[str]:
 
 
 def opened_at_first(spec: SceneSpec, grouping: Grouping) -> frozenset[str]:
-    """Return the groups that are open when the scene begins."""
+    """Return the groups that are open when the scene begins.
+
+    Raises
+    ------
+    SceneError
+        If the scene's look names a group that the network does not have.
+    """
+    if spec.look.opened is not None:
+        opened = frozenset(spec.look.opened)
+        if unknown := sorted(opened - grouping.everything):
+            raise SceneError(f"look.opened: there is no group of layers {quoted(unknown[0])!r}.")
+        return opened
     if spec.groups == "open":
         return grouping.everything
     return grouping.automatic() if spec.groups == "auto" else frozenset()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import replace
 from typing import TypeVar
 
@@ -107,7 +108,7 @@ class Scene:
         spec, capture
             The scene file and the numbers to show.
         aspect
-            Width over height of the picture that the layout should fill.
+            Width over height of the picture that the layout should fill, unless the scene file says another one.
         trajectory
             The points of a recorded training at each step; by default those that the capture holds.
         opened
@@ -122,6 +123,7 @@ class Scene:
             raise SceneError(
                 f"{capture.path.name} holds no activations, which the scene shows; capture the model again."
             )
+        aspect = spec.layout.aspect or aspect
         capture = at_step(capture)
         named = f"this capture of {capture.graph.name}"
         spec = spec.without_training(named) if capture.training is None else spec.with_automatic()
@@ -204,6 +206,21 @@ class Scene:
         if layer is None or grouping is None:
             return self
         return self.with_open(self.context.opened | set(grouping.around(layer)))
+
+    def with_keyframes(self, keyframes: tuple[Keyframe, ...]) -> Scene:
+        """Return this scene with other keyframes of the camera: the same picture at each time, and another duration.
+
+        Parameters
+        ----------
+        keyframes
+            In order of time.
+        """
+        found = copy(self)
+        found.spec = self.spec.filmed(keyframes)
+        found.duration = max(
+            [*(view.duration for view in self._views), *(frame.at for frame in keyframes)], default=0.0
+        )
+        return found
 
     def step(self, t: float, selection: Selection) -> int | None:
         """Return the shown recorded step: the selected one, or the clock's; `None` without a training."""
@@ -302,7 +319,7 @@ class Scene:
             yield Panel("title", "top-left", (heading, TextRow(self.context.capture.provenance.model, "quiet"), *below))
 
     def camera(self, t: float, *, aspect: float) -> CameraPose:
-        """Return the pose at `t` seconds for a picture with this aspect.
+        """Return the scene's own pose at `t` seconds for a picture with this aspect, by its keyframes.
 
         Between keyframes the eye's direction, its distance and its target move together, eased at both ends.
         """
@@ -315,6 +332,17 @@ class Scene:
         before, after = frames[later - 1], frames[later]
         share = (t - before.at) / (after.at - before.at)
         return between(self._pose(before, aspect), self._pose(after, aspect), share * share * (3 - 2 * share))
+
+    def first_pose(self, t: float, *, aspect: float) -> CameraPose:
+        """Return the pose of a picture: the one that was saved with the scene, or else that of `camera`."""
+        saved = self.spec.camera.pose
+        return self.camera(t, aspect=aspect) if saved is None else saved.pose(aspect)
+
+    @property
+    def first_time(self) -> float:
+        """The time in seconds at which the scene is shown first: the saved one, or else the end."""
+        saved = self.spec.look.time
+        return self.duration if saved is None else min(saved, self.duration)
 
     def overview(self, *, aspect: float) -> CameraPose:
         """Return the pose that fits everything into a picture with this aspect; keyframes are ignored."""
@@ -346,6 +374,8 @@ class Scene:
         return self._points("all", "camera")
 
     def _pose(self, frame: Keyframe, aspect: float) -> CameraPose:
+        if frame.pose is not None:
+            return frame.pose.pose(aspect)
         points = self._points(frame.target, "camera")
         if frame.distance is None:
             margins = self._margins(aspect)

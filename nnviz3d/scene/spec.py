@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 from reprlib import Repr
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from nnviz3d.data.files.memory_limit import read_text
 from nnviz3d.data.files.paths import quoted
 from nnviz3d.data.printable import printable, reason, sentence
 from nnviz3d.data.request import Insights, Preprocessing
 from nnviz3d.errors import SceneError
+from nnviz3d.scene.look import NO_LOOK, LookSpec, PoseSpec
 from nnviz3d.scene.view_spec import Seconds, Strict, ViewSpec
 from nnviz3d.scene.views import BY_KIND, VIEWS
 
@@ -24,6 +33,8 @@ LONGEST_SCENE = 100_000
 """Maximum number of characters of a scene file."""
 LONGEST_LINE = 10_000
 """Maximum number of characters of a line of a scene file."""
+MOST_KEYFRAMES = 500
+"""Maximum number of the camera's keyframes in a scene file."""
 LONGEST_TITLE = 200
 """Maximum number of characters of a scene's title."""
 _LISTED = 3
@@ -60,14 +71,25 @@ class SceneSource(Strict):
     If both are given, the ready capture is shown until other input is requested. `sample` is the index of the sample
     that is shown first. The files of a model and of its class names may also be in the working folder; `hint` says
     how to get them if they are in neither folder.
+
+    Attributes
+    ----------
+    beside
+        In a scene of points with a capture and its model: input on which the model is run first, which is shown beside
+        the samples of the capture.
+    weights, architecture
+        As the options of these names on the command line.
     """
 
     capture: str | None = None
     model: str | None = None
     input: str | tuple[str, ...] = ()
     choices: str | tuple[str, ...] = ()
+    beside: str | tuple[str, ...] = ()
     preprocess: Preprocessing | None = None
     classes: str | None = None
+    weights: str | None = None
+    architecture: str | None = None
     sample: Annotated[int, Field(ge=0)] = 0
     hint: str | None = None
 
@@ -88,9 +110,16 @@ GroupsChoice = Literal["auto", "open", "closed"]
 
 
 class Layout(Strict):
-    """The layout of the blocks."""
+    """The layout of the blocks.
+
+    Attributes
+    ----------
+    aspect
+        Width over height of the picture that the layout should fill; by default that of the picture that is drawn.
+    """
 
     kind: Literal["flow"] = "flow"
+    aspect: Annotated[float, Field(ge=0.05, le=20)] | None = None
 
 
 class Keyframe(Strict):
@@ -106,6 +135,8 @@ class Keyframe(Strict):
         Degrees; (0, 0) looks straight at the maps.
     distance
         Multiples of the target's diagonal; by default the target fills the frame.
+    pose
+        A free pose, in place of all these.
     """
 
     at: Seconds = 0.0
@@ -113,14 +144,38 @@ class Keyframe(Strict):
     azimuth: float = -24.0
     elevation: Annotated[float, Field(ge=-89, le=89)] = 16.0
     distance: Annotated[float, Field(gt=0)] | None = None
+    pose: PoseSpec | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Keyframe:
+        others = sorted(name for name in _OF_TARGETS if getattr(self, name) != Keyframe.model_fields[name].default)
+        if self.pose is not None and others:
+            raise ValueError(f"a keyframe has a pose or {', '.join(others)}, not both")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _short(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = write(self)
+        return {name: value for name, value in found.items() if self.pose is None or name not in _OF_TARGETS}
+
+
+_OF_TARGETS = ("target", "azimuth", "elevation", "distance")
+"""The fields of a keyframe without a free pose."""
 
 
 class Camera(Strict):
-    """The camera's angles in degrees and its keyframes; by default everything fills the picture."""
+    """The camera's angles in degrees, its first pose and its keyframes; by default everything fills the picture.
+
+    Attributes
+    ----------
+    pose
+        The pose of a picture, and the one with which a window or a page begins. A film flies the keyframes.
+    """
 
     azimuth: float | None = None
     elevation: Annotated[float, Field(ge=-89, le=89)] | None = None
-    keyframes: tuple[Keyframe, ...] = ()
+    pose: PoseSpec | None = None
+    keyframes: Annotated[tuple[Keyframe, ...], Field(max_length=MOST_KEYFRAMES)] = ()
 
     @field_validator("keyframes")
     @classmethod
@@ -139,6 +194,8 @@ class SceneSpec(Strict):
     groups
         Which groups of layers are closed at first: ``auto`` closes those of a network of more than 40 nodes, as many as
         are needed to show at most 40; ``open`` none; ``closed`` all.
+    look
+        What a user had chosen when the scene was saved: as if it were chosen again after the scene is opened.
     """
 
     format: Literal[1]
@@ -148,6 +205,7 @@ class SceneSpec(Strict):
     groups: GroupsChoice = "auto"
     views: Annotated[tuple[AnyView, ...], Field(min_length=1)] = _DEFAULT
     camera: Camera = Camera()
+    look: LookSpec = NO_LOOK
 
     @field_validator("views")
     @classmethod
@@ -206,12 +264,37 @@ class SceneSpec(Strict):
         """Return the scene for a model or capture other than its own: without the title, which describes its own.
 
         Selectors ``NAME or KIND`` become ``KIND``, because the names are layer names of its own model; groups are closed
-        by the size of the other model. A scene without a source has no model of its own, and is returned unchanged.
+        by the size of the other model. Of a saved look, what means the same for every model is kept. A scene without a
+        source has no model of its own, and is returned unchanged.
         """
         if self.source is None:
             return self
         views = tuple(view.elsewhere() for view in self.views)
-        return self.untitled().model_copy(update={"views": views, "groups": "auto"})
+        # Free poses are in world coordinates, which belong to the layout of its own model.
+        frames = tuple(frame for frame in self.camera.keyframes if frame.pose is None)
+        camera = self.camera.model_copy(update={"pose": None, "keyframes": frames})
+        look = self.look.elsewhere()
+        return self.untitled().model_copy(update={"views": views, "groups": "auto", "camera": camera, "look": look})
+
+    def looking(self, choices: Mapping[str, Any], groups: GroupsChoice | None = None) -> SceneSpec:
+        """Return the scene with other choices in its look.
+
+        Parameters
+        ----------
+        choices
+            Fields of the look by name.
+        groups
+            Which groups of layers are closed, in place of the scene's choice.
+        """
+        if groups is not None:
+            found = self.model_copy(update={"groups": groups})
+            return found.model_copy(update={"look": self.look.model_copy(update={"opened": None}).changed(choices)})
+        return self.model_copy(update={"look": self.look.changed(choices)}) if choices else self
+
+    def filmed(self, keyframes: tuple[Keyframe, ...]) -> SceneSpec:
+        """Return the scene with other keyframes of the camera."""
+        camera = Camera(**{**dict(self.camera), "keyframes": keyframes})
+        return self.model_copy(update={"camera": camera})
 
     def untitled(self) -> SceneSpec:
         """Return the scene without its title, so that the model's name is the heading."""

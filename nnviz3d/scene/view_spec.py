@@ -20,7 +20,9 @@ LONGEST = 3600.0
 Seconds = Annotated[float, Field(ge=0, le=LONGEST)]
 
 
-def _one_of(names: tuple[str, ...], what: str) -> AfterValidator:
+def one_of(names: tuple[str, ...], what: str) -> AfterValidator:
+    """Return the check that a name is one of several; `what` says in the error message what they are."""
+
     def check(name: str) -> str:
         if name not in names:
             raise ValueError(f"there is no {what} {name!r}; choose one of {', '.join(names)}")
@@ -29,9 +31,9 @@ def _one_of(names: tuple[str, ...], what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Sequential = Annotated[str, _one_of(SEQUENTIAL, "colour map for numbers from zero up")]
-Diverging = Annotated[str, _one_of(DIVERGING, "colour map for signed numbers")]
-Figure = Annotated[str, _one_of(STATISTICS, "figure")]
+Sequential = Annotated[str, one_of(SEQUENTIAL, "colour map for numbers from zero up")]
+Diverging = Annotated[str, one_of(DIVERGING, "colour map for signed numbers")]
+Figure = Annotated[str, one_of(STATISTICS, "figure")]
 
 
 class Strict(BaseModel):

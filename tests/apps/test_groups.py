@@ -94,7 +94,7 @@ class TestWindow:
         at: dict[str, object] = {}
         monkeypatch.setattr(controls, "pick_at", lambda *_: at["pick"])
         monkeypatch.setattr(controls, "layer_at", lambda *_: at["layer"])
-        window = Controls(session, save=str, printed=lambda _: None)
+        window = Controls(session, save=str, write=str, printed=lambda _: None)
         at.update(pick=CellPick("block_2", (0, 0, 0)), layer="block_2_part1")
         window._pick()
         assert shown(session) == OPEN

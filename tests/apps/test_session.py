@@ -249,7 +249,7 @@ def next_in_session(session: Session) -> None:
 
 
 def next_in_window(session: Session) -> None:
-    Controls(session, save=str, printed=lambda _text: None).next_sample()
+    Controls(session, save=str, write=str, printed=lambda _text: None).next_sample()
 
 
 def next_in_page(session: Session) -> None:

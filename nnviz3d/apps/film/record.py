@@ -32,6 +32,7 @@ from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import UserError
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.look_check import scene_of
 from nnviz3d.scene.primitives import DrawList
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
@@ -129,9 +130,7 @@ def record(
     rate = fps or (15 if out.suffix.lower() == ".gif" else 30)
     selection = selection or Selection()
     aspect = width / height
-    scene = Scene.build(spec, capture, aspect=aspect, trajectory=trajectory)
-    if selection is not None:
-        scene = scene.showing(selection.layer)
+    scene = scene_of(spec, capture, selection, aspect=aspect, trajectory=trajectory)
     kind = tour or usual_tour(scene)
     path = make_tour(scene, aspect, kind, seconds)
     moments = path.frames(rate)

@@ -166,7 +166,10 @@ class ClientViews:
 
     def home(self, client: str) -> None:
         """Reset a page's camera to the scene's own view."""
-        self._send(client, {"home": True})
+        self._session.leave_saved_pose()
+        aspect = self._pages[client].aspect
+        pose = self._session.own_pose(aspect, self._session.layouts.scene_for(aspect))
+        self._send(client, {"home": True, "home_pose": asdict(pose)})
 
     def leave(self, client: str) -> None:
         """Forget a page."""
@@ -230,7 +233,7 @@ class ClientViews:
             page.revision = self._revision
             try:
                 drawing = self._drawing(page.aspect)
-                home = drawing.scene.camera(drawing.t, aspect=page.aspect)
+                home = self._session.own_pose(page.aspect, drawing.scene)
             except Exception as error:  # noqa: BLE001 - the page reports any error and keeps running
                 self._failed(error)
                 return

@@ -16,6 +16,7 @@ from typing import Any
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable
 from nnviz3d.apps.web.frames import FOLLOWING, PLAYING, FrameRenderer, Quality, encode, png
+from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
 
 AREA = "view"
@@ -91,7 +92,24 @@ class RemoteView:
     def home(self) -> None:
         """Reset the camera to the scene's own view."""
         self._camera_set_by_user = False
+        self._session.leave_saved_pose()
         self.changed()
+
+    def look(self, pose: CameraPose) -> None:
+        """Move the camera to a pose."""
+        self._camera_set_by_user = True
+        self._session.renderer.look(pose)
+        self.changed()
+
+    @property
+    def aspect(self) -> float:
+        """Width over height of the picture."""
+        return self._frames.aspect
+
+    def pose(self) -> CameraPose:
+        """Return the camera's pose."""
+        self._set_camera()
+        return self._session.renderer.pose()
 
     def picture(self) -> bytes:
         """Draw the current picture with smooth edges; returns a PNG."""
@@ -210,7 +228,7 @@ class RemoteView:
     def _set_camera(self) -> None:
         if not self._camera_set_by_user:
             session = self._session
-            session.renderer.look(self.scene.camera(session.clock.t, aspect=self._frames.aspect))
+            session.renderer.look(session.own_pose(self._frames.aspect, self.scene))
 
     async def _sent(self) -> None:
         """Wait until the network has taken the last picture, so that pictures never queue up."""

@@ -22,7 +22,7 @@ from nnviz3d.apps.web.ports import PORT, PortTaken, bind_error, choose_port
 from nnviz3d.apps.web.security import Gate, address, is_loopback, is_wildcard
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
-from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.look_check import scene_of
 from nnviz3d.scene.selection import Selection
 
 ASPECT = 1.55
@@ -69,15 +69,19 @@ def serve(
         If the port is taken, or there is no such host.
     """
     chosen = choose_port(host, port)
-    scene = Scene.build(found.spec, found.capture, aspect=ASPECT, trajectory=found.trajectory)
-    if selection is not None:
-        scene = scene.showing(selection.layer)
+    selection = selection or Selection(sample=found.sample)
+    scene = scene_of(found.spec, found.capture, selection, aspect=ASPECT, trajectory=found.trajectory)
     with DelayedSignals():
         renderer = Renderer(offscreen_window(size))
     try:
-        selection = selection or Selection(sample=found.sample)
         session = Session(
-            scene, renderer, samples=found.samples, runner=found.runner, follower=found.follower, selection=selection
+            scene,
+            renderer,
+            samples=found.samples,
+            runner=found.runner,
+            follower=found.follower,
+            selection=selection,
+            origin=found.origin,
         )
         while True:
             if port is None and chosen != PORT:

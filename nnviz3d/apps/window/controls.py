@@ -13,6 +13,7 @@ from nnviz3d.apps.turntable import Turntable
 from nnviz3d.apps.window.camera_flight import Flight, FreeFlight
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, Key, described
+from nnviz3d.errors import UserError
 from nnviz3d.render.window import Event
 from nnviz3d.scene.camera import CameraPose, Margins, fit
 from nnviz3d.scene.panel_rows import KeyRow, TextRow
@@ -40,6 +41,8 @@ class Controls:
         The session that the window shows.
     save
         Saves a picture; returns a sentence about it.
+    write
+        Writes what is shown into a scene file; returns a sentence about it.
     printed
         Receives a sentence about each pick.
 
@@ -53,9 +56,17 @@ class Controls:
         Whether the user has moved the camera, so that it does not follow the scene.
     """
 
-    def __init__(self, session: Session, *, save: Callable[[], str], printed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        save: Callable[[], str],
+        write: Callable[[], str],
+        printed: Callable[[str], None],
+    ) -> None:
         self._session = session
         self._save = save
+        self._write = write
         self._printed = printed
         self._turntable = Turntable()
         self._free_flight = FreeFlight()
@@ -260,6 +271,22 @@ class Controls:
         """Move the camera back to the scene's own view."""
         self._flight = None
         self.by_hand = False
+        self._session.leave_saved_pose()
+
+    def add_keyframe(self) -> None:
+        """Add the camera's pose as a keyframe at the current time."""
+        (width, height), pose = self._session.renderer.size, self._session.renderer.pose()
+        self._keyframe(lambda: self._session.keyframes.add(pose, width / height))
+
+    def remove_keyframe(self) -> None:
+        """Remove the last keyframe of the camera."""
+        self._keyframe(self._session.keyframes.remove)
+
+    def _keyframe(self, change: Callable[[], str]) -> None:
+        try:
+            self.tell(change())
+        except UserError as error:
+            self.tell(str(error))
 
     # Samples and time.
 
@@ -325,6 +352,10 @@ class Controls:
     def save(self) -> None:
         """Save a picture."""
         self.tell(self._save())
+
+    def write(self) -> None:
+        """Write what is shown into a scene file."""
+        self.tell(self._write())
 
     def clear(self) -> None:
         """Close the help, or else clear the pick."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.open_target import Opened
+from nnviz3d.apps.saved_scene import saved_scene, write_scene
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.snapshot import require_graphics, write_png
 from nnviz3d.apps.window.controls import Controls
@@ -18,8 +19,8 @@ from nnviz3d.errors import UserError
 from nnviz3d.render.antialiasing import StillPicture
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.render.window import Window, display_missing
+from nnviz3d.scene.look_check import scene_of
 from nnviz3d.scene.primitives import DrawList
-from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 
 SIZE = (1280, 800)
@@ -68,16 +69,20 @@ def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | 
     """
     require_graphics()
     require_display()
-    scene = Scene.build(found.spec, found.capture, aspect=size[0] / size[1], trajectory=found.trajectory)
-    if selection is not None:
-        scene = scene.showing(selection.layer)
+    selection = selection or Selection(sample=found.sample)
+    scene = scene_of(found.spec, found.capture, selection, aspect=size[0] / size[1], trajectory=found.trajectory)
     with DelayedSignals():
         window = Window(size, scene.title(found.sample))
         renderer = Renderer(window.target)
     try:
-        selection = selection or Selection(sample=found.sample)
         session = Session(
-            scene, renderer, samples=found.samples, runner=found.runner, follower=found.follower, selection=selection
+            scene,
+            renderer,
+            samples=found.samples,
+            runner=found.runner,
+            follower=found.follower,
+            selection=selection,
+            origin=found.origin,
         )
         desktop = Desktop(session, window)
         with _signals(desktop.quit):
@@ -85,6 +90,10 @@ def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | 
     finally:
         window.close()
         renderer.close()
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
 
 
 class _Quality(Enum):
@@ -102,7 +111,7 @@ class Desktop:
         self._session = session
         self._renderer = session.renderer
         self._window = window
-        self._controls = Controls(session, save=self._save, printed=lambda text: print(text, flush=True))
+        self._controls = Controls(session, save=self._save, write=self._write, printed=_print)
         self._quality = _Quality.SMOOTH
         self._last_change = self._shown = float("-inf")
         self._average: StillPicture | None = None
@@ -194,8 +203,20 @@ class Desktop:
             write_png(average.picture(), out)
         except UserError as error:
             return str(error)
-        print(f"saved {out}", flush=True)
+        _print(f"saved {out}")
         return f"saved {out}"
+
+    def _write(self) -> str:
+        """Write the scene as it is shown into a scene file under the next free name."""
+        width, height = self._renderer.size
+        saved = saved_scene(self._session, self._renderer.pose(), width / height)
+        try:
+            out = write_scene(saved.text, Path())
+        except UserError as error:
+            return str(error)
+        words = " ".join((f"saved {out}", *saved.remarks))
+        _print(words)
+        return words
 
     @contextlib.contextmanager
     def _hidden(self) -> Iterator[None]:

@@ -54,6 +54,11 @@ def make_temporary_folder() -> Path:
     return folder
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether a path lies in a folder of `make_temporary_folder`, or in another one with such a hidden name."""
+    return any(_MADE_BY.search(part) is not None for part in Path(name).parts)
+
+
 def _beginning(out: Path) -> str:
     if len(os.fsencode(out.name)) <= _LONGEST:
         return f".{out.name}"

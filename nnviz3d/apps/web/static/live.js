@@ -117,6 +117,7 @@
 
     async receive(message) {
       if (message.home) {
+        this.viewer.homePose = this.homePose = message.home_pose;
         this.viewer.goHome();
         this.following = true;
         return;
