@@ -2,69 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nnviz3d.client.encoding import Encoder, Frame
+from nnviz3d.client.encoding import Encoder
 from nnviz3d.scene.colors import colormap
 from nnviz3d.scene.primitives import Box, DrawList, Label, Labels, Lines, Voxels
 from nnviz3d.scene.scene import Scene
+from tests.support.decoder import Decoder
 from tests.support.gallery import READY
 from tests.support.scenes import bundled_scene
-
-
-class Decoder:
-    """Reads records as `static/store.js` does."""
-
-    def __init__(self) -> None:
-        self.records: dict[int, dict[str, Any]] = {}
-        self.arrays: dict[int, np.ndarray] = {}
-
-    def add(self, encoder: Encoder) -> None:
-        added = encoder.take()
-        self.arrays.update(enumerate(added.arrays, added.first_array))
-        for i, record in enumerate(added.records, added.first_record):
-            own = {key: value for key, value in record.items() if key != "like"}
-            self.records[i] = {**(self.records[record["like"]] if "like" in record else {}), **own}
-
-    def value(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return [self.value(one) for one in value]
-        if not isinstance(value, dict):
-            return value
-        if "r" in value:
-            return self.records[value["r"]]
-        return self.arrays[value["a"]] if "a" in value else float(value["x"].replace("Infinity", "inf"))
-
-    def check(self, record: dict[str, Any], given: Any) -> None:
-        assert record["kind"] == type(given).__name__
-        assert record.keys() == {"kind", *(field.name for field in fields(given))}
-        for field in fields(given):
-            found, wanted = self.value(record[field.name]), getattr(given, field.name)
-            if isinstance(given, Voxels) and field.name == "values":
-                wanted = wanted.T
-            self.compare(found, wanted)
-
-    def compare(self, found: Any, wanted: Any) -> None:
-        if isinstance(wanted, np.ndarray):
-            assert found.shape == wanted.shape
-            np.testing.assert_array_equal(found, wanted)
-        elif is_dataclass(wanted):
-            self.check(found, wanted)
-        elif isinstance(wanted, tuple | list):
-            assert len(found) == len(wanted)
-            for a, b in zip(found, wanted, strict=True):
-                self.compare(a, b)
-        else:
-            assert found == wanted or (found != found and wanted != wanted)
-
-    def frame(self, frame: Frame, given: DrawList) -> None:
-        assert [tuple(color) for color in frame["background"]] == list(given.background)
-        for index, primitive in zip(frame["primitives"], given.primitives, strict=True):
-            self.check(self.records[index], primitive)
 
 
 @pytest.mark.parametrize("name", READY)
