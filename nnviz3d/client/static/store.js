@@ -22,7 +22,7 @@ function halfToNumber(bits) {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** Turn the bytes of an array into `{data, shape}`; float16 becomes float32. */
+/** Turn the bytes of an array into `{data, shape, dtype}`; the numbers of a float16 array become float32. */
 export function arrayFrom({ dtype, shape, bytes }) {
   const kind = TYPED[dtype];
   const count = shape.reduce((product, length) => product * length, 1);
@@ -31,7 +31,7 @@ export function arrayFrom({ dtype, shape, bytes }) {
   }
   const aligned = bytes.byteOffset % kind.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
   const data = new kind(aligned.buffer, aligned.byteOffset, count);
-  return { data: dtype === "float16" ? Float32Array.from(data, halfToNumber) : data, shape };
+  return { data: dtype === "float16" ? Float32Array.from(data, halfToNumber) : data, shape, dtype };
 }
 
 export class Store {

@@ -89,7 +89,7 @@ class Cloud:
         self,
         context: SceneContext,
         found: Embedding,
-        placed: tuple[Frame, NDArray[np.float32]] | None = None,
+        placed: tuple[CoordinateFrame, NDArray[np.float32]] | None = None,
         *,
         wrong: float = _WRONG,
     ) -> None:
@@ -284,7 +284,7 @@ class Cloud:
         return Panel("embedding", "bottom-left", tuple(rows))
 
 
-class Frame(NamedTuple):
+class CoordinateFrame(NamedTuple):
     """The transformation of an embedding to the world.
 
     Attributes
@@ -305,7 +305,7 @@ class Frame(NamedTuple):
         return found
 
 
-def fitted(found: Embedding) -> tuple[Frame, NDArray[np.float32]]:
+def fitted(found: Embedding) -> tuple[CoordinateFrame, NDArray[np.float32]]:
     """Transform all snapshots to the world, ``(F, M, 3)``; also returns the transformation of the last one.
 
     Each snapshot has the same extent, because the units of t-SNE have no meaning. All have the same rotation, in which
@@ -322,7 +322,7 @@ def fitted(found: Embedding) -> tuple[Frame, NDArray[np.float32]]:
     scale *= RADIUS / max(float(np.abs(way[-1]).max() * scale[-1]), 1e-9)
     flat = np.zeros((*way.shape[:2], 3), dtype=np.float32)
     flat[..., : way.shape[2]] = way * scale[:, np.newaxis, np.newaxis]
-    return Frame(middle[-1, 0], axes, float(scale[-1])), flat
+    return CoordinateFrame(middle[-1, 0], axes, float(scale[-1])), flat
 
 
 def _callout(name: str, position: NDArray[np.float32], found: Facts, picture: NDArray[np.uint8] | None) -> Callout:

@@ -17,7 +17,7 @@ from nnviz3d.scene.panel_rows import TextRow
 from nnviz3d.scene.primitives import Lines, Panel, Primitive
 from nnviz3d.scene.selection import ColoredBy, Selection
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.views.points.cloud import RADIUS, Cloud, Frame, Painted
+from nnviz3d.scene.views.points.cloud import RADIUS, Cloud, CoordinateFrame, Painted
 from nnviz3d.scene.views.points.samples import PointPick
 
 _WRONG = 20.0
@@ -148,7 +148,7 @@ class TrajectoryCloud:
         return replace(painted.legend, rows=(*rows, *painted.legend.rows))
 
 
-def _framed(points: NDArray[np.float32]) -> tuple[Frame, NDArray[np.float32]]:
+def _framed(points: NDArray[np.float32]) -> tuple[CoordinateFrame, NDArray[np.float32]]:
     """Transform the points of all steps, ``(E, M, d)``, to the world, ``(E, M, 3)``, all in the same way."""
     way = points.astype(np.float64)
     middle = way.mean(axis=(0, 1))
@@ -159,4 +159,4 @@ def _framed(points: NDArray[np.float32]) -> tuple[Frame, NDArray[np.float32]]:
     scale = RADIUS / max(float(np.abs(way).max()), 1e-9)
     flat = np.zeros((*way.shape[:2], 3), dtype=np.float32)
     flat[..., : way.shape[2]] = way * scale
-    return Frame(middle, axes, scale), flat
+    return CoordinateFrame(middle, axes, scale), flat
