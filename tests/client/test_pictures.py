@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -12,8 +10,9 @@ from nnviz3d.render.antialiasing import StillPicture
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
-from nnviz3d.scene.primitives import DrawList, Voxels
+from nnviz3d.scene.primitives import DrawList
 from tests.support.client_page import client_page, without_text
+from tests.support.gallery import READY
 from tests.support.scenes import bundled_scene
 
 SIZE = (1280, 720)
@@ -40,13 +39,13 @@ def page(webgl):
         yield opened
 
 
-@pytest.mark.parametrize("name", ["digits"])
-def test_client_draws_what_vtk_draws(page, name: str) -> None:
+@pytest.mark.parametrize("name", READY)
+def test_client_draws_a_bundled_scene_as_vtk_does(page, name: str) -> None:
     scene = bundled_scene(name)
     what = without_text(scene.at(scene.duration))
-    what = replace(what, primitives=tuple(p for p in what.primitives if isinstance(p, Voxels)))
     pose = scene.camera(scene.duration, aspect=SIZE[0] / SIZE[1])
     page.show(what, pose)
     apart = np.abs(page.pixels().astype(int) - drawn_by_vtk(what, pose))
-    assert apart.mean() < 0.5
-    assert (apart.max(axis=2) > 40).mean() < 0.001
+    # VTK's background has noise of one level. A few pixels at the edges of lines and cubes are rounded otherwise.
+    assert apart.mean() < 0.6
+    assert (apart.max(axis=2) > 40).mean() < 0.003

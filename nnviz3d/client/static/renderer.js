@@ -1,12 +1,26 @@
 /** Drawing of draw lists with WebGL2. Each kind of primitive has its drawer; unchanged primitives are not touched. */
 
 import { BackgroundDrawer } from "./background.js";
+import { BoxesDrawer } from "./boxes.js";
 import { Eye } from "./camera.js";
 import { Graphics, GraphicsError } from "./gl.js";
+import { LinesDrawer } from "./lines.js";
+import { PointsDrawer } from "./points.js";
 import { depthRange, pictureMatrix } from "./projection.js";
+import { RidgesDrawer } from "./ridges.js";
+import { SurfaceDrawer } from "./surfaces.js";
+import { ImageDrawer, TilesDrawer } from "./tiles.js";
 import { VoxelsDrawer } from "./voxels.js";
 
-const DRAWERS = { Voxels: VoxelsDrawer };
+const DRAWERS = {
+  Image: ImageDrawer,
+  Lines: LinesDrawer,
+  Points: PointsDrawer,
+  Ridges: RidgesDrawer,
+  Surface: SurfaceDrawer,
+  Tiles: TilesDrawer,
+  Voxels: VoxelsDrawer,
+};
 /** Draws into a canvas; the size of the picture is that of the canvas. */
 export class Renderer {
   /** @param {HTMLCanvasElement} canvas */
@@ -22,6 +36,7 @@ export class Renderer {
   #begin() {
     this.graphics = new Graphics(this.canvas);
     this.ground = new BackgroundDrawer(this.graphics);
+    this.boxes = new BoxesDrawer(this.graphics);
     const gl = this.graphics.gl;
     gl.enable(gl.DEPTH_TEST);
     gl.depthFunc(gl.LEQUAL);
@@ -72,6 +87,15 @@ export class Renderer {
       }
     }
     this.drawers = ordered;
+    this.boxes.update(drawList.primitives.filter((primitive) => primitive.kind === "Box"));
+  }
+
+  /** All drawers of visible things, in the order in which they are drawn: what is blended comes last. */
+  #visible() {
+    const all = [...this.drawers.values(), this.boxes];
+    return [...all.filter((one) => !one.blended), ...all.filter((one) => one.blended), this.boxes.frames].filter(
+      (one) => one.visible,
+    );
   }
 
   /** Free the memory of the graphics card. */
@@ -86,8 +110,7 @@ export class Renderer {
   bounds() {
     const low = [Infinity, Infinity, Infinity];
     const high = [-Infinity, -Infinity, -Infinity];
-    for (const drawer of this.drawers.values()) {
-      if (!drawer.visible) continue;
+    for (const drawer of this.#visible()) {
       for (let i = 0; i < 3; ++i) {
         low[i] = Math.min(low[i], drawer.extent[0][i]);
         high[i] = Math.max(high[i], drawer.extent[1][i]);
@@ -135,7 +158,7 @@ export class Renderer {
     gl.viewport(0, 0, width, height);
     gl.clear(gl.DEPTH_BUFFER_BIT);
     this.ground.draw(careful ? [low, high] : [middle, middle]);
-    for (const drawer of this.drawers.values()) if (drawer.visible) drawer.draw(view);
+    for (const drawer of this.#visible()) drawer.draw(view);
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
   }
 }

@@ -15,6 +15,6 @@ if (ringed > 0.5 && reach > inner) seen = reach > 0.76 ? ballRing.rgb * ballRing
 // Farther and less opaque balls are mixed with the background, not blended, so that nothing has to be sorted.
 float haze = farthestHaze * ballAhead * (1.0 - 0.6 * ringed);
 seen = mix(groundColor, seen, ballFill.a * (1.0 - haze));
-gl_FragData[0] = vec4(min(seen, vec3(1.0)), 1.0);
+fragOutput0 = vec4(min(seen, vec3(1.0)), 1.0);
 vec2 depth = ballDepth + rise * ballFront;
 gl_FragDepth = clamp(0.5 * depth.x / depth.y + 0.5, 0.0, 1.0);

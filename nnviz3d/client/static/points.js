@@ -1,0 +1,76 @@
+/** Drawing of `Points`: each is a square that faces the camera, on which a shader draws an opaque lit ball. */
+
+import { vecDot } from "./camera.js";
+import { Mesh } from "./gl.js";
+import { extentOfPoints } from "./lines.js";
+import { SHADERS } from "./shaders.js";
+
+const BALL_VERTEX = `${SHADERS["points.head.vert.glsl"]}
+void main()
+{
+  vec4 vertexMC = vec4(center, 1.0);
+  vec3 ballCorner = vec3(cornerOfSquare, ballSize);
+${SHADERS["points.vert.glsl"]}}
+`;
+const BALL_FRAGMENT = `${SHADERS["points.head.frag.glsl"]}
+void main()
+{
+${SHADERS["points.frag.glsl"]}}
+`;
+
+/** Draws `Points`. Only changed arrays are uploaded. */
+export class PointsDrawer {
+  constructor(graphics) {
+    this.gl = graphics.gl;
+    this.program = graphics.program(BALL_VERTEX, BALL_FRAGMENT);
+    this.squares = new Mesh(this.gl);
+    this.squares.attribute(this.program.attribute("cornerOfSquare"), Float32Array.of(-1, -1, 1, -1, 1, 1, -1, 1), 2);
+    this.squares.triangles(Uint16Array.of(0, 1, 2, 0, 2, 3));
+  }
+
+  update(cloud) {
+    const before = this.cloud;
+    this.cloud = cloud;
+    const count = cloud.points.shape[0];
+    if (before?.points !== cloud.points) {
+      this.#write("center", cloud.points.data, 3);
+      this.extent = extentOfPoints(cloud.points.data);
+    }
+    if (before?.sizes !== cloud.sizes) this.#write("ballSize", cloud.sizes.data, 1);
+    if (before?.colors !== cloud.colors) this.#write("ballColor", cloud.colors.data, 4);
+    if (before === undefined || before.rings !== cloud.rings || before.points.shape[0] !== count) {
+      this.#write("ringColor", cloud.rings?.data ?? new Float32Array(4 * count), 4);
+    }
+    this.visible = count > 0;
+  }
+
+  #write(name, data, components) {
+    this.squares.attribute(this.program.attribute(name), data, components, true);
+  }
+
+  draw(view) {
+    const { position, ahead, size } = view.eye;
+    const { data, shape } = this.cloud.points;
+    const offset = vecDot(position, ahead);
+    let [nearest, farthest] = [Infinity, -Infinity];
+    for (let i = 0; i < data.length; i += 3) {
+      const away = data[i] * ahead[0] + data[i + 1] * ahead[1] + data[i + 2] * ahead[2] - offset;
+      nearest = Math.min(nearest, away);
+      farthest = Math.max(farthest, away);
+    }
+    this.program.use();
+    this.program.set({
+      MCDCMatrix: view.matrix,
+      pixelShare: size.map((length) => view.scale / length),
+      nearestBall: nearest,
+      farthestBall: farthest,
+      farthestHaze: this.cloud.haze,
+      groundColor: view.ground,
+    });
+    this.squares.draw(shape[0]);
+  }
+
+  remove() {
+    this.squares.remove();
+  }
+}

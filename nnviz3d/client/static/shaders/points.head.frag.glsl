@@ -1,0 +1,11 @@
+#version 300 es
+precision highp float;
+uniform vec3 groundColor;
+uniform float farthestHaze;
+in vec2 ballPlace;
+in vec4 ballFill;
+in vec4 ballRing;
+in vec2 ballDepth;
+in vec2 ballFront;
+in float ballAhead;
+out vec4 fragOutput0;

@@ -1,0 +1,14 @@
+#version 300 es
+uniform mat4 MCDCMatrix;
+uniform vec2 pixelShare;
+uniform float nearestBall, farthestBall;
+in vec2 cornerOfSquare;
+in vec3 center;
+in float ballSize;
+in vec4 ballColor, ringColor;
+out vec2 ballPlace;
+out vec4 ballFill;
+out vec4 ballRing;
+out vec2 ballDepth;
+out vec2 ballFront;
+out float ballAhead;
