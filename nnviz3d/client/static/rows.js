@@ -81,7 +81,7 @@ function barRow(row, scale, widest) {
     writeText(context, 3 * scale, 0, name, "text", scale, ink);
     writeText(context, width - 3 * scale, 0, row.value, "text", scale, ink, "right");
     const top = Math.round(17.5 * scale);
-    const height = Math.max(1, Math.round(20 * scale) - top);
+    const height = Math.round(20 * scale) - top + 1;
     context.fillStyle = "rgba(255,255,255,0.102)";
     context.fillRect(3 * scale, top, width - 6 * scale, height);
     context.fillStyle = inked(row.strong ? LIT : [120, 132, 156]);
