@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import base64
+import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from nnviz3d.client.encoding import Encoder
+from nnviz3d.client.encoding import Encoder, Frame
 from nnviz3d.render import renderer as module
 from nnviz3d.render.label_placement import PlacedLabel, Rect
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
+from nnviz3d.render.steady_labels import _matrix
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.panel_rows import BarRow, TextRow
 from nnviz3d.scene.primitives import Callout, DrawList, Label, Labels, Lines, Panel, Span, vector
@@ -40,6 +44,16 @@ _PLACE = """({ frame, matrix, size, scale }) => {
   const layer = new client.TextLayer(canvas);
   layer.place(store.frame(frame), matrix, size, scale);
   return layer.placed;
+}"""
+
+_MOVE = """({ frame, matrices, moving }) => {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [1280, 720];
+  const layer = new client.TextLayer(canvas);
+  return matrices.map((matrix, k) => {
+    layer.place(store.frame(frame), matrix, [1280, 720], 1, moving && k > 0);
+    return layer.placed;
+  });
 }"""
 
 
@@ -92,15 +106,21 @@ def placed_by_both(
         module.place_labels = real
         renderer.close()
     labels, panels = found[-1]
-    encoder = Encoder()
-    page.evaluate("() => { window.store = new client.Store(); }")
-    frame = encoder.frame(what)
-    send(page, encoder)
+    frame = sent(page, what)
     got = page.evaluate(_PLACE, {"frame": frame, "matrix": matrix.ravel().tolist(), "size": size, "scale": scale})
     return (
         Placed({one.index: (len(one.lines), corners(one.rect)) for one in labels}, [corners(rect) for rect in panels]),
         Placed({one["index"]: (one["count"], one["rect"]) for one in got["labels"]}, got["occupied"]),
     )
+
+
+def sent(page: Any, what: DrawList) -> Frame:
+    """Send a picture to the page, which forgets the earlier ones; returns its frame."""
+    encoder = Encoder()
+    frame = encoder.frame(what)
+    page.evaluate("() => { window.store = new client.Store(); }")
+    send(page, encoder)
+    return frame
 
 
 def corners(rect: Rect) -> list[float]:
@@ -170,3 +190,30 @@ def test_text_of_data_is_only_drawn(page: Any) -> None:
     placed_by_both(page, what, pose, (1280, 720), 1.0)
     assert page.evaluate("document.documentElement.outerHTML") == before
     assert page.evaluate("window.hurt") is None
+
+
+def test_labels_stay_while_the_camera_moves(page: Any) -> None:
+    changes: Counter[bool] = Counter()
+    for name in ("features", "statistics"):
+        scene = bundled_scene(name)
+        first = scene.camera(scene.duration, aspect=16 / 9)
+        eye, target = np.array(first.position), np.array(first.target)
+        matrices = []
+        for angle in np.linspace(0, math.radians(30), 61):
+            back = turned(eye - target, angle)
+            matrices.append(_matrix(replace(first, position=vector(target + back)), (1280, 720)).ravel().tolist())
+        frame = sent(page, texts_of(scene.at(scene.duration)))
+        for moving in (False, True):
+            shown = page.evaluate(_MOVE, {"frame": frame, "matrices": matrices, "moving": moving})
+            ways = [{(one["index"], one["count"], str(one["way"])) for one in placed["labels"]} for placed in shown]
+            changes[moving] += sum(len(a ^ b) for a, b in pairwise(ways))
+            assert len(ways[-1]) > 15
+            for placed in shown[::6]:
+                rects = [rect_of(rect) for rect in (*(one["rect"] for one in placed["labels"]), *placed["occupied"])]
+                assert not any(a.overlaps(b) for a, b in combinations(rects, 2))
+    assert changes[True] < changes[False] / 3
+
+
+def turned(v: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
+    x, y, z = v
+    return np.array([x * math.cos(angle) + z * math.sin(angle), y, z * math.cos(angle) - x * math.sin(angle)])

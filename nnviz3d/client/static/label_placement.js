@@ -24,6 +24,11 @@ const ASIDE = [
 ];
 /** Distance of a name left or right of its block to other blocks, as a share of its width, so that it names no other. */
 const APART = 0.5;
+/** Added to the priority of a label that was shown before: only the labels of scores may then displace it. */
+const STAYS = 3;
+/** Width and height that a new label needs beyond its size while the picture moves, in the same pixels. */
+const NEW_NEEDS = [14, 5];
+const NOTHING = [0, 0];
 const OPPOSITE = { below: "above", above: "below", left: "right", right: "left" };
 
 /**
@@ -88,6 +93,9 @@ export function rectsOverlap(one, other) {
  * its block, and one that a line would strike through first moves aside a little, unless it is fixed. The name of a block
  * that has no room below or above goes to its left or right, if nothing else is near.
  *
+ * In a moving picture that choice would change many times a second. There, a label stays and keeps its side as long as there
+ * is room, a new one needs a little more room than its size, and none moves aside from lines.
+ *
  * @param {object[]} labels
  * @param {number[][]} around outline of what each label names, as `boxOutline` returns it
  * @param {function(object, number): number[]} measure returns width and height of a label's first lines
@@ -95,15 +103,17 @@ export function rectsOverlap(one, other) {
  * @param {number} scale 1 for a picture that is 720 pixels high
  * @param {number[][]} occupied rectangles that labels must not cover
  * @param {LineMap|null} lines lines of the picture that labels must not cover
- * @returns {{index: number, count: number, rect: number[]}[]} the shown labels, with the number of their shown lines
+ * @param {Map<number, object>|null} before for a moving picture: how labels were shown before, by their indices
+ * @returns {{index: number, count: number, rect: number[], way: object}[]} the shown labels, with the number of their lines
  */
-export function placeLabels(labels, around, measure, size, scale, occupied, lines) {
-  const placing = new Placing(labels, around, measure, size, scale, occupied, lines);
+export function placeLabels(labels, around, measure, size, scale, occupied, lines, before = null) {
+  const placing = new Placing(labels, around, measure, size, scale, occupied, before === null ? lines : null, before);
   const order = labels.map((_, i) => i).filter((i) => around[i].every(Number.isFinite));
-  order.sort((a, b) => labels[b].priority - labels[a].priority);
-  for (const i of order) placing.choose(i, placing.hindered(i));
+  const priority = labels.map((label, i) => label.priority + (before?.has(i) ? STAYS : 0));
+  order.sort((a, b) => priority[b] - priority[a]);
+  for (const i of order) placing.choose(i);
   for (const i of order) if (labels[i].brief) placing.lengthen(i);
-  const missing = order.filter((i) => !placing.shown.has(i));
+  const missing = before === null ? order.filter((i) => !placing.shown.has(i)) : [];
   placing.settle();
   for (const i of missing) placing.chooseBeside(i);
   return placing.result();
@@ -111,8 +121,8 @@ export function placeLabels(labels, around, measure, size, scale, occupied, line
 
 /** One placement of all labels of a picture. */
 class Placing {
-  constructor(labels, around, measure, size, scale, occupied, lines) {
-    Object.assign(this, { labels, around, measure, size, scale, occupied, lines });
+  constructor(labels, around, measure, size, scale, occupied, lines, before) {
+    Object.assign(this, { labels, around, measure, size, scale, occupied, lines, before });
     this.inner = around.map(innerPart);
     this.shown = new Map();
     this.settled = [];
@@ -133,12 +143,22 @@ class Placing {
   }
 
   /** Show a label in the best way for which there is room. */
-  choose(i, hindrance) {
-    const label = this.labels[i];
-    const ways = hindrance === null ? basicChoices(label) : nearbyChoices(label, hindrance === "struck");
+  choose(i) {
+    const ways = this.choices(i);
     const longer = ways.filter((way) => way.instead);
     if (longer.length) this.ways[i] = longer;
     for (const way of ways) if (!way.instead && this.fits(i, way, 0, this.shown.values())) break;
+  }
+
+  /** Return the ways to show a label, the best one first. */
+  choices(i) {
+    const label = this.labels[i];
+    if (this.before !== null) {
+      const last = this.before.get(i);
+      return last === undefined ? basicChoices(label) : stayingChoices(label, last);
+    }
+    const hindrance = this.hindered(i);
+    return hindrance === null ? basicChoices(label) : nearbyChoices(label, hindrance === "struck");
   }
 
   /** Show further lines of a brief label, if there is room in the end. */
@@ -166,13 +186,19 @@ class Placing {
 
   /** Show a label in one way if nothing is there; return whether it is shown. */
   fits(i, way, apart, others) {
-    const rect = this.rect(i, way);
+    const rect = this.rect(i, way, this.needs(i, way));
     if (this.occupied.some((one) => rectsOverlap(rect, one))) return false;
     for (const other of others) if (rectsOverlap(rect, other.rect)) return false;
     if (this.lines !== null && !this.labels[i].fixed && this.struck(rect)) return false;
     if (!this.free(i, way, rect, apart)) return false;
-    this.shown.set(i, { index: i, count: way.count, rect });
+    this.shown.set(i, { index: i, count: way.count, rect: this.rect(i, way), way });
     return true;
+  }
+
+  /** Return the width and height that a label needs beyond its size. */
+  needs(i, way) {
+    if (this.before === null || this.labels[i].small || way.count <= (this.before.get(i)?.count ?? 0)) return NOTHING;
+    return NEW_NEEDS.map((pixels) => pixels * this.scale);
   }
 
   result() {
@@ -206,11 +232,12 @@ class Placing {
   }
 
   /** Return the rectangle of a label that is shown in one way, on whole pixels. */
-  rect(i, way) {
+  rect(i, way, beyond = NOTHING) {
     const label = this.labels[i];
     const align = way.align ?? label.align;
     const outline = this.around[i];
-    const extent = this.measure(label, way.count);
+    const [width, height] = this.measure(label, way.count);
+    const extent = [Math.ceil(width + beyond[0]), Math.ceil(height + beyond[1])];
     const offset = ANCHOR_OFFSET * this.scale;
     const corner = [0, 1].map((axis) => (outline[axis] + outline[axis + 2]) / 2 - extent[axis] / 2);
     const axis = align === "below" || align === "above" ? 1 : 0;
@@ -248,6 +275,13 @@ function nearbyChoices(label, aside) {
   const near = choices.flatMap((way) => (aside ? ASIDE : ASIDE.slice(0, 1)).map((offset) => ({ ...way, aside: offset })));
   const across = choices.map((way) => ({ ...way, align: OPPOSITE[label.align], alone: !aside }));
   return [...near, ...across];
+}
+
+/** Return the ways to show a label of a moving picture that was shown before: on the same side, whole if there is room. */
+function stayingChoices(label, last) {
+  const count = Math.min(last.count, label.lines.length);
+  const counts = [...new Set([label.lines.length, count, Math.min(1, count)])];
+  return counts.map((number) => ({ ...last, count: number, instead: false }));
 }
 
 /**

@@ -34,6 +34,7 @@ export class TextLayer {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.placed = { labels: [], occupied: [] };
+    this.ways = new Map();
     this.forget(0);
   }
 
@@ -44,8 +45,9 @@ export class TextLayer {
    * @param {ArrayLike<number>} matrix 16 numbers, row by row: world to clip coordinates
    * @param {number[]} size width and height of the canvas in pixels
    * @param {number} scale 1 for a picture that is 720 pixels high
+   * @param {boolean} moving whether other pictures follow at once, so that labels should stay as they are
    */
-  place(drawList, matrix, size, scale) {
+  place(drawList, matrix, size, scale, moving = false) {
     if (this.scale !== scale || this.age !== fontAge()) this.forget(scale);
     const parts = partsOf(drawList);
     const { sprites, occupied } = this.panels(parts.panels, size);
@@ -53,9 +55,13 @@ export class TextLayer {
     const around = parts.labels.map((label) => boxOutline(label.anchor, label.span, matrix, size));
     const brackets = [];
     const callouts = parts.callouts.flatMap((one) => this.callout(one, matrix, size, occupied, around, brackets));
-    const lines = linesOnScreen(parts.avoided, matrix, size);
+    const lines = moving ? null : linesOnScreen(parts.avoided, matrix, size);
     const measure = (label, count) => this.extent(label, count);
-    const labels = placeLabels(parts.labels, around, measure, size, scale, occupied, lines);
+    const keys = labelKeys(parts.labels);
+    const before = moving && this.ways.size ? new Map() : null;
+    if (before !== null) keys.forEach((key, i) => this.ways.has(key) && before.set(i, this.ways.get(key)));
+    const labels = placeLabels(parts.labels, around, measure, size, scale, occupied, lines, before);
+    this.ways = new Map(labels.map(({ index, way }) => [keys[index], way]));
     this.placed = { labels, occupied };
     for (const { index, count, rect } of labels) {
       sprites.push({ sprite: this.label(parts.labels[index], count), left: rect[0], bottom: rect[1] });
@@ -162,6 +168,20 @@ function partsOf(drawList) {
     else if (one.kind === "Lines" && one.avoided) parts.avoided.push(one.points);
   }
   return parts;
+}
+
+const positionTexts = new WeakMap();
+
+/** Return the identity of each label: its position, because its text may change, and the number of earlier ones there. */
+function labelKeys(labels) {
+  const counts = new Map();
+  return labels.map((label) => {
+    let text = positionTexts.get(label);
+    if (text === undefined) positionTexts.set(label, (text = `${label.anchor} ${label.align} ${label.span}`));
+    const count = counts.get(text) ?? 0;
+    counts.set(text, count + 1);
+    return `${text} ${count}`;
+  });
 }
 
 /** Return a sprite: a small canvas with its width and height, and a context to draw on. */
