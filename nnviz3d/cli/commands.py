@@ -288,11 +288,20 @@ output
 app.command("nnviz3d.cli.capture:capture", name="capture", help=CAPTURE_HELP, help_epilogue="")
 
 
-EXPORT_HELP = """Write the target into one file that others open: a capture as one file.
+EXPORT_HELP = """Write the target into one file that others open: a page that needs no server, a capture, data for
+other programs.
 
 Examples:
 
+  nnviz3d export -o digits.html
+
+  nnviz3d export model.keras --input photos/ --samples 0:20 -o net.html
+
+  nnviz3d export keras:VGG16 --input cat.jpg -o vgg.html --max-size 50MB
+
   nnviz3d export run.zarr -o run.zarr.zip
+
+  nnviz3d export run.zarr -o run.vtm
 
 Parameters
 ----------
@@ -301,7 +310,7 @@ target
 output
     The file to write; its ending says what it is.
 samples
-    The samples to export, counted from 0: 0:20, or 3,7,9; by default the one that is shown.
+    The samples to export, counted from 0: 0:20, 3,7,9 or all; by default the one that is shown.
 max_size
     Maximum size of the file, such as 50MB; what does not fit is left out, and named.
 float16

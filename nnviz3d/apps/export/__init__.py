@@ -78,6 +78,11 @@ class Format:
 
 
 FORMATS: Mapping[str, Format] = {
+    ".html": Format(
+        "a page that rotates and plays without a server",
+        "nnviz3d.apps.export.html.write:write_html",
+        frozenset({"samples", "max_size", "float16"}),
+    ),
     ".zarr.zip": Format("the capture as one file", "nnviz3d.apps.export.capture_file:write_capture_file", whole=True),
     ".vtm": Format("the numbers for PyVista and ParaView", "nnviz3d.apps.export.data_sets:write_data_sets"),
 }

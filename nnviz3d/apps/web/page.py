@@ -10,12 +10,12 @@ from trame.ui.vuetify3 import VAppLayout
 from trame.widgets import html, rca
 from trame.widgets import vuetify3 as v
 
+from nnviz3d.apps.provenance import provenance_lines
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import AnyPanel
 from nnviz3d.apps.web.picture_view import AREA
-from nnviz3d.data.preprocessing_words import MEANING
 
 GONE = """<div class="gone">
   <b>The connection to nnviz3d has ended.</b>
@@ -158,17 +158,4 @@ def _title(session: Session) -> str:
 
 def provenance(session: Session) -> list[list[str]]:
     """Return the origin of the numbers, as pairs of name and value."""
-    origin = session.scene.context.capture.provenance
-    lines = [["model", origin.model]]
-    if origin.sha256:
-        lines.append(["sha256", f"{origin.sha256[:16]}…"])
-    mode, reason = session.scene.context.capture.preprocessing(session.selection.sample)
-    lines.append(["preprocessing", f"{mode}: {MEANING[mode]}" if mode in MEANING else mode])
-    if reason:
-        lines.append(["because", reason])
-    if origin.created:
-        lines.append(["captured", origin.created])
-    if origin.versions:
-        lines.append(["with", ", ".join(f"{name} {version}" for name, version in origin.versions.items())])
-    lines.extend(["note", note] for note in origin.notes)
-    return lines
+    return provenance_lines(session.scene.context.capture, session.selection.sample)

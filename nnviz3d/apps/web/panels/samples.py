@@ -6,18 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from nnviz3d.apps.provenance import answering_output, sample_note
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.sample_files import RUN
-from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import CaptureError
-from nnviz3d.scene.context import class_name, head_of, is_classifier, predicted_of_two, top_classes
 
 _LONG = 12
 """Lists with more samples than this have a search field."""
@@ -193,13 +191,13 @@ def has_pictures(session: Session) -> bool:
 def notes_of(session: Session) -> dict[int, str]:
     """Return the prediction and label, by position, of each sample that the model has been run on."""
     capture = session.context.capture
-    head = _classes_of(capture)
+    head = answering_output(capture)
     try:
         scores = None if head is None else capture.activations(head).values
     except (CaptureError, ValueError, OSError):
         scores = None  # drawing the picture reports the damaged capture
     return {
-        position: _note(capture, head, sample.index, None if scores is None else scores[sample.index])
+        position: sample_note(capture, head, sample.index, None if scores is None else scores[sample.index])
         for position, sample in enumerate(session.samples)
         if sample.index is not None
     }
@@ -210,28 +208,5 @@ def note_of(session: Session, position: int) -> str:
     capture, index = session.context.capture, session.samples[position].index
     if index is None:
         return ""
-    head = _classes_of(capture)
-    return _note(capture, head, index, None if head is None else capture.activation(head, index))
-
-
-def _classes_of(capture: CaptureReader) -> str | None:
-    """Return the output with the class scores, or with the probability of one of two classes, if there is one."""
-    head = head_of(capture.graph)
-    if head is None or not capture.has_activations(head):
-        return None
-    return head if is_classifier(capture, head) or predicted_of_two(capture, head, 0.0) is not None else None
-
-
-def _note(capture: CaptureReader, head: str | None, index: int, scores: np.ndarray[Any, Any] | None) -> str:
-    parts = []
-    if head is not None and scores is not None and np.isfinite(scores).any():
-        of_two = predicted_of_two(capture, head, float(scores.flat[0])) if scores.size == 1 else None
-        parts.append(f"predicted {of_two or _name(capture, top_classes(scores, 1)[0])}")
-    label = capture.label(index)
-    if label is not None:
-        parts.append(f"label {_name(capture, label)}")
-    return " · ".join(parts)
-
-
-def _name(capture: CaptureReader, index: int) -> str:
-    return str(index) if capture.classes is None else class_name(capture.classes, index)
+    head = answering_output(capture)
+    return sample_note(capture, head, index, None if head is None else capture.activation(head, index))

@@ -1,0 +1,1 @@
+"""Export of a scene as one HTML file that rotates, plays and picks without a server."""

@@ -1,0 +1,141 @@
+"""Tables of frames: a scene at the moments of its timeline, for each layout, sample and quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nnviz3d.apps.open_target import Opened
+from nnviz3d.client.encoding import Encoder
+from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.views.activations import ActivationsSpec
+
+LAYOUTS: Mapping[str, float] = {"wide": 16 / 9, "tall": 0.52}
+"""Aspects of the pictures that the scene is laid out for: a screen, and a telephone held upright."""
+_FPS = 30
+_MOST = 3600
+"""Maximum number of moments; a longer timeline has fewer of them in a second."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a table of frames shows.
+
+    Attributes
+    ----------
+    layout
+        Name of the layout.
+    sample
+        Index of the sample.
+    quantity
+        The quantity of the cells; `None` if the scene has no cells to choose one for.
+    """
+
+    layout: str
+    sample: int
+    quantity: Quantity | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The frames of one layout, sample and quantity.
+
+    Attributes
+    ----------
+    frames
+        The different frames in their order. The first one is the indices of its records. Each further one is the
+        places and the indices that differ from the frame before, ``[place, index, ...]``, or ``[-1, index, ...]`` for a
+        frame of another length.
+    runs
+        Number of moments that each frame lasts.
+    arrays
+        Indices of all arrays of the frames.
+    """
+
+    key: Key
+    background: list[list[float]]
+    frames: list[list[int]]
+    runs: list[int]
+    arrays: frozenset[int]
+
+
+def moments(duration: float) -> list[float]:
+    """Return the moments of a timeline, from 0 to its end: 30 a second, and fewer in a very long one."""
+    count = min(int(duration * _FPS) + 1, _MOST)
+    step = max(1 / _FPS, duration / _MOST)
+    found = [k * step for k in range(count) if k * step < duration]
+    return [*found, duration]
+
+
+def scenes_of(found: Opened, selection: Selection) -> dict[str, Scene]:
+    """Build the scene for each layout, with the groups around the selected layer open."""
+    scenes = {}
+    for name, aspect in LAYOUTS.items():
+        scene = Scene.build(found.spec, found.capture, aspect=aspect, trajectory=found.trajectory)
+        scenes[name] = scene.showing(selection.layer)
+    return scenes
+
+
+def quantities_of(scene: Scene, selection: Selection) -> tuple[Quantity | None, ...]:
+    """Return the quantities that the cells can show for a sample, the shown one first."""
+    view = next((view for view in scene.spec.views if isinstance(view, ActivationsSpec)), None)
+    if view is None:
+        return (None,)
+    first: Quantity = selection.quantity or view.quantity
+    # A scene that plays a backward pass shows gradients in its course.
+    if first == "difference" or scene.timeline.backward is not None:
+        return (first,)
+    held = ("activation", *(OF_GRADIENTS if scene.context.has_gradients(selection) else ()))
+    return (first, *(name for name in held if name != first))
+
+
+def selection_for(key: Key, selection: Selection) -> Selection:
+    """Return the selection that a table shows, from that of the options."""
+    explained = selection.target if key.sample == selection.sample else None
+    return replace(selection, sample=key.sample, quantity=key.quantity, target=explained)
+
+
+def table_of(encoder: Encoder, scene: Scene, key: Key, selection: Selection) -> Table:
+    """Encode all frames of a scene."""
+    chosen = selection_for(key, selection)
+    frames: list[list[int]] = []
+    runs: list[int] = []
+    before: list[int] | None = None
+    background: list[list[float]] = []
+    shown = []
+    for moment in moments(scene.duration):
+        frame = encoder.frame(scene.at(moment, chosen))
+        now = frame["primitives"]
+        background = frame["background"]
+        if now == before:
+            runs[-1] += 1
+            continue
+        frames.append(now if before is None else _changes(before, now))
+        runs.append(1)
+        before = now
+        shown.append(frame)
+    return Table(key, background, frames, runs, encoder.arrays_in(shown))
+
+
+def _changes(before: list[int], now: list[int]) -> list[int]:
+    if len(before) != len(now):
+        return [-1, *now]
+    return [word for place, (a, b) in enumerate(zip(before, now, strict=True)) if a != b for word in (place, b)]
+
+
+def series_of(records: Mapping[int, Mapping[str, Any]]) -> Iterator[list[int]]:
+    """Yield the indices of arrays that follow each other in one field of one primitive."""
+    found: dict[tuple[str, str, str], list[int]] = {}
+    kinds: dict[int, tuple[str, str]] = {}
+    for index, record in records.items():
+        kind, name = kinds.get(record.get("like", -1), ("", ""))
+        kinds[index] = record.get("kind", kind), str(record.get("name", name))
+        for field, value in record.items():
+            if isinstance(value, dict) and "a" in value:
+                indices = found.setdefault((*kinds[index], field), [])
+                if not indices or indices[-1] != value["a"]:
+                    indices.append(value["a"])
+    yield from found.values()

@@ -1,0 +1,59 @@
+"""Words about a capture: the origin of its numbers, and the answer for a sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnviz3d.data.preprocessing_words import MEANING
+from nnviz3d.data.reader import CaptureReader
+from nnviz3d.scene.context import class_name, head_of, is_classifier, predicted_of_two, top_classes
+
+
+def provenance_lines(capture: CaptureReader, sample: int) -> list[list[str]]:
+    """Return the origin of a sample's numbers, as pairs of name and value."""
+    origin = capture.provenance
+    lines = [["model", origin.model]]
+    if origin.sha256:
+        lines.append(["sha256", f"{origin.sha256[:16]}…"])
+    mode, reason = capture.preprocessing(sample)
+    lines.append(["preprocessing", f"{mode}: {MEANING[mode]}" if mode in MEANING else mode])
+    if reason:
+        lines.append(["because", reason])
+    if origin.created:
+        lines.append(["captured", origin.created])
+    if origin.versions:
+        lines.append(["with", ", ".join(f"{name} {version}" for name, version in origin.versions.items())])
+    lines.extend(["note", note] for note in origin.notes)
+    return lines
+
+
+def answering_output(capture: CaptureReader) -> str | None:
+    """Return the output with the class scores, or with the probability of one of two classes, if there is one."""
+    head = head_of(capture.graph)
+    if head is None or not capture.has_activations(head):
+        return None
+    return head if is_classifier(capture, head) or predicted_of_two(capture, head, 0.0) is not None else None
+
+
+def sample_note(capture: CaptureReader, head: str | None, index: int, scores: np.ndarray[Any, Any] | None) -> str:
+    """Return the prediction and the label of a sample in words; empty if neither is known.
+
+    Parameters
+    ----------
+    head, scores
+        The output of `answering_output` and its numbers for the sample, if there are any.
+    """
+    parts = []
+    if head is not None and scores is not None and np.isfinite(scores).any():
+        of_two = predicted_of_two(capture, head, float(scores.flat[0])) if scores.size == 1 else None
+        parts.append(f"predicted {of_two or _name(capture, top_classes(scores, 1)[0])}")
+    label = capture.label(index)
+    if label is not None:
+        parts.append(f"label {_name(capture, label)}")
+    return " · ".join(parts)
+
+
+def _name(capture: CaptureReader, index: int) -> str:
+    return str(index) if capture.classes is None else class_name(capture.classes, index)

@@ -1,0 +1,92 @@
+// The content of an exported file: its words, and its tables of frames, which are read one part after the other.
+
+import { Store } from "./store.js";
+import { FileError, readArrays, readJson } from "./unpack.js";
+
+const FORMAT = 1;
+
+/** Frames of one layout, sample and quantity. */
+class FrameTable {
+  constructor(words, store) {
+    this.words = words;
+    this.store = store;
+    this.lists = [];
+    this.drawn = new Map();
+    let now = [];
+    for (const changes of words.frames) {
+      now = this.lists.length === 0 ? changes : changes[0] === -1 ? changes.slice(1) : now.slice();
+      if (this.lists.length > 0 && changes[0] !== -1) {
+        for (let i = 0; i < changes.length; i += 2) now[changes[i]] = changes[i + 1];
+      }
+      this.lists.push(now);
+    }
+    // The number of the frame at each moment.
+    this.at = words.runs.flatMap((count, number) => Array(count).fill(number));
+  }
+
+  /** Return the draw list of a moment. Equal moments have the same one. */
+  frame(moment) {
+    const number = this.at[Math.min(Math.max(moment, 0), this.at.length - 1)];
+    if (!this.drawn.has(number)) {
+      const { background } = this.words;
+      this.drawn.set(number, this.store.frame({ background, primitives: this.lists[number] }));
+    }
+    return this.drawn.get(number);
+  }
+}
+
+/** An exported file. Make one with `ExportedFile.open`. */
+export class ExportedFile {
+  /** Read the words of the page's file. */
+  static async open() {
+    const words = await readJson(0);
+    if (words.format !== FORMAT) {
+      throw new FileError(`This file has the format ${words.format}, which its own script does not know.`);
+    }
+    return new ExportedFile(words);
+  }
+
+  constructor(words) {
+    this.words = words;
+    this.store = new Store();
+    this.tables = new Map();
+    this.reading = Promise.resolve();
+    this.read = 0;
+  }
+
+  /** Whether the next part has to be read. */
+  get more() {
+    return this.read < this.words.parts.length;
+  }
+
+  /** Read the next part; its table can then be shown. */
+  next() {
+    const number = this.read;
+    this.read += 1;
+    this.reading = this.reading.then(() => this.#part(this.words.parts[number]));
+    return this.reading;
+  }
+
+  /** Return a table, or the one that is nearest to it of those that were read. */
+  table({ layout, sample, quantity }) {
+    const found = [...this.tables.values()];
+    const closeness = ({ words }) =>
+      4 * (words.sample === sample) + 2 * (words.quantity === quantity) + (words.layout === layout);
+    return found.reduce((best, one) => (closeness(one) > closeness(best) ? one : best));
+  }
+
+  /** Whether a table with a value is in the file, as far as it was read. */
+  holds(name, value) {
+    return [...this.tables.values()].some(({ words }) => words[name] === value);
+  }
+
+  async #part(part) {
+    const [{ records, table }, arrays] = await Promise.all([
+      readJson(part.text),
+      readArrays(part, (index) => this.store.array(index)),
+    ]);
+    const { first_record, first_array } = part;
+    this.store.add({ first_record, records, first_array, arrays });
+    this.tables.set(JSON.stringify([table.layout, table.sample, table.quantity]), new FrameTable(table, this.store));
+  }
+}

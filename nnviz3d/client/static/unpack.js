@@ -1,0 +1,95 @@
+// Packs of an exported file: compressed bytes as base64 in elements that no browser runs.
+// nnviz3d/apps/export/html/packs.py says what they hold.
+
+const DAMAGED = "This file is incomplete or damaged; ask its sender for a whole copy, or export it again.";
+const SIZES = { uint8: 1, float16: 2, int32: 4, float32: 4, float64: 8 };
+
+/** An error whose message is a sentence for the user. */
+export class FileError extends Error {}
+
+/** Return the decompressed bytes of a pack, by its position in the file; the file then forgets the pack's text. */
+export async function readPack(number) {
+  const element = document.getElementById(`pack-${number}`);
+  if (element === null) throw new FileError(DAMAGED);
+  try {
+    const bytes = await inflated(fromBase64(element.textContent));
+    element.remove();
+    return bytes;
+  } catch {
+    throw new FileError(DAMAGED);
+  }
+}
+
+/** Return the JSON value in a pack. */
+export async function readJson(number) {
+  const bytes = await readPack(number);
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    throw new FileError(DAMAGED);
+  }
+}
+
+/**
+ * Return the arrays of a part in the form that a store takes.
+ *
+ * @param {{first_array: number, arrays: [string, number[], number][], groups: number[][], packs: number[]}} part
+ * @param {(index: number) => {data: ArrayBufferView}} known Returns an array of an earlier part.
+ */
+export async function readArrays(part, known) {
+  const { first_array, arrays, groups, packs } = part;
+  const found = arrays.map(([dtype, shape]) => ({ dtype, shape, bytes: null }));
+  const whole = await Promise.all(packs.map(readPack));
+  groups.forEach((group, k) => {
+    const size = SIZES[arrays[group[0] - first_array][0]];
+    const bytes = unshuffled(whole[k], size);
+    let at = 0;
+    for (const index of group) {
+      const array = found[index - first_array];
+      const length = array.shape.reduce((product, n) => product * n, 1) * SIZES[array.dtype];
+      if (at + length > bytes.length) throw new FileError(DAMAGED);
+      array.bytes = bytes.subarray(at, at + length);
+      at += length;
+    }
+  });
+  arrays.forEach(([, , before], k) => {
+    if (before < 0) return;
+    const earlier = before < first_array ? known(before).data : found[before - first_array].bytes;
+    addDifference(found[k].bytes, earlier);
+  });
+  return found;
+}
+
+/** Turn the difference from an earlier array, in place, into the bits of the array. */
+function addDifference(bytes, earlier) {
+  const folded = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const base = new Uint32Array(earlier.buffer, earlier.byteOffset, earlier.byteLength / 4);
+  for (let i = 0; i < folded.length; i += 1) {
+    folded[i] = base[i] + ((folded[i] >>> 1) ^ -(folded[i] & 1));
+  }
+}
+
+/** Put the bytes of each number together again. */
+function unshuffled(bytes, size) {
+  if (size === 1) return bytes;
+  const count = bytes.length / size;
+  if (!Number.isInteger(count)) throw new FileError(DAMAGED);
+  const found = new Uint8Array(bytes.length);
+  for (let place = 0; place < size; place += 1) {
+    for (let i = 0, from = place * count, to = place; i < count; i += 1, from += 1, to += size) found[to] = bytes[from];
+  }
+  return found;
+}
+
+async function inflated(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+function fromBase64(text) {
+  if (typeof Uint8Array.fromBase64 === "function") return Uint8Array.fromBase64(text);
+  const letters = atob(text);
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i += 1) bytes[i] = letters.charCodeAt(i);
+  return bytes;
+}

@@ -1,0 +1,121 @@
+"""Exported pages hold the capture's numbers bit for bit, and every frame of the scene."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnviz3d.apps.export import ExportJob, ExportSettings, export
+from nnviz3d.apps.export.html.frames import LAYOUTS, Key, moments, selection_for
+from nnviz3d.apps.open_target import Opened
+from nnviz3d.errors import UserError
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import default_scene
+from tests.client.test_encoding import Decoder
+from tests.support import command_line
+from tests.support.exported import ExportedPage
+from tests.support.gallery import READY
+
+
+def exported(found: Opened, out: Path, selection: Selection | None = None, **settings: Any) -> ExportedPage:
+    export(ExportJob(found, selection or Selection(found.sample), out, ExportSettings(**settings)))
+    return ExportedPage(out)
+
+
+@pytest.mark.parametrize("name", READY)
+def test_page_holds_every_frame_of_a_bundled_scene(bundled_target, bundled_page, name):
+    found, page = bundled_target(name), ExportedPage(bundled_page(name))
+    decoder = Decoder()
+    decoder.records, decoder.arrays = dict(enumerate(page.records)), dict(enumerate(page.arrays))
+    for layout, aspect in LAYOUTS.items():
+        scene = Scene.build(found.spec, found.capture, aspect=aspect, trajectory=found.trajectory)
+        times = moments(scene.duration)
+        assert max(np.diff(times), default=0) < 1 / 29
+        assert (times[0], times[-1]) == (0 if len(times) > 1 else scene.duration, scene.duration)
+        for key, table in page.tables.items():
+            if key[0] == layout:
+                assert len(table) == len(times)
+                for moment in {0, len(times) // 3, len(times) - 1}:
+                    what = scene.at(times[moment], selection_for(Key(*key), Selection(found.sample)))
+                    decoder.frame({"background": page.looks[key]["background"], "primitives": table[moment]}, what)
+
+
+def test_cells_are_the_numbers_of_the_capture_bit_for_bit(bundled_target, bundled_page):
+    found, page = bundled_target("digits"), ExportedPage(bundled_page("digits"))
+    scene = Scene.build(found.spec, found.capture)
+    for sample in range(3):
+        for node in found.capture.graph:
+            if node.id not in found.capture.graph.inputs:
+                stored = found.capture.activation(node.id, sample)
+                cells = page.values(("wide", sample, "activation"), node.id)
+                assert cells.dtype == np.float32
+                assert cells.tobytes() == scene.context.placement(node.id).grid.arrange(stored).T.copy().T.tobytes()
+
+
+def test_page_with_gradients_holds_each_quantity_the_shown_one_first(bundled_target, bundled_page):
+    page, sample = ExportedPage(bundled_page("gradients")), bundled_target("gradients").sample
+    held = [quantity for layout, _, quantity in page.tables if layout == "wide"]
+    assert held == ["gradient", "activation", "gradient_x_activation"]
+    assert [one["name"] for one in page.words["quantities"]] == held
+    slope, value, product = (page.values(("wide", sample, quantity), "conv2d") for quantity in held)
+    assert np.array_equal(slope * value, product)
+
+
+def test_float16_rounds_the_cells_only_and_says_so(bundled_target, tmp_path):
+    found = bundled_target("digits")
+    exact = exported(found, tmp_path / "exact.html", samples="2")
+    page = exported(found, tmp_path / "page.html", samples="2", float16=True)
+    table = ("wide", 2, "activation")
+    cells = page.values(table, "conv2d")
+    assert cells.dtype == np.float16
+    assert np.array_equal(cells, exact.values(table, "conv2d").astype(np.float16))
+    assert any("float16" in note for note in page.words["notes"])
+    assert not any("float16" in note for note in exact.words["notes"])
+
+
+def test_policy_lets_only_the_script_and_the_style_of_the_file_act(bundled_page):
+    page = ExportedPage(bundled_page("structure"))
+    rules = dict(rule.strip().partition(" ")[::2] for rule in page.html.policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    for rule, element in (("script-src", "module"), ("style-src", "style")):
+        digest = base64.b64encode(hashlib.sha256(page.html.texts[element].encode()).digest()).decode()
+        assert rules[rule] == f"'sha256-{digest}'"
+    assert not {"link", "img", "iframe", "object", "base", "form"} & set(page.html.tags)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"samples": "3:2"}, "there are no such samples"),
+        ({"samples": "10"}, "there is no sample 10; the capture holds samples 0 to 9"),
+        ({"samples": "a"}, "--samples is all, or numbers and ranges"),
+        ({"max_size": "big"}, "--max-size is a size such as 50MB"),
+        ({"max_size": "0"}, "--max-size is a size such as 50MB"),
+    ],
+)
+def test_wrong_settings_are_refused_before_a_file_is_written(bundled_target, tmp_path, settings, says):
+    with pytest.raises(UserError, match=says):
+        exported(bundled_target("digits"), tmp_path / "page.html", **settings)
+    assert not list(tmp_path.iterdir())
+
+
+def test_samples_are_listed_with_the_shown_one_first(small_capture, tmp_path):
+    found = Opened(default_scene(), small_capture, 1)
+    page = exported(found, tmp_path / "page.html", samples="0,1:3")
+    assert [one["index"] for one in page.words["samples"]] == [1, 0, 2]
+    assert {sample for _, sample, _ in page.tables} == {0, 1, 2}
+
+
+@pytest.mark.slow
+def test_command_tells_the_size_and_writes_digits_in_less_than_a_megabyte(tmp_path):
+    done = command_line.run("export", "digits", "-o", "digits.html", cwd=tmp_path)
+    size = (tmp_path / "digits.html").stat().st_size
+    assert size < 1_000_000
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"digits.html: {-(-size // 1000)} kB, 1 sample\n"

@@ -1,0 +1,114 @@
+"""An exported page in a real browser without a network."""
+
+from __future__ import annotations
+
+import io
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.support.gallery import READY
+
+
+@contextmanager
+def shown(browser, path: Path, size: tuple[int, int] = (960, 600), *, ready: bool = True):
+    """Open a file with the network off; no request, no error and no message of the console is allowed."""
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, offline=True)
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("request", lambda request: faults.append(request.url))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("dialog", lambda dialog: (faults.append("dialog"), dialog.dismiss()))
+    page.goto(path.as_uri())
+    if ready:
+        until(page, "globalThis.nnviz3d !== undefined && !globalThis.nnviz3d.file.more")
+    yield page
+    assert [one for one in faults if one != path.as_uri() and "GPU stall" not in one] == []
+    context.close()
+
+
+def until(page, condition: str) -> None:
+    """Wait for a condition; the page's policy forbids Playwright's own way of waiting."""
+    for _ in range(600):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(condition)
+
+
+def pixels(page) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(page.locator("#view").screenshot())).convert("RGB"), dtype=np.int16)
+
+
+def settled(page) -> np.ndarray:
+    """Wait for the same picture twice, and return it."""
+    before = pixels(page)
+    for _ in range(40):
+        page.wait_for_timeout(250)
+        now = pixels(page)
+        if np.abs(now - before).max() <= 1:
+            return now
+        before = now
+    raise AssertionError("The picture never rests.")
+
+
+@pytest.mark.parametrize("name", READY)
+def test_every_bundled_scene_opens_without_a_network(webgl, bundled_page, name):
+    with shown(webgl, bundled_page(name)) as page:
+        picture = settled(page)
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 200
+        assert page.locator("#message").is_hidden()
+
+
+def test_digits_turn_and_play_and_show_other_samples(webgl, bundled_page):
+    with shown(webgl, bundled_page("digits")) as page:
+        still = settled(page)
+        page.mouse.move(700, 300)
+        page.mouse.down()
+        page.mouse.move(760, 310, steps=4)
+        page.mouse.up()
+        turned = settled(page)
+        assert np.abs(turned - still).mean() > 1
+        page.locator("#home").click()
+        assert np.abs(settled(page) - still).mean() < 0.4  # edges may not be smooth yet
+        page.locator("#play").click()
+        page.wait_for_timeout(400)
+        page.locator("#play").click()
+        middle = settled(page)
+        assert np.abs(middle - still).mean() > 0.5
+        assert 0 < float(page.locator("#time").input_value()) < 8
+        page.locator("#time").fill("8")
+        page.locator(".sample").nth(1).click()
+        assert np.abs(settled(page) - still).mean() > 0.5
+        page.keyboard.press("ArrowLeft")
+        assert np.abs(settled(page) - still).mean() < 0.4  # edges may not be smooth yet
+
+
+def test_telephone_gets_the_tall_layout(webgl, bundled_page):
+    with shown(webgl, bundled_page("digits"), (390, 844)) as page:
+        assert page.evaluate("nnviz3d.state.layout") == "tall"
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        page.set_viewport_size({"width": 844, "height": 390})
+        until(page, "nnviz3d.state.layout === 'wide'")
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.7, 0.999])
+def test_truncated_file_says_so(webgl, bundled_page, tmp_path, kept):
+    whole = bundled_page("structure").read_bytes()
+    (tmp_path / "cut.html").write_bytes(whole[: int(len(whole) * kept)])
+    with shown(webgl, tmp_path / "cut.html", ready=False) as page:
+        until(page, "/incomplete/.test(document.body.innerText)")
+        # Only the last part of the file is missing in the longest one, so its first part is shown.
+        assert page.evaluate("globalThis.nnviz3d === undefined") == (kept < 0.9)
+
+
+def test_damaged_file_says_so(webgl, bundled_page, tmp_path):
+    text = bundled_page("digits").read_text()
+    at = text.index('id="pack-2">') + 500
+    (tmp_path / "bad.html").write_text(text[:at] + "AAAA" + text[at + 4 :])
+    with shown(webgl, tmp_path / "bad.html", ready=False) as page:
+        until(page, "document.body.innerText.includes('incomplete or damaged')")
