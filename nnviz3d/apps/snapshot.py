@@ -102,6 +102,21 @@ def write_png(pixels: NDArray[np.uint8], out: Path, *, effort: int = 6) -> None:
         raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
 
 
+def write_whole(data: bytes, out: Path) -> None:
+    """Write a file that appears only when it is complete.
+
+    Raises
+    ------
+    UserError
+        If the system refuses to write the file.
+    """
+    try:
+        with _becoming(out) as file:
+            file.write(data)
+    except OSError as error:
+        raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
+
+
 @contextmanager
 def _becoming(out: Path) -> Iterator[BinaryIO]:
     """Open a file that gets its final name at the end, and is removed after any error or signal."""

@@ -84,6 +84,9 @@ FORMATS: Mapping[str, Format] = {
         frozenset({"samples", "max_size", "float16"}),
     ),
     ".zarr.zip": Format("the capture as one file", "nnviz3d.apps.export.capture_file:write_capture_file", whole=True),
+    ".glb": Format(
+        "a 3D model, binary glTF", "nnviz3d.apps.export.model_file:write_model_file", frozenset({"max_size"})
+    ),
     ".vtm": Format("the numbers for PyVista and ParaView", "nnviz3d.apps.export.data_sets:write_data_sets"),
 }
 """The formats by ending, in lower case. To add one: an entry, and a module with its function."""

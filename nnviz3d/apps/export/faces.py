@@ -52,16 +52,9 @@ class Faces:
         return np.asarray(block.values[tuple(self.cells.T)])
 
 
-def drawn_cells(block: Voxels, threshold: float | None = None) -> NDArray[np.bool_]:
-    """Return which cells of a block are drawn, ``(X, Y, Z)``.
-
-    Parameters
-    ----------
-    threshold
-        Least |number| that is drawn instead of the block's own. NaN and infinite numbers are always drawn.
-    """
-    least = np.float32(block.threshold if threshold is None else threshold)
-    drawn = ~(np.abs(block.values) < least)
+def drawn_cells(block: Voxels) -> NDArray[np.bool_]:
+    """Return which cells of a block are drawn, ``(X, Y, Z)``; NaN and infinite numbers always are."""
+    drawn = ~(np.abs(block.values) < np.float32(block.threshold))
     if block.count is not None:
         x, y, _ = block.values.shape
         i, j = np.arange(x)[:, np.newaxis, np.newaxis], np.arange(y)[np.newaxis, :, np.newaxis]
@@ -74,21 +67,13 @@ def drawn_cells(block: Voxels, threshold: float | None = None) -> NDArray[np.boo
 
 def visible_faces(drawn: NDArray[np.bool_]) -> Faces:
     """Return the faces of the drawn cells, ``(X, Y, Z)``, that are not between two drawn cells."""
-    cells, sides = [], []
-    for number, open_ in enumerate(_open_sides(drawn)):
-        found = np.argwhere(open_).astype(np.int32)
-        cells.append(found)
-        sides.append(np.full(len(found), number, dtype=np.uint8))
-    return Faces(np.concatenate(cells), np.concatenate(sides))
+    cells = [np.argwhere(open_).astype(np.int32) for open_ in open_faces(drawn)]
+    sides = np.repeat(np.arange(6, dtype=np.uint8), [len(found) for found in cells])
+    return Faces(np.concatenate(cells), sides)
 
 
-def count_faces(drawn: NDArray[np.bool_]) -> int:
-    """Return the number of `visible_faces` without making them."""
-    return sum(int(np.count_nonzero(open_)) for open_ in _open_sides(drawn))
-
-
-def _open_sides(drawn: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """Return for each of the six directions which drawn cells have no drawn neighbour there."""
+def open_faces(drawn: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Return for each of the six directions which drawn cells have no drawn neighbour there, ``(X, Y, Z)`` each."""
     found = []
     for axis in range(3):
         along = np.moveaxis(drawn, axis, 0)
@@ -96,4 +81,17 @@ def _open_sides(drawn: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
         before[1:] &= ~along[:-1]
         after[:-1] &= ~along[1:]
         found += [np.moveaxis(before, 0, axis), np.moveaxis(after, 0, axis)]
+    return found
+
+
+def first_faces(drawn: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Return for each of the six directions which drawn cells have no drawn cell at all there, ``(X, Y, Z)`` each."""
+    found = []
+    for axis in range(3):
+        along = np.moveaxis(drawn, axis, 0)
+        for way in (1, -1):
+            ahead = along[::way]
+            first = ahead.copy()
+            first[1:] &= ~np.logical_or.accumulate(ahead, axis=0)[:-1]
+            found.append(np.moveaxis(first[::way], 0, axis))
     return found

@@ -1,4 +1,4 @@
-"""Choice of the cells that a file of limited size holds: in large layers only those with the largest |numbers|."""
+"""Choice of the faces that a file of limited size holds: first those that are seen from outside a block."""
 
 from __future__ import annotations
 
@@ -8,71 +8,70 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.apps.export.faces import Faces, count_faces, drawn_cells, visible_faces
+from nnviz3d.apps.export.faces import Faces, drawn_cells, first_faces, open_faces
 from nnviz3d.scene.primitives import Voxels
 
-_TRIES = 14
-"""Number of thresholds that are tried for a layer: a share of the numbers is halved each time."""
+_TIERS = 3
+"""Faces that are the first ones from one of the six sides; other faces of the same cells; all others."""
 
 
 @dataclass(frozen=True, eq=False)
 class ShownBlock:
-    """A block and those of its cells that are shown.
+    """A block and those of its faces that are shown.
 
     Attributes
     ----------
-    drawn
-        ``(X, Y, Z)``: the shown cells.
-    wanted
-        Number of cells that would be shown without a limit.
-    threshold
-        Least |number| that is shown.
+    cells
+        Number of its drawn cells.
+    faces
+        The shown faces.
+    visible
+        Number of faces that no other drawn cell covers; without a limit all of them are shown.
     """
 
     block: Voxels
-    drawn: NDArray[np.bool_]
-    wanted: int
-    threshold: float
-
-    @property
-    def cells(self) -> int:
-        """Number of shown cells."""
-        return int(np.count_nonzero(self.drawn))
-
-    @property
-    def faces(self) -> Faces:
-        """The visible faces of the shown cells."""
-        return visible_faces(self.drawn)
+    cells: int
+    faces: Faces
+    visible: int
 
     @property
     def note(self) -> str | None:
-        """One sentence about what is left out; `None` if all cells are shown."""
-        if self.cells == self.wanted:
+        """What is left out, in words; `None` if nothing is."""
+        if len(self.faces) == self.visible:
             return None
-        return (
-            f"{self.block.name}: {self.cells:,} of {self.wanted:,} cells, those of at least {self.threshold:.4g} in "
-            "magnitude"
-        )
+        return f"{self.block.name} {len(self.faces):,} of {self.visible:,}"
 
 
 def within(blocks: Sequence[Voxels], most: int) -> tuple[ShownBlock, ...]:
-    """Choose the cells of blocks so that all their visible faces together are not more than a number.
+    """Choose faces of blocks, together at most a number.
 
-    Small layers are kept whole. Large layers share the remaining faces equally, and keep their largest |numbers|. NaN and
-    infinite numbers are always kept.
+    Faces that are seen first from one of the six sides come before all others, so that a block looks whole from outside;
+    then come the other faces of the same cells. Where not all faces of a rank fit, small layers keep theirs, and large
+    layers share the rest equally and keep the faces of their largest |numbers|.
     """
-    drawn = [drawn_cells(block) for block in blocks]
-    counts = [count_faces(one) for one in drawn]
-    share = _equal_share(counts, most)
-    found = []
-    for block, whole, count in zip(blocks, drawn, counts, strict=True):
-        wanted = int(np.count_nonzero(whole))
-        cells, threshold = (whole, block.threshold) if count <= share else _largest(block, whole, share)
-        found.append(ShownBlock(block, cells, wanted, threshold))
-    return tuple(found)
+    found = [_ranked(block) for block in blocks]
+    taken = [np.zeros(len(faces), dtype=bool) for _, faces, _ in found]
+    rest = most
+    for tier in range(_TIERS):
+        members = [np.flatnonzero(tiers == tier) for _, _, tiers in found]
+        share = equal_share([len(one) for one in members], rest)
+        for block, (_, faces, _), chosen, one in zip(blocks, found, taken, members, strict=True):
+            kept = one
+            if len(one) > share:
+                magnitudes = np.abs(block.values[tuple(faces.cells[one].T)])
+                magnitudes[np.isnan(magnitudes)] = np.inf
+                kept = one[np.argsort(-magnitudes, kind="stable")[:share]]
+            chosen[kept] = True
+            rest -= len(kept)
+        if any(len(one) > share for one in members):
+            break
+    return tuple(
+        ShownBlock(block, cells, Faces(faces.cells[chosen], faces.side[chosen]), len(faces))
+        for block, (cells, faces, _), chosen in zip(blocks, found, taken, strict=True)
+    )
 
 
-def _equal_share(counts: Sequence[int], most: int) -> int:
+def equal_share(counts: Sequence[int], most: int) -> int:
     """Return the largest limit for each of some counts, so that the limited counts sum up to at most `most`."""
     rest, left = most, len(counts)
     for count in sorted(counts):
@@ -83,18 +82,16 @@ def _equal_share(counts: Sequence[int], most: int) -> int:
     return most
 
 
-def _largest(block: Voxels, whole: NDArray[np.bool_], most: int) -> tuple[NDArray[np.bool_], float]:
-    """Return the drawn cells with the largest |numbers|, with at most `most` visible faces, and their least |number|."""
-    magnitudes = np.abs(block.values[whole])
-    magnitudes = np.sort(magnitudes[np.isfinite(magnitudes)])
-    low, high = 0, len(magnitudes)  # positions of the least shown number: too many faces, and few enough
-    for _ in range(_TRIES):
-        if high - low <= 1:
-            break
-        middle = (low + high) // 2
-        if count_faces(whole & ~(np.abs(block.values) < magnitudes[middle])) > most:
-            low = middle
-        else:
-            high = middle
-    threshold = float(magnitudes[high]) if high < len(magnitudes) else float("inf")
-    return whole & ~(np.abs(block.values) < np.float32(threshold)), threshold
+def _ranked(block: Voxels) -> tuple[int, Faces, NDArray[np.uint8]]:
+    """Return the number of drawn cells, their visible faces, and the tier of each face, ``(n,)``."""
+    drawn = drawn_cells(block)
+    first = first_faces(drawn)
+    outside = np.logical_or.reduce(first)
+    cells, sides, tiers = [], [], []
+    for number, open_ in enumerate(open_faces(drawn)):
+        found = np.argwhere(open_).astype(np.int32)
+        at = tuple(found.T)
+        cells.append(found)
+        sides.append(np.full(len(found), number, dtype=np.uint8))
+        tiers.append(np.where(first[number][at], 0, np.where(outside[at], 1, 2)).astype(np.uint8))
+    return int(np.count_nonzero(drawn)), Faces(np.concatenate(cells), np.concatenate(sides)), np.concatenate(tiers)

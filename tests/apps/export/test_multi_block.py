@@ -13,11 +13,14 @@ import pytest
 import pyvista as pv
 
 import nnviz3d
+from nnviz3d.apps.export import ExportJob, export
+from nnviz3d.apps.open_target import Opened
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capabilities.embeddings import read_embedding
 from nnviz3d.data.capture import open_capture
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
 from tests.support import captures, command_line
 from tests.support.graphs import chain
@@ -69,7 +72,7 @@ def test_odd_numbers_and_names_survive(tmp_path):
     values = {node.id: np.zeros((1, *node.shape), dtype=np.float32) for node in graph}
     values[name].flat[:4] = [np.nan, np.inf, -np.inf, -0.0]
     capture = captures.write(tmp_path / "run.zarr", graph, values)
-    nnviz3d.export(capture, tmp_path / "net.vtm")
+    export(ExportJob(Opened(default_scene(), capture, 0), Selection(), tmp_path / "net.vtm"))
     image = pv.read(tmp_path / "net.vtm")["layers"][name]
     assert image.field_data["layer"][0] == name
     assert np.isnan(image.cell_data["activation"]).sum() == 1
