@@ -30,7 +30,7 @@ MOST_OPENED = 2000
 
 Coordinate = Annotated[float, Field(ge=-_FARTHEST, le=_FARTHEST)]
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
-Count = Annotated[int, Field(ge=0, le=2**53)]
+Count = Annotated[int, Field(ge=0, lt=10**15)]
 Colormap = Annotated[str, one_of(SEQUENTIAL + DIVERGING, "colour map")]
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from nnviz3d.scene.spec import SceneSpec
 
+_LONGEST_LINE = 120
+"""Most characters of a list that is written on one line."""
+
 
 def scene_text(spec: SceneSpec) -> str:
     """Return the scene as the text of a scene file, in TOML."""
@@ -27,7 +30,9 @@ def _table(table: Mapping[str, Any], name: str = "") -> list[str]:
             for item in value:
                 tables += [f"\n[[{path}]]", *_table(item, path)]
         elif isinstance(value, list | tuple):
-            plain += [f"{key} = [", *(f"  {_value(item)}," for item in value), "]"]
+            items = [_value(item) for item in value]
+            line = f"{key} = [{', '.join(items)}]"
+            plain += [line] if len(line) <= _LONGEST_LINE else [f"{key} = [", *(f"  {item}," for item in items), "]"]
         else:
             plain.append(f"{key} = {_value(value)}")
     return plain + tables
